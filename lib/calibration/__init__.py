@@ -1,0 +1,18 @@
+"""Probabilities that mean what they say: fitting, storing and measuring calibration."""
+
+from lib.calibration.calibrator import Calibrator
+from lib.calibration.fitting import Method, choose_method, fit_calibrator
+from lib.calibration.logits import logit, sigmoid
+from lib.calibration.measures import ReliabilityBin, expected_calibration_error, reliability
+
+__all__ = [
+    "Calibrator",
+    "Method",
+    "ReliabilityBin",
+    "choose_method",
+    "expected_calibration_error",
+    "fit_calibrator",
+    "logit",
+    "reliability",
+    "sigmoid",
+]

@@ -1,0 +1,62 @@
+"""How far stated probabilities are from what happens."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """One bin of rows of like probability: what was said (mean) and what happened (rate)."""
+
+    rows: int
+    stated: float
+    observed: float
+
+
+def reliability(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 15
+) -> tuple[ReliabilityBin, ...]:
+    """Rows in bins of about equal size by probability, from low to high.
+
+    Equal probabilities always share a bin, so there may be fewer bins than asked for. Bins of equal
+    size because at a prevalence below 1% bins of equal width leave nearly all rows in one:
+    Nixon et al., Measuring calibration in deep learning (2019).
+
+    Args:
+        labels: (n,) 0/1.
+        probabilities: (n,) within 0 and 1; anything else is refused with ValueError.
+        bins: how many, 1 or more.
+    """
+    flags = np.asarray(labels, dtype=np.float64)
+    stated = np.asarray(probabilities, dtype=np.float64)
+    if flags.ndim != 1 or flags.shape != stated.shape or not len(flags) or bins < 1:
+        raise ValueError(
+            f"expected labels and probabilities of one length and bins >= 1, got {flags.shape}, "
+            f"{stated.shape} and {bins}"
+        )
+    if not ((stated >= 0) & (stated <= 1)).all():
+        raise ValueError("probabilities: expected numbers within 0 and 1")
+    edges = np.quantile(stated, np.linspace(0, 1, bins + 1)[1:-1], method="lower")
+    place = np.unique(np.searchsorted(edges, stated, side="left"), return_inverse=True)[1]
+    rows = np.bincount(place)
+    means = np.bincount(place, weights=stated) / rows
+    rates = np.bincount(place, weights=flags) / rows
+    return tuple(
+        ReliabilityBin(int(count), float(mean), float(rate))
+        for count, mean, rate in zip(rows, means, rates, strict=True)
+    )
+
+
+def expected_calibration_error(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 15
+) -> float:
+    """Mean distance between stated and observed, over bins of equal size, weighted by rows.
+
+    Naeini, Cooper and Hauskrecht, Obtaining well calibrated probabilities using Bayesian binning
+    (2015), with the bins of `reliability`.
+    """
+    table = reliability(labels, probabilities, bins)
+    total = sum(row.rows for row in table)
+    return sum(row.rows * abs(row.stated - row.observed) for row in table) / total
