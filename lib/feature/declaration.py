@@ -1,0 +1,360 @@
+"""Features as data: a name, a unit, and what is computed over which key and window.
+
+An *aggregate* turns measures into one number per event. `Derived` turns other features of the same
+event into one. Both are plain arithmetic from `lib.feature.arithmetic`, used offline and online.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from lib.feature import arithmetic
+from lib.feature.arithmetic import NAN, Value
+from lib.feature.measures import ONE, Distinct, Key, Latest, Measure, Quantity, Total
+from lib.feature.windows import MINUTE, Window, span
+
+Columns = Mapping[str, Any]
+"""Values by column name: of one event online, of all events offline."""
+
+
+class Aggregate(Protocol):
+    """What is computed over a key's earlier events."""
+
+    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
+        """What must be accumulated."""
+        ...
+
+    def finish(self, parts: tuple[Value, ...], empty: float) -> Value:
+        """The feature, from the measures' values in the order of `measures`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many events; `fact` and `without` as in `Total`."""
+
+    fact: str | None = None
+    without: str | None = None
+
+    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
+        return (Total(key, ONE, window, self.fact, self.without),)
+
+    def finish(self, parts: tuple[Value, ...], empty: float) -> Value:  # noqa: ARG002
+        return parts[0]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The sum of a quantity, divided by `scale` (100 turns cents into currency units)."""
+
+    quantity: Quantity
+    scale: float = 1.0
+    without: str | None = None
+
+    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
+        return (Total(key, self.quantity, window, without=self.without),)
+
+    def finish(self, parts: tuple[Value, ...], empty: float) -> Value:  # noqa: ARG002
+        return parts[0] / self.scale
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of a quantity, divided by `scale`; `empty` where there is no event."""
+
+    quantity: Quantity
+    scale: float = 1.0
+    without: str | None = None
+
+    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
+        return (
+            Total(key, ONE, window, without=self.without),
+            Total(key, self.quantity, window, without=self.without),
+        )
+
+    def finish(self, parts: tuple[Value, ...], empty: float) -> Value:
+        count, total = parts
+        return arithmetic.ratio(total, count * self.scale, empty)
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """The sample standard deviation (n - 1) of a quantity; `empty` below two events."""
+
+    quantity: Quantity
+    squares: Quantity
+    scale: float = 1.0
+    without: str | None = None
+
+    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
+        return (
+            *Mean(self.quantity, self.scale, self.without).measures(key, window),
+            Total(key, self.squares, window, without=self.without),
+        )
+
+    def finish(self, parts: tuple[Value, ...], empty: float) -> Value:
+        count, total, squares = parts
+        spread = arithmetic.at_least(count * squares - total * total, 0.0)
+        pairs = arithmetic.at_least(count * (count - 1.0), 1.0)
+        deviation = arithmetic.square_root(spread / pairs) / self.scale
+        return arithmetic.choose(count < 2.0, empty, deviation)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Share of events with a known fact, drawn towards `prior` as if by `strength` more events."""
+
+    fact: str
+    prior: float
+    strength: float
+
+    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
+        return (Total(key, ONE, window), Total(key, ONE, window, fact=self.fact))
+
+    def finish(self, parts: tuple[Value, ...], empty: float) -> Value:  # noqa: ARG002
+        count, facts = parts
+        return (facts + self.prior * self.strength) / (count + self.strength)
+
+
+@dataclass(frozen=True)
+class DistinctCount:
+    """How many different values of the column `of`."""
+
+    of: str
+
+    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
+        if window is None:
+            raise ValueError(f"a distinct count of {self.of} needs a window")
+        return (Distinct(key, self.of, window),)
+
+    def finish(self, parts: tuple[Value, ...], empty: float) -> Value:  # noqa: ARG002
+        return parts[0]
+
+
+@dataclass(frozen=True)
+class Age:
+    """Minutes since the key's newest event within `horizon`; `empty` where there is none."""
+
+    horizon: int
+    only: Quantity | None = None
+
+    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:  # noqa: ARG002
+        return (Latest(key, self.horizon, (), self.only),)
+
+    def finish(self, parts: tuple[Value, ...], empty: float) -> Value:
+        return arithmetic.choose(parts[0] < 0.0, empty, parts[0] / MINUTE)
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """1 where the key (say a user and a device together) had no event within `horizon`, else 0."""
+
+    horizon: int
+
+    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:  # noqa: ARG002
+        return (Latest(key, self.horizon),)
+
+    def finish(self, parts: tuple[Value, ...], empty: float) -> Value:  # noqa: ARG002
+        return arithmetic.choose(parts[0] < 0.0, 1.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A quantity of the key's newest event within `horizon`; `empty` where there is none."""
+
+    quantity: Quantity
+    all_quantities: tuple[Quantity, ...]
+    horizon: int
+    only: Quantity | None = None
+
+    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:  # noqa: ARG002
+        return (Latest(key, self.horizon, self.all_quantities, self.only),)
+
+    def finish(self, parts: tuple[Value, ...], empty: float) -> Value:
+        value = parts[1 + self.all_quantities.index(self.quantity)]
+        return arithmetic.choose(parts[0] < 0.0, empty, value)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One aggregate of a key's earlier events.
+
+    Args:
+        name: what, over what, by what, in which unit, e.g. `amount_sum_by_user_7d`.
+        unit: physical or business unit, for people.
+        key: whose events; where a column of it is missing, the feature is missing (NaN).
+        aggregate: what is computed.
+        window: over which of them; None where the aggregate has a horizon or counts for ever.
+        empty: the value where there is nothing to compute from.
+        hidden: an intermediate that no model sees.
+    """
+
+    name: str
+    unit: str
+    key: Key
+    aggregate: Aggregate
+    window: Window | None = None
+    empty: float = NAN
+    hidden: bool = False
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What must be accumulated for it."""
+        return self.aggregate.measures(self.key, self.window)
+
+
+@dataclass(frozen=True)
+class Direct:
+    """A feature of the event alone: `formula` over its columns."""
+
+    name: str
+    unit: str
+    columns: tuple[str, ...]
+    formula: Callable[..., Value]
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A feature made of features declared before it: `formula` over their values."""
+
+    name: str
+    unit: str
+    inputs: tuple[str, ...]
+    formula: Callable[..., Value]
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Category:
+    """The place of a column's value in a frozen vocabulary, from 1; 0 for any other value.
+
+    The vocabulary never changes under a trained model: it is part of the feature set's digest.
+    """
+
+    name: str
+    unit: str
+    column: str
+    vocabulary: tuple[str, ...]
+    hidden: bool = False
+
+    @property
+    def codes(self) -> dict[str, float]:
+        """The code of each known value."""
+        return {value: float(place) for place, value in enumerate(self.vocabulary, start=1)}
+
+
+Declaration = Feature | Direct | Category | Derived
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """All features of one system, in order.
+
+    Args:
+        name: the system.
+        version: raise it when a formula's meaning changes under an unchanged declaration.
+        features: the declarations; `Derived` ones after their inputs.
+        time_column: event time, timestamp[us, UTC].
+        id_column: the event's id; breaks ties of time.
+        received_column: when the event was received, timestamp[us, UTC]; the column may be absent
+            and then events were received when they happened.
+        facts: facts that become known later; `<fact>_from` and `<fact>_until` are the columns that
+            say from when (and until when, if withdrawn) each was known.
+
+    Raises:
+        ValueError: for a name declared twice or an input not declared before, naming it.
+    """
+
+    name: str
+    version: int
+    features: tuple[Declaration, ...]
+    time_column: str = "event_time"
+    id_column: str = "transaction_id"
+    received_column: str = "received_at"
+    facts: tuple[str, ...] = ()
+    names: tuple[str, ...] = field(init=False)
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for feature in self.features:
+            if feature.name in seen:
+                raise ValueError(f"feature {feature.name!r} is declared twice")
+            if isinstance(feature, Derived):
+                for absent in set(feature.inputs) - seen:
+                    raise ValueError(
+                        f"feature {feature.name!r} needs {absent!r}, which is not declared before"
+                    )
+            seen.add(feature.name)
+        names = tuple(f.name for f in self.features if not f.hidden)
+        object.__setattr__(self, "names", names)
+        text = json.dumps(self.describe(), sort_keys=True)
+        object.__setattr__(self, "digest", hashlib.sha256(text.encode()).hexdigest())
+
+    def describe(self) -> dict[str, Any]:
+        """The declarations as plain JSON values: what the digest is taken of."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "facts": list(self.facts),
+            "features": [_describe(f) for f in self.features],
+        }
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each feature by name."""
+        return {f.name: f.unit for f in self.features if not f.hidden}
+
+    def measures(self) -> tuple[Measure, ...]:
+        """Every measure needed, once each, in a stable order."""
+        found: dict[Measure, None] = {}
+        for feature in self.features:
+            if isinstance(feature, Feature):
+                found.update(dict.fromkeys(feature.measures))
+        return tuple(found)
+
+    def input_columns(self) -> tuple[str, ...]:
+        """The columns of an event that the features read."""
+        return tuple(dict.fromkeys(self._input_columns()))
+
+    def _input_columns(self) -> Iterator[str]:
+        yield from (self.time_column, self.id_column)
+        for feature in self.features:
+            if isinstance(feature, Direct):
+                yield from feature.columns
+            elif isinstance(feature, Category):
+                yield feature.column
+        for measure in self.measures():
+            yield from measure.key
+            if isinstance(measure, Distinct):
+                yield measure.of
+            for quantity in _quantities(measure):
+                yield from quantity.columns
+
+
+def _quantities(measure: Measure) -> tuple[Quantity, ...]:
+    if isinstance(measure, Total):
+        return (measure.quantity,)
+    if isinstance(measure, Latest):
+        return measure.quantities + ((measure.only,) if measure.only else ())
+    return ()
+
+
+def _describe(item: Any) -> Any:
+    if isinstance(item, Window):
+        return f"{item.label}@{span(item.hop)}"
+    if callable(item) and hasattr(item, "__qualname__"):
+        return item.__qualname__
+    if hasattr(item, "__dataclass_fields__"):
+        values = {k: _describe(getattr(item, k)) for k in item.__dataclass_fields__}
+        return {"kind": type(item).__name__, **values}
+    if isinstance(item, tuple):
+        return [_describe(part) for part in item]
+    if isinstance(item, float) and item != item:  # noqa: PLR0124
+        return "missing"
+    return item

@@ -1,0 +1,144 @@
+"""Measures: the whole numbers that features are made of.
+
+A measure is what the engine accumulates; both ways of computing, offline and online, give the same
+integers, whatever the order of addition. Everything after that is arithmetic on single rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lib.feature.windows import Window, span
+
+Key = tuple[str, ...]
+"""The columns that name an entity; several columns name a combination, such as user and device."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A whole number read off one event.
+
+    Args:
+        name: how measures refer to it.
+        columns: the columns that `read` is given.
+        read: takes one value (or one array) per column, gives an int (or an int64 array). Missing
+            values come as NaN in float columns and must give 0.
+        squared: accumulate the square of the number. Squares are kept in two lanes of 24 low and
+            the remaining high bits, so that sums stay below 2**53 in stores that count in doubles.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    read: Callable[..., Any]
+    squared: bool = False
+
+    @property
+    def lanes(self) -> int:
+        """How many stored numbers the quantity takes."""
+        return 2 if self.squared else 1
+
+
+def read_one() -> int:
+    """The quantity that counts events."""
+    return 1
+
+
+ONE = Quantity("events", (), read_one)
+
+
+@dataclass(frozen=True)
+class Total:
+    """Sum of a quantity over a key's earlier events.
+
+    Args:
+        key: whose events.
+        quantity: what is summed.
+        window: which events; None means all there ever were.
+        fact: only events of which this fact is known by now (None: every event).
+        without: leave out events of which this fact is known by now.
+    """
+
+    key: Key
+    quantity: Quantity
+    window: Window | None
+    fact: str | None = None
+    without: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.fact and self.without:
+            raise ValueError(f"a total has either fact or without, got both for key {self.key}")
+
+    @property
+    def column(self) -> str:
+        """The name of the intermediate column."""
+        parts = ["total", self.quantity.name, *self.key, _window_label(self.window)]
+        parts += [f"if_{self.fact}"] if self.fact else []
+        parts += [f"unless_{self.without}"] if self.without else []
+        return ":".join(parts)
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """How many different values of the column `of` a key's earlier events had in a window."""
+
+    key: Key
+    of: str
+    window: Window
+
+    def __post_init__(self) -> None:
+        if self.window.behind:
+            raise ValueError("a distinct count cannot lie behind: its window must reach up to now")
+
+    @property
+    def pair(self) -> Key:
+        """The combination whose last appearance is tracked."""
+        return (*self.key, self.of)
+
+    @property
+    def column(self) -> str:
+        """The name of the intermediate column."""
+        return ":".join(["distinct", self.of, *self.key, self.window.label])
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The newest earlier event of a key: its time, and quantities read off it.
+
+    Args:
+        key: whose events.
+        horizon: how far back to look, in microseconds; older events count as none.
+        quantities: what is remembered beside the time.
+        only: a quantity; events for which it is 0 are passed over.
+
+    Several events at the same time: the one processed last is the newest.
+    """
+
+    key: Key
+    horizon: int
+    quantities: tuple[Quantity, ...] = ()
+    only: Quantity | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells this measure from others."""
+        tail = [self.only.name] if self.only else []
+        return ":".join(["latest", *self.key, span(self.horizon), *tail])
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The intermediate columns: the age in microseconds (-1: none), then the quantities."""
+        return (self.name, *(f"{self.name}:{q.name}" for q in self.quantities))
+
+
+Measure = Total | Distinct | Latest
+
+
+def measure_columns(measure: Measure) -> tuple[str, ...]:
+    """The intermediate int64 columns that a measure fills."""
+    return measure.columns if isinstance(measure, Latest) else (measure.column,)
+
+
+def _window_label(window: Window | None) -> str:
+    return f"{window.label}@{span(window.hop)}" if window else "ever"
