@@ -1,0 +1,31 @@
+"""Trained models as verified directories, and the registry that holds them.
+
+An artifact is a directory with a manifest and weights in formats that execute nothing when
+loaded. A registry keeps immutable versions and the aliases `champion` and `challenger`.
+"""
+
+from lib.registry.aliases import AliasChange
+from lib.registry.artifact import (
+    Artifact,
+    Features,
+    read_artifact,
+    verify_artifact,
+    write_artifact,
+)
+from lib.registry.errors import ArtifactError, RegistryError
+from lib.registry.manifest import FileEntry, Manifest
+from lib.registry.registry import Registry
+
+__all__ = [
+    "AliasChange",
+    "Artifact",
+    "ArtifactError",
+    "Features",
+    "FileEntry",
+    "Manifest",
+    "Registry",
+    "RegistryError",
+    "read_artifact",
+    "verify_artifact",
+    "write_artifact",
+]

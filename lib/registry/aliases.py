@@ -1,0 +1,103 @@
+"""Which version is champion and which challenges it, with every change ever made."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lib.registry.errors import RegistryError
+from lib.registry.manifest import Moment
+from lib.registry.names import ALIASES, VERSION_PATTERN
+
+
+class AliasChange(BaseModel):
+    """One change of an alias.
+
+    Attributes:
+        alias: `champion` or `challenger`.
+        action: `set`, or `rollback` to what stood before the last set not yet rolled back.
+        before: the version it named until then, or None.
+        after: the version it names from then on.
+        at: microseconds since 1970 UTC.
+        by: who changed it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    alias: Literal["champion", "challenger"]
+    action: Literal["set", "rollback"]
+    before: str | None
+    after: Annotated[str, Field(pattern=f"^{VERSION_PATTERN.pattern}$")]
+    at: Moment
+    by: str
+
+
+class AliasBook(BaseModel):
+    """The contents of `aliases.json`: the history; the present is what it adds up to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    history: tuple[AliasChange, ...] = ()
+
+    def current(self) -> dict[str, str]:
+        """Each alias that was ever set and the version it names."""
+        return {change.alias: change.after for change in self.history}
+
+    def set(self, alias: str, version: str, at: int, by: str) -> "AliasBook":
+        """Point `alias` to `version`; the same version again changes nothing."""
+        require_alias(alias)
+        before = self.current().get(alias)
+        return self if before == version else self._with(alias, "set", before, version, at, by)
+
+    def rollback(self, alias: str, at: int, by: str) -> "AliasBook":
+        """Take back the last change not yet taken back; again goes one further back.
+
+        Raises:
+            RegistryError: nothing stood before.
+        """
+        require_alias(alias)
+        standing = self._standing(alias)
+        if len(standing) < 2:
+            raise RegistryError(
+                f"{alias}: no earlier version to return to; set the alias to a version instead"
+            )
+        return self._with(alias, "rollback", standing[-1], standing[-2], at, by)
+
+    def to_json(self) -> bytes:
+        """Write the book as indented JSON."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
+    def _standing(self, alias: str) -> list[str]:
+        versions: list[str] = []
+        for change in self.history:
+            if change.alias == alias:
+                versions.append(change.after) if change.action == "set" else versions.pop()
+        return versions
+
+    def _with(self, *change: object) -> "AliasBook":
+        names = ("alias", "action", "before", "after", "at", "by")
+        made = AliasChange.model_validate(dict(zip(names, change, strict=True)))
+        return AliasBook(history=(*self.history, made))
+
+
+def require_alias(alias: str) -> None:
+    """Refuse an alias that no server reads.
+
+    Raises:
+        RegistryError: the alias is unknown.
+    """
+    if alias not in ALIASES:
+        raise RegistryError(f"alias: expected one of {', '.join(ALIASES)}, got {alias!r}")
+
+
+def parse_book(text: bytes | None, origin: str) -> AliasBook:
+    """Read `aliases.json`; no file is an empty book.
+
+    Raises:
+        RegistryError: the file is malformed.
+    """
+    if text is None:
+        return AliasBook()
+    try:
+        return AliasBook.model_validate_json(text)
+    except ValidationError as error:
+        raise RegistryError(f"{origin}: {error}; restore it from a backup") from error

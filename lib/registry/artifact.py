@@ -1,0 +1,188 @@
+"""A trained model as a directory: a manifest and weights that execute nothing when loaded."""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from lib.registry.errors import ArtifactError
+from lib.registry.manifest import FileEntry, Manifest, new_manifest, parse_manifest
+from lib.registry.names import MANIFEST, file_name_fault
+
+
+class Features(Protocol):
+    """What an artifact asks of a feature set: its names in order and its digest."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Feature names in the order of the model's inputs."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the declarations, in hex."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified directory: every file is the one the manifest lists."""
+
+    directory: Path
+    manifest: Manifest
+
+    def path(self, name: str) -> Path:
+        """Where the weight file `name` lies.
+
+        Raises:
+            ArtifactError: the manifest lists no such file.
+        """
+        if name not in self.manifest.files:
+            known = ", ".join(sorted(self.manifest.files))
+            raise ArtifactError(f"{self.directory}: no file {name!r}; the manifest lists {known}")
+        return self.directory / name
+
+
+def write_artifact(
+    directory: Path | str,
+    *,
+    system: str,
+    created_at: int,
+    feature_set_digest: str,
+    feature_names: Sequence[str],
+    files: Mapping[str, bytes | Path],
+    data_fingerprint: str,
+    code_version: str,
+    parameters: Mapping[str, JsonValue],
+    metrics: Mapping[str, float],
+    thresholds: Mapping[str, float],
+) -> Manifest:
+    """Write a model to a new directory, whole or not at all.
+
+    Args:
+        directory: where to; must not exist yet.
+        system: the risk system, e.g. `fraud`.
+        created_at: microseconds since 1970 UTC; the version is named after it.
+        feature_set_digest: SHA-256 of the feature declarations, in hex.
+        feature_names: the model's inputs, in order.
+        files: plain file name -> bytes, or a file to copy.
+        data_fingerprint: what identifies the training data.
+        code_version: what identifies the code.
+        parameters: what is needed to train it again, as JSON.
+        metrics: finite numbers measured on held-out data.
+        thresholds: finite numbers the policy decides by.
+
+    Raises:
+        ArtifactError: the directory exists, a file name could execute code when loaded or
+            leave the directory, or a field is malformed.
+    """
+    target = Path(directory)
+    if target.exists():
+        raise ArtifactError(f"{target} exists; versions are immutable, choose a new directory")
+    for name in files:
+        if fault := file_name_fault(name):
+            raise ArtifactError(f"file {name!r}: {fault}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.parent / f".{target.name}.{uuid.uuid4().hex}.tmp"
+    draft.mkdir()
+    try:
+        manifest = new_manifest(
+            system=system,
+            created_at=created_at,
+            feature_set_digest=feature_set_digest,
+            feature_names=tuple(feature_names),
+            data_fingerprint=data_fingerprint,
+            code_version=code_version,
+            parameters=dict(parameters),
+            metrics={name: float(value) for name, value in metrics.items()},
+            thresholds={name: float(value) for name, value in thresholds.items()},
+            files={name: _write_file(draft / name, source) for name, source in files.items()},
+        )
+        _write_file(draft / MANIFEST, manifest.to_json())
+        draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return manifest
+
+
+def read_artifact(directory: Path | str, expected_features: Features) -> Artifact:
+    """Verify an artifact and that it was trained on exactly these features.
+
+    Raises:
+        ArtifactError: as `verify_artifact`, or the feature set is another one; the message
+            lists the features that are missing, unexpected or in another place.
+    """
+    artifact = verify_artifact(directory)
+    if fault := _feature_fault(artifact.manifest, expected_features):
+        raise ArtifactError(f"{directory}: {fault}; retrain the model or serve the older code")
+    return artifact
+
+
+def verify_artifact(directory: Path | str) -> Artifact:
+    """Verify the manifest and the size and SHA-256 of every file.
+
+    Raises:
+        ArtifactError: no manifest, a malformed one, or a file that is missing, truncated,
+            changed or not listed; the message names it.
+    """
+    folder = Path(directory)
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ArtifactError(f"{folder}: no {MANIFEST}; expected the directory of a trained model")
+    manifest = parse_manifest(path.read_bytes(), str(path))
+    present = {entry.name for entry in folder.iterdir()} - {MANIFEST}
+    if foreign := sorted(present - set(manifest.files)):
+        raise ArtifactError(f"{folder}: not listed in the manifest: {', '.join(foreign)}")
+    for name, entry in manifest.files.items():
+        _verify_file(folder / name, entry)
+    return Artifact(folder, manifest)
+
+
+def _write_file(path: Path, source: bytes | Path) -> FileEntry:
+    if isinstance(source, Path):
+        shutil.copyfile(source, path)
+    else:
+        path.write_bytes(source)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return FileEntry(sha256=_sha256(path), bytes=path.stat().st_size)
+
+
+def _verify_file(path: Path, entry: FileEntry) -> None:
+    if path.is_symlink() or not path.is_file():
+        raise ArtifactError(f"{path}: expected a file of {entry.bytes} bytes, found none")
+    if (size := path.stat().st_size) != entry.bytes:
+        raise ArtifactError(f"{path}: expected {entry.bytes} bytes, found {size}; fetch it again")
+    if (digest := _sha256(path)) != entry.sha256:
+        raise ArtifactError(
+            f"{path}: expected SHA-256 {entry.sha256}, found {digest}; fetch it again"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _feature_fault(manifest: Manifest, expected: Features) -> str | None:
+    trained, served = manifest.feature_names, tuple(expected.names)
+    missing = [name for name in served if name not in trained]
+    unexpected = [name for name in trained if name not in served]
+    faults = []
+    if missing:
+        faults.append(f"missing in the model: {', '.join(missing)}")
+    if unexpected:
+        faults.append(f"unknown to the server: {', '.join(unexpected)}")
+    if not faults and trained != served:
+        moved = [ours for ours, theirs in zip(served, trained, strict=True) if ours != theirs]
+        faults.append(f"in another order: {', '.join(moved)}")
+    if not faults and manifest.feature_set_digest != expected.digest:
+        faults.append("the names agree but their declarations (window, unit, aggregate) differ")
+    if not faults:
+        return None
+    digests = f"digest {manifest.feature_set_digest[:12]}, expected {expected.digest[:12]}"
+    return f"trained on another feature set ({digests}): {'; '.join(faults)}"
