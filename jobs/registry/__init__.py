@@ -1,0 +1,1 @@
+"""Commands on the model registry: list, promote, roll back."""

@@ -1,0 +1,56 @@
+"""List the versions of a registry: `python -m jobs.registry.list --registry URI`."""
+
+from dataclasses import dataclass
+
+import tyro
+
+from jobs.registry.table import format_table, format_time, run
+from lib.registry import Registry
+
+
+@dataclass(frozen=True)
+class List:
+    """List the published models of every system, or of one, and who moved which alias when."""
+
+    registry: str
+    """Local directory or URI (file, s3, gs, ...) of the registry."""
+    system: str | None = None
+    """One system only, e.g. fraud."""
+    history: bool = False
+    """List the changes of the aliases instead of the versions."""
+
+
+def versions(registry: Registry, systems: tuple[str, ...]) -> str:
+    """One row per version, oldest first within its system."""
+    rows = []
+    for system in systems:
+        aliases = registry.aliases(system)
+        for version in registry.versions(system):
+            manifest = registry.manifest(system, version)
+            named = " ".join(sorted(alias for alias, at in aliases.items() if at == version))
+            metrics = " ".join(f"{name}={value:.4g}" for name, value in manifest.metrics.items())
+            created = format_time(manifest.created_at)
+            features = f"{len(manifest.feature_names)} {manifest.feature_set_digest[:8]}"
+            rows.append((system, version, named, created, features, metrics))
+    return format_table(("system", "version", "alias", "created", "features", "metrics"), rows)
+
+
+def changes(registry: Registry, systems: tuple[str, ...]) -> str:
+    """One row per change of an alias, oldest first within its system."""
+    rows = [
+        (format_time(c.at), system, c.alias, c.action, c.before or "-", c.after, c.by)
+        for system in systems
+        for c in registry.history(system)
+    ]
+    return format_table(("when", "system", "alias", "action", "from", "to", "by"), rows)
+
+
+def main(options: List) -> str:
+    """Answer the table that was asked for."""
+    registry = Registry(options.registry)
+    systems = registry.systems() if options.system is None else (options.system,)
+    return (changes if options.history else versions)(registry, systems)
+
+
+if __name__ == "__main__":
+    run(lambda: main(tyro.cli(List)))

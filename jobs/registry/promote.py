@@ -1,0 +1,44 @@
+"""Let an alias name a version: `python -m jobs.registry.promote --registry URI ...`."""
+
+import getpass
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+import tyro
+
+from jobs.registry.list import versions
+from jobs.registry.table import run
+from lib.registry import Registry
+
+
+@dataclass(frozen=True)
+class Promote:
+    """Make a published version the champion or the challenger of its system."""
+
+    registry: str
+    """Local directory or URI (file, s3, gs, ...) of the registry."""
+    system: str
+    """The risk system, e.g. fraud."""
+    version: str
+    """A published version, or `challenger` for the one that is challenger now."""
+    alias: Literal["champion", "challenger"] = "challenger"
+    """What the version becomes."""
+    by: str = field(default_factory=getpass.getuser)
+    """Who decided it, for the history."""
+
+
+def main(options: Promote, now: int) -> str:
+    """Set the alias and answer the versions.
+
+    Args:
+        options: what to promote.
+        now: microseconds since 1970 UTC.
+    """
+    registry = Registry(options.registry)
+    registry.set_alias(options.system, options.alias, options.version, at=now, by=options.by)
+    return versions(registry, (options.system,))
+
+
+if __name__ == "__main__":
+    run(lambda: main(tyro.cli(Promote), time.time_ns() // 1000))

@@ -1,0 +1,42 @@
+"""Return an alias to its version before: `python -m jobs.registry.rollback --registry URI ...`."""
+
+import getpass
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+import tyro
+
+from jobs.registry.list import versions
+from jobs.registry.table import run
+from lib.registry import Registry
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Take back the last promotion; run it again to go one further back."""
+
+    registry: str
+    """Local directory or URI (file, s3, gs, ...) of the registry."""
+    system: str
+    """The risk system, e.g. fraud."""
+    alias: Literal["champion", "challenger"] = "champion"
+    """What is rolled back."""
+    by: str = field(default_factory=getpass.getuser)
+    """Who decided it, for the history."""
+
+
+def main(options: Rollback, now: int) -> str:
+    """Roll the alias back and answer the versions.
+
+    Args:
+        options: what to roll back.
+        now: microseconds since 1970 UTC.
+    """
+    registry = Registry(options.registry)
+    registry.rollback(options.system, options.alias, at=now, by=options.by)
+    return versions(registry, (options.system,))
+
+
+if __name__ == "__main__":
+    run(lambda: main(tyro.cli(Rollback), time.time_ns() // 1000))
