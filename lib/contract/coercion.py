@@ -1,0 +1,82 @@
+"""Bring a column to the exact type of its contract where nothing can be lost, or refuse it."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pat
+
+from lib.contract.declaration import Column
+from lib.contract.error import ContractError
+
+
+def as_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """One contiguous array out of a table's column."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = pa.concat_arrays(column.chunks)
+    return column
+
+
+def plain(values: pa.Array) -> pa.Array:
+    """Dictionary-encoded values decoded, long and view strings as plain strings."""
+    if pat.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pat.is_large_string(values.type) or pat.is_string_view(values.type):
+        values = values.cast(pa.string())
+    return values
+
+
+def to_contract_type(column: Column, values: pa.Array, contract: str) -> pa.Array:
+    """`values` in `column.type`; only changes that keep every value are made.
+
+    Narrower integers and floats widen, times of another resolution become microseconds, a column
+    of nulls takes any type. Everything else, a time without a time zone above all, is refused.
+
+    Raises:
+        ContractError: the type cannot stand for the declared one.
+    """
+    values = plain(values)
+    if values.type == column.type:
+        return values
+    if not _widens(values.type, column.type):
+        raise ContractError(_wrong_type(column, values.type, contract))
+    return values.cast(column.type, safe=not pat.is_timestamp(column.type))
+
+
+def nan_to_null(values: pa.Array) -> pa.Array:
+    """NaN and infinities of a floating column as nulls: missing has one spelling."""
+    return pc.if_else(pc.is_finite(values), values, pa.scalar(None, type=values.type))
+
+
+def _widens(came: pa.DataType, wanted: pa.DataType) -> bool:
+    if pat.is_null(came):
+        return True
+    if pat.is_timestamp(wanted):
+        return bool(pat.is_timestamp(came) and came.tz is not None)
+    if pat.is_floating(wanted):
+        return bool(pat.is_floating(came) or pat.is_integer(came))
+    if pat.is_int64(wanted):
+        return bool(pat.is_integer(came) and not pat.is_uint64(came))
+    return False
+
+
+def _wrong_type(column: Column, came: pa.DataType, contract: str) -> str:
+    return (
+        f"column '{column.name}' of contract '{contract}': expected {column.type}"
+        f"{f' ({column.unit})' if column.unit else ''}, came {came}; {_way_out(column, came)}"
+    )
+
+
+def _way_out(column: Column, came: pa.DataType) -> str:
+    name = column.name
+    if pat.is_timestamp(came) and came.tz is None:
+        return (
+            f"say which time zone its times are in, in the mapping file: "
+            f"{name}: {{from: {name}, timezone: Europe/Berlin}}"
+        )
+    if column.is_money:
+        return (
+            f"declare the unit in the mapping file: "
+            f"{name}: {{from: {name}, unit: major, currency_digits: 2}}"
+        )
+    return f"convert it with a mapping file: {name}: {{from: {name}}}"

@@ -1,0 +1,82 @@
+"""What a column of a contract promises: type, unit, range, and whether it may be missing."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+TIME = pa.timestamp("us", tz="UTC")
+MINOR_UNITS = "minor units"
+
+
+def utc_us(year: int, month: int = 1, day: int = 1) -> int:
+    """Microseconds since 1970 of midnight UTC on that day.
+
+    >>> utc_us(1970, 1, 2)
+    86400000000
+    """
+    return int(datetime(year, month, day, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+PLAUSIBLE_FROM_US = utc_us(1990)
+PLAUSIBLE_TO_US = utc_us(2100)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a contract.
+
+    Args:
+        name: the name inside the product; a mapping file gives the outside name.
+        type: Arrow type after reading. Times are `TIME` (microseconds, UTC), text is `pa.string()`.
+        description: one line for people.
+        required: the column must be there and hold no nulls; an optional column may be absent.
+        unit: physical unit of the values, "" where there is none; `MINOR_UNITS` marks money.
+        low: smallest allowed value, inclusive; for times in microseconds UTC.
+        high: largest allowed value, inclusive.
+        values: the only allowed texts, when not empty.
+        max_length: longest allowed text in bytes of UTF-8; empty texts are never allowed.
+        fallback: column whose value stands in where this one is null (`received_at` falls back
+            to `event_time`).
+    """
+
+    name: str
+    type: pa.DataType
+    description: str
+    required: bool = True
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    values: tuple[str, ...] = ()
+    max_length: int = 256
+    fallback: str | None = None
+
+    @property
+    def is_money(self) -> bool:
+        """Whether the values are integer minor units of a currency."""
+        return self.unit == MINOR_UNITS
+
+
+def time_column(
+    name: str, description: str, *, required: bool = True, fallback: str | None = None
+) -> Column:
+    """A column of UTC times between the years 1990 and 2100; anything else is implausible."""
+    return Column(
+        name,
+        TIME,
+        description,
+        required=required,
+        unit="UTC",
+        low=PLAUSIBLE_FROM_US,
+        high=PLAUSIBLE_TO_US,
+        fallback=fallback,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Precedes:
+    """`earlier` may not lie after `later` by more than `slack` (microseconds, or their unit)."""
+
+    earlier: str
+    later: str
+    slack: int = 0

@@ -1,0 +1,83 @@
+"""The faults of single rows: null, empty, out of range, not an allowed value, out of order."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pat
+
+from lib.contract.declaration import Column, Precedes
+from lib.contract.reason import Mask
+
+Fault = tuple[Mask, str]
+
+
+def as_mask(condition: pa.Array | pa.ChunkedArray) -> Mask:
+    """A boolean Arrow array as NumPy, null read as False."""
+    if isinstance(condition, pa.ChunkedArray):
+        condition = condition.combine_chunks()
+    mask: Mask = condition.fill_null(False).to_numpy(zero_copy_only=False)
+    return mask
+
+
+def column_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
+    """Every fault of one column, each with the rows it concerns (`values` in contract type)."""
+    name = column.name
+    if pat.is_floating(column.type):
+        yield from _not_finite(column, values)
+    if column.required and values.null_count:
+        yield as_mask(pc.is_null(values)), f"{name}: missing"
+    if pat.is_string(column.type):
+        yield from _text_faults(column, values)
+    elif column.low is not None or column.high is not None:
+        yield from _range_faults(column, values)
+
+
+def order_faults(table: pa.Table, rule: Precedes) -> Iterator[Fault]:
+    """Rows whose `earlier` value lies after `later`; nothing where either is null or absent."""
+    if not {rule.earlier, rule.later} <= set(table.column_names):
+        return
+    earlier, later = (table[name].cast(pa.int64()) for name in (rule.earlier, rule.later))
+    late = as_mask(pc.greater(earlier, pc.add(later, rule.slack)))
+    yield late, f"{rule.earlier}: after {rule.later}"
+
+
+def together_faults(table: pa.Table, names: tuple[str, ...]) -> Iterator[Fault]:
+    """Rows in which some, but not all, of `names` are given."""
+    nulls = [as_mask(pc.is_null(table[name])) for name in names]
+    missing = np.logical_or.reduce(nulls) & ~np.logical_and.reduce(nulls)
+    yield missing, f"{', '.join(names)}: only some of these are given"
+
+
+def _not_finite(column: Column, values: pa.Array) -> Iterator[Fault]:
+    # In an optional column NaN is a spelling of "missing" and becomes null before it comes here.
+    yield as_mask(pc.is_nan(values)), f"{column.name}: not a number"
+    yield as_mask(pc.is_inf(values)), f"{column.name}: infinite"
+
+
+def _text_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
+    lengths = pc.binary_length(values)
+    yield as_mask(pc.equal(lengths, 0)), f"{column.name}: empty"
+    too_long = as_mask(pc.greater(lengths, column.max_length))
+    yield too_long, f"{column.name}: longer than {column.max_length} bytes"
+    if column.values:
+        known = pc.is_in(values, value_set=pa.array(column.values, type=pa.string()))
+        other = as_mask(pc.and_(pc.is_valid(values), pc.invert(known)))
+        yield other, f"{column.name}: not one of {', '.join(column.values)}"
+
+
+def _range_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
+    numbers = values.cast(pa.int64()) if pat.is_timestamp(values.type) else values
+    if column.low is not None:
+        below = as_mask(pc.less(numbers, column.low))
+        yield below, f"{column.name}: below {_shown(column, column.low)}"
+    if column.high is not None:
+        above = as_mask(pc.greater(numbers, column.high))
+        yield above, f"{column.name}: above {_shown(column, column.high)}"
+
+
+def _shown(column: Column, bound: float) -> str:
+    if pat.is_timestamp(column.type):
+        return f"{np.datetime64(int(bound), 'us').astype('datetime64[D]')} UTC"
+    return f"{bound:,} {column.unit}".strip()
