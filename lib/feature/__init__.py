@@ -18,6 +18,11 @@ from lib.feature.declaration import (
 )
 from lib.feature.measures import ONE, Quantity
 from lib.feature.offline import compute, finish, measure, partition_columns
+from lib.feature.online import Event, Observation, OnlineFeatures
+from lib.feature.profile import Exchange, Reply
+from lib.feature.redis_store import AsyncRedisStore, RedisStore
+from lib.feature.sqlite_store import SqliteStore
+from lib.feature.store import AsyncProfileStore, ProfileStore, StoreError
 from lib.feature.windows import DAY, HOUR, MINUTE, SECOND, Window
 
 __all__ = [
@@ -27,18 +32,29 @@ __all__ = [
     "ONE",
     "SECOND",
     "Age",
+    "AsyncProfileStore",
+    "AsyncRedisStore",
     "Category",
     "Count",
     "Derived",
     "Deviation",
     "Direct",
     "DistinctCount",
+    "Event",
+    "Exchange",
     "Feature",
     "FeatureSet",
     "Mean",
+    "Observation",
+    "OnlineFeatures",
+    "ProfileStore",
     "Quantity",
     "Rate",
+    "RedisStore",
     "Remembered",
+    "Reply",
+    "SqliteStore",
+    "StoreError",
     "Sum",
     "Unseen",
     "Window",

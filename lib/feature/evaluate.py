@@ -43,11 +43,11 @@ def evaluate(
 def _aggregate(
     feature: Feature, measured: Mapping[str, Value], has_key: Callable[[Key], Value]
 ) -> Value:
-    parts = tuple(
-        measured[column] for measure in feature.measures for column in measure_columns(measure)
-    )
     present = has_key(feature.key)
     if present is False:
         return NAN
+    parts = tuple(
+        measured[column] for measure in feature.measures for column in measure_columns(measure)
+    )
     value = feature.aggregate.finish(parts, feature.empty)
     return value if present is True else arithmetic.choose(present, value, NAN)

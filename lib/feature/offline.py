@@ -103,7 +103,8 @@ def _features(
     def category(feature: Category) -> NDArray[np.float64]:
         known = pa.array(feature.vocabulary, pa.string())
         place = pc.index_in(table.column(feature.column), value_set=known)
-        return pc.add(pc.fill_null(place, -1), 1).to_numpy().astype(np.float64)
+        codes: NDArray[np.float64] = pc.add(pc.fill_null(place, -1), 1).to_numpy().astype(float)
+        return codes
 
     values = evaluate(features, arrays, floats, has_key, category)
     return {name: np.broadcast_to(np.float64(values[name]), rows) for name in features.names}
@@ -215,9 +216,7 @@ class _Measuring:
         age = np.abs(sweep.times - sweep.times[at])
         found = (at >= 0) & (age <= wanted.horizon)
         columns = [np.where(found, age, -1)]
-        columns += [
-            np.where(found, self._values(wanted.key, q)[at], 0) for q in wanted.quantities
-        ]
+        columns += [np.where(found, self._values(wanted.key, q)[at], 0) for q in wanted.quantities]
         missing = [-1] + [0] * len(wanted.quantities)
         return {
             name: sweep.spread(values, empty)
@@ -274,7 +273,8 @@ def _first_row(table: pa.Table, name: str, received: Ints) -> Ints:
 def _codes(column: pa.ChunkedArray) -> Ints:
     """A column's values as codes 0, 1, ...; -1 for null."""
     indices = column.combine_chunks().dictionary_encode().indices
-    return pc.fill_null(indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes: Ints = pc.fill_null(indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
 
 
 def _renumbered(codes: Ints) -> Ints:
@@ -287,9 +287,9 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[Any]:
     """A column as float64 (NaN for null), or int64; times as microseconds since 1970 UTC."""
     if pa.types.is_timestamp(column.type):
         column = column.cast(_MICROSECONDS).cast(pa.int64())
-    if pa.types.is_integer(column.type) and not column.null_count:
-        return column.to_numpy().astype(np.int64, copy=False)
-    return column.cast(pa.float64()).to_numpy()
+    whole = pa.types.is_integer(column.type) and not column.null_count
+    numbers: NDArray[Any] = column.cast(pa.int64() if whole else pa.float64()).to_numpy()
+    return numbers
 
 
 def _append(table: pa.Table, columns: Mapping[str, NDArray[Any]]) -> pa.Table:

@@ -162,7 +162,7 @@ def _impossible(velocity: Value) -> Value:
     return choose(velocity > IMPOSSIBLE_KMH, 1.0, 0.0)
 
 
-def _union(  # noqa: PLR0917
+def _union(
     u: Value, m: Value, d: Value, um: Value, ud: Value, md: Value, umd: Value
 ) -> Value:
     """Inclusion and exclusion; a payment without a device has no device terms."""
@@ -211,9 +211,7 @@ def _user() -> tuple[Feature | Derived, ...]:
             _zscore,
         ),
         Feature("minutes_since_last_payment", "minutes", USER, Age(FAMILIAR_FOR)),
-        Feature(
-            "decline_count_by_user_24h", "payments", USER, Count(fact="declined"), LAST_24H
-        ),
+        Feature("decline_count_by_user_24h", "payments", USER, Count(fact="declined"), LAST_24H),
         Feature("is_new_merchant", "0 or 1", USER_MERCHANT, Unseen(FAMILIAR_FOR)),
         Feature("is_new_device", "0 or 1", USER_DEVICE, Unseen(FAMILIAR_FOR)),
         Feature("is_new_payment_method", "0 or 1", USER_METHOD, Unseen(FAMILIAR_FOR)),
@@ -241,9 +239,7 @@ def _merchant() -> tuple[Feature, ...]:
 def _device() -> tuple[Feature, ...]:
     rate = Rate("fraud", RATE_PRIOR, RATE_STRENGTH)
     return (
-        Feature(
-            "user_count_by_device_30d", "users", DEVICE, DistinctCount("user_id"), LAST_30D
-        ),
+        Feature("user_count_by_device_30d", "users", DEVICE, DistinctCount("user_id"), LAST_30D),
         Feature("fraud_rate_by_device_30d", "share", DEVICE, rate, LAST_30D),
     )
 
@@ -280,9 +276,7 @@ def _place() -> tuple[Direct | Feature | Derived, ...]:
         *home,
         *last,
         gap,
-        Derived(
-            "distance_from_home_km", "km", here_names + tuple(f.name for f in home), _distance
-        ),
+        Derived("distance_from_home_km", "km", here_names + tuple(f.name for f in home), _distance),
         Derived(
             "distance_from_last_place_km",
             "km",

@@ -1,0 +1,140 @@
+"""Profiles in one SQLite file: the store that needs no server.
+
+Several processes may share the file: writes take turns (write-ahead log, immediate transactions).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgpack
+
+from lib.feature.profile import Exchange, Profile, Reply, apply
+from lib.feature.store import StoreError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS profile (
+    key BLOB NOT NULL, field BLOB NOT NULL, numbers BLOB NOT NULL, expires_at INTEGER NOT NULL,
+    PRIMARY KEY (key, field)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS receipt (
+    id TEXT PRIMARY KEY, before BLOB, answer BLOB, expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS receipt_expiry ON receipt (expires_at);
+"""
+_FOR_EVER = 2**62
+
+
+class SqliteStore:
+    """A profile store in a file.
+
+    Args:
+        path: the file, made if absent; its folder must exist.
+        clock: seconds since 1970 UTC; decides what has outlived its time.
+        timeout: seconds to wait for another process's write before giving up.
+    """
+
+    def __init__(
+        self, path: str | Path, clock: Callable[[], float] = time.time, timeout: float = 5.0
+    ) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=timeout, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise StoreError(f"profile store {path}: {error}") from error
+
+    def exchange(self, request: Exchange) -> Reply:
+        """See `ProfileStore.exchange`."""
+        now = int(self._clock())
+        with self._transaction() as run:
+            seen = run(
+                "SELECT before, answer FROM receipt WHERE id = ? AND expires_at > ?",
+                (request.receipt, now),
+            ).fetchone()
+            if seen:
+                return Reply(False, _unpack(seen[0]), seen[1])
+            before = tuple(self._load(key, now) for key in request.keys)
+            after = [{name: list(numbers) for name, numbers in p.items()} for p in before]
+            apply(request, after)
+            for place, key in enumerate(request.keys):
+                lifetime = request.lifetimes[place]
+                expires_at = now + lifetime if lifetime else _FOR_EVER
+                self._save(key, before[place], after[place], expires_at)
+            run(
+                "INSERT OR REPLACE INTO receipt VALUES (?, ?, NULL, ?)",
+                (request.receipt, msgpack.packb(before), now + request.receipt_seconds),
+            )
+        return Reply(True, before)
+
+    def settle(self, receipt: str, answer: bytes, seconds: int) -> None:
+        """See `ProfileStore.settle`."""
+        expires_at = int(self._clock()) + seconds
+        with self._transaction() as run:
+            run(
+                "UPDATE receipt SET before = NULL, answer = ?, expires_at = ? WHERE id = ?",
+                (answer, expires_at, receipt),
+            )
+
+    def sweep(self) -> int:
+        """Deletes what has outlived its time; returns how many rows."""
+        now = int(self._clock())
+        with self._transaction() as run:
+            profiles = run("DELETE FROM profile WHERE expires_at <= ?", (now,)).rowcount
+            receipts = run("DELETE FROM receipt WHERE expires_at <= ?", (now,)).rowcount
+        return int(profiles + receipts)
+
+    def ping(self) -> None:
+        """See `ProfileStore.ping`."""
+        with self._transaction() as run:
+            run("SELECT 1 FROM profile LIMIT 1")
+
+    def close(self) -> None:
+        """See `ProfileStore.close`."""
+        self._connection.close()
+
+    def _load(self, key: bytes, now: int) -> Profile:
+        rows = self._connection.execute(
+            "SELECT field, numbers FROM profile WHERE key = ? AND expires_at > ?", (key, now)
+        )
+        return {name: msgpack.unpackb(numbers) for name, numbers in rows}
+
+    def _save(self, key: bytes, before: Profile, after: Profile, expires_at: int) -> None:
+        changed = [
+            (key, name, msgpack.packb(numbers), expires_at)
+            for name, numbers in after.items()
+            if before.get(name) != numbers
+        ]
+        self._connection.executemany("INSERT OR REPLACE INTO profile VALUES (?, ?, ?, ?)", changed)
+        gone = [(key, name) for name in before if name not in after]
+        self._connection.executemany("DELETE FROM profile WHERE key = ? AND field = ?", gone)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection.execute
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise StoreError(f"profile store: {error}") from error
+
+
+def _unpack(before: bytes | None) -> tuple[Profile, ...]:
+    if before is None:
+        return ()
+    return tuple(msgpack.unpackb(before, strict_map_key=False))

@@ -1,0 +1,61 @@
+"""The contract of a profile store; every store passes the same tests (tests/feature)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lib.feature.profile import Exchange, Reply
+
+
+class StoreError(Exception):
+    """The store did not answer, or not in time. Nothing is known about the exchange."""
+
+
+class ProfileStore(Protocol):
+    """Keeps profiles and receipts.
+
+    Exchanges are atomic: none sees half of another, and a crash leaves all of one or nothing.
+    """
+
+    def exchange(self, request: Exchange) -> Reply:
+        """Reads the profiles, then updates them, in one round trip.
+
+        A receipt seen before changes nothing and gives the first time's profiles back, or the
+        answer if the event was settled.
+
+        Raises:
+            StoreError: if the store is out; the same exchange may be sent again.
+        """
+        ...
+
+    def settle(self, receipt: str, answer: bytes, seconds: int) -> None:
+        """Replaces what a receipt keeps by the answer that was given, for `seconds`."""
+        ...
+
+    def ping(self) -> None:
+        """Returns if the store can be reached, else raises StoreError."""
+        ...
+
+    def close(self) -> None:
+        """Gives connections back; the store is not used afterwards."""
+        ...
+
+
+class AsyncProfileStore(Protocol):
+    """The same, without holding up an event loop."""
+
+    async def exchange(self, request: Exchange) -> Reply:
+        """See `ProfileStore.exchange`."""
+        ...
+
+    async def settle(self, receipt: str, answer: bytes, seconds: int) -> None:
+        """See `ProfileStore.settle`."""
+        ...
+
+    async def ping(self) -> None:
+        """See `ProfileStore.ping`."""
+        ...
+
+    async def close(self) -> None:
+        """See `ProfileStore.close`."""
+        ...
