@@ -1,0 +1,24 @@
+"""Rules: the front node of every system. See `load_rules` and, for the language, `expression`."""
+
+from lib.rules.book import RuleBook
+from lib.rules.expression import ExpressionError, read_expression
+from lib.rules.loading import load_rules
+from lib.rules.passing import Passing
+from lib.rules.problems import Problem, RowError, RuleError
+from lib.rules.ruleset import NO_RULE, Rule, RuleSet, Status, Verdict
+
+__all__ = [
+    "NO_RULE",
+    "ExpressionError",
+    "Passing",
+    "Problem",
+    "RowError",
+    "Rule",
+    "RuleBook",
+    "RuleError",
+    "RuleSet",
+    "Status",
+    "Verdict",
+    "load_rules",
+    "read_expression",
+]

@@ -1,0 +1,172 @@
+"""Evaluate a condition over a whole Arrow table: the row closures' answers, a column at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.rules.condition import (
+    All,
+    Always,
+    Any,
+    Arithmetic,
+    Compare,
+    Condition,
+    Constant,
+    Contains,
+    Field,
+    Flag,
+    Kind,
+    Member,
+    Missing,
+    Value,
+    kind_of,
+)
+from lib.rules.problems import RowError
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Numbers: TypeAlias = npt.NDArray[np.float64]
+
+_ORDER: dict[str, Callable[[Numbers | float, Numbers | float], Mask]] = {
+    "<": np.less, "<=": np.less_equal, ">": np.greater,
+    ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
+}  # fmt: skip
+_ARITHMETIC: dict[str, Callable[[Numbers | float, Numbers | float], Numbers]] = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "%": np.fmod
+}  # fmt: skip
+_TARGETS: dict[Kind, pa.DataType] = {
+    "number": pa.float64(), "text": pa.large_string(), "flag": pa.bool_()
+}  # fmt: skip
+
+
+class Columns:
+    """The columns of one table as conditions read them, each decoded once.
+
+    Args:
+        table: numbers as any Arrow number (decimals too), texts as any string type, flags as
+            bool; null or NaN is missing. A column of type null is missing throughout.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+        self.rows: int = table.num_rows
+        self._numbers: dict[str, Numbers] = {}
+
+    def mask(self, condition: Condition) -> Mask:  # noqa: PLR0911  one per kind of node
+        """Return, per row, whether the condition is certainly met.
+
+        Raises:
+            RowError: a column is absent or holds another type than declared.
+        """
+        match condition:
+            case Compare():
+                return self._compare(condition)
+            case Member():
+                return self._member(condition)
+            case Contains():
+                column = self._column(condition.field)
+                found = _true(pc.match_substring(column, condition.part))
+                return ~found & self._present(condition.field) if condition.negated else found
+            case Missing():
+                present = self._present(condition.value)
+                return present if condition.negated else ~present
+            case Flag():
+                return _true(pc.equal(self._column(condition.field), condition.expected))
+            case Always():
+                return np.full(self.rows, condition.answer)
+            case All() | Any():
+                join = np.logical_and if isinstance(condition, All) else np.logical_or
+                masks = (self.mask(part) for part in condition.parts)
+                result = next(masks)
+                for other in masks:
+                    result = join(result, other)
+                return result
+
+    def _compare(self, condition: Compare) -> Mask:
+        left, right = condition.left, condition.right
+        if kind_of(left) == "text":
+            compare = pc.equal if condition.op == "==" else pc.not_equal
+            return _true(compare(self._text(left), self._text(right)))
+        with np.errstate(all="ignore"):
+            one, other = self._number(left), self._number(right)
+            result: Mask = _ORDER[condition.op](one, other)
+        if condition.op == "!=":
+            result &= ~(np.isnan(one) | np.isnan(other))
+        return result
+
+    def _member(self, condition: Member) -> Mask:
+        if kind_of(condition.value) == "text":
+            among = pa.array(sorted(condition.among, key=str), pa.large_string())
+            found = _true(pc.is_in(self._text(condition.value), value_set=among))
+        else:
+            found = np.isin(self._number(condition.value), list(condition.among))
+        return ~found & self._present(condition.value) if condition.negated else found
+
+    def _present(self, value: Value) -> Mask:
+        if kind_of(value) == "number":
+            missing: Mask = np.isnan(np.broadcast_to(self._number(value), (self.rows,)))
+            return ~missing
+        return _true(self._column(value).is_valid())
+
+    def _number(self, value: Value) -> Numbers | float:
+        match value:
+            case Constant():
+                return float(value.value)
+            case Field():
+                if value.name not in self._numbers:
+                    column = self._column(value)
+                    self._numbers[value.name] = column.to_numpy()
+                return self._numbers[value.name]
+            case Arithmetic():
+                return self._arithmetic(value)
+
+    def _arithmetic(self, value: Arithmetic) -> Numbers:
+        with np.errstate(all="ignore"):
+            left, right = self._number(value.left), self._number(value.right)
+            result = _ARITHMETIC[value.op](left, right)
+            if value.op == "/":
+                return np.where(np.equal(right, 0), np.nan, result)
+        return result
+
+    def _text(self, value: Value) -> pa.ChunkedArray | pa.Scalar:
+        if isinstance(value, Constant):
+            return pa.scalar(str(value.value), pa.large_string())
+        return self._column(value)
+
+    def _column(self, value: Value) -> pa.ChunkedArray:
+        assert isinstance(value, Field)  # noqa: S101  texts and flags are fields or constants
+        if value.name not in self.table.column_names:
+            raise RowError(f"column {value.name!r} is absent from the table")
+        column = self.table.column(value.name)
+        if not _fits(column.type, value.kind):
+            raise RowError(
+                f"column {value.name!r}: a {value.kind} is expected, got type {column.type}"
+            )
+        return column.cast(_TARGETS[value.kind], safe=False)
+
+
+def _fits(held: pa.DataType, kind: Kind) -> bool:
+    types = pa.types
+    if types.is_dictionary(held):
+        held = held.value_type
+    if types.is_null(held):
+        return True
+    if kind == "text":
+        return bool(
+            types.is_string(held) or types.is_large_string(held) or types.is_string_view(held)
+        )
+    if kind == "flag":
+        return bool(types.is_boolean(held))
+    number = types.is_integer(held) or types.is_floating(held) or types.is_decimal(held)
+    return bool(number or types.is_boolean(held))
+
+
+def _true(answers: pa.ChunkedArray) -> Mask:
+    filled = pc.fill_null(answers, False)
+    mask: Mask = filled.to_numpy()
+    return mask

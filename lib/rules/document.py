@@ -1,0 +1,182 @@
+"""Read the YAML of a rule set, keeping for every entry the line it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from lib.rules.problems import Problem, RuleError, did_you_mean, one_of
+
+LARGEST_DOCUMENT = 1_000_000
+"""Characters of one rule file, at most."""
+
+FILE_KEYS = ("version", "rules")
+OPTIONAL_FILE_KEYS = ("pass_share",)
+RULE_KEYS = ("id", "when", "action", "reason", "confidence", "owner")
+OPTIONAL_RULE_KEYS = ("status", "priority", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A scalar as written, with its line and YAML's idea of its type (str, int, float, ...)."""
+
+    text: str
+    line: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A mapping of known keys to scalars, and the line it starts on."""
+
+    entries: Mapping[str, Entry]
+    line: int
+
+    @property
+    def id(self) -> str | None:
+        """The id as written, for messages; None where there is none."""
+        entry = self.entries.get("id")
+        return entry.text if entry else None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The file's own entries and its rules, in file order, with the problems found so far."""
+
+    head: Block
+    rules: tuple[Block, ...]
+    problems: tuple[Problem, ...]
+
+
+def read_document(text: str, source: str) -> Document:
+    """Split a rule file into blocks.
+
+    Reads with YAML's safe schema: no tag builds an object. Anchors and aliases are refused, so a
+    short text cannot stand for a large one. `status: off` is the text `off`, though YAML 1.1
+    makes it a boolean.
+
+    Args:
+        text: the YAML.
+        source: name of the file for messages.
+
+    Raises:
+        RuleError: the text is no YAML mapping with a list `rules`; smaller faults are gathered
+            in `problems` instead.
+    """
+    root = _compose(text, source)
+    reader = _Reader(source)
+    head_nodes = reader.mapping(root, FILE_KEYS, OPTIONAL_FILE_KEYS, None)
+    rules = head_nodes.pop("rules", None)
+    head = reader.block(root, head_nodes, None)
+    blocks = tuple(reader.rules(rules)) if rules is not None else ()
+    return Document(head, blocks, tuple(reader.problems))
+
+
+def _compose(text: str, source: str) -> yaml.MappingNode:
+    if len(text) > LARGEST_DOCUMENT:
+        raise _fatal(source, None, f"at most {LARGEST_DOCUMENT} characters, got {len(text)}")
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if getattr(event, "anchor", None):
+                line = event.start_mark.line + 1 if event.start_mark else None
+                raise _fatal(source, line, "anchors and aliases are refused: write the value out")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else None
+        raise _fatal(source, line, f"not YAML: {getattr(error, 'problem', error)}") from None
+    except (ValueError, RecursionError) as error:
+        raise _fatal(source, None, f"not readable as YAML: {error}") from None
+    if root is None:
+        raise _fatal(source, 1, "the file is empty: expected the keys version and rules")
+    if not isinstance(root, yaml.MappingNode):
+        came = _described(root)
+        raise _fatal(source, 1, f"expected a mapping with the keys version and rules, got {came}")
+    return root
+
+
+def _fatal(source: str, line: int | None, message: str) -> RuleError:
+    return RuleError([Problem(source, line, None, None, message)])
+
+
+class _Reader:
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.problems: list[Problem] = []
+
+    def report(self, line: int, rule_id: str | None, key: str | None, message: str) -> None:
+        self.problems.append(Problem(self.source, line, rule_id, key, message))
+
+    def rules(self, node: yaml.Node) -> Iterable[Block]:
+        """Yield one block per item of the list `rules`."""
+        if not isinstance(node, yaml.SequenceNode) or not node.value:
+            message = f"expected a list of at least one rule, got {_described(node)}"
+            self.report(_line(node), None, "rules", message)
+            return
+        for item in node.value:
+            if not isinstance(item, yaml.MappingNode):
+                message = f"expected a mapping of {one_of(RULE_KEYS)}, got {_described(item)}"
+                self.report(_line(item), None, "rules", message)
+                continue
+            rule_id = _own_id(item)
+            nodes = self.mapping(item, RULE_KEYS, OPTIONAL_RULE_KEYS, rule_id)
+            yield self.block(item, nodes, rule_id)
+
+    def mapping(
+        self,
+        node: yaml.MappingNode,
+        required: tuple[str, ...],
+        optional: tuple[str, ...],
+        rule_id: str | None,
+    ) -> dict[str, yaml.Node]:
+        """Return the known keys of a mapping; report unknown, repeated and missing ones."""
+        found: dict[str, yaml.Node] = {}
+        for key_node, value in node.value:
+            key = str(key_node.value)
+            if key not in (*required, *optional):
+                hint = did_you_mean(key, (*required, *optional))
+                self.report(_line(key_node), rule_id, key, f"unknown key{hint}")
+            elif key in found:
+                self.report(_line(key_node), rule_id, key, "the key stands here twice: keep one")
+            else:
+                found[key] = value
+        for key in required:
+            if key not in found:
+                self.report(_line(node), rule_id, key, "the key is missing: it is required")
+        return found
+
+    def block(
+        self, node: yaml.MappingNode, nodes: Mapping[str, yaml.Node], rule_id: str | None
+    ) -> Block:
+        """Keep the scalars of a mapping; report lists and mappings where a scalar belongs."""
+        entries: dict[str, Entry] = {}
+        for key, value in nodes.items():
+            if isinstance(value, yaml.ScalarNode):
+                tag = value.tag.rpartition(":")[2]
+                entries[key] = Entry(value.value, _line(value), tag)
+            else:
+                message = f"expected a single value, got {_described(value)}"
+                self.report(_line(value), rule_id, key, message)
+        return Block(entries, _line(node))
+
+
+def _own_id(node: yaml.MappingNode) -> str | None:
+    for key, value in node.value:
+        if key.value == "id" and isinstance(value, yaml.ScalarNode):
+            return str(value.value)
+    return None
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _described(node: yaml.Node) -> str:
+    if isinstance(node, yaml.MappingNode):
+        return "a mapping"
+    if isinstance(node, yaml.SequenceNode):
+        return "a list" if node.value else "an empty list"
+    return repr(node.value) if node.value else "nothing"

@@ -1,0 +1,305 @@
+"""Read the expression of a rule: the declared subset of rule-engine's language.
+
+Offered: fields, numbers, texts, `true`/`false`, `+ - * / %`, `== != < <= > >=`, `in`/`not in` a
+list of literals (or a text in a text field), `and`/`or`/`not`, `== null`/`!= null`, parentheses.
+Refused by name and place: functions, attributes, indexing, regular expressions, dates, powers,
+bit operations, comprehensions, `?:` and comments, so an expression can neither reach outside
+the row nor take long.
+
+A missing value (None or NaN) makes a comparison unknown, as in SQL: neither it nor its negation
+is true, also under `in` and `not in`; unknown arithmetic stays unknown, and so does division by
+zero. `and`/`or`/`not` follow Kleene's three values, and a rule fires only on true. Only a literal
+`null` tests for missing: `field == null`. Numbers are float64; `%` takes the sign of its left side.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any as Node
+
+import rule_engine
+from rule_engine import ast, errors
+
+from lib.rules.condition import (
+    MIRRORED,
+    NEGATED,
+    All,
+    Always,
+    Any,
+    Arithmetic,
+    Compare,
+    Comparison,
+    Condition,
+    Constant,
+    Contains,
+    Field,
+    Flag,
+    Kind,
+    Member,
+    Missing,
+    Scalar,
+    Value,
+    fields_of,
+    join,
+    kind_of,
+)
+from lib.rules.problems import did_you_mean
+
+LONGEST_EXPRESSION = 4_000
+"""Characters of one expression, at most."""
+DEEPEST_EXPRESSION = 24
+"""Levels of parentheses or of `not`/`-` chains in one expression, at most."""
+MOST_OPERATORS = 100
+"""Operators in one expression, at most; lists of literals do not count."""
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+    |(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<operator>==|!=|<=|>=|<|>|\+|-|\*(?!\*)|/(?!/)|%)
+    |(?P<open>[(\[])|(?P<close>[)\]])|(?P<comma>,))""",
+    re.VERBOSE,
+)
+_KEYWORDS = frozenset({"and", "or", "not", "in", "true", "false", "null"})
+_REFUSED_WORDS = frozenset({"for", "if", "inf", "nan", "elif", "else", "while"})
+_KIND_NAMES: dict[Kind, str] = {"number": "a number", "text": "a text", "flag": "true or false"}
+_COMPARISONS: dict[str, Comparison] = {
+    "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="
+}  # fmt: skip
+
+
+class ExpressionError(ValueError):
+    """An expression that is refused; the message says what, where and what to write instead."""
+
+
+def read_expression(text: str, fields: Mapping[str, type]) -> Condition:
+    """Read an expression over declared fields into a condition.
+
+    Args:
+        text: the expression.
+        fields: declared fields, each float (or int), str or bool.
+
+    Raises:
+        ExpressionError: the expression is outside the language, names an unknown field or
+            compares what cannot be compared.
+
+    >>> str(read_expression("not (amount <= 5 or merchant == 'a')", {"amount": float, "merchant": str}))
+    '(amount > 5 and merchant != "a")'
+    """  # noqa: E501
+    kinds = {name: _kind(declared) for name, declared in fields.items()}
+    _check_tokens(text, kinds)
+    try:
+        parsed = rule_engine.Rule(text, context=rule_engine.Context(default_timezone="utc"))
+        return _Reader(text, kinds).condition(parsed.statement.expression, True)
+    except errors.RuleSyntaxError as error:
+        raise ExpressionError(_syntax_message(text, error)) from None
+    except (errors.EngineError, ArithmeticError) as error:
+        raise ExpressionError(
+            f"a part made of literals alone cannot be computed: {error}"
+        ) from None
+
+
+def _kind(declared: type) -> Kind:
+    kinds: dict[type, Kind] = {float: "number", int: "number", str: "text", bool: "flag"}
+    if declared not in kinds:
+        raise TypeError(f"a field is declared float, int, str or bool, not {declared!r}")
+    return kinds[declared]
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
+    position = 0
+    while text[position:].strip():
+        match = _TOKEN.match(text, position)
+        if match is None:
+            start = position + len(text[position:]) - len(text[position:].lstrip())
+            raise ExpressionError(
+                f"{text[start : start + 2].strip()!r} at {_at(text, start)} is not part of the "
+                "language: write fields, literals, + - * / %, == != < <= > >=, in, and, or, not"
+            )
+        kind = match.lastgroup or ""
+        yield kind, match[kind], match.start(kind)
+        position = match.end()
+
+
+def _check_tokens(text: str, kinds: Mapping[str, Kind]) -> None:
+    if len(text) > LONGEST_EXPRESSION:
+        raise ExpressionError(f"at most {LONGEST_EXPRESSION} characters, got {len(text)}")
+    depth = operators = 0
+    previous = ""
+    for kind, token, position in _tokens(text):
+        if kind == "word" and token not in _KEYWORDS:
+            _check_field(text, token, position, kinds)
+        _check_opening(text, previous, kind, token, position)
+        depth += (kind == "open") - (kind == "close")
+        operators += kind == "operator" or token in {"and", "or", "not", "in"}
+        if depth > DEEPEST_EXPRESSION or operators > MOST_OPERATORS:
+            raise ExpressionError(
+                f"at most {DEEPEST_EXPRESSION} levels and {MOST_OPERATORS} operators: split the "
+                f"rule, or use `in [...]` for a list (reached at {_at(text, position)})"
+            )
+        previous = kind if token not in _KEYWORDS else ""
+
+
+def _check_field(text: str, name: str, position: int, kinds: Mapping[str, Kind]) -> None:
+    if name in _REFUSED_WORDS:
+        raise ExpressionError(f"{name!r} at {_at(text, position)} is not part of the language")
+    if name not in kinds:
+        hint = did_you_mean(name, [*kinds, *_KEYWORDS])
+        raise ExpressionError(f"unknown field {name!r} at {_at(text, position)}{hint}")
+
+
+def _check_opening(text: str, previous: str, kind: str, opened: str, position: int) -> None:
+    if kind == "open" and previous in {"word", "close", "text", "number"}:
+        what = "a function call" if opened == "(" else "indexing"
+        raise ExpressionError(f"{what} at {_at(text, position)} is not part of the language")
+
+
+def _at(text: str, position: int) -> str:
+    return f"character {position + 1} of {' '.join(text.split())!r}"
+
+
+def _syntax_message(text: str, error: Node) -> str:
+    if error.token is None:
+        return f"syntax error: the expression {' '.join(text.split())!r} ends too early"
+    message = f"syntax error at {str(error.token.value)!r}, {_at(text, error.token.lexpos)}"
+    if str(error.token.value) in {"<", "<=", ">", ">=", "==", "!="}:
+        message += ": comparisons do not chain, write `low < x and x < high`"
+    return message
+
+
+class _Reader:
+    """Turns rule-engine's tree into ours, refusing every node that is not listed here."""
+
+    def __init__(self, text: str, kinds: Mapping[str, Kind]) -> None:
+        self.text = " ".join(text.split())
+        self.kinds = kinds
+        self._conditions: dict[type, Callable[[Node, bool], Condition]] = {
+            ast.BooleanExpression: lambda node, positive: Always(node.value == positive),
+            ast.SymbolExpression: self._flag,
+            ast.UnaryExpression: self._negation,
+            ast.LogicExpression: self._logic,
+            ast.ComparisonExpression: self._comparison,
+            ast.ArithmeticComparisonExpression: self._comparison,
+            ast.ContainsExpression: self._containment,
+        }
+
+    def condition(self, node: Node, positive: bool) -> Condition:
+        """Read a node as a condition; positive is False under an odd number of `not`."""
+        reader = self._conditions.get(type(node))
+        if reader is None:
+            raise ExpressionError(f"{self.text!r}: a condition is expected, got a bare value")
+        return reader(node, positive)
+
+    def value(self, node: Node) -> Value:
+        """Read a node as a number or a text."""
+        match node:
+            case ast.SymbolExpression():
+                return Field(node.name, self.kinds[node.name])
+            case ast.FloatExpression() | ast.StringExpression():
+                return Constant(_scalar(node))
+            case ast.UnaryExpression(type="uminus"):
+                return self._arithmetic("-", Constant(0.0), self.value(node.right))
+            case ast.ArithmeticExpression() | ast.AddExpression() | ast.SubtractExpression():
+                op = {"add": "+", "sub": "-", "mul": "*", "tdiv": "/", "mod": "%"}[node.type]
+                return self._arithmetic(op, self.value(node.left), self.value(node.right))
+        raise ExpressionError(f"{self.text!r}: a field, number or text is expected on each side")
+
+    def _arithmetic(self, op: Node, left: Value, right: Value) -> Value:
+        for side in (left, right):
+            if kind_of(side) != "number":
+                raise ExpressionError(f"`{left} {op} {right}`: {side} is {_named(side)}, no number")
+        return Arithmetic(op, left, right)
+
+    def _flag(self, node: Node, positive: bool) -> Condition:
+        field = Field(node.name, self.kinds[node.name])
+        if field.kind != "flag":
+            example = f"{field} > 0" if field.kind == "number" else f'{field} == "..."'
+            raise ExpressionError(
+                f"{field} is {_named(field)}, not a condition: write e.g. `{example}`"
+            )
+        return Flag(field, positive)
+
+    def _negation(self, node: Node, positive: bool) -> Condition:
+        if node.type != "not":
+            raise ExpressionError(f"{self.text!r}: a condition is expected, got a number")
+        return self.condition(node.right, not positive)
+
+    def _logic(self, node: Node, positive: bool) -> Condition:
+        parts = [self.condition(side, positive) for side in (node.left, node.right)]
+        return join(All if (node.type == "and") == positive else Any, parts)
+
+    def _comparison(self, node: Node, positive: bool) -> Condition:
+        op = _COMPARISONS[node.type]
+        for side, other in ((node.left, node.right), (node.right, node.left)):
+            if isinstance(other, ast.NullExpression):
+                return self._null_test(op, self.value(side), positive)
+            if isinstance(other, ast.BooleanExpression):
+                return self._flag_test(op, side, other.value == positive)
+        op = op if positive else NEGATED[op]
+        left, right = self.value(node.left), self.value(node.right)
+        if isinstance(left, Constant):
+            op, left, right = MIRRORED[op], right, left
+        self._check_sides(op, left, right)
+        return Compare(op, left, right)
+
+    def _check_sides(self, op: Comparison, left: Value, right: Value) -> None:
+        if kind_of(left) != kind_of(right):
+            raise ExpressionError(
+                f"`{left} {op} {right}` compares {_named(left)} with {_named(right)}: "
+                f"{left} is {_named(left)}"
+            )
+        if kind_of(left) == "flag":
+            raise ExpressionError(f"`{left} {op} {right}`: write `{left} and {right}` or the like")
+        if kind_of(left) == "text" and op not in {"==", "!="}:
+            raise ExpressionError(f"`{left} {op} {right}`: texts have no order, use == != or in")
+        if left == right:
+            raise ExpressionError(f"`{left} {op} {right}` compares a value with itself")
+
+    def _null_test(self, op: Comparison, value: Value, positive: bool) -> Condition:
+        if op not in {"==", "!="} or not any(fields_of(value)):
+            raise ExpressionError(f"`{value} {op} null`: write `field == null` or `field != null`")
+        return Missing(value, negated=(op == "==") != positive)
+
+    def _flag_test(self, op: Comparison, node: Node, expected: bool) -> Condition:
+        if op not in {"==", "!="} or not isinstance(node, ast.SymbolExpression):
+            raise ExpressionError(f"{self.text!r}: true and false compare with a field by == or !=")
+        return self._flag(node, expected == (op == "=="))
+
+    def _containment(self, node: Node, positive: bool) -> Condition:
+        if isinstance(node.container, ast.SymbolExpression):
+            return self._part(node, positive)
+        if not isinstance(node.container, ast.ArrayExpression) or not node.container.value:
+            raise ExpressionError(f"{self.text!r}: after `in` write a list of literals: [1, 2]")
+        value = self.value(node.member)
+        among = [self.value(member) for member in node.container.value]
+        listed = frozenset(item.value for item in among if isinstance(item, Constant))
+        if isinstance(value, Constant) or not all(isinstance(item, Constant) for item in among):
+            raise ExpressionError(f"{self.text!r}: `field in [literals]` is expected")
+        for item in among:
+            self._check_sides("==", value, item)
+        return Member(value, listed, negated=not positive)
+
+    def _part(self, node: Node, positive: bool) -> Condition:
+        field = Field(node.container.name, self.kinds[node.container.name])
+        part = node.member
+        if field.kind != "text" or not isinstance(part, ast.StringExpression) or not part.value:
+            raise ExpressionError(
+                f'`... in {field}`: `"part" in field` is expected, with a text field; '
+                f"{field} is {_named(field)}"
+            )
+        return Contains(field, part.value, negated=not positive)
+
+
+def _scalar(node: Node) -> Scalar:
+    if isinstance(node, ast.StringExpression):
+        return str(node.value)
+    number = float(node.value)
+    if not math.isfinite(number):
+        raise ExpressionError(f"the number {node.value} is too large for float64")
+    return number
+
+
+def _named(value: Value) -> str:
+    return _KIND_NAMES[kind_of(value)]

@@ -1,0 +1,156 @@
+"""Compile a condition into closures that answer for one row in well under a microsecond each.
+
+A row maps field names to float, int, bool, str or None. An absent key raises KeyError: that a
+field is unknown and that its value is missing are different things.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any as Anything
+from typing import TypeAlias
+
+from lib.rules.condition import (
+    All,
+    Always,
+    Any,
+    Arithmetic,
+    Compare,
+    Comparison,
+    Condition,
+    Constant,
+    Contains,
+    Field,
+    Flag,
+    Member,
+    Missing,
+    Value,
+    kind_of,
+)
+
+Row: TypeAlias = Mapping[str, float | str | None]
+Test: TypeAlias = Callable[[Row], bool]
+Read: TypeAlias = Callable[[Row], Anything]
+
+_OPERATORS: dict[Comparison, Callable[[Anything, Anything], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt,
+    ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+
+
+def row_test(condition: Condition) -> Test:  # noqa: PLR0911  one per kind of node
+    """Return a function that says whether a row certainly meets the condition."""
+    match condition:
+        case Compare(left=Field(name=name), right=Constant(value=limit)):
+            return _against_constant(condition.op, name, limit)
+        case Compare():
+            return _between_values(condition)
+        case Member():
+            return _member(condition)
+        case Contains():
+            return _contains(condition)
+        case Missing():
+            read, negated = _reader(condition.value), condition.negated
+            return lambda row: (_present(read(row))) is negated
+        case Flag():
+            name, expected = condition.field.name, condition.expected
+            return lambda row: _present(row[name]) and bool(row[name]) is expected
+        case Always():
+            answer = condition.answer
+            return lambda _row: answer
+        case All() | Any():
+            return _joined(condition)
+
+
+def _present(value: Anything) -> bool:
+    return value is not None and value == value  # noqa: PLR0124  NaN alone differs from itself
+
+
+def _against_constant(op: Comparison, name: str, limit: Anything) -> Test:
+    # One closure per operator: a lambda that calls operator.gt costs half as much again.
+    tests: dict[Comparison, Test] = {
+        "<": lambda row: (value := row[name]) is not None and value < limit,
+        "<=": lambda row: (value := row[name]) is not None and value <= limit,
+        ">": lambda row: (value := row[name]) is not None and value > limit,
+        ">=": lambda row: (value := row[name]) is not None and value >= limit,
+        "==": lambda row: row[name] == limit,
+        "!=": lambda row: _present(value := row[name]) and value != limit,
+    }
+    return tests[op]
+
+
+def _between_values(condition: Compare) -> Test:
+    left, right = _reader(condition.left), _reader(condition.right)
+    compare = _OPERATORS[condition.op]
+
+    def test(row: Row) -> bool:
+        one, other = left(row), right(row)
+        return _present(one) and _present(other) and compare(one, other)
+
+    return test
+
+
+def _member(condition: Member) -> Test:
+    read, among = _reader(condition.value), condition.among
+    if condition.negated:
+        return lambda row: _present(value := read(row)) and value not in among
+    return lambda row: read(row) in among
+
+
+def _contains(condition: Contains) -> Test:
+    name, part, expected = condition.field.name, condition.part, not condition.negated
+    return lambda row: _present(value := row[name]) and (part in value) is expected  # type: ignore[operator]
+
+
+def _joined(condition: All | Any) -> Test:
+    tests = tuple(row_test(part) for part in condition.parts)
+    wanted = isinstance(condition, Any)
+    if len(tests) == 2:
+        one, other = tests
+        if wanted:
+            return lambda row: one(row) or other(row)
+        return lambda row: one(row) and other(row)
+
+    def test(row: Row) -> bool:
+        for part in tests:
+            if part(row) == wanted:
+                return wanted
+        return not wanted
+
+    return test
+
+
+def _reader(value: Value) -> Read:
+    match value:
+        case Constant():
+            written = value.value
+            return lambda _row: written
+        case Arithmetic():
+            return _arithmetic(value)
+    name = value.name
+    if kind_of(value) == "number":
+        return lambda row: math.nan if (held := row[name]) is None else held
+    return lambda row: row[name]
+
+
+def _arithmetic(value: Arithmetic) -> Read:
+    left, right = _reader(value.left), _reader(value.right)
+    match value.op:
+        case "+":
+            return lambda row: left(row) + right(row)
+        case "-":
+            return lambda row: left(row) - right(row)
+        case "*":
+            return lambda row: left(row) * right(row)
+        case "/":
+            return lambda row: left(row) / divisor if (divisor := right(row)) else math.nan
+        case "%":
+            return lambda row: _remainder(left(row), right(row))
+
+
+def _remainder(value: float, divisor: float) -> float:
+    if divisor == 0 or math.isinf(value):
+        return math.nan
+    return math.fmod(value, divisor)
