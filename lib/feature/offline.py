@@ -81,7 +81,7 @@ def measure(features: FeatureSet, table: pa.Table, column: str) -> pa.Table:
 
 def finish(features: FeatureSet, table: pa.Table) -> pa.Table:
     """Turns the columns that `measure` added into features, and drops them."""
-    names = [name for m in features.measures() for name in measure_columns(m)]
+    names = list(dict.fromkeys(n for m in features.measures() for n in measure_columns(m)))
     measured = {name: _numbers(table.column(name)) for name in names}
     return _append(table.drop_columns(names), _features(features, table, measured))
 

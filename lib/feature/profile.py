@@ -100,7 +100,8 @@ class Reply:
 
 
 def apply(exchange: Exchange, profiles: Sequence[Profile]) -> None:
-    """Updates `profiles` (by place of the key) in place."""
+    """Updates `profiles` (by place of the key) in place; drops expired tiles that were there."""
+    gone = [_expired(p, dict(s)) for p, s in zip(profiles, exchange.expired, strict=True)]
     for add in exchange.adds:
         _add(profiles[add.profile], add.field, add.lanes)
     for keep in exchange.keeps:
@@ -109,8 +110,9 @@ def apply(exchange: Exchange, profiles: Sequence[Profile]) -> None:
             profiles[keep.profile][keep.field] = list(keep.numbers)
     for touch in exchange.touches:
         _touch(profiles, touch)
-    for profile, slots in zip(profiles, exchange.expired, strict=True):
-        _drop_expired(profile, dict(slots))
+    for profile, names in zip(profiles, gone, strict=True):
+        for name in names:
+            del profile[name]
 
 
 def _add(profile: Profile, name: bytes, lanes: Sequence[int]) -> None:
@@ -129,13 +131,11 @@ def _touch(profiles: Sequence[Profile], touch: Touch) -> None:
     pair[touch.mark] = [touch.tile]
 
 
-def _drop_expired(profile: Profile, first_tiles: dict[int, int]) -> None:
-    gone = [
+def _expired(profile: Profile, first_tiles: dict[int, int]) -> list[bytes]:
+    return [
         name
         for name in profile
         if len(name) == _TILE_BYTES + 1
         and name[0] in first_tiles
         and split_tile_field(name)[1] < first_tiles[name[0]]
     ]
-    for name in gone:
-        del profile[name]

@@ -1,0 +1,127 @@
+"""Offline, online and the slow obvious way agree on every feature of every payment."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+
+from lib.feature import OnlineFeatures, SqliteStore, compute, finish, measure, partition_columns
+from lib.fraud.features import FRAUD
+from tests.fraud import oracle, streams
+from tests.fraud.replay import replay
+
+EXACT = {n for n in FRAUD.names if "count" in n or n.startswith("is_") or "_code" in n}
+
+
+def offline(payments: list[dict]) -> list[dict[str, float]]:
+    order = oracle.processing_order(payments)
+    return compute(FRAUD, oracle.as_table(order)).select(FRAUD.names).to_pylist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(streams.payments())
+def test_offline_equals_the_naive_fold(payments):
+    for number, (fast, slow) in enumerate(
+        zip(offline(payments), oracle.features(payments), strict=True)
+    ):
+        assert set(slow) == set(FRAUD.names)
+        for name, expected in slow.items():
+            tolerance = 0.0 if name in EXACT else 1e-9
+            # quantised places (0.64 m), and cancellation in a deviation of huge amounts
+            slack = {"distance_from_home_km": 2e-3, "velocity_kmh": 3e-2}.get(name, 1e-6)
+            assert fast[name] == pytest.approx(
+                expected, rel=tolerance, abs=slack if tolerance else 0.0, nan_ok=True
+            ), (number, name)
+
+
+@settings(max_examples=60, deadline=None)
+@given(streams.payments())
+def test_online_equals_offline_exactly(payments):
+    store = SqliteStore(":memory:")
+    observed = replay(OnlineFeatures(FRAUD), store, payments, retry_every=3)
+    for fast, seen in zip(offline(payments), observed, strict=True):
+        assert repr(seen.values) == repr(fast)
+    store.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(streams.payments(max_size=40))
+def test_partitions_by_key_give_the_same_table(payments):
+    table = oracle.as_table(payments)
+    whole = compute(FRAUD, table)
+    for column in partition_columns(FRAUD):
+        values = table.column(column).to_numpy(zero_copy_only=False)
+        parts = [table.filter(values == v) for v in sorted({str(v) for v in values} - {"None"})]
+        parts.append(table.filter(table.column(column).is_null()))
+        table = pa.concat_tables([measure(FRAUD, part, column) for part in parts])
+    assert_same_features(finish(FRAUD, table), whole)
+
+
+def assert_same_features(one: pa.Table, other: pa.Table) -> None:
+    one, other = one.sort_by("transaction_id"), other.sort_by("transaction_id")
+    for name in FRAUD.names:
+        np.testing.assert_array_equal(one.column(name).to_numpy(), other.column(name).to_numpy())
+
+
+def test_row_order_of_the_table_does_not_matter():
+    payments = _many(200)
+    table = oracle.as_table(payments)
+    shuffled = table.take(np.random.default_rng(3).permutation(len(table)))
+    assert_same_features(compute(FRAUD, shuffled), compute(FRAUD, table))
+
+
+def test_a_missing_column_is_named():
+    table = oracle.as_table(_many(3)).drop_columns(["merchant_id"])
+    with pytest.raises(KeyError, match="'merchant_id' is missing"):
+        compute(FRAUD, table)
+
+
+def test_an_empty_table_gives_empty_features():
+    assert compute(FRAUD, oracle.as_table([])).num_rows == 0
+
+
+def test_a_payment_across_the_antimeridian_is_near_home():
+    rows = _many(3)
+    for row, longitude in zip(rows, (179.9, -179.9, 180.0), strict=True):
+        row.update(user_id="u", latitude=0.0, longitude=longitude)
+    assert offline(rows)[2]["distance_from_home_km"] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_profiles_survive_a_closed_store(tmp_path: Path):
+    payments = _many(20)
+    online = OnlineFeatures(FRAUD)
+    whole = list(replay(online, SqliteStore(tmp_path / "a.db"), payments))
+    first = SqliteStore(tmp_path / "b.db")
+    for payment in payments[:10]:
+        first.exchange(online.request(payment))
+    first.close()
+    second = SqliteStore(tmp_path / "b.db")
+    for payment, expected in zip(payments[10:], whole[10:], strict=True):
+        seen = online.read(payment, second.exchange(online.request(payment)))
+        assert repr(seen.values) == repr(expected.values)
+
+
+def _many(count: int) -> list[dict]:
+    rng = np.random.default_rng(5)
+    times = streams.START + np.sort(rng.integers(0, 30 * 86_400_000_000, count))
+    return [
+        {
+            "transaction_id": f"t{i:05d}",
+            "event_time": int(time),
+            "received_at": int(time),
+            "user_id": f"u{rng.integers(5)}",
+            "merchant_id": f"m{rng.integers(4)}",
+            "device_id": None if rng.random() < 0.2 else f"d{rng.integers(3)}",
+            "amount_minor": int(rng.integers(1, 90_000)),
+            "payment_method": "wallet",
+            "latitude": math.nan if rng.random() < 0.2 else float(rng.uniform(-60, 60)),
+            "longitude": float(rng.uniform(-180, 180)),
+            "fraud_from": None,
+            "fraud_until": None,
+            "declined_from": None,
+        }
+        for i, time in enumerate(times)
+    ]
