@@ -1,0 +1,72 @@
+"""Which source rows a mapping takes: plain conditions on source columns, no expressions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.contract.cast import to_number, to_text
+from lib.contract.coercion import as_array
+from lib.contract.reason import Mask
+from lib.contract.row_check import as_mask
+
+BOUNDS = ("above", "at_least", "below", "at_most")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition on one source column; every part that is given must hold.
+
+    Args:
+        column: name in the source.
+        one_of: texts of which the value must be one; whole floats compare as whole numbers.
+        none_of: texts of which the value may be none.
+        present: True: not null; False: null.
+        bounds: pairs of (`above`, `at_least`, `below` or `at_most`, number); null fails them.
+    """
+
+    column: str
+    one_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+    present: bool | None = None
+    bounds: tuple[tuple[str, float], ...] = ()
+
+    def holds(self, table: pa.Table) -> Mask:
+        """True where a row of the source fulfils the condition."""
+        values = as_array(table[self.column])
+        mask = np.ones(table.num_rows, dtype=np.bool_)
+        if self.present is not None:
+            mask &= as_mask(pc.is_valid(values)) == self.present
+        if self.one_of:
+            mask &= _among(values, self.one_of)
+        if self.none_of:
+            mask &= ~_among(values, self.none_of)
+        for kind, bound in self.bounds:
+            mask &= _compares(values, kind, bound)
+        return mask
+
+
+def all_hold(conditions: Iterable[Condition], table: pa.Table) -> Mask:
+    """True where a row fulfils every condition."""
+    mask = np.ones(table.num_rows, dtype=np.bool_)
+    for condition in conditions:
+        mask &= condition.holds(table)
+    return mask
+
+
+def _among(values: pa.Array, texts: tuple[str, ...]) -> Mask:
+    written, _ = to_text("", values)
+    return as_mask(pc.is_in(written, value_set=pa.array(texts, type=pa.string())))
+
+
+def _compares(values: pa.Array, kind: str, bound: float) -> Mask:
+    numbers, _ = to_number("", values)
+    compare = {
+        "above": pc.greater,
+        "at_least": pc.greater_equal,
+        "below": pc.less,
+        "at_most": pc.less_equal,
+    }[kind]
+    return as_mask(compare(numbers, bound))

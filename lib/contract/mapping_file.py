@@ -1,0 +1,161 @@
+"""Mapping files: YAML into a `Mapping`, every mistake refused with its line."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from lib.contract.column_rule import ColumnRule
+from lib.contract.contract import Contract
+from lib.contract.declaration import Column
+from lib.contract.error import ContractError, did_you_mean
+from lib.contract.mapping import Mapping
+from lib.contract.mapping_sections import (
+    read_conditions,
+    read_currencies,
+    read_file_format,
+    read_number,
+)
+from lib.contract.money import Currencies
+from lib.contract.reading_keys import reading_keys, with_reading
+from lib.contract.yaml_section import Scalar, Section, parse_section
+
+_TOP = ("contract", "note", "file", "where", "currencies", "columns")
+_SHARED = ("from", "value", "missing", "values", "otherwise", "when", "note")
+_EXTRA = ("unit", "low", "high")
+
+
+def load_mapping(path: str | Path, contracts: Iterable[Contract]) -> Mapping:
+    """The mapping in the file at `path`, for one of `contracts`.
+
+    Raises:
+        ContractError: the file is absent or wrong, with the place and what to do.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ContractError(f"there is no mapping file '{path}'; give the path of a YAML file")
+    return parse_mapping(file.read_text(encoding="utf-8"), contracts, origin=file.name)
+
+
+def parse_mapping(text: str, contracts: Iterable[Contract], origin: str = "mapping") -> Mapping:
+    """The mapping in `text` (YAML), for one of `contracts`.
+
+    ```yaml
+    contract: transactions
+    columns:
+      transaction_id: {from: TRANSACTION_ID}
+      event_time: {from: TX_DATETIME, timezone: UTC}
+      amount_minor: {from: TX_AMOUNT, unit: major, currency_digits: 2}
+      currency: {value: USD}
+    ```
+
+    Raises:
+        ContractError: unknown key, column, unit or zone; a required column that nothing fills;
+            a value that cannot be meant. The message has the line and a suggestion.
+    """
+    top = parse_section(text, origin)
+    top.only(_TOP)
+    contract = _contract(top, tuple(contracts))
+    columns = top.section("columns")
+    if columns is None:
+        top.fail("needs the section 'columns'")
+    currencies = read_currencies(top.section("currencies"))
+    targets = {name: _target(columns, name, contract) for name in columns.entries}
+    rules = tuple(
+        _rule(columns, target, currencies, extra=target.name not in contract.names)
+        for target in targets.values()
+    )
+    _all_filled(columns, contract, targets)
+    extra = [column for name, column in targets.items() if name not in contract.names]
+    return Mapping(
+        contract=contract.with_columns(extra),
+        rules=rules,
+        where=read_conditions(top.section("where")),
+        file=read_file_format(top.section("file")),
+        currencies=currencies,
+        origin=origin,
+    )
+
+
+def _contract(top: Section, contracts: tuple[Contract, ...]) -> Contract:
+    by_name = {contract.name: contract for contract in contracts}
+    name = top.required_text("contract")
+    top.choice("contract", tuple(by_name))
+    return by_name[name]
+
+
+def _target(columns: Section, name: str, contract: Contract) -> Column:
+    if name in contract.names:
+        return contract[name]
+    if contract.extras is None:
+        columns.fail(
+            f"contract '{contract.name}' has no such column; {did_you_mean(name, contract.names)}",
+            name,
+        )
+    entry = columns.entries[name]
+    if not isinstance(entry, Section):
+        return replace(contract.extras, name=name)
+    low, high = (read_number(entry, key) for key in ("low", "high"))
+    return replace(
+        contract.extras, name=name, unit=entry.text("unit", "") or "", low=low, high=high
+    )
+
+
+def _rule(
+    columns: Section, target: Column, currencies: Currencies | None, extra: bool
+) -> ColumnRule:
+    entry = columns.entries[target.name]
+    if isinstance(entry, Scalar):
+        section = Section(
+            columns.origin, f"{columns.path}.{target.name}", entry.line, {"from": entry}
+        )
+    elif isinstance(entry, Section):
+        section = entry
+    else:
+        columns.fail("expected {from: ...} or {value: ...}", target.name)
+    section.only((*_SHARED, *reading_keys(target), *(_EXTRA if extra else ())))
+    sources, constant = section.texts("from"), section.text("value")
+    if bool(sources) == (constant is not None):
+        section.fail("give either 'from' (a source column) or 'value' (a constant)")
+    rule = ColumnRule(
+        target=target,
+        sources=sources,
+        constant=constant,
+        join=section.text("join", "-") or "",
+        missing=section.texts("missing"),
+        values=_values(section.section("values")),
+        otherwise=section.text("otherwise"),
+        when=read_conditions(section.section("when")),
+    )
+    _joinable(section, rule)
+    return _constant_fits(section, with_reading(section, rule, currencies))
+
+
+def _joinable(section: Section, rule: ColumnRule) -> None:
+    if len(rule.sources) > 1 and rule.target.type != pa.string():
+        section.fail("only text can be joined out of several columns", "from")
+    if rule.otherwise is not None and not rule.values:
+        section.fail("stands for what 'values' does not list; add 'values'", "otherwise")
+
+
+def _constant_fits(section: Section, rule: ColumnRule) -> ColumnRule:
+    if rule.constant is not None:
+        fault = rule.constant_fault()
+        if fault is not None:
+            section.fail(f"cannot stand for {rule.target.type}: {fault}", "value")
+    return rule
+
+
+def _values(section: Section | None) -> dict[str, str]:
+    return {key: section.required_text(key) for key in section.entries} if section else {}
+
+
+def _all_filled(columns: Section, contract: Contract, filled: Iterable[str]) -> None:
+    given = tuple(filled)
+    for column in contract.columns:
+        if column.required and column.name not in given:
+            columns.fail(
+                f"nothing fills '{column.name}' ({column.type}: {column.description}); "
+                f"add {column.name}: {{from: ...}} or {column.name}: {{value: ...}}"
+            )

@@ -1,0 +1,176 @@
+"""Amounts of money as integer minor units, exactly, and currencies into the settlement currency."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pat
+
+from lib.contract.cast import Converted, cast_or_null, lost, matching
+from lib.contract.coercion import plain
+from lib.contract.error import ContractError, did_you_mean
+
+Integers = npt.NDArray[np.int64]
+
+MILLION = 1_000_000
+MOST_DIGITS = 4
+_FLOAT_TOLERANCE = 1e-6
+_LARGEST = 10**15
+_DECIMAL = pa.decimal128(38, 10)
+_AMOUNT = r"^[+-]?\d{1,17}(\.\d{1,10})?$"
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """A currency's minor digits (ISO 4217) and its rate.
+
+    Args:
+        digits: decimal digits of the minor unit: 2 for EUR, 0 for JPY.
+        per_million: whole settlement units that a million units of this currency are worth.
+    """
+
+    digits: int
+    per_million: int = MILLION
+
+
+@dataclass(frozen=True)
+class Currencies:
+    """Fixed rates into one settlement currency; arithmetic in integers, halves to even.
+
+    Args:
+        settlement: ISO 4217 code of the currency that amounts are kept in.
+        known: every currency by its code, the settlement currency included.
+
+    >>> table = Currencies("USD", {"USD": Currency(2), "JPY": Currency(0, 6_700)})
+    >>> table.settle(Decimal("1000"), "JPY")
+    670
+    """
+
+    settlement: str
+    known: Mapping[str, Currency]
+
+    def __post_init__(self) -> None:
+        own = self.known.get(self.settlement)
+        if own is None or own.per_million != MILLION:
+            raise ContractError(
+                f"currencies: the settlement currency {self.settlement} must be listed, with the "
+                f"rate {MILLION} per million"
+            )
+
+    def settle(self, amount: Decimal, code: str) -> int:
+        """Minor units of the settlement currency for an amount in major units of `code`.
+
+        Raises:
+            ContractError: the currency is unknown, or the amount has more digits than it.
+        """
+        currency = self.known.get(code)
+        if currency is None:
+            raise ContractError(f"currency '{code}' has no rate; {did_you_mean(code, self.known)}")
+        numerator, denominator = self._ratio(currency)
+        return _half_even(minor_units(amount, currency.digits) * numerator, denominator)
+
+    def settle_minor(self, minor: Integers, code: str) -> Integers:
+        """As `settle`, for whole arrays of minor units of `code` (at most 10^15 each)."""
+        numerator, denominator = self._ratio(self.known[code])
+        if numerator == denominator:
+            return minor
+        # Beyond 63 bits a product is settled in Python's integers, one by one.
+        safe = np.abs(minor) <= (2**62) // numerator
+        settled = _half_even_array(np.where(safe, minor, 0) * numerator, denominator)
+        for row in np.flatnonzero(~safe):
+            exact = _half_even(int(minor[row]) * numerator, denominator)
+            settled[row] = min(max(exact, -_LARGEST), _LARGEST)
+        return settled
+
+    def _ratio(self, currency: Currency) -> tuple[int, int]:
+        numerator = currency.per_million * 10 ** self.known[self.settlement].digits
+        denominator = MILLION * 10**currency.digits
+        shared = int(np.gcd(numerator, denominator))
+        return numerator // shared, denominator // shared
+
+
+def minor_units(amount: Decimal | str, digits: int) -> int:
+    """Minor units of an exact amount in major units.
+
+    >>> minor_units("12.34", 2)
+    1234
+
+    Raises:
+        ContractError: not a finite decimal, or finer than the currency's minor unit.
+    """
+    try:
+        scaled = Decimal(amount).scaleb(digits)
+        whole = int(scaled)
+    except (InvalidOperation, OverflowError, ValueError) as error:
+        raise ContractError(f"amount '{amount}' is not a decimal number") from error
+    if whole != scaled:
+        raise ContractError(
+            f"amount '{amount}' has more than {digits} decimal digits; give whole minor units"
+        )
+    return whole
+
+
+def read_amounts(name: str, raw: pa.Array, digits: int, decimal_mark: str = ".") -> Converted:
+    """Minor units (int64) of amounts in major units; what is no whole minor unit is a fault.
+
+    Decimals, integers and text are exact. A float must lie within 1e-6 of a whole minor unit.
+    """
+    raw = plain(raw)
+    if pat.is_floating(raw.type):
+        return _from_floats(name, raw.cast(pa.float64()), digits)
+    if pat.is_null(raw.type):
+        return pa.nulls(len(raw), pa.int64()), []
+    if not (pat.is_string(raw.type) or pat.is_integer(raw.type) or pat.is_decimal(raw.type)):
+        raise ContractError(
+            f"column '{name}': expected amounts (decimals, floats, integers or text), "
+            f"came {raw.type}; map another column"
+        )
+    texts = pc.ascii_trim_whitespace(raw.cast(pa.string()))
+    if decimal_mark != ".":
+        texts = pc.replace_substring(texts, decimal_mark, ".")
+    exact = cast_or_null(matching(texts, _AMOUNT), _DECIMAL)
+    unread = lost(raw, exact)
+    scaled = _times_ten_to(exact, digits)
+    whole = cast_or_null(scaled, pa.int64())
+    return whole, [
+        (unread, f"{name}: not an amount"),
+        (lost(exact, whole), f"{name}: not a whole number of minor units ({digits} digits)"),
+    ]
+
+
+def _times_ten_to(exact: pa.Array, digits: int) -> pa.Array:
+    # Shifting the scale multiplies by ten to the power of `digits` without touching a digit.
+    shifted = pa.decimal128(38, 10 - digits)
+    return pa.Array.from_buffers(
+        shifted, len(exact), exact.buffers(), null_count=exact.null_count, offset=exact.offset
+    )
+
+
+def _from_floats(name: str, raw: pa.Array, digits: int) -> Converted:
+    scaled = raw.fill_null(0.0).to_numpy(zero_copy_only=False) * 10.0**digits
+    given = pc.is_valid(raw).to_numpy(zero_copy_only=False)
+    readable = np.isfinite(scaled) & (np.abs(scaled) <= _LARGEST)
+    whole = np.rint(np.where(readable, scaled, 0.0))
+    exact = readable & (np.abs(np.where(readable, scaled, 0.0) - whole) <= _FLOAT_TOLERANCE)
+    values = pa.array(whole.astype(np.int64), mask=~(exact & given))
+    return values, [
+        (given & ~np.isfinite(scaled), f"{name}: not a number"),
+        (given & np.isfinite(scaled) & ~readable, f"{name}: too large"),
+        (given & ~exact, f"{name}: not a whole number of minor units ({digits} digits)"),
+    ]
+
+
+def _half_even(numerator: int, denominator: int) -> int:
+    quotient, rest = divmod(numerator, denominator)
+    return quotient + (2 * rest > denominator or (2 * rest == denominator and quotient % 2 == 1))
+
+
+def _half_even_array(numerators: Integers, denominator: int) -> Integers:
+    quotient, rest = np.divmod(numerators, denominator)
+    up = (2 * rest > denominator) | ((2 * rest == denominator) & (quotient % 2 == 1))
+    settled: Integers = quotient + up
+    return settled

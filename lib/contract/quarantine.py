@@ -1,0 +1,29 @@
+"""Parquet files that are whole or absent, the quarantine among them."""
+
+from pathlib import Path
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lib.contract.contract import Checked
+
+
+def write_parquet(table: pa.Table, path: str | Path) -> Path:
+    """Write `table` under a temporary name beside `path`, then rename: readers never see a part."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{uuid4().hex}.partial")
+    try:
+        pq.write_table(table, partial, compression="zstd")
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def write_quarantine(checked: Checked, path: str | Path) -> Path | None:
+    """Write the quarantined rows with their reasons to `path`; None when there are none."""
+    if not checked.quarantined.num_rows:
+        return None
+    return write_parquet(checked.quarantined, path)

@@ -1,0 +1,197 @@
+"""Times as UTC microseconds, from naive times with a zone, epochs and text.
+
+A time zone is never guessed. Rules of the zones come from the IANA time zone database.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pat
+
+from lib.contract.cast import Converted, Fault, cast_or_null, lost, matching
+from lib.contract.coercion import nan_to_null, plain
+from lib.contract.declaration import TIME
+from lib.contract.error import ContractError
+
+EPOCH_UNITS_US = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
+_NAIVE = pa.timestamp("us")
+_ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
+_ISO_NAIVE = _ISO + "$"
+_ISO_ZONED = _ISO + r"(Z|[+-]\d{2}:?\d{2})$"
+_SECOND_FRACTION = r"(\.\d{6})\d{1,3}"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeReading:
+    """How the times of one source column are written.
+
+    Args:
+        timezone: IANA zone of naive times ("Europe/Berlin", "UTC"); None where each value carries
+            its own zone or counts from the epoch.
+        epoch_unit: "s", "ms", "us" or "ns" for numbers counted from 1970 UTC.
+        format: `strptime` format of text; None means ISO 8601.
+        plus_us: microseconds added to every time (a label known seven days later).
+    """
+
+    timezone: str | None = None
+    epoch_unit: str | None = None
+    format: str | None = None
+    plus_us: int = 0
+
+    def read(self, name: str, raw: pa.Array) -> Converted:
+        """UTC times of `raw`, with the rows that have no such time.
+
+        Raises:
+            ContractError: the column's times are naive and no zone is declared, or are numbers
+                and no unit is declared, or what is declared contradicts their type.
+        """
+        raw = plain(raw)
+        if pat.is_null(raw.type):
+            return pa.nulls(len(raw), TIME), []
+        times, faults = self._by_type(name, raw)
+        if self.plus_us:
+            moved = pc.add(times.cast(pa.int64()), self.plus_us)
+            times = moved.cast(TIME)
+        return times, faults
+
+    def _by_type(self, name: str, raw: pa.Array) -> Converted:
+        if pat.is_string(raw.type):
+            return self._from_text(name, raw)
+        if pat.is_integer(raw.type) or pat.is_floating(raw.type):
+            return self._from_epoch(name, raw)
+        if pat.is_timestamp(raw.type) and raw.type.tz is not None:
+            if self.timezone:
+                raise ContractError(
+                    f"column '{name}': its times carry the zone {raw.type.tz} already; "
+                    f"remove 'timezone: {self.timezone}' from the mapping file"
+                )
+            return _resolved(name, raw, TIME)
+        if pat.is_timestamp(raw.type) or pat.is_date(raw.type):
+            naive, faults = _resolved(name, raw, _NAIVE)
+            times, more = self._localised(name, naive)
+            return times, [*faults, *more]
+        raise ContractError(
+            f"column '{name}': expected times (timestamps, dates, ISO 8601 text or numbers "
+            f"counted from 1970), came {raw.type}; map another column"
+        )
+
+    def _from_epoch(self, name: str, raw: pa.Array) -> Converted:
+        if self.epoch_unit is None:
+            raise ContractError(
+                f"column '{name}': its times are numbers ({raw.type}); declare what they count "
+                f"from 1970 UTC in the mapping file, as 'unit: s', 'ms', 'us' or 'ns'"
+            )
+        scale = EPOCH_UNITS_US[self.epoch_unit]
+        if pat.is_integer(raw.type):
+            return _scaled_integers(name, raw, scale)
+        raw = nan_to_null(raw.cast(pa.float64()))
+        scaled = pc.round(pc.multiply(raw, scale))
+        small = pc.less(pc.abs(scaled), 2.0**62)
+        kept = pc.if_else(small, scaled, pa.scalar(None, type=pa.float64()))
+        return kept.cast(pa.int64()).cast(TIME), [(lost(raw, kept), f"{name}: not a time")]
+
+    def _from_text(self, name: str, raw: pa.Array) -> Converted:
+        texts = pc.ascii_trim_whitespace(raw)
+        if self.format is not None:
+            return self._formatted(name, raw, texts)
+        texts = pc.replace_substring_regex(texts, _SECOND_FRACTION, r"\1")
+        zoned = cast_or_null(matching(texts, _ISO_ZONED), TIME)
+        naive = cast_or_null(matching(texts, _ISO_NAIVE), _NAIVE)
+        times, faults = self._localised(name, naive)
+        unread = lost(raw, pc.coalesce(zoned.cast(_NAIVE), naive))
+        return pc.coalesce(zoned, times), [(unread, f"{name}: not an ISO 8601 time"), *faults]
+
+    def _formatted(self, name: str, raw: pa.Array, texts: pa.Array) -> Converted:
+        encoded = texts.dictionary_encode()
+        read = [_strptime(text, str(self.format)) for text in encoded.dictionary.to_pylist()]
+        fault = f"{name}: not a time of the format '{self.format}'"
+        if any(one is not None and one.tzinfo is not None for one in read):
+            times = pa.array(read, type=TIME).take(encoded.indices)
+            return times, [(lost(raw, times), fault)]
+        naive = pa.array(read, type=_NAIVE).take(encoded.indices)
+        times, faults = self._localised(name, naive)
+        return times, [(lost(raw, naive), fault), *faults]
+
+    def _localised(self, name: str, naive: pa.Array) -> Converted:
+        if naive.null_count == len(naive):
+            return pa.nulls(len(naive), TIME), []
+        if self.timezone is None:
+            raise ContractError(
+                f"column '{name}': its times carry no time zone; say which one they are in, in "
+                f"the mapping file: {name}: {{from: ..., timezone: UTC}} (or Europe/Berlin, ...)"
+            )
+        if self.timezone == "UTC":
+            return naive.cast(TIME), []
+        early, late = (
+            pc.assume_timezone(naive, self.timezone, ambiguous=which, nonexistent=which)
+            for which in ("earliest", "latest")
+        )
+        sure = pc.equal(early, late)
+        times = pc.if_else(sure, early, pa.scalar(None, type=early.type)).cast(TIME)
+        return times, _clock_changes(name, self.timezone, naive, early, sure)
+
+
+def check_timezone(name: str) -> None:
+    """Refuse a zone that the IANA database does not know.
+
+    Raises:
+        ValueError, KeyError, OSError: as `zoneinfo` says it.
+    """
+    ZoneInfo(name)
+
+
+def duration_us(text: str) -> int:
+    """Microseconds of a duration such as `7d`, `36h`, `15m`, `-30s`.
+
+    >>> duration_us("7d") // 86_400_000_000
+    7
+
+    Raises:
+        ValueError: not a whole number followed by s, m, h or d.
+    """
+    found = re.fullmatch(r"([+-]?\d{1,6})([smhd])", text.strip())
+    if found is None:
+        raise ValueError(f"'{text}' is not a duration; write it as 7d, 36h, 15m or 30s")
+    seconds = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[found[2]]
+    return int(found[1]) * seconds * 1_000_000
+
+
+def _resolved(name: str, raw: pa.Array, wanted: pa.DataType) -> Converted:
+    finer = pat.is_timestamp(raw.type) and raw.type.unit == "ns"
+    times = cast_or_null(raw, wanted, safe=not finer)
+    return times, [(lost(raw, times), f"{name}: not a time")]
+
+
+def _scaled_integers(name: str, raw: pa.Array, scale: float) -> Converted:
+    ticks = cast_or_null(raw, pa.int64())
+    if scale < 1:
+        return pc.divide(ticks, int(1 / scale)).cast(TIME), []
+    limit = (2**62) // int(scale)
+    small = pc.and_(pc.less(ticks, limit), pc.greater(ticks, -limit))
+    kept = pc.if_else(small, ticks, pa.scalar(None, type=pa.int64()))
+    times = pc.multiply(kept, int(scale)).cast(TIME)
+    return times, [(lost(raw, times), f"{name}: not a time")]
+
+
+def _strptime(text: str | None, form: str) -> datetime | None:
+    try:
+        return None if text is None else datetime.strptime(text, form)
+    except ValueError:
+        return None
+
+
+def _clock_changes(
+    name: str, zone: str, naive: pa.Array, early: pa.Array, sure: pa.Array
+) -> list[Fault]:
+    unsure = ~np.asarray(sure.fill_null(True).to_numpy(zero_copy_only=False), dtype=np.bool_)
+    again = pc.equal(pc.local_timestamp(early), naive)
+    twice = unsure & again.fill_null(False).to_numpy(zero_copy_only=False)
+    return [
+        (twice, f"{name}: local time happened twice in {zone} (clock change)"),
+        (unsure & ~twice, f"{name}: local time did not exist in {zone} (clock change)"),
+    ]

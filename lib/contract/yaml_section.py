@@ -1,0 +1,153 @@
+"""YAML read with the line of every key, so that an error can name its place."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import yaml
+
+from lib.contract.error import ContractError, did_you_mean
+
+_DEEPEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value: as YAML understands it, and as it was written."""
+
+    value: Any
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """A YAML mapping: keys as they were written, values with their lines.
+
+    Args:
+        origin: the file's name, for messages.
+        path: dotted path from the top of the file, "" at the top.
+        line: 1-based line where the section starts.
+        entries: what stands under each key.
+    """
+
+    origin: str
+    path: str
+    line: int
+    entries: dict[str, "Scalar | Section | list[Scalar]"]
+
+    def fail(self, message: str, key: str | None = None) -> NoReturn:
+        """Refuse the file, naming the place of `key` or of the section itself."""
+        entry = self.entries.get(key) if key else None
+        line = entry.line if isinstance(entry, Scalar | Section) else self.line
+        if isinstance(entry, list) and entry:
+            line = entry[0].line
+        place = ".".join(part for part in (self.path, key) if part)
+        raise ContractError(f"{self.origin}, line {line}{f', {place}' if place else ''}: {message}")
+
+    def only(self, known: Iterable[str]) -> None:
+        """Refuse keys that are not in `known`, with a suggestion."""
+        names = tuple(known)
+        for key in self.entries:
+            if key not in names:
+                self.fail(f"unknown key; {did_you_mean(key, names)}", key)
+
+    def text(self, key: str, default: str | None = None) -> str | None:
+        """The text under `key` as it was written, `default` where the key is absent."""
+        entry = self.entries.get(key)
+        if entry is None:
+            return default
+        if not isinstance(entry, Scalar) or entry.value is None:
+            self.fail("expected one value", key)
+        return entry.text
+
+    def required_text(self, key: str) -> str:
+        """The text under `key`; refused where the key is absent."""
+        text = self.text(key)
+        if text is None:
+            self.fail(f"needs the key '{key}'")
+        return text
+
+    def choice(self, key: str, options: Sequence[str], default: str | None = None) -> str | None:
+        """The text under `key`, which must be one of `options`."""
+        text = self.text(key, default)
+        if text is not None and text not in options:
+            self.fail(f"'{text}' is not possible here; {did_you_mean(text, options)}", key)
+        return text
+
+    def integer(self, key: str, low: int, high: int, default: int | None = None) -> int | None:
+        """The whole number under `key`, between `low` and `high` inclusive."""
+        entry = self.entries.get(key)
+        if entry is None:
+            return default
+        value = entry.value if isinstance(entry, Scalar) else None
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            came = entry.text if isinstance(entry, Scalar) else "a list or section"
+            self.fail(f"expected a whole number from {low} to {high}, came {came}", key)
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """The texts under `key`, a single value or a list; empty where the key is absent."""
+        entry = self.entries.get(key)
+        if entry is None:
+            return ()
+        if isinstance(entry, Section):
+            self.fail("expected a value or a list of values", key)
+        return tuple(one.text for one in ([entry] if isinstance(entry, Scalar) else entry))
+
+    def section(self, key: str) -> "Section | None":
+        """The section under `key`, None where the key is absent."""
+        entry = self.entries.get(key)
+        if entry is not None and not isinstance(entry, Section):
+            self.fail("expected a section of 'key: value' lines", key)
+        return entry
+
+
+def parse_section(text: str, origin: str) -> Section:
+    """The top section of a YAML document; tags that build objects are never followed.
+
+    Raises:
+        ContractError: the text is not YAML, not a mapping, names a key twice or nests too deep.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            raise ContractError(f"{origin}: expected 'key: value' lines at the top")
+        return _section(loader, node, origin, "", 1)
+    except yaml.YAMLError as error:
+        raise ContractError(f"{origin} is not valid YAML: {error}") from error
+    finally:
+        loader.dispose()
+
+
+def _section(
+    loader: yaml.SafeLoader, node: yaml.MappingNode, origin: str, path: str, depth: int
+) -> Section:
+    section = Section(origin, path, node.start_mark.line + 1, {})
+    if depth > _DEEPEST:
+        section.fail("nested too deep")
+    for key_node, value_node in node.value:
+        key = str(key_node.value)
+        if key in section.entries:
+            section.fail("stands here twice; keep one", key)
+        inner = f"{path}.{key}" if path else key
+        section.entries[key] = _entry(loader, value_node, origin, inner, depth)
+    return section
+
+
+def _entry(
+    loader: yaml.SafeLoader, node: yaml.Node, origin: str, path: str, depth: int
+) -> Scalar | Section | list[Scalar]:
+    if isinstance(node, yaml.MappingNode):
+        return _section(loader, node, origin, path, depth + 1)
+    if isinstance(node, yaml.SequenceNode):
+        return [_scalar(loader, one, origin, path) for one in node.value]
+    return _scalar(loader, node, origin, path)
+
+
+def _scalar(loader: yaml.SafeLoader, node: yaml.Node, origin: str, path: str) -> Scalar:
+    line = node.start_mark.line + 1
+    if not isinstance(node, yaml.ScalarNode):
+        raise ContractError(f"{origin}, line {line}, {path}: expected plain values in this list")
+    return Scalar(loader.construct_object(node), node.value, line)

@@ -1,0 +1,178 @@
+"""The contracts of payments and their labels, and what is known of a payment at which time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.contract import MINOR_UNITS, TIME, Column, Contract, Precedes, time_column
+from lib.contract.coercion import as_array
+
+LARGEST_AMOUNT_MINOR = 10**8
+LONGEST_ID_BYTES = 128
+LONGEST_PAYMENT_METHOD_BYTES = 64
+LATITUDE = (-90.0, 90.0)
+LONGITUDE = (-180.0, 180.0)
+# A terminal's clock may run ahead of ours; more than an hour is a fault of the record.
+CLOCK_SLACK_US = 3_600_000_000
+
+
+def _identifier(name: str, description: str, *, required: bool = True) -> Column:
+    return Column(name, pa.string(), description, required, max_length=LONGEST_ID_BYTES)
+
+
+TRANSACTIONS = Contract(
+    name="transactions",
+    columns=(
+        _identifier("transaction_id", "names the payment; a retry carries the same"),
+        time_column("event_time", "when the payment was made"),
+        time_column("received_at", "when it reached us", required=False, fallback="event_time"),
+        _identifier("user_id", "who pays"),
+        _identifier("merchant_id", "who is paid"),
+        _identifier("device_id", "the device that paid, where one is known", required=False),
+        Column(
+            "amount_minor",
+            pa.int64(),
+            "amount in the settlement currency",
+            unit=MINOR_UNITS,
+            low=0,
+            high=LARGEST_AMOUNT_MINOR,
+        ),
+        Column("currency", pa.string(), "ISO 4217 code the payment was made in", max_length=3),
+        Column(
+            "payment_method",
+            pa.string(),
+            "how it was paid (card, wallet, transfer, ...)",
+            max_length=LONGEST_PAYMENT_METHOD_BYTES,
+        ),
+        Column(
+            "latitude",
+            pa.float64(),
+            "where it was made, WGS 84",
+            required=False,
+            unit="deg",
+            low=LATITUDE[0],
+            high=LATITUDE[1],
+        ),
+        Column(
+            "longitude",
+            pa.float64(),
+            "where it was made, WGS 84",
+            required=False,
+            unit="deg",
+            low=LONGITUDE[0],
+            high=LONGITUDE[1],
+        ),
+        time_column("declined_from", "when the issuer's refusal became known", required=False),
+    ),
+    key=("transaction_id",),
+    retry_may_differ=("received_at",),
+    first_by=("received_at", "event_time"),
+    together=(("latitude", "longitude"),),
+    precedes=(
+        Precedes("event_time", "received_at", CLOCK_SLACK_US),
+        Precedes("event_time", "declined_from", CLOCK_SLACK_US),
+    ),
+)
+
+LABELS = Contract(
+    name="labels",
+    columns=(
+        _identifier("transaction_id", "the payment that the label is about"),
+        Column("is_fraud", pa.bool_(), "true: fraud; false: found good, or a label withdrawn"),
+        time_column("observed_at", "when it became known"),
+    ),
+    key=("transaction_id", "observed_at"),
+)
+
+CONTRACTS = (TRANSACTIONS, LABELS)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Payments with what became known about them, and what the labels were worth.
+
+    Attributes:
+        table: the payments with `fraud_from` and `fraud_until` (and `declined_from`, null where
+            the payments had none); row order kept.
+        known_frauds: payments that are fraud by their last label.
+        withdrawn: payments once called fraud whose last label takes it back.
+        unknown_transactions: label rows about payments that are not in the table.
+    """
+
+    table: pa.Table
+    known_frauds: int
+    withdrawn: int
+    unknown_transactions: int
+
+
+def join_labels(transactions: pa.Table, labels: pa.Table) -> Labelled:
+    """Give each payment the interval in which it is known as fraud: [fraud_from, fraud_until).
+
+    Labels of a payment are read in the order they were observed; of two at the same microsecond
+    the one that says fraud is read last. The interval starts with the first label of the last
+    unbroken run of `true` and ends with the `false` that follows it, if one does: of a payment
+    called fraud, cleared and called fraud again only the second interval is kept. A `false` with
+    no `true` before it says nothing new.
+
+    Args:
+        transactions: checked against `TRANSACTIONS`; unique transaction_id.
+        labels: checked against `LABELS`.
+    """
+    ids = as_array(transactions["transaction_id"])
+    rows = pc.index_in(as_array(labels["transaction_id"]), value_set=ids)
+    known = pc.is_valid(rows).to_numpy(zero_copy_only=False)
+    payment = rows.fill_null(-1).to_numpy(zero_copy_only=False)[known]
+    observed = as_array(labels["observed_at"]).cast(pa.int64()).to_numpy()[known]
+    says_fraud = as_array(labels["is_fraud"]).to_numpy(zero_copy_only=False)[known]
+    begin, end = _intervals(payment, observed, says_fraud.astype(np.bool_), len(ids))
+    table = _with_times(transactions, "fraud_from", begin)
+    table = _with_times(table, "fraud_until", end)
+    if "declined_from" not in table.column_names:
+        table = table.append_column("declined_from", pa.nulls(table.num_rows, TIME))
+    return Labelled(
+        table=table,
+        known_frauds=int(((begin >= 0) & (end < 0)).sum()),
+        withdrawn=int((end >= 0).sum()),
+        unknown_transactions=int((~known).sum()),
+    )
+
+
+def is_fraud_known(table: pa.Table, as_of_us: int) -> npt.NDArray[np.bool_]:
+    """True where a payment is known as fraud at `as_of_us` (microseconds UTC); (n,) booleans."""
+    begin, end = (
+        as_array(table[name]).cast(pa.int64()).fill_null(2**62).to_numpy()
+        for name in ("fraud_from", "fraud_until")
+    )
+    known: npt.NDArray[np.bool_] = (begin <= as_of_us) & (as_of_us < end)
+    return known
+
+
+def _intervals(
+    payment: npt.NDArray[np.int64],
+    observed: npt.NDArray[np.int64],
+    says_fraud: npt.NDArray[np.bool_],
+    payments: int,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Start and end per payment, -1 where there is none; one pass over labels in order."""
+    begin = np.full(payments, -1, dtype=np.int64)
+    end = np.full(payments, -1, dtype=np.int64)
+    order = np.lexsort((says_fraud, observed, payment))
+    payment, observed, says_fraud = payment[order], observed[order], says_fraud[order]
+    same = np.r_[False, payment[1:] == payment[:-1]] if payment.size else np.empty(0, np.bool_)
+    before = np.r_[False, says_fraud[:-1]] & same if payment.size else np.empty(0, np.bool_)
+    starts, ends = says_fraud & ~before, ~says_fraud & before
+    # Later assignments win, so the last run of each payment stays.
+    begin[payment[starts]] = observed[starts]
+    end[payment[ends]] = observed[ends]
+    end[end < begin] = -1
+    return begin, end
+
+
+def _with_times(table: pa.Table, name: str, microseconds: npt.NDArray[np.int64]) -> pa.Table:
+    times = pa.array(microseconds, mask=microseconds < 0).cast(TIME)
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), name, times)
+    return table.append_column(name, times)
