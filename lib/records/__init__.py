@@ -1,0 +1,23 @@
+"""What every system decided, on what, and what became known later.
+
+Records keeps decisions, facts and re-scored fallbacks in SQLite or PostgreSQL. DecisionLog keeps
+a decision that was answered but not yet stored on the local disk.
+"""
+
+from lib.records.entries import Decision, Fact, FactKind, Json
+from lib.records.errors import RecordsError, RecordsUnavailableError
+from lib.records.records import DecisionOutcome, LabelOutcome, Records
+from lib.records.rescoring import Rescore
+
+__all__ = [
+    "Decision",
+    "DecisionOutcome",
+    "Fact",
+    "FactKind",
+    "Json",
+    "LabelOutcome",
+    "Records",
+    "RecordsError",
+    "RecordsUnavailableError",
+    "Rescore",
+]

@@ -1,0 +1,171 @@
+"""A decision and a fact: what is recorded, checked on construction, and its row of JSON."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from lib.records.errors import RecordsError
+
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+FactKind: TypeAlias = Literal["fraud", "declined"]
+_LAST_MICROSECOND = 253_402_300_800_000_000  # the year 10000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What was decided about one subject, and on what.
+
+    Attributes:
+        system: the risk system, e.g. `fraud`.
+        subject_id: what was decided about, e.g. a transaction_id; unique within its system.
+        entities: names of its entities to their ids, e.g. `user_id`.
+        event_time: when it happened, microseconds since 1970 UTC.
+        received_at: when it reached us, microseconds since 1970 UTC.
+        decided_at: when it was decided, microseconds since 1970 UTC.
+        decision: e.g. `APPROVE`.
+        score: the model's probability, or None where no model ran.
+        method: `rule`, `model` or `fallback`; a fallback is queued to be scored again.
+        rule_id: the rule that decided, if one did.
+        reasons: codes with contributions.
+        rule_hits: ids of the active rules that hit.
+        shadow_hits: ids of the rules in shadow that hit.
+        model_version: the model's version in the registry.
+        rules_version: the version of the rule set.
+        feature_set_digest: SHA-256 of the feature declarations.
+        features: the values the decision saw; NaN is missing.
+        request_id: the id in the answer and the log.
+        latency_ms: time to the answer in milliseconds.
+        answer: the body that was answered, returned verbatim to a retry.
+        request: the body that was asked, to score it again.
+
+    Raises:
+        RecordsError: an id is empty or holds a NUL, or a time is not in microseconds.
+    """
+
+    system: str
+    subject_id: str
+    entities: Mapping[str, str | None]
+    event_time: int
+    received_at: int
+    decided_at: int
+    decision: str
+    score: float | None
+    method: str
+    rule_id: str | None
+    reasons: Sequence[Json]
+    rule_hits: Sequence[str]
+    shadow_hits: Sequence[str]
+    model_version: str | None
+    rules_version: str | None
+    feature_set_digest: str | None
+    features: Mapping[str, float]
+    request_id: str
+    latency_ms: float
+    answer: Mapping[str, Json]
+    request: Mapping[str, Json] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_text("system", self.system)
+        require_text("subject_id", self.subject_id)
+        require_time("event_time", self.event_time)
+        require_time("received_at", self.received_at)
+        require_time("decided_at", self.decided_at)
+
+    def to_row(self) -> dict[str, Any]:
+        """The columns of `decisions`, with features that JSON can hold."""
+        row: dict[str, Any] = {name: getattr(self, name) for name in _DECISION_COLUMNS}
+        row["features"] = {name: _plain(value) for name, value in self.features.items()}
+        for name in ("entities", "answer", "request"):
+            row[name] = dict(row[name])
+        return row
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fact:
+    """What became known about one subject, and when.
+
+    Attributes:
+        system: the risk system, e.g. `fraud`.
+        subject_id: what it is about, e.g. a transaction_id; need not be known yet.
+        kind: `fraud` (a label) or `declined` (the payment did not go through).
+        value: whether it is so; False withdraws an earlier True.
+        observed_at: when it became known, microseconds since 1970 UTC.
+        source: who says so, e.g. `chargeback` or `review`.
+        received_at: when it reached us, microseconds since 1970 UTC.
+
+    Raises:
+        RecordsError: an id is empty or holds a NUL, or a time is not in microseconds.
+    """
+
+    system: str
+    subject_id: str
+    kind: FactKind
+    value: bool
+    observed_at: int
+    source: str
+    received_at: int
+
+    def __post_init__(self) -> None:
+        require_text("system", self.system)
+        require_text("subject_id", self.subject_id)
+        require_time("observed_at", self.observed_at)
+        require_time("received_at", self.received_at)
+        if self.kind not in ("fraud", "declined"):
+            raise RecordsError(f"kind: expected fraud or declined, got {self.kind!r}")
+
+
+_DECISION_COLUMNS = tuple(field.name for field in dataclasses.fields(Decision))
+FACT_COLUMNS = tuple(field.name for field in dataclasses.fields(Fact))
+
+
+def decision_from_row(row: Mapping[str, Any]) -> Decision:
+    """Build a decision from its columns; a feature that is null is NaN."""
+    columns = {name: row[name] for name in _DECISION_COLUMNS}
+    columns["features"] = read_features(row["features"])
+    return Decision(**columns)
+
+
+def fact_to_row(fact: Fact) -> dict[str, Any]:
+    """The columns of `facts`."""
+    return {name: getattr(fact, name) for name in FACT_COLUMNS}
+
+
+def fact_from_row(row: Mapping[str, Any]) -> Fact:
+    """Build a fact from its columns."""
+    return Fact(**{name: row[name] for name in FACT_COLUMNS})
+
+
+def read_features(features: Mapping[str, float | str | None]) -> dict[str, float]:
+    """Read what `Decision.to_row` wrote: null is NaN, `Infinity` and `-Infinity` are themselves."""
+    return {name: math.nan if value is None else float(value) for name, value in features.items()}
+
+
+def require_text(name: str, value: object) -> None:
+    """Refuse what cannot be an id in every database.
+
+    Raises:
+        RecordsError: `value` is no text, empty, or holds a NUL, which PostgreSQL cannot store.
+    """
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise RecordsError(f"{name}: expected text without NUL, got {value!r}")
+
+
+def require_time(name: str, value: object) -> None:
+    """Refuse what is not an integer of microseconds before the year 10000.
+
+    Raises:
+        RecordsError: `value` is another type, negative or too large.
+    """
+    if type(value) is not int or not 0 <= value < _LAST_MICROSECOND:
+        raise RecordsError(f"{name}: expected microseconds since 1970 UTC (int), got {value!r}")
+
+
+def _plain(value: float) -> float | str | None:
+    # JSON has no NaN and no infinity; the spelling is that of the protobuf JSON mapping
+    if math.isfinite(value):
+        return float(value)
+    if math.isnan(value):
+        return None
+    return "Infinity" if value > 0 else "-Infinity"

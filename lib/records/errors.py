@@ -1,0 +1,9 @@
+"""Errors of the records, each written for the person who can mend it."""
+
+
+class RecordsError(ValueError):
+    """A record, a query or the database's schema is not what it has to be."""
+
+
+class RecordsUnavailableError(ConnectionError):
+    """The database cannot be reached or is busy; the same call can succeed later."""

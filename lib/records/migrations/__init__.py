@@ -1,0 +1,1 @@
+"""Alembic migrations of the records; Alembic loads the files here by their path."""

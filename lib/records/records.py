@@ -1,0 +1,227 @@
+"""The records of every system: what was decided, what became known, what is scored again."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import pyarrow as pa
+from sqlalchemy import Connection, func, select, tuple_
+
+from lib.records import learning, rescoring
+from lib.records.database import Database
+from lib.records.entries import (
+    Decision,
+    Fact,
+    FactKind,
+    Json,
+    decision_from_row,
+    fact_from_row,
+    fact_to_row,
+)
+from lib.records.migration import migrate
+from lib.records.rescoring import Rescore
+from lib.records.schema import DECISIONS, FACTS
+
+_KEYS_PER_QUERY = 1000
+
+
+@dataclass(frozen=True)
+class DecisionOutcome:
+    """Of a batch: how many decisions were stored, and how many subjects had one already."""
+
+    stored: int
+    repeated: int
+
+
+@dataclass(frozen=True)
+class LabelOutcome:
+    """Of a batch: facts stored, facts known before, and facts about subjects not decided yet."""
+
+    stored: int
+    repeated: int
+    unknown: int
+
+
+class Records:
+    """Decisions, facts and re-scored fallbacks in SQLite or PostgreSQL.
+
+    Safe for threads and processes. Every method raises RecordsUnavailableError where the
+    database cannot be reached, and RecordsError where its schema is missing.
+
+    Args:
+        url: `sqlite:///path` or `postgresql+psycopg://...`; a database file is created.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def migrate(self) -> None:
+        """Bring the schema up to this code; safe when several processes start at once.
+
+        Raises:
+            RecordsError: the schema is newer than this code.
+        """
+        migrate(self._database)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._database.close()
+
+    def record_decisions(self, batch: Iterable[Decision]) -> DecisionOutcome:
+        """Store a batch whole; of two decisions about one subject the first wins.
+
+        A decision whose method is `fallback` is queued to be scored again in the same
+        transaction.
+        """
+        # one order for everybody: two batches that overlap cannot wait for each other
+        ordered = sorted(batch, key=lambda decision: (decision.system, decision.subject_id))
+        with self._database.writing() as connection:
+            stored = self._database.insert_new(
+                connection, DECISIONS, [decision.to_row() for decision in ordered]
+            )
+            fallbacks = [(d.system, d.subject_id) for d in ordered if d.method == "fallback"]
+            for keys in _chunks(fallbacks):
+                rescoring.queue(self._database, connection, keys)
+        return DecisionOutcome(stored, len(ordered) - stored)
+
+    def decision(self, system: str, subject_id: str) -> Decision | None:
+        """The first decision about a subject."""
+        query = select(DECISIONS).where(
+            DECISIONS.c.system == system, DECISIONS.c.subject_id == subject_id
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else decision_from_row(dict(row))
+
+    def record_labels(self, batch: Iterable[Fact]) -> LabelOutcome:
+        """Store facts whole; a repeat (all but received_at equal) is counted and changes nothing.
+
+        A fact about a subject without a decision is kept and joins it later.
+        """
+        ordered = sorted(batch, key=lambda fact: (fact.system, fact.subject_id, fact.observed_at))
+        with self._database.writing() as connection:
+            stored = self._database.insert_new(
+                connection, FACTS, [fact_to_row(fact) for fact in ordered]
+            )
+            known = _decided(connection, {(fact.system, fact.subject_id) for fact in ordered})
+        unknown = sum((fact.system, fact.subject_id) not in known for fact in ordered)
+        return LabelOutcome(stored, len(ordered) - stored, unknown)
+
+    def labels_for(self, system: str, subject_id: str) -> tuple[Fact, ...]:
+        """Every fact about a subject, in the order in which it became known."""
+        query = (
+            select(FACTS)
+            .where(FACTS.c.system == system, FACTS.c.subject_id == subject_id)
+            .order_by(FACTS.c.observed_at, FACTS.c.received_at, FACTS.c.id)
+        )
+        with self._database.reading() as connection:
+            return tuple(fact_from_row(dict(row)) for row in connection.execute(query).mappings())
+
+    def current_label(self, system: str, subject_id: str, kind: FactKind = "fraud") -> Fact | None:
+        """The fact that made the value what it is now: later confirmations do not move it."""
+        facts = [fact for fact in self.labels_for(system, subject_id) if fact.kind == kind]
+        return learning.standing(facts) if facts else None
+
+    def labelled(
+        self,
+        system: str,
+        since: int,
+        until: int,
+        *,
+        known_by: int | None = None,
+        kind: FactKind = "fraud",
+        feature_set_digest: str | None = None,
+        include_unlabelled: bool = False,
+    ) -> pa.Table:
+        """Decisions with the features they saw and the label known by then, for learning.
+
+        Args:
+            system: the risk system.
+            since: from this event time on, microseconds since 1970 UTC.
+            until: before this event time.
+            known_by: only facts observed up to then count; None counts every fact.
+            kind: which fact is the label.
+            feature_set_digest: only decisions on these features; None takes the only one.
+            include_unlabelled: keep decisions without a label; `label` is then null.
+
+        Returns:
+            One row per decision, by event_time and subject_id: subject_id, event_time,
+            decided_at, decision, method, score, model_version, label, label_observed_at, then
+            one float64 column per feature, NaN where missing. Times are timestamp[us, UTC].
+
+        Raises:
+            RecordsError: the range holds several feature sets and none was chosen.
+        """
+        question = learning.Question(system, since, until, known_by, kind, include_unlabelled)
+        with self._database.reading() as connection:
+            return learning.labelled(connection, question, feature_set_digest)
+
+    def to_rescore(
+        self, system: str, limit: int, *, worker: str, now: int, lease: int = 60_000_000
+    ) -> list[Decision]:
+        """Claim up to `limit` fallback decisions for `lease` microseconds, oldest first.
+
+        Whoever dies with a claim loses it when the lease ends; nobody else gets it before.
+
+        Args:
+            system: the risk system.
+            limit: at most so many, 1 to 1000.
+            worker: who claims, for operators.
+            now: microseconds since 1970 UTC.
+            lease: how long the claim holds, in microseconds.
+        """
+        with self._database.writing() as connection:
+            return rescoring.claim(connection, system, limit, worker, now, lease)
+
+    def mark_rescored(
+        self, system: str, subject_id: str, new_answer: Mapping[str, Json], at: int
+    ) -> bool:
+        """Keep the model's answer beside the fallback's; False if one is there already.
+
+        Args:
+            system: the risk system.
+            subject_id: what was scored again.
+            new_answer: the body the model would have answered.
+            at: microseconds since 1970 UTC.
+
+        Raises:
+            RecordsError: the subject was never queued.
+        """
+        with self._database.writing() as connection:
+            return rescoring.mark(connection, system, subject_id, new_answer, at)
+
+    def rescore(self, system: str, subject_id: str) -> Rescore | None:
+        """How far the re-scoring of a fallback decision is, with its answer once there is one."""
+        with self._database.reading() as connection:
+            return rescoring.find(connection, system, subject_id)
+
+    def rescore_backlog(self, system: str) -> int:
+        """How many fallback decisions still wait to be scored again."""
+        with self._database.reading() as connection:
+            return rescoring.backlog(connection, system)
+
+    def decision_count(self, system: str) -> int:
+        """How many decisions the system has made."""
+        query = select(func.count()).where(DECISIONS.c.system == system)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one()
+
+
+def _decided(connection: Connection, keys: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    known: set[tuple[str, str]] = set()
+    for chunk in _chunks(sorted(keys)):
+        query = select(DECISIONS.c.system, DECISIONS.c.subject_id).where(
+            tuple_(DECISIONS.c.system, DECISIONS.c.subject_id).in_(chunk)
+        )
+        known.update((system, subject_id) for system, subject_id in connection.execute(query))
+    return known
+
+
+def _chunks(keys: list[tuple[str, str]]) -> Iterable[list[tuple[str, str]]]:
+    return (keys[start : start + _KEYS_PER_QUERY] for start in range(0, len(keys), _KEYS_PER_QUERY))

@@ -1,0 +1,40 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lib.records import Records, RecordsError, RecordsUnavailableError
+from lib.records.database import Database
+from lib.records.migration import migrate
+from tests.records.conftest import decision
+
+
+@pytest.mark.parametrize("url", ["mysql://host/db", "sqlite://", "sqlite:///:memory:", "records"])
+def test_a_database_that_cannot_hold_the_records_is_refused(url: str) -> None:
+    with pytest.raises(RecordsError, match="records URL"):
+        Records(url)
+
+
+def test_a_server_that_is_away_is_told_apart_from_a_bad_record() -> None:
+    records = Records("postgresql+psycopg://u:secret@127.0.0.1:1/records")
+    with pytest.raises(RecordsUnavailableError, match=r"u:\*\*\*@127") as raised:
+        records.decision("fraud", "t1")
+    assert "secret" not in str(raised.value)
+
+
+def test_sqlite_keeps_a_write_ahead_log_that_survives_a_power_cut(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/records.db")
+    migrate(database)
+    with database.writing() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    database.close()
+
+
+def test_writers_that_overlap_neither_fail_nor_lose_a_decision(records: Records) -> None:
+    batches = [
+        [decision(f"t{(start + n) % 300}") for n in range(100)] for start in range(0, 300, 20)
+    ]
+    with ThreadPoolExecutor(5) as pool:
+        stored = sum(outcome.stored for outcome in pool.map(records.record_decisions, batches))
+    assert stored == records.decision_count("fraud") == 300

@@ -1,0 +1,83 @@
+import math
+
+import pytest
+
+from lib.records import DecisionOutcome, Records, RecordsError
+from tests.records.conftest import NOVEMBER, decision
+
+
+def test_a_decision_comes_back_as_it_was_recorded(records: Records) -> None:
+    records.record_decisions([decision("t1")])
+    assert records.decision("fraud", "t1") == decision("t1")
+
+
+def test_an_unknown_subject_has_no_decision(records: Records) -> None:
+    assert records.decision("fraud", "t1") is None
+
+
+def test_the_first_decision_wins(records: Records) -> None:
+    records.record_decisions([decision("t1", decision="APPROVE")])
+    outcome = records.record_decisions([decision("t1", decision="DECLINE"), decision("t2")])
+    assert outcome == DecisionOutcome(stored=1, repeated=1)
+    assert records.decision("fraud", "t1") == decision("t1", decision="APPROVE")
+
+
+def test_the_first_of_two_in_one_batch_wins(records: Records) -> None:
+    batch = [decision("t1", request_id="first"), decision("t1", request_id="second")]
+    assert records.record_decisions(batch) == DecisionOutcome(stored=1, repeated=1)
+    found = records.decision("fraud", "t1")
+    assert found is not None
+    assert found.request_id == "first"
+
+
+def test_two_systems_may_decide_about_the_same_id(records: Records) -> None:
+    records.record_decisions([decision("t1"), decision("t1", system="churn")])
+    assert records.decision_count("fraud") == 1
+    assert records.decision_count("churn") == 1
+
+
+def test_the_answer_comes_back_verbatim(records: Records) -> None:
+    answer = {"z": 1, "a": [0.1, None, True], "text": "Zoë \x00 \u2028", "m": {"b": 1, "a": 2}}
+    records.record_decisions([decision("t1", answer=answer)])
+    found = records.decision("fraud", "t1")
+    assert found is not None
+    assert found.answer == answer
+    assert list(found.answer) == list(answer)
+
+
+def test_a_missing_feature_stays_missing_and_infinity_stays_infinite(records: Records) -> None:
+    features = {"missing": math.nan, "high": math.inf, "low": -math.inf, "exact": 0.1 + 0.2}
+    records.record_decisions([decision("t1", features=features)])
+    found = records.decision("fraud", "t1")
+    assert found is not None
+    assert math.isnan(found.features["missing"])
+    assert found.features["high"] == math.inf
+    assert found.features["low"] == -math.inf
+    assert found.features["exact"] == 0.1 + 0.2
+
+
+def test_an_empty_batch_changes_nothing(records: Records) -> None:
+    assert records.record_decisions([]) == DecisionOutcome(stored=0, repeated=0)
+
+
+def test_a_large_batch_is_counted_exactly(records: Records) -> None:
+    batch = [decision(f"t{number}") for number in range(5000)]
+    assert records.record_decisions(batch[:3000]) == DecisionOutcome(stored=3000, repeated=0)
+    assert records.record_decisions(batch) == DecisionOutcome(stored=2000, repeated=3000)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("subject_id", ""),
+        ("subject_id", "t\0"),
+        ("system", None),
+        ("event_time", 1.5),
+        ("event_time", -1),
+        ("decided_at", True),
+        ("received_at", NOVEMBER * 1000),
+    ],
+)
+def test_a_malformed_field_is_named(field: str, value: object) -> None:
+    with pytest.raises(RecordsError, match=f"{field}: expected"):
+        decision(**{"subject_id": "t1"} | {field: value})

@@ -1,0 +1,81 @@
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from lib.records import Records, RecordsError
+from lib.records.database import Database
+from lib.records.migration import alembic_config
+from lib.records.schema import METADATA
+from tests.records.conftest import decision
+
+
+def migrate(url: str) -> None:
+    with Records(url) as records:
+        records.migrate()
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    opened = Database(url)
+    yield opened
+    opened.close()
+
+
+def test_the_migrations_make_exactly_the_schema_of_the_code(url: str, database: Database) -> None:
+    migrate(url)
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_migrating_again_changes_nothing(url: str) -> None:
+    with Records(url) as records:
+        records.migrate()
+        records.record_decisions([decision("t1")])
+        records.migrate()
+        assert records.decision("fraud", "t1") == decision("t1")
+
+
+def test_processes_that_start_together_migrate_once(url: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    starting = [context.Process(target=migrate, args=(url,)) for _ in range(3)]
+    for process in starting:
+        process.start()
+    for process in starting:
+        process.join()
+    assert [process.exitcode for process in starting] == [0, 0, 0]
+    with Records(url) as records:
+        assert records.decision_count("fraud") == 0
+
+
+def test_threads_that_start_together_migrate_once(url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(migrate, [url] * 8))
+    with Records(url) as records:
+        assert records.decision_count("fraud") == 0
+
+
+def test_a_schema_newer_than_the_code_is_refused(url: str, database: Database) -> None:
+    migrate(url)
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(RecordsError, match="schema is at 9999, newer than this code"):
+        migrate(url)
+
+
+def test_a_database_never_migrated_says_what_to_run(url: str) -> None:
+    with Records(url) as records, pytest.raises(RecordsError, match=r"run Records\.migrate\(\)"):
+        records.record_decisions([decision("t1")])
+
+
+def test_downgrading_leaves_no_table_behind(url: str, database: Database) -> None:
+    migrate(url)
+    with database.writing() as connection:
+        command.downgrade(alembic_config(connection), "base")
+        assert inspect(connection).get_table_names() == ["alembic_version"]
