@@ -4,6 +4,8 @@ All three methods end in this one form, so they are stored alike (JSON arrays), 
 row and for many, and keep the order of scores: no two different scores become equal.
 """
 
+import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +61,18 @@ class Calibrator:
         """Calibrated probabilities of raw log-odds, of the same shape."""
         return sigmoid(self.log_odds(logits))
 
+    def probability(self, log_odds: float) -> float:
+        """Calibrated probability of one raw log-odds, equal to that of `probabilities`."""
+        knots, levels = self.inputs, self.outputs
+        if log_odds <= knots[0]:
+            return _sigmoid((log_odds - knots[0]) * self.slope_below + levels[0])
+        if log_odds >= knots[-1]:
+            return _sigmoid((log_odds - knots[-1]) * self.slope_above + levels[-1])
+        right = bisect_right(knots, log_odds)
+        left = right - 1
+        slope = (levels[right] - levels[left]) / (knots[right] - knots[left])
+        return _sigmoid(slope * (log_odds - knots[left]) + levels[left])
+
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and lists, for a manifest or a JSON file."""
         return {
@@ -79,6 +93,12 @@ class Calibrator:
             slope_below=float(stored["slope_below"]),
             slope_above=float(stored["slope_above"]),
         )
+
+
+def _sigmoid(log_odds: float) -> float:
+    """One probability of one log-odds."""
+    small = math.exp(-abs(log_odds))
+    return (1.0 if log_odds >= 0 else small) / (1.0 + small)
 
 
 def _rising(numbers: Sequence[float]) -> bool:

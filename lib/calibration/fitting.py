@@ -4,8 +4,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
-from sklearn.isotonic import IsotonicRegression
+from scipy.optimize import isotonic_regression, minimize
 
 from lib.calibration.calibrator import Calibrator
 from lib.calibration.logits import Floats, logit, sigmoid
@@ -86,12 +85,13 @@ def _isotonic(raw: Floats, flags: npt.NDArray[np.bool_]) -> Calibrator:
     Zadrozny and Elkan (2002) for the steps; Oron and Flournoy, Centered isotonic regression (2017)
     for joining centres. Each step's rate is (positives + 1/2) / (rows + 1), so none is 0 or 1.
     """
-    order = np.argsort(raw, kind="stable")
-    steps = IsotonicRegression(out_of_bounds="clip").fit_transform(raw, flags.astype(np.float64))
-    place = np.unique(steps[order], return_inverse=True)[1]
-    rows = np.bincount(place)
-    centres = np.bincount(place, weights=raw[order]) / rows
-    rates = logit((np.bincount(place, weights=flags[order]) + 0.5) / (rows + 1.0))
+    ordered, tie = np.unique(raw, return_inverse=True)
+    count, hits = np.bincount(tie), np.bincount(tie, weights=flags)
+    steps = isotonic_regression(hits / count, weights=count).x
+    place = np.unique(steps, return_inverse=True)[1]
+    rows = np.bincount(place, weights=count)
+    centres = np.bincount(place, weights=count * ordered) / rows
+    rates = logit((np.bincount(place, weights=hits) + 0.5) / (rows + 1.0))
     kept = _strictly_rising(centres, rates)
     return Calibrator(
         "isotonic", tuple(centres[kept].tolist()), tuple(rates[kept].tolist()), 1.0, 1.0

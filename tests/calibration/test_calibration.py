@@ -73,6 +73,16 @@ def test_stored_calibrator_answers_the_same_for_one_row_and_many(seed: int, meth
     assert [float(restored.probabilities(one)) for one in raw[:50]] == batch[:50].tolist()
 
 
+@given(st.integers(0, 1_000), st.sampled_from(["temperature", "platt", "isotonic"]))
+@settings(max_examples=30, deadline=None)
+def test_one_number_is_answered_as_an_array_of_numbers_is(seed: int, method: str) -> None:
+    raw, labels = overconfident(seed, rows=500)
+    fitted = fit_calibrator(raw, labels, method)
+    asked = np.concatenate([raw[:100], fitted.inputs, [-90.0, 90.0]])
+    single = [fitted.probability(float(one)) for one in asked]
+    assert single == pytest.approx(fitted.probabilities(asked).tolist(), rel=1e-12)
+
+
 def test_freedom_grows_with_the_positives() -> None:
     assert [choose_method(count) for count in (5, 30, 1000)] == ["temperature", "platt", "isotonic"]
 

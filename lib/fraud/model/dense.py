@@ -1,0 +1,114 @@
+"""The network as plain matrices: what is stored, served and explained, without torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.fraud.model.inputs import Floats, Matrix, Standardiser
+
+
+@dataclass(frozen=True)
+class DenseNetwork:
+    """Layers y = relu(x W + b), the last one without relu; batch norm is folded in.
+
+    Args:
+        weights: matrices (inputs, outputs), float32.
+        biases: vectors (outputs,), float32.
+    """
+
+    weights: tuple[Matrix, ...]
+    biases: tuple[Matrix, ...]
+
+    def log_odds(self, inputs: Matrix) -> Matrix:
+        """Raw log-odds (rows,), float32, of standardised inputs (rows, width)."""
+        values = inputs
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            values = np.maximum(values @ weight + bias, np.float32(0.0))
+        return np.asarray((values @ self.weights[-1] + self.biases[-1])[:, 0])
+
+    def gradients(self, inputs: Matrix) -> Matrix:
+        """Slope (rows, width) of the log-odds in each input, at each row."""
+        values, open_units = inputs, []
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            values = values @ weight + bias
+            open_units.append(values > 0)
+            values = np.maximum(values, np.float32(0.0))
+        slopes = np.repeat(self.weights[-1].T, len(inputs), axis=0)
+        for weight, units in zip(self.weights[-2::-1], open_units[::-1], strict=True):
+            slopes = (slopes * units) @ weight.T
+        return np.asarray(slopes)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A standardiser and the networks behind it; their mean log-odds are the answer."""
+
+    standardiser: Standardiser
+    members: tuple[DenseNetwork, ...]
+
+    def log_odds(self, matrix: Matrix) -> Floats:
+        """Mean raw log-odds (rows,) of features (rows, features); NaN is missing."""
+        inputs = self.standardiser.apply(matrix)
+        answers = [member.log_odds(inputs).astype(np.float64) for member in self.members]
+        return np.asarray(np.mean(answers, axis=0))
+
+    def contributions(self, row: Matrix, steps: int = 16) -> Floats:
+        """What each feature adds to the log-odds of one row, against the average payment.
+
+        Integrated gradients from the standardised mean to the row: Sundararajan, Taly, Yan,
+        Axiomatic attribution for deep networks (2017). A feature's missing indicator counts
+        towards the feature.
+
+        Args:
+            row: (features,) float32.
+            steps: midpoints along the way; more are closer to adding up exactly.
+        """
+        inputs = self.standardiser.apply(row[None, :])
+        along = ((np.arange(steps) + 0.5) / steps).astype(np.float32)[:, None]
+        slopes = [member.gradients(along * inputs).mean(axis=0) for member in self.members]
+        shares = (np.mean(slopes, axis=0) * inputs[0]).astype(np.float64)
+        features = shares[: len(row)].copy()
+        features[self.standardiser.indicators] += shares[len(row) :]
+        return np.asarray(features)
+
+    def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Named arrays for a safetensors file."""
+        arrays: dict[str, npt.NDArray[np.generic]] = {
+            "inputs.mean": self.standardiser.mean,
+            "inputs.scale": self.standardiser.scale,
+            "inputs.folded": self.standardiser.folded,
+            "inputs.indicators": self.standardiser.indicators.astype(np.int64),
+        }
+        for number, member in enumerate(self.members):
+            for layer, (weight, bias) in enumerate(zip(member.weights, member.biases, strict=True)):
+                arrays[f"network.{number}.{layer}.weight"] = np.ascontiguousarray(weight)
+                arrays[f"network.{number}.{layer}.bias"] = np.ascontiguousarray(bias)
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> "Networks":
+        """The networks that `to_arrays` described; a missing array is a KeyError naming it."""
+        standardiser = Standardiser(
+            np.asarray(arrays["inputs.mean"], dtype=np.float32),
+            np.asarray(arrays["inputs.scale"], dtype=np.float32),
+            np.asarray(arrays["inputs.folded"], dtype=np.bool_),
+            np.asarray(arrays["inputs.indicators"], dtype=np.int64),
+        )
+        members: list[DenseNetwork] = []
+        while f"network.{len(members)}.0.weight" in arrays:
+            members.append(_member(arrays, f"network.{len(members)}"))
+        if not members:
+            raise KeyError("network.0.0.weight")
+        return cls(standardiser, tuple(members))
+
+
+def _member(arrays: Mapping[str, npt.NDArray[np.generic]], prefix: str) -> DenseNetwork:
+    """One network's layers, in order."""
+    weights: list[Matrix] = []
+    biases: list[Matrix] = []
+    while (name := f"{prefix}.{len(weights)}.weight") in arrays:
+        biases.append(np.asarray(arrays[f"{prefix}.{len(weights)}.bias"], dtype=np.float32))
+        weights.append(np.asarray(arrays[name], dtype=np.float32))
+    return DenseNetwork(tuple(weights), tuple(biases))

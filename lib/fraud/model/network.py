@@ -1,0 +1,249 @@
+"""The neural half: a multilayer perceptron in torch, trained alike in one process and on many."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lib.evaluation import average_precision
+from lib.fraud.model.dense import DenseNetwork, Networks
+from lib.fraud.model.inputs import Matrix, fit_standardiser
+from lib.fraud.model.sample import Sample, refuse_one_class
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The network and its training; the layers are those of the design."""
+
+    hidden: tuple[int, ...] = (256, 128, 64)
+    """units of each hidden layer"""
+    dropout: float = 0.3
+    """share of units left out at random while training"""
+    learning_rate: float = 1e-3
+    """step of AdamW"""
+    weight_decay: float = 1e-4
+    """decoupled weight decay of AdamW"""
+    batch_size: int = 1024
+    """rows of one step, over all workers together"""
+    epochs: int = 30
+    """most passes over the data"""
+    patience: int = 5
+    """stop after so many epochs without better average precision"""
+    positive_weight: float = 5.0
+    """weight of a fraud relative to a good payment"""
+    networks: int = 1
+    """networks of different seeds, whose log-odds are averaged"""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass: its number from 1, mean training loss, average precision on later rows or NaN."""
+
+    number: int
+    loss: float
+    valid_ap: float
+
+
+class Perceptron(nn.Module):
+    """Dense, batch norm, ReLU, dropout for each hidden layer; one logit at the end."""
+
+    def __init__(self, width: int, settings: NetworkSettings) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for units in settings.hidden:
+            layers += [nn.Linear(width, units), nn.BatchNorm1d(units), nn.ReLU()]
+            layers.append(nn.Dropout(settings.dropout))
+            width = units
+        self.layers = nn.Sequential(*layers, nn.Linear(width, 1))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Raw log-odds (rows,) of standardised inputs (rows, width)."""
+        answer: Tensor = self.layers(inputs)[:, 0]
+        return answer
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Rows of one worker as tensors on its device."""
+
+    inputs: Tensor
+    labels: Tensor
+    weights: Tensor
+
+    def shuffled(self, size: int, count: int, generator: torch.Generator) -> Iterator["Batches"]:
+        """`count` batches of `size` rows in random order; a last batch of one row is left out."""
+        order = torch.randperm(len(self.labels), generator=generator)
+        for part in torch.split(order, size)[:count]:
+            if len(part) > 1:
+                rows = part.to(self.inputs.device)
+                yield Batches(self.inputs[rows], self.labels[rows], self.weights[rows])
+
+
+def batches(sample: Sample, inputs: Matrix, device: str) -> Batches:
+    """Tensors of a sample whose features were standardised to `inputs` (rows, width)."""
+    return Batches(
+        torch.from_numpy(inputs).to(device),
+        torch.from_numpy(sample.labels.astype(np.float32)).to(device),
+        torch.from_numpy(sample.weights.astype(np.float32)).to(device),
+    )
+
+
+def train_network(
+    model: nn.Module,
+    train: Batches,
+    valid: Batches | None,
+    settings: NetworkSettings,
+    *,
+    seed: int,
+    first_epoch: int = 1,
+    workers: int = 1,
+    steps: int | None = None,
+    agree: Callable[[float], float] = float,
+    on_epoch: Callable[[Epoch, bool], None] | None = None,
+) -> int:
+    """Train until average precision on later rows stops rising; leaves the best weights in place.
+
+    Args:
+        model: a Perceptron, or one wrapped for distributed training.
+        train: this worker's rows.
+        valid: later rows, the same on every worker; None runs all epochs.
+        settings: of the training.
+        seed: of the order of rows.
+        first_epoch: 1, or one more than the epochs already done.
+        workers: how many share a step; each takes its part of the batch.
+        steps: batches of an epoch, the same on every worker; None takes all rows.
+        agree: makes one number of the workers' numbers, so that all stop together.
+        on_epoch: told each epoch and whether it is the best so far.
+
+    Returns:
+        The number of the epoch whose weights stay.
+    """
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    generator = torch.Generator().manual_seed(seed * 1000 + first_epoch)
+    size = max(2, settings.batch_size // workers)
+    best, best_epoch, kept = -np.inf, first_epoch - 1, _weights(model)
+    for number in range(first_epoch, settings.epochs + 1):
+        count = steps or len(train.labels) // size + 1
+        loss = _one_epoch(model, train.shuffled(size, count, generator), optimiser, settings)
+        score = agree(_judge(model, valid)) if valid is not None else float(number)
+        if better := score > best:
+            best, best_epoch, kept = score, number, _weights(model)
+        if on_epoch is not None:
+            on_epoch(Epoch(number, loss, score if valid is not None else float("nan")), better)
+        if number - best_epoch >= settings.patience:
+            break
+    model.load_state_dict(kept)
+    model.eval()
+    return best_epoch
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the weights as they are."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _one_epoch(
+    model: nn.Module,
+    parts: Iterator[Batches],
+    optimiser: torch.optim.Optimizer,
+    settings: NetworkSettings,
+) -> float:
+    """One pass; the mean loss of its batches."""
+    model.train()
+    weight = torch.tensor(settings.positive_weight)
+    losses = []
+    for part in parts:
+        optimiser.zero_grad()
+        loss = nn.functional.binary_cross_entropy_with_logits(
+            model(part.inputs),
+            part.labels,
+            weight=part.weights,
+            pos_weight=weight.to(part.inputs.device),
+        )
+        torch.autograd.backward(loss)
+        optimiser.step()
+        losses.append(loss.detach())
+    return float(torch.stack(losses).mean()) if losses else float("nan")
+
+
+def _judge(model: nn.Module, valid: Batches) -> float:
+    """Average precision on later rows, or minus the loss where they hold one class only."""
+    model.eval()
+    with torch.no_grad():
+        logits = torch.cat([model(part) for part in torch.split(valid.inputs, 65_536)]).float()
+    labels = valid.labels.cpu().numpy()
+    if 0 < labels.sum() < len(labels):
+        return average_precision(labels, logits.cpu().numpy())
+    return -float(nn.functional.binary_cross_entropy_with_logits(logits, valid.labels))
+
+
+def fit_networks(
+    train: Sample,
+    valid: Sample | None,
+    settings: NetworkSettings,
+    *,
+    seed: int,
+    device: str = "cpu",
+    on_epoch: Callable[[Epoch, bool], None] | None = None,
+) -> tuple[Networks, int]:
+    """Fit in this process; the networks and the epochs they ran to their best.
+
+    Args:
+        train: rows to fit on; one class only is refused with ValueError.
+        valid: later rows for early stopping; None runs all epochs.
+        settings: of the network and its training.
+        seed: of the first network; the next ones count up from it.
+        device: `cpu` or `cuda`.
+        on_epoch: told each epoch and whether it is the best so far.
+    """
+    refuse_one_class(train.labels)
+    standardiser = fit_standardiser(train.matrix)
+    rows = batches(train, standardiser.apply(train.matrix), device)
+    later = batches(valid, standardiser.apply(valid.matrix), device) if valid else None
+    members, epochs = [], 0
+    for number in range(seed, seed + settings.networks):
+        model = seeded_perceptron(standardiser.width, settings, number).to(device)
+        done = train_network(model, rows, later, settings, seed=number, on_epoch=on_epoch)
+        members.append(fold(model))
+        epochs = max(epochs, done)
+    return Networks(standardiser, tuple(members)), epochs
+
+
+def seeded_perceptron(width: int, settings: NetworkSettings, seed: int) -> Perceptron:
+    """A fresh network whose first weights (and dropout) depend on the seed alone."""
+    torch.manual_seed(seed)
+    return Perceptron(width, settings)
+
+
+def fold(model: Perceptron) -> DenseNetwork:
+    """Plain matrices of a trained network, each batch norm folded into the layer before it.
+
+    Jacob et al., Quantization and training of neural networks (2018), section 3.2.
+    """
+    modules = list(model.cpu().eval().layers)
+    weights, biases = [], []
+    for place, module in enumerate(modules):
+        if not isinstance(module, nn.Linear):
+            continue
+        weight = module.weight.detach().double().numpy().T
+        bias = module.bias.detach().double().numpy()
+        norm = modules[place + 1] if place + 1 < len(modules) else None
+        if isinstance(norm, nn.BatchNorm1d):
+            factor, shift = _norm_line(norm)
+            weight, bias = weight * factor, bias * factor + shift
+        weights.append(np.ascontiguousarray(weight, dtype=np.float32))
+        biases.append(np.asarray(bias, dtype=np.float32))
+    return DenseNetwork(tuple(weights), tuple(biases))
+
+
+def _norm_line(norm: nn.BatchNorm1d) -> tuple[Matrix, Matrix]:
+    """Factor and shift of a batch norm at rest."""
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("batch norm without running statistics cannot be folded")
+    deviation = torch.sqrt(norm.running_var.double() + norm.eps)
+    factor = (norm.weight.detach().double() / deviation).numpy()
+    return factor, norm.bias.detach().double().numpy() - norm.running_mean.double().numpy() * factor

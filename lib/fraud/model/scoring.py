@@ -1,0 +1,139 @@
+"""Scores payments from an artifact with ONNX Runtime alone: no XGBoost, no torch in a replica.
+
+One row of 500 trees and a 256-128-64 network costs tens of microseconds; see
+`tests/benchmarks/fraud_scoring.py` for the alternatives that were measured.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from safetensors.numpy import load_file
+
+from lib.calibration import Calibrator
+from lib.fraud.model.dense import Networks
+from lib.fraud.model.files import read_json
+from lib.fraud.model.forest import Forest
+from lib.fraud.model.inputs import Floats, Matrix
+from lib.fraud.model.meta import MetaLearner
+from lib.fraud.model.policy import Policy
+from lib.fraud.model.reasons import Reason, top_reasons
+from lib.registry import Artifact
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One payment's answer: calibrated probability, decision, and both halves' log-odds."""
+
+    probability: float
+    decision: str
+    trees: float
+    network: float
+
+
+class Scorer:
+    """A loaded model, safe to call from several threads; scores by one graph call.
+
+    Args:
+        names: of the features, in the order of the matrix.
+        version: of the model.
+        graph: serialised ONNX graph.
+        forest: for reasons.
+        networks: for reasons.
+        meta: for reasons.
+        calibrator: from raw log-odds to probability.
+        policy: thresholds.
+        threads: of one call; 1 in a replica, more for batches.
+    """
+
+    def __init__(
+        self,
+        *,
+        names: tuple[str, ...],
+        version: str,
+        graph: bytes,
+        forest: Forest,
+        networks: Networks,
+        meta: MetaLearner,
+        calibrator: Calibrator,
+        policy: Policy,
+        threads: int = 1,
+    ) -> None:
+        self.names = names
+        self.version = version
+        self.policy = policy
+        self._forest, self._networks, self._meta = forest, networks, meta
+        self._calibrator = calibrator
+        self._session = _session(graph, threads)
+
+    @classmethod
+    def load(cls, artifact: Artifact, threads: int = 1) -> "Scorer":
+        """The model of a verified artifact; one warming call is made, so the first is not slow."""
+        settings = read_json(artifact.path("ensemble.json"))
+        scorer = cls(
+            names=tuple(artifact.manifest.feature_names),
+            version=artifact.manifest.version,
+            graph=artifact.path("scoring.onnx").read_bytes(),
+            forest=Forest.from_arrays(load_file(artifact.path("forest.safetensors"))),
+            networks=Networks.from_arrays(load_file(artifact.path("network.safetensors"))),
+            meta=MetaLearner.from_json(settings["meta"]),
+            calibrator=Calibrator.from_json(settings["calibrator"]),
+            policy=Policy.from_thresholds(artifact.manifest.thresholds),
+            threads=threads,
+        )
+        scorer.score_row(np.zeros(len(scorer.names), dtype=np.float32))
+        return scorer
+
+    def log_odds(self, matrix: Matrix) -> Floats:
+        """Raw log-odds (rows,) of features (rows, features), before calibration."""
+        return self._run(matrix)[0].astype(np.float64)
+
+    def score(self, matrix: Matrix) -> Floats:
+        """Calibrated probabilities (rows,) of features (rows, features); NaN is missing."""
+        return self._calibrator.probabilities(self.log_odds(matrix))
+
+    def score_row(self, values: Matrix) -> Scored:
+        """One payment's answer from features (features,); NaN is missing."""
+        log_odds, trees, network = self._run(values.reshape(1, -1))
+        probability = self._calibrator.probability(float(log_odds[0]))
+        decision = self.policy.decide(probability)
+        return Scored(probability, decision, float(trees[0]), float(network[0]))
+
+    def row(self, features: Mapping[str, float]) -> Matrix:
+        """Features (features,) float32 in the model's order; a missing name is a KeyError."""
+        return np.array([features[name] for name in self.names], dtype=np.float32)
+
+    def contributions(self, values: Matrix) -> Floats:
+        """What each feature adds to the raw log-odds (features,), against the average payment.
+
+        Costs several times a score, so ask only for payments that are not approved, and away from
+        the event loop. Trees by path, network by integrated gradients, weighed as the meta-learner
+        weighs them.
+        """
+        trees = self._meta.trees * self._forest.contributions(values)
+        return np.asarray(trees + self._meta.network * self._networks.contributions(values))
+
+    def reasons(self, values: Matrix, most: int = 3) -> tuple[Reason, ...]:
+        """The features that raised the score most; see `contributions` for the cost."""
+        return top_reasons(self.names, values, self.contributions(values), most)
+
+    def _run(self, matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:
+        if matrix.ndim != 2 or matrix.shape[1] != len(self.names):
+            raise ValueError(
+                f"features: expected (rows, {len(self.names)}) in the model's order, "
+                f"got {matrix.shape}"
+            )
+        inputs = np.ascontiguousarray(matrix, dtype=np.float32)
+        total, trees, network = self._session.run(None, {"features": inputs})
+        return total[:, 0], trees[:, 0], network[:, 0]
+
+
+def _session(graph: bytes, threads: int) -> Any:
+    """A session of so many threads that does not spin while idle."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
