@@ -1,11 +1,12 @@
 """Rules: the front node of every system. See `load_rules` and, for the language, `expression`."""
 
 from lib.rules.book import RuleBook
-from lib.rules.expression import ExpressionError, read_expression
+from lib.rules.expression import read_expression
 from lib.rules.loading import load_rules
 from lib.rules.passing import Passing
 from lib.rules.problems import Problem, RowError, RuleError
 from lib.rules.ruleset import NO_RULE, Rule, RuleSet, Status, Verdict
+from lib.rules.scanner import ExpressionError
 
 __all__ = [
     "NO_RULE",

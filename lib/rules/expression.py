@@ -15,8 +15,7 @@ zero. `and`/`or`/`not` follow Kleene's three values, and a rule fires only on tr
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any as Node
 
 import rule_engine
@@ -45,33 +44,12 @@ from lib.rules.condition import (
     join,
     kind_of,
 )
-from lib.rules.problems import did_you_mean
+from lib.rules.scanner import ExpressionError, check_tokens, place
 
-LONGEST_EXPRESSION = 4_000
-"""Characters of one expression, at most."""
-DEEPEST_EXPRESSION = 24
-"""Levels of parentheses or of `not`/`-` chains in one expression, at most."""
-MOST_OPERATORS = 100
-"""Operators in one expression, at most; lists of literals do not count."""
-
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-    |(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
-    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
-    |(?P<operator>==|!=|<=|>=|<|>|\+|-|\*(?!\*)|/(?!/)|%)
-    |(?P<open>[(\[])|(?P<close>[)\]])|(?P<comma>,))""",
-    re.VERBOSE,
-)
-_KEYWORDS = frozenset({"and", "or", "not", "in", "true", "false", "null"})
-_REFUSED_WORDS = frozenset({"for", "if", "inf", "nan", "elif", "else", "while"})
 _KIND_NAMES: dict[Kind, str] = {"number": "a number", "text": "a text", "flag": "true or false"}
 _COMPARISONS: dict[str, Comparison] = {
     "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="
 }  # fmt: skip
-
-
-class ExpressionError(ValueError):
-    """An expression that is refused; the message says what, where and what to write instead."""
 
 
 def read_expression(text: str, fields: Mapping[str, type]) -> Condition:
@@ -89,7 +67,7 @@ def read_expression(text: str, fields: Mapping[str, type]) -> Condition:
     '(amount > 5 and merchant != "a")'
     """  # noqa: E501
     kinds = {name: _kind(declared) for name, declared in fields.items()}
-    _check_tokens(text, kinds)
+    check_tokens(text, kinds)
     try:
         parsed = rule_engine.Rule(text, context=rule_engine.Context(default_timezone="utc"))
         return _Reader(text, kinds).condition(parsed.statement.expression, True)
@@ -108,62 +86,10 @@ def _kind(declared: type) -> Kind:
     return kinds[declared]
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
-    position = 0
-    while text[position:].strip():
-        match = _TOKEN.match(text, position)
-        if match is None:
-            start = position + len(text[position:]) - len(text[position:].lstrip())
-            raise ExpressionError(
-                f"{text[start : start + 2].strip()!r} at {_at(text, start)} is not part of the "
-                "language: write fields, literals, + - * / %, == != < <= > >=, in, and, or, not"
-            )
-        kind = match.lastgroup or ""
-        yield kind, match[kind], match.start(kind)
-        position = match.end()
-
-
-def _check_tokens(text: str, kinds: Mapping[str, Kind]) -> None:
-    if len(text) > LONGEST_EXPRESSION:
-        raise ExpressionError(f"at most {LONGEST_EXPRESSION} characters, got {len(text)}")
-    depth = operators = 0
-    previous = ""
-    for kind, token, position in _tokens(text):
-        if kind == "word" and token not in _KEYWORDS:
-            _check_field(text, token, position, kinds)
-        _check_opening(text, previous, kind, token, position)
-        depth += (kind == "open") - (kind == "close")
-        operators += kind == "operator" or token in {"and", "or", "not", "in"}
-        if depth > DEEPEST_EXPRESSION or operators > MOST_OPERATORS:
-            raise ExpressionError(
-                f"at most {DEEPEST_EXPRESSION} levels and {MOST_OPERATORS} operators: split the "
-                f"rule, or use `in [...]` for a list (reached at {_at(text, position)})"
-            )
-        previous = kind if token not in _KEYWORDS else ""
-
-
-def _check_field(text: str, name: str, position: int, kinds: Mapping[str, Kind]) -> None:
-    if name in _REFUSED_WORDS:
-        raise ExpressionError(f"{name!r} at {_at(text, position)} is not part of the language")
-    if name not in kinds:
-        hint = did_you_mean(name, [*kinds, *_KEYWORDS])
-        raise ExpressionError(f"unknown field {name!r} at {_at(text, position)}{hint}")
-
-
-def _check_opening(text: str, previous: str, kind: str, opened: str, position: int) -> None:
-    if kind == "open" and previous in {"word", "close", "text", "number"}:
-        what = "a function call" if opened == "(" else "indexing"
-        raise ExpressionError(f"{what} at {_at(text, position)} is not part of the language")
-
-
-def _at(text: str, position: int) -> str:
-    return f"character {position + 1} of {' '.join(text.split())!r}"
-
-
 def _syntax_message(text: str, error: Node) -> str:
     if error.token is None:
         return f"syntax error: the expression {' '.join(text.split())!r} ends too early"
-    message = f"syntax error at {str(error.token.value)!r}, {_at(text, error.token.lexpos)}"
+    message = f"syntax error at {str(error.token.value)!r}, {place(text, error.token.lexpos)}"
     if str(error.token.value) in {"<", "<=", ">", ">=", "==", "!="}:
         message += ": comparisons do not chain, write `low < x and x < high`"
     return message

@@ -8,11 +8,12 @@ from typing import cast
 
 from lib.rules.condition import Always, Condition
 from lib.rules.document import Block, Entry, read_document
-from lib.rules.expression import ExpressionError, read_expression
+from lib.rules.expression import read_expression
 from lib.rules.passing import LARGEST_SHARE, Passing
 from lib.rules.problems import Problem, RuleError, did_you_mean, one_of
 from lib.rules.reach import implies, never_true
 from lib.rules.ruleset import Rule, RuleSet, Status
+from lib.rules.scanner import ExpressionError
 
 FRAUD_ACTIONS = ("APPROVE", "REVIEW", "DECLINE")
 STATUSES = ("active", "shadow", "off")

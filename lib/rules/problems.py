@@ -30,7 +30,8 @@ class Problem:
         place = self.source if self.line is None else f"{self.source}:{self.line}"
         rule = f" rule {self.rule_id!r}" if self.rule_id else ""
         key = f" {self.key}" if self.key else ""
-        return f"{place}:{rule}{key}: {self.message}".replace(":  ", ": ")
+        colon = ":" if rule or key else ""
+        return f"{place}:{rule}{key}{colon} {self.message}"
 
 
 class RuleError(ValueError):

@@ -70,7 +70,7 @@ class _Demand:
     def within(self, other: _Demand) -> bool:
         """Whether every value that meets this demand meets the other too."""
         if other.absent or self.absent:
-            return other.absent and self.absent
+            return other.absent and self.absent and not other.present
         if self.among is not None:
             return all(other.admits(value) for value in self.choice())
         return (
