@@ -1,6 +1,5 @@
 """Opens SQLite or PostgreSQL so that both keep the same promises."""
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from lib.durable import locked
 from lib.records.errors import RecordsError, RecordsUnavailableError
 
 _BUSY_SECONDS = 30
@@ -56,7 +56,7 @@ class Database:
     def migrating(self) -> Iterator[Connection]:
         """A write transaction that no other process holds at the same time."""
         if self.is_sqlite:
-            with _locked(Path(f"{self._url.database}.migrate.lock")):
+            with locked(Path(f"{self._url.database}.migrate.lock")):
                 self._keep_write_ahead_log()
                 with self.writing() as connection:
                     yield connection
@@ -143,11 +143,3 @@ def _open_postgresql(url: URL) -> Engine:
 
 def _to_json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

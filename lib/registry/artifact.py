@@ -1,7 +1,6 @@
 """A trained model as a directory: a manifest and weights that execute nothing when loaded."""
 
 import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
+from lib.durable import sync
 from lib.registry.errors import ArtifactError
 from lib.registry.manifest import FileEntry, Manifest, new_manifest, parse_manifest
 from lib.registry.names import MANIFEST, file_name_fault
@@ -104,6 +104,7 @@ def write_artifact(
         )
         _write_file(draft / MANIFEST, manifest.to_json())
         draft.rename(target)
+        sync(target.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return manifest
@@ -147,8 +148,7 @@ def _write_file(path: Path, source: bytes | Path) -> FileEntry:
         shutil.copyfile(source, path)
     else:
         path.write_bytes(source)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(path)
     return FileEntry(sha256=_sha256(path), bytes=path.stat().st_size)
 
 

@@ -1,16 +1,14 @@
 """Where a registry lies: a local directory or a bucket, behind one small contract."""
 
-import fcntl
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from pyarrow import fs
 
+from lib.durable import locked, replace_file, sync
 from lib.registry.errors import RegistryError
 from lib.registry.names import MANIFEST
 
@@ -74,7 +72,7 @@ class LocalStorage:
             shutil.copytree(source, draft)
             _sync_files(draft)
             draft.rename(target)
-            _sync(target.parent)
+            sync(target.parent)
         except OSError as error:
             if target.exists():
                 raise _exists(str(target)) from error
@@ -90,7 +88,7 @@ class LocalStorage:
         """Read, change and rename under an exclusive lock."""
         target = self._root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _exclusive(target.with_name(f".{target.name}.lock")):
+        with locked(target.with_name(f".{target.name}.lock")):
             replace_file(target, change(self.read(path)))
 
 
@@ -172,21 +170,6 @@ def open_storage(uri: str, filesystem: fs.FileSystem | None = None) -> Storage:
     )
 
 
-def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write `content` under a temporary name and rename it over `path`, synced to disk."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync(path.parent)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def _from_uri(uri: str) -> tuple[fs.FileSystem, str]:
     for known in (uri, f"fsspec+{uri}"):
         try:
@@ -204,21 +187,6 @@ def _exists(path: str) -> RegistryError:
     return RegistryError(f"{path} exists; versions are immutable and this one is published already")
 
 
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _sync_files(directory: Path) -> None:
     for path in (*directory.iterdir(), directory):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(path)

@@ -1,0 +1,98 @@
+"""API keys from the shell: `python -m jobs.access.keys create|list|revoke --file keys.json`."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from lib.access import KeyFileError, KeyRecord, add_key, new_key, read_keys, revoke_key
+
+_DAY = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Create:
+    """Make a key and print its token, which is stored nowhere: hand it over now."""
+
+    scopes: tuple[str, ...]
+    """What it may do: admin, or <system>:<score|label|read|review>, such as fraud:score."""
+    file: Path
+    """The key file; made with mode 600 if it is not there."""
+    days: int | None = None
+    """Days until it expires; without, it lasts until it is revoked."""
+    note: str = ""
+    """Whose it is and what for."""
+
+    def answer(self, now: int) -> str:
+        """Add a key and answer its token; `now` in microseconds since 1970 UTC."""
+        expires_at = None if self.days is None else now + self.days * _DAY
+        token, record = new_key(self.scopes, now, expires_at, self.note)
+        add_key(self.file, record)
+        return token
+
+
+@dataclass(frozen=True)
+class List:
+    """List every key without its secret."""
+
+    file: Path
+    """The key file."""
+
+    def answer(self, now: int) -> str:
+        """One line per key; `now` in microseconds since 1970 UTC."""
+        lines = [f"{'id':12}  {'state':8}  {'created':10}  {'expires':10}  scopes  (note)"]
+        for key in read_keys(self.file).keys:
+            created, expires = _day(key.created_at), _day(key.expires_at)
+            note = f"  ({key.note})" if key.note else ""
+            scopes = " ".join(key.scopes)
+            lines.append(f"{key.id}  {_state(key, now):8}  {created}  {expires:10}  {scopes}{note}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Revoke:
+    """Refuse a key from now on; running servers notice within about a second."""
+
+    key_id: tyro.conf.Positional[str]
+    """The id: the part of the token after fw_."""
+    file: Path
+    """The key file."""
+
+    def answer(self, now: int) -> str:
+        """Revoke the key; `now` in microseconds since 1970 UTC."""
+        key = revoke_key(self.file, self.key_id, now)
+        return f"{key.id} is revoked since {_day(key.revoked_at)}"
+
+
+Command = (
+    Annotated[Create, tyro.conf.subcommand("create")]
+    | Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Revoke, tyro.conf.subcommand("revoke")]
+)
+
+
+def _state(key: KeyRecord, now: int) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
+
+
+def _day(microseconds: int | None) -> str:
+    if microseconds is None:
+        return "never"
+    return datetime.fromtimestamp(microseconds / 1_000_000, tz=UTC).strftime("%Y-%m-%d")
+
+
+def main(command: Create | List | Revoke, now: int) -> str:
+    """Run one command; `now` in microseconds since 1970 UTC."""
+    try:
+        return command.answer(now)
+    except KeyFileError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    print(main(tyro.cli(Command), time.time_ns() // 1000))

@@ -1,0 +1,176 @@
+"""The file of API keys: hashes only, replaced whole, mode 600.
+
+A secret is 256 random bits: nobody can guess it or look it up, so a slow password hash would
+only slow every request down. One salted SHA-256 is enough (NIST SP 800-63B, 5.1.2.2: secrets of
+112 bits and more are hashed with an approved one-way function; fewer need a slow one).
+"""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from lib.access.errors import KeyFileError
+from lib.durable import locked, replace_file
+
+SCOPE_PATTERN = re.compile(r"admin|[a-z][a-z0-9_]*:(score|label|read|review)")
+
+
+def require_scope(scope: str) -> str:
+    """Refuse a scope that no endpoint asks for.
+
+    Raises:
+        ValueError: the scope is neither `admin` nor `<system>:<score|label|read|review>`.
+    """
+    if not SCOPE_PATTERN.fullmatch(scope):
+        raise ValueError(
+            f"expected admin or <system>:<score|label|read|review>, such as fraud:score, "
+            f"got {scope!r}"
+        )
+    return scope
+
+
+class KeyRecord(BaseModel):
+    """One key without its secret; times are microseconds since 1970 UTC."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+    salt: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    scopes: tuple[Annotated[str, AfterValidator(require_scope)], ...]
+    note: str = ""
+    created_at: int
+    expires_at: int | None = None
+    revoked_at: int | None = None
+
+
+class KeyBook(BaseModel):
+    """Every key that was ever made, by id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    keys: tuple[KeyRecord, ...] = ()
+
+    def to_json(self) -> bytes:
+        """Write the book as indented JSON."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
+
+def hash_secret(salt: str, secret: str) -> str:
+    """SHA-256 of salt and secret, in hex."""
+    return hashlib.sha256(f"{salt}{secret}".encode()).hexdigest()
+
+
+def new_key(
+    scopes: Sequence[str], now: int, expires_at: int | None = None, note: str = ""
+) -> tuple[str, KeyRecord]:
+    """Make a key; the token `fw_<id>_<secret>` exists only in what is returned.
+
+    Args:
+        scopes: what it may do, e.g. `fraud:score`.
+        now: microseconds since 1970 UTC.
+        expires_at: it is refused from then on; microseconds since 1970 UTC.
+        note: whose it is.
+
+    Raises:
+        KeyFileError: no scope, an unknown one, or an end in the past.
+    """
+    if not scopes:
+        raise KeyFileError("scopes: expected at least one, such as fraud:score")
+    if expires_at is not None and expires_at <= now:
+        raise KeyFileError("expires_at: expected a time to come")
+    key_id, salt, secret = secrets.token_hex(6), secrets.token_hex(16), secrets.token_hex(32)
+    try:
+        record = KeyRecord(
+            id=key_id,
+            salt=salt,
+            sha256=hash_secret(salt, secret),
+            scopes=tuple(scopes),
+            note=note,
+            created_at=now,
+            expires_at=expires_at,
+        )
+    except ValidationError as error:
+        raise KeyFileError(f"scopes: {error.errors()[0]['msg']}") from error
+    return f"fw_{key_id}_{secret}", record
+
+
+def read_keys(path: Path) -> KeyBook:
+    """Read the key file.
+
+    Raises:
+        KeyFileError: it is missing, malformed, or others than its owner may write it.
+    """
+    try:
+        mode, text = path.stat().st_mode, path.read_bytes()
+    except OSError as error:
+        raise KeyFileError(
+            f"{path}: {error.strerror}; make one with python -m jobs.access.keys create"
+        ) from error
+    if mode & 0o022:
+        raise KeyFileError(f"{path}: others may write it (mode {mode & 0o777:o}); chmod 600 it")
+    return parse_keys(text, str(path))
+
+
+def parse_keys(text: bytes | str, origin: str) -> KeyBook:
+    """Read a key book from JSON.
+
+    Raises:
+        KeyFileError: a field is missing, unknown or malformed, or an id comes twice.
+    """
+    try:
+        book = KeyBook.model_validate_json(text)
+    except ValidationError as error:
+        # the input is left out: it would put hashes in a log
+        faults = error.errors(include_url=False, include_input=False)
+        where = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults)
+        raise KeyFileError(f"{origin}: {where}") from None
+    if len({key.id for key in book.keys}) != len(book.keys):
+        raise KeyFileError(f"{origin}: keys: expected every id once")
+    return book
+
+
+def add_key(path: Path, record: KeyRecord) -> None:
+    """Add a key to the file, which is made if it is not there."""
+    _change(path, lambda book: KeyBook(keys=(*book.keys, record)), create=True)
+
+
+def revoke_key(path: Path, key_id: str, now: int) -> KeyRecord:
+    """Refuse a key from now on; a key revoked before keeps its time.
+
+    Args:
+        path: the key file.
+        key_id: the id, the part of the token after `fw_`.
+        now: microseconds since 1970 UTC.
+
+    Raises:
+        KeyFileError: no key has this id.
+    """
+
+    def revoke(book: KeyBook) -> KeyBook:
+        if key_id not in {key.id for key in book.keys}:
+            known = ", ".join(key.id for key in book.keys) or "(none)"
+            raise KeyFileError(f"{path}: no key {key_id!r}; expected one of {known}")
+        return KeyBook(keys=tuple(_revoked(key, key_id, now) for key in book.keys))
+
+    changed = _change(path, revoke, create=False)
+    return next(key for key in changed.keys if key.id == key_id)
+
+
+def _revoked(key: KeyRecord, key_id: str, now: int) -> KeyRecord:
+    if key.id != key_id or key.revoked_at is not None:
+        return key
+    return key.model_copy(update={"revoked_at": now})
+
+
+def _change(path: Path, change: Callable[[KeyBook], KeyBook], *, create: bool) -> KeyBook:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_name(f".{path.name}.lock")):
+        changed = change(KeyBook() if create and not path.exists() else read_keys(path))
+        replace_file(path, changed.to_json(), mode=0o600)
+    return changed
