@@ -1,0 +1,6 @@
+"""A simulator of payments and frauds, for demonstrations, load tests and what real data lacks."""
+
+from lib.fraud.simulation.config import SCENARIOS, SimulationConfig
+from lib.fraud.simulation.simulate import Simulated, simulate
+
+__all__ = ["SCENARIOS", "Simulated", "SimulationConfig", "simulate"]

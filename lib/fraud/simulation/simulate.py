@@ -1,0 +1,114 @@
+"""One seeded run of the simulator: payments, their labels and the truth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.contract import TIME
+from lib.fraud.contracts import TRANSACTIONS
+from lib.fraud.simulation.config import SCENARIOS, SECOND_US, SimulationConfig
+from lib.fraud.simulation.crimes import Scene, all_crimes
+from lib.fraud.simulation.disturbance import arrivals, with_disturbances
+from lib.fraud.simulation.honest import honest_payments, make_trips
+from lib.fraud.simulation.outcomes import make_labels
+from lib.fraud.simulation.payments import METHODS, NO_DEVICE, Floats, Ints, Payments, joined
+from lib.fraud.simulation.world import make_merchants, make_users
+
+CURRENCY = "USD"
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A simulated history.
+
+    Attributes:
+        transactions: in order of event_time (of arrival where retries or malformed rows are in),
+            columns of `TRANSACTIONS`.
+        labels: in order of observed_at, columns of `LABELS`.
+        truth: transaction_id and scenario of every fraud, reported or not; the rest is honest.
+    """
+
+    transactions: pa.Table
+    labels: pa.Table
+    truth: pa.Table
+
+
+def simulate(config: SimulationConfig, seed: int) -> Simulated:
+    """Simulate a payment platform; the same configuration and seed give the same tables.
+
+    What it assumes: customers of one city with twelve favourite merchants, gamma-distributed
+    payment rates, log-normal amounts around each merchant's price, hours around each category's
+    usual one in the customer's solar time, journeys at 700 km/h. Honest oddities make it hard:
+    afternoons of many purchases, renewed and shared devices, refusals for lack of funds, sudden
+    dear purchases, wrong places. The crimes are in `lib.fraud.simulation.crimes`. Of all numbers
+    none is fitted to real payments; figures measured on it must say so.
+    """
+    generator = np.random.default_rng(seed)
+    merchants = make_merchants(generator, config)
+    users = make_users(generator, config, merchants)
+    trips = make_trips(generator, config, users)
+    honest = honest_payments(generator, config, users, merchants, trips)
+    crimes = all_crimes(Scene(generator, config, users, merchants, honest))
+    payments = joined([honest, crimes])
+    payments = payments.take(np.argsort(payments.time, kind="stable"))
+    ids = numbered("t", np.arange(len(payments)), width=9)
+    transactions = _transactions(generator, config, payments, ids)
+    return Simulated(
+        transactions=with_disturbances(generator, config, transactions),
+        labels=make_labels(generator, config, payments, ids),
+        truth=_truth(payments, ids),
+    )
+
+
+def numbered(letter: str, numbers: Ints, width: int) -> pa.Array:
+    """Identifiers such as `u000042`; null where the number is negative."""
+    texts = pc.utf8_lpad(pa.array(numbers, mask=numbers < 0).cast(pa.string()), width, "0")
+    return pc.binary_join_element_wise(pa.scalar(letter), texts, "")
+
+
+def _transactions(
+    generator: np.random.Generator, config: SimulationConfig, payments: Payments, ids: pa.Array
+) -> pa.Table:
+    count = len(payments)
+    refused = payments.time + 2 * SECOND_US
+    columns = {
+        "transaction_id": ids,
+        "event_time": pa.array(payments.time).cast(TIME),
+        "received_at": pa.array(arrivals(generator, config, payments.time)).cast(TIME),
+        "user_id": _pooled("u", payments.user, 6),
+        "merchant_id": _pooled("m", payments.merchant, 6),
+        "device_id": _devices(generator, payments.device),
+        "amount_minor": pa.array(payments.amount),
+        "currency": pa.repeat(CURRENCY, count),
+        "payment_method": pa.array(METHODS).take(pa.array(payments.method)),
+        "latitude": _rounded(payments.latitude),
+        "longitude": _rounded(payments.longitude),
+        "declined_from": pa.array(refused, mask=~payments.declined).cast(TIME),
+    }
+    return pa.table(columns, schema=TRANSACTIONS.schema)
+
+
+def _pooled(letter: str, numbers: Ints, width: int) -> pa.Array:
+    pool = numbered(letter, np.arange(int(numbers.max(initial=0)) + 1), width)
+    return pool.take(pa.array(numbers))
+
+
+def _devices(generator: np.random.Generator, device: Ints) -> pa.Array:
+    """Devices under shuffled numbers, so that no name tells whose they are."""
+    known, code = np.unique(device, return_inverse=True)
+    names = generator.permutation(known.size)
+    names[known == NO_DEVICE] = NO_DEVICE
+    return numbered("d", names, 7).take(pa.array(code))
+
+
+def _rounded(degrees: Floats) -> pa.Array:
+    """Four decimals, some eleven metres; unknown is null."""
+    return pa.array(np.round(degrees, 4), mask=np.isnan(degrees))
+
+
+def _truth(payments: Payments, ids: pa.Array) -> pa.Table:
+    fraud = np.flatnonzero(payments.scenario >= 0)
+    names = pa.array(SCENARIOS).take(pa.array(payments.scenario[fraud]))
+    return pa.table({"transaction_id": ids.take(pa.array(fraud)), "scenario": names})
