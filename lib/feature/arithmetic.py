@@ -11,6 +11,7 @@ Every function takes a float or a float64 array and returns the same kind.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,18 @@ def unit_vector(latitude: Value, longitude: Value) -> tuple[Value, Value, Value]
 
     Sums of such vectors have a mean place that is right across the antimeridian and the poles.
     """
+    if isinstance(latitude, np.ndarray):
+        return _unit_vector(latitude, longitude)
+    return _unit_vector_of_one(latitude, longitude)
+
+
+@lru_cache(maxsize=256)
+def _unit_vector_of_one(latitude: float, longitude: float) -> tuple[int, int, int]:
+    """One place's vector; a payment's own is asked for several times in a row."""
+    return _unit_vector(latitude, longitude)
+
+
+def _unit_vector(latitude: Value, longitude: Value) -> tuple[Value, Value, Value]:
     sin_lat, cos_lat = _sine_cosine(latitude)
     sin_lon, cos_lon = _sine_cosine(longitude)
     parts = (cos_lat * cos_lon, cos_lat * sin_lon, sin_lat)

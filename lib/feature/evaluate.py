@@ -3,51 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from lib.feature import arithmetic
 from lib.feature.arithmetic import NAN, Value
 from lib.feature.declaration import Category, Columns, Derived, Direct, Feature, FeatureSet
 from lib.feature.measures import Key, measure_columns
 
+_Step = Callable[["_Given", dict[str, Value]], Value]
 
-def evaluate(
-    features: FeatureSet,
-    columns: Columns,
-    measured: Mapping[str, Value],
-    has_key: Callable[[Key], Value],
-    category: Callable[[Category], Value],
-) -> dict[str, Value]:
-    """Every feature's value by name, hidden ones included.
+
+class _Given:
+    """One call's inputs."""
+
+    __slots__ = ("category", "columns", "has_key", "measured")
+
+    def __init__(
+        self,
+        columns: Columns,
+        measured: Mapping[str, Value],
+        has_key: Mapping[Key, Any],
+        category: Callable[[Category], Value],
+    ) -> None:
+        self.columns = columns
+        self.measured = measured
+        self.has_key = has_key
+        self.category = category
+
+
+class Evaluator:
+    """Turns measures into features, for one event or for a whole table.
 
     Args:
-        features: the declarations.
-        columns: the event's columns as numbers: one event's, or arrays of all events'.
-        measured: the measures' values by column name, as floats.
-        has_key: whether the event names the key at all; where it does not, features are missing.
-        category: the code of a categorical feature.
+        features: the declarations; their steps are laid out once.
     """
-    values: dict[str, Value] = {}
-    for feature in features.features:
-        if isinstance(feature, Derived):
-            value = feature.formula(*(values[name] for name in feature.inputs))
-        elif isinstance(feature, Direct):
-            value = feature.formula(*(columns[name] for name in feature.columns))
-        elif isinstance(feature, Category):
-            value = category(feature)
-        else:
-            value = _aggregate(feature, measured, has_key)
-        values[feature.name] = value
-    return values
+
+    def __init__(self, features: FeatureSet) -> None:
+        self._steps = [(feature.name, _step(feature)) for feature in features.features]
+        self.keys = tuple(dict.fromkeys(f.key for f in features.features if isinstance(f, Feature)))
+
+    def __call__(
+        self,
+        columns: Columns,
+        measured: Mapping[str, Value],
+        has_key: Mapping[Key, Any],
+        category: Callable[[Category], Value],
+    ) -> dict[str, Value]:
+        """Every feature's value by name, hidden ones included.
+
+        Args:
+            columns: the event's columns as numbers: one event's, or arrays of all events'.
+            measured: the measures' values by column name, as floats; may lack those of keys that
+                the event does not name.
+            has_key: by key, whether the event names it (a bool, or an array of them); where it
+                does not, features are missing.
+            category: the code of a categorical feature.
+        """
+        given = _Given(columns, measured, has_key, category)
+        values: dict[str, Value] = {}
+        for name, step in self._steps:
+            values[name] = step(given, values)
+        return values
+
+
+def _step(feature: Any) -> _Step:
+    if isinstance(feature, Derived):
+        return partial(_derived, feature.formula, feature.inputs)
+    if isinstance(feature, Direct):
+        return partial(_direct, feature.formula, feature.columns)
+    if isinstance(feature, Category):
+        return partial(_category, feature)
+    columns = [column for measure in feature.measures for column in measure_columns(measure)]
+    return partial(_aggregate, feature.aggregate.finish, tuple(columns), feature.key, feature.empty)
+
+
+def _derived(
+    formula: Callable[..., Value],
+    inputs: tuple[str, ...],
+    given: _Given,  # noqa: ARG001
+    values: dict[str, Value],
+) -> Value:
+    return formula(*[values[name] for name in inputs])
+
+
+def _direct(
+    formula: Callable[..., Value],
+    columns: tuple[str, ...],
+    given: _Given,
+    values: dict[str, Value],  # noqa: ARG001
+) -> Value:
+    return formula(*[given.columns[name] for name in columns])
+
+
+def _category(feature: Category, given: _Given, values: dict[str, Value]) -> Value:  # noqa: ARG001
+    return given.category(feature)
 
 
 def _aggregate(
-    feature: Feature, measured: Mapping[str, Value], has_key: Callable[[Key], Value]
+    finish: Callable[[tuple[Value, ...], float], Value],
+    columns: tuple[str, ...],
+    key: Key,
+    empty: float,
+    given: _Given,
+    values: dict[str, Value],  # noqa: ARG001
 ) -> Value:
-    present = has_key(feature.key)
+    present = given.has_key[key]
     if present is False:
         return NAN
-    parts = tuple(
-        measured[column] for measure in feature.measures for column in measure_columns(measure)
-    )
-    value = feature.aggregate.finish(parts, feature.empty)
+    value = finish(tuple([given.measured[column] for column in columns]), empty)
     return value if present is True else arithmetic.choose(present, value, NAN)

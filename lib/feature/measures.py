@@ -16,9 +16,9 @@ Key = tuple[str, ...]
 """The columns that name an entity; several columns name a combination, such as user and device."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Quantity:
-    """A whole number read off one event.
+    """A whole number read off one event; one object is one quantity.
 
     Args:
         name: how measures refer to it.

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lib.feature.declaration import Category, FeatureSet
-from lib.feature.evaluate import evaluate
+from lib.feature.evaluate import Evaluator
 from lib.feature.measures import Distinct, Key, Latest, Measure, Quantity, Total, measure_columns
 from lib.feature.sweep import Active, Ints, Sweep
 from lib.feature.windows import Window
@@ -106,18 +106,18 @@ def _features(
         codes: NDArray[np.float64] = pc.add(pc.fill_null(place, -1), 1).to_numpy().astype(float)
         return codes
 
-    values = evaluate(features, arrays, floats, has_key, category)
+    values = Evaluator(features)(arrays, floats, _Lazy(has_key), category)
     return {name: np.broadcast_to(np.float64(values[name]), rows) for name in features.names}
 
 
-class _Lazy(dict[str, Any]):
+class _Lazy(dict[Any, Any]):
     """Columns turned into arrays when first asked for."""
 
-    def __init__(self, load: Callable[[str], Any]) -> None:
+    def __init__(self, load: Callable[[Any], Any]) -> None:
         super().__init__()
         self._load = load
 
-    def __missing__(self, name: str) -> Any:
+    def __missing__(self, name: Any) -> Any:
         self[name] = self._load(name)
         return self[name]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Profile: TypeAlias = dict[bytes, list[int]]
 
@@ -27,8 +27,7 @@ def split_tile_field(name: bytes) -> tuple[int, int]:
     return name[0], int.from_bytes(name[1:], "big", signed=True)
 
 
-@dataclass(frozen=True)
-class Add:
+class Add(NamedTuple):
     """Adds `lanes` to a field's numbers, which start at 0."""
 
     profile: int
@@ -36,8 +35,7 @@ class Add:
     lanes: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Keep:
+class Keep(NamedTuple):
     """Replaces a field by `numbers` unless it holds a greater first number (a later time)."""
 
     profile: int
@@ -45,8 +43,7 @@ class Keep:
     numbers: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Touch:
+class Touch(NamedTuple):
     """Notes that a pair appeared in `tile`, so that each pair counts in its latest tile only.
 
     `pair` and `mark` say where the pair's latest tile is kept, `profile` and `slot` where the

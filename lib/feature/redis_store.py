@@ -124,9 +124,9 @@ def _call(prefix: bytes, request: Exchange) -> tuple[list[bytes], list[bytes]]:
         request.receipt_seconds,
         request.lifetimes,
         request.expired,
-        [(a.profile, a.field, a.lanes) for a in request.adds],
-        [(k.profile, k.field, k.numbers) for k in request.keeps],
-        [(t.pair, t.mark, t.profile, t.slot, t.tile) for t in request.touches],
+        request.adds,
+        request.keeps,
+        request.touches,
     )
     return keys, [msgpack.packb(updates, use_bin_type=False)]
 
