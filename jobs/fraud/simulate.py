@@ -1,0 +1,81 @@
+"""Simulate payments, labels and the truth: `python -m jobs.fraud.simulate --help`."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from lib.contract import ContractError, utc_us
+from lib.fraud.simulation import SimulationConfig, simulate
+from lib.fraud.simulation.files import summary, write_simulated
+
+
+@dataclass(frozen=True)
+class Simulate:
+    """Make a payment history with homes, journeys, devices and five kinds of fraud."""
+
+    output: Path
+    """folder for transactions.parquet, labels.parquet and truth.parquet"""
+    users: int = 2_000
+    """customers"""
+    days: int = 60
+    """length of the history in days"""
+    seed: int = 7
+    """the same seed and options give the same files"""
+    start: str = "2025-01-01"
+    """first day, YYYY-MM-DD, midnight UTC"""
+    payments_per_day: float = 1.6
+    """mean payments of a customer in a day"""
+    fraud_share: float = 0.008
+    """aimed share of fraudulent payments, refused attempts included"""
+    retry_share: float = 0.0
+    """share of payments sent twice under one transaction_id"""
+    late_share: float = 0.0
+    """share of payments that arrive minutes to a day late"""
+    malformed_share: float = 0.0
+    """share of rows added that belong into the quarantine"""
+
+    def config(self) -> SimulationConfig:
+        """The simulator's configuration."""
+        return SimulationConfig(
+            users=self.users,
+            days=self.days,
+            start_us=_day_us(self.start),
+            payments_per_day=self.payments_per_day,
+            fraud_share=self.fraud_share,
+            retry_share=self.retry_share,
+            late_share=self.late_share,
+            malformed_share=self.malformed_share,
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the job; 0 when the files are there, 2 when an option is wrong."""
+    options = tyro.cli(Simulate, args=arguments, description=__doc__)
+    try:
+        simulated = simulate(options.config(), options.seed)
+        paths = write_simulated(simulated, options.output)
+    except ContractError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{'simulated':24}{'payments':>12}{'share':>10}")
+    print(f"{'all':24}{simulated.transactions.num_rows:>12,}{1:>10.3%}")
+    for name, count, share in summary(simulated):
+        print(f"{name:24}{count:>12,}{share:>10.3%}")
+    print(f"{'labels':24}{simulated.labels.num_rows:>12,}")
+    for path in paths.values():
+        print(path)
+    return 0
+
+
+def _day_us(text: str) -> int:
+    try:
+        year, month, day = (int(part) for part in text.split("-"))
+        return utc_us(year, month, day)
+    except ValueError as error:
+        raise ContractError(f"--start: expected a day as 2025-01-31, came '{text}'") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,227 @@
+"""Payments to send by hand: a good one and one of each fraud, each with the history it needs."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Request = dict[str, Any]
+
+_MINUTE_US = 60_000_000
+_HOUR_US = 60 * _MINUTE_US
+_DAY_US = 24 * _HOUR_US
+_BERLIN = (52.52, 13.405)
+_SYDNEY = (-33.8688, 151.2093)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A story told in payments.
+
+    Attributes:
+        name: `good` or one of the simulator's scenarios.
+        story: one sentence for people.
+        history: requests to send before, in order of time.
+        request: the payment that the story is about.
+        declined: transaction_ids of the history that the issuer refused.
+        labels: label requests (transaction_id, is_fraud, observed_at) known before `request`.
+    """
+
+    name: str
+    story: str
+    history: tuple[Request, ...]
+    request: Request
+    declined: tuple[str, ...] = ()
+    labels: tuple[Request, ...] = field(default=())
+
+
+def scenario_examples(seed: int, now_us: int) -> tuple[Example, ...]:
+    """A good payment and one of each fraud, as the HTTP API takes them.
+
+    Args:
+        seed: names the payments and varies the amounts; two seeds never share an identifier.
+        now_us: time of the last payment of each story, microseconds UTC.
+    """
+    story = _Story(seed, now_us)
+    return (
+        story.good(),
+        story.stolen_card(),
+        story.compromised_merchant(),
+        story.device_ring(),
+        story.account_takeover(),
+        story.card_testing(),
+    )
+
+
+class _Story:
+    def __init__(self, seed: int, now_us: int) -> None:
+        self._seed = seed
+        self._now_us = now_us
+        self._generator = np.random.default_rng(seed)
+
+    def good(self) -> Example:
+        history = self._habits("good")
+        request = self._pay("good", 0, 31.4, merchant="grocer")
+        return Example("good", "The usual shop for about the usual sum.", history, request)
+
+    def stolen_card(self) -> Example:
+        name = "stolen_card"
+        last = self._pay(name, 50 * _MINUTE_US, 12.9, merchant="bakery")
+        request = self._pay(name, 0, 240.0, merchant="sydney-store", place=_SYDNEY)
+        story = "Paid in Berlin; fifty minutes later the same card pays in Sydney."
+        return Example(name, story, (*self._habits(name), last), request)
+
+    def compromised_merchant(self) -> Example:
+        name = "compromised_merchant"
+        history = [
+            self._pay(
+                name,
+                (9 + number % 8) * _DAY_US + number * _HOUR_US,
+                40.0 + number,
+                user=f"victim-{number}",
+                merchant="leaky-shop",
+            )
+            for number in range(24)
+        ]
+        labels = [self._label(one, _DAY_US) for one in history[:20]]
+        request = self._pay(name, 0, 44.0, merchant="leaky-shop")
+        story = "An ordinary sum at a shop where most cards were abused a week ago."
+        return Example(
+            name, story, _by_time(*history, *self._habits(name)), request, labels=tuple(labels)
+        )
+
+    def device_ring(self) -> Example:
+        name, device = "device_ring", f"demo{self._seed}-ring-phone"
+        history = [
+            self._pay(
+                name,
+                (12 - number) * 12 * _HOUR_US,
+                60.0 + 7 * number,
+                user=f"victim-{number}",
+                merchant="marketplace",
+                method="card_not_present",
+                device=device,
+                place=None,
+            )
+            for number in range(12)
+        ]
+        labels = [self._label(one, 5 * _HOUR_US) for one in history[:10]]
+        request = self._pay(
+            name,
+            0,
+            75.0,
+            merchant="marketplace",
+            method="card_not_present",
+            device=device,
+            place=None,
+        )
+        story = "One device has paid for a dozen customers, and most of it came back as fraud."
+        return Example(
+            name, story, _by_time(*history, *self._habits(name)), request, labels=tuple(labels)
+        )
+
+    def account_takeover(self) -> Example:
+        name, device = "account_takeover", f"demo{self._seed}-unknown-phone"
+        burst = [
+            self._pay(
+                name,
+                (56 - 4 * number) * _MINUTE_US,
+                90.0 + 11 * number,
+                merchant=f"online-{number % 5}",
+                method="card_not_present",
+                device=device,
+                place=None,
+            )
+            for number in range(13)
+        ]
+        request = self._pay(
+            name,
+            0,
+            310.0,
+            merchant="online-gifts",
+            method="card_not_present",
+            device=device,
+            place=None,
+        )
+        story = "A device never seen before makes its fourteenth payment within the hour."
+        return Example(name, story, (*self._habits(name), *burst), request)
+
+    def card_testing(self) -> Example:
+        name = "card_testing"
+        tries = [
+            self._pay(
+                name,
+                (75 - 3 * number) * _MINUTE_US,
+                0.5 + 0.25 * number,
+                merchant="top-up",
+                method="card_not_present",
+                place=None,
+            )
+            for number in range(18)
+        ]
+        request = self._pay(
+            name, 0, 410.0, merchant="electronics", method="card_not_present", place=None
+        )
+        story = "Eighteen tiny attempts, nearly all refused, and then a large payment."
+        declined = tuple(one["transaction_id"] for one in tries[:-1])
+        return Example(name, story, (*self._habits(name), *tries), request, declined)
+
+    def _habits(self, name: str) -> tuple[Request, ...]:
+        """Twelve ordinary payments of the month before, around home in Berlin."""
+        sums = self._generator.normal(30.0, 6.0, 12).clip(5.0)
+        shops = ("grocer", "bakery", "cafe")
+        return tuple(
+            self._pay(
+                name,
+                (26 - 2 * number) * _DAY_US + 3 * _HOUR_US,
+                float(amount),
+                merchant=shops[number % 3],
+            )
+            for number, amount in enumerate(sums)
+        )
+
+    def _pay(
+        self,
+        name: str,
+        before_us: int,
+        amount: float,
+        merchant: str,
+        user: str = "customer",
+        method: str = "contactless",
+        device: str | None = None,
+        place: tuple[float, float] | None = _BERLIN,
+    ) -> Request:
+        shared = f"demo{self._seed}-{name}"
+        own = f"{user}-{merchant}-{before_us // _MINUTE_US}m-before"
+        return {
+            "transaction_id": f"{shared}-{own}",
+            "event_time": iso_time(self._now_us - before_us),
+            "user_id": f"{shared}-{user}",
+            "merchant_id": f"{shared}-{merchant}",
+            "device_id": device if method == "card_not_present" else f"{shared}-{user}-phone",
+            "amount": f"{amount:.2f}",
+            "currency": "USD",
+            "payment_method": method,
+            "latitude": None if place is None else place[0],
+            "longitude": None if place is None else place[1],
+        }
+
+    def _label(self, payment: Request, before_us: int) -> Request:
+        return {
+            "transaction_id": payment["transaction_id"],
+            "is_fraud": True,
+            "observed_at": iso_time(self._now_us - before_us),
+        }
+
+
+def iso_time(microseconds: int) -> str:
+    """ISO 8601 with microseconds and Z.
+
+    >>> iso_time(1_735_689_600_000_000)
+    '2025-01-01T00:00:00.000000Z'
+    """
+    return f"{np.datetime64(microseconds, 'us')}Z"
+
+
+def _by_time(*requests: Request) -> tuple[Request, ...]:
+    return tuple(sorted(requests, key=lambda one: str(one["event_time"])))
