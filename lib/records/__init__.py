@@ -5,13 +5,17 @@ a decision that was answered but not yet stored on the local disk.
 """
 
 from lib.records.entries import Decision, Fact, FactKind, Json
-from lib.records.errors import RecordsError, RecordsUnavailableError
+from lib.records.errors import DecisionLogFullError, RecordsError, RecordsUnavailableError
+from lib.records.journal import DecisionLog, DrainOutcome
 from lib.records.records import DecisionOutcome, LabelOutcome, Records
 from lib.records.rescoring import Rescore
 
 __all__ = [
     "Decision",
+    "DecisionLog",
+    "DecisionLogFullError",
     "DecisionOutcome",
+    "DrainOutcome",
     "Fact",
     "FactKind",
     "Json",

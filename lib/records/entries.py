@@ -41,7 +41,8 @@ class Decision:
         request: the body that was asked, to score it again.
 
     Raises:
-        RecordsError: an id is empty or holds a NUL, or a time is not in microseconds.
+        RecordsError: an id or a word is empty or holds a NUL, a time is not in microseconds, or
+            score or latency is not a finite number.
     """
 
     system: str
@@ -67,11 +68,16 @@ class Decision:
     request: Mapping[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require_text("system", self.system)
-        require_text("subject_id", self.subject_id)
-        require_time("event_time", self.event_time)
-        require_time("received_at", self.received_at)
-        require_time("decided_at", self.decided_at)
+        for name in ("system", "subject_id", "decision", "method", "request_id"):
+            require_text(name, getattr(self, name))
+        for name in ("rule_id", "model_version", "rules_version", "feature_set_digest"):
+            if getattr(self, name) is not None:
+                require_text(name, getattr(self, name))
+        for name in ("event_time", "received_at", "decided_at"):
+            require_time(name, getattr(self, name))
+        require_number("latency_ms", self.latency_ms)
+        if self.score is not None:
+            require_number("score", self.score)
 
     def to_row(self) -> dict[str, Any]:
         """The columns of `decisions`, with features that JSON can hold."""
@@ -110,6 +116,7 @@ class Fact:
     def __post_init__(self) -> None:
         require_text("system", self.system)
         require_text("subject_id", self.subject_id)
+        require_text("source", self.source)
         require_time("observed_at", self.observed_at)
         require_time("received_at", self.received_at)
         if self.kind not in ("fraud", "declined"):
@@ -160,6 +167,16 @@ def require_time(name: str, value: object) -> None:
     """
     if type(value) is not int or not 0 <= value < _LAST_MICROSECOND:
         raise RecordsError(f"{name}: expected microseconds since 1970 UTC (int), got {value!r}")
+
+
+def require_number(name: str, value: object) -> None:
+    """Refuse what is not a finite number.
+
+    Raises:
+        RecordsError: `value` is another type, NaN or infinite.
+    """
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise RecordsError(f"{name}: expected a finite number, got {value!r}")
 
 
 def _plain(value: float) -> float | str | None:

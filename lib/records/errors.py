@@ -7,3 +7,7 @@ class RecordsError(ValueError):
 
 class RecordsUnavailableError(ConnectionError):
     """The database cannot be reached or is busy; the same call can succeed later."""
+
+
+class DecisionLogFullError(RuntimeError):
+    """Too many decisions wait on the local disk for a database that is away."""

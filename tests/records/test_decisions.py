@@ -76,6 +76,10 @@ def test_a_large_batch_is_counted_exactly(records: Records) -> None:
         ("event_time", -1),
         ("decided_at", True),
         ("received_at", NOVEMBER * 1000),
+        ("score", "high"),
+        ("score", math.nan),
+        ("method", ""),
+        ("rule_id", 7),
     ],
 )
 def test_a_malformed_field_is_named(field: str, value: object) -> None:

@@ -1,0 +1,258 @@
+"""Decisions that were answered and are not in the database yet, safe on the local disk."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy.exc import DataError, IntegrityError
+
+from lib.durable import replace_file
+from lib.records.entries import Decision
+from lib.records.errors import DecisionLogFullError
+from lib.records.records import DecisionOutcome, Records
+from lib.records.segment import (
+    SUFFIX,
+    SegmentContent,
+    SegmentWriter,
+    claimed,
+    encode,
+    read_segment,
+)
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class DrainOutcome:
+    """What one drain did.
+
+    Attributes:
+        stored: decisions that are in the database now.
+        repeated: decisions whose subject had one already; the first stays.
+        rejected: decisions the database refused one by one, kept in `*.rejected`.
+        damaged: lines that failed their checksum, kept in `*.damaged`.
+        torn: appends that never finished and so were never answered.
+    """
+
+    stored: int = 0
+    repeated: int = 0
+    rejected: int = 0
+    damaged: int = 0
+    torn: int = 0
+
+    def __add__(self, other: "DrainOutcome") -> "DrainOutcome":
+        return DrainOutcome(
+            self.stored + other.stored,
+            self.repeated + other.repeated,
+            self.rejected + other.rejected,
+            self.damaged + other.damaged,
+            self.torn + other.torn,
+        )
+
+
+class DecisionLog:
+    """An append-only log on the local disk between the answer and the database.
+
+    An appended decision survives a killed process at once and a power cut after
+    `flush_interval`. A drain stores what living and dead processes of this machine left, and
+    removes it only after the commit; a crash in between stores it again, which changes nothing.
+    Each process opens its own log on the same directory. Safe for threads. `fault` says why the
+    last sync failed, `pending_bytes` how much waits; both belong on a health page.
+
+    Args:
+        directory: local directory (POSIX, `flock`); made if absent.
+        flush_interval: seconds between syncs to the disk.
+        max_bytes: refuse to grow beyond; counted over the directory at each drain.
+        segment_bytes: begin a new file after so many.
+    """
+
+    def __init__(
+        self,
+        directory: Path | str,
+        flush_interval: float = 0.05,
+        max_bytes: int = 1 << 30,
+        segment_bytes: int = 16 << 20,
+    ) -> None:
+        self._directory = Path(directory)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._max_bytes = max_bytes
+        self._segment_bytes = segment_bytes
+        self._appending = threading.Lock()
+        self._syncing = threading.Lock()
+        self._draining = threading.Lock()
+        self._number = 0
+        self._dirty = False
+        self._writer = SegmentWriter(self._directory, self._number)
+        self.pending_bytes = self._measure()
+        self.appended = 0
+        self.fault: str | None = None
+        self._closing = threading.Event()
+        self._flusher = threading.Thread(
+            target=self._flush, args=(flush_interval,), name="decision-log", daemon=True
+        )
+        self._flusher.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def append(self, decision: Decision) -> None:
+        """Keep a decision, without waiting for the disk.
+
+        Raises:
+            DecisionLogFullError: the log would grow beyond `max_bytes`.
+            OSError: the disk is full or gone.
+        """
+        line = encode(decision)
+        with self._appending:
+            if self.pending_bytes + len(line) > self._max_bytes:
+                raise DecisionLogFullError(
+                    f"{self._directory}: {self.pending_bytes} bytes wait for the database, "
+                    f"at most {self._max_bytes} may; bring the database back or allow more"
+                )
+            self._writer.append(line)
+            self._dirty = True
+            self.appended += 1
+            self.pending_bytes += len(line)
+            full = self._writer.size >= self._segment_bytes
+        if full:
+            self._seal()
+
+    def find(self, system: str, subject_id: str) -> Decision | None:
+        """The first decision about a subject that no process of this machine has drained yet.
+
+        Ask here before the database, not after: a drain in between moves it there.
+        """
+        wanted = json.dumps(subject_id).encode()
+        found = [
+            decision
+            for path in self._segments()
+            if wanted in _bytes(path)
+            for decision in _content(path).decisions
+            if (decision.system, decision.subject_id) == (system, subject_id)
+        ]
+        return min(found, key=lambda decision: decision.decided_at, default=None)
+
+    def replay(self) -> Iterator[Decision]:
+        """Every decision that is not drained yet, whoever appended it; removes nothing."""
+        for path in self._segments():
+            yield from _content(path).decisions
+
+    def sync(self) -> None:
+        """Bring everything appended so far to the disk now."""
+        with self._syncing:
+            with self._appending:
+                dirty, self._dirty = self._dirty, False
+            if dirty:
+                self._writer.sync()
+            self.fault = None
+
+    def drain(self, records: Records) -> DrainOutcome:
+        """Store what this process and dead ones left, and remove it from the disk.
+
+        Call it in turn, and once at the start. What a living process is writing stays with it.
+
+        Raises:
+            RecordsUnavailableError: the database is away; nothing is removed that it lacks.
+        """
+        outcome = DrainOutcome()
+        with self._draining:
+            self._seal()
+            for path in self._segments():
+                with claimed(path) as free:
+                    if free and path != self._writer.path:
+                        outcome += _store(path, records)
+            with self._appending:
+                self.pending_bytes = self._measure()
+        return outcome
+
+    def close(self) -> None:
+        """Sync and stop; what is not drained stays for the next drain of any process."""
+        self._closing.set()
+        self._flusher.join()
+        with self._syncing, self._appending:
+            self._writer.close()
+
+    def _seal(self) -> None:
+        with self._syncing, self._appending:
+            if self._writer.size == 0:
+                return
+            self._number += 1
+            fresh = SegmentWriter(self._directory, self._number)
+            self._writer.close()
+            self._writer, self._dirty = fresh, False
+
+    def _flush(self, interval: float) -> None:
+        while not self._closing.wait(interval):
+            try:
+                self.sync()
+            except OSError as error:
+                self._dirty = True
+                self.fault = f"{self._directory}: {error}"
+
+    def _segments(self) -> list[Path]:
+        return sorted(self._directory.glob(f"*{SUFFIX}"))
+
+    def _measure(self) -> int:
+        return sum(_size(path) for path in self._segments())
+
+
+def _store(path: Path, records: Records) -> DrainOutcome:
+    content = read_segment(path)
+    outcome = DrainOutcome(damaged=len(content.damaged), torn=int(content.torn != b""))
+    rejected: list[Decision] = []
+    for start in range(0, len(content.decisions), _BATCH):
+        batch = content.decisions[start : start + _BATCH]
+        outcome += _store_batch(batch, records, rejected)
+    _keep(path.with_suffix(".damaged"), content.damaged)
+    _keep(path.with_suffix(".rejected"), [encode(decision).rstrip() for decision in rejected])
+    path.unlink()
+    return outcome
+
+
+def _store_batch(batch: list[Decision], records: Records, rejected: list[Decision]) -> DrainOutcome:
+    try:
+        return _outcome(records.record_decisions(batch))
+    except (DataError, IntegrityError, OverflowError, UnicodeError):
+        # one bad record must not stop the others; whatever else fails is no fault of a record
+        if len(batch) == 1:
+            rejected.extend(batch)
+            return DrainOutcome(rejected=1)
+    half = len(batch) // 2
+    first = _store_batch(batch[:half], records, rejected)
+    return first + _store_batch(batch[half:], records, rejected)
+
+
+def _outcome(done: DecisionOutcome) -> DrainOutcome:
+    return DrainOutcome(stored=done.stored, repeated=done.repeated)
+
+
+def _keep(path: Path, lines: list[bytes]) -> None:
+    if lines:
+        replace_file(path, b"\n".join([*lines, b""]), mode=0o600)
+
+
+def _content(path: Path) -> SegmentContent:
+    try:
+        return read_segment(path)
+    except FileNotFoundError:
+        return SegmentContent([], [], b"")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,126 @@
+"""One file of a decision log: a line per decision, each with its length and checksum.
+
+A line is `<crc32 in hex> <bytes> <JSON>`; the file's owner holds an exclusive `flock` on it for
+as long as it lives, so that whoever gets the lock knows that nobody writes any more.
+"""
+
+import fcntl
+import json
+import os
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.durable import sync
+from lib.records.entries import Decision, decision_from_row
+from lib.records.errors import RecordsError
+
+SUFFIX = ".journal"
+
+
+@dataclass(frozen=True)
+class SegmentContent:
+    """What a segment holds.
+
+    Attributes:
+        decisions: those whose line is whole, in the order in which they were appended.
+        damaged: lines with a wrong length or checksum, or that are no decision.
+        torn: bytes after the last line end: an append that never finished.
+    """
+
+    decisions: list[Decision]
+    damaged: list[bytes]
+    torn: bytes
+
+
+class SegmentWriter:
+    """Appends to a new segment in `directory`. Not safe for threads: the log holds the lock."""
+
+    def __init__(self, directory: Path, number: int) -> None:
+        self.path = directory / f"{number:08d}-{uuid.uuid4().hex}{SUFFIX}"
+        self.size = 0
+        draft = self.path.with_suffix(".tmp")
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+        self._descriptor = os.open(draft, flags, 0o600)
+        # locked before it has its name: a drain never takes a living segment for a dead one
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        draft.rename(self.path)
+        sync(directory)
+
+    def append(self, line: bytes) -> None:
+        """Hand a line to the operating system: it survives this process, not a power cut.
+
+        Raises:
+            OSError: the disk is full or gone; the segment is as it was before.
+        """
+        try:
+            written = os.write(self._descriptor, line)
+            if written != len(line):
+                raise OSError(f"{self.path}: wrote {written} of {len(line)} bytes; is it full?")
+        except OSError:
+            os.ftruncate(self._descriptor, self.size)
+            raise
+        self.size += len(line)
+
+    def sync(self) -> None:
+        """Bring every line to the disk: it survives a power cut."""
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Sync and give up the segment, for a drain to take; an empty one goes at once."""
+        if self.size == 0:
+            self.path.unlink()
+        else:
+            self.sync()
+        os.close(self._descriptor)
+
+
+def encode(decision: Decision) -> bytes:
+    """Write a decision as one line."""
+    row = decision.to_row()
+    payload = json.dumps(row, separators=(",", ":"), allow_nan=False).encode()
+    return b"%08x %d %s\n" % (zlib.crc32(payload), len(payload), payload)
+
+
+def read_segment(path: Path) -> SegmentContent:
+    """Read a segment, also one that is being written or whose owner died in the middle."""
+    *lines, torn = path.read_bytes().split(b"\n")
+    decisions, damaged = [], []
+    for line in lines:
+        decision = _decode(line)
+        if decision is None:
+            damaged.append(line)
+        else:
+            decisions.append(decision)
+    return SegmentContent(decisions, damaged, torn)
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Hold a segment that nobody writes or drains; False where somebody does, or it is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # another drain may have removed it between the open and the lock
+        yield os.fstat(descriptor).st_nlink > 0
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(descriptor)
+
+
+def _decode(line: bytes) -> Decision | None:
+    try:
+        checksum, length, payload = line.split(b" ", 2)
+        if int(length) != len(payload) or int(checksum, 16) != zlib.crc32(payload):
+            return None
+        return decision_from_row(json.loads(payload))
+    except (ValueError, KeyError, TypeError, AttributeError, RecordsError):
+        return None
