@@ -9,11 +9,13 @@ import pyarrow.compute as pc
 from lib.contract import TIME
 from lib.fraud.contracts import TRANSACTIONS
 from lib.fraud.simulation.config import SCENARIOS, SECOND_US, SimulationConfig
-from lib.fraud.simulation.crimes import Scene, all_crimes
+from lib.fraud.simulation.crimes import all_crimes
 from lib.fraud.simulation.disturbance import arrivals, with_disturbances
-from lib.fraud.simulation.honest import honest_payments, make_trips
+from lib.fraud.simulation.honest import honest_payments
 from lib.fraud.simulation.outcomes import make_labels
 from lib.fraud.simulation.payments import METHODS, NO_DEVICE, Floats, Ints, Payments, joined
+from lib.fraud.simulation.scene import Scene
+from lib.fraud.simulation.trips import make_trips
 from lib.fraud.simulation.world import make_merchants, make_users
 
 CURRENCY = "USD"
