@@ -1,6 +1,5 @@
 """Opens SQLite or PostgreSQL so that both keep the same promises."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lib.durable import locked
 from lib.records.errors import RecordsError, RecordsUnavailableError
+from lib.records.text import read_json, write_json
 
+_JSON: dict[str, Any] = {
+    "json_serializer": lambda value: write_json(value).decode(),
+    "json_deserializer": read_json,
+}
 _BUSY_SECONDS = 30
 _CONNECT_SECONDS = 5
 _MIGRATION_LOCK = 0x466F7265  # "Fore": any number that no other program locks
@@ -116,7 +120,7 @@ def _parse(url: str) -> URL:
 
 
 def _open_sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS}, json_serializer=_to_json)
+    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS}, **_JSON)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
@@ -133,13 +137,5 @@ def _open_sqlite(url: URL) -> Engine:
 
 
 def _open_postgresql(url: URL) -> Engine:
-    return create_engine(
-        url,
-        connect_args={"connect_timeout": _CONNECT_SECONDS},
-        json_serializer=_to_json,
-        pool_pre_ping=True,
-    )
-
-
-def _to_json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    connecting = {"connect_timeout": _CONNECT_SECONDS}
+    return create_engine(url, connect_args=connecting, pool_pre_ping=True, **_JSON)

@@ -80,11 +80,12 @@ class Decision:
             require_number("score", self.score)
 
     def to_row(self) -> dict[str, Any]:
-        """The columns of `decisions`, with features that JSON can hold."""
+        """The columns of `decisions`; a NaN among the features is written as null."""
         row: dict[str, Any] = {name: getattr(self, name) for name in _DECISION_COLUMNS}
-        row["features"] = {name: _plain(value) for name, value in self.features.items()}
-        for name in ("entities", "answer", "request"):
+        for name in ("entities", "features", "answer", "request"):
             row[name] = dict(row[name])
+        if any(map(math.isinf, row["features"].values())):
+            row["features"] = {name: _finite(value) for name, value in self.features.items()}
         return row
 
 
@@ -145,18 +146,21 @@ def fact_from_row(row: Mapping[str, Any]) -> Fact:
 
 
 def read_features(features: Mapping[str, float | str | None]) -> dict[str, float]:
-    """Read what `Decision.to_row` wrote: null is NaN, `Infinity` and `-Infinity` are themselves."""
+    """Read features from JSON: null is NaN, `Infinity` and `-Infinity` are what they say."""
     return {name: math.nan if value is None else float(value) for name, value in features.items()}
 
 
 def require_text(name: str, value: object) -> None:
-    """Refuse what cannot be an id in every database.
+    """Refuse what cannot be a key in every database.
 
     Raises:
-        RecordsError: `value` is no text, empty, or holds a NUL, which PostgreSQL cannot store.
+        RecordsError: `value` is no text, empty, longer than 512 bytes (a PostgreSQL index holds
+            2,704), holds a NUL (PostgreSQL stores none) or half a surrogate pair (no UTF-8).
     """
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise RecordsError(f"{name}: expected text without NUL, got {value!r}")
+    if not isinstance(value, str) or not 0 < _utf8_length(value) <= 512 or "\0" in value:
+        raise RecordsError(
+            f"{name}: expected 1 to 512 bytes of text without NUL, got {value!r:.80}"
+        )
 
 
 def require_time(name: str, value: object) -> None:
@@ -179,10 +183,17 @@ def require_number(name: str, value: object) -> None:
         raise RecordsError(f"{name}: expected a finite number, got {value!r}")
 
 
-def _plain(value: float) -> float | str | None:
-    # JSON has no NaN and no infinity; the spelling is that of the protobuf JSON mapping
-    if math.isfinite(value):
-        return float(value)
-    if math.isnan(value):
-        return None
+def _finite(value: float) -> float | str:
+    # JSON has no infinity; the spelling is that of the protobuf JSON mapping
+    if not math.isinf(value):
+        return value
     return "Infinity" if value > 0 else "-Infinity"
+
+
+def _utf8_length(value: str) -> int:
+    if value.isascii():
+        return len(value)
+    try:
+        return len(value.encode())
+    except UnicodeEncodeError:
+        return 0

@@ -1,6 +1,5 @@
 """Decisions that were answered and are not in the database yet, safe on the local disk."""
 
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from lib.records.segment import (
     encode,
     read_segment,
 )
+from lib.records.text import write_json
 
 _BATCH = 1000
 
@@ -106,6 +106,7 @@ class DecisionLog:
 
         Raises:
             DecisionLogFullError: the log would grow beyond `max_bytes`.
+            ValueError: the decision holds a value that JSON cannot.
             OSError: the disk is full or gone.
         """
         line = encode(decision)
@@ -128,7 +129,7 @@ class DecisionLog:
 
         Ask here before the database, not after: a drain in between moves it there.
         """
-        wanted = json.dumps(subject_id).encode()
+        wanted = write_json(subject_id)
         found = [
             decision
             for path in self._segments()
@@ -218,8 +219,8 @@ def _store(path: Path, records: Records) -> DrainOutcome:
 def _store_batch(batch: list[Decision], records: Records, rejected: list[Decision]) -> DrainOutcome:
     try:
         return _outcome(records.record_decisions(batch))
-    except (DataError, IntegrityError, OverflowError, UnicodeError):
-        # one bad record must not stop the others; whatever else fails is no fault of a record
+    except (DataError, IntegrityError):
+        # one refused record must not stop the others; whatever else fails is no record's fault
         if len(batch) == 1:
             rejected.extend(batch)
             return DrainOutcome(rejected=1)

@@ -1,11 +1,12 @@
 """The records of every system: what was decided, what became known, what is scored again."""
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 import pyarrow as pa
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection, func, select
 
 from lib.records import learning, rescoring
 from lib.records.database import Database
@@ -85,9 +86,9 @@ class Records:
             stored = self._database.insert_new(
                 connection, DECISIONS, [decision.to_row() for decision in ordered]
             )
-            fallbacks = [(d.system, d.subject_id) for d in ordered if d.method == "fallback"]
-            for keys in _chunks(fallbacks):
-                rescoring.queue(self._database, connection, keys)
+            fallbacks = {(d.system, d.subject_id) for d in ordered if d.method == "fallback"}
+            for system, subjects in _by_system(fallbacks):
+                rescoring.queue(self._database, connection, system, subjects)
         return DecisionOutcome(stored, len(ordered) - stored)
 
     def decision(self, system: str, subject_id: str) -> Decision | None:
@@ -215,13 +216,17 @@ class Records:
 
 def _decided(connection: Connection, keys: set[tuple[str, str]]) -> set[tuple[str, str]]:
     known: set[tuple[str, str]] = set()
-    for chunk in _chunks(sorted(keys)):
-        query = select(DECISIONS.c.system, DECISIONS.c.subject_id).where(
-            tuple_(DECISIONS.c.system, DECISIONS.c.subject_id).in_(chunk)
+    for system, subjects in _by_system(keys):
+        query = select(DECISIONS.c.subject_id).where(
+            DECISIONS.c.system == system, DECISIONS.c.subject_id.in_(subjects)
         )
-        known.update((system, subject_id) for system, subject_id in connection.execute(query))
+        known.update((system, subject_id) for subject_id in connection.execute(query).scalars())
     return known
 
 
-def _chunks(keys: list[tuple[str, str]]) -> Iterable[list[tuple[str, str]]]:
-    return (keys[start : start + _KEYS_PER_QUERY] for start in range(0, len(keys), _KEYS_PER_QUERY))
+def _by_system(keys: set[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """Few enough subjects of one system at a time for the parameters of one query."""
+    for system, group in itertools.groupby(sorted(keys), key=lambda key: key[0]):
+        subjects = [subject_id for _, subject_id in group]
+        for start in range(0, len(subjects), _KEYS_PER_QUERY):
+            yield system, subjects[start : start + _KEYS_PER_QUERY]

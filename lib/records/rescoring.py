@@ -1,10 +1,10 @@
 """Fallback decisions wait here until a model has scored them; claims are leases."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, tuple_, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from lib.records.database import Database
 from lib.records.entries import Decision, Json, decision_from_row
@@ -28,15 +28,16 @@ class Rescore:
     answer: Mapping[str, Any] | None
 
 
-def queue(database: Database, connection: Connection, keys: list[tuple[str, str]]) -> None:
-    """Queue those of `keys` whose standing decision is a fallback's."""
-    standing = select(DECISIONS.c.system, DECISIONS.c.subject_id, DECISIONS.c.decided_at).where(
-        tuple_(DECISIONS.c.system, DECISIONS.c.subject_id).in_(keys),
+def queue(database: Database, connection: Connection, system: str, subjects: Sequence[str]) -> None:
+    """Queue those of `subjects` whose standing decision is a fallback's."""
+    standing = select(DECISIONS.c.subject_id, DECISIONS.c.decided_at).where(
+        DECISIONS.c.system == system,
+        DECISIONS.c.subject_id.in_(subjects),
         DECISIONS.c.method == "fallback",
     )
     rows = [
         {"system": system, "subject_id": subject_id, "queued_at": decided_at, "attempts": 0}
-        for system, subject_id, decided_at in connection.execute(standing)
+        for subject_id, decided_at in connection.execute(standing)
     ]
     database.insert_new(connection, RESCORES, rows)
 

@@ -5,7 +5,6 @@ as long as it lives, so that whoever gets the lock knows that nobody writes any 
 """
 
 import fcntl
-import json
 import os
 import uuid
 import zlib
@@ -17,6 +16,7 @@ from pathlib import Path
 from lib.durable import sync
 from lib.records.entries import Decision, decision_from_row
 from lib.records.errors import RecordsError
+from lib.records.text import read_json, write_json
 
 SUFFIX = ".journal"
 
@@ -79,9 +79,12 @@ class SegmentWriter:
 
 
 def encode(decision: Decision) -> bytes:
-    """Write a decision as one line."""
-    row = decision.to_row()
-    payload = json.dumps(row, separators=(",", ":"), allow_nan=False).encode()
+    """Write a decision as one line.
+
+    Raises:
+        ValueError: it holds a value that JSON cannot.
+    """
+    payload = write_json(decision.to_row())
     return b"%08x %d %s\n" % (zlib.crc32(payload), len(payload), payload)
 
 
@@ -121,6 +124,6 @@ def _decode(line: bytes) -> Decision | None:
         checksum, length, payload = line.split(b" ", 2)
         if int(length) != len(payload) or int(checksum, 16) != zlib.crc32(payload):
             return None
-        return decision_from_row(json.loads(payload))
+        return decision_from_row(read_json(payload))
     except (ValueError, KeyError, TypeError, AttributeError, RecordsError):
         return None

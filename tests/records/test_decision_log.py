@@ -18,6 +18,7 @@ from lib.records import (
     Records,
     RecordsUnavailableError,
 )
+from lib.records.database import Database
 from lib.records.segment import encode, read_segment
 from tests.records.conftest import NOVEMBER, decision
 
@@ -182,14 +183,29 @@ def test_no_damage_makes_a_decision_that_was_never_made(
     assert all(found in made for found in read_segment(path).decisions)
 
 
+def forbid(url: str, subject: str) -> None:
+    """Let the database itself refuse one subject, as a constraint of an operator's would."""
+    database = Database(url)
+    with database.writing() as connection:
+        if database.is_sqlite:
+            refuse = "BEGIN SELECT RAISE(ABORT, 'forbidden'); END"
+            condition = f"WHEN NEW.subject_id = '{subject}'"
+            rule = f"CREATE TRIGGER forbid BEFORE INSERT ON decisions {condition} {refuse}"
+        else:
+            rule = f"ALTER TABLE decisions ADD CHECK (subject_id <> '{subject}')"
+        connection.exec_driver_sql(rule)
+    database.close()
+
+
 def test_one_record_the_database_refuses_does_not_hold_up_the_others(
     log: DecisionLog, url: str, records: Records, directory: Path
 ) -> None:
-    # half a surrogate pair: valid in JSON, no text that a database can store
-    for subject in ("t1", "t\ud800", "t2"):
-        log.append(decision(subject))
-    assert log.drain(records) == DrainOutcome(stored=2, rejected=1)
-    assert len(list(directory.glob("*.rejected"))) == 1
+    forbid(url, "t2")
+    for number in range(5):
+        log.append(decision(f"t{number}"))
+    assert log.drain(records) == DrainOutcome(stored=4, rejected=1)
+    (rejected,) = directory.glob("*.rejected")
+    assert read_segment(rejected).decisions == [decision("t2")]
     assert log.drain(records) == DrainOutcome()
 
 

@@ -71,6 +71,8 @@ def test_a_large_batch_is_counted_exactly(records: Records) -> None:
     [
         ("subject_id", ""),
         ("subject_id", "t\0"),
+        ("subject_id", "\ud800"),
+        ("subject_id", "é" * 257),
         ("system", None),
         ("event_time", 1.5),
         ("event_time", -1),
