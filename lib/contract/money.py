@@ -20,6 +20,7 @@ MILLION = 1_000_000
 MOST_DIGITS = 4
 _FLOAT_TOLERANCE = 1e-6
 _LARGEST = 10**15
+_MOST_WHOLE_DIGITS = 18
 _DECIMAL = pa.decimal128(38, 10)
 _AMOUNT = r"^[+-]?\d{1,17}(\.\d{1,10})?$"
 
@@ -103,10 +104,14 @@ def minor_units(amount: Decimal | str, digits: int) -> int:
         ContractError: not a finite decimal, or finer than the currency's minor unit.
     """
     try:
-        scaled = Decimal(amount).scaleb(digits)
-        whole = int(scaled)
-    except (InvalidOperation, OverflowError, ValueError) as error:
+        exact = Decimal(amount)
+    except InvalidOperation as error:
         raise ContractError(f"amount '{amount}' is not a decimal number") from error
+    # Checked before any arithmetic: 1e999999 would cost a million digits.
+    if not exact.is_finite() or exact.adjusted() > _MOST_WHOLE_DIGITS:
+        raise ContractError(f"amount '{amount}' is not a decimal number of a usual size")
+    scaled = exact.scaleb(digits)
+    whole = int(scaled)
     if whole != scaled:
         raise ContractError(
             f"amount '{amount}' has more than {digits} decimal digits; give whole minor units"

@@ -32,6 +32,11 @@ class BadLines:
         self.texts.append(str(line.text))
         return "skip"
 
+    def forget(self) -> None:
+        """Drop what was noted: looking for the schema reads the first lines once more."""
+        self.reasons.clear()
+        self.texts.clear()
+
 
 def source_dataset(
     mapping: Mapping, paths: str | Path | Sequence[str | Path], bad_lines: BadLines | None = None
@@ -69,6 +74,8 @@ def read_pieces(
     """Raw tables of at most `rows` rows, in file order, with the columns the mapping reads."""
     dataset = source_dataset(mapping, paths, bad_lines)
     columns = list(mapping.source_columns)
+    if bad_lines is not None:
+        bad_lines.forget()
     for batch in dataset.to_batches(
         columns=columns, batch_size=rows, use_threads=bad_lines is None
     ):

@@ -1,0 +1,266 @@
+"""Their columns into ours, by a mapping file."""
+
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pytest
+
+from lib.contract import ContractError, parse_mapping
+from tests.contract.parcels import MACHINES, PARCELS
+
+COLUMNS = {
+    "parcel_id": "{from: ID}",
+    "sent_at": "{from: SENT, timezone: UTC}",
+    "weight_kg": "{from: WEIGHT}",
+    "postage_minor": "{from: PAID, unit: major, currency_digits: 2}",
+    "kind": "{value: small}",
+}
+RAW = {
+    "ID": [1],
+    "SENT": [datetime(2025, 3, 1, 12)],
+    "WEIGHT": [1.5],
+    "PAID": [4.99],
+}
+
+
+def mapping(top: str = "", **columns: str | None):
+    lines = {name: text for name, text in (COLUMNS | columns).items() if text is not None}
+    body = "\n".join(f"  {name}: {text}" for name, text in lines.items())
+    return parse_mapping(f"contract: parcels\n{top}\ncolumns:\n{body}\n", [PARCELS], "p.yaml")
+
+
+def mapped(column: str, text: str, **raw: object) -> list[object]:
+    table = pa.table({**RAW, **raw})
+    return mapping(**{column: text}).apply(table)[column].to_pylist()
+
+
+def reasons(column: str, text: str, **raw: object) -> list[str]:
+    table = pa.table({**RAW, **raw})
+    return list(mapping(**{column: text}).check(table).reasons)
+
+
+def test_a_mapping_fills_a_contract():
+    checked = mapping().check(pa.table(RAW))
+    assert checked.good.to_pylist()[0] == {
+        "parcel_id": "1",
+        "sent_at": datetime(2025, 3, 1, 12, tzinfo=UTC),
+        "arrived_at": datetime(2025, 3, 1, 12, tzinfo=UTC),
+        "weight_kg": 1.5,
+        "postage_minor": 499,
+        "kind": "small",
+        "fragile": None,
+        "latitude": None,
+        "longitude": None,
+    }
+
+
+def test_a_bare_name_stands_for_from():
+    assert mapped("parcel_id", "ID", ID=["x"]) == ["x"]
+
+
+def test_it_reads_no_more_columns_than_it_needs():
+    assert mapping().source_columns == ("ID", "SENT", "WEIGHT", "PAID")
+
+
+def test_whole_floats_make_identifiers_and_others_do_not():
+    assert mapped("parcel_id", "ID", ID=[17850.0]) == ["17850"]
+    assert reasons("parcel_id", "ID", ID=[17850.5]) == ["parcel_id: not a whole number"]
+
+
+def test_several_columns_join_into_an_identifier():
+    text = "{from: [ID, PART], join: '/'}"
+    assert mapped("parcel_id", text, PART=["a"]) == ["1/a"]
+
+
+def test_a_value_map_names_flags():
+    text = "{from: F, values: {0: false, 1: true}}"
+    assert mapped("fragile", text, F=[1]) == [True]
+    assert mapped("fragile", text, F=[0.0]) == [False]
+
+
+def test_a_value_that_the_map_does_not_list_is_quarantined_unless_otherwise_says():
+    assert reasons("kind", "{from: K, values: {S: small}}", K=["XL"]) == [
+        "kind: a value the mapping does not list"
+    ]
+    text = "{from: K, values: {S: small}, otherwise: large}"
+    assert mapped("kind", text, K=["XL"]) == ["large"]
+
+
+def test_spellings_of_missing_become_null():
+    assert mapped("latitude", "{from: LAT, missing: [999999, '']}", LAT=[999999.0]) == [None]
+
+
+def test_a_column_may_have_a_value_only_under_a_condition():
+    text = "{from: SENT, timezone: UTC, when: {STATUS: [arrived]}}"
+    table = pa.table(
+        {name: values * 2 for name, values in RAW.items()} | {"STATUS": ["arrived", "lost"]}
+    )
+    arrived = mapping(arrived_at=text).apply(table)["arrived_at"]
+    assert arrived.null_count == 1
+    assert arrived[0].is_valid
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        ("{N: [1, 3]}", [1, 3]),
+        ("{N: {not_in: [1]}}", [2, 3, None]),
+        ("{N: {present: true}}", [1, 2, 3]),
+        ("{N: {present: false}}", [None]),
+        ("{N: {above: 1, at_most: 2}}", [2]),
+        ("{N: {at_least: 2, below: 3}}", [2]),
+    ],
+)
+def test_where_leaves_rows_out(where, kept):
+    table = pa.table({name: values * 4 for name, values in RAW.items()} | {"N": [1, 2, 3, None]})
+    assert mapping(f"where: {where}").select(table)["N"].to_pylist() == kept
+
+
+def test_units_are_converted():
+    machine = parse_mapping(
+        """
+        contract: telemetry
+        columns:
+          machine_id: M
+          event_time: {from: T, unit: s}
+          temperature_c: {from: TEMP, unit: degC, low: -40, high: 200}
+        """,
+        [MACHINES],
+    )
+    table = pa.table({"M": [1, 1], "T": [1_700_000_000, 1_700_000_001], "TEMP": [70.5, 900.0]})
+    checked = machine.check(table)
+    assert checked.good["temperature_c"].to_pylist() == [70.5]
+    assert checked.reasons == {"temperature_c: above 200.0 degC": 1}
+
+
+def test_a_weight_in_an_unknown_unit_is_refused():
+    with pytest.raises(ContractError, match=r"line 6, columns\.weight_kg\.unit: unknown unit"):
+        mapping(weight_kg="{from: WEIGHT, unit: stone}")
+
+
+def test_extra_columns_need_a_contract_that_takes_them():
+    with pytest.raises(ContractError, match="contract 'parcels' has no such column"):
+        mapping(colour="{from: C}")
+
+
+def test_the_quarantine_shows_the_source_as_it_came():
+    table = pa.table(RAW | {"PAID": ["4,99"]})
+    checked = mapping().check(table)
+    assert checked.quarantined.select(list(RAW)).equals(table)
+    assert checked.reasons == {"postage_minor: not an amount": 1}
+
+
+def test_dates_are_times_of_midnight_in_their_zone():
+    text = "{from: SENT, timezone: Europe/Berlin}"
+    assert mapped("sent_at", text, SENT=[date(2025, 1, 1)]) == [
+        datetime(2024, 12, 31, 23, tzinfo=UTC)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"top": "colums: 1"}, "line 2, colums: unknown key; did you mean 'columns'?"),
+        ({"weight_kg": None}, "nothing fills 'weight_kg' (double: weight)"),
+        ({"wieght_kg": "WEIGHT"}, "did you mean 'weight_kg'?"),
+        ({"kind": "{form: K}"}, "columns.kind.form: unknown key; did you mean 'from'?"),
+        ({"kind": "{from: K, value: small}"}, "give either 'from'"),
+        ({"kind": "{}"}, "give either 'from'"),
+        ({"sent_at": "{from: S, timezone: Berlin}"}, "'Berlin' is no IANA time zone"),
+        ({"sent_at": "{from: S, unit: sec}"}, "'sec' is not possible here"),
+        ({"sent_at": "{from: S, plus: 7 days}"}, "'7 days' is not a duration; write it as 7d"),
+        ({"postage_minor": "{from: P}"}, "needs 'unit: major' (12.34) or 'unit: minor'"),
+        ({"postage_minor": "{from: P, unit: major}"}, "needs 'currency_digits'"),
+        (
+            {"postage_minor": "{from: P, unit: major, currency_digits: 9}"},
+            "a whole number from 0 to 4, came 9",
+        ),
+        ({"postage_minor": "{from: P, unit: minor, currency_digits: 2}"}, "remove it"),
+        ({"weight_kg": "{from: [A, B]}"}, "only text can be joined"),
+        ({"weight_kg": "{value: heavy}"}, "cannot stand for double: weight_kg: not a number"),
+        ({"kind": "{from: K, otherwise: small}"}, "add 'values'"),
+        ({"kind": "[A, B]"}, "expected {from: ...} or {value: ...}"),
+        ({"top": "where: {N: {above: many}}"}, "where.N.above: expected a number, came 'many'"),
+        ({"top": "where: {N: {abov: 1}}"}, "did you mean 'above'?"),
+        ({"top": "file: {format: json}"}, "'json' is not possible here"),
+        ({"top": "file: {delimiter: '::'}"}, "expected one character"),
+        ({"top": "contract: parcels"}, "stands here twice"),
+        ({"top": "where: 3"}, "expected a section"),
+    ],
+)
+def test_a_mistake_in_a_mapping_file_is_refused_with_its_place(changes, words):
+    with pytest.raises(ContractError) as stopped:
+        mapping(**changes)
+    assert words in str(stopped.value)
+    assert str(stopped.value).startswith("p.yaml, line ")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("contract: parcel\ncolumns: {}", "did you mean 'parcels'?"),
+        ("columns: {}", "needs the key 'contract'"),
+        ("contract: parcels", "needs the section 'columns'"),
+        ("- a", "expected 'key: value' lines"),
+        ("a: [", "is not valid YAML"),
+        ("contract: !!python/object:os.system parcels\ncolumns: {}", "is not valid YAML"),
+        ("a: {a: {a: {a: {a: {a: {a: {a: {a: 1}}}}}}}}", "nested too deep"),
+        ("a: [[1]]", "expected plain values in this list"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused(text, words):
+    with pytest.raises(ContractError) as stopped:
+        parse_mapping(text, [PARCELS])
+    assert words in str(stopped.value)
+
+
+def test_a_column_that_the_data_lacks_stops_at_once():
+    table = pa.table(RAW).rename_columns({"WEIGHT": "WIEGHT"})
+    with pytest.raises(ContractError) as stopped:
+        mapping().apply(table)
+    assert "no column 'WEIGHT', which weight_kg is read from; did you mean 'WIEGHT'?" in str(
+        stopped.value
+    )
+
+
+def test_numbers_are_never_taken_for_flags():
+    with pytest.raises(ContractError, match=r"values: \{0: false, 1: true\}"):
+        mapped("fragile", "F", F=[1])
+
+
+CURRENCIES = """currencies:
+  settlement: EUR
+  rates: {USD: {per_million: 920000}, JPY: {digits: 0, per_million: 6135}}"""
+
+
+def test_amounts_of_several_currencies_are_settled_into_one():
+    paid = mapping(CURRENCIES, postage_minor="{from: PAID, unit: major, currency_from: CUR}")
+    table = pa.table(
+        {name: values * 5 for name, values in RAW.items()}
+        | {
+            "ID": [1, 2, 3, 4, 5],
+            "PAID": ["10.00", "10.00", "1000", "1.00", "1000.5"],
+            "CUR": ["EUR", "USD", "JPY", "XXX", "JPY"],
+        }
+    )
+    checked = paid.check(table)
+    assert checked.good["postage_minor"].to_pylist() == [1000, 920, 614]
+    assert checked.reasons == {
+        "currency: no rate for 'XXX'": 1,
+        "postage_minor: not a whole number of minor units (0 digits)": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("top", "words"),
+    [
+        ("", "needs the section 'currencies'"),
+        ("currencies: {settlement: EUR, rates: {USD: 0.9}}", "expected a section"),
+        ("currencies: {settlement: EUR, rates: {USD: {digits: 2}}}", "needs the key 'per_million'"),
+        ("currencies: {settlement: EUR, rates: {EUR: {per_million: 2}}}", "for 'EUR'"),
+    ],
+)
+def test_a_wrong_table_of_currencies_is_refused(top, words):
+    with pytest.raises(ContractError) as stopped:
+        mapping(top, postage_minor="{from: PAID, unit: major, currency_from: CUR}")
+    assert words in str(stopped.value)

@@ -1,0 +1,122 @@
+"""Amounts are exact minor units; currencies are settled in integers."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.contract import ContractError, Currencies, Currency, minor_units
+from lib.contract.money import read_amounts
+
+TABLE = Currencies(
+    "USD",
+    {
+        "USD": Currency(2),
+        "EUR": Currency(2, 1_085_000),
+        "JPY": Currency(0, 6_700),
+        "KWD": Currency(3, 3_250_000),
+    },
+)
+
+
+def read(values: pa.Array, digits: int = 2, mark: str = ".") -> tuple[list[int | None], list[str]]:
+    amounts, faults = read_amounts("a", values, digits, mark)
+    assert amounts.type == pa.int64()
+    return amounts.to_pylist(), [text for mask, text in faults if mask.any()]
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(0, 4))
+def test_text_decimals_and_floats_agree_on_whole_minor_units(minor, digits):
+    exact = Decimal(minor).scaleb(-digits)
+    assert read(pa.array([str(exact)]), digits) == ([minor], [])
+    assert read(pa.array([exact], pa.decimal128(30, 6)), digits) == ([minor], [])
+    if abs(minor) < 10**9:
+        assert read(pa.array([float(exact)]), digits) == ([minor], [])
+    assert minor_units(exact, digits) == minor
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array(["1.005"]),
+        pa.array([1.005]),
+        pa.array([Decimal("1.005")]),
+        pa.array([0.01 + 2e-8]),
+    ],
+)
+def test_finer_than_a_minor_unit_is_a_fault(values):
+    assert read(values) == ([None], ["a: not a whole number of minor units (2 digits)"])
+
+
+def test_a_float_a_hair_off_a_minor_unit_is_that_unit():
+    assert read(pa.array([0.1 + 0.2, 1.1 * 3])) == ([30, 330], [])
+
+
+@pytest.mark.parametrize("text", ["", "12,50", "1e3", "NaN", "12.", "$5", "1 000"])
+def test_texts_that_are_no_amount_are_faults(text):
+    assert read(pa.array([text])) == ([None], ["a: not an amount"])
+
+
+def test_a_decimal_comma_can_be_declared():
+    assert read(pa.array(["12,50"]), mark=",") == ([1250], [])
+
+
+@pytest.mark.parametrize(
+    ("number", "fault"),
+    [(float("nan"), "a: not a number"), (float("inf"), "a: not a number"), (1e20, "a: too large")],
+)
+def test_floats_that_are_no_amount_are_faults(number, fault):
+    amounts, faults = read(pa.array([number]))
+    assert amounts == [None]
+    assert faults[0] == fault
+
+
+def test_missing_amounts_stay_missing_without_a_fault():
+    assert read(pa.array([None, 1.0])) == ([None, 100], [])
+    assert read(pa.array([None, "1"])) == ([None, 100], [])
+
+
+def test_slices_of_decimals_are_read_at_their_place():
+    values = pa.array([Decimal("1.00"), Decimal("2.50"), None]).slice(1)
+    assert read(values) == ([250, None], [])
+
+
+def test_amounts_of_another_type_are_refused():
+    with pytest.raises(ContractError, match="came bool"):
+        read(pa.array([True]))
+
+
+@pytest.mark.parametrize("text", ["abc", "NaN", "Infinity", "0.001", "1e999999999"])
+def test_single_amounts_are_refused_alike(text):
+    with pytest.raises(ContractError, match="amount"):
+        minor_units(text, 2)
+
+
+@given(st.integers(0, 10**13), st.sampled_from(["USD", "EUR", "JPY", "KWD"]))
+def test_settling_is_exact_and_rounds_halves_to_even(minor, code):
+    currency = TABLE.known[code]
+    worth = Fraction(minor * currency.per_million, 10_000 * 10**currency.digits)
+    quotient = Decimal(worth.numerator) / Decimal(worth.denominator)
+    expected = int(quotient.quantize(Decimal(1), ROUND_HALF_EVEN))
+    assert TABLE.settle(Decimal(minor).scaleb(-currency.digits), code) == expected
+    assert TABLE.settle_minor(np.array([minor]), code).tolist() == [expected]
+
+
+def test_products_beyond_63_bits_are_settled_all_the_same():
+    dear = Currencies("USD", {"USD": Currency(2), "XAU": Currency(2, 4_000_000_007)})
+    settled = dear.settle_minor(np.array([10**10, 3]), "XAU")
+    assert settled.tolist() == [40_000_000_070_000, 12_000]
+
+
+def test_an_unknown_currency_is_refused_with_what_is_known():
+    with pytest.raises(ContractError, match="currency 'EURO' has no rate; did you mean 'EUR'"):
+        TABLE.settle(Decimal(1), "EURO")
+
+
+def test_the_settlement_currency_is_worth_itself():
+    with pytest.raises(ContractError, match="settlement currency USD must be listed"):
+        Currencies("USD", {"USD": Currency(2, 2_000_000)})
