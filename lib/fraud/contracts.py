@@ -161,8 +161,12 @@ def _intervals(
     end = np.full(payments, -1, dtype=np.int64)
     order = np.lexsort((says_fraud, observed, payment))
     payment, observed, says_fraud = payment[order], observed[order], says_fraud[order]
-    same = np.r_[False, payment[1:] == payment[:-1]] if payment.size else np.empty(0, np.bool_)
-    before = np.r_[False, says_fraud[:-1]] & same if payment.size else np.empty(0, np.bool_)
+    # Of several labels at one microsecond the last alone counts.
+    last = np.append((payment[1:] != payment[:-1]) | (observed[1:] != observed[:-1]), True)
+    last = last[: payment.size]
+    payment, observed, says_fraud = payment[last], observed[last], says_fraud[last]
+    before = np.zeros(payment.size, dtype=np.bool_)
+    before[1:] = says_fraud[:-1] & (payment[1:] == payment[:-1])
     starts, ends = says_fraud & ~before, ~says_fraud & before
     # Later assignments win, so the last run of each payment stays.
     begin[payment[starts]] = observed[starts]
