@@ -14,11 +14,11 @@ from lib.records.errors import DecisionLogFullError
 from lib.records.records import DecisionOutcome, Records
 from lib.records.segment import (
     SUFFIX,
-    SegmentContent,
     SegmentWriter,
     claimed,
     encode,
     read_segment,
+    search_segment,
 )
 from lib.records.text import write_json
 
@@ -66,7 +66,7 @@ class DecisionLog:
         directory: local directory (POSIX, `flock`); made if absent.
         flush_interval: seconds between syncs to the disk.
         max_bytes: refuse to grow beyond; counted over the directory at each drain.
-        segment_bytes: begin a new file after so many.
+        segment_bytes: begin a new file at the first sync after so many.
     """
 
     def __init__(
@@ -120,9 +120,6 @@ class DecisionLog:
             self._dirty = True
             self.appended += 1
             self.pending_bytes += len(line)
-            full = self._writer.size >= self._segment_bytes
-        if full:
-            self._seal()
 
     def find(self, system: str, subject_id: str) -> Decision | None:
         """The first decision about a subject that no process of this machine has drained yet.
@@ -133,8 +130,7 @@ class DecisionLog:
         found = [
             decision
             for path in self._segments()
-            if wanted in _bytes(path)
-            for decision in _content(path).decisions
+            for decision in search_segment(path, wanted)
             if (decision.system, decision.subject_id) == (system, subject_id)
         ]
         return min(found, key=lambda decision: decision.decided_at, default=None)
@@ -142,7 +138,7 @@ class DecisionLog:
     def replay(self) -> Iterator[Decision]:
         """Every decision that is not drained yet, whoever appended it; removes nothing."""
         for path in self._segments():
-            yield from _content(path).decisions
+            yield from search_segment(path, b"")
 
     def sync(self) -> None:
         """Bring everything appended so far to the disk now."""
@@ -151,7 +147,8 @@ class DecisionLog:
                 dirty, self._dirty = self._dirty, False
             if dirty:
                 self._writer.sync()
-            self.fault = None
+        if self._writer.size >= self._segment_bytes:
+            self._seal()
 
     def drain(self, records: Records) -> DrainOutcome:
         """Store what this process and dead ones left, and remove it from the disk.
@@ -166,7 +163,7 @@ class DecisionLog:
             self._seal()
             for path in self._segments():
                 with claimed(path) as free:
-                    if free and path != self._writer.path:
+                    if free:
                         outcome += _store(path, records)
             with self._appending:
                 self.pending_bytes = self._measure()
@@ -180,18 +177,22 @@ class DecisionLog:
             self._writer.close()
 
     def _seal(self) -> None:
-        with self._syncing, self._appending:
+        with self._syncing:
             if self._writer.size == 0:
                 return
             self._number += 1
+            # files are made and synced outside the lock that an append waits for
             fresh = SegmentWriter(self._directory, self._number)
-            self._writer.close()
-            self._writer, self._dirty = fresh, False
+            with self._appending:
+                sealed, self._writer = self._writer, fresh
+                self._dirty = False
+            sealed.close()
 
     def _flush(self, interval: float) -> None:
         while not self._closing.wait(interval):
             try:
                 self.sync()
+                self.fault = None
             except OSError as error:
                 self._dirty = True
                 self.fault = f"{self._directory}: {error}"
@@ -236,20 +237,6 @@ def _outcome(done: DecisionOutcome) -> DrainOutcome:
 def _keep(path: Path, lines: list[bytes]) -> None:
     if lines:
         replace_file(path, b"\n".join([*lines, b""]), mode=0o600)
-
-
-def _content(path: Path) -> SegmentContent:
-    try:
-        return read_segment(path)
-    except FileNotFoundError:
-        return SegmentContent([], [], b"")
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
 
 
 def _size(path: Path) -> int:

@@ -100,6 +100,28 @@ class Records:
             row = connection.execute(query).mappings().first()
         return None if row is None else decision_from_row(dict(row))
 
+    def decisions(self, system: str, since: int, until: int) -> Iterator[Decision]:
+        """Every decision of a range, to replay it; reads in parts, by event_time and subject_id.
+
+        Args:
+            system: the risk system.
+            since: from this event time on, microseconds since 1970 UTC.
+            until: before this event time.
+        """
+        query = (
+            select(DECISIONS)
+            .where(
+                DECISIONS.c.system == system,
+                DECISIONS.c.event_time >= since,
+                DECISIONS.c.event_time < until,
+            )
+            .order_by(DECISIONS.c.event_time, DECISIONS.c.subject_id)
+            .execution_options(yield_per=_KEYS_PER_QUERY)
+        )
+        with self._database.reading() as connection:
+            for row in connection.execute(query).mappings():
+                yield decision_from_row(dict(row))
+
     def record_labels(self, batch: Iterable[Fact]) -> LabelOutcome:
         """Store facts whole; a repeat (all but received_at equal) is counted and changes nothing.
 

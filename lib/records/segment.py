@@ -101,6 +101,18 @@ def read_segment(path: Path) -> SegmentContent:
     return SegmentContent(decisions, damaged, torn)
 
 
+def search_segment(path: Path, wanted: bytes) -> list[Decision]:
+    """The decisions whose line holds `wanted`; none where a drain removed the segment."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    if wanted not in content:
+        return []
+    lines = content.split(b"\n")[:-1]
+    return [found for line in lines if wanted in line and (found := _decode(line))]
+
+
 @contextmanager
 def claimed(path: Path) -> Iterator[bool]:
     """Hold a segment that nobody writes or drains; False where somebody does, or it is gone."""

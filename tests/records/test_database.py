@@ -2,6 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from lib.records import Records, RecordsError, RecordsUnavailableError
 from lib.records.database import Database
@@ -38,3 +39,15 @@ def test_writers_that_overlap_neither_fail_nor_lose_a_decision(records: Records)
     with ThreadPoolExecutor(5) as pool:
         stored = sum(outcome.stored for outcome in pool.map(records.record_decisions, batches))
     assert stored == records.decision_count("fraud") == 300
+
+
+def test_a_server_that_dropped_every_connection_is_used_again(postgresql: str) -> None:
+    with Records(postgresql.format(database="postgres")) as records:
+        records.migrate()
+        engine = create_engine(postgresql.format(database="postgres"))
+        with engine.connect() as other:
+            others = "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            for pid in other.exec_driver_sql(others).scalars().all():
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
+        engine.dispose()
+        assert records.record_decisions([decision("t1")]).stored == 1

@@ -223,6 +223,7 @@ def test_a_long_log_is_cut_into_files(directory: Path, records: Records) -> None
     with DecisionLog(directory, segment_bytes=3000) as log:
         for number in range(20):
             log.append(decision(f"t{number:02}"))
+            log.sync()
         assert len(journals(directory)) > 4
         assert [one.subject_id for one in log.replay()] == [f"t{n:02}" for n in range(20)]
         assert log.drain(records) == DrainOutcome(stored=20)

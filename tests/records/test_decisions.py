@@ -56,6 +56,13 @@ def test_a_missing_feature_stays_missing_and_infinity_stays_infinite(records: Re
     assert found.features["exact"] == 0.1 + 0.2
 
 
+def test_a_range_is_replayed_in_the_order_of_its_events(records: Records) -> None:
+    made = [decision(f"t{n}", event_time=NOVEMBER + (7 * n) % 2500) for n in range(2500)]
+    records.record_decisions(made)
+    replayed = list(records.decisions("fraud", NOVEMBER, NOVEMBER + 2499))
+    assert replayed == sorted(made, key=lambda one: one.event_time)[:-1]
+
+
 def test_an_empty_batch_changes_nothing(records: Records) -> None:
     assert records.record_decisions([]) == DecisionOutcome(stored=0, repeated=0)
 

@@ -119,7 +119,7 @@ def test_no_decisions_make_an_empty_table_with_its_columns(records: Records) -> 
 
 
 def test_more_rows_than_one_batch_keep_their_order(records: Records) -> None:
-    batch = [decision(f"t{n:05}", event_time=NOVEMBER + n % 7) for n in range(12_000)]
+    batch = [decision(f"t{n:05}", event_time=NOVEMBER + n % 7) for n in range(6_000)]
     records.record_decisions(batch)
     records.record_labels([fact(one.subject_id) for one in batch])
     expected = sorted((one.event_time, one.subject_id) for one in batch)
