@@ -1,0 +1,153 @@
+"""The HTTP face of the fraud application."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, Path, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from lib.records import Decision, RecordsUnavailableError
+from serve.fraud.schema import (
+    LABEL,
+    LABELS,
+    MOST_LABELS,
+    PAYMENT,
+    Label,
+    LabelFact,
+    LabelsAnswer,
+    Payment,
+    ScoreAnswer,
+    TransactionAnswer,
+)
+from serve.fraud.service import FraudService
+from serve.gateway import Call, Door, Gateway, Problem, new_app, parse_body
+from serve.gateway.pages import call_of
+
+PREFIX = "/fraud"
+SCORE, LABEL_SCOPE, READ = "fraud:score", "fraud:label", "fraud:read"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "no valid key"},
+    403: {"description": "the key lacks the scope"},
+    413: {"description": "the body is too large"},
+    422: {"description": "a field is at fault; `errors` names it"},
+    503: {"description": "overloaded or out; Retry-After says when to try again"},
+    504: {"description": "no answer within the deadline"},
+}
+
+
+def fraud_face(service: FraudService, names_request: bool = True) -> Gateway:
+    """The gateway of a service, which starts and ends with the application's lifespan.
+
+    Args:
+        service: what answers.
+        names_request: see `Gateway`.
+    """
+    app = _app(service)
+
+    async def score(body: bytes, call: Call) -> bytes:
+        return await service.desk.score(parse_body(PAYMENT, body), call)
+
+    async def label(body: bytes, call: Call) -> bytes:
+        several = body.lstrip()[:1] == b"["
+        labels = parse_body(LABELS, body) if several else [parse_body(LABEL, body)]
+        return (await service.labels.take(labels, call)).model_dump_json().encode()
+
+    doors = (
+        Door("POST", "/score_transaction", SCORE, score),
+        Door("POST", "/labels", LABEL_SCOPE, label, service.args.labels_body_bytes),
+        Door("GET", "/transactions/", READ),
+    )
+    return Gateway(
+        app=app,
+        prefix=PREFIX,
+        doors=doors,
+        keys=service.keys,
+        log=service.log,
+        meter=service.meter,
+        limits=service.args.limits,
+        names_request=names_request,
+    )
+
+
+def _app(service: FraudService) -> FastAPI:
+    app = new_app(
+        "Forewarn: fraud", "1", "Is this payment fraud?", service.readiness, service.running
+    )
+
+    @app.post("/score_transaction", response_model=ScoreAnswer, responses=_ERRORS, tags=["fraud"])
+    async def score_transaction(payment: Payment, request: Request) -> Response:
+        """Decide a payment in milliseconds. The same transaction_id again gets the first answer."""
+        body = await service.desk.score(payment, call_of(request))
+        return Response(body, media_type="application/json")
+
+    @app.post("/labels", responses=_ERRORS, tags=["fraud"])
+    async def labels(
+        stated: Annotated[
+            Label | Annotated[list[Label], Field(min_length=1, max_length=MOST_LABELS)], Body()
+        ],
+        request: Request,
+    ) -> LabelsAnswer:
+        """Tell what became known: a chargeback, a review's outcome, a refusal by the issuer."""
+        several = stated if isinstance(stated, list) else [stated]
+        return await service.labels.take(several, call_of(request))
+
+    @app.get("/transactions/{transaction_id}", responses=_ERRORS, tags=["fraud"])
+    async def transaction(
+        transaction_id: Annotated[str, Path(min_length=1, max_length=128)],
+    ) -> TransactionAnswer:
+        """What was decided about a payment, on which features, rules and model."""
+        return await _transaction(service, transaction_id)
+
+    return app
+
+
+async def _transaction(service: FraudService, transaction_id: str) -> TransactionAnswer:
+    try:
+        decision = await service.archive.find(transaction_id)
+        if decision is None:
+            raise Problem(404, "not-found", f"no decision about {transaction_id!r}")
+        labels = await service.archive.labels(transaction_id)
+        rescored = await service.archive.rescored(transaction_id)
+    except RecordsUnavailableError as error:
+        text = "the records cannot be read at the moment"
+        raise Problem(503, "unavailable", text, retry_after=1) from error
+    facts = [
+        LabelFact(
+            kind=fact.kind,
+            value=fact.value,
+            observed_at=_moment(fact.observed_at),
+            source=fact.source,
+        )
+        for fact in labels
+    ]
+    again = None if rescored is None or rescored.answer is None else dict(rescored.answer)
+    return _transaction_answer(decision, facts, again)
+
+
+def _transaction_answer(
+    decision: Decision, labels: list[LabelFact], rescored: dict[str, Any] | None
+) -> TransactionAnswer:
+    features = decision.features.items()
+    return TransactionAnswer(
+        transaction_id=decision.subject_id,
+        event_time=_moment(decision.event_time),
+        decided_at=_moment(decision.decided_at),
+        answer=dict(decision.answer),  # type: ignore[arg-type]
+        payment=dict(decision.request),  # type: ignore[arg-type]
+        features={name: None if value != value else value for name, value in features},  # noqa: PLR0124
+        rule_hits=list(decision.rule_hits),
+        shadow_hits=list(decision.shadow_hits),
+        model_version=decision.model_version,
+        rules_version=decision.rules_version,
+        feature_set_digest=decision.feature_set_digest,
+        rescored=rescored,
+        labels=labels,
+    )
+
+
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)

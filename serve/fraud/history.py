@@ -1,0 +1,145 @@
+"""What is known of a payment's customer, merchant and device, or what can be known without it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lib.feature import (
+    AsyncProfileStore,
+    Category,
+    Derived,
+    Direct,
+    Event,
+    Exchange,
+    FeatureSet,
+    OnlineFeatures,
+    Reply,
+    StoreError,
+)
+from serve.gateway import Breaker
+
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one look found.
+
+    Attributes:
+        values: features by name, NaN where missing; without the store only those of the payment.
+        complete: whether the store answered.
+        first: False for a payment that was seen before.
+        settled: what was settled for it, if it was; then `values` is empty.
+    """
+
+    values: Mapping[str, float]
+    complete: bool = True
+    first: bool = True
+    settled: bytes | None = None
+
+
+class History:
+    """Reads and updates profiles, one exchange per payment, and survives a store that is out.
+
+    Args:
+        features: the declarations.
+        store: where profiles are kept.
+        receipt_seconds: how long a retry is recognised.
+        timeout: seconds to wait for the store.
+    """
+
+    def __init__(
+        self,
+        features: FeatureSet,
+        store: AsyncProfileStore,
+        receipt_seconds: int,
+        timeout: float,
+    ) -> None:
+        self._online = OnlineFeatures(features, receipt_seconds)
+        self._receipt_seconds = receipt_seconds
+        self._store = store
+        self._timeout = timeout
+        self._breaker = Breaker()
+        self.without_store = frozenset(_known_without_history(features))
+
+    @property
+    def out(self) -> bool:
+        """Whether the store failed the last times it was asked."""
+        return self._breaker.open
+
+    async def look(self, event: Event) -> Sight:
+        """The payment's features as they were before it; the payment counts from then on."""
+        try:
+            return await self.count(event)
+        except StoreError:
+            return self._look_without(event)
+
+    async def count(self, event: Event) -> Sight:
+        """The same, for those who can wait.
+
+        Raises:
+            StoreError: the store is out.
+        """
+        request = self._online.request(event)
+        reply = await self._ask(self._store.exchange(request))
+        seen = self._online.read(event, reply)
+        return Sight(seen.values, True, seen.first, seen.answer)
+
+    async def learn(self, event: Event, fact: str, known: bool, revision: int) -> None:
+        """Lets a fact about an earlier payment count; each revision counts once.
+
+        Raises:
+            StoreError: the store is out.
+        """
+        request: Exchange = self._online.learn(event, fact, known, revision)
+        await self._ask(self._store.exchange(request))
+
+    async def settle(self, receipt: str, settled: bytes) -> None:
+        """Keeps what retries get.
+
+        Raises:
+            StoreError: the store is out.
+        """
+        await self._ask(self._store.settle(receipt, settled, self._receipt_seconds))
+
+    async def ping(self) -> None:
+        """Returns if the store answers, else raises StoreError."""
+        async with asyncio.timeout(self._timeout):
+            await self._store.ping()
+
+    async def close(self) -> None:
+        """Gives connections back."""
+        await self._store.close()
+
+    async def _ask(self, answer: Awaitable[Done]) -> Done:
+        if not self._breaker.allows():
+            if asyncio.iscoroutine(answer):
+                answer.close()
+            raise StoreError("profile store: out, tried again shortly")
+        try:
+            async with asyncio.timeout(self._timeout):
+                done = await answer
+        except (StoreError, TimeoutError) as error:
+            self._breaker.failed()
+            raise StoreError(f"profile store: {error or 'no answer in time'}") from error
+        self._breaker.succeeded()
+        return done
+
+    def _look_without(self, event: Event) -> Sight:
+        empty = Reply(True, ({},) * len(self._online.request(event).keys))
+        values = self._online.read(event, empty).values
+        return Sight({n: v for n, v in values.items() if n in self.without_store}, complete=False)
+
+
+def _known_without_history(features: FeatureSet) -> set[str]:
+    """Names of the features that the payment alone decides."""
+    known: set[str] = set()
+    for feature in features.features:
+        if isinstance(feature, Direct | Category) or (
+            isinstance(feature, Derived) and set(feature.inputs) <= known
+        ):
+            known.add(feature.name)
+    return known & set(features.names)

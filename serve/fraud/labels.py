@@ -1,0 +1,144 @@
+"""What became known about payments: kept for ever, counted in the profiles once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from lib.feature import StoreError
+from lib.records import Decision, Fact, RecordsUnavailableError
+from lib.records.entries import FactKind
+from serve.fraud import numbers
+from serve.fraud.archive import SYSTEM, Archive
+from serve.fraud.event import from_json
+from serve.fraud.history import History
+from serve.fraud.schema import Label, LabelsAnswer, microseconds
+from serve.gateway import Call, Meter, Problem
+
+_KINDS: tuple[FactKind, ...] = ("fraud", "declined")
+_AT_A_TIME = 8
+
+
+class Labels:
+    """Takes labels in.
+
+    Args:
+        archive: keeps them, and knows the payments they are about.
+        history: lets them count.
+        meter: counts them.
+        now: microseconds since 1970 UTC.
+        ahead: microseconds that a caller's clock may be ahead.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        history: History,
+        meter: Meter,
+        now: Callable[[], int],
+        ahead: int,
+    ) -> None:
+        self._archive, self._history, self._meter = archive, history, meter
+        self._now, self._ahead = now, ahead
+
+    async def take(self, labels: Sequence[Label], call: Call) -> LabelsAnswer:
+        """Keeps labels and lets them count; the same ones again change nothing.
+
+        Raises:
+            Problem: 422 for a time ahead of now; 503 while the database or the profile store is
+                out: the same labels can then be sent again.
+        """
+        now = self._now()
+        facts = [
+            fact for place, label in enumerate(labels) for fact in self._facts(label, place, now)
+        ]
+        try:
+            outcome = await self._archive.learn(facts)
+            missing = await self._count_in_profiles({label.transaction_id for label in labels})
+        except (RecordsUnavailableError, StoreError) as error:
+            call.notes["out"] = type(error).__name__
+            text = "labels cannot be taken in at the moment; send the same again"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+        answer = LabelsAnswer(
+            received=len(labels),
+            stored=outcome.stored,
+            repeated=outcome.repeated,
+            unknown=sum(fact.subject_id in missing for fact in facts),
+            request_id=call.request_id,
+        )
+        for name in ("stored", "repeated", "unknown"):
+            if amount := getattr(answer, name):
+                self._meter.count(numbers.LABELS, name, amount=amount)
+        call.notes.update(labels=len(labels), stored=outcome.stored)
+        return answer
+
+    async def catch_up(self, decision: Decision) -> None:
+        """Lets every fact about a payment count that does not count yet.
+
+        Raises:
+            StoreError: the profile store is out.
+            RecordsUnavailableError: the database is out.
+        """
+        facts = await self._archive.labels(decision.subject_id)
+        event = from_json(decision.request)
+        for kind in _KINDS:
+            start = kind == "declined" and decision.decision == "DECLINE"
+            for revision, known in enumerate(_turns(facts, kind, start), 1):
+                await self._history.learn(event, kind, known, revision)
+
+    async def _count_in_profiles(self, subjects: Iterable[str]) -> set[str]:
+        """Lets labels count; returns the payments that are not known here."""
+        at_a_time = asyncio.Semaphore(_AT_A_TIME)
+        missing: set[str] = set()
+
+        async def one(subject: str) -> None:
+            async with at_a_time:
+                decision = await self._archive.find(subject)
+                if decision is None:
+                    missing.add(subject)
+                else:
+                    await self.catch_up(decision)
+
+        await asyncio.gather(*(one(subject) for subject in subjects))
+        return missing
+
+    def _facts(self, label: Label, place: int, now: int) -> Iterable[Fact]:
+        observed_at = microseconds(label.observed_at)
+        if observed_at > now + self._ahead:
+            message = "expected a time that has passed; check the clock and the offset"
+            raise Problem.of_field(f"{place}.observed_at", message)
+        for kind, value in (("fraud", label.is_fraud), ("declined", label.declined)):
+            if value is not None:
+                yield Fact(
+                    system=SYSTEM,
+                    subject_id=label.transaction_id,
+                    kind="fraud" if kind == "fraud" else "declined",
+                    value=value,
+                    observed_at=observed_at,
+                    source=label.source,
+                    received_at=now,
+                )
+
+
+def _turns(facts: Sequence[Fact], kind: FactKind, start: bool) -> list[bool]:
+    """The values that a fact took, in the order in which we heard of them.
+
+    What was heard is never taken back, so the list only grows, and the place of a turn in it can
+    name it for ever.
+
+    Args:
+        facts: about one payment.
+        kind: which of them.
+        start: what counted before the first.
+    """
+    heard = sorted((f for f in facts if f.kind == kind), key=lambda f: f.received_at)
+    turns: list[bool] = []
+    standing = start
+    latest = -1
+    for fact in heard:
+        if fact.observed_at >= latest:
+            latest = fact.observed_at
+            if fact.value != standing:
+                standing = fact.value
+                turns.append(standing)
+    return turns

@@ -1,0 +1,196 @@
+"""The model that answers, and how it is replaced while requests run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.feature import FeatureSet
+from lib.fraud.model.scoring import Scorer
+from lib.registry import Registry, read_artifact
+
+Row = npt.NDArray[np.float32]
+
+
+class ModelUnavailableError(Exception):
+    """No model answers; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What the model says of one payment.
+
+    Attributes:
+        probability: of fraud, calibrated, 0..1.
+        decision: by the thresholds stored with the model.
+        model_version: of the model.
+        fallback_amount_minor: the cap stored with the model for when none answers, minor units.
+        reasons: code, words, feature, value, contribution each; none for an approval.
+    """
+
+    probability: float
+    decision: str
+    model_version: str
+    fallback_amount_minor: float
+    reasons: tuple[Mapping[str, Any], ...] = ()
+
+
+class Model(Protocol):
+    """Where opinions come from: the same replica, or another deployment."""
+
+    async def opinion(self, row: Row) -> Opinion:
+        """What the model says of features (features,) in the order of the feature set.
+
+        Raises:
+            ModelUnavailableError: none answers.
+        """
+        ...
+
+    async def status(self) -> Mapping[str, Any]:
+        """`version`, `wanted` and `error` of the model in force; the first is null without one."""
+        ...
+
+
+class Seat:
+    """Holds the model in force. One that cannot be used never takes the place of one that can.
+
+    Args:
+        registry: directory or URI of the registry.
+        folder: where local copies are kept.
+        features: what the model must have been trained on.
+    """
+
+    def __init__(self, registry: str, folder: Path, features: FeatureSet) -> None:
+        self._registry, self._folder, self._features = registry, folder, features
+        self._scorer: Scorer | None = None
+        self._loading = threading.Lock()
+        self._refused: str | None = None
+        self.wanted = "champion"
+        self.error: str | None = None
+
+    @property
+    def version(self) -> str | None:
+        """Version of the model in force."""
+        return None if self._scorer is None else self._scorer.version
+
+    def load(self, wanted: str) -> bool:
+        """Fetches, checks and swaps; blocks, so call it from a thread. Never raises.
+
+        Args:
+            wanted: alias or version.
+
+        Returns:
+            Whether the model in force is the wanted one now; `error` says why not. A replica
+            without any model then takes the champion, if there is one.
+        """
+        with self._loading:
+            self.wanted = wanted
+            loaded = self._try(wanted)
+            if not loaded and self._scorer is None and wanted != "champion":
+                why = self.error
+                self._try("champion")
+                self.error = why
+            return loaded
+
+    def follow(self) -> bool | None:
+        """Loads the wanted model again if its alias has moved or it could not be loaded before.
+
+        Returns:
+            None if nothing had to be done, else as `load`.
+        """
+        with self._loading:
+            try:
+                version = Registry(self._registry).resolve("fraud", self.wanted)
+            except Exception as error:  # a registry that is away is no reason to stop serving
+                self.error = _words(error)
+                return None
+            if version == self.version:
+                self.error = None
+                return None
+            if version == self._refused:
+                return None
+            return self._try(version)
+
+    def judge(self, row: Row) -> Opinion:
+        """An opinion without reasons.
+
+        Raises:
+            ModelUnavailableError: no model is loaded.
+        """
+        scorer = self._in_force()
+        scored = scorer.score_row(row)
+        return _opinion(scorer, scored.probability, scored.decision)
+
+    async def opinion(self, row: Row) -> Opinion:
+        """See `Model.opinion`; reasons are worked out beside the event loop."""
+        scorer = self._in_force()
+        scored = scorer.score_row(row)
+        if scored.decision == "APPROVE":
+            return _opinion(scorer, scored.probability, scored.decision)
+        reasons = await asyncio.to_thread(_reasons, scorer, row)
+        return _opinion(scorer, scored.probability, scored.decision, reasons)
+
+    async def status(self) -> Mapping[str, Any]:
+        """See `Model.status`."""
+        return {"version": self.version, "wanted": self.wanted, "error": self.error}
+
+    def _in_force(self) -> Scorer:
+        if self._scorer is None:
+            raise ModelUnavailableError(self.error or "no model has been loaded yet")
+        return self._scorer
+
+    def _try(self, wanted: str) -> bool:
+        version: str | None = None
+        try:
+            registry = Registry(self._registry)
+            version = registry.resolve("fraud", wanted)
+            directory = registry.fetch("fraud", version, self._folder)
+            scorer = Scorer.load(read_artifact(directory, self._features))
+            _try_out(scorer, len(self._features.names))
+        except Exception as error:  # whatever is wrong with a model, the old one keeps serving
+            self._refused, self.error = version, _words(error)
+            return False
+        self._scorer, self._refused, self.error = scorer, None, None
+        return True
+
+
+def _try_out(scorer: Scorer, width: int) -> None:
+    """Refuses a model that cannot score what will be asked of it."""
+    for row in (np.zeros(width, np.float32), np.full(width, np.nan, np.float32)):
+        probability = scorer.score_row(row).probability
+        if not 0.0 <= probability <= 1.0:
+            raise ValueError(f"the model answers {probability}; expected a probability")
+
+
+def _reasons(scorer: Scorer, row: Row) -> tuple[Mapping[str, Any], ...]:
+    return tuple(
+        {
+            "code": reason.code,
+            "words": reason.words,
+            "feature": reason.feature,
+            "value": reason.value,
+            "contribution": round(reason.contribution, 4),
+        }
+        for reason in scorer.reasons(row)
+    )
+
+
+def _opinion(
+    scorer: Scorer,
+    probability: float,
+    decision: str,
+    reasons: tuple[Mapping[str, Any], ...] = (),
+) -> Opinion:
+    cap = scorer.policy.fallback_amount_minor
+    return Opinion(probability, decision, scorer.version, cap, reasons)
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

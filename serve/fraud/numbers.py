@@ -1,0 +1,50 @@
+"""What the fraud application counts and times."""
+
+from __future__ import annotations
+
+import time
+
+from serve.gateway import Instrument, Meter
+from serve.gateway.gateway import REQUESTS
+from serve.gateway.meter import MILLISECONDS
+
+STAGE = "forewarn_fraud_stage_ms"
+DECISIONS = "forewarn_fraud_decisions"
+FALLBACKS = "forewarn_fraud_fallbacks"
+RETRIES = "forewarn_fraud_retries"
+UNKNOWN_METHODS = "forewarn_fraud_unknown_payment_methods"
+LABELS = "forewarn_fraud_labels"
+RESCORED = "forewarn_fraud_rescored"
+RELOADS = "forewarn_fraud_reloads"
+RULE_HITS = "forewarn_fraud_rule_hits"
+RECORD_FAULTS = "forewarn_fraud_record_faults"
+
+INSTRUMENTS = (
+    REQUESTS,
+    Instrument(STAGE, "time of a stage of a decision, ms", ("stage",), MILLISECONDS),
+    Instrument(DECISIONS, "decisions", ("decision", "method")),
+    Instrument(FALLBACKS, "decisions of a fallback, by what was out", ("out",)),
+    Instrument(RETRIES, "retries, by whether the payment was the same", ("payment",)),
+    Instrument(UNKNOWN_METHODS, "payments by a method outside the vocabulary"),
+    Instrument(LABELS, "facts received", ("outcome",)),
+    Instrument(RESCORED, "fallbacks scored again"),
+    Instrument(RELOADS, "loads of a model or of rules", ("part", "outcome")),
+    Instrument(RULE_HITS, "rules that fired", ("rule", "status")),
+    Instrument(RECORD_FAULTS, "decisions that the journal did not take at first"),
+)
+
+
+class Laps:
+    """Times the stages of one request."""
+
+    __slots__ = ("_last", "_meter")
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """Ends a stage; the next one begins."""
+        now = time.perf_counter()
+        self._meter.observe(STAGE, (now - self._last) * 1000.0, stage)
+        self._last = now

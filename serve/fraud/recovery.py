@@ -1,0 +1,112 @@
+"""Scores again what a fallback decided, once the parts that were out are back."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lib.feature import FeatureSet, StoreError
+from lib.records import Decision
+from serve.fraud import numbers
+from serve.fraud.archive import Archive
+from serve.fraud.desk import Desk
+from serve.fraud.event import fingerprint, from_json, split_settled
+from serve.fraud.history import History
+from serve.fraud.labels import Labels
+from serve.gateway import JsonLog, Meter
+
+_AT_ONCE = 100
+_LEASE = 30_000_000
+_KEPT = ("decision", "fraud_score", "model_version", "reasons")
+
+
+class Recovery:
+    """Replays what the profiles missed and asks the model that was out.
+
+    Args:
+        features: the declarations.
+        desk: gives the model's opinion.
+        history: profiles.
+        labels: lets facts count that came meanwhile.
+        archive: the fallbacks that wait.
+        meter: counts them.
+        log: says how many.
+        now: microseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        features: FeatureSet,
+        desk: Desk,
+        history: History,
+        labels: Labels,
+        archive: Archive,
+        meter: Meter,
+        log: JsonLog,
+        now: Callable[[], int],
+    ) -> None:
+        self._features, self._desk, self._history = features, desk, history
+        self._labels, self._archive = labels, archive
+        self._meter, self._log, self._now = meter, log, now
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+
+    async def work_off(self) -> int:
+        """Scores the oldest fallbacks again; returns how many.
+
+        Claims none while a part is still out; stops at the first that cannot be scored, whose
+        claim then ends by itself.
+        """
+        if self._history.out or not await self._desk.has_model():
+            return 0
+        waiting = await self._archive.claim(_AT_ONCE, self._worker, self._now(), _LEASE)
+        done = 0
+        for decision in waiting:
+            answer = await self._answer_anew(decision)
+            if answer is None:
+                break
+            await self._archive.mark(decision.subject_id, answer, self._now())
+            done += 1
+        if done:
+            self._meter.count(numbers.RESCORED, amount=done)
+            self._log.write("rescored", payments=done)
+        return done
+
+    async def _answer_anew(self, decision: Decision) -> dict[str, Any] | None:
+        """What would have been answered; None while a part is out."""
+        try:
+            if set(self._features.names) <= decision.features.keys():
+                return await self._by_model(decision.features)
+            return await self._replayed(decision)
+        except StoreError:
+            return None
+
+    async def _replayed(self, decision: Decision) -> dict[str, Any] | None:
+        """The same, and the profiles know of the payment and of what followed from then on."""
+        event = from_json(decision.request)
+        sight = await self._history.count(event)
+        if sight.settled is not None:
+            # a retry has reached another replica while this one was cut off from the store
+            settled = json.loads(split_settled(sight.settled)[1])
+            return {name: settled[name] for name in _KEPT}
+        if decision.decision == "DECLINE":
+            await self._history.learn(event, "declined", True, 0)
+        await self._labels.catch_up(decision)
+        answer = await self._by_model(sight.values)
+        if answer is not None:
+            first = json.dumps(decision.answer).encode()
+            await self._history.settle(decision.subject_id, fingerprint(event) + first)
+        return answer
+
+    async def _by_model(self, values: Mapping[str, float]) -> dict[str, Any] | None:
+        opinion = await self._desk.opinion(values)
+        if opinion is None:
+            return None
+        return {
+            "decision": opinion.decision,
+            "fraud_score": opinion.probability,
+            "model_version": opinion.model_version,
+            "reasons": list(opinion.reasons),
+        }

@@ -1,0 +1,80 @@
+"""The rules in force, whole and for when history is out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.feature import FeatureSet
+from lib.fraud.rules import PAYMENT_TEXTS, RULES_FILE, rule_fields
+from lib.rules import RuleError, RuleSet, load_rules
+
+
+@dataclass(frozen=True, slots=True)
+class _InForce:
+    whole: RuleSet
+    restricted: RuleSet
+    version: str
+
+
+class Rulings:
+    """Holds the rules in force; a bad text leaves them as they were.
+
+    Args:
+        features: what rules may read, beside the payment's own texts.
+        without_store: names of the features known while the profile store is out.
+        exploration_key: secret of the exploration sample; empty if no rules have one.
+    """
+
+    def __init__(
+        self, features: FeatureSet, without_store: Collection[str], exploration_key: bytes = b""
+    ) -> None:
+        self._fields = rule_fields(features.names)
+        self._key = exploration_key
+        self._known = {*without_store, *PAYMENT_TEXTS}
+        self._in_force = self._read(RULES_FILE.read_text(encoding="utf-8"), RULES_FILE.name)
+        self.error: str | None = None
+
+    @property
+    def version(self) -> str:
+        """Revision and digest of the rules in force."""
+        return self._in_force.version
+
+    def rules(self, complete: bool) -> RuleSet:
+        """The rules in force: all, or those that need no history."""
+        return self._in_force.whole if complete else self._in_force.restricted
+
+    def load(self, wanted: str | None) -> bool:
+        """Reads, checks and swaps. Never raises.
+
+        Args:
+            wanted: path of a file, or the YAML itself (it has more than one line); None: the
+                packaged rules.
+
+        Returns:
+            Whether the wanted rules are in force now; `error` says why not.
+        """
+        try:
+            self._in_force = self._read(*_text(wanted))
+        except (RuleError, OSError, ValueError) as error:
+            self.error = str(error)
+            return False
+        self.error = None
+        return True
+
+    def status(self) -> Mapping[str, Any]:
+        """Version of the rules in force, and why the last ones were refused."""
+        return {"version": self.version, "error": self.error}
+
+    def _read(self, text: str, source: str) -> _InForce:
+        whole = load_rules(text, self._fields, source=source, pass_key=self._key)
+        return _InForce(whole, whole.restrict(self._known), f"{whole.version}-{whole.digest[:12]}")
+
+
+def _text(wanted: str | None) -> tuple[str, str]:
+    if wanted is not None and "\n" in wanted:
+        return wanted, "user_config"
+    path = RULES_FILE if wanted is None else Path(wanted)
+    return path.read_text(encoding="utf-8"), str(path)

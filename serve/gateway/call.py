@@ -1,0 +1,34 @@
+"""One request as the gateway knows it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:\-]{1,64}")
+
+
+@dataclass(slots=True)
+class Call:
+    """One request.
+
+    Attributes:
+        request_id: in the answer, its header and the log.
+        key_id: public id of the caller's key; empty on public pages.
+        started: reading of a monotonic clock when the request came, seconds.
+        notes: what the log line says beside the gateway's own fields; no personal data.
+    """
+
+    request_id: str
+    key_id: str
+    started: float
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def request_id_of(header: bytes | None) -> str:
+    """The caller's request id where it is sane (64 of `A-Za-z0-9._:-` at most), else a new one."""
+    if header is not None and _SANE_ID.fullmatch(header):
+        return header.decode("ascii")
+    return uuid.uuid4().hex

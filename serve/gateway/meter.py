@@ -1,0 +1,110 @@
+"""Counters and histograms, exported by Ray inside a replica and by Prometheus' client elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from ray.util import metrics as ray_metrics
+
+MILLISECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 25, 50, 100, 250, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A counter, or a histogram where `buckets` are given.
+
+    Attributes:
+        name: e.g. `forewarn_fraud_stage_ms`, its unit last.
+        words: what it counts.
+        tags: names of its labels; values come from small fixed sets.
+        buckets: upper bounds, rising.
+    """
+
+    name: str
+    words: str
+    tags: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+class Meter(Protocol):
+    """Where numbers go; `tags` are values in the order of the instrument's."""
+
+    def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
+        """Adds to a counter."""
+
+    def observe(self, name: str, value: float, *tags: str) -> None:
+        """Adds to a histogram."""
+
+
+Sink = Callable[[float], Any]
+
+
+class RayMeter:
+    """Ray's own exporter; names are given the prefix `ray_` there.
+
+    Args:
+        instruments: all that will be used.
+    """
+
+    def __init__(self, instruments: Iterable[Instrument]) -> None:
+        self._tags = {i.name: i.tags for i in instruments}
+        self._series: dict[str, Any] = {i.name: _ray_series(i) for i in instruments}
+
+    def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
+        """See `Meter.count`."""
+        self._series[name].inc(amount, dict(zip(self._tags[name], tags, strict=True)))
+
+    def observe(self, name: str, value: float, *tags: str) -> None:
+        """See `Meter.observe`."""
+        self._series[name].observe(value, dict(zip(self._tags[name], tags, strict=True)))
+
+
+class PrometheusMeter:
+    """A registry of its own, read by `text`.
+
+    Args:
+        instruments: all that will be used.
+    """
+
+    def __init__(self, instruments: Iterable[Instrument]) -> None:
+        self._registry = CollectorRegistry()
+        self._series: dict[str, Any] = {i.name: self._new(i) for i in instruments}
+
+    def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
+        """See `Meter.count`."""
+        series = self._series[name]
+        (series.labels(*tags) if tags else series).inc(amount)
+
+    def observe(self, name: str, value: float, *tags: str) -> None:
+        """See `Meter.observe`."""
+        series = self._series[name]
+        (series.labels(*tags) if tags else series).observe(value)
+
+    def text(self) -> str:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self._registry).decode()
+
+    def _new(self, instrument: Instrument) -> Any:
+        if instrument.buckets:
+            return Histogram(
+                instrument.name,
+                instrument.words,
+                instrument.tags,
+                buckets=instrument.buckets,
+                registry=self._registry,
+            )
+        return Counter(instrument.name, instrument.words, instrument.tags, registry=self._registry)
+
+
+def _ray_series(instrument: Instrument) -> Any:
+    if instrument.buckets:
+        return ray_metrics.Histogram(
+            instrument.name,
+            instrument.words,
+            boundaries=list(instrument.buckets),
+            tag_keys=instrument.tags,
+        )
+    return ray_metrics.Counter(instrument.name, instrument.words, tag_keys=instrument.tags)

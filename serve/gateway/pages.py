@@ -1,0 +1,91 @@
+"""The FastAPI application behind a gateway: documentation without a CDN, health, readiness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from serve.gateway.call import Call
+from serve.gateway.parsing import refusal
+from serve.gateway.problem import Problem, as_response
+from serve.gateway.readiness import Readiness
+
+
+def new_app(
+    title: str,
+    version: str,
+    summary: str,
+    readiness: Readiness,
+    running: Callable[[], AbstractAsyncContextManager[None]],
+) -> FastAPI:
+    """An application with `/docs`, `/openapi.json`, `/healthz` and `/readyz`.
+
+    Errors of its routes are problems (RFC 9457), like the gateway's own.
+
+    Args:
+        title: for the documentation.
+        version: of the interface.
+        summary: one line.
+        readiness: asked by `/readyz`.
+        running: what starts and ends with the application.
+    """
+    app = FastAPIOffline(
+        title=title,
+        version=version,
+        summary=summary,
+        redoc_url=None,
+        lifespan=lambda _app: running(),
+    )
+
+    @app.get("/healthz", tags=["health"], summary="Whether the process answers")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz", tags=["health"], summary="Which parts work")
+    async def readyz() -> JSONResponse:
+        status, body = await readiness.report()
+        return JSONResponse(body, status)
+
+    for kind in (Problem, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _on_error)
+    _declare_keys(app)
+    return app
+
+
+def call_of(request: Request) -> Call:
+    """What the gateway knows of a request that reached a route."""
+    call: Call = request.scope["forewarn.call"]
+    return call
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    problem = Problem(500, "internal", "our fault; it is in the log")
+    if isinstance(error, Problem):
+        problem = error
+    elif isinstance(error, RequestValidationError):
+        problem = refusal(error.errors())
+    elif isinstance(error, HTTPException):
+        problem = Problem(error.status_code, "http", str(error.detail))
+    return as_response(problem, call_of(request).request_id)
+
+
+def _declare_keys(app: FastAPI) -> None:
+    """Tells the documentation page about API keys, so that its `Authorize` button works."""
+    plain: Callable[[], dict[str, Any]] = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = plain()
+        schemes = schema.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["bearer"] = {"type": "http", "scheme": "bearer"}
+        schemes["key"] = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+        schema["security"] = [{"bearer": []}, {"key": []}]
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,72 @@
+"""From a body to a typed value, or a 422 that names the field and says what was expected."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from serve.gateway.problem import FieldError, Problem
+
+_LONGEST_SHOWN = 60
+_MOST_ERRORS = 20
+Parsed = TypeVar("Parsed")
+
+
+def parse_body(adapter: TypeAdapter[Parsed], body: bytes) -> Parsed:
+    """A body of JSON as the adapter's type.
+
+    Raises:
+        Problem: 422 with every field at fault (20 at most), in the order of the body.
+    """
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise refusal(error.errors(include_url=False), adapter) from None
+
+
+def refusal(
+    errors: Sequence[Mapping[str, Any]], adapter: TypeAdapter[Any] | None = None
+) -> Problem:
+    """The 422 for errors as pydantic lists them."""
+    found = [FieldError(_place(e["loc"]), _message(e, adapter)) for e in errors[:_MOST_ERRORS]]
+    detail = "; ".join(f"{e.field}: {e.message}" for e in found[:3])
+    more = len(errors) - 3
+    return Problem(422, "invalid-field", detail + (f"; and {more} more" if more > 0 else ""), found)
+
+
+def _place(location: Sequence[int | str]) -> str:
+    parts = [str(part) for part in location if part != "body"]
+    return ".".join(parts) or "body"
+
+
+def _message(error: Mapping[str, Any], adapter: TypeAdapter[Any] | None) -> str:
+    kind = error["type"]
+    if kind == "missing":
+        return "this field is required"
+    if kind == "json_invalid":
+        return f"expected JSON: {error['ctx']['error']}"
+    if kind == "extra_forbidden":
+        return "unknown field" + _suggestion(str(error["loc"][-1]), adapter)
+    message = str(error["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if isinstance(error.get("input"), str | int | float | bool):
+        message += f", got {str(error['input'])[:_LONGEST_SHOWN]!r}"
+    return message
+
+
+def _suggestion(name: str, adapter: TypeAdapter[Any] | None) -> str:
+    known = sorted(_field_names(getattr(adapter, "_type", None)))
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known are {', '.join(known)}" if known else ""
+
+
+def _field_names(kind: Any) -> set[str]:
+    """Names of the fields of a model, or of the models that a list or union is made of."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return set(kind.model_fields)
+    return set[str]().union(*(_field_names(part) for part in getattr(kind, "__args__", ())))
