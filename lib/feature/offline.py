@@ -241,14 +241,25 @@ def _processing_order(features: FeatureSet, table: pa.Table) -> Ints | None:
         first = pc.coalesce(table.column(received), table.column(features.time_column))
         table = table.set_column(table.column_names.index(received), received, first)
         keys = [received, *keys]
-    times = [_numbers(table.column(name)) for name in keys[:-1]]
-    if all((t[1:] > t[:-1]).all() for t in times[:1]):
+    if _is_sorted(table, keys):
         return None
     order = pc.sort_indices(
         table.select(keys), sort_keys=[(name, "ascending") for name in keys]
     ).to_numpy()
-    order = order.astype(np.int64)
-    return None if (order[1:] > order[:-1]).all() else order
+    return order.astype(np.int64)  # type: ignore[no-any-return]
+
+
+def _is_sorted(table: pa.Table, keys: list[str]) -> bool:
+    """Whether rows are in the order of all `keys`; a key is compared where those before tie."""
+    tied: Ints = np.arange(1, len(table), dtype=np.int64)
+    for name in keys[:-1]:
+        values = _numbers(table.column(name))
+        here, before = values[tied], values[tied - 1]
+        if (here < before).any():
+            return False
+        tied = tied[here == before]
+    ids = table.column(keys[-1])
+    return not pc.any(pc.less(ids.take(pa.array(tied)), ids.take(pa.array(tied - 1)))).as_py()
 
 
 def _received(features: FeatureSet, table: pa.Table) -> Ints:

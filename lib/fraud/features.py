@@ -162,9 +162,7 @@ def _impossible(velocity: Value) -> Value:
     return choose(velocity > IMPOSSIBLE_KMH, 1.0, 0.0)
 
 
-def _union(
-    u: Value, m: Value, d: Value, um: Value, ud: Value, md: Value, umd: Value
-) -> Value:
+def _union(u: Value, m: Value, d: Value, um: Value, ud: Value, md: Value, umd: Value) -> Value:
     """Inclusion and exclusion; a payment without a device has no device terms."""
     device = d - ud - md + umd
     cases = u + m - um + choose(is_missing(device), 0.0, device)

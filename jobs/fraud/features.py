@@ -1,0 +1,193 @@
+"""Payments and labels in, checked payments with all features out; see `--help`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+import tyro
+from ray.data import DataContext, Dataset
+
+from jobs import intake
+from jobs.partitioned import partitions_for, with_features
+from lib.contract import ContractError
+from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
+from lib.fraud.features import FRAUD
+
+_LABEL_COLUMNS = ("is_fraud", "observed_at")
+
+
+@dataclass(frozen=True)
+class FeaturesConfig:
+    """Compute the features of payments as they stood when each payment was made.
+
+    Works on Parquet or CSV files of any size; what does not fit into memory is spilled to disk.
+    Rows that break the contract go to OUTPUT/quarantine with a reason.
+    """
+
+    transactions: str
+    """File, folder or URI with the payments."""
+    output: str
+    """Folder to write: data/ (features), quarantine/, features.json."""
+    labels: str | None = None
+    """File, folder or URI with the labels; without it no payment is known as fraud."""
+    mapping_transactions: str | None = None
+    """YAML that maps the payments' columns to ours; not needed where they are named as ours."""
+    mapping_labels: str | None = None
+    """The same for the labels."""
+    partitions: int = 0
+    """Blocks that each shuffle spreads the keys over; 0 chooses by size and cores."""
+    overwrite: bool = False
+    """Compute again even if OUTPUT holds the features of the same files already."""
+
+
+def main(config: FeaturesConfig) -> Path:
+    """Compute and write the features; returns the folder of Parquet files."""
+    write_features(config)
+    print(_closing_lines(config))
+    return Path(config.output) / "data"
+
+
+def write_features(config: FeaturesConfig) -> Path:
+    """The folder of features, computed unless it is there for the same inputs already.
+
+    Raises:
+        ContractError: a column is missing or of the wrong type, or there is nothing to read.
+    """
+    output = Path(config.output)
+    inputs = _inputs(config)
+    if not config.overwrite and _is_done(output, inputs):
+        print(f"features are there already: {output / 'data'} (--overwrite computes them again)")
+        return output / "data"
+    started = time.monotonic()
+    work = output / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    rows = _checked_payments(config, work)
+    count = rows.count()
+    if not count:
+        raise ContractError(f"{config.transactions}: no payment passed the contract; see {work}")
+    partitions = config.partitions or partitions_for(count, int(_cores()))
+    with_features(FRAUD, rows, partitions).write_parquet(str(work / "data"))
+    _publish(work, output)
+    found = asdict(intake.summary(output / "quarantine" / "transactions"))
+    note = {
+        **inputs,
+        "rows": count,
+        "features": list(FRAUD.names),
+        "transactions": found,
+        "labels": asdict(intake.summary(output / "quarantine" / "labels")),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    _write_json(output / "features.json", note)
+    return output / "data"
+
+
+def _checked_payments(config: FeaturesConfig, work: Path) -> Dataset:
+    """Payments that pass the contract, each once, with what became known about them."""
+    context = DataContext.get_current()
+    context.use_disk_based_hash_shuffle = True
+    payments_mapping = intake.mapping_for(
+        TRANSACTIONS, config.mapping_transactions, config.transactions
+    )
+    payments = intake.read(
+        payments_mapping, config.transactions, work / "quarantine" / "transactions"
+    )
+    both = payments.map_batches(_as_payments, batch_format="pyarrow", zero_copy_batch=True)
+    if config.labels is not None:
+        labels_mapping = intake.mapping_for(LABELS, config.mapping_labels, config.labels)
+        labels = intake.read(labels_mapping, config.labels, work / "quarantine" / "labels")
+        both = both.union(
+            labels.map_batches(_as_labels, batch_format="pyarrow", zero_copy_batch=True)
+        )
+    together = both.repartition(2 * int(_cores()), keys=["transaction_id"], sort=True)
+    join = partial(_join, str(work / "quarantine"))
+    return together.map_batches(
+        join, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
+    ).materialize()
+
+
+def _as_payments(table: pa.Table) -> pa.Table:
+    for name in _LABEL_COLUMNS:
+        table = table.append_column(name, pa.nulls(len(table), LABELS[name].type))
+    return table
+
+
+def _as_labels(table: pa.Table) -> pa.Table:
+    columns = {column.name: pa.nulls(len(table), column.type) for column in TRANSACTIONS.columns}
+    return pa.table(columns | {name: table.column(name) for name in table.column_names})
+
+
+def _join(quarantine: str, table: pa.Table) -> pa.Table:
+    """Payments and labels of the same ids, joined; each payment and each label once."""
+    is_label = pc.is_valid(table.column("observed_at"))
+    found = table.filter(pc.invert(is_label)).drop_columns(list(_LABEL_COLUMNS))
+    said = table.filter(is_label).select([column.name for column in LABELS.columns])
+    found = intake.once_each(found, TRANSACTIONS, Path(quarantine) / "transactions")
+    said = intake.once_each(said, LABELS, Path(quarantine) / "labels")
+    return join_labels(found, said).table
+
+
+def _inputs(config: FeaturesConfig) -> dict[str, str]:
+    """What the features depend on: the feature set, the files and their mappings."""
+    files = [config.transactions, config.labels, config.mapping_transactions, config.mapping_labels]
+    return {
+        "feature_set_digest": FRAUD.digest,
+        "data_fingerprint": intake.fingerprint_of([file for file in files if file]),
+    }
+
+
+def _is_done(output: Path, inputs: dict[str, str]) -> bool:
+    note = output / "features.json"
+    if not note.exists():
+        return False
+    done = json.loads(note.read_text())
+    return all(done.get(name) == value for name, value in inputs.items())
+
+
+def _publish(work: Path, output: Path) -> None:
+    """Moves the finished folders into place; `features.json` follows and makes them valid."""
+    (output / "features.json").unlink(missing_ok=True)
+    for name in ("data", "quarantine"):
+        shutil.rmtree(output / name, ignore_errors=True)
+        (work / name).rename(output / name)
+    shutil.rmtree(work)
+
+
+def _write_json(path: Path, note: dict[str, object]) -> None:
+    partial_path = path.with_suffix(".partial")
+    partial_path.write_text(json.dumps(note, indent=2))
+    partial_path.replace(path)
+
+
+def _cores() -> float:
+    return float(ray.cluster_resources().get("CPU", 1))
+
+
+def _closing_lines(config: FeaturesConfig) -> str:
+    output = Path(config.output)
+    note = json.loads((output / "features.json").read_text())
+    reasons = note["transactions"]["reasons"]
+    lines = [
+        f"payments read     {note['transactions']['rows_in']:>12,}",
+        f"  retries dropped {note['transactions']['repeats']:>12,}",
+        f"  quarantined     {note['transactions']['quarantined']:>12,}",
+        *(f"    {count:>8,}  {reason}" for reason, count in reasons.items()),
+        f"rows with features{note['rows']:>12,}   ({len(note['features'])} features each)",
+        f"features:   {output / 'data'}",
+        f"quarantine: {output / 'quarantine'}",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(FeaturesConfig))
+    except ContractError as error:
+        raise SystemExit(f"error: {error}") from error

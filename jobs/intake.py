@@ -1,0 +1,206 @@
+"""Bringing a data set in on Ray Data: read in pieces, checked against its contract, each key once.
+
+Rows that fail are written to the quarantine folder as they come, with their reasons; a small
+ledger beside them counts what every piece held. Files are named by what they hold, so a task that
+Ray runs a second time overwrites its own and counts nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.fs as pafs
+import ray.data
+import yaml
+
+from lib.contract import (
+    Checked,
+    Contract,
+    ContractError,
+    Mapping,
+    fingerprint,
+    fingerprint_files,
+    load_mapping,
+    parse_mapping,
+    read_checked,
+    source_dataset,
+    write_quarantine,
+)
+
+ROWS_PER_PIECE = 500_000
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What a reading came to.
+
+    Attributes:
+        rows_in: source rows read (those that `where` leaves out are not counted).
+        repeats: exact retries dropped.
+        quarantined: rows in the quarantine.
+        reasons: quarantined rows by reason, the most frequent first.
+    """
+
+    rows_in: int
+    repeats: int
+    quarantined: int
+    reasons: dict[str, int]
+
+
+def mapping_for(contract: Contract, path: str | None, data: str | Sequence[str]) -> Mapping:
+    """The mapping in the file at `path`; without one, columns are taken by the contract's names.
+
+    Raises:
+        ContractError: the mapping is wrong, or required columns are missing.
+    """
+    if path is not None:
+        return load_mapping(path, (contract,))
+    came = _schema_of(contract, data).names
+    columns = {
+        column.name: {"from": column.name} | ({"unit": "minor"} if column.is_money else {})
+        for column in contract.columns
+        if column.name in came
+    }
+    text = yaml.safe_dump({"contract": contract.name, "columns": columns})
+    return parse_mapping(text, (contract,), origin=f"columns of {data}")
+
+
+def _schema_of(contract: Contract, data: str | Sequence[str]) -> pa.Schema:
+    return source_dataset(Mapping(contract, ()), data).schema
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Part of one source file: some row groups of a Parquet file, or a whole CSV file."""
+
+    path: str
+    row_groups: tuple[int, ...] | None
+
+
+def read(mapping: Mapping, paths: str | Sequence[str], quarantine: str | Path) -> ray.data.Dataset:
+    """Rows that pass their contract one by one; the same id may still come twice.
+
+    Args:
+        mapping: what the source's columns mean.
+        paths: files, a folder, or a URI that Arrow knows.
+        quarantine: folder for the rows that do not pass.
+
+    Raises:
+        ContractError: a column is missing or of the wrong type, or nothing is there to read.
+    """
+    pieces = _pieces(mapping, paths)
+
+    def load(batch: dict[str, Any]) -> Iterator[pa.Table]:
+        for place in batch["item"]:
+            yield from _checked(mapping, pieces[int(place)], Path(quarantine))
+
+    listed = ray.data.from_items(list(range(len(pieces))), override_num_blocks=len(pieces))
+    return listed.map_batches(load, batch_size=1, zero_copy_batch=True)
+
+
+def once_each(table: pa.Table, contract: Contract, quarantine: str | Path) -> pa.Table:
+    """One row for each key, of a table that holds all rows of every key in it.
+
+    Retries are dropped and counted; rows that contradict each other go to the quarantine.
+    """
+    checked = contract.check(table)
+    _note(checked, f"keys-{fingerprint(table)[:24]}", Path(quarantine), first=False)
+    return checked.good
+
+
+def fingerprint_of(paths: Sequence[str]) -> str:
+    """What files and folders hold, as one digest.
+
+    Local files by their bytes; those of an object store by name, size and time of change.
+    """
+    total = sha256()
+    local: list[Path] = []
+    for path in paths:
+        if "://" in path and not path.startswith("file://"):
+            system, root = pafs.FileSystem.from_uri(path)
+            found = system.get_file_info(pafs.FileSelector(root, recursive=True))
+            for info in sorted(found, key=lambda i: i.path):
+                total.update(f"{info.path} {info.size} {info.mtime_ns}\n".encode())
+        else:
+            place = Path(path.removeprefix("file://"))
+            local += sorted(p for p in place.rglob("*") if p.is_file()) or [place]
+    try:
+        total.update(fingerprint_files(local).encode())
+    except FileNotFoundError as error:
+        raise ContractError(f"there is no file or folder {error.filename}") from error
+    return total.hexdigest()
+
+
+def summary(quarantine: str | Path) -> Intake:
+    """What the ledger of a finished reading says."""
+    totals: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for path in sorted(Path(quarantine).glob("ledger/*.json")):
+        entry = json.loads(path.read_text())
+        reasons.update(entry.pop("reasons"))
+        totals.update(entry)
+    return Intake(
+        totals["rows_in"], totals["repeats"], totals["quarantined"], dict(reasons.most_common())
+    )
+
+
+def _pieces(mapping: Mapping, paths: str | Sequence[str]) -> list[_Piece]:
+    dataset = source_dataset(mapping, paths)
+    pieces: list[_Piece] = []
+    for fragment in dataset.get_fragments():
+        if not isinstance(fragment, pads.ParquetFileFragment):
+            pieces.append(_Piece(fragment.path, None))
+            continue
+        groups: list[int] = []
+        rows = 0
+        for group in fragment.row_groups:
+            groups.append(group.id)
+            rows += group.num_rows
+            if rows >= ROWS_PER_PIECE:
+                pieces.append(_Piece(fragment.path, tuple(groups)))
+                groups, rows = [], 0
+        if groups:
+            pieces.append(_Piece(fragment.path, tuple(groups)))
+    if not pieces:
+        raise ContractError(f"{paths}: no rows to read for {mapping.origin}; is it empty?")
+    return pieces
+
+
+def _checked(mapping: Mapping, piece: _Piece, quarantine: Path) -> Iterator[pa.Table]:
+    name = sha256(f"{mapping.contract.name} {piece}".encode()).hexdigest()[:24]
+    if piece.row_groups is None:
+        checked = read_checked(mapping, piece.path)
+        _note(checked, name, quarantine)
+        yield checked.good
+        return
+    (fragment,) = source_dataset(mapping, piece.path).get_fragments()
+    part = fragment.subset(row_group_ids=list(piece.row_groups))
+    columns = list(mapping.source_columns)
+    for number, batch in enumerate(part.to_batches(columns=columns, batch_size=ROWS_PER_PIECE)):
+        checked = mapping.check(pa.Table.from_batches([batch]))
+        _note(checked, f"{name}-{number}", quarantine)
+        yield checked.good
+
+
+def _note(checked: Checked, name: str, quarantine: Path, first: bool = True) -> None:
+    """Writes the quarantined rows and the ledger's entry for one piece."""
+    write_quarantine(checked, quarantine / f"{name}.parquet")
+    entry = {
+        "rows_in": checked.rows_in if first else 0,
+        "repeats": checked.repeats,
+        "quarantined": checked.quarantined.num_rows,
+        "reasons": checked.reasons,
+    }
+    target = quarantine / "ledger" / f"{name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    partial.write_text(json.dumps(entry))
+    partial.replace(target)

@@ -1,0 +1,160 @@
+"""How fast the fraud features are computed over a table, beside pandas.
+
+`python -m tests.benchmarks.fraud_features --transactions FILE`. The last line is one JSON object:
+rows per second of the full feature set on one core, at 1/16, 1/4 and all of the rows; pandas
+`groupby().rolling()` over the same windows (sliding ones: it has no sawtooth) for those of the
+features that it can express; and the whole job on Ray Data, reading and writing included.
+"""
+
+import multiprocessing
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+import tyro
+
+from jobs.fraud.features import FeaturesConfig, write_features
+from lib.feature import compute
+from lib.fraud.features import FRAUD
+from tests.benchmarks.payments import HANDBOOK_COLUMN, MAPPINGS, read_payments
+from tests.benchmarks.result import peak_mb, print_result
+
+FRACTIONS = (16, 4, 1)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Measure the offline features."""
+
+    transactions: str
+    """Parquet file of payments: the Handbook's, or one with the contract's columns."""
+    repeats: int = 3
+    """Runs of each size; the fastest counts, since other load only ever slows one down."""
+    ray_data: bool = True
+    """Also run the whole job on Ray Data."""
+    partitions: int = 0
+    """Blocks per shuffle of that job; 0 lets it choose."""
+
+
+def ours(path: str, rows: int, repeats: int) -> tuple[float, float]:
+    """Seconds and peak MB of the full feature set over the first `rows` rows, on one core."""
+    pa.set_cpu_count(1)
+    table = pq.read_table(path).slice(0, rows)
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        compute(FRAUD, table)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), peak_mb()
+
+
+def pandas_rolling(path: str, rows: int) -> tuple[float, int]:
+    """Seconds that pandas takes for the windows it can express, and how many columns they are."""
+    columns = ["event_time", "user_id", "merchant_id", "amount_minor", "fraud_from"]
+    frame = pq.read_table(path, columns=columns).slice(0, rows).to_pandas()
+    frame["fraud"] = frame.pop("fraud_from").notna().astype(float)
+    start = time.perf_counter()
+    made = _user_columns(frame) + _merchant_columns(frame)
+    return time.perf_counter() - start, made
+
+
+def _user_columns(frame: pd.DataFrame) -> int:
+    by_user = frame.set_index("event_time").groupby("user_id")["amount_minor"]
+    aggregates = {"1h": ["count", "sum"], "24h": ["count", "sum", "mean"], "7d": ["count", "sum"]}
+    aggregates |= {"7d ": ["mean"], "30d": ["count", "mean", "std"]}
+    made = 0
+    for window, names in aggregates.items():
+        rolling = by_user.rolling(window.strip(), closed="left")
+        made += sum(len(getattr(rolling, name)()) > 0 for name in names)
+    return made
+
+
+def _merchant_columns(frame: pd.DataFrame) -> int:
+    by_merchant = frame.set_index("event_time").groupby("merchant_id")
+    recent = by_merchant["amount_minor"].rolling("30d", closed="left")
+    made = sum(len(getattr(recent, name)()) > 0 for name in ("count", "mean"))
+    fraud = by_merchant["fraud"]
+    made += len(fraud.rolling("30d", closed="left").mean()) > 0
+    # a window behind a delay is the difference of two windows that reach up to now
+    delay = {name: getattr(fraud.rolling("7d", closed="left"), name)() for name in ("count", "sum")}
+    for window in ("8d", "14d", "37d"):
+        rolling = fraud.rolling(window, closed="left")
+        counts, sums = rolling.count() - delay["count"], rolling.sum() - delay["sum"]
+        made += 2 * (len(sums / counts) > 0)
+    return made
+
+
+def on_ray_data(config: Config, rows: int) -> float:
+    """Rows per second of the whole job, from the source file to Parquet with features."""
+    handbook = HANDBOOK_COLUMN in pq.read_schema(config.transactions).names
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        write_features(
+            FeaturesConfig(
+                transactions=config.transactions,
+                output=folder,
+                labels=config.transactions if handbook else None,
+                mapping_transactions=_mapping("transactions") if handbook else None,
+                mapping_labels=_mapping("labels") if handbook else None,
+                partitions=config.partitions,
+            )
+        )
+        return rows / (time.perf_counter() - start)
+
+
+def _mapping(name: str) -> str:
+    return str(MAPPINGS / f"handbook_{name}.yaml")
+
+
+def main(config: Config) -> None:
+    """Measure, print a table and the JSON line."""
+    started = time.perf_counter()
+    table = read_payments(config.transactions)
+    print(f"{config.transactions}: {len(table):,} rows, {len(FRAUD.names)} features")
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "payments.parquet")
+        pq.write_table(table, path)
+        per_row: dict[int, float] = {}
+        peak = 0.0
+        spawn = multiprocessing.get_context("spawn")
+        for fraction in FRACTIONS:
+            rows = len(table) // fraction
+            with ProcessPoolExecutor(1, spawn) as fresh:
+                seconds, peak = fresh.submit(ours, path, rows, config.repeats).result()
+            per_row[fraction] = seconds / rows
+            print(f"  {rows:>9,} rows: {rows / seconds:>9,.0f} rows/s, peak {peak:,.0f} MB")
+        with ProcessPoolExecutor(1, spawn) as fresh:
+            pandas_seconds, pandas_columns = fresh.submit(pandas_rolling, path, len(table)).result()
+    pandas_rate = len(table) / pandas_seconds
+    rate = 1 / per_row[1]
+    print(f"  pandas rolling: {pandas_rate:,.0f} rows/s for {pandas_columns} of the features")
+    ray_rate = None
+    if config.ray_data:
+        ray.init(address="local", log_to_driver=False)
+        ray_rate = on_ray_data(config, len(table))
+        ray.shutdown()
+        print(f"  Ray Data, file to file: {ray_rate:,.0f} rows/s")
+    print_result(
+        len(table),
+        time.perf_counter() - started,
+        rows_per_s=round(rate),
+        rows_per_s_16th=round(1 / per_row[16]),
+        rows_per_s_4th=round(1 / per_row[4]),
+        pandas_rows_per_s=round(pandas_rate),
+        pandas_features=pandas_columns,
+        ratio=round(rate / pandas_rate, 2),
+        cost_growth=round(per_row[1] / per_row[16], 3),
+        peak_mb=round(peak),
+        features=len(FRAUD.names),
+        ray_data_rows_per_s=ray_rate and round(ray_rate),
+    )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))

@@ -1,0 +1,152 @@
+"""The features job on a real local Ray: any file format, any partitioning, the same features."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+import ray
+
+from jobs.fraud.features import FeaturesConfig, write_features
+from lib.contract import ContractError
+from lib.feature import compute
+from lib.fraud.contracts import join_labels
+from lib.fraud.features import FRAUD
+from lib.fraud.simulation import SimulationConfig, simulate
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_ray():
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return simulate(SimulationConfig(users=120, days=45), seed=11)
+
+
+@pytest.fixture(scope="module")
+def sources(simulated, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sources")
+    half = simulated.transactions.num_rows // 2
+    (folder / "transactions").mkdir()
+    # the second file repeats the last rows of the first, as a resumed export would
+    pq.write_table(simulated.transactions.slice(0, half), folder / "transactions" / "a.parquet")
+    pq.write_table(simulated.transactions.slice(half - 50), folder / "transactions" / "b.parquet")
+    pq.write_table(simulated.labels, folder / "labels.parquet")
+    return folder
+
+
+def run(sources: Path, output: Path, **options) -> pa.Table:
+    given = {
+        "transactions": str(sources / "transactions"),
+        "labels": str(sources / "labels.parquet"),
+    }
+    data = write_features(FeaturesConfig(**(given | options), output=str(output)))
+    return ds.dataset(data).to_table().sort_by("transaction_id")
+
+
+def test_the_job_equals_the_table_computed_at_once(simulated, sources, tmp_path):
+    found = run(sources, tmp_path / "out", partitions=5)
+    plain = found.select([c for c in found.column_names if c not in FRAUD.names])
+    expected = compute(FRAUD, plain)
+    for name in FRAUD.names:
+        np.testing.assert_array_equal(found[name].to_numpy(), expected[name].to_numpy(), name)
+    note = json.loads((tmp_path / "out" / "features.json").read_text())
+    came = note["transactions"]
+    assert came["rows_in"] == simulated.transactions.num_rows + 50
+    assert came["rows_in"] == note["rows"] + came["repeats"] + came["quarantined"]
+    assert came["repeats"] >= 50
+
+
+def test_labels_of_another_file_are_joined(simulated, sources, tmp_path):
+    found = run(sources, tmp_path / "out")
+    joined = join_labels(found.drop_columns(["fraud_from", "fraud_until"]), simulated.labels).table
+    assert found["fraud_from"].to_pylist() == joined["fraud_from"].to_pylist()
+    assert found["fraud_from"].null_count < found.num_rows
+
+
+def test_the_same_inputs_are_not_computed_again(sources, tmp_path, capsys):
+    run(sources, tmp_path / "out")
+    run(sources, tmp_path / "out")
+    assert "there already" in capsys.readouterr().out
+
+
+def test_bad_rows_go_to_the_quarantine_and_are_counted(sources, tmp_path):
+    table = pq.read_table(sources / "transactions" / "a.parquet").slice(0, 500)
+    amounts = table["amount_minor"].to_numpy().copy()
+    amounts[[3, 7]] = -5
+    bad = table.set_column(table.column_names.index("amount_minor"), "amount_minor", [amounts])
+    pq.write_table(bad, tmp_path / "bad.parquet")
+    found = run(sources, tmp_path / "out", transactions=str(tmp_path / "bad.parquet"))
+    note = json.loads((tmp_path / "out" / "features.json").read_text())["transactions"]
+    assert note["quarantined"] == 2
+    assert note["rows_in"] == 500 == found.num_rows + 2 + note["repeats"]
+    kept = [
+        pq.read_table(path) for path in (tmp_path / "out/quarantine/transactions").glob("*.parquet")
+    ]
+    rows = pa.concat_tables(kept)
+    assert rows["amount_minor"].to_pylist() == [-5, -5]
+    assert all("amount_minor" in reason for reason in rows["quarantine_reason"].to_pylist())
+
+
+def test_a_csv_file_in_other_words_is_read_by_its_mapping(sources, tmp_path):
+    table = pq.read_table(sources / "transactions" / "a.parquet").slice(0, 300)
+    theirs = pa.table(
+        {
+            "Id": table["transaction_id"],
+            "When": table["event_time"].cast(pa.timestamp("us")),
+            "Card": table["user_id"],
+            "Shop": table["merchant_id"],
+            "Sum": [f"{amount / 100:.2f}" for amount in table["amount_minor"].to_pylist()],
+        }
+    )
+    pacsv.write_csv(theirs, tmp_path / "theirs.csv")
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(
+        "contract: transactions\n"
+        "columns:\n"
+        "  transaction_id: {from: Id}\n"
+        "  event_time: {from: When, timezone: UTC}\n"
+        "  user_id: {from: Card}\n"
+        "  merchant_id: {from: Shop}\n"
+        "  amount_minor: {from: Sum, unit: major, currency_digits: 2}\n"
+        "  currency: {value: EUR}\n"
+        "  payment_method: {value: card_present}\n"
+    )
+    found = run(
+        sources,
+        tmp_path / "out",
+        transactions=str(tmp_path / "theirs.csv"),
+        mapping_transactions=str(mapping),
+        labels=None,
+    )
+    ours = dict(
+        zip(table["transaction_id"].to_pylist(), table["amount_minor"].to_pylist(), strict=True)
+    )
+    assert found["amount_minor"].to_pylist() == [
+        ours[i] for i in found["transaction_id"].to_pylist()
+    ]
+
+
+def test_a_missing_column_stops_at_once_and_is_named(sources, tmp_path):
+    table = pq.read_table(sources / "transactions" / "a.parquet").drop_columns(["merchant_id"])
+    pq.write_table(table, tmp_path / "short.parquet")
+    with pytest.raises(ContractError, match="merchant_id"):
+        run(sources, tmp_path / "out", transactions=str(tmp_path / "short.parquet"))
+    assert not (tmp_path / "out" / "data").exists()
+
+
+def test_an_empty_data_set_says_so(sources, tmp_path):
+    table = pq.read_table(sources / "transactions" / "a.parquet").slice(0, 0)
+    pq.write_table(table, tmp_path / "empty.parquet")
+    with pytest.raises(ContractError, match=r"empty|no payment"):
+        run(sources, tmp_path / "out", transactions=str(tmp_path / "empty.parquet"))
