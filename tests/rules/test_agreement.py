@@ -3,9 +3,11 @@
 rule-engine itself checks rows without holes; SQLite checks holes, where both follow SQL.
 """
 
+import math
 import sqlite3
 
 import pyarrow as pa
+import pytest
 import rule_engine
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -62,6 +64,16 @@ def by_sqlite(expression: str, table: Rows) -> list[bool]:
 @given(conditions("+-*/%"), st.lists(rows(missing=True), min_size=1, max_size=8))
 def test_a_table_answers_as_its_rows_do(expression: str, table: Rows) -> None:
     condition = read(expression)
+    assert by_table(condition, table) == by_row(condition, table)
+
+
+@pytest.mark.parametrize(
+    "expression", ["x / y > 1", "x / y != 1", "x % y == null", "x / y == null"]
+)
+@pytest.mark.parametrize("x", [5.0, 0.0, -5.0, math.inf, None])
+@pytest.mark.parametrize("y", [0.0, -0.0, 2.0, math.inf, None])
+def test_a_table_divides_as_its_rows_do(expression: str, x: float | None, y: float | None) -> None:
+    condition, table = read(expression), [{"x": x, "y": y}]
     assert by_table(condition, table) == by_row(condition, table)
 
 
