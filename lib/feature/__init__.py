@@ -21,6 +21,7 @@ from lib.feature.offline import compute, finish, measure, partition_columns
 from lib.feature.online import Event, Observation, OnlineFeatures
 from lib.feature.profile import Exchange, Reply
 from lib.feature.redis_store import AsyncRedisStore, RedisStore
+from lib.feature.replay import events, replay
 from lib.feature.sqlite_store import SqliteStore
 from lib.feature.store import AsyncProfileStore, ProfileStore, StoreError
 from lib.feature.windows import DAY, HOUR, MINUTE, SECOND, Window
@@ -59,7 +60,9 @@ __all__ = [
     "Unseen",
     "Window",
     "compute",
+    "events",
     "finish",
     "measure",
     "partition_columns",
+    "replay",
 ]

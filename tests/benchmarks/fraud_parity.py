@@ -22,12 +22,19 @@ import pyarrow as pa
 import tyro
 from tqdm import tqdm
 
-from lib.feature import OnlineFeatures, ProfileStore, RedisStore, SqliteStore, StoreError, compute
+from lib.feature import (
+    OnlineFeatures,
+    ProfileStore,
+    RedisStore,
+    SqliteStore,
+    StoreError,
+    compute,
+    events,
+    replay,
+)
 from lib.fraud.features import FRAUD
 from tests.benchmarks.payments import read_payments
 from tests.benchmarks.result import print_result
-
-FACTS = ("fraud", "declined")
 
 
 @dataclass(frozen=True)
@@ -87,45 +94,19 @@ def _await(store: ProfileStore) -> None:
     raise SystemExit("error: redis-server did not start within 10 s")
 
 
-def events(table: pa.Table) -> list[dict]:
-    """The payments as the online path takes them; times in microseconds."""
-    columns = {
-        name: table.column(name).cast(pa.int64())
-        if pa.types.is_timestamp(table.column(name).type)
-        else table.column(name)
-        for name in table.column_names
-    }
-    rows = pa.table(columns).to_pylist()
-    for row in rows:
-        for name in ("latitude", "longitude"):
-            row[name] = float("nan") if row.get(name) is None else row[name]
-        row["received_at"] = row.get("received_at") or row["event_time"]
-    return rows
-
-
-def replay(payments: list[dict], store: ProfileStore) -> np.ndarray:
-    """The online features, (payments, features)."""
+def observed(table: pa.Table, store: ProfileStore) -> np.ndarray:
+    """The online features, (payments, features), of a table in processing order."""
     online = OnlineFeatures(FRAUD)
-    facts = sorted(
-        (row[f"{fact}_{edge}"], place, fact, edge == "from")
-        for place, row in enumerate(payments)
-        for fact in FACTS
-        for edge in ("from", "until")
-        if row.get(f"{fact}_{edge}") is not None
-    )
-    upcoming = iter([*facts, (2**62, len(payments), "", True)])
-    next_fact = next(upcoming)
-    waiting: list[tuple] = []
-    seen = np.empty((len(payments), len(FRAUD.names)))
-    for place, row in enumerate(tqdm(payments, unit="payment", mininterval=5)):
-        while next_fact[0] <= row["received_at"]:
-            waiting.append(next_fact)
-            next_fact = next(upcoming)
-        for _, of, fact, known in [w for w in waiting if w[1] < place]:
-            store.exchange(online.learn(payments[of], fact, known, revision=int(not known)))
-        waiting = [w for w in waiting if w[1] >= place]
-        observed = online.read(row, store.exchange(online.request(row)))
-        seen[place] = [observed.values[name] for name in FRAUD.names]
+    seen = np.empty((len(table), len(FRAUD.names)))
+    place = 0
+    with tqdm(total=len(table), unit="payment", mininterval=5) as progress:
+        for exchange, event in replay(online, events(table)):
+            reply = store.exchange(exchange)
+            if event is not None:
+                values = online.read(event, reply).values
+                seen[place] = [values[name] for name in FRAUD.names]
+                place += 1
+                progress.update()
     return seen
 
 
@@ -135,7 +116,7 @@ def main(config: Config) -> None:
     table = read_payments(config.transactions).slice(config.skip, config.limit)
     offline = compute(FRAUD, table)
     with opened(config.store) as store:
-        online = replay(events(table), store)
+        online = observed(table, store)
     differing = 0
     for place, name in enumerate(FRAUD.names):
         expected = offline.column(name).to_numpy()

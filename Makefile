@@ -1,0 +1,49 @@
+# Every target sets itself up in .venv when needed; nothing has to be run before.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test test-all bench lint format clean
+
+help: ## Show what there is to run
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Make .venv with everything installed
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] != (3, 11))" || { echo "error: Python 3.11 is needed; run make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[dev]"
+	@rm -rf build *.egg-info
+	@touch $@
+
+demo: $(READY) ## Train on simulated payments, deploy, score payments over HTTP, write the report
+	@$(BIN)/python -m cluster.demo
+
+serve: $(READY) ## The same, left running: prints the URL and a key; Ctrl-C ends it
+	@$(BIN)/python -m cluster.demo --keep-running
+
+test: $(READY) ## The default tests, under ten minutes on two cores
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY) ## All tests, the slow ones too
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## Format, lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Real data: make bench TRANSACTIONS=path/to/handbook_transactions.parquet
+bench: $(READY) ## Run the benchmarks and write benchmarks.html
+	$(BIN)/python -m tests.benchmarks $(if $(TRANSACTIONS),--transactions $(TRANSACTIONS))
+
+clean: ## Remove the environment and what was written
+	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

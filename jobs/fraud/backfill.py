@@ -1,0 +1,100 @@
+"""Fill a profile store with the history that a new service lacks; see `--help`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import tyro
+from tqdm import tqdm
+
+from jobs.intake import mapping_for
+from lib.contract import ContractError, read_checked
+from lib.feature import (
+    OnlineFeatures,
+    ProfileStore,
+    RedisStore,
+    SqliteStore,
+    StoreError,
+    events,
+    replay,
+)
+from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
+from lib.fraud.features import FRAUD
+
+_KEPT_SECONDS = 7 * 86_400
+
+
+@dataclass(frozen=True)
+class BackfillConfig:
+    """Replay payments and labels into a profile store, in the order they became known.
+
+    A service that starts with an empty store takes every customer for new. May be stopped and run
+    again within a week: payments that are in the store already change nothing.
+    """
+
+    transactions: str
+    """File, folder or URI with the payments."""
+    profile_store: str
+    """Where to: sqlite:///path or redis://host:port/0, as the service is started with."""
+    labels: str | None = None
+    """File, folder or URI with the labels."""
+    mapping_transactions: str | None = None
+    """YAML that maps the payments' columns to ours; not needed where they are named as ours."""
+    mapping_labels: str | None = None
+    """The same for the labels."""
+
+
+def main(config: BackfillConfig) -> int:
+    """Replay; returns how many payments were new to the store."""
+    table = _history(config)
+    store = open_store(config.profile_store)
+    online = OnlineFeatures(FRAUD, receipt_seconds=_KEPT_SECONDS)
+    new = 0
+    try:
+        with tqdm(total=len(table), unit="payment", mininterval=5) as progress:
+            for exchange, event in replay(online, events(table)):
+                reply = store.exchange(exchange)
+                if event is not None:
+                    new += reply.first
+                    progress.update()
+    finally:
+        store.close()
+    print(f"payments replayed {len(table):,}, of them new to the store {new:,}")
+    return new
+
+
+def open_store(url: str) -> ProfileStore:
+    """The store that a URL names.
+
+    Raises:
+        ContractError: for a URL of another kind.
+    """
+    if url.startswith("sqlite:///"):
+        return SqliteStore(url.removeprefix("sqlite:///"))
+    if url.startswith(("redis://", "rediss://", "unix://")):
+        return RedisStore(url)
+    raise ContractError(
+        f"profile store: expected sqlite:///path or redis://host:port/0, got {url!r}"
+    )
+
+
+def _history(config: BackfillConfig) -> pa.Table:
+    mapping = mapping_for(TRANSACTIONS, config.mapping_transactions, config.transactions)
+    payments = read_checked(mapping, config.transactions)
+    if payments.quarantined.num_rows:
+        print(f"left out {payments.quarantined.num_rows:,} payments: {payments.reasons}")
+    labels = LABELS.schema.empty_table()
+    if config.labels is not None:
+        found = read_checked(
+            mapping_for(LABELS, config.mapping_labels, config.labels), config.labels
+        )
+        labels = found.good
+    return join_labels(payments.good, labels).table
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(BackfillConfig))
+    except (ContractError, StoreError) as error:
+        raise SystemExit(f"error: {error}") from error

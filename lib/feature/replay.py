@@ -1,0 +1,79 @@
+"""History as exchanges, in the order in which things became known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from heapq import heapify, heappop
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from lib.feature.online import Event, OnlineFeatures
+from lib.feature.profile import Exchange
+
+
+class Step(NamedTuple):
+    """One exchange; `event` is the one that it observes, None where it makes a fact known."""
+
+    exchange: Exchange
+    event: Event | None
+
+
+def events(table: pa.Table) -> list[dict[str, Any]]:
+    """The rows of a table as the online path takes them.
+
+    Times become microseconds UTC, missing numbers NaN, other missing values None.
+    """
+    columns = {}
+    for name in table.column_names:
+        column = table.column(name)
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+        elif pa.types.is_floating(column.type):
+            column = column.fill_null(float("nan"))
+        columns[name] = column
+    rows: list[dict[str, Any]] = pa.table(columns).to_pylist()
+    return rows
+
+
+def replay(online: OnlineFeatures, rows: Sequence[Event]) -> Iterator[Step]:
+    """Every exchange that brings an empty profile store to where `rows` leave it.
+
+    Args:
+        online: plans the exchanges.
+        rows: events with the facts about them in the columns `<fact>_from` and `<fact>_until`
+            (microseconds UTC, None where unknown), in any order.
+
+    Events are observed in the order of (received_at, event_time, id). A fact is learned before the
+    first event that is received when it is known, and never before its own event was observed.
+    """
+    features = online.features
+    received = [row.get(features.received_column) or row[features.time_column] for row in rows]
+    order = sorted(
+        range(len(rows)),
+        key=lambda i: (received[i], rows[i][features.time_column], rows[i][features.id_column]),
+    )
+    place_of = {row: place for place, row in enumerate(order)}
+    facts = [
+        (rows[i][column], place_of[i], fact, known)
+        for fact in features.facts
+        for column, known in ((f"{fact}_from", True), (f"{fact}_until", False))
+        for i in range(len(rows))
+        if rows[i].get(column) is not None
+    ]
+    heapify(facts)
+    waiting: list[tuple[int, int, str, bool]] = []
+    for place, row in enumerate(order):
+        while facts and facts[0][0] <= received[row]:
+            waiting.append(heappop(facts))
+        for fact in [fact for fact in waiting if fact[1] < place]:
+            yield _learn(online, rows[order[fact[1]]], fact)
+        waiting = [fact for fact in waiting if fact[1] >= place]
+        yield Step(online.request(rows[row]), rows[row])
+    for fact in waiting:
+        yield _learn(online, rows[order[fact[1]]], fact)
+
+
+def _learn(online: OnlineFeatures, event: Event, fact: tuple[int, int, str, bool]) -> Step:
+    _, _, name, known = fact
+    return Step(online.learn(event, name, known, revision=int(not known)), None)
