@@ -23,6 +23,7 @@ _LARGEST = 10**15
 _MOST_WHOLE_DIGITS = 18
 _DECIMAL = pa.decimal128(38, 10)
 _AMOUNT = r"^[+-]?\d{1,17}(\.\d{1,10})?$"
+_PRINTED_FLOAT = r"^[+-]?\d{1,12}\.\d{11,20}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ def minor_units(amount: Decimal | str, digits: int) -> int:
 def read_amounts(name: str, raw: pa.Array, digits: int, decimal_mark: str = ".") -> Converted:
     """Minor units (int64) of amounts in major units; what is no whole minor unit is a fault.
 
-    Decimals, integers and text are exact. A float must lie within 1e-6 of a whole minor unit.
+    Decimals, integers and text are exact. A float must lie within 1e-6 of a whole minor unit; so
+    must a text of more than ten decimals (85.64999999999999), which was printed from a float.
     """
     raw = plain(raw)
     if pat.is_floating(raw.type):
@@ -138,12 +140,14 @@ def read_amounts(name: str, raw: pa.Array, digits: int, decimal_mark: str = ".")
     if decimal_mark != ".":
         texts = pc.replace_substring(texts, decimal_mark, ".")
     exact = cast_or_null(matching(texts, _AMOUNT), _DECIMAL)
-    unread = lost(raw, exact)
-    scaled = _times_ten_to(exact, digits)
-    whole = cast_or_null(scaled, pa.int64())
-    return whole, [
+    printed = cast_or_null(matching(texts, _PRINTED_FLOAT), pa.float64())
+    rounded, faults = _from_floats(name, printed, digits)
+    whole = cast_or_null(_times_ten_to(exact, digits), pa.int64())
+    unread = lost(raw, exact) & lost(raw, printed)
+    return pc.coalesce(whole, rounded), [
         (unread, f"{name}: not an amount"),
         (lost(exact, whole), f"{name}: not a whole number of minor units ({digits} digits)"),
+        *faults,
     ]
 
 

@@ -56,6 +56,11 @@ def test_a_float_a_hair_off_a_minor_unit_is_that_unit():
     assert read(pa.array([0.1 + 0.2, 1.1 * 3])) == ([30, 330], [])
 
 
+def test_a_text_printed_from_a_float_is_read_as_that_float():
+    assert read(pa.array(["85.64999999999999", "268.15000000000003"])) == ([8565, 26815], [])
+    assert read(pa.array(["85.64333333333333"]))[0] == [None]
+
+
 @pytest.mark.parametrize("text", ["", "12,50", "1e3", "NaN", "12.", "$5", "1 000"])
 def test_texts_that_are_no_amount_are_faults(text):
     assert read(pa.array([text])) == ([None], ["a: not an amount"])

@@ -12,11 +12,15 @@ from sklearn.metrics import average_precision_score
 from xgboost import XGBClassifier
 
 from jobs.fraud import simulate as simulate_job
-from lib.contract import ContractError, parse_mapping, utc_us
+from lib.contract import TIME, ContractError, parse_mapping, utc_us
+from lib.feature import compute
 from lib.fraud.contracts import CONTRACTS, LABELS, TRANSACTIONS, join_labels
+from lib.fraud.features import FRAUD
+from lib.fraud.rules import RULES_FILE, rule_fields
 from lib.fraud.simulation import SCENARIOS, SimulationConfig, scenario_examples, simulate
 from lib.fraud.simulation.cities import great_circle_km
 from lib.fraud.simulation.disturbance import FAULTS
+from lib.rules import load_rules
 
 CONFIG = SimulationConfig(users=1_000, days=40)
 NOW_US = utc_us(2025, 6, 1)
@@ -69,10 +73,7 @@ def test_time_is_ordered_and_stays_within_the_history(simulated):
 def test_fraud_is_as_rare_as_asked_for_and_of_every_kind(simulated):
     share = simulated.truth.num_rows / simulated.transactions.num_rows
     assert 0.005 <= share <= 0.011
-    counts = {
-        one["values"]: one["counts"]
-        for one in pc.value_counts(simulated.truth["scenario"]).to_pylist()
-    }
+    counts = Counter(simulated.truth["scenario"].to_pylist())
     assert set(counts) == set(SCENARIOS)
     assert min(counts.values()) > 0.05 * simulated.truth.num_rows
 
@@ -277,3 +278,42 @@ def test_examples_of_different_seeds_share_no_identifier():
         for seed in (1, 2)
     )
     assert not one & other
+
+
+LABEL_REQUESTS = parse_mapping(
+    """
+    contract: labels
+    columns: {transaction_id: transaction_id, is_fraud: is_fraud, observed_at: observed_at}
+    """,
+    CONTRACTS,
+)
+
+
+def features_of(example) -> dict[str, float]:
+    """The features of the example's request after its history, refusals and labels."""
+    table = REQUESTS.check(pa.Table.from_pylist([*example.history, example.request])).good
+    refused = pc.is_in(table["transaction_id"], value_set=pa.array(example.declined, pa.string()))
+    declined = pc.if_else(refused, table["event_time"], pa.scalar(None, TIME))
+    position = table.column_names.index("declined_from")
+    table = table.set_column(position, "declined_from", declined)
+    labels = LABELS.schema.empty_table()
+    if example.labels:
+        labels = LABEL_REQUESTS.check(pa.Table.from_pylist(list(example.labels))).good
+    return compute(FRAUD, join_labels(table, labels).table).to_pylist()[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("good", None),
+        ("stolen_card", "impossible_travel"),
+        ("compromised_merchant", "merchant_known_for_fraud"),
+        ("device_ring", "device_known_for_fraud"),
+        ("account_takeover", "burst_of_payments"),
+        ("card_testing", "burst_of_payments"),
+    ],
+)
+def test_the_shipped_rules_stop_each_fraud_by_its_own_rule(name, rule):
+    example = next(one for one in scenario_examples(1, NOW_US) if one.name == name)
+    rules = load_rules(RULES_FILE.read_text(), rule_fields(FRAUD.names))
+    assert rules.evaluate({**example.request, **features_of(example)}).rule_id == rule

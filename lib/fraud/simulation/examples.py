@@ -67,7 +67,7 @@ class _Story:
     def stolen_card(self) -> Example:
         name = "stolen_card"
         last = self._pay(name, 50 * _MINUTE_US, 12.9, merchant="bakery")
-        request = self._pay(name, 0, 240.0, merchant="sydney-store", place=_SYDNEY)
+        request = self._pay(name, 0, 48.0, merchant="sydney-store", place=_SYDNEY)
         story = "Paid in Berlin; fifty minutes later the same card pays in Sydney."
         return Example(name, story, (*self._habits(name), last), request)
 
@@ -95,27 +95,27 @@ class _Story:
         history = [
             self._pay(
                 name,
-                (12 - number) * 12 * _HOUR_US,
-                60.0 + 7 * number,
+                (18 - number) * 8 * _HOUR_US,
+                25.0 + number,
                 user=f"victim-{number}",
-                merchant="marketplace",
+                merchant=f"shop-{number}",
                 method="card_not_present",
                 device=device,
                 place=None,
             )
-            for number in range(12)
+            for number in range(18)
         ]
-        labels = [self._label(one, 5 * _HOUR_US) for one in history[:10]]
+        labels = [self._label(one, 5 * _HOUR_US) for one in history[:16]]
         request = self._pay(
             name,
             0,
-            75.0,
+            38.0,
             merchant="marketplace",
             method="card_not_present",
             device=device,
             place=None,
         )
-        story = "One device has paid for a dozen customers, and most of it came back as fraud."
+        story = "One device has paid for eighteen customers, and most of it came back as fraud."
         return Example(
             name, story, _by_time(*history, *self._habits(name)), request, labels=tuple(labels)
         )
@@ -160,9 +160,9 @@ class _Story:
             for number in range(18)
         ]
         request = self._pay(
-            name, 0, 410.0, merchant="electronics", method="card_not_present", place=None
+            name, 0, 75.0, merchant="electronics", method="card_not_present", place=None
         )
-        story = "Eighteen tiny attempts, nearly all refused, and then a large payment."
+        story = "Eighteen tiny attempts, nearly all refused, and then a larger payment."
         declined = tuple(one["transaction_id"] for one in tries[:-1])
         return Example(name, story, (*self._habits(name), *tries), request, declined)
 
