@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,22 +67,27 @@ def postgresql() -> Iterator[str]:
             pytest.fail(f"no PostgreSQL in {POSTGRESQL}; apt-get install postgresql-15")
         pytest.skip(f"no PostgreSQL in {POSTGRESQL}")
     folder = Path(tempfile.mkdtemp(prefix="fw-pg-", dir="/tmp"))
-    account = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if account:
+    # the server refuses root, and goes when the tests are killed
+    account = ["setpriv", "--pdeathsig", "INT"]
+    if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-
-    def run(program: str, *arguments: str) -> None:
-        line = [*account, str(POSTGRESQL / program), "-D", str(folder / "data"), *arguments]
-        subprocess.run(line, check=True, capture_output=True, cwd=folder)
-
-    run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
-    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-    try:
-        yield f"postgresql+psycopg://postgres@/{{database}}?host={folder}"
-    finally:
-        run("pg_ctl", "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
+        account += ["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
+    where = ["-D", str(folder / "data")]
+    initialise = [str(POSTGRESQL / "initdb"), *where, "-A", "trust", "-U", "postgres", "--no-sync"]
+    subprocess.run([*account, *initialise, "-E", "UTF8"], check=True, capture_output=True)
+    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}"]
+    line = [*account, str(POSTGRESQL / "postgres"), *where, *options]
+    with (folder / "log").open("w") as log, subprocess.Popen(line, stderr=log) as server:
+        ready = [str(POSTGRESQL / "pg_isready"), "-q", "-h", str(folder)]
+        while subprocess.run(ready, check=False).returncode != 0:
+            assert server.poll() is None, (folder / "log").read_text()
+            time.sleep(0.05)
+        try:
+            yield f"postgresql+psycopg://postgres@/{{database}}?host={folder}"
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -33,12 +33,14 @@ def test_sqlite_keeps_a_write_ahead_log_that_survives_a_power_cut(tmp_path: Path
 
 
 def test_writers_that_overlap_neither_fail_nor_lose_a_decision(records: Records) -> None:
-    batches = [
-        [decision(f"t{(start + n) % 300}") for n in range(100)] for start in range(0, 300, 20)
-    ]
-    with ThreadPoolExecutor(5) as pool:
-        stored = sum(outcome.stored for outcome in pool.map(records.record_decisions, batches))
-    assert stored == records.decision_count("fraud") == 300
+    batch = [decision(f"t{number:04}") for number in range(1000)]
+    # against each other, so that whoever locks row by row would wait for the other for ever
+    with ThreadPoolExecutor(4) as pool:
+        stored = sum(
+            outcome.stored
+            for outcome in pool.map(records.record_decisions, [batch, batch[::-1]] * 2)
+        )
+    assert stored == records.decision_count("fraud") == 1000
 
 
 def test_a_server_that_dropped_every_connection_is_used_again(postgresql: str) -> None:
