@@ -20,8 +20,8 @@ DEFAULTS: Settings = {
     "xgboost": {"n_estimators": 100, "max_depth": 6, "learning_rate": 0.3},
 }
 CHOSEN: Settings = {
-    "logistic_regression": {"C": 1.0},
-    "random_forest": {"n_estimators": 100, "max_depth": 10},
+    "logistic_regression": {"C": 10.0},
+    "random_forest": {"n_estimators": 100, "max_depth": 20},
     "xgboost": {"n_estimators": 50, "max_depth": 3, "learning_rate": 0.3},
 }
 
