@@ -13,6 +13,7 @@ from lib.feature.declaration import (
     Mean,
     Rate,
     Remembered,
+    SettledStreak,
     Sum,
     Unseen,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "RedisStore",
     "Remembered",
     "Reply",
+    "SettledStreak",
     "SqliteStore",
     "StoreError",
     "Sum",

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from lib.feature import arithmetic
 from lib.feature.arithmetic import NAN, Value
-from lib.feature.measures import ONE, Distinct, Key, Latest, Measure, Quantity, Total
-from lib.feature.windows import MINUTE, Window, span
+from lib.feature.measures import ONE, Distinct, Key, Latest, Measure, Quantity, Streak, Total
+from lib.feature.windows import DAY, MINUTE, Window, span
 
 Columns = Mapping[str, Any]
 """Values by column name: of one event online, of all events offline."""
@@ -180,6 +180,44 @@ class Remembered:
 
 
 @dataclass(frozen=True)
+class SettledStreak:
+    """One figure of the run of settled events with a fact; see `Streak`.
+
+    Args:
+        part: `days_since_good`, `count`, `days` (since its oldest event), `mean` (of the quantity,
+            divided by `scale`) or `days_since_settled`. All but the count are `empty` where there
+            is none; times are to the start of a tile.
+        quantity: what `mean` averages.
+        fact: what makes an event bad.
+        scale: 100 turns cents into currency units.
+    """
+
+    part: str
+    quantity: Quantity
+    fact: str
+    scale: float = 1.0
+
+    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
+        if window is None:
+            raise ValueError(f"a streak of {self.fact} needs a window")
+        return (Streak(key, self.quantity, window, self.fact),)
+
+    def finish(self, parts: tuple[Value, ...], empty: float) -> Value:
+        good_age, count, oldest_age, total, newest_age = parts
+        if self.part == "count":
+            return count
+        if self.part == "mean":
+            return arithmetic.ratio(total, count * self.scale, empty)
+        ages = {
+            "days_since_good": good_age,
+            "days": oldest_age,
+            "days_since_settled": newest_age,
+        }
+        age = ages[self.part]
+        return arithmetic.choose(age < 0.0, empty, age / DAY)
+
+
+@dataclass(frozen=True)
 class Feature:
     """One aggregate of a key's earlier events.
 
@@ -338,7 +376,7 @@ class FeatureSet:
 
 
 def _quantities(measure: Measure) -> tuple[Quantity, ...]:
-    if isinstance(measure, Total):
+    if isinstance(measure, Total | Streak):
         return (measure.quantity,)
     if isinstance(measure, Latest):
         return measure.quantities + ((measure.only,) if measure.only else ())

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from lib.feature.declaration import FeatureSet
-from lib.feature.measures import Distinct, Key, Latest, Quantity, Total
+from lib.feature.measures import ONE, Distinct, Key, Latest, Quantity, Streak, Total
 from lib.feature.windows import DAY, SECOND, Window
 
 CLOCK = b"\x00"
@@ -23,13 +23,17 @@ class Slot:
 
     id: int
     hop: int | None
-    lanes: dict[tuple[Quantity, str | None], int] = field(default_factory=dict)
+    lanes: dict[tuple[Quantity, str | None, int | None], int] = field(default_factory=dict)
     width: int = 0
     windows: dict[Window, None] = field(default_factory=dict)
 
-    def lane(self, quantity: Quantity, fact: str | None) -> int:
-        """The first lane of a quantity, over all events or those with a fact; made if absent."""
-        spot = (quantity, fact)
+    def lane(self, quantity: Quantity, fact: str | None, within: int | None = None) -> int:
+        """The first lane of a quantity, over all events or those with a fact; made if absent.
+
+        With `within`, only what was known that many microseconds after the event happened: the
+        event itself, or the fact about it.
+        """
+        spot = (quantity, fact, within)
         if spot not in self.lanes:
             self.lanes[spot] = self.width
             self.width += quantity.lanes
@@ -102,6 +106,18 @@ class LatestPlace(NamedTuple):
     horizon: int
 
 
+class StreakPlace(NamedTuple):
+    """Where a streak is read: lanes of events, of bad ones, and of the quantity."""
+
+    columns: tuple[str, ...]
+    profile: int
+    slot: Slot
+    window: Window
+    events: int
+    bad: int
+    total: int
+
+
 class Layout:
     """The layout of a feature set; the same declarations always give the same one."""
 
@@ -113,11 +129,14 @@ class Layout:
         self.totals: list[TotalPlace] = []
         self.distincts: list[DistinctPlace] = []
         self.latest: list[LatestPlace] = []
+        self.streaks: list[StreakPlace] = []
         for wanted in features.measures():
             if isinstance(wanted, Total):
                 self._place_total(wanted)
             elif isinstance(wanted, Distinct):
                 self._place_distinct(wanted)
+            elif isinstance(wanted, Streak):
+                self._place_streak(wanted)
             else:
                 self._place_latest(wanted)
         self.profiles = tuple(self._profiles.values())
@@ -168,6 +187,17 @@ class Layout:
         view = self._view(slot, wanted.window)
         self.distincts.append(
             DistinctPlace(wanted.column, profile.index, slot, wanted.window, view, pair.index, mark)
+        )
+
+    def _place_streak(self, wanted: Streak) -> None:
+        profile = self._profile(wanted.key)
+        slot = self._slot(profile, "totals", wanted.window)
+        settles = wanted.window.behind
+        events = slot.lane(ONE, None, settles)
+        bad = slot.lane(ONE, wanted.fact, settles)
+        total = slot.lane(wanted.quantity, None, settles)
+        self.streaks.append(
+            StreakPlace(wanted.columns, profile.index, slot, wanted.window, events, bad, total)
         )
 
     def _place_latest(self, wanted: Latest) -> None:

@@ -132,12 +132,54 @@ class Latest:
         return (self.name, *(f"{self.name}:{q.name}" for q in self.quantities))
 
 
-Measure = Total | Distinct | Latest
+@dataclass(frozen=True)
+class Streak:
+    """The unbroken run of events with a fact at the end of a window that lies `behind`.
+
+    By the time an event is `behind` old, it is *settled*: a fact that was known by then makes it a
+    bad event, and it stays a good one otherwise, whatever is said later. The streak is all settled
+    events in tiles after the newest tile with a good event. Events received later than `behind`
+    after they happened never count.
+
+    Args:
+        key: whose events.
+        quantity: summed over the streak.
+        window: where to look; `window.behind` is when an event settles.
+        fact: what makes an event bad.
+    """
+
+    key: Key
+    quantity: Quantity
+    window: Window
+    fact: str
+
+    def __post_init__(self) -> None:
+        if not self.window.behind:
+            raise ValueError("a streak needs a window that lies behind: when do events settle?")
+
+    @property
+    def name(self) -> str:
+        """What tells this measure from others."""
+        parts = ["streak", self.fact, self.quantity.name, *self.key, _window_label(self.window)]
+        return ":".join(parts)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The intermediate columns; ages in microseconds to the start of a tile, -1 for none.
+
+        Age of the newest tile with a good event, events in the streak, age of its oldest tile, its
+        sum of the quantity, and the age of the newest settled tile.
+        """
+        parts = ("good_age", "count", "oldest_age", "total", "newest_age")
+        return tuple(f"{self.name}:{part}" for part in parts)
+
+
+Measure = Total | Distinct | Latest | Streak
 
 
 def measure_columns(measure: Measure) -> tuple[str, ...]:
     """The intermediate int64 columns that a measure fills."""
-    return measure.columns if isinstance(measure, Latest) else (measure.column,)
+    return measure.columns if isinstance(measure, Latest | Streak) else (measure.column,)
 
 
 def _window_label(window: Window | None) -> str:

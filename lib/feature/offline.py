@@ -17,11 +17,21 @@ from numpy.typing import NDArray
 
 from lib.feature.declaration import Category, FeatureSet
 from lib.feature.evaluate import Evaluator
-from lib.feature.measures import Distinct, Key, Latest, Measure, Quantity, Total, measure_columns
+from lib.feature.measures import (
+    Distinct,
+    Key,
+    Latest,
+    Measure,
+    Quantity,
+    Streak,
+    Total,
+    measure_columns,
+)
 from lib.feature.sweep import Active, Ints, Sweep
 from lib.feature.windows import Window
 
 _MICROSECONDS = pa.timestamp("us", "UTC")
+_NEVER = 2**62
 
 
 def compute(features: FeatureSet, table: pa.Table) -> pa.Table:
@@ -142,6 +152,8 @@ class _Measuring:
         """The measure's columns, in the table's own row order."""
         if isinstance(wanted, Latest):
             found = self._latest(wanted)
+        elif isinstance(wanted, Streak):
+            found = self._streak(wanted)
         elif isinstance(wanted, Distinct):
             sweep = self._sweep(wanted.key)
             found = {wanted.column: sweep.distinct(self._codes[wanted.of], wanted.window)}
@@ -222,6 +234,33 @@ class _Measuring:
             name: sweep.spread(values, empty)
             for name, values, empty in zip(wanted.columns, columns, missing, strict=True)
         }
+
+    def _streak(self, wanted: Streak) -> dict[str, Ints]:
+        sweep = self._sweep(wanted.key)
+        settles = self.times + wanted.window.behind
+        known = _times_or(self.table, f"{wanted.fact}_from", _NEVER)
+        withdrawn = _times_or(self.table, f"{wanted.fact}_until", _NEVER)
+        bad = (known <= settles) & (withdrawn > settles)
+        counted = _received(self.features, self.table) <= settles
+        figures = sweep.streak(
+            counted[sweep.rows],
+            bad[sweep.rows],
+            self._values(wanted.key, wanted.quantity),
+            wanted.window,
+        )
+        empty = (-1, 0, -1, 0, -1)
+        return {
+            name: sweep.spread(values, missing)
+            for name, values, missing in zip(wanted.columns, figures, empty, strict=True)
+        }
+
+
+def _times_or(table: pa.Table, name: str, missing: int) -> Ints:
+    """A time column in microseconds, with `missing` for null or for the whole column."""
+    if name not in table.column_names:
+        return np.full(len(table), missing, dtype=np.int64)
+    times = table.column(name).cast(_MICROSECONDS).cast(pa.int64())
+    return _numbers(pc.fill_null(times, missing))
 
 
 def _require(features: FeatureSet, table: pa.Table) -> None:

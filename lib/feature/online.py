@@ -20,6 +20,7 @@ from lib.feature.layout import (
     LatestPlace,
     Layout,
     Slot,
+    StreakPlace,
     TotalPlace,
 )
 from lib.feature.measures import ONE, Quantity
@@ -70,6 +71,7 @@ class OnlineFeatures:
         receipt = str(event[self.features.id_column])
         # old tiles are passed over in reading, so tidying up now and then is enough
         tidy = crc32(receipt.encode()) % _TIDY_ONE_IN == 0
+        delay = _received(event, self.features) - time
         amounts = _Amounts(event)
         keys: list[bytes] = []
         places: dict[int, int] = {}
@@ -89,7 +91,7 @@ class OnlineFeatures:
                 tuple((s.id, s.first_tile(time)) for s in slots if s.windows) if tidy else ()
             )
             for slot in slots:
-                if (lanes := _lanes(slot, amounts, None)) is not None:
+                if (lanes := _lanes(slot, amounts, None, delay)) is not None:
                     adds.append(Add(place, tile_field(slot.id, slot.tile(time)), lanes))
             for (only, quantities), record in profile.records.items():
                 if only is None or amounts[only]:
@@ -129,12 +131,15 @@ class OnlineFeatures:
         )
         return Observation({n: float(values[n]) for n in self.features.names}, reply.first)
 
-    def learn(self, event: Event, fact: str, known: bool = True, revision: int = 0) -> Exchange:
+    def learn(
+        self, event: Event, fact: str, at: int, known: bool = True, revision: int = 0
+    ) -> Exchange:
         """The exchange that makes a fact about an earlier event count from now on.
 
         Args:
             event: the event as it was first seen.
             fact: one of the feature set's facts.
+            at: when it became known, microseconds UTC.
             known: False withdraws it.
             revision: the number of the statement about this event, so that each counts once.
 
@@ -144,13 +149,16 @@ class OnlineFeatures:
         if fact not in self.features.facts:
             raise ValueError(f"fact must be one of {', '.join(self.features.facts)}, got {fact!r}")
         time = int(event[self.features.time_column])
+        delay = at - time
         amounts = _Amounts(event)
         keys: list[bytes] = []
         lifetimes: list[int] = []
         adds: list[Add] = []
         for profile in self._layout.profiles:
             name = profile.name(event)
-            changes = [(slot, _lanes(slot, amounts, fact)) for slot in profile.slots.values()]
+            changes = [
+                (slot, _lanes(slot, amounts, fact, delay)) for slot in profile.slots.values()
+            ]
             if name is None or not any(lanes for _, lanes in changes):
                 continue
             for slot, lanes in changes:
@@ -177,6 +185,9 @@ class OnlineFeatures:
             if (profile := profiles[distinct.profile]) is not None:
                 sums = profile.sums(distinct)
                 found[distinct.column] = float(sums[0]) if sums else 0.0
+        for streak in self._layout.streaks:
+            if (profile := profiles[streak.profile]) is not None:
+                found.update(zip(streak.columns, profile.streak(streak), strict=True))
         for latest in self._layout.latest:
             if (profile := profiles[latest.profile]) is not None:
                 _newest(found, profile.fields.get(latest.record), latest, time)
@@ -223,6 +234,30 @@ class _Read:
             self._sums[place.view] = found
         return found
 
+    def streak(self, place: StreakPlace) -> tuple[float, ...]:
+        """The figures of `Streak.columns`: settled tiles from the newest back to a good one."""
+        first, end = place.window.first_tile(self._now), place.window.end_tile(self._now)
+        settled = sorted(
+            (
+                (tile, numbers)
+                for tile, numbers in self._tiles.get(place.slot.id, ())
+                if first <= tile < end and numbers[place.events]
+            ),
+            reverse=True,
+        )
+        good = oldest = newest = -1
+        count = total = 0
+        for tile, numbers in settled:
+            age = self._now - tile * place.window.hop
+            newest = age if newest < 0 else newest
+            if numbers[place.events] > numbers[place.bad]:
+                good = age
+                break
+            count += numbers[place.events]
+            total += numbers[place.total]
+            oldest = age
+        return float(good), float(count), float(oldest), float(total), float(newest)
+
     def _inside(self, slot: int, window: Window | None) -> list[list[int]]:
         tiles = self._tiles.get(slot, ())
         if window is None:
@@ -246,11 +281,15 @@ def _joined(sums: list[int], lane: int, squared: bool) -> int:
     return (sums[lane + 1] << _LOW_BITS) + sums[lane] if squared else sums[lane]
 
 
-def _lanes(slot: Slot, amounts: _Amounts, fact: str | None) -> tuple[int, ...] | None:
-    """What an event adds to a slot's lanes for one fact; None if nothing."""
+def _received(event: Event, features: FeatureSet) -> int:
+    return int(event.get(features.received_column) or event[features.time_column])
+
+
+def _lanes(slot: Slot, amounts: _Amounts, fact: str | None, delay: int) -> tuple[int, ...] | None:
+    """What an event, or a fact about it known `delay` later, adds to a slot; None if nothing."""
     lanes = [0] * slot.width
-    for (quantity, of), lane in slot.lanes.items():
-        if of == fact:
+    for (quantity, of, within), lane in slot.lanes.items():
+        if of == fact and (within is None or delay <= within):
             amount = amounts[quantity]
             if quantity.squared:
                 lanes[lane] = amount & ((1 << _LOW_BITS) - 1)

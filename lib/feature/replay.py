@@ -75,5 +75,5 @@ def replay(online: OnlineFeatures, rows: Sequence[Event]) -> Iterator[Step]:
 
 
 def _learn(online: OnlineFeatures, event: Event, fact: tuple[int, int, str, bool]) -> Step:
-    _, _, name, known = fact
-    return Step(online.learn(event, name, known, revision=int(not known)), None)
+    at, _, name, known = fact
+    return Step(online.learn(event, name, at, known, revision=int(not known)), None)

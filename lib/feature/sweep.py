@@ -181,6 +181,53 @@ class Sweep:
         before[1:] = np.maximum(run[:-1] - self.codes[1:] * width, 0)
         return np.where(before > 0, by_time[before - 1], -1)
 
+    def streak(
+        self, counted: NDArray[np.bool_], bad: NDArray[np.bool_], values: Ints, window: Window
+    ) -> tuple[Ints, ...]:
+        """The five figures of `Streak.columns`, at every position.
+
+        Args:
+            counted: by position, whether the event counts at all.
+            bad: by position, whether the fact was known when the event settled.
+            values: the quantity, by position.
+            window: where to look, behind the time at which events settle.
+        """
+        chosen = np.flatnonzero(counted)
+        first, end = window.first_tile(self.clock), window.end_tile(self.clock)
+        tiles = self.times[chosen] // window.hop
+        low = int(min(first.min(initial=0), tiles.min(initial=0)))
+        width = int(max(end.max(initial=0), tiles.max(initial=0))) - low + 1
+        base = self.codes * width - low
+        spots = base[chosen] + tiles
+        order = np.argsort(spots, kind="stable")
+        chosen, tiles, spots = chosen[order], tiles[order], spots[order]
+        stop = np.searchsorted(spots, base + end, side="left")
+        begin = np.searchsorted(spots, base + first, side="left")
+        # the place before `stop` whose event is good, if it is not before `begin`
+        newest_good = np.full(len(chosen) + 1, -1, dtype=np.int64)
+        good = np.where(bad[chosen], -1, np.arange(len(chosen)))
+        np.maximum.accumulate(good, out=newest_good[1:])
+        good_at = newest_good[stop]
+        has_good = good_at >= begin
+        after_good = np.searchsorted(spots, spots[good_at] if len(spots) else good_at, side="right")
+        begin = np.where(has_good, after_good, begin)
+        count = stop - begin
+        sums = _prefix_sums(values[chosen], None)
+        tiles = np.append(tiles, 0)
+
+        def age(exists: NDArray[np.bool_], place: Ints) -> Ints:
+            tile = tiles[np.where(exists, place, -1)]
+            return np.where(exists, self.clock - tile * window.hop, -1)
+
+        settled = has_good | (count > 0)
+        return (
+            age(has_good, good_at),
+            count,
+            age(count > 0, begin),
+            sums[stop] - sums[begin],
+            age(settled, stop - 1),
+        )
+
     def spread(self, values: Ints, missing: int = 0) -> Ints:
         """Values by position, put back in the global order; `missing` for rows without a key."""
         out = np.full(self.total_rows, missing, dtype=np.int64)

@@ -29,6 +29,7 @@ from lib.feature import (
     Quantity,
     Rate,
     Remembered,
+    SettledStreak,
     Sum,
     Unseen,
     Window,
@@ -44,6 +45,7 @@ from lib.feature.arithmetic import (
     is_missing,
     natural_log,
     ratio,
+    square_root,
     unit_vector,
 )
 
@@ -59,6 +61,8 @@ PAYMENT_METHODS = (
     "cash",
 )
 DEVIATION_FLOOR = 1.0
+CLEAN_MEAN_FLOOR = 1.0
+CLEAN_MEAN_OF_A_STRANGER = 50.0
 RATE_PRIOR = 0.01
 RATE_STRENGTH = 10.0
 SHORTEST_GAP_HOURS = 5.0 / 60.0
@@ -76,8 +80,13 @@ USER_MERCHANT_DEVICE = ("user_id", "merchant_id", "device_id")
 
 LAST_1H = Window(HOUR, MINUTE)
 LAST_24H = Window(DAY, HOUR)
+LAST_3D = Window(3 * DAY, HOUR)
 LAST_7D = Window(7 * DAY, HOUR)
+LAST_14D = Window(14 * DAY, DAY)
 LAST_30D = Window(30 * DAY, DAY)
+LABEL_DELAY = 7 * DAY
+SETTLED_60D = Window(60 * DAY, DAY, behind=LABEL_DELAY)
+STREAK = Window(60 * DAY, 6 * HOUR, behind=LABEL_DELAY)
 FAMILIAR_FOR = 90 * DAY
 PLACE_REMEMBERED_FOR = DAY
 
@@ -138,6 +147,25 @@ def _is_weekend(day_of_week: Value) -> Value:
 def _zscore(amount: Value, mean: Value, deviation: Value) -> Value:
     score = (amount - mean) / at_least(deviation, DEVIATION_FLOOR)
     return choose(is_missing(score), 0.0, score)
+
+
+def _own_scale(clean_mean: Value) -> Value:
+    """What this user usually pays; a fixed sum where nothing settled is known of them."""
+    known = at_least(clean_mean, CLEAN_MEAN_FLOOR)
+    return choose(is_missing(clean_mean), CLEAN_MEAN_OF_A_STRANGER, known)
+
+
+def _ratio_to_own(amount: Value, clean_mean: Value) -> Value:
+    return amount / at_least(clean_mean, CLEAN_MEAN_FLOOR)
+
+
+def _excess(amount_sum: Value, count: Value, clean_mean: Value) -> Value:
+    """How many usual payments more was paid than payments were made."""
+    return amount_sum / _own_scale(clean_mean) - count
+
+
+def _rms_ratio(square_sum: Value, clean_mean: Value) -> Value:
+    return square_root(square_sum) / _own_scale(clean_mean)
 
 
 def _coordinate(axis: int) -> Any:
@@ -216,9 +244,57 @@ def _user() -> tuple[Feature | Derived, ...]:
     )
 
 
+def _user_against_own_past() -> tuple[Feature | Derived, ...]:
+    """Amounts against what the user paid before, of payments old enough for fraud to be known."""
+    money = "currency units"
+    clean = "clean_amount_mean_by_user_60d_behind_7d"
+    clean_mean = Mean(AMOUNT, MINOR_UNITS, without="fraud")
+    made: list[Feature | Derived] = [
+        Feature(clean, money, USER, clean_mean, SETTLED_60D),
+        Derived("amount_ratio_to_clean_mean", "ratio", ("amount", clean), _ratio_to_own),
+        Feature("txn_count_by_user_3d", "payments", USER, Count(), LAST_3D),
+        Feature("txn_count_by_user_14d", "payments", USER, Count(), LAST_14D),
+    ]
+    counts = {LAST_24H: "24h", LAST_3D: "3d", LAST_7D: "7d", LAST_14D: "14d"}
+    for window, span in counts.items():
+        attempts, squares = f"attempted_sum_by_user_{span}", f"attempted_squares_by_user_{span}"
+        count = f"txn_count_by_user_{span}"
+        made += [
+            Feature(attempts, money, USER, Sum(AMOUNT, MINOR_UNITS), window, hidden=True),
+            Feature(
+                squares, "squared " + money, USER, Sum(AMOUNT_SQUARED, MINOR_UNITS**2), window,
+                hidden=True,
+            ),
+            Derived(
+                f"amount_excess_by_user_{span}", "usual payments", (attempts, count, clean), _excess
+            ),
+            Derived(f"amount_rms_ratio_by_user_{span}", "ratio", (squares, clean), _rms_ratio),
+        ]  # fmt: skip
+    made += [
+        Feature(f"fraud_count_by_user_{w.label}", "frauds", USER, Count(fact="fraud"), w)
+        for w in (Window(days * DAY, DAY, behind=LABEL_DELAY) for days in (7, 14, 30))
+    ]
+    return tuple(made)
+
+
+def _merchant_streak() -> tuple[Feature, ...]:
+    """The run of frauds that a merchant's settled payments end with, if they do."""
+    parts = {
+        "days_since_good_payment_by_merchant": ("days", "days_since_good"),
+        "fraud_streak_by_merchant": ("payments", "count"),
+        "fraud_streak_days_by_merchant": ("days", "days"),
+        "fraud_streak_amount_mean_by_merchant": ("currency units", "mean"),
+        "days_since_settled_payment_by_merchant": ("days", "days_since_settled"),
+    }
+    return tuple(
+        Feature(name, unit, MERCHANT, SettledStreak(part, AMOUNT, "fraud", MINOR_UNITS), STREAK)
+        for name, (unit, part) in parts.items()
+    )
+
+
 def _merchant() -> tuple[Feature, ...]:
     rate = Rate("fraud", RATE_PRIOR, RATE_STRENGTH)
-    settled = tuple(Window(days * DAY, DAY, behind=7 * DAY) for days in (1, 7, 30))
+    settled = tuple(Window(days * DAY, DAY, behind=LABEL_DELAY) for days in (1, 7, 30))
     return (
         Feature("txn_count_by_merchant_30d", "payments", MERCHANT, Count(), LAST_30D),
         _mean(MERCHANT, LAST_30D),
@@ -319,6 +395,15 @@ def _graph() -> tuple[Feature | Derived, ...]:
 FRAUD = FeatureSet(
     name="fraud",
     version=1,
-    features=(*_payment(), *_user(), *_merchant(), *_device(), *_place(), *_graph()),
+    features=(
+        *_payment(),
+        *_user(),
+        *_user_against_own_past(),
+        *_merchant(),
+        *_merchant_streak(),
+        *_device(),
+        *_place(),
+        *_graph(),
+    ),
     facts=("fraud", "declined"),
 )

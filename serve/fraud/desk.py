@@ -191,9 +191,11 @@ class Desk:
 
     async def _learn_decline(self, event: Event) -> None:
         try:
-            await self._history.learn(event, "declined", True, 0)
+            await self._history.learn(event, "declined", event["event_time"], True, 0)
         except StoreError:
-            self._later(lambda: self._history.learn(event, "declined", True, 0))
+            self._later(
+                lambda: self._history.learn(event, "declined", event["event_time"], True, 0)
+            )
 
     def _decision(self, made: _Considered, answer: Mapping[str, Any]) -> Decision:
         event, opinion = made.event, made.opinion

@@ -88,13 +88,13 @@ class History:
         seen = self._online.read(event, reply)
         return Sight(seen.values, True, seen.first, seen.answer)
 
-    async def learn(self, event: Event, fact: str, known: bool, revision: int) -> None:
-        """Lets a fact about an earlier payment count; each revision counts once.
+    async def learn(self, event: Event, fact: str, at: int, known: bool, revision: int) -> None:
+        """Lets a fact about an earlier payment, known since `at`, count; each revision once.
 
         Raises:
             StoreError: the store is out.
         """
-        request: Exchange = self._online.learn(event, fact, known, revision)
+        request: Exchange = self._online.learn(event, fact, at, known, revision)
         await self._ask(self._store.exchange(request))
 
     async def settle(self, receipt: str, settled: bytes) -> None:

@@ -83,8 +83,8 @@ class Labels:
         event = from_json(decision.request)
         for kind in _KINDS:
             start = kind == "declined" and decision.decision == "DECLINE"
-            for revision, known in enumerate(_turns(facts, kind, start), 1):
-                await self._history.learn(event, kind, known, revision)
+            for revision, turn in enumerate(_turns(facts, kind, start), 1):
+                await self._history.learn(event, kind, turn.observed_at, turn.value, revision)
 
     async def _count_in_profiles(self, subjects: Iterable[str]) -> set[str]:
         """Lets labels count; returns the payments that are not known here."""
@@ -120,8 +120,8 @@ class Labels:
                 )
 
 
-def _turns(facts: Sequence[Fact], kind: FactKind, start: bool) -> list[bool]:
-    """The values that a fact took, in the order in which we heard of them.
+def _turns(facts: Sequence[Fact], kind: FactKind, start: bool) -> list[Fact]:
+    """The facts that changed what stood, in the order in which we heard of them.
 
     What was heard is never taken back, so the list only grows, and the place of a turn in it can
     name it for ever.
@@ -132,7 +132,7 @@ def _turns(facts: Sequence[Fact], kind: FactKind, start: bool) -> list[bool]:
         start: what counted before the first.
     """
     heard = sorted((f for f in facts if f.kind == kind), key=lambda f: f.received_at)
-    turns: list[bool] = []
+    turns: list[Fact] = []
     standing = start
     latest = -1
     for fact in heard:
@@ -140,5 +140,5 @@ def _turns(facts: Sequence[Fact], kind: FactKind, start: bool) -> list[bool]:
             latest = fact.observed_at
             if fact.value != standing:
                 standing = fact.value
-                turns.append(standing)
+                turns.append(fact)
     return turns

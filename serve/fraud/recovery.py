@@ -92,7 +92,7 @@ class Recovery:
             settled = json.loads(split_settled(sight.settled)[1])
             return {name: settled[name] for name in _KEPT}
         if decision.decision == "DECLINE":
-            await self._history.learn(event, "declined", True, 0)
+            await self._history.learn(event, "declined", event["event_time"], True, 0)
         await self._labels.catch_up(decision)
         answer = await self._by_model(sight.values)
         if answer is not None:

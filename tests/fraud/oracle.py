@@ -111,6 +111,8 @@ class _Past:
         return (
             self.payment()
             | self.user()
+            | self.own_past()
+            | self.streak()
             | self.novelty()
             | self.merchant()
             | self.device()
@@ -156,6 +158,68 @@ class _Past:
             "amount_zscore": 0.0 if math.isnan(mean) or math.isnan(deviation) else score,
             "minutes_since_last_payment": self.minutes_since(self.of("user_id"), 90 * DAY),
             "decline_count_by_user_24h": sum(self.known(e, "declined") for e in last_24h),
+        }
+
+    def own_past(self) -> dict[str, float]:
+        settled = self.window("user_id", length=60 * DAY, hop=DAY, behind=7 * DAY)
+        clean = [e["amount_minor"] / 100 for e in settled if not self.known(e, "fraud")]
+        mean = sum(clean) / len(clean) if clean else math.nan
+        scale = max(mean, 1.0) if clean else 50.0
+        amount = self.now["amount_minor"] / 100
+        found = {
+            "clean_amount_mean_by_user_60d_behind_7d": mean,
+            "amount_ratio_to_clean_mean": amount / scale if clean else math.nan,
+        }
+        for name, days, hop in (
+            ("24h", 1, HOUR),
+            ("3d", 3, HOUR),
+            ("7d", 7, HOUR),
+            ("14d", 14, DAY),
+        ):
+            recent = self.window("user_id", length=days * DAY, hop=hop)
+            amounts = [e["amount_minor"] / 100 for e in recent]
+            found[f"txn_count_by_user_{name}"] = len(recent)
+            found[f"amount_excess_by_user_{name}"] = sum(amounts) / scale - len(recent)
+            found[f"amount_rms_ratio_by_user_{name}"] = (
+                math.sqrt(sum(a * a for a in amounts)) / scale
+            )
+        for days in (7, 14, 30):
+            recent = self.window("user_id", length=days * DAY, hop=DAY, behind=7 * DAY)
+            found[f"fraud_count_by_user_{days}d_behind_7d"] = self.frauds(recent)
+        return found
+
+    def streak(self) -> dict[str, float]:
+        """The merchant's settled payments after the last tile with a good one."""
+        hop, delay = 6 * HOUR, 7 * DAY
+        settled = [
+            e
+            for e in self.window("merchant_id", length=60 * DAY, hop=hop, behind=delay)
+            if e["received_at"] <= e["event_time"] + delay
+        ]
+        clock = max([self.now["event_time"], *(e["event_time"] for e in self.of("merchant_id"))])
+
+        def is_bad(event: dict) -> bool:
+            since, until = event["fraud_from"], event.get("fraud_until")
+            settles = event["event_time"] + delay
+            return since is not None and since <= settles and (until is None or until > settles)
+
+        def days(events: list[dict], pick) -> float:
+            if not events:
+                return math.nan
+            return (clock - pick(e["event_time"] for e in events) // hop * hop) / DAY
+
+        good = [e for e in settled if not is_bad(e)]
+        newest_good = max((e["event_time"] // hop for e in good), default=-math.inf)
+        streak = [e for e in settled if e["event_time"] // hop > newest_good]
+        amounts = [e["amount_minor"] / 100 for e in streak]
+        return {
+            "days_since_good_payment_by_merchant": days(good, max),
+            "fraud_streak_by_merchant": len(streak),
+            "fraud_streak_days_by_merchant": days(streak, min),
+            "fraud_streak_amount_mean_by_merchant": (
+                sum(amounts) / len(amounts) if streak else math.nan
+            ),
+            "days_since_settled_payment_by_merchant": days(settled, max),
         }
 
     def minutes_since(self, events: list[dict], horizon: int) -> float:

@@ -1,0 +1,324 @@
+"""The whole product on one machine: train, deploy, decide.
+
+Starts a local Ray head with a token, submits the training job through Ray's Jobs API on simulated
+payments, deploys the fraud application on Ray Serve, sends payments over HTTP, prints what was
+decided, and ends what it started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tyro
+
+from cluster.local import ROOT, LocalHead, local_head, program
+from lib.contract import TIME
+from lib.fraud.contracts import LABELS, TRANSACTIONS
+from lib.fraud.simulation import Example, scenario_examples
+
+_MINOR = 100
+_READY_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Train, deploy and score on this machine; everything is written below FOLDER."""
+
+    folder: Path = Path("var/demo")
+    """Where data, models, reports, logs and stores go; emptied first."""
+    users: int = 1500
+    """Simulated customers."""
+    days: int = 60
+    """Simulated days."""
+    seed: int = 7
+    """The same seed simulates the same payments."""
+    cpus: int = 2
+    """Logical cores that the Ray head offers."""
+    port: int | None = None
+    """Port of the service on 127.0.0.1; a free one if not given."""
+    keep_running: bool = False
+    """Leave the service up after the demonstration, until Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """One request and its answer, for the table."""
+
+    what: str
+    status: int
+    body: dict[str, Any]
+
+    def row(self) -> tuple[str, ...]:
+        """Columns of the table that people read."""
+        decision = self.body.get("decision", "-")
+        score = self.body.get("fraud_score")
+        why = self.body.get("reason") or self.body.get("detail") or ""
+        return (
+            self.what,
+            str(self.status),
+            decision,
+            "-" if score is None else f"{score:.4f}",
+            self.body.get("method", "-"),
+            "-" if "latency_ms" not in self.body else f"{self.body['latency_ms']:.1f}",
+            why if len(why) <= 76 else why[:75] + "…",
+        )
+
+
+HEADER = ("payment", "HTTP", "decision", "score", "method", "ms", "why")
+
+
+def main(options: Demo) -> int:
+    """Run the demonstration; 0 when every step went well."""
+    started = time.monotonic()
+    folder = (ROOT / options.folder).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+    def say(words: str) -> None:
+        print(f"\n[{time.monotonic() - started:5.0f} s] {words}", flush=True)
+
+    say("starting a Ray head with a token on 127.0.0.1")
+    with local_head(folder / "log" / "ray.log", options.cpus, options.port) as head:
+        print(f"dashboard {head.dashboard} (asks for the token)")
+        _train(head, folder, options, say)
+        stories = scenario_examples(options.seed, time.time_ns() // 1000)
+        say("filling the profile store with the stories' history")
+        _backfill(head, folder, stories)
+        say("deploying the fraud application on Ray Serve")
+        key = _deploy(head, folder)
+        url = f"http://127.0.0.1:{head.http_port}/fraud"
+        say(f"sending payments to {url}/score_transaction")
+        sent = _send_all(url, key, stories)
+        print(_table([HEADER, *(one.row() for one in sent)]))
+        _closing(folder, url, key, time.monotonic() - started)
+        if options.keep_running:
+            _stay(url)
+    return 0 if _as_expected(sent) else 1
+
+
+def _train(head: LocalHead, folder: Path, options: Demo, say: Callable[[str], None]) -> None:
+    data, jobs = folder / "data", ["python", "-m"]
+    say(f"simulating payments of {options.users} customers over {options.days} days")
+    _must(
+        head.submit(
+            *jobs, "jobs.fraud.simulate", "--output", str(data), "--users", str(options.users),
+            "--days", str(options.days), "--seed", str(options.seed),
+            "--retry-share", "0.002", "--malformed-share", "0.001",
+        ),
+        "the simulation",
+    )  # fmt: skip
+    say("training through the Jobs API: features on Ray Data, trees and network on Ray")
+    _must(
+        head.submit(
+            *jobs, "jobs.fraud.train", "--transactions", str(data / "transactions.parquet"),
+            "--labels", str(data / "labels.parquet"), "--output", str(folder / "training"),
+            "--registry", str(folder / "registry"), "--alias", "champion", "--quick",
+        ),
+        "the training job",
+    )  # fmt: skip
+
+
+def _backfill(head: LocalHead, folder: Path, stories: Sequence[Example]) -> None:
+    history = folder / "history"
+    history.mkdir()
+    pq.write_table(_payments(stories), history / "transactions.parquet")
+    pq.write_table(_labels(stories), history / "labels.parquet")
+    _must(
+        head.run(
+            sys.executable, "-m", "jobs.fraud.backfill",
+            "--transactions", str(history / "transactions.parquet"),
+            "--labels", str(history / "labels.parquet"),
+            "--profile-store", f"sqlite:///{folder / 'profiles.sqlite'}",
+        ),
+        "the backfill",
+    )  # fmt: skip
+
+
+def _payments(stories: Sequence[Example]) -> pa.Table:
+    """The stories' histories as a table of our contract."""
+    refused = {name for story in stories for name in story.declined}
+    rows = [
+        {
+            **{column.name: request.get(column.name) for column in TRANSACTIONS.columns},
+            "event_time": request["event_time"],
+            "received_at": None,
+            "amount_minor": round(float(request["amount"]) * _MINOR),
+            "declined_from": request["event_time"]
+            if request["transaction_id"] in refused
+            else None,
+        }
+        for story in stories
+        for request in story.history
+    ]
+    return _table_of(rows, TRANSACTIONS.schema)
+
+
+def _labels(stories: Sequence[Example]) -> pa.Table:
+    rows = [
+        {column.name: label.get(column.name) for column in LABELS.columns}
+        for story in stories
+        for label in story.labels
+    ]
+    return _table_of(rows, LABELS.schema)
+
+
+def _table_of(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """A table whose times come as ISO 8601 text."""
+    columns = {}
+    for field in schema:
+        values = [row[field.name] for row in rows]
+        is_time = field.type == TIME
+        columns[field.name] = pa.array(values, pa.string() if is_time else field.type)
+        if is_time:
+            columns[field.name] = columns[field.name].cast(field.type)
+    return pa.table(columns)
+
+
+def _deploy(head: LocalHead, folder: Path) -> str:
+    """Starts Serve with the application and waits until it is ready; returns an API key."""
+    keys = folder / "keys.json"
+    made = subprocess.run(
+        [
+            sys.executable, "-m", "jobs.access.keys", "create", "--file", str(keys),
+            "--scopes", "fraud:score", "fraud:label", "fraud:read",
+        ],
+        cwd=ROOT, env=head.environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    log = folder / "log" / "serve.log"
+    serve = program("serve")
+    _must(
+        head.run(
+            serve, "start", "--http-host", "127.0.0.1", "--http-port", str(head.http_port), log=log
+        ),
+        f"Ray Serve (see {log})",
+    )
+    arguments = {
+        "registry": folder / "registry",
+        "profile_store": f"sqlite:///{folder / 'profiles.sqlite'}",
+        "records": f"sqlite:///{folder / 'records.sqlite'}",
+        "journal": folder / "journal",
+        "models": folder / "models",
+        "api_keys": keys,
+        "log": folder / "log" / "decisions.jsonl",
+        "front_cpus": 0.5,
+        "ensemble_cpus": 0.5,
+    }
+    _must(
+        head.run(
+            serve, "run", "serve.fraud.app:build", "--name", "fraud", "--route-prefix", "/fraud",
+            "--working-dir", str(ROOT), "--non-blocking",
+            *(f"{name}={value}" for name, value in arguments.items()), log=log,
+        ),
+        f"the fraud application (see {log})",
+    )  # fmt: skip
+    _await_ready(f"http://127.0.0.1:{head.http_port}/fraud/readyz", log)
+    return made.stdout.strip().splitlines()[-1]
+
+
+def _await_ready(url: str, log: Path) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    said = "nothing answered"
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx.get(url, timeout=5)
+            said = f"{answer.status_code} {answer.text[:300]}"
+            if answer.is_success:
+                return
+        except httpx.HTTPError as error:
+            said = str(error)
+        time.sleep(0.5)
+    raise SystemExit(f"error: the service did not become ready: {said}; its log is {log}")
+
+
+def _send_all(url: str, key: str, stories: Sequence[Example]) -> list[_Sent]:
+    """One payment of each story, a retry, malformed ones, and one without a key."""
+    good = stories[0].request
+    bad = {
+        "malformed: negative amount": {**good, "amount": "-5.00"},
+        "malformed: time without zone": {**good, "event_time": good["event_time"].rstrip("Z")},
+        "malformed: latitude 200": {**good, "latitude": 200.0},
+        "malformed: unknown field": {**good, "amout": "5.00"},
+    }
+    with httpx.Client(headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+
+        def send(what: str, payment: dict[str, Any], **options: Any) -> _Sent:
+            answer = client.post(f"{url}/score_transaction", json=payment, **options)
+            return _Sent(what, answer.status_code, answer.json())
+
+        sent = [send(story.name.replace("_", " "), story.request) for story in stories]
+        sent.append(send("the good one again (retry)", good))
+        for what, payment in bad.items():
+            sent.append(send(what, {**payment, "transaction_id": f"{what}-1"}))
+        no_key = {"Authorization": "Bearer fw_nobody_nothing"}
+        sent.append(send("with a wrong key", good, headers=no_key))
+        return sent
+
+
+def _as_expected(sent: Sequence[_Sent]) -> bool:
+    """The good payment passes, every fraud is stopped, the retry gets the first answer."""
+    by_name = {one.what: one for one in sent}
+    good, retry = by_name["good"], by_name["the good one again (retry)"]
+    frauds = sent[1 : list(by_name).index(retry.what)]
+    malformed = [one for one in sent if one.what.startswith("malformed")]
+    return (
+        good.body.get("decision") == "APPROVE"
+        and all(one.body.get("decision") in {"DECLINE", "REVIEW"} for one in frauds)
+        and retry.body.get("fraud_score") == good.body.get("fraud_score")
+        and all(one.status == 422 for one in malformed)
+        and by_name["with a wrong key"].status == 401
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def _closing(folder: Path, url: str, key: str, seconds: float) -> None:
+    shown = os.path.relpath(folder, ROOT)
+    print(f"\nreport    {shown}/training/report.html (and report.json)")
+    print(f"models    {shown}/registry")
+    print(f"decisions {shown}/records.sqlite, log {shown}/log/decisions.jsonl")
+    print(f"took      {seconds:.0f} s")
+    example = json.dumps({"transaction_id": "t1", "...": "..."})
+    print(
+        f"\nURL {url}\nkey {key}\nAPI page {url}/docs\ntry: curl -H 'Authorization: Bearer {key}'"
+    )
+    print(f"     -H 'Content-Type: application/json' -d '{example}' {url}/score_transaction")
+
+
+def _stay(url: str) -> None:
+    print(f"\nserving at {url} until Ctrl-C", flush=True)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        print("\nending")
+
+
+def _must(status: int, what: str) -> None:
+    if status != 0:
+        raise SystemExit(f"error: {what} failed with exit status {status}")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(tyro.cli(Demo)))
+    except RuntimeError as problem:
+        raise SystemExit(f"error: {problem}") from problem

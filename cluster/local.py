@@ -1,0 +1,178 @@
+"""A Ray head of our own on this machine, with a token, that ends without touching anybody else's.
+
+`ray stop` ends every Ray on a machine. Here the head runs as a child process group instead, on
+ports nobody uses, and that group alone is ended.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+_START_SECONDS = 90.0
+_STOP_SECONDS = 8.0
+
+
+@dataclass(frozen=True)
+class LocalHead:
+    """A running head.
+
+    Attributes:
+        address: what Ray clients connect to.
+        dashboard: URL of dashboard and Jobs API; both refuse without the token.
+        http_port: where Ray Serve will listen, on loopback.
+        environment: what a process needs to talk to it, the token included.
+    """
+
+    address: str
+    dashboard: str
+    http_port: int
+    environment: Mapping[str, str]
+
+    def run(self, *command: str, log: Path | None = None) -> int:
+        """Runs a command in the project's root with the head's environment; its exit status."""
+        stream = None if log is None else log.open("ab")
+        try:
+            done = subprocess.run(
+                command, cwd=ROOT, env=self.environment, stdout=stream, stderr=stream, check=False
+            )
+            return done.returncode
+        finally:
+            if stream is not None:
+                stream.close()
+
+    def submit(self, *entrypoint: str) -> int:
+        """Submits a job through Ray's Jobs API with this tree, and follows its log."""
+        return self.run(
+            program("ray"), "job", "submit", "--address", self.dashboard,
+            "--working-dir", str(ROOT),
+            "--", *entrypoint,
+        )  # fmt: skip
+
+
+@contextmanager
+def local_head(log: Path, cpus: int, http_port: int | None = None) -> Iterator[LocalHead]:
+    """Starts a head, and ends it and all that it started on leaving.
+
+    Args:
+        log: what the head prints.
+        cpus: logical cores that it offers.
+        http_port: Serve's port; None takes a free one.
+
+    Raises:
+        RuntimeError: if the head does not come up; the log says why.
+    """
+    head = _describe(http_port)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            _start_command(head, cpus),
+            cwd=ROOT, env=head.environment, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+        try:
+            _await(head, process, log)
+            yield head
+        finally:
+            _end(process)
+
+
+def program(name: str) -> str:
+    """The path of a console script of this environment."""
+    return str(Path(sys.executable).parent / name)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface below those that Ray's workers take (10002-19999)."""
+    found: list[int] = []
+    candidates = iter(range(20_000 + secrets.randbelow(8_000), 32_000))
+    while len(found) < count:
+        port = next(candidates)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                found.append(port)
+    return found
+
+
+def _describe(http_port: int | None) -> LocalHead:
+    gcs, dashboard, http, stats, metrics, *direct = free_ports(7)
+    http = http_port or http
+    token = secrets.token_hex(32)
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": token,
+        "RAY_ADDRESS": f"127.0.0.1:{gcs}",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(direct[0]),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(direct[1]),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
+    environment.pop("VIRTUAL_ENV", None)
+    return LocalHead(f"127.0.0.1:{gcs}", f"http://127.0.0.1:{dashboard}", http, environment)
+
+
+def _start_command(head: LocalHead, cpus: int) -> list[str]:
+    agent_http, agent_grpc, metrics, client, environment = free_ports(5)
+    return [
+        program("ray"), "start", "--head", "--block", "--disable-usage-stats",
+        "--node-ip-address", "127.0.0.1",
+        "--port", head.address.rpartition(":")[2],
+        "--num-cpus", str(cpus),
+        "--dashboard-host", "127.0.0.1",
+        "--dashboard-port", head.dashboard.rpartition(":")[2],
+        "--dashboard-agent-listen-port", str(agent_http),
+        "--dashboard-agent-grpc-port", str(agent_grpc),
+        "--metrics-export-port", str(metrics),
+        "--ray-client-server-port", str(client),
+        "--runtime-env-agent-port", str(environment),
+    ]  # fmt: skip
+
+
+def _await(head: LocalHead, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Waits until the Jobs API answers, with the token."""
+    request = urllib.request.Request(
+        f"{head.dashboard}/api/version",
+        headers={"Authorization": f"Bearer {head.environment['RAY_AUTH_TOKEN']}"},
+    )
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(request, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    raise RuntimeError(f"the Ray head did not come up; its log is {log}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends the head's process group: politely, then for certain."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            return
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
