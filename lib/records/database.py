@@ -60,7 +60,7 @@ class Database:
     def migrating(self) -> Iterator[Connection]:
         """A write transaction that no other process holds at the same time."""
         if self.is_sqlite:
-            # of two that switch to WAL at once, one fails without waiting: SQLite has no queue for it
+            # of two that switch to WAL at once, SQLite fails one without waiting
             with locked(Path(f"{self._url.database}.migrate.lock")):
                 self._keep_write_ahead_log()
                 with self.writing() as connection:
