@@ -1,0 +1,37 @@
+"""Reports: one self-contained HTML page for people, the same numbers as JSON for programs."""
+
+from lib.report.document import (
+    Block,
+    Cell,
+    Figure,
+    Figures,
+    KeyFigure,
+    KeyFigures,
+    Note,
+    Report,
+    Section,
+    Table,
+)
+from lib.report.page import render_page
+from lib.report.plots import Axis, Curve, bar_plot, histogram, line_plot
+from lib.report.writing import write_report
+
+__all__ = [
+    "Axis",
+    "Block",
+    "Cell",
+    "Curve",
+    "Figure",
+    "Figures",
+    "KeyFigure",
+    "KeyFigures",
+    "Note",
+    "Report",
+    "Section",
+    "Table",
+    "bar_plot",
+    "histogram",
+    "line_plot",
+    "render_page",
+    "write_report",
+]

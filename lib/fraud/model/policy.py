@@ -34,6 +34,8 @@ class Costs:
     """manual reviews that can be done a day"""
     most_disturbed: float = 0.02
     """largest share of good payments that may be reviewed or declined"""
+    running_minor_per_thousand: float = 10.0
+    """cost of running the system for a thousand payments, minor units"""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -1,0 +1,220 @@
+"""Boosted trees on many machines, behind one function with two implementations.
+
+`xgboost_ray` is no longer maintained and works with xgboost 2.0 alone, so no other module imports
+it; the same function trains through Ray Train as well.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray.train
+import xgboost as xgb
+import xgboost_ray
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.xgboost import RayTrainReportCallback, XGBoostTrainer
+
+LABEL = "label"
+WEIGHT = "weight"
+Backend = Literal["xgboost_ray", "ray_train"]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who trains.
+
+    Args:
+        actors: processes, each with its share of the rows.
+        cpus_per_actor: cores of each.
+        gpus_per_actor: GPUs of each; above 0 trains on them.
+        checkpoint_frequency: trees between checkpoints, from which a lost actor's work resumes.
+        max_restarts: lost actors that are replaced before training fails.
+    """
+
+    actors: int = 2
+    cpus_per_actor: int = 1
+    gpus_per_actor: float = 0.0
+    checkpoint_frequency: int = 50
+    max_restarts: int = 3
+
+
+@dataclass(frozen=True)
+class BoostingData:
+    """Parquet files with one float column for each feature, `label` (0 or 1) and `weight`.
+
+    Args:
+        train: files to fit on, at least as many as actors.
+        valid: files of later rows for early stopping; none grows all trees.
+        features: feature columns, in the order of the model.
+    """
+
+    train: tuple[Path, ...]
+    valid: tuple[Path, ...]
+    features: tuple[str, ...]
+
+
+def fit_boosted_trees(
+    data: BoostingData,
+    parameters: Mapping[str, Any],
+    trees: int,
+    early_stopping: int,
+    workers: Workers,
+    *,
+    backend: Backend = "xgboost_ray",
+    storage: Path | None = None,
+) -> bytes:
+    """Booster as UBJ, cut back to its best tree when there are rows to judge by.
+
+    Args:
+        data: where the rows are.
+        parameters: XGBoost's own parameters; device and threads are set by `workers`.
+        trees: most trees.
+        early_stopping: stop after so many trees without a better measure.
+        workers: who trains.
+        backend: which implementation.
+        storage: folder for the checkpoints of Ray Train, reachable from all machines.
+
+    Raises:
+        ValueError: fewer files than actors.
+    """
+    for name, files in (("training", data.train), ("validation", data.valid)):
+        if len(files) < workers.actors and (files or name == "training"):
+            raise ValueError(
+                f"{len(files)} {name} files for {workers.actors} actors; "
+                "write at least one file for each actor"
+            )
+    device = "cuda" if workers.gpus_per_actor > 0 else "cpu"
+    settings = {**parameters, "device": device, "nthread": workers.cpus_per_actor}
+    if backend == "xgboost_ray":
+        booster = _with_xgboost_ray(data, settings, trees, early_stopping, workers)
+    else:
+        booster = _with_ray_train(data, settings, trees, early_stopping, workers, storage)
+    return bytes(_cut_back(booster).save_raw("ubj"))
+
+
+def _cut_back(booster: xgb.Booster) -> xgb.Booster:
+    """The booster up to its best tree, where early stopping noted one."""
+    best = booster.attr("best_iteration")
+    return booster if best is None else booster[: int(best) + 1]
+
+
+def _with_xgboost_ray(
+    data: BoostingData,
+    settings: Mapping[str, Any],
+    trees: int,
+    early_stopping: int,
+    workers: Workers,
+) -> xgb.Booster:
+    """Actors load their own files; a lost actor is replaced and resumes from a checkpoint."""
+    judged = _judged(data)
+    return xgboost_ray.train(
+        dict(settings),
+        _matrix(data.train, data.features),
+        num_boost_round=trees,
+        evals=[(_matrix(judged, data.features), "valid")] if judged else [],
+        early_stopping_rounds=early_stopping if judged else None,
+        verbose_eval=False,
+        ray_params=xgboost_ray.RayParams(
+            num_actors=workers.actors,
+            cpus_per_actor=workers.cpus_per_actor,
+            gpus_per_actor=workers.gpus_per_actor,
+            checkpoint_frequency=workers.checkpoint_frequency,
+            max_actor_restarts=workers.max_restarts,
+        ),
+    )
+
+
+def _matrix(files: Sequence[Path], features: Sequence[str]) -> xgboost_ray.RayDMatrix:
+    """Files that each actor reads its share of."""
+    return xgboost_ray.RayDMatrix(
+        [str(file) for file in files],
+        label=LABEL,
+        weight=WEIGHT,
+        columns=[*features, LABEL, WEIGHT],
+        filetype=xgboost_ray.RayFileType.PARQUET,
+    )
+
+
+def _judged(data: BoostingData) -> tuple[Path, ...]:
+    """Validation files, unless no fraud is among them: then there is nothing to judge by."""
+    frauds = any(
+        np.asarray(pq.read_table(file, columns=[LABEL])[LABEL]).any() for file in data.valid
+    )
+    return data.valid if frauds else ()
+
+
+def _with_ray_train(
+    data: BoostingData,
+    settings: Mapping[str, Any],
+    trees: int,
+    early_stopping: int,
+    workers: Workers,
+    storage: Path | None,
+) -> xgb.Booster:
+    """Ray Train's workers, each with its share of the files."""
+    judged = _judged(data)
+    trainer = XGBoostTrainer(
+        _train_shard,
+        train_loop_config={
+            "settings": dict(settings),
+            "train": [str(file) for file in data.train],
+            "valid": [str(file) for file in judged],
+            "features": list(data.features),
+            "trees": trees,
+            "early_stopping": early_stopping,
+            "checkpoint_frequency": workers.checkpoint_frequency,
+        },
+        scaling_config=ScalingConfig(
+            num_workers=workers.actors,
+            use_gpu=workers.gpus_per_actor > 0,
+            resources_per_worker=_resources(workers),
+        ),
+        run_config=RunConfig(
+            storage_path=None if storage is None else str(storage.resolve()),
+            failure_config=FailureConfig(max_failures=workers.max_restarts),
+            checkpoint_config=CheckpointConfig(num_to_keep=2),
+        ),
+    )
+    checkpoint = trainer.fit().checkpoint
+    if checkpoint is None:
+        raise RuntimeError("Ray Train ended without a checkpoint; see its log above")
+    return RayTrainReportCallback.get_model(checkpoint)
+
+
+def _resources(workers: Workers) -> dict[str, float]:
+    """What one worker holds."""
+    held: dict[str, float] = {"CPU": workers.cpus_per_actor}
+    return held | ({"GPU": workers.gpus_per_actor} if workers.gpus_per_actor > 0 else {})
+
+
+def _train_shard(config: Mapping[str, Any]) -> None:
+    """What each Ray Train worker runs: fit together on its own shard."""
+    train = _share(config["train"], config["features"])
+    valid = _share(config["valid"], config["features"]) if config["valid"] else None
+    checkpoint = ray.train.get_checkpoint()
+    started = RayTrainReportCallback.get_model(checkpoint) if checkpoint else None
+    done = started.num_boosted_rounds() if started else 0
+    xgb.train(
+        config["settings"],
+        train,
+        num_boost_round=max(config["trees"] - done, 0),
+        evals=[(valid, "valid")] if valid else [],
+        early_stopping_rounds=config["early_stopping"] if valid else None,
+        verbose_eval=False,
+        xgb_model=started,
+        callbacks=[RayTrainReportCallback(frequency=config["checkpoint_frequency"])],
+    )
+
+
+def _share(files: Sequence[str], features: Sequence[str]) -> xgb.DMatrix:
+    """This worker's rows: every n-th file."""
+    context = ray.train.get_context()
+    mine = files[context.get_world_rank() :: context.get_world_size()]
+    table = pa.concat_tables([pq.read_table(file) for file in mine])
+    matrix = np.column_stack([np.asarray(table[name], dtype=np.float32) for name in features])
+    label, weight = np.asarray(table[LABEL]), np.asarray(table[WEIGHT])
+    return xgb.DMatrix(matrix, label, weight=weight)

@@ -1,0 +1,91 @@
+"""The options of `jobs.fraud.train`."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from lib.fraud.model.fitting import ModelSettings
+from lib.fraud.model.network import NetworkSettings
+from lib.fraud.model.policy import Costs
+from lib.fraud.model.slices import Lengths
+from lib.fraud.model.trees import TreeSettings
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train the fraud model, compare it with its baselines and publish it.
+
+    Give --features (the output of jobs.fraud.features), or --transactions and --labels as Parquet
+    or CSV with a mapping file each, from which the features are computed first. The same command
+    continues where it was cut off. `--config FILE` reads any of these options from YAML.
+    """
+
+    output: Path
+    """folder for the model, report.html, report.json and intermediate results; on a cluster one
+    that all machines reach"""
+    features: Path | None = None
+    """folder of features, as written by jobs.fraud.features (its data folder or the one above)"""
+    transactions: str | None = None
+    """payments instead of features: Parquet or CSV file, folder or URI"""
+    labels: str | None = None
+    """labels that belong to the payments: Parquet or CSV file, folder or URI"""
+    mapping_transactions: str | None = None
+    """YAML that maps the payments' columns to the contract"""
+    mapping_labels: str | None = None
+    """YAML that maps the labels' columns to the contract"""
+    source: str = ""
+    """what the data is, in words, for the report; default: where it was read from"""
+    simulated: bool = False
+    """say in the report that the payments are simulated"""
+    registry: str | None = None
+    """directory or URI of the model registry; without it the model is not published"""
+    alias: Literal["champion", "challenger", "none"] = "challenger"
+    """what the published version becomes"""
+    engine: Literal["ray", "process"] = "ray"
+    """ray: folds as Ray tasks, xgboost-ray and Ray Train for the final fit; process: all in this
+    process, without Ray"""
+    boosting: Literal["xgboost_ray", "ray_train"] = "xgboost_ray"
+    """which implementation spreads the trees"""
+    workers: int = 2
+    """processes that fit together"""
+    cpus_per_worker: int = 1
+    """cores of each"""
+    gpus_per_worker: float = -1.0
+    """GPUs of each; -1 takes one where the cluster has as many as workers, else none"""
+    quick: bool = False
+    """a small model in under two minutes: 150 trees, 2 folds, 10 epochs, short intervals"""
+    trees: TreeSettings = field(default_factory=TreeSettings)
+    """the boosted half"""
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    """the neural half"""
+    recency_half_life_days: float = 0.0
+    """days after which a training row counts half; 0 counts all alike"""
+    slices: Lengths = field(default_factory=Lengths)
+    """which days train, calibrate and test"""
+    costs: Costs = field(default_factory=Costs)
+    """what decisions cost: thresholds and money in the report follow from it"""
+    baselines: bool = True
+    """fit logistic regression and a random forest for comparison"""
+    bootstrap: int = 200
+    """draws of users for the intervals"""
+    threads: int = 0
+    """threads of a fit in one process; 0 takes all cores"""
+    seed: int = 7
+    """of every random draw"""
+
+    def settled(self) -> "TrainConfig":
+        """The options that `quick` stands for."""
+        if not self.quick:
+            return self
+        return replace(
+            self,
+            trees=replace(self.trees, trees=min(self.trees.trees, 150)),
+            network=replace(self.network, epochs=min(self.network.epochs, 10)),
+            slices=replace(self.slices, folds=min(self.slices.folds, 2)),
+            bootstrap=min(self.bootstrap, 50),
+        )
+
+    @property
+    def model(self) -> ModelSettings:
+        """What the fitting functions take."""
+        return ModelSettings(self.trees, self.network, self.recency_half_life_days, self.seed)

@@ -1,0 +1,205 @@
+"""The fraud network on many machines by Ray Train, resumable after a lost worker."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import ray.train
+import ray.train.torch
+import torch
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from lib.fraud.model.dense import DenseNetwork, Networks
+from lib.fraud.model.inputs import Matrix, Standardiser
+from lib.fraud.model.network import (
+    Batches,
+    Epoch,
+    NetworkSettings,
+    fold,
+    seeded_perceptron,
+    train_network,
+)
+
+LABEL = "label"
+WEIGHT = "weight"
+
+
+@dataclass(frozen=True)
+class NetworkWorkers:
+    """Who trains: processes, cores of each, whether each has a GPU, lost workers replaced."""
+
+    workers: int = 2
+    cpus_per_worker: int = 1
+    use_gpu: bool = False
+    max_failures: int = 3
+
+
+def fit_networks_on_workers(
+    files: Sequence[Path],
+    features: Sequence[str],
+    standardiser: Standardiser,
+    settings: NetworkSettings,
+    seed: int,
+    workers: NetworkWorkers,
+    storage: Path,
+) -> Networks:
+    """Networks fitted for `settings.epochs` by workers that share each step.
+
+    Args:
+        files: Parquet with the features, `label` and `weight`, at least one for each worker.
+        features: feature columns, in the order of the model.
+        standardiser: fitted on the same rows.
+        settings: of the networks; the batch size is divided among the workers.
+        seed: of the first network; the next ones count up from it.
+        workers: who trains.
+        storage: folder for checkpoints, reachable from all machines. A run that was cut off
+            resumes from it.
+
+    Raises:
+        ValueError: fewer files than workers.
+    """
+    if len(files) < workers.workers:
+        raise ValueError(f"{len(files)} files for {workers.workers} workers; write one for each")
+    members = [
+        _fit_one(files, features, standardiser, settings, seed + number, workers, storage)
+        for number in range(settings.networks)
+    ]
+    return Networks(standardiser, tuple(members))
+
+
+def _fit_one(
+    files: Sequence[Path],
+    features: Sequence[str],
+    standardiser: Standardiser,
+    settings: NetworkSettings,
+    seed: int,
+    workers: NetworkWorkers,
+    storage: Path,
+) -> DenseNetwork:
+    """One network by one Ray Train run."""
+    rows = sum(pq.read_metadata(file).num_rows for file in files)
+    size = max(2, settings.batch_size // workers.workers)
+    trainer = TorchTrainer(
+        _train_worker,
+        train_loop_config={
+            "files": [str(file) for file in files],
+            "features": list(features),
+            "standardiser": _plain(standardiser),
+            "settings": asdict(settings),
+            "seed": seed,
+            "steps": max(1, rows // workers.workers // size),
+        },
+        scaling_config=ScalingConfig(
+            num_workers=workers.workers,
+            use_gpu=workers.use_gpu,
+            resources_per_worker={"CPU": workers.cpus_per_worker},
+        ),
+        run_config=RunConfig(
+            name=f"network-{seed}",
+            storage_path=str(storage.resolve()),
+            failure_config=FailureConfig(max_failures=workers.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+        ),
+    )
+    checkpoint = trainer.fit().checkpoint
+    if checkpoint is None:
+        raise RuntimeError("Ray Train ended without a checkpoint; see its log above")
+    model = seeded_perceptron(standardiser.width, settings, seed)
+    with checkpoint.as_directory() as folder:
+        model.load_state_dict(load_file(Path(folder) / "model.safetensors"))
+    return fold(model)
+
+
+def _plain(standardiser: Standardiser) -> dict[str, list[float]]:
+    """A standardiser as lists, to travel with the configuration."""
+    return {name: np.asarray(value).tolist() for name, value in vars(standardiser).items()}
+
+
+def _restored(plain: Mapping[str, list[float]]) -> Standardiser:
+    return Standardiser(
+        np.array(plain["mean"], dtype=np.float32),
+        np.array(plain["scale"], dtype=np.float32),
+        np.array(plain["folded"], dtype=np.bool_),
+        np.array(plain["indicators"], dtype=np.int64),
+    )
+
+
+def _train_worker(config: Mapping[str, Any]) -> None:
+    """What each worker runs: its share of the files, gradients shared with the others."""
+    context = ray.train.get_context()
+    settings = NetworkSettings(
+        **{**config["settings"], "hidden": tuple(config["settings"]["hidden"])}
+    )
+    device = ray.train.torch.get_device()
+    standardiser = _restored(config["standardiser"])
+    rows = _my_rows(config, standardiser, context.get_world_rank(), context.get_world_size())
+    raw = seeded_perceptron(standardiser.width, settings, config["seed"])
+    done = _resume(raw)
+    torch.manual_seed(config["seed"] + 1_000 * (context.get_world_rank() + 1))
+    model = ray.train.torch.prepare_model(raw)
+    train_network(
+        model,
+        Batches(*(part.to(device) for part in (rows.inputs, rows.labels, rows.weights))),
+        None,
+        settings,
+        seed=config["seed"] + 7_919 * context.get_world_rank(),
+        first_epoch=done + 1,
+        workers=context.get_world_size(),
+        steps=config["steps"],
+        on_epoch=lambda epoch, _best: _report(model, epoch, context.get_world_rank()),
+    )
+
+
+def _my_rows(
+    config: Mapping[str, Any], standardiser: Standardiser, rank: int, workers: int
+) -> Batches:
+    """Every `workers`-th file from `rank` on, standardised, repeated to fill all the steps."""
+    tables = [pq.read_table(file) for file in config["files"][rank::workers]]
+    matrix: Matrix = np.concatenate([_columns(table, config["features"]) for table in tables])
+    labels = np.concatenate([np.asarray(table[LABEL], dtype=np.float32) for table in tables])
+    weights = np.concatenate([np.asarray(table[WEIGHT], dtype=np.float32) for table in tables])
+    size = max(2, config["settings"]["batch_size"] // workers)
+    places = np.resize(np.arange(len(labels)), max(len(labels), config["steps"] * size))
+    inputs = standardiser.apply(matrix)[places]
+    return Batches(
+        torch.from_numpy(inputs),
+        torch.from_numpy(labels[places]),
+        torch.from_numpy(weights[places]),
+    )
+
+
+def _columns(table: Any, features: Sequence[str]) -> npt.NDArray[np.float32]:
+    return np.column_stack([np.asarray(table[name], dtype=np.float32) for name in features])
+
+
+def _resume(model: nn.Module) -> int:
+    """Load the newest checkpoint, where there is one; the epochs it has seen."""
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return 0
+    with checkpoint.as_directory() as folder:
+        model.load_state_dict(load_file(Path(folder) / "model.safetensors"))
+        return int(json.loads((Path(folder) / "epoch.json").read_text())["epoch"])
+
+
+def _report(model: nn.Module, epoch: Epoch, rank: int) -> None:
+    """Tell Ray Train of an epoch; the first worker hands over the weights."""
+    metrics = {"epoch": epoch.number, "loss": epoch.loss}
+    if rank != 0:
+        ray.train.report(metrics)
+        return
+    inner = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
+    with tempfile.TemporaryDirectory() as folder:
+        state = {name: value.cpu().contiguous() for name, value in inner.state_dict().items()}
+        save_file(state, Path(folder) / "model.safetensors")
+        (Path(folder) / "epoch.json").write_text(json.dumps({"epoch": epoch.number}))
+        ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))

@@ -1,0 +1,86 @@
+"""Options of a job: a frozen dataclass, filled from the command line and a YAML file."""
+
+import dataclasses
+import difflib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import tyro
+import yaml
+
+Options = TypeVar("Options")
+_FLAG = "--config"
+
+
+def read_options(kind: type[Options], arguments: Sequence[str] | None = None) -> Options:
+    """Options of `kind` from the command line; `--config FILE` gives other defaults in YAML.
+
+    The YAML has the field names as keys, nested as the dataclasses are; what is also given on the
+    command line wins. An unknown key ends the program with a suggestion.
+
+    Args:
+        kind: a dataclass with a docstring under each field.
+        arguments: of the command line; None takes those of the program.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    given, file = _without_config(given)
+    if file is None:
+        return tyro.cli(kind, args=given)
+    try:
+        default = _filled(kind, _yaml_object(file), file)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SystemExit(f"error: {_FLAG}: {error}") from error
+    return tyro.cli(kind, args=given, default=default)
+
+
+def _without_config(given: list[str]) -> tuple[list[str], str | None]:
+    """Arguments without `--config FILE`, and the file."""
+    for place, word in enumerate(given):
+        if word.startswith(_FLAG + "="):
+            return given[:place] + given[place + 1 :], word.split("=", 1)[1]
+        if word == _FLAG and place + 1 < len(given):
+            return given[:place] + given[place + 2 :], given[place + 1]
+    return given, None
+
+
+def _yaml_object(file: str) -> Mapping[str, Any]:
+    content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+    if not isinstance(content, dict):
+        raise ValueError(f"{file}: expected options as 'name: value', got a list or one value")
+    return content
+
+
+def _filled(kind: type[Any], content: Mapping[str, Any], origin: str) -> Any:
+    """A dataclass with the values of `content`; fields without any value stay required."""
+    names = [one.name for one in dataclasses.fields(kind)]
+    for key in content:
+        if key not in names:
+            close = difflib.get_close_matches(str(key), names, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"
+            raise ValueError(f"{origin}: unknown option {key!r}{hint}")
+    kinds = get_type_hints(kind)
+    values = {
+        name: _value(kinds[name], content[name], f"{origin}: {name}")
+        for name in names & content.keys()
+    }
+    for one in dataclasses.fields(kind):
+        bare = one.default is one.default_factory is dataclasses.MISSING
+        if bare and one.name not in values:
+            values[one.name] = tyro.MISSING
+    return kind(**values)
+
+
+def _value(kind: Any, value: Any, origin: str) -> Any:
+    """A YAML value for a field, nested dataclasses and tuples included; wrong types are refused."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, dict):
+            raise ValueError(f"{origin}: expected options below this key, got {value!r}")
+        return _filled(kind, value, origin)
+    if isinstance(value, list):
+        return tuple(value)
+    for plain in (bool, int, float, str):
+        if kind is plain and not isinstance(value, (int, float) if plain is float else plain):
+            raise ValueError(f"{origin}: expected {plain.__name__}, got {value!r}")
+    return value

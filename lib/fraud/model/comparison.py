@@ -1,0 +1,101 @@
+"""Every measure of the report, for any score on the same test payments."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.evaluation import (
+    Interval,
+    average_precision,
+    bootstrap_interval,
+    card_precision_at_k,
+    precision_at_k,
+    recall_at_fpr,
+    roc_auc,
+)
+from lib.fraud.model.inputs import DAY, Flags, Floats
+from lib.fraud.model.payments import Payments
+
+FPR_CAPS = (0.001, 0.005, 0.01, 0.018)
+TOP = 1_000
+CARDS = 100
+
+
+@dataclass(frozen=True)
+class TestRows:
+    """Labelled payments to measure on; all arrays (n,).
+
+    Args:
+        labels: what happened.
+        amount_minor: minor units.
+        user: code of the user.
+        day: number of the day since 1970 UTC.
+        fresh: the user was not known as compromised when the day began.
+    """
+
+    __test__ = False
+
+    labels: Flags
+    amount_minor: Floats
+    user: npt.NDArray[np.int64]
+    day: npt.NDArray[np.int64]
+    fresh: Flags
+
+
+def make_test_rows(history: Payments, test: Payments, as_of: int) -> TestRows:
+    """Test payments with labels known at `as_of`, and whose user was already known compromised.
+
+    A user is known from the first fraud of theirs reported before the day of the payment began.
+
+    Args:
+        history: all payments, those of the test included, with the same user codes.
+        test: the payments to measure on.
+        as_of: microseconds UTC.
+    """
+    day = test.event_time // DAY
+    first = np.full(int(history.user.max()) + 1, np.inf)
+    known = np.isfinite(history.fraud_from)
+    np.minimum.at(first, history.user[known], history.fraud_from[known])
+    fresh = ~(first[test.user] <= day * DAY)
+    return TestRows(test.labels(as_of), test.amount_minor, test.user, day, fresh)
+
+
+def measure(rows: TestRows, scores: Floats) -> dict[str, float]:
+    """Measures by name of scores (n,), higher is riskier; both classes must be present."""
+    measures = {
+        "auc": roc_auc(rows.labels, scores),
+        "ap": average_precision(rows.labels, scores),
+        "precision_at_1000": precision_at_k(rows.labels, scores, TOP),
+    }
+    fresh = rows.fresh
+    if fresh.any():
+        cards = card_precision_at_k(
+            rows.labels[fresh], scores[fresh], rows.user[fresh], rows.day[fresh], CARDS
+        )
+        measures |= {"cp_100": cards.mean, "cp_100_ceiling": cards.ceiling}
+    for cap in FPR_CAPS:
+        name = f"{100 * cap:g}".replace(".", "_")
+        measures[f"recall_at_fpr_{name}"] = recall_at_fpr(rows.labels, scores, cap)
+        measures[f"value_recall_at_fpr_{name}"] = recall_at_fpr(
+            rows.labels, scores, cap, rows.amount_minor
+        )
+    return measures
+
+
+def intervals(rows: TestRows, scores: Floats, seed: int, repeats: int) -> dict[str, Interval]:
+    """95% intervals of the main measures, users drawn with replacement."""
+    labels, amount = rows.labels, rows.amount_minor
+    measured: dict[str, Callable[[npt.NDArray[np.int64]], float]] = {
+        "auc": lambda one: roc_auc(labels[one], scores[one]),
+        "ap": lambda one: average_precision(labels[one], scores[one]),
+        "precision_at_1000": lambda one: precision_at_k(labels[one], scores[one], TOP),
+        "recall_at_fpr_1": lambda one: recall_at_fpr(labels[one], scores[one], 0.01),
+        "value_recall_at_fpr_1": lambda one: recall_at_fpr(
+            labels[one], scores[one], 0.01, amount[one]
+        ),
+    }
+    return {
+        name: bootstrap_interval(one, rows.user, seed, repeats) for name, one in measured.items()
+    }

@@ -1,0 +1,115 @@
+"""Fitting one fold or the whole model in one process: plain functions for jobs to spread."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from lib.fraud.model.dense import Networks
+from lib.fraud.model.inputs import Floats, recency_weights
+from lib.fraud.model.network import NetworkSettings, fit_networks
+from lib.fraud.model.payments import Payments
+from lib.fraud.model.sample import Sample
+from lib.fraud.model.slices import Fold, Slice
+from lib.fraud.model.trees import BoostedTrees, TreeSettings, fit_trees
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Both halves, and what they share."""
+
+    trees: TreeSettings = field(default_factory=TreeSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    recency_half_life_days: float = 0.0
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a fit may use: `cpu` or `cuda`, and threads (0 takes all cores)."""
+
+    device: str = "cpu"
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """Rows of one fold, labelled as was known at its time."""
+
+    train: Sample
+    stop: Sample
+    scored: Sample
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """Out-of-fold log-odds (rows of the scored block,) of both halves, and how long they learnt."""
+
+    trees: Floats
+    network: Floats
+    rounds: int
+    epochs: int
+
+
+def weighed_sample(payments: Payments, span: Slice, half_life_days: float) -> Sample:
+    """Rows of a slice to fit on, newer ones weighing more where a half-life is given."""
+    rows = payments.within(span)
+    return payments.sample(span, recency_weights(rows.event_time, span.as_of, half_life_days))
+
+
+def fold_data(payments: Payments, fold: Fold, half_life_days: float) -> FoldData:
+    """Cut one fold out of the payments."""
+    return FoldData(
+        weighed_sample(payments, fold.train, half_life_days),
+        payments.sample(fold.stop),
+        payments.sample(fold.scored),
+    )
+
+
+def fit_fold(data: FoldData, settings: ModelSettings, seed: int, machine: Machine) -> FoldScores:
+    """Fit one booster and one network on earlier days, stop by the next, score the days after."""
+    single = replace(settings.trees, boosters=1)
+    trees = fit_trees(
+        data.train, data.stop, single, seed=seed, device=machine.device, threads=machine.threads
+    )
+    alone = replace(settings.network, networks=1)
+    networks, epochs = fit_networks(data.train, data.stop, alone, seed=seed, device=machine.device)
+    matrix = data.scored.matrix
+    return FoldScores(trees.log_odds(matrix), networks.log_odds(matrix), trees.rounds, epochs)
+
+
+def settled(settings: ModelSettings, folds: Sequence[FoldScores]) -> ModelSettings:
+    """Settings of the final fit, which has no rows left to stop by: the folds say how long.
+
+    The most trees and epochs that a fold kept are taken, as the final fit sees more rows than any
+    fold did.
+    """
+    rounds = max([10, *(fold.rounds for fold in folds)])
+    epochs = max([2, *(fold.epochs for fold in folds)])
+    return replace(
+        settings,
+        trees=replace(settings.trees, trees=min(rounds, settings.trees.trees)),
+        network=replace(settings.network, epochs=min(epochs, settings.network.epochs)),
+    )
+
+
+def fit_halves(
+    train: Sample, settings: ModelSettings, machine: Machine
+) -> tuple[BoostedTrees, Networks]:
+    """Fit both halves on all rows, for as long as `settings` say."""
+    trees = fit_trees(
+        train,
+        None,
+        settings.trees,
+        seed=settings.seed,
+        device=machine.device,
+        threads=machine.threads,
+    )
+    return trees, fit_networks(
+        train, None, settings.network, seed=settings.seed, device=machine.device
+    )[0]
+
+
+def fold_labels(folds: Sequence[FoldData]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Labels of all scored blocks, in the order of the folds."""
+    return np.concatenate([fold.scored.labels for fold in folds])

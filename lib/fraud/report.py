@@ -1,0 +1,301 @@
+"""The training report of the fraud model: what it catches, what it costs, beside its baselines."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from lib.calibration import expected_calibration_error, reliability
+from lib.evaluation import Interval
+from lib.fraud.model.comparison import TestRows
+from lib.fraud.model.ensemble import Ensemble
+from lib.fraud.model.inputs import Floats
+from lib.fraud.model.outcome import Outcome
+from lib.fraud.model.payments import Payments
+from lib.fraud.model.policy import Costs
+from lib.fraud.model.slices import Plan
+from lib.fraud.report_profile import profile_blocks
+from lib.fraud.report_tables import (
+    assumptions_table,
+    business_table,
+    comparison_table,
+    interval_table,
+    outcome_table,
+    reliability_table,
+    slices_table,
+)
+from lib.report import (
+    Axis,
+    Block,
+    Curve,
+    Figure,
+    Figures,
+    KeyFigure,
+    KeyFigures,
+    Note,
+    Report,
+    Section,
+    bar_plot,
+    histogram,
+    line_plot,
+)
+
+OURS = "ensemble"
+_SLICES = ("train", "calibrate", "test")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything a training run found out.
+
+    Args:
+        source: what the data is, in words.
+        simulated: whether the payments were simulated.
+        plan: slices.
+        payments: all of them.
+        rows: test rows.
+        scores: for each method, scores (n,) of the test rows; `ensemble` is the model.
+        probabilities: of the model, calibrated (n,).
+        before: of the model, without calibration (n,).
+        measures: for each method, its measures.
+        intervals: of the model's main measures.
+        outcomes: for each policy by name, what it would have done; `ensemble` is the model's.
+        costs: what decisions cost.
+        ensemble: the model.
+        importance: gain by feature.
+        served_difference: largest difference in probability between trained and served form.
+    """
+
+    source: str
+    simulated: bool
+    plan: Plan
+    payments: Payments
+    rows: TestRows
+    scores: Mapping[str, Floats]
+    probabilities: Floats
+    before: Floats
+    measures: Mapping[str, Mapping[str, float]]
+    intervals: Mapping[str, Interval]
+    outcomes: Mapping[str, Outcome]
+    costs: Costs
+    ensemble: Ensemble
+    importance: Mapping[str, float]
+    served_difference: float
+
+
+def build_report(found: Findings) -> Report:
+    """The report as data, for `lib.report.write_report`."""
+    rows = found.rows
+    subtitle = (
+        f"{found.source}: {len(rows.labels):,} test payments over {found.plan.test.days:.0f} days, "
+        f"{int(rows.labels.sum()):,} frauds ({rows.labels.mean():.3%})"
+    )
+    sections = [
+        Section("In short", _summary(found)),
+        Section("Against the goals", _goals(found)),
+        Section("Compared with the baselines", _comparison(found)),
+        Section("Calibration", _calibration(found)),
+        Section("Decisions and money", _money(found)),
+        Section("What the model looks at", _importance(found)),
+        Section(
+            "Data",
+            [
+                slices_table(found.plan, found.payments),
+                *profile_blocks(found.payments, found.ensemble.names),
+            ],
+        ),
+    ]
+    return Report("Fraud model: training report", subtitle, sections, _facts(found))
+
+
+def _summary(found: Findings) -> list[Block]:
+    ours, outcome = found.measures[OURS], found.outcomes[OURS]
+    auc, ap = found.intervals["auc"], found.intervals["ap"]
+    figures = (
+        KeyFigure("ROC AUC", f"{ours['auc']:.3f}", f"{auc.low:.3f} to {auc.high:.3f}"),
+        KeyFigure("Average precision", f"{ours['ap']:.3f}", f"{ap.low:.3f} to {ap.high:.3f}"),
+        KeyFigure("Precision at 1,000", f"{ours['precision_at_1000']:.1%}", _ceiling(found)),
+        KeyFigure("Fraud losses", f"{-outcome.loss_reduction:+.0%}", "against approving all"),
+        KeyFigure("Good ones stopped", f"{outcome.false_positive_rate:.2%}", "review or decline"),
+        KeyFigure(
+            "Reviews a day",
+            f"{outcome.reviews_per_day:,.0f}",
+            f"of {found.costs.reviews_per_day:,.0f} possible",
+        ),
+    )
+    blocks: list[Block] = [KeyFigures(figures)]
+    if found.simulated:
+        blocks.append(
+            Note(
+                "Simulated payments: these figures say that the system works, not how "
+                "well it will do on real ones."
+            )
+        )
+    return blocks
+
+
+def _ceiling(found: Findings) -> str:
+    best = min(1.0, found.rows.labels.sum() / 1_000)
+    return f"at most {best:.1%} on these rows" if best < 1 else "of the whole test"
+
+
+def _goals(found: Findings) -> list[Block]:
+    return [
+        business_table(found.measures[OURS], found.outcomes, found.rows),
+        Note(
+            f"The prevalence is {found.rows.labels.mean():.3%}. A rate of 1.8% of 50 million "
+            "payments a day is 900,000 payments: read every rate beside the count it stands for."
+        ),
+    ]
+
+
+def _comparison(found: Findings) -> list[Block]:
+    plots = Figures((_roc(found), _precision_recall(found)))
+    return [
+        comparison_table(found.measures, OURS),
+        plots,
+        interval_table(found.intervals),
+        Note(
+            "Intervals: 95%, users drawn with replacement. All methods saw the same training days "
+            "and are measured on the same test payments; cards known as compromised are left out "
+            "of card precision."
+        ),
+    ]
+
+
+def _roc(found: Findings) -> Figure:
+    curves = {}
+    for name, scores in _strongest_first(found.scores).items():
+        false, true, _ = roc_curve(found.rows.labels, scores)
+        curves[name] = Curve(np.maximum(false, 1e-4), true)
+    return line_plot(
+        "Frauds caught by good payments disturbed",
+        curves,
+        Axis("false positive rate", logarithmic=True),
+        Axis("recall"),
+    )
+
+
+def _precision_recall(found: Findings) -> Figure:
+    curves = {}
+    for name, scores in _strongest_first(found.scores).items():
+        precision, recall, _ = precision_recall_curve(found.rows.labels, scores)
+        curves[name] = Curve(recall[::-1], precision[::-1])
+    return line_plot("Precision by recall", curves, Axis("recall"), Axis("precision"))
+
+
+def _strongest_first(scores: Mapping[str, Floats]) -> dict[str, Floats]:
+    """The model first, then the others as they come."""
+    return {OURS: scores[OURS]} | {name: one for name, one in scores.items() if name != OURS}
+
+
+def _calibration(found: Findings) -> list[Block]:
+    labels = found.rows.labels
+    after, before = (reliability(labels, one) for one in (found.probabilities, found.before))
+    plot = line_plot(
+        "Stated and observed",
+        {
+            "calibrated": Curve([one.stated for one in after], [one.observed for one in after]),
+            "before": Curve([one.stated for one in before], [one.observed for one in before]),
+        },
+        Axis("stated probability", logarithmic=True),
+        Axis("observed rate", logarithmic=True),
+        diagonal=True,
+        points=True,
+        caption="Bins of equal size; the dashed line is perfect.",
+    )
+    spread = histogram(
+        "Scores",
+        {"good": found.probabilities[~labels], "fraud": found.probabilities[labels]},
+        Axis("calibrated probability"),
+    )
+    errors = [
+        expected_calibration_error(labels, one) for one in (found.before, found.probabilities)
+    ]
+    return [
+        Note(
+            f"Calibrated by {found.ensemble.calibrator.method} on the days before the test. "
+            f"Expected calibration error: {errors[0]:.4f} before, {errors[1]:.4f} after."
+        ),
+        Figures((plot, spread)),
+        reliability_table(after),
+    ]
+
+
+def _money(found: Findings) -> list[Block]:
+    policy = found.ensemble.policy
+    return [
+        Note(
+            f"REVIEW from probability {policy.review:.4f}, DECLINE from {policy.decline:.4f}; "
+            f"while no model answers, amounts over {policy.fallback_amount_minor / 100:,.2f} are "
+            "reviewed."
+        ),
+        outcome_table(found.outcomes),
+        assumptions_table(found.costs),
+    ]
+
+
+def _importance(found: Findings) -> list[Block]:
+    top = sorted(found.importance.items(), key=lambda one: -one[1])[:15]
+    meta = found.ensemble.meta
+    return [
+        Note(
+            f"Meta-learner: {meta.trees:.2f} x trees {meta.network:+.2f} x network "
+            f"{meta.intercept:+.2f}, in log-odds."
+        ),
+        bar_plot(
+            "Share of the trees' gain",
+            [name for name, _ in top],
+            [share for _, share in top],
+            Axis("share"),
+        ),
+    ]
+
+
+def _facts(found: Findings) -> dict[str, Any]:
+    labels = found.rows.labels
+    return {
+        "source": found.source,
+        "simulated": found.simulated,
+        "rows": len(found.payments),
+        "test_rows": len(labels),
+        "test_frauds": int(labels.sum()),
+        "prevalence": float(labels.mean()),
+        "slices": {
+            name: asdict(getattr(found.plan, name)) for name in ("train", "calibrate", "test")
+        },
+        "measures": {name: dict(one) for name, one in found.measures.items()},
+        "intervals": {name: asdict(one) for name, one in found.intervals.items()},
+        "calibration": {
+            "method": found.ensemble.calibrator.method,
+            "ece_before": expected_calibration_error(labels, found.before),
+            "ece_after": expected_calibration_error(labels, found.probabilities),
+            "reliability": [asdict(one) for one in reliability(labels, found.probabilities)],
+        },
+        "policy": found.ensemble.policy.to_thresholds(),
+        "outcomes": {name: outcome_facts(one) for name, one in found.outcomes.items()},
+        "assumptions": asdict(found.costs),
+        "meta": found.ensemble.meta.to_json(),
+        "served_difference": found.served_difference,
+    }
+
+
+def outcome_facts(outcome: Outcome) -> dict[str, float]:
+    """An outcome with what follows from it."""
+    return {
+        **asdict(outcome),
+        "alerts_per_day": outcome.alerts_per_day,
+        "loss_reduction": outcome.loss_reduction,
+        "saved_minor": outcome.saved_minor,
+        "roi": outcome.roi,
+    }
+
+
+def gain_shares(gains: Mapping[str, float], names: npt.ArrayLike) -> dict[str, float]:
+    """Share of each feature in XGBoost's total gain, whose keys are `f0`, `f1`, ..."""
+    total = sum(gains.values()) or 1.0
+    listed = list(np.asarray(names))
+    return {str(name): gains.get(f"f{place}", 0.0) / total for place, name in enumerate(listed)}

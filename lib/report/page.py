@@ -1,0 +1,111 @@
+"""One self-contained HTML page: no script, no font and no picture from elsewhere."""
+
+import math
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from lib.report.document import Cell, Figure, Figures, KeyFigures, Note, Report, Table
+
+_STYLE = """
+:root{--ink:#1c2430;--soft:#5b6675;--line:#e3e7ec;--paper:#fff;--wash:#f5f7f9;--mark:#0b5cad}
+*{box-sizing:border-box}
+body{margin:0;background:var(--wash);color:var(--ink);
+ font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+main{max-width:1080px;margin:0 auto;padding:40px 28px 72px}
+h1{font-size:28px;line-height:1.2;margin:0 0 6px;letter-spacing:-.01em}
+h2{font-size:18px;margin:0 0 14px}
+.subtitle{color:var(--soft);margin:0 0 28px}
+section{background:var(--paper);border:1px solid var(--line);border-radius:10px;
+ padding:22px 24px;margin:0 0 18px}
+p{margin:0 0 12px;max-width:78ch} p:last-child{margin-bottom:0}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;
+ margin:0 0 16px}
+.figure{background:var(--wash);border-radius:8px;padding:12px 14px}
+.figure b{display:block;font-size:23px;line-height:1.25;font-weight:650;
+ font-variant-numeric:tabular-nums}
+.figure span{display:block;color:var(--soft);font-size:13px}
+.scroll{overflow-x:auto;margin:0 0 16px}
+table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
+th{text-align:left;font-weight:600;color:var(--soft);font-size:12.5px;vertical-align:bottom;
+ border-bottom:1.5px solid var(--ink);padding:6px 10px}
+td{border-bottom:1px solid var(--line);padding:6px 10px;vertical-align:top}
+th.number,td.number{text-align:right;white-space:nowrap}
+tr.emphasis td{background:#eaf3fc;font-weight:600}
+caption{caption-side:bottom;text-align:left;color:var(--soft);font-size:13px;padding:8px 2px 0}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(380px,1fr));gap:18px;
+ margin:0 0 8px}
+figure{margin:0} figure svg{width:100%;height:auto;display:block}
+figcaption{color:var(--soft);font-size:13px;padding-top:4px}
+@media print{body{background:#fff}section{break-inside:avoid;border:0;padding:12px 0}}
+"""
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ report.title }}</title><style>{{ safe(style) }}</style></head><body><main>
+<h1>{{ report.title }}</h1><p class="subtitle">{{ report.subtitle }}</p>
+{% for section in report.sections %}<section><h2>{{ section.title }}</h2>
+{% for block in section.blocks %}{% set kind = kind_of(block) %}
+{% if kind == "note" %}<p>{{ block.text }}</p>
+{% elif kind == "key_figures" %}<div class="figures">{% for one in block.figures %}
+<div class="figure"><span>{{ one.label }}</span><b>{{ one.value }}</b>
+<span>{{ one.detail }}</span></div>{% endfor %}</div>
+{% elif kind == "table" %}{% set numeric = numeric_columns(block) %}<div class="scroll"><table>
+{% if block.caption %}<caption>{{ block.caption }}</caption>{% endif %}
+<thead><tr>{% for name in block.header %}
+<th{% if numeric[loop.index0] %} class="number"{% endif %}>{{ name }}</th>
+{% endfor %}</tr></thead><tbody>
+{% for row in block.rows %}<tr{% if block.emphasis == loop.index0 %} class="emphasis"{% endif %}>
+{% for cell in row %}<td{% if numeric[loop.index0] %} class="number"{% endif %}>
+{{- written(cell, block.digits) }}</td>{% endfor %}</tr>{% endfor %}</tbody></table></div>
+{% else %}<div class="plots">{% for one in plots_of(block) %}<figure>{{ safe(one.svg) }}
+{% if one.caption %}<figcaption>{{ one.caption }}</figcaption>{% endif %}</figure>
+{% endfor %}</div>{% endif %}{% endfor %}</section>{% endfor %}
+</main></body></html>
+"""
+
+
+def render_page(report: Report) -> str:
+    """HTML of a report; all text is escaped, only plots go in as they are."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    environment.globals.update(
+        kind_of=_kind,
+        numeric_columns=_numeric_columns,
+        written=written,
+        plots_of=_plots,
+        safe=Markup,
+    )
+    return environment.from_string(_PAGE).render(report=report, style=_STYLE)
+
+
+def written(cell: Cell, digits: int) -> str:
+    """A cell as text: thousands apart, floats with `digits` decimals, None as a dash.
+
+    >>> written(1234567, 2), written(0.5, 2), written(None, 2), written("a", 2)
+    ('1,234,567', '0.50', '–', 'a')
+    """
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return "–"
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, float):
+        return f"{cell:,.{digits}f}"
+    return f"{cell:,}" if isinstance(cell, int) else cell
+
+
+def _kind(block: object) -> str:
+    names = {Note: "note", KeyFigures: "key_figures", Table: "table"}
+    return names.get(type(block), "plots")
+
+
+def _plots(block: Figure | Figures) -> tuple[Figure, ...]:
+    return (block,) if isinstance(block, Figure) else block.figures
+
+
+def _numeric_columns(table: Table) -> list[bool]:
+    """Columns in which no cell is text."""
+    return [
+        bool(table.rows) and not any(isinstance(row[place], str) for row in table.rows)
+        for place in range(len(table.header))
+    ]

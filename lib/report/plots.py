@@ -1,0 +1,135 @@
+"""Plots as inline SVG, in one quiet style."""
+
+import io
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure as Canvas
+
+from lib.report.document import Figure
+
+COLOURS = ("#0b5cad", "#d1495b", "#2a9d6f", "#b07aa1", "#8a8f98", "#e0a030")
+_MOST_POINTS = 400
+_SOFT = "#5b6675"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points of one line: x (n,), y (n,)."""
+
+    x: npt.ArrayLike
+    y: npt.ArrayLike
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Words below an axis, and whether it counts in powers of ten."""
+
+    label: str
+    logarithmic: bool = False
+
+
+def line_plot(
+    title: str,
+    curves: Mapping[str, Curve],
+    x: Axis,
+    y: Axis,
+    *,
+    caption: str = "",
+    diagonal: bool = False,
+    points: bool = False,
+) -> Figure:
+    """Lines with a legend; the first is drawn strongest. Long lines are thinned to 400 points."""
+    canvas, axes = _blank(title, x, y)
+    if diagonal:
+        axes.plot([0, 1], [0, 1], color="#c4cad2", linewidth=1, linestyle="--")
+    for place, (name, curve) in enumerate(curves.items()):
+        xs, ys = _thinned(np.asarray(curve.x, float), np.asarray(curve.y, float))
+        axes.plot(
+            xs,
+            ys,
+            color=COLOURS[place % len(COLOURS)],
+            linewidth=2.2 if place == 0 else 1.3,
+            marker="o" if points else None,
+            markersize=4,
+            label=name,
+        )
+    if len(curves) > 1:
+        axes.legend(frameon=False, fontsize=8)
+    return Figure(_svg(canvas), caption)
+
+
+def histogram(
+    title: str, groups: Mapping[str, npt.ArrayLike], x: Axis, *, bins: int = 40, caption: str = ""
+) -> Figure:
+    """Share of each group's rows in bins common to all groups."""
+    canvas, axes = _blank(title, x, Axis("share of rows", logarithmic=True))
+    arrays = {name: np.asarray(values, float) for name, values in groups.items()}
+    present = np.concatenate(list(arrays.values()))
+    edges = np.linspace(present.min(), present.max() + 1e-9, bins + 1)
+    for place, (name, values) in enumerate(arrays.items()):
+        if len(values):
+            weights = np.full(len(values), 1 / len(values))
+            colour = COLOURS[place % len(COLOURS)]
+            axes.hist(values, edges.tolist(), weights=weights, color=colour, alpha=0.55, label=name)
+    axes.legend(frameon=False, fontsize=8)
+    return Figure(_svg(canvas), caption)
+
+
+def bar_plot(title: str, names: Sequence[str], values: Sequence[float], x: Axis) -> Figure:
+    """Horizontal bars, the first on top."""
+    canvas, axes = _blank(title, x, Axis(""))
+    axes.barh(list(names)[::-1], list(values)[::-1], color=COLOURS[0], height=0.7)
+    axes.tick_params(axis="y", labelsize=7.5)
+    return Figure(_svg(canvas))
+
+
+def _blank(title: str, x: Axis, y: Axis) -> tuple[Canvas, Axes]:
+    canvas = Canvas(figsize=(5.4, 3.7), layout="constrained")
+    axes = canvas.add_subplot()
+    axes.set_title(title, fontsize=10.5, loc="left", fontweight="bold")
+    axes.set_xlabel(x.label, fontsize=8.5, color=_SOFT)
+    axes.set_ylabel(y.label, fontsize=8.5, color=_SOFT)
+    axes.tick_params(labelsize=8, colors=_SOFT, length=0)
+    axes.grid(visible=True, color="#eceff3", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#c4cad2")
+    if x.logarithmic:
+        axes.set_xscale("log")
+    if y.logarithmic:
+        axes.set_yscale("log")
+    return canvas, axes
+
+
+def _thinned(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    if len(x) <= _MOST_POINTS:
+        return x, y
+    kept = np.unique(
+        np.concatenate(
+            [
+                np.geomspace(1, len(x), _MOST_POINTS // 2).astype(int) - 1,
+                np.linspace(0, len(x) - 1, _MOST_POINTS // 2).astype(int),
+            ]
+        )
+    )
+    return x[kept], y[kept]
+
+
+def _svg(canvas: Canvas) -> str:
+    """SVG text with ids that repeat from run to run, without the XML header."""
+    buffer = io.BytesIO()
+    FigureCanvasSVG(canvas)
+    canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue().decode()
+    text = text[text.index("<svg") :]
+    mark = f"p{zlib.crc32(text.encode()):08x}"
+    return re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{mark}-", text)
