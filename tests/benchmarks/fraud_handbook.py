@@ -22,9 +22,8 @@ from tests.benchmarks.handbook.baselines import (
     handbook_inputs,
     score_baseline,
 )
-from tests.benchmarks.handbook.ours import score_ours, score_ours_history
+from tests.benchmarks.handbook.ours import our_inputs, score_ours, score_ours_history
 from tests.benchmarks.handbook.protocol import Payments, Split, measure, read_payments, split
-from tests.benchmarks.handbook.signals import our_inputs
 from tests.benchmarks.result import print_result
 
 SINGLE = date(2018, 7, 25)
@@ -55,10 +54,10 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 class Bench:
     """All inputs of a file, computed once for every fold."""
 
-    def __init__(self, payments: Payments) -> None:
+    def __init__(self, path: Path, payments: Payments) -> None:
         self.payments = payments
         self.inputs = handbook_inputs(payments)
-        self.names, self.signals = our_inputs(payments)
+        self.signals = our_inputs(path, payments)
 
     def fold(self, fold: Split, settings: Settings) -> Figures:
         """Return the measures of every model on one fold."""
@@ -66,8 +65,8 @@ class Bench:
             name: score_baseline(name, self.inputs, self.payments.fraud, fold, settings)
             for name in NAMES
         }
-        scores["ours"] = score_ours(self.payments, self.names, self.signals, fold)
-        scores["ours_history"] = score_ours_history(self.payments, self.names, self.signals, fold)
+        scores["ours"] = score_ours(self.payments, self.signals, fold)
+        scores["ours_history"] = score_ours_history(self.payments, self.signals, fold)
         return {name: measure(self.payments, fold.test, score) for name, score in scores.items()}
 
 
@@ -92,7 +91,7 @@ def main() -> None:
     started = time.perf_counter()
     payments = read_payments(options.transactions)
     print(f"{options.transactions}: {len(payments)} payments, {payments.fraud.sum()} frauds")
-    bench = Bench(payments)
+    bench = Bench(options.transactions, payments)
     starts = tuple(options.train_start or PREQUENTIAL)
     first = options.train_start[0] if options.train_start else SINGLE
     one = split(payments, first)
