@@ -68,8 +68,8 @@ class TrainConfig:
     """fit logistic regression and a random forest for comparison"""
     bootstrap: int = 200
     """draws of users for the intervals"""
-    threads: int = 0
-    """threads of a fit in one process; 0 takes all cores"""
+    threads: int = 1
+    """threads of a fit in one process; 0 takes all cores, which on a busy machine is slower"""
     seed: int = 7
     """of every random draw"""
 

@@ -21,7 +21,7 @@ from lib.fraud.report_profile import profile_blocks
 from lib.fraud.report_tables import (
     assumptions_table,
     business_table,
-    comparison_table,
+    comparison_tables,
     interval_table,
     outcome_table,
     reliability_table,
@@ -155,7 +155,7 @@ def _goals(found: Findings) -> list[Block]:
 def _comparison(found: Findings) -> list[Block]:
     plots = Figures((_roc(found), _precision_recall(found)))
     return [
-        comparison_table(found.measures, OURS),
+        *comparison_tables(found.measures, OURS),
         plots,
         interval_table(found.intervals),
         Note(

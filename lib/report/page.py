@@ -35,7 +35,7 @@ tr.emphasis td{background:#eaf3fc;font-weight:600}
 caption{caption-side:bottom;text-align:left;color:var(--soft);font-size:13px;padding:8px 2px 0}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(380px,1fr));gap:18px;
  margin:0 0 8px}
-figure{margin:0} figure svg{width:100%;height:auto;display:block}
+figure{margin:0;max-width:640px} figure svg{width:100%;height:auto;display:block}
 figcaption{color:var(--soft);font-size:13px;padding-top:4px}
 @media print{body{background:#fff}section{break-inside:avoid;border:0;padding:12px 0}}
 """

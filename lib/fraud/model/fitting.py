@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
 from lib.fraud.model.dense import Networks
 from lib.fraud.model.inputs import Floats, recency_weights
@@ -30,6 +31,11 @@ class Machine:
 
     device: str = "cpu"
     threads: int = 0
+
+    def limit(self) -> None:
+        """Hold torch in this process to the threads."""
+        if self.threads > 0:
+            torch.set_num_threads(self.threads)
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ def fold_data(payments: Payments, fold: Fold, half_life_days: float) -> FoldData
 
 def fit_fold(data: FoldData, settings: ModelSettings, seed: int, machine: Machine) -> FoldScores:
     """Fit one booster and one network on earlier days, stop by the next, score the days after."""
+    machine.limit()
     single = replace(settings.trees, boosters=1)
     trees = fit_trees(
         data.train, data.stop, single, seed=seed, device=machine.device, threads=machine.threads
@@ -97,6 +104,7 @@ def fit_halves(
     train: Sample, settings: ModelSettings, machine: Machine
 ) -> tuple[BoostedTrees, Networks]:
     """Fit both halves on all rows, for as long as `settings` say."""
+    machine.limit()
     trees = fit_trees(
         train,
         None,

@@ -1,6 +1,6 @@
 """The boosted half: XGBoost trees, one booster or a bag of several seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,6 +117,7 @@ def fit_trees(
     seed: int,
     device: str = "cpu",
     threads: int = 0,
+    on_tree: Callable[[int, float], None] | None = None,
 ) -> BoostedTrees:
     """Fit in this process.
 
@@ -127,18 +128,36 @@ def fit_trees(
         seed: of the first booster; the next ones count up from it.
         device: `cpu` or `cuda`.
         threads: 0 takes all cores.
+        on_tree: told each tree's number from 1 and the average precision on the later rows.
     """
     refuse_one_class(train.labels)
     boosters = []
     for number in range(settings.boosters):
         drawn = train.rows(kept_rows(train.labels, settings.negative_share, seed + number))
         parameters = booster_parameters(settings, seed + number, device, threads)
-        boosters.append(_fit_one(drawn, valid, settings, parameters))
+        boosters.append(_fit_one(drawn, valid, settings, parameters, on_tree))
     return BoostedTrees(tuple(boosters))
 
 
+class _Telling(xgb.callback.TrainingCallback):
+    """Passes each tree's measure on."""
+
+    def __init__(self, on_tree: Callable[[int, float], None]) -> None:
+        super().__init__()
+        self._on_tree = on_tree
+
+    def after_iteration(self, _model: Any, epoch: int, evals_log: Any) -> bool:
+        """Called by XGBoost after each tree; False goes on."""
+        self._on_tree(epoch + 1, float(evals_log["valid"]["aucpr"][-1]))
+        return False
+
+
 def _fit_one(
-    train: Sample, valid: Sample | None, settings: TreeSettings, parameters: Mapping[str, Any]
+    train: Sample,
+    valid: Sample | None,
+    settings: TreeSettings,
+    parameters: Mapping[str, Any],
+    on_tree: Callable[[int, float], None] | None,
 ) -> xgb.Booster:
     """One booster, cut back to its best tree when there are rows to judge by."""
     bins = settings.max_bin
@@ -159,6 +178,7 @@ def _fit_one(
         evals=[(judge, "valid")],
         early_stopping_rounds=settings.early_stopping,
         verbose_eval=False,
+        callbacks=[_Telling(on_tree)] if on_tree else [],
     )
     return cut_back(booster)
 

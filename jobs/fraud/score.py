@@ -1,0 +1,144 @@
+"""Score payments in batches: `python -m jobs.fraud.score --help`."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import ray
+from ray.data import ActorPoolStrategy
+
+from jobs.options import read_options
+from lib.contract import ContractError
+from lib.fraud.features import FRAUD
+from lib.fraud.model.inputs import feature_matrix
+from lib.fraud.model.policy import DECISIONS
+from lib.fraud.model.scoring import Scorer
+from lib.registry import ArtifactError, Registry, RegistryError, read_artifact
+
+_KEPT = ("transaction_id", "event_time")
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """Score a folder of features with a published or a local model, and write Parquet.
+
+    Answers equal those of the endpoint: same graph, same calibration, same thresholds.
+    """
+
+    features: str
+    """folder of features, as written by jobs.fraud.features"""
+    output: Path
+    """folder to write: transaction_id, event_time, fraud_score, decision, model_version"""
+    model: Path | None = None
+    """folder of a model; or give --registry"""
+    registry: str | None = None
+    """directory or URI of the model registry"""
+    version: str = "champion"
+    """version or alias in the registry"""
+    batch_size: int = 65_536
+    """payments scored at once"""
+    actors: int = 2
+    """processes that score, each with its own copy of the model"""
+
+
+class BatchScorer:
+    """Loads the model once in each Ray Data actor, then scores tables.
+
+    Args:
+        config: where the model is.
+    """
+
+    def __init__(self, config: ScoreConfig) -> None:
+        self._scorer = load_scorer(config)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Ids, score and decision of a table of payments with features."""
+        return scored_table(table, self._scorer)
+
+
+def load_scorer(config: ScoreConfig) -> Scorer:
+    """The model of a folder, or of the registry (fetched to this machine first).
+
+    Raises:
+        ContractError: neither or both of model and registry are given.
+        ArtifactError: the model is damaged or of another feature set.
+        RegistryError: the registry holds no such version.
+    """
+    if (config.model is None) == (config.registry is None):
+        raise ContractError("expected either --model or --registry")
+    if config.model is not None:
+        return Scorer.load(read_artifact(config.model, FRAUD))
+    registry = Registry(str(config.registry))
+    with tempfile.TemporaryDirectory() as folder:
+        local = registry.fetch("fraud", config.version, Path(folder))
+        return Scorer.load(read_artifact(local, FRAUD))
+
+
+def scored_table(table: pa.Table, scorer: Scorer) -> pa.Table:
+    """Ids, score and decision of payments with features, in their order."""
+    scores = scorer.score(feature_matrix(table, scorer.names))
+    names = np.array(DECISIONS)[scorer.policy.decisions(scores)]
+    columns: Mapping[str, Any] = {name: table[name] for name in _KEPT}
+    return pa.table(
+        {
+            **columns,
+            "fraud_score": scores,
+            "decision": pa.array(names, pa.string()),
+            "model_version": pa.array([scorer.version] * table.num_rows, pa.string()),
+        }
+    )
+
+
+def main(config: ScoreConfig) -> Path:
+    """Score everything; returns the folder of Parquet files, which appears whole or not at all."""
+    load_scorer(config)
+    if not ray.is_initialized():
+        ray.init()
+    draft = config.output.with_name(f".{config.output.name}.{uuid.uuid4().hex}.tmp")
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _score_files(config, draft)
+        shutil.rmtree(config.output, ignore_errors=True)
+        draft.rename(config.output)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    print(_closing_lines(config.output))
+    return config.output
+
+
+def _score_files(config: ScoreConfig, draft: Path) -> None:
+    """Read, score on actors, write."""
+    data = Path(config.features) / "data"
+    source = str(data) if data.is_dir() else config.features
+    rows = ray.data.read_parquet(source).select_columns([*_KEPT, *FRAUD.names])
+    scored = rows.map_batches(
+        BatchScorer,
+        fn_constructor_args=(config,),
+        batch_size=config.batch_size,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        compute=ActorPoolStrategy(min_size=1, max_size=config.actors),
+    )
+    scored.write_parquet(str(draft.resolve()))
+
+
+def _closing_lines(output: Path) -> str:
+    """Payments by decision, and where they are."""
+    table = ds.dataset(output, format="parquet").to_table(columns=["decision"])
+    counts = dict(pair.values() for pair in table["decision"].value_counts().to_pylist())
+    lines = [f"{name:10}{counts.get(name, 0):>12,}" for name in DECISIONS]
+    return "\n".join([*lines, f"{'payments':10}{table.num_rows:>12,}", f"scores: {output}"])
+
+
+if __name__ == "__main__":
+    try:
+        main(read_options(ScoreConfig))
+    except (ContractError, RegistryError, ArtifactError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from error

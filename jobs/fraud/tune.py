@@ -1,0 +1,216 @@
+"""Search settings of both halves: `python -m jobs.fraud.tune --help`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ray
+import yaml
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+
+from jobs.fraud.training_config import TrainConfig
+from jobs.fraud.training_data import find_source, load_payments
+from jobs.options import read_options
+from lib.contract import ContractError
+from lib.fraud.model.fitting import weighed_sample
+from lib.fraud.model.network import NetworkSettings, fit_networks
+from lib.fraud.model.sample import Sample, refuse_one_class
+from lib.fraud.model.slices import Lengths, plan_slices
+from lib.fraud.model.trees import TreeSettings, fit_trees
+from lib.report.writing import write_text
+
+MEASURE = "average_precision"
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """Search the settings of trees and network on the newest time-forward fold.
+
+    Neither the calibration nor the test days are looked at. Trials that lag are stopped early
+    (ASHA). The same command continues a search that was cut off. The best settings go to
+    OUTPUT/best.yaml, which `jobs.fraud.train --config` reads.
+    """
+
+    features: Path
+    """folder of features, as written by jobs.fraud.features"""
+    output: Path
+    """folder for the search and best.yaml; on a cluster one that all machines reach"""
+    trials: int = 20
+    """settings tried for each half"""
+    concurrent: int = 2
+    """trials that run at once"""
+    cpus_per_trial: int = 1
+    """cores of each trial"""
+    gpus_per_trial: float = 0.0
+    """GPUs of each trial"""
+    trees: int = 500
+    """most trees of a trial"""
+    epochs: int = 30
+    """most epochs of a trial"""
+    report_every: int = 20
+    """trees between two looks at a trial"""
+    slices: Lengths = field(default_factory=Lengths)
+    """the same as in training, so that the search sees training days only"""
+    seed: int = 7
+    """of the draws"""
+
+
+def main(config: TuneConfig) -> Path:
+    """Search both halves; returns the path of best.yaml."""
+    if not ray.is_initialized():
+        ray.init()
+    train, later = _samples(config)
+    best = {
+        "trees": _search(config, "trees", _tree_space(config), _tree_trial(config), train, later),
+        "network": _search(
+            config, "network", _network_space(config), _network_trial(config), train, later
+        ),
+    }
+    path = config.output / "best.yaml"
+    write_text(path, yaml.safe_dump(best, sort_keys=False))
+    print(f"best settings: {path}\nuse them:      python -m jobs.fraud.train --config {path} ...")
+    return path
+
+
+def _samples(config: TuneConfig) -> tuple[Sample, Sample]:
+    """The newest fold: rows to fit on, and the block after them to judge by."""
+    source = find_source(TrainConfig(output=config.output, features=config.features))
+    payments = load_payments(source)
+    plan = plan_slices(
+        int(payments.event_time[0]),
+        int(payments.event_time[-1]),
+        config.slices,
+        payments.known_until(),
+    )
+    fold = plan.folds[-1]
+    train = weighed_sample(payments, fold.train, 0.0)
+    later = payments.sample(fold.scored)
+    refuse_one_class(train.labels)
+    refuse_one_class(later.labels)
+    return train, later
+
+
+def _tree_space(config: TuneConfig) -> dict[str, Any]:
+    return {
+        "trees": config.trees,
+        "depth": tune.randint(3, 9),
+        "learning_rate": tune.loguniform(0.02, 0.2),
+        "subsample": tune.uniform(0.5, 1.0),
+        "colsample": tune.uniform(0.4, 1.0),
+        "min_child_weight": tune.loguniform(0.5, 20.0),
+        "l2": tune.loguniform(0.1, 20.0),
+        "max_bin": tune.choice([256, 512, 1024]),
+        "positive_weight": tune.choice([1.0, 3.0, 10.0]),
+    }
+
+
+def _network_space(config: TuneConfig) -> dict[str, Any]:
+    return {
+        "epochs": config.epochs,
+        "dropout": tune.uniform(0.1, 0.5),
+        "learning_rate": tune.loguniform(2e-4, 5e-3),
+        "weight_decay": tune.loguniform(1e-6, 1e-2),
+        "batch_size": tune.choice([512, 1024, 2048]),
+        "positive_weight": tune.choice([1.0, 5.0, 20.0]),
+    }
+
+
+Trial = Callable[..., None]
+
+
+def _tree_trial(config: TuneConfig) -> Trial:
+    """Fits a booster and reports its average precision every few trees."""
+    every, seed, threads, device = _fit_options(config)
+
+    def trial(settings: Mapping[str, Any], train: Sample, later: Sample) -> None:
+        best = 0.0
+
+        def look(number: int, score: float) -> None:
+            nonlocal best
+            best = max(best, score)
+            if number % every == 0:
+                tune.report({MEASURE: best, "step": number})
+
+        grown = TreeSettings(**settings)
+        fit_trees(train, later, grown, seed=seed, threads=threads, device=device, on_tree=look)
+        tune.report({MEASURE: best, "step": grown.trees})
+
+    return trial
+
+
+def _network_trial(config: TuneConfig) -> Trial:
+    """Fits a network and reports its average precision every epoch."""
+    _, seed, _, device = _fit_options(config)
+
+    def trial(settings: Mapping[str, Any], train: Sample, later: Sample) -> None:
+        best = 0.0
+
+        def look(epoch: Any, _better: bool) -> None:
+            nonlocal best
+            best = max(best, epoch.valid_ap)
+            tune.report({MEASURE: best, "step": epoch.number})
+
+        shape = NetworkSettings(**settings)
+        fit_networks(train, later, shape, seed=seed, device=device, on_epoch=look)
+
+    return trial
+
+
+def _fit_options(config: TuneConfig) -> tuple[int, int, int, str]:
+    device = "cuda" if config.gpus_per_trial > 0 else "cpu"
+    return config.report_every, config.seed, config.cpus_per_trial, device
+
+
+def _search(
+    config: TuneConfig,
+    half: str,
+    space: Mapping[str, Any],
+    trial: Trial,
+    train: Sample,
+    later: Sample,
+) -> dict[str, Any]:
+    """Best settings of one half; a search that was cut off goes on."""
+    folder = (config.output / "search").resolve()
+    trainable = tune.with_resources(
+        tune.with_parameters(trial, train=train, later=later),
+        {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
+    )
+    if tune.Tuner.can_restore(str(folder / half)):
+        print(f"{half}: going on with {folder / half}")
+        tuner = tune.Tuner.restore(
+            str(folder / half), trainable, resume_errored=True, param_space=dict(space)
+        )
+    else:
+        tuner = tune.Tuner(
+            trainable,
+            param_space=dict(space),
+            tune_config=_tune_config(config, half),
+            run_config=tune.RunConfig(name=half, storage_path=str(folder)),
+        )
+    results = tuner.fit()
+    winner = results.get_best_result(metric=MEASURE, mode="max", scope="all")
+    score = winner.metrics[MEASURE]
+    print(f"{half}: {len(results)} trials, best average precision {score:.4f}")
+    return dict(winner.config)
+
+
+def _tune_config(config: TuneConfig, half: str) -> tune.TuneConfig:
+    """ASHA over trees or epochs, with no more trials at once than asked."""
+    longest = config.trees if half == "trees" else config.epochs
+    grace = max(1, min(longest, 3 * config.report_every if half == "trees" else 3))
+    return tune.TuneConfig(
+        metric=MEASURE,
+        mode="max",
+        num_samples=config.trials,
+        max_concurrent_trials=config.concurrent,
+        scheduler=ASHAScheduler(time_attr="step", max_t=longest, grace_period=grace),
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main(read_options(TuneConfig))
+    except (ContractError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from error
