@@ -5,8 +5,6 @@ Serve starts: without both of them the same application is ten times slower. The
 belongs under the route prefix `/fraud`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from ray.serve import Application, deployment
@@ -22,7 +20,8 @@ def build(args: FraudArgs) -> Application:
     """Front node and ensemble, as two deployments or, colocated, as one.
 
     `user_config` of `Front` names the rules (and, colocated, the model), that of `Ensemble` the
-    model; see `Live`.
+    model; see `Live`. Serve reads the annotation of `args` to parse them, so this module must not
+    postpone annotations.
     """
     live: dict[str, Any] = {"model": args.model, "rules": args.rules}
     front = deployment(

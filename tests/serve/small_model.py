@@ -24,7 +24,12 @@ CREATED_AT = 1_790_000_000_000_000
 
 
 def train(
-    trees: TreeSettings, network: NetworkSettings, users: int, days: int, seed: int
+    trees: TreeSettings,
+    network: NetworkSettings,
+    users: int,
+    days: int,
+    seed: int,
+    costs: Costs,
 ) -> Ensemble:
     """Fits on simulated payments: three quarters to learn from, the rest to calibrate on."""
     simulated = simulate(SimulationConfig(users=users, days=days), seed)
@@ -43,14 +48,15 @@ def train(
     calibrator = fit_calibrator(raw, later.labels)
     amount = table["amount_minor"].to_numpy()[end:]
     scores = calibrator.probabilities(raw)
-    policy = fit_policy(scores, later.labels, amount, days * 0.2, Costs(most_disturbed=0.1))
+    policy = fit_policy(scores, later.labels, amount, days * 0.2, costs)
     return Ensemble(FRAUD.names, FRAUD.digest, forest, nets, meta, calibrator, policy)
 
 
 def small(seed: int = 1) -> Ensemble:
     """Enough to answer, in a few seconds."""
     trees = TreeSettings(trees=30, depth=3)
-    return train(trees, NetworkSettings(hidden=(16, 8), epochs=2), users=120, days=30, seed=seed)
+    network = NetworkSettings(hidden=(16, 8), epochs=2)
+    return train(trees, network, 120, 30, seed, Costs(most_disturbed=0.1))
 
 
 def publish(ensemble: Ensemble, registry: Path, folder: Path, number: int = 0) -> str:

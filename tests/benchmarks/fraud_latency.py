@@ -1,0 +1,227 @@
+"""How fast a payment is scored: on Ray Serve, composed and colocated, and by uvicorn alone.
+
+`python -m tests.benchmarks.fraud_latency`. One Redis, the same model and the same simulated
+payments for each; generator, Redis and server share this machine. Constant arrivals (open loop,
+latency from the time a request was due) and connections that send as soon as they may (closed).
+The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import gc
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+import tyro
+
+from lib.access import add_key, new_key
+from lib.fraud.model.network import NetworkSettings
+from lib.fraud.model.policy import Costs
+from lib.fraud.model.trees import TreeSettings
+from lib.fraud.simulation import SimulationConfig, simulate
+from lib.registry import Registry
+from tests.benchmarks.latency.load import Load, Tally
+from tests.benchmarks.latency.targets import environment
+from tests.benchmarks.result import print_result
+from tests.serve.small_model import CREATED_AT, publish, train
+
+KINDS = ("bare", "colocated", "composed")
+RATES = (50, 100, 200)
+CONNECTIONS = (1, 8, 32)
+HOST = "127.0.0.1"
+PAYMENTS_PER_CUSTOMER = 4
+_SCORE = "fraud:score"
+Results = dict[str, dict[str, dict[str, dict[str, float]]]]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Measure how fast payments are scored."""
+
+    model: str = ""
+    """Registry with a fraud champion, directory or URI; none trains one on simulated payments."""
+    seconds: float = 10.0
+    """Length of each measurement, seconds."""
+    targets: tuple[str, ...] = KINDS
+    """Which of bare, colocated and composed."""
+    users: int = 2_000
+    """Simulated customers whose payments are sent."""
+    keep: str = ""
+    """Directory to keep the trained model in, and to take it from the next time."""
+
+
+def train_model(registry: Path, folder: Path) -> None:
+    """A model of the design's size: 500 trees of depth 6 and a 256-128-64 network."""
+    trees, network = TreeSettings(early_stopping=500), NetworkSettings(epochs=3)
+    ensemble = train(trees, network, users=600, days=40, seed=1, costs=Costs())
+    version = publish(ensemble, registry, folder)
+    Registry(registry).set_alias("fraud", "champion", version, at=CREATED_AT, by="benchmark")
+
+
+def payments(users: int) -> list[dict[str, object]]:
+    """Simulated payments in order of time, as the API takes them, without id and time."""
+    table = simulate(SimulationConfig(users=users, days=10), seed=2).transactions
+    names = ("user_id", "merchant_id", "device_id", "currency", "payment_method")
+    columns = {name: table[name].to_pylist() for name in names}
+    amounts = table["amount_minor"].to_pylist()
+    places = zip(table["latitude"].to_pylist(), table["longitude"].to_pylist(), strict=True)
+    return [
+        {
+            **{name: column[row] for name, column in columns.items()},
+            "amount": f"{amounts[row] // 100}.{amounts[row] % 100:02d}",
+            "latitude": place[0],
+            "longitude": place[1],
+        }
+        for row, place in enumerate(places)
+    ]
+
+
+def requests(bodies: list[dict[str, object]], token: str, mark: str) -> Iterator[bytes]:
+    """Requests without end; every one is a new payment, made now.
+
+    Days of payments are sent within minutes. So that they do not all look like bursts, customers
+    are new people after `PAYMENTS_PER_CUSTOMER` payments each, in the mean, and stay in one place.
+    """
+    customers = {str(body["user_id"]) for body in bodies}
+    generation = len(customers) * PAYMENTS_PER_CUSTOMER
+    homes = {body["user_id"]: (body["latitude"], body["longitude"]) for body in bodies}
+    tails = []
+    for place, body in enumerate(bodies):
+        latitude, longitude = homes[body["user_id"]]
+        user = f"{body['user_id']}.{place // generation}"
+        settled = {**body, "user_id": user, "latitude": latitude, "longitude": longitude}
+        tails.append(json.dumps(settled)[1:])
+    head = (
+        "POST /fraud/score_transaction HTTP/1.1\r\nHost: bench\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: "
+    )
+    number = 0
+    while True:
+        now = datetime.datetime.now(datetime.UTC).isoformat()
+        tail = tails[number % len(tails)]
+        body = f'{{"transaction_id":"{mark}{number}","event_time":"{now}",{tail}'
+        yield f"{head}{len(body.encode())}\r\n\r\n{body}".encode()
+        number += 1
+
+
+async def measure(load: Load, seconds: float) -> tuple[dict[str, Tally], dict[str, Tally]]:
+    """Warms up, then measures every rate and every number of connections."""
+    await load.closed(8, min(5.0, seconds))
+    opened, closed = {}, {}
+    for rate in RATES:
+        opened[str(rate)] = await load.open(rate, seconds)
+    for connections in CONNECTIONS:
+        closed[str(connections)] = await load.closed(connections, seconds)
+    return opened, closed
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """A Redis of our own; yields its URL."""
+    port = free_port()
+    command = ["redis-server", "--port", str(port), "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    url = f"redis://{HOST}:{port}/0"
+    client = redis.Redis.from_url(url)
+    try:
+        for _ in range(100):
+            try:
+                client.ping()
+                break
+            except redis.ConnectionError:
+                time.sleep(0.05)
+        yield url
+    finally:
+        client.close()
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def target(kind: str, port: int, store: str, registry: str, keys: Path) -> Iterator[Path]:
+    """A server of one kind; yields its folder."""
+    folder = Path(tempfile.mkdtemp(prefix=f"forewarn-{kind}-"))
+    options = {"port": port, "store": store, "registry": registry, "keys": keys, "folder": folder}
+    command = [sys.executable, "-m", "tests.benchmarks.latency.targets", "--kind", kind]
+    for name, value in options.items():
+        command += [f"--{name}", str(value)]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(folder),
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if line.strip() == "ready":
+                break
+        else:
+            raise RuntimeError(f"{kind} did not start")
+        yield folder
+    finally:
+        process.stdin.close()
+        process.wait(timeout=120)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])
+
+
+def main(config: Config) -> None:
+    """Prints a line per measurement and then everything as JSON."""
+    began = time.perf_counter()
+    gc.freeze()
+    results: Results = {"open_loop": {}, "closed_loop": {}}
+    bodies = payments(config.users)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        registry = config.model or _registry(Path(config.keep) if config.keep else folder)
+        token, record = new_key([_SCORE], time.time_ns() // 1000)
+        add_key(folder / "keys.json", record)
+        sent = 0
+        for kind in config.targets:
+            with redis_server(folder) as store:
+                port = free_port()
+                with target(kind, port, store, registry, folder / "keys.json"):
+                    load = Load(HOST, port, requests(bodies, token, kind))
+                    opened, closed = asyncio.run(measure(load, config.seconds))
+            for name, tallies in (("open_loop", opened), ("closed_loop", closed)):
+                for key, tally in tallies.items():
+                    summary = tally.summary()
+                    sent += int(summary["requests"])
+                    results[name].setdefault(key, {})[kind] = summary
+                    print(f"{name} {key:>4} {kind:10} {json.dumps(summary)}", flush=True)
+    seconds = time.perf_counter() - began
+    print_result(rows_read=len(bodies), seconds=seconds, requests_sent=sent, **results)
+
+
+def _registry(folder: Path) -> str:
+    registry = folder / "registry"
+    if not registry.exists():
+        train_model(registry, folder)
+    return str(registry)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
+    main(tyro.cli(Config, description=__doc__))

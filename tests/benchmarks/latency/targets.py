@@ -1,0 +1,118 @@
+"""What is measured, each in processes of its own: `python -m tests.benchmarks.latency.targets`.
+
+`composed` and `colocated` are the product on Ray Serve; `bare` is the same application, the same
+code to the last line, under uvicorn alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import ray
+import tyro
+import uvicorn
+from ray.serve import run, shutdown, start
+
+from serve.fraud.app import build
+from serve.fraud.config import FraudArgs
+from serve.fraud.face import fraud_face
+from serve.fraud.numbers import INSTRUMENTS
+from serve.fraud.service import FraudService
+from serve.gateway import PrometheusMeter
+from serve.gateway.threads import quick_switching
+
+FLAGS = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Serve the fraud application until standard input ends."""
+
+    kind: Literal["composed", "colocated", "bare"]
+    """composed: front node and ensemble; colocated: both in one replica; bare: no Ray."""
+    port: int
+    """where it listens on 127.0.0.1"""
+    store: str
+    """profile store, redis://..."""
+    registry: Path
+    """registry with a champion"""
+    keys: Path
+    """file of API keys"""
+    folder: Path
+    """for everything it writes"""
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment a target is started in."""
+    quick = {
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
+    }
+    return {**os.environ, **FLAGS, **ONE_THREAD, **quick}
+
+
+def main(target: Target) -> None:
+    """Serves; prints `ready` once it does."""
+    args = FraudArgs(
+        registry=str(target.registry),
+        profile_store=target.store,
+        records=f"sqlite:///{target.folder}/records.sqlite",
+        journal=target.folder / "journal",
+        models=target.folder / "models",
+        api_keys=target.keys,
+        log=target.folder / "log.jsonl",
+        colocated=target.kind == "colocated",
+        front_cpus=0.5,
+        ensemble_cpus=0.5,
+    )
+    if target.kind == "bare":
+        _serve_bare(args, target.port)
+    else:
+        _serve_on_ray(args, target.port)
+
+
+def _serve_on_ray(args: FraudArgs, port: int) -> None:
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    start(http_options={"host": "127.0.0.1", "port": port})
+    run(build(args), name="fraud", route_prefix="/fraud")
+    print("ready", flush=True)
+    sys.stdin.read()
+    shutdown()
+    ray.shutdown()
+
+
+def _serve_bare(args: FraudArgs, port: int) -> None:
+    async def serve() -> None:
+        service = FraudService(args, PrometheusMeter(INSTRUMENTS))
+        await service.reconfigure({})
+        config = uvicorn.Config(
+            fraud_face(service), port=port, log_level="warning", access_log=False
+        )
+        server = uvicorn.Server(config)
+        threading.Thread(target=_stop_with_input, args=(server,), daemon=True).start()
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.05)
+        print("ready", flush=True)
+        await serving
+
+    quick_switching()
+    asyncio.run(serve())
+
+
+def _stop_with_input(server: uvicorn.Server) -> None:
+    sys.stdin.read()
+    server.should_exit = True
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Target, description=__doc__))

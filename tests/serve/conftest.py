@@ -1,0 +1,142 @@
+"""A trained model, keys, and the fraud application in this process, without Ray."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from lib.access import add_key, new_key
+from lib.registry import Registry
+from serve.fraud.config import FraudArgs
+from serve.fraud.face import fraud_face
+from serve.fraud.numbers import INSTRUMENTS
+from serve.fraud.service import FraudService
+from serve.gateway import PrometheusMeter
+from tests.serve.redis_process import RedisProcess
+from tests.serve.small_model import CREATED_AT, publish, small
+
+SCOPES = ("fraud:score", "fraud:label", "fraud:read")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass(frozen=True)
+class Models:
+    """A registry with two versions of one model; the first is champion."""
+
+    registry: Path
+    versions: tuple[str, str]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    folder = tmp_path_factory.mktemp("models")
+    ensemble = small()
+    first, second = (publish(ensemble, folder / "registry", folder, n) for n in range(2))
+    Registry(folder / "registry").set_alias("fraud", "champion", first, at=CREATED_AT, by="test")
+    return Models(folder / "registry", (first, second))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A directory of its own for one application, with keys and a registry to break."""
+
+    folder: Path
+    registry: Path
+    versions: tuple[str, str]
+    tokens: dict[str, str]
+
+    def args(self, **changes: Any) -> FraudArgs:
+        """Arguments of an application that lives here."""
+        here = self.folder
+        return FraudArgs(
+            **{
+                "registry": str(self.registry),
+                "profile_store": f"sqlite:///{here}/profiles.sqlite",
+                "records": f"sqlite:///{here}/records.sqlite",
+                "journal": here / "journal",
+                "models": here / "models",
+                "api_keys": here / "keys.json",
+                "log": here / "log.jsonl",
+                "store_timeout_ms": 5_000.0,
+                "deadline_ms": 20_000.0,
+                "drain_seconds": 0.05,
+                "rescore_seconds": 0.05,
+                "follow_seconds": 0.05,
+                **changes,
+            }
+        )
+
+
+def new_place(folder: Path, models: Models) -> Place:
+    registry = folder / "registry"
+    shutil.copytree(models.registry, registry)
+    tokens = {}
+    for name, scopes in {"all": SCOPES, "score": SCOPES[:1], "label": SCOPES[1:2]}.items():
+        tokens[name], record = new_key(scopes, time.time_ns() // 1000)
+        add_key(folder / "keys.json", record)
+    return Place(folder, registry, models.versions, tokens)
+
+
+@pytest.fixture
+def place(tmp_path: Path, models: Models) -> Place:
+    return new_place(tmp_path, models)
+
+
+@dataclass(frozen=True)
+class Running:
+    """An application that runs, and a caller with every scope."""
+
+    service: FraudService
+    client: httpx.AsyncClient
+    meter: PrometheusMeter
+
+
+Start = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture
+def start(place: Place) -> Start:
+    """Starts the application here, with changed arguments; it can be started again."""
+
+    @asynccontextmanager
+    async def starting(**changes: Any) -> AsyncIterator[Running]:
+        meter = PrometheusMeter(INSTRUMENTS)
+        service = FraudService(place.args(**changes), meter)
+        transport = httpx.ASGITransport(fraud_face(service))
+        headers = {"Authorization": f"Bearer {place.tokens['all']}"}
+        async with (
+            service.running(),
+            httpx.AsyncClient(
+                transport=transport, base_url="http://fraud", headers=headers
+            ) as client,
+        ):
+            await service.reconfigure({})
+            yield Running(service, client, meter)
+
+    return starting
+
+
+@pytest.fixture
+async def fraud(start: Start) -> AsyncIterator[Running]:
+    async with start() as running:
+        yield running
+
+
+@pytest.fixture
+def redis_process(tmp_path: Path) -> Iterator[RedisProcess]:
+    process = RedisProcess(tmp_path)
+    process.start()
+    yield process
+    process.stop()

@@ -1,0 +1,209 @@
+"""What is decided while a part is out, and how it is made up for."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serve.conftest import Place, Running, Start
+from tests.serve.made_up import LABELS, SCORE, eventually, label, payment
+from tests.serve.redis_process import RedisProcess
+from tests.serve.test_fraud_reload import ALWAYS_REVIEW
+
+pytestmark = pytest.mark.anyio
+
+CAP = 10_000
+
+
+async def sent(fraud: Running, **changes: Any) -> dict[str, Any]:
+    answer = await fraud.client.post(SCORE, json=payment(**changes))
+    assert answer.status_code == 200
+    return dict(answer.json())
+
+
+async def shown(fraud: Running, transaction_id: str) -> dict[str, Any]:
+    answer = await fraud.client.get(f"/fraud/transactions/{transaction_id}")
+    assert answer.status_code == 200
+    return dict(answer.json())
+
+
+async def rescored(fraud: Running, transaction_id: str) -> dict[str, Any]:
+    async def done() -> bool:
+        return (await shown(fraud, transaction_id))["rescored"] is not None
+
+    await eventually(done)
+    return dict((await shown(fraud, transaction_id))["rescored"])
+
+
+@pytest.fixture
+def no_model(place: Place) -> Path:
+    """The registry is away; moving it back is up to the test."""
+    away = place.folder / "away"
+    place.registry.rename(away)
+    return away
+
+
+def bring_back(place: Place, away: Path) -> None:
+    away.rename(place.registry)
+
+
+async def test_without_a_model_the_amount_decides_and_nothing_is_hidden(
+    start: Start, no_model: Path
+) -> None:
+    async with start(fallback_cap_minor=CAP) as fraud:
+        small = await sent(fraud, amount="100.00")
+        large = await sent(fraud, amount="100.01")
+        ready = (await fraud.client.get("/fraud/readyz")).json()
+        text = fraud.meter.text()
+    assert (small["decision"], large["decision"]) == ("APPROVE", "REVIEW")
+    assert {small["method"], large["method"]} == {"fallback"}
+    assert small["fraud_score"] is None
+    assert [reason["code"] for reason in large["reasons"]] == [
+        "MODEL_UNAVAILABLE",
+        "AMOUNT_ABOVE_CAP",
+    ]
+    assert (ready["status"], ready["out"]) == ("degraded", ["model"])
+    assert 'forewarn_fraud_fallbacks_total{out="model"} 2.0' in text
+
+
+async def test_without_a_model_rules_still_decide(start: Start, no_model: Path) -> None:
+    async with start(rules=ALWAYS_REVIEW) as fraud:
+        answer = await sent(fraud, amount="1")
+    assert (answer["decision"], answer["method"]) == ("REVIEW", "rule")
+
+
+async def test_once_the_model_is_back_its_answer_is_kept_beside_the_fallbacks(
+    start: Start, place: Place, no_model: Path
+) -> None:
+    async with start() as fraud:
+        before = await sent(fraud)
+        bring_back(place, no_model)
+        answer = await rescored(fraud, before["transaction_id"])
+        after = await sent(fraud)
+    assert answer["model_version"] == after["model_version"] == place.versions[0]
+    assert 0.0 <= answer["fraud_score"] <= 1.0
+
+
+async def test_a_fallback_keeps_its_first_answer_after_it_was_scored_again(
+    start: Start, place: Place, no_model: Path
+) -> None:
+    one = payment()
+    async with start() as fraud:
+        first = await fraud.client.post(SCORE, json=one)
+        bring_back(place, no_model)
+        await rescored(fraud, one["transaction_id"])
+        again = await fraud.client.post(SCORE, json=one)
+    assert again.content == first.content
+
+
+async def test_without_the_store_only_rules_that_need_no_history_are_asked(
+    start: Start, redis_process: RedisProcess
+) -> None:
+    needs_history = ALWAYS_REVIEW.replace("amount >= 0", "txn_count_by_user_1h >= 0")
+    redis_process.stop()
+    async with start(profile_store=redis_process.url, fallback_cap_minor=CAP) as fraud:
+        await fraud.service.reconfigure({"rules": needs_history})
+        unruled = await sent(fraud, amount="1")
+        await fraud.service.reconfigure({"rules": ALWAYS_REVIEW})
+        ruled = await sent(fraud, amount="1")
+        ready = (await fraud.client.get("/fraud/readyz")).json()
+    assert (unruled["decision"], unruled["method"]) == ("APPROVE", "fallback")
+    assert (ruled["decision"], ruled["method"]) == ("REVIEW", "fallback")
+    assert ruled["rule_id"] == "everything_twice"
+    assert "store" in ready["out"]
+
+
+async def test_the_store_may_go_and_come_back_and_no_payment_is_lost_or_counted_twice(
+    start: Start, redis_process: RedisProcess
+) -> None:
+    async with start(profile_store=redis_process.url) as fraud:
+        await sent(fraud)
+        redis_process.stop()
+        out = [payment() for _ in range(4)]
+        first = [await fraud.client.post(SCORE, json=one) for one in out]
+        repeated = [await fraud.client.post(SCORE, json=one) for one in out]
+        assert [answer.json()["method"] for answer in first] == ["fallback"] * 4
+        assert [a.content for a in repeated] == [a.content for a in first]
+        redis_process.start()
+        for one in out:
+            assert (await rescored(fraud, one["transaction_id"]))["fraud_score"] is not None
+        late = [await fraud.client.post(SCORE, json=one) for one in out]
+        following = await sent(fraud)
+        features = (await shown(fraud, following["transaction_id"]))["features"]
+    assert [a.content for a in late] == [a.content for a in first]
+    assert following["method"] == "model"
+    assert features["txn_count_by_user_24h"] == 5
+
+
+async def test_a_label_that_comes_while_the_store_is_out_counts_afterwards(
+    start: Start, redis_process: RedisProcess
+) -> None:
+    redis_process.stop()
+    async with start(profile_store=redis_process.url) as fraud:
+        one = await sent(fraud)
+        told = label(one["transaction_id"])
+        refused = await fraud.client.post(LABELS, json=told)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        redis_process.start()
+        await rescored(fraud, one["transaction_id"])
+        following = await sent(fraud)
+        features = (await shown(fraud, following["transaction_id"]))["features"]
+    assert features["connected_fraud_cases"] == 1
+
+
+async def test_a_malformed_payment_is_never_a_fallback(
+    start: Start, redis_process: RedisProcess
+) -> None:
+    redis_process.stop()
+    async with start(profile_store=redis_process.url) as fraud:
+        answer = await fraud.client.post(SCORE, json=payment(latitude=200))
+    assert answer.status_code == 422
+
+
+async def test_without_the_database_payments_are_decided_and_recorded_later(
+    start: Start, place: Place
+) -> None:
+    records = place.folder / "sub" / "records.sqlite"
+    records.parent.write_text("a file where a directory should be")
+    async with start(records=f"sqlite:///{records}") as fraud:
+        one = await sent(fraud)
+        ready = (await fraud.client.get("/fraud/readyz")).json()
+        assert one["method"] == "model"
+        assert "records" in ready["out"]
+        records.parent.unlink()
+        records.parent.mkdir()
+
+        async def stored() -> bool:
+            await fraud.service.archive.drain()
+            return records.exists() and fraud.service.archive.error is None
+
+        await eventually(stored)
+        assert (await shown(fraud, one["transaction_id"]))["answer"] == one
+
+
+async def test_decisions_of_a_killed_process_are_stored_by_the_next(
+    start: Start, place: Place
+) -> None:
+    async with start(drain_seconds=3600) as fraud:
+        one = await sent(fraud)
+        left = place.folder / "left"
+        shutil.copytree(place.folder / "journal", left)
+    journal = place.folder / "revived"
+    shutil.move(left, journal)
+    records = f"sqlite:///{place.folder}/other.sqlite"
+    async with start(journal=journal, records=records) as fraud:
+        assert fraud.service.archive.records.decision_count("fraud") == 1
+        assert (await shown(fraud, one["transaction_id"]))["answer"] == one
+
+
+async def test_a_rule_that_declines_teaches_the_profiles(start: Start) -> None:
+    decline = ALWAYS_REVIEW.replace("action: REVIEW", "action: DECLINE")
+    async with start(rules=decline) as fraud:
+        await sent(fraud)
+        following = await sent(fraud)
+        features = (await shown(fraud, following["transaction_id"]))["features"]
+    assert features["decline_count_by_user_24h"] == 1
+    assert features["amount_sum_by_user_24h"] == 0

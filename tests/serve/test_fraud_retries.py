@@ -1,0 +1,102 @@
+"""A retry gets the first answer and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lib.records import Decision
+from tests.serve.conftest import Running, Start
+from tests.serve.made_up import SCORE, eventually, moment, payment
+
+pytestmark = pytest.mark.anyio
+
+
+async def features(fraud: Running, transaction_id: str) -> dict[str, float]:
+    answer = await fraud.client.get(f"/fraud/transactions/{transaction_id}")
+    return dict(answer.json()["features"])
+
+
+async def test_a_retry_gets_the_first_answer_to_the_letter(fraud: Running) -> None:
+    sent = payment()
+    first = await fraud.client.post(SCORE, json=sent)
+    at_once = await fraud.client.post(SCORE, json=sent)
+    await asyncio.sleep(0.1)
+    later = await fraud.client.post(SCORE, json=sent)
+    assert first.content == at_once.content == later.content
+
+
+async def test_a_retry_is_not_counted_as_a_payment(fraud: Running) -> None:
+    sent = payment()
+    for _ in range(3):
+        await fraud.client.post(SCORE, json=sent)
+    following = payment()
+    await fraud.client.post(SCORE, json=following)
+    assert (await features(fraud, following["transaction_id"]))["txn_count_by_user_24h"] == 1
+
+
+async def test_retries_at_the_same_time_are_counted_once(fraud: Running) -> None:
+    sent = payment()
+    answers = await asyncio.gather(*(fraud.client.post(SCORE, json=sent) for _ in range(5)))
+    following = payment()
+    await fraud.client.post(SCORE, json=following)
+    assert len({answer.json()["fraud_score"] for answer in answers}) == 1
+    assert (await features(fraud, following["transaction_id"]))["txn_count_by_user_24h"] == 1
+
+
+async def test_another_payment_under_a_known_id_gets_the_first_answer_and_is_counted_apart(
+    fraud: Running,
+) -> None:
+    sent = payment()
+    first = await fraud.client.post(SCORE, json=sent)
+
+    async def settled() -> bool:
+        await fraud.client.post(SCORE, json=sent)
+        return 'retries_total{payment="same"}' in fraud.meter.text()
+
+    await eventually(settled)
+    other = await fraud.client.post(SCORE, json={**sent, "amount": "9999"})
+    assert other.content == first.content
+    assert 'forewarn_fraud_retries_total{payment="differs"} 1.0' in fraud.meter.text()
+
+
+async def test_a_retry_after_the_window_still_gets_the_first_answer(start: Start) -> None:
+    sent = payment(event_time=moment(-5))
+    async with start() as fraud:
+        first = await fraud.client.post(SCORE, json=sent)
+    async with start(receipt_seconds=2) as fraud:
+        late = await fraud.client.post(SCORE, json=sent)
+    assert late.content == first.content
+
+
+async def test_a_retry_survives_a_restart(start: Start) -> None:
+    sent = payment()
+    async with start() as fraud:
+        first = await fraud.client.post(SCORE, json=sent)
+    async with start() as fraud:
+        again = await fraud.client.post(SCORE, json=sent)
+    assert again.content == first.content
+
+
+async def test_a_payment_counted_but_not_answered_is_scored_on_its_first_sight(
+    fraud: Running,
+) -> None:
+    """A replica may die between the count and the answer."""
+    sent = payment()
+    decisions: list[Decision] = []
+    keep = fraud.service.archive.keep
+
+    def die(decision: Decision) -> None:
+        decisions.append(decision)
+        raise RuntimeError("killed here")
+
+    fraud.service.archive.keep = die  # type: ignore[method-assign]
+    assert (await fraud.client.post(SCORE, json=sent)).status_code == 500
+    fraud.service.archive.keep = keep  # type: ignore[method-assign]
+    answer = await fraud.client.post(SCORE, json=sent)
+    assert answer.status_code == 200
+    assert answer.json()["fraud_score"] == decisions[0].score
+    following = payment()
+    await fraud.client.post(SCORE, json=following)
+    assert (await features(fraud, following["transaction_id"]))["txn_count_by_user_24h"] == 1

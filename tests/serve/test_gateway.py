@@ -1,0 +1,280 @@
+"""What every application behind the gateway may rely on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lib.access import ApiKeys, add_key, new_key
+from serve.gateway import (
+    Breaker,
+    Call,
+    Door,
+    Gateway,
+    JsonLog,
+    Limits,
+    Part,
+    Problem,
+    PrometheusMeter,
+    Readiness,
+    new_app,
+)
+from serve.gateway.gateway import REQUESTS
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def nothing_to_start() -> AsyncIterator[None]:
+    yield
+
+
+async def well() -> Part:
+    return Part(True)
+
+
+class World:
+    """A gateway with doors that echo, dawdle and fail."""
+
+    def __init__(self, folder: Path) -> None:
+        self.token, record = new_key(["fraud:score"], time.time_ns() // 1000)
+        add_key(folder / "keys.json", record)
+        self.log_file = folder / "log.jsonl"
+        self.log = JsonLog("test", self.log_file)
+        self.meter = PrometheusMeter((REQUESTS,))
+        self.release = asyncio.Event()
+        readiness = Readiness({"engine": well})
+        doors = (
+            Door("POST", "/echo", "fraud:score", self._echo),
+            Door("POST", "/slow", "fraud:score", self._slow),
+            Door("POST", "/broken", "fraud:score", self._broken),
+            Door("POST", "/refused", "fraud:score", self._refused),
+            Door("POST", "/labels", "fraud:label", self._echo),
+        )
+        self.gateway = Gateway(
+            new_app("test", "1", "a test", readiness, nothing_to_start),
+            "/system",
+            doors,
+            ApiKeys(folder / "keys.json"),
+            self.log,
+            self.meter,
+            Limits(body_bytes=100, deadline_ms=5_000, in_flight=2),
+        )
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.gateway), base_url="http://test/system"
+        )
+
+    @property
+    def key(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def lines(self) -> list[dict[str, object]]:
+        self.log.flush()
+        return [json.loads(line) for line in self.log_file.read_text().splitlines()]
+
+    async def _echo(self, body: bytes, call: Call) -> bytes:
+        return json.dumps({"request_id": call.request_id, "bytes": len(body)}).encode()
+
+    async def _slow(self, body: bytes, call: Call) -> bytes:
+        await self.release.wait()
+        return b"{}"
+
+    async def _broken(self, body: bytes, call: Call) -> bytes:
+        raise KeyError("user-4711 lives in Paris")
+
+    async def _refused(self, body: bytes, call: Call) -> bytes:
+        raise Problem.of_field("amount", "expected more")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = World(tmp_path)
+    async with world.client:
+        yield world
+    world.log.close()
+
+
+async def test_a_caller_without_a_key_is_told_how_to_send_one(world: World) -> None:
+    answer = await world.client.post("/echo")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert "Authorization: Bearer" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("header", ["Bearer nonsense", "Basic dXNlcjpwYXNz", "Bearer", ""])
+async def test_a_wrong_key_is_refused(world: World, header: str) -> None:
+    answer = await world.client.post("/echo", headers={"Authorization": header})
+    assert answer.status_code == 401
+
+
+async def test_a_key_counts_in_either_header(world: World) -> None:
+    bearer = await world.client.post("/echo", headers=world.key)
+    plain = await world.client.post("/echo", headers={"X-API-Key": world.token})
+    assert (bearer.status_code, plain.status_code) == (200, 200)
+
+
+async def test_a_key_without_the_scope_is_forbidden_and_told_which(world: World) -> None:
+    answer = await world.client.post("/labels", headers=world.key)
+    assert answer.status_code == 403
+    assert "fraud:label" in answer.json()["detail"]
+
+
+async def test_an_error_is_a_problem_with_the_request_id(world: World) -> None:
+    answer = await world.client.post("/refused", headers={**world.key, "X-Request-ID": "abc.1"})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json() == {
+        "type": "urn:forewarn:invalid-field",
+        "title": "Unprocessable Entity",
+        "status": 422,
+        "detail": "amount: expected more",
+        "request_id": "abc.1",
+        "errors": [{"field": "amount", "message": "expected more"}],
+    }
+
+
+async def test_a_sane_request_id_is_kept_everywhere(world: World) -> None:
+    answer = await world.client.post("/echo", headers={**world.key, "X-Request-ID": "order-7"})
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == "order-7"
+    assert world.lines()[-1]["request_id"] == "order-7"
+
+
+@pytest.mark.parametrize("wish", ["a b", "x" * 65, "id;drop", "é"])
+async def test_a_strange_request_id_is_replaced(world: World, wish: str) -> None:
+    headers = {**world.key, "X-Request-ID": wish.encode()}
+    answer = await world.client.post("/echo", headers=headers)
+    assert answer.json()["request_id"] not in ("", wish)
+
+
+async def test_a_body_that_is_declared_too_large_is_refused(world: World) -> None:
+    answer = await world.client.post("/echo", headers=world.key, content=b"x" * 101)
+    assert answer.status_code == 413
+    assert "100 bytes" in answer.json()["detail"]
+
+
+async def test_a_body_in_chunks_is_refused_once_it_is_too_large(world: World) -> None:
+    sent = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(1000):
+            sent += 1
+            yield b"x" * 50
+
+    answer = await world.client.post("/echo", headers=world.key, content=chunks())
+    assert answer.status_code == 413
+    assert sent < 10
+
+
+async def test_a_body_at_the_limit_is_taken(world: World) -> None:
+    answer = await world.client.post("/echo", headers=world.key, content=b"x" * 100)
+    assert answer.json()["bytes"] == 100
+
+
+async def test_the_key_is_checked_before_the_body(world: World) -> None:
+    assert (await world.client.post("/echo", content=b"x" * 1000)).status_code == 401
+
+
+async def test_an_answer_that_is_late_is_a_504(world: World) -> None:
+    answer = await world.client.post("/slow", headers={**world.key, "X-Deadline-Ms": "20"})
+    assert answer.status_code == 504
+    assert answer.json()["type"] == "urn:forewarn:deadline"
+
+
+@pytest.mark.parametrize("wish", ["0", "-5", "soon", "nan", "99999999"])
+async def test_a_deadline_that_makes_no_sense_is_refused(world: World, wish: str) -> None:
+    answer = await world.client.post("/echo", headers={**world.key, "X-Deadline-Ms": wish})
+    assert answer.status_code == 400
+    assert "X-Deadline-Ms" in answer.json()["detail"]
+
+
+async def test_too_many_requests_at_a_time_are_sent_away_for_a_moment(world: World) -> None:
+    waiting = [asyncio.create_task(world.client.post("/slow", headers=world.key)) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    refused = await world.client.post("/echo", headers=world.key)
+    world.release.set()
+    answered = await asyncio.gather(*waiting)
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"] == "1"
+    assert [answer.status_code for answer in answered] == [200, 200]
+    assert (await world.client.post("/echo", headers=world.key)).status_code == 200
+
+
+async def test_a_path_without_a_door_is_closed_even_with_a_route_behind_it(world: World) -> None:
+    app = world.gateway.app
+
+    @app.get("/forgotten")  # type: ignore[attr-defined]
+    async def forgotten() -> str:
+        return "secret"
+
+    answer = await world.client.get("/forgotten", headers=world.key)
+    assert answer.status_code == 404
+
+
+async def test_a_wrong_method_says_which_is_right(world: World) -> None:
+    answer = await world.client.get("/echo", headers=world.key)
+    assert answer.status_code == 405
+    assert "POST" in answer.json()["detail"]
+
+
+async def test_a_fault_of_ours_tells_the_caller_nothing_and_the_log_no_message(
+    world: World,
+) -> None:
+    answer = await world.client.post("/broken", headers=world.key)
+    assert answer.status_code == 500
+    logged = next(line for line in world.lines() if line["event"] == "fault")
+    assert logged["error"] == "KeyError"
+    assert "_broken" in str(logged["trace"])
+    assert "4711" not in answer.text + json.dumps(world.lines())
+
+
+async def test_requests_are_counted_by_route_and_status(world: World) -> None:
+    await world.client.post("/echo", headers=world.key)
+    await world.client.post("/echo")
+    text = world.meter.text()
+    assert 'forewarn_requests_total{route="/echo",status="200"} 1.0' in text
+    assert 'forewarn_requests_total{route="/echo",status="401"} 1.0' in text
+
+
+async def test_health_and_documentation_need_no_key_and_no_network(world: World) -> None:
+    assert (await world.client.get("/healthz")).json() == {"status": "alive"}
+    assert (await world.client.get("/readyz")).json()["status"] == "ready"
+    page = (await world.client.get("/docs")).text
+    assert not re.search(r"(src|href)=.?(https?:)?//", page)
+    script = await world.client.get("/static-offline-docs/swagger-ui-bundle.js")
+    assert script.status_code == 200
+
+
+async def test_a_part_that_is_out_degrades_and_a_vital_one_stops() -> None:
+    async def out() -> Part:
+        raise ConnectionError("no route")
+
+    async def gone() -> Part:
+        return Part(False, {"error": "gone"}, vital=True)
+
+    status, body = await Readiness({"store": out, "engine": well}).report()
+    assert (status, body["status"], body["out"]) == (200, "degraded", ["store"])
+    assert "no route" in body["parts"]["store"]["error"]
+    status, body = await Readiness({"engine": gone}).report()
+    assert (status, body["status"]) == (503, "out")
+
+
+def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_trial_through() -> None:
+    now = [0.0]
+    breaker = Breaker(failures=2, rest=1.0, clock=lambda: now[0])
+    breaker.failed()
+    assert breaker.allows()
+    breaker.failed()
+    assert not breaker.allows()
+    now[0] = 1.5
+    assert [breaker.allows(), breaker.allows()] == [True, False]
+    breaker.succeeded()
+    assert breaker.allows()
