@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -83,9 +83,7 @@ def write_artifact(
     target = Path(directory)
     if target.exists():
         raise ArtifactError(f"{target} exists; versions are immutable, choose a new directory")
-    for name in files:
-        if fault := file_name_fault(name):
-            raise ArtifactError(f"file {name!r}: {fault}")
+    _refuse_unsafe_names(files)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.parent / f".{target.name}.{uuid.uuid4().hex}.tmp"
     draft.mkdir()
@@ -108,6 +106,12 @@ def write_artifact(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return manifest
+
+
+def _refuse_unsafe_names(files: Iterable[str]) -> None:
+    for name in files:
+        if fault := file_name_fault(name):
+            raise ArtifactError(f"file {name!r}: {fault}")
 
 
 def read_artifact(directory: Path | str, expected_features: Features) -> Artifact:

@@ -190,7 +190,7 @@ class _Past:
 
     def streak(self) -> dict[str, float]:
         """The merchant's settled payments after the last tile with a good one."""
-        hop, delay = 6 * HOUR, 7 * DAY
+        hop, delay = 2 * HOUR, 7 * DAY
         settled = [
             e
             for e in self.window("merchant_id", length=60 * DAY, hop=hop, behind=delay)
