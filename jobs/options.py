@@ -5,7 +5,7 @@ import difflib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import tyro
 import yaml
@@ -80,6 +80,8 @@ def _value(kind: Any, value: Any, origin: str) -> Any:
         return _filled(kind, value, origin)
     if isinstance(value, list):
         return tuple(value)
+    if isinstance(value, str) and Path in (kind, *get_args(kind)):
+        return Path(value)
     for plain in (bool, int, float, str):
         if kind is plain and not isinstance(value, (int, float) if plain is float else plain):
             raise ValueError(f"{origin}: expected {plain.__name__}, got {value!r}")

@@ -1,0 +1,137 @@
+"""Boosting, the network, training, scoring and tuning on a real local Ray."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+import ray
+import yaml
+
+from jobs.boosting import BoostingData, Workers, fit_boosted_trees
+from jobs.fraud import score, train, tune
+from jobs.fraud.training_config import TrainConfig
+from lib.evaluation import average_precision
+from lib.fraud.features import FRAUD
+from lib.fraud.model.inputs import feature_matrix
+from lib.fraud.model.network import NetworkSettings
+from lib.fraud.model.sample import Sample
+from lib.fraud.model.scoring import Scorer
+from lib.fraud.model.slices import Lengths
+from lib.fraud.model.trees import BoostedTrees, TreeSettings, booster_parameters, fit_trees
+from lib.registry import read_artifact
+from tests.fraud.model_sample import NAMES, made_up
+from tests.jobs.training_rows import write_rows
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+SETTINGS = TreeSettings(trees=30, depth=3, learning_rate=0.2, subsample=1.0, colsample=1.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_ray() -> Iterator[None]:
+    ray.init(address="local", num_cpus=4, log_to_driver=False, dashboard_port=0)
+    yield
+    ray.shutdown()
+
+
+def write_sample(path: Path, sample: Sample) -> Path:
+    columns = {name: sample.matrix[:, place] for place, name in enumerate(NAMES)}
+    columns["label"] = sample.labels.astype(np.float32)
+    columns["weight"] = sample.weights.astype(np.float32)
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+@pytest.mark.parametrize("backend", ["xgboost_ray", "ray_train"])
+def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: str) -> None:
+    parts = [made_up(2_000, seed) for seed in (1, 2, 3, 4)]
+    files = [write_sample(tmp_path / f"{n}.parquet", part) for n, part in enumerate(parts)]
+    data = BoostingData(tuple(files[:2]), tuple(files[2:]), NAMES)
+    parameters = booster_parameters(SETTINGS, seed=1)
+    stored = fit_boosted_trees(
+        data, parameters, 30, 10, Workers(), backend=backend, storage=tmp_path / "ray"
+    )
+    whole = Sample(
+        np.concatenate([part.matrix for part in parts[:2]]),
+        np.concatenate([part.labels for part in parts[:2]]),
+        np.ones(4_000),
+    )
+    here = fit_trees(whole, None, SETTINGS, seed=1, threads=1)
+    fresh = made_up(4_000, 9)
+    spread = BoostedTrees.from_bytes([stored])
+    expected = average_precision(fresh.labels, here.log_odds(fresh.matrix))
+    assert average_precision(fresh.labels, spread.log_odds(fresh.matrix)) > expected - 0.03
+
+
+def test_too_few_files_for_the_actors_are_refused(tmp_path: Path) -> None:
+    file = write_sample(tmp_path / "0.parquet", made_up(50, 1))
+    with pytest.raises(ValueError, match="1 training files for 2 actors"):
+        fit_boosted_trees(BoostingData((file,), (), NAMES), {}, 5, 5, Workers())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    folder = tmp_path_factory.mktemp("ray-train")
+    config = TrainConfig(
+        output=folder / "out",
+        features=write_rows(folder / "features"),
+        trees=replace(SETTINGS, trees=20),
+        network=NetworkSettings(hidden=(8,), epochs=2),
+        slices=Lengths(label_delay=5, folds=2),
+        bootstrap=2,
+        baselines=False,
+    )
+    train.main(config)
+    return config
+
+
+def test_training_spread_over_ray_ends_in_a_model_that_serves(trained: TrainConfig) -> None:
+    scorer = Scorer.load(read_artifact(trained.output / "model", FRAUD))
+    assert len(scorer.names) == len(FRAUD.names)
+
+
+def test_batch_scores_equal_single_ones(trained: TrainConfig, tmp_path: Path) -> None:
+    model = trained.output / "model"
+    written = score.main(
+        score.ScoreConfig(
+            features=str(trained.features), output=tmp_path / "scores", model=model, actors=1
+        )
+    )
+    table = ds.dataset(written, format="parquet").to_table()
+    stored = {
+        row["transaction_id"]: (row["fraud_score"], row["decision"]) for row in table.to_pylist()
+    }
+    payments = ds.dataset(trained.features / "data").to_table()
+    scorer = Scorer.load(read_artifact(model, FRAUD))
+    assert len(stored) == payments.num_rows
+    ids = payments["transaction_id"].to_pylist()
+    for place in range(0, payments.num_rows, 20):
+        row = feature_matrix(payments.slice(place, 1), FRAUD.names)[0]
+        single = scorer.score_row(row)
+        probability, decision = stored[ids[place]]
+        assert abs(single.probability - probability) < 1e-6
+        assert single.decision == decision
+
+
+def test_search_resumes_and_writes_settings_that_training_reads(
+    trained: TrainConfig, tmp_path: Path
+) -> None:
+    config = tune.TuneConfig(
+        features=trained.features,
+        output=tmp_path / "tune",
+        trials=2,
+        trees=20,
+        epochs=2,
+        report_every=5,
+        slices=trained.slices,
+    )
+    best = tune.main(config)
+    settings = yaml.safe_load(best.read_text())
+    assert TreeSettings(**settings["trees"]).trees == 20
+    assert NetworkSettings(**settings["network"]).epochs == 2
+    assert yaml.safe_load(tune.main(config).read_text()) == settings
