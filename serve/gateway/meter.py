@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,9 +39,6 @@ class Meter(Protocol):
         """Adds to a histogram."""
 
 
-Sink = Callable[[float], Any]
-
-
 class RayMeter:
     """Ray's own exporter; names are given the prefix `ray_` there.
 
@@ -52,14 +49,21 @@ class RayMeter:
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         self._tags = {i.name: i.tags for i in instruments}
         self._series: dict[str, Any] = {i.name: _ray_series(i) for i in instruments}
+        self._tagged: dict[tuple[str, ...], dict[str, str]] = {}
 
     def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
         """See `Meter.count`."""
-        self._series[name].inc(amount, dict(zip(self._tags[name], tags, strict=True)))
+        self._series[name].inc(amount, self._named(name, tags))
 
     def observe(self, name: str, value: float, *tags: str) -> None:
         """See `Meter.observe`."""
-        self._series[name].observe(value, dict(zip(self._tags[name], tags, strict=True)))
+        self._series[name].observe(value, self._named(name, tags))
+
+    def _named(self, name: str, tags: tuple[str, ...]) -> dict[str, str]:
+        spot = (name, *tags)
+        if spot not in self._tagged:
+            self._tagged[spot] = dict(zip(self._tags[name], tags, strict=True))
+        return self._tagged[spot]
 
 
 class PrometheusMeter:
@@ -72,20 +76,26 @@ class PrometheusMeter:
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         self._registry = CollectorRegistry()
         self._series: dict[str, Any] = {i.name: self._new(i) for i in instruments}
+        self._tagged: dict[tuple[str, ...], Any] = {}
 
     def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
         """See `Meter.count`."""
-        series = self._series[name]
-        (series.labels(*tags) if tags else series).inc(amount)
+        self._child(name, tags).inc(amount)
 
     def observe(self, name: str, value: float, *tags: str) -> None:
         """See `Meter.observe`."""
-        series = self._series[name]
-        (series.labels(*tags) if tags else series).observe(value)
+        self._child(name, tags).observe(value)
 
     def text(self) -> str:
         """Everything in Prometheus' text format."""
         return generate_latest(self._registry).decode()
+
+    def _child(self, name: str, tags: tuple[str, ...]) -> Any:
+        spot = (name, *tags)
+        if spot not in self._tagged:
+            series = self._series[name]
+            self._tagged[spot] = series.labels(*tags) if tags else series
+        return self._tagged[spot]
 
     def _new(self, instrument: Instrument) -> Any:
         if instrument.buckets:

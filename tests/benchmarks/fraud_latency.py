@@ -21,21 +21,29 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import httpx
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import redis
 import tyro
 
 from lib.access import add_key, new_key
+from lib.feature import compute
+from lib.fraud.contracts import join_labels
+from lib.fraud.features import FRAUD
+from lib.fraud.model.inputs import feature_matrix
 from lib.fraud.model.network import NetworkSettings
 from lib.fraud.model.policy import Costs
 from lib.fraud.model.trees import TreeSettings
 from lib.fraud.simulation import SimulationConfig, simulate
 from lib.registry import Registry
 from tests.benchmarks.latency.load import Load, Tally
-from tests.benchmarks.latency.targets import environment
 from tests.benchmarks.result import print_result
+from tests.serve.ray_server import environment
 from tests.serve.small_model import CREATED_AT, publish, train
 
 KINDS = ("bare", "colocated", "composed")
@@ -43,6 +51,8 @@ RATES = (50, 100, 200)
 CONNECTIONS = (1, 8, 32)
 HOST = "127.0.0.1"
 PAYMENTS_PER_CUSTOMER = 4
+GAP_US = 5_000
+REVIEWED, DECLINED = 0.005, 0.005
 _SCORE = "fraud:score"
 Results = dict[str, dict[str, dict[str, dict[str, float]]]]
 
@@ -63,47 +73,45 @@ class Config:
     """Directory to keep the trained model in, and to take it from the next time."""
 
 
-def train_model(registry: Path, folder: Path) -> None:
-    """A model of the design's size: 500 trees of depth 6 and a 256-128-64 network."""
+def train_model(registry: Path, folder: Path, sent: pa.Table) -> None:
+    """A model of the design's size: 500 trees of depth 6 and a 256-128-64 network.
+
+    Its thresholds stop as many of the payments that will be sent as a platform would: days of
+    payments within minutes look stranger to it than they are.
+    """
     trees, network = TreeSettings(early_stopping=500), NetworkSettings(epochs=3)
     ensemble = train(trees, network, users=600, days=40, seed=1, costs=Costs())
-    version = publish(ensemble, registry, folder)
+    scores = ensemble.score(feature_matrix(compute(FRAUD, sent), FRAUD.names))
+    review, decline = np.quantile(scores, (1 - REVIEWED - DECLINED, 1 - DECLINED))
+    policy = replace(ensemble.policy, review=float(review), decline=float(decline))
+    version = publish(replace(ensemble, policy=policy), registry, folder)
     Registry(registry).set_alias("fraud", "champion", version, at=CREATED_AT, by="benchmark")
 
 
-def payments(users: int) -> list[dict[str, object]]:
-    """Simulated payments in order of time, as the API takes them, without id and time."""
-    table = simulate(SimulationConfig(users=users, days=10), seed=2).transactions
-    names = ("user_id", "merchant_id", "device_id", "currency", "payment_method")
-    columns = {name: table[name].to_pylist() for name in names}
-    amounts = table["amount_minor"].to_pylist()
-    places = zip(table["latitude"].to_pylist(), table["longitude"].to_pylist(), strict=True)
-    return [
-        {
-            **{name: column[row] for name, column in columns.items()},
-            "amount": f"{amounts[row] // 100}.{amounts[row] % 100:02d}",
-            "latitude": place[0],
-            "longitude": place[1],
-        }
-        for row, place in enumerate(places)
-    ]
+def payments(users: int) -> pa.Table:
+    """Simulated payments in order of time, made to be sent within minutes.
 
-
-def requests(bodies: list[dict[str, object]], token: str, mark: str) -> Iterator[bytes]:
-    """Requests without end; every one is a new payment, made now.
-
-    Days of payments are sent within minutes. So that they do not all look like bursts, customers
-    are new people after `PAYMENTS_PER_CUSTOMER` payments each, in the mean, and stay in one place.
+    So that they do not all look like bursts and journeys, customers are new people after
+    `PAYMENTS_PER_CUSTOMER` payments each, in the mean, and stay in one place.
     """
-    customers = {str(body["user_id"]) for body in bodies}
-    generation = len(customers) * PAYMENTS_PER_CUSTOMER
-    homes = {body["user_id"]: (body["latitude"], body["longitude"]) for body in bodies}
-    tails = []
-    for place, body in enumerate(bodies):
-        latitude, longitude = homes[body["user_id"]]
-        user = f"{body['user_id']}.{place // generation}"
-        settled = {**body, "user_id": user, "latitude": latitude, "longitude": longitude}
-        tails.append(json.dumps(settled)[1:])
+    simulated = simulate(SimulationConfig(users=users, days=10), seed=2)
+    table = join_labels(simulated.transactions, simulated.labels.slice(0, 0)).table
+    frame = table.to_pandas()
+    homes = frame.groupby("user_id")[["latitude", "longitude"]].transform("first")
+    generation = (np.arange(len(frame)) // (users * PAYMENTS_PER_CUSTOMER)).astype(str)
+    start = int(frame["event_time"].iloc[0].value // 1000)
+    frame = frame.assign(
+        **homes,
+        user_id=frame["user_id"] + "." + generation,
+        event_time=pd.to_datetime(start + np.arange(len(frame)) * GAP_US, unit="us", utc=True),
+        received_at=pd.NaT,
+    )
+    return pa.Table.from_pandas(frame, schema=table.schema, preserve_index=False)
+
+
+def requests(sent: pa.Table, token: str, mark: str) -> Iterator[bytes]:
+    """Requests without end; every one is a new payment, made now."""
+    tails = [json.dumps(body)[1:] for body in _bodies(sent)]
     head = (
         "POST /fraud/score_transaction HTTP/1.1\r\nHost: bench\r\n"
         f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: "
@@ -115,6 +123,20 @@ def requests(bodies: list[dict[str, object]], token: str, mark: str) -> Iterator
         body = f'{{"transaction_id":"{mark}{number}","event_time":"{now}",{tail}'
         yield f"{head}{len(body.encode())}\r\n\r\n{body}".encode()
         number += 1
+
+
+def _bodies(sent: pa.Table) -> list[dict[str, object]]:
+    """Payments as the API takes them, without id and time."""
+    names = ("user_id", "merchant_id", "device_id", "currency", "payment_method")
+    places = ("latitude", "longitude")
+    rows = sent.select([*names, *places, "amount_minor"]).to_pylist()
+    return [
+        {
+            **{name: row[name] for name in (*names, *places)},
+            "amount": f"{row['amount_minor'] // 100}.{row['amount_minor'] % 100:02d}",
+        }
+        for row in rows
+    ]
 
 
 async def measure(load: Load, seconds: float) -> tuple[dict[str, Tally], dict[str, Tally]]:
@@ -153,7 +175,7 @@ def redis_server(folder: Path) -> Iterator[str]:
 @contextmanager
 def target(kind: str, port: int, store: str, registry: str, keys: Path) -> Iterator[Path]:
     """A server of one kind; yields its folder."""
-    folder = Path(tempfile.mkdtemp(prefix=f"forewarn-{kind}-"))
+    folder = Path(tempfile.mkdtemp(prefix="fw-"))
     options = {"port": port, "store": store, "registry": registry, "keys": keys, "folder": folder}
     command = [sys.executable, "-m", "tests.benchmarks.latency.targets", "--kind", kind]
     for name, value in options.items():
@@ -180,6 +202,13 @@ def target(kind: str, port: int, store: str, registry: str, keys: Path) -> Itera
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def require_model(port: int) -> None:
+    """Raises unless the model answers: a fallback would be measured otherwise."""
+    report = httpx.get(f"http://{HOST}:{port}/fraud/readyz").json()
+    if report["status"] != "ready":
+        raise RuntimeError(f"not ready: {json.dumps(report)}")
+
+
 def free_port() -> int:
     """A port that nothing listens on now."""
     with socket.socket() as listener:
@@ -192,33 +221,34 @@ def main(config: Config) -> None:
     began = time.perf_counter()
     gc.freeze()
     results: Results = {"open_loop": {}, "closed_loop": {}}
-    bodies = payments(config.users)
+    sent = payments(config.users)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        registry = config.model or _registry(Path(config.keep) if config.keep else folder)
+        registry = config.model or _registry(Path(config.keep) if config.keep else folder, sent)
         token, record = new_key([_SCORE], time.time_ns() // 1000)
         add_key(folder / "keys.json", record)
-        sent = 0
+        count = 0
         for kind in config.targets:
             with redis_server(folder) as store:
                 port = free_port()
                 with target(kind, port, store, registry, folder / "keys.json"):
-                    load = Load(HOST, port, requests(bodies, token, kind))
+                    require_model(port)
+                    load = Load(HOST, port, requests(sent, token, kind))
                     opened, closed = asyncio.run(measure(load, config.seconds))
             for name, tallies in (("open_loop", opened), ("closed_loop", closed)):
                 for key, tally in tallies.items():
                     summary = tally.summary()
-                    sent += int(summary["requests"])
+                    count += int(summary["requests"])
                     results[name].setdefault(key, {})[kind] = summary
                     print(f"{name} {key:>4} {kind:10} {json.dumps(summary)}", flush=True)
     seconds = time.perf_counter() - began
-    print_result(rows_read=len(bodies), seconds=seconds, requests_sent=sent, **results)
+    print_result(rows_read=sent.num_rows, seconds=seconds, requests_sent=count, **results)
 
 
-def _registry(folder: Path) -> str:
+def _registry(folder: Path, sent: pa.Table) -> str:
     registry = folder / "registry"
     if not registry.exists():
-        train_model(registry, folder)
+        train_model(registry, folder, sent)
     return str(registry)
 
 

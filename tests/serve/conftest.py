@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,26 +107,25 @@ class Running:
 Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 
+@asynccontextmanager
+async def starting(place: Place, **changes: Any) -> AsyncIterator[Running]:
+    """The application at a place, with changed arguments."""
+    meter = PrometheusMeter(INSTRUMENTS)
+    service = FraudService(place.args(**changes), meter)
+    transport = httpx.ASGITransport(fraud_face(service))
+    headers = {"Authorization": f"Bearer {place.tokens['all']}"}
+    async with (
+        service.running(),
+        httpx.AsyncClient(transport=transport, base_url="http://fraud", headers=headers) as client,
+    ):
+        await service.reconfigure({})
+        yield Running(service, client, meter)
+
+
 @pytest.fixture
 def start(place: Place) -> Start:
-    """Starts the application here, with changed arguments; it can be started again."""
-
-    @asynccontextmanager
-    async def starting(**changes: Any) -> AsyncIterator[Running]:
-        meter = PrometheusMeter(INSTRUMENTS)
-        service = FraudService(place.args(**changes), meter)
-        transport = httpx.ASGITransport(fraud_face(service))
-        headers = {"Authorization": f"Bearer {place.tokens['all']}"}
-        async with (
-            service.running(),
-            httpx.AsyncClient(
-                transport=transport, base_url="http://fraud", headers=headers
-            ) as client,
-        ):
-            await service.reconfigure({})
-            yield Running(service, client, meter)
-
-    return starting
+    """Starts the application here; it can be started again."""
+    return partial(starting, place)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -10,9 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 _FRONT, _ENSEMBLE = "Front", "Ensemble"
+_LISTENING = "0A"
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -99,11 +99,10 @@ class RayServer:
                 return
         raise RuntimeError("the server ended; see ray-server.err")
 
-    def replicas(self, deployment: str) -> list[psutil.Process]:
-        """The processes of a deployment's replicas."""
+    def replicas(self, deployment: str) -> list[int]:
+        """Process ids of a deployment's replicas."""
         name = f"ray::ServeReplica:fraud:{deployment}"
-        everything = psutil.Process(self._process.pid).children(recursive=True)
-        return [one for one in everything if _command(one).startswith(name)]
+        return [one for one in descendants(self._process.pid) if command(one).startswith(name)]
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -114,8 +113,39 @@ class RayServer:
         self._errors.close()
 
 
-def _command(process: psutil.Process) -> str:
+def descendants(process: int) -> list[int]:
+    """Every process below one (Linux)."""
+    parents: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(folder.name))
+    found, waiting = [], [process]
+    while waiting:
+        below = parents.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+def command(process: int) -> str:
+    """The command line of a process; empty once it is gone."""
     try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
+        return Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")
+    except OSError:
         return ""
+
+
+def listening_ports(process: int) -> set[int]:
+    """The TCP ports a process listens on (Linux)."""
+    sockets = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            sockets.add(str(descriptor.readlink()).removeprefix("socket:[").rstrip("]"))
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == _LISTENING and fields[9] in sockets:
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports

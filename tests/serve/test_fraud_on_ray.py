@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from tests.serve.conftest import Models, Place, new_place
 from tests.serve.made_up import SCORE, eventually, payment
-from tests.serve.ray_server import RayServer
+from tests.serve.ray_server import RayServer, listening_ports
 from tests.serve.redis_process import RedisProcess
 from tests.serve.test_fraud_reload import ALWAYS_REVIEW
 
@@ -100,8 +101,7 @@ async def test_a_payment_is_scored_through_the_proxy(
 async def test_the_proxy_and_every_replicas_own_port_demand_a_key(on_ray: OnRay) -> None:
     ports = {on_ray.server.port}
     for replica in on_ray.server.replicas("Front"):
-        listening = [c for c in replica.net_connections() if c.status == psutil.CONN_LISTEN]
-        ports.update(c.laddr.port for c in listening)
+        ports |= listening_ports(replica)
     answered = 0
     async with httpx.AsyncClient() as stranger:
         for port in ports:
@@ -129,7 +129,7 @@ async def test_a_retry_that_reaches_another_replica_gets_the_first_answer(
 async def test_a_model_is_replaced_by_user_config_and_a_bad_one_leaves_it_on(
     client: httpx.AsyncClient, on_ray: OnRay
 ) -> None:
-    before = {one.pid for one in on_ray.server.replicas("Ensemble")}
+    before = set(on_ray.server.replicas("Ensemble"))
     on_ray.server.deploy(ensemble={"model": on_ray.place.versions[1]})
     assert (await score(client))["model_version"] == on_ray.place.versions[1]
     on_ray.server.deploy(ensemble={"model": NO_SUCH_VERSION})
@@ -139,7 +139,7 @@ async def test_a_model_is_replaced_by_user_config_and_a_bad_one_leaves_it_on(
     assert NO_SUCH_VERSION in status["error"]
     on_ray.server.deploy(ensemble={"model": "champion"})
     assert (await part(client, "model"))["ok"]
-    assert {one.pid for one in on_ray.server.replicas("Ensemble")} == before
+    assert set(on_ray.server.replicas("Ensemble")) == before
 
 
 async def test_rules_are_replaced_by_user_config_and_bad_ones_leave_them_on(
@@ -167,7 +167,7 @@ async def test_a_killed_front_replica_loses_no_payment_and_none_counts_twice(
     tasks = [asyncio.create_task(one(body)) for body in bodies]
     while sum(task.done() for task in tasks) < 15:
         await asyncio.sleep(0.01)
-    on_ray.server.replicas("Front")[0].kill()
+    os.kill(on_ray.server.replicas("Front")[0], signal.SIGKILL)
     answers = await asyncio.gather(*tasks)
     assert [a["transaction_id"] for a in answers] == [b["transaction_id"] for b in bodies]
     following = payment(user_id="killed-user")
@@ -178,7 +178,7 @@ async def test_a_killed_front_replica_loses_no_payment_and_none_counts_twice(
 async def test_a_killed_model_is_made_up_for_by_a_fallback_and_scored_again(
     client: httpx.AsyncClient, on_ray: OnRay
 ) -> None:
-    on_ray.server.replicas("Ensemble")[0].kill()
+    os.kill(on_ray.server.replicas("Ensemble")[0], signal.SIGKILL)
     answer = await scored_until_answered(client, payment())
     fallbacks = [answer] if answer["method"] == "fallback" else []
     for _ in range(20):

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
 from serve.fraud.schema import ScoreAnswer
-from tests.serve.conftest import Place, Running
+from tests.serve.conftest import Models, Place, Running, new_place, starting
 from tests.serve.made_up import SCORE, moment, payment
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def place(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return new_place(tmp_path_factory.mktemp("payments"), models)
+
+
+@pytest.fixture(scope="module")
+async def fraud(place: Place) -> AsyncIterator[Running]:
+    async with starting(place) as running:
+        yield running
 
 
 async def test_a_good_payment_is_decided_by_the_model(fraud: Running, place: Place) -> None:

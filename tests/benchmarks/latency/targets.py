@@ -7,7 +7,6 @@ code to the last line, under uvicorn alone.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import threading
 from dataclasses import dataclass
@@ -27,9 +26,6 @@ from serve.fraud.service import FraudService
 from serve.gateway import PrometheusMeter
 from serve.gateway.threads import quick_switching
 
-FLAGS = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
 
 @dataclass(frozen=True)
 class Target:
@@ -47,17 +43,6 @@ class Target:
     """file of API keys"""
     folder: Path
     """for everything it writes"""
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """The environment a target is started in."""
-    quick = {
-        "RAY_AUTH_MODE": "disabled",
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
-    }
-    return {**os.environ, **FLAGS, **ONE_THREAD, **quick}
 
 
 def main(target: Target) -> None:
