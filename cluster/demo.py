@@ -130,7 +130,7 @@ def _train(head: LocalHead, folder: Path, options: Demo, say: Callable[[str], No
         head.submit(
             *jobs, "jobs.fraud.train", "--transactions", str(data / "transactions.parquet"),
             "--labels", str(data / "labels.parquet"), "--output", str(folder / "training"),
-            "--registry", str(folder / "registry"), "--alias", "champion", "--quick",
+            "--registry", str(folder / "registry"), "--alias", "champion", "--quick", "--simulated",
         ),
         "the training job",
     )  # fmt: skip

@@ -35,12 +35,18 @@ def simulated():
 
 @pytest.fixture(scope="module")
 def sources(simulated, tmp_path_factory) -> Path:
+    """Two files of payments: the second repeats 50 rows, as a resumed export would, two are bad."""
     folder = tmp_path_factory.mktemp("sources")
     half = simulated.transactions.num_rows // 2
+    second = simulated.transactions.slice(half - 50)
+    amounts = second["amount_minor"].to_numpy().copy()
+    amounts[[100, 200]] = -5
+    place = second.column_names.index("amount_minor")
     (folder / "transactions").mkdir()
-    # the second file repeats the last rows of the first, as a resumed export would
     pq.write_table(simulated.transactions.slice(0, half), folder / "transactions" / "a.parquet")
-    pq.write_table(simulated.transactions.slice(half - 50), folder / "transactions" / "b.parquet")
+    pq.write_table(
+        second.set_column(place, "amount_minor", [amounts]), folder / "transactions" / "b.parquet"
+    )
     pq.write_table(simulated.labels, folder / "labels.parquet")
     return folder
 
@@ -54,48 +60,48 @@ def run(sources: Path, output: Path, **options) -> pa.Table:
     return ds.dataset(data).to_table().sort_by("transaction_id")
 
 
-def test_the_job_equals_the_table_computed_at_once(simulated, sources, tmp_path):
-    found = run(sources, tmp_path / "out", partitions=5)
+@pytest.fixture(scope="module")
+def output(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("output")
+
+
+@pytest.fixture(scope="module")
+def found(sources, output) -> pa.Table:
+    return run(sources, output, partitions=3)
+
+
+def test_the_job_equals_the_table_computed_at_once(found):
     plain = found.select([c for c in found.column_names if c not in FRAUD.names])
     expected = compute(FRAUD, plain)
     for name in FRAUD.names:
         np.testing.assert_array_equal(found[name].to_numpy(), expected[name].to_numpy(), name)
-    note = json.loads((tmp_path / "out" / "features.json").read_text())
+
+
+def test_every_row_is_accounted_for(simulated, found, output):
+    note = json.loads((output / "features.json").read_text())
     came = note["transactions"]
     assert came["rows_in"] == simulated.transactions.num_rows + 50
     assert came["rows_in"] == note["rows"] + came["repeats"] + came["quarantined"]
+    assert note["rows"] == found.num_rows
     assert came["repeats"] >= 50
 
 
-def test_labels_of_another_file_are_joined(simulated, sources, tmp_path):
-    found = run(sources, tmp_path / "out")
+def test_bad_rows_are_in_the_quarantine_with_their_reason(found, output):
+    kept = [pq.read_table(path) for path in (output / "quarantine/transactions").glob("*.parquet")]
+    rows = pa.concat_tables(kept)
+    assert rows["amount_minor"].to_pylist() == [-5, -5]
+    assert all("amount_minor" in reason for reason in rows["quarantine_reason"].to_pylist())
+
+
+def test_labels_of_another_file_are_joined(simulated, found):
     joined = join_labels(found.drop_columns(["fraud_from", "fraud_until"]), simulated.labels).table
     assert found["fraud_from"].to_pylist() == joined["fraud_from"].to_pylist()
     assert found["fraud_from"].null_count < found.num_rows
 
 
-def test_the_same_inputs_are_not_computed_again(sources, tmp_path, capsys):
-    run(sources, tmp_path / "out")
-    run(sources, tmp_path / "out")
+def test_the_same_inputs_are_not_computed_again(sources, found, output, capsys):
+    assert run(sources, output).num_rows == found.num_rows
     assert "there already" in capsys.readouterr().out
-
-
-def test_bad_rows_go_to_the_quarantine_and_are_counted(sources, tmp_path):
-    table = pq.read_table(sources / "transactions" / "a.parquet").slice(0, 500)
-    amounts = table["amount_minor"].to_numpy().copy()
-    amounts[[3, 7]] = -5
-    bad = table.set_column(table.column_names.index("amount_minor"), "amount_minor", [amounts])
-    pq.write_table(bad, tmp_path / "bad.parquet")
-    found = run(sources, tmp_path / "out", transactions=str(tmp_path / "bad.parquet"))
-    note = json.loads((tmp_path / "out" / "features.json").read_text())["transactions"]
-    assert note["quarantined"] == 2
-    assert note["rows_in"] == 500 == found.num_rows + 2 + note["repeats"]
-    kept = [
-        pq.read_table(path) for path in (tmp_path / "out/quarantine/transactions").glob("*.parquet")
-    ]
-    rows = pa.concat_tables(kept)
-    assert rows["amount_minor"].to_pylist() == [-5, -5]
-    assert all("amount_minor" in reason for reason in rows["quarantine_reason"].to_pylist())
 
 
 def test_a_csv_file_in_other_words_is_read_by_its_mapping(sources, tmp_path):
