@@ -36,6 +36,7 @@ from lib.contract import (
 )
 
 ROWS_PER_PIECE = 500_000
+_CSV_BYTES_PER_ROW = 60
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,17 @@ def once_each(table: pa.Table, contract: Contract, quarantine: str | Path) -> pa
     checked = contract.check(table)
     _note(checked, f"keys-{fingerprint(table)[:24]}", Path(quarantine), first=False)
     return checked.good
+
+
+def estimated_rows(mapping: Mapping, paths: str | Sequence[str]) -> int:
+    """Rows of the source: exact for Parquet, by size for CSV."""
+    rows = 0
+    for fragment in source_dataset(mapping, paths).get_fragments():
+        if isinstance(fragment, pads.ParquetFileFragment):
+            rows += sum(group.num_rows for group in fragment.row_groups)
+        else:
+            rows += fragment.filesystem.get_file_info(fragment.path).size // _CSV_BYTES_PER_ROW
+    return rows
 
 
 def fingerprint_of(paths: Sequence[str]) -> str:

@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray.data
 
-from lib.feature import FeatureSet, finish, measure, partition_columns
+from lib.feature import FeatureSet, compute, finish, measure, partition_columns
 
 _GROUP = "__group"
 _ALONE = "\x00"
+_ONE_TASK_ROWS = 300_000
+_PARTITION_ROWS = 1_000_000
 
 
 def with_features(
@@ -27,8 +29,14 @@ def with_features(
         features: the declarations.
         rows: the events; each id once.
         partitions: into how many blocks each shuffle spreads the keys. A block must fit into the
-            memory of one task; all events of one key are in one block.
+            memory of one task; all events of one key are in one block. With 1, one task does all
+            and nothing is shuffled.
     """
+    if partitions == 1:
+        whole = rows.repartition(1)
+        return whole.map_batches(
+            _compute, fn_args=(features,), batch_size=None, batch_format="pyarrow"
+        )
     for column in partition_columns(features):
         rows = rows.map_batches(
             _name_group, fn_args=(column, features.id_column), batch_format="pyarrow"
@@ -59,10 +67,16 @@ def _measure(table: pa.Table, features: FeatureSet, column: str) -> pa.Table:
     return measure(features, table.drop_columns([_GROUP]), column)
 
 
+def _compute(table: pa.Table, features: FeatureSet) -> pa.Table:
+    return compute(features, table)
+
+
 def _finish(table: pa.Table, features: FeatureSet) -> pa.Table:
     return finish(features, table)
 
 
-def partitions_for(rows: int, cpus: int, rows_per_partition: int = 1_000_000) -> int:
-    """Enough partitions for every core, and none above `rows_per_partition` on average."""
-    return max(2 * cpus, int(np.ceil(rows / rows_per_partition)))
+def partitions_for(rows: int, cpus: int) -> int:
+    """One where a single task is done sooner than a shuffle; else enough for every core."""
+    if rows <= _ONE_TASK_ROWS:
+        return 1
+    return max(2 * cpus, int(np.ceil(rows / _PARTITION_ROWS)))

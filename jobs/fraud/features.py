@@ -17,11 +17,12 @@ from ray.data import DataContext, Dataset
 
 from jobs import intake
 from jobs.partitioned import partitions_for, with_features
-from lib.contract import ContractError
+from lib.contract import ContractError, Mapping
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
 from lib.fraud.features import FRAUD
 
 _LABEL_COLUMNS = ("is_fraud", "observed_at")
+_BYTES_PER_ROW = 1_500
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class FeaturesConfig:
     mapping_labels: str | None = None
     """The same for the labels."""
     partitions: int = 0
-    """Blocks that each shuffle spreads the keys over; 0 chooses by size and cores."""
+    """Blocks that each shuffle spreads the keys over; 0 chooses by size and cores, 1 shuffles
+    nothing."""
     overwrite: bool = False
     """Compute again even if OUTPUT holds the features of the same files already."""
 
@@ -69,12 +71,12 @@ def write_features(config: FeaturesConfig) -> Path:
     started = time.monotonic()
     work = output / "work"
     shutil.rmtree(work, ignore_errors=True)
-    rows = _checked_payments(config, work)
+    plan = _Plan(config)
+    rows = _checked_payments(plan, config, work)
     count = rows.count()
     if not count:
         raise ContractError(f"{config.transactions}: no payment passed the contract; see {work}")
-    partitions = config.partitions or partitions_for(count, int(_cores()))
-    with_features(FRAUD, rows, partitions).write_parquet(str(work / "data"))
+    with_features(FRAUD, rows, plan.partitions).write_parquet(str(work / "data"))
     _publish(work, output)
     found = asdict(intake.summary(output / "quarantine" / "transactions"))
     note = {
@@ -89,24 +91,39 @@ def write_features(config: FeaturesConfig) -> Path:
     return output / "data"
 
 
-def _checked_payments(config: FeaturesConfig, work: Path) -> Dataset:
+class _Plan:
+    """What is read with which mapping, and into how many partitions it goes."""
+
+    def __init__(self, config: FeaturesConfig) -> None:
+        self.payments = intake.mapping_for(
+            TRANSACTIONS, config.mapping_transactions, config.transactions
+        )
+        rows = intake.estimated_rows(self.payments, config.transactions)
+        self.labels: Mapping | None = None
+        if config.labels is not None:
+            self.labels = intake.mapping_for(LABELS, config.mapping_labels, config.labels)
+            rows += intake.estimated_rows(self.labels, config.labels)
+        if not ray.is_initialized():
+            ray.init()
+        resources = ray.cluster_resources()
+        self.partitions = config.partitions or partitions_for(rows, int(resources.get("CPU", 1)))
+        # a shuffle through memory is faster while all of it fits
+        fits = rows * _BYTES_PER_ROW < resources.get("object_store_memory", 0) / 2
+        DataContext.get_current().use_disk_based_hash_shuffle = not fits
+
+
+def _checked_payments(plan: _Plan, config: FeaturesConfig, work: Path) -> Dataset:
     """Payments that pass the contract, each once, with what became known about them."""
-    context = DataContext.get_current()
-    context.use_disk_based_hash_shuffle = True
-    payments_mapping = intake.mapping_for(
-        TRANSACTIONS, config.mapping_transactions, config.transactions
-    )
-    payments = intake.read(
-        payments_mapping, config.transactions, work / "quarantine" / "transactions"
-    )
+    payments = intake.read(plan.payments, config.transactions, work / "quarantine" / "transactions")
     both = payments.map_batches(_as_payments, batch_format="pyarrow", zero_copy_batch=True)
-    if config.labels is not None:
-        labels_mapping = intake.mapping_for(LABELS, config.mapping_labels, config.labels)
-        labels = intake.read(labels_mapping, config.labels, work / "quarantine" / "labels")
+    if plan.labels is not None and config.labels is not None:
+        labels = intake.read(plan.labels, config.labels, work / "quarantine" / "labels")
         both = both.union(
             labels.map_batches(_as_labels, batch_format="pyarrow", zero_copy_batch=True)
         )
-    together = both.repartition(2 * int(_cores()), keys=["transaction_id"], sort=True)
+    together = both.repartition(1)
+    if plan.partitions > 1:
+        together = both.repartition(plan.partitions, keys=["transaction_id"], sort=True)
     join = partial(_join, str(work / "quarantine"))
     return together.map_batches(
         join, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
@@ -164,10 +181,6 @@ def _write_json(path: Path, note: dict[str, object]) -> None:
     partial_path = path.with_suffix(".partial")
     partial_path.write_text(json.dumps(note, indent=2))
     partial_path.replace(path)
-
-
-def _cores() -> float:
-    return float(ray.cluster_resources().get("CPU", 1))
 
 
 def _closing_lines(config: FeaturesConfig) -> str:
