@@ -23,9 +23,8 @@ from lib.fraud.features import FRAUD
 from lib.fraud.model.baselines import baseline_scores
 from lib.fraud.model.comparison import intervals, make_test_rows, measure
 from lib.fraud.model.ensemble import SYSTEM, Ensemble, TrainingRecord, largest_difference
-from lib.fraud.model.fitting import fold_data, fold_labels, settled, weighed_sample
+from lib.fraud.model.fitting import fold_data, settled, stack, weighed_sample
 from lib.fraud.model.inputs import Floats
-from lib.fraud.model.meta import fit_meta
 from lib.fraud.model.outcome import measure_outcome
 from lib.fraud.model.payments import Payments
 from lib.fraud.model.policy import fit_policy
@@ -107,11 +106,7 @@ def _fit(
     half_life = config.recency_half_life_days
     folds = [fold_data(payments, fold, half_life) for fold in plan.folds]
     scores = fold_scores(folds, config.model, config, stages)
-    meta = fit_meta(
-        np.concatenate([one.trees for one in scores]),
-        np.concatenate([one.network for one in scores]),
-        fold_labels(folds),
-    )
+    meta = stack(folds, scores)
     settings = settled(config.model, scores)
     step(f"fitting the model: {settings.trees.trees} trees, {settings.network.epochs} epochs")
     train = weighed_sample(payments, plan.train, half_life)
@@ -181,7 +176,8 @@ def _baselines(config: TrainConfig, payments: Payments, plan: Plan) -> Arrays:
     """Scores of the baselines fitted on the model's own training rows."""
     train = payments.sample(plan.train)
     matrix = payments.within(plan.test).matrix
-    return dict(baseline_scores(train, matrix, config.seed, config.threads))
+    most_good = 30_000 if config.quick else 200_000
+    return dict(baseline_scores(train, matrix, config.seed, config.threads, most_good))
 
 
 def _importance(ensemble: Ensemble) -> dict[str, float]:

@@ -166,6 +166,14 @@ def test_meta_learner_never_counts_a_half_backwards() -> None:
     assert fit_meta(trees, -network, labels, penalty=0.0).network == 0.0
 
 
+def test_meta_learner_weighs_halves_alike_whatever_level_their_fold_sits_on() -> None:
+    trees, network, labels = halves(3)
+    folds = np.arange(len(labels)) % 3
+    level = fit_meta(trees, network, labels, folds)
+    moved = fit_meta(trees - 2.0 * folds, network + folds, labels, folds)
+    assert (moved.trees, moved.network) == pytest.approx((level.trees, level.network), abs=2e-3)
+
+
 def test_meta_learner_without_frauds_is_the_even_mean() -> None:
     meta = fit_meta(np.zeros(3), np.ones(3), np.zeros(3, dtype=bool))
     assert (meta.trees, meta.network) == (0.5, 0.5)

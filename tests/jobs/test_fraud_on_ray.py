@@ -47,7 +47,9 @@ def write_sample(path: Path, sample: Sample) -> Path:
     return path
 
 
-@pytest.mark.parametrize("backend", ["xgboost_ray", "ray_train"])
+@pytest.mark.parametrize(
+    "backend", ["xgboost_ray", pytest.param("ray_train", marks=pytest.mark.slow)]
+)
 def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: str) -> None:
     parts = [made_up(2_000, seed) for seed in (1, 2, 3, 4)]
     files = [write_sample(tmp_path / f"{n}.parquet", part) for n, part in enumerate(parts)]

@@ -10,17 +10,17 @@ from sklearn.linear_model import LogisticRegression
 from lib.fraud.model.inputs import Floats, Matrix, fit_standardiser
 from lib.fraud.model.sample import Sample, refuse_one_class
 
-_MOST_GOOD = 200_000
 
-
-def baseline_scores(train: Sample, matrix: Matrix, seed: int, threads: int) -> dict[str, Floats]:
+def baseline_scores(
+    train: Sample, matrix: Matrix, seed: int, threads: int, most_good: int = 200_000
+) -> dict[str, Floats]:
     """Scores (rows,) of `matrix` by each baseline fitted on `train`; higher is riskier.
 
-    Both read the network's standardised inputs. Of more than 200,000 good payments a random part
-    is taken: they change a baseline's ranking little and its time much.
+    Both read the network's standardised inputs. Of more than `most_good` good payments a random
+    part is taken: they change a baseline's ranking little and its time much.
     """
     refuse_one_class(train.labels)
-    share = min(1.0, _MOST_GOOD / max(int((~train.labels).sum()), 1))
+    share = min(1.0, most_good / max(int((~train.labels).sum()), 1))
     drawn = train.labels | (np.random.default_rng(seed).random(len(train)) < share)
     sample = train.rows(drawn)
     standardiser = fit_standardiser(sample.matrix)

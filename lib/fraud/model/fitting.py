@@ -8,6 +8,7 @@ import torch
 
 from lib.fraud.model.dense import Networks
 from lib.fraud.model.inputs import Floats, recency_weights
+from lib.fraud.model.meta import MetaLearner, fit_meta
 from lib.fraud.model.network import NetworkSettings, fit_networks
 from lib.fraud.model.payments import Payments
 from lib.fraud.model.sample import Sample
@@ -118,6 +119,11 @@ def fit_halves(
     )[0]
 
 
-def fold_labels(folds: Sequence[FoldData]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Labels of all scored blocks, in the order of the folds."""
-    return np.concatenate([fold.scored.labels for fold in folds])
+def stack(folds: Sequence[FoldData], scores: Sequence[FoldScores]) -> MetaLearner:
+    """The meta-learner from all folds' scores."""
+    return fit_meta(
+        np.concatenate([one.trees for one in scores]),
+        np.concatenate([one.network for one in scores]),
+        np.concatenate([fold.scored.labels for fold in folds]),
+        np.repeat(np.arange(len(folds)), [len(fold.scored) for fold in folds]),
+    )

@@ -37,35 +37,48 @@ class MetaLearner:
         return cls(float(stored["intercept"]), float(stored["trees"]), float(stored["network"]))
 
 
-def fit_meta(trees: Floats, network: Floats, labels: Flags, penalty: float = 1.0) -> MetaLearner:
+def fit_meta(
+    trees: Floats,
+    network: Floats,
+    labels: Flags,
+    folds: npt.NDArray[np.int64] | None = None,
+    penalty: float = 2.0,
+) -> MetaLearner:
     """Logistic regression of what happened on out-of-fold log-odds of both halves.
 
     Weights are held at 0 or above, so that no half counts backwards, and drawn towards an even
     mean (1/2 each) by a small ridge penalty, which decides where few frauds cannot. Wolpert,
     Stacked generalization (1992); Breiman, Stacked regressions (1996) for the bound at 0.
 
+    Each fold has an intercept of its own, as halves that learnt on fewer days sit on another
+    level; the intercept kept is their mean, and calibration sets the level.
+
     Args:
         trees: (n,) out-of-fold log-odds, each from a model fitted on earlier days only.
         network: (n,) likewise.
         labels: (n,) what happened. One class only gives the even mean.
+        folds: (n,) number of the fold, from 0; None takes all rows as one.
         penalty: ridge weight, in frauds' worth of evidence.
     """
     if not len(labels) == len(trees) == len(network):
         raise ValueError(f"expected equal lengths: {len(trees)}, {len(network)}, {len(labels)}")
     if labels.all() or not labels.any():
         return MetaLearner(0.0, 0.5, 0.5)
-    inputs = np.column_stack([np.ones(len(labels)), trees, network])
+    fold = np.zeros(len(labels), dtype=np.int64) if folds is None else folds
     targets = labels.astype(np.float64)
-    even = np.array([0.0, 0.5, 0.5])
-    ridge = np.array([0.0, penalty, penalty]) / targets.sum()
+    count = int(fold.max()) + 1
+    start = np.concatenate([[0.5, 0.5], np.zeros(count)])
 
     def loss_and_gradient(line: Floats) -> tuple[float, Floats]:
-        fitted = inputs @ line
-        loss = np.mean(np.logaddexp(0.0, fitted) - targets * fitted) / targets.mean()
-        slope = inputs.T @ (sigmoid(fitted) - targets) / targets.sum()
-        away = line - even
-        return float(loss + 0.5 * ridge @ away**2), slope + ridge * away
+        fitted = line[0] * trees + line[1] * network + line[2:][fold]
+        loss = (np.logaddexp(0.0, fitted) - targets * fitted).sum() / targets.sum()
+        error = (sigmoid(fitted) - targets) / targets.sum()
+        away = line[:2] - 0.5
+        levels = np.bincount(fold, weights=error, minlength=count)
+        slope = np.array([error @ trees, error @ network]) + penalty / targets.sum() * away
+        ridge = 0.5 * penalty / targets.sum() * away @ away
+        return float(loss + ridge), np.concatenate([slope, levels])
 
-    bounds = [(None, None), (0.0, None), (0.0, None)]
-    found = minimize(loss_and_gradient, even, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return MetaLearner(*(float(number) for number in found))
+    bounds = [(0.0, None), (0.0, None), *[(None, None)] * count]
+    found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return MetaLearner(float(found[2:].mean()), float(found[0]), float(found[1]))

@@ -30,7 +30,7 @@ class NetworkSettings:
     epochs: int = 30
     """most passes over the data"""
     patience: int = 5
-    """stop after so many epochs without better average precision"""
+    """stop after so many epochs without a lower loss on later rows"""
     positive_weight: float = 5.0
     """weight of a fraud relative to a good payment"""
     networks: int = 1
@@ -39,10 +39,14 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass: its number from 1, mean training loss, average precision on later rows or NaN."""
+    """One pass: its number from 1, mean training loss, loss and average precision on later rows.
+
+    The last two are NaN without later rows.
+    """
 
     number: int
     loss: float
+    valid_loss: float
     valid_ap: float
 
 
@@ -103,7 +107,7 @@ def train_network(
     agree: Callable[[float], float] = float,
     on_epoch: Callable[[Epoch, bool], None] | None = None,
 ) -> int:
-    """Train until average precision on later rows stops rising; leaves the best weights in place.
+    """Train until the loss on later rows stops falling; leaves the best weights in place.
 
     Args:
         model: a Perceptron, or one wrapped for distributed training.
@@ -129,11 +133,12 @@ def train_network(
     for number in range(first_epoch, settings.epochs + 1):
         count = steps or len(train.labels) // size + 1
         loss = _one_epoch(model, train.shuffled(size, count, generator), optimiser, settings)
-        score = agree(_judge(model, valid)) if valid is not None else float(number)
+        epoch = Epoch(number, loss, *_judge(model, valid, settings))
+        score = float(number) if valid is None else -agree(epoch.valid_loss)
         if better := score > best:
             best, best_epoch, kept = score, number, _weights(model)
         if on_epoch is not None:
-            on_epoch(Epoch(number, loss, score if valid is not None else float("nan")), better)
+            on_epoch(epoch, better)
         if number - best_epoch >= settings.patience:
             break
     model.load_state_dict(kept)
@@ -170,15 +175,26 @@ def _one_epoch(
     return float(torch.stack(losses).mean()) if losses else float("nan")
 
 
-def _judge(model: nn.Module, valid: Batches) -> float:
-    """Average precision on later rows, or minus the loss where they hold one class only."""
+def _judge(
+    model: nn.Module, valid: Batches | None, settings: NetworkSettings
+) -> tuple[float, float]:
+    """Loss and average precision on later rows, NaN where there is nothing to judge by.
+
+    The loss decides when to stop: average precision over few frauds jumps.
+    """
+    if valid is None:
+        return float("nan"), float("nan")
     model.eval()
     with torch.no_grad():
         logits = torch.cat([model(part) for part in torch.split(valid.inputs, 65_536)]).float()
+        weight = torch.tensor(settings.positive_weight).to(logits.device)
+        loss = nn.functional.binary_cross_entropy_with_logits(
+            logits, valid.labels, pos_weight=weight
+        )
     labels = valid.labels.cpu().numpy()
-    if 0 < labels.sum() < len(labels):
-        return average_precision(labels, logits.cpu().numpy())
-    return -float(nn.functional.binary_cross_entropy_with_logits(logits, valid.labels))
+    if not 0 < labels.sum() < len(labels):
+        return float(loss), float("nan")
+    return float(loss), average_precision(labels, logits.cpu().numpy())
 
 
 def fit_networks(
