@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+# an example's time says more about the machine than about the code
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 def free_port() -> int:
