@@ -116,6 +116,8 @@ def _describe(http_port: int | None) -> LocalHead:
         "RAY_AUTH_TOKEN": token,
         "RAY_ADDRESS": f"127.0.0.1:{gcs}",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # workers are niced by 15 otherwise, and a busy machine starves the service
+        "RAY_worker_niceness": "0",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",

@@ -13,6 +13,8 @@ import redis
 from hypothesis import settings
 
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+# workers are niced by 15 otherwise, and wait for everything else on a busy machine
+os.environ.setdefault("RAY_worker_niceness", "0")
 # an example's time says more about the machine than about the code
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

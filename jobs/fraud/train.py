@@ -42,9 +42,9 @@ def main(config: TrainConfig) -> Path:
     config = config.settled()
     started = time.monotonic()
     step = _narrator(started)
+    source = find_source(config)
     if config.engine == "ray" and not ray.is_initialized():
         ray.init()
-    source = find_source(config)
     step("reading features")
     payments = load_payments(source)
     plan = plan_slices(

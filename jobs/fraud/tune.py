@@ -59,9 +59,9 @@ class TuneConfig:
 
 def main(config: TuneConfig) -> Path:
     """Search both halves; returns the path of best.yaml."""
+    train, later = _samples(config)
     if not ray.is_initialized():
         ray.init()
-    train, later = _samples(config)
     best = {
         "trees": _search(config, "trees", _tree_space(config), _tree_trial(config), train, later),
         "network": _search(

@@ -31,6 +31,7 @@ th{text-align:left;font-weight:600;color:var(--soft);font-size:12.5px;vertical-a
  border-bottom:1.5px solid var(--ink);padding:6px 10px}
 td{border-bottom:1px solid var(--line);padding:6px 10px;vertical-align:top}
 th.number,td.number{text-align:right;white-space:nowrap}
+td:first-child{white-space:nowrap}
 tr.emphasis td{background:#eaf3fc;font-weight:600}
 caption{caption-side:bottom;text-align:left;color:var(--soft);font-size:13px;padding:8px 2px 0}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(380px,1fr));gap:18px;

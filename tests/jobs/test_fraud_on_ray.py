@@ -120,6 +120,7 @@ def test_batch_scores_equal_single_ones(trained: TrainConfig, tmp_path: Path) ->
         assert single.decision == decision
 
 
+@pytest.mark.slow
 def test_search_resumes_and_writes_settings_that_training_reads(
     trained: TrainConfig, tmp_path: Path
 ) -> None:
