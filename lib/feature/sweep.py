@@ -85,10 +85,20 @@ class Sweep:
         self.positions: Ints = np.arange(self.size, dtype=np.int64)
 
     @cached_property
+    def in_time(self) -> bool:
+        """Whether no event of any key is late."""
+        late = (self.times[1:] < self.times[:-1]) & (self.codes[1:] == self.codes[:-1])
+        return not late.any()
+
+    @cached_property
     def clock(self) -> Ints:
         """A key's latest event time so far: its clock never runs backwards for a late event."""
-        late = (self.times[1:] < self.times[:-1]) & (self.codes[1:] == self.codes[:-1])
-        return self._running_latest(self.codes) if late.any() else self.times
+        return self.times if self.in_time else self._running_latest(self.codes)
+
+    @cached_property
+    def _by_time(self) -> Ints:
+        """Positions such that, within a key, event times do not decrease."""
+        return self.positions if self.in_time else np.argsort(self.times, kind="stable")
 
     def _running_latest(self, codes: Ints) -> Ints:
         """Running maximum of event time within runs of equal `codes`, which must be sorted."""
@@ -171,7 +181,7 @@ class Sweep:
 
     def latest(self, mask: NDArray[np.bool_] | None) -> Ints:
         """The position of the key's newest earlier event (where `mask` holds), or -1."""
-        by_time = np.argsort(self.times, kind="stable")
+        by_time = self._by_time
         rank = np.empty_like(by_time)
         rank[by_time] = self.positions
         score = rank + 1 if mask is None else np.where(mask, rank + 1, 0)
@@ -199,8 +209,9 @@ class Sweep:
         width = int(max(end.max(initial=0), tiles.max(initial=0))) - low + 1
         base = self.codes * width - low
         spots = base[chosen] + tiles
-        order = np.argsort(spots, kind="stable")
-        chosen, tiles, spots = chosen[order], tiles[order], spots[order]
+        if not self.in_time:
+            order = np.argsort(spots, kind="stable")
+            chosen, tiles, spots = chosen[order], tiles[order], spots[order]
         stop = np.searchsorted(spots, base + end, side="left")
         begin = np.searchsorted(spots, base + first, side="left")
         # the place before `stop` whose event is good, if it is not before `begin`

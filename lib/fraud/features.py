@@ -104,9 +104,15 @@ def _located(latitude: Any, longitude: Any) -> Any:
     return present.astype(np.int64) if isinstance(present, np.ndarray) else int(present)
 
 
+def _anywhere(located: Any) -> bool:
+    return bool(located.any()) if isinstance(located, np.ndarray) else bool(located)
+
+
 def _direction(axis: int) -> Any:
     def read(latitude: Any, longitude: Any) -> Any:
         here = _located(latitude, longitude)
+        if not _anywhere(here):
+            return here
         known = here == 1
         vector = unit_vector(choose(known, latitude, 0.0), choose(known, longitude, 0.0))
         return vector[axis] * here
@@ -171,6 +177,8 @@ def _rms_ratio(square_sum: Value, clean_mean: Value) -> Value:
 def _coordinate(axis: int) -> Any:
     def read(latitude: Value, longitude: Value) -> Value:
         known = _located(latitude, longitude) == 1
+        if not _anywhere(known):
+            return latitude * NAN
         vector = unit_vector(choose(known, latitude, 0.0), choose(known, longitude, 0.0))
         return choose(known, vector[axis] / UNIT_VECTOR_SCALE, NAN)
 
