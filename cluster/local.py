@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -86,6 +87,7 @@ def local_head(log: Path, cpus: int, http_port: int | None = None) -> Iterator[L
             yield head
         finally:
             _end(process)
+            _forget(head)
 
 
 def program(name: str) -> str:
@@ -165,6 +167,14 @@ def _await(head: LocalHead, process: subprocess.Popen[bytes], log: Path) -> None
         except (urllib.error.URLError, OSError):
             time.sleep(0.3)
     raise RuntimeError(f"the Ray head did not come up; its log is {log}")
+
+
+def _forget(head: LocalHead) -> None:
+    """Removes Ray's note of a head that is gone; later programs would wait for it in vain."""
+    note = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray" / "ray_current_cluster"
+    port = head.address.rpartition(":")[2]
+    if note.exists() and note.read_text().strip().endswith(f":{port}"):
+        note.unlink(missing_ok=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
