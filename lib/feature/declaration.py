@@ -14,7 +14,17 @@ from typing import Any, Protocol
 
 from lib.feature import arithmetic
 from lib.feature.arithmetic import NAN, Value
-from lib.feature.measures import ONE, Distinct, Key, Latest, Measure, Quantity, Streak, Total
+from lib.feature.measures import (
+    ONE,
+    Distinct,
+    Key,
+    Latest,
+    Measure,
+    Quantity,
+    Streak,
+    Total,
+    quantities_of,
+)
 from lib.feature.windows import DAY, MINUTE, Window, span
 
 Columns = Mapping[str, Any]
@@ -371,16 +381,8 @@ class FeatureSet:
             yield from measure.key
             if isinstance(measure, Distinct):
                 yield measure.of
-            for quantity in _quantities(measure):
+            for quantity in quantities_of(measure):
                 yield from quantity.columns
-
-
-def _quantities(measure: Measure) -> tuple[Quantity, ...]:
-    if isinstance(measure, Total | Streak):
-        return (measure.quantity,)
-    if isinstance(measure, Latest):
-        return measure.quantities + ((measure.only,) if measure.only else ())
-    return ()
 
 
 def _describe(item: Any) -> Any:

@@ -182,5 +182,14 @@ def measure_columns(measure: Measure) -> tuple[str, ...]:
     return measure.columns if isinstance(measure, Latest | Streak) else (measure.column,)
 
 
+def quantities_of(measure: Measure) -> tuple[Quantity, ...]:
+    """The quantities that a measure reads off an event."""
+    if isinstance(measure, Total | Streak):
+        return (measure.quantity,)
+    if isinstance(measure, Latest):
+        return measure.quantities + ((measure.only,) if measure.only else ())
+    return ()
+
+
 def _window_label(window: Window | None) -> str:
     return f"{window.label}@{span(window.hop)}" if window else "ever"

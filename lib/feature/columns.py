@@ -1,0 +1,110 @@
+"""Columns of an Arrow table as the arrays that the loops read, in the order of processing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lib.feature.compiled import Ints
+from lib.feature.declaration import FeatureSet
+
+_MICROSECONDS = pa.timestamp("us", "UTC")
+
+
+class Lazy(dict[Any, Any]):
+    """Values made when first asked for."""
+
+    def __init__(self, load: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._load = load
+
+    def __missing__(self, name: Any) -> Any:
+        self[name] = self._load(name)
+        return self[name]
+
+
+def require(features: FeatureSet, table: pa.Table) -> None:
+    """Checks that the table has every column that the features read.
+
+    Raises:
+        KeyError: naming the column that is missing and those that are there.
+    """
+    for name in features.input_columns():
+        if name not in table.column_names:
+            raise KeyError(
+                f"column {name!r} is missing, which the {features.name} features read; "
+                f"the table has: {', '.join(table.column_names)}"
+            )
+
+
+def processing_order(features: FeatureSet, table: pa.Table) -> Ints | None:
+    """The order in which events are processed; None where the table has it already."""
+    keys = [features.time_column, features.id_column]
+    received = features.received_column
+    if received in table.column_names and table.column(received).null_count < len(table):
+        first = pc.coalesce(table.column(received), table.column(features.time_column))
+        table = table.set_column(table.column_names.index(received), received, first)
+        keys = [received, *keys]
+    if _is_sorted(table, keys):
+        return None
+    order = pc.sort_indices(
+        table.select(keys), sort_keys=[(name, "ascending") for name in keys]
+    ).to_numpy()
+    return order.astype(np.int64)  # type: ignore[no-any-return]
+
+
+def _is_sorted(table: pa.Table, keys: list[str]) -> bool:
+    """Whether rows are in the order of all `keys`; a key is compared where those before tie."""
+    tied: Ints = np.arange(1, len(table), dtype=np.int64)
+    for name in keys[:-1]:
+        values = numbers(table.column(name))
+        here, before = values[tied], values[tied - 1]
+        if (here < before).any():
+            return False
+        tied = tied[here == before]
+    ids = table.column(keys[-1])
+    return not pc.any(pc.less(ids.take(pa.array(tied)), ids.take(pa.array(tied - 1)))).as_py()
+
+
+def received(features: FeatureSet, table: pa.Table) -> Ints:
+    """When each event was received, in microseconds; when it happened if nothing else is said."""
+    event_time = table.column(features.time_column)
+    if features.received_column not in table.column_names:
+        return numbers(event_time)
+    return numbers(pc.coalesce(table.column(features.received_column), event_time))
+
+
+def times_or(table: pa.Table, name: str, missing: int) -> Ints:
+    """A time column in microseconds, with `missing` for null or for the whole column."""
+    if name not in table.column_names:
+        return np.full(len(table), missing, dtype=np.int64)
+    times = table.column(name).cast(_MICROSECONDS).cast(pa.int64())
+    return numbers(pc.fill_null(times, missing))
+
+
+def codes(column: pa.ChunkedArray) -> Ints:
+    """A column's values as codes 0, 1, ...; -1 for null."""
+    indices = column.combine_chunks().dictionary_encode().indices
+    found: Ints = pc.fill_null(indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return found
+
+
+def numbers(column: pa.ChunkedArray) -> NDArray[Any]:
+    """A column as float64 (NaN for null), or int64; times as microseconds since 1970 UTC."""
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(_MICROSECONDS).cast(pa.int64())
+    whole = pa.types.is_integer(column.type) and not column.null_count
+    found: NDArray[Any] = column.cast(pa.int64() if whole else pa.float64()).to_numpy()
+    return found
+
+
+def append(table: pa.Table, columns: Mapping[str, NDArray[Any]]) -> pa.Table:
+    """The table with the columns added at its end."""
+    for name, values in columns.items():
+        table = table.append_column(name, pa.array(values))
+    return table
