@@ -28,7 +28,7 @@ class Grouping:
         for column in reversed(codes):
             rows = _sorted_by(column, rows, int(column.max(initial=-1)) + 1)
         self.rows: Ints = rows
-        self.starts: Ints = _starts(rows, np.stack(codes))
+        self.starts: Ints = _starts(rows, codes)
         self.place: Ints = np.full(len(named), -1, dtype=np.int64)
         self.place[rows] = np.arange(len(rows))
 
@@ -65,19 +65,11 @@ def _sorted_by(codes: Ints, rows: Ints, width: int) -> Ints:
     return out
 
 
-@compiled
-def _starts(rows: Ints, codes: Ints) -> Ints:
-    """Where the codes (columns of the key, rows) change along `rows`."""
-    starts = np.empty(len(rows) + 1, dtype=np.int64)
-    found = 0
-    for position in range(len(rows)):
-        differs = position == 0
-        for column in range(codes.shape[0]):
-            if differs:
-                break
-            differs = codes[column, rows[position]] != codes[column, rows[position - 1]]
-        if differs:
-            starts[found] = position
-            found += 1
-    starts[found] = len(rows)
-    return starts[: found + 1].copy()
+def _starts(rows: Ints, codes: Sequence[Ints]) -> Ints:
+    """Where any of the codes changes along `rows`."""
+    changes = np.zeros(len(rows), dtype=bool)
+    changes[:1] = True
+    for column in codes:
+        mine = column[rows]
+        changes[1:] |= mine[1:] != mine[:-1]
+    return np.append(np.flatnonzero(changes), len(rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -23,11 +24,25 @@ from lib.feature.measures import (
     quantities_of,
 )
 from lib.feature.recall import recall_latest, recall_streak
-from lib.feature.sweep import NEVER, add_facts, add_totals, clock_of, count_distinct
+from lib.feature.sweep import add_facts, add_totals, clock_of, count_distinct
 from lib.feature.windows import Window
 
 _EVER = Window(length=2**61, hop=1)
 _ROWS_AT_A_TIME = 16_384  # what the loops read and write stays in the processor's cache
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What is known about the events of a table.
+
+    Attributes:
+        ever: whether the fact is ever known of each event.
+        times: int64 (n, 2), when it became known and when it was withdrawn, microseconds; NEVER
+            where it was not.
+    """
+
+    ever: Flags
+    times: Ints
 
 
 class Events(Protocol):
@@ -54,8 +69,8 @@ class Events(Protocol):
         ...
 
     @property
-    def facts(self) -> Mapping[str, Ints | None]:
-        """When the fact about each event was known and withdrawn, (n, 2); None if it never was."""
+    def facts(self) -> Mapping[str, Fact | None]:
+        """What is known about the events; None for a fact that is known of none."""
         ...
 
 
@@ -209,8 +224,8 @@ class Batch:
         known = self._events.facts[fact]
         if known is None:
             return np.empty(0, dtype=np.int64), np.empty((0, 2), dtype=np.int64)
-        events = np.flatnonzero(known[self.rows, 0] < NEVER)
-        return events, known[self.rows[events]]
+        events = np.flatnonzero(known.ever[self.rows])
+        return events, known.times[self.rows[events]]
 
     def settled(self, fact: str, behind: int) -> tuple[Flags, Flags]:
         """Whether each event was received, and whether its fact was known, `behind` after it."""

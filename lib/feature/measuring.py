@@ -16,7 +16,7 @@ from lib.feature.block import Block
 from lib.feature.columns import Lazy, codes, numbers, processing_order, received, require, times_or
 from lib.feature.compiled import Ints
 from lib.feature.declaration import FeatureSet
-from lib.feature.keyed import Keyed
+from lib.feature.keyed import Fact, Keyed
 from lib.feature.measures import Key, Measure, Quantity
 from lib.feature.sweep import NEVER
 
@@ -54,9 +54,10 @@ class Events:
         values = np.broadcast_to(np.int64(quantity.read(*columns)), len(self.table))
         return values * values if quantity.squared else values
 
-    def _fact(self, fact: str) -> Ints | None:
-        """When the fact about each event was known and withdrawn, (n, 2); None if it never was."""
+    def _fact(self, fact: str) -> Fact | None:
         since = times_or(self.table, f"{fact}_from", NEVER)
-        if (since == NEVER).all():
-            return None
-        return np.stack([since, times_or(self.table, f"{fact}_until", NEVER)], axis=1)
+        if (ever := since < NEVER).any():
+            return Fact(
+                ever, np.stack([since, times_or(self.table, f"{fact}_until", NEVER)], axis=1)
+            )
+        return None
