@@ -8,10 +8,6 @@ for velocity. Fraud counts as soon as a label is observed.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from lib.feature import (
     DAY,
     HOUR,
@@ -26,7 +22,6 @@ from lib.feature import (
     Feature,
     FeatureSet,
     Mean,
-    Quantity,
     Rate,
     Remembered,
     SettledStreak,
@@ -34,22 +29,10 @@ from lib.feature import (
     Unseen,
     Window,
 )
-from lib.feature.arithmetic import (
-    NAN,
-    UNIT_VECTOR_SCALE,
-    Value,
-    at_least,
-    at_most,
-    choose,
-    distance_km,
-    is_missing,
-    natural_log,
-    ratio,
-    square_root,
-    unit_vector,
-)
+from lib.fraud import formulas
+from lib.fraud.formulas import MINOR_UNITS
+from lib.fraud.quantities import AMOUNT, AMOUNT_SQUARED, DIRECTION, LOCATED, PLACE_COLUMNS
 
-MINOR_UNITS = 100.0
 PAYMENT_METHODS = (
     "card_present",
     "card_not_present",
@@ -60,14 +43,8 @@ PAYMENT_METHODS = (
     "gift_card",
     "cash",
 )
-DEVIATION_FLOOR = 1.0
-CLEAN_MEAN_FLOOR = 1.0
-CLEAN_MEAN_OF_A_STRANGER = 50.0
 RATE_PRIOR = 0.01
 RATE_STRENGTH = 10.0
-SHORTEST_GAP_HOURS = 5.0 / 60.0
-IMPOSSIBLE_KMH = 800.0
-CONNECTED_CASES_CAP = 1000.0
 
 USER = ("user_id",)
 MERCHANT = ("merchant_id",)
@@ -91,127 +68,13 @@ FAMILIAR_FOR = 90 * DAY
 PLACE_REMEMBERED_FOR = DAY
 
 
-def _identity(amount_minor: Any) -> Any:
-    return amount_minor
-
-
-AMOUNT = Quantity("amount", ("amount_minor",), _identity)
-AMOUNT_SQUARED = Quantity("amount_squared", ("amount_minor",), _identity, squared=True)
-
-
-def _located(latitude: Any, longitude: Any) -> Any:
-    present = (latitude == latitude) & (longitude == longitude)  # noqa: PLR0124
-    return present.astype(np.int64) if isinstance(present, np.ndarray) else int(present)
-
-
-def _anywhere(located: Any) -> bool:
-    return bool(located.any()) if isinstance(located, np.ndarray) else bool(located)
-
-
-def _direction(axis: int) -> Any:
-    def read(latitude: Any, longitude: Any) -> Any:
-        here = _located(latitude, longitude)
-        if not _anywhere(here):
-            return here
-        known = here == 1
-        vector = unit_vector(choose(known, latitude, 0.0), choose(known, longitude, 0.0))
-        return vector[axis] * here
-
-    read.__qualname__ = f"direction_{'xyz'[axis]}"
-    return read
-
-
-PLACE_COLUMNS = ("latitude", "longitude")
-LOCATED = Quantity("located", PLACE_COLUMNS, _located)
-DIRECTION_X = Quantity("direction_x", PLACE_COLUMNS, _direction(0))
-DIRECTION_Y = Quantity("direction_y", PLACE_COLUMNS, _direction(1))
-DIRECTION_Z = Quantity("direction_z", PLACE_COLUMNS, _direction(2))
-DIRECTION = (DIRECTION_X, DIRECTION_Y, DIRECTION_Z)
-
-
-def _major(amount_minor: Value) -> Value:
-    return amount_minor / MINOR_UNITS
-
-
-def _log_amount(amount: Value) -> Value:
-    return natural_log(amount + 1.0)
-
-
-def _hour_of_day(event_time: Any) -> Value:
-    return (event_time // HOUR % 24) * 1.0
-
-
-def _day_of_week(event_time: Any) -> Value:
-    # 1970-01-01 was a Thursday; Monday is 0
-    return ((event_time // DAY + 3) % 7) * 1.0
-
-
-def _is_weekend(day_of_week: Value) -> Value:
-    return choose(day_of_week >= 5.0, 1.0, 0.0)
-
-
-def _zscore(amount: Value, mean: Value, deviation: Value) -> Value:
-    score = (amount - mean) / at_least(deviation, DEVIATION_FLOOR)
-    return choose(is_missing(score), 0.0, score)
-
-
-def _own_scale(clean_mean: Value) -> Value:
-    """What this user usually pays; a fixed sum where nothing settled is known of them."""
-    known = at_least(clean_mean, CLEAN_MEAN_FLOOR)
-    return choose(is_missing(clean_mean), CLEAN_MEAN_OF_A_STRANGER, known)
-
-
-def _ratio_to_own(amount: Value, clean_mean: Value) -> Value:
-    return amount / at_least(clean_mean, CLEAN_MEAN_FLOOR)
-
-
-def _excess(amount_sum: Value, count: Value, clean_mean: Value) -> Value:
-    """How many usual payments more was paid than payments were made."""
-    return amount_sum / _own_scale(clean_mean) - count
-
-
-def _rms_ratio(square_sum: Value, clean_mean: Value) -> Value:
-    return square_root(square_sum) / _own_scale(clean_mean)
-
-
-def _coordinate(axis: int) -> Any:
-    def read(latitude: Value, longitude: Value) -> Value:
-        known = _located(latitude, longitude) == 1
-        if not _anywhere(known):
-            return latitude * NAN
-        vector = unit_vector(choose(known, latitude, 0.0), choose(known, longitude, 0.0))
-        return choose(known, vector[axis] / UNIT_VECTOR_SCALE, NAN)
-
-    read.__qualname__ = f"coordinate_{'xyz'[axis]}"
-    return read
-
-
-def _distance(x: Value, y: Value, z: Value, u: Value, v: Value, w: Value) -> Value:
-    return distance_km((x, y, z), (u, v, w))
-
-
-def _velocity(distance: Value, minutes: Value) -> Value:
-    return ratio(distance, at_least(minutes / 60.0, SHORTEST_GAP_HOURS))
-
-
-def _impossible(velocity: Value) -> Value:
-    return choose(velocity > IMPOSSIBLE_KMH, 1.0, 0.0)
-
-
-def _union(u: Value, m: Value, d: Value, um: Value, ud: Value, md: Value, umd: Value) -> Value:
-    """Inclusion and exclusion; a payment without a device has no device terms."""
-    device = d - ud - md + umd
-    cases = u + m - um + choose(is_missing(device), 0.0, device)
-    return at_most(cases, CONNECTED_CASES_CAP)
-
-
 def _payment() -> tuple[Direct | Category | Derived, ...]:
     return (
-        Direct("amount", "currency units", ("amount_minor",), _major),
-        Derived("log_amount", "ln(1 + currency units)", ("amount",), _log_amount),
-        Direct("hour_of_day", "hours, UTC", ("event_time",), _hour_of_day),
-        Direct("day_of_week", "days since Monday, UTC", ("event_time",), _day_of_week),
-        Derived("is_weekend", "0 or 1", ("day_of_week",), _is_weekend),
+        Direct("amount", "currency units", ("amount_minor",), formulas.major),
+        Derived("log_amount", "ln(1 + currency units)", ("amount",), formulas.log_amount),
+        Direct("hour_of_day", "hours, UTC", ("event_time",), formulas.hour_of_day),
+        Direct("day_of_week", "days since Monday, UTC", ("event_time",), formulas.day_of_week),
+        Derived("is_weekend", "0 or 1", ("day_of_week",), formulas.is_weekend),
         Category("payment_method_code", "code", "payment_method", PAYMENT_METHODS),
     )
 
@@ -242,7 +105,7 @@ def _user() -> tuple[Feature | Derived, ...]:
             "amount_zscore",
             "standard deviations",
             ("amount", "amount_mean_by_user_30d", "amount_std_by_user_30d"),
-            _zscore,
+            formulas.zscore,
         ),
         Feature("minutes_since_last_payment", "minutes", USER, Age(FAMILIAR_FOR)),
         Feature("decline_count_by_user_24h", "payments", USER, Count(fact="declined"), LAST_24H),
@@ -257,9 +120,10 @@ def _user_against_own_past() -> tuple[Feature | Derived, ...]:
     money = "currency units"
     clean = "clean_amount_mean_by_user_60d_behind_7d"
     clean_mean = Mean(AMOUNT, MINOR_UNITS, without="fraud")
+    square_sum = Sum(AMOUNT_SQUARED, MINOR_UNITS**2)
     made: list[Feature | Derived] = [
         Feature(clean, money, USER, clean_mean, SETTLED_60D),
-        Derived("amount_ratio_to_clean_mean", "ratio", ("amount", clean), _ratio_to_own),
+        Derived("amount_ratio_to_clean_mean", "ratio", ("amount", clean), formulas.ratio_to_own),
         Feature("txn_count_by_user_3d", "payments", USER, Count(), LAST_3D),
         Feature("txn_count_by_user_14d", "payments", USER, Count(), LAST_14D),
     ]
@@ -269,15 +133,17 @@ def _user_against_own_past() -> tuple[Feature | Derived, ...]:
         count = f"txn_count_by_user_{span}"
         made += [
             Feature(attempts, money, USER, Sum(AMOUNT, MINOR_UNITS), window, hidden=True),
-            Feature(
-                squares, "squared " + money, USER, Sum(AMOUNT_SQUARED, MINOR_UNITS**2), window,
-                hidden=True,
+            Feature(squares, f"squared {money}", USER, square_sum, window, hidden=True),
+            Derived(
+                f"amount_excess_by_user_{span}",
+                "usual payments",
+                (attempts, count, clean),
+                formulas.excess,
             ),
             Derived(
-                f"amount_excess_by_user_{span}", "usual payments", (attempts, count, clean), _excess
+                f"amount_rms_ratio_by_user_{span}", "ratio", (squares, clean), formulas.rms_ratio
             ),
-            Derived(f"amount_rms_ratio_by_user_{span}", "ratio", (squares, clean), _rms_ratio),
-        ]  # fmt: skip
+        ]
     made += [
         Feature(f"fraud_count_by_user_{w.label}", "frauds", USER, Count(fact="fraud"), w)
         for w in (Window(days * DAY, DAY, behind=LABEL_DELAY) for days in (7, 14, 30))
@@ -328,7 +194,7 @@ def _device() -> tuple[Feature, ...]:
 
 def _place() -> tuple[Direct | Feature | Derived, ...]:
     here = tuple(
-        Direct(f"here_{axis}", "unit vector", PLACE_COLUMNS, _coordinate(i), hidden=True)
+        Direct(f"here_{axis}", "unit vector", PLACE_COLUMNS, formulas.coordinate(i), hidden=True)
         for i, axis in enumerate("xyz")
     )
     home = tuple(
@@ -358,21 +224,26 @@ def _place() -> tuple[Direct | Feature | Derived, ...]:
         *home,
         *last,
         gap,
-        Derived("distance_from_home_km", "km", here_names + tuple(f.name for f in home), _distance),
+        Derived(
+            "distance_from_home_km",
+            "km",
+            here_names + tuple(f.name for f in home),
+            formulas.distance,
+        ),
         Derived(
             "distance_from_last_place_km",
             "km",
             here_names + tuple(f.name for f in last),
-            _distance,
+            formulas.distance,
             hidden=True,
         ),
         Derived(
             "velocity_kmh",
             "km/h",
             ("distance_from_last_place_km", "minutes_since_last_place"),
-            _velocity,
+            formulas.velocity,
         ),
-        Derived("impossible_velocity", "0 or 1", ("velocity_kmh",), _impossible),
+        Derived("impossible_velocity", "0 or 1", ("velocity_kmh",), formulas.impossible),
     )
 
 
@@ -397,7 +268,7 @@ def _graph() -> tuple[Feature | Derived, ...]:
         for key in keys
     )
     names = tuple(f.name for f in counts)
-    return (*counts, Derived("connected_fraud_cases", "frauds", names, _union))
+    return (*counts, Derived("connected_fraud_cases", "frauds", names, formulas.union))
 
 
 FRAUD = FeatureSet(

@@ -1,0 +1,51 @@
+"""The whole numbers that are read off a payment and added up in its profiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lib.feature import Quantity
+from lib.feature.arithmetic import choose, unit_vector
+
+PLACE_COLUMNS = ("latitude", "longitude")
+
+
+def identity(amount_minor: Any) -> Any:
+    """The amount as it is: whole minor units."""
+    return amount_minor
+
+
+def located(latitude: Any, longitude: Any) -> Any:
+    """1 where a payment says where it was made, else 0."""
+    present = (latitude == latitude) & (longitude == longitude)  # noqa: PLR0124
+    return present.astype(np.int64) if isinstance(present, np.ndarray) else int(present)
+
+
+def anywhere(located: Any) -> bool:
+    """Whether any of the payments (or the one) has a place."""
+    return bool(located.any()) if isinstance(located, np.ndarray) else bool(located)
+
+
+def direction(axis: int) -> Any:
+    """Reads one coordinate of the place as a vector from the Earth's centre; see `unit_vector`."""
+
+    def read(latitude: Any, longitude: Any) -> Any:
+        here = located(latitude, longitude)
+        if not anywhere(here):
+            return here
+        known = here == 1
+        vector = unit_vector(choose(known, latitude, 0.0), choose(known, longitude, 0.0))
+        return vector[axis] * here
+
+    read.__qualname__ = f"direction_{'xyz'[axis]}"
+    return read
+
+
+AMOUNT = Quantity("amount", ("amount_minor",), identity)
+AMOUNT_SQUARED = Quantity("amount_squared", ("amount_minor",), identity, squared=True)
+LOCATED = Quantity("located", PLACE_COLUMNS, located)
+DIRECTION = tuple(
+    Quantity(f"direction_{'xyz'[axis]}", PLACE_COLUMNS, direction(axis)) for axis in range(3)
+)
