@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -9,7 +10,10 @@ from typing import Any, Literal, TypeAlias
 from lib.records.errors import RecordsError
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+Row: TypeAlias = dict[str, Any]
 FactKind: TypeAlias = Literal["fraud", "declined"]
+_REQUIRED_TEXTS = ("system", "subject_id", "decision", "method", "request_id")
+_OPTIONAL_TEXTS = ("rule_id", "model_version", "rules_version", "feature_set_digest")
 _LAST_MICROSECOND = 253_402_300_800_000_000  # the year 10000
 
 
@@ -68,9 +72,9 @@ class Decision:
     request: Mapping[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("system", "subject_id", "decision", "method", "request_id"):
+        for name in _REQUIRED_TEXTS:
             require_text(name, getattr(self, name))
-        for name in ("rule_id", "model_version", "rules_version", "feature_set_digest"):
+        for name in _OPTIONAL_TEXTS:
             if getattr(self, name) is not None:
                 require_text(name, getattr(self, name))
         for name in ("event_time", "received_at", "decided_at"):
@@ -79,11 +83,12 @@ class Decision:
         if self.score is not None:
             require_number("score", self.score)
 
-    def to_row(self) -> dict[str, Any]:
+    def to_row(self) -> Row:
         """The columns of `decisions`; a NaN among the features is written as null."""
-        row: dict[str, Any] = {name: getattr(self, name) for name in _DECISION_COLUMNS}
+        row: Row = dict(zip(_DECISION_COLUMNS, _values(self), strict=True))
         for name in ("entities", "features", "answer", "request"):
-            row[name] = dict(row[name])
+            if type(row[name]) is not dict:
+                row[name] = dict(row[name])
         if any(map(math.isinf, row["features"].values())):
             row["features"] = {name: _finite(value) for name, value in self.features.items()}
         return row
@@ -125,6 +130,8 @@ class Fact:
 
 
 _DECISION_COLUMNS = tuple(field.name for field in dataclasses.fields(Decision))
+_DECISION_NAMES = frozenset(_DECISION_COLUMNS)
+_values = operator.attrgetter(*_DECISION_COLUMNS)
 FACT_COLUMNS = tuple(field.name for field in dataclasses.fields(Fact))
 
 
@@ -133,6 +140,11 @@ def decision_from_row(row: Mapping[str, Any]) -> Decision:
     columns = {name: row[name] for name in _DECISION_COLUMNS}
     columns["features"] = read_features(row["features"])
     return Decision(**columns)
+
+
+def is_decision_row(row: object) -> bool:
+    """Whether these are the columns of a decision, by name; their content is not looked at."""
+    return isinstance(row, dict) and row.keys() == _DECISION_NAMES
 
 
 def fact_to_row(fact: Fact) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Self
 from sqlalchemy.exc import DataError, IntegrityError
 
 from lib.durable import replace_file
-from lib.records.entries import Decision
+from lib.records.entries import Decision, Row
 from lib.records.errors import DecisionLogFullError
 from lib.records.records import DecisionOutcome, Records
 from lib.records.segment import (
@@ -17,6 +17,7 @@ from lib.records.segment import (
     SegmentWriter,
     claimed,
     encode,
+    encode_row,
     read_segment,
     search_segment,
 )
@@ -207,19 +208,19 @@ class DecisionLog:
 def _store(path: Path, records: Records) -> DrainOutcome:
     content = read_segment(path)
     outcome = DrainOutcome(damaged=len(content.damaged), torn=int(content.torn != b""))
-    rejected: list[Decision] = []
-    for start in range(0, len(content.decisions), _BATCH):
-        batch = content.decisions[start : start + _BATCH]
+    rejected: list[Row] = []
+    for start in range(0, len(content.rows), _BATCH):
+        batch = content.rows[start : start + _BATCH]
         outcome += _store_batch(batch, records, rejected)
     _keep(path.with_suffix(".damaged"), content.damaged)
-    _keep(path.with_suffix(".rejected"), [encode(decision).rstrip() for decision in rejected])
+    _keep(path.with_suffix(".rejected"), [encode_row(row).rstrip() for row in rejected])
     path.unlink()
     return outcome
 
 
-def _store_batch(batch: list[Decision], records: Records, rejected: list[Decision]) -> DrainOutcome:
+def _store_batch(batch: list[Row], records: Records, rejected: list[Row]) -> DrainOutcome:
     try:
-        return _outcome(records.record_decisions(batch))
+        return _outcome(records.record_rows(batch))
     except (DataError, IntegrityError):
         # one refused record must not stop the others; whatever else fails is no record's fault
         if len(batch) == 1:

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Self
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from lib.records.entries import (
     Fact,
     FactKind,
     Json,
+    Row,
     decision_from_row,
     fact_from_row,
     fact_to_row,
@@ -80,13 +82,17 @@ class Records:
         A decision whose method is `fallback` is queued to be scored again in the same
         transaction.
         """
+        return self.record_rows([decision.to_row() for decision in batch])
+
+    def record_rows(self, rows: Iterable[Row]) -> DecisionOutcome:
+        """The same for the columns of decisions, as a journal keeps them."""
         # one order for everybody: two batches that overlap cannot wait for each other
-        ordered = sorted(batch, key=lambda decision: (decision.system, decision.subject_id))
+        ordered = sorted(rows, key=itemgetter("system", "subject_id"))
         with self._database.writing() as connection:
-            stored = self._database.insert_new(
-                connection, DECISIONS, [decision.to_row() for decision in ordered]
-            )
-            fallbacks = {(d.system, d.subject_id) for d in ordered if d.method == "fallback"}
+            stored = self._database.insert_new(connection, DECISIONS, ordered)
+            fallbacks = {
+                (row["system"], row["subject_id"]) for row in ordered if row["method"] == "fallback"
+            }
             for system, subjects in _by_system(fallbacks):
                 rescoring.queue(self._database, connection, system, subjects)
         return DecisionOutcome(stored, len(ordered) - stored)

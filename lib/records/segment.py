@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.durable import sync
-from lib.records.entries import Decision, decision_from_row
-from lib.records.errors import RecordsError
+from lib.records.entries import Decision, Row, decision_from_row, is_decision_row
 from lib.records.text import read_json, write_json
 
 SUFFIX = ".journal"
@@ -26,14 +25,20 @@ class SegmentContent:
     """What a segment holds.
 
     Attributes:
-        decisions: those whose line is whole, in the order in which they were appended.
+        rows: columns of the decisions whose line is whole, in the order in which they were
+            appended.
         damaged: lines with a wrong length or checksum, or that are no decision.
         torn: bytes after the last line end: an append that never finished.
     """
 
-    decisions: list[Decision]
+    rows: list[Row]
     damaged: list[bytes]
     torn: bytes
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """The same rows as decisions."""
+        return [decision_from_row(row) for row in self.rows]
 
 
 class SegmentWriter:
@@ -84,21 +89,30 @@ def encode(decision: Decision) -> bytes:
     Raises:
         ValueError: it holds a value that JSON cannot.
     """
-    payload = write_json(decision.to_row())
+    return encode_row(decision.to_row())
+
+
+def encode_row(row: Row) -> bytes:
+    """Write the columns of a decision as one line.
+
+    Raises:
+        ValueError: they hold a value that JSON cannot.
+    """
+    payload = write_json(row)
     return b"%08x %d %s\n" % (zlib.crc32(payload), len(payload), payload)
 
 
 def read_segment(path: Path) -> SegmentContent:
     """Read a segment, also one that is being written or whose owner died in the middle."""
     *lines, torn = path.read_bytes().split(b"\n")
-    decisions, damaged = [], []
+    rows, damaged = [], []
     for line in lines:
-        decision = _decode(line)
-        if decision is None:
+        row = _decode(line)
+        if row is None:
             damaged.append(line)
         else:
-            decisions.append(decision)
-    return SegmentContent(decisions, damaged, torn)
+            rows.append(row)
+    return SegmentContent(rows, damaged, torn)
 
 
 def search_segment(path: Path, wanted: bytes) -> list[Decision]:
@@ -110,7 +124,8 @@ def search_segment(path: Path, wanted: bytes) -> list[Decision]:
     if wanted not in content:
         return []
     lines = content.split(b"\n")[:-1]
-    return [found for line in lines if wanted in line and (found := _decode(line))]
+    found = (_decode(line) for line in lines if wanted in line)
+    return [decision_from_row(row) for row in found if row is not None]
 
 
 @contextmanager
@@ -131,11 +146,12 @@ def claimed(path: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _decode(line: bytes) -> Decision | None:
+def _decode(line: bytes) -> Row | None:
     try:
         checksum, length, payload = line.split(b" ", 2)
         if int(length) != len(payload) or int(checksum, 16) != zlib.crc32(payload):
             return None
-        return decision_from_row(read_json(payload))
-    except (ValueError, KeyError, TypeError, AttributeError, RecordsError):
+        row = read_json(payload)
+    except ValueError:
         return None
+    return row if is_decision_row(row) else None
