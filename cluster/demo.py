@@ -273,7 +273,10 @@ def _send_all(url: str, key: str, stories: Sequence[Example]) -> list[_Sent]:
 
 
 def _as_expected(sent: Sequence[_Sent]) -> bool:
-    """The model lets the good payment pass, every fraud is stopped, a retry changes nothing."""
+    """The model lets the good payment pass, every fraud is stopped, a retry changes nothing.
+
+    The quiet takeover is the model's to stop: no rule sees it.
+    """
     by_name = {one.what: one for one in sent}
     good, retry = by_name["good"], by_name["the good one again (retry)"]
     frauds = sent[1 : list(by_name).index(retry.what)]
@@ -282,6 +285,7 @@ def _as_expected(sent: Sequence[_Sent]) -> bool:
         good.body.get("decision") == "APPROVE"
         and good.body.get("method") == "model"
         and all(one.body.get("decision") in {"DECLINE", "REVIEW"} for one in frauds)
+        and by_name["quiet takeover"].body.get("method") == "model"
         and retry.body.get("fraud_score") == good.body.get("fraud_score")
         and all(one.status == 422 for one in malformed)
         and by_name["with a wrong key"].status == 401

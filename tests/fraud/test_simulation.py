@@ -262,8 +262,13 @@ def test_an_example_is_a_valid_story_in_order_of_time(example):
     assert {*example.declined, *(one["transaction_id"] for one in example.labels)} <= sent
 
 
-def test_there_is_a_good_example_and_one_of_each_fraud():
-    assert [one.name for one in scenario_examples(1, NOW_US)] == ["good", *SCENARIOS]
+def test_there_is_a_good_example_one_of_each_fraud_and_one_that_no_rule_sees():
+    names = [one.name for one in scenario_examples(1, NOW_US)]
+    assert [one.name for one in scenario_examples(1, NOW_US)] == [
+        "good",
+        *SCENARIOS,
+        "quiet_takeover",
+    ]
 
 
 def test_examples_of_different_seeds_share_no_identifier():
@@ -311,6 +316,7 @@ def features_of(example) -> dict[str, float]:
         ("device_ring", "device_known_for_fraud"),
         ("account_takeover", "burst_of_payments"),
         ("card_testing", "burst_of_payments"),
+        ("quiet_takeover", None),
     ],
 )
 def test_the_shipped_rules_stop_each_fraud_by_its_own_rule(name, rule):

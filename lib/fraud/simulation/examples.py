@@ -19,7 +19,7 @@ class Example:
     """A story told in payments.
 
     Attributes:
-        name: `good` or one of the simulator's scenarios.
+        name: `good`, one of the simulator's scenarios, or `quiet_takeover`.
         story: one sentence for people.
         history: requests to send before, in order of time.
         request: the payment that the story is about.
@@ -36,7 +36,7 @@ class Example:
 
 
 def scenario_examples(seed: int, now_us: int) -> tuple[Example, ...]:
-    """A good payment and one of each fraud, as the HTTP API takes them.
+    """A good payment, one of each fraud and one that no rule sees, as the HTTP API takes them.
 
     Args:
         seed: names the payments and varies the amounts; two seeds never share an identifier.
@@ -50,6 +50,7 @@ def scenario_examples(seed: int, now_us: int) -> tuple[Example, ...]:
         story.device_ring(),
         story.account_takeover(),
         story.card_testing(),
+        story.quiet_takeover(),
     )
 
 
@@ -144,6 +145,32 @@ class _Story:
             place=None,
         )
         story = "A device never seen before makes its fourteenth payment within the hour."
+        return Example(name, story, (*self._habits(name), *burst), request)
+
+    def quiet_takeover(self) -> Example:
+        name, device = "quiet_takeover", f"demo{self._seed}-other-phone"
+        burst = [
+            self._pay(
+                name,
+                (52 - 8 * number) * _MINUTE_US,
+                38.0 + 3 * number,
+                merchant=f"online-{number}",
+                method="card_not_present",
+                device=device,
+                place=None,
+            )
+            for number in range(6)
+        ]
+        request = self._pay(
+            name,
+            0,
+            62.0,
+            merchant="online-gifts",
+            method="card_not_present",
+            device=device,
+            place=None,
+        )
+        story = "A new device, seven shops within the hour, ordinary sums: no rule sees it."
         return Example(name, story, (*self._habits(name), *burst), request)
 
     def card_testing(self) -> Example:
