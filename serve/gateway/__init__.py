@@ -2,7 +2,8 @@
 
 from serve.gateway.breaker import Breaker
 from serve.gateway.call import Call
-from serve.gateway.gateway import Door, Gateway, Limits
+from serve.gateway.doors import Door, Limits
+from serve.gateway.gateway import Gateway
 from serve.gateway.log import JsonLog
 from serve.gateway.meter import Instrument, Meter, PrometheusMeter, RayMeter
 from serve.gateway.pages import new_app

@@ -11,69 +11,17 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from lib.access import AccessError, ApiKeys
 from serve.gateway.call import Call, request_id_of
+from serve.gateway.doors import PUBLIC, Door, Doors, Limits
 from serve.gateway.log import JsonLog
 from serve.gateway.meter import Instrument, Meter
-from serve.gateway.problem import MEDIA_TYPE, Problem
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-Handler = Callable[[bytes, Call], Awaitable[bytes]]
+from serve.gateway.problem import Problem
+from serve.gateway.wire import Receive, Scope, Send, Sender, read_body, replay, token_of
 
 REQUESTS = Instrument("forewarn_requests", "answers by route and status", ("route", "status"))
-PUBLIC = ""
 _SECONDS = 1000.0
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """One way in.
-
-    Attributes:
-        method: GET or POST.
-        path: below the prefix; one that ends in `/` admits everything below it.
-        scope: what the caller's key must allow; `PUBLIC` asks for no key.
-        handler: answers 200 with JSON from the body, without FastAPI; None leaves it to FastAPI.
-        body_bytes: largest body, in bytes; None is the gateway's default.
-    """
-
-    method: str
-    path: str
-    scope: str
-    handler: Handler | None = None
-    body_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one replica admits.
-
-    Attributes:
-        body_bytes: largest body, in bytes.
-        deadline_ms: time for an answer where the caller names none, milliseconds.
-        longest_deadline_ms: the most a caller may ask for in X-Deadline-Ms.
-        in_flight: requests at a time; more are answered 503.
-        retry_after_s: seconds that a 503 asks to wait.
-    """
-
-    body_bytes: int = 64 * 1024
-    deadline_ms: float = 2000.0
-    longest_deadline_ms: float = 30_000.0
-    in_flight: int = 128
-    retry_after_s: int = 1
-
-
-_PUBLIC_DOORS = (
-    Door("GET", "/healthz", PUBLIC),
-    Door("GET", "/readyz", PUBLIC),
-    Door("GET", "/docs", PUBLIC),
-    Door("GET", "/openapi.json", PUBLIC),
-    Door("GET", "/static-offline-docs/", PUBLIC),
-)
 
 
 @dataclass
@@ -102,13 +50,7 @@ class Gateway:
     names_request: bool = True
 
     def __post_init__(self) -> None:
-        self._exact: dict[str, dict[str, Door]] = {}
-        self._below: list[Door] = []
-        for door in (*_PUBLIC_DOORS, *self.doors):
-            if door.path.endswith("/"):
-                self._below.append(door)
-            else:
-                self._exact.setdefault(door.path, {})[door.method] = door
+        self._doors = Doors(self.prefix, self.doors)
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,11 +66,11 @@ class Gateway:
         started = time.perf_counter()
         headers = dict(scope["headers"])
         call = Call(request_id_of(headers.get(b"x-request-id")), "", started)
-        sender = _Sender(send, call.request_id, self.names_request)
+        sender = Sender(send, call.request_id, self.names_request)
         route = "unknown"
         self._in_flight += 1
         try:
-            door = self._door(scope)
+            door = self._doors.find(scope["method"], scope["path"])
             route = door.path
             self._admit(door, headers, call)
             async with asyncio.timeout(self._deadline(headers)):
@@ -151,36 +93,22 @@ class Gateway:
         scope: Scope,
         headers: Mapping[bytes, bytes],
         receive: Receive,
-        sender: _Sender,
+        sender: Sender,
         call: Call,
     ) -> None:
-        body = await _read_body(headers, receive, door.body_bytes or self.limits.body_bytes)
+        body = await read_body(headers, receive, door.body_bytes or self.limits.body_bytes)
         if door.handler is not None:
             await sender.json(await door.handler(body, call))
             return
         scope["root_path"] = self.prefix
         scope["forewarn.call"] = call
-        await self.app(scope, _replay(body, receive), sender.forward)
-
-    def _door(self, scope: Scope) -> Door:
-        path: str = scope["path"]
-        below = path[len(self.prefix) :] if path.startswith(self.prefix + "/") else ""
-        methods = self._exact.get(below) or {
-            door.method: door for door in self._below if below.startswith(door.path)
-        }
-        door = methods.get(scope["method"])
-        if door is not None:
-            return door
-        if methods:
-            allowed = ", ".join(sorted(methods))
-            raise Problem(405, "method", f"expected {allowed}, got {scope['method']}")
-        raise Problem(404, "not-found", f"nothing is served here; see {self.prefix}/docs")
+        await self.app(scope, replay(body, receive), sender.forward)
 
     def _admit(self, door: Door, headers: Mapping[bytes, bytes], call: Call) -> None:
         if door.scope == PUBLIC:
             return
         try:
-            caller = self.keys.verify(_token(headers), door.scope, time.time_ns() // 1000)
+            caller = self.keys.verify(token_of(headers), door.scope, time.time_ns() // 1000)
         except AccessError as error:
             call.notes["refused"] = error.cause
             call.key_id = error.key_id or ""
@@ -236,90 +164,3 @@ class Gateway:
             error=type(error).__name__,
             trace=places[-8:],
         )
-
-
-class _Sender:
-    """Sends one answer, and remembers its status."""
-
-    def __init__(self, send: Send, request_id: str, names_request: bool) -> None:
-        self._send = send
-        self._request_id = request_id
-        self._named = [(b"x-request-id", request_id.encode())] if names_request else []
-        self.status = 499
-
-    async def json(self, body: bytes) -> None:
-        await self._whole(200, b"application/json", [], body)
-
-    async def problem(self, problem: Problem) -> None:
-        if self.status != 499:
-            return
-        extra = [(k.encode(), v.encode()) for k, v in problem.headers().items()]
-        body = problem.body(self._request_id)
-        await self._whole(problem.status, MEDIA_TYPE.encode(), extra, body)
-
-    async def forward(self, message: Mapping[str, Any]) -> None:
-        """What an application sends, with the request id added."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._named]}
-        await self._send(message)
-
-    async def _whole(
-        self, status: int, kind: bytes, extra: list[tuple[bytes, bytes]], body: bytes
-    ) -> None:
-        self.status = status
-        headers = [
-            (b"content-type", kind),
-            (b"content-length", str(len(body)).encode()),
-            *extra,
-            *self._named,
-        ]
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
-
-
-def _token(headers: Mapping[bytes, bytes]) -> str | None:
-    """The key of `Authorization: Bearer` or `X-API-Key`."""
-    value = headers.get(b"authorization")
-    if value is not None:
-        scheme, _, token = value.decode("latin-1").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else None
-    value = headers.get(b"x-api-key")
-    return None if value is None else value.decode("latin-1").strip()
-
-
-async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> bytes:
-    """The whole body; refused as soon as it is known to be too large."""
-    declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or int(declared) > most:
-        raise _too_large(most)
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body", False):
-        if len(body) > most:
-            break
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Problem(400, "incomplete", "the connection closed before the body was whole")
-        body += message.get("body", b"")
-    if len(body) > most:
-        raise _too_large(most)
-    return body
-
-
-def _too_large(most: int) -> Problem:
-    return Problem(413, "too-large", f"expected a body of at most {most} bytes")
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Gives an application the body that was read, then whatever follows."""
-    given = False
-
-    async def again() -> dict[str, Any]:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again

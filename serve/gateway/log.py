@@ -7,7 +7,9 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
+
+from pydantic_core import to_json
 
 _LARGEST_BATCH = 256
 
@@ -26,7 +28,7 @@ class JsonLog:
     def __init__(self, name: str, path: Path | None = None) -> None:
         self._name = name
         self._path = path
-        self._stream: TextIO | None = None
+        self._stream: BinaryIO | None = None
         self._waiting: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -50,9 +52,9 @@ class JsonLog:
             waiting, self._waiting = self._waiting, []
             if not waiting:
                 return
-            text = "".join(json.dumps(line, default=str) + "\n" for line in waiting)
+            lines = b"".join([_encoded(line) for line in waiting])
             stream = self._open()
-            stream.write(text)
+            stream.write(lines)
             stream.flush()
 
     def close(self) -> None:
@@ -62,10 +64,17 @@ class JsonLog:
             self._stream.close()
         self._stream = None
 
-    def _open(self) -> TextIO:
+    def _open(self) -> BinaryIO:
         if self._path is None:
-            return sys.stderr
+            return sys.stderr.buffer
         if self._stream is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self._path.open("a", encoding="utf-8")
+            self._stream = self._path.open("ab")
         return self._stream
+
+
+def _encoded(line: dict[str, Any]) -> bytes:
+    try:
+        return to_json(line, fallback=str) + b"\n"
+    except ValueError:  # half a surrogate pair, which only the slower encoder can escape
+        return json.dumps(line, default=str).encode() + b"\n"

@@ -38,9 +38,15 @@ class Meter(Protocol):
     def observe(self, name: str, value: float, *tags: str) -> None:
         """Adds to a histogram."""
 
+    def flush(self) -> None:
+        """Hands on what was only noted; called a few times a second."""
+
 
 class RayMeter:
     """Ray's own exporter; names are given the prefix `ray_` there.
+
+    One count there costs what a hundred additions do, so counts are added up here until `flush`;
+    what a killed replica had not handed on is lost.
 
     Args:
         instruments: all that will be used.
@@ -50,14 +56,22 @@ class RayMeter:
         self._tags = {i.name: i.tags for i in instruments}
         self._series: dict[str, Any] = {i.name: _ray_series(i) for i in instruments}
         self._tagged: dict[tuple[str, ...], dict[str, str]] = {}
+        self._counts: dict[tuple[str, ...], float] = {}
 
     def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
         """See `Meter.count`."""
-        self._series[name].inc(amount, self._named(name, tags))
+        spot = (name, *tags)
+        self._counts[spot] = self._counts.get(spot, 0.0) + amount
 
     def observe(self, name: str, value: float, *tags: str) -> None:
         """See `Meter.observe`."""
         self._series[name].observe(value, self._named(name, tags))
+
+    def flush(self) -> None:
+        """See `Meter.flush`."""
+        counts, self._counts = self._counts, {}
+        for (name, *tags), amount in counts.items():
+            self._series[name].inc(amount, self._named(name, tuple(tags)))
 
     def _named(self, name: str, tags: tuple[str, ...]) -> dict[str, str]:
         spot = (name, *tags)
@@ -85,6 +99,9 @@ class PrometheusMeter:
     def observe(self, name: str, value: float, *tags: str) -> None:
         """See `Meter.observe`."""
         self._child(name, tags).observe(value)
+
+    def flush(self) -> None:
+        """See `Meter.flush`; nothing waits here."""
 
     def text(self) -> str:
         """Everything in Prometheus' text format."""

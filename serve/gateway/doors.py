@@ -1,0 +1,99 @@
+"""What is open, to whom, and how much of it at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from serve.gateway.call import Call
+from serve.gateway.problem import Problem
+
+Handler = Callable[[bytes, Call], Awaitable[bytes]]
+
+PUBLIC = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One way in.
+
+    Attributes:
+        method: GET or POST.
+        path: below the prefix; one that ends in `/` admits everything below it.
+        scope: what the caller's key must allow; `PUBLIC` asks for no key.
+        handler: answers 200 with JSON from the body, without FastAPI; None leaves it to FastAPI.
+        body_bytes: largest body, in bytes; None is the gateway's default.
+    """
+
+    method: str
+    path: str
+    scope: str
+    handler: Handler | None = None
+    body_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one replica admits.
+
+    Attributes:
+        body_bytes: largest body, in bytes.
+        deadline_ms: time for an answer where the caller names none, milliseconds.
+        longest_deadline_ms: the most a caller may ask for in X-Deadline-Ms.
+        in_flight: requests at a time; more are answered 503.
+        retry_after_s: seconds that a 503 asks to wait.
+    """
+
+    body_bytes: int = 64 * 1024
+    deadline_ms: float = 2000.0
+    longest_deadline_ms: float = 30_000.0
+    in_flight: int = 128
+    retry_after_s: int = 1
+
+
+_PUBLIC_DOORS = (
+    Door("GET", "/healthz", PUBLIC),
+    Door("GET", "/readyz", PUBLIC),
+    Door("GET", "/docs", PUBLIC),
+    Door("GET", "/openapi.json", PUBLIC),
+    Door("GET", "/static-offline-docs/", PUBLIC),
+)
+
+
+class Doors:
+    """Every door of an application.
+
+    Args:
+        prefix: where the application lives, e.g. `/fraud`.
+        doors: its own, beside health, readiness and documentation.
+    """
+
+    def __init__(self, prefix: str, doors: Iterable[Door]) -> None:
+        self._prefix = prefix
+        self._exact: dict[str, dict[str, Door]] = {}
+        self._below: list[Door] = []
+        for door in (*_PUBLIC_DOORS, *doors):
+            if door.path.endswith("/"):
+                self._below.append(door)
+            else:
+                self._exact.setdefault(prefix + door.path, {})[door.method] = door
+
+    def find(self, method: str, path: str) -> Door:
+        """The door of a request.
+
+        Raises:
+            Problem: 404 where there is none, 405 where there is one for other methods.
+        """
+        methods = self._exact.get(path) or self._leading_to(path)
+        door = methods.get(method)
+        if door is not None:
+            return door
+        if methods:
+            allowed = ", ".join(sorted(methods))
+            raise Problem(405, "method", f"expected {allowed}, got {method}")
+        raise Problem(404, "not-found", f"nothing is served here; see {self._prefix}/docs")
+
+    def _leading_to(self, path: str) -> dict[str, Door]:
+        return {
+            door.method: door for door in self._below if path.startswith(self._prefix + door.path)
+        }

@@ -1,0 +1,108 @@
+"""Requests and answers as ASGI carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from serve.gateway.problem import MEDIA_TYPE, Problem
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+_UNSENT = 499
+
+
+class Sender:
+    """Sends one answer, and remembers its status.
+
+    Args:
+        send: of ASGI.
+        request_id: what problems name.
+        names_request: whether the header names it, too.
+    """
+
+    def __init__(self, send: Send, request_id: str, names_request: bool) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._named = [(b"x-request-id", request_id.encode())] if names_request else []
+        self.status = _UNSENT
+
+    async def json(self, body: bytes) -> None:
+        """Answers 200 with JSON."""
+        await self._whole(200, b"application/json", [], body)
+
+    async def problem(self, problem: Problem) -> None:
+        """Answers with a problem, unless an answer has begun."""
+        if self.status != _UNSENT:
+            return
+        extra = [(k.encode(), v.encode()) for k, v in problem.headers().items()]
+        body = problem.body(self._request_id)
+        await self._whole(problem.status, MEDIA_TYPE.encode(), extra, body)
+
+    async def forward(self, message: Mapping[str, Any]) -> None:
+        """What an application sends, with the request id added."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), *self._named]}
+        await self._send(message)
+
+    async def _whole(
+        self, status: int, kind: bytes, extra: list[tuple[bytes, bytes]], body: bytes
+    ) -> None:
+        self.status = status
+        headers = [
+            (b"content-type", kind),
+            (b"content-length", str(len(body)).encode()),
+            *extra,
+            *self._named,
+        ]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def token_of(headers: Mapping[bytes, bytes]) -> str | None:
+    """The key of `Authorization: Bearer` or `X-API-Key`."""
+    value = headers.get(b"authorization")
+    if value is not None:
+        scheme, _, token = value.decode("latin-1").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+    value = headers.get(b"x-api-key")
+    return None if value is None else value.decode("latin-1").strip()
+
+
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> bytes:
+    """The whole body; refused as soon as it is known to be too large."""
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit() or int(declared) > most:
+        raise _too_large(most)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body", False):
+        if len(body) > most:
+            break
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "incomplete", "the connection closed before the body was whole")
+        body += message.get("body", b"")
+    if len(body) > most:
+        raise _too_large(most)
+    return body
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(413, "too-large", f"expected a body of at most {most} bytes")
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """Gives an application the body that was read, then whatever follows."""
+    given = False
+
+    async def again() -> dict[str, Any]:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
