@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from operator import itemgetter
 
 import numpy as np
 
 from lib.feature import Event, FeatureSet, StoreError
-from lib.fraud.features import PAYMENT_METHODS
 from lib.records import Decision
-from lib.rules import Verdict
+from lib.records.text import write_json
 from serve.fraud import numbers
-from serve.fraud.answers import Choice, choose
-from serve.fraud.archive import SYSTEM, Archive
-from serve.fraud.event import event_of, fingerprint, split_settled, to_json
+from serve.fraud.answers import choose
+from serve.fraud.archive import Archive
+from serve.fraud.considered import Considered
+from serve.fraud.event import event_of, fingerprint, split_settled
 from serve.fraud.history import History, Sight
 from serve.fraud.model import Model, ModelUnavailableError, Opinion
 from serve.fraud.rulings import Rulings
 from serve.fraud.schema import Payment
-from serve.gateway import Call, Meter, Problem
-
-_SECOND = 1_000_000
-_KNOWN_METHODS = frozenset(PAYMENT_METHODS)
-_ENTITIES = ("user_id", "merchant_id", "device_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """When a payment may come.
-
-    Attributes:
-        window: microseconds within which a retry is recognised; older payments are refused.
-        ahead: microseconds that a caller's clock may be ahead.
-        now: microseconds since 1970 UTC.
-    """
-
-    window: int
-    ahead: int
-    now: Callable[[], int] = lambda: time.time_ns() // 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Considered:
-    """One payment with all that its decision was made of."""
-
-    event: Event
-    sight: Sight
-    verdict: Verdict
-    opinion: Opinion | None
-    choice: Choice
-    received_at: int
+from serve.fraud.times import Times
+from serve.gateway import Call, Meter
 
 
 class Desk:
@@ -83,7 +50,8 @@ class Desk:
         times: Times,
         cap: float,
     ) -> None:
-        self._features, self._history, self._rulings = features, history, rulings
+        self._digest, self._in_order = features.digest, itemgetter(*features.names)
+        self._history, self._rulings = history, rulings
         self._model, self._archive, self._meter = model, archive, meter
         self._later, self._times, self._cap = later, times, cap
 
@@ -93,13 +61,12 @@ class Desk:
         Raises:
             Problem: 422 for a time that is too far ahead, or too old and unknown.
         """
-        laps = numbers.Laps(self._meter)
+        laps = numbers.laps(self._meter)
         event = event_of(payment)
         received_at = self._times.now()
         call.notes["transaction_id"] = payment.transaction_id
-        earlier = await self._too_late(event, received_at)
-        if earlier is not None:
-            return self._again(earlier, call)
+        if not self._times.in_time(event["event_time"], received_at):
+            return await self._late(event, received_at, call)
         sight = await self._history.look(event)
         laps.lap("history")
         if sight.settled is not None:
@@ -112,7 +79,7 @@ class Desk:
 
     async def opinion(self, values: Mapping[str, float]) -> Opinion | None:
         """What the model says of a payment's features; None while it is out."""
-        row = np.array([values[name] for name in self._features.names], dtype=np.float32)
+        row = np.array(self._in_order(values), dtype=np.float32)
         try:
             opinion = await self._model.opinion(row)
         except ModelUnavailableError:
@@ -131,51 +98,37 @@ class Desk:
         self, event: Event, sight: Sight, received_at: int, call: Call, laps: numbers.Laps
     ) -> bytes:
         row = {**sight.values, **event}
-        verdict = self._rulings.rules(sight.complete).evaluate(row, str(event["user_id"]))
+        verdict = self._rulings.rules(sight.complete).evaluate(row, event["user_id"])
         laps.lap("rules")
         # asked even where a rule decides: what rules stop is learned from, too
         opinion = await self.opinion(sight.values) if sight.complete else None
         laps.lap("model")
-        amount = int(event["amount_minor"])
-        choice = choose(verdict, opinion, sight.complete, amount, self._cap)
-        made = _Considered(event, sight, verdict, opinion, choice, received_at)
+        choice = choose(verdict, opinion, sight.complete, event["amount_minor"], self._cap)
+        now = self._times.now()
+        made = Considered(event, sight, verdict, opinion, choice, received_at, now)
         if choice.decision == "DECLINE" and sight.complete:
             await self._learn_decline(event)
         body = self._record(made, call)
         laps.lap("record")
-        self._count(made, call)
+        made.count(self._meter, call.notes)
         return body
 
-    def _record(self, made: _Considered, call: Call) -> bytes:
+    def _record(self, made: Considered, call: Call) -> bytes:
         """Keeps the decision and returns its answer."""
-        answer = _answer(made, call)
-        body = json.dumps(answer).encode()
-        self._archive.keep(self._decision(made, answer))
+        answer = made.answer(call)
+        body = write_json(answer)
+        self._archive.keep(made.decision(answer, self._rulings.version, self._digest))
         if made.sight.complete:
-            receipt, settled = str(made.event["transaction_id"]), fingerprint(made.event) + body
+            receipt, settled = made.event["transaction_id"], fingerprint(made.event) + body
             self._later(lambda: self._history.settle(receipt, settled))
         return body
 
-    async def _too_late(self, event: Event, now: int) -> Decision | None:
-        """None for a payment in time; the first decision for one that is too old but known."""
-        when = int(event["event_time"])
-        if when > now + self._times.ahead:
-            ahead = (when - now) // _SECOND
-            raise Problem.of_field(
-                "event_time",
-                f"expected at most {self._times.ahead // _SECOND} seconds from now, got {ahead} "
-                "seconds ahead; check the clock and the offset",
-            )
-        if when >= now - self._times.window:
-            return None
-        found = await self._archive.find_here(str(event["transaction_id"]))
+    async def _late(self, event: Event, now: int, call: Call) -> bytes:
+        """The first answer to a payment that is too old but known."""
+        found = await self._archive.find_here(event["transaction_id"])
         if found is None:
-            raise Problem.of_field(
-                "event_time",
-                f"expected within the last {self._times.window // _SECOND} seconds, got "
-                f"{(now - when) // _SECOND} seconds ago; import older payments with a job",
-            )
-        return found
+            raise self._times.too_late(event["event_time"], now)
+        return self._again(found, call)
 
     def _retry(self, event: Event, settled: bytes, call: Call) -> bytes:
         mark, body = split_settled(settled)
@@ -187,7 +140,7 @@ class Desk:
     def _again(self, found: Decision, call: Call) -> bytes:
         call.notes["retry"] = "recorded"
         self._meter.count(numbers.RETRIES, "recorded")
-        return json.dumps(found.answer).encode()
+        return write_json(found.answer)
 
     async def _learn_decline(self, event: Event) -> None:
         try:
@@ -196,63 +149,3 @@ class Desk:
             self._later(
                 lambda: self._history.learn(event, "declined", event["event_time"], True, 0)
             )
-
-    def _decision(self, made: _Considered, answer: Mapping[str, Any]) -> Decision:
-        event, opinion = made.event, made.opinion
-        return Decision(
-            system=SYSTEM,
-            subject_id=event["transaction_id"],
-            entities={name: event[name] for name in _ENTITIES},
-            event_time=event["event_time"],
-            received_at=made.received_at,
-            decided_at=self._times.now(),
-            decision=made.choice.decision,
-            score=None if opinion is None else opinion.probability,
-            method=made.choice.method,
-            rule_id=answer["rule_id"],
-            reasons=made.choice.reasons,
-            rule_hits=made.verdict.hits,
-            shadow_hits=made.verdict.shadow_hits,
-            model_version=answer["model_version"],
-            rules_version=self._rulings.version,
-            feature_set_digest=self._features.digest,
-            features=made.sight.values,
-            request_id=answer["request_id"],
-            latency_ms=answer["latency_ms"],
-            answer=answer,
-            request=to_json(event),
-        )
-
-    def _count(self, made: _Considered, call: Call) -> None:
-        choice = made.choice
-        self._meter.count(numbers.DECISIONS, choice.decision, choice.method)
-        call.notes.update(decision=choice.decision, by=choice.method)
-        if choice.method == "fallback":
-            out = "model" if made.sight.complete else "history"
-            self._meter.count(numbers.FALLBACKS, out)
-            call.notes["out"] = out
-        for rule in made.verdict.hits:
-            self._meter.count(numbers.RULE_HITS, rule, "active")
-        for rule in made.verdict.shadow_hits:
-            self._meter.count(numbers.RULE_HITS, rule, "shadow")
-        if made.event["payment_method"] not in _KNOWN_METHODS:
-            self._meter.count(numbers.UNKNOWN_METHODS)
-            call.notes["unknown_payment_method"] = True
-
-
-def _answer(made: _Considered, call: Call) -> dict[str, Any]:
-    """The body; see `ScoreAnswer`, which tests hold it to."""
-    opinion, choice = made.opinion, made.choice
-    decided_by_rule = made.verdict.action is not None
-    return {
-        "transaction_id": made.event["transaction_id"],
-        "decision": choice.decision,
-        "fraud_score": None if opinion is None else opinion.probability,
-        "reason": choice.reason,
-        "reasons": list(choice.reasons),
-        "method": choice.method,
-        "rule_id": made.verdict.rule_id if decided_by_rule else None,
-        "model_version": None if opinion is None else opinion.model_version,
-        "latency_ms": round((time.perf_counter() - call.started) * 1000.0, 3),
-        "request_id": call.request_id,
-    }

@@ -11,6 +11,7 @@ from lib.feature import Event
 from serve.fraud.schema import MINOR_UNITS, Payment, microseconds
 
 _FINGERPRINT_BYTES = 8
+_PLACE = ("latitude", "longitude")
 _TEXTS = (
     "transaction_id",
     "user_id",
@@ -39,12 +40,13 @@ def event_of(payment: Payment) -> dict[str, Any]:
 
 def to_json(event: Event) -> dict[str, Any]:
     """The event as it is kept with its decision; a missing place is null."""
-    return {name: None if value != value else value for name, value in event.items()}  # noqa: PLR0124
+    place = {name: None if math.isnan(event[name]) else event[name] for name in _PLACE}
+    return {**event, **place}
 
 
 def from_json(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The event that `to_json` wrote."""
-    place = {name: stored[name] for name in ("latitude", "longitude")}
+    place = {name: stored[name] for name in _PLACE}
     return {
         **{name: stored[name] for name in _TEXTS},
         "event_time": int(stored["event_time"]),

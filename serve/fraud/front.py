@@ -30,7 +30,8 @@ class Front:
         quick_switching()
         elsewhere = None
         if ensemble is not None:
-            elsewhere = EnsembleElsewhere(ensemble, args.model_timeout_ms / 1000.0)
+            timeout = args.model_timeout_ms / 1000.0
+            elsewhere = EnsembleElsewhere(ensemble, timeout, args.ensemble_replicas)
         self._service = FraudService(args, RayMeter(INSTRUMENTS), elsewhere)
 
     def __serve_build_asgi_app__(self) -> Gateway:

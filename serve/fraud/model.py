@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from lib.feature import FeatureSet
-from lib.fraud.model.scoring import Scorer
+from lib.fraud.model.scoring import Scored, Scorer
 from lib.registry import Registry, read_artifact
-
-Row = npt.NDArray[np.float32]
+from serve.fraud.together import Row, Together
 
 
 class ModelUnavailableError(Exception):
@@ -70,6 +67,7 @@ class Seat:
     def __init__(self, registry: str, folder: Path, features: FeatureSet) -> None:
         self._registry, self._folder, self._features = registry, folder, features
         self._scorer: Scorer | None = None
+        self._together = Together(self.opinions)
         self._loading = threading.Lock()
         self._refused: str | None = None
         self.wanted = "champion"
@@ -118,24 +116,19 @@ class Seat:
                 return None
             return self._try(version)
 
-    def judge(self, row: Row) -> Opinion:
-        """An opinion without reasons.
+    async def opinion(self, row: Row) -> Opinion:
+        """See `Model.opinion`."""
+        return await self._together.ask(row)
+
+    async def opinions(self, rows: Sequence[Row]) -> list[Opinion]:
+        """What the model says of each of several rows.
 
         Raises:
             ModelUnavailableError: no model is loaded.
         """
         scorer = self._in_force()
-        scored = scorer.score_row(row)
-        return _opinion(scorer, scored.probability, scored.decision)
-
-    async def opinion(self, row: Row) -> Opinion:
-        """See `Model.opinion`; reasons are worked out beside the event loop."""
-        scorer = self._in_force()
-        scored = scorer.score_row(row)
-        if scored.decision == "APPROVE":
-            return _opinion(scorer, scored.probability, scored.decision)
-        reasons = await asyncio.to_thread(_reasons, scorer, row)
-        return _opinion(scorer, scored.probability, scored.decision, reasons)
+        scored = scorer.score_rows(np.stack(rows))
+        return [_opinion(scorer, row, one) for row, one in zip(rows, scored, strict=True)]
 
     async def status(self) -> Mapping[str, Any]:
         """See `Model.status`."""
@@ -169,6 +162,13 @@ def _try_out(scorer: Scorer, width: int) -> None:
             raise ValueError(f"the model answers {probability}; expected a probability")
 
 
+def _opinion(scorer: Scorer, row: Row, scored: Scored) -> Opinion:
+    """An opinion, with reasons where it is not an approval."""
+    cap = scorer.policy.fallback_amount_minor
+    reasons = () if scored.decision == "APPROVE" else _reasons(scorer, row)
+    return Opinion(scored.probability, scored.decision, scorer.version, cap, reasons)
+
+
 def _reasons(scorer: Scorer, row: Row) -> tuple[Mapping[str, Any], ...]:
     return tuple(
         {
@@ -180,16 +180,6 @@ def _reasons(scorer: Scorer, row: Row) -> tuple[Mapping[str, Any], ...]:
         }
         for reason in scorer.reasons(row)
     )
-
-
-def _opinion(
-    scorer: Scorer,
-    probability: float,
-    decision: str,
-    reasons: tuple[Mapping[str, Any], ...] = (),
-) -> Opinion:
-    cap = scorer.policy.fallback_amount_minor
-    return Opinion(probability, decision, scorer.version, cap, reasons)
 
 
 def _words(error: Exception) -> str:

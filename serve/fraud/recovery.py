@@ -10,6 +10,7 @@ from typing import Any
 
 from lib.feature import FeatureSet, StoreError
 from lib.records import Decision
+from lib.records.text import write_json
 from serve.fraud import numbers
 from serve.fraud.archive import Archive
 from serve.fraud.desk import Desk
@@ -96,7 +97,7 @@ class Recovery:
         await self._labels.catch_up(decision)
         answer = await self._by_model(sight.values)
         if answer is not None:
-            first = json.dumps(decision.answer).encode()
+            first = write_json(decision.answer)
             await self._history.settle(decision.subject_id, fingerprint(event) + first)
         return answer
 

@@ -19,17 +19,17 @@ from lib.records import DecisionLog, Records
 from serve.fraud import numbers
 from serve.fraud.archive import Archive
 from serve.fraud.config import FraudArgs, Live
-from serve.fraud.desk import Desk, Times
+from serve.fraud.desk import Desk
 from serve.fraud.history import History
 from serve.fraud.labels import Labels
 from serve.fraud.model import Model, Seat
 from serve.fraud.recovery import Recovery
 from serve.fraud.rulings import Rulings
 from serve.fraud.stores import ThreadedSqliteStore, open_profile_store
+from serve.fraud.times import SECOND, Times
 from serve.gateway import JsonLog, Meter, Part, Readiness
 from serve.gateway.later import Later
 
-_SECOND = 1_000_000
 _FLUSH_SECONDS = 0.25
 _SWEEP_SECONDS = 600.0
 
@@ -57,7 +57,7 @@ class FraudService:
         self.later = Later(self.log)
         self._seat = Seat(args.registry, args.models, FRAUD) if elsewhere is None else None
         self._model: Model = elsewhere or self._seat  # type: ignore[assignment]
-        times = times or Times(args.receipt_seconds * _SECOND, args.ahead_seconds * _SECOND)
+        times = times or Times(args.receipt_seconds * SECOND, args.ahead_seconds * SECOND)
         self._store = open_profile_store(
             args.profile_store, args.store_timeout_ms / 1000.0, 2 * args.in_flight
         )
@@ -122,6 +122,7 @@ class FraudService:
             await self.archive.drain()
             self.archive.close()
             await self.history.close()
+            self.meter.flush()
             self.log.close()
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
@@ -156,6 +157,7 @@ class FraudService:
             self._told("model", loaded, seat.error)
 
     async def _flush(self) -> None:
+        self.meter.flush()
         await asyncio.to_thread(self.log.flush)
 
     def _told(self, part: str, loaded: bool, error: str | None) -> None:

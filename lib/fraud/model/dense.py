@@ -28,17 +28,25 @@ class DenseNetwork:
             values = np.maximum(values @ weight + bias, np.float32(0.0))
         return np.asarray((values @ self.weights[-1] + self.biases[-1])[:, 0])
 
-    def gradients(self, inputs: Matrix) -> Matrix:
-        """Slope (rows, width) of the log-odds in each input, at each row."""
-        values, open_units = inputs, []
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            values = values @ weight + bias
+    def path_gradient(self, inputs: Matrix, shares: Matrix) -> Matrix:
+        """Mean slope (width,) of the log-odds in each input, along the way from 0 to a row.
+
+        The way is straight, so the first layer is multiplied once, and slopes are averaged before
+        they reach it.
+
+        Args:
+            inputs: (width,), standardised.
+            shares: (steps,) of the way.
+        """
+        values = shares[:, None] * (inputs @ self.weights[0]) + self.biases[0]
+        open_units = [values > 0]
+        for weight, bias in zip(self.weights[1:-1], self.biases[1:-1], strict=True):
+            values = np.maximum(values, np.float32(0.0)) @ weight + bias
             open_units.append(values > 0)
-            values = np.maximum(values, np.float32(0.0))
-        slopes = np.repeat(self.weights[-1].T, len(inputs), axis=0)
-        for weight, units in zip(self.weights[-2::-1], open_units[::-1], strict=True):
-            slopes = (slopes * units) @ weight.T
-        return np.asarray(slopes)
+        slopes = open_units[-1] * self.weights[-1].T
+        for weight, units in zip(self.weights[-2:0:-1], open_units[-2::-1], strict=True):
+            slopes = (slopes @ weight.T) * units
+        return np.asarray(slopes.mean(axis=0) @ self.weights[0].T)
 
 
 @dataclass(frozen=True)
@@ -65,10 +73,10 @@ class Networks:
             row: (features,) float32.
             steps: midpoints along the way; more are closer to adding up exactly.
         """
-        inputs = self.standardiser.apply(row[None, :])
-        along = ((np.arange(steps) + 0.5) / steps).astype(np.float32)[:, None]
-        slopes = [member.gradients(along * inputs).mean(axis=0) for member in self.members]
-        shares = (np.mean(slopes, axis=0) * inputs[0]).astype(np.float64)
+        inputs = self.standardiser.apply(row[None, :])[0]
+        along = ((np.arange(steps) + 0.5) / steps).astype(np.float32)
+        slopes = [member.path_gradient(inputs, along) for member in self.members]
+        shares = (np.mean(slopes, axis=0) * inputs).astype(np.float64)
         features = shares[: len(row)].copy()
         features[self.standardiser.indicators] += shares[len(row) :]
         return np.asarray(features)

@@ -1,7 +1,9 @@
 """Why a payment was stopped, in words an analyst and a customer's bank can use."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +59,16 @@ class Reason:
     contribution: float
 
 
+@cache
+def _groups(names: tuple[str, ...]) -> Mapping[str, list[int]]:
+    """Places of the features of each code."""
+    groups: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        groups.setdefault(reason_code(name)[0], []).append(place)
+    return groups
+
+
+@cache
 def reason_code(feature: str) -> tuple[str, str]:
     """Code and words of a feature, by the longest known beginning of its name.
 
@@ -89,14 +101,13 @@ def top_reasons(
         contributions: (features,) in log-odds.
         most: how many reasons.
     """
-    groups: dict[str, list[int]] = {}
-    for place, name in enumerate(names):
-        groups.setdefault(reason_code(name)[0], []).append(place)
-    totals = {code: float(contributions[places].sum()) for code, places in groups.items()}
+    groups = _groups(tuple(names))
+    parts = contributions.tolist()
+    totals = {code: math.fsum(parts[place] for place in places) for code, places in groups.items()}
     chosen = sorted((code for code in totals if totals[code] > 0), key=lambda code: -totals[code])
     reasons = []
     for code in chosen[:most]:
-        place = max(groups[code], key=lambda one: contributions[one])
+        place = max(groups[code], key=parts.__getitem__)
         value = None if np.isnan(values[place]) else float(values[place])
         words = reason_code(names[place])[1]
         reasons.append(Reason(code, words, names[place], value, totals[code]))

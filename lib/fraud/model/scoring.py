@@ -96,10 +96,15 @@ class Scorer:
 
     def score_row(self, values: Matrix) -> Scored:
         """One payment's answer from features (features,); NaN is missing."""
-        log_odds, trees, network = self._run(values.reshape(1, -1))
-        probability = self._calibrator.probability(float(log_odds[0]))
-        decision = self.policy.decide(probability)
-        return Scored(probability, decision, float(trees[0]), float(network[0]))
+        return self.score_rows(values.reshape(1, -1))[0]
+
+    def score_rows(self, matrix: Matrix) -> list[Scored]:
+        """The answers to payments from features (rows, features), by one graph call.
+
+        Sixteen rows cost about three times as much as one.
+        """
+        halves = zip(*(one.tolist() for one in self._run(matrix)), strict=True)
+        return [self._scored(*logits) for logits in halves]
 
     def row(self, features: Mapping[str, float]) -> Matrix:
         """Features (features,) float32 in the model's order; a missing name is a KeyError."""
@@ -118,6 +123,10 @@ class Scorer:
     def reasons(self, values: Matrix, most: int = 3) -> tuple[Reason, ...]:
         """The features that raised the score most; see `contributions` for the cost."""
         return top_reasons(self.names, values, self.contributions(values), most)
+
+    def _scored(self, log_odds: float, trees: float, network: float) -> Scored:
+        probability = self._calibrator.probability(log_odds)
+        return Scored(probability, self.policy.decide(probability), trees, network)
 
     def _run(self, matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:
         if matrix.ndim != 2 or matrix.shape[1] != len(self.names):
