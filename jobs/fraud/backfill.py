@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pyarrow as pa
-import tyro
 from tqdm import tqdm
 
-from jobs.intake import mapping_for
-from lib.contract import ContractError, read_checked
+from jobs.fraud.history import read_history
+from jobs.options import read_options
+from lib.contract import ContractError
 from lib.feature import (
     OnlineFeatures,
     ProfileStore,
@@ -19,7 +18,6 @@ from lib.feature import (
     events,
     replay,
 )
-from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
 from lib.fraud.features import FRAUD
 
 _KEPT_SECONDS = 7 * 86_400
@@ -47,7 +45,9 @@ class BackfillConfig:
 
 def main(config: BackfillConfig) -> int:
     """Replay; returns how many payments were new to the store."""
-    table = _history(config)
+    table = read_history(
+        config.transactions, config.labels, config.mapping_transactions, config.mapping_labels
+    )
     store = open_store(config.profile_store)
     online = OnlineFeatures(FRAUD, receipt_seconds=_KEPT_SECONDS)
     new = 0
@@ -79,22 +79,8 @@ def open_store(url: str) -> ProfileStore:
     )
 
 
-def _history(config: BackfillConfig) -> pa.Table:
-    mapping = mapping_for(TRANSACTIONS, config.mapping_transactions, config.transactions)
-    payments = read_checked(mapping, config.transactions)
-    if payments.quarantined.num_rows:
-        print(f"left out {payments.quarantined.num_rows:,} payments: {payments.reasons}")
-    labels = LABELS.schema.empty_table()
-    if config.labels is not None:
-        found = read_checked(
-            mapping_for(LABELS, config.mapping_labels, config.labels), config.labels
-        )
-        labels = found.good
-    return join_labels(payments.good, labels).table
-
-
 if __name__ == "__main__":
     try:
-        main(tyro.cli(BackfillConfig))
+        main(read_options(BackfillConfig))
     except (ContractError, StoreError) as error:
         raise SystemExit(f"error: {error}") from error

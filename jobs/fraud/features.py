@@ -12,10 +12,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
-import tyro
 from ray.data import DataContext, Dataset
 
 from jobs import intake
+from jobs.options import read_options
 from jobs.partitioned import partitions_for, with_features
 from lib.contract import ContractError, Mapping
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
@@ -201,6 +201,6 @@ def _closing_lines(config: FeaturesConfig) -> str:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(FeaturesConfig))
+        main(read_options(FeaturesConfig))
     except ContractError as error:
         raise SystemExit(f"error: {error}") from error

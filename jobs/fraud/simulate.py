@@ -4,8 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
+from jobs.options import read_options
 from lib.contract import ContractError, utc_us
 from lib.fraud.simulation import SimulationConfig, simulate
 from lib.fraud.simulation.files import summary, write_simulated
@@ -52,7 +51,7 @@ class Simulate:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the job; 0 when the files are there, 2 when an option is wrong."""
-    options = tyro.cli(Simulate, args=arguments, description=__doc__)
+    options = read_options(Simulate, arguments)
     try:
         simulated = simulate(options.config(), options.seed)
         paths = write_simulated(simulated, options.output)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.dataset
 import ray
-import tyro
 
+from jobs.options import read_options
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, RULES_FILE, rule_fields
 from lib.rules import RowError, RuleError, RuleSet, load_rules
@@ -143,7 +143,7 @@ def _user_fault(error: BaseException) -> str | None:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Config))
+        main(read_options(Config))
     except Exception as error:
         fault = _user_fault(error)
         if fault is None:

@@ -128,6 +128,23 @@ class Records:
             for row in connection.execute(query).mappings():
                 yield decision_from_row(dict(row))
 
+    def facts(self, system: str, until: int) -> Iterator[Fact]:
+        """Every fact about a system that reached us before `until`, in the order it did.
+
+        Args:
+            system: the risk system.
+            until: microseconds since 1970 UTC.
+        """
+        query = (
+            select(FACTS)
+            .where(FACTS.c.system == system, FACTS.c.received_at < until)
+            .order_by(FACTS.c.received_at, FACTS.c.id)
+            .execution_options(yield_per=_KEYS_PER_QUERY)
+        )
+        with self._database.reading() as connection:
+            for row in connection.execute(query).mappings():
+                yield fact_from_row(dict(row))
+
     def record_labels(self, batch: Iterable[Fact]) -> LabelOutcome:
         """Store facts whole; a repeat (all but received_at equal) is counted and changes nothing.
 

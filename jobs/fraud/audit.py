@@ -1,0 +1,114 @@
+"""Compare the features that decisions saw with the same features computed offline; see `--help`."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from jobs.fraud.history import read_history
+from jobs.options import read_options
+from lib.contract import ContractError
+from lib.fraud.audit import Audit, audit
+from lib.records import Records, RecordsError
+
+_SYSTEM = "fraud"
+
+
+@dataclass(frozen=True)
+class AuditConfig:
+    """Replay what was served and report the share of payments whose features differ.
+
+    The target is zero. A difference says that training and serving do not see the same: a payment
+    that the profile store missed, a fact that reached only one side, a formula that changed.
+    """
+
+    records: str
+    """Database of the decisions: sqlite:///path or postgresql+psycopg://..."""
+    transactions: str | None = None
+    """File, folder or URI with the payments that the profile store was filled with at the start."""
+    labels: str | None = None
+    """The labels of those payments."""
+    mapping_transactions: str | None = None
+    """YAML that maps the payments' columns to ours; not needed where they are named as ours."""
+    mapping_labels: str | None = None
+    """The same for the labels."""
+    until: str | None = None
+    """ISO 8601 time with offset; only payments before it are replayed."""
+    limit: float = 0.0
+    """Largest share of payments that may differ; above it the job fails."""
+    output: Path | None = None
+    """File for the result as JSON."""
+
+
+def main(config: AuditConfig) -> Audit:
+    """Replay, print what was found and write it.
+
+    Raises:
+        ContractError: `until` is no time, or the history breaks its contract.
+        RecordsError: the database cannot be read.
+    """
+    until = _microseconds(config.until)
+    history: pa.Table | None = None
+    if config.transactions is not None:
+        history = read_history(
+            config.transactions, config.labels, config.mapping_transactions, config.mapping_labels
+        )
+    with Records(config.records) as records:
+        found = audit(records.decisions(_SYSTEM, 0, until), records.facts(_SYSTEM, until), history)
+    print(closing_lines(found))
+    if config.output is not None:
+        _write(config.output, found)
+    return found
+
+
+def closing_lines(found: Audit) -> str:
+    """What people read."""
+    lines = [
+        f"payments replayed   {found.payments:>12,}",
+        f"  without a store   {found.partial:>12,}",
+        f"on other features   {found.other_features:>12,}   (left out)",
+        f"values compared     {found.values:>12,}",
+        f"payments differing  {found.differing:>12,}   share {found.share:.6f}",
+        *(f"  {count:>10,}  {name}" for name, count in found.by_feature.items()),
+    ]
+    for one in found.examples:
+        lines.append(
+            f"  {one.transaction_id}: {one.feature} served {one.served!r}, now {one.replayed!r}"
+        )
+    return "\n".join(lines)
+
+
+def _microseconds(text: str | None) -> int:
+    if text is None:
+        return time.time_ns() // 1000
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ContractError(f"until: expected an ISO 8601 time, got {text!r}") from error
+    if moment.tzinfo is None:
+        raise ContractError(f"until: expected a time with an offset, such as +00:00, got {text!r}")
+    return round(moment.timestamp() * 1_000_000)
+
+
+def _write(path: Path, found: Audit) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".partial")
+    draft.write_text(json.dumps({**asdict(found), "share": found.share}, indent=2))
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    given = read_options(AuditConfig)
+    try:
+        result = main(given)
+    except (ContractError, RecordsError) as error:
+        raise SystemExit(f"error: {error}") from error
+    if result.share > given.limit:
+        raise SystemExit(
+            f"error: {result.share:.6f} of the payments differ, more than --limit {given.limit}"
+        )

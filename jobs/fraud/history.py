@@ -1,0 +1,38 @@
+"""Payments of the past with what became known about them, read whole."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from jobs.intake import mapping_for
+from lib.contract import read_checked
+from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
+
+
+def read_history(
+    transactions: str,
+    labels: str | None = None,
+    mapping_transactions: str | None = None,
+    mapping_labels: str | None = None,
+) -> pa.Table:
+    """The payments that pass the contract, with `fraud_from` and `fraud_until`.
+
+    Says how many were left out, and why.
+
+    Args:
+        transactions: file, folder or URI with the payments.
+        labels: the same with their labels; None knows of no fraud.
+        mapping_transactions: YAML that maps the payments' columns to ours.
+        mapping_labels: the same for the labels.
+
+    Raises:
+        ContractError: a column is missing or of the wrong type, or there is nothing to read.
+    """
+    mapping = mapping_for(TRANSACTIONS, mapping_transactions, transactions)
+    payments = read_checked(mapping, transactions)
+    if payments.quarantined.num_rows:
+        print(f"left out {payments.quarantined.num_rows:,} payments: {payments.reasons}")
+    known = LABELS.schema.empty_table()
+    if labels is not None:
+        known = read_checked(mapping_for(LABELS, mapping_labels, labels), labels).good
+    return join_labels(payments.good, known).table

@@ -1,0 +1,165 @@
+"""Whether what was served is what training would have seen.
+
+Every decision keeps the features that it saw. Here the payments are replayed offline, with what was
+known when each was received, and both sets of features are compared to the last bit: a difference
+is a training-serving skew (Sculley et al., "Hidden Technical Debt in Machine Learning Systems",
+2015), to be found before a model learns from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lib.contract import TIME
+from lib.feature import compute
+from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
+from lib.fraud.features import FRAUD
+from lib.records import Decision, Fact
+
+_EXAMPLES = 20
+_MICROSECONDS = ("event_time", "received_at", "declined_from")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One feature of one payment, as it was served and as it is replayed."""
+
+    transaction_id: str
+    feature: str
+    served: float
+    replayed: float
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the comparison found.
+
+    Attributes:
+        payments: decisions that were compared.
+        differing: those of them with at least one feature that differs.
+        values: how many values were compared.
+        by_feature: how many values differ, by feature; only features that differ at all.
+        examples: the first differences, by time.
+        partial: decisions made while the profile store was out; what they saw is compared.
+        other_features: decisions on another feature set, left out.
+    """
+
+    payments: int
+    differing: int
+    values: int
+    by_feature: dict[str, int]
+    examples: tuple[Difference, ...]
+    partial: int
+    other_features: int
+
+    @property
+    def share(self) -> float:
+        """The share of payments that differ; 0 where nothing was compared."""
+        return self.differing / self.payments if self.payments else 0.0
+
+
+def audit(
+    decisions: Iterable[Decision], facts: Iterable[Fact], history: pa.Table | None = None
+) -> Audit:
+    """Replays decisions offline and compares every feature that they saw.
+
+    Args:
+        decisions: of the fraud system, from the first one that its profiles know of.
+        facts: what became known about them, in any order.
+        history: payments that the profiles were filled with before, as `join_labels` gives them.
+    """
+    made = list(decisions)
+    mine = [decision for decision in made if decision.feature_set_digest == FRAUD.digest]
+    replayed = _replayed(made, facts, history)
+    place = pc.index_in(
+        pa.array([decision.subject_id for decision in mine], pa.string()),
+        value_set=replayed.column("transaction_id").combine_chunks(),
+    ).to_numpy()
+    served = _served(mine)
+    again = np.column_stack([replayed.column(n).to_numpy()[place] for n in FRAUD.names])
+    seen = np.array([[n in d.features for n in FRAUD.names] for d in mine], dtype=bool)
+    seen = seen.reshape(served.shape)
+    unlike = seen & (served != again) & ~(np.isnan(served) & np.isnan(again))
+    counts = unlike.sum(axis=0)
+    return Audit(
+        payments=len(mine),
+        differing=int(unlike.any(axis=1).sum()),
+        values=int(seen.sum()),
+        by_feature={n: int(c) for n, c in zip(FRAUD.names, counts, strict=True) if c},
+        examples=tuple(_examples(mine, served, again, unlike)),
+        partial=int((~seen.all(axis=1)).sum()),
+        other_features=len(made) - len(mine),
+    )
+
+
+def _served(decisions: list[Decision]) -> NDArray[np.float64]:
+    """What the decisions saw, (decisions, features); NaN where missing or not seen."""
+    rows = [[d.features.get(name, np.nan) for name in FRAUD.names] for d in decisions]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(FRAUD.names))
+
+
+def _replayed(
+    decisions: list[Decision], facts: Iterable[Fact], history: pa.Table | None
+) -> pa.Table:
+    """The features of history and decisions, computed offline."""
+    payments = pa.Table.from_pylist(list(map(_payment, decisions)), schema=_payments_schema())
+    heard = [fact for fact in facts if fact.kind == "fraud"]
+    table = join_labels(_with_times(payments), _labels(heard)).table
+    if history is not None:
+        ids = table.column("transaction_id").combine_chunks()
+        before = history.filter(pc.invert(pc.is_in(history.column("transaction_id"), ids)))
+        table = pa.concat_tables([before.select(table.column_names).cast(table.schema), table])
+    return compute(FRAUD, table)
+
+
+def _payment(decision: Decision) -> dict[str, object]:
+    """A decision's payment; a declined one counts as declined from then on."""
+    refused = decision.received_at if decision.decision == "DECLINE" else None
+    return {**decision.request, "received_at": decision.received_at, "declined_from": refused}
+
+
+def _payments_schema() -> pa.Schema:
+    """The contract's columns, times as whole microseconds."""
+    return pa.schema(
+        [
+            (column.name, pa.int64() if column.name in _MICROSECONDS else column.type)
+            for column in TRANSACTIONS.columns
+        ]
+    )
+
+
+def _with_times(payments: pa.Table) -> pa.Table:
+    return payments.cast(TRANSACTIONS.schema)
+
+
+def _labels(facts: list[Fact]) -> pa.Table:
+    """Facts as labels, each known from when it was received: nobody acts on it before."""
+    return pa.table(
+        {
+            "transaction_id": pa.array([fact.subject_id for fact in facts], pa.string()),
+            "is_fraud": pa.array([fact.value for fact in facts], pa.bool_()),
+            "observed_at": pa.array([fact.received_at for fact in facts], pa.int64()).cast(TIME),
+        },
+        schema=LABELS.schema,
+    )
+
+
+def _examples(
+    decisions: list[Decision],
+    served: NDArray[np.float64],
+    again: NDArray[np.float64],
+    unlike: NDArray[np.bool_],
+) -> Iterator[Difference]:
+    for row, column in np.argwhere(unlike)[:_EXAMPLES]:
+        yield Difference(
+            decisions[row].subject_id,
+            FRAUD.names[column],
+            float(served[row, column]),
+            float(again[row, column]),
+        )
