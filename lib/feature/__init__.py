@@ -19,7 +19,8 @@ from lib.feature.declaration import (
 )
 from lib.feature.measures import ONE, Quantity
 from lib.feature.offline import compute, finish, measure, partition_columns
-from lib.feature.online import Event, Observation, OnlineFeatures
+from lib.feature.online import Observation, OnlineFeatures
+from lib.feature.planning import Event
 from lib.feature.profile import Exchange, Reply
 from lib.feature.redis_store import AsyncRedisStore, RedisStore
 from lib.feature.replay import events, replay

@@ -1,216 +1,218 @@
-"""Where a feature set's measures are kept: profiles, their slots of tiles, and their records."""
+"""Where a feature set's measures are kept: profiles, their runs of tiles, and their records."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import count
-from typing import Any, NamedTuple
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
 
 from lib.feature.declaration import FeatureSet
-from lib.feature.measures import ONE, Distinct, Key, Latest, Quantity, Streak, Total
+from lib.feature.measures import ONE, Distinct, Key, Latest, Measure, Quantity, Streak, Total
+from lib.feature.profile import CLOCK, FOR_EVER, NO_FIELD, Trim
 from lib.feature.windows import DAY, SECOND, Window
 
-CLOCK = b"\x00"
-"""The field of a key's newest event time; other records of newest events follow it."""
-FIRST_TILE_SLOT = 16
-_TOUCH = b"\x0f"
-_SLACK = DAY
+SETTLING_SLACK = 2 * DAY
+"""How long after it settled a tile may still change because a fact came through late."""
+_EXPIRY_SLACK = DAY
+
+Record: TypeAlias = tuple[Quantity | None, tuple[Quantity, ...]]
+"""What is kept of the newest event; with a first quantity, of the newest for which it is not 0."""
+Lane: TypeAlias = tuple[Quantity, str | None, int | None]
+"""A quantity over all events or those with a fact; with a number, only what was known that many
+microseconds after the event happened: the event itself, or the fact about it."""
 
 
-@dataclass
-class Slot:
-    """Tiles of one hop in one profile; each tile holds the sums of some quantities, in lanes."""
+@dataclasses.dataclass
+class Run:
+    """Tiles of one hop in one profile; each tile holds the sums of some quantities, in lanes.
 
-    id: int
+    Args:
+        field: its field in the profile.
+        kind: what it holds; runs of a kind and hop are shared.
+        hop: microseconds of a tile; None for one tile that holds everything.
+        settles: for streaks, when an event settles; 0 for anything else.
+        events, bad: for streaks, the places of the events and of the bad ones within a tile.
+    """
+
+    field: int
+    kind: str
     hop: int | None
-    lanes: dict[tuple[Quantity, str | None, int | None], int] = field(default_factory=dict)
-    width: int = 0
-    windows: dict[Window, None] = field(default_factory=dict)
+    settles: int = 0
+    lanes: dict[Lane, int] = dataclasses.field(default_factory=dict)
+    width: int = 1
+    windows: dict[Window, None] = dataclasses.field(default_factory=dict)
+    events: int = 0
+    bad: int = 0
 
     def lane(self, quantity: Quantity, fact: str | None, within: int | None = None) -> int:
-        """The first lane of a quantity, over all events or those with a fact; made if absent.
-
-        With `within`, only what was known that many microseconds after the event happened: the
-        event itself, or the fact about it.
-        """
+        """The place of a lane within a tile; made if absent."""
         spot = (quantity, fact, within)
         if spot not in self.lanes:
             self.lanes[spot] = self.width
             self.width += quantity.lanes
         return self.lanes[spot]
 
-    def tile(self, time: int) -> int:
-        """The tile that an event time falls into."""
-        return 0 if self.hop is None else time // self.hop
+    def trim(self, time: int, received: int) -> Trim:
+        """What no later event can reach once an event at `time`, received then, was processed."""
+        first = min(int(window.first_tile(time)) for window in self.windows)
+        if not self.settles:
+            return Trim(self.field, self.width, first)
+        settled = (min(time, received) - self.settles - SETTLING_SLACK) // (self.hop or 1)
+        return Trim(self.field, self.width, first, settled, self.events, self.bad)
 
-    def first_tile(self, time: int) -> int:
-        """The first tile that any window can reach from `time` or later."""
-        return min(int(window.first_tile(time)) for window in self.windows)
 
-
-@dataclass
+@dataclasses.dataclass
 class ProfileLayout:
-    """What is kept of one key. A `lasting` profile holds what counts for ever."""
+    """What is kept of one key.
 
-    index: int
+    `clock` says whether the key's newest event time matters: windows end there for events that
+    come late. `lasting` is the field of what counts for ever.
+    """
+
     key: Key
-    lasting: bool
-    prefix: bytes
-    slots: dict[tuple[str, int | None], Slot] = field(default_factory=dict)
-    records: dict[tuple[Quantity | None, tuple[Quantity, ...]], bytes] = field(default_factory=dict)
+    runs: dict[tuple[str, int | None], Run] = dataclasses.field(default_factory=dict)
+    records: dict[Record, int] = dataclasses.field(default_factory=dict)
     horizon: int = 0
-    lifetime: int = 0
+    clock: bool = False
+    lasting: int = NO_FIELD
 
-    def name(self, event: Any) -> bytes | None:
-        """The profile's key for an event; None where the event lacks part of it."""
-        parts = [event.get(column) for column in self.key]
-        if None in parts:
-            return None
-        return self.prefix + "\x1f".join(map(str, parts)).encode()
+    @property
+    def fields(self) -> int:
+        """How many fields there are, the clock included."""
+        return 1 + len(self.runs) + len(self.records)
+
+    def run(self, kind: str, window: Window | None, settles: int = 0) -> Run:
+        """The run that a window is read from; made if absent."""
+        spot = (kind, window.hop if window else None)
+        if spot not in self.runs:
+            self.runs[spot] = Run(self.fields, kind, spot[1], settles)
+        run = self.runs[spot]
+        if window:
+            run.windows[window] = None
+            self.clock = True
+        else:
+            self.lasting = run.field
+        return run
+
+    def record(self, only: Quantity | None, quantities: tuple[Quantity, ...]) -> int:
+        """The field of the newest event's time and quantities; made if absent."""
+        if only is None and not quantities:
+            self.clock = True
+            return CLOCK
+        return self.records.setdefault((only, quantities), self.fields)
+
+    @property
+    def lifetime(self) -> int:
+        """Seconds that the profile matters after its last event."""
+        reaches = [window.reach for run in self.runs.values() for window in run.windows]
+        furthest = max([self.horizon, *reaches])
+        return (furthest + _EXPIRY_SLACK) // SECOND if furthest else FOR_EVER
+
+    @property
+    def digest(self) -> str:
+        """Differs where what is kept, or its order, differs: old profiles are not misread."""
+        parts: list[object] = [self.key, self.clock]
+        for run in self.runs.values():
+            lanes = [(q.name, *rest, lane) for (q, *rest), lane in run.lanes.items()]
+            parts += [run.field, run.kind, run.hop, lanes]
+        for (only, quantities), place in self.records.items():
+            parts += [place, only and only.name, [q.name for q in quantities]]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
 
 
 class TotalPlace(NamedTuple):
-    """Where a total is read: lanes of a slot; `without` is -1 where nothing is left out.
+    """Where a total is read: lanes of a run; `without` is 0 where nothing is left out."""
 
-    Totals of the same slot and window have the same `view`, so that they are summed once.
-    """
-
-    column: str
-    profile: int
-    slot: Slot
-    window: Window | None
-    view: int
+    profile: ProfileLayout
+    run: Run
     lane: int
     without: int
     squared: bool
 
+    @property
+    def special(self) -> bool:
+        """Whether the total is more than the sum of one lane."""
+        return self.squared or self.without > 0
+
 
 class DistinctPlace(NamedTuple):
-    """Where a distinct count is read, and where its pairs are marked."""
+    """Where a distinct count is read, and the profile of its pairs."""
 
-    column: str
-    profile: int
-    slot: Slot
-    window: Window
-    view: int
-    pair: int
-    mark: bytes
+    profile: ProfileLayout
+    run: Run
+    pair: ProfileLayout
 
 
 class LatestPlace(NamedTuple):
     """Where a newest event is read."""
 
-    columns: tuple[str, ...]
-    profile: int
-    record: bytes
-    horizon: int
+    profile: ProfileLayout
+    record: int
 
 
 class StreakPlace(NamedTuple):
-    """Where a streak is read: lanes of events, of bad ones, and of the quantity."""
+    """Where a streak is read, and the lane of its quantity."""
 
-    columns: tuple[str, ...]
-    profile: int
-    slot: Slot
-    window: Window
-    events: int
-    bad: int
+    profile: ProfileLayout
+    run: Run
     total: int
+
+
+Place: TypeAlias = TotalPlace | DistinctPlace | LatestPlace | StreakPlace
 
 
 class Layout:
     """The layout of a feature set; the same declarations always give the same one."""
 
     def __init__(self, features: FeatureSet) -> None:
-        self._name = features.name
-        self._slot_ids = count(FIRST_TILE_SLOT)
-        self._profiles: dict[tuple[Key, bool], ProfileLayout] = {}
-        self._views: dict[tuple[int, Window | None], int] = {}
-        self.totals: list[TotalPlace] = []
-        self.distincts: list[DistinctPlace] = []
-        self.latest: list[LatestPlace] = []
-        self.streaks: list[StreakPlace] = []
-        for wanted in features.measures():
-            if isinstance(wanted, Total):
-                self._place_total(wanted)
-            elif isinstance(wanted, Distinct):
-                self._place_distinct(wanted)
-            elif isinstance(wanted, Streak):
-                self._place_streak(wanted)
-            else:
-                self._place_latest(wanted)
+        self._profiles: dict[Key, ProfileLayout] = {}
+        self.places: dict[Measure, Place] = {m: self._place(m) for m in features.measures()}
         self.profiles = tuple(self._profiles.values())
-        for profile in self.profiles:
-            profile.lifetime = _lifetime(profile)
 
-    def _profile(self, key: Key, lasting: bool = False) -> ProfileLayout:
-        spot = (key, lasting)
-        if spot not in self._profiles:
-            index = len(self._profiles)
-            prefix = f"{self._name}:{index}:".encode()
-            self._profiles[spot] = ProfileLayout(index, key, lasting, prefix)
-            if not lasting:
-                self._profiles[spot].records[(None, ())] = CLOCK
-        return self._profiles[spot]
+    @property
+    def distincts(self) -> Iterator[DistinctPlace]:
+        """Where pairs are counted."""
+        return (place for place in self.places.values() if isinstance(place, DistinctPlace))
 
-    def _slot(self, profile: ProfileLayout, kind: str, window: Window | None) -> Slot:
-        spot = (kind, window.hop if window else None)
-        if spot not in profile.slots:
-            profile.slots[spot] = Slot(next(self._slot_ids), spot[1])
-        slot = profile.slots[spot]
-        if window:
-            slot.windows[window] = None
-        return slot
+    def _place(self, measure: Measure) -> Place:
+        if isinstance(measure, Total):
+            return self._place_total(measure)
+        if isinstance(measure, Distinct):
+            return self._place_distinct(measure)
+        if isinstance(measure, Streak):
+            return self._place_streak(measure)
+        return self._place_latest(measure)
 
-    def _view(self, slot: Slot, window: Window | None) -> int:
-        return self._views.setdefault((slot.id, window), len(self._views))
+    def _profile(self, key: Key) -> ProfileLayout:
+        # a device's users and a user's devices are the same pairs
+        key = tuple(sorted(key))
+        return self._profiles.setdefault(key, ProfileLayout(key))
 
-    def _place_total(self, wanted: Total) -> None:
-        profile = self._profile(wanted.key, wanted.window is None)
-        slot = self._slot(profile, "totals", wanted.window)
-        lane = slot.lane(wanted.quantity, wanted.fact)
-        without = slot.lane(wanted.quantity, wanted.without) if wanted.without else -1
-        squared = wanted.quantity.squared
-        view = self._view(slot, wanted.window)
-        self.totals.append(
-            TotalPlace(
-                wanted.column, profile.index, slot, wanted.window, view, lane, without, squared
-            )
-        )
-
-    def _place_distinct(self, wanted: Distinct) -> None:
+    def _place_total(self, wanted: Total) -> TotalPlace:
         profile = self._profile(wanted.key)
-        slot = self._slot(profile, f"distinct {wanted.of}", wanted.window)
-        pair = self._profile(wanted.pair)
+        run = profile.run("totals", wanted.window)
+        lane = run.lane(wanted.quantity, wanted.fact)
+        without = run.lane(wanted.quantity, wanted.without) if wanted.without else 0
+        return TotalPlace(profile, run, lane, without, wanted.quantity.squared)
+
+    def _place_distinct(self, wanted: Distinct) -> DistinctPlace:
+        profile, pair = self._profile(wanted.key), self._profile(wanted.pair)
+        run = profile.run(f"distinct {wanted.of}", wanted.window)
+        run.width = 2
         pair.horizon = max(pair.horizon, wanted.window.reach)
-        mark = _TOUCH + bytes((slot.id,))
-        view = self._view(slot, wanted.window)
-        self.distincts.append(
-            DistinctPlace(wanted.column, profile.index, slot, wanted.window, view, pair.index, mark)
-        )
+        pair.clock = True
+        return DistinctPlace(profile, run, pair)
 
-    def _place_streak(self, wanted: Streak) -> None:
+    def _place_streak(self, wanted: Streak) -> StreakPlace:
         profile = self._profile(wanted.key)
-        slot = self._slot(profile, "totals", wanted.window)
         settles = wanted.window.behind
-        events = slot.lane(ONE, None, settles)
-        bad = slot.lane(ONE, wanted.fact, settles)
-        total = slot.lane(wanted.quantity, None, settles)
-        self.streaks.append(
-            StreakPlace(wanted.columns, profile.index, slot, wanted.window, events, bad, total)
-        )
+        run = profile.run(f"streak {wanted.fact} {settles}", wanted.window, settles)
+        run.events = run.lane(ONE, None, settles)
+        run.bad = run.lane(ONE, wanted.fact, settles)
+        return StreakPlace(profile, run, run.lane(wanted.quantity, None, settles))
 
-    def _place_latest(self, wanted: Latest) -> None:
+    def _place_latest(self, wanted: Latest) -> LatestPlace:
         profile = self._profile(wanted.key)
-        spot = (wanted.only, wanted.quantities)
-        record = profile.records.setdefault(spot, bytes((len(profile.records),)))
         profile.horizon = max(profile.horizon, wanted.horizon)
-        self.latest.append(LatestPlace(wanted.columns, profile.index, record, wanted.horizon))
-
-
-def _lifetime(profile: ProfileLayout) -> int:
-    """Seconds that a profile matters after its last event; 0: for ever."""
-    if profile.lasting:
-        return 0
-    reaches = [window.reach for slot in profile.slots.values() for window in slot.windows]
-    return (max([profile.horizon, *reaches]) + _SLACK) // SECOND
+        return LatestPlace(profile, profile.record(wanted.only, wanted.quantities))

@@ -6,37 +6,21 @@ any I/O, so the same code serves a job, a test and an event loop.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 from zlib import crc32
 
-from lib.feature.declaration import Category, FeatureSet
-from lib.feature.evaluate import Evaluator
-from lib.feature.layout import (
-    CLOCK,
-    FIRST_TILE_SLOT,
-    DistinctPlace,
-    LatestPlace,
-    Layout,
-    Slot,
-    StreakPlace,
-    TotalPlace,
-)
-from lib.feature.measures import ONE, Quantity
-from lib.feature.profile import Add, Exchange, Keep, Profile, Reply, Touch, tile_field
-from lib.feature.windows import DAY, SECOND, Window
+from lib.feature.declaration import FeatureSet
+from lib.feature.layout import Layout
+from lib.feature.planning import Event, Plan, Planner, touch
+from lib.feature.profile import Exchange, Reply
+from lib.feature.reading import ProfileReader
+from lib.feature.row_steps import RowSteps
+from lib.feature.windows import DAY, SECOND
 
-Event = Mapping[str, Any]
-"""One event by column: times in microseconds UTC, missing floats NaN, missing strings None."""
-
-_LOW_BITS = 24
 _FACT_RECEIPT_SECONDS = 400 * DAY // SECOND
-_TIDY_ONE_IN = 16
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(NamedTuple):
     """What an event looked like when it was first seen.
 
     Args:
@@ -50,86 +34,72 @@ class Observation:
     answer: bytes | None = None
 
 
+class _Kind(NamedTuple):
+    """What events that lack the same columns have in common."""
+
+    absent: frozenset[str]
+    readers: tuple[ProfileReader, ...]
+    without_history: list[float]
+
+
 class OnlineFeatures:
     """Plans the exchanges of a feature set.
 
     Args:
         features: the declarations.
         receipt_seconds: how long a retry is recognised.
+        trim_one_in: one in so many events drops old tiles; they are passed over in reading, so
+            doing it now and then is enough.
     """
 
-    def __init__(self, features: FeatureSet, receipt_seconds: int = 3600) -> None:
+    def __init__(
+        self, features: FeatureSet, receipt_seconds: int = 3600, trim_one_in: int = 16
+    ) -> None:
         self.features = features
         self.receipt_seconds = receipt_seconds
+        self._trim_one_in = trim_one_in
         self._layout = Layout(features)
-        self._evaluate = Evaluator(features)
-        self._codes = {f.name: f.codes for f in features.features if isinstance(f, Category)}
+        self._planner = Planner(features, self._layout)
+        self._steps = RowSteps(features)
+        profiles = self._layout.profiles
+        self._readers = [ProfileReader(self._layout, p, self._steps) for p in profiles]
+        self._columns = tuple(dict.fromkeys(column for p in profiles for column in p.key))
+        self._plans: dict[tuple[object, ...], Plan] = {}
+        self._kinds: dict[tuple[bool, ...], _Kind] = {}
 
     def request(self, event: Event) -> Exchange:
         """The exchange that reads an event's history and adds the event to it."""
         time = int(event[self.features.time_column])
+        received = int(event.get(self.features.received_column) or time)
         receipt = str(event[self.features.id_column])
-        # old tiles are passed over in reading, so tidying up now and then is enough
-        tidy = crc32(receipt.encode()) % _TIDY_ONE_IN == 0
-        delay = _received(event, self.features) - time
-        amounts = _Amounts(event)
-        keys: list[bytes] = []
-        places: dict[int, int] = {}
-        lifetimes: list[int] = []
-        expired: list[tuple[tuple[int, int], ...]] = []
-        adds: list[Add] = []
-        keeps: list[Keep] = []
-        for profile in self._layout.profiles:
-            name = profile.name(event)
-            if name is None:
-                continue
-            place = places[profile.index] = len(keys)
-            keys.append(name)
-            lifetimes.append(profile.lifetime)
-            slots = profile.slots.values()
-            expired.append(
-                tuple((s.id, s.first_tile(time)) for s in slots if s.windows) if tidy else ()
-            )
-            for slot in slots:
-                if (lanes := _lanes(slot, amounts, None, delay)) is not None:
-                    adds.append(Add(place, tile_field(slot.id, slot.tile(time)), lanes))
-            for (only, quantities), record in profile.records.items():
-                if only is None or amounts[only]:
-                    keeps.append(Keep(place, record, (time, *[amounts[q] for q in quantities])))
-        touches = [
-            Touch(places[d.pair], d.mark, places[d.profile], d.slot.id, d.slot.tile(time))
-            for d in self._layout.distincts
-            if d.pair in places
-        ]
-        return Exchange(
-            receipt=receipt,
-            keys=tuple(keys),
-            lifetimes=tuple(lifetimes),
-            expired=tuple(expired),
-            adds=tuple(adds),
-            keeps=tuple(keeps),
-            touches=tuple(touches),
-            receipt_seconds=self.receipt_seconds,
-        )
+        plan = self._plan(event, None, received - time)
+        source = self._planner.numbers(event, time)
+        texts = self._texts(event)
+        if crc32(receipt.encode()) % self._trim_one_in:
+            parts = [part.part(texts, source, ()) for part in plan.parts]
+        else:
+            parts = [
+                part.part(texts, source, tuple([run.trim(time, received) for run in part.trims]))
+                for part in plan.parts
+            ]
+        touches = tuple([touch(select, source) for select in plan.touches])
+        return Exchange(receipt, self.receipt_seconds, time, tuple(parts), touches)
 
     def read(self, event: Event, reply: Reply) -> Observation:
         """The event's features, from the profiles as they were before it."""
         if reply.answer is not None:
             return Observation({}, reply.first, reply.answer)
         time = int(event[self.features.time_column])
-        present = {column for column in event if event[column] is not None}
-        found = iter(reply.profiles)
-        profiles = [
-            _Read(next(found), time) if present.issuperset(profile.key) else None
-            for profile in self._layout.profiles
-        ]
-        values = self._evaluate(
-            event,
-            self._measured(profiles, time),
-            {key: present.issuperset(key) for key in self._evaluate.keys},
-            lambda c: self._codes[c.name].get(str(event.get(c.column)), 0.0),
-        )
-        return Observation({n: float(values[n]) for n in self.features.names}, reply.first)
+        kind = self._kind(event)
+        values = kind.without_history.copy()
+        for reader, profile in zip(kind.readers, reply.profiles, strict=True):
+            if profile:
+                reader.read(profile, time, values)
+        return Observation(self._steps.features(event, values), reply.first)
+
+    def unseen(self, event: Event) -> dict[str, float]:
+        """The features of an event whose keys have no history."""
+        return self._steps.features(event, self._kind(event).without_history.copy())
 
     def learn(
         self, event: Event, fact: str, at: int, known: bool = True, revision: int = 0
@@ -149,163 +119,41 @@ class OnlineFeatures:
         if fact not in self.features.facts:
             raise ValueError(f"fact must be one of {', '.join(self.features.facts)}, got {fact!r}")
         time = int(event[self.features.time_column])
-        delay = at - time
-        amounts = _Amounts(event)
-        keys: list[bytes] = []
-        lifetimes: list[int] = []
-        adds: list[Add] = []
-        for profile in self._layout.profiles:
-            name = profile.name(event)
-            changes = [
-                (slot, _lanes(slot, amounts, fact, delay)) for slot in profile.slots.values()
+        source = self._planner.numbers(event, time)
+        texts = self._texts(event)
+        parts = [part.part(texts, source, ()) for part in self._plan(event, fact, at - time).parts]
+        if not known:
+            parts = [part._replace(adds=tuple(map(_negative, part.adds))) for part in parts]
+        receipt = f"{fact}:{event[self.features.id_column]}:{revision}"
+        return Exchange(receipt, _FACT_RECEIPT_SECONDS, time, tuple(parts))
+
+    def _plan(self, event: Event, fact: str | None, delay: int) -> Plan:
+        in_time = frozenset([limit for limit in self._planner.delays if delay <= limit])
+        kind = self._kind(event)
+        spot = (kind.absent, fact, in_time)
+        plan = self._plans.get(spot)
+        if plan is None:
+            plan = self._plans[spot] = self._planner.plan(*spot)
+        return plan
+
+    def _kind(self, event: Event) -> _Kind:
+        lacks = tuple([event.get(column) is None for column in self._columns])
+        kind = self._kinds.get(lacks)
+        if kind is None:
+            absent = frozenset(c for c, lack in zip(self._columns, lacks, strict=True) if lack)
+            readers = [
+                reader
+                for reader, profile in zip(self._readers, self._layout.profiles, strict=True)
+                if absent.isdisjoint(profile.key)
             ]
-            if name is None or not any(lanes for _, lanes in changes):
-                continue
-            for slot, lanes in changes:
-                if lanes is not None:
-                    signed = lanes if known else tuple(-lane for lane in lanes)
-                    adds.append(Add(len(keys), tile_field(slot.id, slot.tile(time)), signed))
-            keys.append(name)
-            lifetimes.append(profile.lifetime)
-        return Exchange(
-            receipt=f"{fact}:{event[self.features.id_column]}:{revision}",
-            keys=tuple(keys),
-            lifetimes=tuple(lifetimes),
-            expired=((),) * len(keys),
-            adds=tuple(adds),
-            receipt_seconds=_FACT_RECEIPT_SECONDS,
-        )
+            made = _Kind(absent, tuple(readers), self._steps.without_history(absent))
+            kind = self._kinds[lacks] = made
+        return kind
 
-    def _measured(self, profiles: list[_Read | None], time: int) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for total in self._layout.totals:
-            if (profile := profiles[total.profile]) is not None:
-                found[total.column] = float(_total(profile, total))
-        for distinct in self._layout.distincts:
-            if (profile := profiles[distinct.profile]) is not None:
-                sums = profile.sums(distinct)
-                found[distinct.column] = float(sums[0]) if sums else 0.0
-        for streak in self._layout.streaks:
-            if (profile := profiles[streak.profile]) is not None:
-                found.update(zip(streak.columns, profile.streak(streak), strict=True))
-        for latest in self._layout.latest:
-            if (profile := profiles[latest.profile]) is not None:
-                _newest(found, profile.fields.get(latest.record), latest, time)
-        return found
+    def _texts(self, event: Event) -> dict[str, bytes]:
+        return {column: str(event.get(column)).encode() for column in self._columns}
 
 
-class _Amounts(dict[Quantity, int]):
-    """Quantities of one event, read when first asked for."""
-
-    def __init__(self, event: Event) -> None:
-        super().__init__()
-        self[ONE] = 1
-        self._event = event
-
-    def __missing__(self, quantity: Quantity) -> int:
-        amount = int(quantity.read(*[self._event[c] for c in quantity.columns]))
-        self[quantity] = amount * amount if quantity.squared else amount
-        return self[quantity]
-
-
-class _Read:
-    """One profile as seen from an event; its tiles sorted into slots, window sums made once."""
-
-    __slots__ = ("_now", "_sums", "_tiles", "fields")
-
-    def __init__(self, fields: Profile, time: int) -> None:
-        self.fields = fields
-        self._tiles: dict[int, list[tuple[int, list[int]]]] = {}
-        self._sums: dict[int, list[int]] = {}
-        clock = fields.get(CLOCK)
-        self._now = time if clock is None or clock[0] < time else clock[0]
-        for name, numbers in fields.items():
-            slot = name[0]
-            if slot >= FIRST_TILE_SLOT:
-                tile = int.from_bytes(name[1:], "big", signed=True)
-                self._tiles.setdefault(slot, []).append((tile, numbers))
-
-    def sums(self, place: TotalPlace | DistinctPlace) -> list[int]:
-        """The sum of each lane over a window; empty where no tile is in it."""
-        found = self._sums.get(place.view)
-        if found is None:
-            inside = self._inside(place.slot.id, place.window)
-            found = inside[0] if len(inside) == 1 else list(map(sum, zip(*inside, strict=True)))
-            self._sums[place.view] = found
-        return found
-
-    def streak(self, place: StreakPlace) -> tuple[float, ...]:
-        """The figures of `Streak.columns`: settled tiles from the newest back to a good one."""
-        first, end = place.window.first_tile(self._now), place.window.end_tile(self._now)
-        settled = sorted(
-            (
-                (tile, numbers)
-                for tile, numbers in self._tiles.get(place.slot.id, ())
-                if first <= tile < end and numbers[place.events]
-            ),
-            reverse=True,
-        )
-        good = oldest = newest = -1
-        count = total = 0
-        for tile, numbers in settled:
-            age = self._now - tile * place.window.hop
-            newest = age if newest < 0 else newest
-            if numbers[place.events] > numbers[place.bad]:
-                good = age
-                break
-            count += numbers[place.events]
-            total += numbers[place.total]
-            oldest = age
-        return float(good), float(count), float(oldest), float(total), float(newest)
-
-    def _inside(self, slot: int, window: Window | None) -> list[list[int]]:
-        tiles = self._tiles.get(slot, ())
-        if window is None:
-            return [numbers for _, numbers in tiles]
-        first = window.first_tile(self._now)
-        if not window.behind:
-            return [numbers for tile, numbers in tiles if tile >= first]
-        end = window.end_tile(self._now)
-        return [numbers for tile, numbers in tiles if first <= tile < end]
-
-
-def _total(profile: _Read, place: TotalPlace) -> int:
-    sums = profile.sums(place)
-    if not sums:
-        return 0
-    total = _joined(sums, place.lane, place.squared)
-    return total if place.without < 0 else total - _joined(sums, place.without, place.squared)
-
-
-def _joined(sums: list[int], lane: int, squared: bool) -> int:
-    return (sums[lane + 1] << _LOW_BITS) + sums[lane] if squared else sums[lane]
-
-
-def _received(event: Event, features: FeatureSet) -> int:
-    return int(event.get(features.received_column) or event[features.time_column])
-
-
-def _lanes(slot: Slot, amounts: _Amounts, fact: str | None, delay: int) -> tuple[int, ...] | None:
-    """What an event, or a fact about it known `delay` later, adds to a slot; None if nothing."""
-    lanes = [0] * slot.width
-    for (quantity, of, within), lane in slot.lanes.items():
-        if of == fact and (within is None or delay <= within):
-            amount = amounts[quantity]
-            if quantity.squared:
-                lanes[lane] = amount & ((1 << _LOW_BITS) - 1)
-                lanes[lane + 1] = amount >> _LOW_BITS
-            else:
-                lanes[lane] = amount
-    return tuple(lanes) if any(lanes) else None
-
-
-def _newest(
-    found: dict[str, float], numbers: list[int] | None, place: LatestPlace, time: int
-) -> None:
-    if numbers is None or abs(time - numbers[0]) > place.horizon:
-        found.update(dict.fromkeys(place.columns, 0.0))
-        found[place.columns[0]] = -1.0
-        return
-    found[place.columns[0]] = float(abs(time - numbers[0]))
-    for column, number in zip(place.columns[1:], numbers[1:], strict=False):
-        found[column] = float(number)
+def _negative(add: tuple[int, ...]) -> tuple[int, ...]:
+    field, width, tile, *lanes = add
+    return (field, width, tile, *[-lane for lane in lanes])

@@ -1,93 +1,111 @@
 """What a profile store does for one event, as data, and what it means.
 
-A *profile* is what is kept of one key (a user, a merchant, a user and a device together): a small
-map from field to whole numbers. An `Exchange` reads some profiles as they were and then updates
-them, all or nothing. `apply` is the meaning of the updates; a store that runs them elsewhere (the
-Redis store does in Lua) must come to the same profiles.
+A *profile* is what is kept of one key (a user, a merchant, a user and a device together): fields
+of whole numbers, each either a *record*, the numbers of one event, or a *run* of tiles. A run is
+flat, newest tile first: tile, lanes, next older tile, its lanes, and so on. Field 0 is the *clock*,
+the record of the newest event's time alone. An `Exchange` reads some profiles as they were and then
+updates them, all or nothing. `apply` is the meaning of the updates; a store that runs them
+elsewhere (the Redis store does in Lua) must come to the same profiles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-Profile: TypeAlias = dict[bytes, list[int]]
+Profile: TypeAlias = list[list[int]]
+"""Numbers by field; no field at all for a profile that does not exist."""
 
-_TILE_BYTES = 8
-
-
-def tile_field(slot: int, tile: int) -> bytes:
-    """The field of a slot's tile: one byte of slot, eight of tile, big-endian."""
-    return bytes((slot,)) + tile.to_bytes(_TILE_BYTES, "big", signed=True)
+CLOCK = 0
+FOR_EVER = 0
+NO_FIELD = -1
 
 
-def split_tile_field(name: bytes) -> tuple[int, int]:
-    """Slot and tile of a field."""
-    return name[0], int.from_bytes(name[1:], "big", signed=True)
+class Trim(NamedTuple):
+    """Drops tiles of a run that no window can reach any more, once the run is updated.
+
+    Args:
+        field: the run.
+        width: numbers per tile, the tile itself included.
+        first: tiles before it are dropped.
+        settled: in a run of which only the newest tiles back to a good one count, tiles before
+            this one change no more: all that lie before the newest good one of them are dropped,
+            too. A tile is good where the number at `events` is greater than that at `bad`.
+        events, bad: places within a tile; both 0 where every tile counts.
+    """
+
+    field: int
+    width: int
+    first: int
+    settled: int = 0
+    events: int = 0
+    bad: int = 0
 
 
-class Add(NamedTuple):
-    """Adds `lanes` to a field's numbers, which start at 0."""
+class Part(NamedTuple):
+    """One profile's share of an exchange: where it is kept, and what changes.
 
-    profile: int
-    field: bytes
-    lanes: tuple[int, ...]
+    Args:
+        key: the profile's key.
+        fields: how many fields it has, the clock included.
+        lifetime: seconds that it is kept after a change; `FOR_EVER`: no end.
+        lasting: a field that keeps the profile for ever once it is not empty; `NO_FIELD`: none.
+        clock: whether the event's time moves the clock, if it is newer.
+        adds: each adds to a tile of a run: field, numbers per tile, tile, lanes. Lanes start at 0.
+        keeps: each replaces a record unless it holds a greater first number: field, how many
+            numbers, numbers.
+        trims: what may be dropped if the profile changes.
+    """
 
-
-class Keep(NamedTuple):
-    """Replaces a field by `numbers` unless it holds a greater first number (a later time)."""
-
-    profile: int
-    field: bytes
-    numbers: tuple[int, ...]
+    key: bytes
+    fields: int
+    lifetime: int
+    lasting: int = NO_FIELD
+    clock: bool = False
+    adds: tuple[tuple[int, ...], ...] = ()
+    keeps: tuple[tuple[int, ...], ...] = ()
+    trims: tuple[Trim, ...] = ()
 
 
 class Touch(NamedTuple):
-    """Notes that a pair appeared in `tile`, so that each pair counts in its latest tile only.
+    """Counts a pair in the tile of its newest event, and no more in that of the one before.
 
-    `pair` and `mark` say where the pair's latest tile is kept, `profile` and `slot` where the
-    pairs of each tile are counted.
+    Args:
+        pair: the part whose clock is the pair's newest event; the event moves it.
+        group, run: the part and the run where the pairs of each tile are counted.
+        hop: microseconds of a tile.
     """
 
     pair: int
-    mark: bytes
-    profile: int
-    slot: int
-    tile: int
+    group: int
+    run: int
+    hop: int
 
 
-@dataclass(frozen=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One event's reads and updates.
 
     Args:
         receipt: the event's own id: an exchange with a receipt seen before changes nothing.
-        keys: the profiles' keys; updates refer to them by place.
-        lifetimes: seconds that each profile is kept from now on; 0 keeps it for ever.
-        expired: per profile, the slots and the first tile of each that still matters; earlier
-            tiles may be dropped.
-        adds, keeps, touches: the updates.
         receipt_seconds: how long the receipt is kept.
+        time: of the event, microseconds UTC.
+        parts: the profiles that are read, and what changes in each.
+        touches: changes of two profiles at a time.
     """
 
     receipt: str
-    keys: tuple[bytes, ...]
-    lifetimes: tuple[int, ...]
-    expired: tuple[tuple[tuple[int, int], ...], ...]
-    adds: tuple[Add, ...]
-    keeps: tuple[Keep, ...] = ()
+    receipt_seconds: int
+    time: int
+    parts: tuple[Part, ...]
     touches: tuple[Touch, ...] = ()
-    receipt_seconds: int = 3600
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """The profiles as they were before the exchange's first time.
 
     Args:
         first: whether this was the first time; otherwise nothing was changed.
-        profiles: by place of the key; empty where there was none.
+        profiles: by place of the part; empty where there was none.
         answer: what `settle` left with the receipt, if it did.
     """
 
@@ -96,43 +114,73 @@ class Reply:
     answer: bytes | None = None
 
 
-def apply(exchange: Exchange, profiles: Sequence[Profile]) -> None:
-    """Updates `profiles` (by place of the key) in place; drops expired tiles that were there."""
-    gone = [_expired(p, dict(s)) for p, s in zip(profiles, exchange.expired, strict=True)]
-    for add in exchange.adds:
-        _add(profiles[add.profile], add.field, add.lanes)
-    for keep in exchange.keeps:
-        old = profiles[keep.profile].get(keep.field)
-        if old is None or old[0] <= keep.numbers[0]:
-            profiles[keep.profile][keep.field] = list(keep.numbers)
+def changed(exchange: Exchange) -> list[bool]:
+    """By place of the part, whether the exchange writes to it."""
+    found = [bool(part.clock or part.adds or part.keeps) for part in exchange.parts]
     for touch in exchange.touches:
-        _touch(profiles, touch)
-    for profile, names in zip(profiles, gone, strict=True):
-        for name in names:
-            del profile[name]
+        found[touch.group] = True
+    return found
 
 
-def _add(profile: Profile, name: bytes, lanes: Sequence[int]) -> None:
-    old = profile.get(name)
-    profile[name] = list(lanes) if old is None else [a + b for a, b in zip(old, lanes, strict=True)]
+def lifetime(part: Part, profile: Profile) -> int:
+    """Seconds that a changed profile is kept; `FOR_EVER`: no end."""
+    lasts = part.lasting != NO_FIELD and profile[part.lasting]
+    return FOR_EVER if lasts else part.lifetime
 
 
-def _touch(profiles: Sequence[Profile], touch: Touch) -> None:
-    pair = profiles[touch.pair]
-    last = pair.get(touch.mark)
-    if last is not None and last[0] >= touch.tile:
+def apply(exchange: Exchange, profiles: Sequence[Profile]) -> None:
+    """Updates `profiles`, by place of the part, in place."""
+    clocks = [profile[CLOCK] if profile else [] for profile in profiles]
+    for part, profile, changes in zip(exchange.parts, profiles, changed(exchange), strict=True):
+        if changes and not profile:
+            profile.extend([] for _ in range(part.fields))
+        if part.clock:
+            _keep(profile, CLOCK, [exchange.time])
+        for field, _, tile, *lanes in part.adds:
+            _add(profile[field], tile, lanes)
+        for field, _, *numbers in part.keeps:
+            _keep(profile, field, numbers)
+    for touch in exchange.touches:
+        _touch(profiles[touch.group][touch.run], clocks[touch.pair], exchange.time, touch.hop)
+    for part, profile, changes in zip(exchange.parts, profiles, changed(exchange), strict=True):
+        for trim in part.trims if changes else ():
+            _trim(profile[trim.field], trim)
+
+
+def _add(run: list[int], tile: int, lanes: list[int]) -> None:
+    """Adds to a tile of a run."""
+    width = 1 + len(lanes)
+    place = 0
+    while place < len(run) and run[place] > tile:
+        place += width
+    if place < len(run) and run[place] == tile:
+        for lane, number in enumerate(lanes, start=place + 1):
+            run[lane] += number
+    else:
+        run[place:place] = [tile, *lanes]
+
+
+def _keep(profile: Profile, field: int, numbers: list[int]) -> None:
+    """Replaces a record unless it is newer."""
+    if not profile[field] or profile[field][0] <= numbers[0]:
+        profile[field] = numbers
+
+
+def _touch(run: list[int], before: list[int], time: int, hop: int) -> None:
+    last = before[0] // hop if before else None
+    if last is not None and last >= time // hop:
         return
     if last is not None:
-        _add(profiles[touch.profile], tile_field(touch.slot, last[0]), (-1,))
-    _add(profiles[touch.profile], tile_field(touch.slot, touch.tile), (1,))
-    pair[touch.mark] = [touch.tile]
+        _add(run, last, [-1])
+    _add(run, time // hop, [1])
 
 
-def _expired(profile: Profile, first_tiles: dict[int, int]) -> list[bytes]:
-    return [
-        name
-        for name in profile
-        if len(name) == _TILE_BYTES + 1
-        and name[0] in first_tiles
-        and split_tile_field(name)[1] < first_tiles[name[0]]
-    ]
+def _trim(run: list[int], trim: Trim) -> None:
+    end = 0
+    while end < len(run) and run[end] >= trim.first:
+        good = run[end + trim.events] > run[end + trim.bad]
+        settled = run[end] < trim.settled
+        end += trim.width
+        if good and settled:
+            break
+    del run[end:]

@@ -6,17 +6,20 @@ split into two lanes for that reason (`Quantity.squared`).
 
 from __future__ import annotations
 
+import struct
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import msgpack
 import redis
-import redis.asyncio
-from redis.backoff import NoBackoff
 
-from lib.feature.profile import Exchange, Profile, Reply
+from lib.feature.profile import CLOCK, Exchange, Reply
+from lib.feature.redis_link import RedisLink
 from lib.feature.store import StoreError
+
+_CLOCK = struct.Struct(">q").unpack_from
+_NEVER = -(2**62)
 
 
 class RedisStore:
@@ -38,7 +41,8 @@ class RedisStore:
     def exchange(self, request: Exchange) -> Reply:
         """See `ProfileStore.exchange`."""
         try:
-            return _reply(self._script(*_call(self._prefix, request)))
+            keys = _keys(self._prefix, request)
+            return _reply(self._script(keys, [_packed(request)]))
         except redis.RedisError as error:
             raise StoreError(f"profile store: {error}") from error
 
@@ -62,51 +66,33 @@ class RedisStore:
 
 
 class AsyncRedisStore:
-    """The same store for an event loop.
+    """The same store for an event loop, over one connection that all requests share.
 
     Args:
         url, prefix, timeout: as for `RedisStore`.
-        connections: at least as many as there are requests at a time.
     """
 
-    def __init__(
-        self, url: str, prefix: str = "fw:", timeout: float = 1.0, connections: int = 256
-    ) -> None:
+    def __init__(self, url: str, prefix: str = "fw:", timeout: float = 1.0) -> None:
         self._prefix = prefix.encode()
-        self._redis = redis.asyncio.Redis.from_url(
-            url,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            max_connections=connections,
-            retry=redis.asyncio.retry.Retry(NoBackoff(), 1),
-        )
-        self._script = self._redis.register_script(_script())
+        self._link = RedisLink(url, _script(), timeout)
 
     async def exchange(self, request: Exchange) -> Reply:
         """See `ProfileStore.exchange`."""
-        try:
-            return _reply(await self._script(*_call(self._prefix, request)))
-        except (redis.RedisError, OSError) as error:
-            raise StoreError(f"profile store: {error}") from error
+        keys = _keys(self._prefix, request)
+        return _reply(await self._link.run_script(keys, _packed(request)))
 
     async def settle(self, receipt: str, answer: bytes, seconds: int) -> None:
         """See `ProfileStore.settle`."""
-        try:
-            name = _receipt(self._prefix, receipt)
-            await self._redis.set(name, b"a" + answer, ex=seconds, xx=True)
-        except (redis.RedisError, OSError) as error:
-            raise StoreError(f"profile store: {error}") from error
+        name = _receipt(self._prefix, receipt)
+        await self._link.call(b"SET", name, b"a" + answer, b"XX", b"EX", b"%d" % seconds)
 
     async def ping(self) -> None:
         """See `ProfileStore.ping`."""
-        try:
-            await self._redis.ping()
-        except (redis.RedisError, OSError) as error:
-            raise StoreError(f"profile store: {error}") from error
+        await self._link.call(b"PING")
 
     async def close(self) -> None:
         """See `ProfileStore.close`."""
-        await self._redis.aclose()
+        await self._link.close()
 
 
 @cache
@@ -118,29 +104,31 @@ def _receipt(prefix: bytes, receipt: str) -> bytes:
     return prefix + b"r:" + receipt.encode()
 
 
-def _call(prefix: bytes, request: Exchange) -> tuple[list[bytes], list[bytes]]:
-    keys = [_receipt(prefix, request.receipt), *(prefix + b"p:" + key for key in request.keys)]
-    updates = (
-        request.receipt_seconds,
-        request.lifetimes,
-        request.expired,
-        request.adds,
-        request.keeps,
-        request.touches,
-    )
-    return keys, [msgpack.packb(updates, use_bin_type=False)]
+def _keys(prefix: bytes, request: Exchange) -> list[bytes]:
+    places = prefix + b"p:"
+    return [_receipt(prefix, request.receipt), *[places + part.key for part in request.parts]]
+
+
+def _packed(request: Exchange) -> bytes:
+    """The exchange's numbers in the order in which the script takes them."""
+    numbers = [request.receipt_seconds, request.time, len(request.touches)]
+    for touch in request.touches:
+        numbers += touch
+    for _, fields, lifetime, lasting, clock, adds, keeps, trims in request.parts:
+        numbers += (fields, lifetime, lasting, +clock, len(adds), len(keeps), len(trims))
+        for update in (*adds, *keeps, *trims):
+            numbers += update
+    packed: bytes = msgpack.packb(numbers)
+    return packed
 
 
 def _reply(raw: Any) -> Reply:
     first, state = raw
     if state[:1] == b"a":
         return Reply(False, (), state[1:])
-    profiles = msgpack.unpackb(state[1:], raw=True, strict_map_key=False)
-    return Reply(bool(first), tuple(_profile(fields) for fields in profiles))
-
-
-def _profile(fields: Any) -> Profile:
-    """A profile from fields and numbers in turn (an empty one comes as an empty map)."""
-    if not fields:
-        return {}
-    return dict(zip(fields[::2], map(msgpack.unpackb, fields[1::2]), strict=True))
+    profiles = msgpack.unpackb(memoryview(state)[1:], raw=True)
+    for profile in profiles:
+        if profile:
+            clock = _CLOCK(profile[CLOCK])[0]
+            profile[CLOCK] = [] if clock == _NEVER else [clock]
+    return Reply(bool(first), tuple(profiles))

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from lib.feature.online import Event, OnlineFeatures
+from lib.feature.online import OnlineFeatures
+from lib.feature.planning import Event
 from lib.feature.profile import Exchange
 
 

@@ -14,20 +14,19 @@ from pathlib import Path
 
 import msgpack
 
-from lib.feature.profile import Exchange, Profile, Reply, apply
+from lib.feature.profile import FOR_EVER, Exchange, Profile, Reply, apply, changed, lifetime
 from lib.feature.store import StoreError
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS profile (
-    key BLOB NOT NULL, field BLOB NOT NULL, numbers BLOB NOT NULL, expires_at INTEGER NOT NULL,
-    PRIMARY KEY (key, field)
-) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS profiles (
+    key BLOB PRIMARY KEY, fields BLOB NOT NULL, expires_at INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS receipt (
     id TEXT PRIMARY KEY, before BLOB, answer BLOB, expires_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS receipt_expiry ON receipt (expires_at);
 """
-_FOR_EVER = 2**62
+_NEVER = 2**62
 
 
 class SqliteStore:
@@ -63,14 +62,14 @@ class SqliteStore:
                 (request.receipt, now),
             ).fetchone()
             if seen:
-                return Reply(False, _unpack(seen[0]), seen[1])
-            before = tuple(self._load(key, now) for key in request.keys)
-            after = [{name: list(numbers) for name, numbers in p.items()} for p in before]
+                return Reply(False, _profiles(seen[0]), seen[1])
+            stored = [self._load(part.key, now) for part in request.parts]
+            before = tuple(map(_profile, stored))
+            after = [_profile(fields) for fields in stored]
             apply(request, after)
-            for place, key in enumerate(request.keys):
-                lifetime = request.lifetimes[place]
-                expires_at = now + lifetime if lifetime else _FOR_EVER
-                self._save(key, before[place], after[place], expires_at)
+            for part, profile, changes in zip(request.parts, after, changed(request), strict=True):
+                if changes:
+                    self._save(part.key, profile, lifetime(part, profile), now)
             run(
                 "INSERT OR REPLACE INTO receipt VALUES (?, ?, NULL, ?)",
                 (request.receipt, msgpack.packb(before), now + request.receipt_seconds),
@@ -90,34 +89,31 @@ class SqliteStore:
         """Deletes what has outlived its time; returns how many rows."""
         now = int(self._clock())
         with self._transaction() as run:
-            profiles = run("DELETE FROM profile WHERE expires_at <= ?", (now,)).rowcount
+            profiles = run("DELETE FROM profiles WHERE expires_at <= ?", (now,)).rowcount
             receipts = run("DELETE FROM receipt WHERE expires_at <= ?", (now,)).rowcount
         return int(profiles + receipts)
 
     def ping(self) -> None:
         """See `ProfileStore.ping`."""
         with self._transaction() as run:
-            run("SELECT 1 FROM profile LIMIT 1")
+            run("SELECT 1 FROM profiles LIMIT 1")
 
     def close(self) -> None:
         """See `ProfileStore.close`."""
         self._connection.close()
 
-    def _load(self, key: bytes, now: int) -> Profile:
-        rows = self._connection.execute(
-            "SELECT field, numbers FROM profile WHERE key = ? AND expires_at > ?", (key, now)
-        )
-        return {name: msgpack.unpackb(numbers) for name, numbers in rows}
+    def _load(self, key: bytes, now: int) -> bytes | None:
+        row = self._connection.execute(
+            "SELECT fields FROM profiles WHERE key = ? AND expires_at > ?", (key, now)
+        ).fetchone()
+        return row[0] if row else None
 
-    def _save(self, key: bytes, before: Profile, after: Profile, expires_at: int) -> None:
-        changed = [
-            (key, name, msgpack.packb(numbers), expires_at)
-            for name, numbers in after.items()
-            if before.get(name) != numbers
-        ]
-        self._connection.executemany("INSERT OR REPLACE INTO profile VALUES (?, ?, ?, ?)", changed)
-        gone = [(key, name) for name in before if name not in after]
-        self._connection.executemany("DELETE FROM profile WHERE key = ? AND field = ?", gone)
+    def _save(self, key: bytes, profile: Profile, seconds: int, now: int) -> None:
+        expires_at = _NEVER if seconds == FOR_EVER else now + seconds
+        self._connection.execute(
+            "INSERT OR REPLACE INTO profiles VALUES (?, ?, ?)",
+            (key, msgpack.packb(profile), expires_at),
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
@@ -134,7 +130,9 @@ class SqliteStore:
                 raise StoreError(f"profile store: {error}") from error
 
 
-def _unpack(before: bytes | None) -> tuple[Profile, ...]:
-    if before is None:
-        return ()
-    return tuple(msgpack.unpackb(before, strict_map_key=False))
+def _profile(fields: bytes | None) -> Profile:
+    return [] if fields is None else msgpack.unpackb(fields)
+
+
+def _profiles(before: bytes | None) -> tuple[Profile, ...]:
+    return () if before is None else tuple(msgpack.unpackb(before))

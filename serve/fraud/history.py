@@ -16,7 +16,6 @@ from lib.feature import (
     Exchange,
     FeatureSet,
     OnlineFeatures,
-    Reply,
     StoreError,
 )
 from serve.gateway import Breaker
@@ -124,13 +123,12 @@ class History:
                 done = await answer
         except (StoreError, TimeoutError) as error:
             self._breaker.failed()
-            raise StoreError(f"profile store: {error or 'no answer in time'}") from error
+            raise StoreError(f"profile store: {str(error) or 'no answer in time'}") from error
         self._breaker.succeeded()
         return done
 
     def _look_without(self, event: Event) -> Sight:
-        empty = Reply(True, ({},) * len(self._online.request(event).keys))
-        values = self._online.read(event, empty).values
+        values = self._online.unseen(event)
         return Sight({n: v for n, v in values.items() if n in self.without_store}, complete=False)
 
 

@@ -58,9 +58,7 @@ class FraudService:
         self._seat = Seat(args.registry, args.models, FRAUD) if elsewhere is None else None
         self._model: Model = elsewhere or self._seat  # type: ignore[assignment]
         times = times or Times(args.receipt_seconds * SECOND, args.ahead_seconds * SECOND)
-        self._store = open_profile_store(
-            args.profile_store, args.store_timeout_ms / 1000.0, 2 * args.in_flight
-        )
+        self._store = open_profile_store(args.profile_store, args.store_timeout_ms / 1000.0)
         self.history = History(
             FRAUD,
             self._store,

@@ -15,13 +15,12 @@ _REDIS = ("redis://", "rediss://", "unix://")
 Done = TypeVar("Done")
 
 
-def open_profile_store(url: str, timeout: float, connections: int) -> AsyncProfileStore:
+def open_profile_store(url: str, timeout: float) -> AsyncProfileStore:
     """A store; nothing is connected yet.
 
     Args:
         url: `sqlite:///path`, `redis://host:port/0`, `rediss://...` or `unix:///socket`.
         timeout: seconds to wait for it.
-        connections: at a time, at least as many as there are requests at a time.
 
     Raises:
         ValueError: another kind of URL.
@@ -29,7 +28,7 @@ def open_profile_store(url: str, timeout: float, connections: int) -> AsyncProfi
     if url.startswith(_SQLITE):
         return ThreadedSqliteStore(Path(url.removeprefix(_SQLITE)), timeout)
     if url.startswith(_REDIS):
-        return AsyncRedisStore(url, timeout=timeout, connections=connections)
+        return AsyncRedisStore(url, timeout=timeout)
     raise ValueError(f"profile_store: expected sqlite:///path or redis://host:port/0, got {url!r}")
 
 
