@@ -89,9 +89,7 @@ class Decision:
         for name in ("entities", "features", "answer", "request"):
             if type(row[name]) is not dict:
                 row[name] = dict(row[name])
-        if any(map(math.isinf, row["features"].values())):
-            row["features"] = {name: _finite(value) for name, value in self.features.items()}
-        return row
+        return spelled_row(row)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,6 +143,21 @@ def decision_from_row(row: Mapping[str, Any]) -> Decision:
 def is_decision_row(row: object) -> bool:
     """Whether these are the columns of a decision, by name; their content is not looked at."""
     return isinstance(row, dict) and row.keys() == _DECISION_NAMES
+
+
+def spelled_row(row: Row) -> Row:
+    """The columns of a decision with infinite features as words, which JSON can hold.
+
+    Raises:
+        RecordsError: these are other columns.
+    """
+    if not is_decision_row(row):
+        wrong = ", ".join(sorted(row.keys() ^ _DECISION_NAMES))
+        raise RecordsError(f"row: expected the columns of a decision; absent or too many: {wrong}")
+    features = row["features"]
+    if not any(map(math.isinf, features.values())):
+        return row
+    return {**row, "features": {name: _finite(value) for name, value in features.items()}}
 
 
 def fact_to_row(fact: Fact) -> dict[str, Any]:

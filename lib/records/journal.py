@@ -9,7 +9,7 @@ from typing import Self
 from sqlalchemy.exc import DataError, IntegrityError
 
 from lib.durable import replace_file
-from lib.records.entries import Decision, Row
+from lib.records.entries import Decision, Row, spelled_row
 from lib.records.errors import DecisionLogFullError
 from lib.records.records import DecisionOutcome, Records
 from lib.records.segment import (
@@ -110,7 +110,18 @@ class DecisionLog:
             ValueError: the decision holds a value that JSON cannot.
             OSError: the disk is full or gone.
         """
-        line = encode(decision)
+        self._append(encode(decision))
+
+    def append_row(self, row: Row) -> None:
+        """The same from a decision's columns, for those whose values have been checked already.
+
+        Raises:
+            RecordsError: these are other columns.
+            DecisionLogFullError, ValueError, OSError: as `append` does.
+        """
+        self._append(encode_row(spelled_row(row)))
+
+    def _append(self, line: bytes) -> None:
         with self._appending:
             if self.pending_bytes + len(line) > self._max_bytes:
                 raise DecisionLogFullError(

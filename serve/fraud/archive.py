@@ -16,6 +16,7 @@ from lib.records import (
     RecordsUnavailableError,
     Rescore,
 )
+from lib.records.entries import Row
 from serve.fraud.numbers import RECORD_FAULTS
 from serve.gateway import JsonLog, Meter
 
@@ -36,16 +37,16 @@ class Archive:
     def __init__(self, journal: DecisionLog, records: Records, meter: Meter, log: JsonLog) -> None:
         self.journal, self.records = journal, records
         self._meter, self._log = meter, log
-        self._waiting: deque[Decision] = deque(maxlen=_MOST_WAITING)
+        self._waiting: deque[Row] = deque(maxlen=_MOST_WAITING)
         self._migrated = False
         self.error: str | None = None
 
-    def keep(self, decision: Decision) -> None:
-        """Writes to the journal; a decision that it refuses waits in memory for the next try."""
+    def keep(self, row: Row) -> None:
+        """Writes the columns of a decision to the journal; refused, they wait for the next try."""
         try:
-            self.journal.append(decision)
+            self.journal.append_row(row)
         except OSError as error:  # the answer is more urgent than a full disk
-            self._waiting.append(decision)
+            self._waiting.append(row)
             self._meter.count(RECORD_FAULTS)
             self.error = str(error)
             self._log.write("journal-refused", "error", error=str(error))
@@ -115,6 +116,6 @@ class Archive:
             self.records.migrate()
             self._migrated = True
         while self._waiting:
-            self.journal.append(self._waiting[0])
+            self.journal.append_row(self._waiting[0])
             self._waiting.popleft()
         self.journal.drain(self.records)

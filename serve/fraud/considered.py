@@ -9,7 +9,6 @@ from typing import Any
 
 from lib.feature import Event
 from lib.fraud.features import PAYMENT_METHODS
-from lib.records import Decision
 from lib.rules import Verdict
 from serve.fraud import numbers
 from serve.fraud.answers import Choice
@@ -60,38 +59,38 @@ class Considered:
             "request_id": call.request_id,
         }
 
-    def decision(
+    def row(
         self, answer: Mapping[str, Any], rules_version: str, feature_set_digest: str
-    ) -> Decision:
-        """The record of the decision that was answered so."""
-        event = self.event
-        return Decision(
-            system=SYSTEM,
-            subject_id=event["transaction_id"],
-            entities={
+    ) -> dict[str, Any]:
+        """The record of the decision that was answered so: the columns of `Decision`."""
+        event, features = self.event, self.sight.values
+        return {
+            "system": SYSTEM,
+            "subject_id": event["transaction_id"],
+            "entities": {
                 "user_id": event["user_id"],
                 "merchant_id": event["merchant_id"],
                 "device_id": event["device_id"],
             },
-            event_time=event["event_time"],
-            received_at=self.received_at,
-            decided_at=self.decided_at,
-            decision=self.choice.decision,
-            score=answer["fraud_score"],
-            method=self.choice.method,
-            rule_id=answer["rule_id"],
-            reasons=self.choice.reasons,
-            rule_hits=self.verdict.hits,
-            shadow_hits=self.verdict.shadow_hits,
-            model_version=answer["model_version"],
-            rules_version=rules_version,
-            feature_set_digest=feature_set_digest,
-            features=self.sight.values,
-            request_id=answer["request_id"],
-            latency_ms=answer["latency_ms"],
-            answer=answer,
-            request=to_json(event),
-        )
+            "event_time": event["event_time"],
+            "received_at": self.received_at,
+            "decided_at": self.decided_at,
+            "decision": answer["decision"],
+            "score": answer["fraud_score"],
+            "method": answer["method"],
+            "rule_id": answer["rule_id"],
+            "reasons": answer["reasons"],
+            "rule_hits": self.verdict.hits,
+            "shadow_hits": self.verdict.shadow_hits,
+            "model_version": answer["model_version"],
+            "rules_version": rules_version,
+            "feature_set_digest": feature_set_digest,
+            "features": features if isinstance(features, dict) else dict(features),
+            "request_id": answer["request_id"],
+            "latency_ms": answer["latency_ms"],
+            "answer": answer,
+            "request": to_json(event),
+        }
 
     def count(self, meter: Meter, notes: dict[str, Any]) -> None:
         """Counts the decision, and notes for the log what it was."""

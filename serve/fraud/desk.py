@@ -117,7 +117,7 @@ class Desk:
         """Keeps the decision and returns its answer."""
         answer = made.answer(call)
         body = write_json(answer)
-        self._archive.keep(made.decision(answer, self._rulings.version, self._digest))
+        self._archive.keep(made.row(answer, self._rulings.version, self._digest))
         if made.sight.complete:
             receipt, settled = made.event["transaction_id"], fingerprint(made.event) + body
             self._later(lambda: self._history.settle(receipt, settled))

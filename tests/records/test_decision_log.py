@@ -16,6 +16,7 @@ from lib.records import (
     DecisionLogFullError,
     DrainOutcome,
     Records,
+    RecordsError,
     RecordsUnavailableError,
 )
 from lib.records.database import Database
@@ -243,3 +244,20 @@ def test_threads_that_append_while_others_drain_lose_nothing(
 def test_a_closed_log_leaves_no_empty_file(directory: Path) -> None:
     abandon(directory)
     assert list(directory.iterdir()) == []
+
+
+def test_a_row_is_kept_as_the_decision_it_describes(log: DecisionLog, directory: Path) -> None:
+    odd = decision("t1", features={"amount": float("nan"), "velocity_kmh": float("inf")})
+    row = odd.to_row() | {"features": dict(odd.features)}
+    log.append_row(row)
+    log.append(odd)
+    (path,) = journals(directory)
+    first, second = path.read_bytes().splitlines()
+    assert first == second
+
+
+def test_a_row_of_other_columns_is_refused_by_name(log: DecisionLog) -> None:
+    row = decision("t1").to_row()
+    del row["method"]
+    with pytest.raises(RecordsError, match="method"):
+        log.append_row(row)

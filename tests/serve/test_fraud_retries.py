@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lib.records import Decision
+from lib.records.entries import Row
 from tests.serve.conftest import Running, Start
 from tests.serve.made_up import SCORE, eventually, moment, payment
 
@@ -84,11 +84,11 @@ async def test_a_payment_counted_but_not_answered_is_scored_on_its_first_sight(
 ) -> None:
     """A replica may die between the count and the answer."""
     sent = payment()
-    decisions: list[Decision] = []
+    decisions: list[Row] = []
     keep = fraud.service.archive.keep
 
-    def die(decision: Decision) -> None:
-        decisions.append(decision)
+    def die(row: Row) -> None:
+        decisions.append(row)
         raise RuntimeError("killed here")
 
     fraud.service.archive.keep = die  # type: ignore[method-assign]
@@ -96,7 +96,7 @@ async def test_a_payment_counted_but_not_answered_is_scored_on_its_first_sight(
     fraud.service.archive.keep = keep  # type: ignore[method-assign]
     answer = await fraud.client.post(SCORE, json=sent)
     assert answer.status_code == 200
-    assert answer.json()["fraud_score"] == decisions[0].score
+    assert answer.json()["fraud_score"] == decisions[0]["score"]
     following = payment()
     await fraud.client.post(SCORE, json=following)
     assert (await features(fraud, following["transaction_id"]))["txn_count_by_user_24h"] == 1
