@@ -49,6 +49,8 @@ def _flow(args: FraudArgs) -> dict[str, Any]:
         "max_ongoing_requests": 2 * args.in_flight,
         "max_queued_requests": _QUEUE_FACTOR * args.in_flight,
         "backpressure_config": {"status_code": 503, "retry_after_s": args.retry_after_s},
+        # the gateway's own log has a line for each request
+        "logging_config": {"enable_access_log": False},
         "graceful_shutdown_timeout_s": args.shutdown_s,
         "graceful_shutdown_wait_loop_s": 0.5,
         "max_surge_percent": 100,

@@ -13,7 +13,7 @@ import numpy as np
 from lib.fraud.features import FRAUD
 
 from ..gateway import Breaker
-from ..gateway.threads import quick_switching
+from ..gateway.interpreter import prepare_interpreter
 from .config import FraudArgs, Live
 from .model import ModelUnavailableError, Opinion, Seat
 from .together import Row, Together
@@ -31,7 +31,7 @@ class Ensemble:
     """
 
     def __init__(self, args: FraudArgs) -> None:
-        quick_switching()
+        prepare_interpreter()
         self._seat = Seat(args.registry, args.models, FRAUD)
         self._start, self._pause = args.model, args.follow_seconds
         self._following: asyncio.Task[None] | None = None

@@ -9,7 +9,7 @@ from ray.serve import ingress
 from ray.serve.handle import DeploymentHandle
 
 from ..gateway import Gateway, RayMeter
-from ..gateway.threads import quick_switching
+from ..gateway.interpreter import prepare_interpreter
 from .config import FraudArgs
 from .ensemble import EnsembleElsewhere
 from .face import fraud_face
@@ -27,7 +27,7 @@ class Front:
     """
 
     def __init__(self, args: FraudArgs, ensemble: DeploymentHandle[Any] | None = None) -> None:
-        quick_switching()
+        prepare_interpreter()
         elsewhere = None
         if ensemble is not None:
             timeout = args.model_timeout_ms / 1000.0

@@ -1,12 +1,14 @@
 """What is measured, each in processes of its own: `python -m tests.benchmarks.latency.targets`.
 
 `composed` and `colocated` are the product on Ray Serve; `bare` is the same application, the same
-code to the last line, under uvicorn alone.
+code to the last line, under uvicorn alone, on the same event loop and with the same settings of
+the interpreter as a replica has.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Literal
 import ray
 import tyro
 import uvicorn
+import uvloop
 from ray.serve import run, shutdown, start
 
 from serve.fraud.app import build
@@ -24,7 +27,7 @@ from serve.fraud.face import fraud_face
 from serve.fraud.numbers import INSTRUMENTS
 from serve.fraud.service import FraudService
 from serve.gateway import PrometheusMeter
-from serve.gateway.threads import quick_switching
+from serve.gateway.interpreter import prepare_interpreter
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def _serve_bare(args: FraudArgs, port: int) -> None:
     async def serve() -> None:
         service = FraudService(args, PrometheusMeter(INSTRUMENTS))
         await service.reconfigure({})
+        gc.freeze()
         config = uvicorn.Config(
             fraud_face(service), port=port, log_level="warning", access_log=False
         )
@@ -90,8 +94,8 @@ def _serve_bare(args: FraudArgs, port: int) -> None:
         print("ready", flush=True)
         await serving
 
-    quick_switching()
-    asyncio.run(serve())
+    prepare_interpreter()
+    uvloop.run(serve())
 
 
 def _stop_with_input(server: uvicorn.Server) -> None:
