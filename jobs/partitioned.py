@@ -17,6 +17,8 @@ from lib.feature import FeatureSet, compute, finish, measure, partition_columns
 _GROUP = "__group"
 _ALONE = "\x00"
 _ONE_TASK_ROWS = 300_000
+_ONE_TASK_BYTES_PER_ROW = 2_500
+_FEW_CORES = 4  # bringing rows together takes about twice what is then done with them
 _PARTITION_ROWS = 1_000_000
 
 
@@ -75,8 +77,15 @@ def _finish(table: pa.Table, features: FeatureSet) -> pa.Table:
     return finish(features, table)
 
 
-def partitions_for(rows: int, cpus: int) -> int:
-    """One where a single task is done sooner than a shuffle; else enough for every core."""
-    if rows <= _ONE_TASK_ROWS:
+def partitions_for(rows: int, cpus: int, memory: float) -> int:
+    """One where a single task is done sooner than a shuffle; else enough for every core.
+
+    Args:
+        rows: about how many rows there are.
+        cpus: cores of the cluster.
+        memory: bytes that its tasks may use.
+    """
+    few_cores = cpus <= _FEW_CORES and rows * _ONE_TASK_BYTES_PER_ROW < memory / 3
+    if rows <= _ONE_TASK_ROWS or few_cores:
         return 1
     return max(2 * cpus, int(np.ceil(rows / _PARTITION_ROWS)))

@@ -98,7 +98,7 @@ class _Plan:
         self.payments = intake.mapping_for(
             TRANSACTIONS, config.mapping_transactions, config.transactions
         )
-        rows = intake.estimated_rows(self.payments, config.transactions)
+        payments = rows = intake.estimated_rows(self.payments, config.transactions)
         self.labels: Mapping | None = None
         if config.labels is not None:
             self.labels = intake.mapping_for(LABELS, config.mapping_labels, config.labels)
@@ -106,7 +106,9 @@ class _Plan:
         if not ray.is_initialized():
             ray.init()
         resources = ray.cluster_resources()
-        self.partitions = config.partitions or partitions_for(rows, int(resources.get("CPU", 1)))
+        self.partitions = config.partitions or partitions_for(
+            payments, int(resources.get("CPU", 1)), resources.get("memory", 0.0)
+        )
         # a shuffle through memory is faster while all of it fits
         fits = rows * _BYTES_PER_ROW < resources.get("object_store_memory", 0) / 2
         DataContext.get_current().use_disk_based_hash_shuffle = not fits
