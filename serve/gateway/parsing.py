@@ -49,12 +49,18 @@ def _message(error: Mapping[str, Any], adapter: TypeAdapter[Any] | None) -> str:
     if kind == "json_invalid":
         return f"expected JSON: {error['ctx']['error']}"
     if kind == "extra_forbidden":
-        return "unknown field" + _suggestion(str(error["loc"][-1]), adapter)
+        return "unknown field" + _got(error) + _suggestion(str(error["loc"][-1]), adapter)
     message = str(error["msg"]).removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    if isinstance(error.get("input"), str | int | float | bool):
-        message += f", got {str(error['input'])[:_LONGEST_SHOWN]!r}"
-    return message
+    return message[:1].lower() + message[1:] + _got(error)
+
+
+def _got(error: Mapping[str, Any]) -> str:
+    """What came, a text in quotes and a number without; nothing for lists and objects."""
+    value = error.get("input")
+    if not isinstance(value, str | int | float | bool):
+        return ""
+    shown = repr(value[:_LONGEST_SHOWN]) if isinstance(value, str) else str(value)
+    return f", got {shown[: _LONGEST_SHOWN + 2]}"
 
 
 def _suggestion(name: str, adapter: TypeAdapter[Any] | None) -> str:

@@ -109,7 +109,41 @@ async def test_no_number_is_no_number(fraud: Running, field: str, number: str) -
 async def test_a_misspelt_field_is_refused_with_a_suggestion(fraud: Running) -> None:
     answer = await fraud.client.post(SCORE, json=payment(usr_id="x"))
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["message"] == "unknown field; did you mean 'user_id'?"
+    assert (
+        answer.json()["errors"][0]["message"] == "unknown field, got 'x'; did you mean 'user_id'?"
+    )
+
+
+@pytest.mark.parametrize("value", ["1200", "abc", 12.5, 1200])
+async def test_an_amount_in_minor_units_is_refused_by_name_whatever_its_type(
+    fraud: Running, value: object
+) -> None:
+    answer = await fraud.client.post(SCORE, json=payment(amount_minor=value))
+    assert answer.status_code == 422
+    message = f"unknown field, got {value!r}; did you mean 'amount'?"
+    assert answer.json()["errors"] == [{"field": "amount_minor", "message": message}]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("amount", "abc", "decimal"),
+        ("amount", True, "decimal"),
+        ("amount", 12.345, "decimal"),
+        ("user_id", 17, "string"),
+        ("latitude", "48.85", "number"),
+        ("event_time", 1_700_000_000, "ISO 8601"),
+    ],
+)
+async def test_a_value_of_another_type_is_not_bent_into_shape(
+    fraud: Running, field: str, value: object, expected: str
+) -> None:
+    answer = await fraud.client.post(SCORE, json=payment(**{field: value}))
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == field
+    assert expected.lower() in error["message"].lower()
+    assert error["message"].endswith(f"got {value!r}")
 
 
 @pytest.mark.parametrize("half", [{"latitude": None}, {"longitude": None}])
