@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -209,6 +210,13 @@ def require_model(port: int) -> None:
         raise RuntimeError(f"not ready: {json.dumps(report)}")
 
 
+def shares(log: Path) -> dict[str, float]:
+    """Share of the payments by decision and what decided; all but `APPROVE` pay for reasons."""
+    lines = (json.loads(line) for line in log.read_text().splitlines())
+    counts = Counter(f"{one['decision']} by {one['by']}" for one in lines if "decision" in one)
+    return {name: round(count / counts.total(), 4) for name, count in counts.most_common()}
+
+
 def free_port() -> int:
     """A port that nothing listens on now."""
     with socket.socket() as listener:
@@ -227,14 +235,17 @@ def main(config: Config) -> None:
         registry = config.model or _registry(Path(config.keep) if config.keep else folder, sent)
         token, record = new_key([_SCORE], time.time_ns() // 1000)
         add_key(folder / "keys.json", record)
-        count = 0
+        count, decided = 0, dict[str, dict[str, float]]()
         for kind in config.targets:
             with redis_server(folder) as store:
                 port = free_port()
-                with target(kind, port, store, registry, folder / "keys.json"):
+                with target(kind, port, store, registry, folder / "keys.json") as place:
                     require_model(port)
                     load = Load(HOST, port, requests(sent, token, kind))
                     opened, closed = asyncio.run(measure(load, config.seconds))
+                    time.sleep(1.0)  # until the last lines are in the log
+                    decided[kind] = shares(place / "log.jsonl")
+            print(f"decided {kind:10} {json.dumps(decided[kind])}", flush=True)
             for name, tallies in (("open_loop", opened), ("closed_loop", closed)):
                 for key, tally in tallies.items():
                     summary = tally.summary()
@@ -242,7 +253,13 @@ def main(config: Config) -> None:
                     results[name].setdefault(key, {})[kind] = summary
                     print(f"{name} {key:>4} {kind:10} {json.dumps(summary)}", flush=True)
     seconds = time.perf_counter() - began
-    print_result(rows_read=sent.num_rows, seconds=seconds, requests_sent=count, **results)
+    print_result(
+        rows_read=sent.num_rows,
+        seconds=seconds,
+        requests_sent=count,
+        decided=decided,
+        **results,
+    )
 
 
 def _registry(folder: Path, sent: pa.Table) -> str:
