@@ -70,7 +70,7 @@ class OnlineFeatures:
     def request(self, event: Event) -> Exchange:
         """The exchange that reads an event's history and adds the event to it."""
         time = int(event[self.features.time_column])
-        received = int(event.get(self.features.received_column) or time)
+        received = self._received(event)
         receipt = str(event[self.features.id_column])
         plan = self._plan(event, None, received - time)
         source = self._planner.numbers(event, time)
@@ -121,11 +121,17 @@ class OnlineFeatures:
         time = int(event[self.features.time_column])
         source = self._planner.numbers(event, time)
         texts = self._texts(event)
-        parts = [part.part(texts, source, ()) for part in self._plan(event, fact, at - time).parts]
+        # of an event that is not received yet nothing is known, whatever the fact's date says
+        delay = max(at, self._received(event)) - time
+        parts = [part.part(texts, source, ()) for part in self._plan(event, fact, delay).parts]
         if not known:
             parts = [part._replace(adds=tuple(map(_negative, part.adds))) for part in parts]
         receipt = f"{fact}:{event[self.features.id_column]}:{revision}"
         return Exchange(receipt, _FACT_RECEIPT_SECONDS, time, tuple(parts))
+
+    def _received(self, event: Event) -> int:
+        """When the event was received; when it happened if nothing else is said."""
+        return int(event.get(self.features.received_column) or event[self.features.time_column])
 
     def _plan(self, event: Event, fact: str | None, delay: int) -> Plan:
         in_time = frozenset([limit for limit in self._planner.delays if delay <= limit])

@@ -44,8 +44,7 @@ def busy_merchant(draw: st.DrawFn) -> list[dict]:
     for number in range(draw(st.integers(1, 50))):
         clock += draw(_GAPS)
         late = draw(_LATE)
-        # nothing is known of a payment before it is received
-        known = clock + max(late, draw(_KNOWN_AFTER)) if draw(st.integers(0, 3)) else None
+        known = clock + draw(_KNOWN_AFTER) if draw(st.integers(0, 3)) else None
         withdrawn = known + draw(_KNOWN_AFTER) + 1 if known and draw(st.booleans()) else None
         stream.append(payment(number, clock, late, fraud_from=known, fraud_until=withdrawn))
     return stream
