@@ -120,8 +120,10 @@ class FraudService:
             await self.archive.drain()
             self.archive.close()
             await self.history.close()
-            self.meter.flush()
-            self.log.close()
+            try:
+                self.meter.flush()
+            finally:
+                self.log.close()
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """Loads, checks and swaps model and rules; never raises.
@@ -155,8 +157,10 @@ class FraudService:
             self._told("model", loaded, seat.error)
 
     async def _flush(self) -> None:
-        self.meter.flush()
-        await asyncio.to_thread(self.log.flush)
+        try:
+            self.meter.flush()
+        finally:
+            await asyncio.to_thread(self.log.flush)
 
     def _told(self, part: str, loaded: bool, error: str | None) -> None:
         outcome = "loaded" if loaded else "refused"

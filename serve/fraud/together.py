@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -14,6 +15,10 @@ Answer = TypeVar("Answer")
 _MOST_ROWS = 64
 
 
+class CallCancelledError(Exception):
+    """The shared call was cancelled, though its askers were not."""
+
+
 class Together(Generic[Answer]):
     """Gathers what several requests ask, so that they share the cost of a call.
 
@@ -22,7 +27,8 @@ class Together(Generic[Answer]):
     is delayed when little is asked, and much costs little more.
 
     Args:
-        call: answers rows, one answer for each; an error goes to all that asked.
+        call: answers rows, one answer for each; an error goes to all that asked. It runs in the
+            context in which this was made, as it belongs to no one asker.
         at_once: calls under way at a time.
     """
 
@@ -32,6 +38,8 @@ class Together(Generic[Answer]):
         self._call = call
         self._waiting: list[tuple[Row, asyncio.Future[Answer]]] = []
         self._free = at_once
+        # in an asker's, Ray Serve would end everybody's call when that one request is cancelled
+        self._context = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, row: Row) -> Answer:
@@ -41,7 +49,7 @@ class Together(Generic[Answer]):
         self._waiting.append((row, answer))
         if self._free:
             self._free -= 1
-            task = loop.create_task(self._work())
+            task = loop.create_task(self._work(), context=self._context.copy())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await answer
@@ -60,11 +68,20 @@ class Together(Generic[Answer]):
         try:
             answers = await self._call([row for row, _ in asked])
             pairs = list(zip(asked, answers, strict=True))
+        except asyncio.CancelledError:
+            _fail(asked, CallCancelledError("the call that several requests shared was cancelled"))
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            return
         except Exception as error:  # whatever it is, it is the askers'
-            for _, future in asked:
-                if not future.done():
-                    future.set_exception(error)
+            _fail(asked, error)
             return
         for (_, future), answer in pairs:
             if not future.done():
                 future.set_result(answer)
+
+
+def _fail(asked: Sequence[tuple[Row, asyncio.Future[Answer]]], error: Exception) -> None:
+    for _, future in asked:
+        if not future.done():
+            future.set_exception(error)

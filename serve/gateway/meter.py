@@ -46,7 +46,8 @@ class RayMeter:
     """Ray's own exporter; names are given the prefix `ray_` there.
 
     One count there costs what a hundred additions do, so counts are added up here until `flush`;
-    what a killed replica had not handed on is lost.
+    what a killed replica had not handed on is lost. An unknown name is a KeyError, tags of another
+    number and an amount below zero are a ValueError, all where they are counted.
 
     Args:
         instruments: all that will be used.
@@ -60,7 +61,12 @@ class RayMeter:
 
     def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
         """See `Meter.count`."""
+        if not amount > 0:
+            _check_zero(name, amount)
+            return
         spot = (name, *tags)
+        if spot not in self._tagged:
+            self._named(name, tags)
         self._counts[spot] = self._counts.get(spot, 0.0) + amount
 
     def observe(self, name: str, value: float, *tags: str) -> None:
@@ -68,10 +74,21 @@ class RayMeter:
         self._series[name].observe(value, self._named(name, tags))
 
     def flush(self) -> None:
-        """See `Meter.flush`."""
+        """See `Meter.flush`; what Ray refuses waits for the next.
+
+        Raises:
+            ExceptionGroup: what Ray said of each count that it refused; the others are handed on.
+        """
         counts, self._counts = self._counts, {}
-        for (name, *tags), amount in counts.items():
-            self._series[name].inc(amount, self._named(name, tuple(tags)))
+        errors = []
+        for spot, amount in counts.items():
+            try:
+                self._series[spot[0]].inc(amount, self._tagged[spot])
+            except Exception as error:  # one that is refused must not take the others along
+                self._counts[spot] = self._counts.get(spot, 0.0) + amount
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("counts that Ray refused are kept for the next time", errors)
 
     def _named(self, name: str, tags: tuple[str, ...]) -> dict[str, str]:
         spot = (name, *tags)
@@ -135,3 +152,8 @@ def _ray_series(instrument: Instrument) -> Any:
             tag_keys=instrument.tags,
         )
     return ray_metrics.Counter(instrument.name, instrument.words, tag_keys=instrument.tags)
+
+
+def _check_zero(name: str, amount: float) -> None:
+    if amount != 0:
+        raise ValueError(f"{name}: an amount of zero or more is expected, got {amount!r}")
