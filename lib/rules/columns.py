@@ -27,15 +27,11 @@ from lib.rules.condition import (
     Value,
     kind_of,
 )
+from lib.rules.operators import COMPARISONS, Mask
 from lib.rules.problems import RowError
 
-Mask: TypeAlias = npt.NDArray[np.bool_]
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
-_ORDER: dict[str, Callable[[Numbers | float, Numbers | float], Mask]] = {
-    "<": np.less, "<=": np.less_equal, ">": np.greater,
-    ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
-}  # fmt: skip
 _ARITHMETIC: dict[str, Callable[[Numbers | float, Numbers | float], Numbers]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "%": np.fmod
 }  # fmt: skip
@@ -94,7 +90,7 @@ class Columns:
             return _true(compare(self._text(left), self._text(right)))
         with np.errstate(all="ignore"):
             one, other = self._number(left), self._number(right)
-            result: Mask = _ORDER[condition.op](one, other)
+            result: Mask = COMPARISONS[condition.op].of_columns(one, other)
         if condition.op == "!=":
             result &= ~(np.isnan(one) | np.isnan(other))
         return result

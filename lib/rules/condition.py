@@ -12,16 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from lib.rules.operators import Comparison
+
 Kind: TypeAlias = Literal["number", "text", "flag"]
 Scalar: TypeAlias = float | str
-Comparison: TypeAlias = Literal["<", "<=", ">", ">=", "==", "!="]
-
-NEGATED: dict[Comparison, Comparison] = {
-    "<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="
-}  # fmt: skip
-MIRRORED: dict[Comparison, Comparison] = {
-    "<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

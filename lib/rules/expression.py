@@ -22,14 +22,11 @@ import rule_engine
 from rule_engine import ast, errors
 
 from lib.rules.condition import (
-    MIRRORED,
-    NEGATED,
     All,
     Always,
     Any,
     Arithmetic,
     Compare,
-    Comparison,
     Condition,
     Constant,
     Contains,
@@ -44,12 +41,11 @@ from lib.rules.condition import (
     join,
     kind_of,
 )
+from lib.rules.operators import COMPARISONS, Comparison
 from lib.rules.scanner import ExpressionError, check_tokens, place
 
 _KIND_NAMES: dict[Kind, str] = {"number": "a number", "text": "a text", "flag": "true or false"}
-_COMPARISONS: dict[str, Comparison] = {
-    "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="
-}  # fmt: skip
+_BY_WORD = {meaning.word: symbol for symbol, meaning in COMPARISONS.items()}
 
 
 def read_expression(text: str, fields: Mapping[str, type]) -> Condition:
@@ -90,7 +86,7 @@ def _syntax_message(text: str, error: Node) -> str:
     if error.token is None:
         return f"syntax error: the expression {' '.join(text.split())!r} ends too early"
     message = f"syntax error at {str(error.token.value)!r}, {place(text, error.token.lexpos)}"
-    if str(error.token.value) in {"<", "<=", ">", ">=", "==", "!="}:
+    if str(error.token.value) in COMPARISONS:
         message += ": comparisons do not chain, write `low < x and x < high`"
     return message
 
@@ -157,16 +153,16 @@ class _Reader:
         return join(All if (node.type == "and") == positive else Any, parts)
 
     def _comparison(self, node: Node, positive: bool) -> Condition:
-        op = _COMPARISONS[node.type]
+        op = _BY_WORD[node.type]
         for side, other in ((node.left, node.right), (node.right, node.left)):
             if isinstance(other, ast.NullExpression):
                 return self._null_test(op, self.value(side), positive)
             if isinstance(other, ast.BooleanExpression):
                 return self._flag_test(op, side, other.value == positive)
-        op = op if positive else NEGATED[op]
+        op = op if positive else COMPARISONS[op].negated
         left, right = self.value(node.left), self.value(node.right)
         if isinstance(left, Constant):
-            op, left, right = MIRRORED[op], right, left
+            op, left, right = COMPARISONS[op].mirrored, right, left
         self._check_sides(op, left, right)
         return Compare(op, left, right)
 

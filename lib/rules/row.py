@@ -7,7 +7,6 @@ field is unknown and that its value is missing are different things.
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Mapping
 from typing import Any as Anything
 from typing import TypeAlias
@@ -18,7 +17,6 @@ from lib.rules.condition import (
     Any,
     Arithmetic,
     Compare,
-    Comparison,
     Condition,
     Constant,
     Contains,
@@ -29,15 +27,11 @@ from lib.rules.condition import (
     Value,
     kind_of,
 )
+from lib.rules.operators import COMPARISONS, Comparison
 
 Row: TypeAlias = Mapping[str, float | str | None]
 Test: TypeAlias = Callable[[Row], bool]
 Read: TypeAlias = Callable[[Row], Anything]
-
-_OPERATORS: dict[Comparison, Callable[[Anything, Anything], bool]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt,
-    ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
-}  # fmt: skip
 
 
 def row_test(condition: Condition) -> Test:  # noqa: PLR0911  one per kind of node
@@ -83,7 +77,7 @@ def _against_constant(op: Comparison, name: str, limit: Anything) -> Test:
 
 def _between_values(condition: Compare) -> Test:
     left, right = _reader(condition.left), _reader(condition.right)
-    compare = _OPERATORS[condition.op]
+    compare = COMPARISONS[condition.op].of_values
 
     def test(row: Row) -> bool:
         one, other = left(row), right(row)
