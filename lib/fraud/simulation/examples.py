@@ -122,55 +122,43 @@ class _Story:
         )
 
     def account_takeover(self) -> Example:
-        name, device = "account_takeover", f"demo{self._seed}-unknown-phone"
-        burst = [
-            self._pay(
-                name,
-                (56 - 4 * number) * _MINUTE_US,
-                90.0 + 11 * number,
-                merchant=f"online-{number % 5}",
-                method="card_not_present",
-                device=device,
-                place=None,
-            )
-            for number in range(13)
-        ]
-        request = self._pay(
-            name,
-            0,
-            310.0,
-            merchant="online-gifts",
-            method="card_not_present",
-            device=device,
-            place=None,
-        )
+        sums = [90.0 + 11 * number for number in range(13)]
         story = "A device never seen before makes its fourteenth payment within the hour."
-        return Example(name, story, (*self._habits(name), *burst), request)
+        return self._takeover("account_takeover", "unknown-phone", story, 4, 5, sums, 310.0)
 
     def quiet_takeover(self) -> Example:
-        name, device = "quiet_takeover", f"demo{self._seed}-other-phone"
-        burst = [
-            self._pay(
+        sums = [38.0 + 3 * number for number in range(6)]
+        story = "A new device, seven shops within the hour, ordinary sums: no rule sees it."
+        return self._takeover("quiet_takeover", "other-phone", story, 8, 6, sums, 62.0)
+
+    def _takeover(
+        self,
+        name: str,
+        phone: str,
+        story: str,
+        minutes: int,
+        shops: int,
+        sums: list[float],
+        last: float,
+    ) -> Example:
+        """Payments of `sums` from a new device, `minutes` apart; a little later one of `last`."""
+
+        def pay(before: int, amount: float, merchant: str) -> Request:
+            return self._pay(
                 name,
-                (52 - 8 * number) * _MINUTE_US,
-                38.0 + 3 * number,
-                merchant=f"online-{number}",
+                before * _MINUTE_US,
+                amount,
+                merchant,
                 method="card_not_present",
-                device=device,
+                device=f"demo{self._seed}-{phone}",
                 place=None,
             )
-            for number in range(6)
+
+        burst = [
+            pay((len(sums) + 1 - number) * minutes, amount, f"online-{number % shops}")
+            for number, amount in enumerate(sums)
         ]
-        request = self._pay(
-            name,
-            0,
-            62.0,
-            merchant="online-gifts",
-            method="card_not_present",
-            device=device,
-            place=None,
-        )
-        story = "A new device, seven shops within the hour, ordinary sums: no rule sees it."
+        request = pay(0, last, "online-gifts")
         return Example(name, story, (*self._habits(name), *burst), request)
 
     def card_testing(self) -> Example:
