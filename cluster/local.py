@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.environment import serve_environment
+
 ROOT = Path(__file__).parents[1]
 _START_SECONDS = 90.0
 _STOP_SECONDS = 8.0
@@ -75,9 +77,12 @@ def local_head(log: Path, cpus: int, http_port: int | None = None) -> Iterator[L
     Raises:
         RuntimeError: if the head does not come up; the log says why.
     """
-    head = _describe(http_port)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
+    with (
+        log.open("wb") as output,
+        tempfile.TemporaryDirectory(prefix="forewarn-", ignore_cleanup_errors=True) as scratch,
+    ):
+        head = _describe(http_port, Path(scratch))
         process = subprocess.Popen(
             _start_command(head, cpus),
             cwd=ROOT, env=head.environment, stdout=output, stderr=output, start_new_session=True,
@@ -107,27 +112,17 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def _describe(http_port: int | None) -> LocalHead:
-    gcs, dashboard, http, stats, metrics, *direct = free_ports(7)
+def _describe(http_port: int | None, scratch: Path) -> LocalHead:
+    gcs, dashboard, http, stats, metrics, fallback_http, fallback_grpc = free_ports(7)
     http = http_port or http
     token = secrets.token_hex(32)
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        "RAY_AUTH_MODE": "token",
+        **serve_environment(scratch, (stats, metrics, fallback_http, fallback_grpc)),
         "RAY_AUTH_TOKEN": token,
         "RAY_ADDRESS": f"127.0.0.1:{gcs}",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        # workers are niced by 15 otherwise, and a busy machine starves the service
-        "RAY_worker_niceness": "0",
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(direct[0]),
-        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(direct[1]),
-        "OMP_NUM_THREADS": "1",
         "PYTHONWARNINGS": "ignore",
     }
     environment.pop("VIRTUAL_ENV", None)

@@ -11,29 +11,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cluster.environment import serve_environment
+
 _FRONT, _ENSEMBLE = "Front", "Ensemble"
 _LISTENING = "0A"
 
 
 def environment(folder: Path) -> dict[str, str]:
     """What a Serve of one's own on this machine is started with."""
-    ports = free_ports(8)
+    statistics, metrics, http, grpc = free_ports(4)
     return {
         **os.environ,
+        **serve_environment(folder, (statistics, metrics, http, grpc)),
         "RAY_AUTH_MODE": "disabled",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        "RAY_worker_niceness": "0",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{folder}/haproxy.cfg",
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{folder}/haproxy.sock",
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{folder}/haproxy-state",
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports[0]),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports[1]),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
     }
 
 

