@@ -25,6 +25,9 @@ NODE: Mapping[str, str] = {
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     # a line per request through a Python process otherwise; the gateway counts requests itself
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+    # a replica died with the request in its hands: another one gets it; every endpoint takes the
+    # same request twice without doing its work twice
+    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
     # Ray nices workers by 15 otherwise, and a busy machine starves the service
     "RAY_worker_niceness": "0",
     # one row is scored at a time; libraries that spread it over threads only wait for each other

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from cluster.environment import GUARD, NODE, proxy_threads, serve_environment
-from cluster.haproxy_guard import guarded, guarded_command, haproxy
+from cluster.haproxy_guard import guarded, guarded_command, haproxy, read_limits
 
+PAGE = Path("/x/unavailable.http")
 _AS_RAY_WRITES_IT = """global
     stats socket /tmp/x/admin.sock mode 666 level admin expose-fd listeners
 frontend prometheus
@@ -17,6 +18,11 @@ frontend prometheus
     mode http
 frontend http_frontend
     bind *:8000
+    errorfile 503 /x/500.http
+backend default_backend
+    http-request return status 404
+backend http-fraud
+    server a 127.0.0.1:30000 check
 listen stats
   bind *:8404
   stats enable
@@ -24,7 +30,7 @@ listen stats
 
 
 def test_statistics_metrics_and_admin_socket_are_kept_to_this_machine() -> None:
-    configuration = guarded(_AS_RAY_WRITES_IT)
+    configuration = guarded(_AS_RAY_WRITES_IT, PAGE, {"": 16})
     assert "bind 127.0.0.1:9101" in configuration
     assert "bind 127.0.0.1:8404" in configuration
     assert "mode 600 level admin" in configuration
@@ -34,7 +40,29 @@ def test_statistics_metrics_and_admin_socket_are_kept_to_this_machine() -> None:
 @pytest.mark.parametrize("part", ["frontend prometheus", "listen stats", "mode 666"])
 def test_a_configuration_of_another_form_is_refused_rather_than_left_open(part: str) -> None:
     with pytest.raises(ValueError, match=r"expected one .* to keep to loopback, found 0"):
-        guarded(_AS_RAY_WRITES_IT.replace(part, "something else"))
+        guarded(_AS_RAY_WRITES_IT.replace(part, "something else"), PAGE, {"": 16})
+
+
+def test_what_the_replicas_cannot_take_is_refused_before_it_reaches_them() -> None:
+    configuration = guarded(_AS_RAY_WRITES_IT, PAGE, {"": 16, "fraud": 8})
+    shed = configuration[configuration.index("backend http-fraud") :].splitlines()[1:3]
+    assert "nbsrv(http-fraud),mul(8)" in shed[0]
+    assert "status 503" in shed[1]
+    assert "hdr Retry-After 1" in shed[1]
+    assert "!{ path_end /healthz /readyz }" in shed[1]
+    assert configuration.count("status 503") == 1
+    assert f"errorfile 503 {PAGE}" in configuration
+
+
+def test_limits_are_read_for_all_and_for_one() -> None:
+    assert read_limits("") == {"": 16}
+    assert read_limits("8, moderation=4") == {"": 8, "moderation": 4}
+
+
+@pytest.mark.parametrize("text", ["many", "0", "fraud=", "fraud=-1"])
+def test_a_limit_that_is_no_number_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ValueError, match="FOREWARN_REQUESTS_PER_REPLICA: expected a number above"):
+        read_limits(text)
 
 
 def test_a_corrected_copy_takes_the_place_of_the_file(tmp_path: Path) -> None:
