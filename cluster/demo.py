@@ -218,8 +218,9 @@ def _deploy(head: LocalHead, folder: Path) -> str:
         "models": folder / "models",
         "api_keys": keys,
         "log": folder / "log" / "decisions.jsonl",
-        "front_cpus": 0.5,
-        "ensemble_cpus": 0.5,
+        # one of each is enough to look at; production keeps two
+        "front": json.dumps({"min": 1, "cpus": 0.5}),
+        "ensemble": json.dumps({"min": 1, "cpus": 0.5}),
     }
     _must(
         head.run(

@@ -26,18 +26,16 @@ def build(args: FraudArgs) -> Application:
     live: dict[str, Any] = {"model": args.model, "rules": args.rules}
     front = deployment(
         name="Front",
-        num_replicas=args.front_replicas,
-        ray_actor_options={"num_cpus": args.front_cpus},
         user_config=live,
+        **args.front.options(),
         **_flow(args),
     )(Front)
     if args.colocated:
         return front.bind(args)
     ensemble = deployment(
         name="Ensemble",
-        num_replicas=args.ensemble_replicas,
-        ray_actor_options={"num_cpus": args.ensemble_cpus},
         user_config={"model": args.model},
+        **args.ensemble.options(),
         **_flow(args),
     )(Ensemble)
     return front.bind(args, ensemble.bind(args))

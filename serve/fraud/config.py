@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serve.gateway import Limits
+from serve.gateway import Limits, Replicas
 
 
 class FraudArgs(BaseModel):
@@ -41,10 +41,8 @@ class FraudArgs(BaseModel):
     colocated: bool = Field(
         False, description="rules, features and model in one replica: no hop between deployments"
     )
-    front_replicas: int = Field(1, ge=1, description="replicas of the front node")
-    ensemble_replicas: int = Field(1, ge=1, description="replicas of the model")
-    front_cpus: float = Field(1.0, ge=0, description="cores that each front replica reserves")
-    ensemble_cpus: float = Field(1.0, ge=0, description="cores that each model replica reserves")
+    front: Replicas = Field(Replicas(), description="replicas of the front node")
+    ensemble: Replicas = Field(Replicas(), description="replicas of the model, unless colocated")
 
     body_bytes: int = Field(64 * 1024, gt=0, description="largest body of a payment, bytes")
     labels_body_bytes: int = Field(1024 * 1024, gt=0, description="largest body of labels, bytes")

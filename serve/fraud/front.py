@@ -31,7 +31,7 @@ class Front:
         elsewhere = None
         if ensemble is not None:
             timeout = args.model_timeout_ms / 1000.0
-            elsewhere = EnsembleElsewhere(ensemble, timeout, args.ensemble_replicas)
+            elsewhere = EnsembleElsewhere(ensemble, timeout, args.ensemble.most)
         self._service = FraudService(args, RayMeter(INSTRUMENTS), elsewhere)
 
     def __serve_build_asgi_app__(self) -> Gateway:

@@ -10,6 +10,7 @@ from serve.gateway.pages import new_app
 from serve.gateway.parsing import parse_body
 from serve.gateway.problem import FieldError, Problem, as_response
 from serve.gateway.readiness import Part, Readiness
+from serve.gateway.replicas import Replicas
 
 __all__ = [
     "Breaker",
@@ -26,6 +27,7 @@ __all__ = [
     "PrometheusMeter",
     "RayMeter",
     "Readiness",
+    "Replicas",
     "as_response",
     "new_app",
     "parse_body",

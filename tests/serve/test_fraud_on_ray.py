@@ -39,7 +39,10 @@ def on_ray(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     store = RedisProcess(folder)
     store.start()
     args = place.args(
-        profile_store=store.url, front_replicas=2, front_cpus=0.1, ensemble_cpus=0.1, shutdown_s=2
+        profile_store=store.url,
+        front={"min": 2, "cpus": 0.1},
+        ensemble={"min": 1, "cpus": 0.1},
+        shutdown_s=2,
     )
     server = RayServer(folder, json.loads(args.model_dump_json()))
     try:

@@ -26,7 +26,7 @@ from serve.fraud.config import FraudArgs
 from serve.fraud.face import fraud_face
 from serve.fraud.numbers import INSTRUMENTS
 from serve.fraud.service import FraudService
-from serve.gateway import PrometheusMeter
+from serve.gateway import PrometheusMeter, Replicas
 from serve.gateway.interpreter import prepare_interpreter
 
 
@@ -59,8 +59,9 @@ def main(target: Target) -> None:
         api_keys=target.keys,
         log=target.folder / "log.jsonl",
         colocated=target.kind == "colocated",
-        front_cpus=0.5,
-        ensemble_cpus=0.5,
+        # a second replica on two shared cores would only wait for the first
+        front=Replicas(min=1, cpus=0.5),
+        ensemble=Replicas(min=1, cpus=0.5),
     )
     if target.kind == "bare":
         _serve_bare(args, target.port)
