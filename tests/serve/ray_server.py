@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,12 @@ class RayServer:
     Args:
         folder: for its files.
         args: of the application, JSON values.
+        extra: beside what the environment of a node is.
     """
 
-    def __init__(self, folder: Path, args: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, args: dict[str, Any], extra: Mapping[str, str] | None = None
+    ) -> None:
         self.port = free_ports(1)[0]
         self._args = args
         # a socket's path may have 107 bytes
@@ -60,7 +64,7 @@ class RayServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=environment(short),
+            env={**environment(short), **(extra or {})},
             text=True,
         )
 
@@ -90,6 +94,11 @@ class RayServer:
             if line.strip() == "ready":
                 return
         raise RuntimeError("the server ended; see ray-server.err")
+
+    @property
+    def process(self) -> int:
+        """The process that everything else is below of."""
+        return self._process.pid
 
     def replicas(self, deployment: str) -> list[int]:
         """Process ids of a deployment's replicas."""

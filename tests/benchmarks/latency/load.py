@@ -13,21 +13,39 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-MOST_CONNECTIONS = 256
+CONNECTIONS = 64
+_RECONNECT_SECONDS = 0.02
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 
 
 @dataclass
 class Tally:
-    """What came back."""
+    """What came back.
+
+    Attributes:
+        latencies: of answers, seconds.
+        refused: of 503 with Retry-After, seconds.
+        errors: everything else: other statuses, lost connections.
+        seconds: how long it took in all.
+    """
 
     latencies: list[float]
+    refused: list[float] = field(default_factory=list)
     errors: int = 0
     seconds: float = 0.0
+
+    def enter(self, latency: float, answer: Answer | None) -> None:
+        """One request's outcome; None is a lost connection."""
+        if answer is not None and answer.status == 200:
+            self.latencies.append(latency)
+        elif answer is not None and answer.status == 503 and b"retry-after:" in answer.head:
+            self.refused.append(latency)
+        else:
+            self.errors += 1
 
     def summary(self) -> dict[str, float]:
         """Milliseconds by quantile, answers per second, and how many were errors."""
@@ -35,8 +53,9 @@ class Tally:
         return {
             **{f"{name}_ms": round(quantile(ranked, q) * 1e3, 3) for name, q in QUANTILES.items()},
             "rps": round(len(ranked) / self.seconds, 1),
+            "refused": len(self.refused),
             "errors": self.errors,
-            "requests": len(ranked) + self.errors,
+            "requests": len(ranked) + len(self.refused) + self.errors,
         }
 
 
@@ -48,17 +67,35 @@ def quantile(ranked: Sequence[float], share: float) -> float:
     return ranked[max(0, math.ceil(share * len(ranked)) - 1)] if ranked else math.nan
 
 
+class Answer(NamedTuple):
+    """An HTTP answer.
+
+    Attributes:
+        status: of the answer.
+        head: in small letters.
+        body: as it came.
+    """
+
+    status: int
+    head: bytes
+    body: bytes
+
+
+Heard = Callable[[bytes, Answer | None], None]
+
+
 class Connection(asyncio.Protocol):
     """One HTTP/1.1 connection, one request at a time.
 
     Args:
-        done: told the connection, whether the answer was 200.
+        done: told the connection and the answer, None where the connection was lost.
     """
 
-    def __init__(self, done: Callable[[Connection, bool], None]) -> None:
+    def __init__(self, done: Callable[[Connection, Answer | None], None]) -> None:
         self._done = done
         self._buffer = b""
         self._transport: Any = None
+        self.request = b""
         self.due = 0.0
         self.busy = False
 
@@ -67,7 +104,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, request: bytes, due: float) -> None:
         """Sends a request that was due at `due`, seconds of `time.perf_counter`."""
-        self.due, self.busy = due, True
+        self.request, self.due, self.busy = request, due, True
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -81,15 +118,15 @@ class Connection(asyncio.Protocol):
         size = int(head[start : stop if stop >= 0 else None])
         if len(self._buffer) < end + len(_HEAD_END) + size:
             return
-        right = self._buffer[9:12] == b"200"
+        answer = Answer(int(self._buffer[9:12]), head, self._buffer[end + len(_HEAD_END) :])
         self._buffer, self.busy = b"", False
-        self._done(self, right)
+        self._done(self, answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if self.busy:
             self.busy = False
-            self._done(self, False)
+            self._done(self, None)
 
     @property
     def lost(self) -> bool:
@@ -119,10 +156,10 @@ class Load:
         finished = asyncio.Event()
         left = connections
 
-        def done(connection: Connection, right: bool) -> None:
+        def done(connection: Connection, answer: Answer | None) -> None:
             nonlocal left
             now = time.perf_counter()
-            _enter(tally, now - connection.due, right)
+            tally.enter(now - connection.due, answer)
             if now < end and not connection.lost:
                 connection.send(next(self._requests), now)
                 return
@@ -141,34 +178,65 @@ class Load:
             connection.close()
         return tally
 
-    async def open(self, rate: float, seconds: float) -> Tally:
-        """Requests leave every 1 / rate seconds."""
+    async def open(self, rate: float, seconds: float, heard: Heard | None = None) -> Tally:
+        """Requests leave every 1 / rate seconds.
+
+        Args:
+            rate: requests per second.
+            seconds: how long they leave.
+            heard: told of each request and its answer, None where the connection was lost.
+        """
         total = int(rate * seconds)
         tally, finished = Tally([]), asyncio.Event()
         free: deque[Connection] = deque()
         waiting: deque[float] = deque()
+        opening: set[asyncio.Task[None]] = set()
         answered = 0
 
-        def done(connection: Connection, right: bool) -> None:
+        def done(connection: Connection, answer: Answer | None) -> None:
             nonlocal answered
             answered += 1
-            _enter(tally, time.perf_counter() - connection.due, right)
+            tally.enter(time.perf_counter() - connection.due, answer)
+            if heard is not None:
+                heard(connection.request, answer)
             if answered == total:
                 finished.set()
-            if connection.lost:
-                return
+            elif connection.lost:
+                open_another()
+            else:
+                take(connection)
+
+        def take(connection: Connection) -> None:
             if waiting:
                 connection.send(next(self._requests), waiting.popleft())
             else:
                 free.append(connection)
 
-        def fire(due: float) -> None:
-            if free:
-                free.popleft().send(next(self._requests), due)
-            else:
-                waiting.append(due)
+        async def connect() -> None:
+            while not finished.is_set():
+                try:
+                    connection = await self._connect(done)
+                except OSError:
+                    await asyncio.sleep(_RECONNECT_SECONDS)
+                else:
+                    opened.append(connection)
+                    return take(connection)
+            return None
 
-        opened = [await self._connect(done) for _ in range(min(MOST_CONNECTIONS, 64))]
+        def open_another() -> None:
+            task = asyncio.get_running_loop().create_task(connect())
+            opening.add(task)
+            task.add_done_callback(opening.discard)
+
+        def fire(due: float) -> None:
+            while free:
+                connection = free.popleft()
+                if not connection.lost:
+                    return connection.send(next(self._requests), due)
+                open_another()
+            return waiting.append(due)
+
+        opened = [await self._connect(done) for _ in range(CONNECTIONS)]
         free.extend(opened)
         start = time.perf_counter() + 0.05
         pace = threading.Thread(
@@ -182,7 +250,7 @@ class Load:
             connection.close()
         return tally
 
-    async def _connect(self, done: Callable[[Connection, bool], None]) -> Connection:
+    async def _connect(self, done: Callable[[Connection, Answer | None], None]) -> Connection:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
             lambda: Connection(done), self._host, self._port
@@ -204,10 +272,3 @@ def _pace(
         if wait > 0:
             time.sleep(wait)
         loop.call_soon_threadsafe(fire, due)
-
-
-def _enter(tally: Tally, latency: float, right: bool) -> None:
-    if right:
-        tally.latencies.append(latency)
-    else:
-        tally.errors += 1
