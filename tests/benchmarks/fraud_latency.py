@@ -185,7 +185,7 @@ def target(kind: str, port: int, store: str, registry: str, keys: Path) -> Itera
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=environment(folder),
+        env={**environment(folder), "FOREWARN_REQUESTS_PER_REPLICA": "0"},
         text=True,
     )
     assert process.stdin is not None
