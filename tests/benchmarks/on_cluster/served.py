@@ -40,6 +40,11 @@ class Served:
     registry: Path
     token: str
 
+    @property
+    def records(self) -> str:
+        """URL of the database of decisions."""
+        return f"sqlite:///{self.folder}/records.sqlite"
+
     def memory(self) -> dict[str, float]:
         """Resident MiB of the application's processes, the proxy among them, by name."""
         found: dict[str, float] = {}
