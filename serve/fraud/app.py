@@ -51,5 +51,6 @@ def _flow(args: FraudArgs) -> dict[str, Any]:
         "logging_config": {"enable_access_log": False},
         "graceful_shutdown_timeout_s": args.shutdown_s,
         "graceful_shutdown_wait_loop_s": 0.5,
-        "max_surge_percent": 100,
+        # of two replicas, one is replaced at a time: a start takes a core for some seconds
+        "max_surge_percent": 50,
     }

@@ -73,9 +73,13 @@ class RayServer:
         return f"http://127.0.0.1:{self.port}"
 
     def deploy(
-        self, front: dict[str, Any] | None = None, ensemble: dict[str, Any] | None = None
+        self,
+        front: dict[str, Any] | None = None,
+        ensemble: dict[str, Any] | None = None,
+        **changes: Any,
     ) -> None:
-        """Deploys, or changes nothing but `user_config`."""
+        """Deploys, or changes nothing but `user_config`; other arguments replace the replicas."""
+        self._args.update(changes)
         configs = {_FRONT: front, _ENSEMBLE: ensemble}
         application = {
             "name": "fraud",

@@ -20,6 +20,7 @@ CONNECTIONS = 64
 _RECONNECT_SECONDS = 0.02
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
+_CLOSES = b"connection: close"
 
 
 @dataclass
@@ -120,6 +121,9 @@ class Connection(asyncio.Protocol):
             return
         answer = Answer(int(self._buffer[9:12]), head, self._buffer[end + len(_HEAD_END) :])
         self._buffer, self.busy = b"", False
+        if _CLOSES in head and self._transport is not None:
+            self._transport.close()
+            self._transport = None
         self._done(self, answer)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,8 +1,9 @@
 """What callers notice of a minute of mishaps: `python -m tests.benchmarks.on_cluster.changes`.
 
 While payments arrive at a constant rate, a replica is killed, the application gets other rules, a
-model is promoted and the profile store restarts. Afterwards every payment that was not answered is
-sent again, as its sender would, and everything is counted against what was sent.
+model is promoted, the profile store restarts and all replicas are replaced by new ones. Afterwards
+every payment that was not answered is sent again, as its sender would, and everything is counted
+against what was sent.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ class Config:
     """Directory to keep the trained model in, and to take it from the next time."""
     rate: float = 100.0
     """Payments per second."""
-    seconds: float = 60.0
-    """How long they arrive; the mishaps come at sixths of it, or once the one before is over."""
+    seconds: float = 90.0
+    """How long they arrive; mishaps come at ninths of it, or once the one before is over."""
     colocated: bool = True
     """Model and front node in one replica."""
 
@@ -110,7 +111,7 @@ async def _measured(here: Served, config: Config, challenger: str) -> dict[str, 
         timeline.count(answer)
         ledger.heard(request, answer)
 
-    mishaps = asyncio.create_task(_mishaps(here, config.seconds / 6, challenger, timeline))
+    mishaps = asyncio.create_task(_mishaps(here, config.seconds / 9, challenger, timeline))
     tally = await load.open(config.rate, config.seconds, heard)
     await mishaps
     first_time = ledger.unanswered
@@ -124,6 +125,7 @@ async def _measured(here: Served, config: Config, challenger: str) -> dict[str, 
         "lost": lost,
         "kill_replica_errors": timeline.errors("replica killed"),
         "reload_errors": timeline.errors("other rules") + timeline.errors("model promoted"),
+        "replace_errors": timeline.errors("replicas replaced"),
         "store_errors": timeline.errors("store restarted"),
     }
     return {**figures, **await wrong_counts(here, ledger), **wrong_answers(here, ledger)}
@@ -146,11 +148,15 @@ async def _mishaps(here: Served, pause: float, challenger: str, timeline: Timeli
         here.store.stop()
         here.store.start()
 
+    def replace() -> None:
+        here.server.deploy(front={"rules": _SHADOW_RULE}, deadline_ms=1_900.0)
+
     happenings: tuple[tuple[str, Callable[[], None]], ...] = (
         ("replica killed", kill),
         ("other rules", other_rules),
         ("model promoted", promote),
         ("store restarted", restart),
+        ("replicas replaced", replace),
     )
     for number, (phase, happen) in enumerate(happenings, 1):
         due = timeline.began + number * pause
