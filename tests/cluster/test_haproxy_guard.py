@@ -13,12 +13,19 @@ from cluster.haproxy_guard import guarded, guarded_command, haproxy, read_limits
 PAGE = Path("/x/unavailable.http")
 _AS_RAY_WRITES_IT = """global
     stats socket /tmp/x/admin.sock mode 666 level admin expose-fd listeners
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    errorfile 503 /x/500.http
 frontend prometheus
     bind :9101
     mode http
 frontend http_frontend
     bind *:8000
-    errorfile 503 /x/500.http
+    use_backend http-fraud if { path_beg /fraud/ }
+    default_backend default_backend
 backend default_backend
     http-request return status 404
 backend http-fraud
@@ -68,6 +75,20 @@ def test_limits_are_read_for_all_and_for_one() -> None:
 def test_a_limit_that_is_no_number_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="FOREWARN_REQUESTS_PER_REPLICA: expected a number, or"):
         read_limits(text)
+
+
+def test_haproxy_accepts_what_was_corrected(tmp_path: Path) -> None:
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(_AS_RAY_WRITES_IT.replace("/x/500.http", str(tmp_path / "500.http")))
+    (tmp_path / "500.http").write_text("HTTP/1.0 500 Error\r\n\r\n")
+    checked = subprocess.run(
+        [sys.executable, str(GUARD), "-c", "-f", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert (tmp_path / "unavailable.http").read_text().startswith("HTTP/1.1 503 ")
 
 
 def test_a_corrected_copy_takes_the_place_of_the_file(tmp_path: Path) -> None:

@@ -120,6 +120,24 @@ async def test_a_large_body_is_refused_through_the_proxy(client: httpx.AsyncClie
     assert (await client.post(SCORE, content=b"x" * 10_000_000)).status_code == 413
 
 
+async def test_more_than_the_replicas_can_take_is_refused_at_once_and_can_be_sent_again(
+    client: httpx.AsyncClient, on_ray: OnRay
+) -> None:
+    bodies = [payment(user_id=f"one-of-a-crowd-{n}", device_id=None) for n in range(300)]
+    limits = httpx.Limits(max_connections=300)
+    async with httpx.AsyncClient(
+        base_url=on_ray.server.url, headers=client.headers, timeout=30, limits=limits
+    ) as crowd:
+        answers = await asyncio.gather(*(crowd.post(SCORE, json=body) for body in bodies))
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert refused
+    assert {answer.status_code for answer in answers} == {200, 503}
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    assert {answer.json()["type"] for answer in refused} == {"urn:forewarn:overload"}
+    await asyncio.sleep(1)
+    assert (await score(client))["method"] == "model"
+
+
 async def test_a_retry_that_reaches_another_replica_gets_the_first_answer(
     client: httpx.AsyncClient,
 ) -> None:
