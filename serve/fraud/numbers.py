@@ -6,10 +6,9 @@ import itertools
 import time
 
 from serve.gateway import Instrument, Meter
-from serve.gateway.gateway import REQUESTS
+from serve.gateway.gateway import REQUEST_MS, REQUESTS, TIMED_ONE_IN
 from serve.gateway.meter import MILLISECONDS
 
-TIMED_ONE_IN = 8
 STAGE = "forewarn_fraud_stage_ms"
 DECISIONS = "forewarn_fraud_decisions"
 FALLBACKS = "forewarn_fraud_fallbacks"
@@ -23,6 +22,7 @@ RECORD_FAULTS = "forewarn_fraud_record_faults"
 
 INSTRUMENTS = (
     REQUESTS,
+    REQUEST_MS,
     Instrument(STAGE, "time of a stage of one decision in eight, ms", ("stage",), MILLISECONDS),
     Instrument(DECISIONS, "decisions", ("decision", "method")),
     Instrument(FALLBACKS, "decisions of a fallback, by what was out", ("out",)),

@@ -27,7 +27,7 @@ from serve.gateway import (
     Readiness,
     new_app,
 )
-from serve.gateway.gateway import REQUESTS
+from serve.gateway.gateway import REQUEST_MS, REQUESTS
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +49,7 @@ class World:
         add_key(folder / "keys.json", record)
         self.log_file = folder / "log.jsonl"
         self.log = JsonLog("test", self.log_file)
-        self.meter = PrometheusMeter((REQUESTS,))
+        self.meter = PrometheusMeter((REQUESTS, REQUEST_MS))
         self.release = asyncio.Event()
         readiness = Readiness({"engine": well})
         doors = (
@@ -242,6 +242,12 @@ async def test_requests_are_counted_by_route_and_status(world: World) -> None:
     text = world.meter.text()
     assert 'forewarn_requests_total{route="/echo",status="200"} 1.0' in text
     assert 'forewarn_requests_total{route="/echo",status="401"} 1.0' in text
+
+
+async def test_one_answer_in_eight_is_timed_by_route(world: World) -> None:
+    for _ in range(17):
+        await world.client.post("/echo", headers=world.key)
+    assert 'forewarn_request_ms_count{route="/echo"} 3.0' in world.meter.text()
 
 
 async def test_health_and_documentation_need_no_key_and_no_network(world: World) -> None:
