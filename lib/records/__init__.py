@@ -4,9 +4,11 @@ Records keeps decisions, facts and re-scored fallbacks in SQLite or PostgreSQL. 
 a decision that was answered but not yet stored on the local disk.
 """
 
+from lib.records.drainer import Drainer
+from lib.records.draining import DrainOutcome
 from lib.records.entries import Decision, Fact, FactKind, Json
 from lib.records.errors import DecisionLogFullError, RecordsError, RecordsUnavailableError
-from lib.records.journal import DecisionLog, DrainOutcome
+from lib.records.journal import DecisionLog
 from lib.records.records import DecisionOutcome, LabelOutcome, Records
 from lib.records.rescoring import Rescore
 
@@ -16,6 +18,7 @@ __all__ = [
     "DecisionLogFullError",
     "DecisionOutcome",
     "DrainOutcome",
+    "Drainer",
     "Fact",
     "FactKind",
     "Json",

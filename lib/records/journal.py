@@ -2,56 +2,15 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy.exc import DataError, IntegrityError
-
-from lib.durable import replace_file
+from lib.records.draining import DrainOutcome, drain
 from lib.records.entries import Decision, Row, spelled_row
 from lib.records.errors import DecisionLogFullError
-from lib.records.records import DecisionOutcome, Records
-from lib.records.segment import (
-    SUFFIX,
-    SegmentWriter,
-    claimed,
-    encode,
-    encode_row,
-    read_segment,
-    search_segment,
-)
+from lib.records.records import Records
+from lib.records.segment import SegmentWriter, encode, encode_row, search_segment, segments
 from lib.records.text import write_json
-
-_BATCH = 1000
-
-
-@dataclass(frozen=True)
-class DrainOutcome:
-    """What one drain did.
-
-    Attributes:
-        stored: decisions that are in the database now.
-        repeated: decisions whose subject had one already; the first stays.
-        rejected: decisions the database refused one by one, kept in `*.rejected`.
-        damaged: lines that failed their checksum, kept in `*.damaged`.
-        torn: appends that never finished and so were never answered.
-    """
-
-    stored: int = 0
-    repeated: int = 0
-    rejected: int = 0
-    damaged: int = 0
-    torn: int = 0
-
-    def __add__(self, other: "DrainOutcome") -> "DrainOutcome":
-        return DrainOutcome(
-            self.stored + other.stored,
-            self.repeated + other.repeated,
-            self.rejected + other.rejected,
-            self.damaged + other.damaged,
-            self.torn + other.torn,
-        )
 
 
 class DecisionLog:
@@ -77,8 +36,8 @@ class DecisionLog:
         max_bytes: int = 1 << 30,
         segment_bytes: int = 16 << 20,
     ) -> None:
-        self._directory = Path(directory)
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
         self._max_bytes = max_bytes
         self._segment_bytes = segment_bytes
         self._appending = threading.Lock()
@@ -86,8 +45,8 @@ class DecisionLog:
         self._draining = threading.Lock()
         self._number = 0
         self._dirty = False
-        self._writer = SegmentWriter(self._directory, self._number)
-        self.pending_bytes = self._measure()
+        self._writer = SegmentWriter(self.directory, self._number)
+        self.pending_bytes = self._waiting_bytes()
         self.appended = 0
         self.fault: str | None = None
         self._closing = threading.Event()
@@ -125,7 +84,7 @@ class DecisionLog:
         with self._appending:
             if self.pending_bytes + len(line) > self._max_bytes:
                 raise DecisionLogFullError(
-                    f"{self._directory}: {self.pending_bytes} bytes wait for the database, "
+                    f"{self.directory}: {self.pending_bytes} bytes wait for the database, "
                     f"at most {self._max_bytes} may; bring the database back or allow more"
                 )
             self._writer.append(line)
@@ -141,7 +100,7 @@ class DecisionLog:
         wanted = write_json(subject_id)
         found = [
             decision
-            for path in self._segments()
+            for path in segments(self.directory)
             for decision in search_segment(path, wanted)
             if (decision.system, decision.subject_id) == (system, subject_id)
         ]
@@ -149,7 +108,7 @@ class DecisionLog:
 
     def replay(self) -> Iterator[Decision]:
         """Every decision that is not drained yet, whoever appended it; removes nothing."""
-        for path in self._segments():
+        for path in segments(self.directory):
             yield from search_segment(path, b"")
 
     def sync(self) -> None:
@@ -160,7 +119,7 @@ class DecisionLog:
             if dirty:
                 self._writer.sync()
         if self._writer.size >= self._segment_bytes:
-            self._seal()
+            self.seal()
 
     def drain(self, records: Records) -> DrainOutcome:
         """Store what this process and dead ones left, and remove it from the disk.
@@ -170,16 +129,29 @@ class DecisionLog:
         Raises:
             RecordsUnavailableError: the database is away; nothing is removed that it lacks.
         """
-        outcome = DrainOutcome()
         with self._draining:
-            self._seal()
-            for path in self._segments():
-                with claimed(path) as free:
-                    if free:
-                        outcome += _store(path, records)
-            with self._appending:
-                self.pending_bytes = self._measure()
+            self.seal()
+            outcome = drain(self.directory, records)
+            self.measure()
         return outcome
+
+    def seal(self) -> None:
+        """Give up what was appended so far, so that a drain of any process may take it."""
+        with self._syncing:
+            if self._writer.size == 0:
+                return
+            self._number += 1
+            # files are made and synced outside the lock that an append waits for
+            fresh = SegmentWriter(self.directory, self._number)
+            with self._appending:
+                sealed, self._writer = self._writer, fresh
+                self._dirty = False
+            sealed.close()
+
+    def measure(self) -> None:
+        """Count again what waits: another process may have drained some of it."""
+        with self._appending:
+            self.pending_bytes = self._waiting_bytes()
 
     def close(self) -> None:
         """Sync and stop; what is not drained stays for the next drain of any process."""
@@ -188,18 +160,6 @@ class DecisionLog:
         with self._syncing, self._appending:
             self._writer.close()
 
-    def _seal(self) -> None:
-        with self._syncing:
-            if self._writer.size == 0:
-                return
-            self._number += 1
-            # files are made and synced outside the lock that an append waits for
-            fresh = SegmentWriter(self._directory, self._number)
-            with self._appending:
-                sealed, self._writer = self._writer, fresh
-                self._dirty = False
-            sealed.close()
-
     def _flush(self, interval: float) -> None:
         while not self._closing.wait(interval):
             try:
@@ -207,48 +167,10 @@ class DecisionLog:
                 self.fault = None
             except OSError as error:
                 self._dirty = True
-                self.fault = f"{self._directory}: {error}"
+                self.fault = f"{self.directory}: {error}"
 
-    def _segments(self) -> list[Path]:
-        return sorted(self._directory.glob(f"*{SUFFIX}"))
-
-    def _measure(self) -> int:
-        return sum(_size(path) for path in self._segments())
-
-
-def _store(path: Path, records: Records) -> DrainOutcome:
-    content = read_segment(path)
-    outcome = DrainOutcome(damaged=len(content.damaged), torn=int(content.torn != b""))
-    rejected: list[Row] = []
-    for start in range(0, len(content.rows), _BATCH):
-        batch = content.rows[start : start + _BATCH]
-        outcome += _store_batch(batch, records, rejected)
-    _keep(path.with_suffix(".damaged"), content.damaged)
-    _keep(path.with_suffix(".rejected"), [encode_row(row).rstrip() for row in rejected])
-    path.unlink()
-    return outcome
-
-
-def _store_batch(batch: list[Row], records: Records, rejected: list[Row]) -> DrainOutcome:
-    try:
-        return _outcome(records.record_rows(batch))
-    except (DataError, IntegrityError):
-        # one refused record must not stop the others; whatever else fails is no record's fault
-        if len(batch) == 1:
-            rejected.extend(batch)
-            return DrainOutcome(rejected=1)
-    half = len(batch) // 2
-    first = _store_batch(batch[:half], records, rejected)
-    return first + _store_batch(batch[half:], records, rejected)
-
-
-def _outcome(done: DecisionOutcome) -> DrainOutcome:
-    return DrainOutcome(stored=done.stored, repeated=done.repeated)
-
-
-def _keep(path: Path, lines: list[bytes]) -> None:
-    if lines:
-        replace_file(path, b"\n".join([*lines, b""]), mode=0o600)
+    def _waiting_bytes(self) -> int:
+        return sum(_size(path) for path in segments(self.directory))
 
 
 def _size(path: Path) -> int:

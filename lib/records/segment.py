@@ -128,6 +128,11 @@ def search_segment(path: Path, wanted: bytes) -> list[Decision]:
     return [decision_from_row(row) for row in found if row is not None]
 
 
+def segments(directory: Path) -> list[Path]:
+    """Every segment of a directory, in the order in which each process wrote its own."""
+    return sorted(directory.glob(f"*{SUFFIX}"))
+
+
 @contextmanager
 def claimed(path: Path) -> Iterator[bool]:
     """Hold a segment that nobody writes or drains; False where somebody does, or it is gone."""

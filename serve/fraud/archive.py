@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from lib.records import (
     Decision,
     DecisionLog,
+    Drainer,
     Fact,
     Json,
     LabelOutcome,
@@ -30,15 +31,23 @@ class Archive:
     Args:
         journal: on the local disk.
         records: the database.
+        drainer: moves the one to the other.
         meter: counts what the journal did not take.
         log: says why.
     """
 
-    def __init__(self, journal: DecisionLog, records: Records, meter: Meter, log: JsonLog) -> None:
-        self.journal, self.records = journal, records
+    def __init__(
+        self,
+        journal: DecisionLog,
+        records: Records,
+        drainer: Drainer,
+        meter: Meter,
+        log: JsonLog,
+    ) -> None:
+        self.journal, self.records, self._drainer = journal, records, drainer
         self._meter, self._log = meter, log
-        self._waiting: deque[Row] = deque(maxlen=_MOST_WAITING)
         self._migrated = False
+        self._waiting: deque[Row] = deque(maxlen=_MOST_WAITING)
         self.error: str | None = None
 
     def keep(self, row: Row) -> None:
@@ -95,7 +104,7 @@ class Archive:
         try:
             await asyncio.to_thread(self._drain)
         except Exception as error:  # told by readiness; tried again in a moment
-            self.error = f"{type(error).__name__}: {error}"
+            self.error = str(error)
         else:
             self.error = None
 
@@ -106,6 +115,7 @@ class Archive:
     def close(self) -> None:
         """Syncs the journal; what is not drained stays for the next process."""
         self.journal.close()
+        self._drainer.close()
         self.records.close()
 
     def _find(self, subject_id: str) -> Decision | None:
@@ -118,4 +128,8 @@ class Archive:
         while self._waiting:
             self.journal.append_row(self._waiting[0])
             self._waiting.popleft()
-        self.journal.drain(self.records)
+        self.journal.seal()
+        self.journal.measure()
+        if self.journal.pending_bytes:
+            self._drainer.drain()
+            self.journal.measure()

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from lib.access import ApiKeys
 from lib.fraud.features import FRAUD
-from lib.records import DecisionLog, Records
+from lib.records import DecisionLog, Drainer, Records
 from serve.fraud import numbers
 from serve.fraud.archive import Archive
 from serve.fraud.config import FraudArgs, Live
@@ -67,7 +67,13 @@ class FraudService:
             args.store_timeout_ms / 1000.0,
         )
         self.rulings = Rulings(FRAUD, self.history.without_store, _secret(args))
-        self.archive = Archive(DecisionLog(args.journal), Records(args.records), meter, self.log)
+        self.archive = Archive(
+            DecisionLog(args.journal),
+            Records(args.records),
+            Drainer(args.journal, args.records),
+            meter,
+            self.log,
+        )
         self.desk = Desk(
             FRAUD,
             self.history,

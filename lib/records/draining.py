@@ -1,0 +1,92 @@
+"""Moves what decision logs left on the local disk to the database."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.exc import DataError, IntegrityError
+
+from lib.durable import replace_file
+from lib.records.entries import Row
+from lib.records.records import DecisionOutcome, Records
+from lib.records.segment import claimed, encode_row, read_segment, segments
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class DrainOutcome:
+    """What one drain did.
+
+    Attributes:
+        stored: decisions that are in the database now.
+        repeated: decisions whose subject had one already; the first stays.
+        rejected: decisions the database refused one by one, kept in `*.rejected`.
+        damaged: lines that failed their checksum, kept in `*.damaged`.
+        torn: appends that never finished and so were never answered.
+    """
+
+    stored: int = 0
+    repeated: int = 0
+    rejected: int = 0
+    damaged: int = 0
+    torn: int = 0
+
+    def __add__(self, other: "DrainOutcome") -> "DrainOutcome":
+        return DrainOutcome(
+            self.stored + other.stored,
+            self.repeated + other.repeated,
+            self.rejected + other.rejected,
+            self.damaged + other.damaged,
+            self.torn + other.torn,
+        )
+
+
+def drain(directory: Path, records: Records) -> DrainOutcome:
+    """Store every segment that nobody writes any more, and remove it after the commit.
+
+    Any number of processes may do so at once: each segment is claimed by one.
+
+    Raises:
+        RecordsUnavailableError: the database is away; nothing is removed that it lacks.
+    """
+    outcome = DrainOutcome()
+    for path in segments(directory):
+        with claimed(path) as free:
+            if free:
+                outcome += _store(path, records)
+    return outcome
+
+
+def _store(path: Path, records: Records) -> DrainOutcome:
+    content = read_segment(path)
+    outcome = DrainOutcome(damaged=len(content.damaged), torn=int(content.torn != b""))
+    rejected: list[Row] = []
+    for start in range(0, len(content.rows), _BATCH):
+        batch = content.rows[start : start + _BATCH]
+        outcome += _store_batch(batch, records, rejected)
+    _keep(path.with_suffix(".damaged"), content.damaged)
+    _keep(path.with_suffix(".rejected"), [encode_row(row).rstrip() for row in rejected])
+    path.unlink()
+    return outcome
+
+
+def _store_batch(batch: list[Row], records: Records, rejected: list[Row]) -> DrainOutcome:
+    try:
+        return _outcome(records.record_rows(batch))
+    except (DataError, IntegrityError):
+        # one refused record must not stop the others; whatever else fails is no record's fault
+        if len(batch) == 1:
+            rejected.extend(batch)
+            return DrainOutcome(rejected=1)
+    half = len(batch) // 2
+    first = _store_batch(batch[:half], records, rejected)
+    return first + _store_batch(batch[half:], records, rejected)
+
+
+def _outcome(done: DecisionOutcome) -> DrainOutcome:
+    return DrainOutcome(stored=done.stored, repeated=done.repeated)
+
+
+def _keep(path: Path, lines: list[bytes]) -> None:
+    if lines:
+        replace_file(path, b"\n".join([*lines, b""]), mode=0o600)
