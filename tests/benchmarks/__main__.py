@@ -4,8 +4,6 @@ Benchmarks on real payments need `--transactions FILE`; without it they are left
 Every benchmark runs in a process of its own; one that fails is reported, and the status is 1.
 """
 
-import json
-import subprocess
 import sys
 from dataclasses import dataclass
 from html import escape
@@ -17,12 +15,14 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import tyro
 
+from tests.benchmarks.process import run
 from tests.benchmarks.result import ROOT
 
 ALWAYS: dict[str, tuple[str, ...]] = {
     "rules": (),
     "fraud_scoring": (),
     "fraud_latency": (),
+    "cluster": (),
 }
 ON_PAYMENTS: dict[str, tuple[str, ...]] = {
     "fraud_handbook": (),
@@ -71,23 +71,6 @@ def main(config: Config) -> int:
     if failed:
         print(f"error: failed: {', '.join(failed)}")
     return 1 if failed else 0
-
-
-def run(name: str, options: tuple[str, ...]) -> dict[str, Any] | None:
-    """One benchmark's JSON object; None if it failed or printed none."""
-    command = [sys.executable, "-m", f"tests.benchmarks.{name}", *options]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        last = ""
-        for line in process.stdout or ():
-            print(line, end="", flush=True)
-            last = line if line.strip() else last
-    if process.returncode != 0:
-        return None
-    try:
-        found: dict[str, Any] = json.loads(last)
-    except json.JSONDecodeError:
-        return None
-    return found
 
 
 def page(results: dict[str, dict[str, Any]], failed: list[str]) -> str:
