@@ -1,6 +1,7 @@
 """The features job on a real local Ray: any file format, any partitioning, the same features."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ import pyarrow.csv as pacsv
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-import ray
 
 from jobs.fraud.features import FeaturesConfig, write_features
 from lib.contract import ContractError
@@ -17,15 +17,15 @@ from lib.feature import compute
 from lib.fraud.contracts import join_labels
 from lib.fraud.features import FRAUD
 from lib.fraud.simulation import SimulationConfig, simulate
+from tests.local_ray import local_ray
 
 pytestmark = pytest.mark.filterwarnings("default")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def local_ray():
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+def cluster() -> Iterator[None]:
+    with local_ray():
+        yield
 
 
 @pytest.fixture(scope="module")

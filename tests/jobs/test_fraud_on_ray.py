@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-import ray
 import yaml
 
 from jobs.boosting import BoostingData, Workers, fit_boosted_trees
@@ -26,6 +25,7 @@ from lib.fraud.model.trees import BoostedTrees, TreeSettings, booster_parameters
 from lib.registry import read_artifact
 from tests.fraud.model_sample import NAMES, made_up
 from tests.jobs.training_rows import write_rows
+from tests.local_ray import local_ray
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -33,10 +33,9 @@ SETTINGS = TreeSettings(trees=30, depth=3, learning_rate=0.2, subsample=1.0, col
 
 
 @pytest.fixture(scope="module", autouse=True)
-def local_ray() -> Iterator[None]:
-    ray.init(address="local", num_cpus=4, log_to_driver=False, dashboard_port=0)
-    yield
-    ray.shutdown()
+def cluster() -> Iterator[None]:
+    with local_ray(num_cpus=4, include_dashboard=None, dashboard_port=0):
+        yield
 
 
 def write_sample(path: Path, sample: Sample) -> Path:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import ray
 
 from jobs.rules.backtest import BacktestError, Config, backtest, main
 from lib.fraud.features import FRAUD
 from lib.rules import RuleError
+from tests.local_ray import local_ray
 
 # Ray Data itself still uses settings that it warns about.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
@@ -49,9 +49,8 @@ def history() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+    with local_ray():
+        yield
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -14,14 +13,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from ray.util import metrics as ray_metrics
 
 from serve.gateway import Instrument, PrometheusMeter, RayMeter
+from tests.local_ray import local_ray
 
 
 @pytest.fixture(scope="module")
 def exported() -> Iterator[Callable[[], dict[tuple[str, str], float]]]:
     """Reads what a Ray of our own shows to Prometheus."""
-    often = {"metrics_report_interval_ms": 100}
-    options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
-    ray.init(address="local", num_cpus=2, _system_config=often, **options)
+    often = {"metrics_report_interval_ms": 100, "enable_open_telemetry": True}
+    with local_ray(_system_config=often):
+        yield _reader()
+
+
+def _reader() -> Callable[[], dict[tuple[str, str], float]]:
     url = f"http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics"
 
     def read() -> dict[tuple[str, str], float]:
@@ -35,8 +38,7 @@ def exported() -> Iterator[Callable[[], dict[tuple[str, str], float]]]:
             for sample in family.samples
         }
 
-    yield read
-    ray.shutdown()
+    return read
 
 
 Exported = Callable[[], dict[tuple[str, str], float]]
