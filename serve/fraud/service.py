@@ -67,13 +67,8 @@ class FraudService:
             args.store_timeout_ms / 1000.0,
         )
         self.rulings = Rulings(FRAUD, self.history.without_store, _secret(args))
-        self.archive = Archive(
-            DecisionLog(args.journal),
-            Records(args.records),
-            Drainer(args.journal, args.records),
-            meter,
-            self.log,
-        )
+        stored = Records(args.records), Drainer(args.journal, args.records)
+        self.archive = Archive(DecisionLog(args.journal), *stored, meter, self.log)
         self.desk = Desk(
             FRAUD,
             self.history,
