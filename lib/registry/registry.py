@@ -12,7 +12,7 @@ from lib.registry.artifact import verify_artifact
 from lib.registry.errors import ArtifactError, RegistryError
 from lib.registry.manifest import Manifest, parse_manifest
 from lib.registry.names import ALIASES, MANIFEST, SYSTEM_PATTERN, VERSION_PATTERN
-from lib.registry.storage import open_storage
+from lib.registry.storage import open_registry_storage, publish_folder
 
 
 class Registry:
@@ -30,7 +30,7 @@ class Registry:
 
     def __init__(self, uri: str | Path, filesystem: fs.FileSystem | None = None) -> None:
         self.uri = str(uri)
-        self._storage = open_storage(self.uri, filesystem)
+        self._storage = open_registry_storage(self.uri, filesystem)
 
     def publish(self, directory: Path | str, system: str) -> str:
         """Copy a verified artifact into the registry under its own version, and return that.
@@ -45,7 +45,7 @@ class Registry:
                 f"{directory}: expected a model of {system}, got one of {artifact.manifest.system}"
             )
         version = artifact.manifest.version
-        self._storage.upload(Path(directory), f"{system}/versions/{version}")
+        publish_folder(self._storage, Path(directory), f"{system}/versions/{version}")
         return version
 
     def versions(self, system: str) -> tuple[str, ...]:

@@ -1,0 +1,22 @@
+"""Folders that lie on this machine or in a bucket, named by one URI and used the same way."""
+
+from lib.storage.local import LocalStorage
+from lib.storage.objects import ObjectStorage
+from lib.storage.opening import (
+    open_dataset,
+    open_storage,
+    read_parquet,
+    write_parquet,
+)
+from lib.storage.storage import Storage, StorageError
+
+__all__ = [
+    "LocalStorage",
+    "ObjectStorage",
+    "Storage",
+    "StorageError",
+    "open_dataset",
+    "open_storage",
+    "read_parquet",
+    "write_parquet",
+]

@@ -1,0 +1,74 @@
+"""Opening a storage by its URI, and single Parquet files by their address."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from lib.storage.local import LocalStorage
+from lib.storage.objects import ObjectStorage
+from lib.storage.storage import Storage, StorageError
+
+
+def open_storage(uri: str | Path, filesystem: fs.FileSystem | None = None) -> Storage:
+    """Open a local path or a URI that pyarrow or fsspec knows (file, s3, gs, memory, ...).
+
+    Args:
+        uri: a path, a URI, or a path inside `filesystem`.
+        filesystem: use this one, e.g. an S3FileSystem with its own endpoint.
+
+    Raises:
+        StorageError: neither pyarrow nor fsspec knows the scheme.
+    """
+    if filesystem is not None:
+        return ObjectStorage(filesystem, str(uri))
+    if "://" not in str(uri):
+        return LocalStorage(Path(uri))
+    opened, path, known = _from_uri(str(uri))
+    if isinstance(opened, fs.LocalFileSystem):
+        return LocalStorage(Path(path))
+    return ObjectStorage(opened, path, known)
+
+
+def open_dataset(storage: Storage, path: str = "") -> ds.Dataset:
+    """All Parquet files below a folder of a storage as one data set."""
+    return ds.dataset(storage.at(path), filesystem=storage.filesystem, format="parquet")
+
+
+def read_parquet(address: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """One Parquet file by its address (`Storage.address`)."""
+    files, path = _filesystem(address)
+    chosen = None if columns is None else list(columns)
+    return pq.read_table(path, columns=chosen, filesystem=files, partitioning=None)
+
+
+def write_parquet(table: pa.Table, storage: Storage, path: str) -> str:
+    """Write one Parquet file, whole or not at all; returns its address."""
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd")
+    storage.write(path, buffer.getvalue().to_pybytes())
+    return storage.address(path)
+
+
+def _filesystem(address: str) -> tuple[fs.FileSystem, str]:
+    if "://" not in address:
+        return fs.LocalFileSystem(), address
+    opened, path, _ = _from_uri(address)
+    return opened, path
+
+
+def _from_uri(uri: str) -> tuple[fs.FileSystem, str, str]:
+    """The file system, the path in it, and the URI in the form that pyarrow knows."""
+    for known in (uri, f"fsspec+{uri}"):
+        try:
+            opened, path = fs.FileSystem.from_uri(known)
+        except (ValueError, ImportError):
+            continue
+        return opened, str(path), known
+    raise StorageError(
+        f"{uri!r}: expected a local path or a URI such as file:///srv/models, "
+        "s3://bucket/models or gs://bucket/models"
+    )
