@@ -4,22 +4,25 @@
 it; the same function trains through Ray Train as well.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray.train
 import xgboost as xgb
 import xgboost_ray
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.xgboost import RayTrainReportCallback, XGBoostTrainer
 
+from jobs.run_storage import run_place
+from lib.storage import Storage, read_parquet
+
 LABEL = "label"
 WEIGHT = "weight"
+_NODE_SECONDS = 3_600
 Backend = Literal["xgboost_ray", "ray_train"]
 
 
@@ -29,15 +32,19 @@ class Workers:
 
     Args:
         actors: processes, each with its share of the rows.
+        least: fewest with which Ray Train goes on while nodes are missing; 0 keeps the number.
         cpus_per_actor: cores of each.
-        gpus_per_actor: GPUs of each; above 0 trains on them.
+        gpus_per_actor: GPUs that each holds.
+        device: `cuda`, or `cpu` also where GPUs are held that this build cannot use.
         checkpoint_frequency: trees between checkpoints, from which a lost actor's work resumes.
         max_restarts: lost actors that are replaced before training fails.
     """
 
     actors: int = 2
+    least: int = 0
     cpus_per_actor: int = 1
     gpus_per_actor: float = 0.0
+    device: str = "cpu"
     checkpoint_frequency: int = 50
     max_restarts: int = 3
 
@@ -47,13 +54,13 @@ class BoostingData:
     """Parquet files with one float column for each feature, `label` (0 or 1) and `weight`.
 
     Args:
-        train: files to fit on, at least as many as actors.
+        train: addresses of the files to fit on, at least as many as actors.
         valid: files of later rows for early stopping; none grows all trees.
         features: feature columns, in the order of the model.
     """
 
-    train: tuple[Path, ...]
-    valid: tuple[Path, ...]
+    train: tuple[str, ...]
+    valid: tuple[str, ...]
     features: tuple[str, ...]
 
 
@@ -65,7 +72,8 @@ def fit_boosted_trees(
     workers: Workers,
     *,
     backend: Backend = "xgboost_ray",
-    storage: Path | None = None,
+    storage: Storage | None = None,
+    name: str | None = None,
 ) -> bytes:
     """Booster as UBJ, cut back to its best tree when there are rows to judge by.
 
@@ -76,23 +84,31 @@ def fit_boosted_trees(
         early_stopping: stop after so many trees without a better measure.
         workers: who trains.
         backend: which implementation.
-        storage: folder for the checkpoints of Ray Train, reachable from all machines.
+        storage: where Ray Train keeps its checkpoints, reachable from all machines.
+        name: of the run of Ray Train; one that was cut off resumes under its name.
 
     Raises:
         ValueError: fewer files than actors.
     """
-    for name, files in (("training", data.train), ("validation", data.valid)):
-        if len(files) < workers.actors and (files or name == "training"):
+    for what, files in (("training", data.train), ("validation", data.valid)):
+        if len(files) < workers.actors and (files or what == "training"):
             raise ValueError(
-                f"{len(files)} {name} files for {workers.actors} actors; "
+                f"{len(files)} {what} files for {workers.actors} actors; "
                 "write at least one file for each actor"
             )
-    device = "cuda" if workers.gpus_per_actor > 0 else "cpu"
-    settings = {**parameters, "device": device, "nthread": workers.cpus_per_actor}
-    if backend == "xgboost_ray":
+    settings = {**parameters, "device": workers.device, "nthread": workers.cpus_per_actor}
+    # xgboost_ray would go on without the rows of a lost actor: elastic fits are Ray Train's
+    if backend == "xgboost_ray" and not workers.least:
         booster = _with_xgboost_ray(data, settings, trees, early_stopping, workers)
     else:
-        booster = _with_ray_train(data, settings, trees, early_stopping, workers, storage)
+        place = {} if storage is None else run_place(storage, "ray-train")
+        run = RunConfig(
+            name=name,
+            failure_config=FailureConfig(max_failures=workers.max_restarts),
+            checkpoint_config=CheckpointConfig(num_to_keep=2),
+            **place,
+        )
+        booster = _with_ray_train(data, settings, trees, early_stopping, workers, run)
     return bytes(_cut_back(booster).save_raw("ubj"))
 
 
@@ -111,6 +127,8 @@ def _with_xgboost_ray(
 ) -> xgb.Booster:
     """Actors load their own files; a lost actor is replaced and resumes from a checkpoint."""
     judged = _judged(data)
+    # a node may take minutes to come: the job says what it waits for, and this does not give up
+    os.environ.setdefault("RXGB_PLACEMENT_GROUP_TIMEOUT_S", str(_NODE_SECONDS))
     return xgboost_ray.train(
         dict(settings),
         _matrix(data.train, data.features),
@@ -128,10 +146,10 @@ def _with_xgboost_ray(
     )
 
 
-def _matrix(files: Sequence[Path], features: Sequence[str]) -> xgboost_ray.RayDMatrix:
+def _matrix(files: Sequence[str], features: Sequence[str]) -> xgboost_ray.RayDMatrix:
     """Files that each actor reads its share of."""
     return xgboost_ray.RayDMatrix(
-        [str(file) for file in files],
+        list(files),
         label=LABEL,
         weight=WEIGHT,
         columns=[*features, LABEL, WEIGHT],
@@ -139,11 +157,9 @@ def _matrix(files: Sequence[Path], features: Sequence[str]) -> xgboost_ray.RayDM
     )
 
 
-def _judged(data: BoostingData) -> tuple[Path, ...]:
+def _judged(data: BoostingData) -> tuple[str, ...]:
     """Validation files, unless no fraud is among them: then there is nothing to judge by."""
-    frauds = any(
-        np.asarray(pq.read_table(file, columns=[LABEL])[LABEL]).any() for file in data.valid
-    )
+    frauds = any(np.asarray(read_parquet(file, [LABEL])[LABEL]).any() for file in data.valid)
     return data.valid if frauds else ()
 
 
@@ -153,7 +169,7 @@ def _with_ray_train(
     trees: int,
     early_stopping: int,
     workers: Workers,
-    storage: Path | None,
+    run: RunConfig,
 ) -> xgb.Booster:
     """Ray Train's workers, each with its share of the files."""
     judged = _judged(data)
@@ -161,23 +177,19 @@ def _with_ray_train(
         _train_shard,
         train_loop_config={
             "settings": dict(settings),
-            "train": [str(file) for file in data.train],
-            "valid": [str(file) for file in judged],
+            "train": list(data.train),
+            "valid": list(judged),
             "features": list(data.features),
             "trees": trees,
             "early_stopping": early_stopping,
             "checkpoint_frequency": workers.checkpoint_frequency,
         },
         scaling_config=ScalingConfig(
-            num_workers=workers.actors,
+            num_workers=(workers.least, workers.actors) if workers.least else workers.actors,
             use_gpu=workers.gpus_per_actor > 0,
             resources_per_worker=_resources(workers),
         ),
-        run_config=RunConfig(
-            storage_path=None if storage is None else str(storage.resolve()),
-            failure_config=FailureConfig(max_failures=workers.max_restarts),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-        ),
+        run_config=run,
     )
     checkpoint = trainer.fit().checkpoint
     if checkpoint is None:
@@ -214,7 +226,7 @@ def _share(files: Sequence[str], features: Sequence[str]) -> xgb.DMatrix:
     """This worker's rows: every n-th file."""
     context = ray.train.get_context()
     mine = files[context.get_world_rank() :: context.get_world_size()]
-    table = pa.concat_tables([pq.read_table(file) for file in mine])
+    table = pa.concat_tables([read_parquet(file) for file in mine])
     matrix = np.column_stack([np.asarray(table[name], dtype=np.float32) for name in features])
     label, weight = np.asarray(table[LABEL]), np.asarray(table[WEIGHT])
     return xgb.DMatrix(matrix, label, weight=weight)

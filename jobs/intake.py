@@ -1,8 +1,9 @@
 """Bringing a data set in on Ray Data: read in pieces, checked against its contract, each key once.
 
 Rows that fail are written to the quarantine folder as they come, with their reasons; a small
-ledger beside them counts what every piece held. Files are named by what they hold, so a task that
-Ray runs a second time overwrites its own and counts nothing twice.
+ledger beside them counts what every piece held. Files are named by the piece or by the keys they
+belong to, whatever the order of the rows, so a task that Ray runs a second time, after a node was
+lost, overwrites its own and counts nothing twice.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
-import pyarrow.fs as pafs
 import ray.data
 import yaml
 
@@ -26,14 +27,13 @@ from lib.contract import (
     Contract,
     ContractError,
     Mapping,
-    fingerprint,
     fingerprint_files,
     load_mapping,
     parse_mapping,
     read_checked,
     source_dataset,
-    write_quarantine,
 )
+from lib.storage import LocalStorage, Storage, open_storage, write_parquet
 
 ROWS_PER_PIECE = 500_000
 _CSV_BYTES_PER_ROW = 60
@@ -80,19 +80,24 @@ def _schema_of(contract: Contract, data: str | Sequence[str]) -> pa.Schema:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Part of one source file: some row groups of a Parquet file, or a whole CSV file."""
+    """Part of one source file: some row groups of a Parquet file, or a whole CSV file.
+
+    Attributes:
+        path: of the file, or its URI where it lies in a bucket.
+        row_groups: None for the whole file.
+    """
 
     path: str
     row_groups: tuple[int, ...] | None
 
 
-def read(mapping: Mapping, paths: str | Sequence[str], quarantine: str | Path) -> ray.data.Dataset:
+def read(mapping: Mapping, paths: str | Sequence[str], quarantine: str) -> ray.data.Dataset:
     """Rows that pass their contract one by one; the same id may still come twice.
 
     Args:
         mapping: what the source's columns mean.
         paths: files, a folder, or a URI that Arrow knows.
-        quarantine: folder for the rows that do not pass.
+        quarantine: folder or URI for the rows that do not pass.
 
     Raises:
         ContractError: a column is missing or of the wrong type, or nothing is there to read.
@@ -101,19 +106,24 @@ def read(mapping: Mapping, paths: str | Sequence[str], quarantine: str | Path) -
 
     def load(batch: dict[str, Any]) -> Iterator[pa.Table]:
         for place in batch["item"]:
-            yield from _checked(mapping, pieces[int(place)], Path(quarantine))
+            yield from _checked(mapping, pieces[int(place)], open_storage(quarantine))
 
     listed = ray.data.from_items(list(range(len(pieces))), override_num_blocks=len(pieces))
     return listed.map_batches(load, batch_size=1, zero_copy_batch=True)
 
 
-def once_each(table: pa.Table, contract: Contract, quarantine: str | Path) -> pa.Table:
+def once_each(table: pa.Table, contract: Contract, key: str, quarantine: str) -> pa.Table:
     """One row for each key, of a table that holds all rows of every key in it.
 
     Retries are dropped and counted; rows that contradict each other go to the quarantine.
     """
+    if not table.num_rows:
+        return table
     checked = contract.check(table)
-    _note(checked, f"keys-{fingerprint(table)[:24]}", Path(quarantine), first=False)
+    # no other table holds this key, and a second run of the task sees the same keys
+    smallest = str(pc.min(table.column(key)).as_py())
+    name = sha256(f"{contract.name} {smallest}".encode()).hexdigest()[:24]
+    _note(checked, f"keys-{name}", open_storage(quarantine), first=False)
     return checked.good
 
 
@@ -136,14 +146,14 @@ def fingerprint_of(paths: Sequence[str]) -> str:
     total = sha256()
     local: list[Path] = []
     for path in paths:
-        if "://" in path and not path.startswith("file://"):
-            system, root = pafs.FileSystem.from_uri(path)
-            found = system.get_file_info(pafs.FileSelector(root, recursive=True))
-            for info in sorted(found, key=lambda i: i.path):
-                total.update(f"{info.path} {info.size} {info.mtime_ns}\n".encode())
-        else:
-            place = Path(path.removeprefix("file://"))
+        storage = open_storage(path)
+        if isinstance(storage, LocalStorage):
+            place = Path(storage.at())
             local += sorted(p for p in place.rglob("*") if p.is_file()) or [place]
+            continue
+        for name in storage.files() or ("",):
+            info = storage.filesystem.get_file_info(storage.at(name))
+            total.update(f"{info.path} {info.size} {info.mtime_ns}\n".encode())
     try:
         total.update(fingerprint_files(local).encode())
     except FileNotFoundError as error:
@@ -151,12 +161,12 @@ def fingerprint_of(paths: Sequence[str]) -> str:
     return total.hexdigest()
 
 
-def summary(quarantine: str | Path) -> Intake:
+def summary(storage: Storage, quarantine: str) -> Intake:
     """What the ledger of a finished reading says."""
     totals: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    for path in sorted(Path(quarantine).glob("ledger/*.json")):
-        entry = json.loads(path.read_text())
+    for path in storage.files(f"{quarantine}/ledger"):
+        entry = json.loads(storage.read(path) or b"{}")
         reasons.update(entry.pop("reasons"))
         totals.update(entry)
     return Intake(
@@ -166,10 +176,12 @@ def summary(quarantine: str | Path) -> Intake:
 
 def _pieces(mapping: Mapping, paths: str | Sequence[str]) -> list[_Piece]:
     dataset = source_dataset(mapping, paths)
+    places = [open_storage(one) for one in ([paths] if isinstance(paths, str) else paths)]
     pieces: list[_Piece] = []
     for fragment in dataset.get_fragments():
+        address = _address(fragment.path, places)
         if not isinstance(fragment, pads.ParquetFileFragment):
-            pieces.append(_Piece(fragment.path, None))
+            pieces.append(_Piece(address, None))
             continue
         groups: list[int] = []
         rows = 0
@@ -177,16 +189,25 @@ def _pieces(mapping: Mapping, paths: str | Sequence[str]) -> list[_Piece]:
             groups.append(group.id)
             rows += group.num_rows
             if rows >= ROWS_PER_PIECE:
-                pieces.append(_Piece(fragment.path, tuple(groups)))
+                pieces.append(_Piece(address, tuple(groups)))
                 groups, rows = [], 0
         if groups:
-            pieces.append(_Piece(fragment.path, tuple(groups)))
+            pieces.append(_Piece(address, tuple(groups)))
     if not pieces:
         raise ContractError(f"{paths}: no rows to read for {mapping.origin}; is it empty?")
     return pieces
 
 
-def _checked(mapping: Mapping, piece: _Piece, quarantine: Path) -> Iterator[pa.Table]:
+def _address(path: str, places: Sequence[Storage]) -> str:
+    """How a task on another machine opens a file that was found below one of the places."""
+    for place in places:
+        root = place.at()
+        if not isinstance(place, LocalStorage) and path.strip("/").startswith(root.strip("/")):
+            return place.address(path.strip("/")[len(root.strip("/")) :].lstrip("/"))
+    return path
+
+
+def _checked(mapping: Mapping, piece: _Piece, quarantine: Storage) -> Iterator[pa.Table]:
     name = sha256(f"{mapping.contract.name} {piece}".encode()).hexdigest()[:24]
     if piece.row_groups is None:
         checked = read_checked(mapping, piece.path)
@@ -202,17 +223,14 @@ def _checked(mapping: Mapping, piece: _Piece, quarantine: Path) -> Iterator[pa.T
         yield checked.good
 
 
-def _note(checked: Checked, name: str, quarantine: Path, first: bool = True) -> None:
+def _note(checked: Checked, name: str, quarantine: Storage, first: bool = True) -> None:
     """Writes the quarantined rows and the ledger's entry for one piece."""
-    write_quarantine(checked, quarantine / f"{name}.parquet")
+    if checked.quarantined.num_rows:
+        write_parquet(checked.quarantined, quarantine, f"{name}.parquet")
     entry = {
         "rows_in": checked.rows_in if first else 0,
         "repeats": checked.repeats,
         "quarantined": checked.quarantined.num_rows,
         "reasons": checked.reasons,
     }
-    target = quarantine / "ledger" / f"{name}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.write_text(json.dumps(entry))
-    partial.replace(target)
+    quarantine.write(f"ledger/{name}.json", json.dumps(entry).encode())

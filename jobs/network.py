@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 import ray.train
 import ray.train.torch
 import torch
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
+from ray.train.torch import TorchConfig, TorchTrainer
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from jobs.run_storage import run_place
 from lib.fraud.model.dense import DenseNetwork, Networks
 from lib.fraud.model.inputs import Matrix, Standardiser
 from lib.fraud.model.network import (
@@ -28,6 +28,7 @@ from lib.fraud.model.network import (
     seeded_perceptron,
     train_network,
 )
+from lib.storage import Storage, read_parquet
 
 LABEL = "label"
 WEIGHT = "weight"
@@ -35,34 +36,52 @@ WEIGHT = "weight"
 
 @dataclass(frozen=True)
 class NetworkWorkers:
-    """Who trains: processes, cores of each, whether each has a GPU, lost workers replaced."""
+    """Who trains.
+
+    Args:
+        workers: processes that share each step.
+        least: fewest with which training goes on while nodes are missing; 0 keeps the number.
+        cpus_per_worker: cores of each.
+        gpus_per_worker: GPUs that each holds.
+        device: `cuda`, or `cpu` also where GPUs are held that this build cannot use.
+        max_failures: lost workers that are replaced before training fails.
+    """
 
     workers: int = 2
+    least: int = 0
     cpus_per_worker: int = 1
-    use_gpu: bool = False
+    gpus_per_worker: float = 0.0
+    device: str = "cpu"
     max_failures: int = 3
+
+    @property
+    def held(self) -> dict[str, float]:
+        """What one worker holds."""
+        gpus = {"GPU": self.gpus_per_worker} if self.gpus_per_worker > 0 else {}
+        return {"CPU": self.cpus_per_worker} | gpus
 
 
 def fit_networks_on_workers(
-    files: Sequence[Path],
+    files: Sequence[str],
     features: Sequence[str],
     standardiser: Standardiser,
     settings: NetworkSettings,
     seed: int,
     workers: NetworkWorkers,
-    storage: Path,
+    storage: Storage,
 ) -> Networks:
     """Networks fitted for `settings.epochs` by workers that share each step.
 
     Args:
-        files: Parquet with the features, `label` and `weight`, at least one for each worker.
+        files: addresses of Parquet files with the features, `label` and `weight`, at least one
+            for each worker.
         features: feature columns, in the order of the model.
         standardiser: fitted on the same rows.
         settings: of the networks; the batch size is divided among the workers.
         seed: of the first network; the next ones count up from it.
         workers: who trains.
-        storage: folder for checkpoints, reachable from all machines. A run that was cut off
-            resumes from it.
+        storage: for checkpoints, reachable from all machines. A run that was cut off resumes
+            from it.
 
     Raises:
         ValueError: fewer files than workers.
@@ -77,37 +96,37 @@ def fit_networks_on_workers(
 
 
 def _fit_one(
-    files: Sequence[Path],
+    files: Sequence[str],
     features: Sequence[str],
     standardiser: Standardiser,
     settings: NetworkSettings,
     seed: int,
     workers: NetworkWorkers,
-    storage: Path,
+    storage: Storage,
 ) -> DenseNetwork:
     """One network by one Ray Train run."""
-    rows = sum(pq.read_metadata(file).num_rows for file in files)
-    size = max(2, settings.batch_size // workers.workers)
     trainer = TorchTrainer(
         _train_worker,
         train_loop_config={
-            "files": [str(file) for file in files],
+            "files": list(files),
             "features": list(features),
             "standardiser": _plain(standardiser),
             "settings": asdict(settings),
             "seed": seed,
-            "steps": max(1, rows // workers.workers // size),
+            "rows": sum(read_parquet(file, [LABEL]).num_rows for file in files),
+            "device": workers.device,
         },
         scaling_config=ScalingConfig(
-            num_workers=workers.workers,
-            use_gpu=workers.use_gpu,
-            resources_per_worker={"CPU": workers.cpus_per_worker},
+            num_workers=(workers.least, workers.workers) if workers.least else workers.workers,
+            use_gpu=workers.gpus_per_worker > 0,
+            resources_per_worker=workers.held,
         ),
+        torch_config=TorchConfig(backend="nccl" if workers.device == "cuda" else "gloo"),
         run_config=RunConfig(
             name=f"network-{seed}",
-            storage_path=str(storage.resolve()),
             failure_config=FailureConfig(max_failures=workers.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
+            **run_place(storage, "ray-train"),
         ),
     )
     checkpoint = trainer.fit().checkpoint
@@ -139,9 +158,11 @@ def _train_worker(config: Mapping[str, Any]) -> None:
     settings = NetworkSettings(
         **{**config["settings"], "hidden": tuple(config["settings"]["hidden"])}
     )
-    device = ray.train.torch.get_device()
+    device = ray.train.torch.get_device() if config["device"] == "cuda" else "cpu"
     standardiser = _restored(config["standardiser"])
-    rows = _my_rows(config, standardiser, context.get_world_rank(), context.get_world_size())
+    workers = context.get_world_size()
+    steps = max(1, config["rows"] // workers // max(2, settings.batch_size // workers))
+    rows = _my_rows(config, standardiser, context.get_world_rank(), workers, steps)
     raw = seeded_perceptron(standardiser.width, settings, config["seed"])
     done = _resume(raw)
     torch.manual_seed(config["seed"] + 1_000 * (context.get_world_rank() + 1))
@@ -153,22 +174,22 @@ def _train_worker(config: Mapping[str, Any]) -> None:
         settings,
         seed=config["seed"] + 7_919 * context.get_world_rank(),
         first_epoch=done + 1,
-        workers=context.get_world_size(),
-        steps=config["steps"],
+        workers=workers,
+        steps=steps,
         on_epoch=lambda epoch, _best: _report(model, epoch, context.get_world_rank()),
     )
 
 
 def _my_rows(
-    config: Mapping[str, Any], standardiser: Standardiser, rank: int, workers: int
+    config: Mapping[str, Any], standardiser: Standardiser, rank: int, workers: int, steps: int
 ) -> Batches:
     """Every `workers`-th file from `rank` on, standardised, repeated to fill all the steps."""
-    tables = [pq.read_table(file) for file in config["files"][rank::workers]]
+    tables = [read_parquet(file) for file in config["files"][rank::workers]]
     matrix: Matrix = np.concatenate([_columns(table, config["features"]) for table in tables])
     labels = np.concatenate([np.asarray(table[LABEL], dtype=np.float32) for table in tables])
     weights = np.concatenate([np.asarray(table[WEIGHT], dtype=np.float32) for table in tables])
     size = max(2, config["settings"]["batch_size"] // workers)
-    places = np.resize(np.arange(len(labels)), max(len(labels), config["steps"] * size))
+    places = np.resize(np.arange(len(labels)), max(len(labels), steps * size))
     inputs = standardiser.apply(matrix)[places]
     return Batches(
         torch.from_numpy(inputs),

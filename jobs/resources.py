@@ -99,6 +99,21 @@ def with_gpus(request: Request) -> Request:
     return wish if enough else replace(request, gpus=0.0)
 
 
+def refuse_at_once(request: Request) -> None:
+    """Refuse what can never be, before anything is read or computed.
+
+    Raises:
+        ResourceError: the message says what the cluster could give.
+    """
+    refuse_impossible(with_gpus(request), look(declared_types()))
+
+
+def await_a_core() -> None:
+    """Wait for the first node that can work, where only a head without cores is up."""
+    if ray.cluster_resources().get("CPU", 0.0) < 1.0:
+        await_workers(Request(workers=1))
+
+
 def await_workers(request: Request, say: Callable[[str], None] = print) -> Placement:
     """Wait until the workers that are needed could start, saying what is missing; then let go.
 

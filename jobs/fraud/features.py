@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 from ray.data import DataContext, Dataset
+from ray.exceptions import (
+    ActorDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    RayError,
+    WorkerCrashedError,
+)
 
 from jobs import intake
 from jobs.options import read_options
 from jobs.partitioned import partitions_for, with_features
+from jobs.resources import ResourceError, await_a_core
 from lib.contract import ContractError, Mapping
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
 from lib.fraud.features import FRAUD
+from lib.storage import Storage, open_storage
 
 _LABEL_COLUMNS = ("is_fraud", "observed_at")
 _BYTES_PER_ROW = 1_500
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,8 @@ class FeaturesConfig:
     transactions: str
     """File, folder or URI with the payments."""
     output: str
-    """Folder to write: data/ (features), quarantine/, features.json."""
+    """Folder or URI (s3://, gs://, file://) to write: data/ (features), quarantine/ and, last,
+    features.json. On a cluster one that all machines reach."""
     labels: str | None = None
     """File, folder or URI with the labels; without it no payment is known as fraud."""
     mapping_transactions: str | None = None
@@ -50,45 +59,79 @@ class FeaturesConfig:
     """Compute again even if OUTPUT holds the features of the same files already."""
 
 
-def main(config: FeaturesConfig) -> Path:
-    """Compute and write the features; returns the folder of Parquet files."""
-    write_features(config)
-    print(_closing_lines(config))
-    return Path(config.output) / "data"
+def main(config: FeaturesConfig) -> str:
+    """Compute and write the features; returns the folder or URI of Parquet files."""
+    data = write_features(config)
+    print(_closing_lines(open_storage(config.output)))
+    return data
 
 
-def write_features(config: FeaturesConfig) -> Path:
+def write_features(config: FeaturesConfig) -> str:
     """The folder of features, computed unless it is there for the same inputs already.
 
     Raises:
         ContractError: a column is missing or of the wrong type, or there is nothing to read.
     """
-    output = Path(config.output)
+    output = open_storage(config.output)
     inputs = _inputs(config)
     if not config.overwrite and _is_done(output, inputs):
-        print(f"features are there already: {output / 'data'} (--overwrite computes them again)")
-        return output / "data"
+        print(
+            f"features are there already: {output.address('data')} "
+            "(--overwrite computes them again)"
+        )
+        return output.address("data")
     started = time.monotonic()
-    work = output / "work"
-    shutil.rmtree(work, ignore_errors=True)
     plan = _Plan(config)
-    rows = _checked_payments(plan, config, work)
-    count = rows.count()
-    if not count:
-        raise ContractError(f"{config.transactions}: no payment passed the contract; see {work}")
-    with_features(FRAUD, rows, plan.partitions).write_parquet(str(work / "data"))
-    _publish(work, output)
-    found = asdict(intake.summary(output / "quarantine" / "transactions"))
+    count = _computed(plan, config, output)
+    _publish(output)
     note = {
         **inputs,
         "rows": count,
         "features": list(FRAUD.names),
-        "transactions": found,
-        "labels": asdict(intake.summary(output / "quarantine" / "labels")),
+        "transactions": asdict(intake.summary(output, "quarantine/transactions")),
+        "labels": asdict(intake.summary(output, "quarantine/labels")),
         "seconds": round(time.monotonic() - started, 3),
     }
-    _write_json(output / "features.json", note)
-    return output / "data"
+    output.write("features.json", json.dumps(note, indent=2).encode())
+    output.delete("work")
+    return output.address("data")
+
+
+def _computed(plan: _Plan, config: FeaturesConfig, output: Storage) -> int:
+    """Features in OUTPUT/work, begun again where a lost node took more than Ray could restore.
+
+    Nothing of an attempt is published before it is whole, so no row is lost or doubled.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        output.delete("work")
+        # marks the folder as unfinished for readers
+        output.write("work/started", str(attempt).encode())
+        try:
+            rows = _checked_payments(plan, config, output.address("work/quarantine"))
+            count: int = rows.count()
+            if not count:
+                raise ContractError(
+                    f"{config.transactions}: no payment passed the contract; "
+                    f"see {output.address('work')}"
+                )
+            with_features(FRAUD, rows, plan.partitions).write_parquet(
+                output.at("work/data"), filesystem=output.filesystem
+            )
+            return count
+        except RayError as error:
+            if attempt == _ATTEMPTS or not _of_a_lost_node(error):
+                raise
+            print(f"a node was lost ({type(error).__name__}); computing again", flush=True)
+    raise AssertionError("unreachable")
+
+
+def _of_a_lost_node(error: BaseException | None) -> bool:
+    """Whether an error came of an actor, a task or an object that went with its node."""
+    while error is not None:
+        if isinstance(error, (ActorDiedError, NodeDiedError, ObjectLostError, WorkerCrashedError)):
+            return True
+        error = getattr(error, "cause", None) or error.__cause__
+    return False
 
 
 class _Plan:
@@ -105,6 +148,7 @@ class _Plan:
             rows += intake.estimated_rows(self.labels, config.labels)
         if not ray.is_initialized():
             ray.init()
+        await_a_core()
         resources = ray.cluster_resources()
         self.partitions = config.partitions or partitions_for(
             payments, int(resources.get("CPU", 1)), resources.get("memory", 0.0)
@@ -114,19 +158,19 @@ class _Plan:
         DataContext.get_current().use_disk_based_hash_shuffle = not fits
 
 
-def _checked_payments(plan: _Plan, config: FeaturesConfig, work: Path) -> Dataset:
+def _checked_payments(plan: _Plan, config: FeaturesConfig, quarantine: str) -> Dataset:
     """Payments that pass the contract, each once, with what became known about them."""
-    payments = intake.read(plan.payments, config.transactions, work / "quarantine" / "transactions")
+    payments = intake.read(plan.payments, config.transactions, f"{quarantine}/transactions")
     both = payments.map_batches(_as_payments, batch_format="pyarrow", zero_copy_batch=True)
     if plan.labels is not None and config.labels is not None:
-        labels = intake.read(plan.labels, config.labels, work / "quarantine" / "labels")
+        labels = intake.read(plan.labels, config.labels, f"{quarantine}/labels")
         both = both.union(
             labels.map_batches(_as_labels, batch_format="pyarrow", zero_copy_batch=True)
         )
     together = both.repartition(1)
     if plan.partitions > 1:
         together = both.repartition(plan.partitions, keys=["transaction_id"], sort=True)
-    join = partial(_join, str(work / "quarantine"))
+    join = partial(_join, quarantine)
     return together.map_batches(
         join, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
     ).materialize()
@@ -148,8 +192,8 @@ def _join(quarantine: str, table: pa.Table) -> pa.Table:
     is_label = pc.is_valid(table.column("observed_at"))
     found = table.filter(pc.invert(is_label)).drop_columns(list(_LABEL_COLUMNS))
     said = table.filter(is_label).select([column.name for column in LABELS.columns])
-    found = intake.once_each(found, TRANSACTIONS, Path(quarantine) / "transactions")
-    said = intake.once_each(said, LABELS, Path(quarantine) / "labels")
+    found = intake.once_each(found, TRANSACTIONS, "transaction_id", f"{quarantine}/transactions")
+    said = intake.once_each(said, LABELS, "transaction_id", f"{quarantine}/labels")
     return join_labels(found, said).table
 
 
@@ -162,32 +206,21 @@ def _inputs(config: FeaturesConfig) -> dict[str, str]:
     }
 
 
-def _is_done(output: Path, inputs: dict[str, str]) -> bool:
-    note = output / "features.json"
-    if not note.exists():
-        return False
-    done = json.loads(note.read_text())
+def _is_done(output: Storage, inputs: dict[str, str]) -> bool:
+    note = output.read("features.json")
+    done = json.loads(note) if note else {}
     return all(done.get(name) == value for name, value in inputs.items())
 
 
-def _publish(work: Path, output: Path) -> None:
+def _publish(output: Storage) -> None:
     """Moves the finished folders into place; `features.json` follows and makes them valid."""
-    (output / "features.json").unlink(missing_ok=True)
+    output.delete("features.json")
     for name in ("data", "quarantine"):
-        shutil.rmtree(output / name, ignore_errors=True)
-        (work / name).rename(output / name)
-    shutil.rmtree(work)
+        output.move(f"work/{name}", name)
 
 
-def _write_json(path: Path, note: dict[str, object]) -> None:
-    partial_path = path.with_suffix(".partial")
-    partial_path.write_text(json.dumps(note, indent=2))
-    partial_path.replace(path)
-
-
-def _closing_lines(config: FeaturesConfig) -> str:
-    output = Path(config.output)
-    note = json.loads((output / "features.json").read_text())
+def _closing_lines(output: Storage) -> str:
+    note = json.loads(output.read("features.json") or b"")
     reasons = note["transactions"]["reasons"]
     lines = [
         f"payments read     {note['transactions']['rows_in']:>12,}",
@@ -195,8 +228,8 @@ def _closing_lines(config: FeaturesConfig) -> str:
         f"  quarantined     {note['transactions']['quarantined']:>12,}",
         *(f"    {count:>8,}  {reason}" for reason, count in reasons.items()),
         f"rows with features{note['rows']:>12,}   ({len(note['features'])} features each)",
-        f"features:   {output / 'data'}",
-        f"quarantine: {output / 'quarantine'}",
+        f"features:   {output.address('data')}",
+        f"quarantine: {output.address('quarantine')}",
     ]
     return "\n".join(lines)
 
@@ -204,5 +237,5 @@ def _closing_lines(config: FeaturesConfig) -> str:
 if __name__ == "__main__":
     try:
         main(read_options(FeaturesConfig))
-    except ContractError as error:
+    except (ContractError, ResourceError) as error:
         raise SystemExit(f"error: {error}") from error

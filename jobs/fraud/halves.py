@@ -1,20 +1,20 @@
 """Fitting the folds and the final halves, in this process or spread over Ray."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
 from tqdm import tqdm
 
 from jobs.boosting import BoostingData, Workers, fit_boosted_trees
+from jobs.devices import devices_here
 from jobs.fraud.stages import Arrays, Stages
 from jobs.fraud.training_config import TrainConfig
 from jobs.network import NetworkWorkers, fit_networks_on_workers
+from jobs.resources import Placement, Request, await_workers, with_gpus
 from lib.fraud.model.dense import Networks
 from lib.fraud.model.fitting import (
     FoldData,
@@ -27,15 +27,17 @@ from lib.fraud.model.fitting import (
 from lib.fraud.model.inputs import fit_standardiser
 from lib.fraud.model.sample import Sample, kept_rows, refuse_one_class
 from lib.fraud.model.trees import BoostedTrees, booster_parameters
+from lib.storage import write_parquet
+
+_RETRIES = 3
 
 
-def gpus_per_worker(config: TrainConfig) -> float:
-    """GPUs of each worker: as asked, or one where the cluster has enough."""
-    if config.gpus_per_worker >= 0:
-        return config.gpus_per_worker
-    if config.engine == "process":
-        return 0.0
-    return 1.0 if ray.cluster_resources().get("GPU", 0) >= config.workers else 0.0
+def machine_here(config: TrainConfig) -> Machine:
+    """What a fit in this process uses: a GPU where one is asked for and CUDA works."""
+    device = devices_here().both if config.gpus_per_worker > 0 else "cpu"
+    if config.gpus_per_worker > 0 and device == "cpu":
+        print("no CUDA for both XGBoost and torch here: training on the cores instead")
+    return Machine(device, config.threads)
 
 
 def fold_scores(
@@ -58,7 +60,7 @@ def _here(
     settings: ModelSettings,
     config: TrainConfig,
 ) -> Iterator[tuple[int, FoldScores]]:
-    machine = Machine("cuda" if gpus_per_worker(config) > 0 else "cpu", config.threads)
+    machine = machine_here(config)
     for place in missing:
         yield place, fit_fold(folds[place], settings, config.seed + place, machine)
 
@@ -70,9 +72,13 @@ def _on_ray(
     config: TrainConfig,
 ) -> Iterator[tuple[int, FoldScores]]:
     """One Ray task for each fold, all at once; answers come as they end."""
-    gpus = gpus_per_worker(config)
-    task = ray.remote(num_cpus=config.cpus_per_worker, num_gpus=gpus, max_retries=2)(fit_fold)
-    machine = Machine("cuda" if gpus > 0 else "cpu", config.cpus_per_worker)
+    if not missing:
+        return
+    request = with_gpus(config.request)
+    # one is enough to begin with: folds do not wait for each other
+    found = await_workers(replace(request, workers=1, least=0))
+    task = ray.remote(num_cpus=request.cpus, num_gpus=request.gpus, max_retries=_RETRIES)(fit_fold)
+    machine = Machine(found.devices.both, request.cpus)
     waiting = {
         task.remote(folds[place], settings, config.seed + place, machine): place
         for place in missing
@@ -101,19 +107,64 @@ def final_halves(
 ) -> tuple[BoostedTrees, Networks]:
     """Both halves fitted on all training rows; each is kept as soon as it is finished."""
     refuse_one_class(train.labels)
-    if config.engine == "process":
-        return _halves_here(train, settings, config, stages)
-    files = _write_shards(train, names, config.workers, stages.folder / "rows")
-    boosters = [
+    if not _finished(settings, stages):
+        fit = _fit_here if config.engine == "process" else _fit_on_ray
+        fit(train, names, settings, config, stages)
+    boosters = [stages.bytes(name, bytes) for name in _booster_names(settings)]
+    networks = Networks.from_arrays(stages.arrays("network", dict))
+    return BoostedTrees.from_bytes(boosters, config.threads), networks
+
+
+def _booster_names(settings: ModelSettings) -> list[str]:
+    return [f"trees-{number}.ubj" for number in range(settings.trees.boosters)]
+
+
+def _finished(settings: ModelSettings, stages: Stages) -> bool:
+    return stages.has_arrays("network") and all(map(stages.has, _booster_names(settings)))
+
+
+def _fit_here(
+    train: Sample,
+    _names: Sequence[str],
+    settings: ModelSettings,
+    config: TrainConfig,
+    stages: Stages,
+) -> None:
+    """Both halves in this process."""
+    trees, networks = fit_halves(train, settings, machine_here(config))
+    for name, content in zip(_booster_names(settings), trees.to_bytes(), strict=True):
+        stages.bytes(name, partial(bytes, content))
+    stages.arrays("network", networks.to_arrays)
+
+
+def _fit_on_ray(
+    train: Sample,
+    names: Sequence[str],
+    settings: ModelSettings,
+    config: TrainConfig,
+    stages: Stages,
+) -> None:
+    """What is missing of both halves, by workers."""
+    request = with_gpus(config.request)
+    found = await_workers(request)
+    files = _write_shards(train, names, request.workers, stages, "rows")
+    for number, name in enumerate(_booster_names(settings)):
+        seed = settings.seed + number
+        rows = partial(_bagged_shards, train, names, settings, request, stages, files, seed)
         stages.bytes(
-            f"trees-{number}.ubj",
-            lambda seed=settings.seed + number: _booster(
-                train, names, settings, config, stages, files, seed
+            name,
+            lambda rows=rows, seed=seed: _booster(
+                rows(), names, settings, config, stages, seed, request, found
             ),
         )
-        for number in range(settings.trees.boosters)
-    ]
-    networks = stages.arrays(
+    workers = NetworkWorkers(
+        request.workers,
+        request.least if request.elastic else 0,
+        request.cpus,
+        request.gpus,
+        found.devices.network,
+    )
+    stages.arrays(
         "network",
         lambda: fit_networks_on_workers(
             files,
@@ -121,71 +172,68 @@ def final_halves(
             fit_standardiser(train.matrix),
             settings.network,
             settings.seed,
-            NetworkWorkers(config.workers, config.cpus_per_worker, gpus_per_worker(config) > 0),
-            stages.folder / "ray-train",
+            workers,
+            stages.storage,
         ).to_arrays(),
     )
-    return BoostedTrees.from_bytes(boosters, config.threads), Networks.from_arrays(networks)
-
-
-def _halves_here(
-    train: Sample, settings: ModelSettings, config: TrainConfig, stages: Stages
-) -> tuple[BoostedTrees, Networks]:
-    """Both halves in this process."""
-    machine = Machine("cuda" if gpus_per_worker(config) > 0 else "cpu", config.threads)
-    if not stages.has_arrays("network"):
-        trees, networks = fit_halves(train, settings, machine)
-        for number, content in enumerate(trees.to_bytes()):
-            stages.bytes(f"trees-{number}.ubj", lambda kept=content: kept)
-        stages.arrays("network", networks.to_arrays)
-    boosters = [
-        (stages.folder / f"trees-{number}.ubj").read_bytes()
-        for number in range(settings.trees.boosters)
-    ]
-    arrays = stages.arrays("network", dict)
-    return BoostedTrees.from_bytes(boosters, config.threads), Networks.from_arrays(arrays)
 
 
 def _booster(
-    train: Sample,
+    files: tuple[str, ...],
     names: Sequence[str],
     settings: ModelSettings,
     config: TrainConfig,
     stages: Stages,
-    files: tuple[Path, ...],
     seed: int,
+    request: Request,
+    found: Placement,
 ) -> bytes:
-    """One booster over Ray; a bag draws its own good payments for each."""
-    if settings.trees.negative_share < 1.0:
-        kept = kept_rows(train.labels, settings.trees.negative_share, seed)
-        files = _write_shards(
-            train.rows(kept), names, config.workers, stages.folder / f"rows-{seed}"
-        )
+    """One booster over Ray."""
+    workers = Workers(
+        request.workers,
+        request.least if request.elastic else 0,
+        request.cpus,
+        request.gpus,
+        found.devices.trees,
+    )
     return fit_boosted_trees(
         BoostingData(files, (), tuple(names)),
         booster_parameters(settings.trees, seed),
         settings.trees.trees,
         settings.trees.early_stopping,
-        Workers(config.workers, config.cpus_per_worker, gpus_per_worker(config)),
+        workers,
         backend=config.boosting,
-        storage=stages.folder / "ray-train",
+        storage=stages.storage,
+        name=f"trees-{seed}",
     )
 
 
+def _bagged_shards(
+    train: Sample,
+    names: Sequence[str],
+    settings: ModelSettings,
+    request: Request,
+    stages: Stages,
+    files: tuple[str, ...],
+    seed: int,
+) -> tuple[str, ...]:
+    """All rows, or with a bag those of its own draw of good payments."""
+    if settings.trees.negative_share >= 1.0:
+        return files
+    kept = kept_rows(train.labels, settings.trees.negative_share, seed)
+    return _write_shards(train.rows(kept), names, request.workers, stages, f"rows-{seed}")
+
+
 def _write_shards(
-    train: Sample, names: Sequence[str], count: int, folder: Path
-) -> tuple[Path, ...]:
-    """Training rows as `count` Parquet files, every count-th row to each."""
-    folder.mkdir(exist_ok=True)
-    paths = []
+    train: Sample, names: Sequence[str], count: int, stages: Stages, folder: str
+) -> tuple[str, ...]:
+    """Training rows as `count` Parquet files, every count-th row to each; their addresses."""
+    addresses = []
     for place in range(count):
         rows = train.rows(slice(place, None, count))
         columns = {name: rows.matrix[:, at] for at, name in enumerate(names)}
         columns["label"] = rows.labels.astype(np.float32)
         columns["weight"] = rows.weights.astype(np.float32)
-        path = folder / f"{place:04d}.parquet"
-        draft = path.with_suffix(".tmp")
-        pq.write_table(pa.table(columns), draft)
-        draft.replace(path)
-        paths.append(path)
-    return tuple(paths)
+        path = f"{folder}/{place:04d}.parquet"
+        addresses.append(write_parquet(pa.table(columns), stages.storage, path))
+    return tuple(addresses)

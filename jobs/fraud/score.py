@@ -1,8 +1,7 @@
 """Score payments in batches: `python -m jobs.fraud.score --help`."""
 
-import shutil
+import json
 import tempfile
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +9,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 import ray
 from ray.data import ActorPoolStrategy
 
+from jobs.fraud.training_config import TrainConfig
+from jobs.fraud.training_data import find_source
 from jobs.options import read_options
+from jobs.resources import await_a_core
 from lib.contract import ContractError
 from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix
 from lib.fraud.model.policy import DECISIONS
 from lib.fraud.model.scoring import Scorer
 from lib.registry import ArtifactError, Registry, RegistryError, read_artifact
+from lib.storage import LocalStorage, Storage, open_dataset, open_storage, split_address
 
 _KEPT = ("transaction_id", "event_time")
 
@@ -33,11 +35,12 @@ class ScoreConfig:
     """
 
     features: str
-    """folder of features, as written by jobs.fraud.features"""
-    output: Path
-    """folder to write: transaction_id, event_time, fraud_score, decision, model_version"""
-    model: Path | None = None
-    """folder of a model; or give --registry"""
+    """folder or URI of features, as written by jobs.fraud.features"""
+    output: str
+    """folder or URI to write: transaction_id, event_time, fraud_score, decision, model_version;
+    complete once it holds _complete.json"""
+    model: str | None = None
+    """folder or URI of a model; or give --registry"""
     registry: str | None = None
     """directory or URI of the model registry"""
     version: str = "champion"
@@ -73,12 +76,22 @@ def load_scorer(config: ScoreConfig) -> Scorer:
     """
     if (config.model is None) == (config.registry is None):
         raise ContractError("expected either --model or --registry")
-    if config.model is not None:
-        return Scorer.load(read_artifact(config.model, FRAUD))
-    registry = Registry(str(config.registry))
     with tempfile.TemporaryDirectory() as folder:
+        if config.model is not None:
+            return Scorer.load(read_artifact(_at_hand(config.model, Path(folder)), FRAUD))
+        registry = Registry(str(config.registry))
         local = registry.fetch("fraud", config.version, Path(folder))
         return Scorer.load(read_artifact(local, FRAUD))
+
+
+def _at_hand(model: str, scratch: Path) -> Path:
+    """A model's folder on this machine, copied first where it lies elsewhere."""
+    storage = open_storage(model)
+    if isinstance(storage, LocalStorage):
+        return Path(storage.at())
+    for name in storage.files():
+        storage.download(name, scratch / name)
+    return scratch
 
 
 def scored_table(table: pa.Table, scorer: Scorer) -> pa.Table:
@@ -96,28 +109,34 @@ def scored_table(table: pa.Table, scorer: Scorer) -> pa.Table:
     )
 
 
-def main(config: ScoreConfig) -> Path:
-    """Score everything; returns the folder of Parquet files, which appears whole or not at all."""
-    load_scorer(config)
+def main(config: ScoreConfig) -> str:
+    """Score everything; returns the folder or URI of Parquet files."""
+    version = load_scorer(config).version
     if not ray.is_initialized():
         ray.init()
-    draft = config.output.with_name(f".{config.output.name}.{uuid.uuid4().hex}.tmp")
-    draft.parent.mkdir(parents=True, exist_ok=True)
+    await_a_core()
+    output = open_storage(config.output)
+    folder, name = split_address(output.address())
+    above = open_storage(folder)
+    draft = f"{name}.unfinished"
+    above.delete(draft)
     try:
-        _score_files(config, draft)
-        shutil.rmtree(config.output, ignore_errors=True)
-        draft.rename(config.output)
+        _score_files(config, above, draft)
+        above.move(draft, name)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    print(_closing_lines(config.output))
-    return config.output
+        above.delete(draft)
+    note = {"model_version": version, "payments": open_dataset(output).count_rows()}
+    output.write("_complete.json", json.dumps(note).encode())
+    print(_closing_lines(output))
+    return output.address()
 
 
-def _score_files(config: ScoreConfig, draft: Path) -> None:
+def _score_files(config: ScoreConfig, storage: Storage, draft: str) -> None:
     """Read, score on actors, write."""
-    data = Path(config.features) / "data"
-    source = str(data) if data.is_dir() else config.features
-    rows = ray.data.read_parquet(source).select_columns([*_KEPT, *FRAUD.names])
+    source = find_source(TrainConfig(output=config.output, features=config.features))
+    rows = ray.data.read_parquet(
+        source.storage.at(source.folder), filesystem=source.storage.filesystem
+    ).select_columns([*_KEPT, *FRAUD.names])
     scored = rows.map_batches(
         BatchScorer,
         fn_constructor_args=(config,),
@@ -126,15 +145,17 @@ def _score_files(config: ScoreConfig, draft: Path) -> None:
         zero_copy_batch=True,
         compute=ActorPoolStrategy(min_size=1, max_size=config.actors),
     )
-    scored.write_parquet(str(draft.resolve()))
+    scored.write_parquet(storage.at(draft), filesystem=storage.filesystem)
 
 
-def _closing_lines(output: Path) -> str:
+def _closing_lines(output: Storage) -> str:
     """Payments by decision, and where they are."""
-    table = ds.dataset(output, format="parquet").to_table(columns=["decision"])
+    table = open_dataset(output).to_table(columns=["decision"])
     counts = dict(pair.values() for pair in table["decision"].value_counts().to_pylist())
     lines = [f"{name:10}{counts.get(name, 0):>12,}" for name in DECISIONS]
-    return "\n".join([*lines, f"{'payments':10}{table.num_rows:>12,}", f"scores: {output}"])
+    return "\n".join(
+        [*lines, f"{'payments':10}{table.num_rows:>12,}", f"scores: {output.address()}"]
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Train the fraud model: `python -m jobs.fraud.train --help`."""
 
 import json
-import shutil
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -17,6 +17,7 @@ from jobs.fraud.stages import Arrays, Stages
 from jobs.fraud.training_config import TrainConfig
 from jobs.fraud.training_data import Source, find_source, load_payments, load_rule_columns
 from jobs.options import read_options
+from jobs.resources import refuse_at_once
 from lib.calibration import fit_calibrator, sigmoid
 from lib.contract import ContractError
 from lib.fraud.features import FRAUD
@@ -30,21 +31,25 @@ from lib.fraud.model.payments import Payments
 from lib.fraud.model.policy import fit_policy
 from lib.fraud.model.slices import Plan, plan_slices
 from lib.fraud.report import OURS, Findings, build_report, gain_shares, outcome_facts
-from lib.registry import Registry, RegistryError, verify_artifact
+from lib.registry import MANIFEST, Registry, RegistryError, verify_artifact
 from lib.report import write_report
+from lib.storage import Storage, open_storage
 
 _SAMPLE = 20_000
 _KEPT_MEASURES = ("auc", "ap", "precision_at_1000", "cp_100", "recall_at_fpr_1_8")
 
 
-def main(config: TrainConfig) -> Path:
-    """Train, report and publish; returns the folder of the model."""
+def main(config: TrainConfig) -> str:
+    """Train, report and publish; returns the folder or URI of the model."""
     config = config.settled()
+    output = open_storage(config.output)
     started = time.monotonic()
     step = _narrator(started)
+    if config.engine == "ray":
+        if not ray.is_initialized():
+            ray.init()
+        refuse_at_once(config.request)
     source = find_source(config)
-    if config.engine == "ray" and not ray.is_initialized():
-        ray.init()
     step("reading features")
     payments = load_payments(source)
     plan = plan_slices(
@@ -54,14 +59,17 @@ def main(config: TrainConfig) -> Path:
         payments.known_until(),
     )
     _refuse_empty_slices(payments, plan)
-    stages = Stages(config.output / "stages", _inputs(config, source))
+    stages = Stages(output, _inputs(config, source))
     ensemble = _fit(config, payments, plan, stages, step)
     step("measuring on the test days")
     found = _findings(config, source, payments, plan, ensemble, stages)
-    report = write_report(build_report(found), config.output)
-    model = _save(config, source, found, stages)
-    print(_closing_lines(config, source, found, model, report, time.monotonic() - started))
-    return model
+    report = _report(found, output)
+    version = _save(config, source, found, stages, output)
+    seconds = time.monotonic() - started
+    print(
+        _closing_lines(config, source, found, version, [output.address("model"), *report], seconds)
+    )
+    return output.address("model")
 
 
 def _narrator(started: float) -> Callable[[str], None]:
@@ -76,7 +84,7 @@ def _inputs(config: TrainConfig, source: Source) -> dict[str, object]:
         "data": source.fingerprint,
         "model": asdict(config.model),
         "slices": asdict(config.slices),
-        "engine": [config.engine, config.boosting, config.workers],
+        "engine": [config.engine, config.boosting, config.num_workers, config.min_workers],
     }
 
 
@@ -154,7 +162,7 @@ def _findings(
         for name, one in policies.items()
     }
     return Findings(
-        source=config.source or str(source.folder),
+        source=config.source or source.address,
         simulated=config.simulated,
         plan=plan,
         payments=payments,
@@ -190,30 +198,40 @@ def _importance(ensemble: Ensemble) -> dict[str, float]:
     return gain_shares(gains, ensemble.names)
 
 
-def _save(config: TrainConfig, source: Source, found: Findings, stages: Stages) -> Path:
-    """Write the artifact and publish it; a repeated run writes the same version."""
+def _report(found: Findings, output: Storage) -> list[str]:
+    """Write both forms of the report; their addresses."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_report(build_report(found), Path(folder))
+        for path in paths:
+            output.write(path.name, path.read_bytes())
+    return [output.address(path.name) for path in paths]
+
+
+def _save(
+    config: TrainConfig, source: Source, found: Findings, stages: Stages, output: Storage
+) -> str:
+    """Write the artifact and publish it; a repeated run writes the same version, returned."""
     created_at = stages.number("created_at", lambda: time.time_ns() // 1000)
     ours = found.measures[OURS]
     metrics = {name: ours[name] for name in _KEPT_MEASURES if name in ours}
     kept = outcome_facts(found.outcomes[OURS])
     names = ("loss_reduction", "false_positive_rate", "reviews_per_day", "alerts_per_day")
     metrics |= {name: kept[name] for name in names}
-    parameters = json.loads(json.dumps(asdict(config), default=str))
-    directory = config.output / "model"
-    shutil.rmtree(directory, ignore_errors=True)
-    found.ensemble.save(
-        directory,
-        TrainingRecord(
-            created_at=created_at,
-            data_fingerprint=source.fingerprint,
-            code_version=_code_version(),
-            parameters=parameters,
-            metrics=metrics,
-        ),
+    record = TrainingRecord(
+        created_at=created_at,
+        data_fingerprint=source.fingerprint,
+        code_version=_code_version(),
+        parameters=json.loads(json.dumps(asdict(config), default=str)),
+        metrics=metrics,
     )
-    if config.registry is not None:
-        _publish(config, directory)
-    return directory
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "model"
+        found.ensemble.save(directory, record)
+        output.delete("model")
+        output.upload(directory, "model", last=MANIFEST)
+        if config.registry is not None:
+            _publish(config, directory)
+        return verify_artifact(directory).manifest.version
 
 
 def _code_version() -> str:
@@ -239,8 +257,8 @@ def _closing_lines(
     config: TrainConfig,
     source: Source,
     found: Findings,
-    model: Path,
-    report: Sequence[Path],
+    published: str,
+    written: Sequence[str],
     seconds: float,
 ) -> str:
     """A short table, and where everything lies."""
@@ -252,7 +270,6 @@ def _closing_lines(
         lines.append(
             f"{name:22}" + "".join(f"{value:8.3f}" for value in values[:4]) + f"{values[4]:13.3f}"
         )
-    published = verify_artifact(model).manifest.version
     where = (
         f"{config.registry} ({published}, {config.alias})" if config.registry else "not published"
     )
@@ -261,10 +278,10 @@ def _closing_lines(
             *lines,
             f"test: {len(found.rows.labels):,} payments, {int(found.rows.labels.sum()):,} frauds; "
             f"served form differs by {found.served_difference:.1e}; {seconds:.0f} s",
-            f"model:       {model} ({published})",
+            f"model:       {written[0]} ({published})",
             f"registry:    {where}",
-            f"report:      {report[0]}",
-            f"report:      {report[1]}",
+            f"report:      {written[1]}",
+            f"report:      {written[2]}",
             f"quarantine:  {source.quarantine or 'none (features were given)'}",
         ]
     )

@@ -1,9 +1,9 @@
 """The options of `jobs.fraud.train`."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal
 
+from jobs.resources import Request
 from lib.fraud.model.fitting import ModelSettings
 from lib.fraud.model.network import NetworkSettings
 from lib.fraud.model.policy import Costs
@@ -20,11 +20,12 @@ class TrainConfig:
     continues where it was cut off. `--config FILE` reads any of these options from YAML.
     """
 
-    output: Path
-    """folder for the model, report.html, report.json and intermediate results; on a cluster one
-    that all machines reach"""
-    features: Path | None = None
-    """folder of features, as written by jobs.fraud.features (its data folder or the one above)"""
+    output: str
+    """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
+    intermediate results; on a cluster one that all machines reach"""
+    features: str | None = None
+    """folder or URI of features, as written by jobs.fraud.features (its data folder or the one
+    above)"""
     transactions: str | None = None
     """payments instead of features: Parquet or CSV file, folder or URI"""
     labels: str | None = None
@@ -46,12 +47,15 @@ class TrainConfig:
     process, without Ray"""
     boosting: Literal["xgboost_ray", "ray_train"] = "xgboost_ray"
     """which implementation spreads the trees"""
-    workers: int = 2
-    """processes that fit together"""
+    num_workers: int = 2
+    """processes that fit together; more than the cluster can ever hold is refused"""
+    min_workers: int = 0
+    """elastic: fewest with which training starts and goes on while nodes are missing (the trees
+    then by Ray Train); 0 keeps the number fixed"""
     cpus_per_worker: int = 1
     """cores of each"""
     gpus_per_worker: float = -1.0
-    """GPUs of each; -1 takes one where the cluster has as many as workers, else none"""
+    """GPUs of each; -1 takes one where the cluster has or can start as many as workers"""
     quick: bool = False
     """a small model in under two minutes: 150 trees, 2 folds, 10 epochs, short intervals"""
     trees: TreeSettings = field(default_factory=TreeSettings)
@@ -83,6 +87,13 @@ class TrainConfig:
             network=replace(self.network, epochs=min(self.network.epochs, 10)),
             slices=replace(self.slices, folds=min(self.slices.folds, 2)),
             bootstrap=min(self.bootstrap, 50),
+        )
+
+    @property
+    def request(self) -> Request:
+        """The workers asked for."""
+        return Request(
+            self.num_workers, self.min_workers, self.cpus_per_worker, self.gpus_per_worker
         )
 
     @property

@@ -2,27 +2,39 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from jobs import intake
 from jobs.fraud.features import FeaturesConfig, write_features
 from jobs.fraud.training_config import TrainConfig
-from lib.contract import ContractError, fingerprint_files
+from lib.contract import ContractError
 from lib.fraud.features import FRAUD
 from lib.fraud.model.payments import FACTS, Payments, read_payments
 from lib.fraud.model.slices import Slice
 from lib.fraud.rules import PAYMENT_TEXTS
+from lib.storage import Storage, open_dataset, open_storage, split_address
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder of features: its files, their digest, and where its quarantine lies."""
+    """A folder of features: where it is, the digest of its data, and where its quarantine lies."""
 
-    folder: Path
+    storage: Storage
+    folder: str
     fingerprint: str
-    quarantine: Path | None
+    quarantine: str | None
+
+    @property
+    def address(self) -> str:
+        """Path or URI of the folder."""
+        return self.storage.address(self.folder)
+
+    def dataset(self) -> ds.Dataset:
+        """All its files."""
+        return open_dataset(self.storage, self.folder)
 
 
 def find_source(config: TrainConfig) -> Source:
@@ -35,56 +47,80 @@ def find_source(config: TrainConfig) -> Source:
     if (config.features is None) == (config.transactions is None):
         raise ContractError("expected either --features or --transactions (with --labels)")
     if config.features is not None:
-        return _existing(config.features)
+        return _existing(open_storage(config.features))
     if config.labels is None:
         raise ContractError("--labels is missing: without labels there is no fraud to learn from")
-    output = config.output / "features"
+    output = open_storage(config.output).address("features")
     written = FeaturesConfig(
         transactions=str(config.transactions),
-        output=str(output),
+        output=output,
         labels=config.labels,
         mapping_transactions=config.mapping_transactions,
         mapping_labels=config.mapping_labels,
     )
     write_features(written)
-    return _existing(output)
+    return _existing(open_storage(output))
 
 
-def _existing(given: Path) -> Source:
+def _existing(given: Storage) -> Source:
     """The source below a folder, given with or without its `data`."""
-    folder = given / "data" if (given / "data").is_dir() else given
-    files = sorted(folder.rglob("*.parquet")) if folder.is_dir() else []
+    given, name = _parted(given)
+    files = [one for one in given.files(name) if one.endswith(".parquet")]
     if not files:
         raise ContractError(
-            f"--features: no Parquet file in {folder}; expected the output of jobs.fraud.features"
+            f"--features: no Parquet file in {given.address(name)}; expected the output of "
+            "jobs.fraud.features"
         )
-    note = folder.parent / "features.json"
-    stored = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+    stored = _note(given)
     digest = stored.get("feature_set_digest", FRAUD.digest)
     if digest != FRAUD.digest:
         raise ContractError(
-            f"--features: {folder} was computed by another feature set ({digest[:12]}, now "
-            f"{FRAUD.digest[:12]}); run jobs.fraud.features again"
+            f"--features: {given.address()} was computed by another feature set ({digest[:12]}, "
+            f"now {FRAUD.digest[:12]}); run jobs.fraud.features again"
         )
-    quarantine = folder.parent / "quarantine"
-    return Source(
-        folder,
-        str(stored.get("data_fingerprint") or fingerprint_files(files)),
-        quarantine if quarantine.is_dir() else None,
-    )
+    fingerprint = stored.get("data_fingerprint") or intake.fingerprint_of([given.address(name)])
+    quarantine = given.address("quarantine") if given.exists("quarantine") else None
+    return Source(given, name, str(fingerprint), quarantine)
+
+
+def _parted(given: Storage) -> tuple[Storage, str]:
+    """The folder above the data, and the data's name in it: "" where there is no folder above."""
+    if given.files("data"):
+        return given, "data"
+    above, last = split_address(given.address())
+    if last == "data" and open_storage(above).read("features.json") is not None:
+        return open_storage(above), "data"
+    return given, ""
+
+
+def _note(given: Storage) -> dict[str, Any]:
+    """What `features.json` says; nothing where the features were made elsewhere.
+
+    Raises:
+        ContractError: the note is missing since the job that writes it is at work or was cut off.
+    """
+    content = given.read("features.json")
+    if content is None and given.exists("work"):
+        raise ContractError(
+            f"--features: {given.address()} is not finished: jobs.fraud.features is at work there "
+            "or was cut off; run it again"
+        )
+    stored: dict[str, Any] = json.loads(content) if content else {}
+    return stored
 
 
 def load_payments(source: Source) -> Payments:
     """All payments with what training reads, sorted by time."""
-    present = set(ds.dataset(source.folder).schema.names)
+    data = source.dataset()
+    present = set(data.schema.names)
     columns = [name for name in dict.fromkeys((*FACTS, *FRAUD.names)) if name in present]
-    return read_payments(ds.dataset(source.folder).to_table(columns=columns), FRAUD.names)
+    return read_payments(data.to_table(columns=columns), FRAUD.names)
 
 
 def load_rule_columns(source: Source, span: Slice) -> pa.Table:
     """Features and texts of a slice's payments, for the rules, in the order of `load_payments`."""
     start, end = (pa.scalar(one, pa.timestamp("us", tz="UTC")) for one in (span.start, span.end))
-    data = ds.dataset(source.folder)
+    data = source.dataset()
     inside = (ds.field("event_time") >= start) & (ds.field("event_time") < end)
     names = ["event_time", *FRAUD.names, *PAYMENT_TEXTS]
     table = data.to_table(columns=[one for one in names if one in data.schema.names], filter=inside)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -10,16 +9,19 @@ import yaml
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
+from jobs.devices import Devices
 from jobs.fraud.training_config import TrainConfig
 from jobs.fraud.training_data import find_source, load_payments
 from jobs.options import read_options
+from jobs.resources import Request, await_workers
+from jobs.run_storage import run_place
 from lib.contract import ContractError
 from lib.fraud.model.fitting import weighed_sample
 from lib.fraud.model.network import NetworkSettings, fit_networks
 from lib.fraud.model.sample import Sample, refuse_one_class
 from lib.fraud.model.slices import Lengths, plan_slices
 from lib.fraud.model.trees import TreeSettings, fit_trees
-from lib.report.writing import write_text
+from lib.storage import open_storage
 
 MEASURE = "average_precision"
 
@@ -33,10 +35,10 @@ class TuneConfig:
     OUTPUT/best.yaml, which `jobs.fraud.train --config` reads.
     """
 
-    features: Path
-    """folder of features, as written by jobs.fraud.features"""
-    output: Path
-    """folder for the search and best.yaml; on a cluster one that all machines reach"""
+    features: str
+    """folder or URI of features, as written by jobs.fraud.features"""
+    output: str
+    """folder or URI for the search and best.yaml; on a cluster one that all machines reach"""
     trials: int = 20
     """settings tried for each half"""
     concurrent: int = 2
@@ -57,19 +59,24 @@ class TuneConfig:
     """of the draws"""
 
 
-def main(config: TuneConfig) -> Path:
-    """Search both halves; returns the path of best.yaml."""
+def main(config: TuneConfig) -> str:
+    """Search both halves; returns the path or URI of best.yaml."""
     train, later = _samples(config)
     if not ray.is_initialized():
         ray.init()
+    asked = Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial)
+    devices = await_workers(asked).devices
     best = {
-        "trees": _search(config, "trees", _tree_space(config), _tree_trial(config), train, later),
+        "trees": _search(
+            config, "trees", _tree_space(config), _tree_trial(config, devices), train, later
+        ),
         "network": _search(
-            config, "network", _network_space(config), _network_trial(config), train, later
+            config, "network", _network_space(config), _network_trial(config, devices), train, later
         ),
     }
-    path = config.output / "best.yaml"
-    write_text(path, yaml.safe_dump(best, sort_keys=False))
+    output = open_storage(config.output)
+    output.write("best.yaml", yaml.safe_dump(best, sort_keys=False).encode())
+    path = output.address("best.yaml")
     print(f"best settings: {path}\nuse them:      python -m jobs.fraud.train --config {path} ...")
     return path
 
@@ -120,9 +127,14 @@ def _network_space(config: TuneConfig) -> dict[str, Any]:
 Trial = Callable[..., None]
 
 
-def _tree_trial(config: TuneConfig) -> Trial:
+def _tree_trial(config: TuneConfig, devices: Devices) -> Trial:
     """Fits a booster and reports its average precision every few trees."""
-    every, seed, threads, device = _fit_options(config)
+    every, seed, threads, device = (
+        config.report_every,
+        config.seed,
+        config.cpus_per_trial,
+        devices.trees,
+    )
 
     def trial(settings: Mapping[str, Any], train: Sample, later: Sample) -> None:
         best = 0.0
@@ -140,9 +152,9 @@ def _tree_trial(config: TuneConfig) -> Trial:
     return trial
 
 
-def _network_trial(config: TuneConfig) -> Trial:
+def _network_trial(config: TuneConfig, devices: Devices) -> Trial:
     """Fits a network and reports its average precision every epoch."""
-    _, seed, _, device = _fit_options(config)
+    seed, device = config.seed, devices.network
 
     def trial(settings: Mapping[str, Any], train: Sample, later: Sample) -> None:
         best = 0.0
@@ -158,11 +170,6 @@ def _network_trial(config: TuneConfig) -> Trial:
     return trial
 
 
-def _fit_options(config: TuneConfig) -> tuple[int, int, int, str]:
-    device = "cuda" if config.gpus_per_trial > 0 else "cpu"
-    return config.report_every, config.seed, config.cpus_per_trial, device
-
-
 def _search(
     config: TuneConfig,
     half: str,
@@ -172,22 +179,28 @@ def _search(
     later: Sample,
 ) -> dict[str, Any]:
     """Best settings of one half; a search that was cut off goes on."""
-    folder = (config.output / "search").resolve()
+    storage = open_storage(config.output)
+    place = run_place(storage, "search")
+    folder, files = f"{place['storage_path']}/{half}", place.get("storage_filesystem")
     trainable = tune.with_resources(
         tune.with_parameters(trial, train=train, later=later),
         {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
     )
-    if tune.Tuner.can_restore(str(folder / half)):
-        print(f"{half}: going on with {folder / half}")
+    if tune.Tuner.can_restore(folder, storage_filesystem=files):
+        print(f"{half}: going on with {storage.address(f'search/{half}')}")
         tuner = tune.Tuner.restore(
-            str(folder / half), trainable, resume_errored=True, param_space=dict(space)
+            folder,
+            trainable,
+            resume_errored=True,
+            param_space=dict(space),
+            storage_filesystem=files,
         )
     else:
         tuner = tune.Tuner(
             trainable,
             param_space=dict(space),
             tune_config=_tune_config(config, half),
-            run_config=tune.RunConfig(name=half, storage_path=str(folder)),
+            run_config=tune.RunConfig(name=half, **place),
         )
     results = tuner.fit()
     winner = results.get_best_result(metric=MEASURE, mode="max", scope="all")

@@ -14,9 +14,11 @@ from lib.registry.artifact import (
 )
 from lib.registry.errors import ArtifactError, RegistryError
 from lib.registry.manifest import FileEntry, Manifest
+from lib.registry.names import MANIFEST
 from lib.registry.registry import Registry
 
 __all__ = [
+    "MANIFEST",
     "AliasChange",
     "Artifact",
     "ArtifactError",

@@ -6,6 +6,7 @@ from lib.storage.opening import (
     open_dataset,
     open_storage,
     read_parquet,
+    split_address,
     write_parquet,
 )
 from lib.storage.storage import Storage, StorageError
@@ -18,5 +19,6 @@ __all__ = [
     "open_dataset",
     "open_storage",
     "read_parquet",
+    "split_address",
     "write_parquet",
 ]

@@ -33,6 +33,13 @@ def open_storage(uri: str | Path, filesystem: fs.FileSystem | None = None) -> St
     return ObjectStorage(opened, path, known)
 
 
+def split_address(address: str) -> tuple[str, str]:
+    """The address of the folder above, and the name in it; a URI keeps what follows its `?`."""
+    place, mark, options = address.partition("?") if "://" in address else (address, "", "")
+    above, _, name = place.rstrip("/").rpartition("/")
+    return above + mark + options, name
+
+
 def open_dataset(storage: Storage, path: str = "") -> ds.Dataset:
     """All Parquet files below a folder of a storage as one data set."""
     return ds.dataset(storage.at(path), filesystem=storage.filesystem, format="parquet")
@@ -42,7 +49,10 @@ def read_parquet(address: str, columns: Sequence[str] | None = None) -> pa.Table
     """One Parquet file by its address (`Storage.address`)."""
     files, path = _filesystem(address)
     chosen = None if columns is None else list(columns)
-    return pq.read_table(path, columns=chosen, filesystem=files, partitioning=None)
+    # threads that read ahead through a Python file system abort a process that ends meanwhile
+    ahead = not isinstance(files, fs.PyFileSystem)
+    with files.open_input_file(path) as file:
+        return pq.read_table(file, columns=chosen, pre_buffer=ahead, use_threads=ahead)
 
 
 def write_parquet(table: pa.Table, storage: Storage, path: str) -> str:

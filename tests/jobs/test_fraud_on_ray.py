@@ -23,6 +23,7 @@ from lib.fraud.model.scoring import Scorer
 from lib.fraud.model.slices import Lengths
 from lib.fraud.model.trees import BoostedTrees, TreeSettings, booster_parameters, fit_trees
 from lib.registry import read_artifact
+from lib.storage import open_storage
 from tests.fraud.model_sample import NAMES, made_up
 from tests.jobs.training_rows import write_rows
 from tests.local_ray import local_ray
@@ -38,12 +39,12 @@ def cluster() -> Iterator[None]:
         yield
 
 
-def write_sample(path: Path, sample: Sample) -> Path:
+def write_sample(path: Path, sample: Sample) -> str:
     columns = {name: sample.matrix[:, place] for place, name in enumerate(NAMES)}
     columns["label"] = sample.labels.astype(np.float32)
     columns["weight"] = sample.weights.astype(np.float32)
     pq.write_table(pa.table(columns), path)
-    return path
+    return str(path)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: st
     data = BoostingData(tuple(files[:2]), tuple(files[2:]), NAMES)
     parameters = booster_parameters(SETTINGS, seed=1)
     stored = fit_boosted_trees(
-        data, parameters, 30, 10, Workers(), backend=backend, storage=tmp_path / "ray"
+        data, parameters, 30, 10, Workers(), backend=backend, storage=open_storage(tmp_path / "ray")
     )
     whole = Sample(
         np.concatenate([part.matrix for part in parts[:2]]),
@@ -81,6 +82,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     config = TrainConfig(
         output=folder / "out",
         features=write_rows(folder / "features"),
+        num_workers=2,
         trees=replace(SETTINGS, trees=20),
         network=NetworkSettings(hidden=(8,), epochs=2),
         slices=Lengths(label_delay=5, folds=2),
@@ -133,7 +135,7 @@ def test_search_resumes_and_writes_settings_that_training_reads(
         slices=trained.slices,
     )
     best = tune.main(config)
-    settings = yaml.safe_load(best.read_text())
+    settings = yaml.safe_load(Path(best).read_text())
     assert TreeSettings(**settings["trees"]).trees == 20
     assert NetworkSettings(**settings["network"]).epochs == 2
-    assert yaml.safe_load(tune.main(config).read_text()) == settings
+    assert yaml.safe_load(Path(tune.main(config)).read_text()) == settings

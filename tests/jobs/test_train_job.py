@@ -134,7 +134,7 @@ def test_yaml_gives_defaults_that_the_command_line_overrides(tmp_path: Path) -> 
     file = tmp_path / "options.yaml"
     file.write_text("output: here\ntrees: {depth: 4, trees: 200}\nnetwork: {hidden: [32, 16]}\n")
     options = read_options(TrainConfig, ["--config", str(file), "--trees.trees", "50"])
-    assert (options.output, options.trees.depth, options.trees.trees) == (Path("here"), 4, 50)
+    assert (options.output, options.trees.depth, options.trees.trees) == ("here", 4, 50)
     assert options.network.hidden == (32, 16)
 
 

@@ -18,6 +18,7 @@ from lib.storage import (
     open_dataset,
     open_storage,
     read_parquet,
+    split_address,
     write_parquet,
 )
 
@@ -108,6 +109,11 @@ def test_another_process_reads_a_file_by_its_address(tmp_path: Path, prefix: str
 def test_a_uri_keeps_its_options_at_the_end_of_addresses() -> None:
     storage = ObjectStorage(fs.LocalFileSystem(), "bucket/root", "s3://bucket/root?region=eu")
     assert storage.address("a/b") == "s3://bucket/root/a/b?region=eu"
+
+
+def test_an_address_is_split_into_the_folder_above_and_a_name() -> None:
+    assert split_address("/srv/out/") == ("/srv", "out")
+    assert split_address("s3://b/x/out?region=eu") == ("s3://b/x?region=eu", "out")
 
 
 def test_only_a_bucket_is_no_local_folder(tmp_path: Path) -> None:
