@@ -158,7 +158,9 @@ def _train_worker(config: Mapping[str, Any]) -> None:
     settings = NetworkSettings(
         **{**config["settings"], "hidden": tuple(config["settings"]["hidden"])}
     )
-    device = ray.train.torch.get_device() if config["device"] == "cuda" else "cpu"
+    # Ray Train names the GPU that a worker holds even where torch cannot use it
+    cuda = config["device"] == "cuda"
+    device = ray.train.torch.get_device() if cuda else torch.device("cpu")
     standardiser = _restored(config["standardiser"])
     workers = context.get_world_size()
     steps = max(1, config["rows"] // workers // max(2, settings.batch_size // workers))
@@ -166,7 +168,7 @@ def _train_worker(config: Mapping[str, Any]) -> None:
     raw = seeded_perceptron(standardiser.width, settings, config["seed"])
     done = _resume(raw)
     torch.manual_seed(config["seed"] + 1_000 * (context.get_world_rank() + 1))
-    model = ray.train.torch.prepare_model(raw)
+    model = ray.train.torch.prepare_model(raw, move_to_device=device)
     train_network(
         model,
         Batches(*(part.to(device) for part in (rows.inputs, rows.labels, rows.weights))),

@@ -114,7 +114,12 @@ def await_a_core() -> None:
         await_workers(Request(workers=1))
 
 
-def await_workers(request: Request, say: Callable[[str], None] = print) -> Placement:
+def say_now(line: str) -> None:
+    """Print at once: whoever reads a job's log wants to know while it waits."""
+    print(line, flush=True)
+
+
+def await_workers(request: Request, say: Callable[[str], None] = say_now) -> Placement:
     """Wait until the workers that are needed could start, saying what is missing; then let go.
 
     Raises:

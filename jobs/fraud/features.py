@@ -26,7 +26,7 @@ from jobs.resources import ResourceError, await_a_core
 from lib.contract import ContractError, Mapping
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
 from lib.fraud.features import FRAUD
-from lib.storage import Storage, open_storage
+from lib.storage import Storage, StorageError, open_storage
 
 _LABEL_COLUMNS = ("is_fraud", "observed_at")
 _BYTES_PER_ROW = 1_500
@@ -237,5 +237,5 @@ def _closing_lines(output: Storage) -> str:
 if __name__ == "__main__":
     try:
         main(read_options(FeaturesConfig))
-    except (ContractError, ResourceError) as error:
+    except (ContractError, ResourceError, StorageError) as error:
         raise SystemExit(f"error: {error}") from error

@@ -1,6 +1,7 @@
 """The features job on a real local Ray: any file format, any partitioning, the same features."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.fraud.features import FeaturesConfig, write_features
+from jobs.fraud.training_config import TrainConfig
+from jobs.fraud.training_data import find_source
 from lib.contract import ContractError
 from lib.feature import compute
 from lib.fraud.contracts import join_labels
@@ -51,11 +54,11 @@ def sources(simulated, tmp_path_factory) -> Path:
     return folder
 
 
+SOURCES = {"transactions": "transactions", "labels": "labels.parquet"}
+
+
 def run(sources: Path, output: Path, **options) -> pa.Table:
-    given = {
-        "transactions": str(sources / "transactions"),
-        "labels": str(sources / "labels.parquet"),
-    }
+    given = {name: str(sources / path) for name, path in SOURCES.items()}
     data = write_features(FeaturesConfig(**(given | options), output=str(output)))
     return ds.dataset(data).to_table().sort_by("transaction_id")
 
@@ -141,6 +144,26 @@ def test_a_csv_file_in_other_words_is_read_by_its_mapping(sources, tmp_path):
     assert found["amount_minor"].to_pylist() == [
         ours[i] for i in found["transaction_id"].to_pylist()
     ]
+
+
+def test_a_bucket_gets_the_same_features_and_their_note_last(sources, found, tmp_path):
+    output = f"fsspec+file://{tmp_path}/out"
+    given = {name: f"fsspec+file://{sources}/{path}" for name, path in SOURCES.items()}
+    write_features(FeaturesConfig(**given, output=output, partitions=1))
+    there = ds.dataset(tmp_path / "out/data").to_table().sort_by("transaction_id")
+    assert there.select(found.column_names).to_pandas().equals(found.to_pandas())
+    names = {one.name for one in (tmp_path / "out").iterdir()}
+    assert names == {"data", "quarantine", "features.json"}
+    note = (tmp_path / "out/features.json").stat().st_mtime_ns
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert max(path.stat().st_mtime_ns for path in files) == note
+
+
+def test_features_that_are_not_finished_are_not_trained_on(found, output, tmp_path):
+    shutil.copytree(output / "data", tmp_path / "data")
+    (tmp_path / "work").mkdir()
+    with pytest.raises(ContractError, match=r"is not finished: jobs\.fraud\.features"):
+        find_source(TrainConfig(output="out", features=str(tmp_path)))
 
 
 def test_a_missing_column_stops_at_once_and_is_named(sources, tmp_path):

@@ -1,6 +1,7 @@
 """Training ends in a model that serves, a report, and advice where the data is not enough."""
 
 import json
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lib.fraud.model.scoring import Scorer
 from lib.fraud.model.slices import Lengths
 from lib.fraud.model.trees import TreeSettings
 from lib.registry import Registry, read_artifact
+from lib.storage import open_storage
 from tests.jobs.training_rows import write_rows
 
 SMALL = TrainConfig(
@@ -92,6 +94,27 @@ def test_same_command_continues_and_publishes_the_same_version(
 def test_other_options_do_not_reuse_results(trained: TrainConfig) -> None:
     main(replace(trained, seed=8, registry=None, baselines=False, bootstrap=2))
     assert len(list((trained.output / "stages").iterdir())) == 2
+
+
+def test_everything_may_lie_in_a_bucket(trained: TrainConfig) -> None:
+    bucket = f"memory://{uuid.uuid4().hex}"
+    storage = open_storage(bucket)
+    for path in (trained.features / "data").iterdir():
+        storage.write(f"features/data/{path.name}", path.read_bytes())
+    there = replace(
+        trained,
+        features=f"{bucket}/features",
+        output=f"{bucket}/out",
+        registry=f"{bucket}/registry",
+        baselines=False,
+        bootstrap=2,
+    )
+    assert main(there).endswith("/out/model")
+    assert {"out/report.html", "out/report.json"} <= set(storage.files("out"))
+    stored = json.loads(storage.read("out/report.json") or b"")["measures"]["ensemble"]
+    locally = json.loads((trained.output / "report.json").read_text())["measures"]["ensemble"]
+    assert stored == locally
+    assert Registry(f"{bucket}/registry").resolve("fraud", "challenger")
 
 
 @pytest.mark.parametrize(

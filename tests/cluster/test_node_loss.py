@@ -1,0 +1,42 @@
+"""A killed node costs time and nothing else: no row, no quality."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.on_cluster.node_loss import measure_features, measure_training
+
+pytestmark = [
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.timeout(900),
+    pytest.mark.slow,
+]
+
+# a resumed fit draws other rows and dropouts after the kill: what another seed changes, too
+AUC_TOLERANCE = 0.01
+AP_TOLERANCE = 0.03
+
+
+def test_a_node_killed_amid_features_loses_and_doubles_no_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = measure_features(tmp_path)
+    with capsys.disabled():
+        print(found)
+    assert found["kill_node_rows"] > 5_000
+    assert found["kill_node_quarantined"] > 20
+    for name in ("lost_rows", "doubled_rows", "other_values"):
+        assert found[f"kill_node_{name}"] == 0
+    assert found["kill_node_quarantine_differs"] == 0
+    assert found["kill_node_counts_differ"] == 0
+
+
+def test_nodes_killed_amid_both_halves_leave_the_model_as_good(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = measure_training(tmp_path)
+    with capsys.disabled():
+        print(found)
+    assert found["kill_node_auc"] > 0.7
+    assert abs(found["kill_node_auc_change"]) <= AUC_TOLERANCE
+    assert abs(found["kill_node_ap_change"]) <= AP_TOLERANCE

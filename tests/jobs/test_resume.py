@@ -1,0 +1,162 @@
+"""A driver that is killed costs what it was at: the same command goes on from there."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import ray
+import yaml
+from ray.cluster_utils import Cluster
+
+from jobs.fraud.features import FeaturesConfig, write_features
+from lib.registry import Registry
+from tests.benchmarks.on_cluster.node_loss import compare_features, write_sources
+from tests.jobs.training_rows import write_rows
+
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+EPOCHS = 12
+SMALL = [
+    *("--num-workers", "2", "--no-baselines", "--bootstrap", "2", "--slices.folds", "2"),
+    *("--slices.label-delay", "5", "--trees.trees", "200", "--trees.learning-rate", "0.05"),
+    *("--trees.early-stopping", "200", "--network.epochs", str(EPOCHS)),
+    *("--network.patience", str(EPOCHS), "--network.hidden", "32"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    ray.init(address=made.address, log_to_driver=False)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def start(cluster: Cluster, module: str, *options: str) -> subprocess.Popen[str]:
+    """A driver of its own, in the cluster of this test."""
+    environment = os.environ | {"RAY_ADDRESS": str(cluster.address), "RAY_AUTH_MODE": "disabled"}
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *options],
+        cwd=ROOT,
+        env=environment | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def kill_when(job: subprocess.Popen[str], come: Callable[[], bool]) -> None:
+    """Kill a driver without a word once a moment has come."""
+    deadline = time.monotonic() + 400
+    while not come():
+        assert job.poll() is None, f"it ended before it could be killed: {job.stdout.read()}"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    job.send_signal(signal.SIGKILL)
+    job.communicate()
+
+
+def finish(job: subprocess.Popen[str]) -> str:
+    said, _ = job.communicate(timeout=500)
+    assert job.returncode == 0, said[-4_000:]
+    return said
+
+
+def times(folder: Path, *patterns: str) -> dict[str, int]:
+    found = [path for pattern in patterns for path in folder.glob(pattern)]
+    return {path.name: path.stat().st_mtime_ns for path in found}
+
+
+def test_features_begin_again_without_leftovers(cluster: Cluster, tmp_path: Path) -> None:
+    sources = write_sources(tmp_path / "sources", users=60)
+    options = [word for name, value in sources.items() for word in (f"--{name}", value)]
+    output = tmp_path / "killed"
+    command = ["jobs.fraud.features", *options, "--output", str(output), "--partitions", "2"]
+    ledger = output / "work/quarantine/transactions/ledger"
+    kill_when(start(cluster, *command), lambda: any(ledger.glob("keys-*.json")))
+    assert not (output / "features.json").exists()
+    write_features(FeaturesConfig(**sources, output=str(output), partitions=2))
+    calm = FeaturesConfig(**sources, output=str(tmp_path / "calm"), partitions=2)
+    write_features(calm)
+    found = compare_features(Path(calm.output), output)
+    assert found["kill_node_lost_rows"] == found["kill_node_doubled_rows"] == 0
+    assert found["kill_node_quarantine_differs"] == found["kill_node_counts_differ"] == 0
+    assert sorted(one.name for one in output.iterdir()) == ["data", "features.json", "quarantine"]
+
+
+@pytest.mark.slow
+def test_training_goes_on_in_the_half_and_epoch_it_was_killed_in(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    features = write_rows(tmp_path / "features", rows=12_000)
+    options = ["--features", str(features), *SMALL]
+    calm = ["jobs.fraud.train", "--output", str(tmp_path / "calm"), *options]
+    finish(start(cluster, *calm))
+    output, registry = tmp_path / "killed", str(tmp_path / "registry")
+    command = ["jobs.fraud.train", "--output", str(output), "--registry", registry, *options]
+
+    def stage() -> Path:
+        return next(iter((output / "stages").glob("*")), output / "stages" / "none")
+
+    def trees_begun() -> bool:
+        return (stage() / "rows" / "0001.parquet").exists()
+
+    kill_when(start(cluster, *command), trees_begun)
+    folds = times(stage(), "fold-*")
+    assert len(folds) == 2
+    assert not (stage() / "trees-0.ubj").exists()
+    run = stage() / "ray-train" / "network-7"
+    kill_when(start(cluster, *command), lambda: len(list(run.glob("checkpoint_*"))) > 0)
+    trees = times(stage(), "trees-0.ubj")
+    assert trees
+    assert not (stage() / "network.safetensors").exists()
+    said = finish(start(cluster, *command))
+    assert times(stage(), "fold-*") == folds
+    assert times(stage(), "trees-0.ubj") == trees
+    epochs = {int(one) for one in re.findall(r"metrics=\{'epoch': (\d+)", said)}
+    assert max(epochs) == EPOCHS
+    assert min(epochs) > 1, "the network began anew instead of from its checkpoint"
+    (version,) = Registry(registry).versions("fraud")
+    finish(start(cluster, *command))
+    assert Registry(registry).versions("fraud") == (version,)
+    before, after = (
+        json.loads((one / "report.json").read_text())["measures"]["ensemble"]
+        for one in (tmp_path / "calm", output)
+    )
+    assert abs(before["auc"] - after["auc"]) <= 0.01
+    assert abs(before["ap"] - after["ap"]) <= 0.03
+
+
+@pytest.mark.slow
+def test_a_search_goes_on_with_the_trials_it_lacks(cluster: Cluster, tmp_path: Path) -> None:
+    features = write_rows(tmp_path / "features")
+    output = tmp_path / "tune"
+    command = [
+        *("jobs.fraud.tune", "--features", str(features), "--output", str(output)),
+        *("--trials", "3", "--concurrent", "1", "--trees", "60", "--epochs", "2"),
+        *("--slices.folds", "2", "--slices.label-delay", "5"),
+    ]
+    search = output / "search" / "trees"
+
+    def finished() -> list[Path]:
+        states = "".join(path.read_text() for path in search.glob("experiment_state-*.json"))
+        trials = [path for path in search.glob("*/result.json") if '"step": 60' in path.read_text()]
+        return trials if "TERMINATED" in states else []
+
+    kill_when(start(cluster, *command), lambda: len(finished()) > 0)
+    (done, *_) = sorted(finished(), key=lambda path: path.stat().st_mtime_ns)
+    kept = done.read_bytes()
+    said = finish(start(cluster, *command))
+    assert f"trees: going on with {search}" in said
+    assert "trees: 3 trials" in said
+    assert done.read_bytes() == kept
+    assert set(yaml.safe_load((output / "best.yaml").read_text())) == {"trees", "network"}
