@@ -6,20 +6,22 @@ from typing import Any
 
 import ray
 
+# Ray 2.x stops the thread that exports metrics only at the first shutdown of a process; those of
+# later ones live on and crash the interpreter when they write a log line while it ends
+NO_EXPORTER = {"enable_open_telemetry": False}
+
 
 @contextmanager
 def local_ray(num_cpus: int = 2, **options: Any) -> Iterator[None]:
     """Starts and shuts down.
 
-    Ray 2.x stops the thread that exports metrics only at the first shutdown of a process; those of
-    later ones live on and crash the interpreter when they write a log line while it ends. So only
-    the tests of metrics export any (`tests/serve/test_meter.py`).
+    Only the tests of metrics export any (`tests/serve/test_meter.py`).
 
     Args:
         num_cpus: of the only node.
         options: of `ray.init`.
     """
-    system = {"enable_open_telemetry": False, **options.pop("_system_config", {})}
+    system = {**NO_EXPORTER, **options.pop("_system_config", {})}
     quiet = {"include_dashboard": False, "log_to_driver": False}
     ray.init(address="local", num_cpus=num_cpus, _system_config=system, **(quiet | options))
     try:

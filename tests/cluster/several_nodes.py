@@ -12,13 +12,14 @@ from ray._private.node import Node
 from ray._private.state import actors
 from ray.cluster_utils import Cluster
 
+from tests.local_ray import NO_EXPORTER
+
 
 @contextmanager
 def several_nodes(count: int) -> Iterator[Cluster]:
     """A head without cores and `count` nodes with one each; this process is connected."""
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-    )
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": NO_EXPORTER}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         for _ in range(count):
             cluster.add_node(num_cpus=1)

@@ -19,6 +19,7 @@ from jobs.resources import (
     waiting_line,
     with_gpus,
 )
+from tests.local_ray import NO_EXPORTER
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -28,7 +29,8 @@ GPU = NodeType("gpu", {"CPU": 8.0, "GPU": 1.0}, more=2)
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": NO_EXPORTER}
+    made = Cluster(initialize_head=True, head_node_args=head)
     ray.init(address=made.address, log_to_driver=False)
     yield made
     ray.shutdown()

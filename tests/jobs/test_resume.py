@@ -19,6 +19,7 @@ from jobs.fraud.features import FeaturesConfig, write_features
 from lib.registry import Registry
 from tests.benchmarks.on_cluster.node_loss import compare_features, write_sources
 from tests.jobs.training_rows import write_rows
+from tests.local_ray import NO_EXPORTER
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(900)]
 
@@ -34,7 +35,8 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    head = {"num_cpus": 2, "include_dashboard": False, "_system_config": NO_EXPORTER}
+    made = Cluster(initialize_head=True, head_node_args=head)
     ray.init(address=made.address, log_to_driver=False)
     yield made
     ray.shutdown()
