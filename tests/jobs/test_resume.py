@@ -78,6 +78,7 @@ def times(folder: Path, *patterns: str) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in found}
 
 
+@pytest.mark.slow
 def test_features_begin_again_without_leftovers(cluster: Cluster, tmp_path: Path) -> None:
     sources = write_sources(tmp_path / "sources", users=60)
     options = [word for name, value in sources.items() for word in (f"--{name}", value)]

@@ -24,7 +24,7 @@ from lib.fraud.model.trees import TreeSettings, booster_parameters
 from lib.storage import open_storage, write_parquet
 from tests.jobs.training_rows import write_rows
 
-ROWS = 60_000
+ROWS = 300_000
 TREES = TreeSettings(trees=100, depth=6)
 NETWORK = NetworkSettings(hidden=(128, 64), epochs=4, patience=4)
 _SEED = 7
