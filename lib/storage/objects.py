@@ -55,7 +55,9 @@ class ObjectStorage:
         return bool(found != fs.FileType.NotFound)
 
     def files(self, path: str = "") -> tuple[str, ...]:
-        """All objects below, sorted; hidden ones are left out."""
+        """All objects below, sorted; hidden ones are left out. None where `path` is an object."""
+        if self.filesystem.get_file_info(self.at(path)).type == fs.FileType.File:
+            return ()
         selector = fs.FileSelector(self.at(path), recursive=True, allow_not_found=True)
         start = len(self._root) + 1
         names = (
