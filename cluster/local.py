@@ -1,7 +1,8 @@
 """A Ray head of our own on this machine, with a token, that ends without touching anybody else's.
 
 `ray stop` ends every Ray on a machine. Here the head runs as a child process group instead, on
-ports nobody uses, and that group alone is ended.
+ports nobody uses, and that group alone is ended. Nothing of it listens on anything but loopback.
+`python -m cluster.local` runs one until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import tyro
+
 from cluster.environment import serve_environment
+from cluster.loopback import HOST, ONE_MACHINE, WORKER_HOOK
 
 ROOT = Path(__file__).parents[1]
 _START_SECONDS = 90.0
@@ -65,14 +69,68 @@ class LocalHead:
         )  # fmt: skip
 
 
+    def serve(self, log: Path) -> int:
+        """Starts Ray Serve on loopback; what is deployed afterwards cannot open it wider."""
+        port = str(self.http_port)
+        return self.run(
+            program("serve"), "start", "--http-host", HOST, "--http-port", port, log=log
+        )
+
+
+@dataclass(frozen=True)
+class Head:
+    """A Ray head with Ray Serve on 127.0.0.1, until Ctrl-C; the token is the one in use here."""
+
+    cpus: int = max(4, os.cpu_count() or 1)
+    """Logical cores that it offers; more than the machine has is fine."""
+    port: int = 8000
+    """Port of the service."""
+    dashboard_port: int = 8265
+    """Port of dashboard and Jobs API."""
+    log: Path = Path("var/cluster/log")
+    """Where the logs go."""
+
+
+def main(options: Head) -> int:
+    """Runs a head until it is interrupted."""
+    from ray._raylet import AuthenticationTokenLoader  # noqa: PLC0415  (heavy)
+
+    for port in (options.port, options.dashboard_port):
+        if _taken(port):
+            raise SystemExit(f"error: port {port} of {HOST} is taken; --help says how to change it")
+    os.environ["RAY_AUTH_MODE"] = "token"
+    if not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
+        raise SystemExit("error: no token; make one with `ray get-auth-token --generate`")
+    print("starting Ray and Ray Serve", flush=True)
+    ports, log = (options.port, options.dashboard_port), options.log
+    with local_head(log / "ray.log", options.cpus, *ports, own_token=False) as head:
+        if head.serve(log / "serve.log") != 0:
+            raise SystemExit(f"error: Ray Serve did not start; see {log / 'serve.log'}")
+        print(f"dashboard and jobs {head.dashboard} (with the token)")
+        print(f"service            http://{HOST}:{head.http_port}")
+        print("until Ctrl-C", flush=True)
+        with suppress(KeyboardInterrupt):
+            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    return 0
+
+
 @contextmanager
-def local_head(log: Path, cpus: int, http_port: int | None = None) -> Iterator[LocalHead]:
+def local_head(
+    log: Path,
+    cpus: int,
+    http_port: int | None = None,
+    dashboard_port: int | None = None,
+    *,
+    own_token: bool = True,
+) -> Iterator[LocalHead]:
     """Starts a head, and ends it and all that it started on leaving.
 
     Args:
         log: what the head prints.
         cpus: logical cores that it offers.
         http_port: Serve's port; None takes a free one.
+        dashboard_port: of dashboard and Jobs API; None takes a free one.
+        own_token: a token made for it; otherwise the one that this environment or user has.
 
     Raises:
         RuntimeError: if the head does not come up; the log says why.
@@ -82,7 +140,7 @@ def local_head(log: Path, cpus: int, http_port: int | None = None) -> Iterator[L
         log.open("wb") as output,
         tempfile.TemporaryDirectory(prefix="forewarn-", ignore_cleanup_errors=True) as scratch,
     ):
-        head = _describe(http_port, Path(scratch))
+        head = _describe(http_port, dashboard_port, Path(scratch), own_token)
         process = subprocess.Popen(
             _start_command(head, cpus),
             cwd=ROOT, env=head.environment, stdout=output, stderr=output, start_new_session=True,
@@ -106,37 +164,49 @@ def free_ports(count: int) -> list[int]:
     candidates = iter(range(20_000 + secrets.randbelow(8_000), 32_000))
     while len(found) < count:
         port = next(candidates)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                found.append(port)
+        if not _taken(port):
+            found.append(port)
     return found
 
 
-def _describe(http_port: int | None, scratch: Path) -> LocalHead:
-    gcs, dashboard, http, stats, metrics, fallback_http, fallback_grpc = free_ports(7)
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _describe(
+    http_port: int | None, dashboard_port: int | None, scratch: Path, own_token: bool
+) -> LocalHead:
+    gcs, dashboard, http, stats, metrics, fallback_http, fallback_grpc, *others = free_ports(9)
     http = http_port or http
-    token = secrets.token_hex(32)
+    dashboard = dashboard_port or dashboard
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         **serve_environment(scratch, (stats, metrics, fallback_http, fallback_grpc)),
-        "RAY_AUTH_TOKEN": token,
-        "RAY_ADDRESS": f"127.0.0.1:{gcs}",
+        **ONE_MACHINE,
+        **WORKER_HOOK,
+        **({"RAY_AUTH_TOKEN": secrets.token_hex(32)} if own_token else {}),
+        # the tree is the working directory of replicas, and where the workers find the hook
+        "PYTHONPATH": str(ROOT),
+        "DASHBOARD_METRIC_PORT": str(others[0]),
+        "AUTOSCALER_METRIC_PORT": str(others[1]),
+        "RAY_ADDRESS": f"{HOST}:{gcs}",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "PYTHONWARNINGS": "ignore",
     }
     environment.pop("VIRTUAL_ENV", None)
-    return LocalHead(f"127.0.0.1:{gcs}", f"http://127.0.0.1:{dashboard}", http, environment)
+    return LocalHead(f"{HOST}:{gcs}", f"http://{HOST}:{dashboard}", http, environment)
 
 
 def _start_command(head: LocalHead, cpus: int) -> list[str]:
     agent_http, agent_grpc, metrics, client, environment = free_ports(5)
     return [
         program("ray"), "start", "--head", "--block", "--disable-usage-stats",
-        "--node-ip-address", "127.0.0.1",
+        "--node-ip-address", HOST,
         "--port", head.address.rpartition(":")[2],
         "--num-cpus", str(cpus),
-        "--dashboard-host", "127.0.0.1",
+        "--dashboard-host", HOST,
         "--dashboard-port", head.dashboard.rpartition(":")[2],
         "--dashboard-agent-listen-port", str(agent_http),
         "--dashboard-agent-grpc-port", str(agent_grpc),
@@ -148,10 +218,7 @@ def _start_command(head: LocalHead, cpus: int) -> list[str]:
 
 def _await(head: LocalHead, process: subprocess.Popen[bytes], log: Path) -> None:
     """Waits until the Jobs API answers, with the token."""
-    request = urllib.request.Request(
-        f"{head.dashboard}/api/version",
-        headers={"Authorization": f"Bearer {head.environment['RAY_AUTH_TOKEN']}"},
-    )
+    request = urllib.request.Request(f"{head.dashboard}/api/version", headers=_bearer(head))
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -162,6 +229,15 @@ def _await(head: LocalHead, process: subprocess.Popen[bytes], log: Path) -> None
         except (urllib.error.URLError, OSError):
             time.sleep(0.3)
     raise RuntimeError(f"the Ray head did not come up; its log is {log}")
+
+
+def _bearer(head: LocalHead) -> dict[str, str]:
+    """The token as Ray itself finds it: in the environment, in the file it names, or at home."""
+    token = head.environment.get("RAY_AUTH_TOKEN")
+    if token is None:
+        named = head.environment.get("RAY_AUTH_TOKEN_PATH")
+        token = Path(named or Path.home() / ".ray" / "auth_token").read_text()
+    return {"Authorization": f"Bearer {token.strip()}"}
 
 
 def _forget(head: LocalHead) -> None:
@@ -183,3 +259,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             continue
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(tyro.cli(Head, description=Head.__doc__)))
