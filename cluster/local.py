@@ -68,7 +68,6 @@ class LocalHead:
             "--", *entrypoint,
         )  # fmt: skip
 
-
     def serve(self, log: Path) -> int:
         """Starts Ray Serve on loopback; what is deployed afterwards cannot open it wider."""
         port = str(self.http_port)

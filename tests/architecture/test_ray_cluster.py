@@ -1,4 +1,4 @@
-"""The launcher's file is one that Ray accepts, and Ray's own autoscaler does with it what it says."""
+"""The launcher's file is one that Ray accepts, and Ray's autoscaler does with it what it says."""
 
 from __future__ import annotations
 
