@@ -102,14 +102,16 @@ def main(options: Head) -> int:
         raise SystemExit("error: no token; make one with `ray get-auth-token --generate`")
     print("starting Ray and Ray Serve", flush=True)
     ports, log = (options.port, options.dashboard_port), options.log
-    with local_head(log / "ray.log", options.cpus, *ports, own_token=False) as head:
+    # the default action would end this process and leave the head
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), local_head(log / "ray.log", options.cpus, *ports, own_token=False) as head:
         if head.serve(log / "serve.log") != 0:
             raise SystemExit(f"error: Ray Serve did not start; see {log / 'serve.log'}")
         print(f"dashboard and jobs {head.dashboard} (with the token)")
         print(f"service            http://{HOST}:{head.http_port}")
         print("until Ctrl-C", flush=True)
-        with suppress(KeyboardInterrupt):
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        while True:
+            signal.pause()
     return 0
 
 
