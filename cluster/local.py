@@ -104,7 +104,8 @@ def main(options: Head) -> int:
     ports, log = (options.port, options.dashboard_port), options.log
     # the default action would end this process and leave the head
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), local_head(log / "ray.log", options.cpus, *ports, own_token=False) as head:
+    started = local_head(log / "ray.log", options.cpus, *ports, own_token=False)
+    with suppress(KeyboardInterrupt), started as head:
         if head.serve(log / "serve.log") != 0:
             raise SystemExit(f"error: Ray Serve did not start; see {log / 'serve.log'}")
         print(f"dashboard and jobs {head.dashboard} (with the token)")

@@ -1,0 +1,130 @@
+"""The image and the Kubernetes manifests are what KubeRay takes and what this code needs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from cluster.environment import NODE
+
+ROOT = Path(__file__).parents[2]
+KUBERNETES = ROOT / "cluster/kubernetes"
+SCHEMAS = Path(__file__).parent / "crd"
+IMAGE = (ROOT / "cluster/Dockerfile").read_text()
+KINDS = {"raycluster": "RayCluster", "rayjob": "RayJob", "rayservice": "RayService"}
+
+
+def manifest(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((KUBERNETES / f"{name}.yaml").read_text())
+    return found
+
+
+def strict(schema: Any) -> Any:
+    """A schema that takes no field it does not name: Kubernetes would drop it without a word."""
+    if isinstance(schema, list):
+        return [strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: strict(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema:
+        made["additionalProperties"] = False
+    return made
+
+
+def nodes_of(name: str) -> dict[str, Any]:
+    """The description of the cluster within a manifest."""
+    spec = manifest(name)["spec"]
+    nodes: dict[str, Any] = (
+        spec if name == "raycluster" else spec.get("rayClusterConfig", spec.get("rayClusterSpec"))
+    )
+    return nodes
+
+
+def complaints(name: str, found: dict[str, Any]) -> list[str]:
+    schema = strict(
+        json.loads(gzip.decompress((SCHEMAS / f"{name}s.v1.schema.json.gz").read_bytes()))
+    )
+    schema["properties"]["metadata"] = {"type": "object"}
+    return [one.message for one in jsonschema.Draft202012Validator(schema).iter_errors(found)]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_manifest_is_what_the_operator_takes(name: str) -> None:
+    found = manifest(name)
+    assert (found["apiVersion"], found["kind"]) == ("ray.io/v1", KINDS[name])
+    assert complaints(name, found) == []
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_misspelt_field_would_be_noticed(name: str) -> None:
+    found = manifest(name)
+    nodes_of(name)  # raises where there is none
+    found["spec"]["enableInTreeAutoscalling"] = True
+    assert any("enableInTreeAutoscalling" in one for one in complaints(name, found))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_head_has_neither_tasks_nor_gpus_and_gpu_workers_begin_with_none(name: str) -> None:
+    nodes = nodes_of(name)
+    assert nodes["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    groups = {one["groupName"]: one for one in nodes["workerGroupSpecs"]}
+    gpus = [one for title, one in groups.items() if title.startswith("gpu")]
+    assert len(gpus) == 2
+    assert all(one["minReplicas"] == 0 and one["idleTimeoutSeconds"] > 0 for one in gpus)
+    assert nodes["authOptions"]["mode"] == "token"
+
+
+def test_all_manifests_describe_the_same_nodes() -> None:
+    first, *others = (nodes_of(name) for name in KINDS)
+    assert all(one == first for one in others)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_containers_run_without_rights_that_they_do_not_need(name: str) -> None:
+    nodes = nodes_of(name)
+    for group in (nodes["headGroupSpec"], *nodes["workerGroupSpecs"]):
+        pod = group["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        for container in pod["containers"]:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_policies_are_kubernetes_objects_with_a_name() -> None:
+    found = list(yaml.safe_load_all((KUBERNETES / "policies.yaml").read_text()))
+    assert {"NetworkPolicy"} <= {one["kind"] for one in found}
+    assert all(one["metadata"]["name"].startswith("forewarn") for one in found)
+
+
+def test_the_versions_are_the_pinned_ones() -> None:
+    pins = " ".join(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    (pinned,) = set(re.findall(r"ray\[[a-z,]+\]==([\d.]+)", pins))
+    assert set(re.findall(r"ray\[[a-z,]+\]==([\d.]+)", IMAGE)) == {pinned}
+    assert {nodes_of(name)["rayVersion"] for name in KINDS} == {pinned}
+    assert "ARG PYTHON=3.11-" in IMAGE
+
+
+def test_the_image_is_started_with_the_environment_of_a_node() -> None:
+    given = dict(re.findall(r'(?m)^(?:ENV|   ) (\w+)="?([^"\\\n]+?)"?(?: \\)?$', IMAGE))
+    assert {name: given.get(name) for name in NODE} == dict(NODE)
+
+
+def test_the_image_holds_what_it_copies_and_runs_as_nobody_special() -> None:
+    for line in re.findall(r"(?m)^COPY (.+)$", IMAGE):
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists()
+            assert f"!{source}" in (ROOT / ".dockerignore").read_text()
+    last = re.findall(r"(?m)^USER (\w+)$", IMAGE)[-1]
+    assert last == "forewarn"
+
+
+def test_the_image_names_no_package_index() -> None:
+    assert "://" not in IMAGE.replace("docker/dockerfile", "")
