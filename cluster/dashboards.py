@@ -1,0 +1,126 @@
+"""Writes the Grafana dashboard of business figures: `python -m cluster.dashboards`.
+
+A panel is a title, a unit and queries; where it stands follows from its place in the list.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).parent / "grafana" / "fraud.json"
+_PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
+_WIDTH, _HEIGHT = 8, 8
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture: its title, Grafana's name of the unit, and queries by legend."""
+
+    title: str
+    unit: str
+    queries: dict[str, str]
+
+
+def _rate(metric: str, *by: str) -> str:
+    return f"sum by ({', '.join(by)}) (rate(ray_{metric}_total[$__rate_interval]))"
+
+
+def _quantile(share: float, metric: str, by: str) -> str:
+    rates = f"rate(ray_{metric}_bucket[$__rate_interval])"
+    return f"histogram_quantile({share}, sum by (le, {by}) ({rates}))"
+
+
+_DECISIONS, _REQUESTS = "forewarn_fraud_decisions", "forewarn_requests"
+PANELS = (
+    Panel("Payments decided", "ops", {"{{decision}}": _rate(_DECISIONS, "decision")}),
+    Panel(
+        "Share declined and reviewed",
+        "percentunit",
+        {
+            "{{decision}}": f"{_rate(_DECISIONS, 'decision')} / ignoring(decision) group_left "
+            f"sum(rate(ray_{_DECISIONS}_total[$__rate_interval]))"
+        },
+    ),
+    Panel("Decided by", "ops", {"{{method}}": _rate(_DECISIONS, "method")}),
+    Panel(
+        "Rules that fired",
+        "ops",
+        {"{{rule}} ({{status}})": _rate("forewarn_fraud_rule_hits", "rule", "status")},
+    ),
+    Panel(
+        "Fallbacks, by what was out", "ops", {"{{out}}": _rate("forewarn_fraud_fallbacks", "out")}
+    ),
+    Panel(
+        "Fallbacks scored again",
+        "ops",
+        {"again": "sum(rate(ray_forewarn_fraud_rescored_total[$__rate_interval]))"},
+    ),
+    Panel(
+        "Time of an answer",
+        "ms",
+        {
+            "p50 {{route}}": _quantile(0.5, "forewarn_request_ms", "route"),
+            "p99 {{route}}": _quantile(0.99, "forewarn_request_ms", "route"),
+        },
+    ),
+    Panel(
+        "Time of a stage, p99",
+        "ms",
+        {"{{stage}}": _quantile(0.99, "forewarn_fraud_stage_ms", "stage")},
+    ),
+    Panel(
+        "Answers by status", "ops", {"{{status}} {{route}}": _rate(_REQUESTS, "status", "route")}
+    ),
+    Panel("Labels received", "ops", {"{{outcome}}": _rate("forewarn_fraud_labels", "outcome")}),
+    Panel("Retries", "ops", {"{{payment}}": _rate("forewarn_fraud_retries", "payment")}),
+    Panel(
+        "Loads of models and rules",
+        "ops",
+        {"{{part}} {{outcome}}": _rate("forewarn_fraud_reloads", "part", "outcome")},
+    ),
+)
+
+
+def dashboard() -> dict[str, Any]:
+    """What Grafana imports."""
+    return {
+        "uid": "forewarn-fraud",
+        "title": "Forewarn: fraud",
+        "tags": ["forewarn"],
+        "schemaVersion": 39,
+        "time": {"from": "now-6h", "to": "now"},
+        "refresh": "30s",
+        "templating": {
+            "list": [{"name": "datasource", "type": "datasource", "query": "prometheus"}]
+        },
+        "panels": [_panel(number, panel) for number, panel in enumerate(PANELS)],
+    }
+
+
+def _panel(number: int, panel: Panel) -> dict[str, Any]:
+    row, column = divmod(number, 24 // _WIDTH)
+    return {
+        "id": number + 1,
+        "type": "timeseries",
+        "title": panel.title,
+        "datasource": _PROMETHEUS,
+        "gridPos": {"h": _HEIGHT, "w": _WIDTH, "x": column * _WIDTH, "y": row * _HEIGHT},
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "targets": [
+            {"refId": chr(ord("A") + place), "expr": query, "legendFormat": legend}
+            for place, (legend, query) in enumerate(panel.queries.items())
+        ],
+    }
+
+
+def text() -> str:
+    """The file's content."""
+    return json.dumps(dashboard(), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text(text())

@@ -1,0 +1,67 @@
+"""Panels and alerts ask only for what the service counts, by the labels that it has."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.dashboards import FILE, dashboard, text
+from serve.fraud.numbers import INSTRUMENTS
+
+PROMETHEUS = Path(__file__).parents[2] / "cluster/prometheus"
+KNOWN = {one.name: one for one in INSTRUMENTS}
+PANELS = dashboard()["panels"]
+ALERTS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0]["rules"]
+QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
+QUERIES += [alert["expr"] for alert in ALERTS]
+
+
+def metrics_of(query: str) -> set[tuple[str, str]]:
+    return set(re.findall(r"ray_(forewarn_\w+?)_(total|bucket)\b", query))
+
+
+def labels_of(query: str) -> set[str]:
+    grouped = re.findall(r"by \(([^)]*)\)", query)
+    return {label.strip() for one in grouped for label in one.split(",")} - {"le"}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_asks_for_what_is_counted(query: str) -> None:
+    found = metrics_of(query)
+    assert found
+    for name, kind in found:
+        assert (KNOWN[name].buckets is not None and len(KNOWN[name].buckets) > 0) == (
+            kind == "bucket"
+        )
+    known = {label for name, _ in found for label in KNOWN[name].labels}
+    assert labels_of(query) <= known
+
+
+def test_every_count_is_on_a_panel_or_in_an_alert() -> None:
+    shown = {name for query in QUERIES for name, _ in metrics_of(query)}
+    assert set(KNOWN) - shown == {"forewarn_fraud_unknown_payment_methods"}
+
+
+def test_the_file_is_what_the_panels_make() -> None:
+    assert FILE.read_text() == text()
+
+
+def test_panels_do_not_overlap_and_have_all_that_grafana_needs() -> None:
+    found: dict[str, Any] = json.loads(FILE.read_text())
+    assert found["title"]
+    places = {(one["gridPos"]["x"], one["gridPos"]["y"]) for one in found["panels"]}
+    assert len(places) == len(found["panels"]) == len({one["id"] for one in found["panels"]})
+    for panel in found["panels"]:
+        assert {"type", "title", "datasource", "gridPos", "targets"} <= set(panel)
+        assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
+
+
+def test_alerts_say_what_to_do_and_are_read_with_the_scrape_config() -> None:
+    config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
+    assert all((PROMETHEUS / name).exists() for name in config["rule_files"])
+    assert all(alert["annotations"]["summary"] and alert["labels"] for alert in ALERTS)
