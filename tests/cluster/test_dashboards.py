@@ -35,9 +35,7 @@ def test_a_query_asks_for_what_is_counted(query: str) -> None:
     found = metrics_of(query)
     assert found
     for name, kind in found:
-        assert bool(KNOWN[name].buckets) == (
-            kind == "bucket"
-        )
+        assert bool(KNOWN[name].buckets) == (kind == "bucket")
     known = {label for name, _ in found for label in KNOWN[name].tags}
     assert labels_of(query) <= known
 

@@ -87,7 +87,7 @@ def without_readiness(name: str) -> dict[str, Any]:
     nodes = nodes_of(name)
     for group in nodes["workerGroupSpecs"]:
         for container in group["template"]["spec"]["containers"]:
-            del container["readinessProbe"]
+            container.pop("readinessProbe", None)
     return nodes
 
 
