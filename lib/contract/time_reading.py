@@ -18,7 +18,14 @@ from lib.contract.coercion import nan_to_null, plain
 from lib.contract.declaration import TIME
 from lib.contract.error import ContractError
 
-EPOCH_UNITS_US = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
+EPOCH_UNITS_US = {
+    "d": 86_400_000_000.0,
+    "h": 3_600_000_000.0,
+    "s": 1_000_000.0,
+    "ms": 1_000.0,
+    "us": 1.0,
+    "ns": 0.001,
+}
 _NAIVE = pa.timestamp("us")
 _ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 _ISO_NAIVE = _ISO + "$"
@@ -33,7 +40,7 @@ class TimeReading:
     Args:
         timezone: IANA zone of naive times ("Europe/Berlin", "UTC"); None where each value carries
             its own zone or counts from the epoch.
-        epoch_unit: "s", "ms", "us" or "ns" for numbers counted from 1970 UTC.
+        epoch_unit: "d", "h", "s", "ms", "us" or "ns" for numbers counted from 1970 UTC.
         format: `strptime` format of text; None means ISO 8601.
         plus_us: microseconds added to every time (a label known seven days later).
     """

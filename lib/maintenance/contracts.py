@@ -1,0 +1,92 @@
+"""The contracts of machines: telemetry, waveforms, maintenance, failures, error codes, machines."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from lib.contract import Column, Contract, time_column
+
+LONGEST_ID_BYTES = 128
+MAINTENANCE_TYPES = ("scheduled", "corrective", "emergency")
+
+
+def _text(name: str, description: str, *, required: bool = True) -> Column:
+    return Column(name, pa.string(), description, required, max_length=LONGEST_ID_BYTES)
+
+
+def _amount(name: str, description: str, unit: str = "") -> Column:
+    return Column(name, pa.float64(), description, required=False, unit=unit, low=0.0)
+
+
+_MACHINE = _text("machine_id", "names the machine")
+
+TELEMETRY = Contract(
+    name="telemetry",
+    columns=(_MACHINE, time_column("event_time", "when the sensors were read")),
+    key=("machine_id", "event_time"),
+    extras=Column("", pa.float64(), "a sensor's reading", required=False),
+)
+
+MAINTENANCE = Contract(
+    name="maintenance",
+    columns=(
+        _MACHINE,
+        time_column("event_time", "when the machine was back in service"),
+        _text("component", "what was serviced or replaced", required=False),
+        Column(
+            "maintenance_type",
+            pa.string(),
+            "planned ahead, after a failure, or at once to prevent harm",
+            values=MAINTENANCE_TYPES,
+            required=False,
+        ),
+        _text("failure_mode", "what had failed, where something had", required=False),
+        _amount("downtime_hours", "how long the machine stood", "h"),
+        _amount("cost", "labour and parts, in the settlement currency"),
+        _text("parts_replaced", "parts, separated by commas", required=False),
+    ),
+    key=("machine_id", "event_time", "component"),
+)
+
+FAILURES = Contract(
+    name="failures",
+    columns=(
+        _MACHINE,
+        time_column("event_time", "when the machine failed"),
+        _text("failure_mode", "what failed"),
+    ),
+    key=("machine_id", "event_time", "failure_mode"),
+)
+
+ERRORS = Contract(
+    name="errors",
+    columns=(
+        _MACHINE,
+        time_column("event_time", "when the controller reported it"),
+        _text("error_code", "the code that it reported"),
+    ),
+    key=("machine_id", "event_time", "error_code"),
+)
+
+MACHINES = Contract(
+    name="machines",
+    columns=(
+        _MACHINE,
+        _text("model", "make and model", required=False),
+        time_column("installed_at", "when it was put into service", required=False),
+        _amount("age_years", "age where no date is known; taken as it stands", "years"),
+        _text("plant", "where it stands", required=False),
+        _text("line", "the production line that it belongs to", required=False),
+        Column(
+            "criticality",
+            pa.float64(),
+            "production lost while it stands, as a share of its line's",
+            required=False,
+            low=0.0,
+            high=1.0,
+        ),
+    ),
+    key=("machine_id",),
+)
+
+CONTRACTS = (TELEMETRY, MAINTENANCE, FAILURES, ERRORS, MACHINES)

@@ -1,0 +1,108 @@
+"""Checked tables into one history per machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.contract.coercion import as_array
+from lib.maintenance.feature_set import FeatureError, FeatureSet
+from lib.maintenance.history import UNKNOWN_US, History, Ints, running
+
+
+def histories(
+    features: FeatureSet,
+    telemetry: pa.Table,
+    errors: pa.Table | None = None,
+    services: pa.Table | None = None,
+    machines: pa.Table | None = None,
+) -> Iterator[History]:
+    """The history of every machine that telemetry or the list of machines names, by id.
+
+    Args:
+        features: which sensors, components and codes; other codes are passed over.
+        telemetry: checked against TELEMETRY, any order.
+        errors: checked against ERRORS; codes that are not declared are passed over.
+        services: checked against MAINTENANCE, corrective rows too: a replaced part begins anew.
+        machines: checked against MACHINES.
+
+    Raises:
+        FeatureError: a sensor is not in the telemetry, or a service is of an unknown component.
+    """
+    for name in features.sensor_names:
+        if name not in telemetry.column_names:
+            raise FeatureError(
+                f"telemetry has no sensor '{name}'; it has {', '.join(telemetry.column_names[2:])}"
+            )
+    installed = _installed(machines)
+    of_readings, of_errors, of_services = (
+        _by_machine(table) for table in (telemetry, errors, services)
+    )
+    for machine in sorted({*of_readings, *installed}):
+        table = telemetry.take(of_readings.get(machine, _none()))
+        times = _times(table)
+        columns = [_numbers(table[name]) for name in features.sensor_names]
+        readings = np.stack(columns, axis=1)
+        codes = _codes(errors, of_errors.get(machine), "error_code", features.error_codes)
+        parts = _codes(services, of_services.get(machine), "component", features.components)
+        yield History(
+            machine,
+            times,
+            readings,
+            *codes,
+            *parts,
+            installed.get(machine, UNKNOWN_US),
+            *running(features, times, readings),
+        )
+
+
+def _none() -> Ints:
+    return np.empty(0, dtype=np.int64)
+
+
+def _times(table: pa.Table) -> Ints:
+    times: Ints = as_array(table["event_time"]).cast(pa.int64()).to_numpy()
+    return times
+
+
+def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    values = as_array(column).cast(pa.float64())
+    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _by_machine(table: pa.Table | None) -> dict[str, Ints]:
+    """Rows of each machine in order of time."""
+    if table is None or not table.num_rows:
+        return {}
+    encoded = as_array(table["machine_id"]).dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    order = np.lexsort((_times(table), codes))
+    names = encoded.dictionary.to_pylist()
+    edges = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    return {name: order[edges[k] : edges[k + 1]] for k, name in enumerate(names)}
+
+
+def _codes(
+    table: pa.Table | None, rows: Ints | None, column: str, names: tuple[str, ...]
+) -> tuple[Ints, Ints]:
+    """Times and places in `names`; no component at all stands for the whole machine."""
+    if table is None or rows is None:
+        return _none(), _none()
+    mine = table.take(rows)
+    places = pc.index_in(as_array(mine[column]), value_set=pa.array(names, pa.string()))
+    found = places.fill_null(-1).to_numpy().astype(np.int64)
+    known = found >= 0
+    if column == "component":
+        known |= as_array(mine[column]).is_null().to_numpy(zero_copy_only=False)
+    return _times(mine)[known], found[known]
+
+
+def _installed(machines: pa.Table | None) -> dict[str, int]:
+    if machines is None:
+        return {}
+    times = as_array(machines["installed_at"]).cast(pa.int64()).fill_null(UNKNOWN_US)
+    return dict(zip(machines["machine_id"].to_pylist(), times.to_pylist(), strict=True))

@@ -1,0 +1,53 @@
+"""Pasts of a machine as they come: gaps, stuck and absurd readings, repairs, bursts of errors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lib.maintenance.feature_set import HOUR_US, FeatureSet, Sensor
+from lib.maintenance.history import UNKNOWN_US, History, running
+
+START_US = 20_000 * 24 * HOUR_US
+SMALL = FeatureSet(
+    sensors=(
+        Sensor("temperature", "degC", low=-40.0, high=150.0, stuck_hours=6.0),
+        Sensor("vibration", "mm/s", low=0.0, stuck_hours=4.0),
+        Sensor("rpm", "rpm"),
+    ),
+    components=("bearing", "seal"),
+    error_codes=("E1", "E2"),
+    windows_hours=(24, 72),
+    correlations=(("temperature", "vibration"),),
+    operating=("rpm", 100.0),
+)
+
+
+def past(seed: int, days: int = 60, features: FeatureSet = SMALL) -> History:
+    """One machine's past with everything that goes wrong in it."""
+    random = np.random.default_rng(seed)
+    hours = np.arange(days * 24)
+    jitter = random.integers(-20, 20, len(hours)) * 60_000_000
+    times = START_US + hours * HOUR_US + jitter
+    for _ in range(random.integers(1, 5)):
+        first = random.integers(0, len(hours))
+        times[first : first + random.integers(1, 80)] = 0
+    times = times[times > 0]
+    readings = random.normal([60.0, 4.0, 900.0], [5.0, 1.0, 500.0], (len(times), 3))
+    for column in range(3):
+        first = random.integers(0, len(times))
+        readings[first : first + random.integers(2, 60), column] = readings[first, column]
+    readings[random.random(readings.shape) < 0.05] = np.nan
+    readings[random.random(readings.shape) < 0.01] = 1e6
+    errors, services = random.integers(0, 60), random.integers(0, 5)
+    span = (START_US, START_US + days * 24 * HOUR_US)
+    return History(
+        f"m{seed}",
+        times,
+        readings,
+        np.sort(random.integers(*span, errors)),
+        random.integers(0, 2, errors),
+        np.sort(random.integers(*span, services)),
+        random.integers(-1, 2, services),
+        UNKNOWN_US if seed % 3 == 0 else START_US - 1000 * HOUR_US,
+        *running(features, times, readings),
+    )
