@@ -1,5 +1,13 @@
 """Time to an event: outcomes, curves, estimators and measures, for censored and truncated data."""
 
+from lib.survival.blending import (
+    BlendWeight,
+    fit_outside,
+    fit_weight,
+    folds,
+    likely_range,
+    out_of_fold,
+)
 from lib.survival.brier import brier_scores, integrated_brier_score, score_times
 from lib.survival.calibration import (
     DCalibration,
@@ -9,15 +17,23 @@ from lib.survival.calibration import (
     horizon_calibration,
 )
 from lib.survival.concordance import concordance
+from lib.survival.cox import CoxModel, fit_cox
 from lib.survival.curves import Curves, blend
 from lib.survival.kaplan_meier import KaplanMeier
+from lib.survival.network import HazardNetwork
 from lib.survival.outcomes import CENSORED, FAILURE, Outcomes, SurvivalError
+from lib.survival.training import HazardEpoch, HazardSettings, fit_network
 
 __all__ = [
     "CENSORED",
     "FAILURE",
+    "BlendWeight",
+    "CoxModel",
     "Curves",
     "DCalibration",
+    "HazardEpoch",
+    "HazardNetwork",
+    "HazardSettings",
     "HorizonGroup",
     "KaplanMeier",
     "Outcomes",
@@ -27,7 +43,14 @@ __all__ = [
     "calibration_error",
     "concordance",
     "d_calibration",
+    "fit_cox",
+    "fit_network",
+    "fit_outside",
+    "fit_weight",
+    "folds",
     "horizon_calibration",
     "integrated_brier_score",
+    "likely_range",
+    "out_of_fold",
     "score_times",
 ]

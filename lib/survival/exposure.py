@@ -1,0 +1,65 @@
+"""Time cut into intervals, and how long each subject was at risk in each of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lib.survival.outcomes import Codes, Floats, Outcomes, SurvivalError
+
+
+def cut_points(outcomes: Outcomes, intervals: int, horizon: float | None = None) -> Floats:
+    """(m + 1,) ascending from 0 to `horizon`, with about as many failures in each interval.
+
+    Equal times of failures make fewer intervals. As Kvamme and Borgan, Lifetime Data Analysis 27
+    (2021), choose them.
+
+    Args:
+        outcomes: of training subjects.
+        intervals: m at most, 1 or more.
+        horizon: the last cut; the longest time of a failure where none is given.
+
+    Raises:
+        SurvivalError: nobody failed before the horizon, or there is no interval.
+    """
+    if intervals < 1:
+        raise SurvivalError(f"expected 1 interval or more, got {intervals}")
+    failures = outcomes.time[outcomes.failed]
+    last = float(failures.max(initial=0.0)) if horizon is None else float(horizon)
+    inside = failures[failures <= last]
+    if not len(inside):
+        raise SurvivalError(
+            f"no failures among {len(outcomes)} training outcomes within {last:g}; "
+            "give more history or a longer horizon"
+        )
+    inner = np.quantile(inside, np.linspace(0.0, 1.0, intervals + 1)[1:-1])
+    inner = inner[(inner > 0.0) & (inner < last * (1.0 - 1e-9))]
+    return np.unique(np.concatenate([[0.0], inner, [last]]))
+
+
+def exposures(outcomes: Outcomes, cuts: Floats) -> Floats:
+    """(n, m) time at risk of each subject in each interval, over (entry, time]."""
+    since = np.maximum(outcomes.entry[:, None], cuts[:-1])
+    until = np.minimum(outcomes.time[:, None], cuts[1:])
+    at_risk: Floats = np.maximum(until - since, 0.0)
+    return at_risk
+
+
+def last_intervals(outcomes: Outcomes, cuts: Floats) -> Codes:
+    """(n,) the interval in which each subject ended; intervals are (cut, next cut]."""
+    found = np.searchsorted(cuts, outcomes.time, side="left") - 1
+    return np.clip(found, 0, len(cuts) - 2).astype(np.int64)
+
+
+def occurrence_rates(outcomes: Outcomes, cuts: Floats) -> Floats:
+    """(causes, m) events over time at risk, the likelihood's maximum without covariates.
+
+    An interval without an event of a cause is given half of one, so that no rate is 0.
+    """
+    at_risk = np.maximum(exposures(outcomes, cuts).sum(axis=0), 1e-12)
+    place = last_intervals(outcomes, cuts)
+    rates = np.empty((outcomes.causes, len(cuts) - 1))
+    for cause in range(outcomes.causes):
+        ended = place[outcomes.event == cause + 1]
+        counts = np.bincount(ended, minlength=len(cuts) - 1).astype(np.float64)
+        rates[cause] = np.maximum(counts, 0.5) / at_risk
+    return rates

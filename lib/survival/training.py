@@ -1,0 +1,215 @@
+"""Fits hazard networks, in one process or driven by many."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from lib.survival.exposure import cut_points, exposures, last_intervals, occurrence_rates
+from lib.survival.likelihood import hazard_loss
+from lib.survival.network import HazardModule, HazardNetwork
+from lib.survival.outcomes import Floats, Outcomes, SurvivalError
+from lib.survival.scaling import Scaling
+
+
+@dataclass(frozen=True)
+class HazardSettings:
+    """The network and its training; the layers are those of the design."""
+
+    hidden: tuple[int, ...] = (128, 64, 32)
+    """units of each hidden layer"""
+    dropout: float = 0.3
+    """share of units left out at random while training"""
+    intervals: int = 24
+    """intervals of time with a hazard of their own, at most"""
+    horizon: float | None = None
+    """outcomes are watched until then, in their unit; the longest failure where none is given"""
+    learning_rate: float = 2e-3
+    """highest step of AdamW; it rises and falls once (Smith and Topin 2018)"""
+    weight_decay: float = 1e-2
+    """decoupled weight decay of AdamW"""
+    batch_size: int = 256
+    """rows of one step, over all workers together"""
+    epochs: int = 25
+    """passes over the data; the weights of the best one are kept"""
+    held_out: float = 0.15
+    """share of groups that choose the epoch; 0 keeps the last one"""
+    members: int = 1
+    """networks of different seeds, whose curves are averaged"""
+
+
+@dataclass(frozen=True)
+class HazardEpoch:
+    """One pass: member and number from 1, mean training loss, loss on held-out groups or NaN."""
+
+    member: int
+    number: int
+    loss: float
+    held_out_loss: float
+
+
+@dataclass(frozen=True)
+class HazardRows:
+    """Standardised rows with what became of them, as tensors of one worker.
+
+    Attributes:
+        inputs: (n, width) float32.
+        exposure: (n, m) float32; event, interval: (n,) int64; see `hazard_loss`.
+    """
+
+    inputs: Tensor
+    exposure: Tensor
+    event: Tensor
+    interval: Tensor
+
+    @classmethod
+    def of(cls, inputs: Floats, outcomes: Outcomes, cuts: Floats) -> HazardRows:
+        """From scaled rows and outcomes within the last cut."""
+        return cls(
+            torch.from_numpy(inputs.astype(np.float32)),
+            torch.from_numpy(exposures(outcomes, cuts).astype(np.float32)),
+            torch.from_numpy(outcomes.event),
+            torch.from_numpy(last_intervals(outcomes, cuts)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+    def take(self, rows: Tensor) -> HazardRows:
+        """Some of the rows."""
+        return HazardRows(
+            self.inputs[rows], self.exposure[rows], self.event[rows], self.interval[rows]
+        )
+
+    def loss(self, model: nn.Module) -> Tensor:
+        """Mean negative log-likelihood of `model` on these rows."""
+        return hazard_loss(model(self.inputs), self.exposure, self.event, self.interval)
+
+
+def fit_network(
+    names: tuple[str, ...],
+    rows: Floats,
+    outcomes: Outcomes,
+    groups: npt.ArrayLike,
+    settings: HazardSettings,
+    seed: int,
+    on_epoch: Callable[[HazardEpoch], None] | None = None,
+) -> HazardNetwork:
+    """A network for rows (n, columns) of subjects in `groups` (n,): machines, customers.
+
+    Groups that choose the epoch are never trained on. The same seed gives the same network on the
+    same kind of processor.
+
+    Raises:
+        SurvivalError: nobody failed, no column varies, or lengths differ.
+    """
+    owners = np.unique(np.asarray(groups), return_inverse=True)[1]
+    if not len(rows) == len(outcomes) == len(owners):
+        raise SurvivalError(
+            f"expected rows, outcomes and groups of one length, got {len(rows)}, "
+            f"{len(outcomes)} and {len(owners)}"
+        )
+    cuts = cut_points(outcomes, settings.intervals, settings.horizon)
+    watched = outcomes.entry < cuts[-1]
+    seen = outcomes.capped(float(cuts[-1]))
+    scaling = Scaling.fit(names, rows[watched])
+    data = HazardRows.of(scaling.apply(rows[watched]), seen, cuts)
+    rates = occurrence_rates(seen, cuts)
+    members = []
+    for number in range(settings.members):
+        train, held = _split(data, owners[watched], settings.held_out, seed + number)
+        torch.manual_seed(seed + number)
+        module = HazardModule(data.inputs.shape[1], settings.hidden, settings.dropout, rates)
+        report = _report(on_epoch, number + 1)
+        train_hazards(module, train, held, settings, seed=seed + number, on_epoch=report)
+        members.append(module.eval())
+    return HazardNetwork(scaling, cuts, tuple(members), settings.hidden)
+
+
+def train_hazards(
+    model: nn.Module,
+    train: HazardRows,
+    held: HazardRows | None,
+    settings: HazardSettings,
+    *,
+    seed: int,
+    workers: int = 1,
+    agree: Callable[[float], float] = float,
+    on_epoch: Callable[[int, float, float], None] | None = None,
+) -> int:
+    """Train and leave the weights of the best epoch in place; answers its number.
+
+    Args:
+        model: gives hazards; may be wrapped for several workers.
+        train: this worker's rows; as many on every worker.
+        held: rows that choose the epoch, or None to keep the last.
+        settings: batch size over all workers together, epochs, steps.
+        seed: of the order of rows.
+        workers: how many train together.
+        agree: the mean over workers of a number, so that all choose the same epoch.
+        on_epoch: called with number, training loss and held-out loss after each epoch.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    size = max(2, settings.batch_size // workers)
+    batches = max(1, len(train) // size)
+    steps = max(1, settings.epochs * batches)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, steps)
+    best, best_loss, best_epoch = None, float("inf"), settings.epochs
+    for epoch in range(1, settings.epochs + 1):
+        model.train()
+        total = 0.0
+        order = torch.randperm(len(train), generator=generator)
+        for rows in torch.split(order, size)[:batches]:
+            optimiser.zero_grad()
+            loss = train.take(rows).loss(model)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+            optimiser.step()
+            schedule.step()
+            total += float(loss.detach())
+        held_loss = agree(_held_out_loss(model, held)) if held is not None else float("nan")
+        if held is not None and held_loss < best_loss:
+            best, best_loss, best_epoch = copy.deepcopy(model.state_dict()), held_loss, epoch
+        if on_epoch is not None:
+            on_epoch(epoch, total / batches, held_loss)
+    if best is not None:
+        model.load_state_dict(best)
+    return best_epoch
+
+
+def _held_out_loss(model: nn.Module, held: HazardRows) -> float:
+    model.eval()
+    with torch.inference_mode():
+        return float(held.loss(model))
+
+
+def _split(
+    data: HazardRows, owners: npt.NDArray[np.int64], share: float, seed: int
+) -> tuple[HazardRows, HazardRows | None]:
+    """Rows to train on and rows that choose the epoch, no group in both."""
+    count = int(owners.max()) + 1
+    chosen = np.random.default_rng(seed).permutation(count)[: round(share * count)]
+    held = np.isin(owners, chosen)
+    # both halves need somebody whose end was seen
+    event = data.event.numpy() > 0
+    if not (event & held).any() or not (event & ~held).any():
+        return data, None
+    rows = [torch.from_numpy(np.flatnonzero(part)) for part in (~held, held)]
+    return data.take(rows[0]), data.take(rows[1])
+
+
+def _report(
+    on_epoch: Callable[[HazardEpoch], None] | None, member: int
+) -> Callable[[int, float, float], None] | None:
+    if on_epoch is None:
+        return None
+    return lambda number, loss, held: on_epoch(HazardEpoch(member, number, loss, held))

@@ -1,0 +1,155 @@
+"""Cox models answer as lifelines does without it, and blends weigh what each model is worth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from lifelines import CoxPHFitter
+from lifelines.datasets import load_gbsg2, load_lung, load_rossi
+
+from lib.survival import (
+    CoxModel,
+    Curves,
+    Outcomes,
+    SurvivalError,
+    blend,
+    fit_cox,
+    fit_outside,
+    fit_weight,
+    folds,
+    integrated_brier_score,
+    likely_range,
+    out_of_fold,
+)
+
+
+def real(name: str) -> tuple[pd.DataFrame, str, str]:
+    if name == "rossi":
+        return load_rossi().astype(float), "week", "arrest"
+    if name == "lung":
+        return load_lung().dropna().astype(float), "time", "status"
+    table = load_gbsg2()
+    numbers = table.select_dtypes("number").astype(float)
+    return numbers.assign(horm=(table["horTh"] == "yes") * 1.0), "time", "cens"
+
+
+@pytest.mark.parametrize("name", ["rossi", "lung", "gbsg2"])
+@pytest.mark.parametrize("penalty", [0.0, 0.1])
+def test_curves_are_those_of_lifelines(name, penalty, tmp_path):
+    table, time, event = real(name)
+    columns = [column for column in table if column not in (time, event)]
+    rows = table[columns].to_numpy()
+    outcomes = Outcomes(table[time], table[event])
+    fit_cox(tuple(columns), rows, outcomes, penalty=penalty).save(tmp_path)
+    ours = CoxModel.load(tmp_path).curves(rows)
+    scaled = np.clip((rows - rows.mean(axis=0)) / rows.std(axis=0), -8.0, 8.0)
+    frame = pd.DataFrame(scaled, columns=columns).assign(t=outcomes.time, e=outcomes.event)
+    theirs = CoxPHFitter(penalizer=penalty).fit(frame, "t", "e").predict_survival_function(frame)
+    away = np.abs(ours.at(theirs.index.to_numpy()) - theirs.to_numpy().T)
+    assert away.max() < 1e-9
+
+
+def test_late_entries_and_groups_are_taken_into_account():
+    random = np.random.default_rng(2)
+    rows = random.normal(size=(900, 1))
+    life = random.exponential(10.0 * np.exp(-rows[:, 0]))
+    entry = random.uniform(0.0, 6.0, 900)
+    seen = life > entry
+    outcomes = Outcomes(life[seen], np.ones(seen.sum()), entry[seen])
+    model = fit_cox(("x",), rows[seen], outcomes, penalty=0.0)
+    assert model.coefficients[0] / model.scaling.scale[0] == pytest.approx(1.0, abs=0.12)
+    twice = Outcomes(
+        *(np.tile(part, 2) for part in (outcomes.time, outcomes.event, outcomes.entry))
+    )
+    groups = np.tile(np.arange(seen.sum()), 2)
+    robust = fit_cox(("x",), np.tile(rows[seen], (2, 1)), twice, penalty=0.0, groups=groups)
+    naive = fit_cox(("x",), np.tile(rows[seen], (2, 1)), twice, penalty=0.0)
+    assert robust.errors[0] > 1.25 * naive.errors[0]
+
+
+def test_an_effect_that_changes_with_time_is_found():
+    random = np.random.default_rng(4)
+    group = random.integers(0, 2, 800).astype(float)
+    time = np.where(group == 1, random.uniform(4.0, 6.0, 800), random.uniform(0.1, 10.0, 800))
+    rows = np.column_stack([group, random.normal(size=800)])
+    model = fit_cox(("g", "x"), rows, Outcomes(time, np.ones(800)), test_proportionality=True)
+    assert model.departures["g"] < 0.001 < model.departures["x"]
+
+
+def test_bad_training_data_are_refused():
+    with pytest.raises(SurvivalError, match="no failures among 9"):
+        fit_cox(("x",), np.arange(9.0)[:, None], Outcomes(np.ones(9), np.zeros(9)))
+    with pytest.raises(SurvivalError, match="none of the 1 columns varies"):
+        fit_cox(("x",), np.ones((9, 1)), Outcomes(np.ones(9), np.ones(9)))
+
+
+def exponential(rates: np.ndarray, horizon: float = 20.0) -> Curves:
+    times = np.linspace(0.0, horizon, 81)
+    return Curves(times, np.exp(-np.asarray(rates)[:, None] * times))
+
+
+def test_the_weight_is_the_best_of_a_fine_grid():
+    random = np.random.default_rng(6)
+    rates = random.uniform(0.05, 0.5, 500)
+    life, censored = random.exponential(1.0 / rates), random.uniform(4.0, 20.0, 500)
+    outcomes = Outcomes(np.minimum(life, censored), life <= censored)
+    first = exponential(rates * np.exp(random.normal(0.0, 0.8, 500)))
+    second = exponential(rates * np.exp(random.normal(0.2, 0.8, 500)))
+    times = np.linspace(0.2, 12.0, 40)
+    found = fit_weight(outcomes, first, second, times)
+    grid = {
+        weight: integrated_brier_score(
+            outcomes, blend(first, second, weight, np.append(0.0, times)), times
+        )
+        for weight in np.linspace(0.0, 1.0, 101)
+    }
+    assert found.weight == pytest.approx(min(grid, key=grid.get), abs=0.011)
+    assert found.ibs <= min(grid.values()) + 1e-12
+    assert 0.1 < found.weight < 0.9
+
+
+def test_a_model_that_adds_nothing_gets_next_to_no_weight():
+    random = np.random.default_rng(7)
+    rates = random.uniform(0.05, 0.5, 20_000)
+    outcomes = Outcomes(random.exponential(1.0 / rates), np.ones(20_000))
+    useless = exponential(rates[::-1] * 5.0)
+    found = fit_weight(outcomes, useless, exponential(rates), np.linspace(0.2, 9.0, 30))
+    assert found.weight < 0.03
+
+
+def test_no_group_is_predicted_by_a_model_that_saw_it():
+    groups = np.repeat(np.arange(11), 7)
+    seen: list[int] = []
+    for train, rest in folds(groups, 5, seed=1):
+        assert not set(groups[train]) & set(groups[rest])
+        seen.extend(rest)
+    assert sorted(seen) == list(range(77))
+    with pytest.raises(SurvivalError, match="5 groups or more for 5 folds, got 4"):
+        list(folds(np.arange(4), 5, seed=1))
+
+
+def test_out_of_fold_curves_come_from_the_other_folds():
+    groups = np.repeat(np.arange(10), 2)
+
+    def fit(train):
+        rate = len(train) / 100.0
+        return lambda rows: exponential(np.full(len(rows), rate))
+
+    found = out_of_fold(fit, groups, np.linspace(0.0, 5.0, 6), count=5)
+    assert found.at(1.0)[:, 0] == pytest.approx(np.exp(-0.16))
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_ranges_hold_the_share_that_they_say_for_a_model_that_is_too_sure(level):
+    random = np.random.default_rng(8)
+    middle = random.uniform(5.0, 40.0, 6000)
+    life = np.maximum(middle + random.normal(0.0, 4.0, 6000), 0.1)
+    outcomes = Outcomes(np.minimum(life, 35.0), life < 35.0)
+    times = np.linspace(0.0, 35.0, 200)
+    sure = 1.0 / (1.0 + np.exp((times - middle[:, None]) / 1.0))
+    curves = Curves(times, sure / sure[:, :1])
+    half, rest = slice(0, 3000), slice(3000, 6000)
+    rows = np.arange(6000)
+    outside = fit_outside(outcomes.take(rows[half]), curves.take(rows[half]), level, 35.0)
+    low, high = likely_range(curves.take(rows[rest]), outside, 35.0)
+    true = np.minimum(life[rest], 35.0)
+    assert ((low <= true) & (true <= high)).mean() == pytest.approx(level, abs=0.02)
