@@ -89,8 +89,10 @@ def spectrum(samples: npt.ArrayLike, sampling_rate_hz: float) -> Spectrum:
     values = _checked(samples, sampling_rate_hz)
     window = np.hanning(len(values))
     parts = np.fft.rfft((values - values.mean()) * window)
-    amplitude: Floats = np.abs(parts) * (2.0 / float(window.sum()))
-    return Spectrum(np.fft.rfftfreq(len(values), 1.0 / sampling_rate_hz), amplitude)
+    amplitude = np.asarray(np.abs(parts) * (2.0 / float(window.sum())), dtype=np.float64)
+    return Spectrum(
+        np.asarray(np.fft.rfftfreq(len(values), 1.0 / sampling_rate_hz), np.float64), amplitude
+    )
 
 
 def envelope(samples: npt.ArrayLike, sampling_rate_hz: float, from_hz: float) -> Floats:
@@ -190,7 +192,10 @@ def _kurtosis(values: Floats) -> float:
 
 
 def _dominant(found: Spectrum) -> tuple[float, float]:
-    """Frequency and amplitude of the highest peak, between bins by a parabola of logarithms."""
+    """Frequency and amplitude of the highest peak, between bins by a parabola of logarithms.
+
+    Within .2 of a bin and 5% of a lone tone's.
+    """
     place = int(np.argmax(found.amplitude[1:])) + 1
     height = float(found.amplitude[place])
     if not 1 <= place < len(found.hz) - 1 or height <= 0.0:

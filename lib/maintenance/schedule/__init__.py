@@ -1,0 +1,54 @@
+"""A week's maintenance: who is served when, at which cost, and why not otherwise."""
+
+from lib.maintenance.schedule.changes import Change, change
+from lib.maintenance.schedule.comparisons import (
+    assignment,
+    fixed_interval,
+    greedy,
+    nothing,
+    replayed,
+)
+from lib.maintenance.schedule.costs import (
+    NOT_THIS_WEEK,
+    Parts,
+    as_it_came,
+    cost_of,
+    cycle_cost,
+    parts_of,
+    start_costs,
+)
+from lib.maintenance.schedule.export import calendar, table
+from lib.maintenance.schedule.infeasible import Shortage
+from lib.maintenance.schedule.problem import SLOTS, Job, Problem, ScheduleError, Week, shifts
+from lib.maintenance.schedule.solve import InfeasibleWeek, Plan, solve
+from lib.maintenance.schedule.solver import Progress
+
+__all__ = [
+    "NOT_THIS_WEEK",
+    "SLOTS",
+    "Change",
+    "InfeasibleWeek",
+    "Job",
+    "Parts",
+    "Plan",
+    "Problem",
+    "Progress",
+    "ScheduleError",
+    "Shortage",
+    "Week",
+    "as_it_came",
+    "assignment",
+    "calendar",
+    "change",
+    "cost_of",
+    "cycle_cost",
+    "fixed_interval",
+    "greedy",
+    "nothing",
+    "parts_of",
+    "replayed",
+    "shifts",
+    "solve",
+    "start_costs",
+    "table",
+]

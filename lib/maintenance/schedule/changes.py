@@ -1,0 +1,71 @@
+"""One job moved, dropped or added by people: what it changes, and what it would break."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.maintenance.schedule.costs import NOT_THIS_WEEK, Parts, parts_of
+from lib.maintenance.schedule.ledger import Ledger
+from lib.maintenance.schedule.problem import SLOTS, Ints, Problem, ScheduleError
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change comes to.
+
+    Attributes:
+        starts: (n,) of the changed plan.
+        before, after: expected cost of that job's old and new start.
+        broken: constraints that the new start would break, in words; empty where it fits.
+    """
+
+    starts: Ints
+    before: Parts
+    after: Parts
+    broken: tuple[str, ...]
+
+    @property
+    def cost(self) -> float:
+        """How much dearer the plan becomes; below 0 is cheaper."""
+        return self.after.total - self.before.total
+
+
+def change(problem: Problem, starts: npt.ArrayLike, machine_id: str, start: int) -> Change:
+    """Give one machine another start, or `NOT_THIS_WEEK`; the others stay.
+
+    Raises:
+        ScheduleError: the machine has no job, or its job does not end within the week.
+    """
+    place = problem.place(machine_id)
+    job, old = problem.jobs[place], np.array(starts, dtype=np.int64)
+    if start != NOT_THIS_WEEK and not 0 <= start <= SLOTS - job.duration_hours:
+        raise ScheduleError(
+            f"start of '{machine_id}': expected a slot from 0 to {SLOTS - job.duration_hours}, or "
+            f"{NOT_THIS_WEEK} for not this week, got {start}"
+        )
+    new = old.copy()
+    new[place] = start
+    return Change(
+        new,
+        parts_of(job, problem.week, int(old[place])),
+        parts_of(job, problem.week, start),
+        tuple(_broken(problem, old, place, start)),
+    )
+
+
+def _broken(problem: Problem, starts: Ints, place: int, start: int) -> list[str]:
+    job = problem.jobs[place]
+    if start == NOT_THIS_WEEK:
+        return ["it must be served this week"] if job.must_serve else []
+    ledger = Ledger(problem)
+    for other, begun in enumerate(starts):
+        if other != place and begun != NOT_THIS_WEEK:
+            ledger.take(problem.jobs[other], int(begun))
+    stands = range(start, start + job.duration_hours)
+    found = [f"not enough: {what}" for what in ledger.lacking(job, start)]
+    if job.forbidden.intersection(stands):
+        found.append("it may not stand in these hours")
+    return found

@@ -1,0 +1,119 @@
+"""What a start costs, and what it costs not to serve this week."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.maintenance.schedule.problem import SLOTS, Floats, Job, Problem, Week
+
+NOT_THIS_WEEK = -1
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Expected cost of one job by what it is spent on; each in money.
+
+    Attributes:
+        service: labour and parts, as likely as the machine lives to see it.
+        downtime: production lost while it is served, weighted by the hour.
+        failure: of a failure before the service, or within the week without one.
+        ahead: hours of the new life that are spent before the week ends, at the long-run cost.
+    """
+
+    service: float
+    downtime: float
+    failure: float
+    ahead: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.service + self.downtime + self.failure + self.ahead
+
+
+def cycle_cost(
+    service_cost: float, failure_cost: float, times: npt.ArrayLike, renewed: npt.ArrayLike
+) -> float:
+    """Least long-run cost per hour of a machine that is served at an age, or when it fails.
+
+    Age replacement, Barlow and Proschan, Mathematical Theory of Reliability (1965), chapter 4.
+
+    Args:
+        service_cost: of a planned service, its downtime included.
+        failure_cost: of a failure, its downtime included.
+        times: (m,) ages in hours, ascending from 0.
+        renewed: (m,) S of a machine as good as new at those ages.
+    """
+    ages, chances = np.asarray(times, float), np.asarray(renewed, float)
+    lived = np.append(0.0, np.cumsum(np.diff(ages) * (chances[:-1] + chances[1:]) / 2.0))
+    spent = service_cost * chances + failure_cost * (1.0 - chances)
+    return float((spent[1:] / lived[1:]).min())
+
+
+def start_costs(job: Job, week: Week) -> Floats:
+    """(169,) expected cost of each start and, last, of not serving; inf where it does not fit.
+
+    Up to its start a machine may fail, which costs a failure and saves the service. Whoever is
+    served or repaired starts a new life, and every hour of it within the week is charged at the
+    long-run cost per hour; whoever is not is charged the service that it will need next. These are
+    relative values of Howard's average-cost recursion (1960) with a service due at the week's end:
+    without them not serving would always win.
+    """
+    return np.sum(_parts(job, week), axis=0)
+
+
+def parts_of(job: Job, week: Week, start: int) -> Parts:
+    """The same for one start, or `NOT_THIS_WEEK`, by what it is spent on."""
+    column = SLOTS if start == NOT_THIS_WEEK else start
+    return Parts(*(float(row[column]) for row in _parts(job, week)))
+
+
+def cost_of(problem: Problem, starts: npt.ArrayLike) -> float:
+    """Expected cost of a whole plan: starts (n,), `NOT_THIS_WEEK` where a machine is not served."""
+    chosen = np.asarray(starts)
+    return float(
+        sum(
+            parts_of(job, problem.week, int(start)).total
+            for job, start in zip(problem.jobs, chosen, strict=True)
+        )
+    )
+
+
+def as_it_came(problem: Problem, failure_hours: npt.ArrayLike) -> Problem:
+    """The same week with certainty in place of chances: who fails when, inf for not this week."""
+    hours = np.asarray(failure_hours, dtype=np.float64)
+    edges = np.arange(SLOTS + 1, dtype=np.float64)
+    jobs = [
+        replace(job, survival=np.where(edges >= max(fails, 1.0), 0.0, 1.0))
+        for job, fails in zip(problem.jobs, hours, strict=True)
+    ]
+    return Problem(jobs, problem.week)
+
+
+def _parts(job: Job, week: Week) -> Floats:
+    """(4, 169): service, downtime, failure, ahead."""
+    duration, alive = job.duration_hours, job.survival
+    first = np.arange(SLOTS + 1)
+    grown = np.append(0.0, np.cumsum(week.weights))
+    end = np.minimum(first + duration, SLOTS)
+    stands = (grown[end] - grown[first]) * job.downtime_cost_per_hour
+    stands[SLOTS] = duration * job.downtime_cost_per_hour
+    fits = first + duration <= SLOTS
+    fits[SLOTS] = True
+    remaining = np.maximum(SLOTS - first - duration, 0.0)
+    # a failure in hour u is repaired, and the rest of the week is of the new life
+    died = -np.diff(alive)
+    after_failure = np.append(0.0, np.cumsum(died * (SLOTS - np.arange(SLOTS) - 1.0)))
+    found = np.stack(
+        [
+            alive * job.service_cost,
+            alive * stands,
+            (1.0 - alive) * job.failure_cost,
+            (alive * remaining + after_failure) * job.cycle_cost_per_hour,
+        ]
+    )
+    found[0, ~fits] = np.inf
+    return found

@@ -1,0 +1,99 @@
+"""A plan as rows for people and as a calendar."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.maintenance.schedule.costs import NOT_THIS_WEEK, parts_of
+from lib.maintenance.schedule.problem import Job, Problem
+
+_COLUMNS = (
+    *("machine_id", "plant", "line", "skill", "crew", "start_utc", "end_utc", "duration_hours"),
+    *("service", "downtime", "failure", "ahead", "not_this_week"),
+)
+
+
+def table(problem: Problem, starts: npt.ArrayLike) -> bytes:
+    """CSV (RFC 4180, UTF-8) of the planned jobs by start, costs in money by what they are for."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(_COLUMNS)
+    for job, begin, end, start in _planned(problem, starts):
+        parts = parts_of(job, problem.week, start)
+        without = parts_of(job, problem.week, NOT_THIS_WEEK).total
+        costs = (parts.service, parts.downtime, parts.failure, parts.ahead, without)
+        writer.writerow(
+            [
+                *(_harmless(one) for one in (job.machine_id, job.plant, job.line, job.skill)),
+                *(job.crew, begin.isoformat(), end.isoformat(), job.duration_hours),
+                *(f"{cost:.2f}" for cost in costs),
+            ]
+        )
+    return text.getvalue().encode()
+
+
+def calendar(problem: Problem, starts: npt.ArrayLike, stamp: datetime) -> bytes:
+    """The planned jobs as iCalendar (RFC 5545), times in UTC.
+
+    Args:
+        problem: the week.
+        starts: (n,) of the plan.
+        stamp: when it was made, with a time zone.
+    """
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Forewarn//maintenance//EN"]
+    for job, begin, end, _ in _planned(problem, starts):
+        lines += [
+            "BEGIN:VEVENT",
+            f"UID:{_escaped(job.machine_id)}-{_time(problem.week.start)}@forewarn",
+            f"DTSTAMP:{_time(stamp)}",
+            f"DTSTART:{_time(begin)}",
+            f"DTEND:{_time(end)}",
+            f"SUMMARY:{_escaped(f'Service {job.machine_id} ({job.skill})')}",
+            f"LOCATION:{_escaped(' '.join(part for part in (job.plant, job.line) if part))}",
+            "END:VEVENT",
+        ]
+    return b"".join(_folded(line) for line in [*lines, "END:VCALENDAR"])
+
+
+def _planned(problem: Problem, starts: npt.ArrayLike) -> list[tuple[Job, datetime, datetime, int]]:
+    chosen = np.asarray(starts, dtype=np.int64)
+    monday = problem.week.start.astimezone(UTC)
+    found = []
+    for place in np.argsort(chosen, kind="stable"):
+        start = int(chosen[place])
+        if start != NOT_THIS_WEEK:
+            job, begin = problem.jobs[place], monday + timedelta(hours=start)
+            found.append((job, begin, begin + timedelta(hours=job.duration_hours), start))
+    return found
+
+
+def _harmless(text: str) -> str:
+    """A text that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _escaped(text: str) -> str:
+    for plain, written in (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\n", "\\n")):
+        text = text.replace(plain, written)
+    return text.replace("\r", "")
+
+
+def _folded(line: str) -> bytes:
+    """At most 75 bytes a line, no character cut in two."""
+    parts, now = [], b""
+    for character in line:
+        added = character.encode()
+        if len(now) + len(added) > 75:
+            parts.append(now)
+            now = b" "
+        now += added
+    return b"\r\n".join([*parts, now]) + b"\r\n"

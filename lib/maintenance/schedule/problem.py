@@ -1,0 +1,213 @@
+"""A week to be planned: jobs that could be done, and what there is to do them with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+SLOTS = 168
+
+
+class ScheduleError(ValueError):
+    """A week, a job or a change cannot be meant; the message names the field."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The service that one machine could be given this week.
+
+    Args:
+        machine_id: names the machine; one job each.
+        plant: where it stands.
+        line: the production line whose minimum counts it, "" for none.
+        skill: of the technicians who do it.
+        crew: technicians at once.
+        duration_hours: whole hours that it takes, during which the machine stands.
+        survival: (169,) chance that the machine has not failed by the start of each hour, from 1.
+        service_cost: labour and parts, in money.
+        failure_cost: all of a failure: repair, parts, and the production lost until it runs.
+        downtime_cost_per_hour: production lost for each hour that a service takes, at weight 1.
+        cycle_cost_per_hour: what a machine costs per hour in the long run, see `cycle_cost`: the
+            price of a renewed hour that is given away by serving earlier.
+        parts: parts from the store, how many of each.
+        forbidden: slots in which it may not stand, for instance while an order runs.
+        must_serve: whether safety demands it this week.
+        locked_start: a start that people fixed; None: free.
+        locked_out: people said: not this week.
+    """
+
+    machine_id: str
+    plant: str
+    line: str
+    skill: str
+    crew: int
+    duration_hours: int
+    survival: Floats
+    service_cost: float
+    failure_cost: float
+    downtime_cost_per_hour: float
+    cycle_cost_per_hour: float
+    parts: Mapping[str, int] = field(default_factory=dict)
+    forbidden: frozenset[int] = frozenset()
+    must_serve: bool = False
+    locked_start: int | None = None
+    locked_out: bool = False
+
+    def __post_init__(self) -> None:
+        self._in_range()
+        if self.survival.shape != (SLOTS + 1,) or self.survival[0] != 1.0:
+            self._fail("survival", f"{SLOTS + 1} values from 1", self.survival.shape)
+        if not np.isfinite(self.survival).all() or (np.diff(self.survival) > 0).any():
+            self._fail("survival", "values that never rise", "others")
+        if self.locked_out and (self.must_serve or self.locked_start is not None):
+            self._fail("locked_out", "no lock at a start and no duty to serve beside it", "both")
+
+    def _in_range(self) -> None:
+        last = SLOTS - self.duration_hours
+        start = self.locked_start
+        for name, least, value in (
+            ("crew", 1, self.crew),
+            ("duration_hours", 1, self.duration_hours),
+            ("service_cost", 0, self.service_cost),
+            ("failure_cost", 0, self.failure_cost),
+            ("downtime_cost_per_hour", 0, self.downtime_cost_per_hour),
+            ("cycle_cost_per_hour", 0, self.cycle_cost_per_hour),
+        ):
+            if not (np.isfinite(value) and value >= least):
+                self._fail(name, f"{least} or more", value)
+        if last < 0:
+            self._fail("duration_hours", f"up to {SLOTS}", self.duration_hours)
+        if start is not None and not 0 <= start <= last:
+            self._fail("locked_start", f"a slot from 0 to {last}", start)
+
+    def _fail(self, name: str, expected: str, came: object) -> None:
+        raise ScheduleError(f"job of '{self.machine_id}': {name}: expected {expected}, got {came}")
+
+    @property
+    def starts(self) -> Ints:
+        """Slots at which it may start, its locks and forbidden hours observed."""
+        if self.locked_out:
+            return np.empty(0, dtype=np.int64)
+        if self.locked_start is not None:
+            return np.array([self.locked_start], dtype=np.int64)
+        stands = np.zeros(SLOTS + 1, dtype=np.int64)
+        stands[[slot + 1 for slot in self.forbidden if 0 <= slot < SLOTS]] = 1
+        counted = np.cumsum(stands)
+        first = np.arange(SLOTS - self.duration_hours + 1)
+        return first[counted[first + self.duration_hours] == counted[first]]
+
+
+@dataclass(frozen=True)
+class Week:
+    """What there is: people, money, parts, and how much must keep running.
+
+    Args:
+        start: of slot 0, with a time zone.
+        technicians: by plant and skill, (168,) how many are there in each hour.
+        budget: for services, in money; inf for no bound.
+        parts: in the store; a part that is not named is not there.
+        line_minimum: by line, how many of its machines must not stand for service at once.
+        production: (168,) weight of an hour's production, 1 on average; 1 throughout if None.
+    """
+
+    start: datetime
+    technicians: Mapping[tuple[str, str], Ints]
+    budget: float = np.inf
+    parts: Mapping[str, int] = field(default_factory=dict)
+    line_minimum: Mapping[str, int] = field(default_factory=dict)
+    production: Floats | None = None
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None:
+            raise ScheduleError("week: start: expected a time with a zone, got one without")
+        if not self.budget >= 0:
+            raise ScheduleError(f"week: budget: expected 0 or more, got {self.budget}")
+        for (plant, skill), there in self.technicians.items():
+            if np.shape(there) != (SLOTS,) or (np.asarray(there) < 0).any():
+                raise ScheduleError(
+                    f"week: technicians of {skill} at {plant}: expected {SLOTS} counts of 0 or "
+                    f"more, got shape {np.shape(there)}"
+                )
+        if self.production is not None and self.production.shape != (SLOTS,):
+            raise ScheduleError(
+                f"week: production: expected {SLOTS} weights, got {self.production.shape}"
+            )
+
+    @property
+    def weights(self) -> Floats:
+        """(168,) weight of each hour's production."""
+        return np.ones(SLOTS) if self.production is None else self.production
+
+    def there(self, plant: str, skill: str) -> Ints:
+        """(168,) technicians of a skill at a plant; nobody where none are named."""
+        return np.asarray(self.technicians.get((plant, skill), np.zeros(SLOTS)), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Jobs and a week.
+
+    Raises:
+        ScheduleError: a machine has two jobs, or a line's minimum is more than its machines.
+    """
+
+    jobs: Sequence[Job]
+    week: Week
+
+    def __post_init__(self) -> None:
+        names = [job.machine_id for job in self.jobs]
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ScheduleError(f"machine '{twice}' has two jobs; give one each")
+        for line, minimum in self.week.line_minimum.items():
+            if self.line_size(line) and minimum > self.line_size(line):
+                raise ScheduleError(
+                    f"week: line_minimum of {line}: expected up to its {self.line_size(line)} "
+                    f"machines, got {minimum}"
+                )
+
+    def line_size(self, line: str) -> int:
+        """How many machines of a line have a job."""
+        return sum(job.line == line for job in self.jobs)
+
+    def place(self, machine_id: str) -> int:
+        """Position of a machine's job.
+
+        Raises:
+            ScheduleError: the machine has none.
+        """
+        for place, job in enumerate(self.jobs):
+            if job.machine_id == machine_id:
+                return place
+        raise ScheduleError(f"machine '{machine_id}' has no job in this week")
+
+
+def shifts(per_shift: Mapping[str, int], weekend: float = 0.0) -> Ints:
+    """(168,) technicians by hour from Monday 0:00: `{"06-14": 3, "14-22": 2}`.
+
+    Args:
+        per_shift: how many work from one hour to another; "22-06" runs over midnight.
+        weekend: share of them on Saturday and Sunday, rounded down.
+
+    Raises:
+        ScheduleError: a shift is not written as two hours.
+    """
+    there = np.zeros(SLOTS, dtype=np.int64)
+    for text, count in per_shift.items():
+        try:
+            first, end = (int(part) for part in text.split("-"))
+        except ValueError as error:
+            raise ScheduleError(f"shift: expected hours as '06-14', got '{text}'") from error
+        if not (0 <= first < 24 and 0 <= end <= 24):
+            raise ScheduleError(f"shift: expected hours from 0 to 24, got '{text}'")
+        for day in range(7):
+            here = count if day < 5 else int(count * weekend)
+            for hour in range((end - first) % 24 or 24):
+                there[(day * 24 + first + hour) % SLOTS] += here
+    return there

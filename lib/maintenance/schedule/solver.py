@@ -1,0 +1,124 @@
+"""HiGHS on one program: arrays in, columns and a bound out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import highspy
+import numpy as np
+
+from lib.maintenance.schedule.problem import Floats
+from lib.maintenance.schedule.program import Program
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the solver is: best plan, bound, relative gap, seconds so far."""
+
+    cost: float
+    bound: float
+    gap: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Solved:
+    """Columns of the best solution, None where there is none, and the bound."""
+
+    values: Floats | None
+    bound: float
+
+
+@dataclass(frozen=True)
+class Slack:
+    """Lets rows of a program be broken, at a price each.
+
+    Attributes:
+        row: (s,) which row of the program's.
+        price: (s,) of one unit.
+    """
+
+    row: np.ndarray[Any, np.dtype[np.int64]]
+    price: Floats
+
+
+def run(
+    model: Program,
+    jobs: int,
+    gap: float,
+    seconds: float,
+    threads: int,
+    seed: int,
+    hint: Floats | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    slack: Slack | None = None,
+) -> Solved:
+    """Solve; the columns of `slack` come behind the program's own."""
+    solver = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    for name, value in (
+        ("time_limit", float(seconds)),
+        ("mip_rel_gap", float(gap)),
+        ("threads", int(threads)),
+        ("random_seed", int(seed)),
+    ):
+        solver.setOptionValue(name, value)
+    solver.passModel(_arrays(model, jobs, slack))
+    if hint is not None:
+        solution = highspy.HighsSolution()
+        solution.col_value = hint.tolist()
+        solver.setSolution(solution)
+    if on_progress is not None:
+        _listen(solver, on_progress)
+    solver.run()
+    info = solver.getInfo()
+    feasible = highspy.SolutionStatus.kSolutionStatusFeasible
+    if info.primal_solution_status != int(feasible):
+        return Solved(None, float("inf"))
+    return Solved(np.array(solver.getSolution().col_value), float(info.mip_dual_bound))
+
+
+def _listen(solver: Any, on_progress: Callable[[Progress], None]) -> None:
+    def heard(event: Any) -> None:
+        data = event.data_out
+        on_progress(
+            Progress(
+                float(data.mip_primal_bound),
+                float(data.mip_dual_bound),
+                float(data.mip_gap),
+                float(data.running_time),
+            )
+        )
+
+    solver.cbMipLogging.subscribe(heard)
+
+
+def _arrays(model: Program, jobs: int, slack: Slack | None) -> Any:
+    """Rows: one for each job (exactly one choice), then the program's own."""
+    own = len(model.job)
+    extra = 0 if slack is None else len(slack.row)
+    columns = [np.arange(own), *(row.columns for row in model.rows)]
+    rows = [model.job, *(np.full(len(r.columns), jobs + k) for k, r in enumerate(model.rows))]
+    values = [np.ones(own), *(row.values for row in model.rows)]
+    if slack is not None:
+        columns.append(own + np.arange(extra))
+        rows.append(jobs + slack.row)
+        values.append(-np.ones(extra))
+    column, row, value = (np.concatenate(part) for part in (columns, rows, values))
+    order = np.lexsort((row, column))
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = own + extra, jobs + len(model.rows)
+    lp.col_cost_ = model.cost if slack is None else np.concatenate([model.cost, slack.price])
+    lp.col_lower_ = np.zeros(own + extra)
+    lp.col_upper_ = np.concatenate([np.ones(own), np.full(extra, highspy.kHighsInf)])
+    bounds = np.array([r.bound for r in model.rows])
+    lp.row_lower_ = np.concatenate([np.ones(jobs), np.full(len(bounds), -highspy.kHighsInf)])
+    lp.row_upper_ = np.concatenate([np.ones(jobs), bounds])
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = np.searchsorted(column[order], np.arange(own + extra + 1))
+    lp.a_matrix_.index_, lp.a_matrix_.value_ = row[order], value[order]
+    whole, real = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
+    lp.integrality_ = [whole] * own + [real] * extra
+    return lp
