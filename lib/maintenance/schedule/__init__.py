@@ -16,18 +16,19 @@ from lib.maintenance.schedule.costs import (
     cycle_cost,
     parts_of,
     start_costs,
+    value_ahead,
 )
 from lib.maintenance.schedule.export import calendar, table
 from lib.maintenance.schedule.infeasible import Shortage
 from lib.maintenance.schedule.problem import SLOTS, Job, Problem, ScheduleError, Week, shifts
-from lib.maintenance.schedule.solve import InfeasibleWeek, Plan, solve
+from lib.maintenance.schedule.solve import InfeasibleWeekError, Plan, solve
 from lib.maintenance.schedule.solver import Progress
 
 __all__ = [
     "NOT_THIS_WEEK",
     "SLOTS",
     "Change",
-    "InfeasibleWeek",
+    "InfeasibleWeekError",
     "Job",
     "Parts",
     "Plan",
@@ -51,4 +52,5 @@ __all__ = [
     "solve",
     "start_costs",
     "table",
+    "value_ahead",
 ]

@@ -20,7 +20,8 @@ class Parts:
         service: labour and parts, as likely as the machine lives to see it.
         downtime: production lost while it is served, weighted by the hour.
         failure: of a failure before the service, or within the week without one.
-        ahead: hours of the new life that are spent before the week ends, at the long-run cost.
+        ahead: hours of a new life that are spent before the week ends, at the long-run cost; and
+            what a machine that is not served will cost more than a new one.
     """
 
     service: float
@@ -58,11 +59,29 @@ def start_costs(job: Job, week: Week) -> Floats:
 
     Up to its start a machine may fail, which costs a failure and saves the service. Whoever is
     served or repaired starts a new life, and every hour of it within the week is charged at the
-    long-run cost per hour; whoever is not is charged the service that it will need next. These are
-    relative values of Howard's average-cost recursion (1960) with a service due at the week's end:
-    without them not serving would always win.
+    long-run cost per hour; whoever is not is charged what it costs more than a new machine from
+    then on, see `value_ahead`. These are relative values of Howard, Dynamic Programming and Markov
+    Processes (1960): without them not serving would always win.
     """
-    return np.sum(_parts(job, week), axis=0)
+    return np.asarray(_parts(job, week).sum(axis=0), dtype=np.float64)
+
+
+def value_ahead(job: Job) -> float:
+    """What a machine that is alive and not served at the week's end costs more than a new one.
+
+    It may be served at once, or run on for the best of `later_hours` and be served then, if it does
+    not fail first; running on is credited at the long-run cost. 0 for a new machine, and at most a
+    service and its downtime.
+    """
+    due = job.service_cost + job.duration_hours * job.downtime_cost_per_hour
+    alive = float(job.survival[-1])
+    if not len(job.later_hours) or alive <= 0.0:
+        return due
+    hours = np.append(0.0, job.later_hours)
+    chances = np.append(alive, job.later_survival) / alive
+    lived = np.append(0.0, np.cumsum(np.diff(hours) * (chances[:-1] + chances[1:]) / 2.0))
+    costs = (1.0 - chances) * job.failure_cost + chances * due - job.cycle_cost_per_hour * lived
+    return float(max(0.0, costs.min()))
 
 
 def parts_of(job: Job, week: Week, start: int) -> Parts:
@@ -87,10 +106,16 @@ def as_it_came(problem: Problem, failure_hours: npt.ArrayLike) -> Problem:
     hours = np.asarray(failure_hours, dtype=np.float64)
     edges = np.arange(SLOTS + 1, dtype=np.float64)
     jobs = [
-        replace(job, survival=np.where(edges >= max(fails, 1.0), 0.0, 1.0))
+        _certain(job, np.where(edges >= max(fails, 1.0), 0.0, 1.0))
         for job, fails in zip(problem.jobs, hours, strict=True)
     ]
     return Problem(jobs, problem.week)
+
+
+def _certain(job: Job, survival: Floats) -> Job:
+    """What comes after the week stays a matter of chance, given how the week ends."""
+    later = job.later_survival / max(float(job.survival[-1]), 1e-300) * survival[-1]
+    return replace(job, survival=survival, later_survival=later)
 
 
 def _parts(job: Job, week: Week) -> Floats:
@@ -100,7 +125,6 @@ def _parts(job: Job, week: Week) -> Floats:
     grown = np.append(0.0, np.cumsum(week.weights))
     end = np.minimum(first + duration, SLOTS)
     stands = (grown[end] - grown[first]) * job.downtime_cost_per_hour
-    stands[SLOTS] = duration * job.downtime_cost_per_hour
     fits = first + duration <= SLOTS
     fits[SLOTS] = True
     remaining = np.maximum(SLOTS - first - duration, 0.0)
@@ -115,5 +139,7 @@ def _parts(job: Job, week: Week) -> Floats:
             (alive * remaining + after_failure) * job.cycle_cost_per_hour,
         ]
     )
+    found[:2, SLOTS] = 0.0
+    found[3, SLOTS] = after_failure[-1] * job.cycle_cost_per_hour + alive[-1] * value_ahead(job)
     found[0, ~fits] = np.inf
     return found

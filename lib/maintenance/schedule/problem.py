@@ -35,6 +35,9 @@ class Job:
         downtime_cost_per_hour: production lost for each hour that a service takes, at weight 1.
         cycle_cost_per_hour: what a machine costs per hour in the long run, see `cycle_cost`: the
             price of a renewed hour that is given away by serving earlier.
+        later_hours: (k,) hours beyond the week, ascending, above 0.
+        later_survival: (k,) chance to be alive then, as seen from the week's start. Without them
+            the service is taken to be due when the week ends.
         parts: parts from the store, how many of each.
         forbidden: slots in which it may not stand, for instance while an order runs.
         must_serve: whether safety demands it this week.
@@ -53,6 +56,8 @@ class Job:
     failure_cost: float
     downtime_cost_per_hour: float
     cycle_cost_per_hour: float
+    later_hours: Floats = field(default_factory=lambda: np.empty(0))
+    later_survival: Floats = field(default_factory=lambda: np.empty(0))
     parts: Mapping[str, int] = field(default_factory=dict)
     forbidden: frozenset[int] = frozenset()
     must_serve: bool = False
@@ -65,6 +70,12 @@ class Job:
             self._fail("survival", f"{SLOTS + 1} values from 1", self.survival.shape)
         if not np.isfinite(self.survival).all() or (np.diff(self.survival) > 0).any():
             self._fail("survival", "values that never rise", "others")
+        later = np.append(self.survival[-1:], self.later_survival)
+        hours = np.append(0.0, self.later_hours)
+        if len(later) != len(hours) or (np.diff(later) > 0).any() or (np.diff(hours) <= 0).any():
+            self._fail(
+                "later_survival", "values that never rise, one for each later hour", "others"
+            )
         if self.locked_out and (self.must_serve or self.locked_start is not None):
             self._fail("locked_out", "no lock at a start and no duty to serve beside it", "both")
 
@@ -100,7 +111,8 @@ class Job:
         stands[[slot + 1 for slot in self.forbidden if 0 <= slot < SLOTS]] = 1
         counted = np.cumsum(stands)
         first = np.arange(SLOTS - self.duration_hours + 1)
-        return first[counted[first + self.duration_hours] == counted[first]]
+        free: Ints = first[counted[first + self.duration_hours] == counted[first]]
+        return free
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Program:
 
     Attributes:
         job, start: (c,) of each column.
-        cost: (c,) expected.
+        cost: (c,) expected, less that of not serving: below 0 saves.
         rows: constraints on what is shared.
     """
 
@@ -55,7 +55,7 @@ class Program:
 
     def values(self, starts: Ints) -> Floats:
         """Columns of a plan."""
-        return (self.start == starts[self.job]).astype(np.float64)
+        return np.asarray(self.start == starts[self.job], dtype=np.float64)
 
 
 def program(problem: Problem, *, forced: bool = True) -> Program:
@@ -89,9 +89,9 @@ def _columns(job: Job, cost: Floats, forced: bool) -> tuple[Ints, Floats]:
     demanded = is_demanded(job)
     if not demanded:
         starts = starts[cost[starts] < cost[SLOTS]]
-    found = cost[starts]
+    found = cost[starts] - cost[SLOTS]
     if not (demanded and forced):
-        starts, found = np.append(starts, NOT_THIS_WEEK), np.append(found, cost[SLOTS])
+        starts, found = np.append(starts, NOT_THIS_WEEK), np.append(found, 0.0)
     return starts.astype(np.int64), found
 
 

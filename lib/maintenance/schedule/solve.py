@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.maintenance.schedule.costs import cost_of, start_costs
+from lib.maintenance.schedule.costs import NOT_THIS_WEEK, cost_of, start_costs
 from lib.maintenance.schedule.infeasible import Shortage, shortages
 from lib.maintenance.schedule.ledger import placed
 from lib.maintenance.schedule.problem import SLOTS, Floats, Ints, Problem
@@ -17,7 +17,7 @@ from lib.maintenance.schedule.program import is_demanded, program
 from lib.maintenance.schedule.solver import Progress, run
 
 
-class InfeasibleWeek(ValueError):
+class InfeasibleWeekError(ValueError):
     """No plan keeps all constraints.
 
     Attributes:
@@ -38,7 +38,10 @@ class Plan:
         starts: (n,) slot at which each job starts, -1 where it is not done this week.
         cost: expected, in money.
         bound: no plan costs less.
-        gap: (cost - bound) / cost.
+        saved: how much less than serving nobody; below 0 where demanded jobs cost more.
+        gap: (cost - bound) over what is saved: the share of the possible saving that
+            another plan might still bring. Over the cost itself it would be smaller, since most of
+            that cannot be helped.
         seconds: that solving took.
         finished: whether the gap was reached; else the time limit came first.
     """
@@ -46,6 +49,7 @@ class Plan:
     starts: Ints
     cost: float
     bound: float
+    saved: float
     gap: float
     seconds: float
     finished: bool
@@ -71,7 +75,7 @@ def solve(
         on_progress: called with incumbent, bound and gap while it runs.
 
     Raises:
-        InfeasibleWeek: locked and demanded jobs do not fit, with what to relax.
+        InfeasibleWeekError: locked and demanded jobs do not fit, with what to relax.
     """
     began = time.perf_counter()
     model = program(problem)
@@ -80,13 +84,14 @@ def solve(
     solved = run(model, len(problem.jobs), gap, seconds, threads, seed, hint, on_progress)
     if solved.values is None:
         left = max(5.0, seconds - (time.perf_counter() - began))
-        raise InfeasibleWeek(shortages(problem, left, threads))
+        raise InfeasibleWeekError(shortages(problem, left, threads))
     starts = model.starts(solved.values, len(problem.jobs))
+    idle = cost_of(problem, np.full(len(starts), NOT_THIS_WEEK))
     cost = cost_of(problem, starts)
-    bound = min(solved.bound, cost)
-    reached = (cost - bound) / max(abs(cost), 1e-9)
+    bound = min(idle + solved.bound, cost)
+    reached = 0.0 if cost - bound < 1e-6 else (cost - bound) / max(abs(idle - cost), 1e-9)
     took = time.perf_counter() - began
-    return Plan(starts, cost, bound, reached, took, reached <= gap + 1e-9)
+    return Plan(starts, cost, bound, idle - cost, reached, took, reached <= gap + 1e-6)
 
 
 def _warm_start(problem: Problem) -> Ints:

@@ -56,7 +56,7 @@ def run(
     slack: Slack | None = None,
 ) -> Solved:
     """Solve; the columns of `slack` come behind the program's own."""
-    solver = highspy.Highs()
+    solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
     for name, value in (
         ("time_limit", float(seconds)),

@@ -1,0 +1,121 @@
+"""A week's schedule, solved and compared: python -m tests.benchmarks.maintenance_schedule
+
+Simulated weeks (Weibull lives, ages as service by calendar leaves them). Every plan is recounted by
+the tests' own checker. Costs are expected ones, and those of replays over drawn failures, where a
+plan with perfect information is the floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from lib.evaluation.bootstrap import bootstrap_interval
+from lib.maintenance.schedule import (
+    NOT_THIS_WEEK,
+    Problem,
+    as_it_came,
+    assignment,
+    cost_of,
+    fixed_interval,
+    greedy,
+    nothing,
+    replayed,
+    solve,
+)
+from tests.benchmarks.result import print_result
+from tests.maintenance.schedule.checker import violations
+from tests.maintenance.schedule.weeks import SimulatedWeek, simulated_week
+
+SIZES = (50, 150, 500)
+INTERVAL_HOURS = 2000.0
+
+
+def main() -> None:
+    """Solve each size, compare at the largest."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--machines", type=int, help="this many alone; else 50, 150 and 500")
+    parser.add_argument("--seconds", type=float, default=60.0, help="limit for each solve")
+    parser.add_argument("--gap", type=float, default=0.01, help="relative, at which to stop")
+    parser.add_argument("--replays", type=int, default=20, help="draws of failures")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    start = time.perf_counter()
+    sizes = (options.machines,) if options.machines else SIZES
+    print("machines  seconds  gap      columns of the plan served  violations  (simulated weeks)")
+    found = {}
+    for machines in sizes:
+        week = simulated_week(machines, options.seed)
+        plan = solve(week.problem, gap=options.gap, seconds=options.seconds)
+        broken = len(violations(week.problem, plan.starts))
+        served = int((plan.starts != NOT_THIS_WEEK).sum())
+        print(f"{machines:8d} {plan.seconds:8.2f}  {plan.gap:.5f} {served:26d} {broken:11d}")
+        found[machines] = {"seconds": round(plan.seconds, 3), "gap": round(plan.gap, 5)}
+    plans = policies(week, plan.starts)
+    costs, broken_by = compared(week, plans, options)
+    print_result(
+        machines,
+        time.perf_counter() - start,
+        machines=machines,
+        **{"solve_seconds": round(plan.seconds, 3), "gap": round(plan.gap, 5)},
+        sizes=found,
+        **costs,
+        violations=broken_by,
+    )
+
+
+def policies(week: SimulatedWeek, ours: np.ndarray) -> dict[str, np.ndarray]:
+    """Starts by each way of planning that does not know the future."""
+    return {
+        "ours": ours,
+        "nothing": nothing(week.problem),
+        "fixed_interval": fixed_interval(week.problem, week.age_hours, INTERVAL_HOURS),
+        "greedy": greedy(week.problem),
+        "assignment": assignment(week.problem),
+    }
+
+
+def compared(
+    week: SimulatedWeek, plans: dict[str, np.ndarray], options: argparse.Namespace
+) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
+    """Expected cost, replayed cost with its interval over machines, and broken promises."""
+    problem = week.problem
+    broken = {name: len(violations(problem, starts)) for name, starts in plans.items()}
+    rows = {name: np.zeros((len(problem.jobs), 4)) for name in (*plans, "perfect")}
+    failed = dict.fromkeys(rows, 0.0)
+    for draw in range(options.replays):
+        hours = week.failures(1000 + draw)
+        known = {**plans, "perfect": clairvoyant(problem, hours, options)}
+        for name, starts in known.items():
+            costs = replayed(problem, starts, hours)
+            rows[name] += costs / options.replays
+            failed[name] += float((costs[:, 2] > 0).sum()) / options.replays
+        broken["perfect"] = len(violations(problem, known["perfect"]))
+    machines = np.arange(len(problem.jobs))
+    print("\nplan            expected   replayed (95% by machines)       failures  violations")
+    cost, low, high = {}, {}, {}
+    for name, costs in rows.items():
+        totals = costs.sum(axis=1)
+        interval = bootstrap_interval(lambda some, t=totals: float(t[some].sum()), machines, seed=1)
+        cost[name], low[name], high[name] = (
+            round(value) for value in (interval.value, interval.low, interval.high)
+        )
+        expected = f"{cost_of(problem, plans[name]):12,.0f}" if name in plans else " " * 12
+        print(
+            f"{name:14s}{expected} {cost[name]:10,} ({low[name]:,} to {high[name]:,})"
+            f" {failed[name]:8.2f} {broken[name]:8d}"
+        )
+    failures = {name: round(count, 2) for name, count in failed.items()}
+    return {"cost": cost, "cost_low": low, "cost_high": high, "failures": failures}, broken
+
+
+def clairvoyant(problem: Problem, hours: np.ndarray, options: argparse.Namespace) -> np.ndarray:
+    """The plan of who knows when each machine would fail."""
+    truth = as_it_came(problem, hours)
+    return solve(truth, gap=options.gap, seconds=options.seconds).starts
+
+
+if __name__ == "__main__":
+    main()
