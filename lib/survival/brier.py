@@ -38,7 +38,8 @@ def brier_scores(
     ended = outcomes.time[:, None] <= wanted
     failed = ended & outcomes.failed[:, None]
     chances = curves.at(wanted)
-    own = _weights(np.where(outcomes.failed, censoring.at(outcomes.time), 1.0), outcomes.time)
+    counted = outcomes.failed & (outcomes.time <= wanted.max())
+    own = _weights(np.where(counted, censoring.at(outcomes.time), 1.0), outcomes.time)
     squared = np.where(failed, chances**2 * own[:, None], 0.0)
     squared += np.where(~ended, (1.0 - chances) ** 2 * _weights(censoring.at(wanted), wanted), 0.0)
     return np.asarray(squared.mean(axis=0), dtype=np.float64)

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from xgboost import XGBRegressor
 
-from lib.contract import load_mapping, read_checked
+from lib.contract import TIME, load_mapping, read_checked, utc_us
 from lib.maintenance.contracts import TELEMETRY
 from lib.maintenance.feature_set import HOUR_US, FeatureSet, Sensor
 from lib.maintenance.landmarks import Landmarks, landmarks, together
@@ -43,6 +45,7 @@ from lib.survival.curves import blend
 from tests.benchmarks.result import ROOT, print_result
 
 CAP = 125.0
+START_US = utc_us(2000)
 YOUNGEST = 10
 STRIDE = 2
 WINDOWS = (5, 15, 30)
@@ -102,11 +105,11 @@ def read(folder: Path, subset: str, mapping_file: Path) -> Engines:
     features = FeatureSet(tuple(Sensor(name) for name in live), windows_hours=WINDOWS)
     true = dict(enumerate(pq.read_table(folder / f"RUL_{subset}.parquet")["rul"].to_pylist(), 1))
     learned, asked = [], []
-    for history in histories(features, train):
+    for history in histories(features, train, machines=new(train)):
         failure, first = history.times_us[-1], history.times_us[0]
         at = history.times_us[history.times_us >= first + (YOUNGEST - 1) * HOUR_US][::-STRIDE]
         learned.append(landmarks(features, history, at[::-1], [failure], int(failure)))
-    for history in histories(features, test):
+    for history in histories(features, test, machines=new(test)):
         last = history.times_us[-1]
         failure = last + true[int(history.machine_id)] * HOUR_US
         asked.append(landmarks(features, history, [last], [failure], int(failure)))
@@ -117,9 +120,16 @@ def read(folder: Path, subset: str, mapping_file: Path) -> Engines:
     return Engines(chosen[0], chosen[1], names, train.num_rows + test.num_rows)
 
 
+def new(telemetry: pa.Table) -> pa.Table:
+    """Every engine put into service at cycle 0; cycles flown are known of any engine."""
+    engines = pc.unique(telemetry["machine_id"])
+    installed = pa.array(np.full(len(engines), START_US)).cast(TIME)
+    return pa.table({"machine_id": engines, "installed_at": installed})
+
+
 def informative(name: str) -> bool:
-    """Not what counts gaps and faults, of which there are none, nor an engine's age."""
-    ends = ("_unchanged_hours", "_faults_5h", "hours_since_reading", "age_hours")
+    """Not what counts gaps and faults, of which there are none; cycles flown are the age."""
+    ends = ("_unchanged_hours", "_faults_5h", "hours_since_reading")
     return not name.endswith(ends) and "_coverage_" not in name and "since_service" not in name
 
 
@@ -144,6 +154,8 @@ def scores(engines: Engines, seed: int) -> dict[str, dict[str, float]]:
         name: figures(seen.take(like_test), inner[name].take(like_test), truth, outer[name])
         for name in outer
     }
+    said = ", ".join(f"{name} {values['rmse']:.2f}" for name, values in found.items())
+    print(f"seed {seed}: RMSE {said}; weight of deep {weight:.3f}", flush=True)
     return {**found, "weight": {"deep": weight}}
 
 

@@ -1,0 +1,120 @@
+"""Figures with intervals by machines: curves on the cohort, warnings before failures."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lib.evaluation.bootstrap import Interval, bootstrap_interval
+from lib.maintenance.feature_set import HOUR_US
+from lib.survival import (
+    Curves,
+    calibration_error,
+    concordance,
+    horizon_calibration,
+    integrated_brier_score,
+)
+from tests.benchmarks.azure.models import HORIZON, SCORED, WARN_HOURS
+from tests.benchmarks.azure.rows import Azure
+
+TARGET = 0.2
+REPEATS = 60
+_MONTH_HOURS = 730.5
+
+
+def measured(
+    data: Azure, curves: Curves, scores: tuple[np.ndarray, np.ndarray]
+) -> dict[str, float]:
+    """All figures of one model."""
+    seen = data.test.outcomes.capped(HORIZON)
+    machines = data.test.machines
+    times = SCORED[seen.time.max() > SCORED]
+
+    def by_machines(measure) -> Interval:
+        return bootstrap_interval(measure, machines, seed=1, repeats=REPEATS)
+
+    found = {
+        "c_td": by_machines(lambda some: concordance(seen.take(some), curves.take(some))),
+        "ibs": by_machines(
+            lambda some: integrated_brier_score(
+                seen.take(some), curves.take(some), times[times < seen.time[some].max()]
+            )
+        ),
+    }
+    for name, hours in (("ece_24h", 24.0), ("ece_7d", 168.0)):
+        found[name] = by_machines(
+            lambda some, hours=hours: calibration_error(
+                horizon_calibration(seen.take(some), curves.take(some), hours)
+            )
+        )
+    threshold = lowest_threshold(data, scores[0])
+    alarms = scores[0] >= threshold
+    found["false_alarms_per_machine_month"] = by_machines(
+        lambda some: false_alarms(data, alarms, np.unique(machines[some], return_counts=True))
+    )
+    hit = warned(data, scores[1] >= threshold)
+    found["warned_24h"] = bootstrap_interval(
+        lambda some: float(hit[some].mean()), failed_machines(data), seed=1, repeats=REPEATS
+    )
+    return {
+        key + end: value
+        for key, one in found.items()
+        for end, value in (("", one.value), ("_low", one.low), ("_high", one.high))
+    }
+
+
+def ibs_difference(data: Azure, other: Curves, ours: Curves) -> Interval:
+    """How much higher another model's IBS is, on the same draws of machines."""
+    seen = data.test.outcomes.capped(HORIZON)
+    times = SCORED[seen.time.max() > SCORED]
+
+    def gain(some: np.ndarray) -> float:
+        part, upto = seen.take(some), times[times < seen.time[some].max()]
+        return integrated_brier_score(part, other.take(some), upto) - integrated_brier_score(
+            part, ours.take(some), upto
+        )
+
+    return bootstrap_interval(gain, data.test.machines, seed=1, repeats=REPEATS)
+
+
+def lowest_threshold(data: Azure, scores: np.ndarray) -> float:
+    """The lowest score at which alarms of the whole cohort stay within the target."""
+    everyone = np.unique(data.test.machines, return_counts=True)
+    low, high = -1, len(np.unique(scores))
+    values = np.append(np.unique(scores), np.inf)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if false_alarms(data, scores >= values[middle], everyone) <= TARGET:
+            high = middle
+        else:
+            low = middle
+    return float(values[high])
+
+
+def false_alarms(data: Azure, alarms: np.ndarray, drawn: tuple[np.ndarray, np.ndarray]) -> float:
+    """Episodes of alarms without a failure in the next 72 h, per machine-month of these machines.
+
+    Alarms within a day of each other are one episode.
+    """
+    names, counts = drawn
+    rows_of = {name: int((data.test.machines == name).sum()) for name in names}
+    episodes, hours = 0.0, 0.0
+    wrong = alarms & ~(data.test.outcomes.failed & (data.test.outcomes.time <= WARN_HOURS))
+    unknown = ~data.test.outcomes.failed & (data.test.outcomes.time <= WARN_HOURS)
+    for name, count in zip(names, counts, strict=True):
+        mine = (data.test.machines == name) & wrong & ~unknown
+        times = data.test.at_us[mine]
+        times_drawn = count / rows_of[name]
+        episodes += times_drawn * (len(times) > 0) * (1 + (np.diff(times) > 24 * HOUR_US).sum())
+        hours += times_drawn * 6.0 * rows_of[name]
+    return float(episodes / hours * _MONTH_HOURS)
+
+
+def warned(data: Azure, alarms: np.ndarray) -> np.ndarray:
+    """(failures,) whether any row a day or more before it raised an alarm."""
+    names, owner = np.unique(data.failure, return_inverse=True)
+    return np.bincount(owner, weights=alarms, minlength=len(names)) > 0
+
+
+def failed_machines(data: Azure) -> np.ndarray:
+    """(failures,) the machine of each."""
+    return np.array([name.split()[0] for name in np.unique(data.failure)])

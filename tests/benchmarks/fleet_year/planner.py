@@ -1,0 +1,215 @@
+"""Our policy on the simulated fleet: features, survival models, a schedule every week."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from lib.contract import TIME
+from lib.maintenance.features import evaluate
+from lib.maintenance.history import History
+from lib.maintenance.landmarks import Landmarks, landmarks, together
+from lib.maintenance.offline import histories
+from lib.maintenance.planning import Work, jobs
+from lib.maintenance.schedule import NOT_THIS_WEEK, Problem, Week, cycle_cost, shifts, solve
+from lib.maintenance.simulation import (
+    Event,
+    FixedInterval,
+    Fleet,
+    FleetConfig,
+    Passed,
+    Service,
+    hour_us,
+    machine_ids,
+    run,
+    told,
+)
+from lib.survival import HazardNetwork, HazardSettings, KaplanMeier, Outcomes, fit_network
+
+HORIZON_HOURS = 1344.0
+KEPT_WEEKS = 6
+SKILLS = {"bearing": "mechanical", "seal": "hydraulic", "motor": "electrical"}
+NETWORK = HazardSettings(horizon=HORIZON_HOURS, intervals=16, epochs=12, dropout=0.2, members=2)
+
+
+@dataclass
+class Log:
+    """Tables of the last weeks, and all services, as an application would have them."""
+
+    config: FleetConfig
+    telemetry: list[pa.Table] = field(default_factory=list)
+    errors: list[pa.Table] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def add(self, fleet: Fleet, passed: Passed, keep: int = KEPT_WEEKS) -> None:
+        """What a week told."""
+        week = told(fleet, passed)
+        self.telemetry = [*self.telemetry[-keep + 1 :], week.telemetry]
+        self.errors = [*self.errors[-keep + 1 :], week.errors]
+        self.events.extend(passed.events)
+
+    def histories(self) -> list[History]:
+        """Of all machines, in their order."""
+        return list(
+            histories(
+                self.config.features,
+                pa.concat_tables(self.telemetry),
+                pa.concat_tables(self.errors),
+                self._services(),
+                self._machines(),
+            )
+        )
+
+    def _services(self) -> pa.Table:
+        names, parts = machine_ids(self.config), self.config.components
+        back = [hour_us(self.config, round(e.hour + e.hours)) for e in self.events]
+        return pa.table(
+            {
+                "machine_id": pa.array([names[e.machine] for e in self.events], pa.string()),
+                "event_time": pa.array(back, pa.int64()).cast(TIME),
+                "component": pa.array([parts[e.component].name for e in self.events], pa.string()),
+            }
+        )
+
+    def _machines(self) -> pa.Table:
+        names = machine_ids(self.config)
+        return pa.table({"machine_id": names, "installed_at": pa.nulls(len(names), TIME)})
+
+
+@dataclass(frozen=True)
+class Models:
+    """A network for each component, and the long-run cost per hour of each."""
+
+    networks: tuple[HazardNetwork, ...]
+    lives: tuple[Outcomes, ...]
+
+
+def learn(config: FleetConfig, weeks: int, seed: int) -> Models:
+    """From another fleet's past under calendar service with intervals that vary by machine."""
+    part_lives = [part.life_hours for part in config.components]
+    policy = FixedInterval(config, [0.95 * life for life in part_lives])
+    log = Log(config)
+
+    def note(fleet: Fleet, passed: Passed) -> None:
+        policy.note(fleet, passed)
+        log.add(fleet, passed, keep=weeks)
+
+    run(config, policy, weeks, note)
+    networks, lives = [], []
+    known = log.histories()
+    for component in range(len(config.components)):
+        rows = together([_rows(config, log, past, component, weeks) for past in known])
+        names = config.features.names
+        networks.append(fit_network(names, rows.rows, rows.outcomes, rows.machines, NETWORK, seed))
+        lives.append(_lives(config, log.events, component))
+    return Models(tuple(networks), tuple(lives))
+
+
+def _rows(config: FleetConfig, log: Log, past: History, component: int, weeks: int) -> Landmarks:
+    """A row a week of one machine, with its component's failures; its services censor."""
+    mine = [
+        e for e in log.events if e.machine == int(past.machine_id[1:]) and e.component == component
+    ]
+    at = [hour_us(config, 168 * week) for week in range(5, weeks)]
+    fails = [hour_us(config, e.hour) for e in mine if not e.planned]
+    served = [hour_us(config, e.hour) for e in mine if e.planned]
+    found = landmarks(config.features, past, at, fails, hour_us(config, 168 * weeks), served)
+    plain = np.where(found.outcomes.event == 1, 1, 0)
+    return Landmarks(found.machines, found.at_us, found.rows, Outcomes(found.outcomes.time, plain))
+
+
+def _lives(config: FleetConfig, events: Sequence[Event], component: int) -> Outcomes:
+    """Ages at which components were replaced, of those whose beginning is known."""
+    last: dict[int, float] = {}
+    ages, failed = [], []
+    for event in sorted((e for e in events if e.component == component), key=lambda e: e.hour):
+        if event.machine in last and event.hour > last[event.machine]:
+            ages.append(event.hour - last[event.machine])
+            failed.append(not event.planned)
+        last[event.machine] = event.hour + event.hours
+    return Outcomes(ages, failed)
+
+
+class Planner:
+    """Plans every week from what was told so far."""
+
+    def __init__(self, config: FleetConfig, models: Models, fallback: FixedInterval) -> None:
+        self.config, self.models, self.log = config, models, Log(config)
+        self.fallback = fallback
+        self.solve_seconds: list[float] = []
+
+    def __call__(self, fleet: Fleet) -> list[Service]:
+        """Services of the coming week; by the calendar until a month of telemetry is there."""
+        calendar = list(self.fallback(fleet))
+        if fleet.week < 5:
+            return calendar
+        at = hour_us(self.config, 168 * fleet.week)
+        rows = np.concatenate(
+            [evaluate(self.config.features, past, [at]) for past in self.log.histories()]
+        )
+        problem = self._problem(fleet, rows)
+        plan = solve(problem, gap=0.02, seconds=20.0, threads=1)
+        self.solve_seconds.append(plan.seconds)
+        parts = len(self.config.components)
+        return [
+            Service(place % self.config.machines, place // self.config.machines, int(start))
+            for place, start in enumerate(plan.starts)
+            if start != NOT_THIS_WEEK and place // self.config.machines < parts
+        ]
+
+    def note(self, fleet: Fleet, passed: Passed) -> None:
+        """Learn what the week told."""
+        self.fallback.note(fleet, passed)
+        self.log.add(fleet, passed)
+
+    def _problem(self, fleet: Fleet, rows: np.ndarray) -> Problem:
+        names = machine_ids(self.config)
+        found = []
+        for component, part in enumerate(self.config.components):
+            work = [
+                Work(
+                    name=f"{names[number]} {part.name}",
+                    plant=f"plant {fleet.machines.plant[number]}",
+                    line="",
+                    skill=SKILLS[part.name],
+                    duration_hours=part.service_hours,
+                    service_cost=part.service_cost,
+                    repair_cost=part.repair_cost,
+                    repair_hours=part.repair_hours,
+                    lost_per_hour=float(fleet.machines.value_per_hour[number]),
+                    cycle_cost_per_hour=self._cycle(
+                        component, float(fleet.machines.value_per_hour[number])
+                    ),
+                )
+                for number in range(self.config.machines)
+            ]
+            found += jobs(work, self.models.networks[component].curves(rows))
+        crews = {
+            (f"plant {plant}", skill): shifts({"06-14": 1, "14-22": 1}, weekend=1.0)
+            for plant in range(self.config.plants)
+            for skill in SKILLS.values()
+        }
+        weights = np.where(shifts({"06-22": 1}, weekend=1.0) > 0, 1.15, 0.7)
+        return Problem(found, Week(start=self.config.start, technicians=crews, production=weights))
+
+    def _cycle(self, component: int, value_per_hour: float) -> float:
+        """Age replacement at the Kaplan-Meier of this component's lives."""
+        part, lives = self.config.components[component], self.models.lives[component]
+        estimate = KaplanMeier.fit(lives)
+        return cycle_cost(
+            part.service_cost + part.service_hours * value_per_hour,
+            part.repair_cost + part.repair_hours * value_per_hour,
+            estimate.times,
+            estimate.survival,
+        )
+
+
+def totals(events: Sequence[Event], machines: int, values: dict[int, float]) -> np.ndarray:
+    """(machines,) production lost, in dollars, while each stood."""
+    found = np.zeros(machines)
+    for event in events:
+        found[event.machine] += event.hours * values[event.machine]
+    return found

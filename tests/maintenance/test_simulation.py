@@ -1,0 +1,195 @@
+"""The simulated fleet obeys its own laws, and the same chance meets every policy."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from lib.contract import Checked
+from lib.maintenance.contracts import ERRORS, TELEMETRY
+from lib.maintenance.feature_set import FeatureError
+from lib.maintenance.simulation import (
+    SAMPLING_RATE_HZ,
+    SENSORS,
+    SHAFT_HZ,
+    FixedInterval,
+    Fleet,
+    FleetConfig,
+    Service,
+    run,
+    run_to_failure,
+    told,
+    waveform,
+)
+from lib.maintenance.simulation.wear import WEEK_HOURS
+from lib.maintenance.waveform import Bearing, feature_names, waveform_features
+
+SMALL = FleetConfig(machines=30, plants=3, seed=4)
+
+
+def test_wear_never_falls_but_by_a_replacement():
+    fleet = Fleet(SMALL)
+    for _ in range(12):
+        before = fleet.wear.copy()
+        passed = fleet.advance()
+        path = np.concatenate([before[:, :, None], passed.wear], axis=2)
+        replaced = {(event.machine, event.component) for event in passed.events}
+        for machine, component in np.argwhere((np.diff(path, axis=2) < 0).any(axis=2)).tolist():
+            assert (machine, component) in replaced
+
+
+def test_a_machine_is_the_same_in_a_larger_fleet():
+    large = FleetConfig(machines=60, plants=3, seed=4)
+    few, many = Fleet(SMALL), Fleet(large)
+    for _ in range(3):
+        one, other = few.advance(), many.advance()
+    assert other.wear[:30].tobytes() == one.wear.tobytes()
+    read, all_read = told(few, one).telemetry, told(many, other).telemetry
+    mine = all_read.filter([name < "M00030" for name in all_read["machine_id"].to_pylist()])
+    assert mine.equals(read)
+
+
+def test_two_policies_meet_the_same_chance():
+    idle, busy = Fleet(SMALL), Fleet(SMALL)
+    services = [Service(machine, 0, 10 + machine) for machine in range(0, 30, 2)]
+    alone, served = idle.advance(), busy.advance(services)
+    untouched = [m for m in range(1, 30, 2) if m not in {e.machine for e in alone.events}]
+    assert served.wear[untouched].tobytes() == alone.wear[untouched].tobytes()
+    seals = [m for m in range(0, 30, 2) if m not in {e.machine for e in alone.events}]
+    grown = np.diff(alone.wear[seals, 1], axis=1)
+    stood = ~served.running[seals, 1:]
+    assert np.allclose(np.diff(served.wear[seals, 1], axis=1)[~stood], grown[~stood])
+
+
+def test_a_served_component_begins_anew_and_the_machine_stands_meanwhile():
+    fleet = Fleet(SMALL)
+    passed = fleet.advance([Service(3, 1, 20)])
+    (event,) = [one for one in passed.events if one.planned]
+    part = SMALL.components[1]
+    assert (event.machine, event.component, event.hour) == (3, 1, 20)
+    assert (~passed.running[3]).sum() == part.service_hours
+    assert fleet.wear[3, 1] < 0.1 < event.wear + 0.1
+    assert fleet.wear[3, 1] == pytest.approx(passed.wear[3, 1, -1])
+
+
+def test_a_repair_goes_on_into_the_next_week():
+    config = FleetConfig(machines=200, plants=3, seed=2)
+    fleet = Fleet(config)
+    for _ in range(30):
+        passed = fleet.advance()
+        late = [e for e in passed.events if e.hour + e.hours > (passed.week + 1) * WEEK_HOURS]
+        if late:
+            break
+    event = late[0]
+    rest = int(event.hour + event.hours - (passed.week + 1) * WEEK_HOURS)
+    following = fleet.advance()
+    assert (~following.running[event.machine, :rest]).all()
+    assert following.running[event.machine, rest]
+
+
+def test_every_failure_is_where_wear_reaches_the_end_of_life():
+    fleet = Fleet(SMALL)
+    found = 0
+    for _ in range(25):
+        expected = fleet.remaining(1)
+        passed = fleet.advance()
+        first = {}
+        for event in passed.events:
+            first.setdefault(event.machine, event)
+        for machine, event in first.items():
+            hour = event.hour - passed.week * WEEK_HOURS
+            if (
+                np.isfinite(expected[machine, event.component])
+                and passed.running[machine, :hour].all()
+            ):
+                assert hour == expected[machine].min()
+                found += 1
+    assert found > 5
+
+
+def test_service_by_calendar_prevents_failures_and_costs_the_rest():
+    config = FleetConfig(machines=100, seed=3)
+    none = run(config, run_to_failure, 52)
+    interval = FixedInterval(config, [0.7 * part.life_hours for part in config.components])
+    fixed = run(config, interval, 52, interval.note)
+    assert fixed.failures.sum() < 0.15 * none.failures.sum()
+    assert fixed.unplanned_hours.sum() < 0.15 * none.unplanned_hours.sum()
+    assert none.life_used == pytest.approx(1.0, abs=0.03)
+    assert 0.4 < fixed.life_used < 0.75
+
+
+def test_what_is_wrong_in_the_telemetry_is_counted():
+    config = FleetConfig(machines=120, plants=3, seed=6, spikes_per_year=200.0, stuck_per_year=50.0)
+    fleet = Fleet(config)
+    read = told(fleet, fleet.advance())
+    rows = read.telemetry.num_rows
+    assert rows == config.machines * WEEK_HOURS - read.gaps
+    values = np.stack([read.telemetry[sensor.name].to_numpy() for sensor in SENSORS], axis=1)
+    out = sum(
+        int(((values[:, k] > s.high) | (values[:, k] < s.low)).sum()) for k, s in enumerate(SENSORS)
+    )
+    assert 0.85 * read.spikes <= out <= read.spikes
+    assert read.stuck > 0 < read.gaps
+
+
+def test_its_tables_keep_their_contracts():
+    fleet = Fleet(SMALL)
+    read = told(fleet, fleet.advance())
+    contract = TELEMETRY.with_columns(
+        [type(TELEMETRY.extras)(s.name, TELEMETRY.extras.type, "", required=False) for s in SENSORS]
+    )
+    for checked, table in (
+        (contract.check(read.telemetry), read.telemetry),
+        (ERRORS.check(read.errors), read.errors),
+    ):
+        assert isinstance(checked, Checked)
+        assert checked.good.num_rows == table.num_rows
+
+
+def test_sensors_say_something_of_what_will_fail_but_not_all():
+    config = FleetConfig(machines=150, seed=8)
+    fleet = Fleet(config)
+    scores, failed = [], []
+    for _ in range(20):
+        passed = fleet.advance()
+        soon = fleet.remaining(1).min(axis=1) <= WEEK_HOURS
+        table = told(fleet, passed).telemetry
+        heat = table["temperature"].to_numpy()[-len(table) :]
+        ids = table["machine_id"].to_numpy()
+        last = {name: value for name, value in zip(ids, heat, strict=True) if value < 1000}
+        known = [number for number in range(150) if f"M{number:05d}" in last]
+        scores += [last[f"M{number:05d}"] - fleet.machines.base[number, 0] for number in known]
+        failed += soon[known].tolist()
+    assert 0.6 < roc_auc_score(failed, scores) < 0.98
+
+
+def test_a_worn_bearing_knocks_in_the_envelope():
+    fleet = Fleet(SMALL)
+    fleet.wear[0], fleet.wear[1] = 0.1, [0.97, 0.1, 0.1]
+    passed = fleet.advance()
+    bearing = Bearing(balls=9, ball_mm=7.94, pitch_mm=39.04)
+    names = feature_names(bearing)
+    found = [
+        waveform_features(
+            waveform(fleet, passed, machine, 5, 0.5), SAMPLING_RATE_HZ, SHAFT_HZ, bearing
+        )[names.index("envelope_outer_ratio")]
+        for machine in (0, 1)
+    ]
+    assert found[1] > 3 * found[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"machines": 0}, "machines: expected 1 to 100000, got 0"),
+        ({"gap_share": 2.0}, "gap_share"),
+        ({"components": ()}, "components"),
+    ],
+)
+def test_a_fleet_that_cannot_be_is_refused(changes, said):
+    with pytest.raises(FeatureError, match=said):
+        FleetConfig(**changes)
+
+
+def test_a_service_of_nothing_is_refused():
+    with pytest.raises(FeatureError, match="within 168 hours"):
+        Fleet(SMALL).advance([Service(30, 0, 1)])
