@@ -25,7 +25,8 @@ class Work:
         service_cost: labour and parts, in money.
         repair_cost: labour and parts after a failure.
         repair_hours: how long a failure keeps it standing.
-        lost_per_hour: production lost for each hour that it stands.
+        lost_per_hour: production lost for each hour that it stands as planned.
+        lost_per_unplanned_hour: the same after a failure, when nobody was ready for it.
         cycle_cost_per_hour: see `cycle_cost`.
     """
 
@@ -38,6 +39,7 @@ class Work:
     repair_cost: float
     repair_hours: float
     lost_per_hour: float
+    lost_per_unplanned_hour: float
     cycle_cost_per_hour: float
 
 
@@ -65,7 +67,7 @@ def _job(one: Work, week: Floats, later: Floats, beyond: Floats, risk_bound: flo
         duration_hours=one.duration_hours,
         survival=np.minimum.accumulate(week),
         service_cost=one.service_cost,
-        failure_cost=one.repair_cost + one.repair_hours * one.lost_per_hour,
+        failure_cost=one.repair_cost + one.repair_hours * one.lost_per_unplanned_hour,
         downtime_cost_per_hour=one.lost_per_hour,
         cycle_cost_per_hour=one.cycle_cost_per_hour,
         later_hours=later,

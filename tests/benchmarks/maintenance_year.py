@@ -16,7 +16,8 @@ import torch
 
 from lib.evaluation.bootstrap import bootstrap_interval
 from lib.maintenance.simulation import FixedInterval, FleetConfig, Year, run, run_to_failure
-from tests.benchmarks.fleet_year.planner import Planner, learn, totals
+from lib.maintenance.simulation.wear import machines
+from tests.benchmarks.fleet_year.planner import Planner, learn, production_lost
 from tests.benchmarks.result import print_result
 
 SHARE_OF_LIFE = 0.74
@@ -45,8 +46,7 @@ def main() -> None:
         "fixed_interval": run(config, fixed, options.weeks, fixed.note),
         "ours": run(config, planner, options.weeks, planner.note),
     }
-    value = dict(enumerate(planner_values(config)))
-    result = {name: figures(year, value, options.machines) for name, year in years.items()}
+    result = {name: figures(year, config) for name, year in years.items()}
     for name, values in result.items():
         print(name.ljust(16) + "  ".join(f"{key} {number}" for key, number in values.items()))
     changes = {
@@ -66,22 +66,16 @@ def main() -> None:
     )
 
 
-def planner_values(config: FleetConfig) -> np.ndarray:
-    """Production lost per hour of each machine, in dollars."""
-    from lib.maintenance.simulation.wear import machines  # noqa: PLC0415
-
-    return machines(config).value_per_hour
-
-
-def figures(year: Year, value: dict[int, float], machines: int) -> dict[str, float]:
+def figures(year: Year, config: FleetConfig) -> dict[str, float]:
     """One policy's year."""
+    values = machines(config).value_per_hour
     return {
         "downtime_hours": round(float(year.unplanned_hours.sum())),
         "maintenance_cost": round(float(year.maintenance_cost.sum())),
         "failures": round(float(year.failures.sum())),
         "services": sum(event.planned for event in year.events),
         "life_used": round(year.life_used, 3),
-        "production_lost": round(float(totals(year.events, machines, value).sum())),
+        "production_lost": round(production_lost(year.events, config, values)),
     }
 
 

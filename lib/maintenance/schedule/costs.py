@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from lib.maintenance.schedule.problem import SLOTS, Floats, Job, Problem, Week
+from lib.maintenance.schedule.problem import (
+    SLOTS,
+    Floats,
+    Job,
+    Problem,
+    ScheduleError,
+    Week,
+)
 
 NOT_THIS_WEEK = -1
 
@@ -47,8 +54,13 @@ def cycle_cost(
         failure_cost: of a failure, its downtime included.
         times: (m,) ages in hours, ascending from 0.
         renewed: (m,) S of a machine as good as new at those ages.
+
+    Raises:
+        ScheduleError: there are fewer than two ages.
     """
     ages, chances = np.asarray(times, float), np.asarray(renewed, float)
+    if len(ages) < 2:
+        raise ScheduleError(f"cycle cost: expected two ages or more, got {len(ages)}")
     lived = np.append(0.0, np.cumsum(np.diff(ages) * (chances[:-1] + chances[1:]) / 2.0))
     spent = service_cost * chances + failure_cost * (1.0 - chances)
     return float((spent[1:] / lived[1:]).min())

@@ -14,7 +14,7 @@ from lib.maintenance.history import History
 from lib.maintenance.landmarks import Landmarks, landmarks, together
 from lib.maintenance.offline import histories
 from lib.maintenance.planning import Work, jobs
-from lib.maintenance.schedule import NOT_THIS_WEEK, Problem, Week, cycle_cost, shifts, solve
+from lib.maintenance.schedule import NOT_THIS_WEEK, Problem, Week, shifts, solve
 from lib.maintenance.simulation import (
     Event,
     FixedInterval,
@@ -27,7 +27,7 @@ from lib.maintenance.simulation import (
     run,
     told,
 )
-from lib.survival import HazardNetwork, HazardSettings, KaplanMeier, Outcomes, fit_network
+from lib.survival import HazardNetwork, HazardSettings, Outcomes, fit_network
 
 HORIZON_HOURS = 1344.0
 KEPT_WEEKS = 6
@@ -81,10 +81,10 @@ class Log:
 
 @dataclass(frozen=True)
 class Models:
-    """A network for each component, and the long-run cost per hour of each."""
+    """For each component a network, and how often it was served and failed, per machine-hour."""
 
     networks: tuple[HazardNetwork, ...]
-    lives: tuple[Outcomes, ...]
+    rates: tuple[tuple[float, float], ...]
 
 
 def learn(config: FleetConfig, weeks: int, seed: int) -> Models:
@@ -98,14 +98,15 @@ def learn(config: FleetConfig, weeks: int, seed: int) -> Models:
         log.add(fleet, passed, keep=weeks)
 
     run(config, policy, weeks, note)
-    networks, lives = [], []
+    networks, rates = [], []
+    hours = config.machines * weeks * 168.0
     known = log.histories()
     for component in range(len(config.components)):
         rows = together([_rows(config, log, past, component, weeks) for past in known])
         names = config.features.names
         networks.append(fit_network(names, rows.rows, rows.outcomes, rows.machines, NETWORK, seed))
-        lives.append(_lives(config, log.events, component))
-    return Models(tuple(networks), tuple(lives))
+        rates.append(_rates(log.events, component, hours))
+    return Models(tuple(networks), tuple(rates))
 
 
 def _rows(config: FleetConfig, log: Log, past: History, component: int, weeks: int) -> Landmarks:
@@ -121,16 +122,10 @@ def _rows(config: FleetConfig, log: Log, past: History, component: int, weeks: i
     return Landmarks(found.machines, found.at_us, found.rows, Outcomes(found.outcomes.time, plain))
 
 
-def _lives(config: FleetConfig, events: Sequence[Event], component: int) -> Outcomes:
-    """Ages at which components were replaced, of those whose beginning is known."""
-    last: dict[int, float] = {}
-    ages, failed = [], []
-    for event in sorted((e for e in events if e.component == component), key=lambda e: e.hour):
-        if event.machine in last and event.hour > last[event.machine]:
-            ages.append(event.hour - last[event.machine])
-            failed.append(not event.planned)
-        last[event.machine] = event.hour + event.hours
-    return Outcomes(ages, failed)
+def _rates(events: Sequence[Event], component: int, machine_hours: float) -> tuple[float, float]:
+    """Services and failures of a component per machine-hour."""
+    mine = [event.planned for event in events if event.component == component]
+    return sum(mine) / machine_hours, (len(mine) - sum(mine)) / machine_hours
 
 
 class Planner:
@@ -180,6 +175,8 @@ class Planner:
                     repair_cost=part.repair_cost,
                     repair_hours=part.repair_hours,
                     lost_per_hour=float(fleet.machines.value_per_hour[number]),
+                    lost_per_unplanned_hour=self.config.unplanned_factor
+                    * float(fleet.machines.value_per_hour[number]),
                     cycle_cost_per_hour=self._cycle(
                         component, float(fleet.machines.value_per_hour[number])
                     ),
@@ -196,20 +193,21 @@ class Planner:
         return Problem(found, Week(start=self.config.start, technicians=crews, production=weights))
 
     def _cycle(self, component: int, value_per_hour: float) -> float:
-        """Age replacement at the Kaplan-Meier of this component's lives."""
-        part, lives = self.config.components[component], self.models.lives[component]
-        estimate = KaplanMeier.fit(lives)
-        return cycle_cost(
-            part.service_cost + part.service_hours * value_per_hour,
-            part.repair_cost + part.repair_hours * value_per_hour,
-            estimate.times,
-            estimate.survival,
+        """What the past policy cost per hour: the first step of Howard's policy iteration."""
+        part, (served, failed) = self.config.components[component], self.models.rates[component]
+        service = part.service_cost + part.service_hours * value_per_hour
+        unplanned = self.config.unplanned_factor * value_per_hour
+        failure = part.repair_cost + part.repair_hours * unplanned
+        return served * service + failed * failure
+
+
+def production_lost(events: Sequence[Event], config: FleetConfig, values: np.ndarray) -> float:
+    """Dollars lost while machines stood, hours that nobody planned at their factor."""
+    return float(
+        sum(
+            event.hours
+            * values[event.machine]
+            * (1.0 if event.planned else config.unplanned_factor)
+            for event in events
         )
-
-
-def totals(events: Sequence[Event], machines: int, values: dict[int, float]) -> np.ndarray:
-    """(machines,) production lost, in dollars, while each stood."""
-    found = np.zeros(machines)
-    for event in events:
-        found[event.machine] += event.hours * values[event.machine]
-    return found
+    )
