@@ -51,7 +51,7 @@ STRIDE = 1
 WINDOWS = (5, 15, 30)
 GRID = np.linspace(0.0, CAP, 126)
 SCORED = np.linspace(2.5, CAP - 2.5, 49)
-NETWORK = HazardSettings(horizon=CAP, intervals=25, epochs=12, dropout=0.3, members=3, held_out=0)
+NETWORK = HazardSettings(horizon=CAP, intervals=25, epochs=25, dropout=0.3, members=2, held_out=0)
 MAPPING = ROOT / "tests/benchmarks/mappings/cmapss_telemetry.yaml"
 MODELS = ("kaplan_meier", "gradient_boosting", "cox", "deep", "blend")
 

@@ -1,0 +1,130 @@
+"""What is remembered of a machine answers as its whole past does, to the bit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.maintenance.feature_set import DAY_US, HOUR_US, FeatureError, FeatureSet
+from lib.maintenance.features import evaluate
+from lib.maintenance.history import History, running
+from lib.maintenance.memory import (
+    Received,
+    nothing_yet,
+    pack,
+    unpack,
+    with_errors,
+    with_readings,
+    with_services,
+)
+from tests.maintenance.pasts import SMALL, START_US, past
+
+SEEDS = st.integers(0, 10_000)
+
+
+def arrived(whole: History, rows: np.ndarray, at: int) -> History:
+    """What an archive would hold: all readings of `rows`, and what else happened by then."""
+    errors, services = whole.error_times_us <= at, whole.service_times_us <= at
+    rows = np.sort(rows)
+    times, readings = whole.times_us[rows], whole.readings[rows]
+    return History(
+        whole.machine_id,
+        times,
+        readings,
+        whole.error_times_us[errors],
+        whole.error_codes[errors],
+        whole.service_times_us[services],
+        whole.service_parts[services],
+        whole.installed_us,
+        *running(SMALL, times, readings),
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(SEEDS)
+def test_online_equals_offline_in_every_feature_of_a_replay(seed):
+    random, whole = np.random.default_rng(seed), past(seed, days=75)
+    order = np.argsort(np.arange(len(whole.times_us)) + random.integers(0, 6, len(whole.times_us)))
+    stored = pack(SMALL, nothing_yet(SMALL, whole.machine_id, whole.installed_us))
+    done, told_us, differing, compared = 0, START_US, 0, 0
+    while done < len(order):
+        batch = order[done : done + int(random.integers(1, 120))]
+        done += len(batch)
+        known, received = with_readings(
+            SMALL, unpack(SMALL, stored), whole.times_us[batch], whole.readings[batch]
+        )
+        assert received.new == len(batch)
+        at = int(max(whole.times_us[order[:done]].max(), told_us))
+        known = tell(whole, known, told_us, at)
+        told_us, stored = at, pack(SMALL, known)
+        online = evaluate(SMALL, unpack(SMALL, stored), [at])
+        offline = evaluate(SMALL, arrived(whole, order[:done], at), [at])
+        differing += int((online.view(np.int64) != offline.view(np.int64)).sum())
+        compared += online.size
+    assert compared > 0
+    assert differing == 0
+
+
+def tell(whole: History, known: History, since: int, at: int) -> History:
+    """Errors and services of (since, at], those of an hour told once more."""
+    errors = (whole.error_times_us > since - HOUR_US) & (whole.error_times_us <= at)
+    codes = [SMALL.error_codes[code] for code in whole.error_codes[errors]]
+    known = with_errors(SMALL, known, whole.error_times_us[errors], codes)
+    services = (whole.service_times_us > since - HOUR_US) & (whole.service_times_us <= at)
+    parts = [None if p < 0 else SMALL.components[p] for p in whole.service_parts[services]]
+    return with_services(SMALL, known, whole.service_times_us[services], parts)
+
+
+def test_what_is_remembered_does_not_grow():
+    year = past(5, days=400)
+    known = nothing_yet(SMALL, "m")
+    for first in range(0, len(year.times_us), 24):
+        rows = slice(first, first + 24)
+        known, _ = with_readings(SMALL, known, year.times_us[rows], year.readings[rows])
+    assert len(known.times_us) <= 31 * 24
+    assert len(pack(SMALL, known)) < 40_000
+
+
+def test_readings_that_come_late_twice_or_too_late_are_counted():
+    day = START_US + np.arange(48) * HOUR_US
+    values = np.arange(48.0)[:, None] * [1.0, 0.1, 10.0]
+    known, received = with_readings(SMALL, nothing_yet(SMALL, "m"), day[1:], values[1:])
+    assert received == Received(47, 0, 0, 0, 0)
+    known, received = with_readings(SMALL, known, day[:3], values[:3])
+    assert received == Received(new=1, late=1, repeated=2, contradicting=0, too_old=0)
+    known, received = with_readings(SMALL, known, day[:1], values[:1] + 1)
+    assert received == Received(0, 0, 0, 1, 0)
+    assert known.readings[0].tolist() == values[0].tolist()
+    known, received = with_readings(SMALL, known, [START_US - 40 * DAY_US], values[:1])
+    assert received == Received(0, 0, 0, 0, 1)
+    assert len(known.times_us) == 48
+
+
+def test_missing_readings_are_missing_both_times():
+    nothing = np.full((1, 3), np.nan)
+    known, _ = with_readings(SMALL, nothing_yet(SMALL, "m"), [START_US], nothing)
+    _, received = with_readings(SMALL, known, [START_US], nothing)
+    assert received.repeated == 1
+
+
+def test_what_is_not_declared_is_refused_by_name():
+    known = nothing_yet(SMALL, "m")
+    with pytest.raises(FeatureError, match="unknown error code 'E9'; declared are E1, E2"):
+        with_errors(SMALL, known, [START_US], ["E9"])
+    with pytest.raises(FeatureError, match="unknown component 'wing'; declared are bearing, seal"):
+        with_services(SMALL, known, [START_US], ["wing"])
+    with pytest.raises(FeatureError, match=r"expected readings of shape \(1, 3\)"):
+        with_readings(SMALL, known, [START_US], np.ones((1, 2)))
+
+
+@pytest.mark.parametrize("cut", [0, 3, 7, 40, -8, -1])
+def test_what_is_damaged_is_refused(cut):
+    stored = pack(SMALL, past(3).kept(SMALL, START_US + 30 * DAY_US))
+    with pytest.raises(FeatureError, match="cannot be read"):
+        unpack(SMALL, stored[:cut])
+
+
+def test_what_was_kept_for_other_features_is_refused():
+    stored = pack(SMALL, nothing_yet(SMALL, "m"))
+    with pytest.raises(FeatureError, match="written for other features"):
+        unpack(FeatureSet(SMALL.sensors), stored)
