@@ -1,5 +1,7 @@
 """The simulated fleet obeys its own laws, and the same chance meets every policy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -23,7 +25,7 @@ from lib.maintenance.simulation import (
 from lib.maintenance.simulation.wear import WEEK_HOURS
 from lib.maintenance.waveform import Bearing, feature_names, waveform_features
 
-SMALL = FleetConfig(machines=30, plants=3, seed=4)
+SMALL = FleetConfig(machines=30, plants=3, seed=4, sudden_per_year=0.5)
 
 
 def test_wear_never_falls_but_by_a_replacement():
@@ -38,7 +40,7 @@ def test_wear_never_falls_but_by_a_replacement():
 
 
 def test_a_machine_is_the_same_in_a_larger_fleet():
-    large = FleetConfig(machines=60, plants=3, seed=4)
+    large = FleetConfig(machines=60, plants=3, seed=4, sudden_per_year=0.5)
     few, many = Fleet(SMALL), Fleet(large)
     for _ in range(3):
         one, other = few.advance(), many.advance()
@@ -106,8 +108,17 @@ def test_every_failure_is_where_wear_reaches_the_end_of_life():
     assert found > 5
 
 
+def test_failures_without_warning_come_as_often_as_said_and_to_every_policy():
+    config = FleetConfig(machines=300, seed=5, sudden_per_year=2.0)
+    year = run(config, run_to_failure, 26)
+    plain = run(replace(config, sudden_per_year=0.0), run_to_failure, 26)
+    early = [event for event in year.events if event.wear < 0.99]
+    assert len(early) == pytest.approx(300 * 2.0 / 2.0, rel=0.12)
+    assert min(event.wear for event in plain.events) >= 0.99
+
+
 def test_service_by_calendar_prevents_failures_and_costs_the_rest():
-    config = FleetConfig(machines=100, seed=3)
+    config = FleetConfig(machines=100, seed=3, sudden_per_year=0.0)
     none = run(config, run_to_failure, 52)
     interval = FixedInterval(config, [0.7 * part.life_hours for part in config.components])
     fixed = run(config, interval, 52, interval.note)

@@ -67,6 +67,8 @@ class FleetConfig:
     """hour 0, a Monday"""
     frailty: float = 0.12
     """spread (of the logarithm) of how fast machines wear"""
+    sudden_per_year: float = 0.06
+    """failures of a machine that no wear and no sensor announces"""
     gap_share: float = 0.02
     """share of hours lost in gaps of telemetry"""
     stuck_per_year: float = 3.0
@@ -84,6 +86,7 @@ class FleetConfig:
             ("machines", 1, 100_000),
             ("plants", 1, 10_000),
             ("frailty", 0.0, 2.0),
+            ("sudden_per_year", 0.0, 52.0),
             ("gap_share", 0.0, 0.9),
             ("stuck_per_year", 0.0, 365.0),
             ("spikes_per_year", 0.0, 8760.0),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.maintenance.feature_set import FeatureError
-from lib.maintenance.history import Floats
+from lib.maintenance.history import Floats, Ints
 from lib.maintenance.simulation.config import FleetConfig
-from lib.maintenance.simulation.wear import WEEK_HOURS, increments, loads, machines
+from lib.maintenance.simulation.wear import WEEK_HOURS, increments, loads, machines, sudden
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,14 @@ class Fleet:
         planned: dict[int, list[Service]] = {}
         for service in sorted(services, key=lambda one: one.start):
             planned.setdefault(service.machine, []).append(service)
-        eventful = np.flatnonzero((wear[:, :, -1] >= 1.0).any(axis=1) | (self._down > 0))
+        shocks = sudden(self.config, self.week)
+        ends = (wear[:, :, -1] >= 1.0).any(axis=1) | (shocks[:, 0] >= 0)
+        eventful = np.flatnonzero(ends | (self._down > 0))
         events: list[Event] = []
         for number in sorted({*eventful.tolist(), *planned}):
-            found = self._one_machine(number, grown[number], wear[number], running[number], planned)
+            found = self._one_machine(
+                number, grown[number], wear[number], running[number], planned, shocks[number]
+            )
             events.extend(found)
         self.wear = wear[:, :, -1].copy()
         for event in events:
@@ -116,6 +120,9 @@ class Fleet:
                 increments(self.config, self.machines, load, week), axis=2
             )
             failed = path >= 1.0
+            for number, (hit, part) in enumerate(sudden(self.config, week).tolist()):
+                if hit >= 0:
+                    failed[number, part, hit:] = True
             hour = ahead * WEEK_HOURS + failed.argmax(axis=2) + 1.0
             found = np.where(failed.any(axis=2) & np.isinf(found), hour, found)
             wear = path[:, :, -1]
@@ -141,6 +148,7 @@ class Fleet:
         wear: Floats,
         running: np.ndarray,
         planned: dict[int, list[Service]],
+        shock: Ints,
     ) -> list[Event]:
         """Replays a machine's hours from stop to stop; changes its rows of wear and running."""
         state = self.wear[number].copy()
@@ -165,13 +173,15 @@ class Fleet:
             end = min(WEEK_HOURS, waiting[0].start if waiting else WEEK_HOURS)
             path = state[:, None] + np.cumsum(grown[:, hour:end], axis=1)
             failed = (path >= 1.0).any(axis=0)
+            failed |= np.arange(hour, end) == shock[0]
             if not failed.any():
                 wear[:, hour:end], state, hour = path, path[:, -1], end
                 continue
             first = int(failed.argmax())
             wear[:, hour : hour + first + 1], state = path[:, : first + 1], path[:, first].copy()
             hour += first + 1
-            event = self._fail(number, state, hour)
+            worn = int(state.argmax())
+            event = self._fail(number, state, hour, worn if state[worn] >= 1.0 else int(shock[1]))
             events.append(event)
             stands = round(event.hours)
             self._down[number] = stands if hour >= WEEK_HOURS else 0.0
@@ -188,8 +198,7 @@ class Fleet:
             number, service.component, now, True, part.service_hours, part.service_cost, spent
         )
 
-    def _fail(self, number: int, state: Floats, hour: int) -> Event:
-        component = int(state.argmax())
+    def _fail(self, number: int, state: Floats, hour: int, component: int) -> Event:
         part, spent = self.config.components[component], float(state[component])
         state[component] = 0.0
         now = self.week * WEEK_HOURS + hour

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from lib.maintenance.history import Floats
 from lib.maintenance.simulation.config import FleetConfig
 
 WEEK_HOURS = 168
-_LOADS, _WEAR, _MACHINE = 1, 2, 3
+_LOADS, _WEAR, _MACHINE, _SUDDEN = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,16 @@ def increments(config: FleetConfig, fixed: Machines, load: Floats, week: int) ->
         found[number] = jumps / lives[:, None]
     strain = 0.4 + 0.6 * load
     return found * (strain * (load > 0) * fixed.rate[:, None])[:, None, :]
+
+
+def sudden(config: FleetConfig, week: int) -> npt.NDArray[np.int64]:
+    """(n, 2) hour and component of a failure without warning; the hour is -1 for none."""
+    found = np.full((config.machines, 2), -1, dtype=np.int64)
+    for number in range(config.machines):
+        random = np.random.default_rng([config.seed, number, week, _SUDDEN])
+        if random.random() < config.sudden_per_year * 7.0 / 365.25:
+            found[number] = random.integers(WEEK_HOURS), random.integers(len(config.components))
+    return found
 
 
 def _machine(config: FleetConfig, number: int) -> tuple[float, Floats, float, Floats]:
