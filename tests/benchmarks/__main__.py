@@ -1,6 +1,7 @@
 """All benchmarks in turn: `python -m tests.benchmarks`, with a page of their figures.
 
-Benchmarks on real payments need `--transactions FILE`; without it they are left out and said so.
+Benchmarks on real data need `--transactions FILE` (payments) or `--machines FOLDER` (with
+azure_pdm, cmapss_fd001 and cwru_bearing in it); without it they are left out and said so.
 Every benchmark runs in a process of its own; one that fails is reported, and the status is 1.
 """
 
@@ -23,11 +24,19 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "fraud_scoring": (),
     "fraud_latency": (),
     "cluster": (),
+    "survival_classic": (),
+    "maintenance_schedule": (),
+    "maintenance_year": (),
 }
 ON_PAYMENTS: dict[str, tuple[str, ...]] = {
     "fraud_handbook": (),
     "fraud_features": (),
     "fraud_parity": ("--store", "redis"),
+}
+ON_MACHINES = {
+    "maintenance_azure": "azure_pdm",
+    "maintenance_cmapss": "cmapss_fd001",
+    "maintenance_cwru": "cwru_bearing",
 }
 
 
@@ -37,6 +46,8 @@ class Config:
 
     transactions: str | None = None
     """Parquet file of payments (the Fraud Detection Handbook's) for those that need real ones."""
+    machines: str | None = None
+    """Folder of real data about machines for those that need it."""
     output: Path = Path("var/benchmarks.html")
     """The page."""
     only: tuple[str, ...] = ()
@@ -51,6 +62,11 @@ def main(config: Config) -> int:
         chosen |= {name: (*extra, *options) for name, options in ON_PAYMENTS.items()}
     else:
         print(f"left out, they need --transactions FILE: {', '.join(ON_PAYMENTS)}")
+    if config.machines:
+        folder = Path(config.machines)
+        chosen |= {name: ("--data", str(folder / part)) for name, part in ON_MACHINES.items()}
+    else:
+        print(f"left out, they need --machines FOLDER: {', '.join(ON_MACHINES)}")
     results: dict[str, dict[str, Any]] = {}
     failed: list[str] = []
     for name, options in chosen.items():
