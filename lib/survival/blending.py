@@ -106,13 +106,27 @@ def likely_range(curves: Curves, outside: float, horizon: float) -> tuple[Floats
     return np.minimum(low, horizon), np.minimum(high, horizon)
 
 
-def fit_outside(outcomes: Outcomes, curves: Curves, level: float, horizon: float) -> float:
+def fit_outside(
+    outcomes: Outcomes,
+    curves: Curves,
+    level: float,
+    horizon: float,
+    weights: npt.ArrayLike | None = None,
+) -> float:
     """What `likely_range` has to leave out so that it holds a share of `level`.
 
     Split conformal prediction on distance from the median in probability: Chernozhukov, Wuethrich
     and Zhu, PNAS 118 (2021). The level holds for subjects that are exchangeable with these, which
     must be new to the model. An end beyond the horizon counts as covered by a range that reaches
     it; subjects censored before the horizon cannot say, and are left out.
+
+    Args:
+        outcomes: of subjects new to the model.
+        curves: of the same subjects.
+        level: share to be held, between 0 and 1.
+        horizon: see `likely_range`.
+        weights: (n,) how much likelier each is among those to be predicted than here, where ages
+            or the like differ: Tibshirani, Barber, Candes and Ramdas, NeurIPS 2019.
 
     Raises:
         SurvivalError: nobody's end is known.
@@ -125,5 +139,9 @@ def fit_outside(outcomes: Outcomes, curves: Curves, level: float, horizon: float
     far = np.abs(2.0 * chances - 1.0)
     beyond = seen.time >= horizon
     far[beyond] = np.maximum(2.0 * chances[beyond] - 1.0, 0.0)
-    rank = min(1.0, np.ceil((len(far) + 1) * level) / len(far))
-    return float(1.0 - np.quantile(far, rank, method="higher"))
+    mass = np.ones(len(known)) if weights is None else np.asarray(weights, dtype=np.float64)
+    order = np.argsort(far, kind="stable")
+    share = np.cumsum(mass[known][order])
+    rank = min(1.0, level * (len(far) + 1) / len(far)) * share[-1]
+    place = min(int(np.searchsorted(share, rank * (1.0 - 1e-12))), len(far) - 1)
+    return float(1.0 - far[order][place])

@@ -108,7 +108,29 @@ def compared(
             f" {failed[name]:8.2f} {broken[name]:8d}"
         )
     failures = {name: round(count, 2) for name, count in failed.items()}
-    return {"cost": cost, "cost_low": low, "cost_high": high, "failures": failures}, broken
+    dearer = paired(rows)
+    return {
+        "cost": cost,
+        "cost_low": low,
+        "cost_high": high,
+        "dearer_than_ours": dearer,
+        "failures": failures,
+    }, broken
+
+
+def paired(rows: dict[str, np.ndarray]) -> dict[str, list[int]]:
+    """How much dearer than ours each plan was in the replays, with the interval over machines."""
+    machines = np.arange(len(rows["ours"]))
+    found = {}
+    print("\ndearer than ours (95% by machines, which are paired)")
+    for name, costs in rows.items():
+        if name == "ours":
+            continue
+        away = (costs - rows["ours"]).sum(axis=1)
+        interval = bootstrap_interval(lambda some, a=away: float(a[some].sum()), machines, seed=1)
+        found[name] = [round(value) for value in (interval.value, interval.low, interval.high)]
+        print(f"{name:14s}{found[name][0]:12,} ({found[name][1]:,} to {found[name][2]:,})")
+    return found
 
 
 def clairvoyant(problem: Problem, hours: np.ndarray, options: argparse.Namespace) -> np.ndarray:

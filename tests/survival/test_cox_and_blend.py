@@ -150,6 +150,31 @@ def test_ranges_hold_the_share_that_they_say_for_a_model_that_is_too_sure(level)
     half, rest = slice(0, 3000), slice(3000, 6000)
     rows = np.arange(6000)
     outside = fit_outside(outcomes.take(rows[half]), curves.take(rows[half]), level, 35.0)
+    same = fit_outside(
+        outcomes.take(rows[half]), curves.take(rows[half]), level, 35.0, np.full(3000, 2.5)
+    )
+    assert same == outside
     low, high = likely_range(curves.take(rows[rest]), outside, 35.0)
     true = np.minimum(life[rest], 35.0)
     assert ((low <= true) & (true <= high)).mean() == pytest.approx(level, abs=0.02)
+
+
+def test_weights_make_ranges_hold_where_the_hard_ones_are_more_frequent():
+    random = np.random.default_rng(9)
+    times = np.linspace(0.0, 60.0, 300)
+
+    def drawn(count: int, hard_share: float):
+        hard = random.random(count) < hard_share
+        life = np.clip(30.0 + random.normal(0.0, np.where(hard, 8.0, 1.5), count), 0.1, 59.0)
+        middle = 1.0 / (1.0 + np.exp((times - 30.0) / 2.0))
+        curve = np.broadcast_to(middle / middle[0], (count, len(times)))
+        return hard, Outcomes(life, np.ones(count)), Curves(times, curve)
+
+    hard, known, curves = drawn(6000, 0.1)
+    _, new, theirs = drawn(6000, 0.6)
+    covered = {}
+    for name, weights in (("plain", None), ("weighed", np.where(hard, 6.0, 4.0 / 9.0))):
+        low, high = likely_range(theirs, fit_outside(known, curves, 0.8, 60.0, weights), 60.0)
+        covered[name] = ((low <= new.time) & (new.time <= high)).mean()
+    assert covered["weighed"] == pytest.approx(0.8, abs=0.03)
+    assert covered["plain"] < 0.7
