@@ -1,0 +1,102 @@
+"""Simulate a fleet's past: `python -m jobs.maintenance.simulate --help`."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tqdm import tqdm
+
+from jobs.options import read_options
+from lib.contract import ContractError
+from lib.maintenance.feature_set import FeatureError
+from lib.maintenance.simulation import (
+    FixedInterval,
+    Fleet,
+    FleetConfig,
+    Passed,
+    Year,
+    run_to_failure,
+)
+from lib.maintenance.simulation.files import TABLES, write_fleet
+
+
+@dataclass(frozen=True)
+class Simulate:
+    """Let a simulated fleet run for weeks under a policy, and write what it tells."""
+
+    output: Path
+    """folder for telemetry/, machines, maintenance, failures, errors, truth and telemetry.yaml"""
+    machines: int = 500
+    """machines of the fleet"""
+    plants: int = 20
+    """plants that they stand in"""
+    weeks: int = 52
+    """weeks that pass"""
+    seed: int = 1
+    """the same seed and options give the same files"""
+    policy: Literal["fixed_interval", "run_to_failure"] = "fixed_interval"
+    """service by the calendar, or none at all"""
+    share_of_life: float = 0.69
+    """age of a component at which the calendar replaces it, as a share of its mean life"""
+    sudden_per_year: float = 0.06
+    """failures of a machine in a year that nothing announces"""
+    gap_share: float = 0.02
+    """share of hours without telemetry"""
+
+    def config(self) -> FleetConfig:
+        """The fleet's configuration."""
+        return FleetConfig(
+            machines=self.machines,
+            plants=self.plants,
+            seed=self.seed,
+            sudden_per_year=self.sudden_per_year,
+            gap_share=self.gap_share,
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the job; 0 when the files are there, 2 when an option is wrong."""
+    options = read_options(Simulate, arguments)
+    try:
+        year = _simulated(options)
+    except (ContractError, FeatureError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for name, value in (
+        ("machines", f"{options.machines:,}"),
+        ("weeks", f"{year.weeks:,}"),
+        ("failures", f"{year.failures.sum():,.0f}"),
+        ("unplanned downtime, h", f"{year.unplanned_hours.sum():,.0f}"),
+        ("services", f"{sum(event.planned for event in year.events):,}"),
+        ("maintenance cost, USD", f"{year.maintenance_cost.sum():,.0f}"),
+    ):
+        print(f"{name:24}{value:>14}  (simulated)")
+    print(options.output / "telemetry")
+    for name in TABLES:
+        print(options.output / f"{name}.parquet")
+    print(options.output / "telemetry.yaml")
+    return 0
+
+
+def _simulated(options: Simulate) -> Year:
+    config = options.config()
+    if not options.share_of_life > 0:
+        raise ContractError(f"--share-of-life: expected above 0, came {options.share_of_life}")
+    calendar = FixedInterval(
+        config, [options.share_of_life * part.life_hours for part in config.components]
+    )
+    by_calendar = options.policy == "fixed_interval"
+    with tqdm(total=options.weeks, unit="week", disable=None) as progress:
+
+        def note(fleet: Fleet, passed: Passed) -> None:
+            if by_calendar:
+                calendar.note(fleet, passed)
+            progress.update()
+
+        policy = calendar if by_calendar else run_to_failure
+        return write_fleet(config, policy, options.weeks, options.output, note)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
