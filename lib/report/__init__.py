@@ -13,7 +13,7 @@ from lib.report.document import (
     Table,
 )
 from lib.report.page import render_page
-from lib.report.plots import Axis, Curve, bar_plot, histogram, line_plot
+from lib.report.plots import Axis, Curve, Span, bar_plot, histogram, line_plot, span_plot
 from lib.report.writing import write_report
 
 __all__ = [
@@ -28,10 +28,12 @@ __all__ = [
     "Note",
     "Report",
     "Section",
+    "Span",
     "Table",
     "bar_plot",
     "histogram",
     "line_plot",
     "render_page",
+    "span_plot",
     "write_report",
 ]

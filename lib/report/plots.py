@@ -90,6 +90,44 @@ def bar_plot(title: str, names: Sequence[str], values: Sequence[float], x: Axis)
     return Figure(_svg(canvas))
 
 
+@dataclass(frozen=True)
+class Span:
+    """A piece of a row of `span_plot`, from `start` on for `length`, coloured by `kind`."""
+
+    row: str
+    start: float
+    length: float
+    kind: str
+
+
+def span_plot(
+    title: str, spans: Sequence[Span], x: Axis, *, ticks: Mapping[float, str], caption: str = ""
+) -> Figure:
+    """Who is busy when: a row for each name, in order, the first on top (a Gantt chart)."""
+    canvas, axes = _blank(title, x, Axis(""))
+    rows = list(dict.fromkeys(span.row for span in spans))
+    kinds = list(dict.fromkeys(span.kind for span in spans))
+    canvas.set_size_inches(9.0, max(2.0, 0.9 + 0.16 * len(rows)))
+    for place, kind in enumerate(kinds):
+        mine = [span for span in spans if span.kind == kind]
+        axes.barh(
+            [rows.index(span.row) for span in mine],
+            [span.length for span in mine],
+            left=[span.start for span in mine],
+            color=COLOURS[place % len(COLOURS)],
+            height=0.72,
+            label=kind,
+        )
+    axes.set_yticks(range(len(rows)), rows, fontsize=7)
+    axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.set_xlim(min(ticks), max(ticks))
+    axes.invert_yaxis()
+    if len(kinds) > 1:
+        axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=6)
+        axes.set_title(title, fontsize=10.5, loc="left", fontweight="bold", pad=22)
+    return Figure(_svg(canvas), caption)
+
+
 def _blank(title: str, x: Axis, y: Axis) -> tuple[Canvas, Axes]:
     canvas = Canvas(figsize=(5.4, 3.7), layout="constrained")
     axes = canvas.add_subplot()

@@ -21,6 +21,7 @@ from lib.maintenance.schedule.costs import (
 from lib.maintenance.schedule.export import calendar, table
 from lib.maintenance.schedule.infeasible import Shortage
 from lib.maintenance.schedule.problem import SLOTS, Job, Problem, ScheduleError, Week, shifts
+from lib.maintenance.schedule.report import schedule_report
 from lib.maintenance.schedule.solve import InfeasibleWeekError, Plan, solve
 from lib.maintenance.schedule.solver import Progress
 
@@ -48,6 +49,7 @@ __all__ = [
     "nothing",
     "parts_of",
     "replayed",
+    "schedule_report",
     "shifts",
     "solve",
     "start_costs",
