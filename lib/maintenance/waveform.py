@@ -17,6 +17,7 @@ from scipy.signal import hilbert
 Floats = npt.NDArray[np.float64]
 FEWEST_SAMPLES = 64
 HARMONICS = 5
+_SMALLEST = 1e-60
 _BAND_EDGES_HZ = (0.0, 250.0, 500.0, 1000.0, 1500.0, 2000.0, 3000.0, 4000.0, 5000.0, 6000.0)
 
 
@@ -40,6 +41,13 @@ class Bearing:
     contact_deg: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.contact_deg < 90.0:
+            raise WaveformError(f"contact_deg: expected 0 to below 90, got {self.contact_deg}")
+        if self.balls * self.ball_mm > np.pi * self.pitch_mm:
+            raise WaveformError(
+                f"{self.balls} balls of {self.ball_mm} mm do not fit on a pitch of "
+                f"{self.pitch_mm} mm"
+            )
         if self.balls < 2 or not 0.0 < self.ball_mm < self.pitch_mm:
             raise WaveformError(
                 "expected 2 balls or more, with a diameter above 0 and below the pitch's, got "
@@ -90,6 +98,8 @@ def spectrum(samples: npt.ArrayLike, sampling_rate_hz: float) -> Spectrum:
     window = np.hanning(len(values))
     parts = np.fft.rfft((values - values.mean()) * window)
     amplitude = np.asarray(np.abs(parts) * (2.0 / float(window.sum())), dtype=np.float64)
+    if len(values) % 2 == 0:
+        amplitude[-1] /= 2.0  # half the sampling rate has no mirror image
     return Spectrum(
         np.asarray(np.fft.rfftfreq(len(values), 1.0 / sampling_rate_hz), np.float64), amplitude
     )
@@ -132,9 +142,10 @@ def waveform_features(
     A constant waveform has no frequencies: what would name one is NaN, energies are 0.
 
     Raises:
-        WaveformError: see `spectrum`.
+        WaveformError: see `spectrum`; or the shaft's speed is below 0.
     """
     values = _checked(samples, sampling_rate_hz)
+    shaft_hz = _checked_shaft(shaft_hz)
     found = spectrum(values, sampling_rate_hz)
     if np.ptp(values) == 0.0:
         return _of_nothing(bearing)
@@ -155,8 +166,9 @@ def waveform_features(
 
 def _checked(samples: npt.ArrayLike, sampling_rate_hz: float) -> Floats:
     values = np.asarray(samples, dtype=np.float64)
-    if not (np.isfinite(sampling_rate_hz) and sampling_rate_hz > 0.0):
-        raise WaveformError(f"sampling_rate_hz: expected above 0, got {sampling_rate_hz}")
+    is_number = isinstance(sampling_rate_hz, int | float | np.number)
+    if not (is_number and np.isfinite(sampling_rate_hz) and sampling_rate_hz > 0.0):
+        raise WaveformError(f"sampling_rate_hz: expected above 0, got {sampling_rate_hz!r}")
     if values.ndim != 1 or len(values) < FEWEST_SAMPLES:
         raise WaveformError(f"samples: expected {FEWEST_SAMPLES} or more, got {values.shape}")
     bad = np.flatnonzero(~np.isfinite(values))
@@ -165,7 +177,16 @@ def _checked(samples: npt.ArrayLike, sampling_rate_hz: float) -> Floats:
             f"samples: expected finite numbers, got {values[bad[0]]} at {bad[0]} "
             f"({len(bad)} such samples)"
         )
+    height = float(np.ptp(values))
+    if height != 0.0 and not _SMALLEST < height < 1.0 / _SMALLEST:
+        raise WaveformError(f"samples: expected a sensor's amplitudes, got {height:g} in all")
     return values
+
+
+def _checked_shaft(shaft_hz: float | None) -> float | None:
+    if shaft_hz is not None and not (np.isfinite(shaft_hz) and shaft_hz >= 0.0):
+        raise WaveformError(f"shaft_hz: expected 0 or more, or None, got {shaft_hz}")
+    return shaft_hz
 
 
 def _bands() -> list[tuple[float, float]]:

@@ -117,6 +117,10 @@ def test_a_constant_waveform_names_no_frequency():
     [
         (np.ones(100), 0.0, "sampling_rate_hz: expected above 0, got 0"),
         (np.ones(100), float("nan"), "sampling_rate_hz: expected above 0, got nan"),
+        (np.ones(100), None, "sampling_rate_hz: expected above 0, got None"),
+        (np.ones(100), "12 kHz", "sampling_rate_hz: expected above 0, got '12 kHz'"),
+        (np.sin(np.arange(100.0)) * 1e-200, RATE, "expected a sensor's amplitudes"),
+        (np.sin(np.arange(100.0)) * 1e160, RATE, "expected a sensor's amplitudes"),
         (np.ones(10), RATE, "samples: expected 64 or more"),
         (np.ones((64, 2)), RATE, "samples: expected 64 or more"),
         (np.append(np.ones(99), np.nan), RATE, "got nan at 99"),
@@ -125,3 +129,17 @@ def test_a_constant_waveform_names_no_frequency():
 def test_what_cannot_be_read_is_refused(samples, rate, said):
     with pytest.raises(WaveformError, match=said):
         waveform_features(samples, rate)
+
+
+def test_a_shaft_or_a_bearing_that_cannot_be_is_refused():
+    with pytest.raises(WaveformError, match="shaft_hz: expected 0 or more"):
+        waveform_features(tone(100.0), RATE, shaft_hz=-30.0)
+    with pytest.raises(WaveformError, match=r"40 balls of .* do not fit"):
+        Bearing(balls=40, ball_mm=7.94, pitch_mm=39.04)
+    with pytest.raises(WaveformError, match="contact_deg: expected 0 to below 90"):
+        Bearing(balls=9, ball_mm=7.94, pitch_mm=39.04, contact_deg=90.0)
+
+
+def test_a_tone_at_half_the_rate_has_its_amplitude():
+    samples = np.cos(np.pi * np.arange(4000))
+    assert spectrum(samples, RATE).amplitude[-1] == pytest.approx(1.0, abs=0.01)

@@ -73,12 +73,15 @@ class Fleet:
         self.week = 0
         # hours of the coming week for which a repair still goes on
         self._down = np.zeros(config.machines)
+        # services that a stand put off into the coming week
+        self._put_off: list[Service] = []
 
     def advance(self, services: Sequence[Service] = ()) -> Passed:
         """Let a week pass with these services.
 
-        A machine that stands already when its service would start is served when it runs again; a
-        service whose component failed earlier in the week is not needed and not done.
+        A machine that stands already when its service would start is served when it runs again,
+        in the next week if need be; a service whose component failed earlier in the week is not
+        needed and not done.
 
         Raises:
             FeatureError: a service names a machine, component or hour that there is not.
@@ -89,7 +92,8 @@ class Fleet:
         wear = self.wear[:, :, None] + np.cumsum(grown, axis=2)
         running = np.ones((self.config.machines, WEEK_HOURS), dtype=bool)
         planned: dict[int, list[Service]] = {}
-        for service in sorted(services, key=lambda one: one.start):
+        put_off, self._put_off = self._put_off, []
+        for service in [*put_off, *sorted(services, key=lambda one: one.start)]:
             planned.setdefault(service.machine, []).append(service)
         shocks = sudden(self.config, self.week)
         ends = (wear[:, :, -1] >= 1.0).any(axis=1) | (shocks[:, 0] >= 0)
@@ -165,10 +169,10 @@ class Fleet:
                 stands, hour = 0, end
                 continue
             if waiting and waiting[0].start <= hour:
-                event = self._serve(number, waiting.pop(0), state, hour)
-                if event is not None:
-                    events.append(event)
-                    stands = round(event.hours)
+                service = waiting.pop(0)
+                if not any(event.component == service.component for event in events):
+                    events.append(self._serve(number, service, state, hour))
+                    stands = round(events[-1].hours)
                 continue
             end = min(WEEK_HOURS, waiting[0].start if waiting else WEEK_HOURS)
             path = state[:, None] + np.cumsum(grown[:, hour:end], axis=1)
@@ -185,13 +189,12 @@ class Fleet:
             events.append(event)
             stands = round(event.hours)
             self._down[number] = stands if hour >= WEEK_HOURS else 0.0
+        self._put_off += [Service(number, one.component, 0) for one in waiting]
         return events
 
-    def _serve(self, number: int, service: Service, state: Floats, hour: int) -> Event | None:
+    def _serve(self, number: int, service: Service, state: Floats, hour: int) -> Event:
         part = self.config.components[service.component]
         spent = float(state[service.component])
-        if spent == 0.0:
-            return None
         state[service.component] = 0.0
         now = self.week * WEEK_HOURS + hour
         return Event(

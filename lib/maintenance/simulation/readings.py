@@ -18,6 +18,7 @@ from lib.maintenance.simulation.wear import WEEK_HOURS
 SAMPLING_RATE_HZ = 12_000.0
 SHAFT_HZ = 25.0
 KNOCKS_PER_TURN = 3.585
+_MEAN_GAP_HOURS = 10
 _NOISE, _FAULTS, _ERRORS, _WAVE = 11, 12, 13, 14
 # what a worn component adds, in each sensor's own unit; the same order as SENSORS
 _SHOWS = np.array(
@@ -119,24 +120,28 @@ def _true_readings(fleet: Fleet, passed: Passed) -> Floats:
 
 def _disturb(config: FleetConfig, week: int, values: Floats) -> tuple[int, int, int]:
     """Gaps of hours, sensors that stick, readings out of range, in place; how many of each."""
-    gaps = stuck = spikes = 0
     per_week = 7.0 / 365.25
+    gap_rate = -np.log1p(-config.gap_share) * WEEK_HOURS / _MEAN_GAP_HOURS
+    stuck = np.zeros(values.shape, dtype=bool)
+    spiked = np.zeros(values.shape, dtype=bool)
     for number in range(config.machines):
         random = np.random.default_rng([config.seed, number, week, _FAULTS])
-        if random.random() < config.stuck_per_year * per_week:
+        for _ in range(random.poisson(config.stuck_per_year * per_week)):
             first, sensor = int(random.integers(WEEK_HOURS - 24)), random.choice([0, 1, 2, 4, 6])
-            length = int(random.integers(12, 24))
-            values[number, first : first + length, sensor] = values[number, first, sensor]
-            stuck += length - 1
+            end = first + int(random.integers(12, 24))
+            values[number, first:end, sensor] = values[number, first, sensor]
+            stuck[number, first + 1 : end, sensor] = True
         for _ in range(random.poisson(config.spikes_per_year * per_week)):
             hour, sensor = random.integers(WEEK_HOURS), random.integers(len(SENSORS))
             values[number, hour, sensor] = 1e4
-            spikes += 1
-        if random.random() < min(1.0, config.gap_share * WEEK_HOURS / 10.0):
-            first, length = int(random.integers(WEEK_HOURS)), int(random.integers(1, 20))
-            gaps += min(WEEK_HOURS, first + length) - first
-            values[number, first : first + length] = np.nan
-    return int(gaps), stuck, spikes
+            spiked[number, hour, sensor] = True
+        for _ in range(random.poisson(gap_rate)):
+            length = int(random.integers(1, 2 * _MEAN_GAP_HOURS))
+            first = int(random.integers(1 - length, WEEK_HOURS))
+            values[number, max(first, 0) : first + length] = np.nan
+    there = ~np.isnan(values)
+    gaps = int((~there).all(axis=2).sum())
+    return gaps, int((stuck & ~spiked & there).sum()), int((spiked & there).sum())
 
 
 def _errors(config: FleetConfig, passed: Passed, hours: Ints) -> pa.Table:
