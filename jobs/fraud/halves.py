@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from jobs.boosting import BoostingData, Workers, fit_boosted_trees
 from jobs.devices import devices_here
-from jobs.fraud.stages import Arrays, Stages
 from jobs.fraud.training_config import TrainConfig
 from jobs.network import NetworkWorkers, fit_networks_on_workers
 from jobs.resources import Placement, Request, await_workers, with_gpus
+from jobs.stages import Arrays, Stages
 from lib.fraud.model.dense import Networks
 from lib.fraud.model.fitting import (
     FoldData,

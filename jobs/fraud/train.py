@@ -5,7 +5,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,13 @@ import ray
 
 from jobs.fraud.halves import final_halves, fold_scores
 from jobs.fraud.rules_baseline import rule_answers
-from jobs.fraud.stages import Arrays, Stages
 from jobs.fraud.training_config import TrainConfig
 from jobs.fraud.training_data import Source, find_source, load_payments, load_rule_columns
+from jobs.narration import narrator
 from jobs.options import read_options
+from jobs.publishing import code_version, publish
 from jobs.resources import refuse_at_once
+from jobs.stages import Arrays, Stages
 from lib.calibration import fit_calibrator, sigmoid
 from lib.contract import ContractError
 from lib.fraud.features import FRAUD
@@ -31,7 +32,7 @@ from lib.fraud.model.payments import Payments
 from lib.fraud.model.policy import fit_policy
 from lib.fraud.model.slices import Plan, plan_slices
 from lib.fraud.report import OURS, Findings, build_report, gain_shares, outcome_facts
-from lib.registry import MANIFEST, Registry, RegistryError, verify_artifact
+from lib.registry import MANIFEST, RegistryError, verify_artifact
 from lib.report import write_report
 from lib.storage import Storage, open_storage
 
@@ -44,7 +45,7 @@ def main(config: TrainConfig) -> str:
     config = config.settled()
     output = open_storage(config.output)
     started = time.monotonic()
-    step = _narrator(started)
+    step = narrator(started)
     if config.engine == "ray":
         if not ray.is_initialized():
             ray.init()
@@ -70,11 +71,6 @@ def main(config: TrainConfig) -> str:
         _closing_lines(config, source, found, version, [output.address("model"), *report], seconds)
     )
     return output.address("model")
-
-
-def _narrator(started: float) -> Callable[[str], None]:
-    """Prints each step with the seconds so far."""
-    return lambda words: print(f"[{time.monotonic() - started:6.1f} s] {words}", flush=True)
 
 
 def _inputs(config: TrainConfig, source: Source) -> dict[str, object]:
@@ -220,7 +216,7 @@ def _save(
     record = TrainingRecord(
         created_at=created_at,
         data_fingerprint=source.fingerprint,
-        code_version=_code_version(),
+        code_version=code_version(),
         parameters=json.loads(json.dumps(asdict(config), default=str)),
         metrics=metrics,
     )
@@ -230,27 +226,8 @@ def _save(
         output.delete("model")
         output.upload(directory, "model", last=MANIFEST)
         if config.registry is not None:
-            _publish(config, directory)
+            publish(config.registry, SYSTEM, directory, config.alias, "jobs.fraud.train")
         return verify_artifact(directory).manifest.version
-
-
-def _code_version() -> str:
-    """The project's version, and the digest of the feature declarations it was trained with."""
-    try:
-        return version("forewarn")
-    except ModuleNotFoundError:
-        return "unpackaged"
-
-
-def _publish(config: TrainConfig, directory: Path) -> None:
-    """Publish under its version, unless it is there, and let the alias name it."""
-    registry = Registry(str(config.registry))
-    name = verify_artifact(directory).manifest.version
-    if name not in registry.versions(SYSTEM):
-        registry.publish(directory, SYSTEM)
-    if config.alias != "none":
-        now = time.time_ns() // 1000
-        registry.set_alias(SYSTEM, config.alias, name, at=now, by="jobs.fraud.train")
 
 
 def _closing_lines(

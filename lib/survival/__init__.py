@@ -22,7 +22,7 @@ from lib.survival.curves import Curves, blend
 from lib.survival.kaplan_meier import KaplanMeier
 from lib.survival.network import HazardNetwork
 from lib.survival.outcomes import CENSORED, FAILURE, Outcomes, SurvivalError
-from lib.survival.training import HazardEpoch, HazardSettings, fit_network
+from lib.survival.training import HazardEpoch, HazardSettings, Prepared, fit_network, prepare
 
 __all__ = [
     "CENSORED",
@@ -37,6 +37,7 @@ __all__ = [
     "HorizonGroup",
     "KaplanMeier",
     "Outcomes",
+    "Prepared",
     "SurvivalError",
     "blend",
     "brier_scores",
@@ -52,5 +53,6 @@ __all__ = [
     "integrated_brier_score",
     "likely_range",
     "out_of_fold",
+    "prepare",
     "score_times",
 ]

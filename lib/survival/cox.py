@@ -16,8 +16,6 @@ from lib.survival.curves import Curves
 from lib.survival.outcomes import Floats, Outcomes, SurvivalError
 from lib.survival.scaling import Scaling
 
-_FILE = "cox.json"
-
 
 @dataclass(frozen=True)
 class CoxModel:
@@ -49,8 +47,8 @@ class CoxModel:
         ratio = np.exp(np.clip(self.risk(rows), -50.0, 50.0))
         return Curves(self.times, np.exp(-ratio[:, None] * self.cumulative_hazard), "step")
 
-    def save(self, folder: Path) -> None:
-        """One JSON file, in place of what was there."""
+    def save(self, folder: Path, name: str = "cox") -> None:
+        """`name`.json, in place of what was there."""
         content = {
             "scaling": self.scaling.to_json(),
             "coefficients": self.coefficients.tolist(),
@@ -59,17 +57,18 @@ class CoxModel:
             "cumulative_hazard": self.cumulative_hazard.tolist(),
             "departures": self.departures,
         }
-        replace_file(folder / _FILE, json.dumps(content, indent=1).encode() + b"\n")
+        replace_file(folder / f"{name}.json", json.dumps(content, indent=1).encode() + b"\n")
 
     @classmethod
-    def load(cls, folder: Path) -> CoxModel:
+    def load(cls, folder: Path, name: str = "cox") -> CoxModel:
         """What `save` wrote.
 
         Raises:
             SurvivalError: the file is missing, damaged, or its parts do not belong together.
         """
+        path = folder / f"{name}.json"
         try:
-            stored = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            stored = json.loads(path.read_text(encoding="utf-8"))
             scaling = Scaling.from_json(stored["scaling"])
             parts = [
                 np.array(stored[name], dtype=np.float64)
@@ -77,10 +76,10 @@ class CoxModel:
             ]
             departures = {str(key): float(value) for key, value in stored["departures"].items()}
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise SurvivalError(f"{folder / _FILE}: not a Cox model: {error}") from error
+            raise SurvivalError(f"{path}: not a Cox model: {error}") from error
         coefficients, errors, times, hazard = parts
         found = cls(scaling, coefficients, errors, times, hazard, departures)
-        found._check(folder / _FILE)
+        found._check(path)
         return found
 
     def _check(self, origin: Path) -> None:

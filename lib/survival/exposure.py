@@ -7,7 +7,9 @@ import numpy as np
 from lib.survival.outcomes import Codes, Floats, Outcomes, SurvivalError
 
 
-def cut_points(outcomes: Outcomes, intervals: int, horizon: float | None = None) -> Floats:
+def cut_points(
+    outcomes: Outcomes, intervals: int, horizon: float | None = None, failing: int = 1
+) -> Floats:
     """(m + 1,) ascending from 0 to `horizon`, with about as many failures in each interval.
 
     Equal times of failures make fewer intervals. As Kvamme and Borgan, Lifetime Data Analysis 27
@@ -17,13 +19,14 @@ def cut_points(outcomes: Outcomes, intervals: int, horizon: float | None = None)
         outcomes: of training subjects.
         intervals: m at most, 1 or more.
         horizon: the last cut; the longest time of a failure where none is given.
+        failing: how many of the causes, from 1 on, are failures.
 
     Raises:
         SurvivalError: nobody failed before the horizon, or there is no interval.
     """
     if intervals < 1:
         raise SurvivalError(f"expected 1 interval or more, got {intervals}")
-    failures = outcomes.time[outcomes.failed]
+    failures = outcomes.time[(outcomes.event > 0) & (outcomes.event <= failing)]
     last = float(failures.max(initial=0.0)) if horizon is None else float(horizon)
     inside = failures[failures <= last]
     if not len(inside):
@@ -50,15 +53,15 @@ def last_intervals(outcomes: Outcomes, cuts: Floats) -> Codes:
     return np.clip(found, 0, len(cuts) - 2).astype(np.int64)
 
 
-def occurrence_rates(outcomes: Outcomes, cuts: Floats) -> Floats:
+def occurrence_rates(outcomes: Outcomes, cuts: Floats, causes: int | None = None) -> Floats:
     """(causes, m) events over time at risk, the likelihood's maximum without covariates.
 
     An interval without an event of a cause is given half of one, so that no rate is 0.
     """
     at_risk = np.maximum(exposures(outcomes, cuts).sum(axis=0), 1e-12)
     place = last_intervals(outcomes, cuts)
-    rates = np.empty((outcomes.causes, len(cuts) - 1))
-    for cause in range(outcomes.causes):
+    rates = np.empty((causes or outcomes.causes, len(cuts) - 1))
+    for cause in range(len(rates)):
         ended = place[outcomes.event == cause + 1]
         counts = np.bincount(ended, minlength=len(cuts) - 1).astype(np.float64)
         rates[cause] = np.maximum(counts, 0.5) / at_risk

@@ -18,7 +18,6 @@ from lib.survival.curves import Curves
 from lib.survival.outcomes import Floats, SurvivalError
 from lib.survival.scaling import Scaling
 
-_WEIGHTS, _ABOUT = "hazards.safetensors", "hazards.json"
 _ROWS_AT_ONCE = 65_536
 
 
@@ -64,12 +63,15 @@ class HazardNetwork:
         cuts: (m + 1,) borders of the intervals, from 0; time units are the training outcomes'.
         members: networks of different seeds.
         hidden: units of their hidden layers.
+        failing: how many of the causes, from the first on, are failures: modes of them, where
+            more than one.
     """
 
     scaling: Scaling
     cuts: Floats
     members: tuple[HazardModule, ...]
     hidden: tuple[int, ...]
+    failing: int = 1
 
     @property
     def causes(self) -> int:
@@ -83,9 +85,15 @@ class HazardNetwork:
         to be decided. For the share that fails before anything else see `incidence`.
         """
         parts = [
-            np.exp(-self._cumulative(hazards[:, :1]).sum(axis=1)) for hazards in self._all(rows)
+            np.exp(-self._cumulative(hazards[:, : self.failing]).sum(axis=1))
+            for hazards in self._all(rows)
         ]
         return Curves(self.cuts, np.mean(parts, axis=0))
+
+    def cumulative(self, rows: Floats) -> Floats:
+        """(n, failing, m + 1) integrated hazard of each kind of failure by each cut."""
+        parts = [self._cumulative(hazards[:, : self.failing]) for hazards in self._all(rows)]
+        return np.asarray(np.mean(parts, axis=0))
 
     def overall(self, rows: Floats) -> Curves:
         """Chance of no event of any cause so far, for rows (n, columns)."""
@@ -101,39 +109,44 @@ class HazardNetwork:
             np.mean([self._incidence(hazards) for hazards in self._all(rows)], axis=0)
         )
 
-    def save(self, folder: Path) -> None:
-        """Weights as safetensors and the rest as JSON, each in place of what was there."""
+    def save(self, folder: Path, name: str = "hazards") -> None:
+        """`name`.safetensors and `name`.json, each in place of what was there."""
         tensors = {
-            f"{number}.{name}": value.contiguous()
+            f"{number}.{key}": value.contiguous()
             for number, member in enumerate(self.members)
-            for name, value in member.state_dict().items()
+            for key, value in member.state_dict().items()
         }
         about = {
             "cuts": self.cuts.tolist(),
             "causes": self.causes,
+            "failing": self.failing,
             "hidden": list(self.hidden),
             "members": len(self.members),
             "scaling": self.scaling.to_json(),
         }
-        replace_file(folder / _WEIGHTS, save(tensors))
-        replace_file(folder / _ABOUT, json.dumps(about, indent=1).encode() + b"\n")
+        replace_file(folder / f"{name}.safetensors", save(tensors))
+        replace_file(folder / f"{name}.json", json.dumps(about, indent=1).encode() + b"\n")
 
     @classmethod
-    def load(cls, folder: Path) -> HazardNetwork:
+    def load(cls, folder: Path, name: str = "hazards") -> HazardNetwork:
         """What `save` wrote; nothing in the files is executed.
 
         Raises:
             SurvivalError: a part is missing or has another shape than the rest says.
         """
         try:
-            about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+            about = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
             scaling = Scaling.from_json(about["scaling"])
             cuts = np.array(about["cuts"], dtype=np.float64)
             hidden = tuple(int(units) for units in about["hidden"])
-            members = _members(load_file(folder / _WEIGHTS), about, scaling, cuts, hidden)
+            tensors = load_file(folder / f"{name}.safetensors")
+            members = _members(tensors, about, scaling, cuts, hidden)
+            failing = int(about["failing"])
+            if not 1 <= failing <= int(about["causes"]):
+                raise ValueError(f"{failing} of {about['causes']} causes cannot be failures")
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-            raise SurvivalError(f"{folder}: not a hazard network: {error}") from error
-        return cls(scaling, cuts, members, hidden)
+            raise SurvivalError(f"{folder / name}: not a hazard network: {error}") from error
+        return cls(scaling, cuts, members, hidden, failing)
 
     def _all(self, rows: Floats) -> list[Floats]:
         """Hazards (n, causes, m) by each member, float64."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +92,65 @@ class HazardRows:
         return hazard_loss(model(self.inputs), self.exposure, self.event, self.interval)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Rows ready to be trained on, and what every member of a network shares.
+
+    Attributes:
+        data: standardised, outcomes watched until the last cut.
+        owners: (n,) group of each row, from 0.
+        scaling, cuts: see `HazardNetwork`.
+        rates: (causes, m) that a member starts from.
+        failing: how many of the causes are failures.
+    """
+
+    data: HazardRows
+    owners: npt.NDArray[np.int64]
+    scaling: Scaling
+    cuts: Floats
+    rates: Floats
+    failing: int = 1
+
+    def halves(self, share: float, seed: int) -> tuple[HazardRows, HazardRows | None]:
+        """Rows to train on and rows that choose the epoch, no group in both."""
+        return _split(self.data, self.owners, share, seed)
+
+    def member(self, settings: HazardSettings, seed: int) -> HazardModule:
+        """A network that is not trained yet."""
+        torch.manual_seed(seed)
+        width = self.data.inputs.shape[1]
+        return HazardModule(width, settings.hidden, settings.dropout, self.rates)
+
+    def network(self, members: Sequence[HazardModule], settings: HazardSettings) -> HazardNetwork:
+        """Trained members as one."""
+        trained = tuple(member.eval() for member in members)
+        return HazardNetwork(self.scaling, self.cuts, trained, settings.hidden, self.failing)
+
+
+def prepare(
+    names: tuple[str, ...],
+    rows: Floats,
+    outcomes: Outcomes,
+    groups: npt.ArrayLike,
+    settings: HazardSettings,
+    failing: int = 1,
+) -> Prepared:
+    """See `fit_network`."""
+    owners = np.unique(np.asarray(groups), return_inverse=True)[1]
+    if not len(rows) == len(outcomes) == len(owners):
+        raise SurvivalError(
+            f"expected rows, outcomes and groups of one length, got {len(rows)}, "
+            f"{len(outcomes)} and {len(owners)}"
+        )
+    cuts = cut_points(outcomes, settings.intervals, settings.horizon, failing)
+    watched = outcomes.entry < cuts[-1]
+    seen = outcomes.capped(float(cuts[-1]))
+    scaling = Scaling.fit(names, rows[watched])
+    data = HazardRows.of(scaling.apply(rows[watched]), seen, cuts)
+    rates = occurrence_rates(seen, cuts, max(failing, outcomes.causes))
+    return Prepared(data, owners[watched], scaling, cuts, rates, failing)
+
+
 def fit_network(
     names: tuple[str, ...],
     rows: Floats,
@@ -100,36 +159,35 @@ def fit_network(
     settings: HazardSettings,
     seed: int,
     on_epoch: Callable[[HazardEpoch], None] | None = None,
+    failing: int = 1,
 ) -> HazardNetwork:
     """A network for rows (n, columns) of subjects in `groups` (n,): machines, customers.
 
     Groups that choose the epoch are never trained on. The same seed gives the same network on the
     same kind of processor.
 
+    Args:
+        names: of the columns.
+        rows: (n, columns), NaN where nothing is known.
+        outcomes: of the same subjects.
+        groups: (n,) whose row each is.
+        settings: of network and training.
+        seed: of the first member; the next ones count up from it.
+        on_epoch: called after each epoch.
+        failing: how many of the causes, from 1 on, are failures: one for each mode.
+
     Raises:
         SurvivalError: nobody failed, no column varies, or lengths differ.
     """
-    owners = np.unique(np.asarray(groups), return_inverse=True)[1]
-    if not len(rows) == len(outcomes) == len(owners):
-        raise SurvivalError(
-            f"expected rows, outcomes and groups of one length, got {len(rows)}, "
-            f"{len(outcomes)} and {len(owners)}"
-        )
-    cuts = cut_points(outcomes, settings.intervals, settings.horizon)
-    watched = outcomes.entry < cuts[-1]
-    seen = outcomes.capped(float(cuts[-1]))
-    scaling = Scaling.fit(names, rows[watched])
-    data = HazardRows.of(scaling.apply(rows[watched]), seen, cuts)
-    rates = occurrence_rates(seen, cuts)
+    ready = prepare(names, rows, outcomes, groups, settings, failing)
     members = []
     for number in range(settings.members):
-        train, held = _split(data, owners[watched], settings.held_out, seed + number)
-        torch.manual_seed(seed + number)
-        module = HazardModule(data.inputs.shape[1], settings.hidden, settings.dropout, rates)
+        train, held = ready.halves(settings.held_out, seed + number)
+        module = ready.member(settings, seed + number)
         report = _report(on_epoch, number + 1)
         train_hazards(module, train, held, settings, seed=seed + number, on_epoch=report)
-        members.append(module.eval())
-    return HazardNetwork(scaling, cuts, tuple(members), settings.hidden)
+        members.append(module)
+    return ready.network(members, settings)
 
 
 def train_hazards(

@@ -1,0 +1,186 @@
+"""Machines' past in, training rows with all features out; see `--help`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+import ray
+
+from jobs import intake
+from jobs.maintenance.sources import (
+    Sources,
+    by_machine,
+    intakes,
+    refuse_unknown_machines,
+    small_tables,
+)
+from jobs.options import read_options
+from jobs.resources import ResourceError
+from lib.contract import ContractError
+from lib.maintenance.dataset import Tables, sensor_faults, training_rows
+from lib.maintenance.feature_set import FeatureError, FeatureSet
+from lib.maintenance.kind import kind_text, load_kind
+from lib.maintenance.model.rows import TrainingRows, to_table
+from lib.storage import Storage, StorageError, open_dataset, open_storage
+
+
+@dataclass(frozen=True)
+class FeaturesConfig(Sources):
+    """Compute training rows: machines at regular times, what was known then, and what came of it.
+
+    Rows that break a contract go to OUTPUT/quarantine with a reason. Faulty readings are counted by
+    sensor. Work is spread over the cluster by machine.
+    """
+
+    kind: str | None = None
+    """YAML that declares sensors, components and windows; default: the simulated fleet's"""
+    every_hours: float = 24.0
+    """hours between two rows of a machine"""
+    warm_up_hours: float = 24.0
+    """hours of readings before a machine's first row"""
+    preventive: Literal["censor", "ignore"] = "censor"
+    """a planned service ends the wait for the next failure, or does not count"""
+    overwrite: bool = False
+    """compute again even if OUTPUT holds the rows of the same files already"""
+
+
+def main(config: FeaturesConfig) -> str:
+    """Compute and write the rows; returns the folder or URI of Parquet files."""
+    data = write_features(config)
+    print(_closing_lines(open_storage(config.output)))
+    return data
+
+
+def write_features(config: FeaturesConfig) -> str:
+    """The folder of rows, computed unless it is there for the same inputs already.
+
+    Raises:
+        ContractError: a column is missing or of the wrong type, or there is nothing to read.
+        FeatureError: the kind of machine cannot be meant, or telemetry lacks a sensor of it.
+    """
+    output, features = open_storage(config.output), load_kind(config.kind)
+    if config.every_hours <= 0:
+        raise FeatureError(f"--every-hours: expected above 0, got {config.every_hours}")
+    inputs = _inputs(config, features)
+    note = json.loads(output.read("features.json") or b"{}")
+    if not config.overwrite and all(note.get(name) == value for name, value in inputs.items()):
+        print(f"rows are there already: {output.address('data')} (--overwrite computes them again)")
+        return output.address("data")
+    started = time.monotonic()
+    output.delete("work")
+    output.write("work/started", b"")  # marks the folder as unfinished for readers
+    counted = _computed(config, features, output)
+    output.delete("features.json")
+    for name in ("data", "quarantine"):
+        output.move(f"work/{name}", name)
+    note = {
+        **inputs,
+        **counted,
+        "kind": kind_text(features),
+        "features": list(features.names),
+        "sensor_faults": _faults(output),
+        "tables": intakes(output, "quarantine"),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    output.write("features.json", json.dumps(note, indent=2).encode())
+    output.delete("work")
+    return output.address("data")
+
+
+def _inputs(config: FeaturesConfig, features: FeatureSet) -> dict[str, Any]:
+    """What the rows depend on."""
+    return {
+        "feature_set_digest": features.digest,
+        "data_fingerprint": intake.fingerprint_of(config.files),
+        "every_hours": config.every_hours,
+        "warm_up_hours": config.warm_up_hours,
+        "preventive": config.preventive,
+    }
+
+
+def _computed(config: FeaturesConfig, features: FeatureSet, output: Storage) -> dict[str, Any]:
+    if not ray.is_initialized():
+        ray.init()
+    quarantine = output.address("work/quarantine")
+    small = small_tables(config, quarantine)
+    refuse_unknown_machines(small)
+    every, warm_up, preventive = config.every_hours, config.warm_up_hours, config.preventive
+
+    def rows_of(tables: Tables) -> pa.Table:
+        if not tables.telemetry.num_rows:
+            return _nothing(features)
+        _note_faults(features, tables, quarantine)
+        found = training_rows(features, tables, every, warm_up, preventive)
+        return _nothing(features) if found is None else to_table(found, features.names)
+
+    rows = by_machine(config, small, rows_of, quarantine).materialize()
+    count = rows.count()
+    if not count:
+        raise ContractError(
+            f"{config.telemetry}: no machine has readings for longer than "
+            f"{config.warm_up_hours:g} h that pass the contract; see {output.address('work')}"
+        )
+    rows.write_parquet(output.at("work/data"), filesystem=output.filesystem)
+    data = open_dataset(open_storage(output.address("work")), "data")
+    names = set(data.to_table(columns=["machine_id"])["machine_id"].unique().to_pylist())
+    listed = small["machines"]
+    silent = [] if listed is None else sorted({*listed["machine_id"].to_pylist()} - names)
+    return {"rows": count, "machines": len(names), "machines_without_rows": silent}
+
+
+def _nothing(features: FeatureSet) -> pa.Table:
+    """A table of no rows, typed like the others."""
+    return to_table(TrainingRows.none(len(features.names)), features.names)
+
+
+def _note_faults(features: FeatureSet, tables: Tables, quarantine: str) -> None:
+    """One ledger for a group of machines, named by them: a second run of the task overwrites it."""
+    smallest = min(tables.telemetry["machine_id"].to_pylist())
+    name = hashlib.sha256(str(smallest).encode()).hexdigest()[:24]
+    text = json.dumps(sensor_faults(features, tables))
+    open_storage(quarantine).write(f"sensors/{name}.json", text.encode())
+
+
+def _faults(output: Storage) -> dict[str, dict[str, int]]:
+    """By sensor, over all machines."""
+    total: dict[str, Counter[str]] = {}
+    for path in output.files("quarantine/sensors"):
+        for name, counts in json.loads(output.read(path) or b"{}").items():
+            total.setdefault(name, Counter()).update(counts)
+    return {name: dict(counts) for name, counts in total.items()}
+
+
+def _closing_lines(output: Storage) -> str:
+    note = json.loads(output.read("features.json") or b"")
+    lines = [f"{'table':14}{'rows':>12}{'repeats':>10}{'quarantined':>13}"]
+    for name, one in note["tables"].items():
+        lines.append(
+            f"{name:14}{one['rows_in']:>12,}{one['repeats']:>10,}{one['quarantined']:>13,}"
+        )
+        lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
+    lines.append(f"{'sensor':14}{'missing':>12}{'stuck':>10}{'out of range':>13}")
+    for name, one in note["sensor_faults"].items():
+        lines.append(f"{name:14}{one['missing']:>12,}{one['stuck']:>10,}{one['out_of_range']:>13,}")
+    return "\n".join(
+        [
+            *lines,
+            f"training rows {note['rows']:>12,}   of {note['machines']:,} machines, "
+            f"{len(note['features'])} features each",
+            f"machines listed that have none: {len(note['machines_without_rows']):,}",
+            f"features:   {output.address('data')}",
+            f"quarantine: {output.address('quarantine')}",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main(read_options(FeaturesConfig))
+    except (ContractError, FeatureError, ResourceError, StorageError) as error:
+        raise SystemExit(f"error: {error}") from error

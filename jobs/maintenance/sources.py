@@ -1,0 +1,146 @@
+"""Machines' tables in: telemetry as a Ray data set by machine, the small tables whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+import ray
+from ray.data import DataContext, Dataset
+
+from jobs import intake
+from jobs.partitioned import partitions_for
+from jobs.resources import await_a_core
+from lib.contract import Contract, ContractError
+from lib.maintenance.contracts import ERRORS, FAILURES, MACHINES, MAINTENANCE, TELEMETRY
+from lib.maintenance.dataset import Tables
+from lib.storage import Storage
+
+_BYTES_PER_ROW = 400
+_SMALL = {
+    "errors": ERRORS,
+    "maintenance": MAINTENANCE,
+    "failures": FAILURES,
+    "machines": MACHINES,
+}
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the tables are. All but telemetry may be left out."""
+
+    telemetry: str
+    """sensor readings: Parquet or CSV file, folder or URI"""
+    output: str
+    """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
+    errors: str | None = None
+    """what controllers reported"""
+    maintenance: str | None = None
+    """services and repairs"""
+    failures: str | None = None
+    """failures with their modes"""
+    machines: str | None = None
+    """the machines: plant, line, when they were installed"""
+    mapping_telemetry: str | None = None
+    """YAML that maps columns to the contract; not needed where they are named as ours"""
+    mapping_errors: str | None = None
+    """the same for the errors"""
+    mapping_maintenance: str | None = None
+    """the same for the maintenance log"""
+    mapping_failures: str | None = None
+    """the same for the failures"""
+    mapping_machines: str | None = None
+    """the same for the machines"""
+    partitions: int = 0
+    """blocks that machines are spread over; 0 chooses by size and cores"""
+
+    @property
+    def files(self) -> list[str]:
+        """All files and mappings that are named."""
+        names = ["telemetry", *_SMALL]
+        found = [getattr(self, name) for name in (*names, *(f"mapping_{name}" for name in names))]
+        return [str(one) for one in found if one is not None]
+
+
+def small_tables(sources: Sources, quarantine: str) -> dict[str, pa.Table | None]:
+    """The tables beside telemetry: thousands of rows, one copy for all tasks."""
+    return {name: _whole(sources, name, contract, quarantine) for name, contract in _SMALL.items()}
+
+
+def _whole(sources: Sources, name: str, contract: Contract, quarantine: str) -> pa.Table | None:
+    path = getattr(sources, name)
+    if path is None:
+        return None
+    mapping = intake.mapping_for(contract, getattr(sources, f"mapping_{name}"), path)
+    place = f"{quarantine}/{name}"
+    blocks = ray.get(intake.read(mapping, path, place).to_arrow_refs())
+    filled = [block for block in blocks if block.num_rows]
+    if not filled:
+        return contract.check(contract.schema.empty_table()).good
+    return intake.once_each(pa.concat_tables(filled), contract, "machine_id", place)
+
+
+def by_machine(
+    sources: Sources,
+    small: dict[str, pa.Table | None],
+    work: Callable[[Tables], pa.Table],
+    quarantine: str,
+) -> Dataset:
+    """What `work` makes of the tables of each group of machines; no machine is in two groups."""
+    mapping = intake.mapping_for(TELEMETRY, sources.mapping_telemetry, sources.telemetry)
+    if not ray.is_initialized():
+        ray.init()
+    await_a_core()
+    rows = intake.estimated_rows(mapping, sources.telemetry)
+    resources = ray.cluster_resources()
+    partitions = sources.partitions or partitions_for(
+        rows, int(resources.get("CPU", 1)), resources.get("memory", 0.0)
+    )
+    fits = rows * _BYTES_PER_ROW < resources.get("object_store_memory", 0) / 2
+    DataContext.get_current().use_disk_based_hash_shuffle = not fits
+    place = f"{quarantine}/telemetry"
+    shared = ray.put(small)
+
+    def group(telemetry: pa.Table) -> pa.Table:
+        once = intake.once_each(telemetry, mapping.contract, "machine_id", place)
+        return work(Tables(telemetry, **ray.get(shared)).of(once))
+
+    read = intake.read(mapping, sources.telemetry, place)
+    together = read.repartition(1)
+    if partitions > 1:
+        together = read.repartition(partitions, keys=["machine_id"], sort=True)
+    return together.map_batches(
+        group, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
+    )
+
+
+def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
+    """What became of the rows of each table that was read."""
+    found = {}
+    for name in ("telemetry", *_SMALL):
+        summary = intake.summary(storage, f"{quarantine}/{name}")
+        if summary.rows_in:
+            found[name] = asdict(summary)
+    return found
+
+
+def refuse_unknown_machines(small: dict[str, pa.Table | None]) -> None:
+    """A table whose machines are none of those that are listed was mapped wrongly.
+
+    Raises:
+        ContractError: names the table, and one id of each.
+    """
+    machines = small["machines"]
+    if machines is None or not machines.num_rows:
+        return
+    listed = set(machines["machine_id"].to_pylist())
+    for name, table in small.items():
+        if table is None or not table.num_rows:
+            continue
+        came = set(table["machine_id"].to_pylist())
+        if not came & listed:
+            raise ContractError(
+                f"{name}: none of its {len(came)} machines is among the {len(listed)} of the list "
+                f"of machines, for instance {min(came)!r} beside {min(listed)!r}; check the mapping"
+            )

@@ -1,0 +1,220 @@
+"""Train the maintenance model: `python -m jobs.maintenance.train --help`."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import ray
+
+from jobs.maintenance.fits import fold_by_fold, replicates, whole_model
+from jobs.maintenance.training_config import TrainConfig
+from jobs.maintenance.training_rows import RowsSource, find_rows
+from jobs.narration import narrator
+from jobs.options import read_options
+from jobs.publishing import code_version, publish
+from jobs.resources import ResourceError, refuse_at_once
+from jobs.stages import Stages
+from lib.contract import ContractError
+from lib.maintenance.feature_set import FeatureError
+from lib.maintenance.kind import kind_text
+from lib.maintenance.model import SYSTEM, SurvivalModel, TrainingRows
+from lib.maintenance.model.fitting import (
+    gathered,
+    learn_from_folds,
+    mode_names,
+    reach,
+    usual_values,
+)
+from lib.maintenance.model.judging import METHODS, OURS, Findings, judged
+from lib.maintenance.model.report import Subject, metrics, training_report
+from lib.maintenance.model.settings import time_grid
+from lib.registry import MANIFEST, RegistryError, verify_artifact
+from lib.report import write_report
+from lib.storage import Storage, StorageError, open_storage
+from lib.survival import SurvivalError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def main(config: TrainConfig) -> str:
+    """Train, report and publish; returns the folder or URI of the model."""
+    config = config.settled()
+    if not 0.05 <= config.test_share <= 0.9:
+        raise ContractError(f"--test-share: expected 0.05 to 0.9, got {config.test_share}")
+    started = time.monotonic()
+    step = narrator(started)
+    output = open_storage(config.output)
+    if config.engine == "ray":
+        if not ray.is_initialized():
+            ray.init()
+        refuse_at_once(config.request)
+    source = find_rows(config.features, config.model.preventive)
+    step(f"{len(source.rows):,} rows of {len(np.unique(source.rows.machines)):,} machines")
+    split_us = _split(source.rows, config.test_share)
+    train, test = source.rows.until(split_us), source.rows.take(source.rows.at_us >= split_us)
+    horizon = reach(train, config.model)
+    stages = Stages(output, _inputs(config, source))
+    step(f"fitting {config.model.folds} folds by machine ({config.engine})")
+    parts, places = fold_by_fold(source.features, train, test, horizon, config, stages)
+    of_train = gathered([part[0] for part in parts], [one[0] for one in places], len(train))
+    of_test = gathered([part[1] for part in parts], [one[1] for one in places], len(test))
+    learnt = learn_from_folds(train, of_train["Cox"], of_train["deep"], horizon, config.model)
+    step("measuring on the test rows")
+    found = judged(train, test, of_train, of_test, learnt, horizon, config.model, config.costs,
+                   config.seed, config.bootstrap)  # fmt: skip
+    step(f"fitting the model on all rows, and {config.model.replicates} replicates")
+    modes = mode_names(source.rows)
+    usual, spread = usual_values(source.rows.rows)
+    model = SurvivalModel(
+        features=source.features,
+        whole=whole_model(source.features, source.rows, modes, horizon, config, stages),
+        replicates=replicates(source.features, source.rows, modes, horizon, config),
+        weight=learnt.weight,
+        grid=time_grid(horizon),
+        modes=modes,
+        outside=learnt.outside,
+        alarm_hours=config.model.alarm_hours,
+        alarm_threshold=found.threshold,
+        usual=usual,
+        spread=spread,
+    )
+    subject = Subject(
+        source=config.source or source.address,
+        simulated=config.simulated,
+        split=_moment(split_us),
+        train=train,
+        test=test,
+        model=model,
+        settings=config.model,
+        costs=config.costs,
+        faults=source.note.get("sensor_faults", {}),
+    )
+    version = _save(config, source, model, found, stages, output)
+    report = _report(subject, found, output)
+    print(
+        _closing_lines(
+            config, subject, found, version, [output.address("model"), *report],
+            time.monotonic() - started,
+        )
+    )  # fmt: skip
+    return output.address("model")
+
+
+def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:
+    """What the intermediate results depend on."""
+    return {
+        "features": source.features.digest,
+        "data": source.fingerprint,
+        "model": asdict(config.model),
+        "test_share": config.test_share,
+        "engine": [config.engine, config.num_workers, config.min_workers],
+        "seed": config.seed,
+    }
+
+
+def _split(rows: TrainingRows, share: float) -> int:
+    """Midnight UTC after which the last `share` of the rows' time lies."""
+    first, last = int(rows.at_us.min()), int(rows.at_us.max())
+    day = 86_400_000_000
+    split = -(-(first + round((1.0 - share) * (last - first))) // day) * day
+    if not first < split <= last:
+        raise ContractError(
+            f"rows reach from {_moment(first)} to {_moment(last)}: too short to be split into "
+            "days to learn from and days to be measured on"
+        )
+    return split
+
+
+def _moment(time_us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=time_us)).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _report(subject: Subject, found: Findings, output: Storage) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_report(training_report(subject, found), Path(folder))
+        for path in paths:
+            output.write(path.name, path.read_bytes())
+    return [output.address(path.name) for path in paths]
+
+
+def _save(
+    config: TrainConfig,
+    source: RowsSource,
+    model: SurvivalModel,
+    found: Findings,
+    stages: Stages,
+    output: Storage,
+) -> str:
+    """The artifact to OUTPUT/model and, if asked, to the registry; returns its version."""
+    parameters = {
+        "kind": kind_text(model.features),
+        "train": json.loads(json.dumps(asdict(config), default=str)),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "model"
+        model.save(
+            directory,
+            created_at=stages.number("created_at", lambda: time.time_ns() // 1000),
+            data_fingerprint=source.fingerprint,
+            code_version=code_version(),
+            parameters=parameters,
+            metrics=metrics(found),
+        )
+        output.delete("model")
+        output.upload(directory, "model", last=MANIFEST)
+        if config.registry is not None:
+            publish(config.registry, SYSTEM, directory, config.alias, "jobs.maintenance.train")
+        return verify_artifact(directory).manifest.version
+
+
+def _closing_lines(
+    config: TrainConfig,
+    subject: Subject,
+    found: Findings,
+    version: str,
+    written: Sequence[str],
+    seconds: float,
+) -> str:
+    """A short table, and where everything lies."""
+    columns: list[tuple[str, str, Callable[[float], str]]] = [
+        ("C-td", "concordance", "{:.3f}".format),
+        ("IBS", "IBS", "{:.4f}".format),
+        ("warned", "warned 24 h ahead", "{:.0%}".format),
+        ("false alarms", "false alarms", "{:.2f}".format),
+    ]
+    lines = [f"{'method':20}" + "".join(f"{head:>14}" for head, _, _ in columns)]
+    for name in METHODS:
+        figures = found.measures[name]
+        lines.append(
+            f"{name:20}"
+            + "".join(f"{shown(figures.get(key, np.nan)):>14}" for _, key, shown in columns)
+        )
+    ours, idle = found.money[OURS].cost, found.money["run to failure"].cost
+    where = f"{config.registry} ({version}, {config.alias})" if config.registry else "not published"
+    return "\n".join(
+        [
+            *lines,
+            f"test: {len(subject.test):,} rows from {subject.split} on, "
+            f"{found.warned_of} failures to announce; blend {subject.model.weight:.2f}; "
+            f"replayed cost a machine-year {ours.value:,.0f}, run to failure {idle.value:,.0f}; "
+            f"{seconds:.0f} s",
+            f"model:       {written[0]} ({version})",
+            f"registry:    {where}",
+            *(f"report:      {path}" for path in written[1:]),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main(read_options(TrainConfig))
+    except (
+        *(ContractError, FeatureError, RegistryError, ResourceError, StorageError),
+        *(SurvivalError, ValueError),
+    ) as error:
+        raise SystemExit(f"error: {error}") from error

@@ -1,0 +1,78 @@
+"""The options of `jobs.maintenance.train`."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from jobs.resources import Request
+from lib.maintenance.model.settings import Costs, ModelSettings
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train the survival models of machines, compare them with baselines and publish them.
+
+    Give --features, the output of jobs.maintenance.features. The same command continues where it
+    was cut off. `--config FILE` reads any of these options from YAML.
+    """
+
+    features: str
+    """folder or URI of rows, as written by jobs.maintenance.features"""
+    output: str
+    """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
+    intermediate results; on a cluster one that all machines reach"""
+    source: str = ""
+    """what the data is, in words, for the report; default: where it was read from"""
+    simulated: bool = False
+    """say in the report that the machines are simulated"""
+    registry: str | None = None
+    """directory or URI of the model registry; without it the model is not published"""
+    alias: Literal["champion", "challenger", "none"] = "challenger"
+    """what the published version becomes"""
+    test_share: float = 0.3
+    """share of the time, at its end, that the report is measured on"""
+    engine: Literal["ray", "process"] = "ray"
+    """ray: folds and replicates as Ray tasks, the network by Ray Train; process: all in this
+    process, without Ray"""
+    num_workers: int = 2
+    """processes that fit the network together; more than the cluster can ever hold is refused"""
+    min_workers: int = 0
+    """elastic: fewest with which training starts and goes on while nodes are missing; 0 keeps the
+    number fixed"""
+    cpus_per_worker: int = 1
+    """cores of each"""
+    gpus_per_worker: float = -1.0
+    """GPUs of each; -1 takes one where the cluster has or can start as many as workers"""
+    quick: bool = False
+    """a small model in a minute: 3 folds, 4 replicates, 8 epochs, short intervals"""
+    test_proportionality: bool = True
+    """test whether Cox's assumption holds, for the report"""
+    model: ModelSettings = field(default_factory=ModelSettings)
+    """the survival models"""
+    costs: Costs = field(default_factory=Costs)
+    """assumed where policies are compared in money"""
+    bootstrap: int = 200
+    """draws of machines for the intervals"""
+    seed: int = 7
+    """of every random draw"""
+
+    def settled(self) -> "TrainConfig":
+        """The options that `quick` stands for."""
+        if not self.quick:
+            return self
+        network = replace(self.model.network, epochs=min(self.model.network.epochs, 8), members=1)
+        model = replace(
+            self.model,
+            network=network,
+            folds=min(self.model.folds, 3),
+            replicates=min(self.model.replicates, 4),
+            replicate_epochs=min(self.model.replicate_epochs, 5),
+            most_rows=min(self.model.most_rows, 12_000),
+        )
+        return replace(self, model=model, bootstrap=min(self.bootstrap, 40))
+
+    @property
+    def request(self) -> Request:
+        """The workers asked for."""
+        return Request(
+            self.num_workers, self.min_workers, self.cpus_per_worker, self.gpus_per_worker
+        )

@@ -1,0 +1,186 @@
+"""From checked tables to training rows and to rows of today, for any share of the machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.contract.coercion import as_array
+from lib.maintenance.feature_set import HOUR_US, FeatureSet
+from lib.maintenance.features import evaluate, sound_readings
+from lib.maintenance.history import History, Ints
+from lib.maintenance.landmarks import landmarks, together
+from lib.maintenance.model.rows import TrainingRows
+from lib.maintenance.offline import histories
+
+_SAME_EVENT_US = 24 * HOUR_US
+Faults = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What is known of machines; each table is checked against its contract, or not there.
+
+    Attributes:
+        telemetry, errors, maintenance, failures, machines: see `lib.maintenance.contracts`.
+    """
+
+    telemetry: pa.Table
+    errors: pa.Table | None = None
+    maintenance: pa.Table | None = None
+    failures: pa.Table | None = None
+    machines: pa.Table | None = None
+
+    def of(self, telemetry: pa.Table) -> Tables:
+        """The tables of the machines in another piece of telemetry."""
+        names = pc.unique(as_array(telemetry["machine_id"]))
+        others = {field.name: getattr(self, field.name) for field in fields(self)}
+        chosen = {
+            name: None
+            if table is None
+            else table.filter(pc.is_in(as_array(table["machine_id"]), value_set=names))
+            for name, table in others.items()
+            if name != "telemetry"
+        }
+        return Tables(telemetry, **chosen)
+
+    def histories(self, features: FeatureSet) -> Iterator[History]:
+        """Of every machine."""
+        return histories(features, self.telemetry, self.errors, self.maintenance, self.machines)
+
+
+def training_rows(
+    features: FeatureSet,
+    tables: Tables,
+    every_hours: float,
+    warm_up_hours: float = 24.0,
+    preventive: str = "censor",
+) -> TrainingRows | None:
+    """Rows of each machine at whole multiples of `every_hours` UTC; None where there are none.
+
+    A machine is watched from `warm_up_hours` after its first reading to its last one.
+
+    Args:
+        features: what is computed.
+        tables: of these machines.
+        every_hours: between two rows of a machine.
+        warm_up_hours: readings that are waited for.
+        preventive: `censor`: a planned or emergency service ends the wait for a failure, as a
+            competing cause; `ignore`: it does not count.
+    """
+    failures = _failures(tables.failures)
+    planned = _planned(tables.maintenance, failures) if preventive == "censor" else {}
+    step = round(every_hours * HOUR_US)
+    parts, modes = [], []
+    for past in tables.histories(features):
+        if not len(past.times_us):
+            continue
+        first = past.times_us[0] + round(warm_up_hours * HOUR_US)
+        at = np.arange(-(-first // step) * step, past.times_us[-1], step)
+        times, kinds = failures.get(past.machine_id, _NOTHING)
+        served = planned.get(past.machine_id, np.empty(0, dtype=np.int64))
+        rows = landmarks(features, past, at, times, int(past.times_us[-1]), served)
+        if len(rows):
+            parts.append(rows)
+            modes.append(_mode_of(rows.at_us, rows.outcomes.failed, times, kinds))
+    return TrainingRows(together(parts), np.concatenate(modes)) if parts else None
+
+
+def current_rows(
+    features: FeatureSet, tables: Tables, at_us: int
+) -> tuple[list[str], npt.NDArray[np.float64], Ints]:
+    """Machines, rows (n, features) at one time, and the last reading of each up to then.
+
+    A machine without any reading by then has `UNKNOWN_US`, and NaN where nothing is known.
+    """
+    names, rows, last = [], [], []
+    for past in tables.histories(features):
+        names.append(past.machine_id)
+        rows.append(evaluate(features, past, [at_us])[0])
+        before = past.times_us[past.times_us <= at_us]
+        last.append(int(before[-1]) if len(before) else np.iinfo(np.int64).min)
+    matrix = np.array(rows, dtype=np.float64).reshape(len(rows), len(features.names))
+    return names, matrix, np.array(last, dtype=np.int64)
+
+
+def sensor_faults(features: FeatureSet, tables: Tables) -> Faults:
+    """By sensor: readings, and how many are missing, out of range, or stuck."""
+    found = {
+        sensor.name: dict.fromkeys(("readings", "missing", "out_of_range", "stuck"), 0)
+        for sensor in features.sensors
+    }
+    for past in tables.histories(features):
+        for place, sensor in enumerate(features.sensors):
+            raw = np.ascontiguousarray(past.readings[:, place])
+            _, faulty, _ = sound_readings(sensor, past.times_us, raw)
+            low = -np.inf if sensor.low is None else sensor.low
+            high = np.inf if sensor.high is None else sensor.high
+            with np.errstate(invalid="ignore"):
+                outside = (raw < low) | (raw > high) | np.isinf(raw)
+            counts = found[sensor.name]
+            counts["readings"] += len(raw)
+            counts["missing"] += int(np.isnan(raw).sum())
+            counts["out_of_range"] += int(outside.sum())
+            counts["stuck"] += int((faulty & ~outside).sum())
+    return found
+
+
+_NOTHING = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.str_))
+
+
+def _by_machine(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    ordered = table.sort_by([("machine_id", "ascending"), ("event_time", "ascending")])
+    names = as_array(ordered["machine_id"]).to_numpy(zero_copy_only=False).astype(str)
+    changes = np.flatnonzero(names[1:] != names[:-1]) + 1
+    edges = [0, *changes.tolist(), len(names)] if len(names) else []
+    for start, end in pairwise(edges):
+        yield str(names[start]), ordered.slice(start, end - start)
+
+
+def _times(table: pa.Table) -> Ints:
+    return np.asarray(as_array(table["event_time"]).cast(pa.int64()).to_numpy())
+
+
+def _failures(table: pa.Table | None) -> dict[str, tuple[Ints, npt.NDArray[np.str_]]]:
+    if table is None:
+        return {}
+    return {
+        name: (_times(part), np.array(part["failure_mode"].to_pylist(), dtype=np.str_))
+        for name, part in _by_machine(table)
+    }
+
+
+def _planned(
+    table: pa.Table | None, failures: dict[str, tuple[Ints, npt.NDArray[np.str_]]]
+) -> dict[str, Ints]:
+    """Services that were not repairs; without a type, one within a day of a failure is."""
+    if table is None:
+        return {}
+    found = {}
+    for name, part in _by_machine(table):
+        times = _times(part)
+        kinds = part["maintenance_type"].to_pylist()
+        broken, _ = failures.get(name, _NOTHING)
+        near = [bool((np.abs(broken - time) <= _SAME_EVENT_US).any()) for time in times]
+        planned = [
+            kind in ("scheduled", "emergency") or (kind is None and not close)
+            for kind, close in zip(kinds, near, strict=True)
+        ]
+        found[name] = times[np.array(planned, dtype=bool)]
+    return found
+
+
+def _mode_of(
+    at: Ints, failed: npt.NDArray[np.bool_], times: Ints, kinds: npt.NDArray[np.str_]
+) -> npt.NDArray[np.str_]:
+    """(n,) the mode of the failure that comes next, "" where none was seen."""
+    if not len(times):
+        return np.full(len(at), "", dtype=np.str_)
+    following = np.minimum(np.searchsorted(times, at, side="right"), len(times) - 1)
+    return np.where(failed, kinds[following], "")

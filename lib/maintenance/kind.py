@@ -1,0 +1,184 @@
+"""The kind of machine that a fleet is made of, as a YAML file: sensors, parts, codes, windows."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lib.maintenance.feature_set import FeatureError, FeatureSet, Sensor
+
+KIND_FILE = Path(__file__).with_name("kind.yaml")
+"""The presses of the simulated fleet."""
+
+_NUMBERS = (int, float)
+
+
+def load_kind(path: str | Path | None = None) -> FeatureSet:
+    """The feature set in a file; None takes the simulated fleet's.
+
+    Raises:
+        FeatureError: the file cannot be read, or a key in it is not what it has to be.
+    """
+    file = KIND_FILE if path is None else Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FeatureError(f"kind of machine: {file}: {error}") from error
+    return parse_kind(text, str(file))
+
+
+def parse_kind(text: str, origin: str = "kind.yaml") -> FeatureSet:
+    """The feature set that a YAML text declares.
+
+    Keys: `sensors` (name to unit, low, high, stuck_hours), and optionally `components`,
+    `error_codes`, `windows_hours`, `trailing_hours`, `error_windows_hours`, `interval_hours`,
+    `correlations` (pairs of sensors), `operating` (`sensor` and `above`).
+
+    Raises:
+        FeatureError: names the key, what was expected and what came.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise FeatureError(f"{origin}: not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise FeatureError(f"{origin}: expected keys as 'name: value', got {_shown(content)}")
+    known = [field.name for field in fields(FeatureSet)]
+    for key in content:
+        if key not in known:
+            raise FeatureError(f"{origin}: unknown key {key!r}{_hint(str(key), known)}")
+    if "sensors" not in content:
+        raise FeatureError(f"{origin}: expected 'sensors', a machine without one says nothing")
+    try:
+        values = {key: _READERS[key](value) for key, value in content.items()}
+        return FeatureSet(**values)
+    except FeatureError as error:
+        raise FeatureError(f"{origin}: {error}") from error
+
+
+def kind_text(features: FeatureSet) -> str:
+    """YAML that `parse_kind` reads back as the same feature set."""
+    sensors = {
+        sensor.name: {
+            name: value
+            for name in ("unit", "low", "high", "stuck_hours")
+            if (value := getattr(sensor, name)) not in (None, "")
+        }
+        for sensor in features.sensors
+    }
+    content: dict[str, Any] = {
+        "sensors": sensors,
+        "components": list(features.components),
+        "error_codes": list(features.error_codes),
+        "windows_hours": list(features.windows_hours),
+        "trailing_hours": features.trailing_hours,
+        "error_windows_hours": list(features.error_windows_hours),
+        "interval_hours": features.interval_hours,
+        "correlations": [list(pair) for pair in features.correlations],
+    }
+    if features.operating is not None:
+        content["operating"] = {"sensor": features.operating[0], "above": features.operating[1]}
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def _sensors(value: Any) -> tuple[Sensor, ...]:
+    return tuple(_sensor(str(name), about) for name, about in _object("sensors", value).items())
+
+
+def _sensor(name: str, about: Any) -> Sensor:
+    given = {} if about is None else _object(f"sensors.{name}", about)
+    known = ["unit", "low", "high", "stuck_hours"]
+    for key, value in given.items():
+        if key not in known:
+            raise FeatureError(f"sensors.{name}: unknown key {key!r}{_hint(str(key), known)}")
+        if key == "unit":
+            _expect(f"sensors.{name}.unit", value, str)
+        elif value is not None:
+            _expect(f"sensors.{name}.{key}", value, _NUMBERS)
+    limits = {key: None if value is None else float(value)
+              for key, value in given.items() if key != "unit"}  # fmt: skip
+    return Sensor(name, str(given.get("unit", "")), **limits)
+
+
+def _operating(value: Any) -> tuple[str, float] | None:
+    if value is None:
+        return None
+    given = _object("operating", value)
+    if set(given) != {"sensor", "above"}:
+        raise FeatureError(f"operating: expected the keys sensor and above, got {list(given)}")
+    _expect("operating.above", given["above"], _NUMBERS)
+    return str(given["sensor"]), float(given["above"])
+
+
+def _correlations(value: Any) -> tuple[tuple[str, str], ...]:
+    pairs = _list("correlations", value)
+    for pair in pairs:
+        if not (isinstance(pair, list) and len(pair) == 2):
+            raise FeatureError(f"correlations: expected pairs of sensors, got {_shown(pair)}")
+    return tuple((str(first), str(second)) for first, second in pairs)
+
+
+def _texts(name: str) -> Callable[[Any], tuple[str, ...]]:
+    return lambda value: tuple(str(one) for one in _list(name, value))
+
+
+def _hours(name: str) -> Callable[[Any], tuple[int, ...]]:
+    def read(value: Any) -> tuple[int, ...]:
+        for one in (found := _list(name, value)):
+            _expect(name, one, int)
+        return tuple(found)
+
+    return read
+
+
+def _number(name: str, kind: type[int] | type[float]) -> Callable[[Any], Any]:
+    def read(value: Any) -> int | float:
+        _expect(name, value, int if kind is int else _NUMBERS)
+        return kind(value)
+
+    return read
+
+
+def _object(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise FeatureError(f"{name}: expected keys as 'name: value', got {_shown(value)}")
+    return value
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise FeatureError(f"{name}: expected a list, got {_shown(value)}")
+    return value
+
+
+def _expect(name: str, value: Any, kind: type | tuple[type, ...]) -> None:
+    if isinstance(value, bool) or not isinstance(value, kind):
+        words = "a text" if kind is str else "a whole number" if kind is int else "a number"
+        raise FeatureError(f"{name}: expected {words}, got {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:60]
+
+
+def _hint(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "sensors": _sensors,
+    "components": _texts("components"),
+    "error_codes": _texts("error_codes"),
+    "windows_hours": _hours("windows_hours"),
+    "trailing_hours": _number("trailing_hours", int),
+    "error_windows_hours": _hours("error_windows_hours"),
+    "interval_hours": _number("interval_hours", float),
+    "correlations": _correlations,
+    "operating": _operating,
+}

@@ -1,0 +1,103 @@
+"""What the models have to beat: one curve for all, the calendar, a threshold, boosted trees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from xgboost import XGBClassifier
+
+from lib.maintenance.feature_set import FeatureSet
+from lib.maintenance.history import Floats
+from lib.maintenance.model.rows import TrainingRows
+from lib.survival import Curves, SurvivalError, fit_cox
+
+Score = Callable[[Floats], Floats]
+SCORES = ("fixed interval", "threshold", "gradient boosting")
+
+
+def baseline_scores(
+    features: FeatureSet, train: TrainingRows, hours: float, seed: int
+) -> dict[str, Score]:
+    """Functions from rows (n, features) to scores (n,), higher is worse, by name of `SCORES`.
+
+    Args:
+        features: what the rows' columns are.
+        train: rows to fit on.
+        hours: horizon of the boosted trees' question.
+        seed: of the trees.
+    """
+    return {
+        "fixed interval": _longest_unserved(features),
+        "threshold": _farthest_sensor(features, train.rows),
+        "gradient boosting": _boosted(train, hours, seed),
+    }
+
+
+def as_curves(score: Score, train: TrainingRows, horizon: float) -> Callable[[Floats], Curves]:
+    """Curves of a score alone: a Cox model with one column."""
+    values = score(train.rows)[:, None]
+    model = fit_cox(("score",), values, train.outcomes.capped(horizon), penalty=0.0)
+    return lambda rows: model.curves(score(rows)[:, None])
+
+
+def _longest_unserved(features: FeatureSet) -> Score:
+    heads = [f"hours_since_service_{part}" for part in features.components]
+    places = [features.names.index(name) for name in heads or ["hours_since_service"]]
+
+    def score(rows: Floats) -> Floats:
+        since = rows[:, places]
+        return np.asarray(np.where(np.isnan(since), 0.0, since).max(axis=1))
+
+    return score
+
+
+def _farthest_sensor(features: FeatureSet, train: Floats) -> Score:
+    """Distance of the window's means from the fleet's, in standard deviations: the largest."""
+    hours = features.windows_hours[0]
+    places = [
+        place
+        for sensor in features.sensors
+        for place, name in enumerate(features.names)
+        if name == f"{sensor.name}_mean{sensor.token}_{hours}h"
+    ]
+    means = train[:, places]
+    known = np.isfinite(means).any(axis=0)
+    middle = np.zeros(len(places))
+    spread = np.ones(len(places))
+    middle[known], spread[known] = (
+        np.nanmean(means[:, known], axis=0),
+        np.nanstd(means[:, known], axis=0),
+    )
+    spread[spread <= 0.0] = 1.0
+
+    def score(rows: Floats) -> Floats:
+        far = np.abs((rows[:, places] - middle) / spread)
+        return np.asarray(np.where(np.isnan(far), 0.0, far).max(axis=1))
+
+    return score
+
+
+def _boosted(train: TrainingRows, hours: float, seed: int) -> Score:
+    seen = train.outcomes
+    known = seen.failed | (seen.time > hours)
+    fails = (seen.failed & (seen.time <= hours))[known]
+    if not fails.any() or fails.all():
+        raise SurvivalError(
+            f"{int(fails.sum())} of {len(fails)} training rows fail within {hours:g} h; boosted "
+            "trees need both kinds: give more history or another --model.alarm-hours"
+        )
+    trees = XGBClassifier(
+        n_estimators=200,
+        max_depth=4,
+        learning_rate=0.05,
+        subsample=0.7,
+        n_jobs=1,
+        random_state=seed,
+    ).fit(train.rows[known], fails)
+
+    def score(rows: Floats) -> Floats:
+        chance = np.clip(trees.predict_proba(rows)[:, 1].astype(np.float64), 1e-6, 1 - 1e-6)
+        return np.asarray(np.log(chance / (1.0 - chance)))
+
+    return score

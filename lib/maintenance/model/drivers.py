@@ -1,0 +1,62 @@
+"""Why a risk is high: what it would be if one thing were as usual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from lib.maintenance.feature_set import FeatureSet
+from lib.maintenance.history import Floats
+from lib.maintenance.model.prediction import Driver
+
+
+def feature_groups(features: FeatureSet) -> dict[str, list[int]]:
+    """Columns by what they are about: each sensor, code and service clock, age, running hours."""
+    groups: dict[str, list[int]] = {}
+    heads = {f"{code}_count_": code for code in features.error_codes}
+    heads |= {f"hours_since_service_{part}": f"age of {part}" for part in features.components}
+    heads |= {f"{sensor}_": sensor for sensor in sorted(features.sensor_names, key=len)[::-1]}
+    for place, name in enumerate(features.names):
+        found = next((what for head, what in heads.items() if name.startswith(head)), name)
+        groups.setdefault(found, []).append(place)
+    return groups
+
+
+def drivers(
+    row: Floats,
+    names: tuple[str, ...],
+    groups: Mapping[str, list[int]],
+    usual: Floats,
+    spread: Floats,
+    risk: Callable[[Floats], Floats],
+    most: int = 5,
+) -> tuple[Driver, ...]:
+    """The groups whose return to their usual values would change the risk of `row` most.
+
+    Occlusion by the training median, one group at a time: effects of things that act together do
+    not add up to the whole.
+
+    Args:
+        row: (features,) of one machine.
+        names: of the features.
+        groups: columns by name, see `feature_groups`.
+        usual: (features,) medians in training.
+        spread: (features,) standard deviations in training.
+        risk: chances (n,) of rows (n, features).
+        most: drivers at most.
+    """
+    rows = np.repeat(row[None], len(groups) + 1, axis=0)
+    for number, places in enumerate(groups.values(), 1):
+        rows[number, places] = usual[places]
+    chances = risk(rows)
+    effects = chances[0] - chances[1:]
+    far = np.abs(np.nan_to_num(row) - np.nan_to_num(usual)) / np.maximum(spread, 1e-12)
+    found = []
+    for (what, places), effect in zip(groups.items(), effects, strict=True):
+        place = places[int(np.argmax(far[places]))]
+        value = float(row[place])
+        known = None if np.isnan(value) else value
+        found.append(Driver(what, float(effect), names[place], known, float(usual[place])))
+    found.sort(key=lambda one: -abs(one.effect))
+    return tuple(one for one in found[:most] if abs(one.effect) > 1e-4)

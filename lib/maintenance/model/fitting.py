@@ -1,0 +1,204 @@
+"""Fits: one fold, one replicate, and from all folds what the model needs to know of itself.
+
+Each function is a task of its own: it takes rows and settings and answers arrays or a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.maintenance.feature_set import FeatureSet
+from lib.maintenance.history import Floats
+from lib.maintenance.model.baselines import as_curves, baseline_scores
+from lib.maintenance.model.rows import TrainingRows
+from lib.maintenance.model.settings import ModelSettings, time_grid
+from lib.maintenance.model.survival_model import Half
+from lib.survival import (
+    Curves,
+    KaplanMeier,
+    SurvivalError,
+    blend,
+    fit_cox,
+    fit_network,
+    fit_outside,
+    fit_weight,
+)
+
+CURVES = ("Kaplan-Meier", "fixed interval", "threshold", "gradient boosting", "Cox", "deep")
+FIXED_WEIGHT = 0.6
+
+
+def reach(rows: TrainingRows, settings: ModelSettings) -> float:
+    """The model's horizon: the setting's, or less where nobody was watched for so long.
+
+    Raises:
+        SurvivalError: there is no failure, or the watch is shorter than a day.
+    """
+    seen = rows.outcomes
+    if not seen.failed.any():
+        raise SurvivalError(
+            f"no failures among {len(seen):,} training rows of {len(np.unique(rows.machines))} "
+            "machines: check the failures' table, its machine ids and its times"
+        )
+    longest = float(np.quantile(seen.time, 0.999))
+    if longest < 24.0:
+        raise SurvivalError(
+            f"machines were watched for {longest:.1f} h at most; expected a day or more"
+        )
+    return min(settings.horizon_hours, float(np.floor(longest)))
+
+
+def mode_names(rows: TrainingRows) -> tuple[str, ...]:
+    """Modes of the failures seen, by name."""
+    return tuple(sorted({str(mode) for mode in rows.modes[rows.outcomes.failed]}))
+
+
+def fit_half(
+    features: FeatureSet,
+    rows: TrainingRows,
+    modes: tuple[str, ...],
+    horizon: float,
+    settings: ModelSettings,
+    seed: int,
+    test_proportionality: bool = False,
+) -> Half:
+    """Cox and network on the same rows.
+
+    Args:
+        features: what the columns are.
+        rows: to fit on.
+        modes: kinds of failure that the network tells apart.
+        horizon: hours until which outcomes are watched.
+        settings: of both.
+        seed: of the network.
+        test_proportionality: whether Cox's assumption is tested (slow).
+    """
+    train = rows.thinned(settings.most_rows, seed)
+    cox = fit_cox(
+        features.names,
+        train.rows,
+        train.outcomes.capped(horizon),
+        penalty=settings.penalty,
+        groups=train.machines if test_proportionality else None,
+        test_proportionality=test_proportionality,
+    )
+    network = fit_network(
+        features.names,
+        train.rows,
+        train.by_mode(modes),
+        train.machines,
+        settings.hazards(horizon),
+        seed,
+        failing=len(modes),
+    )
+    return Half(cox, network)
+
+
+def fit_replicate(
+    features: FeatureSet,
+    rows: TrainingRows,
+    modes: tuple[str, ...],
+    horizon: float,
+    settings: ModelSettings,
+    seed: int,
+) -> Half:
+    """A small model on machines drawn with replacement; drawn again while none of them fails."""
+    for attempt in range(100):
+        drawn = rows.redrawn(seed + 1_000_003 * attempt)
+        if drawn.outcomes.capped(horizon).failed.any():
+            return fit_half(features, drawn, modes, horizon, settings.small, seed)
+    raise SurvivalError("no draw of machines has a failure; give more machines or --replicates 0")
+
+
+def fold_answers(
+    features: FeatureSet,
+    train: TrainingRows,
+    asked: Floats,
+    horizon: float,
+    settings: ModelSettings,
+    seed: int,
+) -> dict[str, Floats]:
+    """What models fitted on `train` say of rows (n, features) of other machines.
+
+    Returns:
+        by name of `CURVES`: S (n, m) at `time_grid(horizon)`; and (n,) scores as `score: NAME`.
+    """
+    grid = time_grid(horizon)
+    modes = mode_names(train)
+    train = train.thinned(settings.most_rows, seed)
+    half = fit_half(features, train, modes, horizon, settings, seed)
+    marginal = KaplanMeier.fit(train.outcomes.capped(horizon)).curves(len(asked))
+    found = {
+        "Kaplan-Meier": marginal.at(grid),
+        "Cox": half.cox.curves(asked).at(grid),
+        "deep": half.network.curves(asked).at(grid),
+    }
+    for name, score in baseline_scores(features, train, settings.alarm_hours, seed).items():
+        found[f"score: {name}"] = score(asked)
+        found[name] = as_curves(score, train, horizon)(asked).at(grid)
+    return found
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What is learnt from machines that no model of their fold saw.
+
+    Attributes:
+        weight: of the network in the blend.
+        outside: see `likely_range`.
+    """
+
+    weight: float
+    outside: float
+
+
+def learn_from_folds(
+    rows: TrainingRows, cox: Floats, deep: Floats, horizon: float, settings: ModelSettings
+) -> Learnt:
+    """The blend's weight and the width of its intervals.
+
+    Args:
+        rows: (n,) training rows.
+        cox: (n, m) S at the grid, out of fold.
+        deep: the same of the network.
+        horizon: the grid's last hour.
+        settings: of the model.
+    """
+    grid = time_grid(horizon)
+    seen = rows.outcomes.capped(horizon)
+    first, second = Curves(grid, deep), Curves(grid, cox)
+    weight = fit_weight(seen, first, second, scored_times(seen.time, grid)).weight
+    mixed = blend(first, second, weight, grid)
+    return Learnt(weight, fit_outside(seen, mixed, settings.level, horizon))
+
+
+def scored_times(watched: Floats, grid: Floats) -> Floats:
+    """Times of the grid at which the Brier score is taken: while somebody is watched on."""
+    last = np.quantile(watched, 0.99)
+    inside = grid[1:-1][grid[1:-1] < last]
+    return inside if len(inside) >= 2 else grid[1:3]
+
+
+def usual_values(rows: Floats) -> tuple[Floats, Floats]:
+    """(features,) medians and standard deviations, 0 and 1 for columns without any value."""
+    known = np.isfinite(rows).any(axis=0)
+    usual, spread = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
+    usual[known] = np.nanmedian(rows[:, known], axis=0)
+    spread[known] = np.nanstd(rows[:, known], axis=0)
+    spread[spread <= 0.0] = 1.0
+    return usual, spread
+
+
+def gathered(
+    parts: Sequence[dict[str, Floats]], places: Sequence[np.ndarray], count: int
+) -> dict[str, Floats]:
+    """Answers of all folds, each row at its place among `count`."""
+    found: dict[str, Floats] = {}
+    for part, mine in zip(parts, places, strict=True):
+        for name, values in part.items():
+            whole = found.setdefault(name, np.full((count, *values.shape[1:]), np.nan))
+            whole[mine] = values
+    return found

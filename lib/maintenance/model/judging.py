@@ -1,0 +1,289 @@
+"""How good every method is on rows after the split, of machines that no model of the fold saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.evaluation.bootstrap import Interval, bootstrap_interval
+from lib.maintenance.history import Floats
+from lib.maintenance.model.alarms import (
+    Replayed,
+    Watch,
+    cheapest_threshold,
+    false_alarms,
+    replay,
+    threshold_for,
+    warned,
+)
+from lib.maintenance.model.baselines import SCORES
+from lib.maintenance.model.fitting import CURVES, FIXED_WEIGHT, Learnt, scored_times
+from lib.maintenance.model.rows import TrainingRows
+from lib.maintenance.model.settings import Costs, ModelSettings, time_grid
+from lib.survival import (
+    Curves,
+    DCalibration,
+    HorizonGroup,
+    Outcomes,
+    SurvivalError,
+    blend,
+    calibration_error,
+    concordance,
+    d_calibration,
+    horizon_calibration,
+    integrated_brier_score,
+)
+
+OURS = "blend"
+FIXED = "blend .6/.4"
+METHODS = (*CURVES, FIXED, OURS)
+POLICIES = ("run to failure", *SCORES, OURS)
+_MOST_PAIRED = 8_000
+Rows = np.ndarray
+
+
+@dataclass(frozen=True)
+class Money:
+    """A policy replayed: figures per machine and year, with an interval of the cost."""
+
+    services: float
+    failures: float
+    avoided: float
+    cost: Interval
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything measured on the test rows.
+
+    Attributes:
+        measures: by method and name of the figure.
+        ours: intervals over machines of our figures.
+        gain: how much higher the integrated Brier score of another method is than ours.
+        money: by policy.
+        calibration: groups by horizon in hours, of ours.
+        d_calibration: of ours.
+        lead_hours: of our alarms that came in time.
+        curves: ours, of the test rows.
+        seen: outcomes of the test rows, until the horizon.
+        threshold: of our alarm, set on training rows.
+        warned_of: failures that could have been announced.
+    """
+
+    measures: dict[str, dict[str, float]]
+    ours: dict[str, Interval]
+    gain: dict[str, Interval]
+    money: dict[str, Money]
+    calibration: dict[float, list[HorizonGroup]]
+    d_calibration: DCalibration
+    lead_hours: Floats
+    curves: Curves
+    seen: Outcomes
+    threshold: float
+    warned_of: int
+
+
+def curves_of(answers: Mapping[str, Floats], weight: float, grid: Floats) -> dict[str, Curves]:
+    """Curves by name of `METHODS`, of what folds answered."""
+    found = {name: Curves(grid, answers[name]) for name in CURVES}
+    for name, share in ((FIXED, FIXED_WEIGHT), (OURS, weight)):
+        found[name] = blend(found["deep"], found["Cox"], share, grid)
+    return found
+
+
+def scores_of(
+    answers: Mapping[str, Floats], curves: Mapping[str, Curves], hours: float
+) -> dict[str, Floats]:
+    """Scores (n,) by which alarms are raised, by method."""
+    scores = {name: 1.0 - each.at(hours)[:, 0] for name, each in curves.items()}
+    return scores | {name: answers[f"score: {name}"] for name in SCORES}
+
+
+def judged(
+    train: TrainingRows,
+    test: TrainingRows,
+    of_train: Mapping[str, Floats],
+    of_test: Mapping[str, Floats],
+    learnt: Learnt,
+    horizon: float,
+    settings: ModelSettings,
+    costs: Costs,
+    seed: int,
+    repeats: int,
+) -> Findings:
+    """All figures.
+
+    Args:
+        train: rows before the split.
+        test: rows after it.
+        of_train: what models answered that did not see the machine, see `fold_answers`.
+        of_test: the same of the test rows.
+        learnt: blend and intervals, from training rows.
+        horizon: of the curves, hours.
+        settings: of the model.
+        costs: assumed where policies are compared in money.
+        seed: of the bootstrap.
+        repeats: draws of machines.
+    """
+    grid, hours = time_grid(horizon), settings.alarm_hours
+    _refuse_few_failures(test)
+    curves = curves_of(of_test, learnt.weight, grid)
+    scores = scores_of(of_test, curves, hours)
+    earlier = scores_of(of_train, curves_of(of_train, learnt.weight, grid), hours)
+    watch, before = Watch.of(test), Watch.of(train)
+    seen = test.outcomes.capped(horizon)
+    thresholds = {
+        name: threshold_for(before, earlier[name], hours, settings.false_alarms) for name in METHODS
+    }
+    measures = {
+        name: _curve_figures(seen, curves[name], scored_times(seen.time, grid))
+        | _alarm_figures(watch, scores[name] >= thresholds[name], hours)
+        for name in METHODS
+    }
+    equal = {name: threshold_for(watch, scores[name], hours, settings.false_alarms)
+             for name in METHODS}  # fmt: skip
+    for name in METHODS:
+        announced = warned(watch, scores[name] >= equal[name], hours)
+        measures[name]["warned at equal false alarms"] = _share(announced.early)
+    announced = warned(watch, scores[OURS] >= thresholds[OURS], hours)
+    alarms = scores[OURS] >= thresholds[OURS]
+    return Findings(
+        measures,
+        _intervals(test, seen, curves[OURS], alarms, watch, hours, seed, repeats),
+        {
+            name: _gain(test, seen, curves[name], curves[OURS], seed, repeats)
+            for name in ("Kaplan-Meier", "Cox", "deep", FIXED)
+        },
+        _money(before, watch, earlier, scores, costs, seed, repeats),
+        {each: horizon_calibration(seen, curves[OURS], each)
+         for each in (24.0, 168.0, 720.0) if each < min(horizon, float(seen.time.max()))},
+        d_calibration(seen, curves[OURS]),
+        announced.lead_hours[announced.early],
+        curves[OURS],
+        seen,
+        thresholds[OURS],
+        len(announced.early),
+    )  # fmt: skip
+
+
+def _refuse_few_failures(test: TrainingRows) -> None:
+    failed = test.outcomes.failed
+    machines = len(np.unique(test.machines[failed]))
+    if machines < 2:
+        raise SurvivalError(
+            f"{machines} machines fail after the split, among {len(np.unique(test.machines))}; two "
+            "are the least to measure anything: give more history, or a smaller --test-share"
+        )
+
+
+def _curve_figures(seen: Outcomes, curves: Curves, times: Floats) -> dict[str, float]:
+    some = _few(len(seen))
+    return {
+        "concordance": concordance(seen.take(some), curves.take(some)),
+        "IBS": integrated_brier_score(seen, curves, times),
+        **{
+            f"calibration error {name}": calibration_error(horizon_calibration(seen, curves, hours))
+            for name, hours in (("24 h", 24.0), ("7 d", 168.0))
+            if hours < seen.time.max()
+        },
+    }
+
+
+def _few(count: int) -> Rows:
+    """Rows for measures that compare all pairs."""
+    if count <= _MOST_PAIRED:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, _MOST_PAIRED, replace=False))
+
+
+def _alarm_figures(watch: Watch, alarms: Rows, hours: float) -> dict[str, float]:
+    return {
+        "warned 24 h ahead": _share(warned(watch, alarms, hours).early),
+        "false alarms": false_alarms(watch, alarms, hours),
+    }
+
+
+def _share(flags: Rows) -> float:
+    return float(flags.mean()) if len(flags) else float("nan")
+
+
+def _intervals(
+    test: TrainingRows,
+    seen: Outcomes,
+    curves: Curves,
+    alarms: Rows,
+    watch: Watch,
+    hours: float,
+    seed: int,
+    repeats: int,
+) -> dict[str, Interval]:
+    """Of our figures, over machines."""
+    some = _few(len(seen))
+
+    def by_machines(measure: Callable[[Rows], float], which: Rows) -> Interval:
+        return bootstrap_interval(measure, which, seed, repeats)
+
+    announced = warned(watch, alarms, hours)
+    found = {
+        "concordance": by_machines(
+            lambda rows: concordance(seen.take(some[rows]), curves.take(some[rows])),
+            test.machines[some],
+        ),
+        "IBS": by_machines(lambda rows: _brier(seen, curves, rows), test.machines),
+    }
+    if len(announced.early):
+        found["warned 24 h ahead"] = by_machines(
+            lambda rows: float(announced.early[rows].mean()), announced.machines
+        )
+    return found
+
+
+def _brier(seen: Outcomes, curves: Curves, rows: Rows) -> float:
+    part = seen.take(rows)
+    return integrated_brier_score(part, curves.take(rows), scored_times(part.time, curves.times))
+
+
+def _gain(
+    test: TrainingRows, seen: Outcomes, other: Curves, ours: Curves, seed: int, repeats: int
+) -> Interval:
+    common = Curves(ours.times, other.at(ours.times))
+
+    def measure(rows: Rows) -> float:
+        return _brier(seen, common, rows) - _brier(seen, ours, rows)
+
+    return bootstrap_interval(measure, test.machines, seed, repeats)
+
+
+def _money(
+    before: Watch,
+    watch: Watch,
+    earlier: Mapping[str, Floats],
+    scores: Mapping[str, Floats],
+    costs: Costs,
+    seed: int,
+    repeats: int,
+) -> dict[str, Money]:
+    """Every policy at the threshold that would have been cheapest on the training rows."""
+    found = {}
+    for name in POLICIES:
+        alarms = np.zeros(len(watch.at_us), dtype=bool)
+        if name in scores:
+            alarms = scores[name] >= cheapest_threshold(before, earlier[name], costs)
+        found[name] = _per_machine_year(replay(watch, alarms, costs), seed, repeats)
+    return found
+
+
+def _per_machine_year(past: Replayed, seed: int, repeats: int) -> Money:
+    years = float(past.months.sum()) / 12.0
+    cost = bootstrap_interval(
+        lambda rows: float(past.cost[rows].sum() / (past.months[rows].sum() / 12.0)),
+        past.machines,
+        seed,
+        repeats,
+    )
+    services, failures, avoided = (
+        float(each.sum()) / years for each in (past.services, past.failures, past.avoided)
+    )
+    return Money(services, failures, avoided, cost)

@@ -1,0 +1,313 @@
+"""The page of a training: curves, calibration, warnings, money, and what the data was like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lib.evaluation.bootstrap import Interval
+from lib.maintenance.history import Floats
+from lib.maintenance.model.judging import METHODS, OURS, POLICIES, Findings
+from lib.maintenance.model.rows import TrainingRows
+from lib.maintenance.model.settings import Costs, ModelSettings
+from lib.maintenance.model.survival_model import SurvivalModel
+from lib.report import (
+    Axis,
+    Block,
+    Cell,
+    Curve,
+    Figures,
+    KeyFigure,
+    KeyFigures,
+    Note,
+    Report,
+    Section,
+    Table,
+    histogram,
+    line_plot,
+)
+from lib.survival import KaplanMeier
+
+_GROUPS = 4
+_TOLD = {24.0: "24 hours", 168.0: "7 days", 720.0: "30 days"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the report is about.
+
+    Attributes:
+        source: of the data, in words.
+        simulated: whether it is.
+        split: ISO time that parts training from test rows.
+        train, test: the rows.
+        model: that is served.
+        settings, costs: of the training.
+        faults: by sensor: readings, missing, out of range, stuck; see the job that reads them.
+    """
+
+    source: str
+    simulated: bool
+    split: str
+    train: TrainingRows
+    test: TrainingRows
+    model: SurvivalModel
+    settings: ModelSettings
+    costs: Costs
+    faults: Mapping[str, Mapping[str, int]]
+
+
+def training_report(subject: Subject, found: Findings) -> Report:
+    """The page and its numbers."""
+    kind = "simulated machines" if subject.simulated else "machines"
+    machines = len(np.unique(subject.test.machines))
+    return Report(
+        title="Maintenance model",
+        subtitle=f"{subject.source}: {machines} {kind}; tested from {subject.split} on",
+        sections=(
+            Section("In short", _short(subject, found)),
+            Section("Every method", _methods(subject, found)),
+            Section("Survival", _survival(subject, found)),
+            Section("Calibration", _calibration(found)),
+            Section("Warnings", _warnings(subject, found)),
+            Section("Money", _money(subject, found)),
+            Section("Proportional hazards", _proportional(subject)),
+            Section("The data", _data(subject)),
+        ),
+        facts=facts(subject, found),
+    )
+
+
+def facts(subject: Subject, found: Findings) -> dict[str, Any]:
+    """The report's numbers."""
+    return {
+        "simulated": subject.simulated,
+        "split": subject.split,
+        "rows": {"train": len(subject.train), "test": len(subject.test)},
+        "failures": {
+            "train": int(subject.train.outcomes.failed.sum()),
+            "test": int(subject.test.outcomes.failed.sum()),
+        },
+        "weight": subject.model.weight,
+        "outside": subject.model.outside,
+        "horizon_hours": subject.model.horizon,
+        "alarm_threshold": found.threshold,
+        "d_calibration_p": found.d_calibration.p_value,
+        "measures": found.measures,
+        "intervals": {name: _ends(one) for name, one in found.ours.items()},
+        "ibs_gain": {name: _ends(one) for name, one in found.gain.items()},
+        "money": {
+            name: {
+                "services": one.services,
+                "failures": one.failures,
+                "avoided": one.avoided,
+                "cost": _ends(one.cost),
+            }
+            for name, one in found.money.items()
+        },
+        "sensor_faults": {name: dict(one) for name, one in subject.faults.items()},
+    }
+
+
+def metrics(found: Findings) -> dict[str, float]:
+    """What the manifest keeps: finite numbers only."""
+    ours = found.measures[OURS]
+    return {name.replace(" ", "_"): value for name, value in ours.items() if np.isfinite(value)}
+
+
+def _ends(one: Interval) -> list[float]:
+    return [one.value, one.low, one.high]
+
+
+def _short(subject: Subject, found: Findings) -> list[Block]:
+    ours, gain = found.measures[OURS], found.gain["Cox"]
+    cost, without = found.money[OURS].cost, found.money["run to failure"].cost
+    figures = (
+        KeyFigure("Concordance", f"{ours['concordance']:.3f}", _range(found.ours["concordance"])),
+        KeyFigure("Integrated Brier score", f"{ours['IBS']:.4f}",
+                  f"Cox is {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"),
+        KeyFigure("Failures announced a day ahead", f"{ours['warned 24 h ahead']:.0%}",
+                  f"of {found.warned_of}, {ours['false alarms']:.2f} false alarms a machine-month"),
+        KeyFigure("Cost by replay", f"{1 - cost.value / max(without.value, 1e-9):.0%} less",
+                  "than run to failure, at the assumed costs"),
+    )  # fmt: skip
+    blocks: list[Block] = [KeyFigures(figures)]
+    if subject.simulated:
+        blocks.append(Note("Machines, failures and costs are simulated."))
+    return blocks
+
+
+def _range(one: Interval) -> str:
+    return f"95% interval {one.low:.3f} to {one.high:.3f}"
+
+
+def _methods(subject: Subject, found: Findings) -> list[Block]:
+    names = list(found.measures[OURS])
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (name, *(found.measures[name].get(each, float("nan")) for each in names))
+        for name in METHODS
+    )
+    text = (
+        f"Each model was fitted on rows before {subject.split} of {subject.settings.folds - 1} of "
+        f"{subject.settings.folds} groups of machines, and is judged on later rows of the machines "
+        "that it did not see. Concordance is Antolini's; IBS is weighted by the chance of "
+        "censoring. Alarms are set on training rows at "
+        f"{subject.settings.false_alarms:g} false ones a machine-month; 'at equal false alarms' "
+        "sets each on the test rows instead, so that methods compare at one rate."
+    )
+    gains = tuple((name, one.value, one.low, one.high) for name, one in found.gain.items())
+    return [
+        Table(("method", *names), rows, digits=4, emphasis=len(rows) - 1, caption=text),
+        Table(
+            ("IBS less the blend's", "difference", "2.5%", "97.5%"),
+            gains,
+            digits=4,
+            caption="Intervals by drawing machines; one that holds 0 is no proof either way. "
+            f"The blend gives the network {subject.model.weight:.0%}.",
+        ),
+    ]
+
+
+def _survival(subject: Subject, found: Findings) -> list[Block]:
+    risk = 1.0 - found.curves.at(found.curves.times[-1] / 2)[:, 0]
+    order = np.argsort(risk, kind="stable")
+    said: dict[str, Curve] = {}
+    for number, rows in enumerate(np.array_split(order, _GROUPS), 1):
+        name = f"{number} of {_GROUPS}"
+        said[f"predicted, {name}"] = Curve(
+            found.curves.times / 24.0, found.curves.survival[rows].mean(axis=0)
+        )
+        came = KaplanMeier.fit(found.seen.take(rows))
+        said[f"came, {name}"] = Curve(came.times / 24.0, came.survival)
+    x, y = Axis("days"), Axis("still running")
+    plots = [
+        line_plot(
+            "By predicted risk, four groups",
+            said,
+            x,
+            y,
+            caption="Predicted means and what came (Kaplan-Meier), test rows.",
+        )
+    ]
+    for name, row in _extremes(subject).items():
+        low, high = subject.model.band(row)
+        days = subject.model.grid / 24.0
+        own = {
+            "survival": Curve(days, subject.model.curves(row).survival[0]),
+            "80% band, low": Curve(days, low[0]),
+            "80% band, high": Curve(days, high[0]),
+        }
+        text = "The band says how far another sample of machines would have moved the curve."
+        plots.append(line_plot(name, own, x, y, caption=text))
+    return [Figures(tuple(plots))]
+
+
+def _extremes(subject: Subject) -> dict[str, Floats]:
+    """Rows (1, features) of the riskiest and the safest machine on the last day."""
+    last = np.flatnonzero(subject.test.at_us == subject.test.at_us.max())
+    risk = subject.model.risk(subject.test.rows[last])
+    chosen = {"riskiest": last[int(risk.argmax())], "safest": last[int(risk.argmin())]}
+    return {
+        f"{subject.test.machines[row]}, the {word} on the last day": subject.test.rows[row][None]
+        for word, row in chosen.items()
+    }
+
+
+def _calibration(found: Findings) -> list[Block]:
+    plots = tuple(
+        line_plot(
+            f"Failure within {_TOLD[hours]}",
+            {
+                "observed": Curve([one.predicted for one in groups],
+                                  [one.observed for one in groups]),
+                "95% low": Curve([one.predicted for one in groups], [one.low for one in groups]),
+                "95% high": Curve([one.predicted for one in groups], [one.high for one in groups]),
+            },
+            Axis("predicted chance"),
+            Axis("observed share"),
+            diagonal=True,
+            points=True,
+        )
+        for hours, groups in found.calibration.items()
+    )  # fmt: skip
+    shares = ", ".join(f"{share:.3f}" for share in found.d_calibration.shares)
+    text = (
+        "D-calibration: the share of failures in each tenth of their own predicted chance, "
+        f"which is .100 throughout when all curves are right: {shares} "
+        f"(p {found.d_calibration.p_value:.3g}; rows of one machine depend on each other, so p "
+        "is too small)."
+    )
+    return [Figures(plots), Note(text)] if plots else [Note(text)]
+
+
+def _warnings(subject: Subject, found: Findings) -> list[Block]:
+    text = (
+        f"An alarm says: failure within {subject.model.alarm_hours:g} hours with a chance of "
+        f"{found.threshold:.3f} or more. It counts as announced when it came 24 hours ahead or "
+        "more."
+    )
+    if not len(found.lead_hours):
+        return [Note(text)]
+    plot = histogram("Lead of announced failures", {"failures": found.lead_hours}, Axis("hours"))
+    return [Note(text), Figures((plot,))]
+
+
+def _money(subject: Subject, found: Findings) -> list[Block]:
+    costs = subject.costs
+    text = (
+        f"Replayed on the test rows, per machine and year. Assumed: a service costs "
+        f"{costs.service:,.0f}, a failure {costs.failure:,.0f}; a service comes "
+        f"{costs.respond_hours:g} h after its alarm and keeps failures away for "
+        f"{costs.credit_hours:g} h. Every policy uses the threshold that was cheapest on the "
+        "training rows."
+    )
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (name, one.services, one.failures, one.avoided, one.cost.value, one.cost.low, one.cost.high)
+        for name, one in ((name, found.money[name]) for name in POLICIES)
+    )
+    header = ("policy", "services", "failures", "avoided", "cost", "2.5%", "97.5%")
+    return [Table(header, rows, digits=1, emphasis=len(rows) - 1, caption=text)]
+
+
+def _proportional(subject: Subject) -> list[Block]:
+    found = sorted(subject.model.whole.cox.departures.items(), key=lambda one: one[1])
+    if not found:
+        return [Note("Not tested; --test-proportionality does.")]
+    bad = sum(p < 0.05 for _, p in found)
+    text = (
+        f"Cox assumes that a feature multiplies the hazard by the same factor at all times. For "
+        f"{bad} of {len(found)} features that is refuted at 5% (Schoenfeld residuals against ranks "
+        "of time); the network does not assume it."
+    )
+    return [Table(("feature", "p"), tuple(found[:12]), digits=4, caption=text)]
+
+
+def _data(subject: Subject) -> list[Block]:
+    faults: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            name,
+            *(float(one.get(key, 0)) for key in ("readings", "missing", "out_of_range", "stuck")),
+        )
+        for name, one in subject.faults.items()
+    )
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (name, float(len(part)), float(len(np.unique(part.machines))),
+         float(part.outcomes.failed.sum()))
+        for name, part in (("before the split", subject.train), ("after it", subject.test))
+    )  # fmt: skip
+    blocks: list[Block] = [
+        Table(("rows", "count", "machines", "followed by a failure"), rows, digits=0)
+    ]
+    if faults:
+        blocks.append(
+            Table(
+                ("sensor", "readings", "missing", "out of range", "stuck"),
+                faults,
+                digits=0,
+                caption="Faulty readings are left out of every window and counted as a feature.",
+            )
+        )
+    return blocks
