@@ -1,10 +1,8 @@
 """Score payments in batches: `python -m jobs.fraud.score --help`."""
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ from ray.data import ActorPoolStrategy
 
 from jobs.fraud.training_config import TrainConfig
 from jobs.fraud.training_data import find_source
+from jobs.model_files import model_directory
 from jobs.options import read_options
 from jobs.resources import await_a_core
 from lib.contract import ContractError
@@ -21,8 +20,8 @@ from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix
 from lib.fraud.model.policy import DECISIONS
 from lib.fraud.model.scoring import Scorer
-from lib.registry import ArtifactError, Registry, RegistryError, read_artifact
-from lib.storage import LocalStorage, Storage, open_dataset, open_storage, split_address
+from lib.registry import ArtifactError, RegistryError, read_artifact
+from lib.storage import Storage, open_dataset, open_storage, split_address
 
 _KEPT = ("transaction_id", "event_time")
 
@@ -74,24 +73,8 @@ def load_scorer(config: ScoreConfig) -> Scorer:
         ArtifactError: the model is damaged or of another feature set.
         RegistryError: the registry holds no such version.
     """
-    if (config.model is None) == (config.registry is None):
-        raise ContractError("expected either --model or --registry")
-    with tempfile.TemporaryDirectory() as folder:
-        if config.model is not None:
-            return Scorer.load(read_artifact(_at_hand(config.model, Path(folder)), FRAUD))
-        registry = Registry(str(config.registry))
-        local = registry.fetch("fraud", config.version, Path(folder))
-        return Scorer.load(read_artifact(local, FRAUD))
-
-
-def _at_hand(model: str, scratch: Path) -> Path:
-    """A model's folder on this machine, copied first where it lies elsewhere."""
-    storage = open_storage(model)
-    if isinstance(storage, LocalStorage):
-        return Path(storage.at())
-    for name in storage.files():
-        storage.download(name, scratch / name)
-    return scratch
+    with model_directory("fraud", config.model, config.registry, config.version) as folder:
+        return Scorer.load(read_artifact(folder, FRAUD))
 
 
 def scored_table(table: pa.Table, scorer: Scorer) -> pa.Table:

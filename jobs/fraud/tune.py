@@ -7,14 +7,13 @@ from typing import Any
 import ray
 import yaml
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler
 
 from jobs.devices import Devices
 from jobs.fraud.training_config import TrainConfig
 from jobs.fraud.training_data import find_source, load_payments
 from jobs.options import read_options
 from jobs.resources import Request, await_workers
-from jobs.run_storage import run_place
+from jobs.searching import Search, search
 from lib.contract import ContractError
 from lib.fraud.model.fitting import weighed_sample
 from lib.fraud.model.network import NetworkSettings, fit_networks
@@ -67,11 +66,19 @@ def main(config: TuneConfig) -> str:
     asked = Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial)
     devices = await_workers(asked).devices
     best = {
-        "trees": _search(
-            config, "trees", _tree_space(config), _tree_trial(config, devices), train, later
+        "trees": search(
+            _settings(config, "trees", config.trees, 3 * config.report_every),
+            _tree_space(config),
+            _tree_trial(config, devices),
+            train=train,
+            later=later,
         ),
-        "network": _search(
-            config, "network", _network_space(config), _network_trial(config, devices), train, later
+        "network": search(
+            _settings(config, "network", config.epochs, 3),
+            _network_space(config),
+            _network_trial(config, devices),
+            train=train,
+            later=later,
         ),
     }
     output = open_storage(config.output)
@@ -79,6 +86,21 @@ def main(config: TuneConfig) -> str:
     path = output.address("best.yaml")
     print(f"best settings: {path}\nuse them:      python -m jobs.fraud.train --config {path} ...")
     return path
+
+
+def _settings(config: TuneConfig, half: str, longest: int, grace: int) -> Search:
+    return Search(
+        output=config.output,
+        name=half,
+        measure=MEASURE,
+        mode="max",
+        trials=config.trials,
+        concurrent=config.concurrent,
+        cpus=config.cpus_per_trial,
+        gpus=config.gpus_per_trial,
+        longest=longest,
+        grace=grace,
+    )
 
 
 def _samples(config: TuneConfig) -> tuple[Sample, Sample]:
@@ -168,58 +190,6 @@ def _network_trial(config: TuneConfig, devices: Devices) -> Trial:
         fit_networks(train, later, shape, seed=seed, device=device, on_epoch=look)
 
     return trial
-
-
-def _search(
-    config: TuneConfig,
-    half: str,
-    space: Mapping[str, Any],
-    trial: Trial,
-    train: Sample,
-    later: Sample,
-) -> dict[str, Any]:
-    """Best settings of one half; a search that was cut off goes on."""
-    storage = open_storage(config.output)
-    place = run_place(storage, "search")
-    folder, files = f"{place['storage_path']}/{half}", place.get("storage_filesystem")
-    trainable = tune.with_resources(
-        tune.with_parameters(trial, train=train, later=later),
-        {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
-    )
-    if tune.Tuner.can_restore(folder, storage_filesystem=files):
-        print(f"{half}: going on with {storage.address(f'search/{half}')}")
-        tuner = tune.Tuner.restore(
-            folder,
-            trainable,
-            resume_errored=True,
-            param_space=dict(space),
-            storage_filesystem=files,
-        )
-    else:
-        tuner = tune.Tuner(
-            trainable,
-            param_space=dict(space),
-            tune_config=_tune_config(config, half),
-            run_config=tune.RunConfig(name=half, **place),
-        )
-    results = tuner.fit()
-    winner = results.get_best_result(metric=MEASURE, mode="max", scope="all")
-    score = winner.metrics[MEASURE]
-    print(f"{half}: {len(results)} trials, best average precision {score:.4f}")
-    return dict(winner.config)
-
-
-def _tune_config(config: TuneConfig, half: str) -> tune.TuneConfig:
-    """ASHA over trees or epochs, with no more trials at once than asked."""
-    longest = config.trees if half == "trees" else config.epochs
-    grace = max(1, min(longest, 3 * config.report_every if half == "trees" else 3))
-    return tune.TuneConfig(
-        metric=MEASURE,
-        mode="max",
-        num_samples=config.trials,
-        max_concurrent_trials=config.concurrent,
-        scheduler=ASHAScheduler(time_attr="step", max_t=longest, grace_period=grace),
-    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 from ray.data import DataContext, Dataset
 
@@ -113,6 +114,24 @@ def by_machine(
     return together.map_batches(
         group, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
     )
+
+
+def newest_reading(sources: Sources, quarantine: str) -> int:
+    """When the newest reading was taken that passes its contract, microseconds UTC.
+
+    Raises:
+        ContractError: none does.
+    """
+    mapping = intake.mapping_for(TELEMETRY, sources.mapping_telemetry, sources.telemetry)
+
+    def newest(table: pa.Table) -> pa.Table:
+        return pa.table({"at": [pc.max(table["event_time"].cast(pa.int64())).as_py()]})
+
+    read = intake.read(mapping, sources.telemetry, f"{quarantine}/telemetry")
+    found = read.map_batches(newest, batch_format="pyarrow", batch_size=None).max("at")
+    if found is None:
+        raise ContractError(f"{sources.telemetry}: no reading passed the contract; give --at")
+    return int(found)
 
 
 def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:

@@ -11,8 +11,16 @@ from lib.records.errors import DecisionLogFullError, RecordsError, RecordsUnavai
 from lib.records.journal import DecisionLog
 from lib.records.records import DecisionOutcome, LabelOutcome, Records
 from lib.records.rescoring import Rescore
+from lib.records.work_orders import (
+    ClosedOrderError,
+    StoredSchedule,
+    UnknownOrderError,
+    WorkOrder,
+    WorkOrders,
+)
 
 __all__ = [
+    "ClosedOrderError",
     "Decision",
     "DecisionLog",
     "DecisionLogFullError",
@@ -27,4 +35,8 @@ __all__ = [
     "RecordsError",
     "RecordsUnavailableError",
     "Rescore",
+    "StoredSchedule",
+    "UnknownOrderError",
+    "WorkOrder",
+    "WorkOrders",
 ]

@@ -82,3 +82,38 @@ RESCORES = Table(
     Index("rescores_by_state", "system", "rescored_at", "queued_at"),
 )
 """Decisions of a fallback: waiting to be scored again, or with what the model said later."""
+
+SCHEDULES = Table(
+    "schedules",
+    METADATA,
+    Column("id", Text, nullable=False),
+    Column("week_start", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("model_version", Text),
+    Column("request", _JSON, nullable=False),
+    Column("plan", _JSON, nullable=False),
+    PrimaryKeyConstraint("id", name="schedules_key"),
+)
+"""A week as it was asked for and planned."""
+
+WORK_ORDERS = Table(
+    "work_orders",
+    METADATA,
+    Column("id", Text, nullable=False),
+    Column("schedule_id", Text, nullable=False),
+    Column("machine_id", Text, nullable=False),
+    Column("component", Text),
+    Column("plant", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    Column("skill", Text, nullable=False),
+    Column("starts_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("expected", _JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("closed_at", BigInteger),
+    Column("outcome", _JSON),
+    PrimaryKeyConstraint("id", name="work_orders_key"),
+    Index("work_orders_by_machine", "machine_id", "starts_at"),
+    Index("work_orders_by_schedule", "schedule_id"),
+)
+"""A service that a schedule planned, and what became of it."""

@@ -55,3 +55,8 @@ class Prediction:
     modes: dict[str, float]
     drivers: tuple[Driver, ...]
     alarm: bool
+
+    @property
+    def likely_mode(self) -> str:
+        """The likeliest of `modes`."""
+        return max(self.modes.items(), key=lambda one: one[1])[0]

@@ -1,0 +1,43 @@
+"""A model's folder on this machine, from wherever it is."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lib.contract import ContractError
+from lib.registry import Registry
+from lib.storage import LocalStorage, open_storage
+
+
+@contextmanager
+def model_directory(
+    system: str, model: str | None, registry: str | None, version: str
+) -> Iterator[Path]:
+    """The artifact of a folder or of the registry; a copy is gone at the end.
+
+    Args:
+        system: of the model.
+        model: folder or URI of an artifact; or give `registry`.
+        registry: directory or URI.
+        version: version or alias in the registry.
+
+    Raises:
+        ContractError: neither or both of model and registry are given.
+        RegistryError: the registry holds no such version.
+    """
+    if (model is None) == (registry is None):
+        raise ContractError("expected either --model or --registry")
+    with tempfile.TemporaryDirectory() as folder:
+        if model is None:
+            yield Registry(str(registry)).fetch(system, version, Path(folder))
+            return
+        storage = open_storage(model)
+        if isinstance(storage, LocalStorage):
+            yield Path(storage.at())
+            return
+        for name in storage.files():
+            storage.download(name, Path(folder) / name)
+        yield Path(folder)
