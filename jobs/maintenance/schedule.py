@@ -221,8 +221,8 @@ def _closing_lines(
     return "\n".join(
         [
             f"{served} services for {machines} machines, week of {request.start:%Y-%m-%d}: "
-            f"expected cost {plan.cost:,.0f} {request.currency}, {plan.saved:,.0f} less than none; gap "
-            f"{plan.gap:.2%} in {plan.seconds:.1f} s{state}",
+            f"expected cost {plan.cost:,.0f} {request.currency}, {plan.saved:,.0f} less than none; "
+            f"gap {plan.gap:.2%} in {plan.seconds:.1f} s{state}",
             f"schedule:  {stored.id}"
             + (f" in {config.records.split('@')[-1]}" if config.records else ", not kept"),
             *(

@@ -12,10 +12,10 @@ from lib.fraud.features import PAYMENT_METHODS
 from lib.rules import Verdict
 from serve.fraud import numbers
 from serve.fraud.answers import Choice
-from serve.fraud.archive import SYSTEM
 from serve.fraud.event import to_json
 from serve.fraud.history import Sight
 from serve.fraud.model import Opinion
+from serve.fraud.numbers import SYSTEM
 from serve.gateway import Call, Meter
 
 _KNOWN_METHODS = frozenset(PAYMENT_METHODS)

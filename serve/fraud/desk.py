@@ -12,15 +12,15 @@ from lib.records import Decision
 from lib.records.text import write_json
 from serve.fraud import numbers
 from serve.fraud.answers import choose
-from serve.fraud.archive import Archive
 from serve.fraud.considered import Considered
 from serve.fraud.event import event_of, fingerprint, split_settled
 from serve.fraud.history import History, Sight
 from serve.fraud.model import Model, ModelUnavailableError, Opinion
-from serve.fraud.rulings import Rulings
 from serve.fraud.schema import Payment
 from serve.fraud.times import Times
 from serve.gateway import Call, Meter
+from serve.gateway.archive import Archive
+from serve.gateway.rulings import Rulings
 
 
 class Desk:

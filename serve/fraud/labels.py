@@ -9,11 +9,12 @@ from lib.feature import StoreError
 from lib.records import Decision, Fact, RecordsUnavailableError
 from lib.records.entries import FactKind
 from serve.fraud import numbers
-from serve.fraud.archive import SYSTEM, Archive
 from serve.fraud.event import from_json
 from serve.fraud.history import History
+from serve.fraud.numbers import SYSTEM
 from serve.fraud.schema import Label, LabelsAnswer, microseconds
 from serve.gateway import Call, Meter, Problem
+from serve.gateway.archive import Archive
 
 _KINDS: tuple[FactKind, ...] = ("fraud", "declined")
 _AT_A_TIME = 8

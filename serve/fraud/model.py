@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ import numpy as np
 
 from lib.feature import FeatureSet
 from lib.fraud.model.scoring import Scored, Scorer
-from lib.registry import Registry, read_artifact
+from lib.registry import read_artifact
 from serve.fraud.together import Row, Together
+from serve.gateway.holder import Holder
 
 
 class ModelUnavailableError(Exception):
@@ -55,8 +55,8 @@ class Model(Protocol):
         ...
 
 
-class Seat:
-    """Holds the model in force. One that cannot be used never takes the place of one that can.
+class Seat(Holder[Scorer]):
+    """The model in this process.
 
     Args:
         registry: directory or URI of the registry.
@@ -65,56 +65,13 @@ class Seat:
     """
 
     def __init__(self, registry: str, folder: Path, features: FeatureSet) -> None:
-        self._registry, self._folder, self._features = registry, folder, features
-        self._scorer: Scorer | None = None
+        def load(directory: Path) -> Scorer:
+            scorer = Scorer.load(read_artifact(directory, features))
+            _try_out(scorer, len(features.names))
+            return scorer
+
+        super().__init__("fraud", registry, folder, load)
         self._together = Together(self.opinions)
-        self._loading = threading.Lock()
-        self._refused: str | None = None
-        self.wanted = "champion"
-        self.error: str | None = None
-
-    @property
-    def version(self) -> str | None:
-        """Version of the model in force."""
-        return None if self._scorer is None else self._scorer.version
-
-    def load(self, wanted: str) -> bool:
-        """Fetches, checks and swaps; blocks, so call it from a thread. Never raises.
-
-        Args:
-            wanted: alias or version.
-
-        Returns:
-            Whether the model in force is the wanted one now; `error` says why not. A replica
-            without any model then takes the champion, if there is one.
-        """
-        with self._loading:
-            self.wanted = wanted
-            loaded = self._try(wanted)
-            if not loaded and self._scorer is None and wanted != "champion":
-                why = self.error
-                self._try("champion")
-                self.error = why
-            return loaded
-
-    def follow(self) -> bool | None:
-        """Loads the wanted model again if its alias has moved or it could not be loaded before.
-
-        Returns:
-            None if nothing had to be done, else as `load`.
-        """
-        with self._loading:
-            try:
-                version = Registry(self._registry).resolve("fraud", self.wanted)
-            except Exception as error:  # a registry that is away is no reason to stop serving
-                self.error = _words(error)
-                return None
-            if version == self.version:
-                self.error = None
-                return None
-            if version == self._refused:
-                return None
-            return self._try(version)
 
     async def opinion(self, row: Row) -> Opinion:
         """See `Model.opinion`."""
@@ -132,26 +89,12 @@ class Seat:
 
     async def status(self) -> Mapping[str, Any]:
         """See `Model.status`."""
-        return {"version": self.version, "wanted": self.wanted, "error": self.error}
+        return self.state()
 
     def _in_force(self) -> Scorer:
-        if self._scorer is None:
+        if self.held is None:
             raise ModelUnavailableError(self.error or "no model has been loaded yet")
-        return self._scorer
-
-    def _try(self, wanted: str) -> bool:
-        version: str | None = None
-        try:
-            registry = Registry(self._registry)
-            version = registry.resolve("fraud", wanted)
-            directory = registry.fetch("fraud", version, self._folder)
-            scorer = Scorer.load(read_artifact(directory, self._features))
-            _try_out(scorer, len(self._features.names))
-        except Exception as error:  # whatever is wrong with a model, the old one keeps serving
-            self._refused, self.error = version, _words(error)
-            return False
-        self._scorer, self._refused, self.error = scorer, None, None
-        return True
+        return self.held
 
 
 def _try_out(scorer: Scorer, width: int) -> None:
@@ -180,7 +123,3 @@ def _reasons(scorer: Scorer, row: Row) -> tuple[Mapping[str, Any], ...]:
         }
         for reason in scorer.reasons(row)
     )
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

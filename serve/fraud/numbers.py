@@ -6,9 +6,11 @@ import itertools
 import time
 
 from serve.gateway import Instrument, Meter
+from serve.gateway.archive import RECORD_FAULTS
 from serve.gateway.gateway import REQUEST_MS, REQUESTS, TIMED_ONE_IN
 from serve.gateway.meter import MILLISECONDS
 
+SYSTEM = "fraud"
 STAGE = "forewarn_fraud_stage_ms"
 DECISIONS = "forewarn_fraud_decisions"
 FALLBACKS = "forewarn_fraud_fallbacks"
@@ -18,7 +20,6 @@ LABELS = "forewarn_fraud_labels"
 RESCORED = "forewarn_fraud_rescored"
 RELOADS = "forewarn_fraud_reloads"
 RULE_HITS = "forewarn_fraud_rule_hits"
-RECORD_FAULTS = "forewarn_fraud_record_faults"
 
 INSTRUMENTS = (
     REQUESTS,
@@ -32,7 +33,7 @@ INSTRUMENTS = (
     Instrument(RESCORED, "fallbacks scored again"),
     Instrument(RELOADS, "loads of a model or of rules", ("part", "outcome")),
     Instrument(RULE_HITS, "rules that fired", ("rule", "status")),
-    Instrument(RECORD_FAULTS, "decisions that the journal did not take at first"),
+    RECORD_FAULTS,
 )
 
 

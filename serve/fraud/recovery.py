@@ -12,12 +12,12 @@ from lib.feature import FeatureSet, StoreError
 from lib.records import Decision
 from lib.records.text import write_json
 from serve.fraud import numbers
-from serve.fraud.archive import Archive
 from serve.fraud.desk import Desk
 from serve.fraud.event import fingerprint, from_json, split_settled
 from serve.fraud.history import History
 from serve.fraud.labels import Labels
 from serve.gateway import JsonLog, Meter
+from serve.gateway.archive import Archive
 
 _AT_ONCE = 100
 _LEASE = 30_000_000

@@ -15,20 +15,21 @@ from pydantic import ValidationError
 
 from lib.access import ApiKeys
 from lib.fraud.features import FRAUD
+from lib.fraud.rules import ACTIONS, PAYMENT_TEXTS, RULES_FILE, rule_fields
 from lib.records import DecisionLog, Drainer, Records
 from serve.fraud import numbers
-from serve.fraud.archive import Archive
 from serve.fraud.config import FraudArgs, Live
 from serve.fraud.desk import Desk
 from serve.fraud.history import History
 from serve.fraud.labels import Labels
 from serve.fraud.model import Model, Seat
 from serve.fraud.recovery import Recovery
-from serve.fraud.rulings import Rulings
 from serve.fraud.stores import ThreadedSqliteStore, open_profile_store
 from serve.fraud.times import SECOND, Times
 from serve.gateway import JsonLog, Meter, Part, Readiness
+from serve.gateway.archive import Archive
 from serve.gateway.later import Later
+from serve.gateway.rulings import Rulings
 
 _FLUSH_SECONDS = 0.25
 _SWEEP_SECONDS = 600.0
@@ -66,9 +67,15 @@ class FraudService:
             args.receipt_seconds + args.ahead_seconds,
             args.store_timeout_ms / 1000.0,
         )
-        self.rulings = Rulings(FRAUD, self.history.without_store, _secret(args))
+        self.rulings = Rulings(
+            rule_fields(FRAUD.names),
+            RULES_FILE,
+            ACTIONS,
+            {*self.history.without_store, *PAYMENT_TEXTS},
+            _secret(args),
+        )
         stored = Records(args.records), Drainer(args.journal, args.records)
-        self.archive = Archive(DecisionLog(args.journal), *stored, meter, self.log)
+        self.archive = Archive(numbers.SYSTEM, DecisionLog(args.journal), *stored, meter, self.log)
         self.desk = Desk(
             FRAUD,
             self.history,

@@ -18,10 +18,12 @@ from lib.records import (
     Rescore,
 )
 from lib.records.entries import Row
-from serve.fraud.numbers import RECORD_FAULTS
-from serve.gateway import JsonLog, Meter
+from serve.gateway.log import JsonLog
+from serve.gateway.meter import Instrument, Meter
 
-SYSTEM = "fraud"
+RECORD_FAULTS = Instrument(
+    "forewarn_record_faults", "decisions that the journal did not take at first"
+)
 _MOST_WAITING = 100_000
 
 
@@ -29,6 +31,7 @@ class Archive:
     """The journal and the database as one.
 
     Args:
+        system: whose decisions these are, e.g. `fraud`.
         journal: on the local disk.
         records: the database.
         drainer: moves the one to the other.
@@ -38,12 +41,14 @@ class Archive:
 
     def __init__(
         self,
+        system: str,
         journal: DecisionLog,
         records: Records,
         drainer: Drainer,
         meter: Meter,
         log: JsonLog,
     ) -> None:
+        self._system = system
         self.journal, self.records, self._drainer = journal, records, drainer
         self._meter, self._log = meter, log
         self._migrated = False
@@ -56,12 +61,12 @@ class Archive:
             self.journal.append_row(row)
         except OSError as error:  # the answer is more urgent than a full disk
             self._waiting.append(row)
-            self._meter.count(RECORD_FAULTS)
+            self._meter.count(RECORD_FAULTS.name)
             self.error = str(error)
             self._log.write("journal-refused", "error", error=str(error))
 
     async def find(self, subject_id: str) -> Decision | None:
-        """The first decision about a payment, wherever it is kept.
+        """The first decision about a subject, wherever it is kept.
 
         Raises:
             RecordsUnavailableError: the journal does not have it and the database is away.
@@ -76,8 +81,8 @@ class Archive:
             return None
 
     async def labels(self, subject_id: str) -> tuple[Fact, ...]:
-        """Every fact about a payment, in the order in which it became known."""
-        return await asyncio.to_thread(self.records.labels_for, SYSTEM, subject_id)
+        """Every fact about a subject, in the order in which it became known."""
+        return await asyncio.to_thread(self.records.labels_for, self._system, subject_id)
 
     async def learn(self, facts: Sequence[Fact]) -> LabelOutcome:
         """Stores facts; a repeat changes nothing."""
@@ -85,19 +90,21 @@ class Archive:
 
     async def rescored(self, subject_id: str) -> Rescore | None:
         """How far the re-scoring of a fallback is."""
-        return await asyncio.to_thread(self.records.rescore, SYSTEM, subject_id)
+        return await asyncio.to_thread(self.records.rescore, self._system, subject_id)
 
     async def claim(self, most: int, worker: str, now: int, lease: int) -> list[Decision]:
         """The oldest fallbacks that wait to be scored again, for `lease` microseconds."""
 
         def claim() -> list[Decision]:
-            return self.records.to_rescore(SYSTEM, most, worker=worker, now=now, lease=lease)
+            return self.records.to_rescore(self._system, most, worker=worker, now=now, lease=lease)
 
         return await asyncio.to_thread(claim)
 
     async def mark(self, subject_id: str, answer: Mapping[str, Json], at: int) -> bool:
         """Keeps the model's answer beside the fallback's."""
-        return await asyncio.to_thread(self.records.mark_rescored, SYSTEM, subject_id, answer, at)
+        return await asyncio.to_thread(
+            self.records.mark_rescored, self._system, subject_id, answer, at
+        )
 
     async def drain(self) -> None:
         """Moves the journal to the database; what cannot be moved stays. Never raises."""
@@ -110,7 +117,7 @@ class Archive:
 
     async def ping(self) -> None:
         """Returns if the database answers, else raises RecordsUnavailableError."""
-        await asyncio.to_thread(self.records.rescore_backlog, SYSTEM)
+        await asyncio.to_thread(self.records.rescore_backlog, self._system)
 
     def close(self) -> None:
         """Syncs the journal; what is not drained stays for the next process."""
@@ -119,7 +126,9 @@ class Archive:
         self.records.close()
 
     def _find(self, subject_id: str) -> Decision | None:
-        return self.journal.find(SYSTEM, subject_id) or self.records.decision(SYSTEM, subject_id)
+        return self.journal.find(self._system, subject_id) or self.records.decision(
+            self._system, subject_id
+        )
 
     def _drain(self) -> None:
         if not self._migrated:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.feature import FeatureSet
-from lib.fraud.rules import PAYMENT_TEXTS, RULES_FILE, rule_fields
 from lib.rules import RuleError, RuleSet, load_rules
 
 
@@ -23,18 +21,24 @@ class Rulings:
     """Holds the rules in force; a bad text leaves them as they were.
 
     Args:
-        features: what rules may read, beside the payment's own texts.
-        without_store: names of the features known while the profile store is out.
+        fields: what rules may read, with their types.
+        packaged: file of the rules that are in force at first.
+        actions: what rules may decide, from the mildest to the hardest.
+        without_store: fields that are known while the store is out.
         exploration_key: secret of the exploration sample; empty if no rules have one.
     """
 
     def __init__(
-        self, features: FeatureSet, without_store: Collection[str], exploration_key: bytes = b""
+        self,
+        fields: Mapping[str, type],
+        packaged: Path,
+        actions: tuple[str, ...],
+        without_store: Collection[str],
+        exploration_key: bytes = b"",
     ) -> None:
-        self._fields = rule_fields(features.names)
-        self._key = exploration_key
-        self._known = {*without_store, *PAYMENT_TEXTS}
-        self._in_force = self._read(RULES_FILE.read_text(encoding="utf-8"), RULES_FILE.name)
+        self._fields, self._packaged, self._actions = fields, packaged, actions
+        self._key, self._known = exploration_key, set(without_store)
+        self._in_force = self._read(packaged.read_text(encoding="utf-8"), packaged.name)
         self.error: str | None = None
 
     @property
@@ -57,7 +61,7 @@ class Rulings:
             Whether the wanted rules are in force now; `error` says why not.
         """
         try:
-            self._in_force = self._read(*_text(wanted))
+            self._in_force = self._read(*self._text(wanted))
         except (RuleError, OSError, ValueError) as error:
             self.error = str(error)
             return False
@@ -69,12 +73,13 @@ class Rulings:
         return {"version": self.version, "error": self.error}
 
     def _read(self, text: str, source: str) -> _InForce:
-        whole = load_rules(text, self._fields, source=source, pass_key=self._key)
+        whole = load_rules(
+            text, self._fields, actions=self._actions, source=source, pass_key=self._key
+        )
         return _InForce(whole, whole.restrict(self._known), f"{whole.version}-{whole.digest[:12]}")
 
-
-def _text(wanted: str | None) -> tuple[str, str]:
-    if wanted is not None and "\n" in wanted:
-        return wanted, "user_config"
-    path = RULES_FILE if wanted is None else Path(wanted)
-    return path.read_text(encoding="utf-8"), str(path)
+    def _text(self, wanted: str | None) -> tuple[str, str]:
+        if wanted is not None and "\n" in wanted:
+            return wanted, "user_config"
+        path = self._packaged if wanted is None else Path(wanted)
+        return path.read_text(encoding="utf-8"), str(path)
