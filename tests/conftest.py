@@ -56,3 +56,12 @@ def _wait_for(url: str) -> None:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def small_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of a small simulated fleet; `tests.maintenance.small_fleet.trained` has its model."""
+    # only those who ask for it wait for torch and the solver
+    from tests.maintenance.small_fleet import write  # noqa: PLC0415
+
+    return write(tmp_path_factory.mktemp("fleet"))

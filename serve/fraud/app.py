@@ -9,11 +9,10 @@ from typing import Any
 
 from ray.serve import Application, deployment
 
+from ..gateway.flow import flow
 from .config import FraudArgs
 from .ensemble import Ensemble
 from .front import Front
-
-_QUEUE_FACTOR = 4
 
 
 def build(args: FraudArgs) -> Application:
@@ -28,7 +27,7 @@ def build(args: FraudArgs) -> Application:
         name="Front",
         user_config=live,
         **args.front.options(),
-        **_flow(args),
+        **flow(args.in_flight, args.retry_after_s, args.shutdown_s),
     )(Front)
     if args.colocated:
         return front.bind(args)
@@ -36,21 +35,6 @@ def build(args: FraudArgs) -> Application:
         name="Ensemble",
         user_config={"model": args.model},
         **args.ensemble.options(),
-        **_flow(args),
+        **flow(args.in_flight, args.retry_after_s, args.shutdown_s),
     )(Ensemble)
     return front.bind(args, ensemble.bind(args))
-
-
-def _flow(args: FraudArgs) -> dict[str, Any]:
-    """How much waits where: the gateway refuses first, with a problem; Serve's queue is behind."""
-    return {
-        "max_ongoing_requests": 2 * args.in_flight,
-        "max_queued_requests": _QUEUE_FACTOR * args.in_flight,
-        "backpressure_config": {"status_code": 503, "retry_after_s": args.retry_after_s},
-        # the gateway's own log has a line for each request
-        "logging_config": {"enable_access_log": False},
-        "graceful_shutdown_timeout_s": args.shutdown_s,
-        "graceful_shutdown_wait_loop_s": 0.5,
-        # of two replicas, one is replaced at a time: a start takes a core for some seconds
-        "max_surge_percent": 50,
-    }

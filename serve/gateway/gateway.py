@@ -106,6 +106,9 @@ class Gateway:
         if door.handler is not None:
             await sender.json(await door.handler(body, call))
             return
+        # every body here is JSON, whatever `curl -d` calls it
+        others = [one for one in scope["headers"] if one[0] != b"content-type"]
+        scope["headers"] = [*others, (b"content-type", b"application/json")]
         scope["root_path"] = self.prefix
         scope["forewarn.call"] = call
         await self.app(scope, replay(body, receive), sender.forward)

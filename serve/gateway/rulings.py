@@ -22,7 +22,8 @@ class Rulings:
 
     Args:
         fields: what rules may read, with their types.
-        packaged: file of the rules that are in force at first.
+        packaged: file of the rules that are in force at first; none are where it does not fit
+            the fields, and `error` says so.
         actions: what rules may decide, from the mildest to the hardest.
         without_store: fields that are known while the store is out.
         exploration_key: secret of the exploration sample; empty if no rules have one.
@@ -38,8 +39,10 @@ class Rulings:
     ) -> None:
         self._fields, self._packaged, self._actions = fields, packaged, actions
         self._key, self._known = exploration_key, set(without_store)
-        self._in_force = self._read(packaged.read_text(encoding="utf-8"), packaged.name)
+        nothing = RuleSet(0, (), actions)
+        self._in_force = _InForce(nothing, nothing, "none")
         self.error: str | None = None
+        self.load(None)
 
     @property
     def version(self) -> str:

@@ -20,7 +20,7 @@ FILES = {
     "Makefile",
 }
 EMPTY_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "misc"}
-SYSTEMS = ("fraud",)
+SYSTEMS = ("fraud", "maintenance")
 
 
 def tracked() -> list[Path]:

@@ -1,0 +1,191 @@
+"""What is remembered of each machine, for replicas that share it: SQLite or Redis.
+
+A memory is written only over the revision that was read, so two replicas that take readings of one
+machine at once never lose either's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+_SQLITE, _REDIS = "sqlite:///", ("redis://", "rediss://", "unix://")
+_KEY = "forewarn:machine:"
+_WRITE = """
+local at = redis.call('HGET', KEYS[1], 'revision')
+if (at or '0') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'memory', ARGV[3])
+return 1
+"""
+Done = TypeVar("Done")
+
+
+class MachineStoreError(Exception):
+    """The store did not answer, or not in time."""
+
+
+class MachineStore(Protocol):
+    """Memories of machines by id; every store passes the same tests.
+
+    Every method raises MachineStoreError where the store is out.
+    """
+
+    async def read(self, machine_id: str) -> tuple[bytes | None, int]:
+        """The memory and its revision; None and 0 of a machine that was never written."""
+        ...
+
+    async def write(self, machine_id: str, memory: bytes, revision: int) -> bool:
+        """Replace the memory of `revision`; False where another was written since."""
+        ...
+
+    async def ping(self) -> None:
+        """Returns if the store answers."""
+        ...
+
+    async def close(self) -> None:
+        """Gives connections back."""
+        ...
+
+
+def open_machine_store(url: str, timeout: float) -> MachineStore:
+    """A store; nothing is connected yet.
+
+    Args:
+        url: `sqlite:///path`, `redis://host:port/0`, `rediss://...` or `unix:///socket`.
+        timeout: seconds to wait for it.
+
+    Raises:
+        ValueError: another kind of URL.
+    """
+    if url.startswith(_SQLITE):
+        return SqliteMachines(Path(url.removeprefix(_SQLITE)), timeout)
+    if url.startswith(_REDIS):
+        return RedisMachines(url, timeout)
+    raise ValueError(f"machine_store: expected sqlite:///path or redis://host:port/0, got {url!r}")
+
+
+class SqliteMachines:
+    """SQLite in WAL mode behind one thread: the file has one writer at a time anyway.
+
+    Args:
+        path: the file; its folder is made if absent.
+        timeout: seconds to wait for another process's write.
+    """
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        self._path, self._timeout = path, timeout
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="machines")
+        self._opened: sqlite3.Connection | None = None
+
+    async def read(self, machine_id: str) -> tuple[bytes | None, int]:
+        """See `MachineStore.read`."""
+
+        def read(connection: sqlite3.Connection) -> tuple[bytes | None, int]:
+            query = "SELECT memory, revision FROM machines WHERE machine_id = ?"
+            row = connection.execute(query, (machine_id,)).fetchone()
+            return (None, 0) if row is None else (bytes(row[0]), int(row[1]))
+
+        return await self._run(read)
+
+    async def write(self, machine_id: str, memory: bytes, revision: int) -> bool:
+        """See `MachineStore.write`."""
+
+        def write(connection: sqlite3.Connection) -> bool:
+            if revision == 0:
+                done = connection.execute(
+                    "INSERT INTO machines (machine_id, revision, memory) VALUES (?, 1, ?) "
+                    "ON CONFLICT DO NOTHING",
+                    (machine_id, memory),
+                )
+            else:
+                done = connection.execute(
+                    "UPDATE machines SET revision = revision + 1, memory = ? "
+                    "WHERE machine_id = ? AND revision = ?",
+                    (memory, machine_id, revision),
+                )
+            return done.rowcount == 1
+
+        return await self._run(write)
+
+    async def ping(self) -> None:
+        """See `MachineStore.ping`."""
+        await self._run(lambda connection: connection.execute("SELECT 1").fetchone())
+
+    async def close(self) -> None:
+        """See `MachineStore.close`."""
+        if self._opened is not None:
+            await self._run(lambda connection: connection.close())
+        self._thread.shutdown()
+
+    async def _run(self, work: Callable[[sqlite3.Connection], Done]) -> Done:
+        def call() -> Done:
+            try:
+                return work(self._connection())
+            except (sqlite3.Error, OSError) as error:
+                raise MachineStoreError(f"machine store {self._path}: {error}") from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            opened = sqlite3.connect(
+                self._path, self._timeout, isolation_level=None, check_same_thread=False
+            )
+            opened.execute("PRAGMA journal_mode = WAL")
+            opened.execute("PRAGMA synchronous = NORMAL")
+            opened.execute(
+                "CREATE TABLE IF NOT EXISTS machines (machine_id TEXT PRIMARY KEY, "
+                "revision INTEGER NOT NULL, memory BLOB NOT NULL) WITHOUT ROWID"
+            )
+            self._opened = opened
+        return self._opened
+
+
+class RedisMachines:
+    """Redis or Valkey; a write is a script, so that nothing comes between look and change.
+
+    Args:
+        url: of the server.
+        timeout: seconds to wait for an answer.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._client = redis.asyncio.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout
+        )
+        self._script = self._client.register_script(_WRITE)
+
+    async def read(self, machine_id: str) -> tuple[bytes | None, int]:
+        """See `MachineStore.read`."""
+        key = _KEY + machine_id
+        found = await self._ask(lambda: self._client.hmget(key, ["memory", "revision"]))
+        memory, revision = cast(list[bytes | None], found)
+        return (None, 0) if revision is None else (memory, int(revision))
+
+    async def write(self, machine_id: str, memory: bytes, revision: int) -> bool:
+        """See `MachineStore.write`."""
+        keys: list[str] = [_KEY + machine_id]
+        given: list[str | bytes] = [str(revision), str(revision + 1), memory]
+        return bool(await self._ask(lambda: self._script(keys=keys, args=given)))
+
+    async def ping(self) -> None:
+        """See `MachineStore.ping`."""
+        await self._ask(self._client.ping)
+
+    async def close(self) -> None:
+        """See `MachineStore.close`."""
+        await self._client.aclose()
+
+    async def _ask(self, call: Callable[[], Any]) -> Any:
+        try:
+            return await call()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise MachineStoreError(f"machine store: {error}") from error

@@ -1,0 +1,29 @@
+"""The maintenance application for Ray Serve: `serve run serve.maintenance.app:build ...`.
+
+The application belongs under the route prefix `/maintenance`.
+"""
+
+from typing import Any
+
+from ray.serve import Application, deployment
+
+from ..gateway.flow import flow
+from .config import MaintenanceArgs
+from .front import Front
+from .planner import Planner
+
+
+def build(args: MaintenanceArgs) -> Application:
+    """Front node and planner, as two deployments or, colocated, as one.
+
+    A week takes the solver a core for seconds, so it is solved where no prediction waits.
+    `user_config` of `Front` names the rules and the model; see `Live`. Serve reads the annotation
+    of `args` to parse them, so this module must not postpone annotations.
+    """
+    live: dict[str, Any] = {"model": args.model, "rules": args.rules}
+    shared = flow(args.in_flight, args.retry_after_s, args.shutdown_s)
+    front = deployment(name="Front", user_config=live, **args.front.options(), **shared)(Front)
+    if args.colocated:
+        return front.bind(args)
+    planner = deployment(name="Planner", **args.planner.options(), **shared)(Planner)
+    return front.bind(args, planner.bind())

@@ -1,0 +1,298 @@
+"""How one machine is judged: its past, rules, model, record."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lib.maintenance.features import evaluate
+from lib.maintenance.history import Floats, History
+from lib.maintenance.machine_store import MachineStoreError
+from lib.maintenance.model import Driver, Prediction, SurvivalModel
+from lib.records import Decision
+from lib.rules import Verdict
+from serve.gateway import Call, Meter, Problem
+from serve.gateway.archive import Archive
+from serve.gateway.holder import Holder
+from serve.gateway.rulings import Rulings
+from serve.maintenance import numbers
+from serve.maintenance.machines import Machines, micros, moment, sensor_faults
+from serve.maintenance.schema import (
+    CurvePoint,
+    DriverAnswer,
+    PredictAnswer,
+    PredictRequest,
+    SensorFault,
+)
+
+Features = Mapping[str, float]
+_SHOWN_DRIVERS = 5
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a prediction is made of.
+
+    Attributes:
+        machine_id, at_us: what is asked.
+        past: what is known; None while the store is out.
+        values: features by name; empty while the store is out.
+        faults: of sensors.
+    """
+
+    machine_id: str
+    at_us: int
+    past: History | None
+    values: Features
+    faults: list[SensorFault]
+
+
+class Desk:
+    """Judges machines.
+
+    Args:
+        machines: what is known.
+        rulings: rules in force.
+        holder: the model in force.
+        archive: where predictions go.
+        meter: counts.
+        later: runs what may follow the answer.
+        now: microseconds since 1970 UTC.
+        ahead_us: how far a caller's clock may be ahead.
+    """
+
+    def __init__(
+        self,
+        machines: Machines,
+        rulings: Rulings,
+        holder: Holder[SurvivalModel],
+        archive: Archive,
+        meter: Meter,
+        later: Callable[[Callable[[], Awaitable[object]]], None],
+        now: Callable[[], int],
+        ahead_us: int,
+    ) -> None:
+        self._machines, self._rulings, self._holder = machines, rulings, holder
+        self._archive, self._meter, self._later = archive, meter, later
+        self._now, self._ahead = now, ahead_us
+
+    async def predict(self, asked: PredictRequest, call: Call) -> bytes:
+        """The answer of a request.
+
+        Raises:
+            Problem: 404 for a machine of which nothing was told, 422 for a time that is too far
+                ahead or before the last reading.
+        """
+        call.notes["machine_id"] = asked.machine_id
+        received = self._now()
+        seen = await self._see(asked, received)
+        rules = self._rulings.rules(seen.past is not None)
+        verdict = rules.evaluate({**seen.values, "machine_id": seen.machine_id}, seen.machine_id)
+        model = self._holder.held if seen.past is not None else None
+        said = None
+        if model is not None:
+            said = await asyncio.to_thread(self.said, model, seen.values)
+        answer = self._answer(seen, verdict, model, said, call)
+        body = answer.model_dump_json().encode()
+        self._archive.keep(self._row(seen, verdict, answer, received))
+        self._later(lambda: self._machines.note_prediction(seen.machine_id, body))
+        self._count(answer, verdict, call, seen.past is not None)
+        return body
+
+    def said(self, model: SurvivalModel, values: Features) -> Prediction:
+        """What the model says of features by name."""
+        row = np.array([[values[name] for name in model.features.names]], dtype=np.float64)
+        return model.predict(row)[0]
+
+    async def _see(self, asked: PredictRequest, now: int) -> Seen:
+        at = now if asked.at is None else micros(asked.at)
+        if at > now + self._ahead:
+            raise Problem.of_field(
+                "at",
+                f"expected at most {self._ahead // 1_000_000} seconds from now, got "
+                f"{(at - now) // 1_000_000} seconds ahead",
+            )
+        try:
+            past = await self._machines.known(asked.machine_id)
+        except MachineStoreError:
+            return Seen(asked.machine_id, at, None, {}, [])
+        if past is None:
+            raise unknown_machine(asked.machine_id)
+        if len(past.times_us) and at < int(past.times_us[-1]):
+            raise Problem.of_field(
+                "at",
+                f"expected {moment(int(past.times_us[-1])).isoformat()} or later, the last reading "
+                f"of this machine, got {moment(at).isoformat()}; older predictions are in the "
+                "records",
+            )
+        values = await asyncio.to_thread(self._values, past, at)
+        return Seen(
+            asked.machine_id, at, past, values, sensor_faults(self._machines.features, past)
+        )
+
+    def _values(self, past: History, at_us: int) -> Features:
+        features = self._machines.features
+        row: Floats = evaluate(features, past, [at_us])[0]
+        return dict(zip(features.names, row.tolist(), strict=True))
+
+    def _answer(
+        self,
+        seen: Seen,
+        verdict: Verdict,
+        model: SurvivalModel | None,
+        said: Prediction | None,
+        call: Call,
+    ) -> PredictAnswer:
+        decision, method, reason = chosen(verdict, said, seen.past is not None, model)
+        last = None if seen.past is None or not len(seen.past.times_us) else seen.past.times_us[-1]
+        return PredictAnswer(
+            prediction_id=f"{seen.machine_id}:{seen.at_us}:{call.request_id}",
+            machine_id=seen.machine_id,
+            at=moment(seen.at_us),
+            decision=decision,  # type: ignore[arg-type]
+            method=method,  # type: ignore[arg-type]
+            reason=reason,
+            rule_id=None if verdict.action is None else verdict.rule_id,
+            **_told(said),
+            sensor_faults=seen.faults,
+            last_reading=None if last is None else moment(int(last)),
+            model_version=None if said is None or model is None else model.version,
+            rules_version=self._rulings.version,
+            latency_ms=round((time.perf_counter() - call.started) * 1000.0, 3),
+            request_id=call.request_id,
+        )
+
+    def _row(
+        self, seen: Seen, verdict: Verdict, answer: PredictAnswer, received: int
+    ) -> dict[str, Any]:
+        """The record of what was answered."""
+        decision = Decision(
+            system=numbers.SYSTEM,
+            subject_id=answer.prediction_id,
+            entities={"machine_id": seen.machine_id},
+            event_time=seen.at_us,
+            received_at=received,
+            decided_at=self._now(),
+            decision=answer.decision,
+            score=None if answer.failure_within is None else answer.failure_within["7d"],
+            method=answer.method,
+            rule_id=answer.rule_id,
+            reasons=[one.model_dump() for one in answer.drivers],
+            rule_hits=list(verdict.hits),
+            shadow_hits=list(verdict.shadow_hits),
+            model_version=answer.model_version,
+            rules_version=answer.rules_version,
+            feature_set_digest=self._machines.features.digest,
+            features=seen.values,
+            request_id=answer.request_id,
+            latency_ms=answer.latency_ms,
+            answer=answer.model_dump(mode="json"),
+            request={"machine_id": seen.machine_id, "at": answer.at.isoformat()},
+        )
+        return decision.to_row()
+
+    def _count(self, answer: PredictAnswer, verdict: Verdict, call: Call, complete: bool) -> None:
+        call.notes.update(decision=answer.decision, by=answer.method)
+        self._meter.count(numbers.DECISIONS, answer.decision, answer.method)
+        if answer.method == "fallback":
+            call.notes["out"] = "model" if complete else "store"
+            self._meter.count(numbers.FALLBACKS, call.notes["out"])
+        for status, hits in (("active", verdict.hits), ("shadow", verdict.shadow_hits)):
+            for rule in hits:
+                self._meter.count(numbers.RULE_HITS, rule, status)
+
+    async def redo(self, decision: Decision) -> dict[str, Any] | None:
+        """What the model says of a fallback's machine and time; None while a part is out."""
+        model = self._holder.held
+        if model is None:
+            return None
+        values: Features = decision.features
+        if not set(model.features.names) <= values.keys():
+            machine = str(decision.entities["machine_id"])
+            try:
+                past = await self._machines.known(machine)
+            except MachineStoreError:
+                return None
+            if past is None:
+                return {"decision": "INSPECT", "reason": "nothing is known of this machine"}
+            values = self._values(past, decision.event_time)
+        said = await asyncio.to_thread(self.said, model, values)
+        told = {name: value for name, value in _told(said).items() if name != "survival"}
+        told["drivers"] = [one.model_dump() for one in told["drivers"]]
+        return {
+            "decision": "SERVICE" if said.alarm else "MONITOR",
+            "model_version": model.version,
+            **told,
+        }
+
+
+def unknown_machine(machine_id: str) -> Problem:
+    """The 404 for a machine that nobody has told of."""
+    return Problem(
+        404,
+        "unknown-machine",
+        f"nothing is known of machine {machine_id!r}; send its readings to /maintenance/readings "
+        "first",
+    )
+
+
+def chosen(
+    verdict: Verdict, said: Prediction | None, complete: bool, model: SurvivalModel | None
+) -> tuple[str, str, str]:
+    """Decision, method and reason: rules first, then the model; without one of them, a look."""
+    if not complete:
+        return "INSPECT", "fallback", "the machine's readings are unavailable for a moment"
+    if verdict.action is not None:
+        return verdict.action, "rule" if said is not None else "fallback", verdict.reason
+    if said is None or model is None:
+        return "INSPECT", "fallback", "the model is unavailable for a moment; no rule objects"
+    risk = 1.0 - float(np.interp(model.alarm_hours, said.hours, said.survival))
+    within = f"fails within {model.alarm_hours:g} h with a chance of {risk:.1%}"
+    if said.alarm:
+        return "SERVICE", "model", f"{within}, likely by its {said.likely_mode}"
+    return "MONITOR", "model", f"{within}, below the alarm's {model.alarm_threshold:.1%}"
+
+
+def _told(said: Prediction | None) -> dict[str, Any]:
+    """The fields of an answer that are the model's."""
+    if said is None:
+        names = ("failure_within", "survival", "median_hours", "mean_hours", "likely_hours")
+        return {**dict.fromkeys(names), "likely_mode": None, "modes": None, "drivers": []}
+    points = zip(said.hours, said.survival, said.low, said.high, strict=True)
+    return {
+        "failure_within": said.chances,
+        "survival": [
+            CurvePoint(hours=hours, survival=middle, low=low, high=high)
+            for hours, middle, low, high in points
+        ],
+        "median_hours": said.median_hours,
+        "mean_hours": said.mean_hours,
+        "likely_hours": said.likely_hours,
+        "likely_mode": said.likely_mode,
+        "modes": said.modes,
+        "drivers": [_driver(one) for one in said.drivers[:_SHOWN_DRIVERS]],
+    }
+
+
+def _driver(one: Driver) -> DriverAnswer:
+    value = "unknown" if one.value is None else f"{one.value:.4g}"
+    more = "raises" if one.effect > 0 else "lowers"
+    words = f"{one.what} {more} the risk: {one.feature} is {value}, usually {one.usual:.4g}"
+    return DriverAnswer(
+        what=one.what,
+        words=words,
+        effect=one.effect,
+        feature=one.feature,
+        value=one.value,
+        usual=one.usual,
+    )
+
+
+def without_survival(body: dict[str, Any]) -> dict[str, Any]:
+    """An answer without its curve, for lists."""
+    return {name: value for name, value in body.items() if name != "survival"}

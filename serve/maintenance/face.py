@@ -1,0 +1,195 @@
+"""The HTTP face of the maintenance application."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, Path, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from lib.maintenance.history import UNKNOWN_US, History
+from lib.maintenance.machine_store import MachineStoreError
+from serve.gateway import Call, Door, Gateway, Problem, new_app, parse_body
+from serve.gateway.pages import call_of
+from serve.maintenance.desk import unknown_machine, without_survival
+from serve.maintenance.machines import hours_since_service, latest, moment, sensor_faults
+from serve.maintenance.schema import (
+    MANY_READINGS,
+    MOST_MACHINES,
+    PREDICT,
+    READINGS,
+    MachineAnswer,
+    MachineReadings,
+    Outcome,
+    OutcomeAnswer,
+    PredictAnswer,
+    PredictRequest,
+    ReadingsAnswer,
+    ScheduleAnswer,
+    ScheduleRequest,
+)
+from serve.maintenance.service import MaintenanceService
+
+PREFIX = "/maintenance"
+TELL, ASK, PLAN, READ = (
+    *("maintenance:label", "maintenance:score"),
+    *("maintenance:review", "maintenance:read"),
+)
+_DAY_US = 86_400_000_000
+_Id = Annotated[str, Path(min_length=1, max_length=128)]
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "no valid key"},
+    403: {"description": "the key lacks the scope"},
+    413: {"description": "the body is too large"},
+    422: {"description": "a field is at fault, or no plan fits; `errors` says what"},
+    503: {"description": "overloaded or out; Retry-After says when to try again"},
+    504: {"description": "no answer within the deadline"},
+}
+_MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "nothing of that id"}}
+_CLOSED = _ERRORS | _MISSING | {409: {"description": "closed before, with another outcome"}}
+
+
+def maintenance_face(service: MaintenanceService, names_request: bool = True) -> Gateway:
+    """The gateway of a service, which starts and ends with the application's lifespan.
+
+    Args:
+        service: what answers.
+        names_request: see `Gateway`.
+    """
+    app = _app(service)
+    large = service.args.readings_body_bytes
+
+    async def readings(body: bytes, call: Call) -> bytes:
+        several = body.lstrip()[:1] == b"["
+        news = parse_body(MANY_READINGS, body) if several else [parse_body(READINGS, body)]
+        return (await service.intake.take(news, call)).model_dump_json().encode()
+
+    async def predict(body: bytes, call: Call) -> bytes:
+        return await service.desk.predict(parse_body(PREDICT, body), call)
+
+    doors = (
+        Door("POST", "/readings", TELL, readings, large),
+        Door("POST", "/predict", ASK, predict),
+        Door("POST", "/schedules", PLAN, None, large),
+        Door("GET", "/schedules/", READ),
+        Door("GET", "/machines/", READ),
+        Door("POST", "/work_orders/", TELL),
+    )
+    return Gateway(
+        app=app,
+        prefix=PREFIX,
+        doors=doors,
+        keys=service.keys,
+        log=service.log,
+        meter=service.meter,
+        limits=service.args.limits,
+        names_request=names_request,
+    )
+
+
+def _app(service: MaintenanceService) -> FastAPI:
+    app = new_app(
+        "Forewarn: maintenance",
+        "1",
+        "When will this machine fail, and when should it be serviced?",
+        service.readiness,
+        service.running,
+    )
+    _declare_machines(app, service)
+    _declare_schedules(app, service)
+    return app
+
+
+def _declare_machines(app: FastAPI, service: MaintenanceService) -> None:
+    @app.post("/readings", responses=_ERRORS, tags=["machines"])
+    async def readings(
+        news: Annotated[
+            MachineReadings
+            | Annotated[list[MachineReadings], Field(min_length=1, max_length=MOST_MACHINES)],
+            Body(),
+        ],
+        request: Request,
+    ) -> ReadingsAnswer:
+        """Tell what sensors and controllers said and what was serviced; repeats change nothing."""
+        several = news if isinstance(news, list) else [news]
+        return await service.intake.take(several, call_of(request))
+
+    @app.post("/predict", response_model=PredictAnswer, responses=_ERRORS | _MISSING,
+              tags=["machines"])  # fmt: skip
+    async def predict(asked: PredictRequest, request: Request) -> Response:
+        """Say when a machine will fail and what to do; rules decide first."""
+        body = await service.desk.predict(asked, call_of(request))
+        return Response(body, media_type="application/json")
+
+    @app.get("/machines/{machine_id}", responses=_ERRORS | _MISSING, tags=["machines"])
+    async def machine(machine_id: _Id) -> MachineAnswer:
+        """What is known of a machine: its sensors, services, last prediction and work orders."""
+        return await _machine(service, machine_id)
+
+
+def _declare_schedules(app: FastAPI, service: MaintenanceService) -> None:
+    @app.post("/schedules", responses=_ERRORS, tags=["schedules"])
+    async def schedules(asked: ScheduleRequest, request: Request) -> ScheduleAnswer:
+        """Plan a week: who is served when, within crews, parts, budget and what must not stand.
+
+        Large weeks take longer than the usual deadline: send X-Deadline-Ms, up to 30000.
+        """
+        return await service.orders.plan(asked, call_of(request))
+
+    @app.get("/schedules/{schedule_id}", responses=_ERRORS | _MISSING, tags=["schedules"])
+    async def schedule(schedule_id: _Id, request: Request) -> ScheduleAnswer:
+        """A planned week with its work orders as they are now."""
+        return await service.orders.schedule(schedule_id, call_of(request))
+
+    @app.get("/schedules/{schedule_id}/calendar.ics", responses=_ERRORS | _MISSING,
+             response_class=Response, tags=["schedules"])  # fmt: skip
+    async def calendar(schedule_id: _Id) -> Response:
+        """The plan as a calendar (RFC 5545)."""
+        text = await service.orders.export(schedule_id, "ics")
+        return Response(text, media_type="text/calendar; charset=utf-8")
+
+    @app.get("/schedules/{schedule_id}/plan.csv", responses=_ERRORS | _MISSING,
+             response_class=Response, tags=["schedules"])  # fmt: skip
+    async def plan(schedule_id: _Id) -> Response:
+        """The plan as a table (RFC 4180)."""
+        text = await service.orders.export(schedule_id, "csv")
+        return Response(text, media_type="text/csv; charset=utf-8")
+
+    @app.post("/work_orders/{order_id}/outcome", responses=_CLOSED, tags=["schedules"])
+    async def outcome(order_id: _Id, told: Outcome, request: Request) -> OutcomeAnswer:
+        """Tell what became of a planned service; the machine's features know of it from then on."""
+        return await service.orders.settle(order_id, told, call_of(request))
+
+
+async def _machine(service: MaintenanceService, machine_id: str) -> MachineAnswer:
+    try:
+        past = await service.machines.known(machine_id)
+        prediction = await service.machines.last_prediction(machine_id)
+    except MachineStoreError as error:
+        text = "the machines' readings are unavailable for a moment"
+        raise Problem(503, "unavailable", text, retry_after=1) from error
+    if past is None:
+        raise unknown_machine(machine_id)
+    features, seen = service.features, past.times_us
+    newest = _newest(past)
+    recent = past.error_codes[past.error_times_us > newest - _DAY_US].tolist()
+    return MachineAnswer(
+        machine_id=machine_id,
+        installed_at=None if past.installed_us == UNKNOWN_US else moment(past.installed_us),
+        first_reading=moment(int(seen[0])) if len(seen) else None,
+        last_reading=moment(int(seen[-1])) if len(seen) else None,
+        readings=len(seen),
+        latest=latest(features, past),
+        sensor_faults=sensor_faults(features, past),
+        hours_since_service=dict(hours_since_service(features, past, newest)),
+        errors_24h={name: recent.count(code) for code, name in enumerate(features.error_codes)},
+        last_prediction=None if prediction is None else without_survival(prediction),
+        orders=await service.orders.of_machine(machine_id),
+    )
+
+
+def _newest(past: History) -> int:
+    """When the newest thing happened that is known."""
+    times = (past.times_us, past.error_times_us, past.service_times_us)
+    return max((int(one[-1]) for one in times if len(one)), default=0)

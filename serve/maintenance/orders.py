@@ -1,0 +1,268 @@
+"""Schedules asked for and looked up, and outcomes of work orders that feed back."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lib.maintenance.features import evaluate
+from lib.maintenance.history import UNKNOWN_US, Floats
+from lib.maintenance.machine_store import MachineStoreError
+from lib.maintenance.memory import nothing_yet, with_services
+from lib.maintenance.model import SurvivalModel
+from lib.records import (
+    ClosedOrderError,
+    RecordsUnavailableError,
+    StoredSchedule,
+    UnknownOrderError,
+    WorkOrder,
+    WorkOrders,
+)
+from lib.survival import Curves
+from serve.gateway import Call, FieldError, Meter, Problem
+from serve.gateway.holder import Holder
+from serve.maintenance import numbers
+from serve.maintenance.machines import Machines, micros, moment
+from serve.maintenance.planner import Planning
+from serve.maintenance.schema import (
+    OrderAnswer,
+    Outcome,
+    OutcomeAnswer,
+    ScheduleAnswer,
+    ScheduleRequest,
+)
+
+_HOUR_US = 3_600_000_000
+
+
+class Orders:
+    """Plans weeks and closes work orders.
+
+    Args:
+        machines: what is known.
+        holder: the model in force.
+        planning: where weeks are solved.
+        book: schedules and orders.
+        meter: counts.
+        now: microseconds since 1970 UTC.
+        ahead_us: how far a caller's clock may be ahead.
+    """
+
+    def __init__(
+        self,
+        machines: Machines,
+        holder: Holder[SurvivalModel],
+        planning: Planning,
+        book: WorkOrders,
+        meter: Meter,
+        now: Callable[[], int],
+        ahead_us: int,
+    ) -> None:
+        self._machines, self._holder, self._planning = machines, holder, planning
+        self.book, self._meter, self._now, self._ahead = book, meter, now, ahead_us
+
+    async def plan(self, asked: ScheduleRequest, call: Call) -> ScheduleAnswer:
+        """A week, solved and kept.
+
+        Raises:
+            Problem: 422 for a field that cannot be meant or a week that no plan fits, which says
+                what to relax; 503 without model, store or records.
+        """
+        model = self._holder.held
+        if model is None:
+            text = "no model is loaded, and without one no machine's risk is known"
+            raise Problem(503, "unavailable", text, retry_after=5)
+        now = self._now()
+        at = now if asked.at is None else micros(asked.at)
+        rows, silent = await self._rows(asked, at)
+        wait = max(0.0, (micros(asked.week.start) - at) / _HOUR_US)
+        payload = await asyncio.to_thread(_payload, model, rows, wait, asked)
+        payload |= {"id": uuid.uuid4().hex[:16], "created_at": now}
+        found = await self._planning.solve(payload)
+        if "refused" in found:
+            self._meter.count(numbers.SCHEDULES, "refused")
+            raise _refusal(found["refused"])
+        schedule = StoredSchedule(**found["schedule"])
+        orders = [WorkOrder(**one) for one in found["orders"]]
+        await self._run(lambda: self.book.keep(schedule, orders))
+        self._meter.count(numbers.SCHEDULES, "planned")
+        call.notes.update(schedule_id=schedule.id, orders=len(orders))
+        return _schedule_answer(schedule, orders, silent, call)
+
+    async def schedule(self, schedule_id: str, call: Call) -> ScheduleAnswer:
+        """A week that was planned before.
+
+        Raises:
+            Problem: 404 where there is none of that id.
+        """
+        schedule, orders = await self._run(lambda: self.book.schedule(schedule_id))
+        return _schedule_answer(schedule, orders, [], call)
+
+    async def export(self, schedule_id: str, kind: str) -> str:
+        """The plan as `csv` or `ics`.
+
+        Raises:
+            Problem: 404 where there is none of that id.
+        """
+        schedule, _ = await self._run(lambda: self.book.schedule(schedule_id))
+        return str(schedule.plan[kind])
+
+    async def of_machine(self, machine_id: str) -> list[OrderAnswer]:
+        """The newest orders of a machine."""
+        return [
+            order_answer(one) for one in await self._run(lambda: self.book.of_machine(machine_id))
+        ]
+
+    async def settle(self, order_id: str, told: Outcome, call: Call) -> OutcomeAnswer:
+        """Closes an order, and lets a service count in the machine's features from then on.
+
+        Raises:
+            Problem: 404 for an unknown order, 409 for one that was closed with another outcome,
+                422 for a field that cannot be meant, 503 while a store is out (send it again).
+        """
+        self._check(told)
+        order = await self._run(lambda: self.book.order(order_id))
+        if told.result != "not_done":
+            # before the order is closed: a repeat of the request must do it if this one fails
+            await self._renew(order, told)
+        outcome = told.model_dump(mode="json", exclude_none=True)
+        at = self._now()
+        closed, fresh = await self._run(lambda: self.book.settle(order_id, outcome, at))
+        if fresh:
+            self._meter.count(numbers.ORDERS, told.result)
+        call.notes.update(order_id=order_id, result=told.result)
+        return OutcomeAnswer(
+            order=order_answer(closed), repeated=not fresh, request_id=call.request_id
+        )
+
+    def _check(self, told: Outcome) -> None:
+        features = self._machines.features
+        if told.component is not None and told.component not in features.components:
+            known = ", ".join(features.components) or "none"
+            raise Problem.of_field("component", f"unknown component, declared are {known}")
+        if micros(told.event_time) > self._now() + self._ahead:
+            raise Problem.of_field("event_time", "expected a time that has come")
+
+    async def _renew(self, order: WorkOrder, told: Outcome) -> None:
+        part, at = told.component or order.component, micros(told.event_time)
+        features = self._machines.features
+        if part is not None and part not in features.components:
+            part = None
+        if order.closed_at is not None:
+            return
+
+        def work(past: Any) -> tuple[Any, None]:
+            known = nothing_yet(features, order.machine_id) if past is None else past
+            return with_services(features, known, [at], [part]), None
+
+        try:
+            await self._machines.change(order.machine_id, work)
+        except MachineStoreError as error:
+            text = "the outcome cannot be taken in at the moment; send the same again"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+
+    async def _rows(self, asked: ScheduleRequest, at_us: int) -> tuple[Floats, list[str]]:
+        """Features of the machines, and who is planned without any history."""
+        features = self._machines.features
+        try:
+            pasts = [await self._machines.known(one.machine_id) for one in asked.machines]
+        except MachineStoreError as error:
+            text = "the machines' readings are unavailable for a moment"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+        silent = [
+            one.machine_id for one, past in zip(asked.machines, pasts, strict=True) if past is None
+        ]
+
+        def compute() -> Floats:
+            empty = [nothing_yet(features, one.machine_id, UNKNOWN_US) for one in asked.machines]
+            return np.concatenate(
+                [
+                    evaluate(features, nobody if past is None else past, [at_us])
+                    for past, nobody in zip(pasts, empty, strict=True)
+                ]
+            )
+
+        return await asyncio.to_thread(compute), silent
+
+    async def _run(self, work: Callable[[], Any]) -> Any:
+        try:
+            return await asyncio.to_thread(work)
+        except UnknownOrderError as error:
+            raise Problem(404, "not-found", str(error)) from None
+        except ClosedOrderError as error:
+            raise Problem(409, "closed", str(error)) from None
+        except RecordsUnavailableError as error:
+            text = "the records cannot be reached at the moment"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+
+
+def _payload(
+    model: SurvivalModel, rows: Floats, wait_hours: float, asked: ScheduleRequest
+) -> dict[str, Any]:
+    """What the planner needs: curves from the week's start on, of who lasts until then."""
+    whole, modes = model.curves(rows), model.by_mode(rows)
+    lasting = np.full(len(rows), wait_hours)
+
+    def later(curves: Curves) -> bytes:
+        given = curves.given(lasting) if wait_hours else curves
+        return np.ascontiguousarray(given.survival, dtype=np.float64).tobytes()
+
+    return {
+        "week": asked.week.model_dump(mode="json"),
+        "sites": [one.model_dump() for one in asked.machines],
+        "grid": model.grid.tolist(),
+        "whole": later(whole),
+        "modes": {name: later(each) for name, each in modes.items()},
+        "gap": asked.gap,
+        "seconds": asked.seconds,
+        "model_version": model.version,
+    }
+
+
+def _refusal(refused: dict[str, Any]) -> Problem:
+    if refused["kind"] == "invalid-field":
+        field = refused["text"].split(":", 1)[0]
+        return Problem(
+            422, "invalid-field", refused["text"], (FieldError(f"week.{field}", refused["text"]),)
+        )
+    errors = [FieldError("week", one) for one in refused["shortages"]]
+    return Problem(422, refused["kind"], refused["text"], errors)
+
+
+def _schedule_answer(
+    schedule: StoredSchedule, orders: list[WorkOrder], silent: list[str], call: Call
+) -> ScheduleAnswer:
+    plan: Any = schedule.plan
+    return ScheduleAnswer(
+        schedule_id=schedule.id,
+        week_start=moment(schedule.week_start),
+        currency=str(schedule.request["currency"]),
+        orders=[order_answer(one) for one in orders],
+        **{name: plan[name] for name in ("cost", "saved", "gap", "finished", "seconds")},
+        other_plans=plan["other_plans"],
+        without_history=silent,
+        model_version=schedule.model_version,
+        request_id=call.request_id,
+    )
+
+
+def order_answer(order: WorkOrder) -> OrderAnswer:
+    """A work order as callers see it."""
+    return OrderAnswer(
+        order_id=order.id,
+        schedule_id=order.schedule_id,
+        machine_id=order.machine_id,
+        component=order.component,
+        plant=order.plant,
+        line=order.line,
+        skill=order.skill,
+        starts_at=moment(order.starts_at),
+        ends_at=moment(order.ends_at),
+        expected=dict(order.expected),  # type: ignore[arg-type]
+        closed_at=None if order.closed_at is None else moment(order.closed_at),
+        outcome=None if order.outcome is None else dict(order.outcome),  # type: ignore[arg-type]
+    )

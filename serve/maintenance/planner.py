@@ -1,0 +1,126 @@
+"""Weeks planned, in a deployment of their own: a solver takes a core for seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import numpy as np
+
+from lib.maintenance.schedule import (
+    InfeasibleWeekError,
+    ScheduleError,
+    assignment,
+    calendar,
+    cost_of,
+    greedy,
+    nothing,
+    solve,
+    table,
+)
+from lib.maintenance.schedule.orders import orders_of
+from lib.maintenance.schedule.request import Site, WeekRequest, problem_of
+from lib.records import StoredSchedule
+from lib.survival import Curves
+
+from ..gateway.interpreter import prepare_interpreter
+
+Payload = dict[str, Any]
+
+
+def planned(asked: Mapping[str, Any]) -> Payload:
+    """A week solved: `schedule` and `orders` as they are stored, or why there is none.
+
+    Args:
+        asked: `week` (see `WeekRequest`), `sites`, `grid`, `whole` and `modes` (curves as float64),
+            `gap`, `seconds`, `id`, `created_at`, `model_version`.
+
+    Returns:
+        also `refused` (`kind`, `text` and `shortages`), where the week cannot be planned.
+    """
+    week = WeekRequest.model_validate(asked["week"])
+    sites = [Site(**one) for one in asked["sites"]]
+    grid = np.array(asked["grid"], dtype=np.float64)
+    whole, modes = _curves(grid, asked["whole"]), asked["modes"]
+    by_mode = {name: _curves(grid, values) for name, values in modes.items()}
+    try:
+        problem, names = problem_of(week, sites, whole, by_mode)
+        plan = solve(problem, gap=asked["gap"], seconds=asked["seconds"], threads=1)
+    except ScheduleError as error:
+        return {"refused": {"kind": "invalid-field", "text": str(error), "shortages": []}}
+    except InfeasibleWeekError as error:
+        shortages = [str(one) for one in error.shortages]
+        return {"refused": {"kind": "infeasible-week", "text": str(error), "shortages": shortages}}
+    ways = {
+        "do nothing": nothing(problem),
+        "greedy": greedy(problem),
+        "plain assignment, blind to people": assignment(problem),
+    }
+    stamp = datetime.fromtimestamp(asked["created_at"] / 1e6, UTC)
+    schedule = StoredSchedule(
+        id=asked["id"],
+        week_start=round(week.start.timestamp() * 1e6),
+        created_at=asked["created_at"],
+        model_version=asked["model_version"],
+        request=asked["week"],
+        plan={
+            **{name: value for name, value in asdict(plan).items() if name != "starts"},
+            "starts": plan.starts.tolist(),
+            "other_plans": {name: cost_of(problem, starts) for name, starts in ways.items()},
+            "csv": table(problem, plan.starts).decode(),
+            "ics": calendar(problem, plan.starts, stamp).decode(),
+        },
+    )
+    orders = orders_of(schedule, problem, names, plan)
+    return {"schedule": asdict(schedule), "orders": [asdict(one) for one in orders]}
+
+
+def _curves(grid: Any, values: bytes) -> Curves:
+    return Curves(grid, np.frombuffer(values, dtype=np.float64).reshape(-1, len(grid)))
+
+
+class Planning(Protocol):
+    """Where weeks are solved: here, or in another deployment."""
+
+    async def solve(self, asked: Payload) -> Payload:
+        """See `planned`."""
+        ...
+
+
+class PlannerHere:
+    """Solves in a thread of this process, one at a time."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Semaphore(1)
+
+    async def solve(self, asked: Payload) -> Payload:
+        """See `planned`."""
+        async with self._turn:
+            return await asyncio.to_thread(planned, asked)
+
+
+class Planner(PlannerHere):
+    """One replica of the deployment."""
+
+    def __init__(self) -> None:
+        prepare_interpreter()
+        super().__init__()
+
+
+class PlannerElsewhere:
+    """The deployment, asked through Ray.
+
+    Args:
+        handle: of the deployment of `Planner`.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._solve = handle.solve
+
+    async def solve(self, asked: Payload) -> Payload:
+        """See `planned`."""
+        found: Payload = await self._solve.remote(asked)
+        return found

@@ -1,0 +1,107 @@
+"""A small simulated fleet, and a model trained on it in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lib.contract import load_mapping, read_checked
+from lib.maintenance.contracts import CONTRACTS
+from lib.maintenance.dataset import Tables, training_rows
+from lib.maintenance.feature_set import FeatureSet
+from lib.maintenance.kind import kind_text
+from lib.maintenance.model import Half, ModelSettings, SurvivalModel, TrainingRows
+from lib.maintenance.model.fitting import fit_half, fit_replicate, mode_names, reach, usual_values
+from lib.maintenance.model.settings import time_grid
+from lib.maintenance.simulation import FixedInterval, FleetConfig
+from lib.maintenance.simulation.files import write_fleet
+from lib.survival import HazardSettings
+
+CONFIG = FleetConfig(machines=16, plants=2, seed=3, sudden_per_year=0.5)
+WEEKS = 26
+SETTINGS = ModelSettings(
+    horizon_hours=960.0,
+    network=HazardSettings(hidden=(16,), intervals=8, epochs=3, members=1),
+    folds=2,
+    replicates=3,
+    replicate_epochs=2,
+)
+CREATED_AT = 1_795_428_900_000_000
+
+
+def write(folder: Path) -> Path:
+    """The fleet's files."""
+    calendar = FixedInterval(CONFIG, [0.95 * part.life_hours for part in CONFIG.components])
+    write_fleet(CONFIG, calendar, WEEKS, folder, calendar.note)
+    return folder
+
+
+def tables(folder: Path) -> Tables:
+    """What the files hold."""
+    mapping = load_mapping(folder / "telemetry.yaml", CONTRACTS)
+    rest = {
+        name: pq.read_table(folder / f"{name}.parquet")
+        for name in ("errors", "maintenance", "failures", "machines")
+    }
+    return Tables(read_checked(mapping, folder / "telemetry").good, **rest)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model with what it was trained on."""
+
+    features: FeatureSet
+    rows: TrainingRows
+    model: SurvivalModel
+
+
+@cache
+def trained(folder: Path) -> Trained:
+    """A model of the fleet in a folder."""
+    features = CONFIG.features
+    rows = training_rows(features, tables(folder), every_hours=48.0)
+    assert rows is not None
+    horizon, modes = reach(rows, SETTINGS), mode_names(rows)
+    usual, spread = usual_values(rows.rows)
+    others: tuple[Half, ...] = tuple(
+        fit_replicate(features, rows, modes, horizon, SETTINGS, seed) for seed in range(3)
+    )
+    model = SurvivalModel(
+        features=features,
+        whole=fit_half(features, rows, modes, horizon, SETTINGS, 1),
+        replicates=others,
+        weight=0.5,
+        grid=time_grid(horizon),
+        modes=modes,
+        outside=0.2,
+        alarm_hours=168.0,
+        alarm_threshold=0.1,
+        usual=usual,
+        spread=spread,
+    )
+    return Trained(features, rows, model)
+
+
+def save(model: SurvivalModel, folder: Path, created_at: int = CREATED_AT) -> Path:
+    """The model's artifact in a new folder."""
+    model.save(
+        folder,
+        created_at=created_at,
+        data_fingerprint="f" * 64,
+        code_version="test",
+        parameters={"kind": kind_text(model.features)},
+        metrics={},
+    )
+    return folder
+
+
+def readings(folder: Path, machine: str, last_hours: int) -> pa.Table:
+    """A machine's newest telemetry."""
+    table = tables(folder).telemetry
+    mine = table.filter(np.array(table["machine_id"].to_pylist()) == machine)
+    return mine.sort_by("event_time").slice(max(0, mine.num_rows - last_hours))

@@ -1,0 +1,141 @@
+"""The maintenance application in this process, with a model and keys, without Ray."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from lib.access import add_key, new_key
+from lib.registry import Registry
+from serve.gateway import PrometheusMeter
+from serve.maintenance.config import MaintenanceArgs
+from serve.maintenance.face import maintenance_face
+from serve.maintenance.numbers import INSTRUMENTS
+from serve.maintenance.service import MaintenanceService
+from tests.maintenance.small_fleet import CREATED_AT, readings, save, tables, trained
+
+SCOPES = (
+    *("maintenance:label", "maintenance:score"),
+    *("maintenance:review", "maintenance:read"),
+)
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Running:
+    """An application that runs, and a caller with every scope."""
+
+    service: MaintenanceService
+    client: httpx.AsyncClient
+    folder: Path
+    meter: PrometheusMeter
+
+    async def post(self, path: str, body: Any, status: int = 200) -> dict[str, Any]:
+        """An answer, which must have this status."""
+        content = body if isinstance(body, str | bytes) else json.dumps(body)
+        answer = await self.client.post(f"/maintenance/{path}", content=content)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def get(self, path: str, status: int = 200) -> dict[str, Any]:
+        """The same for a look."""
+        answer = await self.client.get(f"/maintenance/{path}")
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+
+def published(fleet: Path, folder: Path) -> Path:
+    """A registry whose champion is the small fleet's model."""
+    registry = Registry(folder / "registry")
+    version = registry.publish(save(trained(fleet).model, folder / "model"), "maintenance")
+    registry.set_alias("maintenance", "champion", version, at=CREATED_AT, by="test")
+    return folder / "registry"
+
+
+@asynccontextmanager
+async def maintenance(
+    fleet: Path | None, folder: Path, now_us: int | None = None, **changes: Any
+) -> AsyncIterator[Running]:
+    """The application in a folder; without a fleet it has no model."""
+    token, record = new_key(SCOPES, time.time_ns() // 1000)
+    folder.mkdir(exist_ok=True)
+    add_key(folder / "keys.json", record)
+    registry = folder / "registry"
+    if fleet is not None and not registry.exists():
+        published(fleet, folder)
+    args = MaintenanceArgs(
+        **{
+            "registry": str(registry),
+            "machine_store": f"sqlite:///{folder}/machines.sqlite",
+            "records": f"sqlite:///{folder}/records.sqlite",
+            "journal": folder / "journal",
+            "models": folder / "models",
+            "api_keys": folder / "keys.json",
+            "log": folder / "log.jsonl",
+            "deadline_ms": 30_000.0,
+            "store_timeout_ms": 5_000.0,
+            "drain_seconds": 0.05,
+            "rescore_seconds": 0.05,
+            "follow_seconds": 0.05,
+            **changes,
+        }
+    )
+    meter = PrometheusMeter(INSTRUMENTS)
+    clock = None if now_us is None else lambda: now_us
+    service = MaintenanceService(args, meter, now=clock)
+    transport = httpx.ASGITransport(maintenance_face(service))
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        service.running(),
+        httpx.AsyncClient(transport=transport, base_url="http://here", headers=headers) as client,
+    ):
+        await service.reconfigure({})
+        yield Running(service, client, folder, meter)
+
+
+def iso(time_us: int) -> str:
+    """A time as callers write it."""
+    return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat()
+
+
+def end_of(fleet: Path) -> int:
+    """When the fleet's newest reading was taken."""
+    return max(tables(fleet).telemetry["event_time"].cast("int64").to_pylist())
+
+
+def news(fleet: Path, machine: str, hours: int = 744, **more: Any) -> dict[str, Any]:
+    """A machine's last readings, error codes and services, as a caller tells them."""
+    rows = readings(fleet, machine, hours).to_pylist()
+    known = tables(fleet)
+    sensors = [name for name in rows[0] if name not in ("machine_id", "event_time")]
+
+    def of(table: Any) -> list[dict[str, Any]]:
+        return [row for row in table.to_pylist() if row["machine_id"] == machine]
+
+    return {
+        "machine_id": machine,
+        "readings": [
+            {
+                "event_time": row["event_time"].isoformat(),
+                "sensors": {name: row[name] for name in sensors},
+            }
+            for row in rows
+        ],
+        "errors": [
+            {"event_time": row["event_time"].isoformat(), "error_code": row["error_code"]}
+            for row in of(known.errors)
+        ],
+        "services": [
+            {"event_time": row["event_time"].isoformat(), "component": row["component"]}
+            for row in of(known.maintenance)
+        ],
+        **more,
+    }

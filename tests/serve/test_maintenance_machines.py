@@ -1,0 +1,249 @@
+"""Readings in, predictions out: the same features as offline, rules first, bad input refused."""
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.maintenance.dataset import Tables, current_rows
+from lib.maintenance.model.loading import load_model
+from tests.maintenance.small_fleet import tables
+from tests.serve.maintenance_place import end_of, iso, maintenance, news
+
+pytestmark = pytest.mark.anyio
+MINUTE = 60_000_000
+
+
+@pytest.fixture
+def at(small_fleet: Path) -> int:
+    return end_of(small_fleet) + MINUTE
+
+
+async def test_a_prediction_equals_what_the_job_says_of_the_same_past(small_fleet, tmp_path, at):
+    known = tables(small_fleet)
+    machine = "M00002"
+    async with maintenance(small_fleet, tmp_path / "a", at) as here:
+        for start in (0, 300):  # in two parts, the second overlapping the first
+            told = news(small_fleet, machine)
+            told["readings"] = told["readings"][start : start + 500]
+            await here.post("readings", told)
+        answer = await here.post("predict", {"machine_id": machine, "at": iso(at)})
+        record = await here.service.archive.find(answer["prediction_id"])
+        model = load_model(next((here.folder / "models").rglob("manifest.json")).parent)
+    telemetry = known.telemetry.filter(
+        np.array(known.telemetry["machine_id"].to_pylist()) == machine
+    )
+    mine = Tables(telemetry, known.errors, known.maintenance, known.failures, None)
+    names, rows, _ = current_rows(model.features, mine, at)
+    row = rows[names.index(machine)]
+    served = np.array([record.features[name] for name in model.features.names])
+    # hours run and hours since any service reach back further than what was told here
+    same = (served == row) | (np.isnan(served) & np.isnan(row))
+    differing = {name for name, ok in zip(model.features.names, same, strict=True) if not ok}
+    assert differing <= {"operating_hours_since_service"}
+    expected = model.predict(served[None])[0]
+    assert answer["failure_within"] == pytest.approx(expected.chances)
+    assert answer["median_hours"] == pytest.approx(expected.median_hours)
+    assert answer["method"] == ("rule" if answer["rule_id"] else "model")
+    curve = answer["survival"]
+    assert curve[0] == {"hours": 0.0, "survival": 1.0, "low": 1.0, "high": 1.0}
+    assert all(one["low"] <= one["survival"] <= one["high"] for one in curve)
+
+
+async def test_a_rule_decides_before_the_model(small_fleet, tmp_path, at):
+    told = news(small_fleet, "M00001")
+    told["readings"][-1]["sensors"]["temperature"] = 140.0
+    async with maintenance(small_fleet, tmp_path / "a", at) as here:
+        await here.post("readings", told)
+        answer = await here.post("predict", {"machine_id": "M00001"})
+    assert (answer["decision"], answer["method"]) == ("STOP", "rule")
+    assert answer["rule_id"] == "temperature_above_bound"
+    assert answer["failure_within"]["7d"] is not None  # the model is asked all the same
+
+
+async def test_a_stuck_sensor_is_named_and_asks_for_a_look(small_fleet, tmp_path, at):
+    told = news(small_fleet, "M00001")
+    for reading in told["readings"][-10:]:
+        reading["sensors"]["vibration"] = 2.5
+        reading["sensors"]["noise"] = None
+    async with maintenance(small_fleet, tmp_path / "a", at) as here:
+        taken = await here.post("readings", told)
+        answer = await here.post("predict", {"machine_id": "M00001"})
+    faults = {one["sensor"]: one["fault"] for one in taken["machines"][0]["sensor_faults"]}
+    assert faults == {"vibration": "stuck", "noise": "missing"}
+    assert answer["rule_id"] == "vibration_sensor_stuck"
+    assert answer["decision"] == "INSPECT"
+
+
+async def test_repeats_late_and_old_readings_are_counted(small_fleet, tmp_path, at):
+    told = news(small_fleet, "M00001", 200)
+    first, rest = told["readings"][:1], told["readings"][1:]
+    other = [{**rest[-1], "sensors": {**rest[-1]["sensors"], "power": 1.0}}]
+    old = [{**rest[0], "event_time": iso(at - 60 * 86_400_000_000)}]
+    async with maintenance(small_fleet, tmp_path / "a", at) as here:
+        new = await here.post("readings", {"machine_id": "M00001", "readings": rest})
+        again = await here.post("readings", {"machine_id": "M00001", "readings": rest[:10]})
+        mixed = await here.post(
+            "readings", {"machine_id": "M00001", "readings": [*first, *other, *old]}
+        )
+        known = await here.get("machines/M00001")
+    counts = ("new_machine", "readings", "late", "repeated", "contradicting", "too_old")
+    assert [new["machines"][0][name] for name in counts] == [True, len(rest), 0, 0, 0, 0]
+    assert [again["machines"][0][name] for name in counts] == [False, 0, 0, 10, 0, 0]
+    assert [mixed["machines"][0][name] for name in counts] == [False, 1, 1, 0, 1, 1]
+    assert known["readings"] == len(rest) + 1
+    assert known["latest"]["power"] == rest[-1]["sensors"]["power"]
+
+
+async def test_what_replicas_tell_of_one_machine_at_once_is_all_remembered(
+    small_fleet, tmp_path, at
+):
+    told = news(small_fleet, "M00001", 240)["readings"]
+    async with (
+        maintenance(small_fleet, tmp_path / "a", at) as one,
+        maintenance(
+            None,
+            tmp_path / "b",
+            at,
+            machine_store=f"sqlite:///{tmp_path}/a/machines.sqlite",
+        ) as other,
+    ):
+        await asyncio.gather(
+            *(
+                here.post("readings", {"machine_id": "M00001", "readings": told[k : k + 20]})
+                for k, here in zip(range(0, 240, 20), [one, other] * 6, strict=True)
+            )
+        )
+        assert (await one.get("machines/M00001"))["readings"] == 240
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "words"),
+    [
+        ({"sensors": {"vibraton": 1.0}}, "readings.0.sensors.vibraton", "did you mean 'vibration'"),
+        ({"sensors": {"vibration": "high"}}, "readings.0.sensors.vibration", "valid number"),
+        ({"sensors": {}}, "readings.0.sensors", "at least 1"),
+        ({"event_time": "2025-01-06T00:00:00"}, "readings.0.event_time", "timezone"),
+        ({"event_time": "2099-01-01T00:00:00Z"}, "readings.0.event_time", "seconds ahead"),
+    ],
+)
+async def test_bad_readings_are_named_and_nothing_is_kept(tmp_path, at, change, field, words):
+    reading = {"event_time": iso(at - MINUTE), "sensors": {"vibration": 1.0}} | change
+    async with maintenance(None, tmp_path / "a", at) as here:
+        answer = await here.post("readings", {"machine_id": "m", "readings": [reading]}, 422)
+        assert answer["errors"][0]["field"] == field
+        assert words in answer["errors"][0]["message"]
+        assert (await here.get("machines/m", 404))["type"] == "urn:forewarn:unknown-machine"
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999"])
+async def test_numbers_that_are_none_are_refused(tmp_path, at, value):
+    text = '{"machine_id": "m", "readings": [{"event_time": "%s", "sensors": {"rpm": %s}}]}'
+    async with maintenance(None, tmp_path / "a", at) as here:
+        answer = await here.post("readings", text % (iso(at), value), 422)
+    assert "readings.0.sensors.rpm" in answer["detail"] or "body" in answer["detail"]
+
+
+async def test_other_bad_news_and_questions(small_fleet, tmp_path, at):
+    async with maintenance(small_fleet, tmp_path / "a", at) as here:
+        await here.post("readings", {"machine_id": "m"}, 422)
+        wrong = {"machine_id": "m", "errors": [{"event_time": iso(at), "error_code": "E9"}]}
+        assert "unknown error code" in (await here.post("readings", wrong, 422))["detail"]
+        wrong = {"machine_id": "m", "services": [{"event_time": iso(at), "component": "belt"}]}
+        assert "unknown component" in (await here.post("readings", wrong, 422))["detail"]
+        unknown = await here.post("predict", {"machine_id": "nobody"}, 404)
+        assert "send its readings" in unknown["detail"]
+        await here.post("readings", news(small_fleet, "M00001", 50))
+        early = {"machine_id": "M00001", "at": iso(at - 3600 * 1_000_000 * 5)}
+        assert "last reading" in (await here.post("predict", early, 422))["detail"]
+        late = {"machine_id": "M00001", "at": iso(at + 3600 * 1_000_000)}
+        assert "seconds ahead" in (await here.post("predict", late, 422))["detail"]
+
+
+async def test_a_machine_with_no_history_is_judged_by_what_is_usual(small_fleet, tmp_path, at):
+    async with maintenance(small_fleet, tmp_path / "a", at) as here:
+        await here.post("readings", {"machine_id": "new", "installed_at": iso(at - MINUTE)})
+        answer = await here.post("predict", {"machine_id": "new"})
+    assert answer["method"] == "model"
+    assert 0.0 < answer["failure_within"]["7d"] < 1.0
+    assert answer["last_reading"] is None
+
+
+async def test_without_a_model_rules_decide_and_the_rest_is_inspected_then_redone(
+    small_fleet, tmp_path, at
+):
+    folder = tmp_path / "a"
+    async with maintenance(None, folder, at) as here:
+        await here.post("readings", news(small_fleet, "M00002"))
+        answer = await here.post("predict", {"machine_id": "M00002"})
+        assert (await here.get("readyz"))["out"] == ["model"]
+    assert (answer["decision"], answer["method"]) == ("INSPECT", "fallback")
+    assert answer["failure_within"] is None
+    async with maintenance(small_fleet, folder, at) as here:
+        for _ in range(100):
+            again = here.service.archive.records.rescore("maintenance", answer["prediction_id"])
+            if again is not None and again.answer is not None:
+                break
+            await asyncio.sleep(0.05)
+    assert again.answer["decision"] in ("MONITOR", "SERVICE")
+    assert again.answer["failure_within"]["7d"] > 0.0
+
+
+async def test_while_the_store_is_out_nothing_is_lost_and_the_service_is_up(
+    small_fleet, tmp_path, at, redis_process
+):
+    url = redis_process.url
+    async with maintenance(
+        small_fleet, tmp_path / "a", at, machine_store=url, store_timeout_ms=300.0
+    ) as here:
+        await here.post("readings", news(small_fleet, "M00002"))
+        before = await here.post("predict", {"machine_id": "M00002"})
+        redis_process.stop()
+        refused = await here.post("readings", news(small_fleet, "M00002", 5), 503)
+        assert "send the same again" in refused["detail"]
+        blind = await here.post("predict", {"machine_id": "M00002"})
+        assert (blind["decision"], blind["method"]) == ("INSPECT", "fallback")
+        redis_process.start()
+        for _ in range(200):
+            again = here.service.archive.records.rescore("maintenance", blind["prediction_id"])
+            if again is not None and again.answer is not None:
+                break
+            await asyncio.sleep(0.05)
+        after = await here.post("predict", {"machine_id": "M00002"})
+    assert again.answer["failure_within"] == pytest.approx(before["failure_within"])
+    assert after["failure_within"] == before["failure_within"]
+
+
+async def test_a_model_of_other_features_is_refused_and_named(small_fleet, tmp_path, at):
+    kind = tmp_path / "kind.yaml"
+    kind.write_text("sensors: {temperature: {unit: degC}, rpm: {}}\n")
+    rules = "version: 1\npass_share: 0\nrules: []\n"
+    async with maintenance(small_fleet, tmp_path / "a", at, kind=kind, rules=rules) as here:
+        ready = await here.get("readyz")
+    error = ready["parts"]["model"]["error"]
+    assert "another feature set" in error
+    assert "vibration" in error
+
+
+async def test_rules_and_model_reload_without_a_restart(small_fleet, tmp_path, at):
+    text = (
+        "version: 2\npass_share: 0\nrules:\n  - id: always\n    when: age_hours >= 0 or "
+        "hours_since_reading >= 0\n    action: INSPECT\n    reason: all are looked at today\n"
+        "    confidence: 0.5\n    owner: test\n"
+    )
+    async with maintenance(small_fleet, tmp_path / "a", at) as here:
+        await here.post("readings", news(small_fleet, "M00002", 100))
+        await here.service.reconfigure({"rules": text})
+        assert (await here.post("predict", {"machine_id": "M00002"}))["rule_id"] == "always"
+        await here.service.reconfigure({"rules": text.replace("age_hours", "agehours")})
+        assert (await here.post("predict", {"machine_id": "M00002"}))["rule_id"] == "always"
+        assert "agehours" in (await here.get("readyz"))["parts"]["rules"]["error"]
+
+
+async def test_scopes_are_asked_for(tmp_path, at):
+    async with maintenance(None, tmp_path / "a", at) as here:
+        here.client.headers.pop("Authorization")
+        assert (await here.client.post("/maintenance/readings", content="{}")).status_code == 401
+        assert (await here.client.get("/maintenance/machines/m")).status_code == 401
+        assert (await here.client.get("/maintenance/docs")).status_code == 200

@@ -1,0 +1,167 @@
+"""Weeks planned over HTTP, and outcomes of work orders that feed back."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serve.maintenance_place import end_of, iso, maintenance, news
+
+pytestmark = pytest.mark.anyio
+MINUTE, HOUR = 60_000_000, 3_600_000_000
+MACHINES = [f"M0000{number}" for number in range(5)]
+
+
+@pytest.fixture
+def at(small_fleet: Path) -> int:
+    return end_of(small_fleet) + MINUTE
+
+
+def monday(at: int) -> datetime:
+    day = datetime.fromtimestamp(at / 1e6, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day + timedelta(days=7 - day.weekday())
+
+
+def week(at: int, **changes: Any) -> dict[str, Any]:
+    kind = {
+        "skill": "mechanical",
+        "duration_hours": 4,
+        "service_cost": 400,
+        "repair_cost": 3000,
+        "repair_hours": 14,
+        "services_per_year": 2.0,
+        "failures_per_year": 0.3,
+    }
+    return {
+        "start": monday(at).isoformat(),
+        "crews": [{"skill": "mechanical", "shifts": {"06-14": 1}}],
+        "work": {"bearing": kind, "seal": {**kind, "duration_hours": 3}},
+        "lost_per_hour": 900,
+        "unplanned_factor": 9,
+        **changes,
+    }
+
+
+def asked(at: int, machines: list[str] = MACHINES, **changes: Any) -> dict[str, Any]:
+    sites = [
+        {"machine_id": name, "plant": "p", "line": "l", "criticality": 0.8} for name in machines
+    ]
+    return {"machines": sites, "week": week(at, **changes)}
+
+
+@pytest.fixture
+async def here(small_fleet, tmp_path, at):
+    async with maintenance(small_fleet, tmp_path / "a", at) as running:
+        for name in MACHINES:
+            await running.post("readings", news(small_fleet, name))
+        yield running
+
+
+async def test_a_week_is_planned_kept_and_exported(here, at):
+    answer = await here.post("schedules", asked(at, must_serve=["M00003"]))
+    again = await here.get(f"schedules/{answer['schedule_id']}")
+    assert again["orders"] == answer["orders"]
+    assert answer["finished"]
+    # plain assignment keeps no constraint, so it may be cheaper
+    assert answer["cost"] <= answer["other_plans"]["greedy"] + 1e-6
+    served = [order for order in answer["orders"] if order["machine_id"] == "M00003"]
+    assert len(served) >= 1
+    begins = datetime.fromisoformat(served[0]["starts_at"])
+    assert 6 <= begins.hour <= 10
+    calendar = await here.client.get(f"/maintenance/schedules/{answer['schedule_id']}/calendar.ics")
+    assert calendar.text.count("BEGIN:VEVENT") == len(answer["orders"])
+    plan = await here.client.get(f"/maintenance/schedules/{answer['schedule_id']}/plan.csv")
+    assert len(plan.text.splitlines()) == len(answer["orders"]) + 1
+    known = await here.get("machines/M00003")
+    assert known["orders"][0]["order_id"] == served[0]["order_id"]
+
+
+async def test_a_lock_is_kept_and_a_refusal_too(here, at):
+    start = (monday(at) + timedelta(days=2, hours=7)).isoformat()
+    locks = [
+        {"machine_id": "M00001", "component": "seal", "start": start},
+        {"machine_id": "M00001", "component": "bearing", "start": None},
+    ]
+    answer = await here.post("schedules", asked(at, locks=locks))
+    mine = [order for order in answer["orders"] if order["machine_id"] == "M00001"]
+    assert [(one["component"], datetime.fromisoformat(one["starts_at"])) for one in mine] == [
+        ("seal", datetime.fromisoformat(start))
+    ]
+
+
+async def test_a_machine_that_nobody_told_of_is_planned_by_what_is_usual_and_named(here, at):
+    answer = await here.post("schedules", asked(at, machines=[*MACHINES, "new"]))
+    assert answer["without_history"] == ["new"]
+
+
+async def test_an_outcome_feeds_back_once(here, at):
+    answer = await here.post("schedules", asked(at, must_serve=["M00003"]))
+    order = next(one for one in answer["orders"] if one["machine_id"] == "M00003")
+    before = (await here.get("machines/M00003"))["hours_since_service"][order["component"]]
+    told = {"result": "done", "event_time": iso(at - MINUTE), "cost": 380, "downtime_hours": 3.5}
+    path = f"work_orders/{order['order_id']}/outcome"
+    first = await here.post(path, told)
+    again = await here.post(path, told)
+    other = await here.post(path, {**told, "cost": 1}, 409)
+    known = await here.get("machines/M00003")
+    predicted = await here.post("predict", {"machine_id": "M00003", "at": iso(at)})
+    assert (first["repeated"], again["repeated"]) == (False, True)
+    assert first["order"]["outcome"]["cost"] == 380
+    assert "another outcome" in other["detail"]
+    assert before is None or before > 1.0
+    assert known["hours_since_service"][order["component"]] == 0.0
+    assert predicted["failure_within"]["7d"] is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"start": "2025-07-08T00:00:00Z"}, "expected a Monday"),
+        ({"start": "2025-07-07T00:00:00"}, "expected a time zone"),
+        ({"crews": []}, "at least 1"),
+        ({"budget": -1}, "greater than or equal to 0"),
+        ({"must_serve": ["nobody"]}, "unknown machine 'nobody'"),
+        ({"line_minimum": {"other": 1}}, "unknown line 'other'"),
+        ({"work": {"belt": None}}, "work.belt"),
+        ({"unknown": 1}, "unknown field"),
+    ],
+)
+async def test_a_week_that_cannot_be_meant_is_refused_by_field(here, at, change, words):
+    answer = await here.post("schedules", asked(at, **change), 422)
+    assert words in answer["detail"]
+
+
+async def test_a_component_that_the_model_does_not_know_is_refused(here, at):
+    work = week(at)["work"]
+    answer = await here.post("schedules", asked(at, work={"belt": work["seal"]}), 422)
+    assert "no such failure mode" in answer["detail"]
+
+
+async def test_an_infeasible_week_says_what_to_relax(here, at):
+    answer = await here.post("schedules", asked(at, must_serve=MACHINES, budget=900), 422)
+    assert answer["type"] == "urn:forewarn:infeasible-week"
+    assert "budget" in answer["detail"]
+    assert answer["errors"]
+
+
+async def test_unknown_schedules_and_orders_are_not_found(here, at):
+    assert "no schedule" in (await here.get("schedules/none", 404))["detail"]
+    told = {"result": "not_done", "event_time": iso(at - HOUR)}
+    assert "no work order" in (await here.post("work_orders/none/outcome", told, 404))["detail"]
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"result": "finished"}, "result"),
+        ({"result": "failed_before"}, "failed_at and failure_mode"),
+        ({"result": "done", "component": "belt"}, "unknown component"),
+        ({"result": "done", "event_time": "2099-01-01T00:00:00Z"}, "has come"),
+    ],
+)
+async def test_an_outcome_that_cannot_be_meant_is_refused(here, at, told, words):
+    answer = await here.post("schedules", asked(at, must_serve=["M00003"]))
+    path = f"work_orders/{answer['orders'][0]['order_id']}/outcome"
+    refused = await here.post(path, {"event_time": iso(at - HOUR)} | told, 422)
+    assert words in refused["detail"]
