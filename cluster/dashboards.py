@@ -1,4 +1,4 @@
-"""Writes the Grafana dashboard of business figures: `python -m cluster.dashboards`.
+"""Writes the Grafana dashboards of business figures: `python -m cluster.dashboards`.
 
 A panel is a title, a unit and queries; where it stands follows from its place in the list.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).parent / "grafana" / "fraud.json"
+FOLDER = Path(__file__).parent / "grafana"
 _PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
 _WIDTH, _HEIGHT = 8, 8
 
@@ -34,7 +34,7 @@ def _quantile(share: float, metric: str, by: str) -> str:
 
 
 _DECISIONS, _REQUESTS = "forewarn_fraud_decisions", "forewarn_requests"
-PANELS = (
+_FRAUD = (
     Panel("Payments decided", "ops", {"{{decision}}": _rate(_DECISIONS, "decision")}),
     Panel(
         "Share declined and reviewed",
@@ -84,11 +84,66 @@ PANELS = (
 )
 
 
-def dashboard() -> dict[str, Any]:
-    """What Grafana imports."""
+_MAINTENANCE = (
+    Panel(
+        "Predictions",
+        "ops",
+        {"{{decision}}": _rate("forewarn_maintenance_decisions", "decision")},
+    ),
+    Panel("Decided by", "ops", {"{{method}}": _rate("forewarn_maintenance_decisions", "method")}),
+    Panel(
+        "Rules that fired",
+        "ops",
+        {"{{rule}} ({{status}})": _rate("forewarn_maintenance_rule_hits", "rule", "status")},
+    ),
+    Panel(
+        "Readings, by what became of them",
+        "ops",
+        {"{{outcome}}": _rate("forewarn_maintenance_readings", "outcome")},
+    ),
+    Panel(
+        "Faulty sensors",
+        "ops",
+        {"{{sensor}} {{fault}}": _rate("forewarn_maintenance_sensor_faults", "sensor", "fault")},
+    ),
+    Panel(
+        "Fallbacks, by what was out",
+        "ops",
+        {"{{out}}": _rate("forewarn_maintenance_fallbacks", "out")},
+    ),
+    Panel(
+        "Fallbacks predicted again",
+        "ops",
+        {"again": "sum(rate(ray_forewarn_maintenance_rescored_total[$__rate_interval]))"},
+    ),
+    Panel(
+        "Weeks planned", "ops", {"{{outcome}}": _rate("forewarn_maintenance_schedules", "outcome")}
+    ),
+    Panel(
+        "Work orders closed", "ops", {"{{result}}": _rate("forewarn_maintenance_orders", "result")}
+    ),
+    Panel(
+        "Time of an answer, p99",
+        "ms",
+        {"{{route}}": _quantile(0.99, "forewarn_request_ms", "route")},
+    ),
+    Panel(
+        "Answers by status", "ops", {"{{status}} {{route}}": _rate(_REQUESTS, "status", "route")}
+    ),
+    Panel(
+        "Loads of models and rules",
+        "ops",
+        {"{{part}} {{outcome}}": _rate("forewarn_maintenance_reloads", "part", "outcome")},
+    ),
+)
+SYSTEMS = {"fraud": _FRAUD, "maintenance": _MAINTENANCE}
+
+
+def dashboard(system: str) -> dict[str, Any]:
+    """What Grafana imports, of one of `SYSTEMS`."""
     return {
-        "uid": "forewarn-fraud",
-        "title": "Forewarn: fraud",
+        "uid": f"forewarn-{system}",
+        "title": f"Forewarn: {system}",
         "tags": ["forewarn"],
         "schemaVersion": 39,
         "time": {"from": "now-6h", "to": "now"},
@@ -96,7 +151,7 @@ def dashboard() -> dict[str, Any]:
         "templating": {
             "list": [{"name": "datasource", "type": "datasource", "query": "prometheus"}]
         },
-        "panels": [_panel(number, panel) for number, panel in enumerate(PANELS)],
+        "panels": [_panel(number, panel) for number, panel in enumerate(SYSTEMS[system])],
     }
 
 
@@ -116,11 +171,12 @@ def _panel(number: int, panel: Panel) -> dict[str, Any]:
     }
 
 
-def text() -> str:
-    """The file's content."""
-    return json.dumps(dashboard(), indent=1) + "\n"
+def text(system: str) -> str:
+    """The content of a system's file."""
+    return json.dumps(dashboard(system), indent=1) + "\n"
 
 
 if __name__ == "__main__":
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(text())
+    FOLDER.mkdir(exist_ok=True)
+    for name in SYSTEMS:
+        (FOLDER / f"{name}.json").write_text(text(name))

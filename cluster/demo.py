@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,13 +23,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tyro
 
-from cluster.local import ROOT, LocalHead, local_head, program
+from cluster import demo_maintenance
+from cluster.demo_steps import deploy, must, new_key, start_serve, table
+from cluster.local import ROOT, LocalHead, local_head
 from lib.contract import TIME
 from lib.fraud.contracts import LABELS, TRANSACTIONS
 from lib.fraud.simulation import Example, scenario_examples
 
 _MINOR = 100
-_READY_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Demo:
     """Simulated customers."""
     days: int = 60
     """Simulated days."""
+    machines: int = 40
+    """Simulated machines."""
     seed: int = 7
     """The same seed simulates the same payments."""
     cpus: int = 2
@@ -97,27 +99,34 @@ def main(options: Demo) -> int:
         stories = scenario_examples(options.seed, time.time_ns() // 1000)
         say("filling the profile store with the stories' history")
         _backfill(head, folder, stories)
+        # before Serve holds cores that the workers of a training would wait for
+        demo_maintenance.prepare(head, folder / "maintenance", options.machines, say)
         say("deploying the fraud application on Ray Serve")
-        key = _deploy(head, folder)
-        url = f"http://127.0.0.1:{head.http_port}/fraud"
+        start_serve(head, folder / "log" / "serve.log")
+        url, key = _deploy(head, folder)
         say(f"sending payments to {url}/score_transaction")
         sent = _send_all(url, key, stories)
-        print(_table([HEADER, *(one.row() for one in sent)]))
-        _closing(folder, url, key, time.monotonic() - started)
+        print(table([HEADER, *(one.row() for one in sent)]))
+        _closing(folder, url, key)
+        machines = demo_maintenance.show(head, folder / "maintenance", say)
+        print(f"\ntook {time.monotonic() - started:.0f} s")
         if options.keep_running:
-            _stay(url)
-    if _as_expected(sent):
-        return 0
-    print(
-        "\nerror: not every payment was decided as expected; see the table above", file=sys.stderr
-    )
-    return 1
+            _stay(f"{url} and {machines.url}")
+    if not _as_expected(sent):
+        print(
+            "\nerror: not every payment was decided as expected; see the table above",
+            file=sys.stderr,
+        )
+        return 1
+    for fault in machines.faults:
+        print(f"\nerror: maintenance: {fault}", file=sys.stderr)
+    return 1 if machines.faults else 0
 
 
 def _train(head: LocalHead, folder: Path, options: Demo, say: Callable[[str], None]) -> None:
     data, jobs = folder / "data", ["python", "-m"]
     say(f"simulating payments of {options.users} customers over {options.days} days")
-    _must(
+    must(
         head.submit(
             *jobs, "jobs.fraud.simulate", "--output", str(data), "--users", str(options.users),
             "--days", str(options.days), "--seed", str(options.seed),
@@ -126,7 +135,7 @@ def _train(head: LocalHead, folder: Path, options: Demo, say: Callable[[str], No
         "the simulation",
     )  # fmt: skip
     say("training through the Jobs API: features on Ray Data, trees and network on Ray")
-    _must(
+    must(
         head.submit(
             *jobs, "jobs.fraud.train", "--transactions", str(data / "transactions.parquet"),
             "--labels", str(data / "labels.parquet"), "--output", str(folder / "training"),
@@ -141,7 +150,7 @@ def _backfill(head: LocalHead, folder: Path, stories: Sequence[Example]) -> None
     history.mkdir()
     pq.write_table(_payments(stories), history / "transactions.parquet")
     pq.write_table(_labels(stories), history / "labels.parquet")
-    _must(
+    must(
         head.run(
             sys.executable, "-m", "jobs.fraud.backfill",
             "--transactions", str(history / "transactions.parquet"),
@@ -192,24 +201,10 @@ def _table_of(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.table(columns)
 
 
-def _deploy(head: LocalHead, folder: Path) -> str:
-    """Starts Serve with the application and waits until it is ready; returns an API key."""
+def _deploy(head: LocalHead, folder: Path) -> tuple[str, str]:
+    """Deploys the application; returns its URL and an API key."""
     keys = folder / "keys.json"
-    made = subprocess.run(
-        [
-            sys.executable, "-m", "jobs.access.keys", "create", "--file", str(keys),
-            "--scopes", "fraud:score", "fraud:label", "fraud:read",
-        ],
-        cwd=ROOT, env=head.environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    log = folder / "log" / "serve.log"
-    serve = program("serve")
-    _must(
-        head.run(
-            serve, "start", "--http-host", "127.0.0.1", "--http-port", str(head.http_port), log=log
-        ),
-        f"Ray Serve (see {log})",
-    )
+    key = new_key(head, keys, ("fraud:score", "fraud:label", "fraud:read"))
     arguments = {
         "registry": folder / "registry",
         "profile_store": f"sqlite:///{folder / 'profiles.sqlite'}",
@@ -219,34 +214,10 @@ def _deploy(head: LocalHead, folder: Path) -> str:
         "api_keys": keys,
         "log": folder / "log" / "decisions.jsonl",
         # one of each is enough to look at; production keeps two
-        "front": json.dumps({"min": 1, "cpus": 0.5}),
-        "ensemble": json.dumps({"min": 1, "cpus": 0.5}),
+        "front": json.dumps({"min": 1, "cpus": 0.25}),
+        "ensemble": json.dumps({"min": 1, "cpus": 0.25}),
     }
-    _must(
-        head.run(
-            serve, "run", "serve.fraud.app:build", "--name", "fraud", "--route-prefix", "/fraud",
-            "--working-dir", str(ROOT), "--non-blocking",
-            *(f"{name}={value}" for name, value in arguments.items()), log=log,
-        ),
-        f"the fraud application (see {log})",
-    )  # fmt: skip
-    _await_ready(f"http://127.0.0.1:{head.http_port}/fraud/readyz", log)
-    return made.stdout.strip().splitlines()[-1]
-
-
-def _await_ready(url: str, log: Path) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    said = "nothing answered"
-    while time.monotonic() < deadline:
-        try:
-            answer = httpx.get(url, timeout=5)
-            said = f"{answer.status_code} {answer.text[:300]}"
-            if answer.is_success:
-                return
-        except httpx.HTTPError as error:
-            said = str(error)
-        time.sleep(0.5)
-    raise SystemExit(f"error: the service did not become ready: {said}; its log is {log}")
+    return deploy(head, "fraud", arguments, folder / "log" / "serve.log"), key
 
 
 def _send_all(url: str, key: str, stories: Sequence[Example]) -> list[_Sent]:
@@ -293,21 +264,11 @@ def _as_expected(sent: Sequence[_Sent]) -> bool:
     )
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def _closing(folder: Path, url: str, key: str, seconds: float) -> None:
+def _closing(folder: Path, url: str, key: str) -> None:
     shown = os.path.relpath(folder, ROOT)
     print(f"\nreport    {shown}/training/report.html (and report.json)")
     print(f"models    {shown}/registry")
     print(f"decisions {shown}/records.sqlite, log {shown}/log/decisions.jsonl")
-    print(f"took      {seconds:.0f} s")
     example = json.dumps({"transaction_id": "t1", "...": "..."})
     print(
         f"\nURL {url}\nkey {key}\nAPI page {url}/docs\ntry: curl -H 'Authorization: Bearer {key}'"
@@ -321,11 +282,6 @@ def _stay(url: str) -> None:
         signal.pause()
     except KeyboardInterrupt:
         print("\nending")
-
-
-def _must(status: int, what: str) -> None:
-    if status != 0:
-        raise SystemExit(f"error: {what} failed with exit status {status}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from jobs.maintenance.sources import (
     Sources,
     by_machine,
     intakes,
-    refuse_unknown_machines,
     small_tables,
 )
 from jobs.options import read_options
@@ -108,8 +107,7 @@ def _computed(config: FeaturesConfig, features: FeatureSet, output: Storage) -> 
     if not ray.is_initialized():
         ray.init()
     quarantine = output.address("work/quarantine")
-    small = small_tables(config, quarantine)
-    refuse_unknown_machines(small)
+    small = small_tables(config, features, quarantine)
     every, warm_up, preventive = config.every_hours, config.warm_up_hours, config.preventive
 
     def rows_of(tables: Tables) -> pa.Table:

@@ -15,7 +15,6 @@ from jobs.maintenance.sources import (
     by_machine,
     intakes,
     newest_reading,
-    refuse_unknown_machines,
     small_tables,
 )
 from jobs.model_files import model_directory
@@ -64,8 +63,7 @@ def main(config: ScoreConfig) -> str:
         ray.init()
     output.delete("work")
     quarantine = output.address("work/quarantine")
-    small = small_tables(config, quarantine)
-    refuse_unknown_machines(small)
+    small = small_tables(config, model.features, quarantine)
     at_us = newest_reading(config, quarantine) if config.at is None else _moment(config.at)
     rows = _scored(config, model, small, at_us, quarantine)
     rows.write_parquet(output.at("work/data"), filesystem=output.filesystem)

@@ -13,9 +13,19 @@ from ray.data import DataContext, Dataset
 from jobs import intake
 from jobs.partitioned import partitions_for
 from jobs.resources import await_a_core
-from lib.contract import Contract, ContractError
-from lib.maintenance.contracts import ERRORS, FAILURES, MACHINES, MAINTENANCE, TELEMETRY
+from lib.contract import Column, Contract, ContractError
+from lib.maintenance.contracts import (
+    ERRORS,
+    FAILURES,
+    MACHINES,
+    MAINTENANCE,
+    TELEMETRY,
+    WAVEFORM_FEATURES,
+    WAVEFORMS,
+)
 from lib.maintenance.dataset import Tables
+from lib.maintenance.feature_set import FeatureSet
+from lib.maintenance.offline import measured_waveforms
 from lib.storage import Storage
 
 _BYTES_PER_ROW = 400
@@ -43,6 +53,8 @@ class Sources:
     """failures with their modes"""
     machines: str | None = None
     """the machines: plant, line, when they were installed"""
+    waveforms: str | None = None
+    """raw waveforms with their sampling rate; only where the kind of machine declares them"""
     mapping_telemetry: str | None = None
     """YAML that maps columns to the contract; not needed where they are named as ours"""
     mapping_errors: str | None = None
@@ -53,20 +65,56 @@ class Sources:
     """the same for the failures"""
     mapping_machines: str | None = None
     """the same for the machines"""
+    mapping_waveforms: str | None = None
+    """the same for the waveforms"""
     partitions: int = 0
     """blocks that machines are spread over; 0 chooses by size and cores"""
 
     @property
     def files(self) -> list[str]:
         """All files and mappings that are named."""
-        names = ["telemetry", *_SMALL]
+        names = ["telemetry", "waveforms", *_SMALL]
         found = [getattr(self, name) for name in (*names, *(f"mapping_{name}" for name in names))]
         return [str(one) for one in found if one is not None]
 
 
-def small_tables(sources: Sources, quarantine: str) -> dict[str, pa.Table | None]:
-    """The tables beside telemetry: thousands of rows, one copy for all tasks."""
-    return {name: _whole(sources, name, contract, quarantine) for name, contract in _SMALL.items()}
+def small_tables(
+    sources: Sources, features: FeatureSet, quarantine: str
+) -> dict[str, pa.Table | None]:
+    """The tables beside telemetry: thousands of rows, one copy for all tasks.
+
+    Raises:
+        ContractError: a table cannot be read, its machines are none of those that are listed, or
+            waveforms are given and the kind of machine has none, or the other way round.
+    """
+    found = {name: _whole(sources, name, contract, quarantine) for name, contract in _SMALL.items()}
+    _refuse_unknown_machines(found)
+    return found | {"waveforms": _waveforms(sources, features, quarantine)}
+
+
+def _waveforms(sources: Sources, features: FeatureSet, quarantine: str) -> pa.Table | None:
+    """What is measured of every waveform, computed where each block of them lies."""
+    if features.waveforms is None and sources.waveforms is None:
+        return None
+    if features.waveforms is None or sources.waveforms is None:
+        raise ContractError(
+            "--waveforms: the kind of machine declares "
+            + ("none, and some are given" if features.waveforms is None else "some; give them")
+        )
+    mapping = intake.mapping_for(WAVEFORMS, sources.mapping_waveforms, sources.waveforms)
+    place = f"{quarantine}/waveforms"
+
+    def measure(table: pa.Table) -> pa.Table:
+        return measured_waveforms(features, table)
+
+    read = intake.read(mapping, sources.waveforms, place)
+    blocks = ray.get(read.map_batches(measure, batch_format="pyarrow").to_arrow_refs())
+    columns = [Column(name, pa.float64(), "", required=False) for name in features.wave_measures]
+    contract = WAVEFORM_FEATURES.with_columns(columns)
+    filled = [block for block in blocks if block.num_rows]
+    if not filled:
+        return contract.check(contract.schema.empty_table()).good
+    return intake.once_each(pa.concat_tables(filled), contract, "machine_id", place)
 
 
 def _whole(sources: Sources, name: str, contract: Contract, quarantine: str) -> pa.Table | None:
@@ -137,19 +185,15 @@ def newest_reading(sources: Sources, quarantine: str) -> int:
 def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
     """What became of the rows of each table that was read."""
     found = {}
-    for name in ("telemetry", *_SMALL):
+    for name in ("telemetry", "waveforms", *_SMALL):
         summary = intake.summary(storage, f"{quarantine}/{name}")
         if summary.rows_in:
             found[name] = asdict(summary)
     return found
 
 
-def refuse_unknown_machines(small: dict[str, pa.Table | None]) -> None:
-    """A table whose machines are none of those that are listed was mapped wrongly.
-
-    Raises:
-        ContractError: names the table, and one id of each.
-    """
+def _refuse_unknown_machines(small: dict[str, pa.Table | None]) -> None:
+    """A table whose machines are none of those that are listed was mapped wrongly."""
     machines = small["machines"]
     if machines is None or not machines.num_rows:
         return

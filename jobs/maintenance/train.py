@@ -4,7 +4,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,13 +24,23 @@ from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.kind import kind_text
 from lib.maintenance.model import SYSTEM, SurvivalModel, TrainingRows
 from lib.maintenance.model.fitting import (
+    Learnt,
     gathered,
     learn_from_folds,
     mode_names,
     reach,
     usual_values,
 )
-from lib.maintenance.model.judging import METHODS, OURS, Findings, judged
+from lib.maintenance.model.judging import (
+    BRIER,
+    CONCORDANCE,
+    FALSE_ALARMS,
+    METHODS,
+    OURS,
+    WARNED,
+    Findings,
+    judged,
+)
 from lib.maintenance.model.report import Subject, metrics, training_report
 from lib.maintenance.model.settings import time_grid
 from lib.registry import MANIFEST, RegistryError, verify_artifact
@@ -55,10 +65,50 @@ def main(config: TrainConfig) -> str:
         refuse_at_once(config.request)
     source = find_rows(config.features, config.model.preventive)
     step(f"{len(source.rows):,} rows of {len(np.unique(source.rows.machines)):,} machines")
+    stages = Stages(output, _inputs(config, source))
     split_us = _split(source.rows, config.test_share)
+    judgement = _judgement(config, source, split_us, stages, step)
+    step(f"fitting the model on all rows, and {config.model.replicates} replicates")
+    model = _model(config, source, judgement, stages)
+    subject = Subject(
+        source=config.source or source.address,
+        simulated=config.simulated,
+        split=_moment(split_us),
+        train=judgement.train,
+        test=judgement.test,
+        model=model,
+        settings=config.model,
+        costs=config.costs,
+        faults=source.note.get("sensor_faults", {}),
+    )
+    version = _save(config, source, model, judgement.found, stages, output)
+    written = [output.address("model"), *_report(subject, judgement.found, output)]
+    seconds = time.monotonic() - started
+    print(_closing_lines(config, subject, judgement.found, version, written, seconds))
+    return output.address("model")
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """What folds by machine taught, before and after the split."""
+
+    train: TrainingRows
+    test: TrainingRows
+    horizon: float
+    learnt: Learnt
+    found: Findings
+
+
+def _judgement(
+    config: TrainConfig,
+    source: RowsSource,
+    split_us: int,
+    stages: Stages,
+    step: Callable[[str], None],
+) -> _Judgement:
+    """Folds by machine: the blend from rows before the split, all figures from rows after it."""
     train, test = source.rows.until(split_us), source.rows.take(source.rows.at_us >= split_us)
     horizon = reach(train, config.model)
-    stages = Stages(output, _inputs(config, source))
     step(f"fitting {config.model.folds} folds by machine ({config.engine})")
     parts, places = fold_by_fold(source.features, train, test, horizon, config, stages)
     of_train = gathered([part[0] for part in parts], [one[0] for one in places], len(train))
@@ -67,42 +117,29 @@ def main(config: TrainConfig) -> str:
     step("measuring on the test rows")
     found = judged(train, test, of_train, of_test, learnt, horizon, config.model, config.costs,
                    config.seed, config.bootstrap)  # fmt: skip
-    step(f"fitting the model on all rows, and {config.model.replicates} replicates")
-    modes = mode_names(source.rows)
-    usual, spread = usual_values(source.rows.rows)
-    model = SurvivalModel(
-        features=source.features,
-        whole=whole_model(source.features, source.rows, modes, horizon, config, stages),
-        replicates=replicates(source.features, source.rows, modes, horizon, config),
-        weight=learnt.weight,
+    return _Judgement(train, test, horizon, learnt, found)
+
+
+def _model(
+    config: TrainConfig, source: RowsSource, judgement: _Judgement, stages: Stages
+) -> SurvivalModel:
+    """The model that is served: on all rows, with what the folds taught."""
+    rows, features, horizon = source.rows, source.features, judgement.horizon
+    modes = mode_names(rows)
+    usual, spread = usual_values(rows.rows)
+    return SurvivalModel(
+        features=features,
+        whole=whole_model(features, rows, modes, horizon, config, stages),
+        replicates=replicates(features, rows, modes, horizon, config),
+        weight=judgement.learnt.weight,
         grid=time_grid(horizon),
         modes=modes,
-        outside=learnt.outside,
+        outside=judgement.learnt.outside,
         alarm_hours=config.model.alarm_hours,
-        alarm_threshold=found.threshold,
+        alarm_threshold=judgement.found.threshold,
         usual=usual,
         spread=spread,
     )
-    subject = Subject(
-        source=config.source or source.address,
-        simulated=config.simulated,
-        split=_moment(split_us),
-        train=train,
-        test=test,
-        model=model,
-        settings=config.model,
-        costs=config.costs,
-        faults=source.note.get("sensor_faults", {}),
-    )
-    version = _save(config, source, model, found, stages, output)
-    report = _report(subject, found, output)
-    print(
-        _closing_lines(
-            config, subject, found, version, [output.address("model"), *report],
-            time.monotonic() - started,
-        )
-    )  # fmt: skip
-    return output.address("model")
 
 
 def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:
@@ -182,10 +219,10 @@ def _closing_lines(
 ) -> str:
     """A short table, and where everything lies."""
     columns: list[tuple[str, str, Callable[[float], str]]] = [
-        ("C-td", "concordance", "{:.3f}".format),
-        ("IBS", "IBS", "{:.4f}".format),
-        ("warned", "warned 24 h ahead", "{:.0%}".format),
-        ("false alarms", "false alarms", "{:.2f}".format),
+        ("C-td", CONCORDANCE, "{:.3f}".format),
+        ("IBS", BRIER, "{:.4f}".format),
+        ("warned", WARNED, "{:.0%}".format),
+        ("false alarms", FALSE_ALARMS, "{:.2f}".format),
     ]
     lines = [f"{'method':20}" + "".join(f"{head:>14}" for head, _, _ in columns)]
     for name in METHODS:

@@ -88,6 +88,16 @@ def to_number(name: str, raw: pa.Array) -> Converted:
     return cast_or_null(raw, pa.float64(), safe=False), []
 
 
+def to_numbers(name: str, raw: pa.Array) -> Converted:
+    """Lists of numbers as lists of float64; anything else is a fault, a null among them NaN."""
+    raw = plain(raw)
+    wanted = pa.list_(pa.float64())
+    if pat.is_list(raw.type) or pat.is_large_list(raw.type) or pat.is_fixed_size_list(raw.type):
+        return raw.cast(wanted, safe=False), []
+    missing = pa.nulls(len(raw), wanted)
+    return missing, [(lost(raw, missing), f"{name}: not a list of numbers")]
+
+
 def to_flag(name: str, raw: pa.Array) -> Converted:
     """`true` and `false` (any case) as booleans; anything else is a fault."""
     raw = plain(raw)

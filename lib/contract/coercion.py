@@ -55,6 +55,8 @@ def _widens(came: pa.DataType, wanted: pa.DataType) -> bool:
         return bool(pat.is_timestamp(came) and came.tz is not None)
     if pat.is_floating(wanted):
         return bool(pat.is_floating(came) or pat.is_integer(came))
+    if pat.is_list(wanted):
+        return bool(pat.is_list(came) or pat.is_large_list(came) or pat.is_fixed_size_list(came))
     if pat.is_int64(wanted):
         return bool(pat.is_integer(came) and not pat.is_uint64(came))
     return False

@@ -8,7 +8,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lib.contract.cast import Converted, lost, to_flag, to_number, to_text, to_whole, without
+from lib.contract.cast import (
+    Converted,
+    lost,
+    to_flag,
+    to_number,
+    to_numbers,
+    to_text,
+    to_whole,
+    without,
+)
 from lib.contract.coercion import as_array, plain
 from lib.contract.condition import Condition, all_hold
 from lib.contract.declaration import Column
@@ -18,6 +27,8 @@ from lib.contract.reason import Mask, RowReasons
 from lib.contract.row_check import as_mask
 from lib.contract.time_reading import TimeReading
 from lib.contract.unit import Linear
+
+_READERS = ((pat.is_string, to_text), (pat.is_integer, to_whole), (pat.is_list, to_numbers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +132,11 @@ class ColumnRule:
             return self.time.read(name, raw)
         if self.money is not None:
             return read_amounts(name, raw, self.money.digits or 0, self.money.decimal_mark)
-        if pat.is_string(wanted):
-            return to_text(name, raw)
+        for is_kind, read in _READERS:
+            if is_kind(wanted):
+                return read(name, raw)
         if pat.is_boolean(wanted):
             return self._flags(raw)
-        if pat.is_integer(wanted):
-            return to_whole(name, raw)
         values, faults = to_number(name, raw)
         if self.linear is not None:
             values = pc.add(pc.multiply(values, self.linear.scale), self.linear.offset)

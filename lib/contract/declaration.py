@@ -32,7 +32,8 @@ class Column:
         description: one line for people.
         required: the column must be there and hold no nulls; an optional column may be absent.
         unit: physical unit of the values, "" where there is none; `MINOR_UNITS` marks money.
-        low: smallest allowed value, inclusive; for times in microseconds UTC.
+        low: smallest allowed value, inclusive; for times in microseconds UTC; for lists the
+            fewest numbers in one.
         high: largest allowed value, inclusive.
         values: the only allowed texts, when not empty.
         max_length: longest allowed text in bytes of UTF-8; empty texts are never allowed.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.types as pat
 
 from lib.contract.coercion import as_array
 from lib.contract.reason import Mask
@@ -69,7 +70,10 @@ def _codes(table: pa.Table, names: tuple[str, ...]) -> Codes:
 
 def _column_codes(table: pa.Table, name: str) -> Codes:
     """Equal content, equal code; null is a content of its own, and so is NaN."""
-    encoded = as_array(table[name]).dictionary_encode(null_encoding="encode")
+    values = as_array(table[name])
+    if pat.is_list(values.type):
+        values = pa.array([None if one is None else repr(one) for one in values.to_pylist()])
+    encoded = values.dictionary_encode(null_encoding="encode")
     codes: Codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return codes
 

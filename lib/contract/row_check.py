@@ -30,6 +30,8 @@ def column_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
         yield as_mask(pc.is_null(values)), f"{name}: missing"
     if pat.is_string(column.type):
         yield from _text_faults(column, values)
+    elif pat.is_list(column.type):
+        yield from _list_faults(column, values)
     elif column.low is not None or column.high is not None:
         yield from _range_faults(column, values)
 
@@ -65,6 +67,19 @@ def _text_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
         known = pc.is_in(values, value_set=pa.array(column.values, type=pa.string()))
         other = as_mask(pc.and_(pc.is_valid(values), pc.invert(known)))
         yield other, f"{column.name}: not one of {', '.join(column.values)}"
+
+
+def _list_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
+    """A list is at fault where a number in it is missing or not finite, or it is too short."""
+    inside = values.flatten()
+    owners = pc.list_parent_indices(values).to_numpy()
+    bad = as_mask(pc.invert(pc.is_finite(inside).fill_null(False)))
+    mask = np.zeros(len(values), dtype=np.bool_)
+    mask[owners[bad]] = True
+    yield mask, f"{column.name}: a number in it is missing or not finite"
+    if column.low is not None:
+        short = as_mask(pc.less(pc.list_value_length(values), int(column.low)))
+        yield short, f"{column.name}: fewer than {column.low:g} numbers"
 
 
 def _range_faults(column: Column, values: pa.Array) -> Iterator[Fault]:

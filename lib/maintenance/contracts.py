@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from lib.contract import Column, Contract, time_column
+from lib.maintenance.waveform import FEWEST_SAMPLES
 
 LONGEST_ID_BYTES = 128
 MAINTENANCE_TYPES = ("scheduled", "corrective", "emergency")
@@ -25,6 +26,40 @@ TELEMETRY = Contract(
     columns=(_MACHINE, time_column("event_time", "when the sensors were read")),
     key=("machine_id", "event_time"),
     extras=Column("", pa.float64(), "a sensor's reading", required=False),
+)
+
+WAVEFORMS = Contract(
+    name="waveforms",
+    columns=(
+        _MACHINE,
+        time_column("event_time", "when recording ended"),
+        Column(
+            "sampling_rate_hz",
+            pa.float64(),
+            "samples a second; a waveform without it says nothing about frequencies",
+            unit="Hz",
+            low=1.0,
+            high=1e7,
+        ),
+        Column(
+            "samples",
+            pa.list_(pa.float64()),
+            "acceleration or velocity, in order",
+            low=FEWEST_SAMPLES,
+        ),
+        Column(
+            "shaft_hz", pa.float64(), "turns of the shaft a second", required=False, unit="Hz",
+            low=0.0,
+        ),
+    ),
+    key=("machine_id", "event_time"),
+)  # fmt: skip
+
+WAVEFORM_FEATURES = Contract(
+    name="waveform features",
+    columns=(_MACHINE, time_column("event_time", "when recording ended")),
+    key=("machine_id", "event_time"),
+    extras=Column("", pa.float64(), "a measure of the waveform", required=False),
 )
 
 MAINTENANCE = Contract(
@@ -89,4 +124,4 @@ MACHINES = Contract(
     key=("machine_id",),
 )
 
-CONTRACTS = (TELEMETRY, MAINTENANCE, FAILURES, ERRORS, MACHINES)
+CONTRACTS = (TELEMETRY, WAVEFORMS, MAINTENANCE, FAILURES, ERRORS, MACHINES)

@@ -29,6 +29,7 @@ class Tables:
 
     Attributes:
         telemetry, errors, maintenance, failures, machines: see `lib.maintenance.contracts`.
+        waveforms: what was measured of them, see `measured_waveforms`.
     """
 
     telemetry: pa.Table
@@ -36,6 +37,7 @@ class Tables:
     maintenance: pa.Table | None = None
     failures: pa.Table | None = None
     machines: pa.Table | None = None
+    waveforms: pa.Table | None = None
 
     def of(self, telemetry: pa.Table) -> Tables:
         """The tables of the machines in another piece of telemetry."""
@@ -52,7 +54,14 @@ class Tables:
 
     def histories(self, features: FeatureSet) -> Iterator[History]:
         """Of every machine."""
-        return histories(features, self.telemetry, self.errors, self.maintenance, self.machines)
+        return histories(
+            features,
+            self.telemetry,
+            self.errors,
+            self.maintenance,
+            self.machines,
+            self.waveforms,
+        )
 
 
 def training_rows(

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
 
+from lib.maintenance.waveform import Bearing, feature_names
+
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 # A value that stays longer than this is not looked at further back: 30 days of readings and this
@@ -68,6 +70,22 @@ class Feature:
     description: str
 
 
+@dataclass(frozen=True, slots=True)
+class Waves:
+    """Waveforms that are recorded now and then; the newest one counts, as long as it is kept.
+
+    Args:
+        bearing: whose fault frequencies are looked for; needs the shaft's speed with each waveform.
+    """
+
+    bearing: Bearing | None = None
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What is measured of each waveform, in order; see `waveform_features`."""
+        return feature_names(self.bearing)
+
+
 @dataclass(frozen=True)
 class FeatureSet:
     """All features of a kind of machine. Windows are of time, not of rows: (at - window, at].
@@ -82,6 +100,7 @@ class FeatureSet:
         interval_hours: the time between two readings when nothing is missing.
         correlations: pairs of sensors whose correlation over the first window is a feature.
         operating: sensor and value above which a machine counts as running; None: whenever read.
+        waveforms: what is measured of waveforms; None: there are none.
     """
 
     sensors: tuple[Sensor, ...]
@@ -93,6 +112,7 @@ class FeatureSet:
     interval_hours: float = 1.0
     correlations: tuple[tuple[str, str], ...] = ()
     operating: tuple[str, float] | None = None
+    waveforms: Waves | None = None
 
     def __post_init__(self) -> None:
         names = self.sensor_names
@@ -147,7 +167,7 @@ class FeatureSet:
                     f"Pearson correlation of {first} and {second} over {hours} h",
                 )
             )
-        return (*found, *self._of_machine())
+        return (*found, *self._of_machine(), *self._of_waveforms())
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -180,6 +200,19 @@ class FeatureSet:
             Feature(f"{sensor.name}_unchanged_hours", "h", "how long it has not changed, up to 12"),
             Feature(f"{sensor.name}_faults_{now}", "", "readings out of range or stuck"),
         ]
+
+    @property
+    def wave_measures(self) -> tuple[str, ...]:
+        """What is measured of each waveform; empty without any."""
+        return () if self.waveforms is None else self.waveforms.measures
+
+    def _of_waveforms(self) -> list[Feature]:
+        found = [
+            Feature(f"waveform_{name}", "", f"{name} of the newest waveform")
+            for name in self.wave_measures
+        ]
+        hours = Feature("hours_since_waveform", "h", "since the newest waveform was recorded")
+        return [*found, hours] if found else []
 
     def _of_machine(self) -> list[Feature]:
         counts = [

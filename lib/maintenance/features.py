@@ -53,6 +53,7 @@ def evaluate(features: FeatureSet, history: History, at_us: npt.ArrayLike) -> Fl
     columns.append(_correlations(features, history, at, clean))
     columns.append(_error_counts(features, history, at))
     columns.append(_of_machine(features, history, at, services))
+    columns.append(_of_waveforms(features, history, at))
     return np.concatenate(columns, axis=1)
 
 
@@ -162,6 +163,19 @@ def _of_machine(features: FeatureSet, history: History, at: Ints, services: Ints
         _hours(at, installed),
     ]
     return np.stack(columns, axis=1)
+
+
+def _of_waveforms(features: FeatureSet, history: History, at: Ints) -> Floats:
+    """The newest waveform's measures, while it is kept, and how old it is."""
+    width = len(features.wave_measures)
+    if not width:
+        return np.empty((len(at), 0))
+    times = np.append(UNKNOWN_US, history.wave_times_us)
+    place = np.searchsorted(history.wave_times_us, at, side="right")
+    kept = times[place] > at - features.trailing_hours * HOUR_US
+    measures = np.vstack([np.full((1, width), np.nan), history.wave_measures.reshape(-1, width)])
+    newest = np.where(kept[:, None], measures[place], np.nan)
+    return np.column_stack([newest, _hours(at, np.where(kept, times[place], UNKNOWN_US))])
 
 
 def _hours(at: Ints, since: Ints) -> Floats:

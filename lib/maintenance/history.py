@@ -29,6 +29,8 @@ class History:
         error_times_us, error_codes: (e,) reports of the controller.
         service_times_us, service_parts: (s,) services; the part is -1 for the whole machine.
         installed_us: when it was put into service, `UNKNOWN_US` where nobody knows.
+        wave_times_us: (w,) when waveforms were recorded, ascending.
+        wave_measures: (w, measures) what was measured of each, see `FeatureSet.wave_measures`.
         run_days, run_counts: (d,) UTC days since 1970, and readings while running on each. Kept
             for ever, while readings are dropped after `FeatureSet.kept_us`.
     """
@@ -43,6 +45,8 @@ class History:
     installed_us: int = UNKNOWN_US
     run_days: Ints = field(default_factory=_no_times)
     run_counts: Ints = field(default_factory=_no_times)
+    wave_times_us: Ints = field(default_factory=_no_times)
+    wave_measures: Floats = field(default_factory=lambda: np.empty((0, 0)))
 
     def __post_init__(self) -> None:
         if self.readings.ndim != 2 or len(self.readings) != len(self.times_us):
@@ -52,7 +56,9 @@ class History:
             )
         if (np.diff(self.times_us) <= 0).any():
             raise FeatureError(f"machine '{self.machine_id}': times of readings must ascend")
-        for name in ("error_times_us", "service_times_us", "run_days"):
+        if len(self.wave_measures) != len(self.wave_times_us):
+            raise FeatureError(f"machine '{self.machine_id}': expected measures of each waveform")
+        for name in ("error_times_us", "service_times_us", "run_days", "wave_times_us"):
             if (np.diff(getattr(self, name)) < 0).any():
                 raise FeatureError(f"machine '{self.machine_id}': {name} must ascend")
 
@@ -64,6 +70,7 @@ class History:
         first = at_us - features.kept_us
         rows, errors = self.times_us > first, self.error_times_us > first
         services = _latest_of_each(self.service_parts)
+        waves = self.wave_times_us > first
         return History(
             self.machine_id,
             self.times_us[rows],
@@ -75,6 +82,8 @@ class History:
             self.installed_us,
             self.run_days,
             self.run_counts,
+            self.wave_times_us[waves],
+            self.wave_measures[waves],
         )
 
 

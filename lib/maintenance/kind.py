@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lib.maintenance.feature_set import FeatureError, FeatureSet, Sensor
+from lib.maintenance.feature_set import FeatureError, FeatureSet, Sensor, Waves
+from lib.maintenance.waveform import Bearing, WaveformError
 
 KIND_FILE = Path(__file__).with_name("kind.yaml")
 """The presses of the simulated fleet."""
@@ -37,7 +38,8 @@ def parse_kind(text: str, origin: str = "kind.yaml") -> FeatureSet:
 
     Keys: `sensors` (name to unit, low, high, stuck_hours), and optionally `components`,
     `error_codes`, `windows_hours`, `trailing_hours`, `error_windows_hours`, `interval_hours`,
-    `correlations` (pairs of sensors), `operating` (`sensor` and `above`).
+    `correlations` (pairs of sensors), `operating` (`sensor` and `above`), `waveforms` (with the
+    `bearing` whose faults are looked for, or empty).
 
     Raises:
         FeatureError: names the key, what was expected and what came.
@@ -83,6 +85,9 @@ def kind_text(features: FeatureSet) -> str:
     }
     if features.operating is not None:
         content["operating"] = {"sensor": features.operating[0], "above": features.operating[1]}
+    if features.waveforms is not None:
+        bearing = features.waveforms.bearing
+        content["waveforms"] = {} if bearing is None else {"bearing": asdict(bearing)}
     return yaml.safe_dump(content, sort_keys=False)
 
 
@@ -113,6 +118,25 @@ def _operating(value: Any) -> tuple[str, float] | None:
         raise FeatureError(f"operating: expected the keys sensor and above, got {list(given)}")
     _expect("operating.above", given["above"], _NUMBERS)
     return str(given["sensor"]), float(given["above"])
+
+
+def _waveforms(value: Any) -> Waves | None:
+    if value is None:
+        return None
+    given = _object("waveforms", value)
+    if set(given) - {"bearing"}:
+        raise FeatureError(f"waveforms: expected the key bearing or none, got {list(given)}")
+    if given.get("bearing") is None:
+        return Waves()
+    about, known = _object("waveforms.bearing", given["bearing"]), [f.name for f in fields(Bearing)]
+    for key, number in about.items():
+        if key not in known:
+            raise FeatureError(f"waveforms.bearing: unknown key {key!r}{_hint(str(key), known)}")
+        _expect(f"waveforms.bearing.{key}", number, int if key == "balls" else _NUMBERS)
+    try:
+        return Waves(Bearing(**about))
+    except (TypeError, WaveformError) as error:
+        raise FeatureError(f"waveforms.bearing: {error}") from error
 
 
 def _correlations(value: Any) -> tuple[tuple[str, str], ...]:
@@ -181,4 +205,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "interval_hours": _number("interval_hours", float),
     "correlations": _correlations,
     "operating": _operating,
+    "waveforms": _waveforms,
 }

@@ -17,10 +17,10 @@ import numpy.typing as npt
 from lib.maintenance.feature_set import FeatureError, FeatureSet
 from lib.maintenance.history import UNKNOWN_US, Floats, History, Ints, running
 
-_MAGIC = b"FWM1"
+_MAGIC = b"FWM2"
 _INTS = (
     *("times_us", "error_times_us", "error_codes", "service_times_us", "service_parts"),
-    *("run_days", "run_counts"),
+    *("run_days", "run_counts", "wave_times_us"),
 )
 
 
@@ -46,7 +46,14 @@ class Received:
 def nothing_yet(features: FeatureSet, machine_id: str, installed_us: int = UNKNOWN_US) -> History:
     """A machine of which nothing was read."""
     empty = np.empty((0, len(features.sensors)))
-    return History(machine_id, np.empty(0, np.int64), empty, installed_us=installed_us)
+    waves = np.empty((0, len(features.wave_measures)))
+    return History(
+        machine_id,
+        np.empty(0, np.int64),
+        empty,
+        installed_us=installed_us,
+        wave_measures=waves,
+    )
 
 
 def with_readings(
@@ -120,6 +127,29 @@ def with_services(
     return _short(features, replace(known, service_times_us=times, service_parts=parts))
 
 
+def with_waveforms(
+    features: FeatureSet, known: History, times_us: npt.ArrayLike, measures: npt.ArrayLike
+) -> History:
+    """The past with more waveforms, of which (n, measures) were taken; the first of a time stays.
+
+    Raises:
+        FeatureError: they are not the feature set's measures.
+    """
+    times = np.asarray(times_us, dtype=np.int64)
+    width = len(features.wave_measures)
+    rows = np.asarray(measures, dtype=np.float64)
+    if rows.size != len(times) * width:
+        raise FeatureError(
+            f"machine '{known.machine_id}': expected {width} measures of each of {len(times)} "
+            f"waveforms, got shape {rows.shape}"
+        )
+    rows = rows.reshape(len(times), width)
+    all_times = np.concatenate([known.wave_times_us, times])
+    found, first = np.unique(all_times, return_index=True)
+    all_rows = np.vstack([known.wave_measures.reshape(-1, width), rows])
+    return _short(features, replace(known, wave_times_us=found, wave_measures=all_rows[first]))
+
+
 def pack(features: FeatureSet, known: History) -> bytes:
     """For a store; holds the feature set's digest."""
     about = {
@@ -130,8 +160,8 @@ def pack(features: FeatureSet, known: History) -> bytes:
     }
     header = json.dumps(about).encode()
     arrays = [getattr(known, name).astype("<i8").tobytes() for name in _INTS]
-    body = known.readings.astype("<f8").tobytes()
-    return b"".join([_MAGIC, struct.pack("<I", len(header)), header, *arrays, body])
+    body = [each.astype("<f8").tobytes() for each in (known.readings, known.wave_measures)]
+    return b"".join([_MAGIC, struct.pack("<I", len(header)), header, *arrays, *body])
 
 
 def unpack(features: FeatureSet, stored: bytes) -> History:
@@ -144,7 +174,8 @@ def unpack(features: FeatureSet, stored: bytes) -> History:
         about, at = _header(stored)
         lengths = [int(one) for one in about["lengths"]]
         rows, width = lengths[0], len(features.sensors)
-        if len(stored) != at + 8 * (sum(lengths) + rows * width):
+        waves, measures = lengths[-1], len(features.wave_measures)
+        if len(stored) != at + 8 * (sum(lengths) + rows * width + waves * measures):
             raise ValueError("its length is not what its header says")
         if about["features"] != features.digest:
             raise ValueError("it was written for other features")
@@ -153,10 +184,13 @@ def unpack(features: FeatureSet, stored: bytes) -> History:
             arrays[name] = np.frombuffer(stored, "<i8", length, at).astype(np.int64)
             at += 8 * length
         readings = np.frombuffer(stored, "<f8", rows * width, at).astype(np.float64)
+        at += 8 * rows * width
+        heard = np.frombuffer(stored, "<f8", waves * measures, at).astype(np.float64)
         return History(
             str(about["machine_id"]),
             readings=readings.reshape(rows, width),
             installed_us=int(about["installed_us"]),
+            wave_measures=heard.reshape(waves, measures),
             **arrays,
         )
     except (ValueError, KeyError, TypeError, struct.error, UnicodeDecodeError) as error:
@@ -220,7 +254,10 @@ def _place(what: str, name: str, names: tuple[str, ...]) -> int:
 def _short(features: FeatureSet, known: History) -> History:
     newest = [
         int(times[-1])
-        for times in (known.times_us, known.error_times_us, known.service_times_us)
+        for times in (
+            *(known.times_us, known.error_times_us),
+            *(known.service_times_us, known.wave_times_us),
+        )
         if len(times)
     ]
     return known.kept(features, max(newest)) if newest else known

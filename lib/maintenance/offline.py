@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from lib.contract.coercion import as_array
 from lib.maintenance.feature_set import FeatureError, FeatureSet
-from lib.maintenance.history import UNKNOWN_US, History, Ints, running
+from lib.maintenance.history import UNKNOWN_US, Floats, History, Ints, running
+from lib.maintenance.waveform import waveform_features
 
 
 def histories(
@@ -20,6 +21,7 @@ def histories(
     errors: pa.Table | None = None,
     services: pa.Table | None = None,
     machines: pa.Table | None = None,
+    waveforms: pa.Table | None = None,
 ) -> Iterator[History]:
     """The history of every machine that telemetry or the list of machines names, by id.
 
@@ -29,6 +31,7 @@ def histories(
         errors: checked against ERRORS; codes that are not declared are passed over.
         services: checked against MAINTENANCE, corrective rows too: a replaced part begins anew.
         machines: checked against MACHINES.
+        waveforms: of `measured_waveforms`, checked against WAVEFORM_FEATURES.
 
     Raises:
         FeatureError: a sensor is not in the telemetry, or a service is of an unknown component.
@@ -39,8 +42,8 @@ def histories(
                 f"telemetry has no sensor '{name}'; it has {', '.join(telemetry.column_names[2:])}"
             )
     installed = _installed(machines)
-    of_readings, of_errors, of_services = (
-        _by_machine(table) for table in (telemetry, errors, services)
+    of_readings, of_errors, of_services, of_waves = (
+        _by_machine(table) for table in (telemetry, errors, services, waveforms)
     )
     for machine in sorted({*of_readings, *installed}):
         table = telemetry.take(of_readings.get(machine, _none()))
@@ -57,6 +60,7 @@ def histories(
             *parts,
             installed.get(machine, UNKNOWN_US),
             *running(features, times, readings),
+            *_waves(features, waveforms, of_waves.get(machine)),
         )
 
 
@@ -99,6 +103,33 @@ def _codes(
     if column == "component":
         known |= as_array(mine[column]).is_null().to_numpy(zero_copy_only=False)
     return _times(mine)[known], found[known]
+
+
+def measured_waveforms(features: FeatureSet, waveforms: pa.Table) -> pa.Table:
+    """What is measured of each of a table of waveforms, checked against WAVEFORMS."""
+    bearing = None if features.waveforms is None else features.waveforms.bearing
+    rows = [
+        waveform_features(samples, rate, shaft, bearing)
+        for samples, rate, shaft in zip(
+            (one.as_py() for one in waveforms["samples"]),
+            waveforms["sampling_rate_hz"].to_pylist(),
+            waveforms["shaft_hz"].to_pylist(),
+            strict=True,
+        )
+    ]
+    matrix = np.array(rows, dtype=np.float64).reshape(len(rows), len(features.wave_measures))
+    keys = {name: waveforms[name] for name in ("machine_id", "event_time")}
+    measures = {name: matrix[:, place] for place, name in enumerate(features.wave_measures)}
+    return pa.table(keys | measures)
+
+
+def _waves(features: FeatureSet, table: pa.Table | None, rows: Ints | None) -> tuple[Ints, Floats]:
+    """Times (w,) and measures (w, measures) of a machine's waveforms."""
+    if table is None or rows is None:
+        return _none(), np.empty((0, len(features.wave_measures)))
+    mine = table.take(rows)
+    columns = [_numbers(mine[name]) for name in features.wave_measures]
+    return _times(mine), np.stack(columns, axis=1) if columns else np.empty((len(rows), 0))
 
 
 def _installed(machines: pa.Table | None) -> dict[str, int]:

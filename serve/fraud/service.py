@@ -67,13 +67,7 @@ class FraudService:
             args.receipt_seconds + args.ahead_seconds,
             args.store_timeout_ms / 1000.0,
         )
-        self.rulings = Rulings(
-            rule_fields(FRAUD.names),
-            RULES_FILE,
-            ACTIONS,
-            {*self.history.without_store, *PAYMENT_TEXTS},
-            _secret(args),
-        )
+        self.rulings = _rulings(args, self.history.without_store)
         stored = Records(args.records), Drainer(args.journal, args.records)
         self.archive = Archive(numbers.SYSTEM, DecisionLog(args.journal), *stored, meter, self.log)
         self.desk = Desk(
@@ -199,6 +193,11 @@ class FraudService:
 
     async def _config_part(self) -> Part:
         return Part(self._config_error is None, {"error": self._config_error})
+
+
+def _rulings(args: FraudArgs, without_store: frozenset[str]) -> Rulings:
+    fields = rule_fields(FRAUD.names)
+    return Rulings(fields, RULES_FILE, ACTIONS, {*without_store, *PAYMENT_TEXTS}, _secret(args))
 
 
 def _secret(args: FraudArgs) -> bytes:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from lib.maintenance.feature_set import FeatureSet
 from lib.maintenance.history import UNKNOWN_US, History
 from lib.maintenance.machine_store import MachineStoreError
-from lib.maintenance.memory import nothing_yet, with_errors, with_readings, with_services
+from lib.maintenance.memory import (
+    nothing_yet,
+    with_errors,
+    with_readings,
+    with_services,
+    with_waveforms,
+)
+from lib.maintenance.waveform import WaveformError, waveform_features
 from serve.gateway import Call, FieldError, Meter, Problem
 from serve.maintenance import numbers
 from serve.maintenance.machines import Machines, micros, sensor_faults
@@ -62,7 +71,10 @@ class Intake:
 
     async def _take(self, one: MachineReadings) -> TakenIn:
         features = self._machines.features
-        taken = await self._machines.change(one.machine_id, lambda past: _told(features, past, one))
+        heard = await asyncio.to_thread(_measured, features, one) if one.waveforms else None
+        taken = await self._machines.change(
+            one.machine_id, lambda past: _told(features, past, one, heard)
+        )
         for outcome in ("late", "repeated", "contradicting", "too_old"):
             if count := getattr(taken, outcome):
                 self._meter.count(numbers.READINGS, outcome, amount=count)
@@ -108,7 +120,10 @@ class Intake:
             if service.component is not None and service.component not in features.components:
                 text = _unknown("component", features.components, service.component)
                 found.append(FieldError(f"{head}services.{place}.component", text))
-        for kind in ("readings", "errors", "services"):
+        if one.waveforms and features.waveforms is None:
+            text = "this kind of machine declares no waveforms"
+            found.append(FieldError(f"{head}waveforms", text))
+        for kind in ("readings", "errors", "services", "waveforms"):
             for place, each in enumerate(getattr(one, kind)):
                 ahead = (micros(each.event_time) - latest) // _SECOND
                 if ahead > 0:
@@ -130,7 +145,10 @@ def _unknown(what: str, known: Sequence[str], name: str) -> str:
 
 
 def _told(
-    features: FeatureSet, past: History | None, one: MachineReadings
+    features: FeatureSet,
+    past: History | None,
+    one: MachineReadings,
+    heard: npt.NDArray[np.float64] | None,
 ) -> tuple[History, TakenIn]:
     """The past with the news in it."""
     installed = UNKNOWN_US if one.installed_at is None else micros(one.installed_at)
@@ -150,6 +168,9 @@ def _told(
         features, known, [micros(each.event_time) for each in one.services],
         [each.component for each in one.services],
     )  # fmt: skip
+    if heard is not None:
+        times = np.array([micros(each.event_time) for each in one.waveforms], dtype=np.int64)
+        known = with_waveforms(features, known, times, heard)
     return known, TakenIn(
         machine_id=one.machine_id,
         new_machine=past is None,
@@ -160,8 +181,27 @@ def _told(
         too_old=received.too_old,
         errors=max(0, len(known.error_times_us) - before[0]),
         services=len(one.services),
+        waveforms=len(one.waveforms),
         sensor_faults=sensor_faults(features, known),
     )
+
+
+def _measured(features: FeatureSet, one: MachineReadings) -> npt.NDArray[np.float64]:
+    """(n, measures) of the waveforms.
+
+    Raises:
+        Problem: 422 for one that cannot be a sensor's.
+    """
+    bearing = None if features.waveforms is None else features.waveforms.bearing
+    rows = []
+    for place, each in enumerate(one.waveforms):
+        try:
+            rows.append(
+                waveform_features(each.samples, each.sampling_rate_hz, each.shaft_hz, bearing)
+            )
+        except WaveformError as error:
+            raise Problem.of_field(f"waveforms.{place}", str(error)) from None
+    return np.array(rows)
 
 
 def _value(value: float | None) -> float:

@@ -18,8 +18,9 @@ from pydantic import (
 
 from lib.maintenance.contracts import LONGEST_ID_BYTES, MAINTENANCE_TYPES
 from lib.maintenance.schedule.request import WeekRequest
+from lib.maintenance.waveform import FEWEST_SAMPLES
 
-MOST_MACHINES, MOST_READINGS, MOST_PLANNED = 200, 5_000, 5_000
+MOST_MACHINES, MOST_READINGS, MOST_PLANNED, MOST_SAMPLES = 200, 5_000, 5_000, 500_000
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID_BYTES, pattern=_PRINTABLE)]
 MaintenanceType = Literal["scheduled", "corrective", "emergency"]
@@ -54,6 +55,15 @@ class Service(_Sent):
     maintenance_type: MaintenanceType = "scheduled"
 
 
+class Recording(_Sent):
+    """A waveform; without its sampling rate it would say nothing about frequencies."""
+
+    event_time: AwareDatetime = Field(description="when recording ended")
+    sampling_rate_hz: FiniteFloat = Field(gt=0, le=1e7)
+    samples: list[FiniteFloat] = Field(min_length=FEWEST_SAMPLES, max_length=MOST_SAMPLES)
+    shaft_hz: FiniteFloat | None = Field(None, ge=0, description="turns of the shaft a second")
+
+
 class MachineReadings(_Sent):
     """News of one machine."""
 
@@ -64,11 +74,15 @@ class MachineReadings(_Sent):
     readings: list[Reading] = Field([], max_length=MOST_READINGS)
     errors: list[ErrorReport] = Field([], max_length=MOST_READINGS)
     services: list[Service] = Field([], max_length=MOST_READINGS)
+    waveforms: list[Recording] = Field([], max_length=MOST_READINGS)
 
     @model_validator(mode="after")
     def _some_news(self) -> MachineReadings:
-        if not (self.readings or self.errors or self.services or self.installed_at):
-            raise ValueError("expected readings, errors, services or installed_at, got none")
+        told = (self.readings, self.errors, self.services, self.waveforms, self.installed_at)
+        if not any(told):
+            raise ValueError(
+                "expected readings, errors, services, waveforms or installed_at, got none"
+            )
         return self
 
 
@@ -92,6 +106,7 @@ class TakenIn(BaseModel):
     too_old: int = Field(description="older than anything that still counts")
     errors: int
     services: int
+    waveforms: int
     sensor_faults: list[SensorFault]
 
 

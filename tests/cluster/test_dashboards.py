@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.dashboards import FILE, dashboard, text
-from serve.fraud.numbers import INSTRUMENTS
+from cluster.dashboards import FOLDER, SYSTEMS, dashboard, text
+from serve.fraud import numbers as fraud
+from serve.maintenance import numbers as maintenance
 
 PROMETHEUS = Path(__file__).parents[2] / "cluster/prometheus"
-KNOWN = {one.name: one for one in INSTRUMENTS}
-PANELS = dashboard()["panels"]
+KNOWN = {one.name: one for one in (*fraud.INSTRUMENTS, *maintenance.INSTRUMENTS)}
+PANELS = [panel for system in SYSTEMS for panel in dashboard(system)["panels"]]
 ALERTS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0]["rules"]
 QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
 QUERIES += [alert["expr"] for alert in ALERTS]
@@ -45,12 +46,14 @@ def test_every_count_is_on_a_panel_or_in_an_alert() -> None:
     assert set(KNOWN) - shown == {"forewarn_fraud_unknown_payment_methods"}
 
 
-def test_the_file_is_what_the_panels_make() -> None:
-    assert FILE.read_text() == text()
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_file_is_what_the_panels_make(system: str) -> None:
+    assert (FOLDER / f"{system}.json").read_text() == text(system)
 
 
-def test_panels_do_not_overlap_and_have_all_that_grafana_needs() -> None:
-    found: dict[str, Any] = json.loads(FILE.read_text())
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_panels_do_not_overlap_and_have_all_that_grafana_needs(system: str) -> None:
+    found: dict[str, Any] = json.loads((FOLDER / f"{system}.json").read_text())
     assert found["title"]
     places = {(one["gridPos"]["x"], one["gridPos"]["y"]) for one in found["panels"]}
     assert len(places) == len(found["panels"]) == len({one["id"] for one in found["panels"]})

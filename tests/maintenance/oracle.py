@@ -35,7 +35,20 @@ def expected(features: FeatureSet, past: History, at: int) -> dict[str, float]:
                     for time, one in zip(past.error_times_us, past.error_codes, strict=True)
                 )
             )
-    return row | of_machine(features, past, services, at)
+    return row | of_machine(features, past, services, at) | of_waveforms(features, past, at)
+
+
+def of_waveforms(features: FeatureSet, past: History, at: int) -> dict[str, float]:
+    if not features.wave_measures:
+        return {}
+    first = at - features.trailing_hours * HOUR_US
+    kept = [k for k, time in enumerate(past.wave_times_us.tolist()) if first < time <= at]
+    row = {"hours_since_waveform": NAN}
+    if kept:
+        row["hours_since_waveform"] = (at - int(past.wave_times_us[kept[-1]])) / HOUR_US
+    for place, name in enumerate(features.wave_measures):
+        row[f"waveform_{name}"] = float(past.wave_measures[kept[-1], place]) if kept else NAN
+    return row
 
 
 def held(raw: list[tuple[int, float]], at: int) -> int:

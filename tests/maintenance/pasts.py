@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lib.maintenance.feature_set import HOUR_US, FeatureSet, Sensor
+from lib.maintenance.feature_set import HOUR_US, FeatureSet, Sensor, Waves
 from lib.maintenance.history import UNKNOWN_US, History, running
+from lib.maintenance.waveform import Bearing
 
 START_US = 20_000 * 24 * HOUR_US
 SMALL = FeatureSet(
@@ -19,6 +20,7 @@ SMALL = FeatureSet(
     windows_hours=(24, 72),
     correlations=(("temperature", "vibration"),),
     operating=("rpm", 100.0),
+    waveforms=Waves(Bearing(9, 7.94, 39.04)),
 )
 
 
@@ -50,4 +52,13 @@ def past(seed: int, days: int = 60, features: FeatureSet = SMALL) -> History:
         random.integers(-1, 2, services),
         UNKNOWN_US if seed % 3 == 0 else START_US - 1000 * HOUR_US,
         *running(features, times, readings),
+        *_waves(random, span, len(features.wave_measures)),
     )
+
+
+def _waves(random: np.random.Generator, span: tuple[int, int], width: int):
+    """A waveform every two weeks or so, some with a measure that it could not give."""
+    times = np.sort(random.choice(np.arange(*span, HOUR_US), random.integers(0, 5), replace=False))
+    measures = random.normal(size=(len(times), width))
+    measures[random.random(measures.shape) < 0.1] = np.nan
+    return times, measures

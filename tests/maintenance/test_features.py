@@ -51,6 +51,8 @@ def test_thirty_days_and_a_margin_give_the_same_bits_as_the_whole_past(seed, hou
         history.installed_us,
         history.run_days,
         history.run_counts,
+        history.wave_times_us[history.wave_times_us <= at],
+        history.wave_measures[history.wave_times_us <= at],
     )
     whole = evaluate(SMALL, history, [at])
     assert evaluate(SMALL, known.kept(SMALL, at), [at]).tobytes() == whole.tobytes()

@@ -16,6 +16,7 @@ from lib.maintenance.memory import (
     with_errors,
     with_readings,
     with_services,
+    with_waveforms,
 )
 from tests.maintenance.pasts import SMALL, START_US, past
 
@@ -37,6 +38,8 @@ def arrived(whole: History, rows: np.ndarray, at: int) -> History:
         whole.service_parts[services],
         whole.installed_us,
         *running(SMALL, times, readings),
+        whole.wave_times_us[whole.wave_times_us <= at],
+        whole.wave_measures[whole.wave_times_us <= at],
     )
 
 
@@ -72,7 +75,9 @@ def tell(whole: History, known: History, since: int, at: int) -> History:
     known = with_errors(SMALL, known, whole.error_times_us[errors], codes)
     services = (whole.service_times_us > since - HOUR_US) & (whole.service_times_us <= at)
     parts = [None if p < 0 else SMALL.components[p] for p in whole.service_parts[services]]
-    return with_services(SMALL, known, whole.service_times_us[services], parts)
+    known = with_services(SMALL, known, whole.service_times_us[services], parts)
+    waves = (whole.wave_times_us > since - HOUR_US) & (whole.wave_times_us <= at)
+    return with_waveforms(SMALL, known, whole.wave_times_us[waves], whole.wave_measures[waves])
 
 
 def test_what_is_remembered_does_not_grow():

@@ -37,6 +37,8 @@ from lib.survival import (
 )
 
 OURS = "blend"
+CONCORDANCE, BRIER = "C-td", "IBS"
+WARNED, FALSE_ALARMS, WARNED_EQUALLY = "warned", "false alarms", "warned, equal rate"
 FIXED = "blend .6/.4"
 METHODS = (*CURVES, FIXED, OURS)
 POLICIES = ("run to failure", *SCORES, OURS)
@@ -139,14 +141,9 @@ def judged(
     }
     measures = {
         name: _curve_figures(seen, curves[name], scored_times(seen.time, grid))
-        | _alarm_figures(watch, scores[name] >= thresholds[name], hours)
+        | _alarm_figures(watch, scores[name], thresholds[name], settings)
         for name in METHODS
     }
-    equal = {name: threshold_for(watch, scores[name], hours, settings.false_alarms)
-             for name in METHODS}  # fmt: skip
-    for name in METHODS:
-        announced = warned(watch, scores[name] >= equal[name], hours)
-        measures[name]["warned at equal false alarms"] = _share(announced.early)
     announced = warned(watch, scores[OURS] >= thresholds[OURS], hours)
     alarms = scores[OURS] >= thresholds[OURS]
     return Findings(
@@ -181,10 +178,10 @@ def _refuse_few_failures(test: TrainingRows) -> None:
 def _curve_figures(seen: Outcomes, curves: Curves, times: Floats) -> dict[str, float]:
     some = _few(len(seen))
     return {
-        "concordance": concordance(seen.take(some), curves.take(some)),
-        "IBS": integrated_brier_score(seen, curves, times),
+        CONCORDANCE: concordance(seen.take(some), curves.take(some)),
+        BRIER: integrated_brier_score(seen, curves, times),
         **{
-            f"calibration error {name}": calibration_error(horizon_calibration(seen, curves, hours))
+            f"ECE {name}": calibration_error(horizon_calibration(seen, curves, hours))
             for name, hours in (("24 h", 24.0), ("7 d", 168.0))
             if hours < seen.time.max()
         },
@@ -198,10 +195,16 @@ def _few(count: int) -> Rows:
     return np.sort(np.random.default_rng(0).choice(count, _MOST_PAIRED, replace=False))
 
 
-def _alarm_figures(watch: Watch, alarms: Rows, hours: float) -> dict[str, float]:
+def _alarm_figures(
+    watch: Watch, scores: Floats, threshold: float, settings: ModelSettings
+) -> dict[str, float]:
+    """At the threshold of the training rows, and at the one that is as often false on these."""
+    hours = settings.alarm_hours
+    equal = threshold_for(watch, scores, hours, settings.false_alarms)
     return {
-        "warned 24 h ahead": _share(warned(watch, alarms, hours).early),
-        "false alarms": false_alarms(watch, alarms, hours),
+        WARNED: _share(warned(watch, scores >= threshold, hours).early),
+        FALSE_ALARMS: false_alarms(watch, scores >= threshold, hours),
+        WARNED_EQUALLY: _share(warned(watch, scores >= equal, hours).early),
     }
 
 
@@ -227,14 +230,14 @@ def _intervals(
 
     announced = warned(watch, alarms, hours)
     found = {
-        "concordance": by_machines(
+        CONCORDANCE: by_machines(
             lambda rows: concordance(seen.take(some[rows]), curves.take(some[rows])),
             test.machines[some],
         ),
-        "IBS": by_machines(lambda rows: _brier(seen, curves, rows), test.machines),
+        BRIER: by_machines(lambda rows: _brier(seen, curves, rows), test.machines),
     }
     if len(announced.early):
-        found["warned 24 h ahead"] = by_machines(
+        found[WARNED] = by_machines(
             lambda rows: float(announced.early[rows].mean()), announced.machines
         )
     return found

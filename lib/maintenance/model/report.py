@@ -10,7 +10,16 @@ import numpy as np
 
 from lib.evaluation.bootstrap import Interval
 from lib.maintenance.history import Floats
-from lib.maintenance.model.judging import METHODS, OURS, POLICIES, Findings
+from lib.maintenance.model.judging import (
+    BRIER,
+    CONCORDANCE,
+    FALSE_ALARMS,
+    METHODS,
+    OURS,
+    POLICIES,
+    WARNED,
+    Findings,
+)
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import Costs, ModelSettings
 from lib.maintenance.model.survival_model import SurvivalModel
@@ -29,7 +38,7 @@ from lib.report import (
     histogram,
     line_plot,
 )
-from lib.survival import KaplanMeier
+from lib.survival import HorizonGroup, KaplanMeier
 
 _GROUPS = 4
 _TOLD = {24.0: "24 hours", 168.0: "7 days", 720.0: "30 days"}
@@ -115,7 +124,11 @@ def facts(subject: Subject, found: Findings) -> dict[str, Any]:
 def metrics(found: Findings) -> dict[str, float]:
     """What the manifest keeps: finite numbers only."""
     ours = found.measures[OURS]
-    return {name.replace(" ", "_"): value for name, value in ours.items() if np.isfinite(value)}
+    return {
+        name.replace(",", "").replace("-", "_").replace(" ", "_"): value
+        for name, value in ours.items()
+        if np.isfinite(value)
+    }
 
 
 def _ends(one: Interval) -> list[float]:
@@ -126,11 +139,11 @@ def _short(subject: Subject, found: Findings) -> list[Block]:
     ours, gain = found.measures[OURS], found.gain["Cox"]
     cost, without = found.money[OURS].cost, found.money["run to failure"].cost
     figures = (
-        KeyFigure("Concordance", f"{ours['concordance']:.3f}", _range(found.ours["concordance"])),
-        KeyFigure("Integrated Brier score", f"{ours['IBS']:.4f}",
+        KeyFigure("Concordance", f"{ours[CONCORDANCE]:.3f}", _range(found.ours[CONCORDANCE])),
+        KeyFigure("Integrated Brier score", f"{ours[BRIER]:.4f}",
                   f"Cox is {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"),
-        KeyFigure("Failures announced a day ahead", f"{ours['warned 24 h ahead']:.0%}",
-                  f"of {found.warned_of}, {ours['false alarms']:.2f} false alarms a machine-month"),
+        KeyFigure("Failures announced a day ahead", f"{ours[WARNED]:.0%}",
+                  f"of {found.warned_of}, {ours[FALSE_ALARMS]:.2f} false alarms a machine-month"),
         KeyFigure("Cost by replay", f"{1 - cost.value / max(without.value, 1e-9):.0%} less",
                   "than run to failure, at the assumed costs"),
     )  # fmt: skip
@@ -153,10 +166,11 @@ def _methods(subject: Subject, found: Findings) -> list[Block]:
     text = (
         f"Each model was fitted on rows before {subject.split} of {subject.settings.folds - 1} of "
         f"{subject.settings.folds} groups of machines, and is judged on later rows of the machines "
-        "that it did not see. Concordance is Antolini's; IBS is weighted by the chance of "
-        "censoring. Alarms are set on training rows at "
-        f"{subject.settings.false_alarms:g} false ones a machine-month; 'at equal false alarms' "
-        "sets each on the test rows instead, so that methods compare at one rate."
+        "that it did not see. C-td is Antolini's concordance; IBS the integrated Brier score, "
+        "weighted by the chance of censoring; ECE the mean distance of predicted and observed "
+        "chances; warned the share of failures announced a day ahead or more. Alarms are set on "
+        f"training rows at {subject.settings.false_alarms:g} false ones a machine-month; 'equal "
+        "rate' sets each on the test rows instead, so that methods compare at one rate."
     )
     gains = tuple((name, one.value, one.low, one.high) for name, one in found.gain.items())
     return [
@@ -221,14 +235,13 @@ def _calibration(found: Findings) -> list[Block]:
         line_plot(
             f"Failure within {_TOLD[hours]}",
             {
-                "observed": Curve([one.predicted for one in groups],
-                                  [one.observed for one in groups]),
-                "95% low": Curve([one.predicted for one in groups], [one.low for one in groups]),
-                "95% high": Curve([one.predicted for one in groups], [one.high for one in groups]),
+                "observed": _points(groups, "observed"),
+                "95% low": _points(groups, "low"),
+                "95% high": _points(groups, "high"),
+                "as predicted": _points(groups, "predicted"),
             },
             Axis("predicted chance"),
             Axis("observed share"),
-            diagonal=True,
             points=True,
         )
         for hours, groups in found.calibration.items()
@@ -241,6 +254,10 @@ def _calibration(found: Findings) -> list[Block]:
         "is too small)."
     )
     return [Figures(plots), Note(text)] if plots else [Note(text)]
+
+
+def _points(groups: list[HorizonGroup], name: str) -> Curve:
+    return Curve([one.predicted for one in groups], [getattr(one, name) for one in groups])
 
 
 def _warnings(subject: Subject, found: Findings) -> list[Block]:

@@ -101,12 +101,14 @@ class SurvivalModel:
 
         The blend's hazard is divided as the network divides its own.
         """
-        parts = _at(self.whole.network.cuts, self.whole.network.cumulative(rows), self.grid)
-        share = parts / np.maximum(parts.sum(axis=1, keepdims=True), _TINY)
+        grown = _at(self.whole.network.cuts, self.whole.network.cumulative(rows), self.grid)
+        steps = np.diff(grown, axis=2)
+        share = steps / np.maximum(steps.sum(axis=1, keepdims=True), _TINY)
         total = -np.log(np.maximum(self.curves(rows).survival, _TINY))
-        grown = np.maximum.accumulate(share * total[:, None, :], axis=2)
+        hazard = np.cumsum(share * np.diff(total, axis=1)[:, None, :], axis=2)
+        first = np.ones((len(rows), 1))
         return {
-            name: Curves(self.grid, np.exp(-grown[:, number]))
+            name: Curves(self.grid, np.hstack([first, np.exp(-hazard[:, number])]))
             for number, name in enumerate(self.modes)
         }
 

@@ -1,0 +1,122 @@
+"""Training rows: what is known then, what comes after, and what is cut off."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lib.contract import TIME
+from lib.maintenance.dataset import Tables, current_rows, sensor_faults, training_rows
+from lib.maintenance.feature_set import DAY_US, HOUR_US, FeatureError, FeatureSet, Sensor
+from lib.maintenance.features import evaluate
+from lib.maintenance.model.rows import from_table, to_table
+from tests.maintenance.small_fleet import CONFIG, tables, trained
+
+START = 20_000 * DAY_US
+SMALL = FeatureSet(sensors=(Sensor("heat", low=0.0, high=100.0, stuck_hours=4.0),),
+                   components=("belt",))  # fmt: skip
+
+
+def telemetry(machine="m", hours=240, value=None):
+    times = START + np.arange(hours) * HOUR_US
+    heat = np.random.default_rng(1).uniform(40, 60, hours) if value is None else value
+    return pa.table(
+        {"machine_id": [machine] * hours, "event_time": pa.array(times).cast(TIME), "heat": heat}
+    )
+
+
+def events(kind, rows):
+    """Rows of machine, hour and name."""
+    columns = {"failures": "failure_mode", "maintenance": "component"}
+    found = {
+        "machine_id": pa.array([row[0] for row in rows], pa.string()),
+        "event_time": pa.array([START + int(row[1] * HOUR_US) for row in rows], pa.int64()).cast(
+            TIME
+        ),
+        columns[kind]: pa.array([row[2] for row in rows], pa.string()),
+    }
+    if kind == "maintenance":
+        found["maintenance_type"] = pa.array([row[3] for row in rows], pa.string())
+    return pa.table(found)
+
+
+def test_each_row_waits_for_what_comes_first():
+    failures = events("failures", [("m", 100, "belt"), ("m", 200, "motor")])
+    served = events("maintenance", [("m", 150, "belt", "scheduled"), ("m", 101, "belt", None)])
+    known = Tables(telemetry(), failures=failures, maintenance=served)
+    rows = training_rows(SMALL, known, every_hours=24.0)
+    hours = (rows.at_us - START) / HOUR_US
+    assert hours.tolist() == [24, 48, 72, 96, 120, 144, 168, 192, 216]
+    ends = hours + rows.landmarks.outcomes.time
+    # the service at 101 h repairs the failure at 100 h, so it is none that was planned
+    assert ends.tolist() == [100, 100, 100, 100, 150, 150, 200, 200, 239]
+    assert rows.landmarks.outcomes.event.tolist() == [1, 1, 1, 1, 2, 2, 1, 1, 0]
+    assert rows.modes.tolist() == ["belt"] * 4 + ["", ""] + ["motor"] * 2 + [""]
+    assert rows.outcomes.event.tolist() == [1, 1, 1, 1, 0, 0, 1, 1, 0]
+    assert rows.by_mode(("belt", "motor")).event.tolist() == [1, 1, 1, 1, 0, 0, 2, 2, 0]
+
+
+def test_services_do_not_count_where_that_is_asked_for():
+    served = events("maintenance", [("m", 150, "belt", "scheduled")])
+    failures = events("failures", [("m", 200, "motor")])
+    known = Tables(telemetry(), failures=failures, maintenance=served)
+    rows = training_rows(SMALL, known, 24.0, preventive="ignore")
+    assert (rows.landmarks.outcomes.event[:8] == 1).all()
+    censored = training_rows(SMALL, known, 24.0)
+    table = to_table(censored, SMALL.names)
+    assert len(from_table(table, SMALL.names)) == len(censored)
+    with pytest.raises(FeatureError, match="--preventive ignore"):
+        from_table(table, SMALL.names, "ignore")
+
+
+def test_rows_before_a_split_know_nothing_of_what_comes_after():
+    failures = events("failures", [("m", 100, "belt"), ("m", 200, "motor")])
+    rows = training_rows(SMALL, Tables(telemetry(), failures=failures), 24.0)
+    early = rows.until(START + 150 * HOUR_US)
+    hours = (early.at_us - START) / HOUR_US
+    assert hours.max() == 144
+    assert (hours + early.outcomes.time).tolist() == [100] * 4 + [150] * 2
+    assert early.modes.tolist() == ["belt"] * 4 + [""] * 2
+
+
+def test_rows_survive_a_table(small_fleet):
+    rows = trained(small_fleet).rows
+    back = from_table(to_table(rows, CONFIG.features.names), CONFIG.features.names)
+    np.testing.assert_array_equal(back.rows, rows.rows)
+    np.testing.assert_array_equal(back.at_us, rows.at_us)
+    np.testing.assert_array_equal(back.outcomes.time, rows.outcomes.time)
+    assert back.modes.tolist() == rows.modes.tolist()
+    with pytest.raises(FeatureError, match="no column"):
+        from_table(to_table(rows, CONFIG.features.names[1:]), CONFIG.features.names)
+
+
+def test_machines_drawn_again_keep_their_rows_and_get_names_of_their_own(small_fleet):
+    rows = trained(small_fleet).rows
+    drawn = rows.redrawn(3)
+    assert len(np.unique(drawn.machines)) == len(np.unique(rows.machines))
+    for name in np.unique(drawn.machines)[:3]:
+        mine = drawn.rows[drawn.machines == name]
+        assert any(
+            np.array_equal(mine, rows.rows[rows.machines == other], equal_nan=True)
+            for other in np.unique(rows.machines)
+        )
+
+
+def test_rows_of_now_are_the_features_at_that_time(small_fleet):
+    known = tables(small_fleet)
+    at = START + 10**15
+    names, matrix, last = current_rows(CONFIG.features, known, at)
+    past = next(iter(known.histories(CONFIG.features)))
+    assert names == sorted(known.machines["machine_id"].to_pylist())
+    np.testing.assert_array_equal(matrix[0], evaluate(CONFIG.features, past, [at])[0])
+    assert last[0] == past.times_us[-1]
+
+
+def test_faults_of_sensors_are_counted():
+    heat = np.linspace(40, 60, 48)
+    heat[3], heat[5], heat[10:17] = np.nan, 400.0, 50.0
+    found = sensor_faults(SMALL, Tables(telemetry(hours=48, value=heat)))
+    assert found == {"heat": {"readings": 48, "missing": 1, "out_of_range": 1, "stuck": 3}}
+
+
+def test_a_machine_that_was_hardly_read_has_no_row():
+    assert training_rows(SMALL, Tables(telemetry(hours=20)), 24.0) is None

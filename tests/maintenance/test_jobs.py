@@ -1,0 +1,305 @@
+"""The jobs from tables to a plan on a small Ray: what they write, and what they refuse."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from jobs.maintenance import features, schedule, score, train, tune
+from jobs.maintenance.features import FeaturesConfig
+from jobs.maintenance.schedule import ScheduleConfig
+from jobs.maintenance.score import ScoreConfig
+from jobs.maintenance.training_config import TrainConfig
+from jobs.maintenance.tune import TuneConfig
+from lib.contract import ContractError
+from lib.maintenance.dataset import training_rows
+from lib.maintenance.feature_set import FeatureError
+from lib.maintenance.model.loading import load_model
+from lib.maintenance.model.rows import to_table
+from lib.maintenance.schedule import ScheduleError
+from lib.records import WorkOrders
+from lib.registry import Registry
+from lib.survival import SurvivalError
+from tests.local_ray import local_ray
+from tests.maintenance.small_fleet import CONFIG, SETTINGS, WEEKS, tables
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray():
+    with local_ray(num_cpus=2):
+        yield
+
+
+def sources(fleet: Path, output: Path, **changes: object) -> dict[str, object]:
+    named = {
+        name: str(fleet / f"{name}.parquet")
+        for name in ("errors", "maintenance", "failures", "machines")
+    }
+    found = {
+        "telemetry": str(fleet / "telemetry"),
+        "mapping_telemetry": str(fleet / "telemetry.yaml"),
+        "output": str(output),
+    }
+    return {**found, **named, **changes}
+
+
+@pytest.fixture(scope="module")
+def computed(small_fleet, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("rows")
+    features.main(FeaturesConfig(**sources(small_fleet, output, partitions=3)))
+    return output
+
+
+@pytest.fixture(scope="module")
+def model(computed, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    train.main(
+        TrainConfig(
+            features=str(computed),
+            output=str(folder),
+            registry=str(folder / "registry"),
+            alias="champion",
+            model=SETTINGS,
+            simulated=True,
+            bootstrap=5,
+            test_proportionality=False,
+        )
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scored(small_fleet, model, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("scores")
+    machines = pq.read_table(small_fleet / "machines.parquet")
+    silent = machines.slice(0, 1).set_column(0, "machine_id", pa.array(["silent"]))
+    pq.write_table(pa.concat_tables([machines, silent]), output / "machines.parquet")
+    given = sources(small_fleet, output / "out", machines=str(output / "machines.parquet"))
+    score.main(ScoreConfig(**given, registry=str(model / "registry")))
+    return output / "out"
+
+
+def read(folder: Path) -> pa.Table:
+    return pq.read_table(folder / "data").sort_by(
+        [("machine_id", "ascending")]
+        if "event_time" not in pq.read_schema(next((folder / "data").glob("*.parquet"))).names
+        else [("machine_id", "ascending"), ("event_time", "ascending")]
+    )
+
+
+def test_rows_of_the_job_are_those_of_the_library_however_they_are_spread(computed, small_fleet):
+    written = read(computed)
+    expected = training_rows(CONFIG.features, tables(small_fleet), 24.0)
+    whole = to_table(expected, CONFIG.features.names).sort_by(
+        [("machine_id", "ascending"), ("event_time", "ascending")]
+    )
+    assert written.num_rows == whole.num_rows
+    for name in whole.column_names:
+        ours, theirs = (table[name].to_numpy(zero_copy_only=False) for table in (written, whole))
+        if ours.dtype == np.float64:
+            np.testing.assert_array_equal(ours, theirs)
+        else:
+            assert ours.tolist() == theirs.tolist()
+    note = json.loads((computed / "features.json").read_text())
+    assert note["machines"] == CONFIG.machines
+    assert note["sensor_faults"]["temperature"]["stuck"] > 0
+    assert note["tables"]["telemetry"]["quarantined"] == 0
+
+
+def test_the_same_command_finds_its_rows_there(computed, small_fleet, capsys):
+    features.main(FeaturesConfig(**sources(small_fleet, computed, partitions=1)))
+    assert "there already" in capsys.readouterr().out
+
+
+def test_bad_rows_go_to_the_quarantine_and_the_rest_is_the_same(computed, small_fleet, tmp_path):
+    folder = tmp_path / "telemetry"
+    folder.mkdir()
+    for file in (small_fleet / "telemetry").glob("*.parquet"):
+        table = pq.read_table(file)
+        bad = table.slice(0, 3).set_column(0, "machine_id", pa.nulls(3, pa.string()))
+        pq.write_table(pa.concat_tables([table, table.slice(0, 5), bad]), folder / file.name)
+    given = sources(small_fleet, tmp_path / "out", telemetry=str(folder))
+    features.main(FeaturesConfig(**given))
+    note = json.loads((tmp_path / "out" / "features.json").read_text())["tables"]["telemetry"]
+    assert (note["repeats"], note["quarantined"]) == (5 * WEEKS, 3 * WEEKS)
+    assert read(tmp_path / "out").equals(read(computed))
+
+
+def test_training_publishes_a_model_and_a_report(model):
+    version = Registry(model / "registry").resolve("maintenance", "champion")
+    loaded = load_model(model / "model")
+    assert loaded.version == version
+    assert loaded.features.digest == CONFIG.features.digest
+    assert len(loaded.replicates) == SETTINGS.replicates
+    facts = json.loads((model / "report.json").read_text())
+    assert facts["simulated"] is True
+    assert set(facts["measures"]) >= {"Kaplan-Meier", "Cox", "deep", "blend", "gradient boosting"}
+    assert facts["measures"]["blend"]["IBS"] < facts["measures"]["Kaplan-Meier"]["IBS"]
+    page = (model / "report.html").read_text()
+    for words in ("Survival", "Calibration", "Money", "simulated", "run to failure"):
+        assert words in page
+
+
+def test_training_in_one_process_finds_the_same_folds(computed, model, tmp_path):
+    config = TrainConfig(features=str(computed), output=str(tmp_path), engine="process",
+                         model=SETTINGS, bootstrap=5, test_proportionality=False)  # fmt: skip
+    train.main(config)
+    ours, theirs = (
+        json.loads((folder / "report.json").read_text())["measures"] for folder in (tmp_path, model)
+    )
+    assert ours["Cox"] == pytest.approx(theirs["Cox"], rel=1e-6)
+    assert ours["deep"]["IBS"] == pytest.approx(theirs["deep"]["IBS"], rel=0.05)
+
+
+def test_scores_name_every_machine_the_silent_one_too(scored, model):
+    table = read(scored)
+    rows = {row["machine_id"]: row for row in table.to_pylist()}
+    assert len(rows) == CONFIG.machines + 1
+    assert rows["silent"]["last_reading"] is None
+    assert 0.0 < rows["silent"]["failure_within_7d"] < 1.0
+    note = json.loads((scored / "scores.json").read_text())
+    loaded = load_model(model / "model")
+    assert note["grid_hours"] == loaded.grid.tolist()
+    assert len(rows["M00000"]["survival"]) == len(loaded.grid)
+
+
+def week(fleet: Path, **changes: object) -> dict[str, object]:
+    newest = max(tables(fleet).telemetry["event_time"].to_pylist())
+    kind = {"skill": "mechanical", "duration_hours": 4, "service_cost": 400, "repair_cost": 3000,
+            "repair_hours": 14, "services_per_year": 2.0, "failures_per_year": 0.3}  # fmt: skip
+    start = newest.replace(hour=0, minute=0, second=0, microsecond=0)
+    start = start.fromtimestamp(start.timestamp() + 86_400 * (7 - start.weekday()), start.tzinfo)
+    return {
+        "start": start.isoformat(),
+        "crews": [{"skill": "mechanical", "shifts": {"06-14": 1}}],
+        "work": {"bearing": kind},
+        "lost_per_hour": 900,
+        "unplanned_factor": 9,
+        **changes,
+    }
+
+
+def plan(scored: Path, fleet: Path, folder: Path, **changes: object) -> ScheduleConfig:
+    folder.mkdir(exist_ok=True)
+    (folder / "week.yaml").write_text(yaml.safe_dump(week(fleet, **changes)))
+    return ScheduleConfig(
+        scores=str(scored),
+        week=str(folder / "week.yaml"),
+        machines=str(scored.parent / "machines.parquet"),
+        output=str(folder / "plan"),
+        records=f"sqlite:///{folder}/records.sqlite",
+    )
+
+
+def test_a_week_is_planned_written_and_kept(scored, small_fleet, tmp_path, capsys):
+    schedule.main(plan(scored, small_fleet, tmp_path, must_serve=["M00003"]))
+    said = capsys.readouterr().out
+    rows = list(csv.DictReader((tmp_path / "plan/plan.csv").open()))
+    assert any(row["machine_id"] == "M00003 bearing" for row in rows)
+    assert f"{len(rows)} services" in said
+    stored = json.loads((tmp_path / "plan/plan.json").read_text())
+    book = WorkOrders(f"sqlite:///{tmp_path}/records.sqlite")
+    kept, orders = book.schedule(stored["id"])
+    assert len(orders) == len(rows)
+    assert kept.request["must_serve"] == ["M00003"]
+    assert "Gantt" in (page := (tmp_path / "plan/report.html").read_text()) or "<svg" in page
+    assert (tmp_path / "plan/plan.ics").read_text().count("BEGIN:VEVENT") == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"start": "2025-07-08T00:00:00Z"}, ContractError, "expected a Monday"),
+        ({"work": {"belt": 1}}, ContractError, "work.belt"),
+        ({"risk_bund": 0.5}, ContractError, "risk_bund"),
+        ({"must_serve": ["nobody"]}, ScheduleError, "unknown machine 'nobody'"),
+    ],
+)
+def test_a_week_that_cannot_be_meant_is_refused(
+    scored, small_fleet, tmp_path, change, error, words
+):
+    with pytest.raises(error, match=None) as caught:
+        schedule.main(plan(scored, small_fleet, tmp_path, **change))
+    assert words in str(caught.value)
+    assert not (tmp_path / "plan").exists()
+
+
+def test_a_search_ends_with_settings_that_training_reads(computed, tmp_path):
+    config = TuneConfig(
+        features=str(computed), output=str(tmp_path), trials=2, epochs=5, folds=2, most_rows=600,
+        horizon_hours=720.0,
+    )  # fmt: skip
+    best = yaml.safe_load(Path(tune.main(config)).read_text())
+    from jobs.options import read_options  # noqa: PLC0415
+
+    file = tmp_path / "best.yaml"
+    given = ["--features", "f", "--output", "o", "--config", str(file)]
+    settled = read_options(TrainConfig, given)
+    assert settled.model.network.dropout == pytest.approx(best["model"]["network"]["dropout"])
+    assert settled.model.network.hidden == tuple(best["model"]["network"]["hidden"])
+
+
+def test_no_failures_in_the_training_data_says_where_to_look(small_fleet, tmp_path):
+    nobody = pq.read_table(small_fleet / "failures.parquet").slice(0, 0)
+    pq.write_table(nobody, tmp_path / "none.parquet")
+    given = sources(small_fleet, tmp_path / "rows", failures=str(tmp_path / "none.parquet"))
+    features.main(FeaturesConfig(**given))
+    config = TrainConfig(
+        features=str(tmp_path / "rows"), output=str(tmp_path / "t"), model=SETTINGS
+    )
+    with pytest.raises(SurvivalError, match=r"no failures among .* check the failures' table"):
+        train.main(replace(config, engine="process"))
+
+
+def test_constant_columns_are_left_out_and_training_goes_on(small_fleet, tmp_path):
+    folder = tmp_path / "telemetry"
+    folder.mkdir()
+    for file in (small_fleet / "telemetry").glob("*.parquet"):
+        table = pq.read_table(file)
+        place = table.column_names.index("rpm")
+        flat = pa.array(np.full(table.num_rows, 1500.0))
+        pq.write_table(table.set_column(place, "rpm", flat), folder / file.name)
+    given = sources(small_fleet, tmp_path / "rows", telemetry=str(folder))
+    features.main(FeaturesConfig(**given))
+    config = TrainConfig(features=str(tmp_path / "rows"), output=str(tmp_path / "t"),
+                         engine="process", model=SETTINGS, bootstrap=5)  # fmt: skip
+    train.main(config)
+    loaded = load_model(tmp_path / "t/model")
+    assert "rpm_mean_rpm_24h" not in loaded.whole.cox.scaling.columns
+    assert "rpm_mean_rpm_24h" in loaded.features.names
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"telemetry": "/none.parquet"}, ContractError, "none.parquet"),
+        ({"kind": "/none.yaml"}, FeatureError, "none.yaml"),
+        ({"every_hours": 0.0}, FeatureError, "--every-hours: expected above 0"),
+    ],
+)
+def test_sources_that_are_not_there_are_named(small_fleet, tmp_path, changes, error, words):
+    with pytest.raises(error, match=None) as caught:
+        features.main(FeaturesConfig(**{**sources(small_fleet, tmp_path / "o"), **changes}))
+    assert words in str(caught.value)
+
+
+def test_tables_of_other_machines_are_refused(small_fleet, tmp_path):
+    table = pq.read_table(small_fleet / "failures.parquet")
+    other = table.set_column(0, "machine_id", pa.array([f"x{k}" for k in range(table.num_rows)]))
+    pq.write_table(other, tmp_path / "f.parquet")
+    given = sources(small_fleet, tmp_path / "o", failures=str(tmp_path / "f.parquet"))
+    with pytest.raises(ContractError, match=r"failures: none of its .* check the mapping"):
+        features.main(FeaturesConfig(**given))
+
+
+def test_training_on_what_is_no_output_of_the_features_job_is_refused(tmp_path):
+    with pytest.raises(ContractError, match=r"expected the output of jobs\.maintenance\.features"):
+        train.main(
+            TrainConfig(features=str(tmp_path), output=str(tmp_path / "o"), engine="process")
+        )
