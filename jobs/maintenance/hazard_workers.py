@@ -62,7 +62,8 @@ def _fit_member(
     module = ready.member(settings, seed)
     parts = {"train": train} | ({} if held is None else {"held": held})
     for name, rows in parts.items():
-        storage.write(f"rows/{seed}-{name}.safetensors", save(vars(rows)))
+        tensors = {key: value.contiguous() for key, value in vars(rows).items()}
+        storage.write(f"rows/{seed}-{name}.safetensors", save(tensors))
     storage.write(f"rows/{seed}-start.safetensors", save(module.state_dict()))
     trainer = TorchTrainer(
         _train_worker,

@@ -134,7 +134,7 @@ def _model(
         weight=judgement.learnt.weight,
         grid=time_grid(horizon),
         modes=modes,
-        outside=judgement.learnt.outside,
+        likely=judgement.learnt.likely,
         alarm_hours=config.model.alarm_hours,
         alarm_threshold=judgement.found.threshold,
         usual=usual,

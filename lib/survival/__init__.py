@@ -20,6 +20,7 @@ from lib.survival.concordance import concordance
 from lib.survival.cox import CoxModel, fit_cox
 from lib.survival.curves import Curves, blend
 from lib.survival.kaplan_meier import KaplanMeier
+from lib.survival.likely import LikelyRange
 from lib.survival.network import HazardNetwork
 from lib.survival.outcomes import CENSORED, FAILURE, Outcomes, SurvivalError
 from lib.survival.training import HazardEpoch, HazardSettings, Prepared, fit_network, prepare
@@ -36,6 +37,7 @@ __all__ = [
     "HazardSettings",
     "HorizonGroup",
     "KaplanMeier",
+    "LikelyRange",
     "Outcomes",
     "Prepared",
     "SurvivalError",

@@ -140,8 +140,9 @@ class Intake:
 
 def _unknown(what: str, known: Sequence[str], name: str) -> str:
     near = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what}, declared are {', '.join(known) or 'none'}{hint}"
+    if near:
+        return f"unknown {what}; did you mean {near[0]!r}?"
+    return f"unknown {what}; declared are {', '.join(known) or 'none'}"
 
 
 def _told(

@@ -31,14 +31,13 @@ from lib.survival import (
     Curves,
     HazardSettings,
     KaplanMeier,
+    LikelyRange,
     Outcomes,
     concordance,
     fit_cox,
     fit_network,
-    fit_outside,
     fit_weight,
     integrated_brier_score,
-    likely_range,
     out_of_fold,
 )
 from lib.survival.blending import Rows, folds
@@ -248,7 +247,7 @@ def figures(
         "score": float(np.where(off < 0, np.exp(-off / 13.0), np.exp(off / 10.0)).sum() - len(off)),
     }
     for level in (0.8, 0.95):
-        low, high = likely_range(outer, fit_outside(known, inner, level, CAP, weights), CAP)
+        low, high = LikelyRange.fit(known, inner, level, CAP, weights).of(outer)
         inside = (low <= life) & (life <= high)
         found[f"cover_{level * 100:.0f}"] = float(inside.mean())
         found[f"width_{level * 100:.0f}"] = float((high - low).mean())

@@ -20,7 +20,7 @@ from lib.maintenance.model.fitting import fit_half, fit_replicate, mode_names, r
 from lib.maintenance.model.settings import time_grid
 from lib.maintenance.simulation import FixedInterval, FleetConfig
 from lib.maintenance.simulation.files import write_fleet
-from lib.survival import HazardSettings
+from lib.survival import HazardSettings, LikelyRange
 
 CONFIG = FleetConfig(machines=16, plants=2, seed=3, sudden_per_year=0.5)
 WEEKS = 26
@@ -78,7 +78,7 @@ def trained(folder: Path) -> Trained:
         weight=0.5,
         grid=time_grid(horizon),
         modes=modes,
-        outside=0.2,
+        likely=LikelyRange(np.array([300.0]), np.array([0.2, 0.3]), horizon),
         alarm_hours=168.0,
         alarm_threshold=0.1,
         usual=usual,

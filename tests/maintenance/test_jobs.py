@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from jobs.maintenance.tune import TuneConfig
 from lib.contract import ContractError
 from lib.maintenance.dataset import training_rows
 from lib.maintenance.feature_set import FeatureError
+from lib.maintenance.kind import KIND_FILE
 from lib.maintenance.model.loading import load_model
 from lib.maintenance.model.rows import to_table
 from lib.maintenance.schedule import ScheduleError
@@ -28,6 +30,9 @@ from lib.registry import Registry
 from lib.survival import SurvivalError
 from tests.local_ray import local_ray
 from tests.maintenance.small_fleet import CONFIG, SETTINGS, WEEKS, tables
+
+
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -93,19 +98,24 @@ def read(folder: Path) -> pa.Table:
     )
 
 
+def same(ours: pa.Table, theirs: pa.Table) -> None:
+    """Equal in every value; what is missing on one side is missing on the other."""
+    assert ours.num_rows == theirs.num_rows
+    for name in theirs.column_names:
+        one, other = (table[name].to_numpy(zero_copy_only=False) for table in (ours, theirs))
+        if one.dtype == np.float64:
+            np.testing.assert_array_equal(one, other)
+        else:
+            assert one.tolist() == other.tolist()
+
+
 def test_rows_of_the_job_are_those_of_the_library_however_they_are_spread(computed, small_fleet):
     written = read(computed)
     expected = training_rows(CONFIG.features, tables(small_fleet), 24.0)
     whole = to_table(expected, CONFIG.features.names).sort_by(
         [("machine_id", "ascending"), ("event_time", "ascending")]
     )
-    assert written.num_rows == whole.num_rows
-    for name in whole.column_names:
-        ours, theirs = (table[name].to_numpy(zero_copy_only=False) for table in (written, whole))
-        if ours.dtype == np.float64:
-            np.testing.assert_array_equal(ours, theirs)
-        else:
-            assert ours.tolist() == theirs.tolist()
+    same(written, whole)
     note = json.loads((computed / "features.json").read_text())
     assert note["machines"] == CONFIG.machines
     assert note["sensor_faults"]["temperature"]["stuck"] > 0
@@ -128,7 +138,7 @@ def test_bad_rows_go_to_the_quarantine_and_the_rest_is_the_same(computed, small_
     features.main(FeaturesConfig(**given))
     note = json.loads((tmp_path / "out" / "features.json").read_text())["tables"]["telemetry"]
     assert (note["repeats"], note["quarantined"]) == (5 * WEEKS, 3 * WEEKS)
-    assert read(tmp_path / "out").equals(read(computed))
+    same(read(tmp_path / "out"), read(computed))
 
 
 def test_training_publishes_a_model_and_a_report(model):
@@ -227,7 +237,7 @@ def test_a_week_that_cannot_be_meant_is_refused(
     with pytest.raises(error, match=None) as caught:
         schedule.main(plan(scored, small_fleet, tmp_path, **change))
     assert words in str(caught.value)
-    assert not (tmp_path / "plan").exists()
+    assert not (tmp_path / "plan/plan.csv").exists()
 
 
 def test_a_search_ends_with_settings_that_training_reads(computed, tmp_path):
@@ -303,3 +313,48 @@ def test_training_on_what_is_no_output_of_the_features_job_is_refused(tmp_path):
         train.main(
             TrainConfig(features=str(tmp_path), output=str(tmp_path / "o"), engine="process")
         )
+
+
+def test_waveforms_become_features_and_bad_ones_are_set_aside(small_fleet, tmp_path):
+    kind = tmp_path / "kind.yaml"
+    kind.write_text(
+        KIND_FILE.read_text() + "waveforms: {bearing: {balls: 9, ball_mm: 8, pitch_mm: 39}}\n"
+    )
+    random = np.random.default_rng(1)
+    newest = max(tables(small_fleet).telemetry["event_time"].to_pylist())
+    day = timedelta(days=1)
+    rows = [
+        {"machine_id": "M00001", "event_time": newest - 9 * day, "sampling_rate_hz": 12_000.0,
+         "samples": (np.sin(np.arange(4096) * 2 * np.pi * 157 / 12_000)).tolist()},
+        {"machine_id": "M00001", "event_time": newest - 5 * day, "sampling_rate_hz": None,
+         "samples": random.normal(size=256).tolist()},
+        {"machine_id": "M00002", "event_time": newest - 5 * day, "sampling_rate_hz": 12_000.0,
+         "samples": [1.0, float("nan")] * 64},
+        {"machine_id": "M00002", "event_time": newest - 4 * day, "sampling_rate_hz": 12_000.0,
+         "samples": [1.0, 2.0]},
+    ]  # fmt: skip
+    rows.append(rows[0])
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "waves.parquet")
+    given = sources(small_fleet, tmp_path / "o", waveforms=str(tmp_path / "waves.parquet"))
+    features.main(FeaturesConfig(**given, kind=str(kind)))
+    note = json.loads((tmp_path / "o/features.json").read_text())["tables"]["waveforms"]
+    assert (note["rows_in"], note["repeats"], note["quarantined"]) == (5, 1, 3)
+    assert set(note["reasons"]) == {
+        "sampling_rate_hz: missing",
+        "samples: a number in it is missing or not finite",
+        "samples: fewer than 64 numbers",
+    }
+    table = read(tmp_path / "o")
+    mine = [row for row in table.to_pylist() if row["machine_id"] == "M00001"]
+    heard = [row["waveform_dominant_hz"] for row in mine]
+    late = [row["event_time"] >= newest - 9 * day for row in mine]
+    assert [one == one for one in heard] == late
+    assert heard[-1] == pytest.approx(157.0, abs=12_000 / 4096)
+    assert mine[-1]["hours_since_waveform"] == pytest.approx(9 * 24 - 24, abs=25)
+
+
+def test_waveforms_that_the_kind_does_not_declare_are_refused(small_fleet, tmp_path):
+    waves = str(small_fleet / "errors.parquet")
+    given = sources(small_fleet, tmp_path / "o", waveforms=waves)
+    with pytest.raises(ContractError, match="declares none, and some are given"):
+        features.main(FeaturesConfig(**given))

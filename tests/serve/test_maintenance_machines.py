@@ -247,3 +247,30 @@ async def test_scopes_are_asked_for(tmp_path, at):
         assert (await here.client.post("/maintenance/readings", content="{}")).status_code == 401
         assert (await here.client.get("/maintenance/machines/m")).status_code == 401
         assert (await here.client.get("/maintenance/docs")).status_code == 200
+
+
+async def test_waveforms_are_measured_or_refused(tmp_path, at):
+    kind = tmp_path / "kind.yaml"
+    kind.write_text("sensors: {rpm: {unit: rpm}}\nwaveforms: {}\n")
+    tone = np.sin(np.arange(4096) * 2 * np.pi * 157 / 12_000).tolist()
+    good = {"event_time": iso(at - MINUTE), "sampling_rate_hz": 12_000, "samples": tone}
+    async with maintenance(None, tmp_path / "a", at, kind=kind) as here:
+        taken = await here.post("readings", {"machine_id": "m", "waveforms": [good]})
+        past = await here.service.machines.known("m")
+        place = here.service.features.wave_measures.index("dominant_hz")
+        for change, words in (
+            ({"sampling_rate_hz": None}, "waveforms.0.sampling_rate_hz"),
+            ({"sampling_rate_hz": 0}, "greater than 0"),
+            ({"samples": [1.0] * 5}, "at least 64"),
+            ({"samples": [*tone[:100], None]}, "waveforms.0.samples.100"),
+        ):
+            wrong = {"machine_id": "m", "waveforms": [{**good, **change}]}
+            assert words in (await here.post("readings", wrong, 422))["detail"]
+        no_rate = {name: value for name, value in good.items() if name != "sampling_rate_hz"}
+        refused = await here.post("readings", {"machine_id": "m", "waveforms": [no_rate]}, 422)
+        assert "sampling_rate_hz: this field is required" in refused["detail"]
+    assert taken["machines"][0]["waveforms"] == 1
+    assert past.wave_measures[0, place] == pytest.approx(157.0, abs=12_000 / 4096)
+    async with maintenance(None, tmp_path / "b", at) as here:
+        refused = await here.post("readings", {"machine_id": "m", "waveforms": [good]}, 422)
+    assert "declares no waveforms" in refused["detail"]

@@ -9,6 +9,7 @@ from lifelines.datasets import load_gbsg2, load_lung, load_rossi
 from lib.survival import (
     CoxModel,
     Curves,
+    LikelyRange,
     Outcomes,
     SurvivalError,
     blend,
@@ -178,3 +179,32 @@ def test_weights_make_ranges_hold_where_the_hard_ones_are_more_frequent():
         covered[name] = ((low <= new.time) & (new.time <= high)).mean()
     assert covered["weighed"] == pytest.approx(0.8, abs=0.03)
     assert covered["plain"] < 0.7
+
+
+def test_intervals_hold_their_share_in_each_group_of_like_predictions():
+    random = np.random.default_rng(5)
+    # the far ones mostly outlast the horizon; the near ones scatter more than their curves say
+    near = np.arange(6000) % 2 == 0
+    scale = np.where(near, 60.0, 2000.0)
+    times = scale * random.weibull(np.where(near, 1.0, 4.0))
+    grid = np.concatenate([[0.0], np.geomspace(0.5, 400.0, 80)])
+    curves = Curves(grid, np.exp(-((grid[None, :] / scale[:, None]) ** 4.0)))
+    outcomes = Outcomes(np.clip(times, 1e-3, 400.0), times < 400.0)
+    first, rest = np.arange(6000) < 3000, np.arange(6000) >= 3000
+    seen, asked = outcomes.time[rest], curves.take(rest)
+
+    def held(low, high):
+        return ((low <= seen) & (seen <= high))[near[rest]].mean()
+
+    grouped = LikelyRange.fit(outcomes.take(first), curves.take(first), 0.8, 400.0)
+    assert held(*grouped.of(asked)) == pytest.approx(0.8, abs=0.03)
+    one = fit_outside(outcomes.take(first), curves.take(first), 0.8, 400.0)
+    assert held(*likely_range(asked, one, 400.0)) < 0.7
+
+
+def test_a_likely_range_that_cannot_be_is_refused():
+    with pytest.raises(SurvivalError, match="one share more"):
+        LikelyRange(np.array([1.0]), np.array([0.1]), 10.0)
+    nobody = Outcomes([1.0, 2.0], [0, 0])
+    with pytest.raises(SurvivalError, match="nothing to fit"):
+        LikelyRange.fit(nobody, Curves(np.array([0.0, 5.0]), np.ones((2, 2))), 0.8, 5.0)

@@ -19,11 +19,11 @@ from lib.maintenance.model.survival_model import Half
 from lib.survival import (
     Curves,
     KaplanMeier,
+    LikelyRange,
     SurvivalError,
     blend,
     fit_cox,
     fit_network,
-    fit_outside,
     fit_weight,
 )
 
@@ -148,11 +148,11 @@ class Learnt:
 
     Attributes:
         weight: of the network in the blend.
-        outside: see `likely_range`.
+        likely: where the time to failure lies.
     """
 
     weight: float
-    outside: float
+    likely: LikelyRange
 
 
 def learn_from_folds(
@@ -172,7 +172,7 @@ def learn_from_folds(
     first, second = Curves(grid, deep), Curves(grid, cox)
     weight = fit_weight(seen, first, second, scored_times(seen.time, grid)).weight
     mixed = blend(first, second, weight, grid)
-    return Learnt(weight, fit_outside(seen, mixed, settings.level, horizon))
+    return Learnt(weight, LikelyRange.fit(seen, mixed, settings.level, horizon))
 
 
 def scored_times(watched: Floats, grid: Floats) -> Floats:

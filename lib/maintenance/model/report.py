@@ -101,7 +101,7 @@ def facts(subject: Subject, found: Findings) -> dict[str, Any]:
             "test": int(subject.test.outcomes.failed.sum()),
         },
         "weight": subject.model.weight,
-        "outside": subject.model.outside,
+        "likely_outside": subject.model.likely.outside.tolist(),
         "horizon_hours": subject.model.horizon,
         "alarm_threshold": found.threshold,
         "d_calibration_p": found.d_calibration.p_value,

@@ -16,7 +16,7 @@ from lib.maintenance.history import Floats
 from lib.maintenance.model.drivers import drivers, feature_groups
 from lib.maintenance.model.prediction import HORIZONS, Prediction
 from lib.registry import Artifact, Manifest, write_artifact
-from lib.survival import CoxModel, Curves, HazardNetwork, SurvivalError, blend, likely_range
+from lib.survival import CoxModel, Curves, HazardNetwork, LikelyRange, SurvivalError, blend
 
 SYSTEM = "maintenance"
 _ABOUT = "model.json"
@@ -47,7 +47,7 @@ class SurvivalModel:
         weight: of the network in the blend.
         grid: (m,) hours of its curves, from 0.
         modes: names of the network's kinds of failure.
-        outside: see `likely_range`.
+        likely: where the time to failure lies, see `LikelyRange`.
         alarm_hours: what the alarm speaks of.
         alarm_threshold: chance of a failure within them from which it is raised.
         usual, spread: (features,) medians and standard deviations in training, no NaN.
@@ -60,7 +60,7 @@ class SurvivalModel:
     weight: float
     grid: Floats
     modes: tuple[str, ...]
-    outside: float
+    likely: LikelyRange
     alarm_hours: float
     alarm_threshold: float
     usual: Floats
@@ -123,7 +123,7 @@ class SurvivalModel:
         low, high = self.band(rows)
         modes = self.mode_chances(rows)
         median, mean = curves.quantile(), curves.restricted_mean(self.horizon)
-        first, last = likely_range(curves, self.outside, self.horizon)
+        first, last = self.likely.of(curves)
         alarms = 1.0 - curves.at(self.alarm_hours)[:, 0] >= self.alarm_threshold
         chances = 1.0 - curves.at(list(HORIZONS.values()))
         groups = feature_groups(self.features)
@@ -166,7 +166,10 @@ class SurvivalModel:
             "weight": self.weight,
             "grid": self.grid.tolist(),
             "modes": list(self.modes),
-            "outside": self.outside,
+            "likely": {
+                "edges": self.likely.edges.tolist(),
+                "outside": self.likely.outside.tolist(),
+            },
             "replicates": len(self.replicates),
             "usual": self.usual.tolist(),
             "spread": self.spread.tolist(),
@@ -217,7 +220,11 @@ class SurvivalModel:
                 weight=float(about["weight"]),
                 grid=grid,
                 modes=tuple(str(mode) for mode in about["modes"]),
-                outside=float(about["outside"]),
+                likely=LikelyRange(
+                    np.array(about["likely"]["edges"], dtype=np.float64),
+                    np.array(about["likely"]["outside"], dtype=np.float64),
+                    float(grid[-1]),
+                ),
                 alarm_hours=float(manifest.thresholds["alarm_hours"]),
                 alarm_threshold=float(manifest.thresholds["alarm_threshold"]),
                 usual=usual,

@@ -1,0 +1,96 @@
+"""Between which times failures come, among subjects whose predictions are alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.survival.blending import fit_outside, likely_range
+from lib.survival.curves import Curves
+from lib.survival.outcomes import Floats, Outcomes, SurvivalError
+
+_LEAST_KNOWN = 50
+
+
+@dataclass(frozen=True)
+class LikelyRange:
+    """Intervals of the time to failure that hold their share in each group of like predictions.
+
+    One width for all would hold its share on average only: subjects whose failure is far beyond the
+    horizon are covered for free, and those whose failure is near pay for it. Mondrian conformal
+    prediction: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World (2005), 4.5.
+
+    Attributes:
+        edges: (k - 1,) of the mean time, restricted to the horizon, that part the groups.
+        outside: (k,) what each group's interval leaves out, see `likely_range`.
+        horizon: the last time; an end there says "or later".
+    """
+
+    edges: Floats
+    outside: Floats
+    horizon: float
+
+    def __post_init__(self) -> None:
+        if len(self.outside) != len(self.edges) + 1 or (np.diff(self.edges) < 0).any():
+            raise SurvivalError("expected ascending edges, and one share more than these")
+
+    @classmethod
+    def fit(
+        cls,
+        outcomes: Outcomes,
+        curves: Curves,
+        level: float,
+        horizon: float,
+        weights: npt.ArrayLike | None = None,
+        groups: int = 5,
+    ) -> LikelyRange:
+        """From subjects new to the model; groups of about as many whose end is known.
+
+        Args:
+            outcomes: of subjects new to the model.
+            curves: of the same subjects.
+            level: share of failures to be held, between 0 and 1.
+            horizon: the last time that is told.
+            weights: see `fit_outside`.
+            groups: at most; fewer where too few ends are known.
+
+        Raises:
+            SurvivalError: nobody's end is known.
+        """
+        known = (outcomes.event > 0) | (outcomes.time >= horizon)
+        if not known.any():
+            raise SurvivalError("no subject's end is known: nothing to fit intervals on")
+        mean = curves.restricted_mean(horizon)
+        edges = _edges(mean[known], groups)
+        place = np.searchsorted(edges, mean, side="right")
+        mass = np.ones(len(mean)) if weights is None else np.asarray(weights, dtype=np.float64)
+        outside = [
+            fit_outside(outcomes.take(rows), curves.take(rows), level, horizon, mass[rows])
+            for rows in (place == group for group in range(len(edges) + 1))
+        ]
+        return cls(edges, np.array(outside), horizon)
+
+    def of(self, curves: Curves) -> tuple[Floats, Floats]:
+        """(n,) ends of each subject's interval."""
+        place = np.searchsorted(self.edges, curves.restricted_mean(self.horizon), side="right")
+        low, high = np.empty(len(curves)), np.empty(len(curves))
+        for group in np.unique(place):
+            rows = place == group
+            low[rows], high[rows] = likely_range(
+                curves.take(rows), float(self.outside[group]), self.horizon
+            )
+        return low, high
+
+
+def _edges(mean: Floats, groups: int) -> Floats:
+    """Ascending edges between groups of about as many, none of them with fewer than the least."""
+    kept: list[float] = []
+    left = len(mean)
+    for edge in np.unique(np.quantile(mean, np.linspace(0.0, 1.0, groups + 1)[1:-1])):
+        above = int((mean >= edge).sum())
+        if min(left - above, above) >= _LEAST_KNOWN:
+            kept.append(float(edge))
+            left = above
+    return np.array(kept)
