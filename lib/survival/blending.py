@@ -112,6 +112,7 @@ def fit_outside(
     level: float,
     horizon: float,
     weights: npt.ArrayLike | None = None,
+    owners: npt.ArrayLike | None = None,
 ) -> float:
     """What `likely_range` has to leave out so that it holds a share of `level`.
 
@@ -127,6 +128,9 @@ def fit_outside(
         horizon: see `likely_range`.
         weights: (n,) how much likelier each is among those to be predicted than here, where ages
             or the like differ: Tibshirani, Barber, Candes and Ramdas, NeurIPS 2019.
+        owners: (n,) whose row each is, where several are one machine's: each owner then counts
+            alike, and it is owners that are exchangeable, not rows: Lee, Barber and Willett,
+            Distribution-free inference with hierarchical data (2023).
 
     Raises:
         SurvivalError: nobody's end is known.
@@ -140,8 +144,14 @@ def fit_outside(
     beyond = seen.time >= horizon
     far[beyond] = np.maximum(2.0 * chances[beyond] - 1.0, 0.0)
     mass = np.ones(len(known)) if weights is None else np.asarray(weights, dtype=np.float64)
+    mass, count = mass[known], len(far)
+    if owners is not None:
+        _, whose, rows = np.unique(
+            np.asarray(owners)[known], return_inverse=True, return_counts=True
+        )
+        mass, count = mass / rows[whose], len(rows)
     order = np.argsort(far, kind="stable")
-    share = np.cumsum(mass[known][order])
-    rank = min(1.0, level * (len(far) + 1) / len(far)) * share[-1]
+    share = np.cumsum(mass[order])
+    rank = min(1.0, level * (count + 1) / count) * share[-1]
     place = min(int(np.searchsorted(share, rank * (1.0 - 1e-12))), len(far) - 1)
     return float(1.0 - far[order][place])

@@ -16,11 +16,13 @@ _LEAST_KNOWN = 50
 
 @dataclass(frozen=True)
 class LikelyRange:
-    """Intervals of the time to failure that hold their share in each group of like predictions.
+    """Intervals that hold their share of failures before the horizon, where predictions are alike.
 
-    One width for all would hold its share on average only: subjects whose failure is far beyond the
-    horizon are covered for free, and those whose failure is near pay for it. Mondrian conformal
-    prediction: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World (2005), 4.5.
+    One width for all would hold its share on average only: subjects whose failure lies beyond the
+    horizon are covered for free, and those whose failure comes pay for it. So only failures count,
+    and each group of like predictions has a width of its own. Label-conditional and Mondrian
+    conformal prediction: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World (2005),
+    4.5 and 4.6. With few failures all whose end is known count.
 
     Attributes:
         edges: (k - 1,) of the mean time, restricted to the horizon, that part the groups.
@@ -44,6 +46,7 @@ class LikelyRange:
         level: float,
         horizon: float,
         weights: npt.ArrayLike | None = None,
+        owners: npt.ArrayLike | None = None,
         groups: int = 5,
     ) -> LikelyRange:
         """From subjects new to the model; groups of about as many whose end is known.
@@ -54,20 +57,26 @@ class LikelyRange:
             level: share of failures to be held, between 0 and 1.
             horizon: the last time that is told.
             weights: see `fit_outside`.
+            owners: (n,) whose row each is, see `fit_outside`.
             groups: at most; fewer where too few ends are known.
 
         Raises:
             SurvivalError: nobody's end is known.
         """
-        known = (outcomes.event > 0) | (outcomes.time >= horizon)
+        known = (outcomes.event > 0) & (outcomes.time < horizon)
+        if known.sum() < _LEAST_KNOWN:
+            known = (outcomes.event > 0) | (outcomes.time >= horizon)
         if not known.any():
             raise SurvivalError("no subject's end is known: nothing to fit intervals on")
         mean = curves.restricted_mean(horizon)
         edges = _edges(mean[known], groups)
-        place = np.searchsorted(edges, mean, side="right")
+        place = np.where(known, np.searchsorted(edges, mean, side="right"), -1)
         mass = np.ones(len(mean)) if weights is None else np.asarray(weights, dtype=np.float64)
+        whose = np.arange(len(mean)) if owners is None else np.asarray(owners)
         outside = [
-            fit_outside(outcomes.take(rows), curves.take(rows), level, horizon, mass[rows])
+            fit_outside(
+                outcomes.take(rows), curves.take(rows), level, horizon, mass[rows], whose[rows]
+            )
             for rows in (place == group for group in range(len(edges) + 1))
         ]
         return cls(edges, np.array(outside), horizon)

@@ -25,6 +25,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "fraud_latency": (),
     "cluster": (),
     "survival_classic": (),
+    "maintenance_parity": (),
     "maintenance_schedule": (),
     "maintenance_year": (),
 }

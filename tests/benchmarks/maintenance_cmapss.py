@@ -149,7 +149,10 @@ def scores(engines: Engines, seed: int) -> dict[str, dict[str, float]]:
     inner["kaplan_meier"] = population.curves(len(train))
     outer["kaplan_meier"] = population.curves(len(test))
     weights = likeness(engines)
-    found = {name: figures(seen, inner[name], truth, outer[name], weights) for name in outer}
+    found = {
+        name: figures(seen, inner[name], truth, outer[name], weights, train.machines)
+        for name in outer
+    }
     said = ", ".join(f"{name} {values['rmse']:.2f}" for name, values in found.items())
     print(f"seed {seed}: RMSE {said}; weight of deep {weight:.3f}", flush=True)
     return {**found, "weight": {"deep": weight}}
@@ -237,7 +240,12 @@ def likeness(engines: Engines) -> np.ndarray:
 
 
 def figures(
-    known: Outcomes, inner: Curves, truth: Outcomes, outer: Curves, weights: np.ndarray
+    known: Outcomes,
+    inner: Curves,
+    truth: Outcomes,
+    outer: Curves,
+    weights: np.ndarray,
+    engines: np.ndarray,
 ) -> dict[str, float]:
     """Figures on the test engines; widths of intervals from out-of-fold curves."""
     life, expected = np.minimum(truth.time, CAP), outer.restricted_mean(CAP)
@@ -247,7 +255,8 @@ def figures(
         "score": float(np.where(off < 0, np.exp(-off / 13.0), np.exp(off / 10.0)).sum() - len(off)),
     }
     for level in (0.8, 0.95):
-        low, high = LikelyRange.fit(known, inner, level, CAP, weights).of(outer)
+        fitted = LikelyRange.fit(known, inner, level, CAP, weights, engines)
+        low, high = fitted.of(outer)
         inside = (low <= life) & (life <= high)
         found[f"cover_{level * 100:.0f}"] = float(inside.mean())
         found[f"width_{level * 100:.0f}"] = float((high - low).mean())

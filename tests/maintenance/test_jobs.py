@@ -31,7 +31,6 @@ from lib.survival import SurvivalError
 from tests.local_ray import local_ray
 from tests.maintenance.small_fleet import CONFIG, SETTINGS, WEEKS, tables
 
-
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
 
 

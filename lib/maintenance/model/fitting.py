@@ -172,7 +172,9 @@ def learn_from_folds(
     first, second = Curves(grid, deep), Curves(grid, cox)
     weight = fit_weight(seen, first, second, scored_times(seen.time, grid)).weight
     mixed = blend(first, second, weight, grid)
-    return Learnt(weight, LikelyRange.fit(seen, mixed, settings.level, horizon))
+    return Learnt(
+        weight, LikelyRange.fit(seen, mixed, settings.level, horizon, owners=rows.machines)
+    )
 
 
 def scored_times(watched: Floats, grid: Floats) -> Floats:

@@ -43,14 +43,14 @@ def schedule_report(
     monday = problem.week.start
     return Report(
         title="Maintenance schedule",
-        subtitle=f"{len(problem.jobs)} machines, week of {monday:%Y-%m-%d %H:%M %Z}",
+        subtitle=f"{len(problem.jobs)} possible jobs, week of {monday:%Y-%m-%d %H:%M %Z}",
         sections=(
             Section("The week", _week(problem, plan, served, currency)),
             Section("The jobs", (_jobs(problem, plan, served),)),
             Section("Other plans", (_others(problem, plan, others),)),
         ),
         facts={
-            "machines": len(problem.jobs),
+            "jobs": len(problem.jobs),
             "served": len(served),
             "cost": plan.cost,
             "saved": plan.saved,
@@ -70,7 +70,7 @@ def _week(
     budget = problem.week.budget
     figures = KeyFigures(
         (
-            KeyFigure("services", str(len(served)), f"of {len(problem.jobs)} machines"),
+            KeyFigure("services", str(len(served)), f"of {len(problem.jobs)} possible"),
             KeyFigure(f"saved, {currency}", f"{plan.saved:,.0f}", "against serving nobody"),
             KeyFigure(
                 f"service cost, {currency}",

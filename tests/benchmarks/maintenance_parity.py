@@ -1,0 +1,132 @@
+"""Features of simulated machines told bit by bit, against those of their whole past.
+
+`python -m tests.benchmarks.maintenance_parity`. Telemetry has gaps, stuck sensors and readings
+out of range; a tenth of it comes hours late, some twice; machines are serviced and repaired. After
+each day the features of what is remembered (packed and unpacked, as in the store) are compared, bit
+by bit, with those that the whole past up to then gives.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jobs.options import read_options
+from lib.maintenance.feature_set import DAY_US, FeatureSet
+from lib.maintenance.features import evaluate
+from lib.maintenance.history import History, running
+from lib.maintenance.memory import (
+    nothing_yet,
+    pack,
+    unpack,
+    with_errors,
+    with_readings,
+    with_services,
+)
+from lib.maintenance.simulation import FixedInterval, FleetConfig
+from lib.maintenance.simulation.files import write_fleet
+from tests.benchmarks.result import print_result
+from tests.maintenance.small_fleet import tables
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Tell machines day by day and compare."""
+
+    machines: int = 40
+    """simulated machines"""
+    weeks: int = 30
+    """weeks that pass"""
+    seed: int = 1
+    """of fleet and of what comes late"""
+
+
+def main() -> None:
+    """Prints one JSON line."""
+    options = read_options(Parity)
+    began = time.perf_counter()
+    config = FleetConfig(machines=options.machines, plants=4, seed=options.seed)
+    calendar = FixedInterval(config, [0.95 * part.life_hours for part in config.components])
+    with tempfile.TemporaryDirectory() as folder:
+        write_fleet(config, calendar, options.weeks, folder, calendar.note)
+        known = list(tables(Path(folder)).histories(config.features))
+    random = np.random.default_rng(options.seed)
+    found = [replayed(config.features, past, random) for past in known]
+    compared, differing, late = (sum(part) for part in zip(*found, strict=True))
+    services = sum(len(past.service_times_us) for past in known)
+    print(
+        f"{options.machines} simulated machines, {services} services, {late:,} late readings: "
+        f"{differing:,} of {compared:,} values differ"
+    )
+    rows = sum(len(past.times_us) for past in known)
+    print_result(
+        rows,
+        time.perf_counter() - began,
+        values=compared,
+        differing=differing,
+        late=late,
+        services=services,
+    )
+
+
+def replayed(
+    features: FeatureSet, past: History, random: np.random.Generator
+) -> tuple[int, int, int]:
+    """Values compared, how many differ, and readings that came late, of one machine."""
+    delay = np.where(random.random(len(past.times_us)) < 0.1, random.integers(1, 30, 1), 0)
+    arrival = past.times_us + delay * 3_600_000_000
+    stored = pack(features, nothing_yet(features, past.machine_id, past.installed_us))
+    compared = differing = late = 0
+    days = np.arange(past.times_us[0] // DAY_US + 1, past.times_us[-1] // DAY_US + 1) * DAY_US
+    for day in days.tolist():
+        fresh = (arrival > day - DAY_US) & (arrival <= day)
+        again = random.random(len(fresh)) < 0.002
+        rows = np.flatnonzero(fresh | (again & (arrival <= day)))
+        known, received = with_readings(
+            features, unpack(features, stored), past.times_us[rows], past.readings[rows]
+        )
+        late += received.late
+        known = told(features, past, known, day)
+        stored = pack(features, known)
+        online = evaluate(features, unpack(features, stored), [day])
+        offline = evaluate(features, arrived(features, past, arrival <= day, day), [day])
+        differing += int((online.view(np.int64) != offline.view(np.int64)).sum())
+        compared += online.size
+    return compared, differing, late
+
+
+def told(features: FeatureSet, past: History, known: History, day: int) -> History:
+    """Codes and services of the day before."""
+    codes = (past.error_times_us > day - DAY_US) & (past.error_times_us <= day)
+    names = [features.error_codes[code] for code in past.error_codes[codes]]
+    known = with_errors(features, known, past.error_times_us[codes], names)
+    served = (past.service_times_us > day - DAY_US) & (past.service_times_us <= day)
+    parts = [None if p < 0 else features.components[p] for p in past.service_parts[served]]
+    return with_services(features, known, past.service_times_us[served], parts)
+
+
+def arrived(features: FeatureSet, past: History, here: np.ndarray, day: int) -> History:
+    """All that an archive holds by then."""
+    first = past.times_us[0] // DAY_US * DAY_US
+    codes = (past.error_times_us > first) & (past.error_times_us <= day)
+    served = (past.service_times_us > first) & (past.service_times_us <= day)
+    times, readings = past.times_us[here], past.readings[here]
+    return History(
+        past.machine_id,
+        times,
+        readings,
+        past.error_times_us[codes],
+        past.error_codes[codes],
+        past.service_times_us[served],
+        past.service_parts[served],
+        past.installed_us,
+        *running(features, times, readings),
+    )
+
+
+if __name__ == "__main__":
+    main()
