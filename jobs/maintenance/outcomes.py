@@ -1,0 +1,113 @@
+"""What became of work orders, to train on: `python -m jobs.maintenance.outcomes --help`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from jobs.options import read_options
+from lib.contract import Contract, ContractError
+from lib.maintenance.contracts import FAILURES, MAINTENANCE
+from lib.records import RecordsError, WorkOrder, WorkOrders
+from lib.storage import StorageError, open_storage, write_parquet
+
+_FIRST, _LAST = 0, 2**62
+
+
+@dataclass(frozen=True)
+class OutcomesConfig:
+    """Write services and failures that were told of work orders, as two tables of our contracts.
+
+    OUTPUT/maintenance.parquet and OUTPUT/failures.parquet stand beside the plant's own log in the
+    next call of jobs.maintenance.features; a service that both tell of counts once.
+    """
+
+    records: str
+    """database of the service: sqlite:///path or postgresql+psycopg://user@host/database"""
+    output: str
+    """folder or URI to write"""
+    since: str | None = None
+    """only what was told from then on, ISO 8601 in UTC"""
+    until: str | None = None
+    """only what was told before"""
+
+
+def main(config: OutcomesConfig) -> str:
+    """Write both tables; returns the folder or URI."""
+    since = _FIRST if config.since is None else _moment("--since", config.since)
+    until = _LAST if config.until is None else _moment("--until", config.until)
+    book = WorkOrders(config.records)
+    try:
+        orders = book.told(since, until)
+    finally:
+        book.close()
+    done = [one for one in orders if (one.outcome or {}).get("result") != "not_done"]
+    failed = [one for one in done if (one.outcome or {}).get("result") == "failed_before"]
+    output = open_storage(config.output)
+    counts = {}
+    for contract, rows in (
+        (MAINTENANCE, [_service(one) for one in done]),
+        (FAILURES, [_failure(one) for one in failed]),
+    ):
+        checked = contract.check(_table(contract, rows))
+        write_parquet(checked.good, output, f"{contract.name}.parquet")
+        if checked.quarantined.num_rows:
+            write_parquet(checked.quarantined, output, f"quarantine/{contract.name}.parquet")
+            print(f"{checked.quarantined.num_rows} rows of {contract.name} in quarantine/")
+        counts[contract.name] = checked.good.num_rows
+    said = ", ".join(f"{count:,} rows of {name}" for name, count in counts.items())
+    print(f"{len(orders):,} work orders closed, {said}\nwritten to {output.address()}")
+    return output.address()
+
+
+def _service(order: WorkOrder) -> dict[str, Any]:
+    told: Any = order.outcome
+    broken = told["result"] == "failed_before"
+    return {
+        "machine_id": order.machine_id,
+        "event_time": told["event_time"],
+        "component": told.get("component", order.component),
+        "maintenance_type": "corrective" if broken else "scheduled",
+        "failure_mode": told.get("failure_mode"),
+        "downtime_hours": told.get("downtime_hours"),
+        "cost": told.get("cost"),
+        "parts_replaced": told.get("parts_replaced"),
+    }
+
+
+def _failure(order: WorkOrder) -> dict[str, Any]:
+    told: Any = order.outcome
+    return {
+        "machine_id": order.machine_id,
+        "event_time": told["failed_at"],
+        "failure_mode": told["failure_mode"],
+    }
+
+
+def _table(contract: Contract, rows: list[dict[str, Any]]) -> pa.Table:
+    columns = {}
+    for column in contract.columns:
+        values = [row[column.name] for row in rows]
+        if column.name == "event_time":
+            values = [datetime.fromisoformat(one) for one in values]
+        columns[column.name] = pa.array(values, column.type)
+    return pa.table(columns)
+
+
+def _moment(option: str, text: str) -> int:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ContractError(f"{option}: expected a time in ISO 8601, got {text!r}") from error
+    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
+    return round(time.timestamp() * 1e6)
+
+
+if __name__ == "__main__":
+    try:
+        main(read_options(OutcomesConfig))
+    except (ContractError, RecordsError, StorageError) as error:
+        raise SystemExit(f"error: {error}") from error
