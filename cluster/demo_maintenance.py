@@ -18,6 +18,7 @@ import yaml
 
 from cluster.demo_steps import deploy, must, new_key, short, table
 from cluster.local import ROOT, LocalHead
+from lib.maintenance.kind import KIND_FILE
 from lib.maintenance.simulation import COMPONENTS, FleetConfig
 
 _WEEKS, _SHARE_OF_LIFE = 44, 0.95
@@ -80,8 +81,8 @@ def _train(head: LocalHead, folder: Path, machines: int, say: Callable[[str], No
     say("training through the Jobs API: rows on Ray Data, folds as tasks, network by Ray Train")
     must(
         head.submit(
-            *job, "jobs.maintenance.features", *_sources(fleet), "--output",
-            str(folder / "features"),
+            *job, "jobs.maintenance.features", *_sources(fleet), "--kind", str(KIND_FILE),
+            "--output", str(folder / "features"),
         ),
         "the features job",
     )  # fmt: skip

@@ -17,19 +17,27 @@ from jobs.maintenance.sources import (
     Sources,
     by_machine,
     intakes,
+    kind_in,
+    measured,
     small_tables,
+    telemetry_mapping,
 )
 from jobs.options import read_options
 from jobs.resources import ResourceError
 from lib.contract import ContractError
-from lib.maintenance.dataset import Tables, sensor_faults, training_rows
+from lib.maintenance.dataset import (
+    Tables,
+    ending_in_failure,
+    sensor_faults,
+    training_rows,
+)
 from lib.maintenance.feature_set import FeatureError, FeatureSet
 from lib.maintenance.kind import kind_text, load_kind
 from lib.maintenance.model.rows import TrainingRows, to_table
 from lib.storage import Storage, StorageError, open_dataset, open_storage
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FeaturesConfig(Sources):
     """Compute training rows: machines at regular times, what was known then, and what came of it.
 
@@ -38,13 +46,16 @@ class FeaturesConfig(Sources):
     """
 
     kind: str | None = None
-    """YAML that declares sensors, components and windows; default: the simulated fleet's"""
+    """YAML that declares sensors with bounds, components and windows; default: what the data has,
+    which is written to OUTPUT/kind.yaml"""
     every_hours: float = 24.0
     """hours between two rows of a machine"""
     warm_up_hours: float = 24.0
     """hours of readings before a machine's first row"""
     preventive: Literal["censor", "ignore"] = "censor"
     """a planned service ends the wait for the next failure, or does not count"""
+    run_to_failure: bool = False
+    """the last reading of each machine is its failure, as in run-to-failure tests"""
     overwrite: bool = False
     """compute again even if OUTPUT holds the rows of the same files already"""
 
@@ -63,10 +74,11 @@ def write_features(config: FeaturesConfig) -> str:
         ContractError: a column is missing or of the wrong type, or there is nothing to read.
         FeatureError: the kind of machine cannot be meant, or telemetry lacks a sensor of it.
     """
-    output, features = open_storage(config.output), load_kind(config.kind)
+    output = open_storage(config.output)
+    declared = None if config.kind is None else load_kind(config.kind)
     if config.every_hours <= 0:
         raise FeatureError(f"--every-hours: expected above 0, got {config.every_hours}")
-    inputs = _inputs(config, features)
+    inputs = _inputs(config, declared)
     note = json.loads(output.read("features.json") or b"{}")
     if not config.overwrite and all(note.get(name) == value for name, value in inputs.items()):
         print(f"rows are there already: {output.address('data')} (--overwrite computes them again)")
@@ -74,46 +86,56 @@ def write_features(config: FeaturesConfig) -> str:
     started = time.monotonic()
     output.delete("work")
     output.write("work/started", b"")  # marks the folder as unfinished for readers
-    counted = _computed(config, features, output)
+    features, counted = _computed(config, declared, output)
     output.delete("features.json")
     for name in ("data", "quarantine"):
         output.move(f"work/{name}", name)
     note = {
         **inputs,
         **counted,
+        "feature_set_digest": features.digest,
         "kind": kind_text(features),
         "features": list(features.names),
         "sensor_faults": _faults(output),
         "tables": intakes(output, "quarantine"),
         "seconds": round(time.monotonic() - started, 3),
     }
+    output.write("kind.yaml", kind_text(features).encode())
     output.write("features.json", json.dumps(note, indent=2).encode())
     output.delete("work")
     return output.address("data")
 
 
-def _inputs(config: FeaturesConfig, features: FeatureSet) -> dict[str, Any]:
+def _inputs(config: FeaturesConfig, declared: FeatureSet | None) -> dict[str, Any]:
     """What the rows depend on."""
     return {
-        "feature_set_digest": features.digest,
+        "declared_digest": None if declared is None else declared.digest,
         "data_fingerprint": intake.fingerprint_of(config.files),
         "every_hours": config.every_hours,
         "warm_up_hours": config.warm_up_hours,
         "preventive": config.preventive,
+        "run_to_failure": config.run_to_failure,
     }
 
 
-def _computed(config: FeaturesConfig, features: FeatureSet, output: Storage) -> dict[str, Any]:
+def _computed(
+    config: FeaturesConfig, declared: FeatureSet | None, output: Storage
+) -> tuple[FeatureSet, dict[str, Any]]:
+    """The kind of machine, and how many rows of how many machines were written."""
     if not ray.is_initialized():
         ray.init()
     quarantine = output.address("work/quarantine")
-    small = small_tables(config, features, quarantine)
+    small = small_tables(config, quarantine)
+    features = declared or kind_in(telemetry_mapping(config), small)
+    small["waveforms"] = measured(config, features, quarantine)
     every, warm_up, preventive = config.every_hours, config.warm_up_hours, config.preventive
+    to_the_end = config.run_to_failure
 
     def rows_of(tables: Tables) -> pa.Table:
         if not tables.telemetry.num_rows:
             return _nothing(features)
         _note_faults(features, tables, quarantine)
+        tables = ending_in_failure(tables) if to_the_end else tables
         found = training_rows(features, tables, every, warm_up, preventive)
         return _nothing(features) if found is None else to_table(found, features.names)
 
@@ -129,7 +151,7 @@ def _computed(config: FeaturesConfig, features: FeatureSet, output: Storage) -> 
     names = set(data.to_table(columns=["machine_id"])["machine_id"].unique().to_pylist())
     listed = small["machines"]
     silent = [] if listed is None else sorted({*listed["machine_id"].to_pylist()} - names)
-    return {"rows": count, "machines": len(names), "machines_without_rows": silent}
+    return features, {"rows": count, "machines": len(names), "machines_without_rows": silent}
 
 
 def _nothing(features: FeatureSet) -> pa.Table:

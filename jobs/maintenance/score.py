@@ -14,6 +14,7 @@ from jobs.maintenance.sources import (
     Sources,
     by_machine,
     intakes,
+    measured,
     newest_reading,
     small_tables,
 )
@@ -34,7 +35,7 @@ _SHOWN = 10
 _NOTE = "scores.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoreConfig(Sources):
     """Say for every machine when it will fail: chances, survival curves, mode, drivers.
 
@@ -63,7 +64,8 @@ def main(config: ScoreConfig) -> str:
         ray.init()
     output.delete("work")
     quarantine = output.address("work/quarantine")
-    small = small_tables(config, model.features, quarantine)
+    small = small_tables(config, quarantine)
+    small["waveforms"] = measured(config, model.features, quarantine)
     at_us = newest_reading(config, quarantine) if config.at is None else _moment(config.at)
     rows = _scored(config, model, small, at_us, quarantine)
     rows.write_parquet(output.at("work/data"), filesystem=output.filesystem)

@@ -8,12 +8,21 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
+import yaml
 from ray.data import DataContext, Dataset
 
 from jobs import intake
 from jobs.partitioned import partitions_for
 from jobs.resources import await_a_core
-from lib.contract import Column, Contract, ContractError
+from lib.contract import (
+    Column,
+    Contract,
+    ContractError,
+    Mapping,
+    load_mapping,
+    parse_mapping,
+    source_dataset,
+)
 from lib.maintenance.contracts import (
     ERRORS,
     FAILURES,
@@ -24,11 +33,12 @@ from lib.maintenance.contracts import (
     WAVEFORMS,
 )
 from lib.maintenance.dataset import Tables
-from lib.maintenance.feature_set import FeatureSet
+from lib.maintenance.feature_set import FeatureSet, Sensor
 from lib.maintenance.offline import measured_waveforms
 from lib.storage import Storage
 
 _BYTES_PER_ROW = 400
+_MOST_NAMES = 60
 _SMALL = {
     "errors": ERRORS,
     "maintenance": MAINTENANCE,
@@ -37,7 +47,7 @@ _SMALL = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sources:
     """Where the tables are. All but telemetry may be left out."""
 
@@ -78,22 +88,74 @@ class Sources:
         return [str(one) for one in found if one is not None]
 
 
-def small_tables(
-    sources: Sources, features: FeatureSet, quarantine: str
-) -> dict[str, pa.Table | None]:
+def small_tables(sources: Sources, quarantine: str) -> dict[str, pa.Table | None]:
     """The tables beside telemetry: thousands of rows, one copy for all tasks.
 
     Raises:
-        ContractError: a table cannot be read, its machines are none of those that are listed, or
-            waveforms are given and the kind of machine has none, or the other way round.
+        ContractError: a table cannot be read, or its machines are none of those that are listed.
     """
     found = {name: _whole(sources, name, contract, quarantine) for name, contract in _SMALL.items()}
     _refuse_unknown_machines(found)
-    return found | {"waveforms": _waveforms(sources, features, quarantine)}
+    return found
 
 
-def _waveforms(sources: Sources, features: FeatureSet, quarantine: str) -> pa.Table | None:
-    """What is measured of every waveform, computed where each block of them lies."""
+def telemetry_mapping(sources: Sources) -> Mapping:
+    """The mapping file of the telemetry; without one every column of numbers is a sensor."""
+    if sources.mapping_telemetry is not None:
+        return load_mapping(sources.mapping_telemetry, (TELEMETRY,))
+    schema = source_dataset(Mapping(TELEMETRY, ()), sources.telemetry).schema
+    keys = [name for name in TELEMETRY.names if name in schema.names]
+    numbers = [
+        field.name
+        for field in schema
+        if field.name not in keys
+        and (pa.types.is_floating(field.type) or pa.types.is_integer(field.type))
+    ]
+    columns = {name: {"from": name} for name in (*keys, *numbers)}
+    text = yaml.safe_dump({"contract": TELEMETRY.name, "columns": columns}, sort_keys=False)
+    return parse_mapping(text, (TELEMETRY,), origin=f"columns of {sources.telemetry}")
+
+
+def kind_in(mapping: Mapping, small: dict[str, pa.Table | None]) -> FeatureSet:
+    """A kind of machine as the data shows it: every sensor, component and code that comes.
+
+    It knows no bounds and finds no stuck sensor; written to a file, people may add them.
+    """
+    own = set(TELEMETRY.names)
+    sensors = [
+        Sensor(column.name, column.unit)
+        for column in mapping.contract.columns
+        if column.name not in own
+    ]
+    return FeatureSet(
+        sensors=tuple(sensors),
+        components=_named(small["maintenance"], "component"),
+        error_codes=_named(small["errors"], "error_code"),
+    )
+
+
+def _named(table: pa.Table | None, column: str) -> tuple[str, ...]:
+    """Distinct texts of a column, by name.
+
+    Raises:
+        ContractError: there are more than features can be made of.
+    """
+    if table is None:
+        return ()
+    found = sorted(one for one in table[column].unique().to_pylist() if one is not None)
+    if len(found) > _MOST_NAMES:
+        raise ContractError(
+            f"{column}: {len(found)} different ones; name those that matter in a file for --kind"
+        )
+    return tuple(found)
+
+
+def measured(sources: Sources, features: FeatureSet, quarantine: str) -> pa.Table | None:
+    """What is measured of every waveform, computed where each block of them lies.
+
+    Raises:
+        ContractError: waveforms are given and the kind of machine has none, or the other way round.
+    """
     if features.waveforms is None and sources.waveforms is None:
         return None
     if features.waveforms is None or sources.waveforms is None:
@@ -137,7 +199,7 @@ def by_machine(
     quarantine: str,
 ) -> Dataset:
     """What `work` makes of the tables of each group of machines; no machine is in two groups."""
-    mapping = intake.mapping_for(TELEMETRY, sources.mapping_telemetry, sources.telemetry)
+    mapping = telemetry_mapping(sources)
     if not ray.is_initialized():
         ray.init()
     await_a_core()
@@ -170,7 +232,7 @@ def newest_reading(sources: Sources, quarantine: str) -> int:
     Raises:
         ContractError: none does.
     """
-    mapping = intake.mapping_for(TELEMETRY, sources.mapping_telemetry, sources.telemetry)
+    mapping = telemetry_mapping(sources)
 
     def newest(table: pa.Table) -> pa.Table:
         return pa.table({"at": [pc.max(table["event_time"].cast(pa.int64())).as_py()]})

@@ -13,7 +13,7 @@ import ray
 
 from jobs.maintenance.fits import fold_by_fold, replicates, whole_model
 from jobs.maintenance.training_config import TrainConfig
-from jobs.maintenance.training_rows import RowsSource, find_rows
+from jobs.maintenance.training_rows import RowsSource, rows_of
 from jobs.narration import narrator
 from jobs.options import read_options
 from jobs.publishing import code_version, publish
@@ -63,7 +63,7 @@ def main(config: TrainConfig) -> str:
         if not ray.is_initialized():
             ray.init()
         refuse_at_once(config.request)
-    source = find_rows(config.features, config.model.preventive)
+    source = rows_of(config)
     step(f"{len(source.rows):,} rows of {len(np.unique(source.rows.machines)):,} machines")
     stages = Stages(output, _inputs(config, source))
     split_us = _split(source.rows, config.test_share)
@@ -73,7 +73,7 @@ def main(config: TrainConfig) -> str:
     subject = Subject(
         source=config.source or source.address,
         simulated=config.simulated,
-        split=_moment(split_us),
+        split=_moment(split_us) if config.split == "time" else None,
         train=judgement.train,
         test=judgement.test,
         model=model,
@@ -84,7 +84,7 @@ def main(config: TrainConfig) -> str:
     version = _save(config, source, model, judgement.found, stages, output)
     written = [output.address("model"), *_report(subject, judgement.found, output)]
     seconds = time.monotonic() - started
-    print(_closing_lines(config, subject, judgement.found, version, written, seconds))
+    print(_closing_lines(config, source, subject, judgement.found, version, written, seconds))
     return output.address("model")
 
 
@@ -107,7 +107,9 @@ def _judgement(
     step: Callable[[str], None],
 ) -> _Judgement:
     """Folds by machine: the blend from rows before the split, all figures from rows after it."""
-    train, test = source.rows.until(split_us), source.rows.take(source.rows.at_us >= split_us)
+    train = test = source.rows
+    if config.split == "time":
+        train, test = train.until(split_us), test.take(test.at_us >= split_us)
     horizon = reach(train, config.model)
     step(f"fitting {config.model.folds} folds by machine ({config.engine})")
     parts, places = fold_by_fold(source.features, train, test, horizon, config, stages)
@@ -149,6 +151,7 @@ def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:
         "data": source.fingerprint,
         "model": asdict(config.model),
         "test_share": config.test_share,
+        "split": config.split,
         "engine": [config.engine, config.num_workers, config.min_workers],
         "seed": config.seed,
     }
@@ -211,6 +214,7 @@ def _save(
 
 def _closing_lines(
     config: TrainConfig,
+    source: RowsSource,
     subject: Subject,
     found: Findings,
     version: str,
@@ -236,13 +240,14 @@ def _closing_lines(
     return "\n".join(
         [
             *lines,
-            f"test: {len(subject.test):,} rows from {subject.split} on, "
+            f"test: {len(subject.test):,} rows {subject.tested}, "
             f"{found.warned_of} failures to announce; blend {subject.model.weight:.2f}; "
             f"replayed cost a machine-year {ours.value:,.0f}, run to failure {idle.value:,.0f}; "
             f"{seconds:.0f} s",
             f"model:       {written[0]} ({version})",
             f"registry:    {where}",
             *(f"report:      {path}" for path in written[1:]),
+            f"quarantine:  {source.quarantine or 'none'}",
         ]
     )
 

@@ -3,23 +3,35 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from jobs.maintenance.sources import Sources
 from jobs.resources import Request
 from lib.maintenance.model.settings import Costs, ModelSettings
 
 
-@dataclass(frozen=True)
-class TrainConfig:
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Sources):
     """Train the survival models of machines, compare them with baselines and publish them.
 
-    Give --features, the output of jobs.maintenance.features. The same command continues where it
-    was cut off. `--config FILE` reads any of these options from YAML.
+    Give --features (the output of jobs.maintenance.features), or --telemetry with failures and, as
+    far as there are any, the other tables, from which the rows are computed first. The same command
+    continues where it was cut off. `--config FILE` reads any of these options from YAML.
     """
 
-    features: str
-    """folder or URI of rows, as written by jobs.maintenance.features"""
     output: str
     """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
     intermediate results; on a cluster one that all machines reach"""
+    features: str | None = None
+    """folder or URI of rows, as written by jobs.maintenance.features"""
+    telemetry: str | None = None
+    """sensor readings instead of rows: Parquet or CSV file, folder or URI"""
+    kind: str | None = None
+    """YAML that declares sensors with bounds, components and windows; default: what the data has"""
+    every_hours: float = 24.0
+    """hours between two rows of a machine"""
+    warm_up_hours: float = 24.0
+    """hours of readings before a machine's first row"""
+    run_to_failure: bool = False
+    """the last reading of each machine is its failure, as in run-to-failure tests"""
     source: str = ""
     """what the data is, in words, for the report; default: where it was read from"""
     simulated: bool = False
@@ -30,6 +42,10 @@ class TrainConfig:
     """what the published version becomes"""
     test_share: float = 0.3
     """share of the time, at its end, that the report is measured on"""
+    split: Literal["time", "machines"] = "time"
+    """time: the report is measured on the last --test-share of the time, of machines that no model
+    saw; machines: on all rows of machines that no model saw, for runs that do not share a calendar
+    """
     engine: Literal["ray", "process"] = "ray"
     """ray: folds and replicates as Ray tasks, the network by Ray Train; process: all in this
     process, without Ray"""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from jobs import intake
+from jobs.maintenance.features import FeaturesConfig, write_features
+from jobs.maintenance.training_config import TrainConfig
 from lib.contract import ContractError
 from lib.maintenance.feature_set import FeatureSet
 from lib.maintenance.kind import parse_kind
@@ -23,6 +25,30 @@ class RowsSource:
     fingerprint: str
     note: dict[str, Any]
     address: str
+    quarantine: str | None = None
+
+
+def rows_of(config: TrainConfig) -> RowsSource:
+    """The rows that a training is given, computed first where tables are given instead.
+
+    Raises:
+        ContractError: neither or both are given, or a table cannot be read.
+    """
+    if (config.features is None) == (config.telemetry is None):
+        raise ContractError("expected either --features or --telemetry (with --failures)")
+    if config.features is not None:
+        return find_rows(config.features, config.model.preventive)
+    if config.failures is None and not config.run_to_failure:
+        raise ContractError(
+            "--failures is missing: without failures there is nothing to learn from; where "
+            "machines were read until they failed, say --run-to-failure"
+        )
+    output = open_storage(config.output).address("rows")
+    names = {field.name for field in fields(FeaturesConfig)} - {"output", "preventive", "overwrite"}
+    given = {name: getattr(config, name) for name in names}
+    asked = FeaturesConfig(**given, output=output, preventive=config.model.preventive)
+    write_features(asked)
+    return find_rows(output, config.model.preventive)
 
 
 def find_rows(folder: str, preventive: str) -> RowsSource:
@@ -43,7 +69,8 @@ def find_rows(folder: str, preventive: str) -> RowsSource:
     present = [name for name in names if name in data.schema.names]
     rows = from_table(data.to_table(columns=present), features.names, preventive)
     fingerprint = note.get("data_fingerprint") or intake.fingerprint_of([given.address("data")])
-    return RowsSource(rows, features, str(fingerprint), note, given.address("data"))
+    quarantine = given.address("quarantine") if given.exists("quarantine") else None
+    return RowsSource(rows, features, str(fingerprint), note, given.address("data"), quarantine)
 
 
 def _note(given: Storage, folder: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -62,6 +62,21 @@ class Tables:
             self.machines,
             self.waveforms,
         )
+
+
+def ending_in_failure(tables: Tables) -> Tables:
+    """The same with a failure at each machine's last reading, beside those that are told."""
+    last = tables.telemetry.group_by("machine_id").aggregate([("event_time", "max")])
+    ends = pa.table(
+        {
+            "machine_id": last["machine_id"],
+            "event_time": last["event_time_max"],
+            "failure_mode": pa.array(["end of run"] * last.num_rows, pa.string()),
+        }
+    )
+    told = tables.failures
+    both = ends if told is None else pa.concat_tables([told.select(ends.column_names), ends])
+    return replace(tables, failures=both)
 
 
 def training_rows(

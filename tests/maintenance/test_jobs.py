@@ -21,7 +21,7 @@ from jobs.maintenance.tune import TuneConfig
 from lib.contract import ContractError
 from lib.maintenance.dataset import training_rows
 from lib.maintenance.feature_set import FeatureError
-from lib.maintenance.kind import KIND_FILE
+from lib.maintenance.kind import KIND_FILE, parse_kind
 from lib.maintenance.model.loading import load_model
 from lib.maintenance.model.rows import to_table
 from lib.maintenance.schedule import ScheduleError
@@ -40,6 +40,9 @@ def ray():
         yield
 
 
+KIND = str(KIND_FILE)
+
+
 def sources(fleet: Path, output: Path, **changes: object) -> dict[str, object]:
     named = {
         name: str(fleet / f"{name}.parquet")
@@ -56,7 +59,7 @@ def sources(fleet: Path, output: Path, **changes: object) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def computed(small_fleet, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("rows")
-    features.main(FeaturesConfig(**sources(small_fleet, output, partitions=3)))
+    features.main(FeaturesConfig(**sources(small_fleet, output, partitions=3), kind=KIND))
     return output
 
 
@@ -122,7 +125,7 @@ def test_rows_of_the_job_are_those_of_the_library_however_they_are_spread(comput
 
 
 def test_the_same_command_finds_its_rows_there(computed, small_fleet, capsys):
-    features.main(FeaturesConfig(**sources(small_fleet, computed, partitions=1)))
+    features.main(FeaturesConfig(**sources(small_fleet, computed, partitions=1), kind=KIND))
     assert "there already" in capsys.readouterr().out
 
 
@@ -134,7 +137,7 @@ def test_bad_rows_go_to_the_quarantine_and_the_rest_is_the_same(computed, small_
         bad = table.slice(0, 3).set_column(0, "machine_id", pa.nulls(3, pa.string()))
         pq.write_table(pa.concat_tables([table, table.slice(0, 5), bad]), folder / file.name)
     given = sources(small_fleet, tmp_path / "out", telemetry=str(folder))
-    features.main(FeaturesConfig(**given))
+    features.main(FeaturesConfig(**given, kind=KIND))
     note = json.loads((tmp_path / "out" / "features.json").read_text())["tables"]["telemetry"]
     assert (note["repeats"], note["quarantined"]) == (5 * WEEKS, 3 * WEEKS)
     same(read(tmp_path / "out"), read(computed))
@@ -356,4 +359,39 @@ def test_waveforms_that_the_kind_does_not_declare_are_refused(small_fleet, tmp_p
     waves = str(small_fleet / "errors.parquet")
     given = sources(small_fleet, tmp_path / "o", waveforms=waves)
     with pytest.raises(ContractError, match="declares none, and some are given"):
-        features.main(FeaturesConfig(**given))
+        features.main(FeaturesConfig(**given, kind=KIND))
+
+
+def test_raw_tables_without_a_kind_train_at_once(small_fleet, tmp_path, capsys):
+    given = sources(small_fleet, tmp_path, mapping_telemetry=None)
+    config = TrainConfig(**given, engine="process", model=SETTINGS, bootstrap=5,
+                         every_hours=48.0, test_proportionality=False)  # fmt: skip
+    train.main(config)
+    said = capsys.readouterr().out
+    assert f"quarantine:  {tmp_path}/rows/quarantine" in said
+    loaded = load_model(tmp_path / "model")
+    assert loaded.features.sensor_names == CONFIG.features.sensor_names
+    assert loaded.features.components == tuple(sorted(CONFIG.features.components))
+    assert parse_kind((tmp_path / "rows/kind.yaml").read_text()) == loaded.features
+
+
+def test_runs_to_failure_need_no_table_of_failures(small_fleet, tmp_path):
+    given = sources(small_fleet, tmp_path, failures=None, maintenance=None)
+    config = FeaturesConfig(**given, run_to_failure=True, every_hours=240.0, kind=KIND)
+    features.main(config)
+    rows = read(tmp_path).to_pylist()
+    assert {row["event"] for row in rows} == {1}
+    assert {row["failure_mode"] for row in rows} == {"end of run"}
+    ends = {}
+    for row in rows:
+        end = row["event_time"].timestamp() / 3600 + row["hours_watched"]
+        ends.setdefault(row["machine_id"], set()).add(round(end, 6))
+    assert all(len(one) == 1 for one in ends.values())
+
+
+def test_training_asks_for_rows_or_tables(tmp_path, small_fleet):
+    with pytest.raises(ContractError, match="either --features or --telemetry"):
+        train.main(TrainConfig(output=str(tmp_path), engine="process"))
+    given = sources(small_fleet, tmp_path, failures=None)
+    with pytest.raises(ContractError, match=r"--failures is missing.*--run-to-failure"):
+        train.main(TrainConfig(**given, engine="process"))

@@ -10,7 +10,7 @@ from xgboost import XGBClassifier
 from lib.maintenance.feature_set import FeatureSet
 from lib.maintenance.history import Floats
 from lib.maintenance.model.rows import TrainingRows
-from lib.survival import Curves, SurvivalError, fit_cox
+from lib.survival import Curves, KaplanMeier, SurvivalError, fit_cox
 
 Score = Callable[[Floats], Floats]
 SCORES = ("fixed interval", "threshold", "gradient boosting")
@@ -35,9 +35,12 @@ def baseline_scores(
 
 
 def as_curves(score: Score, train: TrainingRows, horizon: float) -> Callable[[Floats], Curves]:
-    """Curves of a score alone: a Cox model with one column."""
-    values = score(train.rows)[:, None]
-    model = fit_cox(("score",), values, train.outcomes.capped(horizon), penalty=0.0)
+    """Curves of a score alone, by a Cox model; one curve for all where it tells nobody apart."""
+    values, seen = score(train.rows)[:, None], train.outcomes.capped(horizon)
+    if np.ptp(values) == 0.0:
+        marginal = KaplanMeier.fit(seen)
+        return lambda rows: marginal.curves(len(rows))
+    model = fit_cox(("score",), values, seen, penalty=0.0)
     return lambda rows: model.curves(score(rows)[:, None])
 
 

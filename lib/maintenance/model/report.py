@@ -51,7 +51,7 @@ class Subject:
     Attributes:
         source: of the data, in words.
         simulated: whether it is.
-        split: ISO time that parts training from test rows.
+        split: time that parts training from test rows; None: machines alone do.
         train, test: the rows.
         model: that is served.
         settings, costs: of the training.
@@ -60,13 +60,23 @@ class Subject:
 
     source: str
     simulated: bool
-    split: str
+    split: str | None
     train: TrainingRows
     test: TrainingRows
     model: SurvivalModel
     settings: ModelSettings
     costs: Costs
     faults: Mapping[str, Mapping[str, int]]
+
+    @property
+    def tested(self) -> str:
+        """Which rows figures are measured on."""
+        return "of all times" if self.split is None else f"from {self.split} on"
+
+    @property
+    def fitted(self) -> str:
+        """Which rows the models of a fold were fitted on."""
+        return "all rows" if self.split is None else f"rows before {self.split}"
 
 
 def training_report(subject: Subject, found: Findings) -> Report:
@@ -75,7 +85,7 @@ def training_report(subject: Subject, found: Findings) -> Report:
     machines = len(np.unique(subject.test.machines))
     return Report(
         title="Maintenance model",
-        subtitle=f"{subject.source}: {machines} {kind}; tested from {subject.split} on",
+        subtitle=f"{subject.source}: {machines} {kind}; tested on rows {subject.tested}",
         sections=(
             Section("In short", _short(subject, found)),
             Section("Every method", _methods(subject, found)),
@@ -164,12 +174,13 @@ def _methods(subject: Subject, found: Findings) -> list[Block]:
         for name in METHODS
     )
     text = (
-        f"Each model was fitted on rows before {subject.split} of {subject.settings.folds - 1} of "
-        f"{subject.settings.folds} groups of machines, and is judged on later rows of the machines "
-        "that it did not see. C-td is Antolini's concordance; IBS the integrated Brier score, "
-        "weighted by the chance of censoring; ECE the mean distance of predicted and observed "
-        "chances; warned the share of failures announced a day ahead or more. Alarms are set on "
-        f"training rows at {subject.settings.false_alarms:g} false ones a machine-month; 'equal "
+        f"Each model was fitted on {subject.fitted} of {subject.settings.folds - 1} of "
+        f"{subject.settings.folds} groups of machines, and is judged on rows {subject.tested} of "
+        "machines that it did not see. C-td is Antolini's concordance; IBS the integrated Brier "
+        "score, weighted by the chance of censoring; ECE the mean distance of predicted and "
+        "observed chances; warned the share of failures announced a day ahead or more. Alarms are "
+        f"set on training rows at {subject.settings.false_alarms:g} false ones a machine-month; "
+        "'equal "
         "rate' sets each on the test rows instead, so that methods compare at one rate."
     )
     gains = tuple((name, one.value, one.low, one.high) for name, one in found.gain.items())
@@ -313,7 +324,7 @@ def _data(subject: Subject) -> list[Block]:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (name, float(len(part)), float(len(np.unique(part.machines))),
          float(part.outcomes.failed.sum()))
-        for name, part in (("before the split", subject.train), ("after it", subject.test))
+        for name, part in (("to learn from", subject.train), ("to measure on", subject.test))
     )  # fmt: skip
     blocks: list[Block] = [
         Table(("rows", "count", "machines", "followed by a failure"), rows, digits=0)
