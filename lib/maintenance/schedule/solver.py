@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ import numpy as np
 
 from lib.maintenance.schedule.problem import Floats
 from lib.maintenance.schedule.program import Program
+
+_CHANGING = threading.Lock()
+_THREADS: list[int] = []
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ def run(
     slack: Slack | None = None,
 ) -> Solved:
     """Solve; the columns of `slack` come behind the program's own."""
+    _use_threads(threads)
     solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
     for name, value in (
@@ -78,6 +83,14 @@ def run(
     if info.primal_solution_status != int(feasible):
         return Solved(None, float("inf"))
     return Solved(np.array(solver.getSolution().col_value), float(info.mip_dual_bound))
+
+
+def _use_threads(threads: int) -> None:
+    """HiGHS keeps its threads for the whole process and refuses to solve with another number."""
+    with _CHANGING:
+        if _THREADS and _THREADS[-1] != threads:
+            highspy.Highs.resetGlobalScheduler(True)
+        _THREADS[:] = [threads]
 
 
 def _listen(solver: Any, on_progress: Callable[[Progress], None]) -> None:

@@ -319,3 +319,9 @@ def test_a_wrong_week_is_refused_by_its_field():
         Problem([job(), job()], week())
     with pytest.raises(ScheduleError, match="shift: expected hours as '06-14', got 'early'"):
         shifts({"early": 2})
+
+
+def test_the_number_of_threads_may_change_within_a_process():
+    problem = simulated_week(12, 4, demands=False).problem
+    costs = [solve(problem, gap=0.0, seconds=20, threads=threads).cost for threads in (1, 2, 1, 3)]
+    assert costs == pytest.approx([costs[0]] * 4)
