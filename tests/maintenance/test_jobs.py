@@ -212,7 +212,8 @@ def plan(scored: Path, fleet: Path, folder: Path, **changes: object) -> Schedule
 def test_a_week_is_planned_written_and_kept(scored, small_fleet, tmp_path, capsys):
     schedule.main(plan(scored, small_fleet, tmp_path, must_serve=["M00003"]))
     said = capsys.readouterr().out
-    rows = list(csv.DictReader((tmp_path / "plan/plan.csv").open()))
+    text = (tmp_path / "plan/plan.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
     assert any(row["machine_id"] == "M00003 bearing" for row in rows)
     assert f"{len(rows)} services" in said
     stored = json.loads((tmp_path / "plan/plan.json").read_text())
