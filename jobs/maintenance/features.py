@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,6 +33,7 @@ from lib.maintenance.dataset import (
     training_rows,
 )
 from lib.maintenance.feature_set import FeatureError, FeatureSet
+from lib.maintenance.history import History
 from lib.maintenance.kind import kind_text, load_kind
 from lib.maintenance.model.rows import TrainingRows, to_table
 from lib.storage import Storage, StorageError, open_dataset, open_storage
@@ -134,9 +136,10 @@ def _computed(
     def rows_of(tables: Tables) -> pa.Table:
         if not tables.telemetry.num_rows:
             return _nothing(features)
-        _note_faults(features, tables, quarantine)
+        pasts = list(tables.histories(features))
+        _note_faults(features, pasts, quarantine)
         tables = ending_in_failure(tables) if to_the_end else tables
-        found = training_rows(features, tables, every, warm_up, preventive)
+        found = training_rows(features, tables, every, warm_up, preventive, pasts)
         return _nothing(features) if found is None else to_table(found, features.names)
 
     rows = by_machine(config, small, rows_of, quarantine).materialize()
@@ -159,11 +162,10 @@ def _nothing(features: FeatureSet) -> pa.Table:
     return to_table(TrainingRows.none(len(features.names)), features.names)
 
 
-def _note_faults(features: FeatureSet, tables: Tables, quarantine: str) -> None:
+def _note_faults(features: FeatureSet, pasts: Sequence[History], quarantine: str) -> None:
     """One ledger for a group of machines, named by them: a second run of the task overwrites it."""
-    smallest = min(tables.telemetry["machine_id"].to_pylist())
-    name = hashlib.sha256(str(smallest).encode()).hexdigest()[:24]
-    text = json.dumps(sensor_faults(features, tables))
+    name = hashlib.sha256(pasts[0].machine_id.encode()).hexdigest()[:24]
+    text = json.dumps(sensor_faults(features, pasts))
     open_storage(quarantine).write(f"sensors/{name}.json", text.encode())
 
 

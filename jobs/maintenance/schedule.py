@@ -34,7 +34,13 @@ from lib.maintenance.schedule import (
     table,
 )
 from lib.maintenance.schedule.orders import orders_of
-from lib.maintenance.schedule.request import Named, Site, WeekRequest, problem_of
+from lib.maintenance.schedule.request import (
+    Named,
+    Site,
+    WeekRequest,
+    from_week_start,
+    problem_of,
+)
 from lib.records import StoredSchedule, WorkOrders
 from lib.report import write_report
 from lib.storage import Storage, StorageError, open_dataset, open_storage
@@ -80,6 +86,7 @@ class _Scores:
     whole: Curves
     by_mode: dict[str, Curves]
     version: str
+    at_us: int
 
 
 def main(config: ScheduleConfig) -> str:
@@ -87,7 +94,12 @@ def main(config: ScheduleConfig) -> str:
     request = _request(config.week)
     scores = _scores(config.scores)
     sites = _sites(config, scores.machines)
-    problem, names = problem_of(request, sites, scores.whole, scores.by_mode)
+    by_mode = {
+        name: from_week_start(request, scores.at_us, curves)
+        for name, curves in scores.by_mode.items()
+    }
+    whole = from_week_start(request, scores.at_us, scores.whole)
+    problem, names = problem_of(request, sites, whole, by_mode)
     plan = _solved(config, problem)
     stored = _schedule(request, plan, scores.version)
     orders = orders_of(stored, problem, names, plan)
@@ -125,7 +137,9 @@ def _scores(folder: str) -> _Scores:
         )
     rows = open_dataset(given, "data").to_table().sort_by("machine_id")
     whole, by_mode = curves_of_scores(rows, note["grid_hours"])
-    return _Scores(rows["machine_id"].to_pylist(), whole, by_mode, note["model_version"])
+    at_us = round(datetime.fromisoformat(note["scored_at"]).timestamp() * 1e6)
+    machines = rows["machine_id"].to_pylist()
+    return _Scores(machines, whole, by_mode, note["model_version"], at_us)
 
 
 def _sites(config: ScheduleConfig, machines: list[str]) -> list[Site]:

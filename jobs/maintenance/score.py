@@ -105,9 +105,8 @@ def _scored(
     if silent is None:
         return found
     nothing = _no_readings(model)
-    _, rows, last = current_rows(model.features, Tables(nothing, machines=silent), at_us)
-    names = silent["machine_id"].to_pylist()
-    more = scores_table(model, sorted(names), rows, at_us, last, explain)
+    names, rows, last = current_rows(model.features, Tables(nothing, machines=silent), at_us)
+    more = scores_table(model, names, rows, at_us, last, explain)
     return found.union(ray.data.from_arrow(more))
 
 

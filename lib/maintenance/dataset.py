@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
@@ -85,6 +85,7 @@ def training_rows(
     every_hours: float,
     warm_up_hours: float = 24.0,
     preventive: str = "censor",
+    pasts: Iterable[History] | None = None,
 ) -> TrainingRows | None:
     """Rows of each machine at whole multiples of `every_hours` UTC; None where there are none.
 
@@ -97,12 +98,13 @@ def training_rows(
         warm_up_hours: readings that are waited for.
         preventive: `censor`: a planned or emergency service ends the wait for a failure, as a
             competing cause; `ignore`: it does not count.
+        pasts: histories of these machines, where they are at hand.
     """
     failures = _failures(tables.failures)
     planned = _planned(tables.maintenance, failures) if preventive == "censor" else {}
     step = round(every_hours * HOUR_US)
     parts, modes = [], []
-    for past in tables.histories(features):
+    for past in tables.histories(features) if pasts is None else pasts:
         if not len(past.times_us):
             continue
         first = past.times_us[0] + round(warm_up_hours * HOUR_US)
@@ -133,13 +135,13 @@ def current_rows(
     return names, matrix, np.array(last, dtype=np.int64)
 
 
-def sensor_faults(features: FeatureSet, tables: Tables) -> Faults:
+def sensor_faults(features: FeatureSet, pasts: Iterable[History]) -> Faults:
     """By sensor: readings, and how many are missing, out of range, or stuck."""
     found = {
         sensor.name: dict.fromkeys(("readings", "missing", "out_of_range", "stuck"), 0)
         for sensor in features.sensors
     }
-    for past in tables.histories(features):
+    for past in pasts:
         for place, sensor in enumerate(features.sensors):
             raw = np.ascontiguousarray(past.readings[:, place])
             _, faulty, _ = sound_readings(sensor, past.times_us, raw)

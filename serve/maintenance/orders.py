@@ -14,6 +14,8 @@ from lib.maintenance.history import UNKNOWN_US, Floats
 from lib.maintenance.machine_store import MachineStoreError
 from lib.maintenance.memory import nothing_yet, with_services
 from lib.maintenance.model import SurvivalModel
+from lib.maintenance.schedule import ScheduleError
+from lib.maintenance.schedule.request import from_week_start
 from lib.records import (
     ClosedOrderError,
     RecordsUnavailableError,
@@ -35,8 +37,6 @@ from serve.maintenance.schema import (
     ScheduleAnswer,
     ScheduleRequest,
 )
-
-_HOUR_US = 3_600_000_000
 
 
 class Orders:
@@ -79,8 +79,10 @@ class Orders:
         now = self._now()
         at = now if asked.at is None else micros(asked.at)
         rows, silent = await self._rows(asked, at)
-        wait = max(0.0, (micros(asked.week.start) - at) / _HOUR_US)
-        payload = await asyncio.to_thread(_payload, model, rows, wait, asked)
+        try:
+            payload = await asyncio.to_thread(_payload, model, rows, at, asked)
+        except ScheduleError as error:
+            raise Problem.of_field("week.start", str(error).removeprefix("start: ")) from None
         payload |= {"id": uuid.uuid4().hex[:16], "created_at": now}
         found = await self._planning.solve(payload)
         if "refused" in found:
@@ -201,14 +203,13 @@ class Orders:
 
 
 def _payload(
-    model: SurvivalModel, rows: Floats, wait_hours: float, asked: ScheduleRequest
+    model: SurvivalModel, rows: Floats, at_us: int, asked: ScheduleRequest
 ) -> dict[str, Any]:
     """What the planner needs: curves from the week's start on, of who lasts until then."""
     whole, modes = model.curves(rows), model.by_mode(rows)
-    lasting = np.full(len(rows), wait_hours)
 
     def later(curves: Curves) -> bytes:
-        given = curves.given(lasting) if wait_hours else curves
+        given = from_week_start(asked.week, at_us, curves)
         return np.ascontiguousarray(given.survival, dtype=np.float64).tobytes()
 
     return {

@@ -114,7 +114,7 @@ def test_rows_of_now_are_the_features_at_that_time(small_fleet):
 def test_faults_of_sensors_are_counted():
     heat = np.linspace(40, 60, 48)
     heat[3], heat[5], heat[10:17] = np.nan, 400.0, 50.0
-    found = sensor_faults(SMALL, Tables(telemetry(hours=48, value=heat)))
+    found = sensor_faults(SMALL, Tables(telemetry(hours=48, value=heat)).histories(SMALL))
     assert found == {"heat": {"readings": 48, "missing": 1, "out_of_range": 1, "stuck": 3}}
 
 

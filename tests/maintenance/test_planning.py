@@ -1,10 +1,14 @@
 """Curves become jobs without losing what they say."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
+from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.planning import Work, jobs
-from lib.maintenance.schedule import SLOTS
+from lib.maintenance.schedule import SLOTS, ScheduleError
+from lib.maintenance.schedule.request import WeekRequest, from_week_start
 from lib.survival import Curves
 
 WORK = Work(
@@ -37,3 +41,22 @@ def test_curves_that_end_with_the_week_have_nothing_beyond():
     curves = Curves(np.array([0.0, 168.0]), np.array([[1.0, 0.9]]))
     (job,) = jobs([WORK], curves)
     assert len(job.later_hours) == len(job.later_survival) == 0
+
+
+def test_curves_of_a_week_to_come_are_of_who_lasts_until_then():
+    start = datetime(2025, 6, 2, tzinfo=UTC)
+    request = WeekRequest(
+        start=start,
+        crews=[{"skill": "s", "shifts": {"06-14": 1}}],
+        work={"machine": {"skill": "s", "duration_hours": 1, "service_cost": 1, "repair_cost": 1,
+                          "repair_hours": 1, "services_per_year": 1, "failures_per_year": 1}},
+        lost_per_hour=1,
+    )  # fmt: skip
+    grid = np.arange(0.0, 401.0, 1.0)
+    curves = Curves(grid, np.exp(-((grid[None, :] / 300.0) ** 2)))
+    now = round(start.timestamp() * 1e6)
+    assert from_week_start(request, now, curves) is curves
+    later = from_week_start(request, now - 48 * HOUR_US, curves)
+    assert later.at(24.0)[0, 0] == pytest.approx(np.exp((48**2 - 72**2) / 300.0**2))
+    with pytest.raises(ScheduleError, match=r"start: .*began 1\.0 h before"):
+        from_week_start(request, now + HOUR_US, curves)

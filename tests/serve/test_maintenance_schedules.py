@@ -145,6 +145,13 @@ async def test_an_infeasible_week_says_what_to_relax(here, at):
     assert answer["errors"]
 
 
+async def test_a_week_that_has_begun_is_refused(here, at):
+    early = monday(at) - timedelta(days=14)
+    answer = await here.post("schedules", asked(at, start=early.isoformat()), 422)
+    assert answer["errors"][0]["field"] == "week.start"
+    assert "plan the next week" in answer["detail"]
+
+
 async def test_unknown_schedules_and_orders_are_not_found(here, at):
     assert "no schedule" in (await here.get("schedules/none", 404))["detail"]
     told = {"result": "not_done", "event_time": iso(at - HOUR)}

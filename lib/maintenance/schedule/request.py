@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.history import Floats
 from lib.maintenance.planning import Work, jobs
 from lib.maintenance.schedule.problem import (
@@ -180,6 +181,21 @@ def problem_of(
         for place, (job, name) in enumerate(zip(found, names, strict=True))
     ]
     return Problem(settled, _week(request, sites)), names
+
+
+def from_week_start(request: WeekRequest, at_us: int, curves: Curves) -> Curves:
+    """Curves that begin at `at_us` (microseconds UTC) as they are for who lasts until the week.
+
+    Raises:
+        ScheduleError: the week began before; its first hours could not be planned any more.
+    """
+    wait = (round(request.start.timestamp() * 1e6) - at_us) / HOUR_US
+    if wait < 0.0:
+        raise ScheduleError(
+            f"start: the week of {request.start.isoformat()} began {-wait:.1f} h before the moment "
+            "that risks are told for; plan the next week, or give risks of an earlier moment"
+        )
+    return curves.given(np.full(len(curves), wait)) if wait else curves
 
 
 def job_name(machine_id: str, component: str) -> str:
