@@ -33,7 +33,7 @@ from lib.contract import (
     read_checked,
     source_dataset,
 )
-from lib.storage import LocalStorage, Storage, open_storage, write_parquet
+from lib.storage import LocalStorage, Storage, open_storage, split_address, write_parquet
 
 ROWS_PER_PIECE = 500_000
 _CSV_BYTES_PER_ROW = 60
@@ -63,7 +63,7 @@ def mapping_for(contract: Contract, path: str | None, data: str | Sequence[str])
         ContractError: the mapping is wrong, or required columns are missing.
     """
     if path is not None:
-        return load_mapping(path, (contract,))
+        return load_mapping(path, (contract,), _folder_of(data))
     came = _schema_of(contract, data).names
     columns = {
         column.name: {"from": column.name} | ({"unit": "minor"} if column.is_money else {})
@@ -72,6 +72,13 @@ def mapping_for(contract: Contract, path: str | None, data: str | Sequence[str])
     }
     text = yaml.safe_dump({"contract": contract.name, "columns": columns})
     return parse_mapping(text, (contract,), origin=f"columns of {data}")
+
+
+def _folder_of(data: str | Sequence[str]) -> str:
+    """Where the data lies: the folder of a file, or the folder that is given."""
+    first = data if isinstance(data, str) else data[0]
+    above, last = split_address(first)
+    return above if "." in last else first
 
 
 def _schema_of(contract: Contract, data: str | Sequence[str]) -> pa.Schema:

@@ -28,6 +28,7 @@ from lib.contract.row_check import as_mask
 from lib.contract.time_reading import TimeReading
 from lib.contract.unit import Linear
 
+_LARGEST_PRODUCT = 1e15
 _READERS = ((pat.is_string, to_text), (pat.is_integer, to_whole), (pat.is_list, to_numbers))
 
 
@@ -40,11 +41,14 @@ class MoneyReading:
             None takes each row's own currency's (with `currency_from`).
         decimal_mark: "." or "," in text.
         currency_from: source column with the currency code of each row, when they differ.
+        times: source column of whole numbers that each amount is multiplied by, such as the
+            quantity of a unit price.
     """
 
     digits: int | None = 0
     decimal_mark: str = "."
     currency_from: str | None = None
+    times: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,9 @@ class ColumnRule:
     @property
     def needs(self) -> tuple[str, ...]:
         """Every source column that this rule reads."""
-        currency = (self.money.currency_from,) if self.money and self.money.currency_from else ()
-        return (*self.sources, *(one.column for one in self.when), *currency)
+        money = () if self.money is None else (self.money.currency_from, self.money.times)
+        more = [name for name in money if name is not None]
+        return (*self.sources, *(one.column for one in self.when), *more)
 
     def apply(
         self, table: pa.Table, currencies: Currencies | None, reasons: RowReasons
@@ -96,10 +101,22 @@ class ColumnRule:
             raw = pc.if_else(holds, raw, pa.scalar(None, type=raw.type))
         if self.money is not None and self.money.currency_from is not None and currencies:
             codes, _ = to_text(self.target.name, as_array(table[self.money.currency_from]))
-            return self._settled(raw, codes, currencies, reasons)
+            return self._multiplied(self._settled(raw, codes, currencies, reasons), table, reasons)
         values, faults = self._converted(raw)
         reasons.merge(faults)
-        return values
+        return self._multiplied(values, table, reasons)
+
+    def _multiplied(self, values: pa.Array, table: pa.Table, reasons: RowReasons) -> pa.Array:
+        if self.money is None or self.money.times is None:
+            return values
+        counts, faults = to_whole(self.money.times, as_array(table[self.money.times]))
+        reasons.merge(faults)
+        amount = values.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        count = counts.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        fits = np.abs(amount.astype(np.float64) * count) < _LARGEST_PRODUCT
+        reasons.mark(~fits, f"{self.target.name}: too large")
+        known = as_mask(pc.is_valid(values)) & as_mask(pc.is_valid(counts)) & fits
+        return pa.array(np.where(known, amount * np.where(fits, count, 0), 0), mask=~known)
 
     def constant_fault(self) -> str | None:
         """Why the constant cannot stand in this column; None where it can."""

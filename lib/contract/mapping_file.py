@@ -10,6 +10,7 @@ from lib.contract.column_rule import ColumnRule
 from lib.contract.contract import Contract
 from lib.contract.declaration import Column
 from lib.contract.error import ContractError, did_you_mean
+from lib.contract.lookup import looked_up
 from lib.contract.mapping import Mapping
 from lib.contract.mapping_sections import (
     read_conditions,
@@ -22,12 +23,19 @@ from lib.contract.reading_keys import reading_keys, with_reading
 from lib.contract.yaml_section import Scalar, Section, parse_section
 
 _TOP = ("contract", "note", "file", "where", "currencies", "columns")
-_SHARED = ("from", "value", "missing", "values", "otherwise", "when", "note")
+_SHARED = ("from", "value", "missing", "values", "otherwise", "lookup", "when", "note")
 _EXTRA = ("unit", "low", "high")
 
 
-def load_mapping(path: str | Path, contracts: Iterable[Contract]) -> Mapping:
+def load_mapping(
+    path: str | Path, contracts: Iterable[Contract], beside: str | None = None
+) -> Mapping:
     """The mapping in the file at `path`, for one of `contracts`.
+
+    Args:
+        path: of the YAML file.
+        contracts: it fills one of these.
+        beside: folder or URI of the data, where files of a `lookup` lie; default: the mapping's.
 
     Raises:
         ContractError: the file is absent or wrong, with the place and what to do.
@@ -35,11 +43,14 @@ def load_mapping(path: str | Path, contracts: Iterable[Contract]) -> Mapping:
     file = Path(path)
     if not file.is_file():
         raise ContractError(f"there is no mapping file '{path}'; give the path of a YAML file")
-    return parse_mapping(file.read_text(encoding="utf-8"), contracts, origin=file.name)
+    text = file.read_text(encoding="utf-8")
+    return parse_mapping(text, contracts, file.name, str(file.parent) if beside is None else beside)
 
 
-def parse_mapping(text: str, contracts: Iterable[Contract], origin: str = "mapping") -> Mapping:
-    """The mapping in `text` (YAML), for one of `contracts`.
+def parse_mapping(
+    text: str, contracts: Iterable[Contract], origin: str = "mapping", beside: str = "."
+) -> Mapping:
+    """The mapping in `text` (YAML), for one of `contracts`; see `load_mapping`.
 
     ```yaml
     contract: transactions
@@ -63,7 +74,7 @@ def parse_mapping(text: str, contracts: Iterable[Contract], origin: str = "mappi
     currencies = read_currencies(top.section("currencies"))
     targets = {name: _target(columns, name, contract) for name in columns.entries}
     rules = tuple(
-        _rule(columns, target, currencies, extra=target.name not in contract.names)
+        _rule(columns, target, currencies, target.name not in contract.names, beside)
         for target in targets.values()
     )
     _all_filled(columns, contract, targets)
@@ -103,7 +114,7 @@ def _target(columns: Section, name: str, contract: Contract) -> Column:
 
 
 def _rule(
-    columns: Section, target: Column, currencies: Currencies | None, extra: bool
+    columns: Section, target: Column, currencies: Currencies | None, extra: bool, beside: str
 ) -> ColumnRule:
     entry = columns.entries[target.name]
     if isinstance(entry, Scalar):
@@ -124,7 +135,7 @@ def _rule(
         constant=constant,
         join=section.text("join", "-") or "",
         missing=section.texts("missing"),
-        values=_values(section.section("values")),
+        values=_values(section, beside),
         otherwise=section.text("otherwise"),
         when=read_conditions(section.section("when")),
     )
@@ -147,8 +158,13 @@ def _constant_fits(section: Section, rule: ColumnRule) -> ColumnRule:
     return rule
 
 
-def _values(section: Section | None) -> dict[str, str]:
-    return {key: section.required_text(key) for key in section.entries} if section else {}
+def _values(section: Section, beside: str) -> dict[str, str]:
+    listed, elsewhere = section.section("values"), section.section("lookup")
+    if listed is not None and elsewhere is not None:
+        section.fail("give either 'values' or 'lookup'", "lookup")
+    if elsewhere is not None:
+        return looked_up(elsewhere, beside)
+    return {key: listed.required_text(key) for key in listed.entries} if listed else {}
 
 
 def _all_filled(columns: Section, contract: Contract, filled: Iterable[str]) -> None:

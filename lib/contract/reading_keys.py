@@ -14,7 +14,7 @@ from lib.contract.unit import Linear, conversion
 from lib.contract.yaml_section import Section
 
 _TIME = ("timezone", "unit", "format", "plus")
-_MONEY = ("unit", "currency_digits", "decimal_mark", "currency_from")
+_MONEY = ("unit", "currency_digits", "decimal_mark", "currency_from", "times")
 
 
 def reading_keys(target: Column) -> tuple[str, ...]:
@@ -78,7 +78,10 @@ def _money(section: Section, currencies: Currencies | None, constant: bool) -> M
     if unit == "minor" and digits is not None:
         section.fail("minor units are whole numbers; remove it", "currency_digits")
     mark = section.choice("decimal_mark", (".", ","), ".") or "."
-    return MoneyReading(0 if unit == "minor" else digits, mark, source)
+    times = section.text("times")
+    if times is not None and constant:
+        section.fail("needs an amount that is read", "times")
+    return MoneyReading(0 if unit == "minor" else digits, mark, source, times)
 
 
 def _linear(section: Section, target: Column) -> Linear | None:

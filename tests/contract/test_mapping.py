@@ -3,9 +3,10 @@
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from lib.contract import ContractError, parse_mapping
+from lib.contract import ContractError, load_mapping, parse_mapping
 from tests.contract.parcels import MACHINES, PARCELS
 
 COLUMNS = {
@@ -264,3 +265,35 @@ def test_a_wrong_table_of_currencies_is_refused(top, words):
     with pytest.raises(ContractError) as stopped:
         mapping(top, postage_minor="{from: PAID, unit: major, currency_from: CUR}")
     assert words in str(stopped.value)
+
+
+def test_an_amount_is_multiplied_by_a_quantity():
+    text = "{from: PAID, unit: major, currency_digits: 2, times: PIECES}"
+    assert mapped("postage_minor", text, PIECES=[3]) == [1497]
+    assert reasons("postage_minor", text, PIECES=["many"]) == ["PIECES: not a whole number"]
+
+
+def test_values_are_looked_up_in_another_table(tmp_path):
+    pq.write_table(pa.table({"short": ["s", "x"], "long": ["small", None]}), tmp_path / "k.parquet")
+    lookup = "lookup: {file: k.parquet, key: short, value: long}"
+    text = f"contract: parcels\ncolumns:\n  kind: {{from: K, {lookup}}}\n"
+    text += "".join(f"  {name}: {rule}\n" for name, rule in COLUMNS.items() if name != "kind")
+    (tmp_path / "m.yaml").write_text(text)
+    found = load_mapping(tmp_path / "m.yaml", [PARCELS]).check(pa.table({**RAW, "K": ["s"]}))
+    assert found.good["kind"].to_pylist() == ["small"]
+    lost = load_mapping(tmp_path / "m.yaml", [PARCELS]).check(pa.table({**RAW, "K": ["x"]}))
+    assert list(lost.reasons) == ["kind: a value the mapping does not list"]
+    (tmp_path / "m.yaml").write_text(text.replace("key: short", "key: shrt"))
+    with pytest.raises(ContractError, match="no column 'shrt'; did you mean 'short'"):
+        load_mapping(tmp_path / "m.yaml", [PARCELS])
+
+
+def test_a_looked_up_key_with_two_values_is_refused(tmp_path):
+    pq.write_table(
+        pa.table({"short": ["s", "s"], "long": ["small", "large"]}), tmp_path / "k.parquet"
+    )
+    columns = COLUMNS | {"kind": "{from: K, lookup: {file: k.parquet, key: short, value: long}}"}
+    body = "\n".join(f"  {name}: {rule}" for name, rule in columns.items())
+    (tmp_path / "m.yaml").write_text(f"contract: parcels\ncolumns:\n{body}\n")
+    with pytest.raises(ContractError, match="short 's' has two values of long"):
+        load_mapping(tmp_path / "m.yaml", [PARCELS])

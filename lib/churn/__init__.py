@@ -1,0 +1,1 @@
+"""Who leaves, how healthy a customer is, and which intervention pays."""

@@ -1,0 +1,158 @@
+"""The contracts of customers and of what they do. All tables but the customers may be missing.
+
+Every row has an event time and, where they differ, the time it became known: nothing counts before.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from lib.contract import MINOR_UNITS, Column, Contract, time_column
+
+LONGEST_ID_BYTES = 128
+PRIORITIES = ("low", "normal", "high", "urgent")
+SIGNALS = ("competitor_mention", "champion_left", "price_complaint", "other")
+
+
+def _text(name: str, description: str, *, required: bool = False) -> Column:
+    return Column(name, pa.string(), description, required, max_length=LONGEST_ID_BYTES)
+
+
+def _count(name: str, description: str, high: float = 1e9) -> Column:
+    return Column(name, pa.int64(), description, required=False, low=0, high=high)
+
+
+def _flag(name: str, description: str) -> Column:
+    return Column(name, pa.bool_(), description, required=False)
+
+
+def _money(name: str, description: str, *, required: bool = False, low: float = 0) -> Column:
+    return Column(
+        name, pa.int64(), description, required=required, unit=MINOR_UNITS, low=low, high=1e13
+    )
+
+
+def _times(what: str) -> tuple[Column, Column]:
+    return (
+        time_column("event_time", what),
+        time_column("known_at", "when it became known", required=False, fallback="event_time"),
+    )
+
+
+_CUSTOMER = _text("customer_id", "names the customer", required=True)
+
+CUSTOMERS = Contract(
+    name="customers",
+    columns=(
+        _CUSTOMER,
+        *_times("from when on the rest of the row holds; several rows tell a history"),
+        time_column("contract_start", "when the customer first signed", required=False),
+        time_column("renewal_at", "when the contract ends unless it is renewed", required=False),
+        _text("segment", "with whom the customer is compared, such as its size"),
+        _text("plan", "what is subscribed to"),
+        _count("seats", "users that are paid for"),
+        _money("mrr_minor", "recurring revenue a month"),
+        _flag("churned", "a flag of the source that the customer has left; checked, never used"),
+    ),
+    key=("customer_id", "event_time"),
+)
+
+USAGE = Contract(
+    name="usage",
+    columns=(
+        _CUSTOMER,
+        *_times("when the product was used"),
+        _text("user_id", "who used it"),
+        _text("feature", "which feature of the product"),
+        _count("count", "how often; 1 where nothing is said"),
+    ),
+)
+
+TICKETS = Contract(
+    name="tickets",
+    columns=(
+        _text("ticket_id", "names the ticket", required=True),
+        _CUSTOMER,
+        *_times("when it was opened"),
+        time_column("closed_at", "when it was closed", required=False),
+        Column("priority", pa.string(), "how urgent", required=False, values=PRIORITIES),
+        Column(
+            "satisfaction", pa.float64(), "of the customer with the answer, known once closed",
+            required=False, low=0, high=10,
+        ),
+        _flag("escalated", "whether it was escalated"),
+        _flag("about_leaving", "it asks to cancel: this is leaving, not a sign of it"),
+    ),
+    key=("ticket_id",),
+    # closed before it was opened is no fact
+)  # fmt: skip
+
+INVOICES = Contract(
+    name="invoices",
+    columns=(
+        _text("invoice_id", "names the invoice; several lines may share it", required=True),
+        _CUSTOMER,
+        *_times("when it was issued"),
+        time_column("due_at", "when it is to be paid", required=False),
+        _money("amount_minor", "of the line; below 0 for a credit", required=True, low=-1e13),
+        _money("discount_minor", "taken off it"),
+        _text("item", "what was bought"),
+        _flag("save_offer", "the discount was given to keep the customer: not a sign of churn"),
+    ),
+)
+
+PAYMENTS = Contract(
+    name="payments",
+    columns=(
+        _CUSTOMER,
+        *_times("when it was paid, or failed"),
+        _text("invoice_id", "what it pays"),
+        time_column("due_at", "when it was to be paid", required=False),
+        _money("amount_minor", "paid", required=True),
+        _flag("failed", "whether it failed"),
+    ),
+)
+
+SURVEYS = Contract(
+    name="surveys",
+    columns=(
+        _CUSTOMER,
+        *_times("when it was answered"),
+        Column("score", pa.int64(), "net promoter score, 0 to 10", low=0, high=10),
+    ),
+    key=("customer_id", "event_time"),
+)
+
+CUSTOMER_SIGNALS = Contract(
+    name="signals",
+    columns=(
+        _CUSTOMER,
+        *_times("when it was noticed"),
+        Column("kind", pa.string(), "what was noticed", values=SIGNALS),
+        _text("source", "who or what noticed it"),
+    ),
+    key=("customer_id", "event_time", "kind"),
+)
+
+CHURN = Contract(
+    name="churn",
+    columns=(
+        _CUSTOMER,
+        *_times("when notice was given"),
+        time_column("ends_at", "when the contract ended", required=False),
+        _text("reason", "why"),
+    ),
+    key=("customer_id", "event_time"),
+)
+
+CONTRACTS = (
+    CUSTOMERS,
+    USAGE,
+    TICKETS,
+    INVOICES,
+    PAYMENTS,
+    SURVEYS,
+    CUSTOMER_SIGNALS,
+    CHURN,
+)
+"""In the order in which they are read."""
