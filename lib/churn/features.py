@@ -1,0 +1,260 @@
+"""The features of a customer as of a moment, declared once for training and serving.
+
+Windows end at the moment and leave out whatever happens at it or becomes known later. Money is in
+units of the settlement currency. Trends compare a customer with its own past: 1 is unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+
+from lib.churn import formulas
+from lib.churn.base import CustomerBase
+from lib.churn.contracts import SIGNALS
+from lib.feature import (
+    DAY,
+    Age,
+    Derived,
+    Direct,
+    DistinctCount,
+    Feature,
+    FeatureSet,
+    Quantity,
+    Remembered,
+    Sum,
+    Window,
+)
+from lib.feature.measures import Key
+
+GROUPS = ("adoption", "engagement", "support", "payment", "sentiment", "contract")
+"""The first five are the components of a health score."""
+
+_CUSTOMER: Key = ("customer_id",)
+_EVER = 100 * 365 * DAY
+_W7, _W30, _W90, _W180, _W365 = (Window(n * DAY, DAY) for n in (7, 30, 90, 180, 365))
+_MONEY, _RATIO = "currency units", "ratio"
+
+
+def _whole(number: int) -> int:
+    return number
+
+
+@cache
+def _quantity(name: str) -> Quantity:
+    return Quantity(name, (name,), _whole)
+
+
+@cache
+def _remembered(only: str, names: tuple[str, ...]) -> tuple[Quantity, tuple[Quantity, ...]]:
+    return _quantity(only), tuple(_quantity(name) for name in names)
+
+
+Made = Feature | Derived | Direct
+
+
+def _sum(
+    name: str, unit: str, of: str, window: Window | None, scale: float = 1.0, hidden: bool = False
+) -> Feature:
+    return Feature(name, unit, _CUSTOMER, Sum(_quantity(of), scale), window, hidden=hidden)
+
+
+def _distinct(name: str, unit: str, of: str, window: Window) -> Feature:
+    return Feature(name, unit, _CUSTOMER, DistinctCount(of), window)
+
+
+def _last(name: str, unit: str, of: str, only: str, among: tuple[str, ...]) -> Feature:
+    quantity, everything = _remembered(only, among)
+    value = _quantity(of)
+    return Feature(
+        name, unit, _CUSTOMER, Remembered(value, everything, _EVER, quantity), hidden=True
+    )
+
+
+def _since(name: str, only: str) -> Iterator[Made]:
+    yield Feature(f"{name}_minutes", "minutes", _CUSTOMER, Age(_EVER, _quantity(only)), hidden=True)
+    yield Derived(name, "days", (f"{name}_minutes",), formulas.days)
+
+
+def _derived(name: str, unit: str, formula: Callable[..., object], *inputs: str) -> Derived:
+    return Derived(name, unit, inputs, formula)
+
+
+_ATTRIBUTES = ("start_day", "renewal_day", "mrr_minor", "seats_paid", "segment_place", "plan_place")
+
+
+def _contract(base: CustomerBase) -> Iterator[Made]:
+    yield Direct("as_of_day", "days since 1970", ("event_time",), formulas.day_of, hidden=True)
+    for name in _ATTRIBUTES:
+        yield _last(f"{name}_told", "as told", name, "told", _ATTRIBUTES)
+    yield _derived("tenure_days", "days", formulas.days_since, "as_of_day", "start_day_told")
+    yield _derived("days_to_renewal", "days", formulas.days_until, "as_of_day", "renewal_day_told")
+    yield Derived("mrr_minor", "minor units", ("mrr_minor_told",), formulas.or_missing, hidden=True)
+    yield Derived("mrr", _MONEY, ("mrr_minor",), formulas.major)
+    yield _derived("seats", "users", formulas.or_missing, "seats_paid_told")
+    for what, names in (("segment", base.segments), ("plan", base.plans)):
+        unit = "place in " + "|".join(names)
+        yield _derived(f"{what}_code", unit, formulas.or_missing, f"{what}_place_told")
+    yield _sum("contract_changes_90d", "changes", "told", _W90)
+
+
+def _adoption() -> Iterator[Made]:
+    for window in (_W7, _W30, _W90):
+        yield _distinct(f"active_users_{window.label}", "users", "user_id", window)
+    for window in (_W30, _W90):
+        yield _distinct(f"features_used_{window.label}", "features", "feature", window)
+    yield _derived("seats_active_share", _RATIO, formulas.share, "active_users_30d", "seats")
+    for what in ("active_users", "features_used"):
+        yield _derived(f"{what}_kept_share", _RATIO, formulas.share, f"{what}_30d", f"{what}_90d")
+
+
+def _engagement() -> Iterator[Made]:
+    for window in (_W7, _W30, _W90):
+        yield _sum(f"usage_{window.label}", "uses", "used", window)
+    for window in (_W30, _W90):
+        yield _distinct(f"active_days_{window.label}", "days", "use_day", window)
+    yield _derived("usage_per_seat_30d", "uses", formulas.share, "usage_30d", "seats")
+    yield _derived("usage_trend_30d", _RATIO, formulas.trend_of_month, "usage_30d", "usage_90d")
+    yield _derived("usage_trend_7d", _RATIO, formulas.trend_of_week, "usage_7d", "usage_30d")
+    yield _derived(
+        "active_days_trend_30d", _RATIO, formulas.trend_of_month, "active_days_30d",
+        "active_days_90d",
+    )  # fmt: skip
+    yield from _since("days_since_use", "used")
+
+
+def _support() -> Iterator[Made]:
+    for window in (_W30, _W90):
+        yield _sum(f"tickets_{window.label}", "tickets", "opened", window)
+    yield _sum("urgent_tickets_90d", "tickets", "urgent", _W90)
+    yield _sum("escalated_tickets_90d", "tickets", "escalated", _W90)
+    yield _sum("opened_ever", "tickets", "opened", None, hidden=True)
+    yield _sum("closed_ever", "tickets", "closed", None, hidden=True)
+    yield _derived("open_tickets", "tickets", formulas.difference, "opened_ever", "closed_ever")
+    yield _sum("closed_90d", "tickets", "closed", _W90, hidden=True)
+    yield _sum("resolution_hours_90d", "hours", "resolution_hours", _W90, hidden=True)
+    yield _derived(
+        "resolution_hours_mean_90d", "hours", formulas.share, "resolution_hours_90d", "closed_90d"
+    )
+    yield _sum("rated_180d", "tickets", "rated", _W180, hidden=True)
+    yield _sum("satisfaction_180d", "points", "satisfaction_hundredths", _W180, 100.0, hidden=True)
+    yield _derived(
+        "satisfaction_mean_180d", "points", formulas.share, "satisfaction_180d", "rated_180d"
+    )
+    yield _derived(
+        "tickets_trend_30d", _RATIO, formulas.trend_of_month, "tickets_30d", "tickets_90d"
+    )
+    yield from _since("days_since_ticket", "opened")
+
+
+def _payment() -> Iterator[Made]:
+    for window in (_W7, _W30, _W90, _W180, _W365):
+        yield _distinct(f"invoices_{window.label}", "invoices", "invoice_id", window)
+    for window in (_W30, _W90, _W180, _W365):
+        yield _distinct(f"invoice_days_{window.label}", "days", "invoice_day", window)
+    for window in (_W90, _W365):
+        yield _distinct(f"items_{window.label}", "items", "item", window)
+        yield _sum(f"lines_{window.label}", "lines", "invoiced", window)
+    for window in (_W30, _W90, _W180, _W365):
+        yield _sum(f"invoiced_{window.label}", _MONEY, "amount_minor", window, formulas.MINOR_UNITS)
+    yield _derived("invoice_mean_365d", _MONEY, formulas.share, "invoiced_365d", "invoices_365d")
+    yield _derived(
+        "invoiced_trend_30d", _RATIO, formulas.trend_of_month, "invoiced_30d", "invoiced_90d"
+    )
+    yield from _since("days_since_invoice", "invoiced")
+    yield from _timing()
+    yield _derived(
+        "invoice_pace", "usual gaps", formulas.against_pace, "days_since_invoice",
+        "invoice_days_365d", "tenure_days",
+    )  # fmt: skip
+    for window in (_W90, _W365):
+        yield _sum(
+            f"credited_{window.label}", _MONEY, "credited_minor", window, formulas.MINOR_UNITS
+        )
+    yield _sum("discounts_90d", _MONEY, "discount_minor", _W90, formulas.MINOR_UNITS)
+    yield _derived("discount_share_90d", _RATIO, formulas.share, "discounts_90d", "invoiced_90d")
+    yield _sum("failed_payments_90d", "payments", "failed", _W90)
+    yield _sum("timed_payments_180d", "payments", "on_time_known", _W180, hidden=True)
+    yield _sum("late_days_180d", "days", "late_days", _W180, hidden=True)
+    yield _derived(
+        "late_days_mean_180d", "days", formulas.share, "late_days_180d", "timed_payments_180d"
+    )
+    yield _sum("invoiced_ever", _MONEY, "amount_minor", None, formulas.MINOR_UNITS, hidden=True)
+    yield _sum("settled_ever", _MONEY, "paid_minor", None, formulas.MINOR_UNITS, hidden=True)
+    yield _sum("credited_ever", _MONEY, "credited_minor", None, formulas.MINOR_UNITS, hidden=True)
+    yield _sum("payments_ever", "payments", "paid", None, hidden=True)
+    yield _derived("balance_due", _MONEY, formulas.balance, "invoiced_ever", "credited_ever",
+                   "settled_ever", "payments_ever")  # fmt: skip
+    yield _last("newest_due_day", "days since 1970", "due_day", "invoiced",
+                ("due_day", "amount_minor"))  # fmt: skip
+    yield _last("newest_amount", "minor units", "amount_minor", "invoiced",
+                ("due_day", "amount_minor"))  # fmt: skip
+    yield _derived("overdue", _MONEY, formulas.overdue, "balance_due", "newest_amount",
+                   "newest_due_day", "as_of_day")  # fmt: skip
+
+
+def _timing() -> Iterator[Made]:
+    """How old a customer's invoices of a year are, in the mean, and how spread in time."""
+    squared = Quantity("issued_day_squared", ("issued_day",), _whole, squared=True)
+    yield _sum("first_lines_365d", "invoices", "first_line", _W365, hidden=True)
+    yield _sum("issued_days_365d", "days", "issued_day", _W365, hidden=True)
+    yield Feature(
+        "issued_squares_365d", "days squared", _CUSTOMER, Sum(squared), _W365, hidden=True
+    )
+    yield _derived(
+        "issued_mean", "days since 1970", formulas.share, "issued_days_365d", "first_lines_365d"
+    )
+    yield _derived("invoice_age_mean_365d", "days", formulas.difference, "as_of_day", "issued_mean")
+    yield _derived(
+        "invoice_age_std_365d",
+        "days",
+        formulas.spread,
+        "issued_squares_365d",
+        "issued_days_365d",
+        "first_lines_365d",
+    )
+    yield _derived(
+        "invoice_gap_mean_365d",
+        "days",
+        formulas.usual_gap,
+        "tenure_days",
+        "days_since_invoice",
+        "invoice_days_365d",
+    )
+
+
+def _sentiment() -> Iterator[Made]:
+    yield _last("score_told", "points", "score", "surveyed", ("score",))
+    yield Derived("nps_last", "points", ("score_told",), formulas.or_missing)
+    yield _sum("surveys_365d", "surveys", "surveyed", _W365, hidden=True)
+    yield _sum("scores_365d", "points", "score", _W365, hidden=True)
+    yield _derived("nps_mean_365d", "points", formulas.share, "scores_365d", "surveys_365d")
+    yield _derived("nps_change", "points", formulas.difference, "nps_last", "nps_mean_365d")
+    yield from _since("days_since_survey", "surveyed")
+    for name in SIGNALS:
+        yield _sum(f"{name}_90d", "signals", name, _W90)
+    yield _sum("signals_30d", "signals", "noticed", _W30)
+
+
+_MAKERS: dict[str, Callable[[], Iterator[Made]]] = {
+    "adoption": _adoption,
+    "engagement": _engagement,
+    "support": _support,
+    "payment": _payment,
+    "sentiment": _sentiment,
+}
+
+
+def churn_features(base: CustomerBase) -> FeatureSet:
+    """The features of a base's customers, keyed by customer alone."""
+    made = [*_contract(base), *(one for maker in _MAKERS.values() for one in maker())]
+    return FeatureSet(name="churn", version=1, features=tuple(made), id_column="event_id")
+
+
+@cache
+def group_of() -> dict[str, str]:
+    """The group of each feature that a model sees, by name."""
+    found = {one.name: "contract" for one in _contract(CustomerBase()) if not one.hidden}
+    for group, maker in _MAKERS.items():
+        found |= {one.name: group for one in maker() if not one.hidden}
+    return found

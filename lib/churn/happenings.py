@@ -1,0 +1,319 @@
+"""All tables of customers as one stream of happenings, the form that features are computed from.
+
+A ticket is two happenings, opened and closed: what became known at its end (how long it took, how
+satisfied the customer was) counts from then on. What is itself a part of leaving, a ticket that
+cancels or a discount given to keep someone, is no happening.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lib.churn.base import CustomerBase
+from lib.churn.contracts import SIGNALS
+from lib.churn.formulas import UNKNOWN
+from lib.contract import TIME
+from lib.feature import DAY
+
+TEXTS = ("user_id", "feature", "use_day", "invoice_id", "invoice_day", "item")
+_COUNTS = (
+    *("used", "opened", "closed", "urgent", "escalated", "resolution_hours", "rated"),
+    *(
+        "satisfaction_hundredths",
+        "invoiced",
+        "first_line",
+        "issued_day",
+        "amount_minor",
+        "discount_minor",
+        "credited_minor",
+    ),
+    *("due_day", "paid", "paid_minor", "failed", "on_time_known", "late_days"),
+    *("surveyed", "score", "noticed", *SIGNALS, "told"),
+)
+_ATTRIBUTES = ("start_day", "renewal_day", "mrr_minor", "seats_paid", "segment_place", "plan_place")
+NUMBERS = (*_COUNTS, *_ATTRIBUTES)
+KEYS = ("event_id", "customer_id", "event_time", "received_at")
+SCHEMA = pa.schema(
+    [
+        pa.field("event_id", pa.string()),
+        pa.field("customer_id", pa.string()),
+        pa.field("event_time", TIME),
+        pa.field("received_at", TIME),
+        *(pa.field(name, pa.string()) for name in TEXTS),
+        *(pa.field(name, pa.int64()) for name in NUMBERS),
+    ]
+)
+"""Of a stream. Texts are null and numbers 0 where a happening says nothing of them."""
+
+
+def happenings(name: str, table: pa.Table, base: CustomerBase) -> pa.Table:
+    """The rows of one checked table as happenings, with the columns of `SCHEMA`.
+
+    Args:
+        name: of the contract: `customers`, `usage`, ...; of `churn` there are none, for leaving is
+            what is foreseen.
+        table: checked.
+        base: says the codes of segments and plans.
+    """
+    made = _MAKERS.get(name)
+    if made is None or not table.num_rows:
+        return SCHEMA.empty_table()
+    return made(table, base)
+
+
+def stream(tables: Mapping[str, pa.Table | None], base: CustomerBase) -> pa.Table:
+    """The happenings of several tables, by contract's name."""
+    parts = [happenings(name, one, base) for name, one in tables.items() if one is not None]
+    return pa.concat_tables([SCHEMA.empty_table(), *parts])
+
+
+def probes(customers: list[str], at_us: NDArray[np.int64]) -> pa.Table:
+    """Happenings at which nothing happens, to read features at: one for each customer and time."""
+    ids = pa.array([f"~:{name}:{at}" for name, at in zip(customers, at_us.tolist(), strict=True)])
+    return _stream(
+        pa.table({"customer_id": pa.array(customers, pa.string())}),
+        ids,
+        pa.array(at_us).cast(TIME),
+        pa.array(at_us).cast(TIME),
+        {},
+    )
+
+
+def _customers(table: pa.Table, base: CustomerBase) -> pa.Table:
+    def codes(column: str, names: tuple[str, ...]) -> Any:
+        place = pc.index_in(_one(table, column), value_set=pa.array(names, pa.string()))
+        return pc.add(pc.fill_null(place, -1).cast(pa.int64()), 1)
+
+    first = pc.coalesce(_one(table, "contract_start"), _first_told(table))
+    return _told(
+        table,
+        _ids("customer", table, ["event_time"]),
+        {
+            "told": 1,
+            "start_day": _day(first),
+            "renewal_day": _day(_one(table, "renewal_at")),
+            "mrr_minor": pc.fill_null(_one(table, "mrr_minor"), UNKNOWN),
+            "seats_paid": pc.fill_null(_one(table, "seats"), UNKNOWN),
+            "segment_place": codes("segment", base.segments),
+            "plan_place": codes("plan", base.plans),
+        },
+    )
+
+
+def _usage(table: pa.Table, _: CustomerBase) -> pa.Table:
+    return _told(
+        table,
+        _ids("use", table, ["event_time", "user_id", "feature", "count"]),
+        {
+            "used": pc.fill_null(_one(table, "count"), 1),
+            "user_id": _one(table, "user_id"),
+            "feature": _one(table, "feature"),
+            "use_day": _date(table),
+        },
+    )
+
+
+def _tickets(table: pa.Table, _: CustomerBase) -> pa.Table:
+    table = table.filter(pc.invert(pc.fill_null(table["about_leaving"], False)))
+    opened = _told(
+        table,
+        _ids("opened", table, ["ticket_id"]),
+        {
+            "opened": 1,
+            "urgent": _is(table, "priority", ["high", "urgent"]),
+            "escalated": _flag(table, "escalated"),
+        },
+    )
+    done = table.filter(
+        pc.fill_null(pc.greater_equal(table["closed_at"], table["event_time"]), False)
+    )
+    hours = pc.divide(
+        pc.subtract(_micros(done, "closed_at"), _micros(done, "event_time")), DAY // 24
+    )
+    said = _one(done, "satisfaction")
+    closed = _stream(
+        done,
+        _ids("closed", done, ["ticket_id"]),
+        _one(done, "closed_at"),
+        _later(_one(done, "closed_at"), _one(done, "known_at")),
+        {
+            "closed": 1,
+            "resolution_hours": hours,
+            "rated": pc.is_valid(said).cast(pa.int64()),
+            "satisfaction_hundredths": pc.round(pc.multiply(pc.fill_null(said, 0.0), 100.0)).cast(
+                pa.int64()
+            ),
+        },
+    )
+    return pa.concat_tables([opened, closed])
+
+
+def _invoices(table: pa.Table, _: CustomerBase) -> pa.Table:
+    amount = _one(table, "amount_minor")
+    bought = pc.greater(amount, 0)
+    saved = pc.fill_null(_one(table, "save_offer"), False)
+    discount = pc.fill_null(_one(table, "discount_minor"), 0)
+    nothing = pa.scalar(None, pa.string())
+    first = _first_of(table, bought)
+    return _told(
+        table,
+        _ids("invoice", table, ["invoice_id", "item", "amount_minor"]),
+        {
+            "invoiced": bought.cast(pa.int64()),
+            "first_line": first,
+            "issued_day": pc.multiply(first, _day(_one(table, "event_time"))),
+            "amount_minor": pc.if_else(bought, pc.add(amount, pc.if_else(saved, discount, 0)), 0),
+            "credited_minor": pc.if_else(bought, 0, pc.negate(amount)),
+            "discount_minor": pc.if_else(saved, 0, discount),
+            "due_day": pc.if_else(bought, _day(_one(table, "due_at")), 0),
+            "invoice_id": pc.if_else(bought, _one(table, "invoice_id"), nothing),
+            "invoice_day": pc.if_else(bought, _date(table), nothing),
+            "item": pc.if_else(bought, _one(table, "item"), nothing),
+        },
+    )
+
+
+def _payments(table: pa.Table, _: CustomerBase) -> pa.Table:
+    failed = _flag(table, "failed")
+    worked = pc.equal(failed, 0)
+    due = _one(table, "due_at")
+    known = pc.and_(pc.is_valid(due), worked)
+    late = pc.subtract(_micros(table, "event_time"), pc.fill_null(_micros(table, "due_at"), 0))
+    late_days = pc.divide(pc.max_element_wise(late, 0), DAY)
+    return _told(
+        table,
+        _ids("payment", table, ["event_time", "invoice_id", "amount_minor"]),
+        {
+            "paid": worked.cast(pa.int64()),
+            "paid_minor": pc.if_else(worked, _one(table, "amount_minor"), 0),
+            "failed": failed,
+            "on_time_known": known.cast(pa.int64()),
+            "late_days": pc.if_else(known, late_days, 0),
+        },
+    )
+
+
+def _surveys(table: pa.Table, _: CustomerBase) -> pa.Table:
+    return _told(
+        table,
+        _ids("survey", table, ["event_time"]),
+        {"surveyed": 1, "score": _one(table, "score")},
+    )
+
+
+def _signals(table: pa.Table, _: CustomerBase) -> pa.Table:
+    return _told(
+        table,
+        _ids("signal", table, ["event_time", "kind"]),
+        {"noticed": 1, **{name: _is(table, "kind", [name]) for name in SIGNALS}},
+    )
+
+
+_MAKERS = {
+    "customers": _customers,
+    "usage": _usage,
+    "tickets": _tickets,
+    "invoices": _invoices,
+    "payments": _payments,
+    "surveys": _surveys,
+    "signals": _signals,
+}
+
+
+def _told(table: pa.Table, ids: pa.Array, values: Mapping[str, Any]) -> pa.Table:
+    # what is told ahead (a plan from next month on) counts from when it holds
+    known = _later(_one(table, "known_at"), _one(table, "event_time"))
+    return _stream(table, ids, _one(table, "event_time"), known, values)
+
+
+def _stream(
+    table: pa.Table, ids: Any, at: Any, received: Any, values: Mapping[str, Any]
+) -> pa.Table:
+    rows = table.num_rows
+    columns = {
+        "event_id": ids,
+        "customer_id": _one(table, "customer_id"),
+        "event_time": at,
+        "received_at": received,
+    }
+    for name in (*TEXTS, *NUMBERS):
+        value = values.get(name)
+        if value is None:
+            empty = name in TEXTS
+            value = pa.nulls(rows, pa.string()) if empty else pa.array(np.zeros(rows, np.int64))
+        elif isinstance(value, int):
+            value = pa.array(np.full(rows, value, dtype=np.int64))
+        columns[name] = value
+    return pa.table(columns).cast(SCHEMA)
+
+
+def _one(table: pa.Table, name: str) -> Any:
+    column = table.column(name)
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _ids(kind: str, table: pa.Table, names: list[str]) -> Any:
+    """Texts that order what happens at one time, the same wherever a row is read."""
+    parts = [pc.fill_null(_one(table, name).cast(pa.string()), "") for name in names]
+    return pc.binary_join_element_wise(
+        pa.scalar(kind), _one(table, "customer_id"), *parts, pa.scalar(":")
+    )
+
+
+def _later(first: Any, second: Any) -> Any:
+    """The later of two times, row by row."""
+    return pc.if_else(pc.greater(first, second), first, second)
+
+
+def _flag(table: pa.Table, name: str) -> Any:
+    return pc.fill_null(_one(table, name), False).cast(pa.int64())
+
+
+def _is(table: pa.Table, name: str, values: list[str]) -> Any:
+    found = pc.is_in(_one(table, name), value_set=pa.array(values, pa.string()))
+    return found.cast(pa.int64())
+
+
+def _micros(table: pa.Table, name: str) -> Any:
+    return _one(table, name).cast(TIME).cast(pa.int64())
+
+
+def _day(times: Any) -> Any:
+    """Whole days since 1970 UTC; `UNKNOWN` of null."""
+    return pc.fill_null(pc.divide(times.cast(TIME).cast(pa.int64()), DAY), UNKNOWN)
+
+
+def _date(table: pa.Table) -> Any:
+    return pc.divide(_micros(table, "event_time"), DAY).cast(pa.string())
+
+
+def _first_told(table: pa.Table) -> Any:
+    """The first time that a customer's row of the table holds from."""
+    names = _one(table, "customer_id").dictionary_encode()
+    codes = names.indices.to_numpy(zero_copy_only=False)
+    times = _micros(table, "event_time").to_numpy(zero_copy_only=False)
+    first = np.full(len(names.dictionary), np.iinfo(np.int64).max)
+    np.minimum.at(first, codes, times)
+    return pa.array(first[codes]).cast(TIME)
+
+
+def _first_of(table: pa.Table, bought: Any) -> Any:
+    """1 for the first line of each invoice, of the lines that are bought."""
+    lines = bought.to_numpy(zero_copy_only=False)
+    names = pc.binary_join_element_wise(
+        _one(table, "customer_id"),
+        _one(table, "invoice_id"),
+        _one(table, "event_time").cast(pa.int64()).cast(pa.string()),
+        "\x00",
+    )
+    codes = names.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    first = np.zeros(len(lines), dtype=np.int64)
+    rows = np.flatnonzero(lines)
+    first[rows[np.unique(codes[rows], return_index=True)[1]]] = 1
+    return pa.array(first)

@@ -1,0 +1,3 @@
+"""The churn model: two halves, calibrated, explained, judged and reported."""
+
+SYSTEM = "churn"

@@ -1,0 +1,91 @@
+"""The boosted half: XGBoost trees, averaged over a few seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+
+from lib.churn.model.settings import TreeSettings
+from lib.churn.target import Floats
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Fitted boosters; their mean log-odds are the answer."""
+
+    boosters: tuple[xgb.Booster, ...]
+
+    def log_odds(self, matrix: Floats) -> Floats:
+        """Mean raw log-odds (rows,); NaN is missing."""
+        rows = matrix.astype(np.float32)
+        sums = [one.inplace_predict(rows, predict_type="margin") for one in self.boosters]
+        return np.asarray(np.mean(np.asarray(sums, dtype=np.float64), axis=0))
+
+    def contributions(self, matrix: Floats) -> tuple[Floats, float]:
+        """Mean SHAP values (rows, features), XGBoost's own, and the log-odds they start from.
+
+        Lundberg, Erion, Lee: Consistent individualized feature attribution for tree ensembles
+        (2018). With what they start from they add up to `log_odds`.
+        """
+        rows = xgb.DMatrix(matrix.astype(np.float32))
+        parts = [one.predict(rows, pred_contribs=True) for one in self.boosters]
+        mean = np.mean(np.asarray(parts, dtype=np.float64), axis=0)
+        return mean[:, :-1], float(mean[0, -1]) if len(mean) else 0.0
+
+    def to_bytes(self) -> tuple[bytes, ...]:
+        """Each booster as UBJ."""
+        return tuple(bytes(one.save_raw("ubj")) for one in self.boosters)
+
+    @classmethod
+    def from_bytes(cls, stored: Sequence[bytes], threads: int = 1) -> Trees:
+        """Boosters from UBJ; what is not UBJ is refused by XGBoost with its own error."""
+        boosters = []
+        for content in stored:
+            booster = xgb.Booster({"nthread": threads})
+            booster.load_model(bytearray(content))
+            booster.feature_names = None
+            boosters.append(booster)
+        return cls(tuple(boosters))
+
+
+def tree_parameters(settings: TreeSettings, seed: int, base: float) -> dict[str, Any]:
+    """XGBoost's own parameters, the same wherever the booster is trained.
+
+    Args:
+        settings: how the trees grow.
+        seed: of the draws of rows and features.
+        base: share of rows that leave, where boosting starts: set, so that it does not depend on
+            how rows are spread over workers.
+    """
+    return {
+        "objective": "binary:logistic",
+        "eval_metric": "logloss",
+        "base_score": base,
+        "tree_method": "hist",
+        "max_depth": settings.depth,
+        "learning_rate": settings.learning_rate,
+        "subsample": settings.subsample,
+        "colsample_bytree": settings.colsample,
+        "min_child_weight": settings.min_child_weight,
+        "reg_lambda": settings.l2,
+        "seed": seed,
+        "verbosity": 0,
+    }
+
+
+def fit_trees(
+    matrix: Floats, labels: Floats, weights: Floats, settings: TreeSettings, seed: int
+) -> Trees:
+    """Fit in this process."""
+    rows = xgb.QuantileDMatrix(matrix.astype(np.float32), labels, weight=weights)
+    base = float(np.average(labels, weights=weights))
+    return Trees(
+        tuple(
+            xgb.train(tree_parameters(settings, seed + number, base), rows, settings.trees)
+            for number in range(settings.boosters)
+        )
+    )

@@ -1,0 +1,162 @@
+"""Customers at as-of moments: what was known of each then, and whether it left afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lib.churn.base import CustomerBase
+from lib.churn.features import churn_features
+from lib.churn.happenings import probes, stream
+from lib.churn.target import NEVER, Floats, Ints, Leaving, Target, labelled, leaving_of, next_notice
+from lib.contract import TIME
+from lib.feature import DAY, FeatureSet, compute
+
+Tables = Mapping[str, pa.Table | None]
+OUTCOMES = ("label", "notice_at")
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Rows of customers at moments.
+
+    Attributes:
+        customers: (n,) names.
+        at_us: (n,) moments, microseconds UTC.
+        matrix: (n, features) float64, NaN where missing.
+        names: of the features.
+        labels: (n,) 1.0 left, 0.0 stayed, NaN not known yet.
+        notice_us: (n,) when the customer gives notice next; `NEVER` where none is known.
+    """
+
+    customers: NDArray[np.str_]
+    at_us: Ints
+    matrix: Floats
+    names: tuple[str, ...]
+    labels: Floats
+    notice_us: Ints
+
+    def __len__(self) -> int:
+        return len(self.at_us)
+
+    def take(self, rows: NDArray[np.bool_] | Ints) -> Snapshots:
+        """Some of the rows."""
+        return Snapshots(
+            self.customers[rows],
+            self.at_us[rows],
+            self.matrix[rows],
+            self.names,
+            self.labels[rows],
+            self.notice_us[rows],
+        )
+
+    def column(self, name: str) -> Floats:
+        """One feature."""
+        return self.matrix[:, self.names.index(name)]
+
+    def known(self) -> Snapshots:
+        """Rows whose outcome is known."""
+        return self.take(~np.isnan(self.labels))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Snapshots]) -> Snapshots:
+        """All rows of several."""
+        return cls(
+            np.concatenate([one.customers for one in parts]),
+            np.concatenate([one.at_us for one in parts]),
+            np.concatenate([one.matrix for one in parts]),
+            parts[0].names,
+            np.concatenate([one.labels for one in parts]),
+            np.concatenate([one.notice_us for one in parts]),
+        )
+
+
+def snapshots(
+    tables: Tables, base: CustomerBase, moments: Sequence[int], target: Target, until_us: int
+) -> Snapshots:
+    """Rows of every customer who is there, at each moment.
+
+    Args:
+        tables: checked, by contract's name; customers are needed.
+        base: vocabularies.
+        moments: microseconds UTC.
+        target: what leaving means.
+        until_us: up to when it is known who left.
+    """
+    customers = tables["customers"]
+    if customers is None:
+        raise KeyError("the table of customers is missing")
+    acts = {"no_invoice": tables.get("invoices"), "no_usage": tables.get("usage")}
+    leaving = leaving_of(
+        target, customers, tables.get("churn"), tables.get("tickets"), acts.get(target.means)
+    )
+    found = [(at, *labelled(target, leaving, at, until_us)) for at in moments]
+    places = np.concatenate([one[1] for one in found])
+    at_us = np.repeat(np.array(moments, dtype=np.int64), [len(one[1]) for one in found])
+    names = [leaving.names[place] for place in places.tolist()]
+    features = churn_features(base)
+    return Snapshots(
+        np.array(names, dtype=np.str_),
+        at_us,
+        features_at(features, stream(tables, base), names, at_us),
+        features.names,
+        np.concatenate([one[2] for one in found]),
+        _notices(leaving, places, at_us),
+    )
+
+
+def features_at(features: FeatureSet, happened: pa.Table, names: list[str], at_us: Ints) -> Floats:
+    """Features (rows, features) of customers as of moments, from a stream of happenings.
+
+    Whatever became known at a moment or later is out of its row's reach.
+    """
+    asked = probes(names, at_us)
+    whole = compute(features, pa.concat_tables([happened, asked]))
+    rows = whole.slice(happened.num_rows)
+    if not len(features.names):
+        return np.zeros((len(names), 0))
+    return np.column_stack([rows[name].to_numpy() for name in features.names])
+
+
+def _notices(leaving: Leaving, places: Ints, at_us: Ints) -> Ints:
+    pairs = zip(places.tolist(), at_us.tolist(), strict=True)
+    return np.array([next_notice(leaving, place, at) for place, at in pairs], dtype=np.int64)
+
+
+def moments_between(first_us: int, last_us: int, every_days: int) -> list[int]:
+    """Midnights UTC, `every_days` apart, the last one the newest within the span."""
+    last = last_us // DAY * DAY
+    count = (last - first_us) // (every_days * DAY)
+    return [last - number * every_days * DAY for number in range(count, -1, -1)]
+
+
+def to_table(rows: Snapshots) -> pa.Table:
+    """Rows as a table: `customer_id`, `as_of`, features, `label`, `notice_at`."""
+    notice = pa.array(rows.notice_us, mask=rows.notice_us == NEVER).cast(TIME)
+    columns = {
+        "customer_id": pa.array(rows.customers.tolist(), pa.string()),
+        "as_of": pa.array(rows.at_us).cast(TIME),
+        **{name: pa.array(rows.matrix[:, k]) for k, name in enumerate(rows.names)},
+        "label": pa.array(rows.labels, mask=np.isnan(rows.labels)),
+        "notice_at": notice,
+    }
+    return pa.table(columns)
+
+
+def from_table(table: pa.Table, names: Sequence[str]) -> Snapshots:
+    """The rows that `to_table` wrote, by customer and moment."""
+    table = table.sort_by([("as_of", "ascending"), ("customer_id", "ascending")])
+    notice = pc.fill_null(table["notice_at"].cast(pa.int64()), NEVER)
+    return Snapshots(
+        np.array(table["customer_id"].to_pylist(), dtype=np.str_),
+        table["as_of"].cast(pa.int64()).to_numpy(),
+        np.column_stack([table[name].to_numpy() for name in names]),
+        tuple(names),
+        pc.fill_null(table["label"], float("nan")).to_numpy(),
+        notice.to_numpy(),
+    )

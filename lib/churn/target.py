@@ -1,0 +1,178 @@
+"""Who counts as a customer at a moment, and what leaving means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lib.churn.base import ChurnError
+from lib.feature import DAY
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+NEVER = np.iinfo(np.int64).max
+Means = Literal["notice", "no_invoice", "no_usage"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is foreseen: whether a customer leaves in `(t + lead, t + lead + window]`.
+
+    A customer who leaves during the lead is no row of that moment: it was too late to act.
+
+    Raises:
+        ChurnError: a number that means nothing.
+    """
+
+    means: Means = "notice"
+    """notice: a churn event; no_invoice, no_usage: nothing of the kind for the whole window, of
+    customers who had some in the last --active-days"""
+    window_days: int = 60
+    """days that are looked ahead"""
+    lead_days: int = 0
+    """days between the moment and the first day that is looked at"""
+    active_days: int = 90
+    """days in which a customer must have been active, where leaving means falling silent"""
+
+    def __post_init__(self) -> None:
+        if self.window_days < 1 or self.lead_days < 0 or self.active_days < 1:
+            raise ChurnError(
+                "window_days and active_days: expected 1 or more, lead_days: 0 or more, got "
+                f"{self.window_days}, {self.active_days} and {self.lead_days}"
+            )
+
+    @property
+    def reach_us(self) -> int:
+        """Microseconds after a moment until its outcome is known."""
+        return (self.lead_days + self.window_days) * DAY
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """Departures of customers by name, and what shows that they are there.
+
+    Attributes:
+        names: customers, sorted.
+        starts: by customer, when it was first told of; microseconds.
+        notices: by customer, sorted times of notice.
+        returns: by customer, sorted times from which the customer was told of anew.
+        active: by customer, sorted times of what `Target.means` looks at; empty for notices.
+    """
+
+    names: tuple[str, ...]
+    starts: Ints
+    notices: tuple[Ints, ...]
+    returns: tuple[Ints, ...]
+    active: tuple[Ints, ...]
+
+
+def leaving_of(
+    target: Target,
+    customers: pa.Table,
+    churn: pa.Table | None,
+    tickets: pa.Table | None,
+    acts: pa.Table | None,
+) -> Leaving:
+    """What the tables say about who left.
+
+    Args:
+        target: what leaving means.
+        customers: checked.
+        churn: checked, if there are any.
+        tickets: checked, if there are any; one that cancels counts as notice.
+        acts: invoices or usage, whichever the target looks at; credits are no sign of life.
+    """
+    names, starts = _by_customer(customers, "event_time")
+    first = np.array([times[0] for times in starts], dtype=np.int64)
+    index = {name: place for place, name in enumerate(names)}
+    gone = [] if churn is None else [churn.select(["customer_id", "event_time"])]
+    if tickets is not None:
+        cancels = tickets.filter(pc.fill_null(tickets["about_leaving"], False))
+        gone.append(cancels.select(["customer_id", "event_time"]))
+    if acts is not None and "amount_minor" in acts.column_names:
+        acts = acts.filter(pc.greater(acts["amount_minor"], 0))
+    return Leaving(
+        tuple(names),
+        first,
+        _spread(gone if target.means == "notice" else [], index),
+        tuple(starts),
+        _spread([] if acts is None or target.means == "notice" else [acts], index),
+    )
+
+
+def labelled(target: Target, leaving: Leaving, at_us: int, until_us: int) -> tuple[Ints, Floats]:
+    """Customers of a moment, as places in `leaving.names`, and whether they leave.
+
+    Args:
+        target: what leaving means.
+        leaving: who left.
+        at_us: the moment.
+        until_us: up to when it is known who left; later outcomes are NaN.
+    """
+    first, last = at_us + target.lead_days * DAY, at_us + target.reach_us
+    places: list[int] = []
+    labels: list[float] = []
+    for place in np.flatnonzero(leaving.starts < at_us).tolist():
+        if target.means == "notice":
+            gone = _notice_in_force(leaving.notices[place], leaving.returns[place], at_us)
+            if gone is None or at_us < gone <= first:
+                continue
+            label = float(gone <= last)
+            known = last <= until_us or label
+        else:
+            times = leaving.active[place]
+            before = np.searchsorted(times, at_us)
+            if not before or times[before - 1] < at_us - target.active_days * DAY:
+                continue
+            here, there = np.searchsorted(times, [first, last])
+            label, known = float(here == there), last <= until_us
+        places.append(place)
+        labels.append(label if known else np.nan)
+    return np.array(places, dtype=np.int64), np.array(labels)
+
+
+def _notice_in_force(notices: Ints, returns: Ints, at_us: int) -> int | None:
+    """The next notice of someone who is a customer now; None of someone who is not."""
+    before = int(np.searchsorted(notices, at_us, side="right"))
+    if before:
+        back = np.searchsorted(returns, [notices[before - 1], at_us], side="right")
+        if back[0] == back[1]:
+            return None
+    return int(notices[before]) if before < len(notices) else NEVER
+
+
+def next_notice(leaving: Leaving, place: int, at_us: int) -> int:
+    """When the customer gives notice next; `NEVER` if it does not."""
+    notices = leaving.notices[place]
+    after = int(np.searchsorted(notices, at_us, side="right"))
+    return int(notices[after]) if after < len(notices) else NEVER
+
+
+def _by_customer(table: pa.Table, column: str) -> tuple[list[str], list[Ints]]:
+    times = table[column].cast(pa.int64()).to_numpy()
+    encoded = table["customer_id"].combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    names = encoded.dictionary.to_pylist()
+    order = np.lexsort((times, codes))
+    bounds = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    parts = [times[order[bounds[k] : bounds[k + 1]]] for k in range(len(names))]
+    by_name = sorted(range(len(names)), key=names.__getitem__)
+    return [names[k] for k in by_name], [parts[k] for k in by_name]
+
+
+def _spread(tables: list[pa.Table], index: dict[str, int]) -> tuple[Ints, ...]:
+    found: list[list[Ints]] = [[] for _ in index]
+    for table in tables:
+        if not table.num_rows:
+            continue
+        names, parts = _by_customer(table, "event_time")
+        for name, times in zip(names, parts, strict=True):
+            if name in index:
+                found[index[name]].append(times)
+    empty = np.zeros(0, dtype=np.int64)
+    return tuple(np.sort(np.concatenate(one)) if one else empty for one in found)
