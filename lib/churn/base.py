@@ -8,7 +8,10 @@ from typing import Any
 
 import yaml
 
+TABLES = ("usage", "tickets", "invoices", "payments", "surveys", "signals")
+"""Of a base whose every table is told, beside the customers themselves."""
 _MOST = 60
+_KEYS = ("segments", "plans", "tables")
 
 
 class ChurnError(ValueError):
@@ -22,6 +25,7 @@ class CustomerBase:
     Args:
         segments: with whom customers are compared; the code of one is its place, from 1.
         plans: what is subscribed to, the same way.
+        tables: what is told of customers, by contract's name; features of the others are missing.
 
     Raises:
         ChurnError: a name comes twice, or there are more than features can be made of.
@@ -29,6 +33,7 @@ class CustomerBase:
 
     segments: tuple[str, ...] = ()
     plans: tuple[str, ...] = ()
+    tables: tuple[str, ...] = TABLES
 
     def __post_init__(self) -> None:
         for what in ("segments", "plans"):
@@ -39,15 +44,18 @@ class CustomerBase:
             if len(names) > _MOST:
                 raise ChurnError(f"{what}: expected at most {_MOST}, got {len(names)}")
 
+        for name in self.tables:
+            if name not in TABLES:
+                raise ChurnError(f"tables: expected some of {', '.join(TABLES)}, got '{name}'")
+
     def to_yaml(self) -> str:
         """A file that `parse_base` reads."""
-        return yaml.safe_dump(
-            {"segments": list(self.segments), "plans": list(self.plans)}, sort_keys=False
-        )
+        content = {name: list(getattr(self, name)) for name in _KEYS}
+        return yaml.safe_dump(content, sort_keys=False)
 
 
 def parse_base(text: str, origin: str = "base") -> CustomerBase:
-    """The base in a YAML text: `segments: [...]` and `plans: [...]`, both optional.
+    """The base in a YAML text: `segments`, `plans` and `tables`, lists, all optional.
 
     Raises:
         ChurnError: unknown keys, or something else than lists of names.
@@ -56,18 +64,22 @@ def parse_base(text: str, origin: str = "base") -> CustomerBase:
         content: Any = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise ChurnError(f"{origin}: {error}") from error
-    if not isinstance(content, dict) or not content.keys() <= {"segments", "plans"}:
-        raise ChurnError(f"{origin}: expected segments and plans, got {content!r}"[:300])
+    if not isinstance(content, dict) or not content.keys() <= set(_KEYS):
+        raise ChurnError(f"{origin}: expected {', '.join(_KEYS)}, got {content!r}"[:300])
     for what, names in content.items():
         if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
             raise ChurnError(f"{origin}: {what}: expected a list of names, got {names!r}"[:300])
-    return CustomerBase(tuple(content.get("segments", ())), tuple(content.get("plans", ())))
+    return CustomerBase(**{what: tuple(names) for what, names in content.items()})
 
 
-def base_of(segments: Iterable[str | None], plans: Iterable[str | None]) -> CustomerBase:
+def base_of(
+    segments: Iterable[str | None], plans: Iterable[str | None], tables: Iterable[str] = TABLES
+) -> CustomerBase:
     """The base that data shows: every segment and plan that comes, by name.
 
     Rare ones beyond the most that features can be made of have no name of their own.
     """
     found = [tuple(sorted({one for one in names if one})) for names in (segments, plans)]
-    return CustomerBase(*(names if len(names) <= _MOST else () for names in found))
+    told = tuple(name for name in TABLES if name in set(tables))
+    kept = [names if len(names) <= _MOST else () for names in found]
+    return CustomerBase(kept[0], kept[1], told)

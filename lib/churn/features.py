@@ -12,6 +12,7 @@ from functools import cache
 from lib.churn import formulas
 from lib.churn.base import CustomerBase
 from lib.churn.contracts import SIGNALS
+from lib.churn.happenings import TABLE_OF
 from lib.feature import (
     DAY,
     Age,
@@ -25,7 +26,7 @@ from lib.feature import (
     Sum,
     Window,
 )
-from lib.feature.measures import Key
+from lib.feature.measures import Distinct, Key, Measure, quantities_of
 
 GROUPS = ("adoption", "engagement", "support", "payment", "sentiment", "contract")
 """The first five are the components of a health score."""
@@ -249,6 +250,30 @@ def churn_features(base: CustomerBase) -> FeatureSet:
     """The features of a base's customers, keyed by customer alone."""
     made = [*_contract(base), *(one for maker in _MAKERS.values() for one in maker())]
     return FeatureSet(name="churn", version=1, features=tuple(made), id_column="event_id")
+
+
+@cache
+def untold(base: CustomerBase) -> tuple[str, ...]:
+    """Features of tables that a base is not told, missing for every customer."""
+    lost: set[str] = set()
+    for one in churn_features(base).features:
+        if isinstance(one, Feature):
+            columns = {column for measure in one.measures for column in _columns(measure)}
+            if any(TABLE_OF.get(column, "customers") not in told(base) for column in columns):
+                lost.add(one.name)
+        elif isinstance(one, Derived) and lost.intersection(one.inputs):
+            lost.add(one.name)
+    return tuple(one.name for one in churn_features(base).features if one.name in lost)
+
+
+def told(base: CustomerBase) -> frozenset[str]:
+    """The tables of a base, the customers' own included."""
+    return frozenset(("customers", *base.tables))
+
+
+def _columns(measure: Measure) -> tuple[str, ...]:
+    read = [column for quantity in quantities_of(measure) for column in quantity.columns]
+    return (*read, measure.of) if isinstance(measure, Distinct) else tuple(read)
 
 
 @cache

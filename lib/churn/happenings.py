@@ -39,6 +39,27 @@ _COUNTS = (
 _ATTRIBUTES = ("start_day", "renewal_day", "mrr_minor", "seats_paid", "segment_place", "plan_place")
 NUMBERS = (*_COUNTS, *_ATTRIBUTES)
 KEYS = ("event_id", "customer_id", "event_time", "received_at")
+TABLE_OF = {
+    **dict.fromkeys(("user_id", "feature", "use_day", "used"), "usage"),
+    **dict.fromkeys(
+        (
+            *("opened", "closed", "urgent", "escalated", "resolution_hours", "rated"),
+            "satisfaction_hundredths",
+        ),
+        "tickets",
+    ),
+    **dict.fromkeys(
+        (
+            *("invoice_id", "invoice_day", "item", "invoiced", "first_line", "issued_day"),
+            *("amount_minor", "discount_minor", "credited_minor", "due_day"),
+        ),
+        "invoices",
+    ),
+    **dict.fromkeys(("paid", "paid_minor", "failed", "on_time_known", "late_days"), "payments"),
+    **dict.fromkeys(("surveyed", "score"), "surveys"),
+    **dict.fromkeys(("noticed", *SIGNALS), "signals"),
+}
+"""The table that each column comes from; the rest are the customers' own."""
 SCHEMA = pa.schema(
     [
         pa.field("event_id", pa.string()),

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lib.churn.base import CustomerBase
-from lib.churn.features import churn_features
+from lib.churn.features import churn_features, untold
 from lib.churn.happenings import probes, stream
 from lib.churn.target import NEVER, Floats, Ints, Leaving, Target, labelled, leaving_of, next_notice
 from lib.contract import TIME
-from lib.feature import DAY, FeatureSet, compute
+from lib.feature import DAY, compute
 
 Tables = Mapping[str, pa.Table | None]
 OUTCOMES = ("label", "notice_at")
@@ -103,24 +103,26 @@ def snapshots(
     return Snapshots(
         np.array(names, dtype=np.str_),
         at_us,
-        features_at(features, stream(tables, base), names, at_us),
+        features_at(base, stream(tables, base), names, at_us),
         features.names,
         np.concatenate([one[2] for one in found]),
         _notices(leaving, places, at_us),
     )
 
 
-def features_at(features: FeatureSet, happened: pa.Table, names: list[str], at_us: Ints) -> Floats:
+def features_at(base: CustomerBase, happened: pa.Table, names: list[str], at_us: Ints) -> Floats:
     """Features (rows, features) of customers as of moments, from a stream of happenings.
 
     Whatever became known at a moment or later is out of its row's reach.
     """
-    asked = probes(names, at_us)
+    features, asked = churn_features(base), probes(names, at_us)
     whole = compute(features, pa.concat_tables([happened, asked]))
     rows = whole.slice(happened.num_rows)
-    if not len(features.names):
-        return np.zeros((len(names), 0))
-    return np.column_stack([rows[name].to_numpy() for name in features.names])
+    lost = set(untold(base))
+    nothing = np.full(len(names), np.nan)
+    return np.column_stack(
+        [nothing if name in lost else rows[name].to_numpy() for name in features.names]
+    )
 
 
 def _notices(leaving: Leaving, places: Ints, at_us: Ints) -> Ints:

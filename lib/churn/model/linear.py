@@ -86,7 +86,9 @@ class Linear:
 
     def log_odds(self, matrix: Floats) -> Floats:
         """Raw log-odds (rows,)."""
-        return np.asarray(self.squash.apply(matrix) @ self.weights + self.intercept)
+        # summed row by row, so that one customer and a million give the same bits
+        parts = self.squash.apply(matrix) * self.weights
+        return np.asarray(parts.sum(axis=1) + self.intercept)
 
     def contributions(self, matrix: Floats) -> Floats:
         """What each feature adds to the log-odds of the mean (rows, features).
@@ -99,7 +101,8 @@ class Linear:
         found = parts[:, :features].copy()
         absent = features + len(self.squash.missing)
         found[:, self.squash.missing] += parts[:, features:absent]
-        np.add.at(found, (slice(None), self.squash.coded[:, 0]), parts[:, absent:])
+        for number, place in enumerate(self.squash.coded[:, 0].tolist()):
+            found[:, place] += parts[:, absent + number]
         return found
 
 

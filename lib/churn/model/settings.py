@@ -33,7 +33,7 @@ class ModelSettings:
 
     trees: TreeSettings = field(default_factory=TreeSettings)
     """the boosted half"""
-    ridge: float = 0.05
+    ridge: float = 0.005
     """inverse strength of the linear half's ridge penalty (scikit-learn's C)"""
     linear_share: float = 0.5
     """weight of the linear half in the mean of log-odds. A plain mean of different models holds

@@ -1,0 +1,183 @@
+"""Health scores: 0 to 100 from the chance to stay, with five components that people can act on.
+
+A component says how a customer does in one respect beside others of its segment: 50 is the middle,
+100 the best, as the mean rank of a few features whose direction is declared here, not learnt. What
+is not told has no component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.churn.target import Floats
+
+COMPONENTS = ("adoption", "engagement", "support", "payment", "sentiment")
+MORE_IS_BETTER, LESS_IS_BETTER = 1, -1
+MEASURES: dict[str, dict[str, int]] = {
+    "adoption": {
+        "active_users_30d": MORE_IS_BETTER,
+        "seats_active_share": MORE_IS_BETTER,
+        "features_used_30d": MORE_IS_BETTER,
+        "active_users_kept_share": MORE_IS_BETTER,
+    },
+    "engagement": {
+        "usage_trend_30d": MORE_IS_BETTER,
+        "usage_per_seat_30d": MORE_IS_BETTER,
+        "active_days_30d": MORE_IS_BETTER,
+        "days_since_use": LESS_IS_BETTER,
+    },
+    "support": {
+        "escalated_tickets_90d": LESS_IS_BETTER,
+        "open_tickets": LESS_IS_BETTER,
+        "resolution_hours_mean_90d": LESS_IS_BETTER,
+        "satisfaction_mean_180d": MORE_IS_BETTER,
+    },
+    "payment": {
+        "overdue": LESS_IS_BETTER,
+        "failed_payments_90d": LESS_IS_BETTER,
+        "late_days_mean_180d": LESS_IS_BETTER,
+        "invoice_pace": LESS_IS_BETTER,
+    },
+    "sentiment": {
+        "nps_last": MORE_IS_BETTER,
+        "competitor_mention_90d": LESS_IS_BETTER,
+        "champion_left_90d": LESS_IS_BETTER,
+        "price_complaint_90d": LESS_IS_BETTER,
+    },
+}
+"""What each component is made of, and which way is good."""
+_MEASURED = tuple(name for measures in MEASURES.values() for name in measures)
+_QUANTILES = np.linspace(0.0, 1.0, 21)
+_FEWEST = 20
+BANDS = (("red", 40.0), ("amber", 70.0), ("green", 100.0))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is usual: quantiles of each measure in each segment, and what chances are worth.
+
+    Attributes:
+        codes: (s,) segment codes that have a reference of their own; the last row is all others'.
+        levels: (s + 1, measures, 21) quantiles from least to most, NaN where too little was told.
+        chances: (101,) quantiles of the chance to leave over the training customers.
+    """
+
+    codes: Floats
+    levels: Floats
+    chances: Floats
+
+    def to_arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Arrays by name, for safetensors."""
+        return {
+            name: np.ascontiguousarray(getattr(self, name))
+            for name in ("codes", "levels", "chances")
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Reference:
+        """What `to_arrays` wrote; a missing one is a KeyError that names it."""
+        return cls(arrays["codes"], arrays["levels"], arrays["chances"])
+
+
+def fit_reference(matrix: Floats, names: tuple[str, ...], chances: Floats) -> Reference:
+    """What is usual among customers (rows, features) with their chances (rows,) to leave."""
+    segment = matrix[:, names.index("segment_code")]
+    found, count = np.unique(segment[~np.isnan(segment)], return_counts=True)
+    codes = found[count >= _FEWEST]
+    measured = matrix[:, [names.index(name) for name in _MEASURED]]
+    groups = [measured[segment == code] for code in codes.tolist()]
+    levels = np.stack([_levels(group) for group in (*groups, measured)])
+    return Reference(codes, levels, np.quantile(chances, np.linspace(0.0, 1.0, 101)))
+
+
+def _levels(rows: Floats) -> Floats:
+    found = np.full((rows.shape[1], len(_QUANTILES)), np.nan)
+    for place in range(rows.shape[1]):
+        known = rows[:, place][~np.isnan(rows[:, place])]
+        if len(known) >= _FEWEST:
+            found[place] = np.quantile(known, _QUANTILES)
+    return found
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure of a customer beside its segment: what is told, what is usual, and its rank."""
+
+    name: str
+    value: float
+    usual: float
+    rank: float
+
+
+@dataclass(frozen=True)
+class Health:
+    """A customer's health.
+
+    Attributes:
+        score: 0 to 100, 100 times the chance to stay, spread over how customers differ: 50 is the
+            median customer of training.
+        band: red, amber or green.
+        components: 0 to 100 by name, None where nothing is told.
+        measures: what each component is made of, the worst rank first.
+    """
+
+    score: float
+    band: str
+    components: dict[str, float | None]
+    measures: dict[str, tuple[Measure, ...]]
+
+
+def health_of(reference: Reference, names: tuple[str, ...], row: Floats, chance: float) -> Health:
+    """The health of one customer.
+
+    Args:
+        reference: what is usual.
+        names: of the features.
+        row: (features,) of the customer.
+        chance: calibrated, to leave.
+    """
+    code = row[names.index("segment_code")]
+    own = np.flatnonzero(reference.codes == code)
+    levels = reference.levels[own[0] if len(own) else -1]
+    components: dict[str, float | None] = {}
+    measures: dict[str, tuple[Measure, ...]] = {}
+    for component, directions in MEASURES.items():
+        found = []
+        for name, direction in directions.items():
+            value, line = float(row[names.index(name)]), levels[_MEASURED.index(name)]
+            if not np.isnan(value) and not np.isnan(line).any():
+                rank = _rank(line, value)
+                good = rank if direction == MORE_IS_BETTER else 100.0 - rank
+                found.append(Measure(name, value, float(line[10]), good))
+        measures[component] = tuple(sorted(found, key=lambda one: one.rank))
+        components[component] = float(np.mean([one.rank for one in found])) if found else None
+    score = score_of(reference, chance)
+    return Health(score, band_of(score), components, measures)
+
+
+def score_of(reference: Reference, chance: float) -> float:
+    """100 for the customer least likely to leave in training, 0 for the most likely."""
+    return 100.0 - _rank(reference.chances, chance)
+
+
+def band_of(score: float) -> str:
+    """The colour of a score."""
+    return next(name for name, end in BANDS if score < end or end == BANDS[-1][1])
+
+
+def _rank(levels: Floats, value: float) -> float:
+    """Share of customers below, in percent; those that are equal count half."""
+    below = np.interp(value, levels, np.linspace(0.0, 100.0, len(levels)))
+    left, right = (
+        np.searchsorted(levels, [value], "left"),
+        np.searchsorted(levels, [value], "right"),
+    )
+    if right[0] > left[0]:
+        last = len(levels) - 1
+        return 50.0 * (min(int(left[0]), last) + min(int(right[0]) - 1, last)) / last
+    return float(below)

@@ -1,0 +1,73 @@
+"""What the model has to beat, on the same rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from lib.churn.model.fitting import Split
+from lib.churn.snapshots import Snapshots
+from lib.churn.target import Floats
+
+RFM = (
+    *("days_since_invoice", "invoices_365d", "invoiced_365d"),
+    *("invoice_mean_365d", "tenure_days", "items_365d"),
+)
+"""Recency, frequency, monetary value, and what else is usual beside them (Fader and Hardie)."""
+_RECENCY = ("days_since_use", "days_since_invoice")
+_HALVED = ("usage_trend_30d", "invoiced_trend_30d")
+
+
+def baseline_scores(split: Split, seed: int, threads: int = 2) -> dict[str, Floats]:
+    """Scores (test rows,) by baseline; higher leaves sooner. What the data lacks is left out."""
+    found: dict[str, Floats] = {}
+    recency = _first_told(split.test, _RECENCY)
+    if recency is not None:
+        found["recency alone"] = recency
+    halved = _first_told(split.test, _HALVED)
+    if halved is not None:
+        found["rule: usage halved"] = np.asarray(-halved)
+    train, test = _filled(split)
+    labels = split.train.labels
+    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    linear.fit(train, labels)
+    found["logistic regression"] = np.asarray(linear.decision_function(test))
+    forest = RandomForestClassifier(
+        200, min_samples_leaf=10, n_jobs=threads, random_state=seed
+    ).fit(train, labels)
+    found["random forest"] = np.asarray(forest.predict_proba(test)[:, 1])
+    if _first_told(split.test, RFM[:1]) is not None:
+        found["logistic regression on RFM"] = rfm_scores(split)
+    return found
+
+
+def rfm_scores(split: Split) -> Floats:
+    """Logistic regression on the six figures of `RFM`, standardised and no more."""
+    train, test = (
+        np.nan_to_num(np.column_stack([rows.column(name) for name in RFM]))
+        for rows in (split.train, split.test)
+    )
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    model.fit(train, split.train.labels)
+    return np.asarray(model.decision_function(test))
+
+
+def _first_told(rows: Snapshots, names: tuple[str, ...]) -> Floats | None:
+    """The first of some features that is told; a customer without it is as bad as the worst."""
+    for name in names:
+        values = rows.column(name)
+        if not np.isnan(values).all():
+            worst = np.nanmax(values) if name.startswith("days") else np.nanmin(values)
+            return np.where(np.isnan(values), worst, values)
+    return None
+
+
+def _filled(split: Split) -> tuple[Floats, Floats]:
+    """Features with the training median for what is missing; untold ones are left out."""
+    told = ~np.isnan(split.train.matrix).all(axis=0)
+    train, test = split.train.matrix[:, told], split.test.matrix[:, told]
+    usual = np.nanmedian(train, axis=0)
+    return np.where(np.isnan(train), usual, train), np.where(np.isnan(test), usual, test)

@@ -1,0 +1,180 @@
+"""The model: the mean of two halves' log-odds, calibrated, with what each feature adds to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load, save
+
+from lib.calibration import Calibrator
+from lib.churn.base import ChurnError, CustomerBase, parse_base
+from lib.churn.features import churn_features
+from lib.churn.health import Reference
+from lib.churn.model import SYSTEM
+from lib.churn.model.linear import Linear, Squash
+from lib.churn.model.trees import Trees
+from lib.churn.target import Floats, Target
+from lib.registry import (
+    Artifact,
+    ArtifactError,
+    Manifest,
+    read_artifact,
+    verify_artifact,
+    write_artifact,
+)
+
+_ABOUT, _LINEAR, _REFERENCE = "model.json", "linear.safetensors", "reference.safetensors"
+
+
+@dataclass(frozen=True)
+class ChurnModel:
+    """A fitted model.
+
+    Attributes:
+        base: vocabularies; features are those of `churn_features(base)`.
+        target: what is foreseen.
+        linear, trees: the halves.
+        linear_share: weight of the linear half in the mean of log-odds.
+        calibrator: from the mean to log-odds that mean what they say.
+        usual: (features,) medians of training rows, for words.
+        reference: what is usual in each segment, for health scores.
+        capacity: share of customers that the team can look after in a window.
+        threshold: probability above which that share of training customers lay.
+        version: of the artifact that it was loaded from.
+    """
+
+    base: CustomerBase
+    target: Target
+    linear: Linear
+    trees: Trees
+    linear_share: float
+    calibrator: Calibrator
+    usual: Floats
+    reference: Reference
+    capacity: float
+    threshold: float
+    version: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Feature names in the order of the model's inputs."""
+        return churn_features(self.base).names
+
+    def log_odds(self, matrix: Floats) -> Floats:
+        """Raw log-odds (rows,) of features (rows, features); NaN is missing."""
+        return blended(self.linear.log_odds(matrix), self.trees.log_odds(matrix), self.linear_share)
+
+    def probabilities(self, matrix: Floats) -> Floats:
+        """Calibrated chances (rows,) to leave within the target's window."""
+        return self.calibrator.probabilities(self.log_odds(matrix))
+
+    def contributions(self, matrix: Floats) -> Floats:
+        """What each feature adds to the raw log-odds (rows, features): SHAP values of the mean."""
+        of_trees, _ = self.trees.contributions(matrix)
+        of_linear = self.linear.contributions(matrix)
+        return blended(of_linear, of_trees, self.linear_share)
+
+    def save(
+        self,
+        directory: Path | str,
+        *,
+        created_at: int,
+        data_fingerprint: str,
+        code_version: str,
+        parameters: Mapping[str, Any],
+        metrics: Mapping[str, float],
+    ) -> Manifest:
+        """Write the artifact: safetensors, UBJ and JSON; see `write_artifact`."""
+        features = churn_features(self.base)
+        squash = self.linear.squash
+        about = {
+            "target": vars(self.target),
+            "linear_share": self.linear_share,
+            "calibrator": self.calibrator.to_json(),
+            "boosters": len(self.trees.boosters),
+            "capacity": self.capacity,
+        }
+        arrays = {
+            "mean": squash.mean,
+            "scale": squash.scale,
+            "missing": squash.missing,
+            "coded": squash.coded,
+            "weights": self.linear.weights,
+            "intercept": np.array([self.linear.intercept]),
+            "usual": self.usual,
+        }
+        files: dict[str, bytes | Path] = {
+            _ABOUT: json.dumps(about, indent=1).encode(),
+            _LINEAR: save({name: np.ascontiguousarray(one) for name, one in arrays.items()}),
+            _REFERENCE: save(dict(self.reference.to_arrays())),
+        }
+        files |= {f"trees-{k}.ubj": one for k, one in enumerate(self.trees.to_bytes())}
+        return write_artifact(
+            directory,
+            system=SYSTEM,
+            created_at=created_at,
+            feature_set_digest=features.digest,
+            feature_names=features.names,
+            files=files,
+            data_fingerprint=data_fingerprint,
+            code_version=code_version,
+            parameters={**parameters, "base": self.base.to_yaml()},
+            metrics=metrics,
+            thresholds={"churn": self.threshold},
+        )
+
+
+def blended(linear: Floats, trees: Floats, share: float) -> Floats:
+    """The mean of two halves."""
+    return np.asarray(share * linear + (1.0 - share) * trees)
+
+
+def load_model(directory: Path | str, base: CustomerBase | None = None) -> ChurnModel:
+    """A verified artifact as a model.
+
+    Args:
+        directory: of the artifact.
+        base: what it must have been trained on; None takes the one that it carries.
+
+    Raises:
+        ArtifactError: it is damaged, or of another feature set; the message names the features.
+    """
+    if base is None:
+        text = verify_artifact(directory).manifest.parameters.get("base")
+        if not isinstance(text, str):
+            raise ArtifactError(f"{directory}: its manifest has no base of customers")
+        try:
+            base = parse_base(text, f"{directory}: base")
+        except ChurnError as error:
+            raise ArtifactError(str(error)) from error
+    return _read(read_artifact(directory, churn_features(base)), base)
+
+
+def _read(artifact: Artifact, base: CustomerBase) -> ChurnModel:
+    try:
+        about = json.loads(artifact.path(_ABOUT).read_bytes())
+        arrays = load(artifact.path(_LINEAR).read_bytes())
+        squash = Squash(*(arrays[name] for name in ("mean", "scale", "missing", "coded")))
+        boosters = [
+            artifact.path(f"trees-{k}.ubj").read_bytes() for k in range(int(about["boosters"]))
+        ]
+        return ChurnModel(
+            base=base,
+            target=Target(**about["target"]),
+            linear=Linear(squash, arrays["weights"], float(arrays["intercept"][0])),
+            trees=Trees.from_bytes(boosters),
+            linear_share=float(about["linear_share"]),
+            calibrator=Calibrator.from_json(about["calibrator"]),
+            usual=arrays["usual"],
+            reference=Reference.from_arrays(load(artifact.path(_REFERENCE).read_bytes())),
+            capacity=float(about["capacity"]),
+            threshold=float(artifact.manifest.thresholds["churn"]),
+            version=artifact.manifest.version,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{artifact.directory}: {type(error).__name__}: {error}") from error

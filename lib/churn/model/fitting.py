@@ -1,0 +1,125 @@
+"""Fitting: purged splits by time, customers held out, calibration on rows that no half has seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.calibration import Calibrator, fit_calibrator
+from lib.churn.base import ChurnError, CustomerBase
+from lib.churn.features import churn_features
+from lib.churn.model.churn_model import blended
+from lib.churn.model.linear import Linear, fit_linear
+from lib.churn.model.settings import ModelSettings
+from lib.churn.model.trees import Trees, fit_trees
+from lib.churn.snapshots import Snapshots
+from lib.churn.target import Floats, Target
+
+Flags = NDArray[np.bool_]
+_FEWEST = 10
+_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows to learn from and rows to be measured on.
+
+    Attributes:
+        train: outcomes known before the first test moment (purged).
+        test: later moments.
+        unseen: which test rows are of customers that are in no training row.
+        first_test_us: the first test moment.
+    """
+
+    train: Snapshots
+    test: Snapshots
+    unseen: Flags
+    first_test_us: int
+
+
+def split_by_time(rows: Snapshots, target: Target, test_share: float) -> Split:
+    """The newest moments with known outcomes for the test, older ones for training.
+
+    Raises:
+        ChurnError: too few moments, or one class only on a side.
+    """
+    known = rows.known()
+    if not len(known):
+        raise ChurnError("no row has a known outcome: the data ends before the window does")
+    moments = np.unique(known.at_us)
+    wanted = max(1, round(test_share * len(moments)))
+    first = int(moments[-wanted])
+    return split_at(known, target, first)
+
+
+def split_at(rows: Snapshots, target: Target, first_test_us: int) -> Split:
+    """Test rows from a moment on; training rows whose outcome was known by then."""
+    known = rows.known()
+    train = known.take(known.at_us + target.reach_us <= first_test_us)
+    test = known.take(known.at_us >= first_test_us)
+    for what, part in (("training", train), ("test", test)):
+        left, stayed = int(part.labels.sum()), int((1.0 - part.labels).sum())
+        if min(left, stayed) < _FEWEST:
+            raise ChurnError(
+                f"{what} rows: {left} leave and {stayed} stay, at least {_FEWEST} of each are "
+                "needed; take more moments (--every-days), another --test-share, or check that "
+                "churn reaches to the end of the data"
+            )
+    unseen = ~np.isin(test.customers, np.unique(train.customers))
+    return Split(train, test, unseen, first_test_us)
+
+
+def categorical(base: CustomerBase) -> list[int]:
+    """Places of features that are codes."""
+    names = churn_features(base).names
+    return [names.index(name) for name in ("segment_code", "plan_code")]
+
+
+def row_weights(rows: Snapshots) -> Floats:
+    """Weights that let each customer count by the root of its rows: they are much alike."""
+    _, place, count = np.unique(rows.customers, return_inverse=True, return_counts=True)
+    weights = 1.0 / np.sqrt(count[place])
+    return np.asarray(weights / weights.mean(), dtype=np.float64)
+
+
+def fit_halves(
+    base: CustomerBase, rows: Snapshots, settings: ModelSettings, seed: int
+) -> tuple[Linear, Trees]:
+    """Both halves in this process."""
+    weights = row_weights(rows)
+    linear = fit_linear(rows.matrix, rows.labels, weights, settings.ridge, categorical(base))
+    return linear, fit_trees(rows.matrix, rows.labels, weights, settings.trees, seed)
+
+
+def customer_folds(rows: Snapshots, seed: int, count: int = _FOLDS) -> NDArray[np.int64]:
+    """A fold for each row; all rows of a customer share one."""
+    names, place = np.unique(rows.customers, return_inverse=True)
+    drawn = np.random.default_rng(seed).permutation(len(names)) % count
+    return np.asarray(drawn[place], dtype=np.int64)
+
+
+def outside_log_odds(
+    base: CustomerBase, rows: Snapshots, settings: ModelSettings, seed: int
+) -> Floats:
+    """Log-odds of each row by halves that saw no row of its customer."""
+    folds, found = customer_folds(rows, seed), np.zeros(len(rows))
+    for fold in range(_FOLDS):
+        mine = folds == fold
+        linear, trees = fit_halves(base, rows.take(~mine), settings, seed + fold)
+        found[mine] = blended(
+            linear.log_odds(rows.matrix[mine]),
+            trees.log_odds(rows.matrix[mine]),
+            settings.linear_share,
+        )
+    return found
+
+
+def calibrated(
+    base: CustomerBase, rows: Snapshots, settings: ModelSettings, seed: int
+) -> tuple[Calibrator, Floats]:
+    """A calibrator from rows out of fold, and their calibrated chances."""
+    outside = outside_log_odds(base, rows, settings, seed)
+    calibrator = fit_calibrator(outside, rows.labels)
+    return calibrator, calibrator.probabilities(outside)
