@@ -123,16 +123,16 @@ def labelled(target: Target, leaving: Leaving, at_us: int, until_us: int) -> tup
             if gone is None or at_us < gone <= first:
                 continue
             label = float(gone <= last)
-            known = last <= until_us or label
         else:
             times = leaving.active[place]
             before = np.searchsorted(times, at_us)
             if not before or times[before - 1] < at_us - target.active_days * DAY:
                 continue
             here, there = np.searchsorted(times, [first, last])
-            label, known = float(here == there), last <= until_us
+            label = float(here == there)
         places.append(place)
-        labels.append(label if known else np.nan)
+        # a leaver is not told of earlier than a stayer: else late rows would all be leavers
+        labels.append(label if last <= until_us else np.nan)
     return np.array(places, dtype=np.int64), np.array(labels)
 
 

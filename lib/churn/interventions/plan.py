@@ -1,0 +1,210 @@
+"""The plan of a day: who gets which intervention, within hours and budget, solved exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_array
+
+from lib.churn.base import ChurnError
+from lib.churn.interventions.playbooks import Playbooks
+from lib.churn.target import Floats, Ints
+
+NOTHING = -1
+_GAP = 1e-9
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a plan may use.
+
+    Raises:
+        ChurnError: a limit below 0, named.
+    """
+
+    hours: float
+    """of the team"""
+    budget: float
+    """currency units"""
+    most: int | None = None
+    """interventions of all kinds; None: no limit"""
+
+    def __post_init__(self) -> None:
+        for name in ("hours", "budget", "most"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise ChurnError(f"{name}: expected 0 or more, got {value}")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Customers who may get something.
+
+    Attributes:
+        customers: ids.
+        value: (customers, playbooks) expected gain less cost, currency units; where a playbook is
+            not open to a customer (it does not qualify, is in a cool-down or held out), -inf.
+        cost: (customers, playbooks) currency units.
+        hours: (playbooks,) of the team.
+        most: (playbooks,) in one plan; inf: no limit.
+    """
+
+    customers: tuple[str, ...]
+    value: Floats
+    cost: Floats
+    hours: Floats
+    most: Floats
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan.
+
+    Attributes:
+        chosen: (customers,) place of the playbook; `NOTHING` for none.
+        value: expected, of all that is chosen.
+        cost, hours: used.
+    """
+
+    chosen: Ints
+    value: float
+    cost: float
+    hours: float
+
+
+def worth(mrr: Floats, margin: float, months: float) -> Floats:
+    """What a customer who stays is worth: margin x revenue of the months that it would stay."""
+    return np.asarray(np.nan_to_num(mrr) * margin * months)
+
+
+def candidates_of(
+    customers: tuple[str, ...],
+    uplift: Floats,
+    value_of_staying: Floats,
+    yearly_revenue: Floats,
+    open_to: NDArray[np.bool_],
+    playbooks: Playbooks,
+) -> Candidates:
+    """Candidates from what interventions change.
+
+    Args:
+        customers: ids.
+        uplift: (customers, playbooks) fall of the chance to leave; below 0 where it rises.
+        value_of_staying: (customers,) see `worth`.
+        yearly_revenue: (customers,) currency units.
+        open_to: (customers, playbooks) who may get what.
+        playbooks: costs and hours.
+    """
+    books = playbooks.playbooks
+    share = np.array([one.cost_share_of_year for one in books])
+    cost = np.array([one.cost for one in books]) + yearly_revenue[:, None] * share
+    value = np.where(open_to, uplift * value_of_staying[:, None] - cost, -np.inf)
+    most = np.array([np.inf if one.most is None else float(one.most) for one in books])
+    return Candidates(customers, value, cost, np.array([one.hours for one in books]), most)
+
+
+def plan_interventions(candidates: Candidates, limits: Limits) -> Plan:
+    """The plan of most value; doing nothing is always one.
+
+    A multiple-choice knapsack with several limits, as a mixed-integer program solved to optimality
+    by HiGHS (through SciPy). Choices that lose are never made.
+    """
+    who, what = np.nonzero(candidates.value > 0)
+    chosen = np.full(len(candidates.customers), NOTHING, dtype=np.int64)
+    if len(who):
+        value = candidates.value[who, what]
+        found = milp(
+            -value,
+            integrality=np.ones(len(who)),
+            bounds=Bounds(0, 1),
+            constraints=_constraints(candidates, limits, who, what),
+            options={"mip_rel_gap": _GAP},
+        )
+        if found.x is None:
+            raise RuntimeError(f"no plan was found, though nothing is one: {found.message}")
+        taken = found.x > 0.5
+        chosen[who[taken]] = what[taken]
+    return plan_of(candidates, chosen)
+
+
+def _constraints(
+    candidates: Candidates, limits: Limits, who: Ints, what: Ints
+) -> list[LinearConstraint]:
+    count, columns = len(who), np.arange(len(who))
+    people, place = np.unique(who, return_inverse=True)
+    once = csr_array((np.ones(count), (place, columns)), shape=(len(people), count))
+    rows = [candidates.hours[what], candidates.cost[who, what], np.ones(count)]
+    ends = [limits.hours, limits.budget, np.inf if limits.most is None else float(limits.most)]
+    for book, most in enumerate(candidates.most.tolist()):
+        if np.isfinite(most):
+            rows.append((what == book).astype(float))
+            ends.append(most)
+    return [
+        LinearConstraint(once, -np.inf, 1.0),
+        LinearConstraint(np.vstack(rows), -np.inf, np.array(ends)),
+    ]
+
+
+def plan_of(candidates: Candidates, chosen: Ints) -> Plan:
+    """What a choice comes to."""
+    who = np.flatnonzero(chosen != NOTHING)
+    what = chosen[who]
+    return Plan(
+        chosen,
+        float(candidates.value[who, what].sum()),
+        float(candidates.cost[who, what].sum()),
+        float(candidates.hours[what].sum()),
+    )
+
+
+def highest_risk_first(candidates: Candidates, limits: Limits, chances: Floats) -> Plan:
+    """What teams do: the riskiest customer first, with its best playbook, while there is room."""
+    return _in_turn(candidates, limits, np.argsort(-chances, kind="stable"))
+
+
+def random_plan(candidates: Candidates, limits: Limits, seed: int) -> Plan:
+    """Customers in random order, with a random open playbook, while there is room."""
+    draw = np.random.default_rng(seed)
+    shuffled = np.where(np.isfinite(candidates.value), draw.random(candidates.value.shape), -np.inf)
+    order = draw.permutation(len(candidates.customers))
+    return _in_turn(candidates, limits, order, shuffled)
+
+
+def _in_turn(
+    candidates: Candidates, limits: Limits, order: Ints, liking: Floats | None = None
+) -> Plan:
+    liking = candidates.value if liking is None else liking
+    chosen = np.full(len(candidates.customers), NOTHING, dtype=np.int64)
+    hours, budget, left = limits.hours, limits.budget, candidates.most.copy()
+    room = np.inf if limits.most is None else float(limits.most)
+    for who in order.tolist():
+        for what in np.argsort(-liking[who], kind="stable").tolist():
+            cost, time = candidates.cost[who, what], candidates.hours[what]
+            fits = cost <= budget and time <= hours and left[what] >= 1 and room >= 1
+            if np.isfinite(liking[who, what]) and fits:
+                chosen[who] = what
+                budget, hours, room = budget - cost, hours - time, room - 1
+                left[what] -= 1
+                break
+    return plan_of(candidates, chosen)
+
+
+def faults(candidates: Candidates, limits: Limits, plan: Plan) -> list[str]:
+    """Constraints that a plan breaks, counted anew: none of one that was solved."""
+    who = np.flatnonzero(plan.chosen != NOTHING)
+    what, slack = plan.chosen[who], 1e-6
+    found = []
+    if not np.isfinite(candidates.value[who, what]).all():
+        found.append("an intervention that is not open to the customer")
+    if candidates.hours[what].sum() > limits.hours + slack:
+        found.append("hours")
+    if candidates.cost[who, what].sum() > limits.budget + slack:
+        found.append("budget")
+    if limits.most is not None and len(who) > limits.most:
+        found.append("most interventions")
+    count = np.bincount(what, minlength=len(candidates.most))
+    found += [f"most of playbook {k}" for k in np.flatnonzero(count > candidates.most).tolist()]
+    return found

@@ -1,0 +1,135 @@
+"""Playbooks: what can be done, for whom, at which cost, and what it is expected to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lib.churn.target import Floats
+from lib.contract import did_you_mean
+from lib.rules import ExpressionError, read_expression
+from lib.rules.columns import Columns
+from lib.rules.condition import Condition
+
+PLAYBOOKS_FILE = Path(__file__).with_name("playbooks.yaml")
+"""The playbooks that come with the product."""
+
+
+class PlaybookError(ValueError):
+    """A file of playbooks that cannot be meant; the message names the playbook and the field."""
+
+
+class Playbook(BaseModel):
+    """One thing that can be done. Money in currency units."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")
+    words: str = Field(min_length=1, max_length=200)
+    who: str = Field(description="condition over features; only whom it holds for is considered")
+    cost: float = Field(ge=0, description="of one intervention")
+    cost_share_of_year: float = Field(
+        0.0, ge=0, le=1, description="further cost as a share of a year's revenue, of a discount"
+    )
+    hours: float = Field(ge=0, description="of the team")
+    effect: float = Field(gt=0, lt=1, description="share of the chance to leave that goes")
+    evidence: str = Field(min_length=1, description="where the effect's number comes from")
+    cool_down_days: int = Field(0, ge=0, description="before the customer gets any of it again")
+    most: int | None = Field(None, ge=0, description="of it in one plan")
+    enabled: bool = True
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = Field(ge=1)
+    holdout: float = Field(0.1, ge=0, le=0.5)
+    playbooks: list[Playbook] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> _File:
+        names = [one.id for one in self.playbooks]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"playbook '{twice}' is declared twice")
+        return self
+
+
+@dataclass(frozen=True)
+class Playbooks:
+    """All playbooks of a file.
+
+    Attributes:
+        version: of the file.
+        holdout: share of customers whom no intervention ever reaches, so that effects can be seen.
+        playbooks: in order; those that are not enabled are left out.
+    """
+
+    version: int
+    holdout: float
+    playbooks: tuple[Playbook, ...]
+    conditions: tuple[Condition, ...] = field(repr=False)
+
+    def named(self, playbook_id: str) -> Playbook:
+        """A playbook by its id; a KeyError where there is none."""
+        return {one.id: one for one in self.playbooks}[playbook_id]
+
+    def qualified(self, names: tuple[str, ...], matrix: Floats) -> NDArray[np.bool_]:
+        """Who qualifies for what (customers, playbooks), of features (customers, features)."""
+        table = pa.table({name: matrix[:, k] for k, name in enumerate(names)})
+        columns = Columns(table)
+        masks = [np.asarray(columns.mask(one)) for one in self.conditions]
+        return np.column_stack(masks) if masks else np.zeros((len(matrix), 0), dtype=bool)
+
+
+def load_playbooks(text: str, names: Iterable[str], origin: str = "playbooks") -> Playbooks:
+    """Read and check a file.
+
+    Args:
+        text: YAML.
+        names: of the features that `who` may read.
+        origin: for messages.
+
+    Raises:
+        PlaybookError: naming the playbook, the field, what was expected and what came.
+    """
+    try:
+        content = yaml.safe_load(text)
+        read = _File.model_validate(content)
+    except yaml.YAMLError as error:
+        raise PlaybookError(f"{origin}: {error}") from error
+    except ValidationError as error:
+        raise PlaybookError(f"{origin}: {_first(error, content)}") from error
+    fields = dict.fromkeys(names, float)
+    enabled = tuple(one for one in read.playbooks if one.enabled)
+    conditions = []
+    for one in enabled:
+        try:
+            conditions.append(read_expression(one.who, fields))
+        except ExpressionError as error:
+            raise PlaybookError(f"{origin}: {one.id}: who: {error}") from error
+    return Playbooks(read.version, read.holdout, enabled, tuple(conditions))
+
+
+def _first(error: ValidationError, content: Any) -> str:
+    """The first fault in words, with the playbook's id and a suggestion for a typo."""
+    fault = error.errors()[0]
+    place = list(fault["loc"])
+    if len(place) > 1 and place[0] == "playbooks" and isinstance(place[1], int):
+        entry = content["playbooks"][place[1]]
+        name = entry.get("id") if isinstance(entry, dict) else None
+        place[:2] = [str(name or f"playbook {place[1] + 1}")]
+    where = ": ".join(map(str, place))
+    if fault["type"] == "extra_forbidden":
+        known = Playbook.model_fields if len(place) > 1 else _File.model_fields
+        return f"{where}: unknown field; {did_you_mean(str(place[-1]), known)}"
+    came = "" if fault["type"] == "missing" else f", got {fault['input']!r}"
+    return f"{where}: {fault['msg'].lower()}{came}"[:300]

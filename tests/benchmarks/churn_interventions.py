@@ -1,0 +1,277 @@
+"""What a plan of interventions is worth on simulated accounts whose true effects are known.
+
+For each seed: accounts live a year and some; a model learns from what is told; a pilot gives each
+qualifying customer an open playbook or nothing by lot, and its outcomes revise the assumed effects;
+on the last day a plan is made, and its true value is reckoned beside doing nothing, the riskiest
+first, random choice, and the best plan that knows the true effects. Then outcomes of the plan with
+a holdout are drawn many times, and it is counted how often the estimated effect's interval covers
+the true one. All figures are of simulated accounts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.churn.base import base_of
+from lib.churn.features import churn_features
+from lib.churn.interventions import (
+    PLAYBOOKS_FILE,
+    Candidates,
+    Effect,
+    Limits,
+    Playbooks,
+    candidates_of,
+    estimate_effect,
+    faults,
+    highest_risk_first,
+    load_playbooks,
+    plan_interventions,
+    random_plan,
+    revised,
+    worth,
+)
+from lib.churn.interventions.plan import NOTHING, Plan
+from lib.churn.model.churn_model import blended
+from lib.churn.model.fitting import calibrated, fit_halves
+from lib.churn.model.settings import ModelSettings
+from lib.churn.simulation import (
+    Lives,
+    SimulationConfig,
+    chances_to_leave,
+    draw_accounts,
+    live,
+    tell,
+)
+from lib.churn.snapshots import Snapshots, snapshots
+from lib.churn.target import Floats, Ints, Target
+from lib.feature import DAY
+from tests.benchmarks.result import print_result
+
+TARGET = Target()
+_DAYS, _EVERY, _FIRST = 480, 30, 120
+_MARGIN, _MONTHS = 0.8, 12.0
+_DOUBT = 0.15
+_PILOT, _HOLDOUT = 0.5, 0.3
+WAYS = ("ours", "nothing", "highest_risk", "random", "best_possible")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one seed: true value by way, broken constraints, and how often the truth was covered."""
+
+    value: dict[str, float]
+    violations: int
+    covered: float
+    chosen: int
+    power: float
+
+
+@dataclass(frozen=True)
+class _World:
+    """A seed's accounts on the day of the plan and on that of the pilot."""
+
+    lives: Lives
+    now: Snapshots
+    before: Snapshots
+    chances: Floats
+    chances_before: Floats
+    playbooks: Playbooks
+
+    def who(self, rows: Snapshots) -> Ints:
+        """Places of the rows' accounts."""
+        place = {name: number for number, name in enumerate(self.lives.accounts.names)}
+        return np.array([place[name] for name in rows.customers.tolist()])
+
+
+def world(seed: int, accounts: int) -> _World:
+    """Simulate, learn and foresee."""
+    config = SimulationConfig(accounts=accounts, days=_DAYS + 120, seed=seed)
+    lives = live(config, draw_accounts(config))
+    tables = tell(config, lives)
+    base = base_of(
+        tables["customers"]["segment"].unique().to_pylist(),
+        tables["customers"]["plan"].unique().to_pylist(),
+    )
+    now = config.start_us + _DAYS * DAY
+    moments = [config.start_us + day * DAY for day in range(_FIRST, _DAYS + 1, _EVERY)]
+    rows = snapshots(tables, base, moments, TARGET, now)
+    train, settings = rows.known(), ModelSettings()
+    linear, trees = fit_halves(base, train, settings, seed)
+    calibrator, _ = calibrated(base, train, settings, seed)
+    parts = [rows.take(rows.at_us == at) for at in (now, now - 60 * DAY)]
+    chances = [
+        calibrator.probabilities(
+            blended(linear.log_odds(one.matrix), trees.log_odds(one.matrix), settings.linear_share)
+        )
+        for one in parts
+    ]
+    playbooks = load_playbooks(PLAYBOOKS_FILE.read_text(), churn_features(base).names)
+    return _World(lives, parts[0], parts[1], chances[0], chances[1], playbooks)
+
+
+def outcome(arguments: tuple[int, int, int]) -> Outcome:
+    """One seed."""
+    seed, accounts, draws = arguments
+    found = world(seed, accounts)
+    draw = np.random.default_rng([seed, 9])
+    effects = _pilot(found, draw)
+    limits = Limits(hours=0.10 * accounts, budget=12.0 * accounts, most=accounts // 20)
+    mrr, who, day = found.now.column("mrr"), found.who(found.now), _DAYS
+    open_to = found.playbooks.qualified(found.now.names, found.now.matrix)
+    true = _true_uplift(found, who, day)
+    ours = _candidates(found, mrr, found.chances[:, None] * effects, open_to)
+    real = _candidates(found, mrr, true, open_to)
+    plans = {
+        "ours": plan_interventions(ours, limits),
+        "nothing": Plan(np.full(len(mrr), NOTHING), 0.0, 0.0, 0.0),
+        "highest_risk": highest_risk_first(ours, limits, found.chances),
+        "random": random_plan(ours, limits, seed),
+        "best_possible": plan_interventions(real, limits),
+    }
+    covered, power = _coverage(found, who, day, plans["ours"].chosen, effects, draw, draws)
+    return Outcome(
+        value={name: _true_value(real, plan.chosen) for name, plan in plans.items()},
+        violations=sum(len(faults(real, limits, plan)) for plan in plans.values()),
+        covered=covered,
+        chosen=int((plans["ours"].chosen != NOTHING).sum()),
+        power=power,
+    )
+
+
+def _candidates(
+    found: _World,
+    mrr: Floats,
+    uplift: Floats,
+    open_to: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+) -> Candidates:
+    value = worth(mrr, _MARGIN, _MONTHS)
+    names = tuple(found.now.customers.tolist())
+    return candidates_of(names, uplift, value, np.nan_to_num(mrr) * 12.0, open_to, found.playbooks)
+
+
+def _true_uplift(found: _World, who: Ints, day: int) -> Floats:
+    idle = chances_to_leave(found.lives, who, day, TARGET.window_days, None)
+    return np.column_stack(
+        [
+            idle - chances_to_leave(found.lives, who, day, TARGET.window_days, one.id)
+            for one in found.playbooks.playbooks
+        ]
+    )
+
+
+def _true_value(real: Candidates, chosen: Ints) -> float:
+    """Expected, with the true effects, cost taken off."""
+    rows = np.flatnonzero(chosen != NOTHING)
+    return float(real.value[rows, chosen[rows]].sum())
+
+
+def _pilot(found: _World, draw: np.random.Generator) -> Floats:
+    """Assumed effects, revised by a pilot two months earlier in which chance decided."""
+    who, day = found.who(found.before), _DAYS - 60
+    open_to = found.playbooks.qualified(found.before.names, found.before.matrix)
+    idle = chances_to_leave(found.lives, who, day, TARGET.window_days, None)
+    effects = []
+    for place, one in enumerate(found.playbooks.playbooks):
+        rows = np.flatnonzero(open_to[:, place])
+        treated = draw.random(len(rows)) < _PILOT
+        with_it = chances_to_leave(found.lives, who[rows], day, TARGET.window_days, one.id)
+        left = (draw.random(len(rows)) < np.where(treated, with_it, idle[rows])).astype(float)
+        if not len(rows) or treated.all() or not treated.any():
+            effects.append(one.effect)
+            continue
+        chances = found.chances_before[rows]
+        seen = estimate_effect(left, treated, np.full(len(rows), _PILOT), chances)
+        effects.append(revised(one.effect, _DOUBT, seen, float(chances.mean())))
+    return np.array(effects)
+
+
+def _coverage(
+    found: _World,
+    who: Ints,
+    day: int,
+    chosen: Ints,
+    effects: Floats,
+    draw: np.random.Generator,
+    draws: int,
+) -> tuple[float, float]:
+    """Share of drawn runs whose interval covers the true mean effect on those chosen; power."""
+    rows = np.flatnonzero(chosen != NOTHING)
+    if len(rows) < 4:
+        return float("nan"), float("nan")
+    idle = chances_to_leave(found.lives, who[rows], day, TARGET.window_days, None)
+    books = [one.id for one in found.playbooks.playbooks]
+    helped = np.array(
+        [
+            chances_to_leave(found.lives, who[[row]], day, TARGET.window_days, books[book])[0]
+            for row, book in zip(rows.tolist(), chosen[rows].tolist(), strict=True)
+        ]
+    )
+    truth, chances = float((idle - helped).mean()), found.chances[rows]
+    expected = float((chances * effects[chosen[rows]]).mean())
+    seen: list[Effect] = []
+    for _ in range(draws):
+        treated = draw.random(len(rows)) >= _HOLDOUT
+        if treated.all() or not treated.any():
+            continue
+        left = (draw.random(len(rows)) < np.where(treated, helped, idle)).astype(float)
+        propensity = np.full(len(rows), 1.0 - _HOLDOUT)
+        seen.append(estimate_effect(left, treated, propensity, chances, expected))
+    hits = [one.low <= truth <= one.high for one in seen]
+    return float(np.mean(hits)), float(np.mean([one.power for one in seen]))
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--accounts", type=int, default=1500)
+    parser.add_argument("--draws", type=int, default=200, help="outcomes drawn for each seed")
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    started = time.perf_counter()
+    asked = [(seed, options.accounts, options.draws) for seed in range(1, options.seeds + 1)]
+    found: list[Outcome] = []
+    with ProcessPoolExecutor(options.processes) as pool:
+        for seed, one in enumerate(pool.map(outcome, asked), start=1):
+            found.append(one)
+            shown = ", ".join(f"{name} {one.value[name]:,.0f}" for name in WAYS)
+            print(
+                f"seed {seed}: {one.chosen} chosen; {shown}; covered {one.covered:.3f}", flush=True
+            )
+    value = {name: np.array([one.value[name] for one in found]) for name in WAYS}
+    draw = np.random.default_rng(0)
+    picks = draw.integers(0, len(found), (2000, len(found)))
+
+    def interval(values: Floats) -> tuple[float, float]:
+        low, high = np.quantile(values[picks].mean(axis=1), [0.025, 0.975])
+        return float(low), float(high)
+
+    print_result(
+        0,
+        time.perf_counter() - started,
+        value={name: float(one.mean()) for name, one in value.items()},
+        value_interval={name: interval(one) for name, one in value.items()},
+        ours_above={
+            name: (
+                float((value["ours"] - value[name]).mean()),
+                *interval(value["ours"] - value[name]),
+            )
+            for name in ("nothing", "highest_risk", "random")
+        },
+        share_of_best=float(value["ours"].sum() / value["best_possible"].sum()),
+        violations=sum(one.violations for one in found),
+        coverage=float(np.nanmean([one.covered for one in found])),
+        power=float(np.nanmean([one.power for one in found])),
+        seeds=options.seeds,
+        accounts=options.accounts,
+        simulated=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
