@@ -1,8 +1,9 @@
 """All tables of customers as one stream of happenings, the form that features are computed from.
 
 A ticket is two happenings, opened and closed: what became known at its end (how long it took, how
-satisfied the customer was) counts from then on. What is itself a part of leaving, a ticket that
-cancels or a discount given to keep someone, is no happening.
+satisfied the customer was) counts from then on. Notice, and a ticket that cancels, are in the
+stream as `leaving`, which outcomes are read from and no feature is: what is itself a part of
+leaving is no sign of it. A discount given to keep someone is added back to what was paid.
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ _COUNTS = (
     ),
     *("due_day", "paid", "paid_minor", "failed", "on_time_known", "late_days"),
     *("surveyed", "score", "noticed", *SIGNALS, "told"),
+    *("leaving", "ends_day", "flagged"),
 )
 _ATTRIBUTES = ("start_day", "renewal_day", "mrr_minor", "seats_paid", "segment_place", "plan_place")
 NUMBERS = (*_COUNTS, *_ATTRIBUTES)
+FLAGGED_LEFT, FLAGGED_STAYS = 1, 2
 KEYS = ("event_id", "customer_id", "event_time", "received_at")
 TABLE_OF = {
     **dict.fromkeys(("user_id", "feature", "use_day", "used"), "usage"),
@@ -77,15 +80,11 @@ def happenings(name: str, table: pa.Table, base: CustomerBase) -> pa.Table:
     """The rows of one checked table as happenings, with the columns of `SCHEMA`.
 
     Args:
-        name: of the contract: `customers`, `usage`, ...; of `churn` there are none, for leaving is
-            what is foreseen.
+        name: of the contract: `customers`, `usage`, ...
         table: checked.
         base: says the codes of segments and plans.
     """
-    made = _MAKERS.get(name)
-    if made is None or not table.num_rows:
-        return SCHEMA.empty_table()
-    return made(table, base)
+    return _MAKERS[name](table, base) if table.num_rows else SCHEMA.empty_table()
 
 
 def stream(tables: Mapping[str, pa.Table | None], base: CustomerBase) -> pa.Table:
@@ -117,6 +116,9 @@ def _customers(table: pa.Table, base: CustomerBase) -> pa.Table:
         _ids("customer", table, ["event_time"]),
         {
             "told": 1,
+            "flagged": pc.fill_null(
+                pc.if_else(_one(table, "churned"), FLAGGED_LEFT, FLAGGED_STAYS), 0
+            ),
             "start_day": _day(first),
             "renewal_day": _day(_one(table, "renewal_at")),
             "mrr_minor": pc.fill_null(_one(table, "mrr_minor"), UNKNOWN),
@@ -141,7 +143,9 @@ def _usage(table: pa.Table, _: CustomerBase) -> pa.Table:
 
 
 def _tickets(table: pa.Table, _: CustomerBase) -> pa.Table:
-    table = table.filter(pc.invert(pc.fill_null(table["about_leaving"], False)))
+    cancels = pc.fill_null(table["about_leaving"], False)
+    gone, table = table.filter(cancels), table.filter(pc.invert(cancels))
+    leaving = _told(gone, _ids("cancels", gone, ["ticket_id"]), {"leaving": 1})
     opened = _told(
         table,
         _ids("opened", table, ["ticket_id"]),
@@ -172,7 +176,7 @@ def _tickets(table: pa.Table, _: CustomerBase) -> pa.Table:
             ),
         },
     )
-    return pa.concat_tables([opened, closed])
+    return pa.concat_tables([opened, closed, leaving])
 
 
 def _invoices(table: pa.Table, _: CustomerBase) -> pa.Table:
@@ -236,6 +240,14 @@ def _signals(table: pa.Table, _: CustomerBase) -> pa.Table:
     )
 
 
+def _churn(table: pa.Table, _: CustomerBase) -> pa.Table:
+    return _told(
+        table,
+        _ids("leaving", table, ["event_time"]),
+        {"leaving": 1, "ends_day": _day(_one(table, "ends_at"))},
+    )
+
+
 _MAKERS = {
     "customers": _customers,
     "usage": _usage,
@@ -244,6 +256,7 @@ _MAKERS = {
     "payments": _payments,
     "surveys": _surveys,
     "signals": _signals,
+    "churn": _churn,
 }
 
 

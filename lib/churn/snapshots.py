@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from lib.churn.base import CustomerBase
 from lib.churn.features import churn_features, untold
-from lib.churn.happenings import probes, stream
+from lib.churn.happenings import probes
 from lib.churn.target import NEVER, Floats, Ints, Leaving, Target, labelled, leaving_of, next_notice
 from lib.contract import TIME
 from lib.feature import DAY, compute
 
-Tables = Mapping[str, pa.Table | None]
 OUTCOMES = ("label", "notice_at")
 
 
@@ -77,35 +76,29 @@ class Snapshots:
 
 
 def snapshots(
-    tables: Tables, base: CustomerBase, moments: Sequence[int], target: Target, until_us: int
+    happened: pa.Table, base: CustomerBase, moments: Sequence[int], target: Target, until_us: int
 ) -> Snapshots:
     """Rows of every customer who is there, at each moment.
 
     Args:
-        tables: checked, by contract's name; customers are needed.
+        happened: a stream of happenings with all rows of its customers.
         base: vocabularies.
         moments: microseconds UTC.
         target: what leaving means.
         until_us: up to when it is known who left.
     """
-    customers = tables["customers"]
-    if customers is None:
-        raise KeyError("the table of customers is missing")
-    acts = {"no_invoice": tables.get("invoices"), "no_usage": tables.get("usage")}
-    leaving = leaving_of(
-        target, customers, tables.get("churn"), tables.get("tickets"), acts.get(target.means)
-    )
+    leaving = leaving_of(target, happened)
     found = [(at, *labelled(target, leaving, at, until_us)) for at in moments]
-    places = np.concatenate([one[1] for one in found])
-    at_us = np.repeat(np.array(moments, dtype=np.int64), [len(one[1]) for one in found])
+    places = np.concatenate([np.zeros(0, dtype=np.int64), *(one[1] for one in found)])
+    times = np.array(moments, dtype=np.int64)
+    at_us = np.repeat(times, [len(one[1]) for one in found])
     names = [leaving.names[place] for place in places.tolist()]
-    features = churn_features(base)
     return Snapshots(
         np.array(names, dtype=np.str_),
         at_us,
-        features_at(base, stream(tables, base), names, at_us),
-        features.names,
-        np.concatenate([one[2] for one in found]),
+        features_at(base, happened, names, at_us),
+        churn_features(base).names,
+        np.concatenate([np.zeros(0), *(one[2] for one in found)]),
         _notices(leaving, places, at_us),
     )
 

@@ -71,38 +71,29 @@ class Leaving:
     active: tuple[Ints, ...]
 
 
-def leaving_of(
-    target: Target,
-    customers: pa.Table,
-    churn: pa.Table | None,
-    tickets: pa.Table | None,
-    acts: pa.Table | None,
-) -> Leaving:
-    """What the tables say about who left.
+def leaving_of(target: Target, happened: pa.Table) -> Leaving:
+    """What a stream of happenings says about who left.
 
     Args:
         target: what leaving means.
-        customers: checked.
-        churn: checked, if there are any.
-        tickets: checked, if there are any; one that cancels counts as notice.
-        acts: invoices or usage, whichever the target looks at; credits are no sign of life.
+        happened: see `lib.churn.happenings`; customers of whom nothing was told are left out.
     """
-    names, starts = _by_customer(customers, "event_time")
-    first = np.array([times[0] for times in starts], dtype=np.int64)
+    names, told = _by_customer(_where(happened, "told"))
     index = {name: place for place, name in enumerate(names)}
-    gone = [] if churn is None else [churn.select(["customer_id", "event_time"])]
-    if tickets is not None:
-        cancels = tickets.filter(pc.fill_null(tickets["about_leaving"], False))
-        gone.append(cancels.select(["customer_id", "event_time"]))
-    if acts is not None and "amount_minor" in acts.column_names:
-        acts = acts.filter(pc.greater(acts["amount_minor"], 0))
+    acts = {"no_invoice": "invoiced", "no_usage": "used"}.get(target.means)
+    of_notice = target.means == "notice"
     return Leaving(
         tuple(names),
-        first,
-        _spread(gone if target.means == "notice" else [], index),
-        tuple(starts),
-        _spread([] if acts is None or target.means == "notice" else [acts], index),
+        np.array([times[0] for times in told], dtype=np.int64),
+        _spread(_where(happened, "leaving") if of_notice else None, index),
+        tuple(told),
+        _spread(None if acts is None else _where(happened, acts), index),
     )
+
+
+def _where(happened: pa.Table, column: str) -> pa.Table:
+    rows = happened.select(["customer_id", "event_time", column])
+    return rows.filter(pc.greater(rows[column], 0))
 
 
 def labelled(target: Target, leaving: Leaving, at_us: int, until_us: int) -> tuple[Ints, Floats]:
@@ -153,8 +144,8 @@ def next_notice(leaving: Leaving, place: int, at_us: int) -> int:
     return int(notices[after]) if after < len(notices) else NEVER
 
 
-def _by_customer(table: pa.Table, column: str) -> tuple[list[str], list[Ints]]:
-    times = table[column].cast(pa.int64()).to_numpy()
+def _by_customer(table: pa.Table) -> tuple[list[str], list[Ints]]:
+    times = table["event_time"].cast(pa.int64()).to_numpy()
     encoded = table["customer_id"].combine_chunks().dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     names = encoded.dictionary.to_pylist()
@@ -165,14 +156,10 @@ def _by_customer(table: pa.Table, column: str) -> tuple[list[str], list[Ints]]:
     return [names[k] for k in by_name], [parts[k] for k in by_name]
 
 
-def _spread(tables: list[pa.Table], index: dict[str, int]) -> tuple[Ints, ...]:
-    found: list[list[Ints]] = [[] for _ in index]
-    for table in tables:
-        if not table.num_rows:
-            continue
-        names, parts = _by_customer(table, "event_time")
-        for name, times in zip(names, parts, strict=True):
+def _spread(table: pa.Table | None, index: dict[str, int]) -> tuple[Ints, ...]:
+    found = [np.zeros(0, dtype=np.int64)] * len(index)
+    if table is not None and table.num_rows:
+        for name, times in zip(*_by_customer(table), strict=True):
             if name in index:
-                found[index[name]].append(times)
-    empty = np.zeros(0, dtype=np.int64)
-    return tuple(np.sort(np.concatenate(one)) if one else empty for one in found)
+                found[index[name]] = times
+    return tuple(found)

@@ -19,6 +19,7 @@ import numpy as np
 
 from lib.churn.base import base_of
 from lib.churn.features import churn_features
+from lib.churn.happenings import stream
 from lib.churn.interventions import (
     PLAYBOOKS_FILE,
     Candidates,
@@ -99,7 +100,7 @@ def world(seed: int, accounts: int) -> _World:
     )
     now = config.start_us + _DAYS * DAY
     moments = [config.start_us + day * DAY for day in range(_FIRST, _DAYS + 1, _EVERY)]
-    rows = snapshots(tables, base, moments, TARGET, now)
+    rows = snapshots(stream(tables, base), base, moments, TARGET, now)
     train, settings = rows.known(), ModelSettings()
     linear, trees = fit_halves(base, train, settings, seed)
     calibrator, _ = calibrated(base, train, settings, seed)

@@ -16,6 +16,7 @@ import numpy as np
 from lib.calibration import expected_calibration_error
 from lib.churn.base import base_of
 from lib.churn.contracts import CONTRACTS
+from lib.churn.happenings import stream
 from lib.churn.model.baselines import rfm_scores
 from lib.churn.model.churn_model import blended
 from lib.churn.model.fitting import Split, calibrated, fit_halves, split_at
@@ -43,7 +44,7 @@ def rows_of(path: str) -> tuple[Snapshots, int]:
     base = base_of(tables["customers"]["segment"].unique().to_pylist(), (), ("invoices",))
     moments = sorted({*moments_between(_FIRST, _LAST, 7), *_MONTHS, _TEST})
     until = int(np.max(tables["invoices"]["event_time"].cast("int64").to_numpy()))
-    return snapshots(tables, base, moments, TARGET, until), read
+    return snapshots(stream(tables, base), base, moments, TARGET, until), read
 
 
 def figures(split: Split, scores: Floats, seed: int) -> dict[str, float]:

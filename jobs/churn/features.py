@@ -1,0 +1,190 @@
+"""Customers' tables in, rows of customers at moments out; see `--help`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from jobs import intake
+from jobs.churn.sources import Sources, Stream, by_customer, intakes, read_stream
+from jobs.options import read_options
+from jobs.resources import ResourceError
+from lib.churn.base import ChurnError
+from lib.churn.contradictions import contradictions
+from lib.churn.features import churn_features, untold
+from lib.churn.snapshots import moments_between, snapshots, to_table
+from lib.churn.target import Target
+from lib.contract import ContractError
+from lib.feature import DAY
+from lib.storage import Storage, StorageError, open_dataset, open_storage
+
+NOTE = "features.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig(Sources):
+    """Compute rows: customers at regular moments, what was known then, and whether they left.
+
+    Rows that break a contract go to OUTPUT/quarantine with a reason; what tables say against each
+    other is counted. Work is spread over the cluster by customer.
+    """
+
+    output: str
+    """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
+    target: Target = field(default_factory=Target)
+    """what leaving means"""
+    every_days: int = 14
+    """days between two moments"""
+    warm_up_days: int = 90
+    """days of data before the first moment"""
+    overwrite: bool = False
+    """compute again even if OUTPUT holds the rows of the same files already"""
+
+
+def main(config: FeaturesConfig) -> str:
+    """Compute and write the rows; returns the folder or URI of Parquet files."""
+    data = write_features(config)
+    print(closing_lines(open_storage(config.output)))
+    return data
+
+
+def write_features(config: FeaturesConfig) -> str:
+    """The folder of rows, computed unless it is there for the same inputs already.
+
+    Raises:
+        ContractError: a column is missing or of the wrong type, or there is nothing to read.
+        ChurnError: an option means nothing, or no moment has a known outcome.
+    """
+    _refuse_bad_options(config)
+    output = open_storage(config.output)
+    inputs = _inputs(config)
+    note = json.loads(output.read(NOTE) or b"{}")
+    if not config.overwrite and all(note.get(name) == value for name, value in inputs.items()):
+        print(f"rows are there already: {output.address('data')} (--overwrite computes them again)")
+        return output.address("data")
+    started = time.monotonic()
+    output.delete("work")
+    output.write("work/started", b"")  # marks the folder as unfinished for readers
+    quarantine = output.address("work/quarantine")
+    stream = read_stream(config, quarantine)
+    counted = _computed(config, stream, output)
+    output.delete(NOTE)
+    for name in ("data", "quarantine"):
+        output.move(f"work/{name}", name)
+    note = {
+        **inputs,
+        **counted,
+        "base": stream.base.to_yaml(),
+        "feature_set_digest": churn_features(stream.base).digest,
+        "features": list(churn_features(stream.base).names),
+        "untold": list(untold(stream.base)),
+        "contradictions": _contradictions(output),
+        "tables": intakes(output, "quarantine"),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    output.write(NOTE, json.dumps(note, indent=2).encode())
+    output.delete("work")
+    return output.address("data")
+
+
+def _refuse_bad_options(config: FeaturesConfig) -> None:
+    if config.every_days < 1 or config.warm_up_days < 0:
+        raise ChurnError(
+            f"--every-days, --warm-up-days: expected 1 or more and 0 or more, got "
+            f"{config.every_days} and {config.warm_up_days}"
+        )
+    needed = {"notice": "churn", "no_invoice": "invoices", "no_usage": "usage"}[config.target.means]
+    if getattr(config, needed) is None:
+        raise ChurnError(
+            f"--{needed} is missing, which --target.means {config.target.means} needs; where "
+            "customers give no notice, leaving may mean no_invoice or no_usage"
+        )
+
+
+def _inputs(config: FeaturesConfig) -> dict[str, Any]:
+    """What the rows depend on."""
+    return {
+        "data_fingerprint": intake.fingerprint_of(config.files),
+        "target": asdict(config.target),
+        "every_days": config.every_days,
+        "warm_up_days": config.warm_up_days,
+    }
+
+
+def _computed(config: FeaturesConfig, stream: Stream, output: Storage) -> dict[str, Any]:
+    """Rows in OUTPUT/work, and what they came to."""
+    last = stream.last_us - config.target.reach_us
+    first = stream.first_us + config.warm_up_days * DAY
+    moments = moments_between(first, last, config.every_days) if first <= last else []
+    if not moments:
+        raise ChurnError(
+            f"the data spans {(stream.last_us - stream.first_us) / DAY:.0f} days: too few for "
+            f"--warm-up-days {config.warm_up_days} and a target of "
+            f"{config.target.reach_us // DAY} days"
+        )
+    base, target, until = stream.base, config.target, stream.last_us
+    quarantine = output.address("work/quarantine")
+
+    def rows_of(happened: pa.Table) -> pa.Table:
+        if happened.num_rows:
+            _note_contradictions(happened, quarantine)
+        return to_table(snapshots(happened, base, moments, target, until))
+
+    rows = by_customer(stream, rows_of).materialize()
+    count = rows.count()
+    if not count:
+        raise ChurnError("no customer is there at any moment: check contract starts and activity")
+    rows.write_parquet(output.at("work/data"), filesystem=output.filesystem)
+    labels = open_dataset(output, "work/data").to_table(columns=["customer_id", "label"])
+    left = float(labels["label"].to_numpy().mean())
+    customers = len(labels["customer_id"].unique())
+    return {"rows": count, "customers": customers, "moments": len(moments), "share_leaving": left}
+
+
+def _note_contradictions(happened: pa.Table, quarantine: str) -> None:
+    """One ledger for a group of customers, named by them: a second run overwrites its own."""
+    name = hashlib.sha256(str(happened["customer_id"][0]).encode()).hexdigest()[:24]
+    text = json.dumps(contradictions(happened))
+    open_storage(quarantine).write(f"contradictions/{name}.json", text.encode())
+
+
+def _contradictions(output: Storage) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for path in output.files("quarantine/contradictions"):
+        total.update(json.loads(output.read(path) or b"{}"))
+    return dict(total.most_common())
+
+
+def closing_lines(output: Storage) -> str:
+    """A short table of what was read and made."""
+    note = json.loads(output.read(NOTE) or b"")
+    lines = [f"{'table':12}{'rows':>12}{'repeats':>10}{'quarantined':>13}"]
+    for name, one in note["tables"].items():
+        lines.append(
+            f"{name:12}{one['rows_in']:>12,}{one['repeats']:>10,}{one['quarantined']:>13,}"
+        )
+        lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
+    lines += [f"{count:>8,}  {what}" for what, count in note["contradictions"].items()]
+    return "\n".join(
+        [
+            *lines,
+            f"rows {note['rows']:,} of {note['customers']:,} customers at {note['moments']} "
+            f"moments, {note['share_leaving']:.1%} leave; {len(note['features'])} features, "
+            f"{len(note['untold'])} of them of tables that are not given",
+            f"features:   {output.address('data')}",
+            f"quarantine: {output.address('quarantine')}",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main(read_options(FeaturesConfig))
+    except (ChurnError, ContractError, ResourceError, StorageError) as error:
+        raise SystemExit(f"error: {error}") from error

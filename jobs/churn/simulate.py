@@ -1,0 +1,49 @@
+"""Simulate B2B accounts: `python -m jobs.churn.simulate --help`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.options import read_options
+from lib.churn.base import ChurnError
+from lib.churn.simulation import SimulationConfig, draw_accounts, live, tell
+from lib.churn.simulation.telling import truth
+from lib.contract import ContractError, write_parquet
+
+
+@dataclass(frozen=True)
+class Simulate:
+    """Let simulated accounts live, and write what a company's systems would tell of them."""
+
+    output: Path
+    """folder for the eight tables, and truth.parquet, which no company knows"""
+    accounts: int = 1000
+    """accounts"""
+    days: int = 720
+    """days that pass"""
+    seed: int = 1
+    """the same seed and options give the same files"""
+    leave_a_year: float = 0.18
+    """share of accounts that give notice in a year, about"""
+
+
+def main(options: Simulate) -> int:
+    """Write the files; returns how many accounts gave notice."""
+    config = SimulationConfig(options.accounts, options.days, options.seed, options.leave_a_year)
+    if options.output.exists() and not options.output.is_dir():
+        raise ContractError(f"'{options.output}' is a file; give a folder")
+    options.output.mkdir(parents=True, exist_ok=True)
+    lives = live(config, draw_accounts(config))
+    tables = {**tell(config, lives), "truth": truth(config, lives)}
+    for name, table in tables.items():
+        write_parquet(table, options.output / f"{name}.parquet")
+        print(f"{name:12}{table.num_rows:>12,}  {options.output / f'{name}.parquet'}  (simulated)")
+    left = int((lives.notice >= 0).sum())
+    print(f"{left:,} of {options.accounts:,} accounts give notice in {options.days} days")
+    return left
+
+
+if __name__ == "__main__":
+    try:
+        main(read_options(Simulate))
+    except (ChurnError, ContractError) as error:
+        raise SystemExit(f"error: {error}") from error

@@ -1,0 +1,195 @@
+"""Customers' tables in: one stream of happenings as a Ray data set, all of a customer together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+from ray.data import DataContext, Dataset
+
+from jobs import intake
+from jobs.partitioned import partitions_for
+from jobs.resources import await_a_core
+from lib.churn.base import CustomerBase, base_of
+from lib.churn.contracts import CONTRACTS, CUSTOMERS
+from lib.churn.happenings import SCHEMA, happenings
+from lib.contract import Contract, ContractError, Mapping
+from lib.storage import Storage, open_storage
+
+_BYTES_PER_ROW = 600
+TABLES = tuple(contract.name for contract in CONTRACTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where the tables are. All but the customers may be left out."""
+
+    customers: str | None = None
+    """customers with contract start, renewal, plan, seats, revenue, segment: Parquet or CSV file,
+    folder or URI"""
+    usage: str | None = None
+    """who used which feature when"""
+    tickets: str | None = None
+    """support tickets"""
+    invoices: str | None = None
+    """invoices, or their lines"""
+    payments: str | None = None
+    """payments, failed ones too"""
+    surveys: str | None = None
+    """answers to surveys (NPS)"""
+    signals: str | None = None
+    """what account managers noticed: a competitor, a champion who left, a complaint about price"""
+    churn: str | None = None
+    """notices; without them leaving must mean falling silent (--target.means)"""
+    mapping_customers: str | None = None
+    """YAML that maps columns to the contract; not needed where they are named as ours"""
+    mapping_usage: str | None = None
+    """the same for usage"""
+    mapping_tickets: str | None = None
+    """the same for tickets"""
+    mapping_invoices: str | None = None
+    """the same for invoices"""
+    mapping_payments: str | None = None
+    """the same for payments"""
+    mapping_surveys: str | None = None
+    """the same for surveys"""
+    mapping_signals: str | None = None
+    """the same for signals"""
+    mapping_churn: str | None = None
+    """the same for churn"""
+    partitions: int = 0
+    """blocks that customers are spread over; 0 chooses by size and cores"""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of the tables that are there."""
+        return tuple(name for name in TABLES if getattr(self, name) is not None)
+
+    @property
+    def files(self) -> list[str]:
+        """All files and mappings that are named."""
+        names = [*TABLES, *(f"mapping_{name}" for name in TABLES)]
+        found = [getattr(self, name) for name in names]
+        return [str(one) for one in found if one is not None]
+
+    def mapping(self, contract: Contract) -> Mapping:
+        """The mapping of a table that is given."""
+        path = getattr(self, f"mapping_{contract.name}")
+        return intake.mapping_for(contract, path, getattr(self, contract.name))
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Happenings as a Ray data set, and what is known of them as a whole."""
+
+    rows: Dataset
+    base: CustomerBase
+    first_us: int
+    last_us: int
+    partitions: int
+
+
+def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = None) -> Stream:
+    """All tables, checked, as one materialized stream.
+
+    Args:
+        sources: where they are.
+        quarantine: folder or URI for rows that break a contract.
+        base: vocabularies; None takes those that the customers show.
+
+    Raises:
+        ContractError: there are no customers, or a table cannot be read.
+    """
+    if sources.customers is None:
+        raise ContractError("--customers is missing: say who the customers are")
+    if not ray.is_initialized():
+        ray.init()
+    await_a_core()
+    mappings = {one.name: sources.mapping(one) for one in CONTRACTS if one.name in sources.given}
+    count = sum(intake.estimated_rows(m, getattr(sources, n)) for n, m in mappings.items())
+    resources = ray.cluster_resources()
+    fits = count * _BYTES_PER_ROW < resources.get("object_store_memory", 0) / 2
+    DataContext.get_current().use_disk_based_hash_shuffle = not fits
+    customers = _customers(sources, mappings[CUSTOMERS.name], quarantine)
+    if base is None:
+        columns = (customers[name].unique().to_pylist() for name in ("segment", "plan"))
+        base = base_of(*columns, sources.given)
+    rows = ray.data.from_arrow(happenings(CUSTOMERS.name, customers, base))
+    for name, mapping in mappings.items():
+        if name != CUSTOMERS.name:
+            made = partial(_happened, name, base)
+            read = intake.read(mapping, getattr(sources, name), f"{quarantine}/{name}")
+            rows = rows.union(read.map_batches(made, batch_format="pyarrow", batch_size=None))
+    rows = rows.materialize()
+    partitions = sources.partitions or partitions_for(
+        count, int(resources.get("CPU", 1)), resources.get("memory", 0.0)
+    )
+    first, last = _span(rows)
+    return Stream(rows, base, first, last, partitions)
+
+
+def by_customer(stream: Stream, work: Callable[[pa.Table], pa.Table]) -> Dataset:
+    """What `work` makes of the stream of each group of customers; none is in two groups."""
+
+    def group(happened: pa.Table) -> pa.Table:
+        return work(once(happened.cast(SCHEMA)))
+
+    together = stream.rows.repartition(1)
+    if stream.partitions > 1:
+        together = stream.rows.repartition(stream.partitions, keys=["customer_id"], sort=True)
+    return together.map_batches(
+        group, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
+    )
+
+
+def once(happened: pa.Table) -> pa.Table:
+    """Each happening once that has a name of its own: the same ticket may stand in two files."""
+    ids = happened["event_id"].combine_chunks()
+    named = pc.match_substring_regex(
+        ids, "^(customer|opened|closed|cancels|survey|signal|leaving):"
+    )
+    codes = ids.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    first = np.zeros(len(ids), dtype=np.bool_)
+    first[np.unique(codes, return_index=True)[1]] = True
+    return happened.filter(pc.or_(pc.invert(named), pa.array(first)))
+
+
+def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
+    """What became of the rows of each table that was read."""
+    found = {}
+    for name in TABLES:
+        summary = intake.summary(storage, f"{quarantine}/{name}")
+        if summary.rows_in:
+            found[name] = asdict(summary)
+    return found
+
+
+def _happened(name: str, base: CustomerBase, table: pa.Table) -> pa.Table:
+    return happenings(name, table, base)
+
+
+def _customers(sources: Sources, mapping: Mapping, quarantine: str) -> pa.Table:
+    """The customers whole: what segments there are must be known before the rest is read."""
+    place = f"{quarantine}/{CUSTOMERS.name}"
+    blocks = ray.get(intake.read(mapping, str(sources.customers), place).to_arrow_refs())
+    filled = [block for block in blocks if block.num_rows]
+    if not filled:
+        raise ContractError(
+            f"{sources.customers}: no customer passed the contract; see "
+            f"{open_storage(quarantine).address(CUSTOMERS.name)}"
+        )
+    return intake.once_each(pa.concat_tables(filled), mapping.contract, "customer_id", place)
+
+
+def _span(rows: Dataset) -> tuple[int, int]:
+    def ends(table: pa.Table) -> pa.Table:
+        times = table["event_time"].cast(pa.int64())
+        return pa.table({"low": [pc.min(times).as_py()], "high": [pc.max(times).as_py()]})
+
+    found = rows.map_batches(ends, batch_format="pyarrow", batch_size=None)
+    return int(found.min("low")), int(found.max("high"))
