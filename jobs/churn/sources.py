@@ -187,9 +187,19 @@ def _customers(sources: Sources, mapping: Mapping, quarantine: str) -> pa.Table:
 
 
 def _span(rows: Dataset) -> tuple[int, int]:
+    """When the first and the last thing happened; contracts may be older than any record."""
+
     def ends(table: pa.Table) -> pa.Table:
         times = table["event_time"].cast(pa.int64())
-        return pa.table({"low": [pc.min(times).as_py()], "high": [pc.max(times).as_py()]})
+        acts = times.filter(pc.equal(table["told"], 0))
+        return pa.table(
+            {
+                "low": pa.array([pc.min(acts).as_py()], pa.int64()),
+                "any": pa.array([pc.min(times).as_py()], pa.int64()),
+                "high": pa.array([pc.max(times).as_py()], pa.int64()),
+            }
+        )
 
-    found = rows.map_batches(ends, batch_format="pyarrow", batch_size=None)
-    return int(found.min("low")), int(found.max("high"))
+    found = rows.map_batches(ends, batch_format="pyarrow", batch_size=None).materialize()
+    low = found.min("low")
+    return int(found.min("any") if low is None else low), int(found.max("high"))

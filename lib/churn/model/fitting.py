@@ -19,7 +19,7 @@ from lib.churn.target import Floats, Target
 
 Flags = NDArray[np.bool_]
 _FEWEST = 10
-_FOLDS = 5
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -93,33 +93,34 @@ def fit_halves(
     return linear, fit_trees(rows.matrix, rows.labels, weights, settings.trees, seed)
 
 
-def customer_folds(rows: Snapshots, seed: int, count: int = _FOLDS) -> NDArray[np.int64]:
+def customer_folds(rows: Snapshots, seed: int, count: int = FOLDS) -> NDArray[np.int64]:
     """A fold for each row; all rows of a customer share one."""
     names, place = np.unique(rows.customers, return_inverse=True)
     drawn = np.random.default_rng(seed).permutation(len(names)) % count
     return np.asarray(drawn[place], dtype=np.int64)
 
 
-def outside_log_odds(
-    base: CustomerBase, rows: Snapshots, settings: ModelSettings, seed: int
+def fold_log_odds(
+    base: CustomerBase,
+    rows: Snapshots,
+    folds: NDArray[np.int64],
+    fold: int,
+    settings: ModelSettings,
+    seed: int,
 ) -> Floats:
-    """Log-odds of each row by halves that saw no row of its customer."""
-    folds, found = customer_folds(rows, seed), np.zeros(len(rows))
-    for fold in range(_FOLDS):
-        mine = folds == fold
-        linear, trees = fit_halves(base, rows.take(~mine), settings, seed + fold)
-        found[mine] = blended(
-            linear.log_odds(rows.matrix[mine]),
-            trees.log_odds(rows.matrix[mine]),
-            settings.linear_share,
-        )
-    return found
+    """Log-odds of one fold's rows by halves fitted on the others."""
+    mine = folds == fold
+    linear, trees = fit_halves(base, rows.take(~mine), settings, seed + fold)
+    left_out = rows.matrix[mine]
+    return blended(linear.log_odds(left_out), trees.log_odds(left_out), settings.linear_share)
 
 
 def calibrated(
     base: CustomerBase, rows: Snapshots, settings: ModelSettings, seed: int
 ) -> tuple[Calibrator, Floats]:
     """A calibrator from rows out of fold, and their calibrated chances."""
-    outside = outside_log_odds(base, rows, settings, seed)
+    folds, outside = customer_folds(rows, seed), np.zeros(len(rows))
+    for fold in range(FOLDS):
+        outside[folds == fold] = fold_log_odds(base, rows, folds, fold, settings, seed)
     calibrator = fit_calibrator(outside, rows.labels)
     return calibrator, calibrator.probabilities(outside)

@@ -1,0 +1,115 @@
+"""The fits of a training, in this process or spread over Ray."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import ray
+
+from jobs.boosting import LABEL, WEIGHT, BoostingData, Workers, fit_boosted_trees
+from jobs.churn.training_config import TrainConfig
+from jobs.resources import await_workers, with_gpus
+from jobs.stages import Stages
+from lib.churn.base import CustomerBase
+from lib.churn.model.fitting import (
+    FOLDS,
+    categorical,
+    customer_folds,
+    fit_halves,
+    fold_log_odds,
+    row_weights,
+)
+from lib.churn.model.linear import Linear, fit_linear
+from lib.churn.model.trees import Trees, tree_parameters
+from lib.churn.snapshots import Snapshots
+from lib.churn.target import Floats
+from lib.storage import write_parquet
+
+_RETRIES = 3
+
+
+def halves(
+    base: CustomerBase, rows: Snapshots, config: TrainConfig, stages: Stages, name: str
+) -> tuple[Linear, Trees]:
+    """Both halves; over Ray the trees are grown by workers, and each is kept when finished."""
+    if config.engine == "process":
+        return fit_halves(base, rows, config.model, config.seed)
+    weights = row_weights(rows)
+    linear = fit_linear(rows.matrix, rows.labels, weights, config.model.ridge, categorical(base))
+    names = [f"{name}-trees-{number}.ubj" for number in range(config.model.trees.boosters)]
+    if not all(map(stages.has, names)):
+        _grow(rows, weights, config, stages, names)
+    return linear, Trees.from_bytes([stages.bytes(one, bytes) for one in names])
+
+
+def _grow(
+    rows: Snapshots, weights: Floats, config: TrainConfig, stages: Stages, names: list[str]
+) -> None:
+    request = with_gpus(config.request)
+    found = await_workers(request)
+    files = _shards(rows, weights, request.workers, stages, names[0].removesuffix(".ubj"))
+    workers = Workers(
+        request.workers,
+        request.least if request.elastic else 0,
+        request.cpus,
+        request.gpus,
+        found.devices.trees,
+    )
+    base = float(np.average(rows.labels, weights=weights))
+    settings = config.model.trees
+    for number, name in enumerate(names):
+        grow = partial(
+            fit_boosted_trees,
+            BoostingData(files, (), rows.names),
+            tree_parameters(settings, config.seed + number, base),
+            settings.trees,
+            0,
+            workers,
+            backend=config.boosting,
+            storage=stages.storage,
+            name=name.removesuffix(".ubj"),
+        )
+        stages.bytes(name, grow)
+
+
+def _shards(
+    rows: Snapshots, weights: Floats, count: int, stages: Stages, folder: str
+) -> tuple[str, ...]:
+    """Rows as `count` Parquet files, every count-th row to each; their addresses."""
+    addresses = []
+    for place in range(count):
+        mine = slice(place, None, count)
+        columns = {
+            name: rows.matrix[mine, k].astype(np.float32) for k, name in enumerate(rows.names)
+        }
+        columns[LABEL] = rows.labels[mine].astype(np.float32)
+        columns[WEIGHT] = weights[mine].astype(np.float32)
+        path = f"{folder}/{place:04d}.parquet"
+        addresses.append(write_parquet(pa.table(columns), stages.storage, path))
+    return tuple(addresses)
+
+
+def outside(base: CustomerBase, rows: Snapshots, config: TrainConfig, stages: Stages) -> Floats:
+    """Log-odds of each row by halves that saw no row of its customer; folds side by side on Ray."""
+    folds = customer_folds(rows, config.seed)
+
+    def compute() -> dict[str, Floats]:
+        found = np.zeros(len(rows))
+        if config.engine == "process":
+            parts = [
+                fold_log_odds(base, rows, folds, k, config.model, config.seed) for k in range(FOLDS)
+            ]
+        else:
+            shared = ray.put(rows)
+            task = ray.remote(num_cpus=1, max_retries=_RETRIES)(fold_log_odds)
+            waiting = [
+                task.remote(base, shared, folds, k, config.model, config.seed) for k in range(FOLDS)
+            ]
+            parts = ray.get(waiting)
+        for k, part in enumerate(parts):
+            found[folds == k] = part
+        return {"log_odds": found}
+
+    return np.asarray(stages.arrays("outside", compute)["log_odds"], dtype=np.float64)

@@ -1,0 +1,80 @@
+"""The options of `jobs.churn.train`."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from jobs.boosting import Backend
+from jobs.churn.sources import Sources
+from jobs.resources import Request
+from lib.churn.model.settings import ModelSettings
+from lib.churn.target import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Sources):
+    """Train the churn model, compare it with baselines and publish it.
+
+    Give --features (the output of jobs.churn.features), or --customers with, as far as there are
+    any, the other tables, from which the rows are computed first. The same command continues where
+    it was cut off. `--config FILE` reads any of these options from YAML.
+    """
+
+    output: str
+    """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
+    intermediate results; on a cluster one that all machines reach"""
+    features: str | None = None
+    """folder or URI of rows, as written by jobs.churn.features"""
+    target: Target = field(default_factory=Target)
+    """what leaving means; with --features that of the rows"""
+    every_days: int = 14
+    """days between two moments"""
+    warm_up_days: int = 90
+    """days of data before the first moment"""
+    source: str = ""
+    """what the data is, in words, for the report; default: where it was read from"""
+    simulated: bool = False
+    """say in the report that the customers are simulated"""
+    registry: str | None = None
+    """directory or URI of the model registry; without it the model is not published"""
+    alias: Literal["champion", "challenger", "none"] = "challenger"
+    """what the published version becomes"""
+    test_share: float = 0.25
+    """share of the moments, the newest, that the report is measured on; training rows whose
+    outcome was not known at the first of them are left out (purged)"""
+    capacity: float = 0.10
+    """share of customers that the customer-success team can look after at a moment"""
+    engine: Literal["ray", "process"] = "ray"
+    """ray: folds as Ray tasks, trees by xgboost-ray; process: all in this process"""
+    boosting: Backend = "xgboost_ray"
+    """who grows the trees over Ray"""
+    num_workers: int = 2
+    """processes that grow the trees together; more than the cluster can ever hold is refused"""
+    min_workers: int = 0
+    """elastic: fewest that it goes on with while nodes are missing; 0 keeps the number fixed"""
+    cpus_per_worker: int = 1
+    """cores of each"""
+    gpus_per_worker: float = -1.0
+    """GPUs of each; -1 takes one where the cluster has or can start as many as workers"""
+    quick: bool = False
+    """a small model in a minute: fewer trees and draws"""
+    model: ModelSettings = field(default_factory=ModelSettings)
+    """both halves"""
+    bootstrap: int = 500
+    """draws of customers for the intervals"""
+    seed: int = 7
+    """of every random draw"""
+
+    def settled(self) -> "TrainConfig":
+        """The options that `quick` stands for."""
+        if not self.quick:
+            return self
+        trees = replace(self.model.trees, trees=min(self.model.trees.trees, 60), boosters=1)
+        model = replace(self.model, trees=trees)
+        return replace(self, model=model, bootstrap=min(self.bootstrap, 50))
+
+    @property
+    def request(self) -> Request:
+        """The workers asked for."""
+        return Request(
+            self.num_workers, self.min_workers, self.cpus_per_worker, self.gpus_per_worker
+        )

@@ -1,0 +1,249 @@
+"""The report of a training: what the model finds, how it compares, and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from lib.churn.model.churn_model import ChurnModel
+from lib.churn.model.fitting import Split
+from lib.churn.model.judging import AP, AUC, OURS, PRECISION, RECALL, REVENUE, Findings, ordered
+from lib.churn.reasons import words_for
+from lib.report import (
+    Axis,
+    Cell,
+    Curve,
+    Figures,
+    KeyFigure,
+    KeyFigures,
+    Note,
+    Report,
+    Section,
+    Table,
+    bar_plot,
+    histogram,
+    line_plot,
+)
+
+_SHOWN = 15
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the report is about."""
+
+    source: str
+    simulated: bool
+    split: Split
+    model: ChurnModel
+    contradictions: Mapping[str, int]
+    tables: Mapping[str, Mapping[str, Any]]
+    untold: tuple[str, ...]
+
+
+def training_report(subject: Subject, found: Findings) -> Report:
+    """The report, and its figures as JSON."""
+    target = subject.model.target
+    what = f"leave within {target.window_days} days"
+    what += f", {target.lead_days} days ahead" if target.lead_days else ""
+    simulated = "simulated customers; " if subject.simulated else ""
+    return Report(
+        title="Churn: who leaves, and how sure that is",
+        subtitle=f"{simulated}{subject.source}; tested on moments from "
+        f"{_day(subject.split.first_test_us)} on, of outcomes that training did not know",
+        sections=[
+            _overview(found, what),
+            _methods(found),
+            _pictures(found),
+            _why(found),
+            _early(found),
+            _groups(subject, found),
+            _data(subject),
+        ],
+        facts=facts(subject, found),
+    )
+
+
+def facts(subject: Subject, found: Findings) -> dict[str, Any]:
+    """The figures, for programs."""
+    return {
+        "simulated": subject.simulated,
+        "test_rows": found.rows,
+        "test_customers": found.customers,
+        "training_rows": len(subject.split.train),
+        "prevalence": found.prevalence,
+        "methods": {name: dict(one) for name, one in found.measures.items()},
+        "auc": vars(found.auc),
+        "ap": vars(found.ap),
+        "ece": found.calibration_error,
+        "unseen_customers": {"rows": found.unseen[0], "auc": found.unseen[1]},
+        "warned": warned(found),
+        "drivers": dict(list(found.importance.items())[:_SHOWN]),
+        "capacity": found.capacity,
+        "contradictions": dict(subject.contradictions),
+        "untold_features": list(subject.untold),
+    }
+
+
+def warned(found: Findings) -> dict[str, float]:
+    """Shares of leavers by how early they were first flagged."""
+    days = found.warned_days
+    if not len(days):
+        return {"leavers": 0}
+    early = {f"flagged_{n}_days_before": float(np.mean(days >= n)) for n in (30, 60, 90)}
+    return {"leavers": len(days), "flagged": float(np.mean(~np.isnan(days))), **early}
+
+
+def _overview(found: Findings, what: str) -> Section:
+    ours = found.measures[OURS]
+    figures = [
+        KeyFigure("customers who " + what, f"{found.prevalence:.1%}", "of the test's rows"),
+        KeyFigure(
+            "found at capacity",
+            f"{ours[RECALL]:.0%}",
+            f"of leavers among the riskiest {found.capacity:.0%} of customers",
+        ),
+        KeyFigure("precision at capacity", f"{ours[PRECISION]:.1%}", "of those shown leave"),
+        KeyFigure("AUC", f"{found.auc.value:.3f}", f"{found.auc.low:.3f} to {found.auc.high:.3f}"),
+        KeyFigure(
+            "average precision",
+            f"{found.ap.value:.3f}",
+            f"{found.ap.low:.3f} to {found.ap.high:.3f}",
+        ),
+        KeyFigure("calibration error", f"{found.calibration_error:.3f}", "stated against observed"),
+    ]
+    text = (
+        f"{found.rows:,} rows of {found.customers:,} customers. Intervals are 95%, by drawing "
+        "customers with replacement. Read average precision beside the share that leaves: it is "
+        "what a random order would reach."
+    )
+    return Section("In short", [KeyFigures(tuple(figures)), Note(text)])
+
+
+def _methods(found: Findings) -> Section:
+    names = ordered(found.measures)
+    keys = (AUC, AP, RECALL, PRECISION, REVENUE)
+    rows: list[tuple[Cell, ...]] = [
+        (name, *(found.measures[name][key] for key in keys)) for name in names
+    ]
+    header = (
+        *("method", "AUC", "average precision", "leavers found at capacity"),
+        *("precision at capacity", "leaving revenue found at capacity"),
+    )
+    caption = "all on the same test rows; the baselines were fitted on the same training rows"
+    return Section(
+        "Beside simpler methods",
+        [Table(header, tuple(rows), emphasis=len(rows) - 1, caption=caption)],
+    )
+
+
+def _pictures(found: Findings) -> Section:
+    percent = np.arange(101) / 100.0
+    lift = {OURS: Curve(percent, found.lift[OURS])}
+    lift |= {name: Curve(percent, one) for name, one in found.lift.items() if name != OURS}
+    stated = [one.stated for one in found.calibration]
+    observed = [one.observed for one in found.calibration]
+    top = max(*stated, *observed, 1e-9)
+    figures = [
+        line_plot(
+            "Leavers found by looking at the riskiest first",
+            dict(list(lift.items())[:6]),
+            Axis("share of customers looked at"),
+            Axis("share of leavers found"),
+            diagonal=True,
+        ),
+        line_plot(
+            "Chances stated and observed",
+            {
+                "customers of like chance": Curve(stated, observed),
+                "exact": Curve([0, top], [0, top]),
+            },
+            Axis("stated chance"),
+            Axis("share that left"),
+            points=True,
+        ),
+    ]
+    return Section("How well", [Figures(tuple(figures))])
+
+
+def _why(found: Findings) -> Section:
+    top = list(found.importance.items())[:_SHOWN]
+    plot = bar_plot(
+        "What moves the chances, share of all contributions",
+        [words_for(name) for name, _ in top],
+        [share for _, share in top],
+        Axis("share"),
+    )
+    text = (
+        "Mean absolute SHAP values of the model's log-odds. They say what the model looks at, not "
+        "what would happen if it were changed: effects are for the holdout to show."
+    )
+    return Section("Why", [Figures((plot,)), Note(text)])
+
+
+def _early(found: Findings) -> Section:
+    days = found.warned_days
+    seen = days[~np.isnan(days)]
+    if not len(days):
+        return Section("How early", [Note("No leaver was there long enough before its notice.")])
+    shares = warned(found)
+    text = (
+        f"Of {len(days):,} leavers who were there for the whole window before their notice, "
+        f"{shares['flagged']:.0%} were flagged before it, {shares['flagged_30_days_before']:.0%} "
+        f"at least 30 and {shares['flagged_60_days_before']:.0%} at least 60 days ahead. A flag is a "
+        f"chance among the riskiest {found.capacity:.0%} of training."
+    )
+    blocks: list[Any] = [Note(text)]
+    if len(seen):
+        plot = histogram("First flagged", {"leavers": seen}, Axis("days before notice"), bins=20)
+        blocks.append(Figures((plot,)))
+    return Section("How early", blocks)
+
+
+def _groups(subject: Subject, found: Findings) -> Section:
+    names = subject.model.base.segments
+    rows: list[tuple[Cell, ...]] = [
+        (names[int(code) - 1] if 0 < code <= len(names) else "other", count, share, auc)
+        for code, count, share, auc in found.segments
+    ]
+    rows.append(("customers never seen in training", found.unseen[0], None, found.unseen[1]))
+    return Section(
+        "By segment", [Table(("segment", "rows", "share that leaves", "AUC"), tuple(rows))]
+    )
+
+
+def _data(subject: Subject) -> Section:
+    rows = [
+        (name, int(one["rows_in"]), int(one["repeats"]), int(one["quarantined"]))
+        for name, one in subject.tables.items()
+    ]
+    blocks: list[Any] = [Table(("table", "rows", "repeats dropped", "quarantined"), tuple(rows))]
+    reasons = [
+        (f"{name}: {reason}", int(count))
+        for name, one in subject.tables.items()
+        for reason, count in one["reasons"].items()
+    ]
+    if reasons:
+        blocks.append(Table(("why rows were quarantined", "rows"), tuple(reasons)))
+    if subject.contradictions:
+        said = tuple((what, count) for what, count in subject.contradictions.items())
+        blocks.append(
+            Table(("what the tables say against each other", "times"), said,
+                  caption="counted and left as it is: events count, flags do not")
+        )  # fmt: skip
+    if subject.untold:
+        blocks.append(
+            Note(
+                f"{len(subject.untold)} of {len(subject.model.names)} features are missing, since "
+                "their tables are not given: " + ", ".join(map(words_for, subject.untold)) + "."
+            )
+        )
+    return Section("The data", blocks)
+
+
+def _day(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,107 @@
+"""Features in words, for people who act on them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.churn.features import group_of
+from lib.churn.target import Floats
+
+_SPECIAL = {
+    "tenure_days": "days since the first contract",
+    "days_to_renewal": "days to renewal",
+    "mrr": "revenue a month",
+    "seats": "seats paid for",
+    "seats_active_share": "share of paid seats that were active in the last 30 days",
+    "active_users_kept_share": "share of the quarter's users who were active in the last 30 days",
+    "features_used_kept_share": "share of the quarter's features used in the last 30 days",
+    "usage_trend_30d": "usage of the last 30 days against the 60 before (1 is unchanged)",
+    "usage_trend_7d": "usage of the last week against the weeks before (1 is unchanged)",
+    "active_days_trend_30d": "days of use in the last 30 against the 60 before (1 is unchanged)",
+    "tickets_trend_30d": "tickets of the last 30 days against the 60 before (1 is unchanged)",
+    "invoiced_trend_30d": "amounts of the last 30 days against the 60 before (1 is unchanged)",
+    "invoice_pace": "time since the last invoice, in usual gaps between two",
+    "invoice_age_mean_365d": "mean age of the year's invoices in days",
+    "invoice_age_std_365d": "spread of the year's invoices in days",
+    "invoice_gap_mean_365d": "usual days between two invoices",
+    "issued_mean": "mean date of the year's invoices",
+    "nps_last": "last survey score (0 to 10)",
+    "nps_mean_365d": "mean survey score of the year",
+    "nps_change": "last survey score against the year's mean",
+    "competitor_mention_90d": "mentions of a competitor in the last 90 days",
+    "champion_left_90d": "champions who left in the last 90 days",
+    "price_complaint_90d": "complaints about the price in the last 90 days",
+    "other_90d": "other signals in the last 90 days",
+    "balance_due": "balance due",
+    "overdue": "amount overdue",
+    "segment_code": "segment",
+    "plan_code": "plan",
+}
+_WINDOW = re.compile(r"_(\d+)d$")
+
+
+def words_for(name: str) -> str:
+    """A feature's name as people say it.
+
+    >>> words_for("active_users_30d")
+    'active users in the last 30 days'
+    """
+    if name in _SPECIAL:
+        return _SPECIAL[name]
+    window = _WINDOW.search(name)
+    plain = _WINDOW.sub("", name).replace("_", " ")
+    return f"{plain} in the last {window[1]} days" if window else plain
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What raises (above 0) or lowers a chance to leave.
+
+    Attributes:
+        feature, group: which.
+        effect: added to the log-odds.
+        value: of this customer, None where nothing is told.
+        usual: median of training.
+        words: a sentence.
+    """
+
+    feature: str
+    group: str
+    effect: float
+    value: float | None
+    usual: float
+    words: str
+
+
+def reasons_of(
+    names: tuple[str, ...], row: Floats, contributions: Floats, usual: Floats, most: int = 5
+) -> tuple[Reason, ...]:
+    """The strongest contributions of one customer, the strongest first.
+
+    Args:
+        names: of the features.
+        row: (features,) of the customer.
+        contributions: (features,) added to the log-odds.
+        usual: (features,) medians of training.
+        most: reasons at most.
+    """
+    order = np.argsort(-np.abs(contributions), kind="stable")[:most]
+    return tuple(
+        _reason(names[k], float(row[k]), float(contributions[k]), float(usual[k]))
+        for k in order.tolist()
+        if contributions[k] != 0.0
+    )
+
+
+def _reason(name: str, value: float, effect: float, usual: float) -> Reason:
+    told = None if np.isnan(value) else value
+    more = "raises" if effect > 0 else "lowers"
+    shown = "nothing told" if told is None else f"{told:,.4g}"
+    what = words_for(name)
+    beside = "" if np.isnan(usual) or name.endswith("_code") else f", usually {usual:,.4g}"
+    return Reason(
+        name, group_of()[name], effect, told, usual, f"{what}: {shown}{beside}; {more} the risk"
+    )
