@@ -41,9 +41,9 @@ format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Real data: make bench TRANSACTIONS=path/to/handbook_transactions.parquet MACHINES=path/to/folder
+# Real data: make bench TRANSACTIONS=path/to/handbook_transactions.parquet MACHINES=path/to/folder RETAIL=path/to/online_retail.parquet
 bench: $(READY) ## Run the benchmarks and write benchmarks.html
-	$(BIN)/python -m tests.benchmarks $(if $(TRANSACTIONS),--transactions $(TRANSACTIONS)) $(if $(MACHINES),--machines $(MACHINES))
+	$(BIN)/python -m tests.benchmarks $(if $(TRANSACTIONS),--transactions $(TRANSACTIONS)) $(if $(MACHINES),--machines $(MACHINES)) $(if $(RETAIL),--retail $(RETAIL))
 
 clean: ## Remove the environment and what was written
 	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -84,7 +84,8 @@ def write_features(config: FeaturesConfig) -> str:
         "feature_set_digest": churn_features(stream.base).digest,
         "features": list(churn_features(stream.base).names),
         "untold": list(untold(stream.base)),
-        "contradictions": _contradictions(output),
+        "contradictions": _contradictions(output)
+        | ({"rows dated after --until": stream.after_the_end} if stream.after_the_end else {}),
         "tables": intakes(output, "quarantine"),
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -114,6 +115,7 @@ def _inputs(config: FeaturesConfig) -> dict[str, Any]:
         "target": asdict(config.target),
         "every_days": config.every_days,
         "warm_up_days": config.warm_up_days,
+        "until": config.until,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 
 import numpy as np
@@ -62,6 +63,9 @@ class Sources:
     """the same for signals"""
     mapping_churn: str | None = None
     """the same for churn"""
+    until: str | None = None
+    """end of the data, ISO 8601 in UTC: what is dated later is an error of the source and is left
+    out, counted; default: the newest row"""
     partitions: int = 0
     """blocks that customers are spread over; 0 chooses by size and cores"""
 
@@ -92,6 +96,7 @@ class Stream:
     first_us: int
     last_us: int
     partitions: int
+    after_the_end: int = 0
 
 
 def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = None) -> Stream:
@@ -125,12 +130,18 @@ def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = N
             made = partial(_happened, name, base)
             read = intake.read(mapping, getattr(sources, name), f"{quarantine}/{name}")
             rows = rows.union(read.map_batches(made, batch_format="pyarrow", batch_size=None))
+    late = 0
+    if sources.until is not None:
+        end_us = moment("--until", sources.until)
+        rows, whole = rows.map_batches(partial(_not_after, end_us), batch_format="pyarrow"), rows
+        rows = rows.materialize()
+        late = whole.count() - rows.count()
     rows = rows.materialize()
     partitions = sources.partitions or partitions_for(
         count, int(resources.get("CPU", 1)), resources.get("memory", 0.0)
     )
     first, last = _span(rows)
-    return Stream(rows, base, first, last, partitions)
+    return Stream(rows, base, first, last, partitions, late)
 
 
 def by_customer(stream: Stream, work: Callable[[pa.Table], pa.Table]) -> Dataset:
@@ -167,6 +178,24 @@ def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
         if summary.rows_in:
             found[name] = asdict(summary)
     return found
+
+
+def moment(option: str, text: str) -> int:
+    """Microseconds since 1970 of a time in ISO 8601, UTC where it says nothing else.
+
+    Raises:
+        ContractError: it is none, naming the option.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ContractError(f"{option}: expected a time in ISO 8601, got {text!r}") from error
+    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
+    return round(time.timestamp() * 1e6)
+
+
+def _not_after(end_us: int, table: pa.Table) -> pa.Table:
+    return table.filter(pc.less(table["event_time"].cast(pa.int64()), end_us))
 
 
 def _happened(name: str, base: CustomerBase, table: pa.Table) -> pa.Table:

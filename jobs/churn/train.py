@@ -61,7 +61,8 @@ def main(config: TrainConfig) -> str:
     source = rows_of(config)
     split = split_by_time(source.rows, source.target, config.test_share)
     step(
-        f"{len(source.rows):,} rows; {len(split.train):,} to learn from, {len(split.test):,} to test"
+        f"{len(source.rows):,} rows: {len(split.train):,} to learn from, "
+        f"{len(split.test):,} to test"
     )
     stages = Stages(output, _inputs(config, source))
     judged = _fitted(config, source, split.train, stages, "test")
@@ -96,7 +97,9 @@ def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:
     """What the intermediate results depend on."""
     return {
         "features": churn_features(source.base).digest,
-        "rows": {name: source.note[name] for name in ("every_days", "warm_up_days", "target")},
+        "rows": {
+            name: source.note[name] for name in ("every_days", "warm_up_days", "target", "until")
+        },
         "data": source.fingerprint,
         "model": asdict(config.model),
         "test_share": config.test_share,

@@ -263,7 +263,7 @@ def untold(base: CustomerBase) -> tuple[str, ...]:
                 lost.add(one.name)
         elif isinstance(one, Derived) and lost.intersection(one.inputs):
             lost.add(one.name)
-    return tuple(one.name for one in churn_features(base).features if one.name in lost)
+    return tuple(name for name in churn_features(base).names if name in lost)
 
 
 def told(base: CustomerBase) -> frozenset[str]:

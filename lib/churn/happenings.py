@@ -95,7 +95,8 @@ def stream(tables: Mapping[str, pa.Table | None], base: CustomerBase) -> pa.Tabl
 
 def probes(customers: list[str], at_us: NDArray[np.int64]) -> pa.Table:
     """Happenings at which nothing happens, to read features at: one for each customer and time."""
-    ids = pa.array([f"~:{name}:{at}" for name, at in zip(customers, at_us.tolist(), strict=True)])
+    # a space comes before every other id: what happens at the moment itself comes after it
+    ids = pa.array([f" {name}:{at}" for name, at in zip(customers, at_us.tolist(), strict=True)])
     return _stream(
         pa.table({"customer_id": pa.array(customers, pa.string())}),
         ids,

@@ -1,7 +1,8 @@
 """All benchmarks in turn: `python -m tests.benchmarks`, with a page of their figures.
 
-Benchmarks on real data need `--transactions FILE` (payments) or `--machines FOLDER` (with
-azure_pdm, cmapss_fd001 and cwru_bearing in it); without it they are left out and said so.
+Benchmarks on real data need `--transactions FILE` (payments), `--machines FOLDER` (with azure_pdm,
+cmapss_fd001 and cwru_bearing in it) or `--retail FILE` (UCI Online Retail as Parquet); without it
+they are left out and said so.
 Every benchmark runs in a process of its own; one that fails is reported, and the status is 1.
 """
 
@@ -28,6 +29,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "maintenance_parity": (),
     "maintenance_schedule": (),
     "maintenance_year": (),
+    "churn_interventions": (),
 }
 ON_PAYMENTS: dict[str, tuple[str, ...]] = {
     "fraud_handbook": (),
@@ -49,6 +51,8 @@ class Config:
     """Parquet file of payments (the Fraud Detection Handbook's) for those that need real ones."""
     machines: str | None = None
     """Folder of real data about machines for those that need it."""
+    retail: str | None = None
+    """Parquet file of UCI Online Retail for the benchmark of churn."""
     output: Path = Path("var/benchmarks.html")
     """The page."""
     only: tuple[str, ...] = ()
@@ -68,6 +72,10 @@ def main(config: Config) -> int:
         chosen |= {name: ("--data", str(folder / part)) for name, part in ON_MACHINES.items()}
     else:
         print(f"left out, they need --machines FOLDER: {', '.join(ON_MACHINES)}")
+    if config.retail:
+        chosen["churn_online_retail"] = ("--data", config.retail)
+    else:
+        print("left out, it needs --retail FILE: churn_online_retail")
     results: dict[str, dict[str, Any]] = {}
     failed: list[str] = []
     for name, options in chosen.items():

@@ -297,3 +297,14 @@ def test_a_looked_up_key_with_two_values_is_refused(tmp_path):
     (tmp_path / "m.yaml").write_text(f"contract: parcels\ncolumns:\n{body}\n")
     with pytest.raises(ContractError, match="short 's' has two values of long"):
         load_mapping(tmp_path / "m.yaml", [PARCELS])
+
+
+def test_of_several_looked_up_values_the_newest_counts(tmp_path):
+    told = {"short": ["s", "s"], "long": ["small", "large"], "on": [2, 1]}
+    pq.write_table(pa.table(told), tmp_path / "k.parquet")
+    lookup = "lookup: {file: k.parquet, key: short, value: long, newest_by: on}"
+    columns = COLUMNS | {"kind": f"{{from: K, {lookup}}}"}
+    body = "\n".join(f"  {name}: {rule}" for name, rule in columns.items())
+    (tmp_path / "m.yaml").write_text(f"contract: parcels\ncolumns:\n{body}\n")
+    found = load_mapping(tmp_path / "m.yaml", [PARCELS]).check(pa.table({**RAW, "K": ["s"]}))
+    assert found.good["kind"].to_pylist() == ["small"]

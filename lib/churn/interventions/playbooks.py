@@ -51,6 +51,7 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: int = Field(ge=1)
+    enabled: bool = Field(True, description="false stops all interventions at once")
     holdout: float = Field(0.1, ge=0, le=0.5)
     playbooks: list[Playbook] = Field(min_length=1)
 
@@ -70,7 +71,8 @@ class Playbooks:
     Attributes:
         version: of the file.
         holdout: share of customers whom no intervention ever reaches, so that effects can be seen.
-        playbooks: in order; those that are not enabled are left out.
+        playbooks: in order; those that are not enabled are left out, all of them where the file
+            as a whole is switched off.
     """
 
     version: int
@@ -109,11 +111,12 @@ def load_playbooks(text: str, names: Iterable[str], origin: str = "playbooks") -
     except ValidationError as error:
         raise PlaybookError(f"{origin}: {_first(error, content)}") from error
     fields = dict.fromkeys(names, float)
-    enabled = tuple(one for one in read.playbooks if one.enabled)
+    enabled = tuple(one for one in read.playbooks if one.enabled and read.enabled)
     conditions = []
-    for one in enabled:
+    for one in read.playbooks:
         try:
-            conditions.append(read_expression(one.who, fields))
+            condition = read_expression(one.who, fields)
+            conditions += [condition] if one in enabled else []
         except ExpressionError as error:
             raise PlaybookError(f"{origin}: {one.id}: who: {error}") from error
     return Playbooks(read.version, read.holdout, enabled, tuple(conditions))
@@ -121,7 +124,8 @@ def load_playbooks(text: str, names: Iterable[str], origin: str = "playbooks") -
 
 def _first(error: ValidationError, content: Any) -> str:
     """The first fault in words, with the playbook's id and a suggestion for a typo."""
-    fault = error.errors()[0]
+    # a typo leaves its field missing, too: the unknown name says more
+    fault = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     place = list(fault["loc"])
     if len(place) > 1 and place[0] == "playbooks" and isinstance(place[1], int):
         entry = content["playbooks"][place[1]]

@@ -194,8 +194,8 @@ def _early(found: Findings) -> Section:
     text = (
         f"Of {len(days):,} leavers who were there for the whole window before their notice, "
         f"{shares['flagged']:.0%} were flagged before it, {shares['flagged_30_days_before']:.0%} "
-        f"at least 30 and {shares['flagged_60_days_before']:.0%} at least 60 days ahead. A flag is a "
-        f"chance among the riskiest {found.capacity:.0%} of training."
+        f"at least 30 and {shares['flagged_60_days_before']:.0%} at least 60 days ahead. A flag is "
+        f"a chance among the riskiest {found.capacity:.0%} of training."
     )
     blocks: list[Any] = [Note(text)]
     if len(seen):

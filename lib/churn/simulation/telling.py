@@ -53,6 +53,15 @@ class _Teller:
         who, day = np.nonzero(comes)
         return who.astype(np.int64), day.astype(np.int64)
 
+    @property
+    def end_us(self) -> int:
+        """When the simulation ends: nothing later is told."""
+        return self.config.start_us + self.config.days * DAY
+
+    def told_by_now(self, times: Ints) -> Ints:
+        """Times, -1 (null) for what lies after the end."""
+        return np.where(times < self.end_us, times, -1)
+
     def table(self, contract: Contract, who: Ints, **columns: Any) -> pa.Table:
         """A table with the contract's columns; what is not given is null."""
         names = pa.array(self.accounts.names)
@@ -155,7 +164,8 @@ def _tickets(teller: _Teller) -> pa.Table:
     hours = teller.draw.gamma(2.0, 8.0 + 40.0 * bad) * HOUR
     closed = opened + hours.astype(np.int64)
     said = np.clip(np.round(teller.draw.normal(8.0 - 5.0 * bad, 1.2)), 0, 10)
-    silent = teller.draw.random(len(who)) < 0.4
+    closed = teller.told_by_now(closed)
+    silent = (teller.draw.random(len(who)) < 0.4) | (closed < 0)
     urgency = teller.draw.random(len(who)) < 0.15 + 0.4 * bad
     part = teller.table(
         TICKETS, who,
@@ -177,7 +187,7 @@ def _cancelling(teller: _Teller) -> pa.Table:
     return teller.table(
         TICKETS, leavers,
         ticket_id=[f"C{one:07d}" for one in leavers.tolist()],
-        event_time=at, known_at=at, closed_at=at + 2 * HOUR,
+        event_time=at, known_at=at, closed_at=teller.told_by_now(at + 2 * HOUR),
         priority=["normal"] * len(leavers),
         escalated=np.zeros(len(leavers), dtype=bool),
         about_leaving=np.ones(len(leavers), dtype=bool),
@@ -205,9 +215,8 @@ def _money(teller: _Teller) -> dict[str, pa.Table]:
     late = np.round(teller.draw.normal(-3.0 + 26.0 * trouble, 4.0)).astype(np.int64)
     paid = np.maximum(due + late * DAY, issued + HOUR)
     fails = teller.draw.random(len(who)) < 0.01 + 0.45 * trouble
-    failed = np.flatnonzero(fails)
-    happened = paid < teller.config.start_us + days * DAY
-    kept = np.flatnonzero(happened)
+    failed = np.flatnonzero(fails & (due < teller.end_us))
+    kept = np.flatnonzero(paid < teller.end_us)
     parts = [
         teller.table(
             PAYMENTS, who[rows], event_time=at, known_at=at, due_at=due[rows],
@@ -243,6 +252,7 @@ def _signals(teller: _Teller) -> pa.Table:
         who, day = teller.events(0.0008 + rate * teller.severity(cause))
         at = teller.times(day)
         known = at + teller.draw.integers(0, 3 * DAY, len(who))
+        who, at, known = (one[known < teller.end_us] for one in (who, at, known))
         parts.append(
             teller.table(
                 CUSTOMER_SIGNALS, who, event_time=at, known_at=known,

@@ -1,0 +1,191 @@
+"""The plan of a day from scores: who may get what, what is planned, and what is logged of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lib.churn.base import ChurnError
+from lib.churn.interventions.holdout import is_held_out
+from lib.churn.interventions.plan import (
+    NOTHING,
+    Candidates,
+    Limits,
+    Plan,
+    candidates_of,
+    highest_risk_first,
+    plan_interventions,
+    random_plan,
+    worth,
+)
+from lib.churn.interventions.playbooks import Playbooks
+from lib.churn.model.scores import features_in
+from lib.churn.target import Floats, Ints
+from lib.contract import TIME
+from lib.feature import DAY
+
+_MONTHS_A_YEAR = 12.0
+HISTORY = pa.schema(
+    [
+        pa.field("customer_id", pa.string()),
+        pa.field("playbook", pa.string()),
+        pa.field("planned_at", TIME),
+        pa.field("held_out", pa.bool_()),
+    ]
+)
+"""What is read of earlier plans."""
+
+
+@dataclass(frozen=True)
+class Economics:
+    """What a customer who stays is worth."""
+
+    margin: float = 0.8
+    """share of revenue that is kept"""
+    months: float = 12.0
+    """months that a saved customer is reckoned to stay"""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin <= 1 or not self.months > 0:
+            raise ChurnError(
+                "margin: expected above 0 and at most 1, months: above 0, got "
+                f"{self.margin} and {self.months}"
+            )
+
+
+@dataclass(frozen=True)
+class Day:
+    """A planned day.
+
+    Attributes:
+        candidates: who might have got what.
+        plan: who was chosen for what, the holdout included.
+        held_out: (customers,) of these, who is left alone.
+        propensity: chance of each chosen customer to be treated.
+        chances: (customers,) to leave untreated.
+        uplift: (customers, playbooks) expected fall of the chance.
+        other_ways: expected value of other ways to choose, in currency units.
+    """
+
+    candidates: Candidates
+    plan: Plan
+    held_out: NDArray[np.bool_]
+    propensity: float
+    chances: Floats
+    uplift: Floats
+    other_ways: dict[str, float]
+
+
+def plan_day(
+    scores: pa.Table,
+    names: tuple[str, ...],
+    playbooks: Playbooks,
+    limits: Limits,
+    economics: Economics,
+    at_us: int,
+    history: pa.Table | None = None,
+    effects: dict[str, float] | None = None,
+    uplift: Floats | None = None,
+    salt: str = "churn",
+    seed: int = 7,
+) -> Day:
+    """Who gets what on a day.
+
+    Customers of the holdout are chosen like the others and then left alone: so those who are
+    treated and those who are not differ by chance alone, and the effect can be seen.
+
+    Args:
+        scores: see `scores_table`.
+        names: of its features.
+        playbooks: what can be done.
+        limits: of the day.
+        economics: what staying is worth.
+        at_us: the day, microseconds UTC.
+        history: earlier plans, for cool-downs; columns of `HISTORY`.
+        effects: by playbook, share of the chance that goes, where it is known better than assumed.
+        uplift: (customers, playbooks) learnt, instead of chance times effect.
+        salt: names the experiment; see `is_held_out`.
+        seed: of the random way that is shown beside the plan.
+    """
+    customers = tuple(scores["customer_id"].to_pylist())
+    chances = scores["chance"].to_numpy()
+    mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
+    matrix = features_in(scores, names)
+    shares = np.array([(effects or {}).get(one.id, one.effect) for one in playbooks.playbooks])
+    expected = chances[:, None] * shares if uplift is None else uplift
+    open_to = playbooks.qualified(names, matrix) & ~_cooling(customers, playbooks, at_us, history)
+    candidates = candidates_of(
+        customers,
+        expected,
+        worth(mrr, economics.margin, economics.months),
+        mrr * _MONTHS_A_YEAR,
+        open_to,
+        playbooks,
+    )
+    plan = plan_interventions(candidates, limits)
+    return Day(
+        candidates=candidates,
+        plan=plan,
+        held_out=np.array([is_held_out(one, playbooks.holdout, salt) for one in customers]),
+        propensity=1.0 - playbooks.holdout,
+        chances=chances,
+        uplift=expected,
+        other_ways={
+            "do nothing": 0.0,
+            "highest risk first": highest_risk_first(candidates, limits, chances).value,
+            "random": random_plan(candidates, limits, seed).value,
+        },
+    )
+
+
+def _cooling(
+    customers: Sequence[str], playbooks: Playbooks, at_us: int, history: pa.Table | None
+) -> NDArray[np.bool_]:
+    """Who got which playbook too short a time ago."""
+    books = playbooks.playbooks
+    found = np.zeros((len(customers), len(books)), dtype=np.bool_)
+    if history is None or not history.num_rows:
+        return found
+    place = {name: number for number, name in enumerate(customers)}
+    column = {one.id: number for number, one in enumerate(books)}
+    times = history["planned_at"].cast(pa.int64()).to_pylist()
+    rows = zip(
+        history["customer_id"].to_pylist(), history["playbook"].to_pylist(), times, strict=True
+    )
+    for name, book, time in rows:
+        if name in place and book in column and time <= at_us:
+            days = books[column[book]].cool_down_days
+            found[place[name], column[book]] |= at_us - time < days * DAY
+    return found
+
+
+def log_of(day: Day, playbooks: Playbooks, at_us: int) -> pa.Table:
+    """The chosen customers as they are logged, the most valuable first.
+
+    Returns:
+        `customer_id`, `playbook`, `planned_at`, `held_out`, `propensity`, `chance` to leave
+        untreated, `expected_fall` of it, `value` (currency units, cost taken off), `cost`, `hours`.
+    """
+    chosen = day.plan.chosen
+    rows: Ints = np.flatnonzero(chosen != NOTHING)
+    what = chosen[rows]
+    order = np.argsort(-day.candidates.value[rows, what], kind="stable")
+    rows, what = rows[order], what[order]
+    return pa.table(
+        {
+            "customer_id": pa.array([day.candidates.customers[k] for k in rows], pa.string()),
+            "playbook": pa.array([playbooks.playbooks[k].id for k in what], pa.string()),
+            "planned_at": pa.array(np.full(len(rows), at_us, dtype=np.int64)).cast(TIME),
+            "held_out": pa.array(day.held_out[rows]),
+            "propensity": pa.array(np.full(len(rows), day.propensity)),
+            "chance": pa.array(day.chances[rows]),
+            "expected_fall": pa.array(day.uplift[rows, what]),
+            "value": pa.array(day.candidates.value[rows, what]),
+            "cost": pa.array(day.candidates.cost[rows, what]),
+            "hours": pa.array(day.candidates.hours[what]),
+        }
+    )

@@ -1,0 +1,187 @@
+"""The day's report for people who do not train models: who, why, what to do, what it is worth."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lib.churn.health import COMPONENTS
+from lib.churn.interventions.daily import Day, Economics
+from lib.churn.interventions.effects import Effect
+from lib.churn.interventions.plan import Limits
+from lib.churn.interventions.playbooks import Playbooks
+from lib.report import (
+    Axis,
+    Cell,
+    Figures,
+    KeyFigure,
+    KeyFigures,
+    Note,
+    Report,
+    Section,
+    Table,
+    bar_plot,
+)
+
+_SHOWN = 50
+
+
+def plan_report(
+    day: Day,
+    log: pa.Table,
+    scores: pa.Table,
+    playbooks: Playbooks,
+    limits: Limits,
+    economics: Economics,
+    as_of: str,
+    effects: dict[str, Effect] | None = None,
+    currency: str = "",
+) -> Report:
+    """The report of a planned day."""
+    treated = log.filter(pa.array(~log["held_out"].to_numpy(zero_copy_only=False)))
+    return Report(
+        title="Customers: whom to look after today",
+        subtitle=f"as of {as_of}; amounts in {currency or 'the settlement currency'}",
+        sections=[
+            _overview(day, log, scores, limits, economics),
+            _people(treated, scores, playbooks),
+            _ways(day, log),
+            _spent(day, treated, playbooks, limits),
+            _effects(playbooks, effects or {}),
+        ],
+        facts=facts(day, log, as_of, effects or {}),
+    )
+
+
+def facts(day: Day, log: pa.Table, as_of: str, effects: dict[str, Effect]) -> dict[str, Any]:
+    """The figures, for programs."""
+    return {
+        "as_of": as_of,
+        "customers": len(day.candidates.customers),
+        "chosen": log.num_rows,
+        "held_out": int(log["held_out"].to_numpy(zero_copy_only=False).sum()),
+        "value": day.plan.value,
+        "cost": day.plan.cost,
+        "hours": day.plan.hours,
+        "other_ways": day.other_ways,
+        "effects": {name: vars(one) for name, one in effects.items()},
+    }
+
+
+def _overview(
+    day: Day, log: pa.Table, scores: pa.Table, limits: Limits, economics: Economics
+) -> Section:
+    mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
+    at_risk = float((day.chances * mrr).sum()) * 12.0
+    held = int(log["held_out"].to_numpy(zero_copy_only=False).sum())
+    figures = (
+        KeyFigure(
+            "customers", f"{scores.num_rows:,}", f"{int(day.chances.sum()):,} expected to leave"
+        ),
+        KeyFigure("yearly revenue expected to go", f"{at_risk:,.0f}", "chance times revenue"),
+        KeyFigure(
+            "to look after", f"{log.num_rows - held:,}", f"{held} more left alone, to compare"
+        ),
+        KeyFigure("expected gain", f"{day.plan.value:,.0f}", "what staying is worth, less cost"),
+        KeyFigure("hours", f"{day.plan.hours:,.1f}", f"of {limits.hours:,.1f}"),
+        KeyFigure("cost", f"{day.plan.cost:,.0f}", f"of {limits.budget:,.0f}"),
+    )
+    text = (
+        f"A customer who stays is reckoned at {economics.margin:.0%} of its revenue for "
+        f"{economics.months:g} months. The gain rests on the playbooks' effects below: where these "
+        "are assumed, so is the gain."
+    )
+    return Section("In short", [KeyFigures(figures), Note(text)])
+
+
+def _people(treated: pa.Table, scores: pa.Table, playbooks: Playbooks) -> Section:
+    words = {one.id: one.words for one in playbooks.playbooks}
+    about = {row["customer_id"]: row for row in scores.select(
+        ["customer_id", "score", "band", "segment", "reasons", *COMPONENTS]
+    ).to_pylist()}  # fmt: skip
+    rows: list[tuple[Cell, ...]] = []
+    for row in treated.slice(0, _SHOWN).to_pylist():
+        one = about[row["customer_id"]]
+        raising = [why["words"] for why in json.loads(one["reasons"]) if why["effect"] > 0]
+        why = "; ".join(text.removesuffix("; raises the risk") for text in raising[:2]) or "-"
+        rows.append(
+            (
+                row["customer_id"],
+                one["segment"] or "-",
+                f"{row['chance']:.1%}",
+                f"{one['score']:.0f} ({one['band']})",
+                why,
+                words[row["playbook"]],
+                float(row["value"]),
+            )
+        )
+    header = ("customer", "segment", "leaves", "health", "why", "what to do", "worth")
+    caption = f"the first {len(rows)} of {treated.num_rows} by worth"
+    blocks: list[Any] = [Table(header, tuple(rows), digits=0, caption=caption)]
+    if not rows:
+        blocks = [Note("Nothing pays today: nobody qualifies, or what could be done costs more.")]
+    return Section("Who, why, what to do, what it is worth", blocks)
+
+
+def _ways(day: Day, log: pa.Table) -> Section:
+    rows: list[tuple[Cell, ...]] = [(name, value) for name, value in day.other_ways.items()]
+    rows.append(("this plan", day.plan.value))
+    text = (
+        "Expected gain of other ways to choose within the same hours and budget, all reckoned with "
+        f"the same expected effects. {log.num_rows} customers are chosen by this plan."
+    )
+    return Section(
+        "Beside other ways to choose",
+        [
+            Table(("way", "expected gain"), tuple(rows), digits=0, emphasis=len(rows) - 1),
+            Note(text),
+        ],
+    )
+
+
+def _spent(day: Day, treated: pa.Table, playbooks: Playbooks, limits: Limits) -> Section:
+    count = {one.id: 0 for one in playbooks.playbooks}
+    for name in treated["playbook"].to_pylist():
+        count[name] += 1
+    plot = bar_plot(
+        "Interventions by playbook",
+        [one.words for one in playbooks.playbooks],
+        [float(count[one.id]) for one in playbooks.playbooks],
+        Axis("customers"),
+    )
+    left = limits.hours - day.plan.hours
+    return Section("What it takes", [Figures((plot,)), Note(f"{left:,.1f} hours stay free.")])
+
+
+def _effects(playbooks: Playbooks, effects: dict[str, Effect]) -> Section:
+    rows: list[tuple[Cell, ...]] = []
+    for one in playbooks.playbooks:
+        seen = effects.get(one.id)
+        found = "-"
+        if seen is not None:
+            found = f"{seen.value:+.1%} ({seen.low:+.1%} to {seen.high:+.1%})"
+        rows.append(
+            (
+                one.words,
+                f"{one.effect:.0%}",
+                one.evidence,
+                found,
+                None if seen is None else seen.treated,
+                None if seen is None else seen.held_out,
+                "-" if seen is None else f"{seen.detectable:.1%}",
+            )
+        )
+    header = (
+        *("playbook", "expected to take off", "evidence", "seen: fall of the chance"),
+        *("treated", "held out", "smallest fall that would show"),
+    )
+    text = (
+        "Seen is the difference between customers who were treated and customers who were chosen "
+        "and left alone by lot. With few customers an interval is wide and hardly any "
+        "effect shows: that is no evidence of none. Some thousand customers rarely tell what works "
+        "for whom."
+    )
+    return Section("What the effects rest on", [Table(header, tuple(rows)), Note(text)])

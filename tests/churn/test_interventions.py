@@ -1,0 +1,293 @@
+"""Playbooks, the plan of a day, what it changed, and who is changed by it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.churn.base import ChurnError
+from lib.churn.features import churn_features
+from lib.churn.interventions import (
+    PLAYBOOKS_FILE,
+    Candidates,
+    Limits,
+    PlaybookError,
+    estimate_effect,
+    faults,
+    fit_uplift,
+    highest_risk_first,
+    is_held_out,
+    load_playbooks,
+    plan_interventions,
+    qini_coefficient,
+    qini_curve,
+    random_plan,
+    revised,
+)
+from lib.churn.interventions.daily import Economics, log_of, plan_day
+from lib.churn.interventions.effects import Effect
+from lib.churn.interventions.outcomes import effects_of, revised_effects, who_left
+from lib.churn.interventions.plan import NOTHING, plan_of
+from lib.churn.interventions.report import plan_report
+from lib.feature import DAY
+from lib.report import render_page
+from tests.churn.test_model import rows, trained
+from tests.churn.told import BASE
+
+NAMES = churn_features(BASE).names
+TEXT = PLAYBOOKS_FILE.read_text()
+
+
+def test_the_packaged_playbooks_are_sound():
+    found = load_playbooks(TEXT, NAMES)
+    assert {"success_call", "training", "discount"} < {one.id for one in found.playbooks}
+    assert all(one.evidence for one in found.playbooks)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("hours: 1.5", "hors: 1.5", r"success_call: hors: unknown field; did you mean 'hours'"),
+        ("cost: 350", "cost: -350", r"training: cost: .*greater than or equal to 0.*-350"),
+        ("effect: 0.35", "effect: 1.5", r"training: effect"),
+        ("usage_trend_30d < 0.8", "usage_trnd_30d < 0.8", r"training: who: .*usage_trend_30d"),
+        ("- id: training", "- id: success_call", "playbook 'success_call' is declared twice"),
+        ("version: 1", "vershun: 1", "vershun: unknown field; did you mean 'version'"),
+        ("holdout: 0.1", "holdout: [", "playbooks"),
+    ],
+)
+def test_a_typo_in_a_playbook_is_named(old: str, new: str, words: str):
+    with pytest.raises(PlaybookError, match=words):
+        load_playbooks(TEXT.replace(old, new, 1), NAMES)
+
+
+def test_a_switch_stops_all_of_them():
+    off = load_playbooks(TEXT.replace("enabled: true", "enabled: false"), NAMES)
+    assert off.playbooks == ()
+    assert off.qualified(NAMES, np.zeros((3, len(NAMES)))).shape == (3, 0)
+
+
+def test_whoever_qualifies_is_found_by_features():
+    playbooks = load_playbooks(TEXT, NAMES)
+    matrix = np.full((3, len(NAMES)), np.nan)
+    matrix[0, NAMES.index("usage_trend_30d")] = 0.5
+    matrix[1, NAMES.index("price_complaint_90d")] = 1.0
+    ids = [one.id for one in playbooks.playbooks]
+    found = playbooks.qualified(NAMES, matrix)
+    assert found.sum(axis=1).tolist() == [1, 1, 0]
+    assert found[0, ids.index("training")]
+    assert found[1, ids.index("discount")]
+
+
+def candidates(seed: int, people: int = 6, books: int = 3) -> Candidates:
+    draw = np.random.default_rng(seed)
+    value = draw.normal(20, 40, (people, books))
+    value[draw.random((people, books)) < 0.3] = -np.inf
+    return Candidates(
+        tuple(f"c{k}" for k in range(people)),
+        value,
+        draw.uniform(1, 30, (people, books)),
+        draw.uniform(0.5, 4, books),
+        np.array([np.inf, 2.0, 1.0])[:books],
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0, 12), st.floats(0, 60), st.integers(0, 6))
+def test_the_plan_is_the_best_of_all(seed: int, hours: float, budget: float, most: int):
+    """Held against every possible plan, one by one."""
+    given_, limits = candidates(seed, people=5), Limits(hours, budget, most)
+    best = 0.0
+    for choice in itertools.product(range(-1, 3), repeat=5):
+        plan = plan_of(given_, np.array(choice))
+        if not faults(given_, limits, plan):
+            best = max(best, plan.value)
+    ours = plan_interventions(given_, limits)
+    assert faults(given_, limits, ours) == []
+    assert ours.value == pytest.approx(best, abs=1e-6)
+
+
+@given(st.integers(0, 10_000), st.floats(0, 30), st.floats(0, 100))
+@settings(max_examples=25, deadline=None)
+def test_other_ways_keep_the_limits_and_are_never_better(seed: int, hours: float, budget: float):
+    given_, limits = candidates(seed, people=12), Limits(hours, budget)
+    ours = plan_interventions(given_, limits)
+    chances = np.random.default_rng(seed).random(12)
+    for plan in (highest_risk_first(given_, limits, chances), random_plan(given_, limits, seed)):
+        assert faults(given_, limits, plan) == []
+        assert plan.value <= ours.value + 1e-6
+
+
+def test_a_negative_budget_is_refused():
+    with pytest.raises(ChurnError, match=r"budget: expected 0 or more, got -5"):
+        Limits(hours=1.0, budget=-5.0)
+    with pytest.raises(ChurnError, match="hours"):
+        Limits(hours=float("nan"), budget=5.0)
+
+
+def test_nobody_to_plan_for_is_a_plan():
+    nobody = Candidates((), np.zeros((0, 3)), np.zeros((0, 3)), np.ones(3), np.full(3, np.inf))
+    assert plan_interventions(nobody, Limits(1.0, 1.0)).value == 0.0
+
+
+def test_the_holdout_is_the_same_every_day_and_of_its_share():
+    held = [is_held_out(f"c{k}", 0.2, "churn") for k in range(5000)]
+    assert held == [is_held_out(f"c{k}", 0.2, "churn") for k in range(5000)]
+    assert np.mean(held) == pytest.approx(0.2, abs=0.02)
+    other = [is_held_out(f"c{k}", 0.2, "another") for k in range(5000)]
+    assert held != other
+    assert not any(is_held_out(f"c{k}", 0.0, "churn") for k in range(100))
+
+
+def drawn(seed: int, count: int = 400, fall: float = 0.1) -> tuple[np.ndarray, ...]:
+    draw = np.random.default_rng(seed)
+    chances = draw.uniform(0.1, 0.6, count)
+    treated = draw.random(count) < 0.7
+    left = (draw.random(count) < chances - fall * treated).astype(float)
+    return left, treated, np.full(count, 0.7), chances
+
+
+def test_intervals_cover_the_true_effect_as_often_as_they_say():
+    hits = [(one := estimate_effect(*drawn(seed))).low <= 0.1 <= one.high for seed in range(400)]
+    assert 0.93 <= np.mean(hits) <= 0.975
+
+
+def test_few_leavers_do_not_make_an_interval_narrow():
+    """Nobody left on either side: that is no proof of no effect."""
+    treated = np.array([True] * 20 + [False] * 5)
+    found = estimate_effect(np.zeros(25), treated, np.full(25, 0.8), np.full(25, 0.05))
+    assert found.high - found.low > 0.1
+    assert not found.shown
+
+
+def test_the_power_says_what_could_be_seen():
+    few, many = (estimate_effect(*drawn(1, count), expected=0.1) for count in (100, 5000))
+    assert few.power < 0.5 < many.power
+    assert many.detectable < few.detectable
+
+
+def test_a_comparison_that_cannot_be_made_is_refused():
+    left, treated, propensity, chances = drawn(1)
+    with pytest.raises(ChurnError, match="nothing to compare"):
+        estimate_effect(left[treated], treated[treated], propensity[treated], chances[treated])
+    with pytest.raises(ChurnError, match="propensity"):
+        estimate_effect(left, treated, np.ones(len(left)), chances)
+
+
+def test_assumed_effects_give_way_to_what_was_seen():
+    sure = Effect(0.01, 0.0, 0.02, 1000, 1000, 0.01, 0.9)
+    unsure = Effect(0.01, -0.5, 0.52, 10, 10, 0.5, 0.1)
+    assert revised(0.4, 0.15, sure, 0.2) == pytest.approx(0.05, abs=0.02)
+    assert revised(0.4, 0.15, unsure, 0.2) == pytest.approx(0.4, abs=0.02)
+
+
+@pytest.mark.parametrize("learner", ["t", "x"])
+def test_uplift_learners_find_who_is_changed(learner: str):
+    draw = np.random.default_rng(5)
+    matrix = draw.normal(size=(3000, 4))
+    treated = draw.random(3000) < 0.5
+    chance = 0.35 - 0.25 * treated * (matrix[:, 0] > 0)
+    left = (draw.random(3000) < chance).astype(float)
+    model = fit_uplift(learner, matrix[:2000], left[:2000], treated[:2000], 1)  # type: ignore[arg-type]
+    found = model.uplift(matrix)
+    test = slice(2000, None)
+    assert found[test][matrix[test, 0] > 0].mean() > found[test][matrix[test, 0] < 0].mean() + 0.08
+    chance_order = draw.random(1000)
+    ours = qini_coefficient(found[test], left[test], treated[test])
+    assert ours > qini_coefficient(chance_order, left[test], treated[test])
+
+
+def test_too_few_outcomes_to_learn_from_are_refused():
+    with pytest.raises(ChurnError, match="of the treated, 0 left"):
+        fit_uplift("t", np.zeros((90, 2)), np.zeros(90), np.arange(90) < 45, 1)
+
+
+def test_the_qini_curve_ends_at_the_mean_effect():
+    left, treated, _, _ = drawn(3, 4000)
+    share, saved = qini_curve(np.random.default_rng(0).random(4000), left, treated)
+    assert (share[0], share[-1], saved[0]) == (0.0, 1.0, 0.0)
+    assert saved[-1] == pytest.approx(left[~treated].mean() - left[treated].mean(), abs=1e-9)
+
+
+def day_of(history: pa.Table | None = None, at_us: int = 400 * DAY, **options: object) -> object:
+    found = rows()[1]
+    last = found.take(found.at_us == found.at_us.max())
+    from lib.churn.model.scores import scores_table  # noqa: PLC0415
+
+    scores = scores_table(trained(), last)
+    playbooks = load_playbooks(TEXT, last.names)
+    limits = Limits(hours=60.0, budget=5000.0)
+    day = plan_day(
+        scores,
+        last.names,
+        playbooks,
+        limits,
+        Economics(),
+        at_us,
+        history,
+        **options,  # type: ignore[arg-type]
+    )
+    return day, log_of(day, playbooks, at_us), scores, playbooks, limits
+
+
+def test_a_day_is_planned_logged_and_reported():
+    day, log, scores, playbooks, limits = day_of()  # type: ignore[misc]
+    assert 0 < log.num_rows == int((day.plan.chosen != NOTHING).sum())
+    assert log["value"].to_pylist() == sorted(log["value"].to_pylist(), reverse=True)
+    assert faults(day.candidates, limits, day.plan) == []
+    assert set(log["propensity"].to_pylist()) == {1.0 - playbooks.holdout}
+    assert day.plan.value >= max(day.other_ways.values())
+    page = render_page(
+        plan_report(day, log, scores, playbooks, limits, Economics(), "2025-02-05", currency="USD")
+    )
+    for words in ("Who, why, what to do, what it is worth", "left alone, to compare", "USD"):
+        assert words in page
+
+
+def test_cool_downs_are_kept():
+    _, first, *_ = day_of()  # type: ignore[misc]
+    taken = set(zip(first["customer_id"].to_pylist(), first["playbook"].to_pylist(), strict=True))
+    _, next_day, *_ = day_of(first, at_us=401 * DAY)  # type: ignore[misc]
+    again = set(
+        zip(next_day["customer_id"].to_pylist(), next_day["playbook"].to_pylist(), strict=True)
+    )
+    assert taken.isdisjoint(again)
+    _, much_later, *_ = day_of(first, at_us=900 * DAY)  # type: ignore[misc]
+    assert much_later["customer_id"].to_pylist() == first["customer_id"].to_pylist()
+
+
+def test_outcomes_of_earlier_plans_revise_what_is_assumed():
+    count, now = 200, 1000 * DAY
+    draw = np.random.default_rng(2)
+    held = draw.random(count) < 0.4
+    names = [f"c{k}" for k in range(count)]
+    log = pa.table(
+        {
+            "customer_id": names,
+            "playbook": ["training"] * count,
+            "planned_at": pa.array([now] * count).cast(pa.timestamp("us", "UTC")),
+            "held_out": held,
+            "propensity": [0.6] * count,
+            "chance": [0.5] * count,
+            "expected_fall": [0.17] * count,
+        }
+    )
+    gone = [name for name, out in zip(names, held, strict=True) if out]
+    churn = pa.table(
+        {
+            "customer_id": gone,
+            "event_time": pa.array([now + 10 * DAY] * len(gone)).cast(pa.timestamp("us", "UTC")),
+        }
+    )
+    left = who_left(log, churn, 60, now + 100 * DAY)
+    assert left.sum() == len(gone)
+    assert np.isnan(who_left(log, churn, 60, now + 30 * DAY)).all()
+    effects = effects_of(log, left)
+    assert effects["training"].value == pytest.approx(1.0)
+    playbooks = load_playbooks(TEXT, NAMES)
+    assert revised_effects(playbooks, log, effects)["training"] > 0.6

@@ -1,0 +1,251 @@
+"""The jobs from tables to a plan on a small Ray: what they write, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from jobs.churn import features, plan, score, simulate, train, tune
+from jobs.churn.features import FeaturesConfig
+from jobs.churn.plan import PlanConfig
+from jobs.churn.score import ScoreConfig
+from jobs.churn.simulate import Simulate
+from jobs.churn.training_config import TrainConfig
+from jobs.churn.tune import TuneConfig
+from lib.churn.base import ChurnError
+from lib.churn.contradictions import NOTICE_WITHOUT_FLAG
+from lib.churn.happenings import stream
+from lib.churn.interventions import PLAYBOOKS_FILE
+from lib.churn.interventions.playbooks import PlaybookError
+from lib.churn.model.churn_model import load_model
+from lib.churn.model.scores import features_in
+from lib.churn.model.settings import ModelSettings, TreeSettings
+from lib.churn.snapshots import features_at, snapshots, to_table
+from lib.churn.target import Target
+from lib.contract import ContractError
+from lib.registry import Registry
+from tests.churn.told import base_in
+from tests.local_ray import local_ray
+
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
+NAMES = ("customers", "usage", "tickets", "invoices", "payments", "surveys", "signals", "churn")
+MODEL = ModelSettings(trees=TreeSettings(trees=20, boosters=1, min_child_weight=5.0))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray():
+    with local_ray(num_cpus=2):
+        yield
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("told")
+    simulate.main(Simulate(folder, accounts=150, days=400, seed=4, leave_a_year=0.5))
+    return folder
+
+
+def sources(told: Path, output: Path, **changes: object) -> dict[str, object]:
+    named = {name: str(told / f"{name}.parquet") for name in NAMES}
+    return {**named, "output": str(output), **changes}
+
+
+def tables(told: Path) -> dict[str, pa.Table]:
+    return {name: pq.read_table(told / f"{name}.parquet") for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def trained(told, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("trained")
+    options = sources(told, output, registry=str(output / "registry"), alias="champion")
+    train.main(TrainConfig(**options, every_days=20, model=MODEL, bootstrap=20, simulated=True))
+    return output
+
+
+@pytest.fixture(scope="module")
+def scored(told, trained, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("scored")
+    score.main(ScoreConfig(**sources(told, output), registry=str(trained / "registry")))
+    return output
+
+
+def test_rows_of_the_job_are_those_of_the_library_however_they_are_spread(told, tmp_path):
+    found = {}
+    for partitions in (1, 3):
+        output = tmp_path / str(partitions)
+        config = FeaturesConfig(**sources(told, output), every_days=40, partitions=partitions)
+        features.main(config)
+        found[partitions] = pq.read_table(output / "data").sort_by(
+            [("as_of", "ascending"), ("customer_id", "ascending")]
+        )
+    assert found[1].equals(found[3])
+    note = json.loads((tmp_path / "3" / "features.json").read_text())
+    base = base_in(tables(told))
+    moments = np.unique(found[1]["as_of"].cast(pa.int64()).to_numpy()).tolist()
+    until = max(
+        int(np.max(one["event_time"].cast(pa.int64()).to_numpy())) for one in tables(told).values()
+    )
+    ours = to_table(snapshots(stream(tables(told), base), base, moments, Target(), until))
+    ours = ours.sort_by([("as_of", "ascending"), ("customer_id", "ascending")])
+    for name in ours.column_names:
+        np.testing.assert_array_equal(
+            found[1][name].to_pandas().to_numpy(), ours[name].to_pandas().to_numpy(), name
+        )
+    assert note["rows"] == ours.num_rows
+
+
+def test_training_ends_with_model_report_and_quarantine(trained, capsys):
+    report = json.loads((trained / "report.json").read_text())
+    assert report["simulated"] is True
+    assert set(report["methods"]) >= {"ours", "recency alone", "logistic regression"}
+    assert "Beside simpler methods" in (trained / "report.html").read_text()
+    model = load_model(trained / "model")
+    assert Registry(trained / "registry").resolve("churn", "champion") == model.version
+
+
+def test_training_again_continues_and_says_where_everything_is(told, trained, capsys):
+    options = sources(told, trained)
+    train.main(TrainConfig(**options, every_days=20, model=MODEL, bootstrap=20, simulated=True))
+    said = capsys.readouterr().out
+    assert "rows are there already" in said
+    assert "workers with" not in said  # no trees are grown again
+    last = [line.split(":")[0].strip() for line in said.strip().splitlines()[-5:]]
+    assert last == ["model", "registry", "report", "report", "quarantine"]
+
+
+def test_this_process_trains_without_ray(told, trained, tmp_path):
+    rows = trained / "rows"
+    config = TrainConfig(
+        output=str(tmp_path), features=str(rows), engine="process", model=MODEL, bootstrap=10
+    )
+    train.main(config)
+    ours = load_model(trained / "model")
+    assert load_model(tmp_path / "model").linear.weights.tolist() == ours.linear.weights.tolist()
+
+
+def test_scores_are_those_of_the_features_at_the_moment(told, trained, scored):
+    model, base = load_model(trained / "model"), base_in(tables(told))
+    table = pq.read_table(scored / "data").sort_by("customer_id")
+    names = table["customer_id"].to_pylist()
+    at_us = table["as_of"].cast(pa.int64()).to_numpy()
+    matrix = features_at(base, stream(tables(told), base), names, at_us)
+    np.testing.assert_array_equal(features_in(table, model.names), matrix)
+    assert table["chance"].to_pylist() == model.probabilities(matrix).tolist()
+    left = set(tables(told)["churn"]["customer_id"].to_pylist())
+    assert left.isdisjoint(names)
+
+
+def test_a_day_is_planned_from_scores(scored, tmp_path, capsys):
+    config = PlanConfig(scores=str(scored), output=str(tmp_path), hours=30, budget=3000)
+    first = pq.read_table(plan.main(config))
+    assert first.num_rows > 0
+    assert float(np.sum(first["hours"].to_numpy())) <= 30
+    assert float(np.sum(first["cost"].to_numpy())) <= 3000
+    assert "expected gain" in capsys.readouterr().out
+    assert "Who, why, what to do" in (tmp_path / "report.html").read_text()
+    again = pq.read_table(plan.main(config))
+    assert again.equals(first)  # the same day is planned anew, not on top of itself
+
+
+def test_all_interventions_can_be_switched_off(scored, tmp_path, capsys):
+    off = tmp_path / "off.yaml"
+    off.write_text(PLAYBOOKS_FILE.read_text().replace("enabled: true", "enabled: false"))
+    config = PlanConfig(
+        scores=str(scored), output=str(tmp_path / "p"), hours=30, budget=3000, playbooks=off
+    )
+    assert pq.read_table(plan.main(config)).num_rows == 0
+    assert "switched off" in capsys.readouterr().out
+
+
+def test_a_plan_is_refused_for_what_cannot_be_meant(scored, tmp_path):
+    config = PlanConfig(scores=str(scored), output=str(tmp_path), hours=30, budget=-1)
+    with pytest.raises(ChurnError, match="budget: expected 0 or more, got -1"):
+        plan.main(config)
+    typo = tmp_path / "typo.yaml"
+    typo.write_text(PLAYBOOKS_FILE.read_text().replace("hours: 5", "hors: 5"))
+    with pytest.raises(PlaybookError, match="training: hors: unknown field"):
+        plan.main(replace(config, budget=1, playbooks=typo))
+    with pytest.raises(ContractError, match="expected the output of jobs.churn.score"):
+        plan.main(replace(config, budget=1, scores=str(tmp_path / "nowhere")))
+
+
+def test_a_search_writes_settings_that_training_reads(trained, tmp_path):
+    best = tune.main(
+        TuneConfig(features=str(trained / "rows"), output=str(tmp_path), trials=2, concurrent=2)
+    )
+    found = yaml.safe_load(Path(best).read_text())["model"]
+    assert set(found) == {"ridge", "linear_share", "trees"}
+    assert found["ridge"] > 0
+
+
+def test_customers_alone_with_invoices_are_enough(told, tmp_path):
+    only = {
+        "customers": str(told / "customers.parquet"),
+        "invoices": str(told / "invoices.parquet"),
+    }
+    config = FeaturesConfig(
+        **only, output=str(tmp_path), target=Target(means="no_invoice", active_days=60),
+        every_days=40,
+    )  # fmt: skip
+    table = pq.read_table(features.main(config))
+    assert table["usage_30d"].to_pandas().isna().all()
+    assert table["invoices_90d"].to_pandas().notna().all()
+    assert "usage_30d" in json.loads((tmp_path / "features.json").read_text())["untold"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"customers": None}, ContractError, "--customers is missing"),
+        ({"churn": None}, ChurnError, "--churn is missing, which --target.means notice needs"),
+        ({"every_days": 0}, ChurnError, "--every-days"),
+        ({"warm_up_days": 5000}, ChurnError, "too few for --warm-up-days 5000"),
+        ({"until": "soon"}, ContractError, "--until: expected a time in ISO 8601, got 'soon'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(told, tmp_path, changes, error, words):
+    with pytest.raises(error, match=words):
+        features.main(FeaturesConfig(**sources(told, tmp_path / "x", **changes)))
+
+
+def test_rows_dated_in_the_future_are_left_out_and_counted(told, tmp_path):
+    usage = pq.read_table(told / "usage.parquet")
+    far = pa.array([4_000_000_000_000_000]).cast(pa.timestamp("us", "UTC"))
+    odd = usage.slice(0, 1).set_column(1, "event_time", far).set_column(2, "known_at", far)
+    pq.write_table(pa.concat_tables([usage, odd.cast(usage.schema)]), tmp_path / "usage.parquet")
+    changes = {"usage": str(tmp_path / "usage.parquet"), "until": "2025-02-04"}
+    features.main(FeaturesConfig(**sources(told, tmp_path / "x", **changes), every_days=60))
+    note = json.loads((tmp_path / "x" / "features.json").read_text())
+    assert note["contradictions"]["rows dated after --until"] == 1
+
+
+def test_an_empty_table_and_bad_rows_are_told(told, tmp_path):
+    churn = pq.read_table(told / "churn.parquet")
+    customers = pq.read_table(told / "customers.parquet")
+    flags = pa.array([False] * customers.num_rows)
+    place = customers.column_names.index("churned")
+    pq.write_table(customers.set_column(place, "churned", flags), tmp_path / "customers.parquet")
+    pq.write_table(
+        pq.read_table(told / "surveys.parquet").slice(0, 0), tmp_path / "surveys.parquet"
+    )
+    tickets = pq.read_table(told / "tickets.parquet")
+    bad = tickets.set_column(
+        tickets.column_names.index("satisfaction"), "satisfaction",
+        pa.array([99.0] * 3 + [None] * (tickets.num_rows - 3), pa.float64()),
+    )  # fmt: skip
+    pq.write_table(bad, tmp_path / "tickets.parquet")
+    changes = {name: str(tmp_path / f"{name}.parquet") for name in ("customers", "tickets")}
+    features.main(FeaturesConfig(**sources(told, tmp_path / "x", **changes), every_days=60))
+    note = json.loads((tmp_path / "x" / "features.json").read_text())
+    assert note["contradictions"][NOTICE_WITHOUT_FLAG] == churn.num_rows
+    assert note["tables"]["tickets"]["quarantined"] == 3
+    empty = {"surveys": str(tmp_path / "surveys.parquet")}
+    with pytest.raises(ContractError, match="no rows to read"):
+        features.main(FeaturesConfig(**sources(told, tmp_path / "y", **empty)))

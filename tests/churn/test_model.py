@@ -1,0 +1,263 @@
+"""The churn model: purged, calibrated, explained, saved and loaded to the bit."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.calibration import fit_calibrator
+from lib.churn.base import ChurnError, CustomerBase
+from lib.churn.happenings import stream
+from lib.churn.health import COMPONENTS, fit_reference, health_of
+from lib.churn.model.baselines import baseline_scores
+from lib.churn.model.churn_model import ChurnModel, load_model
+from lib.churn.model.fitting import (
+    calibrated,
+    customer_folds,
+    fit_halves,
+    row_weights,
+    split_at,
+    split_by_time,
+)
+from lib.churn.model.judging import OURS, first_flags, judge, measures_of
+from lib.churn.model.report import Subject, training_report
+from lib.churn.model.scores import features_in, scores_table
+from lib.churn.model.settings import ModelSettings, TreeSettings
+from lib.churn.reasons import reasons_of
+from lib.churn.snapshots import Snapshots, from_table, moments_between, snapshots, to_table
+from lib.churn.target import NEVER, Target
+from lib.evaluation import roc_auc
+from lib.feature import DAY
+from lib.registry import ArtifactError
+from lib.report import render_page
+from tests.churn.told import base_in, day, world
+
+TARGET = Target()
+SETTINGS = ModelSettings(trees=TreeSettings(trees=40, boosters=2, min_child_weight=5.0))
+
+
+@cache
+def rows() -> tuple[CustomerBase, Snapshots]:
+    _, tables = world()
+    base = base_in(tables)
+    moments = moments_between(day(120), day(420), 20)
+    return base, snapshots(stream(tables, base), base, moments, TARGET, day(420))
+
+
+@cache
+def trained() -> ChurnModel:
+    base, found = rows()
+    known = found.known()
+    calibrator, chances = calibrated(base, known, SETTINGS, 1)
+    linear, trees = fit_halves(base, known, SETTINGS, 1)
+    newest = known.at_us == known.at_us.max()
+    return ChurnModel(
+        base=base,
+        target=TARGET,
+        linear=linear,
+        trees=trees,
+        linear_share=0.5,
+        calibrator=calibrator,
+        usual=np.nanmedian(known.matrix, axis=0),
+        reference=fit_reference(known.matrix[newest], known.names, chances),
+        capacity=0.1,
+        threshold=float(np.quantile(chances, 0.9)),
+    )
+
+
+def save(model: ChurnModel, folder: Path) -> Path:
+    model.save(
+        folder, created_at=1_795_428_900_000_000, data_fingerprint="f" * 64, code_version="test",
+        parameters={}, metrics={},
+    )  # fmt: skip
+    return folder
+
+
+def test_training_rows_are_purged():
+    split = split_at(rows()[1], TARGET, day(340))
+    assert split.train.at_us.max() + TARGET.reach_us <= day(340)
+    assert split.test.at_us.min() >= day(340)
+    assert not np.isnan(split.test.labels).any()
+    assert set(split.test.customers[split.unseen]).isdisjoint(split.train.customers)
+
+
+def test_too_few_leavers_are_refused_with_what_to_do():
+    found = rows()[1].known()
+    with pytest.raises(ChurnError, match="training rows: 0 leave"):
+        split_by_time(found.take((found.labels == 0) | (found.at_us > day(300))), TARGET, 0.2)
+    with pytest.raises(ChurnError, match="no row has a known outcome"):
+        split_by_time(rows()[1].take(np.isnan(rows()[1].labels)), TARGET, 0.2)
+
+
+def test_the_model_orders_customers_better_than_chance_and_usage_alone():
+    base, found = rows()
+    split = split_at(found, TARGET, day(320))
+    linear, trees = fit_halves(base, split.train, SETTINGS, 1)
+    ours = 0.5 * linear.log_odds(split.test.matrix) + 0.5 * trees.log_odds(split.test.matrix)
+    assert roc_auc(split.test.labels, ours) > 0.62
+    assert set(baseline_scores(split, 1)) == {
+        *("recency alone", "rule: usage halved", "logistic regression", "random forest"),
+        "logistic regression on RFM",
+    }
+
+
+def test_one_customer_and_many_get_the_same_answer():
+    matrix = rows()[1].matrix[:80]
+    whole = trained().probabilities(matrix)
+    single = [trained().probabilities(matrix[[k]])[0] for k in range(len(matrix))]
+    assert whole.tolist() == single
+
+
+def test_contributions_of_a_half_add_up_to_its_log_odds():
+    matrix = rows()[1].matrix[:50]
+    adds, start = trained().trees.contributions(matrix)
+    np.testing.assert_allclose(
+        adds.sum(axis=1) + start, trained().trees.log_odds(matrix), atol=1e-4
+    )
+    linear = trained().linear
+    parts = linear.contributions(matrix).sum(axis=1) + linear.intercept
+    np.testing.assert_allclose(parts, linear.log_odds(matrix), atol=1e-9)
+
+
+def test_a_model_comes_back_to_the_bit(tmp_path: Path):
+    model = load_model(save(trained(), tmp_path / "m"))
+    matrix = rows()[1].matrix[:200]
+    assert model.probabilities(matrix).tolist() == trained().probabilities(matrix).tolist()
+    assert model.contributions(matrix).tolist() == trained().contributions(matrix).tolist()
+    assert (model.base, model.target, model.names) == (
+        *(trained().base, trained().target),
+        trained().names,
+    )
+
+
+def test_a_model_of_another_base_is_refused(tmp_path: Path):
+    save(trained(), tmp_path / "m")
+    with pytest.raises(ArtifactError, match="their declarations"):
+        load_model(tmp_path / "m", CustomerBase(("other",), ("pro",)))
+
+
+def test_rows_come_back_from_their_table():
+    found = rows()[1].take(np.arange(300))
+    back = from_table(to_table(found), found.names)
+    order = np.lexsort((found.customers, found.at_us))
+    np.testing.assert_array_equal(back.matrix, found.matrix[order])
+    np.testing.assert_array_equal(back.labels, found.labels[order])
+    np.testing.assert_array_equal(back.notice_us, found.notice_us[order])
+
+
+def test_folds_and_weights_go_by_customer():
+    found = rows()[1]
+    folds = customer_folds(found, 1)
+    assert all(len(set(folds[found.customers == name])) == 1 for name in found.customers[:20])
+    weights = row_weights(found)
+    assert weights.mean() == pytest.approx(1.0)
+
+
+def test_capacity_counts_leavers_among_the_riskiest_of_each_moment():
+    found = rows()[1].known()
+    perfect = measures_of(found, found.labels, capacity=0.2)
+    assert perfect["recall_at_capacity"] == pytest.approx(1.0)
+    assert perfect["revenue_recall_at_capacity"] == pytest.approx(1.0)
+    assert perfect["auc"] == 1.0
+
+
+def test_the_first_flag_is_counted_in_days_before_notice():
+    found = rows()[1].known()
+    name = next(
+        n for n in found.customers if (found.notice_us[found.customers == n] != NEVER).any()
+    )
+    mine = found.take(found.customers == name)
+    notice = int(mine.notice_us.min())
+    seen = mine.take(np.flatnonzero(mine.at_us < notice))
+    if notice - int(seen.at_us.min()) >= TARGET.reach_us:
+        days = first_flags(seen, TARGET, np.ones(len(seen)), 0.5)
+        assert days.tolist() == [(notice - int(seen.at_us.min())) / DAY]
+        assert np.isnan(first_flags(seen, TARGET, np.zeros(len(seen)), 0.5)).all()
+
+
+def test_the_report_tells_what_was_measured(tmp_path: Path):
+    found = rows()[1]
+    split = split_at(found, TARGET, day(320))
+    model = trained()
+    scores = baseline_scores(split, 1) | {OURS: model.log_odds(split.test.matrix)}
+    judged = judge(
+        split, TARGET, scores, model.probabilities(split.test.matrix),
+        model.contributions(split.test.matrix), 0.1, model.threshold, 1, 20,
+    )  # fmt: skip
+    subject = Subject("tests", True, split, model, {"odd things": 3}, {}, ("usage_7d",))
+    report = training_report(subject, judged)
+    page = render_page(report)
+    for words in ("simulated customers", "rule: usage halved", "odd things", "usage in the last 7"):
+        assert words in page
+    assert report.facts["methods"][OURS]["auc"] == judged.auc.value
+    assert judged.auc.low <= judged.auc.value <= judged.auc.high
+    assert sum(judged.importance.values()) == pytest.approx(1.0)
+
+
+def test_scores_carry_chances_health_reasons_and_features():
+    found = rows()[1]
+    last = found.take(found.at_us == found.at_us.max())
+    table = scores_table(trained(), last)
+    assert table.num_rows == len(last)
+    assert table["chance"].to_pylist() == trained().probabilities(last.matrix).tolist()
+    np.testing.assert_array_equal(features_in(table, last.names), last.matrix)
+    assert set(table["band"].to_pylist()) <= {"red", "amber", "green"}
+    assert all(name in table.column_names for name in COMPONENTS)
+
+
+CAUSES = {
+    "adoption": ("active_users_30d", 0.0, "active users in the last 30 days"),
+    "engagement": ("usage_trend_30d", 0.1, "usage of the last 30 days against"),
+    "support": ("escalated_tickets_90d", 6.0, "escalated tickets in the last 90 days"),
+    "payment": ("failed_payments_90d", 4.0, "failed payments in the last 90 days"),
+    "sentiment": ("champion_left_90d", 3.0, "champions who left"),
+}
+
+
+@pytest.mark.parametrize("component", CAUSES)
+def test_one_cause_moves_its_component_and_the_words(component: str):
+    """Change one thing about an ordinary customer: that component falls, the others stay."""
+    feature, bad, words = CAUSES[component]
+    model, found = trained(), rows()[1]
+    known = ~np.isnan(found.matrix).any(axis=1)
+    row = found.matrix[np.flatnonzero(known)[0]].copy()
+    for name in ("escalated_tickets_90d", "failed_payments_90d", "champion_left_90d"):
+        row[found.names.index(name)] = 0.0
+    worse = row.copy()
+    worse[found.names.index(feature)] = bad
+
+    def health(one: np.ndarray) -> object:
+        chance = float(model.probabilities(one[None])[0])
+        return health_of(model.reference, found.names, one, chance)
+
+    before, after = health(row), health(worse)
+    for name in COMPONENTS:
+        if name == component:
+            assert after.components[name] < before.components[name]  # type: ignore[attr-defined]
+            assert feature in [one.name for one in after.measures[name][:2]]  # type: ignore[attr-defined]
+        else:
+            assert after.components[name] == before.components[name]  # type: ignore[attr-defined]
+    contributions = np.zeros(len(row))
+    contributions[found.names.index(feature)] = 1.0
+    (reason,) = reasons_of(found.names, worse, contributions, model.usual)
+    assert words in reason.words
+    assert reason.group == component
+    assert reason.words.endswith("raises the risk")
+
+
+def test_health_falls_as_the_chance_to_leave_rises():
+    model, found = trained(), rows()[1]
+    row = found.matrix[0]
+    scores = [health_of(model.reference, found.names, row, p).score for p in (0.001, 0.03, 0.4)]
+    assert scores == sorted(scores, reverse=True)
+    assert health_of(model.reference, found.names, row, 0.9).band == "red"
+
+
+def test_calibration_keeps_the_order():
+    model, found = trained(), rows()[1]
+    raw = model.log_odds(found.matrix)
+    assert (np.diff(model.calibrator.log_odds(np.sort(raw))) >= 0).all()
+    assert fit_calibrator(raw[:50], found.labels[:50] == 2).method == "temperature"

@@ -1,0 +1,81 @@
+"""A customer's tables written by hand, and simulated ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lib.churn.base import CustomerBase, base_of
+from lib.churn.contracts import CONTRACTS
+from lib.churn.features import churn_features
+from lib.churn.happenings import stream
+from lib.churn.simulation import SimulationConfig, draw_accounts, live, tell
+from lib.churn.simulation.life import Lives
+from lib.churn.snapshots import features_at
+from lib.feature import DAY
+
+BASE = CustomerBase(("large", "small"), ("basic", "pro"))
+
+
+def at(month: int, day: int, hour: int = 0) -> datetime:
+    """A time of 2025, UTC."""
+    return datetime(2025, month, day, hour, tzinfo=UTC)
+
+
+def us(time: datetime) -> int:
+    """Microseconds since 1970."""
+    return round(time.timestamp() * 1e6)
+
+
+def table(name: str, *rows: dict[str, Any]) -> pa.Table:
+    """A checked table of a contract; `customer_id` is c1 unless a row says otherwise."""
+    contract = {one.name: one for one in CONTRACTS}[name]
+    filled = [{"customer_id": "c1", **row} for row in rows]
+    columns = {
+        column.name: pa.array([row.get(column.name) for row in filled], column.type)
+        for column in contract.columns
+    }
+    checked = contract.check(pa.table(columns))
+    assert not checked.reasons, checked.reasons
+    return checked.good
+
+
+SIGNED = {"event_time": at(1, 1), "contract_start": at(1, 1), "segment": "small", "seats": 10,
+          "mrr_minor": 100_000, "plan": "pro", "renewal_at": at(12, 31)}  # fmt: skip
+
+
+def happened(base: CustomerBase = BASE, **tables: pa.Table) -> pa.Table:
+    """The stream of some tables; c1 has signed unless customers are given."""
+    return stream({"customers": table("customers", SIGNED), **tables}, base)
+
+
+def features(when: datetime, base: CustomerBase = BASE, **tables: pa.Table) -> dict[str, float]:
+    """The features of c1 as of a moment."""
+    row = features_at(base, happened(base, **tables), ["c1"], np.array([us(when)]))[0]
+    return dict(zip(churn_features(base).names, row.tolist(), strict=True))
+
+
+@cache
+def world(accounts: int = 260, days: int = 420, seed: int = 3) -> tuple[Lives, dict[str, pa.Table]]:
+    """Simulated accounts and their tables."""
+    config = SimulationConfig(accounts, days, seed, leave_a_year=0.35)
+    lives = live(config, draw_accounts(config))
+    return lives, tell(config, lives)
+
+
+def base_in(tables: dict[str, pa.Table]) -> CustomerBase:
+    """The base that tables show."""
+    columns = (tables["customers"][name].unique().to_pylist() for name in ("segment", "plan"))
+    return base_of(*columns, tables)
+
+
+START = SimulationConfig().start_us
+
+
+def day(number: int) -> int:
+    """Microseconds of a day of the simulation."""
+    return START + number * DAY
