@@ -62,7 +62,10 @@ def tables(told: Path) -> dict[str, pa.Table]:
 
 
 def values(table: pa.Table, name: str) -> np.ndarray:
-    return table[name].to_pandas().to_numpy()
+    column = table[name]
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64()).fill_null(0)
+    return column.to_pandas().to_numpy()
 
 
 @pytest.fixture(scope="module")
