@@ -202,8 +202,13 @@ def _timing() -> Iterator[Made]:
     yield Feature(
         "issued_squares_365d", "days squared", _CUSTOMER, Sum(squared), _W365, hidden=True
     )
-    yield _derived(
-        "issued_mean", "days since 1970", formulas.share, "issued_days_365d", "first_lines_365d"
+    # a date means nothing at another moment: only its distance is a feature
+    yield Derived(
+        "issued_mean",
+        "days since 1970",
+        ("issued_days_365d", "first_lines_365d"),
+        formulas.share,
+        hidden=True,
     )
     yield _derived("invoice_age_mean_365d", "days", formulas.difference, "as_of_day", "issued_mean")
     yield _derived(

@@ -27,7 +27,6 @@ _SPECIAL = {
     "invoice_age_mean_365d": "mean age of the year's invoices in days",
     "invoice_age_std_365d": "spread of the year's invoices in days",
     "invoice_gap_mean_365d": "usual days between two invoices",
-    "issued_mean": "mean date of the year's invoices",
     "nps_last": "last survey score (0 to 10)",
     "nps_mean_365d": "mean survey score of the year",
     "nps_change": "last survey score against the year's mean",

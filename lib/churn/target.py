@@ -60,6 +60,8 @@ class Leaving:
         names: customers, sorted.
         starts: by customer, when it was first told of; microseconds.
         notices: by customer, sorted times of notice.
+        ends: by customer, of each notice, when the contract ended: that of the notice where nothing
+            is told. Whatever is told of a customer before it is no return.
         returns: by customer, sorted times from which the customer was told of anew.
         active: by customer, sorted times of what `Target.means` looks at; empty for notices.
     """
@@ -67,6 +69,7 @@ class Leaving:
     names: tuple[str, ...]
     starts: Ints
     notices: tuple[Ints, ...]
+    ends: tuple[Ints, ...]
     returns: tuple[Ints, ...]
     active: tuple[Ints, ...]
 
@@ -81,18 +84,20 @@ def leaving_of(target: Target, happened: pa.Table) -> Leaving:
     names, told = _by_customer(_where(happened, "told"))
     index = {name: place for place, name in enumerate(names)}
     acts = {"no_invoice": "invoiced", "no_usage": "used"}.get(target.means)
-    of_notice = target.means == "notice"
+    gone = _where(happened, "leaving") if target.means == "notice" else None
+    notices = _spread(gone, index)
     return Leaving(
         tuple(names),
         np.array([times[0] for times in told], dtype=np.int64),
-        _spread(_where(happened, "leaving") if of_notice else None, index),
+        notices,
+        _ends(gone, index, notices),
         tuple(told),
         _spread(None if acts is None else _where(happened, acts), index),
     )
 
 
 def _where(happened: pa.Table, column: str) -> pa.Table:
-    rows = happened.select(["customer_id", "event_time", column])
+    rows = happened.select(["customer_id", "event_time", "ends_day", column])
     return rows.filter(pc.greater(rows[column], 0))
 
 
@@ -110,7 +115,7 @@ def labelled(target: Target, leaving: Leaving, at_us: int, until_us: int) -> tup
     labels: list[float] = []
     for place in np.flatnonzero(leaving.starts < at_us).tolist():
         if target.means == "notice":
-            gone = _notice_in_force(leaving.notices[place], leaving.returns[place], at_us)
+            gone = _notice_in_force(leaving, place, at_us)
             if gone is None or at_us < gone <= first:
                 continue
             label = float(gone <= last)
@@ -127,12 +132,14 @@ def labelled(target: Target, leaving: Leaving, at_us: int, until_us: int) -> tup
     return np.array(places, dtype=np.int64), np.array(labels)
 
 
-def _notice_in_force(notices: Ints, returns: Ints, at_us: int) -> int | None:
+def _notice_in_force(leaving: Leaving, place: int, at_us: int) -> int | None:
     """The next notice of someone who is a customer now; None of someone who is not."""
+    notices, returns = leaving.notices[place], leaving.returns[place]
     before = int(np.searchsorted(notices, at_us, side="right"))
     if before:
-        back = np.searchsorted(returns, [notices[before - 1], at_us], side="right")
-        if back[0] == back[1]:
+        ended = int(leaving.ends[place][before - 1])
+        back = np.searchsorted(returns, [ended, at_us], side="right")
+        if back[0] >= back[1]:
             return None
     return int(notices[before]) if before < len(notices) else NEVER
 
@@ -163,3 +170,21 @@ def _spread(table: pa.Table | None, index: dict[str, int]) -> tuple[Ints, ...]:
             if name in index:
                 found[index[name]] = times
     return tuple(found)
+
+
+def _ends(
+    table: pa.Table | None, index: dict[str, int], notices: tuple[Ints, ...]
+) -> tuple[Ints, ...]:
+    """The latest end that is told up to each notice, or the notice itself."""
+    if table is None or not table.num_rows:
+        return notices
+    names = table["customer_id"].to_pylist()
+    told = zip(names, table["event_time"].cast(pa.int64()).to_pylist(),
+               table["ends_day"].to_pylist(), strict=True)  # fmt: skip
+    ends = [times.copy() for times in notices]
+    for name, time, day in told:
+        if name in index and day > 0:
+            place = index[name]
+            mine = np.searchsorted(notices[place], time)
+            ends[place][mine] = max(int(ends[place][mine]), day * DAY)
+    return tuple(ends)

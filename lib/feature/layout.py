@@ -172,8 +172,9 @@ class Layout:
 
     @property
     def distincts(self) -> Iterator[DistinctPlace]:
-        """Where pairs are counted."""
-        return (place for place in self.places.values() if isinstance(place, DistinctPlace))
+        """Where pairs are counted: once for each run, however many windows are read from it."""
+        found = [place for place in self.places.values() if isinstance(place, DistinctPlace)]
+        return iter({(one.profile.key, one.run.field): one for one in found}.values())
 
     def _place(self, measure: Measure) -> Place:
         if isinstance(measure, Total):

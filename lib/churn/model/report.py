@@ -131,10 +131,13 @@ def _methods(found: Findings) -> Section:
         (name, *(found.measures[name][key] for key in keys)) for name in names
     ]
     header = (
-        *("method", "AUC", "average precision", "leavers found at capacity"),
-        *("precision at capacity", "leaving revenue found at capacity"),
+        *("method", "AUC", "average precision", "leavers found"),
+        *("precision", "leaving revenue found"),
     )
-    caption = "all on the same test rows; the baselines were fitted on the same training rows"
+    caption = (
+        f"the last three among the riskiest {found.capacity:.0%} of each moment; all on the same "
+        "test rows, fitted on the same training rows"
+    )
     return Section(
         "Beside simpler methods",
         [Table(header, tuple(rows), emphasis=len(rows) - 1, caption=caption)],
@@ -173,10 +176,10 @@ def _pictures(found: Findings) -> Section:
 def _why(found: Findings) -> Section:
     top = list(found.importance.items())[:_SHOWN]
     plot = bar_plot(
-        "What moves the chances, share of all contributions",
+        "What moves the chances",
         [words_for(name) for name, _ in top],
         [share for _, share in top],
-        Axis("share"),
+        Axis("share of all contributions"),
     )
     text = (
         "Mean absolute SHAP values of the model's log-odds. They say what the model looks at, not "

@@ -25,6 +25,7 @@ from lib.feature import DAY, HOUR
 
 _SHOWN_USERS = 4
 _LEAVES_AFTER = 30
+_YEAR = 365 * DAY
 
 
 class _Teller:
@@ -111,21 +112,36 @@ def truth(config: SimulationConfig, lives: Lives) -> pa.Table:
 
 
 def _customers(teller: _Teller) -> pa.Table:
+    """A row for each account as it is signed, and one for each year that it is renewed."""
     accounts, start = teller.accounts, teller.config.start_us
     signed = start + accounts.signed * DAY
-    years = np.maximum(np.ceil((start - signed) / (365 * DAY)), 1).astype(np.int64)
-    return teller.table(
-        CUSTOMERS,
-        np.arange(len(accounts.names)),
-        event_time=signed,
-        known_at=signed,
-        contract_start=signed,
-        renewal_at=signed + (years + 1) * 365 * DAY,
-        segment=[SEGMENTS[one] for one in accounts.segment.tolist()],
-        plan=[PLANS[one] for one in accounts.plan.tolist()],
-        seats=accounts.seats,
-        mrr_minor=accounts.mrr_minor,
-    )
+    parts = []
+    for year in range(int((teller.end_us - signed.min()) // _YEAR) + 1):
+        renewed = accounts.signed + 365 * year
+        last = np.clip(renewed, 0, teller.config.days - 1)
+        gone = (teller.lives.notice >= 0) & (renewed >= teller.lives.notice)
+        there = (
+            (renewed < teller.config.days)
+            & ~gone
+            & ((renewed < 0) | teller.there[np.arange(len(renewed)), last])
+        )
+        who = np.flatnonzero(there)
+        at = start + renewed[who] * DAY
+        parts.append(
+            teller.table(
+                CUSTOMERS,
+                who,
+                event_time=at,
+                known_at=at,
+                contract_start=signed[who],
+                renewal_at=at + _YEAR,
+                segment=[SEGMENTS[one] for one in accounts.segment[who].tolist()],
+                plan=[PLANS[one] for one in accounts.plan[who].tolist()],
+                seats=accounts.seats[who],
+                mrr_minor=accounts.mrr_minor[who],
+            )
+        )
+    return pa.concat_tables(parts)
 
 
 def _usage(teller: _Teller) -> pa.Table:
