@@ -13,8 +13,9 @@ import numpy as np
 from lib.fraud.features import FRAUD
 
 from ..gateway import Breaker
+from ..gateway.arguments import Live
 from ..gateway.interpreter import prepare_interpreter
-from .config import FraudArgs, Live
+from .config import FraudArgs
 from .model import ModelUnavailableError, Opinion, Seat
 from .together import Row, Together
 

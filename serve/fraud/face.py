@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Path, Request
@@ -24,19 +23,11 @@ from serve.fraud.schema import (
 )
 from serve.fraud.service import FraudService
 from serve.gateway import Call, Door, Gateway, Problem, new_app, parse_body
-from serve.gateway.pages import call_of
+from serve.gateway.clock import moment
+from serve.gateway.pages import ERRORS, call_of
 
 PREFIX = "/fraud"
 SCORE, LABEL_SCOPE, READ = "fraud:score", "fraud:label", "fraud:read"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    401: {"description": "no valid key"},
-    403: {"description": "the key lacks the scope"},
-    413: {"description": "the body is too large"},
-    422: {"description": "a field is at fault; `errors` names it"},
-    503: {"description": "overloaded or out; Retry-After says when to try again"},
-    504: {"description": "no answer within the deadline"},
-}
 
 
 def fraud_face(service: FraudService, names_request: bool = True) -> Gateway:
@@ -78,13 +69,13 @@ def _app(service: FraudService) -> FastAPI:
         "Forewarn: fraud", "1", "Is this payment fraud?", service.readiness, service.running
     )
 
-    @app.post("/score_transaction", response_model=ScoreAnswer, responses=_ERRORS, tags=["fraud"])
+    @app.post("/score_transaction", response_model=ScoreAnswer, responses=ERRORS, tags=["fraud"])
     async def score_transaction(payment: Payment, request: Request) -> Response:
         """Decide a payment in milliseconds. The same transaction_id again gets the first answer."""
         body = await service.desk.score(payment, call_of(request))
         return Response(body, media_type="application/json")
 
-    @app.post("/labels", responses=_ERRORS, tags=["fraud"])
+    @app.post("/labels", responses=ERRORS, tags=["fraud"])
     async def labels(
         stated: Annotated[
             Label | Annotated[list[Label], Field(min_length=1, max_length=MOST_LABELS)], Body()
@@ -95,7 +86,7 @@ def _app(service: FraudService) -> FastAPI:
         several = stated if isinstance(stated, list) else [stated]
         return await service.labels.take(several, call_of(request))
 
-    @app.get("/transactions/{transaction_id}", responses=_ERRORS, tags=["fraud"])
+    @app.get("/transactions/{transaction_id}", responses=ERRORS, tags=["fraud"])
     async def transaction(
         transaction_id: Annotated[str, Path(min_length=1, max_length=128)],
     ) -> TransactionAnswer:
@@ -119,7 +110,7 @@ async def _transaction(service: FraudService, transaction_id: str) -> Transactio
         LabelFact(
             kind=fact.kind,
             value=fact.value,
-            observed_at=_moment(fact.observed_at),
+            observed_at=moment(fact.observed_at),
             source=fact.source,
         )
         for fact in labels
@@ -134,8 +125,8 @@ def _transaction_answer(
     features = decision.features.items()
     return TransactionAnswer(
         transaction_id=decision.subject_id,
-        event_time=_moment(decision.event_time),
-        decided_at=_moment(decision.decided_at),
+        event_time=moment(decision.event_time),
+        decided_at=moment(decision.decided_at),
         answer=dict(decision.answer),  # type: ignore[arg-type]
         payment=dict(decision.request),  # type: ignore[arg-type]
         features={name: None if value != value else value for name, value in features},  # noqa: PLR0124
@@ -147,7 +138,3 @@ def _transaction_answer(
         rescored=rescored,
         labels=labels,
     )
-
-
-def _moment(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)

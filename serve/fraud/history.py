@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from lib.feature import (
     AsyncProfileStore,
@@ -18,9 +16,7 @@ from lib.feature import (
     OnlineFeatures,
     StoreError,
 )
-from serve.gateway import Breaker
-
-Done = TypeVar("Done")
+from serve.gateway.guard import Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +56,13 @@ class History:
         self._online = OnlineFeatures(features, receipt_seconds)
         self._receipt_seconds = receipt_seconds
         self._store = store
-        self._timeout = timeout
-        self._breaker = Breaker()
+        self._guard = Guard("profile store", StoreError, timeout)
         self.without_store = frozenset(_known_without_history(features))
 
     @property
     def out(self) -> bool:
         """Whether the store failed the last times it was asked."""
-        return self._breaker.open
+        return self._guard.out
 
     async def look(self, event: Event) -> Sight:
         """The payment's features as they were before it; the payment counts from then on."""
@@ -83,7 +78,7 @@ class History:
             StoreError: the store is out.
         """
         request = self._online.request(event)
-        reply = await self._ask(self._store.exchange(request))
+        reply = await self._guard.ask(lambda: self._store.exchange(request))
         seen = self._online.read(event, reply)
         return Sight(seen.values, True, seen.first, seen.answer)
 
@@ -94,7 +89,7 @@ class History:
             StoreError: the store is out.
         """
         request: Exchange = self._online.learn(event, fact, at, known, revision)
-        await self._ask(self._store.exchange(request))
+        await self._guard.ask(lambda: self._store.exchange(request))
 
     async def settle(self, receipt: str, settled: bytes) -> None:
         """Keeps what retries get.
@@ -102,30 +97,15 @@ class History:
         Raises:
             StoreError: the store is out.
         """
-        await self._ask(self._store.settle(receipt, settled, self._receipt_seconds))
+        await self._guard.ask(lambda: self._store.settle(receipt, settled, self._receipt_seconds))
 
     async def ping(self) -> None:
         """Returns if the store answers, else raises StoreError."""
-        async with asyncio.timeout(self._timeout):
-            await self._store.ping()
+        await self._guard.ping(self._store.ping)
 
     async def close(self) -> None:
         """Gives connections back."""
         await self._store.close()
-
-    async def _ask(self, answer: Awaitable[Done]) -> Done:
-        if not self._breaker.allows():
-            if asyncio.iscoroutine(answer):
-                answer.close()
-            raise StoreError("profile store: out, tried again shortly")
-        try:
-            async with asyncio.timeout(self._timeout):
-                done = await answer
-        except (StoreError, TimeoutError) as error:
-            self._breaker.failed()
-            raise StoreError(f"profile store: {str(error) or 'no answer in time'}") from error
-        self._breaker.succeeded()
-        return done
 
     def _look_without(self, event: Event) -> Sight:
         values = self._online.unseen(event)

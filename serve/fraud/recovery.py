@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from lib.feature import FeatureSet, StoreError
 from lib.records import Decision
 from lib.records.text import write_json
-from serve.fraud import numbers
 from serve.fraud.desk import Desk
 from serve.fraud.event import fingerprint, from_json, split_settled
 from serve.fraud.history import History
 from serve.fraud.labels import Labels
-from serve.gateway import JsonLog, Meter
-from serve.gateway.archive import Archive
 
-_AT_ONCE = 100
-_LEASE = 30_000_000
 _KEPT = ("decision", "fraud_score", "model_version", "reasons")
 
 
@@ -32,9 +25,6 @@ class Recovery:
         desk: gives the model's opinion.
         history: profiles.
         labels: lets facts count that came meanwhile.
-        archive: the fallbacks that wait.
-        meter: counts them.
-        log: says how many.
         now: microseconds since 1970 UTC.
     """
 
@@ -44,38 +34,17 @@ class Recovery:
         desk: Desk,
         history: History,
         labels: Labels,
-        archive: Archive,
-        meter: Meter,
-        log: JsonLog,
         now: Callable[[], int],
     ) -> None:
         self._features, self._desk, self._history = features, desk, history
-        self._labels, self._archive = labels, archive
-        self._meter, self._log, self._now = meter, log, now
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._labels = labels
+        self._now = now
 
-    async def work_off(self) -> int:
-        """Scores the oldest fallbacks again; returns how many.
+    async def ready(self) -> bool:
+        """Whether everything is back."""
+        return not self._history.out and await self._desk.has_model()
 
-        Claims none while a part is still out; stops at the first that cannot be scored, whose
-        claim then ends by itself.
-        """
-        if self._history.out or not await self._desk.has_model():
-            return 0
-        waiting = await self._archive.claim(_AT_ONCE, self._worker, self._now(), _LEASE)
-        done = 0
-        for decision in waiting:
-            answer = await self._answer_anew(decision)
-            if answer is None:
-                break
-            await self._archive.mark(decision.subject_id, answer, self._now())
-            done += 1
-        if done:
-            self._meter.count(numbers.RESCORED, amount=done)
-            self._log.write("rescored", payments=done)
-        return done
-
-    async def _answer_anew(self, decision: Decision) -> dict[str, Any] | None:
+    async def redo(self, decision: Decision) -> dict[str, Any] | None:
         """What would have been answered; None while a part is out."""
         try:
             if set(self._features.names) <= decision.features.keys():

@@ -17,6 +17,17 @@ from serve.gateway.parsing import refusal
 from serve.gateway.problem import Problem, as_response
 from serve.gateway.readiness import Readiness
 
+ERRORS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "no valid key"},
+    403: {"description": "the key lacks the scope"},
+    413: {"description": "the body is too large"},
+    422: {"description": "a field is at fault, or it cannot be done; `errors` says what"},
+    503: {"description": "overloaded or out; Retry-After says when to try again"},
+    504: {"description": "no answer within the deadline"},
+}
+"""What every endpoint may answer beside its own, for the documentation."""
+MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "nothing of that id"}}
+
 
 def new_app(
     title: str,

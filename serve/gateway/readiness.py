@@ -30,7 +30,11 @@ class Readiness:
     """
 
     def __init__(self, checks: Mapping[str, Callable[[], Awaitable[Part]]]) -> None:
-        self._checks = checks
+        self._checks = dict(checks)
+
+    def add(self, name: str, check: Callable[[], Awaitable[Part]]) -> None:
+        """Asks one more part."""
+        self._checks[name] = check
 
     async def report(self) -> tuple[int, dict[str, Any]]:
         """Status and body: 200 when all is well or has a fallback, 503 when a vital part is out.

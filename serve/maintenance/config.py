@@ -1,29 +1,20 @@
-"""What a maintenance application is started with, and what may change while it runs."""
+"""What a maintenance application is started with."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from serve.gateway import Limits, Replicas
+from serve.gateway import Replicas
+from serve.gateway.arguments import ApplicationArgs
 
 
-class MaintenanceArgs(BaseModel):
-    """Arguments of the application, as a Serve config file gives them.
+class MaintenanceArgs(ApplicationArgs):
+    """Arguments of the application, as a Serve config file gives them."""
 
-    Paths and URLs are as the replicas see them; a relative path is below their working directory.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    registry: str = Field("data/registry", description="registry of models: directory or URI")
-    model: str = Field("champion", description="alias or version to start with")
     kind: Path | None = Field(
         None, description="YAML of the kind of machine; none: the simulated fleet's"
-    )
-    rules: str | None = Field(
-        None, description="rules to start with: path, or the YAML itself; none: the packaged ones"
     )
     machine_store: str = Field(
         "sqlite:///data/maintenance/machines.sqlite",
@@ -38,57 +29,16 @@ class MaintenanceArgs(BaseModel):
         description="local directory for predictions not yet stored",
     )
     models: Path = Field(Path("data/maintenance/models"), description="local copies of models")
-    api_keys: Path = Field(Path("data/keys.json"), description="file of API keys")
-    log: Path | None = Field(None, description="file of JSON lines; none: standard error")
 
-    front: Replicas = Field(Replicas(), description="replicas of the front node")
     planner: Replicas = Field(
         Replicas(min=1), description="replicas that solve schedules, one at a time each"
     )
-    colocated: bool = Field(False, description="solve schedules in the front node, too")
 
-    body_bytes: int = Field(64 * 1024, gt=0, description="largest body of a prediction, bytes")
     readings_body_bytes: int = Field(
         8 * 1024 * 1024, gt=0, description="largest body of readings and of a schedule, bytes"
     )
-    deadline_ms: float = Field(10_000.0, gt=0, description="time for an answer, milliseconds")
-    schedule_deadline_ms: float = Field(
-        30_000.0, gt=0, description="the most that a caller may ask for, milliseconds"
-    )
     in_flight: int = Field(64, gt=0, description="requests at a time in a replica; then 503")
-    retry_after_s: int = Field(1, ge=0, description="seconds that a 503 asks to wait")
-    shutdown_s: float = Field(15.0, gt=0, description="seconds to finish what was begun")
-
-    ahead_seconds: int = Field(300, ge=0, description="how far a caller's clock may be ahead")
     register_unknown: bool = Field(
         True, description="whether readings of a machine that is not known yet make it known"
     )
     store_timeout_ms: float = Field(1000.0, gt=0, description="then the machine store is out")
-    drain_seconds: float = Field(1.0, gt=0, description="between writes to the database")
-    rescore_seconds: float = Field(5.0, gt=0, description="between looks for fallbacks to redo")
-    follow_seconds: float = Field(15.0, gt=0, description="between looks at a moved alias")
-
-    @property
-    def limits(self) -> Limits:
-        """What the gateway admits."""
-        return Limits(
-            body_bytes=self.body_bytes,
-            deadline_ms=self.deadline_ms,
-            longest_deadline_ms=self.schedule_deadline_ms,
-            in_flight=self.in_flight,
-            retry_after_s=self.retry_after_s,
-        )
-
-
-class Live(BaseModel):
-    """`user_config`: what is loaded, checked and swapped without a restart.
-
-    Attributes:
-        model: alias or version.
-        rules: path, or the YAML itself; None: the packaged rules.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    model: str = "champion"
-    rules: str | None = None

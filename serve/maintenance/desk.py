@@ -18,10 +18,11 @@ from lib.records import Decision
 from lib.rules import Verdict
 from serve.gateway import Call, Meter, Problem
 from serve.gateway.archive import Archive
+from serve.gateway.clock import moment, not_ahead
 from serve.gateway.holder import Holder
 from serve.gateway.rulings import Rulings
 from serve.maintenance import numbers
-from serve.maintenance.machines import Machines, micros, moment, sensor_faults
+from serve.maintenance.machines import Machines, sensor_faults
 from serve.maintenance.schema import (
     CurvePoint,
     DriverAnswer,
@@ -110,13 +111,7 @@ class Desk:
         return model.predict(row)[0]
 
     async def _see(self, asked: PredictRequest, now: int) -> Seen:
-        at = now if asked.at is None else micros(asked.at)
-        if at > now + self._ahead:
-            raise Problem.of_field(
-                "at",
-                f"expected at most {self._ahead // 1_000_000} seconds from now, got "
-                f"{(at - now) // 1_000_000} seconds ahead",
-            )
+        at = not_ahead("at", asked.at, now, self._ahead)
         try:
             past = await self._machines.known(asked.machine_id)
         except MachineStoreError:

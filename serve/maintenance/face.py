@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Body, FastAPI, Path, Request
 from pydantic import Field
@@ -11,9 +11,10 @@ from starlette.responses import Response
 from lib.maintenance.history import UNKNOWN_US, History
 from lib.maintenance.machine_store import MachineStoreError
 from serve.gateway import Call, Door, Gateway, Problem, new_app, parse_body
-from serve.gateway.pages import call_of
+from serve.gateway.clock import moment
+from serve.gateway.pages import ERRORS, MISSING, call_of
 from serve.maintenance.desk import unknown_machine, without_survival
-from serve.maintenance.machines import hours_since_service, latest, moment, sensor_faults
+from serve.maintenance.machines import hours_since_service, latest, sensor_faults
 from serve.maintenance.schema import (
     MANY_READINGS,
     MOST_MACHINES,
@@ -38,16 +39,7 @@ TELL, ASK, PLAN, READ = (
 )
 _DAY_US = 86_400_000_000
 _Id = Annotated[str, Path(min_length=1, max_length=128)]
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    401: {"description": "no valid key"},
-    403: {"description": "the key lacks the scope"},
-    413: {"description": "the body is too large"},
-    422: {"description": "a field is at fault, or no plan fits; `errors` says what"},
-    503: {"description": "overloaded or out; Retry-After says when to try again"},
-    504: {"description": "no answer within the deadline"},
-}
-_MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "nothing of that id"}}
-_CLOSED = _ERRORS | _MISSING | {409: {"description": "closed before, with another outcome"}}
+_CLOSED = ERRORS | MISSING | {409: {"description": "closed before, with another outcome"}}
 
 
 def maintenance_face(service: MaintenanceService, names_request: bool = True) -> Gateway:
@@ -102,7 +94,7 @@ def _app(service: MaintenanceService) -> FastAPI:
 
 
 def _declare_machines(app: FastAPI, service: MaintenanceService) -> None:
-    @app.post("/readings", responses=_ERRORS, tags=["machines"])
+    @app.post("/readings", responses=ERRORS, tags=["machines"])
     async def readings(
         news: Annotated[
             MachineReadings
@@ -115,21 +107,21 @@ def _declare_machines(app: FastAPI, service: MaintenanceService) -> None:
         several = news if isinstance(news, list) else [news]
         return await service.intake.take(several, call_of(request))
 
-    @app.post("/predict", response_model=PredictAnswer, responses=_ERRORS | _MISSING,
+    @app.post("/predict", response_model=PredictAnswer, responses=ERRORS | MISSING,
               tags=["machines"])  # fmt: skip
     async def predict(asked: PredictRequest, request: Request) -> Response:
         """Say when a machine will fail and what to do; rules decide first."""
         body = await service.desk.predict(asked, call_of(request))
         return Response(body, media_type="application/json")
 
-    @app.get("/machines/{machine_id}", responses=_ERRORS | _MISSING, tags=["machines"])
+    @app.get("/machines/{machine_id}", responses=ERRORS | MISSING, tags=["machines"])
     async def machine(machine_id: _Id) -> MachineAnswer:
         """What is known of a machine: its sensors, services, last prediction and work orders."""
         return await _machine(service, machine_id)
 
 
 def _declare_schedules(app: FastAPI, service: MaintenanceService) -> None:
-    @app.post("/schedules", responses=_ERRORS, tags=["schedules"])
+    @app.post("/schedules", responses=ERRORS, tags=["schedules"])
     async def schedules(asked: ScheduleRequest, request: Request) -> ScheduleAnswer:
         """Plan a week: who is served when, within crews, parts, budget and what must not stand.
 
@@ -137,19 +129,19 @@ def _declare_schedules(app: FastAPI, service: MaintenanceService) -> None:
         """
         return await service.orders.plan(asked, call_of(request))
 
-    @app.get("/schedules/{schedule_id}", responses=_ERRORS | _MISSING, tags=["schedules"])
+    @app.get("/schedules/{schedule_id}", responses=ERRORS | MISSING, tags=["schedules"])
     async def schedule(schedule_id: _Id, request: Request) -> ScheduleAnswer:
         """A planned week with its work orders as they are now."""
         return await service.orders.schedule(schedule_id, call_of(request))
 
-    @app.get("/schedules/{schedule_id}/calendar.ics", responses=_ERRORS | _MISSING,
+    @app.get("/schedules/{schedule_id}/calendar.ics", responses=ERRORS | MISSING,
              response_class=Response, tags=["schedules"])  # fmt: skip
     async def calendar(schedule_id: _Id) -> Response:
         """The plan as a calendar (RFC 5545)."""
         text = await service.orders.export(schedule_id, "ics")
         return Response(text, media_type="text/calendar; charset=utf-8")
 
-    @app.get("/schedules/{schedule_id}/plan.csv", responses=_ERRORS | _MISSING,
+    @app.get("/schedules/{schedule_id}/plan.csv", responses=ERRORS | MISSING,
              response_class=Response, tags=["schedules"])  # fmt: skip
     async def plan(schedule_id: _Id) -> Response:
         """The plan as a table (RFC 4180)."""

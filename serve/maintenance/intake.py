@@ -21,8 +21,9 @@ from lib.maintenance.memory import (
 )
 from lib.maintenance.waveform import WaveformError, waveform_features
 from serve.gateway import Call, FieldError, Meter, Problem
+from serve.gateway.clock import micros
 from serve.maintenance import numbers
-from serve.maintenance.machines import Machines, micros, sensor_faults
+from serve.maintenance.machines import Machines, sensor_faults
 from serve.maintenance.schema import MachineReadings, ReadingsAnswer, TakenIn
 
 _SECOND = 1_000_000

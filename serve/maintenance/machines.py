@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,24 +15,12 @@ from lib.maintenance.features import last_services, sound_readings
 from lib.maintenance.history import UNKNOWN_US, History
 from lib.maintenance.machine_store import MachineStore, MachineStoreError
 from lib.maintenance.memory import pack, unpack
-from serve.gateway import Breaker
+from serve.gateway.guard import Guard
 from serve.maintenance.schema import SensorFault
 
 _ATTEMPTS = 20
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PREDICTION = "\x00prediction"  # no id of a machine holds it
-Done = TypeVar("Done")
 Result = TypeVar("Result")
-
-
-def micros(time: datetime) -> int:
-    """Microseconds since 1970 UTC."""
-    return (time - _EPOCH) // timedelta(microseconds=1)
-
-
-def moment(time_us: int) -> datetime:
-    """The same as a time."""
-    return _EPOCH + timedelta(microseconds=time_us)
 
 
 @dataclass(frozen=True)
@@ -55,14 +42,14 @@ class Machines:
 
     def __init__(self, features: FeatureSet, store: MachineStore, timeout: float) -> None:
         self.features = features
-        self._store, self._timeout = store, timeout
-        self._breaker = Breaker()
+        self._store = store
+        self._guard = Guard("machine store", MachineStoreError, timeout)
         self.unreadable = 0
 
     @property
     def out(self) -> bool:
         """Whether the store failed the last times it was asked."""
-        return self._breaker.open
+        return self._guard.out
 
     async def known(self, machine_id: str) -> History | None:
         """What is known of a machine; None of one that nobody has told of.
@@ -70,7 +57,7 @@ class Machines:
         Raises:
             MachineStoreError: the store is out.
         """
-        stored, _ = await self._ask(lambda: self._store.read(machine_id))
+        stored, _ = await self._guard.ask(lambda: self._store.read(machine_id))
         return self._read(stored)
 
     async def change(
@@ -82,10 +69,10 @@ class Machines:
             MachineStoreError: the store is out, or others change this machine all the time.
         """
         for attempt in range(_ATTEMPTS):
-            stored, revision = await self._ask(lambda: self._store.read(machine_id))
+            stored, revision = await self._guard.ask(lambda: self._store.read(machine_id))
             after, result = work(self._read(stored))
             memory, at = pack(self.features, after), revision
-            if await self._ask(
+            if await self._guard.ask(
                 lambda memory=memory, at=at: self._store.write(machine_id, memory, at)
             ):  # type: ignore[misc]
                 return result
@@ -95,19 +82,18 @@ class Machines:
     async def note_prediction(self, machine_id: str, answer: bytes) -> None:
         """Keeps the newest answer about a machine beside it."""
         key = machine_id + _PREDICTION
-        _, revision = await self._ask(lambda: self._store.read(key))
-        await self._ask(lambda: self._store.write(key, answer, revision))
+        _, revision = await self._guard.ask(lambda: self._store.read(key))
+        await self._guard.ask(lambda: self._store.write(key, answer, revision))
 
     async def last_prediction(self, machine_id: str) -> dict[str, Any] | None:
         """The newest answer about a machine."""
-        stored, _ = await self._ask(lambda: self._store.read(machine_id + _PREDICTION))
+        stored, _ = await self._guard.ask(lambda: self._store.read(machine_id + _PREDICTION))
         found: dict[str, Any] | None = None if stored is None else json.loads(stored)
         return found
 
     async def ping(self) -> None:
         """Returns if the store answers."""
-        async with asyncio.timeout(self._timeout):
-            await self._store.ping()
+        await self._guard.ping(self._store.ping)
 
     async def close(self) -> None:
         """Gives connections back."""
@@ -122,20 +108,6 @@ class Machines:
         except FeatureError:
             self.unreadable += 1
             return None
-
-    async def _ask(self, call: Callable[[], Awaitable[Done]]) -> Done:
-        if not self._breaker.allows():
-            raise MachineStoreError("machine store: out, tried again shortly")
-        try:
-            async with asyncio.timeout(self._timeout):
-                done = await call()
-        except (MachineStoreError, TimeoutError) as error:
-            self._breaker.failed()
-            raise MachineStoreError(
-                f"{str(error) or 'machine store: no answer in time'}"
-            ) from error
-        self._breaker.succeeded()
-        return done
 
 
 def sensor_faults(features: FeatureSet, past: History) -> list[SensorFault]:

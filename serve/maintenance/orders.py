@@ -26,9 +26,10 @@ from lib.records import (
 )
 from lib.survival import Curves
 from serve.gateway import Call, FieldError, Meter, Problem
+from serve.gateway.clock import micros, moment
 from serve.gateway.holder import Holder
 from serve.maintenance import numbers
-from serve.maintenance.machines import Machines, micros, moment
+from serve.maintenance.machines import Machines
 from serve.maintenance.planner import Planning
 from serve.maintenance.schema import (
     OrderAnswer,

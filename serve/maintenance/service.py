@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import socket
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
-from lib.access import ApiKeys
 from lib.maintenance.feature_set import DAY_US, FeatureSet
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
@@ -23,26 +16,23 @@ from lib.maintenance.machine_store import open_machine_store
 from lib.maintenance.model import SYSTEM, SurvivalModel
 from lib.maintenance.model.loading import load_model
 from lib.maintenance.rules import ACTIONS, RULES_FILE, rule_fields
-from lib.records import DecisionLog, Drainer, Records, RecordsUnavailableError, WorkOrders
-from serve.gateway import JsonLog, Meter, Part, Readiness
-from serve.gateway.archive import Archive
+from lib.records import WorkOrders
+from serve.gateway import Meter, Part
+from serve.gateway.application import Application, state_part
+from serve.gateway.clock import SECOND, system_clock
 from serve.gateway.holder import Holder
-from serve.gateway.later import Later
+from serve.gateway.redoing import Redoing
 from serve.gateway.rulings import Rulings
 from serve.maintenance import numbers
-from serve.maintenance.config import Live, MaintenanceArgs
+from serve.maintenance.config import MaintenanceArgs
 from serve.maintenance.desk import Desk
 from serve.maintenance.intake import Intake
 from serve.maintenance.machines import Machines
 from serve.maintenance.orders import Orders
 from serve.maintenance.planner import PlannerHere, Planning
 
-_FLUSH_SECONDS = 0.25
-_AT_ONCE, _LEASE_US = 50, 60_000_000
-_SECOND = 1_000_000
 
-
-class MaintenanceService:
+class MaintenanceService(Application):
     """Machines, rules, model, schedules, records.
 
     Args:
@@ -59,25 +49,15 @@ class MaintenanceService:
         planning: Planning | None = None,
         now: Callable[[], int] | None = None,
     ) -> None:
-        self.args, self.meter = args, meter
-        self._now = now or (lambda: time.time_ns() // 1000)
-        self.log = JsonLog(SYSTEM, args.log)
-        self.keys = ApiKeys(args.api_keys)
-        self.later = Later(self.log)
+        self.args = args
+        self._now = now or system_clock
         self.features = load_kind(args.kind)
+        rulings = Rulings(rule_fields(self.features), RULES_FILE, ACTIONS, {"machine_id"})
+        super().__init__(SYSTEM, args, meter, numbers.RELOADS, rulings)
         self.holder = Holder(SYSTEM, args.registry, args.models, self._load)
-        timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * _SECOND
+        timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * SECOND
         store = open_machine_store(args.machine_store, timeout)
         self.machines = Machines(self.features, store, timeout)
-        self.rulings = Rulings(rule_fields(self.features), RULES_FILE, ACTIONS, {"machine_id"})
-        self.archive = Archive(
-            SYSTEM,
-            DecisionLog(args.journal),
-            Records(args.records),
-            Drainer(args.journal, args.records),
-            meter,
-            self.log,
-        )
         self.desk = Desk(
             self.machines,
             self.rulings,
@@ -98,82 +78,41 @@ class MaintenanceService:
             self._now,
             ahead,
         )
-        self._config_error: str | None = None
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
-        self.readiness = Readiness(
-            {
-                "model": self._model_part,
-                "rules": self._rules_part,
-                "store": self._store_part,
-                "records": self._records_part,
-                "keys": self._keys_part,
-                "config": self._config_part,
-            }
+        self.redoing = Redoing(
+            self.archive,
+            self.desk.redo,
+            self._ready,
+            meter,
+            numbers.RESCORED,
+            self.log,
+            self._now,
         )
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Everything that goes on beside requests; at the end nothing is left half done."""
-        await self.archive.drain()
-        self.later.every(_FLUSH_SECONDS, self._flush)
-        self.later.every(self.args.drain_seconds, self.archive.drain)
-        self.later.every(self.args.rescore_seconds, self.work_off)
-        self.later.every(self.args.follow_seconds, self._follow)
-        try:
-            yield
-        finally:
-            await self.later.close(self.args.shutdown_s)
-            await self.archive.drain()
-            self.archive.close()
-            self.orders.book.close()
-            await self.machines.close()
-            try:
-                self.meter.flush()
-            finally:
-                self.log.close()
+    @property
+    def replaceable(self) -> Holder[SurvivalModel]:
+        """See `Application`."""
+        return self.holder
 
-    async def reconfigure(self, config: Mapping[str, Any]) -> None:
-        """Loads, checks and swaps model and rules; never raises.
+    def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
+        """See `Application`."""
+        return [(self.args.rescore_seconds, self.redoing.work_off)]
 
-        What is wrong is in `/readyz`, the log and the metrics, and what was in force stays so.
+    async def close(self) -> None:
+        """See `Application`."""
+        self.orders.book.close()
+        await self.machines.close()
 
-        Args:
-            config: fields of `Live`; what is not named is as at the start.
-        """
-        try:
-            start = {"model": self.args.model, "rules": self.args.rules}
-            live = Live.model_validate({**start, **config})
-        except ValidationError as error:
-            self._config_error = "; ".join(
-                f"user_config.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
-            )
-            self._told("config", False, self._config_error)
-            return
-        self._config_error = None
-        loaded = await asyncio.to_thread(self.rulings.load, live.rules)
-        self._told("rules", loaded, self.rulings.error)
-        loaded = await asyncio.to_thread(self.holder.load, live.model)
-        self._told("model", loaded, self.holder.error)
+    async def model_part(self) -> Part:
+        """See `Application`."""
+        return state_part(self.holder.state())
 
-    async def work_off(self) -> int:
-        """Predicts the oldest fallbacks again, once what was out is back; returns how many."""
-        if self.machines.out or self.holder.held is None:
-            return 0
-        try:
-            waiting = await self.archive.claim(_AT_ONCE, self._worker, self._now(), _LEASE_US)
-        except RecordsUnavailableError:
-            return 0
-        done = 0
-        for decision in waiting:
-            answer = await self.desk.redo(decision)
-            if answer is None:
-                break
-            await self.archive.mark(decision.subject_id, answer, self._now())
-            done += 1
-        if done:
-            self.meter.count(numbers.RESCORED, amount=done)
-            self.log.write("rescored", predictions=done)
-        return done
+    async def store_part(self) -> Part:
+        """See `Application`."""
+        await self.machines.ping()
+        return Part(True, {"memories_of_other_features": self.machines.unreadable})
+
+    async def _ready(self) -> bool:
+        return not self.machines.out and self.holder.held is not None
 
     def _load(self, directory: Path) -> SurvivalModel:
         """A model of this kind of machine that can answer, tried out."""
@@ -184,47 +123,6 @@ class MaintenanceService:
             if not (np.isfinite(survival).all() and 0.0 <= min(survival) <= max(survival) <= 1.0):
                 raise ValueError("the model answers no survival curve")
         return model
-
-    async def _follow(self) -> None:
-        loaded = await asyncio.to_thread(self.holder.follow)
-        if loaded is not None:
-            self._told("model", loaded, self.holder.error)
-
-    async def _flush(self) -> None:
-        try:
-            self.meter.flush()
-        finally:
-            await asyncio.to_thread(self.log.flush)
-
-    def _told(self, part: str, loaded: bool, error: str | None) -> None:
-        outcome = "loaded" if loaded else "refused"
-        self.meter.count(numbers.RELOADS, part, outcome)
-        level = "info" if loaded else "error"
-        self.log.write("reload", level, part=part, outcome=outcome, error=error)
-
-    async def _model_part(self) -> Part:
-        state = self.holder.state()
-        return Part(state["version"] is not None and state["error"] is None, state)
-
-    async def _rules_part(self) -> Part:
-        return Part(self.rulings.error is None, self.rulings.status())
-
-    async def _store_part(self) -> Part:
-        await self.machines.ping()
-        return Part(True, {"memories_of_other_features": self.machines.unreadable})
-
-    async def _records_part(self) -> Part:
-        await self.archive.ping()
-        backlog = self.archive.journal.pending_bytes
-        return Part(
-            self.archive.error is None, {"error": self.archive.error, "journal_bytes": backlog}
-        )
-
-    async def _keys_part(self) -> Part:
-        return Part(self.keys.fault is None, {"error": self.keys.fault})
-
-    async def _config_part(self) -> Part:
-        return Part(self._config_error is None, {"error": self._config_error})
 
 
 def _of_one_day(features: FeatureSet) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -1,0 +1,199 @@
+"""What the applications of all systems have in common: log, keys, rules, records, upkeep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from lib.access import ApiKeys
+from lib.records import DecisionLog, Drainer, Records
+from serve.gateway.archive import Archive
+from serve.gateway.arguments import ApplicationArgs, Live
+from serve.gateway.later import Later
+from serve.gateway.log import JsonLog
+from serve.gateway.meter import Meter
+from serve.gateway.readiness import Part, Readiness
+from serve.gateway.rulings import Rulings
+
+_FLUSH_SECONDS = 0.25
+
+
+class Replaceable(Protocol):
+    """A model that can be replaced while requests run; see `Holder`."""
+
+    error: str | None
+
+    def load(self, wanted: str) -> bool:
+        """See `Holder.load`."""
+        ...
+
+    def follow(self) -> bool | None:
+        """See `Holder.follow`."""
+        ...
+
+
+class Application:
+    """One replica's service: what a system's own parts are added to.
+
+    Args:
+        system: its name.
+        args: what it was started with.
+        meter: counts.
+        reloads: the instrument that counts loads, by part and outcome.
+        rulings: rules in force.
+        live: the form of `user_config`; its fields but `model` and `rules` are the system's own,
+            taken in by `take_live`.
+    """
+
+    def __init__(
+        self,
+        system: str,
+        args: ApplicationArgs,
+        meter: Meter,
+        reloads: str,
+        rulings: Rulings,
+        live: type[Live] = Live,
+    ) -> None:
+        self.meter, self._reloads, self._live = meter, reloads, live
+        self._start = {
+            name: getattr(args, name) for name in live.model_fields if hasattr(args, name)
+        }
+        self._upkeep = args
+        self.log = JsonLog(system, args.log)
+        self.keys = ApiKeys(args.api_keys)
+        self.later = Later(self.log)
+        self.rulings = rulings
+        self.archive = Archive(
+            system,
+            DecisionLog(args.journal),
+            Records(args.records),
+            Drainer(args.journal, args.records),
+            meter,
+            self.log,
+        )
+        self._config_error: str | None = None
+        self.readiness = Readiness(
+            {
+                "model": self.model_part,
+                "rules": self._rules_part,
+                "store": self.store_part,
+                "records": self._records_part,
+                "keys": self._keys_part,
+                "config": self._config_part,
+            }
+        )
+
+    @property
+    def replaceable(self) -> Replaceable | None:
+        """The model of this process; None where it lives in another deployment."""
+        raise NotImplementedError
+
+    async def model_part(self) -> Part:
+        """How the model is."""
+        raise NotImplementedError
+
+    async def store_part(self) -> Part:
+        """How the store of profiles is."""
+        raise NotImplementedError
+
+    def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
+        """Work of the system's own that comes round again, and after how many seconds."""
+        return []
+
+    async def close(self) -> None:
+        """Gives back what the system's own parts hold."""
+
+    async def take_live(self, live: Live) -> None:
+        """Takes in the fields of `user_config` that are the system's own; never raises."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything that goes on beside requests; at the end nothing is left half done."""
+        await self.archive.drain()
+        self.later.every(_FLUSH_SECONDS, self._flush)
+        self.later.every(self._upkeep.drain_seconds, self.archive.drain)
+        if self.replaceable is not None:
+            self.later.every(self._upkeep.follow_seconds, self._follow)
+        for seconds, work in self.rounds():
+            self.later.every(seconds, work)
+        try:
+            yield
+        finally:
+            await self.later.close(self._upkeep.shutdown_s)
+            await self.archive.drain()
+            self.archive.close()
+            await self.close()
+            try:
+                self.meter.flush()
+            finally:
+                self.log.close()
+
+    async def reconfigure(self, config: Mapping[str, Any]) -> None:
+        """Loads, checks and swaps model and rules; never raises.
+
+        Ray Serve would replace a replica whose reconfiguration fails, so one bad file would take
+        the application down. What is wrong is in `/readyz`, the log and the metrics, and what was
+        in force stays so.
+
+        Args:
+            config: fields of `Live`; what is not named is as at the start.
+        """
+        try:
+            live = self._live.model_validate({**self._start, **config})
+        except ValidationError as error:
+            self._config_error = "; ".join(
+                f"user_config.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
+            )
+            self.told("config", False, self._config_error)
+            return
+        self._config_error = None
+        loaded = await asyncio.to_thread(self.rulings.load, live.rules)
+        self.told("rules", loaded, self.rulings.error)
+        await self.take_live(live)
+        if (model := self.replaceable) is not None:
+            loaded = await asyncio.to_thread(model.load, live.model)
+            self.told("model", loaded, model.error)
+
+    def told(self, part: str, loaded: bool, error: str | None) -> None:
+        """Counts and logs a load."""
+        outcome = "loaded" if loaded else "refused"
+        self.meter.count(self._reloads, part, outcome)
+        level = "info" if loaded else "error"
+        self.log.write("reload", level, part=part, outcome=outcome, error=error)
+
+    async def _follow(self) -> None:
+        model = self.replaceable
+        loaded = None if model is None else await asyncio.to_thread(model.follow)
+        if model is not None and loaded is not None:
+            self.told("model", loaded, model.error)
+
+    async def _flush(self) -> None:
+        try:
+            self.meter.flush()
+        finally:
+            await asyncio.to_thread(self.log.flush)
+
+    async def _rules_part(self) -> Part:
+        return Part(self.rulings.error is None, self.rulings.status())
+
+    async def _records_part(self) -> Part:
+        await self.archive.ping()
+        backlog = self.archive.journal.pending_bytes
+        return Part(
+            self.archive.error is None, {"error": self.archive.error, "journal_bytes": backlog}
+        )
+
+    async def _keys_part(self) -> Part:
+        return Part(self.keys.fault is None, {"error": self.keys.fault})
+
+    async def _config_part(self) -> Part:
+        return Part(self._config_error is None, {"error": self._config_error})
+
+
+def state_part(state: Mapping[str, Any]) -> Part:
+    """How a model is, by its `version` and `error`; see `Holder.state`."""
+    return Part(state["version"] is not None and state["error"] is None, state)

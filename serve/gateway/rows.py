@@ -1,0 +1,91 @@
+"""Rows of a contract as callers send them: the contract's columns, typed and documented."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StrictBool,
+    create_model,
+)
+
+from lib.contract import TIME, Column, Contract
+from serve.gateway.problem import FieldError, Problem
+
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+
+
+def row_model(contract: Contract) -> type[BaseModel]:
+    """A model of one row, with a field for each column.
+
+    Args:
+        contract: whose name, columns, types and limits it takes.
+    """
+    fields: dict[str, Any] = {column.name: _field(column) for column in contract.columns}
+    made: type[BaseModel] = create_model(
+        f"{contract.name.capitalize()}Row",
+        __config__=ConfigDict(extra="forbid", frozen=True),
+        __doc__=f"One row of {contract.name}.",
+        **fields,
+    )
+    return made
+
+
+def table_of(contract: Contract, rows: Sequence[BaseModel]) -> pa.Table:
+    """Rows as a table, checked by the contract.
+
+    Raises:
+        Problem: 422 where rows break it; nothing of them may be used then.
+    """
+    columns = {
+        column.name: pa.array([getattr(row, column.name) for row in rows], column.type)
+        for column in contract.columns
+    }
+    checked = contract.check(pa.table(columns))
+    if checked.reasons:
+        faults = [FieldError(contract.name, reason) for reason in list(checked.reasons)[:20]]
+        text = "; ".join(f"{one.field}: {one.message}" for one in faults[:3])
+        raise Problem(422, "invalid-field", text, faults)
+    return checked.good
+
+
+def rows_of(asked: BaseModel, contracts: Sequence[Contract]) -> Mapping[str, pa.Table]:
+    """The tables of a request that has a list of rows by each contract's name; empty ones not.
+
+    Raises:
+        Problem: see `table_of`.
+    """
+    told = {one.name: getattr(asked, one.name) for one in contracts}
+    return {one.name: table_of(one, told[one.name]) for one in contracts if told[one.name]}
+
+
+def _field(column: Column) -> tuple[Any, Any]:
+    kind: Any
+    if column.values:
+        kind = Literal[column.values]
+    elif column.type == TIME:
+        kind = AwareDatetime
+    elif pa.types.is_string(column.type):
+        kind = Annotated[str, Field(min_length=1, max_length=column.max_length, pattern=_PRINTABLE)]
+    elif pa.types.is_boolean(column.type):
+        kind = StrictBool
+    elif pa.types.is_integer(column.type):
+        kind = Annotated[int, Field(strict=True, ge=_whole(column.low), le=_whole(column.high))]
+    else:
+        kind = Annotated[FiniteFloat, Field(ge=column.low, le=column.high)]
+    unit = "" if column.unit in ("", "UTC") else f", {column.unit}"
+    words = f"{column.description}{unit}"
+    if column.required and column.fallback is None:
+        return kind, Field(description=words)
+    return kind | None, Field(default=None, description=words)
+
+
+def _whole(limit: float | None) -> int | None:
+    return None if limit is None else int(limit)
