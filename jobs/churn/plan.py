@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from jobs.churn.score import NOTE as SCORES_NOTE
 from jobs.churn.sources import moment
 from jobs.intake import mapping_for
 from jobs.options import read_options
@@ -23,6 +21,7 @@ from lib.churn.interventions.effects import Effect
 from lib.churn.interventions.outcomes import effects_of, revised_effects, who_left
 from lib.churn.interventions.playbooks import PlaybookError
 from lib.churn.interventions.report import plan_report
+from lib.churn.model.scores import read_scores
 from lib.contract import ContractError, read_checked
 from lib.report import write_report
 from lib.storage import Storage, StorageError, open_dataset, open_storage, write_parquet
@@ -66,7 +65,7 @@ class PlanConfig:
 def main(config: PlanConfig) -> str:
     """Plan; returns the file or URI of the day's log."""
     limits = Limits(config.hours, config.budget, config.most)
-    scores, note = _scores(config.scores)
+    scores, note = read_scores(config.scores)
     names = tuple(
         one.removeprefix("feature:") for one in scores.column_names if one.startswith("feature:")
     )
@@ -95,17 +94,6 @@ def main(config: PlanConfig) -> str:
     for path in paths:
         print(f"report:     {output.address(path.name)}")
     return written
-
-
-def _scores(folder: str) -> tuple[pa.Table, dict[str, Any]]:
-    given = open_storage(folder)
-    content = given.read(SCORES_NOTE)
-    if content is None:
-        raise ContractError(
-            f"--scores: {folder} is not there: expected the output of jobs.churn.score"
-        )
-    table = open_dataset(given, "data").to_table().sort_by("customer_id")
-    return table, json.loads(content)
 
 
 def _history(output: Storage, at_us: int) -> pa.Table | None:

@@ -18,14 +18,13 @@ from lib.churn.base import ChurnError
 from lib.churn.features import told
 from lib.churn.model import SYSTEM
 from lib.churn.model.churn_model import ChurnModel, load_model
-from lib.churn.model.scores import scores_table
+from lib.churn.model.scores import NOTE, scores_table
 from lib.churn.snapshots import snapshots
 from lib.contract import ContractError
 from lib.feature import DAY
 from lib.registry import ArtifactError, RegistryError
 from lib.storage import Storage, StorageError, open_dataset, open_storage
 
-NOTE = "scores.json"
 _SHOWN = 10
 
 

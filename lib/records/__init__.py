@@ -4,10 +4,19 @@ Records keeps decisions, facts and re-scored fallbacks in SQLite or PostgreSQL. 
 a decision that was answered but not yet stored on the local disk.
 """
 
+from lib.records.customer_health import CustomerHealth, HealthEntry, Override
 from lib.records.drainer import Drainer
 from lib.records.draining import DrainOutcome
 from lib.records.entries import Decision, Fact, FactKind, Json
 from lib.records.errors import DecisionLogFullError, RecordsError, RecordsUnavailableError
+from lib.records.interventions import (
+    ContradictedOutcomeError,
+    Intervention,
+    InterventionOutcome,
+    Interventions,
+    StoredPlan,
+    UnknownInterventionError,
+)
 from lib.records.journal import DecisionLog
 from lib.records.records import DecisionOutcome, LabelOutcome, Records
 from lib.records.rescoring import Rescore
@@ -21,6 +30,8 @@ from lib.records.work_orders import (
 
 __all__ = [
     "ClosedOrderError",
+    "ContradictedOutcomeError",
+    "CustomerHealth",
     "Decision",
     "DecisionLog",
     "DecisionLogFullError",
@@ -29,13 +40,20 @@ __all__ = [
     "Drainer",
     "Fact",
     "FactKind",
+    "HealthEntry",
+    "Intervention",
+    "InterventionOutcome",
+    "Interventions",
     "Json",
     "LabelOutcome",
+    "Override",
     "Records",
     "RecordsError",
     "RecordsUnavailableError",
     "Rescore",
+    "StoredPlan",
     "StoredSchedule",
+    "UnknownInterventionError",
     "UnknownOrderError",
     "WorkOrder",
     "WorkOrders",

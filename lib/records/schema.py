@@ -117,3 +117,82 @@ WORK_ORDERS = Table(
     Index("work_orders_by_schedule", "schedule_id"),
 )
 """A service that a schedule planned, and what became of it."""
+
+CUSTOMER_HEALTH = Table(
+    "customer_health",
+    METADATA,
+    Column("customer_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("chance", Double, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("band", Text, nullable=False),
+    Column("components", _JSON, nullable=False),
+    Column("reasons", _JSON, nullable=False),
+    Column("model_version", Text),
+    PrimaryKeyConstraint("customer_id", "at", name="customer_health_key"),
+)
+"""A customer's health at a moment, with what it was made of: its history."""
+
+HEALTH_OVERRIDES = Table(
+    "health_overrides",
+    METADATA,
+    Column("id", Text, nullable=False),
+    Column("customer_id", Text, nullable=False),
+    Column("score", Double),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("id", name="health_overrides_key"),
+    Index("health_overrides_by_customer", "customer_id", "created_at"),
+)
+"""What a person knows better than the score, until when; no score withdraws the one before."""
+
+INTERVENTION_PLANS = Table(
+    "intervention_plans",
+    METADATA,
+    Column("id", Text, nullable=False),
+    Column("planned_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("request", _JSON, nullable=False),
+    Column("summary", _JSON, nullable=False),
+    PrimaryKeyConstraint("id", name="intervention_plans_key"),
+)
+"""A day's plan as it was asked for and made."""
+
+INTERVENTIONS = Table(
+    "interventions",
+    METADATA,
+    Column("id", Text, nullable=False),
+    Column("plan_id", Text, nullable=False),
+    Column("customer_id", Text, nullable=False),
+    Column("playbook", Text, nullable=False),
+    Column("planned_at", BigInteger, nullable=False),
+    Column("held_out", Boolean, nullable=False),
+    Column("propensity", Double, nullable=False),
+    Column("chance", Double, nullable=False),
+    Column("expected_fall", Double, nullable=False),
+    Column("value", Double, nullable=False),
+    Column("cost", Double, nullable=False),
+    Column("hours", Double, nullable=False),
+    PrimaryKeyConstraint("id", name="interventions_key"),
+    Index("interventions_by_customer", "customer_id", "planned_at"),
+    Index("interventions_by_plan", "plan_id"),
+    Index("interventions_by_time", "planned_at"),
+)
+"""Who was chosen for what, those included who were then left alone, so that effects show."""
+
+INTERVENTION_OUTCOMES = Table(
+    "intervention_outcomes",
+    METADATA,
+    Column("intervention_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("value", Boolean, nullable=False),
+    Column("observed_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("note", Text),
+    PrimaryKeyConstraint("intervention_id", "kind", name="intervention_outcomes_key"),
+)
+"""What became of an intervention: whether it took place, whether the customer left."""

@@ -145,14 +145,23 @@ def load_model(directory: Path | str, base: CustomerBase | None = None) -> Churn
         ArtifactError: it is damaged, or of another feature set; the message names the features.
     """
     if base is None:
-        text = verify_artifact(directory).manifest.parameters.get("base")
-        if not isinstance(text, str):
-            raise ArtifactError(f"{directory}: its manifest has no base of customers")
-        try:
-            base = parse_base(text, f"{directory}: base")
-        except ChurnError as error:
-            raise ArtifactError(str(error)) from error
+        base = base_in(directory)
     return _read(read_artifact(directory, churn_features(base)), base)
+
+
+def base_in(directory: Path | str) -> CustomerBase:
+    """The base of customers that an artifact was trained on.
+
+    Raises:
+        ArtifactError: it is damaged, or says none.
+    """
+    text = verify_artifact(directory).manifest.parameters.get("base")
+    if not isinstance(text, str):
+        raise ArtifactError(f"{directory}: its manifest has no base of customers")
+    try:
+        return parse_base(text, f"{directory}: base")
+    except ChurnError as error:
+        raise ArtifactError(str(error)) from error
 
 
 def _read(artifact: Artifact, base: CustomerBase) -> ChurnModel:

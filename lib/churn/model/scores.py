@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from lib.churn.health import COMPONENTS, health_of
 from lib.churn.model.churn_model import ChurnModel
+from lib.churn.profiles import Sight
 from lib.churn.reasons import reasons_of
 from lib.churn.snapshots import Snapshots
-from lib.contract import TIME
+from lib.churn.target import NEVER
+from lib.contract import TIME, ContractError
+from lib.storage import open_dataset, open_storage
 
+NOTE = "scores.json"
 KEYS = ("customer_id", "as_of", "chance", "score", "band", "flagged", "mrr", "segment", "reasons")
 
 
@@ -60,6 +66,23 @@ def scores_table(model: ChurnModel, rows: Snapshots) -> pa.Table:
     return pa.table(columns | features)
 
 
+def score_customers(model: ChurnModel, seen: Sequence[Sight]) -> pa.Table:
+    """The same for customers as they are known online."""
+    names = model.names
+    rows = [[one.values[name] for name in names] for one in seen]
+    return scores_table(
+        model,
+        Snapshots(
+            customers=np.array([one.customer_id for one in seen], dtype=np.str_),
+            at_us=np.array([one.at_us for one in seen], dtype=np.int64),
+            matrix=np.array(rows, dtype=np.float64).reshape(len(seen), len(names)),
+            names=names,
+            labels=np.full(len(seen), np.nan),
+            notice_us=np.full(len(seen), NEVER),
+        ),
+    )
+
+
 def features_in(
     table: pa.Table, names: tuple[str, ...]
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -70,3 +93,19 @@ def features_in(
 
 def _nullable(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> pa.Array:
     return pa.array(values, mask=np.isnan(values))
+
+
+def read_scores(folder: str) -> tuple[pa.Table, dict[str, Any]]:
+    """The scores that jobs.churn.score wrote, by customer, and its note about them.
+
+    Args:
+        folder: or URI.
+
+    Raises:
+        ContractError: there are none.
+    """
+    given = open_storage(folder)
+    content = given.read(NOTE)
+    if content is None:
+        raise ContractError(f"{folder}: no {NOTE} is there: expected output of jobs.churn.score")
+    return open_dataset(given, "data").to_table().sort_by("customer_id"), json.loads(content)

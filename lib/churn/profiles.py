@@ -1,0 +1,98 @@
+"""Features of customers in a profile store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lib.churn.base import CustomerBase
+from lib.churn.features import churn_features, untold
+from lib.churn.happenings import probes
+from lib.churn.standing import STANDING, Standing, standing_of
+from lib.feature import Event, Exchange, FeatureSet, OnlineFeatures, Reply, events
+
+_DIGITS = 8
+
+
+def online_features(base: CustomerBase) -> FeatureSet:
+    """The features of `churn_features`, under a name that no other vocabulary has.
+
+    Profiles hold codes of segments and plans, whose meaning is the base's: after another base is
+    put in force they are empty, not wrong, until a backfill fills them.
+    """
+    features = churn_features(base)
+    text = "\x00".join(("", *base.segments, "", *base.plans))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return replace(features, name=f"{features.name}-{digest}")
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A customer as of a moment.
+
+    Attributes:
+        customer_id, at_us: who and when.
+        values: features by name, NaN where nothing is told.
+        standing: whether it is there at all.
+    """
+
+    customer_id: str
+    at_us: int
+    values: Mapping[str, float]
+    standing: Standing
+
+    @property
+    def known(self) -> bool:
+        """Whether a row of the customer itself was ever told."""
+        return self.standing.told_us is not None
+
+
+class OnlineCustomers:
+    """Plans the exchanges of customers' features and standing, one exchange for both.
+
+    Args:
+        base: vocabularies.
+        receipt_seconds: how long a row that is told again is recognised.
+    """
+
+    def __init__(self, base: CustomerBase, receipt_seconds: int) -> None:
+        self._features = OnlineFeatures(online_features(base), receipt_seconds)
+        self._standing = OnlineFeatures(STANDING, receipt_seconds)
+        self._untold = frozenset(untold(base))
+
+    def request(self, event: Event) -> Exchange:
+        """The exchange that tells a happening, or asks at a probe."""
+        first, second = self._features.request(event), self._standing.request(event)
+        return first._replace(parts=first.parts + second.parts)
+
+    def read(self, event: Event, reply: Reply) -> Sight:
+        """The customer of an event, as it was before it."""
+        cut = len(reply.profiles) - 1
+        seen = self._features.read(event, reply._replace(profiles=reply.profiles[:cut]))
+        stands = self._standing.read(event, reply._replace(profiles=reply.profiles[cut:]))
+        values = {
+            name: float("nan") if name in self._untold else seen.values[name]
+            for name in self._features.features.names
+        }
+        return Sight(
+            str(event["customer_id"]),
+            int(event["event_time"]),
+            values,
+            standing_of(stands.values),
+        )
+
+
+def probe(customer_id: str, at_us: int, asked: str) -> dict[str, Any]:
+    """The event at which a customer is looked at; one asked again sees what the first one saw.
+
+    Args:
+        customer_id: who.
+        at_us: microseconds UTC.
+        asked: names the request.
+    """
+    event = events(probes([customer_id], np.array([at_us], dtype=np.int64)))[0]
+    return {**event, "event_id": f"{event['event_id']}:{asked}"}

@@ -1,0 +1,217 @@
+"""Interventions: who was chosen for what, at which chance, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, select
+
+from lib.records.database import Database
+from lib.records.entries import Json, require_text, require_time
+from lib.records.errors import RecordsError
+from lib.records.migration import migrate
+from lib.records.schema import INTERVENTION_OUTCOMES, INTERVENTION_PLANS, INTERVENTIONS
+
+OutcomeKind = Literal["delivered", "left"]
+
+
+class UnknownInterventionError(RecordsError):
+    """There is no such plan or intervention."""
+
+
+class ContradictedOutcomeError(RecordsError):
+    """The opposite was told of the intervention before."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredPlan:
+    """A day's plan. Times are microseconds since 1970 UTC.
+
+    Attributes:
+        id: names it.
+        planned_at: the day.
+        created_at: when it was made.
+        request: as it was asked for.
+        summary: hours, cost, value and what else was answered.
+    """
+
+    id: str
+    planned_at: int
+    created_at: int
+    request: Mapping[str, Json]
+    summary: Mapping[str, Json]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intervention:
+    """A customer who was chosen for a playbook. Money in currency units.
+
+    Attributes:
+        id: names it.
+        plan_id: of the plan that chose it.
+        customer_id, playbook: who and what.
+        planned_at: microseconds since 1970 UTC.
+        held_out: whether the customer was then left alone.
+        propensity: chance of being treated, once chosen.
+        chance: to leave untreated, as it was foreseen.
+        expected_fall: of that chance.
+        value: expected, cost taken off.
+        cost, hours: of it.
+    """
+
+    id: str
+    plan_id: str
+    customer_id: str
+    playbook: str
+    planned_at: int
+    held_out: bool
+    propensity: float
+    chance: float
+    expected_fall: float
+    value: float
+    cost: float
+    hours: float
+
+    def __post_init__(self) -> None:
+        for name in ("id", "plan_id", "customer_id", "playbook"):
+            require_text(name, getattr(self, name))
+        require_time("planned_at", self.planned_at)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InterventionOutcome:
+    """One thing that became of an intervention. Times are microseconds since 1970 UTC.
+
+    Attributes:
+        intervention_id: of which.
+        kind: `delivered`: it took place; `left`: the customer gave notice.
+        value: whether.
+        observed_at, received_at: when it was seen, and when it was told.
+        note: in words.
+    """
+
+    intervention_id: str
+    kind: OutcomeKind
+    value: bool
+    observed_at: int
+    received_at: int
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("observed_at", "received_at"):
+            require_time(name, getattr(self, name))
+
+
+class Interventions:
+    """Plans and interventions in SQLite or PostgreSQL; safe for threads and processes.
+
+    Every method raises RecordsUnavailableError where the database cannot be reached.
+
+    Args:
+        url: `sqlite:///path` or `postgresql+psycopg://...`; the database that `Records` uses.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    def migrate(self) -> None:
+        """See `Records.migrate`."""
+        migrate(self._database)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._database.close()
+
+    def keep(self, plan: StoredPlan, chosen: Sequence[Intervention]) -> bool:
+        """Store a plan, whole or not; False where its id is known already."""
+        with self._database.writing() as connection:
+            fresh = self._database.insert_new(connection, INTERVENTION_PLANS, [asdict(plan)])
+            if fresh:
+                rows = [asdict(one) for one in chosen]
+                self._database.insert_new(connection, INTERVENTIONS, rows)
+        return bool(fresh)
+
+    def plan(self, plan_id: str) -> tuple[StoredPlan, list[Intervention]]:
+        """A plan and its interventions, the most valuable first.
+
+        Raises:
+            UnknownInterventionError: there is none of that id.
+        """
+        found = select(INTERVENTION_PLANS).where(INTERVENTION_PLANS.c.id == plan_id)
+        mine = (
+            select(INTERVENTIONS)
+            .where(INTERVENTIONS.c.plan_id == plan_id)
+            .order_by(INTERVENTIONS.c.value.desc(), INTERVENTIONS.c.id)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(found).mappings().first()
+            if row is None:
+                raise UnknownInterventionError(f"there is no plan {plan_id!r}")
+            chosen = [Intervention(**one) for one in connection.execute(mine).mappings()]
+        return StoredPlan(**row), chosen
+
+    def since(self, planned_at: int) -> list[Intervention]:
+        """Everything that was planned from then on, in order of time."""
+        query = (
+            select(INTERVENTIONS)
+            .where(INTERVENTIONS.c.planned_at >= planned_at)
+            .order_by(INTERVENTIONS.c.planned_at, INTERVENTIONS.c.id)
+        )
+        with self._database.reading() as connection:
+            return [Intervention(**one) for one in connection.execute(query).mappings()]
+
+    def of_customer(self, customer_id: str, most: int = 20) -> list[Intervention]:
+        """A customer's newest interventions."""
+        query = (
+            select(INTERVENTIONS)
+            .where(INTERVENTIONS.c.customer_id == customer_id)
+            .order_by(INTERVENTIONS.c.planned_at.desc(), INTERVENTIONS.c.id)
+            .limit(most)
+        )
+        with self._database.reading() as connection:
+            return [Intervention(**one) for one in connection.execute(query).mappings()]
+
+    def outcomes(self) -> list[InterventionOutcome]:
+        """Everything that was told of interventions, in the order of their ids."""
+        table = INTERVENTION_OUTCOMES
+        query = select(table).order_by(table.c.intervention_id, table.c.kind)
+        with self._database.reading() as connection:
+            return [InterventionOutcome(**one) for one in connection.execute(query).mappings()]
+
+    def tell(self, outcomes: Sequence[InterventionOutcome]) -> int:
+        """Keep outcomes, all or none; returns how many are new. The same again changes nothing.
+
+        Raises:
+            UnknownInterventionError: one is about an intervention that is not known.
+            ContradictedOutcomeError: the opposite was told before, or is told in the same breath.
+        """
+        # one order for everybody: two callers that overlap cannot wait for each other
+        ordered = sorted(outcomes, key=lambda one: (one.intervention_id, one.kind))
+        with self._database.writing() as connection:
+            fresh = 0
+            for one in ordered:
+                _require_known(connection, one.intervention_id)
+                added = self._database.insert_new(connection, INTERVENTION_OUTCOMES, [asdict(one)])
+                fresh += added
+                if not added and _told(connection, one) != one.value:
+                    raise ContradictedOutcomeError(
+                        f"of intervention {one.intervention_id!r} the opposite was told before: "
+                        f"{one.kind} was {not one.value}"
+                    )
+        return fresh
+
+
+def _require_known(connection: Connection, intervention_id: str) -> None:
+    query = select(INTERVENTIONS.c.id).where(INTERVENTIONS.c.id == intervention_id)
+    if connection.execute(query).first() is None:
+        raise UnknownInterventionError(f"there is no intervention {intervention_id!r}")
+
+
+def _told(connection: Connection, one: InterventionOutcome) -> bool:
+    table = INTERVENTION_OUTCOMES
+    query = select(table.c.value).where(
+        table.c.intervention_id == one.intervention_id, table.c.kind == one.kind
+    )
+    return bool(connection.execute(query).scalar_one())

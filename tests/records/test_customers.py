@@ -1,0 +1,127 @@
+"""Health, overrides and interventions keep their promises on SQLite and on PostgreSQL."""
+
+from dataclasses import replace
+
+import pytest
+
+from lib.records import (
+    ContradictedOutcomeError,
+    CustomerHealth,
+    HealthEntry,
+    Intervention,
+    InterventionOutcome,
+    Interventions,
+    Override,
+    RecordsError,
+    StoredPlan,
+    UnknownInterventionError,
+)
+from tests.records.conftest import NOVEMBER, SECOND
+
+
+@pytest.fixture
+def health(url):
+    found = CustomerHealth(url)
+    found.migrate()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def book(url):
+    found = Interventions(url)
+    found.migrate()
+    yield found
+    found.close()
+
+
+def entry(number: int, **changes) -> HealthEntry:
+    fields = {
+        "customer_id": "c1", "at": NOVEMBER + number * SECOND, "created_at": NOVEMBER,
+        "chance": 0.25, "score": 61.5, "band": "amber",
+        "components": {"adoption": 40.0, "support": None}, "reasons": [{"words": "quiet"}],
+        "model_version": "v1",
+    }  # fmt: skip
+    return HealthEntry(**(fields | changes))
+
+
+def override(number: int, **changes) -> Override:
+    fields = {
+        "id": f"o{number}", "customer_id": "c1", "score": 90.0, "author": "ann", "reason": "met",
+        "key_id": "k", "created_at": NOVEMBER + number * SECOND,
+        "expires_at": NOVEMBER + (number + 10) * SECOND,
+    }  # fmt: skip
+    return Override(**(fields | changes))
+
+
+def intervention(number: int, **changes) -> Intervention:
+    fields = {
+        "id": f"p-{number}", "plan_id": "p", "customer_id": f"c{number}", "playbook": "call",
+        "planned_at": NOVEMBER, "held_out": number == 2, "propensity": 0.9, "chance": 0.3,
+        "expected_fall": 0.1, "value": 100.0 * number, "cost": 60.0, "hours": 1.5,
+    }  # fmt: skip
+    return Intervention(**(fields | changes))
+
+
+def outcome(**changes) -> InterventionOutcome:
+    fields = {
+        "intervention_id": "p-1", "kind": "delivered", "value": True,
+        "observed_at": NOVEMBER, "received_at": NOVEMBER + SECOND, "note": "went well",
+    }  # fmt: skip
+    return InterventionOutcome(**(fields | changes))
+
+
+PLAN = StoredPlan(
+    id="p", planned_at=NOVEMBER, created_at=NOVEMBER, request={"hours": 8}, summary={"value": 1.5}
+)
+
+
+def test_history_comes_newest_first_and_the_first_entry_of_a_moment_stays(health):
+    assert health.keep([entry(1), entry(3), entry(2)]) == 3
+    assert health.keep([entry(3, score=1.0), entry(4, customer_id="c2")]) == 1
+    assert health.history("c1") == [entry(3), entry(2), entry(1)]
+    assert health.history("c1", most=1) == [entry(3)]
+    assert health.history("nobody") == []
+
+
+def test_the_newest_override_holds_until_it_expires_or_is_withdrawn(health):
+    assert health.in_force("c1", NOVEMBER) is None
+    health.override(override(1))
+    health.override(override(2, score=20.0))
+    assert health.in_force("c1", NOVEMBER + 3 * SECOND) == override(2, score=20.0)
+    assert health.in_force("c1", NOVEMBER + 12 * SECOND) is None
+    health.override(override(5, score=None, reason="wrong customer"))
+    assert health.in_force("c1", NOVEMBER + 6 * SECOND) is None
+    assert [one.id for one in health.overrides("c1")] == ["o5", "o2", "o1"]
+
+
+def test_an_override_that_ends_before_it_begins_is_refused():
+    with pytest.raises(RecordsError, match="expires_at: expected after created_at"):
+        override(1, expires_at=NOVEMBER)
+
+
+def test_a_plan_is_kept_once_with_those_who_were_left_alone(book):
+    assert book.keep(PLAN, [intervention(1), intervention(2)])
+    assert not book.keep(replace(PLAN, summary={}), [intervention(3)])
+    assert book.plan("p") == (PLAN, [intervention(2), intervention(1)])
+    assert book.since(NOVEMBER) == [intervention(1), intervention(2)]
+    assert book.since(NOVEMBER + 1) == []
+    assert book.of_customer("c2") == [intervention(2)]
+
+
+def test_outcomes_are_told_once_and_never_turned_round(book):
+    book.keep(PLAN, [intervention(1), intervention(2)])
+    left = outcome(intervention_id="p-2", kind="left", value=False)
+    assert book.tell([outcome(), left]) == 2
+    assert book.tell([outcome(note=None), left]) == 0
+    assert book.outcomes() == [outcome(), left]
+    with pytest.raises(ContradictedOutcomeError, match="delivered was True"):
+        book.tell([outcome(kind="left"), outcome(value=False)])
+    assert book.outcomes() == [outcome(), left]  # nothing of a refused batch stays
+
+
+def test_what_is_not_there_is_said(book):
+    with pytest.raises(UnknownInterventionError, match="there is no plan 'q'"):
+        book.plan("q")
+    with pytest.raises(UnknownInterventionError, match="there is no intervention 'p-1'"):
+        book.tell([outcome()])
