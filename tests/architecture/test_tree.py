@@ -20,7 +20,7 @@ FILES = {
     "Makefile",
 }
 EMPTY_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "misc"}
-SYSTEMS = ("fraud", "maintenance")
+SYSTEMS = ("fraud", "maintenance", "churn")
 
 
 def tracked() -> list[Path]:

@@ -48,7 +48,7 @@ def ray():
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("told")
-    simulate.main(Simulate(folder, accounts=150, days=400, seed=4, leave_a_year=0.5))
+    simulate.main(Simulate(folder, accounts=130, days=360, seed=4, leave_a_year=0.7))
     return folder
 
 
@@ -226,7 +226,7 @@ def test_rows_dated_in_the_future_are_left_out_and_counted(told, tmp_path):
     far = pa.array([4_000_000_000_000_000]).cast(pa.timestamp("us", "UTC"))
     odd = usage.slice(0, 1).set_column(1, "event_time", far).set_column(2, "known_at", far)
     pq.write_table(pa.concat_tables([usage, odd.cast(usage.schema)]), tmp_path / "usage.parquet")
-    changes = {"usage": str(tmp_path / "usage.parquet"), "until": "2025-02-04"}
+    changes = {"usage": str(tmp_path / "usage.parquet"), "until": "2024-12-27"}
     features.main(FeaturesConfig(**sources(told, tmp_path / "x", **changes), every_days=60))
     note = json.loads((tmp_path / "x" / "features.json").read_text())
     assert note["contradictions"]["rows dated after --until"] == 1

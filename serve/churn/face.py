@@ -1,0 +1,145 @@
+"""The HTTP face of the churn application."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, Path, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from serve.churn.schema import (
+    EVENTS,
+    MOST_OUTCOMES,
+    SCORE,
+    CustomerAnswer,
+    EffectsAnswer,
+    Events,
+    EventsAnswer,
+    Id,
+    Outcome,
+    OutcomesAnswer,
+    OverrideAnswer,
+    OverrideRequest,
+    PlanAnswer,
+    PlanRequest,
+    ScoreAnswer,
+    ScoreRequest,
+)
+from serve.churn.service import ChurnService
+from serve.gateway import Call, Door, Gateway, new_app, parse_body
+from serve.gateway.pages import ERRORS, MISSING, call_of
+
+PREFIX = "/churn"
+TELL, ASK, PLAN, READ = "churn:label", "churn:score", "churn:review", "churn:read"
+_CONFLICT: dict[int | str, dict[str, Any]] = {409: {"description": "the opposite was told before"}}
+_Id = Annotated[Id, Path()]
+
+
+def churn_face(service: ChurnService, names_request: bool = True) -> Gateway:
+    """The gateway of a service, which starts and ends with the application's lifespan.
+
+    Args:
+        service: what answers.
+        names_request: see `Gateway`.
+    """
+    large = service.args.events_body_bytes
+
+    async def events(body: bytes, call: Call) -> bytes:
+        told = await service.intake.take(parse_body(EVENTS, body), call)
+        return told.model_dump_json().encode()
+
+    async def score(body: bytes, call: Call) -> bytes:
+        return await service.desk.score(parse_body(SCORE, body), call)
+
+    doors = (
+        Door("POST", "/events", TELL, events, large),
+        Door("POST", "/score", ASK, score),
+        Door("GET", "/customers/", READ),
+        Door("POST", "/customers/", PLAN),
+        Door("POST", "/interventions/plan", PLAN, None, large),
+        Door("GET", "/interventions/", READ),
+        Door("POST", "/outcomes", TELL, None, large),
+    )
+    return Gateway(
+        app=_app(service),
+        prefix=PREFIX,
+        doors=doors,
+        keys=service.keys,
+        log=service.log,
+        meter=service.meter,
+        limits=service.args.limits,
+        names_request=names_request,
+    )
+
+
+def _app(service: ChurnService) -> FastAPI:
+    app = new_app(
+        "Forewarn: churn",
+        "1",
+        "Who leaves within 60 days, and what should be done about it?",
+        service.readiness,
+        service.running,
+    )
+    _declare_customers(app, service)
+    _declare_interventions(app, service)
+    return app
+
+
+def _declare_customers(app: FastAPI, service: ChurnService) -> None:
+    @app.post("/events", responses=ERRORS, tags=["customers"])
+    async def events(news: Events, request: Request) -> EventsAnswer:
+        """Tell what happened: who customers are, what they use, ask, pay and say, who gave notice.
+
+        The same rows again change nothing, for as many days as receipts are kept.
+        """
+        return await service.intake.take(news, call_of(request))
+
+    @app.post("/score", response_model=ScoreAnswer, responses=ERRORS | MISSING,
+              tags=["customers"])  # fmt: skip
+    async def score(asked: ScoreRequest, request: Request) -> Response:
+        """Say how likely a customer leaves, how healthy it is and why; rules decide first."""
+        body = await service.desk.score(asked, call_of(request))
+        return Response(body, media_type="application/json")
+
+    @app.get("/customers/{customer_id}/health", responses=ERRORS | MISSING, tags=["customers"])
+    async def health(customer_id: _Id, request: Request) -> CustomerAnswer:
+        """How a customer was when it was last scored, how that changed, and what people say."""
+        return await service.health.show(customer_id, call_of(request))
+
+    @app.post("/customers/{customer_id}/override", responses=ERRORS, tags=["customers"])
+    async def override(customer_id: _Id, said: OverrideRequest, request: Request) -> OverrideAnswer:
+        """Put one's own score in the place of the reckoned one, with a reason, for a time.
+
+        What is planned goes by the reckoned chance all the same.
+        """
+        return await service.health.override(customer_id, said, call_of(request))
+
+
+def _declare_interventions(app: FastAPI, service: ChurnService) -> None:
+    @app.post("/interventions/plan", responses=ERRORS, tags=["interventions"])
+    async def plan(asked: PlanRequest, request: Request) -> PlanAnswer:
+        """Choose whom to look after, and how, within hours and budget; nobody is always allowed."""
+        return await service.interventions.plan(asked, service.considered, call_of(request))
+
+    @app.get("/interventions/effects", responses=ERRORS, tags=["interventions"])
+    async def effects(request: Request) -> EffectsAnswer:
+        """What each playbook changed, against customers who were chosen and left alone."""
+        return await service.interventions.effects(call_of(request))
+
+    @app.get("/interventions/plans/{plan_id}", responses=ERRORS | MISSING, tags=["interventions"])
+    async def known_plan(plan_id: _Id, request: Request) -> PlanAnswer:
+        """A plan as it was made."""
+        return await service.interventions.show(plan_id, call_of(request))
+
+    @app.post("/outcomes", responses=ERRORS | MISSING | _CONFLICT, tags=["interventions"])
+    async def outcomes(
+        told: Annotated[
+            Outcome | Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)],
+            Body(),
+        ],
+        request: Request,
+    ) -> OutcomesAnswer:
+        """Tell whether interventions took place and whether customers left; all or none is kept."""
+        several = told if isinstance(told, list) else [told]
+        return await service.interventions.settle(several, call_of(request))

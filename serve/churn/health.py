@@ -1,0 +1,196 @@
+"""Health over time, and what people know better."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from lib.churn.health import COMPONENTS, band_of
+from lib.feature import DAY
+from lib.records import (
+    CustomerHealth,
+    HealthEntry,
+    Interventions,
+    Override,
+    RecordsUnavailableError,
+)
+from serve.churn import numbers
+from serve.churn.interventions import intervention_answer
+from serve.churn.schema import (
+    CustomerAnswer,
+    HealthAnswer,
+    HealthPoint,
+    OverrideAnswer,
+    OverrideRequest,
+    ReasonAnswer,
+)
+from serve.gateway import Call, Meter, Problem
+from serve.gateway.clock import micros, moment
+
+_MONTH_US = 30 * DAY
+_LONGEST_US = 366 * DAY
+_SHOWN = 100
+
+
+class Health:
+    """Keeps and shows what scores said of customers.
+
+    Args:
+        book: history and overrides.
+        interventions: what was planned for customers.
+        meter: counts.
+        later: runs what may follow the answer.
+        now: microseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        book: CustomerHealth,
+        interventions: Interventions,
+        meter: Meter,
+        later: Callable[[Callable[[], Awaitable[object]]], None],
+        now: Callable[[], int],
+    ) -> None:
+        self.book, self._interventions = book, interventions
+        self._meter, self._later, self._now = meter, later, now
+
+    async def note(self, row: Mapping[str, Any], version: str | None) -> HealthAnswer:
+        """Keeps a row of scores, and says how the customer is beside a month before."""
+        entry = entry_of(row, version, self._now())
+        try:
+            past = await asyncio.to_thread(self.book.history, entry.customer_id)
+            await asyncio.to_thread(self.book.keep, [entry])
+        except RecordsUnavailableError:
+            # the score is in the journal all the same; its place in the history waits
+            self._later(lambda: asyncio.to_thread(self.book.keep, [entry]))
+            past = []
+        self._meter.count(numbers.BANDS, entry.band)
+        return health_answer(entry, past)
+
+    async def show(self, customer_id: str, call: Call) -> CustomerAnswer:
+        """How a customer was when it was last scored.
+
+        Raises:
+            Problem: 404 of one that was never scored, 503 without records.
+        """
+        try:
+            past = await asyncio.to_thread(self.book.history, customer_id)
+            said = await asyncio.to_thread(self.book.overrides, customer_id)
+            chosen = await asyncio.to_thread(self._interventions.of_customer, customer_id)
+        except RecordsUnavailableError as error:
+            raise records_out() from error
+        if not past:
+            raise Problem(
+                404,
+                "not-found",
+                f"customer {customer_id!r} was never scored; ask /churn/score, or let the nightly "
+                "job keep its scores (jobs.churn.score --records)",
+            )
+        now, newest = self._now(), past[0]
+        holds = said[0] if said and _in_force(said[0], now) else None
+        score = newest.score if holds is None or holds.score is None else holds.score
+        return CustomerAnswer(
+            customer_id=customer_id,
+            at=moment(newest.at),
+            chance=newest.chance,
+            health=health_answer(newest, past),
+            score_in_force=score,
+            band_in_force=band_of(score),  # type: ignore[arg-type]
+            override=None if holds is None else _override_answer(holds, now, True),
+            overrides=[_override_answer(one, now, one is holds) for one in said],
+            reasons=[ReasonAnswer.model_validate(dict(one)) for one in newest.reasons],
+            history=[_point(one) for one in past[:_SHOWN]],
+            # who is held out is not told: it would be treated by mistake
+            interventions=[intervention_answer(one, None) for one in chosen if not one.held_out],
+            model_version=newest.model_version,
+            request_id=call.request_id,
+        )
+
+    async def override(self, customer_id: str, said: OverrideRequest, call: Call) -> OverrideAnswer:
+        """Keeps what a person knows better.
+
+        Raises:
+            Problem: 422 for an expiry that is past or more than a year away, 503 without records.
+        """
+        now, until = self._now(), micros(said.expires_at)
+        if not now < until <= now + _LONGEST_US:
+            raise Problem.of_field(
+                "expires_at",
+                f"expected after now and within a year, got {said.expires_at.isoformat()}",
+            )
+        made = Override(
+            id=uuid.uuid4().hex,
+            customer_id=customer_id,
+            score=said.score,
+            author=said.author,
+            reason=said.reason,
+            key_id=call.key_id or "-",
+            created_at=now,
+            expires_at=until,
+        )
+        try:
+            await asyncio.to_thread(self.book.override, made)
+        except RecordsUnavailableError as error:
+            raise records_out() from error
+        self._meter.count(numbers.OVERRIDES)
+        return _override_answer(made, now, made.score is not None)
+
+
+def entry_of(row: Mapping[str, Any], version: str | None, now: int) -> HealthEntry:
+    """A row of `scores_table` as it is kept."""
+    return HealthEntry(
+        customer_id=row["customer_id"],
+        at=micros(row["as_of"]),
+        created_at=now,
+        chance=row["chance"],
+        score=row["score"],
+        band=row["band"],
+        components={name: row[name] for name in COMPONENTS},
+        reasons=json.loads(row["reasons"]),
+        model_version=version,
+    )
+
+
+def health_answer(entry: HealthEntry, past: Sequence[HealthEntry]) -> HealthAnswer:
+    """How a customer is, and how its score changed."""
+    before = next((one for one in past if one.at <= entry.at - _MONTH_US), None)
+    return HealthAnswer(
+        score=entry.score,
+        band=entry.band,  # type: ignore[arg-type]
+        components=dict(entry.components),  # type: ignore[arg-type]
+        change_30d=None if before is None else entry.score - before.score,
+    )
+
+
+def records_out() -> Problem:
+    """The 503 while the database is away."""
+    text = "the records cannot be reached at the moment"
+    return Problem(503, "unavailable", text, retry_after=1)
+
+
+def _in_force(said: Override, now: int) -> bool:
+    return said.score is not None and said.expires_at > now
+
+
+def _override_answer(said: Override, now: int, newest: bool) -> OverrideAnswer:
+    return OverrideAnswer(
+        score=said.score,
+        band=None if said.score is None else band_of(said.score),  # type: ignore[arg-type]
+        author=said.author,
+        reason=said.reason,
+        created_at=moment(said.created_at),
+        expires_at=moment(said.expires_at),
+        in_force=newest and _in_force(said, now),
+    )
+
+
+def _point(entry: HealthEntry) -> HealthPoint:
+    return HealthPoint(
+        at=moment(entry.at),
+        chance=entry.chance,
+        score=entry.score,
+        band=entry.band,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,224 @@
+"""News of customers in: checked, remembered, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from lib.churn.contracts import CONTRACTS
+from lib.churn.happenings import happenings
+from lib.churn.profiles import Sight
+from lib.feature import DAY, StoreError
+from lib.records import RecordsUnavailableError
+from serve.churn import numbers
+from serve.churn.customers import Customers
+from serve.churn.interventions import Desk as Interventions
+from serve.churn.schema import EventsAnswer, Taken
+from serve.gateway import Call, FieldError, Meter, Problem
+from serve.gateway.clock import SECOND, micros, moment
+from serve.gateway.rows import rows_of
+
+_MOST_SHOWN = 20
+
+
+class Intake:
+    """Takes news in.
+
+    Args:
+        customers: profiles.
+        interventions: told of notices.
+        meter: counts.
+        now: microseconds since 1970 UTC.
+        ahead_us: how far a caller's clock may be ahead.
+    """
+
+    def __init__(
+        self,
+        customers: Customers,
+        interventions: Interventions,
+        meter: Meter,
+        now: Callable[[], int],
+        ahead_us: int,
+    ) -> None:
+        self._customers, self._interventions = customers, interventions
+        self._meter, self._now, self._ahead = meter, now, ahead_us
+
+    async def take(self, news: Any, call: Call) -> EventsAnswer:
+        """Remembers all of it.
+
+        Raises:
+            Problem: 422 with every field at fault, and nothing is remembered; 503 while the store
+                is out: the same can be sent again, what was remembered meanwhile counts once.
+        """
+        self._check(news)
+        tables = rows_of(news, CONTRACTS)
+        names = sorted({name for one in tables.values() for name in one["customer_id"].to_pylist()})
+        call.notes["customers"] = len(names)
+        try:
+            known = {name: await self._look(name, call) for name in names}
+            contradictions = self._contradictions(tables, known)
+            taken = {name: await self._tell(name, table, known) for name, table in tables.items()}
+            if "churn" in tables:
+                await self._interventions.noticed(tables["churn"])
+        except (StoreError, RecordsUnavailableError) as error:
+            text = "rows cannot be taken in at the moment; send the same again"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+        self._count(taken, contradictions)
+        introduced = set(_names(tables.get("customers")))
+        strangers = [one for one in names if not known[one].known and one not in introduced]
+        return EventsAnswer(
+            tables=taken,
+            contradictions=contradictions[:_MOST_SHOWN],
+            unknown_customers=strangers[:_MOST_SHOWN],
+            request_id=call.request_id,
+        )
+
+    async def _look(self, customer_id: str, call: Call) -> Sight:
+        asked = f"events:{call.request_id}"
+        return await self._customers.look(customer_id, self._now(), asked)
+
+    async def _tell(self, name: str, table: pa.Table, known: Mapping[str, Sight]) -> Taken:
+        if name == "customers":
+            table = _with_start(table, known)
+        happened = _told_apart(happenings(name, table, self._customers.base))
+        order = [
+            ("received_at", "ascending"),
+            ("event_time", "ascending"),
+            ("event_id", "ascending"),
+        ]
+        new = await self._customers.tell(happened.sort_by(order))
+        return Taken(rows=table.num_rows, new=new, repeated=happened.num_rows - new)
+
+    def _count(self, taken: Mapping[str, Taken], contradictions: list[str]) -> None:
+        for name, one in taken.items():
+            for outcome, count in (("new", one.new), ("repeated", one.repeated)):
+                if count:
+                    self._meter.count(numbers.EVENTS, name, outcome, amount=count)
+        if contradictions:
+            self._meter.count(numbers.CONTRADICTIONS, amount=len(contradictions))
+
+    def _check(self, news: Any) -> None:
+        """Nothing may have happened, or be known, later than now."""
+        latest, faults = self._now() + self._ahead, []
+        for contract in CONTRACTS:
+            for place, row in enumerate(getattr(news, contract.name)):
+                for field in ("event_time", "known_at"):
+                    at = getattr(row, field)
+                    if at is not None and micros(at) > latest:
+                        ahead = (micros(at) - latest + self._ahead) // SECOND
+                        words = (
+                            f"expected at most {self._ahead // SECOND} seconds from now, got "
+                            f"{ahead} seconds ahead; check the clock and the offset, and tell what "
+                            "holds from a later day on that day"
+                        )
+                        where = f"{contract.name}.{place}.{field}"
+                        faults.append(FieldError(where, words))
+        faults += self._before_start(news)
+        if faults:
+            text = "; ".join(f"{one.field}: {one.message}" for one in faults[:3])
+            more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+            raise Problem(422, "invalid-field", text + more, faults[:_MOST_SHOWN])
+
+    def _before_start(self, news: Any) -> list[FieldError]:
+        """Contracts that end before they begin, and notices that end before they are given."""
+        faults = []
+        for place, row in enumerate(news.customers):
+            start, end = row.contract_start, row.renewal_at
+            if start is not None and end is not None and end < start:
+                words = f"expected after contract_start, {start.isoformat()}, got {end.isoformat()}"
+                faults.append(FieldError(f"customers.{place}.renewal_at", words))
+        for place, row in enumerate(news.churn):
+            if row.ends_at is not None and row.ends_at < row.event_time:
+                words = (
+                    f"expected at or after event_time, {row.event_time.isoformat()}, got "
+                    f"{row.ends_at.isoformat()}"
+                )
+                faults.append(FieldError(f"churn.{place}.ends_at", words))
+        for place, row in enumerate(news.tickets):
+            if row.closed_at is not None and row.closed_at < row.event_time:
+                words = (
+                    f"expected at or after event_time, {row.event_time.isoformat()}, got "
+                    f"{row.closed_at.isoformat()}"
+                )
+                faults.append(FieldError(f"tickets.{place}.closed_at", words))
+        return faults
+
+    def _contradictions(
+        self, tables: Mapping[str, pa.Table], known: Mapping[str, Sight]
+    ) -> list[str]:
+        """What is told against what is known: taken in, and said.
+
+        Raises:
+            Problem: 422 for notice that was given before the contract began.
+        """
+        found = []
+        for row in _rows(tables.get("customers")):
+            sight = known[row["customer_id"]]
+            starts, ends = _contract(sight)
+            begins = row["contract_start"]
+            if begins is None or starts is None or ends is None:
+                continue
+            day = micros(begins) // DAY
+            if starts < day < ends:
+                found.append(
+                    f"customers: {row['customer_id']}: contract_start {begins.date()} lies before "
+                    f"the end of the contract that is known, {moment(ends * DAY).date()}; the new "
+                    "one counts from now on"
+                )
+        begun = {
+            row["customer_id"]: row["contract_start"] for row in _rows(tables.get("customers"))
+        }
+        for place, row in enumerate(_rows(tables.get("churn"))):
+            told = begun.get(row["customer_id"])
+            starts = (
+                _contract(known[row["customer_id"]])[0] if told is None else micros(told) // DAY
+            )
+            if starts is not None and micros(row["event_time"]) // DAY < starts:
+                raise Problem.of_field(
+                    f"churn.{place}.event_time",
+                    f"expected after the contract began, {moment(starts * DAY).date()}, got "
+                    f"{row['event_time'].date()}",
+                )
+        return found
+
+
+def _rows(table: pa.Table | None) -> list[dict[str, Any]]:
+    return [] if table is None else table.to_pylist()
+
+
+def _names(table: pa.Table | None) -> list[str]:
+    return [] if table is None else table["customer_id"].to_pylist()
+
+
+def _contract(sight: Sight) -> tuple[int | None, int | None]:
+    """First day and day of renewal that are known, in days since 1970."""
+    now = sight.at_us / DAY
+    tenure, left = sight.values["tenure_days"], sight.values["days_to_renewal"]
+    starts = None if tenure != tenure else round(now - tenure)  # noqa: PLR0124
+    return starts, None if left != left else round(now + left)  # noqa: PLR0124
+
+
+def _with_start(table: pa.Table, known: Mapping[str, Sight]) -> pa.Table:
+    """Rows that do not say when the contract began say what is known: it does not begin anew."""
+    filled = []
+    for row in table.to_pylist():
+        starts, _ = _contract(known[row["customer_id"]])
+        if row["contract_start"] is None and starts is not None:
+            row["contract_start"] = moment(starts * DAY)
+        filled.append(row["contract_start"])
+    place = table.schema.get_field_index("contract_start")
+    field = table.schema.field(place)
+    return table.set_column(place, field, pa.array(filled, field.type))
+
+
+def _told_apart(happened: pa.Table) -> pa.Table:
+    """Equal rows of one request are several; the same request again tells the same ones."""
+    seen: dict[str, int] = {}
+    ids = []
+    for one in happened["event_id"].to_pylist():
+        seen[one] = seen.get(one, 0) + 1
+        ids.append(one if seen[one] == 1 else f"{one}#{seen[one]}")
+    place = happened.schema.get_field_index("event_id")
+    return happened.set_column(place, happened.schema.field(place), pa.array(ids, pa.string()))

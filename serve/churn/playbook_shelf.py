@@ -1,0 +1,78 @@
+"""The playbooks in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lib.churn.interventions import PLAYBOOKS_FILE, Playbooks, load_playbooks
+from lib.churn.interventions.playbooks import PlaybookError
+
+
+class Shelf:
+    """Holds the playbooks in force; a bad text leaves them as they were.
+
+    Args:
+        names: of the features that playbooks may read.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names, self.error = names, None
+        self._wanted, self._own = True, True
+        self.load(None)
+
+    error: str | None
+    text: str
+    playbooks: Playbooks
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody may be planned for."""
+        return bool(self.playbooks.playbooks)
+
+    def load(self, wanted: str | None, enabled: bool = True) -> bool:
+        """Reads, checks and swaps. Never raises.
+
+        Args:
+            wanted: path of a file, or the YAML itself (it has more than one line); None: the
+                packaged playbooks.
+            enabled: False switches all of them off, whatever the text says, and even where the
+                text cannot be read.
+
+        Returns:
+            Whether the wanted playbooks are in force now; `error` says why not.
+        """
+        try:
+            text, origin = _text(wanted)
+            load_playbooks(text, self.names, origin)
+        except (PlaybookError, OSError, ValueError) as error:
+            self.error = str(error)
+            text = getattr(self, "text", "")
+        else:
+            self.error = None
+        if text:
+            self.text = text if enabled else _switched_off(text)
+            self.playbooks = load_playbooks(self.text, self.names)
+        return self.error is None
+
+    def status(self) -> Mapping[str, Any]:
+        """Version of the playbooks in force, how many, and why the last were refused."""
+        return {
+            "version": self.playbooks.version,
+            "playbooks": len(self.playbooks.playbooks),
+            "error": self.error,
+        }
+
+
+def _text(wanted: str | None) -> tuple[str, str]:
+    if wanted is not None and "\n" in wanted:
+        return wanted, "user_config"
+    path = PLAYBOOKS_FILE if wanted is None else Path(wanted)
+    return path.read_text(encoding="utf-8"), str(path)
+
+
+def _switched_off(text: str) -> str:
+    return yaml.safe_dump({**yaml.safe_load(text), "enabled": False}, sort_keys=False)
