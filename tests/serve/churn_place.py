@@ -130,8 +130,7 @@ def news(names: Iterable[str], until: int = NOW) -> dict[str, list[dict[str, Any
         rows = table.filter(pc.is_in(table["customer_id"], value_set=wanted))
         known = _before(rows, until).to_pylist()
         found[name] = [
-            {key: _plain(value) for key, value in row.items() if value is not None}
-            for row in known
+            {key: _plain(value) for key, value in row.items() if value is not None} for row in known
         ]
     return found
 

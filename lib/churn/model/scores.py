@@ -31,7 +31,7 @@ def scores_table(model: ChurnModel, rows: Snapshots) -> pa.Table:
         the team can look after), `mrr` (currency units), `segment`, `reasons` (JSON, the strongest
         first), and every feature, so that an answer can be held against what it was made of.
     """
-    chances = model.probabilities(rows.matrix)
+    chances = model.probabilities(rows.matrix) if len(rows) else np.zeros(0)
     contributions = model.contributions(rows.matrix) if len(rows) else rows.matrix
     healths = [
         health_of(model.reference, rows.names, row, float(chance))

@@ -1,0 +1,299 @@
+"""News of customers in, the nightly job's scores out; rules first, bad input refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from lib.churn.features import churn_features
+from lib.churn.happenings import stream
+from lib.churn.model.churn_model import load_model
+from lib.churn.model.scores import KEYS, features_in, scores_table
+from lib.churn.snapshots import snapshots
+from lib.feature import DAY
+from tests.churn.told import world
+from tests.serve.churn_place import NOW, churn, iso, news, stayers
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+SIGNED = {
+    "customer_id": "new", "event_time": iso(NOW - 200 * DAY), "segment": "small", "seats": 10,
+    "mrr_minor": 200_000, "contract_start": iso(NOW - 200 * DAY),
+    "renewal_at": iso(NOW + 165 * DAY),
+}  # fmt: skip
+
+
+def use(days_ago: float, user: str = "u1", customer: str = "new") -> dict[str, object]:
+    at = iso(int(NOW - days_ago * DAY))
+    return {"customer_id": customer, "event_time": at, "user_id": user, "feature": "reports"}
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory) -> Path:
+    from tests.serve.churn_place import published  # noqa: PLC0415
+
+    return published(tmp_path_factory.mktemp("published"))
+
+
+async def test_an_answer_is_that_of_the_nightly_scores(registry, tmp_path):
+    names = stayers(4)
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        await here.tell(names)
+        answers = {name: await here.post("score", {"customer_id": name}) for name in names}
+        records = {
+            name: await here.service.archive.find(one["prediction_id"])
+            for name, one in answers.items()
+        }
+        model = load_model(next((here.folder / "models").rglob("manifest.json")).parent)
+    _, tables = world()
+    told = stream(tables, model.base)
+    wanted = told.filter(pc.is_in(told["customer_id"], value_set=pa.array(names)))
+    rows = snapshots(wanted, model.base, [NOW], model.target, NOW)
+    nightly = scores_table(model, rows)
+    matrix = features_in(nightly, model.names)
+    assert nightly["customer_id"].to_pylist() == names
+    for place, row in enumerate(nightly.select(KEYS).to_pylist()):
+        answer, record = answers[row["customer_id"]], records[row["customer_id"]]
+        served = np.array([record.features[name] for name in model.names])
+        np.testing.assert_array_equal(served, matrix[place])
+        assert answer["chance"] == row["chance"]
+        assert answer["health"]["score"] == row["score"]
+        assert answer["flagged"] == row["flagged"]
+        assert answer["method"] == ("rule" if answer["rule_id"] else "model")
+        assert record.feature_set_digest == churn_features(model.base).digest
+
+
+async def test_a_rule_decides_before_the_model(registry, tmp_path):
+    ends_soon = {**SIGNED, "renewal_at": iso(NOW + 10 * DAY)}
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        await here.post("events", {"customers": [ends_soon], "usage": [use(40), use(90)]})
+        answer = await here.post("score", {"customer_id": "new"})
+        assert (answer["decision"], answer["method"]) == ("ACT_NOW", "rule")
+        assert answer["rule_id"] == "contract_ends_and_nobody_logs_in"
+        assert answer["chance"] is not None  # the model is asked all the same
+        await here.post("events", {"usage": [use(1)]})
+        again = await here.post("score", {"customer_id": "new"})
+    assert again["rule_id"] is None
+
+
+async def test_repeats_count_once_and_equal_rows_of_one_request_are_several(registry, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        told = {"customers": [SIGNED], "usage": [use(3), use(3), use(4)]}
+        first = await here.post("events", told)
+        again = await here.post("events", told)
+        answer = await here.post("score", {"customer_id": "new"})
+        record = await here.service.archive.find(answer["prediction_id"])
+    assert first["tables"]["usage"] == {"rows": 3, "new": 3, "repeated": 0}
+    assert again["tables"]["usage"] == {"rows": 3, "new": 0, "repeated": 3}
+    assert record.features["usage_7d"] == 3.0
+
+
+async def test_news_that_is_told_late_counts_from_then_on(registry, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        await here.post("events", {"customers": [SIGNED], "usage": [use(2)]})
+        first = await here.post("score", {"customer_id": "new"})
+        await here.post("events", {"usage": [use(20, "u2")]})
+        second = await here.post("score", {"customer_id": "new"})
+        seen = [
+            (await here.service.archive.find(one["prediction_id"])).features["active_users_30d"]
+            for one in (first, second)
+        ]
+    assert seen == [1.0, 2.0]
+
+
+async def test_who_gave_notice_is_leaving_until_it_signs_anew(registry, tmp_path):
+    notice = {
+        "customer_id": "new",
+        "event_time": iso(NOW - 30 * DAY),
+        "ends_at": iso(NOW - 5 * DAY),
+    }
+    back = {**SIGNED, "event_time": iso(NOW - 2 * DAY), "contract_start": iso(NOW - 2 * DAY)}
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        await here.post("events", {"customers": [SIGNED], "usage": [use(31)], "churn": [notice]})
+        gone = await here.post("score", {"customer_id": "new"})
+        planned = await here.post(
+            "interventions/plan", {"hours": 8, "budget": 100, "customers": ["new"]}
+        )
+        await here.post("events", {"customers": [back]})
+        returned = await here.post("score", {"customer_id": "new"})
+    assert (gone["decision"], gone["method"], gone["chance"]) == ("LEAVING", "told", None)
+    assert planned["not_considered"] == {"new": "gave notice"}
+    assert returned["chance"] is not None
+
+
+async def test_a_customer_that_does_not_say_when_it_began_began_when_it_was_first_told(
+    registry, tmp_path
+):
+    first = {"customer_id": "new", "event_time": iso(NOW - 100 * DAY), "seats": 5}
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        for changes in ({}, {"event_time": iso(NOW - DAY), "seats": 9}):
+            await here.post("events", {"customers": [{**first, **changes}]})
+        answer = await here.post("score", {"customer_id": "new"})
+        record = await here.service.archive.find(answer["prediction_id"])
+    assert (record.features["tenure_days"], record.features["seats"]) == (100.0, 9.0)
+
+
+async def test_without_a_history_there_is_a_score_and_components_stay_empty(registry, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        await here.post("events", {"customers": [SIGNED]})
+        answer = await here.post("score", {"customer_id": "new"})
+    assert 0.0 < answer["chance"] < 1.0
+    assert answer["health"]["components"]["sentiment"] is not None  # no signal is good news
+    assert answer["newest_event"] is not None
+
+
+async def test_health_keeps_a_history_and_what_people_know_better(registry, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        await here.post("events", {"customers": [SIGNED], "usage": [use(70), use(45)]})
+        for days in (40, 20, 0):
+            at = iso(NOW - days * DAY)
+            await here.post("score", {"customer_id": "new", "at": at})
+        said = {"score": 95, "author": "ann", "reason": "met them", "expires_at": iso(NOW + DAY)}
+        await here.post("customers/new/override", said)
+        shown = await here.get("customers/new/health")
+        await here.post(
+            "customers/new/override", {**said, "score": None, "reason": "mixed them up"}
+        )
+        withdrawn = await here.get("customers/new/health")
+    scores = [one["score"] for one in shown["history"]]
+    assert [one["at"] for one in shown["history"]] == sorted(
+        (one["at"] for one in shown["history"]), reverse=True
+    )
+    assert shown["health"]["change_30d"] == pytest.approx(scores[0] - scores[2])
+    assert (shown["score_in_force"], shown["band_in_force"]) == (95.0, "green")
+    assert shown["override"]["author"] == "ann"
+    assert withdrawn["override"] is None
+    assert withdrawn["score_in_force"] == withdrawn["health"]["score"]
+    assert [one["in_force"] for one in withdrawn["overrides"]] == [False, False]
+
+
+async def test_while_the_model_is_out_rules_answer_and_the_rest_is_scored_again(registry, tmp_path):
+    (tmp_path / "a").mkdir()
+    base = tmp_path / "base.yaml"
+    async with churn(tmp_path / "first", registry=str(registry)) as here:
+        base.write_text(here.service.base.to_yaml())
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    async with churn(tmp_path / "a", registry=str(empty), base=base) as here:
+        await here.post("events", {"customers": [SIGNED], "usage": [use(3)]})
+        answer = await here.post("score", {"customer_id": "new"})
+        assert (answer["decision"], answer["method"]) == ("MONITOR", "fallback")
+        await here.service.archive.drain()
+        here.service.holder._registry = str(registry)
+        assert here.service.holder.load("champion"), here.service.holder.error
+        await here.service.redoing.work_off()
+        again = await here.service.archive.rescored(answer["prediction_id"])
+        shown = await here.get("customers/new/health")
+    assert again.answer["chance"] == shown["chance"]
+
+
+async def test_what_contradicts_what_is_known_is_taken_in_and_said(registry, tmp_path):
+    early = {**SIGNED, "event_time": iso(NOW - DAY), "contract_start": iso(NOW - 20 * DAY),
+             "renewal_at": iso(NOW + 300 * DAY)}  # fmt: skip
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        await here.post("events", {"customers": [SIGNED]})
+        answer = await here.post("events", {"customers": [early], "usage": [use(1, customer="x")]})
+        unknown = await here.post("score", {"customer_id": "x"}, 404)
+    assert "lies before the end of the contract that is known" in answer["contradictions"][0]
+    assert answer["unknown_customers"] == ["x"]
+    assert "its events are kept, but not who it is" in unknown["detail"]
+
+
+BAD = {
+    "no rows": ({}, "body: expected rows of customers"),
+    "empty tables": ({"usage": []}, "body: expected rows of customers"),
+    "a table with a typo": ({"usages": []}, "usages: unknown field; did you mean 'usage'?"),
+    "a column with a typo": ({"usage": [{**use(1), "usr": 1}]}, "usage.0.usr: unknown field"),
+    "no customer": ({"usage": [{"event_time": iso(NOW)}]}, "usage.0.customer_id: this field is"),
+    "no time zone": (
+        {"usage": [{**use(1), "event_time": "2025-01-01T00:00:00"}]},
+        "usage.0.event_time: input should have timezone info",
+    ),
+    "a time ahead": (
+        {"usage": [{**use(1), "event_time": iso(NOW + 3 * DAY)}]},
+        "usage.0.event_time: expected at most 300 seconds from now, got 259200 seconds ahead",
+    ),
+    "known before it happened is fine, after now is not": (
+        {"usage": [{**use(1), "known_at": iso(NOW + 3 * DAY)}]},
+        "usage.0.known_at: expected at most 300 seconds from now",
+    ),
+    "a score of eleven": (
+        {"surveys": [{"customer_id": "new", "event_time": iso(NOW), "score": 11}]},
+        "surveys.0.score: input should be less than or equal to 10, got 11",
+    ),
+    "a signal nobody knows": (
+        {"signals": [{"customer_id": "new", "event_time": iso(NOW), "kind": "gossip"}]},
+        "signals.0.kind: input should be 'competitor_mention'",
+    ),
+    "a contract that ends before it begins": (
+        {"customers": [{**SIGNED, "renewal_at": iso(NOW - 300 * DAY)}]},
+        "customers.0.renewal_at: expected after contract_start",
+    ),
+    "notice before the contract began": (
+        {"customers": [SIGNED],
+         "churn": [{"customer_id": "new", "event_time": iso(NOW - 250 * DAY)}]},
+        "churn.0.event_time: expected after the contract began, 2024-08-08",
+    ),
+    "an end before notice": (
+        {"churn": [{"customer_id": "new", "event_time": iso(NOW - 5 * DAY),
+                    "ends_at": iso(NOW - 9 * DAY)}]},
+        "churn.0.ends_at: expected at or after event_time",
+    ),
+    "a ticket that closes before it opens": (
+        {"tickets": [{"ticket_id": "t", "customer_id": "new", "event_time": iso(NOW - 5 * DAY),
+                      "closed_at": iso(NOW - 9 * DAY)}]},
+        "tickets.0.closed_at: expected at or after event_time",
+    ),
+    "one ticket told twice, differently": (
+        {"tickets": [{"ticket_id": "t", "customer_id": "new", "event_time": iso(NOW - 5 * DAY)},
+                     {"ticket_id": "t", "customer_id": "new", "event_time": iso(NOW - 6 * DAY)}]},
+        "tickets: ticket_id: came before with other content",
+    ),
+}  # fmt: skip
+
+
+async def test_bad_news_is_refused_with_the_field_and_nothing_of_it_is_kept(registry, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        for what, (body, words) in BAD.items():
+            answer = await here.post("events", body, 422)
+            assert words in answer["detail"], what
+        await here.post("score", {"customer_id": "new"}, 404)
+        await here.post("events", {"customers": [SIGNED], "usage": [use(3)]})
+        early = {"customer_id": "new", "at": iso(NOW - 10 * DAY)}
+        answer = await here.post("score", early, 422)
+        assert "the newest event of this customer" in answer["detail"]
+        late = {"customer_id": "new", "at": iso(NOW + 10 * DAY)}
+        assert "at: expected at most 300" in (await here.post("score", late, 422))["detail"]
+        gone = {"score": 50, "author": "a", "reason": "b", "expires_at": iso(NOW - DAY)}
+        answer = await here.post("customers/new/override", gone, 422)
+        assert "expires_at: expected after now and within a year" in answer["detail"]
+        answer = await here.get("customers/new/health", 404)
+        assert "was never scored" in answer["detail"]
+
+
+async def test_profiles_of_other_vocabularies_are_empty_not_wrong(registry, tmp_path):
+    base = tmp_path / "base.yaml"
+    base.write_text("segments: [small, large]\nplans: []\n")
+    store = f"sqlite:///{tmp_path}/profiles.sqlite"
+    async with churn(tmp_path / "a", registry=str(registry), profile_store=store) as here:
+        await here.post("events", {"customers": [SIGNED]})
+        await here.post("score", {"customer_id": "new"})
+    async with churn(
+        tmp_path / "b", registry=str(registry), profile_store=store, base=base
+    ) as here:
+        ready = (await here.client.get("/churn/readyz")).json()
+        assert "segment_code" in ready["parts"]["model"]["error"]
+        answer = await here.post("score", {"customer_id": "new"})
+    assert answer["method"] == "fallback"
+
+
+async def test_news_of_simulated_accounts_is_taken_in_whole(registry, tmp_path):
+    names = stayers(2)
+    told = news(names)
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        answer = await here.post("events", {name: rows for name, rows in told.items() if rows})
+    assert answer["contradictions"] == []
+    assert {name: one["rows"] for name, one in answer["tables"].items()} == {
+        name: len(rows) for name, rows in told.items() if rows
+    }

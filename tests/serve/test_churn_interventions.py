@@ -1,0 +1,173 @@
+"""Days planned over HTTP, outcomes taken in, effects told, everything stopped by a switch."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from lib.churn.interventions import PLAYBOOKS_FILE, is_held_out
+from lib.churn.model.scores import NOTE, scores_table
+from lib.feature import DAY
+from lib.records import Intervention, StoredPlan
+from tests.churn.test_model import rows, trained
+from tests.serve.churn_place import NOW, churn, iso, published, stayers
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+LIMITS = {"hours": 12, "budget": 3000}
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory) -> Path:
+    return published(tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory) -> Path:
+    """What the nightly job leaves: everybody at the newest moment."""
+    folder = tmp_path_factory.mktemp("scores")
+    (folder / "data").mkdir()
+    everybody = rows()[1]
+    newest = everybody.take(everybody.at_us == everybody.at_us.max())
+    pq.write_table(scores_table(trained(), newest), folder / "data" / "part.parquet")
+    note = {"as_of": iso(int(newest.at_us[0])), "model_version": "v1", "window_days": 60}
+    (folder / NOTE).write_text(json.dumps(note))
+    return folder
+
+
+async def test_a_day_is_planned_from_nightly_scores_within_its_limits(registry, scores, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
+        plan = await here.post("interventions/plan", {**LIMITS, "plan_id": "monday"})
+        again = await here.post("interventions/plan", {**LIMITS, "plan_id": "monday"})
+        next_one = await here.post("interventions/plan", LIMITS)
+        shown = await here.get("interventions/plans/monday")
+        _, chosen = here.service.interventions.book.plan("monday")
+        customer = await here.post("interventions/plan", {**LIMITS, "most": 1})
+    same = {key: value for key, value in plan.items() if key != "request_id"}
+    for other in (again, shown):
+        assert {key: value for key, value in other.items() if key != "request_id"} == same
+    assert plan["hours"] <= 12
+    assert plan["cost"] <= 3000
+    assert plan["interventions"]
+    assert plan["value"] >= plan["other_ways"]["highest risk first"]
+    held = {one.customer_id for one in chosen if one.held_out}
+    assert len(held) == plan["held_out"]
+    assert held == {one.customer_id for one in chosen if is_held_out(one.customer_id, 0.1, "churn")}
+    assert held.isdisjoint(one["customer_id"] for one in plan["interventions"])
+    assert {one.propensity for one in chosen} == {0.9}
+    # cool-downs: who was chosen on one plan is not chosen for the same on the next
+    pairs = {(one.customer_id, one.playbook) for one in chosen}
+    assert pairs.isdisjoint(
+        (one["customer_id"], one["playbook"]) for one in next_one["interventions"]
+    )
+    assert len(customer["interventions"]) + customer["held_out"] <= 1
+
+
+async def test_outcomes_come_back_and_effects_say_how_sure_they_are(registry, scores, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
+        plan = await here.post("interventions/plan", LIMITS)
+        first = plan["interventions"][0]["intervention_id"]
+        told = {"intervention_id": first, "delivered": True, "left": False, "observed_at": iso(NOW)}
+        assert (await here.post("outcomes", told))["new"] == 2
+        assert (await here.post("outcomes", [told]))["repeated"] == 2
+        answer = await here.post("outcomes", {**told, "left": True}, 409)
+        assert "left was False" in answer["detail"]
+        effects = await here.get("interventions/effects")
+    assert (effects["effects"], effects["known"]) == ({}, 1)
+    assert "too few" in effects["words"]
+
+
+async def test_effects_are_estimated_and_revise_the_next_plan(registry, scores, tmp_path):
+    long_ago = NOW - 100 * DAY
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
+        chosen = [
+            Intervention(
+                id=f"old-{k}", plan_id="old", customer_id=f"c{k}", playbook="success_call",
+                planned_at=long_ago, held_out=k % 2 == 0, propensity=0.5, chance=0.5,
+                expected_fall=0.1, value=1.0, cost=60.0, hours=1.5,
+            )
+            for k in range(400)
+        ]  # fmt: skip
+        old = StoredPlan(id="old", planned_at=long_ago, created_at=long_ago, request={}, summary={})
+        here.service.interventions.book.keep(old, chosen)
+        # half of those who are left alone leave, as foreseen; of the others one in ten
+        gone = [k for k in range(400) if k % 4 == 0 or k % 20 == 1]
+        outcomes = [
+            {"intervention_id": f"old-{k}", "left": True, "observed_at": iso(NOW - 50 * DAY)}
+            for k in gone
+        ]
+        await here.post("outcomes", outcomes)
+        effects = await here.get("interventions/effects")
+        plan = await here.post("interventions/plan", LIMITS)
+    found = effects["effects"]["success_call"]
+    assert found["fall"] == pytest.approx(0.4, abs=0.01)
+    assert found["shown"]
+    assert (found["treated"], found["held_out"]) == (200, 200)
+    assert plan["effects"]["success_call"] > 0.5  # assumed 0.15
+
+
+async def test_notice_settles_what_was_planned(registry, tmp_path):
+    name = stayers(1)[0]
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        await here.tell([name])
+        planned = NOW - 20 * DAY
+        chosen = Intervention(
+            id="p-0", plan_id="p", customer_id=name, playbook="success_call", planned_at=planned,
+            held_out=False, propensity=0.9, chance=0.2, expected_fall=0.03, value=1.0, cost=60.0,
+            hours=1.5,
+        )  # fmt: skip
+        plan = StoredPlan(id="p", planned_at=planned, created_at=planned, request={}, summary={})
+        here.service.interventions.book.keep(plan, [chosen])
+        notice = {"customer_id": name, "event_time": iso(NOW - DAY)}
+        for _ in range(2):
+            await here.post("events", {"churn": [notice]})
+        told = here.service.interventions.book.outcomes()
+    assert [(one.intervention_id, one.kind, one.value) for one in told] == [("p-0", "left", True)]
+
+
+async def test_everything_is_stopped_by_a_switch_and_bad_playbooks_change_nothing(
+    registry, scores, tmp_path
+):
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
+        await here.service.reconfigure({"interventions": False})
+        off = await here.post("interventions/plan", LIMITS)
+        assert (off["enabled"], off["interventions"], off["held_out"]) == (False, [], 0)
+        typo = PLAYBOOKS_FILE.read_text().replace("cool_down_days: 45", "cooldown_days: 45")
+        await here.service.reconfigure({"playbooks": typo})
+        ready = (await here.client.get("/churn/readyz")).json()
+        assert ready["status"] == "degraded"
+        assert (
+            "success_call: cooldown_days: unknown field; did you mean 'cool_down_days'?"
+            in (ready["parts"]["playbooks"]["error"])
+        )
+        on = await here.post("interventions/plan", LIMITS)
+        assert on["interventions"]
+
+
+async def test_bad_plans_and_outcomes_are_refused(registry, scores, tmp_path):
+    at = {"observed_at": iso(NOW)}
+    refused = {
+        "interventions/plan": [
+            ({"hours": -1, "budget": 1}, "hours: input should be greater than or equal to 0"),
+            ({"hours": 1, "budget": -5}, "budget: input should be greater than or equal to 0"),
+            ({"hours": 1, "budget": 1, "customers": []}, "customers: list should have at least 1"),
+            ({"hours": 1, "budget": 1, "at": iso(NOW - 400 * DAY)}, "at: expected"),
+            ({"hours": 1, "budget": 1, "hors": 1}, "hors: unknown field"),
+        ],
+        "outcomes": [
+            ({"intervention_id": "x", **at}, "expected delivered or left, got neither"),
+            ({"intervention_id": "x", "left": True, "observed_at": iso(NOW + DAY)}, "seconds from"),
+        ],
+    }
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
+        for path, bodies in refused.items():
+            for body, words in bodies:
+                assert words in (await here.post(path, body, 422))["detail"]
+        unknown = {"intervention_id": "x", "left": True, **at}
+        assert "there is no intervention" in (await here.post("outcomes", unknown, 404))["detail"]
+        await here.get("interventions/plans/x", 404)
+        plan = await here.post("interventions/plan", {**LIMITS, "customers": ["nobody"]})
+        assert plan["not_considered"] == {"nobody": "nothing is known of this customer"}
+    async with churn(tmp_path / "b", registry=str(registry)) as here:
+        answer = await here.post("interventions/plan", LIMITS, 422)
+        assert "started without `scores`" in answer["detail"]
