@@ -83,28 +83,29 @@ def _isotonic(raw: Floats, flags: npt.NDArray[np.bool_]) -> Calibrator:
     """Rising steps joined at their centres, so that order inside a step is kept.
 
     Zadrozny and Elkan (2002) for the steps; Oron and Flournoy, Centered isotonic regression (2017)
-    for joining centres. Each step's rate is (positives + 1/2) / (rows + 1), so none is 0 or 1.
+    for joining centres. Each step's rate is drawn to the base rate by the weight of one row, so
+    none is 0 or 1, and a step of few rows does not stand above its neighbours where the class is
+    rare; steps that this turns around are pooled.
     """
     ordered, tie = np.unique(raw, return_inverse=True)
     count, hits = np.bincount(tie), np.bincount(tie, weights=flags)
-    steps = isotonic_regression(hits / count, weights=count).x
-    place = np.unique(steps, return_inverse=True)[1]
-    rows = np.bincount(place, weights=count)
+    place = _steps(hits / count, count)
+    rows, found = np.bincount(place, weights=count), np.bincount(place, weights=hits)
     centres = np.bincount(place, weights=count * ordered) / rows
-    rates = logit((np.bincount(place, weights=hits) + 0.5) / (rows + 1.0))
-    kept = _strictly_rising(centres, rates)
-    return Calibrator(
-        "isotonic", tuple(centres[kept].tolist()), tuple(rates[kept].tolist()), 1.0, 1.0
+    drawn = (found + flags.mean()) / (rows + 1.0)
+    pooled = _steps(drawn, rows + 1.0)
+    weights = np.bincount(pooled, weights=rows)
+    centres = np.bincount(pooled, weights=rows * centres) / weights
+    rates = np.bincount(pooled, weights=(rows + 1.0) * drawn) / np.bincount(
+        pooled, weights=rows + 1.0
     )
+    return Calibrator("isotonic", tuple(centres.tolist()), tuple(logit(rates).tolist()), 1.0, 1.0)
 
 
-def _strictly_rising(centres: Floats, rates: Floats) -> list[int]:
-    """Places that rise in both: softening can turn the rates of two thin steps around."""
-    kept: list[int] = []
-    for place in range(len(rates)):
-        if not kept or (rates[place] > rates[kept[-1]] and centres[place] > centres[kept[-1]]):
-            kept.append(place)
-    return kept
+def _steps(rates: Floats, weights: npt.ArrayLike) -> npt.NDArray[np.intp]:
+    """The step of each rate, counted from 0, where neighbours that fall are pooled."""
+    rising = isotonic_regression(rates, weights=weights).x
+    return np.asarray(np.unique(rising, return_inverse=True)[1])
 
 
 def _log_loss(logits: Floats, targets: Floats) -> float:

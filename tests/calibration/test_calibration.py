@@ -54,6 +54,18 @@ def test_temperature_finds_the_slope() -> None:
     )
 
 
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_a_rare_class_is_not_thought_common_where_rows_are_few(method: str) -> None:
+    """The first step of a rare class has few rows and no hit: it says little, not one in four."""
+    generator = np.random.default_rng(6)
+    truth = generator.normal(-4.4, 0.9, 60_000)
+    labels = generator.random(60_000) < sigmoid(truth)
+    calibrator = fit_calibrator(truth, labels, method)
+    chances = calibrator.probabilities(generator.normal(-4.4, 0.9, 60_000))
+    assert chances.mean() == pytest.approx(labels.mean(), rel=0.1)
+    assert calibrator.probabilities([-8.0])[0] < labels.mean() / 2
+
+
 @given(st.integers(0, 1_000), st.sampled_from(["temperature", "platt", "isotonic"]))
 @settings(max_examples=30, deadline=None)
 def test_order_of_scores_is_kept(seed: int, method: str) -> None:
