@@ -28,6 +28,10 @@ def _rate(metric: str, *by: str) -> str:
     return f"sum by ({', '.join(by)}) (rate(ray_{metric}_total[$__rate_interval]))"
 
 
+def _total(metric: str) -> str:
+    return f"sum(rate(ray_{metric}_total[$__rate_interval]))"
+
+
 def _quantile(share: float, metric: str, by: str) -> str:
     rates = f"rate(ray_{metric}_bucket[$__rate_interval])"
     return f"histogram_quantile({share}, sum by (le, {by}) ({rates}))"
@@ -56,7 +60,7 @@ _FRAUD = (
     Panel(
         "Fallbacks scored again",
         "ops",
-        {"again": "sum(rate(ray_forewarn_fraud_rescored_total[$__rate_interval]))"},
+        {"again": _total("forewarn_fraud_rescored")},
     ),
     Panel(
         "Time of an answer",
@@ -114,7 +118,7 @@ _MAINTENANCE = (
     Panel(
         "Fallbacks predicted again",
         "ops",
-        {"again": "sum(rate(ray_forewarn_maintenance_rescored_total[$__rate_interval]))"},
+        {"again": _total("forewarn_maintenance_rescored")},
     ),
     Panel(
         "Weeks planned", "ops", {"{{outcome}}": _rate("forewarn_maintenance_schedules", "outcome")}
@@ -136,7 +140,62 @@ _MAINTENANCE = (
         {"{{part}} {{outcome}}": _rate("forewarn_maintenance_reloads", "part", "outcome")},
     ),
 )
-SYSTEMS = {"fraud": _FRAUD, "maintenance": _MAINTENANCE}
+_CHURN = (
+    Panel(
+        "Customers scored", "ops", {"{{decision}}": _rate("forewarn_churn_decisions", "decision")}
+    ),
+    Panel("Decided by", "ops", {"{{method}}": _rate("forewarn_churn_decisions", "method")}),
+    Panel("Health", "ops", {"{{band}}": _rate("forewarn_churn_bands", "band")}),
+    Panel(
+        "Rules that fired",
+        "ops",
+        {"{{rule}} ({{status}})": _rate("forewarn_churn_rule_hits", "rule", "status")},
+    ),
+    Panel(
+        "Rows told, by table and what became of them",
+        "ops",
+        {
+            "{{table}} {{outcome}}": _rate("forewarn_churn_events", "table", "outcome"),
+            "contradicting": _total("forewarn_churn_contradictions"),
+        },
+    ),
+    Panel(
+        "Customers chosen, by playbook and arm",
+        "ops",
+        {
+            "{{playbook}} {{arm}}": _rate("forewarn_churn_interventions", "playbook", "arm"),
+            "days planned {{outcome}}": _rate("forewarn_churn_plans", "outcome"),
+        },
+    ),
+    Panel(
+        "Outcomes of interventions",
+        "ops",
+        {"{{kind}} {{value}}": _rate("forewarn_churn_outcomes", "kind", "value")},
+    ),
+    Panel("Health overridden", "ops", {"overrides": _total("forewarn_churn_overrides")}),
+    Panel(
+        "Fallbacks, by what was out",
+        "ops",
+        {
+            "{{out}}": _rate("forewarn_churn_fallbacks", "out"),
+            "scored again": _total("forewarn_churn_rescored"),
+        },
+    ),
+    Panel(
+        "Time of an answer, p99",
+        "ms",
+        {"{{route}}": _quantile(0.99, "forewarn_request_ms", "route")},
+    ),
+    Panel(
+        "Answers by status", "ops", {"{{status}} {{route}}": _rate(_REQUESTS, "status", "route")}
+    ),
+    Panel(
+        "Loads of models, rules and playbooks",
+        "ops",
+        {"{{part}} {{outcome}}": _rate("forewarn_churn_reloads", "part", "outcome")},
+    ),
+)
+SYSTEMS = {"fraud": _FRAUD, "maintenance": _MAINTENANCE, "churn": _CHURN}
 
 
 def dashboard(system: str) -> dict[str, Any]:

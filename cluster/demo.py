@@ -1,7 +1,7 @@
 """The whole product on one machine: train, deploy, decide.
 
-Starts a local Ray head with a token, submits the training job through Ray's Jobs API on simulated
-payments, deploys the fraud application on Ray Serve, sends payments over HTTP, prints what was
+Starts a local Ray head with a token, submits the training jobs of every system through Ray's Jobs
+API on simulated data, deploys the applications on Ray Serve, asks them over HTTP, prints what was
 decided, and ends what it started.
 """
 
@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tyro
 
-from cluster import demo_maintenance
+from cluster import demo_churn, demo_maintenance
 from cluster.demo_steps import deploy, must, new_key, start_serve, table
 from cluster.local import ROOT, LocalHead, local_head
 from lib.contract import TIME
@@ -45,6 +45,8 @@ class Demo:
     """Simulated days."""
     machines: int = 40
     """Simulated machines."""
+    accounts: int = 500
+    """Simulated business customers."""
     seed: int = 7
     """The same seed simulates the same payments."""
     cpus: int = 2
@@ -101,6 +103,7 @@ def main(options: Demo) -> int:
         _backfill(head, folder, stories)
         # before Serve holds cores that the workers of a training would wait for
         demo_maintenance.prepare(head, folder / "maintenance", options.machines, say)
+        demo_churn.prepare(head, folder / "churn", options.accounts, say)
         say("deploying the fraud application on Ray Serve")
         start_serve(head, folder / "log" / "serve.log")
         url, key = _deploy(head, folder)
@@ -108,19 +111,23 @@ def main(options: Demo) -> int:
         sent = _send_all(url, key, stories)
         print(table([HEADER, *(one.row() for one in sent)]))
         _closing(folder, url, key)
-        machines = demo_maintenance.show(head, folder / "maintenance", say)
+        others = {
+            "maintenance": demo_maintenance.show(head, folder / "maintenance", say),
+            "churn": demo_churn.show(head, folder / "churn", say),
+        }
         print(f"\ntook {time.monotonic() - started:.0f} s")
         if options.keep_running:
-            _stay(f"{url} and {machines.url}")
+            _stay(", ".join([url, *(one.url for one in others.values())]))
     if not _as_expected(sent):
         print(
             "\nerror: not every payment was decided as expected; see the table above",
             file=sys.stderr,
         )
         return 1
-    for fault in machines.faults:
-        print(f"\nerror: maintenance: {fault}", file=sys.stderr)
-    return 1 if machines.faults else 0
+    faults = [f"{system}: {words}" for system, one in others.items() for words in one.faults]
+    for fault in faults:
+        print(f"\nerror: {fault}", file=sys.stderr)
+    return 1 if faults else 0
 
 
 def _train(head: LocalHead, folder: Path, options: Demo, say: Callable[[str], None]) -> None:

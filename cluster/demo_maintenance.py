@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from cluster.demo_steps import deploy, must, new_key, short, table
+from cluster.demo_steps import Shown, deploy, must, new_key, short, table
 from cluster.local import ROOT, LocalHead
 from lib.maintenance.kind import KIND_FILE
 from lib.maintenance.simulation import COMPONENTS, FleetConfig
@@ -26,14 +25,6 @@ _HOURS_TOLD = 744
 _SKILLS = {"bearing": "mechanical", "seal": "hydraulic", "motor": "electrical"}
 _HEADER = ("machine", "HTTP", "decision", "7 d", "30 d", "median", "by", "why")
 _TABLES = ("errors", "maintenance", "failures", "machines")
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Where the application answers, and what did not go as it should."""
-
-    url: str
-    faults: list[str]
 
 
 def prepare(head: LocalHead, folder: Path, machines: int, say: Callable[[str], None]) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,14 @@ import httpx
 from cluster.local import ROOT, LocalHead, program
 
 _READY_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Where an application answers, and what did not go as it should."""
+
+    url: str
+    faults: list[str]
 
 
 def must(status: int, what: str) -> None:

@@ -42,7 +42,8 @@ class FeaturesConfig(Sources):
     every_days: int = 14
     """days between two moments"""
     warm_up_days: int = 90
-    """days of data before the first moment"""
+    """days of data before the first moment; windows reach back 365 days, so that from there on none
+    is cut off by where the data begins"""
     overwrite: bool = False
     """compute again even if OUTPUT holds the rows of the same files already"""
 

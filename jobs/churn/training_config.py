@@ -29,7 +29,8 @@ class TrainConfig(Sources):
     every_days: int = 14
     """days between two moments"""
     warm_up_days: int = 90
-    """days of data before the first moment"""
+    """days of data before the first moment; windows reach back 365 days, so that from there on none
+    is cut off by where the data begins"""
     source: str = ""
     """what the data is, in words, for the report; default: where it was read from"""
     simulated: bool = False

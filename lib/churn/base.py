@@ -48,10 +48,22 @@ class CustomerBase:
             if name not in TABLES:
                 raise ChurnError(f"tables: expected some of {', '.join(TABLES)}, got '{name}'")
 
+    def difference(self, other: CustomerBase) -> str:
+        """What the other base has instead, in words; empty where both are the same."""
+        return "; ".join(
+            f"{what}: {_listed(getattr(self, what))} against {_listed(getattr(other, what))}"
+            for what in _KEYS
+            if getattr(self, what) != getattr(other, what)
+        )
+
     def to_yaml(self) -> str:
         """A file that `parse_base` reads."""
         content = {name: list(getattr(self, name)) for name in _KEYS}
         return yaml.safe_dump(content, sort_keys=False)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "none"
 
 
 def parse_base(text: str, origin: str = "base") -> CustomerBase:

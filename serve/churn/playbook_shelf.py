@@ -21,7 +21,7 @@ class Shelf:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names, self.error = names, None
-        self._wanted, self._own = True, True
+        self._sound = ""
         self.load(None)
 
     error: str | None
@@ -50,11 +50,10 @@ class Shelf:
             load_playbooks(text, self.names, origin)
         except (PlaybookError, OSError, ValueError) as error:
             self.error = str(error)
-            text = getattr(self, "text", "")
         else:
-            self.error = None
-        if text:
-            self.text = text if enabled else _switched_off(text)
+            self._sound, self.error = text, None
+        if self._sound:
+            self.text = self._sound if enabled else _switched_off(self._sound)
             self.playbooks = load_playbooks(self.text, self.names)
         return self.error is None
 

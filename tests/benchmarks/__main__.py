@@ -29,6 +29,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "maintenance_parity": (),
     "maintenance_schedule": (),
     "maintenance_year": (),
+    "churn_accounts": (),
     "churn_interventions": (),
 }
 ON_PAYMENTS: dict[str, tuple[str, ...]] = {

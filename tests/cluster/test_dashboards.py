@@ -11,11 +11,13 @@ import pytest
 import yaml
 
 from cluster.dashboards import FOLDER, SYSTEMS, dashboard, text
+from serve.churn import numbers as churn
 from serve.fraud import numbers as fraud
 from serve.maintenance import numbers as maintenance
 
 PROMETHEUS = Path(__file__).parents[2] / "cluster/prometheus"
-KNOWN = {one.name: one for one in (*fraud.INSTRUMENTS, *maintenance.INSTRUMENTS)}
+COUNTED = (*fraud.INSTRUMENTS, *maintenance.INSTRUMENTS, *churn.INSTRUMENTS)
+KNOWN = {one.name: one for one in COUNTED}
 PANELS = [panel for system in SYSTEMS for panel in dashboard(system)["panels"]]
 ALERTS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0]["rules"]
 QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]

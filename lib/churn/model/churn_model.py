@@ -142,11 +142,15 @@ def load_model(directory: Path | str, base: CustomerBase | None = None) -> Churn
         base: what it must have been trained on; None takes the one that it carries.
 
     Raises:
-        ArtifactError: it is damaged, or of another feature set; the message names the features.
+        ArtifactError: it is damaged, or of another base or feature set; the message says what
+            differs.
     """
-    if base is None:
-        base = base_in(directory)
-    return _read(read_artifact(directory, churn_features(base)), base)
+    own = base_in(directory)
+    if base is not None and (differs := own.difference(base)):
+        raise ArtifactError(
+            f"{directory}: the model was trained on customers of another base: {differs}"
+        )
+    return _read(read_artifact(directory, churn_features(own)), own)
 
 
 def base_in(directory: Path | str) -> CustomerBase:
