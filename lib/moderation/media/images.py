@@ -20,7 +20,7 @@ from lib.moderation.media.limits import Limits, MediaError
 
 Pixels = NDArray[np.uint8]
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 
 _ANIMATION_PIXELS = 4
 """Pixels of all frames of an animation that are decoded, in multiples of `image_pixels`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from av.packet import Packet
@@ -16,6 +15,13 @@ from numpy.typing import NDArray
 
 from lib.moderation.media.limits import Limits, MediaError
 
+Picture = tuple[int, NDArray[np.uint8]]
+"""When it is shown, in ticks of its stream; and uint8 (H, W, 3), RGB."""
+
+
+class _FalseKeyError(Exception):
+    """A packet that calls itself a key starts with a picture that needs earlier ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Coded:
@@ -24,7 +30,7 @@ class Coded:
     Attributes:
         packet: as demuxed.
         stamp: when it is shown, in ticks of the stream.
-        is_key: whether decoding can start at it.
+        is_key: whether decoding can start at it, as the container says.
     """
 
     packet: Packet[VideoStream]
@@ -33,7 +39,7 @@ class Coded:
 
 
 class Pictures:
-    """Decodes single pictures of a stream, each group of pictures at most once.
+    """Decodes single pictures of a stream, and of the others only those that these build on.
 
     Args:
         codec: the stream's decoder, not used yet.
@@ -47,7 +53,7 @@ class Pictures:
     ) -> None:
         self._codec, self._coded, self._limits, self._deadline = codec, coded, limits, deadline
         self._size: tuple[int, int] | None = None
-        self._used = False
+        self._used, self._fed = False, 0
         codec.thread_count = 1
         codec.options = {"max_pixels": str(limits.video_pixels)}
         self.stamps: NDArray[np.int64] = np.unique([one.stamp for one in coded])
@@ -64,51 +70,66 @@ class Pictures:
         since: NDArray[np.float64] = (stamps - self.stamps[0]).astype(np.float64)
         return since * self._tick
 
-    def at(self, stamps: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """The picture at each moment, or the next one after it that decodes.
+    def at(self, stamps: NDArray[np.int64]) -> list[Picture]:
+        """The picture at each moment, or the next one after it that decodes, and its ticks.
 
         Args:
             stamps: ticks, rising.
 
-        Yields:
-            Its ticks and uint8 (H, W, 3) RGB, all of one size; no picture twice.
+        Returns:
+            Ticks and uint8 (H, W, 3) RGB, all of one size; no picture twice.
         """
-        waiting = sorted(stamps.tolist())
-        for start, end in self._groups():
-            within = [one for one in waiting if one <= self._latest(start, end)]
-            if not within:
+        wanted = sorted(stamps.tolist())
+        try:
+            return self._taken(wanted, self._keys())
+        except _FalseKeyError:
+            # a player goes through from the start and so do we: else what it shows stays unseen
+            return self._taken(wanted, [])
+
+    def _keys(self) -> list[tuple[int, int]]:
+        """Place and ticks of every packet that decoding can start at, as the container says."""
+        return [(place, one.stamp) for place, one in enumerate(self._coded) if one.is_key]
+
+    def _taken(self, wanted: list[int], keys: list[tuple[int, int]]) -> list[Picture]:
+        taken: list[Picture] = []
+        frames, self._fed = self._decoded(0), 0
+        for stamp in wanted:
+            if taken and taken[-1][0] >= stamp:
                 continue
-            for frame in self._decoded(start, end):
-                stamp = frame.pts if frame.pts is not None else within[0]
-                if within and stamp >= within[0]:
-                    yield stamp, self._pixels(frame)
-                    within = [one for one in within if one > stamp]
-                if not within:
-                    break
-            waiting = [one for one in waiting if one > self._latest(start, end)]
+            # a picture before a key may come behind it and need what went before it, too
+            start = max((place for place, shown in keys if shown <= stamp), default=0)
+            if start > self._fed:
+                frames = self._decoded(start)
+            taken += self._first_from(stamp, frames)
+        return taken
+
+    def _first_from(self, stamp: int, frames: Iterator[VideoFrame]) -> Iterator[Picture]:
+        for frame in frames:
+            shown = stamp if frame.pts is None else frame.pts
+            if shown >= stamp:
+                yield shown, self._pixels(frame)
+                return
 
     @property
     def _tick(self) -> float:
         return float(self._coded[0].packet.time_base or 0)
 
-    def _groups(self) -> list[tuple[int, int]]:
-        """Where each group of pictures starts and ends among the packets."""
-        starts = [place for place, one in enumerate(self._coded) if one.is_key and place]
-        return list(pairwise([0, *starts, len(self._coded)]))
-
-    def _latest(self, start: int, end: int) -> int:
-        return max(one.stamp for one in self._coded[start:end])
-
-    def _decoded(self, start: int, end: int) -> Iterator[VideoFrame]:
+    def _decoded(self, start: int) -> Iterator[VideoFrame]:
+        """Frames from a packet on; the decoder forgets what it had."""
         if self._used:
             self._codec.flush_buffers()
-        self._used = True
-        for one in self._coded[start:end]:
+        self._used, certain = True, not start
+        for place in range(start, len(self._coded)):
+            self._fed = place
             if time.monotonic() > self._deadline:
                 raise MediaError(
                     "too_slow", f"decoding took over {self._limits.decode_seconds:g} s"
                 )
-            yield from self._codec.decode(one.packet)
+            for frame in self._codec.decode(self._coded[place].packet):
+                if not (certain or frame.key_frame):
+                    raise _FalseKeyError
+                certain = True
+                yield frame
         yield from self._codec.decode(None)
 
     def _pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:

@@ -164,7 +164,7 @@ def _clip(pictures: Pictures, samples: int) -> Clip:
     stamps = pictures.stamps
     wanted = min(samples, len(stamps))
     middles = ((np.arange(wanted) + 0.5) * len(stamps) / wanted).astype(int)
-    taken = list(pictures.at(stamps[middles]))
+    taken = pictures.at(stamps[middles])
     if not taken:
         raise MediaError("no_frames", "expected at least one frame that can be decoded, got none")
     times = pictures.seconds(np.array([stamp for stamp, _ in taken]))
