@@ -1,0 +1,1 @@
+"""Which posts people should look at next, so that the model learns the most."""
