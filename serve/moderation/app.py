@@ -1,0 +1,35 @@
+"""The moderation application for Ray Serve: `serve run serve.moderation.app:build ...`.
+
+The application belongs under the route prefix `/moderation`.
+"""
+
+from typing import Any
+
+from ray.serve import Application, deployment
+
+from lib.moderation.post import MODALITIES
+
+from ..gateway.flow import flow
+from .config import ModerationArgs, ModerationLive
+from .front import Front
+from .members import Batched
+
+
+def build(args: ModerationArgs) -> Application:
+    """Front node, and a deployment for each of text, image and video; or, colocated, all in one.
+
+    `user_config` of `Front` names model, rules, policies and lists; see `ModerationLive`. Serve
+    reads the annotation of `args` to parse them, so this module must not postpone annotations.
+    """
+    live: dict[str, Any] = {name: getattr(args, name) for name in ModerationLive.model_fields}
+    shared = flow(args.in_flight, args.retry_after_s, args.shutdown_s)
+    front = deployment(name="Front", user_config=live, **args.front.options(), **shared)(Front)
+    if args.colocated:
+        return front.bind(args)
+    members = [
+        deployment(name=name.capitalize(), **getattr(args, name).options(), **shared)(
+            Batched
+        ).bind(name, args)
+        for name in MODALITIES
+    ]
+    return front.bind(args, *members)

@@ -1,0 +1,302 @@
+"""How one post is judged: read, held against rules, models, routing, review, record."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lib.moderation.capacity import Priced
+from lib.moderation.model import SYSTEM
+from lib.moderation.model.answers import Floats
+from lib.moderation.model.inputs import PostInputs
+from lib.moderation.routing import Routed, Routing
+from lib.moderation.rules import front_facts
+from lib.records import Decision, RecordsUnavailableError
+from lib.rules import Verdict
+from lib.storage import StorageError
+from serve.gateway import Call, Meter, Problem
+from serve.gateway.archive import Archive
+from serve.gateway.clock import not_ahead
+from serve.gateway.holder import Holder
+from serve.gateway.rulings import Rulings
+from serve.moderation import numbers
+from serve.moderation.authors import Authors
+from serve.moderation.books import Books, InForce
+from serve.moderation.intake import Intake, Seen, request_row
+from serve.moderation.judgement import (
+    Choice,
+    Judgement,
+    by_model,
+    by_rule,
+    pending,
+    without_model,
+)
+from serve.moderation.members import Members
+from serve.moderation.mind import Mind, ModelOutError, judged
+from serve.moderation.review import ReviewDesk
+from serve.moderation.schema import PostAnswer, PostRequest
+
+Later = Callable[[Callable[[], Awaitable[object]]], None]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the desk works with.
+
+    Attributes:
+        intake: reads posts.
+        authors: histories.
+        books: policies and lists in force.
+        rulings: rules in force.
+        holder: the model in force.
+        members: where modalities are answered.
+        review: the queue.
+        archive: where decisions go.
+    """
+
+    intake: Intake
+    authors: Authors
+    books: Books
+    rulings: Rulings
+    holder: Holder[Mind]
+    members: Members
+    review: ReviewDesk
+    archive: Archive
+
+
+class Desk:
+    """Judges posts.
+
+    Args:
+        parts: what it works with.
+        meter: counts.
+        later: runs what may follow the answer.
+        now: microseconds since 1970 UTC.
+        ahead_us: how far a caller's clock may be ahead.
+        timeout_s: then a model is out.
+        video_at_once: whether the answer waits for the video.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        meter: Meter,
+        later: Later,
+        now: Callable[[], int],
+        ahead_us: int,
+        timeout_s: float,
+        video_at_once: bool,
+    ) -> None:
+        self._parts, self._meter, self._later = parts, meter, later
+        self._now, self._ahead, self._timeout = now, ahead_us, timeout_s
+        self._video_at_once = video_at_once
+        self.priced: Priced | None = None
+
+    async def judge(self, asked: PostRequest, call: Call) -> bytes:
+        """The answer to a post; one that was judged before gets its first answer.
+
+        Raises:
+            Problem: 409 where the id is another author's post, 422 for a time that is ahead, 503
+                where media cannot be kept.
+        """
+        received = self._now()
+        created = not_ahead("created_at", asked.created_at, received, self._ahead)
+        if (first := await self._parts.archive.find_here(asked.post_id)) is not None:
+            return self._again(first, asked, call)
+        seen = await self._read(asked, created)
+        made = await self._judged(seen, wait=self._video_at_once)
+        if made.choice.decision == "REVIEW" and made.choice.method != "fallback":
+            made = await self._admitted(made)
+        answer = self._answer(made, call)
+        body = answer.model_dump_json().encode()
+        self._parts.archive.keep(self._row(made, answer, received))
+        self._count(made, call)
+        self._later(lambda: self._tell_author(made))
+        return body
+
+    async def redo(self, decision: Decision) -> Mapping[str, Any] | None:
+        """What models say of a post that waits for them; None while a part is out.
+
+        A post that then needs a person is in the queue before this returns.
+        """
+        try:
+            seen = await self._parts.intake.again(decision.request)
+            made = await self._judged(seen, wait=True)
+            if made.choice.method == "fallback":
+                return None
+            if made.choice.decision == "REVIEW":
+                await self._parts.review.admit(made.doubt())
+        except (OSError, StorageError, RecordsUnavailableError):
+            return None
+        self._later(lambda: self._tell_author(made))
+        return {
+            "decision": made.choice.decision,
+            "method": made.choice.method,
+            "reason": made.choice.reason,
+            "policy": made.choice.policy,
+            "policies": {name: one.model_dump() for name, one in made.policies.items()},
+            "model_version": made.model_version,
+            "policies_version": made.books.version,
+            "decided_at_us": self._now(),
+        }
+
+    async def _read(self, asked: PostRequest, created: int) -> Seen:
+        try:
+            return await self._parts.intake.read(asked, created)
+        except (OSError, StorageError) as error:
+            text = "the post's media cannot be kept for a moment; send the same again"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+
+    async def _judged(self, seen: Seen, wait: bool) -> Judgement:
+        books, started = self._parts.books.held, time.perf_counter()
+        words = books.lists.hits(seen.post.text) if seen.post.text else ()
+        history = await self._parts.authors.look(seen.post)
+        facts = front_facts(seen.post, words, list(seen.hashes.values()), history)
+        rules = self._parts.rulings.rules(history is not None)
+        verdict = rules.evaluate(facts, seen.post.post_id)
+        ruled = time.perf_counter()
+        chances, routed, choice, version = await self._chosen(seen, verdict, books, wait)
+        return Judgement(
+            seen=seen,
+            books=books,
+            words=words,
+            verdict=verdict,
+            chances=chances,
+            routed=routed,
+            model_version=version,
+            choice=choice,
+            history=history or {},
+            stages_ms={
+                "decode": seen.decode_ms,
+                "rules": (ruled - started) * 1000.0,
+                "models": (time.perf_counter() - ruled) * 1000.0,
+            },
+        )
+
+    async def _chosen(
+        self, seen: Seen, verdict: Verdict, books: InForce, wait: bool
+    ) -> tuple[Floats | None, Routed | None, Choice, str | None]:
+        if (choice := by_rule(verdict)) is not None:
+            return None, None, choice, None
+        mind = self._parts.holder.held
+        if mind is None:
+            return None, None, without_model(verdict, "no model is loaded"), None
+        video_waits = seen.inputs.clip is not None and not wait
+        inputs = replace(seen.inputs, clip=None) if video_waits else seen.inputs
+        if video_waits and not (inputs.images or inputs.text):
+            return None, None, pending(verdict), mind.version
+        try:
+            chances = await self._chances(mind, inputs, books)
+        except ModelOutError as error:
+            return None, None, without_model(verdict, str(error)), mind.version
+        routed = self._routed(chances, seen, books)
+        choice = by_model(verdict, routed, chances, books)
+        if video_waits and choice.decision != "REMOVE":
+            return None, None, pending(verdict), mind.version
+        return chances, routed, choice, mind.version
+
+    async def _chances(self, mind: Mind, inputs: PostInputs, books: InForce) -> Floats:
+        """Of the policies in force, in their order."""
+        found, _ = await judged(mind, self._parts.members, inputs, self._timeout)
+        places = [mind.fusion.policies.index(name) for name in books.policies.ids]
+        return np.asarray(found[places], dtype=np.float64)
+
+    def _routed(self, chances: Floats, seen: Seen, books: InForce) -> Routed:
+        price = 0.0 if self.priced is None else self.priced.price
+        return Routing(books.policies, price).route(
+            chances[None],
+            reach=[seen.post.reach],
+            failed=[bool(seen.undecoded)],
+            languages=[seen.post.language],
+        )
+
+    async def _admitted(self, made: Judgement) -> Judgement:
+        """The same once the queue has it; without records it is judged, and queued, again later."""
+        try:
+            await self._parts.review.admit(made.doubt())
+        except RecordsUnavailableError:
+            return replace(made, choice=replace(made.choice, method="fallback"))
+        return made
+
+    def _again(self, first: Decision, asked: PostRequest, call: Call) -> bytes:
+        if first.entities.get("author_id") != asked.author_id:
+            text = f"post_id: {asked.post_id!r} is another author's post"
+            raise Problem(409, "conflict", text)
+        call.notes["retry"] = "recorded"
+        self._meter.count(numbers.RETRIES)
+        return PostAnswer.model_validate(first.answer).model_dump_json().encode()
+
+    def _answer(self, made: Judgement, call: Call) -> PostAnswer:
+        choice = made.choice
+        return PostAnswer(
+            post_id=made.seen.post.post_id,
+            decision=choice.decision,  # type: ignore[arg-type]
+            method=choice.method,  # type: ignore[arg-type]
+            reason=choice.reason,
+            rule_id=made.verdict.rule_id if choice.method == "rule" else None,
+            policy=choice.policy,
+            policies=made.policies,
+            presence=made.presence,  # type: ignore[arg-type]
+            hits=made.hits,
+            undecoded=list(made.seen.undecoded),
+            model_version=made.model_version,
+            policies_version=made.books.version,
+            rules_version=self._parts.rulings.version,
+            stages_ms={name: round(ms, 3) for name, ms in made.stages_ms.items()},
+            latency_ms=round((time.perf_counter() - call.started) * 1000.0, 3),
+            request_id=call.request_id,
+        )
+
+    def _row(self, made: Judgement, answer: PostAnswer, received: int) -> dict[str, Any]:
+        """The record of what was answered."""
+        post = made.seen.post
+        decision = Decision(
+            system=SYSTEM,
+            subject_id=post.post_id,
+            entities={"author_id": post.author_id},
+            event_time=post.created_at_us,
+            received_at=received,
+            decided_at=self._now(),
+            decision=answer.decision,
+            score=None if made.chances is None else float(made.chances.max()),
+            method=answer.method,
+            rule_id=answer.rule_id,
+            reasons=[one.model_dump() for one in answer.hits],
+            rule_hits=list(made.verdict.hits),
+            shadow_hits=list(made.verdict.shadow_hits),
+            model_version=answer.model_version,
+            rules_version=answer.rules_version,
+            feature_set_digest=self._parts.authors.digest,
+            features=made.history,
+            request_id=answer.request_id,
+            latency_ms=answer.latency_ms,
+            answer=answer.model_dump(mode="json"),
+            request=request_row(made.seen),
+        )
+        return decision.to_row()
+
+    def _count(self, made: Judgement, call: Call) -> None:
+        choice = made.choice
+        call.notes.update(decision=choice.decision, by=choice.method)
+        self._meter.count(numbers.DECISIONS, choice.decision, choice.method)
+        for name, one in made.policies.items():
+            if one.action != "ALLOW":
+                self._meter.count(numbers.POLICIES, name, one.action)
+        for hit in made.hits:
+            self._meter.count(numbers.HITS, hit.kind)
+        if choice.method == "fallback":
+            self._meter.count(numbers.FALLBACKS, "model" if made.history else "store")
+        for status, hits in (("active", made.verdict.hits), ("shadow", made.verdict.shadow_hits)):
+            for rule in hits:
+                self._meter.count(numbers.RULE_HITS, rule, status)
+        for stage, ms in made.stages_ms.items():
+            self._meter.observe(numbers.STAGE_MS, ms, stage)
+
+    async def _tell_author(self, made: Judgement) -> None:
+        """Lets the author's history know of the post, and of its removal."""
+        await self._parts.authors.posted(made.seen.post, made.choice.decision == "REMOVE")

@@ -1,0 +1,213 @@
+"""From a request to a post that rules and models can look at: fetched, decoded, hashed, kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lib.moderation.media.addresses import Addresses
+from lib.moderation.media.hashes import HashList, Near
+from lib.moderation.media.images import decode_image
+from lib.moderation.media.limits import Limits, MediaError
+from lib.moderation.media.shelf import Shelf
+from lib.moderation.media.videos import decode_video
+from lib.moderation.model.answers import Pixels
+from lib.moderation.model.inputs import PostInputs
+from lib.moderation.post import Media, Post
+from lib.storage import StorageError
+from serve.gateway import Meter
+from serve.moderation import numbers
+from serve.moderation.schema import MediaSent, PostRequest, UndecodedAnswer
+
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A post as it was read.
+
+    Attributes:
+        post: as asked.
+        inputs: decoded.
+        kept: by place (`images.0`, `video`), the SHA-256 under which the media are kept.
+        undecoded: media that could not be used.
+        hashes: hits of known media, by place.
+        decode_ms: time to fetch, decode and hash.
+    """
+
+    post: Post
+    inputs: PostInputs
+    kept: Mapping[str, str]
+    undecoded: tuple[UndecodedAnswer, ...]
+    hashes: Mapping[str, Near]
+    decode_ms: float
+
+
+@dataclass
+class _Piece:
+    """One of a post's media while it is read."""
+
+    place: str
+    media: Media
+    pixels: Pixels | None = None
+    hit: Near | None = None
+    digest: str | None = None
+    fault: MediaError | None = None
+
+
+class Intake:
+    """Reads posts; at most four media at a time in one process.
+
+    Args:
+        addresses: where media may be fetched from.
+        limits: how large they may be.
+        shelf: keeps them.
+        hash_list: hashes of known media in force.
+        meter: counts what could not be used.
+    """
+
+    def __init__(
+        self,
+        addresses: Addresses,
+        limits: Limits,
+        shelf: Shelf,
+        hash_list: Callable[[], HashList],
+        meter: Meter,
+    ) -> None:
+        self._addresses, self._limits, self._shelf = addresses, limits, shelf
+        self._hash_list, self._meter = hash_list, meter
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def read(self, asked: PostRequest, created_at_us: int) -> Seen:
+        """A request's post, decoded; broken media are told in the answer and never raise.
+
+        Raises:
+            OSError, StorageError: the media cannot be kept.
+        """
+        started = time.perf_counter()
+        post = post_of(asked, created_at_us)
+        places = {f"images.{k}": one for k, one in enumerate(post.images)}
+        places |= {"video": post.video} if post.video is not None else {}
+        pieces = await asyncio.gather(*(self._piece(*one) for one in places.items()))
+        return self._seen(post, pieces, (time.perf_counter() - started) * 1000.0)
+
+    async def again(self, request: Mapping[str, Any]) -> Seen:
+        """A post that was kept, read once more.
+
+        Args:
+            request: as `request_row` made it.
+        """
+        started = time.perf_counter()
+        row = dict(request)
+        kept = row.pop("media")
+        contents = {
+            place: await asyncio.to_thread(self._shelf.read, one) for place, one in kept.items()
+        }
+        images = [Media(one) for place, one in contents.items() if place != "video" and one]
+        video = contents.get("video")
+        lost = {place for place, one in contents.items() if one is None}
+        failed = {place for place in row.pop("undecoded")} | lost
+        post = Post(**row, images=tuple(images), video=Media(video) if video else None)
+        places = {place: Media(one) for place, one in contents.items() if one is not None}
+        pieces = await asyncio.gather(*(self._piece(*one) for one in places.items()))
+        missing = [
+            _Piece(place, Media(None, "kept"), fault=MediaError("not_found", "it is not kept"))
+            for place in failed
+            if place not in places
+        ]
+        return self._seen(post, [*pieces, *missing], (time.perf_counter() - started) * 1000.0)
+
+    async def _piece(self, place: str, media: Media) -> _Piece:
+        async with self._turns:
+            return await asyncio.to_thread(self._read, _Piece(place, media))
+
+    def _read(self, piece: _Piece) -> _Piece:
+        try:
+            content = self._content(piece)
+            known = self._hash_list()
+            if (same := known.exact(content)) is not None:
+                piece.hit = Near(same, 0)
+            piece.digest = self._shelf.keep(content)
+            piece.pixels, frames = self._decoded(piece.place, content)
+            piece.hit = piece.hit or known.nearest(frames)
+        except MediaError as error:
+            piece.fault = error
+        return piece
+
+    def _content(self, piece: _Piece) -> bytes:
+        if piece.media.content is not None:
+            return piece.media.content
+        is_video = piece.place == "video"
+        most = self._limits.video_bytes if is_video else self._limits.image_bytes
+        return self._addresses.fetch(piece.media.source, most)
+
+    def _decoded(self, place: str, content: bytes) -> tuple[Pixels, list[Pixels]]:
+        if place == "video":
+            frames = decode_video(content, self._limits).frames
+            return frames, list(frames)
+        image = decode_image(content, self._limits)
+        return image, [image]
+
+    def _seen(self, post: Post, pieces: list[_Piece], ms: float) -> Seen:
+        images = tuple(
+            one.pixels for one in pieces if one.place != "video" and one.pixels is not None
+        )
+        clip = next((one.pixels for one in pieces if one.place == "video"), None)
+        failed = {_modality(one.place) for one in pieces if one.fault is not None}
+        undecoded = []
+        for one in pieces:
+            if one.fault is not None:
+                self._meter.count(numbers.UNDECODED, _modality(one.place), one.fault.reason)
+                undecoded.append(
+                    UndecodedAnswer(
+                        place=one.place, reason=one.fault.reason, words=one.fault.words
+                    )
+                )
+        return Seen(
+            post=post,
+            inputs=PostInputs(post.text, images, clip, frozenset(failed)),
+            kept={one.place: one.digest for one in pieces if one.digest is not None},
+            undecoded=tuple(undecoded),
+            hashes={one.place: one.hit for one in pieces if one.hit is not None},
+            decode_ms=ms,
+        )
+
+
+def post_of(asked: PostRequest, created_at_us: int) -> Post:
+    """A request's post, its media not fetched yet."""
+    return Post(
+        post_id=asked.post_id,
+        author_id=asked.author_id,
+        created_at_us=created_at_us,
+        text=asked.text,
+        images=tuple(_media(one) for one in asked.images),
+        video=None if asked.video is None else _media(asked.video),
+        language=asked.language,
+        reports=asked.reports,
+        reach=asked.reach,
+    )
+
+
+def request_row(seen: Seen) -> dict[str, Any]:
+    """A post as the records keep it: its media by their SHA-256."""
+    post = seen.post
+    names = ("post_id", "author_id", "created_at_us", "text", "language", "reports", "reach")
+    return {
+        **{name: getattr(post, name) for name in names},
+        "media": dict(seen.kept),
+        "undecoded": [one.place for one in seen.undecoded],
+    }
+
+
+def _media(sent: MediaSent) -> Media:
+    return Media(sent.content) if sent.uri is None else Media(None, sent.uri)
+
+
+def _modality(place: str) -> str:
+    return "video" if place == "video" else "image"
+
+
+__all__ = ["Intake", "Seen", "StorageError", "post_of", "request_row"]

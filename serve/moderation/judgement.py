@@ -1,0 +1,187 @@
+"""What is made of a post: rules and models put together into one decision and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lib.moderation.model.answers import Floats, Presence
+from lib.moderation.policies import ACTIONS
+from lib.moderation.post import MODALITIES
+from lib.moderation.review.queue import Doubt
+from lib.moderation.routing import ALLOW, REMOVE, REVIEW, UNDECODED, Routed
+from lib.moderation.wording.lists import Hit
+from lib.rules import Verdict
+from serve.moderation.books import InForce
+from serve.moderation.intake import Seen
+from serve.moderation.schema import HitAnswer, PolicyAnswer
+
+_SEVERITY_OF_THE_UNSEEN = 3
+_RULE = "a rule decides"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A decision.
+
+    Attributes:
+        decision: ALLOW, REVIEW, REMOVE or PENDING.
+        method: rule, model, fallback or pending.
+        reason: in words.
+        policy: that decided, if one did.
+    """
+
+    decision: str
+    method: str
+    reason: str
+    policy: str | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Everything that a post was judged by.
+
+    Attributes:
+        seen: the post.
+        books: what it was held against.
+        words: hits of word lists.
+        verdict: of the rules.
+        chances: (policies,) by the models, in the order of the policies; None where none ran.
+        routed: what they come to.
+        model_version: whose they are.
+        choice: the decision.
+        history: features of the author that the rules saw.
+        stages_ms: times by stage.
+    """
+
+    seen: Seen
+    books: InForce
+    words: tuple[Hit, ...]
+    verdict: Verdict
+    chances: Floats | None
+    routed: Routed | None
+    model_version: str | None
+    choice: Choice
+    history: Mapping[str, float] = field(default_factory=dict)
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def policies(self) -> dict[str, PolicyAnswer]:
+        """What each policy makes of the post; empty where no model ran."""
+        if self.chances is None or self.routed is None:
+            return {}
+        return {
+            name: PolicyAnswer(probability=float(chance), action=ACTIONS[int(code)])
+            for name, chance, code in zip(
+                self.books.policies.ids, self.chances, self.routed.by_policy[0], strict=True
+            )
+        }
+
+    @property
+    def hits(self) -> list[HitAnswer]:
+        """Hits of words, by their place, then of media."""
+        words = [
+            HitAnswer(
+                kind="word", entry=one.entry, policy=one.policy, start=one.start, end=one.end,
+                text=one.text, distance=None,
+            )
+            for one in self.words
+        ]  # fmt: skip
+        media = [
+            HitAnswer(
+                kind="hash", entry=place, policy=near.known.policy, start=None, end=None,
+                text=None, distance=near.distance,
+            )
+            for place, near in self.seen.hashes.items()
+        ]  # fmt: skip
+        return words + media
+
+    @property
+    def presence(self) -> dict[str, str]:
+        """`present`, `absent` or `failed` by modality."""
+        marks = self.seen.inputs.presence
+        return {
+            name: Presence(mark).name.lower() for name, mark in zip(MODALITIES, marks, strict=True)
+        }
+
+    @property
+    def broken(self) -> dict[str, float]:
+        """The policies that a person has to decide about, to the chance that each is broken.
+
+        Those that asked for review or removal, and those of hits; where only broken media or a
+        rule did, all of them.
+        """
+        chances = {name: one.probability for name, one in self.policies.items()}
+        named = {name for name, one in self.policies.items() if one.action != "ALLOW"}
+        named |= {one.policy for one in self.hits if one.policy is not None}
+        names = [name for name in self.books.policies.ids if name in named or not named]
+        return {name: chances.get(name, 0.5) for name in names}
+
+    def doubt(self) -> Doubt:
+        """The post as the review queue takes it."""
+        post, broken = self.seen.post, self.broken
+        severities = [self.books.policies.named(name).severity for name in broken]
+        unseen = bool(self.seen.undecoded)
+        return Doubt(
+            post_id=post.post_id,
+            policies=broken,
+            severity=max([*severities, *([_SEVERITY_OF_THE_UNSEEN] if unseen else [])]),
+            reach=post.reach,
+            policy_version=self.books.version,
+            model_version=self.model_version,
+            shown=self.shown(),
+            language=post.language,
+        )
+
+    def shown(self) -> dict[str, Any]:
+        """What reviewers see of the post."""
+        return {
+            "text": self.seen.post.text,
+            "media": dict(self.seen.kept),
+            "undecoded": [one.model_dump() for one in self.seen.undecoded],
+            "hits": [one.model_dump() for one in self.hits],
+            "reports": self.seen.post.reports,
+            "reason": self.choice.reason,
+            "rule_id": self.verdict.rule_id,
+        }
+
+
+def by_rule(verdict: Verdict) -> Choice | None:
+    """The decision of a rule that needs no model; None where models are to be asked."""
+    if verdict.action in ("REMOVE", "ALLOW"):
+        return Choice(verdict.action, "rule", verdict.reason or _RULE)
+    return None
+
+
+def by_model(verdict: Verdict, routed: Routed, chances: Floats, books: InForce) -> Choice:
+    """The harder of what models come to and of a rule that asks for review."""
+    action, policy = routed.words(0, books.policies)
+    if verdict.action == "REVIEW" and int(routed.actions[0]) == ALLOW:
+        return Choice("REVIEW", "rule", verdict.reason or _RULE)
+    return Choice(action, "model", _reason(action, policy, routed, chances, books), policy)
+
+
+def without_model(verdict: Verdict, why: str) -> Choice:
+    """The careful decision while a model is out: a person looks, if it is not back before."""
+    if verdict.action == "REVIEW":
+        return Choice("REVIEW", "fallback", verdict.reason or _RULE)
+    return Choice("REVIEW", "fallback", f"the models are unavailable for a moment ({why})")
+
+
+def pending(verdict: Verdict) -> Choice:
+    """While a video waits to be judged."""
+    more = f"; {verdict.reason}" if verdict.action == "REVIEW" else ""
+    return Choice("PENDING", "pending", f"the video is being judged{more}")
+
+
+def _reason(
+    action: str, policy: str | None, routed: Routed, chances: Floats, books: InForce
+) -> str:
+    if policy == UNDECODED:
+        return "part of the post could not be decoded, so a person looks at it"
+    if policy is None:
+        return "no policy asks for more than to allow it"
+    chance = float(chances[books.policies.ids.index(policy)])
+    does = {REVIEW: "a person should look", REMOVE: "it is removed"}[int(routed.actions[0])]
+    return f"{policy}: broken with a chance of {chance:.1%}; at these costs {does}"

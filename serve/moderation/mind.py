@@ -1,0 +1,145 @@
+"""The model in force, as the front node holds it: fusion, calibration, and what members look at."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.calibration import logit, sigmoid
+from lib.moderation.model import SYSTEM
+from lib.moderation.model.answers import Floats, ModalityAnswer, Presence
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.fusion import Fusion
+from lib.moderation.model.inputs import PostInputs, batch_of
+from lib.moderation.model.moderation_model import load_fusion
+from lib.moderation.model.views import Views, views_in
+from lib.moderation.post import MODALITIES
+from lib.registry import ArtifactError, verify_artifact
+from serve.moderation.members import Members, Payload
+
+
+class ModelOutError(RuntimeError):
+    """A part of the model does not answer; its message says which."""
+
+
+@dataclass(frozen=True)
+class Mind:
+    """One version.
+
+    Attributes:
+        fusion: puts answers together, calibrated.
+        views: how posts are prepared for the members.
+        version: of the artifact.
+    """
+
+    fusion: Fusion
+    views: Views
+    version: str
+
+    def payloads(self, post: PostInputs) -> dict[str, Payload]:
+        """What is asked of each modality that is present and that a model looks at."""
+        found: dict[str, Payload] = {}
+        marks = dict(zip(MODALITIES, post.presence, strict=True))
+        for name in self.views.modalities:
+            if marks[name] == Presence.PRESENT:
+                found[name] = self.views.of(name, post)
+        return found
+
+    def fused(self, post: PostInputs, answers: Mapping[str, ModalityAnswer]) -> Floats:
+        """Calibrated probabilities (policies,) of one post."""
+        presence = batch_of([post]).presence
+        return np.asarray(sigmoid(self.fusion.answer(answers, presence))[0], dtype=np.float64)
+
+
+async def judged(
+    mind: Mind, members: Members, post: PostInputs, timeout_s: float
+) -> tuple[Floats, dict[str, Payload]]:
+    """Probabilities (policies,) of a post, and what was asked of each modality.
+
+    Raises:
+        ModelOutError: a modality's model did not answer, or not in time.
+    """
+    payloads = await asyncio.to_thread(mind.payloads, post)
+    asked = [members.answer(name, mind.version, payload) for name, payload in payloads.items()]
+    try:
+        async with asyncio.timeout(timeout_s):
+            answers = await asyncio.gather(*asked)
+    except TimeoutError as error:
+        names = ", ".join(payloads)
+        raise ModelOutError(f"no answer of {names} within {timeout_s:g} s") from error
+    except Exception as error:  # a member's own fault is ours, never the post's
+        raise ModelOutError(f"{type(error).__name__}: {error}") from error
+    named = dict(zip(payloads, answers, strict=True))
+    return await asyncio.to_thread(mind.fused, post, named), payloads
+
+
+def load_mind(directory: Path, policies: tuple[str, ...]) -> Mind:
+    """The front node's part of an artifact, tried out.
+
+    Args:
+        directory: of the artifact.
+        policies: that are enforced; the model must know each.
+
+    Raises:
+        ArtifactError: it is damaged, lacks a policy, or does not answer.
+    """
+    artifact = verify_artifact(directory)
+    if artifact.manifest.system != SYSTEM:
+        raise ArtifactError(f"{directory}: expected a model of {SYSTEM}")
+    fusion = load_fusion(directory, Runtime(threads=1))
+    if lacking := [name for name in policies if name not in fusion.policies]:
+        raise ArtifactError(
+            f"{directory}: no answer for {', '.join(lacking)}; it was trained for "
+            f"{', '.join(fusion.policies)}; train it again with the policies that are enforced"
+        )
+    nothing = np.full((1, len(MODALITIES)), Presence.FAILED, dtype=np.int8)
+    tried = sigmoid(fusion.answer({}, nothing))
+    if not all(math.isfinite(one) and 0.0 <= one <= 1.0 for one in tried[0].tolist()):
+        raise ArtifactError(f"{directory}: the model answers {tried}; expected probabilities")
+    return Mind(fusion, views_in(directory), artifact.manifest.version)
+
+
+async def explained(
+    mind: Mind, members: Members, post: PostInputs, policy: str, timeout_s: float
+) -> dict[str, Any]:
+    """What of a post speaks for a policy: by modality, and which modality mattered.
+
+    Returns:
+        `modalities`: by name, how much the log-odds fall without it; and of each modality that is
+        present its own explanation.
+
+    Raises:
+        ModelOutError: as `judged`.
+    """
+    whole, payloads = await judged(mind, members, post, timeout_s)
+    place = mind.fusion.policies.index(policy)
+    found: dict[str, Any] = {"probability": float(whole[place]), "modalities": {}}
+    for name, payload in payloads.items():
+        if len(payloads) > 1:
+            rest, _ = await judged(mind, members, without(post, name), timeout_s)
+            fall = logit(whole[place]) - logit(rest[place])
+            found["modalities"][name] = float(fall)
+        else:
+            found["modalities"][name] = float(logit(whole[place]))
+        try:
+            async with asyncio.timeout(timeout_s):
+                found[name] = await members.explain(name, mind.version, payload, policy)
+        except Exception as error:  # as in `judged`
+            raise ModelOutError(f"{name}: {type(error).__name__}: {error}") from error
+    return found
+
+
+def without(post: PostInputs, modality: str) -> PostInputs:
+    """A post as if it lacked a modality."""
+    return PostInputs(
+        text=None if modality == "text" else post.text,
+        images=() if modality == "image" else post.images,
+        clip=None if modality == "video" else post.clip,
+        failed=post.failed,
+    )

@@ -1,0 +1,254 @@
+"""Posts as they stand: first answer, what came afterwards, what people decided; appeals; why."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from lib.moderation.model.answers import Presence
+from lib.moderation.post import MODALITIES
+from lib.moderation.review.appeals import Removal
+from lib.records import Decision, Outcome, RecordsUnavailableError
+from lib.storage import Storage, StorageError
+from serve.gateway import Call, Problem
+from serve.gateway.archive import Archive
+from serve.gateway.holder import Holder
+from serve.moderation.books import Books
+from serve.moderation.intake import Intake
+from serve.moderation.members import Members
+from serve.moderation.mind import Mind, ModelOutError, explained
+from serve.moderation.review import ReviewDesk, outcome_answer
+from serve.moderation.schema import (
+    AppealAnswer,
+    AppealRequest,
+    ExplanationAnswer,
+    PoliciesAnswer,
+    PolicyShown,
+    PostAnswer,
+    PostShown,
+)
+
+_UNSAID = "this post was never sent here, or its record is not stored yet"
+
+
+class Posts:
+    """Looks posts up.
+
+    Args:
+        archive: decisions.
+        review: the queue.
+        books: policies in force.
+        holder: the model in force.
+        members: where modalities are answered.
+        intake: reads kept posts.
+        kept: where explanations are stored.
+        timeout_s: then a model is out.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        review: ReviewDesk,
+        books: Books,
+        holder: Holder[Mind],
+        members: Members,
+        intake: Intake,
+        kept: Callable[[], Storage],
+        timeout_s: float,
+    ) -> None:
+        self._archive, self._review, self._books = archive, review, books
+        self._holder, self._members, self._intake = holder, members, intake
+        self._kept, self._timeout = kept, timeout_s
+
+    async def show(self, post_id: str, call: Call) -> PostShown:
+        """A post's state.
+
+        Raises:
+            Problem: 404 for a post that was never judged, 503 without records.
+        """
+        first = await self._found(post_id)
+        outcomes = await self._review.outcomes(post_id)
+        later = await self._afterwards(post_id)
+        decision, by = in_force(first, later, outcomes)
+        return PostShown(
+            post_id=post_id,
+            author_id=str(first.entities["author_id"]),
+            decision=decision,  # type: ignore[arg-type]
+            decided_by=by,  # type: ignore[arg-type]
+            first=PostAnswer.model_validate(first.answer),
+            afterwards=later,
+            outcomes=[outcome_answer(one) for one in outcomes],
+            request_id=call.request_id,
+        )
+
+    async def appeal(self, asked: AppealRequest, call: Call) -> AppealAnswer:
+        """Takes an author's appeal against a removal in.
+
+        Raises:
+            Problem: 404 for an unknown post, 403 for another author, 409 where the post is up, 422
+                where it is too late, 503 without records.
+        """
+        first = await self._found(asked.post_id)
+        outcomes = await self._review.outcomes(asked.post_id)
+        later = await self._afterwards(asked.post_id)
+        decision, _ = in_force(first, later, outcomes)
+        if decision != "REMOVE":
+            text = f"post {asked.post_id!r} is not removed: {decision}"
+            raise Problem(409, "conflict", text)
+        removal = self._removal(first, later, outcomes)
+        return await self._review.appeal(removal, asked.author_id, asked.statement, call)
+
+    async def explain(self, post_id: str, policy: str | None, call: Call) -> ExplanationAnswer:
+        """What of a post speaks for a policy; stored once it is made.
+
+        Raises:
+            Problem: 404 for an unknown post, 422 for an unknown policy, 503 while a part is out.
+        """
+        first = await self._found(post_id)
+        known = self._books.held.policies.ids
+        chosen = policy or _deciding(first, known)
+        if chosen not in known:
+            raise Problem.of_field("policy", f"expected one of {', '.join(known)}, got {policy!r}")
+        stored = await self._stored(post_id, chosen)
+        if stored is None:
+            stored = await self.make_explanation(first, chosen)
+        return ExplanationAnswer(
+            post_id=post_id,
+            policy=chosen,
+            model_version=stored["model_version"],
+            explanation=stored["explanation"],
+            request_id=call.request_id,
+        )
+
+    async def make_explanation(self, first: Decision, policy: str) -> dict[str, Any]:
+        """An explanation, made and stored.
+
+        Raises:
+            Problem: 503 while a part is out.
+        """
+        mind = self._holder.held
+        if mind is None:
+            raise _model_out("no model is loaded")
+        try:
+            seen = await self._intake.again(first.request)
+            found = await explained(mind, self._members, seen.inputs, policy, self._timeout)
+        except (ModelOutError, OSError, StorageError) as error:
+            raise _model_out(str(error)) from error
+        made = {"model_version": mind.version, "policy": policy, "explanation": found}
+        path, content = _place(first.subject_id, policy), json.dumps(made).encode()
+        await asyncio.to_thread(lambda: self._kept().write(path, content))
+        return made
+
+    def policies(self, call: Call) -> PoliciesAnswer:
+        """The policies in force, for reviewers."""
+        held = self._books.held
+        names = PolicyShown.model_fields
+        return PoliciesAnswer(
+            version=held.version,
+            policies=[
+                PolicyShown(**{name: getattr(one, name) for name in names})
+                for one in held.policies.policies
+            ],
+            request_id=call.request_id,
+        )
+
+    async def _stored(self, post_id: str, policy: str) -> dict[str, Any] | None:
+        content = await asyncio.to_thread(lambda: self._kept().read(_place(post_id, policy)))
+        return None if content is None else dict(json.loads(content))
+
+    async def _found(self, post_id: str) -> Decision:
+        try:
+            first = await self._archive.find(post_id)
+        except RecordsUnavailableError as error:
+            text = "the records cannot be reached for a moment; ask again"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+        if first is None:
+            raise Problem(404, "not-found", _UNSAID)
+        return first
+
+    async def _afterwards(self, post_id: str) -> dict[str, Any] | None:
+        try:
+            rescore = await self._archive.rescored(post_id)
+        except RecordsUnavailableError:
+            return None
+        return None if rescore is None or rescore.answer is None else dict(rescore.answer)
+
+    def _removal(
+        self, first: Decision, later: dict[str, Any] | None, outcomes: list[Outcome]
+    ) -> Removal:
+        told, request = later or dict(first.answer), first.request
+        removed_at = int(told.get("decided_at_us", first.decided_at))
+        version = str(told.get("policies_version", ""))
+        broken = _broken(told, first)
+        if outcomes:
+            newest = outcomes[0]
+            removed_at, version = newest.at, newest.policy_version
+            broken = {name: 1.0 for name, violates in newest.verdicts.items() if violates}
+        known = self._books.held.policies
+        severity = max((known.named(name).severity for name in broken if name in known.ids), default=1)
+        return Removal(
+            post_id=first.subject_id,
+            author_id=str(first.entities["author_id"]),
+            removed_at=removed_at,
+            policies=broken,
+            severity=severity,
+            reach=int(request["reach"]),  # type: ignore[arg-type]
+            policy_version=version,
+            model_version=told.get("model_version"),
+            shown={"text": request["text"], "media": request["media"]},
+            language=request["language"],  # type: ignore[arg-type]
+        )
+
+
+def in_force(
+    first: Decision, later: dict[str, Any] | None, outcomes: list[Outcome]
+) -> tuple[str, str]:
+    """The decision that holds and who made it: people, else models afterwards, else the first."""
+    if outcomes:
+        return ("REMOVE" if any(outcomes[0].verdicts.values()) else "ALLOW"), "people"
+    if later is not None:
+        return str(later["decision"]), str(later["method"])
+    return first.decision, first.method
+
+
+def seen_modalities(presence: tuple[Presence, ...]) -> list[str]:
+    """Names of the modalities that are present."""
+    return [
+        name for name, mark in zip(MODALITIES, presence, strict=True) if mark == Presence.PRESENT
+    ]
+
+
+def _broken(told: dict[str, Any], first: Decision) -> dict[str, float]:
+    """What a post was removed for, to the chance of each; 1 for a hit of a list."""
+    policies = told.get("policies") or {}
+    broken = {
+        name: float(one["probability"])
+        for name, one in policies.items()
+        if one["action"] == "REMOVE"
+    }
+    if not broken:
+        broken = {
+            str(one["policy"]): 1.0
+            for one in first.reasons
+            if isinstance(one, dict) and one.get("policy")
+        }
+    return broken
+
+
+def _deciding(first: Decision, known: tuple[str, ...]) -> str:
+    policies = first.answer.get("policies") or {}
+    if isinstance(policies, dict) and policies:
+        return max(policies, key=lambda name: float(policies[name]["probability"]))
+    return known[0]
+
+
+def _place(post_id: str, policy: str) -> str:
+    name = hashlib.sha256(post_id.encode()).hexdigest()
+    return f"explanations/{name[:2]}/{name}-{policy}.json"
+
+
+def _model_out(why: str) -> Problem:
+    return Problem(503, "unavailable", f"cannot be explained now: {why}", retry_after=5)

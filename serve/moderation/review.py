@@ -1,0 +1,237 @@
+"""The review queue over HTTP: claims with leases, verdicts, appeals, history, figures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, NoReturn, TypeVar
+
+from lib.moderation.review.appeals import AppealError, Removal
+from lib.moderation.review.queue import Doubt, ReviewQueue
+from lib.records import (
+    Claim,
+    ContradictedVerdictError,
+    LeaseLostError,
+    Outcome,
+    RecordsError,
+    RecordsUnavailableError,
+    UnknownItemError,
+)
+from serve.gateway import Call, Meter, Problem
+from serve.gateway.clock import moment
+from serve.moderation import numbers
+from serve.moderation.schema import (
+    AppealAnswer,
+    ClaimAnswer,
+    ClaimRequest,
+    ClaimsAnswer,
+    DecideAnswer,
+    DecideRequest,
+    FiguresAnswer,
+    HeldAnswer,
+    HeldRequest,
+    HistoryAnswer,
+    OutcomeAnswer,
+    Shown,
+)
+
+Found = TypeVar("Found")
+_WEEK_US = 7 * 86_400_000_000
+_SEED = 1
+
+
+class ReviewDesk:
+    """What people do with the posts that are left to them.
+
+    Args:
+        queue: the queue and its rules.
+        meter: counts.
+        now: microseconds since 1970 UTC.
+    """
+
+    def __init__(self, queue: ReviewQueue, meter: Meter, now: Callable[[], int]) -> None:
+        self.queue, self._meter, self._now = queue, meter, now
+
+    async def admit(self, doubt: Doubt) -> bool:
+        """Puts a post into the queue; False where it is there already.
+
+        Raises:
+            RecordsUnavailableError: the database is away.
+        """
+        return bool(await asyncio.to_thread(self.queue.admit, [doubt], self._now()))
+
+    async def claim(self, asked: ClaimRequest, call: Call) -> ClaimsAnswer:
+        """Leases items to a reviewer.
+
+        Raises:
+            Problem: 503 without records.
+        """
+
+        def claim() -> list[Claim]:
+            return self.queue.claim(
+                asked.reviewer, asked.most, self._now(), languages=asked.languages
+            )
+
+        claims = await self._kept(claim)
+        self._meter.count(numbers.CLAIMED, amount=len(claims))
+        return ClaimsAnswer(
+            claims=[_claim_answer(one) for one in claims], request_id=call.request_id
+        )
+
+    async def renew(self, item_id: str, held: HeldRequest, call: Call) -> HeldAnswer:
+        """Holds an item for longer.
+
+        Raises:
+            Problem: 404 for no such item, 409 where it is not this reviewer's any more.
+        """
+        until = await self._kept(
+            lambda: self.queue.reviews.renew(
+                item_id, held.reviewer, held.token, now=self._now(),
+                lease=self.queue.settings.lease_us,
+            )
+        )  # fmt: skip
+        return HeldAnswer(
+            item_id=item_id, leased_until=moment(until), request_id=call.request_id
+        )
+
+    async def release(self, item_id: str, held: HeldRequest, call: Call) -> HeldAnswer:
+        """Gives an item back undecided; raises as `renew` does."""
+        await self._kept(
+            lambda: self.queue.reviews.release(
+                item_id, held.reviewer, held.token, now=self._now()
+            )
+        )
+        return HeldAnswer(item_id=item_id, leased_until=None, request_id=call.request_id)
+
+    async def decide(self, item_id: str, said: DecideRequest, call: Call) -> DecideAnswer:
+        """Keeps a verdict; the same again changes nothing.
+
+        Raises:
+            Problem: 404 for no such item, 409 where another holds it or it was decided otherwise,
+                422 for verdicts that do not fit its policies.
+        """
+        verdict, new = await self._kept(
+            lambda: self.queue.decide(
+                item_id, said.reviewer, said.token, said.verdicts, self._now(), said.note
+            )
+        )
+        outcome = await self.outcome(verdict.post_id)
+        if new:
+            state = "open" if outcome is None else outcome.rule
+            self._meter.count(numbers.VERDICTS, verdict.kind, state)
+        return DecideAnswer(
+            item_id=item_id,
+            post_id=verdict.post_id,
+            verdicts=dict(verdict.verdicts),
+            new=new,
+            outcome=None if outcome is None else outcome_answer(outcome),
+            request_id=call.request_id,
+        )
+
+    async def outcome(self, post_id: str) -> Outcome | None:
+        """What the newest case of a post came to; None while there is nothing."""
+        found = await self._kept(lambda: self.queue.reviews.outcomes(post_id))
+        return found[0] if found else None
+
+    async def outcomes(self, post_id: str) -> list[Outcome]:
+        """All of them, the newest first."""
+        return await self._kept(lambda: self.queue.reviews.outcomes(post_id))
+
+    async def appeal(
+        self, removal: Removal, author_id: str, statement: str, call: Call
+    ) -> AppealAnswer:
+        """Takes an author's appeal in.
+
+        Raises:
+            Problem: 403 for another author, 422 where it is too late.
+        """
+        try:
+            item_id, new = await self._kept(
+                lambda: self.queue.appeal(removal, author_id, statement, self._now())
+            )
+        except AppealError as error:
+            self._meter.count(numbers.APPEALS, "refused")
+            status = 403 if author_id != removal.author_id else 422
+            raise Problem(status, "no-appeal", str(error)) from error
+        self._meter.count(numbers.APPEALS, "new" if new else "repeated")
+        return AppealAnswer(item_id=item_id, new=new, request_id=call.request_id)
+
+    async def history(self, post_id: str, call: Call) -> HistoryAnswer:
+        """Everything that happened to a post in review."""
+        entries = await self._kept(lambda: self.queue.reviews.history(post_id))
+        told = [
+            Shown(
+                **{
+                    name: getattr(one, name)
+                    for name in Shown.model_fields
+                    if name != "at"
+                },
+                at=moment(one.at),
+            )
+            for one in entries
+        ]
+        return HistoryAnswer(post_id=post_id, entries=told, request_id=call.request_id)
+
+    async def figures(self, price: float, call: Call) -> FiguresAnswer:
+        """How the queue stands; agreement and accuracy over the last week."""
+        now = self._now()
+        since = max(0, now - _WEEK_US)
+        queue = await self._kept(lambda: self.queue.reviews.figures(now, _WEEK_US))
+        kappa = await self._kept(lambda: self.queue.agreement(since, _SEED))
+        right = await self._kept(lambda: self.queue.accuracy(since))
+        accuracy: dict[str, Any] = {}
+        for (reviewer, policy), one in right.items():
+            accuracy.setdefault(reviewer, {})[policy] = _plain(asdict(one))
+        return FiguresAnswer(
+            queue=_plain(asdict(queue)),
+            price=price,
+            kappa={policy: _plain(asdict(one)) for policy, one in kappa.items()},
+            accuracy=accuracy,
+            request_id=call.request_id,
+        )
+
+    async def _kept(self, work: Callable[[], Found]) -> Found:
+        try:
+            return await asyncio.to_thread(work)
+        except RecordsError as error:
+            _refuse(error)
+
+
+def outcome_answer(outcome: Outcome) -> OutcomeAnswer:
+    """What people decided, as it is told."""
+    return OutcomeAnswer(
+        kind=outcome.kind,
+        rule=outcome.rule,
+        verdicts=dict(outcome.verdicts),
+        at=moment(outcome.at),
+    )
+
+
+def _refuse(error: RecordsError) -> NoReturn:
+    if isinstance(error, RecordsUnavailableError):
+        text = "the records cannot be reached for a moment; send the same again"
+        raise Problem(503, "unavailable", text, retry_after=1) from error
+    if isinstance(error, UnknownItemError):
+        raise Problem(404, "not-found", str(error)) from error
+    if isinstance(error, LeaseLostError | ContradictedVerdictError):
+        raise Problem(409, "lease-lost", str(error)) from error
+    raise Problem(422, "invalid-field", str(error)) from error
+
+
+def _claim_answer(claim: Claim) -> ClaimAnswer:
+    told = asdict(claim)
+    for name in ("leased_until", "created_at", "due_at"):
+        told[name] = moment(told[name])
+    return ClaimAnswer(**told)
+
+
+def _plain(value: Any) -> Any:
+    """Values as JSON has them: no NaN, no tuples as keys."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and value != value:
+        return None
+    return value

@@ -1,0 +1,175 @@
+"""The moderation application as one object: everything behind its HTTP face."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from lib.moderation.capacity import capacity_price
+from lib.moderation.media.addresses import Addresses
+from lib.moderation.media.limits import Limits
+from lib.moderation.media.shelf import Shelf
+from lib.moderation.model import SYSTEM
+from lib.moderation.review.queue import ReviewQueue
+from lib.moderation.review.settings import ReviewSettings
+from lib.moderation.rules import ACTIONS, RULES_FILE, WITHOUT_HISTORY, rule_fields
+from lib.records import Reviews
+from lib.storage import open_storage
+from serve.gateway import Meter, Part
+from serve.gateway.application import Application, state_part
+from serve.gateway.arguments import Live
+from serve.gateway.clock import SECOND, system_clock
+from serve.gateway.holder import Holder
+from serve.gateway.profile_stores import ThreadedSqliteStore, open_profile_store
+from serve.gateway.redoing import Redoing
+from serve.gateway.rulings import Rulings
+from serve.moderation import numbers
+from serve.moderation.authors import Authors
+from serve.moderation.books import Books
+from serve.moderation.config import ModerationArgs, ModerationLive
+from serve.moderation.desk import Desk, Parts
+from serve.moderation.intake import Intake
+from serve.moderation.members import Members, MembersHere
+from serve.moderation.mind import Mind, load_mind
+from serve.moderation.posts import Posts
+from serve.moderation.review import ReviewDesk
+
+_SWEEP_SECONDS = 600.0
+_DAY_SECONDS = 86_400
+
+
+class ModerationService(Application):
+    """Posts, rules, models, policies, the review queue, records.
+
+    Args:
+        args: what the application was started with.
+        meter: counts.
+        members: where modalities are answered; None answers them here.
+        now: microseconds since 1970 UTC; None is the system clock.
+    """
+
+    def __init__(
+        self,
+        args: ModerationArgs,
+        meter: Meter,
+        members: Members | None = None,
+        now: Callable[[], int] | None = None,
+    ) -> None:
+        self.args = args
+        self._now = now or system_clock
+        rulings = Rulings(rule_fields(), RULES_FILE, ACTIONS, WITHOUT_HISTORY)
+        super().__init__(SYSTEM, args, meter, numbers.RELOADS, rulings, ModerationLive)
+        self.books = Books()
+        self.holder = Holder(SYSTEM, args.registry, args.models, self._load)
+        timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * SECOND
+        self._store = open_profile_store(args.profile_store, timeout)
+        self.authors = Authors(self._store, timeout, args.receipt_days * _DAY_SECONDS)
+        self._reviews = Reviews(args.records)
+        queue = ReviewQueue(self._reviews, ReviewSettings(salt=args.review_salt))
+        self.review = ReviewDesk(queue, meter, self._now)
+        self.shelf = Shelf(args.media)
+        self.intake = Intake(
+            Addresses(args.addresses), Limits(), self.shelf, lambda: self.books.held.hashes, meter
+        )
+        model_s = args.model_timeout_ms / 1000.0
+        where = members or MembersHere(args)
+        self.desk = Desk(
+            Parts(
+                intake=self.intake,
+                authors=self.authors,
+                books=self.books,
+                rulings=self.rulings,
+                holder=self.holder,
+                members=where,
+                review=self.review,
+                archive=self.archive,
+            ),
+            meter,
+            self.later.run,
+            self._now,
+            ahead,
+            model_s,
+            args.video_at_once,
+        )
+        self.posts = Posts(
+            self.archive,
+            self.review,
+            self.books,
+            self.holder,
+            where,
+            self.intake,
+            lambda: open_storage(args.media),
+            model_s,
+        )
+        self.redoing = Redoing(
+            self.archive,
+            self.desk.redo,
+            self._ready,
+            meter,
+            numbers.RESCORED,
+            self.log,
+            self._now,
+        )
+        self.readiness.add("policies", self._books_part)
+
+    @property
+    def replaceable(self) -> Holder[Mind]:
+        """See `Application`."""
+        return self.holder
+
+    def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
+        """See `Application`."""
+        found: list[tuple[float, Callable[[], Awaitable[object]]]] = [
+            (self.args.rescore_seconds, self.redoing.work_off)
+        ]
+        if self.args.reviews_per_hour is not None:
+            found.append((self.args.capacity_seconds, self.price_reviews))
+        if isinstance(self._store, ThreadedSqliteStore):
+            found.append((_SWEEP_SECONDS, self._store.sweep))
+        return found
+
+    async def close(self) -> None:
+        """See `Application`."""
+        self._reviews.close()
+        await self.authors.close()
+
+    async def take_live(self, live: Live) -> None:
+        """See `Application`."""
+        if isinstance(live, ModerationLive):
+            loaded = await asyncio.to_thread(self.books.load, live)
+            self.told("policies", loaded, self.books.error)
+
+    async def price_reviews(self) -> None:
+        """Prices reviews so that recent posts would have kept people within their hours."""
+        recent = self.desk.recent()
+        if self.args.reviews_per_hour is None or not recent.posts:
+            return
+        share = min(1.0, self.args.reviews_per_hour / max(recent.per_hour, 1e-9))
+        self.desk.priced = await asyncio.to_thread(
+            capacity_price,
+            self.books.held.policies,
+            share,
+            recent.chances,
+            recent.reach,
+            recent.failed,
+            recent.languages,
+        )
+
+    async def model_part(self) -> Part:
+        """See `Application`."""
+        return state_part(self.holder.state())
+
+    async def store_part(self) -> Part:
+        """See `Application`."""
+        await self.authors.ping()
+        return Part(True)
+
+    async def _books_part(self) -> Part:
+        return Part(self.books.error is None, self.books.status())
+
+    async def _ready(self) -> bool:
+        return self.holder.held is not None
+
+    def _load(self, directory: Path) -> Mind:
+        return load_mind(directory, self.books.held.policies.ids)
