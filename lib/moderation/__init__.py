@@ -1,0 +1,1 @@
+"""Moderation: text, image and video of a post against a set of policies."""
