@@ -77,7 +77,7 @@ class Intake:
         hash_list: Callable[[], HashList],
         meter: Meter,
     ) -> None:
-        self._addresses, self._limits, self._shelf = addresses, limits, shelf
+        self._addresses, self._limits, self.shelf = addresses, limits, shelf
         self._hash_list, self._meter = hash_list, meter
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
@@ -104,7 +104,7 @@ class Intake:
         row = dict(request)
         kept = row.pop("media")
         contents = {
-            place: await asyncio.to_thread(self._shelf.read, one) for place, one in kept.items()
+            place: await asyncio.to_thread(self.shelf.read, one) for place, one in kept.items()
         }
         images = [Media(one) for place, one in contents.items() if place != "video" and one]
         video = contents.get("video")
@@ -126,23 +126,17 @@ class Intake:
 
     def _read(self, piece: _Piece) -> _Piece:
         try:
-            content = self._content(piece)
+            kind = "video" if piece.place == "video" else "image"
+            content = self._addresses.content(piece.media, kind)
             known = self._hash_list()
             if (same := known.exact(content)) is not None:
                 piece.hit = Near(same, 0)
-            piece.digest = self._shelf.keep(content)
+            piece.digest = self.shelf.keep(content)
             piece.pixels, frames = self._decoded(piece.place, content)
             piece.hit = piece.hit or known.nearest(frames)
         except MediaError as error:
             piece.fault = error
         return piece
-
-    def _content(self, piece: _Piece) -> bytes:
-        if piece.media.content is not None:
-            return piece.media.content
-        is_video = piece.place == "video"
-        most = self._limits.video_bytes if is_video else self._limits.image_bytes
-        return self._addresses.fetch(piece.media.source, most)
 
     def _decoded(self, place: str, content: bytes) -> tuple[Pixels, list[Pixels]]:
         if place == "video":

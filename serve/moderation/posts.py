@@ -13,6 +13,8 @@ from lib.moderation.post import MODALITIES
 from lib.moderation.review.appeals import Removal
 from lib.records import Decision, Outcome, RecordsUnavailableError
 from lib.storage import Storage, StorageError
+from starlette.responses import Response
+
 from serve.gateway import Call, Problem
 from serve.gateway.archive import Archive
 from serve.gateway.holder import Holder
@@ -154,6 +156,26 @@ class Posts:
             ],
             request_id=call.request_id,
         )
+
+    async def media(self, digest: str) -> Response:
+        """Kept media as they were sent.
+
+        Raises:
+            Problem: 404 where there are none, 503 where the place cannot be read.
+        """
+        try:
+            content = await asyncio.to_thread(self._intake.shelf.read, digest)
+        except (OSError, StorageError) as error:
+            raise Problem(503, "unavailable", str(error), retry_after=1) from error
+        if content is None:
+            raise Problem(404, "not-found", f"no media are kept under {digest}")
+        # whatever a poster uploaded must not run in a reviewer's browser
+        headers = {
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Content-Disposition": f'attachment; filename="{digest[:16]}"',
+        }
+        return Response(content, media_type="application/octet-stream", headers=headers)
 
     async def _stored(self, post_id: str, policy: str) -> dict[str, Any] | None:
         content = await asyncio.to_thread(lambda: self._kept().read(_place(post_id, policy)))

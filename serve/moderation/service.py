@@ -69,8 +69,10 @@ class ModerationService(Application):
         queue = ReviewQueue(self._reviews, ReviewSettings(salt=args.review_salt))
         self.review = ReviewDesk(queue, meter, self._now)
         self.shelf = Shelf(args.media)
+        limits = Limits()
+        addresses = Addresses(args.addresses, limits)
         self.intake = Intake(
-            Addresses(args.addresses), Limits(), self.shelf, lambda: self.books.held.hashes, meter
+            addresses, limits, self.shelf, lambda: self.books.held.hashes, meter
         )
         model_s = args.model_timeout_ms / 1000.0
         where = members or MembersHere(args)
