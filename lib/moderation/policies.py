@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from lib.contract import did_you_mean
+from lib.moderation.declared import DeclarationError, read_declared
 
 POLICIES_FILE = Path(__file__).with_name("policies.yaml")
 """The policies that come with the product."""
@@ -17,12 +20,12 @@ Action = Literal["ALLOW", "REVIEW", "REMOVE"]
 ACTIONS: tuple[Action, ...] = ("ALLOW", "REVIEW", "REMOVE")
 """From the mildest to the hardest; their places are the codes in arrays."""
 
-LONGEST_FILE = 1_000_000
-"""Characters."""
 
+PolicyError = DeclarationError
+"""A file of policies that cannot be meant; the message names line, policy and field."""
 
-class PolicyError(ValueError):
-    """A file of policies that cannot be meant; the message names line, policy and field."""
+# RFC 5646, as far as tags of language, script and region go
+_LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?$"
 
 
 class Costs(BaseModel):
@@ -81,8 +84,32 @@ class Policy(BaseModel):
     costs: Costs | None = None
     thresholds: Thresholds | None = None
     actions: tuple[Action, ...] = ACTIONS
-    languages: tuple[str, ...] = ()
-    version: int = Field(1, ge=1)
+    languages: tuple[Annotated[str, StringConstraints(pattern=_LANGUAGE)], ...] = ()
+    version: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _decides(self) -> Policy:
+        if (self.costs is None) == (self.thresholds is None):
+            came = "neither" if self.costs is None else "both"
+            raise ValueError(f"expected either costs or thresholds, got {came}")
+        if len(set(self.actions)) < len(self.actions):
+            raise ValueError("actions: expected each once")
+        if "ALLOW" not in self.actions or len(self.actions) < 2:
+            raise ValueError("actions: expected ALLOW and at least one of REVIEW and REMOVE")
+        return self
+
+    def holds_in(self, language: str | None) -> bool:
+        """Whether it holds for a post of that language; it does where that is not known.
+
+        Args:
+            language: BCP 47 tag; "de" in the policy covers "de-AT" (RFC 4647, basic filtering).
+        """
+        if not self.languages or language is None:
+            return True
+        tag = language.lower()
+        return any(
+            tag == one or tag.startswith(f"{one}-") for one in map(str.lower, self.languages)
+        )
 
 
 class Policies(BaseModel):
@@ -100,17 +127,45 @@ class Policies(BaseModel):
     views_that_double: float = Field(1000.0, gt=0, allow_inf_nan=False)
     policies: tuple[Policy, ...] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _each_once(self) -> Policies:
+        names = [one.id for one in self.policies]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"policies: '{name}' is declared twice")
+        return self
+
     @property
     def ids(self) -> tuple[str, ...]:
         """Of the policies, in order."""
         return tuple(one.id for one in self.policies)
 
     def named(self, policy_id: str) -> Policy:
-        """A policy by its id; a KeyError where there is none."""
-        return {one.id: one for one in self.policies}[policy_id]
+        """A policy by its id.
+
+        Raises:
+            PolicyError: there is none, with a suggestion.
+        """
+        for one in self.policies:
+            if one.id == policy_id:
+                return one
+        raise PolicyError(f"policy: {policy_id!r} is unknown; {did_you_mean(policy_id, self.ids)}")
 
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of all that they say."""
         content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
+
+
+def load_policies(text: str, source: str = "policies.yaml") -> Policies:
+    """Read and check a file of policies.
+
+    Args:
+        text: YAML.
+        source: name of the file for messages.
+
+    Raises:
+        PolicyError: naming the line, the policy, the field, what was expected and what came.
+    """
+    return read_declared(text, Policies, source)
