@@ -24,9 +24,9 @@ from lib.moderation.model.heads import fit_head, with_head
 from lib.moderation.model.ngrams import NgramModel, fit_ngrams, plain
 from lib.moderation.model.pixels import square
 from lib.moderation.model.sizes import SIZES, TINY, Learning, parse_size, read_size, size_of
+from lib.moderation.model.text import TextModel
 from lib.moderation.model.tokens import learnt, tokenise
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
-from lib.moderation.model.text import TextModel
 from tests.moderation.tiny import image_model, parts
 
 FEW = Learning(epochs=3, batch=8)
@@ -56,7 +56,7 @@ def test_a_checkpoint_of_another_training_is_refused():
     kept: list[Checkpoint] = []
     small_texts(Run(7, Runtime(threads=1), kept.append))
     other = Run(8, Runtime(threads=1), resume=kept[0])
-    with pytest.raises(ModelError, match="this one has .* and seed 8"):
+    with pytest.raises(ModelError, match=r"this one has .* and seed 8"):
         small_texts(other)
     with pytest.raises(ModelError, match="checkpoint: KeyError"):
         Checkpoint.read(b"", json.dumps({"epoch": 1}).encode())

@@ -116,7 +116,7 @@ def _parts(
         rows = rng.permutation([k for k, one in enumerate(kinds) if one == kind])
         cuts = np.round(edges[:-1] * len(rows)).astype(int)
         for part, some in zip(parts, np.split(rows, cuts), strict=True):
-            part += some.tolist()
+            part.extend(some.tolist())
     return [np.array(sorted(part), dtype=np.int64) for part in parts]
 
 
