@@ -19,7 +19,7 @@ from cluster.local import ROOT, LocalHead
 from lib.churn.contracts import CONTRACTS
 
 _DAYS = 540
-_ROWS_PER_REQUEST = 5_000
+_ROWS_PER_REQUEST = 2_000
 _HOURS, _BUDGET = 30, 4_000
 _HEADER = ("customer", "HTTP", "decision", "leaves", "health", "by", "why")
 _TABLES = tuple(one.name for one in CONTRACTS)
@@ -104,7 +104,7 @@ def _talk(url: str, key: str, folder: Path) -> list[str]:
     nightly = _nightly(folder / "scores")
     at = datetime.fromisoformat(json.loads((folder / "scores/scores.json").read_text())["as_of"])
     asked = {"riskiest": nightly[-1]["customer_id"], "safest": nightly[0]["customer_id"]}
-    headers = {"Authorization": f"Bearer {key}", "X-Deadline-Ms": "60000"}
+    headers = {"Authorization": f"Bearer {key}", "X-Deadline-Ms": "30000"}
     with httpx.Client(base_url=url, headers=headers, timeout=90) as client:
         for part in _news(folder / "accounts", set(asked.values()), at):
             client.post("/events", json=part).raise_for_status()
@@ -259,5 +259,5 @@ def _planned(client: httpx.Client) -> list[str]:
     told, again = (client.post("/outcomes", json=outcome).json() for _ in range(2))
     effects = client.get("/interventions/effects").json()
     print(f"first: {first['playbook']} for {first['customer_id']}; effects: {effects['words']}")
-    fine = (told.get("new"), again.get("repeated")) == (2, 2) and effects["known"] == 1
+    fine = (told.get("new"), again.get("repeated")) == (2, 2) and effects["known"] >= 1
     return [] if fine else [f"outcomes were not taken in: {told} {again} {effects}"]

@@ -54,7 +54,8 @@ MEASURES: dict[str, dict[str, int]] = {
 _MEASURED = tuple(name for measures in MEASURES.values() for name in measures)
 _QUANTILES = np.linspace(0.0, 1.0, 21)
 _FEWEST = 20
-BANDS = (("red", 40.0), ("amber", 70.0), ("green", 100.0))
+BANDS = (("red", 15.0), ("amber", 40.0), ("green", 100.0))
+"""Where colours end: of training's customers the riskiest 15% are red, the next 25% amber."""
 
 
 @dataclass(frozen=True)

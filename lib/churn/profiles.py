@@ -65,9 +65,12 @@ class OnlineCustomers:
         self._untold = frozenset(untold(base))
 
     def request(self, event: Event) -> Exchange:
-        """The exchange that tells a happening, or asks at a probe."""
-        first, second = self._features.request(event), self._standing.request(event)
-        return first._replace(parts=first.parts + second.parts)
+        """The exchange that tells a happening."""
+        return _both(self._features.request(event), self._standing.request(event))
+
+    def look(self, event: Event) -> Exchange:
+        """The exchange that asks at a probe, and changes nothing."""
+        return _both(self._features.look(event), self._standing.look(event))
 
     def read(self, event: Event, reply: Reply) -> Sight:
         """The customer of an event, as it was before it."""
@@ -84,6 +87,10 @@ class OnlineCustomers:
             values,
             standing_of(stands.values),
         )
+
+
+def _both(features: Exchange, standing: Exchange) -> Exchange:
+    return features._replace(parts=features.parts + standing.parts)
 
 
 def probe(customer_id: str, at_us: int, asked: str) -> dict[str, Any]:

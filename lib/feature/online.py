@@ -85,6 +85,16 @@ class OnlineFeatures:
         touches = tuple([touch(select, source) for select in plan.touches])
         return Exchange(receipt, self.receipt_seconds, time, tuple(parts), touches)
 
+    def look(self, event: Event) -> Exchange:
+        """The exchange that reads an event's history and leaves everything as it is.
+
+        Not even old tiles are dropped, so that whoever looks at a later moment first can still look
+        at an earlier one.
+        """
+        asked = self.request(event)
+        parts = [part._replace(clock=False, adds=(), keeps=(), trims=()) for part in asked.parts]
+        return asked._replace(parts=tuple(parts), touches=())
+
     def read(self, event: Event, reply: Reply) -> Observation:
         """The event's features, from the profiles as they were before it."""
         if reply.answer is not None:

@@ -59,7 +59,7 @@ class Customers:
             StoreError: the store is out.
         """
         event = probe(customer_id, at_us, asked)
-        request = self._online.request(event)
+        request = self._online.look(event)
         reply = await self._guard.ask(lambda: self._store.exchange(request))
         return self._online.read(event, reply)
 

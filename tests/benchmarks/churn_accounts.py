@@ -1,6 +1,7 @@
 """Simulated B2B accounts whose causes of leaving are known: who is found, when, and why.
 
-Accounts live two and a half years. The model learns from moments whose outcome was known before the test
+Accounts live two and a half years. The model learns from moments whose outcome was known before the
+test
 begins, and is measured on later ones beside the baselines: ranking, what the team finds at its
 capacity, calibration, and how long before their notice leavers were first flagged. Of accounts with
 one trouble and no other it is counted whether the strongest reason is what that trouble shows.

@@ -102,6 +102,24 @@ async def test_news_that_is_told_late_counts_from_then_on(registry, tmp_path):
     assert seen == [1.0, 2.0]
 
 
+async def test_looking_at_a_later_moment_leaves_an_earlier_one_as_it_was(registry, tmp_path):
+    """The store is told of the past, and is asked about today before it is asked about then."""
+    name = stayers(1)[0]
+    later = NOW + 500 * DAY
+    async with churn(tmp_path / "a", registry=str(registry)) as here:
+        await here.tell([name])
+        wanted = await here.post("score", {"customer_id": name})
+    async with churn(tmp_path / "b", registry=str(registry), now_us=later) as here:
+        await here.tell([name])
+        for k in range(20):  # old tiles are dropped now and then
+            await here.post("score", {"customer_id": name, "at": iso(later - k)})
+        answer = await here.post("score", {"customer_id": name, "at": iso(NOW)})
+    assert (answer["chance"], answer["health"]["score"]) == (
+        wanted["chance"],
+        wanted["health"]["score"],
+    )
+
+
 async def test_who_gave_notice_is_leaving_until_it_signs_anew(registry, tmp_path):
     notice = {
         "customer_id": "new",
