@@ -30,7 +30,8 @@ class Decision:
         decided_at: when it was decided, microseconds since 1970 UTC.
         decision: e.g. `APPROVE`.
         score: the model's probability, or None where no model ran.
-        method: `rule`, `model` or `fallback`; a fallback is queued to be scored again.
+        method: `rule`, `model`, `fallback` or `pending`; the last two are queued to be scored
+            again.
         rule_id: the rule that decided, if one did.
         reasons: codes with contributions.
         rule_hits: ids of the active rules that hit.

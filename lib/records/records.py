@@ -79,8 +79,8 @@ class Records:
     def record_decisions(self, batch: Iterable[Decision]) -> DecisionOutcome:
         """Store a batch whole; of two decisions about one subject the first wins.
 
-        A decision whose method is `fallback` is queued to be scored again in the same
-        transaction.
+        A decision whose method is `fallback` or `pending` is queued to be scored again in the
+        same transaction.
         """
         return self.record_rows([decision.to_row() for decision in batch])
 
@@ -90,10 +90,12 @@ class Records:
         ordered = sorted(rows, key=itemgetter("system", "subject_id"))
         with self._database.writing() as connection:
             stored = self._database.insert_new(connection, DECISIONS, ordered)
-            fallbacks = {
-                (row["system"], row["subject_id"]) for row in ordered if row["method"] == "fallback"
+            waiting = {
+                (row["system"], row["subject_id"])
+                for row in ordered
+                if row["method"] in rescoring.METHODS
             }
-            for system, subjects in _by_system(fallbacks):
+            for system, subjects in _by_system(waiting):
                 rescoring.queue(self._database, connection, system, subjects)
         return DecisionOutcome(stored, len(ordered) - stored)
 

@@ -11,6 +11,8 @@ from lib.records.entries import Decision, Json, decision_from_row
 from lib.records.errors import RecordsError
 from lib.records.schema import DECISIONS, RESCORES
 
+METHODS = ("fallback", "pending")
+"""Of decisions that wait here: a part was out, or is slower than the answer could wait."""
 _MOST_PER_CLAIM = 1000
 
 
@@ -29,11 +31,11 @@ class Rescore:
 
 
 def queue(database: Database, connection: Connection, system: str, subjects: Sequence[str]) -> None:
-    """Queue those of `subjects` whose standing decision is a fallback's."""
+    """Queue those of `subjects` whose standing decision was made by one of `METHODS`."""
     standing = select(DECISIONS.c.subject_id, DECISIONS.c.decided_at).where(
         DECISIONS.c.system == system,
         DECISIONS.c.subject_id.in_(subjects),
-        DECISIONS.c.method == "fallback",
+        DECISIONS.c.method.in_(METHODS),
     )
     rows = [
         {"system": system, "subject_id": subject_id, "queued_at": decided_at, "attempts": 0}

@@ -39,6 +39,11 @@ class Later:
         task = asyncio.get_running_loop().create_task(self._repeat(seconds, work))
         self._rounds.add(task)
 
+    async def idle(self) -> None:
+        """Waits until what was begun so far is done."""
+        if self._once:
+            await asyncio.wait(tuple(self._once))
+
     async def close(self, seconds: float) -> None:
         """Ends the rounds, then waits so long for what was begun."""
         for task in self._rounds:

@@ -27,9 +27,9 @@ def build(args: ModerationArgs) -> Application:
     if args.colocated:
         return front.bind(args)
     members = [
-        deployment(name=name.capitalize(), **getattr(args, name).options(), **shared)(
-            Batched
-        ).bind(name, args)
+        deployment(name=name.capitalize(), **getattr(args, name).options(), **shared)(Batched).bind(
+            name, args
+        )
         for name in MODALITIES
     ]
     return front.bind(args, *members)

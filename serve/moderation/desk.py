@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from lib.moderation.model import SYSTEM
 from lib.moderation.model.answers import Floats
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.routing import Routed, Routing
-from lib.moderation.rules import front_facts
+from lib.moderation.rules import row_of
 from lib.records import Decision, RecordsUnavailableError
 from lib.rules import Verdict
 from lib.storage import StorageError
@@ -25,7 +24,7 @@ from serve.gateway.clock import not_ahead
 from serve.gateway.holder import Holder
 from serve.gateway.rulings import Rulings
 from serve.moderation import numbers
-from serve.moderation.authors import Authors
+from serve.moderation.authors import REMOVED, Authors
 from serve.moderation.books import Books, InForce
 from serve.moderation.intake import Intake, Seen, request_row
 from serve.moderation.judgement import (
@@ -38,6 +37,7 @@ from serve.moderation.judgement import (
 )
 from serve.moderation.members import Members
 from serve.moderation.mind import Mind, ModelOutError, judged
+from serve.moderation.recent import Recent
 from serve.moderation.review import ReviewDesk
 from serve.moderation.schema import PostAnswer, PostRequest
 
@@ -96,6 +96,7 @@ class Desk:
         self._now, self._ahead, self._timeout = now, ahead_us, timeout_s
         self._video_at_once = video_at_once
         self.priced: Priced | None = None
+        self.recent = Recent()
 
     async def judge(self, asked: PostRequest, call: Call) -> bytes:
         """The answer to a post; one that was judged before gets its first answer.
@@ -116,7 +117,7 @@ class Desk:
         body = answer.model_dump_json().encode()
         self._parts.archive.keep(self._row(made, answer, received))
         self._count(made, call)
-        self._later(lambda: self._tell_author(made))
+        self._later(lambda: self._tell_author(made, 0))
         return body
 
     async def redo(self, decision: Decision) -> Mapping[str, Any] | None:
@@ -133,7 +134,7 @@ class Desk:
                 await self._parts.review.admit(made.doubt())
         except (OSError, StorageError, RecordsUnavailableError):
             return None
-        self._later(lambda: self._tell_author(made))
+        self._later(lambda: self._tell_author(made, 1))
         return {
             "decision": made.choice.decision,
             "method": made.choice.method,
@@ -156,7 +157,14 @@ class Desk:
         books, started = self._parts.books.held, time.perf_counter()
         words = books.lists.hits(seen.post.text) if seen.post.text else ()
         history = await self._parts.authors.look(seen.post)
-        facts = front_facts(seen.post, words, list(seen.hashes.values()), history)
+        facts = row_of(
+            seen.post,
+            history or {},
+            known=seen.known,
+            near=seen.near,
+            hits=words,
+            failed_media=len(seen.undecoded),
+        )
         rules = self._parts.rulings.rules(history is not None)
         verdict = rules.evaluate(facts, seen.post.post_id)
         ruled = time.perf_counter()
@@ -195,6 +203,7 @@ class Desk:
         except ModelOutError as error:
             return None, None, without_model(verdict, str(error)), mind.version
         routed = self._routed(chances, seen, books)
+        self.recent.add(self._now(), chances, seen.post, bool(seen.undecoded))
         choice = by_model(verdict, routed, chances, books)
         if video_waits and choice.decision != "REMOVE":
             return None, None, pending(verdict), mind.version
@@ -202,9 +211,9 @@ class Desk:
 
     async def _chances(self, mind: Mind, inputs: PostInputs, books: InForce) -> Floats:
         """Of the policies in force, in their order."""
-        found, _ = await judged(mind, self._parts.members, inputs, self._timeout)
+        said = await judged(mind, self._parts.members, inputs, self._timeout)
         places = [mind.fusion.policies.index(name) for name in books.policies.ids]
-        return np.asarray(found[places], dtype=np.float64)
+        return np.asarray(said.chances[places], dtype=np.float64)
 
     def _routed(self, chances: Floats, seen: Seen, books: InForce) -> Routed:
         price = 0.0 if self.priced is None else self.priced.price
@@ -297,6 +306,8 @@ class Desk:
         for stage, ms in made.stages_ms.items():
             self._meter.observe(numbers.STAGE_MS, ms, stage)
 
-    async def _tell_author(self, made: Judgement) -> None:
-        """Lets the author's history know of the post, and of its removal."""
-        await self._parts.authors.posted(made.seen.post, made.choice.decision == "REMOVE")
+    async def _tell_author(self, made: Judgement, revision: int) -> None:
+        """Lets the author's history know of a removal."""
+        if made.choice.decision == "REMOVE":
+            post = made.seen.post
+            await self._parts.authors.learn(post, REMOVED, self._now(), True, revision)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib.moderation.media.addresses import Addresses
-from lib.moderation.media.hashes import HashList, Near
+from lib.moderation.media.hashes import HashList, Known, Near
 from lib.moderation.media.images import decode_image
 from lib.moderation.media.limits import Limits, MediaError
 from lib.moderation.media.shelf import Shelf
@@ -17,12 +17,12 @@ from lib.moderation.media.videos import decode_video
 from lib.moderation.model.answers import Pixels
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.post import Media, Post
-from lib.storage import StorageError
 from serve.gateway import Meter
 from serve.moderation import numbers
 from serve.moderation.schema import MediaSent, PostRequest, UndecodedAnswer
 
 _AT_ONCE = 4
+_KEPT = ("post_id", "author_id", "created_at_us", "text", "language", "reports", "reach")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class Seen:
         inputs: decoded.
         kept: by place (`images.0`, `video`), the SHA-256 under which the media are kept.
         undecoded: media that could not be used.
-        hashes: hits of known media, by place.
+        hashes: hits of known media, by place; a distance of 0 with the very bytes.
+        exact: places whose very bytes are known.
+        duration_s: of the video; 0 without one.
         decode_ms: time to fetch, decode and hash.
     """
 
@@ -43,7 +45,20 @@ class Seen:
     kept: Mapping[str, str]
     undecoded: tuple[UndecodedAnswer, ...]
     hashes: Mapping[str, Near]
+    exact: frozenset[str]
+    duration_s: float
     decode_ms: float
+
+    @property
+    def known(self) -> list[Known]:
+        """Listed entries of the very bytes of its media."""
+        return [self.hashes[place].known for place in sorted(self.exact)]
+
+    @property
+    def near(self) -> Near | None:
+        """The nearest listed entry by looks."""
+        looks = [one for place, one in self.hashes.items() if place not in self.exact]
+        return min(looks, key=lambda one: one.distance, default=None)
 
 
 @dataclass
@@ -54,6 +69,8 @@ class _Piece:
     media: Media
     pixels: Pixels | None = None
     hit: Near | None = None
+    exact: bool = False
+    duration_s: float = 0.0
     digest: str | None = None
     fault: MediaError | None = None
 
@@ -109,7 +126,7 @@ class Intake:
         images = [Media(one) for place, one in contents.items() if place != "video" and one]
         video = contents.get("video")
         lost = {place for place, one in contents.items() if one is None}
-        failed = {place for place in row.pop("undecoded")} | lost
+        failed = set(row.pop("undecoded")) | lost
         post = Post(**row, images=tuple(images), video=Media(video) if video else None)
         places = {place: Media(one) for place, one in contents.items() if one is not None}
         pieces = await asyncio.gather(*(self._piece(*one) for one in places.items()))
@@ -130,20 +147,22 @@ class Intake:
             content = self._addresses.content(piece.media, kind)
             known = self._hash_list()
             if (same := known.exact(content)) is not None:
-                piece.hit = Near(same, 0)
+                piece.hit, piece.exact = Near(same, 0), True
             piece.digest = self.shelf.keep(content)
-            piece.pixels, frames = self._decoded(piece.place, content)
+            frames = self._decode(piece, content)
             piece.hit = piece.hit or known.nearest(frames)
         except MediaError as error:
             piece.fault = error
         return piece
 
-    def _decoded(self, place: str, content: bytes) -> tuple[Pixels, list[Pixels]]:
-        if place == "video":
-            frames = decode_video(content, self._limits).frames
-            return frames, list(frames)
-        image = decode_image(content, self._limits)
-        return image, [image]
+    def _decode(self, piece: _Piece, content: bytes) -> list[Pixels]:
+        """Fills in pixels; returns the pictures that hashes are looked up by."""
+        if piece.place == "video":
+            clip = decode_video(content, self._limits)
+            piece.pixels, piece.duration_s = clip.frames, clip.duration_s
+            return list(clip.frames)
+        piece.pixels = decode_image(content, self._limits)
+        return [piece.pixels]
 
     def _seen(self, post: Post, pieces: list[_Piece], ms: float) -> Seen:
         images = tuple(
@@ -156,9 +175,7 @@ class Intake:
             if one.fault is not None:
                 self._meter.count(numbers.UNDECODED, _modality(one.place), one.fault.reason)
                 undecoded.append(
-                    UndecodedAnswer(
-                        place=one.place, reason=one.fault.reason, words=one.fault.words
-                    )
+                    UndecodedAnswer(place=one.place, reason=one.fault.reason, words=one.fault.words)
                 )
         return Seen(
             post=post,
@@ -166,6 +183,8 @@ class Intake:
             kept={one.place: one.digest for one in pieces if one.digest is not None},
             undecoded=tuple(undecoded),
             hashes={one.place: one.hit for one in pieces if one.hit is not None},
+            exact=frozenset(one.place for one in pieces if one.exact),
+            duration_s=max((one.duration_s for one in pieces), default=0.0),
             decode_ms=ms,
         )
 
@@ -187,13 +206,22 @@ def post_of(asked: PostRequest, created_at_us: int) -> Post:
 
 def request_row(seen: Seen) -> dict[str, Any]:
     """A post as the records keep it: its media by their SHA-256."""
-    post = seen.post
-    names = ("post_id", "author_id", "created_at_us", "text", "language", "reports", "reach")
     return {
-        **{name: getattr(post, name) for name in names},
+        **{name: getattr(seen.post, name) for name in _KEPT},
         "media": dict(seen.kept),
         "undecoded": [one.place for one in seen.undecoded],
     }
+
+
+def kept_post(request: Mapping[str, Any]) -> Post:
+    """A post as `request_row` kept it, its media by their SHA-256 and not read."""
+    named = {one: Media(None, digest) for one, digest in request["media"].items()}
+    named |= {one: Media(None, "lost") for one in request["undecoded"] if one not in named}
+    return Post(
+        **{name: request[name] for name in _KEPT},
+        images=tuple(one for place, one in sorted(named.items()) if place != "video"),
+        video=named.get("video"),
+    )
 
 
 def _media(sent: MediaSent) -> Media:
@@ -202,6 +230,3 @@ def _media(sent: MediaSent) -> Media:
 
 def _modality(place: str) -> str:
     return "video" if place == "video" else "image"
-
-
-__all__ = ["Intake", "Seen", "StorageError", "post_of", "request_row"]

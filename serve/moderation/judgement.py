@@ -10,7 +10,7 @@ from lib.moderation.model.answers import Floats, Presence
 from lib.moderation.policies import ACTIONS
 from lib.moderation.post import MODALITIES
 from lib.moderation.review.queue import Doubt
-from lib.moderation.routing import ALLOW, REMOVE, REVIEW, UNDECODED, Routed
+from lib.moderation.routing import REMOVE, REVIEW, UNDECODED, Routed
 from lib.moderation.wording.lists import Hit
 from lib.rules import Verdict
 from serve.moderation.books import InForce
@@ -155,11 +155,11 @@ def by_rule(verdict: Verdict) -> Choice | None:
 
 
 def by_model(verdict: Verdict, routed: Routed, chances: Floats, books: InForce) -> Choice:
-    """The harder of what models come to and of a rule that asks for review."""
+    """What models come to, unless a rule asks for review and they do not remove the post."""
     action, policy = routed.words(0, books.policies)
-    if verdict.action == "REVIEW" and int(routed.actions[0]) == ALLOW:
+    if verdict.action == "REVIEW" and int(routed.actions[0]) != REMOVE:
         return Choice("REVIEW", "rule", verdict.reason or _RULE)
-    return Choice(action, "model", _reason(action, policy, routed, chances, books), policy)
+    return Choice(action, "model", _reason(policy, routed, chances, books), policy)
 
 
 def without_model(verdict: Verdict, why: str) -> Choice:
@@ -175,9 +175,7 @@ def pending(verdict: Verdict) -> Choice:
     return Choice("PENDING", "pending", f"the video is being judged{more}")
 
 
-def _reason(
-    action: str, policy: str | None, routed: Routed, chances: Floats, books: InForce
-) -> str:
+def _reason(policy: str | None, routed: Routed, chances: Floats, books: InForce) -> str:
     if policy == UNDECODED:
         return "part of the post could not be decoded, so a person looks at it"
     if policy is None:

@@ -16,7 +16,6 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from ray import serve
 
-from lib.moderation.explanation import explain_image, explain_text, explain_video
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.answers import ModalityAnswer, Pixels
 from lib.moderation.model.fitting import Runtime
@@ -25,6 +24,7 @@ from lib.registry import Registry
 
 from ..gateway.interpreter import prepare_interpreter
 from .config import ModerationArgs
+from .explaining import TOLD
 
 Payload = str | Pixels
 Asked = tuple[str, Payload]
@@ -101,10 +101,7 @@ class Member:
     def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
         """What of a payload speaks for a policy, as JSON; blocks."""
         model = self._versions.get(version)
-        if self.modality == "text":
-            return explain_text(model, str(payload), policy)
-        explain = explain_image if self.modality == "image" else explain_video
-        return explain(model, np.asarray(payload), policy)
+        return TOLD[self.modality](model, payload, policy)
 
     def _answer(self, version: str, payloads: Sequence[Any]) -> ModalityAnswer:
         model = self._versions.get(version)

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lib.calibration import logit, sigmoid
+from lib.calibration import sigmoid
+from lib.moderation.explanation.modality import explain_modalities
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.answers import Floats, ModalityAnswer, Presence
 from lib.moderation.model.fitting import Runtime
@@ -57,10 +58,23 @@ class Mind:
         return np.asarray(sigmoid(self.fusion.answer(answers, presence))[0], dtype=np.float64)
 
 
-async def judged(
-    mind: Mind, members: Members, post: PostInputs, timeout_s: float
-) -> tuple[Floats, dict[str, Payload]]:
-    """Probabilities (policies,) of a post, and what was asked of each modality.
+@dataclass(frozen=True)
+class Said:
+    """What a version says of one post.
+
+    Attributes:
+        chances: (policies,) calibrated probabilities.
+        payloads: what was asked of each modality.
+        answers: what each answered, one row.
+    """
+
+    chances: Floats
+    payloads: Mapping[str, Payload]
+    answers: Mapping[str, ModalityAnswer]
+
+
+async def judged(mind: Mind, members: Members, post: PostInputs, timeout_s: float) -> Said:
+    """What the model says of a post.
 
     Raises:
         ModelOutError: a modality's model did not answer, or not in time.
@@ -69,14 +83,42 @@ async def judged(
     asked = [members.answer(name, mind.version, payload) for name, payload in payloads.items()]
     try:
         async with asyncio.timeout(timeout_s):
-            answers = await asyncio.gather(*asked)
+            found = await asyncio.gather(*asked)
     except TimeoutError as error:
         names = ", ".join(payloads)
         raise ModelOutError(f"no answer of {names} within {timeout_s:g} s") from error
     except Exception as error:  # a member's own fault is ours, never the post's
         raise ModelOutError(f"{type(error).__name__}: {error}") from error
-    named = dict(zip(payloads, answers, strict=True))
-    return await asyncio.to_thread(mind.fused, post, named), payloads
+    answers = dict(zip(payloads, found, strict=True))
+    return Said(await asyncio.to_thread(mind.fused, post, answers), payloads, answers)
+
+
+async def explained(
+    mind: Mind, members: Members, post: PostInputs, policy: str, timeout_s: float
+) -> dict[str, Any]:
+    """What of a post speaks for a policy: which modality mattered, and what within each.
+
+    Returns:
+        `probability`; `modalities`, what each adds to the log-odds beside the others; and by name
+        the explanation of each modality that is present, see `explaining`.
+
+    Raises:
+        ModelOutError: as `judged`.
+    """
+    said = await judged(mind, members, post, timeout_s)
+    place = mind.fusion.policies.index(policy)
+    adds = explain_modalities(mind.fusion, said.answers, batch_of([post]).presence)
+    found: dict[str, Any] = {
+        "probability": float(said.chances[place]),
+        "modalities": {name: float(adds[name][0, place]) for name in said.payloads},
+    }
+    try:
+        async with asyncio.timeout(timeout_s):
+            for name, payload in said.payloads.items():
+                found[name] = await members.explain(name, mind.version, payload, policy)
+    except Exception as error:  # as in `judged`
+        raise ModelOutError(f"{type(error).__name__}: {error}") from error
+    return found
 
 
 def load_mind(directory: Path, policies: tuple[str, ...]) -> Mind:
@@ -103,43 +145,3 @@ def load_mind(directory: Path, policies: tuple[str, ...]) -> Mind:
     if not all(math.isfinite(one) and 0.0 <= one <= 1.0 for one in tried[0].tolist()):
         raise ArtifactError(f"{directory}: the model answers {tried}; expected probabilities")
     return Mind(fusion, views_in(directory), artifact.manifest.version)
-
-
-async def explained(
-    mind: Mind, members: Members, post: PostInputs, policy: str, timeout_s: float
-) -> dict[str, Any]:
-    """What of a post speaks for a policy: by modality, and which modality mattered.
-
-    Returns:
-        `modalities`: by name, how much the log-odds fall without it; and of each modality that is
-        present its own explanation.
-
-    Raises:
-        ModelOutError: as `judged`.
-    """
-    whole, payloads = await judged(mind, members, post, timeout_s)
-    place = mind.fusion.policies.index(policy)
-    found: dict[str, Any] = {"probability": float(whole[place]), "modalities": {}}
-    for name, payload in payloads.items():
-        if len(payloads) > 1:
-            rest, _ = await judged(mind, members, without(post, name), timeout_s)
-            fall = logit(whole[place]) - logit(rest[place])
-            found["modalities"][name] = float(fall)
-        else:
-            found["modalities"][name] = float(logit(whole[place]))
-        try:
-            async with asyncio.timeout(timeout_s):
-                found[name] = await members.explain(name, mind.version, payload, policy)
-        except Exception as error:  # as in `judged`
-            raise ModelOutError(f"{name}: {type(error).__name__}: {error}") from error
-    return found
-
-
-def without(post: PostInputs, modality: str) -> PostInputs:
-    """A post as if it lacked a modality."""
-    return PostInputs(
-        text=None if modality == "text" else post.text,
-        images=() if modality == "image" else post.images,
-        clip=None if modality == "video" else post.clip,
-        failed=post.failed,
-    )

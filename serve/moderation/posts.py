@@ -8,18 +8,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from lib.moderation.model.answers import Presence
-from lib.moderation.post import MODALITIES
+from starlette.responses import Response
+
 from lib.moderation.review.appeals import Removal
 from lib.records import Decision, Outcome, RecordsUnavailableError
 from lib.storage import Storage, StorageError
-from starlette.responses import Response
-
 from serve.gateway import Call, Problem
 from serve.gateway.archive import Archive
 from serve.gateway.holder import Holder
+from serve.moderation.authors import REMOVED, RESTORED, Authors
 from serve.moderation.books import Books
-from serve.moderation.intake import Intake
+from serve.moderation.intake import Intake, kept_post
 from serve.moderation.members import Members
 from serve.moderation.mind import Mind, ModelOutError, explained
 from serve.moderation.review import ReviewDesk, outcome_answer
@@ -33,6 +32,7 @@ from serve.moderation.schema import (
     PostShown,
 )
 
+_FIRST_OUTCOME = 2  # 0 is the answer's revision of what is known of a post, 1 that afterwards
 _UNSAID = "this post was never sent here, or its record is not stored yet"
 
 
@@ -46,6 +46,7 @@ class Posts:
         holder: the model in force.
         members: where modalities are answered.
         intake: reads kept posts.
+        authors: histories.
         kept: where explanations are stored.
         timeout_s: then a model is out.
     """
@@ -58,11 +59,13 @@ class Posts:
         holder: Holder[Mind],
         members: Members,
         intake: Intake,
+        authors: Authors,
         kept: Callable[[], Storage],
         timeout_s: float,
     ) -> None:
         self._archive, self._review, self._books = archive, review, books
         self._holder, self._members, self._intake = holder, members, intake
+        self._authors = authors
         self._kept, self._timeout = kept, timeout_s
 
     async def show(self, post_id: str, call: Call) -> PostShown:
@@ -102,6 +105,26 @@ class Posts:
             raise Problem(409, "conflict", text)
         removal = self._removal(first, later, outcomes)
         return await self._review.appeal(removal, asked.author_id, asked.statement, call)
+
+    async def settle(self, post_id: str) -> None:
+        """Lets an author's history know what people decided about a post, once for each outcome.
+
+        Raises:
+            StoreError, RecordsUnavailableError: a part is out.
+        """
+        first = await self._archive.find(post_id)
+        outcomes = await self._review.outcomes(post_id)
+        if first is None or not outcomes:
+            return
+        later = await self._afterwards(post_id)
+        was, _ = in_force(first, later, outcomes[1:])
+        now, _ = in_force(first, later, outcomes)
+        post, newest = kept_post(first.request), outcomes[0]
+        number = _FIRST_OUTCOME + len(outcomes)
+        if (was == "REMOVE") != (now == "REMOVE"):
+            await self._authors.learn(post, REMOVED, newest.at, now == "REMOVE", number)
+        if was == "REMOVE" and now != "REMOVE" and newest.kind == "appeal":
+            await self._authors.learn(post, RESTORED, newest.at, True, number)
 
     async def explain(self, post_id: str, policy: str | None, call: Call) -> ExplanationAnswer:
         """What of a post speaks for a policy; stored once it is made.
@@ -210,7 +233,9 @@ class Posts:
             removed_at, version = newest.at, newest.policy_version
             broken = {name: 1.0 for name, violates in newest.verdicts.items() if violates}
         known = self._books.held.policies
-        severity = max((known.named(name).severity for name in broken if name in known.ids), default=1)
+        severity = max(
+            (known.named(name).severity for name in broken if name in known.ids), default=1
+        )
         return Removal(
             post_id=first.subject_id,
             author_id=str(first.entities["author_id"]),
@@ -234,13 +259,6 @@ def in_force(
     if later is not None:
         return str(later["decision"]), str(later["method"])
     return first.decision, first.method
-
-
-def seen_modalities(presence: tuple[Presence, ...]) -> list[str]:
-    """Names of the modalities that are present."""
-    return [
-        name for name, mark in zip(MODALITIES, presence, strict=True) if mark == Presence.PRESENT
-    ]
 
 
 def _broken(told: dict[str, Any], first: Decision) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, NoReturn, TypeVar
@@ -48,10 +49,18 @@ class ReviewDesk:
         queue: the queue and its rules.
         meter: counts.
         now: microseconds since 1970 UTC.
+        closed: told of a post whose case came to an outcome.
     """
 
-    def __init__(self, queue: ReviewQueue, meter: Meter, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        queue: ReviewQueue,
+        meter: Meter,
+        now: Callable[[], int],
+        closed: Callable[[str], None],
+    ) -> None:
         self.queue, self._meter, self._now = queue, meter, now
+        self._closed = closed
 
     async def admit(self, doubt: Doubt) -> bool:
         """Puts a post into the queue; False where it is there already.
@@ -91,16 +100,12 @@ class ReviewDesk:
                 lease=self.queue.settings.lease_us,
             )
         )  # fmt: skip
-        return HeldAnswer(
-            item_id=item_id, leased_until=moment(until), request_id=call.request_id
-        )
+        return HeldAnswer(item_id=item_id, leased_until=moment(until), request_id=call.request_id)
 
     async def release(self, item_id: str, held: HeldRequest, call: Call) -> HeldAnswer:
         """Gives an item back undecided; raises as `renew` does."""
         await self._kept(
-            lambda: self.queue.reviews.release(
-                item_id, held.reviewer, held.token, now=self._now()
-            )
+            lambda: self.queue.reviews.release(item_id, held.reviewer, held.token, now=self._now())
         )
         return HeldAnswer(item_id=item_id, leased_until=None, request_id=call.request_id)
 
@@ -120,6 +125,7 @@ class ReviewDesk:
         if new:
             state = "open" if outcome is None else outcome.rule
             self._meter.count(numbers.VERDICTS, verdict.kind, state)
+            self._closed(verdict.post_id)
         return DecideAnswer(
             item_id=item_id,
             post_id=verdict.post_id,
@@ -162,11 +168,7 @@ class ReviewDesk:
         entries = await self._kept(lambda: self.queue.reviews.history(post_id))
         told = [
             Shown(
-                **{
-                    name: getattr(one, name)
-                    for name in Shown.model_fields
-                    if name != "at"
-                },
+                **{name: getattr(one, name) for name in Shown.model_fields if name != "at"},
                 at=moment(one.at),
             )
             for one in entries
@@ -232,6 +234,6 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

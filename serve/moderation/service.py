@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from lib.moderation.capacity import capacity_price
 from lib.moderation.media.addresses import Addresses
 from lib.moderation.media.limits import Limits
 from lib.moderation.media.shelf import Shelf
 from lib.moderation.model import SYSTEM
 from lib.moderation.review.queue import ReviewQueue
 from lib.moderation.review.settings import ReviewSettings
-from lib.moderation.rules import ACTIONS, RULES_FILE, WITHOUT_HISTORY, rule_fields
+from lib.moderation.rules import ACTIONS, NUMBERS, RULES_FILE, TEXTS, rule_fields
 from lib.records import Reviews
 from lib.storage import open_storage
 from serve.gateway import Meter, Part
@@ -58,7 +57,7 @@ class ModerationService(Application):
     ) -> None:
         self.args = args
         self._now = now or system_clock
-        rulings = Rulings(rule_fields(), RULES_FILE, ACTIONS, WITHOUT_HISTORY)
+        rulings = Rulings(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
         super().__init__(SYSTEM, args, meter, numbers.RELOADS, rulings, ModerationLive)
         self.books = Books()
         self.holder = Holder(SYSTEM, args.registry, args.models, self._load)
@@ -67,13 +66,13 @@ class ModerationService(Application):
         self.authors = Authors(self._store, timeout, args.receipt_days * _DAY_SECONDS)
         self._reviews = Reviews(args.records)
         queue = ReviewQueue(self._reviews, ReviewSettings(salt=args.review_salt))
-        self.review = ReviewDesk(queue, meter, self._now)
+        self.review = ReviewDesk(
+            queue, meter, self._now, lambda post_id: self.later.run(lambda: self._settle(post_id))
+        )
         self.shelf = Shelf(args.media)
         limits = Limits()
         addresses = Addresses(args.addresses, limits)
-        self.intake = Intake(
-            addresses, limits, self.shelf, lambda: self.books.held.hashes, meter
-        )
+        self.intake = Intake(addresses, limits, self.shelf, lambda: self.books.held.hashes, meter)
         model_s = args.model_timeout_ms / 1000.0
         where = members or MembersHere(args)
         self.desk = Desk(
@@ -101,6 +100,7 @@ class ModerationService(Application):
             self.holder,
             where,
             self.intake,
+            self.authors,
             lambda: open_storage(args.media),
             model_s,
         )
@@ -144,19 +144,11 @@ class ModerationService(Application):
 
     async def price_reviews(self) -> None:
         """Prices reviews so that recent posts would have kept people within their hours."""
-        recent = self.desk.recent()
-        if self.args.reviews_per_hour is None or not recent.posts:
-            return
-        share = min(1.0, self.args.reviews_per_hour / max(recent.per_hour, 1e-9))
-        self.desk.priced = await asyncio.to_thread(
-            capacity_price,
-            self.books.held.policies,
-            share,
-            recent.chances,
-            recent.reach,
-            recent.failed,
-            recent.languages,
-        )
+        if self.args.reviews_per_hour is not None:
+            # each replica sees its share of the posts, and prices its share of the hours
+            hours = self.args.reviews_per_hour / self.args.front.min
+            policies = self.books.held.policies
+            self.desk.priced = await asyncio.to_thread(self.desk.recent.price, policies, hours)
 
     async def model_part(self) -> Part:
         """See `Application`."""
@@ -166,6 +158,9 @@ class ModerationService(Application):
         """See `Application`."""
         await self.authors.ping()
         return Part(True)
+
+    async def _settle(self, post_id: str) -> None:
+        await self.posts.settle(post_id)
 
     async def _books_part(self) -> Part:
         return Part(self.books.error is None, self.books.status())

@@ -28,6 +28,11 @@ def test_only_fallback_decisions_wait_oldest_first(queue: Records) -> None:
     assert claim(queue) == ["t0", "t1", "t2", "t3", "t4"]
 
 
+def test_a_pending_decision_waits_too(records: Records) -> None:
+    records.record_decisions([decision("video", method="pending")])
+    assert claim(records) == ["video"]
+
+
 def test_a_claim_keeps_others_away_until_its_lease_ends(queue: Records) -> None:
     assert claim(queue, limit=2) == ["t0", "t1"]
     assert claim(queue, limit=2, worker="w2") == ["t2", "t3"]

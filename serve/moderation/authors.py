@@ -1,0 +1,82 @@
+"""Histories of authors: what they posted, what of it was removed, what was restored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lib.feature import AsyncProfileStore, Event, OnlineFeatures, StoreError
+from lib.moderation.author import AUTHORS, wording_key
+from lib.moderation.post import Post
+from serve.gateway.guard import Guard
+
+REMOVED, RESTORED = "removed", "restored"
+
+
+class Authors:
+    """Reads and updates histories, one exchange a post, and survives a store that is out.
+
+    Args:
+        store: where profiles are kept.
+        timeout: seconds to wait for it.
+        receipt_seconds: how long a post that comes again is recognised.
+    """
+
+    def __init__(self, store: AsyncProfileStore, timeout: float, receipt_seconds: int) -> None:
+        self._online = OnlineFeatures(AUTHORS, receipt_seconds)
+        self._store = store
+        self._guard = Guard("profile store", StoreError, timeout)
+        self.digest = AUTHORS.digest
+
+    @property
+    def out(self) -> bool:
+        """Whether the store failed the last times it was asked."""
+        return self._guard.out
+
+    async def look(self, post: Post) -> Mapping[str, float] | None:
+        """Features as they were before a post, which counts from then on, once.
+
+        None while the store is out.
+        """
+        event = event_of(post)
+        try:
+            request = self._online.request(event)
+            reply = await self._guard.ask(lambda: self._store.exchange(request))
+        except StoreError:
+            return None
+        return self._online.read(event, reply).values
+
+    async def learn(self, post: Post, fact: str, at_us: int, known: bool, revision: int) -> None:
+        """Lets a fact about a post count from `at_us`; each revision of it counts once.
+
+        Args:
+            post: what it is about.
+            fact: `removed` or `restored`.
+            at_us: when it became known, microseconds UTC.
+            known: False withdraws it.
+            revision: number of the statement about this post.
+
+        Raises:
+            StoreError: the store is out.
+        """
+        request = self._online.learn(event_of(post), fact, at_us, known, revision)
+        await self._guard.ask(lambda: self._store.exchange(request))
+
+    async def ping(self) -> None:
+        """Returns if the store answers."""
+        await self._guard.ping(self._store.ping)
+
+    async def close(self) -> None:
+        """Gives connections back."""
+        await self._store.close()
+
+
+def event_of(post: Post) -> Event:
+    """A post as the features read it."""
+    event: dict[str, Any] = {
+        "event_time": post.created_at_us,
+        "post_id": post.post_id,
+        "author_id": post.author_id,
+        "wording_key": wording_key(post.text),
+    }
+    return event

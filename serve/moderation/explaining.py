@@ -1,0 +1,65 @@
+"""Explanations as JSON: words with their places, heat maps as PNG, moments of a clip."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lib.moderation.explanation.image import explain_image
+from lib.moderation.explanation.text import explain_text
+from lib.moderation.explanation.video import explain_video
+from lib.moderation.model.answers import Floats, Pixels
+
+_DIGITS = 4
+
+
+def text_told(model: Any, text: str, policy: str) -> dict[str, Any]:
+    """Words `[begin, end)` of the original text with what each adds to the log-odds."""
+    words = explain_text(model, text, policy)
+    return {
+        "words": [
+            {"begin": one.begin, "end": one.end, "word": one.word, "share": _short(one.share)}
+            for one in words
+        ]
+    }
+
+
+def image_told(model: Any, images: Pixels, policy: str) -> dict[str, Any]:
+    """A heat map for each image (k, S, S, 3): grey PNG in base 64, to be laid over the image."""
+    heats = [explain_image(model, one, policy) for one in images]
+    return {"heat_png": [_png(one.both) for one in heats]}
+
+
+def video_told(model: Any, frames: Pixels, policy: str) -> dict[str, Any]:
+    """Segments of a clip, from 0 to 1 of its length, with what each adds to the log-odds."""
+    places = np.linspace(0.0, 1.0, len(frames))
+    found = explain_video(model, frames, places, policy)
+    return {
+        "segments": [
+            {"begin": _short(one.begin_s), "end": _short(one.end_s), "share": _short(one.share)}
+            for one in found
+        ]
+    }
+
+
+TOLD: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "text": text_told,
+    "image": image_told,
+    "video": video_told,
+}
+"""By modality: from a model, what it was given, and a policy."""
+
+
+def _short(value: float) -> float:
+    return round(float(value), _DIGITS)
+
+
+def _png(heat: Floats) -> str:
+    written = io.BytesIO()
+    Image.fromarray(np.round(255.0 * np.clip(heat, 0.0, 1.0)).astype(np.uint8)).save(written, "PNG")
+    return base64.b64encode(written.getvalue()).decode()

@@ -1,0 +1,58 @@
+"""The posts of the last hour, by which scarce reviewers are priced."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from lib.moderation.capacity import Priced, capacity_price
+from lib.moderation.model.answers import Floats
+from lib.moderation.policies import Policies
+from lib.moderation.post import Post
+
+_HOUR_US = 3_600_000_000
+_MOST, _FEWEST = 5_000, 50
+
+
+class _One(NamedTuple):
+    at_us: int
+    chances: Floats
+    reach: int
+    failed: bool
+    language: str | None
+
+
+class Recent:
+    """What models said of the newest posts of one replica, 5,000 at most."""
+
+    def __init__(self) -> None:
+        self._posts: deque[_One] = deque(maxlen=_MOST)
+
+    def add(self, at_us: int, chances: Floats, post: Post, failed: bool) -> None:
+        """Remembers a post that was judged."""
+        self._posts.append(_One(at_us, chances, post.reach, failed, post.language))
+
+    def price(self, policies: Policies, reviews_per_hour: float) -> Priced | None:
+        """The price at which these posts would have kept reviewers within their hours.
+
+        None while there are too few posts, or policies have changed since.
+
+        Args:
+            policies: in force.
+            reviews_per_hour: of this replica's posts, that people can review.
+        """
+        posts = [one for one in self._posts if len(one.chances) == len(policies.ids)]
+        if len(posts) < _FEWEST:
+            return None
+        hours = max(posts[-1].at_us - posts[0].at_us, 1) / _HOUR_US
+        share = min(1.0, reviews_per_hour / (len(posts) / hours))
+        return capacity_price(
+            policies,
+            share,
+            np.stack([one.chances for one in posts]),
+            [one.reach for one in posts],
+            [one.failed for one in posts],
+            [one.language for one in posts],
+        )

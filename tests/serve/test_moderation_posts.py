@@ -1,0 +1,267 @@
+"""Posts over HTTP: rules before models, text and media together, retries, pending videos, faults."""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib.calibration import sigmoid
+from lib.moderation.media.hashes import seen, sha256
+from lib.moderation.media.images import decode_image
+from lib.moderation.model.inputs import PostInputs
+from tests.moderation import tiny
+from tests.moderation.made_media import encoded, png_that_claims, scene, video
+from tests.serve.moderation_place import SECOND, moderation, published, sent
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory) -> Path:
+    return published(tmp_path_factory.mktemp("published"))
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """An image without loss."""
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, "PNG")
+    return written.getvalue()
+
+
+def simulated(row_of: str, want: bool) -> tuple[int, object]:
+    """A piece of the simulated test posts that does, or does not, break a policy by itself."""
+    posts, chances, _ = tiny.unseen_posts()
+    place = tiny.POLICIES.index(row_of)
+    single = (posts.presence == 1).sum(axis=1) == 1
+    order = np.argsort(-chances[:, place] if want else chances.max(axis=1))
+    return next((int(row), posts) for row in order if single[row])
+
+
+def post(name: str, **fields: object) -> dict[str, object]:
+    return {"post_id": name, "author_id": "ann", **fields}
+
+
+async def test_a_post_gets_the_chances_of_the_model_in_this_process(registry, tmp_path):
+    pieces, pixels = tiny.parts()[2], tiny.parts()[2].images[0]
+    text = pieces.texts[0]
+    async with moderation(tmp_path / "a", registry) as here:
+        answer = await here.post("posts", post("p", text=text, images=[sent(png(pixels))]))
+        again = await here.post("posts", post("p", text=text, images=[sent(png(pixels))]))
+    wanted = sigmoid(tiny.model().log_odds([PostInputs(text, (pixels,))]))[0]
+    chances = [one["probability"] for one in answer["policies"].values()]
+    assert chances == pytest.approx(wanted.tolist(), abs=1e-6)
+    assert list(answer["policies"]) == list(tiny.POLICIES)
+    assert answer["presence"] == {"text": "present", "image": "present", "video": "absent"}
+    assert answer["method"] == "model"
+    assert again == answer  # to the letter, its request id too
+
+
+async def test_what_breaks_a_policy_is_removed_or_reviewed_and_what_does_not_stays(
+    registry, tmp_path
+):
+    async with moderation(tmp_path / "a", registry) as here:
+        told = {}
+        for want in (True, False):
+            row, posts = simulated("hate", want)
+            inputs = posts.inputs(tiny.parts()[2])[row]
+            told[want] = await here.post("posts", post(f"p{want}", text=inputs.text or "hello"))
+        figures = await here.get("review/figures")
+    assert told[True]["decision"] in {"REMOVE", "REVIEW"}
+    assert told[False]["decision"] == "ALLOW"
+    waiting = sum(figures["queue"]["depth"].values())
+    assert waiting == (told[True]["decision"] == "REVIEW")
+
+
+async def test_listed_words_and_known_media_decide_before_the_models(registry, tmp_path):
+    image = encoded(scene(1))
+    hashes = tmp_path / "hashes.jsonl"
+    looks = seen(decode_image(encoded(scene(2)))).hex
+    lines = [
+        {"hash": sha256(image), "kind": "sha256", "policy": "violence"},
+        {"hash": looks, "kind": "pdq", "policy": "violence"},
+    ]
+    hashes.write_text("\n".join(json.dumps(one) for one in lines))
+    async with moderation(tmp_path / "a", registry, hashes=str(hashes)) as here:
+        same = await here.post("posts", post("same", images=[sent(image)]))
+        alike = await here.post(
+            "posts", post("alike", images=[sent(encoded(scene(2).resize((200, 200)), quality=70))])
+        )
+        other = await here.post("posts", post("other", images=[sent(encoded(scene(3)))]))
+    assert (same["decision"], same["method"], same["rule_id"]) == ("REMOVE", "rule", "known_media")
+    assert (same["policies"], same["model_version"]) == ({}, None)
+    assert alike["rule_id"] == "same_picture_as_known"
+    assert other["rule_id"] is None
+
+
+async def test_disguises_of_a_listed_word_are_found_with_their_place(registry, tmp_path):
+    disguised = {
+        "zero width": "a b\u200blo\u200dckedword.",
+        "homoglyph": "a bl\u043eckedword.",
+        "combining": "a blocked\u0301word.",
+        "full width": "a ｂｌｏｃｋｅｄｗｏｒｄ.",
+        "set apart": "a b l o c k e d w o r d.",
+        "override": "a \u202eblockedword\u202c.",
+    }
+    async with moderation(tmp_path / "a", registry) as here:
+        for name, text in disguised.items():
+            answer = await here.post("posts", post(name, text=text))
+            assert answer["decision"] in {"REVIEW", "REMOVE"}, name
+            (hit,) = answer["hits"]
+            assert hit["entry"] == "slur"
+            assert text[hit["start"] : hit["end"]] == hit["text"]
+
+
+async def test_an_author_whose_post_was_removed_is_known_for_it(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry) as here:
+        first = await here.post("posts", post("one", text="a blockedword"))
+        assert (first["decision"], first["rule_id"]) == ("REVIEW", "denied_wording_once")
+        claim = (await here.post("review/claim", {"reviewer": "rob"}))["claims"][0]
+        verdicts = dict.fromkeys(claim["policies"], True)
+        said = {"reviewer": "rob", "token": claim["token"], "verdicts": verdicts}
+        await here.post(f"review/items/{claim['item_id']}/decide", said)
+        await here.settled()
+        here.clock.us += 60 * SECOND
+        second = await here.post("posts", post("two", text="again a blockedword"))
+        shown = await here.get("posts/one")
+    assert (second["decision"], second["rule_id"]) == ("REMOVE", "denied_wording")
+    assert (shown["decision"], shown["decided_by"]) == ("REMOVE", "people")
+
+
+async def test_a_video_is_pending_and_then_judged_whole(registry, tmp_path):
+    clip = tiny.parts()[2].clips[0]
+    clip = np.repeat(np.repeat(clip, 2, axis=1), 2, axis=2)
+    content = video(list(clip), rate=8)
+    async with moderation(tmp_path / "a", registry) as here:
+        first = await here.post("posts", post("v", text="look", video=sent(content)))
+        before = await here.get("posts/v")
+        await here.settled()
+        after = await here.get("posts/v")
+        again = await here.post("posts", post("v", text="look", video=sent(content)))
+    assert (first["decision"], first["method"]) == ("PENDING", "pending")
+    assert before["decision"] == "PENDING"
+    assert after["decision"] in {"ALLOW", "REVIEW", "REMOVE"}
+    assert set(after["afterwards"]["policies"]) == set(tiny.POLICIES)
+    assert again == first
+
+
+async def test_a_video_may_be_waited_for(registry, tmp_path):
+    content = video([np.full((64, 64, 3), 4 * k, np.uint8) for k in range(16)], rate=8)
+    async with moderation(tmp_path / "a", registry, video_at_once=True) as here:
+        answer = await here.post("posts", post("v", video=sent(content)))
+    assert answer["method"] == "model"
+    assert answer["presence"]["video"] == "present"
+
+
+async def test_while_the_model_is_out_a_person_would_look_and_it_is_judged_again(
+    registry, tmp_path
+):
+    async with moderation(tmp_path / "a", registry) as here:
+        held, here.service.holder.held = here.service.holder.held, None
+        answer = await here.post("posts", post("p", text=tiny.parts()[2].texts[1]))
+        listed = await here.post("posts", post("w", text="doubtfulword"))
+        here.service.holder.held = held
+        await here.settled()
+        shown = await here.get("posts/p")
+    assert (answer["decision"], answer["method"]) == ("REVIEW", "fallback")
+    assert listed["reason"] == "the text holds wording that a person should look at"
+    assert shown["decided_by"] == "model"
+    assert shown["afterwards"]["model_version"] is not None
+
+
+def broken() -> dict[str, tuple[dict[str, object], str]]:
+    """Media that cannot be used, and the reason that is told."""
+    whole = encoded(scene(4))
+    return {
+        "a bomb": ({"images": [sent(png_that_claims(60_000, 60_000))]}, "too_many_pixels"),
+        "cut off": ({"images": [sent(whole[: len(whole) // 2])]}, "truncated"),
+        "no image": ({"images": [sent(b"GIF-ish but not")]}, "not_an_image"),
+        "a text named mp4": ({"video": sent(b"just some text, really\n" * 50)}, "not_a_video"),
+        "elsewhere": ({"images": [{"uri": "https://elsewhere.example/x.png"}]},
+                      "address_not_allowed"),
+    }  # fmt: skip
+
+
+async def test_broken_media_are_told_and_never_allowed_unseen(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry) as here:
+        for name, (fields, reason) in broken().items():
+            answer = await here.post("posts", post(name, text="fine", **fields))
+            assert [one["reason"] for one in answer["undecoded"]] == [reason], name
+            assert answer["decision"] in {"REVIEW", "REMOVE"}, name
+            assert "failed" in answer["presence"].values()
+        good = await here.post("posts", post("good", text=tiny.parts()[2].texts[0]))
+        assert good["method"] == "model"
+
+
+BAD = {
+    "empty": (post("e"), "body: the post is empty: expected a text, an image or a video"),
+    "white space": (post("e", text=" \n"), "the post is empty"),
+    "too long": (post("l", text="x" * 100_001), "text: string should have at most 100000"),
+    "both": (
+        post("b", images=[{"uri": "s3://x", "content": "aGk="}]),
+        "images.0: expected content or uri, got both",
+    ),
+    "not base 64": (post("b", images=[{"content": "*"}]), "images.0.content"),
+    "eleven images": (post("m", images=[{"uri": "s3://x"}] * 11), "images: list should have"),
+    "a language that is none": (post("l", text="x", language="??"), "language: string should"),
+    "a field with a typo": (post("t", txt="x"), "txt: unknown field, got 'x'; did you mean 'text'"),
+    "negative reach": (post("r", text="x", reach=-1), "reach: input should be greater"),
+    "no author": ({"post_id": "x", "text": "x"}, "author_id: this field is required"),
+    "a time ahead": (
+        post("t", text="x", created_at="2099-01-01T00:00:00Z"),
+        "created_at: expected at most 300 seconds from now",
+    ),
+}
+
+
+async def test_bad_posts_are_refused_with_the_field(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry) as here:
+        for name, (body, words) in BAD.items():
+            answer = await here.post("posts", body, 422)
+            assert words in answer["detail"], name
+        long = await here.post("posts", post("long", text="word " * 20_000))
+        assert long["decision"] == "ALLOW" or long["policies"]
+        unknown = await here.post("posts", post("u", text="hello", language="xx-Nope"))
+        assert unknown["method"] == "model"
+        await here.post("posts", {**post("long", text="other"), "author_id": "eve"}, 409)
+        await here.get("posts/never", 404)
+
+
+async def test_policies_are_replaced_while_it_runs_and_bad_ones_refused(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry) as here:
+        before = here.service.books.held.version
+        typo = here.service.args.policies.replace("severity: 2", "severty: 2")
+        await here.service.reconfigure({"policies": typo})
+        ready = (await here.client.get("/moderation/readyz")).json()
+        assert "did you mean 'severity'" in ready["parts"]["policies"]["error"]
+        assert here.service.books.held.version == before
+        fewer = here.service.args.policies.split("  - id: contextual")[0]
+        await here.service.reconfigure({"policies": fewer})
+        answer = await here.post("posts", post("p", text="hello there"))
+        assert list(answer["policies"]) == list(tiny.POLICIES)[:-1]
+        other = fewer.replace("id: hate", "id: spam")
+        await here.service.reconfigure({"policies": other, "lists": "version: 1\nentries: []\n"})
+        ready = (await here.client.get("/moderation/readyz")).json()
+        assert "no answer for spam" in ready["parts"]["model"]["error"]
+
+
+async def test_explanations_point_into_the_post_and_are_stored(registry, tmp_path):
+    pieces = tiny.parts()[2]
+    text = pieces.texts[0] + " \U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301nd"
+    async with moderation(tmp_path / "a", registry) as here:
+        body = post("p", text=text, images=[sent(png(pieces.images[0]))])
+        await here.post("posts", body)
+        found = await here.get("posts/p/explanation?policy=hate")
+        again = await here.get("posts/p/explanation?policy=hate")
+        wrong = await here.get("posts/p/explanation?policy=hat", 422)
+    told = found["explanation"]
+    assert set(told["modalities"]) == {"text", "image"}
+    for word in told["text"]["words"]:
+        assert text[word["begin"] : word["end"]] == word["word"]
+    heat = Image.open(io.BytesIO(base64.b64decode(told["image"]["heat_png"][0])))
+    assert heat.size == (tiny.TINY.image.side, tiny.TINY.image.side)
+    assert again["explanation"] == told
+    assert "expected one of hate, offensive" in wrong["detail"]

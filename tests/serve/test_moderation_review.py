@@ -1,0 +1,170 @@
+"""The review queue over HTTP: leases, verdicts, second opinions, appeals, history, figures."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.moderation.made_media import encoded, scene
+from tests.serve.moderation_place import SECOND, Running, moderation, published, sent
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory) -> Path:
+    return published(tmp_path_factory.mktemp("published"))
+
+
+async def doubtful(here: Running, name: str, author: str = "ann", **fields: Any) -> dict[str, Any]:
+    """A post that a list sends to people."""
+    body = {"post_id": name, "author_id": author, "text": "a doubtfulword", **fields}
+    return await here.post("posts", body)
+
+
+async def claimed(here: Running, reviewer: str = "rob", most: int = 1) -> list[dict[str, Any]]:
+    return (await here.post("review/claim", {"reviewer": reviewer, "most": most}))["claims"]
+
+
+def said(claim: dict[str, Any], violates: bool, reviewer: str = "rob") -> dict[str, Any]:
+    verdicts = dict.fromkeys(claim["policies"], violates)
+    return {"reviewer": reviewer, "token": claim["token"], "verdicts": verdicts}
+
+
+async def test_a_reviewer_gets_what_is_needed_to_decide(registry, tmp_path):
+    image = encoded(scene(5))
+    async with moderation(tmp_path / "a", registry) as here:
+        await doubtful(here, "p", images=[sent(image)], language="en", reach=10)
+        (claim,) = await claimed(here)
+        nobody_else = await claimed(here, "eve")
+        policies = await here.get("review/policies")
+        shown = claim["shown"]
+        media = await here.client.get(f"/moderation/media/{shown['media']['images.0']}")
+        lost = await here.client.get(f"/moderation/media/{'0' * 64}")
+    assert nobody_else == []
+    assert shown["text"] == "a doubtfulword"
+    assert shown["hits"][0]["text"] == "doubtfulword"
+    assert shown["reason"] == "the text holds wording that a person should look at"
+    assert claim["policies"].keys() == {"offensive"}
+    assert {one["id"] for one in policies["policies"]} >= {"offensive"}
+    assert media.content == image
+    assert media.headers["content-type"] == "application/octet-stream"
+    assert media.headers["x-content-type-options"] == "nosniff"
+    assert lost.status_code == 404
+
+
+async def test_a_verdict_holds_is_kept_once_and_is_in_the_history(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry, review_salt="no second opinion") as here:
+        await doubtful(here, "p")
+        (claim,) = await claimed(here)
+        path = f"review/items/{claim['item_id']}/decide"
+        first = await here.post(path, said(claim, violates=False))
+        again = await here.post(path, said(claim, violates=False))
+        await here.post(path, said(claim, violates=True), 409)
+        shown = await here.get("posts/p")
+        history = await here.get("posts/p/history")
+        await here.post("review/items/none/decide", said(claim, violates=True), 404)
+    assert (first["new"], again["new"]) == (True, False)
+    assert first["outcome"]["verdicts"] == {"offensive": False}
+    assert (shown["decision"], shown["decided_by"]) == ("ALLOW", "people")
+    assert [one["what"] for one in history["entries"]][:3] == ["opened", "claimed", "decided"]
+    assert {one["policy_version"] for one in history["entries"]} == {
+        shown["first"]["policies_version"]
+    }
+
+
+async def test_a_lease_that_ended_passes_to_another_and_the_first_is_told(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry) as here:
+        await doubtful(here, "p")
+        (claim,) = await claimed(here)
+        held = {"reviewer": "rob", "token": claim["token"]}
+        until = (await here.post(f"review/items/{claim['item_id']}/renew", held))["leased_until"]
+        assert until >= claim["leased_until"]
+        here.clock.us += 3_600 * SECOND
+        (other,) = await claimed(here, "eve")
+        refused = await here.post(
+            f"review/items/{claim['item_id']}/decide", said(claim, violates=True), 409
+        )
+        back = {"reviewer": "eve", "token": other["token"]}
+        await here.post(f"review/items/{other['item_id']}/release", back)
+        (third,) = await claimed(here, "ann")
+    assert "eve" not in refused["detail"] or refused["detail"]
+    assert third["item_id"] == claim["item_id"]
+
+
+async def test_an_appeal_goes_to_somebody_else_and_may_overturn(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry, review_salt="no second opinion") as here:
+        await doubtful(here, "p")
+        (claim,) = await claimed(here)
+        await here.post(f"review/items/{claim['item_id']}/decide", said(claim, violates=True))
+        here.clock.us += SECOND
+        asked = {"post_id": "p", "author_id": "ann", "statement": "it was a quotation"}
+        await here.post("appeals", {**asked, "author_id": "eve"}, 403)
+        first, again = [await here.post("appeals", asked) for _ in range(2)]
+        own = await claimed(here)
+        (appeal,) = await claimed(here, "eve")
+        answer = await here.post(
+            f"review/items/{appeal['item_id']}/decide", said(appeal, False, "eve")
+        )
+        shown = await here.get("posts/p")
+        await here.post("appeals", asked, 409)
+        await here.settled()
+        here.clock.us += 60 * SECOND
+        nxt = await doubtful(here, "q")
+        record = await here.service.archive.find("q")
+    assert (first["new"], again["new"]) == (True, False)
+    assert own == []
+    assert appeal["shown"]["appeal"] == "it was a quotation"
+    assert answer["outcome"]["rule"] == "overturned"
+    assert shown["decision"] == "ALLOW"
+    assert nxt["decision"] == "REVIEW"
+    assert record.features["removals_by_author_90d"] == 0.0
+    assert record.features["restored_by_author_90d"] == 1.0
+
+
+async def test_second_opinions_come_from_others_and_figures_tell_of_agreement(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry) as here:
+        for k in range(60):
+            await doubtful(here, f"p{k}", author=f"a{k}")
+        for reviewer in ("rob", "eve", "ann"):
+            while claims := await claimed(here, reviewer, 20):
+                for claim in claims:
+                    body = said(claim, claim["post_id"].endswith("3"), reviewer)
+                    await here.post(f"review/items/{claim['item_id']}/decide", body)
+        figures = await here.get("review/figures")
+        histories = [await here.get(f"posts/p{k}/history") for k in range(60)]
+    deciders = [
+        [one["who"] for one in history["entries"] if one["what"] == "decided"]
+        for history in histories
+    ]
+    assert all(len(set(one)) == len(one) for one in deciders)
+    assert any(len(one) == 2 for one in deciders)
+    assert sum(figures["queue"]["depth"].values()) == 0
+    assert figures["kappa"]["offensive"]["value"] in (None, 1.0)
+
+
+async def test_two_claims_at_a_time_share_nothing(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry) as here:
+        for k in range(12):
+            await doubtful(here, f"p{k}", author=f"a{k}")
+        found = await asyncio.gather(*(claimed(here, f"r{k}", 3) for k in range(6)))
+    items = [claim["item_id"] for claims in found for claim in claims]
+    assert len(items) == len(set(items)) == 12
+
+
+async def test_bad_requests_of_reviewers_are_refused(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry) as here:
+        await doubtful(here, "p")
+        (claim,) = await claimed(here)
+        path = f"review/items/{claim['item_id']}/decide"
+        unknown = {**said(claim, violates=True), "verdicts": {"hatred": True}}
+        answer = await here.post(path, unknown, 422)
+        assert "expected a verdict on each of offensive, got hatred" in answer["detail"]
+        await here.post(path, {**said(claim, violates=True), "verdicts": {}}, 422)
+        wrong = {**said(claim, violates=True), "token": claim["token"] + 1}
+        await here.post(path, wrong, 409)
+        await here.post("review/claim", {"reviewer": "rob", "most": 0}, 422)
+        await here.post("appeals", {"post_id": "p", "author_id": "ann", "statement": "x"}, 409)
+        never = {"post_id": "never", "author_id": "ann", "statement": "x"}
+        await here.post("appeals", never, 404)
