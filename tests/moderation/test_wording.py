@@ -118,6 +118,7 @@ def test_hits_carry_their_place_and_an_allowed_word_takes_its_own_away():
 
 def test_each_of_two_neighbours_is_found():
     assert found("vile vile") == [("vile", "vile")] * 2
+    assert found("жvile vileж гадкийvile") == []
     assert found("гадкий,vile") == [("foreign", "гадкий"), ("vile", "vile")]
 
 

@@ -8,8 +8,8 @@ import re2
 
 from lib.moderation.wording.folding import fold
 
-_BESIDE = r"[^\pL\pN\pM]"
-"""What may stand beside a whole word."""
+_BESIDE = "[^0-9a-z]"
+"""What may stand beside a whole word; letters of other scripts are looked at when it is found."""
 
 _APART = r"[\s.,\-_*~'·•/\\|]{1,3}"
 """What may stand between letters that are set apart."""
@@ -39,26 +39,30 @@ def source_of(word: str | None, pattern: str | None, spaced: bool) -> str:
     return f"{stretched}|{_APART.join(f'{one}+' for one in letters)}"
 
 
-def compiled(source: str, whole_words: bool) -> Any:
-    """Compile an expression; its first group is the hit.
-
-    Args:
-        source: RE2 expression over folded text.
-        whole_words: whether the hit must not start or end within a word.
+def check(source: str) -> None:
+    """Refuse an expression that does not do what its author means.
 
     Raises:
         PatternError: not RE2, too large for it, matching nothing at all, or with letters that
             folded text never holds.
     """
     _check_folded(source)
-    _compile(source)
-    made = _compile(f"(?:^|{_BESIDE})({source})(?:$|{_BESIDE})" if whole_words else f"({source})")
-    if _compile(source).search("") is not None:
+    if compiled(source).search("") is not None:
         raise PatternError(f"pattern: expected to match something, got {source!r}")
-    return made
 
 
-def _compile(source: str) -> Any:
+def within(source: str, whole_words: bool) -> Any:
+    """Compile an expression; its first group is the hit.
+
+    Args:
+        source: RE2 expression over folded text.
+        whole_words: whether no letter or digit of ASCII may stand beside the hit.
+    """
+    return compiled(f"(?:^|{_BESIDE})({source})(?:$|{_BESIDE})" if whole_words else f"({source})")
+
+
+def compiled(source: str) -> Any:
+    """Compile an expression, without regard to case; a PatternError where it is not RE2."""
     options = re2.Options()
     options.case_sensitive = False
     options.log_errors = False
