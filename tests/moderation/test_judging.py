@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,9 @@ from lib.moderation.model.judging import (
     precision_recall,
     risk_coverage,
 )
+from lib.moderation.model.report import Measured, training_report
+from lib.report import render_page
+from tests.moderation.tiny import POLICIES, model, unseen_posts
 
 
 def drawn(count: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -68,3 +73,19 @@ def test_precision_and_recall_are_those_at_the_threshold():
     found = precision_recall(odds, np.array([[1.0], [0.0], [1.0], [0.0]]), {"a": 0.5})["a"]
     assert (found["precision"], found["recall"], found["prevalence"]) == (0.5, 0.5, 0.5)
     assert precision_recall(odds, np.zeros((4, 1)), {"a": 0.5}) == {}
+
+
+def test_the_report_says_what_was_measured():
+    posts, chances, told = unseen_posts()
+    odds = np.log(chances) - np.log1p(-chances)
+    tested = Measured(
+        source="made up", simulated=True, policies=POLICIES, log_odds=odds, targets=posts.targets,
+        presence=posts.presence, answers=told, thresholds=model().thresholds, training_posts=10,
+        quarantined={"image: truncated": 3}, seed=1,
+    )  # fmt: skip
+    report = training_report(tested)
+    page = render_page(report)
+    assert "simulated posts; made up" in page
+    assert "image: truncated" in page
+    assert report.facts["accuracy_at_coverage"]["0.8"] == accuracy_at(odds, posts.targets, 0.8)
+    json.dumps(report.facts, allow_nan=False)
