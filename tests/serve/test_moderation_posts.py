@@ -1,4 +1,4 @@
-"""Posts over HTTP: rules before models, text and media together, retries, pending videos, faults."""
+"""Posts over HTTP: rules before models, media beside text, retries, pending videos, faults."""
 
 import base64
 import io
