@@ -44,7 +44,7 @@ AVERAGES = ("macro", "weighted")
 
 @dataclass(frozen=True)
 class Tweets:
-    """(n, d) what the model sees, (n,) classes 0 hate, 1 offensive, 2 neither, and keys of equal texts."""
+    """(n, d) inputs, (n,) classes 0 hate, 1 offensive, 2 neither, and keys of equal texts."""
 
     embeddings: np.ndarray
     classes: np.ndarray
