@@ -20,6 +20,23 @@ from lib.records.interventions import (
 from lib.records.journal import DecisionLog
 from lib.records.records import DecisionOutcome, LabelOutcome, Records
 from lib.records.rescoring import Rescore
+from lib.records.review_claims import Held, Mixer
+from lib.records.review_entries import (
+    AuditEntry,
+    Claim,
+    ContradictedVerdictError,
+    GoldenPost,
+    ItemKind,
+    Label,
+    LeaseLostError,
+    Outcome,
+    ReviewItem,
+    Step,
+    UnknownItemError,
+    Verdict,
+)
+from lib.records.review_figures import GoldenAnswer, OpinionPair, QueueFigures
+from lib.records.reviews import NextStep, Reviews
 from lib.records.work_orders import (
     ClosedOrderError,
     StoredSchedule,
@@ -29,8 +46,11 @@ from lib.records.work_orders import (
 )
 
 __all__ = [
+    "AuditEntry",
+    "Claim",
     "ClosedOrderError",
     "ContradictedOutcomeError",
+    "ContradictedVerdictError",
     "CustomerHealth",
     "Decision",
     "DecisionLog",
@@ -40,21 +60,37 @@ __all__ = [
     "Drainer",
     "Fact",
     "FactKind",
+    "GoldenAnswer",
+    "GoldenPost",
     "HealthEntry",
+    "Held",
     "Intervention",
     "InterventionOutcome",
     "Interventions",
+    "ItemKind",
     "Json",
+    "Label",
     "LabelOutcome",
+    "LeaseLostError",
+    "Mixer",
+    "NextStep",
+    "OpinionPair",
+    "Outcome",
     "Override",
+    "QueueFigures",
     "Records",
     "RecordsError",
     "RecordsUnavailableError",
     "Rescore",
+    "ReviewItem",
+    "Reviews",
+    "Step",
     "StoredPlan",
     "StoredSchedule",
     "UnknownInterventionError",
+    "UnknownItemError",
     "UnknownOrderError",
+    "Verdict",
     "WorkOrder",
     "WorkOrders",
 ]

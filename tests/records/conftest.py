@@ -1,21 +1,14 @@
 """Records on SQLite and on a real PostgreSQL, which the tests start and stop themselves."""
 
 import os
-import shutil
-import signal
-import subprocess
-import tempfile
-import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from lib.records import Decision, Fact, Records
+from tests.records.server import POSTGRESQL, installed, new_database, running
 
-POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
 NOVEMBER = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
 SECOND = 1_000_000
 
@@ -62,32 +55,12 @@ def fact(subject_id: str = "t1", **changes: object) -> Fact:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """A PostgreSQL 15 of its own on a socket in a folder of its own; the URL up to the database."""
-    if not (POSTGRESQL / "initdb").exists():
+    if not installed():
         if os.environ.get("CI") == "true":
             pytest.fail(f"no PostgreSQL in {POSTGRESQL}; apt-get install postgresql-15")
         pytest.skip(f"no PostgreSQL in {POSTGRESQL}")
-    folder = Path(tempfile.mkdtemp(prefix="fw-pg-", dir="/tmp"))
-    # the server refuses root, and goes when the tests are killed
-    account = ["setpriv", "--pdeathsig", "INT"]
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres")
-        account += ["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
-    where = ["-D", str(folder / "data")]
-    initialise = [str(POSTGRESQL / "initdb"), *where, "-A", "trust", "-U", "postgres", "--no-sync"]
-    subprocess.run([*account, *initialise, "-E", "UTF8"], check=True, capture_output=True)
-    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}"]
-    line = [*account, str(POSTGRESQL / "postgres"), *where, *options]
-    with (folder / "log").open("w") as log, subprocess.Popen(line, stderr=log) as server:
-        ready = [str(POSTGRESQL / "pg_isready"), "-q", "-h", str(folder)]
-        while subprocess.run(ready, check=False).returncode != 0:
-            assert server.poll() is None, (folder / "log").read_text()
-            time.sleep(0.05)
-        try:
-            yield f"postgresql+psycopg://postgres@/{{database}}?host={folder}"
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait()
-    shutil.rmtree(folder)
+    with running() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -96,12 +69,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/records.db"
     server = request.getfixturevalue("postgresql")
-    name = f"records_{uuid.uuid4().hex}"
-    engine = create_engine(server.format(database="postgres"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return str(server.format(database=name))
+    return new_database(server)
 
 
 @pytest.fixture

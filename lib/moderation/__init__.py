@@ -1,0 +1,1 @@
+"""Content moderation: text, image and video against policies."""

@@ -1,0 +1,73 @@
+"""Posts with known answers among the others, and what they say about a reviewer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy.stats import binomtest
+
+from lib.evaluation import Interval
+from lib.moderation.review.draws import opaque_id, share_of
+from lib.moderation.review.settings import ReviewSettings
+from lib.records import GoldenAnswer, GoldenPost, ReviewItem
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenMixer:
+    """Decides by a reviewer's name and the item's number which items are golden.
+
+    A golden item takes its neighbour's times and model version, so that nothing tells it apart.
+    """
+
+    settings: ReviewSettings
+
+    def draws(self, reviewer: str, slot: int) -> bool:
+        """Whether the reviewer's item number `slot`, from 0, is golden."""
+        share = self.settings.golden_share
+        return share_of(self.settings.salt, "golden", reviewer, str(slot)) < share
+
+    def item(
+        self, unseen: Sequence[GoldenPost], like: ReviewItem, reviewer: str, slot: int
+    ) -> ReviewItem:
+        """One of the posts, chosen by chance, as an item for this reviewer alone."""
+        chance = share_of(self.settings.salt, "golden choice", reviewer, str(slot))
+        post = unseen[int(chance * len(unseen))]
+        name = opaque_id(self.settings.salt, "golden", post.id, reviewer)
+        return ReviewItem(
+            id=name, case_id=name, post_id=post.post_id, kind="golden", rule="golden_share",
+            policies=post.policies, severity=post.severity, reach=post.reach,
+            priority=like.priority, created_at=like.created_at, due_at=like.due_at,
+            rank_us=like.rank_us, policy_version=post.policy_version,
+            model_version=like.model_version, language=post.language, skill=post.skill,
+            shown=post.shown, for_reviewer=reviewer, known=post.known,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Of one reviewer about one policy: right answers of so many, with Wilson's 95% interval."""
+
+    answers: int
+    right: int
+    share: Interval
+
+
+def accuracies(answers: Sequence[GoldenAnswer]) -> Mapping[tuple[str, str], Accuracy]:
+    """How often each (reviewer, policy) was right on golden items.
+
+    Interval: Wilson, Probable inference, JASA 22 (1927).
+    """
+    given: Counter[tuple[str, str]] = Counter()
+    right: Counter[tuple[str, str]] = Counter()
+    for one in answers:
+        for policy, violates in one.known.items():
+            given[one.reviewer, policy] += 1
+            right[one.reviewer, policy] += one.verdicts[policy] == violates
+    return {key: _accuracy(count, right[key]) for key, count in sorted(given.items())}
+
+
+def _accuracy(answers: int, right: int) -> Accuracy:
+    ends = binomtest(right, answers).proportion_ci(0.95, method="wilson")
+    return Accuracy(answers, right, Interval(right / answers, float(ends.low), float(ends.high)))

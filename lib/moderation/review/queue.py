@@ -1,0 +1,130 @@
+"""The review queue with its rules: what comes in, who gets what, and what decisions come to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from lib.moderation.review.agreement import Agreement, agreement_by_policy
+from lib.moderation.review.appeals import Removal, appeal_item
+from lib.moderation.review.draws import opaque_id
+from lib.moderation.review.golden import Accuracy, GoldenMixer, accuracies
+from lib.moderation.review.opinions import next_step
+from lib.moderation.review.priority import priority_of, rank_us
+from lib.moderation.review.settings import ReviewSettings
+from lib.records import Claim, ReviewItem, Reviews, Step, Verdict
+from lib.records.entries import Json
+from lib.records.review_entries import require_case
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Doubt:
+    """A post that routing sends to people; fields as in `lib.records.ReviewItem`."""
+
+    post_id: str
+    policies: Mapping[str, float]
+    severity: int
+    reach: int
+    policy_version: str
+    model_version: str | None
+    shown: Mapping[str, Json]
+    language: str | None = None
+    skill: str | None = None
+
+
+class ReviewQueue:
+    """Reviews under the rules of `settings`; as safe for threads and processes as they are.
+
+    Args:
+        reviews: the store, migrated.
+        settings: the rules.
+    """
+
+    def __init__(self, reviews: Reviews, settings: ReviewSettings) -> None:
+        self.reviews = reviews
+        self.settings = settings
+        self._mixer = GoldenMixer(settings)
+
+    def admit(self, doubts: Sequence[Doubt], now: int, who: str = "routing") -> int:
+        """Take posts in, due by their severity; returns how many are new.
+
+        A post comes once under one version of the policies. It may come again under another.
+        """
+        return self.reviews.admit([self._item(one, now) for one in doubts], who)
+
+    def claim(
+        self,
+        reviewer: str,
+        most: int,
+        now: int,
+        *,
+        languages: Collection[str] | None = None,
+        skills: Collection[str] | None = None,
+    ) -> list[Claim]:
+        """Lease up to `most` items, golden ones among them; see `Reviews.claim`."""
+        return self.reviews.claim(
+            reviewer, most, now=now, lease=self.settings.lease_us,
+            languages=languages, skills=skills, mixer=self._mixer,
+        )  # fmt: skip
+
+    def renew(self, claim: Claim, reviewer: str, now: int) -> int:
+        """Hold an item for another lease; see `Reviews.renew`."""
+        lease = self.settings.lease_us
+        return self.reviews.renew(claim.item_id, reviewer, claim.token, now=now, lease=lease)
+
+    def release(self, claim: Claim, reviewer: str, now: int) -> None:
+        """Give an item back; see `Reviews.release`."""
+        self.reviews.release(claim.item_id, reviewer, claim.token, now=now)
+
+    def decide(
+        self,
+        item_id: str,
+        reviewer: str,
+        token: int,
+        verdicts: Mapping[str, bool],
+        now: int,
+        note: str | None = None,
+    ) -> tuple[Verdict, bool]:
+        """Decide an item that was claimed; see `Reviews.decide`."""
+        return self.reviews.decide(
+            item_id, reviewer, token, verdicts, now=now, note=note, next_step=self._next_step
+        )
+
+    def appeal(
+        self, removal: Removal, author_id: str, statement: str, now: int
+    ) -> tuple[str, bool]:
+        """Take in an author's appeal; returns the item's id, and whether it is new.
+
+        Raises:
+            AppealError: see `appeal_item`.
+        """
+        item = appeal_item(removal, author_id, statement, now, self.settings)
+        return item.id, bool(self.reviews.admit([item], author_id))
+
+    def agreement(
+        self, since: int, seed: int, rule: str | None = "sample"
+    ) -> Mapping[str, Agreement]:
+        """Kappa of each policy over second opinions since then; of every rule where it is None."""
+        pairs = [one for one in self.reviews.pairs(since) if rule in (None, one.rule)]
+        return agreement_by_policy(pairs, seed)
+
+    def accuracy(self, since: int) -> Mapping[tuple[str, str], Accuracy]:
+        """How often each (reviewer, policy) was right on golden items since then."""
+        return accuracies(self.reviews.golden_answers(since))
+
+    def _next_step(self, item: ReviewItem, case: Sequence[Verdict]) -> Step:
+        return next_step(item, case, self.settings)
+
+    def _item(self, doubt: Doubt, now: int) -> ReviewItem:
+        require_case(doubt.policies, doubt.severity, doubt.reach)
+        name = opaque_id(self.settings.salt, "review", doubt.post_id, doubt.policy_version)
+        sla = self.settings.sla_us[doubt.severity]
+        priority = priority_of(doubt.policies, doubt.severity, doubt.reach)
+        return ReviewItem(
+            id=name, case_id=name, post_id=doubt.post_id, kind="review", rule="routed",
+            policies=doubt.policies, severity=doubt.severity, reach=doubt.reach,
+            priority=priority, created_at=now, due_at=now + sla,
+            rank_us=rank_us(priority, now + sla, self.settings),
+            policy_version=doubt.policy_version, model_version=doubt.model_version,
+            language=doubt.language, skill=doubt.skill, shown=doubt.shown,
+        )  # fmt: skip

@@ -1,0 +1,69 @@
+"""What the review queue promises and how often it looks twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+HOUR_US = 3_600_000_000
+_SLA_HOURS = {1: 72, 2: 48, 3: 24, 4: 8, 5: 1}
+
+
+class ReviewSettingsError(ValueError):
+    """A setting of the review queue is out of its range."""
+
+
+def _sla() -> Mapping[int, int]:
+    return {severity: hours * HOUR_US for severity, hours in _SLA_HOURS.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewSettings:
+    """Durations in microseconds.
+
+    Attributes:
+        salt: keeps draws and ids from being foreseen; keep it, or items are drawn anew.
+        sla_us: by severity 1 to 5, within which a post is to be decided.
+        lease_us: how long a reviewer holds an item.
+        doubling_us: how much nearer its due time an item stands for each doubling of
+            risk x severity x reach.
+        second_opinion_share: of the posts that get a second opinion by chance, 0 to 1.
+        second_opinion_severity: from this severity on every post gets one; 6 for none.
+        golden_share: of a reviewer's items that have known answers, 0 to less than 1.
+        appeal_window_us: after a removal, within which its author may appeal.
+
+    Raises:
+        ReviewSettingsError: names the field, what was expected and what came.
+    """
+
+    salt: str
+    sla_us: Mapping[int, int] = field(default_factory=_sla)
+    lease_us: int = 10 * 60 * 1_000_000
+    doubling_us: int = HOUR_US
+    second_opinion_share: float = 0.05
+    second_opinion_severity: int = 5
+    golden_share: float = 0.03
+    appeal_window_us: int = 14 * 24 * HOUR_US
+
+    def __post_init__(self) -> None:
+        if not self.salt:
+            raise ReviewSettingsError("salt: expected text, got none")
+        if sorted(self.sla_us) != [1, 2, 3, 4, 5] or min(self.sla_us.values()) < 1:
+            raise ReviewSettingsError(
+                f"sla_us: expected a time for each severity 1 to 5, got {dict(self.sla_us)}"
+            )
+        for name in ("lease_us", "doubling_us", "appeal_window_us"):
+            if getattr(self, name) < 1:
+                raise ReviewSettingsError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        if not 0.0 <= self.second_opinion_share <= 1.0:
+            raise ReviewSettingsError(
+                f"second_opinion_share: expected 0 to 1, got {self.second_opinion_share}"
+            )
+        if not 1 <= self.second_opinion_severity <= 6:
+            raise ReviewSettingsError(
+                f"second_opinion_severity: expected 1 to 6, got {self.second_opinion_severity}"
+            )
+        if not 0.0 <= self.golden_share < 1.0:
+            raise ReviewSettingsError(
+                f"golden_share: expected 0 to less than 1, got {self.golden_share}"
+            )

@@ -1,0 +1,35 @@
+"""Writes what happened to an item; rows are added, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Connection, insert
+
+from lib.records.entries import Json
+from lib.records.review_entries import AuditEntry, ReviewItem
+from lib.records.review_schema import AUDIT
+
+
+def audited(
+    item: ReviewItem,
+    at: int,
+    who: str,
+    what: str,
+    *,
+    before: Mapping[str, Json] | None = None,
+    after: Mapping[str, Json] | None = None,
+) -> AuditEntry:
+    """An entry about an item, by the rule that asked for the item."""
+    return AuditEntry(
+        at=at, who=who, what=what, rule=item.rule, item_id=item.id, case_id=item.case_id,
+        post_id=item.post_id, policy_version=item.policy_version,
+        model_version=item.model_version, before=before, after=after,
+    )  # fmt: skip
+
+
+def note_down(connection: Connection, entries: Sequence[AuditEntry]) -> None:
+    """Append entries in their order."""
+    if entries:
+        connection.execute(insert(AUDIT), [asdict(one) for one in entries])

@@ -1,0 +1,212 @@
+"""Leases of the review queue, inside a transaction of the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
+
+from lib.records.database import Database
+from lib.records.entries import Json
+from lib.records.errors import RecordsError
+from lib.records.review_audit import audited, note_down
+from lib.records.review_entries import AuditEntry, Claim, GoldenPost, ReviewItem, UnknownItemError
+from lib.records.review_schema import GOLDEN, ITEMS, REVIEWERS, VERDICTS
+
+_MOST_PER_CLAIM = 1000
+_GOLDEN_CHOICE = 200
+_BLIND_KINDS = ("second_opinion", "adjudication", "appeal")
+_ITEM_FIELDS = tuple(one.name for one in fields(ReviewItem))
+_CLAIM_FIELDS = tuple(
+    one.name for one in fields(Claim) if one.name not in ("item_id", "token", "leased_until")
+)
+
+
+class Mixer(Protocol):
+    """Says which of a reviewer's items are golden, and makes them look like the others."""
+
+    def draws(self, reviewer: str, slot: int) -> bool:
+        """Whether the reviewer's item number `slot` is to be golden."""
+
+    def item(
+        self, unseen: Sequence[GoldenPost], like: ReviewItem, reviewer: str, slot: int
+    ) -> ReviewItem:
+        """One of the posts as an item that looks like its neighbour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """Who asks for how many items, when, and for how long; see `Reviews.claim`."""
+
+    reviewer: str
+    most: int
+    now: int
+    lease: int
+    languages: Collection[str] | None
+    skills: Collection[str] | None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.most <= _MOST_PER_CLAIM:
+            raise RecordsError(f"most: expected 1 to {_MOST_PER_CLAIM}, got {self.most}")
+        if self.lease < 1:
+            raise RecordsError(f"lease: expected 1 microsecond or more, got {self.lease}")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An item with its lease: `token` counts the leases; times as in `ReviewItem`."""
+
+    item: ReviewItem
+    token: int
+    leased_by: str | None
+    leased_until: int | None
+    decided_at: int | None
+
+
+def open_item(
+    database: Database, connection: Connection, item: ReviewItem, who: str, at: int
+) -> int:
+    """Put one item into the queue and note it down; 0 if its id is known already."""
+    row = {**asdict(item), "policy": item.policy, "token": 0}
+    added = database.insert_new(connection, ITEMS, [row])
+    if added:
+        state: dict[str, Json] = {"kind": item.kind, "policies": dict(item.policies)}
+        state |= {"severity": item.severity, "reach": item.reach, "due_at": item.due_at}
+        note_down(connection, [audited(item, at, who, "opened", after=state)])
+    return added
+
+
+def find(connection: Connection, item_id: str) -> Held:
+    """An item, locked until the transaction ends where the database locks rows.
+
+    Raises:
+        UnknownItemError: there is none of that id.
+    """
+    query = select(ITEMS).where(ITEMS.c.id == item_id).with_for_update()
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise UnknownItemError(f"there is no item {item_id!r}")
+    return _held(row)
+
+
+def set_lease(
+    connection: Connection, held: Held, reviewer: str | None, until: int | None
+) -> dict[str, Json]:
+    """Move or end the lease of an item that is held; returns the new state."""
+    state: dict[str, Json] = {"leased_by": reviewer, "leased_until": until}
+    connection.execute(update(ITEMS).where(ITEMS.c.id == held.item.id).values(**state))
+    return state
+
+
+def mark_decided(connection: Connection, item_id: str, at: int) -> None:
+    """Take an item out of the queue for good."""
+    connection.execute(update(ITEMS).where(ITEMS.c.id == item_id).values(decided_at=at))
+
+
+def claim(
+    database: Database, connection: Connection, asks: Asks, mixer: Mixer | None
+) -> list[Claim]:
+    """Lease what is free; items another reviewer is claiming are passed over."""
+    first = _first_slot(database, connection, asks.reviewer)
+    waiting = [_held(row) for row in connection.execute(_waiting(asks)).mappings()]
+    chosen: list[Held] = []
+    for held in waiting:
+        slot = first + len(chosen)
+        if mixer is not None and len(chosen) < asks.most and mixer.draws(asks.reviewer, slot):
+            chosen += _golden(database, connection, asks, mixer, held.item, slot)
+        if len(chosen) < asks.most:
+            chosen.append(held)
+    _lease(connection, asks, chosen)
+    counted = update(REVIEWERS).where(REVIEWERS.c.reviewer == asks.reviewer)
+    connection.execute(counted.values(slots=first + len(chosen)))
+    return [_claim(held, asks.now + asks.lease) for held in chosen]
+
+
+def _held(row: Mapping[Any, Any]) -> Held:
+    item = ReviewItem(**{name: row[name] for name in _ITEM_FIELDS})
+    return Held(item, row["token"], row["leased_by"], row["leased_until"], row["decided_at"])
+
+
+def _first_slot(database: Database, connection: Connection, reviewer: str) -> int:
+    database.insert_new(connection, REVIEWERS, [{"reviewer": reviewer, "slots": 0}])
+    query = select(REVIEWERS.c.slots).where(REVIEWERS.c.reviewer == reviewer).with_for_update()
+    return int(connection.execute(query).scalar_one())
+
+
+def _waiting(asks: Asks) -> Any:
+    free = or_(ITEMS.c.leased_until.is_(None), ITEMS.c.leased_until <= asks.now)
+    mine = or_(ITEMS.c.for_reviewer.is_(None), ITEMS.c.for_reviewer == asks.reviewer)
+    blind = or_(ITEMS.c.kind.not_in(_BLIND_KINDS), ~_decided_by(asks.reviewer, ITEMS.c.post_id))
+    return (
+        select(ITEMS)
+        .where(ITEMS.c.decided_at.is_(None), free, mine, blind, *_able(asks, ITEMS.c))
+        .order_by(ITEMS.c.rank_us, ITEMS.c.id)
+        .limit(asks.most)
+        .with_for_update(skip_locked=True, of=ITEMS)
+    )
+
+
+def _decided_by(reviewer: str, post_id: ColumnElement[str]) -> Any:
+    return exists().where(VERDICTS.c.post_id == post_id, VERDICTS.c.reviewer == reviewer)
+
+
+def _able(asks: Asks, columns: Any) -> list[ColumnElement[bool]]:
+    asked = ((columns.language, asks.languages), (columns.skill, asks.skills))
+    return [
+        or_(column.is_(None), column.in_(sorted(known)))
+        for column, known in asked
+        if known is not None
+    ]
+
+
+def _golden(
+    database: Database,
+    connection: Connection,
+    asks: Asks,
+    mixer: Mixer,
+    like: ReviewItem,
+    slot: int,
+) -> list[Held]:
+    """A golden item that the reviewer has not seen, if there is one."""
+    seen = exists().where(
+        and_(ITEMS.c.for_reviewer == asks.reviewer, ITEMS.c.post_id == GOLDEN.c.post_id)
+    )
+    query = select(GOLDEN).where(
+        GOLDEN.c.policy_version == like.policy_version,
+        ~seen,
+        ~_decided_by(asks.reviewer, GOLDEN.c.post_id),
+        *_able(asks, GOLDEN.c),
+    )
+    ordered = query.order_by(GOLDEN.c.id).limit(_GOLDEN_CHOICE)
+    unseen = [GoldenPost(**row) for row in connection.execute(ordered).mappings()]
+    if not unseen:
+        return []
+    item = mixer.item(unseen, like, asks.reviewer, slot)
+    open_item(database, connection, item, "queue", asks.now)
+    return [Held(item, 0, None, None, None)]
+
+
+def _lease(connection: Connection, asks: Asks, chosen: Sequence[Held]) -> None:
+    until = asks.now + asks.lease
+    leased = update(ITEMS).where(ITEMS.c.id.in_([held.item.id for held in chosen]))
+    connection.execute(
+        leased.values(token=ITEMS.c.token + 1, leased_by=asks.reviewer, leased_until=until)
+    )
+    entries: list[AuditEntry] = []
+    for held in chosen:
+        before: dict[str, Json] | None = None
+        if held.leased_by is not None:
+            before = {"leased_by": held.leased_by, "leased_until": held.leased_until}
+            entries.append(audited(held.item, asks.now, "queue", "expired", before=before))
+        after: dict[str, Json] = {"leased_by": asks.reviewer, "leased_until": until}
+        entries.append(
+            audited(held.item, asks.now, asks.reviewer, "claimed", before=before, after=after)
+        )
+    note_down(connection, entries)
+
+
+def _claim(held: Held, until: int) -> Claim:
+    shared = {name: getattr(held.item, name) for name in _CLAIM_FIELDS}
+    return Claim(item_id=held.item.id, token=held.token + 1, leased_until=until, **shared)

@@ -1,0 +1,135 @@
+"""What the review queue shows: figures, agreement, golden answers and a post's history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from lib.records.review_entries import AuditEntry
+from lib.records.review_schema import AUDIT, ITEMS, OUTCOMES, VERDICTS
+
+_HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class OpinionPair:
+    """Two independent decisions about one post; `rule` asked for the second."""
+
+    post_id: str
+    rule: str
+    first: Mapping[str, bool]
+    second: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenAnswer:
+    """What a reviewer decided about a golden item, beside what is right."""
+
+    reviewer: str
+    known: Mapping[str, bool]
+    verdicts: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFigures:
+    """How the queue stands; golden items count only among the decisions.
+
+    Attributes:
+        depth: open items by their most probable policy, those leased included.
+        leased: how many of them somebody holds.
+        oldest_age_us: of the open item that came first, 0 where there is none.
+        overdue_share: of the open items, 0 where there is none.
+        arrivals_per_hour: new cases, over the window.
+        decisions_per_hour: over the window.
+        decisions_per_case: decisions over closed cases of the window, None where none closed.
+        overturned_share: of the appeals decided in the window, None where there was none.
+        expired_leases: that ended without a decision in the window and were claimed again.
+    """
+
+    depth: Mapping[str, int]
+    leased: int
+    oldest_age_us: int
+    overdue_share: float
+    arrivals_per_hour: float
+    decisions_per_hour: float
+    decisions_per_case: float | None
+    overturned_share: float | None
+    expired_leases: int
+
+    @property
+    def waiting(self) -> int:
+        """All open items."""
+        return sum(self.depth.values())
+
+
+def figures(connection: Connection, now: int, window: int) -> QueueFigures:
+    """See `Reviews.figures`."""
+    is_open = (ITEMS.c.decided_at.is_(None), ITEMS.c.kind != "golden")
+    by_policy = select(ITEMS.c.policy, func.count()).where(*is_open).group_by(ITEMS.c.policy)
+    depth = {str(policy): int(count) for policy, count in connection.execute(by_policy)}
+    waiting, hours = sum(depth.values()), window / _HOUR_US
+    oldest = connection.execute(select(func.min(ITEMS.c.created_at)).where(*is_open)).scalar_one()
+    overdue = _count(connection, *is_open, ITEMS.c.due_at <= now)
+    since = now - window
+    arrived = _count(
+        connection, ITEMS.c.kind.in_(("review", "appeal")),
+        ITEMS.c.created_at > since, ITEMS.c.created_at <= now,
+    )  # fmt: skip
+    recent = (VERDICTS.c.decided_at > since, VERDICTS.c.decided_at <= now)
+    closed = (OUTCOMES.c.at > since, OUTCOMES.c.at <= now)
+    decisions, cases = _count(connection, *recent), _count(connection, *closed)
+    appeals = _count(connection, *closed, OUTCOMES.c.kind == "appeal")
+    overturned = _count(connection, *closed, OUTCOMES.c.rule == "overturned")
+    return QueueFigures(
+        depth=depth,
+        leased=_count(connection, *is_open, ITEMS.c.leased_until > now),
+        oldest_age_us=0 if oldest is None else max(now - int(oldest), 0),
+        overdue_share=overdue / waiting if waiting else 0.0,
+        arrivals_per_hour=arrived / hours,
+        decisions_per_hour=decisions / hours,
+        decisions_per_case=decisions / cases if cases else None,
+        overturned_share=overturned / appeals if appeals else None,
+        expired_leases=_count(
+            connection, AUDIT.c.what == "expired", AUDIT.c.at > since, AUDIT.c.at <= now
+        ),
+    )
+
+
+def pairs(connection: Connection, since: int) -> list[OpinionPair]:
+    """See `Reviews.pairs`."""
+    first, second = VERDICTS.alias("first"), VERDICTS.alias("second")
+    query = (
+        select(second.c.post_id, ITEMS.c.rule, first.c.verdicts, second.c.verdicts)
+        .join(first, first.c.case_id == second.c.case_id)
+        .join(ITEMS, ITEMS.c.id == second.c.item_id)
+        .where(
+            first.c.kind == "review", second.c.kind == "second_opinion",
+            second.c.decided_at >= since,
+        )
+        .order_by(second.c.decided_at, second.c.item_id)
+    )  # fmt: skip
+    return [OpinionPair(*row) for row in connection.execute(query)]
+
+
+def golden_answers(connection: Connection, since: int) -> list[GoldenAnswer]:
+    """See `Reviews.golden_answers`."""
+    query = (
+        select(VERDICTS.c.reviewer, ITEMS.c.known, VERDICTS.c.verdicts)
+        .join(ITEMS, ITEMS.c.id == VERDICTS.c.item_id)
+        .where(VERDICTS.c.kind == "golden", VERDICTS.c.decided_at >= since)
+        .order_by(VERDICTS.c.decided_at, VERDICTS.c.item_id)
+    )
+    return [GoldenAnswer(*row) for row in connection.execute(query)]
+
+
+def history(connection: Connection, post_id: str) -> list[AuditEntry]:
+    """See `Reviews.history`."""
+    columns = [AUDIT.c[one.name] for one in fields(AuditEntry)]
+    query = select(*columns).where(AUDIT.c.post_id == post_id).order_by(AUDIT.c.number)
+    return [AuditEntry(**row) for row in connection.execute(query).mappings()]
+
+
+def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
+    return int(connection.execute(select(func.count()).where(*conditions)).scalar_one())

@@ -1,0 +1,104 @@
+"""Decisions of the review queue and what they come to, inside a transaction of the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Connection, insert, select
+
+from lib.records.review_audit import note_down
+from lib.records.review_claims import Held
+from lib.records.review_entries import (
+    AuditEntry,
+    ContradictedVerdictError,
+    LeaseLostError,
+    Outcome,
+    ReviewItem,
+    Verdict,
+)
+from lib.records.review_schema import LABELS, OUTCOMES, VERDICTS
+
+
+def close(connection: Connection, outcome: Outcome, case: Sequence[Verdict]) -> None:
+    """Keep what a case came to, its labels, and an entry with all of its decisions."""
+    connection.execute(insert(OUTCOMES).values(asdict(outcome)))
+    by = ",".join(one.reviewer for one in case)
+    shared = {"post_id": outcome.post_id, "by": by, "rule": outcome.rule, "at": outcome.at}
+    shared |= {"policy_version": outcome.policy_version, "case_id": outcome.case_id}
+    rows = [
+        {**shared, "policy": policy, "violates": violates}
+        for policy, violates in sorted(outcome.verdicts.items())
+    ]
+    connection.execute(insert(LABELS), rows)
+    entry = AuditEntry(
+        at=outcome.at, who="queue", what="closed", rule=outcome.rule, item_id=case[-1].item_id,
+        case_id=outcome.case_id, post_id=outcome.post_id, policy_version=outcome.policy_version,
+        model_version=outcome.model_version,
+        before={one.item_id: dict(one.verdicts) for one in case},
+        after={"verdicts": dict(outcome.verdicts)},
+    )  # fmt: skip
+    note_down(connection, [entry])
+
+
+def decided(connection: Connection, item_id: str) -> Verdict | None:
+    """The decision about an item, if there is one."""
+    query = select(VERDICTS).where(VERDICTS.c.item_id == item_id)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else Verdict(**row)
+
+
+def of_case(connection: Connection, case_id: str) -> list[Verdict]:
+    """The decisions of a case so far, in order of time."""
+    query = select(VERDICTS).where(VERDICTS.c.case_id == case_id)
+    ordered = query.order_by(VERDICTS.c.decided_at, VERDICTS.c.item_id)
+    return [Verdict(**row) for row in connection.execute(ordered).mappings()]
+
+
+def verdict_on(
+    item: ReviewItem,
+    reviewer: str,
+    token: int,
+    verdicts: Mapping[str, bool],
+    note: str | None,
+    now: int,
+) -> Verdict:
+    """A reviewer's decision about an item."""
+    return Verdict(
+        item_id=item.id, case_id=item.case_id, post_id=item.post_id, kind=item.kind,
+        reviewer=reviewer, token=token, verdicts=dict(verdicts), note=note, decided_at=now,
+        policy_version=item.policy_version, model_version=item.model_version,
+    )  # fmt: skip
+
+
+def require_lease(held: Held, reviewer: str, token: int) -> None:
+    """Refuse whoever does not hold the item under this token.
+
+    Raises:
+        LeaseLostError: it is decided, back in the queue, or with another.
+    """
+    if held.decided_at is not None:
+        raise LeaseLostError(f"item {held.item.id!r} was decided already")
+    if held.leased_by != reviewer or held.token != token:
+        whose = "with another reviewer" if held.leased_by else "back in the queue"
+        raise LeaseLostError(
+            f"item {held.item.id!r} is {whose}: the lease with token {token} of {reviewer!r} "
+            "has ended; claim again"
+        )
+
+
+def repeated(known: Verdict, reviewer: str, token: int, verdicts: Mapping[str, bool]) -> Verdict:
+    """The decision that is kept, where the same reviewer says the same again.
+
+    Raises:
+        LeaseLostError: another decided.
+        ContradictedVerdictError: the reviewer decided otherwise before.
+    """
+    if known.reviewer != reviewer or known.token != token:
+        raise LeaseLostError(f"item {known.item_id!r} was decided by another reviewer")
+    if dict(known.verdicts) != dict(verdicts):
+        raise ContradictedVerdictError(
+            f"item {known.item_id!r} was decided otherwise by {reviewer!r}; a mistake is put right "
+            "by a new review of the post"
+        )
+    return known

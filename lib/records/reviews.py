@@ -1,0 +1,258 @@
+"""The review queue: leased items, one decision each, outcomes, labels, and an audit of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Connection, insert, select, text
+
+from lib.records import review_claims, review_figures, review_verdicts
+from lib.records.database import Database
+from lib.records.entries import require_text, require_time
+from lib.records.errors import RecordsError
+from lib.records.migration import migrate
+from lib.records.review_audit import audited, note_down
+from lib.records.review_claims import Held, Mixer
+from lib.records.review_entries import (
+    AuditEntry,
+    Claim,
+    GoldenPost,
+    Label,
+    Outcome,
+    ReviewItem,
+    Step,
+    Verdict,
+    require_verdicts,
+)
+from lib.records.review_figures import GoldenAnswer, OpinionPair, QueueFigures
+from lib.records.review_schema import GOLDEN, LABELS, OUTCOMES, VERDICTS
+
+NextStep = Callable[[ReviewItem, Sequence[Verdict]], Step]
+_TURN_LOCK = 0x52657669  # "Revi": any number that no other program locks
+_PAGE = 1000
+
+
+class Reviews:
+    """The review queue in SQLite or PostgreSQL; safe for threads and processes.
+
+    An item is held by one reviewer at a time. A lease that ended gives the item back, and each
+    lease has a token of its own, so that whoever was overtaken is told and changes nothing. Which
+    items follow a decision is said by a rule of the caller's. Every method raises
+    RecordsUnavailableError where the database cannot be reached.
+
+    Args:
+        url: `sqlite:///path` or `postgresql+psycopg://...`; the database that `Records` uses.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    def migrate(self) -> None:
+        """See `Records.migrate`."""
+        migrate(self._database)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._database.close()
+
+    def admit(self, items: Sequence[ReviewItem], who: str) -> int:
+        """Put items into the queue and return how many are new; one known by its id stays as it is.
+
+        Args:
+            items: of kind `review` or `appeal`.
+            who: what sent them here, for the audit.
+        """
+        for item in items:
+            if item.kind not in ("review", "appeal"):
+                raise RecordsError(f"kind: expected review or appeal, got {item.kind!r}")
+        # one order for everybody: two callers that overlap cannot wait for each other
+        ordered = sorted(items, key=lambda item: item.id)
+        with self._database.writing() as connection:
+            return sum(
+                review_claims.open_item(self._database, connection, item, who, item.created_at)
+                for item in ordered
+            )
+
+    def keep_golden(self, posts: Sequence[GoldenPost]) -> int:
+        """Keep posts with known answers; returns how many are new."""
+        rows = [asdict(one) for one in sorted(posts, key=lambda post: post.id)]
+        with self._database.writing() as connection:
+            return self._database.insert_new(connection, GOLDEN, rows)
+
+    def claim(
+        self,
+        reviewer: str,
+        most: int,
+        *,
+        now: int,
+        lease: int,
+        languages: Collection[str] | None = None,
+        skills: Collection[str] | None = None,
+        mixer: Mixer | None = None,
+    ) -> list[Claim]:
+        """Lease up to `most` items, earliest rank first, golden ones mixed in.
+
+        A second opinion, an adjudication or an appeal never goes to who decided about the post.
+
+        Args:
+            reviewer: who asks.
+            most: 1 to 1000.
+            now: microseconds since 1970 UTC.
+            lease: how long the items are held, in microseconds.
+            languages: what the reviewer reads, None for everything; an item without a language
+                goes to anybody.
+            skills: likewise.
+            mixer: which of a reviewer's items are golden; None mixes none in.
+        """
+        require_text("reviewer", reviewer)
+        require_time("now", now)
+        asks = review_claims.Asks(reviewer, most, now, lease, languages, skills)
+        with self._database.writing() as connection:
+            return review_claims.claim(self._database, connection, asks, mixer)
+
+    def renew(self, item_id: str, reviewer: str, token: int, *, now: int, lease: int) -> int:
+        """Hold an item for longer, and return until when.
+
+        Raises:
+            UnknownItemError: there is none of that id.
+            LeaseLostError: it is decided, or went to another.
+        """
+        with self._database.writing() as connection:
+            held = self._held(connection, item_id, reviewer, token)
+            after = review_claims.set_lease(connection, held, reviewer, now + lease)
+            note_down(connection, [audited(held.item, now, reviewer, "renewed", after=after)])
+        return now + lease
+
+    def release(self, item_id: str, reviewer: str, token: int, *, now: int) -> None:
+        """Give an item back undecided. Raises as `renew` does."""
+        with self._database.writing() as connection:
+            held = self._held(connection, item_id, reviewer, token)
+            review_claims.set_lease(connection, held, None, None)
+            note_down(connection, [audited(held.item, now, reviewer, "released")])
+
+    def decide(
+        self,
+        item_id: str,
+        reviewer: str,
+        token: int,
+        verdicts: Mapping[str, bool],
+        *,
+        now: int,
+        next_step: NextStep,
+        note: str | None = None,
+    ) -> tuple[Verdict, bool]:
+        """Keep a decision with what follows from it, whole or not; and whether it is new.
+
+        The same again changes nothing. A lease that ended holds as long as nobody else has
+        claimed the item since.
+
+        Args:
+            item_id: as claimed.
+            reviewer: as claimed.
+            token: as claimed.
+            verdicts: of every policy of the item, whether it is broken.
+            now: microseconds since 1970 UTC.
+            next_step: says what follows, from the item and the decisions of its case so far.
+            note: in words.
+
+        Raises:
+            UnknownItemError: there is none of that id.
+            LeaseLostError: the item went to another.
+            ContradictedVerdictError: the same reviewer decided otherwise under this lease.
+            RecordsError: a verdict is missing, too many or not true or false.
+        """
+        require_time("now", now)
+        with self._database.writing() as connection:
+            self._in_turn(connection)
+            held = review_claims.find(connection, item_id)
+            require_verdicts("verdicts", held.item.policies, verdicts)
+            if (known := review_verdicts.decided(connection, item_id)) is not None:
+                return review_verdicts.repeated(known, reviewer, token, verdicts), False
+            review_verdicts.require_lease(held, reviewer, token)
+            verdict = review_verdicts.verdict_on(held.item, reviewer, token, verdicts, note, now)
+            connection.execute(insert(VERDICTS).values(asdict(verdict)))
+            review_claims.mark_decided(connection, item_id, now)
+            entry = audited(held.item, now, reviewer, "decided", after={"verdicts": dict(verdicts)})
+            note_down(connection, [entry])
+            case = review_verdicts.of_case(connection, held.item.case_id)
+            self._follow(connection, next_step(held.item, case), case, now)
+        return verdict, True
+
+    def item(self, item_id: str) -> Held:
+        """An item with the state of its lease.
+
+        Raises:
+            UnknownItemError: there is none of that id.
+        """
+        with self._database.reading() as connection:
+            return review_claims.find(connection, item_id)
+
+    def verdicts(self, post_id: str) -> list[Verdict]:
+        """Every decision about a post, in order of time."""
+        query = select(VERDICTS).where(VERDICTS.c.post_id == post_id)
+        ordered = query.order_by(VERDICTS.c.decided_at, VERDICTS.c.item_id)
+        with self._database.reading() as connection:
+            return [Verdict(**row) for row in connection.execute(ordered).mappings()]
+
+    def outcomes(self, post_id: str) -> list[Outcome]:
+        """What the cases of a post came to, the newest first."""
+        query = select(OUTCOMES).where(OUTCOMES.c.post_id == post_id)
+        ordered = query.order_by(OUTCOMES.c.at.desc(), OUTCOMES.c.case_id)
+        with self._database.reading() as connection:
+            return [Outcome(**row) for row in connection.execute(ordered).mappings()]
+
+    def history(self, post_id: str) -> list[AuditEntry]:
+        """Everything that happened to a post, in that order."""
+        with self._database.reading() as connection:
+            return review_figures.history(connection, post_id)
+
+    def labels(self, since: int = 0) -> Iterator[Label]:
+        """Labels with a number above `since`, each once, in order.
+
+        Whoever keeps the last number and asks again with it misses none.
+        """
+        while True:
+            page = select(LABELS).where(LABELS.c.number > since)
+            page = page.order_by(LABELS.c.number).limit(_PAGE)
+            with self._database.reading() as connection:
+                found = [Label(**row) for row in connection.execute(page).mappings()]
+            yield from found
+            if len(found) < _PAGE:
+                return
+            since = found[-1].number
+
+    def pairs(self, since: int = 0) -> list[OpinionPair]:
+        """First and second opinions whose second was given from then on, to measure agreement."""
+        with self._database.reading() as connection:
+            return review_figures.pairs(connection, since)
+
+    def golden_answers(self, since: int = 0) -> list[GoldenAnswer]:
+        """Decisions about golden items from then on, beside what is right."""
+        with self._database.reading() as connection:
+            return review_figures.golden_answers(connection, since)
+
+    def figures(self, now: int, window: int) -> QueueFigures:
+        """How the queue stands at `now`, with rates over the last `window` microseconds."""
+        if window < 1:
+            raise RecordsError(f"window: expected 1 microsecond or more, got {window}")
+        with self._database.reading() as connection:
+            return review_figures.figures(connection, now, window)
+
+    def _held(self, connection: Connection, item_id: str, reviewer: str, token: int) -> Held:
+        held = review_claims.find(connection, item_id)
+        review_verdicts.require_lease(held, reviewer, token)
+        return held
+
+    def _in_turn(self, connection: Connection) -> None:
+        # numbers of labels are given out before they are committed; in turn, none comes late
+        if not self._database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _TURN_LOCK})
+
+    def _follow(
+        self, connection: Connection, step: Step, case: Sequence[Verdict], now: int
+    ) -> None:
+        if step.opens is not None:
+            review_claims.open_item(self._database, connection, step.opens, "queue", now)
+        if step.outcome is not None:
+            review_verdicts.close(connection, step.outcome, case)

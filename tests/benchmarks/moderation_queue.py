@@ -1,0 +1,225 @@
+"""The review queue under fire: reviewers who pause past their lease, and who are killed.
+
+Each reviewer is a process with connections of its own. Some pause longer than the lease and come
+back to decide; some are killed with SIGKILL while they hold items. Afterwards every post must have
+exactly one outcome, with as many decisions by different people as its rule asks for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import signal
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import cohen_kappa_score
+
+from lib.moderation.review import Doubt, ReviewQueue, ReviewSettings, cohen_kappa
+from lib.moderation.review.draws import share_of
+from lib.records import GoldenPost, LeaseLostError, Reviews
+from tests.benchmarks.result import print_result
+from tests.records.server import installed, new_database, running
+
+_NEEDED = {"single": 1, "agreed": 2, "majority": 3}
+_LONG_US = 24 * 3_600_000_000
+_POLICIES = {"hate": 0.5, "spam": 0.3}
+
+
+@dataclass(frozen=True)
+class Fire:
+    """How much, how hard."""
+
+    posts: int = 1500
+    reviewers: int = 8
+    kills: int = 4
+    lease_s: float = 1.0
+    late: float = 0.02
+    seed: int = 7
+    patience_s: float = 300.0
+
+    @property
+    def settings(self) -> ReviewSettings:
+        """A short lease, and second opinions of a fifth and of the severest."""
+        return ReviewSettings(
+            salt=f"fire-{self.seed}", lease_us=round(self.lease_s * 1e6),
+            second_opinion_share=0.2, second_opinion_severity=5, golden_share=0.05,
+        )  # fmt: skip
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def says(reviewer: str, post_id: str) -> dict[str, bool]:
+    """A reviewer's opinion: the truth, but for a tenth."""
+    return {
+        policy: (share_of("truth", policy, post_id) < 0.4)
+        ^ (share_of("slip", policy, post_id, reviewer) < 0.1)
+        for policy in _POLICIES
+    }
+
+
+def review(url: str, fire: Fire, name: str, doomed: bool, holding: Any) -> None:
+    """Claim and decide until nothing is left; a doomed reviewer stops while it holds items."""
+    reviews = Reviews(url)
+    queue, draw = ReviewQueue(reviews, fire.settings), np.random.default_rng(hash_of(name, fire))
+    turns = int(draw.integers(1, 4))
+    while True:
+        claims = queue.claim(name, int(draw.integers(1, 4)), _now())
+        if doomed and claims and (turns := turns - 1) <= 0:
+            holding.set()
+            time.sleep(3600)
+        if not claims:
+            if not reviews.figures(_now(), _LONG_US).waiting:
+                return
+            time.sleep(0.02)
+        for one in claims:
+            time.sleep(fire.lease_s * 1.3 if draw.random() < fire.late else draw.random() * 0.004)
+            try:
+                queue.decide(one.item_id, name, one.token, says(name, one.post_id), _now())
+            except LeaseLostError:
+                continue
+
+
+def hash_of(name: str, fire: Fire) -> int:
+    """A seed of the reviewer's own."""
+    return int(share_of(str(fire.seed), name) * 2**31)
+
+
+def run(url: str, fire: Fire) -> dict[str, Any]:
+    """Fill the queue, let the reviewers loose, and count what came of it."""
+    reviews = Reviews(url)
+    reviews.migrate()
+    queue = ReviewQueue(reviews, fire.settings)
+    queue.admit(doubts(fire), _now())
+    reviews.keep_golden(golden(fire))
+    started = time.perf_counter()
+    killed = _let_loose(url, fire, reviews)
+    seconds = time.perf_counter() - started
+    found = counted(reviews, fire)
+    reviews.close()
+    decided = found["decided"]
+    return {**found, "killed": killed, "seconds": round(seconds, 2),
+            "decisions_per_s": round(decided / seconds, 1)}  # fmt: skip
+
+
+def doubts(fire: Fire) -> list[Doubt]:
+    """Posts of all severities."""
+    draw = np.random.default_rng(fire.seed)
+    return [
+        Doubt(
+            post_id=f"p{number}", policies=_POLICIES, severity=int(draw.integers(1, 6)),
+            reach=int(draw.integers(0, 10**6)), policy_version="v1", model_version="m1",
+            shown={"text": f"post {number}"},
+        )
+        for number in range(fire.posts)
+    ]  # fmt: skip
+
+
+def golden(fire: Fire) -> list[GoldenPost]:
+    """Posts with known answers, a tenth as many."""
+    return [
+        GoldenPost(
+            id=f"g{number}", post_id=f"g{number}", policies=_POLICIES, severity=2, reach=10,
+            policy_version="v1", shown={"text": f"known {number}"},
+            known={policy: share_of("truth", policy, f"g{number}") < 0.4 for policy in _POLICIES},
+        )
+        for number in range(max(fire.posts // 10, 5))
+    ]  # fmt: skip
+
+
+def counted(reviews: Reviews, fire: Fire) -> dict[str, Any]:
+    """What was lost, what was decided too often, and whether kappa is scikit-learn's."""
+    lost = twice = 0
+    for number in range(fire.posts):
+        verdicts, outcomes = reviews.verdicts(f"p{number}"), reviews.outcomes(f"p{number}")
+        lost += len(outcomes) != 1
+        reviewers = {one.reviewer for one in verdicts}
+        needed = _NEEDED[outcomes[0].rule] if outcomes else len(verdicts)
+        twice += len(verdicts) != needed or len(reviewers) != len(verdicts)
+    labels = list(reviews.labels())
+    figures = reviews.figures(_now(), _LONG_US)
+    return {
+        "items": fire.posts,
+        "decided": round(figures.decisions_per_hour * 24),
+        "golden_decided": len(reviews.golden_answers()),
+        "lost": lost,
+        "decided_twice": twice,
+        "labels": len(labels),
+        "labels_doubled": len(labels) - len({(one.post_id, one.policy) for one in labels}),
+        "expired_leases": figures.expired_leases,
+        **_kappa(reviews),
+    }
+
+
+def _kappa(reviews: Reviews) -> dict[str, Any]:
+    pairs = reviews.pairs()
+    first, second = ([getattr(one, side)["hate"] for one in pairs] for side in ("first", "second"))
+    ours = cohen_kappa(first, second)
+    theirs = float(cohen_kappa_score(first, second))
+    return {"pairs": len(pairs), "kappa": ours, "kappa_equals_sklearn": abs(ours - theirs) < 1e-12}
+
+
+def _let_loose(url: str, fire: Fire, reviews: Reviews) -> int:
+    """Run the reviewers until the queue is empty; each one that is killed is replaced."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    holding = [context.Event() for _ in range(fire.kills)]
+
+    def begin(name: str, doom: Any | None) -> BaseProcess:
+        one = context.Process(target=review, args=(url, fire, name, doom is not None, doom))
+        one.start()
+        return one
+
+    victims = [begin(f"v{number}", held) for number, held in enumerate(holding)]
+    for held in holding:
+        held.wait(fire.patience_s)
+    people = [begin(f"r{number}", None) for number in range(fire.reviewers - fire.kills)]
+    until, killed = time.monotonic() + fire.patience_s, 0
+    while time.monotonic() < until and (
+        reviews.figures(_now(), _LONG_US).waiting or any(one.is_alive() for one in people)
+    ):
+        for place, (one, held) in enumerate(zip(victims, holding, strict=True)):
+            if held.is_set() and one.is_alive() and one.pid is not None:
+                os.kill(one.pid, signal.SIGKILL)
+                one.join()
+                killed += 1
+                people.append(begin(f"r-after-{place}", None))
+        time.sleep(0.05)
+    for one in (*people, *victims):
+        if one.is_alive():
+            one.kill()
+        one.join()
+    return killed
+
+
+def main() -> None:
+    """Run it on SQLite, and on PostgreSQL where it is installed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--posts", type=int, default=1500)
+    parser.add_argument("--reviewers", type=int, default=8)
+    parser.add_argument("--kills", type=int, default=4, help="of them, while they hold items")
+    parser.add_argument("--seed", type=int, default=7)
+    options = parser.parse_args()
+    fire = Fire(options.posts, options.reviewers, options.kills, seed=options.seed)
+    started, found = time.perf_counter(), {}
+    with tempfile.TemporaryDirectory() as folder:
+        found["sqlite"] = run(f"sqlite:///{Path(folder)}/records.db", fire)
+        print(f"sqlite: {found['sqlite']}", flush=True)
+    with ExitStack() as stack:
+        if installed():
+            found["postgresql"] = run(new_database(stack.enter_context(running())), fire)
+            print(f"postgresql: {found['postgresql']}", flush=True)
+    print_result(options.posts, time.perf_counter() - started, **found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+"""The rules of the review queue, without a database."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats.proportion import proportion_confint
+
+from lib.moderation.review import (
+    HOUR_US,
+    AppealError,
+    Capacity,
+    Removal,
+    ReviewSettings,
+    ReviewSettingsError,
+    accuracies,
+    agreement_by_policy,
+    appeal_item,
+    capacity_of,
+    cohen_kappa,
+    longest_overtaking_us,
+    majority,
+    priority_at,
+    priority_of,
+    rank_us,
+    second_opinion_rule,
+)
+from lib.moderation.review.draws import opaque_id, share_of
+from lib.moderation.review.golden import GoldenMixer
+from lib.records import GoldenAnswer, OpinionPair, QueueFigures
+
+NOW = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
+SETTINGS = ReviewSettings(salt="tests")
+ITEMS = st.tuples(st.floats(0, 1), st.integers(1, 5), st.integers(0, 10**10))
+
+
+def rank(risk: float, severity: int, reach: int, created_at: int) -> int:
+    due = created_at + SETTINGS.sla_us[severity]
+    return rank_us(priority_of({"hate": risk}, severity, reach), due, SETTINGS)
+
+
+@given(ITEMS, ITEMS, st.integers(0, 10**13))
+def test_no_item_starves(early, late, extra):
+    later = NOW + longest_overtaking_us(SETTINGS) + extra
+    assert rank(*early, NOW) <= rank(*late, later)
+
+
+@given(ITEMS, ITEMS, st.integers(0, 10**12), st.integers(0, 10**12))
+def test_the_order_is_the_same_whenever_it_is_looked_at(one, other, created, now):
+    ranks = rank(*one, NOW), rank(*other, NOW + created)
+    grown = [priority_at(each, NOW + now, SETTINGS) for each in ranks]
+    if ranks[0] + 1000 < ranks[1]:
+        assert grown[0] > grown[1]
+
+
+@given(ITEMS, st.integers(1, 10**12))
+def test_the_priority_grows_as_the_due_time_nears(item, passed):
+    found = rank(*item, NOW)
+    assert priority_at(found, NOW + passed, SETTINGS) > priority_at(found, NOW, SETTINGS)
+
+
+def test_the_priority_is_risk_by_severity_by_reach_in_doublings():
+    assert priority_of({"hate": 0.5, "spam": 0.25}, 4, 511) == 10.0
+    assert priority_of({"hate": 0.5}, 4, 1023) == 11.0
+    assert priority_of({"hate": 0.0}, 5, 10**9) == -7.0
+    due = NOW + SETTINGS.sla_us[3]
+    assert priority_at(rank_us(6.0, due, SETTINGS), due, SETTINGS) == 6.0
+    assert rank_us(6.0, due, SETTINGS) == due - 6 * HOUR_US
+
+
+def test_more_severe_posts_go_before_others_that_are_alike():
+    ranks = [rank(0.5, severity, 100, NOW) for severity in range(1, 6)]
+    assert ranks == sorted(ranks, reverse=True)
+
+
+def test_the_sample_for_second_opinions_is_drawn_by_post_and_not_by_anything_else():
+    settings = ReviewSettings(salt="s", second_opinion_share=0.1, second_opinion_severity=6)
+    posts = [f"p{number}" for number in range(20_000)]
+    drawn = [second_opinion_rule(post, 1, settings) for post in posts]
+    assert drawn == [second_opinion_rule(post, 5, settings) for post in posts]
+    share = drawn.count("sample") / len(posts)
+    assert abs(share - 0.1) < 4 * math.sqrt(0.09 / len(posts))
+    other = ReviewSettings(salt="t", second_opinion_share=0.1, second_opinion_severity=6)
+    assert drawn != [second_opinion_rule(post, 1, other) for post in posts]
+
+
+def test_severe_posts_always_get_a_second_opinion():
+    settings = ReviewSettings(salt="s", second_opinion_share=0.0, second_opinion_severity=4)
+    assert [second_opinion_rule("p", severity, settings) for severity in (3, 4, 5)] == [
+        None, "severity", "severity",
+    ]  # fmt: skip
+
+
+def test_the_majority_counts_policy_by_policy():
+    opinions = [{"a": True, "b": False}, {"a": False, "b": False}, {"a": True, "b": True}]
+    assert majority(opinions) == {"a": True, "b": False}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_kappa_is_scikit_learns(seed):
+    draw = np.random.default_rng(seed)
+    first = draw.integers(0, 2 + seed % 2, 200)
+    second = np.where(draw.random(200) < 0.7, first, draw.integers(0, 2 + seed % 2, 200))
+    assert cohen_kappa(first, second) == pytest.approx(cohen_kappa_score(first, second), abs=1e-12)
+
+
+def test_kappa_is_refused_where_it_is_not_defined():
+    with pytest.raises(ValueError, match="not defined"):
+        cohen_kappa([True, True], [True, True])
+    with pytest.raises(ValueError, match="equal n >= 1"):
+        cohen_kappa([True], [True, False])
+
+
+def pairs_of(count: int, seed: int) -> list[OpinionPair]:
+    draw = np.random.default_rng(seed)
+    found = []
+    for number in range(count):
+        truth = bool(draw.random() < 0.4)
+        first, second = (bool(truth ^ (draw.random() < 0.1)) for _ in range(2))
+        found.append(
+            OpinionPair(f"p{number}", "sample", {"hate": first, "spam": False},
+                        {"hate": second, "spam": False})
+        )  # fmt: skip
+    return found
+
+
+def test_agreement_has_an_interval_and_is_nan_where_nobody_differs():
+    pairs = pairs_of(400, 1)
+    found = agreement_by_policy(pairs, seed=1)
+    hate = found["hate"].kappa
+    first = [pair.first["hate"] for pair in pairs]
+    second = [pair.second["hate"] for pair in pairs]
+    assert hate.value == pytest.approx(cohen_kappa_score(first, second))
+    assert hate.low < hate.value < hate.high
+    assert hate == agreement_by_policy(pairs, seed=1)["hate"].kappa
+    assert math.isnan(found["spam"].kappa.value)
+    assert found["spam"].equal == 1.0
+
+
+def test_the_interval_of_kappa_covers_the_truth():
+    # of two raters who err in a tenth, about a truth of which 0.4 is positive
+    both = 0.4 * 0.81 + 0.6 * 0.01
+    positive = 0.4 * 0.9 + 0.6 * 0.1
+    equal, chance = 0.82, positive**2 + (1 - positive) ** 2
+    assert both < positive
+    true = (equal - chance) / (1 - chance)
+    hits = 0
+    for seed in range(40):
+        kappa = agreement_by_policy(pairs_of(150, seed), seed=seed, repeats=200)["hate"].kappa
+        hits += kappa.low <= true <= kappa.high
+    assert hits >= 34
+
+
+def test_accuracy_on_golden_items_has_wilsons_interval():
+    answers = [GoldenAnswer("ann", {"hate": True}, {"hate": number < 45}) for number in range(50)]
+    found = accuracies([*answers, GoldenAnswer("bob", {"hate": False}, {"hate": False})])
+    ann = found["ann", "hate"]
+    low, high = proportion_confint(45, 50, method="wilson")
+    assert (ann.answers, ann.right, ann.share.value) == (50, 45, 0.9)
+    assert (ann.share.low, ann.share.high) == pytest.approx((low, high))
+    assert found["bob", "hate"].share.low < 0.3
+
+
+def test_golden_items_come_at_their_declared_rate_to_each_reviewer():
+    mixer = GoldenMixer(ReviewSettings(salt="s", golden_share=0.05))
+    for reviewer in ("ann", "bob"):
+        drawn = [mixer.draws(reviewer, slot) for slot in range(20_000)]
+        assert abs(sum(drawn) / 20_000 - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 20_000)
+    assert not any(GoldenMixer(ReviewSettings(salt="s", golden_share=0.0)).draws("ann", slot)
+                   for slot in range(1000))  # fmt: skip
+
+
+def removal(**changes: object) -> Removal:
+    fields: dict[str, object] = {
+        "post_id": "p", "author_id": "author", "removed_at": NOW, "policies": {"hate": 0.97},
+        "severity": 4, "reach": 50, "policy_version": "v1", "model_version": "m1",
+        "shown": {"text": "words"},
+    }  # fmt: skip
+    return Removal(**(fields | changes))
+
+
+def test_an_appeal_is_one_item_however_often_it_is_asked_for():
+    one = appeal_item(removal(), "author", "It was a quotation.", NOW + HOUR_US, SETTINGS)
+    again = appeal_item(removal(), "author", "Please!", NOW + 2 * HOUR_US, SETTINGS)
+    assert one.id == again.id
+    assert one.kind == "appeal"
+    assert one.shown == {"text": "words", "appeal": "It was a quotation."}
+    assert one.due_at == NOW + HOUR_US + SETTINGS.sla_us[4]
+
+
+@pytest.mark.parametrize(
+    ("changes", "author", "after", "words"),
+    [
+        ({}, "somebody", 0, "only its author may appeal"),
+        ({}, "author", SETTINGS.appeal_window_us + 1, "expected an appeal within"),
+        ({}, "author", -1, "expected an appeal within"),
+        ({"policies": {}}, "author", 0, "removed for no policy"),
+    ],
+)
+def test_an_appeal_that_cannot_be_is_refused(changes, author, after, words):
+    with pytest.raises(AppealError, match=words):
+        appeal_item(removal(**changes), author, "", NOW + after, SETTINGS)
+
+
+def test_capacity_says_what_share_may_go_to_review():
+    capacity = Capacity(decisions_per_hour=600, decisions_per_case=1.2, waiting=1000)
+    assert capacity.hours_to_clear == 2.0
+    assert capacity.review_share(10_000, clear_within_hours=4) == pytest.approx(0.025)
+    assert capacity.review_share(10_000, clear_within_hours=1) == 0.0
+    assert capacity.review_share(100, clear_within_hours=4) == 1.0
+    assert Capacity(0, 1, 5).hours_to_clear == math.inf
+    with pytest.raises(ValueError, match="above 0"):
+        capacity.review_share(0, 1)
+    with pytest.raises(ValueError, match="decisions_per_case > 0"):
+        Capacity(1, 0, 0)
+
+
+@given(st.floats(0, 1e6), st.floats(1, 3), st.integers(0, 10**6), st.floats(1, 1e6))
+def test_what_may_go_to_review_can_be_done_in_time(done, each, waiting, posts):
+    share = Capacity(done, each, waiting).review_share(posts, 8.0)
+    assert 0.0 <= share <= 1.0
+    if share:
+        assert (share * posts * 8.0 + waiting) * each <= done * 8.0 * (1 + 1e-9)
+
+
+def test_capacity_is_taken_from_the_figures_or_from_the_roster():
+    figures = QueueFigures({"hate": 30}, 2, 0, 0.0, 50.0, 60.0, None, None, 0)
+    assert capacity_of(figures) == Capacity(60.0, 1.0, 30)
+    assert capacity_of(figures, staffed_per_hour=90.0) == Capacity(90.0, 1.0, 30)
+
+
+def test_chance_and_ids_depend_on_names_and_salt_alone():
+    shares = [share_of("s", "a", str(number)) for number in range(5000)]
+    assert shares == [share_of("s", "a", str(number)) for number in range(5000)]
+    assert abs(np.mean(shares) - 0.5) < 0.02
+    assert opaque_id("s", "ab", "c") != opaque_id("s", "a", "bc")
+    assert opaque_id("s", "a") != opaque_id("t", "a")
+    assert len(opaque_id("s", "a")) == 32
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"salt": ""}, "salt: expected text"),
+        ({"sla_us": {1: 5}}, "sla_us: expected a time for each severity"),
+        ({"lease_us": 0}, "lease_us: expected 1 or more, got 0"),
+        ({"second_opinion_share": 1.5}, "second_opinion_share: expected 0 to 1, got 1.5"),
+        ({"second_opinion_severity": 0}, "second_opinion_severity: expected 1 to 6, got 0"),
+        ({"golden_share": 1.0}, "golden_share: expected 0 to less than 1, got 1.0"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(changes, words):
+    with pytest.raises(ReviewSettingsError, match=words):
+        ReviewSettings(**({"salt": "s"} | changes))

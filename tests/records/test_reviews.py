@@ -1,0 +1,343 @@
+"""The review queue's store keeps its promises on SQLite and on PostgreSQL."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from lib.records import (
+    ContradictedVerdictError,
+    GoldenPost,
+    LeaseLostError,
+    Outcome,
+    RecordsError,
+    ReviewItem,
+    Reviews,
+    Step,
+    UnknownItemError,
+)
+from lib.records.database import Database
+from tests.records.conftest import NOVEMBER, SECOND
+
+HOUR = 3600 * SECOND
+LEASE = 60 * SECOND
+
+
+@pytest.fixture
+def reviews(url: str) -> Iterator[Reviews]:
+    opened = Reviews(url)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def item(number: int = 0, **changes: object) -> ReviewItem:
+    fields: dict[str, object] = {
+        "id": f"i{number}", "case_id": f"i{number}", "post_id": f"p{number}", "kind": "review",
+        "rule": "routed", "policies": {"hate": 0.625, "spam": 0.25}, "severity": 3,
+        "reach": 1000, "priority": 8.5, "created_at": NOVEMBER + number,
+        "due_at": NOVEMBER + HOUR + number, "rank_us": NOVEMBER + number,
+        "policy_version": "v1", "model_version": "m1", "shown": {"text": "hello"},
+    }  # fmt: skip
+    return ReviewItem(**(fields | changes))
+
+
+def close(item, case):
+    """One decision is enough."""
+    return Step(
+        outcome=Outcome(
+            case_id=item.case_id, post_id=item.post_id, kind=item.kind, rule="single",
+            verdicts=case[-1].verdicts, at=case[-1].decided_at,
+            policy_version=item.policy_version, model_version=item.model_version,
+        )
+    )  # fmt: skip
+
+
+def look_twice(item, case):
+    """A second opinion of everything."""
+    if item.kind == "review":
+        again = replace(item, id=f"{item.id}-again", kind="second_opinion", rule="sample")
+        return Step(opens=again)
+    return close(item, case)
+
+
+def claim(reviews, reviewer="ann", most=10, now=NOVEMBER, **more):
+    return reviews.claim(reviewer, most, now=now, lease=LEASE, **more)
+
+
+def decide(reviews, claimed, reviewer="ann", hate=True, now=NOVEMBER + SECOND, step=close):
+    verdicts = {"hate": hate, "spam": False}
+    return reviews.decide(
+        claimed.item_id, reviewer, claimed.token, verdicts, now=now, next_step=step
+    )
+
+
+def test_items_come_by_rank_and_only_once(reviews):
+    assert reviews.admit([item(2), item(0), item(1)], "routing") == 3
+    assert reviews.admit([item(0, severity=5)], "routing") == 0
+    assert [one.item_id for one in claim(reviews, most=2)] == ["i0", "i1"]
+    assert [one.item_id for one in claim(reviews, "bob")] == ["i2"]
+    assert reviews.item("i0").item == item(0)
+
+
+def test_a_lease_that_ended_gives_the_item_to_another_and_refuses_the_first(reviews):
+    reviews.admit([item()], "routing")
+    (first,) = claim(reviews)
+    assert claim(reviews, "bob", now=NOVEMBER + LEASE - 1) == []
+    (second,) = claim(reviews, "bob", now=NOVEMBER + LEASE)
+    with pytest.raises(LeaseLostError, match="'i0' is with another reviewer"):
+        decide(reviews, first)
+    verdict, fresh = decide(reviews, second, "bob", now=NOVEMBER + LEASE + 1)
+    assert fresh
+    assert verdict.reviewer == "bob"
+    whats = [(entry.what, entry.who) for entry in reviews.history("p0")]
+    assert whats == [
+        ("opened", "routing"), ("claimed", "ann"), ("expired", "queue"), ("claimed", "bob"),
+        ("decided", "bob"), ("closed", "queue"),
+    ]  # fmt: skip
+
+
+def test_a_late_decision_counts_while_nobody_else_has_the_item(reviews):
+    reviews.admit([item()], "routing")
+    (mine,) = claim(reviews)
+    assert decide(reviews, mine, now=NOVEMBER + 2 * LEASE)[1]
+
+
+def test_an_earlier_lease_of_the_same_reviewer_is_no_longer_good(reviews):
+    reviews.admit([item()], "routing")
+    (first,) = claim(reviews)
+    (second,) = claim(reviews, now=NOVEMBER + LEASE)
+    with pytest.raises(LeaseLostError, match="token 1 of 'ann' has ended"):
+        decide(reviews, first)
+    assert decide(reviews, second)[1]
+
+
+def test_the_same_decision_again_changes_nothing_and_another_is_refused(reviews):
+    reviews.admit([item()], "routing")
+    (mine,) = claim(reviews)
+    first, fresh = decide(reviews, mine)
+    again, anew = decide(reviews, mine, now=NOVEMBER + 9 * SECOND)
+    assert (fresh, anew) == (True, False)
+    assert again == first
+    with pytest.raises(ContradictedVerdictError, match="decided otherwise by 'ann'"):
+        decide(reviews, mine, hate=False)
+    with pytest.raises(LeaseLostError, match="by another reviewer"):
+        decide(reviews, mine, "bob")
+    assert len(list(reviews.labels())) == 2
+
+
+def test_a_renewed_item_stays_and_a_released_one_goes_back(reviews):
+    reviews.admit([item()], "routing")
+    (mine,) = claim(reviews)
+    until = reviews.renew("i0", "ann", mine.token, now=NOVEMBER + LEASE - 1, lease=LEASE)
+    assert claim(reviews, "bob", now=until - 1) == []
+    reviews.release("i0", "ann", mine.token, now=until - 1)
+    with pytest.raises(LeaseLostError, match="back in the queue"):
+        reviews.renew("i0", "ann", mine.token, now=until, lease=LEASE)
+    (theirs,) = claim(reviews, "bob", now=until - 1)
+    with pytest.raises(LeaseLostError, match="with another"):
+        reviews.release("i0", "ann", mine.token, now=until)
+    decide(reviews, theirs, "bob")
+    with pytest.raises(LeaseLostError, match="decided already"):
+        reviews.renew("i0", "bob", theirs.token, now=until, lease=LEASE)
+
+
+def test_what_is_not_there_or_not_complete_is_refused(reviews):
+    with pytest.raises(UnknownItemError, match="no item 'i7'"):
+        reviews.item("i7")
+    reviews.admit([item()], "routing")
+    (mine,) = claim(reviews)
+    with pytest.raises(RecordsError, match="verdict on each of hate, spam, got hate"):
+        reviews.decide("i0", "ann", mine.token, {"hate": True}, now=NOVEMBER, next_step=close)
+    with pytest.raises(RecordsError, match=r"verdicts\.spam: expected true or false, got 1"):
+        reviews.decide(
+            "i0", "ann", mine.token, {"hate": True, "spam": 1}, now=NOVEMBER, next_step=close
+        )
+    with pytest.raises(RecordsError, match="most: expected 1 to 1000, got 0"):
+        claim(reviews, most=0)
+    with pytest.raises(RecordsError, match="expected review or appeal, got 'second_opinion'"):
+        reviews.admit([item(1, kind="second_opinion")], "routing")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"severity": 6}, "severity: expected 1 to 5, got 6"),
+        ({"reach": -1}, "reach: expected an integer of 0 or more, got -1"),
+        ({"policies": {}}, "policies: expected at least one"),
+        ({"policies": {"hate": 1.5}}, "policies.hate: expected a probability 0 to 1, got 1.5"),
+        ({"kind": "guess"}, "kind: expected one of review, second_opinion"),
+        ({"kind": "golden"}, "known: expected answers of golden items"),
+        ({"post_id": ""}, "post_id: expected 1 to 512 bytes"),
+        ({"due_at": 1.5}, "due_at: expected microseconds"),
+    ],
+)
+def test_a_bad_item_is_refused_by_the_name_of_its_field(changes, words):
+    with pytest.raises(RecordsError, match=words):
+        item(**changes)
+
+
+def test_a_second_opinion_never_goes_to_the_first_reviewer(reviews):
+    reviews.admit([item()], "routing")
+    (first,) = claim(reviews)
+    decide(reviews, first, step=look_twice)
+    assert claim(reviews, "ann", now=NOVEMBER + HOUR) == []
+    (second,) = claim(reviews, "bob")
+    assert second.item_id == "i0-again"
+    decide(reviews, second, "bob", hate=False, step=look_twice)
+    (pair,) = reviews.pairs()
+    assert (pair.rule, pair.first["hate"], pair.second["hate"]) == ("sample", True, False)
+    (outcome,) = reviews.outcomes("p0")
+    assert outcome.verdicts == {"hate": False, "spam": False}
+    assert [one.by for one in reviews.labels()] == ["ann,bob", "ann,bob"]
+
+
+def test_languages_and_skills_decide_who_may_have_an_item(reviews):
+    reviews.admit(
+        [item(0, language="de"), item(1, skill="video"), item(2), item(3, language="fr")], "routing"
+    )
+    found = claim(reviews, most=9, languages={"de"}, skills=())
+    assert [one.item_id for one in found] == ["i0", "i2"]
+    assert [one.item_id for one in claim(reviews, "bob", most=9)] == ["i1", "i3"]
+
+
+def test_labels_come_each_once_in_their_order(reviews):
+    reviews.admit([item(number) for number in range(3)], "routing")
+    claims = claim(reviews)
+    decide(reviews, claims[0])
+    seen = list(reviews.labels())
+    assert [(one.post_id, one.policy, one.violates) for one in seen] == [
+        ("p0", "hate", True), ("p0", "spam", False),
+    ]  # fmt: skip
+    assert seen[0].policy_version == "v1"
+    assert list(reviews.labels(seen[-1].number)) == []
+    decide(reviews, claims[1])
+    assert {one.post_id for one in reviews.labels(seen[-1].number)} == {"p1"}
+
+
+def test_the_audit_holds_before_and_after_and_cannot_be_changed(reviews, url):
+    reviews.admit([item()], "routing")
+    (mine,) = claim(reviews)
+    decide(reviews, mine)
+    opened, claimed, decided, closed = reviews.history("p0")
+    assert opened.after["policies"] == {"hate": 0.625, "spam": 0.25}
+    assert claimed.after == {"leased_by": "ann", "leased_until": NOVEMBER + LEASE}
+    assert decided.after == {"verdicts": {"hate": True, "spam": False}}
+    assert closed.before == {"i0": {"hate": True, "spam": False}}
+    assert (closed.rule, closed.policy_version, closed.model_version) == ("single", "v1", "m1")
+    database = Database(url)
+    for change in ("UPDATE review_audit SET who = 'nobody'", "DELETE FROM review_audit"):
+        with pytest.raises(DBAPIError, match="append only"), database.writing() as connection:
+            connection.execute(text(change))
+    database.close()
+    assert len(reviews.history("p0")) == 4
+
+
+def test_figures_say_how_the_queue_stands(reviews):
+    reviews.admit([item(number) for number in range(4)], "routing")
+    reviews.admit([item(9, policies={"spam": 0.9}, created_at=NOVEMBER + HOUR)], "routing")
+    first, second, *_ = claim(reviews, most=3)
+    decide(reviews, first)
+    decide(reviews, second, now=NOVEMBER + 2 * SECOND)
+    found = reviews.figures(NOVEMBER + 30 * SECOND, 2 * HOUR)
+    assert found.depth == {"hate": 2, "spam": 1}
+    assert (found.waiting, found.leased, found.overdue_share) == (3, 1, 0.0)
+    assert found.oldest_age_us == 30 * SECOND - 2
+    assert (found.arrivals_per_hour, found.decisions_per_hour) == (2.0, 1.0)
+    assert found.decisions_per_case == 1.0
+    assert found.overturned_share is None
+    late = reviews.figures(NOVEMBER + HOUR + 2, HOUR)
+    assert late.overdue_share == pytest.approx(1 / 3)
+
+
+def test_an_empty_queue_has_figures_too(reviews):
+    found = reviews.figures(NOVEMBER, HOUR)
+    assert (found.waiting, found.oldest_age_us, found.overdue_share) == (0, 0, 0.0)
+    assert found.decisions_per_case is None
+    with pytest.raises(RecordsError, match="window: expected 1 microsecond or more, got 0"):
+        reviews.figures(NOVEMBER, 0)
+
+
+class EveryThird:
+    """Every third item of a reviewer's is golden."""
+
+    def draws(self, reviewer, slot):
+        return slot % 3 == 2
+
+    def item(self, unseen, like, reviewer, slot):
+        post = unseen[0]
+        return replace(
+            like, id=f"{post.id}-{reviewer}", case_id=f"{post.id}-{reviewer}", kind="golden",
+            post_id=post.post_id, policies=post.policies, shown=post.shown, known=post.known,
+            for_reviewer=reviewer,
+        )  # fmt: skip
+
+
+def golden(number: int, **changes: object) -> GoldenPost:
+    fields: dict[str, object] = {
+        "id": f"g{number}", "post_id": f"gp{number}", "policies": {"hate": 0.5, "spam": 0.5},
+        "severity": 2, "reach": 10, "policy_version": "v1", "shown": {"text": "known"},
+        "known": {"hate": True, "spam": False},
+    }  # fmt: skip
+    return GoldenPost(**(fields | changes))
+
+
+def test_golden_items_are_mixed_in_one_by_one_and_judged(reviews):
+    reviews.admit([item(number) for number in range(8)], "routing")
+    assert reviews.keep_golden([golden(0), golden(1), golden(2, policy_version="v0")]) == 3
+    seen = [claim(reviews, most=1, mixer=EveryThird())[0] for _ in range(9)]
+    assert [one.item_id for one in seen] == [
+        "i0", "i1", "g0-ann", "i2", "i3", "g1-ann", "i4", "i5", "i6",
+    ]  # fmt: skip
+    decide(reviews, seen[2], step=lambda item, case: Step())
+    decide(reviews, seen[5], hate=False, step=lambda item, case: Step())
+    answers = reviews.golden_answers()
+    assert [(one.known["hate"], one.verdicts["hate"]) for one in answers] == [
+        (True, True), (True, False),
+    ]  # fmt: skip
+    assert list(reviews.labels()) == []
+    assert reviews.figures(NOVEMBER, HOUR).depth == {"hate": 8}
+
+
+def test_a_golden_post_without_its_answers_is_refused():
+    with pytest.raises(RecordsError, match="known: expected a verdict on each of hate, spam"):
+        golden(0, known={"hate": True})
+
+
+def test_racing_reviewers_share_the_queue_without_overlap(reviews):
+    reviews.admit([item(number) for number in range(120)], "routing")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda turn: claim(reviews, f"r{turn % 8}", 6), range(40)))
+    names = [one.item_id for claims in found for one in claims]
+    assert len(names) == len(set(names)) == 120
+
+
+def test_of_reviewers_who_decide_one_item_at_once_one_is_heard(reviews):
+    reviews.admit([item()], "routing")
+    tokens = [claim(reviews, f"r{number}", now=NOVEMBER + number * LEASE)[0] for number in range(6)]
+
+    def attempt(number: int) -> bool:
+        try:
+            return decide(reviews, tokens[number], f"r{number}")[1]
+        except LeaseLostError:
+            return False
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(attempt, range(6))) == 1
+    assert len(reviews.verdicts("p0")) == 1
+
+
+def test_numbers_of_labels_never_come_late(reviews):
+    reviews.admit([item(number) for number in range(40)], "routing")
+    claims = claim(reviews, most=40)
+    with ThreadPoolExecutor(4) as pool:
+        work = [pool.submit(decide, reviews, one) for one in claims]
+        seen, last = [], 0
+        while not all(one.done() for one in work) or len(seen) < 80:
+            for label in reviews.labels(last):
+                seen.append((label.case_id, label.policy))
+                last = label.number
+    assert len(seen) == len(set(seen)) == 80
