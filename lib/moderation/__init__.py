@@ -1,1 +1,1 @@
-"""Content moderation: text, image and video against policies."""
+"""Moderation: text, image and video of a post against a set of policies."""

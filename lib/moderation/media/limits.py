@@ -1,0 +1,79 @@
+"""How large media may be, and the one error for media that cannot be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+REASONS = (
+    "empty",
+    "too_large",
+    "too_many_pixels",
+    "too_long",
+    "too_many_frames",
+    "too_slow",
+    "truncated",
+    "broken",
+    "not_an_image",
+    "not_a_video",
+    "no_frames",
+    "address_not_allowed",
+    "not_found",
+    "not_fetched",
+)
+"""Slugs of all reasons, for counts and for the quarantine."""
+
+
+class MediaError(ValueError):
+    """Media that cannot be used.
+
+    Attributes:
+        reason: one of `REASONS`.
+        words: what was expected and what came.
+    """
+
+    def __init__(self, reason: str, words: str) -> None:
+        if reason not in REASONS:
+            raise ValueError(f"reason: expected one of {', '.join(REASONS)}, got {reason!r}")
+        super().__init__(reason, words)
+        self.reason = reason
+        self.words = words
+
+    def __str__(self) -> str:
+        """The reason and the words, as the quarantine shows them."""
+        return f"{self.reason}: {self.words}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is decoded at most; whatever is larger is refused before it takes memory.
+
+    Attributes:
+        image_bytes: encoded bytes of one image.
+        image_pixels: width times height that one image declares.
+        image_side: longer side in pixels of a decoded image; larger ones are scaled down to it.
+        animation_frames: frames of an animated image that are looked at.
+        video_bytes: encoded bytes of one video.
+        video_pixels: width times height of a video's frames.
+        video_seconds: of playing time.
+        video_frames: that a video holds.
+        video_side: longer side in pixels of the frames returned; larger ones are scaled down.
+        decode_seconds: of work on one video.
+        fetch_seconds: to fetch one of them.
+    """
+
+    image_bytes: int = 20_000_000
+    image_pixels: int = 32_000_000
+    image_side: int = 1024
+    animation_frames: int = 8
+    video_bytes: int = 100_000_000
+    video_pixels: int = 4096 * 2304
+    video_seconds: float = 600.0
+    video_frames: int = 36_000
+    video_side: int = 448
+    decode_seconds: float = 20.0
+    fetch_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            if not getattr(self, one.name) > 0:
+                raise ValueError(f"{one.name}: expected above 0, got {getattr(self, one.name)}")

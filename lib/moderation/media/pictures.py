@@ -1,0 +1,146 @@
+"""The pictures of a coded video stream at wanted moments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from lib.moderation.media.limits import Limits, MediaError
+
+Picture = tuple[int, NDArray[np.uint8]]
+"""When it is shown, in ticks of its stream; and uint8 (H, W, 3), RGB."""
+
+
+class _FalseKeyError(Exception):
+    """A packet that calls itself a key starts with a picture that needs earlier ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """One packet of a stream, one picture in it.
+
+    Attributes:
+        packet: as demuxed.
+        stamp: when it is shown, in ticks of the stream.
+        is_key: whether decoding can start at it, as the container says.
+    """
+
+    packet: Packet[VideoStream]
+    stamp: int
+    is_key: bool
+
+
+class Pictures:
+    """Decodes single pictures of a stream, and of the others only those that these build on.
+
+    Args:
+        codec: the stream's decoder, not used yet.
+        coded: at least one packet, in the order of decoding.
+        limits: of pixels, of the longer side of what comes out.
+        deadline: of the monotonic clock.
+    """
+
+    def __init__(
+        self, codec: VideoCodecContext, coded: list[Coded], limits: Limits, deadline: float
+    ) -> None:
+        self._codec, self._coded, self._limits, self._deadline = codec, coded, limits, deadline
+        self._size: tuple[int, int] | None = None
+        self._used, self._fed = False, 0
+        codec.thread_count = 1
+        codec.options = {"max_pixels": str(limits.video_pixels)}
+        self.stamps: NDArray[np.int64] = np.unique([one.stamp for one in coded])
+        """Moments of all pictures, in ticks, rising."""
+
+    @property
+    def duration_s(self) -> float:
+        """Playing time in seconds: the last picture is shown as long as the usual one."""
+        usual = float(np.median(np.diff(self.stamps))) if len(self.stamps) > 1 else 0.0
+        return float(self.seconds(self.stamps[-1:])[0]) + usual * self._tick
+
+    def seconds(self, stamps: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Ticks as seconds from the first picture."""
+        since: NDArray[np.float64] = (stamps - self.stamps[0]).astype(np.float64)
+        return since * self._tick
+
+    def at(self, stamps: NDArray[np.int64]) -> list[Picture]:
+        """The picture at each moment, or the next one after it that decodes, and its ticks.
+
+        Args:
+            stamps: ticks, rising.
+
+        Returns:
+            Ticks and uint8 (H, W, 3) RGB, all of one size; no picture twice.
+        """
+        wanted = sorted(stamps.tolist())
+        try:
+            return self._taken(wanted, self._keys())
+        except _FalseKeyError:
+            # a player goes through from the start and so do we: else what it shows stays unseen
+            return self._taken(wanted, [])
+
+    def _keys(self) -> list[tuple[int, int]]:
+        """Place and ticks of every packet that decoding can start at, as the container says."""
+        return [(place, one.stamp) for place, one in enumerate(self._coded) if one.is_key]
+
+    def _taken(self, wanted: list[int], keys: list[tuple[int, int]]) -> list[Picture]:
+        taken: list[Picture] = []
+        frames, self._fed = self._decoded(0), 0
+        for stamp in wanted:
+            if taken and taken[-1][0] >= stamp:
+                continue
+            # a picture before a key may come behind it and need what went before it, too
+            start = max((place for place, shown in keys if shown <= stamp), default=0)
+            if start > self._fed:
+                frames = self._decoded(start)
+            taken += self._first_from(stamp, frames)
+        return taken
+
+    def _first_from(self, stamp: int, frames: Iterator[VideoFrame]) -> Iterator[Picture]:
+        for frame in frames:
+            shown = stamp if frame.pts is None else frame.pts
+            if shown >= stamp:
+                yield shown, self._pixels(frame)
+                return
+
+    @property
+    def _tick(self) -> float:
+        return float(self._coded[0].packet.time_base or 0)
+
+    def _decoded(self, start: int) -> Iterator[VideoFrame]:
+        """Frames from a packet on; the decoder forgets what it had."""
+        if self._used:
+            self._codec.flush_buffers()
+        self._used, certain = True, not start
+        for place in range(start, len(self._coded)):
+            self._fed = place
+            if time.monotonic() > self._deadline:
+                raise MediaError(
+                    "too_slow", f"decoding took over {self._limits.decode_seconds:g} s"
+                )
+            for frame in self._codec.decode(self._coded[place].packet):
+                if not (certain or frame.key_frame):
+                    raise _FalseKeyError
+                certain = True
+                yield frame
+        yield from self._codec.decode(None)
+
+    def _pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        if frame.width * frame.height > self._limits.video_pixels:
+            raise MediaError(
+                "too_many_pixels",
+                f"expected at most {self._limits.video_pixels:,} pixels, "
+                f"got {frame.width} x {frame.height}",
+            )
+        if self._size is None:
+            share = min(1.0, self._limits.video_side / max(frame.width, frame.height))
+            self._size = max(1, round(frame.width * share)), max(1, round(frame.height * share))
+        width, height = self._size
+        return np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height))

@@ -1,0 +1,96 @@
+"""A post: the one form in which it goes through rules, models, routing and review."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MODALITIES = ("text", "image", "video")
+"""What a post may consist of, in the order of every array over modalities."""
+
+LONGEST_TEXT = 100_000
+"""Characters of a post's text, at most."""
+
+MOST_IMAGES = 10
+"""Images of a post, at most."""
+
+LONGEST_ID_BYTES = 128
+
+
+class PostError(ValueError):
+    """A post that cannot be meant; the message names the field, what was expected and came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """One image or video.
+
+    Attributes:
+        content: the encoded bytes; None while they are not fetched.
+        source: "bytes" where they came with the post, else the URI to fetch them from.
+    """
+
+    content: bytes | None
+    source: str = "bytes"
+
+    def __post_init__(self) -> None:
+        if self.content is None and (self.source == "bytes" or not self.source):
+            raise PostError("media: expected bytes or a URI, got neither")
+        if self.content is not None and not self.content:
+            raise PostError(f"media: expected bytes, got none of {self.source}")
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One post, at least one of text, images and video in it.
+
+    Attributes:
+        post_id: names the post, at most 128 bytes.
+        author_id: names the author, at most 128 bytes.
+        created_at_us: when it was posted, microseconds since 1970, UTC.
+        text: at most 100,000 characters; None (or only white space) where there is none.
+        images: at most ten.
+        video: at most one.
+        language: BCP 47 tag as told ("de", "pt-BR"); None where it is not told.
+        reports: how often users have reported it so far.
+        reach: how often it was seen, or is expected to be.
+
+    Raises:
+        PostError: a field is out of its bounds, or there is nothing to moderate.
+    """
+
+    post_id: str
+    author_id: str
+    created_at_us: int
+    text: str | None = None
+    images: tuple[Media, ...] = ()
+    video: Media | None = None
+    language: str | None = None
+    reports: int = 0
+    reach: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("post_id", "author_id"):
+            _check_id(name, getattr(self, name))
+        for name in ("created_at_us", "reports", "reach"):
+            if getattr(self, name) < 0:
+                raise PostError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        if self.text is not None and len(self.text) > LONGEST_TEXT:
+            raise PostError(
+                f"text: expected at most {LONGEST_TEXT:,} characters, got {len(self.text):,}"
+            )
+        if len(self.images) > MOST_IMAGES:
+            raise PostError(f"images: expected at most {MOST_IMAGES}, got {len(self.images)}")
+        if not self.present:
+            raise PostError("the post is empty: expected a text, an image or a video")
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The modalities that the post has, in the order of `MODALITIES`."""
+        has = (bool(self.text and self.text.strip()), bool(self.images), self.video is not None)
+        return tuple(name for name, there in zip(MODALITIES, has, strict=True) if there)
+
+
+def _check_id(name: str, value: str) -> None:
+    size = len(value.encode("utf-8", "surrogatepass"))
+    if not 0 < size <= LONGEST_ID_BYTES:
+        raise PostError(f"{name}: expected 1 to {LONGEST_ID_BYTES} bytes, got {size}")

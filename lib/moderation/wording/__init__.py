@@ -1,0 +1,1 @@
+"""Wording of a post: folded for matching, split into words, matched against lists."""
