@@ -1,0 +1,1 @@
+"""Posts of several modalities composed from pieces whose labels are known."""

@@ -1,0 +1,3 @@
+"""The moderation model: text, image and video answer apart, fusion puts them together."""
+
+SYSTEM = "moderation"

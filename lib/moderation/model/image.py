@@ -1,0 +1,178 @@
+"""What an image shows: a ResNet and a ViT side by side, one head over both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lib.moderation.model.answers import ModalityAnswer, Pixels
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.pixels import normalised, squares
+from lib.moderation.model.sizes import ImageSize, Learning
+from lib.moderation.model.stored import Files, Reader, fill_module, json_bytes, module_bytes
+from lib.moderation.model.torchvision_ops import transformers, vision
+
+_ABOUT, _WEIGHTS = "image.json", "image.safetensors"
+_BATCH = 64
+
+
+class ImageNet(nn.Module):
+    """Both encoders and a head that starts at zero.
+
+    Attributes:
+        resnet: stages that end in a map of features.
+        vit: patches to states; its first state stands for the image.
+        head: over both embeddings.
+    """
+
+    def __init__(self, size: ImageSize, policies: int, vit: nn.Module) -> None:
+        super().__init__()
+        self.resnet, channels = resnet_of(size)
+        self.vit = vit
+        self.norm = nn.BatchNorm1d(channels)
+        self.dropout = nn.Dropout(0.1)
+        self.head = nn.Linear(channels + int(self.vit.config.hidden_size), policies)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """Embeddings (n, width) of inputs (n, 3, S, S)."""
+        seen = self.norm(self.resnet(pixels).mean(dim=(2, 3)))
+        patches = self.vit(pixel_values=pixels).last_hidden_state[:, 0]
+        return torch.cat([seen, patches], dim=1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Log-odds (n, policies)."""
+        logits: Tensor = self.head(self.dropout(self.embed(pixels)))
+        return logits
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """A fitted model of images.
+
+    Attributes:
+        policies: names, in the order of log-odds.
+        size: what it was built from.
+        net: both encoders.
+        runtime: where answers are computed.
+    """
+
+    policies: tuple[str, ...]
+    size: ImageSize
+    net: ImageNet
+    runtime: Runtime
+
+    @property
+    def width(self) -> int:
+        """Numbers of an embedding."""
+        return int(self.net.head.in_features)
+
+    def answer(self, images: Sequence[Pixels]) -> ModalityAnswer:
+        """Embeddings and log-odds of RGB images (H, W, 3), each of its own size.
+
+        Raises:
+            ModelError: an image is of another form.
+        """
+        return self.answer_squares(squares(images, self.size.side))
+
+    def answer_squares(self, pixels: Pixels) -> ModalityAnswer:
+        """The same of pixels (n, S, S, 3) that `squares` prepared."""
+        embeddings = np.zeros((len(pixels), self.width), dtype=np.float32)
+        log_odds = np.zeros((len(pixels), len(self.policies)))
+        self.net.eval()
+        with torch.inference_mode(), self.runtime.precision():
+            for start in range(0, len(pixels), _BATCH):
+                part = slice(start, start + _BATCH)
+                states = self.net.embed(normalised(pixels[part], self.runtime.device))
+                embeddings[part] = states.float().cpu().numpy()
+                log_odds[part] = self.net.head(states).double().cpu().numpy()
+        return ModalityAnswer(embeddings, log_odds)
+
+    def files(self) -> Files:
+        """All that `read` needs."""
+        about = {
+            "policies": list(self.policies),
+            "size": json.loads(json.dumps(vars(self.size), default=vars)),
+            "vit": json.loads(json.dumps(self.net.vit.config.to_dict(), default=str)),
+        }
+        return {_ABOUT: json_bytes(about), _WEIGHTS: module_bytes(self.net)}
+
+    @classmethod
+    def read(cls, reader: Reader, runtime: Runtime) -> ImageModel:
+        """As `files` stored it."""
+        about = json.loads(reader(_ABOUT))
+        size = dict(about["size"])
+        size |= {
+            "learning": Learning(**size["learning"]),
+            "widths": tuple(size["widths"]),
+            "pretrained": None,
+        }
+        held = ImageSize(**size)
+        net = ImageNet(held, len(about["policies"]), vit_of(about["vit"]))
+        fill_module(net, reader(_WEIGHTS), _WEIGHTS)
+        net = net.to(runtime.device).eval()
+        return cls(tuple(map(str, about["policies"])), held, net, runtime)
+
+
+def fresh_image_net(size: ImageSize, policies: int) -> ImageNet:
+    """Encoders before training: pretrained where the size names weights, fresh elsewhere."""
+    if size.vit is not None:
+        vit = transformers().ViTModel.from_pretrained(
+            size.vit, use_safetensors=True, add_pooling_layer=False
+        )
+        return ImageNet(size, policies, vit)
+    config = {
+        "image_size": size.side,
+        "patch_size": size.patch,
+        "hidden_size": size.hidden,
+        "num_hidden_layers": size.layers,
+        "num_attention_heads": size.heads,
+        "intermediate_size": 4 * size.hidden,
+        "hidden_dropout_prob": 0.0,
+    }
+    return ImageNet(size, policies, vit_of(config))
+
+
+def vit_of(config: dict[str, Any], attention: str = "sdpa") -> nn.Module:
+    """A ViT of fresh weights; `eager` attention is the one that explanations can look into."""
+    module = transformers()
+    told = module.ViTConfig(**{k: v for k, v in config.items() if k != "model_type"})
+    told._attn_implementation = attention
+    net: nn.Module = module.ViTModel(told, add_pooling_layer=False)
+    return net
+
+
+def resnet_of(size: ImageSize) -> tuple[nn.Sequential, int]:
+    """Stages up to the map of features, and its channels."""
+    if size.resnet == "small":
+        return _small(size.widths), size.widths[-1]
+    whole = vision().models.get_model(size.resnet, weights=None)
+    channels = int(whole.fc.in_features)
+    if size.pretrained is not None:
+        fill_module(whole, Path(size.pretrained).read_bytes(), size.pretrained)
+    return nn.Sequential(*list(whole.children())[:-2]), channels
+
+
+def _small(widths: Sequence[int]) -> nn.Sequential:
+    """One residual block a stage; the first stage keeps the resolution, the next ones halve it."""
+    block = vision().models.resnet.BasicBlock
+    stages: list[nn.Module] = [
+        nn.Conv2d(3, widths[0], 3, padding=1, bias=False),
+        nn.BatchNorm2d(widths[0]),
+        nn.ReLU(inplace=True),
+        block(widths[0], widths[0]),
+    ]
+    for before, after in zip(widths, widths[1:], strict=False):
+        shortcut = nn.Sequential(
+            nn.Conv2d(before, after, 1, stride=2, bias=False), nn.BatchNorm2d(after)
+        )
+        stages.append(block(before, after, stride=2, downsample=shortcut))
+    return nn.Sequential(*stages)

@@ -1,0 +1,48 @@
+"""Images as the image model sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from lib.moderation.model.answers import ModelError, Pixels
+
+_MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def square(image: Pixels, side: int) -> Pixels:
+    """The whole image squeezed to `side` pixels high and wide: nothing at an edge is cut off.
+
+    Args:
+        image: (H, W, 3) RGB, uint8.
+        side: pixels.
+
+    Raises:
+        ModelError: it is of another form.
+    """
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ModelError(
+            f"image: expected uint8 of shape (height, width, 3), got {image.dtype} of shape "
+            f"{image.shape}"
+        )
+    if image.shape[:2] == (side, side):
+        return image
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))
+
+
+def squares(images: Sequence[Pixels], side: int) -> Pixels:
+    """Images (n, side, side, 3)."""
+    if not len(images):
+        return np.zeros((0, side, side, 3), dtype=np.uint8)
+    return np.stack([square(image, side) for image in images])
+
+
+def normalised(pixels: Pixels, device: str) -> Tensor:
+    """Inputs (..., 3, S, S) of pixels (..., S, S, 3), scaled as ImageNet's weights expect."""
+    held = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
+    mean, spread = (torch.tensor(one, device=device) for one in (_MEAN, _SPREAD))
+    return ((held.float() / 255.0 - mean) / spread).movedim(-1, -3).contiguous()

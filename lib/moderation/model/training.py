@@ -1,0 +1,321 @@
+"""Fits the model of each modality; rows that choose the blend are never learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lib.moderation.model.answers import Floats, Ints, ModelError, Pixels
+from lib.moderation.model.blending import fit_blend
+from lib.moderation.model.fitting import (
+    Checkpoint,
+    OnEpoch,
+    Runtime,
+    decayed,
+    fit,
+    masked_loss,
+)
+from lib.moderation.model.image import ImageModel, ImageNet, fresh_image_net
+from lib.moderation.model.motion import fit_motion, statistics_of
+from lib.moderation.model.ngrams import fit_ngrams
+from lib.moderation.model.pixels import normalised
+from lib.moderation.model.sizes import ImageSize, Learning, TextSize, VideoSize
+from lib.moderation.model.text import TextModel, TextNet, fresh_encoder, pretrained_encoder
+from lib.moderation.model.tokens import (
+    Tokens,
+    encoder_directory,
+    learnt,
+    padding_of,
+    pretrained_tokenizer,
+    tokenise,
+)
+from lib.moderation.model.video import VideoModel, VideoNet, fresh_video_net, video_inputs
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a training is carried out.
+
+    Attributes:
+        seed: of everything that is drawn.
+        runtime: where.
+        on_epoch: called with a checkpoint after each epoch.
+        resume: go on after this checkpoint.
+    """
+
+    seed: int
+    runtime: Runtime
+    on_epoch: OnEpoch | None = None
+    resume: Checkpoint | None = None
+
+    def fit(self, task: Any, learning: Learning) -> float:
+        """See `fitting.fit`."""
+        return fit(task, learning, self.seed, self.runtime, self.on_epoch, self.resume)
+
+
+@dataclass
+class TextTask:
+    """Texts to be learnt by an encoder."""
+
+    module: TextNet
+    tokens: Tokens
+    targets: Tensor
+    filler: int
+    size: TextSize
+    device: str
+
+    @property
+    def lengths(self) -> Ints:
+        """Word pieces of each text."""
+        return self.tokens.lengths
+
+    def groups(self, learning: Learning) -> list[dict[str, Any]]:
+        """Pretrained weights take smaller steps than the head."""
+        told = self.size.encoder is not None
+        rate = learning.pretrained_rate if told else learning.rate
+        return [
+            *decayed(list(self.module.encoder.named_parameters()), rate),
+            *decayed(list(self.module.head.named_parameters()), learning.rate),
+        ]
+
+    def loss(self, rows: Ints, rng: np.random.Generator) -> Tensor:
+        """Mean loss; texts are not augmented."""
+        del rng
+        ids, mask = self.tokens.padded(rows, self.filler)
+        logits = self.module(
+            torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
+        )
+        return masked_loss(
+            logits, self.targets[rows], self.size.learning.smoothing, self.size.positive_weight
+        )
+
+
+def fit_text(
+    texts: Sequence[str],
+    targets: Floats,
+    policies: Sequence[str],
+    held: Ints,
+    size: TextSize,
+    run: Run,
+) -> TextModel:
+    """A model of texts.
+
+    Args:
+        texts: (n,) of them.
+        targets: (n, policies) within 0 and 1, such as shares of annotators; NaN unknown.
+        policies: names.
+        held: rows that choose the blend and are not learnt from; none blends evenly.
+        size: of the encoder.
+        run: seed and place.
+
+    Raises:
+        ModelError: lengths differ, or nothing is left to learn from.
+    """
+    learn = _learning_rows(len(texts), targets, policies, held)
+    own = [texts[row] for row in learn.tolist()]
+    torch.manual_seed(run.seed)
+    if size.encoder is None:
+        tokenizer = learnt(own, size.vocabulary, size.length)
+        encoder = fresh_encoder(size, tokenizer.get_vocab_size(), padding_of(tokenizer))
+    else:
+        source = encoder_directory(size.encoder)
+        tokenizer = pretrained_tokenizer(source, size.length)
+        encoder = pretrained_encoder(source)
+        _freeze(encoder, size.frozen_layers)
+    device = run.runtime.device
+    config: Any = encoder.config
+    net = TextNet(encoder, int(config.hidden_size), len(policies)).to(device)
+    _start_head(net.head, targets[learn])
+    task = TextTask(
+        net, tokenise(tokenizer, own), _tensor(targets[learn], device), padding_of(tokenizer),
+        size, device,
+    )  # fmt: skip
+    run.fit(task, size.learning)
+    ngrams = None
+    if size.word_ngrams:
+        ngrams = fit_ngrams(own, targets[learn], size.word_ngrams, size.character_ngrams)
+    even = np.tile([0.5, 0.5, 0.0], (len(policies), 1))
+    model = TextModel(tuple(policies), size, tokenizer, net, ngrams, even, run.runtime)
+    if ngrams is None or not len(held):
+        return model
+    other = [texts[row] for row in held.tolist()]
+    _, encoded = model.encoded(model.tokens(other))
+    blend = fit_blend(np.stack([encoded, ngrams.log_odds(other)]), targets[held])
+    return TextModel(tuple(policies), size, tokenizer, net, ngrams, blend, run.runtime)
+
+
+@dataclass
+class ImageTask:
+    """Images to be learnt, mirrored and shifted at random."""
+
+    module: ImageNet
+    pixels: Pixels
+    targets: Tensor
+    size: ImageSize
+    device: str
+
+    @property
+    def lengths(self) -> Ints:
+        """All alike."""
+        return np.ones(len(self.pixels), dtype=np.int64)
+
+    def groups(self, learning: Learning) -> list[dict[str, Any]]:
+        """Pretrained weights take smaller steps than fresh ones."""
+        of_resnet = list(self.module.resnet.named_parameters())
+        of_vit = list(self.module.vit.named_parameters())
+        rest = [*self.module.norm.named_parameters(), *self.module.head.named_parameters()]
+        slow = learning.pretrained_rate
+        return [
+            *decayed(of_resnet, slow if self.size.pretrained else learning.rate),
+            *decayed(of_vit, slow if self.size.vit else learning.rate / 2),
+            *decayed(rest, learning.rate),
+        ]
+
+    def loss(self, rows: Ints, rng: np.random.Generator) -> Tensor:
+        """Mean loss of augmented images."""
+        shift = max(1, self.size.side // 8)
+        pixels = shifted(self.pixels[rows], shift, rng)
+        logits = self.module(normalised(pixels, self.device))
+        return masked_loss(logits, self.targets[rows], self.size.learning.smoothing)
+
+
+def fit_image(
+    pixels: Pixels, targets: Floats, policies: Sequence[str], size: ImageSize, run: Run
+) -> ImageModel:
+    """A model of images (n, S, S, 3) as `squares` prepares them; see `fit_text`."""
+    _learning_rows(len(pixels), targets, policies, np.zeros(0, dtype=np.int64))
+    torch.manual_seed(run.seed)
+    device = run.runtime.device
+    net = fresh_image_net(size, len(policies)).to(device)
+    _start_head(net.head, targets)
+    run.fit(ImageTask(net, pixels, _tensor(targets, device), size, device), size.learning)
+    return ImageModel(tuple(policies), size, net, run.runtime)
+
+
+@dataclass
+class VideoTask:
+    """Clips to be learnt: mirrored, shifted, cut in time and played backwards at random."""
+
+    module: VideoNet
+    clips: Pixels
+    targets: Tensor
+    size: VideoSize
+    device: str
+
+    @property
+    def lengths(self) -> Ints:
+        """All alike."""
+        return np.ones(len(self.clips), dtype=np.int64)
+
+    def groups(self, learning: Learning) -> list[dict[str, Any]]:
+        """Pretrained weights take smaller steps than the head."""
+        rate = learning.pretrained_rate if self.size.pretrained else learning.rate
+        return [
+            *decayed(list(self.module.stages.named_parameters()), rate),
+            *decayed(list(self.module.head.named_parameters()), learning.rate),
+        ]
+
+    def loss(self, rows: Ints, rng: np.random.Generator) -> Tensor:
+        """Mean loss of augmented clips."""
+        clips = self.clips[rows]
+        count, frames, side = clips.shape[:3]
+        flat = clips.transpose(0, 2, 3, 1, 4).reshape(count, side, side, frames * 3)
+        moved = shifted(flat, max(1, side // 6), rng)
+        clips = moved.reshape(count, side, side, frames, 3).transpose(0, 3, 1, 2, 4)
+        logits = self.module(video_inputs(jittered(clips, rng), self.size, self.device))
+        return masked_loss(logits, self.targets[rows], self.size.learning.smoothing)
+
+
+def fit_video(
+    clips: Pixels,
+    targets: Floats,
+    policies: Sequence[str],
+    held: Ints,
+    size: VideoSize,
+    run: Run,
+) -> VideoModel:
+    """A model of clips (n, T, S, S, 3) as `VideoModel.frames` prepares them; see `fit_text`."""
+    learn = _learning_rows(len(clips), targets, policies, held)
+    device = run.runtime.device
+    nets = []
+    for member in range(size.members):
+        torch.manual_seed(run.seed + member)
+        net = fresh_video_net(size, len(policies)).to(device)
+        _start_head(net.head, targets[learn])
+        task = VideoTask(net, clips[learn], _tensor(targets[learn], device), size, device)
+        one = Run(run.seed + member, run.runtime, run.on_epoch, run.resume if not member else None)
+        one.fit(task, size.learning)
+        nets.append(net)
+    motion = fit_motion(statistics_of(clips[learn]), targets[learn]) if size.motion else None
+    even = np.tile([0.5, 0.5, 0.0], (len(policies), 1))
+    model = VideoModel(tuple(policies), size, tuple(nets), motion, even, run.runtime)
+    if motion is None or not len(held):
+        return model
+    _, seen = model.network_answer(list(clips[held]))
+    members = np.stack([seen, motion.log_odds(list(clips[held]))])
+    return VideoModel(
+        tuple(policies), size, tuple(nets), motion, fit_blend(members, targets[held]), run.runtime
+    )
+
+
+def shifted(pixels: Pixels, most: int, rng: np.random.Generator) -> Pixels:
+    """Images (n, S, S, channels), each mirrored or not and moved by up to `most` pixels."""
+    side = pixels.shape[1]
+    wide = np.pad(pixels, ((0, 0), (most, most), (most, most), (0, 0)), mode="reflect")
+    down, right = rng.integers(0, 2 * most + 1, (2, len(pixels)))
+    mirrored = rng.random(len(pixels)) < 0.5
+    found = np.empty_like(pixels)
+    for k in range(len(pixels)):
+        one = wide[k, down[k] : down[k] + side, right[k] : right[k] + side]
+        found[k] = one[:, ::-1] if mirrored[k] else one
+    return found
+
+
+def jittered(clips: Pixels, rng: np.random.Generator) -> Pixels:
+    """Clips (n, T, ...), each played from a later begin or to an earlier end, maybe backwards."""
+    count, frames = clips.shape[:2]
+    found = np.empty_like(clips)
+    for k in range(count):
+        begin = rng.integers(0, frames // 4 + 1)
+        end = frames - 1 - rng.integers(0, frames // 4 + 1)
+        places = np.round(np.linspace(begin, end, frames)).astype(np.int64)
+        found[k] = clips[k, places[::-1] if rng.random() < 0.5 else places]
+    return found
+
+
+def _learning_rows(count: int, targets: Floats, policies: Sequence[str], held: Ints) -> Ints:
+    if targets.shape != (count, len(policies)):
+        raise ModelError(
+            f"targets: expected shape ({count}, {len(policies)}), got {targets.shape}"
+        )
+    learn = np.setdiff1d(np.arange(count), held)
+    if not len(learn):
+        raise ModelError("training rows: expected at least one that is not held out, got none")
+    return learn
+
+
+def _start_head(head: nn.Linear, targets: Floats) -> None:
+    """Offsets at the log-odds of each policy's share; 0 where nothing can be learnt."""
+    for p in range(targets.shape[1]):
+        known = targets[~np.isnan(targets[:, p]), p]
+        share = float(known.mean()) if len(known) else 0.0
+        if 0.0 < share < 1.0:
+            head.bias.data[p] = float(np.log(share / (1.0 - share)))
+
+
+def _freeze(encoder: nn.Module, layers: int) -> None:
+    if not layers:
+        return
+    still = ("embeddings.", *(f"encoder.layer.{k}." for k in range(layers)))
+    for name, one in encoder.named_parameters():
+        if name.startswith(still):
+            one.requires_grad_(requires_grad=False)
+
+
+def _tensor(targets: Floats, device: str) -> Tensor:
+    return torch.from_numpy(targets.astype(np.float32)).to(device)
