@@ -182,7 +182,8 @@ class Routing:
         return fee
 
     def _waiting(self, harm: Floats) -> Floats:
-        return harm * self._costs["waiting_share"]
+        waiting: Floats = harm * self._costs["waiting_share"]
+        return waiting
 
     def _reviewing(self, harm: Floats) -> Floats:
         """Cost of review (n, policies), at no price."""

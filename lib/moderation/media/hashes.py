@@ -1,0 +1,196 @@
+"""Media known from before: by SHA-256 as they are, by PDQ as they look.
+
+PDQ (Meta 2019, "The TMK+PDQF video-hashing algorithm and the PDQ image-hashing algorithm") is the
+256-bit hash in which platforms exchange their lists. It survives re-encoding and scaling; a mirror
+image is looked for, too. Images are reduced to 256 pixels first, which costs a list's hash of the
+whole image a distance of up to about 28.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pdqhash
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lib.contract import did_you_mean
+from lib.moderation.media.images import Pixels
+
+CERTAIN = 31
+"""Bits of 256 up to which two images are one: PDQ's own recommendation."""
+
+LIKELY = 60
+"""Bits up to which one may be a crop of the other; a person should look."""
+
+LEAST_QUALITY = 50
+"""Of 0..100; hashes of plainer images say nothing. PDQ's own recommendation."""
+
+_BITS = 256
+_SIDE = 256
+
+
+class HashListError(ValueError):
+    """A list of hashes that cannot be meant; the message names the line and the field."""
+
+
+class Known(BaseModel):
+    """One entry of a list.
+
+    Attributes:
+        hash: 64 hexadecimal digits.
+        kind: sha256 of the bytes, or pdq of what they show.
+        policy: which policy the media breaks.
+        note: where it is known from.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hash: str = Field(pattern=r"^[0-9a-fA-F]{64}$")
+    kind: Literal["sha256", "pdq"]
+    policy: str = Field(min_length=1, max_length=64)
+    note: str = Field("", max_length=500)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an image looks like.
+
+    Attributes:
+        bits: uint64 (4,).
+        quality: 0..100, how much there is to see.
+    """
+
+    bits: NDArray[np.uint64]
+    quality: int
+
+    @property
+    def hex(self) -> str:
+        """The hash as 64 hexadecimal digits."""
+        return self.bits.tobytes().hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """An entry of a list that an image looks like.
+
+    Attributes:
+        known: the entry.
+        distance: bits of 256 that differ.
+    """
+
+    known: Known
+    distance: int
+
+
+def sha256(content: bytes) -> str:
+    """SHA-256 of bytes, as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def seen(pixels: Pixels) -> Seen:
+    """The PDQ hash of an image, uint8 (H, W, 3) RGB."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
+    bits, quality = pdqhash.compute(np.asarray(image))
+    return Seen(np.packbits(np.asarray(bits, dtype=bool)).view(np.uint64), int(quality))
+
+
+def distance(one: Seen, other: Seen) -> int:
+    """How many of 256 bits differ (Hamming)."""
+    return int(np.bitwise_count(one.bits ^ other.bits).sum())
+
+
+class HashList:
+    """Known hashes, looked up all at once.
+
+    Args:
+        entries: any number; the first of equal hashes counts.
+    """
+
+    def __init__(self, entries: Iterable[Known]) -> None:
+        self.entries = tuple(entries)
+        self._exact: dict[str, Known] = {}
+        looks: list[Known] = []
+        for one in self.entries:
+            if one.kind == "sha256":
+                self._exact.setdefault(one.hash.lower(), one)
+            else:
+                looks.append(one)
+        self._looks = tuple(looks)
+        joined = bytes.fromhex("".join(one.hash for one in looks))
+        self._bits = np.frombuffer(joined, dtype=np.uint64).reshape(-1, _BITS // 64)
+
+    def exact(self, content: bytes) -> Known | None:
+        """The entry of these very bytes."""
+        return self._exact.get(sha256(content))
+
+    def nearest(self, images: Sequence[Pixels], within: int = LIKELY) -> Near | None:
+        """The nearest entry of any of the images (the frames of a video), or of their mirrors.
+
+        Args:
+            images: each uint8 (H, W, 3) RGB.
+            within: bits of 256 that may differ.
+        """
+        if not self._looks:
+            return None
+        found = [near for one in images for near in self._looked_up(one)]
+        best = min(found, key=lambda near: near.distance, default=None)
+        return best if best is not None and best.distance <= within else None
+
+    def _looked_up(self, pixels: Pixels) -> Iterator[Near]:
+        for view in (pixels, np.ascontiguousarray(pixels[:, ::-1])):
+            looks = seen(view)
+            if looks.quality >= LEAST_QUALITY:
+                apart = np.bitwise_count(self._bits ^ looks.bits).sum(axis=1)
+                place = int(apart.argmin())
+                yield Near(self._looks[place], int(apart[place]))
+
+
+def load_hashes(text: str, source: str = "hashes.jsonl") -> HashList:
+    """Read a list: one JSON object a line with `hash`, `kind`, `policy` and maybe `note`.
+
+    Args:
+        text: the lines; empty ones and those that start with # are left out.
+        source: name of the file for messages.
+
+    Raises:
+        HashListError: naming the line, the field, what was expected and what came.
+    """
+    return HashList(_entries(text, source))
+
+
+def read_hashes(path: Path) -> HashList:
+    """Read a list from a file; see `load_hashes`."""
+    return load_hashes(path.read_text(encoding="utf-8"), path.name)
+
+
+def _entries(text: str, source: str) -> Iterator[Known]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            yield Known.model_validate(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise HashListError(f"{source}:{number}: expected a JSON object: {error}") from error
+        except (ValidationError, RecursionError) as error:
+            raise HashListError(f"{source}:{number}: {_fault(error)}") from error
+
+
+def _fault(error: ValidationError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    field = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"{field}: unknown field; {did_you_mean(field, Known.model_fields)}"
+    words = str(first["msg"])
+    came = "" if first["type"] == "missing" else f", got {first['input']!r}"
+    return f"{field}: {words.lower()}{came}"[:200] if field else words[:200]

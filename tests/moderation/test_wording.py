@@ -1,0 +1,204 @@
+"""Text is folded so that disguises fall away, and every place is still known in the original."""
+
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import regex
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.moderation.policies import POLICIES_FILE, load_policies
+from lib.moderation.wording.folding import fold
+from lib.moderation.wording.lists import LISTS_FILE, MOST_HITS, ListError, load_lists
+from lib.moderation.wording.words import words
+
+anything = st.text(
+    st.one_of(
+        st.characters(),
+        st.sampled_from("aé\u0301ßﬃ\u200d\u200b\u202e\u00ad👍🏽👩🚀🇩🇪\ufe0fक्षि가ﾊﾞİ0$! 我\u0600"),
+    ),
+    max_size=40,
+)
+
+LISTS = """
+version: 1
+entries:
+  - {id: vile, word: vile, action: remove, policy: hate, spaced: true}
+  - {id: grot, word: grot, action: review, policy: hate, whole_words: false}
+  - {id: grotto, word: Grotto, action: allow}
+  - {id: kill_all, pattern: "kill (?:them|you) all", action: remove, policy: hate}
+  - {id: exact, word: mark, action: review, policy: hate, alike: false, leet: false}
+  - {id: foreign, word: гадкий, action: remove, policy: hate}
+"""
+
+
+def found(text):
+    return [(hit.entry, hit.text) for hit in load_lists(LISTS).hits(text)]
+
+
+@given(anything, st.booleans(), st.booleans())
+def test_every_folded_character_has_its_place_in_the_original(text, alike, leet):
+    folded = fold(text, alike=alike, leet=leet)
+    assert len(folded.text) == len(folded.starts) == len(folded.ends)
+    assert (np.diff(folded.starts) >= 0).all()
+    assert (np.diff(folded.ends) >= 0).all()
+    assert (folded.starts < folded.ends).all()
+    if len(folded.text):
+        assert folded.starts[0] >= 0
+        assert folded.ends[-1] <= len(text)
+
+
+@given(anything, anything, st.booleans())
+def test_folding_in_pieces_is_folding_the_whole(left, right, alike):
+    whole, first, second = (fold(one, alike=alike) for one in (left + right, left, right))
+    assert whole.text == first.text + second.text
+    assert whole.starts.tolist() == [*first.starts, *(second.starts + len(left))]
+
+
+@given(anything, st.booleans())
+def test_a_folded_text_is_folded(text, alike):
+    once = fold(text, alike=alike).text
+    assert fold(once, alike=alike).text == once
+
+
+@given(anything)
+def test_resolving_leetspeak_changes_no_length(text):
+    assert len(fold(text, leet=True).text) == len(fold(text).text)
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    [
+        "VILE", "ｖｉｌｅ", "𝓿𝓲𝓵𝓮", "ⓥⓘⓛⓔ", "v\u200bi\u200cl\u200de", "vi\u00adle", "v\u202eile",
+        "\u2066vile\u2069", "v\u0336i\u0336l\u0336e\u0336", "vïlé", "vi\ufe0fle", "v\u2060ile",
+        "v\u034file", "vi\U000e0061le",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_seen_or_is_only_styled_falls_away(disguised):
+    assert fold(disguised).text == "vile"
+    (hit,) = load_lists(LISTS).hits(f"so {disguised}!")
+    assert hit.entry == "vile"
+    assert fold(hit.text).text == "vile"
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    ["νіⅼе", "vіӏе", "ᴠɪʟᴇ", "🆅🅸🅻🅴", "🅥🅘🅛🅔", "🇻🇮🇱🇪", "v1le", "v!l3", "viiiileee", "VІLЕ",
+     "v i l e", "v.i.l.e", "v - i - l - e", "v*i*l*e"],
+)  # fmt: skip
+def test_a_blocked_word_is_found_behind_every_disguise(disguised):
+    (hit,) = load_lists(LISTS).hits(f"you {disguised} one")
+    assert (hit.entry, hit.start, hit.end) == ("vile", 4, 4 + len(disguised))
+    assert hit.text == disguised
+
+
+@pytest.mark.parametrize(
+    "innocent",
+    ["reviled", "evil eye", "servile", "a village", "Seville", "the mark: rnark", "rnаrk", "m4rk",
+     "455 vi 1e", "grotto and Grotto", "killing them all", "v. i. Lee"],
+)  # fmt: skip
+def test_what_only_resembles_a_blocked_word_is_left_alone(innocent):
+    assert [hit for hit in found(innocent) if hit[1] != "mark"] == []
+
+
+def test_marks_that_spell_vowels_stay():
+    assert fold("कि").text != fold("का").text
+    assert fold("ที่").text != fold("ท").text
+    assert fold("が").text == fold("ｶﾞ").text.replace("カ", "か")
+
+
+def test_hits_carry_their_place_and_an_allowed_word_takes_its_own_away():
+    text = "Grotto! a gr\u0301ot\u0301 \u200bkill th3m all"
+    assert found(text) == [("grot", "gr\u0301ot\u0301"), ("kill_all", "kill th3m all")]
+    for hit in load_lists(LISTS).hits(text):
+        assert text[hit.start : hit.end] == hit.text
+
+
+def test_each_of_two_neighbours_is_found():
+    assert found("vile vile") == [("vile", "vile")] * 2
+    assert found("гадкий,vile") == [("foreign", "гадкий"), ("vile", "vile")]
+
+
+def test_a_long_text_takes_no_long_time():
+    lists = load_lists(LISTS)
+    for text in ("a" * 100_000, "vile " * 20_000, "v i l " * 16_000, "\u0301" * 100_000):
+        began = time.monotonic()
+        assert len(lists.hits(text)) <= 4 * MOST_HITS
+        assert time.monotonic() - began < 5
+
+
+def test_a_pattern_that_would_explode_elsewhere_takes_no_long_time():
+    lists = load_lists(
+        "version: 1\nentries:\n  - {id: bad, pattern: '(a+)+$|(x+x+)+y', action: review, policy: p}"
+    )
+    began = time.monotonic()
+    assert lists.hits("a" * 5_000 + "!" + "x" * 5_000) == ()
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{id: a, wrod: x, action: review, policy: hate}",
+         "l.yaml:3: a: entries.wrod: unknown field; did you mean 'word'?"),
+        ("{id: a, pattern: '(x', action: review, policy: hate}",
+         "l.yaml:3: a: entries: pattern: expected RE2 syntax, got '(x': missing )"),
+        ("{id: a, pattern: '(?=x)', action: review, policy: hate}",
+         "l.yaml:3: a: entries: pattern: expected RE2 syntax, got '(?=x)': "),
+        ("{id: a, pattern: '((a{100}){100}){100}', action: review, policy: hate}",
+         "l.yaml:3: a: entries: pattern: expected RE2 syntax"),
+        ("{id: a, pattern: 'x*', action: review, policy: hate}",
+         "l.yaml:3: a: entries: pattern: expected to match something, got 'x*'"),
+        ("{id: a, pattern: 'né', action: review, policy: hate}",
+         "l.yaml:3: a: entries: pattern: folded text never holds 'é'; write 'e'"),
+        ("{id: a, word: \"\\u200b\", action: review, policy: hate}",
+         "l.yaml:3: a: entries: word: expected something that can be seen"),
+        ("{id: a, word: x, pattern: y, action: review, policy: hate}",
+         "l.yaml:3: a: entries: expected either word or pattern, got both"),
+        ("{id: a, word: x, action: deny, policy: hate}",
+         "l.yaml:3: a: entries.action: input should be 'allow', 'review' or 'remove', got 'deny'"),
+        ("{id: a, word: x, action: review}", "l.yaml:3: a: entries: policy: expected for review"),
+        ("{id: a, word: x, action: review, policy: hat}",
+         "l.yaml: a: policy: 'hat' is unknown; did you mean 'hate'?"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_line(entry, message):
+    with pytest.raises(ListError) as caught:
+        load_lists(f"version: 1\nentries:\n  - {entry}\n", ("hate",), "l.yaml")
+    assert str(caught.value).startswith(message)
+
+
+def test_the_lists_of_the_product_name_its_policies():
+    policies = load_policies(POLICIES_FILE.read_text(encoding="utf-8"))
+    lists = load_lists(LISTS_FILE.read_text(encoding="utf-8"), policies.ids)
+    assert [hit.entry for hit in lists.hits("K1LL Y0URSELF")] == ["kill_yourself"]
+    assert lists.hits("he could kill you; yourself a friend") == ()
+
+
+@given(anything)
+def test_words_are_in_order_and_cut_no_grapheme(text):
+    spans = words(text)
+    edges = {0, *(found.end() for found in regex.finditer(r"\X", text))}
+    assert all(one.end <= two.start for one, two in pairwise(spans))
+    assert all(one.start < one.end for one in spans)
+    assert {edge for one in spans for edge in one} <= edges
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I don't, ok? 3.5", ["I", "don't", "ok", "3.5"]),
+        ("👨‍👩‍👧‍👦👍🏽🇩🇪🇫🇷1️⃣❤️x", ["👨‍👩‍👧‍👦", "👍🏽", "🇩🇪", "🇫🇷", "1️⃣", "❤️", "x"]),
+        ("👩🏽‍🚀 🏴󠁧󠁢󠁥󠁮󠁧󠁿", ["👩🏽‍🚀", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"]),
+        ("e\u0301tat nai\u0308ve", ["e\u0301tat", "nai\u0308ve"]),
+        ("我恨 カナ が", ["我", "恨", "カナ", "が"]),
+        ("नमस्ते สวัสดี", ["नमस्ते", "สวัสดี"]),
+        ("f\u200bu\u00adck @who #tag", ["f\u200bu\u00adck", "who", "tag"]),
+        (" \n!?… ", []),
+        ("", []),
+    ],
+)
+def test_a_word_is_what_a_reader_takes_for_one(text, expected):
+    assert [text[start:end] for start, end in words(text)] == expected
