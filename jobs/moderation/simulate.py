@@ -95,9 +95,14 @@ def main(options: Simulate) -> int:
 
 def policies_text() -> str:
     """The policies that composed posts are labelled for, as YAML."""
-    costs = {"wrong_removal": 8.0, "missed_violation": 8.0, "review": 0.5}
     told = [
-        {"id": name, "description": _WORDS[name], "severity": 3, "version": 1, "costs": costs}
+        {
+            "id": name,
+            "description": _WORDS[name],
+            "severity": 3,
+            "version": 1,
+            "costs": {"wrong_removal": 8.0, "missed_violation": 8.0, "review": 0.5},
+        }
         for name in COMPOSED_POLICIES
     ]
     return yaml.safe_dump({"version": 1, "policies": told}, sort_keys=False)
