@@ -1,0 +1,230 @@
+"""Media fetched by URI, from listed places only.
+
+A URI is fetched where it starts with a listed prefix, letter by letter, and nothing in it could
+lead elsewhere: no user information, no `..` in any spelling, no letters beyond ASCII, no options of
+a store. Redirects are never followed, wherever they lead. Files are read in the place itself, not
+through links that leave it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Generator, Iterable
+from contextlib import closing
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import httpx
+from pyarrow import fs
+
+from lib.moderation.media.limits import Limits, MediaError
+from lib.moderation.post import Media
+from lib.storage import LocalStorage, Storage, StorageError, open_storage
+
+MediaKind = Literal["image", "video"]
+
+LONGEST_URI = 2048
+"""Characters."""
+
+_CHUNK_BYTES = 1 << 16
+_PLAIN = re.compile(r"[!-\[\]-~]+")
+"""What can be seen in ASCII, without the backslash."""
+
+_HIDDEN = re.compile(r"%(?:25|2e|2f|5c|[01][0-9a-f]|7f)|%(?![0-9a-f]{2})", re.IGNORECASE)
+"""Percent codes of `%`, `.`, `/`, `\\` and controls, and what is none."""
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class AddressError(ValueError):
+    """A listed prefix that cannot be meant."""
+
+
+class Addresses:
+    """The places from which media may be fetched.
+
+    Args:
+        prefixes: URIs that end with `/`: https:// with a host, file://, s3://, gs:// or another
+            that `lib.storage` opens, there with options after a `?`. http:// is for this machine.
+        limits: of bytes and seconds.
+
+    Raises:
+        AddressError: a prefix is none of these, naming it.
+    """
+
+    def __init__(self, prefixes: Iterable[str], limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.prefixes = tuple(prefixes)
+        self._places: dict[str, str] = {}
+        for prefix in self.prefixes:
+            place, _, options = prefix.partition("?")
+            _check_prefix(place, options)
+            self._places[place] = prefix
+        self._stores: dict[str, Storage] = {}
+
+    def prefix_of(self, uri: str) -> str:
+        """The listed prefix (the longest) that a URI starts with.
+
+        Raises:
+            MediaError: address_not_allowed, for every URI that may not be fetched.
+        """
+        _check_uri(uri)
+        fitting = [place for place in self._places if uri.startswith(place) and uri != place]
+        if not fitting:
+            raise _refused("expected a URI that starts with a listed place", uri)
+        place = max(fitting, key=len)
+        if not place.startswith("http") and "?" in uri:
+            raise _refused("expected a URI without options", uri)
+        return place
+
+    def content(self, media: Media, kind: MediaKind) -> bytes:
+        """The bytes of media, fetched where they did not come with the post.
+
+        Args:
+            media: with bytes or a URI.
+            kind: says which limit holds.
+
+        Raises:
+            MediaError: address_not_allowed, not_found, not_fetched, too_large, too_slow or empty.
+        """
+        if media.content is not None:
+            return media.content
+        return self.fetch(media.source, kind)
+
+    def fetch(self, uri: str, kind: MediaKind) -> bytes:
+        """The bytes behind a URI; refusals as in `content`."""
+        place = self.prefix_of(uri)
+        most = self.limits.image_bytes if kind == "image" else self.limits.video_bytes
+        over_http = place.startswith(("https://", "http://"))
+        chunks = self._over_http(uri, most) if over_http else self._stored(place, uri, most)
+        content = self._bounded(chunks, most)
+        if not content:
+            raise MediaError("empty", f"expected {kind} bytes behind {uri[:200]}, got none")
+        return content
+
+    def _bounded(self, chunks: Generator[bytes, None, None], most: int) -> bytes:
+        """All chunks together, given up when they are too many or too slow."""
+        deadline = time.monotonic() + self.limits.fetch_seconds
+        gathered = bytearray()
+        with closing(chunks):
+            for chunk in chunks:
+                _check_size(len(gathered) + len(chunk), most)
+                gathered += chunk
+                if time.monotonic() > deadline:
+                    words = f"fetching took over {self.limits.fetch_seconds:g} s"
+                    raise MediaError("too_slow", words)
+        return bytes(gathered)
+
+    def close(self) -> None:
+        """Close the connections that are kept open for further fetches."""
+        if "_client" in self.__dict__:
+            self._client.close()
+            del self.__dict__["_client"]
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        # proxies of the environment would be places that nobody listed
+        return httpx.Client(
+            follow_redirects=False, trust_env=False, timeout=self.limits.fetch_seconds
+        )
+
+    def _over_http(self, uri: str, most: int) -> Generator[bytes, None, None]:
+        # as it is: a compressed answer could be a bomb
+        headers = {"accept-encoding": "identity"}
+        try:
+            with self._client.stream("GET", uri, headers=headers) as answer:
+                _check_answer(answer, uri, most)
+                yield from answer.iter_raw()
+        except httpx.TimeoutException as error:
+            words = f"no answer within {self.limits.fetch_seconds:g} s from {uri[:200]}"
+            raise MediaError("too_slow", words) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            words = f"{type(error).__name__} from {uri[:200]}"
+            raise MediaError("not_fetched", words) from error
+
+    def _stored(self, place: str, uri: str, most: int) -> Generator[bytes, None, None]:
+        try:
+            storage = self._store(place)
+            path = storage.at(uri[len(place) :])
+            if isinstance(storage, LocalStorage):
+                path = _inside(Path(storage.at()), Path(path), uri)
+            found = storage.filesystem.get_file_info(path)
+            if found.type != fs.FileType.File:
+                raise MediaError("not_found", f"there is no file {uri[:200]}")
+            _check_size(found.size or 0, most)
+            with storage.filesystem.open_input_stream(path) as stream:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    yield bytes(chunk)
+        except (OSError, StorageError, ImportError) as error:
+            words = f"{type(error).__name__} at {uri[:200]}"
+            raise MediaError("not_fetched", words) from error
+
+    def _store(self, place: str) -> Storage:
+        if place not in self._stores:
+            self._stores[place] = open_storage(self._places[place])
+        return self._stores[place]
+
+
+def _check_prefix(place: str, options: str) -> None:
+    parts = urlsplit(place)
+    if not parts.scheme or "://" not in place or not place.endswith("/"):
+        raise AddressError(f"prefix: expected SCHEME://PLACE/ with / at its end, got {place!r}")
+    try:
+        _check_uri(place)
+    except MediaError as error:
+        raise AddressError(f"prefix: {error.words}") from error
+    if not place.startswith(("https://", "http://")):
+        return
+    if not parts.hostname or options:
+        raise AddressError(f"prefix: expected a host and no options, got {place!r}")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise AddressError(f"prefix: expected https, http is for this machine, got {place!r}")
+
+
+def _check_uri(uri: str) -> None:
+    """Refuse what readers of URIs do not all read alike, and all that leads upwards."""
+    if len(uri) > LONGEST_URI:
+        raise _refused(f"expected a URI of at most {LONGEST_URI} characters", uri)
+    if not _PLAIN.fullmatch(uri):
+        raise _refused("expected a URI in ASCII without spaces", uri)
+    if "#" in uri or _HIDDEN.search(uri):
+        raise _refused("expected a URI without #, and no hidden characters in it", uri)
+    scheme, mark, rest = uri.partition("://")
+    host, _, path = rest.partition("?")[0].partition("/")
+    if not mark or scheme != scheme.lower() or "@" in host:
+        raise _refused("expected scheme://place without a user's name", uri)
+    if any(part in {".", ".."} for part in path.split("/")) or "//" in path:
+        raise _refused("expected a path without ., .. and empty parts", uri)
+
+
+def _refused(words: str, uri: str) -> MediaError:
+    return MediaError("address_not_allowed", f"{words}, got {uri[:200]!r}")
+
+
+def _check_answer(answer: httpx.Response, uri: str, most: int) -> None:
+    if answer.is_redirect or 300 <= answer.status_code < 400:
+        raise _refused("expected media, not a redirect", uri)
+    if answer.status_code in {404, 410}:
+        raise MediaError("not_found", f"there is nothing at {uri[:200]}")
+    if answer.status_code != 200:
+        raise MediaError("not_fetched", f"status {answer.status_code} from {uri[:200]}")
+    if answer.headers.get("content-encoding", "identity") != "identity":
+        raise MediaError("not_fetched", f"expected plain bytes from {uri[:200]}, got compressed")
+    told = answer.headers.get("content-length", "")
+    _check_size(int(told) if told.isdecimal() else 0, most)
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise MediaError("too_large", f"expected at most {most:,} bytes, got {size:,} or more")
+
+
+def _inside(root: Path, path: Path, uri: str) -> str:
+    """The real path of a file, which links may not lead out of its place."""
+    real = path.resolve()
+    if not real.is_relative_to(root.resolve()):
+        raise _refused("expected a file in its place, not a link out of it", uri)
+    return str(real)
