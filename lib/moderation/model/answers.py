@@ -77,9 +77,7 @@ class ModalityAnswer:
         np.add.at(total, owners, self.embeddings)
         pieces = np.bincount(owners, minlength=count)
         mean = total / np.maximum(pieces, 1)[:, None]
-        return ModalityAnswer(
-            mean.astype(np.float32), np.where(pieces[:, None] > 0, highest, 0.0)
-        )
+        return ModalityAnswer(mean.astype(np.float32), np.where(pieces[:, None] > 0, highest, 0.0))
 
 
 def joined(answers: Sequence[ModalityAnswer]) -> ModalityAnswer:

@@ -50,12 +50,14 @@ class Checkpoint:
 
     Attributes:
         epoch: passes done.
+        seed: of the training.
         loss: mean training loss of the last.
         weights: safetensors of the module and of the optimiser's moments.
         about: JSON of everything else.
     """
 
     epoch: int
+    seed: int
     loss: float
     weights: bytes
     about: bytes
@@ -69,7 +71,7 @@ class Checkpoint:
         """
         try:
             told = json.loads(about)
-            return cls(int(told["epoch"]), float(told["loss"]), weights, about)
+            return cls(int(told["epoch"]), int(told["seed"]), float(told["loss"]), weights, about)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"checkpoint: {type(error).__name__}: {error}") from error
 
@@ -142,7 +144,9 @@ def fit(
         if not math.isfinite(loss):
             raise ModelError(f"training: the loss of epoch {epoch + 1} is {loss}; lower the rate")
         if on_epoch is not None:
-            on_epoch(_checkpoint(task.module, optimiser, epoch + 1, loss, _identity(learning, seed)))
+            on_epoch(
+                _checkpoint(task.module, optimiser, epoch + 1, loss, _identity(learning, seed))
+            )
     task.module.eval()
     return loss
 
@@ -231,7 +235,7 @@ def _checkpoint(
     for key, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{key}.{name}": one for name, one in state.items()}
     about = json_bytes({"epoch": epoch, "loss": loss, **identity})
-    return Checkpoint(epoch, loss, tensors_bytes(tensors), about)
+    return Checkpoint(epoch, int(identity["seed"]), loss, tensors_bytes(tensors), about)
 
 
 def _restore(

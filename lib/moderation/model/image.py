@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ from lib.moderation.model.answers import ModalityAnswer, Pixels
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.pixels import normalised, squares
 from lib.moderation.model.sizes import ImageSize, Learning
-from lib.moderation.model.stored import Files, Reader, fill_module, json_bytes, module_bytes
+from lib.moderation.model.stored import (
+    Files,
+    Reader,
+    config_of,
+    fill_module,
+    json_bytes,
+    module_bytes,
+)
 from lib.moderation.model.torchvision_ops import transformers, vision
 
 _ABOUT, _WEIGHTS = "image.json", "image.safetensors"
@@ -38,7 +46,7 @@ class ImageNet(nn.Module):
         self.vit = vit
         self.norm = nn.BatchNorm1d(channels)
         self.dropout = nn.Dropout(0.1)
-        self.head = nn.Linear(channels + int(self.vit.config.hidden_size), policies)
+        self.head = nn.Linear(channels + int(config_of(vit)["hidden_size"]), policies)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -101,7 +109,7 @@ class ImageModel:
         about = {
             "policies": list(self.policies),
             "size": json.loads(json.dumps(vars(self.size), default=vars)),
-            "vit": json.loads(json.dumps(self.net.vit.config.to_dict(), default=str)),
+            "vit": config_of(self.net.vit),
         }
         return {_ABOUT: json_bytes(about), _WEIGHTS: module_bytes(self.net)}
 
@@ -170,7 +178,7 @@ def _small(widths: Sequence[int]) -> nn.Sequential:
         nn.ReLU(inplace=True),
         block(widths[0], widths[0]),
     ]
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         shortcut = nn.Sequential(
             nn.Conv2d(before, after, 1, stride=2, bias=False), nn.BatchNorm2d(after)
         )

@@ -64,7 +64,7 @@ class NgramModel:
     def files(self) -> Files:
         """JSON and safetensors."""
         halves = {"words": self.words, "characters": self.characters}
-        about = {name: _vocabulary(one) for name, one in halves.items()}
+        about: dict[str, Any] = {name: _vocabulary(one) for name, one in halves.items()}
         about |= {"lengths": {name: list(one.ngram_range) for name, one in halves.items()}}
         arrays = {
             "words": self.words.idf_,
@@ -84,7 +84,8 @@ class NgramModel:
             one = _vectoriser(name, longest, vocabulary=about[name])
             one.idf_ = arrays[name]
             halves.append(one)
-        return cls(*halves, arrays["weights"].astype(np.float64), arrays["intercepts"])
+        words, characters = halves
+        return cls(words, characters, arrays["weights"].astype(np.float64), arrays["intercepts"])
 
 
 def fit_ngrams(
@@ -95,7 +96,8 @@ def fit_ngrams(
     Args:
         texts: (n,) of them.
         targets: (n, policies) within 0 and 1, NaN unknown; a share counts as that much of a row.
-        longest_words, longest_characters: of n-grams.
+        longest_words: in words.
+        longest_characters: in characters.
     """
     told = [plain(text) for text in texts]
     words = _vectoriser("words", longest_words, min_df=2 if len(told) > 200 else 1)

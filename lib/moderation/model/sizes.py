@@ -182,9 +182,11 @@ TINY = Size(
         hidden=32, layers=2, heads=2, vocabulary=600, length=32, learning=Learning(epochs=12)
     ),
     image=ImageSize(side=16, widths=(8, 16), hidden=24, layers=2, heads=2,
-                    learning=Learning(epochs=6, batch=32, rate=3e-3)),
+                    learning=Learning(epochs=12, batch=16, rate=5e-3)),
     video=VideoSize(frames=8, side=24, widths=(6, 12), learning=Learning(epochs=6, batch=16)),
-    fusion=FusionSize(width=12, hidden=24),
+    fusion=FusionSize(
+        width=16, hidden=32, dropout=0.1, learning=Learning(epochs=40, batch=64, rate=5e-3)
+    ),
 )  # fmt: skip
 """Fresh weights everywhere, minutes from nothing to a model: for demonstrations and tests."""
 

@@ -55,3 +55,10 @@ def read_arrays(content: bytes) -> dict[str, np.ndarray[Any, Any]]:
 def json_bytes(value: object) -> bytes:
     """Plain values."""
     return json.dumps(value, indent=1, allow_nan=False).encode()
+
+
+def config_of(module: nn.Module) -> dict[str, Any]:
+    """The configuration of a module of transformers as plain values."""
+    config: Any = module.config
+    told: dict[str, Any] = json.loads(json.dumps(config.to_dict(), default=str))
+    return told

@@ -16,8 +16,15 @@ from lib.moderation.model.answers import Floats, Ints, ModalityAnswer, Singles
 from lib.moderation.model.blending import blended
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.ngrams import NgramModel
-from lib.moderation.model.sizes import TextSize
-from lib.moderation.model.stored import Files, Reader, fill_module, json_bytes, module_bytes
+from lib.moderation.model.sizes import Learning, TextSize
+from lib.moderation.model.stored import (
+    Files,
+    Reader,
+    config_of,
+    fill_module,
+    json_bytes,
+    module_bytes,
+)
 from lib.moderation.model.tokens import Tokens, padding_of, read_tokenizer, tokenise
 from lib.moderation.model.torchvision_ops import transformers
 
@@ -114,12 +121,12 @@ class TextModel:
         about = {
             "policies": list(self.policies),
             "size": json.loads(json.dumps(vars(self.size), default=vars)),
-            "config": self.net.encoder.config.to_dict(),
+            "config": config_of(self.net.encoder),
             "blend": self.blend.tolist(),
             "ngrams": self.ngrams is not None,
         }
         files = {
-            _ABOUT: json_bytes(_plain(about)),
+            _ABOUT: json_bytes(about),
             _WEIGHTS: module_bytes(self.net),
             _TOKENIZER: self.tokenizer.to_str().encode(),
         }
@@ -128,8 +135,6 @@ class TextModel:
     @classmethod
     def read(cls, reader: Reader, runtime: Runtime) -> TextModel:
         """As `files` stored it."""
-        from lib.moderation.model.sizes import Learning  # noqa: PLC0415
-
         about = json.loads(reader(_ABOUT))
         size = dict(about["size"])
         size["learning"] = Learning(**size["learning"])
@@ -196,14 +201,7 @@ def _without_pooler(encoder: Any) -> nn.Module:
     return module
 
 
-def _plain(value: object) -> object:
-    """Values that JSON knows; others, such as a torch type in a configuration, as text."""
-    return json.loads(json.dumps(value, default=str))
-
-
 def _by_length(lengths: Ints) -> Iterator[Ints]:
     order = np.argsort(lengths, kind="stable")
     for start in range(0, len(order), _BATCH):
         yield order[start : start + _BATCH]
-
-

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from lib.moderation.model.answers import Ints, ModelError
 from lib.moderation.model.sizes import MINILM
 
+_LONGEST_WORD, _LONGEST_PART = 24, 5
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # what is written in so many ways that it says nothing, and costs many word pieces
 _FOLDS = (
@@ -79,17 +82,48 @@ def prepared(tokenizer: Tokenizer, length: int) -> Tokenizer:
 
 
 def learnt(texts: Sequence[str], vocabulary: int, length: int) -> Tokenizer:
-    """A WordPiece tokenizer whose vocabulary is learnt from training texts."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=list(_SPECIAL), show_progress=False
-    )
-    prepared(tokenizer, length)
-    tokenizer.train_from_iterator(texts, trainer)
-    begin, end = (tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]"))
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", end), ("[CLS]", begin))
+    """A WordPiece tokenizer whose vocabulary is learnt from training texts.
+
+    The pieces that save most characters: whole words, their beginnings and ends, and all single
+    characters. The trainers of the library tokenizers break ties by chance; here the same texts
+    always give the same vocabulary, so that a training can go on from a checkpoint.
+    """
+    normalizer = normalizers.BertNormalizer(lowercase=True)
+    splitter = pre_tokenizers.BertPreTokenizer()
+    folded = prepared(_wordpiece({"[UNK]": 0}, normalizer, splitter), length).normalizer
+    words: Counter[str] = Counter()
+    for text in texts:
+        told = folded.normalize_str(text)
+        words.update(word for word, _ in splitter.pre_tokenize_str(told))
+    single = sorted({mark + c for word in words for c in word for mark in ("", "##")})
+    saved: Counter[str] = Counter()
+    for word, count in words.items():
+        for piece, size in _pieces(word):
+            saved[piece] += count * (size - 1)
+    ranked = sorted(saved, key=lambda piece: (-saved[piece], piece))
+    chosen = dict.fromkeys([*_SPECIAL, *single, *ranked])
+    room = max(vocabulary, len(_SPECIAL) + len(single))
+    ids = {piece: place for place, piece in enumerate(list(chosen)[:room])}
+    return prepared(_wordpiece(ids, normalizer, splitter), length)
+
+
+def _pieces(word: str) -> Iterator[tuple[str, int]]:
+    """The word, its beginnings and its ends, with how many characters each stands for."""
+    if 1 < len(word) <= _LONGEST_WORD:
+        yield word, len(word)
+    for size in range(2, min(len(word) - 1, _LONGEST_PART) + 1):
+        yield word[:size], size
+        yield "##" + word[-size:], size
+
+
+def _wordpiece(ids: dict[str, int], normalizer: Any, splitter: Any) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(vocab=ids, unk_token="[UNK]"))  # noqa: S106
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = splitter
+    if "[SEP]" in ids:
+        tokenizer.post_processor = processors.BertProcessing(
+            ("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"])
+        )
     return tokenizer
 
 

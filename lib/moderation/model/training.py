@@ -53,6 +53,12 @@ class Run:
     on_epoch: OnEpoch | None = None
     resume: Checkpoint | None = None
 
+    def member(self, number: int) -> Run:
+        """The run of a member: its seed counts up, and only its own checkpoint concerns it."""
+        seed = self.seed + number
+        mine = self.resume is not None and self.resume.seed == seed
+        return Run(seed, self.runtime, self.on_epoch, self.resume if mine else None)
+
     def fit(self, task: Any, learning: Learning) -> float:
         """See `fitting.fit`."""
         return fit(task, learning, self.seed, self.runtime, self.on_epoch, self.resume)
@@ -248,10 +254,9 @@ def fit_video(
         net = fresh_video_net(size, len(policies)).to(device)
         _start_head(net.head, targets[learn])
         task = VideoTask(net, clips[learn], _tensor(targets[learn], device), size, device)
-        one = Run(run.seed + member, run.runtime, run.on_epoch, run.resume if not member else None)
-        one.fit(task, size.learning)
+        run.member(member).fit(task, size.learning)
         nets.append(net)
-    motion = fit_motion(statistics_of(clips[learn]), targets[learn]) if size.motion else None
+    motion = fit_motion(statistics_of(list(clips[learn])), targets[learn]) if size.motion else None
     even = np.tile([0.5, 0.5, 0.0], (len(policies), 1))
     model = VideoModel(tuple(policies), size, tuple(nets), motion, even, run.runtime)
     if motion is None or not len(held):
@@ -290,9 +295,7 @@ def jittered(clips: Pixels, rng: np.random.Generator) -> Pixels:
 
 def _learning_rows(count: int, targets: Floats, policies: Sequence[str], held: Ints) -> Ints:
     if targets.shape != (count, len(policies)):
-        raise ModelError(
-            f"targets: expected shape ({count}, {len(policies)}), got {targets.shape}"
-        )
+        raise ModelError(f"targets: expected shape ({count}, {len(policies)}), got {targets.shape}")
     learn = np.setdiff1d(np.arange(count), held)
     if not len(learn):
         raise ModelError("training rows: expected at least one that is not held out, got none")
@@ -314,7 +317,7 @@ def _freeze(encoder: nn.Module, layers: int) -> None:
     still = ("embeddings.", *(f"encoder.layer.{k}." for k in range(layers)))
     for name, one in encoder.named_parameters():
         if name.startswith(still):
-            one.requires_grad_(requires_grad=False)
+            one.requires_grad_(False)
 
 
 def _tensor(targets: Floats, device: str) -> Tensor:

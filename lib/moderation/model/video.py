@@ -136,8 +136,7 @@ class VideoModel:
         return ModalityAnswer(embeddings, blended(members, self.blend))
 
     def network_answer(self, clips: Sequence[Pixels]) -> tuple[Singles, Floats]:
-        """Embeddings of the first network, and the mean log-odds of all, over a clip and its
-        mirror image."""
+        """Embeddings of the first network and log-odds of all, over a clip and its mirror image."""
         embeddings = np.zeros((len(clips), self.width), dtype=np.float32)
         log_odds = np.zeros((len(clips), len(self.policies)))
         with torch.inference_mode(), self.runtime.precision():

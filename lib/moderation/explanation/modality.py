@@ -1,0 +1,37 @@
+"""Which modality of a post mattered: each is left out in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from lib.moderation.model.answers import Floats, ModalityAnswer, Presence
+from lib.moderation.model.fusion import Fusion
+from lib.moderation.model.inputs import Marks
+from lib.moderation.post import MODALITIES
+
+
+def explain_modalities(
+    fusion: Fusion, answers: Mapping[str, ModalityAnswer], presence: Marks
+) -> dict[str, Floats]:
+    """By modality (n, policies): what it adds to the calibrated log-odds beside the others.
+
+    The answer less the one with that modality absent. 0 for posts without it; for a post's only
+    modality, against a post of which nothing is known. Shares of several need not add up: what two
+    say only together is lost with either.
+
+    Args:
+        fusion: puts modalities together.
+        answers: by modality, a row for each post.
+        presence: (n, modalities).
+    """
+    whole = fusion.answer(answers, presence)
+    found = {}
+    for place, name in enumerate(MODALITIES):
+        here = presence[:, place] == Presence.PRESENT
+        without = presence.copy()
+        without[here, place] = Presence.ABSENT
+        rest = fusion.answer(answers, without)
+        found[name] = np.where(here[:, None], whole - rest, 0.0)
+    return found

@@ -1,0 +1,153 @@
+"""Which words of a text mattered: integrated gradients, summed from word pieces to words.
+
+Sundararajan, Taly and Yan, Axiomatic attribution for deep networks (2017), along the path from a
+text of padding to the text, through captum. What the linear model of n-grams adds is measured by
+leaving each word out, and both are weighted as the model blends them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lib.moderation.model.answers import Floats, Ints, ModelError
+from lib.moderation.model.text import TextModel
+from lib.moderation.model.tokens import padding_of
+
+# letters, digits, marks that combine with them and apostrophes inside; else runs of symbols such
+# as emoji, whose joiners and variation selectors stay with them
+_WORD = re.compile(r"(?:https?://\S+)|[@#]?\w[\w\u0300-\u036f'’]*|[^\w\s]+")
+_STEPS = 24
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the original text and how much it adds to the log-odds of violating a policy.
+
+    Attributes:
+        begin, end: characters of the original text, [begin, end).
+        word: that part of the text.
+        share: what it adds in log-odds; negative speaks against a violation.
+    """
+
+    begin: int
+    end: int
+    word: str
+    share: float
+
+
+def words_of(text: str) -> list[tuple[int, int]]:
+    """Begin and end of each word or run of symbols in the original text."""
+    return [found.span() for found in _WORD.finditer(text)]
+
+
+def explain_text(model: TextModel, text: str, policy: str, steps: int = _STEPS) -> list[Word]:
+    """Every word of a text, in order, with what it adds for a policy.
+
+    Words past the length that the model reads add only what n-grams tell of them.
+
+    Args:
+        model: of texts.
+        text: to be explained.
+        policy: one of the model's.
+        steps: points on the path from nothing to the text.
+
+    Raises:
+        ModelError: the model has no such policy.
+    """
+    place = place_of(model.policies, policy)
+    spans = words_of(text)
+    encoder = piece_shares(model, text, place, steps)
+    tokens = model.tokens([text])
+    by_word = summed_to_words(spans, tokens.spans[0], encoder)
+    if model.ngrams is not None:
+        by_word = model.blend[place, 0] * by_word
+        by_word = by_word + model.blend[place, 1] * _ngram_shares(model, text, spans, place)
+    return [
+        Word(begin, end, text[begin:end], float(share))
+        for (begin, end), share in zip(spans, by_word, strict=True)
+    ]
+
+
+def piece_shares(model: TextModel, text: str, place: int, steps: int = _STEPS) -> Floats:
+    """What each word piece adds to the encoder's log-odds of a policy (pieces,).
+
+    They add up to the difference between the text and one of padding, up to the steps' error.
+    """
+    from captum.attr import LayerIntegratedGradients  # noqa: PLC0415
+
+    device = model.runtime.device
+    ids = torch.from_numpy(model.tokens([text]).ids[0][None]).to(device)
+    filler = padding_of(model.tokenizer)
+    baseline = torch.where(_marks(model, ids), ids, torch.full_like(ids, filler))
+    mask = torch.ones_like(ids)
+    net = model.net.eval()
+    encoder: Any = net.encoder
+
+    def forward(pieces: Tensor) -> Tensor:
+        return net(pieces, mask.expand(len(pieces), -1))[:, place]
+
+    gradients = LayerIntegratedGradients(forward, encoder.embeddings.word_embeddings)
+    told = gradients.attribute(ids, baselines=baseline, n_steps=steps, internal_batch_size=steps)
+    return np.asarray(told.sum(dim=-1)[0].detach().double().cpu().numpy())
+
+
+def summed_to_words(spans: Sequence[tuple[int, int]], pieces: Ints, shares: Floats) -> Floats:
+    """Shares (words,) of pieces (pieces, 2) that lie within words, each given to one word.
+
+    Args:
+        spans: of words, in order, not overlapping.
+        pieces: begin and end of each piece; empty ones are marks and belong to no word.
+        shares: (pieces,).
+    """
+    found = np.zeros(len(spans))
+    if not spans:
+        return found
+    ends = np.array([end for _, end in spans])
+    begins = np.array([begin for begin, _ in spans])
+    for (begin, end), share in zip(pieces.tolist(), shares.tolist(), strict=True):
+        word = int(np.searchsorted(ends, begin, side="right"))
+        if begin < end and word < len(spans) and begins[word] < end:
+            found[word] += share
+    return found
+
+
+def place_of(policies: Sequence[str], policy: str) -> int:
+    """Column of a policy.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    if policy not in policies:
+        raise ModelError(f"policy: expected one of {', '.join(policies)}, got {policy!r}")
+    return list(policies).index(policy)
+
+
+def without(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """The text with these parts blanked."""
+    kept = list(text)
+    for begin, end in spans:
+        kept[begin:end] = " " * (end - begin)
+    return "".join(kept)
+
+
+def _ngram_shares(
+    model: TextModel, text: str, spans: Sequence[tuple[int, int]], place: int
+) -> Floats:
+    if model.ngrams is None or not spans:
+        return np.zeros(len(spans))
+    odds = model.ngrams.log_odds([text, *(without(text, [span]) for span in spans)])[:, place]
+    return np.asarray(odds[0] - odds[1:])
+
+
+def _marks(model: TextModel, ids: Tensor) -> Tensor:
+    """Which pieces are marks of begin and end, that the text of padding keeps."""
+    marks = [model.tokenizer.token_to_id(one) for one in ("[CLS]", "[SEP]", "<s>", "</s>")]
+    known = torch.tensor([one for one in marks if one is not None], device=ids.device)
+    return torch.isin(ids, known)

@@ -1,0 +1,225 @@
+"""All modalities of a post as one answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lib.calibration import Calibrator
+from lib.moderation.model.answers import Floats, ModalityAnswer, ModelError, Presence, Singles
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.guard import Guard
+from lib.moderation.model.inputs import Marks
+from lib.moderation.model.sizes import FusionSize, Learning
+from lib.moderation.model.stored import Files, Reader, fill_module, json_bytes, module_bytes
+from lib.moderation.post import MODALITIES
+
+_ABOUT, _WEIGHTS = "fusion.json", "fusion.safetensors"
+_STATES = len(Presence)
+_WIDEST = 10.0
+
+
+class FusionNet(nn.Module):
+    """The modalities' own log-odds, weighted, and what only their combination tells.
+
+    A modality that is absent is a learnt vector, and one that failed to decode another one. The
+    part for combinations starts at zero, so that training starts from the sum of what each
+    modality says.
+    """
+
+    def __init__(self, widths: Sequence[int], policies: int, size: FusionSize) -> None:
+        super().__init__()
+        for place, width in enumerate(widths):
+            self.register_buffer(f"mean_{place}", torch.zeros(width))
+            self.register_buffer(f"spread_{place}", torch.ones(width))
+        self.inward = nn.ModuleList(
+            nn.Linear(width + policies, size.width) if width else nn.Identity() for width in widths
+        )
+        self.missing = nn.Parameter(0.1 * torch.randn(len(widths), _STATES, size.width))
+        self.weights = nn.Parameter(torch.ones(len(widths), policies))
+        self.offsets = nn.Linear(len(widths) * _STATES, policies)
+        self.body = nn.Sequential(
+            nn.ReLU(),
+            nn.Dropout(size.dropout),
+            nn.Linear(len(widths) * size.width, size.hidden),
+            nn.ReLU(),
+            nn.Dropout(size.dropout),
+        )
+        self.head = nn.Linear(size.hidden, policies)
+        for one in (self.offsets, self.head):
+            nn.init.zeros_(one.weight)
+            nn.init.zeros_(one.bias)
+
+    def forward(
+        self, embeddings: Sequence[Tensor], log_odds: Sequence[Tensor], presence: Tensor
+    ) -> Tensor:
+        """Log-odds (n, policies).
+
+        Args:
+            embeddings: by modality (n, width); rows without it are not looked at.
+            log_odds: by modality (n, policies).
+            presence: (n, modalities) int64, see `Presence`.
+        """
+        here = presence == Presence.PRESENT
+        direct = self.offsets(nn.functional.one_hot(presence, _STATES).flatten(1).float())
+        seen = []
+        for place, layer in enumerate(self.inward):
+            told = here[:, place, None]
+            state = self.missing[place][presence[:, place]]
+            if not isinstance(layer, nn.Identity):
+                mean, spread = self.get_buffer(f"mean_{place}"), self.get_buffer(f"spread_{place}")
+                scaled = ((embeddings[place] - mean) / spread).clamp(-5.0, 5.0)
+                odds = log_odds[place].clamp(-_WIDEST, _WIDEST)
+                inward = layer(torch.cat([scaled, odds / 4.0], dim=1))
+                state = torch.where(told, inward, state)
+                direct = direct + told * self.weights[place] * odds
+            seen.append(state)
+        logits: Tensor = direct + self.head(self.body(torch.cat(seen, dim=1)))
+        return logits
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """A fitted fusion.
+
+    Attributes:
+        policies: names, in the order of log-odds.
+        size: what it was built from.
+        widths: of the embeddings by modality; 0 where there is no model of it.
+        net: the network.
+        guard: keeps the answer from being worse than the best single modality.
+        calibrators: by policy, from raw log-odds to calibrated ones.
+        runtime: where answers are computed.
+    """
+
+    policies: tuple[str, ...]
+    size: FusionSize
+    widths: tuple[int, ...]
+    net: FusionNet
+    guard: Guard
+    calibrators: tuple[Calibrator, ...]
+    runtime: Runtime
+
+    def answer(self, answers: Mapping[str, ModalityAnswer], presence: Marks) -> Floats:
+        """Calibrated log-odds (n, policies) of n posts.
+
+        Args:
+            answers: by modality, a row for each post (see `ModalityAnswer.spread` and `pooled`);
+                rows of posts without that modality are not looked at.
+            presence: (n, modalities), see `Presence`. A modality that no model looks at counts as
+                failed: something is there that nobody has seen.
+
+        Raises:
+            ModelError: rows differ, or a present modality has no answer.
+        """
+        raw = self.raw(answers, presence)
+        columns = [one.log_odds(raw[:, p]) for p, one in enumerate(self.calibrators)]
+        return np.stack(columns, axis=1) if columns else raw
+
+    def raw(self, answers: Mapping[str, ModalityAnswer], presence: Marks) -> Floats:
+        """Log-odds (n, policies) before calibration."""
+        marks = self._seen(presence)
+        fused = self.unguarded(answers, marks)
+        odds = [self._odds(answers, name, len(marks)) for name in MODALITIES]
+        return self.guard.apply(fused, np.stack(odds), marks)
+
+    def unguarded(self, answers: Mapping[str, ModalityAnswer], presence: Marks) -> Floats:
+        """Log-odds (n, policies) of the network alone."""
+        marks = self._seen(presence)
+        embeddings, odds = fusion_inputs(answers, marks, self.widths, len(self.policies))
+        device = self.runtime.device
+        self.net.eval()
+        with torch.inference_mode():
+            logits = self.net(
+                [torch.from_numpy(one).to(device) for one in embeddings],
+                [torch.from_numpy(one).to(device) for one in odds],
+                torch.from_numpy(marks.astype(np.int64)).to(device),
+            )
+        return np.asarray(logits.double().cpu().numpy())
+
+    def calibrated(self, calibrators: Sequence[Calibrator]) -> Fusion:
+        """The same with other calibrators, one for each policy."""
+        return Fusion(
+            self.policies, self.size, self.widths, self.net, self.guard, tuple(calibrators),
+            self.runtime,
+        )  # fmt: skip
+
+    def files(self) -> Files:
+        """All that `read` needs."""
+        about = {
+            "policies": list(self.policies),
+            "size": json.loads(json.dumps(vars(self.size), default=vars)),
+            "widths": list(self.widths),
+            "guard": self.guard.to_json(),
+            "calibrators": [one.to_json() for one in self.calibrators],
+        }
+        return {_ABOUT: json_bytes(about), _WEIGHTS: module_bytes(self.net)}
+
+    @classmethod
+    def read(cls, reader: Reader, runtime: Runtime) -> Fusion:
+        """As `files` stored it."""
+        about = json.loads(reader(_ABOUT))
+        told = dict(about["size"])
+        told["learning"] = Learning(**told["learning"])
+        size, policies = FusionSize(**told), tuple(map(str, about["policies"]))
+        widths = tuple(int(one) for one in about["widths"])
+        net = FusionNet(widths, len(policies), size)
+        fill_module(net, reader(_WEIGHTS), _WEIGHTS)
+        return cls(
+            policies=policies,
+            size=size,
+            widths=widths,
+            net=net.to(runtime.device).eval(),
+            guard=Guard.from_json(about["guard"]),
+            calibrators=tuple(Calibrator.from_json(one) for one in about["calibrators"]),
+            runtime=runtime,
+        )
+
+    def _seen(self, presence: Marks) -> Marks:
+        """Presence, with what no model looks at as failed."""
+        if presence.ndim != 2 or presence.shape[1] != len(MODALITIES):
+            raise ModelError(
+                f"presence: expected shape (posts, {len(MODALITIES)}), got {presence.shape}"
+            )
+        blind = np.array(self.widths) == 0
+        unseen = (presence == Presence.PRESENT) & blind
+        return np.where(unseen, np.int8(Presence.FAILED), presence).astype(np.int8)
+
+    def _odds(self, answers: Mapping[str, ModalityAnswer], name: str, count: int) -> Floats:
+        if name in answers:
+            return answers[name].log_odds
+        return np.zeros((count, len(self.policies)))
+
+
+def fusion_inputs(
+    answers: Mapping[str, ModalityAnswer], presence: Marks, widths: Sequence[int], policies: int
+) -> tuple[list[Singles], list[Singles]]:
+    """Embeddings and log-odds by modality, zeros where a modality is not present.
+
+    Raises:
+        ModelError: shapes differ, or a present modality has no answer; the message names it.
+    """
+    embeddings, odds = [], []
+    for place, (name, width) in enumerate(zip(MODALITIES, widths, strict=True)):
+        here = presence[:, place] == Presence.PRESENT
+        if name not in answers or not width:
+            if here.any():
+                raise ModelError(f"{name}: {int(here.sum())} posts have it, but no answer came")
+            embeddings.append(np.zeros((len(presence), width), dtype=np.float32))
+            odds.append(np.zeros((len(presence), policies), dtype=np.float32))
+            continue
+        answer = answers[name]
+        wanted = (len(presence), width), (len(presence), policies)
+        if (answer.embeddings.shape, answer.log_odds.shape) != wanted:
+            raise ModelError(
+                f"{name}: expected embeddings and log-odds of shapes {wanted}, got "
+                f"{answer.embeddings.shape} and {answer.log_odds.shape}"
+            )
+        embeddings.append(np.where(here[:, None], answer.embeddings, np.float32(0.0)))
+        odds.append(np.where(here[:, None], answer.log_odds, 0.0).astype(np.float32))
+    return embeddings, odds

@@ -1,0 +1,138 @@
+"""Keeps fusion from losing to the best single modality, on any set of modalities present."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lib.calibration import Calibrator, fit_calibrator
+from lib.moderation.model.answers import Floats, Presence
+from lib.moderation.model.inputs import Marks
+from lib.moderation.post import MODALITIES
+
+_SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
+# rows and violations of a pattern below which nothing is learnt about it
+_LEAST_ROWS, _LEAST_OF_A_KIND = 40, 5
+
+
+@dataclass(frozen=True)
+class Guard:
+    """How far the network is believed, by pattern of modalities and policy.
+
+    Attributes:
+        singles: by modality, then policy: from its own log-odds to calibrated ones.
+        shares: (2 ** modalities, policies) weight of the network in the mean of log-odds.
+        best: (2 ** modalities, policies) the single modality that has the rest.
+    """
+
+    singles: tuple[tuple[Calibrator, ...], ...]
+    shares: Floats
+    best: Floats
+
+    def apply(self, fused: Floats, odds: Floats, presence: Marks) -> Floats:
+        """Log-odds (n, policies).
+
+        Args:
+            fused: (n, policies) of the network.
+            odds: (modalities, n, policies) of each modality.
+            presence: (n, modalities).
+        """
+        pattern = patterns(presence)
+        told = self.singles_of(odds)
+        share = self.shares[pattern]
+        which = self.best[pattern].astype(np.int64)
+        rows, columns = np.indices(fused.shape)
+        return np.asarray(share * fused + (1.0 - share) * told[which, rows, columns])
+
+    def singles_of(self, odds: Floats) -> Floats:
+        """Calibrated log-odds (modalities, n, policies) of each modality alone."""
+        told = np.zeros_like(odds)
+        for m, row in enumerate(self.singles):
+            for p, one in enumerate(row):
+                told[m, :, p] = one.log_odds(odds[m, :, p])
+        return told
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "singles": [[one.to_json() for one in row] for row in self.singles],
+            "shares": self.shares.tolist(),
+            "best": self.best.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Guard:
+        """As `to_json` gave it."""
+        return cls(
+            tuple(tuple(Calibrator.from_json(one) for one in row) for row in stored["singles"]),
+            np.array(stored["shares"], dtype=np.float64),
+            np.array(stored["best"], dtype=np.float64),
+        )
+
+
+def patterns(presence: Marks) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """(n,) number of the set of modalities that are present: bit m is modality m."""
+    here = (presence == Presence.PRESENT).astype(np.int64)
+    return np.asarray(here @ (1 << np.arange(presence.shape[1])), dtype=np.int64)
+
+
+def pattern_name(pattern: int) -> str:
+    """Words for a pattern, e.g. `text+image`."""
+    names = [name for place, name in enumerate(MODALITIES) if pattern >> place & 1]
+    return "+".join(names) or "nothing"
+
+
+def fit_guard(fused: Floats, odds: Floats, presence: Marks, targets: Floats) -> Guard:
+    """Choose how far the network is believed by log-loss on rows that it did not learn from.
+
+    Args:
+        fused: (n, policies) of the network.
+        odds: (modalities, n, policies) of each modality, exactly 0 where it never learnt a policy.
+        presence: (n, modalities).
+        targets: (n, policies) within 0 and 1; NaN unknown. Shares of a half and more count as
+            violations.
+    """
+    count = len(MODALITIES)
+    here = presence == Presence.PRESENT
+    singles = tuple(
+        tuple(
+            _single(odds[m, here[:, m], p], targets[here[:, m], p]) for p in range(fused.shape[1])
+        )
+        for m in range(count)
+    )
+    whole = np.ones((2**count, fused.shape[1]))
+    guard = Guard(singles, whole, np.zeros_like(whole))
+    told = guard.singles_of(odds)
+    pattern = patterns(presence)
+    for one in range(1, 2**count):
+        members = [m for m in range(count) if one >> m & 1]
+        for p in range(fused.shape[1]):
+            rows = np.flatnonzero((pattern == one) & ~np.isnan(targets[:, p]))
+            flags = targets[rows, p] >= 0.5
+            losses = {m: _loss(told[m, rows, p], flags) for m in members}
+            best = min(losses, key=losses.__getitem__)
+            guard.best[one, p] = best
+            if len(rows) >= _LEAST_ROWS and min(flags.sum(), (~flags).sum()) >= _LEAST_OF_A_KIND:
+                guard.shares[one, p] = _share(fused[rows, p], told[best, rows, p], flags)
+    return guard
+
+
+def _single(odds: Floats, targets: Floats) -> Calibrator:
+    known = ~np.isnan(targets)
+    if not known.any():
+        return Calibrator("temperature", (0.0,), (0.0,))
+    return fit_calibrator(odds[known], targets[known] >= 0.5, "platt")
+
+
+def _share(fused: Floats, single: Floats, flags: Sequence[bool] | Any) -> float:
+    losses = [_loss(share * fused + (1.0 - share) * single, flags) for share in _SHARES]
+    return _SHARES[int(np.argmin(losses))]
+
+
+def _loss(log_odds: Floats, flags: Any) -> float:
+    if not len(log_odds):
+        return 0.0
+    return float(np.mean(np.logaddexp(0.0, log_odds) - flags * log_odds))

@@ -1,0 +1,157 @@
+"""The model: each modality apart, put together, calibrated, saved and loaded."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lib.evaluation import roc_auc
+from lib.moderation.model.answers import ModalityAnswer, ModelError, Presence
+from lib.moderation.model.inputs import PostInputs, batch_of
+from lib.moderation.model.moderation_model import (
+    ModerationModel,
+    load_fusion,
+    load_image,
+    load_model,
+    load_text,
+    load_video,
+    modalities_in,
+    thresholds_of,
+)
+from lib.registry import ArtifactError
+from tests.moderation.tiny import (
+    POLICIES,
+    image_model,
+    model,
+    parts,
+    save,
+    text_model,
+    unseen_posts,
+    video_model,
+)
+
+
+def column(policy: str) -> int:
+    return POLICIES.index(policy)
+
+
+def test_the_model_finds_what_each_modality_shows():
+    posts, chances, _ = unseen_posts()
+    for policy in ("hate", "offensive", "violence", "prohibited_item"):
+        p = column(policy)
+        seen = (posts.presence != Presence.FAILED).all(axis=1)
+        assert roc_auc(posts.targets[seen, p], chances[seen, p]) > 0.9, policy
+
+
+def test_fusion_sees_violations_that_no_modality_shows_alone():
+    posts, chances, told = unseen_posts()
+    both = (posts.presence[:, :2] == Presence.PRESENT).all(axis=1)
+    p = column("contextual")
+    alone = max(
+        roc_auc(posts.targets[both, p], told[name].log_odds[both, p]) for name in ("text", "image")
+    )
+    assert roc_auc(posts.targets[both, p], chances[both, p]) > alone + 0.03
+
+
+def test_one_post_and_many_get_the_same_answer():
+    posts = unseen_posts()[0].inputs(parts()[2])[:40]
+    many = model().log_odds(posts)
+    single = np.concatenate([model().log_odds([one]) for one in posts])
+    np.testing.assert_allclose(many, single, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["text", "image", "video"])
+def test_one_input_and_many_get_the_same_answer_of_a_modality(name):
+    pieces = parts()[2]
+    one, inputs = {
+        "text": (text_model(), [*pieces.texts[:20], "", "a" * 5000]),
+        "image": (image_model(), pieces.images[:20]),
+        "video": (video_model(), pieces.clips[:20]),
+    }[name]
+    many = one.answer(inputs)
+    for row, single in enumerate(inputs):
+        told = one.answer([single])
+        np.testing.assert_allclose(told.embeddings[0], many.embeddings[row], atol=1e-5)
+        np.testing.assert_allclose(told.log_odds[0], many.log_odds[row], atol=1e-5)
+    assert many.embeddings.dtype == np.float32
+    assert many.log_odds.shape == (len(inputs), len(POLICIES))
+    assert len(one.answer([])) == 0
+
+
+def test_a_stored_model_answers_the_same_and_its_parts_load_alone(tmp_path):
+    folder = save(model(), tmp_path / "model")
+    posts = unseen_posts()[0].inputs(parts()[2])[:30]
+    loaded = load_model(folder)
+    np.testing.assert_array_equal(loaded.log_odds(posts), model().log_odds(posts))
+    assert loaded.version is not None
+    assert modalities_in(folder) == ("text", "image", "video")
+    batch = batch_of(posts)
+    count = len(batch)
+    answers = {
+        "text": load_text(folder).answer(batch.texts).spread(batch.text_rows, count),
+        "image": load_image(folder).answer(batch.images).pooled(batch.image_rows, count),
+        "video": load_video(folder).answer(batch.clips).spread(batch.clip_rows, count),
+    }
+    apart = load_fusion(folder).answer(answers, batch.presence)
+    np.testing.assert_array_equal(apart, model().log_odds(posts))
+
+
+def test_a_damaged_or_foreign_artifact_is_refused(tmp_path):
+    folder = save(model(), tmp_path / "model")
+    with pytest.raises(ArtifactError, match="no answer for spam"):
+        load_model(folder, policies=("hate", "spam"))
+    (folder / "text.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"text\.json: expected"):
+        load_model(folder)
+
+
+def test_a_model_of_texts_alone_takes_images_for_something_nobody_saw(tmp_path):
+    whole = model()
+    blind = ModerationModel(whole.fusion, whole.text, None, None, whole.thresholds)
+    folder = save(blind, tmp_path / "texts")
+    with pytest.raises(ArtifactError, match="no model of image, only of text"):
+        load_image(folder)
+    assert load_model(folder).image is None
+
+
+def test_absent_and_failed_are_different():
+    text = parts()[2].texts[0]
+    absent = model().log_odds([PostInputs(text=text)])
+    failed = model().log_odds([PostInputs(text=text, failed=frozenset({"video"}))])
+    assert not np.allclose(absent, failed)
+    assert PostInputs(text=" ").presence == (Presence.ABSENT,) * 3
+
+
+def test_the_worst_image_of_a_post_decides():
+    images = parts()[2].images[:6]
+    apart = image_model().answer(images)
+    post = apart.pooled(np.zeros(6, dtype=np.int64), 2)
+    np.testing.assert_array_equal(post.log_odds[0], apart.log_odds.max(axis=0))
+    assert not post.log_odds[1].any()
+    assert not post.embeddings[1].any()
+
+
+def test_bad_inputs_are_refused_with_what_was_expected():
+    with pytest.raises(ModelError, match=r"image: expected uint8 of shape .* got float64"):
+        image_model().answer([np.zeros((8, 8, 3))])
+    with pytest.raises(ModelError, match=r"clip: expected uint8 of shape .* \(8, 8, 3\)"):
+        video_model().answer([np.zeros((8, 8, 3), dtype=np.uint8)])
+    with pytest.raises(ModelError, match="failed: expected some of text, image, video"):
+        PostInputs(failed=frozenset({"sound"}))
+    with pytest.raises(ModelError, match=r"presence: expected shape \(posts, 3\)"):
+        model().fusion.answer({}, np.zeros((2, 2), dtype=np.int8))
+    with pytest.raises(ModelError, match="text: 1 posts have it, but no answer came"):
+        model().fusion.answer({}, np.array([[1, 0, 0]], dtype=np.int8))
+    with pytest.raises(ModelError, match="as many embeddings as log-odds"):
+        ModalityAnswer(np.zeros((1, 2), dtype=np.float32), np.zeros((2, 2)))
+
+
+def test_a_text_of_lone_surrogates_is_taken():
+    assert np.isfinite(text_model().answer(["\ud800 \udfff ok"]).log_odds).all()
+
+
+def test_a_threshold_is_the_chance_with_the_best_f1():
+    odds = np.array([[-2.0], [-1.0], [0.0], [1.0], [2.0]])
+    found = thresholds_of(odds, np.array([[0.0], [0], [1], [0], [1]]), ("spam",))
+    assert found["spam"] == pytest.approx(0.5)
+    assert thresholds_of(odds, np.full((5, 1), np.nan), ("spam",)) == {"spam": 0.5}

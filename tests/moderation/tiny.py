@@ -1,0 +1,105 @@
+"""A tiny model of simulated posts, fitted once for all tests that need one."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from lib.calibration import sigmoid
+from lib.moderation.composer.composing import COMPOSED_POLICIES, Composed, compose
+from lib.moderation.composer.pieces import Pieces, split_pieces
+from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
+from lib.moderation.model.answers import ModalityAnswer
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.frames import evenly_spaced
+from lib.moderation.model.fusing import calibrate, fit_fusion
+from lib.moderation.model.image import ImageModel
+from lib.moderation.model.inputs import batch_of
+from lib.moderation.model.moderation_model import ModerationModel, answers_of, thresholds_of
+from lib.moderation.model.pixels import squares
+from lib.moderation.model.sizes import TINY
+from lib.moderation.model.text import TextModel
+from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
+from lib.moderation.model.video import VideoModel
+
+POLICIES = COMPOSED_POLICIES
+RUN = Run(seed=3, runtime=Runtime(threads=1))
+
+
+@cache
+def parts() -> tuple[Pieces, Pieces, Pieces]:
+    """Pieces for the modalities' models, for fusion, and for tests."""
+    fit, fuse, test = split_pieces(simulated_pieces(450, 480, 120, seed=1), (0.5, 0.3, 0.2), 1)
+    return fit, fuse, test
+
+
+@cache
+def fit_posts() -> Composed:
+    return compose(parts()[0], 1200, SIMULATED_RECIPE, seed=4)
+
+
+@cache
+def text_model() -> TextModel:
+    texts = parts()[0].texts
+    targets = fit_posts().piece_targets("text", len(texts))
+    return fit_text(texts, targets, POLICIES, np.arange(0, len(texts), 6), TINY.text, RUN)
+
+
+@cache
+def image_model() -> ImageModel:
+    images = squares(parts()[0].images, TINY.image.side)
+    targets = fit_posts().piece_targets("image", len(images))
+    return fit_image(images, targets, POLICIES, TINY.image, RUN)
+
+
+@cache
+def video_model() -> VideoModel:
+    size = TINY.video
+    clips = np.stack([evenly_spaced(one, size.frames, size.side) for one in parts()[0].clips])
+    targets = fit_posts().piece_targets("video", len(clips))
+    return fit_video(clips, targets, POLICIES, np.arange(0, len(clips), 4), size, RUN)
+
+
+def answers(posts: Composed, pieces: Pieces) -> dict[str, ModalityAnswer]:
+    return answers_of(batch_of(posts.inputs(pieces)), text_model(), image_model(), video_model())
+
+
+@cache
+def fuse_posts() -> tuple[Composed, dict[str, ModalityAnswer]]:
+    posts = compose(parts()[1], 1100, SIMULATED_RECIPE, seed=5)
+    return posts, answers(posts, parts()[1])
+
+
+@cache
+def model() -> ModerationModel:
+    posts, told = fuse_posts()
+    rows = np.arange(len(posts))
+    learn, other = rows[rows % 3 > 0], rows[rows % 3 == 0]
+    fusion = fit_fusion(
+        {name: one.take(learn) for name, one in told.items()},
+        posts.presence[learn], posts.targets[learn], POLICIES, np.arange(0, len(learn), 4),
+        TINY.fusion, RUN,
+    )  # fmt: skip
+    held = {name: one.take(other) for name, one in told.items()}
+    fusion = calibrate(fusion, held, posts.presence[other], posts.targets[other])
+    odds = fusion.answer(held, posts.presence[other])
+    thresholds = thresholds_of(odds, posts.targets[other], POLICIES)
+    return ModerationModel(fusion, text_model(), image_model(), video_model(), thresholds)
+
+
+@cache
+def unseen_posts() -> tuple[Composed, np.ndarray, dict[str, ModalityAnswer]]:
+    """Posts of pieces that nothing learnt from, their probabilities and the members' answers."""
+    posts = compose(parts()[2], 700, SIMULATED_RECIPE, seed=6)
+    told = answers(posts, parts()[2])
+    return posts, sigmoid(model().fusion.answer(told, posts.presence)), told
+
+
+def save(one: ModerationModel, folder: Path) -> Path:
+    one.save(
+        folder, created_at=1_795_428_900_000_000, data_fingerprint="f" * 64, code_version="test",
+        parameters={}, metrics={},
+    )  # fmt: skip
+    return folder
