@@ -78,7 +78,7 @@ class Assembly:
 
     def _of_this_version(self, labels: pa.Table, name: str) -> pa.Table:
         """Labels under a former version of a policy mean something else now."""
-        now = {one.id: str(one.version) for one in self.policies.policies}
+        now = {one.id: one.version for one in self.policies.policies}
         told = zip(labels["policy"].to_pylist(), labels["policy_version"].to_pylist(), strict=True)
         old = np.array([v is not None and v != now[p] for p, v in told], dtype=bool)
         self._aside(labels, old, OLD_VERSION, "labels", f"version-{name}")

@@ -19,7 +19,7 @@ _WHAT = pa.field("what", pa.int8())
 _MEDIUM = pa.schema(
     [("kind", pa.string()), ("place", pa.int64()), ("reason", pa.string()), ("file", pa.string())]
 )
-_LABEL = pa.schema([LABELS.schema.field(name) for name in LABELS.names if name != "post_id"])
+_LABEL = pa.schema([LABELS.schema.field(one) for one in LABELS.names if one not in POSTS.names])
 FACTS = pa.schema([*POSTS.schema, _WHAT, *_MEDIUM, *_LABEL])
 
 

@@ -134,7 +134,8 @@ def _posts(
         {
             "post_id": [f"post-{k:07d}" for k in range(count)],
             "author_id": [f"author-{k:05d}" for k in who.tolist()],
-            "created_at": pa.array(at_us).cast(TIME),
+            "event_time": pa.array(at_us).cast(TIME),
+            "known_at": pa.array(at_us).cast(TIME),
             "text": pa.array(texts, pa.string()),
             "language": pa.array(["en" if one else None for one in texts], pa.string()),
             "reports": pa.array(rng.poisson(0.2 + composed.targets.sum(axis=1))),
@@ -186,7 +187,7 @@ def _labels(
     """One label for each policy of the posts that were judged, some hours after they were posted."""
     count, policies = composed.targets.shape
     rows: Ints = np.flatnonzero(rng.random(count) < options.labelled)
-    at_us = posts["created_at"].cast(pa.int64()).to_numpy()[rows]
+    at_us = posts["event_time"].cast(pa.int64()).to_numpy()[rows]
     judged = at_us + rng.integers(_HOUR_US, 48 * _HOUR_US, len(rows))
     times = pa.array(np.repeat(judged, policies)).cast(TIME)
     people = np.repeat(rng.integers(0, 12, len(rows)), policies)
@@ -198,7 +199,7 @@ def _labels(
             "by": pa.array([f"moderator-{k:02d}" for k in people.tolist()]),
             "event_time": times,
             "known_at": times,
-            "policy_version": pa.array(["1"] * len(times)),
+            "policy_version": pa.array([1] * len(times)),
         },
         schema=LABELS.schema,
     )
