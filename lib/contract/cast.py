@@ -98,6 +98,14 @@ def to_numbers(name: str, raw: pa.Array) -> Converted:
     return missing, [(lost(raw, missing), f"{name}: not a list of numbers")]
 
 
+def to_bytes(name: str, raw: pa.Array) -> Converted:
+    """Encoded images and videos as they are; anything that is no bytes is a fault."""
+    if pat.is_binary(raw.type) or pat.is_large_binary(raw.type) or pat.is_null(raw.type):
+        return raw.cast(pa.large_binary()), []
+    missing = pa.nulls(len(raw), pa.large_binary())
+    return missing, [(lost(raw, missing), f"{name}: not bytes")]
+
+
 def to_flag(name: str, raw: pa.Array) -> Converted:
     """`true` and `false` (any case) as booleans; anything else is a fault."""
     raw = plain(raw)

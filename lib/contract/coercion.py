@@ -59,7 +59,7 @@ def _widens(came: pa.DataType, wanted: pa.DataType) -> bool:
         return bool(pat.is_list(came) or pat.is_large_list(came) or pat.is_fixed_size_list(came))
     if pat.is_int64(wanted):
         return bool(pat.is_integer(came) and not pat.is_uint64(came))
-    return False
+    return bool(pat.is_large_binary(wanted) and pat.is_binary(came))
 
 
 def _wrong_type(column: Column, came: pa.DataType, contract: str) -> str:

@@ -11,6 +11,7 @@ import pyarrow.types as pat
 from lib.contract.cast import (
     Converted,
     lost,
+    to_bytes,
     to_flag,
     to_number,
     to_numbers,
@@ -29,7 +30,12 @@ from lib.contract.time_reading import TimeReading
 from lib.contract.unit import Linear
 
 _LARGEST_PRODUCT = 1e15
-_READERS = ((pat.is_string, to_text), (pat.is_integer, to_whole), (pat.is_list, to_numbers))
+_READERS = (
+    (pat.is_string, to_text),
+    (pat.is_integer, to_whole),
+    (pat.is_list, to_numbers),
+    (pat.is_large_binary, to_bytes),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from lib.contract.declaration import Column, Precedes
 from lib.contract.error import ContractError, did_you_mean
 from lib.contract.reason import QUARANTINE_REASON, Mask, RowReasons
 from lib.contract.repeat import find_repeats
-from lib.contract.row_check import column_faults, order_faults, together_faults
+from lib.contract.row_check import column_faults, either_faults, order_faults, together_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Contract:
         retry_may_differ: columns in which a retry may differ from the first attempt.
         first_by: time columns that say which of two rows of one key came first.
         together: groups of optional columns that are given all or not at all.
+        either: groups of optional columns of which exactly one is given.
         precedes: pairs of columns of which one may not lie after the other.
         extras: what further columns must look like, which a mapping file may then declare under
             any name (the sensors of a machine); None refuses them.
@@ -57,6 +58,7 @@ class Contract:
     retry_may_differ: tuple[str, ...] = ()
     first_by: tuple[str, ...] = ()
     together: tuple[tuple[str, ...], ...] = ()
+    either: tuple[tuple[str, ...], ...] = ()
     precedes: tuple[Precedes, ...] = ()
     extras: Column | None = None
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
@@ -144,6 +146,8 @@ class Contract:
             reasons.merge(order_faults(typed, rule))
         for names in self.together:
             reasons.merge(together_faults(typed, names))
+        for names in self.either:
+            reasons.merge(either_faults(typed, names))
 
     def _mark_repeats(self, typed: pa.Table, reasons: RowReasons) -> Mask:
         dropped = np.zeros(typed.num_rows, dtype=np.bool_)

@@ -52,6 +52,13 @@ def together_faults(table: pa.Table, names: tuple[str, ...]) -> Iterator[Fault]:
     yield missing, f"{', '.join(names)}: only some of these are given"
 
 
+def either_faults(table: pa.Table, names: tuple[str, ...]) -> Iterator[Fault]:
+    """Rows in which none of `names`, or more than one, is given."""
+    given = np.sum([as_mask(pc.is_valid(table[name])) for name in names], axis=0)
+    yield given == 0, f"{', '.join(names)}: none of these is given"
+    yield given > 1, f"{', '.join(names)}: more than one of these is given"
+
+
 def _not_finite(column: Column, values: pa.Array) -> Iterator[Fault]:
     # In an optional column NaN is a spelling of "missing" and becomes null before it comes here.
     yield as_mask(pc.is_nan(values)), f"{column.name}: not a number"

@@ -67,6 +67,41 @@ def brightening(frames: int, side: int = 64) -> list[np.ndarray]:
     return [np.full((side, side, 3), 4 * k, dtype=np.uint8) for k in range(frames)]
 
 
+def at_times(frames: list[np.ndarray], seconds: list[float]) -> bytes:
+    """A video of which each frame is shown from its moment on, to a hundredth of a second."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as output:
+        stream = output.add_stream("mjpeg", rate=100)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuvj420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 100)
+        for pixels, at in zip(frames, seconds, strict=True):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = round(at * 100), Fraction(1, 100)
+            for packet in stream.encode(frame):
+                output.mux(packet)
+        for packet in stream.encode():
+            output.mux(packet)
+    return buffer.getvalue()
+
+
+def two_tracks() -> bytes:
+    """An MP4 with two tracks of pictures."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as output:
+        streams = [output.add_stream("mpeg4", rate=25) for _ in range(2)]
+        for stream in streams:
+            stream.height = stream.width = 64
+            stream.pix_fmt = "yuv420p"
+        for stream in streams:
+            pixels = np.full((64, 64, 3), 99, np.uint8)
+            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+                output.mux(packet)
+            for packet in stream.encode():
+                output.mux(packet)
+    return buffer.getvalue()
+
+
 def pictures_of_another_size(header_side: int, picture: bytes, count: int = 3) -> bytes:
     """An AVI whose header says small frames and whose packets hold this JPEG."""
     buffer = io.BytesIO()

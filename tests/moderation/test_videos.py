@@ -1,6 +1,7 @@
 """Videos are sampled over their whole length, or refused quickly and in bounded memory."""
 
 import resource
+import struct
 import time
 from contextlib import suppress
 
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 from lib.moderation.media.limits import Limits, MediaError
 from lib.moderation.media.videos import decode_video
 from tests.moderation.made_media import (
+    at_times,
     brightening,
     encoded,
     no_frames,
     pictures_of_another_size,
     scene,
     sound,
+    two_tracks,
     video,
 )
 
@@ -86,6 +89,37 @@ def test_a_single_frame_is_a_video_without_length():
     clip = decode_video(video(brightening(1)), SMALL)
     assert clip.frames.shape == (1, 64, 64, 3)
     assert (clip.times_s, clip.duration_s) == (0.0, 0.0)
+
+
+def test_what_is_shown_long_is_seen_though_it_is_few_frames():
+    """Ninety frames within the first second and ten over the other nine."""
+    early = [k / 100 for k in range(90)]
+    late = [float(k) for k in range(1, 10)]
+    frames = [np.full((64, 64, 3), 20, np.uint8)] * 90 + [np.full((64, 64, 3), 220, np.uint8)] * 9
+    clip = decode_video(at_times(frames, early + late), SMALL, samples=10)
+    assert (clip.frames.mean(axis=(1, 2, 3)) > 200).sum() >= 8
+
+
+def turned(content: bytes, matrix: tuple[int, ...]) -> bytes:
+    """The video with another display matrix of its track."""
+    plain = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    place = content.index(plain, content.index(b"tkhd"))
+    return content[:place] + struct.pack(">9i", *matrix) + content[place + 36 :]
+
+
+def test_a_video_is_turned_as_its_player_turns_it():
+    frame = np.zeros((32, 64, 3), np.uint8)
+    frame[:, :16] = 255  # the left quarter is white
+    one = 1 << 16
+    clockwise = turned(video([frame] * 3), (0, one, 0, -one, 0, 0, 32 * one, 0, 1 << 30))
+    shown = decode_video(clockwise, SMALL).frames
+    assert shown.shape == (3, 64, 32, 3)
+    assert shown[:, :10].min() > 230
+    assert shown[:, 22:].max() < 25
+
+
+def test_a_second_track_of_pictures_hides_nothing():
+    assert refused(two_tracks()) == "broken"
 
 
 def test_large_frames_are_scaled_down_to_the_longer_side():

@@ -53,6 +53,7 @@ class Pictures:
     ) -> None:
         self._codec, self._coded, self._limits, self._deadline = codec, coded, limits, deadline
         self._size: tuple[int, int] | None = None
+        self._quarters: int | None = None
         self._used, self._fed = False, 0
         codec.thread_count = 1
         codec.options = {"max_pixels": str(limits.video_pixels)}
@@ -62,8 +63,22 @@ class Pictures:
     @property
     def duration_s(self) -> float:
         """Playing time in seconds: the last picture is shown as long as the usual one."""
+        return self._ticks * self._tick
+
+    @property
+    def _ticks(self) -> float:
         usual = float(np.median(np.diff(self.stamps))) if len(self.stamps) > 1 else 0.0
-        return float(self.seconds(self.stamps[-1:])[0]) + usual * self._tick
+        return float(self.stamps[-1] - self.stamps[0]) + usual
+
+    def shown_at(self, shares: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The moments, each once, of the pictures that are on show at shares of the playing time.
+
+        By time and not by number: a thousand frames of a second's length weigh a second.
+        """
+        moments = self.stamps[0] + shares * self._ticks
+        places = np.searchsorted(self.stamps, moments, side="right") - 1
+        shown: NDArray[np.int64] = self.stamps[np.unique(places)]
+        return shown
 
     def seconds(self, stamps: NDArray[np.int64]) -> NDArray[np.float64]:
         """Ticks as seconds from the first picture."""
@@ -143,4 +158,11 @@ class Pictures:
             share = min(1.0, self._limits.video_side / max(frame.width, frame.height))
             self._size = max(1, round(frame.width * share)), max(1, round(frame.height * share))
         width, height = self._size
-        return np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height))
+        pixels = np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height))
+        return np.rot90(pixels, self._turns(frame))
+
+    def _turns(self, frame: VideoFrame) -> int:
+        """Quarter turns, counter-clockwise, as the first frame says for all."""
+        if self._quarters is None:
+            self._quarters = round(frame.rotation / 90) % 4
+        return self._quarters

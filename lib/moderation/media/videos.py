@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import av
 import numpy as np
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -28,6 +29,8 @@ SAMPLES = 16
 
 CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "mjpeg")
 """Decoders that are used; others are refused."""
+
+_COVER = Disposition.attached_pic
 
 _PROBING = {"probesize": "5000000", "analyzeduration": "0"}
 
@@ -48,7 +51,9 @@ class Clip:
 
 
 def decode_video(content: bytes, limits: Limits | None = None, samples: int = SAMPLES) -> Clip:
-    """At most `samples` frames, the middles of equal parts of the video.
+    """At most `samples` frames, those shown in the middle of equal parts of the playing time.
+
+    They come as a player shows them, turned as the file says.
 
     Args:
         content: an encoded video; its sound is not read.
@@ -116,9 +121,13 @@ def _no_other_file(url: str, *_: object) -> None:
 
 
 def _stream(container: InputContainer, limits: Limits) -> VideoStream:
-    if not container.streams.video:
+    # covers are pictures, too, but no player plays them
+    streams = [one for one in container.streams.video if not one.disposition & _COVER]
+    if not streams:
         raise MediaError("no_frames", "expected a video, got a file with no pictures in it")
-    stream = container.streams.video[0]
+    if len(streams) > 1:
+        raise MediaError("broken", f"expected one track of pictures, got {len(streams)}")
+    stream = streams[0]
     codec = stream.codec_context
     if codec is None or codec.name not in CODECS:
         name = "an unknown one" if codec is None else codec.name
@@ -161,10 +170,8 @@ def _check_duration(coded: list[Coded], stream: VideoStream, limits: Limits) -> 
 
 
 def _clip(pictures: Pictures, samples: int) -> Clip:
-    stamps = pictures.stamps
-    wanted = min(samples, len(stamps))
-    middles = ((np.arange(wanted) + 0.5) * len(stamps) / wanted).astype(int)
-    taken = pictures.at(stamps[middles])
+    middles = (np.arange(samples) + 0.5) / samples
+    taken = pictures.at(pictures.shown_at(middles))
     if not taken:
         raise MediaError("no_frames", "expected at least one frame that can be decoded, got none")
     times = pictures.seconds(np.array([stamp for stamp, _ in taken]))
