@@ -146,7 +146,7 @@ def labels_of(pieces: Pieces, text: Ints, image: Ints, clip: Ints, recipe: Recip
 
 def _drawn(
     kinds: tuple[str, ...],
-    has: np.ndarray,  # type: ignore[type-arg]
+    has: np.ndarray,
     shares: Mapping[str, float] | None,
     rng: np.random.Generator,
 ) -> Ints:
@@ -161,5 +161,5 @@ def _drawn(
     return place
 
 
-def _kinds(kinds: tuple[str, ...], places: Ints) -> np.ndarray:  # type: ignore[type-arg]
+def _kinds(kinds: tuple[str, ...], places: Ints) -> np.ndarray:
     return np.array([*kinds, ""], dtype=object)[places]

@@ -7,7 +7,6 @@ leaving each word out, and both are weighted as the model blends them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +18,8 @@ from torch import Tensor
 from lib.moderation.model.answers import Floats, Ints, ModelError
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.tokens import padding_of
+from lib.moderation.wording.words import words
 
-# letters, digits, marks that combine with them and apostrophes inside; else runs of symbols such
-# as emoji, whose joiners and variation selectors stay with them
-_WORD = re.compile(r"(?:https?://\S+)|[@#]?\w[\w\u0300-\u036f'’]*|[^\w\s]+")
 _STEPS = 24
 
 
@@ -42,11 +39,6 @@ class Word:
     share: float
 
 
-def words_of(text: str) -> list[tuple[int, int]]:
-    """Begin and end of each word or run of symbols in the original text."""
-    return [found.span() for found in _WORD.finditer(text)]
-
-
 def explain_text(model: TextModel, text: str, policy: str, steps: int = _STEPS) -> list[Word]:
     """Every word of a text, in order, with what it adds for a policy.
 
@@ -62,7 +54,7 @@ def explain_text(model: TextModel, text: str, policy: str, steps: int = _STEPS) 
         ModelError: the model has no such policy.
     """
     place = place_of(model.policies, policy)
-    spans = words_of(text)
+    spans = [(span.start, span.end) for span in words(text)]
     encoder = piece_shares(model, text, place, steps)
     tokens = model.tokens([text])
     by_word = summed_to_words(spans, tokens.spans[0], encoder)
@@ -91,7 +83,8 @@ def piece_shares(model: TextModel, text: str, place: int, steps: int = _STEPS) -
     encoder: Any = net.encoder
 
     def forward(pieces: Tensor) -> Tensor:
-        return net(pieces, mask.expand(len(pieces), -1))[:, place]
+        odds: Tensor = net(pieces, mask.expand(len(pieces), -1))[:, place]
+        return odds
 
     gradients = LayerIntegratedGradients(forward, encoder.embeddings.word_embeddings)
     told = gradients.attribute(ids, baselines=baseline, n_steps=steps, internal_batch_size=steps)
@@ -99,7 +92,7 @@ def piece_shares(model: TextModel, text: str, place: int, steps: int = _STEPS) -
 
 
 def summed_to_words(spans: Sequence[tuple[int, int]], pieces: Ints, shares: Floats) -> Floats:
-    """Shares (words,) of pieces (pieces, 2) that lie within words, each given to one word.
+    """Shares (words,) of pieces (pieces, 2), one over several words parted by characters.
 
     Args:
         spans: of words, in order, not overlapping.
@@ -109,12 +102,11 @@ def summed_to_words(spans: Sequence[tuple[int, int]], pieces: Ints, shares: Floa
     found = np.zeros(len(spans))
     if not spans:
         return found
-    ends = np.array([end for _, end in spans])
-    begins = np.array([begin for begin, _ in spans])
+    begins, ends = np.array(spans).T
     for (begin, end), share in zip(pieces.tolist(), shares.tolist(), strict=True):
-        word = int(np.searchsorted(ends, begin, side="right"))
-        if begin < end and word < len(spans) and begins[word] < end:
-            found[word] += share
+        common = np.maximum(np.minimum(ends, end) - np.maximum(begins, begin), 0)
+        if common.any():
+            found += share * common / common.sum()
     return found
 
 

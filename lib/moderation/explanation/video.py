@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +55,10 @@ def explain_video(
     seen = model.frames(frames)
     places = np.round(np.linspace(0, len(frames) - 1, len(seen))).astype(np.int64)
     cuts = np.unique(np.round(np.linspace(0, len(seen), min(segments, len(seen)) + 1)).astype(int))
-    hidden = [stilled(seen, begin, end) for begin, end in zip(cuts[:-1], cuts[1:], strict=True)]
+    hidden = [stilled(seen, begin, end) for begin, end in pairwise(cuts.tolist())]
     odds = model.answer_frames([seen, *hidden]).log_odds[:, place]
     found = []
-    for k, (begin, end) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for k, (begin, end) in enumerate(pairwise(cuts.tolist())):
         last = places[end] if end < len(seen) else places[-1]
         share = float(odds[0] - odds[k + 1])
         found.append(Segment(float(times_s[places[begin]]), float(times_s[last]), share))

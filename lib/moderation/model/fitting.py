@@ -147,6 +147,7 @@ def fit(
             on_epoch(
                 _checkpoint(task.module, optimiser, epoch + 1, loss, _identity(learning, seed))
             )
+    optimiser.zero_grad(set_to_none=True)
     task.module.eval()
     return loss
 
