@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
@@ -78,6 +78,16 @@ class Database:
         statement = dialect.insert(table).on_conflict_do_nothing()
         counted = {"preserve_rowcount": True}
         return connection.execute(statement, rows, execution_options=counted).rowcount
+
+    def insert_named(
+        self, connection: Connection, table: Table, rows: list[dict[str, Any]], key: Column[Any]
+    ) -> set[Any]:
+        """As `insert_new`, and return the keys of the rows that were inserted."""
+        if not rows:
+            return set()
+        dialect = sqlite if self.is_sqlite else postgresql
+        statement = dialect.insert(table).on_conflict_do_nothing().returning(key)
+        return set(connection.execute(statement, rows).scalars())
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -65,17 +65,35 @@ class Held:
     decided_at: int | None
 
 
-def open_item(
-    database: Database, connection: Connection, item: ReviewItem, who: str, at: int
+def open_items(
+    database: Database,
+    connection: Connection,
+    items: Sequence[ReviewItem],
+    who: str,
+    at: int | None = None,
 ) -> int:
-    """Put one item into the queue and note it down; 0 if its id is known already."""
-    row = {**asdict(item), "policy": item.policy, "token": 0}
-    added = database.insert_new(connection, ITEMS, [row])
-    if added:
-        state: dict[str, Json] = {"kind": item.kind, "policies": dict(item.policies)}
-        state |= {"severity": item.severity, "reach": item.reach, "due_at": item.due_at}
-        note_down(connection, [audited(item, at, who, "opened", after=state)])
-    return added
+    """Put items into the queue and note them down, at `at` or when each was made.
+
+    Returns how many ids are new.
+    """
+    rows = [{**asdict(item), "policy": item.policy, "token": 0} for item in items]
+    fresh = database.insert_named(connection, ITEMS, rows, ITEMS.c.id)
+    note_down(
+        connection,
+        [
+            audited(
+                item, item.created_at if at is None else at, who, "opened", after=_described(item)
+            )
+            for item in items
+            if item.id in fresh
+        ],
+    )
+    return len(fresh)
+
+
+def _described(item: ReviewItem) -> dict[str, Json]:
+    state: dict[str, Json] = {"kind": item.kind, "policies": dict(item.policies)}
+    return state | {"severity": item.severity, "reach": item.reach, "due_at": item.due_at}
 
 
 def find(connection: Connection, item_id: str) -> Held:
@@ -184,7 +202,7 @@ def _golden(
     if not unseen:
         return []
     item = mixer.item(unseen, like, asks.reviewer, slot)
-    open_item(database, connection, item, "queue", asks.now)
+    open_items(database, connection, [item], "queue", asks.now)
     return [Held(item, 0, None, None, None)]
 
 

@@ -69,10 +69,7 @@ class Reviews:
         # one order for everybody: two callers that overlap cannot wait for each other
         ordered = sorted(items, key=lambda item: item.id)
         with self._database.writing() as connection:
-            return sum(
-                review_claims.open_item(self._database, connection, item, who, item.created_at)
-                for item in ordered
-            )
+            return review_claims.open_items(self._database, connection, ordered, who)
 
     def keep_golden(self, posts: Sequence[GoldenPost]) -> int:
         """Keep posts with known answers; returns how many are new."""
@@ -253,6 +250,6 @@ class Reviews:
         self, connection: Connection, step: Step, case: Sequence[Verdict], now: int
     ) -> None:
         if step.opens is not None:
-            review_claims.open_item(self._database, connection, step.opens, "queue", now)
+            review_claims.open_items(self._database, connection, [step.opens], "queue", now)
         if step.outcome is not None:
             review_verdicts.close(connection, step.outcome, case)

@@ -126,7 +126,9 @@ class _Batch:
         keys = self._pool.keys
         if keys is not None and keys[row] >= 0:
             self._free &= keys != keys[row]
-        self._free &= self._spread.choose(row) < self._settings.same_cosine
+        # a pass over all embeddings, where something is to be learned from it
+        if self._settings.method == "badge" or self._settings.same_cosine <= 1.0:
+            self._free &= self._spread.choose(row) < self._settings.same_cosine
 
     def _some(self, count: int, among: Bools) -> list[int]:
         found: list[int] = []

