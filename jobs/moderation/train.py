@@ -53,8 +53,6 @@ def main(config: TrainConfig) -> str:
     trained = trained_by(config, started)
     version = save(config, trained, output)
     written = [output.address("model"), *_report(config, trained, output)]
-    if config.registry is not None:
-        _publish(config, output)
     print(_closing_lines(config, trained, version, written, time.monotonic() - started))
     return output.address("model")
 
@@ -100,7 +98,7 @@ def inputs_of(config: TrainConfig, prepared: Prepared, size: Size) -> dict[str, 
 
 
 def save(config: TrainConfig, trained: Trained, output: Storage) -> str:
-    """The artifact to OUTPUT/model; returns its version."""
+    """The artifact to OUTPUT/model and, if asked, to the registry; returns its version."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "model"
         trained.fit.model.save(
@@ -113,15 +111,9 @@ def save(config: TrainConfig, trained: Trained, output: Storage) -> str:
         )
         output.delete("model")
         output.upload(directory, "model", last=MANIFEST)
+        if config.registry is not None:
+            publish(config.registry, SYSTEM, directory, config.alias, "jobs.moderation.train")
         return verify_artifact(directory).manifest.version
-
-
-def _publish(config: TrainConfig, output: Storage) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        for name in output.files("model"):
-            output.download(name, Path(folder) / name)
-        directory = Path(folder) / "model"
-        publish(str(config.registry), SYSTEM, directory, config.alias, "jobs.moderation.train")
 
 
 def _refuse_bad_options(config: TrainConfig) -> None:

@@ -122,7 +122,7 @@ def _decisions(found: Findings) -> Section:
     curve = found.curve[places]
     plot = line_plot(
         "Accuracy of automatic decisions",
-        [Curve("ours", curve[:, 0], curve[:, 1])],
+        {"ours": Curve(curve[:, 0], curve[:, 1])},
         Axis("share decided automatically"),
         Axis("share of these right"),
     )
