@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +16,16 @@ import yaml
 from jobs.moderation.pieces import encoded_clip, encoded_image, read_pieces
 from jobs.options import read_options
 from lib.contract import TIME, ContractError, utc_us, write_parquet
-from lib.moderation.composer.composing import COMPOSED_POLICIES, Composed, compose
-from lib.moderation.composer.pieces import Pieces
+from lib.moderation.composer.composing import COMPOSED_POLICIES, Composed, Recipe, compose
+from lib.moderation.composer.pieces import Pieces, split_pieces
 from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
 from lib.moderation.contracts import LABELS, MEDIA, POSTS
 from lib.moderation.model.answers import Ints, ModelError, Presence
+from lib.moderation.post import MODALITIES
 
 _HOUR_US = 3_600_000_000
 _ROWS_AT_ONCE = 64
+_NEWER = 0.25
 _WORDS = {
     "hate": "Attacks people for what they are; composed from texts of that kind.",
     "offensive": "Insults; composed from texts of that kind.",
@@ -37,7 +39,9 @@ _WORDS = {
 class Simulate:
     """Compose posts of texts, images and clips, labelled by what they were composed of.
 
-    Without --pieces all pieces are generated. Labels are those of the composition; nobody erred.
+    Without --pieces all pieces are generated. The newest quarter of the posts is composed of pieces
+    that no older post has, so that a test on it is honest. Labels are those of the composition;
+    nobody erred.
     """
 
     output: Path
@@ -73,7 +77,7 @@ def main(options: Simulate) -> int:
         recipe = SIMULATED_RECIPE
     else:
         pieces, recipe = read_pieces(options.pieces)
-    composed = compose(pieces, options.posts, recipe, options.seed)
+    composed = _composed(pieces, recipe, options)
     rng = np.random.default_rng((options.seed, 1))
     options.output.mkdir(parents=True, exist_ok=True)
     posts = _posts(options, composed, pieces, rng)
@@ -91,6 +95,42 @@ def main(options: Simulate) -> int:
         print(f"{name:10}{pq.ParquetFile(path).metadata.num_rows:>12,}  {path}  ({origin})")
     print(f"{'policies':10}{len(COMPOSED_POLICIES):>12,}  {policies}")
     return len(composed)
+
+
+def _composed(pieces: Pieces, recipe: Recipe, options: Simulate) -> Composed:
+    """Older posts of most pieces, newer ones of the others; places count over all pieces."""
+    places = [np.arange(len(pieces.kinds(name))) for name in MODALITIES]
+    numbered = Pieces(
+        tuple(map(str, places[0])), pieces.text_kinds,
+        tuple(places[1]), pieces.image_kinds,  # type: ignore[arg-type]
+        tuple(places[2]), pieces.clip_kinds,  # type: ignore[arg-type]
+    )  # fmt: skip
+    older, newer = split_pieces(numbered, (1.0 - _NEWER, _NEWER), options.seed)
+    later = round(_NEWER * options.posts)
+    parts = [
+        _renumbered(compose(part, count, recipe, options.seed + k), part)
+        for k, (part, count) in enumerate([(older, options.posts - later), (newer, later)])
+        if count
+    ]
+    return Composed(
+        *(np.concatenate([getattr(one, name) for one in parts])
+          for name in ("text", "image", "clip", "presence", "targets"))
+    )  # fmt: skip
+
+
+def _renumbered(composed: Composed, part: Pieces) -> Composed:
+    """Places in a part as places among all pieces, which the part's pieces tell."""
+    def among_all(places: Ints, pieces: Sequence[Any]) -> Ints:
+        numbers = np.array([*map(int, pieces), -1], dtype=np.int64)
+        return numbers[places]
+
+    return Composed(
+        among_all(composed.text, part.texts),
+        among_all(composed.image, part.images),
+        among_all(composed.clip, part.clips),
+        composed.presence,
+        composed.targets,
+    )
 
 
 def policies_text() -> str:
