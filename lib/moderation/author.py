@@ -61,8 +61,13 @@ def wording_key(text: str | None) -> str | None:
 def _author() -> tuple[Feature, ...]:
     rate = Rate("removed", REMOVAL_PRIOR, REMOVAL_STRENGTH)
     posts = tuple(
-        Feature(f"posts_by_author_{window.label}", "posts", AUTHOR, Count(), window)
-        for window in (LAST_1H, LAST_24H, LAST_7D, LAST_30D)
+        Feature(f"posts_by_author_{label}", "posts", AUTHOR, Count(), window)
+        for label, window in {
+            "1h": LAST_1H,
+            "24h": LAST_24H,
+            "7d": LAST_7D,
+            "30d": LAST_30D,
+        }.items()
     )
     removals = tuple(
         Feature(f"removals_by_author_{w.label}", "posts", AUTHOR, Count(fact="removed"), w)

@@ -25,7 +25,7 @@ class DeclarationError(ValueError):
 def read_declared(text: str, kind: type[Model], source: str) -> Model:
     """Read YAML into a model.
 
-    Anchors are refused, so a short text cannot stand for a large one; so is a key that stands
+    Aliases are refused, so a short text cannot stand for a large one; so is a key that stands
     twice, of which YAML would keep one without a word.
 
     Args:
@@ -36,48 +36,51 @@ def read_declared(text: str, kind: type[Model], source: str) -> Model:
     Raises:
         DeclarationError: of the first fault.
     """
-    root = _composed(text, source)
+    root, content = _content(text, source)
     try:
-        return kind.model_validate(yaml.safe_load(text))
+        return kind.model_validate(content)
     except ValidationError as error:
         raise DeclarationError(_words(error, kind, root, source)) from error
-    except (ValueError, RecursionError) as error:
-        raise DeclarationError(f"{source}: not readable as YAML: {error}") from error
 
 
-def _composed(text: str, source: str) -> yaml.Node:
+def _content(text: str, source: str) -> tuple[yaml.MappingNode, Any]:
+    """The nodes of a file, with their lines, and what they stand for."""
     if len(text) > LONGEST_FILE:
         raise DeclarationError(
             f"{source}: expected at most {LONGEST_FILE:,} characters, got {len(text):,}"
         )
+    loader = yaml.SafeLoader(text)
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if getattr(event, "anchor", None) and event.start_mark:
-                line = event.start_mark.line + 1
-                raise DeclarationError(f"{source}:{line}: anchors are refused: write it out")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            raise DeclarationError(f"{source}: expected 'key: value' lines at the top")
+        _refuse_twice(root, source, set())
+        return root, loader.construct_document(root)
+    except DeclarationError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise DeclarationError(f"{source}: not YAML: {error}") from error
-    except RecursionError as error:
-        raise DeclarationError(f"{source}: nested too deep") from error
-    if not isinstance(root, yaml.MappingNode):
-        raise DeclarationError(f"{source}: expected 'key: value' lines at the top")
-    _refuse_repeats(root, source)
-    return root
+    finally:
+        loader.dispose()
 
 
-def _refuse_repeats(node: yaml.Node, source: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
+def _refuse_twice(node: yaml.Node, source: str, seen: set[int]) -> None:
+    """Refuse a node that stands in two places by an alias, and a key that stands twice in one."""
+    line = node.start_mark.line + 1
+    if id(node) in seen:
+        raise DeclarationError(f"{source}:{line}: aliases are refused: write the value out")
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            _refuse_twice(one, source, seen)
+    elif isinstance(node, yaml.MappingNode):
+        keys: set[str] = set()
         for key, value in node.value:
-            if str(key.value) in seen:
+            if str(key.value) in keys:
                 line = key.start_mark.line + 1
                 raise DeclarationError(f"{source}:{line}: {key.value}: stands here twice; keep one")
-            seen.add(str(key.value))
-            _refuse_repeats(value, source)
-    elif isinstance(node, yaml.SequenceNode):
-        for one in node.value:
-            _refuse_repeats(one, source)
+            keys.add(str(key.value))
+            _refuse_twice(value, source, seen)
 
 
 def _words(error: ValidationError, kind: type[BaseModel], root: yaml.Node, source: str) -> str:

@@ -63,7 +63,7 @@ class Limits:
 
     image_bytes: int = 20_000_000
     image_pixels: int = 32_000_000
-    image_side: int = 1024
+    image_side: int = 640
     animation_frames: int = 8
     video_bytes: int = 100_000_000
     video_pixels: int = 4096 * 2304

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from lib.contract import did_you_mean
 from lib.moderation.declared import DeclarationError, read_declared
 from lib.moderation.wording.folding import Folded, Span, fold
-from lib.moderation.wording.patterns import compiled, source_of
+from lib.moderation.wording.patterns import check, compiled, source_of, within
 
 LISTS_FILE = Path(__file__).with_name("lists.yaml")
 """The lists that come with the product."""
@@ -75,13 +75,13 @@ class Entry(BaseModel):
             raise ValueError("policy: expected for review and remove, and none for allow")
         if self.pattern is not None and self.spaced:
             raise ValueError("spaced: works for a word, not for a pattern")
-        compiled(self.source, self.whole_words)
+        check(self.source)
         return self
 
     @property
     def source(self) -> str:
         """The RE2 expression over folded text."""
-        return source_of(self.word, self.pattern, self.spaced)
+        return source_of(self.word, self.pattern, self.spaced, self.leet)
 
 
 class ListFile(BaseModel):
@@ -145,7 +145,7 @@ class Lists:
 
     def __init__(self, file: ListFile) -> None:
         self.file = file
-        self._compiled = {one.id: compiled(one.source, one.whole_words) for one in file.entries}
+        self._compiled: dict[str, Any] = {}
         self._chunks = {way: tuple(_chunks(file.entries, way)) for way in _WAYS}
 
     @cached_property
@@ -182,14 +182,21 @@ class Lists:
                 yield from entries
 
     def _places(self, text: str, entry: Entry, variant: _Variant) -> Iterator[Span]:
-        expression, at = self._compiled[entry.id], 0
+        expression, at = self._expression(entry), 0
         for _ in range(MOST_HITS):
             found = expression.search(variant.content, at)
             if found is None:
                 return
             first, at = found.span(1)
             start, end = int(variant.before[first]), int(variant.before[at])
-            yield _with_marks(text, variant.folded.original(start, end))
+            if _meant(entry, variant.folded.text, start, end):
+                yield _with_marks(text, variant.folded.original(start, end))
+
+    def _expression(self, entry: Entry) -> Any:
+        """What finds an entry by itself, compiled when it is first likely: most never are."""
+        if entry.id not in self._compiled:
+            self._compiled[entry.id] = within(entry.source, entry.whole_words)
+        return self._compiled[entry.id]
 
 
 def load_lists(
@@ -221,13 +228,23 @@ def _chunks(
 ) -> Iterator[tuple[Any, tuple[Entry, ...]]]:
     """Entries that are looked for in a way of folding, some at once, with what finds any of them.
 
-    What a plainer way of folding shows the same is found there already.
+    Leetspeak of a word is in its expression already, that of a pattern in the folding.
     """
     alike, leet = way
-    fitting = [one for one in entries if one.alike >= alike and one.leet >= leet]
+    resolved = {one.id: one.leet and one.word is None for one in entries}
+    fitting = [one for one in entries if one.alike >= alike and resolved[one.id] >= leet]
     for first in range(0, len(fitting), _TOGETHER):
         some = tuple(fitting[first : first + _TOGETHER])
-        yield compiled("|".join(f"(?:{one.source})" for one in some), False), some
+        yield compiled("|".join(f"(?:{one.source})" for one in some)), some
+
+
+def _meant(entry: Entry, text: str, start: int, end: int) -> bool:
+    """Whether a hit has a letter where its word has one, and stands alone where it must."""
+    lettered = any(map(str.isalpha, entry.word or ""))
+    if lettered and not any(map(str.isalpha, text[start:end])):
+        return False
+    beside = (text[start - 1 : start], text[end : end + 1]) if entry.whole_words else ()
+    return not any(one and unicodedata.category(one)[0] in "LNM" for one in beside)
 
 
 def _with_marks(text: str, span: Span) -> Span:

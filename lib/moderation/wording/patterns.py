@@ -7,9 +7,10 @@ from typing import Any
 import re2
 
 from lib.moderation.wording.folding import fold
+from lib.moderation.wording.lookalikes import STANDING_FOR
 
-_BESIDE = r"[^\pL\pN\pM]"
-"""What may stand beside a whole word."""
+_BESIDE = "[^0-9a-z]"
+"""What may stand beside a whole word; letters of other scripts are looked at when it is found."""
 
 _APART = r"[\s.,\-_*~'·•/\\|]{1,3}"
 """What may stand between letters that are set apart."""
@@ -22,15 +23,22 @@ class PatternError(ValueError):
     """A word or pattern that cannot match as its author means it."""
 
 
-def source_of(word: str | None, pattern: str | None, spaced: bool) -> str:
+def source_of(word: str | None, pattern: str | None, spaced: bool, leet: bool) -> str:
     """The RE2 expression for a word, each letter once or more, or for a pattern as it is.
+
+    With `leet` a letter may be any of the digits and signs that stand for it, so that one sign can
+    stand for two letters (1 for i and l).
 
     Raises:
         PatternError: nothing of the word is left after folding.
     """
     if word is None:
         return pattern or ""
-    letters = [re2.escape(one) for one in fold(word).text]
+    signs = STANDING_FOR if leet else {}
+    letters = [
+        f"[{one}{re2.escape(signs[one])}]" if one in signs else re2.escape(one)
+        for one in fold(word).text
+    ]
     if not letters:
         raise PatternError("word: expected something that can be seen")
     stretched = "".join(f"{one}+" for one in letters)
@@ -39,26 +47,30 @@ def source_of(word: str | None, pattern: str | None, spaced: bool) -> str:
     return f"{stretched}|{_APART.join(f'{one}+' for one in letters)}"
 
 
-def compiled(source: str, whole_words: bool) -> Any:
-    """Compile an expression; its first group is the hit.
-
-    Args:
-        source: RE2 expression over folded text.
-        whole_words: whether the hit must not start or end within a word.
+def check(source: str) -> None:
+    """Refuse an expression that does not do what its author means.
 
     Raises:
         PatternError: not RE2, too large for it, matching nothing at all, or with letters that
             folded text never holds.
     """
     _check_folded(source)
-    _compile(source)
-    made = _compile(f"(?:^|{_BESIDE})({source})(?:$|{_BESIDE})" if whole_words else f"({source})")
-    if _compile(source).search("") is not None:
+    if compiled(source).search("") is not None:
         raise PatternError(f"pattern: expected to match something, got {source!r}")
-    return made
 
 
-def _compile(source: str) -> Any:
+def within(source: str, whole_words: bool) -> Any:
+    """Compile an expression; its first group is the hit.
+
+    Args:
+        source: RE2 expression over folded text.
+        whole_words: whether no letter or digit of ASCII may stand beside the hit.
+    """
+    return compiled(f"(?:^|{_BESIDE})({source})(?:$|{_BESIDE})" if whole_words else f"({source})")
+
+
+def compiled(source: str) -> Any:
+    """Compile an expression, without regard to case; a PatternError where it is not RE2."""
     options = re2.Options()
     options.case_sensitive = False
     options.log_errors = False
