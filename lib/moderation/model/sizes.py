@@ -72,20 +72,20 @@ class ImageSize:
     """`small`, or a ResNet of torchvision: resnet18, resnet50, ..."""
     pretrained: str | None = None
     """safetensors file with weights of that ResNet"""
-    widths: tuple[int, ...] = (32, 64, 128)
+    widths: tuple[int, ...] = (16, 32, 64)
     """channels of the stages of the small ResNet; each after the first halves the side"""
     patch: int = 4
     """pixels of a side of a ViT patch"""
     vit: str | None = None
     """name or directory of a pretrained Hugging Face ViT; none starts from fresh weights"""
-    hidden: int = 96
+    hidden: int = 64
     """width of a fresh ViT"""
-    layers: int = 4
+    layers: int = 3
     """layers of a fresh ViT"""
     heads: int = 4
     """attention heads of a fresh ViT"""
     learning: Learning = field(
-        default_factory=lambda: Learning(epochs=12, batch=64, rate=2e-3, weight_decay=5e-2)
+        default_factory=lambda: Learning(epochs=8, batch=64, rate=3e-3, weight_decay=5e-2)
     )
 
 

@@ -1,0 +1,193 @@
+"""What a model is worth on posts that nothing learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.calibration import expected_calibration_error, sigmoid
+from lib.evaluation import Interval, average_precision, bootstrap_interval
+from lib.moderation.model.answers import Floats, ModalityAnswer, Presence
+from lib.moderation.model.guard import pattern_name, patterns
+from lib.moderation.model.inputs import Marks
+from lib.moderation.post import MODALITIES
+
+# fewer posts or violations of a kind than this say nothing of a pattern
+_LEAST_ROWS, _LEAST_OF_A_KIND = 50, 10
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Fusion beside the best single modality on posts of one pattern, for one policy.
+
+    Attributes:
+        pattern, policy: which; posts, violations: how many.
+        fused, best_single: average precision.
+        modality: which the best single one is.
+        difference, low, high: fused less best, with its interval over posts.
+    """
+
+    pattern: str
+    policy: str
+    posts: int
+    violations: int
+    fused: float
+    best_single: float
+    modality: str
+    difference: float
+    low: float
+    high: float
+
+
+def compare(
+    fused: Floats,
+    answers: Mapping[str, ModalityAnswer],
+    presence: Marks,
+    targets: Floats,
+    policies: Sequence[str],
+    seed: int,
+    repeats: int = 300,
+) -> list[Comparison]:
+    """Every pattern and policy with enough posts of both outcomes.
+
+    The single modality is chosen on the same posts, which favours it.
+
+    Args:
+        fused: (n, policies) log-odds or probabilities.
+        answers: by modality, a row for each post.
+        presence: (n, modalities).
+        targets: (n, policies) 0 or 1; NaN unknown.
+        policies: names.
+        seed: of the draws.
+        repeats: draws of posts.
+    """
+    found = []
+    pattern = patterns(presence)
+    for one in range(1, 2 ** len(MODALITIES)):
+        names = [name for k, name in enumerate(MODALITIES) if one >> k & 1]
+        for p, policy in enumerate(policies):
+            rows = np.flatnonzero((pattern == one) & ~np.isnan(targets[:, p]))
+            flags = targets[rows, p] >= 0.5
+            violations = int(flags.sum())
+            if (
+                len(rows) < _LEAST_ROWS
+                or min(violations, len(rows) - violations) < _LEAST_OF_A_KIND
+            ):
+                continue
+            scores = {name: answers[name].log_odds[rows, p] for name in names}
+            single = {name: average_precision(flags, told) for name, told in scores.items()}
+            best = max(single, key=single.__getitem__)
+            gain = _gain(flags, fused[rows, p], scores[best], seed, repeats)
+            found.append(
+                Comparison(
+                    pattern=pattern_name(one),
+                    policy=policy,
+                    posts=len(rows),
+                    violations=violations,
+                    fused=average_precision(flags, fused[rows, p]),
+                    best_single=single[best],
+                    modality=best,
+                    difference=gain.value,
+                    low=gain.low,
+                    high=gain.high,
+                )
+            )
+    return found
+
+
+def _gain(
+    flags: NDArray[np.bool_], ours: Floats, theirs: Floats, seed: int, repeats: int
+) -> Interval:
+    def difference(draw: NDArray[np.int64]) -> float:
+        told = flags[draw]
+        return average_precision(told, ours[draw]) - average_precision(told, theirs[draw])
+
+    return bootstrap_interval(difference, np.arange(len(flags)), seed, repeats)
+
+
+def calibration_errors(
+    log_odds: Floats, targets: Floats, policies: Sequence[str], bins: int = 10
+) -> dict[str, float]:
+    """Expected calibration error by policy, where outcomes are known."""
+    found = {}
+    for p, policy in enumerate(policies):
+        known = ~np.isnan(targets[:, p])
+        if known.any():
+            flags = targets[known, p] >= 0.5
+            chances = sigmoid(log_odds[known, p])
+            found[policy] = expected_calibration_error(flags, chances, bins)
+    return found
+
+
+def risk_coverage(log_odds: Floats, targets: Floats) -> tuple[Floats, NDArray[np.float64]]:
+    """Coverage and accuracy of automatic decisions when the most doubtful posts go to people.
+
+    A decision is right when every policy's is; a post is as doubtful as its most doubtful policy.
+    El-Yaniv and Wiener, On the foundations of noise-free selective classification (2010).
+
+    Args:
+        log_odds: (n, policies) calibrated.
+        targets: (n, policies) 0 or 1; unknown ones (NaN) cannot be wrong.
+
+    Returns:
+        coverage: (n,) from 1 / n to 1.
+        accuracy: (n,) of the posts decided automatically at that coverage.
+    """
+    wrong = ((log_odds >= 0.0) != (targets >= 0.5)) & ~np.isnan(targets)
+    sure = np.abs(log_odds).min(axis=1)
+    order = np.argsort(-sure, kind="stable")
+    right = ~wrong.any(axis=1)[order]
+    count = np.arange(1, len(order) + 1)
+    return count / len(order), np.cumsum(right) / count
+
+
+def accuracy_at(log_odds: Floats, targets: Floats, coverage: float) -> float:
+    """Accuracy of automatic decisions when this share of posts is decided automatically."""
+    covered, accuracy = risk_coverage(log_odds, targets)
+    place = int(np.searchsorted(covered, coverage - 1e-9))
+    return float(accuracy[min(place, len(accuracy) - 1)])
+
+
+def by_pattern(
+    log_odds: Floats, presence: Marks, targets: Floats, policies: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Calibration errors by pattern of modalities, where there are enough posts."""
+    pattern = patterns(presence)
+    found = {}
+    for one in np.unique(pattern).tolist():
+        rows = pattern == one
+        if rows.sum() >= _LEAST_ROWS:
+            found[pattern_name(one)] = calibration_errors(log_odds[rows], targets[rows], policies)
+    return found
+
+
+def precision_recall(
+    log_odds: Floats, targets: Floats, thresholds: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
+    """By policy: average precision, and precision and recall at its threshold.
+
+    Policies whose outcomes are of one kind only are left out.
+    """
+    found = {}
+    for p, (policy, threshold) in enumerate(thresholds.items()):
+        known = ~np.isnan(targets[:, p])
+        flags, chances = targets[known, p] >= 0.5, sigmoid(log_odds[known, p])
+        if not 0 < flags.sum() < len(flags):
+            continue
+        flagged = chances >= threshold
+        hits = float((flagged & flags).sum())
+        found[policy] = {
+            "average_precision": average_precision(flags, chances),
+            "precision": hits / max(float(flagged.sum()), 1.0),
+            "recall": hits / float(flags.sum()),
+            "prevalence": float(flags.mean()),
+        }
+    return found
+
+
+def failed_share(presence: Marks) -> float:
+    """Share of posts of which something failed to decode."""
+    return float((presence == Presence.FAILED).any(axis=1).mean())

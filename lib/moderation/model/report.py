@@ -1,0 +1,210 @@
+"""The report of a training: what the model finds, what it leaves to people, and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from lib.calibration import reliability, sigmoid
+from lib.moderation.model.answers import Floats, ModalityAnswer
+from lib.moderation.model.inputs import Marks
+from lib.moderation.model.judging import (
+    Comparison,
+    accuracy_at,
+    by_pattern,
+    calibration_errors,
+    compare,
+    failed_share,
+    precision_recall,
+    risk_coverage,
+)
+from lib.report import (
+    Axis,
+    Curve,
+    Figures,
+    KeyFigure,
+    KeyFigures,
+    Note,
+    Report,
+    Section,
+    Table,
+    line_plot,
+)
+
+_COVERAGES = (0.5, 0.8, 0.9, 1.0)
+_POINTS = 100
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured on test posts.
+
+    Attributes:
+        source: where the posts came from.
+        simulated: whether they are simulated.
+        policies: names.
+        log_odds, targets: (n, policies) calibrated answers and labels; NaN unknown.
+        presence: (n, modalities).
+        answers: by modality, a row for each post.
+        thresholds: by policy.
+        training_posts: of all steps together.
+        quarantined: posts and media that were left out, by reason.
+        seed: of intervals.
+    """
+
+    source: str
+    simulated: bool
+    policies: tuple[str, ...]
+    log_odds: Floats
+    targets: Floats
+    presence: Marks
+    answers: Mapping[str, ModalityAnswer]
+    thresholds: Mapping[str, float]
+    training_posts: int
+    quarantined: Mapping[str, int]
+    seed: int
+
+
+def training_report(tested: Measured) -> Report:
+    """The report, and its figures as JSON."""
+    compared = compare(
+        tested.log_odds, tested.answers, tested.presence, tested.targets, tested.policies,
+        tested.seed,
+    )  # fmt: skip
+    found = facts(tested, compared)
+    simulated = "simulated posts; " if tested.simulated else ""
+    return Report(
+        title="Moderation: what violates which policy, and what people must see",
+        subtitle=f"{simulated}{tested.source}; tested on {len(tested.targets):,} posts of authors "
+        "that nothing learnt from",
+        sections=[
+            _overview(tested, found),
+            _policies(found),
+            _coverage(tested),
+            _fusion(compared),
+            _calibration(tested, found),
+            _data(tested),
+        ],
+        facts=found,
+    )
+
+
+def facts(tested: Measured, compared: Sequence[Comparison]) -> dict[str, Any]:
+    """The figures, for programs."""
+    odds, targets = tested.log_odds, tested.targets
+    return {
+        "simulated": tested.simulated,
+        "test_posts": len(targets),
+        "training_posts": tested.training_posts,
+        "policies": precision_recall(odds, targets, tested.thresholds),
+        "thresholds": dict(tested.thresholds),
+        "ece": calibration_errors(odds, targets, tested.policies),
+        "ece_by_pattern": by_pattern(odds, tested.presence, targets, tested.policies),
+        "accuracy_at_coverage": {str(one): accuracy_at(odds, targets, one) for one in _COVERAGES},
+        "always_allow_accuracy": _clean_share(targets),
+        "failed_to_decode": failed_share(tested.presence),
+        "fusion": [asdict(one) for one in compared],
+        "quarantined": dict(tested.quarantined),
+    }
+
+
+def _overview(tested: Measured, found: Mapping[str, Any]) -> Section:
+    clean = found["always_allow_accuracy"]
+    figures = (
+        KeyFigure("posts that violate a policy", f"{1.0 - clean:.1%}", "of the test's posts"),
+        KeyFigure(
+            "right without people",
+            f"{found['accuracy_at_coverage']['0.8']:.1%}",
+            "when the least sure fifth goes to people",
+        ),
+        KeyFigure(
+            "right if nobody looked",
+            f"{found['accuracy_at_coverage']['1.0']:.1%}",
+            f"allowing everything would be right in {clean:.1%}",
+        ),
+        KeyFigure(
+            "calibration error", f"{max(found['ece'].values(), default=0.0):.3f}", "worst policy"
+        ),
+    )
+    text = (
+        f"Learnt from {tested.training_posts:,} posts. A decision counts as right when it is right "
+        "for every policy. Read accuracy beside what allowing everything would reach."
+    )
+    return Section("In short", [KeyFigures(figures), Note(text)])
+
+
+def _policies(found: Mapping[str, Any]) -> Section:
+    rows = tuple(
+        (
+            *(name, one["prevalence"], one["average_precision"]),
+            *(one["precision"], one["recall"], found["ece"].get(name)),
+        )
+        for name, one in found["policies"].items()
+    )
+    header = ("policy", "share", "average precision", "precision", "recall", "calibration error")
+    caption = "precision and recall at the threshold with the best F1 on the calibration's posts"
+    return Section("By policy", [Table(header, rows, caption=caption)])
+
+
+def _coverage(tested: Measured) -> Section:
+    coverage, accuracy = risk_coverage(tested.log_odds, tested.targets)
+    places = np.unique(np.linspace(0, len(coverage) - 1, _POINTS).round().astype(int))
+    plot = line_plot(
+        "Right decisions by how many are automatic",
+        {"the surest first": Curve(coverage[places], accuracy[places])},
+        Axis("share of posts decided automatically"),
+        Axis("share of those decided rightly"),
+    )
+    return Section("What can be left to the model", [Figures((plot,))])
+
+
+def _fusion(compared: Sequence[Comparison]) -> Section:
+    rows = tuple(
+        (one.pattern, one.policy, one.posts, one.fused, one.best_single, one.modality, one.low,
+         one.high)
+        for one in compared
+    )  # fmt: skip
+    header = ("modalities", "policy", "posts", "fused", "best single", "which", "from", "to")
+    worse = sum(one.high < 0.0 for one in compared)
+    text = (
+        f"Average precision; the last two are the 95% interval of the difference. Fusion is worse "
+        f"beyond chance in {worse} of {len(compared)} cases."
+    )
+    return Section("Together against the best single modality", [Note(text), Table(header, rows)])
+
+
+def _calibration(tested: Measured, found: Mapping[str, Any]) -> Section:
+    curves = {}
+    for p, name in enumerate(tested.policies):
+        known = ~np.isnan(tested.targets[:, p])
+        if known.any():
+            table = reliability(
+                tested.targets[known, p] >= 0.5, sigmoid(tested.log_odds[known, p]), 10
+            )
+            curves[name] = Curve([one.stated for one in table], [one.observed for one in table])
+    plot = line_plot(
+        "Chances stated and observed", dict(list(curves.items())[:6]), Axis("stated chance"),
+        Axis("share that violates"), points=True, diagonal=True,
+    )  # fmt: skip
+    rows = tuple(
+        (pattern, *(one.get(name) for name in tested.policies))
+        for pattern, one in found["ece_by_pattern"].items()
+    )
+    errors = Table(("calibration error of", *tested.policies), rows)
+    return Section("How sure is sure", [Figures((plot,)), errors])
+
+
+def _data(tested: Measured) -> Section:
+    text = f"{failed_share(tested.presence):.1%} of test posts had media that did not decode."
+    blocks: list[Any] = [Note(text)]
+    if tested.quarantined:
+        rows = tuple((reason, count) for reason, count in tested.quarantined.items())
+        blocks.append(Table(("left out because of", "rows"), rows))
+    return Section("The data", blocks)
+
+
+def _clean_share(targets: Floats) -> float:
+    return float((np.nan_to_num(targets) < 0.5).all(axis=1).mean())

@@ -1,0 +1,129 @@
+"""Davidson's tweets: hate, offensive or neither, on a stratified fifth that is held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.model_selection import train_test_split
+
+from lib.calibration import sigmoid
+from lib.moderation.composer.composing import COMPOSED_POLICIES
+from lib.moderation.model.sizes import SMALL
+from lib.moderation.model.text import TextModel
+from lib.moderation.model.training import Run, fit_text
+
+HATE, OFFENSIVE, NEITHER = 0, 1, 2
+_FACTORS = np.round(np.arange(0.6, 3.01, 0.1), 2)
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tweets:
+    """Texts, shares of annotators (n, 2) who said hate and offensive, and the class of most."""
+
+    texts: list[str]
+    shares: NDArray[np.float64]
+    classes: Rows
+    train: Rows
+    held: Rows
+    test: Rows
+
+
+def read_tweets(data: Path, seed: int) -> Tweets:
+    """All tweets, four fifths to train on; a tenth of those chooses blend and factor."""
+    table = pq.read_table(data / "davidson/labeled_data.parquet").to_pydict()
+    classes = np.array(table["class"])
+    said = np.stack([table["hate_speech"], table["offensive_language"]], axis=1)
+    rest, test = train_test_split(
+        np.arange(len(classes)), test_size=0.2, stratify=classes, random_state=seed
+    )
+    train, held = train_test_split(rest, test_size=0.1, stratify=classes[rest], random_state=seed)
+    shares = said / np.array(table["count"])[:, None]
+    return Tweets(table["tweet"], shares, classes, train, held, test)
+
+
+def fit_tweets(tweets: Tweets, run: Run, epochs: int) -> TextModel:
+    """The text model of all policies; the ones that tweets say nothing of stay unknown."""
+    rows = np.concatenate([tweets.train, tweets.held])
+    targets = np.full((len(rows), len(COMPOSED_POLICIES)), np.nan)
+    targets[:, :2] = tweets.shares[rows]
+    held = np.arange(len(tweets.train), len(rows))
+    size = replace(SMALL.text, learning=replace(SMALL.text.learning, epochs=epochs))
+    return fit_text([tweets.texts[k] for k in rows], targets, COMPOSED_POLICIES, held, size, run)
+
+
+def judge_tweets(tweets: Tweets, model: TextModel) -> dict[str, object]:
+    """F1 of ours and of its parts, and of the baseline, all on the test fifth."""
+    found: dict[str, object] = {"test_rows": len(tweets.test), "baseline": _baseline(tweets)}
+    held, test = (model_members(model, tweets, rows) for rows in (tweets.held, tweets.test))
+    for name in ("encoder", "ngrams", "ours"):
+        factor = _factor(held[name], tweets.classes[tweets.held])
+        told = _f1(decided(test[name], factor), tweets.classes[tweets.test])
+        validation = _f1(decided(held[name], factor), tweets.classes[tweets.held])
+        told |= {"hate_factor": factor, "validation_weighted_f1": validation["weighted_f1"]}
+        found |= told if name == "ours" else {name: told}
+    return found
+
+
+def model_members(model: TextModel, tweets: Tweets, rows: Rows) -> dict[str, NDArray[np.float64]]:
+    """Log-odds (n, 2) of hate and offensive by the encoder, the n-grams and both."""
+    texts = [tweets.texts[k] for k in rows]
+    _, encoded = model.encoded(model.tokens(texts))
+    assert model.ngrams is not None
+    members = {
+        "encoder": encoded,
+        "ngrams": model.ngrams.log_odds(texts),
+        "ours": model.mixed(encoded, texts),
+    }
+    return {name: odds[:, :2] for name, odds in members.items()}
+
+
+def decided(odds: NDArray[np.float64], factor: float) -> Rows:
+    """Classes (n,) by the largest share; that of hate, the rarest, counts `factor` times."""
+    chances = sigmoid(odds)
+    neither = 1.0 - chances.sum(axis=1)
+    return np.argmax(np.stack([factor * chances[:, 0], chances[:, 1], neither], axis=1), axis=1)
+
+
+def _factor(odds: NDArray[np.float64], classes: Rows) -> float:
+    """The factor of hate with the best sum of weighted F1 and F1 of hate on held-out tweets."""
+    return float(max(_FACTORS, key=lambda one: _sum(decided(odds, one), classes)))
+
+
+def _sum(decisions: Rows, classes: Rows) -> float:
+    told = _f1(decisions, classes)
+    return told["weighted_f1"] + 0.2 * told["hate_f1"]
+
+
+def _f1(decisions: Rows, classes: Rows) -> dict[str, float]:
+    each = f1_score(classes, decisions, average=None, labels=[HATE, OFFENSIVE, NEITHER])
+    return {
+        "weighted_f1": float(f1_score(classes, decisions, average="weighted")),
+        "hate_f1": float(each[0]),
+        "offensive_f1": float(each[1]),
+        "neither_f1": float(each[2]),
+    }
+
+
+def _baseline(tweets: Tweets) -> dict[str, float]:
+    """TF-IDF of words with logistic regression, as scikit-learn sets them; with class weights."""
+    rows = np.concatenate([tweets.train, tweets.held])
+    texts = np.array(tweets.texts, dtype=object)
+    vectoriser = TfidfVectorizer()
+    inputs = vectoriser.fit_transform(texts[rows])
+    test = vectoriser.transform(texts[tweets.test])
+    found = {}
+    for name, weight in (("", None), ("balanced_", "balanced")):
+        model = LogisticRegression(max_iter=1000, class_weight=weight)
+        decisions = model.fit(inputs, tweets.classes[rows]).predict(test)
+        found |= {
+            name + key: value for key, value in _f1(decisions, tweets.classes[tweets.test]).items()
+        }
+    return found
