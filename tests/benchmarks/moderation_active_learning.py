@@ -44,7 +44,7 @@ AVERAGES = ("macro", "weighted")
 
 @dataclass(frozen=True)
 class Tweets:
-    """(n, d) what the model sees, (n,) classes 0 hate, 1 offensive, 2 neither, and keys of equal texts."""
+    """(n, d) inputs, (n,) classes 0 hate, 1 offensive, 2 neither, and keys of equal texts."""
 
     embeddings: np.ndarray
     classes: np.ndarray
@@ -131,12 +131,12 @@ def curve(tweets: Tweets, test: Tweets, way: str, seed: int, plan: Plan) -> list
         labelled[chosen.rows] = True
 
 
-def needed(scores_: list[float], goal: float, plan: Plan) -> int:
-    """Labels until three batches in a row reach the goal on average."""
+def needed(scores_: list[float], goal: float, plan: Plan) -> int | None:
+    """Labels until three batches in a row reach the goal on average; None where they never do."""
     for place in range(2, len(scores_)):
         if np.mean(scores_[place - 2 : place + 1]) >= goal:
             return plan.first + place * plan.batch
-    return plan.most
+    return None
 
 
 def with_words(tweets: Tweets, texts: list[str], pool: np.ndarray, seed: int) -> Tweets:
@@ -182,11 +182,13 @@ def summary(found: list[dict[str, Any]], plan: Plan) -> dict[str, Any]:
     """Figures over seeds."""
     result: dict[str, Any] = {}
     for name in AVERAGES:
-        labels = {way: [float(one["needed"][way][name]) for one in found] for way in WAYS}
+        labels = {
+            way: [float(one["needed"][way][name] or plan.most) for one in found] for way in WAYS
+        }
         result[f"{name}_full"] = with_interval([one["full"][name] for one in found])
         result[f"{name}_labels_for_95"] = {way: with_interval(one) for way, one in labels.items()}
         result[f"{name}_never_reached"] = {
-            way: sum(count >= plan.most for count in one) for way, one in labels.items()
+            way: sum(one["needed"][way][name] is None for one in found) for way in WAYS
         }
         result[f"{name}_fewer_than"] = {
             way: with_interval([b - a for a, b in zip(labels["ours"], labels[way], strict=True)])

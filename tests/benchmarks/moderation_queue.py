@@ -28,6 +28,8 @@ from lib.records import GoldenPost, LeaseLostError, Reviews
 from tests.benchmarks.result import print_result
 from tests.records.server import installed, new_database, running
 
+# what every reviewer would load for itself otherwise
+_SHARED = ["lib.moderation.review", "sklearn.metrics", "tests.records.server"]
 _NEEDED = {"single": 1, "agreed": 2, "majority": 3}
 _LONG_US = 24 * 3_600_000_000
 _POLICIES = {"hate": 0.5, "spam": 0.3}
@@ -171,7 +173,7 @@ def _kappa(reviews: Reviews) -> dict[str, Any]:
 def _let_loose(url: str, fire: Fire, reviews: Reviews) -> int:
     """Run the reviewers until the queue is empty; each one that is killed is replaced."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload(_SHARED)
     holding = [context.Event() for _ in range(fire.kills)]
 
     def begin(name: str, doom: Any | None) -> BaseProcess:
