@@ -171,5 +171,7 @@ class SharedTask:
         """Mean loss of this worker's share."""
         size = self._crew.size
         share = max(2, -(-len(rows) // size))
-        loss: Tensor = self._joined.loss(np.resize(rows, share * size)[self._crew.rank :: size], rng)
+        loss: Tensor = self._joined.loss(
+            np.resize(rows, share * size)[self._crew.rank :: size], rng
+        )
         return loss

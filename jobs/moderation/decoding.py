@@ -130,7 +130,9 @@ def _decoded(row: dict[str, Any], shape: Shape, addresses: Addresses) -> dict[st
     try:
         frames, look, digest = decode_one(row, shape, addresses)
     except (MediaError, ValueError) as error:
-        return found | {"reason": str(error) if isinstance(error, MediaError) else f"empty: {error}"}
+        return found | {
+            "reason": str(error) if isinstance(error, MediaError) else f"empty: {error}"
+        }
     return found | {
         "digest": bytes.fromhex(digest),
         "look": None if look is None else look.bits.tobytes(),
@@ -155,4 +157,3 @@ def _name_of(media: pa.Table) -> str:
     keys = [media[name].to_pylist() for name in ("post_id", "kind", "place", "uri")]
     text = json.dumps([*keys, sizes])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-

@@ -14,22 +14,12 @@ from lib.calibration import logit, sigmoid
 from lib.contract import ContractError
 from lib.evaluation import Interval, average_precision, bootstrap_interval
 from lib.moderation.model.answers import Floats, Ints, Presence
-from lib.moderation.model.judging import (
-    Comparison,
-    accuracy_at,
-    by_pattern,
-    calibration_errors,
-    compare,
-    failed_share,
-    precision_recall,
-    risk_coverage,
-)
+from lib.moderation.model.judging import accuracy_at, calibration_errors
 from lib.moderation.policies import ACTIONS
 from lib.moderation.post import MODALITIES
 from lib.moderation.routing import REVIEW, Routing
 
 OURS = "ours"
-COVERAGES = (0.5, 0.8, 0.9, 1.0)
 _LEAST_OF_A_KIND = 3
 
 
@@ -42,15 +32,10 @@ class Findings:
         methods: average precision by method, then policy; `mean` over policies.
         mean: of ours, with its interval over authors.
         errors: expected calibration error by policy.
-        pattern_errors: the same by pattern of modalities.
-        operating: precision and recall by policy, at its threshold.
-        comparisons: fusion beside the best single modality.
-        accuracy: share of posts decided right, by the share that is decided automatically.
-        curve: (points, 2) coverage and accuracy.
+        accuracy_at_80: of the surest 80% of posts, the share decided right.
         always_allow: accuracy of allowing everything.
         actions: share of posts by action of the routing.
         automatic: accuracy of the posts that routing does not send to people.
-        failed: share of posts of which something failed to decode.
     """
 
     posts: int
@@ -58,20 +43,15 @@ class Findings:
     methods: Mapping[str, Mapping[str, float]]
     mean: Interval
     errors: Mapping[str, float]
-    pattern_errors: Mapping[str, Mapping[str, float]]
-    operating: Mapping[str, Mapping[str, float]]
-    comparisons: Sequence[Comparison]
-    accuracy: Mapping[float, float]
-    curve: Floats
+    accuracy_at_80: float
     always_allow: float
     actions: Mapping[str, float]
     automatic: float
-    failed: float
 
     @property
     def metrics(self) -> dict[str, float]:
         """For the artifact's manifest."""
-        found = {"mean_average_precision": self.mean.value, "accuracy_at_80": self.accuracy[0.8]}
+        found = {"mean_average_precision": self.mean.value, "accuracy_at_80": self.accuracy_at_80}
         found |= {f"ece_{name}": error for name, error in self.errors.items()}
         return {name: value for name, value in found.items() if np.isfinite(value)}
 
@@ -97,7 +77,6 @@ def find(prepared: Prepared, fit: Fitted, seed: int, repeats: int) -> Findings:
     automatic = routed != REVIEW
     violates = (targets >= 0.5).any(axis=1)
     right = (routed > REVIEW) == violates
-    coverage, accuracy = risk_coverage(log_odds, targets)
     return Findings(
         posts=len(targets),
         authors=len(np.unique(authors)),
@@ -106,21 +85,24 @@ def find(prepared: Prepared, fit: Fitted, seed: int, repeats: int) -> Findings:
             lambda draw: _mean(log_odds[draw], targets[draw], policies), authors, seed, repeats
         ),
         errors=calibration_errors(log_odds, targets, policies),
-        pattern_errors=by_pattern(log_odds, fit.presence, targets, policies),
-        operating=precision_recall(log_odds, targets, fit.model.thresholds),
-        comparisons=compare(log_odds, fit.answers, fit.presence, targets, policies, seed, repeats),
-        accuracy={share: accuracy_at(log_odds, targets, share) for share in COVERAGES},
-        curve=np.stack([coverage, accuracy], axis=1),
+        accuracy_at_80=accuracy_at(log_odds, targets, 0.8),
         always_allow=float((~violates).mean()),
         actions={name: float((routed == k).mean()) for k, name in enumerate(ACTIONS)},
         automatic=float(right[automatic].mean()) if automatic.any() else float("nan"),
-        failed=failed_share(fit.presence),
     )
 
 
-def mean_precision(
-    scores: Floats, targets: Floats, policies: Sequence[str]
-) -> dict[str, float]:
+def ordered(methods: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Names of the methods: ours, then the others from the best to the worst."""
+
+    def rank(name: str) -> tuple[bool, float, str]:
+        mean = methods[name]["mean"]
+        return name != OURS, -mean if np.isfinite(mean) else 1.0, name
+
+    return sorted(methods, key=rank)
+
+
+def mean_precision(scores: Floats, targets: Floats, policies: Sequence[str]) -> dict[str, float]:
     """Average precision by policy, NaN where outcomes are of one kind, and `mean` over policies."""
     found = {}
     for p, name in enumerate(policies):

@@ -16,7 +16,7 @@ import numpy as np
 from jobs.moderation.crew import Crew, SharedRun
 from jobs.moderation.parting import Parting
 from jobs.moderation.prepared import Prepared, find_rows, seen
-from lib.moderation.model.answers import Ints, ModalityAnswer, joined
+from lib.moderation.model.answers import Ints, ModalityAnswer, Presence, joined
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusing import fit_fusion
 from lib.moderation.model.image import ImageModel
@@ -93,9 +93,7 @@ def answers_about(
         places = np.searchsorted(rows, owners[mine])
         some = whole.take(np.flatnonzero(mine))
         pooled = name == "image"
-        found[name] = (
-            some.pooled(places, len(rows)) if pooled else some.spread(places, len(rows))
-        )
+        found[name] = some.pooled(places, len(rows)) if pooled else some.spread(places, len(rows))
     return found
 
 
@@ -119,7 +117,9 @@ def _member(
     crew.meet()
     # all workers answer by what was kept, not by what each has in its own hands
     kept = read_member(storage, name, crew.runtime)
-    _answer(name, kept, prepared, seen(presence, name, parting.rows(*_OTHERS)), crew, storage, folder)
+    _answer(
+        name, kept, prepared, seen(presence, name, parting.rows(*_OTHERS)), crew, storage, folder
+    )
     crew.meet()
     if crew.rank == 0:
         storage.write(f"{name}/finished", str(crew.size).encode())
@@ -204,7 +204,8 @@ def _fusion(
 def unseen_as_failed(presence: Marks, modalities: Sequence[str]) -> Marks:
     """Presence in which what no model looks at counts as failed: something nobody has seen."""
     blind = np.array([name not in modalities for name in MODALITIES])
-    return np.where((presence == 1) & blind, np.int8(2), presence).astype(np.int8)
+    unseen = (presence == Presence.PRESENT) & blind
+    return np.where(unseen, np.int8(Presence.FAILED), presence).astype(np.int8)
 
 
 def _keep(files: Mapping[str, bytes], name: str, storage: Storage) -> None:

@@ -18,7 +18,5 @@ def read_size_option(told: str) -> Size:
     if told in SIZES:
         return size_of(told)
     if not Path(told).is_file():
-        raise ContractError(
-            f"--size: expected {', '.join(SIZES)} or a YAML file, got {told!r}"
-        )
+        raise ContractError(f"--size: expected {', '.join(SIZES)} or a YAML file, got {told!r}")
     return parse_size(Path(told).read_text(encoding="utf-8"), told)

@@ -47,7 +47,7 @@ class Parting:
 def part_posts(
     authors: Sequence[str],
     at_us: Ints,
-    known_us: Ints,
+    labelled: NDArray[np.bool_],
     test_share: float,
     test_authors: float,
     seed: int,
@@ -57,8 +57,7 @@ def part_posts(
     Args:
         authors: (n,) who posted.
         at_us: (n,) when, microseconds since 1970, UTC.
-        known_us: (n,) when the last label became known; 0 where there is none: such posts are
-            unused. Posts before the test teach only if their labels were known when it begins.
+        labelled: (n,) whether anybody judged them; the others are unused.
         test_share: share of the labelled posts, the newest, that the test is from.
         test_authors: share of the authors whose older posts teach nothing, so that their newer ones
             test; authors who are new then test as well.
@@ -67,7 +66,6 @@ def part_posts(
     Raises:
         ContractError: too few posts are labelled for all parts.
     """
-    labelled = known_us > 0
     if labelled.sum() < len(PARTS):
         raise ContractError(
             f"labels: expected posts with labels for every part, got {int(labelled.sum())}"
@@ -79,7 +77,7 @@ def part_posts(
     seen_before = set(names[labelled & ~later].tolist())
     new = np.array([one not in seen_before for one in authors])
     tested = lots < test_authors
-    teaches = labelled & ~later & ~tested & (known_us < split)
+    teaches = labelled & ~later & ~tested
     part = np.full(len(at_us), PARTS.index("unused"), dtype=np.int64)
     part[labelled & later & (tested | new)] = PARTS.index("test")
     inner = (lots - test_authors) / (1.0 - test_authors)
@@ -99,7 +97,9 @@ def _lots(authors: Sequence[str], seed: int) -> Floats:
     """(n,) within 0 and 1, the same for an author whatever the other posts are."""
     drawn = {
         name: int.from_bytes(
-            hashlib.blake2b(f"{seed} {name}".encode("utf-8", "surrogatepass"), digest_size=7).digest(),
+            hashlib.blake2b(
+                f"{seed} {name}".encode("utf-8", "surrogatepass"), digest_size=7
+            ).digest(),
             "big",
         )
         / 2**56

@@ -72,9 +72,9 @@ class Prepared:
         return np.asarray(self.posts["event_time"].cast(pa.int64()).to_numpy())
 
     @property
-    def known_us(self) -> Ints:
-        """(n,) when the last label became known; 0 where there is none."""
-        return np.asarray(self.posts["label_known_at"].cast(pa.int64()).fill_null(0).to_numpy())
+    def labelled(self) -> NDArray[np.bool_]:
+        """(n,) whether anybody judged them."""
+        return ~np.isnan(self.targets).all(axis=1)
 
     @property
     def reach(self) -> Floats:
@@ -115,6 +115,14 @@ class Prepared:
             kept[place[k]] = one
         kept.flush()
         return np.load(file, mmap_mode="r"), owners[order]
+
+    def frames(self, kind: str, rows: Ints) -> Iterator[tuple[int, Pixels]]:
+        """The row of its post, and the pixels, of each image frame or clip of some posts."""
+        ids = self.posts["post_id"].to_pylist()
+        wanted = {ids[row]: row for row in rows.tolist()}
+        for row, pixels in self._frames(kind, wanted, bare=False):
+            if pixels is not None:
+                yield row, pixels
 
     def _frames(
         self, kind: str, wanted: dict[str, int], *, bare: bool

@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -241,7 +241,5 @@ def closing_lines(output: Storage) -> str:
 if __name__ == "__main__":
     try:
         main(read_options(PreprocessConfig))
-    except (
-        *(ContractError, ModelError, PolicyError, ResourceError, StorageError),
-    ) as error:
+    except (*(ContractError, ModelError, PolicyError, ResourceError, StorageError),) as error:
         raise SystemExit(f"error: {error}") from error

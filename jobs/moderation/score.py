@@ -104,9 +104,7 @@ def _place(config: ScoreConfig, policies: Policies) -> tuple[ModelPlace, str]:
     return place, manifest.version
 
 
-def _scored(
-    config: ScoreConfig, place: ModelPlace, request: Request, work: Storage
-) -> Dataset:
+def _scored(config: ScoreConfig, place: ModelPlace, request: Request, work: Storage) -> Dataset:
     quarantine = work.address("quarantine")
     work.write("quarantine/.keep", b"")
     held: dict[str, Any] = {
@@ -143,9 +141,7 @@ def _partitions(config: ScoreConfig) -> int:
     return partitions_for(count, int(resources.get("CPU", 1)), resources.get("memory", 0.0))
 
 
-def _note(
-    config: ScoreConfig, policies: Policies, version: str, work: Storage
-) -> dict[str, Any]:
+def _note(config: ScoreConfig, policies: Policies, version: str, work: Storage) -> dict[str, Any]:
     table = open_dataset(work, "data").to_table(columns=["action"])
     if not table.num_rows:
         raise ContractError(f"{config.posts}: no post could be scored")

@@ -30,7 +30,9 @@ from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES
 from lib.moderation.routing import Routing
 
-ANSWERS = pa.schema([*FACTS, ("embedding", pa.list_(pa.float32())), ("odds", pa.list_(pa.float64()))])
+ANSWERS = pa.schema(
+    [*FACTS, ("embedding", pa.list_(pa.float32())), ("odds", pa.list_(pa.float64()))]
+)
 """Facts, and what a model said of each piece of a medium."""
 
 
@@ -89,7 +91,9 @@ class MediaScorer:
         if not some:
             return []
         if model is None:
-            return [about | {"reason": "blind: the model has none of this kind"} for about, _ in some]
+            return [
+                about | {"reason": "blind: the model has none of this kind"} for about, _ in some
+            ]
         answer = model.answer([one for _, one in some])
         return [
             about | {"embedding": embedding, "odds": odds}
@@ -131,7 +135,9 @@ class PostScorer:
         facts = answers.select(FACTS.names)
         if not facts.num_rows:
             return scores_schema(self._policies.ids).empty_table()
-        pieces = answers.filter(pc.and_(pc.equal(answers["what"], MEDIUM), pc.is_null(answers["reason"])))
+        pieces = answers.filter(
+            pc.and_(pc.equal(answers["what"], MEDIUM), pc.is_null(answers["reason"]))
+        )
         rows = self._assembly.rows(facts)
         presence = np.stack([rows[f"{m}_presence"].to_numpy() for m in MODALITIES], axis=1)
         told = self._answers(rows, pieces, presence.astype(np.int8))
@@ -174,7 +180,8 @@ class PostScorer:
         words = [routed.words(k, self._policies) for k in range(rows.num_rows)]
         embeddings = np.concatenate([one.embeddings for one in told.values()], axis=1)
         columns: dict[str, Any] = {
-            name: rows[name] for name in ("post_id", "author_id", "event_time", "language", "text_key")
+            name: rows[name]
+            for name in ("post_id", "author_id", "event_time", "language", "text_key")
         }
         columns["reach"] = reach
         columns |= {f"p_{name}": chances[:, k] for k, name in enumerate(self._policies.ids)}
@@ -213,7 +220,9 @@ def scores_schema(policies: tuple[str, ...]) -> pa.Schema:
 def shape_of(model: ModerationModel) -> Shape:
     """What a model sees of media; of what it has no model of, anything small will do."""
     image = 16 if model.image is None else model.image.size.side
-    frames, side = (2, 16) if model.video is None else (model.video.size.frames, model.video.size.side)
+    frames, side = (
+        (2, 16) if model.video is None else (model.video.size.frames, model.video.size.side)
+    )
     return Shape(image, frames, side, Limits())
 
 
@@ -222,7 +231,10 @@ def as_answers(table: pa.Table, what: int) -> pa.Table:
     facts = fact(table, what)
     return pa.table(
         {name: facts[name] for name in FACTS.names}
-        | {name: pa.nulls(facts.num_rows, ANSWERS.field(name).type) for name in ("embedding", "odds")},
+        | {
+            name: pa.nulls(facts.num_rows, ANSWERS.field(name).type)
+            for name in ("embedding", "odds")
+        },
         schema=ANSWERS,
     )
 

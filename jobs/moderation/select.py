@@ -34,8 +34,10 @@ _MOST_QUOTA = 0.6
 
 @dataclass(frozen=True, kw_only=True)
 class SelectConfig:
-    """Choose the next batch: uncertain and diverse posts (BADGE), fair to rare policies, no two
-    alike, and some drawn at random so that measures on them speak for all.
+    """Choose the posts that people should label next.
+
+    They are uncertain and diverse (BADGE), fair to rare policies, no two alike, and some are drawn
+    at random so that measures on them speak for all.
 
     Give --scores (the output of jobs.moderation.score). The batch is written with the chance that
     each random post had to be drawn, and with --records goes to the review queue as well.
@@ -87,7 +89,9 @@ class Scored:
     @property
     def labelled(self) -> Any:
         """(n,) whether people have decided a post before."""
-        return np.array([one in self.known for one in self.table["post_id"].to_pylist()], dtype=bool)
+        return np.array(
+            [one in self.known for one in self.table["post_id"].to_pylist()], dtype=bool
+        )
 
     def pool(self) -> Pool:
         """What selection chooses from."""
@@ -181,7 +185,8 @@ def quotas_of(told: tuple[str, ...], policies: Policies) -> dict[int, float]:
             raise ContractError(f"--quotas: expected POLICY=SHARE such as hate=0.2, got {one!r}")
         if name not in ids:
             raise ContractError(
-                f"--quotas: expected one of {', '.join(ids)}, got {name!r}; {did_you_mean(name, ids)}"
+                f"--quotas: expected one of {', '.join(ids)}, got {name!r}; "
+                f"{did_you_mean(name, ids)}"
             )
         found[ids.index(name)] = value
     return found
@@ -245,10 +250,11 @@ def _admit(config: SelectConfig, scored: Scored, chosen: Selection) -> int:
     rows = scored.table.take(pa.array(chosen.rows)).drop_columns(["embedding"]).to_pylist()
     random = chosen.random.tolist()
     propensity = chosen.propensity.tolist()
-    doubts = [
-        _doubt(row, scored, {"selected": "random", "propensity": p} if r else {"selected": config.method})
-        for row, r, p in zip(rows, random, propensity, strict=True)
-    ]  # fmt: skip
+    why: list[dict[str, Any]] = [
+        {"selected": "random", "propensity": chance} if drawn else {"selected": config.method}
+        for drawn, chance in zip(random, propensity, strict=True)
+    ]
+    doubts = [_doubt(row, scored, shown) for row, shown in zip(rows, why, strict=True)]
     try:
         return queue.admit(doubts, now, who="jobs.moderation.select")
     finally:

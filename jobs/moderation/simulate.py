@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,7 @@ def _composed(pieces: Pieces, recipe: Recipe, options: Simulate) -> Composed:
 
 def _renumbered(composed: Composed, part: Pieces) -> Composed:
     """Places in a part as places among all pieces, which the part's pieces tell."""
+
     def among_all(places: Ints, pieces: Sequence[Any]) -> Ints:
         numbers = np.array([*map(int, pieces), -1], dtype=np.int64)
         return numbers[places]
@@ -224,7 +225,7 @@ def _encoded(pieces: Pieces, kind: str, place: int) -> bytes:
 def _labels(
     options: Simulate, composed: Composed, posts: pa.Table, rng: np.random.Generator
 ) -> pa.Table:
-    """One label for each policy of the posts that were judged, some hours after they were posted."""
+    """One label for each policy of the posts that were judged, some hours after posting."""
     count, policies = composed.targets.shape
     rows: Ints = np.flatnonzero(rng.random(count) < options.labelled)
     at_us = posts["event_time"].cast(pa.int64()).to_numpy()[rows]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import ray
 
-from jobs.moderation.findings import OURS, Findings, find
+from jobs.moderation.findings import Findings, find, ordered
 from jobs.moderation.fits import Fitted, fitted, modalities_to_fit
 from jobs.moderation.named_sizes import read_size_option
 from jobs.moderation.parting import Parting, part_posts
@@ -72,7 +72,7 @@ def trained_by(config: TrainConfig, started: float) -> Trained:
         refuse_at_once(config.request)
     prepared = rows_of(config, size)
     parting = part_posts(
-        prepared.posts["author_id"].to_pylist(), prepared.at_us, prepared.known_us,
+        prepared.posts["author_id"].to_pylist(), prepared.at_us, prepared.labelled,
         config.test_share, config.test_authors, config.seed,
     )  # fmt: skip
     counts = ", ".join(f"{count:,} {name}" for name, count in parting.counts.items())
@@ -129,9 +129,10 @@ def _report(config: TrainConfig, trained: Trained, output: Storage) -> list[str]
     subject = Subject(
         source=config.source or trained.prepared.folder,
         simulated=config.simulated,
+        prepared=trained.prepared,
         parting=trained.parting,
-        modalities=tuple(trained.fit.answers),
-        note=trained.prepared.note,
+        fit=trained.fit,
+        seed=config.seed,
     )
     with tempfile.TemporaryDirectory() as folder:
         paths = write_report(training_report(subject, trained.found), Path(folder))
@@ -147,7 +148,7 @@ def _closing_lines(
     found = trained.found
     heads = [*found.errors, "mean"]
     lines = [f"{'average precision':26}" + "".join(f"{head[:11]:>12}" for head in heads)]
-    for name in sorted(found.methods, key=lambda one: (one != OURS, one)):
+    for name in ordered(found.methods):
         shown = [found.methods[name].get(head, np.nan) for head in heads]
         told = ["-" if np.isnan(one) else f"{one:.3f}" for one in shown]
         lines.append(f"{name:26}" + "".join(f"{one:>12}" for one in told))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from jobs.moderation.preprocess import PreprocessConfig, write_rows
 from jobs.moderation.prepared import Prepared, find_rows
+from jobs.moderation.preprocess import PreprocessConfig, write_rows
 from jobs.moderation.training_config import TrainConfig
 from lib.contract import ContractError
 from lib.moderation.model.sizes import Size

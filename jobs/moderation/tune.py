@@ -72,7 +72,7 @@ def main(config: TuneConfig) -> str:
     size = read_size_option(config.size)
     prepared = find_rows(config.rows, size)
     parting = part_posts(
-        prepared.posts["author_id"].to_pylist(), prepared.at_us, prepared.known_us,
+        prepared.posts["author_id"].to_pylist(), prepared.at_us, prepared.labelled,
         config.test_share, config.test_authors, config.seed,
     )  # fmt: skip
     if not ray.is_initialized():
