@@ -23,6 +23,7 @@ import ray.data
 import yaml
 
 from lib.contract import (
+    QUARANTINE_REASON,
     Checked,
     Contract,
     ContractError,
@@ -98,22 +99,31 @@ class _Piece:
     row_groups: tuple[int, ...] | None
 
 
-def read(mapping: Mapping, paths: str | Sequence[str], quarantine: str) -> ray.data.Dataset:
+def read(
+    mapping: Mapping,
+    paths: str | Sequence[str],
+    quarantine: str,
+    *,
+    piece_rows: int = ROWS_PER_PIECE,
+    batch_rows: int = ROWS_PER_PIECE,
+) -> ray.data.Dataset:
     """Rows that pass their contract one by one; the same id may still come twice.
 
     Args:
         mapping: what the source's columns mean.
         paths: files, a folder, or a URI that Arrow knows.
         quarantine: folder or URI for the rows that do not pass.
+        piece_rows: rows of a Parquet file that one task reads, rounded up to its row groups.
+        batch_rows: rows of it that are in memory at once; fewer where rows are large.
 
     Raises:
         ContractError: a column is missing or of the wrong type, or nothing is there to read.
     """
-    pieces = _pieces(mapping, paths)
+    pieces = _pieces(mapping, paths, piece_rows)
 
     def load(batch: dict[str, Any]) -> Iterator[pa.Table]:
         for place in batch["item"]:
-            yield from _checked(mapping, pieces[int(place)], open_storage(quarantine))
+            yield from _checked(mapping, pieces[int(place)], open_storage(quarantine), batch_rows)
 
     listed = ray.data.from_items(list(range(len(pieces))), override_num_blocks=len(pieces))
     return listed.map_batches(load, batch_size=1, zero_copy_batch=True)
@@ -132,6 +142,21 @@ def once_each(table: pa.Table, contract: Contract, key: str, quarantine: str) ->
     name = sha256(f"{contract.name} {smallest}".encode()).hexdigest()[:24]
     _note(checked, f"keys-{name}", open_storage(quarantine), first=False)
     return checked.good
+
+
+def set_aside(rows: pa.Table, name: str, quarantine: str) -> None:
+    """Quarantine rows that passed their contract and still cannot be used.
+
+    Args:
+        rows: with `QUARANTINE_REASON`.
+        name: of the file, the same in a second run of the task; nothing is written for no rows.
+        quarantine: folder or URI.
+    """
+    if not rows.num_rows:
+        return
+    reasons = Counter(rows[QUARANTINE_REASON].to_pylist())
+    checked = Checked(rows.slice(0, 0), rows, dict(reasons), 0, rows.num_rows)
+    _note(checked, name, open_storage(quarantine), first=False)
 
 
 def estimated_rows(mapping: Mapping, paths: str | Sequence[str]) -> int:
@@ -181,7 +206,7 @@ def summary(storage: Storage, quarantine: str) -> Intake:
     )
 
 
-def _pieces(mapping: Mapping, paths: str | Sequence[str]) -> list[_Piece]:
+def _pieces(mapping: Mapping, paths: str | Sequence[str], piece_rows: int) -> list[_Piece]:
     dataset = source_dataset(mapping, paths)
     places = [open_storage(one) for one in ([paths] if isinstance(paths, str) else paths)]
     pieces: list[_Piece] = []
@@ -195,7 +220,7 @@ def _pieces(mapping: Mapping, paths: str | Sequence[str]) -> list[_Piece]:
         for group in fragment.row_groups:
             groups.append(group.id)
             rows += group.num_rows
-            if rows >= ROWS_PER_PIECE:
+            if rows >= piece_rows:
                 pieces.append(_Piece(address, tuple(groups)))
                 groups, rows = [], 0
         if groups:
@@ -214,7 +239,9 @@ def _address(path: str, places: Sequence[Storage]) -> str:
     return path
 
 
-def _checked(mapping: Mapping, piece: _Piece, quarantine: Storage) -> Iterator[pa.Table]:
+def _checked(
+    mapping: Mapping, piece: _Piece, quarantine: Storage, batch_rows: int
+) -> Iterator[pa.Table]:
     name = sha256(f"{mapping.contract.name} {piece}".encode()).hexdigest()[:24]
     if piece.row_groups is None:
         checked = read_checked(mapping, piece.path)
@@ -224,7 +251,7 @@ def _checked(mapping: Mapping, piece: _Piece, quarantine: Storage) -> Iterator[p
     (fragment,) = source_dataset(mapping, piece.path).get_fragments()
     part = fragment.subset(row_group_ids=list(piece.row_groups))
     columns = list(mapping.source_columns)
-    for number, batch in enumerate(part.to_batches(columns=columns, batch_size=ROWS_PER_PIECE)):
+    for number, batch in enumerate(part.to_batches(columns=columns, batch_size=batch_rows)):
         checked = mapping.check(pa.Table.from_batches([batch]))
         _note(checked, f"{name}-{number}", quarantine)
         yield checked.good

@@ -1,0 +1,163 @@
+"""Facts of posts become rows: one for each post, with its presence and what people said of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs import intake
+from jobs.moderation.facts import LABEL, MEDIUM, POST
+from lib.contract import QUARANTINE_REASON, TIME
+from lib.moderation.contracts import LABELS, POSTS
+from lib.moderation.learning import text_keys
+from lib.moderation.model.answers import Floats, Ints, Presence
+from lib.moderation.model.inputs import Marks
+from lib.moderation.policies import Policies
+from lib.moderation.post import MODALITIES
+
+NOTHING = "post: neither a text nor an image nor a video"
+NO_SUCH_POST = "post_id: of no post that is there"
+OLD_VERSION = "policy_version: given under another version of the policy"
+_SURE_COLUMNS = ("post_id", "kind", "place")
+
+
+def rows_schema(policies: int) -> pa.Schema:
+    """Schema of the rows: posts, presence of each modality, and a target for each policy."""
+    return pa.schema(
+        [
+            *POSTS.schema,
+            ("text_key", pa.int64()),  # equal where texts say the same; negative: like no other
+            *((f"{name}_presence", pa.int8()) for name in MODALITIES),
+            ("targets", pa.list_(pa.float32(), policies)),  # share of people; NaN unknown
+            ("label_known_at", TIME),  # when the last label became known
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """How facts become rows.
+
+    Attributes:
+        policies: in the order of targets.
+        quarantine: folder or URI for what belongs to no post.
+    """
+
+    policies: Policies
+    quarantine: str
+
+    def rows(self, facts: pa.Table) -> pa.Table:
+        """One row for each post of facts that hold all of its own."""
+        if not facts.num_rows:
+            return rows_schema(len(self.policies.ids)).empty_table()
+        whole = facts.filter(pc.equal(facts["what"], POST)).select(list(POSTS.names))
+        posts = intake.once_each(whole, POSTS, "post_id", f"{self.quarantine}/posts")
+        media = _first_of_each(facts.filter(pc.equal(facts["what"], MEDIUM)))
+        labels = facts.filter(pc.equal(facts["what"], LABEL))
+        name = _group_name(facts)
+        media = self._of_posts(media, posts, "media", name)
+        labels = self._of_posts(labels, posts, "labels", name)
+        labels = self._of_this_version(labels, name)
+        presence = _presence(posts, media)
+        empty = (presence == Presence.ABSENT).all(axis=1)
+        self._aside(posts, empty, NOTHING, "posts", f"nothing-{name}")
+        targets, known = self._targets(posts, labels)
+        table = _row_table(posts, presence, targets, known)
+        return table.filter(pa.array(~empty))
+
+    def _of_posts(self, rows: pa.Table, posts: pa.Table, table: str, name: str) -> pa.Table:
+        there = pc.is_in(rows["post_id"], value_set=posts["post_id"].combine_chunks())
+        mask = there.to_numpy(zero_copy_only=False) if rows.num_rows else np.zeros(0, dtype=bool)
+        self._aside(rows, ~mask, NO_SUCH_POST, table, f"alone-{name}")
+        return rows.filter(pa.array(mask, pa.bool_()))
+
+    def _of_this_version(self, labels: pa.Table, name: str) -> pa.Table:
+        """Labels under a former version of a policy mean something else now."""
+        now = {one.id: one.version for one in self.policies.policies}
+        told = zip(labels["policy"].to_pylist(), labels["policy_version"].to_pylist(), strict=True)
+        old = np.array([v is not None and v != now[p] for p, v in told], dtype=bool)
+        self._aside(labels, old, OLD_VERSION, "labels", f"version-{name}")
+        return labels.filter(pa.array(~old, pa.bool_()))
+
+    def _aside(self, rows: pa.Table, bad: Any, reason: str, table: str, name: str) -> None:
+        some = rows.filter(pa.array(np.asarray(bad), pa.bool_()))
+        texts = pa.array([reason] * some.num_rows, pa.string())
+        some = some.append_column(QUARANTINE_REASON, texts)
+        intake.set_aside(some, name, f"{self.quarantine}/{table}")
+
+    def _targets(self, posts: pa.Table, labels: pa.Table) -> tuple[Floats, pa.Array]:
+        """Shares (n, policies) of people who say that a post violates, and when that was known.
+
+        Of what one person said of a post and a policy, the last word counts.
+        """
+        count, width = posts.num_rows, len(self.policies.ids)
+        order = {name: row for row, name in enumerate(posts["post_id"].to_pylist())}
+        said: dict[tuple[int, int, str | None], tuple[int, bool]] = {}
+        known = np.zeros(count, dtype=np.int64)
+        for one in labels.select(list(LABELS.names)).cast(_PLAIN_TIMES).to_pylist():
+            row, at_us = order[one["post_id"]], one["known_at"]
+            key = row, self.policies.ids.index(one["policy"]), one["by"]
+            said[key] = max(said.get(key, (-1, False)), (at_us, one["violates"]))
+            known[row] = max(known[row], at_us)
+        total, votes = np.zeros((count, width)), np.zeros((count, width))
+        for (row, policy, _), (_, violates) in said.items():
+            total[row, policy] += violates
+            votes[row, policy] += 1
+        shares = np.where(votes > 0, total / np.maximum(votes, 1), np.nan)
+        return shares, pa.array(known, mask=known == 0).cast(TIME)
+
+
+_PLAIN_TIMES = pa.schema(
+    [
+        pa.field(one.name, pa.int64() if one.type == TIME else one.type)
+        for one in LABELS.schema
+    ]
+)  # fmt: skip
+
+
+def _first_of_each(media: pa.Table) -> pa.Table:
+    """One row for each place of a post: a source may tell the same medium twice."""
+    keys = list(zip(*(media[name].to_pylist() for name in _SURE_COLUMNS), strict=True))
+    first = {key: row for row, key in reversed(list(enumerate(keys)))}
+    return media.take(pa.array(sorted(first.values()), pa.int64()))
+
+
+def _presence(posts: pa.Table, media: pa.Table) -> Marks:
+    """(n, modalities): failed where there was something and none of it could be decoded."""
+    marks = np.full((posts.num_rows, len(MODALITIES)), Presence.ABSENT, dtype=np.int8)
+    texts = posts["text"].to_pylist()
+    marks[[bool(one and one.strip()) for one in texts], 0] = Presence.PRESENT
+    rows = _places(posts, media)
+    kinds = np.array([MODALITIES.index(kind) for kind in media["kind"].to_pylist()], dtype=np.int64)
+    good = np.array([one is None for one in media["reason"].to_pylist()], dtype=bool)
+    marks[rows[~good], kinds[~good]] = Presence.FAILED
+    marks[rows[good], kinds[good]] = Presence.PRESENT
+    return marks
+
+
+def _places(posts: pa.Table, rows: pa.Table) -> Ints:
+    found = pc.index_in(rows["post_id"], value_set=posts["post_id"].combine_chunks())
+    return np.asarray(found.to_numpy(), dtype=np.int64)
+
+
+def _row_table(posts: pa.Table, presence: Marks, targets: Floats, known: pa.Array) -> pa.Table:
+    schema = rows_schema(targets.shape[1])
+    flat = pa.array(targets.astype(np.float32).ravel())
+    columns = {name: posts[name] for name in POSTS.names}
+    columns["text_key"] = pa.array(text_keys(posts["text"].to_pylist()))
+    for place, name in enumerate(MODALITIES):
+        columns[f"{name}_presence"] = pa.array(presence[:, place])
+    columns["targets"] = pa.FixedSizeListArray.from_arrays(flat, targets.shape[1])
+    columns["label_known_at"] = known
+    return pa.table(columns, schema=schema)
+
+
+def _group_name(facts: pa.Table) -> str:
+    """The same for the same posts, in whatever order their facts come."""
+    smallest = str(pc.min(facts["post_id"]).as_py())
+    return hashlib.sha256(smallest.encode("utf-8", "surrogatepass")).hexdigest()[:24]

@@ -1,0 +1,159 @@
+"""Media in, small arrays out: one task decodes a few megabytes at a time and writes what it made.
+
+Files are named by the media in them, so a task that runs a second time overwrites its own, and one
+whose file is there already does not decode again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from jobs import intake
+from lib.contract import QUARANTINE_REASON
+from lib.moderation.media.addresses import Addresses
+from lib.moderation.media.hashes import LEAST_QUALITY, seen, sha256
+from lib.moderation.media.images import decode_frames
+from lib.moderation.media.limits import Limits, MediaError
+from lib.moderation.media.videos import decode_video
+from lib.moderation.model.answers import Pixels
+from lib.moderation.model.frames import evenly_spaced
+from lib.moderation.model.pixels import squares
+from lib.moderation.model.sizes import Size
+from lib.moderation.post import Media
+from lib.storage import Storage, read_parquet, write_parquet
+
+DECODED = pa.schema(
+    [
+        ("post_id", pa.string()),
+        ("kind", pa.string()),
+        ("place", pa.int64()),
+        ("reason", pa.string()),  # why it could not be decoded, else null
+        ("digest", pa.binary()),  # SHA-256 of the bytes
+        ("look", pa.binary()),  # PDQ, null where there is too little to see
+        ("frames", pa.int32()),
+        ("side", pa.int32()),
+        ("pixels", pa.binary()),  # uint8 (frames, side, side, 3)
+    ]
+)
+OUTCOMES = ("post_id", "kind", "place", "reason")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the models see of an image and of a video, and what is decoded at all."""
+
+    image_side: int
+    clip_frames: int
+    clip_side: int
+    limits: Limits
+
+    @classmethod
+    def of(cls, size: Size) -> Shape:
+        """What models of this size see."""
+        return cls(size.image.side, size.video.frames, size.video.side, Limits())
+
+    @property
+    def stored(self) -> dict[str, int]:
+        """As the note of the rows tells it."""
+        return {name: int(getattr(self, name)) for name in _STORED}
+
+    def decoded(self, content: bytes, kind: str) -> tuple[Pixels, Pixels]:
+        """Frames (frames, side, side, 3) as the models see them, and one in full for its hash.
+
+        An animated image gives several frames; the worst of them will decide.
+
+        Raises:
+            MediaError: it cannot be decoded.
+        """
+        if kind == "image":
+            frames = decode_frames(content, self.limits)
+            return squares(frames, self.image_side), frames[0]
+        clip = decode_video(content, self.limits, self.clip_frames).frames
+        return evenly_spaced(clip, self.clip_frames, self.clip_side), clip[len(clip) // 2]
+
+
+_STORED = ("image_side", "clip_frames", "clip_side")
+
+
+def decode_rows(
+    media: pa.Table, shape: Shape, addresses: Addresses, storage: Storage, quarantine: str
+) -> pa.Table:
+    """Decode media rows into a file of `DECODED`; broken ones stay in it, with their reason.
+
+    Args:
+        media: rows that passed the contract of media.
+        shape: what to make of them.
+        addresses: places from which URIs may be fetched.
+        storage: folder for `media/`.
+        quarantine: folder or URI for `media/` in it.
+
+    Returns:
+        `OUTCOMES` and `file`, without pixels.
+    """
+    name = _name_of(media)
+    path = f"media/{name}.parquet"
+    if storage.exists(path):
+        kept = read_parquet(storage.address(path), list(OUTCOMES))
+    else:
+        rows = [_decoded(row, shape, addresses) for row in media.to_pylist()]
+        table = pa.Table.from_pylist(rows, schema=DECODED)
+        write_parquet(table, storage, path)
+        kept = table.select(list(OUTCOMES))
+    _quarantine(media, kept["reason"], name, quarantine)
+    return kept.append_column("file", pa.array([path] * kept.num_rows, pa.string()))
+
+
+def decode_one(row: dict[str, Any], shape: Shape, addresses: Addresses) -> tuple[Pixels, Any, str]:
+    """Frames as the models see them, PDQ hash (or None), and SHA-256 of one media row.
+
+    Raises:
+        MediaError: it cannot be fetched or decoded.
+    """
+    content = row["content"]
+    if content is None and row["uri"] is None:
+        raise MediaError("empty", "expected bytes or a URI, got neither")
+    media = Media(content, "bytes") if content else Media(None, row["uri"] or "bytes")
+    fetched = addresses.content(media, row["kind"])
+    frames, whole = shape.decoded(fetched, row["kind"])
+    look = seen(whole)
+    return frames, look if look.quality >= LEAST_QUALITY else None, sha256(fetched)
+
+
+def _decoded(row: dict[str, Any], shape: Shape, addresses: Addresses) -> dict[str, Any]:
+    found: dict[str, Any] = {name: row[name] for name in ("post_id", "kind", "place")}
+    try:
+        frames, look, digest = decode_one(row, shape, addresses)
+    except (MediaError, ValueError) as error:
+        return found | {
+            "reason": str(error) if isinstance(error, MediaError) else f"empty: {error}"
+        }
+    return found | {
+        "digest": bytes.fromhex(digest),
+        "look": None if look is None else look.bits.tobytes(),
+        "frames": frames.shape[0],
+        "side": frames.shape[1],
+        "pixels": np.ascontiguousarray(frames).tobytes(),
+    }
+
+
+def _quarantine(media: pa.Table, reasons: pa.ChunkedArray, name: str, quarantine: str) -> None:
+    """Broken media with the slug of their reason; all words are in the decoded file."""
+    texts = reasons.to_pylist()
+    bad = pa.array([one is not None for one in texts])
+    slugs = [f"content: {one.partition(':')[0]}" if one is not None else None for one in texts]
+    column = pa.array(slugs, pa.string())
+    rows = media.append_column(QUARANTINE_REASON, column).filter(bad)
+    intake.set_aside(rows, f"broken-{name}", f"{quarantine}/media")
+
+
+def _name_of(media: pa.Table) -> str:
+    sizes = [len(one or b"") for one in media["content"].to_pylist()]
+    keys = [media[name].to_pylist() for name in ("post_id", "kind", "place", "uri")]
+    text = json.dumps([*keys, sizes])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]

@@ -1,0 +1,214 @@
+"""What workers do: models of each modality in turn, their answers, then fusion.
+
+Each is kept in a storage when it is finished, so that a run that was cut off, or a worker group that
+was started anew after a lost node, goes on where the last one was.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jobs.moderation.crew import Crew, SharedRun
+from jobs.moderation.parting import Parting
+from jobs.moderation.prepared import Prepared, find_rows, seen
+from lib.moderation.model.answers import Ints, ModalityAnswer, Presence, joined
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.fusing import fit_fusion
+from lib.moderation.model.image import ImageModel
+from lib.moderation.model.inputs import Marks
+from lib.moderation.model.sizes import Size, read_size
+from lib.moderation.model.stored import arrays_bytes, read_arrays
+from lib.moderation.model.text import TextModel
+from lib.moderation.model.training import fit_image, fit_text, fit_video
+from lib.moderation.model.video import VideoModel
+from lib.moderation.post import MODALITIES
+from lib.storage import Storage, open_storage
+
+SPLIT = "split.safetensors"
+_AT_ONCE = 512
+_OTHERS = ("fusion", "calibration", "test")
+MemberModel = TextModel | ImageModel | VideoModel
+KINDS: dict[str, Any] = {"text": TextModel, "image": ImageModel, "video": VideoModel}
+
+
+def learn(plan: Mapping[str, Any], crew: Crew) -> None:
+    """Fit everything that is not there yet.
+
+    Args:
+        plan: `rows` and `storage` (addresses), `size`, `seed`, and `modalities` to fit.
+        crew: who does it; all of them call this.
+    """
+    prepared, size = find_rows(plan["rows"]), read_size(plan["size"], "plan")
+    storage = open_storage(plan["storage"])
+    parting = read_parting(storage)
+    for name in plan["modalities"]:
+        if not storage.exists(f"{name}/finished"):
+            with tempfile.TemporaryDirectory() as folder:
+                _member(name, prepared, parting, size, plan["seed"], crew, storage, Path(folder))
+        crew.meet()
+    if not storage.exists("fusion/finished"):
+        _fusion(prepared, parting, size, plan, crew, storage)
+    crew.meet()
+
+
+def write_parting(parting: Parting, storage: Storage) -> None:
+    """Keep it for all workers."""
+    arrays = {"part": parting.part, "held": parting.held.astype(np.int8),
+              "test_from_us": np.array([parting.test_from_us])}  # fmt: skip
+    storage.write(SPLIT, arrays_bytes(arrays))
+
+
+def read_parting(storage: Storage) -> Parting:
+    """As `write_parting` kept it."""
+    told = read_arrays(storage.read(SPLIT) or b"")
+    return Parting(told["part"], told["held"] > 0, int(told["test_from_us"][0]))
+
+
+def read_member(storage: Storage, name: str, runtime: Runtime) -> MemberModel:
+    """The model of a modality that is finished."""
+    found: MemberModel = KINDS[name].read(reader(storage, name), runtime)
+    return found
+
+
+def reader(storage: Storage, folder: str) -> Any:
+    """Takes the name of a file of a finished part and answers its bytes."""
+    return lambda name: storage.read(f"{folder}/model/{name}") or b""
+
+
+def answers_about(
+    storage: Storage, modalities: Sequence[str], rows: Ints
+) -> dict[str, ModalityAnswer]:
+    """What finished models said of some posts: by modality, a row for each post."""
+    found = {}
+    for name in modalities:
+        parts = [read_arrays(storage.read(path) or b"") for path in _answer_files(storage, name)]
+        whole = joined([ModalityAnswer(one["embeddings"], one["log_odds"]) for one in parts])
+        owners = np.concatenate([one["owners"] for one in parts])
+        mine = np.isin(owners, rows)
+        places = np.searchsorted(rows, owners[mine])
+        some = whole.take(np.flatnonzero(mine))
+        pooled = name == "image"
+        found[name] = some.pooled(places, len(rows)) if pooled else some.spread(places, len(rows))
+    return found
+
+
+def _member(
+    name: str,
+    prepared: Prepared,
+    parting: Parting,
+    size: Size,
+    seed: int,
+    crew: Crew,
+    storage: Storage,
+    folder: Path,
+) -> None:
+    """One modality: fit, keep, and answer about the posts that it did not learn from."""
+    presence = prepared.presence
+    rows = seen(presence, name, parting.rows("members"))
+    run = SharedRun.going_on(name, seed, crew, storage)
+    model = _fitted(name, prepared, parting, rows, size, run, folder)
+    if crew.rank == 0:
+        _keep(model.files(), name, storage)
+    crew.meet()
+    # all workers answer by what was kept, not by what each has in its own hands
+    kept = read_member(storage, name, crew.runtime)
+    _answer(
+        name, kept, prepared, seen(presence, name, parting.rows(*_OTHERS)), crew, storage, folder
+    )
+    crew.meet()
+    if crew.rank == 0:
+        storage.write(f"{name}/finished", str(crew.size).encode())
+        storage.delete(f"checkpoints/{name}")
+
+
+def _fitted(
+    name: str,
+    prepared: Prepared,
+    parting: Parting,
+    rows: Ints,
+    size: Size,
+    run: SharedRun,
+    folder: Path,
+) -> MemberModel:
+    targets, policies = prepared.targets, prepared.policies.ids
+    if name == "text":
+        held = np.flatnonzero(parting.held[rows])
+        return fit_text(prepared.texts(rows), targets[rows], policies, held, size.text, run)
+    pixels, owners = prepared.pixels(name, rows, folder)
+    if name == "image":
+        return fit_image(pixels, targets[owners], policies, size.image, run)
+    held = np.flatnonzero(parting.held[owners])
+    return fit_video(pixels, targets[owners], policies, held, size.video, run)
+
+
+def _answer(
+    name: str,
+    model: MemberModel,
+    prepared: Prepared,
+    rows: Ints,
+    crew: Crew,
+    storage: Storage,
+    folder: Path,
+) -> None:
+    """This worker's share of the answers, to a file of its own."""
+    mine = rows[crew.rank :: crew.size]
+    if isinstance(model, TextModel):
+        answer, owners = model.answer(prepared.texts(mine)), mine
+    else:
+        pixels, owners = prepared.pixels(name, mine, folder)
+        answer = joined([
+            _shown(model, pixels[k : k + _AT_ONCE]) for k in range(0, max(len(pixels), 1), _AT_ONCE)
+        ])  # fmt: skip
+    arrays = {"embeddings": answer.embeddings, "log_odds": answer.log_odds, "owners": owners}
+    storage.write(f"{name}/answers/{crew.rank}-of-{crew.size}.safetensors", arrays_bytes(arrays))
+
+
+def _shown(model: ImageModel | VideoModel, pixels: Any) -> ModalityAnswer:
+    if isinstance(model, ImageModel):
+        return model.answer_squares(pixels)
+    return model.answer_frames(list(pixels))
+
+
+def _answer_files(storage: Storage, name: str) -> list[str]:
+    workers = int(storage.read(f"{name}/finished") or b"0")
+    return [f"{name}/answers/{rank}-of-{workers}.safetensors" for rank in range(workers)]
+
+
+def _fusion(
+    prepared: Prepared,
+    parting: Parting,
+    size: Size,
+    plan: Mapping[str, Any],
+    crew: Crew,
+    storage: Storage,
+) -> None:
+    rows = parting.rows("fusion")
+    answers = answers_about(storage, plan["modalities"], rows)
+    presence: Marks = unseen_as_failed(prepared.presence[rows], plan["modalities"])
+    run = SharedRun.going_on("fusion", plan["seed"], crew, storage)
+    held = np.flatnonzero(parting.held[rows])
+    fusion = fit_fusion(
+        answers, presence, prepared.targets[rows], prepared.policies.ids, held, size.fusion, run
+    )
+    if crew.rank == 0:
+        _keep(fusion.files(), "fusion", storage)
+        storage.write("fusion/finished", b"1")
+        storage.delete("checkpoints/fusion")
+
+
+def unseen_as_failed(presence: Marks, modalities: Sequence[str]) -> Marks:
+    """Presence in which what no model looks at counts as failed: something nobody has seen."""
+    blind = np.array([name not in modalities for name in MODALITIES])
+    unseen = (presence == Presence.PRESENT) & blind
+    return np.where(unseen, np.int8(Presence.FAILED), presence).astype(np.int8)
+
+
+def _keep(files: Mapping[str, bytes], name: str, storage: Storage) -> None:
+    storage.delete(f"{name}/model")
+    for file, content in files.items():
+        storage.write(f"{name}/model/{file}", content)

@@ -1,0 +1,146 @@
+"""Texts, images and clips of known kinds out of Parquet files, as a YAML file describes them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pyarrow as pa
+import yaml
+from PIL import Image
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from lib.contract import ContractError, did_you_mean
+from lib.moderation.composer.composing import Recipe
+from lib.moderation.composer.pieces import Pieces
+from lib.moderation.media.images import decode_image
+from lib.moderation.media.limits import MediaError
+from lib.moderation.media.videos import decode_video
+from lib.moderation.model.answers import Pixels
+from lib.storage import read_parquet
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class PieceTable:
+    """One Parquet file of pieces."""
+
+    __pydantic_config__ = _STRICT
+    path: str
+    """file or URI; one that is not absolute lies beside the YAML file"""
+    content: str
+    """column: texts, encoded images, encoded videos, or lists of encoded frames"""
+    kind: str
+    """column that says what kind of piece it is"""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """values of that column by the kinds that are composed of; what is absent stands for itself"""
+    most: int = 0
+    """pieces taken, evenly over the file; 0 takes all"""
+
+
+@dataclass(frozen=True)
+class PieceFiles:
+    """A file for each modality, and which kinds of images violate what."""
+
+    __pydantic_config__ = _STRICT
+    texts: PieceTable
+    images: PieceTable
+    clips: PieceTable
+    prohibited: tuple[str, ...]
+    """kinds of images that are prohibited items"""
+    context: tuple[str, ...]
+    """kinds of images that violate beside a neutral text alone"""
+
+
+def read_pieces(path: str) -> tuple[Pieces, Recipe]:
+    """Pieces of a YAML file, and how to compose posts of them.
+
+    Raises:
+        ContractError: the file, a column or a kind cannot be meant; the message names it.
+    """
+    told = _told(path)
+    texts, text_kinds = _column(told.texts, path)
+    images, image_kinds = _column(told.images, path)
+    clips, clip_kinds = _column(told.clips, path)
+    try:
+        pieces = Pieces(
+            texts=tuple(str(one) for one in texts),
+            text_kinds=text_kinds,
+            images=tuple(decode_image(one) for one in images),
+            image_kinds=image_kinds,
+            clips=tuple(_clip(one) for one in clips),
+            clip_kinds=clip_kinds,
+        )
+    except (MediaError, ValueError) as error:
+        raise ContractError(f"--pieces {path}: {error}") from error
+    return pieces, Recipe(frozenset(told.prohibited), frozenset(told.context))
+
+
+def encoded_image(pixels: Pixels) -> bytes:
+    """PNG of RGB uint8 (H, W, 3), the same bytes for the same pixels."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def encoded_clip(frames: Pixels, rate: int = 8) -> bytes:
+    """MP4 (MPEG-4 part 2, high quality) of RGB uint8 (T, H, W, 3)."""
+    buffer = io.BytesIO()
+    height, width = (side - side % 2 for side in frames.shape[1:3])
+    with av.open(buffer, "w", format="mp4") as output:
+        stream = output.add_stream("mpeg4", rate=rate, options={"qscale": "2"})
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        stream.bit_rate = 4_000_000
+        for pixels in frames[:, :height, :width]:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            for packet in stream.encode(frame):
+                output.mux(packet)
+        for packet in stream.encode():
+            output.mux(packet)
+    return buffer.getvalue()
+
+
+def _told(path: str) -> PieceFiles:
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return TypeAdapter(PieceFiles).validate_python(content)
+    except (OSError, yaml.YAMLError) as error:
+        raise ContractError(f"--pieces {path}: {error}") from error
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
+        )
+        raise ContractError(f"--pieces {path}: {faults}") from error
+
+
+def _column(table: PieceTable, origin: str) -> tuple[list[Any], tuple[str, ...]]:
+    """Contents of a file and the kind of each."""
+    away = "://" in table.path or Path(table.path).is_absolute()
+    address = table.path if away else str(Path(origin).parent / table.path)
+    try:
+        rows = read_parquet(address)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ContractError(f"--pieces {origin}: {table.path}: {error}") from error
+    for name in (table.content, table.kind):
+        if name not in rows.column_names:
+            raise ContractError(
+                f"--pieces {origin}: {table.path} has no column {name!r}; "
+                f"{did_you_mean(name, rows.column_names)}"
+            )
+    if table.most and table.most < rows.num_rows:
+        places = np.linspace(0, rows.num_rows - 1, table.most).round().astype(np.int64)
+        rows = rows.take(pa.array(places))
+    kinds = (str(one) for one in rows[table.kind].to_pylist())
+    return rows[table.content].to_pylist(), tuple(table.kinds.get(one, one) for one in kinds)
+
+
+def _clip(content: bytes | list[bytes]) -> Pixels:
+    if isinstance(content, bytes):
+        return decode_video(content).frames
+    return np.stack([decode_image(frame) for frame in content])

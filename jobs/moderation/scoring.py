@@ -1,0 +1,262 @@
+"""Actors that hold a model, and what they make of media and of posts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from jobs import intake
+from jobs.model_files import model_directory
+from jobs.moderation.assembling import Assembly
+from jobs.moderation.decoding import Shape, decode_one
+from jobs.moderation.facts import FACTS, MEDIUM, fact
+from lib.calibration import sigmoid
+from lib.contract import QUARANTINE_REASON
+from lib.moderation.media.addresses import Addresses
+from lib.moderation.media.limits import Limits, MediaError
+from lib.moderation.model import SYSTEM
+from lib.moderation.model.answers import ModalityAnswer, Presence
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.inputs import Marks
+from lib.moderation.model.moderation_model import ModerationModel, load_model
+from lib.moderation.policies import Policies
+from lib.moderation.post import MODALITIES
+from lib.moderation.routing import Routing
+
+ANSWERS = pa.schema(
+    [*FACTS, ("embedding", pa.list_(pa.float32())), ("odds", pa.list_(pa.float64()))]
+)
+"""Facts, and what a model said of each piece of a medium."""
+
+
+@dataclass(frozen=True)
+class ModelPlace:
+    """From where an actor takes its model, and on what it computes."""
+
+    model: str | None
+    registry: str | None
+    version: str
+    policies: Policies
+    threads: int
+
+    def load(self) -> ModerationModel:
+        """The model, on a GPU where this process holds one that torch can use."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        runtime = Runtime(device, self.threads)
+        with model_directory(SYSTEM, self.model, self.registry, self.version) as folder:
+            return load_model(folder, self.policies.ids, runtime)
+
+
+class MediaScorer:
+    """Decodes media and answers about each image, frame of an animation, or clip.
+
+    Args:
+        place: of the model.
+        addresses: from which URIs may be fetched.
+        quarantine: folder or URI for broken media.
+    """
+
+    def __init__(self, place: ModelPlace, addresses: Addresses, quarantine: str) -> None:
+        self._model, self._addresses = place.load(), addresses
+        self._shape, self._quarantine = shape_of(self._model), quarantine
+
+    def __call__(self, media: pa.Table) -> pa.Table:
+        """Rows of `ANSWERS`, one for each piece; one with a reason for a medium that is broken."""
+        rows = media.select(["post_id", "kind", "place", "content", "uri"]).to_pylist()
+        found: list[dict[str, Any]] = []
+        pieces: dict[str, list[Any]] = {"image": [], "video": []}
+        for row in rows:
+            about = {name: row[name] for name in ("post_id", "kind", "place")}
+            try:
+                frames, _, _ = decode_one(row, self._shape, self._addresses)
+            except (MediaError, ValueError) as error:
+                found.append(about | {"reason": str(error)})
+                continue
+            for one in [frames] if row["kind"] == "video" else frames:
+                pieces[row["kind"]].append((about, one))
+        for kind, some in pieces.items():
+            found += self._answers(kind, some)
+        self._set_aside(media, found)
+        return _facts(found)
+
+    def _answers(self, kind: str, some: list[Any]) -> list[dict[str, Any]]:
+        model = self._model.image if kind == "image" else self._model.video
+        if not some:
+            return []
+        if model is None:
+            return [
+                about | {"reason": "blind: the model has none of this kind"} for about, _ in some
+            ]
+        answer = model.answer([one for _, one in some])
+        return [
+            about | {"embedding": embedding, "odds": odds}
+            for (about, _), embedding, odds in zip(
+                some, answer.embeddings.tolist(), answer.log_odds.tolist(), strict=True
+            )
+        ]
+
+    def _set_aside(self, media: pa.Table, found: list[dict[str, Any]]) -> None:
+        told = {
+            (one["post_id"], one["kind"], one["place"]): one["reason"].partition(":")[0]
+            for one in found
+            if one.get("reason")
+        }
+        keys = list(zip(*(media[n].to_pylist() for n in ("post_id", "kind", "place")), strict=True))
+        slugs = [f"content: {told[key]}" if key in told else None for key in keys]
+        bad = media.append_column(QUARANTINE_REASON, pa.array(slugs, pa.string()))
+        bad = bad.filter(pc.is_valid(bad[QUARANTINE_REASON]))
+        if bad.num_rows:
+            intake.set_aside(bad, f"broken-{_name_of(keys)}", f"{self._quarantine}/media")
+
+
+class PostScorer:
+    """Fuses what was said of a post's media with its text, and routes the post.
+
+    Args:
+        place: of the model.
+        quarantine: folder or URI for what belongs to no post.
+        price: of a review beyond its cost.
+    """
+
+    def __init__(self, place: ModelPlace, quarantine: str, price: float) -> None:
+        self._model, self._policies = place.load(), place.policies
+        self._assembly = Assembly(place.policies, quarantine)
+        self._routing = Routing(place.policies, price)
+
+    def __call__(self, answers: pa.Table) -> pa.Table:
+        """Rows of `scores_schema`, one for each post."""
+        facts = answers.select(FACTS.names)
+        if not facts.num_rows:
+            return scores_schema(self._policies.ids).empty_table()
+        pieces = answers.filter(
+            pc.and_(pc.equal(answers["what"], MEDIUM), pc.is_null(answers["reason"]))
+        )
+        rows = self._assembly.rows(facts)
+        presence = np.stack([rows[f"{m}_presence"].to_numpy() for m in MODALITIES], axis=1)
+        told = self._answers(rows, pieces, presence.astype(np.int8))
+        return self._table(rows, told, presence.astype(np.int8))
+
+    def _answers(
+        self, rows: pa.Table, pieces: pa.Table, presence: Marks
+    ) -> dict[str, ModalityAnswer]:
+        """By modality, a row for each post."""
+        count, model, found = rows.num_rows, self._model, {}
+        if model.text is not None:
+            has = np.flatnonzero(presence[:, 0] == Presence.PRESENT)
+            texts = [one or "" for one in rows["text"].take(pa.array(has)).to_pylist()]
+            found["text"] = model.text.answer(texts).spread(has, count)
+        ids = rows["post_id"].combine_chunks()
+        for kind, member in (("image", model.image), ("video", model.video)):
+            if member is None:
+                continue
+            some = pieces.filter(pc.equal(pieces["kind"], kind))
+            some = some.filter(pc.is_in(some["post_id"], value_set=ids))
+            some = _in_order(some)
+            owners = pc.index_in(some["post_id"], value_set=ids).to_numpy().astype(np.int64)
+            answer = ModalityAnswer(
+                _matrix(some["embedding"], member.width, np.float32),
+                _matrix(some["odds"], len(model.policies), np.float64),
+            )
+            pooled = kind == "image"
+            found[kind] = answer.pooled(owners, count) if pooled else answer.spread(owners, count)
+        return found
+
+    def _table(
+        self, rows: pa.Table, told: Mapping[str, ModalityAnswer], presence: Marks
+    ) -> pa.Table:
+        log_odds = self._model.fusion.answer(told, presence)
+        order = [self._model.policies.index(name) for name in self._policies.ids]
+        chances = sigmoid(log_odds)[:, order]
+        failed = (presence == Presence.FAILED).any(axis=1)
+        reach = rows["reach"].fill_null(0).to_numpy()
+        routed = self._routing.route(chances, reach, failed, rows["language"].to_pylist())
+        words = [routed.words(k, self._policies) for k in range(rows.num_rows)]
+        embeddings = np.concatenate([one.embeddings for one in told.values()], axis=1)
+        columns: dict[str, Any] = {
+            name: rows[name]
+            for name in ("post_id", "author_id", "event_time", "language", "text_key")
+        }
+        columns["reach"] = reach
+        columns |= {f"p_{name}": chances[:, k] for k, name in enumerate(self._policies.ids)}
+        columns["action"] = [action for action, _ in words]
+        columns["decided_by"] = [policy for _, policy in words]
+        columns["risk"] = routed.risk
+        columns |= {
+            f"{name}_presence": presence[:, k].astype(np.int8) for k, name in enumerate(MODALITIES)
+        }
+        columns["embedding"] = pa.array(list(embeddings), pa.list_(pa.float32()))
+        columns["model_version"] = [self._model.version or ""] * rows.num_rows
+        return pa.table(columns, schema=scores_schema(self._policies.ids))
+
+
+def scores_schema(policies: tuple[str, ...]) -> pa.Schema:
+    """One row for each post: probability by policy, action, presence, embedding."""
+    return pa.schema(
+        [
+            ("post_id", pa.string()),
+            ("author_id", pa.string()),
+            FACTS.field("event_time"),
+            ("language", pa.string()),
+            ("text_key", pa.int64()),
+            ("reach", pa.int64()),
+            *((f"p_{name}", pa.float64()) for name in policies),
+            ("action", pa.string()),  # one of ALLOW, REVIEW, REMOVE
+            ("decided_by", pa.string()),  # policy, or `undecoded`; null where none did
+            ("risk", pa.float64()),
+            *((f"{name}_presence", pa.int8()) for name in MODALITIES),
+            ("embedding", pa.list_(pa.float32())),
+            ("model_version", pa.string()),
+        ]
+    )
+
+
+def shape_of(model: ModerationModel) -> Shape:
+    """What a model sees of media; of what it has no model of, anything small will do."""
+    image = 16 if model.image is None else model.image.size.side
+    frames, side = (
+        (2, 16) if model.video is None else (model.video.size.frames, model.video.size.side)
+    )
+    return Shape(image, frames, side, Limits())
+
+
+def as_answers(table: pa.Table, what: int) -> pa.Table:
+    """Rows of a table as `ANSWERS` that say nothing of media."""
+    facts = fact(table, what)
+    return pa.table(
+        {name: facts[name] for name in FACTS.names}
+        | {
+            name: pa.nulls(facts.num_rows, ANSWERS.field(name).type)
+            for name in ("embedding", "odds")
+        },
+        schema=ANSWERS,
+    )
+
+
+def _facts(found: list[dict[str, Any]]) -> pa.Table:
+    rows = [
+        {name: one.get(name) for name in ANSWERS.names} | {"what": MEDIUM} for one in found
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=ANSWERS)
+
+
+def _in_order(pieces: pa.Table) -> pa.Table:
+    """By post and place, so that sums do not depend on the order in which answers came."""
+    numbered = pieces.append_column("row", pa.array(np.arange(pieces.num_rows)))
+    keys = [("post_id", "ascending"), ("place", "ascending"), ("row", "ascending")]
+    return numbered.sort_by(keys).drop_columns(["row"])
+
+
+def _matrix(column: pa.ChunkedArray, width: int, kind: Any) -> Any:
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat, dtype=kind).reshape(-1, width)
+
+
+def _name_of(keys: list[tuple[Any, ...]]) -> str:
+    return hashlib.sha256(repr(keys).encode("utf-8", "surrogatepass")).hexdigest()[:24]

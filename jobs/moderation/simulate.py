@@ -1,0 +1,253 @@
+"""Compose posts from pieces of known kinds: `python -m jobs.moderation.simulate --help`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from jobs.moderation.pieces import encoded_clip, encoded_image, read_pieces
+from jobs.options import read_options
+from lib.contract import TIME, ContractError, utc_us, write_parquet
+from lib.moderation.composer.composing import COMPOSED_POLICIES, Composed, Recipe, compose
+from lib.moderation.composer.pieces import Pieces, split_pieces
+from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
+from lib.moderation.contracts import LABELS, MEDIA, POSTS
+from lib.moderation.model.answers import Ints, ModelError, Presence
+from lib.moderation.post import MODALITIES
+
+_HOUR_US = 3_600_000_000
+_ROWS_AT_ONCE = 64
+_NEWER = 0.25
+_WORDS = {
+    "hate": "Attacks people for what they are; composed from texts of that kind.",
+    "offensive": "Insults; composed from texts of that kind.",
+    "violence": "Shows people fighting; composed from clips of that kind.",
+    "prohibited_item": "Shows an item that may not be offered; composed from images of such kinds.",
+    "contextual": "Neither the text nor the image violates, but the two together do.",
+}
+
+
+@dataclass(frozen=True)
+class Simulate:
+    """Compose posts of texts, images and clips, labelled by what they were composed of.
+
+    Without --pieces all pieces are generated. The newest quarter of the posts is composed of pieces
+    that no older post has, so that a test on it is honest. Labels are those of the composition;
+    nobody erred.
+    """
+
+    output: Path
+    """folder for posts, media and labels (.parquet), and policies.yaml"""
+    posts: int = 2000
+    """posts"""
+    pieces: str | None = None
+    """YAML that says in which Parquet files texts, images and clips of known kinds lie; without it
+    they are generated"""
+    texts: int = 600
+    """texts that are generated"""
+    images: int = 600
+    """images that are generated"""
+    clips: int = 120
+    """clips that are generated"""
+    authors: int = 0
+    """authors; 0 takes one for every third post"""
+    days: int = 60
+    """days over which they post"""
+    start: str = "2026-01-01"
+    """first day"""
+    labelled: float = 1.0
+    """share of the posts that people have judged, by all policies"""
+    seed: int = 1
+    """the same seed and options give the same files"""
+
+
+def main(options: Simulate) -> int:
+    """Write the files; returns how many posts there are."""
+    _refuse_bad_options(options)
+    if options.pieces is None:
+        pieces = simulated_pieces(options.texts, options.images, options.clips, options.seed)
+        recipe = SIMULATED_RECIPE
+    else:
+        pieces, recipe = read_pieces(options.pieces)
+    composed = _composed(pieces, recipe, options)
+    rng = np.random.default_rng((options.seed, 1))
+    options.output.mkdir(parents=True, exist_ok=True)
+    posts = _posts(options, composed, pieces, rng)
+    said = {
+        "posts": write_parquet(posts, options.output / "posts.parquet"),
+        "media": _write_media(composed, pieces, posts, options.output / "media.parquet"),
+        "labels": write_parquet(
+            _labels(options, composed, posts, rng), options.output / "labels.parquet"
+        ),
+    }
+    policies = options.output / "policies.yaml"
+    policies.write_text(policies_text(), encoding="utf-8")
+    origin = "simulated" if options.pieces is None else "composed of real pieces"
+    for name, path in said.items():
+        print(f"{name:10}{pq.ParquetFile(path).metadata.num_rows:>12,}  {path}  ({origin})")
+    print(f"{'policies':10}{len(COMPOSED_POLICIES):>12,}  {policies}")
+    return len(composed)
+
+
+def _composed(pieces: Pieces, recipe: Recipe, options: Simulate) -> Composed:
+    """Older posts of most pieces, newer ones of the others; places count over all pieces."""
+    places = [np.arange(len(pieces.kinds(name))) for name in MODALITIES]
+    numbered = Pieces(
+        tuple(map(str, places[0])), pieces.text_kinds,
+        tuple(places[1]), pieces.image_kinds,  # type: ignore[arg-type]
+        tuple(places[2]), pieces.clip_kinds,  # type: ignore[arg-type]
+    )  # fmt: skip
+    older, newer = split_pieces(numbered, (1.0 - _NEWER, _NEWER), options.seed)
+    later = round(_NEWER * options.posts)
+    parts = [
+        _renumbered(compose(part, count, recipe, options.seed + k), part)
+        for k, (part, count) in enumerate([(older, options.posts - later), (newer, later)])
+        if count
+    ]
+    return Composed(
+        *(np.concatenate([getattr(one, name) for one in parts])
+          for name in ("text", "image", "clip", "presence", "targets"))
+    )  # fmt: skip
+
+
+def _renumbered(composed: Composed, part: Pieces) -> Composed:
+    """Places in a part as places among all pieces, which the part's pieces tell."""
+
+    def among_all(places: Ints, pieces: Sequence[Any]) -> Ints:
+        numbers = np.array([*map(int, pieces), -1], dtype=np.int64)
+        return numbers[places]
+
+    return Composed(
+        among_all(composed.text, part.texts),
+        among_all(composed.image, part.images),
+        among_all(composed.clip, part.clips),
+        composed.presence,
+        composed.targets,
+    )
+
+
+def policies_text() -> str:
+    """The policies that composed posts are labelled for, as YAML."""
+    told = [
+        {
+            "id": name,
+            "description": _WORDS[name],
+            "severity": 3,
+            "version": 1,
+            "costs": {"wrong_removal": 8.0, "missed_violation": 8.0, "review": 0.5},
+        }
+        for name in COMPOSED_POLICIES
+    ]
+    return yaml.safe_dump({"version": 1, "policies": told}, sort_keys=False)
+
+
+def _refuse_bad_options(options: Simulate) -> None:
+    if options.output.exists() and not options.output.is_dir():
+        raise ContractError(f"'{options.output}' is a file; give a folder")
+    for name in ("posts", "texts", "images", "clips", "days"):
+        if getattr(options, name) < 1:
+            raise ContractError(f"--{name}: expected 1 or more, got {getattr(options, name)}")
+    if not 0.0 <= options.labelled <= 1.0:
+        raise ContractError(f"--labelled: expected 0 to 1, got {options.labelled}")
+
+
+def _posts(
+    options: Simulate, composed: Composed, pieces: Pieces, rng: np.random.Generator
+) -> pa.Table:
+    """In order of time; few authors post much, as everywhere."""
+    count = len(composed)
+    authors = options.authors or max(1, count // 3)
+    weights = 1.0 / (np.arange(authors) + 3.0)
+    who = rng.choice(authors, count, p=weights / weights.sum())
+    start = datetime.fromisoformat(options.start)
+    first = utc_us(start.year, start.month, start.day)
+    at_us = np.sort(first + rng.integers(0, options.days * 24 * _HOUR_US, count))
+    texts = [pieces.texts[k] if k >= 0 else None for k in composed.text.tolist()]
+    return pa.table(
+        {
+            "post_id": [f"post-{k:07d}" for k in range(count)],
+            "author_id": [f"author-{k:05d}" for k in who.tolist()],
+            "event_time": pa.array(at_us).cast(TIME),
+            "known_at": pa.array(at_us).cast(TIME),
+            "text": pa.array(texts, pa.string()),
+            "language": pa.array(["en" if one else None for one in texts], pa.string()),
+            "reports": pa.array(rng.poisson(0.2 + composed.targets.sum(axis=1))),
+            "reach": pa.array(np.round(rng.lognormal(4.0, 2.0, count)).astype(np.int64)),
+        },
+        schema=POSTS.schema,
+    )
+
+
+def _write_media(composed: Composed, pieces: Pieces, posts: pa.Table, path: Path) -> Path:
+    """Row by row to one file, so that memory does not grow with the posts."""
+    rows = _media_rows(composed, pieces, posts["post_id"].to_pylist())
+    with pq.ParquetWriter(path, MEDIA.schema, compression="none") as writer:
+        some: list[dict[str, Any]] = []
+        for row in rows:
+            some.append(row)
+            if len(some) == _ROWS_AT_ONCE:
+                writer.write_table(pa.Table.from_pylist(some, schema=MEDIA.schema))
+                some = []
+        writer.write_table(pa.Table.from_pylist(some, schema=MEDIA.schema))
+    return path
+
+
+def _media_rows(composed: Composed, pieces: Pieces, names: list[str]) -> Iterator[dict[str, Any]]:
+    """Images and clips; those that are to fail are cut in the middle."""
+    made: dict[tuple[str, int], bytes] = {}
+    for row, name in enumerate(names):
+        for column, kind, places in ((1, "image", composed.image), (2, "video", composed.clip)):
+            place = int(places[row])
+            if place < 0:
+                continue
+            content = made.get((kind, place))
+            if content is None:
+                content = made[kind, place] = _encoded(pieces, kind, place)
+            if composed.presence[row, column] == Presence.FAILED:
+                content = content[: len(content) // 2]
+            yield {"post_id": name, "kind": kind, "place": 0, "content": content, "uri": None}
+
+
+def _encoded(pieces: Pieces, kind: str, place: int) -> bytes:
+    if kind == "image":
+        return encoded_image(pieces.images[place])
+    return encoded_clip(pieces.clips[place])
+
+
+def _labels(
+    options: Simulate, composed: Composed, posts: pa.Table, rng: np.random.Generator
+) -> pa.Table:
+    """One label for each policy of the posts that were judged, some hours after posting."""
+    count, policies = composed.targets.shape
+    rows: Ints = np.flatnonzero(rng.random(count) < options.labelled)
+    at_us = posts["event_time"].cast(pa.int64()).to_numpy()[rows]
+    judged = at_us + rng.integers(_HOUR_US, 48 * _HOUR_US, len(rows))
+    times = pa.array(np.repeat(judged, policies)).cast(TIME)
+    people = np.repeat(rng.integers(0, 12, len(rows)), policies)
+    return pa.table(
+        {
+            "post_id": posts["post_id"].take(pa.array(np.repeat(rows, policies))).combine_chunks(),
+            "policy": pa.array(list(COMPOSED_POLICIES) * len(rows), pa.string()),
+            "violates": pa.array(composed.targets[rows].ravel() >= 0.5),
+            "by": pa.array([f"moderator-{k:02d}" for k in people.tolist()]),
+            "event_time": times,
+            "known_at": times,
+            "policy_version": pa.array([1] * len(times)),
+        },
+        schema=LABELS.schema,
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main(read_options(Simulate))
+    except (ContractError, ModelError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from error

@@ -1,0 +1,113 @@
+"""Where the tables of posts, media and labels are, and how they are read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import ray.data
+
+from jobs import intake
+from lib.contract import Contract, ContractError, Mapping
+from lib.moderation.contracts import CONTRACTS, MEDIA
+from lib.moderation.media.addresses import AddressError, Addresses
+from lib.moderation.policies import POLICIES_FILE, Policies, load_policies
+from lib.storage import Storage, open_storage
+
+TABLES = tuple(contract.name for contract in CONTRACTS)
+# media are large: few rows at once, and tasks of a few seconds or minutes each
+_MEDIA_ROWS, _MEDIA_AT_ONCE = 2048, 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where the tables are. Media and labels may be left out."""
+
+    posts: str | None = None
+    """posts with author, time, text, language, reports, reach: Parquet or CSV file, folder or
+    URI"""
+    media: str | None = None
+    """images and videos of posts, as bytes or as URIs"""
+    labels: str | None = None
+    """what people said: whether a post violates a policy"""
+    mapping_posts: str | None = None
+    """YAML that maps columns to the contract; not needed where they are named as ours"""
+    mapping_media: str | None = None
+    """the same for media"""
+    mapping_labels: str | None = None
+    """the same for labels"""
+    policies: str | None = None
+    """YAML of the policies; default: those that come with the product"""
+    allow: tuple[str, ...] = ()
+    """places, ending with /, from which URIs of media may be fetched: file:///, s3://, gs:// or
+    https:// with a host; everything else is quarantined"""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of the tables that are there."""
+        return tuple(name for name in TABLES if getattr(self, name) is not None)
+
+    @property
+    def files(self) -> list[str]:
+        """All files and mappings that are named."""
+        names = [*TABLES, *(f"mapping_{name}" for name in TABLES)]
+        found = [getattr(self, name) for name in names]
+        return [str(one) for one in found if one is not None]
+
+    def mapping(self, contract: Contract) -> Mapping:
+        """The mapping of a table that is given."""
+        path = getattr(self, f"mapping_{contract.name}")
+        return intake.mapping_for(contract, path, getattr(self, contract.name))
+
+    def read(self, contract: Contract, quarantine: str) -> ray.data.Dataset:
+        """Rows of a table that pass its contract.
+
+        Args:
+            contract: of a table that is given.
+            quarantine: folder or URI; rows that do not pass go to the folder of that table in it.
+
+        Raises:
+            ContractError: a column is missing or of the wrong type, or nothing is there to read.
+        """
+        small = {} if contract is not MEDIA else {
+            "piece_rows": _MEDIA_ROWS, "batch_rows": _MEDIA_AT_ONCE
+        }  # fmt: skip
+        place = f"{quarantine}/{contract.name}"
+        return intake.read(self.mapping(contract), getattr(self, contract.name), place, **small)
+
+    def addresses(self) -> Addresses:
+        """The places of media.
+
+        Raises:
+            ContractError: a place cannot be meant.
+        """
+        try:
+            return Addresses(self.allow)
+        except AddressError as error:
+            raise ContractError(f"--allow: {error}") from error
+
+
+def read_policies(path: str | None) -> Policies:
+    """The policies of a file, or those that come with the product.
+
+    Raises:
+        ContractError: there is no such file.
+        PolicyError: it cannot be meant.
+    """
+    if path is None:
+        return load_policies(POLICIES_FILE.read_text(encoding="utf-8"), POLICIES_FILE.name)
+    above, name = str(Path(path).parent) if "://" not in path else path.rpartition("/")[0], path
+    content = open_storage(above).read(name.rpartition("/")[2])
+    if content is None:
+        raise ContractError(f"--policies: there is no file {path}")
+    return load_policies(content.decode("utf-8", "replace"), path)
+
+
+def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
+    """What became of the rows of each table that was read."""
+    found = {}
+    for name in TABLES:
+        summary = intake.summary(storage, f"{quarantine}/{name}")
+        if summary.rows_in or summary.quarantined:
+            found[name] = asdict(summary)
+    return found

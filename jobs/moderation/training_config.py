@@ -1,0 +1,65 @@
+"""The options of `jobs.moderation.train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jobs.moderation.sources import Sources
+from jobs.resources import Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Sources):
+    """Train the moderation model, compare it with baselines and publish it.
+
+    Give --rows (the output of jobs.moderation.preprocess), or --posts with --labels and, as far as
+    there are any, --media, from which the rows are computed first. The same command continues where
+    it was cut off, within a model from its last epoch. `--config FILE` reads any of these options
+    from YAML.
+    """
+
+    output: str
+    """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
+    intermediate results; on a cluster one that all machines reach"""
+    rows: str | None = None
+    """folder or URI of rows, as written by jobs.moderation.preprocess with the same --size"""
+    size: str = "small"
+    """tiny, small, large, or a YAML file with the fields of a size"""
+    partitions: int = 0
+    """blocks that posts are spread over; 0 chooses by size and cores"""
+    source: str = ""
+    """what the data is, in words, for the report; default: where it was read from"""
+    simulated: bool = False
+    """say in the report that the posts are simulated"""
+    registry: str | None = None
+    """directory or URI of the model registry; without it the model is not published"""
+    alias: Literal["champion", "challenger", "none"] = "challenger"
+    """what the published version becomes"""
+    test_share: float = 0.25
+    """share of the labelled posts, the newest, that the test is from"""
+    test_authors: float = 0.25
+    """share of the authors whose older posts teach nothing, so that their newer ones can test"""
+    engine: Literal["ray", "process"] = "ray"
+    """ray: workers of Ray Train; process: all in this process"""
+    num_workers: int = 1
+    """processes that share every step; more than the cluster can ever hold is refused"""
+    min_workers: int = 0
+    """elastic: fewest that it goes on with while nodes are missing; 0 keeps the number fixed"""
+    cpus_per_worker: int = 1
+    """cores of each"""
+    gpus_per_worker: float = -1.0
+    """GPUs of each; -1 takes one where the cluster has or can start as many as workers"""
+    max_failures: int = 3
+    """lost workers that are replaced before training fails"""
+    bootstrap: int = 300
+    """draws of authors for the intervals"""
+    seed: int = 7
+    """of every random draw"""
+
+    @property
+    def request(self) -> Request:
+        """The workers asked for."""
+        return Request(
+            self.num_workers, self.min_workers, self.cpus_per_worker, self.gpus_per_worker
+        )

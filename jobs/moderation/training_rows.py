@@ -1,0 +1,31 @@
+"""Reading what `jobs.moderation.train`, `tune` and `retrain` learn from."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from jobs.moderation.prepared import Prepared, find_rows
+from jobs.moderation.preprocess import PreprocessConfig, write_rows
+from jobs.moderation.training_config import TrainConfig
+from lib.contract import ContractError
+from lib.moderation.model.sizes import Size
+from lib.storage import open_storage
+
+
+def rows_of(config: TrainConfig, size: Size) -> Prepared:
+    """The rows that a training is given, computed first where tables are given instead.
+
+    Raises:
+        ContractError: neither or both are given, or a table cannot be read.
+    """
+    if (config.rows is None) == (config.posts is None):
+        raise ContractError("expected either --rows or --posts (with --labels and --media)")
+    if config.rows is not None:
+        return find_rows(config.rows, size)
+    if config.labels is None:
+        raise ContractError("--labels is missing: without labels there is nothing to learn")
+    output = open_storage(config.output).address("rows")
+    names = {field.name for field in fields(PreprocessConfig)} - {"output", "overwrite"}
+    given = {name: getattr(config, name) for name in names}
+    write_rows(PreprocessConfig(**given, output=output))
+    return find_rows(output, size)
