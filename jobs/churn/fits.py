@@ -15,13 +15,13 @@ from jobs.stages import Stages
 from lib.churn.base import CustomerBase
 from lib.churn.model.fitting import (
     FOLDS,
-    categorical,
     customer_folds,
     fit_halves,
+    fit_linear_half,
     fold_log_odds,
     row_weights,
 )
-from lib.churn.model.linear import Linear, fit_linear
+from lib.churn.model.linear import Linear
 from lib.churn.model.trees import Trees, tree_parameters
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import Floats
@@ -37,7 +37,7 @@ def halves(
     if config.engine == "process":
         return fit_halves(base, rows, config.model, config.seed)
     weights = row_weights(rows)
-    linear = fit_linear(rows.matrix, rows.labels, weights, config.model.ridge, categorical(base))
+    linear = fit_linear_half(base, rows, weights, config.model)
     names = [f"{name}-trees-{number}.ubj" for number in range(config.model.trees.boosters)]
     if not all(map(stages.has, names)):
         _grow(rows, weights, config, stages, names)

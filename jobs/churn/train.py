@@ -6,7 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,7 @@ def main(config: TrainConfig) -> str:
             ray.init()
         refuse_at_once(config.request)
     source = rows_of(config)
+    config = replace(config, model=config.model.suited(source.target))
     split = split_by_time(source.rows, source.target, config.test_share)
     step(
         f"{len(source.rows):,} rows: {len(split.train):,} to learn from, "

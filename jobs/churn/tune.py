@@ -19,6 +19,7 @@ from lib.churn.base import ChurnError, CustomerBase
 from lib.churn.model.fitting import FOLDS, customer_folds, fold_log_odds, split_by_time
 from lib.churn.model.settings import ModelSettings
 from lib.churn.snapshots import Snapshots
+from lib.churn.target import Target
 from lib.contract import ContractError
 from lib.evaluation import average_precision
 from lib.storage import StorageError, open_storage
@@ -70,7 +71,15 @@ def main(config: TuneConfig) -> str:
         longest=FOLDS,
         grace=1,
     )
-    best = search(asked, _space(), _trial, rows=train, base=source.base, seed=config.seed)
+    best = search(
+        asked,
+        _space(),
+        _trial,
+        rows=train,
+        base=source.base,
+        target=source.target,
+        seed=config.seed,
+    )
     model = {name: best.pop(name) for name in ("ridge", "linear_share")}
     output = open_storage(config.output)
     text = yaml.safe_dump({"model": {**model, "trees": best}}, sort_keys=False)
@@ -94,12 +103,14 @@ def _space() -> dict[str, Any]:
     }
 
 
-def _trial(chosen: Mapping[str, Any], rows: Snapshots, base: CustomerBase, seed: int) -> None:
+def _trial(
+    chosen: Mapping[str, Any], rows: Snapshots, base: CustomerBase, target: Target, seed: int
+) -> None:
     """Fits fold by fold, and reports the mean so far."""
     plain = dict(chosen)
     ridge, share = plain.pop("ridge"), plain.pop("linear_share")
     trees = replace(ModelSettings().trees, boosters=1, **plain)
-    settings = ModelSettings(trees=trees, ridge=ridge, linear_share=share)
+    settings = ModelSettings(trees=trees, ridge=ridge, linear_share=share).suited(target)
     folds = customer_folds(rows, seed)
     found: list[float] = []
     for fold in range(FOLDS):

@@ -238,8 +238,8 @@ def _sentiment() -> Iterator[Made]:
     yield _derived("nps_change", "points", formulas.difference, "nps_last", "nps_mean_365d")
     yield from _since("days_since_survey", "surveyed")
     for name in SIGNALS:
-        yield _sum(f"{name}_90d", "signals", name, _W90)
-    yield _sum("signals_30d", "signals", "noticed", _W30)
+        for window in (_W30, _W90):
+            yield _sum(f"{name}_{window.label}", "signals", name, window)
 
 
 _MAKERS: dict[str, Callable[[], Iterator[Made]]] = {

@@ -30,10 +30,10 @@ _SPECIAL = {
     "nps_last": "last survey score (0 to 10)",
     "nps_mean_365d": "mean survey score of the year",
     "nps_change": "last survey score against the year's mean",
-    "competitor_mention_90d": "mentions of a competitor in the last 90 days",
-    "champion_left_90d": "champions who left in the last 90 days",
-    "price_complaint_90d": "complaints about the price in the last 90 days",
-    "other_90d": "other signals in the last 90 days",
+    "competitor_mention": "mentions of a competitor",
+    "champion_left": "champions who left",
+    "price_complaint": "complaints about the price",
+    "other": "other signals",
     "balance_due": "balance due",
     "overdue": "amount overdue",
     "segment_code": "segment",
@@ -51,7 +51,8 @@ def words_for(name: str) -> str:
     if name in _SPECIAL:
         return _SPECIAL[name]
     window = _WINDOW.search(name)
-    plain = _WINDOW.sub("", name).replace("_", " ")
+    stem = _WINDOW.sub("", name)
+    plain = _SPECIAL.get(stem, stem.replace("_", " "))
     return f"{plain} in the last {window[1]} days" if window else plain
 
 

@@ -1,11 +1,11 @@
 """Simulated B2B accounts whose causes of leaving are known: who is found, when, and why.
 
 Accounts live two and a half years. The model learns from moments whose outcome was known before the
-test
-begins, and is measured on later ones beside the baselines: ranking, what the team finds at its
-capacity, calibration, and how long before their notice leavers were first flagged. Of accounts with
-one trouble and no other it is counted whether the strongest reason is what that trouble shows.
-All figures are of simulated accounts.
+test begins, and is measured on later ones beside the baselines, and beside who knows the true
+chances: ranking, what the team finds at its capacity, calibration, and how long before their notice
+leavers were first flagged. Of accounts with one trouble that has shown, and no other, it is counted
+whether the model's strongest reason is what that trouble shows. All figures are of simulated
+accounts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib.churn.base import base_of
 from lib.churn.happenings import stream
@@ -24,9 +25,17 @@ from lib.churn.model.churn_model import ChurnModel
 from lib.churn.model.fitting import Split, calibrated, fit_halves, split_by_time
 from lib.churn.model.judging import OURS, Findings, judge, measures_of, ordered
 from lib.churn.model.settings import ModelSettings
-from lib.churn.simulation import CAUSES, Lives, SimulationConfig, draw_accounts, live, tell
+from lib.churn.simulation import (
+    CAUSES,
+    Lives,
+    SimulationConfig,
+    chances_to_leave,
+    draw_accounts,
+    live,
+    tell,
+)
 from lib.churn.snapshots import Snapshots, moments_between, snapshots
-from lib.churn.target import Floats, Target
+from lib.churn.target import Floats, Ints, Target
 from lib.evaluation import bootstrap_interval
 from lib.feature import DAY
 from tests.benchmarks.result import print_result
@@ -56,7 +65,7 @@ def world(config: SimulationConfig) -> tuple[Lives, Snapshots, ChurnModel, Split
     until = config.start_us + config.days * DAY
     moments = moments_between(config.start_us + _WARM_UP * DAY, until, _EVERY)
     rows = snapshots(stream(tables, base), base, moments, TARGET, until)
-    split, settings = split_by_time(rows, TARGET, 0.25), ModelSettings()
+    split, settings = split_by_time(rows, TARGET, 0.25), ModelSettings().suited(TARGET)
     calibrator, chances = calibrated(base, split.train, settings, config.seed)
     linear, trees = fit_halves(base, split.train, settings, config.seed)
     newest = split.train.at_us == split.train.at_us.max()
@@ -86,17 +95,40 @@ def judged(split: Split, model: ChurnModel, seed: int) -> tuple[Findings, dict[s
     return found, scores
 
 
+def places(lives: Lives, config: SimulationConfig, rows: Snapshots) -> tuple[Ints, Ints]:
+    """The account and the day of the simulation of each row."""
+    place = {name: number for number, name in enumerate(lives.accounts.names)}
+    who = np.array([place[name] for name in rows.customers.tolist()])
+    return who, ((rows.at_us - config.start_us) // DAY).astype(np.int64)
+
+
+def true_chances(lives: Lives, config: SimulationConfig, rows: Snapshots) -> Floats:
+    """What nobody can know: the chance with which each account leaves within the window."""
+    who, day = places(lives, config, rows)
+    found = np.zeros(len(rows))
+    for one in np.unique(day).tolist():
+        mine = day == one
+        found[mine] = chances_to_leave(lives, who[mine], one - 1, TARGET.window_days, None)
+    return found
+
+
+def _told(test: Snapshots, cause: str) -> NDArray[np.bool_]:
+    if cause not in ("champion", "competitor", "price"):
+        return np.ones(len(test), dtype=np.bool_)
+    name = next(one for one in test.names if re.match(SHOWS[cause] + ".*_90d", one))
+    return test.column(name) > 0
+
+
 def drivers(
     lives: Lives, config: SimulationConfig, test: Snapshots, model: ChurnModel
 ) -> dict[str, tuple[int, float]]:
     """By trouble: rows with it and no other, and the share where its features add the most.
 
-    A trouble that nobody has told of yet, as when a champion has gone unnoticed, cannot be named.
+    A trouble that is told by signals counts from the first one: of a champion whose leaving nobody
+    has noticed no model can speak.
     """
-    place = {name: number for number, name in enumerate(lives.accounts.names)}
-    who = np.array([place[name] for name in test.customers.tolist()])
-    day = ((test.at_us - config.start_us) // DAY).astype(int) - 1
-    severity = lives.severity[who, :, day]
+    who, day = places(lives, config, test)
+    severity = lives.severity[who, :, day - 1]
     named = {
         cause: [k for k, name in enumerate(test.names) if re.search(pattern, name)]
         for cause, pattern in SHOWS.items()
@@ -104,7 +136,9 @@ def drivers(
     found = {}
     for number, cause in enumerate(CAUSES):
         others = np.delete(severity, number, axis=1).max(axis=1)
-        rows = np.flatnonzero((severity[:, number] > _TROUBLED) & (others < _CALM))
+        rows = np.flatnonzero(
+            (severity[:, number] > _TROUBLED) & (others < _CALM) & _told(test, cause)
+        )
         adds = model.contributions(test.matrix[rows])
         shown = np.column_stack([adds[:, named[one]].sum(axis=1) for one in CAUSES])
         found[cause] = (len(rows), float((shown.argmax(axis=1) == number).mean()))
@@ -122,9 +156,13 @@ def main() -> None:
     config = SimulationConfig(options.accounts, options.days, options.seed)
     lives, rows, model, split = world(config)
     found, scores = judged(split, model, options.seed)
+    true = true_chances(lives, config, split.test)
+    ceiling = measures_of(split.test, true, model.capacity)
     for name in ordered(found.measures):
         one = found.measures[name]
         print(f"{name:28}" + "  ".join(f"{key} {value:.3f}" for key, value in one.items()))
+    shown = "  ".join(f"{key} {value:.3f}" for key, value in ceiling.items())
+    print(f"{'who knows the true chances':28}{shown}")
     recall = bootstrap_interval(
         lambda chosen: measures_of(split.test.take(chosen), scores[OURS][chosen], 0.1)[
             "recall_at_capacity"
@@ -140,6 +178,7 @@ def main() -> None:
         len(rows),
         time.perf_counter() - started,
         methods={name: dict(one) for name, one in found.measures.items()},
+        ceiling=ceiling,
         auc_interval=(found.auc.low, found.auc.high),
         ap_interval=(found.ap.low, found.ap.high),
         recall_interval=(recall.low, recall.high),

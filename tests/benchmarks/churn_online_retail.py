@@ -71,7 +71,7 @@ def main() -> None:
     weekly = rows.take(np.isin(rows.at_us, [*moments_between(_FIRST, _LAST, 7), _TEST]))
     monthly = rows.take(np.isin(rows.at_us, [*_MONTHS, _TEST]))
     split = split_at(weekly, TARGET, _TEST)
-    settings = ModelSettings()
+    settings = ModelSettings().suited(TARGET)
     base = base_of((), (), ("invoices",))
     linear, trees = fit_halves(base, split.train, settings, options.seed)
     halves = linear.log_odds(split.test.matrix), trees.log_odds(split.test.matrix)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from lib.calibration import fit_calibrator
 from lib.churn.base import ChurnError, CustomerBase
@@ -18,11 +20,13 @@ from lib.churn.model.fitting import (
     calibrated,
     customer_folds,
     fit_halves,
+    fit_linear_half,
     row_weights,
     split_at,
     split_by_time,
 )
 from lib.churn.model.judging import OURS, first_flags, judge, measures_of
+from lib.churn.model.linear import FEW
 from lib.churn.model.report import Subject, training_report
 from lib.churn.model.scores import features_in, scores_table
 from lib.churn.model.settings import ModelSettings, TreeSettings
@@ -120,6 +124,47 @@ def test_contributions_of_a_half_add_up_to_its_log_odds():
     linear = trained().linear
     parts = linear.contributions(matrix).sum(axis=1) + linear.intercept
     np.testing.assert_allclose(parts, linear.log_odds(matrix), atol=1e-9)
+
+
+def test_the_linear_half_is_the_mean_of_a_fit_of_all_features_and_one_of_a_few():
+    """The few's own fit is held against scikit-learn's on their inputs alone."""
+    base, found = rows()
+    known = found.known()
+    weights = row_weights(known)
+    none, half, only = (
+        fit_linear_half(base, known, weights, replace(SETTINGS, few_share=share))
+        for share in (0.0, 0.5, 1.0)
+    )
+    mean = 0.5 * none.log_odds(known.matrix) + 0.5 * only.log_odds(known.matrix)
+    np.testing.assert_allclose(half.log_odds(known.matrix), mean, atol=1e-9)
+    inputs = none.squash.apply(known.matrix)
+    used = np.flatnonzero(only.weights)
+    plain = LogisticRegression(C=SETTINGS.few_ridge, max_iter=2000)
+    plain.fit(inputs[:, used], known.labels, sample_weight=weights)
+    answers = plain.decision_function(inputs[:, used])
+    np.testing.assert_allclose(only.log_odds(known.matrix), answers, atol=1e-9)
+    assert {known.names[place] for place in used if place < len(known.names)} <= set(FEW)
+    parts = half.contributions(known.matrix).sum(axis=1) + half.intercept
+    np.testing.assert_allclose(parts, half.log_odds(known.matrix), atol=1e-9)
+
+
+def test_features_that_are_not_told_leave_the_few():
+    base, found = rows()
+    known = found.known()
+    nothing = known.matrix.copy()
+    nothing[:, [known.names.index(name) for name in FEW]] = np.nan
+    untold = replace(known, matrix=nothing)
+    all_, half = (
+        fit_linear_half(base, untold, row_weights(known), replace(SETTINGS, few_share=share))
+        for share in (0.0, 0.5)
+    )
+    assert half.log_odds(nothing).tolist() == all_.log_odds(nothing).tolist()
+
+
+def test_recency_and_frequency_count_for_more_where_leaving_means_falling_silent():
+    assert SETTINGS.suited(Target()).few_share == 0.0
+    assert SETTINGS.suited(Target(means="no_invoice")).few_share == 0.5
+    assert replace(SETTINGS, few_share=0.2).suited(Target(means="no_usage")).few_share == 0.2
 
 
 def test_a_model_comes_back_to_the_bit(tmp_path: Path):

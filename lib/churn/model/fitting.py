@@ -11,7 +11,7 @@ from lib.calibration import Calibrator, fit_calibrator
 from lib.churn.base import ChurnError, CustomerBase
 from lib.churn.features import churn_features
 from lib.churn.model.churn_model import blended
-from lib.churn.model.linear import Linear, fit_linear
+from lib.churn.model.linear import FEW, Few, Linear, fit_linear
 from lib.churn.model.settings import ModelSettings
 from lib.churn.model.trees import Trees, fit_trees
 from lib.churn.snapshots import Snapshots
@@ -89,8 +89,18 @@ def fit_halves(
 ) -> tuple[Linear, Trees]:
     """Both halves in this process."""
     weights = row_weights(rows)
-    linear = fit_linear(rows.matrix, rows.labels, weights, settings.ridge, categorical(base))
+    linear = fit_linear_half(base, rows, weights, settings)
     return linear, fit_trees(rows.matrix, rows.labels, weights, settings.trees, seed)
+
+
+def fit_linear_half(
+    base: CustomerBase, rows: Snapshots, weights: Floats, settings: ModelSettings
+) -> Linear:
+    """The linear half alone."""
+    places = tuple(rows.names.index(name) for name in FEW)
+    few = Few(places, settings.few_ridge, settings.few_share) if settings.few_share else None
+    codes = categorical(base)
+    return fit_linear(rows.matrix, rows.labels, weights, settings.ridge, codes, few)
 
 
 def customer_folds(rows: Snapshots, seed: int, count: int = FOLDS) -> NDArray[np.int64]:

@@ -1,4 +1,9 @@
-"""The linear half: a ridge-penalised logistic regression of squashed features."""
+"""The linear half: logistic regressions of squashed features, of all of them and of a few.
+
+The mean of two fits. One weighs all features under a strong ridge penalty. The other weighs a few,
+recency, frequency and worth, hardly penalised: less is known to it, and less of what it knows
+changes with the season.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,12 @@ from sklearn.linear_model import LogisticRegression
 
 from lib.churn.target import Floats
 
+FEW = (
+    *("days_since_invoice", "invoices_365d", "invoiced_365d"),
+    *("invoice_mean_365d", "tenure_days", "items_365d"),
+    *("days_since_use", "active_days_90d", "usage_90d", "active_users_90d"),
+)
+"""Recency, frequency and worth of what customers buy (Fader and Hardie) and of what they use."""
 _RARE = 0.01
 
 
@@ -106,15 +117,60 @@ class Linear:
         return found
 
 
+@dataclass(frozen=True)
+class Few:
+    """The fit of a few features.
+
+    Attributes:
+        places: of the features.
+        ridge: inverse strength of its penalty.
+        share: its weight in the mean of both fits.
+    """
+
+    places: tuple[int, ...]
+    ridge: float
+    share: float
+
+
 def fit_linear(
     matrix: Floats,
     labels: Floats,
     weights: Floats,
     ridge: float,
     categorical: Sequence[int] = (),
+    few: Few | None = None,
 ) -> Linear:
-    """Fit on rows whose labels are 0 or 1, both present."""
+    """Fit on rows whose labels are 0 or 1, both present.
+
+    Args:
+        matrix: (rows, features).
+        labels: (rows,).
+        weights: (rows,).
+        ridge: inverse strength of the penalty on all features.
+        categorical: places of features that are codes.
+        few: the second fit; None leaves it out.
+    """
     squash = fit_squash(matrix, categorical)
+    inputs = squash.apply(matrix)
+    weighed, intercept = _fitted(inputs, labels, weights, ridge)
+    places = [] if few is None else _varying(squash, few)
+    if few is not None and places:
+        of_few, start = _fitted(inputs[:, places], labels, weights, few.ridge)
+        weighed, intercept = weighed * (1.0 - few.share), intercept * (1.0 - few.share)
+        weighed[places] += few.share * of_few
+        intercept += few.share * start
+    return Linear(squash, weighed, intercept)
+
+
+def _fitted(inputs: Floats, labels: Floats, weights: Floats, ridge: float) -> tuple[Floats, float]:
     model = LogisticRegression(C=ridge, max_iter=2000)
-    model.fit(squash.apply(matrix), labels, sample_weight=weights)
-    return Linear(squash, model.coef_[0].astype(np.float64), float(model.intercept_[0]))
+    model.fit(inputs, labels, sample_weight=weights)
+    return model.coef_[0].astype(np.float64), float(model.intercept_[0])
+
+
+def _varying(squash: Squash, few: Few) -> list[int]:
+    """Inputs of the few features, with those for their being missing; constant ones are none."""
+    features = len(squash.mean)
+    told = [place for place in few.places if np.isfinite(squash.scale[place])]
+    missing = np.flatnonzero(np.isin(squash.missing, told)) + features
+    return [*told, *missing.tolist()]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from lib.churn.target import Target
+
+_FEW_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,17 @@ class ModelSettings:
     """the boosted half"""
     ridge: float = 0.005
     """inverse strength of the linear half's ridge penalty (scikit-learn's C)"""
+    few_ridge: float = 1.0
+    """the same of its fit of a few features"""
+    few_share: float | None = None
+    """weight of that fit in the linear half; left out: half where leaving means falling silent,
+    which recency and frequency foretell, nothing where notice tells of causes"""
     linear_share: float = 0.5
     """weight of the linear half in the mean of log-odds. A plain mean of different models holds
     better than fitted weights when times change (Clemen, Combining forecasts, 1989)"""
+
+    def suited(self, target: Target) -> ModelSettings:
+        """The settings with what is left to what leaving means filled in."""
+        if self.few_share is not None:
+            return self
+        return replace(self, few_share=0.0 if target.means == "notice" else _FEW_SHARE)
