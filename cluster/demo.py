@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tyro
 
-from cluster import demo_churn, demo_maintenance
+from cluster import demo_churn, demo_maintenance, demo_moderation
 from cluster.demo_steps import deploy, must, new_key, start_serve, table
 from cluster.local import ROOT, LocalHead, local_head
 from lib.contract import TIME
@@ -47,6 +47,8 @@ class Demo:
     """Simulated machines."""
     accounts: int = 500
     """Simulated business customers."""
+    posts: int = 1200
+    """Composed posts."""
     seed: int = 7
     """The same seed simulates the same payments."""
     cpus: int = 2
@@ -104,6 +106,7 @@ def main(options: Demo) -> int:
         # before Serve holds cores that the workers of a training would wait for
         demo_maintenance.prepare(head, folder / "maintenance", options.machines, say)
         demo_churn.prepare(head, folder / "churn", options.accounts, say)
+        demo_moderation.prepare(head, folder / "moderation", options.posts, say)
         say("deploying the fraud application on Ray Serve")
         start_serve(head, folder / "log" / "serve.log")
         url, key = _deploy(head, folder)
@@ -114,6 +117,7 @@ def main(options: Demo) -> int:
         others = {
             "maintenance": demo_maintenance.show(head, folder / "maintenance", say),
             "churn": demo_churn.show(head, folder / "churn", say),
+            "moderation": demo_moderation.show(head, folder / "moderation", say),
         }
         print(f"\ntook {time.monotonic() - started:.0f} s")
         if options.keep_running:

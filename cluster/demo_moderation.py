@@ -1,0 +1,273 @@
+"""The moderation part of the demonstration: train, score, deploy, judge posts, let people look."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import yaml
+
+from cluster.demo_steps import Shown, deploy, must, new_key, short, table
+from cluster.local import ROOT, LocalHead
+
+_POLICY, _LISTED = "hate", "forbiddenword"
+_SECONDS = 60.0
+_HEADER = ("post", "HTTP", "decision", "by", "policy", "chance", "ms", "why")
+
+
+def prepare(head: LocalHead, folder: Path, posts: int, say: Callable[[str], None]) -> None:
+    """Trains, scores and chooses on a Ray head that runs; files go to `folder`."""
+    folder.mkdir()
+    (folder / "log").mkdir()
+    job, data = ("python", "-m"), folder / "posts"
+    tables = [f"--posts={data / 'posts.parquet'}", f"--media={data / 'media.parquet'}"]
+    known = [f"--labels={data / 'labels.parquet'}", f"--policies={data / 'policies.yaml'}"]
+    say(f"composing {posts} posts of generated texts, images and clips")
+    must(
+        head.submit(
+            *job, "jobs.moderation.simulate", "--output", str(data), "--posts", str(posts),
+        ),
+        "the simulation",
+    )  # fmt: skip
+    say("training through the Jobs API: decoding on Ray Data, text, image, video, fusion on Ray")
+    must(
+        head.submit(
+            *job, "jobs.moderation.train", *tables, *known, "--size", "tiny", "--num-workers", "1",
+            "--output", str(folder / "training"), "--registry", str(folder / "registry"),
+            "--alias", "champion", "--simulated", "--source", "composed posts",
+        ),
+        "the training job",
+    )  # fmt: skip
+    say("scoring every post, and choosing what people should label next")
+    must(
+        head.submit(
+            *job, "jobs.moderation.score", *tables, known[1], "--registry",
+            str(folder / "registry"), "--output", str(folder / "scores"),
+        ),
+        "the scoring job",
+    )  # fmt: skip
+    must(
+        head.submit(
+            *job, "jobs.moderation.select", "--scores", str(folder / "scores"), "--size", "40",
+            "--output", str(folder / "batch"),
+        ),
+        "the choice of posts",
+    )  # fmt: skip
+    (folder / "lists.yaml").write_text(yaml.safe_dump(_lists()))
+
+
+def _lists() -> dict[str, Any]:
+    entry = {"id": "listed", "word": _LISTED, "action": "remove", "policy": _POLICY, "spaced": True}
+    return {"version": 1, "entries": [entry]}
+
+
+def show(head: LocalHead, folder: Path, say: Callable[[str], None]) -> Shown:
+    """Deploys what was prepared and talks to it; Serve's proxy runs."""
+    say("deploying the moderation application on Ray Serve")
+    url, key = _deploy(head, folder)
+    say(f"sending posts to {url}/posts")
+    faults = _talk(url, key, folder)
+    shown = os.path.relpath(folder, ROOT)
+    print(f"\nreport    {shown}/training/report.html (and report.json)")
+    print(f"to label  {shown}/batch/batch.parquet, scores {shown}/scores/data")
+    print(f"records   {shown}/records.sqlite, log {shown}/log/decisions.jsonl")
+    print(f"\nURL {url}\nkey {key}\nAPI page {url}/docs")
+    return Shown(url, faults)
+
+
+def _deploy(head: LocalHead, folder: Path) -> tuple[str, str]:
+    keys = folder / "keys.json"
+    scopes = [f"moderation:{one}" for one in ("score", "label", "review", "read")]
+    key = new_key(head, keys, scopes)
+    one_of_each = json.dumps({"min": 1, "cpus": 0.1})
+    arguments = {
+        "registry": folder / "registry",
+        "profile_store": f"sqlite:///{folder / 'authors.sqlite'}",
+        "records": f"sqlite:///{folder / 'records.sqlite'}",
+        "journal": folder / "journal",
+        "models": folder / "models",
+        "media": folder / "media",
+        "policies": folder / "posts" / "policies.yaml",
+        "lists": folder / "lists.yaml",
+        "api_keys": keys,
+        "log": folder / "log" / "decisions.jsonl",
+        # one of each is enough to look at; production keeps two, with a part of a GPU
+        **dict.fromkeys(("front", "text", "image", "video"), one_of_each),
+    }
+    return deploy(head, "moderation", arguments, folder / "log" / "serve.log"), key
+
+
+def _talk(url: str, key: str, folder: Path) -> list[str]:
+    """Posts, a review, an appeal, bad input; what was not as it should be."""
+    examples = _examples(folder)
+    headers = {"Authorization": f"Bearer {key}", "X-Deadline-Ms": "30000"}
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+        answers = {name: client.post("/posts", json=one) for name, one in examples.items()}
+        answers["the good one again"] = client.post("/posts", json=examples["good"])
+        answers |= _bad(client, examples["good"])
+        print(table([_HEADER, *(_row(name, one) for name, one in answers.items())]))
+        return [
+            *_faults(answers),
+            *_followed(client, examples),
+            *_reviewed(client),
+            *_explained(client, examples),
+        ]
+
+
+def _examples(folder: Path) -> dict[str, dict[str, Any]]:
+    """Posts that the nightly scores find riskiest and safest, and some of our own."""
+    scores = pa.concat_tables(
+        [pq.read_table(file) for file in sorted((folder / "scores/data").glob("*.parquet"))]
+    )
+    posts = pq.read_table(folder / "posts/posts.parquet")
+    media = pq.read_table(folder / "posts/media.parquet")
+    chance = scores[f"probability:{_POLICY}"]
+    text = pc.is_in(
+        scores["post_id"],
+        value_set=posts.filter(pc.is_valid(posts["text"]))["post_id"].combine_chunks(),
+    )
+    alone = pc.invert(pc.is_in(scores["post_id"], value_set=media["post_id"].combine_chunks()))
+    order = scores.append_column("chance", chance).filter(pc.and_(text, alone))
+    ranked = order.sort_by([("chance", "descending"), ("post_id", "ascending")])
+    worst, best = ranked["post_id"][0].as_py(), ranked["post_id"][-1].as_py()
+    clip = media.filter(pc.equal(media["kind"], "video"))["content"][0].as_py()
+    image = media.filter(pc.equal(media["kind"], "image"))["content"][0].as_py()
+    said = {row["post_id"]: row["text"] for row in posts.to_pylist()}
+    hidden = "a f\u200borbi\u0501denw\u043erd"
+    return {
+        "good": _post("good", text=said[best]),
+        "hateful": _post("hateful", author="bob", text=said[worst]),
+        "listed word, disguised": _post("listed", author="eve", text=hidden),
+        "text and image": _post("both", text=said[best], images=[_sent(image)]),
+        "broken image": _post("broken", text=said[best], images=[_sent(image[: len(image) // 2])]),
+        "with a video": _post("video", text=said[best], video=_sent(clip)),
+    }
+
+
+def _post(name: str, author: str = "ann", **fields: Any) -> dict[str, Any]:
+    return {"post_id": name, "author_id": author, "reach": 100, **fields}
+
+
+def _sent(content: bytes) -> dict[str, str]:
+    return {"content": base64.b64encode(content).decode()}
+
+
+def _bad(client: httpx.Client, good: dict[str, Any]) -> dict[str, httpx.Response]:
+    """What is refused."""
+    wrong = {"Authorization": "Bearer fw_nobody_nothing"}
+    far = {**good, "post_id": "far", "images": [{"uri": "https://elsewhere.example/x.png"}]}
+    return {
+        "image from elsewhere": client.post("/posts", json=far),
+        "empty post": client.post("/posts", json=_post("empty")),
+        "100,001 characters": client.post("/posts", json=_post("long", text="x" * 100_001)),
+        "with a wrong key": client.post("/posts", json=good, headers=wrong),
+    }
+
+
+def _row(what: str, answer: httpx.Response) -> tuple[str, ...]:
+    body = answer.json()
+    policy, chances = body.get("policy"), body.get("policies") or {}
+    chance = chances.get(policy, {}).get("probability")
+    return (
+        what,
+        str(answer.status_code),
+        body.get("decision", "-"),
+        body.get("method", "-"),
+        policy or "-",
+        "-" if chance is None else f"{chance:.1%}",
+        f"{body['latency_ms']:.0f}" if "latency_ms" in body else "-",
+        short(body.get("reason") or body.get("detail") or "", 70),
+    )
+
+
+def _faults(answers: dict[str, httpx.Response]) -> list[str]:
+    """What was not answered as it should be."""
+    said = {name: one.json() for name, one in answers.items()}
+    asked = {"REVIEW", "REMOVE"}
+    checks = {
+        "the good post is not allowed by the model": (
+            said["good"]["decision"] == "ALLOW" and said["good"]["method"] == "model"
+        ),
+        "the hateful post stays up": said["hateful"]["decision"] in asked,
+        "a disguised word is not found": said["listed word, disguised"]["hits"] != [],
+        "a broken image is allowed unseen": said["broken image"]["decision"] in asked,
+        "a video is not pending": said["with a video"]["decision"] in {"PENDING", "REMOVE"},
+        "the same post gets another answer": said["the good one again"] == said["good"],
+        "a foreign address is fetched": said["image from elsewhere"]["undecoded"] != [],
+        "an empty post is not a 422": answers["empty post"].status_code == 422,
+        "a long post is not a 422": answers["100,001 characters"].status_code == 422,
+        "a wrong key is not a 401": answers["with a wrong key"].status_code == 401,
+    }
+    return [words for words, fine in checks.items() if not fine]
+
+
+def _followed(client: httpx.Client, examples: dict[str, Any]) -> list[str]:
+    """The video's judgement, which follows its first answer."""
+    name = examples["with a video"]["post_id"]
+    deadline, shown = time.monotonic() + _SECONDS, client.get(f"/posts/{name}").json()
+    while shown["decision"] == "PENDING" and time.monotonic() < deadline:
+        time.sleep(0.5)
+        shown = client.get(f"/posts/{name}").json()
+    print(f"\nthe video was judged: {shown['decision']} by the {shown['decided_by']}")
+    return ["the video was never judged"] if shown["decision"] == "PENDING" else []
+
+
+def _reviewed(client: httpx.Client) -> list[str]:
+    """Two reviewers: one empties the queue, the other hears an appeal."""
+    decided: list[dict[str, Any]] = []
+    while claims := client.post("/review/claim", json={"reviewer": "rob", "most": 10}).json()[
+        "claims"
+    ]:
+        for claim in claims:
+            decided.append(_decide(client, "rob", claim, violates=True))
+    removed = next((one for one in decided if one["post_id"] == "listed"), None)
+    if removed is None:
+        return [f"the listed word was not in the queue: {[one['post_id'] for one in decided]}"]
+    asked = {"post_id": "listed", "author_id": "eve", "statement": "it was a quotation"}
+    appeal = client.post("/appeals", json=asked)
+    claims = client.post("/review/claim", json={"reviewer": "sue", "most": 10}).json()["claims"]
+    heard = [
+        _decide(client, "sue", one, violates=False) for one in claims if one["shown"].get("appeal")
+    ]
+    shown = client.get("/posts/listed").json()
+    print(
+        f"rob decided {len(decided)} posts; eve's appeal: {heard[0]['outcome']['rule']}, the post "
+        f"is now {shown['decision']} by {shown['decided_by']}"
+    )
+    fine = appeal.is_success and shown["decision"] == "ALLOW"
+    return [] if fine else [f"the appeal did not overturn: {appeal.text[:200]}"]
+
+
+def _decide(
+    client: httpx.Client, reviewer: str, claim: dict[str, Any], violates: bool
+) -> dict[str, Any]:
+    said = {
+        "reviewer": reviewer,
+        "token": claim["token"],
+        "verdicts": dict.fromkeys(claim["policies"], violates),
+    }
+    answer = client.post(f"/review/items/{claim['item_id']}/decide", json=said)
+    answer.raise_for_status()
+    return dict(answer.json())
+
+
+def _explained(client: httpx.Client, examples: dict[str, Any]) -> list[str]:
+    """The words that speak for a removal, where they stand."""
+    post = examples["hateful"]
+    found = client.get(f"/posts/{post['post_id']}/explanation", params={"policy": _POLICY})
+    if not found.is_success:
+        return [f"no explanation: {found.text[:200]}"]
+    words = found.json()["explanation"]["text"]["words"]
+    strongest = sorted(words, key=lambda one: -one["share"])[:3]
+    print("speak for it: " + ", ".join(f"{one['word']!r} {one['share']:+.2f}" for one in strongest))
+    right = all(post["text"][one["begin"] : one["end"]] == one["word"] for one in words)
+    return [] if right else ["words of the explanation do not stand in the text"]
