@@ -130,7 +130,7 @@ def _examples(folder: Path) -> dict[str, dict[str, Any]]:
     )
     posts = pq.read_table(folder / "posts/posts.parquet")
     media = pq.read_table(folder / "posts/media.parquet")
-    chance = scores[f"probability:{_POLICY}"]
+    chance = scores[f"p_{_POLICY}"]
     text = pc.is_in(
         scores["post_id"],
         value_set=posts.filter(pc.is_valid(posts["text"]))["post_id"].combine_chunks(),
