@@ -99,7 +99,7 @@ def slow(rows, me):
     }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(streams())
 def test_offline_counts_what_the_slow_way_counts(rows):
     found = compute(AUTHORS, table_of(rows))
@@ -110,7 +110,7 @@ def test_offline_counts_what_the_slow_way_counts(rows):
             assert value == pytest.approx(expected, nan_ok=True, rel=1e-12), name
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(streams())
 def test_online_sees_what_offline_sees(tmp_path_factory, rows):
     table = table_of(rows)

@@ -134,14 +134,14 @@ def test_the_words_name_what_was_expected_and_what_came():
         decode_image(png_that_claims(900, 700), SMALL)
 
 
-@settings(max_examples=60, deadline=2000)
+@settings(max_examples=60)
 @given(st.binary(max_size=300))
 def test_no_bytes_raise_anything_else(content):
     with suppress(MediaError):
         decode_frames(content, SMALL)
 
 
-@settings(max_examples=120, deadline=2000)
+@settings(max_examples=120)
 @given(
     st.sampled_from(KINDS),
     st.integers(0, 10_000),

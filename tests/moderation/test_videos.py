@@ -212,14 +212,14 @@ WHOLE = {
 }
 
 
-@settings(max_examples=60, deadline=5000)
+@settings(max_examples=60)
 @given(st.sampled_from(STARTS), st.binary(max_size=300))
 def test_no_bytes_raise_anything_else(start, content):
     with pytest.raises(MediaError):
         decode_video(start + content, SMALL)
 
 
-@settings(max_examples=120, deadline=5000)
+@settings(max_examples=120)
 @given(
     st.sampled_from(tuple(WHOLE)),
     st.integers(0, 20_000),

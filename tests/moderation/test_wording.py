@@ -25,6 +25,7 @@ anything = st.text(
 LISTS = """
 version: 1
 entries:
+  - {id: all, word: lie, action: review, policy: hate}
   - {id: vile, word: vile, action: remove, policy: hate, spaced: true}
   - {id: grot, word: grot, action: review, policy: hate, whole_words: false}
   - {id: grotto, word: Grotto, action: allow}
@@ -85,8 +86,8 @@ def test_what_cannot_be_seen_or_is_only_styled_falls_away(disguised):
 
 @pytest.mark.parametrize(
     "disguised",
-    ["νіⅼе", "vіӏе", "ᴠɪʟᴇ", "🆅🅸🅻🅴", "🅥🅘🅛🅔", "🇻🇮🇱🇪", "v1le", "v!l3", "viiiileee", "VІLЕ",
-     "v i l e", "v.i.l.e", "v - i - l - e", "v*i*l*e"],
+    ["νіⅼе", "vіӏе", "ᴠɪʟᴇ", "🆅🅸🅻🅴", "🅥🅘🅛🅔", "🇻🇮🇱🇪", "v1le", "v!l3", "vi1e", "vi|3",
+     "v113", "viiiileee", "VІLЕ", "v i l e", "v.i.l.e", "v - i - l - e", "v*i*l*e"],
 )  # fmt: skip
 def test_a_blocked_word_is_found_behind_every_disguise(disguised):
     (hit,) = load_lists(LISTS).hits(f"you {disguised} one")
@@ -94,10 +95,28 @@ def test_a_blocked_word_is_found_behind_every_disguise(disguised):
     assert hit.text == disguised
 
 
+invisible = st.text(
+    st.sampled_from("\u200b\u200c\u200d\u2060\ufeff\u00ad\u202a\u202b\u202e\u2066\u2067\u2069\u034f\u180e"
+                    "\ufe0f\u0301\u0336\u0489\u20dd\U000e0061\U000e0100"), max_size=3,
+)  # fmt: skip
+
+
+@given(anything, anything, st.lists(invisible, min_size=5, max_size=5))
+def test_no_invisible_characters_hide_a_blocked_word_in_any_text(left, right, between):
+    disguised = "".join(f"{gap}{letter}" for gap, letter in zip(between, "VILE", strict=False))
+    text = f"{left} {disguised}{between[-1]} {right}"
+    hits = load_lists(LISTS).hits(text)
+    assert all(0 <= hit.start < hit.end <= len(text) for hit in hits)
+    places = {place for hit in hits if hit.entry == "vile" for place in range(hit.start, hit.end)}
+    start = len(left) + 1
+    letters = [k for k in range(start, start + len(disguised)) if text[k] in "VILE"]
+    assert set(letters) <= places
+
+
 @pytest.mark.parametrize(
     "innocent",
     ["reviled", "evil eye", "servile", "a village", "Seville", "the mark: rnark", "rnаrk", "m4rk",
-     "455 vi 1e", "grotto and Grotto", "killing them all", "v. i. Lee"],
+     "455 vi 1e", "113", "grotto and Grotto", "killing them all", "v. i. Lee"],
 )  # fmt: skip
 def test_what_only_resembles_a_blocked_word_is_left_alone(innocent):
     assert [hit for hit in found(innocent) if hit[1] != "mark"] == []

@@ -81,7 +81,7 @@ class Entry(BaseModel):
     @property
     def source(self) -> str:
         """The RE2 expression over folded text."""
-        return source_of(self.word, self.pattern, self.spaced)
+        return source_of(self.word, self.pattern, self.spaced, self.leet)
 
 
 class ListFile(BaseModel):
@@ -189,7 +189,7 @@ class Lists:
                 return
             first, at = found.span(1)
             start, end = int(variant.before[first]), int(variant.before[at])
-            if not entry.whole_words or _stands_alone(variant.folded.text, start, end):
+            if _meant(entry, variant.folded.text, start, end):
                 yield _with_marks(text, variant.folded.original(start, end))
 
     def _expression(self, entry: Entry) -> Any:
@@ -228,18 +228,22 @@ def _chunks(
 ) -> Iterator[tuple[Any, tuple[Entry, ...]]]:
     """Entries that are looked for in a way of folding, some at once, with what finds any of them.
 
-    What a plainer way of folding shows the same is found there already.
+    Leetspeak of a word is in its expression already, that of a pattern in the folding.
     """
     alike, leet = way
-    fitting = [one for one in entries if one.alike >= alike and one.leet >= leet]
+    resolved = {one.id: one.leet and one.word is None for one in entries}
+    fitting = [one for one in entries if one.alike >= alike and resolved[one.id] >= leet]
     for first in range(0, len(fitting), _TOGETHER):
         some = tuple(fitting[first : first + _TOGETHER])
         yield compiled("|".join(f"(?:{one.source})" for one in some)), some
 
 
-def _stands_alone(text: str, start: int, end: int) -> bool:
-    """Whether no letter, digit or mark stands beside a hit."""
-    beside = (text[start - 1 : start], text[end : end + 1])
+def _meant(entry: Entry, text: str, start: int, end: int) -> bool:
+    """Whether a hit has a letter where its word has one, and stands alone where it must."""
+    lettered = any(map(str.isalpha, entry.word or ""))
+    if lettered and not any(map(str.isalpha, text[start:end])):
+        return False
+    beside = (text[start - 1 : start], text[end : end + 1]) if entry.whole_words else ()
     return not any(one and unicodedata.category(one)[0] in "LNM" for one in beside)
 
 

@@ -38,6 +38,10 @@ _DIGITS = {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "8": "b",
 
 _SIGNS = {"!": "i", "|": "i", "+": "t", "(": "c"}
 
+STANDING_FOR = {"a": "4@", "b": "8", "c": "(", "e": "3€", "g": "9", "i": "1!|", "l": "1|£",
+                "o": "0", "s": "5$", "t": "7+", "z": "2"}  # fmt: skip
+"""Digits and signs that may stand for a letter of a known word."""
+
 
 @cache
 def lookalikes() -> dict[str, str]:

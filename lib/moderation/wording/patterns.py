@@ -7,6 +7,7 @@ from typing import Any
 import re2
 
 from lib.moderation.wording.folding import fold
+from lib.moderation.wording.lookalikes import STANDING_FOR
 
 _BESIDE = "[^0-9a-z]"
 """What may stand beside a whole word; letters of other scripts are looked at when it is found."""
@@ -22,15 +23,22 @@ class PatternError(ValueError):
     """A word or pattern that cannot match as its author means it."""
 
 
-def source_of(word: str | None, pattern: str | None, spaced: bool) -> str:
+def source_of(word: str | None, pattern: str | None, spaced: bool, leet: bool) -> str:
     """The RE2 expression for a word, each letter once or more, or for a pattern as it is.
+
+    With `leet` a letter may be any of the digits and signs that stand for it, so that one sign can
+    stand for two letters (1 for i and l).
 
     Raises:
         PatternError: nothing of the word is left after folding.
     """
     if word is None:
         return pattern or ""
-    letters = [re2.escape(one) for one in fold(word).text]
+    signs = STANDING_FOR if leet else {}
+    letters = [
+        f"[{one}{re2.escape(signs[one])}]" if one in signs else re2.escape(one)
+        for one in fold(word).text
+    ]
     if not letters:
         raise PatternError("word: expected something that can be seen")
     stretched = "".join(f"{one}+" for one in letters)
