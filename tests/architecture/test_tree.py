@@ -20,7 +20,7 @@ FILES = {
     "Makefile",
 }
 EMPTY_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "misc"}
-SYSTEMS = ("fraud", "maintenance", "churn")
+SYSTEMS = ("fraud", "maintenance", "churn", "moderation")
 
 
 def tracked() -> list[Path]:
