@@ -195,7 +195,77 @@ _CHURN = (
         {"{{part}} {{outcome}}": _rate("forewarn_churn_reloads", "part", "outcome")},
     ),
 )
-SYSTEMS = {"fraud": _FRAUD, "maintenance": _MAINTENANCE, "churn": _CHURN}
+_MODERATION = (
+    Panel(
+        "Posts decided", "ops", {"{{decision}}": _rate("forewarn_moderation_decisions", "decision")}
+    ),
+    Panel("Decided by", "ops", {"{{method}}": _rate("forewarn_moderation_decisions", "method")}),
+    Panel(
+        "Policies that would have acted",
+        "ops",
+        {"{{policy}} {{action}}": _rate("forewarn_moderation_policies", "policy", "action")},
+    ),
+    Panel(
+        "Media that could not be used",
+        "ops",
+        {"{{modality}}: {{reason}}": _rate("forewarn_moderation_undecoded", "modality", "reason")},
+    ),
+    Panel(
+        "Rules that fired",
+        "ops",
+        {
+            "{{rule}} ({{status}})": _rate("forewarn_moderation_rule_hits", "rule", "status"),
+            "listed: {{kind}}": _rate("forewarn_moderation_hits", "kind"),
+        },
+    ),
+    Panel(
+        "Fallbacks, by what was out",
+        "ops",
+        {
+            "{{out}}": _rate("forewarn_moderation_fallbacks", "out"),
+            "judged afterwards": _total("forewarn_moderation_rescored"),
+            "asked again": _total("forewarn_moderation_retries"),
+        },
+    ),
+    Panel(
+        "Review: items leased and decided",
+        "ops",
+        {
+            "leased": _total("forewarn_moderation_claimed"),
+            "{{kind}}: {{outcome}}": _rate("forewarn_moderation_verdicts", "kind", "outcome"),
+        },
+    ),
+    Panel("Appeals", "ops", {"{{outcome}}": _rate("forewarn_moderation_appeals", "outcome")}),
+    Panel(
+        "Time of a stage, p99",
+        "ms",
+        {"{{stage}}": _quantile(0.99, "forewarn_moderation_stage_ms", "stage")},
+    ),
+    Panel(
+        "Posts judged by one call of a model, p95",
+        "short",
+        {"{{modality}}": _quantile(0.95, "forewarn_moderation_batch_posts", "modality")},
+    ),
+    Panel(
+        "Time of an answer, p99",
+        "ms",
+        {"{{route}}": _quantile(0.99, "forewarn_request_ms", "route")},
+    ),
+    Panel(
+        "Answers by status", "ops", {"{{status}} {{route}}": _rate(_REQUESTS, "status", "route")}
+    ),
+    Panel(
+        "Loads of models, rules, policies and lists",
+        "ops",
+        {"{{part}} {{outcome}}": _rate("forewarn_moderation_reloads", "part", "outcome")},
+    ),
+)
+SYSTEMS = {
+    "fraud": _FRAUD,
+    "maintenance": _MAINTENANCE,
+    "churn": _CHURN,
+    "moderation": _MODERATION,
+}
 
 
 def dashboard(system: str) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from lib.fraud.features import FRAUD
 from ..gateway import Breaker
 from ..gateway.arguments import Live
 from ..gateway.interpreter import prepare_interpreter
+from ..gateway.together import Together
 from .config import FraudArgs
-from .model import ModelUnavailableError, Opinion, Seat
-from .together import Row, Together
+from .model import ModelUnavailableError, Opinion, Row, Seat
 
 _ATTEMPTS = 2
 _FIELDS = tuple(field.name for field in fields(Opinion))
@@ -83,7 +83,7 @@ class EnsembleElsewhere:
     def __init__(self, handle: Any, timeout: float, replicas: int = 1) -> None:
         self._opinions, self._status = handle.opinions, handle.status
         self._timeout = timeout
-        self._together = Together(self._ask, replicas + 1)
+        self._together: Together[Row, Opinion] = Together(self._ask, replicas + 1)
         self._breaker = Breaker()
 
     async def opinion(self, row: Row) -> Opinion:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from lib.feature import FeatureSet
 from lib.fraud.model.scoring import Scored, Scorer
 from lib.registry import read_artifact
-from serve.fraud.together import Row, Together
 from serve.gateway.holder import Holder
+from serve.gateway.together import Together
+
+Row = npt.NDArray[np.float32]
 
 
 class ModelUnavailableError(Exception):
@@ -71,7 +74,7 @@ class Seat(Holder[Scorer]):
             return scorer
 
         super().__init__("fraud", registry, folder, load)
-        self._together = Together(self.opinions)
+        self._together: Together[Row, Opinion] = Together(self.opinions)
 
     async def opinion(self, row: Row) -> Opinion:
         """See `Model.opinion`."""

@@ -18,7 +18,8 @@ from .members import Batched
 def build(args: ModerationArgs) -> Application:
     """Front node, and a deployment for each of text, image and video; or, colocated, all in one.
 
-    `user_config` of `Front` names model, rules, policies and lists; see `ModerationLive`. Serve
+    `user_config` of `Front` names model, rules, policies and lists; see `ModerationLive`. That of
+    the others names the model to have ready; which one answers is the front node's choice. Serve
     reads the annotation of `args` to parse them, so this module must not postpone annotations.
     """
     live: dict[str, Any] = {name: getattr(args, name) for name in ModerationLive.model_fields}
@@ -27,9 +28,12 @@ def build(args: ModerationArgs) -> Application:
     if args.colocated:
         return front.bind(args)
     members = [
-        deployment(name=name.capitalize(), **getattr(args, name).options(), **shared)(Batched).bind(
-            name, args
-        )
+        deployment(
+            name=name.capitalize(),
+            user_config={"model": args.model},
+            **getattr(args, name).options(),
+            **shared,
+        )(Batched).bind(name, args)
         for name in MODALITIES
     ]
     return front.bind(args, *members)

@@ -13,12 +13,11 @@ from serve.gateway.arguments import ApplicationArgs, Live
 
 
 class Batching(BaseModel):
-    """How posts are put together for a model."""
+    """How posts are put together for a model: those that come while it is busy leave as one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     size: int = Field(16, ge=1, description="posts of a batch at most")
-    wait_ms: float = Field(4.0, ge=0, description="time that the first of a batch waits for others")
 
     @model_validator(mode="before")
     @classmethod
@@ -78,6 +77,9 @@ class ModerationArgs(ApplicationArgs):
     in_flight: int = Field(64, gt=0, description="requests at a time in a replica; then 503")
     store_timeout_ms: float = Field(500.0, gt=0, description="then the profile store is out")
     model_timeout_ms: float = Field(10_000.0, gt=0, description="then a model is out")
+    prepare_seconds: float = Field(
+        60.0, gt=0, description="that a new version may load in members before it is used"
+    )
     receipt_days: int = Field(7, gt=0, description="how long a post told again is recognised")
     capacity_seconds: float = Field(
         60.0, gt=0, description="between looks at how scarce reviewers are"

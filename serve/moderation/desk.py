@@ -36,7 +36,7 @@ from serve.moderation.judgement import (
     without_model,
 )
 from serve.moderation.members import Members
-from serve.moderation.mind import Mind, ModelOutError, judged
+from serve.moderation.mind import Mind, ModelOutError, VersionOutError, judged
 from serve.moderation.recent import Recent
 from serve.moderation.review import ReviewDesk
 from serve.moderation.schema import PostAnswer, PostRequest
@@ -199,20 +199,34 @@ class Desk:
         if video_waits and not (inputs.images or inputs.text):
             return None, None, pending(verdict), mind.version
         try:
-            chances = await self._chances(mind, inputs, books)
+            chances, version = await self._chances(mind, inputs, books)
         except ModelOutError as error:
             return None, None, without_model(verdict, str(error)), mind.version
         routed = self._routed(chances, seen, books)
         self.recent.add(self._now(), chances, seen.post, bool(seen.undecoded))
         choice = by_model(verdict, routed, chances, books)
         if video_waits and choice.decision != "REMOVE":
-            return None, None, pending(verdict), mind.version
-        return chances, routed, choice, mind.version
+            return None, None, pending(verdict), version
+        return chances, routed, choice, version
 
-    async def _chances(self, mind: Mind, inputs: PostInputs, books: InForce) -> Floats:
-        """Of the policies in force, in their order."""
+    async def _chances(self, mind: Mind, inputs: PostInputs, books: InForce) -> tuple[Floats, str]:
+        """Of the policies in force, in their order, and whose they are.
+
+        Where a member still loads the newest version, the one before answers as a whole.
+        """
+        try:
+            return await self._said(mind, inputs, books), mind.version
+        except VersionOutError:
+            if mind.before is None:
+                raise
+            return await self._said(mind.before, inputs, books), mind.before.version
+
+    async def _said(self, mind: Mind, inputs: PostInputs, books: InForce) -> Floats:
+        known = mind.fusion.policies
+        if lacking := [name for name in books.policies.ids if name not in known]:
+            raise ModelOutError(f"the model was not trained for {', '.join(lacking)}")
         said = await judged(mind, self._parts.members, inputs, self._timeout)
-        places = [mind.fusion.policies.index(name) for name in books.policies.ids]
+        places = [known.index(name) for name in books.policies.ids]
         return np.asarray(said.chances[places], dtype=np.float64)
 
     def _routed(self, chances: Floats, seen: Seen, books: InForce) -> Routed:

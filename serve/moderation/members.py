@@ -1,135 +1,94 @@
 """The models of text, image and video: each in a deployment of its own, or all in this process.
 
 Fusion needs the answers of the very version that it was trained with, so whoever asks names the
-version, and a member keeps the two that were asked for last. Posts are put together into batches.
+version. A member keeps the two that were asked for last, and never makes a post wait for one to
+load: it says that it does not have it, and loads it beside what it answers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-import numpy as np
-from ray import serve
+from lib.moderation.model.answers import ModalityAnswer
 
-from lib.moderation.model import SYSTEM
-from lib.moderation.model.answers import ModalityAnswer, Pixels
-from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.moderation_model import load_image, load_text, load_video
-from lib.registry import Registry
-
+from ..gateway import Meter, RayMeter
 from ..gateway.interpreter import prepare_interpreter
+from ..gateway.together import Together
 from .config import ModerationArgs
-from .explaining import TOLD
+from .member import LOADERS, Asked, Member, Payload
+from .numbers import BATCH, BATCH_POSTS
 
-Payload = str | Pixels
-Asked = tuple[str, Payload]
-Model = TypeVar("Model")
-_LOADERS: Mapping[str, Callable[[Path, Runtime], Any]] = {
-    "text": load_text,
-    "image": load_image,
-    "video": load_video,
-}
-_KEPT = 2
+_LOG = logging.getLogger("ray.serve")
 
 
-class Versions(Generic[Model]):
-    """Models by version: the newest asked for stay, the others are forgotten.
+class MissingVersionError(RuntimeError):
+    """A member does not have a version; it is loading it."""
+
+
+class Seat:
+    """A member in this process: what comes while its model is busy is answered by one call.
 
     Args:
-        registry: directory or URI.
-        folder: where local copies are kept.
-        load: reads an artifact's directory.
-    """
-
-    def __init__(self, registry: str, folder: Path, load: Callable[[Path], Model]) -> None:
-        self._registry, self._folder, self._load = registry, folder, load
-        self._lock = threading.Lock()
-        self._held: OrderedDict[str, Model] = OrderedDict()
-
-    def get(self, version: str) -> Model:
-        """A model, loaded if it is not here; blocks.
-
-        Raises:
-            RegistryError, ArtifactError, OSError: it cannot be had.
-        """
-        with self._lock:
-            if version not in self._held:
-                registry = Registry(self._registry)
-                self._held[version] = self._load(registry.fetch(SYSTEM, version, self._folder))
-            self._held.move_to_end(version)
-            while len(self._held) > _KEPT:
-                self._held.popitem(last=False)
-            return self._held[version]
-
-
-class Member:
-    """One modality.
-
-    Args:
-        modality: `text`, `image` or `video`.
+        modality: which.
         args: what the application was started with.
+        meter: observes how many are answered by one call.
     """
 
-    def __init__(self, modality: str, args: ModerationArgs) -> None:
-        self.modality = modality
-        runtime = Runtime(device=device_of(args.device), threads=args.threads)
-        loader = _LOADERS[modality]
-        self._versions: Versions[Any] = Versions(
-            args.registry, args.models, lambda folder: loader(folder, runtime)
+    def __init__(self, modality: str, args: ModerationArgs, meter: Meter) -> None:
+        self._modality, self._meter = modality, meter
+        self._member = Member(modality, args)
+        self._together: Together[Asked, ModalityAnswer | None] = Together(
+            self._all, most=args.batching.size
         )
+        self._explaining = asyncio.Semaphore(1)
+        self._loading: dict[str, asyncio.Task[None]] = {}
+        self.sizes: dict[int, int] = {}
 
-    def answers(self, asked: Sequence[Asked]) -> list[ModalityAnswer]:
-        """An answer of one row for each, in their order; blocks.
+    async def answer(self, version: str, payload: Payload) -> ModalityAnswer | None:
+        """One row; None where the version is not here, which then loads beside other answers."""
+        found = await self._together.ask((version, payload))
+        if found is None:
+            self._load(version)
+        return found
 
-        Args:
-            asked: version and payload: a text; images (k, S, S, 3) of one post; frames
-                (T, S, S, 3) of its clip, as `Views` prepares them.
-        """
-        found: dict[int, ModalityAnswer] = {}
-        for version in dict.fromkeys(version for version, _ in asked):
-            places = [place for place, one in enumerate(asked) if one[0] == version]
-            whole = self._answer(version, [asked[place][1] for place in places])
-            rows = np.arange(len(places))
-            found |= {place: whole.take(rows[[k]]) for k, place in enumerate(places)}
-        return [found[place] for place in range(len(asked))]
+    async def prepare(self, wanted: str) -> None:
+        """See `Member.prepare`."""
+        await asyncio.to_thread(self._member.prepare, wanted)
 
-    def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
-        """What of a payload speaks for a policy, as JSON; blocks."""
-        model = self._versions.get(version)
-        return TOLD[self.modality](model, payload, policy)
+    async def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
+        """See `Member.explain`; one at a time, beside answers."""
+        async with self._explaining:
+            return await asyncio.to_thread(self._member.explain, version, payload, policy)
 
-    def _answer(self, version: str, payloads: Sequence[Any]) -> ModalityAnswer:
-        model = self._versions.get(version)
-        if self.modality == "text":
-            answer: ModalityAnswer = model.answer(payloads)
-        elif self.modality == "video":
-            answer = model.answer_frames(payloads)
-        else:
-            owners = np.repeat(np.arange(len(payloads)), [len(one) for one in payloads])
-            squares = model.answer_squares(np.concatenate(payloads))
-            answer = squares.pooled(owners, len(payloads))
-        return answer
+    async def _all(self, asked: Sequence[Asked]) -> list[ModalityAnswer | None]:
+        self.sizes[len(asked)] = self.sizes.get(len(asked), 0) + 1
+        self._meter.observe(BATCH_POSTS, len(asked), self._modality)
+        return await asyncio.to_thread(self._member.answers, asked)
 
+    def _load(self, version: str) -> None:
+        if version not in self._loading:
+            task = asyncio.get_running_loop().create_task(self.prepare(version))
+            self._loading[version] = task
+            task.add_done_callback(lambda done: self._loaded(version, done))
 
-def device_of(wanted: str) -> str:
-    """`cpu` or `cuda`, as asked for or as there is."""
-    import torch  # noqa: PLC0415 - a second that only replicas with models spend
-
-    if wanted != "auto":
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    def _loaded(self, version: str, done: asyncio.Task[None]) -> None:
+        del self._loading[version]
+        if not done.cancelled() and (error := done.exception()) is not None:
+            _LOG.warning("%s cannot be loaded: %r", version, error)
 
 
 class Members(Protocol):
     """Where modalities are answered: here, or in other deployments."""
 
     async def answer(self, modality: str, version: str, payload: Payload) -> ModalityAnswer:
-        """One row of a modality; see `Member.answers`."""
+        """One row of a modality; see `Member.answers`.
+
+        Raises:
+            MissingVersionError: the version is not there.
+        """
         ...
 
     async def explain(
@@ -138,31 +97,36 @@ class Members(Protocol):
         """See `Member.explain`."""
         ...
 
+    async def prepare(self, modalities: Sequence[str], version: str) -> None:
+        """Returns once a version is loaded wherever it will be asked for; raises if it cannot."""
+        ...
+
 
 class MembersHere:
-    """All of them in threads of this process, one post at a time each.
+    """All of them in threads of this process.
 
     Args:
         args: what the application was started with.
+        meter: as of `Seat`.
     """
 
-    def __init__(self, args: ModerationArgs) -> None:
-        self._members = {name: Member(name, args) for name in _LOADERS}
-        self._turns = {name: asyncio.Semaphore(1) for name in _LOADERS}
+    def __init__(self, args: ModerationArgs, meter: Meter) -> None:
+        self._seats = {name: Seat(name, args, meter) for name in LOADERS}
 
     async def answer(self, modality: str, version: str, payload: Payload) -> ModalityAnswer:
         """See `Members`."""
-        async with self._turns[modality]:
-            asked = [(version, payload)]
-            return (await asyncio.to_thread(self._members[modality].answers, asked))[0]
+        return _present(await self._seats[modality].answer(version, payload), modality, version)
 
     async def explain(
         self, modality: str, version: str, payload: Payload, policy: str
     ) -> dict[str, Any]:
         """See `Members`."""
-        async with self._turns[modality]:
-            member = self._members[modality]
-            return await asyncio.to_thread(member.explain, version, payload, policy)
+        return await self._seats[modality].explain(version, payload, policy)
+
+    async def prepare(self, modalities: Sequence[str], version: str) -> None:
+        """See `Members`."""
+        for name in modalities:
+            await self._seats[name].prepare(version)
 
 
 class Batched:
@@ -175,27 +139,35 @@ class Batched:
 
     def __init__(self, modality: str, args: ModerationArgs) -> None:
         prepare_interpreter()
-        self._member = Member(modality, args)
-        self._turn = asyncio.Semaphore(1)
-        self._sizes: dict[int, int] = {}
-        self.answer.set_max_batch_size(args.batching.size)
-        self.answer.set_batch_wait_timeout_s(args.batching.wait_ms / 1000.0)
+        self._modality, self._model = modality, args.model
+        self._seat = Seat(modality, args, RayMeter((BATCH,)))
 
-    @serve.batch(max_batch_size=16, batch_wait_timeout_s=0.004)
-    async def answer(self, asked: list[Asked]) -> list[ModalityAnswer]:
-        """Answers of a batch; see `Member.answers`."""
-        async with self._turn:
-            self._sizes[len(asked)] = self._sizes.get(len(asked), 0) + 1
-            return await asyncio.to_thread(self._member.answers, asked)
+    async def reconfigure(self, config: Mapping[str, Any]) -> None:
+        """Loads the model before the first post comes; one that cannot be had is asked for later.
+
+        Args:
+            config: `model`, alias or version.
+        """
+        try:
+            await self._seat.prepare(str(config.get("model", self._model)))
+        except Exception as error:  # the replica must come up: the front node says what is out
+            _LOG.warning("no model of %s yet: %r", self._modality, error)
+
+    async def answer(self, version: str, payload: Payload) -> ModalityAnswer | None:
+        """See `Seat.answer`."""
+        return await self._seat.answer(version, payload)
 
     async def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
         """See `Member.explain`."""
-        async with self._turn:
-            return await asyncio.to_thread(self._member.explain, version, payload, policy)
+        return await self._seat.explain(version, payload, policy)
+
+    async def prepare(self, version: str) -> None:
+        """See `Member.prepare`."""
+        await self._seat.prepare(version)
 
     async def sizes(self) -> dict[int, int]:
         """How often batches of each size came since the replica started."""
-        return self._sizes
+        return self._seat.sizes
 
 
 class MembersElsewhere:
@@ -210,8 +182,8 @@ class MembersElsewhere:
 
     async def answer(self, modality: str, version: str, payload: Payload) -> ModalityAnswer:
         """See `Members`."""
-        found: ModalityAnswer = await self._handles[modality].answer.remote((version, payload))
-        return found
+        found = await self._handles[modality].answer.remote(version, payload)
+        return _present(found, modality, version)
 
     async def explain(
         self, modality: str, version: str, payload: Payload, policy: str
@@ -221,3 +193,17 @@ class MembersElsewhere:
             version, payload, policy
         )
         return found
+
+    async def prepare(self, modalities: Sequence[str], version: str) -> None:
+        """See `Members`."""
+        await asyncio.gather(*(self._prepare(self._handles[name], version) for name in modalities))
+
+    async def _prepare(self, handle: Any, version: str) -> None:
+        await handle.prepare.remote(version)  # waits until there is a replica at all
+        await handle.broadcast("prepare", version).results_async()
+
+
+def _present(found: ModalityAnswer | None, modality: str, version: str) -> ModalityAnswer:
+    if found is None:
+        raise MissingVersionError(f"{modality}: {version} is loading")
+    return found

@@ -22,11 +22,16 @@ from lib.moderation.model.moderation_model import load_fusion
 from lib.moderation.model.views import Views, views_in
 from lib.moderation.post import MODALITIES
 from lib.registry import ArtifactError, verify_artifact
-from serve.moderation.members import Members, Payload
+from serve.moderation.member import Payload
+from serve.moderation.members import Members, MissingVersionError
 
 
 class ModelOutError(RuntimeError):
     """A part of the model does not answer; its message says which."""
+
+
+class VersionOutError(ModelOutError):
+    """A member does not have the version that was asked for, or not yet."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,13 @@ class Mind:
         fusion: puts answers together, calibrated.
         views: how posts are prepared for the members.
         version: of the artifact.
+        before: the version that was in force before, which answers where this one still loads.
     """
 
     fusion: Fusion
     views: Views
     version: str
+    before: Mind | None = None
 
     def payloads(self, post: PostInputs) -> dict[str, Payload]:
         """What is asked of each modality that is present and that a model looks at."""
@@ -77,9 +84,10 @@ async def judged(mind: Mind, members: Members, post: PostInputs, timeout_s: floa
     """What the model says of a post.
 
     Raises:
+        VersionOutError: a member does not have this version.
         ModelOutError: a modality's model did not answer, or not in time.
     """
-    payloads = await asyncio.to_thread(mind.payloads, post)
+    payloads = await _prepared(mind, post)
     asked = [members.answer(name, mind.version, payload) for name, payload in payloads.items()]
     try:
         async with asyncio.timeout(timeout_s):
@@ -87,10 +95,18 @@ async def judged(mind: Mind, members: Members, post: PostInputs, timeout_s: floa
     except TimeoutError as error:
         names = ", ".join(payloads)
         raise ModelOutError(f"no answer of {names} within {timeout_s:g} s") from error
+    except MissingVersionError as error:
+        raise VersionOutError(str(error)) from error
     except Exception as error:  # a member's own fault is ours, never the post's
         raise ModelOutError(f"{type(error).__name__}: {error}") from error
     answers = dict(zip(payloads, found, strict=True))
     return Said(await asyncio.to_thread(mind.fused, post, answers), payloads, answers)
+
+
+async def _prepared(mind: Mind, post: PostInputs) -> dict[str, Payload]:
+    if post.images or post.clip is not None:
+        return await asyncio.to_thread(mind.payloads, post)
+    return mind.payloads(post)  # a text is handed on as it is: no thread for that
 
 
 async def explained(

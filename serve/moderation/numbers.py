@@ -20,7 +20,14 @@ STAGE_MS = "forewarn_moderation_stage_ms"
 CLAIMED = "forewarn_moderation_claimed"
 VERDICTS = "forewarn_moderation_verdicts"
 APPEALS = "forewarn_moderation_appeals"
-WAITING = "forewarn_moderation_waiting"
+BATCH_POSTS = "forewarn_moderation_batch_posts"
+
+BATCH = Instrument(
+    BATCH_POSTS,
+    "posts judged by one call of a model",
+    ("modality",),
+    (1, 2, 4, 8, 16, 32, 64),
+)
 
 INSTRUMENTS = (
     REQUESTS,
@@ -39,4 +46,5 @@ INSTRUMENTS = (
     Instrument(CLAIMED, "review items leased"),
     Instrument(VERDICTS, "decisions of reviewers", ("kind", "outcome")),
     Instrument(APPEALS, "appeals of authors", ("outcome",)),
+    BATCH,
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lib.moderation.media.addresses import Addresses
 from lib.moderation.media.limits import Limits
@@ -14,6 +16,7 @@ from lib.moderation.review.queue import ReviewQueue
 from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.rules import ACTIONS, NUMBERS, RULES_FILE, TEXTS, rule_fields
 from lib.records import Reviews
+from lib.registry import ArtifactError
 from lib.storage import open_storage
 from serve.gateway import Meter, Part
 from serve.gateway.application import Application, state_part
@@ -74,7 +77,9 @@ class ModerationService(Application):
         addresses = Addresses(args.addresses, limits)
         self.intake = Intake(addresses, limits, self.shelf, lambda: self.books.held.hashes, meter)
         model_s = args.model_timeout_ms / 1000.0
-        where = members or MembersHere(args)
+        where = members or MembersHere(args, meter)
+        self._members = where
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.desk = Desk(
             Parts(
                 intake=self.intake,
@@ -136,6 +141,11 @@ class ModerationService(Application):
         self._reviews.close()
         await self.authors.close()
 
+    async def reconfigure(self, config: Mapping[str, Any]) -> None:
+        """See `Application`; a model is in force once the members have it too."""
+        self._loop = asyncio.get_running_loop()
+        await super().reconfigure(config)
+
     async def take_live(self, live: Live) -> None:
         """See `Application`."""
         if isinstance(live, ModerationLive):
@@ -169,4 +179,28 @@ class ModerationService(Application):
         return self.holder.held is not None
 
     def _load(self, directory: Path) -> Mind:
-        return load_mind(directory, self.books.held.policies.ids)
+        mind, held = load_mind(directory, self.books.held.policies.ids), self.holder.held
+        if held is not None and held.version != mind.version:
+            mind = replace(mind, before=replace(held, before=None))
+        self._prepare(mind)
+        return mind
+
+    def _prepare(self, mind: Mind) -> None:
+        """Has the members load a version before it is used; blocks.
+
+        Members that are away load it when they are asked for it.
+
+        Raises:
+            ArtifactError: a member cannot use it.
+        """
+        if self._loop is None:
+            return
+        ready = self._members.prepare(mind.views.modalities, mind.version)
+        future = asyncio.run_coroutine_threadsafe(ready, self._loop)
+        try:
+            future.result(self.args.prepare_seconds)
+        except ArtifactError:
+            raise
+        except Exception as error:
+            future.cancel()
+            self.log.write("members-unprepared", "error", error=repr(error))

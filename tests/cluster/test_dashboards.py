@@ -14,9 +14,15 @@ from cluster.dashboards import FOLDER, SYSTEMS, dashboard, text
 from serve.churn import numbers as churn
 from serve.fraud import numbers as fraud
 from serve.maintenance import numbers as maintenance
+from serve.moderation import numbers as moderation
 
 PROMETHEUS = Path(__file__).parents[2] / "cluster/prometheus"
-COUNTED = (*fraud.INSTRUMENTS, *maintenance.INSTRUMENTS, *churn.INSTRUMENTS)
+COUNTED = (
+    *fraud.INSTRUMENTS,
+    *maintenance.INSTRUMENTS,
+    *churn.INSTRUMENTS,
+    *moderation.INSTRUMENTS,
+)
 KNOWN = {one.name: one for one in COUNTED}
 PANELS = [panel for system in SYSTEMS for panel in dashboard(system)["panels"]]
 ALERTS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0]["rules"]

@@ -94,9 +94,8 @@ def published(folder: Path) -> Path:
     return folder / "registry"
 
 
-@asynccontextmanager
-async def moderation(folder: Path, registry: Path, **changes: Any) -> AsyncIterator[Running]:
-    """The application in a folder."""
+def arguments(folder: Path, registry: Path, **changes: Any) -> tuple[ModerationArgs, str]:
+    """What an application in a folder is started with, and a key with every scope."""
     token, record = new_key(SCOPES, time.time_ns() // 1000)
     folder.mkdir(exist_ok=True)
     add_key(folder / "keys.json", record)
@@ -121,6 +120,13 @@ async def moderation(folder: Path, registry: Path, **changes: Any) -> AsyncItera
             **changes,
         }
     )
+    return args, token
+
+
+@asynccontextmanager
+async def moderation(folder: Path, registry: Path, **changes: Any) -> AsyncIterator[Running]:
+    """The application in a folder."""
+    args, token = arguments(folder, registry, **changes)
     clock = Clock()
     service = ModerationService(args, PrometheusMeter(INSTRUMENTS), now=clock)
     transport = httpx.ASGITransport(moderation_face(service))

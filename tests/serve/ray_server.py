@@ -1,4 +1,4 @@
-"""Ray Serve with the fraud application in processes of its own."""
+"""Ray Serve with one of the applications in processes of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any
 
 from cluster.environment import serve_environment
 
-_FRONT, _ENSEMBLE = "Front", "Ensemble"
 _LISTENING = "0A"
 
 
@@ -48,13 +47,18 @@ class RayServer:
         folder: for its files.
         args: of the application, JSON values.
         extra: beside what the environment of a node is.
+        system: whose application it is.
     """
 
     def __init__(
-        self, folder: Path, args: dict[str, Any], extra: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        args: dict[str, Any],
+        extra: Mapping[str, str] | None = None,
+        system: str = "fraud",
     ) -> None:
         self.port = free_ports(1)[0]
-        self._args = args
+        self._args, self._system = args, system
         # a socket's path may have 107 bytes
         short = Path(f"/tmp/fw-{os.getpid()}")
         short.mkdir(exist_ok=True)
@@ -80,23 +84,31 @@ class RayServer:
     ) -> None:
         """Deploys, or changes nothing but `user_config`; other arguments replace the replicas."""
         self._args.update(changes)
-        configs = {_FRONT: front, _ENSEMBLE: ensemble}
+        configs = {"Front": front, "Ensemble": ensemble}
         application = {
-            "name": "fraud",
-            "route_prefix": "/fraud",
-            "import_path": "serve.fraud.app:build",
+            "name": self._system,
+            "route_prefix": f"/{self._system}",
+            "import_path": f"serve.{self._system}.app:build",
             "args": self._args,
             "deployments": [
                 {"name": name, "user_config": config} for name, config in configs.items() if config
             ],
         }
+        self._told({"applications": [application]}, "ready")
+
+    def ask(self, deployment: str, method: str) -> Any:
+        """What a method without arguments of a replica returns, as JSON has it."""
+        asked = {"application": self._system, "deployment": deployment, "method": method}
+        return json.loads(self._told({"ask": asked}, "answer "))
+
+    def _told(self, line: dict[str, Any], prefix: str) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"applications": [application]}) + "\n")
+        self._process.stdin.write(json.dumps(line) + "\n")
         self._process.stdin.flush()
-        for line in self._process.stdout:
-            if line.strip() == "ready":
-                return
+        for said in self._process.stdout:
+            if said.startswith(prefix):
+                return said.removeprefix(prefix)
         raise RuntimeError("the server ended; see ray-server.err")
 
     @property
@@ -106,7 +118,7 @@ class RayServer:
 
     def replicas(self, deployment: str) -> list[int]:
         """Process ids of a deployment's replicas."""
-        name = f"ray::ServeReplica:fraud:{deployment}"
+        name = f"ray::ServeReplica:{self._system}:{deployment}"
         return [one for one in descendants(self._process.pid) if command(one).startswith(name)]
 
     def close(self) -> None:

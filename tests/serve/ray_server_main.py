@@ -1,18 +1,23 @@
-"""Serves the fraud application on Ray, steered over standard input.
+"""Serves an application on Ray, steered over standard input.
 
 `python -m tests.serve.ray_server_main PORT`: the first line is the application as a Serve config
-file has it, each later line the same with another `user_config`. Prints `ready` after each.
+file has it, each later line the same with another `user_config`; prints `ready` after each. A line
+`{"ask": {"application": ..., "deployment": ..., "method": ...}}` prints `answer` and what a replica
+says, as JSON.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 
 import ray
-from ray.serve import shutdown, start
+from ray.serve import get_deployment_handle, shutdown, start, status
 from ray.serve.context import _get_global_client
-from ray.serve.schema import ServeDeploySchema
+from ray.serve.schema import ApplicationStatus, ServeDeploySchema
+
+_SECONDS, _START_SECONDS = 30.0, 240.0
 
 
 def main() -> None:
@@ -21,11 +26,31 @@ def main() -> None:
     listen = {"host": "127.0.0.1", "port": int(sys.argv[1])}
     start(http_options=listen)
     for line in sys.stdin:
-        schema = ServeDeploySchema.model_validate({"http_options": listen, **json.loads(line)})
-        _get_global_client().deploy_apps(schema, _blocking=True)
+        told = json.loads(line)
+        if (asked := told.get("ask")) is not None:
+            handle = get_deployment_handle(asked["deployment"], asked["application"])
+            answer = getattr(handle, asked["method"]).remote().result(timeout_s=_SECONDS)
+            print(f"answer {json.dumps(answer)}", flush=True)
+            continue
+        schema = ServeDeploySchema.model_validate({"http_options": listen, **told})
+        client = _get_global_client()
+        client.deploy_apps(schema)
+        _wait_until_running()
+        client.wait_for_proxies_serving(wait_for_applications_running=True)
         print("ready", flush=True)
     shutdown()
     ray.shutdown()
+
+
+def _wait_until_running() -> None:
+    """Waits for every application; longer than Serve itself would, as others use these cores."""
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end:
+        found = status().applications.values()
+        if found and {one.status for one in found} == {ApplicationStatus.RUNNING}:
+            return
+        time.sleep(0.2)
+    raise TimeoutError(f"not running after {_START_SECONDS:g} s: {status()}")
 
 
 if __name__ == "__main__":

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve.fraud.together import CallCancelledError, Row, Together
+from serve.gateway.together import CallCancelledError, Together
 
 pytestmark = pytest.mark.anyio
+
+Row = npt.NDArray[np.float32]
 
 ASKER = ContextVar("asker", default="nobody")
 
@@ -46,7 +49,7 @@ class Doubling:
         return [2 * float(row[0]) for row in rows]
 
 
-def asking(together: Together[float], *numbers: float) -> list[asyncio.Task[float]]:
+def asking(together: Together[Row, float], *numbers: float) -> list[asyncio.Task[float]]:
     return [asyncio.create_task(together.ask(np.array([n], np.float32))) for n in numbers]
 
 

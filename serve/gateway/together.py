@@ -1,4 +1,4 @@
-"""Rows that come at the same time are scored by one call."""
+"""What is asked at the same time is answered by one call."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-Row = npt.NDArray[np.float32]
+Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
-_MOST_ROWS = 64
 
 
 class CallCancelledError(Exception):
     """The shared call was cancelled, though its askers were not."""
 
 
-class Together(Generic[Answer]):
+class Together(Generic[Asked, Answer]):
     """Gathers what several requests ask, so that they share the cost of a call.
 
-    A row that comes while a call may be made leaves at once, with those of the same turn of the
-    event loop; while as many calls as may be are under way, rows wait and leave as one. So nothing
-    is delayed when little is asked, and much costs little more.
+    What comes while a call may be made leaves at once, with the rest of the same turn of the event
+    loop; while as many calls as may be are under way, it waits and leaves as one. So nothing is
+    delayed when little is asked, and much costs little more.
 
     Args:
-        call: answers rows, one answer for each; an error goes to all that asked. It runs in the
-            context in which this was made, as it belongs to no one asker.
+        call: one answer for each that is asked, in order; an error goes to all that asked. It runs
+            in the context in which this was made, as it belongs to no one asker.
         at_once: calls under way at a time.
+        most: asked of one call.
     """
 
     def __init__(
-        self, call: Callable[[Sequence[Row]], Awaitable[Sequence[Answer]]], at_once: int = 1
+        self,
+        call: Callable[[Sequence[Asked]], Awaitable[Sequence[Answer]]],
+        at_once: int = 1,
+        most: int = 64,
     ) -> None:
-        self._call = call
-        self._waiting: list[tuple[Row, asyncio.Future[Answer]]] = []
+        self._call, self._most = call, most
+        self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
         self._free = at_once
         # in an asker's, Ray Serve would end everybody's call when that one request is cancelled
         self._context = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def ask(self, row: Row) -> Answer:
-        """The answer to one row; an asker that is cancelled disturbs no other."""
+    async def ask(self, one: Asked) -> Answer:
+        """The answer to one; an asker that is cancelled disturbs no other."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append((row, answer))
+        self._waiting.append((one, answer))
         if self._free:
             self._free -= 1
             task = loop.create_task(self._work(), context=self._context.copy())
@@ -57,16 +57,16 @@ class Together(Generic[Answer]):
     async def _work(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:_MOST_ROWS], self._waiting[_MOST_ROWS:]
+                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 await self._answer([one for one in batch if not one[1].done()])
         finally:
             self._free += 1
 
-    async def _answer(self, asked: Sequence[tuple[Row, asyncio.Future[Answer]]]) -> None:
+    async def _answer(self, asked: Sequence[tuple[Asked, asyncio.Future[Answer]]]) -> None:
         if not asked:
             return
         try:
-            answers = await self._call([row for row, _ in asked])
+            answers = await self._call([one for one, _ in asked])
             pairs = list(zip(asked, answers, strict=True))
         except asyncio.CancelledError:
             _fail(asked, CallCancelledError("the call that several requests shared was cancelled"))
@@ -81,7 +81,7 @@ class Together(Generic[Answer]):
                 future.set_result(answer)
 
 
-def _fail(asked: Sequence[tuple[Row, asyncio.Future[Answer]]], error: Exception) -> None:
+def _fail(asked: Sequence[tuple[Asked, asyncio.Future[Answer]]], error: Exception) -> None:
     for _, future in asked:
         if not future.done():
             future.set_exception(error)

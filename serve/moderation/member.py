@@ -1,0 +1,141 @@
+"""One modality's model, in the versions that were asked for last."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from lib.moderation.model import SYSTEM
+from lib.moderation.model.answers import ModalityAnswer, Pixels
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.moderation_model import load_image, load_text, load_video
+from lib.registry import Registry
+from serve.moderation.config import ModerationArgs
+from serve.moderation.explaining import TOLD
+
+Payload = str | Pixels
+Asked = tuple[str, Payload]
+Model = TypeVar("Model")
+LOADERS: Mapping[str, Callable[[Path, Runtime], Any]] = {
+    "text": load_text,
+    "image": load_image,
+    "video": load_video,
+}
+"""By modality, what reads its model."""
+_KEPT = 2
+
+
+class Versions(Generic[Model]):
+    """Models by version: the newest asked for stay, the others are forgotten.
+
+    Args:
+        registry: directory or URI.
+        folder: where local copies are kept.
+        load: reads an artifact's directory.
+    """
+
+    def __init__(self, registry: str, folder: Path, load: Callable[[Path], Model]) -> None:
+        self._registry, self._folder, self._load = registry, folder, load
+        self._loading, self._swapping = threading.Lock(), threading.Lock()
+        self._held: OrderedDict[str, Model] = OrderedDict()
+
+    def get(self, version: str) -> Model | None:
+        """A model that is here; None where it is not. Never waits for one that is loading."""
+        with self._swapping:
+            if version in self._held:
+                self._held.move_to_end(version)
+            return self._held.get(version)
+
+    def prepare(self, wanted: str) -> Model:
+        """A model, loaded if it is not here; blocks.
+
+        Args:
+            wanted: alias or version.
+
+        Raises:
+            RegistryError, ArtifactError, OSError: it cannot be had.
+        """
+        with self._loading:
+            registry = Registry(self._registry)
+            version = registry.resolve(SYSTEM, wanted)
+            if (held := self.get(version)) is not None:
+                return held
+            model = self._load(registry.fetch(SYSTEM, version, self._folder))
+            with self._swapping:
+                self._held[version] = model
+                while len(self._held) > _KEPT:
+                    self._held.popitem(last=False)
+            return model
+
+
+class Member:
+    """One modality.
+
+    Args:
+        modality: `text`, `image` or `video`.
+        args: what the application was started with.
+    """
+
+    def __init__(self, modality: str, args: ModerationArgs) -> None:
+        self.modality = modality
+        runtime = Runtime(device=device_of(args.device), threads=args.threads)
+        loader = LOADERS[modality]
+        self._versions: Versions[Any] = Versions(
+            args.registry, args.models, lambda folder: loader(folder, runtime)
+        )
+
+    def prepare(self, wanted: str) -> None:
+        """Loads a version; see `Versions.prepare`."""
+        self._versions.prepare(wanted)
+
+    def answers(self, asked: Sequence[Asked]) -> list[ModalityAnswer | None]:
+        """An answer of one row for each, in their order; None of a version that is not here.
+
+        Args:
+            asked: version and payload: a text; images (k, S, S, 3) of one post; frames
+                (T, S, S, 3) of its clip, as `Views` prepares them.
+        """
+        found: dict[int, ModalityAnswer] = {}
+        for version in dict.fromkeys(version for version, _ in asked):
+            if (model := self._versions.get(version)) is None:
+                continue
+            places = [place for place, one in enumerate(asked) if one[0] == version]
+            whole = self._answer(model, [asked[place][1] for place in places])
+            rows = np.arange(len(places))
+            found |= {place: whole.take(rows[[k]]) for k, place in enumerate(places)}
+        return [found.get(place) for place in range(len(asked))]
+
+    def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
+        """What of a payload speaks for a policy, as JSON; blocks."""
+        model = self._versions.prepare(version)
+        if self.modality == "text":
+            # gradients are taken through hooks, which posts that are judged meanwhile must not see
+            model = replace(model, net=copy.deepcopy(model.net))
+        return TOLD[self.modality](model, payload, policy)
+
+    def _answer(self, model: Any, payloads: Sequence[Any]) -> ModalityAnswer:
+        if self.modality == "text":
+            answer: ModalityAnswer = model.answer(payloads)
+        elif self.modality == "video":
+            answer = model.answer_frames(payloads)
+        else:
+            owners = np.repeat(np.arange(len(payloads)), [len(one) for one in payloads])
+            squares = model.answer_squares(np.concatenate(payloads))
+            answer = squares.pooled(owners, len(payloads))
+        return answer
+
+
+def device_of(wanted: str) -> str:
+    """`cpu` or `cuda`, as asked for or as there is."""
+    import torch  # noqa: PLC0415 - a second that only replicas with models spend
+
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,245 @@
+"""The moderation application as it runs: Ray Serve, HAProxy, a deployment for each modality."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import itertools
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import torch
+
+from lib.calibration import sigmoid
+from lib.moderation.model.inputs import PostInputs
+from lib.moderation.model.moderation_model import ModerationModel
+from lib.records import Reviews
+from lib.registry import Registry
+from tests.moderation import tiny
+from tests.moderation.made_media import video
+from tests.serve.made_up import eventually
+from tests.serve.moderation_place import CREATED_AT, arguments, published, sent
+from tests.serve.ray_server import RayServer
+from tests.serve.test_moderation_posts import png
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
+
+POSTS = "/moderation/posts"
+NUMBERS = itertools.count()
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """The server and where it lives."""
+
+    server: RayServer
+    folder: Path
+    registry: Path
+    records: str
+    token: str
+
+
+@pytest.fixture(scope="module")
+def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnRay]:
+    folder = tmp_path_factory.mktemp("ray")
+    registry = published(folder)
+    one = {"min": 1, "cpus": 0.1}
+    args, token = arguments(
+        folder, registry, front=one, text=one, image=one, video=one,
+        rescore_seconds=0.1, follow_seconds=0.1, shutdown_s=2, review_salt="no second opinion",
+    )  # fmt: skip
+    server = RayServer(folder, json.loads(args.model_dump_json()), system="moderation")
+    try:
+        server.deploy()
+        yield OnRay(server, folder, registry, args.records, token)
+    finally:
+        server.close()
+
+
+@pytest.fixture
+async def client(on_ray: OnRay) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {on_ray.token}"}
+    limits = httpx.Limits(max_connections=64)
+    async with httpx.AsyncClient(
+        base_url=on_ray.server.url, headers=headers, timeout=60, limits=limits
+    ) as client:
+        yield client
+
+
+def body(**fields: Any) -> dict[str, Any]:
+    """A post that was never sent before."""
+    number = next(NUMBERS)
+    return {"post_id": f"post-{number}", "author_id": f"author-{number}", **fields}
+
+
+async def judged(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
+    answer = await client.post(POSTS, json=body(**fields))
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def chances(answer: dict[str, Any]) -> list[float]:
+    return [one["probability"] for one in answer["policies"].values()]
+
+
+def other_model() -> ModerationModel:
+    """A model whose texts and whose fusion both answer otherwise than the first one's."""
+    first = tiny.model()
+    assert first.text is not None
+    net = copy.deepcopy(first.fusion.net)
+    with torch.no_grad():
+        net.offsets.bias += 0.75
+    blend = first.text.blend + np.array([0.0, 0.0, 1.5])
+    return replace(
+        first, fusion=replace(first.fusion, net=net), text=replace(first.text, blend=blend)
+    )
+
+
+async def test_a_post_through_the_proxy_gets_the_chances_of_the_model_in_this_process(
+    client: httpx.AsyncClient,
+) -> None:
+    pieces = tiny.parts()[2]
+    text, pixels = pieces.texts[0], pieces.images[0]
+    ready = (await client.get("/moderation/readyz")).json()
+    assert ready["status"] == "ready", ready
+    answer = await judged(client, text=text, images=[sent(png(pixels))] * 2)
+    wanted = sigmoid(tiny.model().log_odds([PostInputs(text, (pixels, pixels))]))[0]
+    assert chances(answer) == pytest.approx(wanted.tolist(), abs=1e-6)
+    assert answer["method"] == "model"
+    described = (await client.get("/moderation/openapi.json")).json()
+    assert {"/posts", "/appeals", "/review/claim"} <= set(described["paths"])
+    page = await client.get("/moderation/docs")
+    assert page.status_code == 200
+    assert "openapi.json" in page.text
+
+
+async def test_a_pending_video_is_judged_afterwards(client: httpx.AsyncClient) -> None:
+    clip = np.repeat(np.repeat(tiny.parts()[2].clips[0], 2, axis=1), 2, axis=2)
+    first = await judged(client, text="look", video=sent(video(list(clip), rate=8)))
+    path = f"{POSTS}/{first['post_id']}"
+
+    async def followed() -> bool:
+        return (await client.get(path)).json()["afterwards"] is not None
+
+    assert first["decision"] == "PENDING"
+    await eventually(followed, within=60, pause=0.2)
+    shown = (await client.get(path)).json()
+    assert shown["decision"] in {"ALLOW", "REVIEW", "REMOVE"}
+    assert set(shown["afterwards"]["policies"]) == set(tiny.POLICIES)
+
+
+async def test_posts_that_come_together_are_judged_together_and_as_if_alone(
+    client: httpx.AsyncClient, on_ray: OnRay
+) -> None:
+    texts = tiny.parts()[2].texts[:40]
+    answers = await asyncio.gather(*(judged(client, text=one) for one in texts))
+    wanted = sigmoid(tiny.model().log_odds([PostInputs(one) for one in texts]))
+    assert np.array([chances(one) for one in answers]) == pytest.approx(wanted, abs=1e-6)
+    sizes = {int(size): count for size, count in on_ray.server.ask("Text", "sizes").items()}
+    assert max(sizes) > 1, sizes
+
+
+async def test_a_promoted_model_is_taken_up_without_an_error_and_never_by_halves(
+    client: httpx.AsyncClient, on_ray: OnRay
+) -> None:
+    registry, other = Registry(on_ray.registry), other_model()
+    before = registry.resolve("moderation", "champion")
+    version = registry.publish(tiny.save(other, on_ray.folder / "other"), "moderation")
+    text = tiny.parts()[2].texts[0]
+    told = {
+        name: sigmoid(model.log_odds([PostInputs(text)]))[0].tolist()
+        for name, model in ((before, tiny.model()), (version, other))
+    }
+    assert told[before] != pytest.approx(told[version], abs=1e-3)
+    seen: list[str] = []
+
+    async def ask_until_promoted() -> None:
+        while version not in seen[-20:]:
+            answer = await judged(client, text=text)
+            assert answer["method"] == "model", answer
+            seen.append(answer["model_version"])
+            assert chances(answer) == pytest.approx(told[seen[-1]], abs=1e-6)
+
+    asking = [asyncio.create_task(ask_until_promoted()) for _ in range(4)]
+    while len(seen) < 8:
+        await asyncio.sleep(0.02)
+    registry.set_alias("moderation", "champion", version, at=CREATED_AT + 1, by="test")
+    await asyncio.gather(*asking)
+    registry.set_alias("moderation", "champion", before, at=CREATED_AT + 2, by="test")
+    assert set(seen) == {before, version}
+
+
+async def answered(client: httpx.AsyncClient, post: dict[str, Any]) -> dict[str, Any]:
+    """As a platform does: the same post again until there is an answer."""
+    for _ in range(150):
+        try:
+            answer = await client.post(POSTS, json=post)
+        except httpx.TransportError:
+            answer = None
+        if answer is not None and answer.status_code == 200:
+            return dict(answer.json())
+        assert answer is None or answer.status_code in {503, 504}, answer.text
+        await asyncio.sleep(0.2)
+    raise AssertionError("never answered")
+
+
+@pytest.mark.slow
+async def test_while_the_model_of_texts_is_killed_every_post_is_answered_and_queued_once(
+    client: httpx.AsyncClient, on_ray: OnRay
+) -> None:
+    texts = [*tiny.parts()[2].texts[:60], *["a doubtfulword"] * 20]
+    posts = [body(text=one) for one in texts]
+    at_a_time = asyncio.Semaphore(6)
+
+    async def one(post: dict[str, Any]) -> dict[str, Any]:
+        async with at_a_time:
+            return await answered(client, post)
+
+    async def in_force(post_id: str) -> dict[str, Any]:
+        return dict((await client.get(f"{POSTS}/{post_id}")).json())
+
+    tasks = [asyncio.create_task(one(post)) for post in posts]
+    while sum(task.done() for task in tasks) < 15:
+        await asyncio.sleep(0.01)
+    os.kill(on_ray.server.replicas("Text")[0], signal.SIGKILL)
+    answers = await asyncio.gather(*tasks)
+    assert [a["post_id"] for a in answers] == [b["post_id"] for b in posts]
+    waiting = {a["post_id"] for a in answers if a["method"] == "fallback"}
+    assert waiting, "the model was never missed"
+
+    async def judged_again() -> bool:
+        shown = [await in_force(post_id) for post_id in waiting]
+        return all(one["afterwards"] is not None for one in shown)
+
+    await eventually(judged_again, within=120, pause=0.5)
+    reviews = Reviews(on_ray.records)
+    opened = {
+        post["post_id"]: [
+            entry.item_id for entry in reviews.history(post["post_id"]) if entry.what == "opened"
+        ]
+        for post in posts
+    }
+    reviews.close()
+    for post in posts:
+        shown = await in_force(post["post_id"])
+        assert len(opened[post["post_id"]]) == (shown["decision"] == "REVIEW"), shown
+
+
+@pytest.mark.slow
+async def test_colocated_the_answers_are_the_same(client: httpx.AsyncClient, on_ray: OnRay) -> None:
+    pieces = tiny.parts()[2]
+    fields = {"text": pieces.texts[3], "images": [sent(png(pieces.images[3]))]}
+    apart = await judged(client, **fields)
+    on_ray.server.deploy(colocated=True)
+    together = await judged(client, **fields)
+    assert on_ray.server.replicas("Text") == []
+    assert chances(together) == pytest.approx(chances(apart), abs=1e-6)
+    assert together["decision"] == apart["decision"]
