@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,11 @@ from lib.records import Decision, RecordsUnavailableError
 from lib.rules import Verdict
 from lib.storage import StorageError
 from serve.gateway import Call, Meter, Problem
-from serve.gateway.archive import Archive
 from serve.gateway.clock import not_ahead
-from serve.gateway.holder import Holder
-from serve.gateway.rulings import Rulings
 from serve.moderation import numbers
-from serve.moderation.authors import REMOVED, Authors
-from serve.moderation.books import Books, InForce
-from serve.moderation.intake import Intake, Seen, request_row
+from serve.moderation.authors import REMOVED
+from serve.moderation.books import InForce
+from serve.moderation.intake import Seen, request_row
 from serve.moderation.judgement import (
     Choice,
     Judgement,
@@ -35,38 +32,12 @@ from serve.moderation.judgement import (
     pending,
     without_model,
 )
-from serve.moderation.members import Members
 from serve.moderation.mind import Mind, ModelOutError, VersionOutError, judged
+from serve.moderation.parts import Parts
 from serve.moderation.recent import Recent
-from serve.moderation.review import ReviewDesk
 from serve.moderation.schema import PostAnswer, PostRequest
 
 Later = Callable[[Callable[[], Awaitable[object]]], None]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the desk works with.
-
-    Attributes:
-        intake: reads posts.
-        authors: histories.
-        books: policies and lists in force.
-        rulings: rules in force.
-        holder: the model in force.
-        members: where modalities are answered.
-        review: the queue.
-        archive: where decisions go.
-    """
-
-    intake: Intake
-    authors: Authors
-    books: Books
-    rulings: Rulings
-    holder: Holder[Mind]
-    members: Members
-    review: ReviewDesk
-    archive: Archive
 
 
 class Desk:

@@ -14,14 +14,11 @@ from lib.moderation.review.appeals import Removal
 from lib.records import Decision, Outcome, RecordsUnavailableError
 from lib.storage import Storage, StorageError
 from serve.gateway import Call, Problem
-from serve.gateway.archive import Archive
-from serve.gateway.holder import Holder
-from serve.moderation.authors import REMOVED, RESTORED, Authors
-from serve.moderation.books import Books
-from serve.moderation.intake import Intake, kept_post
-from serve.moderation.members import Members
-from serve.moderation.mind import Mind, ModelOutError, explained
-from serve.moderation.review import ReviewDesk, outcome_answer
+from serve.moderation.authors import REMOVED, RESTORED
+from serve.moderation.intake import kept_post
+from serve.moderation.mind import ModelOutError, explained
+from serve.moderation.parts import Parts
+from serve.moderation.review import outcome_answer
 from serve.moderation.schema import (
     AppealAnswer,
     AppealRequest,
@@ -40,33 +37,15 @@ class Posts:
     """Looks posts up.
 
     Args:
-        archive: decisions.
-        review: the queue.
-        books: policies in force.
-        holder: the model in force.
-        members: where modalities are answered.
-        intake: reads kept posts.
-        authors: histories.
+        parts: what the application is made of.
         kept: where explanations are stored.
         timeout_s: then a model is out.
     """
 
-    def __init__(
-        self,
-        archive: Archive,
-        review: ReviewDesk,
-        books: Books,
-        holder: Holder[Mind],
-        members: Members,
-        intake: Intake,
-        authors: Authors,
-        kept: Callable[[], Storage],
-        timeout_s: float,
-    ) -> None:
-        self._archive, self._review, self._books = archive, review, books
-        self._holder, self._members, self._intake = holder, members, intake
-        self._authors = authors
-        self._kept, self._timeout = kept, timeout_s
+    def __init__(self, parts: Parts, kept: Callable[[], Storage], timeout_s: float) -> None:
+        self._archive, self._review, self._books = parts.archive, parts.review, parts.books
+        self._holder, self._members, self._intake = parts.holder, parts.members, parts.intake
+        self._authors, self._kept, self._timeout = parts.authors, kept, timeout_s
 
     async def show(self, post_id: str, call: Call) -> PostShown:
         """A post's state.

@@ -30,10 +30,11 @@ from serve.moderation import numbers
 from serve.moderation.authors import Authors
 from serve.moderation.books import Books
 from serve.moderation.config import ModerationArgs, ModerationLive
-from serve.moderation.desk import Desk, Parts
+from serve.moderation.desk import Desk
 from serve.moderation.intake import Intake
 from serve.moderation.members import Members, MembersHere
 from serve.moderation.mind import Mind, load_mind
+from serve.moderation.parts import Parts
 from serve.moderation.posts import Posts
 from serve.moderation.review import ReviewDesk
 
@@ -64,51 +65,17 @@ class ModerationService(Application):
         super().__init__(SYSTEM, args, meter, numbers.RELOADS, rulings, ModerationLive)
         self.books = Books()
         self.holder = Holder(SYSTEM, args.registry, args.models, self._load)
-        timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * SECOND
-        self._store = open_profile_store(args.profile_store, timeout)
-        self.authors = Authors(self._store, timeout, args.receipt_days * _DAY_SECONDS)
+        self._store = open_profile_store(args.profile_store, args.store_timeout_ms / 1000.0)
         self._reviews = Reviews(args.records)
-        queue = ReviewQueue(self._reviews, ReviewSettings(salt=args.review_salt))
-        self.review = ReviewDesk(
-            queue, meter, self._now, lambda post_id: self.later.run(lambda: self._settle(post_id))
-        )
-        self.shelf = Shelf(args.media)
-        limits = Limits()
-        addresses = Addresses(args.addresses, limits)
-        self.intake = Intake(addresses, limits, self.shelf, lambda: self.books.held.hashes, meter)
-        model_s = args.model_timeout_ms / 1000.0
-        where = members or MembersHere(args, meter)
-        self._members = where
+        self._members = members or MembersHere(args, meter)
         self._loop: asyncio.AbstractEventLoop | None = None
+        parts = self._parts(meter)
+        self.intake, self.authors, self.review = parts.intake, parts.authors, parts.review
+        model_s, ahead = args.model_timeout_ms / 1000.0, args.ahead_seconds * SECOND
         self.desk = Desk(
-            Parts(
-                intake=self.intake,
-                authors=self.authors,
-                books=self.books,
-                rulings=self.rulings,
-                holder=self.holder,
-                members=where,
-                review=self.review,
-                archive=self.archive,
-            ),
-            meter,
-            self.later.run,
-            self._now,
-            ahead,
-            model_s,
-            args.video_at_once,
+            parts, meter, self.later.run, self._now, ahead, model_s, args.video_at_once
         )
-        self.posts = Posts(
-            self.archive,
-            self.review,
-            self.books,
-            self.holder,
-            where,
-            self.intake,
-            self.authors,
-            lambda: open_storage(args.media),
-            model_s,
-        )
+        self.posts = Posts(parts, lambda: open_storage(args.media), model_s)
         self.redoing = Redoing(
             self.archive,
             self.desk.redo,
@@ -119,6 +86,31 @@ class ModerationService(Application):
             self._now,
         )
         self.readiness.add("policies", self._books_part)
+
+    def _parts(self, meter: Meter) -> Parts:
+        args, limits = self.args, Limits()
+        queue = ReviewQueue(self._reviews, ReviewSettings(salt=args.review_salt))
+        timeout, receipts = args.store_timeout_ms / 1000.0, args.receipt_days * _DAY_SECONDS
+        return Parts(
+            intake=Intake(
+                Addresses(args.addresses, limits),
+                limits,
+                Shelf(args.media),
+                lambda: self.books.held.hashes,
+                meter,
+            ),
+            authors=Authors(self._store, timeout, receipts),
+            books=self.books,
+            rulings=self.rulings,
+            holder=self.holder,
+            members=self._members,
+            review=ReviewDesk(queue, meter, self._now, self._closed),
+            archive=self.archive,
+        )
+
+    def _closed(self, post_id: str) -> None:
+        """Lets the author know of a case's outcome, soon."""
+        self.later.run(lambda: self.posts.settle(post_id))
 
     @property
     def replaceable(self) -> Holder[Mind]:
@@ -168,9 +160,6 @@ class ModerationService(Application):
         """See `Application`."""
         await self.authors.ping()
         return Part(True)
-
-    async def _settle(self, post_id: str) -> None:
-        await self.posts.settle(post_id)
 
     async def _books_part(self) -> Part:
         return Part(self.books.error is None, self.books.status())
