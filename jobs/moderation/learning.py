@@ -1,7 +1,7 @@
 """What workers do: models of each modality in turn, their answers, then fusion.
 
-Each is kept in a storage when it is finished, so that a run that was cut off, or a worker group that
-was started anew after a lost node, goes on where the last one was.
+Each is kept in a storage when it is finished, so that a run that was cut off, or a worker group
+that was started anew after a lost node, goes on where the last one was.
 """
 
 from __future__ import annotations
