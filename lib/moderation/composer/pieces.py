@@ -78,35 +78,6 @@ def split_pieces(pieces: Pieces, shares: Sequence[float], seed: int) -> tuple[Pi
     return tuple(pieces.take(*(of[k] for of in places)) for k in range(len(shares)))
 
 
-def split_groups(
-    kinds: Sequence[str], groups: Sequence[int] | Ints, shares: Sequence[float], seed: int
-) -> tuple[Ints, ...]:
-    """Rows in parts of about the given shares such that no group is in two parts.
-
-    Groups are dealt out largest first, each to the part that lacks most of its kind.
-
-    Args:
-        kinds: of each row.
-        groups: of each row, e.g. clips cut from one film.
-        shares: of each part, adding up to 1.
-        seed: of the order among groups of one size.
-    """
-    names = sorted(set(kinds))
-    codes = np.array([names.index(kind) for kind in kinds], dtype=np.int64)
-    owners = np.unique(np.asarray(groups), return_inverse=True)[1]
-    wanted = np.outer(shares, np.bincount(codes, minlength=len(names)))
-    rng = np.random.default_rng(seed)
-    counts = np.zeros((int(owners.max()) + 1, len(names)), dtype=np.int64)
-    np.add.at(counts, (owners, codes), 1)
-    lots = rng.random(len(counts))
-    part = np.zeros(len(counts), dtype=np.int64)
-    for group in np.lexsort((lots, -counts.sum(axis=1))).tolist():
-        lack = (wanted * counts[group]).sum(axis=1) / counts[group].sum()
-        part[group] = int(np.argmax(lack))
-        wanted[part[group]] -= counts[group]
-    return tuple(np.flatnonzero(part[owners] == k) for k in range(len(shares)))
-
-
 def _parts(
     kinds: Sequence[str], shares: Sequence[float], rng: np.random.Generator
 ) -> list[NDArray[np.int64]]:

@@ -86,7 +86,7 @@ def piece_shares(model: TextModel, text: str, place: int, steps: int = _STEPS) -
         odds: Tensor = net(pieces, mask.expand(len(pieces), -1))[:, place]
         return odds
 
-    gradients = LayerIntegratedGradients(forward, encoder.embeddings.word_embeddings)
+    gradients = LayerIntegratedGradients(forward, encoder.get_input_embeddings())
     told = gradients.attribute(ids, baselines=baseline, n_steps=steps, internal_batch_size=steps)
     return np.asarray(told.sum(dim=-1)[0].detach().double().cpu().numpy())
 

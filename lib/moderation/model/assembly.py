@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.moderation.composer.pieces import split_groups
 from lib.moderation.model.answers import Floats, Ints, ModalityAnswer, ModelError
 from lib.moderation.model.fitting import Checkpoint
 from lib.moderation.model.frames import evenly_spaced
@@ -21,6 +20,7 @@ from lib.moderation.model.inputs import Batch, PostInputs, batch_of
 from lib.moderation.model.moderation_model import ModerationModel, answers_of, thresholds_of
 from lib.moderation.model.pixels import squares
 from lib.moderation.model.sizes import Size
+from lib.moderation.model.splitting import split_groups
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
 from lib.moderation.model.video import VideoModel

@@ -153,13 +153,18 @@ def fit(
 
 
 def batches_of(lengths: Ints, size: int, rng: np.random.Generator) -> Iterator[Ints]:
-    """All rows in random batches of rows of like length."""
+    """All rows in random batches of rows of like length, at most one more than `size` in each.
+
+    A row left over joins the batch before it: what is normalised over a batch needs two rows.
+    """
     order = rng.permutation(len(lengths))
     batches: list[Ints] = []
     for start in range(0, len(order), size * _BUCKET):
         bucket = order[start : start + size * _BUCKET]
         bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
         batches += [bucket[k : k + size] for k in range(0, len(bucket), size)]
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [np.concatenate(batches[-2:])]
     for place in rng.permutation(len(batches)).tolist():
         yield batches[place]
 

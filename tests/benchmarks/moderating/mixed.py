@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.moderation.composer.composing import COMPOSED_POLICIES, Composed, Recipe, compose
-from lib.moderation.composer.pieces import Pieces, split_groups
+from lib.moderation.composer.pieces import Pieces
 from lib.moderation.model.answers import ModalityAnswer
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusing import calibrate, fit_fusion
@@ -24,6 +24,7 @@ from lib.moderation.model.judging import (
 )
 from lib.moderation.model.moderation_model import thresholds_of
 from lib.moderation.model.sizes import SMALL
+from lib.moderation.model.splitting import split_groups
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.training import Run
 from tests.benchmarks.moderating.fights import Fights
