@@ -43,7 +43,8 @@ def running() -> Iterator[str]:
         try:
             yield f"postgresql+psycopg://postgres@/{{database}}?host={folder}"
         finally:
-            server.send_signal(signal.SIGINT)
+            # at once: what a checkpoint would keep is deleted next
+            server.send_signal(signal.SIGQUIT)
             server.wait()
     shutil.rmtree(folder)
 
