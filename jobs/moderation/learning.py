@@ -138,7 +138,8 @@ def _fitted(
     targets, policies = prepared.targets, prepared.policies.ids
     if name == "text":
         held = np.flatnonzero(parting.held[rows])
-        return fit_text(prepared.texts(rows), targets[rows], policies, held, size.text, run)
+        texts, told = prepared.texts(rows), prepared.tokens(rows)
+        return fit_text(texts, targets[rows], policies, held, size.text, run, told)
     pixels, owners = prepared.pixels(name, rows, folder)
     if name == "image":
         return fit_image(pixels, targets[owners], policies, size.image, run)

@@ -114,8 +114,15 @@ def _inputs(config: PreprocessConfig, size: Size, policies: Policies) -> dict[st
         "data_fingerprint": intake.fingerprint_of(config.files),
         "policies": policies.model_dump(mode="json"),
         "shape": Shape.of(size).stored,
+        "words": words_of(size),
         "allow": list(config.allow),
     }
+
+
+def words_of(size: Size) -> dict[str, Any]:
+    """What word pieces of texts depend on; a fresh encoder learns its vocabulary later."""
+    fresh = size.text.encoder is None
+    return {"encoder": size.text.encoder, "length": None if fresh else size.text.length}
 
 
 def _open_work(output: Storage, inputs: Mapping[str, Any]) -> None:
@@ -145,7 +152,7 @@ def _computed(
         labels = config.read(LABELS, quarantine)
         refuse_unknown_policies(policies_in(labels), policies)
         facts = facts.union(facts_of(labels, LABEL))
-    assembly = Assembly(policies, quarantine)
+    assembly = Assembly(policies, quarantine, size.text)
     rows = by_post(facts, partitions_of(config)).map_batches(
         assembly.rows, batch_format="pyarrow", batch_size=None, zero_copy_batch=True
     )

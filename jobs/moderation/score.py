@@ -98,8 +98,8 @@ def _place(config: ScoreConfig, policies: Policies) -> tuple[ModelPlace, str]:
     if manifest.system != SYSTEM or lacking:
         raise ArtifactError(
             f"model {manifest.version}: expected one of {SYSTEM} for {', '.join(policies.ids)}, "
-            f"got one of {manifest.system} for {', '.join(manifest.feature_names)}; give the policies "
-            "by --policies"
+            f"got one of {manifest.system} for {', '.join(manifest.feature_names)}; give the "
+            "policies by --policies"
         )
     return place, manifest.version
 

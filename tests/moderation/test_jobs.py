@@ -161,7 +161,7 @@ def test_rows_do_not_depend_on_how_posts_are_spread_and_are_not_made_twice(
     # as if a run had been cut off when all media were decoded
     inputs = {
         name: json.loads((rows / "rows.json").read_text())[name]
-        for name in ("data_fingerprint", "policies", "shape", "allow")
+        for name in ("data_fingerprint", "policies", "shape", "words", "allow")
     }
     work = tmp_path / "work"
     work.mkdir()
@@ -425,7 +425,7 @@ def test_options_that_cannot_be_meant_are_refused(told, rows, trained, scored, t
         train.main(replace(config, test_share=1.0))
     with pytest.raises(ContractError, match="expected either --rows or --posts"):
         train.main(replace(config, rows=None))
-    with pytest.raises(ContractError, match="expected the output of jobs.moderation.preprocess"):
+    with pytest.raises(ContractError, match=r"expected the output of jobs\.moderation\.preprocess"):
         train.main(replace(config, rows=str(tmp_path / "nowhere")))
     with pytest.raises(ContractError, match=r"expected media of .*, which --size asks for"):
         train.main(replace(config, size="large"))
