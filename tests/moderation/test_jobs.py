@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,37 +153,40 @@ def test_broken_media_are_quarantined_and_their_posts_stay(told, rows):
     assert set(reasons.to_pylist()) <= {"content: truncated", "content: broken"}
 
 
-def test_rows_do_not_depend_on_how_posts_are_spread_and_are_not_made_twice(
+def times(folder: Path) -> dict[str, int]:
+    return {one.name: one.stat().st_mtime_ns for one in folder.iterdir()}
+
+
+def test_rows_do_not_depend_on_how_posts_are_spread_and_media_are_decoded_once(
     told, rows, tmp_path, capsys
 ):
+    # as if a run had been cut off when all media were decoded
+    note = json.loads((rows / "rows.json").read_text())
+    names = ("data_fingerprint", "media_fingerprint", "policies", "shape", "words", "allow")
+    shutil.copytree(rows / "data" / "media", tmp_path / "work" / "data" / "media")
+    inputs = json.dumps({name: note[name] for name in names}, sort_keys=True)
+    (tmp_path / "work" / "inputs.json").write_text(inputs)
+    (tmp_path / "work" / "data" / "media" / "other.parquet").write_bytes(b"of no task")
+    decoded_at = times(rows / "data" / "media")
+    copied_at = times(tmp_path / "work" / "data" / "media")
     config = PreprocessConfig(
         **tables(told), size=str(told / "size.yaml"), output=str(tmp_path), partitions=3
     )
-    # as if a run had been cut off when all media were decoded
-    inputs = {
-        name: json.loads((rows / "rows.json").read_text())[name]
-        for name in ("data_fingerprint", "policies", "shape", "words", "allow")
-    }
-    work = tmp_path / "work"
-    work.mkdir()
-    (work / "inputs.json").write_text(json.dumps(inputs, sort_keys=True))
-    (work / "data").mkdir()
-    (rows / "data" / "media").rename(work / "data" / "media")
-    kept = {one: one.stat().st_mtime_ns for one in (work / "data" / "media").iterdir()}
-    try:
-        preprocess.main(config)
-        files = (tmp_path / "data" / "media").iterdir()
-        assert {one.name: one.stat().st_mtime_ns for one in files} == {
-            one.name: time for one, time in kept.items()
-        }
-    finally:
-        (tmp_path / "data" / "media").rename(rows / "data" / "media")
-    ours, theirs = (find_rows(str(one)).posts for one in (rows, tmp_path))
-    assert ours.drop_columns(["targets"]).equals(theirs.drop_columns(["targets"]))
-    np.testing.assert_array_equal(find_rows(str(rows)).targets, find_rows(str(tmp_path)).targets)
+    preprocess.main(config)
+    kept = times(tmp_path / "data" / "media")
+    assert kept == {name: copied_at[name] for name in decoded_at}
+    ours, theirs = find_rows(str(rows)), find_rows(str(tmp_path))
+    same = ["targets", "tokens"]
+    assert ours.posts.drop_columns(same).equals(theirs.posts.drop_columns(same))
+    np.testing.assert_array_equal(ours.targets, theirs.targets)
     capsys.readouterr()
-    preprocess.main(replace(config))
+    preprocess.main(config)
     assert "rows are there already" in capsys.readouterr().out
+    fewer = pq.read_table(told / "labels.parquet").slice(0, 50)
+    pq.write_table(fewer, tmp_path / "labels.parquet")
+    preprocess.main(replace(config, labels=str(tmp_path / "labels.parquet"), partitions=1))
+    assert times(tmp_path / "data" / "media") == kept
+    assert int(find_rows(str(tmp_path)).labelled.sum()) == 10
 
 
 def test_training_ends_with_model_report_and_registry(trained):
