@@ -213,7 +213,8 @@ def partitions_of(config: PreprocessConfig) -> int:
 
 def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
     names = ["post_id", "text_key", "label_known_at", *(f"{one}_presence" for one in MODALITIES)]
-    posts = open_dataset(work, "data/posts").to_table(columns=names)
+    rows = open_dataset(work, "data/posts") if work.files("data/posts") else None
+    posts = pa.table({}) if rows is None else rows.to_table(columns=names)
     if not posts.num_rows:
         raise ContractError(
             f"{config.posts}: no post is left to learn from; see {work.address('quarantine')}"

@@ -19,6 +19,7 @@ from jobs.moderation.duplicates import media_signs, repeated_posts, same_looks
 from jobs.moderation.facts import LABEL, POST, fact
 from jobs.moderation.parting import PARTS, part_posts
 from jobs.moderation.pieces import encoded_clip, encoded_image, read_pieces
+from jobs.moderation.retrain import paired
 from jobs.moderation.simulate import Simulate
 from lib.contract import ContractError
 from lib.moderation.composer.composing import COMPOSED_POLICIES
@@ -77,6 +78,17 @@ def test_too_few_posts_to_part_are_refused():
         part_posts(who, at_us, np.ones(6, dtype=bool), 0.25, 0.3, seed=1)
     with pytest.raises(ContractError, match="expected posts with labels for every part, got 0"):
         part_posts(who, at_us, np.zeros(6, dtype=bool), 0.25, 0.3, seed=1)
+
+
+def test_a_model_wins_by_what_it_is_better_on_the_same_posts():
+    rng = np.random.default_rng(5)
+    targets = (rng.random((400, 2)) < 0.3).astype(np.float64)
+    worse = targets + rng.normal(0.0, 1.2, targets.shape)
+    better = targets + rng.normal(0.0, 0.6, targets.shape)
+    gain = paired(better, worse, targets, ["a", "b"], seed=1, repeats=60)
+    assert 0.0 < gain.low < gain.value < gain.high
+    same = paired(worse, worse, targets, ["a", "b"], seed=1, repeats=20)
+    assert (same.low, same.value, same.high) == (0.0, 0.0, 0.0)
 
 
 class HaltError(Exception):
