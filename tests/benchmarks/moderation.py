@@ -30,7 +30,7 @@ from tests.benchmarks.moderating.pictures import fit_pictures, judge_pictures, r
 from tests.benchmarks.moderating.tweets import fit_tweets, judge_tweets, read_tweets
 from tests.benchmarks.result import print_result
 
-_EXPLAINED, _ORDERS = 200, 10
+_EXPLAINED, _ORDERS = 200, 5
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from lib.moderation.model.image import ImageModel
 from lib.moderation.model.pixels import square
 from lib.moderation.model.text import TextModel
 
-_CELLS, _STEPS = 8, 8
+_CELLS, _STEPS = 8, 6
 
 
 @dataclass(frozen=True)

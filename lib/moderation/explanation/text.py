@@ -20,7 +20,7 @@ from lib.moderation.model.text import TextModel
 from lib.moderation.model.tokens import padding_of
 from lib.moderation.wording.words import words
 
-_STEPS = 24
+_STEPS = 16
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class FusionNet(nn.Module):
             nn.Linear(width + policies, size.width) if width else nn.Identity() for width in widths
         )
         self.missing = nn.Parameter(0.1 * torch.randn(len(widths), _STATES, size.width))
+        self.dropout = nn.Dropout(size.dropout)
         self.weights = nn.Parameter(torch.ones(len(widths), policies))
         self.offsets = nn.Linear(len(widths) * _STATES, policies)
         self.body = nn.Sequential(
@@ -75,7 +76,7 @@ class FusionNet(nn.Module):
                 mean, spread = self.get_buffer(f"mean_{place}"), self.get_buffer(f"spread_{place}")
                 scaled = ((embeddings[place] - mean) / spread).clamp(-5.0, 5.0)
                 odds = log_odds[place].clamp(-_WIDEST, _WIDEST)
-                inward = layer(torch.cat([scaled, odds / 4.0], dim=1))
+                inward = layer(torch.cat([self.dropout(scaled), odds / 4.0], dim=1))
                 state = torch.where(told, inward, state)
                 direct = direct + told * self.weights[place] * odds
             seen.append(state)

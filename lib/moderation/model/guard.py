@@ -128,11 +128,19 @@ def _single(odds: Floats, targets: Floats) -> Calibrator:
 
 
 def _share(fused: Floats, single: Floats, flags: Sequence[bool] | Any) -> float:
-    losses = [_loss(share * fused + (1.0 - share) * single, flags) for share in _SHARES]
-    return _SHARES[int(np.argmin(losses))]
+    """The share with the least loss, or none where it is not beyond doubt better than none."""
+    losses = np.stack([_losses(s * fused + (1.0 - s) * single, flags) for s in _SHARES])
+    best = int(np.argmin(losses.mean(axis=1)))
+    gain = losses[-1] - losses[best]
+    doubt = gain.std() / np.sqrt(len(gain))
+    return _SHARES[best] if gain.mean() > doubt else _SHARES[-1]
 
 
 def _loss(log_odds: Floats, flags: Any) -> float:
     if not len(log_odds):
         return 0.0
-    return float(np.mean(np.logaddexp(0.0, log_odds) - flags * log_odds))
+    return float(np.mean(_losses(log_odds, flags)))
+
+
+def _losses(log_odds: Floats, flags: Any) -> Floats:
+    return np.asarray(np.logaddexp(0.0, log_odds) - flags * log_odds)

@@ -124,12 +124,12 @@ class FusionSize:
     """numbers that stand for one modality"""
     hidden: int = 64
     """units of the layer over all modalities"""
-    dropout: float = 0.2
-    """share of units left out at random while training"""
+    dropout: float = 0.4
+    """share of units and of embeddings' numbers left out at random while training"""
     modality_dropout: float = 0.3
     """share of a post's modalities that are hidden at random while training"""
     learning: Learning = field(
-        default_factory=lambda: Learning(epochs=20, batch=256, rate=2e-3, weight_decay=5e-2)
+        default_factory=lambda: Learning(epochs=20, batch=64, rate=1e-3, weight_decay=0.2)
     )
 
 
