@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from tokenizers import Tokenizer
 
 from jobs import intake
 from jobs.moderation.facts import LABEL, MEDIUM, POST
@@ -17,6 +19,8 @@ from lib.moderation.contracts import LABELS, POSTS
 from lib.moderation.learning import text_keys
 from lib.moderation.model.answers import Floats, Ints, Presence
 from lib.moderation.model.inputs import Marks
+from lib.moderation.model.sizes import TextSize
+from lib.moderation.model.tokens import encoder_directory, pretrained_tokenizer, tokenise
 from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES
 
@@ -31,6 +35,7 @@ def rows_schema(policies: int) -> pa.Schema:
     return pa.schema(
         [
             *POSTS.schema,
+            ("tokens", pa.list_(pa.int32())),  # null where the vocabulary is yet to be learnt
             ("text_key", pa.int64()),  # equal where texts say the same; negative: like no other
             *((f"{name}_presence", pa.int8()) for name in MODALITIES),
             ("targets", pa.list_(pa.float32(), policies)),  # share of people; NaN unknown
@@ -46,10 +51,12 @@ class Assembly:
     Attributes:
         policies: in the order of targets.
         quarantine: folder or URI for what belongs to no post.
+        words: of what texts become word pieces; None leaves that out.
     """
 
     policies: Policies
     quarantine: str
+    words: TextSize | None = None
 
     def rows(self, facts: pa.Table) -> pa.Table:
         """One row for each post of facts that hold all of its own."""
@@ -67,8 +74,17 @@ class Assembly:
         empty = (presence == Presence.ABSENT).all(axis=1)
         self._aside(posts, empty, NOTHING, "posts", f"nothing-{name}")
         targets, known = self._targets(posts, labels)
-        table = _row_table(posts, presence, targets, known)
+        table = _row_table(posts, presence, targets, known, self._tokens(posts))
         return table.filter(pa.array(~empty))
+
+    def _tokens(self, posts: pa.Table) -> pa.Array:
+        """Word pieces of each text as the pretrained encoder takes them."""
+        kind = pa.list_(pa.int32())
+        if self.words is None or self.words.encoder is None:
+            return pa.nulls(posts.num_rows, kind)
+        tokenizer = _tokenizer(self.words.encoder, self.words.length)
+        texts = [one or "" for one in posts["text"].to_pylist()]
+        return pa.array([one.astype(np.int32) for one in tokenise(tokenizer, texts).ids], kind)
 
     def _of_posts(self, rows: pa.Table, posts: pa.Table, table: str, name: str) -> pa.Table:
         there = pc.is_in(rows["post_id"], value_set=posts["post_id"].combine_chunks())
@@ -145,10 +161,19 @@ def _places(posts: pa.Table, rows: pa.Table) -> Ints:
     return np.asarray(found.to_numpy(), dtype=np.int64)
 
 
-def _row_table(posts: pa.Table, presence: Marks, targets: Floats, known: pa.Array) -> pa.Table:
+@cache
+def _tokenizer(encoder: str, length: int) -> Tokenizer:
+    """Once for a process."""
+    return pretrained_tokenizer(encoder_directory(encoder), length)
+
+
+def _row_table(
+    posts: pa.Table, presence: Marks, targets: Floats, known: pa.Array, tokens: pa.Array
+) -> pa.Table:
     schema = rows_schema(targets.shape[1])
     flat = pa.array(targets.astype(np.float32).ravel())
     columns = {name: posts[name] for name in POSTS.names}
+    columns["tokens"] = tokens
     columns["text_key"] = pa.array(text_keys(posts["text"].to_pylist()))
     for place, name in enumerate(MODALITIES):
         columns[f"{name}_presence"] = pa.array(presence[:, place])

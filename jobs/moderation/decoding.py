@@ -90,7 +90,7 @@ def decode_rows(
         media: rows that passed the contract of media.
         shape: what to make of them.
         addresses: places from which URIs may be fetched.
-        storage: folder for `media/`.
+        storage: folder for `media/`, and for `used/`, which names the files that count.
         quarantine: folder or URI for `media/` in it.
 
     Returns:
@@ -98,6 +98,7 @@ def decode_rows(
     """
     name = _name_of(media)
     path = f"media/{name}.parquet"
+    storage.write(f"used/{name}.parquet", b"")
     if storage.exists(path):
         kept = read_parquet(storage.address(path), list(OUTCOMES))
     else:

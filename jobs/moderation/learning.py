@@ -1,7 +1,7 @@
 """What workers do: models of each modality in turn, their answers, then fusion.
 
-Each is kept in a storage when it is finished, so that a run that was cut off, or a worker group that
-was started anew after a lost node, goes on where the last one was.
+Each is kept in a storage when it is finished, so that a run that was cut off, or a worker group
+that was started anew after a lost node, goes on where the last one was.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def _fitted(
     targets, policies = prepared.targets, prepared.policies.ids
     if name == "text":
         held = np.flatnonzero(parting.held[rows])
-        return fit_text(prepared.texts(rows), targets[rows], policies, held, size.text, run)
+        texts, told = prepared.texts(rows), prepared.tokens(rows)
+        return fit_text(texts, targets[rows], policies, held, size.text, run, told)
     pixels, owners = prepared.pixels(name, rows, folder)
     if name == "image":
         return fit_image(pixels, targets[owners], policies, size.image, run)

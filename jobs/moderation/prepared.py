@@ -14,11 +14,12 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from jobs.moderation.decoding import Shape
-from jobs.moderation.preprocess import NOTE
+from jobs.moderation.preprocess import NOTE, words_of
 from lib.contract import ContractError
 from lib.moderation.model.answers import Floats, Ints, Pixels, Presence
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.sizes import Size
+from lib.moderation.model.tokens import Tokens
 from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES
 from lib.storage import Storage, open_dataset, open_storage, split_address
@@ -84,6 +85,14 @@ class Prepared:
     def texts(self, rows: Ints) -> list[str]:
         """Texts of some posts, "" where there is none."""
         return [one or "" for one in self.posts["text"].take(pa.array(rows)).to_pylist()]
+
+    def tokens(self, rows: Ints) -> Tokens | None:
+        """Word pieces of some posts' texts; None where they were not computed."""
+        if self.note["words"]["encoder"] is None:
+            return None
+        told = self.posts["tokens"].take(pa.array(rows)).to_pylist()
+        ids = tuple(np.array(one, dtype=np.int64) for one in told)
+        return Tokens(ids, tuple(np.zeros((len(one), 2), dtype=np.int64) for one in ids))
 
     def pixels(self, kind: str, rows: Ints, folder: Path) -> tuple[Pixels, Ints]:
         """Images (m, S, S, 3) or clips (m, T, S, S, 3) of some posts, and whose each is.
@@ -183,6 +192,11 @@ def find_rows(folder: str, size: Size | None = None) -> Prepared:
         raise ContractError(
             f"--rows: {folder}: expected media of {wanted}, which --size asks for, got "
             f"{note['shape']}; compute the rows again with the same --size"
+        )
+    if size is not None and words_of(size) != note["words"]:
+        raise ContractError(
+            f"--rows: {folder}: expected word pieces of {words_of(size)}, which --size asks for, "
+            f"got {note['words']}; compute the rows again with the same --size"
         )
     posts = open_dataset(given, "data/posts").to_table().sort_by("post_id")
     return Prepared(posts, given.address("data"), note)

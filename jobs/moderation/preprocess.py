@@ -90,8 +90,12 @@ def write_rows(config: PreprocessConfig) -> str:
         print(f"rows are there already: {output.address('data')} (--overwrite computes them again)")
         return output.address("data")
     started = time.monotonic()
+    if config.overwrite:
+        output.delete("work")
     _open_work(output, inputs)
     work = open_storage(output.address("work"))
+    if not config.overwrite:
+        _keep_media(output, inputs, note)
     counted = _computed(config, size, policies, work)
     output.delete(NOTE)
     for name in ("data", "quarantine"):
@@ -112,10 +116,22 @@ def _inputs(config: PreprocessConfig, size: Size, policies: Policies) -> dict[st
     """What the rows depend on."""
     return {
         "data_fingerprint": intake.fingerprint_of(config.files),
+        "media_fingerprint": intake.fingerprint_of(_media_files(config)),
         "policies": policies.model_dump(mode="json"),
         "shape": Shape.of(size).stored,
+        "words": words_of(size),
         "allow": list(config.allow),
     }
+
+
+def _media_files(config: PreprocessConfig) -> list[str]:
+    return [str(one) for one in (config.media, config.mapping_media) if one is not None]
+
+
+def words_of(size: Size) -> dict[str, Any]:
+    """What word pieces of texts depend on; a fresh encoder learns its vocabulary later."""
+    fresh = size.text.encoder is None
+    return {"encoder": size.text.encoder, "length": None if fresh else size.text.length}
 
 
 def _open_work(output: Storage, inputs: Mapping[str, Any]) -> None:
@@ -124,8 +140,25 @@ def _open_work(output: Storage, inputs: Mapping[str, Any]) -> None:
     if output.read("work/inputs.json") != mark:
         output.delete("work")
         output.write("work/inputs.json", mark)
-    for name in ("quarantine", "data/posts"):
+    for name in ("quarantine", "data/posts", "data/used"):
         output.delete(f"work/{name}")
+
+
+def _keep_media(output: Storage, inputs: Mapping[str, Any], note: Mapping[str, Any]) -> None:
+    """Media of a finished run that are still what they were: other tables may have changed."""
+    same = all(note.get(name) == inputs[name] for name in ("media_fingerprint", "shape", "allow"))
+    if same and output.files("data/media") and not output.files("work/data/media"):
+        output.delete(NOTE)
+        output.move("data/media", "work/data/media")
+
+
+def _drop_unused_media(work: Storage) -> None:
+    """Files that no task of this run named, such as those of other cuts of the same table."""
+    used = {path.rpartition("/")[2] for path in work.files("data/used")}
+    for path in work.files("data/media"):
+        if path.rpartition("/")[2] not in used:
+            work.delete(path)
+    work.delete("data/used")
 
 
 def _computed(
@@ -145,11 +178,12 @@ def _computed(
         labels = config.read(LABELS, quarantine)
         refuse_unknown_policies(policies_in(labels), policies)
         facts = facts.union(facts_of(labels, LABEL))
-    assembly = Assembly(policies, quarantine)
+    assembly = Assembly(policies, quarantine, size.text)
     rows = by_post(facts, partitions_of(config)).map_batches(
         assembly.rows, batch_format="pyarrow", batch_size=None, zero_copy_batch=True
     )
     rows.write_parquet(work.at("data/posts"), filesystem=work.filesystem)
+    _drop_unused_media(work)
     return _counted(config, work)
 
 
@@ -179,7 +213,8 @@ def partitions_of(config: PreprocessConfig) -> int:
 
 def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
     names = ["post_id", "text_key", "label_known_at", *(f"{one}_presence" for one in MODALITIES)]
-    posts = open_dataset(work, "data/posts").to_table(columns=names)
+    rows = open_dataset(work, "data/posts") if work.files("data/posts") else None
+    posts = pa.table({}) if rows is None else rows.to_table(columns=names)
     if not posts.num_rows:
         raise ContractError(
             f"{config.posts}: no post is left to learn from; see {work.address('quarantine')}"

@@ -97,9 +97,9 @@ def _place(config: ScoreConfig, policies: Policies) -> tuple[ModelPlace, str]:
     lacking = sorted(set(policies.ids) - set(manifest.feature_names))
     if manifest.system != SYSTEM or lacking:
         raise ArtifactError(
-            f"model {manifest.version}: expected one of {SYSTEM} for {', '.join(policies.ids)}, got "
-            f"one of {manifest.system} for {', '.join(manifest.feature_names)}; give the policies "
-            "by --policies"
+            f"model {manifest.version}: expected one of {SYSTEM} for {', '.join(policies.ids)}, "
+            f"got one of {manifest.system} for {', '.join(manifest.feature_names)}; give the "
+            "policies by --policies"
         )
     return place, manifest.version
 

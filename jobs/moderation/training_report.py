@@ -90,8 +90,8 @@ def _routing(found: Findings) -> Section:
     actions = tuple((name, share) for name, share in found.actions.items())
     text = (
         f"Of the posts that do not go to people, {found.automatic:.1%} are decided rightly: "
-        "removed where a policy is violated, allowed where none is. Posts of which something failed to "
-        "decode are never allowed unseen."
+        "removed where a policy is violated, allowed where none is. Posts of which something "
+        "failed to decode are never allowed unseen."
     )
     return Section("What would happen to posts", (Table(("action", "share"), actions), Note(text)))
 

@@ -47,6 +47,11 @@ class Tokens:
         """(n,) word pieces."""
         return np.array([len(one) for one in self.ids], dtype=np.int64)
 
+    def take(self, rows: Ints) -> Tokens:
+        """Those of some texts."""
+        places = rows.tolist()
+        return Tokens(tuple(self.ids[k] for k in places), tuple(self.spans[k] for k in places))
+
     def padded(self, rows: Ints, filler: int) -> tuple[Ints, Ints]:
         """Ids and mask (rows, longest) of some texts."""
         longest = max(len(self.ids[row]) for row in rows.tolist())

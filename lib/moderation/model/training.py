@@ -108,6 +108,7 @@ def fit_text(
     held: Ints,
     size: TextSize,
     run: Run,
+    tokens: Tokens | None = None,
 ) -> TextModel:
     """A model of texts.
 
@@ -118,6 +119,8 @@ def fit_text(
         held: rows that choose the blend and are not learnt from; none blends evenly.
         size: of the encoder.
         run: seed and place.
+        tokens: word pieces of the texts by the size's pretrained encoder, where they were computed
+            before; None computes them.
 
     Raises:
         ModelError: lengths differ, or nothing is left to learn from.
@@ -137,8 +140,9 @@ def fit_text(
     config: Any = encoder.config
     net = TextNet(encoder, int(config.hidden_size), len(policies)).to(device)
     _start_head(net.head, targets[learn])
+    told = tokenise(tokenizer, own) if tokens is None else tokens.take(learn)
     task = TextTask(
-        net, tokenise(tokenizer, own), _tensor(targets[learn], device), padding_of(tokenizer),
+        net, told, _tensor(targets[learn], device), padding_of(tokenizer),
         size, device,
     )  # fmt: skip
     run.fit(task, size.learning)

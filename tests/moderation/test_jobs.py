@@ -1,0 +1,454 @@
+"""The jobs from tables to a retrained model on a small Ray: what they write, what they refuse."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from jobs.moderation import preprocess, retrain, score, select, simulate, train, tune
+from jobs.moderation.prepared import find_rows
+from jobs.moderation.preprocess import PreprocessConfig
+from jobs.moderation.retrain import RetrainConfig, inputs_of
+from jobs.moderation.score import ScoreConfig
+from jobs.moderation.select import SelectConfig
+from jobs.moderation.simulate import Simulate
+from jobs.moderation.training_config import TrainConfig
+from jobs.moderation.tune import TuneConfig
+from lib.contract import ContractError
+from lib.moderation.media.images import decode_image
+from lib.moderation.media.limits import MediaError
+from lib.moderation.media.videos import decode_video
+from lib.moderation.model.answers import Presence
+from lib.moderation.model.inputs import PostInputs
+from lib.moderation.model.moderation_model import load_model
+from lib.moderation.model.sizes import parse_size
+from lib.moderation.policies import load_policies
+from lib.moderation.review import next_step
+from lib.moderation.review.settings import ReviewSettings
+from lib.moderation.routing import Routing
+from lib.records import Reviews
+from lib.registry import ArtifactError, Registry
+from tests.local_ray import local_ray
+
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
+POSTS = 420
+QUICK = """
+like: tiny
+text: {hidden: 16, learning: {epochs: 2}}
+image: {learning: {epochs: 2}}
+video: {widths: [4, 8], learning: {epochs: 2}}
+fusion: {learning: {epochs: 4}}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray():
+    with local_ray(num_cpus=2):
+        yield
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("told")
+    options = Simulate(folder, posts=POSTS, texts=90, images=60, clips=24, authors=140, seed=4)
+    simulate.main(options)
+    (folder / "size.yaml").write_text(QUICK)
+    return folder
+
+
+def tables(told: Path, **changes: object) -> dict[str, object]:
+    named = {name: str(told / f"{name}.parquet") for name in ("posts", "media", "labels")}
+    return {**named, "policies": str(told / "policies.yaml"), **changes}
+
+
+@pytest.fixture(scope="module")
+def rows(told, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("rows")
+    preprocess.main(
+        PreprocessConfig(**tables(told), size=str(told / "size.yaml"), output=str(output))
+    )
+    return output
+
+
+@pytest.fixture(scope="module")
+def trained(told, rows, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("trained")
+    config = TrainConfig(
+        rows=str(rows), size=str(told / "size.yaml"), output=str(output), simulated=True,
+        registry=str(output / "registry"), alias="champion", bootstrap=20,
+    )  # fmt: skip
+    train.main(config)
+    return output
+
+
+@pytest.fixture(scope="module")
+def scored(told, trained, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("scored")
+    given = {name: value for name, value in tables(told).items() if name != "labels"}
+    score.main(ScoreConfig(**given, registry=str(trained / "registry"), output=str(output)))
+    return output
+
+
+def decoded(told: Path, samples: int) -> dict[str, PostInputs]:
+    """The posts as the library takes them, decoded here and now."""
+    media: dict[str, list] = {}
+    for row in pq.read_table(told / "media.parquet").to_pylist():
+        media.setdefault(row["post_id"], []).append(row)
+    found = {}
+    for post in pq.read_table(told / "posts.parquet").to_pylist():
+        images, clip, failed = [], None, set()
+        for row in media.get(post["post_id"], []):
+            try:
+                if row["kind"] == "image":
+                    images.append(decode_image(row["content"]))
+                else:
+                    clip = decode_video(row["content"], samples=samples).frames
+            except MediaError:
+                failed.add(row["kind"])
+        found[post["post_id"]] = PostInputs(post["text"], tuple(images), clip, frozenset(failed))
+    return found
+
+
+def test_rows_hold_what_posts_say_and_show(told, rows):
+    prepared = find_rows(str(rows))
+    size = parse_size(QUICK, "size")
+    ours = decoded(told, size.video.frames)
+    names = prepared.posts["post_id"].to_pylist()
+    assert len(names) == POSTS
+    presence = np.array([ours[name].presence for name in names], dtype=np.int8)
+    np.testing.assert_array_equal(prepared.presence, presence)
+    labels = pq.read_table(told / "labels.parquet")
+    hate = {
+        row["post_id"]: row["violates"]
+        for row in labels.to_pylist()
+        if row["policy"] == "hate"
+    }  # fmt: skip
+    np.testing.assert_array_equal(prepared.targets[:, 0], [hate[name] for name in names])
+    some = np.arange(0, POSTS, 7)
+    for place, inputs in zip(some.tolist(), inputs_of(prepared, some), strict=True):
+        whole = ours[names[place]]
+        assert inputs.presence == whole.presence
+        assert len(inputs.images) == len(whole.images)
+
+
+def test_broken_media_are_quarantined_and_their_posts_stay(told, rows):
+    note = json.loads((rows / "rows.json").read_text())
+    broken = sum(note["broken_media"].values())
+    assert broken > 0
+    assert note["tables"]["media"]["quarantined"] == broken
+    failed = sum(one["failed"] for one in note["presence"].values())
+    assert failed == broken
+    assert note["posts"] == POSTS
+    files = sorted((rows / "quarantine" / "media").glob("*.parquet"))
+    reasons = pa.concat_tables([pq.read_table(one) for one in files])["quarantine_reason"]
+    assert set(reasons.to_pylist()) <= {"content: truncated", "content: broken"}
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {one.name: one.stat().st_mtime_ns for one in folder.iterdir()}
+
+
+def test_rows_do_not_depend_on_how_posts_are_spread_and_media_are_decoded_once(
+    told, rows, tmp_path, capsys
+):
+    # as if a run had been cut off when all media were decoded
+    note = json.loads((rows / "rows.json").read_text())
+    names = ("data_fingerprint", "media_fingerprint", "policies", "shape", "words", "allow")
+    shutil.copytree(rows / "data" / "media", tmp_path / "work" / "data" / "media")
+    inputs = json.dumps({name: note[name] for name in names}, sort_keys=True)
+    (tmp_path / "work" / "inputs.json").write_text(inputs)
+    (tmp_path / "work" / "data" / "media" / "other.parquet").write_bytes(b"of no task")
+    decoded_at = times(rows / "data" / "media")
+    copied_at = times(tmp_path / "work" / "data" / "media")
+    config = PreprocessConfig(
+        **tables(told), size=str(told / "size.yaml"), output=str(tmp_path), partitions=3
+    )
+    preprocess.main(config)
+    kept = times(tmp_path / "data" / "media")
+    assert kept == {name: copied_at[name] for name in decoded_at}
+    ours, theirs = find_rows(str(rows)), find_rows(str(tmp_path))
+    same = ["targets", "tokens"]
+    assert ours.posts.drop_columns(same).equals(theirs.posts.drop_columns(same))
+    np.testing.assert_array_equal(ours.targets, theirs.targets)
+    capsys.readouterr()
+    preprocess.main(config)
+    assert "rows are there already" in capsys.readouterr().out
+    fewer = pq.read_table(told / "labels.parquet").slice(0, 50)
+    pq.write_table(fewer, tmp_path / "labels.parquet")
+    preprocess.main(replace(config, labels=str(tmp_path / "labels.parquet"), partitions=1))
+    assert times(tmp_path / "data" / "media") == kept
+    assert int(find_rows(str(tmp_path)).labelled.sum()) == 10
+
+
+def test_training_ends_with_model_report_and_registry(trained):
+    model = load_model(trained / "model")
+    assert Registry(trained / "registry").resolve("moderation", "champion") == model.version
+    report = json.loads((trained / "report.json").read_text())
+    assert report["simulated"] is True
+    assert set(report["methods"]) >= {"ours", "always allow", "text alone", "word n-grams alone"}
+    assert report["modalities"] == ["text", "image", "video"]
+    assert min(report["parts"][name] for name in ("members", "fusion", "calibration", "test")) > 0
+    page = (trained / "report.html").read_text()
+    assert "Beside simpler methods" in page
+    stored = {one.suffix for one in (trained / "stages").rglob("*") if one.is_file()}
+    assert not stored & {".pt", ".pth", ".pkl", ".bin"}
+
+
+def test_training_again_continues_and_says_where_everything_is(told, rows, trained, capsys):
+    config = TrainConfig(
+        rows=str(rows), size=str(told / "size.yaml"), output=str(trained), simulated=True,
+        bootstrap=20,
+    )  # fmt: skip
+    train.main(config)
+    said = capsys.readouterr().out
+    assert "worker with" not in said  # nothing is fitted again
+    last = [line.split(":")[0].strip() for line in said.strip().splitlines()[-5:]]
+    assert last == ["model", "registry", "report", "report", "quarantine"]
+
+
+def test_this_process_fits_the_same_model_without_ray(told, rows, trained, tmp_path):
+    config = TrainConfig(
+        rows=str(rows), size=str(told / "size.yaml"), output=str(tmp_path), engine="process",
+        bootstrap=10,
+    )  # fmt: skip
+    train.main(config)
+    ours, theirs = load_model(tmp_path / "model"), load_model(trained / "model")
+    prepared = find_rows(str(rows))
+    some = inputs_of(prepared, np.arange(40))
+    np.testing.assert_allclose(ours.log_odds(some), theirs.log_odds(some), rtol=1e-3, atol=1e-3)
+
+
+def test_scores_are_those_of_the_model_in_this_process(told, trained, scored):
+    model = load_model(trained / "model")
+    table = pq.read_table(scored / "data").sort_by("post_id")
+    assert table.num_rows == POSTS
+    ours = decoded(told, model.video.size.frames)
+    posts = [ours[name] for name in table["post_id"].to_pylist()]
+    chances = model.probabilities(posts)
+    told_chances = np.stack([table[f"p_{name}"].to_numpy() for name in model.policies], axis=1)
+    np.testing.assert_allclose(told_chances, chances, atol=1e-5)
+    policies = load_policies((told / "policies.yaml").read_text())
+    failed = [any(one == Presence.FAILED for one in post.presence) for post in posts]
+    routed = Routing(policies).route(told_chances, table["reach"].to_numpy(), failed)
+    words = [routed.words(row, policies)[0] for row in range(POSTS)]
+    assert table["action"].to_pylist() == words
+    assert set(table.filter(pa.array(failed))["action"].to_pylist()) <= {"REVIEW", "REMOVE"}
+    version = Registry(trained / "registry").resolve("moderation", "champion")
+    assert set(table["model_version"].to_pylist()) == {version}
+
+
+def test_the_next_batch_is_fair_random_in_part_and_goes_to_the_queue(scored, tmp_path):
+    url = f"sqlite:///{tmp_path / 'records.db'}"
+    config = SelectConfig(
+        scores=str(scored), output=str(tmp_path), count=40, records=url, random_share=0.1,
+        quotas=("hate=0.25",), at=1_770_000_000_000_000,
+    )  # fmt: skip
+    batch = pq.read_table(select.main(config))
+    assert batch.num_rows == 40
+    random = batch.filter(batch["random"])
+    assert random.num_rows == 4
+    assert random["propensity"].to_pylist() == [pytest.approx(4 / POSTS)] * 4
+    assert batch.filter(pc.invert(batch["random"]))["propensity"].null_count == 36
+    assert batch["leans_to"].to_pylist().count("hate") >= 9
+    assert len(set(batch["post_id"].to_pylist())) == 40
+    reviews = Reviews(url)
+    claims = reviews.claim("ann", 100, now=config.at + 1, lease=1_000_000)
+    assert {one.post_id for one in claims} == set(batch["post_id"].to_pylist())
+    assert json.loads((tmp_path / "batch.json").read_text())["admitted"] == 40
+    again = pq.read_table(select.main(config))
+    assert again.equals(batch)
+    assert json.loads((tmp_path / "batch.json").read_text())["admitted"] == 0
+    reviews.close()
+
+
+def decide(url: str, told: Path, now: int) -> int:
+    """People decide all that waits in the queue, as the posts were composed."""
+    labels = pq.read_table(told / "labels.parquet").to_pylist()
+    truth = {(row["post_id"], row["policy"]): row["violates"] for row in labels}
+    reviews, settings = Reviews(url), ReviewSettings(salt="forewarn", second_opinion_share=0.0)
+    claims = reviews.claim("ann", 200, now=now, lease=10_000_000)
+    for one in claims:
+        verdicts = {name: truth[one.post_id, name] for name in one.policies}
+        reviews.decide(
+            one.item_id, "ann", one.token, verdicts, now=now + 1,
+            next_step=lambda item, case: next_step(item, case, settings),
+        )  # fmt: skip
+    reviews.close()
+    return len(claims)
+
+
+def test_decisions_are_learnt_from_and_the_champion_stays_unless_it_is_beaten(
+    told, trained, scored, tmp_path, capsys
+):
+    url = f"sqlite:///{tmp_path / 'records.db'}"
+    at = 1_780_000_000_000_000
+    chosen = SelectConfig(scores=str(scored), output=str(tmp_path / "b"), count=30, records=url,
+                          at=at)  # fmt: skip
+    select.main(chosen)
+    assert decide(url, told, at + 1) == 30
+    registry = Registry(trained / "registry")
+    before = registry.versions("moderation")
+    config = RetrainConfig(
+        **tables(told), size=str(told / "size.yaml"), output=str(tmp_path / "r"), records=url,
+        registry=str(trained / "registry"), engine="process", bootstrap=20, margin=0.9,
+    )  # fmt: skip
+    found = retrain.main(config)
+    assert found["labels"] == {"since": 0, "until": 150, "new": 150, "total": 150}
+    assert found["won"] is False
+    assert found["gain"]["low"] <= found["gain"]["value"] <= found["gain"]["high"]
+    assert "not better than the champion by the margin" in found["decision"]
+    assert registry.versions("moderation") == before
+    kept = json.loads((tmp_path / "r" / "retrain.json").read_text())
+    assert kept["champion"]["version"] == registry.resolve("moderation", "champion")
+    assert kept["training"]["rows"]["posts"] == POSTS
+    capsys.readouterr()
+    again = retrain.main(config)
+    assert again["decision"].startswith("nothing trained: 0 labels since number 150")
+
+
+def test_a_first_model_needs_no_champion_to_beat(told, scored, tmp_path):
+    url = f"sqlite:///{tmp_path / 'records.db'}"
+    at = 1_780_000_000_000_000
+    select.main(
+        SelectConfig(scores=str(scored), output=str(tmp_path / "b"), count=5, records=url, at=at)
+    )
+    decide(url, told, at + 1)
+    registry = tmp_path / "registry"
+    config = RetrainConfig(
+        **tables(told, media=None), size=str(told / "size.yaml"), output=str(tmp_path / "r"),
+        records=url, registry=str(registry), engine="process", bootstrap=10,
+    )  # fmt: skip
+    found = retrain.main(config)
+    assert found["champion"] is None
+    assert Registry(registry).resolve("moderation", "challenger") == found["version"]
+    assert load_model(tmp_path / "r" / "model").video is None
+
+
+def test_a_search_writes_a_size_that_training_reads(told, rows, tmp_path):
+    config = TuneConfig(
+        rows=str(rows), size=str(told / "size.yaml"), output=str(tmp_path), modalities=("text",),
+        trials=2,
+    )  # fmt: skip
+    best = parse_size(Path(tune.main(config)).read_text(), "best")
+    around = parse_size(QUICK, "size")
+    assert best.text.learning.rate != around.text.learning.rate
+    assert best.text.hidden in (8, 16, 32)
+    assert best.image == around.image
+
+
+def preprocessed(told: Path, tmp_path: Path, **changes: object) -> dict:
+    config = PreprocessConfig(
+        **tables(told, **changes), size=str(told / "size.yaml"), output=str(tmp_path / "x")
+    )
+    preprocess.main(config)
+    return json.loads((tmp_path / "x" / "rows.json").read_text())
+
+
+def test_what_belongs_to_no_post_or_to_no_listed_place_is_quarantined(told, tmp_path):
+    (tmp_path / "shelf").mkdir()
+    media = pq.read_table(told / "media.parquet").to_pylist()
+    image = next(row for row in media if row["kind"] == "image")
+    (tmp_path / "shelf" / "a.png").write_bytes(image["content"])
+    posts = pq.read_table(told / "posts.parquet")
+    spoken = posts.filter(pc.is_valid(posts["text"]))
+    names = spoken["post_id"].to_pylist()
+    place = f"file://{tmp_path}/shelf/"
+    rows = [
+        {"post_id": names[0], "kind": "image", "place": 1, "uri": f"{place}a.png"},
+        {"post_id": names[0], "kind": "image", "place": 2, "uri": f"file://{tmp_path}/x.png"},
+        {"post_id": names[0], "kind": "image", "place": 3, "uri": f"{place}../x.png"},
+        {"post_id": names[1], "kind": "image", "place": 1, "uri": "https://example.org/a.png"},
+        {"post_id": names[1], "kind": "image", "place": 4, "uri": f"{place}gone.png"},
+        {"post_id": "nobody", "kind": "image", "place": 0, "content": image["content"]},
+    ]
+    pq.write_table(
+        pa.Table.from_pylist(rows, schema=pq.read_schema(told / "media.parquet")),
+        tmp_path / "media.parquet",
+    )
+    labels = pq.read_table(told / "labels.parquet")
+    other = labels.slice(0, 2).set_column(0, "post_id", pa.array(["nobody", "nobody2"]))
+    told_of = labels.filter(pc.equal(labels["post_id"], names[0])).slice(0, 1)
+    old = told_of.set_column(
+        labels.column_names.index("policy_version"), "policy_version", pa.array([7])
+    )
+    old = old.set_column(old.column_names.index("by"), "by", pa.array(["somebody"]))
+    pq.write_table(
+        pa.concat_tables([labels, other, old.cast(labels.schema)]), tmp_path / "labels.parquet"
+    )
+    empty = {"post_id": "empty", "author_id": "a", "event_time": posts["event_time"][0].as_py()}
+    more = pa.Table.from_pylist([empty], schema=posts.schema)
+    pq.write_table(pa.concat_tables([spoken, more]),
+                   tmp_path / "posts.parquet")  # fmt: skip
+    files = {one: str(tmp_path / f"{one}.parquet") for one in ("posts", "media", "labels")}
+    note = preprocessed(told, tmp_path, **files, allow=(place,))
+    assert note["broken_media"] == {"address_not_allowed": 3, "not_found": 1}
+    reasons = note["tables"]["media"]["reasons"]
+    assert reasons["post_id: of no post that is there"] >= 1
+    assert note["tables"]["posts"]["reasons"] == {
+        "post: neither a text nor an image nor a video": 1
+    }
+    told_labels = note["tables"]["labels"]["reasons"]
+    assert told_labels["policy_version: given under another version of the policy"] == 1
+    assert told_labels["post_id: of no post that is there"] >= 2
+
+
+def change(told: Path, tmp_path: Path, name: str, table: pa.Table) -> dict[str, object]:
+    pq.write_table(table, tmp_path / f"{name}.parquet")
+    return {name: str(tmp_path / f"{name}.parquet")}
+
+
+def test_tables_that_cannot_be_meant_are_refused(told, tmp_path):
+    labels = pq.read_table(told / "labels.parquet")
+    posts = pq.read_table(told / "posts.parquet")
+    typo = pa.array(["hatte", *labels["policy"].to_pylist()[1:]])
+    changed = labels.set_column(labels.column_names.index("policy"), "policy", typo)
+    with pytest.raises(ContractError, match=r"policy: expected one of hate, .*, got 'hatte'; did"):
+        preprocessed(told, tmp_path, **change(told, tmp_path, "labels", changed))
+    without = posts.drop_columns(["author_id"])
+    with pytest.raises(ContractError, match="nothing fills 'author_id'"):
+        preprocessed(told, tmp_path, **change(told, tmp_path, "posts", without))
+    with pytest.raises(ContractError, match=r"posts\.parquet: no rows to read|no post is left"):
+        preprocessed(told, tmp_path, **change(told, tmp_path, "posts", posts.slice(0, 0)))
+    with pytest.raises(ContractError, match="--posts is missing"):
+        preprocessed(told, tmp_path, posts=None)
+    with pytest.raises(ContractError, match="--allow: prefix: expected https"):
+        preprocessed(told, tmp_path, allow=("http://example.org/",))
+    with pytest.raises(ContractError, match="--policies: there is no file"):
+        preprocessed(told, tmp_path, policies=str(tmp_path / "none.yaml"))
+
+
+def test_options_that_cannot_be_meant_are_refused(told, rows, trained, scored, tmp_path):
+    config = TrainConfig(rows=str(rows), size=str(told / "size.yaml"), output=str(tmp_path))
+    with pytest.raises(ContractError, match="--test-share: expected between 0 and 1, got 1"):
+        train.main(replace(config, test_share=1.0))
+    with pytest.raises(ContractError, match="expected either --rows or --posts"):
+        train.main(replace(config, rows=None))
+    with pytest.raises(ContractError, match=r"expected the output of jobs\.moderation\.preprocess"):
+        train.main(replace(config, rows=str(tmp_path / "nowhere")))
+    with pytest.raises(ContractError, match=r"expected media of .*, which --size asks for"):
+        train.main(replace(config, size="large"))
+    with pytest.raises(ContractError, match="--size: expected tiny, small, large or a YAML file"):
+        train.main(replace(config, size="huge"))
+    with pytest.raises(ContractError, match=r"--quotas: .*, got 'hat'; did you mean 'hate'"):
+        select.main(SelectConfig(scores=str(scored), output=str(tmp_path), quotas=("hat=0.1",)))
+    with pytest.raises(ArtifactError, match=r"expected one of moderation for .*harassment"):
+        score.main(
+            ScoreConfig(posts=str(told / "posts.parquet"), model=str(trained / "model"),
+                        output=str(tmp_path))
+        )  # fmt: skip
+    with pytest.raises(ContractError, match="--records is missing"):
+        retrain.main(RetrainConfig(output=str(tmp_path)))
+
+
+def test_the_policies_of_simulated_posts_are_as_the_product_reads_them(told):
+    text = (told / "policies.yaml").read_text()
+    assert load_policies(text).ids == tuple(one["id"] for one in yaml.safe_load(text)["policies"])

@@ -1,0 +1,292 @@
+"""What the moderation jobs are made of, without Ray: parts of posts, shared steps, duplicates."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from itertools import combinations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from jobs.moderation import simulate
+from jobs.moderation.assembling import Assembly
+from jobs.moderation.crew import Alone, SharedRun, SharedTask
+from jobs.moderation.duplicates import media_signs, repeated_posts, same_looks
+from jobs.moderation.facts import LABEL, POST, fact
+from jobs.moderation.parting import PARTS, part_posts
+from jobs.moderation.pieces import encoded_clip, encoded_image, read_pieces
+from jobs.moderation.retrain import paired
+from jobs.moderation.simulate import Simulate
+from lib.contract import ContractError
+from lib.moderation.composer.composing import COMPOSED_POLICIES
+from lib.moderation.composer.simulated import simulated_pieces
+from lib.moderation.media.hashes import seen
+from lib.moderation.media.images import decode_image
+from lib.moderation.media.videos import decode_video
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.sizes import TINY, Learning, TextSize
+from lib.moderation.model.text import fresh_encoder
+from lib.moderation.model.tokens import Tokens, learnt, padding_of
+from lib.moderation.model.training import Run, fit_image, fit_text
+from lib.moderation.policies import load_policies
+from lib.storage import open_storage
+from tests.moderation.made_media import scene
+
+DAY = 86_400_000_000
+FIRST = 20_000 * DAY
+SIZE = dataclasses.replace(TINY.image, learning=Learning(epochs=3, batch=16))
+
+
+def posts(count: int = 900, authors: int = 200) -> tuple[list[str], np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    who = [f"author-{k}" for k in rng.integers(0, authors, count).tolist()]
+    at_us = np.sort(rng.integers(0, 90 * DAY, count))
+    return who, at_us, rng.random(count) < 0.9
+
+
+def test_no_author_and_no_time_is_on_both_sides():
+    who, at_us, labelled = posts()
+    found = part_posts(who, at_us, labelled, 0.25, 0.3, seed=1)
+    owners = {name: {who[row] for row in found.rows(name).tolist()} for name in PARTS[:-1]}
+    for (one, mine), (other, theirs) in combinations(owners.items(), 2):
+        assert not mine & theirs, (one, other)
+    tested = found.rows("test")
+    assert at_us[tested].min() >= found.test_from_us
+    assert at_us[found.rows("members", "fusion", "calibration")].max() < found.test_from_us
+    assert labelled[found.rows(*PARTS[:-1])].all()
+    assert sum(found.counts.values()) == len(who)
+
+
+def test_more_posts_move_no_author_to_another_part():
+    who, at_us, labelled = posts()
+    before = part_posts(who, at_us, labelled, 0.25, 0.3, seed=1)
+    more = part_posts([*who, "new"], np.append(at_us, 91 * DAY), np.append(labelled, True),
+                      0.25, 0.3, seed=1)  # fmt: skip
+    both = before.rows("members")
+    moved = set(more.part[both].tolist()) - {PARTS.index("members")}
+    assert moved <= {PARTS.index("unused")}
+    assert more.part[-1] == PARTS.index("test")
+
+
+def test_too_few_posts_to_part_are_refused():
+    who, at_us, _ = posts(6, 1)
+    with pytest.raises(ContractError, match="too few to part by author and time: none for"):
+        part_posts(who, at_us, np.ones(6, dtype=bool), 0.25, 0.3, seed=1)
+    with pytest.raises(ContractError, match="expected posts with labels for every part, got 0"):
+        part_posts(who, at_us, np.zeros(6, dtype=bool), 0.25, 0.3, seed=1)
+
+
+def test_a_model_wins_by_what_it_is_better_on_the_same_posts():
+    rng = np.random.default_rng(5)
+    targets = (rng.random((400, 2)) < 0.3).astype(np.float64)
+    worse = targets + rng.normal(0.0, 1.2, targets.shape)
+    better = targets + rng.normal(0.0, 0.6, targets.shape)
+    gain = paired(better, worse, targets, ["a", "b"], seed=1, repeats=60)
+    assert 0.0 < gain.low < gain.value < gain.high
+    same = paired(worse, worse, targets, ["a", "b"], seed=1, repeats=20)
+    assert (same.low, same.value, same.high) == (0.0, 0.0, 0.0)
+
+
+class HaltError(Exception):
+    """A machine that is lost."""
+
+
+class Lost(Alone):
+    """A process that is lost after its second epoch."""
+
+    def report(self, figures):
+        if figures["epoch"] == 2:
+            raise HaltError
+
+
+def images() -> tuple[np.ndarray, np.ndarray]:
+    made = simulated_pieces(1, 49, 1, seed=2, side=16)
+    targets = np.array([[kind == "cross"] for kind in made.image_kinds], dtype=np.float64)
+    return np.stack(made.images), targets
+
+
+def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(tmp_path):
+    pixels, targets = images()
+    whole, cut = (open_storage(tmp_path / name) for name in ("whole", "cut"))
+
+    def fitted(storage, crew):
+        run = SharedRun.going_on("image", 5, crew, storage)
+        return fit_image(pixels, targets, ("spam",), SIZE, run), run
+
+    ours, _ = fitted(whole, Alone(Runtime(threads=1)))
+    with pytest.raises(HaltError):
+        fitted(cut, Lost(Runtime(threads=1)))
+    files = [one for one in cut.files("checkpoints/image") if one.endswith(".safetensors")]
+    assert files == ["checkpoints/image/5-2.safetensors"]
+    theirs, run = fitted(cut, Alone(Runtime(threads=1)))
+    assert run.resume is not None
+    assert run.resume.epoch == 2
+    np.testing.assert_array_equal(
+        ours.answer_squares(pixels).log_odds, theirs.answer_squares(pixels).log_odds
+    )
+
+
+@dataclasses.dataclass
+class Rows:
+    """A task that notes which rows it is given."""
+
+    module: torch.nn.Module
+    given: list[np.ndarray] = dataclasses.field(default_factory=list)
+
+    def loss(self, rows, rng):
+        self.given.append(rows)
+        return torch.tensor(float(rows.mean()))
+
+
+@pytest.mark.parametrize(("count", "size"), [(12, 3), (7, 2), (1, 2), (1, 1)])
+def test_workers_share_every_batch_and_each_has_as_much(count, size):
+    shares = []
+    for rank in range(size):
+        task = Rows(torch.nn.Linear(1, 1))
+        crew = dataclasses.replace(Alone(Runtime()), rank=rank, size=size)
+        shared = SharedTask(task, crew)
+        shared.loss(np.arange(count), np.random.default_rng(0))
+        shares.append(shared._joined.given[0])
+    assert {len(one) for one in shares} == {max(2, -(-count // size))}
+    assert set(np.concatenate(shares).tolist()) == set(range(count))
+
+
+def test_images_that_look_the_same_are_found_among_many():
+    pictures = [np.asarray(scene(seed)) for seed in range(12)]
+    smaller = [np.asarray(scene(seed).resize((128, 128))) for seed in (3, 7)]
+    looks = np.stack([seen(one).bits for one in [*pictures, *smaller]])
+    groups = same_looks(looks)
+    assert groups[3] == groups[12]
+    assert groups[7] == groups[13]
+    assert len(set(groups.tolist())) == 12
+    assert same_looks(np.zeros((0, 4), dtype=np.uint64)).tolist() == []
+
+
+def test_posts_repeat_only_where_all_that_they_say_and_show_does():
+    look = seen(np.asarray(scene(1))).bits.tobytes()
+    media = pa.table(
+        {
+            "post_id": ["a", "b", "c", "d"],
+            "digest": [b"1", b"2", b"3", b"3"],
+            "look": pa.array([look, look, None, None], pa.binary()),
+        }
+    )
+    told = pa.table({"post_id": ["a", "b", "c", "d", "e", "f"], "text_key": [5, 5, 5, 6, 9, -1]})
+    assert media_signs(media)[:2] == ["look 0", "look 0"]
+    assert repeated_posts(told, media) == 1
+
+
+def policies():
+    return load_policies(simulate.policies_text())
+
+
+def test_the_last_word_of_each_person_counts_and_people_may_differ(tmp_path):
+    post = {"post_id": "p", "author_id": "a", "event_time": FIRST, "text": "words"}
+    said = [("ann", True, 11), ("ann", False, 12), ("bob", True, 11), ("cy", True, 11)]
+    labels = [
+        {"post_id": "p", "policy": "hate", "violates": violates, "by": by,
+         "event_time": FIRST + day * DAY, "known_at": FIRST + day * DAY, "policy_version": 1}
+        for by, violates, day in said
+    ]  # fmt: skip
+    facts = pa.concat_tables([_facts([post], POST), _facts(labels, LABEL)])
+    rows = Assembly(policies(), str(tmp_path)).rows(facts)
+    targets = rows["targets"].to_pylist()[0]
+    assert targets[0] == pytest.approx(2 / 3)
+    assert np.isnan(targets[1:]).all()
+    assert rows["label_known_at"].cast(pa.int64()).to_pylist() == [FIRST + 12 * DAY]
+
+
+def test_word_pieces_of_rows_are_those_that_the_encoder_would_take(tmp_path):
+    texts = ["one word", "two words more", "nothing to see here"] * 5
+    tokenizer = learnt(texts, 60, 16)
+    size = TextSize(hidden=8, layers=1, heads=1, vocabulary=60, length=16, word_ngrams=0)
+    encoder = fresh_encoder(size, tokenizer.get_vocab_size(), padding_of(tokenizer))
+    encoder.save_pretrained(tmp_path / "encoder")
+    tokenizer.save(str(tmp_path / "encoder" / "tokenizer.json"))
+    size = dataclasses.replace(size, encoder=str(tmp_path / "encoder"))
+    told = [{"post_id": f"p{k}", "author_id": "a", "event_time": FIRST, "text": text}
+            for k, text in enumerate(texts)]  # fmt: skip
+    rows = Assembly(policies(), str(tmp_path / "q"), size).rows(_facts(told, POST))
+    ids = tuple(np.array(one, dtype=np.int64) for one in rows["tokens"].to_pylist())
+    tokens = Tokens(ids, tuple(np.zeros((len(one), 2), dtype=np.int64) for one in ids))
+    targets = np.array([[float("word" in text)] for text in texts])
+    run, held = Run(1, Runtime(threads=1)), np.arange(2)
+    apart, before = (fit_text(texts, targets, ("spam",), held, size, run, one)
+                     for one in (None, tokens))  # fmt: skip
+    np.testing.assert_array_equal(apart.answer(texts).log_odds, before.answer(texts).log_odds)
+
+
+def _facts(rows: list[dict], what: int) -> pa.Table:
+    table = pa.Table.from_pylist(rows)
+    for name in ("event_time", "known_at"):
+        if name in table.column_names:
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, table[name].cast(pa.timestamp("us", tz="UTC")))
+    return fact(table, what)
+
+
+def test_encoded_pieces_decode_to_what_they_were():
+    made = simulated_pieces(2, 6, 2, seed=1)
+    np.testing.assert_array_equal(decode_image(encoded_image(made.images[0])), made.images[0])
+    frames = decode_video(encoded_clip(made.clips[1])).frames
+    assert frames.shape == made.clips[1].shape
+    assert np.abs(frames.astype(float) - made.clips[1]).mean() < 12.0
+
+
+def test_posts_are_composed_of_pieces_that_a_file_names(tmp_path):
+    made = simulated_pieces(24, 24, 8, seed=1)
+    pq.write_table(pa.table({"tweet": made.texts, "class": [k % 3 for k in range(24)]}),
+                   tmp_path / "texts.parquet")  # fmt: skip
+    pq.write_table(pa.table({"jpeg": [encoded_image(one) for one in made.images],
+                             "label": made.image_kinds}), tmp_path / "images.parquet")  # fmt: skip
+    frames = [[encoded_image(frame) for frame in clip] for clip in made.clips]
+    pq.write_table(pa.table({"frames": frames, "label": [k % 2 for k in range(8)]}),
+                   tmp_path / "clips.parquet")  # fmt: skip
+    told = tmp_path / "pieces.yaml"
+    told.write_text(
+        """
+texts: {path: texts.parquet, content: tweet, kind: class,
+        kinds: {"0": neutral, "1": offensive, "2": hate}}
+images: {path: images.parquet, content: jpeg, kind: label, most: 18}
+clips: {path: clips.parquet, content: frames, kind: label, kinds: {"0": calm, "1": fight}}
+prohibited: [cross]
+context: [ring]
+"""
+    )
+    pieces, recipe = read_pieces(str(told))
+    assert pieces.text_kinds[:3] == ("neutral", "offensive", "hate")
+    assert len(pieces.images) == 18
+    assert recipe.prohibited == {"cross"}
+    np.testing.assert_array_equal(pieces.clips[3], made.clips[3])
+    out = tmp_path / "out"
+    assert simulate.main(Simulate(out, posts=40, pieces=str(told))) == 40
+    labels = pq.read_table(out / "labels.parquet")
+    assert labels.num_rows == 40 * len(COMPOSED_POLICIES)
+    whole = told.read_text()
+    told.write_text(whole.replace("content: tweet", "content: twet"))
+    with pytest.raises(ContractError, match=r"has no column 'twet'; did you mean 'tweet'"):
+        read_pieces(str(told))
+    told.write_text(whole.replace("content: tweet", "contnt: tweet"))
+    with pytest.raises(ContractError, match=r"texts\.contnt: "):
+        read_pieces(str(told))
+
+
+def test_newer_simulated_posts_are_of_pieces_that_no_older_one_has(tmp_path):
+    options = Simulate(tmp_path, posts=80, texts=60, images=60, clips=16, seed=3)
+    simulate.main(options)
+    media = pq.read_table(tmp_path / "media.parquet").to_pylist()
+    older = {row["content"] for row in media if row["post_id"] < "post-0000060"}
+    newer = {row["content"] for row in media if row["post_id"] >= "post-0000060"}
+    assert older
+    assert newer
+    assert not older & newer
+    again = tmp_path / "again"
+    simulate.main(dataclasses.replace(options, output=again))
+    for name in ("posts", "media", "labels"):
+        ours, theirs = (pq.read_table(one / f"{name}.parquet") for one in (tmp_path, again))
+        assert ours.equals(theirs), name
+    assert json.dumps(policies().ids) == json.dumps(COMPOSED_POLICIES)
