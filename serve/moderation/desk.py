@@ -109,8 +109,9 @@ class Desk:
         created = not_ahead("created_at", asked.created_at, received, self._ahead)
         if (first := await self._parts.archive.find_here(asked.post_id)) is not None:
             return self._again(first, asked, call)
-        seen = await self._read(asked, created)
+        seen = await self._parts.intake.read(asked, created)
         made = await self._judged(seen, wait=self._video_at_once)
+        await self._shelved(seen)
         if made.choice.decision == "REVIEW" and made.choice.method != "fallback":
             made = await self._admitted(made)
         answer = answer_of(made, self._parts.rulings.version, call)
@@ -148,9 +149,9 @@ class Desk:
             "decided_at_us": self._now(),
         }
 
-    async def _read(self, asked: PostRequest, created: int) -> Seen:
+    async def _shelved(self, seen: Seen) -> None:
         try:
-            return await self._parts.intake.read(asked, created)
+            await seen.shelved()
         except (OSError, StorageError) as error:
             text = "the post's media cannot be kept for a moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
