@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from lib.moderation.capacity import Priced
-from lib.moderation.model import SYSTEM
 from lib.moderation.model.answers import Floats
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.routing import Routed, Routing
@@ -23,7 +22,7 @@ from serve.gateway.clock import not_ahead
 from serve.moderation import numbers
 from serve.moderation.authors import REMOVED
 from serve.moderation.books import InForce
-from serve.moderation.intake import Seen, request_row
+from serve.moderation.intake import Seen
 from serve.moderation.judgement import (
     Choice,
     Judgement,
@@ -36,6 +35,7 @@ from serve.moderation.mind import Mind, ModelOutError, VersionOutError, judged
 from serve.moderation.parts import Parts
 from serve.moderation.recent import Recent
 from serve.moderation.schema import PostAnswer, PostRequest
+from serve.moderation.telling import answer_of, count, row_of_decision
 
 Later = Callable[[Callable[[], Awaitable[object]]], None]
 
@@ -80,14 +80,17 @@ class Desk:
         created = not_ahead("created_at", asked.created_at, received, self._ahead)
         if (first := await self._parts.archive.find_here(asked.post_id)) is not None:
             return self._again(first, asked, call)
-        seen = await self._read(asked, created)
+        seen = await self._parts.intake.read(asked, created)
         made = await self._judged(seen, wait=self._video_at_once)
+        await self._shelved(seen)
         if made.choice.decision == "REVIEW" and made.choice.method != "fallback":
             made = await self._admitted(made)
-        answer = self._answer(made, call)
+        answer = answer_of(made, self._parts.rulings.version, call)
         body = answer.model_dump_json().encode()
-        self._parts.archive.keep(self._row(made, answer, received))
-        self._count(made, call)
+        self._parts.archive.keep(
+            row_of_decision(made, answer, self._parts.authors.digest, received, self._now())
+        )
+        count(self._meter, made, call)
         self._later(lambda: self._tell_author(made, 0))
         return body
 
@@ -117,9 +120,9 @@ class Desk:
             "decided_at_us": self._now(),
         }
 
-    async def _read(self, asked: PostRequest, created: int) -> Seen:
+    async def _shelved(self, seen: Seen) -> None:
         try:
-            return await self._parts.intake.read(asked, created)
+            await seen.shelved()
         except (OSError, StorageError) as error:
             text = "the post's media cannot be kept for a moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
@@ -224,72 +227,6 @@ class Desk:
         call.notes["retry"] = "recorded"
         self._meter.count(numbers.RETRIES)
         return PostAnswer.model_validate(first.answer).model_dump_json().encode()
-
-    def _answer(self, made: Judgement, call: Call) -> PostAnswer:
-        choice = made.choice
-        return PostAnswer(
-            post_id=made.seen.post.post_id,
-            decision=choice.decision,  # type: ignore[arg-type]
-            method=choice.method,  # type: ignore[arg-type]
-            reason=choice.reason,
-            rule_id=made.verdict.rule_id if choice.method == "rule" else None,
-            policy=choice.policy,
-            policies=made.policies,
-            presence=made.presence,  # type: ignore[arg-type]
-            hits=made.hits,
-            undecoded=list(made.seen.undecoded),
-            model_version=made.model_version,
-            policies_version=made.books.version,
-            rules_version=self._parts.rulings.version,
-            stages_ms={name: round(ms, 3) for name, ms in made.stages_ms.items()},
-            latency_ms=round((time.perf_counter() - call.started) * 1000.0, 3),
-            request_id=call.request_id,
-        )
-
-    def _row(self, made: Judgement, answer: PostAnswer, received: int) -> dict[str, Any]:
-        """The record of what was answered."""
-        post = made.seen.post
-        decision = Decision(
-            system=SYSTEM,
-            subject_id=post.post_id,
-            entities={"author_id": post.author_id},
-            event_time=post.created_at_us,
-            received_at=received,
-            decided_at=self._now(),
-            decision=answer.decision,
-            score=None if made.chances is None else float(made.chances.max()),
-            method=answer.method,
-            rule_id=answer.rule_id,
-            reasons=[one.model_dump() for one in answer.hits],
-            rule_hits=list(made.verdict.hits),
-            shadow_hits=list(made.verdict.shadow_hits),
-            model_version=answer.model_version,
-            rules_version=answer.rules_version,
-            feature_set_digest=self._parts.authors.digest,
-            features=made.history,
-            request_id=answer.request_id,
-            latency_ms=answer.latency_ms,
-            answer=answer.model_dump(mode="json"),
-            request=request_row(made.seen),
-        )
-        return decision.to_row()
-
-    def _count(self, made: Judgement, call: Call) -> None:
-        choice = made.choice
-        call.notes.update(decision=choice.decision, by=choice.method)
-        self._meter.count(numbers.DECISIONS, choice.decision, choice.method)
-        for name, one in made.policies.items():
-            if one.action != "ALLOW":
-                self._meter.count(numbers.POLICIES, name, one.action)
-        for hit in made.hits:
-            self._meter.count(numbers.HITS, hit.kind)
-        if choice.method == "fallback":
-            self._meter.count(numbers.FALLBACKS, "model" if made.history else "store")
-        for status, hits in (("active", made.verdict.hits), ("shadow", made.verdict.shadow_hits)):
-            for rule in hits:
-                self._meter.count(numbers.RULE_HITS, rule, status)
-        for stage, ms in made.stages_ms.items():
-            self._meter.observe(numbers.STAGE_MS, ms, stage)
 
     async def _tell_author(self, made: Judgement, revision: int) -> None:
         """Lets the author's history know of a removal."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lib.moderation.media.addresses import Addresses
-from lib.moderation.media.hashes import HashList, Known, Near
+from lib.moderation.media.hashes import HashList, Known, Near, sha256
 from lib.moderation.media.images import decode_image
 from lib.moderation.media.limits import Limits, MediaError
 from lib.moderation.media.shelf import Shelf
@@ -33,6 +33,7 @@ class Seen:
         post: as asked.
         inputs: decoded.
         kept: by place (`images.0`, `video`), the SHA-256 under which the media are kept.
+        keeping: what writes them meanwhile; see `shelved`.
         undecoded: media that could not be used.
         hashes: hits of known media, by place; a distance of 0 with the very bytes.
         exact: places whose very bytes are known.
@@ -48,6 +49,15 @@ class Seen:
     exact: frozenset[str]
     duration_s: float
     decode_ms: float
+    keeping: tuple[asyncio.Future[str], ...] = ()
+
+    async def shelved(self) -> None:
+        """Returns once all media are kept; nothing may be answered or recorded before.
+
+        Raises:
+            OSError, StorageError: they cannot be kept.
+        """
+        await asyncio.gather(*self.keeping)
 
     @property
     def known(self) -> list[Known]:
@@ -71,6 +81,7 @@ class _Piece:
     hit: Near | None = None
     exact: bool = False
     duration_s: float = 0.0
+    content: bytes | None = None
     digest: str | None = None
     fault: MediaError | None = None
 
@@ -101,15 +112,17 @@ class Intake:
     async def read(self, asked: PostRequest, created_at_us: int) -> Seen:
         """A request's post, decoded; broken media are told in the answer and never raise.
 
-        Raises:
-            OSError, StorageError: the media cannot be kept.
+        Media are still being kept then, so that a slow place costs no time beside the models'.
         """
         started = time.perf_counter()
         post = post_of(asked, created_at_us)
         places = {f"images.{k}": one for k, one in enumerate(post.images)}
         places |= {"video": post.video} if post.video is not None else {}
         pieces = await asyncio.gather(*(self._piece(*one) for one in places.items()))
-        return self._seen(post, pieces, (time.perf_counter() - started) * 1000.0)
+        seen = self._seen(post, pieces, (time.perf_counter() - started) * 1000.0)
+        contents = [one.content for one in pieces if one.content is not None]
+        keeping = [asyncio.to_thread(self.shelf.keep, one) for one in contents]
+        return replace(seen, keeping=tuple(map(asyncio.ensure_future, keeping)))
 
     async def again(self, request: Mapping[str, Any]) -> Seen:
         """A post that was kept, read once more.
@@ -148,7 +161,7 @@ class Intake:
             known = self._hash_list()
             if (same := known.exact(content)) is not None:
                 piece.hit, piece.exact = Near(same, 0), True
-            piece.digest = self.shelf.keep(content)
+            piece.content, piece.digest = content, sha256(content)
             frames = self._decode(piece, content)
             piece.hit = piece.hit or known.nearest(frames)
         except MediaError as error:

@@ -33,6 +33,7 @@ from tests.serve.test_moderation_posts import png
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 
 POSTS = "/moderation/posts"
+AT_A_TIME = 12  # the proxy sends no more than 16 to one replica
 NUMBERS = itertools.count()
 
 
@@ -139,8 +140,14 @@ async def test_a_pending_video_is_judged_afterwards(client: httpx.AsyncClient) -
 async def test_posts_that_come_together_are_judged_together_and_as_if_alone(
     client: httpx.AsyncClient, on_ray: OnRay
 ) -> None:
-    texts = tiny.parts()[2].texts[:40]
-    answers = await asyncio.gather(*(judged(client, text=one) for one in texts))
+    texts = tiny.parts()[2].texts[:48]
+    at_a_time = asyncio.Semaphore(AT_A_TIME)
+
+    async def one(text: str) -> dict[str, Any]:
+        async with at_a_time:
+            return await judged(client, text=text)
+
+    answers = await asyncio.gather(*(one(text) for text in texts))
     wanted = sigmoid(tiny.model().log_odds([PostInputs(one) for one in texts]))
     assert np.array([chances(one) for one in answers]) == pytest.approx(wanted, abs=1e-6)
     sizes = {int(size): count for size, count in on_ray.server.ask("Text", "sizes").items()}
@@ -197,7 +204,7 @@ async def test_while_the_model_of_texts_is_killed_every_post_is_answered_and_que
 ) -> None:
     texts = [*tiny.parts()[2].texts[:60], *["a doubtfulword"] * 20]
     posts = [body(text=one) for one in texts]
-    at_a_time = asyncio.Semaphore(6)
+    at_a_time = asyncio.Semaphore(AT_A_TIME // 2)
 
     async def one(post: dict[str, Any]) -> dict[str, Any]:
         async with at_a_time:

@@ -1,0 +1,95 @@
+"""What is told of a judgement: to the caller, to the records, and to whoever counts."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lib.moderation.model import SYSTEM
+from lib.records import Decision
+from serve.gateway import Call, Meter
+from serve.moderation import numbers
+from serve.moderation.intake import request_row
+from serve.moderation.judgement import Judgement
+from serve.moderation.schema import PostAnswer
+
+
+def answer_of(made: Judgement, rules_version: str, call: Call) -> PostAnswer:
+    """The answer to a post."""
+    choice = made.choice
+    return PostAnswer(
+        post_id=made.seen.post.post_id,
+        decision=choice.decision,  # type: ignore[arg-type]
+        method=choice.method,  # type: ignore[arg-type]
+        reason=choice.reason,
+        rule_id=made.verdict.rule_id if choice.method == "rule" else None,
+        policy=choice.policy,
+        policies=made.policies,
+        presence=made.presence,  # type: ignore[arg-type]
+        hits=made.hits,
+        undecoded=list(made.seen.undecoded),
+        model_version=made.model_version,
+        policies_version=made.books.version,
+        rules_version=rules_version,
+        stages_ms={name: round(ms, 3) for name, ms in made.stages_ms.items()},
+        latency_ms=round((time.perf_counter() - call.started) * 1000.0, 3),
+        request_id=call.request_id,
+    )
+
+
+def row_of_decision(
+    made: Judgement, answer: PostAnswer, digest: str, received: int, decided: int
+) -> dict[str, Any]:
+    """The record of what was answered.
+
+    Args:
+        made: how it came about.
+        answer: as it was given.
+        digest: of the features of authors.
+        received: microseconds since 1970 UTC.
+        decided: likewise.
+    """
+    post = made.seen.post
+    decision = Decision(
+        system=SYSTEM,
+        subject_id=post.post_id,
+        entities={"author_id": post.author_id},
+        event_time=post.created_at_us,
+        received_at=received,
+        decided_at=decided,
+        decision=answer.decision,
+        score=None if made.chances is None else float(made.chances.max()),
+        method=answer.method,
+        rule_id=answer.rule_id,
+        reasons=[one.model_dump() for one in answer.hits],
+        rule_hits=list(made.verdict.hits),
+        shadow_hits=list(made.verdict.shadow_hits),
+        model_version=answer.model_version,
+        rules_version=answer.rules_version,
+        feature_set_digest=digest,
+        features=made.history,
+        request_id=answer.request_id,
+        latency_ms=answer.latency_ms,
+        answer=answer.model_dump(mode="json"),
+        request=request_row(made.seen),
+    )
+    return decision.to_row()
+
+
+def count(meter: Meter, made: Judgement, call: Call) -> None:
+    """Counts a judgement, and notes it for the log line of its request."""
+    choice = made.choice
+    call.notes.update(decision=choice.decision, by=choice.method)
+    meter.count(numbers.DECISIONS, choice.decision, choice.method)
+    for name, one in made.policies.items():
+        if one.action != "ALLOW":
+            meter.count(numbers.POLICIES, name, one.action)
+    for hit in made.hits:
+        meter.count(numbers.HITS, hit.kind)
+    if choice.method == "fallback":
+        meter.count(numbers.FALLBACKS, "model" if made.history else "store")
+    for status, hits in (("active", made.verdict.hits), ("shadow", made.verdict.shadow_hits)):
+        for rule in hits:
+            meter.count(numbers.RULE_HITS, rule, status)
+    for stage, ms in made.stages_ms.items():
+        meter.observe(numbers.STAGE_MS, ms, stage)
