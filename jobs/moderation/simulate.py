@@ -142,7 +142,7 @@ def policies_text() -> str:
             "description": _WORDS[name],
             "severity": 3,
             "version": 1,
-            "costs": {"wrong_removal": 8.0, "missed_violation": 8.0, "review": 0.5},
+            "costs": {"wrong_removal": 8.0, "missed_violation": 8.0, "review": 2.0},
         }
         for name in COMPOSED_POLICIES
     ]
