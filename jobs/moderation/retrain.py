@@ -15,7 +15,7 @@ from jobs.moderation.decisions import Decisions, gather_decisions
 from jobs.moderation.findings import OURS, mean_precision
 from jobs.moderation.prepared import Prepared
 from jobs.moderation.scoring import shape_of
-from jobs.moderation.train import Trained, save, trained_by
+from jobs.moderation.train import Trained, save, trained_by, write_training_report
 from jobs.moderation.training_config import TrainConfig
 from jobs.options import read_options
 from jobs.resources import ResourceError
@@ -31,7 +31,7 @@ from lib.records import RecordsError
 from lib.registry import ArtifactError, Registry, RegistryError
 from lib.storage import StorageError, open_storage
 
-REPORT = "retrain.json"
+REPORT = "report.json"
 _AT_ONCE = 64
 
 
@@ -42,8 +42,8 @@ class RetrainConfig(TrainConfig):
     Give --records, --registry, --posts and --media (the archive), and --labels for labels from
     elsewhere. The new model and the champion answer about the same newest posts, of authors that
     taught the new one nothing; it becomes the challenger only if it is better by --margin. Every
-    step is in OUTPUT/retrain.json. The same command continues where it was cut off, and says so
-    where nothing was decided since.
+    step is in OUTPUT/report.json, below `retraining`. The same command continues where it was cut
+    off, and says so where nothing was decided since.
     """
 
     records: str | None = None
@@ -58,7 +58,7 @@ class RetrainConfig(TrainConfig):
 
 
 def main(config: RetrainConfig) -> dict[str, Any]:
-    """Retrain and compare; returns what is written to retrain.json."""
+    """Retrain and compare; returns what is written to report.json, below `retraining`."""
     _refuse_bad_options(config)
     started = time.monotonic()
     output = open_storage(config.output)
@@ -83,6 +83,7 @@ def main(config: RetrainConfig) -> dict[str, Any]:
     wanted = replace(asked, alias=config.alias) if won else replace(asked, registry=None)
     told["version"] = save(wanted, trained, output)
     told["decision"] = _words(told, won, config.alias)
+    write_training_report(asked, trained, output)
     decisions.settle(output)
     return _finished(told, output, config)
 
@@ -214,7 +215,8 @@ def _words(told: Mapping[str, Any], won: bool, alias: str) -> str:
 
 def _finished(told: dict[str, Any], output: Any, config: RetrainConfig) -> dict[str, Any]:
     told["at_us"] = time.time_ns() // 1000
-    output.write(REPORT, json.dumps(told, indent=2, default=_plain).encode())
+    whole = json.loads(output.read(REPORT) or b"{}") | {"retraining": told}
+    output.write(REPORT, json.dumps(whole, indent=2, default=_plain).encode())
     labels = told["labels"]
     lines = [
         f"labels:      {labels['new']:,} since number {labels['since']}, up to {labels['until']}",

@@ -52,7 +52,7 @@ def main(config: TrainConfig) -> str:
     output = open_storage(config.output)
     trained = trained_by(config, started)
     version = save(config, trained, output)
-    written = [output.address("model"), *_report(config, trained, output)]
+    written = [output.address("model"), *write_training_report(config, trained, output)]
     print(_closing_lines(config, trained, version, written, time.monotonic() - started))
     return output.address("model")
 
@@ -125,7 +125,8 @@ def _refuse_bad_options(config: TrainConfig) -> None:
             )
 
 
-def _report(config: TrainConfig, trained: Trained, output: Storage) -> list[str]:
+def write_training_report(config: TrainConfig, trained: Trained, output: Storage) -> list[str]:
+    """report.html and report.json in OUTPUT; returns where they are."""
     subject = Subject(
         source=config.source or trained.prepared.folder,
         simulated=config.simulated,

@@ -31,6 +31,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "maintenance_year": (),
     "churn_accounts": (),
     "churn_interventions": (),
+    "moderation_latency": (),
 }
 ON_PAYMENTS: dict[str, tuple[str, ...]] = {
     "fraud_handbook": (),

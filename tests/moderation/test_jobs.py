@@ -307,7 +307,9 @@ def test_decisions_are_learnt_from_and_the_champion_stays_unless_it_is_beaten(
     assert found["gain"]["low"] <= found["gain"]["value"] <= found["gain"]["high"]
     assert "not better than the champion by the margin" in found["decision"]
     assert registry.versions("moderation") == before
-    kept = json.loads((tmp_path / "r" / "retrain.json").read_text())
+    report = json.loads((tmp_path / "r" / "report.json").read_text())
+    assert report["test_posts"] == found["posts"]
+    kept = report["retraining"]
     assert kept["champion"]["version"] == registry.resolve("moderation", "champion")
     assert kept["training"]["rows"]["posts"] == POSTS
     capsys.readouterr()

@@ -153,8 +153,14 @@ class Load:
     def __init__(self, host: str, port: int, requests: Iterator[bytes]) -> None:
         self._host, self._port, self._requests = host, port, requests
 
-    async def closed(self, connections: int, seconds: float) -> Tally:
-        """Each of so many connections sends as soon as it may."""
+    async def closed(self, connections: int, seconds: float, heard: Heard | None = None) -> Tally:
+        """Each of so many connections sends as soon as it may.
+
+        Args:
+            connections: how many.
+            seconds: how long they send.
+            heard: as of `open`.
+        """
         tally, start = Tally([]), time.perf_counter()
         end = start + seconds
         finished = asyncio.Event()
@@ -164,6 +170,8 @@ class Load:
             nonlocal left
             now = time.perf_counter()
             tally.enter(now - connection.due, answer)
+            if heard is not None:
+                heard(connection.request, answer)
             if now < end and not connection.lost:
                 connection.send(next(self._requests), now)
                 return

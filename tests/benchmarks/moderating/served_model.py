@@ -1,0 +1,95 @@
+"""Models of the sizes that are served, for figures of speed: their answers mean nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lib.moderation.composer.composing import COMPOSED_POLICIES, Composed, compose
+from lib.moderation.composer.pieces import Pieces
+from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
+from lib.moderation.model.answers import ModalityAnswer
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.frames import evenly_spaced
+from lib.moderation.model.fusing import calibrate, fit_fusion
+from lib.moderation.model.moderation_model import ModerationModel
+from lib.moderation.model.pixels import squares
+from lib.moderation.model.sizes import LARGE, SMALL, Learning, Size
+from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
+from lib.moderation.post import MODALITIES
+from lib.registry import Registry
+
+CREATED_AT = 1_795_428_900_000_000
+_UNTRAINED = Learning(epochs=0)
+_TEXTS, _IMAGES, _CLIPS, _POSTS = 300, 24, 12, 2_000
+_SHARE = 0.02
+
+
+def size_of(name: str) -> Size:
+    """`small` or `large`, none of whose weights is learnt here.
+
+    BERT-base of `large` is built from fresh weights too: none can be fetched everywhere. Its
+    vocabulary is that of simulated texts.
+    """
+    size = {"small": SMALL, "large": LARGE}[name]
+    text = replace(size.text, learning=_UNTRAINED)
+    if name == "large":
+        text = replace(text, encoder=None, hidden=768, layers=12, heads=12, vocabulary=30_522)
+    return replace(
+        size,
+        text=text,
+        image=replace(size.image, learning=_UNTRAINED),
+        video=replace(size.video, learning=_UNTRAINED),
+        fusion=replace(size.fusion, learning=Learning(epochs=4, batch=256, rate=2e-3)),
+    )
+
+
+def published(size: Size, folder: Path) -> Path:
+    """A registry whose champion has that size."""
+    version = Registry(folder / "registry").publish(_saved(size, folder / "model"), "moderation")
+    Registry(folder / "registry").set_alias(
+        "moderation", "champion", version, at=CREATED_AT, by="benchmark"
+    )
+    return folder / "registry"
+
+
+def _saved(size: Size, directory: Path) -> Path:
+    run = Run(seed=3, runtime=Runtime(threads=1))
+    pieces = simulated_pieces(_TEXTS, _IMAGES, _CLIPS, seed=1)
+    posts = compose(pieces, _POSTS, SIMULATED_RECIPE, seed=2)
+    model = _model(size, pieces, posts, run)
+    model.save(
+        directory, created_at=CREATED_AT, data_fingerprint="0" * 64, code_version="benchmark",
+        parameters=size.to_json(), metrics={},
+    )  # fmt: skip
+    return directory
+
+
+def _model(size: Size, pieces: Pieces, posts: Composed, run: Run) -> ModerationModel:
+    policies, nothing = COMPOSED_POLICIES, np.zeros(0, dtype=np.int64)
+    targets = {name: posts.piece_targets(name, count) for name, count in _counts(pieces).items()}
+    clips = [evenly_spaced(one, size.video.frames, size.video.side) for one in pieces.clips]
+    text = fit_text(pieces.texts, targets["text"], policies, nothing, size.text, run)
+    images = squares(pieces.images, size.image.side)
+    image = fit_image(images, targets["image"], policies, size.image, run)
+    video = fit_video(np.stack(clips), targets["video"], policies, nothing, size.video, run)
+    # fusion learns that few posts break a policy, so that nearly all are allowed, as in real life
+    rng = np.random.default_rng(run.seed)
+    rare = (rng.random((_POSTS, len(policies))) < _SHARE).astype(np.float64)
+    told = {
+        name: ModalityAnswer(
+            rng.normal(size=(_POSTS, one.width)).astype(np.float32),
+            rng.normal(size=(_POSTS, len(policies))),
+        )
+        for name, one in zip(MODALITIES, (text, image, video), strict=True)
+    }
+    held = np.arange(0, _POSTS, 4)
+    fusion = fit_fusion(told, posts.presence, rare, policies, held, size.fusion, run)
+    fusion = calibrate(fusion, told, posts.presence, rare)
+    return ModerationModel(fusion, text, image, video, dict.fromkeys(policies, 0.5))
+
+
+def _counts(pieces: Pieces) -> dict[str, int]:
+    return dict(zip(MODALITIES, map(len, (pieces.texts, pieces.images, pieces.clips)), strict=True))

@@ -1,0 +1,131 @@
+"""Many reviewers at once over HTTP: some pause past their lease, walk away, or say it twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serve.moderation_place import SECOND, Running, moderation, published
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+REVIEWERS, POSTS = 6, 60
+NEEDED = {"single": 1, "agreed": 2, "majority": 3}
+"""Decisions by different people that each rule of the queue asks for."""
+
+
+@dataclass
+class Done:
+    """What reviewers were answered."""
+
+    kept: list[str] = field(default_factory=list)
+    told: Counter[str] = field(default_factory=Counter)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return published(tmp_path_factory.mktemp("published"))
+
+
+async def decide(here: Running, claim: dict[str, Any], who: str, violates: bool, done: Done) -> int:
+    said = {
+        "reviewer": who,
+        "token": claim["token"],
+        "verdicts": dict.fromkeys(claim["policies"], violates),
+    }
+    path = f"/moderation/review/items/{claim['item_id']}/decide"
+    answer = await here.client.post(path, json=said)
+    assert answer.status_code in {200, 409}, answer.text
+    if answer.status_code == 200 and answer.json()["new"]:
+        done.kept.append(claim["item_id"])
+    return answer.status_code
+
+
+async def treat(
+    here: Running, claim: dict[str, Any], who: str, rng: random.Random, done: Done
+) -> None:
+    """What one reviewer makes of one item."""
+    # most agree about a post; who sees it otherwise calls for a third
+    violates = (claim["post_id"][-1] in "369") != (rng.random() < 0.15)
+    mood = rng.random()
+    held = {"reviewer": who, "token": claim["token"]}
+    item = f"/moderation/review/items/{claim['item_id']}"
+    if mood < 0.15:
+        done.told["walked away"] += 1
+        return
+    if mood < 0.25:
+        answer = await here.client.post(f"{item}/release", json=held)
+        assert answer.status_code in {200, 409}
+        return
+    if mood < 0.45:  # past the lease, while others may have got it
+        until = here.clock.us + 900 * SECOND
+        while here.clock.us < until:
+            await asyncio.sleep(0.005)
+        done.told[f"late {await decide(here, claim, who, violates, done)}"] += 1
+        return
+    if mood < 0.6:
+        answer = await here.client.post(f"{item}/renew", json=held)
+        assert answer.status_code in {200, 409}
+    first = await decide(here, claim, who, violates, done)
+    again = await decide(here, claim, who, violates, done)
+    assert again == first
+
+
+async def review(here: Running, number: int, done: Done, over: asyncio.Event) -> None:
+    """Claims and decides until nothing waits."""
+    rng, who = random.Random(number), f"reviewer-{number}"
+    while not over.is_set():
+        asked = {"reviewer": who, "most": rng.randint(1, 3)}
+        claims = (await here.post("review/claim", asked))["claims"]
+        for claim in claims:
+            await treat(here, claim, who, rng, done)
+        await asyncio.sleep(0.01)
+
+
+async def pass_time(here: Running, names: list[str], over: asyncio.Event) -> None:
+    """A minute and a half at a time, where a lease lasts ten; until all posts have outcomes."""
+    waiting = list(names)
+    while waiting:
+        await asyncio.sleep(0.02)
+        here.clock.us += 90 * SECOND
+        shown = await here.get(f"posts/{waiting[-1]}")
+        if shown["outcomes"]:
+            waiting.pop()
+    over.set()
+
+
+async def test_no_post_is_lost_and_none_is_decided_more_often_than_its_rule_asks_for(
+    registry: Path, tmp_path: Path
+) -> None:
+    done, over = Done(), asyncio.Event()
+    names = [f"post-{k}" for k in range(POSTS)]
+    async with moderation(tmp_path / "a", registry) as here:
+        for name in names:
+            sent = {"post_id": name, "author_id": f"by-{name}", "text": "a doubtfulword"}
+            assert (await here.post("posts", sent))["decision"] == "REVIEW"
+        reviewers = [review(here, number, done, over) for number in range(REVIEWERS)]
+        async with asyncio.timeout(120):
+            await asyncio.gather(pass_time(here, names, over), *reviewers)
+        shown = {name: await here.get(f"posts/{name}") for name in names}
+        histories = {name: (await here.get(f"posts/{name}/history"))["entries"] for name in names}
+    decisions = []
+    for name in names:
+        deciders = [one["who"] for one in histories[name] if one["what"] == "decided"]
+        decisions += [one["item_id"] for one in histories[name] if one["what"] == "decided"]
+        assert shown[name]["decided_by"] == "people"
+        (outcome,) = shown[name]["outcomes"]
+        assert len(deciders) == NEEDED[outcome["rule"]], (name, outcome, deciders)
+        assert len(set(deciders)) == len(deciders), (name, deciders)
+    assert sorted(decisions) == sorted(done.kept)  # each that was told to be kept is, once
+    assert len(set(decisions)) == len(decisions)
+    claimed = sum(one["what"] == "claimed" for entries in histories.values() for one in entries)
+    assert claimed > len(decisions)
+    assert done.told["late 409"] > 0, done.told
+    assert done.told["late 200"] > 0, done.told
+    assert len({shown[name]["outcomes"][0]["rule"] for name in names}) > 1
