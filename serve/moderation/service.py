@@ -64,6 +64,10 @@ class ModerationService(Application):
         rulings = Rulings(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
         super().__init__(SYSTEM, args, meter, numbers.RELOADS, rulings, ModerationLive)
         self.books = Books()
+        # at once: a model is only taken where it answers for the policies in force
+        self.books.load(
+            ModerationLive(policies=args.policies, lists=args.lists, hashes=args.hashes)
+        )
         self.holder = Holder(SYSTEM, args.registry, args.models, self._load)
         self._store = open_profile_store(args.profile_store, args.store_timeout_ms / 1000.0)
         self._reviews = Reviews(args.records)

@@ -8,9 +8,11 @@ says, as JSON.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
+from typing import Any
 
 import ray
 from ray.serve import get_deployment_handle, shutdown, start, status
@@ -25,12 +27,11 @@ def main() -> None:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     listen = {"host": "127.0.0.1", "port": int(sys.argv[1])}
     start(http_options=listen)
+    loop = asyncio.new_event_loop()  # handles of deployments live on one
     for line in sys.stdin:
         told = json.loads(line)
         if (asked := told.get("ask")) is not None:
-            handle = get_deployment_handle(asked["deployment"], asked["application"])
-            answer = getattr(handle, asked["method"]).remote().result(timeout_s=_SECONDS)
-            print(f"answer {json.dumps(answer)}", flush=True)
+            print(f"answer {json.dumps(loop.run_until_complete(_answer(asked)))}", flush=True)
             continue
         schema = ServeDeploySchema.model_validate({"http_options": listen, **told})
         client = _get_global_client()
@@ -38,8 +39,15 @@ def main() -> None:
         _wait_until_running()
         client.wait_for_proxies_serving(wait_for_applications_running=True)
         print("ready", flush=True)
+    loop.close()
     shutdown()
     ray.shutdown()
+
+
+async def _answer(asked: dict[str, str]) -> Any:
+    handle = get_deployment_handle(asked["deployment"], asked["application"])
+    async with asyncio.timeout(_SECONDS):
+        return await getattr(handle, asked["method"]).remote()
 
 
 def _wait_until_running() -> None:
