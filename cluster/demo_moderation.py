@@ -57,7 +57,7 @@ def prepare(head: LocalHead, folder: Path, posts: int, say: Callable[[str], None
     )  # fmt: skip
     must(
         head.submit(
-            *job, "jobs.moderation.select", "--scores", str(folder / "scores"), "--size", "40",
+            *job, "jobs.moderation.select", "--scores", str(folder / "scores"), "--count", "40",
             "--output", str(folder / "batch"),
         ),
         "the choice of posts",
@@ -130,23 +130,24 @@ def _examples(folder: Path) -> dict[str, dict[str, Any]]:
     )
     posts = pq.read_table(folder / "posts/posts.parquet")
     media = pq.read_table(folder / "posts/media.parquet")
-    chance = scores[f"p_{_POLICY}"]
+    chances = [scores[name] for name in scores.column_names if name.startswith("p_")]
     text = pc.is_in(
         scores["post_id"],
         value_set=posts.filter(pc.is_valid(posts["text"]))["post_id"].combine_chunks(),
     )
     alone = pc.invert(pc.is_in(scores["post_id"], value_set=media["post_id"].combine_chunks()))
-    order = scores.append_column("chance", chance).filter(pc.and_(text, alone))
-    ranked = order.sort_by([("chance", "descending"), ("post_id", "ascending")])
-    worst, best = ranked["post_id"][0].as_py(), ranked["post_id"][-1].as_py()
+    order = scores.append_column("highest", pc.max_element_wise(*chances))
+    order = order.filter(pc.and_(text, alone))
+    worst = order.sort_by([(f"p_{_POLICY}", "descending")])["post_id"][0].as_py()
+    best = order.sort_by([("highest", "ascending")])["post_id"][0].as_py()
     clip = media.filter(pc.equal(media["kind"], "video"))["content"][0].as_py()
     image = media.filter(pc.equal(media["kind"], "image"))["content"][0].as_py()
     said = {row["post_id"]: row["text"] for row in posts.to_pylist()}
-    hidden = "a f\u200borbi\u0501denw\u043erd"
+    hidden = f"{said[best]} f\u200borbi\u0501denw\u043erd"
     return {
         "good": _post("good", text=said[best]),
-        "hateful": _post("hateful", author="bob", text=said[worst]),
-        "listed word, disguised": _post("listed", author="eve", text=hidden),
+        "hateful": _post("hateful", "bob", text=said[worst]),
+        "listed word, disguised": _post("listed", "eve", text=hidden),
         "text and image": _post("both", text=said[best], images=[_sent(image)]),
         "broken image": _post("broken", text=said[best], images=[_sent(image[: len(image) // 2])]),
         "with a video": _post("video", text=said[best], video=_sent(clip)),

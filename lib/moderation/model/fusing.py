@@ -26,9 +26,6 @@ from lib.moderation.model.sizes import FusionSize, Learning
 from lib.moderation.model.training import Run
 from lib.moderation.post import MODALITIES
 
-# of the modalities that are hidden while training, the share that is shown as failed
-_FAILED_SHARE = 0.3
-
 
 @dataclass
 class FusionTask:
@@ -64,8 +61,8 @@ class FusionTask:
 def hidden(presence: Marks, share: float, rng: np.random.Generator) -> Marks:
     """Presence with some present modalities hidden, never all of a post.
 
-    Modality dropout: Neverova et al., ModDrop (2016). Hidden ones are shown as absent or, less
-    often, as failed.
+    Modality dropout: Neverova et al., ModDrop (2016). Hidden ones are shown as failed: the post's
+    labels may rest on them, and of what is absent no label does.
     """
     here = presence == Presence.PRESENT
     drop = here & (rng.random(presence.shape) < share)
@@ -73,9 +70,7 @@ def hidden(presence: Marks, share: float, rng: np.random.Generator) -> Marks:
     # one of those that were to be hidden stays
     lots = np.where(here, rng.random(presence.shape), -1.0)
     drop[whole, lots[whole].argmax(axis=1)] = False
-    failed = rng.random(presence.shape) < _FAILED_SHARE
-    marks = np.where(failed, np.int8(Presence.FAILED), np.int8(Presence.ABSENT))
-    return np.where(drop, marks, presence).astype(np.int8)
+    return np.where(drop, np.int8(Presence.FAILED), presence).astype(np.int8)
 
 
 def fit_fusion(
