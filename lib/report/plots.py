@@ -66,10 +66,16 @@ def line_plot(
 
 
 def histogram(
-    title: str, groups: Mapping[str, npt.ArrayLike], x: Axis, *, bins: int = 40, caption: str = ""
+    title: str,
+    groups: Mapping[str, npt.ArrayLike],
+    x: Axis,
+    *,
+    bins: int = 40,
+    caption: str = "",
+    logarithmic: bool = True,
 ) -> Figure:
-    """Share of each group's rows in bins common to all groups."""
-    canvas, axes = _blank(title, x, Axis("share of rows", logarithmic=True))
+    """Share of each group's rows in bins common to all groups; on a logarithmic axis or not."""
+    canvas, axes = _blank(title, x, Axis("share of rows", logarithmic=logarithmic))
     arrays = {name: np.asarray(values, float) for name, values in groups.items()}
     present = np.concatenate(list(arrays.values()))
     edges = np.linspace(present.min(), present.max() + 1e-9, bins + 1)
@@ -87,6 +93,9 @@ def bar_plot(title: str, names: Sequence[str], values: Sequence[float], x: Axis)
     canvas, axes = _blank(title, x, Axis(""))
     axes.barh(list(names)[::-1], list(values)[::-1], color=COLOURS[0], height=0.7)
     axes.tick_params(axis="y", labelsize=7.5)
+    # long names leave the axes too narrow for the title
+    axes.set_title("")
+    canvas.suptitle(title, fontsize=10.5, fontweight="bold", x=0.02, ha="left")
     return Figure(_svg(canvas))
 
 

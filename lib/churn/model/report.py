@@ -202,7 +202,10 @@ def _early(found: Findings) -> Section:
     )
     blocks: list[Any] = [Note(text)]
     if len(seen):
-        plot = histogram("First flagged", {"leavers": seen}, Axis("days before notice"), bins=20)
+        plot = histogram(
+            "First flagged", {"leavers": seen}, Axis("days before notice"), bins=20,
+            logarithmic=False,
+        )  # fmt: skip
         blocks.append(Figures((plot,)))
     return Section("How early", blocks)
 
