@@ -41,9 +41,9 @@ format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Real data: make bench TRANSACTIONS=path/to/handbook_transactions.parquet MACHINES=path/to/folder RETAIL=path/to/online_retail.parquet
+# Real data: make bench TRANSACTIONS=path/to/handbook_transactions.parquet MACHINES=path/to/folder RETAIL=path/to/online_retail.parquet POSTS=path/to/folder
 bench: $(READY) ## Run the benchmarks and write benchmarks.html
-	$(BIN)/python -m tests.benchmarks $(if $(TRANSACTIONS),--transactions $(TRANSACTIONS)) $(if $(MACHINES),--machines $(MACHINES)) $(if $(RETAIL),--retail $(RETAIL))
+	$(BIN)/python -m tests.benchmarks $(if $(TRANSACTIONS),--transactions $(TRANSACTIONS)) $(if $(MACHINES),--machines $(MACHINES)) $(if $(RETAIL),--retail $(RETAIL)) $(if $(POSTS),--posts $(POSTS))
 
 clean: ## Remove the environment and what was written
 	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
