@@ -177,6 +177,18 @@ def test_the_guard_falls_back_on_the_modality_that_is_better():
     assert pattern_name(int(patterns(presence)[0])) == "text+image+video"
 
 
+def test_the_guard_does_not_trust_the_network_where_it_has_hardly_been_seen():
+    rng = np.random.default_rng(2)
+    presence = np.ones((610, 3), dtype=np.int8)
+    presence[600:, 1:] = Presence.ABSENT
+    truth = rng.normal(0, 3, 610)
+    targets = (rng.random(610) < sigmoid(truth)).astype(float)[:, None]
+    odds = np.stack([truth, np.zeros(610), np.zeros(610)])[:, :, None]
+    guard = fit_guard(rng.normal(0, 3, (610, 1)), odds, presence, targets)
+    assert guard.shares[1, 0] <= 0.25
+    assert guard.best[5, 0] == 0  # a pattern that never came
+
+
 def test_ngrams_are_stored_without_loss():
     texts = ["one two three", "two three four", "ÄÖ 😀 five"] * 5
     targets = np.array([[1.0, np.nan], [0.0, np.nan], [0.25, np.nan]] * 5)

@@ -103,21 +103,42 @@ def fit_guard(fused: Floats, odds: Floats, presence: Marks, targets: Floats) -> 
         )
         for m in range(count)
     )
-    whole = np.ones((2**count, fused.shape[1]))
-    guard = Guard(singles, whole, np.zeros_like(whole))
+    start = np.zeros((2**count, fused.shape[1]))
+    guard = Guard(singles, start, np.zeros_like(start))
     told = guard.singles_of(odds)
-    pattern = patterns(presence)
-    for one in range(1, 2**count):
-        members = [m for m in range(count) if one >> m & 1]
-        for p in range(fused.shape[1]):
-            rows = np.flatnonzero((pattern == one) & ~np.isnan(targets[:, p]))
-            flags = targets[rows, p] >= 0.5
-            losses = {m: _loss(told[m, rows, p], flags) for m in members}
-            best = min(losses, key=losses.__getitem__)
-            guard.best[one, p] = best
-            if len(rows) >= _LEAST_ROWS and min(flags.sum(), (~flags).sum()) >= _LEAST_OF_A_KIND:
-                guard.shares[one, p] = _share(fused[rows, p], told[best, rows, p], flags)
+    for p in range(fused.shape[1]):
+        known = np.flatnonzero(~np.isnan(targets[:, p]))
+        flags = targets[known, p] >= 0.5
+        _fit_policy(guard, p, fused[known, p], told[:, known, p], presence[known], flags)
     return guard
+
+
+def _fit_policy(
+    guard: Guard, place: int, fused: Floats, told: Floats, presence: Marks, flags: Any
+) -> None:
+    """Fills in one policy: each pattern's own choice, or, of patterns seldom seen, that of all."""
+    pattern, here = patterns(presence), presence == Presence.PRESENT
+    sparse = []
+    for one in range(1, len(guard.best)):
+        members = [m for m in range(len(told)) if one >> m & 1]
+        rows = np.flatnonzero(pattern == one)
+        enough = len(rows) >= _LEAST_ROWS
+        losses = {
+            m: _loss(told[m, rows], flags[rows])
+            if enough
+            else _loss(told[m, here[:, m]], flags[here[:, m]])
+            for m in members
+        }
+        best = min(losses, key=losses.__getitem__)
+        guard.best[one, place] = best
+        if enough and min(flags[rows].sum(), (~flags[rows]).sum()) >= _LEAST_OF_A_KIND:
+            guard.shares[one, place] = _share(fused[rows], told[best, rows], flags[rows])
+        else:
+            sparse.append(one)
+    rows = np.flatnonzero(pattern > 0)
+    if sparse and len(rows):
+        best_of = guard.best[pattern[rows], place].astype(np.int64)
+        guard.shares[sparse, place] = _share(fused[rows], told[best_of, rows], flags[rows])
 
 
 def _single(odds: Floats, targets: Floats) -> Calibrator:
