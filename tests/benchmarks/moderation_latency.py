@@ -79,7 +79,7 @@ class Config:
 class Ear:
     """What answers say of themselves."""
 
-    decode_ms: list[float] = field(default_factory=list)
+    stages_ms: dict[str, list[float]] = field(default_factory=dict)
     decided: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, request: bytes, answer: Answer | None) -> None:
@@ -88,13 +88,17 @@ class Ear:
         if answer is None or answer.status != 200:
             return
         told = json.loads(answer.body)
-        self.decode_ms.append(float(told["stages_ms"]["decode"]))
+        for name, ms in (*told["stages_ms"].items(), ("inside", told["latency_ms"])):
+            self.stages_ms.setdefault(name, []).append(float(ms))
         self.decided[f"{told['decision']} by {told['method']}"] += 1
 
     def summary(self) -> dict[str, float]:
-        """Milliseconds that media took to decode."""
-        ranked = sorted(self.decode_ms)
-        return {f"decode_p{q}_ms": round(quantile(ranked, q / 100), 3) for q in (50, 99)}
+        """Milliseconds of stages; `inside` is all of the front node, without the way there."""
+        return {
+            f"{name}_p{q}_ms": round(quantile(sorted(all_of_it), q / 100), 3)
+            for name, all_of_it in self.stages_ms.items()
+            for q in (50, 99)
+        }
 
 
 class Sender:

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import itertools
 import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import torch
 
 from lib.calibration import sigmoid
 from lib.moderation.model.inputs import PostInputs
-from lib.moderation.model.moderation_model import ModerationModel
 from lib.records import Reviews
 from lib.registry import Registry
 from tests.moderation import tiny
 from tests.moderation.made_media import video
 from tests.serve.made_up import eventually
 from tests.serve.moderation_place import CREATED_AT, arguments, published, sent
+from tests.serve.other_moderation_model import other_model
 from tests.serve.ray_server import RayServer
 from tests.serve.test_moderation_posts import png
 
@@ -89,19 +87,6 @@ async def judged(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
 
 def chances(answer: dict[str, Any]) -> list[float]:
     return [one["probability"] for one in answer["policies"].values()]
-
-
-def other_model() -> ModerationModel:
-    """A model whose texts and whose fusion both answer otherwise than the first one's."""
-    first = tiny.model()
-    assert first.text is not None
-    net = copy.deepcopy(first.fusion.net)
-    with torch.no_grad():
-        net.offsets.bias += 0.75
-    blend = first.text.blend + np.array([0.0, 0.0, 1.5])
-    return replace(
-        first, fusion=replace(first.fusion, net=net), text=replace(first.text, blend=blend)
-    )
 
 
 async def test_a_post_through_the_proxy_gets_the_chances_of_the_model_in_this_process(
