@@ -36,7 +36,7 @@ policies:
     description: no {name}
     severity: {severity}
     version: 1
-    costs: {{wrong_removal: 8, missed_violation: 10, review: 0.5}}
+    costs: {{wrong_removal: 8, missed_violation: 10, review: 1.5}}
 """
     for name, severity in zip(tiny.POLICIES, (4, 2, 4, 3, 3), strict=True)
 )

@@ -46,7 +46,7 @@ async def test_a_reviewer_gets_what_is_needed_to_decide(registry, tmp_path):
     assert shown["text"] == "a doubtfulword"
     assert shown["hits"][0]["text"] == "doubtfulword"
     assert shown["reason"] == "the text holds wording that a person should look at"
-    assert claim["policies"].keys() == {"offensive"}
+    assert "offensive" in claim["policies"]  # the model may see more in the picture
     assert {one["id"] for one in policies["policies"]} >= {"offensive"}
     assert media.content == image
     assert media.headers["content-type"] == "application/octet-stream"
