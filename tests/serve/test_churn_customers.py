@@ -170,6 +170,7 @@ async def test_health_keeps_a_history_and_what_people_know_better(registry, tmp_
         said = {"score": 95, "author": "ann", "reason": "met them", "expires_at": iso(NOW + DAY)}
         await here.post("customers/new/override", said)
         shown = await here.get("customers/new/health")
+        here.service.health._now = lambda: NOW + 1_000_000  # a second later
         await here.post(
             "customers/new/override", {**said, "score": None, "reason": "mixed them up"}
         )
