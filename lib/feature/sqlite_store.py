@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgpack
 
+from lib.durable.sqlite import write_ahead
 from lib.feature.profile import FOR_EVER, Exchange, Profile, Reply, apply, changed, lifetime
 from lib.feature.store import StoreError
 
@@ -47,7 +48,7 @@ class SqliteStore:
             self._connection = sqlite3.connect(
                 path, timeout=timeout, isolation_level=None, check_same_thread=False
             )
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            write_ahead(self._connection, timeout)
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:

@@ -16,6 +16,8 @@ from typing import Any, Protocol, TypeVar, cast
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from lib.durable.sqlite import write_ahead
+
 _SQLITE, _REDIS = "sqlite:///", ("redis://", "rediss://", "unix://")
 _KEY = "forewarn:machine:"
 _WRITE = """
@@ -139,7 +141,7 @@ class SqliteMachines:
             opened = sqlite3.connect(
                 self._path, self._timeout, isolation_level=None, check_same_thread=False
             )
-            opened.execute("PRAGMA journal_mode = WAL")
+            write_ahead(opened, self._timeout)
             opened.execute("PRAGMA synchronous = NORMAL")
             opened.execute(
                 "CREATE TABLE IF NOT EXISTS machines (machine_id TEXT PRIMARY KEY, "
