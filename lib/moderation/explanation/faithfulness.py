@@ -1,7 +1,8 @@
-"""Whether an explanation is true to the model: what it names is deleted, and the answer must fall.
+"""Whether an explanation is true to the model: what it names is taken out, the answer must fall.
 
-The area under the deletion curve (Petsiuk, Das and Saenko, RISE, 2018), against deletion in many
-random orders. Smaller is more faithful.
+The area under the deletion curve (Petsiuk, Das and Saenko, RISE, 2018). Smaller is more faithful.
+It is held against taking out parts in random orders and, of images, against the same heat moved to
+elsewhere: one connected hole takes out more than the same area in crumbs, wherever it lies.
 """
 
 from __future__ import annotations
@@ -14,39 +15,44 @@ import numpy as np
 from lib.calibration import sigmoid
 from lib.evaluation import Interval, bootstrap_interval
 from lib.moderation.explanation.image import explain_image
+from lib.moderation.explanation.imputation import imputed
 from lib.moderation.explanation.text import explain_text, place_of, without
-from lib.moderation.model.answers import Floats, Ints, Pixels
+from lib.moderation.model.answers import Floats, Ints, ModelError, Pixels
 from lib.moderation.model.image import ImageModel
 from lib.moderation.model.pixels import square
 from lib.moderation.model.text import TextModel
 
 _CELLS, _STEPS = 8, 6
+Chances = Callable[[Sequence[Ints]], Floats]
+"""Takes sets of deleted parts and answers a probability for each."""
 
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """Deletion by an explanation against deletion at random.
+    """Deletion by an explanation against deletion that knows nothing.
 
     Attributes:
         explained: mean area under the deletion curve of probabilities, by the explanation.
         random: the same, mean over random orders.
         gain: random less explained, with its interval over items; above 0 is better than chance.
+        moved: the same as `random` by the explanation moved elsewhere; None of texts.
+        moved_gain: moved less explained, likewise.
         items: how many were explained.
     """
 
     explained: float
     random: float
     gain: Interval
+    moved: float | None
+    moved_gain: Interval | None
     items: int
 
 
-def deletion_area(
-    chances: Callable[[Sequence[Ints]], Floats], order: Ints, steps: int = _STEPS
-) -> float:
+def deletion_area(chances: Chances, order: Ints, steps: int = _STEPS) -> float:
     """Mean chance while parts are deleted in an order, from none to all, in equal steps.
 
     Args:
-        chances: takes sets of deleted parts and answers a probability for each.
+        chances: of what is left.
         order: parts, first to be deleted first.
         steps: points after the first.
     """
@@ -81,32 +87,53 @@ def text_faithfulness(
             return _chances(model.answer(gone).log_odds[:, place])
 
         shares = np.array([word.share for word in words])
-        areas.append(_areas(chances, shares, orders, rng))
+        areas.append((_area(chances, shares), _random(chances, len(shares), orders, rng)))
     return _summary(areas, seed)
 
 
 def image_faithfulness(
     model: ImageModel, images: Sequence[Pixels], policy: str, orders: int, seed: int
 ) -> Faithfulness:
-    """Cells of images, the hottest first, replaced by the image's mean colour; see above."""
+    """Cells of images, the hottest first, told by what is around them; see above and `imputed`.
+
+    Args:
+        model: of images.
+        images: RGB (H, W, 3).
+        policy: one of the model's.
+        orders: random orders, and moves of the heat, of each image.
+        seed: of those and of the interval.
+    """
     place = place_of(model.policies, policy)
     areas = []
     rng = np.random.default_rng(seed)
+    cell = cells(model.size.side)
+    count = int(cell.max()) + 1
     for image in images:
         seen = square(image, model.size.side)
-        heat = explain_image(model, image, policy).both
-        cell = cells(model.size.side)
 
-        def chances(deleted: Sequence[Ints], seen: Pixels = seen, cell: Ints = cell) -> Floats:
-            mean = seen.mean(axis=(0, 1)).astype(np.uint8)
-            gone = np.stack(
-                [np.where(np.isin(cell, one)[..., None], mean, seen) for one in deleted]
-            )
+        def chances(deleted: Sequence[Ints], seen: Pixels = seen) -> Floats:
+            gone = np.stack([imputed(seen, np.isin(cell, one)) for one in deleted])
             return _chances(model.answer_squares(gone).log_odds[:, place])
 
+        heat = explain_image(model, image, policy).both
         shares = np.bincount(cell.ravel(), heat.ravel()) / np.bincount(cell.ravel())
-        areas.append(_areas(chances, shares, orders, rng))
+        elsewhere = [moved(shares.reshape(round(count**0.5), -1), rng) for _ in range(orders)]
+        areas.append(
+            (
+                _area(chances, shares),
+                _random(chances, count, orders, rng),
+                float(np.mean([_area(chances, one.ravel()) for one in elsewhere])),
+            )
+        )
     return _summary(areas, seed)
+
+
+def moved(heat: Floats, rng: np.random.Generator) -> Floats:
+    """A map (rows, columns) turned, mirrored and shifted around its edges at random."""
+    turned = np.rot90(heat, int(rng.integers(4)))
+    turned = turned[:, ::-1] if rng.random() < 0.5 else turned
+    by = rng.integers(0, turned.shape)
+    return np.roll(turned, tuple(by.tolist()), axis=(0, 1))
 
 
 def cells(side: int) -> Ints:
@@ -115,23 +142,34 @@ def cells(side: int) -> Ints:
     return np.asarray(place[:, None] * min(_CELLS, side) + place[None, :], dtype=np.int64)
 
 
-def _areas(
-    chances: Callable[[Sequence[Ints]], Floats],
-    shares: Floats,
-    orders: int,
-    rng: np.random.Generator,
-) -> tuple[float, float]:
-    explained = deletion_area(chances, np.argsort(-shares, kind="stable"))
-    random = [deletion_area(chances, rng.permutation(len(shares))) for _ in range(orders)]
-    return explained, float(np.mean(random))
+def _area(chances: Chances, shares: Floats) -> float:
+    return deletion_area(chances, np.argsort(-shares, kind="stable"))
 
 
-def _summary(areas: Sequence[tuple[float, float]], seed: int) -> Faithfulness:
-    explained, random = np.array(areas).reshape(-1, 2).T
-    gain = bootstrap_interval(
-        lambda rows: float((random - explained)[rows].mean()), np.arange(len(areas)), seed, 500
+def _random(chances: Chances, count: int, orders: int, rng: np.random.Generator) -> float:
+    return float(np.mean([deletion_area(chances, rng.permutation(count)) for _ in range(orders)]))
+
+
+def _summary(areas: Sequence[tuple[float, ...]], seed: int) -> Faithfulness:
+    if not areas:
+        raise ModelError("explanations: expected at least one item to be explained, got none")
+    explained, *others = np.array(areas).T
+    gains = [_gain(one - explained, seed) for one in others]
+    means = [float(one.mean()) for one in others]
+    return Faithfulness(
+        explained=float(explained.mean()),
+        random=means[0],
+        gain=gains[0],
+        moved=means[1] if len(means) > 1 else None,
+        moved_gain=gains[1] if len(gains) > 1 else None,
+        items=len(areas),
     )
-    return Faithfulness(float(explained.mean()), float(random.mean()), gain, len(areas))
+
+
+def _gain(differences: Floats, seed: int) -> Interval:
+    return bootstrap_interval(
+        lambda rows: float(differences[rows].mean()), np.arange(len(differences)), seed, 500
+    )
 
 
 def _chances(log_odds: Floats) -> Floats:
