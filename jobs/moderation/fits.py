@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from jobs.moderation.crew import Alone, Together
 from jobs.moderation.learning import (
+    THRESHOLDS,
     answers_about,
     learn,
     read_member,
@@ -28,10 +30,9 @@ from jobs.run_storage import run_place
 from lib.contract import ContractError
 from lib.moderation.model.answers import Floats, Ints, ModalityAnswer
 from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.fusing import calibrate
 from lib.moderation.model.fusion import Fusion
 from lib.moderation.model.inputs import Marks
-from lib.moderation.model.moderation_model import ModerationModel, thresholds_of
+from lib.moderation.model.moderation_model import ModerationModel
 from lib.moderation.model.sizes import Size
 from lib.moderation.post import MODALITIES
 from lib.storage import Storage
@@ -132,20 +133,15 @@ def _work(config: Mapping[str, Any]) -> None:
 def _put_together(
     prepared: Prepared, parting: Parting, modalities: list[str], storage: Storage
 ) -> Fitted:
-    """The parts as one model: calibrated, and with thresholds, on posts of their own."""
+    """The parts as one model, and what they say of the test."""
     runtime = Runtime()
     parts: dict[str, Any] = {name: read_member(storage, name, runtime) for name in modalities}
     fusion = Fusion.read(reader(storage, "fusion"), runtime)
-    rows = parting.rows("calibration")
-    presence, targets = prepared.presence, prepared.targets[rows]
-    answers = answers_about(storage, modalities, rows)
-    marks = unseen_as_failed(presence[rows], modalities)
-    fusion = calibrate(fusion, answers, marks, targets)
-    thresholds = thresholds_of(fusion.answer(answers, marks), targets, fusion.policies)
+    thresholds = json.loads(storage.read(THRESHOLDS) or b"{}")
     model = ModerationModel(
         fusion, parts.get("text"), parts.get("image"), parts.get("video"), thresholds
     )
-    tested = parting.rows("test")
+    presence, tested = prepared.presence, parting.rows("test")
     return Fitted(
         model,
         answers_about(storage, modalities, tested),

@@ -6,6 +6,7 @@ that was started anew after a lost node, goes on where the last one was.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusing import fit_fusion
 from lib.moderation.model.image import ImageModel
 from lib.moderation.model.inputs import Marks
+from lib.moderation.model.moderation_model import thresholds_of
 from lib.moderation.model.sizes import Size, read_size
 from lib.moderation.model.stored import arrays_bytes, read_arrays
 from lib.moderation.model.text import TextModel
@@ -30,8 +32,9 @@ from lib.moderation.post import MODALITIES
 from lib.storage import Storage, open_storage
 
 SPLIT = "split.safetensors"
+THRESHOLDS = "fusion/thresholds.json"
 _AT_ONCE = 512
-_OTHERS = ("fusion", "calibration", "test")
+_OTHERS = ("fusion", "test")
 MemberModel = TextModel | ImageModel | VideoModel
 KINDS: dict[str, Any] = {"text": TextModel, "image": ImageModel, "video": VideoModel}
 
@@ -58,15 +61,17 @@ def learn(plan: Mapping[str, Any], crew: Crew) -> None:
 
 def write_parting(parting: Parting, storage: Storage) -> None:
     """Keep it for all workers."""
-    arrays = {"part": parting.part, "held": parting.held.astype(np.int8),
-              "test_from_us": np.array([parting.test_from_us])}  # fmt: skip
+    arrays = {
+        "part": parting.part, "held": parting.held.astype(np.int8), "fold": parting.fold,
+        "test_from_us": np.array([parting.test_from_us]),
+    }  # fmt: skip
     storage.write(SPLIT, arrays_bytes(arrays))
 
 
 def read_parting(storage: Storage) -> Parting:
     """As `write_parting` kept it."""
     told = read_arrays(storage.read(SPLIT) or b"")
-    return Parting(told["part"], told["held"] > 0, int(told["test_from_us"][0]))
+    return Parting(told["part"], told["held"] > 0, told["fold"], int(told["test_from_us"][0]))
 
 
 def read_member(storage: Storage, name: str, runtime: Runtime) -> MemberModel:
@@ -192,12 +197,12 @@ def _fusion(
     answers = answers_about(storage, plan["modalities"], rows)
     presence: Marks = unseen_as_failed(prepared.presence[rows], plan["modalities"])
     run = SharedRun.going_on("fusion", plan["seed"], crew, storage)
-    held = np.flatnonzero(parting.held[rows])
-    fusion = fit_fusion(
-        answers, presence, prepared.targets[rows], prepared.policies.ids, held, size.fusion, run
-    )
+    policies, targets = prepared.policies.ids, prepared.targets[rows]
+    fused = fit_fusion(answers, presence, targets, policies, parting.fold[rows], size.fusion, run)
     if crew.rank == 0:
-        _keep(fusion.files(), "fusion", storage)
+        _keep(fused.fusion.files(), "fusion", storage)
+        thresholds = thresholds_of(fused.log_odds, targets, policies)
+        storage.write(THRESHOLDS, json.dumps(thresholds).encode())
         storage.write("fusion/finished", b"1")
         storage.delete("checkpoints/fusion")
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from lib.contract import ContractError
 from lib.moderation.model.answers import Floats, Ints
 
-PARTS = ("members", "fusion", "calibration", "test", "unused")
-"""Posts for the models of a modality, for fusion, for calibration, for the report, for none."""
+PARTS = ("members", "fusion", "test", "unused")
+"""Posts for the models of a modality, for fusion and calibration, for the report, for none."""
 
-_SHARES = (0.6, 0.25, 0.15)
-_HELD = 6
+_MEMBERS = 0.6  # share of the authors who teach; the others teach fusion
+_HELD, _FOLDS = 6, 4
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,14 @@ class Parting:
 
     Attributes:
         part: (n,) place in `PARTS`.
-        held: (n,) of the members' and fusion's posts, those that choose blends and are not learnt.
+        held: (n,) of the members' posts, those that choose blends and are not learnt.
+        fold: (n,) of fusion, see `fit_fusion`; an author's posts are in one.
         test_from_us: posts from then on are tested on; microseconds since 1970, UTC.
     """
 
     part: Ints
     held: NDArray[np.bool_]
+    fold: Ints
     test_from_us: int
 
     def rows(self, *names: str) -> Ints:
@@ -81,10 +83,15 @@ def part_posts(
     part = np.full(len(at_us), PARTS.index("unused"), dtype=np.int64)
     part[labelled & later & (tested | new)] = PARTS.index("test")
     inner = (lots - test_authors) / (1.0 - test_authors)
-    edges = np.cumsum(_SHARES)[:-1]
-    part[teaches] = np.searchsorted(edges, inner[teaches], side="right")
-    found = Parting(part, _lots(authors, seed + 1) < 1.0 / _HELD, split)
-    if empty := [name for name in PARTS[:-1] if not found.counts[name]]:
+    part[teaches] = np.where(
+        inner[teaches] < _MEMBERS, PARTS.index("members"), PARTS.index("fusion")
+    )
+    fold = (_lots(authors, seed + 2) * _FOLDS).astype(np.int64)
+    found = Parting(part, _lots(authors, seed + 1) < 1.0 / _HELD, fold, split)
+    empty = [name for name in PARTS[:-1] if not found.counts[name]]
+    if not empty and len(np.unique(fold[found.rows("fusion")])) < 2:
+        empty = ["a second fold of fusion"]
+    if empty:
         raise ContractError(
             f"posts: too few to part by author and time: none for {', '.join(empty)}; "
             f"{int(labelled.sum())} are labelled, test from {1 - test_share:.0%} of the time on; "

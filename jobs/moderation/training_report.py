@@ -44,7 +44,7 @@ def training_report(subject: Subject, found: Findings) -> Report:
             presence=fit.presence,
             answers=fit.answers,
             thresholds=fit.model.thresholds,
-            training_posts=counts["members"] + counts["fusion"] + counts["calibration"],
+            training_posts=counts["members"] + counts["fusion"],
             quarantined=_quarantined(prepared.note),
             seed=subject.seed,
         )

@@ -3,12 +3,18 @@
 from lib.calibration.calibrator import Calibrator
 from lib.calibration.fitting import Method, choose_method, fit_calibrator
 from lib.calibration.logits import logit, sigmoid
-from lib.calibration.measures import ReliabilityBin, expected_calibration_error, reliability
+from lib.calibration.measures import (
+    ReliabilityBin,
+    calibration_error_by_chance,
+    expected_calibration_error,
+    reliability,
+)
 
 __all__ = [
     "Calibrator",
     "Method",
     "ReliabilityBin",
+    "calibration_error_by_chance",
     "choose_method",
     "expected_calibration_error",
     "fit_calibrator",

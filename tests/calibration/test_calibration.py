@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from lib.calibration import (
     Calibrator,
+    calibration_error_by_chance,
     choose_method,
     expected_calibration_error,
     fit_calibrator,
@@ -119,3 +120,20 @@ def test_logit_undoes_sigmoid() -> None:
 def test_falling_line_is_refused() -> None:
     with pytest.raises(ValueError, match="must rise"):
         Calibrator("isotonic", (0.0, 1.0), (1.0, 0.0))
+
+
+def test_true_probabilities_are_off_by_chance_alone_and_more_so_in_groups() -> None:
+    rng = np.random.default_rng(5)
+    stated = rng.random(600)
+    groups = np.arange(600) // 6
+    alone = calibration_error_by_chance(stated, 10)
+    measured = [
+        expected_calibration_error(np.random.default_rng(100 + k).random(600) < stated, stated, 10)
+        for k in range(50)
+    ]
+    assert alone == pytest.approx(float(np.mean(measured)), rel=0.1)
+    same = np.repeat(stated[:100], 6)
+    assert calibration_error_by_chance(same, 10, groups) > 1.5 * calibration_error_by_chance(
+        same, 10
+    )
+    assert calibration_error_by_chance(np.repeat(stated, 50), 10) < alone / 4

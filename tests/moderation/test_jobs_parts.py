@@ -56,7 +56,7 @@ def test_no_author_and_no_time_is_on_both_sides():
         assert not mine & theirs, (one, other)
     tested = found.rows("test")
     assert at_us[tested].min() >= found.test_from_us
-    assert at_us[found.rows("members", "fusion", "calibration")].max() < found.test_from_us
+    assert at_us[found.rows("members", "fusion")].max() < found.test_from_us
     assert labelled[found.rows(*PARTS[:-1])].all()
     assert sum(found.counts.values()) == len(who)
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from lib.calibration import sigmoid
+from lib.calibration import logit, sigmoid
 from lib.moderation.model.answers import ModalityAnswer
 from lib.moderation.model.judging import (
     accuracy_at,
@@ -77,7 +77,7 @@ def test_precision_and_recall_are_those_at_the_threshold():
 
 def test_the_report_says_what_was_measured():
     posts, chances, told = unseen_posts()
-    odds = np.log(chances) - np.log1p(-chances)
+    odds = logit(chances.clip(1e-9, 1 - 1e-9))
     tested = Measured(
         source="made up", simulated=True, policies=POLICIES, log_odds=odds, targets=posts.targets,
         presence=posts.presence, answers=told, thresholds=model().thresholds, training_posts=10,

@@ -7,12 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lib.calibration import sigmoid
 from lib.evaluation import roc_auc
-from lib.moderation.composer.composing import compose
-from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
 from lib.moderation.model.answers import ModalityAnswer, ModelError, Presence
-from lib.moderation.model.assembly import MEMBERS, TEST, assemble, split_posts, stages
 from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.fusing import fit_fusion
 from lib.moderation.model.inputs import PostInputs, batch_of
 from lib.moderation.model.moderation_model import (
     ModerationModel,
@@ -24,7 +23,7 @@ from lib.moderation.model.moderation_model import (
     modalities_in,
     thresholds_of,
 )
-from lib.moderation.model.sizes import TINY, Learning
+from lib.moderation.model.sizes import TINY
 from lib.moderation.model.training import Run
 from lib.registry import ArtifactError
 from tests.moderation.tiny import (
@@ -165,26 +164,33 @@ def test_a_threshold_is_the_chance_with_the_best_f1():
     assert thresholds_of(odds, np.full((5, 1), np.nan), ("spam",)) == {"spam": 0.5}
 
 
-def test_a_model_is_assembled_from_posts_and_their_labels():
-    made = simulated_pieces(120, 90, 40, seed=9)
-    posts = compose(made, 400, SIMULATED_RECIPE, seed=9)
-    authors = [f"author-{k % 60}" for k in range(400)]
-    parts = split_posts(posts.targets, authors, seed=1)
-    owners = [{authors[row] for row in part.tolist()} for part in parts]
-    assert not owners[MEMBERS] & owners[TEST]
-    assert sum(map(len, parts)) == 400
-    size = replace(
-        TINY,
-        image=replace(TINY.image, learning=Learning(epochs=1)),
-        video=replace(TINY.video, learning=Learning(epochs=1)),
-    )
-    seen: list[str] = []
-    told = stages(Run(1, Runtime(threads=1)), lambda name, one: seen.append(name))
-    found = assemble(posts.inputs(made), posts.targets, POLICIES, parts, size, told)
-    assert list(dict.fromkeys(seen)) == ["text", "image", "video", "fusion"]
-    test = [posts.inputs(made)[row] for row in found.parts[TEST].tolist()]
-    odds = found.model.log_odds(test)
-    p = column("hate")
-    assert roc_auc(posts.targets[found.parts[TEST], p], odds[:, p]) > 0.8
-    with pytest.raises(ModelError, match="at least 20 with a text, an image or a video"):
-        assemble([PostInputs("a")] * 4, np.zeros((4, 5)), POLICIES, (np.arange(4),) * 4, size, told)
+def test_what_fusion_says_of_its_own_posts_is_as_sure_as_of_new_ones():
+    """The least sure network is one that learnt labels by heart."""
+    rng = np.random.default_rng(3)
+    posts, width = 300, 40
+    told = {
+        "text": ModalityAnswer(
+            rng.normal(size=(posts, width)).astype(np.float32), np.zeros((posts, 1))
+        )
+    }
+    marks = np.tile([Presence.PRESENT, Presence.ABSENT, Presence.ABSENT], (posts, 1))
+    noise = (rng.random((posts, 1)) < 0.5).astype(np.float64)
+    size = replace(TINY.fusion, dropout=0.0, learning=replace(TINY.fusion.learning, epochs=60))
+    run = Run(1, Runtime(threads=1))
+    folds = np.arange(posts) % 3
+    fused = fit_fusion(told, marks.astype(np.int8), noise, ("coin",), folds, size, run)
+    rights = (fused.fusion.unguarded(told, marks.astype(np.int8)) > 0) == (noise > 0.5)
+    assert rights.mean() > 0.9
+    assert np.abs(sigmoid(fused.log_odds) - 0.5).mean() < 0.1
+    answers = fused.fusion.answer(told, marks.astype(np.int8))
+    assert np.abs(sigmoid(answers) - 0.5).mean() < 0.15
+
+
+def test_fusion_needs_folds_of_its_posts():
+    told = {"text": ModalityAnswer(np.zeros((4, 2), np.float32), np.zeros((4, 1)))}
+    marks = np.zeros((4, 3), np.int8)
+    run = Run(1, Runtime(threads=1))
+    with pytest.raises(ModelError, match="at least two folds, got 1"):
+        fit_fusion(told, marks, np.zeros((4, 1)), ("a",), np.zeros(4, int), TINY.fusion, run)
+    with pytest.raises(ModelError, match=r"as many folds, got .* and 3"):
+        fit_fusion(told, marks, np.zeros((4, 1)), ("a",), np.arange(3), TINY.fusion, run)

@@ -14,7 +14,7 @@ from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
 from lib.moderation.model.answers import ModalityAnswer
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.frames import evenly_spaced
-from lib.moderation.model.fusing import calibrate, fit_fusion
+from lib.moderation.model.fusing import fit_fusion
 from lib.moderation.model.image import ImageModel
 from lib.moderation.model.inputs import batch_of
 from lib.moderation.model.moderation_model import ModerationModel, answers_of, thresholds_of
@@ -75,18 +75,10 @@ def fuse_posts() -> tuple[Composed, dict[str, ModalityAnswer]]:
 @cache
 def model() -> ModerationModel:
     posts, told = fuse_posts()
-    rows = np.arange(len(posts))
-    learn, other = rows[rows % 3 > 0], rows[rows % 3 == 0]
-    fusion = fit_fusion(
-        {name: one.take(learn) for name, one in told.items()},
-        posts.presence[learn], posts.targets[learn], POLICIES, np.arange(0, len(learn), 4),
-        TINY.fusion, RUN,
-    )  # fmt: skip
-    held = {name: one.take(other) for name, one in told.items()}
-    fusion = calibrate(fusion, held, posts.presence[other], posts.targets[other])
-    odds = fusion.answer(held, posts.presence[other])
-    thresholds = thresholds_of(odds, posts.targets[other], POLICIES)
-    return ModerationModel(fusion, text_model(), image_model(), video_model(), thresholds)
+    folds = np.arange(len(posts)) % 4
+    fused = fit_fusion(told, posts.presence, posts.targets, POLICIES, folds, TINY.fusion, RUN)
+    thresholds = thresholds_of(fused.log_odds, posts.targets, POLICIES)
+    return ModerationModel(fused.fusion, text_model(), image_model(), video_model(), thresholds)
 
 
 @cache

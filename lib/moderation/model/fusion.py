@@ -143,13 +143,6 @@ class Fusion:
             )
         return np.asarray(logits.double().cpu().numpy())
 
-    def calibrated(self, calibrators: Sequence[Calibrator]) -> Fusion:
-        """The same with other calibrators, one for each policy."""
-        return Fusion(
-            self.policies, self.size, self.widths, self.net, self.guard, tuple(calibrators),
-            self.runtime,
-        )  # fmt: skip
-
     def files(self) -> Files:
         """All that `read` needs."""
         about = {

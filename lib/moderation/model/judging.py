@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lib.calibration import expected_calibration_error, sigmoid
 from lib.evaluation import Interval, average_precision, bootstrap_interval
-from lib.moderation.model.answers import Floats, ModalityAnswer, Presence
+from lib.moderation.model.answers import Floats, Ints, ModalityAnswer, Presence
 from lib.moderation.model.guard import pattern_name, patterns
 from lib.moderation.model.inputs import Marks
 from lib.moderation.post import MODALITIES
@@ -27,7 +27,7 @@ class Comparison:
         pattern, policy: which; posts, violations: how many.
         fused, best_single: average precision.
         modality: which the best single one is.
-        difference, low, high: fused less best, with its interval over posts.
+        difference, low, high: fused less best, with its interval over groups of posts.
     """
 
     pattern: str
@@ -50,6 +50,7 @@ def compare(
     policies: Sequence[str],
     seed: int,
     repeats: int = 300,
+    groups: Ints | None = None,
 ) -> list[Comparison]:
     """Every pattern and policy with enough posts of both outcomes.
 
@@ -62,8 +63,12 @@ def compare(
         targets: (n, policies) 0 or 1; NaN unknown.
         policies: names.
         seed: of the draws.
-        repeats: draws of posts.
+        repeats: draws of groups.
+        groups: (n, policies) posts that stand or fall together are drawn together, e.g. those with
+            one picture; None gives every post its own.
     """
+    count = len(targets)
+    own = np.tile(np.arange(count)[:, None], len(policies)) if groups is None else groups
     found = []
     pattern = patterns(presence)
     for one in range(1, 2 ** len(MODALITIES)):
@@ -80,7 +85,7 @@ def compare(
             scores = {name: answers[name].log_odds[rows, p] for name in names}
             single = {name: average_precision(flags, told) for name, told in scores.items()}
             best = max(single, key=single.__getitem__)
-            gain = _gain(flags, fused[rows, p], scores[best], seed, repeats)
+            gain = _gain(flags, fused[rows, p], scores[best], own[rows, p], seed, repeats)
             found.append(
                 Comparison(
                     pattern=pattern_name(one),
@@ -99,13 +104,13 @@ def compare(
 
 
 def _gain(
-    flags: NDArray[np.bool_], ours: Floats, theirs: Floats, seed: int, repeats: int
+    flags: NDArray[np.bool_], ours: Floats, theirs: Floats, groups: Ints, seed: int, repeats: int
 ) -> Interval:
     def difference(draw: NDArray[np.int64]) -> float:
         told = flags[draw]
         return average_precision(told, ours[draw]) - average_precision(told, theirs[draw])
 
-    return bootstrap_interval(difference, np.arange(len(flags)), seed, repeats)
+    return bootstrap_interval(difference, groups, seed, repeats)
 
 
 def calibration_errors(

@@ -7,20 +7,21 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.moderation.composer.composing import COMPOSED_POLICIES, Composed, Recipe, compose
+from lib.calibration import calibration_error_by_chance, sigmoid
+from lib.evaluation import average_precision
+from lib.moderation.composer.composing import COMPOSED_POLICIES, Recipe, compose
 from lib.moderation.composer.pieces import Pieces
 from lib.moderation.model.answers import ModalityAnswer, joined
 from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.fusing import calibrate, fit_fusion
-from lib.moderation.model.fusion import Fusion
+from lib.moderation.model.fusing import fit_fusion
 from lib.moderation.model.heads import with_head
 from lib.moderation.model.image import ImageModel
+from lib.moderation.model.inputs import Marks
 from lib.moderation.model.judging import (
     accuracy_at,
     by_pattern,
     calibration_errors,
     compare,
-    precision_recall,
 )
 from lib.moderation.model.moderation_model import thresholds_of
 from lib.moderation.model.sizes import SMALL
@@ -37,10 +38,10 @@ RECIPE = Recipe(
 """Stand-ins: aircraft and ships are prohibited; a road vehicle beside a neutral text violates."""
 
 _KINDS = {0: "hate", 1: "offensive", 2: "neutral"}
-_SHARES = (0.35, 0.15, 0.2, 0.3)
-# about as many posts as there are texts, so that pieces are seldom used twice
-_POSTS = (3_000, 1_400, 2_000, 3_000)
-_LEARN, _GUARD, _CALIBRATE, _TEST = range(4)
+_TURNS = 5
+# about twice as many posts as there are texts, so that pieces are seldom used often
+_POSTS = 1_900
+_SHARES = (1.0 / _TURNS,) * _TURNS
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,14 @@ class Mixed:
     Attributes:
         pieces: contents are left out; kinds are all that composing needs.
         answers: by modality, a row for each piece.
-        parts: for fusion, its guard, calibration and the test: places of texts, images and clips.
+        scenes: of each clip.
+        parts: five, none of which shares a piece or a scene with another: places of texts, images
+            and clips.
     """
 
     pieces: Pieces
     answers: dict[str, ModalityAnswer]
+    scenes: NDArray[np.int64]
     parts: tuple[tuple[NDArray[np.int64], ...], ...]
 
 
@@ -93,7 +97,7 @@ def mix(
         split_groups(pieces.image_kinds, np.arange(len(pictures.test)), _SHARES, seed),
         split_groups(pieces.clip_kinds, fights.scenes, _SHARES, seed),
     ]
-    return Mixed(pieces, answers, tuple(zip(*split, strict=True)))
+    return Mixed(pieces, answers, fights.scenes, tuple(zip(*split, strict=True)))
 
 
 def policy_head(pictures: Pictures, image: ImageModel) -> ImageModel:
@@ -107,61 +111,110 @@ def policy_head(pictures: Pictures, image: ImageModel) -> ImageModel:
     return with_head(image, COMPOSED_POLICIES, train.embeddings, targets)
 
 
-def posts_of(mixed: Mixed, part: int, seed: int) -> tuple[Composed, dict[str, ModalityAnswer]]:
-    """Posts of one part, and what each modality says of each post."""
+@dataclass(frozen=True)
+class Told:
+    """Posts and what each modality says of them.
+
+    Attributes:
+        answers: by modality, a row for each post.
+        presence: (n, modalities).
+        targets: (n, policies) 0 or 1.
+        part: (n,) of the pieces that each post is composed of.
+        groups: (n, policies) posts that stand or fall together by a policy, since one piece decides
+            it in all of them: text for hate and offensive, scene for violence, image for the rest.
+    """
+
+    answers: dict[str, ModalityAnswer]
+    presence: Marks
+    targets: NDArray[np.float64]
+    part: NDArray[np.int64]
+    groups: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def take(self, rows: NDArray[np.int64]) -> Told:
+        """Some of them."""
+        answers = {name: one.take(rows) for name, one in self.answers.items()}
+        return Told(
+            answers, self.presence[rows], self.targets[rows], self.part[rows], self.groups[rows]
+        )
+
+
+def told_of(mixed: Mixed, seed: int) -> Told:
+    """Posts composed of each part's pieces, one part after another."""
+    parts = [_told_of_part(mixed, part, seed) for part in range(_TURNS)]
+    return Told(
+        {name: joined([one.answers[name] for one in parts]) for name in mixed.answers},
+        np.concatenate([one.presence for one in parts]),
+        np.concatenate([one.targets for one in parts]),
+        np.concatenate([one.part for one in parts]),
+        np.concatenate([one.groups for one in parts]),
+    )
+
+
+def _told_of_part(mixed: Mixed, part: int, seed: int) -> Told:
     texts, images, clips = mixed.parts[part]
-    posts = compose(mixed.pieces.take(texts, images, clips), _POSTS[part], RECIPE, seed + part)
-    places = {
-        "text": (texts, posts.text),
-        "image": (images, posts.image),
-        "video": (clips, posts.clip),
-    }
-    return posts, {
-        name: mixed.answers[name].take(rows[np.maximum(drawn, 0)])
-        for name, (rows, drawn) in places.items()
-    }
+    posts = compose(mixed.pieces.take(texts, images, clips), _POSTS, RECIPE, seed + part)
+    answers, deciding = {}, {}
+    kinds = zip(
+        ("text", "image", "video"),
+        (texts, images, clips),
+        (posts.text, posts.image, posts.clip),
+        strict=True,
+    )
+    for name, rows, drawn in kinds:
+        answers[name] = mixed.answers[name].take(rows[np.maximum(drawn, 0)])
+        piece = mixed.scenes[rows] if name == "video" else rows
+        # posts without that modality stand alone
+        alone = -1 - part * _POSTS - np.arange(len(posts))
+        deciding[name] = np.where(drawn >= 0, piece[np.maximum(drawn, 0)], alone)
+    groups = [deciding[name] for name in ("text", "text", "video", "image", "image")]
+    whole = np.full(len(posts), part)
+    return Told(answers, posts.presence, posts.targets, whole, np.stack(groups, axis=1))
 
 
 def judge_mixed(mixed: Mixed, seed: int, runtime: Runtime) -> dict[str, object]:
-    """Fusion against each best single modality, calibration, and what can be left to it."""
-    learn, learn_told = posts_of(mixed, _LEARN, seed)
-    guard, guard_told = posts_of(mixed, _GUARD, seed)
-    told = {name: joined([one, guard_told[name]]) for name, one in learn_told.items()}
-    fusion = fit_fusion(
-        told,
-        np.concatenate([learn.presence, guard.presence]),
-        np.concatenate([learn.targets, guard.targets]),
-        COMPOSED_POLICIES,
-        np.arange(len(learn), len(learn) + len(guard)),
-        SMALL.fusion,
-        Run(seed, runtime),
-    )
-    other, other_told = posts_of(mixed, _CALIBRATE, seed)
-    fusion = calibrate(fusion, other_told, other.presence, other.targets)
-    thresholds = thresholds_of(
-        fusion.answer(other_told, other.presence), other.targets, COMPOSED_POLICIES
-    )
-    return _figures(fusion, *posts_of(mixed, _TEST, seed), thresholds, seed)
+    """Each part judged by a fusion of the other four, all parts in one table."""
+    told = told_of(mixed, seed)
+    calibrated, raw = np.zeros(told.targets.shape), np.zeros(told.targets.shape)
+    flagged = np.zeros(told.targets.shape, dtype=np.bool_)
+    for turn in range(_TURNS):
+        learn, test = (told.take(np.flatnonzero((told.part == turn) == one)) for one in (0, 1))
+        rows = told.part == turn
+        fused = fit_fusion(
+            learn.answers, learn.presence, learn.targets, COMPOSED_POLICIES, learn.part,
+            SMALL.fusion, Run(seed, runtime),
+        )  # fmt: skip
+        calibrated[rows] = fused.fusion.answer(test.answers, test.presence)
+        raw[rows] = fused.fusion.unguarded(test.answers, test.presence)
+        thresholds = thresholds_of(fused.log_odds, learn.targets, COMPOSED_POLICIES)
+        flagged[rows] = sigmoid(calibrated[rows]) >= np.array(list(thresholds.values()))
+        print(f"  composed posts: part {turn + 1} of {_TURNS} judged", flush=True)
+    return _figures(told, calibrated, raw, flagged, seed)
 
 
 def _figures(
-    fusion: Fusion,
-    posts: Composed,
-    told: dict[str, ModalityAnswer],
-    thresholds: dict[str, float],
+    told: Told,
+    odds: NDArray[np.float64],
+    raw: NDArray[np.float64],
+    flagged: NDArray[np.bool_],
     seed: int,
 ) -> dict[str, object]:
-    odds = fusion.answer(told, posts.presence)
-    raw = fusion.unguarded(told, posts.presence)
-    compared = compare(odds, told, posts.presence, posts.targets, COMPOSED_POLICIES, seed)
+    targets, policies = told.targets, COMPOSED_POLICIES
+    compared = compare(
+        odds, told.answers, told.presence, targets, policies, seed, groups=told.groups
+    )
     by_name: dict[str, dict[str, object]] = {}
     for one in compared:
         row = asdict(one)
         pattern, policy = row.pop("pattern"), row.pop("policy")
         by_name.setdefault(pattern, {})[policy] = row
-    before, after = (
-        calibration_errors(one, posts.targets, COMPOSED_POLICIES) for one in (raw, odds)
-    )
+    before, after = (calibration_errors(one, targets, policies) for one in (raw, odds))
+    chance = {
+        policy: calibration_error_by_chance(sigmoid(odds[:, p]), 10, told.groups[:, p], seed)
+        for p, policy in enumerate(policies)
+    }
     return {
         "fusion": {
             name: {
@@ -172,6 +225,7 @@ def _figures(
             for name, rows in by_name.items()
         },
         "worse_than_single": sum(one.high < 0.0 for one in compared),
+        "better_than_single": sum(one.low > 0.0 for one in compared),
         "compared": len(compared),
         "ece_before": max(before.values()),
         "ece_after": max(after.values()),
@@ -179,10 +233,26 @@ def _figures(
         "ece_after_mean": float(np.mean(list(after.values()))),
         "ece_before_by_policy": before,
         "ece_after_by_policy": after,
-        "ece_after_by_pattern": by_pattern(odds, posts.presence, posts.targets, COMPOSED_POLICIES),
-        "policies": precision_recall(odds, posts.targets, thresholds),
-        "accuracy_at_80_coverage": accuracy_at(odds, posts.targets, 0.8),
-        "accuracy_at_100_coverage": accuracy_at(odds, posts.targets, 1.0),
-        "always_allow_accuracy": float((posts.targets == 0).all(axis=1).mean()),
-        "composed_test_posts": len(posts),
+        "ece_by_chance": chance,
+        "ece_after_by_pattern": by_pattern(odds, told.presence, targets, policies),
+        "policies": {
+            policy: _told_of_policy(odds[:, p], targets[:, p] > 0, flagged[:, p])
+            for p, policy in enumerate(policies)
+        },
+        "accuracy_at_80_coverage": accuracy_at(odds, targets, 0.8),
+        "accuracy_at_100_coverage": accuracy_at(odds, targets, 1.0),
+        "always_allow_accuracy": float((targets == 0).all(axis=1).mean()),
+        "composed_posts": len(told),
+    }
+
+
+def _told_of_policy(
+    odds: NDArray[np.float64], violates: NDArray[np.bool_], flagged: NDArray[np.bool_]
+) -> dict[str, float]:
+    hits = float((violates & flagged).sum())
+    return {
+        "average_precision": average_precision(violates, odds),
+        "precision": hits / max(float(flagged.sum()), 1.0),
+        "recall": hits / float(violates.sum()),
+        "prevalence": float(violates.mean()),
     }

@@ -13,7 +13,7 @@ from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
 from lib.moderation.model.answers import ModalityAnswer
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.frames import evenly_spaced
-from lib.moderation.model.fusing import calibrate, fit_fusion
+from lib.moderation.model.fusing import fit_fusion
 from lib.moderation.model.moderation_model import ModerationModel
 from lib.moderation.model.pixels import squares
 from lib.moderation.model.sizes import LARGE, SMALL, Learning, Size
@@ -85,10 +85,9 @@ def _model(size: Size, pieces: Pieces, posts: Composed, run: Run) -> ModerationM
         )
         for name, one in zip(MODALITIES, (text, image, video), strict=True)
     }
-    held = np.arange(0, _POSTS, 4)
-    fusion = fit_fusion(told, posts.presence, rare, policies, held, size.fusion, run)
-    fusion = calibrate(fusion, told, posts.presence, rare)
-    return ModerationModel(fusion, text, image, video, dict.fromkeys(policies, 0.5))
+    folds = np.arange(_POSTS) % 4
+    fused = fit_fusion(told, posts.presence, rare, policies, folds, size.fusion, run)
+    return ModerationModel(fused.fusion, text, image, video, dict.fromkeys(policies, 0.5))
 
 
 def _counts(pieces: Pieces) -> dict[str, int]:
