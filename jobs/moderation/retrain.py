@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -50,7 +50,7 @@ class RetrainConfig(TrainConfig):
     """database of the review queue: sqlite:///..., postgresql+psycopg://..."""
     margin: float = 0.005
     """mean average precision by which the new model must be better; and its 95% interval, by
-    drawing posts, must lie above 0"""
+    drawing authors, must lie above 0"""
     least: int = 1
     """decided labels since the last time below which nothing is trained"""
     alias: Literal["champion", "challenger", "none"] = "challenger"
@@ -104,7 +104,10 @@ def compared(
     mine = [policies.index(name) for name in shared]
     theirs = answers_of(champion, trained.prepared, rows)
     theirs = theirs[:, [champion.policies.index(name) for name in shared]]
-    gain = paired(ours[:, mine], theirs, targets[:, mine], shared, config.seed, config.bootstrap)
+    authors = trained.prepared.posts["author_id"].take(rows).to_pylist()
+    gain = paired(
+        ours[:, mine], theirs, targets[:, mine], shared, authors, config.seed, config.bootstrap
+    )
     return told | {
         "champion": {
             "version": champion.version,
@@ -117,9 +120,15 @@ def compared(
 
 
 def paired(
-    ours: Floats, theirs: Floats, targets: Floats, policies: list[str], seed: int, repeats: int
+    ours: Floats,
+    theirs: Floats,
+    targets: Floats,
+    policies: list[str],
+    authors: Sequence[str],
+    seed: int,
+    repeats: int,
 ) -> Interval:
-    """Ours less theirs in mean average precision, both on the same draws of posts."""
+    """Ours less theirs in mean average precision, both on the same draws of authors."""
 
     def gain(draw: Ints) -> float:
         both = [
@@ -129,7 +138,7 @@ def paired(
             raise ValueError("a draw without both outcomes")
         return both[0] - both[1]
 
-    return bootstrap_interval(gain, np.arange(len(targets)), seed, repeats)
+    return bootstrap_interval(gain, authors, seed, repeats)
 
 
 def answers_of(model: ModerationModel, prepared: Prepared, rows: Ints) -> Floats:

@@ -42,6 +42,7 @@ def training_report(subject: Subject, found: Findings) -> Report:
             log_odds=fit.log_odds,
             targets=prepared.targets[fit.rows],
             presence=fit.presence,
+            authors=prepared.posts["author_id"].take(fit.rows).to_pylist(),
             answers=fit.answers,
             thresholds=fit.model.thresholds,
             training_posts=counts["members"] + counts["fusion"],

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="of torch; all cores when left out")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--text-epochs", type=int, default=2)
-    parser.add_argument("--image-epochs", type=int, default=8)
+    parser.add_argument("--image-epochs", type=int, default=40)
     parser.add_argument("--video-epochs", type=int, default=20)
     parser.add_argument("--video-members", type=int, default=1)
     options = parser.parse_args()

@@ -25,7 +25,8 @@ COUNTED = (
 )
 KNOWN = {one.name: one for one in COUNTED}
 PANELS = [panel for system in SYSTEMS for panel in dashboard(system)["panels"]]
-ALERTS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0]["rules"]
+GROUPS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+ALERTS = [rule for group in GROUPS for rule in group["rules"]]
 QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
 QUERIES += [alert["expr"] for alert in ALERTS]
 

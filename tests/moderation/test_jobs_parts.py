@@ -85,9 +85,10 @@ def test_a_model_wins_by_what_it_is_better_on_the_same_posts():
     targets = (rng.random((400, 2)) < 0.3).astype(np.float64)
     worse = targets + rng.normal(0.0, 1.2, targets.shape)
     better = targets + rng.normal(0.0, 0.6, targets.shape)
-    gain = paired(better, worse, targets, ["a", "b"], seed=1, repeats=60)
+    authors = [f"author-{k % 130}" for k in range(400)]
+    gain = paired(better, worse, targets, ["a", "b"], authors, seed=1, repeats=60)
     assert 0.0 < gain.low < gain.value < gain.high
-    same = paired(worse, worse, targets, ["a", "b"], seed=1, repeats=20)
+    same = paired(worse, worse, targets, ["a", "b"], authors, seed=1, repeats=20)
     assert (same.low, same.value, same.high) == (0.0, 0.0, 0.0)
 
 

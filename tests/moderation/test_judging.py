@@ -80,7 +80,8 @@ def test_the_report_says_what_was_measured():
     odds = logit(chances.clip(1e-9, 1 - 1e-9))
     tested = Measured(
         source="made up", simulated=True, policies=POLICIES, log_odds=odds, targets=posts.targets,
-        presence=posts.presence, answers=told, thresholds=model().thresholds, training_posts=10,
+        presence=posts.presence, answers=told, authors=[f"{k % 90}" for k in range(len(odds))],
+        thresholds=model().thresholds, training_posts=10,
         quarantined={"image: truncated": 3}, seed=1,
     )  # fmt: skip
     report = training_report(tested)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.calibration import reliability, sigmoid
+from lib.calibration import calibration_error_by_chance, reliability, sigmoid
 from lib.moderation.model.answers import Floats, ModalityAnswer
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.judging import (
@@ -48,6 +48,7 @@ class Measured:
         policies: names.
         log_odds, targets: (n, policies) calibrated answers and labels; NaN unknown.
         presence: (n, modalities).
+        authors: (n,) whose each post is; intervals are drawn by author.
         answers: by modality, a row for each post.
         thresholds: by policy.
         training_posts: of all steps together.
@@ -61,6 +62,7 @@ class Measured:
     log_odds: Floats
     targets: Floats
     presence: Marks
+    authors: Sequence[str]
     answers: Mapping[str, ModalityAnswer]
     thresholds: Mapping[str, float]
     training_posts: int
@@ -70,9 +72,10 @@ class Measured:
 
 def training_report(tested: Measured) -> Report:
     """The report, and its figures as JSON."""
+    authors = np.unique(np.asarray(tested.authors), return_inverse=True)[1]
     compared = compare(
         tested.log_odds, tested.answers, tested.presence, tested.targets, tested.policies,
-        tested.seed,
+        tested.seed, groups=np.tile(authors[:, None], len(tested.policies)),
     )  # fmt: skip
     found = facts(tested, compared)
     simulated = "simulated posts; " if tested.simulated else ""
@@ -102,6 +105,7 @@ def facts(tested: Measured, compared: Sequence[Comparison]) -> dict[str, Any]:
         "policies": precision_recall(odds, targets, tested.thresholds),
         "thresholds": dict(tested.thresholds),
         "ece": calibration_errors(odds, targets, tested.policies),
+        "ece_by_chance": _by_chance(tested),
         "ece_by_pattern": by_pattern(odds, tested.presence, targets, tested.policies),
         "accuracy_at_coverage": {str(one): accuracy_at(odds, targets, one) for one in _COVERAGES},
         "always_allow_accuracy": _clean_share(targets),
@@ -140,12 +144,19 @@ def _policies(found: Mapping[str, Any]) -> Section:
     rows = tuple(
         (
             *(name, one["prevalence"], one["average_precision"]),
-            *(one["precision"], one["recall"], found["ece"].get(name)),
+            *(one["precision"], one["recall"]),
+            *(found["ece"].get(name), found["ece_by_chance"].get(name)),
         )
         for name, one in found["policies"].items()
     )
-    header = ("policy", "share", "average precision", "precision", "recall", "calibration error")
-    caption = "precision and recall at the threshold with the best F1 on the calibration's posts"
+    header = (
+        "policy", "share", "average precision", "precision", "recall", "calibration error",
+        "by chance",
+    )  # fmt: skip
+    caption = (
+        "Precision and recall at the threshold with the best F1 on training posts; by chance is "
+        "the calibration error that true chances would show on so many posts."
+    )
     return Section("By policy", [Table(header, rows, caption=caption)])
 
 
@@ -167,6 +178,9 @@ def _fusion(compared: Sequence[Comparison]) -> Section:
          one.high)
         for one in compared
     )  # fmt: skip
+    if not compared:
+        few = "Too few test posts of one set of modalities, with both outcomes, to compare on."
+        return Section("Together against the best single modality", [Note(few)])
     header = ("modalities", "policy", "posts", "fused", "best single", "which", "from", "to")
     worse = sum(one.high < 0.0 for one in compared)
     text = (
@@ -193,8 +207,20 @@ def _calibration(tested: Measured, found: Mapping[str, Any]) -> Section:
         (pattern, *(one.get(name) for name in tested.policies))
         for pattern, one in found["ece_by_pattern"].items()
     )
-    errors = Table(("calibration error of", *tested.policies), rows)
-    return Section("How sure is sure", [Figures((plot,)), errors])
+    blocks: list[Any] = [Figures((plot,))]
+    if rows:
+        blocks.append(Table(("calibration error of", *tested.policies), rows))
+    return Section("How sure is sure", blocks)
+
+
+def _by_chance(tested: Measured) -> dict[str, float]:
+    found = {}
+    for p, name in enumerate(tested.policies):
+        known = ~np.isnan(tested.targets[:, p])
+        if known.any():
+            chances = sigmoid(tested.log_odds[known, p])
+            found[name] = calibration_error_by_chance(chances, 10, seed=tested.seed)
+    return found
 
 
 def _data(tested: Measured) -> Section:

@@ -85,7 +85,7 @@ class ImageSize:
     heads: int = 4
     """attention heads of a fresh ViT"""
     learning: Learning = field(
-        default_factory=lambda: Learning(epochs=8, batch=64, rate=3e-3, weight_decay=5e-2)
+        default_factory=lambda: Learning(epochs=40, batch=64, rate=3e-3, weight_decay=5e-2)
     )
 
 
