@@ -23,6 +23,7 @@ from lib.moderation.model.sizes import TextSize
 from lib.moderation.model.tokens import encoder_directory, pretrained_tokenizer, tokenise
 from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES
+from lib.moderation.wording.folding import shows
 
 NOTHING = "post: neither a text nor an image nor a video"
 NO_SUCH_POST = "post_id: of no post that is there"
@@ -147,7 +148,7 @@ def _presence(posts: pa.Table, media: pa.Table) -> Marks:
     """(n, modalities): failed where there was something and none of it could be decoded."""
     marks = np.full((posts.num_rows, len(MODALITIES)), Presence.ABSENT, dtype=np.int8)
     texts = posts["text"].to_pylist()
-    marks[[bool(one and one.strip()) for one in texts], 0] = Presence.PRESENT
+    marks[[shows(one) for one in texts], 0] = Presence.PRESENT
     rows = _places(posts, media)
     kinds = np.array([MODALITIES.index(kind) for kind in media["kind"].to_pylist()], dtype=np.int64)
     good = np.array([one is None for one in media["reason"].to_pylist()], dtype=bool)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lib.moderation.wording.folding import shows
+
 MODALITIES = ("text", "image", "video")
 """What a post may consist of, in the order of every array over modalities."""
 
@@ -47,7 +49,7 @@ class Post:
         post_id: names the post, at most 128 bytes.
         author_id: names the author, at most 128 bytes.
         created_at_us: when it was posted, microseconds since 1970, UTC.
-        text: at most 100,000 characters; None (or only white space) where there is none.
+        text: at most 100,000 characters; None (or nothing that can be seen) where there is none.
         images: at most ten.
         video: at most one.
         language: BCP 47 tag as told ("de", "pt-BR"); None where it is not told.
@@ -86,7 +88,7 @@ class Post:
     @property
     def present(self) -> tuple[str, ...]:
         """The modalities that the post has, in the order of `MODALITIES`."""
-        has = (bool(self.text and self.text.strip()), bool(self.images), self.video is not None)
+        has = (shows(self.text), bool(self.images), self.video is not None)
         return tuple(name for name, there in zip(MODALITIES, has, strict=True) if there)
 
 

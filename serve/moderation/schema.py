@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from lib.moderation.post import LONGEST_ID_BYTES, LONGEST_TEXT, MOST_IMAGES
+from lib.moderation.wording.folding import shows
 
 Id = Annotated[
     str, Field(min_length=1, max_length=LONGEST_ID_BYTES, pattern=r"^[^\x00-\x1f\x7f]+$")
@@ -91,7 +92,7 @@ class PostRequest(_Sent):
 
     @model_validator(mode="after")
     def _something(self) -> PostRequest:
-        if not ((self.text and self.text.strip()) or self.images or self.video):
+        if not (shows(self.text) or self.images or self.video):
             raise ValueError("the post is empty: expected a text, an image or a video")
         return self
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.moderation.policies import POLICIES_FILE, load_policies
-from lib.moderation.wording.folding import fold
+from lib.moderation.wording.direction import turned
+from lib.moderation.wording.folding import fold, shows
 from lib.moderation.wording.lists import LISTS_FILE, MOST_HITS, ListError, load_lists
 from lib.moderation.wording.words import words
 
@@ -222,3 +223,45 @@ def test_words_are_in_order_and_cut_no_grapheme(text):
 )
 def test_a_word_is_what_a_reader_takes_for_one(text, expected):
     assert [text[start:end] for start, end in words(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("so \u202eeliv\u202c!", "so vile!"),
+        ("\u202eeliv", "vile"),
+        ("\u202eel\u202div\u202c!", "!ivle"),
+        ("\u202eel\n\u202civ", "le\niv"),
+        ("\u2067vile\u2069 \u202bvile", "vile vile"),
+        ("\u202c\u2069vile\u202e", "vile"),
+    ],
+)
+def test_text_is_turned_as_a_reader_sees_it(text, seen):
+    places = turned(text)
+    assert (places is None) == ("\u202e" not in text)
+    order = range(len(text)) if places is None else places.tolist()
+    assert sorted(order) == list(range(len(text)))
+    assert "".join(text[k] for k in order if not "\u202a" <= text[k] <= "\u2069") == seen
+
+
+def test_a_word_written_backwards_under_an_override_is_found_where_it_is_written():
+    text = "so \u202e3l1v\u202c!"
+    assert found(text) == [("vile", "3l1v")]
+    (hit,) = load_lists(LISTS).hits(text)
+    assert (hit.start, hit.end) == (4, 8)
+    assert found("so eliv!") == []
+    assert found("so \u202evile\u202c!") == [("vile", "vile")]
+
+
+def test_nested_controls_take_no_longer_than_the_text_is_long():
+    began = time.monotonic()
+    assert len(turned("\u202eab" * 33_000)) == 99_000
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", " \n\t", "\u200b\u200d", "\u3164 \u2800\u00ad", "\ufe0f"]
+)
+def test_what_shows_nothing_is_no_text(text):
+    assert not shows(text)
+    assert shows((text or "") + "。")

@@ -105,6 +105,7 @@ async def test_disguises_of_a_listed_word_are_found_with_their_place(registry, t
         "full width": "a ｂｌｏｃｋｅｄｗｏｒｄ.",
         "set apart": "a b l o c k e d w o r d.",
         "override": "a \u202eblockedword\u202c.",
+        "override, backwards": "a \u202edrowdekcolb\u202c.",
     }
     async with moderation(tmp_path / "a", registry) as here:
         for name, text in disguised.items():
@@ -199,6 +200,7 @@ async def test_broken_media_are_told_and_never_allowed_unseen(registry, tmp_path
 BAD = {
     "empty": (post("e"), "body: the post is empty: expected a text, an image or a video"),
     "white space": (post("e", text=" \n"), "the post is empty"),
+    "nothing to be seen": (post("e", text="\u200b\u3164"), "the post is empty"),
     "too long": (post("l", text="x" * 100_001), "text: string should have at most 100000"),
     "both": (
         post("b", images=[{"uri": "s3://x", "content": "aGk="}]),

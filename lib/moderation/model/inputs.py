@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lib.moderation.model.answers import Ints, ModelError, Pixels, Presence
 from lib.moderation.post import MODALITIES
+from lib.moderation.wording.folding import shows
 
 Marks = NDArray[np.int8]
 
@@ -41,7 +42,7 @@ class PostInputs:
     @property
     def presence(self) -> tuple[Presence, Presence, Presence]:
         """Of each modality, in the order of `MODALITIES`."""
-        has = (bool(self.text and self.text.strip()), bool(self.images), self.clip is not None)
+        has = (shows(self.text), bool(self.images), self.clip is not None)
         text, image, video = (
             Presence.PRESENT if there else Presence.FAILED if name in self.failed
             else Presence.ABSENT

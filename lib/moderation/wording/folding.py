@@ -67,6 +67,11 @@ def fold(text: str, *, alike: bool = False, leet: bool = False) -> Folded:
     return Folded(without_leet(whole) if leet else whole, starts, starts + 1)
 
 
+def shows(text: str | None) -> bool:
+    """Whether there is anything to be seen in a text."""
+    return text is not None and any(not (one.isspace() or _invisible(one)) for one in text)
+
+
 @lru_cache(maxsize=65_536)
 def _folded(one: str, alike: bool) -> str:
     if _invisible(one):

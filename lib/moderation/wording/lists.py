@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib.contract import did_you_mean
 from lib.moderation.declared import DeclarationError, read_declared
+from lib.moderation.wording.direction import turned
 from lib.moderation.wording.folding import Folded, Span, fold
 from lib.moderation.wording.patterns import check, compiled, source_of, within
 
@@ -158,16 +159,18 @@ class Lists:
         """All hits that ask for review or removal, by their place in the text.
 
         An entry is looked for in the text as it is folded and, if it says so, with look-alikes and
-        leetspeak resolved; a place counts once for an entry. Hits within one of an allow entry are
-        left out.
+        leetspeak resolved; a place counts once for an entry. Where controls turn text around, it is
+        looked for as it is written and as it is seen. Hits within one of an allow entry are left
+        out.
         """
-        found: dict[tuple[str, int, int], Entry] = {}
-        for way in _WAYS:
-            if self._chunks[way]:
-                variant = _variant(text, *way)
-                for entry in self._likely(way, variant.content):
-                    for start, end in self._places(text, entry, variant):
-                        found.setdefault((entry.id, start, end), entry)
+        found = self._found(text)
+        places = turned(text)
+        if places is not None:
+            seen = "".join(text[place] for place in places.tolist())
+            for (name, start, end), entry in self._found(seen).items():
+                within_text = places[start:end]
+                span = int(within_text.min()), int(within_text.max()) + 1
+                found.setdefault((name, *span), entry)
         allowed = [key[1:] for key, entry in found.items() if entry.action == "allow"]
         asked = [(key, entry) for key, entry in found.items() if entry.action != "allow"]
         return tuple(
@@ -175,6 +178,17 @@ class Lists:
             for (_, start, end), entry in sorted(asked, key=lambda one: (one[0][1:], one[0][0]))
             if not any(first <= start and end <= last for first, last in allowed)
         )
+
+    def _found(self, text: str) -> dict[tuple[str, int, int], Entry]:
+        """Entries by id and place in a text, those that allow among them."""
+        found: dict[tuple[str, int, int], Entry] = {}
+        for way in _WAYS:
+            if self._chunks[way]:
+                variant = _variant(text, *way)
+                for entry in self._likely(way, variant.content):
+                    for start, end in self._places(text, entry, variant):
+                        found.setdefault((entry.id, start, end), entry)
+        return found
 
     def _likely(self, way: tuple[bool, bool], content: bytes) -> Iterator[Entry]:
         for together, entries in self._chunks[way]:
