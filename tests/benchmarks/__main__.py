@@ -32,6 +32,8 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "churn_accounts": (),
     "churn_interventions": (),
     "moderation_latency": (),
+    "moderation_queue": (),
+    "moderation_bad_input": (),
 }
 ON_PAYMENTS: dict[str, tuple[str, ...]] = {
     "fraud_handbook": (),
@@ -56,7 +58,7 @@ class Config:
     retail: str | None = None
     """Parquet file of UCI Online Retail for the benchmark of churn."""
     posts: str | None = None
-    """Folder of real pieces of posts (davidson, cifar10, fight_clips) for that of moderation."""
+    """Folder of real pieces of posts (davidson, cifar10, fight_clips) for those of moderation."""
     output: Path = Path("var/benchmarks.html")
     """The page."""
     only: tuple[str, ...] = ()
@@ -82,8 +84,9 @@ def main(config: Config) -> int:
         print("left out, it needs --retail FILE: churn_online_retail")
     if config.posts:
         chosen["moderation"] = ("--data", config.posts)
+        chosen["moderation_active_learning"] = ("--data", f"{config.posts}/davidson")
     else:
-        print("left out, it needs --posts FOLDER: moderation")
+        print("left out, they need --posts FOLDER: moderation, moderation_active_learning")
     results: dict[str, dict[str, Any]] = {}
     failed: list[str] = []
     for name, options in chosen.items():

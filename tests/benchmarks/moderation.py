@@ -24,10 +24,11 @@ from lib.moderation.explanation.faithfulness import (
 )
 from lib.moderation.model.fitting import Checkpoint, Runtime
 from lib.moderation.model.training import Run
+from lib.moderation.wording.words import words
 from tests.benchmarks.moderating.fights import judge_fights, read_fights
 from tests.benchmarks.moderating.mixed import judge_mixed, mix, policy_head
 from tests.benchmarks.moderating.pictures import fit_pictures, judge_pictures, read_pictures
-from tests.benchmarks.moderating.tweets import fit_tweets, judge_tweets, read_tweets
+from tests.benchmarks.moderating.tweets import HATE, fit_tweets, judge_tweets, read_tweets
 from tests.benchmarks.result import print_result
 
 _EXPLAINED, _ORDERS = 200, 5
@@ -72,8 +73,8 @@ def main() -> None:
     mixed = mix(tweets, text, pictures, image, fights, odds, options.seed)
     of_mixed = judge_mixed(mixed, options.seed, runtime)
     say("explanations")
-    hateful = tweets.test[tweets.classes[tweets.test] == 0][:_EXPLAINED]
-    texts = [tweets.texts[k] for k in hateful.tolist()]
+    hateful = [tweets.texts[k] for k in tweets.test if tweets.classes[k] == HATE]
+    texts = [one for one in hateful if len(words(one)) > 1][:_EXPLAINED]
     kinds = np.array(pictures.kinds)[pictures.test]
     shown = pictures.test[np.isin(kinds, ("airplane", "ship"))][:_EXPLAINED]
     images = list(pictures.pixels[shown])

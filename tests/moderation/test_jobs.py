@@ -203,6 +203,26 @@ def test_training_ends_with_model_report_and_registry(trained):
     assert not stored & {".pt", ".pth", ".pkl", ".bin"}
 
 
+@pytest.mark.slow
+def test_two_workers_share_a_training_up_to_the_registry(told, rows, trained, tmp_path):
+    config = TrainConfig(
+        rows=str(rows), size=str(told / "size.yaml"), output=str(tmp_path), simulated=True,
+        registry=str(tmp_path / "registry"), alias="champion", bootstrap=20, num_workers=2,
+    )  # fmt: skip
+    train.main(config)
+    model = load_model(tmp_path / "model")
+    assert Registry(tmp_path / "registry").resolve("moderation", "champion") == model.version
+    shares = {one.name for one in (tmp_path / "stages").rglob("*-of-*.safetensors")}
+    assert shares == {"0-of-2.safetensors", "1-of-2.safetensors"}
+    ours, alone = (
+        json.loads((folder / "report.json").read_text()) for folder in (tmp_path, trained)
+    )
+    assert ours["parts"] == alone["parts"]
+    assert ours["mean_average_precision"]["value"] == pytest.approx(
+        alone["mean_average_precision"]["value"], abs=0.15
+    )
+
+
 def test_training_again_continues_and_says_where_everything_is(told, rows, trained, capsys):
     config = TrainConfig(
         rows=str(rows), size=str(told / "size.yaml"), output=str(trained), simulated=True,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lib.calibration import logit, sigmoid
-from lib.moderation.model.answers import ModalityAnswer
+from lib.moderation.model.answers import ModalityAnswer, Presence
 from lib.moderation.model.judging import (
     accuracy_at,
     by_pattern,
@@ -90,3 +90,19 @@ def test_the_report_says_what_was_measured():
     assert "image: truncated" in page
     assert report.facts["accuracy_at_coverage"]["0.8"] == accuracy_at(odds, posts.targets, 0.8)
     json.dumps(report.facts, allow_nan=False)
+
+
+def test_scores_of_different_turns_are_not_ranked_together():
+    """Two models that rank alike and count from different zeros are as good as one."""
+    rng = np.random.default_rng(6)
+    truth = rng.random((600, 1)) < 0.4
+    odds = 2.0 * truth + rng.normal(size=(600, 1))
+    turns = np.arange(600) % 2
+    answers = {"text": ModalityAnswer(np.zeros((600, 1), np.float32), odds)}
+    presence = np.tile([Presence.PRESENT, Presence.ABSENT, Presence.ABSENT], (600, 1))
+    moved = odds + 9.0 * turns[:, None]
+    targets = truth.astype(float)
+    (apart,) = compare(moved, answers, presence, targets, ("a",), seed=1, turns=turns)
+    (mixed,) = compare(moved, answers, presence, targets, ("a",), seed=1)
+    assert (apart.low, apart.difference, apart.high) == (0.0, 0.0, 0.0)
+    assert mixed.high < 0.0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.calibration import expected_calibration_error, sigmoid
-from lib.evaluation import Interval, average_precision, bootstrap_interval
+from lib.evaluation import average_precision, bootstrap_interval
 from lib.moderation.model.answers import Floats, Ints, ModalityAnswer, Presence
 from lib.moderation.model.guard import pattern_name, patterns
 from lib.moderation.model.inputs import Marks
@@ -51,6 +51,7 @@ def compare(
     seed: int,
     repeats: int = 300,
     groups: Ints | None = None,
+    turns: Ints | None = None,
 ) -> list[Comparison]:
     """Every pattern and policy with enough posts of both outcomes.
 
@@ -66,7 +67,11 @@ def compare(
         repeats: draws of groups.
         groups: (n, policies) posts that stand or fall together are drawn together, e.g. those with
             one picture; None gives every post its own.
+        turns: (n,) of cross-validation, in each of which another model answered; precision is the
+            mean over turns, since scores of different models are not to be ranked together: Forman
+            and Scholz, Apples-to-apples in cross-validation studies (2010).
     """
+    turn = np.zeros(len(targets), dtype=np.int64) if turns is None else turns
     count = len(targets)
     own = np.tile(np.arange(count)[:, None], len(policies)) if groups is None else groups
     found = []
@@ -83,34 +88,55 @@ def compare(
             ):
                 continue
             scores = {name: answers[name].log_odds[rows, p] for name in names}
-            single = {name: average_precision(flags, told) for name, told in scores.items()}
-            best = max(single, key=single.__getitem__)
-            gain = _gain(flags, fused[rows, p], scores[best], own[rows, p], seed, repeats)
-            found.append(
-                Comparison(
-                    pattern=pattern_name(one),
-                    policy=policy,
-                    posts=len(rows),
-                    violations=violations,
-                    fused=average_precision(flags, fused[rows, p]),
-                    best_single=single[best],
-                    modality=best,
-                    difference=gain.value,
-                    low=gain.low,
-                    high=gain.high,
-                )
-            )
+            cell = _Cell(flags, turn[rows], own[rows, p], seed, repeats)
+            found.append(cell.compared(pattern_name(one), policy, fused[rows, p], scores))
     return found
 
 
-def _gain(
-    flags: NDArray[np.bool_], ours: Floats, theirs: Floats, groups: Ints, seed: int, repeats: int
-) -> Interval:
-    def difference(draw: NDArray[np.int64]) -> float:
-        told = flags[draw]
-        return average_precision(told, ours[draw]) - average_precision(told, theirs[draw])
+@dataclass(frozen=True)
+class _Cell:
+    """Posts of one pattern, by one policy."""
 
-    return bootstrap_interval(difference, groups, seed, repeats)
+    flags: NDArray[np.bool_]
+    turns: Ints
+    groups: Ints
+    seed: int
+    repeats: int
+
+    def compared(
+        self, pattern: str, policy: str, fused: Floats, scores: Mapping[str, Floats]
+    ) -> Comparison:
+        everything = np.arange(len(self.flags))
+        single = {name: self._precision(told, everything) for name, told in scores.items()}
+        best = max(single, key=single.__getitem__)
+
+        def difference(draw: Ints) -> float:
+            return self._precision(fused, draw) - self._precision(scores[best], draw)
+
+        gain = bootstrap_interval(difference, self.groups, self.seed, self.repeats)
+        return Comparison(
+            pattern=pattern,
+            policy=policy,
+            posts=len(self.flags),
+            violations=int(self.flags.sum()),
+            fused=self._precision(fused, everything),
+            best_single=single[best],
+            modality=best,
+            difference=gain.value,
+            low=gain.low,
+            high=gain.high,
+        )
+
+    def _precision(self, scores: Floats, rows: Ints) -> float:
+        """Mean average precision over turns with posts of both outcomes."""
+        found = []
+        for turn in np.unique(self.turns[rows]).tolist():
+            inside = rows[self.turns[rows] == turn]
+            if 0 < self.flags[inside].sum() < len(inside):
+                found.append(average_precision(self.flags[inside], scores[inside]))
+        if not found:
+            raise ValueError("no turn with posts of both outcomes")
+        return float(np.mean(found))
 
 
 def calibration_errors(

@@ -203,7 +203,14 @@ def _figures(
 ) -> dict[str, object]:
     targets, policies = told.targets, COMPOSED_POLICIES
     compared = compare(
-        odds, told.answers, told.presence, targets, policies, seed, groups=told.groups
+        odds,
+        told.answers,
+        told.presence,
+        targets,
+        policies,
+        seed,
+        groups=told.groups,
+        turns=told.part,
     )
     by_name: dict[str, dict[str, object]] = {}
     for one in compared:
