@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 
 from lib.calibration import sigmoid
+from lib.evaluation import bootstrap_interval
 from lib.moderation.composer.composing import COMPOSED_POLICIES
 from lib.moderation.model.sizes import SMALL
 from lib.moderation.model.text import TextModel
@@ -102,9 +103,20 @@ def _at_factor(
     factor = float(max(_FACTORS, key=lambda one: _f1(decided(held, one), known)[measure]))
     return {
         **_f1(decided(test, factor), tweets.classes[tweets.test]),
+        **_interval(decided(test, factor), tweets.classes[tweets.test]),
         "hate_factor": factor,
         "validation_weighted_f1": _f1(decided(held, factor), known)["weighted_f1"],
     }
+
+
+def _interval(decisions: Rows, classes: Rows) -> dict[str, float]:
+    """95% interval of the weighted F1 over tweets, of which the data tell no authors."""
+
+    def weighted(draw: Rows) -> float:
+        return float(f1_score(classes[draw], decisions[draw], average="weighted"))
+
+    found = bootstrap_interval(weighted, np.arange(len(classes)), seed=1)
+    return {"weighted_f1_low": found.low, "weighted_f1_high": found.high}
 
 
 def _f1(decisions: Rows, classes: Rows) -> dict[str, float]:
