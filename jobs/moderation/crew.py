@@ -96,20 +96,27 @@ class SharedRun(Run):
         crew: who trains.
         storage: for checkpoints, reachable by all of the crew; the first worker writes them.
         name: of what is trained.
+        every: epochs from one checkpoint and report to the next. Each takes a second or two, which
+            is long beside an epoch of a small network.
     """
 
     crew: Crew = dataclasses.field(kw_only=True)
     storage: Storage = dataclasses.field(kw_only=True)
     name: str = dataclasses.field(kw_only=True)
+    every: int = dataclasses.field(default=1, kw_only=True)
 
     @classmethod
-    def going_on(cls, name: str, seed: int, crew: Crew, storage: Storage) -> SharedRun:
+    def going_on(
+        cls, name: str, seed: int, crew: Crew, storage: Storage, every: int = 1
+    ) -> SharedRun:
         """A run that continues after the last checkpoint of that name, if there is one."""
         last = json.loads(storage.read(f"checkpoints/{name}/last.json") or b"{}")
         resume = None
         if last and (weights := storage.read(last["weights"])) is not None:
             resume = Checkpoint.read(weights, last["about"].encode())
-        return cls(seed, crew.runtime, None, resume, crew=crew, storage=storage, name=name)
+        return cls(
+            seed, crew.runtime, None, resume, crew=crew, storage=storage, name=name, every=every
+        )
 
     def member(self, number: int) -> SharedRun:
         """See `Run.member`."""
@@ -123,6 +130,8 @@ class SharedRun(Run):
 
     def _keep(self, checkpoint: Checkpoint) -> None:
         """The newest checkpoint in full before it is named, so that one is always whole."""
+        if checkpoint.epoch % self.every:
+            return
         if self.crew.rank == 0:
             folder = f"checkpoints/{self.name}"
             weights = f"{folder}/{checkpoint.seed}-{checkpoint.epoch}.safetensors"

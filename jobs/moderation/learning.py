@@ -196,7 +196,8 @@ def _fusion(
     rows = parting.rows("fusion")
     answers = answers_about(storage, plan["modalities"], rows)
     presence: Marks = unseen_as_failed(prepared.presence[rows], plan["modalities"])
-    run = SharedRun.going_on("fusion", plan["seed"], crew, storage)
+    whole = max(1, size.fusion.learning.epochs)
+    run = SharedRun.going_on("fusion", plan["seed"], crew, storage, every=whole)
     policies, targets = prepared.policies.ids, prepared.targets[rows]
     fused = fit_fusion(answers, presence, targets, policies, parting.fold[rows], size.fusion, run)
     if crew.rank == 0:

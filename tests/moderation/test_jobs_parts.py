@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from itertools import combinations
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -129,6 +130,23 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(tmp_path):
     np.testing.assert_array_equal(
         ours.answer_squares(pixels).log_odds, theirs.answer_squares(pixels).log_odds
     )
+
+
+def test_checkpoints_of_what_is_quickly_learnt_are_kept_less_often(tmp_path):
+    class Told(Alone):
+        epochs: ClassVar[list[int]] = []
+
+        def report(self, figures):
+            self.epochs.append(figures["epoch"])
+
+    pixels, targets = images()
+    storage = open_storage(tmp_path)
+    run = SharedRun.going_on("image", 5, Told(Runtime(threads=1)), storage, every=2)
+    fit_image(pixels, targets, ("spam",), SIZE, run)
+    assert Told.epochs == [2]
+    again = SharedRun.going_on("image", 5, Alone(Runtime(threads=1)), storage)
+    assert again.resume is not None
+    assert again.resume.epoch == 2
 
 
 @dataclasses.dataclass
