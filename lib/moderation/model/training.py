@@ -213,6 +213,8 @@ class VideoTask:
 
     module: VideoNet
     clips: Pixels
+    places: Ints
+    """of the clips to be learnt, which are read a batch at a time: they may lie in a file"""
     targets: Tensor
     size: VideoSize
     device: str
@@ -220,7 +222,7 @@ class VideoTask:
     @property
     def lengths(self) -> Ints:
         """All alike."""
-        return np.ones(len(self.clips), dtype=np.int64)
+        return np.ones(len(self.places), dtype=np.int64)
 
     def groups(self, learning: Learning) -> list[dict[str, Any]]:
         """Pretrained weights take smaller steps than the head."""
@@ -232,7 +234,7 @@ class VideoTask:
 
     def loss(self, rows: Ints, rng: np.random.Generator) -> Tensor:
         """Mean loss of augmented clips."""
-        clips = self.clips[rows]
+        clips = self.clips[self.places[rows]]
         count, frames, side = clips.shape[:3]
         flat = clips.transpose(0, 2, 3, 1, 4).reshape(count, side, side, frames * 3)
         moved = shifted(flat, max(1, side // 6), rng)
@@ -257,16 +259,18 @@ def fit_video(
         torch.manual_seed(run.seed + member)
         net = fresh_video_net(size, len(policies)).to(device)
         _start_head(net.head, targets[learn])
-        task = VideoTask(net, clips[learn], _tensor(targets[learn], device), size, device)
+        task = VideoTask(net, clips, learn, _tensor(targets[learn], device), size, device)
         run.member(member).fit(task, size.learning)
         nets.append(net)
-    motion = fit_motion(statistics_of(list(clips[learn])), targets[learn]) if size.motion else None
+    own = [clips[place] for place in learn.tolist()]
+    motion = fit_motion(statistics_of(own), targets[learn]) if size.motion else None
     even = np.tile([0.5, 0.5, 0.0], (len(policies), 1))
     model = VideoModel(tuple(policies), size, tuple(nets), motion, even, run.runtime)
     if motion is None or not len(held):
         return model
-    _, seen = model.network_answer(list(clips[held]))
-    members = np.stack([seen, motion.log_odds(list(clips[held]))])
+    other = [clips[place] for place in held.tolist()]
+    _, seen = model.network_answer(other)
+    members = np.stack([seen, motion.log_odds(other)])
     return VideoModel(
         tuple(policies), size, tuple(nets), motion, fit_blend(members, targets[held]), run.runtime
     )
