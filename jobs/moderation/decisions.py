@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow as pa
 from jobs.moderation.sources import Sources
 from lib.contract import TIME, read_checked
 from lib.moderation.contracts import LABELS
+from lib.moderation.policies import Policies
 from lib.records import Reviews
 from lib.storage import Storage, read_parquet, write_parquet
 
@@ -27,12 +29,15 @@ class Decisions:
         until: number of the last label there is.
         new: labels above `since`.
         total: labels in all.
+        of_unknown_policies: labels given under a file of policies that is not at hand; they count
+            as given under today's.
     """
 
     since: int
     until: int
     new: int
     total: int
+    of_unknown_policies: int
 
     def with_others(self, sources: Sources, output: Storage) -> str:
         """All labels, those of other sources too, as one file; its address."""
@@ -48,12 +53,14 @@ class Decisions:
         output.write(_STATE, json.dumps({"until": self.until}).encode())
 
 
-def gather_decisions(records: str, output: Storage) -> Decisions:
+def gather_decisions(records: str, output: Storage, files: Sequence[Policies]) -> Decisions:
     """All labels of the review queue to OUTPUT/decisions/labels.parquet, and what is new of them.
 
     Args:
         records: URL of the database.
         output: where the last time is noted.
+        files: of policies, today's and former ones, by which a label gets the version that its
+            policy had when it was given.
 
     Raises:
         RecordsError: the database cannot be read.
@@ -66,7 +73,9 @@ def gather_decisions(records: str, output: Storage) -> Decisions:
     finally:
         reviews.close()
     times = pa.array([one.at for one in labels], pa.int64()).cast(TIME)
-    # the version is that of all policies together, not of the one that the label is for
+    # decisions name the file that was in force, not the version of each policy in it
+    versions = {file.label: {one.id: one.version for one in file.policies} for file in files}
+    given = [versions.get(one.policy_version, {}).get(one.policy) for one in labels]
     table = pa.table(
         {
             "post_id": pa.array([one.post_id for one in labels], pa.string()),
@@ -75,11 +84,12 @@ def gather_decisions(records: str, output: Storage) -> Decisions:
             "by": pa.array([one.by[:128] for one in labels], pa.string()),
             "event_time": times,
             "known_at": times,
-            "policy_version": pa.nulls(len(labels), pa.int64()),
+            "policy_version": pa.array(given, pa.int64()),
         },
         schema=LABELS.schema,
     )
     write_parquet(table, output, _LABELS)
     numbers = [one.number for one in labels]
     new = sum(number > since for number in numbers)
-    return Decisions(since, max(numbers, default=since), new, len(labels))
+    unknown = sum(one.policy_version not in versions for one in labels)
+    return Decisions(since, max(numbers, default=since), new, len(labels), unknown)

@@ -15,6 +15,7 @@ from jobs.moderation.decisions import Decisions, gather_decisions
 from jobs.moderation.findings import OURS, mean_precision
 from jobs.moderation.prepared import Prepared
 from jobs.moderation.scoring import shape_of
+from jobs.moderation.sources import read_policies
 from jobs.moderation.train import Trained, save, trained_by, write_training_report
 from jobs.moderation.training_config import TrainConfig
 from jobs.options import read_options
@@ -51,6 +52,9 @@ class RetrainConfig(TrainConfig):
     margin: float = 0.005
     """mean average precision by which the new model must be better; and its 95% interval, by
     drawing authors, must lie above 0"""
+    former_policies: tuple[str, ...] = ()
+    """YAML files of policies that were in force before: what was decided under a former version of
+    a policy is then set aside; under a file that is not at hand it counts as decided today"""
     least: int = 1
     """decided labels since the last time below which nothing is trained"""
     alias: Literal["champion", "challenger", "none"] = "challenger"
@@ -62,7 +66,8 @@ def main(config: RetrainConfig) -> dict[str, Any]:
     _refuse_bad_options(config)
     started = time.monotonic()
     output = open_storage(config.output)
-    decisions = gather_decisions(str(config.records), output)
+    files = [read_policies(path) for path in (config.policies, *config.former_policies)]
+    decisions = gather_decisions(str(config.records), output, files)
     told: dict[str, Any] = {"labels": asdict(decisions), "margin": config.margin}
     if decisions.new < config.least:
         told["decision"] = (

@@ -269,7 +269,7 @@ def _doubt(row: dict[str, Any], scored: Scored, shown: dict[str, Any]) -> Doubt:
         policies={name: float(row[f"p_{name}"]) for name in policies.ids},
         severity=worst.severity,
         reach=int(row["reach"] or 0),
-        policy_version=str(policies.version),
+        policy_version=policies.label,
         model_version=scored.version,
         shown=shown,
         language=row["language"],

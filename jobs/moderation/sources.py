@@ -99,7 +99,7 @@ def read_policies(path: str | None) -> Policies:
     above, name = str(Path(path).parent) if "://" not in path else path.rpartition("/")[0], path
     content = open_storage(above).read(name.rpartition("/")[2])
     if content is None:
-        raise ContractError(f"--policies: there is no file {path}")
+        raise ContractError(f"policies: there is no file {path}")
     return load_policies(content.decode("utf-8", "replace"), path)
 
 

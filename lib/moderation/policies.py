@@ -27,6 +27,8 @@ PolicyError = DeclarationError
 # RFC 5646, as far as tags of language, script and region go
 _LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?$"
 
+_DIGITS = 12
+
 
 class Costs(BaseModel):
     """What decisions cost, in one unit of the owner's choice, such as currency.
@@ -150,6 +152,11 @@ class Policies(BaseModel):
             if one.id == policy_id:
                 return one
         raise PolicyError(f"policy: {policy_id!r} is unknown; {did_you_mean(policy_id, self.ids)}")
+
+    @property
+    def label(self) -> str:
+        """What decisions name them by: the file's version and the begin of its digest."""
+        return f"{self.version}-{self.digest[:_DIGITS]}"
 
     @property
     def digest(self) -> str:

@@ -31,8 +31,8 @@ class InForce:
 
     @property
     def version(self) -> str:
-        """Of the policies: the file's number and its digest."""
-        return f"{self.policies.version}-{self.policies.digest[:_DIGITS]}"
+        """Of the policies; see `Policies.label`."""
+        return self.policies.label
 
 
 class Books:

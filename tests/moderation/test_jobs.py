@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from jobs.moderation import preprocess, retrain, score, select, simulate, train, tune
+from jobs.moderation.decisions import gather_decisions
 from jobs.moderation.prepared import find_rows
 from jobs.moderation.preprocess import PreprocessConfig
 from jobs.moderation.retrain import RetrainConfig, inputs_of
@@ -37,6 +38,7 @@ from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.routing import Routing
 from lib.records import Reviews
 from lib.registry import ArtifactError, Registry
+from lib.storage import open_storage
 from tests.local_ray import local_ray
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
@@ -322,7 +324,9 @@ def test_decisions_are_learnt_from_and_the_champion_stays_unless_it_is_beaten(
         registry=str(trained / "registry"), engine="process", bootstrap=20, margin=0.9,
     )  # fmt: skip
     found = retrain.main(config)
-    assert found["labels"] == {"since": 0, "until": 150, "new": 150, "total": 150}
+    assert found["labels"] == {
+        "since": 0, "until": 150, "new": 150, "total": 150, "of_unknown_policies": 0,
+    }  # fmt: skip
     assert found["won"] is False
     assert found["gain"]["low"] <= found["gain"]["value"] <= found["gain"]["high"]
     assert "not better than the champion by the margin" in found["decision"]
@@ -335,6 +339,34 @@ def test_decisions_are_learnt_from_and_the_champion_stays_unless_it_is_beaten(
     capsys.readouterr()
     again = retrain.main(config)
     assert again["decision"].startswith("nothing trained: 0 labels since number 150")
+
+
+def test_decisions_keep_the_version_that_their_policy_had(told, scored, tmp_path):
+    url = f"sqlite:///{tmp_path / 'records.db'}"
+    at = 1_780_000_000_000_000
+    output = open_storage(tmp_path / "r")
+    select.main(
+        SelectConfig(scores=str(scored), output=str(tmp_path / "b"), count=5, records=url, at=at)
+    )
+    decide(url, told, at + 1)
+    text = (told / "policies.yaml").read_text()
+    then = load_policies(text)
+    now = then.model_copy(
+        update={"policies": tuple(
+            one.model_copy(update={"version": 7 if one.id == "hate" else one.version})
+            for one in then.policies
+        )}
+    )  # fmt: skip
+    assert now.label != then.label
+
+    def versions(*files):
+        found = gather_decisions(url, output, files)
+        kept = pq.read_table(tmp_path / "r" / "decisions" / "labels.parquet").to_pylist()
+        return found.of_unknown_policies, {row["policy_version"] for row in kept}
+
+    assert versions(then) == (0, {1})
+    assert versions(now, then) == (0, {1})
+    assert versions(now) == (25, {None})
 
 
 def test_a_first_model_needs_no_champion_to_beat(told, scored, tmp_path):
@@ -444,7 +476,7 @@ def test_tables_that_cannot_be_meant_are_refused(told, tmp_path):
         preprocessed(told, tmp_path, posts=None)
     with pytest.raises(ContractError, match="--allow: prefix: expected https"):
         preprocessed(told, tmp_path, allow=("http://example.org/",))
-    with pytest.raises(ContractError, match="--policies: there is no file"):
+    with pytest.raises(ContractError, match="policies: there is no file"):
         preprocessed(told, tmp_path, policies=str(tmp_path / "none.yaml"))
 
 
