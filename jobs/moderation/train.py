@@ -15,7 +15,7 @@ import ray
 from jobs.moderation.findings import Findings, find, ordered
 from jobs.moderation.fits import Fitted, fitted, modalities_to_fit
 from jobs.moderation.named_sizes import read_size_option
-from jobs.moderation.parting import Parting, part_posts
+from jobs.moderation.parting import PARTS, Parting, part_posts
 from jobs.moderation.prepared import Prepared, quarantine_of
 from jobs.moderation.training_config import TrainConfig
 from jobs.moderation.training_report import Subject, training_report
@@ -92,6 +92,7 @@ def inputs_of(config: TrainConfig, prepared: Prepared, size: Size) -> dict[str, 
         "policies": prepared.policies.digest,
         "size": size.to_json(),
         "test": [config.test_share, config.test_authors],
+        "parts": list(PARTS),
         "engine": [config.engine, config.num_workers, config.min_workers],
         "seed": config.seed,
     }

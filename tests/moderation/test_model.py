@@ -194,3 +194,17 @@ def test_fusion_needs_folds_of_its_posts():
         fit_fusion(told, marks, np.zeros((4, 1)), ("a",), np.zeros(4, int), TINY.fusion, run)
     with pytest.raises(ModelError, match=r"as many folds, got .* and 3"):
         fit_fusion(told, marks, np.zeros((4, 1)), ("a",), np.arange(3), TINY.fusion, run)
+
+
+def test_a_policy_whose_labels_are_all_in_one_fold_is_calibrated_too():
+    rng = np.random.default_rng(4)
+    posts = 120
+    truth = (rng.random((posts, 1)) < 0.4).astype(np.float64)
+    odds = 3.0 * truth - 1.5 + rng.normal(size=(posts, 1))
+    told = {"text": ModalityAnswer(np.zeros((posts, 2), np.float32), odds)}
+    marks = np.tile([Presence.PRESENT, Presence.ABSENT, Presence.ABSENT], (posts, 1))
+    folds = np.arange(posts) % 2
+    labels = np.where(folds[:, None] == 0, truth, np.nan)
+    run = Run(1, Runtime(threads=1))
+    fused = fit_fusion(told, marks.astype(np.int8), labels, ("a",), folds, TINY.fusion, run)
+    assert roc_auc(truth[folds == 1, 0], fused.fusion.answer(told, marks)[folds == 1, 0]) > 0.9

@@ -190,11 +190,14 @@ def _calibrator(raw: Floats, targets: Floats, folds: Ints) -> Calibrator:
     raw, flags, folds = raw[known], targets[known] >= 0.5, folds[known]
     if not 0 < flags.sum() < len(flags):
         return _AS_IT_IS
+    names = np.unique(folds).tolist()
+    if len(names) < 2:
+        return fit_calibrator(raw, flags)
     most = _METHODS.index(choose_method(int(flags.sum())))
     losses = {}
     for method in _METHODS[: most + 1]:
         told = np.empty(len(raw))
-        for name in np.unique(folds).tolist():
+        for name in names:
             inside = folds == name
             fitted = fit_calibrator(raw[~inside], flags[~inside], method)
             told[inside] = fitted.log_odds(raw[inside])
