@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from lib.maintenance.schedule.request import Site, WeekRequest, problem_of
 from lib.records import StoredSchedule
 from lib.survival import Curves
 
+from ..gateway.bounded_executor import BoundedExecutor
 from ..gateway.interpreter import prepare_interpreter
 
 Payload = dict[str, Any]
@@ -91,15 +91,14 @@ class Planning(Protocol):
 
 
 class PlannerHere:
-    """Solves in a thread of this process, one at a time."""
+    """Solves in a thread of this process, one at a time, however many callers gave up."""
 
     def __init__(self) -> None:
-        self._turn = asyncio.Semaphore(1)
+        self._solving = BoundedExecutor("planner", 1)
 
     async def solve(self, asked: Payload) -> Payload:
         """See `planned`."""
-        async with self._turn:
-            return await asyncio.to_thread(planned, asked)
+        return await self._solving.run(planned, asked)
 
 
 class Planner(PlannerHere):

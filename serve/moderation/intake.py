@@ -18,6 +18,7 @@ from lib.moderation.model.answers import Pixels
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.post import Media, Post
 from serve.gateway import Meter
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.moderation import numbers
 from serve.moderation.schema import MediaSent, PostRequest, UndecodedAnswer
 
@@ -87,7 +88,7 @@ class _Piece:
 
 
 class Intake:
-    """Reads posts; at most four media at a time in one process.
+    """Reads posts; at most four media at a time in one process, also of posts that were given up.
 
     Args:
         addresses: where media may be fetched from.
@@ -107,7 +108,8 @@ class Intake:
     ) -> None:
         self._addresses, self._limits, self.shelf = addresses, limits, shelf
         self._hash_list, self._meter = hash_list, meter
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._reading = BoundedExecutor("media", _AT_ONCE)
+        self._storing = BoundedExecutor("shelf", _AT_ONCE)
 
     async def read(self, asked: PostRequest, created_at_us: int) -> Seen:
         """A request's post, decoded; broken media are told in the answer and never raise.
@@ -121,7 +123,7 @@ class Intake:
         pieces = await asyncio.gather(*(self._piece(*one) for one in places.items()))
         seen = self._seen(post, pieces, (time.perf_counter() - started) * 1000.0)
         contents = [one.content for one in pieces if one.content is not None]
-        keeping = [asyncio.to_thread(self.shelf.keep, one) for one in contents]
+        keeping = [self._storing.run(self.shelf.keep, one) for one in contents]
         return replace(seen, keeping=tuple(map(asyncio.ensure_future, keeping)))
 
     async def again(self, request: Mapping[str, Any]) -> Seen:
@@ -134,7 +136,7 @@ class Intake:
         row = dict(request)
         kept = row.pop("media")
         contents = {
-            place: await asyncio.to_thread(self.shelf.read, one) for place, one in kept.items()
+            place: await self._storing.run(self.shelf.read, one) for place, one in kept.items()
         }
         images = [Media(one) for place, one in contents.items() if place != "video" and one]
         video = contents.get("video")
@@ -151,8 +153,7 @@ class Intake:
         return self._seen(post, [*pieces, *missing], (time.perf_counter() - started) * 1000.0)
 
     async def _piece(self, place: str, media: Media) -> _Piece:
-        async with self._turns:
-            return await asyncio.to_thread(self._read, _Piece(place, media))
+        return await self._reading.run(self._read, _Piece(place, media))
 
     def _read(self, piece: _Piece) -> _Piece:
         try:

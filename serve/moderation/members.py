@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from lib.moderation.model.answers import ModalityAnswer
 
 from ..gateway import Meter, RayMeter
+from ..gateway.bounded_executor import BoundedExecutor
 from ..gateway.interpreter import prepare_interpreter
 from ..gateway.together import Together
 from .config import ModerationArgs
@@ -43,7 +44,8 @@ class Seat:
         self._together: Together[Asked, ModalityAnswer | None] = Together(
             self._all, most=args.batching.size
         )
-        self._explaining = asyncio.Semaphore(1)
+        self._answering = BoundedExecutor(f"{modality}-answers", 1)
+        self._explaining = BoundedExecutor(f"{modality}-explanations", 1)
         self._loading: dict[str, asyncio.Task[None]] = {}
         self.sizes: dict[int, int] = {}
 
@@ -59,14 +61,13 @@ class Seat:
         await asyncio.to_thread(self._member.prepare, wanted)
 
     async def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
-        """See `Member.explain`; one at a time, beside answers."""
-        async with self._explaining:
-            return await asyncio.to_thread(self._member.explain, version, payload, policy)
+        """See `Member.explain`; one at a time, beside answers, however many callers gave up."""
+        return await self._explaining.run(self._member.explain, version, payload, policy)
 
     async def _all(self, asked: Sequence[Asked]) -> list[ModalityAnswer | None]:
         self.sizes[len(asked)] = self.sizes.get(len(asked), 0) + 1
         self._meter.observe(BATCH_POSTS, len(asked), self._modality)
-        return await asyncio.to_thread(self._member.answers, asked)
+        return await self._answering.run(self._member.answers, asked)
 
     def _load(self, version: str) -> None:
         if version not in self._loading:

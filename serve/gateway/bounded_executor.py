@@ -1,0 +1,47 @@
+"""Threads of their own for one kind of blocking work."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class BoundedExecutor:
+    """Runs at most `limit` calls at once, in threads that nothing else uses.
+
+    A slot is free when its thread ends: a caller that is cancelled or past its deadline leaves the
+    call running, and the next call waits for it. A call whose caller is cancelled before it starts
+    never runs. Work that is slow here takes no thread of asyncio's default executor.
+
+    Args:
+        name: of the threads.
+        limit: calls at once, at least 1.
+    """
+
+    def __init__(self, name: str, limit: int) -> None:
+        self._threads = ThreadPoolExecutor(limit, thread_name_prefix=name)
+
+    async def run(
+        self,
+        call: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """The result of a call, made in one of the threads with the caller's context variables."""
+        context = contextvars.copy_context()
+        work = partial(context.run, partial(call, *args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def close(self) -> None:
+        """Drops the calls that have not started; returns at once, running calls end by themselves.
+
+        A call after this raises RuntimeError.
+        """
+        self._threads.shutdown(wait=False, cancel_futures=True)
