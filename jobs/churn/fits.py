@@ -41,7 +41,8 @@ def halves(
     names = [f"{name}-trees-{number}.ubj" for number in range(config.model.trees.boosters)]
     if not all(map(stages.has, names)):
         _grow(rows, weights, config, stages, names)
-    return linear, Trees.from_bytes([stages.bytes(one, bytes) for one in names])
+    boosters = [stages.bytes(name, bytes) for name in names]
+    return linear, Trees.from_bytes(boosters, rows.matrix.shape[1])
 
 
 def _grow(

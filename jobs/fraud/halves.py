@@ -112,7 +112,7 @@ def final_halves(
         fit(train, names, settings, config, stages)
     boosters = [stages.bytes(name, bytes) for name in _booster_names(settings)]
     networks = Networks.from_arrays(stages.arrays("network", dict))
-    return BoostedTrees.from_bytes(boosters, config.threads), networks
+    return BoostedTrees.from_bytes(boosters, len(names), config.threads), networks
 
 
 def _booster_names(settings: ModelSettings) -> list[str]:

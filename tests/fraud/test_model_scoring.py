@@ -129,9 +129,9 @@ def test_model_of_other_features_is_refused(artifact: Artifact) -> None:
 
 def test_changed_weights_are_refused(ensemble: Ensemble, tmp_path: Path) -> None:
     ensemble.save(tmp_path / "model", RECORD)
-    file = tmp_path / "model" / "scoring.onnx"
+    file = tmp_path / "model" / "forest.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(ArtifactError, match=r"scoring\.onnx"):
+    with pytest.raises(ArtifactError, match=r"forest\.safetensors"):
         read_artifact(tmp_path / "model", Features())
 
 

@@ -71,7 +71,7 @@ def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: st
     )
     here = fit_trees(whole, None, SETTINGS, seed=1, threads=1)
     fresh = made_up(4_000, 9)
-    spread = BoostedTrees.from_bytes([stored])
+    spread = BoostedTrees.from_bytes([stored], len(NAMES))
     expected = average_precision(fresh.labels, here.log_odds(fresh.matrix))
     assert average_precision(fresh.labels, spread.log_odds(fresh.matrix)) > expected - 0.03
 

@@ -101,9 +101,9 @@ async def test_a_model_of_other_features_is_refused_and_they_are_named(
 
 
 async def test_truncated_weights_are_refused(fraud: Running, place: Place) -> None:
-    weights = place.registry / "fraud" / "versions" / place.versions[1] / "scoring.onnx"
+    weights = place.registry / "fraud" / "versions" / place.versions[1] / "forest.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    await refused(fraud, place, place.versions[1], "scoring.onnx")
+    await refused(fraud, place, place.versions[1], "forest.safetensors")
 
 
 async def test_changed_thresholds_are_refused(fraud: Running, place: Place) -> None:

@@ -180,7 +180,7 @@ def _read(artifact: Artifact, base: CustomerBase) -> ChurnModel:
             base=base,
             target=Target(**about["target"]),
             linear=Linear(squash, arrays["weights"], float(arrays["intercept"][0])),
-            trees=Trees.from_bytes(boosters),
+            trees=Trees.from_bytes(boosters, len(artifact.manifest.feature_names)),
             linear_share=float(about["linear_share"]),
             calibrator=Calibrator.from_json(about["calibrator"]),
             usual=arrays["usual"],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
+from lib.boosting.booster_file import read_booster
 from lib.churn.model.settings import TreeSettings
 from lib.churn.target import Floats
 
@@ -41,15 +42,12 @@ class Trees:
         return tuple(bytes(one.save_raw("ubj")) for one in self.boosters)
 
     @classmethod
-    def from_bytes(cls, stored: Sequence[bytes], threads: int = 1) -> Trees:
-        """Boosters from UBJ; what is not UBJ is refused by XGBoost with its own error."""
-        boosters = []
-        for content in stored:
-            booster = xgb.Booster({"nthread": threads})
-            booster.load_model(bytearray(content))
+    def from_bytes(cls, stored: Sequence[bytes], feature_count: int, threads: int = 1) -> Trees:
+        """Boosters from UBJ over `feature_count` features; `read_booster` says what is refused."""
+        boosters = tuple(read_booster(content, feature_count, threads) for content in stored)
+        for booster in boosters:
             booster.feature_names = None
-            boosters.append(booster)
-        return cls(tuple(boosters))
+        return cls(boosters)
 
 
 def tree_parameters(settings: TreeSettings, seed: int, base: float) -> dict[str, Any]:

@@ -97,7 +97,12 @@ class Networks:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> "Networks":
-        """The networks that `to_arrays` described; a missing array is a KeyError naming it."""
+        """The networks that `to_arrays` described.
+
+        Raises:
+            KeyError: an array is missing.
+            ValueError: shapes do not follow from one another, or a number is not finite.
+        """
         standardiser = Standardiser(
             np.asarray(arrays["inputs.mean"], dtype=np.float32),
             np.asarray(arrays["inputs.scale"], dtype=np.float32),
@@ -109,6 +114,9 @@ class Networks:
             members.append(_member(arrays, f"network.{len(members)}"))
         if not members:
             raise KeyError("network.0.0.weight")
+        _check_standardiser(standardiser)
+        for member in members:
+            _check_member(member, standardiser.width)
         return cls(standardiser, tuple(members))
 
 
@@ -120,3 +128,29 @@ def _member(arrays: Mapping[str, npt.NDArray[np.generic]], prefix: str) -> Dense
         biases.append(np.asarray(arrays[f"{prefix}.{len(weights)}.bias"], dtype=np.float32))
         weights.append(np.asarray(arrays[name], dtype=np.float32))
     return DenseNetwork(tuple(weights), tuple(biases))
+
+
+def _check_standardiser(standardiser: Standardiser) -> None:
+    count = len(standardiser.mean)
+    if not len(standardiser.scale) == len(standardiser.folded) == count:
+        raise ValueError("network: mean, scale and folded must be as many as the features")
+    if not (standardiser.scale > 0).all() or not np.isfinite(standardiser.mean).all():
+        raise ValueError("network: expected finite means and scales above 0")
+    places = standardiser.indicators
+    if len(places) and not 0 <= places.min() <= places.max() < count:
+        raise ValueError(f"network: an indicator is of no feature; expected 0 to {count - 1}")
+
+
+def _check_member(member: DenseNetwork, width: int) -> None:
+    """Refuse layers that do not take what the layer before gives, down to one output."""
+    for layer, (weight, bias) in enumerate(zip(member.weights, member.biases, strict=True)):
+        if weight.shape != (width, len(bias)):
+            raise ValueError(
+                f"network: layer {layer}: expected ({width}, {len(bias)}) weights, "
+                f"got {weight.shape}"
+            )
+        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+            raise ValueError(f"network: layer {layer}: a weight is not a finite number")
+        width = len(bias)
+    if width != 1:
+        raise ValueError(f"network: expected one output, got {width}")

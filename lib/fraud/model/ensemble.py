@@ -12,7 +12,6 @@ from lib.calibration import Calibrator
 from lib.fraud.model.dense import Networks
 from lib.fraud.model.files import read_json, to_json
 from lib.fraud.model.forest import Forest, read_forest
-from lib.fraud.model.graph import build_graph
 from lib.fraud.model.inputs import Floats, Matrix
 from lib.fraud.model.meta import MetaLearner
 from lib.fraud.model.policy import Policy
@@ -77,7 +76,7 @@ class Ensemble:
         return read_forest([bytes(one.save_raw("json")) for one in self.trees.boosters])
 
     def save(self, directory: Path | str, record: TrainingRecord) -> Manifest:
-        """Write the artifact: models, served graph, explanation arrays, manifest.
+        """Write the artifact: models, the trees as arrays, manifest.
 
         Args:
             directory: must not exist yet.
@@ -89,7 +88,6 @@ class Ensemble:
         }
         files["network.safetensors"] = save(self.networks.to_arrays())
         files["forest.safetensors"] = save(forest.to_arrays())
-        files["scoring.onnx"] = build_graph(forest, self.networks, self.meta)
         settings = {"meta": self.meta.to_json(), "calibrator": self.calibrator.to_json()}
         files["ensemble.json"] = to_json(settings)
         return write_artifact(
@@ -116,7 +114,7 @@ class Ensemble:
         return cls(
             names=tuple(artifact.manifest.feature_names),
             digest=artifact.manifest.feature_set_digest,
-            trees=BoostedTrees.from_bytes(boosters, threads),
+            trees=BoostedTrees.from_bytes(boosters, len(artifact.manifest.feature_names), threads),
             networks=Networks.from_arrays(load_file(artifact.path("network.safetensors"))),
             meta=MetaLearner.from_json(settings["meta"]),
             calibrator=Calibrator.from_json(settings["calibrator"]),
@@ -129,7 +127,6 @@ class Ensemble:
         return Scorer(
             names=self.names,
             version=version,
-            graph=build_graph(forest, self.networks, self.meta),
             forest=forest,
             networks=self.networks,
             meta=self.meta,

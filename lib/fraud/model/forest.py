@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lib.boosting.error import BoosterError
+from lib.boosting.node_check import check_finite, check_nodes
 from lib.fraud.model.inputs import Flags, Floats, Matrix
 
 Places = npt.NDArray[np.int64]
+_INDICES = ("roots", "feature", "left", "right")
 
 
 @dataclass(frozen=True)
@@ -81,19 +84,40 @@ class Forest:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "Forest":
-        """The forest that `to_arrays` described; a missing array is a KeyError naming it."""
-        return cls(
-            arrays["roots"],
-            arrays["feature"],
-            arrays["threshold"],
-            arrays["left"],
-            arrays["right"],
-            arrays["missing_left"],
-            arrays["value"],
-            int(arrays["boosters"][0]),
-            float(arrays["base"][0]),
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], feature_count: int) -> "Forest":
+        """The forest that `to_arrays` described, over `feature_count` features.
+
+        Raises:
+            KeyError: an array is missing.
+            BoosterError: a walk from a root would leave the nodes, or never end.
+        """
+        indices = {name: arrays[name].astype(np.int64) for name in _INDICES}
+        forest = cls(
+            **indices,
+            threshold=arrays["threshold"].astype(np.float32),
+            missing_left=arrays["missing_left"].astype(np.bool_),
+            value=arrays["value"].astype(np.float32),
+            boosters=int(arrays["boosters"][0]),
+            base=float(arrays["base"][0]),
         )
+        forest.check(feature_count)
+        return forest
+
+    def check(self, feature_count: int) -> None:
+        """Refuse nodes along which a walk from a root could leave the arrays or never end.
+
+        Raises:
+            BoosterError: with the array and what stands in it.
+        """
+        check_nodes(self.roots, self.left, self.right, self.feature, feature_count)
+        for name in ("threshold", "missing_left", "value"):
+            if len(getattr(self, name)) != len(self.left):
+                raise BoosterError(f"trees: {name}: expected {len(self.left):,} nodes")
+        if ((self.feature < 0) != (self.left < 0)).any():
+            raise BoosterError("trees: a split reads no feature, or a leaf reads one")
+        check_finite("trees: value", self.value)
+        if np.isnan(self.threshold).any() or not np.isfinite(self.base) or self.boosters < 1:
+            raise BoosterError("trees: threshold, base and boosters must be numbers")
 
 
 def read_forest(boosters: Sequence[bytes]) -> Forest:

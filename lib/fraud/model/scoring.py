@@ -16,6 +16,7 @@ from lib.calibration import Calibrator
 from lib.fraud.model.dense import Networks
 from lib.fraud.model.files import read_json
 from lib.fraud.model.forest import Forest
+from lib.fraud.model.graph import build_graph
 from lib.fraud.model.inputs import Floats, Matrix
 from lib.fraud.model.meta import MetaLearner
 from lib.fraud.model.policy import Policy
@@ -39,10 +40,9 @@ class Scorer:
     Args:
         names: of the features, in the order of the matrix.
         version: of the model.
-        graph: serialised ONNX graph.
-        forest: for reasons.
-        networks: for reasons.
-        meta: for reasons.
+        forest: the boosted half, already checked.
+        networks: the neural half.
+        meta: how much each half counts.
         calibrator: from raw log-odds to probability.
         policy: thresholds.
         threads: of one call; 1 in a replica, more for batches.
@@ -53,7 +53,6 @@ class Scorer:
         *,
         names: tuple[str, ...],
         version: str,
-        graph: bytes,
         forest: Forest,
         networks: Networks,
         meta: MetaLearner,
@@ -66,25 +65,46 @@ class Scorer:
         self.policy = policy
         self._forest, self._networks, self._meta = forest, networks, meta
         self._calibrator = calibrator
-        self._session = _session(graph, threads)
+        self._session = _session(build_graph(forest, networks, meta), threads)
 
     @classmethod
     def load(cls, artifact: Artifact, threads: int = 1) -> "Scorer":
-        """The model of a verified artifact; one warming call is made, so the first is not slow."""
+        """The model of a verified artifact, tried out, which also warms it.
+
+        The graph is built from the arrays that were checked, never read from a file.
+
+        Raises:
+            ValueError, KeyError: a part is absent, its numbers contradict each other, or the model
+                answers no probability.
+        """
         settings = read_json(artifact.path("ensemble.json"))
         scorer = cls(
             names=tuple(artifact.manifest.feature_names),
             version=artifact.manifest.version,
-            graph=artifact.path("scoring.onnx").read_bytes(),
-            forest=Forest.from_arrays(load_file(artifact.path("forest.safetensors"))),
+            forest=Forest.from_arrays(
+                load_file(artifact.path("forest.safetensors")), len(artifact.manifest.feature_names)
+            ),
             networks=Networks.from_arrays(load_file(artifact.path("network.safetensors"))),
             meta=MetaLearner.from_json(settings["meta"]),
             calibrator=Calibrator.from_json(settings["calibrator"]),
             policy=Policy.from_thresholds(artifact.manifest.thresholds),
             threads=threads,
         )
-        scorer.score_row(np.zeros(len(scorer.names), dtype=np.float32))
+        scorer.try_out()
         return scorer
+
+    def try_out(self) -> None:
+        """Scores and explains a payment of zeros and one of missing values.
+
+        Raises:
+            ValueError: an answer is not a probability.
+        """
+        for value in (0.0, np.nan):
+            row = np.full(len(self.names), value, dtype=np.float32)
+            scored = self.score_row(row)
+            if not 0.0 <= scored.probability <= 1.0:
+                raise ValueError(f"the model answers {scored.probability}; expected a probability")
+            self.reasons(row)
 
     def log_odds(self, matrix: Matrix) -> Floats:
         """Raw log-odds (rows,) of features (rows, features), before calibration."""

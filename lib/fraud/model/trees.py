@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
+from lib.boosting.booster_file import read_booster
 from lib.fraud.model.inputs import Floats, Matrix
 from lib.fraud.model.sample import Sample, kept_rows, refuse_one_class
 
@@ -65,14 +66,11 @@ class BoostedTrees:
         return tuple(bytes(booster.save_raw("ubj")) for booster in self.boosters)
 
     @classmethod
-    def from_bytes(cls, stored: Sequence[bytes], threads: int = 1) -> "BoostedTrees":
-        """Boosters from UBJ; what is not UBJ is refused by XGBoost with its own error."""
-        boosters = []
-        for content in stored:
-            booster = xgb.Booster({"nthread": threads})
-            booster.load_model(bytearray(content))
-            boosters.append(booster)
-        return cls(tuple(boosters))
+    def from_bytes(
+        cls, stored: Sequence[bytes], feature_count: int, threads: int = 1
+    ) -> "BoostedTrees":
+        """Boosters from UBJ over `feature_count` features; `read_booster` says what is refused."""
+        return cls(tuple(read_booster(content, feature_count, threads) for content in stored))
 
 
 def booster_parameters(
