@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
@@ -28,33 +29,20 @@ from lib.contract import (
     Contract,
     ContractError,
     Mapping,
+    QuarantineExample,
+    QuarantineSummary,
     fingerprint_files,
     load_mapping,
     parse_mapping,
+    quarantine_examples,
     read_checked,
     source_dataset,
+    with_origin,
 )
 from lib.storage import LocalStorage, Storage, open_storage, split_address, write_parquet
 
 ROWS_PER_PIECE = 500_000
 _CSV_BYTES_PER_ROW = 60
-
-
-@dataclass(frozen=True)
-class Intake:
-    """What a reading came to.
-
-    Attributes:
-        rows_in: source rows read (those that `where` leaves out are not counted).
-        repeats: exact retries dropped.
-        quarantined: rows in the quarantine.
-        reasons: quarantined rows by reason, the most frequent first.
-    """
-
-    rows_in: int
-    repeats: int
-    quarantined: int
-    reasons: dict[str, int]
 
 
 def mapping_for(contract: Contract, path: str | None, data: str | Sequence[str]) -> Mapping:
@@ -140,7 +128,7 @@ def once_each(table: pa.Table, contract: Contract, key: str, quarantine: str) ->
     # no other table holds this key, and a second run of the task sees the same keys
     smallest = str(pc.min(table.column(key)).as_py())
     name = sha256(f"{contract.name} {smallest}".encode()).hexdigest()[:24]
-    _note(checked, f"keys-{name}", open_storage(quarantine), first=False)
+    _note(checked, f"keys-{name}", open_storage(quarantine))
     return checked.good
 
 
@@ -156,7 +144,7 @@ def set_aside(rows: pa.Table, name: str, quarantine: str) -> None:
         return
     reasons = Counter(rows[QUARANTINE_REASON].to_pylist())
     checked = Checked(rows.slice(0, 0), rows, dict(reasons), 0, rows.num_rows)
-    _note(checked, name, open_storage(quarantine), first=False)
+    _note(checked, name, open_storage(quarantine))
 
 
 def estimated_rows(mapping: Mapping, paths: str | Sequence[str]) -> int:
@@ -193,17 +181,38 @@ def fingerprint_of(paths: Sequence[str]) -> str:
     return total.hexdigest()
 
 
-def summary(storage: Storage, quarantine: str) -> Intake:
+def summary(storage: Storage, quarantine: str) -> QuarantineSummary:
     """What the ledger of a finished reading says."""
     totals: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    for path in storage.files(f"{quarantine}/ledger"):
+    examples: dict[str, dict[str, Any]] = {}
+    for path in sorted(storage.files(f"{quarantine}/ledger")):
         entry = json.loads(storage.read(path) or b"{}")
         reasons.update(entry.pop("reasons"))
+        examples = entry.pop("examples", {}) | examples
         totals.update(entry)
-    return Intake(
-        totals["rows_in"], totals["repeats"], totals["quarantined"], dict(reasons.most_common())
+    return QuarantineSummary(
+        rows_in=totals["rows_in"],
+        repeats=totals["repeats"],
+        quarantined=totals["quarantined"],
+        reasons=dict(reasons.most_common()),
+        left_out=totals["left_out"],
+        examples={reason: QuarantineExample(**entry) for reason, entry in examples.items()},
     )
+
+
+def most_frequent_reason(storage: Storage, quarantine: str, source: str | Sequence[str]) -> str:
+    """How many rows of a finished reading were set aside and most often why, in one sentence.
+
+    An error that no row is left begins with it.
+
+    Args:
+        storage: where the quarantine lies.
+        quarantine: folder of the table in it, such as `work/quarantine/labels`.
+        source: file, folder or URI that was read.
+    """
+    name = source if isinstance(source, str) else ", ".join(source)
+    return summary(storage, quarantine).most_frequent_reason(name)
 
 
 def _pieces(mapping: Mapping, paths: str | Sequence[str], piece_rows: int) -> list[_Piece]:
@@ -245,26 +254,39 @@ def _checked(
     name = sha256(f"{mapping.contract.name} {piece}".encode()).hexdigest()[:24]
     if piece.row_groups is None:
         checked = read_checked(mapping, piece.path)
-        _note(checked, name, quarantine)
+        _note(checked, name, quarantine, mapping)
         yield checked.good
         return
     (fragment,) = source_dataset(mapping, piece.path).get_fragments()
     part = fragment.subset(row_group_ids=list(piece.row_groups))
     columns = list(mapping.source_columns)
+    first = 1 + sum(group.num_rows for group in fragment.row_groups[: piece.row_groups[0]])
     for number, batch in enumerate(part.to_batches(columns=columns, batch_size=batch_rows)):
-        checked = mapping.check(pa.Table.from_batches([batch]))
-        _note(checked, f"{name}-{number}", quarantine)
+        rows = np.arange(first, first + batch.num_rows)
+        checked = mapping.check(with_origin(pa.Table.from_batches([batch]), piece.path, rows))
+        first += batch.num_rows
+        _note(checked, f"{name}-{number}", quarantine, mapping)
         yield checked.good
 
 
-def _note(checked: Checked, name: str, quarantine: Storage, first: bool = True) -> None:
-    """Writes the quarantined rows and the ledger's entry for one piece."""
+def _note(checked: Checked, name: str, quarantine: Storage, mapping: Mapping | None = None) -> None:
+    """Writes the quarantined rows and the ledger's entry for one piece.
+
+    Args:
+        checked: rows of a source with its mapping; without one they were counted before.
+        name: of the entry, the same in a second run of the task.
+        quarantine: where to write.
+        mapping: that read them from the source.
+    """
     if checked.quarantined.num_rows:
         write_parquet(checked.quarantined, quarantine, f"{name}.parquet")
+    examples = {} if mapping is None else quarantine_examples(checked.quarantined, mapping)
     entry = {
-        "rows_in": checked.rows_in if first else 0,
+        "rows_in": 0 if mapping is None else checked.rows_in,
+        "left_out": checked.left_out,
         "repeats": checked.repeats,
         "quarantined": checked.quarantined.num_rows,
         "reasons": checked.reasons,
+        "examples": {reason: asdict(example) for reason, example in examples.items()},
     }
     quarantine.write(f"ledger/{name}.json", json.dumps(entry).encode())

@@ -167,10 +167,11 @@ def _contradictions(output: Storage) -> dict[str, int]:
 def closing_lines(output: Storage) -> str:
     """A short table of what was read and made."""
     note = json.loads(output.read(NOTE) or b"")
-    lines = [f"{'table':12}{'rows':>12}{'repeats':>10}{'quarantined':>13}"]
+    lines = [f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}"]
     for name, one in note["tables"].items():
         lines.append(
-            f"{name:12}{one['rows_in']:>12,}{one['repeats']:>10,}{one['quarantined']:>13,}"
+            f"{name:12}{one['rows_in']:>12,}{one.get('left_out', 0):>10,}{one['repeats']:>10,}"
+            f"{one['quarantined']:>13,}"
         )
         lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
     lines += [f"{count:>8,}  {what}" for what, count in note["contradictions"].items()]

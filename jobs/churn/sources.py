@@ -208,9 +208,10 @@ def _customers(sources: Sources, mapping: Mapping, quarantine: str) -> pa.Table:
     blocks = ray.get(intake.read(mapping, str(sources.customers), place).to_arrow_refs())
     filled = [block for block in blocks if block.num_rows]
     if not filled:
+        storage = open_storage(quarantine)
+        reason = intake.most_frequent_reason(storage, CUSTOMERS.name, str(sources.customers))
         raise ContractError(
-            f"{sources.customers}: no customer passed the contract; see "
-            f"{open_storage(quarantine).address(CUSTOMERS.name)}"
+            f"{reason}; no customer passed the contract; see {storage.address(CUSTOMERS.name)}"
         )
     return intake.once_each(pa.concat_tables(filled), mapping.contract, "customer_id", place)
 

@@ -110,9 +110,12 @@ def _computed(plan: _Plan, config: FeaturesConfig, output: Storage) -> int:
             rows = _checked_payments(plan, config, output.address("work/quarantine"))
             count: int = rows.count()
             if not count:
+                reason = intake.most_frequent_reason(
+                    output, "work/quarantine/transactions", config.transactions
+                )
                 raise ContractError(
-                    f"{config.transactions}: no payment passed the contract; "
-                    f"see {output.address('work')}"
+                    f"{reason}; no payment passed the contract; see "
+                    f"{output.address('work/quarantine/transactions')}"
                 )
             with_features(FRAUD, rows, plan.partitions).write_parquet(
                 output.at("work/data"), filesystem=output.filesystem
@@ -225,6 +228,7 @@ def _closing_lines(output: Storage) -> str:
     lines = [
         f"payments read     {note['transactions']['rows_in']:>12,}",
         f"  retries dropped {note['transactions']['repeats']:>12,}",
+        f"  left out        {note['transactions'].get('left_out', 0):>12,}",
         f"  quarantined     {note['transactions']['quarantined']:>12,}",
         *(f"    {count:>8,}  {reason}" for reason, count in reasons.items()),
         f"rows with features{note['rows']:>12,}   ({len(note['features'])} features each)",

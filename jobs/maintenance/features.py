@@ -145,9 +145,10 @@ def _computed(
     rows = by_machine(config, small, rows_of, quarantine).materialize()
     count = rows.count()
     if not count:
+        reason = intake.most_frequent_reason(output, "work/quarantine/telemetry", config.telemetry)
         raise ContractError(
-            f"{config.telemetry}: no machine has readings for longer than "
-            f"{config.warm_up_hours:g} h that pass the contract; see {output.address('work')}"
+            f"{reason}; no machine has readings for longer than {config.warm_up_hours:g} h that "
+            f"pass the contract; see {output.address('work/quarantine/telemetry')}"
         )
     rows.write_parquet(output.at("work/data"), filesystem=output.filesystem)
     data = open_dataset(open_storage(output.address("work")), "data")
@@ -180,10 +181,11 @@ def _faults(output: Storage) -> dict[str, dict[str, int]]:
 
 def _closing_lines(output: Storage) -> str:
     note = json.loads(output.read("features.json") or b"")
-    lines = [f"{'table':14}{'rows':>12}{'repeats':>10}{'quarantined':>13}"]
+    lines = [f"{'table':14}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}"]
     for name, one in note["tables"].items():
         lines.append(
-            f"{name:14}{one['rows_in']:>12,}{one['repeats']:>10,}{one['quarantined']:>13,}"
+            f"{name:14}{one['rows_in']:>12,}{one.get('left_out', 0):>10,}{one['repeats']:>10,}"
+            f"{one['quarantined']:>13,}"
         )
         lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
     lines.append(f"{'sensor':14}{'missing':>12}{'stuck':>10}{'out of range':>13}")

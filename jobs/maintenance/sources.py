@@ -35,7 +35,7 @@ from lib.maintenance.contracts import (
 from lib.maintenance.dataset import Tables
 from lib.maintenance.feature_set import FeatureSet, Sensor
 from lib.maintenance.offline import measured_waveforms
-from lib.storage import Storage
+from lib.storage import Storage, open_storage
 
 _BYTES_PER_ROW = 400
 _MOST_NAMES = 60
@@ -240,7 +240,11 @@ def newest_reading(sources: Sources, quarantine: str) -> int:
     read = intake.read(mapping, sources.telemetry, f"{quarantine}/telemetry")
     found = read.map_batches(newest, batch_format="pyarrow", batch_size=None).max("at")
     if found is None:
-        raise ContractError(f"{sources.telemetry}: no reading passed the contract; give --at")
+        storage = open_storage(quarantine)
+        reason = intake.most_frequent_reason(storage, "telemetry", sources.telemetry)
+        raise ContractError(
+            f"{reason}; no reading passed the contract; see {storage.address('telemetry')}"
+        )
     return int(found)
 
 

@@ -216,8 +216,9 @@ def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
     rows = open_dataset(work, "data/posts") if work.files("data/posts") else None
     posts = pa.table({}) if rows is None else rows.to_table(columns=names)
     if not posts.num_rows:
+        reason = intake.most_frequent_reason(work, "quarantine/posts", str(config.posts))
         raise ContractError(
-            f"{config.posts}: no post is left to learn from; see {work.address('quarantine')}"
+            f"{reason}; no post is left to learn from; see {work.address('quarantine')}"
         )
     reasons: Counter[str] = Counter()
     media = pa.table({"post_id": pa.array([], pa.string()), "digest": pa.array([], pa.binary()),
@@ -251,10 +252,11 @@ def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
 def closing_lines(output: Storage) -> str:
     """A short table of what was read and made."""
     note = json.loads(output.read(NOTE) or b"")
-    lines = [f"{'table':12}{'rows':>12}{'repeats':>10}{'quarantined':>13}"]
+    lines = [f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}"]
     for name, one in note["tables"].items():
         lines.append(
-            f"{name:12}{one['rows_in']:>12,}{one['repeats']:>10,}{one['quarantined']:>13,}"
+            f"{name:12}{one['rows_in']:>12,}{one.get('left_out', 0):>10,}{one['repeats']:>10,}"
+            f"{one['quarantined']:>13,}"
         )
         lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
     for name, one in note["presence"].items():

@@ -144,7 +144,8 @@ def _partitions(config: ScoreConfig) -> int:
 def _note(config: ScoreConfig, policies: Policies, version: str, work: Storage) -> dict[str, Any]:
     table = open_dataset(work, "data").to_table(columns=["action"])
     if not table.num_rows:
-        raise ContractError(f"{config.posts}: no post could be scored")
+        reason = intake.most_frequent_reason(work, "quarantine/posts", str(config.posts))
+        raise ContractError(f"{reason}; no post could be scored; see {work.address('quarantine')}")
     actions = {one["values"]: one["counts"] for one in pc.value_counts(table["action"]).to_pylist()}
     return {
         "model_version": version,

@@ -101,7 +101,7 @@ def _data(subject: Subject) -> Section:
     counts = tuple(subject.parting.counts.items())
     note = subject.prepared.note
     tables = tuple(
-        (name, one["rows_in"], one["repeats"], one["quarantined"])
+        (name, one["rows_in"], one.get("left_out", 0), one["repeats"], one["quarantined"])
         for name, one in note["tables"].items()
     )
     day = datetime.fromtimestamp(subject.parting.test_from_us / 1e6, UTC).date()
@@ -114,7 +114,7 @@ def _data(subject: Subject) -> Section:
     return Section("What it rests on", (Note(text), parts, read))
 
 
-_TABLE_HEAD = ("table", "rows", "repeats", "quarantined")
+_TABLE_HEAD = ("table", "rows", "left out", "repeats", "quarantined")
 
 
 def _quarantined(note: Mapping[str, Any]) -> dict[str, int]:

@@ -7,14 +7,22 @@ from lib.contract.fingerprint import Fingerprint, fingerprint, fingerprint_files
 from lib.contract.mapping import FileFormat, Mapping
 from lib.contract.mapping_file import load_mapping, parse_mapping
 from lib.contract.money import Currencies, Currency, minor_units
+from lib.contract.origin import QUARANTINE_FILE, QUARANTINE_ROW, with_origin
 from lib.contract.profile import ColumnProfile, TableProfile, profile
 from lib.contract.quarantine import write_parquet, write_quarantine
+from lib.contract.quarantine_summary import (
+    QuarantineExample,
+    QuarantineSummary,
+    quarantine_examples,
+)
 from lib.contract.reason import QUARANTINE_REASON
 from lib.contract.source import read_checked, read_pieces, source_dataset
 
 __all__ = [
     "MINOR_UNITS",
+    "QUARANTINE_FILE",
     "QUARANTINE_REASON",
+    "QUARANTINE_ROW",
     "TIME",
     "Checked",
     "Column",
@@ -27,6 +35,8 @@ __all__ = [
     "Fingerprint",
     "Mapping",
     "Precedes",
+    "QuarantineExample",
+    "QuarantineSummary",
     "TableProfile",
     "did_you_mean",
     "fingerprint",
@@ -35,11 +45,13 @@ __all__ = [
     "minor_units",
     "parse_mapping",
     "profile",
+    "quarantine_examples",
     "read_checked",
     "read_pieces",
     "source_dataset",
     "time_column",
     "utc_us",
+    "with_origin",
     "write_parquet",
     "write_quarantine",
 ]

@@ -18,14 +18,18 @@ from lib.contract.row_check import column_faults, either_faults, order_faults, t
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A table after its check: `good.num_rows + quarantined.num_rows + repeats == rows_in`.
+    """A table after its check; every row that came is good, quarantined, a repeat or left out.
 
     Attributes:
         good: the contract's columns in its order and types; absent optional columns are null.
         quarantined: the bad rows with all columns they came with, and `quarantine_reason`.
         reasons: quarantined rows per reason, the most frequent first.
         repeats: exact retries that were dropped.
-        rows_in: rows that were checked.
+        rows_in: rows that came.
+        left_out: rows that the conditions of a mapping (`where`) leave out.
+
+    Raises:
+        ContractError: the counts do not add up to `rows_in`.
     """
 
     good: pa.Table
@@ -33,6 +37,16 @@ class Checked:
     reasons: dict[str, int]
     repeats: int
     rows_in: int
+    left_out: int = 0
+
+    def __post_init__(self) -> None:
+        good, bad = self.good.num_rows, self.quarantined.num_rows
+        if good + bad + self.repeats + self.left_out != self.rows_in:
+            raise ContractError(
+                f"{self.rows_in:,} rows came, but {good:,} are good, {bad:,} quarantined, "
+                f"{self.repeats:,} repeats and {self.left_out:,} left out: a row is unaccounted "
+                "for; nothing was written. Please report it with the file"
+            )
 
 
 @dataclass(frozen=True)

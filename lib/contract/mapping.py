@@ -1,7 +1,7 @@
 """Their columns into ours: a mapping bound to the contract it fills."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -74,9 +74,14 @@ class Mapping:
         return self._converted(self.select(raw))
 
     def check(self, raw: pa.Table) -> Checked:
-        """`apply`, then the contract's check; the quarantine shows the source's own columns."""
+        """`apply`, then the contract's check; the quarantine shows the source's own columns.
+
+        Rows that `where` leaves out are counted in `rows_in` and `left_out`.
+        """
         selected = self.select(raw)
-        return self.contract.check(self._converted(selected), original=selected)
+        checked = self.contract.check(self._converted(selected), original=selected)
+        left_out = raw.num_rows - selected.num_rows
+        return replace(checked, rows_in=raw.num_rows, left_out=left_out)
 
     def require(self, columns: Iterable[str]) -> None:
         """Refuse a source that lacks a column the mapping reads.

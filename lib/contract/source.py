@@ -1,7 +1,7 @@
 """Source files of a mapping: Parquet or CSV, read in pieces, only the columns it needs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,19 +86,21 @@ def read_pieces(
 def read_checked(mapping: Mapping, paths: str | Path | Sequence[str | Path]) -> Checked:
     """Everything the files hold, mapped and checked as one table.
 
-    Unreadable CSV lines are in the quarantine too, as text in the column `line`. Rows that
-    `where` leaves out are not counted.
+    Unreadable CSV lines are in the quarantine too, as text in the column `line`.
 
     Raises:
         ContractError: see `source_dataset`, `Mapping.apply` and `Contract.check`.
     """
     bad_lines = BadLines()
-    pieces = [mapping.select(piece) for piece in read_pieces(mapping, paths, bad_lines)]
+    came = list(read_pieces(mapping, paths, bad_lines))
+    pieces = [mapping.select(piece) for piece in came]
     if not pieces:
         raise ContractError(f"{paths}: no rows to read for {mapping.origin}; check 'where'")
     raw = pa.concat_tables(pieces)
     mapped = pa.concat_tables([mapping.apply(piece) for piece in pieces])
     checked = mapping.contract.check(mapped, original=raw)
+    rows_in = sum(piece.num_rows for piece in came)
+    checked = replace(checked, rows_in=rows_in, left_out=rows_in - raw.num_rows)
     return _with_bad_lines(checked, bad_lines) if bad_lines.texts else checked
 
 
@@ -115,6 +117,7 @@ def _with_bad_lines(checked: Checked, bad: BadLines) -> Checked:
         reasons=dict(ordered),
         repeats=checked.repeats,
         rows_in=checked.rows_in + len(bad.texts),
+        left_out=checked.left_out,
     )
 
 

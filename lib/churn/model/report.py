@@ -224,10 +224,18 @@ def _groups(subject: Subject, found: Findings) -> Section:
 
 def _data(subject: Subject) -> Section:
     rows = [
-        (name, int(one["rows_in"]), int(one["repeats"]), int(one["quarantined"]))
+        (
+            name,
+            *(
+                int(one.get(count, 0))
+                for count in ("rows_in", "left_out", "repeats", "quarantined")
+            ),
+        )
         for name, one in subject.tables.items()
     ]
-    blocks: list[Any] = [Table(("table", "rows", "repeats dropped", "quarantined"), tuple(rows))]
+    blocks: list[Any] = [
+        Table(("table", "rows", "left out", "repeats dropped", "quarantined"), tuple(rows))
+    ]
     reasons = [
         (f"{name}: {reason}", int(count))
         for name, one in subject.tables.items()

@@ -1,0 +1,132 @@
+"""Summary of a finished reading: how many rows came, how many were set aside, and why."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pat
+
+from lib.contract.declaration import Column
+from lib.contract.mapping import Mapping
+from lib.contract.origin import LINE, QUARANTINE_FILE, QUARANTINE_ROW, row_unit
+from lib.contract.reason import QUARANTINE_REASON
+
+_LONGEST_VALUE = 40
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineExample:
+    """One quarantined row of a reason.
+
+    Attributes:
+        value: what stood in the column that the reason names; None where that is an identifier
+            or free text, which no message shows, or where the reason names no single column.
+        file: address of the source file, None where it is unknown.
+        row: number of the line (CSV) or the row (Parquet) in that file, from 1.
+        unit: "line" or "row".
+    """
+
+    value: str | None = None
+    file: str | None = None
+    row: int | None = None
+    unit: str = LINE
+
+    def text(self, source: str = "") -> str:
+        """`'0' in line 2 of payments.csv`; the file is left out where it is `source` itself."""
+        parts = [] if self.value is None else [f"'{self.value}'"]
+        if self.row is not None:
+            parts.append(f"{'in ' if parts else ''}{self.unit} {self.row:,}")
+        if self.file is not None and (self.row is None or not _is_same(self.file, source)):
+            parts.append(f"{'of' if self.row is not None else 'in'} {self.file.rpartition('/')[2]}")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class QuarantineSummary:
+    """Counts of a finished reading: `rows_in` are good, quarantined, repeats or left out.
+
+    Attributes:
+        rows_in: source rows read; unreadable lines of CSV files count as rows.
+        repeats: exact retries dropped.
+        quarantined: rows set aside, unreadable lines among them.
+        reasons: quarantined rows by reason, the most frequent first.
+        left_out: rows that the mapping's `where` leaves out.
+        examples: one quarantined row of each reason that has one.
+    """
+
+    rows_in: int
+    repeats: int
+    quarantined: int
+    reasons: dict[str, int]
+    left_out: int = 0
+    examples: dict[str, QuarantineExample] = field(default_factory=dict)
+
+    def most_frequent_reason(self, source: str) -> str:
+        """One sentence for an error where too few rows are good.
+
+        Args:
+            source: file, folder or URI that was read, for the message.
+
+        >>> QuarantineSummary(3, 0, 3, {"is_fraud: missing": 3}).most_frequent_reason("labels.csv")
+        'labels.csv: 3 of 3 rows were set aside; most often "is_fraud: missing"'
+        """
+        if not self.rows_in:
+            return f"{source}: holds no rows"
+        if not self.quarantined:
+            left = f"; 'where' leaves {self.left_out:,} out" if self.left_out else ""
+            return f"{source}: none of {self.rows_in:,} rows was set aside{left}"
+        reason = next(iter(self.reasons))
+        example = self.examples.get(reason, QuarantineExample()).text(source)
+        left = f"; 'where' leaves out {self.left_out:,}" if self.left_out else ""
+        return (
+            f"{source}: {self.quarantined:,} of {self.rows_in:,} rows were set aside; most often "
+            f'"{reason}"{f", e.g. {example}" if example else ""}{left}'
+        )
+
+
+def quarantine_examples(quarantined: pa.Table, mapping: Mapping) -> dict[str, QuarantineExample]:
+    """The first row of each reason in a quarantine.
+
+    Args:
+        quarantined: as `Checked.quarantined` has it, in source columns.
+        mapping: that read them: says which source column a reason speaks of.
+    """
+    if not quarantined.num_rows:
+        return {}
+    reasons = quarantined[QUARANTINE_REASON].combine_chunks()
+    return {
+        reason: _example(quarantined, pc.index(reasons, reason).as_py(), reason, mapping)
+        for reason in reasons.unique().to_pylist()
+    }
+
+
+def _example(rows: pa.Table, index: int, reason: str, mapping: Mapping) -> QuarantineExample:
+    file = _cell(rows, QUARANTINE_FILE, index)
+    row = _cell(rows, QUARANTINE_ROW, index)
+    value = _value(rows, index, reason.partition(":")[0], mapping)
+    return QuarantineExample(value, file, row, row_unit(file))
+
+
+def _value(rows: pa.Table, index: int, target: str, mapping: Mapping) -> str | None:
+    for rule in mapping.rules:
+        if rule.target.name == target and len(rule.sources) == 1 and _may_be_shown(rule.target):
+            value = _cell(rows, rule.sources[0], index)
+            if value is None or isinstance(value, bytes | list | dict):
+                return None
+            text = str(value)
+            return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+    return None
+
+
+def _may_be_shown(target: Column) -> bool:
+    """Identifiers and free text may be of people."""
+    return not pat.is_string(target.type) or bool(target.values)
+
+
+def _cell(rows: pa.Table, name: str, index: int) -> Any:
+    return rows[name][index].as_py() if name in rows.column_names else None
+
+
+def _is_same(file: str, source: str) -> bool:
+    return file == source or file.rpartition("/")[2] == source.rpartition("/")[2]
