@@ -223,15 +223,10 @@ def _groups(subject: Subject, found: Findings) -> Section:
 
 
 def _data(subject: Subject) -> Section:
-    rows = [
-        (
-            name,
-            *(
-                int(one.get(count, 0))
-                for count in ("rows_in", "left_out", "repeats", "quarantined")
-            ),
-        )
-        for name, one in subject.tables.items()
+    counts = ("rows_in", "left_out", "repeats", "quarantined")
+    rows: list[tuple[Cell, ...]] = [
+        (name, *(int(table.get(count, 0)) for count in counts))
+        for name, table in subject.tables.items()
     ]
     blocks: list[Any] = [
         Table(("table", "rows", "left out", "repeats dropped", "quarantined"), tuple(rows))
