@@ -8,8 +8,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from lib.contract import MINOR_UNITS, Column, Contract, time_column
+from lib.contract.scalar import LONGEST_ID_BYTES
 
-LONGEST_ID_BYTES = 128
 PRIORITIES = ("low", "normal", "high", "urgent")
 SIGNALS = ("competitor_mention", "champion_left", "price_complaint", "other")
 

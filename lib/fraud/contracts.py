@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 
 from lib.contract import MINOR_UNITS, TIME, Column, Contract, Precedes, time_column
 from lib.contract.coercion import as_array
+from lib.contract.scalar import LONGEST_ID_BYTES
 
 LARGEST_AMOUNT_MINOR = 10**8
-LONGEST_ID_BYTES = 128
 LONGEST_PAYMENT_METHOD_BYTES = 64
 LATITUDE = (-90.0, 90.0)
 LONGITUDE = (-180.0, 180.0)

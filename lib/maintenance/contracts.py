@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 
 from lib.contract import Column, Contract, time_column
+from lib.contract.scalar import LONGEST_ID_BYTES
 from lib.maintenance.waveform import FEWEST_SAMPLES
 
-LONGEST_ID_BYTES = 128
 MAINTENANCE_TYPES = ("scheduled", "corrective", "emergency")
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import pyarrow as pa
 
 from lib.contract import Column, Contract, time_column
+from lib.contract.scalar import LONGEST_ID_BYTES
 from lib.moderation.media.addresses import LONGEST_URI
-from lib.moderation.post import LONGEST_ID_BYTES, LONGEST_TEXT, MOST_IMAGES
+from lib.moderation.post import LONGEST_TEXT, MOST_IMAGES
 
 KINDS = ("image", "video")
 LONGEST_TAG_BYTES = 35

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lib.contract.scalar import identifier_fault, whole_fault
 from lib.moderation.wording.folding import shows
 
 MODALITIES = ("text", "image", "video")
@@ -14,8 +15,6 @@ LONGEST_TEXT = 100_000
 
 MOST_IMAGES = 10
 """Images of a post, at most."""
-
-LONGEST_ID_BYTES = 128
 
 
 class PostError(ValueError):
@@ -53,8 +52,8 @@ class Post:
         images: at most ten.
         video: at most one.
         language: BCP 47 tag as told ("de", "pt-BR"); None where it is not told.
-        reports: how often users have reported it so far.
-        reach: how often it was seen, or is expected to be.
+        reports: how often users have reported it so far, at most 2**53 - 1.
+        reach: how often it was seen, or is expected to be, at most 2**53 - 1.
 
     Raises:
         PostError: a field is out of its bounds, or there is nothing to moderate.
@@ -72,10 +71,9 @@ class Post:
 
     def __post_init__(self) -> None:
         for name in ("post_id", "author_id"):
-            _check_id(name, getattr(self, name))
+            _refuse(name, identifier_fault(getattr(self, name)))
         for name in ("created_at_us", "reports", "reach"):
-            if getattr(self, name) < 0:
-                raise PostError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+            _refuse(name, whole_fault(getattr(self, name)))
         if self.text is not None and len(self.text) > LONGEST_TEXT:
             raise PostError(
                 f"text: expected at most {LONGEST_TEXT:,} characters, got {len(self.text):,}"
@@ -92,7 +90,6 @@ class Post:
         return tuple(name for name, there in zip(MODALITIES, has, strict=True) if there)
 
 
-def _check_id(name: str, value: str) -> None:
-    size = len(value.encode("utf-8", "surrogatepass"))
-    if not 0 < size <= LONGEST_ID_BYTES:
-        raise PostError(f"{name}: expected 1 to {LONGEST_ID_BYTES} bytes, got {size}")
+def _refuse(name: str, fault: str | None) -> None:
+    if fault is not None:
+        raise PostError(f"{name}: {fault}")

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from lib.records.database import Database
-from lib.records.entries import Json, require_text, require_time
+from lib.records.entries import Json, require_note, require_text, require_time
 from lib.records.errors import RecordsError
 from lib.records.migration import migrate
 from lib.records.schema import CUSTOMER_HEALTH, HEALTH_OVERRIDES
@@ -72,8 +72,9 @@ class Override:
     expires_at: int
 
     def __post_init__(self) -> None:
-        for name in ("id", "customer_id", "author", "reason"):
+        for name in ("id", "customer_id", "author"):
             require_text(name, getattr(self, name))
+        require_note("reason", self.reason)
         for name in ("created_at", "expires_at"):
             require_time(name, getattr(self, name))
         if self.expires_at <= self.created_at:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from lib.contract.scalar import LONGEST_KEY_BYTES, LONGEST_NOTE_BYTES, number_fault, text_fault
 from lib.records.errors import RecordsError
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
@@ -180,33 +181,49 @@ def require_text(name: str, value: object) -> None:
     """Refuse what cannot be a key in every database.
 
     Raises:
-        RecordsError: `value` is no text, empty, longer than 512 bytes (a PostgreSQL index holds
-            2,704), holds a NUL (PostgreSQL stores none) or half a surrogate pair (no UTF-8).
+        RecordsError: `value` is no text, empty, longer than 512 bytes, holds a NUL (PostgreSQL
+            stores none) or half a surrogate pair (no UTF-8).
     """
-    if not isinstance(value, str) or not 0 < _utf8_length(value) <= 512 or "\0" in value:
-        raise RecordsError(
-            f"{name}: expected 1 to 512 bytes of text without NUL, got {value!r:.80}"
-        )
+    _require(name, value, LONGEST_KEY_BYTES)
+
+
+def require_note(name: str, value: object) -> None:
+    """Refuse what cannot be kept as a person's words: as `require_text`, up to 4,000 bytes.
+
+    Raises:
+        RecordsError: see `require_text`.
+    """
+    _require(name, value, LONGEST_NOTE_BYTES)
 
 
 def require_time(name: str, value: object) -> None:
     """Refuse what is not an integer of microseconds before the year 10000.
 
+    Wider than `lib.contract.scalar.time_fault`: a clock of ours that is wrong loses no decision.
+
     Raises:
         RecordsError: `value` is another type, negative or too large.
     """
     if type(value) is not int or not 0 <= value < _LAST_MICROSECOND:
-        raise RecordsError(f"{name}: expected microseconds since 1970 UTC (int), got {value!r}")
+        raise RecordsError(f"{name}: expected microseconds since 1970 UTC (int), got {value!r:.80}")
 
 
 def require_number(name: str, value: object) -> None:
     """Refuse what is not a finite number.
 
     Raises:
-        RecordsError: `value` is another type, NaN or infinite.
+        RecordsError: `value` is another type, NaN, infinite or beyond double precision.
     """
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise RecordsError(f"{name}: expected a finite number, got {value!r}")
+    if not isinstance(value, int | float):
+        raise RecordsError(f"{name}: expected a finite number, got {value!r:.80}")
+    if (fault := number_fault(value)) is not None:
+        raise RecordsError(f"{name}: {fault}")
+
+
+def _require(name: str, value: object, most: int) -> None:
+    fault = text_fault(value, most) if isinstance(value, str) else "expected a text"
+    if fault is not None:
+        raise RecordsError(f"{name}: {fault}; got {value!r:.80}")
 
 
 def _finite(value: float) -> float | str:
@@ -214,12 +231,3 @@ def _finite(value: float) -> float | str:
     if not math.isinf(value):
         return value
     return "Infinity" if value > 0 else "-Infinity"
-
-
-def _utf8_length(value: str) -> int:
-    if value.isascii():
-        return len(value)
-    try:
-        return len(value.encode())
-    except UnicodeEncodeError:
-        return 0

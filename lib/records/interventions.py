@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import Connection, select
 
 from lib.records.database import Database
-from lib.records.entries import Json, require_text, require_time
+from lib.records.entries import Json, require_note, require_text, require_time
 from lib.records.errors import RecordsError
 from lib.records.migration import migrate
 from lib.records.schema import INTERVENTION_OUTCOMES, INTERVENTION_PLANS, INTERVENTIONS
@@ -100,6 +100,9 @@ class InterventionOutcome:
     note: str | None = None
 
     def __post_init__(self) -> None:
+        require_text("intervention_id", self.intervention_id)
+        if self.note is not None:
+            require_note("note", self.note)
         for name in ("observed_at", "received_at"):
             require_time(name, getattr(self, name))
 

@@ -17,7 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from lib.churn.contracts import CONTRACTS, LONGEST_ID_BYTES
+from lib.churn.contracts import CONTRACTS
+from lib.contract.scalar import LONGEST_ID_BYTES
 from serve.gateway.rows import row_model
 
 MOST_ROWS, MOST_PLANNED, MOST_OUTCOMES = 20_000, 5_000, 1_000

@@ -19,9 +19,9 @@ from pydantic import (
     model_validator,
 )
 
+from lib.contract.scalar import LONGEST_ID_BYTES
 from lib.fraud.contracts import (
     LARGEST_AMOUNT_MINOR,
-    LONGEST_ID_BYTES,
     LONGEST_PAYMENT_METHOD_BYTES,
 )
 

@@ -16,7 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from lib.maintenance.contracts import LONGEST_ID_BYTES, MAINTENANCE_TYPES
+from lib.contract.scalar import LONGEST_ID_BYTES
+from lib.maintenance.contracts import MAINTENANCE_TYPES
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.waveform import FEWEST_SAMPLES
 

@@ -20,7 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from lib.moderation.post import LONGEST_ID_BYTES, LONGEST_TEXT, MOST_IMAGES
+from lib.contract.scalar import LONGEST_ID_BYTES
+from lib.moderation.post import LONGEST_TEXT, MOST_IMAGES
 from lib.moderation.wording.folding import shows
 
 Id = Annotated[
