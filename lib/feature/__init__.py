@@ -25,7 +25,7 @@ from lib.feature.profile import Exchange, Reply
 from lib.feature.redis_store import AsyncRedisStore, RedisStore
 from lib.feature.replay import events, replay
 from lib.feature.sqlite_store import SqliteStore
-from lib.feature.store import AsyncProfileStore, ProfileStore, StoreError
+from lib.feature.store import AsyncProfileStore, ProfileStore, ReceiptConflictError, StoreError
 from lib.feature.windows import DAY, HOUR, MINUTE, SECOND, Window
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "ProfileStore",
     "Quantity",
     "Rate",
+    "ReceiptConflictError",
     "RedisStore",
     "Remembered",
     "Reply",

@@ -15,9 +15,11 @@ from lib.feature.planning import Event, Plan, Planner, touch
 from lib.feature.profile import Exchange, Reply
 from lib.feature.reading import ProfileReader
 from lib.feature.row_steps import RowSteps
+from lib.feature.store import ReceiptConflictError
 from lib.feature.windows import DAY, SECOND
 
 _FACT_RECEIPT_SECONDS = 400 * DAY // SECOND
+_BETWEEN = "\x1f"  # ends what precedes an id in a receipt's name
 
 
 class Observation(NamedTuple):
@@ -50,14 +52,23 @@ class OnlineFeatures:
         receipt_seconds: how long a retry is recognised.
         trim_one_in: one in so many events drops old tiles; they are passed over in reading, so
             doing it now and then is enough.
+        legacy_receipts: whether events are also looked for under their bare id, by which stores
+            named receipts before; facts always are.
     """
 
     def __init__(
-        self, features: FeatureSet, receipt_seconds: int = 3600, trim_one_in: int = 16
+        self,
+        features: FeatureSet,
+        receipt_seconds: int = 3600,
+        trim_one_in: int = 16,
+        legacy_receipts: bool = True,
     ) -> None:
         self.features = features
         self.receipt_seconds = receipt_seconds
         self._trim_one_in = trim_one_in
+        self._legacy = legacy_receipts
+        self._event_receipt = _BETWEEN.join((features.name, "event", ""))
+        self._look_receipt = _BETWEEN.join((features.name, "look", ""))
         self._layout = Layout(features)
         self._planner = Planner(features, self._layout)
         self._steps = RowSteps(features)
@@ -71,11 +82,11 @@ class OnlineFeatures:
         """The exchange that reads an event's history and adds the event to it."""
         time = int(event[self.features.time_column])
         received = self._received(event)
-        receipt = str(event[self.features.id_column])
+        event_id = str(event[self.features.id_column])
         plan = self._plan(event, None, received - time)
         source = self._planner.numbers(event, time)
         texts = self._texts(event)
-        if crc32(receipt.encode()) % self._trim_one_in:
+        if crc32(event_id.encode()) % self._trim_one_in:
             parts = [part.part(texts, source, ()) for part in plan.parts]
         else:
             parts = [
@@ -83,7 +94,13 @@ class OnlineFeatures:
                 for part in plan.parts
             ]
         touches = tuple([touch(select, source) for select in plan.touches])
-        return Exchange(receipt, self.receipt_seconds, time, tuple(parts), touches)
+        receipt = self._event_receipt + event_id
+        legacy = event_id if self._legacy else None
+        return Exchange(receipt, self.receipt_seconds, time, tuple(parts), touches, legacy)
+
+    def receipt(self, event_id: str) -> str:
+        """The name under which a store keeps what it replied to an event's exchange."""
+        return self._event_receipt + event_id
 
     def look(self, event: Event) -> Exchange:
         """The exchange that reads an event's history and leaves everything as it is.
@@ -93,10 +110,17 @@ class OnlineFeatures:
         """
         asked = self.request(event)
         parts = [part._replace(clock=False, adds=(), keeps=(), trims=()) for part in asked.parts]
-        return asked._replace(parts=tuple(parts), touches=())
+        receipt = self._look_receipt + str(event[self.features.id_column])
+        return asked._replace(receipt=receipt, parts=tuple(parts), touches=(), legacy=None)
 
     def read(self, event: Event, reply: Reply) -> Observation:
-        """The event's features, from the profiles as they were before it."""
+        """The event's features, from the profiles as they were before it.
+
+        Raises:
+            ReceiptConflictError: the event's id was used before for an event with other keys.
+        """
+        if not reply.same:
+            raise ReceiptConflictError(f"{self.features.id_column}: used before with other keys")
         if reply.answer is not None:
             return Observation({}, reply.first, reply.answer)
         time = int(event[self.features.time_column])
@@ -129,15 +153,17 @@ class OnlineFeatures:
         if fact not in self.features.facts:
             raise ValueError(f"fact must be one of {', '.join(self.features.facts)}, got {fact!r}")
         time = int(event[self.features.time_column])
-        source = self._planner.numbers(event, time)
-        texts = self._texts(event)
         # of an event that is not received yet nothing is known, whatever the fact's date says
         delay = max(at, self._received(event)) - time
-        parts = [part.part(texts, source, ()) for part in self._plan(event, fact, delay).parts]
+        plan = self._plan(event, fact, delay)  # before the numbers: it adds constants to them
+        source, texts = self._planner.numbers(event, time), self._texts(event)
+        parts = [part.part(texts, source, ()) for part in plan.parts]
         if not known:
             parts = [part._replace(adds=tuple(map(_negative, part.adds))) for part in parts]
-        receipt = f"{fact}:{event[self.features.id_column]}:{revision}"
-        return Exchange(receipt, _FACT_RECEIPT_SECONDS, time, tuple(parts))
+        event_id = event[self.features.id_column]
+        receipt = _BETWEEN.join((self.features.name, "fact", fact, str(revision), str(event_id)))
+        legacy = f"{fact}:{event_id}:{revision}"
+        return Exchange(receipt, _FACT_RECEIPT_SECONDS, time, tuple(parts), legacy=legacy)
 
     def _received(self, event: Event) -> int:
         """When the event was received; when it happened if nothing else is said."""

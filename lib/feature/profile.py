@@ -11,6 +11,7 @@ elsewhere (the Redis store does in Lua) must come to the same profiles.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
 Profile: TypeAlias = list[list[int]]
@@ -19,6 +20,7 @@ Profile: TypeAlias = list[list[int]]
 CLOCK = 0
 FOR_EVER = 0
 NO_FIELD = -1
+_MARK_BYTES = 8
 
 
 class Trim(NamedTuple):
@@ -86,11 +88,14 @@ class Exchange(NamedTuple):
     """One event's reads and updates.
 
     Args:
-        receipt: the event's own id: an exchange with a receipt seen before changes nothing.
+        receipt: names feature set, kind and event: an exchange with a receipt seen before changes
+            nothing.
         receipt_seconds: how long the receipt is kept.
         time: of the event, microseconds UTC.
         parts: the profiles that are read, and what changes in each.
         touches: changes of two profiles at a time.
+        legacy: the receipt's name in stores before names told sets and kinds apart; it counts where
+            it was kept for as many profiles. None: not looked for.
     """
 
     receipt: str
@@ -98,6 +103,13 @@ class Exchange(NamedTuple):
     time: int
     parts: tuple[Part, ...]
     touches: tuple[Touch, ...] = ()
+    legacy: str | None = None
+
+    @property
+    def mark(self) -> bytes:
+        """Eight bytes that differ where the profiles are others."""
+        keys = b"\x00".join([part.key for part in self.parts])
+        return blake2b(keys, digest_size=_MARK_BYTES).digest()
 
 
 class Reply(NamedTuple):
@@ -107,11 +119,13 @@ class Reply(NamedTuple):
         first: whether this was the first time; otherwise nothing was changed.
         profiles: by place of the part; empty where there was none.
         answer: what `settle` left with the receipt, if it did.
+        same: whether the receipt was kept for the same profiles; otherwise `profiles` is empty.
     """
 
     first: bool
     profiles: tuple[Profile, ...]
     answer: bytes | None = None
+    same: bool = True
 
 
 def changed(exchange: Exchange) -> list[bool]:

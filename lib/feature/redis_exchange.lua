@@ -1,16 +1,14 @@
 -- One exchange: read the profiles, then update them, unless the receipt was seen before.
--- KEYS: the receipt, then the profiles. ARGV: the exchange as one MessagePack array of whole numbers
--- below 2^53, in the order in which they are taken below; profile.py says what they mean.
--- Answers {first, state}: the state is "p" and the profiles as they were before the first time, or
--- "a" and the answer that settled it.
+-- KEYS: the receipt, the profiles and, where the exchange says so, the receipt's legacy name. ARGV: the
+-- exchange as one MessagePack array of whole numbers below 2^53, in the order in which they are taken
+-- below, and its mark; profile.py says what they mean.
+-- Answers {first, state}: the state is "m", the mark and the profiles as they were before the first
+-- time, or "a" and the answer that settled it; "p" and the profiles under a legacy name.
 --
 -- A profile is one MessagePack array: a string with the clock (eight bytes, signed) and the byte
 -- length of each field after it (four bytes each), then these fields, each an array with a
 -- four-byte count. So a reply is stored profiles end to end, and a field changes without the others
 -- being read.
-local found = redis.call('MGET', unpack(KEYS))
-if found[1] then return {0, found[1]} end
-
 local sub, concat, byte = string.sub, table.concat, string.byte
 local to_bytes, from_bytes = struct.pack, struct.unpack
 local some = cmsgpack.unpack_limit -- next offset (-1: none), values
@@ -18,7 +16,18 @@ local HEAD = 5 -- bytes before a field's numbers
 local EMPTY = '\221\0\0\0\0'
 local NEVER = -4611686018427387904 -- -2^62: a clock not set yet
 
-local state = {'p' .. to_bytes('>BI2', 220, #KEYS - 1)}
+local request = ARGV[1]
+local kind = byte(request)
+local at, has_legacy, receipt_seconds, time, touches =
+  some(request, 4, kind == 221 and 5 or kind == 220 and 3 or 1)
+local legacy = has_legacy == 1 and table.remove(KEYS)
+
+local found = redis.call('MGET', unpack(KEYS))
+if found[1] then return {0, found[1]} end
+local older = legacy and redis.call('GET', legacy)
+if older and byte(older) == 112 and from_bytes('>I2', older, 3) == #KEYS - 1 then return {0, older} end
+
+local state = {'m' .. ARGV[2] .. to_bytes('>BI2', 220, #KEYS - 1)}
 for i = 2, #KEYS do state[i] = found[i] or '\144' end
 state = concat(state)
 
@@ -146,11 +155,6 @@ local function save(i, value, lasts, seconds)
     redis.call('SET', KEYS[i], value, 'EX', seconds)
   end
 end
-
-local request = ARGV[1]
-local kind = byte(request)
-local at, receipt_seconds, time, touches =
-  some(request, 3, kind == 221 and 5 or kind == 220 and 3 or 1)
 
 -- pairs whose tile changes, by the place of the group where they count
 local moves = {}

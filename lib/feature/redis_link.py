@@ -40,7 +40,7 @@ class RedisLink:
         self._wire: _Wire | None = None
         self._connecting: asyncio.Task[_Wire] | None = None
 
-    async def run_script(self, keys: list[bytes], argument: bytes) -> Any:
+    async def run_script(self, keys: list[bytes], *arguments: bytes) -> Any:
         """The script's answer.
 
         Raises:
@@ -51,9 +51,9 @@ class RedisLink:
             wire = await self._connected()
         count = b"%d" % len(keys)
         try:
-            return await wire.call((b"EVALSHA", self._sha, count, *keys, argument))
+            return await wire.call((b"EVALSHA", self._sha, count, *keys, *arguments))
         except _UnknownScriptError:
-            return await wire.call((b"EVAL", self._script, count, *keys, argument))
+            return await wire.call((b"EVAL", self._script, count, *keys, *arguments))
 
     async def call(self, *command: bytes) -> Any:
         """A command's answer.

@@ -41,8 +41,8 @@ class RedisStore:
     def exchange(self, request: Exchange) -> Reply:
         """See `ProfileStore.exchange`."""
         try:
-            keys = _keys(self._prefix, request)
-            return _reply(self._script(keys, [_packed(request)]))
+            keys, mark = _keys(self._prefix, request), request.mark
+            return _reply(self._script(keys, [_packed(request), mark]), mark)
         except redis.RedisError as error:
             raise StoreError(f"profile store: {error}") from error
 
@@ -78,8 +78,8 @@ class AsyncRedisStore:
 
     async def exchange(self, request: Exchange) -> Reply:
         """See `ProfileStore.exchange`."""
-        keys = _keys(self._prefix, request)
-        return _reply(await self._link.run_script(keys, _packed(request)))
+        keys, mark = _keys(self._prefix, request), request.mark
+        return _reply(await self._link.run_script(keys, _packed(request), mark), mark)
 
     async def settle(self, receipt: str, answer: bytes, seconds: int) -> None:
         """See `ProfileStore.settle`."""
@@ -106,12 +106,16 @@ def _receipt(prefix: bytes, receipt: str) -> bytes:
 
 def _keys(prefix: bytes, request: Exchange) -> list[bytes]:
     places = prefix + b"p:"
-    return [_receipt(prefix, request.receipt), *[places + part.key for part in request.parts]]
+    keys = [_receipt(prefix, request.receipt), *[places + part.key for part in request.parts]]
+    if request.legacy is not None:
+        keys.append(_receipt(prefix, request.legacy))
+    return keys
 
 
 def _packed(request: Exchange) -> bytes:
     """The exchange's numbers in the order in which the script takes them."""
-    numbers = [request.receipt_seconds, request.time, len(request.touches)]
+    legacy = request.legacy is not None
+    numbers = [+legacy, request.receipt_seconds, request.time, len(request.touches)]
     for touch in request.touches:
         numbers += touch
     for _, fields, lifetime, lasting, clock, adds, keeps, trims in request.parts:
@@ -122,11 +126,16 @@ def _packed(request: Exchange) -> bytes:
     return packed
 
 
-def _reply(raw: Any) -> Reply:
+def _reply(raw: Any, mark: bytes) -> Reply:
     first, state = raw
-    if state[:1] == b"a":
+    kind, start = state[:1], 1
+    if kind == b"a":
         return Reply(False, (), state[1:])
-    profiles = msgpack.unpackb(memoryview(state)[1:], raw=True)
+    if kind == b"m":
+        start += len(mark)
+        if state[1:start] != mark:
+            return Reply(False, (), same=False)
+    profiles = msgpack.unpackb(memoryview(state)[start:], raw=True)
     for profile in profiles:
         if profile:
             clock = _CLOCK(profile[CLOCK])[0]

@@ -26,6 +26,10 @@ CREATE TABLE IF NOT EXISTS receipt (
     id TEXT PRIMARY KEY, before BLOB, answer BLOB, expires_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS receipt_expiry ON receipt (expires_at);
+CREATE TABLE IF NOT EXISTS receipts (
+    name TEXT PRIMARY KEY, mark BLOB NOT NULL, before BLOB, answer BLOB, expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS receipts_expiry ON receipts (expires_at);
 """
 _NEVER = 2**62
 
@@ -58,12 +62,9 @@ class SqliteStore:
         """See `ProfileStore.exchange`."""
         now = int(self._clock())
         with self._transaction() as run:
-            seen = run(
-                "SELECT before, answer FROM receipt WHERE id = ? AND expires_at > ?",
-                (request.receipt, now),
-            ).fetchone()
-            if seen:
-                return Reply(False, _profiles(seen[0]), seen[1])
+            seen = self._seen(request, now)
+            if seen is not None:
+                return seen
             stored = [self._load(part.key, now) for part in request.parts]
             before = tuple(map(_profile, stored))
             after = [_profile(fields) for fields in stored]
@@ -71,9 +72,10 @@ class SqliteStore:
             for part, profile, changes in zip(request.parts, after, changed(request), strict=True):
                 if changes:
                     self._save(part.key, profile, lifetime(part, profile), now)
+            expires_at = now + request.receipt_seconds
             run(
-                "INSERT OR REPLACE INTO receipt VALUES (?, ?, NULL, ?)",
-                (request.receipt, msgpack.packb(before), now + request.receipt_seconds),
+                "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, NULL, ?)",
+                (request.receipt, request.mark, msgpack.packb(before), expires_at),
             )
         return Reply(True, before)
 
@@ -82,7 +84,7 @@ class SqliteStore:
         expires_at = int(self._clock()) + seconds
         with self._transaction() as run:
             run(
-                "UPDATE receipt SET before = NULL, answer = ?, expires_at = ? WHERE id = ?",
+                "UPDATE receipts SET before = NULL, answer = ?, expires_at = ? WHERE name = ?",
                 (answer, expires_at, receipt),
             )
 
@@ -91,8 +93,9 @@ class SqliteStore:
         now = int(self._clock())
         with self._transaction() as run:
             profiles = run("DELETE FROM profiles WHERE expires_at <= ?", (now,)).rowcount
-            receipts = run("DELETE FROM receipt WHERE expires_at <= ?", (now,)).rowcount
-        return int(profiles + receipts)
+            receipts = run("DELETE FROM receipts WHERE expires_at <= ?", (now,)).rowcount
+            legacy = run("DELETE FROM receipt WHERE expires_at <= ?", (now,)).rowcount
+        return int(profiles + receipts + legacy)
 
     def ping(self) -> None:
         """See `ProfileStore.ping`."""
@@ -102,6 +105,27 @@ class SqliteStore:
     def close(self) -> None:
         """See `ProfileStore.close`."""
         self._connection.close()
+
+    def _seen(self, request: Exchange, now: int) -> Reply | None:
+        """The reply to an exchange whose receipt is there already."""
+        run = self._connection.execute
+        seen = run(
+            "SELECT mark, before, answer FROM receipts WHERE name = ? AND expires_at > ?",
+            (request.receipt, now),
+        ).fetchone()
+        if seen:
+            mark, before, answer = seen
+            if answer is None and mark != request.mark:
+                return Reply(False, (), same=False)
+            return Reply(False, _profiles(before), answer)
+        if request.legacy is None:
+            return None
+        seen = run(
+            "SELECT before FROM receipt WHERE id = ? AND answer IS NULL AND expires_at > ?",
+            (request.legacy, now),
+        ).fetchone()
+        profiles = _profiles(seen[0]) if seen else ()
+        return Reply(False, profiles) if seen and len(profiles) == len(request.parts) else None
 
     def _load(self, key: bytes, now: int) -> bytes | None:
         row = self._connection.execute(

@@ -11,6 +11,10 @@ class StoreError(Exception):
     """The store did not answer, or not in time. Nothing is known about the exchange."""
 
 
+class ReceiptConflictError(Exception):
+    """An id was used before for an event with other keys; its profiles cannot be read as these."""
+
+
 class ProfileStore(Protocol):
     """Keeps profiles and receipts.
 
@@ -21,7 +25,7 @@ class ProfileStore(Protocol):
         """Reads the profiles, then updates them, in one round trip.
 
         A receipt seen before changes nothing and gives the first time's profiles back, or the
-        answer if the event was settled.
+        answer if the event was settled; a receipt of other profiles gives neither.
 
         Raises:
             StoreError: if the store is out; the same exchange may be sent again.

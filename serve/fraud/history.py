@@ -14,8 +14,10 @@ from lib.feature import (
     Exchange,
     FeatureSet,
     OnlineFeatures,
+    ReceiptConflictError,
     StoreError,
 )
+from serve.gateway import Problem
 from serve.gateway.guard import Guard
 
 
@@ -53,7 +55,7 @@ class History:
         receipt_seconds: int,
         timeout: float,
     ) -> None:
-        self._online = OnlineFeatures(features, receipt_seconds)
+        self._online = OnlineFeatures(features, receipt_seconds, legacy_receipts=False)
         self._receipt_seconds = receipt_seconds
         self._store = store
         self._guard = Guard("profile store", StoreError, timeout)
@@ -76,10 +78,18 @@ class History:
 
         Raises:
             StoreError: the store is out.
+            Problem: 409 where the id is that of a payment of another customer, merchant or device.
         """
         request = self._online.request(event)
         reply = await self._guard.ask(lambda: self._store.exchange(request))
-        seen = self._online.read(event, reply)
+        try:
+            seen = self._online.read(event, reply)
+        except ReceiptConflictError as error:
+            text = (
+                "transaction_id: expected an id of its own for each payment, got that of a payment "
+                "with another user_id, merchant_id, device_id or payment_method; send a new id"
+            )
+            raise Problem(409, "conflict", text) from error
         return Sight(seen.values, True, seen.first, seen.answer)
 
     async def learn(self, event: Event, fact: str, at: int, known: bool, revision: int) -> None:
@@ -91,12 +101,13 @@ class History:
         request: Exchange = self._online.learn(event, fact, at, known, revision)
         await self._guard.ask(lambda: self._store.exchange(request))
 
-    async def settle(self, receipt: str, settled: bytes) -> None:
+    async def settle(self, transaction_id: str, settled: bytes) -> None:
         """Keeps what retries get.
 
         Raises:
             StoreError: the store is out.
         """
+        receipt = self._online.receipt(transaction_id)
         await self._guard.ask(lambda: self._store.settle(receipt, settled, self._receipt_seconds))
 
     async def ping(self) -> None:

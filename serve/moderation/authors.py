@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lib.feature import AsyncProfileStore, Event, OnlineFeatures, StoreError
+from lib.feature import (
+    AsyncProfileStore,
+    Event,
+    OnlineFeatures,
+    ReceiptConflictError,
+    StoreError,
+)
 from lib.moderation.author import AUTHORS, wording_key
 from lib.moderation.post import Post
+from serve.gateway import Problem
 from serve.gateway.guard import Guard
 
 REMOVED, RESTORED = "removed", "restored"
@@ -37,6 +44,9 @@ class Authors:
         """Features as they were before a post, which counts from then on, once.
 
         None while the store is out.
+
+        Raises:
+            Problem: 409 where the id is that of a post of another author or with another text.
         """
         event = event_of(post)
         try:
@@ -44,7 +54,14 @@ class Authors:
             reply = await self._guard.ask(lambda: self._store.exchange(request))
         except StoreError:
             return None
-        return self._online.read(event, reply).values
+        try:
+            return self._online.read(event, reply).values
+        except ReceiptConflictError as error:
+            text = (
+                "post_id: expected an id of its own for each post, got that of a post of another "
+                "author or with another text; send a new id"
+            )
+            raise Problem(409, "conflict", text) from error
 
     async def learn(self, post: Post, fact: str, at_us: int, known: bool, revision: int) -> None:
         """Lets a fact about a post count from `at_us`; each revision of it counts once.
