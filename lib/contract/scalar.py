@@ -42,7 +42,7 @@ def identifier_fault(value: str, most: int = LONGEST_ID_BYTES) -> str | None:
 
     >>> identifier_fault("order/2024/77")
     >>> identifier_fault("é" * 100)
-    'expected 1 to 128 bytes of UTF-8, got 200'
+    'expected 1 to 128 bytes, got 200'
     """
     fault = text_fault(value, most)
     if fault is not None or (value.isascii() and value.isprintable()):
@@ -63,7 +63,7 @@ def text_fault(value: str, most: int = LONGEST_NOTE_BYTES, least: int = 1) -> st
     except UnicodeEncodeError:
         return "expected valid Unicode, got half a surrogate pair"
     if not least <= size <= most:
-        return f"expected {least} to {most} bytes of UTF-8, got {size}"
+        return f"expected {least} to {most} bytes, got {size}"
     return "expected a text without NUL" if "\0" in value else None
 
 
@@ -96,7 +96,8 @@ def whole_fault(value: int, low: int = 0, high: int = LARGEST_WHOLE) -> str | No
     """Say why a whole number cannot be kept: it lies outside `low` to `high`, both inclusive."""
     if low <= value <= high:
         return None
-    return f"expected {low:,} to {high:,}, got {_shortened(value)}"
+    bound = f"{low:,} or more" if value < low else f"at most {high:,}"
+    return f"expected {bound}, got {_shortened(value)}"
 
 
 def number_fault(value: float) -> str | None:
