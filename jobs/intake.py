@@ -29,6 +29,7 @@ from lib.contract import (
     Contract,
     ContractError,
     Mapping,
+    Pivot,
     QuarantineExample,
     QuarantineSummary,
     fingerprint_files,
@@ -43,6 +44,8 @@ from lib.storage import LocalStorage, Storage, open_storage, split_address, writ
 
 ROWS_PER_PIECE = 500_000
 _CSV_BYTES_PER_ROW = 60
+_SHUFFLED_ROWS = 1_000_000
+_CELLS = 16_000_000
 
 
 def mapping_for(contract: Contract, path: str | None, data: str | Sequence[str]) -> Mapping:
@@ -94,8 +97,12 @@ def read(
     *,
     piece_rows: int = ROWS_PER_PIECE,
     batch_rows: int = ROWS_PER_PIECE,
+    whole: bool = True,
 ) -> ray.data.Dataset:
     """Rows that pass their contract one by one; the same id may still come twice.
+
+    Values that a pivot brings into one row may lie in several files; such rows are brought
+    together by their key first.
 
     Args:
         mapping: what the source's columns mean.
@@ -103,18 +110,36 @@ def read(
         quarantine: folder or URI for the rows that do not pass.
         piece_rows: rows of a Parquet file that one task reads, rounded up to its row groups.
         batch_rows: rows of it that are in memory at once; fewer where rows are large.
+        whole: False leaves bringing a pivot's rows together to the caller (`once_each`).
 
     Raises:
         ContractError: a column is missing or of the wrong type, or nothing is there to read.
     """
     pieces = _pieces(mapping, paths, piece_rows)
+    batch_rows = min(batch_rows, max(1, _CELLS // len(mapping.contract.columns)))
 
     def load(batch: dict[str, Any]) -> Iterator[pa.Table]:
         for place in batch["item"]:
             yield from _checked(mapping, pieces[int(place)], open_storage(quarantine), batch_rows)
 
     listed = ray.data.from_items(list(range(len(pieces))), override_num_blocks=len(pieces))
-    return listed.map_batches(load, batch_size=1, zero_copy_batch=True)
+    rows = listed.map_batches(load, batch_size=1, zero_copy_batch=True)
+    if not (whole and isinstance(mapping.reshape, Pivot)):
+        return rows
+    return _by_key(rows, mapping.contract, estimated_rows(mapping, paths), quarantine)
+
+
+def _by_key(
+    rows: ray.data.Dataset, contract: Contract, count: int, quarantine: str
+) -> ray.data.Dataset:
+    """Rows of one key as one row; no key is in two blocks."""
+    key, blocks = contract.key[0], -(-count // _SHUFFLED_ROWS)
+    rows = rows.repartition(blocks, keys=[key], sort=True) if blocks > 1 else rows.repartition(1)
+
+    def merge(table: pa.Table) -> pa.Table:
+        return once_each(table, contract, key, quarantine)
+
+    return rows.map_batches(merge, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
 
 
 def once_each(table: pa.Table, contract: Contract, key: str, quarantine: str) -> pa.Table:
@@ -194,6 +219,7 @@ def summary(storage: Storage, quarantine: str) -> QuarantineSummary:
     return QuarantineSummary(
         rows_in=totals["rows_in"],
         repeats=totals["repeats"],
+        merged=totals["merged"],
         quarantined=totals["quarantined"],
         reasons=dict(reasons.most_common()),
         left_out=totals["left_out"],
@@ -253,7 +279,7 @@ def _checked(
 ) -> Iterator[pa.Table]:
     name = sha256(f"{mapping.contract.name} {piece}".encode()).hexdigest()[:24]
     if piece.row_groups is None:
-        checked = read_checked(mapping, piece.path)
+        checked = read_checked(mapping, piece.path, partial=True)
         _note(checked, name, quarantine, mapping)
         yield checked.good
         return
@@ -263,7 +289,8 @@ def _checked(
     first = 1 + sum(group.num_rows for group in fragment.row_groups[: piece.row_groups[0]])
     for number, batch in enumerate(part.to_batches(columns=columns, batch_size=batch_rows)):
         rows = np.arange(first, first + batch.num_rows)
-        checked = mapping.check(with_origin(pa.Table.from_batches([batch]), piece.path, rows))
+        raw = with_origin(pa.Table.from_batches([batch]), piece.path, rows)
+        checked = mapping.check(raw, partial=True)
         first += batch.num_rows
         _note(checked, f"{name}-{number}", quarantine, mapping)
         yield checked.good
@@ -285,6 +312,7 @@ def _note(checked: Checked, name: str, quarantine: Storage, mapping: Mapping | N
         "rows_in": 0 if mapping is None else checked.rows_in,
         "left_out": checked.left_out,
         "repeats": checked.repeats,
+        "merged": checked.merged,
         "quarantined": checked.quarantined.num_rows,
         "reasons": checked.reasons,
         "examples": {reason: asdict(example) for reason, example in examples.items()},

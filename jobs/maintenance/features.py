@@ -181,10 +181,13 @@ def _faults(output: Storage) -> dict[str, dict[str, int]]:
 
 def _closing_lines(output: Storage) -> str:
     note = json.loads(output.read("features.json") or b"")
-    lines = [f"{'table':14}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}"]
+    lines = [
+        f"{'table':14}{'rows':>12}{'left out':>10}{'repeats':>10}{'merged':>10}{'quarantined':>13}"
+    ]
     for name, one in note["tables"].items():
         lines.append(
             f"{name:14}{one['rows_in']:>12,}{one.get('left_out', 0):>10,}{one['repeats']:>10,}"
+            f"{one.get('merged', 0):>10,}"
             f"{one['quarantined']:>13,}"
         )
         lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]

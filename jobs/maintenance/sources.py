@@ -217,7 +217,7 @@ def by_machine(
         once = intake.once_each(telemetry, mapping.contract, "machine_id", place)
         return work(Tables(telemetry, **ray.get(shared)).of(once))
 
-    read = intake.read(mapping, sources.telemetry, place)
+    read = intake.read(mapping, sources.telemetry, place, whole=False)
     together = read.repartition(1)
     if partitions > 1:
         together = read.repartition(partitions, keys=["machine_id"], sort=True)
@@ -237,7 +237,7 @@ def newest_reading(sources: Sources, quarantine: str) -> int:
     def newest(table: pa.Table) -> pa.Table:
         return pa.table({"at": [pc.max(table["event_time"].cast(pa.int64())).as_py()]})
 
-    read = intake.read(mapping, sources.telemetry, f"{quarantine}/telemetry")
+    read = intake.read(mapping, sources.telemetry, f"{quarantine}/telemetry", whole=False)
     found = read.map_batches(newest, batch_format="pyarrow", batch_size=None).max("at")
     if found is None:
         storage = open_storage(quarantine)

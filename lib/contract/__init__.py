@@ -1,6 +1,7 @@
 """Contracts of data sets, mapping files that fill them, and the quarantine for bad rows."""
 
-from lib.contract.contract import Checked, Contract
+from lib.contract.checked import Checked
+from lib.contract.contract import Contract
 from lib.contract.declaration import MINOR_UNITS, TIME, Column, Precedes, time_column, utc_us
 from lib.contract.error import ContractError, did_you_mean
 from lib.contract.fingerprint import Fingerprint, fingerprint, fingerprint_files
@@ -16,6 +17,7 @@ from lib.contract.quarantine_summary import (
     quarantine_examples,
 )
 from lib.contract.reason import QUARANTINE_REASON
+from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.source import read_checked, read_pieces, source_dataset
 
 __all__ = [
@@ -34,10 +36,12 @@ __all__ = [
     "FileFormat",
     "Fingerprint",
     "Mapping",
+    "Pivot",
     "Precedes",
     "QuarantineExample",
     "QuarantineSummary",
     "TableProfile",
+    "Unpivot",
     "did_you_mean",
     "fingerprint",
     "fingerprint_files",

@@ -8,45 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
+from lib.contract.checked import Checked, in_turn
 from lib.contract.coercion import as_array, nan_to_null, to_contract_type
 from lib.contract.declaration import Column, Precedes
 from lib.contract.error import ContractError, did_you_mean
-from lib.contract.reason import QUARANTINE_REASON, Mask, RowReasons
-from lib.contract.repeat import find_repeats
+from lib.contract.merge import merge_rows
+from lib.contract.reason import QUARANTINE_REASON, RowReasons
+from lib.contract.repeat import drop_repeats
 from lib.contract.row_check import column_faults, either_faults, order_faults, together_faults
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A table after its check; every row that came is good, quarantined, a repeat or left out.
-
-    Attributes:
-        good: the contract's columns in its order and types; absent optional columns are null.
-        quarantined: the bad rows with all columns they came with, and `quarantine_reason`.
-        reasons: quarantined rows per reason, the most frequent first.
-        repeats: exact retries that were dropped.
-        rows_in: rows that came.
-        left_out: rows that the conditions of a mapping (`where`) leave out.
-
-    Raises:
-        ContractError: the counts do not add up to `rows_in`.
-    """
-
-    good: pa.Table
-    quarantined: pa.Table
-    reasons: dict[str, int]
-    repeats: int
-    rows_in: int
-    left_out: int = 0
-
-    def __post_init__(self) -> None:
-        good, bad = self.good.num_rows, self.quarantined.num_rows
-        if good + bad + self.repeats + self.left_out != self.rows_in:
-            raise ContractError(
-                f"{self.rows_in:,} rows came, but {good:,} are good, {bad:,} quarantined, "
-                f"{self.repeats:,} repeats and {self.left_out:,} left out: a row is unaccounted "
-                "for; nothing was written. Please report it with the file"
-            )
 
 
 @dataclass(frozen=True)
@@ -64,6 +33,8 @@ class Contract:
         precedes: pairs of columns of which one may not lie after the other.
         extras: what further columns must look like, which a mapping file may then declare under
             any name (the sensors of a machine); None refuses them.
+        merges: rows of one key that do not contradict each other, null against value, are one row;
+            otherwise each of them is whole, and a null against a value is a contradiction.
     """
 
     name: str
@@ -75,6 +46,7 @@ class Contract:
     either: tuple[tuple[str, ...], ...] = ()
     precedes: tuple[Precedes, ...] = ()
     extras: Column | None = None
+    merges: bool = False
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -103,8 +75,10 @@ class Contract:
         """The same contract with `columns` added behind its own, under the same name."""
         return replace(self, columns=(*self.columns, *columns))
 
-    def check(self, table: pa.Table, original: pa.Table | None = None) -> Checked:
-        """Split `table` into good rows, quarantined rows and dropped retries.
+    def check(
+        self, table: pa.Table, original: pa.Table | None = None, *, partial: bool = False
+    ) -> Checked:
+        """Split `table` into good rows, quarantined rows, dropped retries and merged rows.
 
         A pure function of one table; retries are found within it, so a table that is checked in
         pieces must be partitioned by `key`.
@@ -113,23 +87,51 @@ class Contract:
             table: columns by the contract's names; others are ignored. A `quarantine_reason`
                 column, as a mapping leaves it, is honoured: such rows are bad already.
             original: the rows as they came, in the same order; the quarantine then shows these.
+            partial: more rows of the same keys may lie elsewhere. Where the contract merges rows,
+                what only a whole row can show (a missing value, an order of times) is left to the
+                check of the rows together.
 
         Raises:
             ContractError: a required column is absent, or a type cannot stand for the declared.
         """
+        if not (self.merges and self._judges_whole_rows):
+            return self._checked(table, original)
+        if absent := [c for c in self.columns if c.required and c.name not in table.column_names]:
+            raise ContractError(self._absent(absent[0], table.column_names))
+        cells = self._of_cells()._checked(table, original)
+        if partial:
+            return cells
+        return in_turn(cells, replace(self, key=(), merges=False)._checked(cells.good, None))
+
+    @property
+    def _judges_whole_rows(self) -> bool:
+        if self.together or self.either or self.precedes:
+            return True
+        others = [column for column in self.columns if column.name not in self.key]
+        return any(column.required or column.fallback for column in others)
+
+    def _of_cells(self) -> "Contract":
+        """The same contract for rows that are not whole yet."""
+        columns = [
+            column if column.name in self.key else replace(column, required=False, fallback=None)
+            for column in self.columns
+        ]
+        return replace(self, columns=tuple(columns), together=(), either=(), precedes=())
+
+    def _checked(self, table: pa.Table, original: pa.Table | None) -> Checked:
         typed = self._typed(table)
         reasons = RowReasons(table.num_rows)
         if QUARANTINE_REASON in table.column_names:
             reasons.mark_each(as_array(table[QUARANTINE_REASON]))
         self._mark_rows(typed, reasons)
-        dropped = self._mark_repeats(typed, reasons)
-        good = typed.filter(pa.array(~(reasons.bad | dropped)))
+        good, repeats, merged = self._each_key_once(typed, reasons)
         return Checked(
             good=good,
             quarantined=_quarantine(table if original is None else original, reasons),
             reasons=reasons.counts(),
-            repeats=int(dropped.sum()),
+            repeats=repeats,
             rows_in=table.num_rows,
+            merged=merged,
         )
 
     def _typed(self, table: pa.Table) -> pa.Table:
@@ -163,22 +165,18 @@ class Contract:
         for names in self.either:
             reasons.merge(either_faults(typed, names))
 
-    def _mark_repeats(self, typed: pa.Table, reasons: RowReasons) -> Mask:
-        dropped = np.zeros(typed.num_rows, dtype=np.bool_)
-        if not self.key:
-            return dropped
+    def _each_key_once(self, typed: pa.Table, reasons: RowReasons) -> tuple[pa.Table, int, int]:
+        """Good rows, each key once; how many rows were repeats, and how many were merged."""
         candidates = np.flatnonzero(~reasons.bad)
-        found = find_repeats(
-            typed if candidates.size == typed.num_rows else typed.take(pa.array(candidates)),
-            self.key,
-            self.retry_may_differ,
-            self.first_by,
-        )
+        sound = typed if candidates.size == typed.num_rows else typed.take(pa.array(candidates))
+        if not self.key:
+            return sound, 0, 0
+        find = merge_rows if self.merges else drop_repeats
+        once = find(sound, self.key, self.retry_may_differ, self.first_by)
         conflicting = np.zeros(typed.num_rows, dtype=np.bool_)
-        conflicting[candidates[found.conflicting]] = True
-        dropped[candidates[found.exact]] = True
+        conflicting[candidates[once.conflicting]] = True
         reasons.mark(conflicting, f"{', '.join(self.key)}: came before with other content")
-        return dropped
+        return once.table, once.repeats, once.merged
 
     def _absent(self, column: Column, came: list[str]) -> str:
         others = [name for name in came if name not in self._by_name]

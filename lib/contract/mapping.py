@@ -5,12 +5,14 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
+from lib.contract.checked import Checked
 from lib.contract.column_rule import ColumnRule
 from lib.contract.condition import Condition, all_hold
-from lib.contract.contract import Checked, Contract
+from lib.contract.contract import Contract
 from lib.contract.error import ContractError, did_you_mean
 from lib.contract.money import Currencies
 from lib.contract.reason import QUARANTINE_REASON, RowReasons
+from lib.contract.reshape import Pivot, Unpivot
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Mapping:
         file: how the files are written.
         currencies: rates into the settlement currency, where amounts come in several.
         origin: the mapping file's name, for messages.
+        reshape: long source tables into wide ones, or wide ones into long ones.
     """
 
     contract: Contract
@@ -49,17 +52,37 @@ class Mapping:
     file: FileFormat = field(default_factory=FileFormat)
     currencies: Currencies | None = None
     origin: str = "mapping"
+    reshape: Pivot | Unpivot | None = None
 
     @property
     def source_columns(self) -> tuple[str, ...]:
-        """Every source column that is read, in first-use order: read no others."""
-        needed = [name for rule in self.rules for name in rule.needs]
-        return tuple(dict.fromkeys([*needed, *(one.column for one in self.where)]))
+        """Every column that is read from the files, in first-use order: read no others."""
+        conditions = [one.column for one in self.where]
+        if isinstance(self.reshape, Pivot):
+            return tuple(dict.fromkeys([*self.reshape.source_columns, *conditions]))
+        needed = tuple(dict.fromkeys([*self._needed, *conditions]))
+        return needed if self.reshape is None else self.reshape.source_columns(needed)
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for rule in self.rules for name in rule.needs))
+
+    def source_rows(self, raw: pa.Table) -> pa.Table:
+        """The rows of `raw`, or the rows that `unpivot` makes of them: what is counted as read."""
+        self.require(raw.column_names)
+        if isinstance(self.reshape, Unpivot):
+            conditions = [one.column for one in self.where]
+            return self.reshape.rows(raw, [*self._needed, *conditions])
+        return raw
 
     def select(self, raw: pa.Table) -> pa.Table:
-        """The source rows that belong to the data set (`where`)."""
-        self.require(raw.column_names)
-        return raw.filter(pa.array(all_hold(self.where, raw))) if self.where else raw
+        """The source rows that belong to the data set: by `where`, and by the tags of a pivot."""
+        return self.of_data_set(self.source_rows(raw))
+
+    def of_data_set(self, rows: pa.Table) -> pa.Table:
+        """Those of the `source_rows` that fulfil `where` and whose tag is read."""
+        rows = rows.filter(pa.array(all_hold(self.where, rows))) if self.where else rows
+        return self.reshape.rows(rows, self._needed) if isinstance(self.reshape, Pivot) else rows
 
     def apply(self, raw: pa.Table) -> pa.Table:
         """`select`, then every contract column that the mapping provides.
@@ -71,17 +94,22 @@ class Mapping:
         Raises:
             ContractError: a source column is absent or has a type that cannot be meant.
         """
-        return self._converted(self.select(raw))
+        return self.convert(self.select(raw))
 
-    def check(self, raw: pa.Table) -> Checked:
+    def check(self, raw: pa.Table, *, partial: bool = False) -> Checked:
         """`apply`, then the contract's check; the quarantine shows the source's own columns.
 
-        Rows that `where` leaves out are counted in `rows_in` and `left_out`.
+        Rows that `where` leaves out are counted in `rows_in` and `left_out`, and so are rows whose
+        tag no column is read from. `rows_in` counts the rows that `unpivot` makes.
+
+        Args:
+            raw: source rows.
+            partial: more rows of the same keys may lie elsewhere, see `Contract.check`.
         """
-        selected = self.select(raw)
-        checked = self.contract.check(self._converted(selected), original=selected)
-        left_out = raw.num_rows - selected.num_rows
-        return replace(checked, rows_in=raw.num_rows, left_out=left_out)
+        rows = self.source_rows(raw)
+        selected = self.of_data_set(rows)
+        checked = self.contract.check(self.convert(selected), selected, partial=partial)
+        return replace(checked, rows_in=rows.num_rows, left_out=rows.num_rows - selected.num_rows)
 
     def require(self, columns: Iterable[str]) -> None:
         """Refuse a source that lacks a column the mapping reads.
@@ -92,15 +120,27 @@ class Mapping:
         present = tuple(columns)
         for name in self.source_columns:
             if name not in present:
-                users = [rule.target.name for rule in self.rules if name in rule.needs]
                 raise ContractError(
                     f"{self.origin}: the data has no column '{name}', which "
-                    f"{' and '.join(users) or 'where'} is read from; "
+                    f"{self._users(name)} is read from; "
                     f"{did_you_mean(name, present)} (came: {', '.join(present)})"
                 )
+        if isinstance(self.reshape, Unpivot):
+            self.reshape.refuse_taken(present, self.origin)
 
-    def _converted(self, selected: pa.Table) -> pa.Table:
+    def _users(self, name: str) -> str:
+        users = [rule.target.name for rule in self.rules if name in rule.needs]
+        if isinstance(self.reshape, Pivot):
+            users.insert(0, "pivot")
+        if isinstance(self.reshape, Unpivot) and name in self.reshape.columns:
+            users.insert(0, "unpivot")
+        return " and ".join(users) or "where"
+
+    def convert(self, selected: pa.Table) -> pa.Table:
+        """Every contract column that the mapping provides, of rows that `select` chose."""
         reasons = RowReasons(selected.num_rows)
+        if isinstance(self.reshape, Pivot):
+            selected = self.reshape.spread(selected, self._needed, reasons)
         columns = {
             rule.target.name: rule.apply(selected, self.currencies, reasons) for rule in self.rules
         }

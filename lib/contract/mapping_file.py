@@ -17,12 +17,14 @@ from lib.contract.mapping_sections import (
     read_currencies,
     read_file_format,
     read_number,
+    read_reshape,
 )
 from lib.contract.money import Currencies
 from lib.contract.reading_keys import reading_keys, with_reading
+from lib.contract.reshape import Pivot
 from lib.contract.yaml_section import Scalar, Section, parse_section
 
-_TOP = ("contract", "note", "file", "where", "currencies", "columns")
+_TOP = ("contract", "note", "file", "where", "pivot", "unpivot", "currencies", "columns")
 _SHARED = ("from", "value", "missing", "values", "otherwise", "lookup", "when", "note")
 _EXTRA = ("unit", "low", "high")
 
@@ -79,13 +81,16 @@ def parse_mapping(
     )
     _all_filled(columns, contract, targets)
     extra = [column for name, column in targets.items() if name not in contract.names]
+    reshape = read_reshape(top, [name for rule in rules for name in rule.needs])
+    bound = contract.with_columns(extra)
     return Mapping(
-        contract=contract.with_columns(extra),
+        contract=replace(bound, merges=True) if isinstance(reshape, Pivot) else bound,
         rules=rules,
         where=read_conditions(top.section("where")),
         file=read_file_format(top.section("file")),
         currencies=currencies,
         origin=origin,
+        reshape=reshape,
     )
 
 

@@ -1,8 +1,11 @@
-"""The sections of a mapping file beside its columns: conditions, files, currencies."""
+"""The sections of a mapping file beside its columns: conditions, files, shapes, currencies."""
+
+from collections.abc import Iterable
 
 from lib.contract.condition import BOUNDS, Condition
 from lib.contract.mapping import FileFormat
 from lib.contract.money import MILLION, MOST_DIGITS, Currencies, Currency
+from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.yaml_section import Section
 
 
@@ -54,6 +57,56 @@ def read_file_format(section: Section | None) -> FileFormat:
         encoding=section.text("encoding", "utf-8") or "utf-8",
         missing=("", *section.texts("missing")),
     )
+
+
+def read_reshape(top: Section, needed: Iterable[str]) -> Pivot | Unpivot | None:
+    """`pivot: {index: [a, b], tag: t, value: v}` or `unpivot: {columns: [x, y], label, value}`.
+
+    Args:
+        top: of the mapping file.
+        needed: columns that the mapping's rules read.
+
+    Raises:
+        ContractError: both are given, or a rule reads a column that is not there afterwards.
+    """
+    pivot, unpivot = top.section("pivot"), top.section("unpivot")
+    if pivot is not None and unpivot is not None:
+        top.fail("give either 'pivot' (long to wide) or 'unpivot' (wide to long)", "unpivot")
+    if pivot is not None:
+        return _pivot(pivot, tuple(needed))
+    return None if unpivot is None else _unpivot(unpivot, tuple(needed))
+
+
+def _pivot(section: Section, needed: tuple[str, ...]) -> Pivot:
+    section.only(("index", "tag", "value"))
+    shape = Pivot(
+        section.texts("index"), section.required_text("tag"), section.required_text("value")
+    )
+    if not shape.index:
+        section.fail("needs 'index': the columns that name a row of the wide table")
+    for name in (shape.tag, shape.value):
+        if name in needed or name in shape.index:
+            section.fail(
+                f"'{name}' is not a column of the wide table; read the columns of 'index' and "
+                "the tags, as temperature: {from: TAG}"
+            )
+    if not shape.tags(needed):
+        section.fail("no column is read from a tag; write temperature: {from: TAG}")
+    return shape
+
+
+def _unpivot(section: Section, needed: tuple[str, ...]) -> Unpivot:
+    section.only(("columns", "label", "value"))
+    shape = Unpivot(
+        section.texts("columns"), section.required_text("label"), section.required_text("value")
+    )
+    if not shape.columns or len(set(shape.columns)) < len(shape.columns):
+        section.fail("expected the columns that become rows, each once", "columns")
+    if shape.label == shape.value:
+        section.fail("expected two different names for 'label' and 'value'", "value")
+    if shape.label not in needed:
+        section.fail(f"no column is read from '{shape.label}'; write COLUMN: {{from: LABEL}}")
+    return shape
 
 
 def read_currencies(section: Section | None) -> Currencies | None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.contract.contract import Checked
+from lib.contract.checked import Checked
 
 
 def write_parquet(table: pa.Table, path: str | Path) -> Path:

@@ -11,6 +11,7 @@ from lib.contract.declaration import Column
 from lib.contract.mapping import Mapping
 from lib.contract.origin import LINE, QUARANTINE_FILE, QUARANTINE_ROW, row_unit
 from lib.contract.reason import QUARANTINE_REASON
+from lib.contract.reshape import Pivot
 
 _LONGEST_VALUE = 40
 
@@ -44,15 +45,16 @@ class QuarantineExample:
 
 @dataclass(frozen=True)
 class QuarantineSummary:
-    """Counts of a finished reading: `rows_in` are good, quarantined, repeats or left out.
+    """Counts of a finished reading: `rows_in` are good, quarantined, repeats, merged or left out.
 
     Attributes:
         rows_in: source rows read; unreadable lines of CSV files count as rows.
         repeats: exact retries dropped.
         quarantined: rows set aside, unreadable lines among them.
         reasons: quarantined rows by reason, the most frequent first.
-        left_out: rows that the mapping's `where` leaves out.
+        left_out: rows that the mapping leaves out, by `where` or by the tags of a pivot.
         examples: one quarantined row of each reason that has one.
+        merged: rows whose values became part of another row of the same key.
     """
 
     rows_in: int
@@ -61,6 +63,7 @@ class QuarantineSummary:
     reasons: dict[str, int]
     left_out: int = 0
     examples: dict[str, QuarantineExample] = field(default_factory=dict)
+    merged: int = 0
 
     def most_frequent_reason(self, source: str) -> str:
         """One sentence for an error where too few rows are good.
@@ -111,7 +114,11 @@ def _example(rows: pa.Table, index: int, reason: str, mapping: Mapping) -> Quara
 def _value(rows: pa.Table, index: int, target: str, mapping: Mapping) -> str | None:
     for rule in mapping.rules:
         if rule.target.name == target and len(rule.sources) == 1 and _may_be_shown(rule.target):
-            value = _cell(rows, rule.sources[0], index)
+            pivot = mapping.reshape if isinstance(mapping.reshape, Pivot) else None
+            source = rule.sources[0]
+            if pivot is not None and source not in pivot.index:
+                source = pivot.value
+            value = _cell(rows, source, index)
             if value is None or isinstance(value, bytes | list | dict):
                 return None
             text = str(value)

@@ -21,6 +21,32 @@ class Repeats:
     conflicting: Mask
 
 
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A table in which each key is once.
+
+    Attributes:
+        table: the rows that stay, in the order of each key's first row.
+        conflicting: over the rows that came, those that contradict another row of their key.
+        repeats: rows that said nothing that was not said.
+        merged: rows whose values stand in another row of their key.
+    """
+
+    table: pa.Table
+    conflicting: Mask
+    repeats: int
+    merged: int
+
+
+def drop_repeats(
+    table: pa.Table, key: tuple[str, ...], ignore: tuple[str, ...], order: tuple[str, ...]
+) -> Once:
+    """The first row of each key; see `find_repeats`."""
+    found = find_repeats(table, key, ignore, order)
+    stays = table.filter(pa.array(~(found.exact | found.conflicting)))
+    return Once(stays, found.conflicting, int(found.exact.sum()), 0)
+
+
 def find_repeats(
     table: pa.Table, key: tuple[str, ...], ignore: tuple[str, ...], order: tuple[str, ...]
 ) -> Repeats:
@@ -37,15 +63,15 @@ def find_repeats(
     """
     rows = table.num_rows
     repeats = Repeats(np.zeros(rows, dtype=np.bool_), np.zeros(rows, dtype=np.bool_))
-    shared = _rows_of_shared_keys(table, key)
+    shared = shared_key_rows(table, key)
     if not shared.size:
         return repeats
     some = table.take(pa.array(shared))
-    first = _first_row_of_each(_codes(some, key), _sequence(some, order))
+    first = _first_row_of_each(key_codes(some, key), row_sequence(some, order))
     content = [name for name in table.column_names if name not in {*key, *ignore}]
     same = np.ones(shared.size, dtype=np.bool_)
     for name in content:
-        codes = _column_codes(some, name)
+        codes = column_codes(some, name)
         same &= codes == codes[first]
     again = first != np.arange(shared.size)
     repeats.exact[shared[again & same]] = True
@@ -53,22 +79,24 @@ def find_repeats(
     return repeats
 
 
-def _rows_of_shared_keys(table: pa.Table, key: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    codes = _codes(table, key)
+def shared_key_rows(table: pa.Table, key: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """Rows whose key another row has, too."""
+    codes = key_codes(table, key)
     counts = np.bincount(codes, minlength=1)
     return np.flatnonzero(counts[codes] > 1)
 
 
-def _codes(table: pa.Table, names: tuple[str, ...]) -> Codes:
-    codes = _column_codes(table, names[0])
+def key_codes(table: pa.Table, names: tuple[str, ...]) -> Codes:
+    """Equal keys, equal code."""
+    codes = column_codes(table, names[0])
     for name in names[1:]:
-        other = _column_codes(table, name)
+        other = column_codes(table, name)
         combined = codes * (int(other.max(initial=0)) + 1) + other
         codes = np.unique(combined, return_inverse=True)[1].astype(np.int64)
     return codes
 
 
-def _column_codes(table: pa.Table, name: str) -> Codes:
+def column_codes(table: pa.Table, name: str) -> Codes:
     """Equal content, equal code; null is a content of its own, and so is NaN."""
     values = as_array(table[name])
     if pat.is_list(values.type):
@@ -78,7 +106,8 @@ def _column_codes(table: pa.Table, name: str) -> Codes:
     return codes
 
 
-def _sequence(table: pa.Table, order: tuple[str, ...]) -> Codes:
+def row_sequence(table: pa.Table, order: tuple[str, ...]) -> Codes:
+    """The place of each row when ordered by `order`, ties by row, nulls last."""
     keys = [np.arange(table.num_rows)]
     latest = np.iinfo(np.int64).max
     for name in reversed(order):

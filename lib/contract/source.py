@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pc_csv
 import pyarrow.dataset as ds
 
-from lib.contract.contract import Checked
+from lib.contract.checked import Checked
 from lib.contract.error import ContractError
 from lib.contract.mapping import Mapping
 from lib.contract.reason import QUARANTINE_REASON
@@ -83,22 +83,29 @@ def read_pieces(
             yield pa.Table.from_batches([batch])
 
 
-def read_checked(mapping: Mapping, paths: str | Path | Sequence[str | Path]) -> Checked:
+def read_checked(
+    mapping: Mapping, paths: str | Path | Sequence[str | Path], *, partial: bool = False
+) -> Checked:
     """Everything the files hold, mapped and checked as one table.
 
     Unreadable CSV lines are in the quarantine too, as text in the column `line`.
+
+    Args:
+        mapping: what the source's columns mean.
+        paths: a file, a folder, several files, or a URI.
+        partial: more rows of the same keys may lie elsewhere, see `Contract.check`.
 
     Raises:
         ContractError: see `source_dataset`, `Mapping.apply` and `Contract.check`.
     """
     bad_lines = BadLines()
-    came = list(read_pieces(mapping, paths, bad_lines))
-    pieces = [mapping.select(piece) for piece in came]
+    came = [mapping.source_rows(piece) for piece in read_pieces(mapping, paths, bad_lines)]
+    pieces = [mapping.of_data_set(piece) for piece in came]
     if not pieces:
         raise ContractError(f"{paths}: no rows to read for {mapping.origin}; check 'where'")
     raw = pa.concat_tables(pieces)
-    mapped = pa.concat_tables([mapping.apply(piece) for piece in pieces])
-    checked = mapping.contract.check(mapped, original=raw)
+    mapped = pa.concat_tables([mapping.convert(piece) for piece in pieces])
+    checked = mapping.contract.check(mapped, raw, partial=partial)
     rows_in = sum(piece.num_rows for piece in came)
     checked = replace(checked, rows_in=rows_in, left_out=rows_in - raw.num_rows)
     return _with_bad_lines(checked, bad_lines) if bad_lines.texts else checked
@@ -118,6 +125,7 @@ def _with_bad_lines(checked: Checked, bad: BadLines) -> Checked:
         repeats=checked.repeats,
         rows_in=checked.rows_in + len(bad.texts),
         left_out=checked.left_out,
+        merged=checked.merged,
     )
 
 

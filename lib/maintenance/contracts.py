@@ -26,6 +26,7 @@ TELEMETRY = Contract(
     columns=(_MACHINE, time_column("event_time", "when the sensors were read")),
     key=("machine_id", "event_time"),
     extras=Column("", pa.float64(), "a sensor's reading", required=False),
+    merges=True,
 )
 
 WAVEFORMS = Contract(
