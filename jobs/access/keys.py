@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ import tyro
 from lib.access import KeyFileError, KeyRecord, add_key, new_key, read_keys, revoke_key
 
 _DAY = 86_400_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ def _state(key: KeyRecord, now: int) -> str:
 def _day(microseconds: int | None) -> str:
     if microseconds is None:
         return "never"
-    return datetime.fromtimestamp(microseconds / 1_000_000, tz=UTC).strftime("%Y-%m-%d")
+    try:
+        return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%d")
+    except OverflowError:  # written by hand, or by a version that did not check
+        return "not a date"
 
 
 def main(command: Create | List | Revoke, now: int) -> str:

@@ -17,6 +17,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from lib.access.errors import KeyFileError
 from lib.durable import locked, replace_file
 
+LAST_EXPIRY = 253_402_300_799_999_999
+"""The last microsecond of the year 9999, after which no calendar of ours goes."""
 SCOPE_PATTERN = re.compile(r"admin|[a-z][a-z0-9_]*:(score|label|read|review)")
 
 
@@ -78,12 +80,15 @@ def new_key(
         note: whose it is.
 
     Raises:
-        KeyFileError: no scope, an unknown one, or an end in the past.
+        KeyFileError: no scope, an unknown one, or an end in the past or after the year 9999.
     """
     if not scopes:
         raise KeyFileError("scopes: expected at least one, such as fraud:score")
-    if expires_at is not None and expires_at <= now:
-        raise KeyFileError("expires_at: expected a time to come")
+    if expires_at is not None and not now < expires_at <= LAST_EXPIRY:
+        raise KeyFileError(
+            "expires_at: expected a time to come, up to the end of the year 9999; "
+            "leave it out for a key that lasts until it is revoked"
+        )
     key_id, salt, secret = secrets.token_hex(6), secrets.token_hex(16), secrets.token_hex(32)
     try:
         record = KeyRecord(

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import time
@@ -35,3 +36,23 @@ def test_a_wrong_scope_ends_with_a_message_and_no_traceback(tmp_path: Path) -> N
     assert ended.stderr.startswith("error: scopes: ")
     assert "Traceback" not in ended.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_beyond_the_calendar_is_refused_and_a_bad_entry_does_not_hide_the_others(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "keys.json"
+    create = ("create", "--scopes", "fraud:score", "--file", path, "--days")
+    for days in (10_000_000, 10**30, -1, 0):
+        ended = run(*create, days)
+        assert (ended.returncode, ended.stderr.startswith("error: expires_at: ")) == (1, True)
+    assert run(*create, 30).returncode == 0
+    book = json.loads(path.read_text())
+    far = {**book["keys"][0], "id": "0" * 12, "expires_at": 10**18, "created_at": -(10**18)}
+    path.write_text(
+        json.dumps({"keys": [*book["keys"], far, {**far, "id": "1" * 12, "expires_at": 10**30}]})
+    )
+    listed = run("list", "--file", path)
+    assert listed.returncode == 0
+    assert book["keys"][0]["id"] in listed.stdout
+    assert listed.stdout.count("not a date") == 4
