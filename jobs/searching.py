@@ -60,7 +60,7 @@ def search(
         tune.with_parameters(trial, **data), {"cpu": settings.cpus, "gpu": settings.gpus}
     )
     if tune.Tuner.can_restore(folder, storage_filesystem=files):
-        print(f"{name}: going on with {storage.address(f'search/{name}')}")
+        print(f"{name}: going on with {storage.shown(f'search/{name}')}")
         tuner = tune.Tuner.restore(
             folder,
             trainable,

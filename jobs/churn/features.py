@@ -15,6 +15,7 @@ from jobs import intake
 from jobs.churn.sources import Sources, Stream, by_customer, intakes, read_stream
 from jobs.options import read_options
 from jobs.resources import ResourceError
+from jobs.rows import write_private_rows
 from lib.churn.base import ChurnError
 from lib.churn.contradictions import contradictions
 from lib.churn.features import churn_features, untold
@@ -67,7 +68,7 @@ def write_features(config: FeaturesConfig) -> str:
     inputs = _inputs(config)
     note = json.loads(output.read(NOTE) or b"{}")
     if not config.overwrite and all(note.get(name) == value for name, value in inputs.items()):
-        print(f"rows are there already: {output.address('data')} (--overwrite computes them again)")
+        print(f"rows are there already: {output.shown('data')} (--overwrite computes them again)")
         return output.address("data")
     started = time.monotonic()
     output.delete("work")
@@ -143,7 +144,7 @@ def _computed(config: FeaturesConfig, stream: Stream, output: Storage) -> dict[s
     count = rows.count()
     if not count:
         raise ChurnError("no customer is there at any moment: check contract starts and activity")
-    rows.write_parquet(output.at("work/data"), filesystem=output.filesystem)
+    write_private_rows(rows, output, "work/data")
     labels = open_dataset(output, "work/data").to_table(columns=["customer_id", "label"])
     left = float(labels["label"].to_numpy().mean())
     customers = len(labels["customer_id"].unique())
@@ -181,8 +182,8 @@ def closing_lines(output: Storage) -> str:
             f"rows {note['rows']:,} of {note['customers']:,} customers at {note['moments']} "
             f"moments, {note['share_leaving']:.1%} leave; {len(note['features'])} features, "
             f"{len(note['untold'])} of them of tables that are not given",
-            f"features:   {output.address('data')}",
-            f"quarantine: {output.address('quarantine')}",
+            f"features:   {output.shown('data')}",
+            f"quarantine: {output.shown('quarantine')}",
         ]
     )
 

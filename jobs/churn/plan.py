@@ -92,7 +92,7 @@ def main(config: PlanConfig) -> str:
     print(_closing_lines(day, log, limits, playbooks, effects))
     print(f"plan:       {written}")
     for path in paths:
-        print(f"report:     {output.address(path.name)}")
+        print(f"report:     {output.shown(path.name)}")
     return written
 
 

@@ -14,6 +14,7 @@ from jobs.churn.sources import Sources, by_customer, intakes, moment, read_strea
 from jobs.model_files import model_directory
 from jobs.options import read_options
 from jobs.resources import ResourceError
+from jobs.rows import write_private_rows
 from lib.churn.base import ChurnError
 from lib.churn.features import told
 from lib.churn.model import SYSTEM
@@ -71,7 +72,7 @@ def main(config: ScoreConfig) -> str:
     rows = by_customer(stream, score).materialize()
     if not rows.count():
         raise ChurnError(f"no customer is there at {iso(at_us)}")
-    rows.write_parquet(output.at("work/data"), filesystem=output.filesystem)
+    write_private_rows(rows, output, "work/data")
     output.delete(NOTE)
     for name in ("data", "quarantine"):
         output.move(f"work/{name}", name)
@@ -115,8 +116,8 @@ def closing_lines(output: Storage) -> str:
             f"{note['customers']:,} customers as of {note['as_of']}: {counted}; "
             f"{pc.sum(table['flagged']).as_py():,} flagged; within {note['window_days']} days; "
             f"model {note['model_version']}",
-            f"scores:     {output.address('data')}",
-            f"quarantine: {output.address('quarantine')}",
+            f"scores:     {output.shown('data')}",
+            f"quarantine: {output.shown('quarantine')}",
         ]
     )
 

@@ -44,7 +44,7 @@ from lib.churn.snapshots import Snapshots
 from lib.contract import ContractError
 from lib.registry import MANIFEST, RegistryError, verify_artifact
 from lib.report import write_report
-from lib.storage import Storage, StorageError, open_storage
+from lib.storage import Storage, StorageError, open_storage, redacted
 
 
 def main(config: TrainConfig) -> str:
@@ -179,7 +179,7 @@ def _save(
             created_at=stages.number("created_at", lambda: time.time_ns() // 1000),
             data_fingerprint=source.fingerprint,
             code_version=code_version(),
-            parameters={"train": json.loads(json.dumps(asdict(config), default=str))},
+            parameters={"train": redacted(json.loads(json.dumps(asdict(config), default=str)))},
             metrics={**kept, "ece": found.calibration_error},
         )
         output.delete("model")

@@ -13,6 +13,7 @@ import pyarrow as pa
 from jobs.fraud.history import read_history
 from jobs.options import read_options
 from lib.contract import ContractError
+from lib.durable import make_folder, replace_file
 from lib.fraud.audit import Audit, audit
 from lib.records import Records, RecordsError
 
@@ -96,10 +97,8 @@ def _microseconds(text: str | None) -> int:
 
 
 def _write(path: Path, found: Audit) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".partial")
-    draft.write_text(json.dumps({**asdict(found), "share": found.share}, indent=2))
-    draft.replace(path)
+    make_folder(path.parent)
+    replace_file(path, json.dumps({**asdict(found), "share": found.share}, indent=2).encode())
 
 
 if __name__ == "__main__":

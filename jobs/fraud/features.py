@@ -23,6 +23,7 @@ from jobs import intake
 from jobs.options import read_options
 from jobs.partitioned import partitions_for, with_features
 from jobs.resources import ResourceError, await_a_core
+from jobs.rows import write_private_rows
 from lib.contract import ContractError, Mapping
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
 from lib.fraud.features import FRAUD
@@ -76,8 +77,7 @@ def write_features(config: FeaturesConfig) -> str:
     inputs = _inputs(config)
     if not config.overwrite and _is_done(output, inputs):
         print(
-            f"features are there already: {output.address('data')} "
-            "(--overwrite computes them again)"
+            f"features are there already: {output.shown('data')} (--overwrite computes them again)"
         )
         return output.address("data")
     started = time.monotonic()
@@ -115,11 +115,9 @@ def _computed(plan: _Plan, config: FeaturesConfig, output: Storage) -> int:
                 )
                 raise ContractError(
                     f"{reason}; no payment passed the contract; see "
-                    f"{output.address('work/quarantine/transactions')}"
+                    f"{output.shown('work/quarantine/transactions')}"
                 )
-            with_features(FRAUD, rows, plan.partitions).write_parquet(
-                output.at("work/data"), filesystem=output.filesystem
-            )
+            write_private_rows(with_features(FRAUD, rows, plan.partitions), output, "work/data")
             return count
         except RayError as error:
             if attempt == _ATTEMPTS or not _of_a_lost_node(error):
@@ -232,8 +230,8 @@ def _closing_lines(output: Storage) -> str:
         f"  quarantined     {note['transactions']['quarantined']:>12,}",
         *(f"    {count:>8,}  {reason}" for reason, count in reasons.items()),
         f"rows with features{note['rows']:>12,}   ({len(note['features'])} features each)",
-        f"features:   {output.address('data')}",
-        f"quarantine: {output.address('quarantine')}",
+        f"features:   {output.shown('data')}",
+        f"quarantine: {output.shown('quarantine')}",
     ]
     return "\n".join(lines)
 

@@ -15,6 +15,7 @@ from jobs.fraud.training_data import find_source
 from jobs.model_files import model_directory
 from jobs.options import read_options
 from jobs.resources import await_a_core
+from jobs.rows import write_private_rows
 from lib.contract import ContractError
 from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix
@@ -128,7 +129,7 @@ def _score_files(config: ScoreConfig, storage: Storage, draft: str) -> None:
         zero_copy_batch=True,
         compute=ActorPoolStrategy(min_size=1, max_size=config.actors),
     )
-    scored.write_parquet(storage.at(draft), filesystem=storage.filesystem)
+    write_private_rows(scored, storage, draft)
 
 
 def _closing_lines(output: Storage) -> str:
@@ -136,9 +137,7 @@ def _closing_lines(output: Storage) -> str:
     table = open_dataset(output).to_table(columns=["decision"])
     counts = dict(pair.values() for pair in table["decision"].value_counts().to_pylist())
     lines = [f"{name:10}{counts.get(name, 0):>12,}" for name in DECISIONS]
-    return "\n".join(
-        [*lines, f"{'payments':10}{table.num_rows:>12,}", f"scores: {output.address()}"]
-    )
+    return "\n".join([*lines, f"{'payments':10}{table.num_rows:>12,}", f"scores: {output.shown()}"])
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from lib.fraud.model.slices import Plan, plan_slices
 from lib.fraud.report import OURS, Findings, build_report, gain_shares, outcome_facts
 from lib.registry import MANIFEST, RegistryError, verify_artifact
 from lib.report import write_report
-from lib.storage import Storage, open_storage
+from lib.storage import Storage, open_storage, redacted
 
 _SAMPLE = 20_000
 _KEPT_MEASURES = ("auc", "ap", "precision_at_1000", "cp_100", "recall_at_fpr_1_8")
@@ -217,7 +217,7 @@ def _save(
         created_at=created_at,
         data_fingerprint=source.fingerprint,
         code_version=code_version(),
-        parameters=json.loads(json.dumps(asdict(config), default=str)),
+        parameters=redacted(json.loads(json.dumps(asdict(config), default=str))),
         metrics=metrics,
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -68,14 +68,14 @@ def _existing(given: Storage) -> Source:
     files = [one for one in given.files(name) if one.endswith(".parquet")]
     if not files:
         raise ContractError(
-            f"--features: no Parquet file in {given.address(name)}; expected the output of "
+            f"--features: no Parquet file in {given.shown(name)}; expected the output of "
             "jobs.fraud.features"
         )
     stored = _note(given)
     digest = stored.get("feature_set_digest", FRAUD.digest)
     if digest != FRAUD.digest:
         raise ContractError(
-            f"--features: {given.address()} was computed by another feature set ({digest[:12]}, "
+            f"--features: {given.shown()} was computed by another feature set ({digest[:12]}, "
             f"now {FRAUD.digest[:12]}); run jobs.fraud.features again"
         )
     fingerprint = stored.get("data_fingerprint") or intake.fingerprint_of([given.address(name)])
@@ -102,7 +102,7 @@ def _note(given: Storage) -> dict[str, Any]:
     content = given.read("features.json")
     if content is None and given.exists("work"):
         raise ContractError(
-            f"--features: {given.address()} is not finished: jobs.fraud.features is at work there "
+            f"--features: {given.shown()} is not finished: jobs.fraud.features is at work there "
             "or was cut off; run it again"
         )
     stored: dict[str, Any] = json.loads(content) if content else {}

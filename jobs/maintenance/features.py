@@ -25,6 +25,7 @@ from jobs.maintenance.sources import (
 )
 from jobs.options import read_options
 from jobs.resources import ResourceError
+from jobs.rows import write_private_rows
 from lib.contract import ContractError
 from lib.maintenance.dataset import (
     Tables,
@@ -83,7 +84,7 @@ def write_features(config: FeaturesConfig) -> str:
     inputs = _inputs(config, declared)
     note = json.loads(output.read("features.json") or b"{}")
     if not config.overwrite and all(note.get(name) == value for name, value in inputs.items()):
-        print(f"rows are there already: {output.address('data')} (--overwrite computes them again)")
+        print(f"rows are there already: {output.shown('data')} (--overwrite computes them again)")
         return output.address("data")
     started = time.monotonic()
     output.delete("work")
@@ -148,9 +149,9 @@ def _computed(
         reason = intake.most_frequent_reason(output, "work/quarantine/telemetry", config.telemetry)
         raise ContractError(
             f"{reason}; no machine has readings for longer than {config.warm_up_hours:g} h that "
-            f"pass the contract; see {output.address('work/quarantine/telemetry')}"
+            f"pass the contract; see {output.shown('work/quarantine/telemetry')}"
         )
-    rows.write_parquet(output.at("work/data"), filesystem=output.filesystem)
+    write_private_rows(rows, output, "work/data")
     data = open_dataset(open_storage(output.address("work")), "data")
     names = set(data.to_table(columns=["machine_id"])["machine_id"].unique().to_pylist())
     listed = small["machines"]
@@ -200,8 +201,8 @@ def _closing_lines(output: Storage) -> str:
             f"training rows {note['rows']:>12,}   of {note['machines']:,} machines, "
             f"{len(note['features'])} features each",
             f"machines listed that have none: {len(note['machines_without_rows']):,}",
-            f"features:   {output.address('data')}",
-            f"quarantine: {output.address('quarantine')}",
+            f"features:   {output.shown('data')}",
+            f"quarantine: {output.shown('quarantine')}",
         ]
     )
 

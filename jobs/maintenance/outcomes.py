@@ -59,7 +59,7 @@ def main(config: OutcomesConfig) -> str:
             print(f"{checked.quarantined.num_rows} rows of {contract.name} in quarantine/")
         counts[contract.name] = checked.good.num_rows
     said = ", ".join(f"{count:,} rows of {name}" for name, count in counts.items())
-    print(f"{len(orders):,} work orders closed, {said}\nwritten to {output.address()}")
+    print(f"{len(orders):,} work orders closed, {said}\nwritten to {output.shown()}")
     return output.address()
 
 

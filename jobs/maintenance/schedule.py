@@ -240,7 +240,7 @@ def _closing_lines(
             f"schedule:  {stored.id}"
             + (f" in {config.records.split('@')[-1]}" if config.records else ", not kept"),
             *(
-                f"{name.rpartition('.')[2] + ':':10} {output.address(name)}"
+                f"{name.rpartition('.')[2] + ':':10} {output.shown(name)}"
                 for name in ("plan.csv", "plan.ics", "report.html")
             ),
         ]

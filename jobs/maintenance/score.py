@@ -21,6 +21,7 @@ from jobs.maintenance.sources import (
 from jobs.model_files import model_directory
 from jobs.options import read_options
 from jobs.resources import ResourceError
+from jobs.rows import write_private_rows
 from lib.contract import ContractError
 from lib.contract.coercion import as_array
 from lib.maintenance.dataset import Tables, current_rows
@@ -68,7 +69,7 @@ def main(config: ScoreConfig) -> str:
     small["waveforms"] = measured(config, model.features, quarantine)
     at_us = newest_reading(config, quarantine) if config.at is None else _moment(config.at)
     rows = _scored(config, model, small, at_us, quarantine)
-    rows.write_parquet(output.at("work/data"), filesystem=output.filesystem)
+    write_private_rows(rows, output, "work/data")
     output.delete(_NOTE)
     for name in ("data", "quarantine"):
         output.move(f"work/{name}", name)
@@ -155,8 +156,8 @@ def _closing_lines(output: Storage) -> str:
             *lines,
             f"{note['machines']:,} machines at {note['scored_at']}, "
             f"{pc.sum(table['alarm']).as_py()} alarms, model {note['model_version']}",
-            f"scores:     {output.address('data')}",
-            f"quarantine: {output.address('quarantine')}",
+            f"scores:     {output.shown('data')}",
+            f"quarantine: {output.shown('quarantine')}",
         ]
     )
 

@@ -45,7 +45,7 @@ from lib.maintenance.model.report import Subject, metrics, training_report
 from lib.maintenance.model.settings import time_grid
 from lib.registry import MANIFEST, RegistryError, verify_artifact
 from lib.report import write_report
-from lib.storage import Storage, StorageError, open_storage
+from lib.storage import Storage, StorageError, open_storage, redacted
 from lib.survival import SurvivalError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -193,7 +193,7 @@ def _save(
     """The artifact to OUTPUT/model and, if asked, to the registry; returns its version."""
     parameters = {
         "kind": kind_text(model.features),
-        "train": json.loads(json.dumps(asdict(config), default=str)),
+        "train": redacted(json.loads(json.dumps(asdict(config), default=str))),
     }
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "model"

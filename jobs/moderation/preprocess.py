@@ -36,6 +36,7 @@ from jobs.moderation.sources import Sources, intakes, read_policies
 from jobs.options import read_options
 from jobs.partitioned import partitions_for
 from jobs.resources import ResourceError, await_a_core
+from jobs.rows import write_private_rows
 from lib.contract import ContractError
 from lib.moderation.model.answers import ModelError, Presence
 from lib.moderation.model.sizes import Size
@@ -87,7 +88,7 @@ def write_rows(config: PreprocessConfig) -> str:
     inputs = _inputs(config, size, policies)
     note = json.loads(output.read(NOTE) or b"{}")
     if not config.overwrite and all(note.get(name) == value for name, value in inputs.items()):
-        print(f"rows are there already: {output.address('data')} (--overwrite computes them again)")
+        print(f"rows are there already: {output.shown('data')} (--overwrite computes them again)")
         return output.address("data")
     started = time.monotonic()
     if config.overwrite:
@@ -182,7 +183,7 @@ def _computed(
     rows = by_post(facts, partitions_of(config)).map_batches(
         assembly.rows, batch_format="pyarrow", batch_size=None, zero_copy_batch=True
     )
-    rows.write_parquet(work.at("data/posts"), filesystem=work.filesystem)
+    write_private_rows(rows, work, "data/posts")
     _drop_unused_media(work)
     return _counted(config, work)
 
@@ -218,7 +219,7 @@ def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
     if not posts.num_rows:
         reason = intake.most_frequent_reason(work, "quarantine/posts", str(config.posts))
         raise ContractError(
-            f"{reason}; no post is left to learn from; see {work.address('quarantine')}"
+            f"{reason}; no post is left to learn from; see {work.shown('quarantine')}"
         )
     reasons: Counter[str] = Counter()
     media = pa.table({"post_id": pa.array([], pa.string()), "digest": pa.array([], pa.binary()),
@@ -269,8 +270,8 @@ def closing_lines(output: Storage) -> str:
             f"rows {note['posts']:,} posts, {note['labelled']:,} of them labelled; "
             f"{note['repeated_posts']:,} repeat an earlier one; media {note['media']:,} decoded, "
             f"{sum(note['broken_media'].values()):,} broken",
-            f"rows:       {output.address('data')}",
-            f"quarantine: {output.address('quarantine')}",
+            f"rows:       {output.shown('data')}",
+            f"quarantine: {output.shown('quarantine')}",
         ]
     )
 

@@ -235,10 +235,10 @@ def _finished(told: dict[str, Any], output: Any, config: RetrainConfig) -> dict[
     lines = [
         f"labels:      {labels['new']:,} since number {labels['since']}, up to {labels['until']}",
         f"decision:    {told['decision']}",
-        f"model:       {output.address('model') if 'version' in told else 'none'}"
+        f"model:       {output.shown('model') if 'version' in told else 'none'}"
         + (f" ({told['version']})" if "version" in told else ""),
         f"registry:    {config.registry}",
-        f"report:      {output.address(REPORT)}",
+        f"report:      {output.shown(REPORT)}",
     ]
     print("\n".join(lines))
     return told

@@ -19,6 +19,7 @@ from jobs.moderation.sources import Sources, intakes, read_policies
 from jobs.options import read_options
 from jobs.partitioned import partitions_for
 from jobs.resources import AUTO, Request, ResourceError, await_workers, with_gpus
+from jobs.rows import write_private_rows
 from lib.contract import ContractError
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.answers import ModelError
@@ -73,7 +74,7 @@ def main(config: ScoreConfig) -> str:
     await_workers(request)
     work = open_storage(output.address("work"))
     scored = _scored(config, place, request, work)
-    scored.write_parquet(work.at("data"), filesystem=work.filesystem)
+    write_private_rows(scored, work, "data")
     note = _note(config, policies, version, work)
     output.delete(NOTE)
     for name in ("data", "quarantine"):
@@ -174,8 +175,8 @@ def closing_lines(output: Storage) -> str:
             *lines,
             f"{note['posts']:,} posts: {counted}; {broken:,} media could not be used; model "
             f"{note['model_version']}",
-            f"scores:     {output.address('data')}",
-            f"quarantine: {output.address('quarantine')}",
+            f"scores:     {output.shown('data')}",
+            f"quarantine: {output.shown('quarantine')}",
         ]
     )
 

@@ -16,6 +16,7 @@ import yaml
 from jobs.moderation.pieces import encoded_clip, encoded_image, read_pieces
 from jobs.options import read_options
 from lib.contract import TIME, ContractError, utc_us, write_parquet
+from lib.durable import make_private
 from lib.moderation.composer.composing import COMPOSED_POLICIES, Composed, Recipe, compose
 from lib.moderation.composer.pieces import Pieces, split_pieces
 from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
@@ -189,6 +190,7 @@ def _posts(
 def _write_media(composed: Composed, pieces: Pieces, posts: pa.Table, path: Path) -> Path:
     """Row by row to one file, so that memory does not grow with the posts."""
     rows = _media_rows(composed, pieces, posts["post_id"].to_pylist())
+    make_private(path)
     with pq.ParquetWriter(path, MEDIA.schema, compression="none") as writer:
         some: list[dict[str, Any]] = []
         for row in rows:

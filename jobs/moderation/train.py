@@ -32,7 +32,7 @@ from lib.moderation.model.sizes import Size
 from lib.moderation.policies import PolicyError
 from lib.registry import MANIFEST, ArtifactError, RegistryError, verify_artifact
 from lib.report import write_report
-from lib.storage import Storage, StorageError, open_storage
+from lib.storage import Storage, StorageError, open_storage, redacted
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def save(config: TrainConfig, trained: Trained, output: Storage) -> str:
             created_at=trained.stages.number("created_at", lambda: time.time_ns() // 1000),
             data_fingerprint=trained.prepared.fingerprint,
             code_version=code_version(),
-            parameters={"train": json.loads(json.dumps(asdict(config), default=str))},
+            parameters={"train": redacted(json.loads(json.dumps(asdict(config), default=str)))},
             metrics=trained.found.metrics,
         )
         output.delete("model")

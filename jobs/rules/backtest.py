@@ -12,6 +12,7 @@ import pyarrow.dataset
 import ray
 
 from jobs.options import read_options
+from lib.durable import PUBLIC_FILE, make_folder, replace_file
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, RULES_FILE, rule_fields
 from lib.rules import RowError, RuleError, RuleSet, load_rules
@@ -113,13 +114,11 @@ def _check_data(data: str, rules: RuleSet) -> tuple[str, ...]:
 
 def write(result: Backtest, output: Path, title: str) -> tuple[Path, Path]:
     """Write report.json and report.html, each under a temporary name first."""
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     report: dict[str, Any] = result.to_json()
     texts = {"report.json": json.dumps(report, indent=2), "report.html": result.to_html(title)}
     for name, text in texts.items():
-        draft = output / f".{name}.part"
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(output / name)
+        replace_file(output / name, text.encode(), PUBLIC_FILE)
     return output / "report.json", output / "report.html"
 
 

@@ -7,14 +7,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.contract.checked import Checked
+from lib.durable import make_folder, make_private
 
 
 def write_parquet(table: pa.Table, path: str | Path) -> Path:
-    """Write `table` under a temporary name beside `path`, then rename: readers never see a part."""
+    """Write `table` under a temporary name beside `path`, then rename: readers never see a part.
+
+    The file is its owner's alone, as folders that are made for it are.
+    """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     partial = target.with_name(f".{target.name}.{uuid4().hex}.partial")
     try:
+        make_private(partial)
         pq.write_table(table, partial, compression="zstd")
         partial.replace(target)
     finally:

@@ -3,6 +3,26 @@
 POSIX only: renames are atomic within one file system, locks are `flock`.
 """
 
-from lib.durable.files import locked, replace_file, sync
+from lib.durable.files import (
+    PRIVATE_FILE,
+    PUBLIC_FILE,
+    locked,
+    make_folder,
+    make_private,
+    narrow,
+    replace_file,
+    sync,
+)
+from lib.durable.rotation import RotatingFile
 
-__all__ = ["locked", "replace_file", "sync"]
+__all__ = [
+    "PRIVATE_FILE",
+    "PUBLIC_FILE",
+    "RotatingFile",
+    "locked",
+    "make_folder",
+    "make_private",
+    "narrow",
+    "replace_file",
+    "sync",
+]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgpack
 
+from lib.durable import make_private
 from lib.durable.sqlite import write_ahead
 from lib.feature.profile import FOR_EVER, Exchange, Profile, Reply, apply, changed, lifetime
 from lib.feature.store import StoreError
@@ -49,6 +50,8 @@ class SqliteStore:
         self._clock = clock
         self._lock = threading.Lock()
         try:
+            if str(path) != ":memory:" and Path(path).parent.is_dir():
+                make_private(Path(path))
             self._connection = sqlite3.connect(
                 path, timeout=timeout, isolation_level=None, check_same_thread=False
             )

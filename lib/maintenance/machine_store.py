@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar, cast
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from lib.durable import make_private
 from lib.durable.sqlite import write_ahead
 
 _SQLITE, _REDIS = "sqlite:///", ("redis://", "rediss://", "unix://")
@@ -137,7 +138,7 @@ class SqliteMachines:
 
     def _connection(self) -> sqlite3.Connection:
         if self._opened is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(self._path)
             opened = sqlite3.connect(
                 self._path, self._timeout, isolation_level=None, check_same_thread=False
             )

@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from lib.durable import locked
+from lib.durable import locked, make_private
 from lib.records.errors import RecordsError, RecordsUnavailableError
 from lib.records.text import read_json, write_json
 
@@ -132,6 +132,12 @@ def _parse(url: str) -> URL:
 
 def _open_sqlite(url: URL) -> Engine:
     engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS}, **_JSON)
+    file = None if url.query.get("uri") else Path(str(url.database))
+
+    @event.listens_for(engine, "do_connect")
+    def close_off(*_: object) -> None:
+        if file is not None and file.parent.exists():
+            make_private(file)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:

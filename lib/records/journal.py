@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+from lib.durable import make_folder
 from lib.records.draining import DrainOutcome, drain
 from lib.records.entries import Decision, Row, spelled_row
 from lib.records.errors import DecisionLogFullError
@@ -37,7 +38,7 @@ class DecisionLog:
         segment_bytes: int = 16 << 20,
     ) -> None:
         self.directory = Path(directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
+        make_folder(self.directory)
         self._max_bytes = max_bytes
         self._segment_bytes = segment_bytes
         self._appending = threading.Lock()

@@ -13,6 +13,7 @@ from lib.registry.errors import ArtifactError, RegistryError
 from lib.registry.manifest import Manifest, parse_manifest
 from lib.registry.names import ALIASES, MANIFEST, SYSTEM_PATTERN, VERSION_PATTERN
 from lib.registry.storage import open_registry_storage, publish_folder
+from lib.storage import redact_uri
 
 
 class Registry:
@@ -30,6 +31,7 @@ class Registry:
 
     def __init__(self, uri: str | Path, filesystem: fs.FileSystem | None = None) -> None:
         self.uri = str(uri)
+        self.shown = redact_uri(self.uri)
         self._storage = open_registry_storage(self.uri, filesystem)
 
     def publish(self, directory: Path | str, system: str) -> str:
@@ -114,7 +116,7 @@ class Registry:
         path = f"{system}/versions/{version}/{MANIFEST}"
         if not VERSION_PATTERN.fullmatch(version) or self._storage.read(path) is None:
             raise RegistryError(
-                f"{system}: no version {version!r} in {self.uri}; expected "
+                f"{system}: no version {version!r} in {self.shown}; expected "
                 f"{' or '.join(ALIASES)}, or one of: {self._known(system)}"
             )
         return version
@@ -123,10 +125,10 @@ class Registry:
         """The manifest of a version or an alias, without its weights."""
         version = self.resolve(system, ref)
         path = f"{system}/versions/{version}/{MANIFEST}"
-        manifest = parse_manifest(self._storage.read(path) or b"", f"{self.uri}/{path}")
+        manifest = parse_manifest(self._storage.read(path) or b"", f"{self.shown}/{path}")
         if (manifest.system, manifest.version) != (system, version):
             raise ArtifactError(
-                f"{self.uri}/{path}: expected {system} {version}, "
+                f"{self.shown}/{path}: expected {system} {version}, "
                 f"got {manifest.system} {manifest.version}; publish the model again"
             )
         return manifest
@@ -153,21 +155,21 @@ class Registry:
             verify_artifact(draft)
             _take_place(draft, target)
         except FileNotFoundError as error:
-            raise ArtifactError(f"{self.uri}: {system} {manifest.version}: {error}") from error
+            raise ArtifactError(f"{self.shown}: {system} {manifest.version}: {error}") from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return target
 
     def _book(self, system: str) -> AliasBook:
         path = f"{_require_system(system)}/aliases.json"
-        return parse_book(self._storage.read(path), f"{self.uri}/{path}")
+        return parse_book(self._storage.read(path), f"{self.shown}/{path}")
 
     def _change(self, system: str, change: Callable[[AliasBook], AliasBook]) -> AliasBook:
         path = f"{_require_system(system)}/aliases.json"
         made: list[AliasBook] = []
 
         def rewrite(text: bytes | None) -> bytes:
-            made.append(change(parse_book(text, f"{self.uri}/{path}")))
+            made.append(change(parse_book(text, f"{self.shown}/{path}")))
             return made[-1].to_json()
 
         self._storage.update(path, rewrite)

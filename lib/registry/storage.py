@@ -16,7 +16,7 @@ def open_registry_storage(uri: str, filesystem: fs.FileSystem | None = None) -> 
         RegistryError: neither pyarrow nor fsspec knows the scheme.
     """
     try:
-        return open_storage(uri, filesystem)
+        return open_storage(uri, filesystem, private=False)
     except StorageError as error:
         raise RegistryError(f"registry {error}") from error
 

@@ -2,17 +2,21 @@
 
 import json
 import math
-import uuid
 from pathlib import Path
 from typing import Any
 
+from lib.durable import PUBLIC_FILE, make_folder, replace_file
 from lib.report.document import Report
 from lib.report.page import render_page
 
 
 def write_report(report: Report, directory: Path) -> tuple[Path, Path]:
-    """Write `report.html` and `report.json` into `directory` and answer their paths."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write `report.html` and `report.json` into `directory` and answer their paths.
+
+    They hold counts and curves, no rows of people, so others may read them (mode 644) where they
+    may enter the folder; one that is absent is made for its owner alone.
+    """
+    make_folder(directory)
     page, facts = directory / "report.html", directory / "report.json"
     content = {"title": report.title, "subtitle": report.subtitle, **report.facts}
     write_text(facts, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
@@ -21,13 +25,8 @@ def write_report(report: Report, directory: Path) -> tuple[Path, Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name beside it, then rename, so that no reader sees a part."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    """Put a text without personal data in place; no reader sees a part of it."""
+    replace_file(path, text.encode(), PUBLIC_FILE)
 
 
 def _finite(value: Any) -> Any:

@@ -9,6 +9,7 @@ from lib.storage.opening import (
     split_address,
     write_parquet,
 )
+from lib.storage.redaction import has_credentials, redact_uri, redacted
 from lib.storage.storage import Storage, StorageError
 
 __all__ = [
@@ -16,9 +17,12 @@ __all__ = [
     "ObjectStorage",
     "Storage",
     "StorageError",
+    "has_credentials",
     "open_dataset",
     "open_storage",
     "read_parquet",
+    "redact_uri",
+    "redacted",
     "split_address",
     "write_parquet",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from lib.durable import locked, replace_file, sync
+from lib.durable import PRIVATE_FILE, PUBLIC_FILE, locked, make_folder, narrow, replace_file, sync
 from lib.storage.storage import StorageError
 
 
@@ -19,10 +19,12 @@ class LocalStorage:
 
     Args:
         root: the directory; made when something is written.
+        private: whether files (600) and folders (700) are their owner's alone; else as the umask
+            says, for models that others load.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, *, private: bool = True) -> None:
+        self._root, self._private = root, private
         self.uri = str(root)
         self.filesystem: fs.FileSystem = fs.LocalFileSystem()
 
@@ -34,6 +36,10 @@ class LocalStorage:
         """The absolute path: another machine must have the same directory there."""
         return self.at(path)
 
+    def shown(self, path: str = "") -> str:
+        """The same: a path holds no credentials."""
+        return self.address(path)
+
     def read(self, path: str) -> bytes | None:
         """The whole file, or None where there is none."""
         try:
@@ -44,8 +50,8 @@ class LocalStorage:
     def write(self, path: str, content: bytes) -> None:
         """Write beside the file, then rename."""
         target = self._root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(target, content)
+        self._make_folder(target.parent)
+        replace_file(target, content, self._mode)
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or a folder."""
@@ -75,9 +81,10 @@ class LocalStorage:
         """Copy beside the target, then rename; a rename onto a folder that exists fails."""
         target = self._root / path
         draft = target.parent / f".{target.name}.{uuid.uuid4().hex}.tmp"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(target.parent)
         try:
             shutil.copytree(source, draft)
+            self._narrow(draft)
             _sync_files(draft)
             draft.rename(target)
             sync(target.parent)
@@ -89,20 +96,21 @@ class LocalStorage:
             shutil.rmtree(draft, ignore_errors=True)
 
     def download(self, path: str, target: Path) -> None:
-        """Copy one file."""
+        """Copy one file, with the mode that `target` or the umask gives."""
         shutil.copyfile(self._root / path, target)
 
     def update(self, path: str, change: Callable[[bytes | None], bytes]) -> None:
         """Read, change and rename under an exclusive lock."""
         target = self._root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(target.parent)
         with locked(target.with_name(f".{target.name}.lock")):
-            replace_file(target, change(self.read(path)))
+            replace_file(target, change(self.read(path)), self._mode)
 
     def move(self, source: str, target: str) -> None:
         """Rename, after removing what was there."""
         self.delete(target)
-        (self._root / target).parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder((self._root / target).parent)
+        self._narrow(self._root / source)
         (self._root / source).rename(self._root / target)
 
     def delete(self, path: str) -> None:
@@ -112,6 +120,26 @@ class LocalStorage:
             shutil.rmtree(place)
         else:
             place.unlink(missing_ok=True)
+
+    def make_private(self, path: str = "") -> None:
+        """Make the folder if absent and narrow it, with all in it, to its owner."""
+        make_folder(self._root / path)
+        self._narrow(self._root / path)
+
+    @property
+    def _mode(self) -> int:
+        return PRIVATE_FILE if self._private else PUBLIC_FILE
+
+    def _make_folder(self, folder: Path) -> None:
+        if self._private:
+            make_folder(folder)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def _narrow(self, path: Path) -> None:
+        if self._private:
+            for entry in (path, *path.rglob("*")):
+                narrow(entry)
 
 
 def _sync_files(directory: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
+from lib.storage.redaction import redact_uri
 from lib.storage.storage import StorageError
 
 _CHUNK_BYTES = 1 << 20
@@ -36,6 +37,10 @@ class ObjectStorage:
         """The URI, with the options after its `?` where they were."""
         place, mark, options = self.uri.partition("?")
         return f"{place.rstrip('/')}/{path}".rstrip("/") + mark + options
+
+    def shown(self, path: str = "") -> str:
+        """The URI without credentials."""
+        return redact_uri(self.address(path))
 
     def read(self, path: str) -> bytes | None:
         """The whole object, or None where there is none."""
@@ -76,7 +81,7 @@ class ObjectStorage:
     def upload(self, source: Path, path: str, last: str = "") -> None:
         """Put the files, `last` after the others; two equal uploads at once put the same bytes."""
         if self.exists(f"{path}/{last}" if last else path):
-            raise StorageError(f"{self.address(path)} exists")
+            raise StorageError(f"{self.shown(path)} exists")
         self.filesystem.create_dir(self.at(path), recursive=True)
         for file in sorted(source.iterdir(), key=lambda file: file.name == last):
             with file.open("rb") as stream:
@@ -108,6 +113,9 @@ class ObjectStorage:
             self.filesystem.delete_file(self.at(path))
         elif kind == fs.FileType.Directory:
             self.filesystem.delete_dir(self.at(path))
+
+    def make_private(self, path: str = "") -> None:
+        """Nothing: who may read a bucket is said by its own policy."""
 
     def _put(self, path: str, chunks: Iterator[bytes]) -> None:
         with self.filesystem.open_output_stream(self.at(path)) as stream:

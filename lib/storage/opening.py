@@ -10,15 +10,19 @@ from pyarrow import fs
 
 from lib.storage.local import LocalStorage
 from lib.storage.objects import ObjectStorage
+from lib.storage.redaction import redact_uri
 from lib.storage.storage import Storage, StorageError
 
 
-def open_storage(uri: str | Path, filesystem: fs.FileSystem | None = None) -> Storage:
+def open_storage(
+    uri: str | Path, filesystem: fs.FileSystem | None = None, *, private: bool = True
+) -> Storage:
     """Open a local path or a URI that pyarrow or fsspec knows (file, s3, gs, memory, ...).
 
     Args:
         uri: a path, a URI, or a path inside `filesystem`.
         filesystem: use this one, e.g. an S3FileSystem with its own endpoint.
+        private: whether local files are their owner's alone; see `LocalStorage`.
 
     Raises:
         StorageError: neither pyarrow nor fsspec knows the scheme.
@@ -26,10 +30,10 @@ def open_storage(uri: str | Path, filesystem: fs.FileSystem | None = None) -> St
     if filesystem is not None:
         return ObjectStorage(filesystem, str(uri))
     if "://" not in str(uri):
-        return LocalStorage(Path(uri))
+        return LocalStorage(Path(uri), private=private)
     opened, path, known = _from_uri(str(uri))
     if isinstance(opened, fs.LocalFileSystem):
-        return LocalStorage(Path(path))
+        return LocalStorage(Path(path), private=private)
     return ObjectStorage(opened, path, known)
 
 
@@ -79,6 +83,6 @@ def _from_uri(uri: str) -> tuple[fs.FileSystem, str, str]:
             continue
         return opened, str(path), known
     raise StorageError(
-        f"{uri!r}: expected a local path or a URI such as file:///srv/models, "
+        f"{redact_uri(uri)!r}: expected a local path or a URI such as file:///srv/models, "
         "s3://bucket/models or gs://bucket/models"
     )

@@ -29,6 +29,9 @@ class Storage(Protocol):
     def address(self, path: str = "") -> str:
         """A path or URI by which another process opens the same file or folder."""
 
+    def shown(self, path: str = "") -> str:
+        """The same for people to read: without the credentials that a URI may hold."""
+
     def read(self, path: str) -> bytes | None:
         """The whole file, or None where there is none."""
 
@@ -67,3 +70,10 @@ class Storage(Protocol):
 
     def delete(self, path: str) -> None:
         """Remove a file or a folder with all in it; nothing there is fine."""
+
+    def make_private(self, path: str = "") -> None:
+        """Make a local folder if absent and narrow it, with all in it, to its owner's modes.
+
+        For writers that make their files themselves, before they begin and after they end. A
+        bucket's readers are named by its own policy.
+        """

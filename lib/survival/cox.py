@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lib.durable.files import replace_file
+from lib.durable import PUBLIC_FILE, replace_file
 from lib.survival.curves import Curves
 from lib.survival.outcomes import Floats, Outcomes, SurvivalError
 from lib.survival.scaling import Scaling
@@ -57,7 +57,9 @@ class CoxModel:
             "cumulative_hazard": self.cumulative_hazard.tolist(),
             "departures": self.departures,
         }
-        replace_file(folder / f"{name}.json", json.dumps(content, indent=1).encode() + b"\n")
+        replace_file(
+            folder / f"{name}.json", json.dumps(content, indent=1).encode() + b"\n", PUBLIC_FILE
+        )
 
     @classmethod
     def load(cls, folder: Path, name: str = "cox") -> CoxModel:

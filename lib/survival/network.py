@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from lib.durable.files import replace_file
+from lib.durable import PUBLIC_FILE, replace_file
 from lib.survival.curves import Curves
 from lib.survival.outcomes import Floats, SurvivalError
 from lib.survival.scaling import Scaling
@@ -124,8 +124,10 @@ class HazardNetwork:
             "members": len(self.members),
             "scaling": self.scaling.to_json(),
         }
-        replace_file(folder / f"{name}.safetensors", save(tensors))
-        replace_file(folder / f"{name}.json", json.dumps(about, indent=1).encode() + b"\n")
+        replace_file(folder / f"{name}.safetensors", save(tensors), PUBLIC_FILE)
+        replace_file(
+            folder / f"{name}.json", json.dumps(about, indent=1).encode() + b"\n", PUBLIC_FILE
+        )
 
     @classmethod
     def load(cls, folder: Path, name: str = "hazards") -> HazardNetwork:

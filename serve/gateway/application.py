@@ -63,7 +63,7 @@ class Application:
             name: getattr(args, name) for name in live.model_fields if hasattr(args, name)
         }
         self._upkeep = args
-        self.log = JsonLog(system, args.log)
+        self.log = JsonLog(system, args.log_file)
         self.keys = ApiKeys(args.api_keys)
         self.later = Later(self.log)
         self.rulings = rulings

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lib.durable import RotatingFile
 from serve.gateway.doors import Limits
 from serve.gateway.replicas import Replicas
 
@@ -28,6 +29,11 @@ class ApplicationArgs(BaseModel):
     models: Path = Field(description="local copies of models")
     api_keys: Path = Field(Path("data/keys.json"), description="file of API keys")
     log: Path | None = Field(None, description="file of JSON lines; none: standard error")
+    log_bytes: int = Field(64 << 20, gt=0, description="size at which the log is put aside, bytes")
+    log_files: int = Field(8, ge=0, description="logs that were put aside and are kept")
+    log_days: float = Field(
+        0.0, ge=0, description="days after which a log is put aside and those are removed; 0: none"
+    )
 
     front: Replicas = Field(Replicas(), description="replicas of the front node")
     colocated: bool = Field(
@@ -47,6 +53,13 @@ class ApplicationArgs(BaseModel):
     drain_seconds: float = Field(1.0, gt=0, description="between writes to the database")
     rescore_seconds: float = Field(5.0, gt=0, description="between looks for fallbacks to redo")
     follow_seconds: float = Field(15.0, gt=0, description="between looks at a moved alias")
+
+    @property
+    def log_file(self) -> RotatingFile | None:
+        """The file that `log` names."""
+        if self.log is None:
+            return None
+        return RotatingFile(self.log, self.log_bytes, self.log_files, self.log_days * 86_400)
 
     @property
     def limits(self) -> Limits:

@@ -6,10 +6,11 @@ import json
 import sys
 import threading
 import time
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pydantic_core import to_json
+
+from lib.durable import RotatingFile
 
 _LARGEST_BATCH = 256
 
@@ -22,13 +23,12 @@ class JsonLog:
 
     Args:
         name: of the application, in every line.
-        path: file to append to; None writes to standard error.
+        file: to append to; None writes to standard error.
     """
 
-    def __init__(self, name: str, path: Path | None = None) -> None:
+    def __init__(self, name: str, file: RotatingFile | None = None) -> None:
         self._name = name
-        self._path = path
-        self._stream: BinaryIO | None = None
+        self._file = file
         self._waiting: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -53,24 +53,17 @@ class JsonLog:
             if not waiting:
                 return
             lines = b"".join([_encoded(line) for line in waiting])
-            stream = self._open()
-            stream.write(lines)
-            stream.flush()
+            if self._file is not None:
+                self._file.write(lines)
+                return
+            sys.stderr.buffer.write(lines)
+            sys.stderr.buffer.flush()
 
     def close(self) -> None:
         """Writes what waits and closes the file."""
         self.flush()
-        if self._stream is not None and self._path is not None:
-            self._stream.close()
-        self._stream = None
-
-    def _open(self) -> BinaryIO:
-        if self._path is None:
-            return sys.stderr.buffer
-        if self._stream is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self._path.open("ab")
-        return self._stream
+        if self._file is not None:
+            self._file.close()
 
 
 def _encoded(line: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from lib.durable import make_folder
 from lib.feature import AsyncProfileStore, AsyncRedisStore, Exchange, Reply, SqliteStore, StoreError
 
 _SQLITE = "sqlite:///"
@@ -76,7 +77,7 @@ class ThreadedSqliteStore:
     def _opened(self) -> SqliteStore:
         if self._store is None:
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self._path.parent)
             except OSError as error:
                 raise StoreError(f"profile store {self._path}: {error}") from error
             self._store = SqliteStore(self._path, timeout=self._timeout)

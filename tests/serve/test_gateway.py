@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from lib.access import ApiKeys, add_key, new_key
+from lib.durable import RotatingFile
 from serve.gateway import (
     Breaker,
     Call,
@@ -48,7 +49,7 @@ class World:
         self.token, record = new_key(["fraud:score"], time.time_ns() // 1000)
         add_key(folder / "keys.json", record)
         self.log_file = folder / "log.jsonl"
-        self.log = JsonLog("test", self.log_file)
+        self.log = JsonLog("test", RotatingFile(self.log_file))
         self.meter = PrometheusMeter((REQUESTS, REQUEST_MS))
         self.release = asyncio.Event()
         readiness = Readiness({"engine": well})

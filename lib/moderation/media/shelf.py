@@ -41,7 +41,7 @@ class Shelf:
             raise StorageError(f"digest: expected 64 hexadecimal digits, got {digest[:80]!r}")
         content = self._storage.read(_place(digest))
         if content is not None and hashlib.sha256(content).hexdigest() != digest:
-            raise StorageError(f"{self._storage.address(_place(digest))}: its content was changed")
+            raise StorageError(f"{self._storage.shown(_place(digest))}: its content was changed")
         return content
 
     def drop(self, digest: str) -> None:
