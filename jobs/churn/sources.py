@@ -211,7 +211,7 @@ def _customers(sources: Sources, mapping: Mapping, quarantine: str) -> pa.Table:
         storage = open_storage(quarantine)
         reason = intake.most_frequent_reason(storage, CUSTOMERS.name, str(sources.customers))
         raise ContractError(
-            f"{reason}; no customer passed the contract; see {storage.address(CUSTOMERS.name)}"
+            f"{reason}; no customer passed the contract; see {storage.shown(CUSTOMERS.name)}"
         )
     return intake.once_each(pa.concat_tables(filled), mapping.contract, "customer_id", place)
 

@@ -243,7 +243,7 @@ def newest_reading(sources: Sources, quarantine: str) -> int:
         storage = open_storage(quarantine)
         reason = intake.most_frequent_reason(storage, "telemetry", sources.telemetry)
         raise ContractError(
-            f"{reason}; no reading passed the contract; see {storage.address('telemetry')}"
+            f"{reason}; no reading passed the contract; see {storage.shown('telemetry')}"
         )
     return int(found)
 

@@ -146,7 +146,7 @@ def _note(config: ScoreConfig, policies: Policies, version: str, work: Storage) 
     table = open_dataset(work, "data").to_table(columns=["action"])
     if not table.num_rows:
         reason = intake.most_frequent_reason(work, "quarantine/posts", str(config.posts))
-        raise ContractError(f"{reason}; no post could be scored; see {work.address('quarantine')}")
+        raise ContractError(f"{reason}; no post could be scored; see {work.shown('quarantine')}")
     actions = {one["values"]: one["counts"] for one in pc.value_counts(table["action"]).to_pylist()}
     return {
         "model_version": version,
