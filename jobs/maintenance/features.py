@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -30,9 +30,10 @@ from lib.contract import ContractError
 from lib.maintenance.dataset import (
     Tables,
     ending_in_failure,
+    rows_and_failures,
     sensor_faults,
-    training_rows,
 )
+from lib.maintenance.failures import GRACE_HOURS, FailureCounts, counts_of
 from lib.maintenance.feature_set import FeatureError, FeatureSet
 from lib.maintenance.history import History
 from lib.maintenance.kind import kind_text, load_kind
@@ -59,6 +60,9 @@ class FeaturesConfig(Sources):
     """a planned service ends the wait for the next failure, or does not count"""
     run_to_failure: bool = False
     """the last reading of each machine is its failure, as in run-to-failure tests"""
+    failure_grace_hours: float = GRACE_HOURS
+    """a failure booked so many hours after a machine's last reading ended its run; later ones are
+    counted, and no row sees them"""
     overwrite: bool = False
     """compute again even if OUTPUT holds the rows of the same files already"""
 
@@ -81,6 +85,10 @@ def write_features(config: FeaturesConfig) -> str:
     declared = None if config.kind is None else load_kind(config.kind)
     if config.every_hours <= 0:
         raise FeatureError(f"--every-hours: expected above 0, got {config.every_hours}")
+    if not config.failure_grace_hours >= 0:
+        raise FeatureError(
+            f"--failure-grace-hours: expected 0 or more, got {config.failure_grace_hours}"
+        )
     inputs = _inputs(config, declared)
     note = json.loads(output.read("features.json") or b"{}")
     if not config.overwrite and all(note.get(name) == value for name, value in inputs.items()):
@@ -118,6 +126,7 @@ def _inputs(config: FeaturesConfig, declared: FeatureSet | None) -> dict[str, An
         "warm_up_hours": config.warm_up_hours,
         "preventive": config.preventive,
         "run_to_failure": config.run_to_failure,
+        "failure_grace_hours": config.failure_grace_hours,
     }
 
 
@@ -132,15 +141,19 @@ def _computed(
     features = declared or kind_in(telemetry_mapping(config), small)
     small["waveforms"] = measured(config, features, quarantine)
     every, warm_up, preventive = config.every_hours, config.warm_up_hours, config.preventive
-    to_the_end = config.run_to_failure
+    to_the_end, grace = config.run_to_failure, config.failure_grace_hours
 
     def rows_of(tables: Tables) -> pa.Table:
         if not tables.telemetry.num_rows:
             return _nothing(features)
         pasts = list(tables.histories(features))
         _note_faults(features, pasts, quarantine)
+        booked = 0 if tables.failures is None else tables.failures.num_rows
         tables = ending_in_failure(tables) if to_the_end else tables
-        found = training_rows(features, tables, every, warm_up, preventive, pasts)
+        found, counts = rows_and_failures(
+            features, tables, every, warm_up, preventive, pasts, grace
+        )
+        _note_failures(counts, booked, pasts, quarantine)
         return _nothing(features) if found is None else to_table(found, features.names)
 
     rows = by_machine(config, small, rows_of, quarantine).materialize()
@@ -156,7 +169,12 @@ def _computed(
     names = set(data.to_table(columns=["machine_id"])["machine_id"].unique().to_pylist())
     listed = small["machines"]
     silent = [] if listed is None else sorted({*listed["machine_id"].to_pylist()} - names)
-    return features, {"rows": count, "machines": len(names), "machines_without_rows": silent}
+    return features, {
+        "rows": count,
+        "machines": len(names),
+        "machines_without_rows": silent,
+        "failure_counts": asdict(_failures_seen(output, small["failures"])),
+    }
 
 
 def _nothing(features: FeatureSet) -> pa.Table:
@@ -165,10 +183,32 @@ def _nothing(features: FeatureSet) -> pa.Table:
 
 
 def _note_faults(features: FeatureSet, pasts: Sequence[History], quarantine: str) -> None:
-    """One ledger for a group of machines, named by them: a second run of the task overwrites it."""
-    name = hashlib.sha256(pasts[0].machine_id.encode()).hexdigest()[:24]
     text = json.dumps(sensor_faults(features, pasts))
-    open_storage(quarantine).write(f"sensors/{name}.json", text.encode())
+    open_storage(quarantine).write(f"sensors/{_group_name(pasts)}.json", text.encode())
+
+
+def _note_failures(
+    counts: FailureCounts, booked: int, pasts: Sequence[History], quarantine: str
+) -> None:
+    """What rows see of failures, and how many the table of failures has of these machines."""
+    text = json.dumps({**asdict(counts), "booked": booked})
+    open_storage(quarantine).write(f"failures_seen/{_group_name(pasts)}.json", text.encode())
+
+
+def _group_name(pasts: Sequence[History]) -> str:
+    """Of the ledgers of a group of machines: a second run of the task overwrites them."""
+    return hashlib.sha256(pasts[0].machine_id.encode()).hexdigest()[:24]
+
+
+def _failures_seen(output: Storage, failures: pa.Table | None) -> FailureCounts:
+    """What rows see of all failures, those of machines that were never read included."""
+    total, booked = FailureCounts(), 0
+    for path in output.files("work/quarantine/failures_seen"):
+        entry = json.loads(output.read(path) or b"{}")
+        booked += entry.pop("booked", 0)
+        total += counts_of(entry)
+    others = (0 if failures is None else failures.num_rows) - booked
+    return total + FailureCounts(without_rows=others)
 
 
 def _faults(output: Storage) -> dict[str, dict[str, int]]:
@@ -201,10 +241,16 @@ def _closing_lines(output: Storage) -> str:
             f"training rows {note['rows']:>12,}   of {note['machines']:,} machines, "
             f"{len(note['features'])} features each",
             f"machines listed that have none: {len(note['machines_without_rows']):,}",
+            *_failure_lines(note),
             f"features:   {output.shown('data')}",
             f"quarantine: {output.shown('quarantine')}",
         ]
     )
+
+
+def _failure_lines(note: dict[str, Any]) -> list[str]:
+    counts = counts_of(note["failure_counts"])
+    return counts.lines() if counts.total else []
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from lib.maintenance.model.fitting import (
     learn_from_folds,
     mode_names,
     reach,
+    require_machines,
     usual_values,
 )
 from lib.maintenance.model.judging import (
@@ -64,22 +65,24 @@ def main(config: TrainConfig) -> str:
             ray.init()
         refuse_at_once(config.request)
     source = rows_of(config)
+    require_machines(source.rows, config.model.folds)
     step(f"{len(source.rows):,} rows of {len(np.unique(source.rows.machines)):,} machines")
     stages = Stages(output, _inputs(config, source))
-    split_us = _split(source.rows, config.test_share)
-    judgement = _judgement(config, source, split_us, stages, step)
+    split_us = _split(source.rows, config.test_share) if config.split == "time" else None
+    judgement = _explained(config, source, split_us, stages, step)
     step(f"fitting the model on all rows, and {config.model.replicates} replicates")
     model = _model(config, source, judgement, stages)
     subject = Subject(
         source=config.source or source.address,
         simulated=config.simulated,
-        split=_moment(split_us) if config.split == "time" else None,
+        split=None if split_us is None else _moment(split_us),
         train=judgement.train,
         test=judgement.test,
         model=model,
         settings=config.model,
         costs=config.costs,
         faults=source.note.get("sensor_faults", {}),
+        failures=source.failures,
     )
     version = _save(config, source, model, judgement.found, stages, output)
     written = [output.address("model"), *_report(subject, judgement.found, output)]
@@ -99,16 +102,32 @@ class _Judgement:
     found: Findings
 
 
+def _explained(
+    config: TrainConfig,
+    source: RowsSource,
+    split_us: int | None,
+    stages: Stages,
+    step: Callable[[str], None],
+) -> _Judgement:
+    """`_judgement`; where it cannot be made, the error counts the failures that no row sees."""
+    try:
+        return _judgement(config, source, split_us, stages, step)
+    except SurvivalError as error:
+        if not source.failures.unseen:
+            raise
+        raise SurvivalError("\n".join([str(error), *source.failures.lines()])) from error
+
+
 def _judgement(
     config: TrainConfig,
     source: RowsSource,
-    split_us: int,
+    split_us: int | None,
     stages: Stages,
     step: Callable[[str], None],
 ) -> _Judgement:
     """Folds by machine: the blend from rows before the split, all figures from rows after it."""
     train = test = source.rows
-    if config.split == "time":
+    if split_us is not None:
         train, test = train.until(split_us), test.take(test.at_us >= split_us)
     horizon = reach(train, config.model)
     step(f"fitting {config.model.folds} folds by machine ({config.engine})")
@@ -165,7 +184,8 @@ def _split(rows: TrainingRows, share: float) -> int:
     if not first < split <= last:
         raise ContractError(
             f"rows reach from {_moment(first)} to {_moment(last)}: too short to be split into "
-            "days to learn from and days to be measured on"
+            "days to learn from and days to be measured on; give readings of more days, or say "
+            "--split machines, which measures on machines instead"
         )
     return split
 
@@ -244,6 +264,7 @@ def _closing_lines(
             f"{found.warned_of} failures to announce; blend {subject.model.weight:.2f}; "
             f"replayed cost a machine-year {ours.value:,.0f}, run to failure {idle.value:,.0f}; "
             f"{seconds:.0f} s",
+            *(source.failures.lines() if source.failures.unseen else ()),
             f"model:       {written[0]} ({version})",
             f"registry:    {where}",
             *(f"report:      {path}" for path in written[1:]),

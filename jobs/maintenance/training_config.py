@@ -5,6 +5,7 @@ from typing import Literal
 
 from jobs.maintenance.sources import Sources
 from jobs.resources import Request
+from lib.maintenance.failures import GRACE_HOURS
 from lib.maintenance.model.settings import Costs, ModelSettings
 
 
@@ -32,6 +33,8 @@ class TrainConfig(Sources):
     """hours of readings before a machine's first row"""
     run_to_failure: bool = False
     """the last reading of each machine is its failure, as in run-to-failure tests"""
+    failure_grace_hours: float = GRACE_HOURS
+    """a failure booked so many hours after a machine's last reading ended its run"""
     source: str = ""
     """what the data is, in words, for the report; default: where it was read from"""
     simulated: bool = False

@@ -10,6 +10,7 @@ from jobs import intake
 from jobs.maintenance.features import FeaturesConfig, write_features
 from jobs.maintenance.training_config import TrainConfig
 from lib.contract import ContractError
+from lib.maintenance.failures import FailureCounts, counts_of
 from lib.maintenance.feature_set import FeatureSet
 from lib.maintenance.kind import parse_kind
 from lib.maintenance.model.rows import KEYS, OUTCOMES, TrainingRows, from_table
@@ -26,6 +27,11 @@ class RowsSource:
     note: dict[str, Any]
     address: str
     quarantine: str | None = None
+
+    @property
+    def failures(self) -> FailureCounts:
+        """What the rows see of the failures; zeros where an older job did not count them."""
+        return counts_of(self.note.get("failure_counts", {}))
 
 
 def rows_of(config: TrainConfig) -> RowsSource:

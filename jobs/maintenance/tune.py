@@ -18,7 +18,7 @@ from jobs.searching import Search, search
 from lib.contract import ContractError
 from lib.maintenance.feature_set import FeatureError, FeatureSet
 from lib.maintenance.model import ModelSettings, TrainingRows
-from lib.maintenance.model.fitting import mode_names, reach, scored_times
+from lib.maintenance.model.fitting import mode_names, reach, require_machines, scored_times
 from lib.maintenance.model.settings import time_grid
 from lib.storage import StorageError, open_storage
 from lib.survival import SurvivalError, fit_network, folds, integrated_brier_score
@@ -67,6 +67,7 @@ class TuneConfig:
 def main(config: TuneConfig) -> str:
     """Search; returns the path or URI of best.yaml."""
     source = find_rows(config.features, config.preventive)
+    require_machines(source.rows, config.folds, "--folds")
     first, last = int(source.rows.at_us.min()), int(source.rows.at_us.max())
     train = source.rows.until(first + round((1.0 - config.test_share) * (last - first)))
     settings = ModelSettings(horizon_hours=config.horizon_hours)

@@ -12,6 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.contract.coercion import as_array
+from lib.maintenance.failures import (
+    GRACE_HOURS,
+    FailureCounts,
+    failure_counts,
+    watched_until,
+)
 from lib.maintenance.feature_set import HOUR_US, FeatureSet
 from lib.maintenance.features import evaluate, sound_readings
 from lib.maintenance.history import History, Ints
@@ -86,10 +92,28 @@ def training_rows(
     warm_up_hours: float = 24.0,
     preventive: str = "censor",
     pasts: Iterable[History] | None = None,
+    grace_hours: float = GRACE_HOURS,
 ) -> TrainingRows | None:
-    """Rows of each machine at whole multiples of `every_hours` UTC; None where there are none.
+    """The rows of `rows_and_failures`."""
+    rows, _ = rows_and_failures(
+        features, tables, every_hours, warm_up_hours, preventive, pasts, grace_hours
+    )
+    return rows
 
-    A machine is watched from `warm_up_hours` after its first reading to its last one.
+
+def rows_and_failures(
+    features: FeatureSet,
+    tables: Tables,
+    every_hours: float,
+    warm_up_hours: float = 24.0,
+    preventive: str = "censor",
+    pasts: Iterable[History] | None = None,
+    grace_hours: float = GRACE_HOURS,
+) -> tuple[TrainingRows | None, FailureCounts]:
+    """Rows of each machine at whole multiples of `every_hours` UTC, and what they see of failures.
+
+    A machine is watched from `warm_up_hours` after its first reading to its last one, or to the
+    failure that came soon after it. The rows are None where there are none.
 
     Args:
         features: what is computed.
@@ -99,23 +123,30 @@ def training_rows(
         preventive: `censor`: a planned or emergency service ends the wait for a failure, as a
             competing cause; `ignore`: it does not count.
         pasts: histories of these machines, where they are at hand.
+        grace_hours: a failure so soon after a machine's last reading is why its readings end.
     """
     failures = _failures(tables.failures)
     planned = _planned(tables.maintenance, failures) if preventive == "censor" else {}
     step = round(every_hours * HOUR_US)
-    parts, modes = [], []
+    parts, modes, counts = [], [], FailureCounts()
     for past in tables.histories(features) if pasts is None else pasts:
+        times, kinds = failures.pop(past.machine_id, _NOTHING)
         if not len(past.times_us):
+            counts += FailureCounts(without_rows=len(times))
             continue
-        first = past.times_us[0] + round(warm_up_hours * HOUR_US)
-        at = np.arange(-(-first // step) * step, past.times_us[-1], step)
-        times, kinds = failures.get(past.machine_id, _NOTHING)
+        first, last = past.times_us[0] + round(warm_up_hours * HOUR_US), int(past.times_us[-1])
+        until = watched_until(last, times, grace_hours)
+        at = np.arange(-(-first // step) * step, last, step)
         served = planned.get(past.machine_id, np.empty(0, dtype=np.int64))
-        rows = landmarks(features, past, at, times, int(past.times_us[-1]), served)
+        rows = landmarks(features, past, at, times, until, served)
+        following = np.searchsorted(times, rows.at_us, side="right")[rows.outcomes.failed]
+        counts += failure_counts(times, at, times[following], last, until)
         if len(rows):
             parts.append(rows)
-            modes.append(_mode_of(rows.at_us, rows.outcomes.failed, times, kinds))
-    return TrainingRows(together(parts), np.concatenate(modes)) if parts else None
+            modes.append(_modes(rows.outcomes.failed, kinds[following]))
+    counts += FailureCounts(without_rows=sum(len(times) for times, _ in failures.values()))
+    rows_found = TrainingRows(together(parts), np.concatenate(modes)) if parts else None
+    return rows_found, counts
 
 
 def current_rows(
@@ -202,11 +233,8 @@ def _planned(
     return found
 
 
-def _mode_of(
-    at: Ints, failed: npt.NDArray[np.bool_], times: Ints, kinds: npt.NDArray[np.str_]
-) -> npt.NDArray[np.str_]:
-    """(n,) the mode of the failure that comes next, "" where none was seen."""
-    if not len(times):
-        return np.full(len(at), "", dtype=np.str_)
-    following = np.minimum(np.searchsorted(times, at, side="right"), len(times) - 1)
-    return np.where(failed, kinds[following], "")
+def _modes(failed: npt.NDArray[np.bool_], kinds: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
+    """(n,) the modes of the failures that follow, "" where none was seen."""
+    modes = np.full(len(failed), "", dtype=kinds.dtype if len(kinds) else np.str_)
+    modes[failed] = kinds
+    return modes

@@ -29,13 +29,33 @@ from lib.survival import (
 
 CURVES = ("Kaplan-Meier", "fixed interval", "threshold", "gradient boosting", "Cox", "deep")
 FIXED_WEIGHT = 0.6
+_DAY_HOURS = 24.0
+
+
+def require_machines(rows: TrainingRows, count: int, option: str = "--model.folds") -> None:
+    """Refuse rows of fewer machines than there are folds, as each fold leaves out whole machines.
+
+    Raises:
+        SurvivalError: says how many machines there are, and what can be done.
+    """
+    machines = np.unique(rows.machines)
+    if len(machines) >= count:
+        return
+    named = ", ".join(machines[:3].tolist())
+    raise SurvivalError(
+        f"{option} {count}: expected rows of {count} machines or more, as each fold is measured on "
+        f"machines that it did not learn from; got {len(machines)} ({named}). Give the readings of "
+        f"more machines, or, where a machine was run several times, each run an id of its own "
+        "(machine_id: {from: [MACHINE, RUN]})"
+        + (f"; or fewer folds ({option} {len(machines)})" if len(machines) > 1 else "")
+    )
 
 
 def reach(rows: TrainingRows, settings: ModelSettings) -> float:
     """The model's horizon: the setting's, or less where nobody was watched for so long.
 
     Raises:
-        SurvivalError: there is no failure, or the watch is shorter than a day.
+        SurvivalError: there is no failure.
     """
     seen = rows.outcomes
     if not seen.failed.any():
@@ -44,11 +64,8 @@ def reach(rows: TrainingRows, settings: ModelSettings) -> float:
             "machines: check the failures' table, its machine ids and its times"
         )
     longest = float(np.quantile(seen.time, 0.999))
-    if longest < 24.0:
-        raise SurvivalError(
-            f"machines were watched for {longest:.1f} h at most; expected a day or more"
-        )
-    return min(settings.horizon_hours, float(np.floor(longest)))
+    whole = float(np.floor(longest)) if longest >= _DAY_HOURS else longest
+    return min(settings.horizon_hours, whole)
 
 
 def mode_names(rows: TrainingRows) -> tuple[str, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from lib.evaluation.bootstrap import Interval
+from lib.maintenance.failures import FailureCounts
 from lib.maintenance.history import Floats
 from lib.maintenance.model.judging import (
     BRIER,
@@ -56,6 +57,7 @@ class Subject:
         model: that is served.
         settings, costs: of the training.
         faults: by sensor: readings, missing, out of range, stuck; see the job that reads them.
+        failures: what the rows see of the failures that are booked.
     """
 
     source: str
@@ -67,6 +69,7 @@ class Subject:
     settings: ModelSettings
     costs: Costs
     faults: Mapping[str, Mapping[str, int]]
+    failures: FailureCounts = field(default_factory=FailureCounts)
 
     @property
     def tested(self) -> str:
@@ -128,6 +131,7 @@ def facts(subject: Subject, found: Findings) -> dict[str, Any]:
             for name, one in found.money.items()
         },
         "sensor_faults": {name: dict(one) for name, one in subject.faults.items()},
+        "failure_counts": asdict(subject.failures),
     }
 
 
@@ -329,6 +333,14 @@ def _data(subject: Subject) -> list[Block]:
     blocks: list[Block] = [
         Table(("rows", "count", "machines", "followed by a failure"), rows, digits=0)
     ]
+    if subject.failures.unseen:
+        unseen = tuple((text, float(n)) for text, n in subject.failures.reasons().items())
+        caption = (
+            f"Rows see {subject.failures.seen:,} of {subject.failures.total:,} failures; the model "
+            "learns nothing of the others."
+        )
+        blocks.append(Table(("failures that no row sees", "count"), unseen, digits=0,
+                            caption=caption))  # fmt: skip
     if faults:
         blocks.append(
             Table(

@@ -86,7 +86,11 @@ class ModelSettings:
 
 
 def time_grid(horizon: float) -> Floats:
-    """Hours at which curves are kept: every 6 in the first week, then every day, to the horizon."""
-    fine = np.arange(0.0, min(horizon, _FINE_UNTIL), _FINE_HOURS)
+    """Hours at which curves are kept, to the horizon.
+
+    Every 6 in the first week, then every day; of a horizon shorter than a day, its 24 parts.
+    """
+    step = _FINE_HOURS if horizon >= _COARSE_HOURS else horizon / 24
+    fine = np.arange(0.0, min(horizon, _FINE_UNTIL), step)
     coarse = np.arange(_FINE_UNTIL, horizon, _COARSE_HOURS)
     return np.unique(np.concatenate([fine, coarse, [horizon]]))
