@@ -134,6 +134,9 @@ def _computed(
     config: FeaturesConfig, declared: FeatureSet | None, output: Storage
 ) -> tuple[FeatureSet, dict[str, Any]]:
     """The kind of machine, and how many rows of how many machines were written."""
+    telemetry_mapping(
+        config, declared
+    )  # a mapping that is wrong is refused before anything is read
     if not ray.is_initialized():
         ray.init()
     quarantine = output.address("work/quarantine")
@@ -156,7 +159,7 @@ def _computed(
         _note_failures(counts, booked, pasts, quarantine)
         return _nothing(features) if found is None else to_table(found, features.names)
 
-    rows = by_machine(config, small, rows_of, quarantine).materialize()
+    rows = by_machine(config, small, rows_of, quarantine, features).materialize()
     count = rows.count()
     if not count:
         reason = intake.most_frequent_reason(output, "work/quarantine/telemetry", config.telemetry)

@@ -17,6 +17,7 @@ from jobs.maintenance.sources import (
     measured,
     newest_reading,
     small_tables,
+    telemetry_mapping,
 )
 from jobs.model_files import model_directory
 from jobs.options import read_options
@@ -60,6 +61,7 @@ def main(config: ScoreConfig) -> str:
     """Score and write; returns the folder or URI of Parquet files."""
     with model_directory(SYSTEM, config.model, config.registry, config.version) as folder:
         model = load_model(folder)
+    telemetry_mapping(config, model.features)  # refuses units that the model cannot take
     output = open_storage(config.output)
     if not ray.is_initialized():
         ray.init()
@@ -101,7 +103,7 @@ def _scored(
         names, rows, last = current_rows(mine.features, tables, at_us)
         return scores_table(mine, names, rows, at_us, last, explain)
 
-    found = by_machine(config, small, score, quarantine).materialize()
+    found = by_machine(config, small, score, quarantine, model.features).materialize()
     silent = _silent(small["machines"], found)
     if silent is None:
         return found

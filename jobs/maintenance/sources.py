@@ -19,6 +19,7 @@ from lib.contract import (
     Contract,
     ContractError,
     Mapping,
+    did_you_mean,
     load_mapping,
     parse_mapping,
     source_dataset,
@@ -33,7 +34,7 @@ from lib.maintenance.contracts import (
     WAVEFORMS,
 )
 from lib.maintenance.dataset import Tables
-from lib.maintenance.feature_set import FeatureSet, Sensor
+from lib.maintenance.feature_set import FeatureError, FeatureSet, Sensor
 from lib.maintenance.offline import measured_waveforms
 from lib.storage import Storage, open_storage
 
@@ -99,7 +100,31 @@ def small_tables(sources: Sources, quarantine: str) -> dict[str, pa.Table | None
     return found
 
 
-def telemetry_mapping(sources: Sources) -> Mapping:
+def telemetry_mapping(sources: Sources, features: FeatureSet | None = None) -> Mapping:
+    """The mapping of the telemetry, its sensors in the units of a kind of machine.
+
+    Args:
+        sources: where the tables are.
+        features: kind of machine, or a model's; None leaves the units of the mapping.
+
+    Raises:
+        ContractError: the mapping is wrong, or a unit cannot be converted.
+        FeatureError: a sensor of the kind is not in the telemetry.
+    """
+    mapping = _telemetry_mapping(sources)
+    if features is None:
+        return mapping
+    came = mapping.contract.names[len(TELEMETRY.names) :]
+    for sensor in features.sensor_names:
+        if sensor not in came:
+            raise FeatureError(
+                f"telemetry has no sensor '{sensor}'; {did_you_mean(sensor, came)}; fill it in "
+                f"--mapping-telemetry as {sensor}: {{from: ...}}"
+            )
+    return mapping.in_units({sensor.name: sensor.unit for sensor in features.sensors})
+
+
+def _telemetry_mapping(sources: Sources) -> Mapping:
     """The mapping file of the telemetry; without one every column of numbers is a sensor."""
     if sources.mapping_telemetry is not None:
         return load_mapping(sources.mapping_telemetry, (TELEMETRY,))
@@ -197,9 +222,10 @@ def by_machine(
     small: dict[str, pa.Table | None],
     work: Callable[[Tables], pa.Table],
     quarantine: str,
+    features: FeatureSet,
 ) -> Dataset:
     """What `work` makes of the tables of each group of machines; no machine is in two groups."""
-    mapping = telemetry_mapping(sources)
+    mapping = telemetry_mapping(sources, features)
     if not ray.is_initialized():
         ray.init()
     await_a_core()

@@ -13,6 +13,7 @@ from lib.contract.error import ContractError, did_you_mean
 from lib.contract.money import Currencies
 from lib.contract.reason import QUARANTINE_REASON, RowReasons
 from lib.contract.reshape import Pivot, Unpivot
+from lib.contract.unit import conversion
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,46 @@ class Mapping:
         selected = self.of_data_set(rows)
         checked = self.contract.check(self.convert(selected), selected, partial=partial)
         return replace(checked, rows_in=rows.num_rows, left_out=rows.num_rows - selected.num_rows)
+
+    def in_units(self, units: dict[str, str]) -> "Mapping":
+        """The same mapping with the values of some columns in other physical units.
+
+        A column for which the mapping file says no unit is taken to be in the wanted one.
+
+        Args:
+            units: wanted unit by column; columns that the mapping does not have are passed over.
+
+        Raises:
+            ContractError: a unit is unknown, or cannot be converted into the wanted one.
+        """
+        rules = tuple(
+            self._in_unit(rule, units[rule.target.name]) if rule.target.name in units else rule
+            for rule in self.rules
+        )
+        targets = {rule.target.name: rule.target for rule in rules}
+        columns = tuple(targets.get(column.name, column) for column in self.contract.columns)
+        return replace(self, rules=rules, contract=replace(self.contract, columns=columns))
+
+    def _in_unit(self, rule: ColumnRule, unit: str) -> ColumnRule:
+        target = rule.target
+        if target.unit in ("", unit):
+            return replace(rule, target=replace(target, unit=unit))
+        try:
+            if not unit:
+                raise ContractError("no unit is declared for it; declare one")
+            linear = conversion(target.unit, unit)
+        except ContractError as error:
+            raise ContractError(
+                f"{self.origin}, columns.{target.name}.unit: cannot bring '{target.unit}' to "
+                f"'{unit or 'no unit'}', in which '{target.name}' is computed: {error}"
+            ) from error
+        if linear is None:
+            return rule
+        low, high = (
+            None if bound is None else bound * linear.scale + linear.offset
+            for bound in (target.low, target.high)
+        )
+        return replace(rule, linear=linear, target=replace(target, unit=unit, low=low, high=high))
 
     def require(self, columns: Iterable[str]) -> None:
         """Refuse a source that lacks a column the mapping reads.

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from lib.contract import ContractError
+from lib.contract.unit import Linear, conversion
 from lib.maintenance.feature_set import FeatureSet
 from lib.maintenance.history import UNKNOWN_US, History
 from lib.maintenance.machine_store import MachineStoreError
@@ -107,7 +109,7 @@ class Intake:
 
     def _faults(self, one: MachineReadings, head: str) -> list[FieldError]:
         features, latest = self._machines.features, self._now() + self._ahead
-        found = []
+        found = _unit_faults(features, one, head)
         for place, reading in enumerate(one.readings):
             for name in reading.sensors:
                 if name not in features.sensor_names:
@@ -139,6 +141,30 @@ class Intake:
         return found
 
 
+def _unit_faults(features: FeatureSet, news: MachineReadings, head: str) -> list[FieldError]:
+    faults = []
+    for name, unit in news.units.items():
+        field = f"{head}units.{name}"
+        if name not in features.sensor_names:
+            faults.append(FieldError(field, _unknown("sensor", features.sensor_names, name)))
+            continue
+        declared = features.sensors[features.place(name)].unit
+        try:
+            if not declared and unit:
+                raise ContractError("the kind of machine declares no unit for this sensor")
+            conversion(unit, declared)
+        except ContractError as error:
+            faults.append(FieldError(field, f"expected a unit as {declared or 'none'}: {error}"))
+    return faults
+
+
+def _conversions(features: FeatureSet, news: MachineReadings) -> dict[str, Linear]:
+    """How to bring values to the declared units, of sensors that come in others."""
+    declared = {sensor.name: sensor.unit for sensor in features.sensors}
+    pairs = {name: conversion(unit, declared[name]) for name, unit in news.units.items()}
+    return {name: linear for name, linear in pairs.items() if linear is not None}
+
+
 def _unknown(what: str, known: Sequence[str], name: str) -> str:
     near = difflib.get_close_matches(name, known, 1)
     if near:
@@ -155,8 +181,9 @@ def _told(
     """The past with the news in it."""
     installed = UNKNOWN_US if one.installed_at is None else micros(one.installed_at)
     known = nothing_yet(features, one.machine_id, installed) if past is None else past
+    linear = _conversions(features, one)
     values = np.array(
-        [[_value(reading.sensors.get(name)) for name in features.sensor_names]
+        [[_value(reading.sensors.get(name), linear.get(name)) for name in features.sensor_names]
          for reading in one.readings], dtype=np.float64
     ).reshape(len(one.readings), len(features.sensors))  # fmt: skip
     times = np.array([micros(reading.event_time) for reading in one.readings], dtype=np.int64)
@@ -206,5 +233,7 @@ def _measured(features: FeatureSet, one: MachineReadings) -> npt.NDArray[np.floa
     return np.array(rows)
 
 
-def _value(value: float | None) -> float:
-    return float("nan") if value is None else value
+def _value(value: float | None, linear: Linear | None) -> float:
+    if value is None:
+        return float("nan")
+    return value if linear is None else value * linear.scale + linear.offset

@@ -21,6 +21,7 @@ from lib.maintenance.contracts import MAINTENANCE_TYPES
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.waveform import FEWEST_SAMPLES
 
+MOST_UNITS = 1_000
 MOST_MACHINES, MOST_READINGS, MOST_PLANNED, MOST_SAMPLES = 200, 5_000, 5_000, 500_000
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID_BYTES, pattern=_PRINTABLE)]
@@ -37,7 +38,9 @@ class Reading(_Sent):
 
     event_time: AwareDatetime
     sensors: dict[str, FiniteFloat | None] = Field(
-        min_length=1, description="value by sensor, in its declared unit; null where it gave none"
+        min_length=1,
+        description="value by sensor, in the unit that the kind of machine declares unless `units` "
+        "says another; null where it gave none",
     )
 
 
@@ -71,6 +74,12 @@ class MachineReadings(_Sent):
     machine_id: Id
     installed_at: AwareDatetime | None = Field(
         None, description="taken from the first news of a machine"
+    )
+    units: dict[str, str] = Field(
+        {},
+        max_length=MOST_UNITS,
+        description="unit by sensor (degF, psi, in/s, hp), where it is not the declared one: "
+        "values are converted; 422 for an unknown unit or one that measures something else",
     )
     readings: list[Reading] = Field([], max_length=MOST_READINGS)
     errors: list[ErrorReport] = Field([], max_length=MOST_READINGS)
