@@ -19,7 +19,6 @@ from lib.contract.scalar import (
 )
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
-_SHORTEST_MOMENT = 16
 Value = TypeVar("Value")
 
 
@@ -45,7 +44,7 @@ def _segment_fault(value: str) -> str | None:
 def _clock_text(value: Any) -> Any:
     if isinstance(value, datetime):
         return value
-    if not isinstance(value, str) or len(value) < _SHORTEST_MOMENT or value[4] != "-":
+    if not isinstance(value, str) or not ("T" in value or " " in value or "t" in value):
         raise ValueError("expected ISO 8601 with an offset, such as 2026-01-31T12:00:00Z")
     return value
 
@@ -94,7 +93,7 @@ Key = Annotated[
 Note = Annotated[
     str, Field(min_length=1, max_length=LONGEST_NOTE_BYTES), AfterValidator(_without(text_fault))
 ]
-"""What a person writes: 1 to 4,000 bytes of UTF-8 without NUL; lines may break."""
+"""What a person writes: 1 to 16,000 bytes of UTF-8 without NUL; lines may break."""
 
 Moment = Annotated[
     AwareDatetime, BeforeValidator(_clock_text), AfterValidator(_without(moment_fault))

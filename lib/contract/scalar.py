@@ -19,7 +19,7 @@ LONGEST_ID_BYTES = 128
 LONGEST_KEY_BYTES = 512
 """Of a key that is made of identifiers; an index of PostgreSQL holds 2,704."""
 
-LONGEST_NOTE_BYTES = 4000
+LONGEST_NOTE_BYTES = 16_000
 """Of a text that a person writes, such as a reason or a note."""
 
 EARLIEST_US, LATEST_US = PLAUSIBLE_FROM_US, PLAUSIBLE_TO_US

@@ -188,7 +188,7 @@ def require_text(name: str, value: object) -> None:
 
 
 def require_note(name: str, value: object) -> None:
-    """Refuse what cannot be kept as a person's words: as `require_text`, up to 4,000 bytes.
+    """Refuse what cannot be kept as a person's words: as `require_text`, up to 16,000 bytes.
 
     Raises:
         RecordsError: see `require_text`.

@@ -16,7 +16,6 @@ from serve.churn.schema import (
     EffectsAnswer,
     Events,
     EventsAnswer,
-    Id,
     Outcome,
     OutcomesAnswer,
     OverrideAnswer,
@@ -29,11 +28,12 @@ from serve.churn.schema import (
 from serve.churn.service import ChurnService
 from serve.gateway import Call, Door, Gateway, new_app, parse_body
 from serve.gateway.pages import ERRORS, MISSING, call_of
+from serve.gateway.paths import SLASH, PathIdParam
 
 PREFIX = "/churn"
 TELL, ASK, PLAN, READ = "churn:label", "churn:score", "churn:review", "churn:read"
 _CONFLICT: dict[int | str, dict[str, Any]] = {409: {"description": "the opposite was told before"}}
-_Id = Annotated[Id, Path()]
+_Id = Annotated[PathIdParam, Path(description=SLASH)]
 
 
 def churn_face(service: ChurnService, names_request: bool = True) -> Gateway:
@@ -46,7 +46,7 @@ def churn_face(service: ChurnService, names_request: bool = True) -> Gateway:
     large = service.args.events_body_bytes
 
     async def events(body: bytes, call: Call) -> bytes:
-        told = await service.intake.take(parse_body(EVENTS, body), call)
+        told = await service.intake.take(await service.parsing.parse(EVENTS, body), call)
         return told.model_dump_json().encode()
 
     async def score(body: bytes, call: Call) -> bytes:

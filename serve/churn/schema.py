@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -18,14 +17,10 @@ from pydantic import (
 )
 
 from lib.churn.contracts import CONTRACTS
-from lib.contract.scalar import LONGEST_ID_BYTES
+from lib.contract.fields import Amount, Id, Key, Moment, Note, PathId, Whole
 from serve.gateway.rows import row_model
 
 MOST_ROWS, MOST_PLANNED, MOST_OUTCOMES = 20_000, 5_000, 1_000
-Id = Annotated[
-    str, Field(min_length=1, max_length=LONGEST_ID_BYTES, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
-Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Band = Literal["red", "amber", "green"]
 
 
@@ -81,8 +76,8 @@ class EventsAnswer(BaseModel):
 class ScoreRequest(_Sent):
     """Which customer, and as of when."""
 
-    customer_id: Id
-    at: AwareDatetime | None = Field(None, description="default: now; not before the newest event")
+    customer_id: PathId
+    at: Moment | None = Field(None, description="default: now; not before the newest event")
 
 
 class ReasonAnswer(BaseModel):
@@ -187,23 +182,22 @@ class OverrideRequest(_Sent):
     score: FiniteFloat | None = Field(
         ge=0, le=100, description="null withdraws what was said before"
     )
-    author: Text
-    reason: Text
-    expires_at: AwareDatetime
+    author: Key
+    reason: Note
+    expires_at: Moment
 
 
 class PlanRequest(_Sent):
     """Limits of a day. Money in currency units."""
 
-    plan_id: Id | None = Field(
-        None, description="the same again gets the same plan; default: a new one"
+    plan_id: PathId | None = Field(
+        None,
+        description="the same request again gets the same plan, another one 409; default: a new id",
     )
-    at: AwareDatetime | None = Field(
-        None, description="default: now, or the moment of the nightly scores"
-    )
-    hours: FiniteFloat = Field(ge=0, description="of the team")
-    budget: FiniteFloat = Field(ge=0)
-    most: int | None = Field(None, ge=0, description="interventions at most")
+    at: Moment | None = Field(None, description="default: now, or the moment of the nightly scores")
+    hours: Amount = Field(description="of the team")
+    budget: Amount
+    most: Whole | None = Field(None, description="interventions at most")
     customers: list[Id] | None = Field(
         None,
         min_length=1,
@@ -239,11 +233,11 @@ class PlanAnswer(BaseModel):
 class Outcome(_Sent):
     """What became of one intervention."""
 
-    intervention_id: Id
+    intervention_id: Key
     delivered: StrictBool | None = Field(None, description="whether it took place")
     left: StrictBool | None = Field(None, description="whether the customer gave notice")
-    observed_at: AwareDatetime
-    note: Text | None = None
+    observed_at: Moment
+    note: Note | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Outcome:

@@ -24,7 +24,8 @@ from serve.fraud.schema import (
 from serve.fraud.service import FraudService
 from serve.gateway import Call, Door, Gateway, Problem, new_app, parse_body
 from serve.gateway.clock import moment
-from serve.gateway.pages import ERRORS, call_of
+from serve.gateway.pages import ERRORS, MISSING, call_of
+from serve.gateway.paths import SLASH, PathIdParam
 
 PREFIX = "/fraud"
 SCORE, LABEL_SCOPE, READ = "fraud:score", "fraud:label", "fraud:read"
@@ -37,14 +38,14 @@ def fraud_face(service: FraudService, names_request: bool = True) -> Gateway:
         service: what answers.
         names_request: see `Gateway`.
     """
-    app = _app(service)
+    app, parse = _app(service), service.parsing.parse
 
     async def score(body: bytes, call: Call) -> bytes:
         return await service.desk.score(parse_body(PAYMENT, body), call)
 
     async def label(body: bytes, call: Call) -> bytes:
         several = body.lstrip()[:1] == b"["
-        labels = parse_body(LABELS, body) if several else [parse_body(LABEL, body)]
+        labels = await parse(LABELS, body) if several else [await parse(LABEL, body)]
         return (await service.labels.take(labels, call)).model_dump_json().encode()
 
     doors = (
@@ -86,9 +87,9 @@ def _app(service: FraudService) -> FastAPI:
         several = stated if isinstance(stated, list) else [stated]
         return await service.labels.take(several, call_of(request))
 
-    @app.get("/transactions/{transaction_id}", responses=ERRORS, tags=["fraud"])
+    @app.get("/transactions/{transaction_id}", responses=ERRORS | MISSING, tags=["fraud"])
     async def transaction(
-        transaction_id: Annotated[str, Path(min_length=1, max_length=128)],
+        transaction_id: Annotated[PathIdParam, Path(description=SLASH)],
     ) -> TransactionAnswer:
         """What was decided about a payment, on which features, rules and model."""
         return await _transaction(service, transaction_id)

@@ -8,8 +8,6 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from lib.contract.scalar import LONGEST_ID_BYTES
+from lib.contract.fields import Id, Moment, PathId, identifier_of
 from lib.fraud.contracts import (
     LARGEST_AMOUNT_MINOR,
     LONGEST_PAYMENT_METHOD_BYTES,
@@ -30,8 +28,8 @@ MOST_LABELS = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
-# control characters have no place in an id, and one of them joins ids inside the profile store
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+_Method = identifier_of(LONGEST_PAYMENT_METHOD_BYTES)
+_Source = identifier_of(64)
 
 
 def _plain_decimal(value: Any) -> Any:
@@ -40,29 +38,11 @@ def _plain_decimal(value: Any) -> Any:
     return value
 
 
-def _clock_text(value: Any) -> Any:
-    if not isinstance(value, str) or "T" not in value.upper():
-        raise ValueError("expected ISO 8601 with an offset, such as 2026-01-31T12:00:00Z")
-    return value
-
-
-def _fits(value: str) -> str:
-    if len(value.encode()) > LONGEST_ID_BYTES:
-        raise ValueError(f"expected at most {LONGEST_ID_BYTES} bytes")
-    return value
-
-
-Id = Annotated[
-    str,
-    Field(min_length=1, max_length=LONGEST_ID_BYTES, pattern=_PRINTABLE),
-    AfterValidator(_fits),
-]
 Amount = Annotated[
     Decimal,
     BeforeValidator(_plain_decimal),
     Field(ge=0, le=LARGEST_AMOUNT_MINOR // MINOR_UNITS, decimal_places=2),
 ]
-Moment = Annotated[AwareDatetime, BeforeValidator(_clock_text)]
 Latitude = Annotated[float, Field(ge=-90, le=90, strict=True)]
 Longitude = Annotated[float, Field(ge=-180, le=180, strict=True)]
 
@@ -79,7 +59,9 @@ class _Strict(BaseModel):
 class Payment(_Strict):
     """One payment to score."""
 
-    transaction_id: Id = Field(description="names the payment; a retry sends the same")
+    transaction_id: PathId = Field(
+        description="names the payment; a retry sends the same payment, another one gets 409"
+    )
     event_time: Moment = Field(
         description="when it was made, ISO 8601 with an offset",
         examples=["2026-01-31T12:00:00Z"],
@@ -94,9 +76,9 @@ class Payment(_Strict):
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = Field(
         description="ISO 4217 code that the payment was made in", examples=["EUR"]
     )
-    payment_method: Annotated[
-        str, Field(min_length=1, max_length=LONGEST_PAYMENT_METHOD_BYTES, pattern=_PRINTABLE)
-    ] = Field(description="how it is paid; an unknown one is accepted and counted")
+    payment_method: _Method = Field(
+        description="how it is paid; an unknown one is accepted and counted"
+    )
     latitude: Latitude | None = Field(None, description="where it is made, degrees WGS 84")
     longitude: Longitude | None = Field(None, description="degrees WGS 84")
 
@@ -139,15 +121,13 @@ class ScoreAnswer(BaseModel):
 class Label(_Strict):
     """What became known about a payment."""
 
-    transaction_id: Id
+    transaction_id: PathId
     is_fraud: bool | None = Field(None, strict=True, description="true: fraud; false: it is not")
     declined: bool | None = Field(
         None, strict=True, description="true: the payment did not go through; false: it did"
     )
     observed_at: Moment = Field(description="when it became known, ISO 8601 with an offset")
-    source: Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE)] = Field(
-        description="who says so", examples=["chargeback", "review"]
-    )
+    source: _Source = Field(description="who says so", examples=["chargeback", "review"])
 
     @model_validator(mode="after")
     def _says_something(self) -> Label:

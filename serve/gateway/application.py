@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -11,11 +10,14 @@ from pydantic import ValidationError
 
 from lib.access import ApiKeys
 from lib.records import DecisionLog, Drainer, Records
+from lib.storage import redact_uri
 from serve.gateway.archive import Archive
 from serve.gateway.arguments import ApplicationArgs, Live
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.gateway.later import Later
 from serve.gateway.log import JsonLog
 from serve.gateway.meter import Meter
+from serve.gateway.parsing import BodyParser
 from serve.gateway.readiness import Part, Readiness
 from serve.gateway.rulings import Rulings
 
@@ -64,6 +66,10 @@ class Application:
         }
         self._upkeep = args
         self.log = JsonLog(system, args.log_file)
+        # threads of their own: a database or registry that hangs takes none of the others'
+        self.loading = BoundedExecutor("loading", 1)
+        self._logging = BoundedExecutor("logging", 1)
+        self.parsing = BodyParser()
         self.keys = ApiKeys(args.api_keys)
         self.later = Later(self.log)
         self.rulings = rulings
@@ -127,6 +133,8 @@ class Application:
             await self.archive.drain()
             self.archive.close()
             await self.close()
+            for threads in (self.loading, self._logging, self.parsing):
+                threads.close()
             try:
                 self.meter.flush()
             finally:
@@ -151,23 +159,25 @@ class Application:
             self.told("config", False, self._config_error)
             return
         self._config_error = None
-        loaded = await asyncio.to_thread(self.rulings.load, live.rules)
+        loaded = await self.loading.run(self.rulings.load, live.rules)
         self.told("rules", loaded, self.rulings.error)
         await self.take_live(live)
         if (model := self.replaceable) is not None:
-            loaded = await asyncio.to_thread(model.load, live.model)
+            loaded = await self.loading.run(model.load, live.model)
             self.told("model", loaded, model.error)
 
     def told(self, part: str, loaded: bool, error: str | None) -> None:
         """Counts and logs a load."""
         outcome = "loaded" if loaded else "refused"
+        self.readiness.expire()
         self.meter.count(self._reloads, part, outcome)
         level = "info" if loaded else "error"
-        self.log.write("reload", level, part=part, outcome=outcome, error=error)
+        shown = None if error is None else redact_uri(error)
+        self.log.write("reload", level, part=part, outcome=outcome, error=shown)
 
     async def _follow(self) -> None:
         model = self.replaceable
-        loaded = None if model is None else await asyncio.to_thread(model.follow)
+        loaded = None if model is None else await self.loading.run(model.follow)
         if model is not None and loaded is not None:
             self.told("model", loaded, model.error)
 
@@ -175,7 +185,7 @@ class Application:
         try:
             self.meter.flush()
         finally:
-            await asyncio.to_thread(self.log.flush)
+            await self._logging.run(self.log.flush)
 
     async def _rules_part(self) -> Part:
         return Part(self.rulings.error is None, self.rulings.status())

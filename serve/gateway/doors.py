@@ -23,6 +23,7 @@ class Door:
         scope: what the caller's key must allow; `PUBLIC` asks for no key.
         handler: answers 200 with JSON from the body, without FastAPI; None leaves it to FastAPI.
         body_bytes: largest body, in bytes; None is the gateway's default.
+        deadline_ms: time for an answer where the caller names none; None is the gateway's default.
     """
 
     method: str
@@ -30,6 +31,7 @@ class Door:
     scope: str
     handler: Handler | None = None
     body_bytes: int | None = None
+    deadline_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,9 @@ class Limits:
         body_bytes: largest body, in bytes.
         deadline_ms: time for an answer where the caller names none, milliseconds.
         longest_deadline_ms: the most a caller may ask for in X-Deadline-Ms.
-        in_flight: requests at a time; more are answered 503.
+        in_flight: requests with a key at a time; more are answered 503.
         retry_after_s: seconds that a 503 asks to wait.
+        public_in_flight: documentation pages without a key at a time; more are answered 503.
     """
 
     body_bytes: int = 64 * 1024
@@ -49,6 +52,7 @@ class Limits:
     longest_deadline_ms: float = 30_000.0
     in_flight: int = 128
     retry_after_s: int = 1
+    public_in_flight: int = 16
 
 
 _PUBLIC_DOORS = (
@@ -65,14 +69,15 @@ class Doors:
 
     Args:
         prefix: where the application lives, e.g. `/fraud`.
-        doors: its own, beside health, readiness and documentation.
+        doors: its own, beside health, readiness, documentation and, with the system's scope
+            `read`, the details of readiness.
     """
 
     def __init__(self, prefix: str, doors: Iterable[Door]) -> None:
         self._prefix = prefix
         self._exact: dict[str, dict[str, Door]] = {}
         self._below: list[Door] = []
-        for door in (*_PUBLIC_DOORS, *doors):
+        for door in (*_PUBLIC_DOORS, Door("GET", "/status", f"{prefix[1:]}:read"), *doors):
             if door.path.endswith("/"):
                 self._below.append(door)
             else:

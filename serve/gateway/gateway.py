@@ -1,8 +1,10 @@
-"""The door of every application: nothing behind it runs without a key, a limit and a deadline.
+"""Authentication, limits, deadlines, error answers and the access log of every application.
 
 Pure ASGI, around the FastAPI application of a system. A door may name a direct handler, which then
 answers without FastAPI's routing (0.2 ms a request); the same route stays in FastAPI for its
 documentation. A path without a door is a 404 here, so a route that was forgotten is never open.
+Callers without a key get prepared pages only: they have no deadline of their own, send no body, and
+take none of the places of callers with a key.
 """
 
 from __future__ import annotations
@@ -16,10 +18,22 @@ from dataclasses import dataclass, field
 from lib.access import AccessError, ApiKeys
 from serve.gateway.call import Call, request_id_of
 from serve.gateway.doors import PUBLIC, Door, Doors, Limits
+from serve.gateway.faults import problem_of
 from serve.gateway.log import JsonLog
 from serve.gateway.meter import MILLISECONDS, Instrument, Meter
+from serve.gateway.paths import routed_path
 from serve.gateway.problem import Problem
-from serve.gateway.wire import Receive, Scope, Send, Sender, read_body, replay, token_of
+from serve.gateway.public_pages import PublicPages
+from serve.gateway.wire import (
+    Receive,
+    Scope,
+    Send,
+    Sender,
+    read_body,
+    refuse_body,
+    replay,
+    token_of,
+)
 
 TIMED_ONE_IN = 8
 REQUEST_MS = Instrument(
@@ -27,6 +41,8 @@ REQUEST_MS = Instrument(
 )
 REQUESTS = Instrument("forewarn_requests", "answers by route and status", ("route", "status"))
 _SECONDS = 1000.0
+_POLICY_VIOLATION = 1008
+_LONGEST_SHOWN = 40
 
 
 @dataclass
@@ -57,30 +73,34 @@ class Gateway:
     def __post_init__(self) -> None:
         self._doors = Doors(self.prefix, self.doors)
         self._in_flight = 0
+        self._public = PublicPages(self.app, self.prefix, self.limits)
         self._turns = itertools.cycle(range(TIMED_ONE_IN))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request; the lifespan goes to the application."""
+        """Answers one request; the lifespan goes to the application, a websocket is closed."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
-        else:
-            raise RuntimeError(f"{scope['type']} connections are not served here")
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
         headers = dict(scope["headers"])
-        call = Call(request_id_of(headers.get(b"x-request-id")), "", started)
+        call = Call(request_id_of(headers.get(b"x-request-id")), "", time.perf_counter())
         sender = Sender(send, call.request_id, self.names_request)
         route = "unknown"
-        self._in_flight += 1
         try:
-            door = self._doors.find(scope["method"], scope["path"])
+            path = routed_path(scope)
+            door = self._doors.find(scope["method"], path)
             route = door.path
-            self._admit(door, headers, call)
-            async with asyncio.timeout(self._deadline(headers)):
-                await self._serve(door, scope, headers, receive, sender, call)
+            if door.method == "GET":
+                refuse_body(headers)
+            if door.scope == PUBLIC:
+                await self._public.answer(path, {**scope, "path": path}, sender, call)
+            else:
+                await self._admitted(door, {**scope, "path": path}, headers, receive, sender, call)
         except Problem as problem:
             await sender.problem(problem)
         except TimeoutError:
@@ -88,10 +108,31 @@ class Gateway:
             await sender.problem(Problem(504, "deadline", late))
         except Exception as error:
             self._confess(error, call)
-            await sender.problem(Problem(500, "internal", "our fault; it is in the log"))
+            await sender.problem(problem_of(error))
+        finally:
+            self._note(route, scope["method"], sender.status, call)
+
+    async def _admitted(
+        self,
+        door: Door,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        sender: Sender,
+        call: Call,
+    ) -> None:
+        """Answers a caller whose key has the scope, within limits and deadline."""
+        self._authenticate(door, headers, call)
+        deadline = self._deadline(door, headers)
+        if self._in_flight >= self.limits.in_flight:
+            text = f"{self.limits.in_flight} requests are being answered; send it again later"
+            raise Problem(503, "overload", text, retry_after=self.limits.retry_after_s)
+        self._in_flight += 1
+        try:
+            async with asyncio.timeout(deadline):
+                await self._serve(door, scope, headers, receive, sender, call)
         finally:
             self._in_flight -= 1
-            self._note(route, scope["method"], sender.status, call)
 
     async def _serve(
         self,
@@ -102,20 +143,20 @@ class Gateway:
         sender: Sender,
         call: Call,
     ) -> None:
-        body = await read_body(headers, receive, door.body_bytes or self.limits.body_bytes)
+        body = b""
+        if door.method != "GET":
+            body = await read_body(headers, receive, door.body_bytes or self.limits.body_bytes)
         if door.handler is not None:
             await sender.json(await door.handler(body, call))
             return
         # every body here is JSON, whatever `curl -d` calls it
-        others = [one for one in scope["headers"] if one[0] != b"content-type"]
+        others = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
         scope["headers"] = [*others, (b"content-type", b"application/json")]
         scope["root_path"] = self.prefix
         scope["forewarn.call"] = call
         await self.app(scope, replay(body, receive), sender.forward)
 
-    def _admit(self, door: Door, headers: Mapping[bytes, bytes], call: Call) -> None:
-        if door.scope == PUBLIC:
-            return
+    def _authenticate(self, door: Door, headers: Mapping[bytes, bytes], call: Call) -> None:
         try:
             caller = self.keys.verify(token_of(headers), door.scope, time.time_ns() // 1000)
         except AccessError as error:
@@ -124,23 +165,21 @@ class Gateway:
             kind = "unauthenticated" if error.status == 401 else "forbidden"
             raise Problem(error.status, kind, str(error)) from None
         call.key_id = caller.key_id
-        if self._in_flight > self.limits.in_flight:
-            text = f"{self.limits.in_flight} requests are being answered; send it again later"
-            raise Problem(503, "overload", text, retry_after=self.limits.retry_after_s)
 
-    def _deadline(self, headers: Mapping[bytes, bytes]) -> float:
-        """Seconds until the answer is due."""
+    def _deadline(self, door: Door, headers: Mapping[bytes, bytes]) -> float:
+        """Seconds until the answer is due: the caller's wish, the route's default, ours."""
         wish = headers.get(b"x-deadline-ms")
         if wish is None:
-            return self.limits.deadline_ms / _SECONDS
+            return (door.deadline_ms or self.limits.deadline_ms) / _SECONDS
         try:
             milliseconds = float(wish)
         except ValueError:
             milliseconds = -1.0
-        if not 0.0 < milliseconds <= self.limits.longest_deadline_ms:
-            most = self.limits.longest_deadline_ms
+        most = max(self.limits.longest_deadline_ms, door.deadline_ms or 0.0)
+        if not 0.0 < milliseconds <= most:
             text = (
-                f"X-Deadline-Ms: expected milliseconds above 0 and up to {most:.0f}, got {wish!r}"
+                f"X-Deadline-Ms: expected milliseconds above 0 and up to {most:.0f}, "
+                f"got {wish[:_LONGEST_SHOWN]!r}"
             )
             raise Problem(400, "deadline", text)
         return milliseconds / _SECONDS

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from serve.gateway.call import Call
+from serve.gateway.faults import problem_of
 from serve.gateway.parsing import refusal
 from serve.gateway.problem import Problem, as_response
 from serve.gateway.readiness import Readiness
@@ -26,6 +27,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     504: {"description": "no answer within the deadline"},
 }
 """What every endpoint may answer beside its own, for the documentation."""
+_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "a vital part is out"}}
 MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "nothing of that id"}}
 
 
@@ -59,12 +61,27 @@ def new_app(
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.get("/readyz", tags=["health"], summary="Which parts work")
+    @app.get("/readyz", tags=["health"], summary="Whether each part works", responses=_NOT_READY)
     async def readyz() -> JSONResponse:
+        """`ready`, `degraded` (a fallback answers) or `out`, and of each part whether it works.
+
+        Needs no key, and says nothing else; `/status` says why.
+        """
         status, body = await readiness.report()
         return JSONResponse(body, status)
 
-    for kind in (Problem, RequestValidationError, HTTPException):
+    @app.get(
+        "/status",
+        tags=["health"],
+        summary="What each part is, and why it does not work",
+        responses=_NOT_READY,
+    )
+    async def status() -> JSONResponse:
+        """As `/readyz`, with versions and errors, for a key with the system's scope `read`."""
+        code, body = await readiness.details()
+        return JSONResponse(body, code)
+
+    for kind in (Problem, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _on_error)
     _declare_keys(app)
     return app
@@ -77,13 +94,12 @@ def call_of(request: Request) -> Call:
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
-    problem = Problem(500, "internal", "our fault; it is in the log")
-    if isinstance(error, Problem):
-        problem = error
-    elif isinstance(error, RequestValidationError):
+    if isinstance(error, RequestValidationError):
         problem = refusal(error.errors())
     elif isinstance(error, HTTPException):
         problem = Problem(error.status_code, "http", str(error.detail))
+    else:
+        problem = problem_of(error)
     return as_response(problem, call_of(request).request_id)
 
 

@@ -8,10 +8,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.gateway.problem import FieldError, Problem
 
 _LONGEST_SHOWN = 60
+_LARGE_BYTES, _LARGE_AT_ONCE = 64 * 1024, 2
 _MOST_ERRORS = 20
+_LONGEST_INTEGER_BITS = 1024
 Parsed = TypeVar("Parsed")
 
 
@@ -25,6 +28,30 @@ def parse_body(adapter: TypeAdapter[Parsed], body: bytes) -> Parsed:
         return adapter.validate_json(body)
     except ValidationError as error:
         raise refusal(error.errors(include_url=False), adapter) from None
+
+
+class BodyParser:
+    """Parses bodies; those above 64 KiB in a thread, so that other requests go on meanwhile.
+
+    At most two large bodies are parsed at once; further ones wait within their deadline.
+    """
+
+    def __init__(self) -> None:
+        self._threads = BoundedExecutor("parsing", _LARGE_AT_ONCE)
+
+    async def parse(self, adapter: TypeAdapter[Parsed], body: bytes) -> Parsed:
+        """As `parse_body`.
+
+        Raises:
+            Problem: see `parse_body`.
+        """
+        if len(body) <= _LARGE_BYTES:
+            return parse_body(adapter, body)
+        return await self._threads.run(parse_body, adapter, body)
+
+    def close(self) -> None:
+        """Drops what waits; see `BoundedExecutor.close`."""
+        self._threads.close()
 
 
 def refusal(
@@ -51,7 +78,7 @@ def _message(error: Mapping[str, Any], adapter: TypeAdapter[Any] | None) -> str:
     if kind == "extra_forbidden":
         return "unknown field" + _got(error) + _suggestion(str(error["loc"][-1]), adapter)
     message = str(error["msg"]).removeprefix("Value error, ")
-    return message[:1].lower() + message[1:] + _got(error)
+    return message[:1].lower() + message[1:] + ("" if ", got " in message else _got(error))
 
 
 def _got(error: Mapping[str, Any]) -> str:
@@ -59,6 +86,8 @@ def _got(error: Mapping[str, Any]) -> str:
     value = error.get("input")
     if not isinstance(value, str | int | float | bool):
         return ""
+    if isinstance(value, int) and value.bit_length() > _LONGEST_INTEGER_BITS:
+        return ", got a longer number"  # Python refuses to write more than 4,300 digits
     shown = repr(value[:_LONGEST_SHOWN]) if isinstance(value, str) else str(value)
     return f", got {shown[: _LONGEST_SHOWN + 2]}"
 

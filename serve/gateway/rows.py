@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -17,9 +16,9 @@ from pydantic import (
 )
 
 from lib.contract import TIME, Column, Contract
+from lib.contract.fields import Moment, identifier_of
+from lib.contract.scalar import LARGEST_WHOLE
 from serve.gateway.problem import FieldError, Problem
-
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 
 
 def row_model(contract: Contract) -> type[BaseModel]:
@@ -71,13 +70,14 @@ def _field(column: Column) -> tuple[Any, Any]:
     if column.values:
         kind = Literal[column.values]
     elif column.type == TIME:
-        kind = AwareDatetime
+        kind = Moment
     elif pa.types.is_string(column.type):
-        kind = Annotated[str, Field(min_length=1, max_length=column.max_length, pattern=_PRINTABLE)]
+        kind = identifier_of(column.max_length)
     elif pa.types.is_boolean(column.type):
         kind = StrictBool
     elif pa.types.is_integer(column.type):
-        kind = Annotated[int, Field(strict=True, ge=_whole(column.low), le=_whole(column.high))]
+        low, high = _whole(column.low, -LARGEST_WHOLE), _whole(column.high, LARGEST_WHOLE)
+        kind = Annotated[int, Field(strict=True, ge=low, le=high)]
     else:
         kind = Annotated[FiniteFloat, Field(ge=column.low, le=column.high)]
     unit = "" if column.unit in ("", "UTC") else f", {column.unit}"
@@ -87,5 +87,5 @@ def _field(column: Column) -> tuple[Any, Any]:
     return kind | None, Field(default=None, description=words)
 
 
-def _whole(limit: float | None) -> int | None:
-    return None if limit is None else int(limit)
+def _whole(limit: float | None, otherwise: int) -> int:
+    return otherwise if limit is None else int(limit)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from serve.gateway.problem import MEDIA_TYPE, Problem
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+Headers = Sequence[tuple[bytes, bytes]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 _UNSENT = 499
+_LONGEST_LENGTH = 18  # digits
 
 
 class Sender:
@@ -27,6 +29,13 @@ class Sender:
         self._request_id = request_id
         self._named = [(b"x-request-id", request_id.encode())] if names_request else []
         self.status = _UNSENT
+
+    async def page(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answers with an answer that was given before."""
+        self.status = status
+        start = {"type": "http.response.start", "status": status}
+        await self._send({**start, "headers": [*headers, *self._named]})
+        await self._send({"type": "http.response.body", "body": body})
 
     async def json(self, body: bytes) -> None:
         """Answers 200 with JSON."""
@@ -72,22 +81,54 @@ def token_of(headers: Mapping[bytes, bytes]) -> str | None:
 
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> bytes:
-    """The whole body; refused as soon as it is known to be too large."""
-    declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or int(declared) > most:
+    """The whole body; refused as soon as it is known to be too large.
+
+    Raises:
+        Problem: 400 for a Content-Length that is none or a body that breaks off, 413.
+    """
+    if declared_length(headers) > most:
         raise _too_large(most)
     message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body", False):
+    if not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
         if len(body) > most:
-            break
+            raise _too_large(most)
+        return body
+    # a bytearray grows in place: joining bytes piece by piece would copy all for each
+    whole = bytearray(message.get("body", b""))
+    while message.get("more_body", False):
+        if len(whole) > most:
+            raise _too_large(most)
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Problem(400, "incomplete", "the connection closed before the body was whole")
-        body += message.get("body", b"")
-    if len(body) > most:
+        whole += message.get("body", b"")
+    if len(whole) > most:
         raise _too_large(most)
-    return body
+    return bytes(whole)
+
+
+def refuse_body(headers: Mapping[bytes, bytes]) -> None:
+    """Refuses a body where none is expected, without waiting for it.
+
+    Raises:
+        Problem: 400 for a Content-Length that is none, 413 for one above 0.
+    """
+    if declared_length(headers) > 0:
+        raise Problem(413, "too-large", "expected no body with this method; leave it out")
+
+
+def declared_length(headers: Mapping[bytes, bytes]) -> int:
+    """Content-Length in bytes; 0 where it is not declared.
+
+    Raises:
+        Problem: 400 for one that is no number of bytes.
+    """
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit() or len(declared) > _LONGEST_LENGTH:
+        text = f"Content-Length: expected a number of bytes, got {declared[:_LONGEST_LENGTH]!r}"
+        raise Problem(400, "content-length", text)
+    return int(declared)
 
 
 def _too_large(most: int) -> Problem:

@@ -13,6 +13,7 @@ from lib.maintenance.machine_store import MachineStoreError
 from serve.gateway import Call, Door, Gateway, Problem, new_app, parse_body
 from serve.gateway.clock import moment
 from serve.gateway.pages import ERRORS, MISSING, call_of
+from serve.gateway.paths import SLASH, PathIdParam, PathKeyParam
 from serve.maintenance.desk import unknown_machine, without_survival
 from serve.maintenance.machines import hours_since_service, latest, sensor_faults
 from serve.maintenance.schema import (
@@ -38,7 +39,8 @@ TELL, ASK, PLAN, READ = (
     *("maintenance:review", "maintenance:read"),
 )
 _DAY_US = 86_400_000_000
-_Id = Annotated[str, Path(min_length=1, max_length=128)]
+_Id = Annotated[PathIdParam, Path(description=SLASH)]
+_Key = Annotated[PathKeyParam, Path(description=SLASH)]
 _CLOSED = ERRORS | MISSING | {409: {"description": "closed before, with another outcome"}}
 
 
@@ -49,12 +51,12 @@ def maintenance_face(service: MaintenanceService, names_request: bool = True) ->
         service: what answers.
         names_request: see `Gateway`.
     """
-    app = _app(service)
+    app, parse = _app(service), service.parsing.parse
     large = service.args.readings_body_bytes
 
     async def readings(body: bytes, call: Call) -> bytes:
         several = body.lstrip()[:1] == b"["
-        news = parse_body(MANY_READINGS, body) if several else [parse_body(READINGS, body)]
+        news = await parse(MANY_READINGS, body) if several else [await parse(READINGS, body)]
         return (await service.intake.take(news, call)).model_dump_json().encode()
 
     async def predict(body: bytes, call: Call) -> bytes:
@@ -130,26 +132,26 @@ def _declare_schedules(app: FastAPI, service: MaintenanceService) -> None:
         return await service.orders.plan(asked, call_of(request))
 
     @app.get("/schedules/{schedule_id}", responses=ERRORS | MISSING, tags=["schedules"])
-    async def schedule(schedule_id: _Id, request: Request) -> ScheduleAnswer:
+    async def schedule(schedule_id: _Key, request: Request) -> ScheduleAnswer:
         """A planned week with its work orders as they are now."""
         return await service.orders.schedule(schedule_id, call_of(request))
 
     @app.get("/schedules/{schedule_id}/calendar.ics", responses=ERRORS | MISSING,
              response_class=Response, tags=["schedules"])  # fmt: skip
-    async def calendar(schedule_id: _Id) -> Response:
+    async def calendar(schedule_id: _Key) -> Response:
         """The plan as a calendar (RFC 5545)."""
         text = await service.orders.export(schedule_id, "ics")
         return Response(text, media_type="text/calendar; charset=utf-8")
 
     @app.get("/schedules/{schedule_id}/plan.csv", responses=ERRORS | MISSING,
              response_class=Response, tags=["schedules"])  # fmt: skip
-    async def plan(schedule_id: _Id) -> Response:
+    async def plan(schedule_id: _Key) -> Response:
         """The plan as a table (RFC 4180)."""
         text = await service.orders.export(schedule_id, "csv")
         return Response(text, media_type="text/csv; charset=utf-8")
 
     @app.post("/work_orders/{order_id}/outcome", responses=_CLOSED, tags=["schedules"])
-    async def outcome(order_id: _Id, told: Outcome, request: Request) -> OutcomeAnswer:
+    async def outcome(order_id: _Key, told: Outcome, request: Request) -> OutcomeAnswer:
         """Tell what became of a planned service; the machine's features know of it from then on."""
         return await service.orders.settle(order_id, told, call_of(request))
 

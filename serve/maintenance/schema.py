@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -16,15 +15,14 @@ from pydantic import (
     model_validator,
 )
 
-from lib.contract.scalar import LONGEST_ID_BYTES
+from lib.contract.fields import Amount, Id, Moment, Note, PathId, text_of
 from lib.maintenance.contracts import MAINTENANCE_TYPES
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.waveform import FEWEST_SAMPLES
 
 MOST_UNITS = 1_000
 MOST_MACHINES, MOST_READINGS, MOST_PLANNED, MOST_SAMPLES = 200, 5_000, 5_000, 500_000
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
-Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID_BYTES, pattern=_PRINTABLE)]
+_Parts = text_of(4000)
 MaintenanceType = Literal["scheduled", "corrective", "emergency"]
 assert MAINTENANCE_TYPES == ("scheduled", "corrective", "emergency")  # noqa: S101
 
@@ -36,7 +34,7 @@ class _Sent(BaseModel):
 class Reading(_Sent):
     """What the sensors of a machine said at one moment."""
 
-    event_time: AwareDatetime
+    event_time: Moment
     sensors: dict[str, FiniteFloat | None] = Field(
         min_length=1,
         description="value by sensor, in the unit that the kind of machine declares unless `units` "
@@ -47,14 +45,14 @@ class Reading(_Sent):
 class ErrorReport(_Sent):
     """A code that the controller reported."""
 
-    event_time: AwareDatetime
+    event_time: Moment
     error_code: Id
 
 
 class Service(_Sent):
     """A service that was done, planned or not."""
 
-    event_time: AwareDatetime = Field(description="when the machine was back in service")
+    event_time: Moment = Field(description="when the machine was back in service")
     component: Id | None = Field(None, description="part that was renewed; null: the whole machine")
     maintenance_type: MaintenanceType = "scheduled"
 
@@ -62,7 +60,7 @@ class Service(_Sent):
 class Recording(_Sent):
     """A waveform; without its sampling rate it would say nothing about frequencies."""
 
-    event_time: AwareDatetime = Field(description="when recording ended")
+    event_time: Moment = Field(description="when recording ended")
     sampling_rate_hz: FiniteFloat = Field(gt=0, le=1e7)
     samples: list[FiniteFloat] = Field(min_length=FEWEST_SAMPLES, max_length=MOST_SAMPLES)
     shaft_hz: FiniteFloat | None = Field(None, ge=0, description="turns of the shaft a second")
@@ -71,10 +69,8 @@ class Recording(_Sent):
 class MachineReadings(_Sent):
     """News of one machine."""
 
-    machine_id: Id
-    installed_at: AwareDatetime | None = Field(
-        None, description="taken from the first news of a machine"
-    )
+    machine_id: PathId
+    installed_at: Moment | None = Field(None, description="taken from the first news of a machine")
     units: dict[str, str] = Field(
         {},
         max_length=MOST_UNITS,
@@ -130,8 +126,8 @@ class ReadingsAnswer(BaseModel):
 class PredictRequest(_Sent):
     """Which machine, and as of when."""
 
-    machine_id: Id
-    at: AwareDatetime | None = Field(None, description="default: now; not before the last reading")
+    machine_id: PathId
+    at: Moment | None = Field(None, description="default: now; not before the last reading")
 
 
 class CurvePoint(BaseModel):
@@ -187,10 +183,10 @@ class PredictAnswer(BaseModel):
 class PlannedMachine(_Sent):
     """A machine to be planned."""
 
-    machine_id: Id
-    plant: str = ""
-    line: str = ""
-    criticality: float = Field(1.0, ge=0, le=1, description="share of its line's production")
+    machine_id: PathId
+    plant: Id | Literal[""] = ""
+    line: Id | Literal[""] = ""
+    criticality: FiniteFloat = Field(1.0, ge=0, le=1, description="share of its line's production")
 
 
 class ScheduleRequest(_Sent):
@@ -198,9 +194,11 @@ class ScheduleRequest(_Sent):
 
     machines: list[PlannedMachine] = Field(min_length=1, max_length=MOST_PLANNED)
     week: WeekRequest
-    at: AwareDatetime | None = Field(None, description="as of when risks are; default: now")
-    gap: float = Field(0.01, gt=0, le=1, description="of the possible saving, at which to stop")
-    seconds: float = Field(20.0, gt=0, le=25, description="time limit; then the best so far")
+    at: Moment | None = Field(None, description="as of when risks are; default: now")
+    gap: FiniteFloat = Field(
+        0.01, gt=0, le=1, description="of the possible saving, at which to stop"
+    )
+    seconds: FiniteFloat = Field(20.0, gt=0, le=25, description="time limit; then the best so far")
 
     @model_validator(mode="after")
     def _each_once(self) -> ScheduleRequest:
@@ -252,18 +250,18 @@ class Outcome(_Sent):
     """What became of a planned service."""
 
     result: Literal["done", "not_done", "failed_before"]
-    event_time: AwareDatetime = Field(
+    event_time: Moment = Field(
         description="when the machine was back in service; of `not_done`: when that was decided"
     )
     component: Id | None = Field(
         None, description="part that was renewed; default: the order's; null in both: the whole"
     )
     failure_mode: Id | None = Field(None, description="what had failed, of `failed_before`")
-    failed_at: AwareDatetime | None = Field(None, description="when, of `failed_before`")
-    downtime_hours: float | None = Field(None, ge=0)
-    cost: float | None = Field(None, ge=0)
-    parts_replaced: str | None = Field(None, max_length=1000)
-    note: str | None = Field(None, max_length=4000)
+    failed_at: Moment | None = Field(None, description="when, of `failed_before`")
+    downtime_hours: Amount | None = None
+    cost: Amount | None = None
+    parts_replaced: _Parts | None = None
+    note: Note | None = None
 
     @model_validator(mode="after")
     def _a_failure_has_a_time(self) -> Outcome:

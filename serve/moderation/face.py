@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import FastAPI, Path, Query, Request
 from starlette.responses import Response
 
-from serve.gateway import Call, Door, Gateway, new_app, parse_body
+from serve.gateway import Call, Door, Gateway, new_app
 from serve.gateway.pages import ERRORS, MISSING, call_of
+from serve.gateway.paths import SLASH, PathIdParam, PathKeyParam
 from serve.moderation.schema import (
     POST,
     AppealAnswer,
@@ -22,7 +23,6 @@ from serve.moderation.schema import (
     HeldAnswer,
     HeldRequest,
     HistoryAnswer,
-    Id,
     PoliciesAnswer,
     PostAnswer,
     PostRequest,
@@ -39,7 +39,8 @@ TELL, ASK, REVIEW, READ = (
 )
 _CONFLICT = {409: {"description": "it is another's, or was decided otherwise"}}
 _SMALL_BODY = 64 * 1024
-_Id = Annotated[Id, Path()]
+_Id = Annotated[PathIdParam, Path(description=SLASH)]
+_ItemId = Annotated[PathKeyParam, Path(description="as `claim` gave it")]
 _Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the media")]
 
 
@@ -52,7 +53,7 @@ def moderation_face(service: ModerationService, names_request: bool = True) -> G
     """
 
     async def posts(body: bytes, call: Call) -> bytes:
-        return await service.desk.judge(parse_body(POST, body), call)
+        return await service.desk.judge(await service.parsing.parse(POST, body), call)
 
     doors = (
         Door("POST", "/posts", ASK, posts, service.args.body_bytes),
@@ -133,21 +134,21 @@ def _declare_queue(app: FastAPI, service: ModerationService) -> None:
     @app.post(
         "/review/items/{item_id}/renew", responses=ERRORS | MISSING | _CONFLICT, tags=["review"]
     )
-    async def renew(item_id: _Id, held: HeldRequest, request: Request) -> HeldAnswer:
+    async def renew(item_id: _ItemId, held: HeldRequest, request: Request) -> HeldAnswer:
         """Hold an item for another lease."""
         return await service.review.renew(item_id, held, call_of(request))
 
     @app.post(
         "/review/items/{item_id}/release", responses=ERRORS | MISSING | _CONFLICT, tags=["review"]
     )
-    async def release(item_id: _Id, held: HeldRequest, request: Request) -> HeldAnswer:
+    async def release(item_id: _ItemId, held: HeldRequest, request: Request) -> HeldAnswer:
         """Give an item back undecided."""
         return await service.review.release(item_id, held, call_of(request))
 
     @app.post(
         "/review/items/{item_id}/decide", responses=ERRORS | MISSING | _CONFLICT, tags=["review"]
     )
-    async def decide(item_id: _Id, said: DecideRequest, request: Request) -> DecideAnswer:
+    async def decide(item_id: _ItemId, said: DecideRequest, request: Request) -> DecideAnswer:
         """Say of each policy whether the post breaks it; the same again changes nothing."""
         return await service.review.decide(item_id, said, call_of(request))
 

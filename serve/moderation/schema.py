@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     EncodedBytes,
@@ -20,14 +19,10 @@ from pydantic import (
     model_validator,
 )
 
-from lib.contract.scalar import LONGEST_ID_BYTES
+from lib.contract.fields import Id, Moment, Note, PathId, Whole
 from lib.moderation.post import LONGEST_TEXT, MOST_IMAGES
 from lib.moderation.wording.folding import shows
 
-Id = Annotated[
-    str, Field(min_length=1, max_length=LONGEST_ID_BYTES, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
-Words = Annotated[str, Field(min_length=1, max_length=4000)]
 Action = Literal["ALLOW", "REVIEW", "REMOVE"]
 Decision = Literal["ALLOW", "REVIEW", "REMOVE", "PENDING"]
 LANGUAGE = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
@@ -81,15 +76,15 @@ class MediaSent(_Sent):
 class PostRequest(_Sent):
     """A post to judge: at least one of text, images and video."""
 
-    post_id: Id
+    post_id: PathId = Field(description="an edited post is another post, with another id")
     author_id: Id
-    created_at: AwareDatetime | None = Field(None, description="default: now")
+    created_at: Moment | None = Field(None, description="default: now")
     text: str | None = Field(None, max_length=LONGEST_TEXT)
     images: list[MediaSent] = Field(default=[], max_length=MOST_IMAGES)
     video: MediaSent | None = None
     language: str | None = Field(None, max_length=35, pattern=LANGUAGE, description="BCP 47 tag")
-    reports: int = Field(0, ge=0, description="how often users have reported it")
-    reach: int = Field(0, ge=0, description="views so far, or expected")
+    reports: Whole = Field(0, description="how often users have reported it")
+    reach: Whole = Field(0, description="views so far, or expected")
 
     @model_validator(mode="after")
     def _something(self) -> PostRequest:
@@ -197,7 +192,7 @@ class AppealRequest(_Sent):
 
     post_id: Id
     author_id: Id
-    statement: Words
+    statement: Note
 
 
 class AppealAnswer(BaseModel):
@@ -213,7 +208,9 @@ class ClaimRequest(_Sent):
 
     reviewer: Id
     most: int = Field(1, ge=1, le=MOST_CLAIMED)
-    languages: list[str] | None = Field(None, max_length=100, description="default: all")
+    languages: list[Annotated[str, Field(max_length=35, pattern=LANGUAGE)]] | None = Field(
+        None, max_length=100, description="default: all"
+    )
 
 
 class ClaimAnswer(BaseModel):
@@ -244,7 +241,7 @@ class HeldRequest(_Sent):
     """Who holds an item."""
 
     reviewer: Id
-    token: int
+    token: Whole
 
 
 class HeldAnswer(BaseModel):
@@ -259,9 +256,9 @@ class DecideRequest(_Sent):
     """A reviewer's verdict on every policy of an item."""
 
     reviewer: Id
-    token: int
-    verdicts: dict[str, StrictBool] = Field(min_length=1, max_length=64)
-    note: Words | None = None
+    token: Whole
+    verdicts: dict[Id, StrictBool] = Field(min_length=1, max_length=64)
+    note: Note | None = None
 
 
 class DecideAnswer(BaseModel):

@@ -145,7 +145,7 @@ class ModerationService(Application):
     async def take_live(self, live: Live) -> None:
         """See `Application`."""
         if isinstance(live, ModerationLive):
-            loaded = await asyncio.to_thread(self.books.load, live)
+            loaded = await self.loading.run(self.books.load, live)
             self.told("policies", loaded, self.books.error)
 
     async def price_reviews(self) -> None:

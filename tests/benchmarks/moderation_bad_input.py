@@ -159,7 +159,7 @@ async def _policies(here: Running) -> list[str]:
             faults.append(f"unknown policy in {name}: {answer.status_code} {told}")
     unknown = here.service.args.policies.replace("id: hate", "id: nope")
     await here.service.reconfigure({"policies": unknown})
-    ready = (await here.client.get("/moderation/readyz")).json()
+    ready = (await here.client.get("/moderation/status")).json()
     told = str(ready["parts"])
     error = next((p["error"] for p in ready["parts"].values() if p.get("error")), "")
     print(f"unknown policy in {'the policies':26} kept out        {error[:90]}")

@@ -305,7 +305,7 @@ async def test_profiles_of_other_vocabularies_are_empty_not_wrong(registry, tmp_
     async with churn(
         tmp_path / "b", registry=str(registry), profile_store=store, base=base
     ) as here:
-        ready = (await here.client.get("/churn/readyz")).json()
+        ready = (await here.client.get("/churn/status")).json()
         error = ready["parts"]["model"]["error"]
         assert "another base: segments: enterprise, mid-market, small against small, large" in error
         answer = await here.post("score", {"customer_id": "new"})

@@ -134,7 +134,7 @@ async def test_everything_is_stopped_by_a_switch_and_bad_playbooks_change_nothin
         assert (off["enabled"], off["interventions"], off["held_out"]) == (False, [], 0)
         typo = PLAYBOOKS_FILE.read_text().replace("cool_down_days: 45", "cooldown_days: 45")
         await here.service.reconfigure({"playbooks": typo})
-        ready = (await here.client.get("/churn/readyz")).json()
+        ready = (await here.client.get("/churn/status")).json()
         assert ready["status"] == "degraded"
         assert (
             "success_call: cooldown_days: unknown field; did you mean 'cool_down_days'?"

@@ -86,7 +86,7 @@ async def features(client: httpx.AsyncClient, transaction_id: str) -> dict[str, 
 
 
 async def part(client: httpx.AsyncClient, name: str) -> dict[str, Any]:
-    return dict((await client.get("/fraud/readyz")).json()["parts"][name])
+    return dict((await client.get("/fraud/status")).json()["parts"][name])
 
 
 async def test_a_payment_is_scored_through_the_proxy(

@@ -38,7 +38,7 @@ async def served(fraud: Running) -> dict[str, Any]:
 
 
 async def part(fraud: Running, name: str) -> dict[str, Any]:
-    body = (await fraud.client.get("/fraud/readyz")).json()
+    body = (await fraud.client.get("/fraud/status")).json()
     return dict(body["parts"][name])
 
 

@@ -52,7 +52,9 @@ class World:
         self.log = JsonLog("test", RotatingFile(self.log_file))
         self.meter = PrometheusMeter((REQUESTS, REQUEST_MS))
         self.release = asyncio.Event()
-        readiness = Readiness({"engine": well})
+        self.error: str | None = None
+        self.asked = 0
+        readiness = Readiness({"engine": self._engine})
         doors = (
             Door("POST", "/echo", "fraud:score", self._echo),
             Door("POST", "/slow", "fraud:score", self._slow),
@@ -80,6 +82,11 @@ class World:
     def lines(self) -> list[dict[str, object]]:
         self.log.flush()
         return [json.loads(line) for line in self.log_file.read_text().splitlines()]
+
+    async def _engine(self) -> Part:
+        self.asked += 1
+        await asyncio.sleep(0.01)
+        return Part(self.error is None, {"error": self.error})
 
     async def _echo(self, body: bytes, call: Call) -> bytes:
         return json.dumps({"request_id": call.request_id, "bytes": len(body)}).encode()
@@ -262,14 +269,19 @@ async def test_health_and_documentation_need_no_key_and_no_network(world: World)
 
 async def test_a_part_that_is_out_degrades_and_a_vital_one_stops() -> None:
     async def out() -> Part:
-        raise ConnectionError("no route")
+        raise ConnectionError("no route to postgresql://jane:secret@db/records")
 
     async def gone() -> Part:
         return Part(False, {"error": "gone"}, vital=True)
 
-    status, body = await Readiness({"store": out, "engine": well}).report()
+    readiness = Readiness({"store": out, "engine": well})
+    status, body = await readiness.report()
     assert (status, body["status"], body["out"]) == (200, "degraded", ["store"])
-    assert "no route" in body["parts"]["store"]["error"]
+    assert body["parts"] == {"store": {"ok": False}, "engine": {"ok": True}}
+    _, detailed = await readiness.details()
+    assert detailed["parts"]["store"]["error"] == (
+        "ConnectionError: no route to postgresql://***@db/records"
+    )
     status, body = await Readiness({"engine": gone}).report()
     assert (status, body["status"]) == (503, "out")
 

@@ -220,7 +220,7 @@ async def test_a_model_of_other_features_is_refused_and_named(small_fleet, tmp_p
     kind.write_text("sensors: {temperature: {unit: degC}, rpm: {}}\n")
     rules = "version: 1\npass_share: 0\nrules: []\n"
     async with maintenance(small_fleet, tmp_path / "a", at, kind=kind, rules=rules) as here:
-        ready = await here.get("readyz")
+        ready = await here.get("status")
     error = ready["parts"]["model"]["error"]
     assert "another feature set" in error
     assert "vibration" in error
@@ -266,7 +266,7 @@ async def test_rules_and_model_reload_without_a_restart(small_fleet, tmp_path, a
         assert (await here.post("predict", {"machine_id": "M00002"}))["rule_id"] == "always"
         await here.service.reconfigure({"rules": text.replace("age_hours", "agehours")})
         assert (await here.post("predict", {"machine_id": "M00002"}))["rule_id"] == "always"
-        assert "agehours" in (await here.get("readyz"))["parts"]["rules"]["error"]
+        assert "agehours" in (await here.get("status"))["parts"]["rules"]["error"]
 
 
 async def test_scopes_are_asked_for(tmp_path, at):

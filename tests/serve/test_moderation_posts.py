@@ -237,7 +237,7 @@ async def test_policies_are_replaced_while_it_runs_and_bad_ones_refused(registry
         before = here.service.books.held.version
         typo = here.service.args.policies.replace("severity: 2", "severty: 2")
         await here.service.reconfigure({"policies": typo})
-        ready = (await here.client.get("/moderation/readyz")).json()
+        ready = (await here.client.get("/moderation/status")).json()
         assert "did you mean 'severity'" in ready["parts"]["policies"]["error"]
         assert here.service.books.held.version == before
         fewer = here.service.args.policies.split("  - id: contextual")[0]
@@ -246,7 +246,7 @@ async def test_policies_are_replaced_while_it_runs_and_bad_ones_refused(registry
         assert list(answer["policies"]) == list(tiny.POLICIES)[:-1]
         other = fewer.replace("id: hate", "id: spam")
         await here.service.reconfigure({"policies": other, "lists": "version: 1\nentries: []\n"})
-        ready = (await here.client.get("/moderation/readyz")).json()
+        ready = (await here.client.get("/moderation/status")).json()
         assert "no answer for spam" in ready["parts"]["model"]["error"]
 
 
