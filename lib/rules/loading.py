@@ -11,7 +11,7 @@ from lib.rules.document import Block, Entry, read_document
 from lib.rules.expression import read_expression
 from lib.rules.passing import LARGEST_SHARE, Passing
 from lib.rules.problems import Problem, RuleError, did_you_mean, one_of
-from lib.rules.reach import implies, never_true
+from lib.rules.reach import Reach, never_true, reach_of
 from lib.rules.ruleset import Rule, RuleSet, Status
 from lib.rules.scanner import ExpressionError
 
@@ -113,10 +113,11 @@ class _Loader:
 
     def check_reach(self, rules: list[Rule]) -> None:
         """Report rules that can never decide; rules come in order of priority."""
-        earlier: list[Rule] = []
+        earlier: list[tuple[Rule, Reach]] = []
         for rule in (rule for rule in rules if rule.status == "active"):
-            for other in earlier:
-                if implies(rule.condition, other.condition):
+            reach = reach_of(rule.condition)
+            for other, other_reach in earlier:
+                if reach.implies(other_reach):
                     message = (
                         f"unreachable: rule {other.id!r} (line {other.line}, priority "
                         f"{other.priority}) already decides whenever `{rule.when}` holds; "
@@ -124,7 +125,7 @@ class _Loader:
                     )
                     self._add(rule.line, rule.id, "when", message)
                     break
-            earlier.append(rule)
+            earlier.append((rule, reach))
 
     def _condition(self, block: Block) -> Condition:
         entry = block.entries.get("when")

@@ -103,18 +103,38 @@ def never_true(condition: Condition) -> bool:
     return all(alternative.empty() for alternative in _alternatives(condition))
 
 
-def implies(condition: Condition, other: Condition) -> bool:
-    """Whether every row that meets the condition certainly meets the other, as far as detected.
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A condition taken apart once, to be compared with many others.
 
-    False also where `other` reads a field that `condition` does not.
+    Attributes:
+        fields: that it reads.
+        alternatives: its `or` parts, without those that nothing can meet.
     """
-    if not set(fields_of(other)) <= set(fields_of(condition)):
-        return False
-    targets = _alternatives(other)
-    return all(
-        alternative.empty() or any(alternative.implies(target) for target in targets)
-        for alternative in _alternatives(condition)
-    )
+
+    fields: frozenset[str]
+    alternatives: tuple[_Alternative, ...]
+
+    def implies(self, other: Reach) -> bool:
+        """Whether every row that meets this certainly meets the other, as far as detected.
+
+        False also where the other reads a field that this does not.
+        """
+        return other.fields <= self.fields and all(
+            any(alternative.implies(target) for target in other.alternatives)
+            for alternative in self.alternatives
+        )
+
+
+def reach_of(condition: Condition) -> Reach:
+    """What the condition demands."""
+    alternatives = (part for part in _alternatives(condition) if not part.empty())
+    return Reach(frozenset(fields_of(condition)), tuple(alternatives))
+
+
+def implies(condition: Condition, other: Condition) -> bool:
+    """Whether every row that meets the condition certainly meets the other; see `Reach`."""
+    return reach_of(condition).implies(reach_of(other))
 
 
 def _alternatives(condition: Condition) -> list[_Alternative]:
