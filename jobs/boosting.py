@@ -1,19 +1,19 @@
 """Boosted trees on many machines, behind one function with two implementations.
 
 `xgboost_ray` is no longer maintained and works with xgboost 2.0 alone, so no other module imports
-it; the same function trains through Ray Train as well.
+it, and only when it is used. The same function trains through Ray Train, with xgboost 2 and 3.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import ray.train
 import xgboost as xgb
-import xgboost_ray
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.xgboost import RayTrainReportCallback, XGBoostTrainer
 
@@ -23,7 +23,9 @@ from lib.storage import Storage, read_parquet
 LABEL = "label"
 WEIGHT = "weight"
 _NODE_SECONDS = 3_600
-Backend = Literal["xgboost_ray", "ray_train"]
+Backend = Literal["auto", "xgboost_ray", "ray_train"]
+"""auto: xgboost-ray where the installed xgboost is one that it works with, else Ray Train"""
+_XGBOOST_OF_XGBOOST_RAY = "2.0."
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def fit_boosted_trees(
     early_stopping: int,
     workers: Workers,
     *,
-    backend: Backend = "xgboost_ray",
+    backend: Backend = "auto",
     storage: Storage | None = None,
     name: str | None = None,
 ) -> bytes:
@@ -88,8 +90,10 @@ def fit_boosted_trees(
         name: of the run of Ray Train; one that was cut off resumes under its name.
 
     Raises:
-        ValueError: fewer files than actors.
+        ValueError: fewer files than actors, or xgboost-ray is asked for beside an xgboost that it
+            does not work with.
     """
+    chosen = backend_of(backend, xgb.__version__)
     for what, files in (("training", data.train), ("validation", data.valid)):
         if len(files) < workers.actors and (files or what == "training"):
             raise ValueError(
@@ -98,7 +102,7 @@ def fit_boosted_trees(
             )
     settings = {**parameters, "device": workers.device, "nthread": workers.cpus_per_actor}
     # xgboost_ray would go on without the rows of a lost actor: elastic fits are Ray Train's
-    if backend == "xgboost_ray" and not workers.least:
+    if chosen == "xgboost_ray" and not workers.least:
         booster = _with_xgboost_ray(data, settings, trees, early_stopping, workers)
     else:
         place = {} if storage is None else run_place(storage, "ray-train")
@@ -110,6 +114,23 @@ def fit_boosted_trees(
         )
         booster = _with_ray_train(data, settings, trees, early_stopping, workers, run)
     return bytes(_cut_back(booster).save_raw("ubj"))
+
+
+def backend_of(backend: Backend, version: str) -> Literal["xgboost_ray", "ray_train"]:
+    """Who grows the trees, for the installed `version` of xgboost.
+
+    Raises:
+        ValueError: xgboost-ray does not work with that version.
+    """
+    works = version.startswith(_XGBOOST_OF_XGBOOST_RAY)
+    if backend == "auto":
+        return "xgboost_ray" if works else "ray_train"
+    if backend == "xgboost_ray" and not works:
+        raise ValueError(
+            f"boosting: xgboost-ray works with xgboost {_XGBOOST_OF_XGBOOST_RAY}x, and xgboost "
+            f"{version} is installed; choose ray_train, or install xgboost==2.0.3"
+        )
+    return backend
 
 
 def _cut_back(booster: xgb.Booster) -> xgb.Booster:
@@ -126,14 +147,16 @@ def _with_xgboost_ray(
     workers: Workers,
 ) -> xgb.Booster:
     """Actors load their own files; a lost actor is replaced and resumes from a checkpoint."""
+    import xgboost_ray  # noqa: PLC0415 - fails beside an xgboost that it does not work with
+
     judged = _judged(data)
     # a node may take minutes to come: the job says what it waits for, and this does not give up
     os.environ.setdefault("RXGB_PLACEMENT_GROUP_TIMEOUT_S", str(_NODE_SECONDS))
     return xgboost_ray.train(
         dict(settings),
-        _matrix(data.train, data.features),
+        _matrix(xgboost_ray, data.train, data.features),
         num_boost_round=trees,
-        evals=[(_matrix(judged, data.features), "valid")] if judged else [],
+        evals=[(_matrix(xgboost_ray, judged, data.features), "valid")] if judged else [],
         early_stopping_rounds=early_stopping if judged else None,
         verbose_eval=False,
         ray_params=xgboost_ray.RayParams(
@@ -146,7 +169,7 @@ def _with_xgboost_ray(
     )
 
 
-def _matrix(files: Sequence[str], features: Sequence[str]) -> xgboost_ray.RayDMatrix:
+def _matrix(xgboost_ray: ModuleType, files: Sequence[str], features: Sequence[str]) -> Any:
     """Files that each actor reads its share of."""
     return xgboost_ray.RayDMatrix(
         list(files),

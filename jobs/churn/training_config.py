@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from jobs.boosting import Backend
 from jobs.churn.sources import Sources
 from jobs.resources import Request
 from lib.churn.model.settings import ModelSettings
@@ -46,8 +45,8 @@ class TrainConfig(Sources):
     """share of customers that the customer-success team can look after at a moment"""
     engine: Literal["ray", "process"] = "ray"
     """ray: folds as Ray tasks, trees by xgboost-ray; process: all in this process"""
-    boosting: Backend = "xgboost_ray"
-    """who grows the trees over Ray"""
+    boosting: Literal["auto", "xgboost_ray", "ray_train"] = "auto"
+    """who grows the trees over Ray; auto: xgboost-ray beside xgboost 2.0, else Ray Train"""
     num_workers: int = 2
     """processes that grow the trees together; more than the cluster can ever hold is refused"""
     min_workers: int = 0

@@ -45,8 +45,8 @@ class TrainConfig:
     engine: Literal["ray", "process"] = "ray"
     """ray: folds as Ray tasks, xgboost-ray and Ray Train for the final fit; process: all in this
     process, without Ray"""
-    boosting: Literal["xgboost_ray", "ray_train"] = "xgboost_ray"
-    """which implementation spreads the trees"""
+    boosting: Literal["auto", "xgboost_ray", "ray_train"] = "auto"
+    """who grows the trees over Ray; auto: xgboost-ray beside xgboost 2.0, else Ray Train"""
     num_workers: int = 2
     """processes that fit together; more than the cluster can ever hold is refused"""
     min_workers: int = 0

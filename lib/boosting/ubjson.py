@@ -136,3 +136,23 @@ class _Reader:
         if self.position >= len(self._content):
             raise BoosterError(f"byte {self.position:,}: the file ends within a list or section")
         return self._content[self.position : self.position + 1]
+
+
+def encode(value: Any) -> bytes:
+    """The bytes of dicts, lists, texts, whole numbers and NumPy arrays, as XGBoost reads them."""
+    if isinstance(value, dict):
+        entries = (_text_bytes(key) + encode(entry) for key, entry in value.items())
+        return b"{" + b"".join(entries) + b"}"
+    if isinstance(value, list):
+        return b"[#L" + struct.pack(">q", len(value)) + b"".join(map(encode, value))
+    if isinstance(value, np.ndarray):
+        marker = next(mark for mark, kind in _ARRAYS.items() if np.dtype(kind) == value.dtype)
+        return b"[$" + marker + b"#L" + struct.pack(">q", len(value)) + value.tobytes()
+    if isinstance(value, str):
+        return b"S" + _text_bytes(value)
+    return b"L" + struct.pack(">q", value)
+
+
+def _text_bytes(text: str) -> bytes:
+    content = text.encode()
+    return b"L" + struct.pack(">q", len(content)) + content

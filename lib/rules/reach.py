@@ -112,7 +112,7 @@ class Reach:
         alternatives: its `or` parts, without those that nothing can meet.
     """
 
-    fields: frozenset[str]
+    fields: frozenset[Field]
     alternatives: tuple[_Alternative, ...]
 
     def implies(self, other: Reach) -> bool:

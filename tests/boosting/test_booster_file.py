@@ -12,7 +12,7 @@ import xgboost as xgb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.boosting.booster_file import check_booster, read_booster
+from lib.boosting.booster_file import checked_document, read_booster
 from lib.boosting.error import BoosterError
 from lib.boosting.node_check import check_nodes
 from lib.boosting.ubjson import decode
@@ -44,7 +44,7 @@ def changed(content: bytes, tree: int, name: str, index: int, value: float) -> A
     """The decoded file with one number of one tree replaced."""
     model = decode(content)
     values = model["learner"]["gradient_booster"]["model"]["trees"][tree][name]
-    replaced = np.array(values, dtype=np.float64 if values.dtype.kind == "f" else np.int64)
+    replaced = values.copy()
     replaced[index] = value
     model["learner"]["gradient_booster"]["model"]["trees"][tree][name] = replaced
     return model
@@ -86,7 +86,7 @@ def test_the_file_is_read_as_xgboost_writes_it_in_json(booster, content):
 )
 def test_numbers_that_lead_outside_are_refused(content, name, value, message):
     with pytest.raises(BoosterError, match=message):
-        check_booster(changed(content, 0, name, 0, value), FEATURES)
+        checked_document(changed(content, 0, name, 0, value), FEATURES)
 
 
 def test_another_number_of_features_is_refused(content):

@@ -1,7 +1,7 @@
 """Boosting, the network, training, scoring and tuning on a real local Ray."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+import xgboost as xgb
 import yaml
 
-from jobs.boosting import BoostingData, Workers, fit_boosted_trees
+from jobs.boosting import Backend, BoostingData, Workers, backend_of, fit_boosted_trees
 from jobs.fraud import score, train, tune
 from jobs.fraud.training_config import TrainConfig
 from lib.evaluation import average_precision
@@ -53,27 +54,55 @@ def write_sample(path: Path, sample: Sample) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize(
-    "backend", ["xgboost_ray", pytest.param("ray_train", marks=pytest.mark.slow)]
-)
-def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: str) -> None:
-    parts = [made_up(2_000, seed) for seed in (1, 2, 3, 4)]
-    files = [write_sample(tmp_path / f"{n}.parquet", part) for n, part in enumerate(parts)]
+def spread_trees(folder: Path, backend: Backend, parts: Sequence[Sample]) -> BoostedTrees:
+    """Trees that two workers grow together on the first two parts."""
+    files = [write_sample(folder / f"{n}.parquet", part) for n, part in enumerate(parts)]
     data = BoostingData(tuple(files[:2]), tuple(files[2:]), NAMES)
     parameters = booster_parameters(SETTINGS, seed=1)
+    ray_train = open_storage(folder / backend)
     stored = fit_boosted_trees(
-        data, parameters, 30, 10, Workers(), backend=backend, storage=open_storage(tmp_path / "ray")
+        data, parameters, 30, 10, Workers(), backend=backend, storage=ray_train
     )
-    whole = Sample(
-        np.concatenate([part.matrix for part in parts[:2]]),
-        np.concatenate([part.labels for part in parts[:2]]),
-        np.ones(4_000),
+    return BoostedTrees.from_bytes([stored], len(NAMES))
+
+
+BACKENDS: tuple[Backend, ...] = (
+    ("xgboost_ray", "ray_train") if xgb.__version__.startswith("2.0.") else ("ray_train",)
+)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: Backend) -> None:
+    parts = [made_up(2_000, seed) for seed in (1, 2, 3, 4)]
+    spread = spread_trees(tmp_path, backend, parts)
+    whole, later = (
+        Sample(
+            np.concatenate([part.matrix for part in pair]),
+            np.concatenate([part.labels for part in pair]),
+            np.ones(4_000),
+        )
+        for pair in (parts[:2], parts[2:])
     )
-    here = fit_trees(whole, None, SETTINGS, seed=1, threads=1)
+    here = fit_trees(whole, later, replace(SETTINGS, early_stopping=10), seed=1, threads=1)
     fresh = made_up(4_000, 9)
-    spread = BoostedTrees.from_bytes([stored], len(NAMES))
     expected = average_precision(fresh.labels, here.log_odds(fresh.matrix))
     assert average_precision(fresh.labels, spread.log_odds(fresh.matrix)) > expected - 0.03
+
+
+@pytest.mark.skipif(len(BACKENDS) < 2, reason="xgboost-ray works with xgboost 2.0 alone")
+def test_both_ways_of_spreading_grow_the_same_trees(tmp_path: Path) -> None:
+    parts = [made_up(2_000, seed) for seed in (1, 2, 3, 4)]
+    one, other = (spread_trees(tmp_path, backend, parts) for backend in BACKENDS)
+    matrix = made_up(4_000, 9).matrix
+    assert one.rounds == other.rounds
+    assert np.abs(one.log_odds(matrix) - other.log_odds(matrix)).max() < 1e-4
+
+
+def test_xgboost_ray_is_refused_beside_a_later_xgboost() -> None:
+    assert backend_of("auto", "2.0.3") == "xgboost_ray"
+    assert backend_of("auto", "3.2.0") == "ray_train"
+    with pytest.raises(ValueError, match=r"xgboost 3\.2\.0 is installed; choose ray_train"):
+        backend_of("xgboost_ray", "3.2.0")
 
 
 def test_too_few_files_for_the_actors_are_refused(tmp_path: Path) -> None:

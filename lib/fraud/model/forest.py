@@ -171,5 +171,6 @@ def _node_values(tree: Mapping[str, Any]) -> Matrix:
 
 def _base(model: Mapping[str, Any]) -> float:
     """Log-odds of `base_score`, which is kept as a probability."""
-    share = float(model["learner_model_param"]["base_score"])
+    # XGBoost 3 writes a list, as it may have several outputs
+    share = float(model["learner_model_param"]["base_score"].strip("[]"))
     return float(np.log(share) - np.log1p(-share))
