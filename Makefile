@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-all bench lint format clean
+.PHONY: help setup demo serve test test-xgboost3 test-all bench lint audit format clean
 
 help: ## Show what there is to run
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Make .venv with everything installed
 
@@ -31,11 +31,21 @@ test: $(READY) ## The default tests, about a quarter of an hour on two cores
 test-all: $(READY) ## All tests, the slow ones too
 	$(BIN)/python -m pytest
 
+# xgboost 3 lies beside the environment, not in it: xgboost-ray needs the one in there
+XGBOOST3 := $(CURDIR)/$(VENV)/xgboost3
+
+test-xgboost3: $(READY) ## Boosted trees beside xgboost 3: files, models, training over Ray Train
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(XGBOOST3) "xgboost-cpu>=3.2,<4"
+	PYTHONPATH=$(XGBOOST3) $(BIN)/python -m pytest -m "not slow" tests/boosting tests/fraud/test_model_scoring.py tests/jobs/test_fraud_on_ray.py
+
 lint: $(READY) ## Format, lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(READY) ## Compare what is installed with known advisories
+	$(BIN)/python -m cluster.audit
 
 format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .

@@ -116,7 +116,9 @@ def test_policies_are_kubernetes_objects_with_a_name() -> None:
 def test_the_versions_are_the_pinned_ones() -> None:
     pins = " ".join(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
     (pinned,) = set(re.findall(r"ray\[[a-z,]+\]~=([\d.]+)", pins))
-    assert set(re.findall(r"ray\[[a-z,]+\]==([\d.]+)", IMAGE)) == {pinned}
+    exact = (ROOT / "cluster/constraints.txt").read_text()
+    assert set(re.findall(r"(?m)^ray==([\d.]+)$", exact)) == {pinned}
+    assert "--constraint /tmp/constraints.txt" in IMAGE
     assert {nodes_of(name)["rayVersion"] for name in KINDS} == {pinned}
     assert "ARG PYTHON=3.11-" in IMAGE
 
@@ -130,7 +132,7 @@ def test_the_image_holds_what_it_copies_and_runs_as_nobody_special() -> None:
     for line in re.findall(r"(?m)^COPY (.+)$", IMAGE):
         for source in line.split()[:-1]:
             assert (ROOT / source).exists()
-            assert f"!{source}" in (ROOT / ".dockerignore").read_text()
+            assert f"!{source.split('/')[0]}" in (ROOT / ".dockerignore").read_text()
     last = re.findall(r"(?m)^USER (\w+)$", IMAGE)[-1]
     assert last == "forewarn"
 
