@@ -210,11 +210,13 @@ def summary(storage: Storage, quarantine: str) -> QuarantineSummary:
     """What the ledger of a finished reading says."""
     totals: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
+    adjustments: Counter[str] = Counter()
     examples: dict[str, dict[str, Any]] = {}
     for path in sorted(storage.files(f"{quarantine}/ledger")):
         entry = json.loads(storage.read(path) or b"{}")
         reasons.update(entry.pop("reasons"))
         examples = entry.pop("examples", {}) | examples
+        adjustments.update(entry.pop("adjustments", {}))
         totals.update(entry)
     return QuarantineSummary(
         rows_in=totals["rows_in"],
@@ -223,6 +225,7 @@ def summary(storage: Storage, quarantine: str) -> QuarantineSummary:
         quarantined=totals["quarantined"],
         reasons=dict(reasons.most_common()),
         left_out=totals["left_out"],
+        adjustments=dict(adjustments.most_common()),
         examples={reason: QuarantineExample(**entry) for reason, entry in examples.items()},
     )
 
@@ -315,6 +318,7 @@ def _note(checked: Checked, name: str, quarantine: Storage, mapping: Mapping | N
         "merged": checked.merged,
         "quarantined": checked.quarantined.num_rows,
         "reasons": checked.reasons,
+        "adjustments": checked.adjustments,
         "examples": {reason: asdict(example) for reason, example in examples.items()},
     }
     quarantine.write(f"ledger/{name}.json", json.dumps(entry).encode())

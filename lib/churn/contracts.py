@@ -14,12 +14,14 @@ PRIORITIES = ("low", "normal", "high", "urgent")
 SIGNALS = ("competitor_mention", "champion_left", "price_complaint", "other")
 
 
-def _text(name: str, description: str, *, required: bool = False) -> Column:
-    return Column(name, pa.string(), description, required, max_length=LONGEST_ID_BYTES)
+def _text(name: str, description: str, *, required: bool = False, lenient: bool = False) -> Column:
+    return Column(
+        name, pa.string(), description, required, max_length=LONGEST_ID_BYTES, lenient=lenient
+    )
 
 
-def _count(name: str, description: str, high: float = 1e9) -> Column:
-    return Column(name, pa.int64(), description, required=False, low=0, high=high)
+def _count(name: str, description: str, *, lenient: bool = False) -> Column:
+    return Column(name, pa.int64(), description, required=False, low=0, high=1e9, lenient=lenient)
 
 
 def _flag(name: str, description: str) -> Column:
@@ -46,11 +48,18 @@ CUSTOMERS = Contract(
     columns=(
         _CUSTOMER,
         *_times("from when on the rest of the row holds; several rows tell a history"),
-        time_column("contract_start", "when the customer first signed", required=False),
-        time_column("renewal_at", "when the contract ends unless it is renewed", required=False),
-        _text("segment", "with whom the customer is compared, such as its size"),
-        _text("plan", "what is subscribed to"),
-        _count("seats", "users that are paid for"),
+        time_column(
+            "contract_start", "when the customer first signed", required=False, lenient=True
+        ),
+        time_column(
+            "renewal_at",
+            "when the contract ends unless it is renewed",
+            required=False,
+            lenient=True,
+        ),
+        _text("segment", "with whom the customer is compared, such as its size", lenient=True),
+        _text("plan", "what is subscribed to", lenient=True),
+        _count("seats", "users that are paid for", lenient=True),
         _money("mrr_minor", "recurring revenue a month"),
         _flag("churned", "a flag of the source that the customer has left; checked, never used"),
     ),
@@ -75,10 +84,12 @@ TICKETS = Contract(
         _CUSTOMER,
         *_times("when it was opened"),
         time_column("closed_at", "when it was closed", required=False),
-        Column("priority", pa.string(), "how urgent", required=False, values=PRIORITIES),
+        Column(
+            "priority", pa.string(), "how urgent", required=False, values=PRIORITIES, lenient=True,
+        ),
         Column(
             "satisfaction", pa.float64(), "of the customer with the answer, known once closed",
-            required=False, low=0, high=10,
+            required=False, low=0, high=10, lenient=True,
         ),
         _flag("escalated", "whether it was escalated"),
         _flag("about_leaving", "it asks to cancel: this is leaving, not a sign of it"),
@@ -129,7 +140,7 @@ CUSTOMER_SIGNALS = Contract(
         _CUSTOMER,
         *_times("when it was noticed"),
         Column("kind", pa.string(), "what was noticed", values=SIGNALS),
-        _text("source", "who or what noticed it"),
+        _text("source", "who or what noticed it", lenient=True),
     ),
     key=("customer_id", "event_time", "kind"),
 )
@@ -140,7 +151,7 @@ CHURN = Contract(
         _CUSTOMER,
         *_times("when notice was given"),
         time_column("ends_at", "when the contract ended", required=False),
-        _text("reason", "why"),
+        _text("reason", "why", lenient=True),
     ),
     key=("customer_id", "event_time"),
 )

@@ -1,11 +1,13 @@
 """Text and numbers into typed values; what cannot be read becomes null and is reported."""
 
-import numpy as np
+import re
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from lib.contract.coercion import nan_to_null, plain
+from lib.contract.number_text import PLAIN, NumberFormat
 from lib.contract.reason import Mask
 from lib.contract.row_check import as_mask
 
@@ -13,8 +15,15 @@ Fault = tuple[Mask, str]
 Converted = tuple[pa.Array, list[Fault]]
 
 _WHOLE = r"^[+-]?\d{1,18}$"
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+_POINT_ZERO = r"\.0*$"
+_PRINTED_WHOLE = r"^[+-]?\d{1,15}\.0$"
+_FIRST_FEW = 32
 _LARGEST_EXACT = 2.0**53
+_TRUE = ("true", "t", "yes", "y", "1", "1.0")
+_FALSE = ("false", "f", "no", "n", "0", "0.0")
+_DATE = r"^\d{4}-\d{2}-\d{2}$"
+_MIDNIGHT = r"^(\d{4}-\d{2}-\d{2})[T ]00:00(:00(\.0{1,9})?)?(Z|\+00(:?00)?| UTC)?$"
 
 
 def cast_or_null(values: pa.Array, wanted: pa.DataType, safe: bool = True) -> pa.Array:
@@ -62,29 +71,74 @@ def to_text(name: str, raw: pa.Array) -> Converted:
     return raw.cast(pa.string()), []
 
 
-def to_whole(name: str, raw: pa.Array) -> Converted:
-    """Whole numbers as int64; fractions and unreadable text are faults, never rounded."""
+def whole_ids(texts: pa.Array) -> tuple[pa.Array, int]:
+    """Identifiers as they were before a float printed them: 1001.0 is 1001.
+
+    pandas turns a column of whole numbers into floats as soon as one is missing. So only a column
+    in which every text is a whole number with `.0` is changed: one other text, and `1.0` may be
+    an identifier of its own.
+
+    Returns:
+        The texts, and how many of them were changed (all or none).
+    """
+    given = texts.drop_null()
+    for some in (given.slice(0, _FIRST_FEW), given):
+        if not len(some) or not pc.all(pc.match_substring_regex(some, _PRINTED_WHOLE)).as_py():
+            return texts, 0
+    return pc.replace_substring_regex(texts, _POINT_ZERO, ""), len(given)
+
+
+def whole_text(text: str) -> str:
+    """The text of a whole number without the `.0` that a float printed it with.
+
+    >>> whole_text("12.0"), whole_text("1.2.0")
+    ('12', '1.2.0')
+    """
+    return text[:-2] if re.fullmatch(_PRINTED_WHOLE, text) else text
+
+
+def to_whole(name: str, raw: pa.Array, number: NumberFormat = PLAIN) -> Converted:
+    """Whole numbers as int64; fractions and unreadable text are faults, never rounded.
+
+    A float or the text of one (12.0, 1e3) is whole where nothing stands behind its point.
+    """
     raw = plain(raw)
     fault = f"{name}: not a whole number"
     if pat.is_string(raw.type):
-        whole = cast_or_null(matching(pc.ascii_trim_whitespace(raw), _WHOLE), pa.int64())
-        return whole, [(lost(raw, whole), fault)]
+        trimmed = pc.ascii_trim_whitespace(raw)
+        texts = number.canonical(trimmed)
+        whole = cast_or_null(matching(texts, _WHOLE), pa.int64())
+        if whole.null_count > raw.null_count:
+            rest = pc.if_else(pc.is_null(whole), texts, pa.scalar(None, type=texts.type))
+            whole = pc.coalesce(whole, _printed_floats(rest))
+        return whole, number.fault(trimmed, lost(raw, whole), fault)
     if pat.is_floating(raw.type):
         raw = nan_to_null(raw.cast(pa.float64()))
-        exact = pc.and_(pc.less(pc.abs(raw), _LARGEST_EXACT), pc.equal(raw, pc.trunc(raw)))
-        raw, before = pc.if_else(exact, raw, pa.scalar(None, type=raw.type)), raw
-        return raw.cast(pa.int64()), [(lost(before, raw), fault)]
+        whole = _exact(raw)
+        return whole, [(lost(raw, whole), fault)]
     whole = cast_or_null(raw, pa.int64())
     return whole, [(lost(raw, whole), fault)]
 
 
-def to_number(name: str, raw: pa.Array) -> Converted:
+def _printed_floats(texts: pa.Array) -> pa.Array:
+    digits = matching(pc.replace_substring_regex(texts, _POINT_ZERO, ""), _WHOLE)
+    floats = cast_or_null(matching(texts, NUMBER), pa.float64())
+    return pc.coalesce(cast_or_null(digits, pa.int64()), _exact(floats))
+
+
+def _exact(floats: pa.Array) -> pa.Array:
+    whole = pc.and_(pc.less(pc.abs(floats), _LARGEST_EXACT), pc.equal(floats, pc.trunc(floats)))
+    return pc.if_else(whole, floats, pa.scalar(None, type=floats.type)).cast(pa.int64())
+
+
+def to_number(name: str, raw: pa.Array, number: NumberFormat = PLAIN) -> Converted:
     """Numbers as float64; unreadable text is a fault, NaN passes on for the contract to judge."""
     raw = plain(raw)
     if pat.is_string(raw.type):
-        texts = matching(pc.ascii_trim_whitespace(raw), _NUMBER)
+        trimmed = pc.ascii_trim_whitespace(raw)
+        texts = matching(number.canonical(trimmed), NUMBER)
         numbers = cast_or_null(texts, pa.float64())
-        return numbers, [(lost(raw, numbers), f"{name}: not a number")]
+        return numbers, number.fault(trimmed, lost(raw, numbers), f"{name}: not a number")
     return cast_or_null(raw, pa.float64(), safe=False), []
 
 
@@ -107,21 +161,28 @@ def to_bytes(name: str, raw: pa.Array) -> Converted:
 
 
 def to_flag(name: str, raw: pa.Array) -> Converted:
-    """`true` and `false` (any case) as booleans; anything else is a fault."""
+    """`true`, `t`, `yes`, `y`, `1` and their opposites (any case) as booleans; else a fault."""
     raw = plain(raw)
     if pat.is_boolean(raw.type):
         return raw, []
-    texts = pc.utf8_lower(raw.cast(pa.string()))
-    known = pc.is_in(texts, value_set=pa.array(["true", "false"]))
-    flags = pc.if_else(known, pc.equal(texts, "true"), pa.scalar(None, type=pa.bool_()))
-    return flags, [(lost(raw, flags), f"{name}: neither true nor false")]
+    texts = pc.utf8_lower(pc.ascii_trim_whitespace(to_text(name, raw)[0]))
+    yes, no = (as_mask(pc.is_in(texts, value_set=pa.array(one))) for one in (_TRUE, _FALSE))
+    flags = pa.array(yes, mask=~(yes | no))
+    fault = f"{name}: neither true nor false"
+    return flags, [(lost(raw, flags), fault)]
 
 
 def without(raw: pa.Array, missing: tuple[str, ...]) -> pa.Array:
-    """`raw` with nulls where its text is one of `missing` ("", "NA", "-1")."""
+    """`raw` with nulls where its text is one of `missing` ("", "NA", "-1").
+
+    A day ("9999-12-31") is also the midnight of that day, however a time is written or stored.
+    """
     if not missing or pat.is_null(raw.type):
         return raw
     texts, _ = to_text("", raw)
-    gone = pc.is_in(texts, value_set=pa.array(missing, type=pa.string()))
-    keep = ~gone.to_numpy(zero_copy_only=False)
-    return pc.if_else(pa.array(np.asarray(keep)), raw, pa.scalar(None, type=raw.type))
+    gone = as_mask(pc.is_in(texts, value_set=pa.array(missing, type=pa.string())))
+    days = [text for text in missing if re.fullmatch(_DATE, text)]
+    if days:
+        midnights = pc.replace_substring_regex(texts, _MIDNIGHT, r"\1")
+        gone |= as_mask(pc.is_in(midnights, value_set=pa.array(days)))
+    return pc.if_else(pa.array(~gone), raw, pa.scalar(None, type=raw.type))

@@ -1,7 +1,7 @@
 """What the check of a table came to, and two checks in turn."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -20,6 +20,9 @@ class Checked:
         rows_in: rows that came.
         left_out: rows that a mapping leaves out: by `where`, or by the tags of a pivot.
         merged: rows whose values became part of another row of the same key.
+        adjustments: values that were changed on reading, of rows that are not quarantined, by
+            column and reason, the most frequent first: optional values that could not be read and
+            are missing now, ids that a float had printed.
 
     Raises:
         ContractError: the counts do not add up to `rows_in`.
@@ -32,6 +35,7 @@ class Checked:
     rows_in: int
     left_out: int = 0
     merged: int = 0
+    adjustments: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         good, bad = self.good.num_rows, self.quarantined.num_rows
@@ -53,6 +57,7 @@ def in_turn(first: Checked, second: Checked) -> Checked:
         repeats=first.repeats,
         rows_in=first.rows_in,
         merged=first.merged,
+        adjustments=dict((Counter(first.adjustments) + Counter(second.adjustments)).most_common()),
     )
 
 

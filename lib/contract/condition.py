@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.contract.cast import to_number, to_text
+from lib.contract.cast import to_number, to_text, whole_text
 from lib.contract.coercion import as_array
 from lib.contract.reason import Mask
 from lib.contract.row_check import as_mask
@@ -58,7 +58,15 @@ def all_hold(conditions: Iterable[Condition], table: pa.Table) -> Mask:
 
 def _among(values: pa.Array, texts: tuple[str, ...]) -> Mask:
     written, _ = to_text("", values)
-    return as_mask(pc.is_in(written, value_set=pa.array(texts, type=pa.string())))
+    encoded = written.dictionary_encode()
+    short = [None if one is None else whole_text(one) for one in encoded.dictionary.to_pylist()]
+    either = as_mask(
+        pc.is_in(
+            pa.array(short, pa.string()).take(encoded.indices),
+            value_set=pa.array(texts, type=pa.string()),
+        )
+    )
+    return either | as_mask(pc.is_in(written, value_set=pa.array(texts, type=pa.string())))
 
 
 def _compares(values: pa.Array, kind: str, bound: float) -> Mask:

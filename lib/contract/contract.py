@@ -8,10 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
+from lib.contract.adjustment import VALUE_ADJUSTMENTS, Adjustments
 from lib.contract.checked import Checked, in_turn
 from lib.contract.coercion import as_array, nan_to_null, to_contract_type
 from lib.contract.declaration import Column, Precedes
 from lib.contract.error import ContractError, did_you_mean
+from lib.contract.lenience import set_missing
 from lib.contract.merge import merge_rows
 from lib.contract.reason import QUARANTINE_REASON, RowReasons
 from lib.contract.repeat import drop_repeats
@@ -75,6 +77,11 @@ class Contract:
         """The same contract with `columns` added behind its own, under the same name."""
         return replace(self, columns=(*self.columns, *columns))
 
+    def replacing(self, columns: Iterable[Column]) -> "Contract":
+        """The same contract with `columns` in the place of those of their names, or behind them."""
+        ours = {column.name: column for column in (*self.columns, *columns)}
+        return replace(self, columns=tuple(ours.values()))
+
     def check(
         self, table: pa.Table, original: pa.Table | None = None, *, partial: bool = False
     ) -> Checked:
@@ -85,7 +92,8 @@ class Contract:
 
         Args:
             table: columns by the contract's names; others are ignored. A `quarantine_reason`
-                column, as a mapping leaves it, is honoured: such rows are bad already.
+                column, as a mapping leaves it, is honoured: such rows are bad already; so are its
+                `value_adjustments`, which are counted for the rows that stay.
             original: the rows as they came, in the same order; the quarantine then shows these.
             partial: more rows of the same keys may lie elsewhere. Where the contract merges rows,
                 what only a whole row can show (a missing value, an order of times) is left to the
@@ -119,8 +127,10 @@ class Contract:
         return replace(self, columns=tuple(columns), together=(), either=(), precedes=())
 
     def _checked(self, table: pa.Table, original: pa.Table | None) -> Checked:
-        typed = self._typed(table)
-        reasons = RowReasons(table.num_rows)
+        reasons, adjustments = RowReasons(table.num_rows), Adjustments(table.num_rows)
+        if VALUE_ADJUSTMENTS in table.column_names:
+            adjustments.add_each(as_array(table[VALUE_ADJUSTMENTS]))
+        typed = set_missing(self._typed(table), self.columns, self.together, adjustments)
         if QUARANTINE_REASON in table.column_names:
             reasons.mark_each(as_array(table[QUARANTINE_REASON]))
         self._mark_rows(typed, reasons)
@@ -132,6 +142,7 @@ class Contract:
             repeats=repeats,
             rows_in=table.num_rows,
             merged=merged,
+            adjustments=adjustments.counts(~reasons.bad),
         )
 
     def _typed(self, table: pa.Table) -> pa.Table:
@@ -157,7 +168,8 @@ class Contract:
 
     def _mark_rows(self, typed: pa.Table, reasons: RowReasons) -> None:
         for column in self.columns:
-            reasons.merge(column_faults(column, as_array(typed[column.name])))
+            if not column.lenient:
+                reasons.merge(column_faults(column, as_array(typed[column.name])))
         for rule in self.precedes:
             reasons.merge(order_faults(typed, rule))
         for names in self.together:
@@ -189,7 +201,7 @@ class Contract:
 
 
 def _quarantine(rows: pa.Table, reasons: RowReasons) -> pa.Table:
-    if QUARANTINE_REASON in rows.column_names:
-        rows = rows.drop_columns([QUARANTINE_REASON])
+    inner = [n for n in (QUARANTINE_REASON, VALUE_ADJUSTMENTS) if n in rows.column_names]
+    rows = rows.drop_columns(inner) if inner else rows
     bad = pa.array(reasons.bad)
     return rows.filter(bad).append_column(QUARANTINE_REASON, reasons.texts().filter(bad))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.types as pat
 
 TIME = pa.timestamp("us", tz="UTC")
 MINOR_UNITS = "minor units"
@@ -39,6 +40,9 @@ class Column:
         max_length: longest allowed text in bytes of UTF-8; empty texts are never allowed.
         fallback: column whose value stands in where this one is null (`received_at` falls back
             to `event_time`).
+        lenient: of an optional column that may as well be unknown: a value that cannot be read or
+            is out of range becomes missing and is counted, and the row stays. Not where missing
+            says something of its own (no refusal, one use, nothing paid).
     """
 
     name: str
@@ -51,6 +55,12 @@ class Column:
     values: tuple[str, ...] = ()
     max_length: int = 256
     fallback: str | None = None
+    lenient: bool = False
+
+    @property
+    def is_identifier(self) -> bool:
+        """Whether the values are ids, which other tables and callers name alike."""
+        return pat.is_string(self.type) and self.name.endswith("_id") and not self.values
 
     @property
     def is_money(self) -> bool:
@@ -59,7 +69,12 @@ class Column:
 
 
 def time_column(
-    name: str, description: str, *, required: bool = True, fallback: str | None = None
+    name: str,
+    description: str,
+    *,
+    required: bool = True,
+    fallback: str | None = None,
+    lenient: bool = False,
 ) -> Column:
     """A column of UTC times between the years 1990 and 2100; anything else is implausible."""
     return Column(
@@ -71,6 +86,7 @@ def time_column(
         low=PLAUSIBLE_FROM_US,
         high=PLAUSIBLE_TO_US,
         fallback=fallback,
+        lenient=lenient,
     )
 
 

@@ -8,6 +8,7 @@ import pyarrow.csv as pc_csv
 import pyarrow.dataset as ds
 
 from lib.contract.error import did_you_mean
+from lib.contract.source import parquet_format
 from lib.contract.yaml_section import Section
 
 _MOST_ROWS = 5_000_000
@@ -52,7 +53,7 @@ def _table(section: Section, path: str, wanted: dict[str, str]) -> pa.Table:
     as_text = pc_csv.ConvertOptions(column_types=texts)
     csv = ds.CsvFileFormat(convert_options=as_text)
     try:
-        data = ds.dataset(path, format=csv if path.endswith(".csv") else "parquet")
+        data = ds.dataset(path, format=csv if path.endswith(".csv") else parquet_format())
     except (OSError, pa.ArrowInvalid) as error:
         section.fail(f"cannot be read: {error}; it lies beside the data or the mapping", "file")
     for which, column in wanted.items():

@@ -5,12 +5,15 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
+from lib.contract.adjustment import VALUE_ADJUSTMENTS, Adjustments
 from lib.contract.checked import Checked
 from lib.contract.column_rule import ColumnRule
 from lib.contract.condition import Condition, all_hold
 from lib.contract.contract import Contract
 from lib.contract.error import ContractError, did_you_mean
+from lib.contract.iso_4217 import MINOR_DIGITS
 from lib.contract.money import Currencies
+from lib.contract.number_text import PLAIN, NumberFormat
 from lib.contract.reason import QUARANTINE_REASON, RowReasons
 from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.unit import conversion
@@ -25,12 +28,14 @@ class FileFormat:
         delimiter: between the fields of a CSV line.
         encoding: of a CSV file.
         missing: texts that mean "no value" in every column.
+        number: how numbers are written as text, unless a column says otherwise.
     """
 
     kind: str | None = None
     delimiter: str = ","
     encoding: str = "utf-8"
     missing: tuple[str, ...] = ("",)
+    number: NumberFormat = PLAIN
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,17 @@ class Mapping:
     currencies: Currencies | None = None
     origin: str = "mapping"
     reshape: Pivot | Unpivot | None = None
+
+    @property
+    def currency_digits(self) -> int | None:
+        """Decimal digits of the currency that amounts are kept in; None where nothing says.
+
+        By the amounts' own declaration, or else by ISO 4217 for a constant `currency`.
+        """
+        found = [rule.money.settlement_digits for rule in self.rules if rule.money is not None]
+        constants = [rule.constant for rule in self.rules if rule.target.name == "currency"]
+        found += [MINOR_DIGITS.get(code or "") for code in constants]
+        return next((digits for digits in found if digits is not None), None)
 
     @property
     def source_columns(self) -> tuple[str, ...]:
@@ -89,8 +105,8 @@ class Mapping:
         """`select`, then every contract column that the mapping provides.
 
         A pure function of one table, so it runs as well inside a block of a larger data set. The
-        last column, `quarantine_reason`, says which rows could not be converted and why;
-        `Contract.check` takes it from there.
+        column `quarantine_reason` says which rows could not be converted and why, and
+        `value_adjustments` which values were changed; `Contract.check` takes both from there.
 
         Raises:
             ContractError: a source column is absent or has a type that cannot be meant.
@@ -179,10 +195,12 @@ class Mapping:
 
     def convert(self, selected: pa.Table) -> pa.Table:
         """Every contract column that the mapping provides, of rows that `select` chose."""
-        reasons = RowReasons(selected.num_rows)
+        reasons, notes = RowReasons(selected.num_rows), Adjustments(selected.num_rows)
         if isinstance(self.reshape, Pivot):
             selected = self.reshape.spread(selected, self._needed, reasons)
         columns = {
-            rule.target.name: rule.apply(selected, self.currencies, reasons) for rule in self.rules
+            rule.target.name: rule.apply(selected, self.currencies, reasons, notes)
+            for rule in self.rules
         }
-        return pa.table({**columns, QUARANTINE_REASON: reasons.texts()})
+        inner = {QUARANTINE_REASON: reasons.texts(), VALUE_ADJUSTMENTS: notes.column()}
+        return pa.table({**columns, **inner})

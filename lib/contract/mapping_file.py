@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from lib.contract.column_rule import ColumnRule
 from lib.contract.contract import Contract
-from lib.contract.declaration import Column
+from lib.contract.declaration import TIME, Column
 from lib.contract.error import ContractError, did_you_mean
 from lib.contract.lookup import looked_up
-from lib.contract.mapping import Mapping
+from lib.contract.mapping import FileFormat, Mapping
 from lib.contract.mapping_sections import (
     read_conditions,
     read_currencies,
@@ -74,20 +74,23 @@ def parse_mapping(
     if columns is None:
         top.fail("needs the section 'columns'")
     currencies = read_currencies(top.section("currencies"))
+    file = read_file_format(top.section("file"))
     targets = {name: _target(columns, name, contract) for name in columns.entries}
     rules = tuple(
-        _rule(columns, target, currencies, target.name not in contract.names, beside)
+        _rule(columns, target, currencies, target.name not in contract.names, beside, file)
         for target in targets.values()
     )
     _all_filled(columns, contract, targets)
-    extra = [column for name, column in targets.items() if name not in contract.names]
     reshape = read_reshape(top, [name for rule in rules for name in rule.needs])
-    bound = contract.with_columns(extra)
+    if isinstance(reshape, Pivot):
+        # a long row holds one value: nothing is left of it where that cannot be read
+        rules = tuple(replace(rule, target=replace(rule.target, lenient=False)) for rule in rules)
+    bound = contract.replacing(rule.target for rule in rules)
     return Mapping(
         contract=replace(bound, merges=True) if isinstance(reshape, Pivot) else bound,
         rules=rules,
         where=read_conditions(top.section("where")),
-        file=read_file_format(top.section("file")),
+        file=file,
         currencies=currencies,
         origin=origin,
         reshape=reshape,
@@ -119,7 +122,12 @@ def _target(columns: Section, name: str, contract: Contract) -> Column:
 
 
 def _rule(
-    columns: Section, target: Column, currencies: Currencies | None, extra: bool, beside: str
+    columns: Section,
+    target: Column,
+    currencies: Currencies | None,
+    extra: bool,
+    beside: str,
+    file: FileFormat,
 ) -> ColumnRule:
     entry = columns.entries[target.name]
     if isinstance(entry, Scalar):
@@ -138,19 +146,19 @@ def _rule(
         target=target,
         sources=sources,
         constant=constant,
-        join=section.text("join", "-") or "",
-        missing=section.texts("missing"),
+        join=section.text("join", " " if target.type == TIME else "-") or "",
+        missing=(*section.texts("missing"), *(text for text in file.missing if text)),
         values=_values(section, beside),
         otherwise=section.text("otherwise"),
         when=read_conditions(section.section("when")),
     )
     _joinable(section, rule)
-    return _constant_fits(section, with_reading(section, rule, currencies))
+    return _constant_fits(section, with_reading(section, rule, currencies, file.number))
 
 
 def _joinable(section: Section, rule: ColumnRule) -> None:
-    if len(rule.sources) > 1 and rule.target.type != pa.string():
-        section.fail("only text can be joined out of several columns", "from")
+    if len(rule.sources) > 1 and rule.target.type not in {pa.string(), TIME}:
+        section.fail("only texts and times can be joined out of several columns", "from")
     if rule.otherwise is not None and not rule.values:
         section.fail("stands for what 'values' does not list; add 'values'", "otherwise")
 

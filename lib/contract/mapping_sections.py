@@ -3,8 +3,16 @@
 from collections.abc import Iterable
 
 from lib.contract.condition import BOUNDS, Condition
+from lib.contract.iso_4217 import MINOR_DIGITS
 from lib.contract.mapping import FileFormat
 from lib.contract.money import MILLION, MOST_DIGITS, Currencies, Currency
+from lib.contract.number_text import (
+    DECIMAL_MARKS,
+    NEGATIVES,
+    PLAIN,
+    THOUSANDS,
+    NumberFormat,
+)
 from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.yaml_section import Section
 
@@ -47,7 +55,7 @@ def read_file_format(section: Section | None) -> FileFormat:
     """`format: csv`, `delimiter: ";"`, `encoding: latin1`, `missing: [NA]`."""
     if section is None:
         return FileFormat()
-    section.only(("format", "delimiter", "encoding", "missing"))
+    section.only(("format", "delimiter", "encoding", "missing", "decimal_mark", "thousands"))
     delimiter = section.text("delimiter", ",") or ","
     if len(delimiter) != 1:
         section.fail("expected one character", "delimiter")
@@ -56,6 +64,25 @@ def read_file_format(section: Section | None) -> FileFormat:
         delimiter=delimiter,
         encoding=section.text("encoding", "utf-8") or "utf-8",
         missing=("", *section.texts("missing")),
+        number=read_number_format(section, PLAIN),
+    )
+
+
+def read_number_format(section: Section, default: NumberFormat) -> NumberFormat:
+    """`decimal_mark: ","`, `thousands: "."`, `currency_sign: [$, EUR]`, `negative: parentheses`.
+
+    A section that says its own decimal mark takes no thousands separator from `default`.
+    """
+    mark = section.choice("decimal_mark", DECIMAL_MARKS)
+    thousands = section.choice("thousands", THOUSANDS, None if mark else default.thousands)
+    mark = mark or default.decimal_mark
+    if thousands == mark:
+        section.fail(f"'{mark}' is the decimal mark already; declare both", "thousands")
+    return NumberFormat(
+        mark,
+        thousands,
+        section.texts("currency_sign") or default.signs,
+        section.choice("negative", NEGATIVES, default.negative),
     )
 
 
@@ -110,19 +137,27 @@ def _unpivot(section: Section, needed: tuple[str, ...]) -> Unpivot:
 
 
 def read_currencies(section: Section | None) -> Currencies | None:
-    """`settlement: USD`, `digits: 2`, `rates: {EUR: {digits: 2, per_million: 1085000}}`."""
+    """`settlement: USD`, `rates: {EUR: {per_million: 1085000}}`; `digits` where not ISO 4217's."""
     if section is None:
         return None
     section.only(("settlement", "digits", "rates"))
     code = section.required_text("settlement")
-    known = {code: Currency(section.integer("digits", 0, MOST_DIGITS, 2) or 0)}
+    known = {code: Currency(_digits(section, code))}
     rates = section.section("rates")
     for name in rates.entries if rates else ():
         rate = rates.section(name) if rates else None
         if rate is None or name == code:
-            section.fail(f"expected {{digits: 2, per_million: ...}} for '{name}'", "rates")
+            section.fail(f"expected {{per_million: ...}} for '{name}'", "rates")
         rate.only(("digits", "per_million"))
         rate.required_text("per_million")
         worth = rate.integer("per_million", 1, 10**12) or MILLION
-        known[name] = Currency(rate.integer("digits", 0, MOST_DIGITS, 2) or 0, worth)
+        known[name] = Currency(_digits(rate, name), worth)
     return Currencies(code, known)
+
+
+def _digits(section: Section, code: str) -> int:
+    """Decimal digits of a currency: as declared, else by ISO 4217."""
+    digits = section.integer("digits", 0, MOST_DIGITS, MINOR_DIGITS.get(code))
+    if digits is None:
+        section.fail(f"'{code}' is no currency of ISO 4217; say its 'digits' (2 for EUR)")
+    return digits

@@ -13,11 +13,14 @@ import pyarrow.types as pat
 from lib.contract.cast import Converted, cast_or_null, lost, matching
 from lib.contract.coercion import plain
 from lib.contract.error import ContractError, did_you_mean
+from lib.contract.number_text import PLAIN, NumberFormat
 
 Integers = npt.NDArray[np.int64]
 
 MILLION = 1_000_000
 MOST_DIGITS = 4
+MOST_UNITS = 10**9
+"""Of a currency, that a single amount may be allowed to reach."""
 _FLOAT_TOLERANCE = 1e-6
 _LARGEST = 10**15
 _MOST_WHOLE_DIGITS = 18
@@ -120,7 +123,7 @@ def minor_units(amount: Decimal | str, digits: int) -> int:
     return whole
 
 
-def read_amounts(name: str, raw: pa.Array, digits: int, decimal_mark: str = ".") -> Converted:
+def read_amounts(name: str, raw: pa.Array, digits: int, number: NumberFormat = PLAIN) -> Converted:
     """Minor units (int64) of amounts in major units; what is no whole minor unit is a fault.
 
     Decimals, integers and text are exact. A float must lie within 1e-6 of a whole minor unit; so
@@ -136,16 +139,15 @@ def read_amounts(name: str, raw: pa.Array, digits: int, decimal_mark: str = ".")
             f"column '{name}': expected amounts (decimals, floats, integers or text), "
             f"came {raw.type}; map another column"
         )
-    texts = pc.ascii_trim_whitespace(raw.cast(pa.string()))
-    if decimal_mark != ".":
-        texts = pc.replace_substring(texts, decimal_mark, ".")
+    trimmed = pc.ascii_trim_whitespace(raw.cast(pa.string()))
+    texts = number.canonical(trimmed) if pat.is_string(raw.type) else trimmed
     exact = cast_or_null(matching(texts, _AMOUNT), _DECIMAL)
     printed = cast_or_null(matching(texts, _PRINTED_FLOAT), pa.float64())
     rounded, faults = _from_floats(name, printed, digits)
     whole = cast_or_null(_times_ten_to(exact, digits), pa.int64())
     unread = lost(raw, exact) & lost(raw, printed)
     return pc.coalesce(whole, rounded), [
-        (unread, f"{name}: not an amount"),
+        *number.fault(trimmed, unread, f"{name}: not an amount"),
         (lost(exact, whole), f"{name}: not a whole number of minor units ({digits} digits)"),
         *faults,
     ]

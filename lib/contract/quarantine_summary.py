@@ -55,6 +55,8 @@ class QuarantineSummary:
         left_out: rows that the mapping leaves out, by `where` or by the tags of a pivot.
         examples: one quarantined row of each reason that has one.
         merged: rows whose values became part of another row of the same key.
+        adjustments: values of rows that passed which were changed on reading, by column and
+            reason, the most frequent first; see `Checked.adjustments`.
     """
 
     rows_in: int
@@ -64,6 +66,7 @@ class QuarantineSummary:
     left_out: int = 0
     examples: dict[str, QuarantineExample] = field(default_factory=dict)
     merged: int = 0
+    adjustments: dict[str, int] = field(default_factory=dict)
 
     def most_frequent_reason(self, source: str) -> str:
         """One sentence for an error where too few rows are good.

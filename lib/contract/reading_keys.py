@@ -5,45 +5,90 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.types as pat
 
-from lib.contract.column_rule import ColumnRule, MoneyReading
+from lib.contract.column_rule import ColumnRule
 from lib.contract.declaration import Column
-from lib.contract.error import ContractError
-from lib.contract.money import MOST_DIGITS, Currencies
+from lib.contract.error import ContractError, did_you_mean
+from lib.contract.mapping_sections import read_number_format
+from lib.contract.money import MOST_DIGITS, MOST_UNITS, Currencies
+from lib.contract.money_reading import MoneyReading
+from lib.contract.number_text import NumberFormat
+from lib.contract.text_form import FORMS
 from lib.contract.time_reading import EPOCH_UNITS_US, TimeReading, check_timezone, duration_us
 from lib.contract.unit import Linear, conversion
 from lib.contract.yaml_section import Section
 
-_TIME = ("timezone", "unit", "format", "plus")
-_MONEY = ("unit", "currency_digits", "decimal_mark", "currency_from", "times")
+_TIME = ("timezone", "unit", "format", "plus", "join", "decimal_mark", "thousands")
+_NUMBER = ("decimal_mark", "thousands", "negative")
+_MONEY = ("unit", "currency_digits", *_NUMBER, "currency_sign", "currency_from", "times", "largest")
 
 
 def reading_keys(target: Column) -> tuple[str, ...]:
     """The keys that make sense for a column of that type, besides those every column takes."""
+    optional = () if target.required else ("unreadable",)
+    return (*_keys_of_type(target), *optional)
+
+
+def _keys_of_type(target: Column) -> tuple[str, ...]:
     if pat.is_timestamp(target.type):
         return _TIME
     if target.is_money:
         return _MONEY
     if target.type == pa.string():
-        return ("join",)
-    return ("unit",) if target.unit else ()
+        return ("join", "normalize")
+    unit = ("unit",) if target.unit else ()
+    return (*unit, *_NUMBER) if pat.is_primitive(target.type) else unit
 
 
-def with_reading(section: Section, rule: ColumnRule, currencies: Currencies | None) -> ColumnRule:
-    """`rule` completed by what `section` says about times, amounts or units.
+def with_reading(
+    section: Section, rule: ColumnRule, currencies: Currencies | None, number: NumberFormat
+) -> ColumnRule:
+    """`rule` completed by what `section` says about times, numbers, amounts, texts or units.
+
+    Args:
+        section: of the column.
+        rule: what is known of it so far.
+        currencies: of the mapping.
+        number: how numbers are written in these files.
 
     Raises:
         ContractError: an unknown zone, unit or duration; an amount whose unit is not declared.
     """
+    if "unreadable" in section.entries:
+        lenient = section.choice("unreadable", ("missing", "row")) == "missing"
+        rule = replace(rule, target=replace(rule.target, lenient=lenient))
+    if rule.target.type == pa.string():
+        return replace(rule, normalize=_forms(section))
+    number = read_number_format(section, number)
+    rule = replace(rule, number=number)
     if pat.is_timestamp(rule.target.type):
-        return replace(rule, time=_time(section))
+        return replace(rule, time=_time(section, number))
     if rule.target.is_money:
-        return replace(rule, money=_money(section, currencies, constant=rule.constant is not None))
+        money = _money(section, currencies, number, constant=rule.constant is not None)
+        return replace(rule, money=money, target=_bounded(section, rule.target, money))
     if pat.is_floating(rule.target.type) and section.text("unit"):
         return replace(rule, linear=_linear(section, rule.target))
     return rule
 
 
-def _time(section: Section) -> TimeReading:
+def _forms(section: Section) -> tuple[str, ...]:
+    forms = section.texts("normalize")
+    for form in forms:
+        if form not in FORMS:
+            section.fail(f"'{form}' is not possible here; {did_you_mean(form, FORMS)}", "normalize")
+    return forms
+
+
+def _bounded(section: Section, target: Column, money: MoneyReading) -> Column:
+    """The column with the largest amount that the mapping allows, in minor units."""
+    largest = section.integer("largest", 1, MOST_UNITS)
+    if largest is None:
+        return target
+    if money.settlement_digits is None:
+        section.fail("is in units of the currency; say its 'currency_digits', too", "largest")
+    return replace(target, high=largest * 10**money.settlement_digits)
+
+
+def _time(section: Section, number: NumberFormat) -> TimeReading:
     zone, plus = section.text("timezone"), section.text("plus", "0s")
     try:
         if zone is not None:
@@ -54,15 +99,15 @@ def _time(section: Section) -> TimeReading:
         moved = duration_us(plus or "0s")
     except ValueError as error:
         section.fail(str(error), "plus")
-    return TimeReading(
-        timezone=zone,
-        epoch_unit=section.choice("unit", tuple(EPOCH_UNITS_US)),
-        format=section.text("format"),
-        plus_us=moved,
-    )
+    unit, form = section.choice("unit", tuple(EPOCH_UNITS_US)), section.text("format")
+    if unit is not None and form is not None:
+        section.fail("give either 'unit' (numbers) or 'format' (text)", "format")
+    return TimeReading(timezone=zone, epoch_unit=unit, format=form, plus_us=moved, number=number)
 
 
-def _money(section: Section, currencies: Currencies | None, constant: bool) -> MoneyReading:
+def _money(
+    section: Section, currencies: Currencies | None, number: NumberFormat, constant: bool
+) -> MoneyReading:
     unit = section.choice("unit", ("major", "minor"))
     if unit is None:
         section.fail("an amount needs 'unit: major' (12.34) or 'unit: minor' (1234)")
@@ -75,13 +120,15 @@ def _money(section: Section, currencies: Currencies | None, constant: bool) -> M
             "an amount in major units needs 'currency_digits' (2 for USD, 0 for JPY), "
             "or 'currency_from' where each row has its own currency; one of the two"
         )
-    if unit == "minor" and digits is not None:
-        section.fail("minor units are whole numbers; remove it", "currency_digits")
-    mark = section.choice("decimal_mark", (".", ","), ".") or "."
+    if unit == "minor" and source is not None and digits is not None:
+        section.fail("each row's currency has its own; remove it", "currency_digits")
     times = section.text("times")
     if times is not None and constant:
         section.fail("needs an amount that is read", "times")
-    return MoneyReading(0 if unit == "minor" else digits, mark, source, times)
+    settlement = digits
+    if source is not None and currencies is not None:
+        settlement = currencies.known[currencies.settlement].digits
+    return MoneyReading(0 if unit == "minor" else digits, source, times, number, settlement)
 
 
 def _linear(section: Section, target: Column) -> Linear | None:

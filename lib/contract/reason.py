@@ -46,6 +46,11 @@ class RowReasons:
         for mask, text in faults:
             self.mark(mask, text)
 
+    def mask_of(self, text: str) -> Mask:
+        """True where the reason is `text`."""
+        mask: Mask = self._codes == self._code_of.get(text, -2)
+        return mask
+
     def texts(self) -> pa.Array:
         """The reasons as an Arrow string array, null where the row is good."""
         codes = pa.array(self._codes, mask=self._codes < 0)

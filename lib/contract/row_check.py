@@ -9,6 +9,7 @@ import pyarrow.types as pat
 
 from lib.contract.declaration import Column, Precedes
 from lib.contract.reason import Mask
+from lib.contract.scalar import CONTROL_CHARACTERS
 
 Fault = tuple[Mask, str]
 
@@ -70,10 +71,22 @@ def _text_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
     yield as_mask(pc.equal(lengths, 0)), f"{column.name}: empty"
     too_long = as_mask(pc.greater(lengths, column.max_length))
     yield too_long, f"{column.name}: longer than {column.max_length} bytes"
+    if column.is_identifier and _may_hold_control_characters(values):
+        control = as_mask(pc.match_substring_regex(values, CONTROL_CHARACTERS))
+        yield control, f"{column.name}: holds control characters, which no identifier may"
     if column.values:
         known = pc.is_in(values, value_set=pa.array(column.values, type=pa.string()))
         other = as_mask(pc.and_(pc.is_valid(values), pc.invert(known)))
         yield other, f"{column.name}: not one of {', '.join(column.values)}"
+
+
+def _may_hold_control_characters(values: pa.Array) -> bool:
+    """Whether a byte of all texts is below a space, a DEL or the first of a C1 control's two."""
+    data = values.buffers()[2]
+    if data is None:
+        return False
+    letters = np.frombuffer(data, dtype=np.uint8)
+    return bool(((letters < 0x20) | (letters == 0x7F) | (letters == 0xC2)).any())
 
 
 def _list_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
@@ -96,7 +109,8 @@ def _range_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
         yield below, f"{column.name}: below {_shown(column, column.low)}"
     if column.high is not None:
         above = as_mask(pc.greater(numbers, column.high))
-        yield above, f"{column.name}: above {_shown(column, column.high)}"
+        hint = "; a mapping's 'largest' raises it" if column.is_money else ""
+        yield above, f"{column.name}: above {_shown(column, column.high)}{hint}"
 
 
 def _shown(column: Column, bound: float) -> str:

@@ -54,7 +54,7 @@ def source_dataset(
     names = [str(one) for one in ([paths] if isinstance(paths, str | Path) else paths)]
     kind = mapping.file.kind or _kind_of(names)
     try:
-        form = _csv_format(mapping, bad_lines) if kind == "csv" else ds.ParquetFileFormat()
+        form = _csv_format(mapping, bad_lines) if kind == "csv" else parquet_format()
         found = ds.dataset(names[0] if len(names) == 1 else names, format=form)
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise ContractError(
@@ -126,6 +126,14 @@ def _with_bad_lines(checked: Checked, bad: BadLines) -> Checked:
         rows_in=checked.rows_in + len(bad.texts),
         left_out=checked.left_out,
         merged=checked.merged,
+        adjustments=checked.adjustments,
+    )
+
+
+def parquet_format() -> ds.ParquetFileFormat:
+    """Parquet with INT96 times in microseconds: in nanoseconds, years after 2262 wrap around."""
+    return ds.ParquetFileFormat(
+        read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")
     )
 
 

@@ -5,7 +5,6 @@ A time zone is never guessed. Rules of the zones come from the IANA time zone da
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,10 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lib.contract.cast import Converted, Fault, cast_or_null, lost, matching
+from lib.contract.cast import NUMBER, Converted, Fault, cast_or_null, lost, matching
 from lib.contract.coercion import nan_to_null, plain
 from lib.contract.declaration import TIME
 from lib.contract.error import ContractError
+from lib.contract.number_text import PLAIN, NumberFormat
+from lib.contract.reason import Mask
+from lib.contract.row_check import as_mask
+from lib.contract.time_text import NAIVE, iso_times, parsed
 
 EPOCH_UNITS_US = {
     "d": 86_400_000_000.0,
@@ -26,11 +29,11 @@ EPOCH_UNITS_US = {
     "us": 1.0,
     "ns": 0.001,
 }
-_NAIVE = pa.timestamp("us")
-_ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
-_ISO_NAIVE = _ISO + "$"
-_ISO_ZONED = _ISO + r"(Z|[+-]\d{2}:?\d{2})$"
-_SECOND_FRACTION = r"(\.\d{6})\d{1,3}"
+_DECLARE = (
+    "declare what they count from 1970 UTC in the mapping file, as 'unit: s', 'ms', 'us' or 'ns', "
+    "or how a date is written in them, as 'format: \"%Y%m%d\"'"
+)
+_COUNT = r"^[+-]?\d{1,19}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,14 @@ class TimeReading:
         epoch_unit: "d", "h", "s", "ms", "us" or "ns" for numbers counted from 1970 UTC.
         format: `strptime` format of text; None means ISO 8601.
         plus_us: microseconds added to every time (a label known seven days later).
+        number: how numbers counted from the epoch are written as text.
     """
 
     timezone: str | None = None
     epoch_unit: str | None = None
     format: str | None = None
     plus_us: int = 0
+    number: NumberFormat = PLAIN
 
     def read(self, name: str, raw: pa.Array) -> Converted:
         """UTC times of `raw`, with the rows that have no such time.
@@ -79,7 +84,7 @@ class TimeReading:
                 )
             return _resolved(name, raw, TIME)
         if pat.is_timestamp(raw.type) or pat.is_date(raw.type):
-            naive, faults = _resolved(name, raw, _NAIVE)
+            naive, faults = _resolved(name, raw, NAIVE)
             times, more = self._localised(name, naive)
             return times, [*faults, *more]
         raise ContractError(
@@ -89,38 +94,57 @@ class TimeReading:
 
     def _from_epoch(self, name: str, raw: pa.Array) -> Converted:
         if self.epoch_unit is None:
-            raise ContractError(
-                f"column '{name}': its times are numbers ({raw.type}); declare what they count "
-                f"from 1970 UTC in the mapping file, as 'unit: s', 'ms', 'us' or 'ns'"
-            )
+            raise ContractError(f"column '{name}': its times are numbers ({raw.type}); {_DECLARE}")
         scale = EPOCH_UNITS_US[self.epoch_unit]
         if pat.is_integer(raw.type):
             return _scaled_integers(name, raw, scale)
-        raw = nan_to_null(raw.cast(pa.float64()))
-        scaled = pc.round(pc.multiply(raw, scale))
-        small = pc.less(pc.abs(scaled), 2.0**62)
-        kept = pc.if_else(small, scaled, pa.scalar(None, type=pa.float64()))
-        return kept.cast(pa.int64()).cast(TIME), [(lost(raw, kept), f"{name}: not a time")]
+        return _scaled_floats(name, nan_to_null(raw.cast(pa.float64())), scale)
 
     def _from_text(self, name: str, raw: pa.Array) -> Converted:
         texts = pc.ascii_trim_whitespace(raw)
         if self.format is not None:
             return self._formatted(name, raw, texts)
-        texts = pc.replace_substring_regex(texts, _SECOND_FRACTION, r"\1")
-        zoned = cast_or_null(matching(texts, _ISO_ZONED), TIME)
-        naive = cast_or_null(matching(texts, _ISO_NAIVE), _NAIVE)
-        times, faults = self._localised(name, naive)
-        unread = lost(raw, pc.coalesce(zoned.cast(_NAIVE), naive))
-        return pc.coalesce(zoned, times), [(unread, f"{name}: not an ISO 8601 time"), *faults]
+        if self.epoch_unit is not None:
+            return self._counted(name, raw, texts)
+        zoned, naive = iso_times(texts)
+        unread = lost(raw, pc.coalesce(zoned.cast(NAIVE), naive))
+        faults = self._unread(name, raw, texts, unread) if unread.any() else []
+        times, more = self._localised(name, naive)
+        return pc.coalesce(zoned, times), [*faults, *more]
+
+    def _unread(self, name: str, raw: pa.Array, texts: pa.Array, unread: Mask) -> list[Fault]:
+        """Why texts are no times; numbers in all of them mean that their unit is not declared."""
+        numbers = unread & as_mask(pc.match_substring_regex(self.number.canonical(texts), NUMBER))
+        if self.timezone is None and numbers.sum() == len(raw) - raw.null_count:
+            raise ContractError(f"column '{name}': its times are numbers in text; {_DECLARE}")
+        return [
+            (numbers, f"{name}: a number; {_DECLARE}"),
+            (unread & ~numbers, f"{name}: not an ISO 8601 time"),
+        ]
+
+    def _counted(self, name: str, raw: pa.Array, texts: pa.Array) -> Converted:
+        """Times of texts such as 1709251200 and 1709251200.25, as of the same numbers."""
+        texts = self.number.canonical(texts)
+        scale = EPOCH_UNITS_US[str(self.epoch_unit)]
+        counts = cast_or_null(matching(texts, _COUNT), pa.int64())
+        times, faults = _scaled_integers(name, counts, scale)
+        if counts.null_count > raw.null_count:
+            rest = pc.if_else(pc.is_null(counts), texts, pa.scalar(None, type=texts.type))
+            floats = cast_or_null(matching(rest, NUMBER), pa.float64())
+            finer, more = _scaled_floats(name, floats, scale)
+            unread = lost(raw, counts) & lost(raw, floats)
+            fault = f"{name}: not a number of '{self.epoch_unit}' counted from 1970 UTC"
+            return pc.coalesce(times, finer), [(unread, fault), *faults, *more]
+        return times, faults
 
     def _formatted(self, name: str, raw: pa.Array, texts: pa.Array) -> Converted:
         encoded = texts.dictionary_encode()
-        read = [_strptime(text, str(self.format)) for text in encoded.dictionary.to_pylist()]
+        read = [parsed(text, str(self.format)) for text in encoded.dictionary.to_pylist()]
         fault = f"{name}: not a time of the format '{self.format}'"
         if any(one is not None and one.tzinfo is not None for one in read):
             times = pa.array(read, type=TIME).take(encoded.indices)
             return times, [(lost(raw, times), fault)]
-        naive = pa.array(read, type=_NAIVE).take(encoded.indices)
+        naive = pa.array(read, type=NAIVE).take(encoded.indices)
         times, faults = self._localised(name, naive)
         return times, [(lost(raw, naive), fault), *faults]
 
@@ -185,11 +209,11 @@ def _scaled_integers(name: str, raw: pa.Array, scale: float) -> Converted:
     return times, [(lost(raw, times), f"{name}: not a time")]
 
 
-def _strptime(text: str | None, form: str) -> datetime | None:
-    try:
-        return None if text is None else datetime.strptime(text, form)
-    except ValueError:
-        return None
+def _scaled_floats(name: str, raw: pa.Array, scale: float) -> Converted:
+    scaled = pc.round(pc.multiply(raw, scale))
+    small = pc.less(pc.abs(scaled), 2.0**62)
+    kept = pc.if_else(small, scaled, pa.scalar(None, type=pa.float64()))
+    return kept.cast(pa.int64()).cast(TIME), [(lost(raw, kept), f"{name}: not a time")]
 
 
 def _clock_changes(

@@ -55,6 +55,7 @@ TRANSACTIONS = Contract(
             unit="deg",
             low=LATITUDE[0],
             high=LATITUDE[1],
+            lenient=True,
         ),
         Column(
             "longitude",
@@ -64,6 +65,7 @@ TRANSACTIONS = Contract(
             unit="deg",
             low=LONGITUDE[0],
             high=LONGITUDE[1],
+            lenient=True,
         ),
         time_column("declined_from", "when the issuer's refusal became known", required=False),
     ),

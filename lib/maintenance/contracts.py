@@ -16,7 +16,7 @@ def _text(name: str, description: str, *, required: bool = True) -> Column:
 
 
 def _amount(name: str, description: str, unit: str = "") -> Column:
-    return Column(name, pa.float64(), description, required=False, unit=unit, low=0.0)
+    return Column(name, pa.float64(), description, required=False, unit=unit, low=0.0, lenient=True)
 
 
 _MACHINE = _text("machine_id", "names the machine")
@@ -25,7 +25,7 @@ TELEMETRY = Contract(
     name="telemetry",
     columns=(_MACHINE, time_column("event_time", "when the sensors were read")),
     key=("machine_id", "event_time"),
-    extras=Column("", pa.float64(), "a sensor's reading", required=False),
+    extras=Column("", pa.float64(), "a sensor's reading", required=False, lenient=True),
     merges=True,
 )
 
@@ -50,7 +50,7 @@ WAVEFORMS = Contract(
         ),
         Column(
             "shaft_hz", pa.float64(), "turns of the shaft a second", required=False, unit="Hz",
-            low=0.0,
+            low=0.0, lenient=True,
         ),
     ),
     key=("machine_id", "event_time"),
@@ -60,7 +60,7 @@ WAVEFORM_FEATURES = Contract(
     name="waveform features",
     columns=(_MACHINE, time_column("event_time", "when recording ended")),
     key=("machine_id", "event_time"),
-    extras=Column("", pa.float64(), "a measure of the waveform", required=False),
+    extras=Column("", pa.float64(), "a measure of the waveform", required=False, lenient=True),
 )
 
 MAINTENANCE = Contract(
@@ -109,7 +109,7 @@ MACHINES = Contract(
     columns=(
         _MACHINE,
         _text("model", "make and model", required=False),
-        time_column("installed_at", "when it was put into service", required=False),
+        time_column("installed_at", "when it was put into service", required=False, lenient=True),
         _amount("age_years", "age where no date is known; taken as it stands", "years"),
         _text("plant", "where it stands", required=False),
         _text("line", "the production line that it belongs to", required=False),
@@ -120,6 +120,7 @@ MACHINES = Contract(
             required=False,
             low=0.0,
             high=1.0,
+            lenient=True,
         ),
     ),
     key=("machine_id",),

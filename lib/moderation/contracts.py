@@ -46,7 +46,10 @@ POSTS = Contract(
             "text", "what it says; null where it says nothing",
             LONGEST_TEXT * _BYTES_OF_CHARACTER, required=False,
         ),
-        _text("language", "BCP 47 tag, null where unknown", LONGEST_TAG_BYTES, required=False),
+        Column(
+            "language", pa.string(), "BCP 47 tag, null where unknown", required=False,
+            max_length=LONGEST_TAG_BYTES, lenient=True,
+        ),
         _count("reports", "by users so far"),
         _count("reach", "views so far, or expected"),
     ),

@@ -50,7 +50,10 @@ def test_good_rows_pass_unchanged():
         ({"weight_kg": float("inf")}, "weight_kg: infinite"),
         ({"weight_kg": -0.5}, "weight_kg: below 0.0 kg"),
         ({"postage_minor": -1}, "postage_minor: below 0 minor units"),
-        ({"postage_minor": 10**8 + 1}, "postage_minor: above 100,000,000 minor units"),
+        (
+            {"postage_minor": 10**8 + 1},
+            "postage_minor: above 100,000,000 minor units; a mapping's 'largest' raises it",
+        ),
         ({"kind": "huge"}, "kind: not one of small, large"),
         ({"latitude": 200.0}, "latitude: above 90.0"),
         ({"longitude": None}, "latitude, longitude: only some of these are given"),

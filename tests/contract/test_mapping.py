@@ -31,7 +31,7 @@ def mapping(top: str = "", **columns: str | None):
 
 
 def mapped(column: str, text: str, **raw: object) -> list[object]:
-    table = pa.table({**RAW, **raw})
+    table = pa.table(RAW | raw)
     return mapping(**{column: text}).apply(table)[column].to_pylist()
 
 
@@ -144,8 +144,49 @@ def test_extra_columns_need_a_contract_that_takes_them():
         mapping(colour="{from: C}")
 
 
+def test_minor_units_of_a_currency_are_its_own_by_iso_4217():
+    top = "currencies: {settlement: USD, rates: {JPY: {per_million: 6700}}}"
+    paid = mapping(top, postage_minor="{from: PAID, unit: minor, currency_from: CUR}")
+    checked = paid.check(pa.table(RAW | {"PAID": [1500], "CUR": ["JPY"]}))
+    assert checked.good["postage_minor"].to_pylist() == [1005]
+    top = "currencies: {settlement: KWD, rates: {USD: {per_million: 307000}}}"
+    paid = mapping(top, postage_minor="{from: PAID, unit: major, currency_from: CUR}")
+    checked = paid.check(pa.table(RAW | {"PAID": ["1.234"], "CUR": ["KWD"]}))
+    assert checked.good["postage_minor"].to_pylist() == [1234]
+    assert paid.currency_digits == 3
+
+
+def test_the_digits_of_a_currency_may_be_declared_and_must_be_where_iso_has_none():
+    top = "currencies: {settlement: EUR, rates: {JPY: {digits: 2, per_million: 6135}}}"
+    paid = mapping(top, postage_minor="{from: PAID, unit: minor, currency_from: CUR}")
+    checked = paid.check(pa.table(RAW | {"PAID": [100_000], "CUR": ["JPY"]}))
+    assert checked.good["postage_minor"].to_pylist() == [614]
+    with pytest.raises(ContractError, match="'BTC' is no currency of ISO 4217; say its 'digits'"):
+        mapping("currencies: {settlement: EUR, rates: {BTC: {per_million: 10}}}")
+
+
+@pytest.mark.parametrize(
+    ("amount", "digits"),
+    [
+        ("{from: PAID, unit: major, currency_digits: 0}", 0),
+        ("{from: PAID, unit: minor, currency_digits: 3}", 3),
+        ("{from: PAID, unit: minor}", None),
+    ],
+)
+def test_a_mapping_says_the_digits_of_what_it_reads(amount, digits):
+    assert mapping(postage_minor=amount).currency_digits == digits
+
+
+def test_the_largest_amount_can_be_declared():
+    text = "{from: PAID, unit: major, currency_digits: 2, largest: 50000000}"
+    assert mapped("postage_minor", text, PAID=["40000000.00"]) == [4_000_000_000]
+    assert reasons("postage_minor", text, PAID=["40000000.00"]) == []
+    (reason,) = reasons("postage_minor", text, PAID=["50000000.01"])
+    assert reason.startswith("postage_minor: above 5,000,000,000 minor units")
+
+
 def test_the_quarantine_shows_the_source_as_it_came():
-    table = pa.table(RAW | {"PAID": ["4,99"]})
+    table = pa.table(RAW | {"PAID": ["much"]})
     checked = mapping().check(table)
     assert checked.quarantined.select(list(RAW)).equals(table)
     assert checked.reasons == {"postage_minor: not an amount": 1}
@@ -176,8 +217,13 @@ def test_dates_are_times_of_midnight_in_their_zone():
             {"postage_minor": "{from: P, unit: major, currency_digits: 9}"},
             "a whole number from 0 to 4, came 9",
         ),
-        ({"postage_minor": "{from: P, unit: minor, currency_digits: 2}"}, "remove it"),
-        ({"weight_kg": "{from: [A, B]}"}, "only text can be joined"),
+        ({"postage_minor": "{from: P, unit: minor, largest: 5}"}, "say its 'currency_digits'"),
+        ({"weight_kg": "{from: W, thousands: .}"}, "'.' is the decimal mark already"),
+        ({"parcel_id": "{from: I, normalize: nfk}"}, "did you mean 'nfc'?"),
+        ({"sent_at": "{from: S, unit: s, format: '%Y'}"}, "either 'unit' (numbers) or 'format'"),
+        ({"fragile": "{from: F, unreadable: nul}"}, "'nul' is not possible here"),
+        ({"weight_kg": "{from: W, unreadable: row}"}, "unknown key"),
+        ({"weight_kg": "{from: [A, B]}"}, "only texts and times can be joined"),
         ({"weight_kg": "{value: heavy}"}, "cannot stand for double: weight_kg: not a number"),
         ({"kind": "{from: K, otherwise: small}"}, "add 'values'"),
         ({"kind": "[A, B]"}, "expected {from: ...} or {value: ...}"),
@@ -224,9 +270,28 @@ def test_a_column_that_the_data_lacks_stops_at_once():
     )
 
 
-def test_numbers_are_never_taken_for_flags():
-    with pytest.raises(ContractError, match=r"values: \{0: false, 1: true\}"):
-        mapped("fragile", "F", F=[1])
+@pytest.mark.parametrize(
+    "came",
+    [
+        ["0", "1", "no", "Y", "t", "FALSE", " true ", None],
+        ["0.0", "1.0", "n", "yes", "T", "f", "True", None],
+    ],
+)
+def test_flags_are_read_as_what_they_can_only_mean(came):
+    raw = {name: values * 8 for name, values in RAW.items()}
+    expected = [False, True, False, True, True, False, True, None]
+    assert mapped("fragile", "F", **raw, F=came) == expected
+
+
+def test_numbers_are_flags_where_they_are_0_or_1():
+    raw = {name: values * 3 for name, values in RAW.items()}
+    assert mapped("fragile", "F", **raw, F=[0, 1, 2]) == [False, True, None]
+    assert mapped("fragile", "F", **raw, F=[0.0, 1.0, None]) == [False, True, None]
+
+
+@pytest.mark.parametrize("came", ["2", 2, "maybe", ""])
+def test_what_is_no_flag_is_a_fault(came):
+    assert reasons("fragile", "F", F=[came]) == ["fragile: neither true nor false"]
 
 
 CURRENCIES = """currencies:

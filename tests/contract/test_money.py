@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lib.contract import ContractError, Currencies, Currency, minor_units
 from lib.contract.money import read_amounts
+from lib.contract.number_text import NumberFormat
 
 TABLE = Currencies(
     "USD",
@@ -23,8 +24,8 @@ TABLE = Currencies(
 )
 
 
-def read(values: pa.Array, digits: int = 2, mark: str = ".") -> tuple[list[int | None], list[str]]:
-    amounts, faults = read_amounts("a", values, digits, mark)
+def read(values: pa.Array, digits: int = 2, **how: object) -> tuple[list[int | None], list[str]]:
+    amounts, faults = read_amounts("a", values, digits, NumberFormat(**how))
     assert amounts.type == pa.int64()
     return amounts.to_pylist(), [text for mask, text in faults if mask.any()]
 
@@ -61,13 +62,84 @@ def test_a_text_printed_from_a_float_is_read_as_that_float():
     assert read(pa.array(["85.64333333333333"]))[0] == [None]
 
 
-@pytest.mark.parametrize("text", ["", "12,50", "1e3", "NaN", "12.", "$5", "1 000"])
+@pytest.mark.parametrize("text", ["", "1e3", "NaN", "12."])
 def test_texts_that_are_no_amount_are_faults(text):
     assert read(pa.array([text])) == ([None], ["a: not an amount"])
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("12,50", "thousands"), ("1 000", "thousands"), ("$5", "sign"), ("(3.00)", "sign")],
+)
+def test_a_fault_says_what_to_declare(text, hint):
+    amounts, faults = read(pa.array([text]))
+    assert (amounts, len(faults)) == ([None], 1)
+    assert faults[0].startswith("a: not an amount")
+    assert hint in faults[0]
+
+
 def test_a_decimal_comma_can_be_declared():
-    assert read(pa.array(["12,50"]), mark=",") == ([1250], [])
+    assert read(pa.array(["12,50"]), decimal_mark=",") == ([1250], [])
+
+
+@pytest.mark.parametrize("text", ["1.500", "1.500,00", "1.50"])
+def test_a_point_beside_a_decimal_comma_is_a_fault_unless_it_parts_thousands(text):
+    amounts, faults = read(pa.array([text]), decimal_mark=",")
+    assert amounts == [None]
+    assert "decimal_mark ',' and thousands none" in faults[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "minor", "how"),
+    [
+        ("1.500", 150_000, {"decimal_mark": ",", "thousands": "."}),
+        ("1.234.567,89", 123_456_789, {"decimal_mark": ",", "thousands": "."}),
+        ("1.50", None, {"decimal_mark": ",", "thousands": "."}),
+        ("1 234,50", 123_450, {"decimal_mark": ",", "thousands": " "}),
+        ("1\u202f234,50", 123_450, {"decimal_mark": ",", "thousands": " "}),
+        ("1'234.50", 123_450, {"thousands": "'"}),
+        ("1,234.50", 123_450, {"thousands": ","}),
+        ("12,34,567.50", 123_456_750, {"thousands": ","}),
+        ("1,23", None, {"thousands": ","}),
+        ("$12.50", 1_250, {"signs": ("$",)}),
+        ("-$3", -300, {"signs": ("$",)}),
+        ("$-3", -300, {"signs": ("$",)}),
+        ("€ 12,50", 1_250, {"decimal_mark": ",", "signs": ("€",)}),
+        ("12,50 EUR", 1_250, {"decimal_mark": ",", "signs": ("€", "EUR")}),
+        ("(3.00)", -300, {"negative": "parentheses"}),
+        ("($1,003.00)", -100_300, {"negative": "parentheses", "signs": ("$",), "thousands": ","}),
+        ("3.00-", -300, {"negative": "trailing"}),
+        ("--3", None, {"negative": "trailing"}),
+    ],
+)
+def test_amounts_are_read_as_their_writing_is_declared(text, minor, how):
+    assert read(pa.array([text]), **how)[0] == [minor]
+
+
+def _spelt(minor: int, number: NumberFormat, group: bool) -> str:
+    whole, rest = divmod(abs(minor), 100)
+    text = f"{whole:,}".replace(",", number.thousands or "") if group else str(whole)
+    text = f"{text}{number.decimal_mark}{rest:02d}"
+    sign = number.signs[0] if number.signs else ""
+    if minor >= 0:
+        return f"{sign}{text}"
+    forms = {"parentheses": f"({sign}{text})", "trailing": f"{sign}{text}-"}
+    return forms.get(number.negative or "", f"-{sign}{text}")
+
+
+@given(
+    st.lists(st.integers(-(10**12), 10**12), min_size=1),
+    st.sampled_from([".", ","]),
+    st.sampled_from([None, ",", ".", " ", "'", "_"]),
+    st.sampled_from([(), ("$",), ("CHF", "Fr.")]),
+    st.sampled_from([None, "parentheses", "trailing"]),
+    st.booleans(),
+)
+def test_amounts_of_any_declared_writing_are_read_back(minors, mark, thousands, signs, neg, group):
+    number = NumberFormat(mark, None if thousands == mark else thousands, signs, neg)
+    texts = pa.array([_spelt(one, number, group) for one in minors])
+    amounts, faults = read_amounts("a", texts, 2, number)
+    assert (amounts.to_pylist(), [text for mask, text in faults if mask.any()]) == (minors, [])
 
 
 @pytest.mark.parametrize(

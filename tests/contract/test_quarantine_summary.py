@@ -50,10 +50,10 @@ def summary(result: Checked) -> QuarantineSummary:
 
 
 def test_the_reason_has_the_value_and_the_line():
-    text = summary(checked(FRAGILE="0")).most_frequent_reason("/data/parcels.csv")
+    text = summary(checked(FRAGILE="2")).most_frequent_reason("/data/parcels.csv")
     assert text == (
         "/data/parcels.csv: 3 of 3 rows were set aside; most often "
-        "\"fragile: neither true nor false\", e.g. '0' in line 2"
+        "\"fragile: neither true nor false\", e.g. '2' in line 2"
     )
 
 

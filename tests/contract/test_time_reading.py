@@ -1,6 +1,6 @@
 """Times of every spelling become UTC microseconds, or say why they cannot."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.contract import TIME, ContractError
+from lib.contract.number_text import NumberFormat
 from lib.contract.time_reading import TimeReading, duration_us
 
 EARLIEST, LATEST = datetime(1971, 1, 1), datetime(2037, 12, 31)
@@ -85,6 +86,112 @@ def test_fractions_of_epoch_seconds_are_kept_to_the_microsecond():
         utc(1970, 1, 1, 0, 0, 1, 500_000),
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    ("unit", "text"),
+    [
+        ("s", "1709251200.25"),
+        ("s", "1.70925120025e9"),
+        ("s", " 1709251200.250 "),
+        ("ms", "1709251200250"),
+        ("us", "1709251200250000"),
+        ("ns", "1709251200250000000"),
+        ("ns", "1709251200250000999"),
+        ("h", "474792.00006944444"),
+    ],
+)
+def test_epochs_in_text_are_read_as_declared(unit, text):
+    assert read(pa.array([text, None]), epoch_unit=unit) == (
+        [utc(2024, 3, 1, 0, 0, 0, 250_000), None],
+        [],
+    )
+
+
+def test_epochs_in_text_may_have_a_decimal_comma():
+    times, _ = read(pa.array(["1,5"]), epoch_unit="s", number=NumberFormat(","))
+    assert times == [utc(1970, 1, 1, 0, 0, 1, 500_000)]
+
+
+@given(
+    st.lists(st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats()), min_size=1),
+    st.sampled_from(["d", "h", "s", "ms", "us", "ns"]),
+)
+def test_text_and_numbers_of_an_epoch_are_the_same_times(numbers, unit):
+    reading = TimeReading(epoch_unit=unit)
+    for number in numbers:
+        expected = reading.read("t", pa.array([number]))[0]
+        assert reading.read("t", pa.array([str(number)]))[0].equals(expected)
+
+
+@pytest.mark.parametrize("text", ["2024-03-01", "soon", "", "nan", "1e400"])
+def test_texts_that_count_nothing_are_faults(text):
+    times, faults = read(pa.array([text]), epoch_unit="s")
+    assert times == [None]
+    assert faults in (["t: not a number of 's' counted from 1970 UTC"], ["t: not a time"])
+
+
+@pytest.mark.parametrize("texts", [["1709251200"], ["1709251200.25", None, "1709251201"]])
+def test_numbers_in_text_without_a_unit_are_refused(texts):
+    with pytest.raises(ContractError, match="its times are numbers in text; declare what they"):
+        read(pa.array(texts))
+
+
+def test_a_number_among_local_times_is_a_fault_that_names_the_unit():
+    times, faults = read(pa.array(["1709251200", "2024-03-01 10:00"]), timezone="UTC")
+    assert times == [None, utc(2024, 3, 1, 10)]
+    assert faults[0].startswith("t: a number; declare what they count from 1970 UTC")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-03-01 10:00:00+00",
+        "2024-03-01 15:30:00.000+0530",
+        "2024-03-01 15:00:00+05",
+        "2024-03-01 05:00:00.0-05",
+        "2024-03-01 10:00:00 UTC",
+        "2024-03-01 10:00:00.000000 UTC",
+        "2024-03-01 10:00 UTC",
+        "2024-03-01t10:00:00z",
+        "2024-03-01T10:00:00,000Z",
+        "2024-03-01 12:00:00 +0200",
+        "2024-03-01 10:00:00 GMT",
+        "2024-03-01T10:00:00.000000000+00",
+    ],
+)
+def test_offsets_are_read_as_databases_write_them(text):
+    mixed = pa.array([text, "2024-03-01T10:00:00Z", None])
+    assert read(mixed) == ([utc(2024, 3, 1, 10), utc(2024, 3, 1, 10), None], [])
+
+
+@given(
+    st.datetimes(EARLIEST, LATEST),
+    st.integers(-15 * 4, 15 * 4),
+    st.sampled_from(["+hh:mm", "+hhmm", " +hhmm", "+hh"]),
+    st.integers(0, 9),
+)
+def test_any_spelling_of_a_zoned_time_is_the_time_that_parquet_holds(
+    moment, quarters, form, digits
+):
+    minutes = quarters * 15 if "mm" in form else quarters // 4 * 60
+    local = moment + timedelta(minutes=minutes)
+    moment = moment.replace(
+        microsecond=int(f"{moment.microsecond:06d}000"[:digits].ljust(6, "0")[:6])
+    )
+    fraction = f".{local.microsecond:06d}000"[: digits + 1] if digits else ""
+    sign, size = "-" if minutes < 0 else "+", abs(minutes)
+    offset = (
+        form.replace("+", sign).replace("hh", f"{size // 60:02d}").replace("mm", f"{size % 60:02d}")
+    )
+    text = f"{local:%Y-%m-%d %H:%M:%S}{fraction}{offset}"
+    parquet = pa.array([moment], pa.timestamp("us", "UTC"))
+    assert read(pa.array([text]))[0] == parquet.to_pylist()
+
+
+def test_a_format_with_an_offset_reads_hours_alone():
+    values = pa.array(["01.03.2024 15:00 +05"])
+    assert read(values, format="%d.%m.%Y %H:%M %z")[0] == [utc(2024, 3, 1, 10)]
 
 
 @pytest.mark.parametrize("values", [pa.array([2**62]), pa.array([1e300])])

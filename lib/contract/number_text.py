@@ -1,0 +1,100 @@
+"""How numbers are written as text: decimal mark, thousands separator, signs around the digits."""
+
+import re
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.contract.reason import Mask
+from lib.contract.row_check import as_mask
+
+DECIMAL_MARKS = (".", ",")
+THOUSANDS = (",", ".", " ", "'", "_")
+NEGATIVES = ("parentheses", "trailing")
+
+# Spaces and apostrophes have typographic forms: no-break, narrow no-break, thin; right quote.
+_SEPARATORS = {" ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]"}
+_SPACE = "[ \u00a0\u202f\u2009]*"
+_PUNCTUATED = "[0-9][.,' _\u00a0\u202f\u2009\u2019][0-9]"
+_SIGNED = r"^[(+-]?\s*[^\d\s.,+()-]+\s*[+-]?\d|\d\s*[^\d\s.,()-]+\s*\)?$|^\(.*\)$|\d-$"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFormat:
+    """How the numbers of a text column are written.
+
+    Args:
+        decimal_mark: "." or ",".
+        thousands: what stands between groups of digits (",", ".", " ", "'", "_"), in threes
+            (1,234,567) or as in India (12,34,567); None: nothing does, and such a text is a fault.
+        signs: texts beside the digits that mean nothing more, such as "$" or "EUR".
+        negative: "parentheses": (3.00) is -3.00; "trailing": 3.00- is; None: neither.
+    """
+
+    decimal_mark: str = "."
+    thousands: str | None = None
+    signs: tuple[str, ...] = ()
+    negative: str | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether texts need no change: a point, and nothing between or beside the digits."""
+        return self == PLAIN
+
+    def canonical(self, texts: pa.Array) -> pa.Array:
+        """`texts` as -1234.5 would be written, null where a text is not of this form."""
+        if self.is_plain:
+            return texts
+        texts = self._without_signs(texts)
+        hit = pc.match_substring_regex(texts, self._pattern())
+        texts = pc.if_else(hit, texts, pa.scalar(None, type=texts.type))
+        if self.thousands is not None:
+            texts = pc.replace_substring_regex(texts, self._separator(), "")
+        return pc.replace_substring(texts, self.decimal_mark, ".")
+
+    def fault(self, texts: pa.Array, unread: Mask, text: str) -> list[tuple[Mask, str]]:
+        """`text` for the rows of `unread`, with what to declare where that would help."""
+        if not unread.any():
+            return []
+        other = unread & ~as_mask(pc.match_substring_regex(texts, self._pattern()))
+        signed = other & as_mask(pc.match_substring_regex(texts, _SIGNED))
+        punctuated = other & ~signed & as_mask(pc.match_substring_regex(texts, _PUNCTUATED))
+        between = "none" if self.thousands is None else f"'{self.thousands}'"
+        return [
+            (signed, f"{text}; declare 'currency_sign' or 'negative' for what is not a digit"),
+            (
+                punctuated,
+                f"{text} with decimal_mark '{self.decimal_mark}' and thousands {between}; "
+                "declare how numbers are written",
+            ),
+            (unread & ~punctuated & ~signed, text),
+        ]
+
+    def _separator(self) -> str:
+        mark = self.thousands or ""
+        return _SEPARATORS.get(mark, re.escape(mark))
+
+    def _pattern(self) -> str:
+        mark, whole = re.escape(self.decimal_mark), r"\d+"
+        if self.thousands is not None:
+            between = self._separator()
+            threes = rf"\d{{1,3}}(?:{between}\d{{3}})+"
+            whole = rf"(?:{threes}|\d{{1,2}}(?:{between}\d{{2}})+{between}\d{{3}}|{whole})"
+        return rf"^[+-]?(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d{{1,3}})?$"
+
+    def _without_signs(self, texts: pa.Array) -> pa.Array:
+        if self.signs:
+            signs = "|".join(re.escape(sign) for sign in sorted(self.signs, key=len, reverse=True))
+            texts = pc.replace_substring_regex(
+                texts, rf"^([(+-]?){_SPACE}(?:{signs}){_SPACE}", r"\1"
+            )
+            texts = pc.replace_substring_regex(texts, rf"{_SPACE}(?:{signs})([)-]?)$", r"\1")
+        if self.negative == "parentheses":
+            return pc.replace_substring_regex(texts, r"^\(([^+-].*)\)$", r"-\1")
+        if self.negative == "trailing":
+            return pc.replace_substring_regex(texts, r"^([^+-].*)-$", r"-\1")
+        return texts
+
+
+PLAIN = NumberFormat()

@@ -1,0 +1,59 @@
+"""Texts of times: ISO 8601 in the spellings that databases and programs write, and `strptime`."""
+
+import re
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.contract.cast import cast_or_null, matching
+from lib.contract.declaration import TIME
+
+NAIVE = pa.timestamp("us")
+_ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
+_ISO_NAIVE = _ISO + "$"
+_ISO_ZONED = _ISO + r"(Z|[+-]\d{2}:?\d{2})$"
+_SECOND_FRACTION = r"(\.\d{6})\d{1,3}"
+_CLOCK = r"(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)"
+_RESPELT = (
+    (r"^(\S+)t", r"\1T"),
+    (r"(:\d{2}),(\d)", r"\1.\2"),
+    (_CLOCK + r" ?(?i:z|utc|gmt)$", r"\1Z"),
+    (_CLOCK + r" ?([+-]\d{2})$", r"\1\2:00"),
+    (_CLOCK + r" ([+-]\d{2}:?\d{2})$", r"\1\2"),
+    (_SECOND_FRACTION, r"\1"),
+)
+_HOUR_OFFSET = re.compile(r"[+-]\d{2}$")
+
+
+def iso_times(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Times of ISO 8601 texts: those with a zone and those without, null elsewhere.
+
+    First the usual spelling; what is left is spelt again: `+00`, ` UTC`, `z`, a comma before the
+    fraction, a space before the offset.
+    """
+    texts = pc.replace_substring_regex(texts, _SECOND_FRACTION, r"\1")
+    zoned = cast_or_null(matching(texts, _ISO_ZONED), TIME)
+    naive = cast_or_null(matching(texts, _ISO_NAIVE), NAIVE)
+    left = pc.and_(pc.is_null(zoned), pc.and_(pc.is_null(naive), pc.is_valid(texts)))
+    if not pc.any(left).as_py():
+        return zoned, naive
+    again = pc.if_else(left, texts, pa.scalar(None, type=texts.type))
+    for pattern, spelling in _RESPELT:
+        again = pc.replace_substring_regex(again, pattern, spelling)
+    return (
+        pc.coalesce(zoned, cast_or_null(matching(again, _ISO_ZONED), TIME)),
+        pc.coalesce(naive, cast_or_null(matching(again, _ISO_NAIVE), NAIVE)),
+    )
+
+
+def parsed(text: str | None, form: str) -> datetime | None:
+    """The time of `text` by a `strptime` format, None where it is none; `%z` reads +05, too."""
+    if text is None:
+        return None
+    if form.endswith("%z") and _HOUR_OFFSET.search(text):
+        text = f"{text}00"
+    try:
+        return datetime.strptime(text, form)
+    except ValueError:
+        return None
