@@ -32,8 +32,8 @@ def test_readings_come_in_the_unit_of_the_kind():
 
 def test_bounds_of_the_mapping_are_in_its_own_unit():
     checked = readings(", unit: degF, low: 0, high: 250", [212.0, 300.0], {"temperature": "degC"})
-    assert checked.good["temperature"].to_pylist() == pytest.approx([100.0])
-    assert checked.reasons == {"temperature: above 121.11111111111111 degC": 1}
+    assert checked.good["temperature"].to_pylist() == pytest.approx([100.0, None])
+    assert checked.adjustments == {"temperature: above 121.11111111111111 degC; set to missing": 1}
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,10 @@ def test_the_least_that_a_payment_needs_is_enough():
     ("changes", "reason"),
     [
         ({"amount_minor": -1}, "amount_minor: below 0 minor units"),
-        ({"amount_minor": 10**8 + 1}, "amount_minor: above 100,000,000 minor units"),
-        ({"latitude": 200.0, "longitude": 0.0}, "latitude: above 90.0 deg"),
-        ({"latitude": 1.0}, "latitude, longitude: only some of these are given"),
+        (
+            {"amount_minor": 10**8 + 1},
+            "amount_minor: above 100,000,000 minor units; a mapping's 'largest' raises it",
+        ),
         ({"user_id": None}, "user_id: missing"),
         ({"device_id": ""}, "device_id: empty"),
         ({"currency": "DOLLAR"}, "currency: longer than 3 bytes"),
@@ -67,6 +68,20 @@ def test_the_least_that_a_payment_needs_is_enough():
 )
 def test_a_malformed_payment_is_quarantined(changes, reason):
     assert TRANSACTIONS.check(payments(payment(**changes))).reasons == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    ("place", "note"),
+    [
+        ({"latitude": 200.0, "longitude": 0.0}, "latitude: above 90.0 deg; set to missing"),
+        ({"latitude": 1.0}, "latitude, longitude: only some of these are given; set to missing"),
+    ],
+)
+def test_a_payment_with_half_a_place_has_none(place, note):
+    checked = TRANSACTIONS.check(payments(payment(**place)))
+    assert checked.good["latitude"].to_pylist() == [None]
+    assert checked.good["longitude"].to_pylist() == [None]
+    assert (checked.reasons, checked.adjustments) == ({}, {note: 1})
 
 
 def test_a_retry_that_arrives_later_is_a_retry():
