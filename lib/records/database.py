@@ -89,6 +89,16 @@ class Database:
         statement = dialect.insert(table).on_conflict_do_nothing().returning(key)
         return set(connection.execute(statement, rows).scalars())
 
+    def insert_keys(
+        self, connection: Connection, table: Table, rows: list[dict[str, Any]], *keys: Column[Any]
+    ) -> set[tuple[Any, ...]]:
+        """As `insert_named` for a key of several columns."""
+        if not rows:
+            return set()
+        dialect = sqlite if self.is_sqlite else postgresql
+        statement = dialect.insert(table).on_conflict_do_nothing().returning(*keys)
+        return {tuple(row) for row in connection.execute(statement, rows)}
+
     def close(self) -> None:
         """Close the idle connections."""
         self._engine.dispose()

@@ -7,6 +7,7 @@ move it, a fact of the other value does. Facts are ordered by observed_at, then 
 import functools
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,11 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, Select, and_, func, select
 
+from lib.records import decision_store
+from lib.records.archive_files import ArchiveFile, read_columns, read_rows
 from lib.records.entries import Fact, FactKind, read_features
 from lib.records.errors import RecordsError
 from lib.records.schema import DECISIONS, FACTS
 
 _ROWS_PER_BATCH = 5000
+_ROWS_PER_PART = 1000
 _TIME = pa.timestamp("us", tz="UTC")
 _FIXED = pa.schema(
     [
@@ -77,10 +81,67 @@ def labelled(connection: Connection, question: Question, digest: str | None) -> 
     )
     decisions = _decisions(rows)
     tables = iter(lambda: list(itertools.islice(decisions, _ROWS_PER_BATCH)), [])
-    table = pa.concat_tables(
-        [_FIXED.empty_table(), *map(_to_arrow, tables)], promote_options="default"
+    parts = [_FIXED.empty_table(), *map(_to_arrow, tables)]
+    files = decision_store.files(connection, question.system, question.since, question.until)
+    if not files:
+        return _fill_features(pa.concat_tables(parts, promote_options="default"))
+    for file in files:
+        parts += map(_to_arrow, _archived(connection, question, digest, file))
+    return _once_in_order(_fill_features(pa.concat_tables(parts, promote_options="default")))
+
+
+def _archived(
+    connection: Connection, question: Question, digest: str, file: ArchiveFile
+) -> Iterator[list[tuple[Any, ...]]]:
+    """The same tuples as `_decisions` gives, from a file of the archive, in parts."""
+
+    def keep(batch: pa.RecordBatch) -> pa.Array:
+        times = batch["event_time"]
+        inside = pc.and_(pc.greater_equal(times, question.since), pc.less(times, question.until))
+        return pc.and_kleene(inside, pc.equal(batch["feature_set_digest"], digest))
+
+    rows = read_rows(file, keep)
+    for part in iter(lambda: list(itertools.islice(rows, _ROWS_PER_PART)), []):
+        labels = _labels(connection, question, [row["subject_id"] for row in part])
+        found = [
+            (*(row[name] for name in _DECIDED), *labels.get(row["subject_id"], (None, None)))
+            for row in part
+            if question.include_unlabelled or row["subject_id"] in labels
+        ]
+        if found:
+            yield found
+
+
+def _labels(
+    connection: Connection, question: Question, subjects: Sequence[str]
+) -> dict[str, tuple[bool, int]]:
+    """The value that stands of each subject that a fact is about, and since when."""
+    about = [
+        FACTS.c.system == question.system,
+        FACTS.c.subject_id.in_(subjects),
+        FACTS.c.kind == question.kind,
+    ]
+    if question.known_by is not None:
+        about.append(FACTS.c.observed_at <= question.known_by)
+    query = (
+        select(FACTS)
+        .where(*about)
+        .order_by(FACTS.c.subject_id, FACTS.c.observed_at, FACTS.c.received_at, FACTS.c.id)
     )
-    return _fill_features(table)
+    groups = itertools.groupby(connection.execute(query).all(), key=lambda row: row.subject_id)
+    facts = ((subject, standing(group)) for subject, group in groups)
+    return {str(subject): (fact.value, fact.observed_at) for subject, fact in facts}
+
+
+def _once_in_order(table: pa.Table) -> pa.Table:
+    """By event_time and subject_id; while a day is moved to the archive its rows are in both."""
+    ordered = table.sort_by([("event_time", "ascending"), ("subject_id", "ascending")])
+    subjects = ordered["subject_id"].to_pylist()
+    return ordered.filter(
+        pa.array(
+            [a != b for a, b in zip(subjects, [None, *subjects[:-1]], strict=True)], pa.bool_()
+        )
+    )
 
 
 def _joined(question: Question, digest: str) -> Select[Any]:
@@ -122,11 +183,24 @@ def _only_digest(connection: Connection, question: Question) -> str | None:
         .group_by(DECISIONS.c.feature_set_digest)
         .order_by(func.count().desc())
     )
-    found = connection.execute(query).all()
+    counts = Counter({str(digest): int(rows) for digest, rows in connection.execute(query)})
+    for file in decision_store.files(connection, question.system, question.since, question.until):
+        counts.update(_digests(file, question))
+    found = counts.most_common()
     if len(found) > 1:
-        counts = ", ".join(f"{digest} ({count} decisions)" for digest, count in found)
-        raise RecordsError(f"feature_set_digest: expected one feature set, got {counts}; name one")
-    return None if not found else str(found[0][0])
+        listed = ", ".join(f"{digest} ({count} decisions)" for digest, count in found)
+        raise RecordsError(f"feature_set_digest: expected one feature set, got {listed}; name one")
+    return found[0][0] if found else None
+
+
+def _digests(file: ArchiveFile, question: Question) -> Counter[str]:
+    """Decisions of a file that `question` covers, by feature set."""
+    digests: Counter[str] = Counter()
+    for batch in read_columns(file, ["event_time", "feature_set_digest"]):
+        times = batch["event_time"]
+        inside = pc.and_(pc.greater_equal(times, question.since), pc.less(times, question.until))
+        digests.update(batch.filter(inside)["feature_set_digest"].drop_null().to_pylist())
+    return digests
 
 
 def _to_arrow(rows: Sequence[Any]) -> pa.Table:

@@ -1,15 +1,14 @@
 """The records of every system: what was decided, what became known, what is scored again."""
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Self
 
 import pyarrow as pa
-from sqlalchemy import Connection, func, select
+from sqlalchemy import select
 
-from lib.records import learning, rescoring
+from lib.records import decision_store, learning, rescoring
 from lib.records.database import Database
 from lib.records.entries import (
     Decision,
@@ -23,7 +22,7 @@ from lib.records.entries import (
 )
 from lib.records.migration import migrate
 from lib.records.rescoring import Rescore
-from lib.records.schema import DECISIONS, FACTS
+from lib.records.schema import FACTS
 
 _KEYS_PER_QUERY = 1000
 
@@ -89,24 +88,15 @@ class Records:
         # one order for everybody: two batches that overlap cannot wait for each other
         ordered = sorted(rows, key=itemgetter("system", "subject_id"))
         with self._database.writing() as connection:
-            stored = self._database.insert_new(connection, DECISIONS, ordered)
-            waiting = {
-                (row["system"], row["subject_id"])
-                for row in ordered
-                if row["method"] in rescoring.METHODS
-            }
-            for system, subjects in _by_system(waiting):
-                rescoring.queue(self._database, connection, system, subjects)
-        return DecisionOutcome(stored, len(ordered) - stored)
+            fresh = decision_store.insert_first(self._database, connection, ordered)
+            rescoring.queue(self._database, connection, fresh)
+        return DecisionOutcome(len(fresh), len(ordered) - len(fresh))
 
     def decision(self, system: str, subject_id: str) -> Decision | None:
-        """The first decision about a subject."""
-        query = select(DECISIONS).where(
-            DECISIONS.c.system == system, DECISIONS.c.subject_id == subject_id
-        )
+        """The first decision about a subject, also where its day is archived."""
         with self._database.reading() as connection:
-            row = connection.execute(query).mappings().first()
-        return None if row is None else decision_from_row(dict(row))
+            row = decision_store.find(connection, system, subject_id)
+        return None if row is None else decision_from_row(row)
 
     def decisions(self, system: str, since: int, until: int) -> Iterator[Decision]:
         """Every decision of a range, to replay it; reads in parts, by event_time and subject_id.
@@ -116,19 +106,9 @@ class Records:
             since: from this event time on, microseconds since 1970 UTC.
             until: before this event time.
         """
-        query = (
-            select(DECISIONS)
-            .where(
-                DECISIONS.c.system == system,
-                DECISIONS.c.event_time >= since,
-                DECISIONS.c.event_time < until,
-            )
-            .order_by(DECISIONS.c.event_time, DECISIONS.c.subject_id)
-            .execution_options(yield_per=_KEYS_PER_QUERY)
-        )
         with self._database.reading() as connection:
-            for row in connection.execute(query).mappings():
-                yield decision_from_row(dict(row))
+            for row in decision_store.stream(connection, system, since, until):
+                yield decision_from_row(row)
 
     def facts(self, system: str, until: int) -> Iterator[Fact]:
         """Every fact about a system that reached us before `until`, in the order it did.
@@ -157,7 +137,9 @@ class Records:
             stored = self._database.insert_new(
                 connection, FACTS, [fact_to_row(fact) for fact in ordered]
             )
-            known = _decided(connection, {(fact.system, fact.subject_id) for fact in ordered})
+            known = decision_store.decided(
+                connection, {(fact.system, fact.subject_id) for fact in ordered}
+            )
         unknown = sum((fact.system, fact.subject_id) not in known for fact in ordered)
         return LabelOutcome(stored, len(ordered) - stored, unknown)
 
@@ -255,25 +237,6 @@ class Records:
             return rescoring.backlog(connection, system)
 
     def decision_count(self, system: str) -> int:
-        """How many decisions the system has made."""
-        query = select(func.count()).where(DECISIONS.c.system == system)
+        """How many decisions of the system are kept, archived ones included."""
         with self._database.reading() as connection:
-            return connection.execute(query).scalar_one()
-
-
-def _decided(connection: Connection, keys: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    known: set[tuple[str, str]] = set()
-    for system, subjects in _by_system(keys):
-        query = select(DECISIONS.c.subject_id).where(
-            DECISIONS.c.system == system, DECISIONS.c.subject_id.in_(subjects)
-        )
-        known.update((system, subject_id) for subject_id in connection.execute(query).scalars())
-    return known
-
-
-def _by_system(keys: set[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
-    """Few enough subjects of one system at a time for the parameters of one query."""
-    for system, group in itertools.groupby(sorted(keys), key=lambda key: key[0]):
-        subjects = [subject_id for _, subject_id in group]
-        for start in range(0, len(subjects), _KEYS_PER_QUERY):
-            yield system, subjects[start : start + _KEYS_PER_QUERY]
+            return decision_store.count(connection, system)

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 
 from lib.records.database import Database
-from lib.records.entries import Decision, Json, decision_from_row
+from lib.records.entries import Decision, Json, Row, decision_from_row
 from lib.records.errors import RecordsError
-from lib.records.schema import DECISIONS, RESCORES
+from lib.records.schema import DECISION_IDS, DECISIONS, RESCORES
 
 METHODS = ("fallback", "pending")
 """Of decisions that wait here: a part was out, or is slower than the answer could wait."""
@@ -30,16 +30,17 @@ class Rescore:
     answer: Mapping[str, Any] | None
 
 
-def queue(database: Database, connection: Connection, system: str, subjects: Sequence[str]) -> None:
-    """Queue those of `subjects` whose standing decision was made by one of `METHODS`."""
-    standing = select(DECISIONS.c.subject_id, DECISIONS.c.decided_at).where(
-        DECISIONS.c.system == system,
-        DECISIONS.c.subject_id.in_(subjects),
-        DECISIONS.c.method.in_(METHODS),
-    )
+def queue(database: Database, connection: Connection, decisions: Sequence[Row]) -> None:
+    """Queue those of some decisions, new in this transaction, that `METHODS` made."""
     rows = [
-        {"system": system, "subject_id": subject_id, "queued_at": decided_at, "attempts": 0}
-        for subject_id, decided_at in connection.execute(standing)
+        {
+            "system": row["system"],
+            "subject_id": row["subject_id"],
+            "queued_at": row["decided_at"],
+            "attempts": 0,
+        }
+        for row in decisions
+        if row["method"] in METHODS
     ]
     database.insert_new(connection, RESCORES, rows)
 
@@ -64,9 +65,16 @@ def claim(
         .where(RESCORES.c.system == system, RESCORES.c.subject_id.in_(claimed))
         .values(claimed_by=worker, claimed_until=now + lease, attempts=RESCORES.c.attempts + 1)
     )
+    # the day of each is known, so that one partition is looked into, not all
+    one = and_(
+        DECISIONS.c.system == DECISION_IDS.c.system,
+        DECISIONS.c.subject_id == DECISION_IDS.c.subject_id,
+        DECISIONS.c.received_at == DECISION_IDS.c.received_at,
+    )
     query = (
         select(DECISIONS)
-        .where(DECISIONS.c.system == system, DECISIONS.c.subject_id.in_(claimed))
+        .join(DECISION_IDS, one)
+        .where(DECISION_IDS.c.system == system, DECISION_IDS.c.subject_id.in_(claimed))
         .order_by(DECISIONS.c.decided_at, DECISIONS.c.subject_id)
     )
     return [decision_from_row(dict(row)) for row in connection.execute(query).mappings()]

@@ -44,10 +44,65 @@ DECISIONS = Table(
     Column("latency_ms", Double, nullable=False),
     Column("answer", _JSON, nullable=False),
     Column("request", _JSON, nullable=False),
-    PrimaryKeyConstraint("system", "subject_id", name="decisions_key"),
+    PrimaryKeyConstraint("system", "subject_id", "received_at", name="decisions_key"),
     Index("decisions_by_event_time", "system", "event_time"),
+    postgresql_partition_by="RANGE (received_at)",
 )
-"""One row per subject (a payment, a machine's day, a post): the first decision wins."""
+"""One row per subject (a payment, a machine's day, a post): the first decision wins.
+
+In PostgreSQL a partition holds the decisions that were received on one UTC day. SQLite has one
+table, whose key leaves out `received_at`.
+"""
+
+DECISION_IDS = Table(
+    "decision_ids",
+    METADATA,
+    Column("system", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    Column("entity_id", Text),
+    Column("received_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("system", "subject_id", name="decision_ids_key"),
+    Index("decision_ids_by_entity", "system", "entity_id"),
+    Index("decision_ids_by_time", "received_at"),
+)
+"""Which subjects were decided about, whom that concerned, and on which day it lies.
+
+No unique index spans partitions, so this key holds that the first decision of an id wins; it
+outlives the decision's move to the archive.
+"""
+
+DECISION_ARCHIVES = Table(
+    "decision_archives",
+    METADATA,
+    Column("id", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("date", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("archived_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("id", name="decision_archives_key"),
+    Index("decision_archives_by_date", "date"),
+)
+"""Parquet files of one system's decisions: `since` and `until` (exclusive) bound event times."""
+
+ERASURES = Table(
+    "erasures",
+    METADATA,
+    Column("id", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("entity_hash", Text, nullable=False),
+    Column("began_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("counts", _JSON, nullable=False),
+    Column("by", Text, nullable=False),
+    PrimaryKeyConstraint("id", name="erasures_key"),
+)
+"""That something was erased, when and by whom, without saying about whom: a keyed hash."""
 
 FACTS = Table(
     "facts",

@@ -1,0 +1,239 @@
+"""Decisions in Parquet: written in their order, verified against what was read, and read again.
+
+A file holds decisions of one system that were received on one UTC day, ordered by event_time and
+subject_id. JSON columns are kept as their text, so that what is read is what was stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from sqlalchemy import JSON, BigInteger, Double
+
+from lib.records.errors import RecordsError, RecordsUnavailableError
+from lib.records.schema import DECISIONS
+from lib.records.text import read_json
+from lib.storage import Storage, open_storage
+
+ENTITY_NAMES = ("user_id", "customer_id", "machine_id", "author_id")
+"""Whom a decision concerns, by the name of the entity; a decision has one of these."""
+JSON_COLUMNS = tuple(one.name for one in DECISIONS.columns if isinstance(one.type, JSON))
+ROWS_PER_GROUP = 20_000
+ROWS_PER_FILE = 1_000_000
+
+
+def _type(kind: object) -> pa.DataType:
+    if isinstance(kind, BigInteger):
+        return pa.int64()
+    return pa.float64() if isinstance(kind, Double) else pa.string()
+
+
+SCHEMA = pa.schema(
+    [(one.name, _type(one.type)) for one in DECISIONS.columns] + [("entity_id", pa.string())]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFile:
+    """One file: a row of `decision_archives`. Times are microseconds since 1970 UTC."""
+
+    id: str
+    system: str
+    date: str
+    address: str
+    path: str
+    rows: int
+    digest: str
+    since: int
+    until: int
+    archived_at: int
+
+    @property
+    def storage(self) -> Storage:
+        """The folder or bucket that it lies in."""
+        return open_storage(self.address)
+
+
+class ContentDigest:
+    """SHA-256 over every value of some record batches, in their order."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Take in a batch; two batches with equal values count the same, however they lie."""
+        for column in batch.columns:
+            self._hash.update(
+                np.packbits(column.is_null().to_numpy(zero_copy_only=False)).tobytes()
+            )
+            if pa.types.is_string(column.type):
+                self._hash.update(pc.binary_length(column).fill_null(0).to_numpy().tobytes())
+                self._hash.update("".join(pc.fill_null(column, "").to_pylist()).encode())
+            else:
+                self._hash.update(column.fill_null(0).to_numpy(zero_copy_only=False).tobytes())
+
+    def hexdigest(self) -> str:
+        """In hex."""
+        return self._hash.hexdigest()
+
+
+def entity_of(entities: Mapping[str, Any]) -> str | None:
+    """Whom a decision concerns: the first of `ENTITY_NAMES` that is named."""
+    for name in ENTITY_NAMES:
+        if entities.get(name) is not None:
+            return str(entities[name])
+    return None
+
+
+def write_files(
+    rows: Iterable[Sequence[Any]], storage: Storage, system: str, date: str, now: int
+) -> list[ArchiveFile]:
+    """Write rows of `SCHEMA` as `date=DATE/SYSTEM-ID.parquet`, and read each file back.
+
+    Args:
+        rows: in the order of event_time and subject_id.
+        storage: of the archive.
+        system: of all rows.
+        date: UTC day of all rows, as 2026-11-27.
+        now: microseconds since 1970 UTC.
+
+    Raises:
+        RecordsError: what was read back is not what was written; the file is removed.
+    """
+    batches = _batches(rows)
+    files: list[ArchiveFile] = []
+    for first in batches:
+        files.append(_write_file(first, batches, storage, system, date, now))
+    return files
+
+
+def verify(file: ArchiveFile) -> None:
+    """Read a file again and compare its rows and their digest.
+
+    Raises:
+        RecordsError: they differ.
+    """
+    digest, rows = ContentDigest(), 0
+    for batch in _groups(file):
+        digest.update(batch)
+        rows += batch.num_rows
+    if (rows, digest.hexdigest()) != (file.rows, file.digest):
+        raise RecordsError(
+            f"{file.storage.shown(file.path)}: expected {file.rows} rows with digest "
+            f"{file.digest[:12]}, read {rows} with {digest.hexdigest()[:12]}; the file was changed "
+            "or its disk is failing"
+        )
+
+
+def read_rows(
+    file: ArchiveFile, keep: Callable[[pa.RecordBatch], pa.Array] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Rows as the columns of decisions, in their order.
+
+    Args:
+        file: which.
+        keep: says of a batch which rows are wanted; None wants all.
+
+    Raises:
+        RecordsUnavailableError: the archive cannot be reached.
+    """
+    for batch in _groups(file):
+        wanted = batch if keep is None else batch.filter(keep(batch))
+        for row in wanted.to_pylist():
+            yield {**row, **{name: read_json(row[name]) for name in JSON_COLUMNS}}
+
+
+def read_columns(file: ArchiveFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of every row, in parts."""
+    return _groups(file, columns)
+
+
+def rewrite(file: ArchiveFile, gone: set[str], now: int) -> ArchiveFile | None:
+    """The file without some subjects, beside the old one; None where no row is left."""
+    subjects = pa.array(sorted(gone), pa.string())
+
+    def rows() -> Iterator[Sequence[Any]]:
+        for batch in _groups(file):
+            stays = pc.invert(pc.is_in(batch.column("subject_id"), value_set=subjects))
+            yield from (tuple(row.values()) for row in batch.filter(stays).to_pylist())
+
+    files = write_files(rows(), file.storage, file.system, file.date, now)
+    return files[0] if files else None
+
+
+def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[pa.RecordBatch]:
+    part: list[Sequence[Any]] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == ROWS_PER_GROUP:
+            yield _to_batch(part)
+            part = []
+    if part:
+        yield _to_batch(part)
+
+
+def _to_batch(rows: list[Sequence[Any]]) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(c, field.type) for c, field in zip(columns, SCHEMA, strict=True)]
+    return pa.record_batch(arrays, schema=SCHEMA)
+
+
+def _write_file(
+    first: pa.RecordBatch,
+    more: Iterator[pa.RecordBatch],
+    storage: Storage,
+    system: str,
+    date: str,
+    now: int,
+) -> ArchiveFile:
+    name, digest, rows = uuid.uuid4().hex, ContentDigest(), 0
+    path = f"date={date}/{system}-{name}.parquet"
+    times: list[int] = []
+    storage.make_private(f"date={date}")
+    try:
+        with pq.ParquetWriter(
+            storage.at(path), SCHEMA, filesystem=storage.filesystem, compression="zstd"
+        ) as writer:
+            batch: pa.RecordBatch | None = first
+            while batch is not None:
+                writer.write_batch(batch)
+                digest.update(batch)
+                rows += batch.num_rows
+                bounds = pc.min_max(batch.column("event_time")).as_py()
+                times += bounds.values()
+                batch = next(more, None) if rows < ROWS_PER_FILE else None
+        storage.make_private(f"date={date}")
+        file = ArchiveFile(
+            id=name, system=system, date=date, address=storage.address(), path=path, rows=rows,
+            digest=digest.hexdigest(), since=min(times), until=max(times) + 1, archived_at=now,
+        )  # fmt: skip
+        verify(file)
+    except BaseException:
+        storage.delete(path)
+        raise
+    return file
+
+
+def _groups(file: ArchiveFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The row groups as they were written, one at a time."""
+    storage = file.storage
+    try:
+        with storage.filesystem.open_input_file(storage.at(file.path)) as stream:
+            parquet = pq.ParquetFile(stream)
+            for number in range(parquet.num_row_groups):
+                table = parquet.read_row_group(number, columns=columns, use_threads=False)
+                yield from table.combine_chunks().to_batches()
+    except FileNotFoundError as error:
+        raise RecordsError(
+            f"{storage.shown(file.path)}: the archive names this file and it is gone; restore it"
+        ) from error
+    except OSError as error:
+        raise RecordsUnavailableError(f"{storage.shown(file.path)}: {error}") from error

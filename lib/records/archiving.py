@@ -1,0 +1,243 @@
+"""Moves days of decisions from the table to Parquet files, and removes days that are too old."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import JSON, Connection, Text, and_, cast, delete, func, insert, select, text
+
+from lib.records.archive_files import (
+    ENTITY_NAMES,
+    ROWS_PER_GROUP,
+    ArchiveFile,
+    read_columns,
+    write_files,
+)
+from lib.records.database import Database
+from lib.records.decision_store import collated, files
+from lib.records.errors import RecordsError
+from lib.records.partitions import DAY, Partition, day_of, partitions, start_of
+from lib.records.schema import DECISION_ARCHIVES, DECISION_IDS, DECISIONS, RESCORES
+from lib.storage import has_credentials, open_storage
+
+_KEYS_PER_DELETE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class DayOutcome:
+    """What became of one day.
+
+    Attributes:
+        day: the UTC day on which its decisions were received.
+        moved: decisions that are in the archive now.
+        waiting: decisions that wait to be scored again, for which the day stays in the table.
+    """
+
+    day: date
+    moved: int
+    waiting: int
+
+
+def open_archive(uri: str) -> str:
+    """The URI, once it is known to be one.
+
+    Raises:
+        RecordsError: it holds credentials, which would stand in the database.
+        StorageError: it cannot be opened.
+    """
+    if has_credentials(uri):
+        raise RecordsError(
+            "archive: expected a URI without credentials, which would be kept in the database; "
+            "give them in the environment, as the store's SDK reads them"
+        )
+    return open_storage(uri).address()
+
+
+def days_before(database: Database, until: int) -> list[date]:
+    """UTC days before that of `until` (exclusive) of which the table has decisions, in order."""
+    with database.reading() as connection:
+        if database.is_sqlite:
+            day = DECISIONS.c.received_at // DAY
+            query = select(day).where(DECISIONS.c.received_at < until // DAY * DAY).distinct()
+            return sorted(day_of(int(one) * DAY) for one in connection.execute(query).scalars())
+        found: set[date] = set()
+        for partition in partitions(connection):
+            found |= _days_of(connection, partition, until // DAY * DAY)
+        return sorted(found)
+
+
+def _days_of(connection: Connection, partition: Partition, until: int) -> set[date]:
+    if partition.since >= until:
+        return set()
+    if partition.until - partition.since == DAY:
+        return {day_of(partition.since)}
+    received = DECISIONS.c.received_at
+    inside = and_(received >= partition.since, received < min(partition.until, until))
+    bounds = select(func.min(received), func.max(received)).where(inside)
+    first, last = connection.execute(bounds).one()
+    if first is None:
+        return set()
+    days = (day_of(last) - day_of(first)).days + 1
+    return {day_of(first) + timedelta(days=number) for number in range(days)}
+
+
+def archive_day(database: Database, uri: str, day: date, now: int) -> DayOutcome:
+    """Write a day's decisions to files, verify them, and only then take the day off the table.
+
+    A day is left as it is while one of its decisions waits to be scored again. Cut off anywhere,
+    the same call goes on: files that are named in the database are not written again.
+
+    Args:
+        database: of the records.
+        uri: of the archive, local or a bucket.
+        day: UTC day of receipt, over for long enough that no journal still has decisions of it.
+        now: microseconds since 1970 UTC.
+
+    Raises:
+        RecordsError: what was read back is not what was written, or the day's rows changed.
+    """
+    with database.reading() as connection:
+        waiting = _waiting(connection, day)
+        known = files(connection, date=day.isoformat())
+    if waiting:
+        return DayOutcome(day, 0, waiting)
+    _remove_archived(database, known, day)
+    made = _export(database, uri, day, now)
+    with database.writing() as connection:
+        partition = _own_partition(database, connection, day)
+        if partition is not None:
+            _require_all(connection, partition, made)
+        if made:
+            connection.execute(insert(DECISION_ARCHIVES), [asdict(file) for file in made])
+        if partition is not None:
+            _drop(connection, partition)
+    if partition is None:
+        _remove_archived(database, made, day)
+    return DayOutcome(day, sum(file.rows for file in made), 0)
+
+
+def delete_archived(database: Database, until: int, *, count_only: bool = False) -> int:
+    """Remove files of days before that of `until`, with the ids in them; returns how many rows."""
+    last = day_of(until).isoformat()
+    with database.reading() as connection:
+        old = [file for file in files(connection) if file.date < last]
+    for file in [] if count_only else old:
+        for batch in read_columns(file, ["subject_id"]):
+            subjects = batch["subject_id"].to_pylist()
+            for start in range(0, len(subjects), _KEYS_PER_DELETE):
+                part = subjects[start : start + _KEYS_PER_DELETE]
+                with database.writing() as connection:
+                    connection.execute(
+                        delete(DECISION_IDS).where(
+                            DECISION_IDS.c.system == file.system,
+                            DECISION_IDS.c.subject_id.in_(part),
+                        )
+                    )
+        forget(database, file)
+    return sum(file.rows for file in old)
+
+
+def forget(database: Database, file: ArchiveFile) -> None:
+    """Take a file out of the database, then off its disk."""
+    with database.writing() as connection:
+        connection.execute(delete(DECISION_ARCHIVES).where(DECISION_ARCHIVES.c.id == file.id))
+    file.storage.delete(file.path)
+
+
+def _waiting(connection: Connection, day: date) -> int:
+    ids, start = DECISION_IDS.c, start_of(day)
+    same = and_(RESCORES.c.system == ids.system, RESCORES.c.subject_id == ids.subject_id)
+    query = (
+        select(func.count())
+        .select_from(RESCORES.join(DECISION_IDS, same))
+        .where(
+            RESCORES.c.rescored_at.is_(None),
+            ids.received_at >= start,
+            ids.received_at < start + DAY,
+        )
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def _export(database: Database, uri: str, day: date, now: int) -> list[ArchiveFile]:
+    storage, made = open_storage(uri), list[ArchiveFile]()
+    with database.reading() as connection:
+        systems = select(DECISIONS.c.system).where(*_on(day)).distinct()
+        for system in sorted(connection.execute(systems).scalars()):
+            rows = _rows(connection, system, day)
+            made += write_files(rows, storage, system, day.isoformat(), now)
+    return made
+
+
+def _on(day: date) -> tuple[Any, Any]:
+    received, start = DECISIONS.c.received_at, start_of(day)
+    return received >= start, received < start + DAY
+
+
+def _rows(connection: Connection, system: str, day: date) -> Iterator[Sequence[Any]]:
+    """Rows in the order of a file's, JSON as its text; whom each concerns stands last."""
+    columns = [
+        cast(column, Text) if isinstance(column.type, JSON) else column
+        for column in DECISIONS.columns
+    ]
+    named = [DECISIONS.c.entities[name].as_string() for name in ENTITY_NAMES]
+    query = (
+        select(*columns, func.coalesce(*named))
+        .where(DECISIONS.c.system == system, *_on(day))
+        .order_by(DECISIONS.c.event_time, collated(connection, DECISIONS.c.subject_id))
+        .execution_options(yield_per=ROWS_PER_GROUP // 10)
+    )
+    yield from connection.execute(query)
+
+
+def _own_partition(database: Database, connection: Connection, day: date) -> Partition | None:
+    """The partition that holds this day and nothing else, if there is one."""
+    if database.is_sqlite:
+        return None
+    start = start_of(day)
+    return next(
+        (one for one in partitions(connection) if (one.since, one.until) == (start, start + DAY)),
+        None,
+    )
+
+
+def _require_all(connection: Connection, partition: Partition, made: list[ArchiveFile]) -> None:
+    """Keep writers out of the partition, and refuse to go on where they came in meanwhile."""
+    connection.execute(text(f"LOCK TABLE {partition.name} IN SHARE MODE"))
+    counted = text(f"SELECT count(*) FROM {partition.name}")  # noqa: S608
+    stored = int(connection.execute(counted).scalar_one())
+    written = sum(file.rows for file in made)
+    if stored != written:
+        for file in made:
+            file.storage.delete(file.path)
+        raise RecordsError(
+            f"{partition.name}: {stored} decisions, and {written} were written to the archive; "
+            "some came or went meanwhile; nothing was removed, run it again"
+        )
+
+
+def _drop(connection: Connection, partition: Partition) -> None:
+    connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+    connection.execute(text(f"ALTER TABLE decisions DETACH PARTITION {partition.name}"))
+    connection.execute(text(f"DROP TABLE {partition.name}"))
+
+
+def _remove_archived(database: Database, made: Sequence[ArchiveFile], day: date) -> None:
+    """Delete from the table what files hold, some at a time; what came later stays."""
+    for file in made:
+        with database.reading() as connection:
+            left = select(DECISIONS.c.system).where(DECISIONS.c.system == file.system, *_on(day))
+            if connection.execute(left.limit(1)).first() is None:
+                continue
+        for batch in read_columns(file, ["subject_id"]):
+            subjects = batch["subject_id"].to_pylist()
+            for start in range(0, len(subjects), _KEYS_PER_DELETE):
+                part = subjects[start : start + _KEYS_PER_DELETE]
+                gone = DECISIONS.c.subject_id.in_(part)
+                with database.writing() as connection:
+                    connection.execute(
+                        delete(DECISIONS).where(DECISIONS.c.system == file.system, gone, *_on(day))
+                    )

@@ -1,0 +1,151 @@
+"""Decisions in the table and in the archive, as one: inserted once, found and read from both."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import Connection, func, select
+
+from lib.records.archive_files import ArchiveFile, entity_of, read_rows
+from lib.records.database import Database
+from lib.records.entries import Row
+from lib.records.partitions import create_partitions, day_of
+from lib.records.schema import DECISION_ARCHIVES, DECISION_IDS, DECISIONS
+
+_ROWS_PER_PART = 1000
+_ORDER = itemgetter("event_time", "subject_id")
+
+
+def insert_first(database: Database, connection: Connection, rows: Sequence[Row]) -> list[Row]:
+    """Insert those rows whose subject has no decision yet, and return them.
+
+    Of two transactions with one subject the later waits for the earlier at the key of
+    `decision_ids`, whatever days they are of. A subject counts as decided for as long as its id is
+    kept, which is for ever unless retention says otherwise.
+    """
+    if not database.is_sqlite:
+        create_partitions(connection, (row["received_at"] for row in rows))
+    firsts = {(row["system"], row["subject_id"]): row for row in reversed(rows)}
+    ids = [
+        {
+            "system": system,
+            "subject_id": subject_id,
+            "entity_id": entity_of(row["entities"]),
+            "received_at": row["received_at"],
+        }
+        for (system, subject_id), row in sorted(firsts.items())
+    ]
+    table = DECISION_IDS
+    new = database.insert_keys(connection, table, ids, table.c.system, table.c.subject_id)
+    fresh = [firsts[key] for key in sorted(new)]
+    database.insert_new(connection, DECISIONS, fresh)
+    return fresh
+
+
+def find(connection: Connection, system: str, subject_id: str) -> dict[str, Any] | None:
+    """The first decision about a subject, from the table or from the file of its day."""
+    ids = DECISION_IDS.c
+    known = select(ids.received_at).where(ids.system == system, ids.subject_id == subject_id)
+    received_at = connection.execute(known).scalar_one_or_none()
+    if received_at is None:
+        return None
+    query = select(DECISIONS).where(
+        DECISIONS.c.system == system,
+        DECISIONS.c.subject_id == subject_id,
+        DECISIONS.c.received_at == received_at,
+    )
+    row = connection.execute(query).mappings().first()
+    if row is not None:
+        return dict(row)
+    found = (
+        row
+        for file in files(connection, system, date=day_of(received_at).isoformat())
+        for row in read_rows(file, lambda batch: pc.equal(batch["subject_id"], subject_id))
+    )
+    return next(found, None)
+
+
+def stream(connection: Connection, system: str, since: int, until: int) -> Iterator[dict[str, Any]]:
+    """Every decision of a range of event times, by event_time and subject_id, each once."""
+    table = DECISIONS.c
+    query = (
+        select(DECISIONS)
+        .where(table.system == system, table.event_time >= since, table.event_time < until)
+        .order_by(table.event_time, collated(connection, table.subject_id))
+        .execution_options(yield_per=_ROWS_PER_PART)
+    )
+    stored = (dict(row) for row in connection.execute(query).mappings())
+    archived = [
+        read_rows(file, _within(since, until)) for file in files(connection, system, since, until)
+    ]
+    merged = heapq.merge(stored, *archived, key=_ORDER)
+    last = None
+    for row in merged:
+        # while a day is moved its rows are in both
+        if (key := _ORDER(row)) != last:
+            yield row
+        last = key
+
+
+def files(
+    connection: Connection,
+    system: str | None = None,
+    since: int | None = None,
+    until: int | None = None,
+    date: str | None = None,
+) -> list[ArchiveFile]:
+    """Archived files, the earliest day first: of a system, a range of event times, a day."""
+    table = DECISION_ARCHIVES.c
+    conditions = []
+    if system is not None:
+        conditions.append(table.system == system)
+    if since is not None and until is not None:
+        conditions += [table.until > since, table.since < until]
+    if date is not None:
+        conditions.append(table.date == date)
+    query = select(DECISION_ARCHIVES).where(*conditions).order_by(table.date, table.id)
+    return [ArchiveFile(**row) for row in connection.execute(query).mappings()]
+
+
+def decided(connection: Connection, keys: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of some subjects that were decided about."""
+    ids, known = DECISION_IDS.c, set[tuple[str, str]]()
+    for system, subjects in by_system(keys):
+        query = select(ids.subject_id).where(ids.system == system, ids.subject_id.in_(subjects))
+        known.update((system, subject_id) for subject_id in connection.execute(query).scalars())
+    return known
+
+
+def count(connection: Connection, system: str) -> int:
+    """How many decisions of a system are kept."""
+    stored = select(func.count()).where(DECISIONS.c.system == system)
+    table = DECISION_ARCHIVES.c
+    archived = select(func.coalesce(func.sum(table.rows), 0)).where(table.system == system)
+    return int(connection.execute(stored).scalar_one() + connection.execute(archived).scalar_one())
+
+
+def by_system(keys: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """Few enough subjects of one system at a time for the parameters of one query."""
+    for system, group in itertools.groupby(sorted(keys), key=lambda key: key[0]):
+        subjects = [subject_id for _, subject_id in group]
+        for start in range(0, len(subjects), _ROWS_PER_PART):
+            yield system, subjects[start : start + _ROWS_PER_PART]
+
+
+def collated(connection: Connection, column: Any) -> Any:
+    """A text column in the order of its code points, as Python and Parquet order it."""
+    return column.collate("C") if connection.dialect.name == "postgresql" else column
+
+
+def _within(since: int, until: int) -> Any:
+    def keep(batch: pa.RecordBatch) -> pa.Array:
+        times = batch["event_time"]
+        return pc.and_(pc.greater_equal(times, since), pc.less(times, until))
+
+    return keep

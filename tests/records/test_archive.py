@@ -1,0 +1,158 @@
+"""Days in the archive read as days in the table do, and nothing is removed that is not there."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lib.records import Decision, Records, RecordsError
+from lib.records.archive_files import ArchiveFile, read_rows, verify
+from lib.records.archiving import archive_day, days_before, delete_archived, open_archive
+from lib.records.database import Database
+from lib.records.decision_store import files
+from lib.records.partitions import DAY, partitions
+from tests.records.conftest import NOVEMBER, SECOND, decision, fact
+
+
+def made(number: int, day: int, **changes: object) -> Decision:
+    at = NOVEMBER + day * DAY + number * SECOND
+    features = {"amount": float(number), "hour_of_day": float("nan"), "é": float("inf")}
+    return decision(
+        f"t{day}-{number:03d}", event_time=at, received_at=at, decided_at=at, features=features,
+        **changes,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def database(url: str, records: Records):
+    opened = Database(url)
+    yield opened
+    opened.close()
+
+
+def archived_files(database: Database) -> list[ArchiveFile]:
+    with database.reading() as connection:
+        return files(connection)
+
+
+def test_archived_days_read_like_the_table(
+    records: Records, database: Database, tmp_path: Path
+) -> None:
+    batch = [made(number, day) for day in range(3) for number in range(40)]
+    other = [made(number, 0, system="churn", rule_id="r") for number in range(3)]
+    records.record_decisions(batch + other)
+    records.record_labels([fact(one.subject_id) for one in batch[::3]])
+    before = list(map(repr, records.decisions("fraud", 0, 2**62)))
+    table = records.labelled("fraud", 0, 2**62, include_unlabelled=True)
+    labelled = records.labelled("fraud", NOVEMBER, NOVEMBER + 2 * DAY)
+    days = days_before(database, NOVEMBER + 2 * DAY)
+    for day in days:
+        archive_day(database, open_archive(str(tmp_path / "archive")), day, NOVEMBER)
+    assert [str(day) for day in days] == ["2026-11-23", "2026-11-24"]
+    assert sorted(file.rows for file in archived_files(database)) == [3, 40, 40]
+    assert list(map(repr, records.decisions("fraud", 0, 2**62))) == before
+    assert same(records.labelled("fraud", 0, 2**62, include_unlabelled=True), table)
+    assert same(records.labelled("fraud", NOVEMBER, NOVEMBER + 2 * DAY), labelled)
+    found = records.decision("fraud", "t0-007")
+    assert repr(found) == repr(batch[7])
+    assert records.decision_count("fraud") == 120
+    if not database.is_sqlite:
+        with database.reading() as connection:
+            names = [one.name for one in partitions(connection)]
+        assert names == ["decisions_p20261125", "decisions_p20261126"]
+    assert records.record_decisions([batch[7], made(99, 0)]).stored == 1
+
+
+def test_what_came_late_is_archived_by_the_next_run_beside_the_first(
+    records: Records, database: Database, tmp_path: Path
+) -> None:
+    (day,) = _archived(records, database, tmp_path, [made(1, 0)])
+    records.record_decisions([made(2, 0)])
+    assert archive_day(database, str(tmp_path), day, NOVEMBER).moved == 1
+    assert archive_day(database, str(tmp_path), day, NOVEMBER).moved == 0
+    assert len(archived_files(database)) == 2
+    assert [one.subject_id for one in records.decisions("fraud", 0, 2**62)] == ["t0-001", "t0-002"]
+
+
+def test_a_day_stays_while_a_decision_waits_to_be_scored_again(
+    records: Records, database: Database, tmp_path: Path
+) -> None:
+    records.record_decisions([made(1, 0, method="fallback"), made(2, 0)])
+    (day,) = days_before(database, NOVEMBER + DAY)
+    assert archive_day(database, str(tmp_path), day, NOVEMBER).waiting == 1
+    assert archived_files(database) == []
+    records.mark_rescored("fraud", "t0-001", {}, NOVEMBER)
+    assert archive_day(database, str(tmp_path), day, NOVEMBER).moved == 2
+
+
+def test_a_run_that_was_cut_off_after_the_files_goes_on(
+    records: Records, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records.record_decisions([made(1, 0), made(2, 0)])
+    (day,) = days_before(database, NOVEMBER + DAY)
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lib.records.archiving._remove_archived", lambda *_: None)
+    monkeypatch.setattr("lib.records.archiving._drop", cut)
+    if database.is_sqlite:
+        archive_day(database, str(tmp_path), day, NOVEMBER)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            archive_day(database, str(tmp_path), day, NOVEMBER)
+    monkeypatch.undo()
+    both = [one.subject_id for one in records.decisions("fraud", 0, 2**62)]
+    assert both == ["t0-001", "t0-002"]
+    archive_day(database, str(tmp_path), day, NOVEMBER)
+    assert [one.subject_id for one in records.decisions("fraud", 0, 2**62)] == both
+    assert days_before(database, NOVEMBER + DAY) == []
+
+
+def test_a_file_that_was_changed_or_is_gone_is_named(
+    records: Records, database: Database, tmp_path: Path
+) -> None:
+    _archived(records, database, tmp_path, [made(1, 0), made(2, 0)])
+    (file,) = archived_files(database)
+    verify(file)
+    path = tmp_path / file.path
+    assert path.stat().st_mode & 0o077 == 0
+    table = pq.read_table(path)
+    pq.write_table(table.slice(0, 1), path)
+    with pytest.raises(RecordsError, match="expected 2 rows"):
+        verify(file)
+    path.unlink()
+    with pytest.raises(RecordsError, match="it is gone; restore it"):
+        list(read_rows(file))
+
+
+def test_archived_days_go_with_their_ids(
+    records: Records, database: Database, tmp_path: Path
+) -> None:
+    _archived(records, database, tmp_path, [made(1, 0)])
+    assert delete_archived(database, NOVEMBER + DAY, count_only=True) == 1
+    assert records.decision("fraud", "t0-001") is not None
+    assert delete_archived(database, NOVEMBER) == 0
+    assert delete_archived(database, NOVEMBER + DAY) == 1
+    assert records.decision("fraud", "t0-001") is None
+    assert list(tmp_path.rglob("*.parquet")) == []
+    assert records.record_decisions([made(1, 0)]).stored == 1
+
+
+def test_an_archive_with_credentials_in_its_uri_is_refused() -> None:
+    with pytest.raises(RecordsError, match="without credentials"):
+        open_archive("s3://key:secret@bucket/decisions")
+
+
+def _archived(records: Records, database: Database, folder: Path, batch: list[Decision]) -> list:
+    records.record_decisions(batch)
+    days = days_before(database, NOVEMBER + DAY)
+    for day in days:
+        archive_day(database, str(folder), day, NOVEMBER)
+    return days
+
+
+def same(one: pa.Table, other: pa.Table) -> bool:
+    """NaN is not equal to itself, so rows are compared by how they are written."""
+    return one.schema == other.schema and repr(one.to_pylist()) == repr(other.to_pylist())
