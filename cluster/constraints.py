@@ -31,7 +31,7 @@ _HEAD = """\
 
 
 def resolve(requirements: Sequence[str]) -> dict[str, Any]:
-    """pip's report of what it would install into an empty environment.
+    """Pip's report of what it would install into an empty environment.
 
     Raises:
         subprocess.CalledProcessError: pip finds no set of versions; its words go to stderr.

@@ -1,4 +1,4 @@
-"""No package with a known fault is admitted, pinned or installed; the image's versions are exact."""
+"""No package with a known fault is admitted, pinned or installed; pins of the image are exact."""
 
 import re
 import tomllib
