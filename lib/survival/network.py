@@ -185,15 +185,16 @@ def _members(
 ) -> tuple[HazardModule, ...]:
     if cuts.ndim != 1 or len(cuts) < 2 or cuts[0] != 0.0 or (np.diff(cuts) <= 0).any():
         raise ValueError("cuts do not ascend from 0")
-    rates = np.ones((int(about["causes"]), len(cuts) - 1))
+    causes = int(about["causes"])
     members = []
     for number in range(int(about["members"])):
-        member = HazardModule(len(scaling.columns), hidden, 0.0, rates)
         mine = {
             name.split(".", 1)[1]: value
             for name, value in tensors.items()
             if name.startswith(f"{number}.")
         }
+        _check_shapes(mine, len(scaling.columns), (*hidden, causes * (len(cuts) - 1)))
+        member = HazardModule(len(scaling.columns), hidden, 0.0, np.ones((causes, len(cuts) - 1)))
         member.load_state_dict(mine)
         if not all(torch.isfinite(value).all() for value in mine.values()):
             raise ValueError("a weight is not a finite number")
@@ -201,3 +202,12 @@ def _members(
     if not members:
         raise ValueError("it has no members")
     return tuple(members)
+
+
+def _check_shapes(state: dict[str, Tensor], width: int, outputs: tuple[int, ...]) -> None:
+    """Refuses sizes that the stored weights do not have, before a network takes their memory."""
+    weights = [tuple(value.shape) for name, value in state.items() if name.endswith("weight")]
+    inputs = (width, *outputs[:-1])
+    expected = list(zip(outputs, inputs, strict=True))
+    if sorted(weights) != sorted(expected):
+        raise ValueError(f"layers of the shapes {sorted(weights)} where {expected} are described")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import resource
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.torch
+import torch
 
 from lib.calibration import sigmoid
 from lib.evaluation import roc_auc
 from lib.moderation.model.answers import ModalityAnswer, ModelError, Presence
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusing import fit_fusion
+from lib.moderation.model.image import ImageModel
 from lib.moderation.model.inputs import PostInputs, batch_of
 from lib.moderation.model.moderation_model import (
     ModerationModel,
@@ -24,7 +29,9 @@ from lib.moderation.model.moderation_model import (
     thresholds_of,
 )
 from lib.moderation.model.sizes import TINY
+from lib.moderation.model.text import TextModel
 from lib.moderation.model.training import Run
+from lib.moderation.model.video import VideoModel
 from lib.registry import ArtifactError
 from tests.moderation.tiny import (
     POLICIES,
@@ -64,7 +71,7 @@ def test_one_post_and_many_get_the_same_answer():
     posts = unseen_posts()[0].inputs(parts()[2])[:40]
     many = model().log_odds(posts)
     single = np.concatenate([model().log_odds([one]) for one in posts])
-    np.testing.assert_allclose(many, single, atol=1e-5)
+    np.testing.assert_allclose(many, single, rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["text", "image", "video"])
@@ -208,3 +215,36 @@ def test_a_policy_whose_labels_are_all_in_one_fold_is_calibrated_too():
     run = Run(1, Runtime(threads=1))
     fused = fit_fusion(told, marks.astype(np.int8), labels, ("a",), folds, TINY.fusion, run)
     assert roc_auc(truth[folds == 1, 0], fused.fusion.answer(told, marks)[folds == 1, 0]) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("build", "part", "file", "section", "name"),
+    [
+        (text_model, TextModel, "text.json", "config", "hidden_size"),
+        (text_model, TextModel, "text.json", "config", "num_hidden_layers"),
+        (image_model, ImageModel, "image.json", "size", "side"),
+        (video_model, VideoModel, "video.json", "size", "members"),
+    ],
+)
+@pytest.mark.parametrize("number", [10**4 + 8, 10**9])
+def test_sizes_that_were_never_trained_are_refused_before_they_take_memory(
+    build, part, file, section, name, number
+):
+    files = dict(build().files())
+    about = json.loads(files[file])
+    about[section][name] = number
+    files[file] = json.dumps(about).encode()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises((ModelError, ValueError, KeyError)):
+        part.read(files.__getitem__, Runtime())
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_weights_that_are_not_numbers_are_refused():
+    files = dict(text_model().files())
+    tensors = safetensors.torch.load(files["text.safetensors"])
+    first = sorted(tensors)[0]
+    tensors[first] = torch.full_like(tensors[first], float("nan"))
+    files["text.safetensors"] = safetensors.torch.save(tensors)
+    with pytest.raises(ModelError, match="not a finite number"):
+        TextModel.read(files.__getitem__, Runtime())

@@ -164,7 +164,14 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path):
     quick = HazardSettings(hidden=(8,), epochs=1, intervals=4)
     fit_network(names, rows, outcomes, np.arange(200), quick, seed=7).save(tmp_path)
     about = json.loads((tmp_path / "hazards.json").read_text())
-    for change in ({"hidden": [9]}, {"cuts": [0.0, 2.0, 1.0]}, {"members": 2}, {"causes": 2}):
+    for change in (
+        {"hidden": [9]},
+        {"hidden": [8, 10**9]},
+        {"cuts": [0.0, 2.0, 1.0]},
+        {"members": 2},
+        {"causes": 2},
+        {"causes": 10**12},
+    ):
         (tmp_path / "hazards.json").write_text(json.dumps(about | change))
         with pytest.raises(SurvivalError, match="not a hazard network"):
             HazardNetwork.load(tmp_path)

@@ -16,7 +16,14 @@ from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.guard import Guard
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.sizes import FusionSize, Learning
-from lib.moderation.model.stored import Files, Reader, fill_module, json_bytes, module_bytes
+from lib.moderation.model.stored import (
+    Files,
+    Reader,
+    check_sizes,
+    json_bytes,
+    module_bytes,
+    read_module,
+)
 from lib.moderation.post import MODALITIES
 
 _ABOUT, _WEIGHTS = "fusion.json", "fusion.safetensors"
@@ -158,12 +165,14 @@ class Fusion:
     def read(cls, reader: Reader, runtime: Runtime) -> Fusion:
         """As `files` stored it."""
         about = json.loads(reader(_ABOUT))
+        check_sizes([about["size"], about["widths"]], _ABOUT)
         told = dict(about["size"])
         told["learning"] = Learning(**told["learning"])
         size, policies = FusionSize(**told), tuple(map(str, about["policies"]))
         widths = tuple(int(one) for one in about["widths"])
-        net = FusionNet(widths, len(policies), size)
-        fill_module(net, reader(_WEIGHTS), _WEIGHTS)
+        net = read_module(
+            lambda: FusionNet(widths, len(policies), size), reader(_WEIGHTS), _WEIGHTS
+        )
         return cls(
             policies=policies,
             size=size,

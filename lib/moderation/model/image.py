@@ -20,10 +20,12 @@ from lib.moderation.model.sizes import ImageSize, Learning
 from lib.moderation.model.stored import (
     Files,
     Reader,
+    check_sizes,
     config_of,
     fill_module,
     json_bytes,
     module_bytes,
+    read_module,
 )
 from lib.moderation.model.torchvision_ops import transformers, vision
 
@@ -117,6 +119,7 @@ class ImageModel:
     def read(cls, reader: Reader, runtime: Runtime) -> ImageModel:
         """As `files` stored it."""
         about = json.loads(reader(_ABOUT))
+        check_sizes([about["size"], about["vit"]], _ABOUT)
         size = dict(about["size"])
         size |= {
             "learning": Learning(**size["learning"]),
@@ -124,8 +127,11 @@ class ImageModel:
             "pretrained": None,
         }
         held = ImageSize(**size)
-        net = ImageNet(held, len(about["policies"]), vit_of(about["vit"]))
-        fill_module(net, reader(_WEIGHTS), _WEIGHTS)
+        net = read_module(
+            lambda: ImageNet(held, len(about["policies"]), vit_of(about["vit"])),
+            reader(_WEIGHTS),
+            _WEIGHTS,
+        )
         net = net.to(runtime.device).eval()
         return cls(tuple(map(str, about["policies"])), held, net, runtime)
 

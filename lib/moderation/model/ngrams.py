@@ -19,10 +19,11 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from lib.moderation.model.answers import Floats
+from lib.moderation.model.answers import Floats, ModelError
 from lib.moderation.model.stored import Files, Reader, arrays_bytes, json_bytes, read_arrays
 
 _ABOUT, _ARRAYS = "text-ngrams.json", "text-ngrams.safetensors"
+_LONGEST = 16
 _ADDRESS, _MENTION = re.compile(r"https?://\S+"), re.compile(r"@\w+")
 # a C of scikit-learn; larger ones fit rare n-grams to noise
 _STRENGTH = 4.0
@@ -81,6 +82,10 @@ class NgramModel:
         halves = []
         for name in ("words", "characters"):
             longest = int(about["lengths"][name][1])
+            if not 1 <= longest <= _LONGEST:
+                raise ModelError(
+                    f"{_ABOUT}: {name}: expected n-grams of 1 to {_LONGEST}, got {longest}"
+                )
             one = _vectoriser(name, longest, vocabulary=about[name])
             one.idf_ = arrays[name]
             halves.append(one)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors.numpy
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from lib.moderation.model.answers import ModelError
+
+Module = TypeVar("Module", bound=nn.Module)
+_LARGEST_SIZE, _MOST_LAYERS = 1_000_000, 1_000
+_LARGEST = {
+    **dict.fromkeys(("layers", "num_hidden_layers"), _MOST_LAYERS),
+    **dict.fromkeys(("side", "image_size"), 2_048),
+    **{"frames": 1_024, "length": 16_384, "members": 100},
+}
 
 Files = dict[str, bytes]
 Reader = Callable[[str], bytes]
@@ -35,6 +44,52 @@ def fill_module(module: nn.Module, content: bytes, origin: str) -> None:
         module.load_state_dict(state)
     except RuntimeError as error:
         raise ModelError(f"{origin}: {error}") from error
+
+
+def read_module(build: Callable[[], Module], content: bytes, origin: str) -> Module:
+    """A module with stored weights, whose form was compared with them before it took memory.
+
+    Args:
+        build: makes the module, on whatever device torch puts it.
+        content: its weights.
+        origin: their file, for messages.
+
+    Raises:
+        ModelError: names or shapes differ, or a weight is not a finite number.
+    """
+    state = safetensors.torch.load(content)
+    with torch.device("meta"):
+        form = {name: tuple(one.shape) for name, one in build().state_dict().items()}
+    stored = {name: tuple(one.shape) for name, one in state.items()}
+    for name in sorted(form.keys() | stored.keys()):
+        if form.get(name) != stored.get(name):
+            raise ModelError(
+                f"{origin}: {name}: expected the shape {form.get(name)}, got {stored.get(name)}"
+            )
+        if not bool(torch.isfinite(state[name]).all()):
+            raise ModelError(f"{origin}: {name}: a weight is not a finite number")
+    module = build()
+    module.load_state_dict(state)
+    return module
+
+
+def check_sizes(sizes: object, origin: str) -> None:
+    """Refuse sizes of a model beyond what could have been trained, before anything is built.
+
+    Raises:
+        ModelError: a whole number is above a million, or above what its field may be.
+    """
+    if isinstance(sizes, dict):
+        for name, value in sizes.items():
+            most = _LARGEST.get(name, _LARGEST_SIZE)
+            if type(value) is int and abs(value) > most:
+                raise ModelError(f"{origin}: {name}: expected at most {most:,}, got {value:.3g}")
+            check_sizes(value, origin)
+    elif isinstance(sizes, list):
+        if len(sizes) > _MOST_LAYERS:
+            raise ModelError(f"{origin}: a list of sizes has {len(sizes):,} entries")
+        for value in sizes:
+            check_sizes({"size": value}, origin)
 
 
 def tensors_bytes(tensors: Mapping[str, Tensor]) -> bytes:

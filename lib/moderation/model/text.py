@@ -20,10 +20,11 @@ from lib.moderation.model.sizes import Learning, TextSize
 from lib.moderation.model.stored import (
     Files,
     Reader,
+    check_sizes,
     config_of,
-    fill_module,
     json_bytes,
     module_bytes,
+    read_module,
 )
 from lib.moderation.model.tokens import Tokens, padding_of, read_tokenizer, tokenise
 from lib.moderation.model.torchvision_ops import transformers
@@ -136,12 +137,16 @@ class TextModel:
     def read(cls, reader: Reader, runtime: Runtime) -> TextModel:
         """As `files` stored it."""
         about = json.loads(reader(_ABOUT))
+        check_sizes([about["size"], about["config"]], _ABOUT)
         size = dict(about["size"])
         size["learning"] = Learning(**size["learning"])
         policies = tuple(str(one) for one in about["policies"])
-        encoder = encoder_of(about["config"])
-        net = TextNet(encoder, int(about["config"]["hidden_size"]), len(policies))
-        fill_module(net, reader(_WEIGHTS), _WEIGHTS)
+        width = int(about["config"]["hidden_size"])
+        net = read_module(
+            lambda: TextNet(encoder_of(about["config"]), width, len(policies)),
+            reader(_WEIGHTS),
+            _WEIGHTS,
+        )
         return cls(
             policies=policies,
             size=TextSize(**size),

@@ -18,7 +18,15 @@ from lib.moderation.model.frames import evenly_spaced, grey
 from lib.moderation.model.motion import MotionModel
 from lib.moderation.model.pixels import normalised
 from lib.moderation.model.sizes import Learning, VideoSize
-from lib.moderation.model.stored import Files, Reader, fill_module, json_bytes, module_bytes
+from lib.moderation.model.stored import (
+    Files,
+    Reader,
+    check_sizes,
+    fill_module,
+    json_bytes,
+    module_bytes,
+    read_module,
+)
 from lib.moderation.model.torchvision_ops import vision
 
 _ABOUT = "video.json"
@@ -168,6 +176,7 @@ class VideoModel:
     def read(cls, reader: Reader, runtime: Runtime) -> VideoModel:
         """As `files` stored it."""
         about = json.loads(reader(_ABOUT))
+        check_sizes(about["size"], _ABOUT)
         size = dict(about["size"])
         size |= {
             "learning": Learning(**size["learning"]),
@@ -178,8 +187,9 @@ class VideoModel:
         policies = tuple(map(str, about["policies"]))
         nets = []
         for k in range(held.members):
-            net = fresh_video_net(held, len(policies))
-            fill_module(net, reader(_weights(k)), _weights(k))
+            net = read_module(
+                lambda: fresh_video_net(held, len(policies)), reader(_weights(k)), _weights(k)
+            )
             nets.append(net.to(runtime.device).eval())
         motion = MotionModel.read(reader) if about["motion"] else None
         return cls(policies, held, tuple(nets), motion, np.array(about["blend"]), runtime)
