@@ -138,9 +138,14 @@ _PLAIN_TIMES = pa.schema(
 
 
 def _first_of_each(media: pa.Table) -> pa.Table:
-    """One row for each place of a post: a source may tell the same medium twice."""
+    """One row for each place of a post, rather one that was decoded.
+
+    A source may hold the same medium twice, and an animation may be decoded in part.
+    """
     keys = list(zip(*(media[name].to_pylist() for name in _SURE_COLUMNS), strict=True))
-    first = {key: row for row, key in reversed(list(enumerate(keys)))}
+    reasons = media["reason"].to_pylist()
+    order = sorted(range(len(keys)), key=lambda row: (reasons[row] is not None, row), reverse=True)
+    first = {keys[row]: row for row in order}
     return media.take(pa.array(sorted(first.values()), pa.int64()))
 
 

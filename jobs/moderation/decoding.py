@@ -17,10 +17,9 @@ import pyarrow as pa
 from jobs import intake
 from lib.contract import QUARANTINE_REASON
 from lib.moderation.media.addresses import Addresses
-from lib.moderation.media.hashes import LEAST_QUALITY, seen, sha256
-from lib.moderation.media.images import decode_frames
+from lib.moderation.media.decoder_pool import shared_pool
+from lib.moderation.media.hashes import LEAST_QUALITY, Seen, seen, sha256
 from lib.moderation.media.limits import Limits, MediaError
-from lib.moderation.media.videos import decode_video
 from lib.moderation.model.answers import Pixels
 from lib.moderation.model.frames import evenly_spaced
 from lib.moderation.model.pixels import squares
@@ -34,6 +33,7 @@ DECODED = pa.schema(
         ("kind", pa.string()),
         ("place", pa.int64()),
         ("reason", pa.string()),  # why it could not be decoded, else null
+        ("partly", pa.string()),  # why a part of it was not looked at, else null
         ("digest", pa.binary()),  # SHA-256 of the bytes
         ("look", pa.binary()),  # PDQ, null where there is too little to see
         ("frames", pa.int32()),
@@ -63,19 +63,21 @@ class Shape:
         """As the note of the rows tells it."""
         return {name: int(getattr(self, name)) for name in _STORED}
 
-    def decoded(self, content: bytes, kind: str) -> tuple[Pixels, Pixels]:
+    def decoded(self, content: bytes, kind: str) -> tuple[Pixels, Pixels, MediaError | None]:
         """Frames (frames, side, side, 3) as the models see them, and one in full for its hash.
 
-        An animated image gives several frames; the worst of them will decide.
+        An animated image gives several frames; the worst of them will decide. The last is why a
+        part of it was not looked at, or None.
 
         Raises:
             MediaError: it cannot be decoded.
         """
         if kind == "image":
-            frames = decode_frames(content, self.limits)
-            return squares(frames, self.image_side), frames[0]
-        clip = decode_video(content, self.limits, self.clip_frames).frames
-        return evenly_spaced(clip, self.clip_frames, self.clip_side), clip[len(clip) // 2]
+            image = shared_pool().image(content, self.limits)
+            return squares(image.frames, self.image_side), image.frames[0], image.fault
+        clip = shared_pool().video(content, self.limits, self.clip_frames).frames
+        frames = evenly_spaced(clip, self.clip_frames, self.clip_side)
+        return frames, clip[len(clip) // 2], None
 
 
 _STORED = ("image_side", "clip_frames", "clip_side")
@@ -110,8 +112,25 @@ def decode_rows(
     return kept.append_column("file", pa.array([path] * kept.num_rows, pa.string()))
 
 
-def decode_one(row: dict[str, Any], shape: Shape, addresses: Addresses) -> tuple[Pixels, Any, str]:
-    """Frames as the models see them, PDQ hash (or None), and SHA-256 of one media row.
+@dataclass(frozen=True)
+class Decoded:
+    """One medium.
+
+    Attributes:
+        frames: (frames, side, side, 3) as the models see them.
+        look: its PDQ hash, or None where there is too little to see.
+        digest: SHA-256 of its bytes, hexadecimal.
+        fault: why a part of it was not looked at, or None.
+    """
+
+    frames: Pixels
+    look: Seen | None
+    digest: str
+    fault: MediaError | None
+
+
+def decode_one(row: dict[str, Any], shape: Shape, addresses: Addresses) -> Decoded:
+    """One media row, fetched and decoded.
 
     Raises:
         MediaError: it cannot be fetched or decoded.
@@ -121,25 +140,26 @@ def decode_one(row: dict[str, Any], shape: Shape, addresses: Addresses) -> tuple
         raise MediaError("empty", "expected bytes or a URI, got neither")
     media = Media(content, "bytes") if content else Media(None, row["uri"] or "bytes")
     fetched = addresses.content(media, row["kind"])
-    frames, whole = shape.decoded(fetched, row["kind"])
+    frames, whole, fault = shape.decoded(fetched, row["kind"])
     look = seen(whole)
-    return frames, look if look.quality >= LEAST_QUALITY else None, sha256(fetched)
+    return Decoded(frames, look if look.quality >= LEAST_QUALITY else None, sha256(fetched), fault)
 
 
 def _decoded(row: dict[str, Any], shape: Shape, addresses: Addresses) -> dict[str, Any]:
     found: dict[str, Any] = {name: row[name] for name in ("post_id", "kind", "place")}
     try:
-        frames, look, digest = decode_one(row, shape, addresses)
+        medium = decode_one(row, shape, addresses)
     except (MediaError, ValueError) as error:
         return found | {
             "reason": str(error) if isinstance(error, MediaError) else f"empty: {error}"
         }
     return found | {
-        "digest": bytes.fromhex(digest),
-        "look": None if look is None else look.bits.tobytes(),
-        "frames": frames.shape[0],
-        "side": frames.shape[1],
-        "pixels": np.ascontiguousarray(frames).tobytes(),
+        "partly": None if medium.fault is None else str(medium.fault),
+        "digest": bytes.fromhex(medium.digest),
+        "look": None if medium.look is None else medium.look.bits.tobytes(),
+        "frames": medium.frames.shape[0],
+        "side": medium.frames.shape[1],
+        "pixels": np.ascontiguousarray(medium.frames).tobytes(),
     }
 
 

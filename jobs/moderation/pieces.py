@@ -18,9 +18,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from lib.contract import ContractError, did_you_mean
 from lib.moderation.composer.composing import Recipe
 from lib.moderation.composer.pieces import Pieces
-from lib.moderation.media.images import decode_image
+from lib.moderation.media.decoder_pool import shared_pool
 from lib.moderation.media.limits import MediaError
-from lib.moderation.media.videos import decode_video
 from lib.moderation.model.answers import Pixels
 from lib.storage import read_parquet
 
@@ -72,7 +71,7 @@ def read_pieces(path: str) -> tuple[Pieces, Recipe]:
         pieces = Pieces(
             texts=tuple(str(one) for one in texts),
             text_kinds=text_kinds,
-            images=tuple(decode_image(one) for one in images),
+            images=tuple(shared_pool().image(one).frames[0] for one in images),
             image_kinds=image_kinds,
             clips=tuple(_clip(one) for one in clips),
             clip_kinds=clip_kinds,
@@ -142,5 +141,5 @@ def _column(table: PieceTable, origin: str) -> tuple[list[Any], tuple[str, ...]]
 
 def _clip(content: bytes | list[bytes]) -> Pixels:
     if isinstance(content, bytes):
-        return decode_video(content).frames
-    return np.stack([decode_image(frame) for frame in content])
+        return shared_pool().video(content).frames
+    return np.stack([shared_pool().image(frame).frames[0] for frame in content])

@@ -230,6 +230,10 @@ def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
             str(one).partition(":")[0]
             for one in whole.to_table(columns=["reason"])["reason"].drop_null().to_pylist()
         )
+        reasons.update(
+            f"in part: {str(one).partition(':')[0]}"
+            for one in whole.to_table(columns=["partly"])["partly"].drop_null().to_pylist()
+        )
         media = whole.to_table(
             columns=["post_id", "digest", "look"], filter=ds.field("reason").is_null()
         )

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from numpy.typing import NDArray
 
 from jobs import intake
 from jobs.model_files import model_directory
@@ -75,10 +76,13 @@ class MediaScorer:
         for row in rows:
             about = {name: row[name] for name in ("post_id", "kind", "place")}
             try:
-                frames, _, _ = decode_one(row, self._shape, self._addresses)
+                medium = decode_one(row, self._shape, self._addresses)
             except (MediaError, ValueError) as error:
                 found.append(about | {"reason": str(error)})
                 continue
+            if medium.fault is not None:
+                found.append(about | {"reason": str(medium.fault)})
+            frames = medium.frames
             for one in [frames] if row["kind"] == "video" else frames:
                 pieces[row["kind"]].append((about, one))
         for kind, some in pieces.items():
@@ -141,7 +145,7 @@ class PostScorer:
         rows = self._assembly.rows(facts)
         presence = np.stack([rows[f"{m}_presence"].to_numpy() for m in MODALITIES], axis=1)
         told = self._answers(rows, pieces, presence.astype(np.int8))
-        return self._table(rows, told, presence.astype(np.int8))
+        return self._table(rows, told, presence.astype(np.int8), _with_faults(rows, answers))
 
     def _answers(
         self, rows: pa.Table, pieces: pa.Table, presence: Marks
@@ -169,12 +173,17 @@ class PostScorer:
         return found
 
     def _table(
-        self, rows: pa.Table, told: Mapping[str, ModalityAnswer], presence: Marks
+        self,
+        rows: pa.Table,
+        told: Mapping[str, ModalityAnswer],
+        presence: Marks,
+        faulty: NDArray[np.bool_],
     ) -> pa.Table:
         log_odds = self._model.fusion.answer(told, presence)
         order = [self._model.policies.index(name) for name in self._policies.ids]
         chances = sigmoid(log_odds)[:, order]
-        failed = (presence == Presence.FAILED).any(axis=1)
+        # a post is never allowed where some of it, be it one image of several, was not seen
+        failed = (presence == Presence.FAILED).any(axis=1) | faulty
         reach = rows["reach"].fill_null(0).to_numpy()
         routed = self._routing.route(chances, reach, failed, rows["language"].to_pylist())
         words = [routed.words(k, self._policies) for k in range(rows.num_rows)]
@@ -224,6 +233,13 @@ def shape_of(model: ModerationModel) -> Shape:
         (2, 16) if model.video is None else (model.video.size.frames, model.video.size.side)
     )
     return Shape(image, frames, side, Limits())
+
+
+def _with_faults(rows: pa.Table, answers: pa.Table) -> NDArray[np.bool_]:
+    """Of each row, whether a medium of its post could not be looked at, wholly or in part."""
+    is_fault = pc.and_(pc.equal(answers["what"], MEDIUM), pc.is_valid(answers["reason"]))
+    posts = set(answers.filter(is_fault)["post_id"].to_pylist())
+    return np.array([one in posts for one in rows["post_id"].to_pylist()], dtype=np.bool_)
 
 
 def as_answers(table: pa.Table, what: int) -> pa.Table:

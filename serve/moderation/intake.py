@@ -6,14 +6,16 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from lib.moderation.media.addresses import Addresses
+from lib.moderation.media.decoder_pool import shared_pool
 from lib.moderation.media.hashes import HashList, Known, Near, sha256
-from lib.moderation.media.images import decode_image
 from lib.moderation.media.limits import Limits, MediaError
 from lib.moderation.media.shelf import Shelf
-from lib.moderation.media.videos import decode_video
 from lib.moderation.model.answers import Pixels
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.post import Media, Post
@@ -35,7 +37,7 @@ class Seen:
         inputs: decoded.
         kept: by place (`images.0`, `video`), the SHA-256 under which the media are kept.
         keeping: what writes them meanwhile; see `shelved`.
-        undecoded: media that could not be used.
+        undecoded: media that could not be used, or of which a part could not be looked at.
         hashes: hits of known media, by place; a distance of 0 with the very bytes.
         exact: places whose very bytes are known.
         duration_s: of the video; 0 without one.
@@ -78,7 +80,7 @@ class _Piece:
 
     place: str
     media: Media
-    pixels: Pixels | None = None
+    frames: tuple[Pixels, ...] = ()
     hit: Near | None = None
     exact: bool = False
     duration_s: float = 0.0
@@ -108,6 +110,7 @@ class Intake:
     ) -> None:
         self._addresses, self._limits, self.shelf = addresses, limits, shelf
         self._hash_list, self._meter = hash_list, meter
+        self._decoders = shared_pool()
         self._reading = BoundedExecutor("media", _AT_ONCE)
         self._storing = BoundedExecutor("shelf", _AT_ONCE)
 
@@ -163,26 +166,24 @@ class Intake:
             if (same := known.exact(content)) is not None:
                 piece.hit, piece.exact = Near(same, 0), True
             piece.content, piece.digest = content, sha256(content)
-            frames = self._decode(piece, content)
-            piece.hit = piece.hit or known.nearest(frames)
+            self._decode(piece, content)
+            piece.hit = piece.hit or known.nearest(piece.frames)
         except MediaError as error:
             piece.fault = error
         return piece
 
-    def _decode(self, piece: _Piece, content: bytes) -> list[Pixels]:
-        """Fills in pixels; returns the pictures that hashes are looked up by."""
+    def _decode(self, piece: _Piece, content: bytes) -> None:
+        """Fills in frames; those of an animated image as training and batch scoring see them."""
         if piece.place == "video":
-            clip = decode_video(content, self._limits)
-            piece.pixels, piece.duration_s = clip.frames, clip.duration_s
-            return list(clip.frames)
-        piece.pixels = decode_image(content, self._limits)
-        return [piece.pixels]
+            clip = self._decoders.video(content, self._limits)
+            piece.frames, piece.duration_s = tuple(clip.frames), clip.duration_s
+            return
+        image = self._decoders.image(content, self._limits)
+        piece.frames, piece.fault = image.frames, image.fault
 
     def _seen(self, post: Post, pieces: list[_Piece], ms: float) -> Seen:
-        images = tuple(
-            one.pixels for one in pieces if one.place != "video" and one.pixels is not None
-        )
-        clip = next((one.pixels for one in pieces if one.place == "video"), None)
+        images = [one.frames for one in pieces if one.place != "video" and one.frames]
+        clip = next((one.frames for one in pieces if one.place == "video" and one.frames), None)
         failed = {_modality(one.place) for one in pieces if one.fault is not None}
         undecoded = []
         for one in pieces:
@@ -193,7 +194,13 @@ class Intake:
                 )
         return Seen(
             post=post,
-            inputs=PostInputs(post.text, images, clip, frozenset(failed)),
+            inputs=PostInputs(
+                text=post.text,
+                images=tuple(chain.from_iterable(images)),
+                clip=None if clip is None else np.stack(clip),
+                failed=frozenset(failed),
+                image_frames=tuple(map(len, images)),
+            ),
             kept={one.place: one.digest for one in pieces if one.digest is not None},
             undecoded=tuple(undecoded),
             hashes={one.place: one.hit for one in pieces if one.hit is not None},

@@ -14,7 +14,7 @@ import numpy as np
 from lib.calibration import sigmoid
 from lib.moderation.explanation.modality import explain_modalities
 from lib.moderation.model import SYSTEM
-from lib.moderation.model.answers import Floats, ModalityAnswer, Presence
+from lib.moderation.model.answers import Floats, ModalityAnswer, Pixels, Presence
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusion import Fusion
 from lib.moderation.model.inputs import PostInputs, batch_of
@@ -131,10 +131,33 @@ async def explained(
     try:
         async with asyncio.timeout(timeout_s):
             for name, payload in said.payloads.items():
-                found[name] = await members.explain(name, mind.version, payload, policy)
+                shown, chosen = payload, list[int]()
+                if name == "image" and not isinstance(payload, str):
+                    chosen = await _worst_frames(mind, members, post, payload, place)
+                    shown = payload[_rows_of(post, chosen)]
+                found[name] = await members.explain(name, mind.version, shown, policy)
+                found[name] |= {"frame": chosen} if chosen else {}
     except Exception as error:  # as in `judged`
         raise ModelOutError(f"{type(error).__name__}: {error}") from error
     return found
+
+
+async def _worst_frames(
+    mind: Mind, members: Members, post: PostInputs, frames: Pixels, place: int
+) -> list[int]:
+    """Of each image, the number of the frame with the highest odds of the policy at a place."""
+    counts = post.image_frames or (1,) * len(frames)
+    if max(counts) == 1:
+        return [0] * len(counts)
+    asked = [members.answer("image", mind.version, frames[[k]]) for k in range(len(frames))]
+    odds = np.array([one.log_odds[0, place] for one in await asyncio.gather(*asked)])
+    return [int(some.argmax()) for some in np.split(odds, np.cumsum(counts)[:-1])]
+
+
+def _rows_of(post: PostInputs, chosen: list[int]) -> list[int]:
+    """Rows of the chosen frames among all."""
+    counts = post.image_frames or (1,) * len(chosen)
+    return (np.cumsum([0, *counts[:-1]]) + chosen).tolist()
 
 
 def load_mind(directory: Path, policies: tuple[str, ...]) -> Mind:

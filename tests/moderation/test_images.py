@@ -1,7 +1,9 @@
 """Images are decoded as a viewer sees them, or refused before they cost anything."""
 
+import time
 import tracemalloc
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 
 from lib.moderation.media.images import decode_frames, decode_image
 from lib.moderation.media.limits import Limits, MediaError
+from tests.moderation.hostile_media import gif_of_many_frames, png_claims_frames, png_with
 from tests.moderation.made_media import encoded, png_that_claims, scene
 
 KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
@@ -90,15 +93,100 @@ def test_what_comes_late_in_an_animation_is_seen():
     frames[-1] = Image.new("RGB", (32, 32), (255, 0, 0))
     for kind in ("GIF", "PNG", "WEBP"):
         content = encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=40)
-        seen = decode_frames(content, SMALL)
+        seen = decode_frames(content, SMALL).frames
         assert 2 <= len(seen) <= SMALL.animation_frames
         assert seen[0].max() < 10, kind
         assert seen[-1][..., 0].min() > 240, kind
         assert (decode_image(content, SMALL) == seen[0]).all()
 
 
+ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
+
+
+def animated(kind: str, frames: list[Image.Image]) -> bytes:
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=40)
+
+
+def test_a_broken_frame_does_not_lose_the_first_ones_and_is_named():
+    content = animated("PNG", [scene(seed, 64) for seed in range(6)])
+    whole = decode_frames(content, SMALL)
+    assert (len(whole.frames), whole.fault) == (6, None)
+    place = [k for k in range(len(content)) if content.startswith(b"fdAT", k)][1] + 42
+    part = decode_frames(content[:place] + bytes(100) + content[place + 100 :], SMALL)
+    assert len(part.frames) == 2
+    assert part.fault is not None
+    for ours, theirs in zip(part.frames, whole.frames, strict=False):
+        assert (ours == theirs).all()
+
+
+def test_of_a_long_animation_the_later_frames_are_named_as_unseen():
+    content = gif_of_many_frames(400)
+    seen = decode_frames(content, replace(SMALL, animation_length=300))
+    assert len(seen.frames) == SMALL.animation_frames
+    assert seen.fault is not None
+    assert seen.fault.reason == "too_many_frames"
+    assert decode_frames(content, replace(SMALL, animation_length=400)).fault is None
+
+
+def test_an_endless_animation_takes_no_long_time():
+    began = time.monotonic()
+    assert len(decode_frames(gif_of_many_frames(200_000)).frames) == 8
+    assert time.monotonic() - began < 5
+
+
+def test_frames_that_are_claimed_and_not_there_are_not_looked_for():
+    seen = decode_frames(png_claims_frames(2**31 - 1), SMALL)
+    assert (len(seen.frames), seen.fault) == (2, None)
+
+
+def with_index_of_pictures(kind: str) -> bytes:
+    """A JPEG with an index (MPF) of two pictures, the second of which is gone or is a preview."""
+    first, second = scene(7, 96), scene(8, 40)
+    both = encoded(first, "MPO", save_all=True, append_images=[second])
+    return both if kind == "whole" else both[: both.index(b"\xff\xd8\xff", 100)]
+
+
+@pytest.mark.filterwarnings("ignore:Image appears to be a malformed MPO file")
+@pytest.mark.parametrize("kind", ["whole", "outlived"])
+def test_of_a_jpeg_with_further_pictures_only_the_first_is_shown(kind):
+    seen = decode_frames(with_index_of_pictures(kind), SMALL)
+    (only,) = seen.frames
+    assert seen.fault is None
+    assert np.abs(only.astype(int) - np.asarray(scene(7, 96))).mean() < 12
+
+
+@pytest.mark.parametrize("name", [b"iCCP", b"zTXt", b"iTXt"])
+def test_metadata_larger_than_the_picture_do_not_refuse_it(name):
+    content = png_with(name, 60_000_000, 2, scene(3, 64))
+    tracemalloc.start()
+    seen = decode_frames(content, SMALL)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (seen.frames[0] == np.asarray(scene(3, 64))).all()
+    assert peak < 3_000_000
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "I;16"])
+@pytest.mark.parametrize("size", [(1500, 1100), (1283, 2999), (4000, 3)])
+def test_a_large_image_is_scaled_as_pillow_scales_it(mode, size):
+    rgb = scene(9, 300).resize(size)
+    if mode == "I;16":
+        wide = np.asarray(rgb.convert("L")).astype(np.uint16) * 256
+        made = Image.fromarray(wide)
+    else:
+        made = rgb.convert(mode)
+    shown = rgb if mode in {"RGB", "RGBA"} else made.convert("RGB") if mode != "I;16" else (
+        rgb.convert("L").convert("RGB"))  # fmt: skip
+    shown.thumbnail((256, 256), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    pixels = decode_image(encoded(made, "PNG"), Limits(image_side=256))
+    assert max(pixels.shape) == 256
+    assert abs(np.subtract(pixels.shape[:2], shown.size[::-1])).max() <= 1
+    if pixels.shape[:2] == shown.size[::-1]:
+        assert np.abs(pixels.astype(int) - np.asarray(shown)).mean() < 3
+
+
 def test_a_still_image_is_one_frame():
-    (only,) = decode_frames(encoded(scene(4), "PNG"), SMALL)
+    (only,) = decode_frames(encoded(scene(4), "PNG"), SMALL).frames
     assert (only == np.asarray(scene(4))).all()
 
 
@@ -152,7 +240,7 @@ def test_no_damaged_image_raises_anything_else(kind, length, changes):
     for place, value in changes:
         content[place % len(content)] = value
     with suppress(MediaError):
-        frames = decode_frames(bytes(content[: length % len(content) + 1]), SMALL)
+        frames = decode_frames(bytes(content[: length % len(content) + 1]), SMALL).frames
         assert all(max(one.shape[:2]) <= 256 for one in frames)
 
 

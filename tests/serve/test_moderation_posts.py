@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 from lib.calibration import sigmoid
+from lib.moderation.composer.simulated import SIMULATED_RECIPE
 from lib.moderation.media.hashes import seen, sha256
 from lib.moderation.media.images import decode_image
 from lib.moderation.model.inputs import PostInputs
 from tests.moderation import tiny
+from tests.moderation.hostile_media import gif_of_many_frames
 from tests.moderation.made_media import encoded, png_that_claims, scene, video
 from tests.serve.moderation_place import SECOND, moderation, published, sent
 
@@ -95,6 +97,54 @@ async def test_listed_words_and_known_media_decide_before_the_models(registry, t
     assert (same["policies"], same["model_version"]) == ({}, None)
     assert alike["rule_id"] == "same_picture_as_known"
     assert other["rule_id"] is None
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
+async def test_a_known_picture_is_found_behind_the_first_frame_of_an_animation(
+    registry, tmp_path, kind
+):
+    hashes = tmp_path / "hashes.jsonl"
+    looks = seen(decode_image(encoded(scene(2)))).hex
+    hashes.write_text(json.dumps({"hash": looks, "kind": "pdq", "policy": "violence"}))
+    frames = [scene(3), *[scene(2)] * 4, scene(3)]
+    options = {"save_all": True, "append_images": frames[1:], "duration": 20}
+    async with moderation(tmp_path / "a", registry, hashes=str(hashes)) as here:
+        answer = await here.post(
+            "posts", post("late", images=[sent(encoded(frames[0], kind, **options))])
+        )
+    assert (answer["decision"], answer["rule_id"]) == ("REMOVE", "same_picture_as_known")
+
+
+async def test_the_worst_frame_of_an_animation_decides_and_is_the_one_explained(registry, tmp_path):
+    pieces = tiny.parts()[2]
+    pictures = dict(zip(pieces.image_kinds, pieces.images, strict=True))
+    banned = sorted(SIMULATED_RECIPE.prohibited)[0]
+    usual = sorted(set(pictures) - SIMULATED_RECIPE.prohibited - SIMULATED_RECIPE.context)[0]
+    good, bad = (Image.fromarray(pictures[k]) for k in (usual, banned))
+    frames = [good, bad, bad, bad]
+    moving = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=20)
+    async with moderation(tmp_path / "a", registry) as here:
+        still = await here.post("posts", post("still", images=[sent(encoded(good, "PNG"))]))
+        shown = await here.post("posts", post("bad", images=[sent(encoded(bad, "PNG"))]))
+        late = await here.post("posts", post("late", images=[sent(moving)]))
+        await here.settled()
+        told = await here.get("posts/late/explanation?policy=prohibited_item")
+    worst = {k: one["policies"]["prohibited_item"]["probability"] for k, one in
+             {"still": still, "bad": shown, "late": late}.items()}  # fmt: skip
+    assert worst["late"] > worst["still"]
+    assert worst["late"] == pytest.approx(worst["bad"], rel=0.5)
+    image = told["explanation"]["image"]
+    assert len(image["heat_png"]) == 1
+    assert image["frame"][0] in {1, 2, 3}
+
+
+async def test_an_animation_that_was_seen_in_part_is_never_allowed_unseen(registry, tmp_path):
+    content = gif_of_many_frames(4_000)
+    async with moderation(tmp_path / "a", registry) as here:
+        answer = await here.post("posts", post("long", images=[sent(content)]))
+    assert [one["reason"] for one in answer["undecoded"]] == ["too_many_frames"]
+    assert answer["decision"] == "REVIEW"
+    assert answer["method"] == "model"
 
 
 async def test_disguises_of_a_listed_word_are_found_with_their_place(registry, tmp_path):

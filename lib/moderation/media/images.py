@@ -3,29 +3,45 @@
 The header is read first: an image that declares more pixels than allowed is refused before any of
 them is decoded. Only formats that browsers show are opened (JPEG, PNG, WebP, GIF, BMP, AVIF).
 Pixels come out as a viewer sees them: turned as EXIF says, transparency over white, CMYK, palettes
-and 16-bit grey as 8-bit RGB.
+and 16-bit grey as 8-bit RGB. Profiles and texts are not read; of a JPEG with further pictures in
+it (MPF: previews, gain maps) only the first is shown.
 """
 
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from lib.moderation.media.limits import Limits, MediaError
+from lib.moderation.media.animations import gif_frames, png_without_metadata
+from lib.moderation.media.limits import Limits, MediaError, refusal
+from lib.moderation.media.shrinking import shrunk, upright
 
 Pixels = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 
-_ANIMATION_PIXELS = 4
+_ANIMATION_PIXELS = 8
 """Pixels of all frames of an animation that are decoded, in multiples of `image_pixels`."""
 
-_SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """What was decoded of an image.
+
+    Attributes:
+        frames: uint8 (H, W, 3), RGB; one of a still image.
+        fault: why a part of an animation was not looked at; None where all of it could be.
+    """
+
+    frames: tuple[Pixels, ...]
+    fault: MediaError | None = None
 
 
 def decode_image(content: bytes, limits: Limits | None = None) -> Pixels:
@@ -42,38 +58,54 @@ def decode_image(content: bytes, limits: Limits | None = None) -> Pixels:
         MediaError: empty, too_large, too_many_pixels, truncated, broken or not_an_image.
     """
     limits = limits or Limits()
-    with _opened(content, limits) as image:
+    with _opened(content, limits) as (image, _):
         return _rgb(image, limits.image_side)
 
 
-def decode_frames(content: bytes, limits: Limits | None = None) -> tuple[Pixels, ...]:
+def decode_frames(content: bytes, limits: Limits | None = None) -> Frames:
     """Frames of an animated image, the first always among them, spread evenly over its length.
 
-    What happens late in an animation is as visible as its first frame. One frame of a still image.
+    What happens late in an animation is as visible as its first frame. Frames before a broken one
+    are kept, and the fault says that there was more.
 
     Args:
         content: an encoded image.
         limits: `animation_frames` is how many frames at most come back.
 
-    Returns:
-        uint8 (H, W, 3), RGB, each of the same size.
-
     Raises:
-        MediaError: as `decode_image`; one broken frame refuses the whole.
+        MediaError: as `decode_image`; the first frame cannot be decoded.
     """
     limits = limits or Limits()
-    with _opened(content, limits) as image:
-        return tuple(_sampled(image, limits))
+    with _opened(content, limits) as (image, count):
+        return _sampled(image, count, content, limits)
+
+
+def check_image_bytes(content: bytes, limits: Limits) -> None:
+    """Refuse bytes that are none or too many.
+
+    Raises:
+        MediaError: empty or too_large.
+    """
+    if not content:
+        raise MediaError("empty", "expected an image, got no bytes")
+    if len(content) > limits.image_bytes:
+        raise MediaError(
+            "too_large",
+            f"expected an image of at most {limits.image_bytes:,} bytes, got {len(content):,}",
+        )
 
 
 @contextmanager
-def _opened(content: bytes, limits: Limits) -> Iterator[Image.Image]:
-    """An image whose header is within limits; whatever a decoder raises becomes a MediaError."""
-    _check_bytes(content, limits)
+def _opened(content: bytes, limits: Limits) -> Iterator[tuple[Image.Image, int]]:
+    """An image whose header is within limits, and its frames; all else becomes a MediaError."""
+    check_image_bytes(content, limits)
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        shown, later = content, 0
+        if content.startswith(b"\x89PNG"):
+            shown, later = png_without_metadata(content)
+        with Image.open(io.BytesIO(shown), formats=FORMATS) as image:
             _check_pixels(image.size, limits)
-            yield image
+            yield image, _count(image, content, later, limits)
     except MediaError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -83,14 +115,14 @@ def _opened(content: bytes, limits: Limits) -> Iterator[Image.Image]:
         raise _refusal(content, error) from error
 
 
-def _check_bytes(content: bytes, limits: Limits) -> None:
-    if not content:
-        raise MediaError("empty", "expected an image, got no bytes")
-    if len(content) > limits.image_bytes:
-        raise MediaError(
-            "too_large",
-            f"expected an image of at most {limits.image_bytes:,} bytes, got {len(content):,}",
-        )
+def _count(image: Image.Image, content: bytes, later: int, limits: Limits) -> int:
+    """Frames that a viewer plays, at least 1; counted up to one beyond the limit."""
+    if image.format == "GIF":
+        return max(1, gif_frames(content, limits.animation_length + 1))
+    if image.format == "PNG":
+        return min(int(getattr(image, "n_frames", 1)), later + 1)
+    # a JPEG with an index of further pictures (MPO) shows its first
+    return int(getattr(image, "n_frames", 1)) if image.format in {"WEBP", "AVIF"} else 1
 
 
 def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
@@ -103,12 +135,13 @@ def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
 
 
 def _refusal(content: bytes, error: Exception) -> MediaError:
-    words = f"{type(error).__name__}: {error}"[:200]
+    if isinstance(error, MemoryError):
+        return refusal(error, "too_large", "")
     if "truncat" in str(error).lower() or _cut(content):
-        return MediaError("truncated", f"expected a whole image; {words}")
+        return refusal(error, "truncated", "expected a whole image")
     if isinstance(error, UnidentifiedImageError):
         return MediaError("not_an_image", f"expected one of {', '.join(FORMATS)}")
-    return MediaError("broken", f"expected an image that can be decoded; {words}")
+    return refusal(error, "broken", "expected an image that can be decoded")
 
 
 def _cut(content: bytes) -> bool:
@@ -116,40 +149,33 @@ def _cut(content: bytes) -> bool:
     return content[:4] == b"RIFF" and int.from_bytes(content[4:8], "little") + 8 > len(content)
 
 
-def _sampled(image: Image.Image, limits: Limits) -> Iterator[Pixels]:
-    frames = int(getattr(image, "n_frames", 1))
-    reachable = _ANIMATION_PIXELS * limits.image_pixels // (image.width * image.height)
-    last = max(min(frames, reachable), 1) - 1
+def _sampled(image: Image.Image, count: int, content: bytes, limits: Limits) -> Frames:
+    deadline = time.monotonic() + limits.image_seconds
+    budget = _ANIMATION_PIXELS * limits.image_pixels // (image.width * image.height)
+    last = max(min(count, budget, limits.animation_length), 1) - 1
     wanted = min(limits.animation_frames, last + 1)
+    frames: list[Pixels] = []
     for place in np.unique(np.linspace(0, last, wanted).round().astype(int)).tolist():
-        image.seek(place)
-        yield _rgb(image, limits.image_side)
+        try:
+            if frames and time.monotonic() > deadline:
+                raise MediaError("too_slow", f"decoding took over {limits.image_seconds:g} s")
+            if place:
+                image.seek(place)
+            frames.append(_rgb(image, limits.image_side))
+        # the frames before it are what a viewer shows, too
+        except Exception as error:
+            if not frames:
+                raise
+            fault = error if isinstance(error, MediaError) else _refusal(content, error)
+            return Frames(tuple(frames), fault)
+    if last + 1 < count:
+        words = f"expected at most {last + 1:,} frames of this size; the later ones were not seen"
+        return Frames(tuple(frames), MediaError("too_many_frames", words))
+    return Frames(tuple(frames))
 
 
 def _rgb(image: Image.Image, side: int) -> Pixels:
     # a JPEG is decoded at half, a quarter or an eighth of its size where that is enough
     image.draft(image.mode, (side, side))
     image.load()
-    opaque = _opaque(_upright(image))
-    opaque.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return np.array(opaque, dtype=np.uint8)
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    # a viewer shows an image with broken EXIF as it lies
-    except Exception:
-        return image
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    if image.mode in _SIXTEEN_BIT:
-        wide = np.asarray(image).astype(np.int64)
-        return Image.fromarray((wide.clip(0, 0xFFFF) >> 8).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        clear = image.convert("RGBA")
-        white = Image.new("RGBA", clear.size, "white")
-        return Image.alpha_composite(white, clear).convert("RGB")
-    # a copy: thumbnail() works in place, and a later frame builds on this one
-    return image.copy() if image.mode == "RGB" else image.convert("RGB")
+    return np.array(upright(shrunk(image, side), image), dtype=np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, fields
 
 REASONS = (
@@ -43,6 +44,20 @@ class MediaError(ValueError):
         return f"{self.reason}: {self.words}"
 
 
+def refusal(error: Exception, reason: str, expected: str) -> MediaError:
+    """Whatever a decoder of foreign bytes raised, as a MediaError.
+
+    Args:
+        error: what was raised.
+        reason: unless memory ran out, which is `too_large`.
+        expected: in words.
+    """
+    is_memory = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    if is_memory:
+        return MediaError("too_large", "decoding takes more memory than one of them may take")
+    return MediaError(reason, f"{expected}; {type(error).__name__}: {error}"[:300])
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What is decoded at most; whatever is larger is refused before it takes memory.
@@ -51,26 +66,32 @@ class Limits:
         image_bytes: encoded bytes of one image.
         image_pixels: width times height that one image declares.
         image_side: longer side in pixels of a decoded image; larger ones are scaled down to it.
+        image_seconds: of work on one image.
         animation_frames: frames of an animated image that are looked at.
+        animation_length: frames of an animated image among which these are chosen.
         video_bytes: encoded bytes of one video.
         video_pixels: width times height of a video's frames.
         video_seconds: of playing time.
         video_frames: that a video holds.
         video_side: longer side in pixels of the frames returned; larger ones are scaled down.
         decode_seconds: of work on one video.
+        decode_memory: bytes that decoding one of them may take beside its encoded bytes.
         fetch_seconds: to fetch one of them.
     """
 
     image_bytes: int = 20_000_000
     image_pixels: int = 32_000_000
     image_side: int = 640
+    image_seconds: float = 5.0
     animation_frames: int = 8
+    animation_length: int = 3_000
     video_bytes: int = 100_000_000
     video_pixels: int = 4096 * 2304
     video_seconds: float = 600.0
     video_frames: int = 36_000
     video_side: int = 448
     decode_seconds: float = 20.0
+    decode_memory: int = 180_000_000
     fetch_seconds: float = 10.0
 
     def __post_init__(self) -> None:

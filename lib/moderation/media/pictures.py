@@ -158,7 +158,9 @@ class Pictures:
             share = min(1.0, self._limits.video_side / max(frame.width, frame.height))
             self._size = max(1, round(frame.width * share)), max(1, round(frame.height * share))
         width, height = self._size
-        pixels = np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height))
+        # a scaler's threads would take more memory for their stacks than a picture
+        small = frame.reformat(width=width, height=height, format="rgb24", threads=1)
+        pixels = np.asarray(small.to_ndarray())
         return np.rot90(pixels, self._turns(frame))
 
     def _turns(self, frame: VideoFrame) -> int:

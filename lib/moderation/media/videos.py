@@ -21,8 +21,9 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from lib.moderation.media.limits import Limits, MediaError
+from lib.moderation.media.limits import Limits, MediaError, refusal
 from lib.moderation.media.pictures import Coded, Pictures
+from lib.moderation.media.sample_tables import check_sample_tables
 
 SAMPLES = 16
 """Frames of a clip unless told otherwise."""
@@ -77,7 +78,9 @@ def decode_video(content: bytes, limits: Limits | None = None, samples: int = SA
 @contextmanager
 def _opened(content: bytes, limits: Limits) -> Iterator[InputContainer]:
     """A container; whatever FFmpeg or its binding raises becomes a MediaError."""
-    kind = _kind(content, limits)
+    kind = container_of(content, limits)
+    if kind == "mp4":
+        check_sample_tables(content)
     options = _PROBING | {"max_pixels": str(limits.video_pixels)}
     try:
         with av.open(
@@ -93,13 +96,16 @@ def _opened(content: bytes, limits: Limits) -> Iterator[InputContainer]:
         raise
     # a demuxer of foreign bytes raises whatever it meets
     except Exception as error:
-        words = f"{type(error).__name__}: {error}"[:200]
         reason = "truncated" if isinstance(error, av.error.EOFError) else "broken"
-        raise MediaError(reason, f"expected a video that can be decoded; {words}") from error
+        raise refusal(error, reason, "expected a video that can be decoded") from error
 
 
-def _kind(content: bytes, limits: Limits) -> str:
-    """The demuxer for the container, by its first bytes."""
+def container_of(content: bytes, limits: Limits) -> str:
+    """The demuxer for the container, by its first bytes.
+
+    Raises:
+        MediaError: empty, too_large or not_a_video.
+    """
     if not content:
         raise MediaError("empty", "expected a video, got no bytes")
     if len(content) > limits.video_bytes:

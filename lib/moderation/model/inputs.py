@@ -21,19 +21,26 @@ class PostInputs:
 
     Attributes:
         text: None where there is none.
-        images: RGB uint8 (H, W, 3) of those that could be decoded.
+        images: RGB uint8 (H, W, 3) of those that could be decoded; of an animated one its frames.
         clip: RGB uint8 frames (T, H, W, 3), or None.
         failed: modalities of which something was there but could not be decoded. A text cannot
             fail; of several images one is enough to be judged by, and the post still counts as
             failed only where none could be decoded.
+        image_frames: how many of `images` are frames of the same image, in their order; empty
+            where each is an image of its own.
     """
 
     text: str | None = None
     images: tuple[Pixels, ...] = ()
     clip: Pixels | None = None
     failed: frozenset[str] = frozenset()
+    image_frames: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.image_frames and sum(self.image_frames) != len(self.images):
+            raise ModelError(
+                f"image_frames: expected {len(self.images)} in sum, got {self.image_frames}"
+            )
         if unknown := self.failed - set(MODALITIES):
             raise ModelError(
                 f"failed: expected some of {', '.join(MODALITIES)}, got {sorted(unknown)}"

@@ -1,0 +1,72 @@
+"""The service and the jobs look at the same frames of an animation, and say the same of it."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from jobs.moderation.facts import POST, POSTS
+from jobs.moderation.scoring import MediaScorer, ModelPlace, PostScorer, as_answers
+from lib.moderation.media.addresses import Addresses
+from lib.moderation.policies import load_policies
+from tests.moderation import tiny
+from tests.moderation.hostile_media import gif_of_many_frames, png_claims_frames
+from tests.moderation.made_media import encoded, scene
+from tests.serve.moderation_place import CREATED_AT, POLICIES, moderation, published, sent
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+
+def animations() -> dict[str, bytes]:
+    pieces = tiny.parts()[2]
+    made = {}
+    for seed, (kind, count) in enumerate(
+        (kind, count) for kind in ("GIF", "PNG", "WEBP", "AVIF") for count in (2, 5, 19)
+    ):
+        rng = np.random.default_rng(seed)
+        rows = rng.integers(0, len(pieces.images), count)
+        frames = [Image.fromarray(pieces.images[row]).resize((48, 48)) for row in rows]
+        options = {"save_all": True, "append_images": frames[1:], "duration": 40}
+        made[f"{kind}-{count}"] = encoded(frames[0], kind, **options)
+    made["many"] = gif_of_many_frames(4_000)
+    made["claimed"] = png_claims_frames(1_000)
+    made["pictures"] = encoded(scene(1, 64), "MPO", save_all=True, append_images=[scene(2, 64)])
+    return made
+
+
+def batch(folder, registry, contents: dict[str, bytes]) -> dict[str, dict[str, object]]:
+    """What the jobs say of posts of one image each, without Ray."""
+    model = ModelPlace(None, str(registry), "champion", load_policies(POLICIES), 1)
+    quarantine = str(folder / "quarantine")
+    media = pa.table({
+        "post_id": list(contents), "kind": ["image"] * len(contents),
+        "place": pa.array([0] * len(contents), pa.int64()), "content": list(contents.values()),
+        "uri": pa.nulls(len(contents), pa.string()),
+    })  # fmt: skip
+    answers = MediaScorer(model, Addresses(()), quarantine)(media)
+    posts = pa.table({
+        name: pa.nulls(len(contents), POSTS.schema.field(name).type) for name in POSTS.names
+    } | {
+        "post_id": list(contents), "author_id": ["ann"] * len(contents),
+        "event_time": pa.array([CREATED_AT] * len(contents), pa.int64()).cast(
+            POSTS.schema.field("event_time").type),
+    })  # fmt: skip
+    scored = PostScorer(model, quarantine, 0.0)(
+        pa.concat_tables([as_answers(posts, POST), answers])
+    )
+    return {row["post_id"]: row for row in scored.to_pylist()}
+
+
+async def test_batch_and_service_say_the_same_of_every_animation(tmp_path):
+    registry, contents = published(tmp_path), animations()
+
+    told = batch(tmp_path, registry, contents)
+    async with moderation(tmp_path / "a", registry) as here:
+        for name, content in contents.items():
+            body = {"post_id": name, "author_id": "ann", "images": [sent(content)]}
+            answer = await here.post("posts", body)
+            served = {k: one["probability"] for k, one in answer["policies"].items()}
+            assert served == pytest.approx(
+                {k: told[name][f"p_{k}"] for k in served}, abs=1e-4
+            ), name  # fmt: skip
+            assert answer["decision"] == told[name]["action"].upper(), name
