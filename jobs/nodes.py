@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import yaml
 from ray._raylet import GcsClient
 from ray.autoscaler.v2.sdk import get_cluster_resource_state
 from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply, NodeStatus
+
+from lib.contract.yaml_document import read_yaml
 
 Resources = Mapping[str, float]
 _KINDS = ("CPU", "GPU")
@@ -166,7 +167,7 @@ def _types_of(file: str | None) -> Declared:
     """Worker types of a cluster's file: the head is up already and comes once."""
     if file is None:
         return {"limit": 0, "types": {}}
-    content = yaml.safe_load(Path(file).expanduser().read_text(encoding="utf-8"))
+    content = read_yaml(Path(file).expanduser().read_text(encoding="utf-8"), file)
     limit = int(content.get("max_workers", 0))
     types = {
         name: {"max_workers": int(given.get("max_workers", limit))}

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import tyro
-import yaml
+
+from lib.contract.yaml_document import read_yaml
 
 Options = TypeVar("Options")
 _FLAG = "--config"
@@ -30,7 +31,7 @@ def read_options(kind: type[Options], arguments: Sequence[str] | None = None) ->
         return tyro.cli(kind, args=given)
     try:
         default = _filled(kind, _yaml_object(file), file)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(f"error: {_FLAG}: {error}") from error
     return tyro.cli(kind, args=given, default=default)
 
@@ -46,7 +47,7 @@ def _without_config(given: list[str]) -> tuple[list[str], str | None]:
 
 
 def _yaml_object(file: str) -> Mapping[str, Any]:
-    content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+    content = read_yaml(Path(file).read_text(encoding="utf-8"), file) or {}
     if not isinstance(content, dict):
         raise ValueError(f"{file}: expected options as 'name: value', got a list or one value")
     return content

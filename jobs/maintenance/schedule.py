@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 from tqdm import tqdm
 
 from jobs import intake
 from jobs.options import read_options
 from lib.contract import ContractError, read_checked
+from lib.contract.yaml_document import read_yaml
 from lib.maintenance.contracts import MACHINES
 from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.model.scores import curves_of_scores
@@ -116,9 +116,9 @@ def main(config: ScheduleConfig) -> str:
 
 def _request(path: str) -> WeekRequest:
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = read_yaml(Path(path).read_text(encoding="utf-8"), f"--week: {path}")
         return WeekRequest.model_validate(content)
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ContractError(f"--week: {path}: {error}") from error
     except ValidationError as error:
         faults = "; ".join(

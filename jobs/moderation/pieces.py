@@ -11,11 +11,11 @@ from typing import Any
 import av
 import numpy as np
 import pyarrow as pa
-import yaml
 from PIL import Image
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from lib.contract import ContractError, did_you_mean
+from lib.contract.yaml_document import read_yaml
 from lib.moderation.composer.composing import Recipe
 from lib.moderation.composer.pieces import Pieces
 from lib.moderation.media.decoder_pool import shared_pool
@@ -107,9 +107,9 @@ def encoded_clip(frames: Pixels, rate: int = 8) -> bytes:
 
 def _told(path: str) -> PieceFiles:
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = read_yaml(Path(path).read_text(encoding="utf-8"), f"--pieces {path}")
         return TypeAdapter(PieceFiles).validate_python(content)
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ContractError(f"--pieces {path}: {error}") from error
     except ValidationError as error:
         faults = "; ".join(

@@ -8,6 +8,9 @@ from typing import Any
 
 import yaml
 
+from lib.contract import ContractError
+from lib.contract.yaml_document import read_yaml
+
 TABLES = ("usage", "tickets", "invoices", "payments", "surveys", "signals")
 """Of a base whose every table is told, beside the customers themselves."""
 _MOST = 60
@@ -73,9 +76,9 @@ def parse_base(text: str, origin: str = "base") -> CustomerBase:
         ChurnError: unknown keys, or something else than lists of names.
     """
     try:
-        content: Any = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise ChurnError(f"{origin}: {error}") from error
+        content: Any = read_yaml(text, origin) or {}
+    except ContractError as error:
+        raise ChurnError(str(error)) from error
     if not isinstance(content, dict) or not content.keys() <= set(_KEYS):
         raise ChurnError(f"{origin}: expected {', '.join(_KEYS)}, got {content!r}"[:300])
     for what, names in content.items():

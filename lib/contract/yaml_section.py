@@ -7,8 +7,10 @@ from typing import Any, NoReturn
 import yaml
 
 from lib.contract.error import ContractError, did_you_mean
+from lib.contract.yaml_document import check_yaml
 
 _DEEPEST = 8
+_LONGEST_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +111,14 @@ def parse_section(text: str, origin: str) -> Section:
     Raises:
         ContractError: the text is not YAML, not a mapping, names a key twice or nests too deep.
     """
+    check_yaml(text, origin)
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise ContractError(f"{origin}: expected 'key: value' lines at the top")
         return _section(loader, node, origin, "", 1)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ContractError(f"{origin} is not valid YAML: {error}") from error
     finally:
         loader.dispose()
@@ -150,4 +153,12 @@ def _scalar(loader: yaml.SafeLoader, node: yaml.Node, origin: str, path: str) ->
     line = node.start_mark.line + 1
     if not isinstance(node, yaml.ScalarNode):
         raise ContractError(f"{origin}, line {line}, {path}: expected plain values in this list")
-    return Scalar(loader.construct_object(node), node.value, line)
+    try:
+        return Scalar(loader.construct_object(node), node.value, line)
+    except (ValueError, TypeError, OverflowError) as error:
+        shown = (
+            node.value if len(node.value) <= _LONGEST_SHOWN else f"{node.value[:_LONGEST_SHOWN]}..."
+        )
+        raise ContractError(
+            f"{origin}, line {line}, {path}: '{shown}' is no value of YAML; put it in quotes"
+        ) from error

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from lib.contract import ContractError
+from lib.contract.yaml_document import read_yaml
 from lib.maintenance.feature_set import FeatureError, FeatureSet, Sensor, Waves
 from lib.maintenance.waveform import Bearing, WaveformError
 
@@ -45,9 +47,9 @@ def parse_kind(text: str, origin: str = "kind.yaml") -> FeatureSet:
         FeatureError: names the key, what was expected and what came.
     """
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise FeatureError(f"{origin}: not YAML: {error}") from error
+        content = read_yaml(text, origin)
+    except ContractError as error:
+        raise FeatureError(str(error)) from error
     if not isinstance(content, dict):
         raise FeatureError(f"{origin}: expected keys as 'name: value', got {_shown(content)}")
     known = [field.name for field in fields(FeatureSet)]

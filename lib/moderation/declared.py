@@ -49,7 +49,10 @@ def _content(text: str, source: str) -> tuple[yaml.MappingNode, Any]:
         raise DeclarationError(
             f"{source}: expected at most {LONGEST_FILE:,} characters, got {len(text):,}"
         )
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.YAMLError as error:
+        raise DeclarationError(f"{source}: not YAML: {error}") from error
     try:
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):

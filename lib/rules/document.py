@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from lib.contract.yaml_document import DEEPEST
 from lib.rules.problems import Problem, RuleError, did_you_mean, one_of
 
 LARGEST_DOCUMENT = 1_000_000
@@ -77,8 +78,13 @@ def read_document(text: str, source: str) -> Document:
 def _compose(text: str, source: str) -> yaml.MappingNode:
     if len(text) > LARGEST_DOCUMENT:
         raise _fatal(source, None, f"at most {LARGEST_DOCUMENT} characters, got {len(text)}")
+    depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise _fatal(source, None, f"nested too deep; expected at most {DEEPEST} levels")
             if getattr(event, "anchor", None):
                 line = event.start_mark.line + 1 if event.start_mark else None
                 raise _fatal(source, line, "anchors and aliases are refused: write the value out")

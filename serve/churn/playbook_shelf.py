@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 
 from lib.churn.interventions import PLAYBOOKS_FILE, Playbooks, load_playbooks
-from lib.churn.interventions.playbooks import PlaybookError
 
 
 class Shelf:
@@ -48,8 +47,9 @@ class Shelf:
         try:
             text, origin = _text(wanted)
             load_playbooks(text, self.names, origin)
-        except (PlaybookError, OSError, ValueError) as error:
-            self.error = str(error)
+        except Exception as error:
+            # whatever a file can raise: what raises here takes the replica with it
+            self.error = str(error) or type(error).__name__
         else:
             self._sound, self.error = text, None
         if self._sound:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lib.churn.target import Floats
-from lib.contract import did_you_mean
+from lib.contract import ContractError, did_you_mean
+from lib.contract.yaml_document import read_yaml
 from lib.rules import ExpressionError, read_expression
 from lib.rules.columns import Columns
 from lib.rules.condition import Condition
@@ -104,10 +104,10 @@ def load_playbooks(text: str, names: Iterable[str], origin: str = "playbooks") -
         PlaybookError: naming the playbook, the field, what was expected and what came.
     """
     try:
-        content = yaml.safe_load(text)
+        content = read_yaml(text, origin)
         read = _File.model_validate(content)
-    except yaml.YAMLError as error:
-        raise PlaybookError(f"{origin}: {error}") from error
+    except ContractError as error:
+        raise PlaybookError(str(error)) from error
     except ValidationError as error:
         raise PlaybookError(f"{origin}: {_first(error, content)}") from error
     fields = dict.fromkeys(names, float)

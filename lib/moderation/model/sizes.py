@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from lib.contract import ContractError
+from lib.contract.yaml_document import read_yaml
 from lib.moderation.model.answers import ModelError
 
 _STRICT = ConfigDict(extra="forbid")
@@ -211,9 +212,9 @@ def parse_size(text: str, origin: str) -> Size:
         ModelError: it is no YAML, or a field is unknown or of the wrong kind; named with `origin`.
     """
     try:
-        told = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise ModelError(f"{origin}: {error}") from error
+        told = read_yaml(text, origin) or {}
+    except ContractError as error:
+        raise ModelError(str(error)) from error
     if not isinstance(told, dict):
         raise ModelError(f"{origin}: expected fields with values, got {type(told).__name__}")
     base = size_of(str(told.pop("like", "small"))).to_json()
