@@ -8,7 +8,12 @@ from lib.records.customer_health import CustomerHealth, HealthEntry, Override
 from lib.records.drainer import Drainer
 from lib.records.draining import DrainOutcome
 from lib.records.entries import Decision, Fact, FactKind, Json
-from lib.records.errors import DecisionLogFullError, RecordsError, RecordsUnavailableError
+from lib.records.errors import (
+    DecisionLogFullError,
+    RecordsError,
+    RecordsUnavailableError,
+    RefusedRowsError,
+)
 from lib.records.interventions import (
     ContradictedOutcomeError,
     Intervention,
@@ -81,6 +86,7 @@ __all__ = [
     "Records",
     "RecordsError",
     "RecordsUnavailableError",
+    "RefusedRowsError",
     "Rescore",
     "ReviewItem",
     "Reviews",

@@ -6,12 +6,26 @@ import time
 from pathlib import Path
 
 from lib.records.drainer import END
-from lib.records.draining import drain
-from lib.records.errors import RecordsError, RecordsUnavailableError
+from lib.records.draining import DrainOutcome, drain
+from lib.records.errors import RecordsUnavailableError, RefusedRowsError
 from lib.records.records import Records
 from lib.records.text import read_json, write_json
 
 _DEATH_SECONDS = 0.5
+
+
+class _Drain:
+    """Drains a directory, after migrating once."""
+
+    def __init__(self, directory: Path, records: Records) -> None:
+        self._directory, self._records = directory, records
+        self._migrated = False
+
+    def __call__(self) -> DrainOutcome:
+        if not self._migrated:
+            self._records.migrate()
+            self._migrated = True
+        return drain(self._directory, self._records)
 
 
 def main() -> None:
@@ -19,23 +33,21 @@ def main() -> None:
     # a Ctrl-C reaches the whole terminal; the one who started us says when it is over
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = read_json(sys.stdin.buffer.readline())
-    directory = Path(started["directory"])
     with Records(started["records"]) as records:
-        migrated = False
+        drained = _Drain(Path(started["directory"]), records)
         for line in sys.stdin.buffer:
             if line == END:
                 break
             try:
-                if not migrated:
-                    records.migrate()
-                    migrated = True
-                _say({"outcome": vars(drain(directory, records))})
+                _say({"outcome": vars(drained())})
+            except BrokenPipeError:
+                break
             except Exception as error:  # told, and tried again at the next line
-                _say({"error": f"{type(error).__name__}: {error}"})
+                _say({"error": _described(error)})
         else:
             # it died: its pipe may be closed an instant before its segment is given up
             time.sleep(_DEATH_SECONDS)
-        drain(directory, records)
+        drained()
 
 
 def _say(answer: dict[str, object]) -> None:
@@ -43,8 +55,18 @@ def _say(answer: dict[str, object]) -> None:
     sys.stdout.buffer.flush()
 
 
+def _described(error: Exception) -> str:
+    """The error without values of rows, which others' messages may quote."""
+    kind = type(error).__name__
+    if isinstance(error, RecordsUnavailableError | RefusedRowsError):
+        return f"{kind}: {error}"
+    if isinstance(error, OSError):
+        return f"{kind}: {error.strerror}"
+    return kind
+
+
 if __name__ == "__main__":
     try:
         main()
-    except (RecordsError, RecordsUnavailableError) as stopped:
-        sys.exit(f"error: {stopped}")
+    except Exception as stopped:  # the last drain: its decisions stay on the disk
+        sys.exit(f"error: {_described(stopped)}; what is not stored stays in the journal")

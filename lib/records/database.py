@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lib.durable import locked, make_private
-from lib.records.errors import RecordsError, RecordsUnavailableError
+from lib.records.errors import RecordsError, RecordsUnavailableError, RefusedRowsError
+from lib.records.statement_watchdog import StatementWatchdog
 from lib.records.text import read_json, write_json
 
 _JSON: dict[str, Any] = {
@@ -21,6 +22,11 @@ _JSON: dict[str, Any] = {
 }
 _BUSY_SECONDS = 30
 _CONNECT_SECONDS = 5
+_POOL_SECONDS = 10
+_STATEMENT_SECONDS = 30.0
+_LOCK_SECONDS = 10
+_KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+_UNDELIVERED_MS = 15_000
 _MIGRATION_LOCK = 0x466F7265  # "Fore": any number that no other program locks
 
 
@@ -31,17 +37,26 @@ class Database:
     30 s for another writer, and writes under BEGIN IMMEDIATE, so that a transaction that reads
     and then writes never fails on another's write in between.
 
+    PostgreSQL answers a statement within `statement_seconds` or the statement fails, also where the
+    server or the network hangs; it waits up to 10 s for a lock. No error holds a value of a row.
+
     Args:
         url: `sqlite:///path` or `postgresql+psycopg://...`.
+        statement_seconds: the most that a statement may take on PostgreSQL; migrations may take
+            longer.
 
     Raises:
         RecordsError: another database, or SQLite in memory, which no second process sees.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, statement_seconds: float = _STATEMENT_SECONDS) -> None:
         self._url = _parse(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
-        self._engine = _open_sqlite(self._url) if self.is_sqlite else _open_postgresql(self._url)
+        self._watchdog = StatementWatchdog(statement_seconds + _CONNECT_SECONDS)
+        if self.is_sqlite:
+            self._engine = _open_sqlite(self._url)
+        else:
+            self._engine = _open_postgresql(self._url, statement_seconds, self._watchdog)
         self._writer = self._engine.execution_options(forewarn_write=True)
 
     @contextmanager
@@ -66,7 +81,9 @@ class Database:
                 with self.writing() as connection:
                     yield connection
             return
-        with self.writing() as connection:
+        with self.writing() as connection, self._watchdog.paused():
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             yield connection
 
@@ -101,6 +118,7 @@ class Database:
 
     def close(self) -> None:
         """Close the idle connections."""
+        self._watchdog.close()
         self._engine.dispose()
 
     def _keep_write_ahead_log(self) -> None:
@@ -113,18 +131,22 @@ class Database:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
+        # `from None`: a driver's error quotes values of rows, and a traceback would show it
+        where = self._url.render_as_string(hide_password=True)
         try:
             yield
         except DBAPIError as error:
-            where = self._url.render_as_string(hide_password=True)
-            cause = f"{type(error.orig).__name__}: {error.orig}".strip()
+            cause = _cause(error)
             if "no such table" in cause or "UndefinedTable" in cause:
-                raise RecordsError(f"{where} has no tables yet; run Records.migrate()") from error
-            if isinstance(error, OperationalError | InterfaceError):
-                raise RecordsUnavailableError(f"{where}: {cause}") from error
-            raise
-        except PoolTimeoutError as error:
-            raise RecordsUnavailableError(f"all connections are in use: {error}") from error
+                raise RecordsError(f"{where} has no tables yet; run Records.migrate()") from None
+            if isinstance(error, DataError | IntegrityError):
+                raise RefusedRowsError(f"{where} refused a row: {cause}") from None
+            raise RecordsUnavailableError(f"{where}: {cause}") from None
+        except (OverflowError, UnicodeError) as error:
+            kind = type(error).__name__
+            raise RefusedRowsError(f"{where}: a value that no column holds: {kind}") from None
+        except PoolTimeoutError:
+            raise RecordsUnavailableError(f"{where}: all connections are in use") from None
 
 
 def _parse(url: str) -> URL:
@@ -141,7 +163,8 @@ def _parse(url: str) -> URL:
 
 
 def _open_sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS}, **_JSON)
+    connecting = {"timeout": _BUSY_SECONDS}
+    engine = create_engine(url, connect_args=connecting, hide_parameters=True, **_JSON)
     file = None if url.query.get("uri") else Path(str(url.database))
 
     @event.listens_for(engine, "do_connect")
@@ -163,6 +186,41 @@ def _open_sqlite(url: URL) -> Engine:
     return engine
 
 
-def _open_postgresql(url: URL) -> Engine:
-    connecting = {"connect_timeout": _CONNECT_SECONDS}
-    return create_engine(url, connect_args=connecting, pool_pre_ping=True, **_JSON)
+def _open_postgresql(url: URL, seconds: float, watchdog: StatementWatchdog) -> Engine:
+    session = {
+        "statement_timeout": f"{seconds * 1000:.0f}ms",
+        "lock_timeout": f"{_LOCK_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{2 * seconds * 1000:.0f}ms",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in session.items())
+    asked = url.query.get("options", ())  # what the URL asks for comes last, and holds
+    options = " ".join([options, *([asked] if isinstance(asked, str) else asked)])
+    connecting = {
+        "connect_timeout": _CONNECT_SECONDS,
+        "tcp_user_timeout": _UNDELIVERED_MS,
+        "options": options,
+        **_KEEPALIVE,
+    }
+    engine = create_engine(
+        url.difference_update_query(["options"]),
+        connect_args=connecting,
+        pool_pre_ping=True,
+        pool_timeout=_POOL_SECONDS,
+        hide_parameters=True,
+        **_JSON,
+    )
+    watchdog.watch(engine.dialect)
+    return engine
+
+
+def _cause(error: DBAPIError) -> str:
+    """What went wrong, without values: of PostgreSQL's data errors only code, column and rule."""
+    kind = type(error.orig).__name__
+    diagnosis = getattr(error.orig, "diag", None)
+    code = getattr(error.orig, "sqlstate", None)
+    if diagnosis is None or code is None:  # SQLite names columns; no connection has no diagnosis
+        return f"{kind}: {error.orig}".strip()
+    places = (diagnosis.table_name, diagnosis.column_name, diagnosis.constraint_name)
+    where = ".".join(place for place in places if place)
+    words = "" if isinstance(error, DataError | IntegrityError) else diagnosis.message_primary or ""
+    return f"{kind} {code} {where} {words}".strip()

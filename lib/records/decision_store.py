@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select
 
 from lib.records.archive_files import ArchiveFile, entity_of, read_rows
 from lib.records.database import Database
+from lib.records.earlier_decisions import put_earlier_first
 from lib.records.entries import Row
 from lib.records.partitions import create_partitions, day_of
 from lib.records.schema import DECISION_ARCHIVES, DECISION_IDS, DECISIONS
@@ -24,6 +25,9 @@ _ORDER = itemgetter("event_time", "subject_id")
 
 def insert_first(database: Database, connection: Connection, rows: Sequence[Row]) -> list[Row]:
     """Insert those rows whose subject has no decision yet, and return them.
+
+    A row that was decided earlier than the one that is kept takes its place: see
+    `put_earlier_first`.
 
     Of two transactions with one subject the later waits for the earlier at the key of
     `decision_ids`, whatever days they are of. A subject counts as decided for as long as its id is
@@ -45,6 +49,7 @@ def insert_first(database: Database, connection: Connection, rows: Sequence[Row]
     new = database.insert_keys(connection, table, ids, table.c.system, table.c.subject_id)
     fresh = [firsts[key] for key in sorted(new)]
     database.insert_new(connection, DECISIONS, fresh)
+    put_earlier_first(connection, [firsts[key] for key in sorted(firsts.keys() - new)])
     return fresh
 
 

@@ -1,14 +1,14 @@
 """Moves what decision logs left on the local disk to the database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.exc import DataError, IntegrityError
-
 from lib.durable import replace_file
 from lib.records.entries import Row
+from lib.records.errors import RefusedRowsError
 from lib.records.records import DecisionOutcome, Records
-from lib.records.segment import claimed, encode_row, read_segment, segments
+from lib.records.segment import claimed, decode_row, encode_row, read_segment, segments
 
 _BATCH = 1000
 
@@ -57,6 +57,20 @@ def drain(directory: Path, records: Records) -> DrainOutcome:
     return outcome
 
 
+def store_lines(lines: Sequence[bytes], records: Records) -> list[bytes]:
+    """Store lines of a decision log that are in memory; returns those the database refuses.
+
+    Raises:
+        RecordsUnavailableError: the database is away; any of them may be stored already, and
+            storing them again changes nothing.
+    """
+    rows = [row for line in lines if (row := decode_row(line)) is not None]
+    rejected: list[Row] = []
+    for start in range(0, len(rows), _BATCH):
+        _store_batch(rows[start : start + _BATCH], records, rejected)
+    return [encode_row(row) for row in rejected]
+
+
 def _store(path: Path, records: Records) -> DrainOutcome:
     content = read_segment(path)
     outcome = DrainOutcome(damaged=len(content.damaged), torn=int(content.torn != b""))
@@ -73,7 +87,7 @@ def _store(path: Path, records: Records) -> DrainOutcome:
 def _store_batch(batch: list[Row], records: Records, rejected: list[Row]) -> DrainOutcome:
     try:
         return _outcome(records.record_rows(batch))
-    except (DataError, IntegrityError):
+    except RefusedRowsError:
         # one refused record must not stop the others; whatever else fails is no record's fault
         if len(batch) == 1:
             rejected.extend(batch)

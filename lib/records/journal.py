@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -10,8 +11,10 @@ from lib.records.draining import DrainOutcome, drain
 from lib.records.entries import Decision, Row, spelled_row
 from lib.records.errors import DecisionLogFullError
 from lib.records.records import Records
-from lib.records.segment import SegmentWriter, encode, encode_row, search_segment, segments
-from lib.records.text import write_json
+from lib.records.segment import SegmentWriter, encode, encode_row, read_segment, segments
+from lib.records.segment_index import SegmentIndex
+
+_PAUSE_SECONDS = 1.0
 
 
 class DecisionLog:
@@ -21,7 +24,8 @@ class DecisionLog:
     `flush_interval`. A drain stores what living and dead processes of this machine left, and
     removes it only after the commit; a crash in between stores it again, which changes nothing.
     Each process opens its own log on the same directory. Safe for threads. `fault` says why the
-    last sync failed, `pending_bytes` how much waits; both belong on a health page.
+    last sync failed, `pending_bytes` how much waits; both belong on a health page. A disk that is
+    full refuses appends, keeps nobody from draining, and is used again once it has room.
 
     Args:
         directory: local directory (POSIX, `flock`); made if absent.
@@ -45,11 +49,12 @@ class DecisionLog:
         self._syncing = threading.Lock()
         self._draining = threading.Lock()
         self._number = 0
-        self._dirty = False
-        self._writer = SegmentWriter(self.directory, self._number)
+        self._unsynced: list[bytes] = []
+        self.fault: str | None = None
+        self._writer: SegmentWriter | None = self._fresh()
+        self._index = SegmentIndex(self.directory)
         self.pending_bytes = self._waiting_bytes()
         self.appended = 0
-        self.fault: str | None = None
         self._closing = threading.Event()
         self._flusher = threading.Thread(
             target=self._flush, args=(flush_interval,), name="decision-log", daemon=True
@@ -70,7 +75,7 @@ class DecisionLog:
             ValueError: the decision holds a value that JSON cannot.
             OSError: the disk is full or gone.
         """
-        self._append(encode(decision))
+        self.append_line(encode(decision))
 
     def append_row(self, row: Row) -> None:
         """The same from a decision's columns, for those whose values have been checked already.
@@ -79,47 +84,57 @@ class DecisionLog:
             RecordsError: these are other columns.
             DecisionLogFullError, ValueError, OSError: as `append` does.
         """
-        self._append(encode_row(spelled_row(row)))
+        self.append_line(encode_row(spelled_row(row)))
 
-    def _append(self, line: bytes) -> None:
+    def append_line(self, line: bytes) -> None:
+        """The same from a line of `lib.records.segment.encode_row`.
+
+        Raises:
+            DecisionLogFullError, OSError: as `append` does.
+        """
         with self._appending:
             if self.pending_bytes + len(line) > self._max_bytes:
                 raise DecisionLogFullError(
                     f"{self.directory}: {self.pending_bytes} bytes wait for the database, "
                     f"at most {self._max_bytes} may; bring the database back or allow more"
                 )
-            self._writer.append(line)
-            self._dirty = True
+            self._write(line)
             self.appended += 1
-            self.pending_bytes += len(line)
 
     def find(self, system: str, subject_id: str) -> Decision | None:
         """The first decision about a subject that no process of this machine has drained yet.
 
         Ask here before the database, not after: a drain in between moves it there.
         """
-        wanted = write_json(subject_id)
-        found = [
-            decision
-            for path in segments(self.directory)
-            for decision in search_segment(path, wanted)
-            if (decision.system, decision.subject_id) == (system, subject_id)
-        ]
-        return min(found, key=lambda decision: decision.decided_at, default=None)
+        return min(self._index.find(system, subject_id), key=decided_first, default=None)
 
     def replay(self) -> Iterator[Decision]:
         """Every decision that is not drained yet, whoever appended it; removes nothing."""
         for path in segments(self.directory):
-            yield from search_segment(path, b"")
+            try:
+                content = read_segment(path)
+            except FileNotFoundError:
+                continue
+            yield from content.decisions
 
     def sync(self) -> None:
-        """Bring everything appended so far to the disk now."""
+        """Bring everything appended so far to the disk now.
+
+        Raises:
+            OSError: the disk failed. What it may have lost is written anew to another segment.
+        """
         with self._syncing:
             with self._appending:
-                dirty, self._dirty = self._dirty, False
-            if dirty:
-                self._writer.sync()
-        if self._writer.size >= self._segment_bytes:
+                writer, lines = self._writer, self._unsynced
+                self._unsynced = []
+            if writer is not None and lines:
+                try:
+                    writer.sync()
+                except OSError:
+                    # a second sync would succeed without the pages that the first one dropped
+                    self._give_up(lines)
+                    raise
+        if writer is not None and writer.size >= self._segment_bytes:
             self.seal()
 
     def drain(self, records: Records) -> DrainOutcome:
@@ -137,17 +152,14 @@ class DecisionLog:
         return outcome
 
     def seal(self) -> None:
-        """Give up what was appended so far, so that a drain of any process may take it."""
+        """Give up what was appended so far, so that a drain of any process may take it.
+
+        Needs no room on the disk: where there is none for another segment, the next append looks
+        for it again.
+        """
         with self._syncing:
-            if self._writer.size == 0:
-                return
-            self._number += 1
-            # files are made and synced outside the lock that an append waits for
-            fresh = SegmentWriter(self.directory, self._number)
-            with self._appending:
-                sealed, self._writer = self._writer, fresh
-                self._dirty = False
-            sealed.close()
+            if self._writer is not None and self._writer.size:
+                self._give_up()
 
     def measure(self) -> None:
         """Count again what waits: another process may have drained some of it."""
@@ -159,19 +171,61 @@ class DecisionLog:
         self._closing.set()
         self._flusher.join()
         with self._syncing, self._appending:
-            self._writer.close()
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
+
+    def _write(self, line: bytes) -> None:
+        if self._writer is None:
+            self._number += 1
+            self._writer = SegmentWriter(self.directory, self._number)
+        self._writer.append(line)
+        self._unsynced.append(line)
+        self.pending_bytes += len(line)
+
+    def _fresh(self) -> SegmentWriter | None:
+        """Another segment; None where the disk has no room for it."""
+        self._number += 1
+        try:
+            return SegmentWriter(self.directory, self._number)
+        except OSError as error:
+            self.fault = f"{self.directory}: {error.strerror}"
+            return None
+
+    def _give_up(self, lost: list[bytes] | None = None) -> None:
+        """Close the segment and go on in another, which gets the lines that are not surely kept."""
+        # files are made and synced outside the lock that an append waits for
+        fresh = self._fresh()
+        with self._appending:
+            sealed, self._writer = self._writer, fresh
+            unsynced, self._unsynced = self._unsynced, []
+        try:
+            if sealed is not None:
+                sealed.close()
+        except OSError as error:
+            self.fault = f"{self.directory}: {error.strerror}"
+            lost = [*(lost or ()), *unsynced]
+        with self._appending, suppress(OSError):
+            for line in lost or ():
+                self._write(line)
 
     def _flush(self, interval: float) -> None:
-        while not self._closing.wait(interval):
+        pause = interval
+        while not self._closing.wait(pause):
             try:
                 self.sync()
-                self.fault = None
+                self.fault, pause = None, interval
             except OSError as error:
-                self._dirty = True
-                self.fault = f"{self.directory}: {error}"
+                self.fault = f"{self.directory}: {error.strerror}"
+                pause = max(interval, _PAUSE_SECONDS)
 
     def _waiting_bytes(self) -> int:
         return sum(_size(path) for path in segments(self.directory))
+
+
+def decided_first(decision: Decision) -> tuple[int, str]:
+    """Orders decisions about one subject: the smallest one stands, in every place."""
+    return decision.decided_at, decision.request_id
 
 
 def _size(path: Path) -> int:

@@ -76,17 +76,19 @@ class Records:
         self._database.close()
 
     def record_decisions(self, batch: Iterable[Decision]) -> DecisionOutcome:
-        """Store a batch whole; of two decisions about one subject the first wins.
+        """Store a batch whole; of two decisions about one subject the earliest stands.
 
-        A decision whose method is `fallback` or `pending` is queued to be scored again in the
-        same transaction.
+        The order is that of `DecisionLog.find`: by decided_at, then by request_id. So two replicas
+        that decide at once agree on the one that stands, whichever is drained first. A decision
+        whose method is `fallback` or `pending` is queued, in the same transaction, to be scored
+        again.
         """
         return self.record_rows([decision.to_row() for decision in batch])
 
     def record_rows(self, rows: Iterable[Row]) -> DecisionOutcome:
         """The same for the columns of decisions, as a journal keeps them."""
         # one order for everybody: two batches that overlap cannot wait for each other
-        ordered = sorted(rows, key=itemgetter("system", "subject_id"))
+        ordered = sorted(rows, key=itemgetter("system", "subject_id", "decided_at", "request_id"))
         with self._database.writing() as connection:
             fresh = decision_store.insert_first(self._database, connection, ordered)
             rescoring.queue(self._database, connection, fresh)

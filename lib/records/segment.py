@@ -50,10 +50,16 @@ class SegmentWriter:
         draft = self.path.with_suffix(".tmp")
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._descriptor = os.open(draft, flags, 0o600)
-        # locked before it has its name: a drain never takes a living segment for a dead one
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        draft.rename(self.path)
-        sync(directory)
+        try:
+            # locked before it has its name: a drain never takes a living segment for a dead one
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.rename(self.path)
+            sync(directory)
+        except BaseException:
+            os.close(self._descriptor)
+            draft.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
+            raise
 
     def append(self, line: bytes) -> None:
         """Hand a line to the operating system: it survives this process, not a power cut.
@@ -75,12 +81,18 @@ class SegmentWriter:
         os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Sync and give up the segment, for a drain to take; an empty one goes at once."""
-        if self.size == 0:
-            self.path.unlink()
-        else:
-            self.sync()
-        os.close(self._descriptor)
+        """Sync and give up the segment, for a drain to take; an empty one goes at once.
+
+        Raises:
+            OSError: the sync failed; the segment is given up all the same.
+        """
+        try:
+            if self.size == 0:
+                self.path.unlink(missing_ok=True)
+            else:
+                self.sync()
+        finally:
+            os.close(self._descriptor)
 
 
 def encode(decision: Decision) -> bytes:
@@ -98,6 +110,8 @@ def encode_row(row: Row) -> bytes:
     Raises:
         ValueError: they hold a value that JSON cannot.
     """
+    # the names come first, where `SegmentIndex` looks for them
+    row = {"system": row["system"], "subject_id": row["subject_id"], **row}
     payload = write_json(row)
     return b"%08x %d %s\n" % (zlib.crc32(payload), len(payload), payload)
 
@@ -115,17 +129,15 @@ def read_segment(path: Path) -> SegmentContent:
     return SegmentContent(rows, damaged, torn)
 
 
-def search_segment(path: Path, wanted: bytes) -> list[Decision]:
-    """The decisions whose line holds `wanted`; none where a drain removed the segment."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    if wanted not in content:
-        return []
-    lines = content.split(b"\n")[:-1]
-    found = (_decode(line) for line in lines if wanted in line)
-    return [decision_from_row(row) for row in found if row is not None]
+def decode_line(line: bytes) -> Decision | None:
+    """The decision of a line without its end; None where the line is not whole."""
+    row = _decode(line)
+    return None if row is None else decision_from_row(row)
+
+
+def decode_row(line: bytes) -> Row | None:
+    """The columns of the decision of a line; None where the line is not whole."""
+    return _decode(line.rstrip(b"\n"))
 
 
 def segments(directory: Path) -> list[Path]:

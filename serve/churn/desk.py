@@ -64,8 +64,9 @@ class Desk:
 
         Raises:
             Problem: 404 for a customer of whom nothing was told, 422 for a time that is too far
-                ahead or before the newest event.
+                ahead or before the newest event, 503 where decisions cannot be kept.
         """
+        self._archive.require_room()
         received = self._now()
         at_us = not_ahead("at", asked.at, received, self._ahead)
         seen = await self._see(asked.customer_id, at_us, call)

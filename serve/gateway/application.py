@@ -194,7 +194,12 @@ class Application:
         await self.archive.ping()
         backlog = self.archive.journal.pending_bytes
         return Part(
-            self.archive.error is None, {"error": self.archive.error, "journal_bytes": backlog}
+            self.archive.error is None,
+            {
+                "error": self.archive.error,
+                "journal_bytes": backlog,
+                "memory_bytes": self.archive.buffered_bytes,
+            },
         )
 
     async def _keys_part(self) -> Part:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 from lib.records import (
     Decision,
     DecisionLog,
+    DecisionLogFullError,
     Drainer,
     Fact,
     Json,
@@ -17,18 +17,37 @@ from lib.records import (
     RecordsUnavailableError,
     Rescore,
 )
-from lib.records.entries import Row
+from lib.records.draining import store_lines
+from lib.records.entries import Row, spelled_row
+from lib.records.journal import decided_first
+from lib.records.segment import encode_row
+from serve.gateway.bounded_executor import BoundedExecutor
+from serve.gateway.decision_buffer import DecisionBuffer
+from serve.gateway.error_text import fault_fields, fault_text
+from serve.gateway.guard import Guard
 from serve.gateway.log import JsonLog
 from serve.gateway.meter import Instrument, Meter
+from serve.gateway.problem import Problem
 
 RECORD_FAULTS = Instrument(
     "forewarn_record_faults", "decisions that the journal did not take at first"
 )
-_MOST_WAITING = 100_000
+_READ_SECONDS, _WRITE_SECONDS = 1.5, 10.0
+_THREADS = 4
+_LINES_AT_ONCE = 1_000
+Answer = TypeVar("Answer")
 
 
 class Archive:
     """The journal and the database as one.
+
+    A decision is written to the journal on the local disk and moved to the database from there.
+    What the disk does not take (it is full, or the journal is at its limit) waits in memory, and
+    is moved to the disk or, where the database answers, to the database. Once memory is full, too,
+    `require_room` refuses further requests, so that no decision is answered that is kept nowhere.
+
+    The database is asked in threads of its own, for 1.5 s where it is read and 10 s where it is
+    written: one that hangs takes no thread of anything else, and is asked again every half second.
 
     Args:
         system: whose decisions these are, e.g. `fraud`.
@@ -52,18 +71,39 @@ class Archive:
         self.journal, self.records, self._drainer = journal, records, drainer
         self._meter, self._log = meter, log
         self._migrated = False
-        self._waiting: deque[Row] = deque(maxlen=_MOST_WAITING)
+        self._buffer = DecisionBuffer()
+        self._threads = BoundedExecutor("records", _THREADS)
+        self._drain_thread = BoundedExecutor("drain", 1)
+        self._reads = Guard("records", RecordsUnavailableError, _READ_SECONDS)
+        self._writes = Guard("records", RecordsUnavailableError, _WRITE_SECONDS)
         self.error: str | None = None
 
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes of decisions that only this process's memory holds."""
+        return self._buffer.bytes
+
+    def require_room(self) -> None:
+        """Call before a decision is made and anything counts.
+
+        Raises:
+            Problem: 503 where disk and memory are full of decisions.
+        """
+        if self._buffer.full:
+            text = "decisions cannot be stored at the moment; send the same request again"
+            raise Problem(503, "unavailable", text, retry_after=1)
+
     def keep(self, row: Row) -> None:
-        """Writes the columns of a decision to the journal; refused, they wait for the next try."""
+        """Writes the columns of a decision to the journal; refused, they wait in memory."""
+        line = encode_row(spelled_row(row))
         try:
-            self.journal.append_row(row)
-        except OSError as error:  # the answer is more urgent than a full disk
-            self._waiting.append(row)
+            self.journal.append_line(line)
+        except (OSError, DecisionLogFullError) as error:  # the answer is more urgent than the disk
+            self._buffer.add(row["subject_id"], line)
             self._meter.count(RECORD_FAULTS.name)
-            self.error = str(error)
-            self._log.write("journal-refused", "error", error=str(error))
+            if len(self._buffer) == 1:  # one line in the log for one full disk
+                self.error = fault_text(error)
+                self._log.write("journal-refused", "error", **fault_fields(error))
 
     async def find(self, subject_id: str) -> Decision | None:
         """The first decision about a subject, wherever it is kept.
@@ -71,7 +111,7 @@ class Archive:
         Raises:
             RecordsUnavailableError: the journal does not have it and the database is away.
         """
-        return await asyncio.to_thread(self._find, subject_id)
+        return await self._read(lambda: self._find(subject_id))
 
     async def find_here(self, subject_id: str) -> Decision | None:
         """The same, and None where the database is away."""
@@ -82,15 +122,15 @@ class Archive:
 
     async def labels(self, subject_id: str) -> tuple[Fact, ...]:
         """Every fact about a subject, in the order in which it became known."""
-        return await asyncio.to_thread(self.records.labels_for, self._system, subject_id)
+        return await self._read(lambda: self.records.labels_for(self._system, subject_id))
 
     async def learn(self, facts: Sequence[Fact]) -> LabelOutcome:
         """Stores facts; a repeat changes nothing."""
-        return await asyncio.to_thread(self.records.record_labels, facts)
+        return await self._write(lambda: self.records.record_labels(facts))
 
     async def rescored(self, subject_id: str) -> Rescore | None:
         """How far the re-scoring of a fallback is."""
-        return await asyncio.to_thread(self.records.rescore, self._system, subject_id)
+        return await self._read(lambda: self.records.rescore(self._system, subject_id))
 
     async def claim(self, most: int, worker: str, now: int, lease: int) -> list[Decision]:
         """The oldest fallbacks that wait to be scored again, for `lease` microseconds."""
@@ -98,47 +138,91 @@ class Archive:
         def claim() -> list[Decision]:
             return self.records.to_rescore(self._system, most, worker=worker, now=now, lease=lease)
 
-        return await asyncio.to_thread(claim)
+        return await self._write(claim)
 
     async def mark(self, subject_id: str, answer: Mapping[str, Json], at: int) -> bool:
         """Keeps the model's answer beside the fallback's."""
-        return await asyncio.to_thread(
-            self.records.mark_rescored, self._system, subject_id, answer, at
+        return await self._write(
+            lambda: self.records.mark_rescored(self._system, subject_id, answer, at)
         )
 
     async def drain(self) -> None:
         """Moves the journal to the database; what cannot be moved stays. Never raises."""
         try:
-            await asyncio.to_thread(self._drain)
+            await self._drain_thread.run(self._drain)
         except Exception as error:  # told by readiness; tried again in a moment
-            self.error = str(error)
+            self.error = fault_text(error)
         else:
             self.error = None
 
     async def ping(self) -> None:
         """Returns if the database answers, else raises RecordsUnavailableError."""
-        await asyncio.to_thread(self.records.rescore_backlog, self._system)
+        await self._read(lambda: self.records.rescore_backlog(self._system))
 
     def close(self) -> None:
         """Syncs the journal; what is not drained stays for the next process."""
-        self.journal.close()
-        self._drainer.close()
-        self.records.close()
+        if lost := len(self._buffer):
+            self._log.write("decisions-lost", "error", decisions=lost)
+        self._threads.close()
+        self._drain_thread.close()
+        try:
+            self.journal.close()
+        finally:
+            self._drainer.close()
+            self.records.close()
+
+    async def _read(self, work: Callable[[], Answer]) -> Answer:
+        return await self._asked(self._reads, work)
+
+    async def _write(self, work: Callable[[], Answer]) -> Answer:
+        return await self._asked(self._writes, work)
+
+    async def _asked(self, guard: Guard, work: Callable[[], Answer]) -> Answer:
+        def call() -> Awaitable[Answer]:
+            return self._threads.run(work)
+
+        return await guard.ask(call)
 
     def _find(self, subject_id: str) -> Decision | None:
-        return self.journal.find(self._system, subject_id) or self.records.decision(
-            self._system, subject_id
-        )
+        kept = (self._buffer.find(subject_id), self.journal.find(self._system, subject_id))
+        here = [one for one in kept if one is not None]
+        if here:
+            return min(here, key=decided_first)
+        return self.records.decision(self._system, subject_id)
 
     def _drain(self) -> None:
+        """Frees the disk first, so that what waits in memory may have room there."""
+        stored = False
+        try:
+            self._store_journal()
+            stored = True
+        finally:
+            self._move_buffer(stored)
+
+    def _store_journal(self) -> None:
         if not self._migrated:
             self.records.migrate()
             self._migrated = True
-        while self._waiting:
-            self.journal.append_row(self._waiting[0])
-            self._waiting.popleft()
         self.journal.seal()
         self.journal.measure()
         if self.journal.pending_bytes:
             self._drainer.drain()
             self.journal.measure()
+
+    def _move_buffer(self, stored: bool) -> None:
+        """To the disk; what it still refuses to the database, if that took the journal."""
+        while lines := self._buffer.oldest(1):
+            try:
+                self.journal.append_line(lines[0][1])
+            except (OSError, DecisionLogFullError):
+                if not stored:
+                    return
+                break
+            self._buffer.drop(1)
+        for _ in range(0, len(self._buffer), _LINES_AT_ONCE):
+            several = self._buffer.oldest(_LINES_AT_ONCE)
+            refused = set(store_lines([line for _, line in several], self.records))
+            for subject_id, line in several:
+                if line in refused:  # they wait for a disk that can set them aside
+                    self._buffer.add(subject_id, line)
+            self._buffer.drop(len(several))

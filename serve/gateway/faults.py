@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy.exc import DataError
-
 from lib.feature import StoreError
-from lib.records import RecordsUnavailableError
+from lib.records import RecordsUnavailableError, RefusedRowsError
 from serve.gateway.problem import FieldError, Problem
 
-_UNSTORABLE = (DataError, OverflowError)
+_UNSTORABLE = (RefusedRowsError, OverflowError)
 _AWAY = (RecordsUnavailableError, StoreError)
 _OF_A_FIELD = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,80}): (expected .{1,300})", re.DOTALL)
 

@@ -44,6 +44,9 @@ class Guard:
             self._breaker.failed()
             text = f"{self._what}: {str(error) or 'no answer in time'}"
             raise self._error(text) from error
+        except Exception:  # it answered, if only that the question is wrong
+            self._breaker.succeeded()
+            raise
         self._breaker.succeeded()
         return done
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from serve.gateway.error_text import fault_fields
 from serve.gateway.log import JsonLog
 
 _ATTEMPTS = 6
@@ -61,7 +62,7 @@ class Later:
                 return
             except Exception as error:  # what it was matters less than that it is tried again
                 if attempt == _ATTEMPTS:
-                    self._log.write("later-failed", "error", error=repr(error))
+                    self._log.write("later-failed", "error", **fault_fields(error))
                 else:
                     await asyncio.sleep(_FIRST_PAUSE * 2 ** (attempt - 1))
 
@@ -71,4 +72,4 @@ class Later:
             try:
                 await work()
             except Exception as error:  # one bad round must not end the others
-                self._log.write("round-failed", "error", error=repr(error))
+                self._log.write("round-failed", "error", **fault_fields(error))

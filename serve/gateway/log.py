@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from pydantic_core import to_json
@@ -13,6 +14,7 @@ from pydantic_core import to_json
 from lib.durable import RotatingFile
 
 _LARGEST_BATCH = 256
+_MOST_WAITING = 10_000
 
 
 class JsonLog:
@@ -29,6 +31,9 @@ class JsonLog:
     def __init__(self, name: str, file: RotatingFile | None = None) -> None:
         self._name = name
         self._file = file
+        self._unwritten: list[bytes] = []
+        self._failing = False
+        self._lost = 0
         self._waiting: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -43,27 +48,53 @@ class JsonLog:
         self._waiting.append(
             {"time": time.time(), "level": level, "app": self._name, "event": event, **fields}
         )
-        if len(self._waiting) >= _LARGEST_BATCH or level == "error":
+        if not self._failing and (len(self._waiting) >= _LARGEST_BATCH or level == "error"):
             self.flush()
 
     def flush(self) -> None:
-        """Writes what waits."""
+        """Writes what waits; never raises."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
-            if not waiting:
+            if not waiting and not self._unwritten:
                 return
-            lines = b"".join([_encoded(line) for line in waiting])
-            if self._file is not None:
-                self._file.write(lines)
-                return
-            sys.stderr.buffer.write(lines)
-            sys.stderr.buffer.flush()
+            if self._lost and not self._failing:
+                waiting.append(self._loss())
+            self._unwritten += [_encoded(line) for line in waiting]
+            try:
+                self._write(b"".join(self._unwritten))
+            except (OSError, ValueError):  # a full disk, or a standard error that was closed
+                self._failing = True
+                over = max(0, len(self._unwritten) - _MOST_WAITING)
+                del self._unwritten[:over]
+                self._lost += over
+            else:
+                self._failing, self._unwritten = False, []
 
     def close(self) -> None:
         """Writes what waits and closes the file."""
         self.flush()
+        with suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+
+    def _write(self, lines: bytes) -> None:
+        if self._failing:  # what failed may have left a part of a line
+            lines = b"\n" + lines
         if self._file is not None:
-            self._file.close()
+            self._file.write(lines)
+            return
+        sys.stderr.buffer.write(lines)
+        sys.stderr.buffer.flush()
+
+    def _loss(self) -> dict[str, Any]:
+        lost, self._lost = self._lost, 0
+        return {
+            "time": time.time(),
+            "level": "error",
+            "app": self._name,
+            "event": "log-lines-lost",
+            "lines": lost,
+        }
 
 
 def _encoded(line: dict[str, Any]) -> bytes:

@@ -87,8 +87,9 @@ class Desk:
 
         Raises:
             Problem: 404 for a machine of which nothing was told, 422 for a time that is too far
-                ahead or before the last reading.
+                ahead or before the last reading, 503 where decisions cannot be kept.
         """
+        self._archive.require_room()
         call.notes["machine_id"] = asked.machine_id
         received = self._now()
         seen = await self._see(asked, received)

@@ -75,7 +75,7 @@ def test_attempts_are_counted(queue: Records) -> None:
 
 def test_a_fallback_that_came_second_is_not_queued(records: Records) -> None:
     records.record_decisions([decision("t1")])
-    records.record_decisions([fallback("t1")])
+    records.record_decisions([fallback("t1", 3 * SECOND)])
     assert records.rescore_backlog("fraud") == 0
 
 

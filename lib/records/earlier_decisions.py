@@ -1,0 +1,44 @@
+"""Of two decisions about one subject the earliest stands, whichever is stored first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, update
+
+from lib.records.entries import Row
+from lib.records.schema import DECISION_IDS, DECISIONS
+
+
+def put_earlier_first(connection: Connection, rows: Sequence[Row]) -> int:
+    """Put each row in the place of a later decision about its subject; returns how many.
+
+    The order is that of `DecisionLog.find`: by decided_at, then by request_id. So replicas that
+    decide at once agree on the decision that stands, whichever is drained first. A decision in the
+    archive stays.
+
+    Args:
+        connection: of the caller's transaction.
+        rows: whose subjects have a decision already, in the order of their subjects.
+    """
+    return sum(_replaced(connection, row) for row in rows)
+
+
+def _replaced(connection: Connection, row: Row) -> bool:
+    ids, table = DECISION_IDS.c, DECISIONS.c
+    subject = (ids.system == row["system"], ids.subject_id == row["subject_id"])
+    received_at = connection.execute(
+        select(ids.received_at).where(*subject).with_for_update()
+    ).scalar_one()
+    kept = (
+        table.system == row["system"],
+        table.subject_id == row["subject_id"],
+        table.received_at == received_at,
+    )
+    known = connection.execute(select(table.decided_at, table.request_id).where(*kept)).first()
+    if known is None or (row["decided_at"], row["request_id"]) >= tuple(known):
+        return False
+    connection.execute(update(DECISIONS).where(*kept).values(row))
+    moved = update(DECISION_IDS).where(*subject).values(received_at=row["received_at"])
+    connection.execute(moved)
+    return True
