@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lib.durable import locked, make_private
@@ -16,8 +16,16 @@ from lib.records.errors import RecordsError, RecordsUnavailableError, RefusedRow
 from lib.records.statement_watchdog import StatementWatchdog
 from lib.records.text import read_json, write_json
 
+
+def _json_text(value: object) -> str:
+    try:
+        return write_json(value).decode()
+    except ValueError:  # pydantic's error quotes the value
+        raise UnicodeError("a value that JSON cannot hold") from None
+
+
 _JSON: dict[str, Any] = {
-    "json_serializer": lambda value: write_json(value).decode(),
+    "json_serializer": _json_text,
     "json_deserializer": read_json,
 }
 _BUSY_SECONDS = 30
@@ -27,6 +35,7 @@ _STATEMENT_SECONDS = 30.0
 _LOCK_SECONDS = 10
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _UNDELIVERED_MS = 15_000
+_REFUSALS = ("22", "23", "44", "P0")  # classes of SQLSTATE
 _MIGRATION_LOCK = 0x466F7265  # "Fore": any number that no other program locks
 
 
@@ -139,11 +148,11 @@ class Database:
             cause = _cause(error)
             if "no such table" in cause or "UndefinedTable" in cause:
                 raise RecordsError(f"{where} has no tables yet; run Records.migrate()") from None
-            if isinstance(error, DataError | IntegrityError):
+            if _is_refusal(error):
                 raise RefusedRowsError(f"{where} refused a row: {cause}") from None
             raise RecordsUnavailableError(f"{where}: {cause}") from None
-        except (OverflowError, UnicodeError) as error:
-            kind = type(error).__name__
+        except (StatementError, OverflowError, UnicodeError) as error:
+            kind = type(getattr(error, "orig", error)).__name__
             raise RefusedRowsError(f"{where}: a value that no column holds: {kind}") from None
         except PoolTimeoutError:
             raise RecordsUnavailableError(f"{where}: all connections are in use") from None
@@ -213,6 +222,12 @@ def _open_postgresql(url: URL, seconds: float, watchdog: StatementWatchdog) -> E
     return engine
 
 
+def _is_refusal(error: DBAPIError) -> bool:
+    """Whether rows are at fault: data, constraints, a view's check or an operator's trigger."""
+    code = getattr(error.orig, "sqlstate", None) or ""
+    return isinstance(error, DataError | IntegrityError) or code[:2] in _REFUSALS
+
+
 def _cause(error: DBAPIError) -> str:
     """What went wrong, without values: of PostgreSQL's data errors only code, column and rule."""
     kind = type(error.orig).__name__
@@ -222,5 +237,5 @@ def _cause(error: DBAPIError) -> str:
         return f"{kind}: {error.orig}".strip()
     places = (diagnosis.table_name, diagnosis.column_name, diagnosis.constraint_name)
     where = ".".join(place for place in places if place)
-    words = "" if isinstance(error, DataError | IntegrityError) else diagnosis.message_primary or ""
+    words = "" if _is_refusal(error) else diagnosis.message_primary or ""
     return f"{kind} {code} {where} {words}".strip()
