@@ -1,9 +1,10 @@
 import math
+from pathlib import Path
 
 import pytest
 
-from lib.records import DecisionOutcome, Records, RecordsError
-from tests.records.conftest import NOVEMBER, decision
+from lib.records import DecisionLog, DecisionOutcome, Records, RecordsError
+from tests.records.conftest import NOVEMBER, SECOND, decision
 
 
 def test_a_decision_comes_back_as_it_was_recorded(records: Records) -> None:
@@ -94,3 +95,24 @@ def test_a_large_batch_is_counted_exactly(records: Records) -> None:
 def test_a_malformed_field_is_named(field: str, value: object) -> None:
     with pytest.raises(RecordsError, match=f"{field}: expected"):
         decision(**{"subject_id": "t1"} | {field: value})
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 0, 1)])
+def test_whichever_is_stored_first_the_earliest_stands(
+    records: Records, tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    day = 86_400 * SECOND
+    several = [
+        decision(
+            "t1", decided_at=NOVEMBER + n // 2, request_id=f"q{n}", received_at=NOVEMBER + n * day
+        )
+        for n in range(3)
+    ]
+    with DecisionLog(tmp_path / "journal") as log:
+        for place in order:
+            log.append(several[place])
+        assert log.find("fraud", "t1") == several[0]
+    stored = [records.record_decisions([several[place]]).stored for place in order]
+    assert stored == [1, 0, 0]
+    assert records.decision("fraud", "t1") == several[0]
+    assert list(records.decisions("fraud", 0, 2**60)) == [several[0]]
