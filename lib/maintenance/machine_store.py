@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
+import redis
 import redis.asyncio
 from redis.exceptions import RedisError
 
@@ -72,6 +73,41 @@ def open_machine_store(url: str, timeout: float) -> MachineStore:
     if url.startswith(_REDIS):
         return RedisMachines(url, timeout)
     raise ValueError(f"machine_store: expected sqlite:///path or redis://host:port/0, got {url!r}")
+
+
+def erase_machine(url: str, machine_id: str, *, count_only: bool = False) -> int:
+    """Erase what is remembered of a machine; returns 1, or 0 where there was nothing.
+
+    Args:
+        url: as for `open_machine_store`.
+        machine_id: which.
+        count_only: leave it as it is.
+
+    Raises:
+        MachineStoreError: the store is out, or there is no such file.
+    """
+    try:
+        if not url.startswith(_SQLITE):
+            with redis.Redis.from_url(url, socket_timeout=30) as client:
+                key = _KEY + machine_id
+                return int(cast(int, client.exists(key) if count_only else client.unlink(key)))
+        path = Path(url.removeprefix(_SQLITE))
+        if not path.exists():
+            raise MachineStoreError(f"machine store: expected a file at {path}, found none")
+        connection = sqlite3.connect(path, 30, isolation_level=None)
+        try:
+            found = "FROM machines WHERE machine_id = ?"
+            if count_only:
+                counted = connection.execute(f"SELECT count(*) {found}", (machine_id,))
+                return int(counted.fetchone()[0])
+            connection.execute("PRAGMA secure_delete = ON")
+            done = connection.execute(f"DELETE {found}", (machine_id,)).rowcount
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return done
+        finally:
+            connection.close()
+    except (sqlite3.Error, RedisError) as error:
+        raise MachineStoreError(f"machine store: {error}") from error
 
 
 class SqliteMachines:

@@ -1,5 +1,6 @@
 """Opens SQLite or PostgreSQL so that both keep the same promises."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +51,8 @@ class Database:
     server or the network hangs; it waits up to 10 s for a lock. No error holds a value of a row.
 
     Args:
-        url: `sqlite:///path` or `postgresql+psycopg://...`.
+        url: `sqlite:///path` or `postgresql+psycopg://...`, or `env:NAME` or `file:/path`, the
+            variable or file that holds one: it may hold a password.
         statement_seconds: the most that a statement may take on PostgreSQL; migrations may take
             longer.
 
@@ -125,6 +127,25 @@ class Database:
         statement = dialect.insert(table).on_conflict_do_nothing().returning(*keys)
         return {tuple(row) for row in connection.execute(statement, rows)}
 
+    @contextmanager
+    def erasing(self) -> Iterator[Connection]:
+        """As `writing`; SQLite overwrites what is deleted with zeros."""
+        with self.writing() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            yield connection
+
+    def expunge(self) -> None:
+        """Take what was deleted out of SQLite's write-ahead log, where no reader holds it."""
+        if not self.is_sqlite:
+            return
+        with self._explained():
+            connection = self._engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                connection.close()
+
     def close(self) -> None:
         """Close the idle connections."""
         self._watchdog.close()
@@ -158,7 +179,28 @@ class Database:
             raise RecordsUnavailableError(f"{where}: all connections are in use") from None
 
 
+def read_address(address: str) -> str:
+    """A URL, also where it stands in `env:NAME` or `file:/path`: commands are seen by others.
+
+    Raises:
+        RecordsError: the variable is not set, or the file cannot be read.
+    """
+    if address.startswith("env:"):
+        name = address.removeprefix("env:")
+        if not os.environ.get(name):
+            raise RecordsError(f"{address}: expected the URL in the variable {name}; it is not set")
+        return os.environ[name]
+    if address.startswith("file:"):
+        path = Path(address.removeprefix("file:").removeprefix("//"))
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecordsError(f"{address}: expected a file that holds the URL: {error}") from error
+    return address
+
+
 def _parse(url: str) -> URL:
+    url = read_address(url)
     expected = "expected sqlite:///path or postgresql+psycopg://user@host/database"
     try:
         parsed = make_url(url)

@@ -8,12 +8,12 @@ import fcntl
 import os
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.durable import sync
+from lib.durable import replace_file, sync
 from lib.records.entries import Decision, Row, decision_from_row, is_decision_row
 from lib.records.text import read_json, write_json
 
@@ -138,6 +138,30 @@ def decode_line(line: bytes) -> Decision | None:
 def decode_row(line: bytes) -> Row | None:
     """The columns of the decision of a line; None where the line is not whole."""
     return _decode(line.rstrip(b"\n"))
+
+
+def drop_lines(
+    directory: Path, gone: Callable[[Row | None, bytes], bool], *, count_only: bool
+) -> int:
+    """Take lines out of what drains left aside (`*.rejected`, `*.damaged`); returns how many.
+
+    Args:
+        directory: of the logs.
+        gone: says of a line's columns (None where it cannot be read) and bytes whether it goes.
+        count_only: leave the files as they are.
+    """
+    dropped = 0
+    for path in sorted([*directory.glob("*.rejected"), *directory.glob("*.damaged")]):
+        lines = path.read_bytes().splitlines()
+        left = [line for line in lines if not gone(_decode(line), line)]
+        dropped += len(lines) - len(left)
+        if count_only or len(left) == len(lines):
+            continue
+        if left:
+            replace_file(path, b"\n".join([*left, b""]))
+        else:
+            path.unlink()
+    return dropped
 
 
 def segments(directory: Path) -> list[Path]:

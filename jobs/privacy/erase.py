@@ -1,0 +1,176 @@
+"""Erase a person or thing (GDPR Art. 17): `python -m jobs.privacy.erase --help`."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from jobs.options import read_options
+from lib.churn.standing import STANDING
+from lib.feature import FeatureSet, StoreError
+from lib.feature.erasure import ProfileMatch, erase_profiles
+from lib.fraud.features import FRAUD
+from lib.maintenance.machine_store import MachineStoreError, erase_machine
+from lib.moderation.author import AUTHORS
+from lib.moderation.media.shelf import Shelf
+from lib.records import Records, RecordsError, RecordsUnavailableError
+from lib.records.erasure import COLUMNS, Entity, Erasure, Found
+from lib.records.journal_erasure import drain_until_gone, drop_leftovers, waiting_decisions
+from lib.storage import StorageError
+
+_FEATURES: dict[str, tuple[FeatureSet, ...]] = {
+    "fraud": (FRAUD,),
+    "churn": (STANDING,),
+    "moderation": (AUTHORS,),
+}
+_VARIABLE = "FOREWARN_ERASURE_SECRET"
+INCOMPLETE = 3
+"""Exit status where something still waits: the same command again goes on."""
+
+
+@dataclass(frozen=True)
+class EraseConfig:
+    """Erase persons or things from records, archive, profiles, media and local journals.
+
+    Erasing again changes nothing more. The service may run: what arrives about an erased person
+    afterwards is new data and is kept as such; erase again for it.
+    """
+
+    system: Literal["fraud", "maintenance", "churn", "moderation"]
+    """whose data"""
+    entity: tuple[str, ...]
+    """ids: of payers, machines, customers or authors; one or more"""
+    records: str
+    """database: sqlite:///path, postgresql+psycopg://..., env:NAME or file:/path holding it"""
+    kind: str | None = None
+    """user, device or merchant of fraud; machine, customer, author; none: the first of these"""
+    profile_store: str | None = None
+    """profile store or machine store: sqlite:///path or redis://host:port/0"""
+    media: str | None = None
+    """folder or URI of moderation's stored media"""
+    journal: tuple[Path, ...] = ()
+    """folders of decisions not yet stored, on this machine; run it on each node that serves"""
+    secret_file: Path | None = None
+    """file with the secret of the audit's hash; none: the variable FOREWARN_ERASURE_SECRET"""
+    by: str = field(default_factory=getpass.getuser)
+    """who erases, for the audit"""
+    wait_seconds: float = 15.0
+    """that a running service may take to hand over its journal"""
+    dry_run: bool = False
+    """count, and erase nothing"""
+
+
+def main(config: EraseConfig, now: int) -> int:
+    """Erase or count, and print what was found by table; returns the exit status.
+
+    Args:
+        config: what.
+        now: microseconds since 1970 UTC.
+    """
+    kind = config.kind or next(kind for system, kind in COLUMNS if system == config.system)
+    entities = [Entity(config.system, kind, one) for one in config.entity]
+    secret = b"" if config.dry_run else _secret(config.secret_file)
+    counts, left = Counter[str](), 0
+    erasure = Erasure(config.records)
+    try:
+        erasure.migrate()
+        for entity in entities:
+            mine, waiting = _one(config, erasure, entity, secret, now)
+            counts += mine
+            left += waiting
+    finally:
+        erasure.close()
+    print(_closing_lines(config, counts, left))
+    return INCOMPLETE if left else 0
+
+
+def _one(
+    config: EraseConfig, erasure: Erasure, entity: Entity, secret: bytes, now: int
+) -> tuple[Counter[str], int]:
+    if config.dry_run:
+        found = erasure.find(entity)
+        waiting = sum(waiting_decisions(folder, entity) for folder in config.journal)
+        counts = erasure.count(entity, found) + _outside(config, erasure, entity, found)
+        return counts + Counter({"journal (undrained)": waiting}), 0
+    name = erasure.begin(entity, secret, config.by, now)
+    left = 0
+    with Records(config.records) as records:
+        for folder in config.journal:
+            left += drain_until_gone(folder, records, entity, config.wait_seconds)
+    found = erasure.find(entity)
+    # by what the records know of it; so it goes before them
+    counts = _outside(config, erasure, entity, found)
+    counts += erasure.erase(entity, found, config.by, now)
+    erasure.end(name, counts, now)
+    return counts, left
+
+
+def _outside(config: EraseConfig, erasure: Erasure, entity: Entity, found: Found) -> Counter[str]:
+    """What lies outside of the database: profiles, media, what drains left aside."""
+    counts: Counter[str] = Counter()
+    if config.profile_store is not None and config.system == "maintenance":
+        store = config.profile_store
+        counts["machines"] = erase_machine(store, entity.id, count_only=config.dry_run)
+    elif config.profile_store is not None:
+        match = ProfileMatch(_FEATURES[config.system], entity.column, [entity.id], found.subjects)
+        done = erase_profiles(config.profile_store, match, count_only=config.dry_run)
+        counts.update(profiles=done.profiles, receipts=done.receipts)
+    if config.media is not None and found.media:
+        kept = erasure.shown_elsewhere(found.media, found.subjects)
+        shelf = Shelf(config.media)
+        for digest in found.media - kept:
+            if not config.dry_run:
+                shelf.drop(digest)
+        counts.update({"media": len(found.media - kept), "media kept for other posts": len(kept)})
+    for folder in config.journal:
+        counts["journal (set aside)"] += drop_leftovers(folder, entity, count_only=config.dry_run)
+    return counts
+
+
+def _secret(path: Path | None) -> bytes:
+    if path is not None:
+        try:
+            return path.read_bytes().strip()
+        except OSError as error:
+            raise RecordsError(f"--secret-file: {error}") from error
+    if not os.environ.get(_VARIABLE):
+        raise RecordsError(
+            f"secret: expected --secret-file or the variable {_VARIABLE}, 16 bytes or more; the "
+            "audit keeps a hash with it instead of the id"
+        )
+    return os.environ[_VARIABLE].encode()
+
+
+def _closing_lines(config: EraseConfig, counts: Counter[str], left: int) -> str:
+    said = "would be erased" if config.dry_run else "erased"
+    lines = [f"{name:28} {count:>10,}" for name, count in sorted(counts.items())]
+    unnamed = [
+        option
+        for option, value in (
+            ("--profile-store", config.profile_store),
+            ("--media", config.media if config.system == "moderation" else ""),
+            ("--journal", config.journal or None),
+        )
+        if value is None
+    ]
+    if unnamed:
+        lines.append(f"not looked into: {', '.join(unnamed)} not given")
+    if left:
+        lines.append(f"{left} decisions still wait in a journal in use; run the same again")
+    return "\n".join([f"{'table':28} {said:>10}", *lines])
+
+
+if __name__ == "__main__":
+    try:
+        status = main(read_options(EraseConfig), time.time_ns() // 1000)
+    except (
+        RecordsError, RecordsUnavailableError, StoreError, MachineStoreError, StorageError, OSError,
+    ) as error:  # fmt: skip
+        raise SystemExit(f"error: {error}") from error
+    sys.exit(status)

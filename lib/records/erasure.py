@@ -1,0 +1,327 @@
+"""Erases a person or thing from the records, and keeps that it was done without saying of whom.
+
+What follows from a decision goes with it: facts, the backlog of re-scoring, review items and their
+decisions. The audit of reviews keeps its skeleton (who did what when, about which item) and loses
+what was said. Rows go some at a time, so that nobody waits long; run again, it goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Connection, Table, Text, cast, delete, func, insert, or_, select, update
+
+from lib.records.archive_files import ArchiveFile, read_columns, rewrite
+from lib.records.database import Database
+from lib.records.decision_store import files
+from lib.records.entries import require_text
+from lib.records.errors import RecordsError
+from lib.records.migration import migrate
+from lib.records.review_schema import AUDIT, GOLDEN, ITEMS, LABELS, OUTCOMES, VERDICTS
+from lib.records.schema import (
+    CUSTOMER_HEALTH,
+    DECISION_ARCHIVES,
+    DECISION_IDS,
+    DECISIONS,
+    ERASURES,
+    FACTS,
+    HEALTH_OVERRIDES,
+    INTERVENTION_OUTCOMES,
+    INTERVENTION_PLANS,
+    INTERVENTIONS,
+    RESCORES,
+    SCHEDULES,
+    WORK_ORDERS,
+)
+
+COLUMNS: Mapping[tuple[str, str], str] = {
+    ("fraud", "user"): "user_id",
+    ("fraud", "device"): "device_id",
+    ("fraud", "merchant"): "merchant_id",
+    ("maintenance", "machine"): "machine_id",
+    ("churn", "customer"): "customer_id",
+    ("moderation", "author"): "author_id",
+}
+"""By system and kind of entity, the name by which decisions know it; the first kind is usual."""
+_INDEXED = ("user_id", "machine_id", "customer_id", "author_id")
+ERASED = "erased"
+"""Stands where an id stood in a plan or schedule of many."""
+_SUBJECTS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """Whom an erasure is about.
+
+    Raises:
+        RecordsError: the system has no such kind, or the id is none.
+    """
+
+    system: str
+    kind: str
+    id: str
+
+    def __post_init__(self) -> None:
+        require_text("entity", self.id)
+        if (self.system, self.kind) not in COLUMNS:
+            kinds = ", ".join(kind for system, kind in COLUMNS if system == self.system)
+            raise RecordsError(f"kind: expected one of {kinds or 'no'}, got {self.kind!r}")
+
+    @property
+    def column(self) -> str:
+        """The name by which decisions know it."""
+        return COLUMNS[self.system, self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What of an entity the records have: subjects, digests of media, archived files by subject."""
+
+    subjects: tuple[str, ...]
+    media: frozenset[str]
+    archived: Mapping[ArchiveFile, frozenset[str]]
+
+
+class Erasure:
+    """Erasures in SQLite or PostgreSQL; the service may run meanwhile.
+
+    Args:
+        url: the database that `Records` uses.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    def migrate(self) -> None:
+        """See `Records.migrate`."""
+        migrate(self._database)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._database.close()
+
+    def find(self, entity: Entity) -> Found:
+        """Subjects that concern an entity, in the table and in every file of the archive.
+
+        The usual kind of a system is found by an index; others by reading all decisions once.
+        """
+        with self._database.reading() as connection:
+            subjects = list(connection.execute(_subjects(entity)).scalars())
+            archived = {
+                file: gone
+                for file in files(connection, entity.system)
+                if (gone := _in_file(file, entity))
+            }
+        every = sorted({*subjects, *itertools.chain.from_iterable(archived.values())})
+        media = self._media(subjects, archived) if entity.system == "moderation" else frozenset()
+        return Found(tuple(every), media, archived)
+
+    def begin(self, entity: Entity, secret: bytes, by: str, now: int) -> str:
+        """Write down that an erasure begins, by a keyed hash; returns its id."""
+        name = uuid.uuid4().hex
+        row = {
+            "id": name, "system": entity.system, "kind": entity.kind, "by": by, "counts": {},
+            "entity_hash": entity_hash(entity, secret), "began_at": now, "ended_at": None,
+        }  # fmt: skip
+        with self._database.writing() as connection:
+            connection.execute(insert(ERASURES), [row])
+        return name
+
+    def end(self, erasure_id: str, counts: Mapping[str, int], now: int) -> None:
+        """Write down what an erasure came to, and clear SQLite's log of what was deleted."""
+        done = update(ERASURES).where(ERASURES.c.id == erasure_id)
+        with self._database.writing() as connection:
+            connection.execute(done.values(ended_at=now, counts=dict(counts)))
+        self._database.expunge()
+
+    def count(self, entity: Entity, found: Found) -> Counter[str]:
+        """How many rows an erasure would take, by table."""
+        counts: Counter[str] = Counter()
+        with self._database.reading() as connection:
+            for table, condition in _conditions(entity, found.subjects):
+                query = select(func.count()).select_from(table).where(condition)
+                counts[table.name] += int(connection.execute(query).scalar_one())
+        counts["archived decisions"] = sum(map(len, found.archived.values()))
+        return counts
+
+    def erase(self, entity: Entity, found: Found, by: str, now: int) -> Counter[str]:
+        """Erase what was found; returns how many rows by table.
+
+        Decisions go last: cut off, the same call still finds the rest by them.
+        """
+        counts: Counter[str] = Counter()
+        for table, condition in _conditions(entity, found.subjects):
+            with self._database.erasing() as connection:
+                if table is AUDIT:
+                    counts[table.name] += _blank_audit(connection, condition, by, now)
+                else:
+                    counts[table.name] += connection.execute(
+                        delete(table).where(condition)
+                    ).rowcount
+        for table, columns in _JOINT.get(entity.system, {}).items():
+            counts[table.name] += self._scrub(table, columns, entity.id)
+        for file, gone in found.archived.items():
+            counts["archived decisions"] += self._rewrite(file, gone, now)
+        return counts
+
+    def shown_elsewhere(self, digests: Iterable[str], subjects: Iterable[str]) -> set[str]:
+        """Those media that an undecided review item of another post shows."""
+        left, mine = set(digests), set(subjects)
+        query = select(ITEMS.c.post_id, cast(ITEMS.c.shown, Text)).where(
+            ITEMS.c.decided_at.is_(None)
+        )
+        with self._database.reading() as connection:
+            texts = [shown for post, shown in connection.execute(query) if post not in mine]
+        return {digest for digest in left if any(digest in shown for shown in texts)}
+
+    def _media(
+        self, subjects: Iterable[str], archived: Mapping[ArchiveFile, frozenset[str]]
+    ) -> frozenset[str]:
+        digests: set[str] = set()
+        for part in _parts(subjects):
+            query = select(DECISIONS.c.request).where(
+                DECISIONS.c.system == "moderation", DECISIONS.c.subject_id.in_(part)
+            )
+            with self._database.reading() as connection:
+                for request in connection.execute(query).scalars():
+                    digests.update(_digests(request))
+        for file, gone in archived.items():
+            for batch in read_columns(file, ["subject_id", "request"]):
+                for row in _rows_of(batch, gone):
+                    digests.update(_digests(json.loads(row["request"])))
+        return frozenset(digests)
+
+    def _scrub(self, table: Table, columns: tuple[str, ...], entity_id: str) -> int:
+        """Put `ERASED` in the place of an id in plans of many; the others' part stays as it is."""
+        written = json.dumps(entity_id)[1:-1]
+        raw = json.dumps(entity_id, ensure_ascii=False)[1:-1]
+        texts = [cast(table.c[name], Text) for name in columns]
+        like = or_(*(t.contains(w, autoescape=True) for t in texts for w in {written, raw}))
+        with self._database.reading() as connection:
+            rows = connection.execute(select(table).where(like)).mappings().all()
+        changed = 0
+        for row in rows:
+            values = {name: _without(row[name], entity_id) for name in columns}
+            if all(values[name] == row[name] for name in columns):
+                continue
+            with self._database.erasing() as connection:
+                connection.execute(update(table).where(table.c.id == row["id"]).values(values))
+            changed += 1
+        return changed
+
+    def _rewrite(self, file: ArchiveFile, gone: frozenset[str], now: int) -> int:
+        fresh = rewrite(file, set(gone), now)
+        with self._database.writing() as connection:
+            connection.execute(delete(DECISION_ARCHIVES).where(DECISION_ARCHIVES.c.id == file.id))
+            if fresh is not None:
+                connection.execute(insert(DECISION_ARCHIVES), [asdict(fresh)])
+        file.storage.delete(file.path)
+        return len(gone)
+
+
+def entity_hash(entity: Entity, secret: bytes) -> str:
+    """HMAC-SHA256 of system, kind and id, in hex: who has the secret can ask whether it was done.
+
+    Raises:
+        RecordsError: the secret is shorter than 16 bytes.
+    """
+    if len(secret) < 16:
+        raise RecordsError(f"secret: expected 16 bytes or more, got {len(secret)}")
+    text = "\0".join((entity.system, entity.kind, entity.id))
+    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+_JOINT: Mapping[str, Mapping[Table, tuple[str, ...]]] = {
+    "churn": {INTERVENTION_PLANS: ("request", "summary")},
+    "maintenance": {SCHEDULES: ("request", "plan")},
+}
+_BY_POST = (LABELS, OUTCOMES, VERDICTS, ITEMS, GOLDEN, AUDIT)
+
+
+def _conditions(entity: Entity, subjects: Iterable[str]) -> Iterator[tuple[Table, Any]]:
+    """What goes, table by table, some subjects at a time; decisions and their ids last."""
+    if entity.system == "churn":
+        mine = select(INTERVENTIONS.c.id).where(INTERVENTIONS.c.customer_id == entity.id)
+        yield INTERVENTION_OUTCOMES, INTERVENTION_OUTCOMES.c.intervention_id.in_(mine)
+        for table in (INTERVENTIONS, CUSTOMER_HEALTH, HEALTH_OVERRIDES):
+            yield table, table.c.customer_id == entity.id
+    if entity.system == "maintenance":
+        yield WORK_ORDERS, WORK_ORDERS.c.machine_id == entity.id
+    for part in _parts(subjects):
+        if entity.system == "moderation":
+            for table in _BY_POST:
+                yield table, table.c.post_id.in_(part)
+        for table in (FACTS, RESCORES, DECISIONS, DECISION_IDS):
+            yield table, (table.c.system == entity.system) & table.c.subject_id.in_(part)
+
+
+def _subjects(entity: Entity) -> Any:
+    if entity.column in _INDEXED:
+        ids = DECISION_IDS.c
+        return select(ids.subject_id).where(ids.system == entity.system, ids.entity_id == entity.id)
+    named = DECISIONS.c.entities[entity.column].as_string()
+    return select(DECISIONS.c.subject_id).where(
+        DECISIONS.c.system == entity.system, named == entity.id
+    )
+
+
+def _in_file(file: ArchiveFile, entity: Entity) -> frozenset[str]:
+    gone: set[str] = set()
+    for batch in read_columns(file, ["subject_id", "entity_id", "entities"]):
+        for subject, whose, entities in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+            named = whose if entity.column in _INDEXED else json.loads(entities).get(entity.column)
+            if named == entity.id:
+                gone.add(subject)
+    return frozenset(gone)
+
+
+def _blank_audit(connection: Connection, condition: Any, by: str, now: int) -> int:
+    """Take what was said out of entries, and add one for each post that says so."""
+    said = or_(AUDIT.c.before.is_not(None), AUDIT.c.after.is_not(None))
+    newest = select(func.max(AUDIT.c.number)).where(condition, said).group_by(AUDIT.c.post_id)
+    posts = connection.execute(select(AUDIT).where(AUDIT.c.number.in_(newest))).mappings().all()
+    done = connection.execute(update(AUDIT).where(condition, said).values(before=None, after=None))
+    rows = [
+        {**{k: v for k, v in post.items() if k != "number"}, "at": now, "who": by, "what": ERASED,
+         "rule": None, "before": None, "after": None}
+        for post in posts
+    ]  # fmt: skip
+    if rows:
+        connection.execute(insert(AUDIT), rows)
+    return done.rowcount
+
+
+def _digests(request: Mapping[str, Any]) -> list[str]:
+    media = request.get("media")
+    return (
+        [one for one in media.values() if isinstance(one, str)] if isinstance(media, dict) else []
+    )
+
+
+def _rows_of(batch: pa.RecordBatch, subjects: frozenset[str]) -> list[dict[str, Any]]:
+    return [row for row in batch.to_pylist() if row["subject_id"] in subjects]
+
+
+def _without(value: Any, entity_id: str) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            ERASED if key == entity_id else key: _without(one, entity_id)
+            for key, one in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_without(one, entity_id) for one in value]
+    return ERASED if value == entity_id else value
+
+
+def _parts(subjects: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(subjects)
+    return iter(lambda: list(itertools.islice(rest, _SUBJECTS_AT_ONCE)), [])

@@ -1,0 +1,65 @@
+"""An entity in decision logs on the local disk: drained first, then nothing of it is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lib.records.draining import drain
+from lib.records.entries import Row
+from lib.records.erasure import Entity
+from lib.records.records import Records
+from lib.records.segment import drop_lines, search_segment, segments
+from lib.records.text import write_json
+
+
+def waiting_decisions(directory: Path, entity: Entity) -> int:
+    """Decisions about an entity that no drain has taken yet, those being written included."""
+    written = write_json(entity.id)
+    return sum(
+        decision.system == entity.system and decision.entities.get(entity.column) == entity.id
+        for path in segments(directory)
+        for decision in search_segment(path, written)
+    )
+
+
+def drain_until_gone(
+    directory: Path,
+    records: Records,
+    entity: Entity,
+    seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Drain what dead processes left, and wait for the living to hand over what is of an entity.
+
+    Args:
+        directory: of the logs.
+        records: the database.
+        entity: whom.
+        seconds: to wait at most; a service hands over every second.
+        sleep: waits.
+
+    Returns:
+        Decisions about the entity that still wait.
+    """
+    waited = 0.0
+    while True:
+        drain(directory, records)
+        left = waiting_decisions(directory, entity)
+        if not left or waited >= seconds:
+            return left
+        sleep(0.5)
+        waited += 0.5
+
+
+def drop_leftovers(directory: Path, entity: Entity, *, count_only: bool = False) -> int:
+    """Take an entity out of lines that the database refused or that were damaged."""
+    written = write_json(entity.id)
+
+    def gone(row: Row | None, line: bytes) -> bool:
+        if row is None:
+            return written in line
+        return bool(row["entities"].get(entity.column) == entity.id)
+
+    return drop_lines(directory, gone, count_only=count_only)
