@@ -56,6 +56,7 @@ _INDEXED = ("user_id", "machine_id", "customer_id", "author_id")
 ERASED = "erased"
 """Stands where an id stood in a plan or schedule of many."""
 _SUBJECTS_AT_ONCE = 500
+_STATEMENT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ class Erasure:
     """
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url)
+        # a scan of years may take longer than a request may wait
+        self._database = Database(url, _STATEMENT_SECONDS)
 
     def migrate(self) -> None:
         """See `Records.migrate`."""
