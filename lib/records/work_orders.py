@@ -162,14 +162,15 @@ class WorkOrders:
     def settle(self, order_id: str, outcome: Mapping[str, Json], at: int) -> tuple[WorkOrder, bool]:
         """Close an order with what was told, at `at`; and whether it was open until now.
 
-        The same outcome again changes nothing.
+        The same outcome again changes nothing. Of several outcomes at once one closes the order,
+        and the others find it closed.
 
         Raises:
             UnknownOrderError: there is none of that id.
             ClosedOrderError: it was closed with another outcome.
         """
         with self._database.writing() as connection:
-            order = self._order(connection, order_id)
+            order = self._order(connection, order_id, locked=True)
             if order.closed_at is not None:
                 if dict(order.outcome or {}) != dict(outcome):
                     raise ClosedOrderError(
@@ -184,8 +185,11 @@ class WorkOrders:
             )
             return self._order(connection, order_id), True
 
-    def _order(self, connection: Any, order_id: str) -> WorkOrder:
+    def _order(self, connection: Any, order_id: str, *, locked: bool = False) -> WorkOrder:
         query = select(WORK_ORDERS).where(WORK_ORDERS.c.id == order_id)
+        if locked:
+            # PostgreSQL; SQLite locks the database when a writing transaction begins
+            query = query.with_for_update()
         row = connection.execute(query).mappings().first()
         if row is None:
             raise UnknownOrderError(f"there is no work order {order_id!r}")

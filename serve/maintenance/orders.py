@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,10 @@ class Orders:
             Problem: 422 for a field that cannot be meant or a week that no plan fits, which says
                 what to relax; 503 without model, store or records.
         """
+        schedule_id, digest = _identity(asked, call)
+        stored = await self._stored(schedule_id, digest, call)
+        if stored is not None:
+            return stored
         model = self._holder.held
         if model is None:
             text = "no model is loaded, and without one no machine's risk is known"
@@ -84,17 +88,44 @@ class Orders:
             payload = await asyncio.to_thread(_payload, model, rows, at, asked)
         except ScheduleError as error:
             raise Problem.of_field("week.start", str(error).removeprefix("start: ")) from None
-        payload |= {"id": uuid.uuid4().hex[:16], "created_at": now}
+        payload |= {"id": schedule_id, "created_at": now}
         found = await self._planning.solve(payload)
         if "refused" in found:
             self._meter.count(numbers.SCHEDULES, "refused")
             raise _refusal(found["refused"])
-        schedule = StoredSchedule(**found["schedule"])
+        plan = {**found["schedule"]["plan"], "request_digest": digest, "without_history": silent}
+        schedule = StoredSchedule(**{**found["schedule"], "plan": plan})
         orders = [WorkOrder(**one) for one in found["orders"]]
-        await self._run(lambda: self.book.keep(schedule, orders))
+        fresh = await self._run(lambda: self.book.keep(schedule, orders))
+        if not fresh:  # the same was sent at the same time, and is stored by now
+            stored = await self._stored(schedule_id, digest, call)
+            if stored is not None:
+                return stored
         self._meter.count(numbers.SCHEDULES, "planned")
         call.notes.update(schedule_id=schedule.id, orders=len(orders))
-        return _schedule_answer(schedule, orders, silent, call)
+        return _schedule_answer(schedule, orders, call)
+
+    async def _stored(self, schedule_id: str, digest: str, call: Call) -> ScheduleAnswer | None:
+        """The plan of the same request, where one is stored.
+
+        Raises:
+            Problem: 409 where the id is that of another request.
+        """
+        try:
+            schedule, orders = await self._run(lambda: self.book.schedule(schedule_id))
+        except Problem as problem:
+            if problem.status == 404:
+                return None
+            raise
+        if schedule.plan.get("request_digest") != digest:
+            raise Problem(
+                409,
+                "schedule-exists",
+                f"schedule_id: '{schedule_id}' names a schedule of another request; expected the "
+                "same request or an id of its own",
+            )
+        self._meter.count(numbers.SCHEDULES, "repeated")
+        return _schedule_answer(schedule, orders, call, repeated=True)
 
     async def schedule(self, schedule_id: str, call: Call) -> ScheduleAnswer:
         """A week that was planned before.
@@ -103,7 +134,7 @@ class Orders:
             Problem: 404 where there is none of that id.
         """
         schedule, orders = await self._run(lambda: self.book.schedule(schedule_id))
-        return _schedule_answer(schedule, orders, [], call)
+        return _schedule_answer(schedule, orders, call)
 
     async def export(self, schedule_id: str, kind: str) -> str:
         """The plan as `csv` or `ics`.
@@ -128,13 +159,12 @@ class Orders:
                 422 for a field that cannot be meant, 503 while a store is out (send it again).
         """
         self._check(told)
-        order = await self._run(lambda: self.book.order(order_id))
-        if told.result != "not_done":
-            # before the order is closed: a repeat of the request must do it if this one fails
-            await self._renew(order, told)
         outcome = told.model_dump(mode="json", exclude_none=True)
         at = self._now()
         closed, fresh = await self._run(lambda: self.book.settle(order_id, outcome, at))
+        if told.result != "not_done":
+            # of an order that was closed before, too: that request may have ended here
+            await self._renew(closed, told)
         if fresh:
             self._meter.count(numbers.ORDERS, told.result)
         call.notes.update(order_id=order_id, result=told.result)
@@ -151,12 +181,11 @@ class Orders:
             raise Problem.of_field("event_time", "expected a time that has come")
 
     async def _renew(self, order: WorkOrder, told: Outcome) -> None:
+        """Lets the service count in the machine's features; the same again changes nothing."""
         part, at = told.component or order.component, micros(told.event_time)
         features = self._machines.features
         if part is not None and part not in features.components:
             part = None
-        if order.closed_at is not None:
-            return
 
         def work(past: Any) -> tuple[Any, None]:
             known = nothing_yet(features, order.machine_id) if past is None else past
@@ -235,8 +264,21 @@ def _refusal(refused: dict[str, Any]) -> Problem:
     return Problem(422, refused["kind"], refused["text"], errors)
 
 
+def _identity(asked: ScheduleRequest, call: Call) -> tuple[str, str]:
+    """The schedule's id, and a digest of what is asked for.
+
+    Without an id of the caller's, a request that is sent again under its X-Request-ID gets the same
+    one; another request under that header gets another.
+    """
+    content = asked.model_dump_json(exclude={"schedule_id"})
+    digest = sha256(content.encode()).hexdigest()
+    if asked.schedule_id is not None:
+        return asked.schedule_id, digest
+    return sha256(f"{call.request_id}\n{digest}".encode()).hexdigest()[:16], digest
+
+
 def _schedule_answer(
-    schedule: StoredSchedule, orders: list[WorkOrder], silent: list[str], call: Call
+    schedule: StoredSchedule, orders: list[WorkOrder], call: Call, *, repeated: bool = False
 ) -> ScheduleAnswer:
     plan: Any = schedule.plan
     return ScheduleAnswer(
@@ -246,7 +288,8 @@ def _schedule_answer(
         orders=[order_answer(one) for one in orders],
         **{name: plan[name] for name in ("cost", "saved", "gap", "finished", "seconds")},
         other_plans=plan["other_plans"],
-        without_history=silent,
+        without_history=plan.get("without_history", []),
+        repeated=repeated,
         model_version=schedule.model_version,
         request_id=call.request_id,
     )

@@ -17,7 +17,7 @@ from pydantic import (
 
 from lib.contract.fields import Amount, Id, Moment, Note, PathId, text_of
 from lib.maintenance.contracts import MAINTENANCE_TYPES
-from lib.maintenance.schedule.request import WeekRequest
+from lib.maintenance.schedule.request import Place, WeekRequest
 from lib.maintenance.waveform import FEWEST_SAMPLES
 
 MOST_UNITS = 1_000
@@ -184,14 +184,20 @@ class PlannedMachine(_Sent):
     """A machine to be planned."""
 
     machine_id: PathId
-    plant: Id | Literal[""] = ""
-    line: Id | Literal[""] = ""
+    plant: Place = ""
+    line: Place = ""
     criticality: FiniteFloat = Field(1.0, ge=0, le=1, description="share of its line's production")
 
 
 class ScheduleRequest(_Sent):
     """A week to be planned."""
 
+    schedule_id: PathId | None = Field(
+        None,
+        description="names the schedule; the same request under the same id is planned once, "
+        "another one is answered 409. Without it a request that is sent again with the same "
+        "X-Request-ID is planned once",
+    )
     machines: list[PlannedMachine] = Field(min_length=1, max_length=MOST_PLANNED)
     week: WeekRequest
     at: Moment | None = Field(None, description="as of when risks are; default: now")
@@ -242,6 +248,7 @@ class ScheduleAnswer(BaseModel):
     seconds: float
     other_plans: dict[str, float] = Field(description="expected cost of other ways to plan")
     without_history: list[str] = Field(description="machines planned by what is usual")
+    repeated: bool = Field(description="the same request was planned before; this is its plan")
     model_version: str | None
     request_id: str
 

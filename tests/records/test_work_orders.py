@@ -1,8 +1,11 @@
 """Schedules and work orders keep their promises on SQLite and on PostgreSQL."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
-from lib.records import StoredSchedule, UnknownOrderError, WorkOrder, WorkOrders
+from lib.records import ClosedOrderError, StoredSchedule, UnknownOrderError, WorkOrder, WorkOrders
 from tests.records.conftest import NOVEMBER, SECOND
 
 
@@ -44,3 +47,63 @@ def test_what_is_not_there_is_said(book):
     for look in (book.schedule, book.order):
         with pytest.raises(UnknownOrderError, match="there is no"):
             look("nothing")
+
+
+def at_once(*calls):
+    """Results of calls that start together, an error as it is."""
+    gate = Barrier(len(calls))
+
+    def run(call):
+        gate.wait()
+        try:
+            return call()
+        except ClosedOrderError as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def planned(name: str, number: int) -> tuple[StoredSchedule, list[WorkOrder]]:
+    schedule = StoredSchedule(
+        id=name, week_start=NOVEMBER, created_at=NOVEMBER, model_version="v",
+        request={"by": number}, plan={"by": number},
+    )  # fmt: skip
+    fields = {name: getattr(order(1), name) for name in WorkOrder.__dataclass_fields__}
+    return schedule, [WorkOrder(**fields | {"id": f"{name}-{number}", "schedule_id": name})]
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_a_schedule_that_is_kept_twice_at_once_is_one_schedule(book, round_):
+    name = f"s{round_}"
+    fresh = at_once(*(lambda n=n: book.keep(*planned(name, n)) for n in range(4)))
+    assert sorted(fresh) == [False, False, False, True]
+    schedule, orders = book.schedule(name)
+    assert [one.id for one in orders] == [f"{name}-{schedule.plan['by']}"]
+
+
+def test_of_outcomes_at_once_one_closes_an_order(book):
+    for number in range(20):
+        schedule, orders = planned(f"o{number}", 1)
+        book.keep(schedule, orders)
+        (name,) = (one.id for one in orders)
+        results = at_once(
+            *(
+                lambda name=name, cost=cost: book.settle(name, {"cost": cost}, NOVEMBER + cost)
+                for cost in (1, 2, 3)
+            )
+        )
+        closed = [one for one in results if not isinstance(one, ClosedOrderError)]
+        assert len(closed) == 1
+        ((kept, fresh),) = closed
+        assert fresh
+        assert book.order(name) == kept
+
+
+def test_the_same_outcome_at_once_closes_an_order_once(book):
+    for number in range(10):
+        schedule, orders = planned(f"e{number}", 1)
+        book.keep(schedule, orders)
+        call = lambda name=orders[0].id: book.settle(name, {"result": "done"}, NOVEMBER)  # noqa: E731
+        results = at_once(call, call, call)
+        assert sorted(fresh for _, fresh in results) == [False, False, True]

@@ -1,5 +1,7 @@
 """Weeks planned over HTTP, and outcomes of work orders that feed back."""
 
+import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,112 @@ async def test_an_outcome_feeds_back_once(here, at):
     assert before is None or before > 1.0
     assert known["hours_since_service"][order["component"]] == 0.0
     assert predicted["failure_within"]["7d"] is not None
+
+
+async def test_the_same_request_is_planned_once_in_turn_and_at_once(here, at):
+    body = asked(at, must_serve=["M00003"])
+    headers = {"X-Request-ID": "week-1"}
+    sent = [
+        here.client.post("/maintenance/schedules", json=body, headers=headers) for _ in range(3)
+    ]
+    answers = [one.json() for one in await asyncio.gather(*sent)]
+    again = await here.client.post("/maintenance/schedules", json=body, headers=headers)
+    answers.append(again.json())
+    assert len({one["schedule_id"] for one in answers}) == 1
+    assert sum(not one["repeated"] for one in answers) == 1
+    assert all(one["orders"] == answers[0]["orders"] for one in answers)
+    known = await here.get("machines/M00003")
+    ids = {one["order_id"] for one in answers[0]["orders"] if one["machine_id"] == "M00003"}
+    assert {one["order_id"] for one in known["orders"]} == ids
+    other = asked(at)
+    differs = await here.client.post("/maintenance/schedules", json=other, headers=headers)
+    assert differs.json()["schedule_id"] != answers[0]["schedule_id"]
+
+
+async def test_a_schedule_is_named_by_its_caller(here, at):
+    body = asked(at) | {"schedule_id": "week 28/north"}
+    first = await here.post("schedules", body)
+    again = await here.post("schedules", body)
+    refused = await here.post(
+        "schedules", asked(at, budget=1) | {"schedule_id": "week 28/north"}, 409
+    )
+    assert (first["schedule_id"], first["repeated"]) == ("week 28/north", False)
+    assert again["repeated"]
+    assert again["orders"] == first["orders"]
+    assert "another request" in refused["detail"]
+    assert (await here.get("schedules/week%2028%2Fnorth"))["orders"] == first["orders"]
+
+
+async def test_of_two_outcomes_at_once_one_counts(here, at):
+    answer = await here.post("schedules", asked(at, must_serve=["M00003"]))
+    order = next(one for one in answer["orders"] if one["machine_id"] == "M00003")
+    path = f"/maintenance/work_orders/{order['order_id']}/outcome"
+    told = [
+        {"result": "done", "event_time": iso(at - minutes * MINUTE), "cost": minutes}
+        for minutes in (1, 120)
+    ]
+    answers = await asyncio.gather(*(here.client.post(path, json=one) for one in told))
+    assert sorted(one.status_code for one in answers) == [200, 409]
+    closed = next(one.json() for one in answers if one.status_code == 200)
+    assert not closed["repeated"]
+    # the other one's service is not in the machine's features
+    hours = (await here.get("machines/M00003"))["hours_since_service"][order["component"]]
+    minutes = closed["order"]["outcome"]["cost"]
+    assert hours == pytest.approx((minutes - 1) / 60, abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["cost", "downtime_hours"])
+@pytest.mark.parametrize("value", ["Infinity", "NaN", "1e999", "-1"])
+async def test_an_outcome_of_no_finite_cost_is_refused(here, at, name, value):
+    body = f'{{"result": "done", "event_time": "{iso(at - MINUTE)}", "{name}": {value}}}'
+    answer = await here.post("work_orders/x-1/outcome", body, 422)
+    assert answer["errors"][0]["field"] in (name, "body")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("week.crews.0.shifts.06-14", 10**30),
+        ("week.crews.0.shifts.06-14", -1),
+        ("week.crews.0.plant", "a\0b"),
+        ("week.crews.0.skill", "s" * 600),
+        ("week.work.bearing.crew", 10**30),
+        ("week.work.bearing.skill", "s" * 600),
+        ("week.work.bearing.parts.seal ring", -1),
+        ("week.work.bearing.service_cost", 1e300),
+        ("week.work.bearing.failures_per_year", 1e300),
+        ("week.parts.seal ring", -1),
+        ("week.parts.seal ring", 10**30),
+        ("week.production.06-22", "NaN"),
+        ("week.production.06-22", "Infinity"),
+        ("week.production.06-22", -1),
+        ("week.line_minimum.l", 10**30),
+        ("week.budget", "Infinity"),
+        ("week.must_serve.0", "\0"),
+        ("week.currency", "\0"),
+        ("machines.0.plant", "a\0b"),
+        ("machines.0.line", "l" * 600),
+        ("schedule_id", "\0"),
+        ("schedule_id", ".."),
+    ],
+)
+async def test_what_no_layer_can_hold_is_refused_by_field(here, at, path, value):
+    body: Any = asked(at)
+    *above, last = path.split(".")
+    inner = body
+    for key in above:
+        if isinstance(inner, list):
+            inner = inner[int(key)]
+        else:
+            inner = inner.setdefault(key, [] if key == "must_serve" else {})
+    text = json.dumps(value) if value not in ("NaN", "Infinity") else value
+    if isinstance(inner, list):
+        inner.append("@")
+    else:
+        inner[last] = "@"
+    answer = await here.post("schedules", json.dumps(body).replace('"@"', text), 422)
+    fields = [one["field"] for one in answer["errors"]]
+    assert any(field.startswith(path) or field == "body" for field in fields), answer
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    field_validator,
+    model_validator,
+)
 
+from lib.contract.fields import Id
+from lib.contract.scalar import LONGEST_ID_BYTES, identifier_fault
 from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.history import Floats
 from lib.maintenance.planning import Work, jobs
@@ -23,9 +34,28 @@ from lib.maintenance.schedule.problem import (
 )
 from lib.survival import Curves
 
+MOST_PEOPLE = 100_000
+MOST_LISTED = 5_000
+_MOST_MONEY = 1e15
+_MOST_RATE = 1e6
 WHOLE = "machine"
 EVERYWHERE = "*"
 _HOURS_PER_YEAR = 8766.0
+
+
+def _place(value: str) -> str:
+    if value and (fault := identifier_fault(value)):
+        raise ValueError(fault)
+    return value
+
+
+Place = Annotated[str, Field(max_length=LONGEST_ID_BYTES), AfterValidator(_place)]
+"""A plant or a line, up to 128 bytes without control characters; "" for none."""
+
+People = Annotated[int, Field(strict=True, ge=0, le=MOST_PEOPLE)]
+Count = Annotated[int, Field(strict=True, ge=0, le=10**9)]
+Money = Annotated[FiniteFloat, Field(ge=0, le=_MOST_MONEY)]
+Rate = Annotated[FiniteFloat, Field(ge=0, le=_MOST_RATE)]
 
 
 class _Strict(BaseModel):
@@ -35,10 +65,11 @@ class _Strict(BaseModel):
 class Crew(_Strict):
     """Technicians of one skill at one plant."""
 
-    plant: str = Field(EVERYWHERE, description="where they work; * is a crew at every plant")
-    skill: str = Field(min_length=1)
-    shifts: dict[str, int] = Field(
-        description='how many from one hour to another, e.g. {"06-14": 2}; zone of `start`'
+    plant: Place = Field(EVERYWHERE, description="where they work; * is a crew at every plant")
+    skill: Id
+    shifts: dict[str, People] = Field(
+        max_length=100,
+        description='how many from one hour to another, e.g. {"06-14": 2}; zone of `start`',
     )
     weekend: float = Field(0.0, ge=0, le=1, description="share of them on Saturday and Sunday")
 
@@ -46,24 +77,26 @@ class Crew(_Strict):
 class ServiceKind(_Strict):
     """What a service of a component is, and what its failure costs."""
 
-    skill: str = Field(min_length=1)
-    crew: int = Field(1, ge=1, description="technicians at once")
+    skill: Id
+    crew: int = Field(1, strict=True, ge=1, le=MOST_PEOPLE, description="technicians at once")
     duration_hours: int = Field(ge=1, le=SLOTS, description="whole hours that the machine stands")
-    service_cost: float = Field(ge=0, description="labour and parts, in `currency`")
-    repair_cost: float = Field(ge=0, description="labour and parts after a failure")
-    repair_hours: float = Field(ge=0, description="how long a failure keeps the machine standing")
-    parts: dict[str, int] = Field({}, description="parts from the store, how many of each")
-    services_per_year: float = Field(
-        ge=0, description="services a machine has had in a year; what it costs in the long run"
+    service_cost: Money = Field(description="labour and parts, in `currency`")
+    repair_cost: Money = Field(description="labour and parts after a failure")
+    repair_hours: Rate = Field(description="how long a failure keeps the machine standing")
+    parts: dict[Id, Count] = Field(
+        {}, max_length=MOST_LISTED, description="parts from the store, how many of each"
     )
-    failures_per_year: float = Field(ge=0, description="failures a machine has had in a year")
+    services_per_year: Rate = Field(
+        description="services a machine has had in a year; what it costs in the long run"
+    )
+    failures_per_year: Rate = Field(description="failures a machine has had in a year")
 
 
 class Standstill(_Strict):
     """Hours in which a machine may not stand."""
 
-    machine_id: str | None = Field(None, description="which; none: all")
-    line: str | None = Field(None, description="which line; none: all")
+    machine_id: Id | None = Field(None, description="which; none: all")
+    line: Place | None = Field(None, description="which line; none: all")
     begin: datetime
     end: datetime
 
@@ -71,8 +104,8 @@ class Standstill(_Strict):
 class Lock(_Strict):
     """A start that people fixed, or that they refused."""
 
-    machine_id: str
-    component: str = WHOLE
+    machine_id: Id
+    component: Id = WHOLE
     start: datetime | None = Field(None, description="full hour; none: not this week")
 
 
@@ -80,27 +113,39 @@ class WeekRequest(_Strict):
     """What is to be planned, and with what."""
 
     start: datetime = Field(description="a Monday 0:00 with its zone; slot 0 of 168")
-    currency: str = "USD"
-    crews: list[Crew] = Field(min_length=1)
-    work: dict[str, ServiceKind] = Field(
-        description="by component, named as the failure modes; or `machine` for whole machines"
+    currency: Id = "USD"
+    crews: list[Crew] = Field(min_length=1, max_length=MOST_LISTED)
+    work: dict[Id, ServiceKind] = Field(
+        max_length=1_000,
+        description="by component, named as the failure modes; or `machine` for whole machines",
     )
-    lost_per_hour: float = Field(ge=0, description="production lost an hour at criticality 1")
-    unplanned_factor: float = Field(
-        1.0, ge=1, description="what an hour costs that nobody planned, over one that was"
+    lost_per_hour: Money = Field(description="production lost an hour at criticality 1")
+    unplanned_factor: FiniteFloat = Field(
+        1.0,
+        ge=1,
+        le=_MOST_RATE,
+        description="what an hour costs that nobody planned, over one that was",
     )
-    production: dict[str, float] = Field(
-        {}, description='weight of hours, e.g. {"06-22": 1.15}; 1 where nothing is said'
+    production: dict[str, Rate] = Field(
+        {},
+        max_length=200,
+        description='weight of hours, e.g. {"06-22": 1.15}; 1 where nothing is said',
     )
-    budget: float | None = Field(None, ge=0, description="for services, in `currency`")
-    parts: dict[str, int] | None = Field(None, description="in the store; none: enough of all")
-    line_minimum: dict[str, int] = Field({}, description="machines of a line that must not stand")
+    budget: Money | None = Field(None, description="for services, in `currency`")
+    parts: dict[Id, Count] | None = Field(
+        None, max_length=MOST_LISTED, description="in the store; none: enough of all"
+    )
+    line_minimum: dict[Place, Count] = Field(
+        {}, max_length=MOST_LISTED, description="machines of a line that must not stand"
+    )
     risk_bound: float = Field(
         1.0, gt=0, le=1, description="who fails this week with this chance or more must be served"
     )
-    must_serve: list[str] = Field([], description="machines that must be served, whatever it costs")
-    forbidden: list[Standstill] = []
-    locks: list[Lock] = []
+    must_serve: list[Id] = Field(
+        [], max_length=MOST_LISTED, description="machines that must be served, whatever it costs"
+    )
+    forbidden: list[Standstill] = Field([], max_length=MOST_LISTED)
+    locks: list[Lock] = Field([], max_length=MOST_LISTED)
 
     @field_validator("start")
     @classmethod
