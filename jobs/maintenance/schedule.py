@@ -34,13 +34,8 @@ from lib.maintenance.schedule import (
     table,
 )
 from lib.maintenance.schedule.orders import orders_of
-from lib.maintenance.schedule.request import (
-    Named,
-    Site,
-    WeekRequest,
-    from_week_start,
-    problem_of,
-)
+from lib.maintenance.schedule.request import WeekRequest
+from lib.maintenance.schedule.week_problem import Named, Site, from_week_start, problem_of
 from lib.records import StoredSchedule, WorkOrders
 from lib.report import write_report
 from lib.storage import Storage, StorageError, open_dataset, open_storage
@@ -187,8 +182,8 @@ def _solved(config: ScheduleConfig, problem: Problem) -> Plan:
 def _schedule(request: WeekRequest, plan: Plan, version: str) -> StoredSchedule:
     now = time.time_ns() // 1000
     return StoredSchedule(
-        id=f"{request.start:%Y%m%d}-{now:x}",
-        week_start=round(request.start.timestamp() * 1e6),
+        id=f"{request.begin:%Y%m%d}-{now:x}",
+        week_start=round(request.begin.timestamp() * 1e6),
         created_at=now,
         model_version=version,
         request=request.model_dump(mode="json"),
@@ -234,7 +229,7 @@ def _closing_lines(
     state = "" if plan.finished else " (time limit)"
     return "\n".join(
         [
-            f"{served} services for {machines} machines, week of {request.start:%Y-%m-%d}: "
+            f"{served} services for {machines} machines, week of {request.begin:%Y-%m-%d}: "
             f"expected cost {plan.cost:,.0f} {request.currency}, {plan.saved:,.0f} less than none; "
             f"gap {plan.gap:.2%} in {plan.seconds:.1f} s{state}",
             f"schedule:  {stored.id}"

@@ -43,17 +43,20 @@ class Work:
     cycle_cost_per_hour: float
 
 
-def jobs(work: Sequence[Work], curves: Curves, risk_bound: float = 1.0) -> list[Job]:
+def jobs(
+    work: Sequence[Work], curves: Curves, risk_bound: float = 1.0, slots: int = SLOTS
+) -> list[Job]:
     """One job for each of `work`, by the curves of the same rows, in hours from the week's start.
 
     Args:
         work: what is to be done.
         curves: hours from the week's start; what lies beyond their last time is not used.
         risk_bound: who fails within the week with at least this chance must be served.
+        slots: hours of the week.
     """
-    week = curves.at(np.arange(SLOTS + 1.0))
-    later = np.arange(LATER_STEP_HOURS, curves.times[-1] - SLOTS + 1.0, LATER_STEP_HOURS)
-    beyond = curves.at(SLOTS + later)
+    week = curves.at(np.arange(slots + 1.0))
+    later = np.arange(LATER_STEP_HOURS, curves.times[-1] - slots + 1.0, LATER_STEP_HOURS)
+    beyond = curves.at(slots + later)
     return [_job(one, week[row], later, beyond[row], risk_bound) for row, one in enumerate(work)]
 
 

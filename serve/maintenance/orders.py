@@ -15,7 +15,7 @@ from lib.maintenance.machine_store import MachineStoreError
 from lib.maintenance.memory import nothing_yet, with_services
 from lib.maintenance.model import SurvivalModel
 from lib.maintenance.schedule import ScheduleError
-from lib.maintenance.schedule.request import from_week_start
+from lib.maintenance.schedule.week_problem import from_week_start
 from lib.records import (
     ClosedOrderError,
     RecordsUnavailableError,

@@ -21,7 +21,8 @@ from lib.maintenance.schedule import (
     table,
 )
 from lib.maintenance.schedule.orders import orders_of
-from lib.maintenance.schedule.request import Site, WeekRequest, problem_of
+from lib.maintenance.schedule.request import WeekRequest
+from lib.maintenance.schedule.week_problem import Site, problem_of
 from lib.records import StoredSchedule
 from lib.survival import Curves
 
@@ -62,7 +63,7 @@ def planned(asked: Mapping[str, Any]) -> Payload:
     stamp = datetime.fromtimestamp(asked["created_at"] / 1e6, UTC)
     schedule = StoredSchedule(
         id=asked["id"],
-        week_start=round(week.start.timestamp() * 1e6),
+        week_start=round(week.begin.timestamp() * 1e6),
         created_at=asked["created_at"],
         model_version=asked["model_version"],
         request=asked["week"],

@@ -8,7 +8,8 @@ import pytest
 from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.planning import Work, jobs
 from lib.maintenance.schedule import SLOTS, ScheduleError
-from lib.maintenance.schedule.request import WeekRequest, from_week_start
+from lib.maintenance.schedule.request import WeekRequest
+from lib.maintenance.schedule.week_problem import from_week_start
 from lib.survival import Curves
 
 WORK = Work(

@@ -20,7 +20,8 @@ from lib.maintenance.schedule.costs import (
 )
 from lib.maintenance.schedule.export import calendar, table
 from lib.maintenance.schedule.infeasible import Shortage
-from lib.maintenance.schedule.problem import SLOTS, Job, Problem, ScheduleError, Week, shifts
+from lib.maintenance.schedule.local_week import LocalWeek, local_week, shifts
+from lib.maintenance.schedule.problem import SLOTS, Job, Problem, ScheduleError, Week
 from lib.maintenance.schedule.report import schedule_report
 from lib.maintenance.schedule.solve import InfeasibleWeekError, Plan, solve
 from lib.maintenance.schedule.solver import Progress
@@ -31,6 +32,7 @@ __all__ = [
     "Change",
     "InfeasibleWeekError",
     "Job",
+    "LocalWeek",
     "Parts",
     "Plan",
     "Problem",
@@ -46,6 +48,7 @@ __all__ = [
     "cycle_cost",
     "fixed_interval",
     "greedy",
+    "local_week",
     "nothing",
     "parts_of",
     "replayed",

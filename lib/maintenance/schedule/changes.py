@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, Parts, parts_of
 from lib.maintenance.schedule.ledger import Ledger
-from lib.maintenance.schedule.problem import SLOTS, Ints, Problem, ScheduleError
+from lib.maintenance.schedule.problem import Ints, Problem, ScheduleError
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ def change(problem: Problem, starts: npt.ArrayLike, machine_id: str, start: int)
     """
     place = problem.place(machine_id)
     job, old = problem.jobs[place], np.array(starts, dtype=np.int64)
-    if start != NOT_THIS_WEEK and not 0 <= start <= SLOTS - job.duration_hours:
+    if start != NOT_THIS_WEEK and not 0 <= start <= job.slots - job.duration_hours:
         raise ScheduleError(
-            f"start of '{machine_id}': expected a slot from 0 to {SLOTS - job.duration_hours}, or "
-            f"{NOT_THIS_WEEK} for not this week, got {start}"
+            f"start of '{machine_id}': expected a slot from 0 to "
+            f"{job.slots - job.duration_hours}, or {NOT_THIS_WEEK} for not this week, got {start}"
         )
     new = old.copy()
     new[place] = start

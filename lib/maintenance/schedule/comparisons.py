@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, as_it_came, parts_of, start_costs
 from lib.maintenance.schedule.ledger import placed
-from lib.maintenance.schedule.problem import SLOTS, Floats, Ints, Problem
+from lib.maintenance.schedule.problem import Floats, Ints, Problem
 
 
 def nothing(problem: Problem) -> Ints:
@@ -30,7 +30,7 @@ def greedy(problem: Problem) -> Ints:
     costs = np.stack([start_costs(job, problem.week) for job in problem.jobs])
     risk = np.array([1.0 - job.survival[-1] for job in problem.jobs])
     demanded = np.array([job.must_serve for job in problem.jobs])
-    worth = np.flatnonzero(demanded | (costs[:, :SLOTS].min(axis=1) < costs[:, SLOTS]))
+    worth = np.flatnonzero(demanded | (costs[:, :-1].min(axis=1) < costs[:, -1]))
     order = worth[np.lexsort((-risk[worth], ~demanded[worth]))]
     return placed(problem, order.tolist())
 
@@ -38,10 +38,10 @@ def greedy(problem: Problem) -> Ints:
 def assignment(problem: Problem) -> Ints:
     """One machine an hour by the Hungarian method, blind to technicians, budget, parts and lines.
 
-    At most 168 machines; whoever costs less when left out is.
+    At most as many machines as the week has hours; whoever costs less when left out is.
     """
     costs = np.stack([start_costs(job, problem.week) for job in problem.jobs])
-    gains = np.minimum(costs[:, :SLOTS] - costs[:, SLOTS:], 0.0)
+    gains = np.minimum(costs[:, :-1] - costs[:, -1:], 0.0)
     jobs, slots = linear_sum_assignment(gains)
     starts = nothing(problem)
     taken = gains[jobs, slots] < 0.0

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.maintenance.schedule.problem import (
-    SLOTS,
     Floats,
     Job,
     Problem,
@@ -67,7 +66,7 @@ def cycle_cost(
 
 
 def start_costs(job: Job, week: Week) -> Floats:
-    """(169,) expected cost of each start and, last, of not serving; inf where it does not fit.
+    """(slots + 1,) expected cost of each start; last, of not serving; inf where it does not fit.
 
     Up to its start a machine may fail, which costs a failure and saves the service. Whoever is
     served or repaired starts a new life, and every hour of it within the week is charged at the
@@ -98,7 +97,7 @@ def value_ahead(job: Job) -> float:
 
 def parts_of(job: Job, week: Week, start: int) -> Parts:
     """The same for one start, or `NOT_THIS_WEEK`, by what it is spent on."""
-    column = SLOTS if start == NOT_THIS_WEEK else start
+    column = job.slots if start == NOT_THIS_WEEK else start
     return Parts(*(float(row[column]) for row in _parts(job, week)))
 
 
@@ -116,7 +115,7 @@ def cost_of(problem: Problem, starts: npt.ArrayLike) -> float:
 def as_it_came(problem: Problem, failure_hours: npt.ArrayLike) -> Problem:
     """The same week with certainty in place of chances: who fails when, inf for not this week."""
     hours = np.asarray(failure_hours, dtype=np.float64)
-    edges = np.arange(SLOTS + 1, dtype=np.float64)
+    edges = np.arange(problem.week.slots + 1, dtype=np.float64)
     jobs = [
         _certain(job, np.where(edges >= max(fails, 1.0), 0.0, 1.0))
         for job, fails in zip(problem.jobs, hours, strict=True)
@@ -131,18 +130,18 @@ def _certain(job: Job, survival: Floats) -> Job:
 
 
 def _parts(job: Job, week: Week) -> Floats:
-    """(4, 169): service, downtime, failure, ahead."""
-    duration, alive = job.duration_hours, job.survival
-    first = np.arange(SLOTS + 1)
+    """(4, slots + 1): service, downtime, failure, ahead."""
+    duration, alive, slots = job.duration_hours, job.survival, job.slots
+    first = np.arange(slots + 1)
     grown = np.append(0.0, np.cumsum(week.weights))
-    end = np.minimum(first + duration, SLOTS)
+    end = np.minimum(first + duration, slots)
     stands = (grown[end] - grown[first]) * job.downtime_cost_per_hour
-    fits = first + duration <= SLOTS
-    fits[SLOTS] = True
-    remaining = np.maximum(SLOTS - first - duration, 0.0)
+    fits = first + duration <= slots
+    fits[slots] = True
+    remaining = np.maximum(slots - first - duration, 0.0)
     # a failure in hour u is repaired, and the rest of the week is of the new life
     died = -np.diff(alive)
-    after_failure = np.append(0.0, np.cumsum(died * (SLOTS - np.arange(SLOTS) - 1.0)))
+    after_failure = np.append(0.0, np.cumsum(died * (slots - np.arange(slots) - 1.0)))
     found = np.stack(
         [
             alive * job.service_cost,
@@ -151,7 +150,7 @@ def _parts(job: Job, week: Week) -> Floats:
             (alive * remaining + after_failure) * job.cycle_cost_per_hour,
         ]
     )
-    found[:2, SLOTS] = 0.0
-    found[3, SLOTS] = after_failure[-1] * job.cycle_cost_per_hour + alive[-1] * value_ahead(job)
+    found[:2, slots] = 0.0
+    found[3, slots] = after_failure[-1] * job.cycle_cost_per_hour + alive[-1] * value_ahead(job)
     found[0, ~fits] = np.inf
     return found

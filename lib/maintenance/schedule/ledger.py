@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from lib.maintenance.schedule.problem import SLOTS, Ints, Job, Problem
+from lib.maintenance.schedule.problem import Ints, Job, Problem
 
 
 class Ledger:
@@ -18,7 +18,7 @@ class Ledger:
             (job.plant, job.skill): week.there(job.plant, job.skill).copy() for job in problem.jobs
         }
         self._spare = {
-            line: np.full(SLOTS, problem.line_size(line) - minimum, dtype=np.int64)
+            line: np.full(week.slots, problem.line_size(line) - minimum, dtype=np.int64)
             for line, minimum in week.line_minimum.items()
         }
         self._budget, self._parts = week.budget, dict(week.parts)
@@ -72,7 +72,7 @@ def placed(problem: Problem, order: Iterable[int], by_cost: Ints | None = None) 
     Args:
         problem: the week.
         order: places of the jobs that are to be served, the most urgent first.
-        by_cost: (n, 168) each job's starts in the order to try them; by time if None.
+        by_cost: (n, slots) each job's starts in the order to try them; by time if None.
     """
     ledger = Ledger(problem)
     starts = np.full(len(problem.jobs), -1, dtype=np.int64)

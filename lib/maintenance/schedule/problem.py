@@ -12,6 +12,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 SLOTS = 168
+"""Hours of a week without a clock change."""
+
+_WEEKS = (SLOTS - 1, SLOTS, SLOTS + 1)
 
 
 class ScheduleError(ValueError):
@@ -29,7 +32,8 @@ class Job:
         skill: of the technicians who do it.
         crew: technicians at once.
         duration_hours: whole hours that it takes, during which the machine stands.
-        survival: (169,) chance that the machine has not failed by the start of each hour, from 1.
+        survival: (slots + 1,) chance that the machine has not failed by the start of each hour,
+            from 1.
         service_cost: labour and parts, in money.
         failure_cost: all of a failure: repair, parts, and the production lost until it runs.
         downtime_cost_per_hour: production lost for each hour that a service takes, at weight 1.
@@ -65,11 +69,11 @@ class Job:
     locked_out: bool = False
 
     def __post_init__(self) -> None:
-        self._in_range()
-        if self.survival.shape != (SLOTS + 1,) or self.survival[0] != 1.0:
+        if self.survival.ndim != 1 or self.slots not in _WEEKS or self.survival[0] != 1.0:
             self._fail("survival", f"{SLOTS + 1} values from 1", self.survival.shape)
         if not np.isfinite(self.survival).all() or (np.diff(self.survival) > 0).any():
             self._fail("survival", "values that never rise", "others")
+        self._in_range()
         later = np.append(self.survival[-1:], self.later_survival)
         hours = np.append(0.0, self.later_hours)
         if len(later) != len(hours) or (np.diff(later) > 0).any() or (np.diff(hours) <= 0).any():
@@ -79,8 +83,13 @@ class Job:
         if self.locked_out and (self.must_serve or self.locked_start is not None):
             self._fail("locked_out", "no lock at a start and no duty to serve beside it", "both")
 
+    @property
+    def slots(self) -> int:
+        """Hours of the week that it is planned in."""
+        return len(self.survival) - 1
+
     def _in_range(self) -> None:
-        last = SLOTS - self.duration_hours
+        last = self.slots - self.duration_hours
         start = self.locked_start
         for name, least, value in (
             ("crew", 1, self.crew),
@@ -93,7 +102,7 @@ class Job:
             if not (np.isfinite(value) and value >= least):
                 self._fail(name, f"{least} or more", value)
         if last < 0:
-            self._fail("duration_hours", f"up to {SLOTS}", self.duration_hours)
+            self._fail("duration_hours", f"up to {self.slots}", self.duration_hours)
         if start is not None and not 0 <= start <= last:
             self._fail("locked_start", f"a slot from 0 to {last}", start)
 
@@ -107,10 +116,10 @@ class Job:
             return np.empty(0, dtype=np.int64)
         if self.locked_start is not None:
             return np.array([self.locked_start], dtype=np.int64)
-        stands = np.zeros(SLOTS + 1, dtype=np.int64)
-        stands[[slot + 1 for slot in self.forbidden if 0 <= slot < SLOTS]] = 1
+        stands = np.zeros(self.slots + 1, dtype=np.int64)
+        stands[[slot + 1 for slot in self.forbidden if 0 <= slot < self.slots]] = 1
         counted = np.cumsum(stands)
-        first = np.arange(SLOTS - self.duration_hours + 1)
+        first = np.arange(self.slots - self.duration_hours + 1)
         free: Ints = first[counted[first + self.duration_hours] == counted[first]]
         return free
 
@@ -121,11 +130,12 @@ class Week:
 
     Args:
         start: of slot 0, with a time zone.
-        technicians: by plant and skill, (168,) how many are there in each hour.
+        technicians: by plant and skill, (slots,) how many are there in each hour.
         budget: for services, in money; inf for no bound.
         parts: in the store; a part that is not named is not there.
         line_minimum: by line, how many of its machines must not stand for service at once.
-        production: (168,) weight of an hour's production, 1 on average; 1 throughout if None.
+        production: (slots,) weight of an hour's production, 1 on average; 1 throughout if None.
+        slots: hours of the week: 168; 167 or 169 where clocks change in it.
     """
 
     start: datetime
@@ -134,6 +144,7 @@ class Week:
     parts: Mapping[str, int] = field(default_factory=dict)
     line_minimum: Mapping[str, int] = field(default_factory=dict)
     production: Floats | None = None
+    slots: int = SLOTS
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None:
@@ -141,24 +152,26 @@ class Week:
         if not self.budget >= 0:
             raise ScheduleError(f"week: budget: expected 0 or more, got {self.budget}")
         for (plant, skill), there in self.technicians.items():
-            if np.shape(there) != (SLOTS,) or (np.asarray(there) < 0).any():
+            if np.shape(there) != (self.slots,) or (np.asarray(there) < 0).any():
                 raise ScheduleError(
-                    f"week: technicians of {skill} at {plant}: expected {SLOTS} counts of 0 or "
-                    f"more, got shape {np.shape(there)}"
+                    f"week: technicians of {skill} at {plant}: expected {self.slots} counts of "
+                    f"0 or more, got shape {np.shape(there)}"
                 )
-        if self.production is not None and self.production.shape != (SLOTS,):
+        if self.production is not None and self.production.shape != (self.slots,):
             raise ScheduleError(
-                f"week: production: expected {SLOTS} weights, got {self.production.shape}"
+                f"week: production: expected {self.slots} weights, got {self.production.shape}"
             )
 
     @property
     def weights(self) -> Floats:
-        """(168,) weight of each hour's production."""
-        return np.ones(SLOTS) if self.production is None else self.production
+        """(slots,) weight of each hour's production."""
+        return np.ones(self.slots) if self.production is None else self.production
 
     def there(self, plant: str, skill: str) -> Ints:
-        """(168,) technicians of a skill at a plant; nobody where none are named."""
-        return np.asarray(self.technicians.get((plant, skill), np.zeros(SLOTS)), dtype=np.int64)
+        """(slots,) technicians of a skill at a plant; nobody where none are named."""
+        return np.asarray(
+            self.technicians.get((plant, skill), np.zeros(self.slots)), dtype=np.int64
+        )
 
 
 @dataclass(frozen=True)
@@ -177,6 +190,12 @@ class Problem:
         if len(set(names)) != len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ScheduleError(f"machine '{twice}' has two jobs; give one each")
+        for job in self.jobs:
+            if job.slots != self.week.slots:
+                raise ScheduleError(
+                    f"job of '{job.machine_id}': survival: expected {self.week.slots + 1} values, "
+                    f"one for each hour of the week, got {job.slots + 1}"
+                )
         for line, minimum in self.week.line_minimum.items():
             if self.line_size(line) and minimum > self.line_size(line):
                 raise ScheduleError(
@@ -198,28 +217,3 @@ class Problem:
             if job.machine_id == machine_id:
                 return place
         raise ScheduleError(f"machine '{machine_id}' has no job in this week")
-
-
-def shifts(per_shift: Mapping[str, int], weekend: float = 0.0) -> Ints:
-    """(168,) technicians by hour from Monday 0:00: `{"06-14": 3, "14-22": 2}`.
-
-    Args:
-        per_shift: how many work from one hour to another; "22-06" runs over midnight.
-        weekend: share of them on Saturday and Sunday, rounded down.
-
-    Raises:
-        ScheduleError: a shift is not written as two hours.
-    """
-    there = np.zeros(SLOTS, dtype=np.int64)
-    for text, count in per_shift.items():
-        try:
-            first, end = (int(part) for part in text.split("-"))
-        except ValueError as error:
-            raise ScheduleError(f"shift: expected hours as '06-14', got '{text}'") from error
-        if not (0 <= first < 24 and 0 <= end <= 24):
-            raise ScheduleError(f"shift: expected hours from 0 to 24, got '{text}'")
-        for day in range(7):
-            here = count if day < 5 else int(count * weekend)
-            for hour in range((end - first) % 24 or 24):
-                there[(day * 24 + first + hour) % SLOTS] += here
-    return there

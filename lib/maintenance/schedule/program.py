@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, start_costs
-from lib.maintenance.schedule.problem import SLOTS, Floats, Ints, Job, Problem
+from lib.maintenance.schedule.problem import Floats, Ints, Job, Problem
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ def _columns(job: Job, cost: Floats, forced: bool) -> tuple[Ints, Floats]:
     starts = job.starts
     demanded = is_demanded(job)
     if not demanded:
-        starts = starts[cost[starts] < cost[SLOTS]]
-    found = cost[starts] - cost[SLOTS]
+        starts = starts[cost[starts] < cost[-1]]
+    found = cost[starts] - cost[-1]
     if not (demanded and forced):
         starts, found = np.append(starts, NOT_THIS_WEEK), np.append(found, 0.0)
     return starts.astype(np.int64), found
@@ -109,9 +109,9 @@ def _by_slot(
 ) -> list[Row]:
     order = np.argsort(slots, kind="stable")
     columns, slots, values = columns[order], slots[order], values[order]
-    edges = np.searchsorted(slots, np.arange(SLOTS + 1))
+    edges = np.searchsorted(slots, np.arange(len(bounds) + 1))
     rows = []
-    for slot in range(SLOTS):
+    for slot in range(len(bounds)):
         part = slice(edges[slot], edges[slot + 1])
         # a constraint that all columns together keep binds nobody
         if values[part].sum() > bounds[slot]:
@@ -141,7 +141,7 @@ def _lines(problem: Problem, job_of: Ints, start_of: Ints) -> list[Row]:
     for line, minimum in problem.week.line_minimum.items():
         mine = served[lines[job_of[served]] == line]
         columns, slots = _hours(problem, job_of, start_of, mine)
-        spare = np.full(SLOTS, problem.line_size(line) - minimum)
+        spare = np.full(problem.week.slots, problem.line_size(line) - minimum)
         name = f"machines of {line} that keep running"
         rows += _by_slot("line", name, columns, slots, np.ones(len(columns)), spare)
     return rows

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import numpy as np
 import numpy.typing as npt
 
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, Parts, cost_of, parts_of
-from lib.maintenance.schedule.problem import SLOTS, Problem
+from lib.maintenance.schedule.local_week import hours_later
+from lib.maintenance.schedule.problem import Problem, Week
 from lib.maintenance.schedule.solve import Plan
 from lib.report import (
     Axis,
@@ -93,7 +94,7 @@ def _week(
         )
         for place in shown
     ]
-    ticks = {24.0 * day: f"{problem.week.start + timedelta(days=day):%a %d}" for day in range(8)}
+    ticks = _midnights(problem.week)
     rest = f"; {len(served) - len(shown)} more start later" if len(shown) < len(served) else ""
     chart = span_plot(
         "When machines stand for service",
@@ -105,6 +106,13 @@ def _week(
     return (figures, chart)
 
 
+def _midnights(week: Week) -> dict[float, str]:
+    """Slot at which each day begins, and its name."""
+    days = [week.start + timedelta(days=day) for day in range(8)]
+    start = week.start.astimezone(UTC)
+    return {(day.astimezone(UTC) - start) / timedelta(hours=1): f"{day:%a %d}" for day in days}
+
+
 def _jobs(problem: Problem, plan: Plan, served: npt.NDArray[np.int64]) -> Table:
     """The jobs that save most, with what they and waiting cost."""
     rows: list[tuple[float, tuple[Cell, ...]]] = []
@@ -112,7 +120,7 @@ def _jobs(problem: Problem, plan: Plan, served: npt.NDArray[np.int64]) -> Table:
         job, start = problem.jobs[place], int(plan.starts[place])
         now = parts_of(job, problem.week, start)
         waiting = parts_of(job, problem.week, NOT_THIS_WEEK).total
-        begins = problem.week.start + timedelta(hours=start)
+        begins = hours_later(problem.week.start, start)
         cells: tuple[Cell, ...] = (
             *(job.machine_id, job.plant, job.skill, f"{begins:%a %H:%M}", job.duration_hours),
             1.0 - float(job.survival[-1]),
@@ -144,7 +152,7 @@ def _others(problem: Problem, plan: Plan, others: Mapping[str, npt.ArrayLike]) -
         rows=tuple(rows),
         emphasis=0,
         caption=f"No plan that keeps all constraints costs less than {plan.bound:,.0f}. The week "
-        f"has {SLOTS} hours.",
+        f"has {problem.week.slots} hours.",
     )
 
 

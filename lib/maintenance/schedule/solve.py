@@ -12,7 +12,7 @@ import numpy as np
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, cost_of, start_costs
 from lib.maintenance.schedule.infeasible import Shortage, shortages
 from lib.maintenance.schedule.ledger import placed
-from lib.maintenance.schedule.problem import SLOTS, Floats, Ints, Problem
+from lib.maintenance.schedule.problem import Floats, Ints, Problem
 from lib.maintenance.schedule.program import is_demanded, program
 from lib.maintenance.schedule.solver import Progress, run
 
@@ -97,18 +97,18 @@ def solve(
 def _warm_start(problem: Problem) -> Ints:
     """Demanded jobs first, then by what serving saves; each at its cheapest start that fits."""
     costs = np.stack([start_costs(job, problem.week) for job in problem.jobs])
-    saved = costs[:, SLOTS] - costs[:, :SLOTS].min(axis=1)
+    saved = costs[:, -1] - costs[:, :-1].min(axis=1)
     demanded = np.array([is_demanded(job) for job in problem.jobs])
     wanted = np.flatnonzero(demanded | (saved > 0))
     order = wanted[np.lexsort((-saved[wanted], ~demanded[wanted]))]
-    starts = placed(problem, order.tolist(), np.argsort(costs[:, :SLOTS], axis=1, kind="stable"))
+    starts = placed(problem, order.tolist(), np.argsort(costs[:, :-1], axis=1, kind="stable"))
     return _worth_it(costs, demanded, starts)
 
 
 def _worth_it(costs: Floats, demanded: np.ndarray[Any, np.dtype[np.bool_]], starts: Ints) -> Ints:
     """Drops services that cost more than none."""
     chosen = costs[np.arange(len(starts)), np.maximum(starts, 0)]
-    return np.where((starts >= 0) & ~demanded & (chosen >= costs[:, SLOTS]), -1, starts)
+    return np.where((starts >= 0) & ~demanded & (chosen >= costs[:, -1]), -1, starts)
 
 
 def _is_complete(problem: Problem, starts: Ints) -> bool:

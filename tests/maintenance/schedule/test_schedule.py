@@ -317,7 +317,7 @@ def test_a_wrong_week_is_refused_by_its_field():
             week(**changes)
     with pytest.raises(ScheduleError, match="'m1' has two jobs"):
         Problem([job(), job()], week())
-    with pytest.raises(ScheduleError, match="shift: expected hours as '06-14', got 'early'"):
+    with pytest.raises(ScheduleError, match=r"shift: expected clock times as '06-14'.*got 'early'"):
         shifts({"early": 2})
 
 
