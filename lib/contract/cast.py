@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from lib.contract.coercion import nan_to_null, plain
+from lib.contract.number_list import read_number_lists
 from lib.contract.number_text import PLAIN, NumberFormat
 from lib.contract.reason import Mask
 from lib.contract.row_check import as_mask
@@ -143,13 +144,20 @@ def to_number(name: str, raw: pa.Array, number: NumberFormat = PLAIN) -> Convert
 
 
 def to_numbers(name: str, raw: pa.Array) -> Converted:
-    """Lists of numbers as lists of float64; anything else is a fault, a null among them NaN."""
+    """Lists of numbers, or text of them, as lists of float64; a null among them is NaN.
+
+    Anything else is a fault.
+    """
     raw = plain(raw)
     wanted = pa.list_(pa.float64())
     if pat.is_list(raw.type) or pat.is_large_list(raw.type) or pat.is_fixed_size_list(raw.type):
         return raw.cast(wanted, safe=False), []
+    fault = f"{name}: not a list of numbers"
+    if pat.is_string(raw.type):
+        lists, unreadable = read_number_lists(raw)
+        return lists, [(unreadable, fault)]
     missing = pa.nulls(len(raw), wanted)
-    return missing, [(lost(raw, missing), f"{name}: not a list of numbers")]
+    return missing, [(lost(raw, missing), fault)]
 
 
 def to_bytes(name: str, raw: pa.Array) -> Converted:

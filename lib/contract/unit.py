@@ -33,6 +33,7 @@ def _table() -> Mapping[str, tuple[str, Fraction, Fraction]]:
         "hp": ("power", Fraction("0.745699871582270"), none),
         "rpm": ("rotation", one, none),
         "Hz": ("rotation", Fraction(60), none),
+        "kHz": ("rotation", Fraction(60_000), none),
         "h": ("duration", one, none),
         "min": ("duration", Fraction(1, 60), none),
         "s": ("duration", Fraction(1, 3600), none),
