@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lib.records.draining import drain
 from lib.records.entries import Row
 from lib.records.erasure import Entity
 from lib.records.records import Records
-from lib.records.segment import drop_lines, search_segment, segments
+from lib.records.segment import decode_row, drop_lines, segments
 from lib.records.text import write_json
 
 
 def waiting_decisions(directory: Path, entity: Entity) -> int:
     """Decisions about an entity that no drain has taken yet, those being written included."""
     written = write_json(entity.id)
-    return sum(
-        decision.system == entity.system and decision.entities.get(entity.column) == entity.id
-        for path in segments(directory)
-        for decision in search_segment(path, written)
-    )
+    rows = (decode_row(line) for line in _lines(directory) if written in line)
+    return sum(_is_about(row, entity) for row in rows if row is not None)
 
 
 def drain_until_gone(
@@ -60,6 +58,16 @@ def drop_leftovers(directory: Path, entity: Entity, *, count_only: bool = False)
     def gone(row: Row | None, line: bytes) -> bool:
         if row is None:
             return written in line
-        return bool(row["entities"].get(entity.column) == entity.id)
+        return _is_about(row, entity)
 
     return drop_lines(directory, gone, count_only=count_only)
+
+
+def _lines(directory: Path) -> Iterator[bytes]:
+    for path in segments(directory):
+        with suppress(FileNotFoundError):  # a drain has taken it
+            yield from path.read_bytes().splitlines()
+
+
+def _is_about(row: Row, entity: Entity) -> bool:
+    return bool(row["system"] == entity.system and row["entities"].get(entity.column) == entity.id)
