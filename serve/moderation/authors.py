@@ -16,6 +16,7 @@ from lib.moderation.author import AUTHORS, wording_key
 from lib.moderation.post import Post
 from serve.gateway import Problem
 from serve.gateway.guard import Guard
+from serve.moderation.texts import TextThreads
 
 REMOVED, RESTORED = "removed", "restored"
 
@@ -33,6 +34,7 @@ class Authors:
         self._online = OnlineFeatures(AUTHORS, receipt_seconds)
         self._store = store
         self._guard = Guard("profile store", StoreError, timeout)
+        self._texts = TextThreads()
         self.digest = AUTHORS.digest
 
     @property
@@ -48,7 +50,7 @@ class Authors:
         Raises:
             Problem: 409 where the id is that of a post of another author or with another text.
         """
-        event = event_of(post)
+        event = await self._event(post)
         try:
             request = self._online.request(event)
             reply = await self._guard.ask(lambda: self._store.exchange(request))
@@ -76,7 +78,7 @@ class Authors:
         Raises:
             StoreError: the store is out.
         """
-        request = self._online.learn(event_of(post), fact, at_us, known, revision)
+        request = self._online.learn(await self._event(post), fact, at_us, known, revision)
         await self._guard.ask(lambda: self._store.exchange(request))
 
     async def ping(self) -> None:
@@ -87,13 +89,12 @@ class Authors:
         """Gives connections back."""
         await self._store.close()
 
-
-def event_of(post: Post) -> Event:
-    """A post as the features read it."""
-    event: dict[str, Any] = {
-        "event_time": post.created_at_us,
-        "post_id": post.post_id,
-        "author_id": post.author_id,
-        "wording_key": wording_key(post.text),
-    }
-    return event
+    async def _event(self, post: Post) -> Event:
+        """A post as the features read it."""
+        event: dict[str, Any] = {
+            "event_time": post.created_at_us,
+            "post_id": post.post_id,
+            "author_id": post.author_id,
+            "wording_key": await self._texts.run(wording_key, post.text or ""),
+        }
+        return event

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lib.moderation.capacity import Priced
+from lib.moderation.media.decoder_pool import DecoderUnavailableError
 from lib.moderation.model.answers import Floats
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.routing import Routed, Routing
@@ -36,6 +37,7 @@ from serve.moderation.parts import Parts
 from serve.moderation.recent import Recent
 from serve.moderation.schema import PostAnswer, PostRequest
 from serve.moderation.telling import answer_of, count, row_of_decision
+from serve.moderation.texts import TextThreads
 
 Later = Callable[[Callable[[], Awaitable[object]]], None]
 
@@ -66,6 +68,7 @@ class Desk:
         self._parts, self._meter, self._later = parts, meter, later
         self._now, self._ahead, self._timeout = now, ahead_us, timeout_s
         self._video_at_once = video_at_once
+        self._texts = TextThreads()
         self.priced: Priced | None = None
         self.recent = Recent()
 
@@ -80,7 +83,7 @@ class Desk:
         created = not_ahead("created_at", asked.created_at, received, self._ahead)
         if (first := await self._parts.archive.find_here(asked.post_id)) is not None:
             return self._again(first, asked, call)
-        seen = await self._parts.intake.read(asked, created)
+        seen = await self._read(asked, created)
         made = await self._judged(seen, wait=self._video_at_once)
         await self._shelved(seen)
         if made.choice.decision == "REVIEW" and made.choice.method != "fallback":
@@ -120,6 +123,13 @@ class Desk:
             "decided_at_us": self._now(),
         }
 
+    async def _read(self, asked: PostRequest, created_at_us: int) -> Seen:
+        try:
+            return await self._parts.intake.read(asked, created_at_us)
+        except DecoderUnavailableError as error:
+            text = "media cannot be decoded for a moment; send the same again"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+
     async def _shelved(self, seen: Seen) -> None:
         try:
             await seen.shelved()
@@ -129,7 +139,7 @@ class Desk:
 
     async def _judged(self, seen: Seen, wait: bool) -> Judgement:
         books, started = self._parts.books.held, time.perf_counter()
-        words = books.lists.hits(seen.post.text) if seen.post.text else ()
+        words = await self._texts.run(books.lists.hits, seen.post.text or "")
         history = await self._parts.authors.look(seen.post)
         facts = row_of(
             seen.post,

@@ -1,10 +1,12 @@
 """Media are fetched from listed places, and from nowhere else by any trick."""
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -183,6 +185,57 @@ def test_media_come_over_http_without_following_redirects():
         assert all(path.startswith("/media/") for path in server.asked)
         assert len(server.asked) == 9
         addresses.close()
+
+
+@contextmanager
+def dripping(content: bytes, seconds: float) -> Iterator[int]:
+    """The port of a server that sends a byte each so many seconds, for ever again."""
+    ended = threading.Event()
+
+    def answer(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            for k in range(1_000):
+                if ended.wait(seconds):
+                    return
+                connection.sendall(content[k % len(content) :][:1])
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer, args=(listening,))
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            ended.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "content", [b"HTTP/1.1 200 OK\r\nX-A: aaaaaaaaaaaaaaaa\r\n", b"X", b"HTTP/1.1 200 OK\r\n\r\n"]
+)
+def test_a_server_that_drips_its_answer_is_given_up_in_time(content):
+    limits = replace(SMALL, fetch_seconds=0.4)
+    with dripping(content, 0.02) as port:
+        at = f"http://127.0.0.1:{port}/media/"
+        with closing(Addresses([at], limits)) as addresses:
+            began = time.monotonic()
+            assert refused(addresses, f"{at}a.png") in {"too_slow", "not_fetched"}
+            assert time.monotonic() - began < 2
+
+
+def test_a_store_that_hangs_is_given_up_in_time(monkeypatch):
+    addresses = Addresses(["memory://bucket/media/"], replace(SMALL, fetch_seconds=0.3))
+    release = threading.Event()
+
+    def hang(*_: object) -> Iterator[bytes]:
+        release.wait(20)
+        yield b"late"
+
+    monkeypatch.setattr(addresses, "_stored", hang)
+    for _ in range(10):  # more than there are threads
+        assert refused(addresses, "memory://bucket/media/a.png") == "too_slow"
+    release.set()
+    addresses.close()
 
 
 def test_an_endless_answer_is_cut_at_the_limit():

@@ -9,10 +9,8 @@ through links that leave it.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Generator, Iterable
-from contextlib import closing
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -20,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 from pyarrow import fs
 
+from lib.moderation.media.fetching import HttpFetcher, StoreReader
 from lib.moderation.media.limits import Limits, MediaError
 from lib.moderation.post import Media
 from lib.storage import LocalStorage, Storage, StorageError, open_storage
@@ -98,52 +97,30 @@ class Addresses:
         """The bytes behind a URI; refusals as in `content`."""
         place = self.prefix_of(uri)
         most = self.limits.image_bytes if kind == "image" else self.limits.video_bytes
-        over_http = place.startswith(("https://", "http://"))
-        chunks = self._over_http(uri, most) if over_http else self._stored(place, uri, most)
-        content = self._bounded(chunks, most)
+        if place.startswith(("https://", "http://")):
+            content = self._http.fetch(
+                uri, partial(_check_answer, most=most), partial(_check_size, most=most)
+            )
+        else:
+            content = self._reader.read(lambda: self._stored(place, uri, most))
         if not content:
             raise MediaError("empty", f"expected {kind} bytes behind {uri[:200]}, got none")
         return content
 
-    def _bounded(self, chunks: Generator[bytes, None, None], most: int) -> bytes:
-        """All chunks together, given up when they are too many or too slow."""
-        deadline = time.monotonic() + self.limits.fetch_seconds
-        gathered = bytearray()
-        with closing(chunks):
-            for chunk in chunks:
-                _check_size(len(gathered) + len(chunk), most)
-                gathered += chunk
-                if time.monotonic() > deadline:
-                    words = f"fetching took over {self.limits.fetch_seconds:g} s"
-                    raise MediaError("too_slow", words)
-        return bytes(gathered)
-
     def close(self) -> None:
         """Close the connections that are kept open for further fetches."""
-        if "_client" in self.__dict__:
-            self._client.close()
-            del self.__dict__["_client"]
+        for name in ("_http", "_reader"):
+            if name in self.__dict__:
+                getattr(self, name).close()
+                del self.__dict__[name]
 
     @cached_property
-    def _client(self) -> httpx.Client:
-        # proxies of the environment would be places that nobody listed
-        return httpx.Client(
-            follow_redirects=False, trust_env=False, timeout=self.limits.fetch_seconds
-        )
+    def _http(self) -> HttpFetcher:
+        return HttpFetcher(self.limits.fetch_seconds)
 
-    def _over_http(self, uri: str, most: int) -> Generator[bytes, None, None]:
-        # as it is: a compressed answer could be a bomb
-        headers = {"accept-encoding": "identity"}
-        try:
-            with self._client.stream("GET", uri, headers=headers) as answer:
-                _check_answer(answer, uri, most)
-                yield from answer.iter_raw()
-        except httpx.TimeoutException as error:
-            words = f"no answer within {self.limits.fetch_seconds:g} s from {uri[:200]}"
-            raise MediaError("too_slow", words) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            words = f"{type(error).__name__} from {uri[:200]}"
-            raise MediaError("not_fetched", words) from error
+    @cached_property
+    def _reader(self) -> StoreReader:
+        return StoreReader(self.limits.fetch_seconds)
 
     def _stored(self, place: str, uri: str, most: int) -> Generator[bytes, None, None]:
         try:
@@ -155,8 +132,11 @@ class Addresses:
             if found.type != fs.FileType.File:
                 raise MediaError("not_found", f"there is no file {uri[:200]}")
             _check_size(found.size or 0, most)
+            size = 0
             with storage.filesystem.open_input_stream(path) as stream:
                 while chunk := stream.read(_CHUNK_BYTES):
+                    size += len(chunk)
+                    _check_size(size, most)
                     yield bytes(chunk)
         except (OSError, StorageError, ImportError) as error:
             words = f"{type(error).__name__} at {uri[:200]}"

@@ -4,7 +4,7 @@ Case is folded, compatibility forms are resolved (NFKD: full-width, mathematical
 and what cannot be seen is dropped: zero-width and bidirectional controls, soft hyphens, variation
 selectors, and the marks that stand on Latin, Greek, Cyrillic, Arabic and Hebrew letters. Marks that
 spell a vowel (Devanagari, Thai, kana) stay. Each character is folded for itself, so folding a text
-in pieces is folding it whole.
+in pieces is folding it whole, and becomes six characters at most.
 """
 
 from __future__ import annotations
@@ -80,10 +80,14 @@ def _folded(one: str, alike: bool) -> str:
         return "\ufffd"
     # case once more: some forms that NFKD resolves have a case of their own
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", one).casefold())
-    kept = "".join(sign for sign in plain if not (_invisible(sign) or _is_mark(sign)))
+    kept = "".join(sign for sign in plain if not (_invisible(sign) or _is_mark(sign)))[:_LONGEST]
     # a letter whose only mark is its stroke: NFKD does not take it off
     return "".join(lookalikes().get(sign, sign) for sign in kept) if alike else kept
 
+
+_LONGEST = 6
+"""Characters that one may become, as signs for a unit do. Some single signs of Arabic stand for a
+whole phrase of 18, and a text of nothing else would cost many times what it is long."""
 
 _FILLERS = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, 0x2800}
 """Letters and signs that show nothing: joiners, Hangul fillers, the empty braille cell."""

@@ -1,0 +1,48 @@
+"""Long texts are worked on beside the event loop."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from lib.moderation.wording.folding import fold
+from serve.moderation.texts import TextThreads
+from tests.serve.moderation_place import moderation, published
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+
+async def test_long_texts_are_worked_on_in_other_threads_and_short_ones_at_once():
+    threads = TextThreads()
+
+    def worker(_: str) -> str:
+        return threading.current_thread().name
+
+    here = threading.current_thread().name
+    assert await threads.run(worker, "short") == here
+    assert await threads.run(worker, "long" * 1_000) != here
+
+
+async def test_texts_that_grow_when_they_are_folded_do_not_hold_the_loop(tmp_path):
+    gaps, ended = [], asyncio.Event()
+
+    async def tick() -> None:
+        while not ended.is_set():
+            began = time.perf_counter()
+            await asyncio.sleep(0.005)
+            gaps.append(time.perf_counter() - began)
+
+    async with moderation(tmp_path / "a", published(tmp_path)) as here:
+        ticking = asyncio.create_task(tick())
+        for number, sign in enumerate("\ufdfa㌖😀"):
+            body = {"post_id": f"p{number}", "author_id": "a", "text": sign * 100_000}
+            await here.post("posts", body)
+        ended.set()
+        await ticking
+    assert max(gaps) < 1.0
+
+
+@pytest.mark.parametrize("sign", ["\ufdfa", "\ufdfb", "㌖", "ﬃ", "\u321d", "x"])
+def test_folding_makes_a_text_six_times_as_long_at_most(sign):
+    assert len(fold(sign * 10, alike=True, leet=True).text) <= 60
