@@ -147,7 +147,7 @@ def _with_xgboost_ray(
     workers: Workers,
 ) -> xgb.Booster:
     """Actors load their own files; a lost actor is replaced and resumes from a checkpoint."""
-    import xgboost_ray  # noqa: PLC0415 - fails beside an xgboost that it does not work with
+    import xgboost_ray
 
     judged = _judged(data)
     # a node may take minutes to come: the job says what it waits for, and this does not give up

@@ -5,9 +5,6 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass
 
-import torch
-import xgboost
-
 
 @dataclass(frozen=True)
 class Devices:
@@ -24,6 +21,9 @@ class Devices:
 
 def devices_here() -> Devices:
     """What the builds of this machine and its driver allow."""
+    import torch
+    import xgboost
+
     visible = _visible_gpus() > 0
     boosts = visible and bool(xgboost.build_info().get("USE_CUDA"))
     return Devices("cuda" if boosts else "cpu", "cuda" if torch.cuda.is_available() else "cpu")

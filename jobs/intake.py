@@ -14,13 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
-import ray.data
 import yaml
 
 from lib.contract import (
@@ -41,6 +40,9 @@ from lib.contract import (
     with_origin,
 )
 from lib.storage import LocalStorage, Storage, open_storage, split_address, write_parquet
+
+if TYPE_CHECKING:
+    import ray.data
 
 ROWS_PER_PIECE = 500_000
 _CSV_BYTES_PER_ROW = 60
@@ -64,6 +66,17 @@ def mapping_for(contract: Contract, path: str | None, data: str | Sequence[str])
     }
     text = yaml.safe_dump({"contract": contract.name, "columns": columns})
     return parse_mapping(text, (contract,), origin=f"columns of {data}")
+
+
+def checked_mapping(contract: Contract, path: str | None, data: str | Sequence[str]) -> Mapping:
+    """The same, and the files are there with the columns that it reads; no row is read.
+
+    Raises:
+        ContractError: the mapping is wrong, or a file or a column is missing.
+    """
+    mapping = mapping_for(contract, path, data)
+    source_dataset(mapping, data)
+    return mapping
 
 
 def _folder_of(data: str | Sequence[str]) -> str:
@@ -115,6 +128,8 @@ def read(
     Raises:
         ContractError: a column is missing or of the wrong type, or nothing is there to read.
     """
+    import ray.data
+
     pieces = _pieces(mapping, paths, piece_rows)
     batch_rows = min(batch_rows, max(1, _CELLS // len(mapping.contract.columns)))
 

@@ -12,6 +12,16 @@ from lib.registry import Registry
 from lib.storage import LocalStorage, open_storage
 
 
+def check_model(model: str | None, registry: str | None) -> None:
+    """Refuse options that name no model, or two.
+
+    Raises:
+        ContractError: neither or both of model and registry are given.
+    """
+    if (model is None) == (registry is None):
+        raise ContractError("expected either --model or --registry")
+
+
 @contextmanager
 def model_directory(
     system: str, model: str | None, registry: str | None, version: str
@@ -28,8 +38,7 @@ def model_directory(
         ContractError: neither or both of model and registry are given.
         RegistryError: the registry holds no such version.
     """
-    if (model is None) == (registry is None):
-        raise ContractError("expected either --model or --registry")
+    check_model(model, registry)
     with tempfile.TemporaryDirectory() as folder:
         if model is None:
             yield Registry(str(registry)).fetch(system, version, Path(folder))

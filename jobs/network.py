@@ -20,14 +20,8 @@ from torch import nn
 from jobs.run_storage import run_place
 from lib.fraud.model.dense import DenseNetwork, Networks
 from lib.fraud.model.inputs import Matrix, Standardiser
-from lib.fraud.model.network import (
-    Batches,
-    Epoch,
-    NetworkSettings,
-    fold,
-    seeded_perceptron,
-    train_network,
-)
+from lib.fraud.model.network import Batches, Epoch, fold, seeded_perceptron, train_network
+from lib.fraud.model.settings import NetworkSettings
 from lib.storage import Storage, read_parquet
 
 LABEL = "label"

@@ -6,14 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import ray
-from ray._raylet import GcsClient
-from ray.autoscaler.v2.sdk import get_cluster_resource_state
-from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply, NodeStatus
+from typing import TYPE_CHECKING, Any
 
 from lib.contract.yaml_document import read_yaml
+
+if TYPE_CHECKING:
+    from ray._raylet import GcsClient
 
 Resources = Mapping[str, float]
 _KINDS = ("CPU", "GPU")
@@ -90,6 +88,11 @@ def look(declared: Declared | None) -> Nodes:
     Args:
         declared: what `declared_types` found.
     """
+    import ray
+    from ray._raylet import GcsClient
+    from ray.autoscaler.v2.sdk import get_cluster_resource_state
+    from ray.core.generated.autoscaler_pb2 import NodeStatus
+
     client = GcsClient(ray.get_runtime_context().gcs_address)
     state = get_cluster_resource_state(client)
     up = tuple(
@@ -120,6 +123,8 @@ def _startable(declared: Declared, up: tuple[Node, ...]) -> tuple[NodeType, ...]
 
 def _given_up(client: GcsClient) -> tuple[Resources, ...]:
     """Requests that the autoscaler (its second version) says no node type can satisfy."""
+    from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply
+
     reply = GetClusterStatusReply.FromString(client.get_cluster_status(timeout_s=10))
     state = reply.autoscaling_state
     gangs = (one for gang in state.infeasible_gang_resource_requests for one in gang.requests)
@@ -131,6 +136,8 @@ def _given_up(client: GcsClient) -> tuple[Resources, ...]:
 
 def declared_types() -> Declared | None:
     """The node types in the configuration of the autoscaler on the head; None where none runs."""
+    import ray
+
     port = ray.get_runtime_context().gcs_address.rsplit(":", 1)[-1]
     ask = ray.remote(num_cpus=0, resources={_HEAD: 0.001}, max_retries=1)(read_node_types)
     found: Declared | None = ray.get(ask.remote(port))

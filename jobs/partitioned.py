@@ -7,12 +7,16 @@ of its keys, and at the end they become features.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray.data
 
 from lib.feature import FeatureSet, compute, finish, measure, partition_columns
+
+if TYPE_CHECKING:
+    import ray.data
 
 _GROUP = "__group"
 _ALONE = "\x00"

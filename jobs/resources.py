@@ -9,18 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-
-import ray
-from ray.util.placement_group import (
-    PlacementGroup,
-    placement_group,
-    placement_group_table,
-    remove_placement_group,
-)
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from typing import TYPE_CHECKING
 
 from jobs.devices import Devices, devices_here
 from jobs.nodes import Nodes, Resources, declared_types, fitting, look
+
+if TYPE_CHECKING:
+    from ray.util.placement_group import PlacementGroup
 
 AUTO = -1.0
 _AT_ONCE_SECONDS = 0.5
@@ -110,6 +105,8 @@ def refuse_at_once(request: Request) -> None:
 
 def await_a_core() -> None:
     """Wait for the first node that can work, where only a head without cores is up."""
+    import ray
+
     if ray.cluster_resources().get("CPU", 0.0) < 1.0:
         await_workers(Request(workers=1))
 
@@ -125,6 +122,9 @@ def await_workers(request: Request, say: Callable[[str], None] = say_now) -> Pla
     Raises:
         ResourceError: they can never start on this cluster; the message says what could.
     """
+    import ray
+    from ray.util.placement_group import placement_group, remove_placement_group
+
     declared = declared_types()
     refuse_impossible(request, look(declared))
     started = time.monotonic()
@@ -216,6 +216,8 @@ def _full(bundle: Resources) -> dict[str, float]:
 
 def _placement(request: Request, group: PlacementGroup) -> Placement:
     """The nodes of a group that is there, and where GPUs are asked for what they can train on."""
+    from ray.util.placement_group import placement_group_table
+
     nodes = placement_group_table(group)["bundles_to_node_id"].values()
     devices = _common_devices(request, group) if request.gpus > 0 else Devices()
     return Placement(tuple(sorted(set(nodes))), devices)
@@ -223,6 +225,9 @@ def _placement(request: Request, group: PlacementGroup) -> Placement:
 
 def _common_devices(request: Request, group: PlacementGroup) -> Devices:
     """What all workers can train on: they work in step, so the least of them decides."""
+    import ray
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
     ask = ray.remote(num_cpus=request.cpus, num_gpus=request.gpus)(devices_here)
     strategies = [PlacementGroupSchedulingStrategy(group, at) for at in range(request.needed)]
     found = ray.get([ask.options(scheduling_strategy=one).remote() for one in strategies])

@@ -1,8 +1,13 @@
 """Rows that Ray Data writes, where only their owner may read them."""
 
-from ray.data import Dataset
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from lib.storage import Storage
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
 
 
 def write_private_rows(rows: Dataset, storage: Storage, path: str) -> None:

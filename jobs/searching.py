@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
+from jobs.framework.progress import progress_style
 from jobs.run_storage import run_place
 from lib.storage import open_storage
 
@@ -73,13 +74,18 @@ def search(
             trainable,
             param_space=dict(space),
             tune_config=_tune_config(settings),
-            run_config=tune.RunConfig(name=name, **place),
+            run_config=tune.RunConfig(name=name, verbose=_verbosity(), **place),
         )
     results = tuner.fit()
     winner = results.get_best_result(metric=settings.measure, mode=settings.mode, scope="all")
     measure = settings.measure.replace("_", " ")
     print(f"{name}: {len(results)} trials, best {measure} {winner.metrics[settings.measure]:.4f}")
     return dict(winner.config)
+
+
+def _verbosity() -> int:
+    """Of Ray Tune: a table of trials now and then, or nothing."""
+    return 0 if progress_style() == "none" else 1
 
 
 def _tune_config(settings: Search) -> tune.TuneConfig:

@@ -13,17 +13,16 @@ import pyarrow as pa
 
 from jobs import intake
 from jobs.churn.sources import Sources, Stream, by_customer, intakes, read_stream
-from jobs.options import read_options
-from jobs.resources import ResourceError
+from jobs.framework.command import run_job
+from jobs.framework.paths import OutputPath
 from jobs.rows import write_private_rows
 from lib.churn.base import ChurnError
 from lib.churn.contradictions import contradictions
 from lib.churn.features import churn_features, untold
 from lib.churn.snapshots import moments_between, snapshots, to_table
 from lib.churn.target import Target
-from lib.contract import ContractError
 from lib.feature import DAY
-from lib.storage import Storage, StorageError, open_dataset, open_storage
+from lib.storage import Storage, open_dataset, open_storage
 
 NOTE = "features.json"
 
@@ -36,7 +35,7 @@ class FeaturesConfig(Sources):
     other is counted. Work is spread over the cluster by customer.
     """
 
-    output: str
+    output: OutputPath
     """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
     target: Target = field(default_factory=Target)
     """what leaving means"""
@@ -47,6 +46,23 @@ class FeaturesConfig(Sources):
     is cut off by where the data begins"""
     overwrite: bool = False
     """compute again even if OUTPUT holds the rows of the same files already"""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        if self.every_days < 1 or self.warm_up_days < 0:
+            raise ChurnError(
+                f"--every-days, --warm-up-days: expected 1 or more and 0 or more, got "
+                f"{self.every_days} and {self.warm_up_days}"
+            )
+        needed = {"notice": "churn", "no_invoice": "invoices", "no_usage": "usage"}[
+            self.target.means
+        ]
+        if getattr(self, needed) is None:
+            raise ChurnError(
+                f"--{needed} is missing, which --target.means {self.target.means} needs; where "
+                "customers give no notice, leaving may mean no_invoice or no_usage"
+            )
+        super().check()
 
 
 def main(config: FeaturesConfig) -> str:
@@ -63,7 +79,7 @@ def write_features(config: FeaturesConfig) -> str:
         ContractError: a column is missing or of the wrong type, or there is nothing to read.
         ChurnError: an option means nothing, or no moment has a known outcome.
     """
-    _refuse_bad_options(config)
+    config.check()
     output = open_storage(config.output)
     inputs = _inputs(config)
     note = json.loads(output.read(NOTE) or b"{}")
@@ -94,20 +110,6 @@ def write_features(config: FeaturesConfig) -> str:
     output.write(NOTE, json.dumps(note, indent=2).encode())
     output.delete("work")
     return output.address("data")
-
-
-def _refuse_bad_options(config: FeaturesConfig) -> None:
-    if config.every_days < 1 or config.warm_up_days < 0:
-        raise ChurnError(
-            f"--every-days, --warm-up-days: expected 1 or more and 0 or more, got "
-            f"{config.every_days} and {config.warm_up_days}"
-        )
-    needed = {"notice": "churn", "no_invoice": "invoices", "no_usage": "usage"}[config.target.means]
-    if getattr(config, needed) is None:
-        raise ChurnError(
-            f"--{needed} is missing, which --target.means {config.target.means} needs; where "
-            "customers give no notice, leaving may mean no_invoice or no_usage"
-        )
 
 
 def _inputs(config: FeaturesConfig) -> dict[str, Any]:
@@ -189,7 +191,4 @@ def closing_lines(output: Storage) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(FeaturesConfig))
-    except (ChurnError, ContractError, ResourceError, StorageError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(FeaturesConfig, main)

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from jobs.churn.sources import moment
-from jobs.intake import mapping_for
-from jobs.options import read_options
-from lib.churn.base import ChurnError
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath, LocalInput, OutputPath
+from jobs.framework.progress import JobOptions
+from jobs.intake import checked_mapping
 from lib.churn.contracts import CHURN
-from lib.churn.interventions import PLAYBOOKS_FILE, Limits, Playbooks, load_playbooks
-from lib.churn.interventions.daily import Day, Economics, log_of, plan_day
-from lib.churn.interventions.effects import Effect
-from lib.churn.interventions.outcomes import effects_of, revised_effects, who_left
-from lib.churn.interventions.playbooks import PlaybookError
-from lib.churn.interventions.report import plan_report
-from lib.churn.model.scores import read_scores
-from lib.contract import ContractError, read_checked
-from lib.report import write_report
-from lib.storage import Storage, StorageError, open_dataset, open_storage, write_parquet
-
-_SHOWN = 10
+from lib.churn.interventions import PLAYBOOKS_FILE
+from lib.churn.interventions.daily import Economics
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanConfig:
+class PlanConfig(JobOptions):
     """Choose whom to look after today, and how, within hours and budget.
 
     Reads the scores of jobs.churn.score. What earlier plans logged keeps cool-downs, and with
     --churn tells what each playbook changed: the assumed effects are revised by it.
     """
 
-    scores: str
+    scores: InputPath
     """folder or URI, as written by jobs.churn.score"""
-    output: str
+    output: OutputPath
     """folder or URI for plan/ (a file for each planned day), report.html and report.json; earlier
     plans in it are the history"""
     hours: float
@@ -48,110 +32,31 @@ class PlanConfig:
     """currency units"""
     most: int | None = None
     """interventions at most"""
-    playbooks: Path = PLAYBOOKS_FILE
+    playbooks: LocalInput = PLAYBOOKS_FILE
     """YAML of what can be done; default: the playbooks of the product"""
     economics: Economics = field(default_factory=Economics)
     """what a customer who stays is worth"""
-    churn: str | None = None
+    churn: InputPath | None = None
     """notices since earlier plans: Parquet or CSV file, folder or URI"""
-    mapping_churn: str | None = None
+    mapping_churn: InputPath | None = None
     """YAML that maps its columns; not needed where they are named as ours"""
     holdout_name: str = "churn"
     """names the experiment: another name draws another holdout"""
     currency: str = ""
     """of all amounts, for the report"""
 
+    def check(self) -> None:
+        """See `JobOptions`."""
+        if self.churn is not None:
+            checked_mapping(CHURN, self.mapping_churn, self.churn)
+
 
 def main(config: PlanConfig) -> str:
     """Plan; returns the file or URI of the day's log."""
-    limits = Limits(config.hours, config.budget, config.most)
-    scores, note = read_scores(config.scores)
-    names = tuple(
-        one.removeprefix("feature:") for one in scores.column_names if one.startswith("feature:")
-    )
-    text = config.playbooks.read_text(encoding="utf-8")
-    playbooks = load_playbooks(text, names, str(config.playbooks))
-    output = open_storage(config.output)
-    at_us = moment("as_of", note["as_of"])
-    history = _history(output, at_us)
-    effects, shares = _seen(config, playbooks, history, note, at_us)
-    day = plan_day(
-        scores, names, playbooks, limits, config.economics, at_us, history, shares,
-        salt=config.holdout_name,
-    )  # fmt: skip
-    log = log_of(day, playbooks, at_us)
-    written = write_parquet(log, output, f"plan/{note['as_of'][:10]}.parquet")
-    with tempfile.TemporaryDirectory() as folder:
-        report = plan_report(
-            day, log, scores, playbooks, limits, config.economics, note["as_of"], effects,
-            config.currency,
-        )  # fmt: skip
-        paths = write_report(report, Path(folder))
-        for path in paths:
-            output.write(path.name, path.read_bytes())
-    print(_closing_lines(day, log, limits, playbooks, effects))
-    print(f"plan:       {written}")
-    for path in paths:
-        print(f"report:     {output.shown(path.name)}")
-    return written
+    from jobs.churn.planning import plan_interventions
 
-
-def _history(output: Storage, at_us: int) -> pa.Table | None:
-    """Plans of earlier days; one of the same day is made anew."""
-    if not output.files("plan"):
-        return None
-    table = open_dataset(output, "plan").to_table()
-    earlier = table["planned_at"].cast(pa.int64()).to_numpy() < at_us
-    return table.filter(pa.array(earlier)) if earlier.any() else None
-
-
-def _seen(
-    config: PlanConfig,
-    playbooks: Playbooks,
-    history: pa.Table | None,
-    note: dict[str, Any],
-    at_us: int,
-) -> tuple[dict[str, Effect], dict[str, float]]:
-    """What earlier plans changed, and the effects revised by it."""
-    if config.churn is None or history is None:
-        return {}, {}
-    mapping = mapping_for(CHURN, config.mapping_churn, config.churn)
-    churn = read_checked(mapping, config.churn).good
-    left = who_left(history, churn, int(note["window_days"]), at_us)
-    effects = effects_of(history, left)
-    return effects, revised_effects(playbooks, history, effects)
-
-
-def _closing_lines(
-    day: Day, log: pa.Table, limits: Limits, playbooks: Playbooks, effects: dict[str, Effect]
-) -> str:
-    lines = [f"{'customer':18}{'playbook':20}{'leaves':>8}{'worth':>12}{'cost':>10}"]
-    held = log["held_out"].to_numpy(zero_copy_only=False).astype(np.bool_)
-    for row in log.filter(pa.array(~held)).slice(0, _SHOWN).to_pylist():
-        lines.append(
-            f"{row['customer_id'][:17]:18}{row['playbook']:20}{row['chance']:>8.1%}"
-            f"{row['value']:>12,.0f}{row['cost']:>10,.0f}"
-        )
-    if not playbooks.playbooks:
-        lines.append("all playbooks are switched off: nobody is planned for")
-    lines += [
-        f"{name}: chance fell by {one.value:+.1%} ({one.low:+.1%} to {one.high:+.1%}), "
-        f"{one.treated} treated, {one.held_out} held out; below {one.detectable:.1%} nothing shows"
-        for name, one in effects.items()
-    ]
-    ways = ", ".join(f"{name} {value:,.0f}" for name, value in day.other_ways.items())
-    return "\n".join(
-        [
-            *lines,
-            f"{log.num_rows - int(held.sum())} to look after, {int(held.sum())} held out; "
-            f"{day.plan.hours:,.1f} of {limits.hours:,.1f} hours, {day.plan.cost:,.0f} of "
-            f"{limits.budget:,.0f}; expected gain {day.plan.value:,.0f} ({ways})",
-        ]
-    )
+    return plan_interventions(config)
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(PlanConfig))
-    except (ChurnError, ContractError, PlaybookError, StorageError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(PlanConfig, main)

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import ray
-
-from jobs.churn.sources import Sources, by_customer, intakes, moment, read_stream
-from jobs.model_files import model_directory
-from jobs.options import read_options
-from jobs.resources import ResourceError
-from jobs.rows import write_private_rows
-from lib.churn.base import ChurnError
-from lib.churn.features import told
-from lib.churn.model import SYSTEM
-from lib.churn.model.churn_model import ChurnModel, load_model
-from lib.churn.model.scores import NOTE, scores_table
-from lib.churn.snapshots import snapshots
-from lib.contract import ContractError
-from lib.feature import DAY
-from lib.registry import ArtifactError, RegistryError
-from lib.storage import Storage, StorageError, open_dataset, open_storage
-
-_SHOWN = 10
+from jobs.churn.sources import Sources, moment
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath, OutputPath
+from jobs.model_files import check_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,95 +18,31 @@ class ScoreConfig(Sources):
     left out.
     """
 
-    output: str
+    output: OutputPath
     """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
     at: str | None = None
     """moment to score at, ISO 8601 in UTC; default: midnight after the newest row"""
-    model: str | None = None
+    model: InputPath | None = None
     """folder or URI of a model"""
-    registry: str | None = None
+    registry: InputPath | None = None
     """directory or URI of the model registry"""
     version: str = "champion"
     """version or alias in the registry"""
 
+    def check(self) -> None:
+        """See `JobOptions`."""
+        super().check()
+        check_model(self.model, self.registry)
+        if self.at is not None:
+            moment("--at", self.at)
+
 
 def main(config: ScoreConfig) -> str:
     """Score and write; returns the folder or URI of Parquet files."""
-    with model_directory(SYSTEM, config.model, config.registry, config.version) as folder:
-        model = load_model(folder)
-    absent = sorted(told(model.base) - {*config.given, "customers"})
-    if absent:
-        raise ChurnError(
-            f"--{absent[0]} is missing, which the model was trained with; without it every "
-            "customer would look silent"
-        )
-    output = open_storage(config.output)
-    output.delete("work")
-    stream = read_stream(config, output.address("work/quarantine"), model.base)
-    at_us = (stream.last_us // DAY + 1) * DAY if config.at is None else moment("--at", config.at)
-    shared, until = ray.put(model), stream.last_us
+    from jobs.churn.scoring import score_customers
 
-    def score(happened: pa.Table) -> pa.Table:
-        mine: ChurnModel = ray.get(shared)
-        return scores_table(mine, snapshots(happened, mine.base, [at_us], mine.target, until))
-
-    rows = by_customer(stream, score).materialize()
-    if not rows.count():
-        raise ChurnError(f"no customer is there at {iso(at_us)}")
-    write_private_rows(rows, output, "work/data")
-    output.delete(NOTE)
-    for name in ("data", "quarantine"):
-        output.move(f"work/{name}", name)
-    note = {
-        "as_of": iso(at_us),
-        "model_version": model.version,
-        "window_days": model.target.window_days,
-        "customers": rows.count(),
-        "tables": intakes(output, "quarantine"),
-    }
-    output.write(NOTE, json.dumps(note, indent=2).encode())
-    output.delete("work")
-    print(closing_lines(output))
-    return output.address("data")
-
-
-def iso(at_us: int) -> str:
-    """The same as text."""
-    return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="seconds")
-
-
-def closing_lines(output: Storage) -> str:
-    """The riskiest customers, and where everything lies."""
-    note = json.loads(output.read(NOTE) or b"")
-    columns = ["customer_id", "chance", "score", "band", "reasons", "flagged"]
-    table = open_dataset(output, "data").to_table(columns=columns)
-    worst = table.sort_by([("chance", "descending")]).slice(0, _SHOWN).to_pylist()
-    lines = [f"{'customer':18}{'leaves':>8}{'health':>8}  {'band':7}because of"]
-    for row in worst:
-        raising = [one["words"] for one in json.loads(row["reasons"]) if one["effect"] > 0]
-        why = raising[0].removesuffix("; raises the risk") if raising else "-"
-        lines.append(
-            f"{row['customer_id'][:17]:18}{row['chance']:>8.1%}{row['score']:>8.0f}  "
-            f"{row['band']:7}{why[:80]}"
-        )
-    bands = {one["values"]: one["counts"] for one in pc.value_counts(table["band"]).to_pylist()}
-    counted = ", ".join(f"{count:,} {band}" for band, count in sorted(bands.items()))
-    return "\n".join(
-        [
-            *lines,
-            f"{note['customers']:,} customers as of {note['as_of']}: {counted}; "
-            f"{pc.sum(table['flagged']).as_py():,} flagged; within {note['window_days']} days; "
-            f"model {note['model_version']}",
-            f"scores:     {output.shown('data')}",
-            f"quarantine: {output.shown('quarantine')}",
-        ]
-    )
+    return score_customers(config)
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(ScoreConfig))
-    except (
-        *(ArtifactError, ChurnError, ContractError, RegistryError, ResourceError, StorageError),
-    ) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(ScoreConfig, main)

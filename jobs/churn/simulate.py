@@ -1,20 +1,20 @@
 """Simulate B2B accounts: `python -m jobs.churn.simulate --help`."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from jobs.options import read_options
-from lib.churn.base import ChurnError
+from jobs.framework.command import run_job
+from jobs.framework.paths import LocalOutput
+from jobs.framework.progress import JobOptions
 from lib.churn.simulation import SimulationConfig, draw_accounts, live, tell
 from lib.churn.simulation.telling import truth
 from lib.contract import ContractError, write_parquet
 
 
 @dataclass(frozen=True)
-class Simulate:
+class Simulate(JobOptions):
     """Let simulated accounts live, and write what a company's systems would tell of them."""
 
-    output: Path
+    output: LocalOutput
     """folder for the eight tables, and truth.parquet, which no company knows"""
     accounts: int = 1000
     """accounts"""
@@ -43,7 +43,4 @@ def main(options: Simulate) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(Simulate))
-    except (ChurnError, ContractError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(Simulate, main)

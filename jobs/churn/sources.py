@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
-from ray.data import DataContext, Dataset
 
 from jobs import intake
+from jobs.framework.cluster import start_ray
+from jobs.framework.paths import InputPath
+from jobs.framework.progress import JobOptions
 from jobs.partitioned import partitions_for
 from jobs.resources import await_a_core
 from lib.churn.base import CustomerBase, base_of
@@ -22,46 +24,49 @@ from lib.churn.happenings import SCHEMA, happenings
 from lib.contract import Contract, ContractError, Mapping
 from lib.storage import Storage, open_storage
 
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
 _BYTES_PER_ROW = 600
 TABLES = tuple(contract.name for contract in CONTRACTS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources:
+class Sources(JobOptions):
     """Where the tables are. All but the customers may be left out."""
 
-    customers: str | None = None
+    customers: InputPath | None = None
     """customers with contract start, renewal, plan, seats, revenue, segment: Parquet or CSV file,
     folder or URI"""
-    usage: str | None = None
+    usage: InputPath | None = None
     """who used which feature when"""
-    tickets: str | None = None
+    tickets: InputPath | None = None
     """support tickets"""
-    invoices: str | None = None
+    invoices: InputPath | None = None
     """invoices, or their lines"""
-    payments: str | None = None
+    payments: InputPath | None = None
     """payments, failed ones too"""
-    surveys: str | None = None
+    surveys: InputPath | None = None
     """answers to surveys (NPS)"""
-    signals: str | None = None
+    signals: InputPath | None = None
     """what account managers noticed: a competitor, a champion who left, a complaint about price"""
-    churn: str | None = None
+    churn: InputPath | None = None
     """notices; without them leaving must mean falling silent (--target.means)"""
-    mapping_customers: str | None = None
+    mapping_customers: InputPath | None = None
     """YAML that maps columns to the contract; not needed where they are named as ours"""
-    mapping_usage: str | None = None
+    mapping_usage: InputPath | None = None
     """the same for usage"""
-    mapping_tickets: str | None = None
+    mapping_tickets: InputPath | None = None
     """the same for tickets"""
-    mapping_invoices: str | None = None
+    mapping_invoices: InputPath | None = None
     """the same for invoices"""
-    mapping_payments: str | None = None
+    mapping_payments: InputPath | None = None
     """the same for payments"""
-    mapping_surveys: str | None = None
+    mapping_surveys: InputPath | None = None
     """the same for surveys"""
-    mapping_signals: str | None = None
+    mapping_signals: InputPath | None = None
     """the same for signals"""
-    mapping_churn: str | None = None
+    mapping_churn: InputPath | None = None
     """the same for churn"""
     until: str | None = None
     """end of the data, ISO 8601 in UTC: what is dated later is an error of the source and is left
@@ -80,6 +85,17 @@ class Sources:
         names = [*TABLES, *(f"mapping_{name}" for name in TABLES)]
         found = [getattr(self, name) for name in names]
         return [str(one) for one in found if one is not None]
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        if self.customers is None:
+            raise ContractError("--customers is missing: say who the customers are")
+        if self.until is not None:
+            moment("--until", self.until)
+        for contract in CONTRACTS:
+            if contract.name in self.given:
+                path = getattr(self, f"mapping_{contract.name}")
+                intake.checked_mapping(contract, path, getattr(self, contract.name))
 
     def mapping(self, contract: Contract) -> Mapping:
         """The mapping of a table that is given."""
@@ -110,10 +126,11 @@ def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = N
     Raises:
         ContractError: there are no customers, or a table cannot be read.
     """
-    if sources.customers is None:
-        raise ContractError("--customers is missing: say who the customers are")
-    if not ray.is_initialized():
-        ray.init()
+    Sources.check(sources)
+    import ray
+    from ray.data import DataContext
+
+    start_ray()
     await_a_core()
     mappings = {one.name: sources.mapping(one) for one in CONTRACTS if one.name in sources.given}
     count = sum(intake.estimated_rows(m, getattr(sources, n)) for n, m in mappings.items())
@@ -204,6 +221,8 @@ def _happened(name: str, base: CustomerBase, table: pa.Table) -> pa.Table:
 
 def _customers(sources: Sources, mapping: Mapping, quarantine: str) -> pa.Table:
     """The customers whole: what segments there are must be known before the rest is read."""
+    import ray
+
     place = f"{quarantine}/{CUSTOMERS.name}"
     blocks = ray.get(intake.read(mapping, str(sources.customers), place).to_arrow_refs())
     filled = [block for block in blocks if block.num_rows]

@@ -4,9 +4,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from jobs.churn.sources import Sources
+from jobs.framework.paths import InputPath, OutputPath
 from jobs.resources import Request
+from lib.churn.base import ChurnError
 from lib.churn.model.settings import ModelSettings
 from lib.churn.target import Target
+from lib.contract import ContractError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +21,10 @@ class TrainConfig(Sources):
     it was cut off. `--config FILE` reads any of these options from YAML.
     """
 
-    output: str
+    output: OutputPath
     """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
     intermediate results; on a cluster one that all machines reach"""
-    features: str | None = None
+    features: InputPath | None = None
     """folder or URI of rows, as written by jobs.churn.features"""
     target: Target = field(default_factory=Target)
     """what leaving means; with --features that of the rows"""
@@ -30,11 +33,13 @@ class TrainConfig(Sources):
     warm_up_days: int = 90
     """days of data before the first moment; windows reach back 365 days, so that from there on none
     is cut off by where the data begins"""
+    overwrite: bool = False
+    """compute the rows again even if OUTPUT holds those of the same files already"""
     source: str = ""
     """what the data is, in words, for the report; default: where it was read from"""
     simulated: bool = False
     """say in the report that the customers are simulated"""
-    registry: str | None = None
+    registry: OutputPath | None = None
     """directory or URI of the model registry; without it the model is not published"""
     alias: Literal["champion", "challenger", "none"] = "challenger"
     """what the published version becomes"""
@@ -63,6 +68,20 @@ class TrainConfig(Sources):
     """draws of customers for the intervals"""
     seed: int = 7
     """of every random draw"""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        _ = self.request
+        for name in ("test_share", "capacity"):
+            value = getattr(self, name)
+            if not 0.0 < value < 1.0:
+                raise ChurnError(
+                    f"--{name.replace('_', '-')}: expected between 0 and 1, got {value}"
+                )
+        if (self.features is None) == (self.customers is None):
+            raise ContractError("expected either --features or --customers (with the other tables)")
+        if self.features is None:
+            super().check()
 
     def settled(self) -> "TrainConfig":
         """The options that `quick` stands for."""

@@ -39,12 +39,11 @@ def rows_of(config: TrainConfig) -> RowsSource:
     Raises:
         ContractError: neither or both are given, or a table cannot be read.
     """
-    if (config.features is None) == (config.customers is None):
-        raise ContractError("expected either --features or --customers (with the other tables)")
+    config.check()
     if config.features is not None:
         return find_rows(config.features)
     output = open_storage(config.output).address("rows")
-    names = {field.name for field in fields(FeaturesConfig)} - {"output", "overwrite"}
+    names = {field.name for field in fields(FeaturesConfig)} - {"output"}
     given = {name: getattr(config, name) for name in names}
     write_features(FeaturesConfig(**given, output=output))
     return find_rows(output)

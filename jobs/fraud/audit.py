@@ -10,18 +10,24 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from jobs.fraud.history import read_history
-from jobs.options import read_options
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath, LocalOutput
+from jobs.framework.progress import JobOptions
+from jobs.fraud.history import check_tables, read_history
 from lib.contract import ContractError
 from lib.durable import make_folder, replace_file
 from lib.fraud.audit import Audit, audit
-from lib.records import Records, RecordsError
+from lib.records import Records
 
 _SYSTEM = "fraud"
 
 
+class AuditError(ValueError):
+    """More payments differ than are allowed."""
+
+
 @dataclass(frozen=True)
-class AuditConfig:
+class AuditConfig(JobOptions):
     """Replay what was served and report the share of payments whose features differ.
 
     The target is zero. A difference says that training and serving do not see the same: a payment
@@ -30,20 +36,28 @@ class AuditConfig:
 
     records: str
     """Database of the decisions: sqlite:///path or postgresql+psycopg://..."""
-    transactions: str | None = None
+    transactions: InputPath | None = None
     """File, folder or URI with the payments that the profile store was filled with at the start."""
-    labels: str | None = None
+    labels: InputPath | None = None
     """The labels of those payments."""
-    mapping_transactions: str | None = None
+    mapping_transactions: InputPath | None = None
     """YAML that maps the payments' columns to ours; not needed where they are named as ours."""
-    mapping_labels: str | None = None
+    mapping_labels: InputPath | None = None
     """The same for the labels."""
     until: str | None = None
     """ISO 8601 time with offset; only payments before it are replayed."""
     limit: float = 0.0
     """Largest share of payments that may differ; above it the job fails."""
-    output: Path | None = None
+    output: LocalOutput | None = None
     """File for the result as JSON."""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        _microseconds(self.until)
+        if self.transactions is not None:
+            check_tables(
+                self.transactions, self.labels, self.mapping_transactions, self.mapping_labels
+            )
 
 
 def main(config: AuditConfig) -> Audit:
@@ -101,13 +115,16 @@ def _write(path: Path, found: Audit) -> None:
     replace_file(path, json.dumps({**asdict(found), "share": found.share}, indent=2).encode())
 
 
+def within_limit(config: AuditConfig) -> None:
+    """Audit, and fail where too many payments differ.
+
+    Raises:
+        AuditError: their share is above `limit`.
+    """
+    share = main(config).share
+    if share > config.limit:
+        raise AuditError(f"{share:.6f} of the payments differ, more than --limit {config.limit}")
+
+
 if __name__ == "__main__":
-    given = read_options(AuditConfig)
-    try:
-        result = main(given)
-    except (ContractError, RecordsError) as error:
-        raise SystemExit(f"error: {error}") from error
-    if result.share > given.limit:
-        raise SystemExit(
-            f"error: {result.share:.6f} of the payments differ, more than --limit {given.limit}"
-        )
+    run_job(AuditConfig, within_limit)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tqdm import tqdm
-
-from jobs.fraud.history import read_history
-from jobs.options import read_options
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath
+from jobs.framework.progress import JobOptions, progress
+from jobs.fraud.history import check_tables, read_history
 from lib.contract import ContractError
 from lib.feature import (
     OnlineFeatures,
     ProfileStore,
     RedisStore,
     SqliteStore,
-    StoreError,
     events,
     replay,
 )
@@ -24,23 +23,27 @@ _KEPT_SECONDS = 7 * 86_400
 
 
 @dataclass(frozen=True)
-class BackfillConfig:
+class BackfillConfig(JobOptions):
     """Replay payments and labels into a profile store, in the order they became known.
 
     A service that starts with an empty store takes every customer for new. May be stopped and run
     again within a week: payments that are in the store already change nothing.
     """
 
-    transactions: str
+    transactions: InputPath
     """File, folder or URI with the payments."""
     profile_store: str
     """Where to: sqlite:///path or redis://host:port/0, as the service is started with."""
-    labels: str | None = None
+    labels: InputPath | None = None
     """File, folder or URI with the labels."""
-    mapping_transactions: str | None = None
+    mapping_transactions: InputPath | None = None
     """YAML that maps the payments' columns to ours; not needed where they are named as ours."""
-    mapping_labels: str | None = None
+    mapping_labels: InputPath | None = None
     """The same for the labels."""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        check_tables(self.transactions, self.labels, self.mapping_transactions, self.mapping_labels)
 
 
 def main(config: BackfillConfig) -> int:
@@ -52,12 +55,12 @@ def main(config: BackfillConfig) -> int:
     online = OnlineFeatures(FRAUD, receipt_seconds=_KEPT_SECONDS)
     new = 0
     try:
-        with tqdm(total=len(table), unit="payment", mininterval=5) as progress:
+        with progress(len(table), "replayed", "payments") as done:
             for exchange, event in replay(online, events(table)):
                 reply = store.exchange(exchange)
                 if event is not None:
                     new += reply.first
-                    progress.update()
+                    done(1)
     finally:
         store.close()
     print(f"payments replayed {len(table):,}, of them new to the store {new:,}")
@@ -80,7 +83,4 @@ def open_store(url: str) -> ProfileStore:
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(BackfillConfig))
-    except (ContractError, StoreError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(BackfillConfig, main)

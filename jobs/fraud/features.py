@@ -6,28 +6,28 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
-from ray.data import DataContext, Dataset
-from ray.exceptions import (
-    ActorDiedError,
-    NodeDiedError,
-    ObjectLostError,
-    RayError,
-    WorkerCrashedError,
-)
 
 from jobs import intake
-from jobs.options import read_options
+from jobs.framework.cluster import start_ray
+from jobs.framework.command import run_job
+from jobs.framework.faults import cause_in
+from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.progress import JobOptions
+from jobs.fraud.history import check_tables
 from jobs.partitioned import partitions_for, with_features
-from jobs.resources import ResourceError, await_a_core
+from jobs.resources import await_a_core
 from jobs.rows import write_private_rows
 from lib.contract import ContractError, Mapping
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
 from lib.fraud.features import FRAUD
-from lib.storage import Storage, StorageError, open_storage
+from lib.storage import Storage, open_storage
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
 
 _LABEL_COLUMNS = ("is_fraud", "observed_at")
 _BYTES_PER_ROW = 1_500
@@ -35,29 +35,33 @@ _ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
-class FeaturesConfig:
+class FeaturesConfig(JobOptions):
     """Compute the features of payments as they stood when each payment was made.
 
     Works on Parquet or CSV files of any size; what does not fit into memory is spilled to disk.
     Rows that break the contract go to OUTPUT/quarantine with a reason.
     """
 
-    transactions: str
+    transactions: InputPath
     """File, folder or URI with the payments."""
-    output: str
+    output: OutputPath
     """Folder or URI (s3://, gs://, file://) to write: data/ (features), quarantine/ and, last,
     features.json. On a cluster one that all machines reach."""
-    labels: str | None = None
+    labels: InputPath | None = None
     """File, folder or URI with the labels; without it no payment is known as fraud."""
-    mapping_transactions: str | None = None
+    mapping_transactions: InputPath | None = None
     """YAML that maps the payments' columns to ours; not needed where they are named as ours."""
-    mapping_labels: str | None = None
+    mapping_labels: InputPath | None = None
     """The same for the labels."""
     partitions: int = 0
     """Blocks that each shuffle spreads the keys over; 0 chooses by size and cores, 1 shuffles
     nothing."""
     overwrite: bool = False
     """Compute again even if OUTPUT holds the features of the same files already."""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        check_tables(self.transactions, self.labels, self.mapping_transactions, self.mapping_labels)
 
 
 def main(config: FeaturesConfig) -> str:
@@ -102,6 +106,8 @@ def _computed(plan: _Plan, config: FeaturesConfig, output: Storage) -> int:
 
     Nothing of an attempt is published before it is whole, so no row is lost or doubled.
     """
+    from ray.exceptions import RayError
+
     for attempt in range(1, _ATTEMPTS + 1):
         output.delete("work")
         # marks the folder as unfinished for readers
@@ -126,13 +132,11 @@ def _computed(plan: _Plan, config: FeaturesConfig, output: Storage) -> int:
     raise AssertionError("unreachable")
 
 
-def _of_a_lost_node(error: BaseException | None) -> bool:
+def _of_a_lost_node(error: BaseException) -> bool:
     """Whether an error came of an actor, a task or an object that went with its node."""
-    while error is not None:
-        if isinstance(error, (ActorDiedError, NodeDiedError, ObjectLostError, WorkerCrashedError)):
-            return True
-        error = getattr(error, "cause", None) or error.__cause__
-    return False
+    from ray.exceptions import ActorDiedError, NodeDiedError, ObjectLostError, WorkerCrashedError
+
+    return cause_in(error, ActorDiedError, NodeDiedError, ObjectLostError, WorkerCrashedError)
 
 
 class _Plan:
@@ -147,9 +151,11 @@ class _Plan:
         if config.labels is not None:
             self.labels = intake.mapping_for(LABELS, config.mapping_labels, config.labels)
             rows += intake.estimated_rows(self.labels, config.labels)
-        if not ray.is_initialized():
-            ray.init()
+        start_ray()
         await_a_core()
+        import ray
+        from ray.data import DataContext
+
         resources = ray.cluster_resources()
         self.partitions = config.partitions or partitions_for(
             payments, int(resources.get("CPU", 1)), resources.get("memory", 0.0)
@@ -237,7 +243,4 @@ def _closing_lines(output: Storage) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(FeaturesConfig))
-    except (ContractError, ResourceError, StorageError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(FeaturesConfig, main)

@@ -7,25 +7,19 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import ray
-from tqdm import tqdm
 
 from jobs.boosting import BoostingData, Workers, fit_boosted_trees
 from jobs.devices import devices_here
+from jobs.framework.progress import progress
 from jobs.fraud.training_config import TrainConfig
 from jobs.network import NetworkWorkers, fit_networks_on_workers
 from jobs.resources import Placement, Request, await_workers, with_gpus
 from jobs.stages import Arrays, Stages
 from lib.fraud.model.dense import Networks
-from lib.fraud.model.fitting import (
-    FoldData,
-    FoldScores,
-    Machine,
-    ModelSettings,
-    fit_fold,
-    fit_halves,
-)
+from lib.fraud.model.fitting import FoldData, FoldScores, Machine, fit_fold, fit_halves
 from lib.fraud.model.inputs import fit_standardiser
 from lib.fraud.model.sample import Sample, kept_rows, refuse_one_class
+from lib.fraud.model.settings import ModelSettings
 from lib.fraud.model.trees import BoostedTrees, booster_parameters
 from lib.storage import write_parquet
 
@@ -49,8 +43,10 @@ def fold_scores(
         refuse_one_class(fold.train.labels)
     missing = [place for place, name in enumerate(names) if not stages.has_arrays(name)]
     fitted = (_on_ray if config.engine == "ray" else _here)(missing, folds, settings, config)
-    for place, scores in tqdm(fitted, desc="folds", total=len(missing), disable=not missing):
-        stages.arrays(names[place], partial(_fold_arrays, scores))
+    with progress(len(missing), "fitted", "folds") as done:
+        for place, scores in fitted:
+            stages.arrays(names[place], partial(_fold_arrays, scores))
+            done(1)
     return [_read_fold(stages.arrays(name, dict)) for name in names]
 
 

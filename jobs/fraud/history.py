@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from jobs.intake import mapping_for
+from jobs.intake import checked_mapping, mapping_for
 from lib.contract import read_checked
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
+
+
+def check_tables(
+    transactions: str,
+    labels: str | None = None,
+    mapping_transactions: str | None = None,
+    mapping_labels: str | None = None,
+) -> None:
+    """Refuse mappings that are wrong and files without the columns that they read; see below.
+
+    Raises:
+        ContractError: names the file and what is missing.
+    """
+    checked_mapping(TRANSACTIONS, mapping_transactions, transactions)
+    if labels is not None:
+        checked_mapping(LABELS, mapping_labels, labels)
 
 
 def read_history(

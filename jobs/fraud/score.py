@@ -1,47 +1,28 @@
 """Score payments in batches: `python -m jobs.fraud.score --help`."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import ray
-from ray.data import ActorPoolStrategy
-
-from jobs.fraud.training_config import TrainConfig
-from jobs.fraud.training_data import find_source
-from jobs.model_files import model_directory
-from jobs.options import read_options
-from jobs.resources import await_a_core
-from jobs.rows import write_private_rows
-from lib.contract import ContractError
-from lib.fraud.features import FRAUD
-from lib.fraud.model.inputs import feature_matrix
-from lib.fraud.model.policy import DECISIONS
-from lib.fraud.model.scoring import Scorer
-from lib.registry import ArtifactError, RegistryError, read_artifact
-from lib.storage import Storage, open_dataset, open_storage, split_address
-
-_KEPT = ("transaction_id", "event_time")
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.progress import JobOptions
+from jobs.model_files import check_model
 
 
 @dataclass(frozen=True)
-class ScoreConfig:
+class ScoreConfig(JobOptions):
     """Score a folder of features with a published or a local model, and write Parquet.
 
     Answers equal those of the endpoint: same graph, same calibration, same thresholds.
     """
 
-    features: str
+    features: InputPath
     """folder or URI of features, as written by jobs.fraud.features"""
-    output: str
+    output: OutputPath
     """folder or URI to write: transaction_id, event_time, fraud_score, decision, model_version;
     complete once it holds _complete.json"""
-    model: str | None = None
+    model: InputPath | None = None
     """folder or URI of a model; or give --registry"""
-    registry: str | None = None
+    registry: InputPath | None = None
     """directory or URI of the model registry"""
     version: str = "champion"
     """version or alias in the registry"""
@@ -50,98 +31,17 @@ class ScoreConfig:
     actors: int = 2
     """processes that score, each with its own copy of the model"""
 
-
-class BatchScorer:
-    """Loads the model once in each Ray Data actor, then scores tables.
-
-    Args:
-        config: where the model is.
-    """
-
-    def __init__(self, config: ScoreConfig) -> None:
-        self._scorer = load_scorer(config)
-
-    def __call__(self, table: pa.Table) -> pa.Table:
-        """Ids, score and decision of a table of payments with features."""
-        return scored_table(table, self._scorer)
-
-
-def load_scorer(config: ScoreConfig) -> Scorer:
-    """The model of a folder, or of the registry (fetched to this machine first).
-
-    Raises:
-        ContractError: neither or both of model and registry are given.
-        ArtifactError: the model is damaged or of another feature set.
-        RegistryError: the registry holds no such version.
-    """
-    with model_directory("fraud", config.model, config.registry, config.version) as folder:
-        return Scorer.load(read_artifact(folder, FRAUD))
-
-
-def scored_table(table: pa.Table, scorer: Scorer) -> pa.Table:
-    """Ids, score and decision of payments with features, in their order."""
-    scores = scorer.score(feature_matrix(table, scorer.names))
-    names = np.array(DECISIONS)[scorer.policy.decisions(scores)]
-    columns: Mapping[str, Any] = {name: table[name] for name in _KEPT}
-    return pa.table(
-        {
-            **columns,
-            "fraud_score": scores,
-            "decision": pa.array(names, pa.string()),
-            "model_version": pa.array([scorer.version] * table.num_rows, pa.string()),
-        }
-    )
+    def check(self) -> None:
+        """See `JobOptions`."""
+        check_model(self.model, self.registry)
 
 
 def main(config: ScoreConfig) -> str:
     """Score everything; returns the folder or URI of Parquet files."""
-    version = load_scorer(config).version
-    if not ray.is_initialized():
-        ray.init()
-    await_a_core()
-    output = open_storage(config.output)
-    folder, name = split_address(output.address())
-    above = open_storage(folder)
-    draft = f"{name}.unfinished"
-    above.delete(draft)
-    try:
-        _score_files(config, above, draft)
-        above.move(draft, name)
-    finally:
-        above.delete(draft)
-    note = {"model_version": version, "payments": open_dataset(output).count_rows()}
-    output.write("_complete.json", json.dumps(note).encode())
-    print(_closing_lines(output))
-    return output.address()
+    from jobs.fraud.scoring import score_payments
 
-
-def _score_files(config: ScoreConfig, storage: Storage, draft: str) -> None:
-    """Read, score on actors, write."""
-    source = find_source(TrainConfig(output=config.output, features=config.features))
-    rows = ray.data.read_parquet(
-        source.storage.at(source.folder), filesystem=source.storage.filesystem
-    ).select_columns([*_KEPT, *FRAUD.names])
-    scored = rows.map_batches(
-        BatchScorer,
-        fn_constructor_args=(config,),
-        batch_size=config.batch_size,
-        batch_format="pyarrow",
-        zero_copy_batch=True,
-        compute=ActorPoolStrategy(min_size=1, max_size=config.actors),
-    )
-    write_private_rows(scored, storage, draft)
-
-
-def _closing_lines(output: Storage) -> str:
-    """Payments by decision, and where they are."""
-    table = open_dataset(output).to_table(columns=["decision"])
-    counts = dict(pair.values() for pair in table["decision"].value_counts().to_pylist())
-    lines = [f"{name:10}{counts.get(name, 0):>12,}" for name in DECISIONS]
-    return "\n".join([*lines, f"{'payments':10}{table.num_rows:>12,}", f"scores: {output.shown()}"])
+    return score_payments(config)
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(ScoreConfig))
-    except (ContractError, RegistryError, ArtifactError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(ScoreConfig, main)

@@ -1,20 +1,20 @@
 """Simulate payments, labels and the truth: `python -m jobs.fraud.simulate --help`."""
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-from jobs.options import read_options
+from jobs.framework.command import run_job
+from jobs.framework.paths import LocalOutput
+from jobs.framework.progress import JobOptions
 from lib.contract import ContractError, utc_us
 from lib.fraud.simulation import SimulationConfig, simulate
 from lib.fraud.simulation.files import summary, write_simulated
 
 
 @dataclass(frozen=True)
-class Simulate:
+class Simulate(JobOptions):
     """Make a payment history with homes, journeys, devices and five kinds of fraud."""
 
-    output: Path
+    output: LocalOutput
     """folder for transactions.parquet, labels.parquet and truth.parquet"""
     users: int = 2_000
     """customers"""
@@ -49,15 +49,10 @@ class Simulate:
         )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the job; 0 when the files are there, 2 when an option is wrong."""
-    options = read_options(Simulate, arguments)
-    try:
-        simulated = simulate(options.config(), options.seed)
-        paths = write_simulated(simulated, options.output)
-    except ContractError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def main(options: Simulate) -> None:
+    """Write the files and say what they hold."""
+    simulated = simulate(options.config(), options.seed)
+    paths = write_simulated(simulated, options.output)
     print(f"{'simulated':24}{'payments':>12}{'share':>10}")
     print(f"{'all':24}{simulated.transactions.num_rows:>12,}{1:>10.3%}")
     for name, count, share in summary(simulated):
@@ -65,7 +60,6 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'labels':24}{simulated.labels.num_rows:>12,}")
     for path in paths.values():
         print(path)
-    return 0
 
 
 def _day_us(text: str) -> int:
@@ -77,4 +71,4 @@ def _day_us(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_job(Simulate, main)

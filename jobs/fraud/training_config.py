@@ -3,16 +3,18 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.progress import JobOptions
+from jobs.fraud.history import check_tables
 from jobs.resources import Request
-from lib.fraud.model.fitting import ModelSettings
-from lib.fraud.model.network import NetworkSettings
+from lib.contract import ContractError
 from lib.fraud.model.policy import Costs
+from lib.fraud.model.settings import ModelSettings, NetworkSettings, TreeSettings
 from lib.fraud.model.slices import Lengths
-from lib.fraud.model.trees import TreeSettings
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(JobOptions):
     """Train the fraud model, compare it with its baselines and publish it.
 
     Give --features (the output of jobs.fraud.features), or --transactions and --labels as Parquet
@@ -20,25 +22,27 @@ class TrainConfig:
     continues where it was cut off. `--config FILE` reads any of these options from YAML.
     """
 
-    output: str
+    output: OutputPath
     """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
     intermediate results; on a cluster one that all machines reach"""
-    features: str | None = None
+    features: InputPath | None = None
     """folder or URI of features, as written by jobs.fraud.features (its data folder or the one
     above)"""
-    transactions: str | None = None
+    transactions: InputPath | None = None
     """payments instead of features: Parquet or CSV file, folder or URI"""
-    labels: str | None = None
+    labels: InputPath | None = None
     """labels that belong to the payments: Parquet or CSV file, folder or URI"""
-    mapping_transactions: str | None = None
+    mapping_transactions: InputPath | None = None
     """YAML that maps the payments' columns to the contract"""
-    mapping_labels: str | None = None
+    mapping_labels: InputPath | None = None
     """YAML that maps the labels' columns to the contract"""
+    overwrite: bool = False
+    """compute the features again even if OUTPUT holds those of the same files already"""
     source: str = ""
     """what the data is, in words, for the report; default: where it was read from"""
     simulated: bool = False
     """say in the report that the payments are simulated"""
-    registry: str | None = None
+    registry: OutputPath | None = None
     """directory or URI of the model registry; without it the model is not published"""
     alias: Literal["champion", "challenger", "none"] = "challenger"
     """what the published version becomes"""
@@ -76,6 +80,19 @@ class TrainConfig:
     """threads of a fit in one process; 0 takes all cores, which on a busy machine is slower"""
     seed: int = 7
     """of every random draw"""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        _ = self.request
+        if (self.features is None) == (self.transactions is None):
+            raise ContractError("expected either --features or --transactions (with --labels)")
+        if self.transactions is None:
+            return
+        if self.labels is None:
+            raise ContractError(
+                "--labels is missing: without labels there is no fraud to learn from"
+            )
+        check_tables(self.transactions, self.labels, self.mapping_transactions, self.mapping_labels)
 
     def settled(self) -> "TrainConfig":
         """The options that `quick` stands for."""

@@ -44,12 +44,9 @@ def find_source(config: TrainConfig) -> Source:
         ContractError: neither or both are given, there is no file, or the features were computed
             by another feature set; the message says what to do.
     """
-    if (config.features is None) == (config.transactions is None):
-        raise ContractError("expected either --features or --transactions (with --labels)")
+    config.check()
     if config.features is not None:
         return _existing(open_storage(config.features))
-    if config.labels is None:
-        raise ContractError("--labels is missing: without labels there is no fraud to learn from")
     output = open_storage(config.output).address("features")
     written = FeaturesConfig(
         transactions=str(config.transactions),
@@ -57,6 +54,7 @@ def find_source(config: TrainConfig) -> Source:
         labels=config.labels,
         mapping_transactions=config.mapping_transactions,
         mapping_labels=config.mapping_labels,
+        overwrite=config.overwrite,
     )
     write_features(written)
     return _existing(open_storage(output))

@@ -1,32 +1,15 @@
 """Search settings of both halves: `python -m jobs.fraud.tune --help`."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-import ray
-import yaml
-from ray import tune
-
-from jobs.devices import Devices
-from jobs.fraud.training_config import TrainConfig
-from jobs.fraud.training_data import find_source, load_payments
-from jobs.options import read_options
-from jobs.resources import Request, await_workers
-from jobs.searching import Search, search
-from lib.contract import ContractError
-from lib.fraud.model.fitting import weighed_sample
-from lib.fraud.model.network import NetworkSettings, fit_networks
-from lib.fraud.model.sample import Sample, refuse_one_class
-from lib.fraud.model.slices import Lengths, plan_slices
-from lib.fraud.model.trees import TreeSettings, fit_trees
-from lib.storage import open_storage
-
-MEASURE = "average_precision"
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.progress import JobOptions
+from lib.fraud.model.slices import Lengths
 
 
 @dataclass(frozen=True)
-class TuneConfig:
+class TuneConfig(JobOptions):
     """Search the settings of trees and network on the newest time-forward fold.
 
     Neither the calibration nor the test days are looked at. Trials that lag are stopped early
@@ -34,9 +17,9 @@ class TuneConfig:
     OUTPUT/best.yaml, which `jobs.fraud.train --config` reads.
     """
 
-    features: str
+    features: InputPath
     """folder or URI of features, as written by jobs.fraud.features"""
-    output: str
+    output: OutputPath
     """folder or URI for the search and best.yaml; on a cluster one that all machines reach"""
     trials: int = 20
     """settings tried for each half"""
@@ -60,140 +43,10 @@ class TuneConfig:
 
 def main(config: TuneConfig) -> str:
     """Search both halves; returns the path or URI of best.yaml."""
-    train, later = _samples(config)
-    if not ray.is_initialized():
-        ray.init()
-    asked = Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial)
-    devices = await_workers(asked).devices
-    best = {
-        "trees": search(
-            _settings(config, "trees", config.trees, 3 * config.report_every),
-            _tree_space(config),
-            _tree_trial(config, devices),
-            train=train,
-            later=later,
-        ),
-        "network": search(
-            _settings(config, "network", config.epochs, 3),
-            _network_space(config),
-            _network_trial(config, devices),
-            train=train,
-            later=later,
-        ),
-    }
-    output = open_storage(config.output)
-    output.write("best.yaml", yaml.safe_dump(best, sort_keys=False).encode())
-    path = output.address("best.yaml")
-    print(f"best settings: {path}\nuse them:      python -m jobs.fraud.train --config {path} ...")
-    return path
+    from jobs.fraud.tuning import search_settings
 
-
-def _settings(config: TuneConfig, half: str, longest: int, grace: int) -> Search:
-    return Search(
-        output=config.output,
-        name=half,
-        measure=MEASURE,
-        mode="max",
-        trials=config.trials,
-        concurrent=config.concurrent,
-        cpus=config.cpus_per_trial,
-        gpus=config.gpus_per_trial,
-        longest=longest,
-        grace=grace,
-    )
-
-
-def _samples(config: TuneConfig) -> tuple[Sample, Sample]:
-    """The newest fold: rows to fit on, and the block after them to judge by."""
-    source = find_source(TrainConfig(output=config.output, features=config.features))
-    payments = load_payments(source)
-    plan = plan_slices(
-        int(payments.event_time[0]),
-        int(payments.event_time[-1]),
-        config.slices,
-        payments.known_until(),
-    )
-    fold = plan.folds[-1]
-    train = weighed_sample(payments, fold.train, 0.0)
-    later = payments.sample(fold.scored)
-    refuse_one_class(train.labels)
-    refuse_one_class(later.labels)
-    return train, later
-
-
-def _tree_space(config: TuneConfig) -> dict[str, Any]:
-    return {
-        "trees": config.trees,
-        "depth": tune.randint(3, 9),
-        "learning_rate": tune.loguniform(0.02, 0.2),
-        "subsample": tune.uniform(0.5, 1.0),
-        "colsample": tune.uniform(0.4, 1.0),
-        "min_child_weight": tune.loguniform(0.5, 20.0),
-        "l2": tune.loguniform(0.1, 20.0),
-        "max_bin": tune.choice([256, 512, 1024]),
-        "positive_weight": tune.choice([1.0, 3.0, 10.0]),
-    }
-
-
-def _network_space(config: TuneConfig) -> dict[str, Any]:
-    return {
-        "epochs": config.epochs,
-        "dropout": tune.uniform(0.1, 0.5),
-        "learning_rate": tune.loguniform(2e-4, 5e-3),
-        "weight_decay": tune.loguniform(1e-6, 1e-2),
-        "batch_size": tune.choice([512, 1024, 2048]),
-        "positive_weight": tune.choice([1.0, 5.0, 20.0]),
-    }
-
-
-Trial = Callable[..., None]
-
-
-def _tree_trial(config: TuneConfig, devices: Devices) -> Trial:
-    """Fits a booster and reports its average precision every few trees."""
-    every, seed, threads, device = (
-        config.report_every,
-        config.seed,
-        config.cpus_per_trial,
-        devices.trees,
-    )
-
-    def trial(settings: Mapping[str, Any], train: Sample, later: Sample) -> None:
-        best = 0.0
-
-        def look(number: int, score: float) -> None:
-            nonlocal best
-            best = max(best, score)
-            if number % every == 0:
-                tune.report({MEASURE: best, "step": number})
-
-        grown = TreeSettings(**settings)
-        fit_trees(train, later, grown, seed=seed, threads=threads, device=device, on_tree=look)
-        tune.report({MEASURE: best, "step": grown.trees})
-
-    return trial
-
-
-def _network_trial(config: TuneConfig, devices: Devices) -> Trial:
-    """Fits a network and reports its average precision every epoch."""
-    seed, device = config.seed, devices.network
-
-    def trial(settings: Mapping[str, Any], train: Sample, later: Sample) -> None:
-        best = 0.0
-
-        def look(epoch: Any, _better: bool) -> None:
-            nonlocal best
-            best = max(best, epoch.valid_ap)
-            tune.report({MEASURE: best, "step": epoch.number})
-
-        shape = NetworkSettings(**settings)
-        fit_networks(train, later, shape, seed=seed, device=device, on_epoch=look)
-
-    return trial
+    return search_settings(config)
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(TuneConfig))
-    except (ContractError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(TuneConfig, main)

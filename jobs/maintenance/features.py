@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
-import ray
 
 from jobs import intake
+from jobs.framework.cluster import start_ray
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath
 from jobs.maintenance.sources import (
     Sources,
     by_machine,
@@ -23,8 +25,6 @@ from jobs.maintenance.sources import (
     small_tables,
     telemetry_mapping,
 )
-from jobs.options import read_options
-from jobs.resources import ResourceError
 from jobs.rows import write_private_rows
 from lib.contract import ContractError
 from lib.maintenance.dataset import (
@@ -38,7 +38,7 @@ from lib.maintenance.feature_set import FeatureError, FeatureSet
 from lib.maintenance.history import History
 from lib.maintenance.kind import kind_text, load_kind
 from lib.maintenance.model.rows import TrainingRows, to_table
-from lib.storage import Storage, StorageError, open_dataset, open_storage
+from lib.storage import Storage, open_dataset, open_storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class FeaturesConfig(Sources):
     sensor. Work is spread over the cluster by machine.
     """
 
-    kind: str | None = None
+    kind: InputPath | None = None
     """YAML that declares sensors with bounds, components and windows; default: what the data has,
     which is written to OUTPUT/kind.yaml"""
     every_hours: float = 24.0
@@ -65,6 +65,16 @@ class FeaturesConfig(Sources):
     counted, and no row sees them"""
     overwrite: bool = False
     """compute again even if OUTPUT holds the rows of the same files already"""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        if self.every_hours <= 0:
+            raise FeatureError(f"--every-hours: expected above 0, got {self.every_hours}")
+        if not self.failure_grace_hours >= 0:
+            raise FeatureError(
+                f"--failure-grace-hours: expected 0 or more, got {self.failure_grace_hours}"
+            )
+        self.check_tables(None if self.kind is None else load_kind(self.kind))
 
 
 def main(config: FeaturesConfig) -> str:
@@ -83,12 +93,7 @@ def write_features(config: FeaturesConfig) -> str:
     """
     output = open_storage(config.output)
     declared = None if config.kind is None else load_kind(config.kind)
-    if config.every_hours <= 0:
-        raise FeatureError(f"--every-hours: expected above 0, got {config.every_hours}")
-    if not config.failure_grace_hours >= 0:
-        raise FeatureError(
-            f"--failure-grace-hours: expected 0 or more, got {config.failure_grace_hours}"
-        )
+    config.check()
     inputs = _inputs(config, declared)
     note = json.loads(output.read("features.json") or b"{}")
     if not config.overwrite and all(note.get(name) == value for name, value in inputs.items()):
@@ -134,11 +139,7 @@ def _computed(
     config: FeaturesConfig, declared: FeatureSet | None, output: Storage
 ) -> tuple[FeatureSet, dict[str, Any]]:
     """The kind of machine, and how many rows of how many machines were written."""
-    telemetry_mapping(
-        config, declared
-    )  # a mapping that is wrong is refused before anything is read
-    if not ray.is_initialized():
-        ray.init()
+    start_ray()
     quarantine = output.address("work/quarantine")
     small = small_tables(config, quarantine)
     features = declared or kind_in(telemetry_mapping(config), small)
@@ -257,7 +258,4 @@ def _failure_lines(note: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(FeaturesConfig))
-    except (ContractError, FeatureError, ResourceError, StorageError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(FeaturesConfig, main)

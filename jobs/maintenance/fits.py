@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import ray
-from tqdm import tqdm
 
+from jobs.framework.progress import progress
 from jobs.maintenance.hazard_workers import fit_hazards_on_workers
 from jobs.maintenance.training_config import TrainConfig
 from jobs.network import NetworkWorkers
@@ -124,15 +124,15 @@ def _each(
     work: Callable[..., Any], calls: dict[int, tuple[Any, ...]], config: TrainConfig, what: str
 ) -> Iterator[tuple[int, Any]]:
     """Answers of all calls as they come, with progress."""
-    with tqdm(total=len(calls), desc=what, disable=None if calls else True) as progress:
+    with progress(len(calls), what) as done:
         if config.engine == "process":
             for number, arguments in calls.items():
                 yield number, work(*arguments)
-                progress.update()
+                done(1)
             return
         task = ray.remote(num_cpus=1, max_retries=_RETRIES)(work)
         waiting = {task.remote(*arguments): number for number, arguments in calls.items()}
         while waiting:
-            (done,), _ = ray.wait(list(waiting), num_returns=1)
-            yield waiting.pop(done), ray.get(done)
-            progress.update()
+            (ready,), _ = ray.wait(list(waiting), num_returns=1)
+            yield waiting.pop(ready), ray.get(ready)
+            done(1)

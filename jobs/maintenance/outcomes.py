@@ -8,17 +8,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.options import read_options
+from jobs.framework.command import run_job
+from jobs.framework.paths import OutputPath
+from jobs.framework.progress import JobOptions
 from lib.contract import Contract, ContractError
 from lib.maintenance.contracts import FAILURES, MAINTENANCE
-from lib.records import RecordsError, WorkOrder, WorkOrders
-from lib.storage import StorageError, open_storage, write_parquet
+from lib.records import WorkOrder, WorkOrders
+from lib.storage import open_storage, write_parquet
 
 _FIRST, _LAST = 0, 2**62
 
 
 @dataclass(frozen=True)
-class OutcomesConfig:
+class OutcomesConfig(JobOptions):
     """Write services and failures that were told of work orders, as two tables of our contracts.
 
     OUTPUT/maintenance.parquet and OUTPUT/failures.parquet stand beside the plant's own log in the
@@ -27,7 +29,7 @@ class OutcomesConfig:
 
     records: str
     """database of the service: sqlite:///path or postgresql+psycopg://user@host/database"""
-    output: str
+    output: OutputPath
     """folder or URI to write"""
     since: str | None = None
     """only what was told from then on, ISO 8601 in UTC"""
@@ -107,7 +109,4 @@ def _moment(option: str, text: str) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(OutcomesConfig))
-    except (ContractError, RecordsError, StorageError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(OutcomesConfig, main)

@@ -2,63 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-import time
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import dataclass
 
-from pydantic import ValidationError
-from tqdm import tqdm
-
-from jobs import intake
-from jobs.options import read_options
-from lib.contract import ContractError, read_checked
-from lib.contract.yaml_document import read_yaml
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.progress import JobOptions
+from jobs.intake import checked_mapping
 from lib.maintenance.contracts import MACHINES
-from lib.maintenance.feature_set import FeatureError
-from lib.maintenance.model.scores import curves_of_scores
-from lib.maintenance.schedule import (
-    InfeasibleWeekError,
-    Plan,
-    Problem,
-    Progress,
-    ScheduleError,
-    assignment,
-    calendar,
-    greedy,
-    nothing,
-    schedule_report,
-    solve,
-    table,
-)
-from lib.maintenance.schedule.orders import orders_of
-from lib.maintenance.schedule.request import WeekRequest
-from lib.maintenance.schedule.week_problem import Named, Site, from_week_start, problem_of
-from lib.records import StoredSchedule, WorkOrders
-from lib.report import write_report
-from lib.storage import Storage, StorageError, open_dataset, open_storage
-from lib.survival import Curves
 
 
 @dataclass(frozen=True)
-class ScheduleConfig:
+class ScheduleConfig(JobOptions):
     """Choose which machines are served in a week, and when.
 
     Reads the survival curves of jobs.maintenance.score and a YAML file with crews, work, costs and
     bounds (see README), and writes plan.csv, plan.ics, plan.json, report.html and report.json.
     """
 
-    scores: str
+    scores: InputPath
     """folder or URI of scores, as written by jobs.maintenance.score"""
-    week: str
+    week: InputPath
     """YAML file of the week"""
-    output: str
+    output: OutputPath
     """folder or URI to write"""
-    machines: str | None = None
+    machines: InputPath | None = None
     """list of machines with plant, line and criticality; without it all stand at one plant"""
-    mapping_machines: str | None = None
+    mapping_machines: InputPath | None = None
     """YAML that maps its columns to the contract"""
     records: str | None = None
     """database to keep the schedule and its work orders in: sqlite:///path or postgresql+psycopg://
@@ -72,180 +41,18 @@ class ScheduleConfig:
     compare: bool = True
     """cost of doing nothing, greedy and plain assignment beside the plan"""
 
-
-@dataclass(frozen=True)
-class _Scores:
-    """What was scored, and when."""
-
-    machines: list[str]
-    whole: Curves
-    by_mode: dict[str, Curves]
-    version: str
-    at_us: int
+    def check(self) -> None:
+        """See `JobOptions`."""
+        if self.machines is not None:
+            checked_mapping(MACHINES, self.mapping_machines, self.machines)
 
 
 def main(config: ScheduleConfig) -> str:
     """Plan and write; returns the folder or URI of the plan."""
-    request = _request(config.week)
-    scores = _scores(config.scores)
-    sites = _sites(config, scores.machines)
-    by_mode = {
-        name: from_week_start(request, scores.at_us, curves)
-        for name, curves in scores.by_mode.items()
-    }
-    whole = from_week_start(request, scores.at_us, scores.whole)
-    problem, names = problem_of(request, sites, whole, by_mode)
-    plan = _solved(config, problem)
-    stored = _schedule(request, plan, scores.version)
-    orders = orders_of(stored, problem, names, plan)
-    if config.records is not None:
-        book = WorkOrders(config.records)
-        book.migrate()
-        book.keep(stored, orders)
-        book.close()
-    output = open_storage(config.output)
-    _write(config, output, request, problem, plan, stored)
-    print(_closing_lines(config, output, names, plan, request, stored))
-    return output.address()
+    from jobs.maintenance.scheduling import plan_week
 
-
-def _request(path: str) -> WeekRequest:
-    try:
-        content = read_yaml(Path(path).read_text(encoding="utf-8"), f"--week: {path}")
-        return WeekRequest.model_validate(content)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContractError(f"--week: {path}: {error}") from error
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, one['loc'])) or 'the week'}: {one['msg']}"
-            for one in error.errors()
-        )
-        raise ContractError(f"--week: {path}: {faults}") from error
-
-
-def _scores(folder: str) -> _Scores:
-    given = open_storage(folder)
-    note = json.loads(given.read("scores.json") or b"{}")
-    if not note:
-        raise ContractError(
-            f"--scores: {folder}: expected the output of jobs.maintenance.score, finished"
-        )
-    rows = open_dataset(given, "data").to_table().sort_by("machine_id")
-    whole, by_mode = curves_of_scores(rows, note["grid_hours"])
-    at_us = round(datetime.fromisoformat(note["scored_at"]).timestamp() * 1e6)
-    machines = rows["machine_id"].to_pylist()
-    return _Scores(machines, whole, by_mode, note["model_version"], at_us)
-
-
-def _sites(config: ScheduleConfig, machines: list[str]) -> list[Site]:
-    if config.machines is None:
-        return [Site(one) for one in machines]
-    mapping = intake.mapping_for(MACHINES, config.mapping_machines, config.machines)
-    quarantine = open_storage(config.output).address("quarantine")
-    listed = intake.once_each(
-        read_checked(mapping, config.machines).good, MACHINES, "machine_id", quarantine
-    )
-    rows = {row["machine_id"]: row for row in listed.to_pylist()}
-    missing = [one for one in machines if one not in rows]
-    if missing:
-        raise ContractError(
-            f"--machines: {len(missing)} of {len(machines)} scored machines are not listed, for "
-            f"instance {missing[0]!r}"
-        )
-    return [
-        Site(
-            one,
-            rows[one]["plant"] or "",
-            rows[one]["line"] or "",
-            1.0 if rows[one]["criticality"] is None else rows[one]["criticality"],
-        )
-        for one in machines
-    ]
-
-
-def _solved(config: ScheduleConfig, problem: Problem) -> Plan:
-    with tqdm(total=100, desc="gap closed, %", disable=None) as bar:
-
-        def show(progress: Progress) -> None:
-            bar.n = round(100.0 * max(0.0, 1.0 - min(progress.gap, 1.0)))
-            bar.refresh()
-
-        return solve(
-            problem,
-            gap=config.gap,
-            seconds=config.seconds,
-            threads=config.threads,
-            on_progress=show,
-        )
-
-
-def _schedule(request: WeekRequest, plan: Plan, version: str) -> StoredSchedule:
-    now = time.time_ns() // 1000
-    return StoredSchedule(
-        id=f"{request.begin:%Y%m%d}-{now:x}",
-        week_start=round(request.begin.timestamp() * 1e6),
-        created_at=now,
-        model_version=version,
-        request=request.model_dump(mode="json"),
-        plan={**asdict(plan), "starts": plan.starts.tolist()},
-    )
-
-
-def _write(
-    config: ScheduleConfig,
-    output: Storage,
-    request: WeekRequest,
-    problem: Problem,
-    plan: Plan,
-    stored: StoredSchedule,
-) -> None:
-    others = {}
-    if config.compare:
-        others = {
-            "do nothing": nothing(problem),
-            "greedy": greedy(problem),
-            "plain assignment, blind to people": assignment(problem),
-        }
-    page = schedule_report(problem, plan, others, request.currency)
-    stamp = datetime.fromtimestamp(stored.created_at / 1e6, UTC)
-    output.write("plan.csv", table(problem, plan.starts))
-    output.write("plan.ics", calendar(problem, plan.starts, stamp))
-    with tempfile.TemporaryDirectory() as folder:
-        for path in write_report(page, Path(folder)):
-            output.write(path.name, path.read_bytes())
-    output.write("plan.json", json.dumps(asdict(stored), indent=2).encode())
-
-
-def _closing_lines(
-    config: ScheduleConfig,
-    output: Storage,
-    names: list[Named],
-    plan: Plan,
-    request: WeekRequest,
-    stored: StoredSchedule,
-) -> str:
-    served = int((plan.starts >= 0).sum())
-    machines = len({name.machine_id for name in names})
-    state = "" if plan.finished else " (time limit)"
-    return "\n".join(
-        [
-            f"{served} services for {machines} machines, week of {request.begin:%Y-%m-%d}: "
-            f"expected cost {plan.cost:,.0f} {request.currency}, {plan.saved:,.0f} less than none; "
-            f"gap {plan.gap:.2%} in {plan.seconds:.1f} s{state}",
-            f"schedule:  {stored.id}"
-            + (f" in {config.records.split('@')[-1]}" if config.records else ", not kept"),
-            *(
-                f"{name.rpartition('.')[2] + ':':10} {output.shown(name)}"
-                for name in ("plan.csv", "plan.ics", "report.html")
-            ),
-        ]
-    )
+    return plan_week(config)
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(ScheduleConfig))
-    except (
-        *(ContractError, FeatureError, InfeasibleWeekError, ScheduleError, StorageError),
-    ) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(ScheduleConfig, main)

@@ -1,15 +1,12 @@
 """Simulate a fleet's past: `python -m jobs.maintenance.simulate --help`."""
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from tqdm import tqdm
-
-from jobs.options import read_options
+from jobs.framework.command import run_job
+from jobs.framework.paths import LocalOutput
+from jobs.framework.progress import JobOptions, progress
 from lib.contract import ContractError
-from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.simulation import (
     FixedInterval,
     Fleet,
@@ -22,10 +19,10 @@ from lib.maintenance.simulation.files import TABLES, write_fleet
 
 
 @dataclass(frozen=True)
-class Simulate:
+class Simulate(JobOptions):
     """Let a simulated fleet run for weeks under a policy, and write what it tells."""
 
-    output: Path
+    output: LocalOutput
     """folder for telemetry/, machines, maintenance, failures, errors, truth and telemetry.yaml"""
     machines: int = 500
     """machines of the fleet"""
@@ -55,14 +52,9 @@ class Simulate:
         )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the job; 0 when the files are there, 2 when an option is wrong."""
-    options = read_options(Simulate, arguments)
-    try:
-        year = _simulated(options)
-    except (ContractError, FeatureError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def main(options: Simulate) -> None:
+    """Write the files and say what they hold."""
+    year = _simulated(options)
     for name, value in (
         ("machines", f"{options.machines:,}"),
         ("weeks", f"{year.weeks:,}"),
@@ -76,7 +68,6 @@ def main(arguments: list[str] | None = None) -> int:
     for name in TABLES:
         print(options.output / f"{name}.parquet")
     print(options.output / "telemetry.yaml")
-    return 0
 
 
 def _simulated(options: Simulate) -> Year:
@@ -87,16 +78,16 @@ def _simulated(options: Simulate) -> Year:
         config, [options.share_of_life * part.life_hours for part in config.components]
     )
     by_calendar = options.policy == "fixed_interval"
-    with tqdm(total=options.weeks, unit="week", disable=None) as progress:
+    with progress(options.weeks, "simulated", "weeks") as done:
 
         def note(fleet: Fleet, passed: Passed) -> None:
             if by_calendar:
                 calendar.note(fleet, passed)
-            progress.update()
+            done(1)
 
         policy = calendar if by_calendar else run_to_failure
         return write_fleet(config, policy, options.weeks, options.output, note)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_job(Simulate, main)

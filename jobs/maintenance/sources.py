@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
 import yaml
-from ray.data import DataContext, Dataset
 
 from jobs import intake
+from jobs.framework.cluster import start_ray
+from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.progress import JobOptions
 from jobs.partitioned import partitions_for
 from jobs.resources import await_a_core
 from lib.contract import (
@@ -38,6 +40,9 @@ from lib.maintenance.feature_set import FeatureError, FeatureSet, Sensor
 from lib.maintenance.offline import measured_waveforms
 from lib.storage import Storage, open_storage
 
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
 _BYTES_PER_ROW = 400
 _MOST_NAMES = 60
 _SMALL = {
@@ -49,37 +54,49 @@ _SMALL = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources:
+class Sources(JobOptions):
     """Where the tables are. All but telemetry may be left out."""
 
-    telemetry: str
+    telemetry: InputPath
     """sensor readings: Parquet or CSV file, folder or URI"""
-    output: str
+    output: OutputPath
     """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
-    errors: str | None = None
+    errors: InputPath | None = None
     """what controllers reported"""
-    maintenance: str | None = None
+    maintenance: InputPath | None = None
     """services and repairs"""
-    failures: str | None = None
+    failures: InputPath | None = None
     """failures with their modes"""
-    machines: str | None = None
+    machines: InputPath | None = None
     """the machines: plant, line, when they were installed"""
-    waveforms: str | None = None
+    waveforms: InputPath | None = None
     """raw waveforms with their sampling rate; only where the kind of machine declares them"""
-    mapping_telemetry: str | None = None
+    mapping_telemetry: InputPath | None = None
     """YAML that maps columns to the contract; not needed where they are named as ours"""
-    mapping_errors: str | None = None
+    mapping_errors: InputPath | None = None
     """the same for the errors"""
-    mapping_maintenance: str | None = None
+    mapping_maintenance: InputPath | None = None
     """the same for the maintenance log"""
-    mapping_failures: str | None = None
+    mapping_failures: InputPath | None = None
     """the same for the failures"""
-    mapping_machines: str | None = None
+    mapping_machines: InputPath | None = None
     """the same for the machines"""
-    mapping_waveforms: str | None = None
+    mapping_waveforms: InputPath | None = None
     """the same for the waveforms"""
     partitions: int = 0
     """blocks that machines are spread over; 0 chooses by size and cores"""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        self.check_tables(None)
+
+    def check_tables(self, features: FeatureSet | None) -> None:
+        """Refuse mappings and columns that cannot work, for a kind of machine; reads no rows."""
+        source_dataset(telemetry_mapping(self, features), self.telemetry)
+        for name, contract in {**_SMALL, "waveforms": WAVEFORMS}.items():
+            path = getattr(self, name)
+            if path is not None:
+                intake.checked_mapping(contract, getattr(self, f"mapping_{name}"), path)
 
     @property
     def files(self) -> list[str]:
@@ -170,7 +187,8 @@ def _named(table: pa.Table | None, column: str) -> tuple[str, ...]:
     found = sorted(one for one in table[column].unique().to_pylist() if one is not None)
     if len(found) > _MOST_NAMES:
         raise ContractError(
-            f"{column}: {len(found)} different ones; name those that matter in a file for --kind"
+            f"{column}: {len(found)} different ones; name those that matter in a file for "
+            "jobs.maintenance.features --kind"
         )
     return tuple(found)
 
@@ -188,6 +206,8 @@ def measured(sources: Sources, features: FeatureSet, quarantine: str) -> pa.Tabl
             "--waveforms: the kind of machine declares "
             + ("none, and some are given" if features.waveforms is None else "some; give them")
         )
+    import ray
+
     mapping = intake.mapping_for(WAVEFORMS, sources.mapping_waveforms, sources.waveforms)
     place = f"{quarantine}/waveforms"
 
@@ -205,6 +225,8 @@ def measured(sources: Sources, features: FeatureSet, quarantine: str) -> pa.Tabl
 
 
 def _whole(sources: Sources, name: str, contract: Contract, quarantine: str) -> pa.Table | None:
+    import ray
+
     path = getattr(sources, name)
     if path is None:
         return None
@@ -225,9 +247,11 @@ def by_machine(
     features: FeatureSet,
 ) -> Dataset:
     """What `work` makes of the tables of each group of machines; no machine is in two groups."""
+    import ray
+    from ray.data import DataContext
+
     mapping = telemetry_mapping(sources, features)
-    if not ray.is_initialized():
-        ray.init()
+    start_ray()
     await_a_core()
     rows = intake.estimated_rows(mapping, sources.telemetry)
     resources = ray.cluster_resources()

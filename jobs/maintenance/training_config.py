@@ -3,9 +3,13 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from jobs.framework.paths import InputPath, OutputPath
 from jobs.maintenance.sources import Sources
 from jobs.resources import Request
+from lib.contract import ContractError
 from lib.maintenance.failures import GRACE_HOURS
+from lib.maintenance.feature_set import FeatureError
+from lib.maintenance.kind import load_kind
 from lib.maintenance.model.settings import Costs, ModelSettings
 
 
@@ -18,14 +22,14 @@ class TrainConfig(Sources):
     continues where it was cut off. `--config FILE` reads any of these options from YAML.
     """
 
-    output: str
+    output: OutputPath
     """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
     intermediate results; on a cluster one that all machines reach"""
-    features: str | None = None
+    features: InputPath | None = None
     """folder or URI of rows, as written by jobs.maintenance.features"""
-    telemetry: str | None = None
+    telemetry: InputPath | None = None
     """sensor readings instead of rows: Parquet or CSV file, folder or URI"""
-    kind: str | None = None
+    kind: InputPath | None = None
     """YAML that declares sensors with bounds, components and windows; default: what the data has"""
     every_hours: float = 24.0
     """hours between two rows of a machine"""
@@ -35,11 +39,13 @@ class TrainConfig(Sources):
     """the last reading of each machine is its failure, as in run-to-failure tests"""
     failure_grace_hours: float = GRACE_HOURS
     """a failure booked so many hours after a machine's last reading ended its run"""
+    overwrite: bool = False
+    """compute the rows again even if OUTPUT holds those of the same files already"""
     source: str = ""
     """what the data is, in words, for the report; default: where it was read from"""
     simulated: bool = False
     """say in the report that the machines are simulated"""
-    registry: str | None = None
+    registry: OutputPath | None = None
     """directory or URI of the model registry; without it the model is not published"""
     alias: Literal["champion", "challenger", "none"] = "challenger"
     """what the published version becomes"""
@@ -73,6 +79,24 @@ class TrainConfig(Sources):
     """draws of machines for the intervals"""
     seed: int = 7
     """of every random draw"""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        _ = self.request
+        if not 0.05 <= self.test_share <= 0.9:
+            raise ContractError(f"--test-share: expected 0.05 to 0.9, got {self.test_share}")
+        if self.every_hours <= 0:
+            raise FeatureError(f"--every-hours: expected above 0, got {self.every_hours}")
+        if (self.features is None) == (self.telemetry is None):
+            raise ContractError("expected either --features or --telemetry (with --failures)")
+        if self.features is not None:
+            return
+        if self.failures is None and not self.run_to_failure:
+            raise ContractError(
+                "--failures is missing: without failures there is nothing to learn from; where "
+                "machines were read until they failed, say --run-to-failure"
+            )
+        self.check_tables(None if self.kind is None else load_kind(self.kind))
 
     def settled(self) -> "TrainConfig":
         """The options that `quick` stands for."""

@@ -40,17 +40,11 @@ def rows_of(config: TrainConfig) -> RowsSource:
     Raises:
         ContractError: neither or both are given, or a table cannot be read.
     """
-    if (config.features is None) == (config.telemetry is None):
-        raise ContractError("expected either --features or --telemetry (with --failures)")
+    config.check()
     if config.features is not None:
         return find_rows(config.features, config.model.preventive)
-    if config.failures is None and not config.run_to_failure:
-        raise ContractError(
-            "--failures is missing: without failures there is nothing to learn from; where "
-            "machines were read until they failed, say --run-to-failure"
-        )
     output = open_storage(config.output).address("rows")
-    names = {field.name for field in fields(FeaturesConfig)} - {"output", "preventive", "overwrite"}
+    names = {field.name for field in fields(FeaturesConfig)} - {"output", "preventive"}
     given = {name: getattr(config, name) for name in names}
     asked = FeaturesConfig(**given, output=output, preventive=config.model.preventive)
     write_features(asked)

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
-import ray
-import yaml
-from ray import tune
-
-from jobs.maintenance.training_rows import find_rows
-from jobs.options import read_options
-from jobs.resources import Request, ResourceError, await_workers
-from jobs.searching import Search, search
-from lib.contract import ContractError
-from lib.maintenance.feature_set import FeatureError, FeatureSet
-from lib.maintenance.model import ModelSettings, TrainingRows
-from lib.maintenance.model.fitting import mode_names, reach, require_machines, scored_times
-from lib.maintenance.model.settings import time_grid
-from lib.storage import StorageError, open_storage
-from lib.survival import SurvivalError, fit_network, folds, integrated_brier_score
-
-MEASURE = "integrated_brier_score"
-_WIDTHS = {"small": (32, 16), "design": (128, 64, 32), "wide": (256, 128)}
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.progress import JobOptions
 
 
 @dataclass(frozen=True)
-class TuneConfig:
+class TuneConfig(JobOptions):
     """Search the settings of the survival network by its Brier score on machines it did not see.
 
     Only the days before the test share are looked at. Trials that lag are stopped after a fold
@@ -36,9 +19,9 @@ class TuneConfig:
     OUTPUT/best.yaml, which `jobs.maintenance.train --config` reads.
     """
 
-    features: str
+    features: InputPath
     """folder or URI of rows, as written by jobs.maintenance.features"""
-    output: str
+    output: OutputPath
     """folder or URI for the search and best.yaml; on a cluster one that all machines reach"""
     trials: int = 20
     """settings tried"""
@@ -66,89 +49,10 @@ class TuneConfig:
 
 def main(config: TuneConfig) -> str:
     """Search; returns the path or URI of best.yaml."""
-    source = find_rows(config.features, config.preventive)
-    require_machines(source.rows, config.folds, "--folds")
-    first, last = int(source.rows.at_us.min()), int(source.rows.at_us.max())
-    train = source.rows.until(first + round((1.0 - config.test_share) * (last - first)))
-    settings = ModelSettings(horizon_hours=config.horizon_hours)
-    horizon = reach(train, settings)
-    if not ray.is_initialized():
-        ray.init()
-    await_workers(Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial))
-    asked = Search(
-        output=config.output,
-        name="network",
-        measure=MEASURE,
-        mode="min",
-        trials=config.trials,
-        concurrent=config.concurrent,
-        cpus=config.cpus_per_trial,
-        gpus=config.gpus_per_trial,
-        longest=config.folds,
-        grace=1,
-    )
-    best = search(
-        asked,
-        _space(config),
-        _trial,
-        rows=train.thinned(config.most_rows, config.seed),
-        features=source.features,
-        horizon=horizon,
-        count=config.folds,
-        seed=config.seed,
-    )
-    best["hidden"] = list(_WIDTHS[best.pop("width")])
-    output = open_storage(config.output)
-    text = yaml.safe_dump({"model": {"network": best}}, sort_keys=False)
-    output.write("best.yaml", text.encode())
-    path = output.address("best.yaml")
-    print(f"best settings: {path}\nuse them: python -m jobs.maintenance.train --config {path} ...")
-    return path
+    from jobs.maintenance.tuning import search_settings
 
-
-def _space(config: TuneConfig) -> dict[str, Any]:
-    return {
-        "width": tune.choice(list(_WIDTHS)),
-        "dropout": tune.uniform(0.1, 0.5),
-        "intervals": tune.randint(8, 31),
-        "learning_rate": tune.loguniform(3e-4, 6e-3),
-        "weight_decay": tune.loguniform(1e-4, 1e-1),
-        "batch_size": tune.choice([128, 256, 512]),
-        "epochs": tune.randint(5, config.epochs + 1),
-    }
-
-
-def _trial(
-    chosen: Mapping[str, Any],
-    rows: TrainingRows,
-    features: FeatureSet,
-    horizon: float,
-    count: int,
-    seed: int,
-) -> None:
-    """Fits fold by fold, and reports the mean Brier score so far."""
-    hidden = _WIDTHS[chosen["width"]]
-    plain = {name: value for name, value in chosen.items() if name != "width"}
-    settings = replace(ModelSettings().network, hidden=hidden, members=1, **plain)
-    settings = replace(settings, horizon=horizon)
-    modes, grid = mode_names(rows), time_grid(horizon)
-    scores: list[float] = []
-    for kept, left in folds(rows.machines, count, seed):
-        train, rest = rows.take(kept), rows.take(left)
-        seen = rest.outcomes.capped(horizon)
-        network = fit_network(
-            features.names, train.rows, train.by_mode(modes), train.machines, settings, seed,
-            failing=len(modes),
-        )  # fmt: skip
-        times = scored_times(seen.time, grid)
-        scores.append(integrated_brier_score(seen, network.curves(rest.rows), times))
-        tune.report({MEASURE: float(np.mean(scores)), "step": len(scores)})
+    return search_settings(config)
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(TuneConfig))
-    except (
-        *(ContractError, FeatureError, ResourceError, StorageError, SurvivalError, ValueError),
-    ) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(TuneConfig, main)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from ray.data import Dataset
 
 from lib.contract import ContractError, did_you_mean
 from lib.moderation.contracts import LABELS, MEDIA, POSTS
 from lib.moderation.policies import Policies
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
 
 POST, MEDIUM, LABEL = range(3)
 """What a fact is."""

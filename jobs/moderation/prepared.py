@@ -14,7 +14,8 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from jobs.moderation.decoding import Shape
-from jobs.moderation.preprocess import NOTE, words_of
+from jobs.moderation.preprocess import NOTE
+from jobs.moderation.preprocessing import words_of
 from lib.contract import ContractError
 from lib.moderation.model.answers import Floats, Ints, Pixels, Presence
 from lib.moderation.model.inputs import Marks

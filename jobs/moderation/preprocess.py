@@ -2,50 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import ray
-from ray.data import DataContext, Dataset
-
-from jobs import intake
-from jobs.moderation.assembling import Assembly
-from jobs.moderation.decoding import Shape, decode_rows
-from jobs.moderation.duplicates import repeated_posts
-from jobs.moderation.facts import (
-    LABEL,
-    LABELS,
-    MEDIA,
-    MEDIUM,
-    POST,
-    POSTS,
-    by_post,
-    facts_of,
-    policies_in,
-    refuse_unknown_policies,
-)
+from jobs.framework.command import run_job
+from jobs.framework.paths import OutputPath
 from jobs.moderation.named_sizes import read_size_option
-from jobs.moderation.sources import Sources, intakes, read_policies
-from jobs.options import read_options
-from jobs.partitioned import partitions_for
-from jobs.resources import ResourceError, await_a_core
-from jobs.rows import write_private_rows
-from lib.contract import ContractError
-from lib.moderation.model.answers import ModelError, Presence
-from lib.moderation.model.sizes import Size
-from lib.moderation.policies import Policies, PolicyError
-from lib.moderation.post import MODALITIES
-from lib.storage import Storage, StorageError, open_dataset, open_storage
+from jobs.moderation.sources import Sources
 
 NOTE = "rows.json"
-_BLOCK_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +21,7 @@ class PreprocessConfig(Sources):
     The same command continues where it was cut off.
     """
 
-    output: str
+    output: OutputPath
     """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
     size: str = "small"
     """tiny, small, large, or a YAML file: decides how large images and clips are kept"""
@@ -66,222 +30,18 @@ class PreprocessConfig(Sources):
     overwrite: bool = False
     """compute again even if OUTPUT holds the rows of the same files already"""
 
+    def check(self) -> None:
+        """See `JobOptions`."""
+        read_size_option(self.size)
+        super().check()
+
 
 def main(config: PreprocessConfig) -> str:
     """Write the rows; returns the folder or URI of Parquet files."""
-    data = write_rows(config)
-    print(closing_lines(open_storage(config.output)))
-    return data
+    from jobs.moderation.preprocessing import preprocess_posts
 
-
-def write_rows(config: PreprocessConfig) -> str:
-    """The folder of rows, computed unless it is there for the same inputs already.
-
-    Raises:
-        ContractError: a column is missing or of the wrong type, a label is for a policy that nobody
-            declared, or there is nothing to read.
-    """
-    if config.posts is None:
-        raise ContractError("--posts is missing: say where the posts are")
-    size, policies = read_size_option(config.size), read_policies(config.policies)
-    output = open_storage(config.output)
-    inputs = _inputs(config, size, policies)
-    note = json.loads(output.read(NOTE) or b"{}")
-    if not config.overwrite and all(note.get(name) == value for name, value in inputs.items()):
-        print(f"rows are there already: {output.shown('data')} (--overwrite computes them again)")
-        return output.address("data")
-    started = time.monotonic()
-    if config.overwrite:
-        output.delete("work")
-    _open_work(output, inputs)
-    work = open_storage(output.address("work"))
-    if not config.overwrite:
-        _keep_media(output, inputs, note)
-    counted = _computed(config, size, policies, work)
-    output.delete(NOTE)
-    for name in ("data", "quarantine"):
-        output.delete(name)
-        output.move(f"work/{name}", name)
-    note = {
-        **inputs,
-        **counted,
-        "tables": intakes(output, "quarantine"),
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    output.write(NOTE, json.dumps(note, indent=2).encode())
-    output.delete("work")
-    return output.address("data")
-
-
-def _inputs(config: PreprocessConfig, size: Size, policies: Policies) -> dict[str, Any]:
-    """What the rows depend on."""
-    return {
-        "data_fingerprint": intake.fingerprint_of(config.files),
-        "media_fingerprint": intake.fingerprint_of(_media_files(config)),
-        "policies": policies.model_dump(mode="json"),
-        "shape": Shape.of(size).stored,
-        "words": words_of(size),
-        "allow": list(config.allow),
-    }
-
-
-def _media_files(config: PreprocessConfig) -> list[str]:
-    return [str(one) for one in (config.media, config.mapping_media) if one is not None]
-
-
-def words_of(size: Size) -> dict[str, Any]:
-    """What word pieces of texts depend on; a fresh encoder learns its vocabulary later."""
-    fresh = size.text.encoder is None
-    return {"encoder": size.text.encoder, "length": None if fresh else size.text.length}
-
-
-def _open_work(output: Storage, inputs: Mapping[str, Any]) -> None:
-    """A folder for what is not finished: kept where it is of the same inputs, with its media."""
-    mark = json.dumps(inputs, sort_keys=True).encode()
-    if output.read("work/inputs.json") != mark:
-        output.delete("work")
-        output.write("work/inputs.json", mark)
-    for name in ("quarantine", "data/posts", "data/used"):
-        output.delete(f"work/{name}")
-
-
-def _keep_media(output: Storage, inputs: Mapping[str, Any], note: Mapping[str, Any]) -> None:
-    """Media of a finished run that are still what they were: other tables may have changed."""
-    same = all(note.get(name) == inputs[name] for name in ("media_fingerprint", "shape", "allow"))
-    if same and output.files("data/media") and not output.files("work/data/media"):
-        output.delete(NOTE)
-        output.move("data/media", "work/data/media")
-
-
-def _drop_unused_media(work: Storage) -> None:
-    """Files that no task of this run named, such as those of other cuts of the same table."""
-    used = {path.rpartition("/")[2] for path in work.files("data/used")}
-    for path in work.files("data/media"):
-        if path.rpartition("/")[2] not in used:
-            work.delete(path)
-    work.delete("data/used")
-
-
-def _computed(
-    config: PreprocessConfig, size: Size, policies: Policies, work: Storage
-) -> dict[str, Any]:
-    """Rows in OUTPUT/work, and what they came to."""
-    if not ray.is_initialized():
-        ray.init()
-    await_a_core()
-    context = DataContext.get_current()
-    context.target_max_block_size = _BLOCK_BYTES
-    quarantine = work.address("quarantine")
-    facts = facts_of(config.read(POSTS, quarantine), POST)
-    if config.media is not None:
-        facts = facts.union(facts_of(decoded(config, size, work), MEDIUM))
-    if config.labels is not None:
-        labels = config.read(LABELS, quarantine)
-        refuse_unknown_policies(policies_in(labels), policies)
-        facts = facts.union(facts_of(labels, LABEL))
-    assembly = Assembly(policies, quarantine, size.text)
-    rows = by_post(facts, partitions_of(config)).map_batches(
-        assembly.rows, batch_format="pyarrow", batch_size=None, zero_copy_batch=True
-    )
-    write_private_rows(rows, work, "data/posts")
-    _drop_unused_media(work)
-    return _counted(config, work)
-
-
-def decoded(config: PreprocessConfig, size: Size, work: Storage) -> Dataset:
-    """What became of each medium; pixels go to files of WORK/data/media on the way."""
-    shape, addresses = Shape.of(size), config.addresses()
-    place, quarantine = work.address("data"), work.address("quarantine")
-
-    def decode(media: pa.Table) -> pa.Table:
-        return decode_rows(media, shape, addresses, open_storage(place), quarantine)
-
-    read = config.read(MEDIA, quarantine)
-    return read.map_batches(decode, batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
-
-
-def partitions_of(config: PreprocessConfig) -> int:
-    """Blocks over which posts are spread."""
-    if config.partitions:
-        return config.partitions
-    contracts = [one for one in (POSTS, MEDIA, LABELS) if one.name in config.given]
-    count = sum(
-        intake.estimated_rows(config.mapping(one), getattr(config, one.name)) for one in contracts
-    )
-    resources = ray.cluster_resources()
-    return partitions_for(count, int(resources.get("CPU", 1)), resources.get("memory", 0.0))
-
-
-def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
-    names = ["post_id", "text_key", "label_known_at", *(f"{one}_presence" for one in MODALITIES)]
-    rows = open_dataset(work, "data/posts") if work.files("data/posts") else None
-    posts = pa.table({}) if rows is None else rows.to_table(columns=names)
-    if not posts.num_rows:
-        reason = intake.most_frequent_reason(work, "quarantine/posts", str(config.posts))
-        raise ContractError(
-            f"{reason}; no post is left to learn from; see {work.shown('quarantine')}"
-        )
-    reasons: Counter[str] = Counter()
-    media = pa.table({"post_id": pa.array([], pa.string()), "digest": pa.array([], pa.binary()),
-                      "look": pa.array([], pa.binary())})  # fmt: skip
-    if work.files("data/media"):
-        whole = open_dataset(work, "data/media")
-        reasons.update(
-            str(one).partition(":")[0]
-            for one in whole.to_table(columns=["reason"])["reason"].drop_null().to_pylist()
-        )
-        reasons.update(
-            f"in part: {str(one).partition(':')[0]}"
-            for one in whole.to_table(columns=["partly"])["partly"].drop_null().to_pylist()
-        )
-        media = whole.to_table(
-            columns=["post_id", "digest", "look"], filter=ds.field("reason").is_null()
-        )
-    presence = {
-        name: {
-            state.name.lower(): int(pc.sum(pc.equal(posts[f"{name}_presence"], int(state))).as_py())
-            for state in Presence
-        }
-        for name in MODALITIES
-    }
-    return {
-        "posts": posts.num_rows,
-        "labelled": posts.num_rows - posts["label_known_at"].null_count,
-        "media": media.num_rows,
-        "broken_media": dict(reasons.most_common()),
-        "presence": presence,
-        "repeated_posts": repeated_posts(posts, media),
-    }
-
-
-def closing_lines(output: Storage) -> str:
-    """A short table of what was read and made."""
-    note = json.loads(output.read(NOTE) or b"")
-    lines = [f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}"]
-    for name, one in note["tables"].items():
-        lines.append(
-            f"{name:12}{one['rows_in']:>12,}{one.get('left_out', 0):>10,}{one['repeats']:>10,}"
-            f"{one['quarantined']:>13,}"
-        )
-        lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
-    for name, one in note["presence"].items():
-        lines.append(
-            f"{name:12}{one['present']:>12,} posts have it, {one['failed']:,} of which none decodes"
-        )
-    return "\n".join(
-        [
-            *lines,
-            f"rows {note['posts']:,} posts, {note['labelled']:,} of them labelled; "
-            f"{note['repeated_posts']:,} repeat an earlier one; media {note['media']:,} decoded, "
-            f"{sum(note['broken_media'].values()):,} broken",
-            f"rows:       {output.shown('data')}",
-            f"quarantine: {output.shown('quarantine')}",
-        ]
-    )
+    return preprocess_posts(config)
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(PreprocessConfig))
-    except (*(ContractError, ModelError, PolicyError, ResourceError, StorageError),) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(PreprocessConfig, main)

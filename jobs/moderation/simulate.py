@@ -13,15 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath, LocalOutput
+from jobs.framework.progress import JobOptions
 from jobs.moderation.pieces import encoded_clip, encoded_image, read_pieces
-from jobs.options import read_options
 from lib.contract import TIME, ContractError, utc_us, write_parquet
 from lib.durable import make_private
 from lib.moderation.composer.composing import COMPOSED_POLICIES, Composed, Recipe, compose
 from lib.moderation.composer.pieces import Pieces, split_pieces
 from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
 from lib.moderation.contracts import LABELS, MEDIA, POSTS
-from lib.moderation.model.answers import Ints, ModelError, Presence
+from lib.moderation.model.answers import Ints, Presence
 from lib.moderation.post import MODALITIES
 
 _HOUR_US = 3_600_000_000
@@ -37,7 +39,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class Simulate:
+class Simulate(JobOptions):
     """Compose posts of texts, images and clips, labelled by what they were composed of.
 
     Without --pieces all pieces are generated. The newest quarter of the posts is composed of pieces
@@ -45,11 +47,11 @@ class Simulate:
     nobody erred.
     """
 
-    output: Path
+    output: LocalOutput
     """folder for posts, media and labels (.parquet), and policies.yaml"""
     posts: int = 2000
     """posts"""
-    pieces: str | None = None
+    pieces: InputPath | None = None
     """YAML that says in which Parquet files texts, images and clips of known kinds lie; without it
     they are generated"""
     texts: int = 600
@@ -249,7 +251,4 @@ def _labels(
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(Simulate))
-    except (ContractError, ModelError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(Simulate, main)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import ray.data
+from typing import TYPE_CHECKING
 
 from jobs import intake
+from jobs.framework.paths import InputPath
+from jobs.framework.progress import JobOptions
 from lib.contract import Contract, ContractError, Mapping
 from lib.moderation.contracts import CONTRACTS, MEDIA
 from lib.moderation.media.addresses import AddressError, Addresses
@@ -18,25 +19,28 @@ TABLES = tuple(contract.name for contract in CONTRACTS)
 # media are large: few rows at once, and tasks of a few seconds or minutes each
 _MEDIA_ROWS, _MEDIA_AT_ONCE = 2048, 16
 
+if TYPE_CHECKING:
+    import ray.data
+
 
 @dataclass(frozen=True, kw_only=True)
-class Sources:
+class Sources(JobOptions):
     """Where the tables are. Media and labels may be left out."""
 
-    posts: str | None = None
+    posts: InputPath | None = None
     """posts with author, time, text, language, reports, reach: Parquet or CSV file, folder or
     URI"""
-    media: str | None = None
+    media: InputPath | None = None
     """images and videos of posts, as bytes or as URIs"""
-    labels: str | None = None
+    labels: InputPath | None = None
     """what people said: whether a post violates a policy"""
-    mapping_posts: str | None = None
+    mapping_posts: InputPath | None = None
     """YAML that maps columns to the contract; not needed where they are named as ours"""
-    mapping_media: str | None = None
+    mapping_media: InputPath | None = None
     """the same for media"""
-    mapping_labels: str | None = None
+    mapping_labels: InputPath | None = None
     """the same for labels"""
-    policies: str | None = None
+    policies: InputPath | None = None
     """YAML of the policies; default: those that come with the product"""
     allow: tuple[str, ...] = ()
     """places, ending with /, from which URIs of media may be fetched: file:///, s3://, gs:// or
@@ -53,6 +57,21 @@ class Sources:
         names = [*TABLES, *(f"mapping_{name}" for name in TABLES)]
         found = [getattr(self, name) for name in names]
         return [str(one) for one in found if one is not None]
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        self.check_tables()
+
+    def check_tables(self) -> None:
+        """Refuse policies, mappings and columns that cannot work; reads no rows."""
+        if self.posts is None:
+            raise ContractError("--posts is missing: say where the posts are")
+        read_policies(self.policies)
+        self.addresses()
+        for contract in CONTRACTS:
+            if contract.name in self.given:
+                path = getattr(self, f"mapping_{contract.name}")
+                intake.checked_mapping(contract, path, getattr(self, contract.name))
 
     def mapping(self, contract: Contract) -> Mapping:
         """The mapping of a table that is given."""

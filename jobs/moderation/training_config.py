@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from jobs.framework.paths import InputPath, OutputPath
+from jobs.moderation.named_sizes import read_size_option
 from jobs.moderation.sources import Sources
 from jobs.resources import Request
+from lib.contract import ContractError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,20 +22,22 @@ class TrainConfig(Sources):
     from YAML.
     """
 
-    output: str
+    output: OutputPath
     """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
     intermediate results; on a cluster one that all machines reach"""
-    rows: str | None = None
+    rows: InputPath | None = None
     """folder or URI of rows, as written by jobs.moderation.preprocess with the same --size"""
     size: str = "small"
     """tiny, small, large, or a YAML file with the fields of a size"""
     partitions: int = 0
     """blocks that posts are spread over; 0 chooses by size and cores"""
+    overwrite: bool = False
+    """compute the rows again even if OUTPUT holds those of the same files already"""
     source: str = ""
     """what the data is, in words, for the report; default: where it was read from"""
     simulated: bool = False
     """say in the report that the posts are simulated"""
-    registry: str | None = None
+    registry: OutputPath | None = None
     """directory or URI of the model registry; without it the model is not published"""
     alias: Literal["champion", "challenger", "none"] = "challenger"
     """what the published version becomes"""
@@ -56,6 +61,27 @@ class TrainConfig(Sources):
     """draws of authors for the intervals"""
     seed: int = 7
     """of every random draw"""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        self.check_training()
+        if (self.rows is None) == (self.posts is None):
+            raise ContractError("expected either --rows or --posts (with --labels and --media)")
+        if self.rows is None and self.labels is None:
+            raise ContractError("--labels is missing: without labels there is nothing to learn")
+        if self.rows is None:
+            self.check_tables()
+
+    def check_training(self) -> None:
+        """Refuse options of the training that cannot work."""
+        _ = self.request
+        read_size_option(self.size)
+        for name in ("test_share", "test_authors"):
+            value = getattr(self, name)
+            if not 0.0 < value < 1.0:
+                raise ContractError(
+                    f"--{name.replace('_', '-')}: expected between 0 and 1, got {value}"
+                )
 
     @property
     def request(self) -> Request:

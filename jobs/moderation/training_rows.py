@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 
 from jobs.moderation.prepared import Prepared, find_rows
-from jobs.moderation.preprocess import PreprocessConfig, write_rows
+from jobs.moderation.preprocess import PreprocessConfig
+from jobs.moderation.preprocessing import write_rows
 from jobs.moderation.training_config import TrainConfig
-from lib.contract import ContractError
 from lib.moderation.model.sizes import Size
 from lib.storage import open_storage
 
@@ -18,14 +18,11 @@ def rows_of(config: TrainConfig, size: Size) -> Prepared:
     Raises:
         ContractError: neither or both are given, or a table cannot be read.
     """
-    if (config.rows is None) == (config.posts is None):
-        raise ContractError("expected either --rows or --posts (with --labels and --media)")
+    config.check()
     if config.rows is not None:
         return find_rows(config.rows, size)
-    if config.labels is None:
-        raise ContractError("--labels is missing: without labels there is nothing to learn")
     output = open_storage(config.output).address("rows")
-    names = {field.name for field in fields(PreprocessConfig)} - {"output", "overwrite"}
+    names = {field.name for field in fields(PreprocessConfig)} - {"output"}
     given = {name: getattr(config, name) for name in names}
     write_rows(PreprocessConfig(**given, output=output))
     return find_rows(output, size)

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-import ray
-import torch
-import yaml
-from ray import tune
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.progress import JobOptions
+from jobs.resources import AUTO
 
-from jobs.moderation.named_sizes import read_size_option
-from jobs.moderation.parting import part_posts
-from jobs.moderation.prepared import Prepared, find_rows, seen
-from jobs.options import read_options
-from jobs.resources import AUTO, Request, ResourceError, await_workers, with_gpus
-from jobs.searching import Search, search
-from lib.contract import ContractError
-from lib.moderation.model.answers import Ints, ModelError
-from lib.moderation.model.fitting import Runtime, fit
-from lib.moderation.model.sizes import Learning, Size, read_size
-from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
-from lib.storage import StorageError, open_storage
-
-MEASURE = "log_loss"
-_AT_ONCE = 64
-_LEAST = 8
 Modality = Literal["text", "image", "video"]
 
 
 @dataclass(frozen=True)
-class TuneConfig:
+class TuneConfig(JobOptions):
     """Search step sizes and widths by the loss on posts of authors that a trial did not learn from.
 
     Only posts before the test are looked at. Trials that lag are stopped after an epoch (ASHA). The
@@ -43,9 +22,9 @@ class TuneConfig:
     `jobs.moderation.train --size` reads.
     """
 
-    rows: str
+    rows: InputPath
     """folder or URI of rows, as written by jobs.moderation.preprocess with the same --size"""
-    output: str
+    output: OutputPath
     """folder or URI for the search and best.yaml; on a cluster one that all machines reach"""
     size: str = "small"
     """tiny, small, large, or a YAML file: what is searched around"""
@@ -69,178 +48,10 @@ class TuneConfig:
 
 def main(config: TuneConfig) -> str:
     """Search; returns the path or URI of best.yaml."""
-    size = read_size_option(config.size)
-    prepared = find_rows(config.rows, size)
-    parting = part_posts(
-        prepared.posts["author_id"].to_pylist(), prepared.at_us, prepared.labelled,
-        config.test_share, config.test_authors, config.seed,
-    )  # fmt: skip
-    if not ray.is_initialized():
-        ray.init()
-    asked = Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial)
-    request = with_gpus(asked)
-    await_workers(request)
-    best = size.to_json()
-    for name in config.modalities:
-        learn = seen(prepared.presence, name, parting.rows("members"))
-        other = seen(prepared.presence, name, parting.rows("fusion"))
-        if min(len(learn), len(other)) < _LEAST:
-            print(f"{name}: too few posts have it ({len(learn)}); it stays as it is")
-            continue
-        found = search(
-            _asked(config, name, size, request), space_of(name, size), trial,
-            rows=prepared.folder, learn=learn, other=other, size=size.to_json(), name=name,
-            seed=config.seed, threads=request.cpus,
-        )  # fmt: skip
-        best[name] = changed(size, name, found).to_json()[name]
-    output = open_storage(config.output)
-    output.write("best.yaml", yaml.safe_dump(best, sort_keys=False).encode())
-    path = output.address("best.yaml")
-    print(f"best size: {path}\nuse it: python -m jobs.moderation.train --size {path} ...")
-    return path
+    from jobs.moderation.tuning import search_settings
 
-
-def _asked(config: TuneConfig, name: str, size: Size, request: Request) -> Search:
-    return Search(
-        output=config.output,
-        name=name,
-        measure=MEASURE,
-        mode="min",
-        trials=config.trials,
-        concurrent=config.concurrent,
-        cpus=request.cpus,
-        gpus=max(request.gpus, 0.0),
-        longest=getattr(size, name).learning.epochs,
-        grace=1,
-    )
-
-
-def space_of(name: str, size: Size) -> dict[str, Any]:
-    """Distributions of a modality's settings; widths only where weights start fresh."""
-    now: Learning = getattr(size, name).learning
-    # nothing that the loss itself is made of, or trials could not be compared
-    space: dict[str, Any] = {
-        "rate": tune.loguniform(now.rate / 5, now.rate * 5),
-        "weight_decay": tune.loguniform(1e-3, 2e-1),
-    }
-    if name == "text":
-        space["pretrained_rate"] = tune.loguniform(now.pretrained_rate / 5, now.pretrained_rate * 5)
-        if size.text.encoder is None:
-            heads = size.text.heads
-            widths = [heads * max(4, round(size.text.hidden * k / heads)) for k in (0.5, 1, 2)]
-            space["hidden"] = tune.choice(sorted(set(widths)))
-    if name == "video" and size.video.network == "small":
-        space["width"] = tune.choice([0.5, 1.0, 2.0])
-    if name == "image" and size.image.resnet == "small":
-        space["width"] = tune.choice([0.5, 1.0, 2.0])
-    return space
-
-
-def changed(size: Size, name: str, chosen: Mapping[str, Any]) -> Size:
-    """A size with the settings of a trial."""
-    told = size.to_json()
-    one = told[name]
-    for key, value in chosen.items():
-        if key == "width":
-            one["widths"] = [max(4, round(value * width)) for width in one["widths"]]
-        elif key == "hidden":
-            one["hidden"] = int(value)
-        else:
-            one["learning"][key] = float(value)
-    return read_size(told, "trial")
-
-
-def trial(
-    chosen: Mapping[str, Any],
-    rows: str,
-    learn: Ints,
-    other: Ints,
-    size: Mapping[str, Any],
-    name: str,
-    seed: int,
-    threads: int,
-) -> None:
-    """Fits one modality, and reports after each epoch the loss on posts that it does not see."""
-    prepared = find_rows(rows)
-    wanted = _without_companions(changed(read_size(dict(size), "trial"), name, chosen))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    with tempfile.TemporaryDirectory() as folder:
-        inputs, targets, first = _examples(name, prepared, learn, other, Path(folder))
-        run = JudgedRun(seed, Runtime(device, threads), learnt=first)
-        policies, held = prepared.policies.ids, np.zeros(0, dtype=np.int64)
-        if name == "text":
-            fit_text(inputs, targets, policies, held, wanted.text, run)
-        elif name == "image":
-            fit_image(inputs, targets, policies, wanted.image, run)
-        else:
-            fit_video(inputs, targets, policies, held, wanted.video, run)
-
-
-def _examples(
-    name: str, prepared: Prepared, learn: Ints, other: Ints, folder: Path
-) -> tuple[Any, Any, int]:
-    """Pieces to learn from, then those to judge by; their targets; how many are learnt from."""
-    targets = prepared.targets
-    if name == "text":
-        texts = [*prepared.texts(learn), *prepared.texts(other)]
-        return texts, targets[np.concatenate([learn, other])], len(learn)
-    parts = [prepared.pixels(name, some, folder) for some in (learn, other)]
-    pixels = np.concatenate([one for one, _ in parts])
-    owners = np.concatenate([owned for _, owned in parts])
-    return pixels, targets[owners], len(parts[0][1])
-
-
-def _without_companions(size: Size) -> Size:
-    """Networks alone: what stands beside them has no settings that are searched."""
-    text = dataclasses.replace(size.text, word_ngrams=0)
-    video = dataclasses.replace(size.video, motion=False, members=1)
-    return dataclasses.replace(size, text=text, video=video)
-
-
-@dataclass(frozen=True)
-class JudgedRun(Run):
-    """A run that learns from the first rows alone and is judged by the others after each epoch."""
-
-    learnt: int = 0
-
-    def member(self, number: int) -> JudgedRun:
-        """See `Run.member`."""
-        return dataclasses.replace(self, seed=self.seed + number)
-
-    def fit(self, task: Any, learning: Learning) -> float:
-        """See `Run.fit`."""
-        total = len(task.lengths)
-        others = np.arange(self.learnt, total)
-
-        def judge(checkpoint: Any) -> None:
-            task.module.eval()
-            loss, rng = 0.0, np.random.default_rng(0)
-            with torch.no_grad(), self.runtime.precision():
-                for start in range(0, len(others), _AT_ONCE):
-                    some = others[start : start + _AT_ONCE]
-                    loss += float(task.loss(some, rng)) * len(some)
-            tune.report({MEASURE: loss / len(others), "step": checkpoint.epoch})
-
-        first = _FirstRows(task, self.learnt)
-        return fit(first, learning, self.seed, self.runtime, judge)
-
-
-class _FirstRows:
-    """A task of which only the first rows are learnt from."""
-
-    def __init__(self, task: Any, count: int) -> None:
-        self._task, self._count = task, count
-        self.module, self.groups, self.loss = task.module, task.groups, task.loss
-
-    @property
-    def lengths(self) -> Ints:
-        """Cost of each row."""
-        found: Ints = self._task.lengths[: self._count]
-        return found
+    return search_settings(config)
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(TuneConfig))
-    except (ContractError, ModelError, ResourceError, StorageError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(TuneConfig, main)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-import tyro
-
-from jobs.registry.table import format_table, format_time, run
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath
+from jobs.registry.table import format_table, format_time
 from lib.registry import Registry
 
 
@@ -12,7 +12,7 @@ from lib.registry import Registry
 class List:
     """List the published models of every system, or of one, and who moved which alias when."""
 
-    registry: str
+    registry: InputPath
     """Local directory or URI (file, s3, gs, ...) of the registry."""
     system: str | None = None
     """One system only, e.g. fraud."""
@@ -53,4 +53,4 @@ def main(options: List) -> str:
 
 
 if __name__ == "__main__":
-    run(lambda: main(tyro.cli(List)))
+    run_job(List, lambda options: print(main(options)))

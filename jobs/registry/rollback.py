@@ -5,10 +5,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
-import tyro
-
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath
 from jobs.registry.list import versions
-from jobs.registry.table import run
 from lib.registry import Registry
 
 
@@ -16,7 +15,7 @@ from lib.registry import Registry
 class Rollback:
     """Take back the last promotion; run it again to go one further back."""
 
-    registry: str
+    registry: InputPath
     """Local directory or URI (file, s3, gs, ...) of the registry."""
     system: str
     """The risk system, e.g. fraud."""
@@ -39,4 +38,4 @@ def main(options: Rollback, now: int) -> str:
 
 
 if __name__ == "__main__":
-    run(lambda: main(tyro.cli(Rollback), time.time_ns() // 1000))
+    run_job(Rollback, lambda options: print(main(options, time.time_ns() // 1000)))

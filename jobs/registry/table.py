@@ -1,9 +1,7 @@
-"""Plain tables for a terminal, and one way to end on an error of the user's."""
+"""Plain tables for a terminal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-
-from lib.registry import ArtifactError, RegistryError
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -19,11 +17,3 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def format_time(microseconds: int) -> str:
     """Write microseconds since 1970 UTC to the second."""
     return datetime.fromtimestamp(microseconds // 1_000_000, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def run(command: Callable[[], str]) -> None:
-    """Print what `command` answers; an error of the user's ends with its message alone."""
-    try:
-        print(command())
-    except (RegistryError, ArtifactError) as error:
-        raise SystemExit(f"error: {error}") from error

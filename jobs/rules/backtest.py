@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.dataset
-import ray
 
-from jobs.options import read_options
+from jobs.framework.cluster import start_ray
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath, LocalInput, LocalOutput
+from jobs.framework.progress import JobOptions
 from lib.durable import PUBLIC_FILE, make_folder, replace_file
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, RULES_FILE, rule_fields
@@ -23,18 +25,18 @@ from lib.rules.tally import Tally, empty_tally, tally, tally_columns
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(JobOptions):
     """Hits, precision, recall, money and overlap of every rule, over payments with labels.
 
     Shadow and off rules are measured too, so a rule can be tried before it is switched on.
     """
 
-    data: str
+    data: InputPath
     """Parquet file, folder or URI: the features that the rules read, is_fraud (bool or 0/1, null
     where not known), amount_minor (whole minor units) and event_time (timestamp, UTC)."""
-    output: Path
+    output: LocalOutput
     """Folder for report.json and report.html; made if absent."""
-    rules: Path | None = None
+    rules: LocalInput | None = None
     """Rule file; by default the one that the system serves."""
     system: Literal["fraud"] = "fraud"
     """The risk system whose fields and actions the rules use."""
@@ -65,6 +67,9 @@ def backtest(config: Config) -> Backtest:
     """
     rules = _read_rules(config)
     columns = _check_data(config.data, rules)
+    start_ray()
+    import ray.data
+
     counted = (
         ray.data.read_parquet(config.data)
         .select_columns(list(columns))
@@ -141,10 +146,4 @@ def _user_fault(error: BaseException) -> str | None:
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(Config))
-    except Exception as error:
-        fault = _user_fault(error)
-        if fault is None:
-            raise
-        raise SystemExit(f"error: {fault}") from None
+    run_job(Config, main)

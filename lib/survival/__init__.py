@@ -1,4 +1,10 @@
-"""Time to an event: outcomes, curves, estimators and measures, for censored and truncated data."""
+"""Time to an event: outcomes, curves, estimators and measures, for censored and truncated data.
+
+What needs torch is imported when it is first asked for: it takes seconds, and most need it not.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from lib.survival.blending import (
     BlendWeight,
@@ -21,9 +27,20 @@ from lib.survival.cox import CoxModel, fit_cox
 from lib.survival.curves import Curves, blend
 from lib.survival.kaplan_meier import KaplanMeier
 from lib.survival.likely import LikelyRange
-from lib.survival.network import HazardNetwork
 from lib.survival.outcomes import CENSORED, FAILURE, Outcomes, SurvivalError
-from lib.survival.training import HazardEpoch, HazardSettings, Prepared, fit_network, prepare
+from lib.survival.settings import HazardSettings
+
+if TYPE_CHECKING:
+    from lib.survival.network import HazardNetwork
+    from lib.survival.training import HazardEpoch, Prepared, fit_network, prepare
+
+_WITH_TORCH = {
+    "HazardEpoch": "training",
+    "HazardNetwork": "network",
+    "Prepared": "training",
+    "fit_network": "training",
+    "prepare": "training",
+}
 
 __all__ = [
     "CENSORED",
@@ -58,3 +75,10 @@ __all__ = [
     "prepare",
     "score_times",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch."""
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)

@@ -37,9 +37,8 @@ from lib.feature import compute
 from lib.fraud.contracts import join_labels
 from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix
-from lib.fraud.model.network import NetworkSettings
 from lib.fraud.model.policy import Costs
-from lib.fraud.model.trees import TreeSettings
+from lib.fraud.model.settings import NetworkSettings, TreeSettings
 from lib.fraud.simulation import SimulationConfig, simulate
 from lib.registry import Registry
 from tests.benchmarks.latency.load import Load, Tally

@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 from xgboost import XGBClassifier
 
+from jobs.framework.command import run_job
 from jobs.fraud import simulate as simulate_job
 from lib.contract import TIME, ContractError, parse_mapping, utc_us
 from lib.feature import compute
@@ -215,7 +216,7 @@ def test_an_impossible_configuration_is_refused(changes, words):
 
 def test_the_job_writes_three_files_and_a_short_table(tmp_path, capsys):
     options = ["--users", "60", "--days", "7", "--seed", "5", "--output", str(tmp_path / "sim")]
-    assert simulate_job.main(options) == 0
+    run_job(simulate_job.Simulate, simulate_job.main, options)
     shown = capsys.readouterr().out
     written = {path.name for path in (tmp_path / "sim").iterdir()}
     assert written == {"transactions.parquet", "labels.parquet", "truth.parquet"}
@@ -225,11 +226,12 @@ def test_the_job_writes_three_files_and_a_short_table(tmp_path, capsys):
     assert "stolen_card" in shown
 
 
-def test_the_job_says_what_is_wrong_with_an_option(tmp_path, capsys):
-    assert simulate_job.main(["--start", "today", "--output", str(tmp_path)]) == 2
-    assert "--start: expected a day as 2025-01-31, came 'today'" in capsys.readouterr().err
-    assert simulate_job.main(["--users", "60", "--output", __file__]) == 2
-    assert "is a file; give a folder" in capsys.readouterr().err
+def test_the_job_says_what_is_wrong_with_an_option(tmp_path):
+    job = (simulate_job.Simulate, simulate_job.main)
+    with pytest.raises(SystemExit, match="--start: expected a day as 2025-01-31, came 'today'"):
+        run_job(*job, ["--start", "today", "--output", str(tmp_path)])
+    with pytest.raises(SystemExit, match="is a file; give a folder"):
+        run_job(*job, ["--users", "60", "--output", __file__])
 
 
 REQUESTS = parse_mapping(

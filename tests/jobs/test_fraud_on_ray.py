@@ -19,11 +19,11 @@ from jobs.fraud.training_config import TrainConfig
 from lib.evaluation import average_precision
 from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix
-from lib.fraud.model.network import NetworkSettings
 from lib.fraud.model.sample import Sample
 from lib.fraud.model.scoring import Scorer
+from lib.fraud.model.settings import NetworkSettings, TreeSettings
 from lib.fraud.model.slices import Lengths
-from lib.fraud.model.trees import BoostedTrees, TreeSettings, booster_parameters, fit_trees
+from lib.fraud.model.trees import BoostedTrees, booster_parameters, fit_trees
 from lib.registry import read_artifact
 from lib.storage import open_storage
 from tests.fraud.model_sample import NAMES, made_up

@@ -18,10 +18,9 @@ from lib.evaluation import roc_auc
 from lib.fraud.features import FRAUD
 from lib.fraud.model.ensemble import Ensemble
 from lib.fraud.model.inputs import feature_matrix
-from lib.fraud.model.network import NetworkSettings
 from lib.fraud.model.scoring import Scorer
+from lib.fraud.model.settings import NetworkSettings, TreeSettings
 from lib.fraud.model.slices import Lengths
-from lib.fraud.model.trees import TreeSettings
 from lib.registry import Registry, read_artifact
 from lib.storage import open_storage
 from tests.jobs.training_rows import write_rows

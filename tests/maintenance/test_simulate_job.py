@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.maintenance.simulate import main
+from jobs.framework.command import run_job
+from jobs.maintenance.simulate import Simulate, main
 from lib.contract import load_mapping, read_checked
 from lib.maintenance.contracts import CONTRACTS, ERRORS, FAILURES, MACHINES, MAINTENANCE
 from lib.maintenance.features import evaluate
@@ -17,7 +18,7 @@ SMALL = ["--machines", "12", "--plants", "3", "--weeks", "6", "--seed", "3"]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("fleet")
-    assert main([*SMALL, "--output", str(made), "--policy", "run_to_failure"]) == 0
+    run_job(Simulate, main, [*SMALL, "--output", str(made), "--policy", "run_to_failure"])
     return made
 
 
@@ -52,20 +53,20 @@ def test_features_are_computed_of_these_files(folder):
 
 
 def test_the_same_seed_gives_the_same_files(folder, tmp_path):
-    assert main([*SMALL, "--output", str(tmp_path), "--policy", "run_to_failure"]) == 0
+    run_job(Simulate, main, [*SMALL, "--output", str(tmp_path), "--policy", "run_to_failure"])
     for path in sorted(folder.rglob("*.parquet")):
         other = tmp_path / path.relative_to(folder)
         assert pq.read_table(other).equals(pq.read_table(path)), path.name
 
 
-def test_what_cannot_be_is_refused_in_a_line(tmp_path, capsys):
+def test_what_cannot_be_is_refused_in_a_line(tmp_path):
     (tmp_path / "file").touch()
     for wrong, said in (
         (["--machines", "0"], "machines: expected 1 to 100000, got 0"),
         (["--weeks", "0"], "weeks: expected 1 or more, got 0"),
         (["--share-of-life", "0"], "--share-of-life: expected above 0"),
     ):
-        assert main(["--output", str(tmp_path / "out"), *wrong]) == 2
-        assert said in capsys.readouterr().err
-    assert main([*SMALL, "--output", str(tmp_path / "file")]) == 2
-    assert "is a file; give a folder" in capsys.readouterr().err
+        with pytest.raises(SystemExit, match=f"^error: .*{said}"):
+            run_job(Simulate, main, ["--output", str(tmp_path / "out"), *wrong])
+    with pytest.raises(SystemExit, match="is a file; give a folder"):
+        run_job(Simulate, main, [*SMALL, "--output", str(tmp_path / "file")])

@@ -18,7 +18,8 @@ from jobs.moderation import preprocess, retrain, score, select, simulate, train,
 from jobs.moderation.decisions import gather_decisions
 from jobs.moderation.prepared import find_rows
 from jobs.moderation.preprocess import PreprocessConfig
-from jobs.moderation.retrain import RetrainConfig, inputs_of
+from jobs.moderation.retrain import RetrainConfig
+from jobs.moderation.retraining import inputs_of
 from jobs.moderation.score import ScoreConfig
 from jobs.moderation.select import SelectConfig
 from jobs.moderation.simulate import Simulate

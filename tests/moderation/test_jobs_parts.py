@@ -20,7 +20,7 @@ from jobs.moderation.duplicates import media_signs, repeated_posts, same_looks
 from jobs.moderation.facts import LABEL, POST, fact
 from jobs.moderation.parting import PARTS, part_posts
 from jobs.moderation.pieces import encoded_clip, encoded_image, read_pieces
-from jobs.moderation.retrain import paired
+from jobs.moderation.retraining import paired
 from jobs.moderation.simulate import Simulate
 from lib.contract import ContractError
 from lib.moderation.composer.composing import COMPOSED_POLICIES

@@ -10,8 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.linear_model import LogisticRegression
 
 from lib.churn.base import ChurnError
 from lib.churn.target import Floats
@@ -52,7 +50,10 @@ def fit_uplift(
     Raises:
         ChurnError: too few left or stayed on a side to learn from.
     """
-    from econml.metalearners import TLearner, XLearner  # noqa: PLC0415  costs seconds to import
+    # they cost seconds to import
+    from econml.metalearners import TLearner, XLearner  # noqa: PLC0415
+    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
     for what, mine in (("treated", treated), ("not treated", ~treated)):
         gone = int(left[mine].sum())

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from lib.churn.health import COMPONENTS, health_of
-from lib.churn.model.churn_model import ChurnModel
 from lib.churn.profiles import Sight
 from lib.churn.reasons import reasons_of
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import NEVER
 from lib.contract import TIME, ContractError
 from lib.storage import open_dataset, open_storage
+
+if TYPE_CHECKING:
+    from lib.churn.model.churn_model import ChurnModel
 
 NOTE = "scores.json"
 KEYS = ("customer_id", "as_of", "chance", "score", "band", "flagged", "mrr", "segment", "reasons")

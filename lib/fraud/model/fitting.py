@@ -1,7 +1,7 @@
 """Fitting one fold or the whole model in one process: plain functions for jobs to spread."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,21 +9,12 @@ import torch
 from lib.fraud.model.dense import Networks
 from lib.fraud.model.inputs import Floats, recency_weights
 from lib.fraud.model.meta import MetaLearner, fit_meta
-from lib.fraud.model.network import NetworkSettings, fit_networks
+from lib.fraud.model.network import fit_networks
 from lib.fraud.model.payments import Payments
 from lib.fraud.model.sample import Sample
+from lib.fraud.model.settings import ModelSettings
 from lib.fraud.model.slices import Fold, Slice
-from lib.fraud.model.trees import BoostedTrees, TreeSettings, fit_trees
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """Both halves, and what they share."""
-
-    trees: TreeSettings = field(default_factory=TreeSettings)
-    network: NetworkSettings = field(default_factory=NetworkSettings)
-    recency_half_life_days: float = 0.0
-    seed: int = 7
+from lib.fraud.model.trees import BoostedTrees, fit_trees
 
 
 @dataclass(frozen=True)

@@ -11,30 +11,7 @@ from lib.evaluation import average_precision
 from lib.fraud.model.dense import DenseNetwork, Networks
 from lib.fraud.model.inputs import Matrix, fit_standardiser
 from lib.fraud.model.sample import Sample, refuse_one_class
-
-
-@dataclass(frozen=True)
-class NetworkSettings:
-    """The network and its training; the layers are those of the design."""
-
-    hidden: tuple[int, ...] = (256, 128, 64)
-    """units of each hidden layer"""
-    dropout: float = 0.3
-    """share of units left out at random while training"""
-    learning_rate: float = 1e-3
-    """step of AdamW"""
-    weight_decay: float = 1e-4
-    """decoupled weight decay of AdamW"""
-    batch_size: int = 1024
-    """rows of one step, over all workers together"""
-    epochs: int = 30
-    """most passes over the data"""
-    patience: int = 5
-    """stop after so many epochs without a lower loss on later rows"""
-    positive_weight: float = 5.0
-    """weight of a fraud relative to a good payment"""
-    networks: int = 1
-    """networks of different seeds, whose log-odds are averaged"""
+from lib.fraud.model.settings import NetworkSettings
 
 
 @dataclass(frozen=True)

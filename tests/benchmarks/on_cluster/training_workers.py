@@ -19,8 +19,8 @@ from jobs.boosting import BoostingData, Workers, fit_boosted_trees
 from jobs.network import NetworkWorkers, fit_networks_on_workers
 from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix, fit_standardiser
-from lib.fraud.model.network import NetworkSettings
-from lib.fraud.model.trees import TreeSettings, booster_parameters
+from lib.fraud.model.settings import NetworkSettings, TreeSettings
+from lib.fraud.model.trees import booster_parameters
 from lib.storage import open_storage, write_parquet
 from tests.jobs.training_rows import write_rows
 

@@ -1,0 +1,114 @@
+"""Plan of a day: whom to look after, how, within hours and budget."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.churn.plan import PlanConfig
+from jobs.churn.sources import moment
+from jobs.intake import mapping_for
+from lib.churn.contracts import CHURN
+from lib.churn.interventions import Limits, Playbooks, load_playbooks
+from lib.churn.interventions.daily import Day, log_of, plan_day
+from lib.churn.interventions.effects import Effect
+from lib.churn.interventions.outcomes import effects_of, revised_effects, who_left
+from lib.churn.interventions.report import plan_report
+from lib.churn.model.scores import read_scores
+from lib.contract import read_checked
+from lib.report import write_report
+from lib.storage import Storage, open_dataset, open_storage, write_parquet
+
+_SHOWN = 10
+
+
+def plan_interventions(config: PlanConfig) -> str:
+    """Plan; returns the file or URI of the day's log."""
+    limits = Limits(config.hours, config.budget, config.most)
+    scores, note = read_scores(config.scores)
+    names = tuple(
+        one.removeprefix("feature:") for one in scores.column_names if one.startswith("feature:")
+    )
+    text = config.playbooks.read_text(encoding="utf-8")
+    playbooks = load_playbooks(text, names, str(config.playbooks))
+    output = open_storage(config.output)
+    at_us = moment("as_of", note["as_of"])
+    history = _history(output, at_us)
+    effects, shares = _seen(config, playbooks, history, note, at_us)
+    day = plan_day(
+        scores, names, playbooks, limits, config.economics, at_us, history, shares,
+        salt=config.holdout_name,
+    )  # fmt: skip
+    log = log_of(day, playbooks, at_us)
+    written = write_parquet(log, output, f"plan/{note['as_of'][:10]}.parquet")
+    with tempfile.TemporaryDirectory() as folder:
+        report = plan_report(
+            day, log, scores, playbooks, limits, config.economics, note["as_of"], effects,
+            config.currency,
+        )  # fmt: skip
+        paths = write_report(report, Path(folder))
+        for path in paths:
+            output.write(path.name, path.read_bytes())
+    print(_closing_lines(day, log, limits, playbooks, effects))
+    print(f"plan:       {written}")
+    for path in paths:
+        print(f"report:     {output.shown(path.name)}")
+    return written
+
+
+def _history(output: Storage, at_us: int) -> pa.Table | None:
+    """Plans of earlier days; one of the same day is made anew."""
+    if not output.files("plan"):
+        return None
+    table = open_dataset(output, "plan").to_table()
+    earlier = table["planned_at"].cast(pa.int64()).to_numpy() < at_us
+    return table.filter(pa.array(earlier)) if earlier.any() else None
+
+
+def _seen(
+    config: PlanConfig,
+    playbooks: Playbooks,
+    history: pa.Table | None,
+    note: dict[str, Any],
+    at_us: int,
+) -> tuple[dict[str, Effect], dict[str, float]]:
+    """What earlier plans changed, and the effects revised by it."""
+    if config.churn is None or history is None:
+        return {}, {}
+    mapping = mapping_for(CHURN, config.mapping_churn, config.churn)
+    churn = read_checked(mapping, config.churn).good
+    left = who_left(history, churn, int(note["window_days"]), at_us)
+    effects = effects_of(history, left)
+    return effects, revised_effects(playbooks, history, effects)
+
+
+def _closing_lines(
+    day: Day, log: pa.Table, limits: Limits, playbooks: Playbooks, effects: dict[str, Effect]
+) -> str:
+    lines = [f"{'customer':18}{'playbook':20}{'leaves':>8}{'worth':>12}{'cost':>10}"]
+    held = log["held_out"].to_numpy(zero_copy_only=False).astype(np.bool_)
+    for row in log.filter(pa.array(~held)).slice(0, _SHOWN).to_pylist():
+        lines.append(
+            f"{row['customer_id'][:17]:18}{row['playbook']:20}{row['chance']:>8.1%}"
+            f"{row['value']:>12,.0f}{row['cost']:>10,.0f}"
+        )
+    if not playbooks.playbooks:
+        lines.append("all playbooks are switched off: nobody is planned for")
+    lines += [
+        f"{name}: chance fell by {one.value:+.1%} ({one.low:+.1%} to {one.high:+.1%}), "
+        f"{one.treated} treated, {one.held_out} held out; below {one.detectable:.1%} nothing shows"
+        for name, one in effects.items()
+    ]
+    ways = ", ".join(f"{name} {value:,.0f}" for name, value in day.other_ways.items())
+    return "\n".join(
+        [
+            *lines,
+            f"{log.num_rows - int(held.sum())} to look after, {int(held.sum())} held out; "
+            f"{day.plan.hours:,.1f} of {limits.hours:,.1f} hours, {day.plan.cost:,.0f} of "
+            f"{limits.budget:,.0f}; expected gain {day.plan.value:,.0f} ({ways})",
+        ]
+    )

@@ -1,0 +1,213 @@
+"""Training of the churn model, from rows to a published version."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from jobs.churn.fits import halves, outside
+from jobs.churn.training_config import TrainConfig
+from jobs.churn.training_rows import RowsSource, rows_of
+from jobs.framework.cluster import start_ray
+from jobs.narration import narrator
+from jobs.publishing import code_version, publish
+from jobs.resources import refuse_at_once
+from jobs.stages import Stages
+from lib.calibration import fit_calibrator
+from lib.churn.features import churn_features, untold
+from lib.churn.health import fit_reference
+from lib.churn.model import SYSTEM
+from lib.churn.model.baselines import baseline_scores
+from lib.churn.model.churn_model import ChurnModel
+from lib.churn.model.fitting import Split, split_by_time
+from lib.churn.model.judging import (
+    AP,
+    AUC,
+    OURS,
+    PRECISION,
+    RECALL,
+    REVENUE,
+    Findings,
+    judge,
+    ordered,
+)
+from lib.churn.model.report import Subject, training_report, warned
+from lib.churn.snapshots import Snapshots
+from lib.registry import MANIFEST, verify_artifact
+from lib.report import write_report
+from lib.storage import Storage, open_storage, redacted
+
+
+def train_model(config: TrainConfig) -> str:
+    """Train, report and publish; returns the folder or URI of the model."""
+    config = config.settled()
+    config.check()
+    started = time.monotonic()
+    step = narrator(started)
+    output = open_storage(config.output)
+    if config.engine == "ray":
+        start_ray()
+        refuse_at_once(config.request)
+    source = rows_of(config)
+    config = replace(config, model=config.model.suited(source.target))
+    split = split_by_time(source.rows, source.target, config.test_share)
+    step(
+        f"{len(source.rows):,} rows: {len(split.train):,} to learn from, "
+        f"{len(split.test):,} to test"
+    )
+    stages = Stages(output, _inputs(config, source))
+    judged = _fitted(config, source, split.train, stages, "test")
+    step("measuring on the test rows")
+    found = _findings(config, source, split, judged)
+    step("fitting the model on all rows")
+    model = _fitted(config, source, source.rows.known(), stages, "final")
+    subject = Subject(
+        source=config.source or source.address,
+        simulated=config.simulated,
+        split=split,
+        model=model,
+        contradictions=source.note["contradictions"],
+        tables=source.note["tables"],
+        untold=untold(source.base),
+    )
+    version = _save(config, source, model, found, stages, output)
+    written = [output.address("model"), *_report(subject, found, output)]
+    seconds = time.monotonic() - started
+    print(_closing_lines(config, source, found, version, written, seconds))
+    return output.address("model")
+
+
+def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:
+    """What the intermediate results depend on."""
+    return {
+        "features": churn_features(source.base).digest,
+        "rows": {
+            name: source.note[name] for name in ("every_days", "warm_up_days", "target", "until")
+        },
+        "data": source.fingerprint,
+        "model": asdict(config.model),
+        "test_share": config.test_share,
+        "engine": [config.engine, config.boosting, config.num_workers, config.min_workers],
+        "seed": config.seed,
+    }
+
+
+def _fitted(
+    config: TrainConfig, source: RowsSource, rows: Snapshots, stages: Stages, name: str
+) -> ChurnModel:
+    """A model of some rows, calibrated on answers about customers that its folds did not see."""
+    kept = Stages(stages.storage, {"part": name})
+    log_odds = outside(source.base, rows, config, kept)
+    calibrator = fit_calibrator(log_odds, rows.labels)
+    chances = calibrator.probabilities(log_odds)
+    linear, trees = halves(source.base, rows, config, kept, name)
+    told = ~np.isnan(rows.matrix).all(axis=0)
+    usual = np.full(len(rows.names), np.nan)
+    usual[told] = np.nanmedian(rows.matrix[:, told], axis=0)
+    newest = rows.at_us == rows.at_us.max()
+    return ChurnModel(
+        base=source.base,
+        target=source.target,
+        linear=linear,
+        trees=trees,
+        linear_share=config.model.linear_share,
+        calibrator=calibrator,
+        usual=usual,
+        reference=fit_reference(rows.matrix[newest], rows.names, chances),
+        capacity=config.capacity,
+        threshold=float(np.quantile(chances, 1.0 - config.capacity)),
+    )
+
+
+def _findings(config: TrainConfig, source: RowsSource, split: Split, model: ChurnModel) -> Findings:
+    """What the model of the training rows is worth on the test rows."""
+    scores = baseline_scores(split, config.seed)
+    scores[OURS] = model.log_odds(split.test.matrix)
+    return judge(
+        split,
+        source.target,
+        scores,
+        model.calibrator.probabilities(scores[OURS]),
+        model.contributions(split.test.matrix),
+        config.capacity,
+        model.threshold,
+        config.seed,
+        config.bootstrap,
+    )
+
+
+def _report(subject: Subject, found: Findings, output: Storage) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_report(training_report(subject, found), Path(folder))
+        for path in paths:
+            output.write(path.name, path.read_bytes())
+    return [output.address(path.name) for path in paths]
+
+
+def _save(
+    config: TrainConfig,
+    source: RowsSource,
+    model: ChurnModel,
+    found: Findings,
+    stages: Stages,
+    output: Storage,
+) -> str:
+    """The artifact to OUTPUT/model and, if asked, to the registry; returns its version."""
+    ours = found.measures[OURS]
+    kept = {name: ours[name] for name in (AUC, AP, RECALL, PRECISION)}
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "model"
+        model.save(
+            directory,
+            created_at=stages.number("created_at", lambda: time.time_ns() // 1000),
+            data_fingerprint=source.fingerprint,
+            code_version=code_version(),
+            parameters={"train": redacted(json.loads(json.dumps(asdict(config), default=str)))},
+            metrics={**kept, "ece": found.calibration_error},
+        )
+        output.delete("model")
+        output.upload(directory, "model", last=MANIFEST)
+        if config.registry is not None:
+            publish(config.registry, SYSTEM, directory, config.alias, "jobs.churn.train")
+        return verify_artifact(directory).manifest.version
+
+
+def _closing_lines(
+    config: TrainConfig,
+    source: RowsSource,
+    found: Findings,
+    version: str,
+    written: Sequence[str],
+    seconds: float,
+) -> str:
+    """A short table, and where everything lies."""
+    heads = {AUC: "AUC", AP: "AP", RECALL: "recall", PRECISION: "precision", REVENUE: "revenue"}
+    lines = [f"{'method':26}" + "".join(f"{head:>11}" for head in heads.values())]
+    for name in ordered(found.measures):
+        values = [found.measures[name][key] for key in heads]
+        shown = ["-" if np.isnan(one) else f"{one:.3f}" for one in values]
+        lines.append(f"{name:26}" + "".join(f"{one:>11}" for one in shown))
+    early = warned(found)
+    where = f"{config.registry} ({version}, {config.alias})" if config.registry else "not published"
+    return "\n".join(
+        [
+            *lines,
+            f"test: {found.rows:,} rows of {found.customers:,} customers, {found.prevalence:.1%} "
+            f"leave; calibration error {found.calibration_error:.4f}; at a capacity of "
+            f"{config.capacity:.0%}; flagged 60 days before notice: "
+            f"{early.get('flagged_60_days_before', float('nan')):.0%} "
+            f"of {early['leavers']} leavers; "
+            f"{seconds:.0f} s",
+            *(f"contradiction: {n:,} {what}" for what, n in source.note["contradictions"].items()),
+            f"model:       {written[0]} ({version})",
+            f"registry:    {where}",
+            *(f"report:      {path}" for path in written[1:]),
+            f"quarantine:  {source.quarantine or 'none'}",
+        ]
+    )

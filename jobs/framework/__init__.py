@@ -1,0 +1,1 @@
+"""What every job does alike: options and paths checked first, one error message, progress."""

@@ -1,0 +1,76 @@
+"""Errors of a job in the words of whoever runs it, also where a task or a worker met them."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+
+_OURS = ("lib.", "jobs.")
+
+
+def message_for_user(error: BaseException) -> str | None:
+    """The message of an error that its user can mend; None for a bug.
+
+    Such are the exceptions that this repository defines, values that its code refuses by a `raise`,
+    and files that the system refuses; whether met here or in a task, an actor or a worker of Ray.
+    """
+    for current, text in _unwrapped(error, ""):
+        if _is_of_ray(current):
+            continue
+        if isinstance(current, OSError) or type(current).__module__.startswith(_OURS):
+            return str(current)
+        if type(current) is ValueError and _raised_by_us(text or _formatted(current)):
+            return str(current)
+    return None
+
+
+def one_traceback(error: BaseException) -> str:
+    """The traceback of a bug, once: that of the task where it arose, or of this process."""
+    remote = [text for _, text in _unwrapped(error, "") if text]
+    return remote[-1] if remote else _formatted(error)
+
+
+def cause_in(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """Whether the error, or one that it wraps or was raised from, is of one of the kinds."""
+    return any(isinstance(current, kinds) for current, _ in _unwrapped(error, ""))
+
+
+def _unwrapped(error: BaseException, text: str) -> Iterator[tuple[BaseException, str]]:
+    """An error and what it wraps or was raised from, outermost first.
+
+    With each comes the traceback that a task of Ray sent along as text, "" where it arose here.
+    """
+    yield error, text
+    sent = str(vars(error).get("traceback_str", "") or vars(error).get("_traceback_str", ""))
+    for inner in _inside(error):
+        yield from _unwrapped(inner, sent or text)
+    if error.__cause__ is not None:
+        yield from _unwrapped(error.__cause__, text)
+
+
+def _inside(error: BaseException) -> list[BaseException]:
+    """What an exception of Ray Core, Ray Data, Ray Train or Ray Tune wraps."""
+    content = vars(error)
+    wrapped = [content.get(name) for name in ("cause", "_base_exc")]
+    failures = content.get("worker_failures")
+    wrapped += list(failures.values()) if isinstance(failures, dict) else []
+    return [one for one in wrapped if isinstance(one, BaseException)]
+
+
+def _is_of_ray(error: BaseException) -> bool:
+    return any(kind.__module__.startswith("ray.") for kind in type(error).__mro__)
+
+
+def _formatted(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error, chain=False))
+
+
+def _raised_by_us(text: str) -> bool:
+    """Whether a traceback ends in a `raise` of ours, and not in a library given a bad value."""
+    lines = text.splitlines()
+    places = [place for place, line in enumerate(lines) if line.startswith('  File "')]
+    if not places or places[-1] + 1 >= len(lines):
+        return False
+    ours = any(f"/{folder}" in lines[places[-1]] for folder in ("lib/", "jobs/"))
+    installed = "site-packages" in lines[places[-1]] or "/lib/python" in lines[places[-1]]
+    return ours and not installed and lines[places[-1] + 1].lstrip().startswith("raise ")

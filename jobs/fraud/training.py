@@ -1,0 +1,262 @@
+"""Training of the fraud model, from rows to a published version."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from jobs.framework.cluster import start_ray
+from jobs.fraud.halves import final_halves, fold_scores
+from jobs.fraud.rules_baseline import rule_answers
+from jobs.fraud.training_config import TrainConfig
+from jobs.fraud.training_data import Source, find_source, load_payments, load_rule_columns
+from jobs.narration import narrator
+from jobs.publishing import code_version, publish
+from jobs.resources import refuse_at_once
+from jobs.stages import Arrays, Stages
+from lib.calibration import fit_calibrator, sigmoid
+from lib.contract import ContractError
+from lib.fraud.features import FRAUD
+from lib.fraud.model.baselines import baseline_scores
+from lib.fraud.model.comparison import intervals, make_test_rows, measure
+from lib.fraud.model.ensemble import SYSTEM, Ensemble, TrainingRecord, largest_difference
+from lib.fraud.model.fitting import fold_data, settled, stack, weighed_sample
+from lib.fraud.model.inputs import Floats
+from lib.fraud.model.outcome import measure_outcome
+from lib.fraud.model.payments import Payments
+from lib.fraud.model.policy import fit_policy
+from lib.fraud.model.slices import Plan, plan_slices
+from lib.fraud.report import OURS, Findings, build_report, gain_shares, outcome_facts
+from lib.registry import MANIFEST, verify_artifact
+from lib.report import write_report
+from lib.storage import Storage, open_storage, redacted
+
+_SAMPLE = 20_000
+_KEPT_MEASURES = ("auc", "ap", "precision_at_1000", "cp_100", "recall_at_fpr_1_8")
+
+
+def train_model(config: TrainConfig) -> str:
+    """Train, report and publish; returns the folder or URI of the model."""
+    config = config.settled()
+    output = open_storage(config.output)
+    started = time.monotonic()
+    step = narrator(started)
+    if config.engine == "ray":
+        start_ray()
+        refuse_at_once(config.request)
+    source = find_source(config)
+    step("reading features")
+    payments = load_payments(source)
+    plan = plan_slices(
+        int(payments.event_time[0]),
+        int(payments.event_time[-1]),
+        config.slices,
+        payments.known_until(),
+    )
+    _refuse_empty_slices(payments, plan)
+    stages = Stages(output, _inputs(config, source))
+    ensemble = _fit(config, payments, plan, stages, step)
+    step("measuring on the test days")
+    found = _findings(config, source, payments, plan, ensemble, stages)
+    report = _report(found, output)
+    version = _save(config, source, found, stages, output)
+    seconds = time.monotonic() - started
+    print(
+        _closing_lines(config, source, found, version, [output.address("model"), *report], seconds)
+    )
+    return output.address("model")
+
+
+def _inputs(config: TrainConfig, source: Source) -> dict[str, object]:
+    """What the intermediate results depend on."""
+    return {
+        "features": FRAUD.digest,
+        "data": source.fingerprint,
+        "model": asdict(config.model),
+        "slices": asdict(config.slices),
+        "engine": [config.engine, config.boosting, config.num_workers, config.min_workers],
+    }
+
+
+def _refuse_empty_slices(payments: Payments, plan: Plan) -> None:
+    """Each slice needs frauds and good payments both, as known at its time."""
+    for name in ("train", "calibrate", "test"):
+        span = getattr(plan, name)
+        labels = payments.within(span).labels(span.as_of)
+        frauds = int(labels.sum())
+        if frauds in {0, len(labels)}:
+            raise ContractError(
+                f"{name} slice of {span.days:.1f} days: {frauds} known frauds among {len(labels)} "
+                "payments; both classes are needed: check that labels cover these days and that "
+                f"their observed_at is right, or change --slices.{name}"
+            )
+
+
+def _fit(
+    config: TrainConfig,
+    payments: Payments,
+    plan: Plan,
+    stages: Stages,
+    step: Callable[[str], None],
+) -> Ensemble:
+    """Folds, meta-learner, final halves, calibration and policy."""
+    step(f"fitting {len(plan.folds)} time-forward folds of both halves ({config.engine})")
+    half_life = config.recency_half_life_days
+    folds = [fold_data(payments, fold, half_life) for fold in plan.folds]
+    scores = fold_scores(folds, config.model, config, stages)
+    meta = stack(folds, scores)
+    settings = settled(config.model, scores)
+    step(f"fitting the model: {settings.trees.trees} trees, {settings.network.epochs} epochs")
+    train = weighed_sample(payments, plan.train, half_life)
+    trees, networks = final_halves(train, FRAUD.names, settings, config, stages)
+    step("calibrating and setting thresholds")
+    later = payments.within(plan.calibrate)
+    labels = later.labels(plan.calibrate.as_of)
+    raw = meta.log_odds(trees.log_odds(later.matrix), networks.log_odds(later.matrix))
+    calibrator = fit_calibrator(raw, labels)
+    policy = fit_policy(
+        calibrator.probabilities(raw), labels, later.amount_minor, plan.calibrate.days, config.costs
+    )
+    return Ensemble(FRAUD.names, FRAUD.digest, trees, networks, meta, calibrator, policy)
+
+
+def _findings(
+    config: TrainConfig,
+    source: Source,
+    payments: Payments,
+    plan: Plan,
+    ensemble: Ensemble,
+    stages: Stages,
+) -> Findings:
+    """Everything the report shows, on the test days."""
+    test = payments.within(plan.test)
+    rows = make_test_rows(payments, test, plan.test.as_of)
+    log_odds = ensemble.log_odds(test.matrix)
+    rules = rule_answers(load_rule_columns(source, plan.test))
+    scores: dict[str, Floats] = {"rules alone": rules.scores}
+    if config.baselines:
+        scores |= stages.arrays("baselines", lambda: _baselines(config, payments, plan))
+    scores["trees alone"] = ensemble.trees.log_odds(test.matrix)
+    scores["network alone"] = ensemble.networks.log_odds(test.matrix)
+    scores[OURS] = log_odds
+    probabilities = ensemble.calibrator.probabilities(log_odds)
+    decided = ensemble.policy.decisions(probabilities)
+    policies = {
+        "approve all": np.zeros_like(decided),
+        "rules alone": rules.decisions,
+        OURS: decided,
+        "rules, then the ensemble": np.maximum(decided, rules.decisions),
+    }
+    outcomes = {
+        name: measure_outcome(one, rows.labels, rows.amount_minor, plan.test.days, config.costs)
+        for name, one in policies.items()
+    }
+    return Findings(
+        source=config.source or source.address,
+        simulated=config.simulated,
+        plan=plan,
+        payments=payments,
+        rows=rows,
+        scores=scores,
+        probabilities=probabilities,
+        before=sigmoid(log_odds),
+        measures={name: measure(rows, one) for name, one in scores.items()},
+        intervals=intervals(rows, log_odds, config.seed, config.bootstrap),
+        outcomes=outcomes,
+        costs=config.costs,
+        ensemble=ensemble,
+        importance=_importance(ensemble),
+        served_difference=largest_difference(ensemble, ensemble.scorer(), test.matrix[:_SAMPLE]),
+    )
+
+
+def _baselines(config: TrainConfig, payments: Payments, plan: Plan) -> Arrays:
+    """Scores of the baselines fitted on the model's own training rows."""
+    train = payments.sample(plan.train)
+    matrix = payments.within(plan.test).matrix
+    most_good = 30_000 if config.quick else 200_000
+    return dict(baseline_scores(train, matrix, config.seed, config.threads, most_good))
+
+
+def _importance(ensemble: Ensemble) -> dict[str, float]:
+    """Share of the gain by feature, over all boosters."""
+    gains: dict[str, float] = {}
+    for booster in ensemble.trees.boosters:
+        booster.feature_names = None
+        for key, gain in booster.get_score(importance_type="total_gain").items():
+            gains[key] = gains.get(key, 0.0) + float(gain)
+    return gain_shares(gains, ensemble.names)
+
+
+def _report(found: Findings, output: Storage) -> list[str]:
+    """Write both forms of the report; their addresses."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_report(build_report(found), Path(folder))
+        for path in paths:
+            output.write(path.name, path.read_bytes())
+    return [output.address(path.name) for path in paths]
+
+
+def _save(
+    config: TrainConfig, source: Source, found: Findings, stages: Stages, output: Storage
+) -> str:
+    """Write the artifact and publish it; a repeated run writes the same version, returned."""
+    created_at = stages.number("created_at", lambda: time.time_ns() // 1000)
+    ours = found.measures[OURS]
+    metrics = {name: ours[name] for name in _KEPT_MEASURES if name in ours}
+    kept = outcome_facts(found.outcomes[OURS])
+    names = ("loss_reduction", "false_positive_rate", "reviews_per_day", "alerts_per_day")
+    metrics |= {name: kept[name] for name in names}
+    record = TrainingRecord(
+        created_at=created_at,
+        data_fingerprint=source.fingerprint,
+        code_version=code_version(),
+        parameters=redacted(json.loads(json.dumps(asdict(config), default=str))),
+        metrics=metrics,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "model"
+        found.ensemble.save(directory, record)
+        output.delete("model")
+        output.upload(directory, "model", last=MANIFEST)
+        if config.registry is not None:
+            publish(config.registry, SYSTEM, directory, config.alias, "jobs.fraud.train")
+        return verify_artifact(directory).manifest.version
+
+
+def _closing_lines(
+    config: TrainConfig,
+    source: Source,
+    found: Findings,
+    published: str,
+    written: Sequence[str],
+    seconds: float,
+) -> str:
+    """A short table, and where everything lies."""
+    names = [*(name for name in found.measures if name != OURS), OURS]
+    lines = [f"{'method':22}{'AUC':>8}{'AP':>8}{'P@1000':>8}{'CP@100':>8}{'recall 1.8%':>13}"]
+    for name in names:
+        one = found.measures[name]
+        values = [one.get(key, float("nan")) for key in _KEPT_MEASURES]
+        lines.append(
+            f"{name:22}" + "".join(f"{value:8.3f}" for value in values[:4]) + f"{values[4]:13.3f}"
+        )
+    where = (
+        f"{config.registry} ({published}, {config.alias})" if config.registry else "not published"
+    )
+    return "\n".join(
+        [
+            *lines,
+            f"test: {len(found.rows.labels):,} payments, {int(found.rows.labels.sum()):,} frauds; "
+            f"served form differs by {found.served_difference:.1e}; {seconds:.0f} s",
+            f"model:       {written[0]} ({published})",
+            f"registry:    {where}",
+            f"report:      {written[1]}",
+            f"report:      {written[2]}",
+            f"quarantine:  {source.quarantine or 'none (features were given)'}",
+        ]
+    )

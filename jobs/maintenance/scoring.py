@@ -1,0 +1,139 @@
+"""Scoring of machines with a model, over the cluster."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+
+from jobs.framework.cluster import start_ray
+from jobs.maintenance.score import ScoreConfig
+from jobs.maintenance.sources import (
+    by_machine,
+    intakes,
+    measured,
+    newest_reading,
+    small_tables,
+    telemetry_mapping,
+)
+from jobs.model_files import model_directory
+from jobs.rows import write_private_rows
+from lib.contract import ContractError
+from lib.contract.coercion import as_array
+from lib.maintenance.dataset import Tables, current_rows
+from lib.maintenance.model import SYSTEM, SurvivalModel
+from lib.maintenance.model.loading import load_model
+from lib.maintenance.model.scores import scores_table
+from lib.storage import Storage, open_dataset, open_storage
+
+_SHOWN = 10
+_NOTE = "scores.json"
+
+
+def score_machines(config: ScoreConfig) -> str:
+    """Score and write; returns the folder or URI of Parquet files."""
+    with model_directory(SYSTEM, config.model, config.registry, config.version) as folder:
+        model = load_model(folder)
+    telemetry_mapping(config, model.features)  # refuses units that the model cannot take
+    output = open_storage(config.output)
+    start_ray()
+    output.delete("work")
+    quarantine = output.address("work/quarantine")
+    small = small_tables(config, quarantine)
+    small["waveforms"] = measured(config, model.features, quarantine)
+    at_us = newest_reading(config, quarantine) if config.at is None else _moment(config.at)
+    rows = _scored(config, model, small, at_us, quarantine)
+    write_private_rows(rows, output, "work/data")
+    output.delete(_NOTE)
+    for name in ("data", "quarantine"):
+        output.move(f"work/{name}", name)
+    note = {
+        "scored_at": _iso(at_us),
+        "model_version": model.version,
+        "grid_hours": model.grid.tolist(),
+        "modes": list(model.modes),
+        "machines": open_dataset(output, "data").count_rows(),
+        "tables": intakes(output, "quarantine"),
+    }
+    output.write(_NOTE, json.dumps(note, indent=2).encode())
+    output.delete("work")
+    print(_closing_lines(output))
+    return output.address("data")
+
+
+def _scored(
+    config: ScoreConfig,
+    model: SurvivalModel,
+    small: dict[str, pa.Table | None],
+    at_us: int,
+    quarantine: str,
+) -> ray.data.Dataset:
+    shared, explain = ray.put(model), config.explain
+
+    def score(tables: Tables) -> pa.Table:
+        mine: SurvivalModel = ray.get(shared)
+        names, rows, last = current_rows(mine.features, tables, at_us)
+        return scores_table(mine, names, rows, at_us, last, explain)
+
+    found = by_machine(config, small, score, quarantine, model.features).materialize()
+    silent = _silent(small["machines"], found)
+    if silent is None:
+        return found
+    nothing = _no_readings(model)
+    names, rows, last = current_rows(model.features, Tables(nothing, machines=silent), at_us)
+    more = scores_table(model, names, rows, at_us, last, explain)
+    return found.union(ray.data.from_arrow(more))
+
+
+def _no_readings(model: SurvivalModel) -> pa.Table:
+    """A table of no readings."""
+    columns = {"machine_id": pa.array([], pa.string()), "event_time": pa.array([], pa.int64())}
+    sensors = {name: pa.array([], pa.float64()) for name in model.features.sensor_names}
+    return pa.table(columns | sensors)
+
+
+def _silent(machines: pa.Table | None, found: ray.data.Dataset) -> pa.Table | None:
+    """Machines that are listed and have no telemetry."""
+    if machines is None:
+        return None
+    blocks = ray.get(found.select_columns(["machine_id"]).to_arrow_refs())
+    read = pa.concat_tables(blocks)["machine_id"].combine_chunks()
+    rest = machines.filter(pc.invert(pc.is_in(as_array(machines["machine_id"]), value_set=read)))
+    return rest if rest.num_rows else None
+
+
+def _moment(text: str) -> int:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ContractError(f"--at: expected a time in ISO 8601, got {text!r}") from error
+    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
+    return round(time.timestamp() * 1e6)
+
+
+def _iso(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="seconds")
+
+
+def _closing_lines(output: Storage) -> str:
+    note = json.loads(output.read(_NOTE) or b"")
+    table = open_dataset(output, "data").to_table()
+    worst = table.sort_by([("mean_hours", "ascending")]).slice(0, _SHOWN).to_pylist()
+    lines = [f"{'machine':16}{'24 h':>8}{'7 d':>8}{'30 d':>8}  {'likely':12} because of"]
+    for row in worst:
+        chances = [row[f"failure_within_{name}"] for name in ("24h", "7d", "30d")]
+        shown = "".join(f"{'-' if one is None else format(one, '.1%'):>8}" for one in chances)
+        causes = ", ".join(what for what, _ in json.loads(row["drivers"])[:3])
+        lines.append(f"{row['machine_id'][:15]:16}{shown}  {row['likely_mode'] or '-':12} {causes}")
+    return "\n".join(
+        [
+            *lines,
+            f"{note['machines']:,} machines at {note['scored_at']}, "
+            f"{pc.sum(table['alarm']).as_py()} alarms, model {note['model_version']}",
+            f"scores:     {output.shown('data')}",
+            f"quarantine: {output.shown('quarantine')}",
+        ]
+    )

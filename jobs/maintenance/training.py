@@ -1,0 +1,269 @@
+"""Training of the maintenance model, from rows to a published version."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from jobs.framework.cluster import start_ray
+from jobs.maintenance.fits import fold_by_fold, replicates, whole_model
+from jobs.maintenance.training_config import TrainConfig
+from jobs.maintenance.training_rows import RowsSource, rows_of
+from jobs.narration import narrator
+from jobs.publishing import code_version, publish
+from jobs.resources import refuse_at_once
+from jobs.stages import Stages
+from lib.contract import ContractError
+from lib.maintenance.kind import kind_text
+from lib.maintenance.model import SYSTEM, SurvivalModel, TrainingRows
+from lib.maintenance.model.fitting import (
+    Learnt,
+    gathered,
+    learn_from_folds,
+    mode_names,
+    reach,
+    require_machines,
+    usual_values,
+)
+from lib.maintenance.model.judging import (
+    BRIER,
+    CONCORDANCE,
+    FALSE_ALARMS,
+    METHODS,
+    OURS,
+    WARNED,
+    Findings,
+    judged,
+)
+from lib.maintenance.model.report import Subject, metrics, training_report
+from lib.maintenance.model.settings import time_grid
+from lib.registry import MANIFEST, verify_artifact
+from lib.report import write_report
+from lib.storage import Storage, open_storage, redacted
+from lib.survival import SurvivalError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def train_model(config: TrainConfig) -> str:
+    """Train, report and publish; returns the folder or URI of the model."""
+    config = config.settled()
+    config.check()
+    started = time.monotonic()
+    step = narrator(started)
+    output = open_storage(config.output)
+    if config.engine == "ray":
+        start_ray()
+        refuse_at_once(config.request)
+    source = rows_of(config)
+    require_machines(source.rows, config.model.folds)
+    step(f"{len(source.rows):,} rows of {len(np.unique(source.rows.machines)):,} machines")
+    stages = Stages(output, _inputs(config, source))
+    split_us = _split(source.rows, config.test_share) if config.split == "time" else None
+    judgement = _explained(config, source, split_us, stages, step)
+    step(f"fitting the model on all rows, and {config.model.replicates} replicates")
+    model = _model(config, source, judgement, stages)
+    subject = Subject(
+        source=config.source or source.address,
+        simulated=config.simulated,
+        split=None if split_us is None else _moment(split_us),
+        train=judgement.train,
+        test=judgement.test,
+        model=model,
+        settings=config.model,
+        costs=config.costs,
+        faults=source.note.get("sensor_faults", {}),
+        failures=source.failures,
+    )
+    version = _save(config, source, model, judgement.found, stages, output)
+    written = [output.address("model"), *_report(subject, judgement.found, output)]
+    seconds = time.monotonic() - started
+    print(_closing_lines(config, source, subject, judgement.found, version, written, seconds))
+    return output.address("model")
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """What folds by machine taught, before and after the split."""
+
+    train: TrainingRows
+    test: TrainingRows
+    horizon: float
+    learnt: Learnt
+    found: Findings
+
+
+def _explained(
+    config: TrainConfig,
+    source: RowsSource,
+    split_us: int | None,
+    stages: Stages,
+    step: Callable[[str], None],
+) -> _Judgement:
+    """`_judgement`; where it cannot be made, the error counts the failures that no row sees."""
+    try:
+        return _judgement(config, source, split_us, stages, step)
+    except SurvivalError as error:
+        if not source.failures.unseen:
+            raise
+        raise SurvivalError("\n".join([str(error), *source.failures.lines()])) from error
+
+
+def _judgement(
+    config: TrainConfig,
+    source: RowsSource,
+    split_us: int | None,
+    stages: Stages,
+    step: Callable[[str], None],
+) -> _Judgement:
+    """Folds by machine: the blend from rows before the split, all figures from rows after it."""
+    train = test = source.rows
+    if split_us is not None:
+        train, test = train.until(split_us), test.take(test.at_us >= split_us)
+    horizon = reach(train, config.model)
+    step(f"fitting {config.model.folds} folds by machine ({config.engine})")
+    parts, places = fold_by_fold(source.features, train, test, horizon, config, stages)
+    of_train = gathered([part[0] for part in parts], [one[0] for one in places], len(train))
+    of_test = gathered([part[1] for part in parts], [one[1] for one in places], len(test))
+    learnt = learn_from_folds(train, of_train["Cox"], of_train["deep"], horizon, config.model)
+    step("measuring on the test rows")
+    found = judged(train, test, of_train, of_test, learnt, horizon, config.model, config.costs,
+                   config.seed, config.bootstrap)  # fmt: skip
+    return _Judgement(train, test, horizon, learnt, found)
+
+
+def _model(
+    config: TrainConfig, source: RowsSource, judgement: _Judgement, stages: Stages
+) -> SurvivalModel:
+    """The model that is served: on all rows, with what the folds taught."""
+    rows, features, horizon = source.rows, source.features, judgement.horizon
+    modes = mode_names(rows)
+    usual, spread = usual_values(rows.rows)
+    return SurvivalModel(
+        features=features,
+        whole=whole_model(features, rows, modes, horizon, config, stages),
+        replicates=replicates(features, rows, modes, horizon, config),
+        weight=judgement.learnt.weight,
+        grid=time_grid(horizon),
+        modes=modes,
+        likely=judgement.learnt.likely,
+        alarm_hours=config.model.alarm_hours,
+        alarm_threshold=judgement.found.threshold,
+        usual=usual,
+        spread=spread,
+    )
+
+
+def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:
+    """What the intermediate results depend on."""
+    return {
+        "features": source.features.digest,
+        "data": source.fingerprint,
+        "model": asdict(config.model),
+        "test_share": config.test_share,
+        "split": config.split,
+        "engine": [config.engine, config.num_workers, config.min_workers],
+        "seed": config.seed,
+    }
+
+
+def _split(rows: TrainingRows, share: float) -> int:
+    """Midnight UTC after which the last `share` of the rows' time lies."""
+    first, last = int(rows.at_us.min()), int(rows.at_us.max())
+    day = 86_400_000_000
+    split = -(-(first + round((1.0 - share) * (last - first))) // day) * day
+    if not first < split <= last:
+        raise ContractError(
+            f"rows reach from {_moment(first)} to {_moment(last)}: too short to be split into "
+            "days to learn from and days to be measured on; give readings of more days, or say "
+            "--split machines, which measures on machines instead"
+        )
+    return split
+
+
+def _moment(time_us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=time_us)).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _report(subject: Subject, found: Findings, output: Storage) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_report(training_report(subject, found), Path(folder))
+        for path in paths:
+            output.write(path.name, path.read_bytes())
+    return [output.address(path.name) for path in paths]
+
+
+def _save(
+    config: TrainConfig,
+    source: RowsSource,
+    model: SurvivalModel,
+    found: Findings,
+    stages: Stages,
+    output: Storage,
+) -> str:
+    """The artifact to OUTPUT/model and, if asked, to the registry; returns its version."""
+    parameters = {
+        "kind": kind_text(model.features),
+        "train": redacted(json.loads(json.dumps(asdict(config), default=str))),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "model"
+        model.save(
+            directory,
+            created_at=stages.number("created_at", lambda: time.time_ns() // 1000),
+            data_fingerprint=source.fingerprint,
+            code_version=code_version(),
+            parameters=parameters,
+            metrics=metrics(found),
+        )
+        output.delete("model")
+        output.upload(directory, "model", last=MANIFEST)
+        if config.registry is not None:
+            publish(config.registry, SYSTEM, directory, config.alias, "jobs.maintenance.train")
+        return verify_artifact(directory).manifest.version
+
+
+def _closing_lines(
+    config: TrainConfig,
+    source: RowsSource,
+    subject: Subject,
+    found: Findings,
+    version: str,
+    written: Sequence[str],
+    seconds: float,
+) -> str:
+    """A short table, and where everything lies."""
+    columns: list[tuple[str, str, Callable[[float], str]]] = [
+        ("C-td", CONCORDANCE, "{:.3f}".format),
+        ("IBS", BRIER, "{:.4f}".format),
+        ("warned", WARNED, "{:.0%}".format),
+        ("false alarms", FALSE_ALARMS, "{:.2f}".format),
+    ]
+    lines = [f"{'method':20}" + "".join(f"{head:>14}" for head, _, _ in columns)]
+    for name in METHODS:
+        figures = found.measures[name]
+        lines.append(
+            f"{name:20}"
+            + "".join(f"{shown(figures.get(key, np.nan)):>14}" for _, key, shown in columns)
+        )
+    ours, idle = found.money[OURS].cost, found.money["run to failure"].cost
+    where = f"{config.registry} ({version}, {config.alias})" if config.registry else "not published"
+    return "\n".join(
+        [
+            *lines,
+            f"test: {len(subject.test):,} rows {subject.tested}, "
+            f"{found.warned_of} failures to announce; blend {subject.model.weight:.2f}; "
+            f"replayed cost a machine-year {ours.value:,.0f}, run to failure {idle.value:,.0f}; "
+            f"{seconds:.0f} s",
+            *(source.failures.lines() if source.failures.unseen else ()),
+            f"model:       {written[0]} ({version})",
+            f"registry:    {where}",
+            *(f"report:      {path}" for path in written[1:]),
+            f"quarantine:  {source.quarantine or 'none'}",
+        ]
+    )

@@ -1,0 +1,150 @@
+"""Scoring of posts with a model, over the cluster."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+from ray.data import ActorPoolStrategy, DataContext, Dataset
+
+from jobs import intake
+from jobs.framework.cluster import start_ray
+from jobs.model_files import model_directory
+from jobs.moderation.facts import MEDIA, POST, POSTS, by_post
+from jobs.moderation.score import NOTE, ScoreConfig
+from jobs.moderation.scoring import MediaScorer, ModelPlace, PostScorer, as_answers
+from jobs.moderation.sources import intakes, read_policies
+from jobs.partitioned import partitions_for
+from jobs.resources import Request, await_workers, with_gpus
+from jobs.rows import write_private_rows
+from lib.contract import ContractError
+from lib.moderation.model import SYSTEM
+from lib.moderation.policies import Policies
+from lib.registry import ArtifactError, Registry, verify_artifact
+from lib.storage import Storage, open_dataset, open_storage
+
+_BLOCK_BYTES = 64 * 1024 * 1024
+
+
+def score_posts(config: ScoreConfig) -> str:
+    """Score and write; returns the folder or URI of Parquet files."""
+    if config.posts is None:
+        raise ContractError("--posts is missing: say where the posts are")
+    policies = read_policies(config.policies)
+    place, version = _place(config, policies)
+    output = open_storage(config.output)
+    output.delete("work")
+    start_ray()
+    DataContext.get_current().target_max_block_size = _BLOCK_BYTES
+    request = with_gpus(Request(config.actors, 0, config.cpus_per_actor, config.gpus_per_actor))
+    await_workers(request)
+    work = open_storage(output.address("work"))
+    scored = _scored(config, place, request, work)
+    write_private_rows(scored, work, "data")
+    note = _note(config, policies, version, work)
+    output.delete(NOTE)
+    for name in ("data", "quarantine"):
+        output.delete(name)
+        output.move(f"work/{name}", name)
+    note["tables"] = intakes(output, "quarantine")
+    output.write(NOTE, json.dumps(note, indent=2).encode())
+    output.delete("work")
+    print(closing_lines(output))
+    return output.address("data")
+
+
+def _place(config: ScoreConfig, policies: Policies) -> tuple[ModelPlace, str]:
+    """Where actors find the model, its version settled now: an alias may move meanwhile."""
+    version = config.version
+    if config.registry is not None and config.model is None:
+        version = Registry(config.registry).resolve(SYSTEM, version)
+    place = ModelPlace(config.model, config.registry, version, policies, config.cpus_per_actor)
+    with model_directory(SYSTEM, config.model, config.registry, version) as folder:
+        manifest = verify_artifact(folder).manifest
+    lacking = sorted(set(policies.ids) - set(manifest.feature_names))
+    if manifest.system != SYSTEM or lacking:
+        raise ArtifactError(
+            f"model {manifest.version}: expected one of {SYSTEM} for {', '.join(policies.ids)}, "
+            f"got one of {manifest.system} for {', '.join(manifest.feature_names)}; give the "
+            "policies by --policies"
+        )
+    return place, manifest.version
+
+
+def _scored(config: ScoreConfig, place: ModelPlace, request: Request, work: Storage) -> Dataset:
+    quarantine = work.address("quarantine")
+    work.write("quarantine/.keep", b"")
+    held: dict[str, Any] = {
+        "compute": ActorPoolStrategy(size=config.actors),
+        "num_cpus": request.cpus,
+        "batch_format": "pyarrow",
+        "batch_size": None,
+    } | ({"num_gpus": request.gpus} if request.gpus > 0 else {})
+    answers = config.read(POSTS, quarantine).map_batches(
+        as_answers, fn_args=(POST,), batch_format="pyarrow", batch_size=None
+    )
+    if config.media is not None:
+        arguments = (place, config.addresses(), quarantine)
+        told = config.read(MEDIA, quarantine).map_batches(
+            MediaScorer, fn_constructor_args=arguments, **held
+        )
+        answers = answers.union(told)
+    together = by_post(answers, _partitions(config))
+    # these begin when all readers have ended, and would keep them from their cores until then
+    held["num_cpus"] = 0
+    return together.map_batches(
+        PostScorer, fn_constructor_args=(place, quarantine, config.price), **held
+    )
+
+
+def _partitions(config: ScoreConfig) -> int:
+    if config.partitions:
+        return config.partitions
+    contracts = [one for one in (POSTS, MEDIA) if one.name in config.given]
+    count = sum(
+        intake.estimated_rows(config.mapping(one), getattr(config, one.name)) for one in contracts
+    )
+    resources = ray.cluster_resources()
+    return partitions_for(count, int(resources.get("CPU", 1)), resources.get("memory", 0.0))
+
+
+def _note(config: ScoreConfig, policies: Policies, version: str, work: Storage) -> dict[str, Any]:
+    table = open_dataset(work, "data").to_table(columns=["action"])
+    if not table.num_rows:
+        reason = intake.most_frequent_reason(work, "quarantine/posts", str(config.posts))
+        raise ContractError(f"{reason}; no post could be scored; see {work.shown('quarantine')}")
+    actions = {one["values"]: one["counts"] for one in pc.value_counts(table["action"]).to_pylist()}
+    return {
+        "model_version": version,
+        "policies": policies.model_dump(mode="json"),
+        "posts": table.num_rows,
+        "actions": actions,
+        "data_fingerprint": intake.fingerprint_of(config.files),
+        "price": config.price,
+    }
+
+
+def closing_lines(output: Storage) -> str:
+    """How many posts would meet what, and where everything lies."""
+    note = json.loads(output.read(NOTE) or b"")
+    names = [one["id"] for one in note["policies"]["policies"]]
+    table = open_dataset(output, "data").to_table(columns=[f"p_{name}" for name in names])
+    lines = [f"{'policy':24}{'mean':>8}{'above 50%':>12}"]
+    for name in names:
+        chances: pa.ChunkedArray = table[f"p_{name}"]
+        above = pc.sum(pc.greater(chances, 0.5)).as_py()
+        lines.append(f"{name:24}{pc.mean(chances).as_py():>8.3f}{above:>12,}")
+    counted = ", ".join(f"{count:,} {name}" for name, count in sorted(note["actions"].items()))
+    broken = note["tables"].get("media", {}).get("quarantined", 0)
+    return "\n".join(
+        [
+            *lines,
+            f"{note['posts']:,} posts: {counted}; {broken:,} media could not be used; model "
+            f"{note['model_version']}",
+            f"scores:     {output.shown('data')}",
+            f"quarantine: {output.shown('quarantine')}",
+        ]
+    )

@@ -1,0 +1,210 @@
+"""Training on what people decided since, and comparison with the champion."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from jobs.model_files import model_directory
+from jobs.moderation.decisions import Decisions, gather_decisions
+from jobs.moderation.findings import OURS, mean_precision
+from jobs.moderation.prepared import Prepared
+from jobs.moderation.retrain import RetrainConfig
+from jobs.moderation.scoring import shape_of
+from jobs.moderation.sources import read_policies
+from jobs.moderation.training import Trained, save, trained_by, write_training_report
+from jobs.moderation.training_config import TrainConfig
+from lib.contract import ContractError
+from lib.evaluation import Interval, bootstrap_interval
+from lib.moderation.model import SYSTEM
+from lib.moderation.model.answers import Floats, Ints, Presence
+from lib.moderation.model.inputs import PostInputs
+from lib.moderation.model.moderation_model import ModerationModel, load_model
+from lib.moderation.post import MODALITIES
+from lib.registry import Registry
+from lib.storage import open_storage
+
+REPORT = "report.json"
+_AT_ONCE = 64
+
+
+def retrain_model(config: RetrainConfig) -> dict[str, Any]:
+    """Retrain and compare; returns what is written to report.json, below `retraining`."""
+    config.check()
+    started = time.monotonic()
+    output = open_storage(config.output)
+    files = [read_policies(path) for path in (config.policies, *config.former_policies)]
+    decisions = gather_decisions(str(config.records), output, files)
+    told: dict[str, Any] = {"labels": asdict(decisions), "margin": config.margin}
+    if decisions.new < config.least:
+        told["decision"] = (
+            f"nothing trained: {decisions.new:,} labels since number {decisions.since}, expected "
+            f"--least {config.least}"
+        )
+        return _finished(told, output, config)
+    asked = _training(config, decisions)
+    trained = trained_by(asked, started)
+    told["training"] = {
+        "parts": trained.parting.counts,
+        "rows": {key: trained.prepared.note[key] for key in ("posts", "labelled", "tables")},
+        "test_from_us": trained.parting.test_from_us,
+    }
+    champion = _champion(config)
+    told |= compared(trained, champion, config)
+    won = bool(told["won"])
+    wanted = replace(asked, alias=config.alias) if won else replace(asked, registry=None)
+    told["version"] = save(wanted, trained, output)
+    told["decision"] = _words(told, won, config.alias)
+    write_training_report(asked, trained, output)
+    decisions.settle(output)
+    return _finished(told, output, config)
+
+
+def compared(
+    trained: Trained, champion: ModerationModel | None, config: RetrainConfig
+) -> dict[str, Any]:
+    """The new model and the champion on the same posts; without a champion the new one wins."""
+    rows, targets = trained.fit.rows, trained.prepared.targets[trained.fit.rows]
+    policies = trained.fit.model.policies
+    ours = trained.fit.log_odds
+    told: dict[str, Any] = {"posts": len(rows), OURS: mean_precision(ours, targets, policies)}
+    if champion is None:
+        return told | {"champion": None, "won": True}
+    _refuse_other_shape(champion, trained.prepared)
+    lacking = sorted(set(policies) - set(champion.policies))
+    shared = [name for name in policies if name not in lacking]
+    mine = [policies.index(name) for name in shared]
+    theirs = answers_of(champion, trained.prepared, rows)
+    theirs = theirs[:, [champion.policies.index(name) for name in shared]]
+    authors = trained.prepared.posts["author_id"].take(rows).to_pylist()
+    gain = paired(
+        ours[:, mine], theirs, targets[:, mine], shared, authors, config.seed, config.bootstrap
+    )
+    return told | {
+        "champion": {
+            "version": champion.version,
+            "measures": mean_precision(theirs, targets[:, mine], shared),
+            "policies_it_lacks": lacking,
+        },
+        "gain": asdict(gain),
+        "won": bool(gain.value >= config.margin and gain.low > 0.0),
+    }
+
+
+def paired(
+    ours: Floats,
+    theirs: Floats,
+    targets: Floats,
+    policies: list[str],
+    authors: Sequence[str],
+    seed: int,
+    repeats: int,
+) -> Interval:
+    """Ours less theirs in mean average precision, both on the same draws of authors."""
+
+    def gain(draw: Ints) -> float:
+        both = [
+            mean_precision(one[draw], targets[draw], policies)["mean"] for one in (ours, theirs)
+        ]
+        if not np.isfinite(both).all():
+            raise ValueError("a draw without both outcomes")
+        return both[0] - both[1]
+
+    return bootstrap_interval(gain, authors, seed, repeats)
+
+
+def answers_of(model: ModerationModel, prepared: Prepared, rows: Ints) -> Floats:
+    """Calibrated log-odds (n, policies) of prepared posts, a few at a time."""
+    found = [
+        model.log_odds(inputs_of(prepared, rows[start : start + _AT_ONCE]))
+        for start in range(0, len(rows), _AT_ONCE)
+    ]
+    return np.concatenate(found)
+
+
+def inputs_of(prepared: Prepared, rows: Ints) -> list[PostInputs]:
+    """Prepared posts as models take them."""
+    media: dict[tuple[str, int], list[Any]] = {}
+    for kind in ("image", "video"):
+        for row, pixels in prepared.frames(kind, rows):
+            media.setdefault((kind, row), []).append(pixels)
+    presence, texts = prepared.presence[rows], prepared.texts(rows)
+    found = []
+    for row, text, marks in zip(rows.tolist(), texts, presence, strict=True):
+        failed = [m for k, m in enumerate(MODALITIES) if marks[k] == Presence.FAILED]
+        clips = media.get(("video", row), [None])
+        images = tuple(media.get(("image", row), ()))
+        found.append(PostInputs(text or None, images, clips[0], frozenset(failed)))
+    return found
+
+
+def _training(config: RetrainConfig, decisions: Decisions) -> TrainConfig:
+    """Options of the training: those of this job, with the decisions beside other labels."""
+    names = TrainConfig.__dataclass_fields__
+    given = {name: getattr(config, name) for name in names}
+    labels = decisions.with_others(config, open_storage(config.output))
+    return TrainConfig(**(given | {"labels": labels, "mapping_labels": None, "alias": "none"}))
+
+
+def _champion(config: RetrainConfig) -> ModerationModel | None:
+    registry = Registry(str(config.registry))
+    if "champion" not in registry.aliases(SYSTEM):
+        return None
+    with model_directory(SYSTEM, None, config.registry, "champion") as folder:
+        return load_model(folder)
+
+
+def _refuse_other_shape(champion: ModerationModel, prepared: Prepared) -> None:
+    told, shape = shape_of(champion).stored, prepared.note["shape"]
+    kinds = {
+        "image_side": champion.image,
+        "clip_side": champion.video,
+        "clip_frames": champion.video,
+    }
+    other = [
+        name for name, model in kinds.items() if model is not None and told[name] != shape[name]
+    ]
+    if other:
+        raise ContractError(
+            f"--size: expected media as the champion sees them, {told}, got {shape}: the two could "
+            "not be compared on the same rows"
+        )
+
+
+def _words(told: Mapping[str, Any], won: bool, alias: str) -> str:
+    if told["champion"] is None:
+        return f"there is no champion to beat: published as {alias}"
+    gain = told["gain"]
+    figures = (
+        f"{gain['value']:+.4f} mean average precision ({gain['low']:+.4f} to {gain['high']:+.4f}) "
+        f"on {told['posts']:,} posts, margin {told['margin']:g}"
+    )
+    if won:
+        return f"better than the champion by {figures}: published as {alias}"
+    return f"not better than the champion by the margin, {figures}: not published"
+
+
+def _finished(told: dict[str, Any], output: Any, config: RetrainConfig) -> dict[str, Any]:
+    told["at_us"] = time.time_ns() // 1000
+    whole = json.loads(output.read(REPORT) or b"{}") | {"retraining": told}
+    output.write(REPORT, json.dumps(whole, indent=2, default=_plain).encode())
+    labels = told["labels"]
+    lines = [
+        f"labels:      {labels['new']:,} since number {labels['since']}, up to {labels['until']}",
+        f"decision:    {told['decision']}",
+        f"model:       {output.shown('model') if 'version' in told else 'none'}"
+        + (f" ({told['version']})" if "version" in told else ""),
+        f"registry:    {config.registry}",
+        f"report:      {output.shown(REPORT)}",
+    ]
+    print("\n".join(lines))
+    return told
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)

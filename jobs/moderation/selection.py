@@ -1,0 +1,241 @@
+"""Choice of the posts that people should label next."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from jobs.moderation.score import NOTE
+from jobs.moderation.select import SelectConfig
+from jobs.moderation.sources import Sources
+from lib.contract import ContractError, did_you_mean
+from lib.moderation.contracts import LABELS
+from lib.moderation.learning import (
+    Pool,
+    Selection,
+    SelectionSettings,
+    select_batch,
+)
+from lib.moderation.policies import Policies
+from lib.moderation.review.queue import Doubt, ReviewQueue
+from lib.moderation.review.settings import ReviewSettings
+from lib.records import Reviews
+from lib.storage import open_dataset, open_storage, split_address, write_parquet
+
+_MOST_QUOTA = 0.6
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scored posts.
+
+    Attributes:
+        table: rows of scores, by post.
+        policies: by which they were scored.
+        version: of the model.
+    """
+
+    table: pa.Table
+    policies: Policies
+    version: str
+    known: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def labelled(self) -> Any:
+        """(n,) whether people have decided a post before."""
+        return np.array(
+            [one in self.known for one in self.table["post_id"].to_pylist()], dtype=bool
+        )
+
+    def pool(self) -> Pool:
+        """What selection chooses from."""
+        count = self.table.num_rows
+        flat = self.table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        chances = [self.table[f"p_{name}"].to_numpy() for name in self.policies.ids]
+        return Pool(
+            embeddings=np.asarray(flat, dtype=np.float32).reshape(count, -1),
+            probabilities=np.stack(chances, axis=1),
+            exclusive=False,
+            labelled=self.labelled,
+            keys=_keys(self.table),
+        )
+
+
+def select_posts(config: SelectConfig) -> str:
+    """Choose and write; returns the path or URI of the batch."""
+    scored = find_scores(config)
+    settings = SelectionSettings(
+        method=config.method,
+        random_share=config.random_share,
+        quotas=quotas_of(config.quotas, scored.policies),
+    )
+    chosen = select_batch(scored.pool(), config.count, config.seed, settings)
+    if not len(chosen.rows):
+        raise ContractError("--scores: every post is labelled already; there is nothing to choose")
+    batch = batch_table(scored, chosen)
+    output = open_storage(config.output)
+    path = write_parquet(batch, output, "batch.parquet")
+    admitted = None if config.records is None else _admit(config, scored, chosen)
+    note = {
+        "posts": batch.num_rows,
+        "random": int(chosen.random.sum()),
+        "pool": scored.table.num_rows,
+        "labelled": int(scored.labelled.sum()),
+        "model_version": scored.version,
+        "method": config.method,
+        "seed": config.seed,
+        "leaning": _counts(batch["leans_to"].to_pylist()),
+        "admitted": admitted,
+    }
+    output.write("batch.json", json.dumps(note, indent=2).encode())
+    print(closing_lines(note, path, config))
+    return path
+
+
+def find_scores(config: SelectConfig) -> Scored:
+    """The scores of a folder, and which posts are labelled.
+
+    Raises:
+        ContractError: it is not the output of jobs.moderation.score.
+    """
+    given = open_storage(config.scores)
+    if given.read(NOTE) is None:
+        above, last = split_address(given.address())
+        given = open_storage(above) if last == "data" else given
+    content = given.read(NOTE)
+    if content is None:
+        raise ContractError(f"--scores: {config.scores}: expected output of jobs.moderation.score")
+    note = json.loads(content)
+    table = open_dataset(given, "data").to_table().sort_by("post_id")
+    policies = Policies.model_validate(note["policies"])
+    known: set[str] = set()
+    if config.labels is not None:
+        known |= _labelled_posts(config)
+    if config.records is not None:
+        reviews = Reviews(config.records)
+        reviews.migrate()
+        known |= {label.post_id for label in reviews.labels()}
+        reviews.close()
+    return Scored(table, policies, str(note["model_version"]), frozenset(known))
+
+
+def quotas_of(told: tuple[str, ...], policies: Policies) -> dict[int, float]:
+    """Shares by column of a policy.
+
+    Raises:
+        ContractError: one is not POLICY=SHARE, or names no policy.
+    """
+    ids = policies.ids
+    if not told:
+        return dict.fromkeys(range(len(ids)), _MOST_QUOTA / len(ids))
+    found: dict[int, float] = {}
+    for one in told:
+        name, mark, share = one.partition("=")
+        try:
+            value = float(share)
+        except ValueError:
+            mark, value = "", 0.0
+        if not mark:
+            raise ContractError(f"--quotas: expected POLICY=SHARE such as hate=0.2, got {one!r}")
+        if name not in ids:
+            raise ContractError(
+                f"--quotas: expected one of {', '.join(ids)}, got {name!r}; "
+                f"{did_you_mean(name, ids)}"
+            )
+        found[ids.index(name)] = value
+    return found
+
+
+def batch_table(scored: Scored, chosen: Selection) -> pa.Table:
+    """The batch in the order of choice."""
+    rows = pa.array(chosen.rows)
+    names = [name for name in scored.table.column_names if name not in ("embedding", "text_key")]
+    table = scored.table.select(names).take(rows)
+    leaning = scored.pool().leaning[chosen.rows]
+    ids = scored.policies.ids
+    lean = [ids[k] if k >= 0 else None for k in leaning.tolist()]
+    nan = np.isnan(chosen.propensity)
+    return (
+        table.append_column("random", pa.array(chosen.random))
+        .append_column("propensity", pa.array(chosen.propensity, mask=nan))
+        .append_column("leans_to", pa.array(lean, pa.string()))
+    )
+
+
+def closing_lines(note: dict[str, Any], path: str, config: SelectConfig) -> str:
+    """What was chosen, and where it lies."""
+    leaning = ", ".join(f"{count:,} {name}" for name, count in note["leaning"].items())
+    queue = (
+        "not asked for" if note["admitted"] is None else f"{note['admitted']:,} new in the queue"
+    )
+    return "\n".join(
+        [
+            f"{note['posts']:,} of {note['pool']:,} posts ({note['labelled']:,} labelled already): "
+            f"{note['random']:,} at random, the others by {config.method}; they lean to {leaning}",
+            f"review: {queue}",
+            f"batch:  {path}",
+        ]
+    )
+
+
+def _labelled_posts(config: SelectConfig) -> set[str]:
+    sources = Sources(labels=config.labels, mapping_labels=config.mapping_labels)
+    source = sources.mapping(LABELS)
+    column = next((r.sources[0] for r in source.rules if r.target.name == "post_id"), "post_id")
+    scanned = ds.dataset(str(config.labels), format="parquet").to_table(columns=[column])
+    return {str(one) for one in scanned[column].unique().to_pylist()}
+
+
+def _keys(table: pa.Table) -> Any:
+    """Equal where texts are, of posts that have nothing but a text; embeddings tell the others."""
+    keys = table["text_key"].to_numpy().copy()
+    alone = np.ones(table.num_rows, dtype=bool)
+    for name in ("image", "video"):
+        alone &= table[f"{name}_presence"].to_numpy() == 0
+    keys[~alone] = -1
+    return keys
+
+
+def _admit(config: SelectConfig, scored: Scored, chosen: Selection) -> int:
+    """The batch into the review queue; returns how many are new there."""
+    reviews = Reviews(str(config.records))
+    queue = ReviewQueue(reviews, ReviewSettings(salt=config.salt))
+    now = config.at or time.time_ns() // 1000
+    rows = scored.table.take(pa.array(chosen.rows)).drop_columns(["embedding"]).to_pylist()
+    random = chosen.random.tolist()
+    propensity = chosen.propensity.tolist()
+    why: list[dict[str, Any]] = [
+        {"selected": "random", "propensity": chance} if drawn else {"selected": config.method}
+        for drawn, chance in zip(random, propensity, strict=True)
+    ]
+    doubts = [_doubt(row, scored, shown) for row, shown in zip(rows, why, strict=True)]
+    try:
+        return queue.admit(doubts, now, who="jobs.moderation.select")
+    finally:
+        reviews.close()
+
+
+def _doubt(row: dict[str, Any], scored: Scored, shown: dict[str, Any]) -> Doubt:
+    policies = scored.policies
+    worst = max(policies.policies, key=lambda one: row[f"p_{one.id}"] * one.severity)
+    return Doubt(
+        post_id=row["post_id"],
+        policies={name: float(row[f"p_{name}"]) for name in policies.ids},
+        severity=worst.severity,
+        reach=int(row["reach"] or 0),
+        policy_version=policies.label,
+        model_version=scored.version,
+        shown=shown,
+        language=row["language"],
+    )
+
+
+def _counts(names: list[str | None]) -> dict[str, int]:
+    told = [name or "nothing" for name in names]
+    return {name: told.count(name) for name in sorted(set(told))}

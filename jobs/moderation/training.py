@@ -1,0 +1,158 @@
+"""Training of the moderation model, from rows to a published version."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jobs.framework.cluster import start_ray
+from jobs.moderation.findings import Findings, find, ordered
+from jobs.moderation.fits import Fitted, fitted, modalities_to_fit
+from jobs.moderation.named_sizes import read_size_option
+from jobs.moderation.parting import PARTS, Parting, part_posts
+from jobs.moderation.prepared import Prepared, quarantine_of
+from jobs.moderation.training_config import TrainConfig
+from jobs.moderation.training_report import Subject, training_report
+from jobs.moderation.training_rows import rows_of
+from jobs.narration import narrator
+from jobs.publishing import code_version, publish
+from jobs.resources import refuse_at_once
+from jobs.stages import Stages
+from lib.moderation.model import SYSTEM
+from lib.moderation.model.sizes import Size
+from lib.registry import MANIFEST, verify_artifact
+from lib.report import write_report
+from lib.storage import Storage, open_storage, redacted
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training came to."""
+
+    prepared: Prepared
+    parting: Parting
+    fit: Fitted
+    found: Findings
+    stages: Stages
+
+
+def train_model(config: TrainConfig) -> str:
+    """Train, report and publish; returns the folder or URI of the model."""
+    started = time.monotonic()
+    output = open_storage(config.output)
+    trained = trained_by(config, started)
+    version = save(config, trained, output)
+    written = [output.address("model"), *write_training_report(config, trained, output)]
+    print(_closing_lines(config, trained, version, written, time.monotonic() - started))
+    return output.address("model")
+
+
+def trained_by(config: TrainConfig, started: float) -> Trained:
+    """Rows, parts, fits and figures; what is finished already is not done again.
+
+    Raises:
+        ContractError: an option or the data cannot be meant.
+        ResourceError: the workers can never be had.
+    """
+    config.check()
+    step, size = narrator(started), read_size_option(config.size)
+    if config.engine == "ray":
+        start_ray()
+        refuse_at_once(config.request)
+    prepared = rows_of(config, size)
+    parting = part_posts(
+        prepared.posts["author_id"].to_pylist(), prepared.at_us, prepared.labelled,
+        config.test_share, config.test_authors, config.seed,
+    )  # fmt: skip
+    counts = ", ".join(f"{count:,} {name}" for name, count in parting.counts.items())
+    step(f"{len(prepared):,} posts: {counts}")
+    stages = Stages(open_storage(config.output), inputs_of(config, prepared, size))
+    step(f"fitting {', '.join(modalities_to_fit(prepared, parting))} and fusion")
+    fit = fitted(prepared, parting, size, config, stages.storage)
+    step("measuring on the test posts")
+    found = find(prepared, fit, config.seed, config.bootstrap)
+    return Trained(prepared, parting, fit, found, stages)
+
+
+def inputs_of(config: TrainConfig, prepared: Prepared, size: Size) -> dict[str, object]:
+    """What the intermediate results depend on."""
+    return {
+        "data": prepared.fingerprint,
+        "policies": prepared.policies.digest,
+        "size": size.to_json(),
+        "test": [config.test_share, config.test_authors],
+        "parts": list(PARTS),
+        "engine": [config.engine, config.num_workers, config.min_workers],
+        "seed": config.seed,
+    }
+
+
+def save(config: TrainConfig, trained: Trained, output: Storage) -> str:
+    """The artifact to OUTPUT/model and, if asked, to the registry; returns its version."""
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "model"
+        trained.fit.model.save(
+            directory,
+            created_at=trained.stages.number("created_at", lambda: time.time_ns() // 1000),
+            data_fingerprint=trained.prepared.fingerprint,
+            code_version=code_version(),
+            parameters={"train": redacted(json.loads(json.dumps(asdict(config), default=str)))},
+            metrics=trained.found.metrics,
+        )
+        output.delete("model")
+        output.upload(directory, "model", last=MANIFEST)
+        if config.registry is not None:
+            publish(config.registry, SYSTEM, directory, config.alias, "jobs.moderation.train")
+        return verify_artifact(directory).manifest.version
+
+
+def write_training_report(config: TrainConfig, trained: Trained, output: Storage) -> list[str]:
+    """report.html and report.json in OUTPUT; returns where they are."""
+    subject = Subject(
+        source=config.source or trained.prepared.folder,
+        simulated=config.simulated,
+        prepared=trained.prepared,
+        parting=trained.parting,
+        fit=trained.fit,
+        seed=config.seed,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_report(training_report(subject, trained.found), Path(folder))
+        for path in paths:
+            output.write(path.name, path.read_bytes())
+    return [output.address(path.name) for path in paths]
+
+
+def _closing_lines(
+    config: TrainConfig, trained: Trained, version: str, written: Sequence[str], seconds: float
+) -> str:
+    """A short table, and where everything lies."""
+    found = trained.found
+    heads = [*found.errors, "mean"]
+    lines = [f"{'average precision':26}" + "".join(f"{head[:11]:>12}" for head in heads)]
+    for name in ordered(found.methods):
+        shown = [found.methods[name].get(head, np.nan) for head in heads]
+        told = ["-" if np.isnan(one) else f"{one:.3f}" for one in shown]
+        lines.append(f"{name:26}" + "".join(f"{one:>12}" for one in told))
+    where = f"{config.registry} ({version}, {config.alias})" if config.registry else "not published"
+    errors = ", ".join(f"{name} {error:.3f}" for name, error in found.errors.items())
+    return "\n".join(
+        [
+            *lines,
+            f"test: {found.posts:,} posts of {found.authors:,} authors; mean "
+            f"{found.mean.value:.3f} ({found.mean.low:.3f} to {found.mean.high:.3f}); "
+            f"{found.actions['REVIEW']:.0%} to people, {found.automatic:.1%} of the rest right "
+            f"(always allow: {found.always_allow:.1%}); {seconds:.0f} s",
+            f"calibration error: {errors}",
+            f"model:       {written[0]} ({version})",
+            f"registry:    {where}",
+            *(f"report:      {path}" for path in written[1:]),
+            f"quarantine:  {quarantine_of(trained.prepared).address()}",
+        ]
+    )
