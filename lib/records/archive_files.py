@@ -10,7 +10,7 @@ import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,8 @@ from lib.storage import Storage, open_storage
 ENTITY_NAMES = ("user_id", "customer_id", "machine_id", "author_id")
 """Whom a decision concerns, by the name of the entity; a decision has one of these."""
 JSON_COLUMNS = tuple(one.name for one in DECISIONS.columns if isinstance(one.type, JSON))
-ROWS_PER_GROUP = 20_000
+ROWS_PER_GROUP = 5_000
+"""Few enough that one is read in a blink to find one row."""
 ROWS_PER_FILE = 1_000_000
 
 
@@ -60,6 +61,14 @@ class ArchiveFile:
     def storage(self) -> Storage:
         """The folder or bucket that it lies in."""
         return open_storage(self.address)
+
+
+class Bounds(NamedTuple):
+    """A column of whole numbers, and the range [first, last] that is wanted of it."""
+
+    column: str
+    first: int
+    last: int
 
 
 class ContentDigest:
@@ -134,18 +143,21 @@ def verify(file: ArchiveFile) -> None:
 
 
 def read_rows(
-    file: ArchiveFile, keep: Callable[[pa.RecordBatch], pa.Array] | None = None
+    file: ArchiveFile,
+    keep: Callable[[pa.RecordBatch], pa.Array] | None = None,
+    bounds: Bounds | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Rows as the columns of decisions, in their order.
 
     Args:
         file: which.
         keep: says of a batch which rows are wanted; None wants all.
+        bounds: row groups without a value in between are passed over.
 
     Raises:
         RecordsUnavailableError: the archive cannot be reached.
     """
-    for batch in _groups(file):
+    for batch in _groups(file, bounds=bounds):
         wanted = batch if keep is None else batch.filter(keep(batch))
         for row in wanted.to_pylist():
             yield {**row, **{name: read_json(row[name]) for name in JSON_COLUMNS}}
@@ -222,13 +234,17 @@ def _write_file(
     return file
 
 
-def _groups(file: ArchiveFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+def _groups(
+    file: ArchiveFile, columns: list[str] | None = None, bounds: Bounds | None = None
+) -> Iterator[pa.RecordBatch]:
     """The row groups as they were written, one at a time."""
     storage = file.storage
     try:
         with storage.filesystem.open_input_file(storage.at(file.path)) as stream:
             parquet = pq.ParquetFile(stream)
             for number in range(parquet.num_row_groups):
+                if bounds is not None and not _has(parquet, number, bounds):
+                    continue
                 table = parquet.read_row_group(number, columns=columns, use_threads=False)
                 yield from table.combine_chunks().to_batches()
     except FileNotFoundError as error:
@@ -237,3 +253,11 @@ def _groups(file: ArchiveFile, columns: list[str] | None = None) -> Iterator[pa.
         ) from error
     except OSError as error:
         raise RecordsUnavailableError(f"{storage.shown(file.path)}: {error}") from error
+
+
+def _has(parquet: pq.ParquetFile, number: int, bounds: Bounds) -> bool:
+    place = SCHEMA.get_field_index(bounds.column)
+    statistics = parquet.metadata.row_group(number).column(place).statistics
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return bool(statistics.min <= bounds.last and statistics.max >= bounds.first)

@@ -7,7 +7,19 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Text, and_, cast, delete, func, insert, select, text
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Text,
+    and_,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    tuple_,
+)
 
 from lib.records.archive_files import (
     ENTITY_NAMES,
@@ -117,6 +129,39 @@ def archive_day(database: Database, uri: str, day: date, now: int) -> DayOutcome
     if partition is None:
         _remove_archived(database, made, day)
     return DayOutcome(day, sum(file.rows for file in made), 0)
+
+
+def delete_day(database: Database, day: date, *, count_only: bool = False) -> DayOutcome:
+    """Remove a day's decisions and their ids from the table, without an archive.
+
+    A day stays while one of its decisions waits to be scored again; `moved` counts what went.
+    """
+    ids, start = DECISION_IDS.c, start_of(day)
+    here = (ids.received_at >= start, ids.received_at < start + DAY)
+    with database.reading() as connection:
+        waiting = _waiting(connection, day)
+        counted = select(func.count()).select_from(DECISIONS).where(*_on(day))
+        rows = int(connection.execute(counted).scalar_one())
+    if waiting or count_only:
+        return DayOutcome(day, 0 if waiting else rows, waiting)
+    with database.writing() as connection:
+        partition = _own_partition(database, connection, day)
+        if partition is not None:
+            _drop(connection, partition)
+    while partition is None:
+        with database.writing() as connection:
+            keys = (DECISIONS.c.system, DECISIONS.c.subject_id)
+            some = select(*keys).where(*_on(day)).limit(_KEYS_PER_DELETE)
+            gone = delete(DECISIONS).where(tuple_(*keys).in_(some), *_on(day))
+            if not connection.execute(gone).rowcount:
+                break
+    while True:
+        with database.writing() as connection:
+            some = select(ids.system, ids.subject_id).where(*here).limit(_KEYS_PER_DELETE)
+            gone = delete(DECISION_IDS).where(tuple_(ids.system, ids.subject_id).in_(some))
+            if not connection.execute(gone).rowcount:
+                break
+    return DayOutcome(day, rows, 0)
 
 
 def delete_archived(database: Database, until: int, *, count_only: bool = False) -> int:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, func, select
 
-from lib.records.archive_files import ArchiveFile, entity_of, read_rows
+from lib.records.archive_files import ArchiveFile, Bounds, entity_of, read_rows
 from lib.records.database import Database
 from lib.records.earlier_decisions import put_earlier_first
 from lib.records.entries import Row
@@ -71,7 +71,11 @@ def find(connection: Connection, system: str, subject_id: str) -> dict[str, Any]
     found = (
         row
         for file in files(connection, system, date=day_of(received_at).isoformat())
-        for row in read_rows(file, lambda batch: pc.equal(batch["subject_id"], subject_id))
+        for row in read_rows(
+            file,
+            lambda batch: pc.equal(batch["subject_id"], subject_id),
+            Bounds("received_at", received_at, received_at),
+        )
     )
     return next(found, None)
 
@@ -87,7 +91,8 @@ def stream(connection: Connection, system: str, since: int, until: int) -> Itera
     )
     stored = (dict(row) for row in connection.execute(query).mappings())
     archived = [
-        read_rows(file, _within(since, until)) for file in files(connection, system, since, until)
+        read_rows(file, _within(since, until), Bounds("event_time", since, until))
+        for file in files(connection, system, since, until)
     ]
     merged = heapq.merge(stored, *archived, key=_ORDER)
     last = None

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection, Select, and_, func, select
 
 from lib.records import decision_store
-from lib.records.archive_files import ArchiveFile, read_columns, read_rows
+from lib.records.archive_files import ArchiveFile, Bounds, read_columns, read_rows
 from lib.records.entries import Fact, FactKind, read_features
 from lib.records.errors import RecordsError
 from lib.records.schema import DECISIONS, FACTS
@@ -100,7 +100,7 @@ def _archived(
         inside = pc.and_(pc.greater_equal(times, question.since), pc.less(times, question.until))
         return pc.and_kleene(inside, pc.equal(batch["feature_set_digest"], digest))
 
-    rows = read_rows(file, keep)
+    rows = read_rows(file, keep, Bounds("event_time", question.since, question.until))
     for part in iter(lambda: list(itertools.islice(rows, _ROWS_PER_PART)), []):
         labels = _labels(connection, question, [row["subject_id"] for row in part])
         found = [

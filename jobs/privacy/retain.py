@@ -1,0 +1,204 @@
+"""Let what is kept age, by kind: `python -m jobs.privacy.retain --config retention.yaml`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import fs
+
+from jobs.options import read_options
+from lib.feature import SqliteStore, StoreError
+from lib.records import RecordsError, RecordsUnavailableError
+from lib.records.archiving import open_archive
+from lib.records.retention import Aged, Retention
+from lib.storage import Storage, StorageError, open_storage
+
+_DAY = 86_400_000_000
+_SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class RetainConfig:
+    """Archive and delete what is older than asked for; what is not asked for stays for ever.
+
+    Whatever still waits stays at any age: decisions to be scored again, undecided reviews and their
+    media, open work orders, journals that are not drained. Ages are whole days of 24 h before now.
+    Cut off or run again, it goes on where it was. The service may run.
+    """
+
+    records: str
+    """database: sqlite:///path, postgresql+psycopg://..., or env:NAME or file:/path holding it"""
+    archive: str | None = None
+    """folder or URI of archived decisions, as date=YYYY-MM-DD/*.parquet"""
+    archive_decisions_days: int | None = None
+    """days after which decisions move to the archive; 2 or more"""
+    decisions_days: int | None = None
+    """days after which decisions go, from table and archive, with the ids that name them"""
+    facts_days: int | None = None
+    """days after which labels and other facts go"""
+    rescores_days: int | None = None
+    """days after which answers of fallbacks that were scored again go"""
+    reviews_days: int | None = None
+    """days after their decision that reviews go: texts, explanations, notes, outcomes, labels"""
+    health_days: int | None = None
+    """days after which customers' health goes, and overrides after they expired"""
+    interventions_days: int | None = None
+    """days after which intervention plans go, with whom they chose and what became of it"""
+    orders_days: int | None = None
+    """days after they were closed that work orders go, and schedules without any"""
+    profile_store: str | None = None
+    """profile store in SQLite to sweep of what has outlived its time; Redis does so by itself"""
+    media: str | None = None
+    """folder or URI of moderation's stored media"""
+    media_days: int | None = None
+    """days after which media go"""
+    leftovers: tuple[Path, ...] = ()
+    """journal folders, for lines that the database refused or that were damaged"""
+    leftovers_days: int | None = None
+    """days after which these lines go; they are no decisions that wait"""
+    logs: tuple[Path, ...] = ()
+    """folders of logs that were put aside: *.log.1 and so on"""
+    logs_days: int | None = None
+    """days after which these logs go"""
+    dry_run: bool = False
+    """count, and change nothing"""
+
+    def __post_init__(self) -> None:
+        for name in vars(self):
+            days = getattr(self, name)
+            if name.endswith("_days") and days is not None and days < 1:
+                raise RecordsError(f"{name}: expected 1 day or more, got {days}")
+        if self.archive_decisions_days is not None:
+            if self.archive is None:
+                raise RecordsError("archive: expected a folder or URI for archive_decisions_days")
+            if self.archive_decisions_days < 2:
+                raise RecordsError(
+                    f"archive_decisions_days: expected 2 or more, got "
+                    f"{self.archive_decisions_days}: journals still bring decisions of yesterday"
+                )
+
+
+def main(config: RetainConfig, now: int) -> dict[str, Aged]:
+    """Age everything that is asked for, and print how much went, by kind.
+
+    Args:
+        config: what, and after how long.
+        now: microseconds since 1970 UTC.
+    """
+    retention = Retention(config.records, count_only=config.dry_run)
+    outcome: dict[str, Aged] = {}
+    try:
+        retention.migrate()
+        for name, days, work in _steps(config, retention, now):
+            if days is not None:
+                outcome[name] = work(now - days * _DAY)
+    finally:
+        retention.close()
+    if config.profile_store is not None and not config.dry_run:
+        outcome["profiles"] = Aged(_sweep(config.profile_store))
+    print(_closing_lines(config, outcome))
+    return outcome
+
+
+def _steps(
+    config: RetainConfig, retention: Retention, now: int
+) -> list[tuple[str, int | None, Callable[[int], Aged]]]:
+    archive = "" if config.archive is None else open_archive(config.archive)
+    in_use = retention.media_in_use
+    return [
+        ("reviews", config.reviews_days, retention.delete_reviews),
+        ("rescores", config.rescores_days, retention.delete_rescores),
+        ("decisions", config.decisions_days, retention.delete_decisions),
+        (
+            "decisions to archive",
+            config.archive_decisions_days,
+            lambda before: retention.archive_decisions(archive, before, now),
+        ),
+        ("facts", config.facts_days, retention.delete_facts),
+        ("health", config.health_days, retention.delete_health),
+        ("interventions", config.interventions_days, retention.delete_interventions),
+        ("work orders", config.orders_days, retention.delete_orders),
+        ("media", config.media_days, lambda before: _media(config, in_use(), before)),
+        (
+            "journal leftovers",
+            config.leftovers_days,
+            lambda before: _files(config.leftovers, _LEFTOVERS, before, config.dry_run),
+        ),
+        (
+            "logs",
+            config.logs_days,
+            lambda before: _files(config.logs, _LOGS, before, config.dry_run),
+        ),
+    ]
+
+
+_LEFTOVERS = ("*.rejected", "*.damaged")
+_LOGS = ("*.log.[0-9]*", "*.log-[0-9]*")
+
+
+def _media(config: RetainConfig, in_use: str, before: int) -> Aged:
+    """Media written before; those that somebody still has to look at stay."""
+    if config.media is None:
+        raise RecordsError("media: expected the folder or URI of stored media for media_days")
+    storage = open_storage(config.media)
+    gone = waiting = 0
+    for entry in storage.filesystem.get_file_info(_below(storage)):
+        name = entry.base_name
+        if not entry.is_file or len(name) != 64 or (entry.mtime_ns or 0) // 1000 >= before:
+            continue
+        if name in in_use:
+            waiting += 1
+            continue
+        gone += 1
+        if not config.dry_run:
+            storage.delete(f"{name[:2]}/{name}")
+    return Aged(gone, waiting)
+
+
+def _below(storage: Storage) -> fs.FileSelector:
+    return fs.FileSelector(storage.at(), recursive=True, allow_not_found=True)
+
+
+def _files(folders: tuple[Path, ...], names: tuple[str, ...], before: int, dry_run: bool) -> Aged:
+    old = [
+        path
+        for folder in folders
+        for name in names
+        for path in folder.glob(name)
+        if path.stat().st_mtime_ns // 1000 < before
+    ]
+    for path in [] if dry_run else old:
+        path.unlink(missing_ok=True)
+    return Aged(len(old))
+
+
+def _sweep(url: str) -> int:
+    if not url.startswith(_SQLITE):
+        return 0
+    path = Path(url.removeprefix(_SQLITE))
+    if not path.exists():
+        raise StoreError(f"profile store: expected a file at {path}, found none")
+    store = SqliteStore(path)
+    try:
+        return store.sweep()
+    finally:
+        store.close()
+
+
+def _closing_lines(config: RetainConfig, outcome: dict[str, Aged]) -> str:
+    if not outcome:
+        return "nothing was asked for, and nothing was changed; see --help for what can age"
+    said = "would go" if config.dry_run else "gone"
+    head = f"{'kind':24} {said:>12} {'still waits':>12}"
+    rows = [f"{name:24} {one.gone:>12,} {one.waiting:>12,}" for name, one in outcome.items()]
+    return "\n".join([head, *rows])
+
+
+if __name__ == "__main__":
+    try:
+        main(read_options(RetainConfig), time.time_ns() // 1000)
+    except (RecordsError, RecordsUnavailableError, StoreError, StorageError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error

@@ -1,0 +1,195 @@
+"""Lets records age: what is older than asked for goes, what still waits for somebody stays.
+
+Rows go some at a time, each part in a transaction of its own, so that nobody waits long; cut off
+anywhere, the same call goes on. Decisions age by whole days: see `lib.records.archiving`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Table, Text, and_, case, cast, delete, func, select, tuple_, update
+
+from lib.records.archiving import archive_day, days_before, delete_archived, delete_day
+from lib.records.database import Database
+from lib.records.migration import migrate
+from lib.records.review_schema import AUDIT, ITEMS, LABELS, OUTCOMES, VERDICTS
+from lib.records.schema import (
+    CUSTOMER_HEALTH,
+    DECISION_IDS,
+    DECISIONS,
+    FACTS,
+    HEALTH_OVERRIDES,
+    INTERVENTION_OUTCOMES,
+    INTERVENTION_PLANS,
+    INTERVENTIONS,
+    RESCORES,
+    SCHEDULES,
+    WORK_ORDERS,
+)
+
+_ROWS_AT_ONCE = 1000
+_STATEMENT_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """What became of one kind of records: how many went, and how many stayed as they wait."""
+
+    gone: int
+    waiting: int = 0
+
+
+class Retention:
+    """Ages records in SQLite or PostgreSQL; the service may run meanwhile.
+
+    Args:
+        url: the database that `Records` uses.
+        count_only: count what would go, and leave everything as it is.
+    """
+
+    def __init__(self, url: str, *, count_only: bool = False) -> None:
+        # a scan of years may take longer than a request may wait
+        self._database = Database(url, _STATEMENT_SECONDS)
+        self._count_only = count_only
+
+    def migrate(self) -> None:
+        """See `Records.migrate`."""
+        migrate(self._database)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._database.expunge()
+        self._database.close()
+
+    def archive_decisions(self, uri: str, before: int, now: int) -> Aged:
+        """Move days that ended before `before` to the archive.
+
+        Raises:
+            RecordsError: what was written is not what is read back; nothing is removed then.
+        """
+        if self._count_only:
+            return self._each_day(
+                before, lambda day: delete_day(self._database, day, count_only=True)
+            )
+        return self._each_day(before, lambda day: archive_day(self._database, uri, day, now))
+
+    def delete_decisions(self, before: int) -> Aged:
+        """Remove days that ended before `before`, from table and archive, with their ids."""
+        archived = delete_archived(self._database, before, count_only=self._count_only)
+        aged = self._each_day(
+            before, lambda day: delete_day(self._database, day, count_only=self._count_only)
+        )
+        return Aged(aged.gone + archived, aged.waiting)
+
+    def delete_facts(self, before: int) -> Aged:
+        """Facts that reached us before."""
+        return Aged(self._delete(FACTS, FACTS.c.received_at < before))
+
+    def delete_rescores(self, before: int) -> Aged:
+        """Answers of fallbacks that were scored again before; those that are due stay."""
+        table = RESCORES.c
+        due = and_(table.rescored_at.is_(None), table.queued_at < before)
+        return Aged(self._delete(RESCORES, table.rescored_at < before), self._count(RESCORES, due))
+
+    def delete_reviews(self, before: int) -> Aged:
+        """Items, decisions and outcomes of posts whose every item was decided before.
+
+        The audit keeps its skeleton and loses what was said.
+        """
+        undecided = case((ITEMS.c.decided_at.is_(None), 1), else_=0)
+        posts = (
+            select(ITEMS.c.post_id)
+            .group_by(ITEMS.c.post_id)
+            .having(func.sum(undecided) == 0, func.max(ITEMS.c.decided_at) < before)
+            .limit(_ROWS_AT_ONCE // 2)
+        )
+        old = and_(ITEMS.c.decided_at.is_(None), ITEMS.c.created_at < before)
+        waiting = self._count(ITEMS, old)
+        if self._count_only:
+            every = posts.limit(None).subquery()
+            with self._database.reading() as connection:
+                counted = connection.execute(select(func.count()).select_from(every))
+                return Aged(int(counted.scalar_one()), waiting)
+        gone = 0
+        while True:
+            with self._database.erasing() as connection:
+                names = list(connection.execute(posts).scalars())
+                for table in (LABELS, OUTCOMES, VERDICTS, ITEMS):
+                    connection.execute(delete(table).where(table.c.post_id.in_(names)))
+                said = update(AUDIT).where(AUDIT.c.post_id.in_(names))
+                connection.execute(said.values(before=None, after=None))
+            if not names:
+                return Aged(gone, waiting)
+            gone += len(names)
+
+    def delete_health(self, before: int) -> Aged:
+        """Customers' health as of moments before, and what people said that expired before."""
+        gone = self._delete(CUSTOMER_HEALTH, CUSTOMER_HEALTH.c.at < before)
+        return Aged(gone + self._delete(HEALTH_OVERRIDES, HEALTH_OVERRIDES.c.expires_at < before))
+
+    def delete_interventions(self, before: int) -> Aged:
+        """Plans of before, with whom they chose and what became of it."""
+        chosen = INTERVENTIONS.c
+        old = select(chosen.id).where(chosen.planned_at < before)
+        table = INTERVENTION_OUTCOMES
+        gone = self._delete(table, table.c.intervention_id.in_(old))
+        gone += self._delete(INTERVENTIONS, chosen.planned_at < before)
+        plans = INTERVENTION_PLANS
+        return Aged(gone + self._delete(plans, plans.c.planned_at < before))
+
+    def delete_orders(self, before: int) -> Aged:
+        """Work orders closed before, and schedules of before without any; open ones stay."""
+        order = WORK_ORDERS.c
+        gone = self._delete(WORK_ORDERS, order.closed_at < before)
+        left = select(order.schedule_id).where(order.schedule_id == SCHEDULES.c.id)
+        if self._count_only:
+            left = left.where((order.closed_at.is_(None)) | (order.closed_at >= before))
+        gone += self._delete(SCHEDULES, and_(SCHEDULES.c.created_at < before, ~left.exists()))
+        open_orders = and_(order.closed_at.is_(None), order.created_at < before)
+        return Aged(gone, self._count(WORK_ORDERS, open_orders))
+
+    def media_in_use(self) -> str:
+        """As one text: what undecided reviews show, and requests that wait to be judged again."""
+        shown = select(cast(ITEMS.c.shown, Text)).where(ITEMS.c.decided_at.is_(None))
+        ids = DECISION_IDS.c
+        asked = (
+            select(cast(DECISIONS.c.request, Text))
+            .join(DECISION_IDS, and_(*(DECISIONS.c[n] == ids[n] for n in _KEY)))
+            .join(
+                RESCORES,
+                and_(RESCORES.c.system == ids.system, RESCORES.c.subject_id == ids.subject_id),
+            )
+            .where(ids.system == "moderation", RESCORES.c.rescored_at.is_(None))
+        )
+        with self._database.reading() as connection:
+            texts = [*connection.execute(shown).scalars(), *connection.execute(asked).scalars()]
+        return "\n".join(texts)
+
+    def _each_day(self, before: int, work: Callable[[Any], Any]) -> Aged:
+        done = [work(day) for day in days_before(self._database, before)]
+        return Aged(sum(one.moved for one in done), sum(one.waiting for one in done))
+
+    def _count(self, table: Table, condition: Any) -> int:
+        query = select(func.count()).select_from(table).where(condition)
+        with self._database.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def _delete(self, table: Table, condition: Any) -> int:
+        if self._count_only:
+            return self._count(table, condition)
+        key: Iterable[Any] = table.primary_key.columns
+        some = select(*key).where(condition).limit(_ROWS_AT_ONCE)
+        statement = delete(table).where(tuple_(*key).in_(some))
+        gone = 0
+        while True:
+            with self._database.erasing() as connection:
+                part = connection.execute(statement).rowcount
+            gone += part
+            if part < _ROWS_AT_ONCE:
+                return gone
+
+
+_KEY = ("system", "subject_id", "received_at")

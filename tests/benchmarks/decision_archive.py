@@ -1,0 +1,242 @@
+"""Decisions by the million: written, found, aged to Parquet and found again, on PostgreSQL.
+
+`python -m tests.benchmarks.decision_archive --rows 10000000` starts a PostgreSQL of its own (about
+5 GB of disk for a million rows) and prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import text
+
+from lib.fraud.features import FRAUD
+from lib.records import Records
+from lib.records.archiving import archive_day, days_before
+from lib.records.database import Database
+from lib.records.partitions import DAY, create_partitions
+from lib.records.schema import DECISION_IDS, DECISIONS
+from lib.records.text import write_json
+from tests.records.server import new_database, running
+
+_FIRST = 1_795_392_000_000_000  # 2026-11-23T00:00:00Z
+_A_DAY = 260_000_000
+"""Rows of a day at 3,000 a second."""
+_COLUMNS = [column.name for column in DECISIONS.columns]
+_PRESENT = [name for number, name in enumerate(FRAUD.names) if number % 7]
+
+
+def rows(count: int, days: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+    """Payments of half a million users, evenly over some days, in the order in which they came."""
+    chance = random.Random(seed)
+    for number in range(count):
+        at = _FIRST + number * days * DAY // count
+        name, user = f"{chance.getrandbits(128):032x}", f"user-{chance.randrange(500_000)}"
+        entities = {
+            "user_id": user,
+            "merchant_id": f"merchant-{chance.randrange(20_000)}",
+            "device_id": f"device-{chance.randrange(800_000)}",
+        }
+        score = chance.random() ** 8
+        decision = "DECLINE" if score > 0.9 else "REVIEW" if score > 0.7 else "APPROVE"
+        features = {one: round(chance.expovariate(0.05), 4) for one in _PRESENT}
+        reasons = [
+            {"code": one, "contribution": round(chance.random(), 4)}
+            for one in chance.sample(_PRESENT, 3)
+        ]
+        shared = {"decision": decision, "fraud_score": score, "reasons": reasons}
+        amount = chance.randrange(100, 90_000)
+        yield {
+            "system": "fraud", "subject_id": name, "entities": entities, "event_time": at,
+            "received_at": at + 40_000, "decided_at": at + 47_000, "decision": decision,
+            "score": score, "method": "model", "rule_id": None, "reasons": reasons,
+            "rule_hits": [], "shadow_hits": ["new_device"],
+            "model_version": "20261123T101500Z-0f3a9c21", "rules_version": "r1",
+            "feature_set_digest": FRAUD.digest, "features": features,
+            "request_id": f"{chance.getrandbits(128):032x}",
+            "latency_ms": round(4 + chance.expovariate(0.5), 3),
+            "answer": {"transaction_id": name, **shared, "method": "model"},
+            "request": {**entities, "transaction_id": name, "event_time": at,
+                        "amount_minor": amount, "currency": "EUR", "payment_method": "card"},
+        }  # fmt: skip
+
+
+def copied(url: str, count: int, days: int) -> tuple[float, list[tuple[str, int]]]:
+    """Write by COPY, as a bulk load; seconds, and a sample of ids with their times."""
+    database = Database(url)
+    with database.writing() as connection:
+        create_partitions(connection, [_FIRST + day * DAY for day in range(days)])
+    database.close()
+    every, sample = max(1, count // 4000), list[tuple[str, int]]()
+    started = time.perf_counter()
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        for number, row in enumerate(_parts(rows(count, days), 50_000)):
+            with connection.cursor() as cursor:
+                with cursor.copy(_copy("decisions", _COLUMNS)) as stream:
+                    for one in row:
+                        stream.write_row([_plain(one[name]) for name in _COLUMNS])
+                names = [column.name for column in DECISION_IDS.columns]
+                with cursor.copy(_copy("decision_ids", names)) as stream:
+                    for one in row:
+                        whose = one["entities"]["user_id"]
+                        stream.write_row(
+                            [one["system"], one["subject_id"], whose, one["received_at"]]
+                        )
+            connection.commit()
+            sample += [
+                (one["subject_id"], one["event_time"])
+                for place, one in enumerate(row, number * 50_000)
+                if place % every == 0
+            ]
+    return time.perf_counter() - started, sample
+
+
+def drained(records: Records, count: int) -> float:
+    """Rows a second of the service's own way in: batches of 1,000, as a drain stores them."""
+    made = list(rows(count, 1, seed=1))
+    started = time.perf_counter()
+    for start in range(0, count, 1000):
+        records.record_rows(made[start : start + 1000])
+    return count / (time.perf_counter() - started)
+
+
+def timed(calls: list[Callable[[], Any]]) -> dict[str, float]:
+    """Milliseconds of some calls."""
+    taken = []
+    for call in calls:
+        started = time.perf_counter()
+        assert call(), "expected a decision, found none"
+        taken.append((time.perf_counter() - started) * 1000.0)
+    taken.sort()
+    return {
+        "p50": round(taken[len(taken) // 2], 2),
+        "p99": round(taken[min(len(taken) - 1, len(taken) * 99 // 100)], 2),
+    }
+
+
+def look_ups(records: Records, sample: list[tuple[str, int]], day: int) -> dict[str, Any]:
+    """By id, and a minute of a day, of the sample's rows of that day."""
+    first = _FIRST + day * DAY
+    mine = [(name, at) for name, at in sample if first <= at < first + DAY]
+    chosen = random.Random(2).sample(mine, min(200, len(mine)))
+
+    def by_id(name: str) -> Callable[[], Any]:
+        return lambda: records.decision("fraud", name)
+
+    def by_minute(at: int) -> Callable[[], Any]:
+        return lambda: list(records.decisions("fraud", at, at + 60_000_000))
+
+    started = time.perf_counter()
+    read = sum(1 for _ in records.decisions("fraud", first, first + DAY))
+    return {
+        "by_id_ms": timed([by_id(name) for name, _ in chosen]),
+        "by_minute_ms": timed([by_minute(at) for _, at in chosen[:20]]),
+        "day_rows_per_s": round(read / (time.perf_counter() - started)),
+        "day_rows": read,
+    }
+
+
+def measure(count: int, days: int, folder: Path, url: str) -> dict[str, Any]:
+    """Everything, as one object."""
+    records, database = Records(url), Database(url, 3600.0)
+    records.migrate()
+    seconds, sample = copied(url, count, days)
+    more = min(count, 20_000)
+    writer = drained(records, more)
+    with database.writing() as connection:
+        connection.execute(text("ANALYZE decisions"))
+    table, ids = _size(database, "decisions_p%"), _size(database, "decision_ids")
+    before = look_ups(records, sample, 0)
+    started = time.perf_counter()
+    day = days_before(database, _FIRST + DAY)[0]
+    moved = archive_day(database, str(folder), day, _FIRST).moved
+    aged = time.perf_counter() - started
+    after = look_ups(records, sample, 0)
+    parquet = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
+    million = (count + more) / 1e6
+    result = {
+        "rows": count,
+        "days": days,
+        "copy_rows_per_s": round(count / seconds),
+        "drain_rows_per_s": round(writer),
+        "table_mb_per_million": round(table / 1e6 / million),
+        "ids_mb_per_million": round(ids / 1e6 / million),
+        "parquet_mb_per_million": round(parquet / moved),
+        "table": before,
+        "archive": after,
+        "archived_rows": moved,
+        "archive_seconds": round(aged, 1),
+        "archive_rows_per_s": round(moved / aged),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+    records.close()
+    database.close()
+    return result | {"at_3000_per_s": _arithmetic(result)}
+
+
+def _arithmetic(result: dict[str, Any]) -> dict[str, Any]:
+    """A day of 260 million rows, from the figures above."""
+    millions = _A_DAY / 1e6
+    return {
+        "rows_per_day": _A_DAY,
+        "table_gb_per_day": round(result["table_mb_per_million"] * millions / 1000),
+        "ids_gb_per_day": round(result["ids_mb_per_million"] * millions / 1000),
+        "parquet_gb_per_day": round(result["parquet_mb_per_million"] * millions / 1000),
+        "writers_needed": round(3000 / result["drain_rows_per_s"], 2),
+        "hours_to_age_a_day": round(_A_DAY / result["archive_rows_per_s"] / 3600, 1),
+    }
+
+
+def _copy(table: str, names: list[str]) -> str:
+    return f"COPY {table} ({', '.join(names)}) FROM STDIN"
+
+
+def _plain(value: Any) -> Any:
+    return write_json(value).decode() if isinstance(value, dict | list) else value
+
+
+def _parts(every: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    part: list[Any] = []
+    for one in every:
+        part.append(one)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _size(database: Database, like: str) -> int:
+    query = text(
+        "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class "
+        "WHERE relkind = 'r' AND relname LIKE :like"
+    )
+    with database.reading() as connection:
+        return int(connection.execute(query, {"like": like}).scalar_one())
+
+
+def main() -> None:
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--days", type=int, default=2, help="the first of them is archived")
+    parser.add_argument("--url", help="database to use; none: one of its own")
+    given = parser.parse_args()
+    with ExitStack() as stack:
+        url = given.url or new_database(stack.enter_context(running()))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fw-archive-")))
+        print(json.dumps(measure(given.rows, given.days, folder, url)))
+
+
+if __name__ == "__main__":
+    main()

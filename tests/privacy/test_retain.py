@@ -1,0 +1,192 @@
+"""What is old goes, what waits stays, and nothing goes that was not asked for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.options import read_options
+from jobs.privacy.retain import RetainConfig, main
+from lib.moderation.media.shelf import Shelf
+from lib.records import (
+    CustomerHealth,
+    HealthEntry,
+    Records,
+    RecordsError,
+    Reviews,
+    StoredSchedule,
+    WorkOrder,
+    WorkOrders,
+)
+from lib.records.partitions import DAY
+from tests.privacy.test_erase import _closed, _item, database, everything  # noqa: F401
+from tests.records.conftest import NOVEMBER, SECOND, decision, fact
+
+NOW = NOVEMBER + 100 * DAY
+
+
+def seed(url: str, records: Records, folder: Path) -> dict[str, str]:
+    """Old and new of every kind, and old ones that wait."""
+    for name, age, method in (("old", 50, "model"), ("due", 40, "fallback"), ("new", 1, "model")):
+        at = NOW - age * DAY
+        records.record_decisions(
+            [decision(name, event_time=at, received_at=at, decided_at=at, method=method)]
+        )
+        records.record_labels([fact(name, received_at=at)])
+    reviews = Reviews(url)
+    shelf = Shelf(str(folder / "media"))
+    digests = {name: shelf.keep(name.encode()) for name in ("old", "open", "new")}
+    reviews.admit([_item("p1", {}), _item("p2", {"media": {"image": digests["open"]}})], "routing")
+    (first,) = reviews.claim("rita", 1, now=NOVEMBER, lease=SECOND)
+    reviews.decide(
+        first.item_id, "rita", first.token, {"hate": True}, now=NOVEMBER, next_step=_closed
+    )
+    reviews.close()
+    for name in ("old", "open"):
+        os.utime(folder / "media" / digests[name][:2] / digests[name], (NOVEMBER / 1e6,) * 2)
+    os.utime(folder / "media" / digests["new"][:2] / digests["new"], (NOW / 1e6,) * 2)
+    return digests
+
+
+def config(url: str, folder: Path, **changes: object) -> RetainConfig:
+    fields: dict[str, object] = {
+        "records": url, "archive": str(folder / "archive"), "archive_decisions_days": 30,
+        "facts_days": 30, "rescores_days": 30, "reviews_days": 30, "health_days": 30,
+        "interventions_days": 30, "orders_days": 30, "media": str(folder / "media"),
+        "media_days": 30,
+    }  # fmt: skip
+    return RetainConfig(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_what_is_old_goes_and_what_waits_stays(
+    url: str,
+    records: Records,
+    tmp_path: Path,
+    database,  # noqa: F811
+) -> None:
+    digests = seed(url, records, tmp_path)
+    before = everything(database)
+    counted = main(config(url, tmp_path, dry_run=True), NOW)
+    assert everything(database) == before
+    done = main(config(url, tmp_path), NOW)
+    assert {name: one for name, one in counted.items() if name != "facts"} == {
+        name: one for name, one in done.items() if name != "facts"
+    }
+    assert (done["decisions to archive"].gone, done["decisions to archive"].waiting) == (1, 1)
+    assert (done["reviews"].gone, done["reviews"].waiting) == (1, 1)
+    assert (done["media"].gone, done["media"].waiting) == (1, 1)
+    assert (done["rescores"].gone, done["rescores"].waiting) == (0, 1)
+    assert done["facts"].gone == 2
+    shelf = Shelf(str(tmp_path / "media"))
+    assert [shelf.read(digests[one]) is None for one in ("old", "open", "new")] == [
+        True, False, False,
+    ]  # fmt: skip
+    found = [records.decision("fraud", one) for one in ("old", "due", "new")]
+    assert all(found)
+    assert len(records.to_rescore("fraud", 9, worker="w", now=NOW)) == 1
+    again = main(config(url, tmp_path), NOW)
+    assert {name: one.gone for name, one in again.items()} == dict.fromkeys(done, 0)
+
+
+def test_decisions_go_from_table_and_archive_with_their_ids(
+    url: str, records: Records, tmp_path: Path
+) -> None:
+    seed(url, records, tmp_path)
+    main(config(url, tmp_path), NOW)
+    assert main(config(url, tmp_path, decisions_days=45), NOW)["decisions"].gone == 1
+    assert records.decision("fraud", "old") is None
+    direct = RetainConfig(url, decisions_days=1)
+    aged = main(direct, NOW + 2 * DAY)["decisions"]
+    assert (aged.gone, aged.waiting) == (1, 1)
+    assert records.decision("fraud", "new") is None
+    assert records.decision("fraud", "due") is not None
+
+
+def test_nothing_goes_that_was_not_asked_for(
+    url: str,
+    records: Records,
+    tmp_path: Path,
+    database,  # noqa: F811
+) -> None:
+    seed(url, records, tmp_path)
+    before = everything(database)
+    assert main(RetainConfig(url), NOW + 10_000 * DAY) == {}
+    assert everything(database) == before
+
+
+def test_open_orders_stay_and_customers_health_ages(url: str, records: Records) -> None:
+    orders, health = WorkOrders(url), CustomerHealth(url)
+    for name in ("open", "closed"):
+        schedule = StoredSchedule(
+            id=name, week_start=NOVEMBER, created_at=NOVEMBER, model_version=None, request={},
+            plan={},
+        )  # fmt: skip
+        order = WorkOrder(
+            id=name, schedule_id=name, machine_id="m", component=None, plant="", line="", skill="s",
+            starts_at=NOVEMBER, ends_at=NOVEMBER, expected={}, created_at=NOVEMBER,
+        )  # fmt: skip
+        orders.keep(schedule, [order])
+    orders.settle("closed", {"result": "done"}, NOVEMBER)
+    entries = [
+        HealthEntry(
+            customer_id="c", at=at, created_at=at, chance=0.5, score=1.0, band="red", components={},
+            reasons=[], model_version=None,
+        )
+        for at in (NOVEMBER, NOW)
+    ]  # fmt: skip
+    health.keep(entries)
+    done = main(RetainConfig(url, orders_days=30, health_days=30), NOW)
+    assert (done["work orders"].gone, done["work orders"].waiting) == (2, 1)
+    assert done["health"].gone == 1
+    assert [one.id for one in orders.of_machine("m")] == ["open"]
+    assert [one.at for one in health.history("c")] == [NOW]
+    orders.close()
+    health.close()
+
+
+def test_leftovers_and_old_logs_go_by_age(url: str, records: Records, tmp_path: Path) -> None:
+    for name in ("a.rejected", "b.damaged", "c.journal", "fraud.log", "fraud.log.1"):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (NOVEMBER / 1e6,) * 2)
+    asked = RetainConfig(
+        url, leftovers=(tmp_path,), leftovers_days=9, logs=(tmp_path,), logs_days=9
+    )
+    done = main(asked, NOW)
+    assert (done["journal leftovers"].gone, done["logs"].gone) == (2, 1)
+    assert (tmp_path / "c.journal").exists()
+    assert (tmp_path / "fraud.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"facts_days": 0}, "facts_days: expected 1 day or more"),
+        ({"archive_decisions_days": 30}, "archive: expected a folder"),
+        ({"archive_decisions_days": 1, "archive": "x"}, "expected 2 or more"),
+        ({"media_days": 3}, "media: expected the folder"),
+        ({"archive_decisions_days": 3, "archive": "s3://a:b@c"}, "without credentials"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(url: str, changes: dict, said: str) -> None:
+    with pytest.raises(RecordsError, match=said):
+        main(RetainConfig(url, **changes), NOW)
+
+
+def test_options_come_from_a_file_and_the_url_from_the_environment(tmp_path: Path) -> None:
+    path = tmp_path / "retention.yaml"
+    path.write_text("records: env:FOREWARN_RECORDS\nfacts_days: 400\narchive: var/archive\n")
+    read = read_options(RetainConfig, ["--config", str(path)])
+    assert (read.records, read.facts_days, read.reviews_days) == ("env:FOREWARN_RECORDS", 400, None)
+    url = f"sqlite:///{tmp_path}/records.sqlite"
+    line = [sys.executable, "-m", "jobs.privacy.retain", "--config", str(path)]
+    environment = {**os.environ, "FOREWARN_RECORDS": url}
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "kind"), done.stderr
+    del environment["FOREWARN_RECORDS"]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "FOREWARN_RECORDS; it is not set" in done.stderr
