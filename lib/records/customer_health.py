@@ -103,7 +103,9 @@ class CustomerHealth:
 
     def keep(self, entries: Iterable[HealthEntry]) -> int:
         """Store entries; of two about one customer and moment the first stays. Returns how many."""
-        rows = [asdict(one) for one in entries]
+        # one order for everybody: two callers that overlap cannot wait for each other
+        ordered = sorted(entries, key=lambda entry: (entry.customer_id, entry.at))
+        rows = [asdict(entry) for entry in ordered]
         fresh = 0
         with self._database.writing() as connection:
             for start in range(0, len(rows), _ROWS_AT_ONCE):

@@ -1,6 +1,7 @@
 """Opens SQLite or PostgreSQL so that both keep the same promises."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,6 +98,18 @@ class Database:
             connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             yield connection
+
+    def now(self, connection: Connection) -> int:
+        """Microseconds since 1970 UTC by the clock that all who use this database share."""
+        if self.is_sqlite:  # a file on this machine
+            return time.time_ns() // 1000
+        query = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+        return int(connection.execute(query).scalar_one())
+
+    def take_turn(self, connection: Connection, key: int) -> None:
+        """Wait until no other transaction holds the same turn; SQLite has one writer anyway."""
+        if not self.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
     def insert_new(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> int:
         """Insert those rows whose key is not there yet, and return how many they were."""

@@ -1,6 +1,6 @@
 """The records of every system: what was decided, what became known, what is scored again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Self
@@ -21,10 +21,13 @@ from lib.records.entries import (
     fact_to_row,
 )
 from lib.records.migration import migrate
-from lib.records.rescoring import Rescore
+from lib.records.rescoring import Rescore, RetryPolicy
 from lib.records.schema import FACTS
 
 _KEYS_PER_QUERY = 1000
+
+_RETRIES = RetryPolicy()
+_FACTS_TURN = 0x46616374  # "Fact": the lock of those who number facts
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,8 @@ class Records:
         """
         ordered = sorted(batch, key=lambda fact: (fact.system, fact.subject_id, fact.observed_at))
         with self._database.writing() as connection:
+            # numbers are given out before they are committed; in turn, they tell the order
+            self._database.take_turn(connection, _FACTS_TURN)
             stored = self._database.insert_new(
                 connection, FACTS, [fact_to_row(fact) for fact in ordered]
             )
@@ -151,6 +156,16 @@ class Records:
             select(FACTS)
             .where(FACTS.c.system == system, FACTS.c.subject_id == subject_id)
             .order_by(FACTS.c.observed_at, FACTS.c.received_at, FACTS.c.id)
+        )
+        with self._database.reading() as connection:
+            return tuple(fact_from_row(dict(row)) for row in connection.execute(query).mappings())
+
+    def labels_as_stored(self, system: str, subject_id: str) -> tuple[Fact, ...]:
+        """The same in the order in which they were stored, which no later fact changes."""
+        query = (
+            select(FACTS)
+            .where(FACTS.c.system == system, FACTS.c.subject_id == subject_id)
+            .order_by(FACTS.c.id)
         )
         with self._database.reading() as connection:
             return tuple(fact_from_row(dict(row)) for row in connection.execute(query).mappings())
@@ -195,7 +210,13 @@ class Records:
             return learning.labelled(connection, question, feature_set_digest)
 
     def to_rescore(
-        self, system: str, limit: int, *, worker: str, now: int, lease: int = 60_000_000
+        self,
+        system: str,
+        limit: int,
+        *,
+        worker: str,
+        now: int | None = None,
+        lease: int = 60_000_000,
     ) -> list[Decision]:
         """Claim up to `limit` fallback decisions for `lease` microseconds, oldest first.
 
@@ -205,11 +226,49 @@ class Records:
             system: the risk system.
             limit: at most so many, 1 to 1000.
             worker: who claims, for operators.
-            now: microseconds since 1970 UTC.
+            now: microseconds since 1970 UTC; None is the database's clock, which all workers share.
             lease: how long the claim holds, in microseconds.
         """
         with self._database.writing() as connection:
-            return rescoring.claim(connection, system, limit, worker, now, lease)
+            at = self._database.now(connection) if now is None else now
+            return rescoring.claim(connection, system, limit, worker, at, lease)
+
+    def fail_rescore(
+        self,
+        system: str,
+        subject_id: str,
+        fault: str,
+        *,
+        now: int | None = None,
+        policy: RetryPolicy = _RETRIES,
+    ) -> bool:
+        """Note that a claimed decision cannot be scored again; True where it is parked now.
+
+        Args:
+            system: the risk system.
+            subject_id: what was to be scored again.
+            fault: why, without personal data.
+            now: as in `to_rescore`.
+            policy: how long it waits, and when it is parked.
+        """
+        with self._database.writing() as connection:
+            at = self._database.now(connection) if now is None else now
+            return rescoring.fail(connection, system, subject_id, fault, at, policy)
+
+    def give_back(self, system: str, subjects: Collection[str]) -> None:
+        """End the claims of decisions that were not tried, so that others may claim them."""
+        with self._database.writing() as connection:
+            rescoring.give_back(connection, system, subjects)
+
+    def unpark_rescores(self, system: str) -> int:
+        """Let parked decisions be claimed again, e.g. after an upgrade; returns how many."""
+        with self._database.writing() as connection:
+            return rescoring.unpark(connection, system)
+
+    def parked_rescores(self, system: str) -> int:
+        """How many decisions failed too often to be tried again."""
+        with self._database.reading() as connection:
+            return rescoring.parked(connection, system)
 
     def mark_rescored(
         self, system: str, subject_id: str, new_answer: Mapping[str, Json], at: int

@@ -1,10 +1,10 @@
 """Fallback decisions wait here until a model has scored them; claims are leases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from lib.records.database import Database
 from lib.records.entries import Decision, Json, Row, decision_from_row
@@ -28,6 +28,28 @@ class Rescore:
     claimed_until: int | None
     rescored_at: int | None
     answer: Mapping[str, Any] | None
+    failures: int = 0
+    parked_at: int | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often a decision that cannot be scored again is tried; times are microseconds.
+
+    Attributes:
+        most_failures: it is parked after so many.
+        first_pause: before it is claimed again; doubled by every failure.
+        longest_pause: at most.
+    """
+
+    most_failures: int = 8
+    first_pause: int = 30_000_000
+    longest_pause: int = 3_600_000_000
+
+    def pause(self, failures: int) -> int:
+        """The pause after so many failures."""
+        return min(self.first_pause << min(failures - 1, 30), self.longest_pause)
 
 
 def queue(database: Database, connection: Connection, decisions: Sequence[Row]) -> None:
@@ -54,7 +76,12 @@ def claim(
     free = or_(RESCORES.c.claimed_until.is_(None), RESCORES.c.claimed_until <= now)
     waiting = (
         select(RESCORES.c.subject_id)
-        .where(RESCORES.c.system == system, RESCORES.c.rescored_at.is_(None), free)
+        .where(
+            RESCORES.c.system == system,
+            RESCORES.c.rescored_at.is_(None),
+            RESCORES.c.parked_at.is_(None),
+            free,
+        )
         .order_by(RESCORES.c.queued_at, RESCORES.c.subject_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -77,7 +104,56 @@ def claim(
         .where(DECISION_IDS.c.system == system, DECISION_IDS.c.subject_id.in_(claimed))
         .order_by(DECISIONS.c.decided_at, DECISIONS.c.subject_id)
     )
-    return [decision_from_row(dict(row)) for row in connection.execute(query).mappings()]
+    decisions = [decision_from_row(dict(row)) for row in connection.execute(query).mappings()]
+    if absent := set(claimed) - {one.subject_id for one in decisions}:
+        gone = {"parked_at": now, "fault": "the decision is archived or erased"}
+        connection.execute(update(RESCORES).where(*_named(system, absent)).values(gone))
+    return decisions
+
+
+def fail(
+    connection: Connection, system: str, subject_id: str, fault: str, now: int, policy: RetryPolicy
+) -> bool:
+    """Note a failure; the decision waits, or is parked. True where it is parked now."""
+    one = _named(system, {subject_id})
+    query = select(RESCORES.c.failures).where(*one, RESCORES.c.rescored_at.is_(None))
+    failures = connection.execute(query.with_for_update()).scalar_one_or_none()
+    if failures is None:
+        return False
+    parked: bool = failures + 1 >= policy.most_failures
+    values = {
+        "failures": failures + 1,
+        "fault": fault,
+        "claimed_until": now + policy.pause(failures + 1),
+        "parked_at": now if parked else None,
+    }
+    connection.execute(update(RESCORES).where(*one).values(values))
+    return parked
+
+
+def give_back(connection: Connection, system: str, subjects: Collection[str]) -> None:
+    """End the claims of decisions that were not tried."""
+    free = {"claimed_until": None, "claimed_by": None}
+    connection.execute(update(RESCORES).where(*_named(system, subjects)).values(free))
+
+
+def unpark(connection: Connection, system: str) -> int:
+    """Let parked decisions be claimed again from their first failure on; returns how many."""
+    parked = (RESCORES.c.system == system, RESCORES.c.parked_at.is_not(None))
+    free = {"parked_at": None, "failures": 0, "claimed_until": None}
+    return int(connection.execute(update(RESCORES).where(*parked).values(free)).rowcount)
+
+
+def parked(connection: Connection, system: str) -> int:
+    """How many are parked."""
+    query = select(func.count()).where(
+        RESCORES.c.system == system, RESCORES.c.parked_at.is_not(None)
+    )
+    return connection.execute(query).scalar_one()
+
+
+def _named(system: str, subjects: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    return RESCORES.c.system == system, RESCORES.c.subject_id.in_(sorted(subjects))
 
 
 def mark(
@@ -110,6 +186,8 @@ def find(connection: Connection, system: str, subject_id: str) -> Rescore | None
 def backlog(connection: Connection, system: str) -> int:
     """How many wait."""
     query = select(func.count()).where(
-        RESCORES.c.system == system, RESCORES.c.rescored_at.is_(None)
+        RESCORES.c.system == system,
+        RESCORES.c.rescored_at.is_(None),
+        RESCORES.c.parked_at.is_(None),
     )
     return connection.execute(query).scalar_one()

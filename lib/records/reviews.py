@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, select
 
 from lib.records import review_claims, review_figures, review_verdicts
 from lib.records.database import Database
@@ -243,8 +243,7 @@ class Reviews:
 
     def _in_turn(self, connection: Connection) -> None:
         # numbers of labels are given out before they are committed; in turn, none comes late
-        if not self._database.is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _TURN_LOCK})
+        self._database.take_turn(connection, _TURN_LOCK)
 
     def _follow(
         self, connection: Connection, step: Step, case: Sequence[Verdict], now: int

@@ -133,10 +133,16 @@ RESCORES = Table(
     Column("claimed_until", BigInteger),
     Column("rescored_at", BigInteger),
     Column("answer", _JSON),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("parked_at", BigInteger),
+    Column("fault", Text),
     PrimaryKeyConstraint("system", "subject_id", name="rescores_key"),
     Index("rescores_by_state", "system", "rescored_at", "queued_at"),
 )
-"""Decisions of a fallback: waiting to be scored again, or with what the model said later."""
+"""Decisions of a fallback: waiting to be scored again, or with what the model said later.
+
+One that failed waits longer each time; after some failures it is parked, and claimed no more.
+"""
 
 SCHEDULES = Table(
     "schedules",

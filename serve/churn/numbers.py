@@ -5,6 +5,7 @@ from __future__ import annotations
 from serve.gateway import Instrument
 from serve.gateway.archive import RECORD_FAULTS
 from serve.gateway.gateway import REQUEST_MS, REQUESTS
+from serve.gateway.redoing import RESCORE_FAULTS
 
 EVENTS = "forewarn_churn_events"
 CONTRADICTIONS = "forewarn_churn_contradictions"
@@ -23,6 +24,7 @@ INSTRUMENTS = (
     REQUESTS,
     REQUEST_MS,
     RECORD_FAULTS,
+    RESCORE_FAULTS,
     Instrument(EVENTS, "rows received, by table and what became of them", ("table", "outcome")),
     Instrument(CONTRADICTIONS, "rows that say the opposite of what is known"),
     Instrument(DECISIONS, "customers scored", ("decision", "method")),

@@ -80,7 +80,7 @@ class Labels:
             StoreError: the profile store is out.
             RecordsUnavailableError: the database is out.
         """
-        facts = await self._archive.labels(decision.subject_id)
+        facts = await self._archive.labels_as_stored(decision.subject_id)
         event = from_json(decision.request)
         for kind in _KINDS:
             start = kind == "declined" and decision.decision == "DECLINE"
@@ -122,21 +122,20 @@ class Labels:
 
 
 def _turns(facts: Sequence[Fact], kind: FactKind, start: bool) -> list[Fact]:
-    """The facts that changed what stood, in the order in which we heard of them.
+    """The facts that changed what stood, in the order in which they were stored.
 
-    What was heard is never taken back, so the list only grows, and the place of a turn in it can
-    name it for ever.
+    No replica's clock moves a fact before another that was stored, so the list only grows, and the
+    place of a turn in it can name it for ever.
 
     Args:
-        facts: about one payment.
+        facts: about one payment, as they were stored.
         kind: which of them.
         start: what counted before the first.
     """
-    heard = sorted((f for f in facts if f.kind == kind), key=lambda f: f.received_at)
     turns: list[Fact] = []
     standing = start
     latest = -1
-    for fact in heard:
+    for fact in (fact for fact in facts if fact.kind == kind):
         if fact.observed_at >= latest:
             latest = fact.observed_at
             if fact.value != standing:

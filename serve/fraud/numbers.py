@@ -9,6 +9,7 @@ from serve.gateway import Instrument, Meter
 from serve.gateway.archive import RECORD_FAULTS
 from serve.gateway.gateway import REQUEST_MS, REQUESTS, TIMED_ONE_IN
 from serve.gateway.meter import MILLISECONDS
+from serve.gateway.redoing import RESCORE_FAULTS
 
 SYSTEM = "fraud"
 STAGE = "forewarn_fraud_stage_ms"
@@ -34,6 +35,7 @@ INSTRUMENTS = (
     Instrument(RELOADS, "loads of a model or of rules", ("part", "outcome")),
     Instrument(RULE_HITS, "rules that fired", ("rule", "status")),
     RECORD_FAULTS,
+    RESCORE_FAULTS,
 )
 
 

@@ -120,6 +120,10 @@ class Archive:
         except RecordsUnavailableError:
             return None
 
+    async def labels_as_stored(self, subject_id: str) -> tuple[Fact, ...]:
+        """Every fact about a subject, in the order in which it was stored."""
+        return await self._read(lambda: self.records.labels_as_stored(self._system, subject_id))
+
     async def labels(self, subject_id: str) -> tuple[Fact, ...]:
         """Every fact about a subject, in the order in which it became known."""
         return await self._read(lambda: self.records.labels_for(self._system, subject_id))
@@ -132,13 +136,19 @@ class Archive:
         """How far the re-scoring of a fallback is."""
         return await self._read(lambda: self.records.rescore(self._system, subject_id))
 
-    async def claim(self, most: int, worker: str, now: int, lease: int) -> list[Decision]:
+    async def claim(self, most: int, worker: str, lease: int) -> list[Decision]:
         """The oldest fallbacks that wait to be scored again, for `lease` microseconds."""
+        return await self._write(
+            lambda: self.records.to_rescore(self._system, most, worker=worker, lease=lease)
+        )
 
-        def claim() -> list[Decision]:
-            return self.records.to_rescore(self._system, most, worker=worker, now=now, lease=lease)
+    async def fail(self, subject_id: str, fault: str) -> bool:
+        """Lets a fallback that cannot be scored again wait; True where it is parked for good."""
+        return await self._write(lambda: self.records.fail_rescore(self._system, subject_id, fault))
 
-        return await self._write(claim)
+    async def give_back(self, subjects: Sequence[str]) -> None:
+        """Ends claims of fallbacks that were not tried."""
+        await self._write(lambda: self.records.give_back(self._system, subjects))
 
     async def mark(self, subject_id: str, answer: Mapping[str, Json], at: int) -> bool:
         """Keeps the model's answer beside the fallback's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,11 +10,20 @@ from typing import Any
 
 from lib.records import Decision, RecordsUnavailableError
 from serve.gateway.archive import Archive
+from serve.gateway.error_text import fault_fields
 from serve.gateway.log import JsonLog
-from serve.gateway.meter import Meter
+from serve.gateway.meter import Instrument, Meter
 
 Redo = Callable[[Decision], Awaitable[Mapping[str, Any] | None]]
-_AT_ONCE, _LEASE_US = 50, 60_000_000
+RESCORE_FAULTS = Instrument(
+    "forewarn_rescore_faults",
+    "fallbacks that could not be answered again: tried later, or parked for good",
+    ("outcome",),
+)
+_AT_ONCE = 5
+_ITEM_SECONDS = 60.0
+# a claim outlives its items, however long each may take
+_LEASE_US = int((_AT_ONCE + 1) * _ITEM_SECONDS * 1_000_000)
 
 
 class Redoing:
@@ -44,25 +54,45 @@ class Redoing:
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
 
     async def work_off(self) -> int:
-        """Answers the oldest fallbacks again; returns how many.
+        """Answers the oldest fallbacks again until none waits; returns how many it answered.
 
-        Claims none while a part is still out; stops at the first that cannot be answered, whose
-        claim then ends by itself.
+        Claims none while a part is out, and stops when one goes out. A fallback that fails
+        otherwise, or takes more than a minute, is tried again later, after some times no more; the
+        ones behind it are answered.
         """
-        if not await self._ready():
-            return 0
+        done, more = 0, True
         try:
-            waiting = await self._archive.claim(_AT_ONCE, self._worker, self._now(), _LEASE_US)
+            while more and await self._ready():
+                waiting = await self._archive.claim(_AT_ONCE, self._worker, _LEASE_US)
+                more = len(waiting) == _AT_ONCE
+                for place, decision in enumerate(waiting):
+                    outcome = await self._try(decision)
+                    done += outcome is True
+                    if outcome is None:
+                        more = False
+                        await self._archive.give_back([one.subject_id for one in waiting[place:]])
+                        break
         except RecordsUnavailableError:
-            return 0
-        done = 0
-        for decision in waiting:
-            answer = await self._redo(decision)
-            if answer is None:
-                break
-            await self._archive.mark(decision.subject_id, answer, self._now())
-            done += 1
+            pass  # what is claimed is free again when its lease ends
         if done:
             self._meter.count(self._rescored, amount=done)
             self._log.write("rescored", decisions=done)
         return done
+
+    async def _try(self, decision: Decision) -> bool | None:
+        """True: answered; False: it failed; None: a part is out."""
+        try:
+            async with asyncio.timeout(_ITEM_SECONDS):
+                answer = await self._redo(decision)
+            if answer is None:
+                return None
+            await self._archive.mark(decision.subject_id, answer, self._now())
+        except RecordsUnavailableError:
+            raise
+        except Exception as error:  # whatever it was, the others are not held up by it
+            parked = await self._archive.fail(decision.subject_id, type(error).__name__)
+            outcome = "parked" if parked else "later"
+            self._meter.count(RESCORE_FAULTS.name, outcome)
+            self._log.write("rescore-failed", "error", outcome=outcome, **fault_fields(error))
+            return False
+        return True

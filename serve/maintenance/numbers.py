@@ -5,6 +5,7 @@ from __future__ import annotations
 from serve.gateway import Instrument
 from serve.gateway.archive import RECORD_FAULTS
 from serve.gateway.gateway import REQUEST_MS, REQUESTS
+from serve.gateway.redoing import RESCORE_FAULTS
 
 SYSTEM = "maintenance"
 READINGS = "forewarn_maintenance_readings"
@@ -21,6 +22,7 @@ INSTRUMENTS = (
     REQUESTS,
     REQUEST_MS,
     RECORD_FAULTS,
+    RESCORE_FAULTS,
     Instrument(READINGS, "readings received, by what became of them", ("outcome",)),
     Instrument(SENSOR_FAULTS, "newest readings that are faulty", ("sensor", "fault")),
     Instrument(DECISIONS, "predictions", ("decision", "method")),

@@ -6,6 +6,7 @@ from serve.gateway import Instrument
 from serve.gateway.archive import RECORD_FAULTS
 from serve.gateway.gateway import REQUEST_MS, REQUESTS
 from serve.gateway.meter import MILLISECONDS
+from serve.gateway.redoing import RESCORE_FAULTS
 
 DECISIONS = "forewarn_moderation_decisions"
 POLICIES = "forewarn_moderation_policies"
@@ -33,6 +34,7 @@ INSTRUMENTS = (
     REQUESTS,
     REQUEST_MS,
     RECORD_FAULTS,
+    RESCORE_FAULTS,
     Instrument(DECISIONS, "posts decided", ("decision", "method")),
     Instrument(POLICIES, "posts that a policy would have acted on", ("policy", "action")),
     Instrument(UNDECODED, "media that could not be used", ("modality", "reason")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from lib.records import (
     UnknownItemError,
 )
 from serve.gateway import Call, Meter, Problem
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.gateway.clock import moment
 from serve.moderation import numbers
 from serve.moderation.schema import (
@@ -40,6 +40,7 @@ from serve.moderation.schema import (
 Found = TypeVar("Found")
 _WEEK_US = 7 * 86_400_000_000
 _SEED = 1
+_THREADS = 4
 
 
 class ReviewDesk:
@@ -61,6 +62,11 @@ class ReviewDesk:
     ) -> None:
         self.queue, self._meter, self._now = queue, meter, now
         self._closed = closed
+        self._threads = BoundedExecutor("reviews", _THREADS)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._threads.close()
 
     async def admit(self, doubt: Doubt) -> bool:
         """Puts a post into the queue; False where it is there already.
@@ -68,7 +74,7 @@ class ReviewDesk:
         Raises:
             RecordsUnavailableError: the database is away.
         """
-        return bool(await asyncio.to_thread(self.queue.admit, [doubt], self._now()))
+        return bool(await self._threads.run(self.queue.admit, [doubt], self._now()))
 
     async def claim(self, asked: ClaimRequest, call: Call) -> ClaimsAnswer:
         """Leases items to a reviewer.
@@ -195,7 +201,10 @@ class ReviewDesk:
 
     async def _kept(self, work: Callable[[], Found]) -> Found:
         try:
-            return await asyncio.to_thread(work)
+            return await self._threads.run(work)
+        except RecordsUnavailableError as error:
+            text = "the records are temporarily unavailable; send the same request again"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
         except RecordsError as error:
             _refuse(error)
 
@@ -211,9 +220,6 @@ def outcome_answer(outcome: Outcome) -> OutcomeAnswer:
 
 
 def _refuse(error: RecordsError) -> NoReturn:
-    if isinstance(error, RecordsUnavailableError):
-        text = "the records cannot be reached for a moment; send the same again"
-        raise Problem(503, "unavailable", text, retry_after=1) from error
     if isinstance(error, UnknownItemError):
         raise Problem(404, "not-found", str(error)) from error
     if isinstance(error, LeaseLostError | ContradictedVerdictError):

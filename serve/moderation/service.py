@@ -134,6 +134,7 @@ class ModerationService(Application):
 
     async def close(self) -> None:
         """See `Application`."""
+        self.review.close()
         self._reviews.close()
         await self.authors.close()
 

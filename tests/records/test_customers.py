@@ -1,5 +1,6 @@
 """Health, overrides and interventions keep their promises on SQLite and on PostgreSQL."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -125,3 +126,11 @@ def test_what_is_not_there_is_said(book):
         book.plan("q")
     with pytest.raises(UnknownInterventionError, match="there is no intervention 'p-1'"):
         book.tell([outcome()])
+
+
+def test_two_who_keep_the_same_entries_in_opposite_order_do_not_wait_for_each_other(health):
+    entries = [entry(number, customer_id=f"c{number % 50}") for number in range(2_000)]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(5):
+            both = list(pool.map(health.keep, (entries, entries[::-1])))
+            assert sum(both) in (len(entries), 0)

@@ -158,3 +158,13 @@ def test_the_table_and_the_single_subject_agree_on_every_history(
     observed = rows["label_observed_at"].cast(pa.int64()).to_pylist()
     found = list(zip(rows["label"].to_pylist(), observed, strict=True))
     assert found == ([] if current is None else [(current.value, current.observed_at)])
+
+
+def test_facts_come_in_the_order_in_which_they_were_stored_whatever_clocks_say(
+    records: Records,
+) -> None:
+    first = fact("t1", received_at=NOVEMBER + 100 * SECOND)
+    second = fact("t1", value=False, observed_at=NOVEMBER + 20 * SECOND, received_at=NOVEMBER)
+    records.record_labels([first])
+    records.record_labels([second])
+    assert records.labels_as_stored("fraud", "t1") == (first, second)
