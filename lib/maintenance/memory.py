@@ -34,6 +34,7 @@ class Received:
         repeated: known already, with the same values.
         contradicting: known already with other values; the first ones stay.
         too_old: older than anything that still counts.
+        merged: of a time that was known, with values of sensors that had none then.
     """
 
     new: int
@@ -41,6 +42,7 @@ class Received:
     repeated: int
     contradicting: int
     too_old: int
+    merged: int = 0
 
 
 def nothing_yet(features: FeatureSet, machine_id: str, installed_us: int = UNKNOWN_US) -> History:
@@ -80,20 +82,22 @@ def with_readings(
     newest = int(known.times_us[-1]) if len(known.times_us) else UNKNOWN_US
     oldest = max(newest, int(times.max(initial=UNKNOWN_US))) - features.kept_us
     young = times > oldest
-    fresh, repeated, contradicting = _sorted_out(known, times[young], values[young])
-    times, values = times[young][fresh], values[young][fresh]
+    sorted_out = _sorted_out(known, times[young], values[young])
+    times, values = times[young][sorted_out.fresh], sorted_out.values
     received = Received(
-        len(times), int((times < newest).sum()), repeated, contradicting, int((~young).sum())
+        new=len(times),
+        late=int((times < newest).sum()),
+        repeated=sorted_out.repeated,
+        contradicting=sorted_out.contradicting,
+        too_old=int((~young).sum()),
+        merged=sorted_out.merged,
     )
     all_times = np.concatenate([known.times_us, times])
     order = np.argsort(all_times, kind="stable")
-    days, counts = _added(known, *running(features, times, values))
     found = replace(
-        known,
+        _run(_completed(features, known, sorted_out), *running(features, times, values), 1),
         times_us=all_times[order],
-        readings=np.concatenate([known.readings, values])[order],
-        run_days=days,
-        run_counts=counts,
+        readings=np.concatenate([sorted_out.known, values])[order],
     )
     return _short(features, found), received
 
@@ -207,28 +211,71 @@ def _header(stored: bytes) -> tuple[dict[str, Any], int]:
     return about, 8 + length
 
 
-def _sorted_out(
-    known: History, times: Ints, values: Floats
-) -> tuple[npt.NDArray[np.int64], int, int]:
-    """Rows that are new, and how many repeat or contradict what is known or came just before."""
-    seen = {time: known.readings[row] for row, time in enumerate(known.times_us.tolist())}
-    fresh, repeated, contradicting = [], 0, 0
+@dataclass(frozen=True)
+class _SortedOut:
+    """What is done with readings that came.
+
+    Attributes:
+        fresh: (k,) rows of times that were not known.
+        values: (k, sensors) their readings, with what later rows of the same time say.
+        known: (n, sensors) readings that were known, with what the rows say of other sensors.
+        repeated, contradicting, merged: other rows, see `Received`.
+    """
+
+    fresh: npt.NDArray[np.int64]
+    values: Floats
+    known: Floats
+    repeated: int
+    contradicting: int
+    merged: int
+
+
+def _sorted_out(known: History, times: Ints, values: Floats) -> _SortedOut:
+    """Rows of one time are one reading, unless they give one sensor two values."""
+    readings = known.readings.copy()
+    seen = {time: readings[row] for row, time in enumerate(known.times_us.tolist())}
+    fresh, repeated, contradicting, merged = [], 0, 0, 0
     for row, time in enumerate(times.tolist()):
         before = seen.get(time)
         if before is None:
-            seen[time] = values[row]
+            seen[time] = values[row].copy()
             fresh.append(row)
-        elif np.array_equal(before, values[row], equal_nan=True):
-            repeated += 1
-        else:
+            continue
+        given = ~np.isnan(values[row])
+        adds = given & np.isnan(before)
+        if (values[row] != before)[given & ~adds].any():
             contradicting += 1
-    return np.array(fresh, dtype=np.int64), repeated, contradicting
+        elif adds.any():
+            before[adds] = values[row][adds]
+            merged += 1
+        else:
+            repeated += 1
+    chosen = [seen[time] for time in times[fresh].tolist()]
+    width = values.shape[1]
+    return _SortedOut(
+        np.array(fresh, dtype=np.int64),
+        np.array(chosen, dtype=np.float64).reshape(len(fresh), width),
+        readings,
+        repeated,
+        contradicting,
+        merged,
+    )
 
 
-def _added(known: History, days: Ints, counts: Ints) -> tuple[Ints, Ints]:
+def _completed(features: FeatureSet, known: History, sorted_out: _SortedOut) -> History:
+    """The history with the hours that a machine turns out to have run, by merged readings."""
+    if not sorted_out.merged:
+        return known
+    before = _run(known, *running(features, known.times_us, known.readings), -1)
+    return _run(before, *running(features, known.times_us, sorted_out.known), 1)
+
+
+def _run(known: History, days: Ints, counts: Ints, sign: int) -> History:
+    """The history with readings while running added, or taken away, by day."""
     every, place = np.unique(np.concatenate([known.run_days, days]), return_inverse=True)
-    added = np.bincount(place, weights=np.concatenate([known.run_counts, counts]))
-    return every, added.astype(np.int64)
+    weights = np.concatenate([known.run_counts, sign * counts])
+    added = np.bincount(place, weights=weights, minlength=len(every)).astype(np.int64)
+    return replace(known, run_days=every[added > 0], run_counts=added[added > 0])
 
 
 def _merged(

@@ -78,7 +78,7 @@ class Intake:
         taken = await self._machines.change(
             one.machine_id, lambda past: _told(features, past, one, heard)
         )
-        for outcome in ("late", "repeated", "contradicting", "too_old"):
+        for outcome in ("late", "repeated", "merged", "contradicting", "too_old"):
             if count := getattr(taken, outcome):
                 self._meter.count(numbers.READINGS, outcome, amount=count)
         if in_time := taken.readings - taken.late:
@@ -206,6 +206,7 @@ def _told(
         readings=received.new,
         late=received.late,
         repeated=received.repeated,
+        merged=received.merged,
         contradicting=received.contradicting,
         too_old=received.too_old,
         errors=max(0, len(known.error_times_us) - before[0]),

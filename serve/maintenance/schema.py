@@ -108,6 +108,9 @@ class TakenIn(BaseModel):
     readings: int = Field(description="remembered")
     late: int = Field(description="of these, older than the newest that was known")
     repeated: int = Field(description="known already, with the same values")
+    merged: int = Field(
+        description="of a time that was known, with sensors that had given no value then"
+    )
     contradicting: int = Field(description="known already with other values; the first ones stay")
     too_old: int = Field(description="older than anything that still counts")
     errors: int

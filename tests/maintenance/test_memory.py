@@ -105,6 +105,43 @@ def test_readings_that_come_late_twice_or_too_late_are_counted():
     assert len(known.times_us) == 48
 
 
+@settings(max_examples=15, deadline=None)
+@given(SEEDS)
+def test_sensors_told_one_by_one_are_the_readings_told_whole(seed):
+    random, whole = np.random.default_rng(seed), past(seed, days=4)
+    told = [(row, sensor) for row in range(len(whole.times_us)) for sensor in range(3)]
+    random.shuffle(told)
+    known = nothing_yet(SMALL, whole.machine_id, whole.installed_us)
+    merged = new = 0
+    for first in range(0, len(told), 40):
+        rows, sensors = (np.array(one) for one in zip(*told[first : first + 40], strict=True))
+        values = np.full((len(rows), 3), np.nan)
+        values[np.arange(len(rows)), sensors] = whole.readings[rows, sensors]
+        known, received = with_readings(SMALL, known, whole.times_us[rows], values)
+        merged, new = merged + received.merged, new + received.new
+        assert received.contradicting == received.too_old == 0
+    at_once, _ = with_readings(
+        SMALL, nothing_yet(SMALL, whole.machine_id, whole.installed_us), whole.times_us,
+        whole.readings,
+    )  # fmt: skip
+    assert new == len(whole.times_us)
+    assert pack(SMALL, known) == pack(SMALL, at_once)
+
+
+def test_a_reading_is_merged_or_contradicts_sensor_by_sensor():
+    nan = float("nan")
+    values = np.array([[60.0, nan, nan], [nan, 2.0, nan], [60.0, nan, nan], [61.0, nan, 900.0]])
+    times = np.full(4, START_US)
+    known, received = with_readings(SMALL, nothing_yet(SMALL, "m"), times[:1], values[:1])
+    assert (received.new, known.run_counts.sum()) == (1, 0)
+    known, received = with_readings(SMALL, known, times[1:], values[1:])
+    assert received == Received(0, 0, repeated=1, contradicting=1, too_old=0, merged=1)
+    assert known.readings[0, :2].tolist() == [60.0, 2.0]
+    assert np.isnan(known.readings[0, 2])
+    known, _ = with_readings(SMALL, known, times[:1], np.array([[nan, nan, 900.0]]))
+    assert known.run_counts.tolist() == [1]
+
+
 def test_missing_readings_are_missing_both_times():
     nothing = np.full((1, 3), np.nan)
     known, _ = with_readings(SMALL, nothing_yet(SMALL, "m"), [START_US], nothing)
