@@ -23,6 +23,7 @@ from jobs.maintenance.sources import (
     kind_in,
     measured,
     small_tables,
+    table_lines,
     telemetry_mapping,
 )
 from jobs.rows import write_private_rows
@@ -226,19 +227,15 @@ def _faults(output: Storage) -> dict[str, dict[str, int]]:
 
 def _closing_lines(output: Storage) -> str:
     note = json.loads(output.read("features.json") or b"")
-    lines = [
-        f"{'table':14}{'rows':>12}{'left out':>10}{'repeats':>10}{'merged':>10}{'quarantined':>13}"
-    ]
-    for name, one in note["tables"].items():
-        lines.append(
-            f"{name:14}{one['rows_in']:>12,}{one.get('left_out', 0):>10,}{one['repeats']:>10,}"
-            f"{one.get('merged', 0):>10,}"
-            f"{one['quarantined']:>13,}"
-        )
-        lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
+    lines = table_lines(note["tables"])
     lines.append(f"{'sensor':14}{'missing':>12}{'stuck':>10}{'out of range':>13}")
     for name, one in note["sensor_faults"].items():
         lines.append(f"{name:14}{one['missing']:>12,}{one['stuck']:>10,}{one['out_of_range']:>13,}")
+    lines += [
+        f"no reading of sensor '{name}' in any row: check where the mapping takes it from"
+        for name, one in note["sensor_faults"].items()
+        if one["readings"] and one["missing"] == one["readings"]
+    ]
     return "\n".join(
         [
             *lines,

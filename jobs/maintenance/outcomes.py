@@ -49,7 +49,7 @@ def main(config: OutcomesConfig) -> str:
     done = [one for one in orders if (one.outcome or {}).get("result") != "not_done"]
     failed = [one for one in done if (one.outcome or {}).get("result") == "failed_before"]
     output = open_storage(config.output)
-    counts = {}
+    counts, lines = {}, []
     for contract, rows in (
         (MAINTENANCE, [_service(one) for one in done]),
         (FAILURES, [_failure(one) for one in failed]),
@@ -58,10 +58,18 @@ def main(config: OutcomesConfig) -> str:
         write_parquet(checked.good, output, f"{contract.name}.parquet")
         if checked.quarantined.num_rows:
             write_parquet(checked.quarantined, output, f"quarantine/{contract.name}.parquet")
-            print(f"{checked.quarantined.num_rows} rows of {contract.name} in quarantine/")
+            lines += [
+                f"    {count:>8,}  rows of {contract.name} set aside in quarantine/: {reason}"
+                for reason, count in checked.reasons.items()
+            ]
+        if checked.repeats:
+            lines.append(f"    {checked.repeats:>8,}  rows of {contract.name} were repeats")
         counts[contract.name] = checked.good.num_rows
     said = ", ".join(f"{count:,} rows of {name}" for name, count in counts.items())
-    print(f"{len(orders):,} work orders closed, {said}\nwritten to {output.shown()}")
+    if idle := len(orders) - len(done):
+        lines.append(f"    {idle:>8,}  orders were not done: no service is written of them")
+    head = f"{len(orders):,} work orders closed, {said}"
+    print("\n".join([head, *lines, f"written to {output.shown()}"]))
     return output.address()
 
 

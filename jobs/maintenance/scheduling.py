@@ -7,6 +7,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -33,7 +34,7 @@ from lib.maintenance.schedule import (
 from lib.maintenance.schedule.orders import orders_of
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.schedule.week_problem import Named, Site, from_week_start, problem_of
-from lib.records import StoredSchedule, WorkOrders
+from lib.records import StoredSchedule, WorkOrder, WorkOrders
 from lib.report import write_report
 from lib.storage import Storage, open_dataset, open_storage
 from lib.survival import Curves
@@ -62,16 +63,14 @@ def plan_week(config: ScheduleConfig) -> str:
     whole = from_week_start(request, scores.at_us, scores.whole)
     problem, names = problem_of(request, sites, whole, by_mode)
     plan = _solved(config, problem)
-    stored = _schedule(request, plan, scores.version)
+    stored = _schedule(config, request, plan, scores, sites)
     orders = orders_of(stored, problem, names, plan)
-    if config.records is not None:
-        book = WorkOrders(config.records)
-        book.migrate()
-        book.keep(stored, orders)
-        book.close()
+    fresh = config.records is None or _kept(config.records, stored, orders)
     output = open_storage(config.output)
     _write(config, output, request, problem, plan, stored)
     print(_closing_lines(config, output, names, plan, request, stored))
+    if not fresh:
+        print("           it was kept before with the same request; its work orders stay")
     return output.address()
 
 
@@ -149,13 +148,35 @@ def _solved(config: ScheduleConfig, problem: Problem) -> Plan:
         )
 
 
-def _schedule(request: WeekRequest, plan: Plan, version: str) -> StoredSchedule:
+def _kept(records: str, stored: StoredSchedule, orders: list[WorkOrder]) -> bool:
+    """Whether the schedule was new to the database."""
+    book = WorkOrders(records)
+    try:
+        book.migrate()
+        return book.keep(stored, orders)
+    finally:
+        book.close()
+
+
+def _schedule(
+    config: ScheduleConfig,
+    request: WeekRequest,
+    plan: Plan,
+    scores: _Scores,
+    sites: list[Site],
+) -> StoredSchedule:
+    """The schedule under an id of what it was made from: the same job again names the same one."""
     now = time.time_ns() // 1000
+    asked = [
+        *(request.model_dump(mode="json"), scores.version, scores.at_us),
+        *([asdict(site) for site in sites], config.gap, config.seconds),
+    ]
+    digest = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
     return StoredSchedule(
-        id=f"{request.begin:%Y%m%d}-{now:x}",
+        id=f"{request.begin:%Y%m%d}-{digest}",
         week_start=round(request.begin.timestamp() * 1e6),
         created_at=now,
-        model_version=version,
+        model_version=scores.version,
         request=request.model_dump(mode="json"),
         plan={**asdict(plan), "starts": plan.starts.tolist()},
     )

@@ -17,6 +17,7 @@ from jobs.maintenance.sources import (
     measured,
     newest_reading,
     small_tables,
+    table_lines,
     telemetry_mapping,
 )
 from jobs.model_files import model_directory
@@ -131,6 +132,7 @@ def _closing_lines(output: Storage) -> str:
     return "\n".join(
         [
             *lines,
+            *table_lines(note["tables"]),
             f"{note['machines']:,} machines at {note['scored_at']}, "
             f"{pc.sum(table['alarm']).as_py()} alarms, model {note['model_version']}",
             f"scores:     {output.shown('data')}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -298,7 +298,7 @@ def newest_reading(sources: Sources, quarantine: str) -> int:
     return int(found)
 
 
-def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
+def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, Any]]:
     """What became of the rows of each table that was read."""
     found = {}
     for name in ("telemetry", "waveforms", *_SMALL):
@@ -306,6 +306,20 @@ def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
         if summary.rows_in:
             found[name] = asdict(summary)
     return found
+
+
+def table_lines(tables: dict[str, dict[str, Any]]) -> list[str]:
+    """What became of the rows of each table, as lines for people; see `intakes`."""
+    lines = [
+        f"{'table':14}{'rows':>12}{'left out':>10}{'repeats':>10}{'merged':>10}{'quarantined':>13}"
+    ]
+    for name, one in tables.items():
+        lines.append(
+            f"{name:14}{one['rows_in']:>12,}{one.get('left_out', 0):>10,}{one['repeats']:>10,}"
+            f"{one.get('merged', 0):>10,}{one['quarantined']:>13,}"
+        )
+        lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
+    return lines
 
 
 def _refuse_unknown_machines(small: dict[str, pa.Table | None]) -> None:

@@ -223,6 +223,9 @@ def test_a_week_is_planned_written_and_kept(scored, small_fleet, tmp_path, capsy
     assert kept.request["must_serve"] == ["M00003"]
     assert "Gantt" in (page := (tmp_path / "plan/report.html").read_text()) or "<svg" in page
     assert (tmp_path / "plan/plan.ics").read_text().count("BEGIN:VEVENT") == len(rows)
+    schedule.main(plan(scored, small_fleet, tmp_path, must_serve=["M00003"]))
+    assert "kept before with the same request" in capsys.readouterr().out
+    assert len(book.of_machine("M00003")) == sum(one.machine_id == "M00003" for one in orders)
 
 
 @pytest.mark.parametrize(

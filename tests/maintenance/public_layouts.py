@@ -1,0 +1,145 @@
+"""Small files in the layouts of public data sets: NAB, SKAB and AI4I 2020, with values drawn here.
+
+Lives and readings are made up; only names, separators, units and shapes are those of the sources.
+"""
+
+from __future__ import annotations
+
+import csv
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+SKAB_RUNS, SKAB_SECONDS = 16, 1_200
+AI4I_ROWS = 3_000
+_SKAB_COLUMNS = ("Accelerometer1RMS", "Current", "Pressure", "Temperature", "Volume Flow RateRMS")
+_SKAB_LEVELS = (
+    *((0.03, 0.02, 0.002), (1.2, 0.4, 0.1), (0.4, 0.1, 0.2)),
+    *((77.0, 3.0, 0.3), (32.0, -2.0, 0.4)),
+)
+_FLAGS = ("TWF", "HDF", "PWF", "OSF", "RNF")
+
+NAB = """
+contract: telemetry
+columns:
+  machine_id: {value: machine 7}
+  event_time: {from: timestamp, timezone: UTC}
+  temperature: {from: value, unit: degF}
+"""
+NAB_FAILURES = """
+contract: failures
+columns:
+  machine_id: {value: machine 7}
+  event_time: {from: failed, timezone: UTC}
+  failure_mode: {value: motor}
+"""
+SKAB = """
+contract: telemetry
+file: {delimiter: ";"}
+columns:
+  machine_id: {from_file: stem}
+  event_time: {from: datetime, timezone: Europe/Moscow}
+  acceleration: Accelerometer1RMS
+  current: Current
+  pressure: {from: Pressure, unit: bar}
+  temperature: {from: Temperature, unit: degC}
+  flow: Volume Flow RateRMS
+"""
+AI4I = """
+contract: telemetry
+columns:
+  machine_id: Type
+  event_time: {from: UDI, unit: h, plus: 19723d}
+  air: {from: "Air temperature [K]", unit: K}
+  process: {from: "Process temperature [K]", unit: K}
+  speed: {from: "Rotational speed [rpm]", unit: rpm}
+  torque: {from: "Torque [Nm]"}
+  wear: {from: "Tool wear [min]", unit: min}
+"""
+AI4I_FAILURES = """
+contract: failures
+unpivot: {columns: [TWF, HDF, PWF, OSF, RNF], label: mode, value: failed}
+where: {failed: [1]}
+columns:
+  machine_id: Type
+  event_time: {from: UDI, unit: h, plus: 19723d}
+  failure_mode:
+    from: mode
+    values: {TWF: tool wear, HDF: heat, PWF: power, OSF: overstrain, RNF: random}
+"""
+AI4I_KIND = """
+sensors:
+  air: {unit: degC, low: -20, high: 60}
+  process: {unit: degC, low: -20, high: 80}
+  speed: {unit: rpm}
+  torque: {}
+  wear: {unit: h}
+windows_hours: [24]
+"""
+
+
+def write_nab(folder: Path) -> None:
+    """One machine, a reading every five minutes for five weeks, four failures."""
+    random = np.random.default_rng(1)
+    start = datetime(2013, 12, 2, 21, 15)
+    times = [start + timedelta(minutes=5 * k) for k in range(35 * 288)]
+    values = 85 + random.normal(0, 5, len(times))
+    _write(
+        folder / "nab.csv", ",", ("timestamp", "value"), zip(times, values.round(4), strict=True)
+    )
+    failed = [[start + timedelta(days=day)] for day in (8, 16, 24, 33)]
+    _write(folder / "nab_failures.csv", ",", ("failed",), failed)
+    (folder / "nab.yaml").write_text(NAB)
+    (folder / "nab_failures.yaml").write_text(NAB_FAILURES)
+
+
+def write_skab(folder: Path) -> None:
+    """Sixteen runs of one rig, each a file of readings a second, in different minutes of a day."""
+    (folder / "skab").mkdir()
+    for run in range(SKAB_RUNS):
+        random = np.random.default_rng(run)
+        seconds = int(SKAB_SECONDS * random.uniform(0.5, 1.0))
+        start = datetime(2020, 3, 9, 10, 14) + timedelta(minutes=20 * run)
+        wear = (np.arange(seconds) / seconds) ** 3
+        columns = [level + step * wear + random.normal(0, spread, seconds)
+                   for level, step, spread in _SKAB_LEVELS]  # fmt: skip
+        times = [start + timedelta(seconds=k) for k in range(seconds)]
+        rows = zip(times, *(column.round(6) for column in columns), strict=True)
+        path = folder / "skab" / f"{run}.csv"
+        _write(path, ";", ("datetime", *_SKAB_COLUMNS), rows)
+    (folder / "skab.yaml").write_text(SKAB)
+
+
+def write_ai4i(folder: Path) -> None:
+    """Rows in the order of their number, quality in `Type`, five flags that name the failure."""
+    random = np.random.default_rng(3)
+    rows = []
+    wear = dict.fromkeys("LMH", 0.0)
+    for number in range(1, AI4I_ROWS + 1):
+        kind = str(random.choice(list("LMH")))
+        wear[kind] += 2.0
+        flags = dict.fromkeys(_FLAGS, 0)
+        if wear[kind] > 100 and random.random() < 0.03 * (wear[kind] / 100) ** 4:
+            flags[str(random.choice(_FLAGS))] = 1
+            wear[kind] = 0.0
+        air = 300 + random.normal(0, 2)
+        rows.append(
+            [number, f"{kind}{14859 + number}", kind, round(air, 1), round(air + 10, 1),
+             int(random.normal(1540, 180)), round(40 + wear[kind] / 10 + random.normal(0, 5), 1),
+             int(wear[kind]), int(any(flags.values())), *flags.values()]
+        )  # fmt: skip
+    header = (
+        *("UDI", "Product ID", "Type", "Air temperature [K]", "Process temperature [K]"),
+        *("Rotational speed [rpm]", "Torque [Nm]", "Tool wear [min]", "Machine failure", *_FLAGS),
+    )
+    _write(folder / "ai4i.csv", ",", header, rows)
+    for name, text in (("ai4i", AI4I), ("ai4i_failures", AI4I_FAILURES), ("kind", AI4I_KIND)):
+        (folder / f"{name}.yaml").write_text(text)
+
+
+def _write(path: Path, delimiter: str, header, rows) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

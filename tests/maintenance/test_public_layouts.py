@@ -1,0 +1,124 @@
+"""Files as public data sets have them become models by mapping files alone."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jobs.maintenance import features, score, train
+from jobs.maintenance.features import FeaturesConfig
+from jobs.maintenance.score import ScoreConfig
+from jobs.maintenance.training_config import TrainConfig
+from lib.maintenance.model.loading import load_model
+from lib.storage import open_dataset, open_storage
+from lib.survival import SurvivalError
+from tests.local_ray import local_ray
+from tests.maintenance.public_layouts import (
+    AI4I_ROWS,
+    SKAB_RUNS,
+    write_ai4i,
+    write_nab,
+    write_skab,
+)
+from tests.maintenance.small_fleet import SETTINGS
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.timeout(900),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray():
+    with local_ray(num_cpus=2):
+        yield
+
+
+def trained(folder: Path, name: str, **options: object) -> dict[str, object]:
+    """The report of a training on one layout's files."""
+    train.main(
+        TrainConfig(
+            **{
+                "output": str(folder / name),
+                "engine": "process",
+                "bootstrap": 5,
+                "test_proportionality": False,
+                "model": SETTINGS,
+                **options,
+            }
+        )
+    )
+    return json.loads((folder / name / "report.json").read_text())
+
+
+def nab(folder: Path) -> dict[str, object]:
+    return {
+        "telemetry": str(folder / "nab.csv"),
+        "mapping_telemetry": str(folder / "nab.yaml"),
+        "failures": str(folder / "nab_failures.csv"),
+        "mapping_failures": str(folder / "nab_failures.yaml"),
+    }
+
+
+def test_one_machine_gives_rows_and_training_says_that_it_needs_more(tmp_path):
+    write_nab(tmp_path)
+    features.main(FeaturesConfig(**nab(tmp_path), output=str(tmp_path / "rows")))
+    note = json.loads((tmp_path / "rows/features.json").read_text())
+    assert note["machines"] == 1
+    assert note["failure_counts"]["seen"] == 4
+    words = r"--model.folds 2: expected rows of 2 machines or more.*got 1 \(machine 7\)"
+    with pytest.raises(SurvivalError, match=words):
+        trained(tmp_path, "model", features=str(tmp_path / "rows"))
+
+
+def test_runs_of_minutes_in_a_file_each_train_by_machines(tmp_path):
+    write_skab(tmp_path)
+    report = trained(
+        tmp_path,
+        "model",
+        telemetry=str(tmp_path / "skab"),
+        mapping_telemetry=str(tmp_path / "skab.yaml"),
+        run_to_failure=True,
+        every_hours=0.02,
+        warm_up_hours=0.05,
+        split="machines",
+        source="runs of a rig",
+    )
+    model = load_model(tmp_path / "model/model")
+    assert 0.1 < model.horizon < 1.0
+    assert report["failure_counts"]["seen"] == SKAB_RUNS
+    assert report["split"] is None
+
+
+def test_flag_columns_and_row_numbers_train_and_score_in_degrees_celsius(tmp_path):
+    write_ai4i(tmp_path)
+    given = {
+        "telemetry": str(tmp_path / "ai4i.csv"),
+        "mapping_telemetry": str(tmp_path / "ai4i.yaml"),
+    }
+    report = trained(
+        tmp_path,
+        "model",
+        **given,
+        failures=str(tmp_path / "ai4i.csv"),
+        mapping_failures=str(tmp_path / "ai4i_failures.yaml"),
+        kind=str(tmp_path / "kind.yaml"),
+        model=replace(SETTINGS, horizon_hours=240.0),
+    )
+    flags = (tmp_path / "ai4i.csv").read_text().splitlines()[1:]
+    booked = sum(line.split(",")[8] == "1" for line in flags)
+    note = json.loads((tmp_path / "model/rows/features.json").read_text())
+    assert note["tables"]["telemetry"]["rows_in"] == AI4I_ROWS
+    assert note["tables"]["failures"]["left_out"] == 5 * AI4I_ROWS - booked
+    assert sum(report["failure_counts"].values()) - report["failure_counts"]["at_end"] == booked
+    model = load_model(tmp_path / "model/model")
+    assert set(model.modes) <= {"tool wear", "heat", "power", "overstrain", "random"}
+    rows = open_dataset(open_storage(str(tmp_path / "model/rows")), "data").to_table().to_pydict()
+    assert all(20 < one < 35 for one in rows["air_mean_c_24h"])
+    score.main(
+        ScoreConfig(**given, model=str(tmp_path / "model/model"), output=str(tmp_path / "scores"))
+    )
+    scores = open_dataset(open_storage(str(tmp_path / "scores")), "data").to_table()
+    assert sorted(scores["machine_id"].to_pylist()) == ["H", "L", "M"]
