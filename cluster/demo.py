@@ -27,6 +27,7 @@ from cluster import demo_churn, demo_maintenance, demo_moderation
 from cluster.demo_steps import deploy, must, new_key, start_serve, table
 from cluster.local import ROOT, LocalHead, local_head
 from lib.contract import TIME
+from lib.durable import make_folder
 from lib.fraud.contracts import LABELS, TRANSACTIONS
 from lib.fraud.simulation import Example, scenario_examples
 
@@ -91,7 +92,7 @@ def main(options: Demo) -> int:
     started = time.monotonic()
     folder = (ROOT / options.folder).resolve()
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    make_folder(folder)
 
     def say(words: str) -> None:
         print(f"\n[{time.monotonic() - started:5.0f} s] {words}", flush=True)

@@ -28,6 +28,9 @@ NODE: Mapping[str, str] = {
     # a replica died with the request in its hands: another one gets it; every endpoint takes the
     # same request twice without doing its work twice
     "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+    # 100 MB and five older ones of each log of Ray's own
+    "RAY_ROTATION_MAX_BYTES": "100000000",
+    "RAY_ROTATION_BACKUP_COUNT": "5",
     # Ray nices workers by 15 otherwise, and a busy machine starves the service
     "RAY_worker_niceness": "0",
     # one row is scored at a time; libraries that spread it over threads only wait for each other

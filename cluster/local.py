@@ -26,6 +26,7 @@ import tyro
 
 from cluster.environment import serve_environment
 from cluster.loopback import HOST, ONE_MACHINE, WORKER_HOOK
+from lib.durable import make_private
 
 ROOT = Path(__file__).parents[1]
 _START_SECONDS = 90.0
@@ -50,6 +51,8 @@ class LocalHead:
 
     def run(self, *command: str, log: Path | None = None) -> int:
         """Runs a command in the project's root with the head's environment; its exit status."""
+        if log is not None:
+            make_private(log)
         stream = None if log is None else log.open("ab")
         try:
             done = subprocess.run(
@@ -137,7 +140,7 @@ def local_head(
     Raises:
         RuntimeError: if the head does not come up; the log says why.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_private(log)
     with (
         log.open("wb") as output,
         tempfile.TemporaryDirectory(prefix="forewarn-", ignore_cleanup_errors=True) as scratch,

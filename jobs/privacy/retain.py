@@ -60,7 +60,7 @@ class RetainConfig:
     leftovers_days: int | None = None
     """days after which these lines go; they are no decisions that wait"""
     logs: tuple[Path, ...] = ()
-    """folders of logs that were put aside: *.log.1 and so on"""
+    """folders of logs that were put aside: *.log.1, *.jsonl.1 and so on"""
     logs_days: int | None = None
     """days after which these logs go"""
     dry_run: bool = False
@@ -136,7 +136,7 @@ def _steps(
 
 
 _LEFTOVERS = ("*.rejected", "*.damaged")
-_LOGS = ("*.log.[0-9]*", "*.log-[0-9]*")
+_LOGS = ("*.log.[0-9]*", "*.log-[0-9]*", "*.jsonl.[0-9]*", "*.jsonl-[0-9]*")
 
 
 def _media(config: RetainConfig, in_use: str, before: int) -> Aged:
