@@ -245,6 +245,18 @@ def summary(storage: Storage, quarantine: str) -> QuarantineSummary:
     )
 
 
+def adjustment_lines(summary: dict[str, Any], table: str = "") -> list[str]:
+    """Closing lines: values that were changed on reading, by column and reason.
+
+    Args:
+        summary: a `QuarantineSummary` as a job's note holds it.
+        table: stands before each reason, where several tables are told.
+    """
+    counts: dict[str, int] = summary.get("adjustments", {})
+    lines = [f"    {count:>8,}  {table}{reason}" for reason, count in counts.items()]
+    return ["  values adjusted", *lines] if lines else []
+
+
 def most_frequent_reason(storage: Storage, quarantine: str, source: str | Sequence[str]) -> str:
     """How many rows of a finished reading were set aside and most often why, in one sentence.
 

@@ -16,7 +16,10 @@ from jobs.framework.progress import JobOptions
 from jobs.fraud.history import check_tables, read_history
 from lib.contract import ContractError
 from lib.durable import make_folder, replace_file
+from lib.fraud.amounts import AmountScale
 from lib.fraud.audit import Audit, audit
+from lib.fraud.contracts import LARGEST_AMOUNT_MINOR
+from lib.fraud.features import fraud_features
 from lib.records import Records
 
 _SYSTEM = "fraud"
@@ -46,6 +49,10 @@ class AuditConfig(JobOptions):
     """The same for the labels."""
     until: str | None = None
     """ISO 8601 time with offset; only payments before it are replayed."""
+    currency_digits: int = 2
+    """Decimal digits of the service's currency, as the service is started with."""
+    largest_amount_minor: int = LARGEST_AMOUNT_MINOR
+    """Largest amount of a payment in minor units, as the service is started with."""
     limit: float = 0.0
     """Largest share of payments that may differ; above it the job fails."""
     output: LocalOutput | None = None
@@ -74,7 +81,12 @@ def main(config: AuditConfig) -> Audit:
             config.transactions, config.labels, config.mapping_transactions, config.mapping_labels
         )
     with Records(config.records) as records:
-        found = audit(records.decisions(_SYSTEM, 0, until), records.facts(_SYSTEM, until), history)
+        found = audit(
+            records.decisions(_SYSTEM, 0, until),
+            records.facts(_SYSTEM, until),
+            history,
+            fraud_features(AmountScale(config.currency_digits, config.largest_amount_minor)),
+        )
     print(closing_lines(found))
     if config.output is not None:
         _write(config.output, found)

@@ -8,6 +8,7 @@ from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
 from jobs.framework.progress import JobOptions, progress
 from jobs.fraud.history import check_tables, read_history
+from jobs.intake import mapping_for
 from lib.contract import ContractError
 from lib.feature import (
     OnlineFeatures,
@@ -17,7 +18,9 @@ from lib.feature import (
     events,
     replay,
 )
-from lib.fraud.features import FRAUD
+from lib.fraud.amounts import AmountScale
+from lib.fraud.contracts import TRANSACTIONS
+from lib.fraud.features import fraud_features
 
 _KEPT_SECONDS = 7 * 86_400
 
@@ -52,7 +55,9 @@ def main(config: BackfillConfig) -> int:
         config.transactions, config.labels, config.mapping_transactions, config.mapping_labels
     )
     store = open_store(config.profile_store)
-    online = OnlineFeatures(FRAUD, receipt_seconds=_KEPT_SECONDS)
+    mapping = mapping_for(TRANSACTIONS, config.mapping_transactions, config.transactions)
+    features = fraud_features(AmountScale.of(mapping))
+    online = OnlineFeatures(features, receipt_seconds=_KEPT_SECONDS)
     new = 0
     try:
         with progress(len(table), "replayed", "payments") as done:

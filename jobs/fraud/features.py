@@ -21,9 +21,11 @@ from jobs.fraud.history import check_tables
 from jobs.partitioned import partitions_for, with_features
 from jobs.resources import await_a_core
 from jobs.rows import write_private_rows
-from lib.contract import ContractError, Mapping
+from lib.contract import Contract, ContractError, Mapping
+from lib.feature import FeatureSet
+from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
-from lib.fraud.features import FRAUD
+from lib.fraud.features import fraud_features
 from lib.storage import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -78,20 +80,22 @@ def write_features(config: FeaturesConfig) -> str:
         ContractError: a column is missing or of the wrong type, or there is nothing to read.
     """
     output = open_storage(config.output)
-    inputs = _inputs(config)
+    inputs, scale = _inputs(config), _scale(config)
+    inputs["feature_set_digest"] = fraud_features(scale).digest
     if not config.overwrite and _is_done(output, inputs):
         print(
             f"features are there already: {output.shown('data')} (--overwrite computes them again)"
         )
         return output.address("data")
     started = time.monotonic()
-    plan = _Plan(config)
+    plan = _Plan(config, fraud_features(scale))
     count = _computed(plan, config, output)
     _publish(output)
     note = {
         **inputs,
         "rows": count,
-        "features": list(FRAUD.names),
+        "features": list(plan.features.names),
+        "amounts": asdict(scale),
         "transactions": asdict(intake.summary(output, "quarantine/transactions")),
         "labels": asdict(intake.summary(output, "quarantine/labels")),
         "seconds": round(time.monotonic() - started, 3),
@@ -123,7 +127,9 @@ def _computed(plan: _Plan, config: FeaturesConfig, output: Storage) -> int:
                     f"{reason}; no payment passed the contract; see "
                     f"{output.shown('work/quarantine/transactions')}"
                 )
-            write_private_rows(with_features(FRAUD, rows, plan.partitions), output, "work/data")
+            write_private_rows(
+                with_features(plan.features, rows, plan.partitions), output, "work/data"
+            )
             return count
         except RayError as error:
             if attempt == _ATTEMPTS or not _of_a_lost_node(error):
@@ -142,7 +148,8 @@ def _of_a_lost_node(error: BaseException) -> bool:
 class _Plan:
     """What is read with which mapping, and into how many partitions it goes."""
 
-    def __init__(self, config: FeaturesConfig) -> None:
+    def __init__(self, config: FeaturesConfig, features: FeatureSet) -> None:
+        self.features = features
         self.payments = intake.mapping_for(
             TRANSACTIONS, config.mapping_transactions, config.transactions
         )
@@ -177,7 +184,7 @@ def _checked_payments(plan: _Plan, config: FeaturesConfig, quarantine: str) -> D
     together = both.repartition(1)
     if plan.partitions > 1:
         together = both.repartition(plan.partitions, keys=["transaction_id"], sort=True)
-    join = partial(_join, quarantine)
+    join = partial(_join, quarantine, plan.payments.contract)
     return together.map_batches(
         join, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
     ).materialize()
@@ -194,21 +201,26 @@ def _as_labels(table: pa.Table) -> pa.Table:
     return pa.table(columns | {name: table.column(name) for name in table.column_names})
 
 
-def _join(quarantine: str, table: pa.Table) -> pa.Table:
+def _join(quarantine: str, payments: Contract, table: pa.Table) -> pa.Table:
     """Payments and labels of the same ids, joined; each payment and each label once."""
     is_label = pc.is_valid(table.column("observed_at"))
     found = table.filter(pc.invert(is_label)).drop_columns(list(_LABEL_COLUMNS))
     said = table.filter(is_label).select([column.name for column in LABELS.columns])
-    found = intake.once_each(found, TRANSACTIONS, "transaction_id", f"{quarantine}/transactions")
+    found = intake.once_each(found, payments, "transaction_id", f"{quarantine}/transactions")
     said = intake.once_each(said, LABELS, "transaction_id", f"{quarantine}/labels")
     return join_labels(found, said).table
 
 
+def _scale(config: FeaturesConfig) -> AmountScale:
+    """The currency's digits and the largest amount, as the payments' mapping says them."""
+    path, data = config.mapping_transactions, config.transactions
+    return AmountScale.of(intake.mapping_for(TRANSACTIONS, path, data))
+
+
 def _inputs(config: FeaturesConfig) -> dict[str, str]:
-    """What the features depend on: the feature set, the files and their mappings."""
+    """What the features depend on beside the feature set: the files and their mappings."""
     files = [config.transactions, config.labels, config.mapping_transactions, config.mapping_labels]
     return {
-        "feature_set_digest": FRAUD.digest,
         "data_fingerprint": intake.fingerprint_of([file for file in files if file]),
     }
 
@@ -235,6 +247,8 @@ def _closing_lines(output: Storage) -> str:
         f"  left out        {note['transactions'].get('left_out', 0):>12,}",
         f"  quarantined     {note['transactions']['quarantined']:>12,}",
         *(f"    {count:>8,}  {reason}" for reason, count in reasons.items()),
+        *intake.adjustment_lines(note["transactions"]),
+        *intake.adjustment_lines(note["labels"], "labels: "),
         f"rows with features{note['rows']:>12,}   ({len(note['features'])} features each)",
         f"features:   {output.shown('data')}",
         f"quarantine: {output.shown('quarantine')}",

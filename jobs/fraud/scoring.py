@@ -50,7 +50,8 @@ def load_scorer(config: ScoreConfig) -> Scorer:
         RegistryError: the registry holds no such version.
     """
     with model_directory("fraud", config.model, config.registry, config.version) as folder:
-        return Scorer.load(read_artifact(folder, FRAUD))
+        given = TrainConfig(output=config.output, features=config.features)
+        return Scorer.load(read_artifact(folder, find_source(given).features))
 
 
 def scored_table(table: pa.Table, scorer: Scorer) -> pa.Table:

@@ -59,7 +59,7 @@ def train_model(config: TrainConfig) -> str:
     )
     _refuse_empty_slices(payments, plan)
     stages = Stages(output, _inputs(config, source))
-    ensemble = _fit(config, payments, plan, stages, step)
+    ensemble = _fit(config, source, payments, plan, stages, step)
     step("measuring on the test days")
     found = _findings(config, source, payments, plan, ensemble, stages)
     report = _report(found, output)
@@ -74,7 +74,7 @@ def train_model(config: TrainConfig) -> str:
 def _inputs(config: TrainConfig, source: Source) -> dict[str, object]:
     """What the intermediate results depend on."""
     return {
-        "features": FRAUD.digest,
+        "features": source.features.digest,
         "data": source.fingerprint,
         "model": asdict(config.model),
         "slices": asdict(config.slices),
@@ -98,6 +98,7 @@ def _refuse_empty_slices(payments: Payments, plan: Plan) -> None:
 
 def _fit(
     config: TrainConfig,
+    source: Source,
     payments: Payments,
     plan: Plan,
     stages: Stages,
@@ -121,7 +122,8 @@ def _fit(
     policy = fit_policy(
         calibrator.probabilities(raw), labels, later.amount_minor, plan.calibrate.days, config.costs
     )
-    return Ensemble(FRAUD.names, FRAUD.digest, trees, networks, meta, calibrator, policy)
+    features = source.features
+    return Ensemble(features.names, features.digest, trees, networks, meta, calibrator, policy)
 
 
 def _findings(

@@ -1,7 +1,7 @@
 """Reading what `jobs.fraud.train` trains on."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +11,9 @@ from jobs import intake
 from jobs.fraud.features import FeaturesConfig, write_features
 from jobs.fraud.training_config import TrainConfig
 from lib.contract import ContractError
-from lib.fraud.features import FRAUD
+from lib.feature import FeatureSet
+from lib.fraud.amounts import AmountScale
+from lib.fraud.features import FRAUD, fraud_features
 from lib.fraud.model.payments import FACTS, Payments, read_payments
 from lib.fraud.model.slices import Slice
 from lib.fraud.rules import PAYMENT_TEXTS
@@ -20,12 +22,21 @@ from lib.storage import Storage, open_dataset, open_storage, split_address
 
 @dataclass(frozen=True)
 class Source:
-    """A folder of features: where it is, the digest of its data, and where its quarantine lies."""
+    """A folder of features: where it is, the digest of its data, and where its quarantine lies.
+
+    `scale` says what its amounts are.
+    """
 
     storage: Storage
     folder: str
     fingerprint: str
     quarantine: str | None
+    scale: AmountScale = field(default_factory=AmountScale)
+
+    @property
+    def features(self) -> FeatureSet:
+        """What was computed."""
+        return fraud_features(self.scale)
 
     @property
     def address(self) -> str:
@@ -70,15 +81,17 @@ def _existing(given: Storage) -> Source:
             "jobs.fraud.features"
         )
     stored = _note(given)
-    digest = stored.get("feature_set_digest", FRAUD.digest)
-    if digest != FRAUD.digest:
+    scale = AmountScale(**stored.get("amounts", {}))
+    now = fraud_features(scale).digest
+    digest = stored.get("feature_set_digest", now)
+    if digest != now:
         raise ContractError(
             f"--features: {given.shown()} was computed by another feature set ({digest[:12]}, "
-            f"now {FRAUD.digest[:12]}); run jobs.fraud.features again"
+            f"now {now[:12]}); run jobs.fraud.features again"
         )
     fingerprint = stored.get("data_fingerprint") or intake.fingerprint_of([given.address(name)])
     quarantine = given.address("quarantine") if given.exists("quarantine") else None
-    return Source(given, name, str(fingerprint), quarantine)
+    return Source(given, name, str(fingerprint), quarantine, scale)
 
 
 def _parted(given: Storage) -> tuple[Storage, str]:

@@ -19,7 +19,7 @@ Integers = npt.NDArray[np.int64]
 
 MILLION = 1_000_000
 MOST_DIGITS = 4
-MOST_UNITS = 10**9
+MOST_UNITS = 10**12
 """Of a currency, that a single amount may be allowed to reach."""
 _FLOAT_TOLERANCE = 1e-6
 _LARGEST = 10**15

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lib.contract import TIME
-from lib.feature import compute
+from lib.feature import FeatureSet, compute
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
 from lib.fraud.features import FRAUD
 from lib.records import Decision, Fact
@@ -65,7 +65,10 @@ class Audit:
 
 
 def audit(
-    decisions: Iterable[Decision], facts: Iterable[Fact], history: pa.Table | None = None
+    decisions: Iterable[Decision],
+    facts: Iterable[Fact],
+    history: pa.Table | None = None,
+    features: FeatureSet = FRAUD,
 ) -> Audit:
     """Replays decisions offline and compares every feature that they saw.
 
@@ -73,10 +76,11 @@ def audit(
         decisions: of the fraud system, from the first one that its profiles know of.
         facts: what became known about them, in any order.
         history: payments that the profiles were filled with before, as `join_labels` gives them.
+        features: that the service computes; decisions on others are left out.
     """
     made = list(decisions)
-    mine = [decision for decision in made if decision.feature_set_digest == FRAUD.digest]
-    replayed = _replayed(made, facts, history)
+    mine = [decision for decision in made if decision.feature_set_digest == features.digest]
+    replayed = _replayed(made, facts, history, features)
     place = pc.index_in(
         pa.array([decision.subject_id for decision in mine], pa.string()),
         value_set=replayed.column("transaction_id").combine_chunks(),
@@ -105,7 +109,10 @@ def _served(decisions: list[Decision]) -> NDArray[np.float64]:
 
 
 def _replayed(
-    decisions: list[Decision], facts: Iterable[Fact], history: pa.Table | None
+    decisions: list[Decision],
+    facts: Iterable[Fact],
+    history: pa.Table | None,
+    features: FeatureSet,
 ) -> pa.Table:
     """The features of history and decisions, computed offline."""
     payments = pa.Table.from_pylist(list(map(_payment, decisions)), schema=_payments_schema())
@@ -115,7 +122,7 @@ def _replayed(
         ids = table.column("transaction_id").combine_chunks()
         before = history.filter(pc.invert(pc.is_in(history.column("transaction_id"), ids)))
         table = pa.concat_tables([before.select(table.column_names).cast(table.schema), table])
-    return compute(FRAUD, table)
+    return compute(features, table)
 
 
 def _payment(decision: Decision) -> dict[str, object]:

@@ -1,12 +1,15 @@
 """The features of a payment, declared once for training and serving.
 
-Money is in units of the settlement currency (`amount_minor / 100`). Windows are sawtooth and leave
-out the payment itself; `_behind_7d` windows end seven days ago, when most chargebacks are known.
-Averages and sums leave out payments known to be declined; attempts of every kind count as payments
-for velocity. Fraud counts as soon as a label is observed.
+Money is in units of the settlement currency: minor units divided by ten to the power of its
+digits (`AmountScale`), so 1500 yen are 1500 and 1.234 dinars are 1.234. Windows are sawtooth and
+leave out the payment itself; `_behind_7d` windows end seven days ago, when most chargebacks are
+known. Averages and sums leave out payments known to be declined; attempts of every kind count as
+payments for velocity. Fraud counts as soon as a label is observed.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from lib.feature import (
     DAY,
@@ -22,6 +25,7 @@ from lib.feature import (
     Feature,
     FeatureSet,
     Mean,
+    Quantity,
     Rate,
     Remembered,
     SettledStreak,
@@ -30,8 +34,15 @@ from lib.feature import (
     Window,
 )
 from lib.fraud import formulas
-from lib.fraud.formulas import MINOR_UNITS
-from lib.fraud.quantities import AMOUNT, AMOUNT_SQUARED, DIRECTION, LOCATED, PLACE_COLUMNS
+from lib.fraud.amounts import AmountScale
+from lib.fraud.quantities import (
+    AMOUNT,
+    AMOUNT_SQUARED,
+    DIRECTION,
+    LOCATED,
+    PLACE_COLUMNS,
+    rounded,
+)
 
 PAYMENT_METHODS = (
     "card_present",
@@ -68,9 +79,30 @@ FAMILIAR_FOR = 90 * DAY
 PLACE_REMEMBERED_FOR = DAY
 
 
-def _payment() -> tuple[Direct | Category | Derived, ...]:
+@dataclass(frozen=True, slots=True)
+class _Money:
+    """The quantities of amounts, and how many of each make a unit of the currency."""
+
+    digits: int
+    unit: float
+    rounded: Quantity
+    squared: Quantity
+    rounded_unit: float
+
+    @classmethod
+    def of(cls, scale: AmountScale) -> _Money:
+        unit, quantum = float(scale.minor_per_unit), scale.quantum
+        if quantum == 1:
+            return cls(scale.digits, unit, AMOUNT, AMOUNT_SQUARED, unit)
+        read, columns = rounded(quantum), AMOUNT.columns
+        amount = Quantity(f"amount_in_{quantum}", columns, read)
+        squared = Quantity(f"amount_in_{quantum}_squared", columns, read, squared=True)
+        return cls(scale.digits, unit, amount, squared, unit / quantum)
+
+
+def _payment(money: _Money) -> tuple[Direct | Category | Derived, ...]:
     return (
-        Direct("amount", "currency units", ("amount_minor",), formulas.major),
+        Direct("amount", "currency units", ("amount_minor",), formulas.major_of(money.digits)),
         Derived("log_amount", "ln(1 + currency units)", ("amount",), formulas.log_amount),
         Direct("hour_of_day", "hours, UTC", ("event_time",), formulas.hour_of_day),
         Direct("day_of_week", "days since Monday, UTC", ("event_time",), formulas.day_of_week),
@@ -79,15 +111,15 @@ def _payment() -> tuple[Direct | Category | Derived, ...]:
     )
 
 
-def _mean(key: tuple[str, ...], window: Window) -> Feature:
+def _mean(key: tuple[str, ...], window: Window, scale: _Money) -> Feature:
     name = f"amount_mean_by_{key[0].removesuffix('_id')}_{window.label}"
-    aggregate = Mean(AMOUNT, MINOR_UNITS, without="declined")
+    aggregate = Mean(AMOUNT, scale.unit, without="declined")
     return Feature(name, "currency units", key, aggregate, window)
 
 
-def _user() -> tuple[Feature | Derived, ...]:
-    amount = Sum(AMOUNT, MINOR_UNITS, without="declined")
-    spread = Deviation(AMOUNT, AMOUNT_SQUARED, MINOR_UNITS, without="declined")
+def _user(scale: _Money) -> tuple[Feature | Derived, ...]:
+    amount = Sum(AMOUNT, scale.unit, without="declined")
+    spread = Deviation(scale.rounded, scale.squared, scale.rounded_unit, without="declined")
     money = "currency units"
     return (
         Feature("txn_count_by_user_1h", "payments", USER, Count(), LAST_1H),
@@ -97,9 +129,9 @@ def _user() -> tuple[Feature | Derived, ...]:
         Feature("amount_sum_by_user_1h", money, USER, amount, LAST_1H),
         Feature("amount_sum_by_user_24h", money, USER, amount, LAST_24H),
         Feature("amount_sum_by_user_7d", money, USER, amount, LAST_7D),
-        _mean(USER, LAST_24H),
-        _mean(USER, LAST_7D),
-        _mean(USER, LAST_30D),
+        _mean(USER, LAST_24H, scale),
+        _mean(USER, LAST_7D, scale),
+        _mean(USER, LAST_30D, scale),
         Feature("amount_std_by_user_30d", money, USER, spread, LAST_30D),
         Derived(
             "amount_zscore",
@@ -115,12 +147,12 @@ def _user() -> tuple[Feature | Derived, ...]:
     )
 
 
-def _user_against_own_past() -> tuple[Feature | Derived, ...]:
+def _user_against_own_past(scale: _Money) -> tuple[Feature | Derived, ...]:
     """Amounts against what the user paid before, of payments old enough for fraud to be known."""
     money = "currency units"
     clean = "clean_amount_mean_by_user_60d_behind_7d"
-    clean_mean = Mean(AMOUNT, MINOR_UNITS, without="fraud")
-    square_sum = Sum(AMOUNT_SQUARED, MINOR_UNITS**2)
+    clean_mean = Mean(AMOUNT, scale.unit, without="fraud")
+    square_sum = Sum(scale.squared, scale.rounded_unit**2)
     made: list[Feature | Derived] = [
         Feature(clean, money, USER, clean_mean, SETTLED_60D),
         Derived("amount_ratio_to_clean_mean", "ratio", ("amount", clean), formulas.ratio_to_own),
@@ -132,7 +164,7 @@ def _user_against_own_past() -> tuple[Feature | Derived, ...]:
         attempts, squares = f"attempted_sum_by_user_{span}", f"attempted_squares_by_user_{span}"
         count = f"txn_count_by_user_{span}"
         made += [
-            Feature(attempts, money, USER, Sum(AMOUNT, MINOR_UNITS), window, hidden=True),
+            Feature(attempts, money, USER, Sum(AMOUNT, scale.unit), window, hidden=True),
             Feature(squares, f"squared {money}", USER, square_sum, window, hidden=True),
             Derived(
                 f"amount_excess_by_user_{span}",
@@ -151,7 +183,7 @@ def _user_against_own_past() -> tuple[Feature | Derived, ...]:
     return tuple(made)
 
 
-def _merchant_streak() -> tuple[Feature, ...]:
+def _merchant_streak(scale: _Money) -> tuple[Feature, ...]:
     """The run of frauds that a merchant's settled payments end with, if they do."""
     parts = {
         "days_since_good_payment_by_merchant": ("days", "days_since_good"),
@@ -161,17 +193,17 @@ def _merchant_streak() -> tuple[Feature, ...]:
         "days_since_settled_payment_by_merchant": ("days", "days_since_settled"),
     }
     return tuple(
-        Feature(name, unit, MERCHANT, SettledStreak(part, AMOUNT, "fraud", MINOR_UNITS), STREAK)
+        Feature(name, unit, MERCHANT, SettledStreak(part, AMOUNT, "fraud", scale.unit), STREAK)
         for name, (unit, part) in parts.items()
     )
 
 
-def _merchant() -> tuple[Feature, ...]:
+def _merchant(scale: _Money) -> tuple[Feature, ...]:
     rate = Rate("fraud", RATE_PRIOR, RATE_STRENGTH)
     settled = tuple(Window(days * DAY, DAY, behind=LABEL_DELAY) for days in (1, 7, 30))
     return (
         Feature("txn_count_by_merchant_30d", "payments", MERCHANT, Count(), LAST_30D),
-        _mean(MERCHANT, LAST_30D),
+        _mean(MERCHANT, LAST_30D, scale),
         Feature("fraud_rate_by_merchant_30d", "share", MERCHANT, rate, LAST_30D),
         *(
             Feature(f"txn_count_by_merchant_{w.label}", "payments", MERCHANT, Count(), w)
@@ -271,18 +303,28 @@ def _graph() -> tuple[Feature | Derived, ...]:
     return (*counts, Derived("connected_fraud_cases", "frauds", names, formulas.union))
 
 
-FRAUD = FeatureSet(
-    name="fraud",
-    version=1,
-    features=(
-        *_payment(),
-        *_user(),
-        *_user_against_own_past(),
-        *_merchant(),
-        *_merchant_streak(),
-        *_device(),
-        *_place(),
-        *_graph(),
-    ),
-    facts=("fraud", "declined"),
-)
+def fraud_features(scale: AmountScale | None = None) -> FeatureSet:
+    """The feature set of amounts on a scale; those of a usual currency without one.
+
+    The scale is part of the digest, so a model is served with the scale it was trained on.
+    """
+    money = _Money.of(scale or AmountScale())
+    return FeatureSet(
+        name="fraud",
+        version=1,
+        features=(
+            *_payment(money),
+            *_user(money),
+            *_user_against_own_past(money),
+            *_merchant(money),
+            *_merchant_streak(money),
+            *_device(),
+            *_place(),
+            *_graph(),
+        ),
+        facts=("fraud", "declined"),
+    )
+
+
+FRAUD = fraud_features()
+"""Of a currency with two decimal digits and amounts up to a million of it."""

@@ -22,6 +22,7 @@ from lib.feature.arithmetic import (
 from lib.fraud.quantities import anywhere, located
 
 MINOR_UNITS = 100.0
+USUAL_DIGITS = 2
 DEVIATION_FLOOR = 1.0
 CLEAN_MEAN_FLOOR = 1.0
 CLEAN_MEAN_OF_A_STRANGER = 50.0
@@ -33,6 +34,19 @@ CONNECTED_CASES_CAP = 1000.0
 def major(amount_minor: Value) -> Value:
     """Minor units as units of the currency."""
     return amount_minor / MINOR_UNITS
+
+
+def major_of(digits: int) -> Any:
+    """Reads minor units of so many decimal digits as units of the currency."""
+    if digits == USUAL_DIGITS:
+        return major
+    per_unit = 10.0**digits
+
+    def read(amount_minor: Value) -> Value:
+        return amount_minor / per_unit
+
+    read.__qualname__ = f"major_of_{digits}_digits"
+    return read
 
 
 def log_amount(amount: Value) -> Value:

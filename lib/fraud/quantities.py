@@ -43,6 +43,16 @@ def direction(axis: int) -> Any:
     return read
 
 
+def rounded(quantum: int) -> Any:
+    """Reads the amount in whole multiples of `quantum` minor units, halves up."""
+
+    def read(amount_minor: Any) -> Any:
+        return (amount_minor + quantum // 2) // quantum
+
+    read.__qualname__ = f"rounded_to_{quantum}"
+    return read
+
+
 AMOUNT = Quantity("amount", ("amount_minor",), identity)
 AMOUNT_SQUARED = Quantity("amount_squared", ("amount_minor",), identity, squared=True)
 LOCATED = Quantity("located", PLACE_COLUMNS, located)

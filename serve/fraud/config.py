@@ -6,6 +6,10 @@ from pathlib import Path
 
 from pydantic import Field
 
+from lib.feature import FeatureSet
+from lib.fraud.amounts import LARGEST_OF_ALL_MINOR, MOST_DIGITS, AmountScale
+from lib.fraud.contracts import LARGEST_AMOUNT_MINOR
+from lib.fraud.features import fraud_features
 from serve.gateway import Replicas
 from serve.gateway.arguments import ApplicationArgs
 
@@ -38,9 +42,32 @@ class FraudArgs(ApplicationArgs):
     )
     store_timeout_ms: float = Field(250.0, gt=0, description="then the profile store counts as out")
     model_timeout_ms: float = Field(250.0, gt=0, description="then the model counts as out")
+    currency_digits: int = Field(
+        2,
+        ge=0,
+        le=MOST_DIGITS,
+        description="decimal digits of the settlement currency (ISO 4217: 2 for EUR, 0 for JPY, "
+        "3 for KWD), as in the mapping file of training",
+    )
+    largest_amount_minor: int = Field(
+        LARGEST_AMOUNT_MINOR,
+        gt=0,
+        le=LARGEST_OF_ALL_MINOR,
+        description="largest amount of a payment, minor units; larger ones are refused",
+    )
     fallback_cap_minor: int = Field(
         5_000,
         ge=0,
         description="without a model ever loaded: larger amounts go to REVIEW, minor units",
     )
     rescore_seconds: float = Field(2.0, gt=0, description="between looks for fallbacks to redo")
+
+    @property
+    def scale(self) -> AmountScale:
+        """What an amount is."""
+        return AmountScale(self.currency_digits, self.largest_amount_minor)
+
+    @property
+    def features(self) -> FeatureSet:
+        """The feature set on that scale; a model of another one is refused."""
+        return fraud_features(self.scale)

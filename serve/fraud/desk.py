@@ -8,6 +8,7 @@ from operator import itemgetter
 import numpy as np
 
 from lib.feature import Event, FeatureSet, StoreError
+from lib.fraud.amounts import AmountScale
 from lib.records import Decision
 from lib.records.text import write_json
 from serve.fraud import numbers
@@ -36,6 +37,7 @@ class Desk:
         later: runs what may follow the answer.
         times: when a payment may come.
         cap: largest amount that a fallback approves before any model was seen, minor units.
+        scale: what an amount is.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class Desk:
         later: Callable[[Callable[[], Awaitable[None]]], None],
         times: Times,
         cap: float,
+        scale: AmountScale,
     ) -> None:
         self._digest, self._in_order = features.digest, itemgetter(*features.names)
         self._history, self._rulings = history, rulings
         self._model, self._archive, self._meter = model, archive, meter
         self._later, self._times, self._cap = later, times, cap
+        self._scale = scale
 
     async def score(self, payment: Payment, call: Call) -> bytes:
         """The answer as JSON: the first one for a retry, to the letter.
@@ -62,7 +66,7 @@ class Desk:
             Problem: 422 for a time that is too far ahead, or too old and unknown.
         """
         laps = numbers.laps(self._meter)
-        event = event_of(payment)
+        event = event_of(payment, self._scale)
         received_at = self._times.now()
         call.notes["transaction_id"] = payment.transaction_id
         if not self._times.in_time(event["event_time"], received_at):

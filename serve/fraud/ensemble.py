@@ -33,7 +33,7 @@ class Ensemble:
 
     def __init__(self, args: FraudArgs) -> None:
         prepare_interpreter()
-        self._seat = Seat(args.registry, args.models, FRAUD)
+        self._seat = Seat(args.registry, args.models, args.features)
         self._start, self._pause = args.model, args.follow_seconds
         self._following: asyncio.Task[None] | None = None
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.feature import Event
-from serve.fraud.schema import MINOR_UNITS, Payment, microseconds
+from lib.fraud.amounts import AmountScale
+from serve.fraud.schema import Payment, microseconds
 
 _FINGERPRINT_BYTES = 8
 _PLACE = ("latitude", "longitude")
@@ -22,7 +23,7 @@ _TEXTS = (
 )
 
 
-def event_of(payment: Payment) -> dict[str, Any]:
+def event_of(payment: Payment, scale: AmountScale) -> dict[str, Any]:
     """The event: microseconds UTC, minor units, NaN where there is no place."""
     return {
         "event_time": microseconds(payment.event_time),
@@ -30,7 +31,7 @@ def event_of(payment: Payment) -> dict[str, Any]:
         "user_id": payment.user_id,
         "merchant_id": payment.merchant_id,
         "device_id": payment.device_id,
-        "amount_minor": int(payment.amount * MINOR_UNITS),
+        "amount_minor": int(payment.amount * scale.minor_per_unit),
         "currency": payment.currency,
         "payment_method": payment.payment_method,
         "latitude": math.nan if payment.latitude is None else payment.latitude,

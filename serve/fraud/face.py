@@ -13,13 +13,13 @@ from serve.fraud.schema import (
     LABEL,
     LABELS,
     MOST_LABELS,
-    PAYMENT,
     Label,
     LabelFact,
     LabelsAnswer,
     Payment,
     ScoreAnswer,
     TransactionAnswer,
+    payment_adapter,
 )
 from serve.fraud.service import FraudService
 from serve.gateway import Call, Door, Gateway, Problem, new_app, parse_body
@@ -39,9 +39,10 @@ def fraud_face(service: FraudService, names_request: bool = True) -> Gateway:
         names_request: see `Gateway`.
     """
     app, parse = _app(service), service.parsing.parse
+    payment = payment_adapter(service.args.scale)
 
     async def score(body: bytes, call: Call) -> bytes:
-        return await service.desk.score(parse_body(PAYMENT, body), call)
+        return await service.desk.score(parse_body(payment, body), call)
 
     async def label(body: bytes, call: Call) -> bytes:
         several = body.lstrip()[:1] == b"["

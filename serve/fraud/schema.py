@@ -14,16 +14,14 @@ from pydantic import (
     Field,
     JsonValue,
     TypeAdapter,
+    create_model,
     model_validator,
 )
 
 from lib.contract.fields import Id, Moment, PathId, identifier_of
-from lib.fraud.contracts import (
-    LARGEST_AMOUNT_MINOR,
-    LONGEST_PAYMENT_METHOD_BYTES,
-)
+from lib.fraud.amounts import AmountScale
+from lib.fraud.contracts import LONGEST_PAYMENT_METHOD_BYTES
 
-MINOR_UNITS = 100
 MOST_LABELS = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -38,11 +36,17 @@ def _plain_decimal(value: Any) -> Any:
     return value
 
 
-Amount = Annotated[
-    Decimal,
-    BeforeValidator(_plain_decimal),
-    Field(ge=0, le=LARGEST_AMOUNT_MINOR // MINOR_UNITS, decimal_places=2),
-]
+def amount_of(scale: AmountScale) -> Any:
+    """The type of an amount: as many decimals as the currency has, up to its largest amount."""
+    largest = Decimal(scale.largest_minor).scaleb(-scale.digits)
+    return Annotated[
+        Decimal,
+        BeforeValidator(_plain_decimal),
+        Field(ge=0, le=largest, decimal_places=scale.digits),
+    ]
+
+
+Amount = Annotated[Decimal, BeforeValidator(_plain_decimal), Field(ge=0)]
 Latitude = Annotated[float, Field(ge=-90, le=90, strict=True)]
 Longitude = Annotated[float, Field(ge=-180, le=180, strict=True)]
 
@@ -70,7 +74,8 @@ class Payment(_Strict):
     merchant_id: Id = Field(description="who is paid")
     device_id: Id | None = Field(None, description="the device that paid, where one is known")
     amount: Amount = Field(
-        description="units of the settlement currency, two decimals; text or number",
+        description="units of the settlement currency with at most its decimals, such as 12.34 of "
+        "EUR, 1500 of JPY, 1.234 of KWD; text or number",
         examples=["12.34"],
     )
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = Field(
@@ -175,7 +180,13 @@ class TransactionAnswer(BaseModel):
     labels: list[LabelFact]
 
 
-PAYMENT: TypeAdapter[Payment] = TypeAdapter(Payment)
+def payment_adapter(scale: AmountScale) -> TypeAdapter[Payment]:
+    """Reads payments whose amounts are on `scale`."""
+    amount = Payment.model_fields["amount"]
+    field = Field(description=amount.description, examples=amount.examples)
+    return TypeAdapter(create_model("Payment", __base__=Payment, amount=(amount_of(scale), field)))
+
+
 LABEL: TypeAdapter[Label] = TypeAdapter(Label)
 LABELS: TypeAdapter[list[Label]] = TypeAdapter(
     Annotated[list[Label], Field(min_length=1, max_length=MOST_LABELS)]

@@ -45,12 +45,13 @@ class FraudService(Application):
         times: Times | None = None,
     ) -> None:
         self.args = args
-        self._seat = Seat(args.registry, args.models, FRAUD) if elsewhere is None else None
+        features = args.features
+        self._seat = Seat(args.registry, args.models, features) if elsewhere is None else None
         self._model: Model = elsewhere or self._seat  # type: ignore[assignment]
         times = times or Times(args.receipt_seconds * SECOND, args.ahead_seconds * SECOND)
         self._store = open_profile_store(args.profile_store, args.store_timeout_ms / 1000.0)
         self.history = History(
-            FRAUD,
+            features,
             self._store,
             # a clock that is ahead must not outlive its receipt
             args.receipt_seconds + args.ahead_seconds,
@@ -59,7 +60,7 @@ class FraudService(Application):
         rulings = _rulings(args, self.history.without_store)
         super().__init__(numbers.SYSTEM, args, meter, numbers.RELOADS, rulings)
         self.desk = Desk(
-            FRAUD,
+            features,
             self.history,
             self.rulings,
             self._model,
@@ -68,9 +69,10 @@ class FraudService(Application):
             self.later.run,
             times,
             args.fallback_cap_minor,
+            args.scale,
         )
         self.labels = Labels(self.archive, self.history, meter, times.now, times.ahead)
-        recovery = Recovery(FRAUD, self.desk, self.history, self.labels, times.now)
+        recovery = Recovery(features, self.desk, self.history, self.labels, times.now)
         self.redoing = Redoing(
             self.archive,
             recovery.redo,
