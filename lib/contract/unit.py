@@ -1,4 +1,4 @@
-"""Physical units that a mapping file may convert: exact linear factors."""
+"""Physical units that a mapping file may convert: exact linear factors, with SI prefixes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,36 +15,105 @@ class Linear:
     offset: float = 0.0
 
 
+_ONE, _INCH, _POUND = Fraction(1), Fraction("0.0254"), Fraction("0.45359237")
+_GRAVITY = Fraction("9.80665")
+_POUND_FORCE = _POUND * _GRAVITY
+_PREFIXES = {
+    "n": Fraction(1, 10**9),
+    "u": Fraction(1, 10**6),
+    "m": Fraction(1, 1000),
+    "c": Fraction(1, 100),
+    "k": Fraction(1000),
+    "M": Fraction(10**6),
+    "G": Fraction(10**9),
+}
+# kind: (prefixes, unit with a prefix and without, its worth), (others with theirs)
+_PREFIXED = (
+    ("pressure", "mkM", "Pa", _ONE),
+    ("pressure", "m", "bar", Fraction(10**5)),
+    ("power", "mkM", "W", _ONE),
+    ("rotation", "mkM", "Hz", _ONE),
+    ("length", "numck", "m", _ONE),
+    ("speed", "mc", "m/s", _ONE),
+    ("acceleration", "mc", "m/s2", _ONE),
+    ("acceleration", "m", "g", _GRAVITY),
+    ("electric current", "um", "A", _ONE),
+    ("voltage", "umk", "V", _ONE),
+    ("energy", "kM", "J", _ONE),
+    ("energy", "kM", "Wh", Fraction(3600)),
+    ("force", "kM", "N", _ONE),
+    ("torque", "mk", "Nm", _ONE),
+    ("duration", "um", "s", _ONE),
+    ("volume", "m", "l", Fraction(1, 1000)),
+)
+_SINGLE = (
+    ("pressure", "psi", _POUND_FORCE / _INCH**2),
+    ("pressure", "atm", Fraction(101_325)),
+    ("pressure", "mmHg", Fraction("133.322387415")),
+    ("power", "hp", Fraction(550) * _POUND_FORCE * Fraction("0.3048")),
+    ("rotation", "rpm", Fraction(1, 60)),
+    ("length", "in", _INCH),
+    ("length", "mil", _INCH / 1000),
+    ("length", "ft", _INCH * 12),
+    ("speed", "in/s", _INCH),
+    ("speed", "ft/s", _INCH * 12),
+    ("speed", "km/h", Fraction(1, 3) * Fraction(5, 6)),
+    ("mass", "kg", _ONE),
+    ("mass", "t", Fraction(1000)),
+    ("mass", "lb", _POUND),
+    ("force", "lbf", _POUND_FORCE),
+    ("torque", "lbf.ft", _POUND_FORCE * Fraction("0.3048")),
+    ("duration", "min", Fraction(60)),
+    ("duration", "h", Fraction(3600)),
+    ("duration", "d", Fraction(86_400)),
+    ("volume", "m3", _ONE),
+    ("flow", "l/min", Fraction(1, 60_000)),
+    ("flow", "l/s", Fraction(1, 1000)),
+    ("flow", "m3/h", Fraction(1, 3600)),
+    ("share", "%", Fraction(1, 100)),
+    ("share", "fraction", _ONE),
+    ("share", "ppm", Fraction(1, 10**6)),
+    ("angle", "deg", _ONE),
+    ("noise", "dB", _ONE),
+)
+_TEMPERATURES = {
+    "degC": ("temperature", _ONE, Fraction(0)),
+    "K": ("temperature", _ONE, Fraction("-273.15")),
+    "degF": ("temperature", Fraction(5, 9), Fraction(-160, 9)),
+}
+_SPELLINGS = {
+    "°C": "degC", "Celsius": "degC", "celsius": "degC", "kelvin": "K", "Kelvin": "K",
+    "°F": "degF", "Fahrenheit": "degF", "fahrenheit": "degF", "ips": "in/s", "inch/s": "in/s",
+    "inch": "in", "PSI": "psi", "RPM": "rpm", "1/min": "rpm", "U/min": "rpm", "percent": "%",
+    "L": "l", "L/min": "l/min", "kph": "km/h", "N.m": "Nm", "sec": "s", "hours": "h",
+}  # fmt: skip
+
+
 def _table() -> Mapping[str, tuple[str, Fraction, Fraction]]:
-    one, none = Fraction(1), Fraction(0)
-    inch, psi = Fraction("25.4"), Fraction("0.0689475729316836")
-    return {
-        "degC": ("temperature", one, none),
-        "K": ("temperature", one, Fraction("-273.15")),
-        "degF": ("temperature", Fraction(5, 9), Fraction(-160, 9)),
-        "mm/s": ("speed of vibration", one, none),
-        "in/s": ("speed of vibration", inch, none),
-        "bar": ("pressure", one, none),
-        "kPa": ("pressure", Fraction(1, 100), none),
-        "MPa": ("pressure", Fraction(10), none),
-        "psi": ("pressure", psi, none),
-        "kW": ("power", one, none),
-        "W": ("power", Fraction(1, 1000), none),
-        "hp": ("power", Fraction("0.745699871582270"), none),
-        "rpm": ("rotation", one, none),
-        "Hz": ("rotation", Fraction(60), none),
-        "kHz": ("rotation", Fraction(60_000), none),
-        "h": ("duration", one, none),
-        "min": ("duration", Fraction(1, 60), none),
-        "s": ("duration", Fraction(1, 3600), none),
-        "d": ("duration", Fraction(24), none),
-        "%": ("share", one, none),
-        "fraction": ("share", Fraction(100), none),
-        "deg": ("angle", one, none),
-    }
+    none = Fraction(0)
+    table = dict(_TEMPERATURES)
+    for kind, prefixes, unit, worth in _PREFIXED:
+        table[unit] = (kind, worth, none)
+        for prefix in prefixes:
+            table[prefix + unit] = (kind, worth * _PREFIXES[prefix], none)
+    return table | {unit: (kind, worth, none) for kind, unit, worth in _SINGLE}
 
 
 UNITS = _table()
+"""By symbol: what it measures, and scale and offset to the first unit of that kind."""
+
+
+def symbol(unit: str) -> str:
+    """The symbol of a unit in one spelling: °C is degC, m/s² and m/s^2 are m/s2, µm is um.
+
+    >>> symbol("m/s²"), symbol("°F"), symbol("kHz")
+    ('m/s2', 'degF', 'kHz')
+    """
+    plain = unit.strip()
+    for other, usual in (("²", "2"), ("³", "3"), ("^", ""), ("**", ""), ("µ", "u"), ("μ", "u")):
+        plain = plain.replace(other, usual)
+    plain = plain.replace("·", ".").replace("*", ".").replace(" ", "")
+    return _SPELLINGS.get(plain, plain)
 
 
 def conversion(came: str, wanted: str) -> Linear | None:
@@ -52,10 +121,13 @@ def conversion(came: str, wanted: str) -> Linear | None:
 
     >>> conversion("degF", "degC").scale * 212 + conversion("degF", "degC").offset
     100.0
+    >>> conversion("kHz", "Hz").scale, conversion("in/s", "mm/s").scale
+    (1000.0, 25.4)
 
     Raises:
         ContractError: a unit is unknown, or the two measure different things.
     """
+    came, wanted = symbol(came), symbol(wanted)
     if came == wanted:
         return None
     for unit in (came, wanted):
