@@ -80,10 +80,11 @@ def main(config: EraseConfig, now: int) -> int:
     erasure = Erasure(config.records)
     try:
         erasure.migrate()
-        for entity in entities:
-            mine, waiting = _one(config, erasure, entity, secret, now)
-            counts += mine
-            left += waiting
+        with erasure.alone():
+            for entity in entities:
+                mine, waiting = _one(config, erasure, entity, secret, now)
+                counts += mine
+                left += waiting
     finally:
         erasure.close()
     print(_closing_lines(config, counts, left))

@@ -92,9 +92,10 @@ def main(config: RetainConfig, now: int) -> dict[str, Aged]:
     outcome: dict[str, Aged] = {}
     try:
         retention.migrate()
-        for name, days, work in _steps(config, retention, now):
-            if days is not None:
-                outcome[name] = work(now - days * _DAY)
+        with retention.alone():
+            for name, days, work in _steps(config, retention, now):
+                if days is not None:
+                    outcome[name] = work(now - days * _DAY)
     finally:
         retention.close()
     if config.profile_store is not None and not config.dry_run:

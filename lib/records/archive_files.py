@@ -155,7 +155,7 @@ def read_rows(
         bounds: row groups without a value in between are passed over.
 
     Raises:
-        RecordsUnavailableError: the archive cannot be reached.
+        RecordsUnavailableError: the archive cannot be reached, or the file is gone or broken.
     """
     for batch in _groups(file, bounds=bounds):
         wanted = batch if keep is None else batch.filter(keep(batch))
@@ -248,10 +248,10 @@ def _groups(
                 table = parquet.read_row_group(number, columns=columns, use_threads=False)
                 yield from table.combine_chunks().to_batches()
     except FileNotFoundError as error:
-        raise RecordsError(
+        raise RecordsUnavailableError(
             f"{storage.shown(file.path)}: the archive names this file and it is gone; restore it"
         ) from error
-    except OSError as error:
+    except (OSError, pa.ArrowInvalid) as error:
         raise RecordsUnavailableError(f"{storage.shown(file.path)}: {error}") from error
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from lib.durable import locked, make_private
+from lib.durable import locked, locked_at_once, make_private
 from lib.records.errors import RecordsError, RecordsUnavailableError, RefusedRowsError
 from lib.records.statement_watchdog import StatementWatchdog
 from lib.records.text import read_json, write_json
@@ -38,6 +38,7 @@ _LOCK_SECONDS = 10
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _UNDELIVERED_MS = 15_000
 _REFUSALS = ("22", "23", "44", "P0")  # classes of SQLSTATE
+_REMOVAL_LOCK = 0x52656D6F  # "Remo": likewise
 _MIGRATION_LOCK = 0x466F7265  # "Fore": any number that no other program locks
 
 
@@ -110,6 +111,34 @@ class Database:
         """Wait until no other transaction holds the same turn; SQLite has one writer anyway."""
         if not self.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+    @contextmanager
+    def removing(self) -> Iterator[None]:
+        """Be the only process that archives, ages or erases, without holding up any other.
+
+        Raises:
+            RecordsUnavailableError: another one does.
+        """
+        where = self._url.render_as_string(hide_password=True)
+        fault = f"{where}: another erasure or retention runs; run it again when it has ended"
+        if self.is_sqlite:
+            with locked_at_once(Path(f"{self._url.database}.removing.lock")) as free:
+                if not free:
+                    raise RecordsUnavailableError(fault)
+                yield
+            return
+        with self._explained():
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            with self._explained():
+                tried = text("SELECT pg_try_advisory_lock(:key)")
+                free = connection.execute(tried, {"key": _REMOVAL_LOCK}).scalar_one()
+            if not free:
+                raise RecordsUnavailableError(fault)
+            yield
+        finally:
+            connection.invalidate()  # its end gives the lock back, also where it is broken
+            connection.close()
 
     def insert_new(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> int:
         """Insert those rows whose key is not there yet, and return how many they were."""

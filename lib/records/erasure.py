@@ -14,6 +14,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -110,6 +111,10 @@ class Erasure:
     def close(self) -> None:
         """Close the idle connections."""
         self._database.close()
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Be the only erasure or retention at work; see `Database.removing`."""
+        return self._database.removing()
 
     def find(self, entity: Entity) -> Found:
         """Subjects that concern an entity, in the table and in every file of the archive.

@@ -7,6 +7,7 @@ anywhere, the same call goes on. Decisions age by whole days: see `lib.records.a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,10 @@ class Retention:
         """Close the idle connections."""
         self._database.expunge()
         self._database.close()
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Be the only erasure or retention at work; see `Database.removing`."""
+        return self._database.removing()
 
     def archive_decisions(self, uri: str, before: int, now: int) -> Aged:
         """Move days that ended before `before` to the archive.

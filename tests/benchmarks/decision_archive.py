@@ -30,6 +30,7 @@ from lib.records.text import write_json
 from tests.records.server import new_database, running
 
 _FIRST = 1_795_392_000_000_000  # 2026-11-23T00:00:00Z
+_PART = 10_000
 _A_DAY = 260_000_000
 """Rows of a day at 3,000 a second."""
 _COLUMNS = [column.name for column in DECISIONS.columns]
@@ -80,7 +81,7 @@ def copied(url: str, count: int, days: int) -> tuple[float, list[tuple[str, int]
     every, sample = max(1, count // 4000), list[tuple[str, int]]()
     started = time.perf_counter()
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
-        for number, row in enumerate(_parts(rows(count, days), 50_000)):
+        for number, row in enumerate(_parts(rows(count, days), _PART)):
             with connection.cursor() as cursor:
                 with cursor.copy(_copy("decisions", _COLUMNS)) as stream:
                     for one in row:
@@ -95,7 +96,7 @@ def copied(url: str, count: int, days: int) -> tuple[float, list[tuple[str, int]
             connection.commit()
             sample += [
                 (one["subject_id"], one["event_time"])
-                for place, one in enumerate(row, number * 50_000)
+                for place, one in enumerate(row, number * _PART)
                 if place % every == 0
             ]
     return time.perf_counter() - started, sample

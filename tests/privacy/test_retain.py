@@ -17,6 +17,7 @@ from lib.records import (
     HealthEntry,
     Records,
     RecordsError,
+    RecordsUnavailableError,
     Reviews,
     StoredSchedule,
     WorkOrder,
@@ -190,3 +191,11 @@ def test_options_come_from_a_file_and_the_url_from_the_environment(tmp_path: Pat
     done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "FOREWARN_RECORDS; it is not set" in done.stderr
+
+
+def test_two_at_once_do_not_remove_the_same(url: str, records: Records, database) -> None:  # noqa: F811
+    with database.removing():
+        with pytest.raises(RecordsUnavailableError, match="another erasure or retention runs"):
+            main(RetainConfig(url, facts_days=1), NOW)
+        records.record_decisions([decision("t1")])  # the service goes on
+    assert main(RetainConfig(url, facts_days=1), NOW)["facts"].gone == 0

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lib.records import Decision, Records, RecordsError
+from lib.records import Decision, Records, RecordsError, RecordsUnavailableError
 from lib.records.archive_files import ArchiveFile, read_rows, verify
 from lib.records.archiving import archive_day, days_before, delete_archived, open_archive
 from lib.records.database import Database
@@ -123,7 +123,7 @@ def test_a_file_that_was_changed_or_is_gone_is_named(
     with pytest.raises(RecordsError, match="expected 2 rows"):
         verify(file)
     path.unlink()
-    with pytest.raises(RecordsError, match="it is gone; restore it"):
+    with pytest.raises(RecordsUnavailableError, match="it is gone; restore it"):
         list(read_rows(file))
 
 
