@@ -34,6 +34,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "moderation_latency": (),
     "moderation_queue": (),
     "moderation_bad_input": (),
+    "moderation_hostile_media": (),
 }
 ON_PAYMENTS: dict[str, tuple[str, ...]] = {
     "fraud_handbook": (),

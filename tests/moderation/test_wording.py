@@ -13,6 +13,7 @@ from lib.moderation.policies import POLICIES_FILE, load_policies
 from lib.moderation.wording.direction import turned
 from lib.moderation.wording.folding import fold, shows
 from lib.moderation.wording.lists import LISTS_FILE, MOST_HITS, ListError, load_lists
+from lib.moderation.wording.readings import readings
 from lib.moderation.wording.words import words
 
 anything = st.text(
@@ -94,6 +95,59 @@ def test_a_blocked_word_is_found_behind_every_disguise(disguised):
     (hit,) = load_lists(LISTS).hits(f"you {disguised} one")
     assert (hit.entry, hit.start, hit.end) == ("vile", 4, 4 + len(disguised))
     assert hit.text == disguised
+
+
+GLORPICK = """
+version: 1
+entries:
+  - {id: made_up, word: glorpick, action: remove, policy: hate, spaced: true}
+  - {id: arabic, word: سيئ, action: remove, policy: hate}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "hit"),
+    [
+        ("a g🔥l🔥o🔥r🔥p🔥i🔥c🔥k!", "g🔥l🔥o🔥r🔥p🔥i🔥c🔥k"),
+        ("a glor🔥pick!", "glor🔥pick"),
+        ("a g👍🏽l👍🏽orpick!", "g👍🏽l👍🏽orpick"),
+        ("a gl*rpick!", "gl*rpick"),
+        ("a gl#rp1ck!", "gl#rp1ck"),
+        ("a gl**pick!", "gl**pick"),
+        ("a g**lorp**ick!", "g**lorp**ick"),
+        ("a glorpick123!", "glorpick123"),
+        ("a gloooorpick7!", "gloooorpick7"),
+        ("#StopGlorpickNow", "Glorpick"),
+        ("so #glorpickNow", "glorpick"),
+        ("#NOGlorpick", "Glorpick"),
+        ("a &#103;lorpic&#x6b;!", "&#103;lorpic&#x6b;"),
+        ("a g&shy;lorp&zwnj;ick!", "g&shy;lorp&zwnj;ick"),
+        ("سـيـئ", "سـيـئ"),
+    ],
+)
+def test_a_word_in_pieces_is_found_where_it_is_written(text, hit):
+    (only,) = load_lists(GLORPICK).hits(text)
+    assert (only.text, text[only.start : only.end]) == (hit, hit)
+
+
+@pytest.mark.parametrize(
+    "innocent",
+    ["glor.pick", "g lorpick", "glor pick", "*l*rpick", "g******k", "gl***ick", "#glorpicking",
+     "#Glorpicking", "glorpick12345", "123glorpick", "glorpicks", "gl.rpick", "a & b; glor&pick;",
+     "Glor#Pickled", "#Glor #Pick"],
+)  # fmt: skip
+def test_what_only_resembles_a_word_in_pieces_is_left_alone(innocent):
+    assert load_lists(GLORPICK).hits(innocent) == ()
+
+
+@given(anything)
+def test_every_reading_has_its_places_in_the_original(text):
+    for tagged in (text, f"#Ab{text}Cd", f"&amp;{text}&#103;"):
+        for reading in readings(tagged):
+            assert len(reading.text) == len(reading.starts) == len(reading.ends)
+            assert (reading.starts <= reading.ends).all()
+            assert min(reading.starts, default=0) >= 0
+            assert max(reading.ends, default=0) <= len(tagged)
 
 
 invisible = st.text(
@@ -218,6 +272,7 @@ def test_words_are_in_order_and_cut_no_grapheme(text):
         ("नमस्ते สวัสดี", ["नमस्ते", "สวัสดี"]),
         ("f\u200bu\u00adck @who #tag", ["f\u200bu\u00adck", "who", "tag"]),
         (" \n!?… ", []),
+        (":ำ กำ", ["กำ"]),
         ("", []),
     ],
 )

@@ -91,7 +91,7 @@ class Limits:
     video_frames: int = 36_000
     video_side: int = 448
     decode_seconds: float = 20.0
-    decode_memory: int = 180_000_000
+    decode_memory: int = 165_000_000
     fetch_seconds: float = 10.0
 
     def __post_init__(self) -> None:

@@ -89,8 +89,9 @@ _LONGEST = 6
 """Characters that one may become, as signs for a unit do. Some single signs of Arabic stand for a
 whole phrase of 18, and a text of nothing else would cost many times what it is long."""
 
-_FILLERS = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, 0x2800}
-"""Letters and signs that show nothing: joiners, Hangul fillers, the empty braille cell."""
+_FILLERS = {0x034F, 0x0640, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, 0x2800}
+"""Letters and signs that show nothing: joiners, the stroke that stretches Arabic words, Hangul
+fillers, the empty braille cell."""
 
 
 def _invisible(sign: str) -> bool:

@@ -21,9 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib.contract import did_you_mean
 from lib.moderation.declared import DeclarationError, read_declared
-from lib.moderation.wording.direction import turned
 from lib.moderation.wording.folding import Folded, Span, fold
-from lib.moderation.wording.patterns import check, compiled, source_of, within
+from lib.moderation.wording.patterns import MASKS, check, compiled, in_pieces, source_of, within
+from lib.moderation.wording.readings import readings
 
 LISTS_FILE = Path(__file__).with_name("lists.yaml")
 """The lists that come with the product."""
@@ -48,7 +48,8 @@ class Entry(BaseModel):
         action: what a hit asks for; allow takes away the hits of others that lie within its own.
         policy: which policy a hit breaks; None for allow.
         whole_words: whether a hit may not start or end within a word.
-        spaced: whether letters of `word` may stand apart.
+        spaced: whether `word` is found in pieces: its letters apart, signs or emoji among them, one
+            or two of them masked ("h*te"), digits behind it.
         alike: whether letters of other scripts that look like Latin ones count as these.
         leet: whether digits and signs that stand for letters count as these.
         note: why it is listed.
@@ -159,18 +160,15 @@ class Lists:
         """All hits that ask for review or removal, by their place in the text.
 
         An entry is looked for in the text as it is folded and, if it says so, with look-alikes and
-        leetspeak resolved; a place counts once for an entry. Where controls turn text around, it is
-        looked for as it is written and as it is seen. Hits within one of an allow entry are left
+        leetspeak resolved; a place counts once for an entry. Where controls turn text around, HTML
+        entities stand for letters or a hashtag is made of words, it is looked for as it is written
+        and as it is read. Hits within one of an allow entry are left
         out.
         """
         found = self._found(text)
-        places = turned(text)
-        if places is not None:
-            seen = "".join(text[place] for place in places.tolist())
-            for (name, start, end), entry in self._found(seen).items():
-                within_text = places[start:end]
-                span = int(within_text.min()), int(within_text.max()) + 1
-                found.setdefault((name, *span), entry)
+        for reading in readings(text):
+            for (name, start, end), entry in self._found(reading.text).items():
+                found.setdefault((name, *reading.original(start, end)), entry)
         allowed = [key[1:] for key, entry in found.items() if entry.action == "allow"]
         asked = [(key, entry) for key, entry in found.items() if entry.action != "allow"]
         return tuple(
@@ -203,8 +201,18 @@ class Lists:
                 return
             first, at = found.span(1)
             start, end = int(variant.before[first]), int(variant.before[at])
-            if _meant(entry, variant.folded.text, start, end):
+            text_found = variant.folded.text[start:end]
+            if _meant(entry, variant.folded.text, start, end) and self._whole(entry, text_found):
                 yield _with_marks(text, variant.folded.original(start, end))
+
+    def _whole(self, entry: Entry, hit: str) -> bool:
+        """Whether signs in a hit are such as may stand among a word's letters, or mask them."""
+        if entry.word is None or not entry.spaced or not set(MASKS).intersection(hit):
+            return True
+        name = f"{entry.id} in pieces"
+        if name not in self._compiled:
+            self._compiled[name] = compiled(in_pieces(entry.word, entry.leet))
+        return self._compiled[name].fullmatch(hit.encode()) is not None
 
     def _expression(self, entry: Entry) -> Any:
         """What finds an entry by itself, compiled when it is first likely: most never are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import re2
@@ -13,7 +14,16 @@ _BESIDE = "[^0-9a-z]"
 """What may stand beside a whole word; letters of other scripts are looked at when it is found."""
 
 _APART = r"[\s.,\-_*~'·•/\\|]{1,3}"
-"""What may stand between letters that are set apart."""
+"""What may stand between letters that are set apart, all of them."""
+
+MASKS = "*#%•"
+"""Signs that stand among letters, or in place of one or two."""
+
+_MASKED_LETTERS = range(4, 25)
+"""Letters of words that are found with one or two of them masked."""
+
+_BEHIND = "[0-9]{0,4}"
+"""What may be written behind a word."""
 
 _MEMORY = 64 << 20
 """Bytes that RE2 may use for one expression."""
@@ -34,17 +44,43 @@ def source_of(word: str | None, pattern: str | None, spaced: bool, leet: bool) -
     """
     if word is None:
         return pattern or ""
+    letters = _letters(word, leet)
+    if not letters:
+        raise PatternError("word: expected something that can be seen")
+    if not spaced or len(letters) < 2:
+        return "".join(f"{one}+" for one in letters)
+    inner = [f"(?:{one}|[{MASKS}])+" for one in letters[1:-1]]
+    within_word = "".join([f"{letters[0]}+", *inner, f"[{MASKS}]*{letters[-1]}+"])
+    return f"(?:{within_word}|{_APART.join(f'{one}+' for one in letters)}){_BEHIND}"
+
+
+def in_pieces(word: str, leet: bool) -> str:
+    """The RE2 expression for all that a word in pieces may be, where `source_of` allows more.
+
+    Signs stand among its letters, its letters stand apart, or one or two letters behind its first
+    and before its last are masked.
+    """
+    repeated = [f"{one}+" for one in _letters(word, leet)]
+    among = f"[{MASKS}]{{0,3}}".join(repeated)
+    return f"(?:{'|'.join([among, _APART.join(repeated), *_masked(repeated)])}){_BEHIND}"
+
+
+def _letters(word: str, leet: bool) -> list[str]:
     signs = STANDING_FOR if leet else {}
-    letters = [
+    return [
         f"[{one}{re2.escape(signs[one])}]" if one in signs else re2.escape(one)
         for one in fold(word).text
     ]
-    if not letters:
-        raise PatternError("word: expected something that can be seen")
-    stretched = "".join(f"{one}+" for one in letters)
-    if not spaced or len(letters) < 2:
-        return stretched
-    return f"{stretched}|{_APART.join(f'{one}+' for one in letters)}"
+
+
+def _masked(letters: list[str]) -> Iterator[str]:
+    """A word with one or two letters behind its first, and before its last, masked."""
+    if len(letters) not in _MASKED_LETTERS:
+        return
+    for count in (1, 2):
+        for start in range(1, len(letters) - count):
+            shown = letters[:start], letters[start + count :]
+            yield "".join(shown[0]) + f"[{MASKS}]" * count + "".join(shown[1])
 
 
 def check(source: str) -> None:

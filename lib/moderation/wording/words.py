@@ -16,7 +16,8 @@ _WORD = r"""
   | [\p{Han}\p{Hiragana}] [\p{M}\p{Cf}]*
     # letters and digits with their marks and what cannot be seen in them; apostrophes, dots in
     # numbers and abbreviations between two of them
-  | (?: [\p{L}\p{N}_--[\p{Han}\p{Hiragana}]] [\p{M}\p{Cf}]* )+
+  | (?! \p{Grapheme_Cluster_Break=SpacingMark} )
+    (?: [\p{L}\p{N}_--[\p{Han}\p{Hiragana}]] [\p{M}\p{Cf}]* )+
     (?: ['’.] (?: [\p{L}\p{N}_--[\p{Han}\p{Hiragana}]] [\p{M}\p{Cf}]* )+ )*
 """
 

@@ -1,0 +1,133 @@
+"""Hostile media at the moderation application: answers, and memory at the peak.
+
+The application runs in this process with a tiny model of simulated posts, its decoders beside it.
+Each post holds one medium of a few kilobytes to megabytes that would cost a decoder gigabytes or
+minutes. No answer may be ALLOW or a fault of the service, and no post may take 200 MB or more
+beyond what the service and its decoders held before it. Exits with 1 where one of these fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.result import print_result
+from tests.moderation import tiny
+from tests.moderation.hostile_media import Bomb, bombs
+from tests.moderation.made_media import brightening, encoded, scene, video
+from tests.serve.moderation_place import Running, moderation, published, sent
+
+_MOST_MB = 200.0
+_SAMPLE_SECONDS = 0.002
+
+
+class Memory:
+    """Samples the memory of this process and of its children, in MB."""
+
+    def __init__(self) -> None:
+        self.peak = 0.0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def now(self) -> float:
+        """Resident memory at this moment."""
+        own = os.getpid()
+        children: set[int] = set()
+        for task in Path(f"/proc/{own}/task").iterdir():
+            try:
+                children |= {int(one) for one in (task / "children").read_text().split()}
+            except OSError:  # a thread that has ended
+                continue
+        return sum(_resident(one) for one in (own, *children)) / 1e6
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_SAMPLE_SECONDS):
+            self.peak = max(self.peak, self.now())
+
+
+def _resident(process: int) -> int:
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = asyncio.run(_run(Path(folder)))
+    print_result(found["posts"], found.pop("seconds"), **found)
+    sys.exit(1 if found["unexpected"] or found["most_grown_mb"] >= _MOST_MB else 0)
+
+
+async def _run(folder: Path) -> dict[str, Any]:
+    registry = published(folder)
+    async with moderation(folder / "a", registry) as here:
+        # what good posts need anyway: models, decoders, buffers of a large body
+        large = [sent(encoded(scene(1).resize((6_000, 4_000)), quality=60))] * 4
+        await _judged(here, "large", {"images": large, "video": sent(video(brightening(20)))})
+        started, rows = time.perf_counter(), []
+        for number, bomb in enumerate(bombs()):
+            rows.append(await _attack(here, number, bomb))
+        figures = [row["grown_mb"] for row in rows]
+        return {
+            "posts": len(rows),
+            "unexpected": [row["fault"] for row in rows if row["fault"]],
+            "most_grown_mb": round(max(figures), 1),
+            "worst": max(rows, key=lambda row: row["grown_mb"])["name"],
+            "slowest_s": round(max(row["seconds"] for row in rows), 2),
+            "seconds": time.perf_counter() - started,
+        }
+
+
+async def _attack(here: Running, number: int, bomb: Bomb) -> dict[str, Any]:
+    """Send one post and a good one; what it took, and what was not as expected."""
+    medium = sent(bomb.content)
+    fields = {"video": medium} if bomb.kind == "video" else {"images": [medium]}
+    with Memory() as memory:
+        before = memory.now()
+        started = time.perf_counter()
+        status, answer = await _judged(here, f"post-{number}", {"text": "fine", **fields})
+        seconds = time.perf_counter() - started
+    grown = max(0.0, memory.peak - before)
+    good, after = await _judged(here, f"good-{number}", {"text": tiny.parts()[2].texts[0]})
+    reasons = [one["reason"] for one in answer.get("undecoded", [])]
+    said = f"{answer.get('decision', answer.get('type'))} {' '.join(reasons)}"
+    print(f"{bomb.name:46} {status} {said:26} {seconds:6.2f} s {grown:6.0f} MB", flush=True)
+    is_fine = 400 <= status < 500 or (
+        status == 200 and (answer["decision"] != "ALLOW" or not reasons)
+    )
+    is_up = good == 200 and after["method"] == "model"
+    fault = "" if is_fine and is_up else f"{bomb.name}: {status} {said}; a good post got {good}"
+    return {"name": bomb.name, "seconds": seconds, "grown_mb": grown, "fault": fault}
+
+
+async def _judged(here: Running, name: str, fields: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    answer = await here.client.post(
+        "/moderation/posts",
+        json={"post_id": name, "author_id": name, **fields},
+        headers={"X-Deadline-Ms": "30000"},
+    )
+    return answer.status_code, answer.json()
+
+
+if __name__ == "__main__":
+    main()
