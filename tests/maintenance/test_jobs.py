@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from pyarrow.csv import write_csv
 
 from jobs.maintenance import features, schedule, score, train, tune
 from jobs.maintenance.features import FeaturesConfig
@@ -141,6 +143,55 @@ def test_bad_rows_go_to_the_quarantine_and_the_rest_is_the_same(computed, small_
     note = json.loads((tmp_path / "out" / "features.json").read_text())["tables"]["telemetry"]
     assert (note["repeats"], note["quarantined"]) == (5 * WEEKS, 3 * WEEKS)
     same(read(tmp_path / "out"), read(computed))
+
+
+def test_long_telemetry_in_another_unit_gives_the_rows_of_the_wide_one(
+    computed, small_fleet, tmp_path
+):
+    machines = ["M00001", "M00002", "M00003"]
+    wide = tables(small_fleet).telemetry
+    wide = wide.filter(pc.is_in(wide["machine_id"], value_set=pa.array(machines)))
+    (tmp_path / "long").mkdir()
+    lines = ["contract: telemetry", "pivot: {index: [asset, ts], tag: tag, value: v}", "columns:"]
+    lines += ["  machine_id: asset", "  event_time: {from: ts, unit: us}"]
+    for sensor in CONFIG.features.sensors:
+        values = wide[sensor.name]
+        unit = sensor.unit
+        if sensor.name == "temperature":
+            values, unit = pc.add(pc.multiply(values, 1.8), 32.0), "degF"
+        rows = {"asset": wide["machine_id"], "ts": wide["event_time"].cast(pa.int64()),
+                "tag": [f"tag {sensor.name}"] * len(wide), "v": values}  # fmt: skip
+        write_csv(pa.table(rows), tmp_path / f"long/{sensor.name}.csv")
+        lines.append(f"  {sensor.name}: {{from: tag {sensor.name}, unit: '{unit}'}}")
+    (tmp_path / "long.yaml").write_text("\n".join(lines))
+    failures = pq.read_table(small_fleet / "failures.parquet")
+    strange = failures.slice(0, 1).to_pylist()[0] | {"machine_id": "nobody"}
+    late = strange | {"machine_id": "M00001", "event_time": strange["event_time"].replace(2061)}
+    more = pa.Table.from_pylist([strange, late], schema=failures.schema)
+    pq.write_table(pa.concat_tables([failures, more]), tmp_path / "failures.parquet")
+    given = sources(
+        small_fleet, tmp_path / "out", telemetry=str(tmp_path / "long"), partitions=2,
+        mapping_telemetry=str(tmp_path / "long.yaml"),
+        failures=str(tmp_path / "failures.parquet"),
+    )  # fmt: skip
+    features.main(FeaturesConfig(**given, kind=KIND))
+    found = read(tmp_path / "out").sort_by(
+        [("machine_id", "ascending"), ("event_time", "ascending")]
+    )
+    whole = read(computed).sort_by([("machine_id", "ascending"), ("event_time", "ascending")])
+    whole = whole.filter(pc.is_in(whole["machine_id"], value_set=pa.array(machines)))
+    assert found.column_names == whole.column_names
+    for name in found.column_names:
+        ours, theirs = found[name].to_pylist(), whole[name].to_pylist()
+        assert ours == theirs or ours == pytest.approx(theirs, rel=1e-6, abs=1e-6, nan_ok=True), (
+            name
+        )
+    note = json.loads((tmp_path / "out/features.json").read_text())
+    counts, table = note["failure_counts"], note["tables"]["telemetry"]
+    assert table["rows_in"] == len(wide) * len(CONFIG.features.sensors)
+    assert table["merged"] == table["rows_in"] - len(wide)
+    assert counts["after_last_reading"] == 1
+    assert sum(counts.values()) - counts["at_end"] == failures.num_rows + 2
 
 
 def test_training_publishes_a_model_and_a_report(model):
