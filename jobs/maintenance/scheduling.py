@@ -117,6 +117,11 @@ def _sites(config: ScheduleConfig, machines: list[str]) -> list[Site]:
             f"--machines: {len(missing)} of {len(machines)} scored machines are not listed, for "
             f"instance {missing[0]!r}"
         )
+    if unscored := sorted({*rows} - {*machines}):
+        print(
+            f"{len(unscored):,} listed machines have no score and are not planned, for instance "
+            f"{unscored[0]!r}"
+        )
     return [
         Site(
             one,
