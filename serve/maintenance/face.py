@@ -41,6 +41,7 @@ TELL, ASK, PLAN, READ = (
 _DAY_US = 86_400_000_000
 _Id = Annotated[PathIdParam, Path(description=SLASH)]
 _Key = Annotated[PathKeyParam, Path(description=SLASH)]
+_PLANNED = ERRORS | {409: {"description": "`schedule_id` names a schedule of another request"}}
 _CLOSED = ERRORS | MISSING | {409: {"description": "closed before, with another outcome"}}
 
 
@@ -123,11 +124,13 @@ def _declare_machines(app: FastAPI, service: MaintenanceService) -> None:
 
 
 def _declare_schedules(app: FastAPI, service: MaintenanceService) -> None:
-    @app.post("/schedules", responses=ERRORS, tags=["schedules"])
+    @app.post("/schedules", responses=_PLANNED, tags=["schedules"])
     async def schedules(asked: ScheduleRequest, request: Request) -> ScheduleAnswer:
         """Plan a week: who is served when, within crews, parts, budget and what must not stand.
 
-        Large weeks take longer than the usual deadline: send X-Deadline-Ms, up to 30000.
+        The same request again, under its `schedule_id` or its X-Request-ID, is answered with the
+        plan that is stored. Large weeks take longer than the usual deadline: send X-Deadline-Ms,
+        up to 30000.
         """
         return await service.orders.plan(asked, call_of(request))
 
