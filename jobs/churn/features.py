@@ -103,7 +103,8 @@ def write_features(config: FeaturesConfig) -> str:
         "features": list(churn_features(stream.base).names),
         "untold": list(untold(stream.base)),
         "contradictions": _contradictions(output)
-        | ({"rows dated after --until": stream.after_the_end} if stream.after_the_end else {}),
+        | ({"rows dated after --until": stream.after_the_end} if stream.after_the_end else {})
+        | ({stream.end.text: stream.end.far_rows} if stream.end and stream.end.far_rows else {}),
         "tables": intakes(output, "quarantine"),
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -177,6 +178,7 @@ def closing_lines(output: Storage) -> str:
             f"{one['quarantined']:>13,}"
         )
         lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
+        lines += intake.adjustment_lines(one)
     lines += [f"{count:>8,}  {what}" for what, count in note["contradictions"].items()]
     return "\n".join(
         [

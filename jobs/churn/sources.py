@@ -22,6 +22,8 @@ from lib.churn.base import CustomerBase, base_of
 from lib.churn.contracts import CONTRACTS, CUSTOMERS
 from lib.churn.happenings import SCHEMA, happenings
 from lib.contract import Contract, ContractError, Mapping
+from lib.contract.end_of_data import DataEnd, end_of_data
+from lib.feature.windows import DAY
 from lib.storage import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ class Stream:
     last_us: int
     partitions: int
     after_the_end: int = 0
+    end: DataEnd | None = None
 
 
 def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = None) -> Stream:
@@ -157,8 +160,10 @@ def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = N
     partitions = sources.partitions or partitions_for(
         count, int(resources.get("CPU", 1)), resources.get("memory", 0.0)
     )
-    first, last = _span(rows)
-    return Stream(rows, base, first, last, partitions, late)
+    first, end = _span(rows)
+    if end.far_rows:
+        print(f"{end.far_rows:,} {end.text}; --until leaves them out", flush=True)
+    return Stream(rows, base, first, end.last_us, partitions, late, end)
 
 
 def by_customer(stream: Stream, work: Callable[[pa.Table], pa.Table]) -> Dataset:
@@ -235,7 +240,7 @@ def _customers(sources: Sources, mapping: Mapping, quarantine: str) -> pa.Table:
     return intake.once_each(pa.concat_tables(filled), mapping.contract, "customer_id", place)
 
 
-def _span(rows: Dataset) -> tuple[int, int]:
+def _span(rows: Dataset) -> tuple[int, DataEnd]:
     """When the first and the last thing happened; contracts may be older than any record."""
 
     def ends(table: pa.Table) -> pa.Table:
@@ -249,6 +254,15 @@ def _span(rows: Dataset) -> tuple[int, int]:
             }
         )
 
+    def days(table: pa.Table) -> pa.Table:
+        times = table["event_time"].cast(pa.int64())
+        grouped = pa.table({"day": pc.divide(times, DAY), "at": times}).group_by("day")
+        return grouped.aggregate([("at", "max"), ("at", "count")])
+
     found = rows.map_batches(ends, batch_format="pyarrow", batch_size=None).materialize()
     low = found.min("low")
-    return int(found.min("any") if low is None else low), int(found.max("high"))
+    newest = rows.map_batches(days, batch_format="pyarrow", batch_size=None).to_pandas()
+    end = end_of_data(
+        newest["at_max"].to_numpy(dtype=np.int64), newest["at_count"].to_numpy(dtype=np.int64)
+    )
+    return int(found.min("any") if low is None else low), end

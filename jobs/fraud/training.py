@@ -20,6 +20,7 @@ from jobs.resources import refuse_at_once
 from jobs.stages import Arrays, Stages
 from lib.calibration import fit_calibrator, sigmoid
 from lib.contract import ContractError
+from lib.contract.end_of_data import end_of_data
 from lib.fraud.features import FRAUD
 from lib.fraud.model.baselines import baseline_scores
 from lib.fraud.model.comparison import intervals, make_test_rows, measure
@@ -51,9 +52,12 @@ def train_model(config: TrainConfig) -> str:
     source = find_source(config)
     step("reading features")
     payments = load_payments(source)
+    end = end_of_data(payments.event_time)
+    if end.far_rows:
+        step(f"{end.far_rows:,} {end.text}")
     plan = plan_slices(
         int(payments.event_time[0]),
-        int(payments.event_time[-1]),
+        end.last_us,
         config.slices,
         payments.known_until(),
     )

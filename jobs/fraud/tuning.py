@@ -13,6 +13,7 @@ from jobs.fraud.training_data import find_source, load_payments
 from jobs.fraud.tune import TuneConfig
 from jobs.resources import Request, await_workers
 from jobs.searching import Search, search
+from lib.contract.end_of_data import end_of_data
 from lib.fraud.model.fitting import weighed_sample
 from lib.fraud.model.network import fit_networks
 from lib.fraud.model.sample import Sample, refuse_one_class
@@ -74,7 +75,7 @@ def _samples(config: TuneConfig) -> tuple[Sample, Sample]:
     payments = load_payments(source)
     plan = plan_slices(
         int(payments.event_time[0]),
-        int(payments.event_time[-1]),
+        end_of_data(payments.event_time).last_us,
         config.slices,
         payments.known_until(),
     )

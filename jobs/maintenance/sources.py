@@ -319,6 +319,7 @@ def table_lines(tables: dict[str, dict[str, Any]]) -> list[str]:
             f"{one.get('merged', 0):>10,}{one['quarantined']:>13,}"
         )
         lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
+        lines += intake.adjustment_lines(one)
     return lines
 
 

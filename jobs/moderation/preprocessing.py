@@ -248,6 +248,7 @@ def closing_lines(output: Storage) -> str:
             f"{one['quarantined']:>13,}"
         )
         lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
+        lines += intake.adjustment_lines(one)
     for name, one in note["presence"].items():
         lines.append(
             f"{name:12}{one['present']:>12,} posts have it, {one['failed']:,} of which none decodes"
