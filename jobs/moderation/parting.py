@@ -1,4 +1,4 @@
-"""Which posts teach what: no author and no time is on both sides of a test."""
+"""Which posts teach what: no author and no time, where known, is on both sides of a test."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from jobs.moderation.split import Split
 from lib.contract import ContractError
 from lib.moderation.model.answers import Floats, Ints
 
@@ -53,8 +55,9 @@ def part_posts(
     test_share: float,
     test_authors: float,
     seed: int,
+    split: Split = "author-time",
 ) -> Parting:
-    """Test on the newest posts, of authors that taught nothing.
+    """Test on the newest posts, of authors that taught nothing, or as `split` says.
 
     Args:
         authors: (n,) who posted.
@@ -64,6 +67,8 @@ def part_posts(
         test_authors: share of the authors whose older posts teach nothing, so that their newer ones
             test; authors who are new then test as well.
         seed: of who these are.
+        split: `author-time`; `author` leaves times out: a share of the authors tests; `time` and
+            `random` take each post for an author of its own, the latter leaves times out as well.
 
     Raises:
         ContractError: too few posts are labelled for all parts.
@@ -72,14 +77,18 @@ def part_posts(
         raise ContractError(
             f"labels: expected posts with labels for every part, got {int(labelled.sum())}"
         )
-    split = int(np.quantile(at_us[labelled], 1.0 - test_share, method="higher"))
+    _check_parts(authors, at_us, labelled, split)
+    start = int(np.quantile(at_us[labelled], 1.0 - test_share, method="higher"))
+    by_time = split in {"author-time", "time"}
+    later = at_us >= start if by_time else np.ones(len(at_us), dtype=bool)
+    if split != "author-time":
+        test_authors = 0.0 if by_time else test_share
     lots = _lots(authors, seed)
-    later = at_us >= split
     names = np.array(authors, dtype=object)
     seen_before = set(names[labelled & ~later].tolist())
-    new = np.array([one not in seen_before for one in authors])
+    new = np.array([by_time and one not in seen_before for one in authors])
     tested = lots < test_authors
-    teaches = labelled & ~later & ~tested
+    teaches = labelled & ~(later & by_time) & ~tested
     part = np.full(len(at_us), PARTS.index("unused"), dtype=np.int64)
     part[labelled & later & (tested | new)] = PARTS.index("test")
     inner = (lots - test_authors) / (1.0 - test_authors)
@@ -87,7 +96,12 @@ def part_posts(
         inner[teaches] < _MEMBERS, PARTS.index("members"), PARTS.index("fusion")
     )
     fold = (_lots(authors, seed + 2) * _FOLDS).astype(np.int64)
-    found = Parting(part, _lots(authors, seed + 1) < 1.0 / _HELD, fold, split)
+    found = Parting(
+        part,
+        _lots(authors, seed + 1) < 1.0 / _HELD,
+        fold,
+        start if by_time else int(at_us[labelled].min()),
+    )
     empty = [name for name in PARTS[:-1] if not found.counts[name]]
     if not empty and len(np.unique(fold[found.rows("fusion")])) < 2:
         empty = ["a second fold of fusion"]
@@ -95,9 +109,38 @@ def part_posts(
         raise ContractError(
             f"posts: too few to part by author and time: none for {', '.join(empty)}; "
             f"{int(labelled.sum())} are labelled, test from {1 - test_share:.0%} of the time on; "
-            "change --test-share or --test-authors, or give more posts"
+            "change --test-share, --test-authors or --split, or give more posts"
         )
     return found
+
+
+def split_authors(posts: pa.Table, split: Split) -> pa.Table:
+    """Posts, each of an author of its own where the split takes it so."""
+    if split in {"author-time", "author"}:
+        return posts
+    place = posts.column_names.index("author_id")
+    return posts.set_column(place, "author_id", posts["post_id"])
+
+
+def _check_parts(
+    authors: Sequence[str], at_us: Ints, labelled: NDArray[np.bool_], split: Split
+) -> None:
+    """Refuse posts of too few authors or of one time, which no share would part."""
+    count = len({authors[row] for row in np.flatnonzero(labelled).tolist()})
+    if count < len(PARTS):
+        raise ContractError(
+            f"posts: all {int(labelled.sum())} labelled posts are of {count} authors; a test on "
+            f"authors that taught nothing needs {len(PARTS)} or more; map author_id to who posted, "
+            "or take each post for itself by --split random (--split time where times are known); "
+            "the test is then too kind where one author says the same more than once"
+        )
+    if split in {"author-time", "time"} and len(np.unique(at_us[labelled])) == 1:
+        raise ContractError(
+            f"posts: all {int(labelled.sum())} labelled posts are of one time, so that none are "
+            "newer; map event_time to when they were posted, or leave time out by --split author "
+            "(--split random where authors are not known either); the test is then too kind where "
+            "what people post changes"
+        )
 
 
 def _lots(authors: Sequence[str], seed: int) -> Floats:

@@ -6,7 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from jobs.framework.cluster import start_ray
 from jobs.moderation.findings import Findings, find, ordered
 from jobs.moderation.fits import Fitted, fitted, modalities_to_fit
 from jobs.moderation.named_sizes import read_size_option
-from jobs.moderation.parting import PARTS, Parting, part_posts
+from jobs.moderation.parting import PARTS, Parting, part_posts, split_authors
 from jobs.moderation.prepared import Prepared, quarantine_of
 from jobs.moderation.training_config import TrainConfig
 from jobs.moderation.training_report import Subject, training_report
@@ -66,9 +66,10 @@ def trained_by(config: TrainConfig, started: float) -> Trained:
         start_ray()
         refuse_at_once(config.request)
     prepared = rows_of(config, size)
+    prepared = replace(prepared, posts=split_authors(prepared.posts, config.split))
     parting = part_posts(
         prepared.posts["author_id"].to_pylist(), prepared.at_us, prepared.labelled,
-        config.test_share, config.test_authors, config.seed,
+        config.test_share, config.test_authors, config.seed, config.split,
     )  # fmt: skip
     counts = ", ".join(f"{count:,} {name}" for name, count in parting.counts.items())
     step(f"{len(prepared):,} posts: {counts}")
@@ -86,7 +87,7 @@ def inputs_of(config: TrainConfig, prepared: Prepared, size: Size) -> dict[str, 
         "data": prepared.fingerprint,
         "policies": prepared.policies.digest,
         "size": size.to_json(),
-        "test": [config.test_share, config.test_authors],
+        "test": [config.test_share, config.test_authors, config.split],
         "parts": list(PARTS),
         "engine": [config.engine, config.num_workers, config.min_workers],
         "seed": config.seed,

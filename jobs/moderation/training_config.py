@@ -8,6 +8,7 @@ from typing import Literal
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.moderation.named_sizes import read_size_option
 from jobs.moderation.sources import Sources
+from jobs.moderation.split import Split
 from jobs.resources import Request
 from lib.contract import ContractError
 
@@ -59,6 +60,9 @@ class TrainConfig(Sources):
     """lost workers that are replaced before training fails"""
     bootstrap: int = 300
     """draws of authors for the intervals"""
+    split: Split = "author-time"
+    """test on the newest posts of authors that taught nothing; author: whenever they posted; time:
+    whoever posted them; random: neither, for data without authors and times"""
     seed: int = 7
     """of every random draw"""
 

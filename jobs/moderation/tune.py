@@ -8,6 +8,7 @@ from typing import Literal
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
+from jobs.moderation.split import Split
 from jobs.resources import AUTO
 
 Modality = Literal["text", "image", "video"]
@@ -42,6 +43,9 @@ class TuneConfig(JobOptions):
     """the same as in training, so that the search sees training posts only"""
     test_authors: float = 0.25
     """the same as in training"""
+    split: Split = "author-time"
+    """test on the newest posts of authors that taught nothing; author: whenever they posted; time:
+    whoever posted them; random: neither, for data without authors and times"""
     seed: int = 7
     """of the draws"""
 

@@ -38,7 +38,7 @@ def search_settings(config: TuneConfig) -> str:
     prepared = find_rows(config.rows, size)
     parting = part_posts(
         prepared.posts["author_id"].to_pylist(), prepared.at_us, prepared.labelled,
-        config.test_share, config.test_authors, config.seed,
+        config.test_share, config.test_authors, config.seed, config.split,
     )  # fmt: skip
     start_ray()
     asked = Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial)

@@ -18,7 +18,7 @@ from jobs.moderation.assembling import Assembly
 from jobs.moderation.crew import Alone, SharedRun, SharedTask
 from jobs.moderation.duplicates import media_signs, repeated_posts, same_looks
 from jobs.moderation.facts import LABEL, POST, fact
-from jobs.moderation.parting import PARTS, part_posts
+from jobs.moderation.parting import PARTS, part_posts, split_authors
 from jobs.moderation.pieces import encoded_clip, encoded_image, read_pieces
 from jobs.moderation.retraining import paired
 from jobs.moderation.simulate import Simulate
@@ -73,9 +73,43 @@ def test_more_posts_move_no_author_to_another_part():
     assert more.part[-1] == PARTS.index("test")
 
 
+@pytest.mark.parametrize("split", ["author", "time", "random"])
+def test_posts_without_authors_or_times_are_parted_by_what_there_is(split):
+    count = 400
+    posts = pa.table({
+        "post_id": [f"p{k}" for k in range(count)],
+        "author_id": [f"a{k % 40}" if split == "author" else "a" for k in range(count)],
+    })  # fmt: skip
+    at_us = np.arange(count) * DAY if split == "time" else np.zeros(count, dtype=np.int64)
+    who = split_authors(posts, split)["author_id"].to_pylist()
+    found = part_posts(who, at_us, np.ones(count, dtype=bool), 0.25, 0.3, seed=1, split=split)
+    tested, taught = found.rows("test"), found.rows("members", "fusion")
+    assert 0.1 * count < len(tested) < 0.45 * count
+    assert len(tested) + len(taught) == count
+    assert not {who[row] for row in tested} & {who[row] for row in taught}
+    if split == "time":
+        assert at_us[tested].min() > at_us[taught].max()
+
+
+@pytest.mark.parametrize(
+    ("authors", "times", "message"),
+    [
+        (1, 400, "all 400 labelled posts are of 1 authors; .*--split random"),
+        (400, 1, "all 400 labelled posts are of one time, .*--split author"),
+    ],
+)
+def test_posts_that_no_share_would_part_say_what_is_missing(authors, times, message):
+    who = [f"a{k % authors}" for k in range(400)]
+    at_us = np.arange(400) % times * DAY
+    with pytest.raises(ContractError, match=message):
+        part_posts(who, at_us, np.ones(400, dtype=bool), 0.25, 0.3, seed=1)
+
+
 def test_too_few_posts_to_part_are_refused():
     who, at_us, _ = posts(6, 1)
-    with pytest.raises(ContractError, match="too few to part by author and time: none for"):
+    with pytest.raises(
+        ContractError, match=r"all 6 labelled posts are of 1 authors; .* --split random"
+    ):
         part_posts(who, at_us, np.ones(6, dtype=bool), 0.25, 0.3, seed=1)
     with pytest.raises(ContractError, match="expected posts with labels for every part, got 0"):
         part_posts(who, at_us, np.zeros(6, dtype=bool), 0.25, 0.3, seed=1)
