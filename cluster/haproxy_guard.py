@@ -8,6 +8,8 @@ becomes HAProxy. No setting of Ray's does what it does:
   can take replicas out of service, is this user's alone;
 - more requests at a time than the replicas can take are answered 503 with Retry-After by HAProxy
   itself. A replica that has to refuse them one by one in Python has no time left for the others;
+- requests without a key have a backend, and so a limit, of their own: strangers who hold
+  connections open take no place of a caller with a key. Headers must be whole within 10 s;
 - where no replica answers, callers get the same 503, which may be sent again, and not a 500.
 
 FOREWARN_REQUESTS_PER_REPLICA says how many requests a replica takes at a time: a number, and
@@ -26,16 +28,31 @@ from importlib.util import find_spec
 from pathlib import Path
 
 REQUESTS_PER_REPLICA = 16
+PUBLIC_PER_REPLICA = 8
 _RETRY_SECONDS = 1
+_HEADER_SECONDS = 10
 _FEWEST_PER_SECOND = 100
 _MEDIA_TYPE = "application/problem+json"
 _CORRECTIONS = {
     "metrics": (r"(?m)(^frontend prometheus\n\s+bind )[^:\s]*(:\d+)", r"\g<1>127.0.0.1\g<2>"),
     "statistics": (r"(?m)(^listen stats\n\s+bind )[^:\s]*(:\d+)", r"\g<1>127.0.0.1\g<2>"),
     "admin socket": (r"(?m)(^\s*stats socket \S+ mode )666\b", r"\g<1>600"),
+    "defaults section": (
+        r"(?m)(^defaults\n\s+mode http$)",
+        rf"\g<1>\n    timeout http-request {_HEADER_SECONDS}s",
+    ),
 }
 _ERROR_PAGE = re.compile(r"(?m)^(\s*errorfile 50[234]) \S+$")
-_BACKEND = re.compile(r"(?m)^backend (http-(?P<application>\S+))$")
+_SECTION = re.compile(r"(?m)^(?=\S)")
+_PUBLIC = "-public"
+_WITHOUT_KEY = "!{ req.hdr(authorization) -m found } !{ req.hdr(x-api-key) -m found }"
+_BACKEND = re.compile(r"backend (?P<name>http-(?P<application>\S+))$", re.MULTILINE)
+_USE_BACKEND = re.compile(
+    r"^(?P<indent>\s*)use_backend (?P<name>\S+) if (?P<condition>.+)$", re.MULTILINE
+)
+_CHECKED_SERVER = re.compile(
+    r"^(\s*server (\S+) \S+) check(?: observe \S+ error-limit \S+ on-error \S+)?", re.MULTILINE
+)
 
 
 def guarded(configuration: str, page: Path, limits: Mapping[str, int]) -> str:
@@ -53,25 +70,57 @@ def guarded(configuration: str, page: Path, limits: Mapping[str, int]) -> str:
         configuration, found = re.subn(pattern, replacement, configuration)
         if found != 1:
             raise ValueError(
-                f"HAProxy's configuration: expected one {part} to keep to loopback, found {found}; "
+                f"HAProxy's configuration: expected one {part} to correct, found {found}; "
                 "is this the version of Ray that pyproject.toml pins?"
             )
     configuration = _ERROR_PAGE.sub(rf"\g<1> {page}", configuration)
-    return _BACKEND.sub(lambda found: _shedding(found, limits), configuration)
+    sections = _SECTION.split(configuration)
+    names = {found["name"] for one in sections if (found := _limited(one, limits))}
+    return "".join(_with_limits(_with_public_backends(one, names), limits) for one in sections)
 
 
-def _shedding(found: re.Match[str], limits: Mapping[str, int]) -> str:
+def _limited(section: str, limits: Mapping[str, int]) -> re.Match[str] | None:
+    """The head of a section that is an application's backend with a limit."""
+    found = _BACKEND.match(section)
+    has_limit = found is not None and limits.get(found["application"], limits[""]) > 0
+    return found if has_limit else None
+
+
+def _with_public_backends(section: str, names: set[str]) -> str:
+    """The section with requests without a key sent to a backend of their own."""
+
+    def rule(found: re.Match[str]) -> str:
+        if found["name"] not in names:
+            return found[0]
+        public = f"{found['indent']}use_backend {found['name']}{_PUBLIC} if {found['condition']}"
+        return f"{public} {_WITHOUT_KEY}\n{found[0]}"
+
+    return _USE_BACKEND.sub(rule, section)
+
+
+def _with_limits(section: str, limits: Mapping[str, int]) -> str:
+    """The section, as two if it is an application's backend: with keys, and without."""
+    found = _limited(section, limits)
+    if found is None:
+        return section
+    name, body = found["name"], section[found.end() :]
+    most = limits.get(found["application"], limits[""])
+    tracking = _CHECKED_SERVER.sub(rf"\g<1> track {name}/\g<2>", body)
+    return (
+        _shedding(name, found["application"], most)
+        + body
+        + _shedding_public(f"{name}{_PUBLIC}", name, found["application"])
+        + tracking
+    )
+
+
+def _shedding(name: str, application: str, most: int) -> str:
     """The head of a backend that refuses what its replicas cannot take; health is always asked.
 
     A burst may wait, a standing queue helps nobody: when nine of ten requests of the last second
     found a queue, a quarter of the usual number is let through (the idea of CoDel, RFC 8289).
     """
-    name, most = found[1], limits.get(found["application"], limits[""])
-    if most == 0:
-        return found[0]
     strict = max(1, most // 4)
-    detail = "as many requests are being answered as can be; send it again later"
-    body = _problem("overload", detail).replace('"', '\\"').replace("@ID@", _REQUEST_ID)
     lines = (
         "stick-table type integer size 1 expire 10s store gpc0,gpc0_rate(1s),http_req_rate(1s)",
         "http-request track-sc0 int(1)",
@@ -82,11 +131,32 @@ def _shedding(found: re.Match[str], limits: Mapping[str, int]) -> str:
         f"http-request set-var(txn.most) nbsrv({name}),mul({strict}) "
         "if { sc0_gpc0_rate,mul(10),sub(txn.nine_tenths) gt 0 } "
         f"{{ sc0_gpc0_rate ge {_FEWEST_PER_SECOND} }}",
-        f"http-request return status 503 content-type {_MEDIA_TYPE} hdr Retry-After "
-        f'{_RETRY_SECONDS} lf-string "{body}" if {{ be_conn({name}),sub(txn.most) gt 0 }} '
-        "!{ path_end /healthz /readyz }",
+        _refusal(name, application, "as many requests are being answered as can be"),
     )
     return "\n    ".join([f"backend {name}", *lines])
+
+
+def _shedding_public(name: str, replicas: str, application: str) -> str:
+    """The head of the backend for requests without a key: few at a time, never those with one.
+
+    Its servers are up where those of the backend with keys are.
+    """
+    lines = (
+        f"http-request set-var(txn.most) nbsrv({replicas}),mul({PUBLIC_PER_REPLICA})",
+        _refusal(name, application, "too many requests without a key are being answered"),
+    )
+    return "\n    ".join([f"backend {name}", *lines])
+
+
+def _refusal(name: str, application: str, why: str) -> str:
+    """Answers 503 to all but health where a backend has more than `txn.most` requests."""
+    body = _problem("overload", f"{why}; send it again later")
+    body = body.replace('"', '\\"').replace("@ID@", _REQUEST_ID)
+    return (
+        f"http-request return status 503 content-type {_MEDIA_TYPE} hdr Retry-After "
+        f'{_RETRY_SECONDS} lf-string "{body}" if {{ be_conn({name}),sub(txn.most) gt 0 }} '
+        f"!{{ path /{application}/healthz /{application}/readyz }}"
+    )
 
 
 _REQUEST_ID = "%[req.hdr(x-request-id),json(utf8ps)]"

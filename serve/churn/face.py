@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Body, FastAPI, Path, Request
 from pydantic import Field
@@ -27,12 +27,11 @@ from serve.churn.schema import (
 )
 from serve.churn.service import ChurnService
 from serve.gateway import Call, Door, Gateway, new_app, parse_body
-from serve.gateway.pages import ERRORS, MISSING, call_of
+from serve.gateway.pages import CONFLICT, ERRORS, MISSING, call_of
 from serve.gateway.paths import SLASH, PathIdParam
 
 PREFIX = "/churn"
 TELL, ASK, PLAN, READ = "churn:label", "churn:score", "churn:review", "churn:read"
-_CONFLICT: dict[int | str, dict[str, Any]] = {409: {"description": "the opposite was told before"}}
 _Id = Annotated[PathIdParam, Path(description=SLASH)]
 
 
@@ -53,7 +52,7 @@ def churn_face(service: ChurnService, names_request: bool = True) -> Gateway:
         return await service.desk.score(parse_body(SCORE, body), call)
 
     doors = (
-        Door("POST", "/events", TELL, events, large),
+        Door("POST", "/events", TELL, events, large, service.args.events_deadline_ms),
         Door("POST", "/score", ASK, score),
         Door("GET", "/customers/", READ),
         Door("POST", "/customers/", PLAN),
@@ -117,7 +116,7 @@ def _declare_customers(app: FastAPI, service: ChurnService) -> None:
 
 
 def _declare_interventions(app: FastAPI, service: ChurnService) -> None:
-    @app.post("/interventions/plan", responses=ERRORS, tags=["interventions"])
+    @app.post("/interventions/plan", responses=ERRORS | CONFLICT, tags=["interventions"])
     async def plan(asked: PlanRequest, request: Request) -> PlanAnswer:
         """Choose whom to look after, and how, within hours and budget; nobody is always allowed."""
         return await service.interventions.plan(asked, service.considered, call_of(request))
@@ -132,7 +131,7 @@ def _declare_interventions(app: FastAPI, service: ChurnService) -> None:
         """A plan as it was made."""
         return await service.interventions.show(plan_id, call_of(request))
 
-    @app.post("/outcomes", responses=ERRORS | MISSING | _CONFLICT, tags=["interventions"])
+    @app.post("/outcomes", responses=ERRORS | MISSING | CONFLICT, tags=["interventions"])
     async def outcomes(
         told: Annotated[
             Outcome | Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)],

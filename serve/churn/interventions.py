@@ -40,6 +40,7 @@ from serve.churn.schema import (
 )
 from serve.gateway import Call, Meter, Problem
 from serve.gateway.clock import micros, moment, not_ahead
+from serve.gateway.turns import Turns
 
 _REMEMBERED_US = 3 * 365 * DAY
 
@@ -84,16 +85,23 @@ class Desk:
         self._shelf, self._planning, self.book = shelf, planning, book
         self._economics, self._salt, self._window = dict(economics), salt, window_days
         self._meter, self._now, self._ahead = meter, now, ahead_us
+        self._turns = Turns()
 
     async def plan(self, asked: PlanRequest, scores: Scores, call: Call) -> PlanAnswer:
         """A day, solved and kept; a plan that is known already comes as it was made.
 
         Raises:
-            Problem: 404 without scores, 422 for limits that cannot be meant, 503 without model,
-                store or records.
+            Problem: 404 without scores, 409 where the id is that of a plan with other limits, 422
+                for limits that cannot be meant, 503 without model, store or records.
         """
+        # one plan at a time: who is in one is known before the next is made
+        async with self._turns.of(""):
+            return await self._plan(asked, scores, call)
+
+    async def _plan(self, asked: PlanRequest, scores: Scores, call: Call) -> PlanAnswer:
         try:
             if asked.plan_id is not None and (known := await self._known(asked.plan_id)):
+                _refuse_another(asked, known[0])
                 return _plan_answer(*known, call)
             now = self._now()
             wanted = None if asked.at is None else not_ahead("at", asked.at, now, self._ahead)
@@ -106,6 +114,7 @@ class Desk:
             plan, chosen = self._stored(asked, solved, left_out, effects, at_us, table)
             if not await asyncio.to_thread(self.book.keep, plan, chosen):
                 plan, chosen = await asyncio.to_thread(self.book.plan, plan.id)
+                _refuse_another(asked, plan)
         except RecordsUnavailableError as error:
             text = "the records cannot be reached, and a plan that is not kept would be made twice"
             raise Problem(503, "unavailable", text, retry_after=1) from error
@@ -311,6 +320,16 @@ def intervention_answer(one: Intervention, words: str | None) -> InterventionAns
         cost=one.cost,
         hours=one.hours,
     )
+
+
+def _refuse_another(asked: PlanRequest, plan: StoredPlan) -> None:
+    """Refuses a request that differs from the one that a plan was made for."""
+    if asked.model_dump(mode="json") != dict(plan.request):
+        text = (
+            "plan_id: expected an id of its own for each plan, got that of a plan with other "
+            "limits or customers; send a new id, or the first request unchanged"
+        )
+        raise Problem(409, "conflict", text)
 
 
 def _plan_answer(plan: StoredPlan, chosen: Sequence[Intervention], call: Call) -> PlanAnswer:

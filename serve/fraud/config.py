@@ -34,6 +34,9 @@ class FraudArgs(ApplicationArgs):
     ensemble: Replicas = Field(Replicas(), description="replicas of the model, unless colocated")
 
     labels_body_bytes: int = Field(1024 * 1024, gt=0, description="largest body of labels, bytes")
+    labels_deadline_ms: float = Field(
+        30_000.0, gt=0, description="time for an answer to labels, milliseconds; 1,000 must fit"
+    )
     deadline_ms: float = Field(2000.0, gt=0, description="time for an answer, milliseconds")
     shutdown_s: float = Field(10.0, gt=0, description="seconds to finish what was begun")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from operator import itemgetter
 
@@ -14,14 +15,17 @@ from lib.records.text import write_json
 from serve.fraud import numbers
 from serve.fraud.answers import choose
 from serve.fraud.considered import Considered
-from serve.fraud.event import event_of, fingerprint, split_settled
+from serve.fraud.event import event_of, fingerprint, from_json, split_settled
 from serve.fraud.history import History, Sight
 from serve.fraud.model import Model, ModelUnavailableError, Opinion
 from serve.fraud.schema import Payment
 from serve.fraud.times import Times
-from serve.gateway import Call, Meter
+from serve.gateway import Call, Meter, Problem
 from serve.gateway.archive import Archive
 from serve.gateway.rulings import Rulings
+from serve.gateway.turns import Turns
+
+_PAUSES = (0.01, 0.02, 0.04, 0.06, 0.07)
 
 
 class Desk:
@@ -58,13 +62,19 @@ class Desk:
         self._model, self._archive, self._meter = model, archive, meter
         self._later, self._times, self._cap = later, times, cap
         self._scale = scale
+        self._turns = Turns()
 
     async def score(self, payment: Payment, call: Call) -> bytes:
         """The answer as JSON: the first one for a retry, to the letter.
 
         Raises:
-            Problem: 422 for a time that is too far ahead, or too old and unknown.
+            Problem: 409 for another payment under a known id, 422 for a time that is too far ahead,
+                or too old and unknown.
         """
+        async with self._turns.of(payment.transaction_id):
+            return await self._score(payment, call)
+
+    async def _score(self, payment: Payment, call: Call) -> bytes:
         laps = numbers.laps(self._meter)
         event = event_of(payment, self._scale)
         received_at = self._times.now()
@@ -73,12 +83,14 @@ class Desk:
             return await self._late(event, received_at, call)
         sight = await self._history.look(event)
         laps.lap("history")
+        if not sight.first and sight.complete and sight.settled is None:
+            sight = await self._settled_elsewhere(event, sight)
         if sight.settled is not None:
             return self._retry(event, sight.settled, call)
         if not (sight.first and sight.complete):
             found = await self._archive.find_here(payment.transaction_id)
             if found is not None:
-                return self._again(found, call)
+                return self._again(event, found, call)
         return await self._decide(event, sight, received_at, call, laps)
 
     async def opinion(self, values: Mapping[str, float]) -> Opinion | None:
@@ -132,19 +144,43 @@ class Desk:
         found = await self._archive.find_here(event["transaction_id"])
         if found is None:
             raise self._times.too_late(event["event_time"], now)
-        return self._again(found, call)
+        return self._again(event, found, call)
+
+    async def _settled_elsewhere(self, event: Event, sight: Sight) -> Sight:
+        """The same once another replica has answered, or as it was if it does not within 0.2 s."""
+        for pause in _PAUSES:
+            if await self._archive.find_here(event["transaction_id"]) is not None:
+                return sight
+            await asyncio.sleep(pause)
+            again = await self._history.look(event)
+            if again.settled is not None:
+                return again
+        return sight
 
     def _retry(self, event: Event, settled: bytes, call: Call) -> bytes:
         mark, body = split_settled(settled)
-        same = mark == fingerprint(event)
-        call.notes["retry"] = "same" if same else "differs"
-        self._meter.count(numbers.RETRIES, call.notes["retry"])
+        self._count_retry("same" if mark == fingerprint(event) else "differs", call)
         return body
 
-    def _again(self, found: Decision, call: Call) -> bytes:
-        call.notes["retry"] = "recorded"
-        self._meter.count(numbers.RETRIES, "recorded")
+    def _again(self, event: Event, found: Decision, call: Call) -> bytes:
+        same = fingerprint(from_json(found.request)) == fingerprint(event)
+        self._count_retry("recorded" if same else "differs", call)
         return write_json(found.answer)
+
+    def _count_retry(self, kind: str, call: Call) -> None:
+        """Counts a retry.
+
+        Raises:
+            Problem: 409 for one that differs; nothing of the first payment is in it.
+        """
+        call.notes["retry"] = kind
+        self._meter.count(numbers.RETRIES, kind)
+        if kind == "differs":
+            text = (
+                "transaction_id: expected an id of its own for each payment, got one that was used "
+                "with other fields; send a new id, or the first payment unchanged"
+            )
+            raise Problem(409, "conflict", text)
 
     async def _learn_decline(self, event: Event) -> None:
         try:

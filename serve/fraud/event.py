@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from lib.feature import Event
@@ -12,6 +13,10 @@ from lib.fraud.amounts import AmountScale
 from serve.fraud.schema import Payment, microseconds
 
 _FINGERPRINT_BYTES = 8
+_content = itemgetter(
+    *("event_time", "transaction_id", "user_id", "merchant_id", "device_id", "amount_minor"),
+    *("currency", "payment_method", "latitude", "longitude"),
+)
 _PLACE = ("latitude", "longitude")
 _TEXTS = (
     "transaction_id",
@@ -58,7 +63,7 @@ def from_json(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def fingerprint(event: Event) -> bytes:
     """Eight bytes that differ when a transaction_id is used for another payment."""
-    text = repr(tuple(event.values())).encode()
+    text = repr(_content(event)).encode()
     return hashlib.blake2b(text, digest_size=_FINGERPRINT_BYTES).digest()
 
 

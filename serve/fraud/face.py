@@ -24,7 +24,7 @@ from serve.fraud.schema import (
 from serve.fraud.service import FraudService
 from serve.gateway import Call, Door, Gateway, Problem, new_app, parse_body
 from serve.gateway.clock import moment
-from serve.gateway.pages import ERRORS, MISSING, call_of
+from serve.gateway.pages import CONFLICT, ERRORS, MISSING, call_of
 from serve.gateway.paths import SLASH, PathIdParam
 
 PREFIX = "/fraud"
@@ -51,7 +51,14 @@ def fraud_face(service: FraudService, names_request: bool = True) -> Gateway:
 
     doors = (
         Door("POST", "/score_transaction", SCORE, score),
-        Door("POST", "/labels", LABEL_SCOPE, label, service.args.labels_body_bytes),
+        Door(
+            "POST",
+            "/labels",
+            LABEL_SCOPE,
+            label,
+            service.args.labels_body_bytes,
+            service.args.labels_deadline_ms,
+        ),
         Door("GET", "/transactions/", READ),
     )
     return Gateway(
@@ -71,9 +78,19 @@ def _app(service: FraudService) -> FastAPI:
         "Forewarn: fraud", "1", "Is this payment fraud?", service.readiness, service.running
     )
 
-    @app.post("/score_transaction", response_model=ScoreAnswer, responses=ERRORS, tags=["fraud"])
+    @app.post(
+        "/score_transaction",
+        response_model=ScoreAnswer,
+        responses=ERRORS | CONFLICT,
+        tags=["fraud"],
+    )
     async def score_transaction(payment: Payment, request: Request) -> Response:
-        """Decide a payment in milliseconds. The same transaction_id again gets the first answer."""
+        """Decide a payment in milliseconds.
+
+        The same payment again gets the first answer byte for byte; another payment under a known
+        transaction_id gets 409. Ids are compared byte for byte: normalise case and Unicode (NFC)
+        of user_id, merchant_id and device_id before you send them, or one payer counts as several.
+        """
         body = await service.desk.score(payment, call_of(request))
         return Response(body, media_type="application/json")
 

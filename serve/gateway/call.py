@@ -19,12 +19,14 @@ class Call:
         key_id: public id of the caller's key; empty on public pages.
         started: reading of a monotonic clock when the request came, seconds.
         notes: what the log line says beside the gateway's own fields; no personal data.
+        body_read: whether the whole body was read.
     """
 
     request_id: str
     key_id: str
     started: float
     notes: dict[str, Any] = field(default_factory=dict)
+    body_read: bool = False
 
 
 def request_id_of(header: bytes | None) -> str:

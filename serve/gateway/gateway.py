@@ -29,6 +29,7 @@ from serve.gateway.wire import (
     Scope,
     Send,
     Sender,
+    has_body,
     read_body,
     refuse_body,
     replay,
@@ -102,8 +103,12 @@ class Gateway:
             else:
                 await self._admitted(door, {**scope, "path": path}, headers, receive, sender, call)
         except Problem as problem:
+            if has_body(headers) and not call.body_read:
+                sender.close_after()
             await sender.problem(problem)
         except TimeoutError:
+            if has_body(headers) and not call.body_read:
+                sender.close_after()
             late = "no answer within the deadline; the same request can be sent again"
             await sender.problem(Problem(504, "deadline", late))
         except Exception as error:
@@ -146,6 +151,7 @@ class Gateway:
         body = b""
         if door.method != "GET":
             body = await read_body(headers, receive, door.body_bytes or self.limits.body_bytes)
+            call.body_read = True
         if door.handler is not None:
             await sender.json(await door.handler(body, call))
             return

@@ -30,6 +30,8 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "a vital part is out"}}
 MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "nothing of that id"}}
 
+CONFLICT: dict[int | str, dict[str, Any]] = {409: {"description": "the id was used otherwise"}}
+
 
 def new_app(
     title: str,
@@ -54,6 +56,8 @@ def new_app(
         version=version,
         summary=summary,
         redoc_url=None,
+        # a redirect would carry the Host header of whoever asks
+        redirect_slashes=False,
         lifespan=lambda _app: running(),
     )
 

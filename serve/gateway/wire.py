@@ -30,6 +30,13 @@ class Sender:
         self._named = [(b"x-request-id", request_id.encode())] if names_request else []
         self.status = _UNSENT
 
+    def close_after(self) -> None:
+        """Has the connection closed after the answer, as a body is left unread in it.
+
+        A proxy would wait for that body otherwise, with a place of the replica's taken.
+        """
+        self._named.append((b"connection", b"close"))
+
     async def page(self, status: int, headers: Headers, body: bytes) -> None:
         """Answers with an answer that was given before."""
         self.status = status
@@ -106,6 +113,11 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int)
     if len(whole) > most:
         raise _too_large(most)
     return bytes(whole)
+
+
+def has_body(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a body is announced."""
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 def refuse_body(headers: Mapping[bytes, bytes]) -> None:

@@ -37,6 +37,9 @@ class MaintenanceArgs(ApplicationArgs):
     readings_body_bytes: int = Field(
         8 * 1024 * 1024, gt=0, description="largest body of readings and of a schedule, bytes"
     )
+    readings_deadline_ms: float = Field(
+        60_000.0, gt=0, description="time for an answer to readings, milliseconds"
+    )
     in_flight: int = Field(64, gt=0, description="requests at a time in a replica; then 503")
     register_unknown: bool = Field(
         True, description="whether readings of a machine that is not known yet make it known"

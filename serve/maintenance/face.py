@@ -64,7 +64,7 @@ def maintenance_face(service: MaintenanceService, names_request: bool = True) ->
         return await service.desk.predict(parse_body(PREDICT, body), call)
 
     doors = (
-        Door("POST", "/readings", TELL, readings, large),
+        Door("POST", "/readings", TELL, readings, large, service.args.readings_deadline_ms),
         Door("POST", "/predict", ASK, predict),
         Door("POST", "/schedules", PLAN, None, large),
         Door("GET", "/schedules/", READ),

@@ -19,10 +19,13 @@ from lib.records import Decision, RecordsUnavailableError
 from lib.rules import Verdict
 from lib.storage import StorageError
 from serve.gateway import Call, Meter, Problem
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.gateway.clock import not_ahead
+from serve.gateway.turns import Turns
 from serve.moderation import numbers
 from serve.moderation.authors import REMOVED
 from serve.moderation.books import InForce
+from serve.moderation.content import content_digest
 from serve.moderation.intake import Seen
 from serve.moderation.judgement import (
     Choice,
@@ -36,7 +39,7 @@ from serve.moderation.mind import Mind, ModelOutError, VersionOutError, judged
 from serve.moderation.parts import Parts
 from serve.moderation.recent import Recent
 from serve.moderation.schema import PostAnswer, PostRequest
-from serve.moderation.telling import answer_of, count, row_of_decision
+from serve.moderation.telling import CONTENT_DIGEST, answer_of, count, row_of_decision
 from serve.moderation.texts import TextThreads
 
 Later = Callable[[Callable[[], Awaitable[object]]], None]
@@ -71,18 +74,25 @@ class Desk:
         self._texts = TextThreads()
         self.priced: Priced | None = None
         self.recent = Recent()
+        self._turns = Turns()
+        self._digesting = BoundedExecutor("digests", 2)
 
     async def judge(self, asked: PostRequest, call: Call) -> bytes:
-        """The answer to a post; one that was judged before gets its first answer.
+        """The answer to a post; the same one again gets its first answer.
 
         Raises:
-            Problem: 409 where the id is another author's post, 422 for a time that is ahead, 503
+            Problem: 409 where the id is that of another post, 422 for a time that is ahead, 503
                 where media cannot be kept.
         """
+        async with self._turns.of(asked.post_id):
+            return await self._judge(asked, call)
+
+    async def _judge(self, asked: PostRequest, call: Call) -> bytes:
         received = self._now()
         created = not_ahead("created_at", asked.created_at, received, self._ahead)
+        digest = await self._digesting.run(content_digest, asked)
         if (first := await self._parts.archive.find_here(asked.post_id)) is not None:
-            return self._again(first, asked, call)
+            return self._again(first, asked, digest, call)
         seen = await self._read(asked, created)
         made = await self._judged(seen, wait=self._video_at_once)
         await self._shelved(seen)
@@ -91,7 +101,7 @@ class Desk:
         answer = answer_of(made, self._parts.rulings.version, call)
         body = answer.model_dump_json().encode()
         self._parts.archive.keep(
-            row_of_decision(made, answer, self._parts.authors.digest, received, self._now())
+            row_of_decision(made, answer, self._parts.authors.digest, digest, received, self._now())
         )
         count(self._meter, made, call)
         self._later(lambda: self._tell_author(made, 0))
@@ -230,9 +240,16 @@ class Desk:
             return replace(made, choice=replace(made.choice, method="fallback"))
         return made
 
-    def _again(self, first: Decision, asked: PostRequest, call: Call) -> bytes:
+    def _again(self, first: Decision, asked: PostRequest, digest: str, call: Call) -> bytes:
         if first.entities.get("author_id") != asked.author_id:
             text = f"post_id: {asked.post_id!r} is another author's post"
+            raise Problem(409, "conflict", text)
+        # posts that older versions recorded have no digest
+        if first.request.get(CONTENT_DIGEST, digest) != digest:
+            text = (
+                "post_id: expected an id of its own for each post, got one that was used with "
+                "other content; send an edited post under a new id, or the first one unchanged"
+            )
             raise Problem(409, "conflict", text)
         call.notes["retry"] = "recorded"
         self._meter.count(numbers.RETRIES)

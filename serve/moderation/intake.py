@@ -136,15 +136,15 @@ class Intake:
             request: as `request_row` made it.
         """
         started = time.perf_counter()
-        row = dict(request)
-        kept = row.pop("media")
+        row = {name: request[name] for name in _KEPT}
+        kept = request["media"]
         contents = {
             place: await self._storing.run(self.shelf.read, one) for place, one in kept.items()
         }
         images = [Media(one) for place, one in contents.items() if place != "video" and one]
         video = contents.get("video")
         lost = {place for place, one in contents.items() if one is None}
-        failed = set(row.pop("undecoded")) | lost
+        failed = set(request["undecoded"]) | lost
         post = Post(**row, images=tuple(images), video=Media(video) if video else None)
         places = {place: Media(one) for place, one in contents.items() if one is not None}
         pieces = await asyncio.gather(*(self._piece(*one) for one in places.items()))

@@ -13,6 +13,9 @@ from serve.moderation.intake import request_row
 from serve.moderation.judgement import Judgement
 from serve.moderation.schema import PostAnswer
 
+CONTENT_DIGEST = "content_digest"
+"""Where the record of a post keeps what tells it from another one under its id."""
+
 
 def answer_of(made: Judgement, rules_version: str, call: Call) -> PostAnswer:
     """The answer to a post."""
@@ -38,7 +41,7 @@ def answer_of(made: Judgement, rules_version: str, call: Call) -> PostAnswer:
 
 
 def row_of_decision(
-    made: Judgement, answer: PostAnswer, digest: str, received: int, decided: int
+    made: Judgement, answer: PostAnswer, digest: str, content: str, received: int, decided: int
 ) -> dict[str, Any]:
     """The record of what was answered.
 
@@ -46,6 +49,7 @@ def row_of_decision(
         made: how it came about.
         answer: as it was given.
         digest: of the features of authors.
+        content: see `content_digest`.
         received: microseconds since 1970 UTC.
         decided: likewise.
     """
@@ -71,7 +75,7 @@ def row_of_decision(
         request_id=answer.request_id,
         latency_ms=answer.latency_ms,
         answer=answer.model_dump(mode="json"),
-        request=request_row(made.seen),
+        request={**request_row(made.seen), CONTENT_DIGEST: content},
     )
     return decision.to_row()
 

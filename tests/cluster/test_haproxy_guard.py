@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -44,26 +49,47 @@ def test_statistics_metrics_and_admin_socket_are_kept_to_this_machine() -> None:
     assert "bind *:8000" in configuration
 
 
-@pytest.mark.parametrize("part", ["frontend prometheus", "listen stats", "mode 666"])
+@pytest.mark.parametrize("part", ["frontend prometheus", "listen stats", "mode 666", "defaults"])
 def test_a_configuration_of_another_form_is_refused_rather_than_left_open(part: str) -> None:
-    with pytest.raises(ValueError, match=r"expected one .* to keep to loopback, found 0"):
+    with pytest.raises(ValueError, match=r"expected one .* to correct, found 0"):
         guarded(_AS_RAY_WRITES_IT.replace(part, "something else"), PAGE, {"": 16})
 
 
 def test_what_the_replicas_cannot_take_is_refused_before_it_reaches_them() -> None:
     configuration = guarded(_AS_RAY_WRITES_IT, PAGE, {"": 16, "fraud": 8})
-    backend = configuration[configuration.index("backend http-fraud") :].splitlines()
+    start = configuration.index("\nbackend http-fraud\n")
+    backend = configuration[start : configuration.index("\nbackend http-fraud-public")].splitlines()
     (shed,) = (line for line in backend if "status 503" in line)
     assert any("nbsrv(http-fraud),mul(8)" in line for line in backend)
     assert any("nbsrv(http-fraud),mul(2)" in line for line in backend)
     assert "hdr Retry-After 1" in shed
-    assert "!{ path_end /healthz /readyz }" in shed
-    assert configuration.count("status 503") == 1
+    assert "!{ path /fraud/healthz /fraud/readyz }" in shed
+    assert configuration.count("status 503") == 2
     assert f"errorfile 503 {PAGE}" in configuration
 
 
+def test_requests_without_a_key_have_a_backend_of_their_own() -> None:
+    configuration = guarded(_AS_RAY_WRITES_IT, PAGE, {"": 16})
+    rules = [line.strip() for line in configuration.splitlines() if "use_backend" in line]
+    assert rules == [
+        "use_backend http-fraud-public if { path_beg /fraud/ } "
+        "!{ req.hdr(authorization) -m found } !{ req.hdr(x-api-key) -m found }",
+        "use_backend http-fraud if { path_beg /fraud/ }",
+    ]
+    public = configuration[configuration.index("backend http-fraud-public") :]
+    assert "server a 127.0.0.1:30000 track http-fraud/a" in public
+    assert "be_conn(http-fraud-public),sub(txn.most) gt 0" in public
+    assert "listen stats" in public
+
+
+def test_headers_must_be_whole_soon() -> None:
+    assert "    timeout http-request 10s\n" in guarded(_AS_RAY_WRITES_IT, PAGE, {"": 16})
+
+
 def test_an_application_without_a_limit_is_left_as_it_is() -> None:
-    assert "status 503" not in guarded(_AS_RAY_WRITES_IT, PAGE, {"": 16, "fraud": 0})
+    configuration = guarded(_AS_RAY_WRITES_IT, PAGE, {"": 16, "fraud": 0})
+    assert "status 503" not in configuration
+    assert "-public" not in configuration
 
 
 def test_limits_are_read_for_all_and_for_one() -> None:
@@ -120,3 +146,71 @@ def test_the_environment_names_the_guard_and_a_scratch_of_ones_own(tmp_path: Pat
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (8, 2), (64, 4)])
 def test_the_proxy_has_few_threads(cores: int, threads: int) -> None:
     assert proxy_threads(cores) == threads
+
+
+@pytest.fixture
+def proxied(tmp_path: Path) -> Iterator[int]:
+    """The port of a guarded HAProxy before a server that answers at its leisure."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+        ports = [_free_port() for _ in range(3)]
+        backend = server.getsockname()[1]
+        text = _AS_RAY_WRITES_IT.replace("*:8000", f"127.0.0.1:{ports[0]}")
+        text = text.replace(":9101", f":{ports[1]}").replace("*:8404", f"*:{ports[2]}")
+        text = text.replace("127.0.0.1:30000 check", f"127.0.0.1:{backend} check")
+        text = text.replace("/tmp/x/admin.sock", str(tmp_path / "s"))
+        text = text.replace("/x/500.http", str(tmp_path / "unavailable.http"))
+        path = tmp_path / "haproxy.cfg"
+        path.write_text(text)
+        command = [sys.executable, str(GUARD), "-db", "-f", str(path)]
+        environment = {**os.environ, "FOREWARN_REQUESTS_PER_REPLICA": "4"}
+        process = stack.enter_context(subprocess.Popen(command, env=environment))
+        stack.callback(process.terminate)
+        thread = Thread(target=_answer, args=(server,), daemon=True)
+        thread.start()
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", ports[0])).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield ports[0]
+
+
+def test_strangers_who_hold_connections_take_no_place_of_a_key(proxied: int) -> None:
+    head = "POST /fraud/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+    strangers = [_opened(proxied, head + "\r\n") for _ in range(40)]
+    time.sleep(0.2)
+    public = _opened(proxied, "GET /fraud/docs HTTP/1.1\r\nHost: x\r\n\r\n")
+    health = _opened(proxied, "GET /fraud/healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    keyed = _opened(proxied, "GET /fraud/a HTTP/1.1\r\nHost: x\r\nX-API-Key: k\r\n\r\n")
+    statuses = [one.recv(12).split()[1] for one in (public, health, keyed)]
+    for one in (*strangers, public, health, keyed):
+        one.close()
+    assert statuses == [b"503", b"200", b"200"]
+
+
+def _opened(port: int, request: str) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+    connection.sendall(request.encode())
+    return connection
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _answer(server: socket.socket) -> None:
+    """Answers 200 to a GET, and leaves everybody else waiting."""
+    held = []
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        connection.settimeout(5)
+        if connection.recv(4096).startswith(b"GET"):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            connection.close()
+        else:
+            held.append(connection)

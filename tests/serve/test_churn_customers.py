@@ -14,6 +14,8 @@ from lib.churn.model.churn_model import load_model
 from lib.churn.model.scores import KEYS, features_in, scores_table
 from lib.churn.snapshots import snapshots
 from lib.feature import DAY
+from serve.churn.config import ChurnArgs
+from serve.churn.schema import MOST_ROWS
 from tests.churn.told import world
 from tests.serve.churn_place import NOW, churn, iso, news, stayers
 
@@ -321,3 +323,12 @@ async def test_news_of_simulated_accounts_is_taken_in_whole(registry, tmp_path):
     assert {name: one["rows"] for name, one in answer["tables"].items()} == {
         name: len(rows) for name, rows in told.items() if rows
     }
+
+
+@pytest.mark.slow
+async def test_the_largest_batch_is_answered_within_the_deadline_that_ships(registry, tmp_path):
+    shipped = ChurnArgs.model_fields["deadline_ms"].default
+    rows = [use(number / 1_000_000, customer=f"c{number % 500}") for number in range(MOST_ROWS)]
+    async with churn(tmp_path / "a", registry=str(registry), deadline_ms=shipped) as here:
+        answer = await here.post("events", {"usage": rows})
+    assert answer["tables"]["usage"]["rows"] == MOST_ROWS

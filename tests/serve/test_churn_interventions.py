@@ -171,3 +171,15 @@ async def test_bad_plans_and_outcomes_are_refused(registry, scores, tmp_path):
     async with churn(tmp_path / "b", registry=str(registry)) as here:
         answer = await here.post("interventions/plan", LIMITS, 422)
         assert "started without `scores`" in answer["detail"]
+
+
+async def test_a_plan_id_with_other_limits_is_a_conflict(registry, scores, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
+        first = await here.post("interventions/plan", {**LIMITS, "plan_id": "mon/day"})
+        other = {**LIMITS, "hours": LIMITS["hours"] + 1, "plan_id": "mon/day"}
+        refused = await here.post("interventions/plan", other, 409)
+        assert "interventions" not in refused
+        again = await here.post("interventions/plan", {**LIMITS, "plan_id": "mon/day"})
+        shown = await here.get("interventions/plans/mon%2Fday")
+    for one in (again, shown):
+        assert {**one, "request_id": ""} == {**first, "request_id": ""}

@@ -8,7 +8,7 @@ import pytest
 
 from lib.records.entries import Row
 from tests.serve.conftest import Running, Start
-from tests.serve.made_up import SCORE, eventually, moment, payment
+from tests.serve.made_up import SCORE, moment, payment
 
 pytestmark = pytest.mark.anyio
 
@@ -45,20 +45,80 @@ async def test_retries_at_the_same_time_are_counted_once(fraud: Running) -> None
     assert (await features(fraud, following["transaction_id"]))["txn_count_by_user_24h"] == 1
 
 
-async def test_another_payment_under_a_known_id_gets_the_first_answer_and_is_counted_apart(
-    fraud: Running,
+OTHER = {
+    "amount": "9999",
+    "user_id": "somebody-else",
+    "merchant_id": "elsewhere",
+    "currency": "USD",
+    "latitude": 1.5,
+}
+
+
+@pytest.mark.parametrize("kept", ["journal", "receipt", "database"])
+async def test_another_payment_under_a_known_id_is_a_conflict_and_learns_nothing(
+    fraud: Running, kept: str
+) -> None:
+    sent = payment(latitude=48.0, longitude=2.0)
+    first = await fraud.client.post(SCORE, json=sent)
+    if kept == "receipt":
+        await fraud.service.later.idle()
+    if kept == "database":
+        await fraud.service.archive.drain()
+    for field, value in OTHER.items():
+        other = await fraud.client.post(SCORE, json={**sent, field: value})
+        assert other.status_code == 409, field
+        assert other.json()["type"] == "urn:forewarn:conflict"
+        assert not {"decision", "fraud_score", "reasons"} & set(other.json())
+    again = await fraud.client.post(SCORE, json=sent)
+    assert again.content == first.content
+
+
+async def test_a_conflict_is_counted(fraud: Running) -> None:
+    sent = payment()
+    await fraud.client.post(SCORE, json=sent)
+    await fraud.client.post(SCORE, json={**sent, "amount": "9999"})
+    assert 'forewarn_fraud_retries_total{payment="differs"} 1.0' in fraud.meter.text()
+
+
+async def test_another_payment_after_the_window_is_a_conflict(start: Start) -> None:
+    sent = payment(event_time=moment(-5))
+    async with start() as fraud:
+        await fraud.client.post(SCORE, json=sent)
+    async with start(receipt_seconds=2) as fraud:
+        late = await fraud.client.post(SCORE, json={**sent, "amount": "9999"})
+    assert late.status_code == 409
+
+
+async def test_of_two_payments_at_once_under_one_id_one_counts(fraud: Running) -> None:
+    sent = payment()
+    sends = [{**sent, "amount": amount} for amount in ("1", "9999") * 3]
+    answers = await asyncio.gather(*(fraud.client.post(SCORE, json=one) for one in sends))
+    statuses = [answer.status_code for answer in answers]
+    assert sorted(statuses) == [200] * 3 + [409] * 3
+    assert len({answer.content for answer in answers if answer.status_code == 200}) == 1
+    following = payment()
+    await fraud.client.post(SCORE, json=following)
+    assert (await features(fraud, following["transaction_id"]))["txn_count_by_user_24h"] == 1
+
+
+async def test_a_replica_waits_for_the_answer_that_another_one_is_making(
+    start: Start,
 ) -> None:
     sent = payment()
-    first = await fraud.client.post(SCORE, json=sent)
+    async with start() as one, start() as other:
+        keep = one.service.archive.keep
+        settle = one.service.history.settle
 
-    async def settled() -> bool:
-        await fraud.client.post(SCORE, json=sent)
-        return 'retries_total{payment="same"}' in fraud.meter.text()
+        async def slowly(transaction_id: str, settled: bytes) -> None:
+            await asyncio.sleep(0.05)
+            await settle(transaction_id, settled)
 
-    await eventually(settled)
-    other = await fraud.client.post(SCORE, json={**sent, "amount": "9999"})
-    assert other.content == first.content
-    assert 'forewarn_fraud_retries_total{payment="differs"} 1.0' in fraud.meter.text()
+        one.service.history.settle = slowly  # type: ignore[method-assign]
+        one.service.archive.keep = lambda row: None  # type: ignore[method-assign]
+        first = await one.client.post(SCORE, json=sent)
+        again = await other.client.post(SCORE, json=sent)
+        one.service.archive.keep = keep  # type: ignore[method-assign]
+    assert again.content == first.content
 
 
 async def test_a_retry_after_the_window_still_gets_the_first_answer(start: Start) -> None:

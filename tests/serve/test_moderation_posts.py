@@ -1,5 +1,6 @@
 """Posts over HTTP: rules before models, media beside text, retries, pending videos, faults."""
 
+import asyncio
 import base64
 import io
 import json
@@ -317,3 +318,39 @@ async def test_explanations_point_into_the_post_and_are_stored(registry, tmp_pat
     assert heat.size == (tiny.TINY.image.side, tiny.TINY.image.side)
     assert again["explanation"] == told
     assert "expected one of hate, offensive" in wrong["detail"]
+
+
+EDITS = {
+    "text": "edited",
+    "reach": 7,
+    "reports": 2,
+    "language": "de",
+    "images": [sent(png(np.zeros((16, 16, 3), np.uint8)))],
+    "created_at": "2026-11-23T10:00:00Z",
+}
+
+
+async def test_an_edited_post_under_its_id_is_a_conflict_and_judged_under_another(
+    registry, tmp_path
+):
+    async with moderation(tmp_path / "a", registry) as here:
+        first = await here.post("posts", post("p", text="hello there"))
+        for kept in ("journal", "database"):
+            for field, value in EDITS.items():
+                edited = {**post("p", text="hello there"), field: value}
+                refused = await here.post("posts", edited, 409)
+                assert not {"decision", "policies", "reason"} & set(refused), (kept, field)
+            await here.settled()
+        again = await here.post("posts", post("p", text="hello there"))
+        await here.post("posts", post("p2", text="edited"))
+    assert again == first
+
+
+async def test_of_two_posts_at_once_under_one_id_one_is_judged(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry) as here:
+        sends = [json.dumps(post("p", text=text)) for text in ("hello", "doubtfulword") * 3]
+        answers = await asyncio.gather(
+            *(here.client.post("/moderation/posts", content=one) for one in sends)
+        )
+    assert sorted(answer.status_code for answer in answers) == [200] * 3 + [409] * 3
+    assert len({answer.content for answer in answers if answer.status_code == 200}) == 1

@@ -1,0 +1,151 @@
+"""The four applications as targets, with one thing of each kind in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.serve.churn_place import NOW, churn, iso
+from tests.serve.conftest import Models, new_place, starting
+from tests.serve.fuzzing import Target, path_of, target
+from tests.serve.made_up import payment
+from tests.serve.maintenance_place import maintenance
+from tests.serve.moderation_place import moderation, published, sent
+from tests.serve.test_maintenance_schedules import HOUR, week
+from tests.serve.test_moderation_posts import png
+
+SYSTEMS = ("fraud", "maintenance", "churn", "moderation")
+SLASHED = "order/2026/77"
+Prepared = tuple[dict[tuple[str, str], Any], dict[str, str]]
+
+
+@contextmanager
+def fuzzed_place(system: str, folder: Path, records: str, models: Models) -> Iterator[Target]:
+    """An application in a folder.
+
+    Args:
+        system: which.
+        folder: empty.
+        records: URL of its database.
+        models: of the fraud application.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    places = {
+        "fraud": lambda: starting(new_place(folder, models), records=records),
+        "maintenance": lambda: maintenance(None, folder, NOW, records=records),
+        "churn": lambda: churn(folder, NOW, records=records),
+        "moderation": lambda: moderation(folder, published(folder), records=records),
+    }
+    with target(places[system], f"/{system}", _PREPARE[system]) as here:
+        yield here
+
+
+async def _fraud(here: Any) -> Prepared:
+    sent_payment = payment(transaction_id=SLASHED)
+    await here.client.post("/fraud/score_transaction", json=sent_payment)
+    label = {
+        "transaction_id": SLASHED,
+        "is_fraud": True,
+        "declined": False,
+        "observed_at": sent_payment["event_time"],
+        "source": "chargeback",
+    }
+    return {
+        ("POST", "/score_transaction"): payment(),
+        ("POST", "/labels"): [label, label],
+    }, {"transaction_id": path_of(SLASHED)}
+
+
+async def _maintenance(here: Any) -> Prepared:
+    at = iso(NOW)
+    reading = {"event_time": at, "sensors": {}}
+    features = here.service.features
+    reading["sensors"] = dict.fromkeys(list(features.sensor_names)[:3], 1.5)
+    news = {
+        "machine_id": "m1",
+        "installed_at": iso(NOW - 10 * 24 * HOUR),
+        "readings": [reading],
+        "errors": [],
+        "services": [{"event_time": at, "component": None, "maintenance_type": "scheduled"}],
+        "waveforms": [],
+    }
+    await here.client.post("/maintenance/readings", json=news)
+    planned = {
+        "machines": [{"machine_id": "m1", "plant": "p", "line": "l", "criticality": 0.5}],
+        "week": week(NOW),
+        "at": at,
+        "gap": 0.5,
+        "seconds": 0.5,
+    }
+    outcome = {"result": "done", "event_time": at, "cost": 1.0, "note": "ok", "parts_replaced": "x"}
+    return {
+        ("POST", "/readings"): [news],
+        ("POST", "/predict"): {"machine_id": "m1", "at": at},
+        ("POST", "/schedules"): planned,
+        ("POST", "/work_orders/{order_id}/outcome"): outcome,
+    }, {"machine_id": "m1"}
+
+
+async def _churn(here: Any) -> Prepared:
+    at = iso(NOW - HOUR)
+    customer = {
+        "customer_id": SLASHED,
+        "event_time": at,
+        "contract_start": iso(NOW - 100 * 24 * HOUR),
+        "renewal_at": iso(NOW + 100 * 24 * HOUR),
+        "seats": 3,
+        "mrr_minor": 1000,
+    }
+    events = {"customers": [customer], "usage": [{"customer_id": SLASHED, "event_time": at}]}
+    await here.client.post("/churn/events", json={"customers": [customer]})
+    override = {"score": 5, "author": "ann", "reason": "met", "expires_at": iso(NOW + HOUR)}
+    plan = {"plan_id": "p", "at": at, "hours": 1, "budget": 9, "most": 1, "customers": [SLASHED]}
+    outcome = {"intervention_id": "p-0", "delivered": True, "observed_at": at, "note": "n"}
+    return {
+        ("POST", "/events"): events,
+        ("POST", "/score"): {"customer_id": SLASHED, "at": iso(NOW)},
+        ("POST", "/customers/{customer_id}/override"): override,
+        ("POST", "/interventions/plan"): plan,
+        ("POST", "/outcomes"): [outcome],
+    }, {"customer_id": path_of(SLASHED), "plan_id": "p"}
+
+
+async def _moderation(here: Any) -> Prepared:
+    picture = sent(png(np.zeros((16, 16, 3), np.uint8)))
+    asked = {
+        "post_id": SLASHED,
+        "author_id": "ann",
+        "created_at": iso(here.clock.us),
+        "text": "doubtfulword",
+        "language": "de",
+        "reports": 1,
+        "reach": 2,
+    }
+    await here.client.post("/moderation/posts", json={**asked, "images": [picture]})
+    await here.settled()
+    claim = {"reviewer": "bob", "most": 1, "languages": ["de"]}
+    held = {"reviewer": "bob", "token": 1}
+    claimed = (await here.client.post("/moderation/review/claim", json=claim)).json()["claims"]
+    item = claimed[0]["item_id"] if claimed else "none"
+    verdicts = dict.fromkeys(claimed[0]["policies"], False) if claimed else {"hate": False}
+    decide = {**held, "verdicts": verdicts, "note": "seen"}
+    return {
+        ("POST", "/posts"): {**asked, "post_id": "other", "images": []},
+        ("POST", "/appeals"): {"post_id": SLASHED, "author_id": "ann", "statement": "why"},
+        ("POST", "/review/claim"): claim,
+        ("POST", "/review/items/{item_id}/renew"): held,
+        ("POST", "/review/items/{item_id}/release"): held,
+        ("POST", "/review/items/{item_id}/decide"): decide,
+    }, {"post_id": path_of(SLASHED), "item_id": path_of(item)}
+
+
+_PREPARE = {
+    "fraud": _fraud,
+    "maintenance": _maintenance,
+    "churn": _churn,
+    "moderation": _moderation,
+}
