@@ -50,6 +50,7 @@ _BACKEND = re.compile(r"backend (?P<name>http-(?P<application>\S+))$", re.MULTIL
 _USE_BACKEND = re.compile(
     r"^(?P<indent>\s*)use_backend (?P<name>\S+) if (?P<condition>.+)$", re.MULTILINE
 )
+_DEFAULT_SERVER = re.compile(r"^[ \t]*default-server .*\n", re.MULTILINE)
 _CHECKED_SERVER = re.compile(
     r"^(\s*server (\S+) \S+) check(?: observe \S+ error-limit \S+ on-error \S+)?", re.MULTILINE
 )
@@ -105,7 +106,8 @@ def _with_limits(section: str, limits: Mapping[str, int]) -> str:
         return section
     name, body = found["name"], section[found.end() :]
     most = limits.get(found["application"], limits[""])
-    tracking = _CHECKED_SERVER.sub(rf"\g<1> track {name}/\g<2>", body)
+    # a server either checks or tracks
+    tracking = _CHECKED_SERVER.sub(rf"\g<1> track {name}/\g<2>", _DEFAULT_SERVER.sub("", body))
     return (
         _shedding(name, found["application"], most)
         + body

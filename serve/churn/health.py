@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,11 +27,13 @@ from serve.churn.schema import (
     ReasonAnswer,
 )
 from serve.gateway import Call, Meter, Problem
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.gateway.clock import micros, moment
 
 _MONTH_US = 30 * DAY
 _LONGEST_US = 366 * DAY
 _SHOWN = 100
+_AT_ONCE = 4
 
 
 class Health:
@@ -56,16 +57,17 @@ class Health:
     ) -> None:
         self.book, self._interventions = book, interventions
         self._meter, self._later, self._now = meter, later, now
+        self._threads = BoundedExecutor("health", _AT_ONCE)
 
     async def note(self, row: Mapping[str, Any], version: str | None) -> HealthAnswer:
         """Keeps a row of scores, and says how the customer is beside a month before."""
         entry = entry_of(row, version, self._now())
         try:
-            past = await asyncio.to_thread(self.book.history, entry.customer_id)
-            await asyncio.to_thread(self.book.keep, [entry])
+            past = await self._threads.run(self.book.history, entry.customer_id)
+            await self._threads.run(self.book.keep, [entry])
         except RecordsUnavailableError:
             # the score is in the journal all the same; its place in the history waits
-            self._later(lambda: asyncio.to_thread(self.book.keep, [entry]))
+            self._later(lambda: self._threads.run(self.book.keep, [entry]))
             past = []
         self._meter.count(numbers.BANDS, entry.band)
         return health_answer(entry, past)
@@ -77,9 +79,9 @@ class Health:
             Problem: 404 of one that was never scored, 503 without records.
         """
         try:
-            past = await asyncio.to_thread(self.book.history, customer_id)
-            said = await asyncio.to_thread(self.book.overrides, customer_id)
-            chosen = await asyncio.to_thread(self._interventions.of_customer, customer_id)
+            past = await self._threads.run(self.book.history, customer_id)
+            said = await self._threads.run(self.book.overrides, customer_id)
+            chosen = await self._threads.run(self._interventions.of_customer, customer_id)
         except RecordsUnavailableError as error:
             raise records_out() from error
         if not past:
@@ -132,7 +134,7 @@ class Health:
             expires_at=until,
         )
         try:
-            await asyncio.to_thread(self.book.override, made)
+            await self._threads.run(self.book.override, made)
         except RecordsUnavailableError as error:
             raise records_out() from error
         self._meter.count(numbers.OVERRIDES)

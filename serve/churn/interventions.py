@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -39,9 +38,11 @@ from serve.churn.schema import (
     PlanRequest,
 )
 from serve.gateway import Call, Meter, Problem
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.gateway.clock import micros, moment, not_ahead
 from serve.gateway.turns import Turns
 
+_AT_ONCE = 4
 _REMEMBERED_US = 3 * 365 * DAY
 
 
@@ -86,6 +87,8 @@ class Desk:
         self._economics, self._salt, self._window = dict(economics), salt, window_days
         self._meter, self._now, self._ahead = meter, now, ahead_us
         self._turns = Turns()
+        # of its own: a database that hangs takes no thread of those who compute
+        self._threads = BoundedExecutor("interventions", _AT_ONCE)
 
     async def plan(self, asked: PlanRequest, scores: Scores, call: Call) -> PlanAnswer:
         """A day, solved and kept; a plan that is known already comes as it was made.
@@ -106,14 +109,14 @@ class Desk:
             now = self._now()
             wanted = None if asked.at is None else not_ahead("at", asked.at, now, self._ahead)
             table, left_out, at_us = await scores.of(asked.customers, wanted, call)
-            past = await asyncio.to_thread(self.book.since, at_us - _REMEMBERED_US)
-            effects = await asyncio.to_thread(self._effects, past)
+            past = await self._threads.run(self.book.since, at_us - _REMEMBERED_US)
+            effects = await self._threads.run(self._effects, past)
             solved = await self._planning.solve(self._payload(asked, table, past, effects, at_us))
             if "refused" in solved:
                 raise Problem.of_field("body", solved["refused"])
             plan, chosen = self._stored(asked, solved, left_out, effects, at_us, table)
-            if not await asyncio.to_thread(self.book.keep, plan, chosen):
-                plan, chosen = await asyncio.to_thread(self.book.plan, plan.id)
+            if not await self._threads.run(self.book.keep, plan, chosen):
+                plan, chosen = await self._threads.run(self.book.plan, plan.id)
                 _refuse_another(asked, plan)
         except RecordsUnavailableError as error:
             text = "the records cannot be reached, and a plan that is not kept would be made twice"
@@ -162,7 +165,7 @@ class Desk:
                         )
                     )
         try:
-            new = await asyncio.to_thread(self.book.tell, outcomes)
+            new = await self._threads.run(self.book.tell, outcomes)
         except UnknownInterventionError as error:
             raise Problem(404, "not-found", str(error)) from error
         except ContradictedOutcomeError as error:
@@ -179,7 +182,7 @@ class Desk:
         Raises:
             RecordsUnavailableError: they cannot be kept; the same can be told again.
         """
-        await asyncio.to_thread(self._noticed, churn)
+        await self._threads.run(self._noticed, churn)
 
     async def effects(self, call: Call) -> EffectsAnswer:
         """What interventions changed, by intention to treat.
@@ -188,8 +191,8 @@ class Desk:
             Problem: 503 without records.
         """
         try:
-            past = await asyncio.to_thread(self.book.since, self._now() - _REMEMBERED_US)
-            left, delivered = await asyncio.to_thread(self._outcomes, past)
+            past = await self._threads.run(self.book.since, self._now() - _REMEMBERED_US)
+            left, delivered = await self._threads.run(self._outcomes, past)
         except RecordsUnavailableError as error:
             raise _records_out() from error
         found = effects_of(_log(past), left)
@@ -207,7 +210,7 @@ class Desk:
 
     async def _known(self, plan_id: str) -> tuple[StoredPlan, list[Intervention]] | None:
         try:
-            return await asyncio.to_thread(self.book.plan, plan_id)
+            return await self._threads.run(self.book.plan, plan_id)
         except UnknownInterventionError:
             return None
 

@@ -26,6 +26,7 @@ from lib.records import (
 )
 from lib.survival import Curves
 from serve.gateway import Call, FieldError, Meter, Problem
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.gateway.clock import micros, moment
 from serve.gateway.holder import Holder
 from serve.maintenance import numbers
@@ -38,6 +39,8 @@ from serve.maintenance.schema import (
     ScheduleAnswer,
     ScheduleRequest,
 )
+
+_AT_ONCE = 4
 
 
 class Orders:
@@ -65,6 +68,7 @@ class Orders:
     ) -> None:
         self._machines, self._holder, self._planning = machines, holder, planning
         self.book, self._meter, self._now, self._ahead = book, meter, now, ahead_us
+        self._threads = BoundedExecutor("work-orders", _AT_ONCE)
 
     async def plan(self, asked: ScheduleRequest, call: Call) -> ScheduleAnswer:
         """A week, solved and kept.
@@ -222,7 +226,7 @@ class Orders:
 
     async def _run(self, work: Callable[[], Any]) -> Any:
         try:
-            return await asyncio.to_thread(work)
+            return await self._threads.run(work)
         except UnknownOrderError as error:
             raise Problem(404, "not-found", str(error)) from None
         except ClosedOrderError as error:

@@ -11,10 +11,12 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from ray.serve._private import haproxy as ray_haproxy
 
 from cluster.environment import GUARD, NODE, proxy_threads, serve_environment
 from cluster.haproxy_guard import guarded, guarded_command, haproxy, read_limits
 
+_SERVERS = (("a", 30_000), ("b", 30_001), ("c", 30_002))
 PAGE = Path("/x/unavailable.http")
 _AS_RAY_WRITES_IT = """global
     stats socket /tmp/x/admin.sock mode 666 level admin expose-fd listeners
@@ -34,6 +36,7 @@ frontend http_frontend
 backend default_backend
     http-request return status 404
 backend http-fraud
+    default-server fastinter 250ms downinter 250ms fall 2 rise 2 inter 5s check
     server a 127.0.0.1:30000 check
 listen stats
   bind *:8404
@@ -115,6 +118,29 @@ def test_haproxy_accepts_what_was_corrected(tmp_path: Path) -> None:
     )
     assert checked.returncode == 0, checked.stderr
     assert (tmp_path / "unavailable.http").read_text().startswith("HTTP/1.1 503 ")
+
+
+def test_haproxy_accepts_what_ray_writes_for_applications(tmp_path: Path) -> None:
+    servers = [ray_haproxy.ServerConfig(name, "127.0.0.1", port) for name, port in _SERVERS]
+    backend = ray_haproxy.BackendConfig(
+        name="http-fraud", path_prefix="/fraud", app_name="fraud", servers=servers[:2],
+        fallback_server=servers[2],
+    )  # fmt: skip
+    path = tmp_path / "haproxy.cfg"
+    settings = ray_haproxy.HAProxyConfig(socket_path=str(tmp_path / "s"))
+    ray_haproxy.HAProxyApi(
+        cfg=settings, backend_configs={backend.name: backend}, config_file_path=str(path)
+    )._generate_config_file_internal()
+    checked = subprocess.run(
+        [sys.executable, str(GUARD), "-c", "-f", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+    written = path.with_name("haproxy.cfg.guarded").read_text()
+    assert "server b 127.0.0.1:30001 track http-fraud/b\n" in written
+    assert "server c 127.0.0.1:30002 track http-fraud/c backup\n" in written
 
 
 def test_a_corrected_copy_takes_the_place_of_the_file(tmp_path: Path) -> None:
