@@ -210,6 +210,7 @@ def _write_file(
     path = f"date={date}/{system}-{name}.parquet"
     times: list[int] = []
     storage.make_private(f"date={date}")
+    storage.filesystem.create_dir(storage.at(f"date={date}"), recursive=True)
     try:
         with pq.ParquetWriter(
             storage.at(path), SCHEMA, filesystem=storage.filesystem, compression="zstd"

@@ -64,6 +64,18 @@ def test_archived_days_read_like_the_table(
     assert records.record_decisions([batch[7], made(99, 0)]).stored == 1
 
 
+def test_an_archive_may_be_a_bucket(records: Records, database: Database) -> None:
+    """fsspec's memory file system stands for a bucket."""
+    records.record_decisions([made(1, 0), made(2, 0)])
+    (day,) = days_before(database, NOVEMBER + DAY)
+    uri = open_archive(f"memory://archive-{'sqlite' if database.is_sqlite else 'postgresql'}")
+    assert archive_day(database, uri, day, NOVEMBER).moved == 2
+    assert repr(records.decision("fraud", "t0-002")) == repr(made(2, 0))
+    assert len(list(records.decisions("fraud", 0, 2**62))) == 2
+    assert delete_archived(database, NOVEMBER + DAY) == 2
+    assert records.decision_count("fraud") == 0
+
+
 def test_what_came_late_is_archived_by_the_next_run_beside_the_first(
     records: Records, database: Database, tmp_path: Path
 ) -> None:
