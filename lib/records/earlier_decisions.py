@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, select, update
 
 from lib.records.entries import Row
 from lib.records.schema import DECISION_IDS, DECISIONS
+
+_ROWS_PER_QUERY = 500
 
 
 def put_earlier_first(connection: Connection, rows: Sequence[Row]) -> int:
@@ -21,7 +23,32 @@ def put_earlier_first(connection: Connection, rows: Sequence[Row]) -> int:
         connection: of the caller's transaction.
         rows: whose subjects have a decision already, in the order of their subjects.
     """
-    return sum(_replaced(connection, row) for row in rows)
+    return sum(_replaced(connection, row) for row in _earlier(connection, rows))
+
+
+def _earlier(connection: Connection, rows: Sequence[Row]) -> list[Row]:
+    """Those that were decided before what is kept, which can only become earlier meanwhile."""
+    ids, table = DECISION_IDS.c, DECISIONS.c
+    same = and_(*(ids[name] == table[name] for name in ("system", "subject_id", "received_at")))
+    kept: dict[tuple[str, str], tuple[int, str]] = {}
+    for start in range(0, len(rows), _ROWS_PER_QUERY):
+        part = rows[start : start + _ROWS_PER_QUERY]
+        query = (
+            select(ids.system, ids.subject_id, table.decided_at, table.request_id)
+            .join_from(DECISION_IDS, DECISIONS, same)
+            .where(
+                ids.system.in_({row["system"] for row in part}),
+                ids.subject_id.in_([row["subject_id"] for row in part]),
+            )
+        )
+        for system, subject_id, *first in connection.execute(query):
+            kept[system, subject_id] = tuple(first)
+    return [
+        row
+        for row in rows
+        if (known := kept.get((row["system"], row["subject_id"]))) is not None
+        and (row["decided_at"], row["request_id"]) < known
+    ]
 
 
 def _replaced(connection: Connection, row: Row) -> bool:
