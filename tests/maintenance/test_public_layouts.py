@@ -85,6 +85,7 @@ def test_runs_of_minutes_in_a_file_each_train_by_machines(tmp_path):
         warm_up_hours=0.05,
         split="machines",
         source="runs of a rig",
+        model=replace(SETTINGS, alarm_hours=0.1),
     )
     model = load_model(tmp_path / "model/model")
     assert 0.1 < model.horizon < 1.0

@@ -66,7 +66,7 @@ class ModelSettings:
             ("replicates", 0, 1000),
             ("replicate_epochs", 1, 10_000),
             ("level", 0.01, 0.999),
-            ("alarm_hours", 1.0, 1e6),
+            ("alarm_hours", 0.01, 1e6),
             ("false_alarms", 0.0, 1e6),
             ("most_rows", 100, 10**9),
         ):
