@@ -25,6 +25,8 @@ def start_ray() -> None:
     if progress_style() == "none":
         for name in _LOGGERS:
             logging.getLogger(name).setLevel(logging.WARNING)
+        # it warns that there are no bars
+        logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
 
 
 def _limit_ray_data() -> None:

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 
 _OURS = ("lib.", "jobs.")
+_ADVICE = "\nFailed to apply UDF transform"
 
 
 def message_for_user(error: BaseException) -> str | None:
@@ -18,10 +19,15 @@ def message_for_user(error: BaseException) -> str | None:
         if _is_of_ray(current):
             continue
         if isinstance(current, OSError) or type(current).__module__.startswith(_OURS):
-            return str(current)
+            return _without_advice(current)
         if type(current) is ValueError and _raised_by_us(text or _formatted(current)):
-            return str(current)
+            return _without_advice(current)
     return None
+
+
+def _without_advice(error: BaseException) -> str:
+    """The message without the lines on retries that Ray Data adds to it."""
+    return str(error).partition(_ADVICE)[0].rstrip()
 
 
 def one_traceback(error: BaseException) -> str:

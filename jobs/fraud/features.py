@@ -18,6 +18,7 @@ from jobs.framework.faults import cause_in
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
 from jobs.fraud.history import check_tables
+from jobs.fraud.label_counts import label_counts, label_lines, label_warnings, note_labels
 from jobs.partitioned import partitions_for, with_features
 from jobs.resources import await_a_core
 from jobs.rows import write_private_rows
@@ -97,7 +98,9 @@ def write_features(config: FeaturesConfig) -> str:
         "features": list(plan.features.names),
         "amounts": asdict(scale),
         "transactions": asdict(intake.summary(output, "quarantine/transactions")),
-        "labels": asdict(intake.summary(output, "quarantine/labels")),
+        "labels": None
+        if config.labels is None
+        else asdict(intake.summary(output, "quarantine/labels")) | label_counts(output),
         "seconds": round(time.monotonic() - started, 3),
     }
     output.write("features.json", json.dumps(note, indent=2).encode())
@@ -208,7 +211,9 @@ def _join(quarantine: str, payments: Contract, table: pa.Table) -> pa.Table:
     said = table.filter(is_label).select([column.name for column in LABELS.columns])
     found = intake.once_each(found, payments, "transaction_id", f"{quarantine}/transactions")
     said = intake.once_each(said, LABELS, "transaction_id", f"{quarantine}/labels")
-    return join_labels(found, said).table
+    joined = join_labels(found, said)
+    note_labels(joined, table, quarantine)
+    return joined.table
 
 
 def _scale(config: FeaturesConfig) -> AmountScale:
@@ -242,13 +247,15 @@ def _closing_lines(output: Storage) -> str:
     note = json.loads(output.read("features.json") or b"")
     reasons = note["transactions"]["reasons"]
     lines = [
+        *label_warnings(note["labels"]),
         f"payments read     {note['transactions']['rows_in']:>12,}",
         f"  retries dropped {note['transactions']['repeats']:>12,}",
         f"  left out        {note['transactions'].get('left_out', 0):>12,}",
         f"  quarantined     {note['transactions']['quarantined']:>12,}",
         *(f"    {count:>8,}  {reason}" for reason, count in reasons.items()),
         *intake.adjustment_lines(note["transactions"]),
-        *intake.adjustment_lines(note["labels"], "labels: "),
+        *intake.adjustment_lines(note["labels"] or {}, "labels: "),
+        *label_lines(note["labels"]),
         f"rows with features{note['rows']:>12,}   ({len(note['features'])} features each)",
         f"features:   {output.shown('data')}",
         f"quarantine: {output.shown('quarantine')}",

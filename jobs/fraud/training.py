@@ -11,6 +11,7 @@ import numpy as np
 
 from jobs.framework.cluster import start_ray
 from jobs.fraud.halves import final_halves, fold_scores
+from jobs.fraud.label_counts import label_figures, label_warnings
 from jobs.fraud.rules_baseline import rule_answers
 from jobs.fraud.training_config import TrainConfig
 from jobs.fraud.training_data import Source, find_source, load_payments, load_rule_columns
@@ -61,7 +62,7 @@ def train_model(config: TrainConfig) -> str:
         config.slices,
         payments.known_until(),
     )
-    _refuse_empty_slices(payments, plan)
+    _refuse_empty_slices(payments, plan, source)
     stages = Stages(output, _inputs(config, source))
     ensemble = _fit(config, source, payments, plan, stages, step)
     step("measuring on the test days")
@@ -86,17 +87,20 @@ def _inputs(config: TrainConfig, source: Source) -> dict[str, object]:
     }
 
 
-def _refuse_empty_slices(payments: Payments, plan: Plan) -> None:
+def _refuse_empty_slices(payments: Payments, plan: Plan, source: Source) -> None:
     """Each slice needs frauds and good payments both, as known at its time."""
     for name in ("train", "calibrate", "test"):
         span = getattr(plan, name)
         labels = payments.within(span).labels(span.as_of)
         frauds = int(labels.sum())
         if frauds in {0, len(labels)}:
+            reasons = [one.removeprefix("warning: ") for one in label_warnings(source.labels)]
             raise ContractError(
+                f"{''.join(f'{reason}; ' for reason in reasons)}"
                 f"{name} slice of {span.days:.1f} days: {frauds} known frauds among {len(labels)} "
-                "payments; both classes are needed: check that labels cover these days and that "
-                f"their observed_at is right, or change --slices.{name}"
+                "payments; at least one fraud and one good payment are needed: check that labels "
+                "cover these days, that their identifiers are those of payments and that their "
+                f"observed_at is right, or change --slices.{name}"
             )
 
 
@@ -164,6 +168,7 @@ def _findings(
     return Findings(
         source=config.source or source.address,
         simulated=config.simulated,
+        labels=label_figures(source.labels),
         plan=plan,
         payments=payments,
         rows=rows,
@@ -256,6 +261,7 @@ def _closing_lines(
     )
     return "\n".join(
         [
+            *label_warnings(source.labels),
             *lines,
             f"test: {len(found.rows.labels):,} payments, {int(found.rows.labels.sum()):,} frauds; "
             f"served form differs by {found.served_difference:.1e}; {seconds:.0f} s",

@@ -1,6 +1,7 @@
 """Reading what `jobs.fraud.train` trains on."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +23,14 @@ from lib.storage import Storage, open_dataset, open_storage, split_address
 
 @dataclass(frozen=True)
 class Source:
-    """A folder of features: where it is, the digest of its data, and where its quarantine lies.
+    """A folder of features.
 
-    `scale` says what its amounts are.
+    Attributes:
+        storage, folder: where it is.
+        fingerprint: of the data.
+        quarantine: where rows lie that were set aside; None where features were made elsewhere.
+        scale: what its amounts are.
+        labels: what the labels were worth, as `jobs.fraud.features` counted them.
     """
 
     storage: Storage
@@ -32,6 +38,7 @@ class Source:
     fingerprint: str
     quarantine: str | None
     scale: AmountScale = field(default_factory=AmountScale)
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def features(self) -> FeatureSet:
@@ -91,7 +98,8 @@ def _existing(given: Storage) -> Source:
         )
     fingerprint = stored.get("data_fingerprint") or intake.fingerprint_of([given.address(name)])
     quarantine = given.address("quarantine") if given.exists("quarantine") else None
-    return Source(given, name, str(fingerprint), quarantine, scale)
+    labels = stored.get("labels") or {}
+    return Source(given, name, str(fingerprint), quarantine, scale, labels)
 
 
 def _parted(given: Storage) -> tuple[Storage, str]:

@@ -7,6 +7,7 @@ from lib.contract.error import ContractError, did_you_mean
 from lib.contract.fingerprint import Fingerprint, fingerprint, fingerprint_files
 from lib.contract.mapping import FileFormat, Mapping
 from lib.contract.mapping_file import load_mapping, parse_mapping
+from lib.contract.matches import MatchCounts
 from lib.contract.money import Currencies, Currency, minor_units
 from lib.contract.origin import QUARANTINE_FILE, QUARANTINE_ROW, with_origin
 from lib.contract.profile import ColumnProfile, TableProfile, profile
@@ -36,6 +37,7 @@ __all__ = [
     "FileFormat",
     "Fingerprint",
     "Mapping",
+    "MatchCounts",
     "Pivot",
     "Precedes",
     "QuarantineExample",

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.contract import MINOR_UNITS, TIME, Column, Contract, Precedes, time_column
+from lib.contract import MINOR_UNITS, TIME, Column, Contract, MatchCounts, Precedes, time_column
 from lib.contract.coercion import as_array
 from lib.contract.scalar import LONGEST_ID_BYTES
 
@@ -101,13 +101,20 @@ class Labelled:
             the payments had none); row order kept.
         known_frauds: payments that are fraud by their last label.
         withdrawn: payments once called fraud whose last label takes it back.
-        unknown_transactions: label rows about payments that are not in the table.
+        matches: label rows, and those about payments that are not in the table.
+        before_payment: label rows observed before their payment was made.
     """
 
     table: pa.Table
     known_frauds: int
     withdrawn: int
-    unknown_transactions: int
+    matches: MatchCounts
+    before_payment: int
+
+    @property
+    def unknown_transactions(self) -> int:
+        """Label rows about payments that are not in the table."""
+        return self.matches.unmatched
 
 
 def join_labels(transactions: pa.Table, labels: pa.Table) -> Labelled:
@@ -129,6 +136,7 @@ def join_labels(transactions: pa.Table, labels: pa.Table) -> Labelled:
     payment = rows.fill_null(-1).to_numpy(zero_copy_only=False)[known]
     observed = as_array(labels["observed_at"]).cast(pa.int64()).to_numpy()[known]
     says_fraud = as_array(labels["is_fraud"]).to_numpy(zero_copy_only=False)[known]
+    paid_at = as_array(transactions["event_time"]).cast(pa.int64()).to_numpy()
     begin, end = _intervals(payment, observed, says_fraud.astype(np.bool_), len(ids))
     table = _with_times(transactions, "fraud_from", begin)
     table = _with_times(table, "fraud_until", end)
@@ -138,7 +146,18 @@ def join_labels(transactions: pa.Table, labels: pa.Table) -> Labelled:
         table=table,
         known_frauds=int(((begin >= 0) & (end < 0)).sum()),
         withdrawn=int((end >= 0).sum()),
-        unknown_transactions=int((~known).sum()),
+        matches=_matches(labels, known, ids),
+        before_payment=int((observed < paid_at[payment]).sum()),
+    )
+
+
+def _matches(labels: pa.Table, known: npt.NDArray[np.bool_], ids: pa.Array) -> MatchCounts:
+    unknown = np.flatnonzero(~known)
+    return MatchCounts(
+        rows=labels.num_rows,
+        unmatched=int(unknown.size),
+        example=str(labels["transaction_id"][int(unknown[0])]) if unknown.size else "",
+        subject_example=str(ids[0]) if len(ids) else "",
     )
 
 

@@ -1,7 +1,7 @@
 """The training report of the fraud model: what it catches, what it costs, beside its baselines."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ from lib.report import (
     Note,
     Report,
     Section,
+    Table,
     bar_plot,
     histogram,
     line_plot,
@@ -67,6 +68,7 @@ class Findings:
         ensemble: the model.
         importance: gain by feature.
         served_difference: largest difference in probability between trained and served form.
+        labels: counts of the labels that were read, of those that match no payment, ...
     """
 
     source: str
@@ -84,6 +86,7 @@ class Findings:
     ensemble: Ensemble
     importance: Mapping[str, float]
     served_difference: float
+    labels: Mapping[str, int] = field(default_factory=dict)
 
 
 def build_report(found: Findings) -> Report:
@@ -104,11 +107,18 @@ def build_report(found: Findings) -> Report:
             "Data",
             [
                 slices_table(found.plan, found.payments),
+                *_labels(found),
                 *profile_blocks(found.payments, found.ensemble.names),
             ],
         ),
     ]
     return Report("Fraud model: training report", subtitle, sections, _facts(found))
+
+
+def _labels(found: Findings) -> list[Block]:
+    if not found.labels:
+        return []
+    return [Table(("labels", "count"), tuple(found.labels.items()))]
 
 
 def _summary(found: Findings) -> list[Block]:
@@ -260,6 +270,7 @@ def _facts(found: Findings) -> dict[str, Any]:
     return {
         "source": found.source,
         "simulated": found.simulated,
+        "labels": dict(found.labels),
         "rows": len(found.payments),
         "test_rows": len(labels),
         "test_frauds": int(labels.sum()),
