@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset
 
 from jobs.framework.cluster import start_ray
@@ -17,7 +18,7 @@ from jobs.framework.progress import JobOptions
 from lib.durable import PUBLIC_FILE, make_folder, replace_file
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, RULES_FILE, rule_fields
-from lib.rules import RowError, RuleError, RuleSet, load_rules
+from lib.rules import RuleSet, load_rules
 from lib.rules.measures import Costs, measure_rules
 from lib.rules.page import Backtest
 from lib.rules.problems import did_you_mean
@@ -32,8 +33,10 @@ class Config(JobOptions):
     """
 
     data: InputPath
-    """Parquet file, folder or URI: the features that the rules read, is_fraud (bool or 0/1, null
-    where not known), amount_minor (whole minor units) and event_time (timestamp, UTC)."""
+    """Output of jobs.fraud.features, or a Parquet file, folder or URI: the features that the rules
+    read, is_fraud (bool or 0/1, null where not known; or fraud_from and fraud_until, as
+    jobs.fraud.features writes them), amount_minor (whole minor units) and event_time (timestamp,
+    UTC)."""
     output: LocalOutput
     """Folder for report.json and report.html; made if absent."""
     rules: LocalInput | None = None
@@ -42,6 +45,10 @@ class Config(JobOptions):
     """The risk system whose fields and actions the rules use."""
     costs: Costs = field(default_factory=Costs)
     """What the money is reckoned with."""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        _check_data(_folder(self.data), _read_rules(self))
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,9 @@ class _System:
 
 
 SYSTEMS = {"fraud": _System(lambda: rule_fields(FRAUD.names), ACTIONS, RULES_FILE)}
+
+
+_LABEL, _KNOWN_FROM = "is_fraud", ("fraud_from", "fraud_until")
 
 
 class BacktestError(ValueError):
@@ -66,12 +76,13 @@ def backtest(config: Config) -> Backtest:
         BacktestError: the data are absent, empty, lack columns or hold other types.
     """
     rules = _read_rules(config)
-    columns = _check_data(config.data, rules)
+    data = _folder(config.data)
+    columns = _check_data(data, rules)
     start_ray()
     import ray.data
 
     counted = (
-        ray.data.read_parquet(config.data)
+        ray.data.read_parquet(data)
         .select_columns(list(columns))
         .map_batches(partial(_count, rules=rules), batch_size=None, batch_format="pyarrow")
     )
@@ -82,7 +93,22 @@ def backtest(config: Config) -> Backtest:
 
 
 def _count(block: pa.Table, rules: RuleSet) -> pa.Table:
-    return tally(rules, block).to_arrow()
+    return tally(rules, _labelled(block)).to_arrow()
+
+
+def _labelled(block: pa.Table) -> pa.Table:
+    """Payments with is_fraud: fraud by their last label, where their features tell labels."""
+    if _LABEL in block.column_names:
+        return block
+    fraud = pc.and_(pc.is_valid(block["fraud_from"]), pc.is_null(block["fraud_until"]))
+    return block.append_column(_LABEL, fraud)
+
+
+def _folder(data: str) -> str:
+    """The data of a folder that jobs.fraud.features wrote; anything else as it is given."""
+    if "://" in data or not (Path(data) / "features.json").is_file():
+        return data
+    return str(Path(data) / "data")
 
 
 def _read_rules(config: Config) -> RuleSet:
@@ -106,6 +132,8 @@ def _check_data(data: str, rules: RuleSet) -> tuple[str, ...]:
     except (OSError, pa.ArrowInvalid) as error:
         raise BacktestError(f"--data {data}: not a Parquet data set: {error}") from None
     columns = tally_columns(rules)
+    if _LABEL not in schema.names and set(_KNOWN_FROM) <= set(schema.names):
+        columns = (*(name for name in columns if name != _LABEL), *_KNOWN_FROM)
     absent = [f"{name}{did_you_mean(name, schema.names)}" for name in columns]
     absent = [line for name, line in zip(columns, absent, strict=True) if name not in schema.names]
     if absent:
@@ -113,7 +141,7 @@ def _check_data(data: str, rules: RuleSet) -> tuple[str, ...]:
         raise BacktestError(f"--data {data}: these columns are absent:\n  {lines}")
     if rows == 0:
         raise BacktestError(f"--data {data}: the data set is empty; nothing to measure")
-    tally(rules, schema.empty_table())
+    tally(rules, _labelled(schema.empty_table()))
     return columns
 
 
@@ -133,16 +161,6 @@ def main(config: Config) -> None:
     report, page = write(result, config.output, f"Backtest of the {config.system} rules")
     print(result.to_text())
     print(f"\nreport: {report}\npage:   {page}")
-
-
-def _user_fault(error: BaseException) -> str | None:
-    """Return the message of a fault in rules or data, also where a worker met it."""
-    met: BaseException | None = error
-    while met is not None:
-        if isinstance(met, RuleError | RowError | BacktestError):
-            return str(met)
-        met = met.__cause__
-    return None
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.contract import TIME, load_mapping, parse_mapping
+from lib.contract import TIME, MatchCounts, load_mapping, parse_mapping
 from lib.fraud.contracts import CONTRACTS, LABELS, TRANSACTIONS, is_fraud_known, join_labels
 
 MAPPINGS = Path(__file__).parents[1] / "benchmarks" / "mappings"
@@ -117,6 +117,26 @@ def test_called_fraud_once_more_the_last_interval_counts():
 def test_labels_of_unknown_payments_are_counted():
     joined = join_labels(payments(payment()), labels(("t1", True, 10), ("t9", True, 10)))
     assert (joined.unknown_transactions, joined.known_frauds, joined.withdrawn) == (1, 1, 0)
+    assert joined.matches == MatchCounts(2, 1, "t9", "t1")
+
+
+def test_labels_before_their_payment_are_counted():
+    paid = payment()
+    paid_us = int(paid["event_time"].timestamp() * 1e6)
+    joined = join_labels(payments(paid), labels(("t1", True, paid_us - 1), ("t1", False, paid_us)))
+    assert joined.before_payment == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=6))
+def test_counts_of_parts_add_up_and_warn_of_a_large_share_alone(parts):
+    counts = [MatchCounts(few + more, few, "a" * bool(few), "b") for few, more in parts]
+    total = sum(counts, MatchCounts())
+    assert total.rows == sum(few + more for few, more in parts)
+    assert MatchCounts.from_json(total.to_json()) == total
+    large = total.rows > 0 and total.unmatched > total.rows / 5
+    warning = total.warning("labels", "payment")
+    assert (warning is not None) == large
+    assert not large or f"{total.unmatched:,} of {total.rows:,} match no payment" in str(warning)
 
 
 def test_rows_keep_their_order_and_their_columns():

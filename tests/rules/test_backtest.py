@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,27 @@ def test_the_report_agrees_with_pandas(config: Config, capsys: pytest.CaptureFix
         str(config.output / "report.json"),
         str(config.output / "report.html"),
     ]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_output_of_the_features_job_is_data_whose_labels_say_from_when(
+    config: Config, tmp_path: Path
+) -> None:
+    frame = history().assign(is_fraud=lambda one: one["is_fraud"].fillna(False).astype(bool))
+    as_flags, output = tmp_path / "flags", tmp_path / "features"
+    as_flags.mkdir()
+    (output / "data").mkdir(parents=True)
+    frame.to_parquet(as_flags / "part.parquet")
+    withdrawn = frame.index % 7 == 0
+    told = frame.assign(
+        fraud_from=frame["event_time"].where(frame["is_fraud"] | withdrawn),
+        fraud_until=frame["event_time"].where(~frame["is_fraud"] & withdrawn),
+    ).drop(columns="is_fraud")
+    told.to_parquet(output / "data" / "part.parquet")
+    (output / "features.json").write_text("{}")
+    of_flags = backtest(replace(config, data=str(as_flags)))
+    of_features = backtest(replace(config, data=str(output)))
+    assert of_features.to_json() == of_flags.to_json()
 
 
 @pytest.mark.usefixtures("cluster")
