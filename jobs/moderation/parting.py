@@ -102,15 +102,7 @@ def part_posts(
         fold,
         start if by_time else int(at_us[labelled].min()),
     )
-    empty = [name for name in PARTS[:-1] if not found.counts[name]]
-    if not empty and len(np.unique(fold[found.rows("fusion")])) < 2:
-        empty = ["a second fold of fusion"]
-    if empty:
-        raise ContractError(
-            f"posts: too few to part by author and time: none for {', '.join(empty)}; "
-            f"{int(labelled.sum())} are labelled, test from {1 - test_share:.0%} of the time on; "
-            "change --test-share, --test-authors or --split, or give more posts"
-        )
+    _check_counts(found, int(labelled.sum()), test_share)
     return found
 
 
@@ -140,6 +132,19 @@ def _check_parts(
             "newer; map event_time to when they were posted, or leave time out by --split author "
             "(--split random where authors are not known either); the test is then too kind where "
             "what people post changes"
+        )
+
+
+def _check_counts(found: Parting, labelled: int, test_share: float) -> None:
+    """Refuse parts without posts."""
+    empty = [name for name in PARTS[:-1] if not found.counts[name]]
+    if not empty and len(np.unique(found.fold[found.rows("fusion")])) < 2:
+        empty = ["a second fold of fusion"]
+    if empty:
+        raise ContractError(
+            f"posts: too few to part by author and time: none for {', '.join(empty)}; "
+            f"{labelled} are labelled, test from {1 - test_share:.0%} of the time on; "
+            "change --test-share, --test-authors or --split, or give more posts"
         )
 
 
