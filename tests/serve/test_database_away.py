@@ -1,0 +1,125 @@
+"""Every route of every system while the database is away: an answer, or a 503 that says when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from serve.churn.face import churn_face
+from serve.fraud.face import fraud_face
+from serve.maintenance.face import maintenance_face
+from serve.moderation.face import moderation_face
+from tests.serve import churn_place, maintenance_place, moderation_place
+from tests.serve.conftest import Start
+from tests.serve.made_up import label, payment
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+AWAY = "postgresql+psycopg://nobody@127.0.0.1:1/records"
+NOON = "2026-11-27T12:00:00Z"
+HELD = {"reviewer": "ann", "token": 1}
+Bodies = Mapping[tuple[str, str], Any]
+
+MODERATION: Bodies = {
+    ("post", "/posts"): {"post_id": "p1", "author_id": "ann", "text": "hello there"},
+    ("get", "/posts/{post_id}"): None,
+    ("get", "/posts/{post_id}/history"): None,
+    ("get", "/posts/{post_id}/explanation"): None,
+    ("post", "/appeals"): {"post_id": "p1", "author_id": "ann", "statement": "it was fine"},
+    ("post", "/review/claim"): {"reviewer": "ann"},
+    ("post", "/review/items/{item_id}/renew"): HELD,
+    ("post", "/review/items/{item_id}/release"): HELD,
+    ("post", "/review/items/{item_id}/decide"): {**HELD, "verdicts": {"hate": True}},
+    ("get", "/review/policies"): None,
+    ("get", "/review/figures"): None,
+    ("get", "/media/{digest}"): None,
+}
+FRAUD: Bodies = {
+    ("post", "/score_transaction"): payment(),
+    ("post", "/labels"): [label("t1")],
+    ("get", "/transactions/{transaction_id}"): None,
+}
+CHURN: Bodies = {
+    ("post", "/events"): {"churn": [{"customer_id": "c1", "event_time": NOON, "kind": "notice"}]},
+    ("post", "/score"): {"customer_id": "c1"},
+    ("get", "/customers/{customer_id}/health"): None,
+    ("post", "/customers/{customer_id}/override"): {
+        "score": 50, "author": "ann", "reason": "met them", "expires_at": "2027-06-01T00:00:00Z",
+    },
+    ("post", "/interventions/plan"): {"hours": 10, "budget": 100},
+    ("get", "/interventions/plans/{plan_id}"): None,
+    ("get", "/interventions/effects"): None,
+    ("post", "/outcomes"): [
+        {"intervention_id": "i1", "left": True, "observed_at": "2021-01-01T00:00:00Z"}
+    ],
+}  # fmt: skip
+MAINTENANCE: Bodies = {
+    ("post", "/readings"): {"machine_id": "m1", "readings": []},
+    ("post", "/predict"): {"machine_id": "m1"},
+    ("get", "/machines/{machine_id}"): None,
+    ("post", "/schedules"): {},
+    ("get", "/schedules/{schedule_id}"): None,
+    ("get", "/schedules/{schedule_id}/calendar.ics"): None,
+    ("get", "/schedules/{schedule_id}/plan.csv"): None,
+    ("post", "/work_orders/{order_id}/outcome"): {"result": "done", "finished_at": NOON},
+}
+Face = Callable[[Any], Any]
+
+
+@asynccontextmanager
+async def running(
+    system: str, tmp_path: Path, start: Start
+) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
+    if system == "fraud":
+        async with start(records=AWAY) as here:
+            yield here.service, here.client
+    elif system == "moderation":
+        registry = moderation_place.published(tmp_path / "registry")
+        async with moderation_place.moderation(tmp_path / "m", registry, records=AWAY) as there:
+            yield there.service, there.client
+    elif system == "churn":
+        async with churn_place.churn(tmp_path / "c", records=AWAY) as churn:
+            yield churn.service, churn.client
+    else:
+        folder = tmp_path / "t"
+        async with maintenance_place.maintenance(None, folder, records=AWAY) as plant:
+            yield plant.service, plant.client
+
+
+@pytest.mark.parametrize(
+    ("system", "bodies", "face", "available"),
+    [
+        ("fraud", FRAUD, fraud_face, {"/score_transaction"}),
+        ("moderation", MODERATION, moderation_face, {"/posts", "/review/policies"}),
+        ("churn", CHURN, churn_face, set()),
+        ("maintenance", MAINTENANCE, maintenance_face, set()),
+    ],
+)
+async def test_no_route_answers_500_without_the_database(
+    tmp_path: Path, start: Start, system: str, bodies: Bodies, face: Face, available: set[str]
+) -> None:
+    async with running(system, tmp_path, start) as (service, client):
+        app: FastAPI = face(service).app
+        declared = {
+            (method, path) for path, item in app.openapi()["paths"].items() for method in item
+        }
+        declared = {one for one in declared if not one[1].endswith(("healthz", "readyz", "status"))}
+        assert declared == set(bodies), "a route has no example here"
+        answers = {}
+        for (method, path), body in bodies.items():
+            named = path.replace("{digest}", "0" * 64).replace("{", "").replace("}", "")
+            content = None if body is None else json.dumps(body)
+            answer = await client.request(method, f"/{system}{named}", content=content)
+            answers[path] = (answer.status_code, answer.text[:200])
+            if answer.status_code == 503:
+                assert int(answer.headers["retry-after"]) >= 1, path
+    assert all(status < 500 or status == 503 for status, _ in answers.values()), answers
+    assert {path for path in available if answers[path][0] != 200} == set(), answers
+    away = [path for path, (status, _) in answers.items() if status == 503]
+    assert away, answers
