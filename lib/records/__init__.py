@@ -19,6 +19,7 @@ from lib.records.interventions import (
     Intervention,
     InterventionOutcome,
     Interventions,
+    StalePlanError,
     StoredPlan,
     UnknownInterventionError,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "Rescore",
     "ReviewItem",
     "Reviews",
+    "StalePlanError",
     "Step",
     "StoredPlan",
     "StoredSchedule",

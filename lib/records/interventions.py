@@ -15,6 +15,11 @@ from lib.records.migration import migrate
 from lib.records.schema import INTERVENTION_OUTCOMES, INTERVENTION_PLANS, INTERVENTIONS
 
 OutcomeKind = Literal["delivered", "left"]
+_PLANS_TURN = 0x506C616E  # "Plan": the lock of those who store plans
+
+
+class StalePlanError(RecordsError):
+    """Another plan was stored since this one's past was read; make it again."""
 
 
 class UnknownInterventionError(RecordsError):
@@ -127,9 +132,29 @@ class Interventions:
         """Close the idle connections."""
         self._database.close()
 
-    def keep(self, plan: StoredPlan, chosen: Sequence[Intervention]) -> bool:
-        """Store a plan, whole or not; False where its id is known already."""
+    def keep(
+        self,
+        plan: StoredPlan,
+        chosen: Sequence[Intervention],
+        past: Sequence[Intervention] | None = None,
+        since: int = 0,
+    ) -> bool:
+        """Store a plan, whole or not; False where its id is known already.
+
+        Args:
+            plan: a day's plan.
+            chosen: its interventions.
+            past: what `since` answered before the plan was made, so that two plans that are made
+                at once do not choose the same customers; None does not check it.
+            since: that `past` begins at.
+
+        Raises:
+            StalePlanError: another plan was stored meanwhile; nothing is stored.
+        """
         with self._database.writing() as connection:
+            if past is not None:
+                self._database.take_turn(connection, _PLANS_TURN)
+                _require_newest(connection, plan.id, {one.plan_id for one in past}, since)
             fresh = self._database.insert_new(connection, INTERVENTION_PLANS, [asdict(plan)])
             if fresh:
                 rows = [asdict(one) for one in chosen]
@@ -204,6 +229,13 @@ class Interventions:
                         f"{one.kind} was {not one.value}"
                     )
         return fresh
+
+
+def _require_newest(connection: Connection, plan_id: str, known: set[str], since: int) -> None:
+    query = select(INTERVENTIONS.c.plan_id).where(INTERVENTIONS.c.planned_at >= since).distinct()
+    others = set(connection.execute(query).scalars()) - known - {plan_id}
+    if others:
+        raise StalePlanError(f"plan {plan_id!r}: another was stored since its past was read")
 
 
 def _require_known(connection: Connection, intervention_id: str) -> None:

@@ -118,7 +118,10 @@ def _declare_customers(app: FastAPI, service: ChurnService) -> None:
 def _declare_interventions(app: FastAPI, service: ChurnService) -> None:
     @app.post("/interventions/plan", responses=ERRORS | CONFLICT, tags=["interventions"])
     async def plan(asked: PlanRequest, request: Request) -> PlanAnswer:
-        """Choose whom to look after, and how, within hours and budget; nobody is always allowed."""
+        """Choose whom to look after, and how, within hours and budget; nobody is always allowed.
+
+        The same request with the same plan_id, or the same X-Request-ID, gets the same plan.
+        """
         return await service.interventions.plan(asked, service.considered, call_of(request))
 
     @app.get("/interventions/effects", responses=ERRORS, tags=["interventions"])

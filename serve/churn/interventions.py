@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from lib.records import (
     InterventionOutcome,
     Interventions,
     RecordsUnavailableError,
+    StalePlanError,
     StoredPlan,
     UnknownInterventionError,
 )
@@ -42,8 +42,9 @@ from serve.gateway.bounded_executor import BoundedExecutor
 from serve.gateway.clock import micros, moment, not_ahead
 from serve.gateway.turns import Turns
 
-_AT_ONCE = 4
 _REMEMBERED_US = 3 * 365 * DAY
+_TRIES = 4
+_THREADS = 4
 
 
 class Scores(Protocol):
@@ -87,45 +88,67 @@ class Desk:
         self._economics, self._salt, self._window = dict(economics), salt, window_days
         self._meter, self._now, self._ahead = meter, now, ahead_us
         self._turns = Turns()
-        # of its own: a database that hangs takes no thread of those who compute
-        self._threads = BoundedExecutor("interventions", _AT_ONCE)
+        self._threads = BoundedExecutor("interventions", _THREADS)
+
+    def close(self) -> None:
+        """Ends the threads, and gives the database's connections back."""
+        self._threads.close()
+        self.book.close()
 
     async def plan(self, asked: PlanRequest, scores: Scores, call: Call) -> PlanAnswer:
         """A day, solved and kept; a plan that is known already comes as it was made.
 
-        Raises:
-            Problem: 404 without scores, 409 where the id is that of a plan with other limits, 422
-                for limits that cannot be meant, 503 without model, store or records.
-        """
-        # one plan at a time: who is in one is known before the next is made
-        async with self._turns.of(""):
-            return await self._plan(asked, scores, call)
+        A plan is named by `plan_id`, else by the id of its request, so that the same request again
+        plans nothing twice. Where another plan is stored meanwhile, this one is solved anew.
 
-    async def _plan(self, asked: PlanRequest, scores: Scores, call: Call) -> PlanAnswer:
+        Raises:
+            Problem: 404 without scores, 409 where the name is that of another request, 422 for
+                limits that contradict each other, 503 without model, store or records.
+        """
+        plan_id = asked.plan_id or call.request_id
         try:
-            if asked.plan_id is not None and (known := await self._known(asked.plan_id)):
-                _refuse_another(asked, known[0])
-                return _plan_answer(*known, call)
-            now = self._now()
-            wanted = None if asked.at is None else not_ahead("at", asked.at, now, self._ahead)
-            table, left_out, at_us = await scores.of(asked.customers, wanted, call)
-            past = await self._threads.run(self.book.since, at_us - _REMEMBERED_US)
-            effects = await self._threads.run(self._effects, past)
-            solved = await self._planning.solve(self._payload(asked, table, past, effects, at_us))
-            if "refused" in solved:
-                raise Problem.of_field("body", solved["refused"])
-            plan, chosen = self._stored(asked, solved, left_out, effects, at_us, table)
-            if not await self._threads.run(self.book.keep, plan, chosen):
-                plan, chosen = await self._threads.run(self.book.plan, plan.id)
-                _refuse_another(asked, plan)
+            if known := await self._known(plan_id):
+                return _again(known, asked, call)
+            # one at a time here; another replica's plan is seen when this one is stored
+            async with self._turns.of(""):
+                if known := await self._known(plan_id):
+                    return _again(known, asked, call)
+                made = await self._made(plan_id, asked, scores, call)
         except RecordsUnavailableError as error:
             text = "the records cannot be reached, and a plan that is not kept would be made twice"
             raise Problem(503, "unavailable", text, retry_after=1) from error
+        if made is None:
+            text = "other plans are stored all the time; send the same request again"
+            raise Problem(503, "unavailable", text, retry_after=1)
+        plan, chosen = made
         self._meter.count(numbers.PLANS, "made" if self._shelf.enabled else "switched off")
         for one in chosen:
             arm = "held out" if one.held_out else "treated"
             self._meter.count(numbers.INTERVENTIONS, one.playbook, arm)
         return _plan_answer(plan, chosen, call)
+
+    async def _made(
+        self, plan_id: str, asked: PlanRequest, scores: Scores, call: Call
+    ) -> tuple[StoredPlan, list[Intervention]] | None:
+        """A plan that is stored; None where others were stored first each time."""
+        now = self._now()
+        wanted = None if asked.at is None else not_ahead("at", asked.at, now, self._ahead)
+        table, left_out, at_us = await scores.of(asked.customers, wanted, call)
+        since = at_us - _REMEMBERED_US
+        for _ in range(_TRIES):
+            past = await self._threads.run(self.book.since, since)
+            effects = await self._threads.run(self._effects, past)
+            solved = await self._planning.solve(self._payload(asked, table, past, effects, at_us))
+            if "refused" in solved:
+                raise Problem.of_field("body", solved["refused"])
+            plan, chosen = self._stored(plan_id, asked, solved, left_out, effects, at_us, table)
+            try:
+                if await self._threads.run(self.book.keep, plan, chosen, past, since):
+                    return plan, chosen
+                return await self._threads.run(self.book.plan, plan_id)
+            except StalePlanError:
+                continue
+        return None
 
     async def show(self, plan_id: str, call: Call) -> PlanAnswer:
         """A plan as it was made.
@@ -237,6 +260,7 @@ class Desk:
 
     def _stored(
         self,
+        plan_id: str,
         asked: PlanRequest,
         solved: Mapping[str, Any],
         left_out: Mapping[str, str],
@@ -244,7 +268,6 @@ class Desk:
         at_us: int,
         scores: pa.Table,
     ) -> tuple[StoredPlan, list[Intervention]]:
-        plan_id = asked.plan_id or uuid.uuid4().hex
         chosen = [
             Intervention(
                 id=f"{plan_id}-{number}", plan_id=plan_id, planned_at=at_us, **row
@@ -255,7 +278,7 @@ class Desk:
             id=plan_id,
             planned_at=at_us,
             created_at=self._now(),
-            request=asked.model_dump(mode="json"),
+            request=_request_of(asked),
             summary={
                 **{name: solved[name] for name in ("considered", "value", "cost", "hours")},
                 "other_ways": solved["other_ways"],
@@ -325,14 +348,23 @@ def intervention_answer(one: Intervention, words: str | None) -> InterventionAns
     )
 
 
-def _refuse_another(asked: PlanRequest, plan: StoredPlan) -> None:
-    """Refuses a request that differs from the one that a plan was made for."""
-    if asked.model_dump(mode="json") != dict(plan.request):
+def _request_of(asked: PlanRequest) -> dict[str, Any]:
+    """What was asked, whatever it was named."""
+    return asked.model_dump(mode="json", exclude={"plan_id"})
+
+
+def _again(
+    known: tuple[StoredPlan, list[Intervention]], asked: PlanRequest, call: Call
+) -> PlanAnswer:
+    plan, chosen = known
+    before = {name: value for name, value in plan.request.items() if name != "plan_id"}
+    if before != _request_of(asked):
         text = (
-            "plan_id: expected an id of its own for each plan, got that of a plan with other "
-            "limits or customers; send a new id, or the first request unchanged"
+            f"plan_id: expected the same request as that which made plan {plan.id!r}, got another; "
+            "send a plan_id (or an X-Request-ID) of its own"
         )
         raise Problem(409, "conflict", text)
+    return _plan_answer(plan, chosen, call)
 
 
 def _plan_answer(plan: StoredPlan, chosen: Sequence[Intervention], call: Call) -> PlanAnswer:

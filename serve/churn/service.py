@@ -131,7 +131,7 @@ class ChurnService(Application):
     async def close(self) -> None:
         """See `Application`."""
         self.health.book.close()
-        self.interventions.book.close()
+        self.interventions.close()
         await self.customers.close()
 
     async def take_live(self, live: Live) -> None:

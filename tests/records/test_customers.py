@@ -14,6 +14,7 @@ from lib.records import (
     Interventions,
     Override,
     RecordsError,
+    StalePlanError,
     StoredPlan,
     UnknownInterventionError,
 )
@@ -134,3 +135,30 @@ def test_two_who_keep_the_same_entries_in_opposite_order_do_not_wait_for_each_ot
         for _ in range(5):
             both = list(pool.map(health.keep, (entries, entries[::-1])))
             assert sum(both) in (len(entries), 0)
+
+
+def test_a_plan_made_beside_another_is_stale(book):
+    first, second = replace(PLAN, id="a"), replace(PLAN, id="b")
+    assert book.keep(first, [intervention(1, id="a-1", plan_id="a")], past=[], since=0)
+    with pytest.raises(StalePlanError):
+        book.keep(second, [intervention(1, id="b-1", plan_id="b")], past=[], since=0)
+    past = book.since(0)
+    assert book.keep(second, [intervention(2, id="b-1", plan_id="b")], past=past, since=0)
+    assert not book.keep(second, [], past=past, since=0)
+
+
+def test_of_plans_made_at_once_one_stands(book):
+    def keep(number: int) -> bool:
+        name = f"p{number}"
+        try:
+            return book.keep(
+                replace(PLAN, id=name),
+                [intervention(1, id=f"{name}-1", plan_id=name)],
+                past=[],
+                since=0,
+            )
+        except StalePlanError:
+            return False
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(keep, range(4))) == 1

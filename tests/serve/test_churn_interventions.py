@@ -1,5 +1,6 @@
 """Days planned over HTTP, outcomes taken in, effects told, everything stopped by a switch."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -183,3 +184,35 @@ async def test_a_plan_id_with_other_limits_is_a_conflict(registry, scores, tmp_p
         shown = await here.get("interventions/plans/mon%2Fday")
     for one in (again, shown):
         assert {**one, "request_id": ""} == {**first, "request_id": ""}
+
+
+def customers_of(plan) -> set[str]:
+    return {one["customer_id"] for one in plan["interventions"]}
+
+
+async def planned(here, request_id: str, **asked):
+    body = json.dumps({**LIMITS, **asked})
+    headers = {"X-Request-ID": request_id}
+    return await here.client.post("/churn/interventions/plan", content=body, headers=headers)
+
+
+async def test_the_same_plan_twice_and_at_once_is_made_once(registry, scores, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
+        answers = await asyncio.gather(*(planned(here, "r1") for _ in range(3)))
+        answers.append(await planned(here, "r1"))
+        other = await planned(here, "r1", hours=3)
+        named = await planned(here, "r2", plan_id="r1", hours=3)
+        book = here.service.interventions.book
+        assert {one.plan_id for one in book.since(0)} == {"r1"}
+    assert [one.status_code for one in answers] == [200] * 4
+    assert len({tuple(sorted(customers_of(one.json()))) for one in answers}) == 1
+    assert (other.status_code, named.status_code) == (409, 409)
+
+
+async def test_plans_at_once_do_not_choose_the_same_customers(registry, scores, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
+        answers = await asyncio.gather(*(planned(here, f"r{number}") for number in range(3)))
+        chosen = here.service.interventions.book.since(0)
+    assert [one.status_code for one in answers] == [200] * 3
+    assert len({(one.customer_id, one.playbook) for one in chosen}) == len(chosen)
+    assert len({one.plan_id for one in chosen}) > 1

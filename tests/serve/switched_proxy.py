@@ -1,0 +1,67 @@
+"""A TCP proxy on loopback in front of a socket, which can refuse, or take and never answer."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+
+class SwitchedProxy:
+    """Forwards to a Unix socket while `mode` is `open`; `hung` holds bytes back, `away` hangs up.
+
+    Args:
+        target: the socket.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self.mode = "open"
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listens on a free port of 127.0.0.1."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def switch(self, mode: str) -> None:
+        """Forwards, hangs or hangs up from now on."""
+        self.mode = mode
+        if mode == "away":
+            for writer in self._writers:
+                writer.transport.abort()
+
+    async def close(self) -> None:
+        """Hangs up and stops listening."""
+        self.switch("away")
+        for task in self._tasks:
+            task.cancel()
+        if self._server is not None:
+            self._server.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.mode == "away":
+            writer.transport.abort()
+            return
+        while self.mode == "hung":
+            await asyncio.sleep(0.02)
+        with suppress(OSError):
+            there, back = await asyncio.open_unix_connection(self._target)
+            self._writers |= {writer, back}
+            for source, sink in ((reader, back), (there, writer)):
+                task = asyncio.create_task(self._pump(source, sink))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                while self.mode == "hung":
+                    await asyncio.sleep(0.02)
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+        self._writers.discard(sink)
