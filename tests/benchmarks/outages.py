@@ -184,7 +184,7 @@ async def measured(scenario: str, kind: str, server: str, seconds: float) -> dic
                     return {
                         "scenario": scenario,
                         "store": kind,
-                        **_counted(service, sent),
+                        **await asyncio.to_thread(_counted, service, sent),
                         "recovered_s": recovered,
                     }
         finally:

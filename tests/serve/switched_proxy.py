@@ -37,12 +37,21 @@ class SwitchedProxy:
     async def close(self) -> None:
         """Hangs up and stops listening."""
         self.switch("away")
-        for task in self._tasks:
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._server is not None:
             self._server.close()
+            await self._server.wait_closed()
+        await asyncio.sleep(0.05)  # aborted transports close in the next turns of the loop
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._writers.add(writer)
         if self.mode == "away":
             writer.transport.abort()
             return
@@ -50,7 +59,7 @@ class SwitchedProxy:
             await asyncio.sleep(0.02)
         with suppress(OSError):
             there, back = await asyncio.open_unix_connection(self._target)
-            self._writers |= {writer, back}
+            self._writers.add(back)
             for source, sink in ((reader, back), (there, writer)):
                 task = asyncio.create_task(self._pump(source, sink))
                 self._tasks.add(task)
