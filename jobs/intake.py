@@ -11,15 +11,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 import yaml
 
 from lib.contract import (
@@ -28,16 +26,22 @@ from lib.contract import (
     Contract,
     ContractError,
     Mapping,
+    Piece,
     Pivot,
     QuarantineExample,
     QuarantineSummary,
+    check_pieces,
     fingerprint_files,
+    is_data_file,
     load_mapping,
+    nothing_read,
     parse_mapping,
     quarantine_examples,
     read_checked,
-    source_dataset,
-    with_origin,
+    read_pieces,
+    source_files,
+    source_schema,
+    summary_of,
 )
 from lib.storage import LocalStorage, Storage, open_storage, split_address, write_parquet
 
@@ -75,7 +79,7 @@ def checked_mapping(contract: Contract, path: str | None, data: str | Sequence[s
         ContractError: the mapping is wrong, or a file or a column is missing.
     """
     mapping = mapping_for(contract, path, data)
-    source_dataset(mapping, data)
+    source_schema(mapping, data, may_be_empty=True)
     return mapping
 
 
@@ -87,7 +91,7 @@ def _folder_of(data: str | Sequence[str]) -> str:
 
 
 def _schema_of(contract: Contract, data: str | Sequence[str]) -> pa.Schema:
-    return source_dataset(Mapping(contract, ()), data).schema
+    return source_schema(Mapping(contract, ()), data)
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,12 @@ class _Piece:
 
     Attributes:
         path: of the file, or its URI where it lies in a bucket.
+        kind: "parquet" or "csv".
         row_groups: None for the whole file.
     """
 
     path: str
+    kind: str
     row_groups: tuple[int, ...] | None
 
 
@@ -157,6 +163,26 @@ def _by_key(
     return rows.map_batches(merge, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
 
 
+def read_whole(
+    mapping: Mapping, paths: str | Sequence[str], *, may_be_empty: bool = False
+) -> pa.Table:
+    """The good rows of a table that fits into memory; says how many were set aside, and why.
+
+    Args:
+        mapping: what the source's columns mean.
+        paths: files, a folder, or a URI.
+        may_be_empty: files without rows are no error.
+
+    Raises:
+        ContractError: a column is missing or of the wrong type, or there is nothing to read.
+    """
+    checked = read_checked(mapping, paths, may_be_empty=may_be_empty)
+    if checked.quarantined.num_rows or not checked.rows_in:
+        name = paths if isinstance(paths, str) else ", ".join(paths)
+        print(summary_of(checked, mapping).most_frequent_reason(name))
+    return checked.good
+
+
 def once_each(table: pa.Table, contract: Contract, key: str, quarantine: str) -> pa.Table:
     """One row for each key, of a table that holds all rows of every key in it.
 
@@ -190,18 +216,20 @@ def set_aside(rows: pa.Table, name: str, quarantine: str) -> None:
 def estimated_rows(mapping: Mapping, paths: str | Sequence[str]) -> int:
     """Rows of the source: exact for Parquet, by size for CSV."""
     rows = 0
-    for fragment in source_dataset(mapping, paths).get_fragments():
-        if isinstance(fragment, pads.ParquetFileFragment):
-            rows += sum(group.num_rows for group in fragment.row_groups)
+    for file in source_files(mapping.file, paths):
+        if file.kind == "parquet":
+            rows += file.fragment().metadata.num_rows
         else:
-            rows += fragment.filesystem.get_file_info(fragment.path).size // _CSV_BYTES_PER_ROW
+            rows += file.size // _CSV_BYTES_PER_ROW
     return rows
 
 
 def fingerprint_of(paths: Sequence[str]) -> str:
     """What files and folders hold, as one digest.
 
-    Local files by their bytes; those of an object store by name, size and time of change.
+    Local files by their bytes; those of an object store by name, size and time of change. Files
+    that other programs leave in folders do not count (`is_data_file`). Names of files count where
+    a mapping file reads them (`from_file`).
     """
     total = sha256()
     local: list[Path] = []
@@ -209,16 +237,25 @@ def fingerprint_of(paths: Sequence[str]) -> str:
         storage = open_storage(path)
         if isinstance(storage, LocalStorage):
             place = Path(storage.at())
-            local += sorted(p for p in place.rglob("*") if p.is_file()) or [place]
+            below = [one for one in place.rglob("*") if one.is_file()]
+            data = [one for one in below if is_data_file(one.relative_to(place).as_posix())]
+            local += sorted(data) or ([] if below else [place])
             continue
-        for name in storage.files() or ("",):
+        names = [name for name in storage.files() if is_data_file(name)]
+        for name in names or ("",):
             info = storage.filesystem.get_file_info(storage.at(name))
             total.update(f"{info.path} {info.size} {info.mtime_ns}\n".encode())
     try:
         total.update(fingerprint_files(local).encode())
+        if any(_reads_names(path) for path in local):
+            total.update("\n".join(sorted(path.as_posix() for path in local)).encode())
     except FileNotFoundError as error:
         raise ContractError(f"there is no file or folder {error.filename}") from error
     return total.hexdigest()
+
+
+def _reads_names(path: Path) -> bool:
+    return path.suffix in (".yaml", ".yml") and b"from_file" in path.read_bytes()
 
 
 def summary(storage: Storage, quarantine: str) -> QuarantineSummary:
@@ -227,7 +264,7 @@ def summary(storage: Storage, quarantine: str) -> QuarantineSummary:
     reasons: Counter[str] = Counter()
     adjustments: Counter[str] = Counter()
     examples: dict[str, dict[str, Any]] = {}
-    for path in sorted(storage.files(f"{quarantine}/ledger")):
+    for path in sorted(storage.files(f"{quarantine}/ledger".lstrip("/"))):
         entry = json.loads(storage.read(path) or b"{}")
         reasons.update(entry.pop("reasons"))
         examples = entry.pop("examples", {}) | examples
@@ -241,6 +278,7 @@ def summary(storage: Storage, quarantine: str) -> QuarantineSummary:
         reasons=dict(reasons.most_common()),
         left_out=totals["left_out"],
         adjustments=dict(adjustments.most_common()),
+        empty_files=totals["empty_files"],
         examples={reason: QuarantineExample(**entry) for reason, entry in examples.items()},
     )
 
@@ -272,58 +310,53 @@ def most_frequent_reason(storage: Storage, quarantine: str, source: str | Sequen
 
 
 def _pieces(mapping: Mapping, paths: str | Sequence[str], piece_rows: int) -> list[_Piece]:
-    dataset = source_dataset(mapping, paths)
-    places = [open_storage(one) for one in ([paths] if isinstance(paths, str) else paths)]
+    files = source_files(mapping.file, paths)
+    mapping.refuse_shared_names([file.address for file in files])
+    source_schema(mapping, paths, may_be_empty=True)
     pieces: list[_Piece] = []
-    for fragment in dataset.get_fragments():
-        address = _address(fragment.path, places)
-        if not isinstance(fragment, pads.ParquetFileFragment):
-            pieces.append(_Piece(address, None))
+    for file in files:
+        if file.kind == "csv":
+            pieces.append(_Piece(file.address, file.kind, None))
             continue
         groups: list[int] = []
         rows = 0
-        for group in fragment.row_groups:
+        for group in file.fragment().row_groups:
             groups.append(group.id)
             rows += group.num_rows
             if rows >= piece_rows:
-                pieces.append(_Piece(address, tuple(groups)))
+                pieces.append(_Piece(file.address, file.kind, tuple(groups)))
                 groups, rows = [], 0
-        if groups:
-            pieces.append(_Piece(address, tuple(groups)))
-    if not pieces:
-        raise ContractError(f"{paths}: no rows to read for {mapping.origin}; is it empty?")
+        if groups or not rows:
+            pieces.append(_Piece(file.address, file.kind, tuple(groups)))
     return pieces
-
-
-def _address(path: str, places: Sequence[Storage]) -> str:
-    """How a task on another machine opens a file that was found below one of the places."""
-    for place in places:
-        root = place.at()
-        if not isinstance(place, LocalStorage) and path.strip("/").startswith(root.strip("/")):
-            return place.address(path.strip("/")[len(root.strip("/")) :].lstrip("/"))
-    return path
 
 
 def _checked(
     mapping: Mapping, piece: _Piece, quarantine: Storage, batch_rows: int
 ) -> Iterator[pa.Table]:
     name = sha256(f"{mapping.contract.name} {piece}".encode()).hexdigest()[:24]
-    if piece.row_groups is None:
-        checked = read_checked(mapping, piece.path, partial=True)
-        _note(checked, name, quarantine, mapping)
-        yield checked.good
-        return
-    (fragment,) = source_dataset(mapping, piece.path).get_fragments()
-    part = fragment.subset(row_group_ids=list(piece.row_groups))
-    columns = list(mapping.source_columns)
-    first = 1 + sum(group.num_rows for group in fragment.row_groups[: piece.row_groups[0]])
-    for number, batch in enumerate(part.to_batches(columns=columns, batch_size=batch_rows)):
-        rows = np.arange(first, first + batch.num_rows)
-        raw = with_origin(pa.Table.from_batches([batch]), piece.path, rows)
-        checked = mapping.check(raw, partial=True)
-        first += batch.num_rows
+    (file,) = source_files(replace(mapping.file, kind=piece.kind), piece.path)
+    batches = _batches(read_pieces(mapping, file, batch_rows, piece.row_groups), batch_rows)
+    number = -1
+    for number, batch in enumerate(batches):
+        checked = check_pieces(mapping, batch, partial=True)
         _note(checked, f"{name}-{number}", quarantine, mapping)
         yield checked.good
+    if number < 0:
+        _note(nothing_read(mapping), name, quarantine, mapping)
+        yield mapping.contract.schema.empty_table()
+
+
+def _batches(pieces: Iterator[Piece], rows: int) -> Iterator[list[Piece]]:
+    """Pieces together until they have about as many rows."""
+    batch: list[Piece] = []
+    for piece in pieces:
+        batch.append(piece)
+        if sum(one.rows.num_rows for one in batch) >= rows:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _note(checked: Checked, name: str, quarantine: Storage, mapping: Mapping | None = None) -> None:
@@ -346,6 +379,7 @@ def _note(checked: Checked, name: str, quarantine: Storage, mapping: Mapping | N
         "quarantined": checked.quarantined.num_rows,
         "reasons": checked.reasons,
         "adjustments": checked.adjustments,
+        "empty_files": int(mapping is not None and not checked.rows_in),
         "examples": {reason: asdict(example) for reason, example in examples.items()},
     }
     quarantine.write(f"ledger/{name}.json", json.dumps(entry).encode())

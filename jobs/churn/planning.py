@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from jobs.churn.plan import PlanConfig
 from jobs.churn.sources import moment
-from jobs.intake import mapping_for
+from jobs.intake import mapping_for, read_whole
 from lib.churn.contracts import CHURN
 from lib.churn.interventions import Limits, Playbooks, load_playbooks
 from lib.churn.interventions.daily import Day, log_of, plan_day
@@ -19,7 +19,6 @@ from lib.churn.interventions.effects import Effect
 from lib.churn.interventions.outcomes import effects_of, revised_effects, who_left
 from lib.churn.interventions.report import plan_report
 from lib.churn.model.scores import read_scores
-from lib.contract import read_checked
 from lib.report import write_report
 from lib.storage import Storage, open_dataset, open_storage, write_parquet
 
@@ -80,7 +79,7 @@ def _seen(
     if config.churn is None or history is None:
         return {}, {}
     mapping = mapping_for(CHURN, config.mapping_churn, config.churn)
-    churn = read_checked(mapping, config.churn).good
+    churn = read_whole(mapping, config.churn, may_be_empty=True)
     left = who_left(history, churn, int(note["window_days"]), at_us)
     effects = effects_of(history, left)
     return effects, revised_effects(playbooks, history, effects)

@@ -197,7 +197,7 @@ def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
     found = {}
     for name in TABLES:
         summary = intake.summary(storage, f"{quarantine}/{name}")
-        if summary.rows_in:
+        if summary.rows_in or summary.empty_files:
             found[name] = asdict(summary)
     return found
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from jobs.intake import checked_mapping, mapping_for
-from lib.contract import read_checked
+from jobs.intake import checked_mapping, mapping_for, read_whole
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
 
 
@@ -45,10 +44,9 @@ def read_history(
         ContractError: a column is missing or of the wrong type, or there is nothing to read.
     """
     mapping = mapping_for(TRANSACTIONS, mapping_transactions, transactions)
-    payments = read_checked(mapping, transactions)
-    if payments.quarantined.num_rows:
-        print(f"left out {payments.quarantined.num_rows:,} payments: {payments.reasons}")
+    payments = read_whole(mapping, transactions)
     known = LABELS.schema.empty_table()
     if labels is not None:
-        known = read_checked(mapping_for(LABELS, mapping_labels, labels), labels).good
-    return join_labels(payments.good, known).table
+        mapping = mapping_for(LABELS, mapping_labels, labels)
+        known = read_whole(mapping, labels, may_be_empty=True)
+    return join_labels(payments, known).table

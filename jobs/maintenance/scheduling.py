@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from jobs import intake
 from jobs.framework.progress import progress
 from jobs.maintenance.schedule import ScheduleConfig
-from lib.contract import ContractError, read_checked
+from lib.contract import ContractError
 from lib.contract.yaml_document import read_yaml
 from lib.maintenance.contracts import MACHINES
 from lib.maintenance.model.scores import curves_of_scores
@@ -108,7 +108,7 @@ def _sites(config: ScheduleConfig, machines: list[str]) -> list[Site]:
     mapping = intake.mapping_for(MACHINES, config.mapping_machines, config.machines)
     quarantine = open_storage(config.output).address("quarantine")
     listed = intake.once_each(
-        read_checked(mapping, config.machines).good, MACHINES, "machine_id", quarantine
+        intake.read_whole(mapping, config.machines), MACHINES, "machine_id", quarantine
     )
     rows = {row["machine_id"]: row for row in listed.to_pylist()}
     missing = [one for one in machines if one not in rows]

@@ -24,7 +24,7 @@ from lib.contract import (
     did_you_mean,
     load_mapping,
     parse_mapping,
-    source_dataset,
+    source_schema,
 )
 from lib.maintenance.contracts import (
     ERRORS,
@@ -92,7 +92,7 @@ class Sources(JobOptions):
 
     def check_tables(self, features: FeatureSet | None) -> None:
         """Refuse mappings and columns that cannot work, for a kind of machine; reads no rows."""
-        source_dataset(telemetry_mapping(self, features), self.telemetry)
+        source_schema(telemetry_mapping(self, features), self.telemetry, may_be_empty=True)
         for name, contract in {**_SMALL, "waveforms": WAVEFORMS}.items():
             path = getattr(self, name)
             if path is not None:
@@ -145,7 +145,7 @@ def _telemetry_mapping(sources: Sources) -> Mapping:
     """The mapping file of the telemetry; without one every column of numbers is a sensor."""
     if sources.mapping_telemetry is not None:
         return load_mapping(sources.mapping_telemetry, (TELEMETRY,))
-    schema = source_dataset(Mapping(TELEMETRY, ()), sources.telemetry).schema
+    schema = source_schema(Mapping(TELEMETRY, ()), sources.telemetry)
     keys = [name for name in TELEMETRY.names if name in schema.names]
     numbers = [
         field.name
@@ -303,7 +303,7 @@ def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, Any]]:
     found = {}
     for name in ("telemetry", "waveforms", *_SMALL):
         summary = intake.summary(storage, f"{quarantine}/{name}")
-        if summary.rows_in:
+        if summary.rows_in or summary.empty_files:
             found[name] = asdict(summary)
     return found
 

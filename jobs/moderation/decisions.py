@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from jobs.intake import read_whole
 from jobs.moderation.sources import Sources
-from lib.contract import TIME, read_checked
+from lib.contract import TIME
 from lib.moderation.contracts import LABELS
 from lib.moderation.policies import Policies
 from lib.records import Reviews
@@ -45,7 +46,7 @@ class Decisions:
         if output.exists(_LABELS):
             tables.append(read_parquet(output.address(_LABELS)))
         if sources.labels is not None:
-            tables.append(read_checked(sources.mapping(LABELS), sources.labels).good)
+            tables.append(read_whole(sources.mapping(LABELS), sources.labels, may_be_empty=True))
         return write_parquet(pa.concat_tables(tables), output, f"{_FOLDER}/all.parquet")
 
     def settle(self, output: Storage) -> None:

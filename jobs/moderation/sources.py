@@ -127,6 +127,6 @@ def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
     found = {}
     for name in TABLES:
         summary = intake.summary(storage, f"{quarantine}/{name}")
-        if summary.rows_in or summary.quarantined:
+        if summary.rows_in or summary.quarantined or summary.empty_files:
             found[name] = asdict(summary)
     return found

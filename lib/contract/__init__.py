@@ -2,10 +2,12 @@
 
 from lib.contract.checked import Checked
 from lib.contract.contract import Contract
+from lib.contract.csv_rows import Piece
 from lib.contract.declaration import MINOR_UNITS, TIME, Column, Precedes, time_column, utc_us
 from lib.contract.error import ContractError, did_you_mean
+from lib.contract.file_format import FileFormat
 from lib.contract.fingerprint import Fingerprint, fingerprint, fingerprint_files
-from lib.contract.mapping import FileFormat, Mapping
+from lib.contract.mapping import Mapping
 from lib.contract.mapping_file import load_mapping, parse_mapping
 from lib.contract.matches import MatchCounts
 from lib.contract.money import Currencies, Currency, minor_units
@@ -16,10 +18,18 @@ from lib.contract.quarantine_summary import (
     QuarantineExample,
     QuarantineSummary,
     quarantine_examples,
+    summary_of,
 )
 from lib.contract.reason import QUARANTINE_REASON
 from lib.contract.reshape import Pivot, Unpivot
-from lib.contract.source import read_checked, read_pieces, source_dataset
+from lib.contract.source import (
+    check_pieces,
+    nothing_read,
+    read_checked,
+    read_pieces,
+    source_schema,
+)
+from lib.contract.source_files import SourceFile, is_data_file, source_files
 
 __all__ = [
     "MINOR_UNITS",
@@ -38,23 +48,30 @@ __all__ = [
     "Fingerprint",
     "Mapping",
     "MatchCounts",
+    "Piece",
     "Pivot",
     "Precedes",
     "QuarantineExample",
     "QuarantineSummary",
+    "SourceFile",
     "TableProfile",
     "Unpivot",
+    "check_pieces",
     "did_you_mean",
     "fingerprint",
     "fingerprint_files",
+    "is_data_file",
     "load_mapping",
     "minor_units",
+    "nothing_read",
     "parse_mapping",
     "profile",
     "quarantine_examples",
     "read_checked",
     "read_pieces",
-    "source_dataset",
+    "source_files",
+    "source_schema",
+    "summary_of",
     "time_column",
     "utc_us",
     "with_origin",

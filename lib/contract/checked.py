@@ -52,7 +52,7 @@ def in_turn(first: Checked, second: Checked) -> Checked:
     reasons = Counter(first.reasons) + Counter(second.reasons)
     return Checked(
         good=second.good,
-        quarantined=_one_below_the_other(first.quarantined, second.quarantined),
+        quarantined=one_below_the_other(first.quarantined, second.quarantined),
         reasons=dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
         repeats=first.repeats,
         rows_in=first.rows_in,
@@ -61,7 +61,7 @@ def in_turn(first: Checked, second: Checked) -> Checked:
     )
 
 
-def _one_below_the_other(upper: pa.Table, lower: pa.Table) -> pa.Table:
+def one_below_the_other(upper: pa.Table, lower: pa.Table) -> pa.Table:
     """Both tables' rows; a column that has two types is text."""
     if not (upper.num_rows and lower.num_rows):
         return upper if upper.num_rows else lower

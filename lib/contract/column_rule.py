@@ -27,6 +27,7 @@ from lib.contract.declaration import Column
 from lib.contract.money import Currencies
 from lib.contract.money_reading import MoneyReading
 from lib.contract.number_text import PLAIN, NumberFormat
+from lib.contract.origin import file_values
 from lib.contract.reason import RowReasons
 from lib.contract.row_check import as_mask
 from lib.contract.text_form import PRINTED_AS_FLOATS, joinable, normalised
@@ -48,6 +49,8 @@ class ColumnRule:
     Args:
         target: the column of the contract.
         sources: source columns; several are joined as text with `join`.
+        file_parts: what of the file's name or the row's number stands before the sources, of
+            `FILE_PARTS`.
         constant: text that stands for every row, instead of sources.
         join: what stands between joined texts.
         missing: source texts that mean "no value".
@@ -64,6 +67,7 @@ class ColumnRule:
 
     target: Column
     sources: tuple[str, ...] = ()
+    file_parts: tuple[str, ...] = ()
     constant: str | None = None
     join: str = "-"
     missing: tuple[str, ...] = ()
@@ -133,6 +137,8 @@ class ColumnRule:
         parts = [without(plain(as_array(table[name])), self.missing) for name in self.sources]
         if self.target.is_identifier and "as_written" not in self.normalize:
             parts = [self._id_part(part, adjustments) for part in parts]
+        if self.file_parts:
+            parts = [*file_values(table, self.file_parts), *parts]
         raw = parts[0]
         if len(parts) > 1:
             texts = [joinable(self.target, part) for part in parts]

@@ -43,6 +43,7 @@ class Column:
         lenient: of an optional column that may as well be unknown: a value that cannot be read or
             is out of range becomes missing and is counted, and the row stays. Not where missing
             says something of its own (no refusal, one use, nothing paid).
+        multiline: texts of people, which may hold line ends.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Column:
     max_length: int = 256
     fallback: str | None = None
     lenient: bool = False
+    multiline: bool = False
 
     @property
     def is_identifier(self) -> bool:

@@ -3,12 +3,17 @@
 Usage is told by subscription, churn by account: a third table says whose each subscription is.
 """
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pc_csv
-import pyarrow.dataset as ds
 
-from lib.contract.error import did_you_mean
-from lib.contract.source import parquet_format
+from lib.contract.cast import to_text
+from lib.contract.coercion import as_array
+from lib.contract.csv_file import CsvFile
+from lib.contract.error import ContractError, did_you_mean
+from lib.contract.file_format import FileFormat
+from lib.contract.origin import QUARANTINE_ROW
+from lib.contract.reason import QUARANTINE_REASON, Mask
+from lib.contract.source_files import SourceFile, source_files
 from lib.contract.yaml_section import Section
 
 _MOST_ROWS = 5_000_000
@@ -23,7 +28,7 @@ def looked_up(section: Section, beside: str) -> dict[str, str]:
         beside: folder or URI.
 
     Raises:
-        ContractError: the file or a column is absent, or a key has two values.
+        ContractError: the file or a column is absent, a line is no row, or a key has two values.
     """
     section.only(("file", "key", "value", "newest_by"))
     name, newest = section.required_text("file"), section.text("newest_by")
@@ -32,34 +37,73 @@ def looked_up(section: Section, beside: str) -> dict[str, str]:
     table = _table(section, f"{beside}/{name}", wanted)
     if newest is not None:
         table = table.sort_by([(newest, "ascending")])
-    pairs = [table[wanted[which]].cast(pa.string()).to_pylist() for which in ("key", "value")]
-    found: dict[str, str] = {}
+    pairs = [
+        to_text(which, as_array(table[wanted[which]]))[0].to_pylist() for which in ("key", "value")
+    ]
+    values: dict[str, str] = {}
     for key, value in zip(*pairs, strict=True):
         if key is None or value is None:
             continue
         if newest is not None:
-            found[key] = value
-        if found.setdefault(key, value) != value:
+            values[key] = value
+        if values.setdefault(key, value) != value:
             section.fail(
                 f"{wanted['key']} '{key}' has two values of {wanted['value']} in {name}; say which "
                 "counts by newest_by: COLUMN",
                 "key",
             )
-    return found
+    return values
 
 
 def _table(section: Section, path: str, wanted: dict[str, str]) -> pa.Table:
-    texts = dict.fromkeys(wanted.values(), pa.string())
-    as_text = pc_csv.ConvertOptions(column_types=texts)
-    csv = ds.CsvFileFormat(convert_options=as_text)
     try:
-        data = ds.dataset(path, format=csv if path.endswith(".csv") else parquet_format())
-    except (OSError, pa.ArrowInvalid) as error:
+        (file,) = source_files(FileFormat(), path)
+        read = _csv if file.kind == "csv" else _parquet
+        return read(section, file, wanted)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ContractError) and str(error).startswith(section.origin):
+            raise
         section.fail(f"cannot be read: {error}; it lies beside the data or the mapping", "file")
+
+
+def _parquet(section: Section, file: SourceFile, wanted: dict[str, str]) -> pa.Table:
+    fragment = file.fragment()
+    _require(section, fragment.physical_schema.names, wanted)
+    _refuse_long(section, fragment.metadata.num_rows)
+    return fragment.to_table(columns=list(dict.fromkeys(wanted.values())))
+
+
+def _csv(section: Section, file: SourceFile, wanted: dict[str, str]) -> pa.Table:
+    columns = list(dict.fromkeys(wanted.values()))
+    tables: list[pa.Table] = []
+    with file.open() as stream:
+        opened = CsvFile(stream, file.address, FileFormat())
+        _require(section, opened.names, wanted)
+        for piece in opened.pieces(columns, judge=_every_row):
+            if piece.unreadable.num_rows:
+                line, reason = (
+                    piece.unreadable[name][0].as_py()
+                    for name in (QUARANTINE_ROW, QUARANTINE_REASON)
+                )
+                section.fail(f"{file.name}, line {line}: {reason}; mend the line", "file")
+            tables.append(piece.rows.select(columns))
+            _refuse_long(section, sum(table.num_rows for table in tables))
+    nothing = pa.table({name: pa.array([], pa.string()) for name in columns})
+    return pa.concat_tables([nothing, *tables])
+
+
+def _every_row(rows: pa.Table) -> Mask:
+    """Any line with the fields of the header is a row: no contract says more."""
+    return np.ones(rows.num_rows, dtype=np.bool_)
+
+
+def _require(section: Section, names: list[str] | tuple[str, ...], wanted: dict[str, str]) -> None:
     for which, column in wanted.items():
-        if column not in data.schema.names:
-            hint = did_you_mean(column, data.schema.names)
+        if column not in names:
+            hint = did_you_mean(column, names)
             section.fail(f"the file has no column '{column}'; {hint}", which)
-    if data.count_rows() > _MOST_ROWS:
+
+
+def _refuse_long(section: Section, rows: int) -> None:
+    if rows > _MOST_ROWS:
         section.fail(f"more than {_MOST_ROWS:,} rows; join the tables first", "file")
-    return data.to_table(columns=list(wanted.values()))

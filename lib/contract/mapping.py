@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pyarrow as pa
 
 from lib.contract.adjustment import VALUE_ADJUSTMENTS, Adjustments
@@ -10,32 +11,15 @@ from lib.contract.checked import Checked
 from lib.contract.column_rule import ColumnRule
 from lib.contract.condition import Condition, all_hold
 from lib.contract.contract import Contract
+from lib.contract.csv_record import FieldUse
 from lib.contract.error import ContractError, did_you_mean
+from lib.contract.file_format import FileFormat
 from lib.contract.iso_4217 import MINOR_DIGITS
 from lib.contract.money import Currencies
-from lib.contract.number_text import PLAIN, NumberFormat
-from lib.contract.reason import QUARANTINE_REASON, RowReasons
+from lib.contract.origin import QUARANTINE_ROW, refuse_shared_names
+from lib.contract.reason import QUARANTINE_REASON, Mask, RowReasons
 from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.unit import conversion
-
-
-@dataclass(frozen=True, slots=True)
-class FileFormat:
-    """How the source files are written.
-
-    Args:
-        kind: "parquet", "csv", or None to go by the file's ending.
-        delimiter: between the fields of a CSV line.
-        encoding: of a CSV file.
-        missing: texts that mean "no value" in every column.
-        number: how numbers are written as text, unless a column says otherwise.
-    """
-
-    kind: str | None = None
-    delimiter: str = ","
-    encoding: str = "utf-8"
-    missing: tuple[str, ...] = ("",)
-    number: NumberFormat = PLAIN
 
 
 @dataclass(frozen=True)
@@ -83,6 +67,36 @@ class Mapping:
     @property
     def _needed(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for rule in self.rules for name in rule.needs))
+
+    @property
+    def field_uses(self) -> dict[str, FieldUse]:
+        """What is read from each source column: free text may hold line ends, others may not."""
+        texts = {name for rule in self.rules if rule.target.multiline for name in rule.sources}
+        return {
+            name: FieldUse.FREE_TEXT if name in texts else FieldUse.SINGLE_LINE
+            for name in self.source_columns
+        }
+
+    def refuse_shared_names(self, addresses: Iterable[str]) -> None:
+        """Refuse files of which `from_file` makes the same values, row numbers apart.
+
+        Raises:
+            ContractError: naming two of them.
+        """
+        for rule in self.rules:
+            refuse_shared_names(rule.file_parts, tuple(addresses), rule.target.name)
+
+    def are_rows(self, raw: pa.Table) -> Mask:
+        """Rows that pass the contract by themselves, whether or not they belong to the data set.
+
+        Args:
+            raw: with `quarantine_row` from 0 on.
+        """
+        contract = replace(self.contract, key=(), merges=False)
+        quarantined = replace(self, where=(), contract=contract).check(raw).quarantined
+        mask = np.ones(raw.num_rows, dtype=np.bool_)
+        mask[quarantined[QUARANTINE_ROW].to_numpy()] = False
+        return mask
 
     def source_rows(self, raw: pa.Table) -> pa.Table:
         """The rows of `raw`, or the rows that `unpivot` makes of them: what is counted as read."""

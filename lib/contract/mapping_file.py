@@ -10,12 +10,14 @@ from lib.contract.column_rule import ColumnRule
 from lib.contract.contract import Contract
 from lib.contract.declaration import TIME, Column
 from lib.contract.error import ContractError, did_you_mean
+from lib.contract.file_format import FileFormat
 from lib.contract.lookup import looked_up
-from lib.contract.mapping import FileFormat, Mapping
+from lib.contract.mapping import Mapping
 from lib.contract.mapping_sections import (
     read_conditions,
     read_currencies,
     read_file_format,
+    read_file_parts,
     read_number,
     read_reshape,
 )
@@ -25,7 +27,7 @@ from lib.contract.reshape import Pivot
 from lib.contract.yaml_section import Scalar, Section, parse_section
 
 _TOP = ("contract", "note", "file", "where", "pivot", "unpivot", "currencies", "columns")
-_SHARED = ("from", "value", "missing", "values", "otherwise", "lookup", "when", "note")
+_SHARED = ("from", "from_file", "value", "missing", "values", "otherwise", "lookup", "when", "note")
 _EXTRA = ("unit", "low", "high")
 
 
@@ -140,11 +142,16 @@ def _rule(
         columns.fail("expected {from: ...} or {value: ...}", target.name)
     section.only((*_SHARED, *reading_keys(target), *(_EXTRA if extra else ())))
     sources, constant = section.texts("from"), section.text("value")
-    if bool(sources) == (constant is not None):
-        section.fail("give either 'from' (a source column) or 'value' (a constant)")
+    file_parts = read_file_parts(section)
+    if bool(sources or file_parts) == (constant is not None):
+        section.fail(
+            "give either 'from' (a source column), 'from_file' (of the file's name) or 'value' (a "
+            "constant)"
+        )
     rule = ColumnRule(
         target=target,
         sources=sources,
+        file_parts=file_parts,
         constant=constant,
         join=section.text("join", " " if target.type == TIME else "-") or "",
         missing=(*section.texts("missing"), *(text for text in file.missing if text)),
@@ -157,7 +164,8 @@ def _rule(
 
 
 def _joinable(section: Section, rule: ColumnRule) -> None:
-    if len(rule.sources) > 1 and rule.target.type not in {pa.string(), TIME}:
+    several = len(rule.sources) + len(rule.file_parts) > 1
+    if several and rule.target.type not in {pa.string(), TIME}:
         section.fail("only texts and times can be joined out of several columns", "from")
     if rule.otherwise is not None and not rule.values:
         section.fail("stands for what 'values' does not list; add 'values'", "otherwise")

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 
 from lib.contract.condition import BOUNDS, Condition
+from lib.contract.csv_text import is_text_encoding
+from lib.contract.error import did_you_mean
+from lib.contract.file_format import FileFormat
 from lib.contract.iso_4217 import MINOR_DIGITS
-from lib.contract.mapping import FileFormat
 from lib.contract.money import MILLION, MOST_DIGITS, Currencies, Currency
 from lib.contract.number_text import (
     DECIMAL_MARKS,
@@ -13,8 +15,23 @@ from lib.contract.number_text import (
     THOUSANDS,
     NumberFormat,
 )
+from lib.contract.origin import FILE_PARTS
 from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.yaml_section import Section
+
+_FILE = (
+    "format",
+    "delimiter",
+    "encoding",
+    "missing",
+    "decimal_mark",
+    "thousands",
+    "header",
+    "columns",
+    "quote",
+    "escape",
+    "multiline",
+)
 
 
 def read_conditions(section: Section | None) -> tuple[Condition, ...]:
@@ -52,20 +69,34 @@ def read_number(section: Section, key: str) -> float | None:
 
 
 def read_file_format(section: Section | None) -> FileFormat:
-    """`format: csv`, `delimiter: ";"`, `encoding: latin1`, `missing: [NA]`."""
+    """`format: csv`, `delimiter: ";"`, `encoding: latin1`, `missing: [NA]`, `header: false` ..."""
     if section is None:
         return FileFormat()
-    section.only(("format", "delimiter", "encoding", "missing", "decimal_mark", "thousands"))
-    delimiter = section.text("delimiter", ",") or ","
-    if len(delimiter) != 1:
-        section.fail("expected one character", "delimiter")
-    return FileFormat(
+    section.only(_FILE)
+    encoding = section.text("encoding", "utf-8") or "utf-8"
+    if not is_text_encoding(encoding):
+        section.fail(f"unknown encoding '{encoding}'; write utf-8, utf-16, cp1252 ...", "encoding")
+    columns = section.texts("columns")
+    if len(set(columns)) < len(columns):
+        section.fail("expected each name once", "columns")
+    multiline = section.choice("multiline", ("true", "false"))
+    header = section.choice("header", ("true", "false"), "false" if columns else "true")
+    form = FileFormat(
         kind=section.choice("format", ("parquet", "csv")),
-        delimiter=delimiter,
-        encoding=section.text("encoding", "utf-8") or "utf-8",
+        delimiter=_character(section, "delimiter"),
+        encoding=encoding,
         missing=("", *section.texts("missing")),
         number=read_number_format(section, PLAIN),
+        header=header == "true",
+        columns=columns,
+        quote="" if section.text("quote") == "none" else _character(section, "quote") or '"',
+        escape=_character(section, "escape") or "",
+        multiline=None if multiline is None else multiline == "true",
     )
+    marks = [mark for mark in (form.delimiter or ",", form.quote, form.escape) if mark]
+    if len(set(marks)) < len(marks):
+        section.fail("expected three different characters for delimiter, quote and escape")
+    return form
 
 
 def read_number_format(section: Section, default: NumberFormat) -> NumberFormat:
@@ -84,6 +115,23 @@ def read_number_format(section: Section, default: NumberFormat) -> NumberFormat:
         section.texts("currency_sign") or default.signs,
         section.choice("negative", NEGATIVES, default.negative),
     )
+
+
+def _character(section: Section, key: str) -> str | None:
+    text = section.text(key)
+    text = {"tab": "\t", "\\t": "\t", "space": " "}.get(text or "", text)
+    if text is not None and (len(text) != 1 or not text.isascii() or text in "\r\n\0"):
+        section.fail("expected one character of ASCII, or tab", key)
+    return text
+
+
+def read_file_parts(section: Section) -> tuple[str, ...]:
+    """`from_file: stem` or `from_file: [stem, row_number]`."""
+    parts = section.texts("from_file")
+    for part in parts:
+        if part not in FILE_PARTS:
+            section.fail(f"'{part}' is not possible; {did_you_mean(part, FILE_PARTS)}", "from_file")
+    return parts
 
 
 def read_reshape(top: Section, needed: Iterable[str]) -> Pivot | Unpivot | None:

@@ -1,12 +1,23 @@
 """The origin of a row: the file it comes from, and its number in that file."""
 
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.contract.coercion import as_array
+from lib.contract.error import ContractError
+from lib.contract.file_format import without_compression
 
 QUARANTINE_FILE = "quarantine_file"
 QUARANTINE_ROW = "quarantine_row"
 LINE, ROW = "line", "row"
+
+ROW_NUMBER = "row_number"
+FILE_PARTS = ("name", "stem", "folder", ROW_NUMBER)
 
 _PARQUET = (".parquet", ".pq")
 
@@ -37,3 +48,56 @@ def without_origin(table: pa.Table) -> pa.Table:
 def row_unit(file: str | None) -> str:
     """What the numbers of the rows of a file count: lines or rows."""
     return ROW if file is not None and file.lower().endswith(_PARQUET) else LINE
+
+
+def file_values(table: pa.Table, parts: Sequence[str]) -> list[pa.Array]:
+    """What a file's name and a row's number say, one text array for each of `parts`.
+
+    Args:
+        table: source rows with their origin.
+        parts: of `FILE_PARTS`.
+
+    Raises:
+        ContractError: the rows do not come from files.
+    """
+    if QUARANTINE_FILE not in table.column_names:
+        raise ContractError("from_file: these rows do not come from files; read them by 'from'")
+    files = as_array(table[QUARANTINE_FILE])
+    return [
+        as_array(table[QUARANTINE_ROW]).cast(pa.string())
+        if part == ROW_NUMBER
+        else _renamed(files, part)
+        for part in parts
+    ]
+
+
+def refuse_shared_names(parts: Sequence[str], addresses: Sequence[str], column: str) -> None:
+    """Refuse files whose row numbers would make the same text.
+
+    Raises:
+        ContractError: naming two of them.
+    """
+    if ROW_NUMBER not in parts:
+        return
+    owners: dict[tuple[str, ...], str] = {}
+    for address in addresses:
+        name = tuple(_part(address, part) for part in parts if part != ROW_NUMBER)
+        other = owners.setdefault(name, address)
+        if other != address:
+            raise ContractError(
+                f"{column}: rows of {other} and {address} would have the same text; add what tells "
+                f"the files apart: {column}: {{from_file: [folder, stem, row_number]}}"
+            )
+
+
+def _renamed(files: pa.Array, part: str) -> pa.Array:
+    encoded = files if pa.types.is_dictionary(files.type) else pc.dictionary_encode(files)
+    names = [_part(address, part) for address in encoded.dictionary.to_pylist()]
+    return pa.array(names, pa.string()).take(encoded.indices)
+
+
+def _part(address: str, part: str) -> str:
+    path = PurePosixPath(address.partition("?")[0] if "://" in address else address)
+    if part == "folder":
+        return path.parent.name
+    return PurePosixPath(without_compression(path.name)).stem if part == "stem" else path.name

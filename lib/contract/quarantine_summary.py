@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
+from lib.contract.checked import Checked
 from lib.contract.declaration import Column
 from lib.contract.mapping import Mapping
 from lib.contract.origin import LINE, QUARANTINE_FILE, QUARANTINE_ROW, row_unit
@@ -57,6 +58,7 @@ class QuarantineSummary:
         merged: rows whose values became part of another row of the same key.
         adjustments: values of rows that passed which were changed on reading, by column and
             reason, the most frequent first; see `Checked.adjustments`.
+        empty_files: files, or parts of them, without a row.
     """
 
     rows_in: int
@@ -67,6 +69,7 @@ class QuarantineSummary:
     examples: dict[str, QuarantineExample] = field(default_factory=dict)
     merged: int = 0
     adjustments: dict[str, int] = field(default_factory=dict)
+    empty_files: int = 0
 
     def most_frequent_reason(self, source: str) -> str:
         """One sentence for an error where too few rows are good.
@@ -89,6 +92,20 @@ class QuarantineSummary:
             f"{source}: {self.quarantined:,} of {self.rows_in:,} rows were set aside; most often "
             f'"{reason}"{f", e.g. {example}" if example else ""}{left}'
         )
+
+
+def summary_of(checked: Checked, mapping: Mapping) -> QuarantineSummary:
+    """The summary of one table that was read and checked with `mapping`."""
+    return QuarantineSummary(
+        rows_in=checked.rows_in,
+        repeats=checked.repeats,
+        quarantined=checked.quarantined.num_rows,
+        reasons=checked.reasons,
+        left_out=checked.left_out,
+        examples=quarantine_examples(checked.quarantined, mapping),
+        merged=checked.merged,
+        empty_files=int(not checked.rows_in),
+    )
 
 
 def quarantine_examples(quarantined: pa.Table, mapping: Mapping) -> dict[str, QuarantineExample]:

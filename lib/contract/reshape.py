@@ -57,7 +57,8 @@ class Pivot:
         missing = np.asarray(pc.is_null(texts).to_numpy(zero_copy_only=False))
         reasons.mark(missing, f"{self.tag}: missing")
         nothing = pa.scalar(None, values.type)
-        columns = {name: as_array(rows[name]) for name in self.index}
+        stays = [*self.index, *(name for name in ORIGIN if name in rows.column_names)]
+        columns = {name: as_array(rows[name]) for name in stays}
         for name in self.tags(needed):
             hit = pc.equal(texts, name).fill_null(False)
             columns[name] = pc.if_else(hit, values, nothing)

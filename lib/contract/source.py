@@ -1,169 +1,196 @@
 """Source files of a mapping: Parquet or CSV, read in pieces, only the columns it needs."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from functools import reduce
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc_csv
-import pyarrow.dataset as ds
 
-from lib.contract.checked import Checked
+from lib.contract.checked import Checked, one_below_the_other
+from lib.contract.csv_file import CsvFile
+from lib.contract.csv_rows import UNREADABLE, Piece
 from lib.contract.error import ContractError
 from lib.contract.mapping import Mapping
+from lib.contract.origin import with_origin
 from lib.contract.reason import QUARANTINE_REASON
+from lib.contract.source_files import Paths, SourceFile, source_files
 
 ROWS_PER_PIECE = 262_144
+_SAMPLE_ROWS = 10_000
 
 
-@dataclass
-class BadLines:
-    """Lines of CSV files that do not have the fields of their header."""
-
-    reasons: list[str] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-
-    def __call__(self, line: Any) -> str:
-        """Note one `pyarrow.csv.InvalidRow` and go on without it."""
-        self.reasons.append(
-            f"line: {line.actual_columns} fields where {line.expected_columns} were expected"
-        )
-        self.texts.append(str(line.text))
-        return "skip"
-
-    def forget(self) -> None:
-        """Drop what was noted: looking for the schema reads the first lines once more."""
-        self.reasons.clear()
-        self.texts.clear()
-
-
-def source_dataset(
-    mapping: Mapping, paths: str | Path | Sequence[str | Path], bad_lines: BadLines | None = None
-) -> ds.Dataset:
-    """The files as one Arrow data set; fields of CSV files are text until the mapping reads them.
+def source_schema(mapping: Mapping, paths: Paths, *, may_be_empty: bool = False) -> pa.Schema:
+    """Columns of the first file that has any; types of CSV columns as its first rows show them.
 
     Args:
-        mapping: says the format and the columns.
-        paths: a file, a folder, several files, or a URI that Arrow knows (s3://, gs://).
-        bad_lines: collects CSV lines with too few or too many fields; None refuses them.
+        mapping: says the columns that must be there, and how CSV is written.
+        paths: a file, a folder, several files, or a URI.
+        may_be_empty: files without a header are no error.
 
     Raises:
-        ContractError: nothing is there, the format is not told, or a column is absent.
+        ContractError: nothing is there to read, or a column that the mapping reads is absent.
     """
-    names = [str(one) for one in ([paths] if isinstance(paths, str | Path) else paths)]
-    kind = mapping.file.kind or _kind_of(names)
-    try:
-        form = _csv_format(mapping, bad_lines) if kind == "csv" else parquet_format()
-        found = ds.dataset(names[0] if len(names) == 1 else names, format=form)
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise ContractError(
-            f"cannot read {', '.join(names)} as {kind}: {error}; check the path and, in the "
-            f"mapping file, file: {{format: ..., delimiter: ..., encoding: ...}}"
-        ) from error
-    mapping.require(found.schema.names)
-    return found
+    files = source_files(mapping.file, paths)
+    for file in files:
+        schema = _schema(mapping, file)
+        if len(schema):
+            _require(mapping, schema.names)
+            return schema
+    if may_be_empty:
+        return pa.schema([])
+    raise ContractError(_nothing(mapping, files))
 
 
 def read_pieces(
     mapping: Mapping,
-    paths: str | Path | Sequence[str | Path],
-    bad_lines: BadLines | None = None,
+    file: SourceFile,
     rows: int = ROWS_PER_PIECE,
-) -> Iterator[pa.Table]:
-    """Raw tables of at most `rows` rows, in file order, with the columns the mapping reads."""
-    dataset = source_dataset(mapping, paths, bad_lines)
-    columns = list(mapping.source_columns)
-    if bad_lines is not None:
-        bad_lines.forget()
-    for batch in dataset.to_batches(
-        columns=columns, batch_size=rows, use_threads=bad_lines is None
-    ):
+    row_groups: Sequence[int] | None = None,
+) -> Iterator[Piece]:
+    """The rows of a file as they are, in its order, with the columns that the mapping reads.
+
+    Args:
+        mapping: says the columns, and how CSV is written.
+        file: to read.
+        rows: most rows of a piece of a Parquet file; those of CSV are as long as a block.
+        row_groups: of a Parquet file, ascending; None for all.
+
+    Raises:
+        ContractError: a column is absent, or a row or line is unaccounted for.
+    """
+    if file.kind == "csv":
+        with file.open() as stream:
+            opened = CsvFile(stream, file.address, mapping.file)
+            if opened.names:
+                _require(mapping, opened.names)
+                judge = None if mapping.file.multiline is not None else mapping.are_rows
+                yield from opened.pieces(mapping.source_columns, mapping.field_uses, judge)
+        return
+    fragment = file.fragment()
+    _require(mapping, fragment.physical_schema.names)
+    groups = range(fragment.num_row_groups) if row_groups is None else row_groups
+    sizes = [group.num_rows for group in fragment.row_groups]
+    numbers = np.concatenate(
+        [np.zeros(0, np.int64), *(np.arange(sizes[g]) + sum(sizes[:g]) + 1 for g in groups)]
+    )
+    done = 0
+    part = fragment.subset(row_group_ids=list(groups))
+    for batch in part.to_batches(columns=list(mapping.source_columns), batch_size=rows):
         if batch.num_rows:
-            yield pa.Table.from_batches([batch])
+            table = pa.Table.from_batches([batch])
+            own = numbers[done : done + batch.num_rows]
+            yield Piece(with_origin(table, file.address, own), UNREADABLE.empty_table())
+        done += batch.num_rows
+    if done != len(numbers):
+        raise ContractError(f"{file.address}: {len(numbers):,} rows, but {done:,} were read")
+
+
+def check_pieces(mapping: Mapping, pieces: Sequence[Piece], *, partial: bool = False) -> Checked:
+    """Pieces mapped and checked as one table; unreadable lines are quarantined as `line`.
+
+    Args:
+        mapping: what the columns mean.
+        pieces: one or more.
+        partial: more rows of the same keys may lie elsewhere, see `Contract.check`.
+    """
+    came = [mapping.source_rows(piece.rows) for piece in pieces]
+    selected = [mapping.of_data_set(rows) for rows in came]
+    mapped = pa.concat_tables([mapping.convert(rows) for rows in selected])
+    checked = mapping.contract.check(mapped, _concat(selected), partial=partial)
+    rows_in = sum(rows.num_rows for rows in came)
+    checked = replace(checked, rows_in=rows_in, left_out=rows_in - mapped.num_rows)
+    return _with_unreadable(checked, pa.concat_tables([piece.unreadable for piece in pieces]))
 
 
 def read_checked(
-    mapping: Mapping, paths: str | Path | Sequence[str | Path], *, partial: bool = False
+    mapping: Mapping, paths: Paths, *, partial: bool = False, may_be_empty: bool = False
 ) -> Checked:
     """Everything the files hold, mapped and checked as one table.
-
-    Unreadable CSV lines are in the quarantine too, as text in the column `line`.
 
     Args:
         mapping: what the source's columns mean.
         paths: a file, a folder, several files, or a URI.
         partial: more rows of the same keys may lie elsewhere, see `Contract.check`.
+        may_be_empty: files without rows are no error.
 
     Raises:
-        ContractError: see `source_dataset`, `Mapping.apply` and `Contract.check`.
+        ContractError: see `source_files`, `read_pieces`, `Mapping.apply` and `Contract.check`; or
+            no file holds a row.
     """
-    bad_lines = BadLines()
-    came = [mapping.source_rows(piece) for piece in read_pieces(mapping, paths, bad_lines)]
-    pieces = [mapping.of_data_set(piece) for piece in came]
-    if not pieces:
-        raise ContractError(f"{paths}: no rows to read for {mapping.origin}; check 'where'")
-    raw = pa.concat_tables(pieces)
-    mapped = pa.concat_tables([mapping.convert(piece) for piece in pieces])
-    checked = mapping.contract.check(mapped, raw, partial=partial)
-    rows_in = sum(piece.num_rows for piece in came)
-    checked = replace(checked, rows_in=rows_in, left_out=rows_in - raw.num_rows)
-    return _with_bad_lines(checked, bad_lines) if bad_lines.texts else checked
+    files = source_files(mapping.file, paths)
+    mapping.refuse_shared_names([file.address for file in files])
+    pieces = [piece for file in files for piece in read_pieces(mapping, file)]
+    if pieces:
+        return check_pieces(mapping, pieces, partial=partial)
+    if not may_be_empty:
+        raise ContractError(_nothing(mapping, files))
+    return nothing_read(mapping)
 
 
-def _with_bad_lines(checked: Checked, bad: BadLines) -> Checked:
-    lines = pa.table({"line": bad.texts, QUARANTINE_REASON: bad.reasons})
-    quarantined = pa.concat_tables([checked.quarantined, lines], promote_options="default")
-    counts = dict(checked.reasons)
-    for reason in bad.reasons:
-        counts[reason] = counts.get(reason, 0) + 1
-    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return Checked(
-        good=checked.good,
-        quarantined=quarantined,
-        reasons=dict(ordered),
-        repeats=checked.repeats,
-        rows_in=checked.rows_in + len(bad.texts),
-        left_out=checked.left_out,
-        merged=checked.merged,
-        adjustments=checked.adjustments,
+def nothing_read(mapping: Mapping) -> Checked:
+    """The result of reading a file without rows."""
+    good = mapping.contract.schema.empty_table()
+    return Checked(good, UNREADABLE.empty_table(), {}, repeats=0, rows_in=0)
+
+
+def _schema(mapping: Mapping, file: SourceFile) -> pa.Schema:
+    if file.kind != "csv":
+        return file.fragment().physical_schema
+    with file.open() as stream:
+        opened = CsvFile(stream, file.address, mapping.file)
+        once = [name for name in opened.names if opened.names.count(name) == 1]
+        first = next((p.rows for p in opened.pieces(once) if p.rows.num_rows), None)
+        if first is None:
+            return pa.schema([(name, pa.null()) for name in once])
+        sample = first.select(once).slice(0, _SAMPLE_ROWS)
+    text = pa.BufferOutputStream()
+    pc_csv.write_csv(sample, text)
+    return pc_csv.read_csv(
+        pa.BufferReader(text.getvalue()),
+        parse_options=pc_csv.ParseOptions(newlines_in_values=True),
+        convert_options=pc_csv.ConvertOptions(null_values=list(mapping.file.missing)),
+    ).schema
+
+
+def _require(mapping: Mapping, names: Sequence[str]) -> None:
+    try:
+        mapping.require(names)
+    except ContractError as error:
+        marks = [mark for mark in ";\t|," if len(names) == 1 and mark in names[0]]
+        if not marks:
+            raise
+        shown = "\\t" if marks[0] == "\t" else marks[0]
+        raise ContractError(
+            f"{error}; the header is one field: say the delimiter in the mapping file: "
+            f'file: {{delimiter: "{shown}"}}'
+        ) from error
+
+
+def _nothing(mapping: Mapping, files: Sequence[SourceFile]) -> str:
+    names = ", ".join(file.address for file in files[:3]) + (", ..." if len(files) > 3 else "")
+    return (
+        f"{names}: no rows to read for {mapping.origin}; {len(files)} file(s), each empty or with "
+        "a header only; check the path and the export"
     )
 
 
-def parquet_format() -> ds.ParquetFileFormat:
-    """Parquet with INT96 times in microseconds: in nanoseconds, years after 2262 wrap around."""
-    return ds.ParquetFileFormat(
-        read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")
-    )
+def _concat(tables: Sequence[pa.Table]) -> pa.Table:
+    """All rows; a column that has two types is text."""
+    if len({table.schema for table in tables}) == 1:
+        return pa.concat_tables(tables)
+    return reduce(one_below_the_other, tables)
 
 
-def _kind_of(names: list[str]) -> str:
-    endings = {Path(name).suffix.lower() for name in names}
-    if len(names) == 1 and Path(names[0]).is_dir():
-        endings = {one.suffix.lower() for one in Path(names[0]).iterdir() if one.is_file()}
-    if endings <= {".csv", ".gz", ".tsv", ".txt"} and endings:
-        return "csv"
-    if endings <= {".parquet", ".pq", ""}:
-        return "parquet"
-    raise ContractError(
-        f"cannot tell the format of {', '.join(names)} by its ending; "
-        f"say it in the mapping file: file: {{format: parquet}} or {{format: csv}}"
-    )
-
-
-def _csv_format(mapping: Mapping, bad_lines: BadLines | None) -> ds.CsvFileFormat:
-    missing = list(mapping.file.missing)
-    return ds.CsvFileFormat(
-        read_options=pc_csv.ReadOptions(encoding=mapping.file.encoding),
-        parse_options=pc_csv.ParseOptions(
-            delimiter=mapping.file.delimiter,
-            newlines_in_values=True,
-            invalid_row_handler=bad_lines,
-        ),
-        convert_options=pc_csv.ConvertOptions(
-            column_types={name: pa.string() for name in mapping.source_columns},
-            null_values=missing,
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
-        ),
+def _with_unreadable(checked: Checked, lines: pa.Table) -> Checked:
+    if not lines.num_rows:
+        return checked
+    counts = Counter(checked.reasons) + Counter(lines[QUARANTINE_REASON].to_pylist())
+    return replace(
+        checked,
+        quarantined=one_below_the_other(checked.quarantined, lines),
+        reasons=dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))),
+        rows_in=checked.rows_in + lines.num_rows,
     )

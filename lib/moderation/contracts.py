@@ -42,9 +42,9 @@ POSTS = Contract(
         _POST,
         _text("author_id", "names the author", required=True),
         *_times("when it was posted"),
-        _text(
-            "text", "what it says; null where it says nothing",
-            LONGEST_TEXT * _BYTES_OF_CHARACTER, required=False,
+        Column(
+            "text", pa.string(), "what it says; null where it says nothing", required=False,
+            max_length=LONGEST_TEXT * _BYTES_OF_CHARACTER, multiline=True,
         ),
         Column(
             "language", pa.string(), "BCP 47 tag, null where unknown", required=False,

@@ -1,5 +1,7 @@
 """Files of both formats are read alike, and what cannot be read is kept."""
 
+import gzip
+import re
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ from lib.contract import (
     parse_mapping,
     read_checked,
     read_pieces,
+    source_files,
     write_parquet,
     write_quarantine,
 )
@@ -88,9 +91,11 @@ def test_a_folder_is_read_in_pieces_with_only_the_columns_needed(tmp_path):
             "UNUSED": ["x"] * 10,
         }
         pq.write_table(pa.table(rows), tmp_path / f"{number}.parquet")
-    pieces = list(read_pieces(parcels(), tmp_path, rows=4))
+    files = source_files(parcels().file, tmp_path)
+    pieces = [piece.rows for file in files for piece in read_pieces(parcels(), file, rows=4)]
     assert {piece.num_rows for piece in pieces} == {4, 2}
-    assert pieces[0].column_names == ["ID", "SENT", "WEIGHT", "PAID"]
+    assert pieces[0].column_names[:4] == ["ID", "SENT", "WEIGHT", "PAID"]
+    assert "UNUSED" not in pieces[0].column_names
     assert read_checked(parcels(), tmp_path).good.num_rows == 30
 
 
@@ -107,7 +112,7 @@ def test_retries_are_found_across_pieces_and_files(tmp_path):
         ("absent.parquet", "check the path"),
         ("text.parquet", "as parquet"),
         ("rows.xlsx", "cannot tell the format"),
-        ("empty.csv", "as csv"),
+        ("empty.csv", "no rows to read for p.yaml"),
     ],
 )
 def test_what_cannot_be_read_says_what_to_check(tmp_path, name, words):
@@ -163,3 +168,202 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         write_parquet(unwritable, path)
     assert pq.read_table(path).to_pydict() == {"a": [1]}
     assert [one.name for one in tmp_path.iterdir()] == ["t.parquet"]
+
+
+ROWS = "".join(f"{row},2025-01-01,1,4.99,note {row}\n" for row in range(1000))
+
+
+def with_stray_quotes(*changes: tuple[str, str]) -> str:
+    text = ROWS
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return "ID,SENT,WEIGHT,PAID,NOTE\n" + text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [("\n10,", '\n"10,')],
+        [("\n10,", '\n"10,'), ("\n900,", '\n"900,')],
+        [("\n10,2025-01-01,", '\n10,"2025-01-01,'), ("\n900,2025-01-01,", '\n900,2025-01-01",')],
+        [(",note 10\n", ',"note 10\n'), (",note 900\n", ',note 900"\n')],
+        [(",note 10\n", ',"note 10\n'), (",note 900\n", ',"note 900\n')],
+    ],
+)
+def test_a_stray_quote_sets_aside_one_line_and_no_row_is_lost(tmp_path, changes):
+    path = tmp_path / "p.csv"
+    path.write_text(with_stray_quotes(*changes))
+    checked = read_checked(parcels(), path)
+    assert checked.rows_in == 1000
+    assert checked.good.num_rows + checked.quarantined.num_rows == 1000
+    assert 1 <= checked.quarantined.num_rows <= 2
+    lines = checked.quarantined["quarantine_row"].to_pylist()
+    assert set(lines) <= {12, 902}
+
+
+def test_the_quarantine_has_file_and_line(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("ID,SENT,WEIGHT,PAID\na,never,1,1\nb\nc,2025-01-01,1,1\n")
+    checked = read_checked(parcels(), path)
+    rows = checked.quarantined.select(["quarantine_file", "quarantine_row", "line"]).to_pylist()
+    file = str(path)
+    assert rows == [
+        {"quarantine_file": file, "quarantine_row": 2, "line": None},
+        {"quarantine_file": file, "quarantine_row": 3, "line": "b"},
+    ]
+
+
+def test_rows_that_where_leaves_out_are_counted(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("ID,SENT,WEIGHT,PAID\na,2025-01-01,1,1\nb,2025-01-01,2,1\n")
+    mapping = parse_mapping(TEXT.format(file="where: {WEIGHT: {above: 1}}"), [PARCELS], "p.yaml")
+    checked = read_checked(mapping, path)
+    assert (checked.rows_in, checked.left_out, checked.good.num_rows) == (2, 1, 1)
+
+
+def test_parts_with_only_a_header_or_nothing_are_read_as_no_rows(tmp_path):
+    (tmp_path / "a.csv").write_text("ID,SENT,WEIGHT,PAID\n")
+    (tmp_path / "b.csv").write_text("")
+    with pytest.raises(ContractError, match=r"2 file\(s\), each empty or with a header only"):
+        read_checked(parcels(), tmp_path)
+    assert read_checked(parcels(), tmp_path, may_be_empty=True).rows_in == 0
+    (tmp_path / "c.csv").write_text("ID,SENT,WEIGHT,PAID\na,2025-01-01,1,1\n")
+    assert read_checked(parcels(), tmp_path).good.num_rows == 1
+
+
+def test_files_that_other_programs_leave_are_no_data(tmp_path):
+    for name in (".DS_Store", "_SUCCESS", ".part-0.csv.crc", "part-0.csv.crc", "Thumbs.db"):
+        (tmp_path / name).write_bytes(b"\0\1")
+    for day in ("2025-01-01", "2025-01-02"):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "part-0.csv").write_text(f"ID,SENT,WEIGHT,PAID\n{day},{day},1,1\n")
+    checked = read_checked(parcels(), tmp_path)
+    assert checked.good["parcel_id"].to_pylist() == ["2025-01-01", "2025-01-02"]
+
+
+def test_columns_without_a_name_do_not_matter_unless_they_are_read(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("ID,SENT,WEIGHT,PAID,,,\na,2025-01-01,1,1,,,\n")
+    assert read_checked(parcels(), path).good.num_rows == 1
+    path.write_text("ID,SENT,WEIGHT,PAID,ID\na,2025-01-01,1,1,b\n")
+    with pytest.raises(ContractError, match="2 columns are named 'ID'"):
+        read_checked(parcels(), path)
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["file: {columns: [ID, SENT, WEIGHT, PAID]}", "file: {header: false}"],
+)
+def test_a_file_without_header_is_read_by_names_or_numbers(tmp_path, file):
+    path = tmp_path / "p.csv"
+    path.write_text("a,2025-01-01,1,1\nb,2025-01-01,1,1\n")
+    text = TEXT.format(file=file)
+    if "header" in file:
+        for number, name in enumerate(("ID", "SENT", "WEIGHT", "PAID"), start=1):
+            text = re.sub(rf"\b{name}\b", str(number), text)
+    checked = read_checked(parse_mapping(text, [PARCELS], "p.yaml"), path)
+    assert checked.good["parcel_id"].to_pylist() == ["a", "b"]
+
+
+def test_names_may_stand_for_those_of_the_header(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("ID,ID,x,x\na,2025-01-01,1,1\n")
+    file = "file: {columns: [ID, SENT, WEIGHT, PAID], header: true}"
+    assert read_checked(parcels(file), path).good["parcel_id"].to_pylist() == ["a"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_marks_line_ends_and_compression_make_no_difference(tmp_path, encoding, end, compressed):
+    text = f"ID,SENT,WEIGHT,PAID{end}Köln,2025-01-01,1,4.99{end}"
+    path = tmp_path / ("p.csv.gz" if compressed else "p.csv")
+    content = text.encode(encoding)
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    assert read_checked(parcels(), path).good["parcel_id"].to_pylist() == ["Köln"]
+
+
+def test_tabs_are_the_delimiter_of_tsv_files(tmp_path):
+    path = tmp_path / "p.tsv"
+    path.write_text("ID\tSENT\tWEIGHT\tPAID\na\t2025-01-01\t1\t1\n")
+    assert read_checked(parcels(), path).good.num_rows == 1
+
+
+def test_a_header_of_one_field_points_to_the_delimiter(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("ID;SENT;WEIGHT;PAID\na;2025-01-01;1;1\n")
+    with pytest.raises(ContractError, match='delimiter: ";"'):
+        read_checked(parcels(), path)
+
+
+def test_utf_16_without_a_mark_is_pointed_out(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_bytes("ID,SENT,WEIGHT,PAID\na,2025-01-01,1,1\n".encode("utf-16-le"))
+    with pytest.raises(ContractError, match="encoding: utf-16-le"):
+        read_checked(parcels(), path)
+
+
+def test_bytes_of_another_encoding_set_their_line_aside(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_bytes(b"ID,SENT,WEIGHT,PAID\nK\xf6ln,2025-01-01,1,1\na,2025-01-01,1,1\n")
+    checked = read_checked(parcels(), path)
+    assert checked.reasons == {"line: not utf-8 text": 1}
+    assert (checked.rows_in, checked.good["parcel_id"].to_pylist()) == (2, ["a"])
+
+
+def test_a_file_that_is_cut_off_is_said(tmp_path):
+    path = tmp_path / "p.csv.gz"
+    path.write_bytes(gzip.compress(with_stray_quotes().encode())[:-20])
+    with pytest.raises(ContractError, match=r"cut off"):
+        read_checked(parcels(), path)
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("file: {encoding: klingon}", "unknown encoding 'klingon'"),
+        ("file: {encoding: base64}", "unknown encoding 'base64'"),
+        ("file: {quote: ','}", "three different characters"),
+        ("file: {columns: [ID, ID]}", "each name once"),
+    ],
+)
+def test_a_format_that_cannot_be_is_refused_with_its_line(file, words):
+    with pytest.raises(ContractError, match=f"line 3.*{words}"):
+        parcels(file)
+
+
+NAMED = """
+contract: parcels
+columns:
+  parcel_id: {{from_file: {parts}}}
+  sent_at: {{from: SENT, timezone: UTC}}
+  weight_kg: {{value: 1}}
+  postage_minor: {{value: 1, unit: minor}}
+  kind: {{value: small}}
+"""
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_names_of_files_and_numbers_of_rows_make_ids(tmp_path, kind):
+    for name in ("run-1", "run-2"):
+        table = pa.table({"SENT": ["2025-01-01", "2025-01-02"]})
+        if kind == "parquet":
+            pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=1)
+        else:
+            (tmp_path / f"{name}.csv").write_text("SENT\n2025-01-01\n\n2025-01-02\n")
+    mapping = parse_mapping(NAMED.format(parts="[stem, row_number]"), [PARCELS])
+    checked = read_checked(mapping, tmp_path)
+    numbers = (1, 2) if kind == "parquet" else (2, 4)
+    assert checked.good["parcel_id"].to_pylist() == [
+        f"run-{run}-{number}" for run in (1, 2) for number in numbers
+    ]
+
+
+def test_row_numbers_of_several_files_need_their_names(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("SENT\n2025-01-01\n")
+    mapping = parse_mapping(NAMED.format(parts="row_number"), [PARCELS])
+    with pytest.raises(ContractError, match=r"from_file: \[folder, stem, row_number\]"):
+        read_checked(mapping, tmp_path)
+    assert read_checked(mapping, tmp_path / "a.csv").good["parcel_id"].to_pylist() == ["2"]
