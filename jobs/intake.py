@@ -1,49 +1,61 @@
 """Bringing a data set in on Ray Data: read in pieces, checked against its contract, each key once.
 
-Rows that fail are written to the quarantine folder as they come, with their reasons; a small
-ledger beside them counts what every piece held. Files are named by the piece or by the keys they
-belong to, whatever the order of the rows, so a task that Ray runs a second time, after a node was
-lost, overwrites its own and counts nothing twice.
+Rows that fail are written to the quarantine folder as they come, with their reasons; a ledger
+beside them counts what every piece held (`jobs.quarantine_ledger`).
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from jobs.data_fingerprint import fingerprint_of
+from jobs.quarantine_ledger import (
+    Stage,
+    adjustment_lines,
+    most_frequent_reason,
+    summary,
+    write_entry,
+)
 from lib.contract import (
     QUARANTINE_REASON,
     Checked,
     Contract,
-    ContractError,
     Mapping,
     Piece,
     Pivot,
-    QuarantineExample,
-    QuarantineSummary,
     check_pieces,
-    fingerprint_files,
-    is_data_file,
     load_mapping,
     nothing_read,
     parse_mapping,
-    quarantine_examples,
     read_checked,
     read_pieces,
     source_files,
     source_schema,
     summary_of,
 )
-from lib.storage import LocalStorage, Storage, open_storage, split_address, write_parquet
+from lib.storage import Storage, open_storage, split_address
+
+__all__ = [
+    "adjustment_lines",
+    "checked_mapping",
+    "estimated_rows",
+    "fingerprint_of",
+    "mapping_for",
+    "most_frequent_reason",
+    "once_each",
+    "read",
+    "read_whole",
+    "set_aside",
+    "summary",
+]
 
 if TYPE_CHECKING:
     import ray.data
@@ -158,7 +170,7 @@ def _by_key(
     rows = rows.repartition(blocks, keys=[key], sort=True) if blocks > 1 else rows.repartition(1)
 
     def merge(table: pa.Table) -> pa.Table:
-        return once_each(table, contract, key, quarantine)
+        return once_each(table, contract, key, quarantine, Stage.MERGED)
 
     return rows.map_batches(merge, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
 
@@ -183,10 +195,19 @@ def read_whole(
     return checked.good
 
 
-def once_each(table: pa.Table, contract: Contract, key: str, quarantine: str) -> pa.Table:
+def once_each(
+    table: pa.Table, contract: Contract, key: str, quarantine: str, stage: Stage = Stage.KEYS
+) -> pa.Table:
     """One row for each key, of a table that holds all rows of every key in it.
 
     Retries are dropped and counted; rows that contradict each other go to the quarantine.
+
+    Args:
+        table: rows that pass the contract one by one.
+        contract: theirs.
+        key: column by which rows were brought together.
+        quarantine: folder or URI.
+        stage: in which the rows are counted.
     """
     if not table.num_rows:
         return table
@@ -194,7 +215,7 @@ def once_each(table: pa.Table, contract: Contract, key: str, quarantine: str) ->
     # no other table holds this key, and a second run of the task sees the same keys
     smallest = str(pc.min(table.column(key)).as_py())
     name = sha256(f"{contract.name} {smallest}".encode()).hexdigest()[:24]
-    _note(checked, f"keys-{name}", open_storage(quarantine))
+    write_entry(checked, f"{stage}-{name}", open_storage(quarantine), stage)
     return checked.good
 
 
@@ -210,7 +231,7 @@ def set_aside(rows: pa.Table, name: str, quarantine: str) -> None:
         return
     reasons = Counter(rows[QUARANTINE_REASON].to_pylist())
     checked = Checked(rows.slice(0, 0), rows, dict(reasons), 0, rows.num_rows)
-    _note(checked, name, open_storage(quarantine))
+    write_entry(checked, name, open_storage(quarantine), Stage.AFTER)
 
 
 def estimated_rows(mapping: Mapping, paths: str | Sequence[str]) -> int:
@@ -222,91 +243,6 @@ def estimated_rows(mapping: Mapping, paths: str | Sequence[str]) -> int:
         else:
             rows += file.size // _CSV_BYTES_PER_ROW
     return rows
-
-
-def fingerprint_of(paths: Sequence[str]) -> str:
-    """What files and folders hold, as one digest.
-
-    Local files by their bytes; those of an object store by name, size and time of change. Files
-    that other programs leave in folders do not count (`is_data_file`). Names of files count where
-    a mapping file reads them (`from_file`).
-    """
-    total = sha256()
-    local: list[Path] = []
-    for path in paths:
-        storage = open_storage(path)
-        if isinstance(storage, LocalStorage):
-            place = Path(storage.at())
-            below = [one for one in place.rglob("*") if one.is_file()]
-            data = [one for one in below if is_data_file(one.relative_to(place).as_posix())]
-            local += sorted(data) or ([] if below else [place])
-            continue
-        names = [name for name in storage.files() if is_data_file(name)]
-        for name in names or ("",):
-            info = storage.filesystem.get_file_info(storage.at(name))
-            total.update(f"{info.path} {info.size} {info.mtime_ns}\n".encode())
-    try:
-        total.update(fingerprint_files(local).encode())
-        if any(_reads_names(path) for path in local):
-            total.update("\n".join(sorted(path.as_posix() for path in local)).encode())
-    except FileNotFoundError as error:
-        raise ContractError(f"there is no file or folder {error.filename}") from error
-    return total.hexdigest()
-
-
-def _reads_names(path: Path) -> bool:
-    return path.suffix in (".yaml", ".yml") and b"from_file" in path.read_bytes()
-
-
-def summary(storage: Storage, quarantine: str) -> QuarantineSummary:
-    """What the ledger of a finished reading says."""
-    totals: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    adjustments: Counter[str] = Counter()
-    examples: dict[str, dict[str, Any]] = {}
-    for path in sorted(storage.files(f"{quarantine}/ledger".lstrip("/"))):
-        entry = json.loads(storage.read(path) or b"{}")
-        reasons.update(entry.pop("reasons"))
-        examples = entry.pop("examples", {}) | examples
-        adjustments.update(entry.pop("adjustments", {}))
-        totals.update(entry)
-    return QuarantineSummary(
-        rows_in=totals["rows_in"],
-        repeats=totals["repeats"],
-        merged=totals["merged"],
-        quarantined=totals["quarantined"],
-        reasons=dict(reasons.most_common()),
-        left_out=totals["left_out"],
-        adjustments=dict(adjustments.most_common()),
-        empty_files=totals["empty_files"],
-        examples={reason: QuarantineExample(**entry) for reason, entry in examples.items()},
-    )
-
-
-def adjustment_lines(summary: dict[str, Any], table: str = "") -> list[str]:
-    """Closing lines: values that were changed on reading, by column and reason.
-
-    Args:
-        summary: a `QuarantineSummary` as a job's note holds it.
-        table: stands before each reason, where several tables are told.
-    """
-    counts: dict[str, int] = summary.get("adjustments", {})
-    lines = [f"    {count:>8,}  {table}{reason}" for reason, count in counts.items()]
-    return ["  values adjusted", *lines] if lines else []
-
-
-def most_frequent_reason(storage: Storage, quarantine: str, source: str | Sequence[str]) -> str:
-    """How many rows of a finished reading were set aside and most often why, in one sentence.
-
-    An error that no row is left begins with it.
-
-    Args:
-        storage: where the quarantine lies.
-        quarantine: folder of the table in it, such as `work/quarantine/labels`.
-        source: file, folder or URI that was read.
-    """
-    name = source if isinstance(source, str) else ", ".join(source)
-    return summary(storage, quarantine).most_frequent_reason(name)
 
 
 def _pieces(mapping: Mapping, paths: str | Sequence[str], piece_rows: int) -> list[_Piece]:
@@ -340,10 +276,10 @@ def _checked(
     number = -1
     for number, batch in enumerate(batches):
         checked = check_pieces(mapping, batch, partial=True)
-        _note(checked, f"{name}-{number}", quarantine, mapping)
+        write_entry(checked, f"{name}-{number}", quarantine, Stage.READ, mapping)
         yield checked.good
     if number < 0:
-        _note(nothing_read(mapping), name, quarantine, mapping)
+        write_entry(nothing_read(mapping), name, quarantine, Stage.READ, mapping)
         yield mapping.contract.schema.empty_table()
 
 
@@ -357,29 +293,3 @@ def _batches(pieces: Iterator[Piece], rows: int) -> Iterator[list[Piece]]:
             batch = []
     if batch:
         yield batch
-
-
-def _note(checked: Checked, name: str, quarantine: Storage, mapping: Mapping | None = None) -> None:
-    """Writes the quarantined rows and the ledger's entry for one piece.
-
-    Args:
-        checked: rows of a source with its mapping; without one they were counted before.
-        name: of the entry, the same in a second run of the task.
-        quarantine: where to write.
-        mapping: that read them from the source.
-    """
-    if checked.quarantined.num_rows:
-        write_parquet(checked.quarantined, quarantine, f"{name}.parquet")
-    examples = {} if mapping is None else quarantine_examples(checked.quarantined, mapping)
-    entry = {
-        "rows_in": 0 if mapping is None else checked.rows_in,
-        "left_out": checked.left_out,
-        "repeats": checked.repeats,
-        "merged": checked.merged,
-        "quarantined": checked.quarantined.num_rows,
-        "reasons": checked.reasons,
-        "adjustments": checked.adjustments,
-        "empty_files": int(mapping is not None and not checked.rows_in),
-        "examples": {reason: asdict(example) for reason, example in examples.items()},
-    }
-    quarantine.write(f"ledger/{name}.json", json.dumps(entry).encode())

@@ -104,6 +104,7 @@ def summary_of(checked: Checked, mapping: Mapping) -> QuarantineSummary:
         left_out=checked.left_out,
         examples=quarantine_examples(checked.quarantined, mapping),
         merged=checked.merged,
+        adjustments=checked.adjustments,
         empty_files=int(not checked.rows_in),
     )
 

@@ -251,7 +251,7 @@ def test_an_empty_table_and_bad_rows_are_told(told, tmp_path):
     features.main(FeaturesConfig(**sources(told, tmp_path / "x", **changes), every_days=60))
     note = json.loads((tmp_path / "x" / "features.json").read_text())
     assert note["contradictions"][NOTICE_WITHOUT_FLAG] == churn.num_rows
-    assert note["tables"]["tickets"]["quarantined"] == 3
+    assert sum(note["tables"]["tickets"]["adjustments"].values()) == 3
     assert pq.read_table(tmp_path / "x" / "data")["nps_last"].null_count == 0
     empty = {"surveys": str(tmp_path / "surveys.parquet")}
     data = features.main(FeaturesConfig(**sources(told, tmp_path / "y", **empty), every_days=60))
