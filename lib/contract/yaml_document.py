@@ -32,7 +32,7 @@ def read_yaml(text: str, origin: str) -> Any:
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise ContractError(f"{origin} is not valid YAML: {_message(error)}") from error
+        raise ContractError(f"{origin}: not valid YAML: {_message(error)}") from error
 
 
 def check_yaml(text: str, origin: str) -> None:
@@ -59,7 +59,7 @@ def check_yaml(text: str, origin: str) -> None:
                 line = _line(event)
                 raise ContractError(f"{origin}, line {line}: nested too deep; expected {DEEPEST}")
     except (yaml.YAMLError, RecursionError) as error:
-        raise ContractError(f"{origin} is not valid YAML: {_message(error)}") from error
+        raise ContractError(f"{origin}: not valid YAML: {_message(error)}") from error
 
 
 def _line(event: yaml.Event) -> int:

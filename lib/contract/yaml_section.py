@@ -119,7 +119,7 @@ def parse_section(text: str, origin: str) -> Section:
             raise ContractError(f"{origin}: expected 'key: value' lines at the top")
         return _section(loader, node, origin, "", 1)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ContractError(f"{origin} is not valid YAML: {error}") from error
+        raise ContractError(f"{origin}: not valid YAML: {error}") from error
     finally:
         loader.dispose()
 

@@ -411,7 +411,12 @@ def test_waveforms_become_features_and_bad_ones_are_set_aside(small_fleet, tmp_p
 
 
 def test_waveforms_that_the_kind_does_not_declare_are_refused(small_fleet, tmp_path):
-    waves = str(small_fleet / "errors.parquet")
+    recorded = pq.read_table(small_fleet / "errors.parquet").select(["machine_id", "event_time"])
+    samples = pa.array([[0.0] * 64] * recorded.num_rows)
+    rates = pa.array([12_000.0] * recorded.num_rows)
+    waves = str(tmp_path / "waves.parquet")
+    columns = recorded.append_column("sampling_rate_hz", rates).append_column("samples", samples)
+    pq.write_table(columns, waves)
     given = sources(small_fleet, tmp_path / "o", waveforms=waves)
     with pytest.raises(ContractError, match="declares none, and some are given"):
         features.main(FeaturesConfig(**given, kind=KIND))

@@ -24,7 +24,7 @@ def test_little_is_needed():
     ("text", "words"),
     [
         ("[1]", "expected keys"),
-        ("sensors: {a: {}", "not YAML"),
+        ("sensors: {a: {}", "not valid YAML"),
         ("components: [a]", "expected 'sensors'"),
         ("sensors: {a: {}}\nwindow_hours: [1]", "did you mean 'windows_hours'"),
         ("sensors: {a: {unit: 3}}", "sensors.a.unit: expected a text, got 3"),
