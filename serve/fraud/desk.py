@@ -69,8 +69,9 @@ class Desk:
 
         Raises:
             Problem: 409 for another payment under a known id, 422 for a time that is too far ahead,
-                or too old and unknown.
+                or too old and unknown, 503 where decisions cannot be kept.
         """
+        self._archive.require_room()
         async with self._turns.of(payment.transaction_id):
             return await self._score(payment, call)
 

@@ -82,8 +82,9 @@ class Desk:
 
         Raises:
             Problem: 409 where the id is that of another post, 422 for a time that is ahead, 503
-                where media cannot be kept.
+                where media or decisions cannot be kept.
         """
+        self._parts.archive.require_room()
         async with self._turns.of(asked.post_id):
             return await self._judge(asked, call)
 

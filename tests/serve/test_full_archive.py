@@ -1,0 +1,52 @@
+"""Payments and posts while neither disk nor memory takes a decision: 503, and nothing counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serve.gateway.archive import Archive
+from serve.gateway.decision_buffer import DecisionBuffer
+from tests.serve.conftest import Running
+from tests.serve.made_up import SCORE, payment
+from tests.serve.moderation_place import moderation, published
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+
+def fill(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves no room for a decision; `monkeypatch.undo` makes room again."""
+    monkeypatch.setattr(archive, "_buffer", DecisionBuffer(most_bytes=0))
+
+
+async def test_a_payment_that_cannot_be_kept_is_refused_before_it_counts(
+    fraud: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = payment()
+    fill(fraud.service.archive, monkeypatch)
+    refused = await fraud.client.post(SCORE, json=sent)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    monkeypatch.undo()
+    other = payment()
+    assert (await fraud.client.post(SCORE, json=other)).status_code == 200
+    shown = await fraud.client.get(f"/fraud/transactions/{other['transaction_id']}")
+    assert shown.json()["features"]["txn_count_by_user_24h"] == 0
+    assert (await fraud.client.post(SCORE, json=sent)).status_code == 200
+
+
+async def test_a_post_that_cannot_be_kept_is_refused_before_it_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"post_id": "p", "author_id": "ann", "text": "a blockedword"}
+    async with moderation(tmp_path / "a", published(tmp_path)) as here:
+        fill(here.service.archive, monkeypatch)
+        refused = await here.client.post("/moderation/posts", json=body)
+        await here.settled()
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        nothing = await here.get("review/figures")
+        monkeypatch.undo()
+        assert (await here.post("posts", body))["decision"] == "REVIEW"
+        waiting = await here.get("review/figures")
+    assert nothing["queue"]["depth"] == {}
+    assert waiting["queue"]["depth"] == {"hate": 1}
