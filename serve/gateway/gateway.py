@@ -148,19 +148,27 @@ class Gateway:
         sender: Sender,
         call: Call,
     ) -> None:
-        body = b""
-        if door.method != "GET":
-            body = await read_body(headers, receive, door.body_bytes or self.limits.body_bytes)
-            call.body_read = True
         if door.handler is not None:
-            await sender.json(await door.handler(body, call))
+            # no name here holds the body: it goes once the handler needs it no more
+            answer = await door.handler(await self._body(door, headers, receive, call), call)
+            await sender.json(answer)
             return
+        body = await self._body(door, headers, receive, call)
         # every body here is JSON, whatever `curl -d` calls it
         others = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
         scope["headers"] = [*others, (b"content-type", b"application/json")]
         scope["root_path"] = self.prefix
         scope["forewarn.call"] = call
         await self.app(scope, replay(body, receive), sender.forward)
+
+    async def _body(
+        self, door: Door, headers: Mapping[bytes, bytes], receive: Receive, call: Call
+    ) -> bytes:
+        if door.method == "GET":
+            return b""
+        body = await read_body(headers, receive, door.body_bytes or self.limits.body_bytes)
+        call.body_read = True
+        return body
 
     def _authenticate(self, door: Door, headers: Mapping[bytes, bytes], call: Call) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -101,18 +102,19 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int)
         if len(body) > most:
             raise _too_large(most)
         return body
-    # a bytearray grows in place: joining bytes piece by piece would copy all for each
-    whole = bytearray(message.get("body", b""))
+    # it grows in place and gives its bytes away without a copy
+    whole = io.BytesIO()
+    size = whole.write(message.get("body", b""))
     while message.get("more_body", False):
-        if len(whole) > most:
+        if size > most:
             raise _too_large(most)
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Problem(400, "incomplete", "the connection closed before the body was whole")
-        whole += message.get("body", b"")
-    if len(whole) > most:
+        size += whole.write(message.get("body", b""))
+    if size > most:
         raise _too_large(most)
-    return bytes(whole)
+    return whole.getvalue()
 
 
 def has_body(headers: Mapping[bytes, bytes]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -38,9 +39,11 @@ class _Base64(EncoderProtocol):
         try:
             if b"=" in data[:-2]:
                 raise binascii.Error("padding within the data")
-            # in pieces: other threads go on between them
-            pieces = range(0, len(data), _PIECE)
-            found = b"".join(base64.b64decode(data[k : k + _PIECE], validate=True) for k in pieces)
+            # in pieces: other threads go on between them, and nothing is held twice
+            whole = io.BytesIO()
+            for start in range(0, len(data), _PIECE):
+                whole.write(base64.b64decode(data[start : start + _PIECE], validate=True))
+            found = whole.getvalue()
         except binascii.Error as error:
             raise ValueError(f"expected base 64: {error}") from error
         if not found:

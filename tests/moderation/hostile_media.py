@@ -47,6 +47,7 @@ def containers() -> Iterator[Bomb]:
         "mp4, sound of 170 M samples", "video", mp4_with_table(b"stsz", 170_000_000, b"soun")
     )
     yield Bomb("mkv, 100,000 cues", "video", matroska_cues(100_000))
+    yield Bomb("mkv, 500,000 cues in 24 MB", "video", matroska_cues(500_000))
     yield Bomb("mkv, 60,000 laced blocks", "video", matroska_laces(60_000))
     yield Bomb("mkv, an element of 2^40 bytes", "video", matroska_long_element())
     yield Bomb("avi, index entries of 2 GB for 90 streams", "video", avi_index(90))

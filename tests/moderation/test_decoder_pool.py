@@ -203,3 +203,17 @@ def test_frames_that_end_early_are_no_frames():
     write_frames(stream, [np.zeros((4, 4, 3), np.uint8)])
     with pytest.raises(MessageError, match="expected 48 bytes, got 38"):
         read_frames(io.BytesIO(stream.getvalue()[:-10]), 2, 64)
+
+
+def test_after_a_decoder_died_at_work_another_one_waits_for_the_next_medium(pool):
+    large = encoded(Image.new("RGB", (5_600, 5_600)), "PNG", compress_level=1)
+    victim = pool._idle[0]._process
+    killer = threading.Timer(0.1, victim.kill)
+    killer.start()
+    with pytest.raises(MediaError, match="broken: a decoder process ended"):
+        pool.image(large)
+    killer.join()
+    ends = time.monotonic() + 30
+    while not pool.is_ready and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert process_of(pool) != victim.pid

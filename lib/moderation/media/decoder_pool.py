@@ -2,7 +2,8 @@
 
 A few processes are started when they are first needed and used again. Each holds no environment, no
 descriptor and no key of this process, and the kernel limits its memory (see `decoder_process`). One
-that dies or does not answer in time is replaced, and its medium is refused.
+that dies or does not answer in time is refused its medium; where no other is idle, the next one is
+started at once, so that the next medium finds it ready.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -48,6 +50,7 @@ class DecoderPool:
         self._lock = threading.Lock()
         self._idle: list[_Decoder] = []
         self._owner = os.getpid()
+        self._closings = 0
 
     def image(self, content: bytes, limits: Limits | None = None) -> Frames:
         """The frames of an image; see `decode_frames`.
@@ -75,10 +78,16 @@ class DecoderPool:
             raise MediaError("broken", "expected a video that can be decoded; a decoder was misled")
         return Clip(np.stack(frames), about["times_s"], about["duration_s"])
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a started process waits for a medium."""
+        return any(one.usable for one in self._idle)
+
     def close(self) -> None:
-        """End all processes that are not at work."""
+        """End all processes that are not at work, and those that start now."""
         with self._lock:
             idle, self._idle = self._idle, []
+            self._closings += 1
         for one in idle:
             one.close()
 
@@ -93,6 +102,7 @@ class DecoderPool:
             finally:
                 if about is None or about["is_last"]:
                     decoder.close()
+                    self._replace()
                 else:
                     self._give_back(decoder)
         if not frames:
@@ -113,6 +123,28 @@ class DecoderPool:
     def _give_back(self, decoder: _Decoder) -> None:
         with self._lock:
             self._idle.append(decoder)
+
+    def _replace(self) -> None:
+        """Start a decoder for the next medium, beside what goes on."""
+        start = threading.Thread(
+            target=self._start_one, args=(self._closings,), name="decoder start", daemon=True
+        )
+        start.start()
+
+    def _start_one(self, closings: int) -> None:
+        with self._turns:
+            with self._lock:
+                if self._idle or self._closings != closings:
+                    return
+            # where none can be started now, whoever needs one learns it
+            with suppress(DecoderUnavailableError):
+                decoder = _Decoder()
+                with self._lock:
+                    is_wanted = self._closings == closings
+                    if is_wanted:
+                        self._idle.append(decoder)
+                if not is_wanted:
+                    decoder.close()
 
 
 class _Decoder:
