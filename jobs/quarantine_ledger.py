@@ -59,6 +59,7 @@ def write_entry(
         "empty_files": int(stage == Stage.READ and not checked.rows_in),
         "reasons": checked.reasons,
         "adjustments": checked.adjustments,
+        "left_out_by": "" if mapping is None else mapping.leaves_out_by,
         "examples": {reason: asdict(example) for reason, example in examples.items()},
     }
     quarantine.write(f"ledger/{name}.json", json.dumps(entry).encode())
@@ -75,12 +76,14 @@ def summary(storage: Storage, quarantine: str) -> QuarantineSummary:
     reasons: Counter[str] = Counter()
     adjustments: Counter[str] = Counter()
     examples: dict[str, dict[str, Any]] = {}
+    left_out_by = ""
     for path in sorted(storage.files(f"{quarantine}/ledger".lstrip("/"))):
         entry = json.loads(storage.read(path) or b"{}")
         stage = by_stage[entry.pop("stage")]
         reasons.update(entry.pop("reasons"))
         adjustments.update(entry.pop("adjustments"))
         examples = entry.pop("examples") | examples
+        left_out_by = entry.pop("left_out_by") or left_out_by
         stage.update(entry, entries=1)
         totals.update(entry)
     _refuse_lost_rows(by_stage, quarantine)
@@ -91,6 +94,7 @@ def summary(storage: Storage, quarantine: str) -> QuarantineSummary:
         quarantined=totals["quarantined"],
         reasons=dict(reasons.most_common()),
         left_out=totals["left_out"],
+        left_out_by=left_out_by,
         empty_files=totals["empty_files"],
         adjustments=dict(adjustments.most_common()),
         examples={reason: QuarantineExample(**entry) for reason, entry in examples.items()},

@@ -110,6 +110,16 @@ class Mapping:
         """The source rows that belong to the data set: by `where`, and by the tags of a pivot."""
         return self.of_data_set(self.source_rows(raw))
 
+    @property
+    def leaves_out_by(self) -> str:
+        """Sections that leave rows out, as messages name them; empty where none does."""
+        sections = ["'where'"] if self.where else []
+        if self.where and isinstance(self.reshape, Unpivot):
+            sections = ["'where', of the rows that 'unpivot' makes"]
+        if isinstance(self.reshape, Pivot):
+            sections.append("'pivot', as no column is read from their tags")
+        return " or by ".join(sections)
+
     def of_data_set(self, rows: pa.Table) -> pa.Table:
         """Those of the `source_rows` that fulfil `where` and whose tag is read."""
         rows = rows.filter(pa.array(all_hold(self.where, rows))) if self.where else rows

@@ -59,6 +59,7 @@ class QuarantineSummary:
         adjustments: values of rows that passed which were changed on reading, by column and
             reason, the most frequent first; see `Checked.adjustments`.
         empty_files: files, or parts of them, without a row.
+        left_out_by: sections of the mapping that leave rows out, see `Mapping.leaves_out_by`.
     """
 
     rows_in: int
@@ -70,6 +71,7 @@ class QuarantineSummary:
     merged: int = 0
     adjustments: dict[str, int] = field(default_factory=dict)
     empty_files: int = 0
+    left_out_by: str = ""
 
     def most_frequent_reason(self, source: str) -> str:
         """One sentence for an error where too few rows are good.
@@ -83,15 +85,19 @@ class QuarantineSummary:
         if not self.rows_in:
             return f"{source}: holds no rows"
         if not self.quarantined:
-            left = f"; 'where' leaves {self.left_out:,} out" if self.left_out else ""
-            return f"{source}: none of {self.rows_in:,} rows was set aside{left}"
+            return f"{source}: none of {self.rows_in:,} rows was set aside{self._left_out_text()}"
         reason = next(iter(self.reasons))
         example = self.examples.get(reason, QuarantineExample()).text(source)
-        left = f"; 'where' leaves out {self.left_out:,}" if self.left_out else ""
         return (
             f"{source}: {self.quarantined:,} of {self.rows_in:,} rows were set aside; most often "
-            f'"{reason}"{f", e.g. {example}" if example else ""}{left}'
+            f'"{reason}"{f", e.g. {example}" if example else ""}{self._left_out_text()}'
         )
+
+    def _left_out_text(self) -> str:
+        """What leaves rows out, and how many; empty where none are."""
+        if not self.left_out:
+            return ""
+        return f"; {self.left_out:,} are left out by {self.left_out_by or 'the mapping'}"
 
 
 def summary_of(checked: Checked, mapping: Mapping) -> QuarantineSummary:
@@ -106,6 +112,7 @@ def summary_of(checked: Checked, mapping: Mapping) -> QuarantineSummary:
         merged=checked.merged,
         adjustments=checked.adjustments,
         empty_files=int(not checked.rows_in),
+        left_out_by=mapping.leaves_out_by,
     )
 
 

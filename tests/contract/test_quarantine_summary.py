@@ -10,6 +10,7 @@ from lib.contract import (
     QuarantineSummary,
     parse_mapping,
     quarantine_examples,
+    summary_of,
     with_origin,
 )
 from tests.contract.parcels import PARCELS
@@ -76,7 +77,48 @@ def test_identifiers_are_not_shown():
 def test_rows_that_where_leaves_out_are_counted():
     result = checked(SHOP="south")
     assert (result.rows_in, result.left_out, result.good.num_rows) == (3, 3, 0)
-    assert "'where' leaves 3 out" in summary(result).most_frequent_reason("parcels.csv")
+    text = summary_of(result, MAPPING).most_frequent_reason("parcels.csv")
+    assert text.endswith("; 3 are left out by 'where'")
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        (
+            "pivot: {index: [ID, SENT], tag: TAG, value: VALUE}",
+            "2 are left out by 'pivot', as no column is read from their tags",
+        ),
+        (
+            "pivot: {index: [ID, SENT], tag: TAG, value: VALUE}\nwhere: {SENT: [never]}",
+            "3 are left out by 'where' or by 'pivot', as no column is read from their tags",
+        ),
+    ],
+)
+def test_rows_that_a_pivot_leaves_out_are_said_to_be_left_out_by_it(sections, words):
+    text = "contract: parcels\ncolumns: {parcel_id: ID, sent_at: {from: SENT, timezone: UTC}, "
+    text += "weight_kg: W, postage_minor: {value: 1, unit: minor}, kind: {value: small}}\n"
+    mapping = parse_mapping(text + sections, [PARCELS])
+    columns = {"ID": ["a", "b", "c"], "SENT": ["2025-01-01"] * 3, "TAG": ["x", "W", "y"]}
+    table = pa.table(columns | {"VALUE": ["1", "1", "1"]})
+    result = mapping.check(with_origin(table, "/data/parcels.csv", np.array([2, 3, 5])))
+    assert summary_of(result, mapping).most_frequent_reason("parcels.csv").endswith(words)
+
+
+def test_rows_that_where_leaves_out_behind_an_unpivot_are_said_to_be_its_rows():
+    text = """
+    contract: parcels
+    unpivot: {columns: [N, S], label: SHOP, value: W}
+    where: {SHOP: [N]}
+    columns: {parcel_id: ID, sent_at: {value: 2025-01-01T00:00:00Z}, weight_kg: W,
+              postage_minor: {value: 1, unit: minor}, kind: {from: SHOP, values: {N: small}}}
+    """
+    mapping = parse_mapping(text, [PARCELS])
+    table = pa.table({"ID": ["a", "b"], "N": ["1", "2"], "S": ["3", "4"]})
+    result = mapping.check(with_origin(table, "/data/parcels.csv", np.array([2, 3])))
+    assert summary_of(result, mapping).most_frequent_reason("parcels.csv") == (
+        "parcels.csv: none of 4 rows was set aside; "
+        "2 are left out by 'where', of the rows that 'unpivot' makes"
+    )
 
 
 def test_a_source_without_rows_says_so():
