@@ -26,11 +26,16 @@ class Create:
     """Days until it expires; without, it lasts until it is revoked."""
     note: str = ""
     """Whose it is and what for."""
+    reviewers: str | None = None
+    """Names under which it may act in review, joined by commas, such as ann,bob. Without, it acts
+    under any name, and counts as one person where a second opinion or an appeal is decided."""
 
     def answer(self, now: int) -> str:
         """Add a key and answer its token; `now` in microseconds since 1970 UTC."""
         expires_at = None if self.days is None else now + self.days * _DAY
-        token, record = new_key(self.scopes, now, expires_at, self.note)
+        names = None if self.reviewers is None else self.reviewers.split(",")
+        reviewers = None if names is None else [name.strip() for name in names]
+        token, record = new_key(self.scopes, now, expires_at, self.note, reviewers)
         add_key(self.file, record)
         return token
 
@@ -48,7 +53,7 @@ class List:
         for key in read_keys(self.file).keys:
             created, expires = _day(key.created_at), _day(key.expires_at)
             note = f"  ({key.note})" if key.note else ""
-            scopes = " ".join(key.scopes)
+            scopes = " ".join(key.scopes) + _names(key)
             lines.append(f"{key.id}  {_state(key, now):8}  {created}  {expires:10}  {scopes}{note}")
         return "\n".join(lines)
 
@@ -73,6 +78,12 @@ Command = (
     | Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Revoke, tyro.conf.subcommand("revoke")]
 )
+
+
+def _names(key: KeyRecord) -> str:
+    if key.reviewers is not None:
+        return f"  as {','.join(key.reviewers)}"
+    return "  as any reviewer" if "moderation:review" in key.scopes else ""
 
 
 def _state(key: KeyRecord, now: int) -> str:

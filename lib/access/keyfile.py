@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from lib.access.errors import KeyFileError
+from lib.contract.scalar import LONGEST_ID_BYTES, identifier_fault
 from lib.durable import locked, replace_file
 
 LAST_EXPIRY = 253_402_300_799_999_999
@@ -36,8 +37,28 @@ def require_scope(scope: str) -> str:
     return scope
 
 
+def require_reviewer(name: str) -> str:
+    """Refuse a name that no review request can hold.
+
+    Raises:
+        ValueError: says what was expected.
+    """
+    fault = "expected a name, got none" if not name else identifier_fault(name, LONGEST_ID_BYTES)
+    if fault is not None:
+        raise ValueError(fault)
+    return name
+
+
+Reviewers = Annotated[
+    tuple[Annotated[str, AfterValidator(require_reviewer)], ...], Field(min_length=1)
+]
+
+
 class KeyRecord(BaseModel):
-    """One key without its secret; times are microseconds since 1970 UTC."""
+    """One key without its secret; times are microseconds since 1970 UTC.
+
+    `reviewers` are the names under which it may act in review; None is any name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -49,6 +70,7 @@ class KeyRecord(BaseModel):
     created_at: int
     expires_at: int | None = None
     revoked_at: int | None = None
+    reviewers: Reviewers | None = None
 
 
 class KeyBook(BaseModel):
@@ -69,7 +91,11 @@ def hash_secret(salt: str, secret: str) -> str:
 
 
 def new_key(
-    scopes: Sequence[str], now: int, expires_at: int | None = None, note: str = ""
+    scopes: Sequence[str],
+    now: int,
+    expires_at: int | None = None,
+    note: str = "",
+    reviewers: Sequence[str] | None = None,
 ) -> tuple[str, KeyRecord]:
     """Make a key; the token `fw_<id>_<secret>` exists only in what is returned.
 
@@ -78,9 +104,11 @@ def new_key(
         now: microseconds since 1970 UTC.
         expires_at: it is refused from then on; microseconds since 1970 UTC.
         note: whose it is.
+        reviewers: names under which it may act in review; None is any.
 
     Raises:
-        KeyFileError: no scope, an unknown one, or an end in the past or after the year 9999.
+        KeyFileError: no scope, an unknown one, an end in the past or after the year 9999, or a
+            reviewer without a name.
     """
     if not scopes:
         raise KeyFileError("scopes: expected at least one, such as fraud:score")
@@ -99,9 +127,11 @@ def new_key(
             note=note,
             created_at=now,
             expires_at=expires_at,
+            reviewers=None if reviewers is None else tuple(reviewers),
         )
     except ValidationError as error:
-        raise KeyFileError(f"scopes: {error.errors()[0]['msg']}") from error
+        fault = error.errors()[0]
+        raise KeyFileError(f"{fault['loc'][0]}: {fault['msg']}") from error
     return f"fw_{key_id}_{secret}", record
 
 

@@ -14,10 +14,14 @@ _UNAUTHENTICATED = "expected a valid API key as Authorization: Bearer fw_<id>_<s
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling, for the audit log, and what the key allows."""
+    """Who is calling, for the audit log, and what the key allows.
+
+    `reviewers` are the names under which it may act in review; None is any name.
+    """
 
     key_id: str
     scopes: frozenset[str]
+    reviewers: frozenset[str] | None = None
 
 
 _NOBODY = (
@@ -106,7 +110,12 @@ class ApiKeys:
             self.fault = str(error)
 
     def _use(self, book: KeyBook) -> None:
-        self._keys = {key.id: (key, Caller(key.id, frozenset(key.scopes))) for key in book.keys}
+        self._keys = {key.id: (key, _caller(key)) for key in book.keys}
+
+
+def _caller(key: KeyRecord) -> Caller:
+    names = None if key.reviewers is None else frozenset(key.reviewers)
+    return Caller(key.id, frozenset(key.scopes), names)
 
 
 def _hash(salt: str, secret: str) -> str:

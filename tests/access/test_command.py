@@ -56,3 +56,16 @@ def test_a_key_beyond_the_calendar_is_refused_and_a_bad_entry_does_not_hide_the_
     assert listed.returncode == 0
     assert book["keys"][0]["id"] in listed.stdout
     assert listed.stdout.count("not a date") == 4
+
+
+def test_a_key_for_reviewers_is_made_and_listed_with_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    create = ("create", "--scopes", "moderation:review", "--file", path)
+    token = run(*create, "--reviewers", "ann, bob").stdout.strip()
+    assert run(*create).returncode == 0
+    assert run(*create, "--reviewers", "ann,,bob").stderr.startswith("error: reviewers: ")
+    verified = ApiKeys(path).verify(token, "moderation:review", time.time_ns() // 1000)
+    assert verified.reviewers == {"ann", "bob"}
+    listed = run("list", "--file", path).stdout
+    assert "moderation:review  as ann,bob" in listed
+    assert "moderation:review  as any reviewer" in listed

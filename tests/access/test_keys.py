@@ -178,3 +178,26 @@ def test_a_key_that_allows_nothing_is_refused() -> None:
 def test_a_key_that_is_over_already_is_refused() -> None:
     with pytest.raises(KeyFileError, match="expires_at"):
         new_key(["admin"], NOW, expires_at=NOW)
+
+
+@pytest.mark.parametrize("names", [("ann", "bob"), ("Ann Müller",)])
+def test_a_key_bound_to_reviewers_carries_their_names(path: Path, names: tuple[str, ...]) -> None:
+    token, record = new_key(["moderation:review"], NOW, reviewers=names)
+    add_key(path, record)
+    caller = ApiKeys(path).verify(token, "moderation:review", NOW)
+    assert caller.reviewers == set(names)
+
+
+def test_a_key_of_an_older_file_acts_under_any_name(path: Path) -> None:
+    token = issue(path, "moderation:review")
+    book = json.loads(path.read_text())
+    for key in book["keys"]:
+        del key["reviewers"]
+    path.write_text(json.dumps(book))
+    assert ApiKeys(path).verify(token, "moderation:review", NOW).reviewers is None
+
+
+@pytest.mark.parametrize("names", [(), ("",), ("ann", ""), ("a\nb",), ("a" * 200,)])
+def test_a_reviewer_that_no_request_can_name_is_refused(names: tuple[str, ...]) -> None:
+    with pytest.raises(KeyFileError, match=r"^reviewers: "):
+        new_key(["moderation:review"], NOW, reviewers=names)
