@@ -43,8 +43,9 @@ class SelectConfig(JobOptions):
     records: str | None = None
     """database of the review queue (sqlite:///..., postgresql+psycopg://...): posts decided there
     are not chosen again, and the batch goes there for review"""
-    salt: str = "forewarn"
-    """of the review queue, the same as in serving"""
+    salt: str | None = None
+    """env:NAME or file:/path that holds the salt of the review queue, the same as in serving;
+    without, the one that the records database keeps"""
     at: int = 0
     """moment of the admission, microseconds since 1970, UTC; 0 takes now"""
     seed: int = 7
@@ -52,6 +53,9 @@ class SelectConfig(JobOptions):
 
     def check(self) -> None:
         """See `JobOptions`."""
+        from lib.moderation.review.salt import require_salt_address
+
+        require_salt_address(self.salt)
         if self.labels is not None:
             checked_mapping(LABELS, self.mapping_labels, self.labels)
 

@@ -24,6 +24,7 @@ from lib.moderation.learning import (
 )
 from lib.moderation.policies import Policies
 from lib.moderation.review.queue import Doubt, ReviewQueue
+from lib.moderation.review.salt import read_salt
 from lib.moderation.review.settings import ReviewSettings
 from lib.records import Reviews
 from lib.storage import open_dataset, open_storage, split_address, write_parquet
@@ -205,7 +206,7 @@ def _keys(table: pa.Table) -> Any:
 def _admit(config: SelectConfig, scored: Scored, chosen: Selection) -> int:
     """The batch into the review queue; returns how many are new there."""
     reviews = Reviews(str(config.records))
-    queue = ReviewQueue(reviews, ReviewSettings(salt=config.salt))
+    queue = ReviewQueue(reviews, ReviewSettings(salt=read_salt(config.salt)))
     now = config.at or time.time_ns() // 1000
     rows = scored.table.take(pa.array(chosen.rows)).drop_columns(["embedding"]).to_pylist()
     random = chosen.random.tolist()

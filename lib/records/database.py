@@ -221,8 +221,12 @@ class Database:
             raise RecordsUnavailableError(f"{where}: all connections are in use") from None
 
 
-def read_address(address: str) -> str:
-    """A URL, also where it stands in `env:NAME` or `file:/path`: commands are seen by others.
+def read_address(address: str, what: str = "the URL") -> str:
+    """A text, also where it stands in `env:NAME` or `file:/path`: commands are seen by others.
+
+    Args:
+        address: the text, or where it stands.
+        what: it is, for the error.
 
     Raises:
         RecordsError: the variable is not set, or the file cannot be read.
@@ -230,14 +234,14 @@ def read_address(address: str) -> str:
     if address.startswith("env:"):
         name = address.removeprefix("env:")
         if not os.environ.get(name):
-            raise RecordsError(f"{address}: expected the URL in the variable {name}; it is not set")
+            raise RecordsError(f"{address}: expected {what} in the variable {name}; it is not set")
         return os.environ[name]
     if address.startswith("file:"):
         path = Path(address.removeprefix("file:").removeprefix("//"))
         try:
             return path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise RecordsError(f"{address}: expected a file that holds the URL: {error}") from error
+            raise RecordsError(f"{address}: expected a file that holds {what}: {error}") from error
     return address
 
 

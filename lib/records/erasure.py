@@ -299,7 +299,7 @@ def _blank_audit(connection: Connection, condition: Any, by: str, now: int) -> i
     done = connection.execute(update(AUDIT).where(condition, said).values(before=None, after=None))
     rows = [
         {**{k: v for k, v in post.items() if k != "number"}, "at": now, "who": by, "what": ERASED,
-         "rule": None, "before": None, "after": None}
+         "rule": None, "before": None, "after": None, "key_id": None}
         for post in posts
     ]  # fmt: skip
     if rows:

@@ -20,12 +20,14 @@ def audited(
     *,
     before: Mapping[str, Json] | None = None,
     after: Mapping[str, Json] | None = None,
+    key_id: str | None = None,
 ) -> AuditEntry:
     """An entry about an item, by the rule that asked for the item."""
     return AuditEntry(
         at=at, who=who, what=what, rule=item.rule, item_id=item.id, case_id=item.case_id,
         post_id=item.post_id, policy_version=item.policy_version,
         model_version=item.model_version, before=before, after=after,
+        key_id=key_id,
     )  # fmt: skip
 
 

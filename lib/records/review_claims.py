@@ -12,7 +12,15 @@ from lib.records.database import Database
 from lib.records.entries import Json
 from lib.records.errors import RecordsError
 from lib.records.review_audit import audited, note_down
-from lib.records.review_entries import AuditEntry, Claim, GoldenPost, ReviewItem, UnknownItemError
+from lib.records.review_entries import (
+    AuditEntry,
+    Claim,
+    GoldenPost,
+    RepeatedOpinionError,
+    ReviewItem,
+    ReviewKey,
+    UnknownItemError,
+)
 from lib.records.review_schema import GOLDEN, ITEMS, REVIEWERS, VERDICTS
 
 _MOST_PER_CLAIM = 1000
@@ -46,6 +54,13 @@ class Asks:
     lease: int
     languages: Collection[str] | None
     skills: Collection[str] | None
+    key: ReviewKey | None = None
+    claim_id: str | None = None
+
+    @property
+    def key_id(self) -> str | None:
+        """The id of the key, for the audit."""
+        return None if self.key is None else self.key.id
 
     def __post_init__(self) -> None:
         if not 1 <= self.most <= _MOST_PER_CLAIM:
@@ -71,6 +86,7 @@ def open_items(
     items: Sequence[ReviewItem],
     who: str,
     at: int | None = None,
+    key_id: str | None = None,
 ) -> int:
     """Put items into the queue and note them down, at `at` or when each was made.
 
@@ -82,7 +98,12 @@ def open_items(
         connection,
         [
             audited(
-                item, item.created_at if at is None else at, who, "opened", after=_described(item)
+                item,
+                item.created_at if at is None else at,
+                who,
+                "opened",
+                after=_described(item),
+                key_id=key_id,
             )
             for item in items
             if item.id in fresh
@@ -126,8 +147,13 @@ def mark_decided(connection: Connection, item_id: str, at: int) -> None:
 def claim(
     database: Database, connection: Connection, asks: Asks, mixer: Mixer | None
 ) -> list[Claim]:
-    """Lease what is free; items another reviewer is claiming are passed over."""
+    """Lease what is free; items another reviewer is claiming are passed over.
+
+    A claim that was made before, and of which items are still held, gets those again.
+    """
     first = _first_slot(database, connection, asks.reviewer)
+    if asks.claim_id is not None and (again := _made_before(connection, asks)):
+        return again
     waiting = [_held(row) for row in connection.execute(_waiting(asks)).mappings()]
     chosen: list[Held] = []
     for held in waiting:
@@ -139,12 +165,25 @@ def claim(
     _lease(connection, asks, chosen)
     counted = update(REVIEWERS).where(REVIEWERS.c.reviewer == asks.reviewer)
     connection.execute(counted.values(slots=first + len(chosen)))
-    return [_claim(held, asks.now + asks.lease) for held in chosen]
+    return [_claim(held, held.token + 1, asks.now + asks.lease) for held in chosen]
 
 
 def _held(row: Mapping[Any, Any]) -> Held:
     item = ReviewItem(**{name: row[name] for name in _ITEM_FIELDS})
     return Held(item, row["token"], row["leased_by"], row["leased_until"], row["decided_at"])
+
+
+def _made_before(connection: Connection, asks: Asks) -> list[Claim]:
+    """What a claim of this name leased to the reviewer and is still held."""
+    query = select(ITEMS).where(
+        ITEMS.c.claim_id == asks.claim_id,
+        ITEMS.c.leased_by == asks.reviewer,
+        ITEMS.c.leased_until > asks.now,
+        ITEMS.c.decided_at.is_(None),
+    )
+    ordered = query.order_by(ITEMS.c.rank_us, ITEMS.c.id)
+    rows = connection.execute(ordered).mappings().all()
+    return [_claim(_held(row), row["token"], row["leased_until"]) for row in rows]
 
 
 def _first_slot(database: Database, connection: Connection, reviewer: str) -> int:
@@ -156,7 +195,9 @@ def _first_slot(database: Database, connection: Connection, reviewer: str) -> in
 def _waiting(asks: Asks) -> Any:
     free = or_(ITEMS.c.leased_until.is_(None), ITEMS.c.leased_until <= asks.now)
     mine = or_(ITEMS.c.for_reviewer.is_(None), ITEMS.c.for_reviewer == asks.reviewer)
-    blind = or_(ITEMS.c.kind.not_in(_BLIND_KINDS), ~_decided_by(asks.reviewer, ITEMS.c.post_id))
+    blind = or_(
+        ITEMS.c.kind.not_in(_BLIND_KINDS), ~_decided_by(asks.reviewer, asks.key, ITEMS.c.post_id)
+    )
     return (
         select(ITEMS)
         .where(ITEMS.c.decided_at.is_(None), free, mine, blind, *_able(asks, ITEMS.c))
@@ -166,8 +207,31 @@ def _waiting(asks: Asks) -> Any:
     )
 
 
-def _decided_by(reviewer: str, post_id: ColumnElement[str]) -> Any:
-    return exists().where(VERDICTS.c.post_id == post_id, VERDICTS.c.reviewer == reviewer)
+def _decided_by(reviewer: str, key: ReviewKey | None, post_id: ColumnElement[str] | str) -> Any:
+    """Whether this reviewer, or anybody under this key where it is not bound, decided."""
+    same: ColumnElement[bool] = VERDICTS.c.reviewer == reviewer
+    if key is not None and not key.bound:
+        same = or_(same, VERDICTS.c.key_id == key.id)
+    return exists().where(VERDICTS.c.post_id == post_id, same)
+
+
+def require_other_opinion(
+    connection: Connection, item: ReviewItem, reviewer: str, key: ReviewKey | None
+) -> None:
+    """Refuse a second opinion, an adjudication or an appeal by who decided about the post before.
+
+    Raises:
+        RepeatedOpinionError: the reviewer did, or a key that is not bound to names.
+    """
+    if (
+        item.kind in _BLIND_KINDS
+        and connection.execute(select(_decided_by(reviewer, key, item.post_id))).scalar_one()
+    ):
+        raise RepeatedOpinionError(
+            f"item {item.id!r}: expected a reviewer and an API key that did not decide about the "
+            "post before, got one that did; release it, or decide under a key that is bound to "
+            "the reviewer's name"
+        )
 
 
 def _able(asks: Asks, columns: Any) -> list[ColumnElement[bool]]:
@@ -194,7 +258,7 @@ def _golden(
     query = select(GOLDEN).where(
         GOLDEN.c.policy_version == like.policy_version,
         ~seen,
-        ~_decided_by(asks.reviewer, GOLDEN.c.post_id),
+        ~_decided_by(asks.reviewer, None, GOLDEN.c.post_id),
         *_able(asks, GOLDEN.c),
     )
     ordered = query.order_by(GOLDEN.c.id).limit(_GOLDEN_CHOICE)
@@ -210,7 +274,12 @@ def _lease(connection: Connection, asks: Asks, chosen: Sequence[Held]) -> None:
     until = asks.now + asks.lease
     leased = update(ITEMS).where(ITEMS.c.id.in_([held.item.id for held in chosen]))
     connection.execute(
-        leased.values(token=ITEMS.c.token + 1, leased_by=asks.reviewer, leased_until=until)
+        leased.values(
+            token=ITEMS.c.token + 1,
+            leased_by=asks.reviewer,
+            leased_until=until,
+            claim_id=asks.claim_id,
+        )
     )
     entries: list[AuditEntry] = []
     for held in chosen:
@@ -220,11 +289,19 @@ def _lease(connection: Connection, asks: Asks, chosen: Sequence[Held]) -> None:
             entries.append(audited(held.item, asks.now, "queue", "expired", before=before))
         after: dict[str, Json] = {"leased_by": asks.reviewer, "leased_until": until}
         entries.append(
-            audited(held.item, asks.now, asks.reviewer, "claimed", before=before, after=after)
+            audited(
+                held.item,
+                asks.now,
+                asks.reviewer,
+                "claimed",
+                before=before,
+                after=after,
+                key_id=asks.key_id,
+            )
         )
     note_down(connection, entries)
 
 
-def _claim(held: Held, until: int) -> Claim:
+def _claim(held: Held, token: int, until: int) -> Claim:
     shared = {name: getattr(held.item, name) for name in _CLAIM_FIELDS}
-    return Claim(item_id=held.item.id, token=held.token + 1, leased_until=until, **shared)
+    return Claim(item_id=held.item.id, token=token, leased_until=until, **shared)

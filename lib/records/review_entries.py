@@ -22,8 +22,26 @@ class LeaseLostError(RecordsError):
     """The item is not, or no longer, this reviewer's to decide."""
 
 
+class RepeatedOpinionError(RecordsError):
+    """Another opinion is needed, and this reviewer or this key gave one about the post before."""
+
+
 class ContradictedVerdictError(RecordsError):
     """The same reviewer decided the item before, with other verdicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewKey:
+    """The API key under which somebody acts.
+
+    Attributes:
+        id: its public id, for the audit.
+        bound: whether the names that it may act under are given; one that is not bound counts as
+            one person where a second opinion is asked for.
+    """
+
+    id: str
+    bound: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,7 +158,10 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What one reviewer decided about one item: `verdicts` says of each policy if it is broken."""
+    """What one reviewer decided about one item.
+
+    `verdicts` says of each policy if it is broken, `key_id` under which API key it was decided.
+    """
 
     item_id: str
     case_id: str
@@ -153,6 +174,7 @@ class Verdict:
     decided_at: int
     policy_version: str
     model_version: str | None
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,7 +226,10 @@ class Label:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditEntry:
-    """One thing that happened: when, who did what by which rule, and the state before and after."""
+    """One thing that happened.
+
+    When, who did what by which rule, the state before and after, and under which API key.
+    """
 
     at: int
     who: str
@@ -217,6 +242,7 @@ class AuditEntry:
     model_version: str | None
     before: Mapping[str, Json] | None
     after: Mapping[str, Json] | None
+    key_id: str | None = None
 
 
 def require_case(policies: Mapping[str, float], severity: int, reach: int) -> None:

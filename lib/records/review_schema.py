@@ -46,11 +46,16 @@ ITEMS = Table(
     Column("leased_by", Text),
     Column("leased_until", BigInteger),
     Column("decided_at", BigInteger),
+    Column("claim_id", Text),
     PrimaryKeyConstraint("id", name="review_items_key"),
     Index("review_items_by_rank", "decided_at", "rank_us", "id"),
     Index("review_items_by_post", "post_id"),
+    Index("review_items_by_claim", "claim_id"),
 )
-"""What people are to decide; `rank_us` orders them, `token` counts the leases given out."""
+"""What people are to decide.
+
+`rank_us` orders them, `token` counts the leases given out, `claim_id` names the last claim.
+"""
 
 VERDICTS = Table(
     "review_verdicts",
@@ -66,6 +71,7 @@ VERDICTS = Table(
     Column("decided_at", BigInteger, nullable=False),
     Column("policy_version", Text, nullable=False),
     Column("model_version", Text),
+    Column("key_id", Text),
     PrimaryKeyConstraint("item_id", name="review_verdicts_key"),
     Index("review_verdicts_by_case", "case_id"),
     Index("review_verdicts_by_post", "post_id", "reviewer"),
@@ -132,6 +138,15 @@ REVIEWERS = Table(
 )
 """How many items a reviewer was given: chance decides by this number which are golden."""
 
+SETTINGS = Table(
+    "review_settings",
+    METADATA,
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("name", name="review_settings_key"),
+)
+"""What the queue has made for itself once, for all who use this database: its salt."""
+
 AUDIT = Table(
     "review_audit",
     METADATA,
@@ -147,6 +162,7 @@ AUDIT = Table(
     Column("model_version", Text),
     Column("before", _JSON),
     Column("after", _JSON),
+    Column("key_id", Text),
     PrimaryKeyConstraint("number", name="review_audit_key"),
     Index("review_audit_by_post", "post_id", "number"),
     Index("review_audit_by_what", "what", "at"),

@@ -62,12 +62,14 @@ def verdict_on(
     verdicts: Mapping[str, bool],
     note: str | None,
     now: int,
+    key_id: str | None,
 ) -> Verdict:
     """A reviewer's decision about an item."""
     return Verdict(
         item_id=item.id, case_id=item.case_id, post_id=item.post_id, kind=item.kind,
         reviewer=reviewer, token=token, verdicts=dict(verdicts), note=note, decided_at=now,
         policy_version=item.policy_version, model_version=item.model_version,
+        key_id=key_id,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
@@ -21,16 +22,18 @@ from lib.records.review_entries import (
     Label,
     Outcome,
     ReviewItem,
+    ReviewKey,
     Step,
     Verdict,
     require_verdicts,
 )
 from lib.records.review_figures import GoldenAnswer, OpinionPair, QueueFigures
-from lib.records.review_schema import GOLDEN, LABELS, OUTCOMES, VERDICTS
+from lib.records.review_schema import GOLDEN, LABELS, OUTCOMES, SETTINGS, VERDICTS
 
 NextStep = Callable[[ReviewItem, Sequence[Verdict]], Step]
 _TURN_LOCK = 0x52657669  # "Revi": any number that no other program locks
 _PAGE = 1000
+_SALT, _SALT_BYTES = "salt", 32
 
 
 class Reviews:
@@ -56,12 +59,25 @@ class Reviews:
         """Close the idle connections."""
         self._database.close()
 
-    def admit(self, items: Sequence[ReviewItem], who: str) -> int:
+    def salt(self) -> str:
+        """The random salt of this database's queue, made once for all who use it."""
+        query = select(SETTINGS.c.value).where(SETTINGS.c.name == _SALT)
+        with self._database.reading() as connection:
+            if (kept := connection.execute(query).scalar()) is not None:
+                return str(kept)
+        row = {"name": _SALT, "value": secrets.token_hex(_SALT_BYTES)}
+        with self._database.writing() as connection:
+            self._database.insert_new(connection, SETTINGS, [row])
+        with self._database.reading() as connection:
+            return str(connection.execute(query).scalar_one())
+
+    def admit(self, items: Sequence[ReviewItem], who: str, key_id: str | None = None) -> int:
         """Put items into the queue and return how many are new; one known by its id stays as it is.
 
         Args:
             items: of kind `review` or `appeal`.
             who: what sent them here, for the audit.
+            key_id: of the API key that did, likewise.
         """
         for item in items:
             if item.kind not in ("review", "appeal"):
@@ -69,7 +85,7 @@ class Reviews:
         # one order for everybody: two callers that overlap cannot wait for each other
         ordered = sorted(items, key=lambda item: item.id)
         with self._database.writing() as connection:
-            return review_claims.open_items(self._database, connection, ordered, who)
+            return review_claims.open_items(self._database, connection, ordered, who, key_id=key_id)
 
     def keep_golden(self, posts: Sequence[GoldenPost]) -> int:
         """Keep posts with known answers; returns how many are new."""
@@ -82,34 +98,49 @@ class Reviews:
         reviewer: str,
         most: int,
         *,
-        now: int,
+        now: int | None = None,
         lease: int,
         languages: Collection[str] | None = None,
         skills: Collection[str] | None = None,
         mixer: Mixer | None = None,
+        key: ReviewKey | None = None,
+        claim_id: str | None = None,
     ) -> list[Claim]:
         """Lease up to `most` items, earliest rank first, golden ones mixed in.
 
-        A second opinion, an adjudication or an appeal never goes to who decided about the post.
+        A second opinion, an adjudication or an appeal never goes to who decided about the post,
+        nor to the key under which that was decided, if it is not bound to names.
 
         Args:
             reviewer: who asks.
             most: 1 to 1000.
-            now: microseconds since 1970 UTC.
+            now: microseconds since 1970 UTC; None is the database's clock, which all share.
             lease: how long the items are held, in microseconds.
             languages: what the reviewer reads, None for everything; an item without a language
                 goes to anybody.
             skills: likewise.
             mixer: which of a reviewer's items are golden; None mixes none in.
+            key: under which the reviewer asks.
+            claim_id: names the claim; asked for again, it gets what it leased and still holds.
         """
         require_text("reviewer", reviewer)
-        require_time("now", now)
-        asks = review_claims.Asks(reviewer, most, now, lease, languages, skills)
         with self._database.writing() as connection:
+            asks = review_claims.Asks(
+                reviewer, most, self._time(connection, now), lease, languages, skills, key, claim_id
+            )
             return review_claims.claim(self._database, connection, asks, mixer)
 
-    def renew(self, item_id: str, reviewer: str, token: int, *, now: int, lease: int) -> int:
-        """Hold an item for longer, and return until when.
+    def renew(
+        self,
+        item_id: str,
+        reviewer: str,
+        token: int,
+        *,
+        now: int | None = None,
+        lease: int,
+        key: ReviewKey | None = None,
+    ) -> int:
+        """Hold an item for longer, and return until when; `now` and `key` as in `claim`.
 
         Raises:
             UnknownItemError: there is none of that id.
@@ -117,16 +148,28 @@ class Reviews:
         """
         with self._database.writing() as connection:
             held = self._held(connection, item_id, reviewer, token)
-            after = review_claims.set_lease(connection, held, reviewer, now + lease)
-            note_down(connection, [audited(held.item, now, reviewer, "renewed", after=after)])
-        return now + lease
+            at = self._time(connection, now)
+            after = review_claims.set_lease(connection, held, reviewer, at + lease)
+            key_id = None if key is None else key.id
+            entry = audited(held.item, at, reviewer, "renewed", after=after, key_id=key_id)
+            note_down(connection, [entry])
+        return at + lease
 
-    def release(self, item_id: str, reviewer: str, token: int, *, now: int) -> None:
-        """Give an item back undecided. Raises as `renew` does."""
+    def release(
+        self,
+        item_id: str,
+        reviewer: str,
+        token: int,
+        *,
+        now: int | None = None,
+        key: ReviewKey | None = None,
+    ) -> None:
+        """Give an item back undecided; `now` and `key` as in `claim`. Raises as `renew` does."""
         with self._database.writing() as connection:
             held = self._held(connection, item_id, reviewer, token)
             review_claims.set_lease(connection, held, None, None)
-            note_down(connection, [audited(held.item, now, reviewer, "released")])
+            at, key_id = self._time(connection, now), None if key is None else key.id
+            note_down(connection, [audited(held.item, at, reviewer, "released", key_id=key_id)])
 
     def decide(
         self,
@@ -138,6 +181,7 @@ class Reviews:
         now: int,
         next_step: NextStep,
         note: str | None = None,
+        key: ReviewKey | None = None,
     ) -> tuple[Verdict, bool]:
         """Keep a decision with what follows from it, whole or not; and whether it is new.
 
@@ -152,10 +196,12 @@ class Reviews:
             now: microseconds since 1970 UTC.
             next_step: says what follows, from the item and the decisions of its case so far.
             note: in words.
+            key: under which the reviewer decides.
 
         Raises:
             UnknownItemError: there is none of that id.
             LeaseLostError: the item went to another.
+            RepeatedOpinionError: another opinion is needed; see `claim`.
             ContradictedVerdictError: the same reviewer decided otherwise under this lease.
             RecordsError: a verdict is missing, too many or not true or false.
         """
@@ -167,10 +213,17 @@ class Reviews:
             if (known := review_verdicts.decided(connection, item_id)) is not None:
                 return review_verdicts.repeated(known, reviewer, token, verdicts), False
             review_verdicts.require_lease(held, reviewer, token)
-            verdict = review_verdicts.verdict_on(held.item, reviewer, token, verdicts, note, now)
+            review_claims.require_other_opinion(connection, held.item, reviewer, key)
+            key_id = None if key is None else key.id
+            verdict = review_verdicts.verdict_on(
+                held.item, reviewer, token, verdicts, note, now, key_id
+            )
             connection.execute(insert(VERDICTS).values(asdict(verdict)))
             review_claims.mark_decided(connection, item_id, now)
-            entry = audited(held.item, now, reviewer, "decided", after={"verdicts": dict(verdicts)})
+            entry = audited(
+                held.item, now, reviewer, "decided",
+                after={"verdicts": dict(verdicts)}, key_id=key_id,
+            )  # fmt: skip
             note_down(connection, [entry])
             case = review_verdicts.of_case(connection, held.item.case_id)
             self._follow(connection, next_step(held.item, case), case, now)
@@ -235,6 +288,12 @@ class Reviews:
             raise RecordsError(f"window: expected 1 microsecond or more, got {window}")
         with self._database.reading() as connection:
             return review_figures.figures(connection, now, window)
+
+    def _time(self, connection: Connection, now: int | None) -> int:
+        if now is None:
+            return self._database.now(connection)
+        require_time("now", now)
+        return now
 
     def _held(self, connection: Connection, item_id: str, reviewer: str, token: int) -> Held:
         held = review_claims.find(connection, item_id)

@@ -20,6 +20,7 @@ class Call:
         started: reading of a monotonic clock when the request came, seconds.
         notes: what the log line says beside the gateway's own fields; no personal data.
         body_read: whether the whole body was read.
+        reviewers: names under which the key may act in review; None is any.
     """
 
     request_id: str
@@ -27,6 +28,7 @@ class Call:
     started: float
     notes: dict[str, Any] = field(default_factory=dict)
     body_read: bool = False
+    reviewers: frozenset[str] | None = None
 
 
 def request_id_of(header: bytes | None) -> str:

@@ -178,7 +178,7 @@ class Gateway:
             call.key_id = error.key_id or ""
             kind = "unauthenticated" if error.status == 401 else "forbidden"
             raise Problem(error.status, kind, str(error)) from None
-        call.key_id = caller.key_id
+        call.key_id, call.reviewers = caller.key_id, caller.reviewers
 
     def _deadline(self, door: Door, headers: Mapping[bytes, bytes]) -> float:
         """Seconds until the answer is due: the caller's wish, the route's default, ours."""

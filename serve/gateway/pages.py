@@ -20,7 +20,7 @@ from serve.gateway.readiness import Readiness
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"description": "no valid key"},
-    403: {"description": "the key lacks the scope"},
+    403: {"description": "the key lacks the scope, or may not act so"},
     413: {"description": "the body is too large"},
     422: {"description": "a field is at fault, or it cannot be done; `errors` says what"},
     503: {"description": "overloaded or out; Retry-After says when to try again"},

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from lib.moderation.review.salt import require_salt_address
 from serve.gateway import Replicas
 from serve.gateway.arguments import ApplicationArgs, Live
 
@@ -55,8 +56,10 @@ class ModerationArgs(ApplicationArgs):
         None, description="word lists: path, or the YAML itself; none: the packaged ones"
     )
     hashes: str | None = Field(None, description="file of hashes of known media; none: no list")
-    review_salt: str = Field(
-        "forewarn", min_length=1, description="draws second opinions and golden items; keep it"
+    review_salt: Annotated[str | None, AfterValidator(require_salt_address)] = Field(
+        None,
+        description="env:NAME or file:/path, holding what draws second opinions and golden items; "
+        "none: a random one, made once and kept with the records",
     )
     reviews_per_hour: float | None = Field(
         None, gt=0, description="posts that people can review in an hour; none: no limit is priced"

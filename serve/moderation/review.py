@@ -16,6 +16,8 @@ from lib.records import (
     Outcome,
     RecordsError,
     RecordsUnavailableError,
+    RepeatedOpinionError,
+    ReviewKey,
     UnknownItemError,
 )
 from serve.gateway import Call, Meter, Problem
@@ -50,6 +52,7 @@ class ReviewDesk:
         queue: the queue and its rules.
         meter: counts.
         now: microseconds since 1970 UTC.
+        lease_clock: of leases, the same; None is the database's, which all replicas share.
         closed: told of a post whose case came to an outcome.
     """
 
@@ -59,9 +62,10 @@ class ReviewDesk:
         meter: Meter,
         now: Callable[[], int],
         closed: Callable[[str], None],
+        lease_clock: Callable[[], int] | None = None,
     ) -> None:
         self.queue, self._meter, self._now = queue, meter, now
-        self._closed = closed
+        self._closed, self._lease_clock = closed, lease_clock
         self._threads = BoundedExecutor("reviews", _THREADS)
 
     def close(self) -> None:
@@ -77,16 +81,19 @@ class ReviewDesk:
         return bool(await self._threads.run(self.queue.admit, [doubt], self._now()))
 
     async def claim(self, asked: ClaimRequest, call: Call) -> ClaimsAnswer:
-        """Leases items to a reviewer.
+        """Leases items to a reviewer; the same request again gets what it still holds.
 
         Raises:
-            Problem: 503 without records.
+            Problem: 403 for a name that the key may not act under, 503 without records.
         """
+        key = _key_of(asked.reviewer, call)
+        claim_id = asked.claim_id or call.request_id
 
         def claim() -> list[Claim]:
             return self.queue.claim(
-                asked.reviewer, asked.most, self._now(), languages=asked.languages
-            )
+                asked.reviewer, asked.most, self._lease_now(), languages=asked.languages, key=key,
+                claim_id=claim_id,
+            )  # fmt: skip
 
         claims = await self._kept(claim)
         self._meter.count(numbers.CLAIMED, amount=len(claims))
@@ -98,20 +105,25 @@ class ReviewDesk:
         """Holds an item for longer.
 
         Raises:
-            Problem: 404 for no such item, 409 where it is not this reviewer's any more.
+            Problem: 403 for a name that the key may not act under, 404 for no such item, 409 where
+                it is not this reviewer's any more.
         """
+        key = _key_of(held.reviewer, call)
         until = await self._kept(
             lambda: self.queue.reviews.renew(
-                item_id, held.reviewer, held.token, now=self._now(),
-                lease=self.queue.settings.lease_us,
+                item_id, held.reviewer, held.token, now=self._lease_now(),
+                lease=self.queue.settings.lease_us, key=key,
             )
         )  # fmt: skip
         return HeldAnswer(item_id=item_id, leased_until=moment(until), request_id=call.request_id)
 
     async def release(self, item_id: str, held: HeldRequest, call: Call) -> HeldAnswer:
         """Gives an item back undecided; raises as `renew` does."""
+        key = _key_of(held.reviewer, call)
         await self._kept(
-            lambda: self.queue.reviews.release(item_id, held.reviewer, held.token, now=self._now())
+            lambda: self.queue.reviews.release(
+                item_id, held.reviewer, held.token, now=self._lease_now(), key=key
+            )
         )
         return HeldAnswer(item_id=item_id, leased_until=None, request_id=call.request_id)
 
@@ -119,12 +131,14 @@ class ReviewDesk:
         """Keeps a verdict; the same again changes nothing.
 
         Raises:
-            Problem: 404 for no such item, 409 where another holds it or it was decided otherwise,
-                422 for verdicts that do not fit its policies.
+            Problem: 403 for a name that the key may not act under, and for a second opinion of one
+                person or one key, 404 for no such item, 409 where another holds it or it was
+                decided otherwise, 422 for verdicts that do not fit its policies.
         """
+        key = _key_of(said.reviewer, call)
         verdict, new = await self._kept(
             lambda: self.queue.decide(
-                item_id, said.reviewer, said.token, said.verdicts, self._now(), said.note
+                item_id, said.reviewer, said.token, said.verdicts, self._now(), said.note, key
             )
         )
         outcome = await self.outcome(verdict.post_id)
@@ -160,7 +174,7 @@ class ReviewDesk:
         """
         try:
             item_id, new = await self._kept(
-                lambda: self.queue.appeal(removal, author_id, statement, self._now())
+                lambda: self.queue.appeal(removal, author_id, statement, self._now(), call.key_id)
             )
         except AppealError as error:
             self._meter.count(numbers.APPEALS, "refused")
@@ -199,6 +213,9 @@ class ReviewDesk:
             request_id=call.request_id,
         )
 
+    def _lease_now(self) -> int | None:
+        return None if self._lease_clock is None else self._lease_clock()
+
     async def _kept(self, work: Callable[[], Found]) -> Found:
         try:
             return await self._threads.run(work)
@@ -219,7 +236,21 @@ def outcome_answer(outcome: Outcome) -> OutcomeAnswer:
     )
 
 
+def _key_of(reviewer: str, call: Call) -> ReviewKey:
+    """The key of a call.
+
+    Raises:
+        Problem: 403 where it is bound to other names.
+    """
+    if call.reviewers is not None and reviewer not in call.reviewers:
+        text = "reviewer: expected a name that this API key is bound to, got another one"
+        raise Problem(403, "forbidden", text)
+    return ReviewKey(call.key_id, call.reviewers is not None)
+
+
 def _refuse(error: RecordsError) -> NoReturn:
+    if isinstance(error, RepeatedOpinionError):
+        raise Problem(403, "forbidden", str(error)) from error
     if isinstance(error, UnknownItemError):
         raise Problem(404, "not-found", str(error)) from error
     if isinstance(error, LeaseLostError | ContradictedVerdictError):

@@ -29,6 +29,9 @@ Decision = Literal["ALLOW", "REVIEW", "REMOVE", "PENDING"]
 LANGUAGE = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
 MOST_CLAIMED = 100
 _PIECE = 1 << 20
+Reviewer = Annotated[
+    Id, Field(description="who acts; 403 where the API key is bound to other names")
+]
 
 
 class _Base64(EncoderProtocol):
@@ -185,6 +188,7 @@ class Shown(BaseModel):
     model_version: str | None
     before: JsonValue
     after: JsonValue
+    key_id: str | None = Field(description="public id of the API key that acted; null: none did")
 
 
 class HistoryAnswer(BaseModel):
@@ -214,7 +218,12 @@ class AppealAnswer(BaseModel):
 class ClaimRequest(_Sent):
     """Who wants what to decide."""
 
-    reviewer: Id
+    reviewer: Reviewer
+    claim_id: Id | None = Field(
+        None,
+        description="names the claim; the same again gets the items that it still holds. "
+        "Default: X-Request-ID",
+    )
     most: int = Field(1, ge=1, le=MOST_CLAIMED)
     languages: list[Annotated[str, Field(max_length=35, pattern=LANGUAGE)]] | None = Field(
         None, max_length=100, description="default: all"
@@ -248,7 +257,7 @@ class ClaimsAnswer(BaseModel):
 class HeldRequest(_Sent):
     """Who holds an item."""
 
-    reviewer: Id
+    reviewer: Reviewer
     token: Whole
 
 
@@ -263,7 +272,7 @@ class HeldAnswer(BaseModel):
 class DecideRequest(_Sent):
     """A reviewer's verdict on every policy of an item."""
 
-    reviewer: Id
+    reviewer: Reviewer
     token: Whole
     verdicts: dict[Id, StrictBool] = Field(min_length=1, max_length=64)
     note: Note | None = None

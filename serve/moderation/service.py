@@ -13,6 +13,7 @@ from lib.moderation.media.limits import Limits
 from lib.moderation.media.shelf import Shelf
 from lib.moderation.model import SYSTEM
 from lib.moderation.review.queue import ReviewQueue
+from lib.moderation.review.salt import read_salt
 from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.rules import ACTIONS, NUMBERS, RULES_FILE, TEXTS, rule_fields
 from lib.records import Reviews
@@ -60,7 +61,7 @@ class ModerationService(Application):
         now: Callable[[], int] | None = None,
     ) -> None:
         self.args = args
-        self._now = now or system_clock
+        self._now, self._lease_clock = now or system_clock, now
         rulings = Rulings(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
         super().__init__(SYSTEM, args, meter, numbers.RELOADS, rulings, ModerationLive)
         self.books = Books()
@@ -93,7 +94,7 @@ class ModerationService(Application):
 
     def _parts(self, meter: Meter) -> Parts:
         args, limits = self.args, Limits()
-        queue = ReviewQueue(self._reviews, ReviewSettings(salt=args.review_salt))
+        queue = ReviewQueue(self._reviews, ReviewSettings(salt=read_salt(args.review_salt)))
         timeout, receipts = args.store_timeout_ms / 1000.0, args.receipt_days * _DAY_SECONDS
         return Parts(
             intake=Intake(
@@ -108,7 +109,7 @@ class ModerationService(Application):
             rulings=self.rulings,
             holder=self.holder,
             members=self._members,
-            review=ReviewDesk(queue, meter, self._now, self._closed),
+            review=ReviewDesk(queue, meter, self._now, self._closed, self._lease_clock),
             archive=self.archive,
         )
 

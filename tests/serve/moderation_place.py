@@ -94,9 +94,17 @@ def published(folder: Path) -> Path:
     return folder / "registry"
 
 
-def arguments(folder: Path, registry: Path, **changes: Any) -> tuple[ModerationArgs, str]:
+def salt(folder: Path, text: str = "no second opinion") -> str:
+    """Where a review queue finds its salt; with this one the post `p` gets no second opinion."""
+    (folder / "salt").write_text(text)
+    return f"file:{folder}/salt"
+
+
+def arguments(
+    folder: Path, registry: Path, reviewers: tuple[str, ...] | None = None, **changes: Any
+) -> tuple[ModerationArgs, str]:
     """What an application in a folder is started with, and a key with every scope."""
-    token, record = new_key(SCOPES, time.time_ns() // 1000)
+    token, record = new_key(SCOPES, time.time_ns() // 1000, reviewers=reviewers)
     folder.mkdir(exist_ok=True)
     add_key(folder / "keys.json", record)
     args = ModerationArgs(

@@ -23,7 +23,7 @@ from lib.registry import Registry
 from tests.moderation import tiny
 from tests.moderation.made_media import video
 from tests.serve.made_up import eventually
-from tests.serve.moderation_place import CREATED_AT, arguments, published, sent
+from tests.serve.moderation_place import CREATED_AT, arguments, published, salt, sent
 from tests.serve.other_moderation_model import other_model
 from tests.serve.ray_server import RayServer
 from tests.serve.test_moderation_posts import png
@@ -53,7 +53,7 @@ def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnRay]:
     one = {"min": 1, "cpus": 0.1}
     args, token = arguments(
         folder, registry, front=one, text=one, image=one, video=one,
-        rescore_seconds=0.1, follow_seconds=0.1, shutdown_s=2, review_salt="no second opinion",
+        rescore_seconds=0.1, follow_seconds=0.1, shutdown_s=2, review_salt=salt(folder),
     )  # fmt: skip
     server = RayServer(folder, json.loads(args.model_dump_json()), system="moderation")
     try:

@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 
 from tests.moderation.made_media import encoded, scene
-from tests.serve.moderation_place import SECOND, Running, moderation, published, sent
+from tests.serve.moderation_place import (
+    SECOND,
+    Running,
+    arguments,
+    moderation,
+    published,
+    salt,
+    sent,
+)
 
+NAMES = ("rob", "eve", "ann")
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
@@ -55,7 +64,9 @@ async def test_a_reviewer_gets_what_is_needed_to_decide(registry, tmp_path):
 
 
 async def test_a_verdict_holds_is_kept_once_and_is_in_the_history(registry, tmp_path):
-    async with moderation(tmp_path / "a", registry, review_salt="no second opinion") as here:
+    async with moderation(
+        tmp_path / "a", registry, review_salt=salt(tmp_path), reviewers=NAMES
+    ) as here:
         await doubtful(here, "p")
         (claim,) = await claimed(here)
         path = f"review/items/{claim['item_id']}/decide"
@@ -94,7 +105,9 @@ async def test_a_lease_that_ended_passes_to_another_and_the_first_is_told(regist
 
 
 async def test_an_appeal_goes_to_somebody_else_and_may_overturn(registry, tmp_path):
-    async with moderation(tmp_path / "a", registry, review_salt="no second opinion") as here:
+    async with moderation(
+        tmp_path / "a", registry, review_salt=salt(tmp_path), reviewers=NAMES
+    ) as here:
         await doubtful(here, "p")
         (claim,) = await claimed(here)
         await here.post(f"review/items/{claim['item_id']}/decide", said(claim, violates=True))
@@ -124,7 +137,7 @@ async def test_an_appeal_goes_to_somebody_else_and_may_overturn(registry, tmp_pa
 
 
 async def test_second_opinions_come_from_others_and_figures_tell_of_agreement(registry, tmp_path):
-    async with moderation(tmp_path / "a", registry) as here:
+    async with moderation(tmp_path / "a", registry, reviewers=NAMES) as here:
         for k in range(60):
             await doubtful(here, f"p{k}", author=f"a{k}")
         for reviewer in ("rob", "eve", "ann"):
@@ -168,3 +181,56 @@ async def test_bad_requests_of_reviewers_are_refused(registry, tmp_path):
         await here.post("appeals", {"post_id": "p", "author_id": "ann", "statement": "x"}, 409)
         never = {"post_id": "never", "author_id": "ann", "statement": "x"}
         await here.post("appeals", never, 404)
+
+
+async def test_a_key_bound_to_names_acts_under_no_other(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry, reviewers=("rob", "eve")) as here:
+        await doubtful(here, "p")
+        refused = await here.post("review/claim", {"reviewer": "ann"}, 403)
+        (claim,) = await claimed(here)
+        path = f"review/items/{claim['item_id']}"
+        held = {"reviewer": "ann", "token": claim["token"]}
+        await here.post(f"{path}/renew", held, 403)
+        await here.post(f"{path}/release", held, 403)
+        await here.post(f"{path}/decide", said(claim, True, "ann"), 403)
+        await here.post(f"{path}/decide", said(claim, violates=True))
+        history = await here.get("posts/p/history")
+        key_id = here.client.headers["authorization"].split("_")[1]
+    assert refused["detail"].startswith("reviewer: expected a name that this API key is bound to")
+    assert {one["key_id"] for one in history["entries"] if one["who"] == "rob"} == {key_id}
+
+
+async def test_a_key_for_all_names_does_not_hear_the_appeal_of_its_own_decision(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry, review_salt=salt(tmp_path)) as here:
+        await doubtful(here, "p")
+        (claim,) = await claimed(here)
+        await here.post(f"review/items/{claim['item_id']}/decide", said(claim, violates=True))
+        here.clock.us += SECOND
+        asked = {"post_id": "p", "author_id": "ann", "statement": "it was a quotation"}
+        assert (await here.post("appeals", asked))["new"]
+        assert await claimed(here, "eve") == []
+
+
+async def test_a_claim_that_a_proxy_sends_again_gets_the_same_lease(registry, tmp_path):
+    async with moderation(tmp_path / "a", registry) as here:
+        for k in range(4):
+            await doubtful(here, f"p{k}", author=f"a{k}")
+        asked, headers = {"reviewer": "rob"}, {"X-Request-ID": "r1"}
+
+        async def claim() -> Any:
+            answer = await here.client.post("/moderation/review/claim", json=asked, headers=headers)
+            return answer.json()["claims"]
+
+        first, *others = await asyncio.gather(*(claim() for _ in range(4)))
+        named = {**asked, "claim_id": "mine"}
+        mine = [(await here.post("review/claim", named))["claims"] for _ in range(2)]
+        rest = await claimed(here, "eve", 9)
+    assert len(first) == 1
+    assert all(one == first for one in others)
+    assert mine[0] == mine[1] != first
+    assert len(rest) == 2
+
+
+async def test_a_salt_in_the_configuration_is_refused(registry, tmp_path):
+    with pytest.raises(ValueError, match="salt: expected env:NAME or file:/path"):
+        arguments(tmp_path / "a", registry, review_salt="forewarn")

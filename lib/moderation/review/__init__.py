@@ -7,6 +7,7 @@ from lib.moderation.review.golden import Accuracy, GoldenMixer, accuracies
 from lib.moderation.review.opinions import majority, next_step, second_opinion_rule
 from lib.moderation.review.priority import longest_overtaking_us, priority_at, priority_of, rank_us
 from lib.moderation.review.queue import Doubt, ReviewQueue
+from lib.moderation.review.salt import read_salt, require_salt_address
 from lib.moderation.review.settings import HOUR_US, ReviewSettings, ReviewSettingsError
 
 __all__ = [
@@ -32,5 +33,7 @@ __all__ = [
     "priority_at",
     "priority_of",
     "rank_us",
+    "read_salt",
+    "require_salt_address",
     "second_opinion_rule",
 ]

@@ -70,7 +70,7 @@ def appeal_item(
             f"post {removal.post_id!r}: expected an appeal within {settings.appeal_window_us} "
             f"microseconds of the removal at {removal.removed_at}, got one at {now}"
         )
-    name = opaque_id(settings.salt, "appeal", removal.post_id, str(removal.removed_at))
+    name = opaque_id(settings.draw_salt, "appeal", removal.post_id, str(removal.removed_at))
     due = now + settings.sla_us[removal.severity]
     priority = priority_of(removal.policies, removal.severity, removal.reach)
     return ReviewItem(

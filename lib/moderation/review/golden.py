@@ -26,15 +26,15 @@ class GoldenMixer:
     def draws(self, reviewer: str, slot: int) -> bool:
         """Whether the reviewer's item number `slot`, from 0, is golden."""
         share = self.settings.golden_share
-        return share_of(self.settings.salt, "golden", reviewer, str(slot)) < share
+        return share_of(self.settings.draw_salt, "golden", reviewer, str(slot)) < share
 
     def item(
         self, unseen: Sequence[GoldenPost], like: ReviewItem, reviewer: str, slot: int
     ) -> ReviewItem:
         """One of the posts, chosen by chance, as an item for this reviewer alone."""
-        chance = share_of(self.settings.salt, "golden choice", reviewer, str(slot))
+        chance = share_of(self.settings.draw_salt, "golden choice", reviewer, str(slot))
         post = unseen[int(chance * len(unseen))]
-        name = opaque_id(self.settings.salt, "golden", post.id, reviewer)
+        name = opaque_id(self.settings.draw_salt, "golden", post.id, reviewer)
         return ReviewItem(
             id=name, case_id=name, post_id=post.post_id, kind="golden", rule="golden_share",
             policies=post.policies, severity=post.severity, reach=post.reach,

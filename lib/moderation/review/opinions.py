@@ -22,7 +22,7 @@ def second_opinion_rule(post_id: str, severity: int, settings: ReviewSettings) -
     The sample is drawn first, so that it stays a fair one: agreement measured on items of rule
     `sample` speaks for all posts of any severity.
     """
-    if share_of(settings.salt, "second_opinion", post_id) < settings.second_opinion_share:
+    if share_of(settings.draw_salt, "second_opinion", post_id) < settings.second_opinion_share:
         return "sample"
     return "severity" if severity >= settings.second_opinion_severity else None
 
@@ -69,5 +69,5 @@ def _again(
     item: ReviewItem, kind: ItemKind, rule: str, now: int, settings: ReviewSettings
 ) -> ReviewItem:
     """The same post for another reviewer, with the due time and the rank that it had."""
-    name = opaque_id(settings.salt, item.case_id, kind)
+    name = opaque_id(settings.draw_salt, item.case_id, kind)
     return replace(item, id=name, kind=kind, rule=rule, created_at=min(item.created_at, now))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lib.moderation.review.agreement import Agreement, agreement_by_policy
 from lib.moderation.review.appeals import Removal, appeal_item
@@ -12,7 +12,7 @@ from lib.moderation.review.golden import Accuracy, GoldenMixer, accuracies
 from lib.moderation.review.opinions import next_step
 from lib.moderation.review.priority import priority_of, rank_us
 from lib.moderation.review.settings import ReviewSettings
-from lib.records import Claim, ReviewItem, Reviews, Step, Verdict
+from lib.records import Claim, ReviewItem, ReviewKey, Reviews, Verdict
 from lib.records.entries import Json
 from lib.records.review_entries import require_case
 
@@ -37,13 +37,24 @@ class ReviewQueue:
 
     Args:
         reviews: the store, migrated.
-        settings: the rules.
+        settings: the rules; without a salt, that of the records database is taken when it is first
+            needed.
     """
 
     def __init__(self, reviews: Reviews, settings: ReviewSettings) -> None:
         self.reviews = reviews
-        self.settings = settings
-        self._mixer = GoldenMixer(settings)
+        self._settings = settings
+
+    @property
+    def settings(self) -> ReviewSettings:
+        """The rules, with their salt.
+
+        Raises:
+            RecordsUnavailableError: the salt is the database's, which is away.
+        """
+        if self._settings.salt is None:
+            self._settings = replace(self._settings, salt=self.reviews.salt())
+        return self._settings
 
     def admit(self, doubts: Sequence[Doubt], now: int, who: str = "routing") -> int:
         """Take posts in, due by their severity; returns how many are new.
@@ -56,15 +67,18 @@ class ReviewQueue:
         self,
         reviewer: str,
         most: int,
-        now: int,
+        now: int | None,
         *,
         languages: Collection[str] | None = None,
         skills: Collection[str] | None = None,
+        key: ReviewKey | None = None,
+        claim_id: str | None = None,
     ) -> list[Claim]:
         """Lease up to `most` items, golden ones among them; see `Reviews.claim`."""
         return self.reviews.claim(
             reviewer, most, now=now, lease=self.settings.lease_us,
-            languages=languages, skills=skills, mixer=self._mixer,
+            languages=languages, skills=skills, mixer=GoldenMixer(self.settings), key=key,
+            claim_id=claim_id,
         )  # fmt: skip
 
     def renew(self, claim: Claim, reviewer: str, now: int) -> int:
@@ -84,22 +98,37 @@ class ReviewQueue:
         verdicts: Mapping[str, bool],
         now: int,
         note: str | None = None,
+        key: ReviewKey | None = None,
     ) -> tuple[Verdict, bool]:
         """Decide an item that was claimed; see `Reviews.decide`."""
+        settings = self.settings  # before the transaction that this begins
         return self.reviews.decide(
-            item_id, reviewer, token, verdicts, now=now, note=note, next_step=self._next_step
-        )
+            item_id, reviewer, token, verdicts, now=now, note=note, key=key,
+            next_step=lambda item, case: next_step(item, case, settings),
+        )  # fmt: skip
 
     def appeal(
-        self, removal: Removal, author_id: str, statement: str, now: int
+        self,
+        removal: Removal,
+        author_id: str,
+        statement: str,
+        now: int,
+        key_id: str | None = None,
     ) -> tuple[str, bool]:
         """Take in an author's appeal; returns the item's id, and whether it is new.
+
+        Args:
+            removal: see `appeal_item`.
+            author_id: likewise.
+            statement: likewise.
+            now: likewise.
+            key_id: of the API key that sent it, for the audit.
 
         Raises:
             AppealError: see `appeal_item`.
         """
         item = appeal_item(removal, author_id, statement, now, self.settings)
-        return item.id, bool(self.reviews.admit([item], author_id))
+        return item.id, bool(self.reviews.admit([item], author_id, key_id))
 
     def agreement(
         self, since: int, seed: int, rule: str | None = "sample"
@@ -112,12 +141,9 @@ class ReviewQueue:
         """How often each (reviewer, policy) was right on golden items since then."""
         return accuracies(self.reviews.golden_answers(since))
 
-    def _next_step(self, item: ReviewItem, case: Sequence[Verdict]) -> Step:
-        return next_step(item, case, self.settings)
-
     def _item(self, doubt: Doubt, now: int) -> ReviewItem:
         require_case(doubt.policies, doubt.severity, doubt.reach)
-        name = opaque_id(self.settings.salt, "review", doubt.post_id, doubt.policy_version)
+        name = opaque_id(self.settings.draw_salt, "review", doubt.post_id, doubt.policy_version)
         sla = self.settings.sla_us[doubt.severity]
         priority = priority_of(doubt.policies, doubt.severity, doubt.reach)
         return ReviewItem(

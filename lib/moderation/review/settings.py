@@ -22,7 +22,8 @@ class ReviewSettings:
     """Durations in microseconds.
 
     Attributes:
-        salt: keeps draws and ids from being foreseen; keep it, or items are drawn anew.
+        salt: keeps draws and ids from being foreseen; keep it, or items are drawn anew. None is
+            that of the records database, which `ReviewQueue` fills in.
         sla_us: by severity 1 to 5, within which a post is to be decided.
         lease_us: how long a reviewer holds an item.
         doubling_us: how much nearer its due time an item stands for each doubling of
@@ -36,7 +37,7 @@ class ReviewSettings:
         ReviewSettingsError: names the field, what was expected and what came.
     """
 
-    salt: str
+    salt: str | None = None
     sla_us: Mapping[int, int] = field(default_factory=_sla)
     lease_us: int = 10 * 60 * 1_000_000
     doubling_us: int = HOUR_US
@@ -45,8 +46,19 @@ class ReviewSettings:
     golden_share: float = 0.03
     appeal_window_us: int = 14 * 24 * HOUR_US
 
+    @property
+    def draw_salt(self) -> str:
+        """The salt.
+
+        Raises:
+            ReviewSettingsError: there is none yet.
+        """
+        if self.salt is None:
+            raise ReviewSettingsError("salt: expected text; ask Reviews.salt() for it")
+        return self.salt
+
     def __post_init__(self) -> None:
-        if not self.salt:
+        if self.salt == "":
             raise ReviewSettingsError("salt: expected text, got none")
         if sorted(self.sla_us) != [1, 2, 3, 4, 5] or min(self.sla_us.values()) < 1:
             raise ReviewSettingsError(
