@@ -26,6 +26,7 @@ from lib.moderation.post import MODALITIES
 from lib.moderation.wording.folding import shows
 
 NOTHING = "post: neither a text nor an image nor a video"
+OF_NOTHING = "post_id: of a post with neither a text nor an image nor a video"
 NO_SUCH_POST = "post_id: of no post that is there"
 OLD_VERSION = "policy_version: given under another version of the policy"
 _SURE_COLUMNS = ("post_id", "kind", "place")
@@ -74,6 +75,7 @@ class Assembly:
         presence = _presence(posts, media)
         empty = (presence == Presence.ABSENT).all(axis=1)
         self._aside(posts, empty, NOTHING, "posts", f"nothing-{name}")
+        labels = self._of_read_posts(labels, posts.filter(pa.array(empty)), name)
         targets, known = self._targets(posts, labels)
         table = _row_table(posts, presence, targets, known, self._tokens(posts))
         return table.filter(pa.array(~empty))
@@ -92,6 +94,12 @@ class Assembly:
         mask = there.to_numpy(zero_copy_only=False) if rows.num_rows else np.zeros(0, dtype=bool)
         self._aside(rows, ~mask, NO_SUCH_POST, table, f"alone-{name}")
         return rows.filter(pa.array(mask, pa.bool_()))
+
+    def _of_read_posts(self, labels: pa.Table, empty: pa.Table, name: str) -> pa.Table:
+        """Labels of posts that say nothing go where those posts go."""
+        set_aside = pc.is_in(labels["post_id"], value_set=empty["post_id"].combine_chunks())
+        self._aside(labels, set_aside.to_numpy(), OF_NOTHING, "labels", f"nothing-{name}")
+        return labels.filter(pc.invert(set_aside))
 
     def _of_this_version(self, labels: pa.Table, name: str) -> pa.Table:
         """Labels under a former version of a policy mean something else now."""

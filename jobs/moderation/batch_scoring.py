@@ -16,7 +16,7 @@ from jobs.model_files import model_directory
 from jobs.moderation.facts import MEDIA, POST, POSTS, by_post
 from jobs.moderation.score import NOTE, ScoreConfig
 from jobs.moderation.scoring import MediaScorer, ModelPlace, PostScorer, as_answers
-from jobs.moderation.sources import intakes, read_policies
+from jobs.moderation.sources import intakes, read_policies, table_lines
 from jobs.partitioned import partitions_for
 from jobs.resources import Request, await_workers, with_gpus
 from jobs.rows import write_private_rows
@@ -141,6 +141,7 @@ def closing_lines(output: Storage) -> str:
     broken = note["tables"].get("media", {}).get("quarantined", 0)
     return "\n".join(
         [
+            *table_lines(note["tables"]),
             *lines,
             f"{note['posts']:,} posts: {counted}; {broken:,} media could not be used; model "
             f"{note['model_version']}",

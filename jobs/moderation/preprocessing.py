@@ -31,7 +31,7 @@ from jobs.moderation.facts import (
 )
 from jobs.moderation.named_sizes import read_size_option
 from jobs.moderation.preprocess import NOTE, PreprocessConfig
-from jobs.moderation.sources import intakes, read_policies
+from jobs.moderation.sources import intakes, read_policies, table_lines
 from jobs.partitioned import partitions_for
 from jobs.resources import await_a_core
 from jobs.rows import write_private_rows
@@ -241,14 +241,7 @@ def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
 def closing_lines(output: Storage) -> str:
     """A short table of what was read and made."""
     note = json.loads(output.read(NOTE) or b"")
-    lines = [f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}"]
-    for name, one in note["tables"].items():
-        lines.append(
-            f"{name:12}{one['rows_in']:>12,}{one.get('left_out', 0):>10,}{one['repeats']:>10,}"
-            f"{one['quarantined']:>13,}"
-        )
-        lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
-        lines += intake.adjustment_lines(one)
+    lines = table_lines(note["tables"])
     for name, one in note["presence"].items():
         lines.append(
             f"{name:12}{one['present']:>12,} posts have it, {one['failed']:,} of which none decodes"

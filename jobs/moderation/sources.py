@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs import intake
 from jobs.framework.paths import InputPath
 from jobs.framework.progress import JobOptions
-from lib.contract import Contract, ContractError, Mapping
+from lib.contract import Contract, ContractError
+from lib.contract import Mapping as ColumnMapping
 from lib.moderation.contracts import CONTRACTS, MEDIA
 from lib.moderation.media.addresses import AddressError, Addresses
 from lib.moderation.policies import POLICIES_FILE, Policies, load_policies
@@ -73,7 +75,7 @@ class Sources(JobOptions):
                 path = getattr(self, f"mapping_{contract.name}")
                 intake.checked_mapping(contract, path, getattr(self, contract.name))
 
-    def mapping(self, contract: Contract) -> Mapping:
+    def mapping(self, contract: Contract) -> ColumnMapping:
         """The mapping of a table that is given."""
         path = getattr(self, f"mapping_{contract.name}")
         return intake.mapping_for(contract, path, getattr(self, contract.name))
@@ -130,3 +132,23 @@ def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
         if summary.rows_in or summary.quarantined or summary.empty_files:
             found[name] = asdict(summary)
     return found
+
+
+def table_lines(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Closing lines: what became of the rows of each table, as `intakes` counts them."""
+    lines = [
+        f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}{'taken':>12}"
+    ]
+    for name, one in tables.items():
+        gone = one.get("left_out", 0), one["repeats"], one["quarantined"]
+        taken = one["rows_in"] - sum(gone) - one.get("merged", 0)
+        lines.append(
+            f"{name:12}{one['rows_in']:>12,}{gone[0]:>10,}{gone[1]:>10,}{gone[2]:>13,}{taken:>12,}"
+        )
+        if gone[0]:
+            lines.append(
+                f"    {gone[0]:>8,}  left out by {one.get('left_out_by') or 'the mapping'}"
+            )
+        lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
+        lines += intake.adjustment_lines(dict(one))
+    return lines

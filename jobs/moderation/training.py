@@ -17,6 +17,7 @@ from jobs.moderation.fits import Fitted, fitted, modalities_to_fit
 from jobs.moderation.named_sizes import read_size_option
 from jobs.moderation.parting import PARTS, Parting, part_posts, split_authors
 from jobs.moderation.prepared import Prepared, quarantine_of
+from jobs.moderation.sources import table_lines
 from jobs.moderation.training_config import TrainConfig
 from jobs.moderation.training_report import Subject, training_report
 from jobs.moderation.training_rows import rows_of
@@ -143,8 +144,10 @@ def _closing_lines(
         lines.append(f"{name:26}" + "".join(f"{one:>12}" for one in told))
     where = f"{config.registry} ({version}, {config.alias})" if config.registry else "not published"
     errors = ", ".join(f"{name} {error:.3f}" for name, error in found.errors.items())
+    tables = table_lines(trained.prepared.note["tables"]) if config.rows is None else []
     return "\n".join(
         [
+            *tables,
             *lines,
             f"test: {found.posts:,} posts of {found.authors:,} authors; mean "
             f"{found.mean.value:.3f} ({found.mean.low:.3f} to {found.mean.high:.3f}); "

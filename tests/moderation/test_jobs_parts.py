@@ -22,6 +22,7 @@ from jobs.moderation.parting import PARTS, part_posts, split_authors
 from jobs.moderation.pieces import encoded_clip, encoded_image, read_pieces
 from jobs.moderation.retraining import paired
 from jobs.moderation.simulate import Simulate
+from jobs.quarantine_ledger import summary
 from lib.contract import ContractError
 from lib.moderation.composer.composing import COMPOSED_POLICIES
 from lib.moderation.composer.simulated import simulated_pieces
@@ -251,6 +252,25 @@ def test_the_last_word_of_each_person_counts_and_people_may_differ(tmp_path):
     assert targets[0] == pytest.approx(2 / 3)
     assert np.isnan(targets[1:]).all()
     assert rows["label_known_at"].cast(pa.int64()).to_pylist() == [FIRST + 12 * DAY]
+
+
+def test_labels_of_posts_that_are_set_aside_are_set_aside_with_them(tmp_path):
+    posts = [
+        {"post_id": name, "author_id": "a", "event_time": FIRST, "text": text}
+        for name, text in (("a", "words"), ("b", None), ("c", "more"))
+    ]
+    labels = [
+        {"post_id": name, "policy": "hate", "violates": True, "by": "ann", "event_time": FIRST,
+         "known_at": FIRST, "policy_version": 1}
+        for name in ("a", "b", "nobody")
+    ]  # fmt: skip
+    facts = pa.concat_tables([_facts(posts, POST), _facts(labels, LABEL)])
+    rows = Assembly(policies(), str(tmp_path)).rows(facts)
+    assert rows["post_id"].to_pylist() == ["a", "c"]
+    assert summary(open_storage(str(tmp_path)), "labels").reasons == {
+        "post_id: of no post that is there": 1,
+        "post_id: of a post with neither a text nor an image nor a video": 1,
+    }
 
 
 def test_word_pieces_of_rows_are_those_that_the_encoder_would_take(tmp_path):
