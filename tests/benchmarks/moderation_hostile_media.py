@@ -2,7 +2,7 @@
 
 The application runs in this process with a tiny model of simulated posts, its decoders beside it.
 Each post holds one medium of a few kilobytes to megabytes that would cost a decoder gigabytes or
-minutes. No answer may be ALLOW or a fault of the service, and no post may take 200 MB or more
+minutes. No answer may be ALLOW or a fault of the service, and no post may take 170 MB or more
 beyond what the service and its decoders held before it. Exits with 1 where one of these fails.
 """
 
@@ -27,7 +27,7 @@ from tests.moderation.hostile_media import Bomb, bombs
 from tests.moderation.made_media import brightening, encoded, scene, video
 from tests.serve.moderation_place import Running, moderation, published, sent
 
-_MOST_MB = 200.0
+_MOST_MB = 170.0
 _SAMPLE_SECONDS = 0.002
 _PIECE_BYTES = 1 << 16
 
