@@ -162,7 +162,7 @@ def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = N
     )
     first, end = _span(rows)
     if end.far_rows:
-        print(f"{end.far_rows:,} {end.text}; --until leaves them out", flush=True)
+        print(f"{end.far_rows:,} {end.text}; a moment `until` leaves them out", flush=True)
     return Stream(rows, base, first, end.last_us, partitions, late, end)
 
 

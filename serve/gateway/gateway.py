@@ -29,6 +29,7 @@ from serve.gateway.wire import (
     Scope,
     Send,
     Sender,
+    discard_body,
     has_body,
     read_body,
     refuse_body,
@@ -42,6 +43,7 @@ REQUEST_MS = Instrument(
 )
 REQUESTS = Instrument("forewarn_requests", "answers by route and status", ("route", "status"))
 _SECONDS = 1000.0
+_DISCARDED_BYTES, _DISCARD_SECONDS = 64 * 1024 * 1024, 2.0
 _POLICY_VIOLATION = 1008
 _LONGEST_SHOWN = 40
 
@@ -166,7 +168,13 @@ class Gateway:
     ) -> bytes:
         if door.method == "GET":
             return b""
-        body = await read_body(headers, receive, door.body_bytes or self.limits.body_bytes)
+        most = door.body_bytes or self.limits.body_bytes
+        try:
+            body = await read_body(headers, receive, most)
+        except Problem as problem:
+            if problem.status == 413 and b"content-length" in headers:
+                call.body_read = await discard_body(receive, _DISCARDED_BYTES, _DISCARD_SECONDS)
+            raise
         call.body_read = True
         return body
 

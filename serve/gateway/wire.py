@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -115,6 +116,29 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int)
     if size > most:
         raise _too_large(most)
     return whole.getvalue()
+
+
+async def discard_body(receive: Receive, most: int, seconds: float) -> bool:
+    """Read a refused body to its end, so that its sender sees the answer instead of a reset.
+
+    Args:
+        receive: of ASGI.
+        most: bytes that are read at most.
+        seconds: that it may take.
+
+    Returns:
+        Whether the end came within both bounds.
+    """
+    size, more = 0, True
+    try:
+        async with asyncio.timeout(seconds):
+            while more and size <= most:
+                message = await receive()
+                size += len(message.get("body", b""))
+                more = message.get("more_body", False)
+    except TimeoutError:
+        return False
+    return not more
 
 
 def has_body(headers: Mapping[bytes, bytes]) -> bool:

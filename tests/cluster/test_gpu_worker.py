@@ -23,7 +23,8 @@ def nodes() -> Iterator[FakeNodes]:
 
 
 def train(nodes: FakeNodes, tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """A training on features that are not there: it must be refused before it looks for them."""
+    """A training on features that are none: it must be refused before it reads them."""
+    (tmp_path / "none").mkdir()
     command = [sys.executable, "-m", "jobs.fraud.train", "--output", str(tmp_path / "out")]
     command += ["--features", str(tmp_path / "none"), *options]
     return subprocess.run(
