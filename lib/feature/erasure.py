@@ -1,6 +1,6 @@
 """Takes a person or thing out of a profile store: every profile with it in its key, and receipts.
 
-Keys are looked through, as a store has no index by value: about a million a second in Redis.
+Keys are looked through, as a store has no index by value.
 """
 
 from __future__ import annotations
