@@ -87,7 +87,7 @@ def show(head: LocalHead, folder: Path, say: Callable[[str], None]) -> Shown:
 def _deploy(head: LocalHead, folder: Path) -> tuple[str, str]:
     keys = folder / "keys.json"
     scopes = [f"moderation:{one}" for one in ("score", "label", "review", "read")]
-    key = new_key(head, keys, scopes)
+    key = new_key(head, keys, scopes, reviewers=("rob", "sue"))
     one_of_each = json.dumps({"min": 1, "cpus": 0.1})
     arguments = {
         "registry": folder / "registry",

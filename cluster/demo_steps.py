@@ -30,12 +30,15 @@ def must(status: int, what: str) -> None:
         raise SystemExit(f"error: {what} failed with exit status {status}")
 
 
-def new_key(head: LocalHead, keys: Path, scopes: Sequence[str]) -> str:
-    """An API key with these scopes, added to a file."""
+def new_key(
+    head: LocalHead, keys: Path, scopes: Sequence[str], reviewers: Sequence[str] = ()
+) -> str:
+    """An API key with these scopes, bound to these reviewers if there are any, added to a file."""
+    bound = ["--reviewers", ",".join(reviewers)] if reviewers else []
     made = subprocess.run(
         [
             sys.executable, "-m", "jobs.access.keys", "create", "--file", str(keys),
-            "--scopes", *scopes,
+            "--scopes", *scopes, *bound,
         ],
         cwd=ROOT, env=head.environment, capture_output=True, text=True, check=True,
     )  # fmt: skip

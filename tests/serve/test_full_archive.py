@@ -49,4 +49,4 @@ async def test_a_post_that_cannot_be_kept_is_refused_before_it_counts(
         assert (await here.post("posts", body))["decision"] == "REVIEW"
         waiting = await here.get("review/figures")
     assert nothing["queue"]["depth"] == {}
-    assert waiting["queue"]["depth"] == {"hate": 1}
+    assert sum(waiting["queue"]["depth"].values()) == 1

@@ -105,7 +105,8 @@ async def test_no_post_is_lost_and_none_is_decided_more_often_than_its_rule_asks
 ) -> None:
     done, over = Done(), asyncio.Event()
     names = [f"post-{k}" for k in range(POSTS)]
-    async with moderation(tmp_path / "a", registry) as here:
+    bound = tuple(f"reviewer-{number}" for number in range(REVIEWERS))
+    async with moderation(tmp_path / "a", registry, reviewers=bound) as here:
         for name in names:
             sent = {"post_id": name, "author_id": f"by-{name}", "text": "a doubtfulword"}
             assert (await here.post("posts", sent))["decision"] == "REVIEW"
