@@ -1,6 +1,7 @@
 """The faults of single rows: null, empty, out of range, not an allowed value, out of order."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -105,12 +106,19 @@ def _list_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
 def _range_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
     numbers = values.cast(pa.int64()) if pat.is_timestamp(values.type) else values
     if column.low is not None:
-        below = as_mask(pc.less(numbers, column.low))
+        below = as_mask(pc.less(numbers, _bound(numbers, math.ceil, column.low)))
         yield below, f"{column.name}: below {_shown(column, column.low)}"
     if column.high is not None:
-        above = as_mask(pc.greater(numbers, column.high))
+        above = as_mask(pc.greater(numbers, _bound(numbers, math.floor, column.high)))
         hint = "; a mapping's 'largest' raises it" if column.is_money else ""
         yield above, f"{column.name}: above {_shown(column, column.high)}{hint}"
+
+
+def _bound(numbers: pa.Array, rounded: Callable[[float], int], bound: float) -> int | float:
+    """A bound that is compared with whole numbers as one: as floats some of them have no equal."""
+    if not pat.is_integer(numbers.type):
+        return bound
+    return min(max(rounded(bound), -(2**63)), 2**63 - 1)
 
 
 def _shown(column: Column, bound: float) -> str:

@@ -185,3 +185,10 @@ def test_an_empty_table_is_checked_too():
 def test_an_unknown_column_of_a_contract_is_refused_with_a_suggestion():
     with pytest.raises(ContractError, match="did you mean 'weight_kg'"):
         PARCELS["wieght_kg"]
+
+
+def test_whole_numbers_that_no_float_equals_are_compared_with_bounds():
+    checked = PARCELS.check(table(parcel(), parcel("p2", postage_minor=2**53 + 2)))
+    assert checked.good["parcel_id"].to_pylist() == ["p1"]
+    (reason,) = checked.reasons
+    assert reason.startswith("postage_minor: above")
