@@ -248,3 +248,11 @@ def test_weights_that_are_not_numbers_are_refused():
     files["text.safetensors"] = safetensors.torch.save(tensors)
     with pytest.raises(ModelError, match="not a finite number"):
         TextModel.read(files.__getitem__, Runtime())
+
+
+@pytest.mark.parametrize("file", ["text.safetensors", "text-ngrams.safetensors"])
+def test_weights_that_are_cut_short_are_refused(file):
+    files = dict(text_model().files())
+    files[file] = files[file][:-10]
+    with pytest.raises(ModelError, match="not a safetensors file"):
+        TextModel.read(files.__getitem__, Runtime())

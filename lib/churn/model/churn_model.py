@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from lib.calibration import Calibrator
@@ -189,5 +190,5 @@ def _read(artifact: Artifact, base: CustomerBase) -> ChurnModel:
             threshold=float(artifact.manifest.thresholds["churn"]),
             version=artifact.manifest.version,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ArtifactError(f"{artifact.directory}: {type(error).__name__}: {error}") from error

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from lib.moderation.model.answers import Ints, ModelError
 from lib.moderation.model.sizes import Learning
-from lib.moderation.model.stored import json_bytes, tensors_bytes
+from lib.moderation.model.stored import json_bytes, read_tensors, tensors_bytes
 
 _WARM_UP, _LONGEST_GRADIENT = 0.1, 1.0
 # batches whose rows are sorted by length together, so that little is padded
@@ -256,7 +255,7 @@ def _restore(
             f"checkpoint: it is of a training with {told.get('learning')} and seed "
             f"{told.get('seed')}, this one has {identity['learning']} and seed {identity['seed']}"
         )
-    tensors = safetensors.torch.load(checkpoint.weights)
+    tensors = read_tensors(checkpoint.weights, "checkpoint")
     cut = len("module.")
     weights = {name[cut:]: one for name, one in tensors.items() if name.startswith("module.")}
     try:

@@ -10,6 +10,7 @@ import numpy as np
 import safetensors.numpy
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from lib.moderation.model.answers import ModelError
@@ -33,13 +34,25 @@ def module_bytes(module: nn.Module) -> bytes:
     return safetensors.torch.save(state)
 
 
+def read_tensors(content: bytes, origin: str) -> dict[str, Tensor]:
+    """Named tensors of a safetensors file, which executes nothing when it is read.
+
+    Raises:
+        ModelError: the file is cut short, or is none of that format.
+    """
+    try:
+        return dict(safetensors.torch.load(content))
+    except SafetensorError as error:
+        raise ModelError(f"{origin}: not a safetensors file: {error}") from error
+
+
 def fill_module(module: nn.Module, content: bytes, origin: str) -> None:
     """Put stored weights into a module of the same form.
 
     Raises:
         ModelError: names or shapes differ; the message says which.
     """
-    state = safetensors.torch.load(content)
+    state = read_tensors(content, origin)
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
@@ -57,7 +70,7 @@ def read_module(build: Callable[[], Module], content: bytes, origin: str) -> Mod
     Raises:
         ModelError: names or shapes differ, or a weight is not a finite number.
     """
-    state = safetensors.torch.load(content)
+    state = read_tensors(content, origin)
     with torch.device("meta"):
         form = {name: tuple(one.shape) for name, one in build().state_dict().items()}
     stored = {name: tuple(one.shape) for name, one in state.items()}
@@ -103,8 +116,15 @@ def arrays_bytes(arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
 
 
 def read_arrays(content: bytes) -> dict[str, np.ndarray[Any, Any]]:
-    """Arrays as `arrays_bytes` stored them."""
-    return dict(safetensors.numpy.load(content))
+    """Arrays as `arrays_bytes` stored them.
+
+    Raises:
+        ModelError: the file is cut short, or is none of that format.
+    """
+    try:
+        return dict(safetensors.numpy.load(content))
+    except SafetensorError as error:
+        raise ModelError(f"arrays: not a safetensors file: {error}") from error
 
 
 def json_bytes(value: object) -> bytes:
