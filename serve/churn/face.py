@@ -45,8 +45,8 @@ def churn_face(service: ChurnService, names_request: bool = True) -> Gateway:
     large = service.args.events_body_bytes
 
     async def events(body: bytes, call: Call) -> bytes:
-        told = await service.intake.take(await service.parsing.parse(EVENTS, body), call)
-        return told.model_dump_json().encode()
+        answer = await service.intake.take(await service.parsing.parse(EVENTS, body), call)
+        return answer.model_dump_json().encode()
 
     async def score(body: bytes, call: Call) -> bytes:
         return await service.desk.score(parse_body(SCORE, body), call)
@@ -127,7 +127,7 @@ def _declare_interventions(app: FastAPI, service: ChurnService) -> None:
     @app.get("/interventions/effects", responses=ERRORS, tags=["interventions"])
     async def effects(request: Request) -> EffectsAnswer:
         """What each playbook changed, against customers who were chosen and left alone."""
-        return await service.interventions.effects(call_of(request))
+        return await service.interventions.outcomes.effects(call_of(request))
 
     @app.get("/interventions/plans/{plan_id}", responses=ERRORS | MISSING, tags=["interventions"])
     async def known_plan(plan_id: _Id, request: Request) -> PlanAnswer:
@@ -144,4 +144,4 @@ def _declare_interventions(app: FastAPI, service: ChurnService) -> None:
     ) -> OutcomesAnswer:
         """Tell whether interventions took place and whether customers left; all or none is kept."""
         several = told if isinstance(told, list) else [told]
-        return await service.interventions.settle(several, call_of(request))
+        return await service.interventions.outcomes.record(several, call_of(request))

@@ -17,7 +17,7 @@ from lib.records import (
     RecordsUnavailableError,
 )
 from serve.churn import numbers
-from serve.churn.interventions import intervention_answer
+from serve.churn.plan_answers import intervention_answer
 from serve.churn.schema import (
     CustomerAnswer,
     HealthAnswer,
@@ -80,7 +80,7 @@ class Health:
         """
         try:
             past = await self._threads.run(self.book.history, customer_id)
-            said = await self._threads.run(self.book.overrides, customer_id)
+            overrides = await self._threads.run(self.book.overrides, customer_id)
             chosen = await self._threads.run(self._interventions.of_customer, customer_id)
         except RecordsUnavailableError as error:
             raise records_out() from error
@@ -92,7 +92,7 @@ class Health:
                 "job keep its scores (jobs.churn.score --records)",
             )
         now, newest = self._now(), past[0]
-        holds = said[0] if said and _in_force(said[0], now) else None
+        holds = overrides[0] if overrides and _in_force(overrides[0], now) else None
         score = newest.score if holds is None or holds.score is None else holds.score
         return CustomerAnswer(
             customer_id=customer_id,
@@ -102,7 +102,7 @@ class Health:
             score_in_force=score,
             band_in_force=band_of(score),  # type: ignore[arg-type]
             override=None if holds is None else _override_answer(holds, now, True),
-            overrides=[_override_answer(one, now, one is holds) for one in said],
+            overrides=[_override_answer(one, now, one is holds) for one in overrides],
             reasons=[ReasonAnswer.model_validate(dict(one)) for one in newest.reasons],
             history=[_point(one) for one in past[:_SHOWN]],
             # who is held out is not told: it would be treated by mistake

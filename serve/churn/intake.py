@@ -14,7 +14,7 @@ from lib.feature import DAY, StoreError
 from lib.records import RecordsUnavailableError
 from serve.churn import numbers
 from serve.churn.customers import Customers
-from serve.churn.interventions import Desk as Interventions
+from serve.churn.intervention_outcomes import InterventionOutcomes
 from serve.churn.schema import EventsAnswer, Taken
 from serve.gateway import Call, FieldError, Meter, Problem
 from serve.gateway.clock import SECOND, micros, moment
@@ -28,7 +28,7 @@ class Intake:
 
     Args:
         customers: profiles.
-        interventions: told of notices.
+        outcomes: of interventions; notices count among them.
         meter: counts.
         now: microseconds since 1970 UTC.
         ahead_us: how far a caller's clock may be ahead.
@@ -37,12 +37,12 @@ class Intake:
     def __init__(
         self,
         customers: Customers,
-        interventions: Interventions,
+        outcomes: InterventionOutcomes,
         meter: Meter,
         now: Callable[[], int],
         ahead_us: int,
     ) -> None:
-        self._customers, self._interventions = customers, interventions
+        self._customers, self._outcomes = customers, outcomes
         self._meter, self._now, self._ahead = meter, now, ahead_us
 
     async def take(self, news: Any, call: Call) -> EventsAnswer:
@@ -61,7 +61,7 @@ class Intake:
             contradictions = self._contradictions(tables, known)
             taken = {name: await self._tell(name, table, known) for name, table in tables.items()}
             if "churn" in tables:
-                await self._interventions.noticed(tables["churn"])
+                await self._outcomes.record_notices(tables["churn"])
         except (StoreError, RecordsUnavailableError) as error:
             text = "rows cannot be taken in at the moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error

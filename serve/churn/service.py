@@ -102,7 +102,7 @@ class ChurnService(Application):
             ahead,
         )
         self.considered = Considered(self.desk, args.scores, self._now)
-        self.intake = Intake(self.customers, self.interventions, meter, self._now, ahead)
+        self.intake = Intake(self.customers, self.interventions.outcomes, meter, self._now, ahead)
         self.redoing = Redoing(
             self.archive,
             self.desk.redo,

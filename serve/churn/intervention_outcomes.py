@@ -1,0 +1,221 @@
+"""Outcomes of interventions: ingestion, and the estimated effect of each playbook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lib.churn.interventions import Effect
+from lib.churn.interventions.outcomes import effects_of, revised_effects
+from lib.contract import TIME
+from lib.feature import DAY
+from lib.records import (
+    ContradictedOutcomeError,
+    Intervention,
+    InterventionOutcome,
+    Interventions,
+    RecordsUnavailableError,
+    UnknownInterventionError,
+)
+from serve.churn import numbers
+from serve.churn.health import records_out
+from serve.churn.playbook_shelf import Shelf
+from serve.churn.schema import EffectAnswer, EffectsAnswer, Outcome, OutcomesAnswer
+from serve.gateway import Call, Meter, Problem
+from serve.gateway.bounded_executor import BoundedExecutor
+from serve.gateway.clock import micros, not_ahead
+
+HISTORY_US = 3 * 365 * DAY
+"""How far back interventions count, in microseconds."""
+
+
+class InterventionOutcomes:
+    """Stores outcomes, and estimates by intention to treat what each playbook changed.
+
+    Args:
+        book: interventions and their outcomes.
+        threads: run the calls to the database.
+        shelf: active playbooks.
+        window_days: days in which leaving counts against an intervention.
+        meter: counts.
+        now: microseconds since 1970 UTC.
+        ahead_us: how far a caller's clock may be ahead.
+    """
+
+    def __init__(
+        self,
+        book: Interventions,
+        threads: BoundedExecutor,
+        shelf: Shelf,
+        window_days: Callable[[], int],
+        meter: Meter,
+        now: Callable[[], int],
+        ahead_us: int,
+    ) -> None:
+        self._book, self._threads, self._shelf = book, threads, shelf
+        self._window, self._meter, self._now, self._ahead = window_days, meter, now, ahead_us
+
+    async def record(self, outcomes: Sequence[Outcome], call: Call) -> OutcomesAnswer:
+        """Store all outcomes or none; repeated ones change nothing.
+
+        Raises:
+            Problem: 404 for an unknown intervention, 409 where the opposite is stored, 422 for a
+                time in the future, 503 without records.
+        """
+        entries = list(self._entries(outcomes))
+        try:
+            new = await self._threads.run(self._book.tell, entries)
+        except UnknownInterventionError as error:
+            raise Problem(404, "not-found", str(error)) from error
+        except ContradictedOutcomeError as error:
+            raise Problem(409, "conflict", str(error)) from error
+        except RecordsUnavailableError as error:
+            raise records_out() from error
+        for entry in entries:
+            self._meter.count(numbers.OUTCOMES, entry.kind, str(entry.value).lower())
+        return OutcomesAnswer(new=new, repeated=len(entries) - new, request_id=call.request_id)
+
+    async def record_notices(self, churn: pa.Table) -> None:
+        """Store for each notice that interventions before it, within the window, were left.
+
+        Args:
+            churn: rows with `customer_id` and `event_time`.
+
+        Raises:
+            RecordsUnavailableError: nothing is stored; the same rows can be sent again.
+        """
+        await self._threads.run(self._record_notices, churn)
+
+    async def effects(self, call: Call) -> EffectsAnswer:
+        """The effect of each playbook, by intention to treat.
+
+        Raises:
+            Problem: 503 without records.
+        """
+        try:
+            past = await self._threads.run(self._book.since, self._now() - HISTORY_US)
+            left, delivered = await self._threads.run(self._outcomes, past)
+        except RecordsUnavailableError as error:
+            raise records_out() from error
+        effects = effects_of(log_of_interventions(past), left)
+        outcome_count = int((~np.isnan(left)).sum())
+        return EffectsAnswer(
+            effects={
+                name: _effect_answer(effect, name, past, delivered)
+                for name, effect in effects.items()
+            },
+            chosen=len(past),
+            known=outcome_count,
+            window_days=self._window(),
+            words=_text(effects, outcome_count),
+            request_id=call.request_id,
+        )
+
+    def revised_effects(self, past: Sequence[Intervention]) -> dict[str, float]:
+        """By playbook with enough outcomes, the revised relative fall of the probability."""
+        if not past:
+            return {}
+        left, _ = self._outcomes(past)
+        log = log_of_interventions(past)
+        return revised_effects(self._shelf.playbooks, log, effects_of(log, left))
+
+    def _entries(self, outcomes: Sequence[Outcome]) -> Iterator[InterventionOutcome]:
+        now = self._now()
+        for index, outcome in enumerate(outcomes):
+            at = not_ahead(f"{index}.observed_at", outcome.observed_at, now, self._ahead)
+            for kind in ("delivered", "left"):
+                value = getattr(outcome, kind)
+                if value is not None:
+                    yield InterventionOutcome(
+                        intervention_id=outcome.intervention_id,
+                        kind=kind,  # type: ignore[arg-type]
+                        value=value,
+                        observed_at=at,
+                        received_at=now,
+                        note=outcome.note,
+                    )
+
+    def _outcomes(
+        self, past: Sequence[Intervention]
+    ) -> tuple[np.ndarray[Any, np.dtype[np.float64]], dict[str, bool]]:
+        """Of each intervention whether the customer left (NaN: open), and what was delivered."""
+        stored = self._book.outcomes()
+        gone = {row.intervention_id: row.value for row in stored if row.kind == "left"}
+        delivered = {row.intervention_id: row.value for row in stored if row.kind == "delivered"}
+        over = self._now() - self._window() * DAY
+        left = [
+            float(gone[row.id]) if row.id in gone else 0.0 if row.planned_at <= over else np.nan
+            for row in past
+        ]
+        return np.array(left, dtype=np.float64), delivered
+
+    def _record_notices(self, churn: pa.Table) -> None:
+        outcomes = {}
+        for row in churn.select(["customer_id", "event_time"]).to_pylist():
+            at = micros(row["event_time"])
+            for intervention in self._book.of_customer(row["customer_id"]):
+                planned_at = intervention.planned_at
+                if planned_at < at <= planned_at + self._window() * DAY:
+                    outcomes[intervention.id] = InterventionOutcome(
+                        intervention_id=intervention.id,
+                        kind="left",
+                        value=True,
+                        observed_at=at,
+                        received_at=self._now(),
+                        note="notice",
+                    )
+        stored = {row.intervention_id for row in self._book.outcomes() if row.kind == "left"}
+        self._book.tell([row for name, row in outcomes.items() if name not in stored])
+
+
+def log_of_interventions(interventions: Sequence[Intervention]) -> pa.Table:
+    """Interventions in the columns of `lib.churn.interventions.daily.log_of`."""
+    rows = [asdict(intervention) for intervention in interventions]
+    names = (
+        *("customer_id", "playbook", "held_out", "propensity", "chance", "expected_fall"),
+        *("value", "cost", "hours"),
+    )
+    types = [pa.string(), pa.string(), pa.bool_(), *[pa.float64()] * 6]
+    columns = {
+        name: pa.array([row[name] for row in rows], kind)
+        for name, kind in zip(names, types, strict=True)
+    }
+    times = pa.array([row["planned_at"] for row in rows], pa.int64()).cast(TIME)
+    return pa.table({**columns, "planned_at": times})
+
+
+def _effect_answer(
+    effect: Effect, name: str, past: Sequence[Intervention], delivered: Mapping[str, bool]
+) -> EffectAnswer:
+    treated = [row.id for row in past if row.playbook == name and not row.held_out]
+    values = [delivered[row_id] for row_id in treated if row_id in delivered]
+    return EffectAnswer(
+        fall=effect.value,
+        low=effect.low,
+        high=effect.high,
+        shown=effect.shown,
+        treated=effect.treated,
+        held_out=effect.held_out,
+        delivered_share=sum(values) / len(values) if values else None,
+        detectable=effect.detectable,
+        power=effect.power,
+    )
+
+
+def _text(effects: Mapping[str, Effect], outcome_count: int) -> str:
+    if not effects:
+        return (
+            f"{outcome_count} outcomes are known: too few of any playbook, treated and held out, "
+            "to say what it changed"
+        )
+    parts = [
+        f"{name} lowers the chance to leave by {row.value:.1%} ({row.low:.1%} to {row.high:.1%})"
+        if row.shown
+        else f"{name}: no effect shown yet; one below {row.detectable:.1%} would not show"
+        for name, row in effects.items()
+    ]
+    return "; ".join(parts)
