@@ -20,7 +20,8 @@ from lib.maintenance.machine_store import MachineStoreError, erase_machine
 from lib.moderation.author import AUTHORS
 from lib.moderation.media.shelf import Shelf
 from lib.records import Records, RecordsError, RecordsUnavailableError
-from lib.records.erasure import COLUMNS, Entity, Erasure, Found
+from lib.records.entity import COLUMNS, Entity, EntityRecords
+from lib.records.erasure import Erasure
 from lib.records.journal_erasure import drain_until_gone, drop_leftovers, waiting_decisions
 from lib.storage import StorageError
 
@@ -95,40 +96,42 @@ def _one(
     config: EraseConfig, erasure: Erasure, entity: Entity, secret: bytes, now: int
 ) -> tuple[Counter[str], int]:
     if config.dry_run:
-        found = erasure.find(entity)
+        matches = erasure.find(entity)
         waiting = sum(waiting_decisions(folder, entity) for folder in config.journal)
-        counts = erasure.count(entity, found) + _outside(config, erasure, entity, found)
+        counts = erasure.count(entity, matches) + _outside(config, erasure, entity, matches)
         return counts + Counter({"journal (undrained)": waiting}), 0
     name = erasure.begin(entity, secret, config.by, now)
     left = 0
     with Records(config.records) as records:
         for folder in config.journal:
             left += drain_until_gone(folder, records, entity, config.wait_seconds)
-    found = erasure.find(entity)
+    matches = erasure.find(entity)
     # by what the records know of it; so it goes before them
-    counts = _outside(config, erasure, entity, found)
-    counts += erasure.erase(entity, found, config.by, now)
+    counts = _outside(config, erasure, entity, matches)
+    counts += erasure.erase(entity, matches, config.by, now)
     erasure.end(name, counts, now)
     return counts, left
 
 
-def _outside(config: EraseConfig, erasure: Erasure, entity: Entity, found: Found) -> Counter[str]:
+def _outside(
+    config: EraseConfig, erasure: Erasure, entity: Entity, matches: EntityRecords
+) -> Counter[str]:
     """What lies outside of the database: profiles, media, what drains left aside."""
     counts: Counter[str] = Counter()
     if config.profile_store is not None and config.system == "maintenance":
         store = config.profile_store
         counts["machines"] = erase_machine(store, entity.id, count_only=config.dry_run)
     elif config.profile_store is not None:
-        match = ProfileMatch(_FEATURES[config.system], entity.column, [entity.id], found.subjects)
+        match = ProfileMatch(_FEATURES[config.system], entity.column, [entity.id], matches.subjects)
         done = erase_profiles(config.profile_store, match, count_only=config.dry_run)
         counts.update(profiles=done.profiles, receipts=done.receipts)
-    if config.media is not None and found.media:
-        kept = erasure.shown_elsewhere(found.media, found.subjects)
+    if config.media is not None and matches.media:
+        kept = erasure.shown_elsewhere(matches.media, matches.subjects)
         shelf = Shelf(config.media)
-        for digest in found.media - kept:
+        for digest in matches.media - kept:
             if not config.dry_run:
                 shelf.drop(digest)
-        counts.update({"media": len(found.media - kept), "media kept for other posts": len(kept)})
+        counts.update({"media": len(matches.media - kept), "media kept for other posts": len(kept)})
     for folder in config.journal:
         counts["journal (set aside)"] += drop_leftovers(folder, entity, count_only=config.dry_run)
     return counts
@@ -149,7 +152,7 @@ def _secret(path: Path | None) -> bytes:
 
 
 def _closing_lines(config: EraseConfig, counts: Counter[str], left: int) -> str:
-    said = "would be erased" if config.dry_run else "erased"
+    heading = "would be erased" if config.dry_run else "erased"
     lines = [f"{name:28} {count:>10,}" for name, count in sorted(counts.items())]
     unnamed = [
         option
@@ -164,7 +167,7 @@ def _closing_lines(config: EraseConfig, counts: Counter[str], left: int) -> str:
         lines.append(f"not looked into: {', '.join(unnamed)} not given")
     if left:
         lines.append(f"{left} decisions still wait in a journal in use; run the same again")
-    return "\n".join([f"{'table':28} {said:>10}", *lines])
+    return "\n".join([f"{'table':28} {heading:>10}", *lines])
 
 
 if __name__ == "__main__":

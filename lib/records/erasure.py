@@ -7,25 +7,25 @@ what was said. Rows go some at a time, so that nobody waits long; run again, it 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import itertools
 import json
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-import pyarrow as pa
 from sqlalchemy import Connection, Table, Text, cast, delete, func, insert, or_, select, update
 
-from lib.records.archive_files import ArchiveFile, read_columns, rewrite
+from lib.records.archive_files import ArchiveFile, rewrite
 from lib.records.database import Database
-from lib.records.decision_store import files
-from lib.records.entries import require_text
-from lib.records.errors import RecordsError
+from lib.records.entity import (
+    Entity,
+    EntityRecords,
+    entity_hash,
+    find_entity,
+    subjects_in_parts,
+)
 from lib.records.migration import migrate
 from lib.records.review_schema import AUDIT, GOLDEN, ITEMS, LABELS, OUTCOMES, VERDICTS
 from lib.records.schema import (
@@ -44,53 +44,9 @@ from lib.records.schema import (
     WORK_ORDERS,
 )
 
-COLUMNS: Mapping[tuple[str, str], str] = {
-    ("fraud", "user"): "user_id",
-    ("fraud", "device"): "device_id",
-    ("fraud", "merchant"): "merchant_id",
-    ("maintenance", "machine"): "machine_id",
-    ("churn", "customer"): "customer_id",
-    ("moderation", "author"): "author_id",
-}
-"""By system and kind of entity, the name by which decisions know it; the first kind is usual."""
-_INDEXED = ("user_id", "machine_id", "customer_id", "author_id")
 ERASED = "erased"
 """Stands where an id stood in a plan or schedule of many."""
-_SUBJECTS_AT_ONCE = 500
 _STATEMENT_SECONDS = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Entity:
-    """Whom an erasure is about.
-
-    Raises:
-        RecordsError: the system has no such kind, or the id is none.
-    """
-
-    system: str
-    kind: str
-    id: str
-
-    def __post_init__(self) -> None:
-        require_text("entity", self.id)
-        if (self.system, self.kind) not in COLUMNS:
-            kinds = ", ".join(kind for system, kind in COLUMNS if system == self.system)
-            raise RecordsError(f"kind: expected one of {kinds or 'no'}, got {self.kind!r}")
-
-    @property
-    def column(self) -> str:
-        """The name by which decisions know it."""
-        return COLUMNS[self.system, self.kind]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What of an entity the records have: subjects, digests of media, archived files by subject."""
-
-    subjects: tuple[str, ...]
-    media: frozenset[str]
-    archived: Mapping[ArchiveFile, frozenset[str]]
 
 
 class Erasure:
@@ -116,21 +72,9 @@ class Erasure:
         """Be the only erasure or retention at work; see `Database.removing`."""
         return self._database.removing()
 
-    def find(self, entity: Entity) -> Found:
-        """Subjects that concern an entity, in the table and in every file of the archive.
-
-        The usual kind of a system is found by an index; others by reading all decisions once.
-        """
-        with self._database.reading() as connection:
-            subjects = list(connection.execute(_subjects(entity)).scalars())
-            archived = {
-                file: gone
-                for file in files(connection, entity.system)
-                if (gone := _in_file(file, entity))
-            }
-        every = sorted({*subjects, *itertools.chain.from_iterable(archived.values())})
-        media = self._media(subjects, archived) if entity.system == "moderation" else frozenset()
-        return Found(tuple(every), media, archived)
+    def find(self, entity: Entity) -> EntityRecords:
+        """See `lib.records.entity.find_entity`."""
+        return find_entity(self._database, entity)
 
     def begin(self, entity: Entity, secret: bytes, by: str, now: int) -> str:
         """Write down that an erasure begins, by a keyed hash; returns its id."""
@@ -150,23 +94,23 @@ class Erasure:
             connection.execute(done.values(ended_at=now, counts=dict(counts)))
         self._database.expunge()
 
-    def count(self, entity: Entity, found: Found) -> Counter[str]:
+    def count(self, entity: Entity, records: EntityRecords) -> Counter[str]:
         """How many rows an erasure would take, by table."""
         counts: Counter[str] = Counter()
         with self._database.reading() as connection:
-            for table, condition in _conditions(entity, found.subjects):
+            for table, condition in _conditions(entity, records.subjects):
                 query = select(func.count()).select_from(table).where(condition)
                 counts[table.name] += int(connection.execute(query).scalar_one())
-        counts["archived decisions"] = sum(map(len, found.archived.values()))
+        counts["archived decisions"] = sum(map(len, records.archived.values()))
         return counts
 
-    def erase(self, entity: Entity, found: Found, by: str, now: int) -> Counter[str]:
-        """Erase what was found; returns how many rows by table.
+    def erase(self, entity: Entity, records: EntityRecords, by: str, now: int) -> Counter[str]:
+        """Erase the rows; returns how many rows by table.
 
         Decisions go last: cut off, the same call still finds the rest by them.
         """
         counts: Counter[str] = Counter()
-        for table, condition in _conditions(entity, found.subjects):
+        for table, condition in _conditions(entity, records.subjects):
             with self._database.erasing() as connection:
                 if table is AUDIT:
                     counts[table.name] += _blank_audit(connection, condition, by, now)
@@ -176,7 +120,7 @@ class Erasure:
                     ).rowcount
         for table, columns in _JOINT.get(entity.system, {}).items():
             counts[table.name] += self._scrub(table, columns, entity.id)
-        for file, gone in found.archived.items():
+        for file, gone in records.archived.items():
             counts["archived decisions"] += self._rewrite(file, gone, now)
         return counts
 
@@ -189,23 +133,6 @@ class Erasure:
         with self._database.reading() as connection:
             texts = [shown for post, shown in connection.execute(query) if post not in mine]
         return {digest for digest in left if any(digest in shown for shown in texts)}
-
-    def _media(
-        self, subjects: Iterable[str], archived: Mapping[ArchiveFile, frozenset[str]]
-    ) -> frozenset[str]:
-        digests: set[str] = set()
-        for part in _parts(subjects):
-            query = select(DECISIONS.c.request).where(
-                DECISIONS.c.system == "moderation", DECISIONS.c.subject_id.in_(part)
-            )
-            with self._database.reading() as connection:
-                for request in connection.execute(query).scalars():
-                    digests.update(_digests(request))
-        for file, gone in archived.items():
-            for batch in read_columns(file, ["subject_id", "request"]):
-                for row in _rows_of(batch, gone):
-                    digests.update(_digests(json.loads(row["request"])))
-        return frozenset(digests)
 
     def _scrub(self, table: Table, columns: tuple[str, ...], entity_id: str) -> int:
         """Put `ERASED` in the place of an id in plans of many; the others' part stays as it is."""
@@ -235,18 +162,6 @@ class Erasure:
         return len(gone)
 
 
-def entity_hash(entity: Entity, secret: bytes) -> str:
-    """HMAC-SHA256 of system, kind and id, in hex: who has the secret can ask whether it was done.
-
-    Raises:
-        RecordsError: the secret is shorter than 16 bytes.
-    """
-    if len(secret) < 16:
-        raise RecordsError(f"secret: expected 16 bytes or more, got {len(secret)}")
-    text = "\0".join((entity.system, entity.kind, entity.id))
-    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
-
-
 _JOINT: Mapping[str, Mapping[Table, tuple[str, ...]]] = {
     "churn": {INTERVENTION_PLANS: ("request", "summary")},
     "maintenance": {SCHEDULES: ("request", "plan")},
@@ -257,13 +172,15 @@ _BY_POST = (LABELS, OUTCOMES, VERDICTS, ITEMS, GOLDEN, AUDIT)
 def _conditions(entity: Entity, subjects: Iterable[str]) -> Iterator[tuple[Table, Any]]:
     """What goes, table by table, some subjects at a time; decisions and their ids last."""
     if entity.system == "churn":
-        mine = select(INTERVENTIONS.c.id).where(INTERVENTIONS.c.customer_id == entity.id)
-        yield INTERVENTION_OUTCOMES, INTERVENTION_OUTCOMES.c.intervention_id.in_(mine)
+        intervention_ids = select(INTERVENTIONS.c.id).where(
+            INTERVENTIONS.c.customer_id == entity.id
+        )
+        yield INTERVENTION_OUTCOMES, INTERVENTION_OUTCOMES.c.intervention_id.in_(intervention_ids)
         for table in (INTERVENTIONS, CUSTOMER_HEALTH, HEALTH_OVERRIDES):
             yield table, table.c.customer_id == entity.id
     if entity.system == "maintenance":
         yield WORK_ORDERS, WORK_ORDERS.c.machine_id == entity.id
-    for part in _parts(subjects):
+    for part in subjects_in_parts(subjects):
         if entity.system == "moderation":
             for table in _BY_POST:
                 yield table, table.c.post_id.in_(part)
@@ -271,32 +188,14 @@ def _conditions(entity: Entity, subjects: Iterable[str]) -> Iterator[tuple[Table
             yield table, (table.c.system == entity.system) & table.c.subject_id.in_(part)
 
 
-def _subjects(entity: Entity) -> Any:
-    if entity.column in _INDEXED:
-        ids = DECISION_IDS.c
-        return select(ids.subject_id).where(ids.system == entity.system, ids.entity_id == entity.id)
-    named = DECISIONS.c.entities[entity.column].as_string()
-    return select(DECISIONS.c.subject_id).where(
-        DECISIONS.c.system == entity.system, named == entity.id
-    )
-
-
-def _in_file(file: ArchiveFile, entity: Entity) -> frozenset[str]:
-    gone: set[str] = set()
-    for batch in read_columns(file, ["subject_id", "entity_id", "entities"]):
-        for subject, whose, entities in zip(*(c.to_pylist() for c in batch.columns), strict=True):
-            named = whose if entity.column in _INDEXED else json.loads(entities).get(entity.column)
-            if named == entity.id:
-                gone.add(subject)
-    return frozenset(gone)
-
-
 def _blank_audit(connection: Connection, condition: Any, by: str, now: int) -> int:
     """Take what was said out of entries, and add one for each post that says so."""
-    said = or_(AUDIT.c.before.is_not(None), AUDIT.c.after.is_not(None))
-    newest = select(func.max(AUDIT.c.number)).where(condition, said).group_by(AUDIT.c.post_id)
+    has_text = or_(AUDIT.c.before.is_not(None), AUDIT.c.after.is_not(None))
+    newest = select(func.max(AUDIT.c.number)).where(condition, has_text).group_by(AUDIT.c.post_id)
     posts = connection.execute(select(AUDIT).where(AUDIT.c.number.in_(newest))).mappings().all()
-    done = connection.execute(update(AUDIT).where(condition, said).values(before=None, after=None))
+    done = connection.execute(
+        update(AUDIT).where(condition, has_text).values(before=None, after=None)
+    )
     rows = [
         {**{k: v for k, v in post.items() if k != "number"}, "at": now, "who": by, "what": ERASED,
          "rule": None, "before": None, "after": None, "key_id": None}
@@ -305,17 +204,6 @@ def _blank_audit(connection: Connection, condition: Any, by: str, now: int) -> i
     if rows:
         connection.execute(insert(AUDIT), rows)
     return done.rowcount
-
-
-def _digests(request: Mapping[str, Any]) -> list[str]:
-    media = request.get("media")
-    return (
-        [one for one in media.values() if isinstance(one, str)] if isinstance(media, dict) else []
-    )
-
-
-def _rows_of(batch: pa.RecordBatch, subjects: frozenset[str]) -> list[dict[str, Any]]:
-    return [row for row in batch.to_pylist() if row["subject_id"] in subjects]
 
 
 def _without(value: Any, entity_id: str) -> Any:
@@ -327,8 +215,3 @@ def _without(value: Any, entity_id: str) -> Any:
     if isinstance(value, list | tuple):
         return [_without(one, entity_id) for one in value]
     return ERASED if value == entity_id else value
-
-
-def _parts(subjects: Iterable[str]) -> Iterator[list[str]]:
-    rest = iter(subjects)
-    return iter(lambda: list(itertools.islice(rest, _SUBJECTS_AT_ONCE)), [])

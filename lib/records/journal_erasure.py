@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from lib.records.draining import drain
+from lib.records.entity import Entity
 from lib.records.entries import Row
-from lib.records.erasure import Entity
 from lib.records.records import Records
 from lib.records.segment import decode_row, drop_lines, segments
 from lib.records.text import write_json

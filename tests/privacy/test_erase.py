@@ -38,7 +38,7 @@ from lib.records import (
 )
 from lib.records.archiving import archive_day, days_before
 from lib.records.database import Database
-from lib.records.erasure import Entity, entity_hash
+from lib.records.entity import Entity, entity_hash
 from lib.records.partitions import DAY
 from lib.records.review_schema import AUDIT
 from lib.records.schema import ERASURES
