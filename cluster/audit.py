@@ -72,14 +72,16 @@ def affected(advisories: Iterable[Advisory], versions: Mapping[str, str]) -> lis
 def main() -> int:
     """Prints what is affected; returns 1 if anything is."""
     advisories, versions = read_advisories(), installed_versions()
-    found = affected(advisories, versions)
-    for advisory in found:
+    advisories_affected = affected(advisories, versions)
+    for advisory in advisories_affected:
         print(
             f"{advisory.package} {versions[advisory.package]}: {advisory.identifier}, "
             f"{advisory.fault}; install {advisory.fixed} or later"
         )
-    print(f"{len(versions)} packages, {len(advisories)} advisories: {len(found)} apply")
-    return 1 if found else 0
+    print(
+        f"{len(versions)} packages, {len(advisories)} advisories: {len(advisories_affected)} apply"
+    )
+    return 1 if advisories_affected else 0
 
 
 if __name__ == "__main__":

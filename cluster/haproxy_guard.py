@@ -82,9 +82,9 @@ def guarded(configuration: str, page: Path, limits: Mapping[str, int]) -> str:
 
 def _limited(section: str, limits: Mapping[str, int]) -> re.Match[str] | None:
     """The head of a section that is an application's backend with a limit."""
-    found = _BACKEND.match(section)
-    has_limit = found is not None and limits.get(found["application"], limits[""]) > 0
-    return found if has_limit else None
+    head = _BACKEND.match(section)
+    has_limit = head is not None and limits.get(head["application"], limits[""]) > 0
+    return head if has_limit else None
 
 
 def _with_public_backends(section: str, names: set[str]) -> str:
@@ -101,17 +101,17 @@ def _with_public_backends(section: str, names: set[str]) -> str:
 
 def _with_limits(section: str, limits: Mapping[str, int]) -> str:
     """The section, as two if it is an application's backend: with keys, and without."""
-    found = _limited(section, limits)
-    if found is None:
+    head = _limited(section, limits)
+    if head is None:
         return section
-    name, body = found["name"], section[found.end() :]
-    most = limits.get(found["application"], limits[""])
+    name, body = head["name"], section[head.end() :]
+    most = limits.get(head["application"], limits[""])
     # a server either checks or tracks
     tracking = _CHECKED_SERVER.sub(rf"\g<1> track {name}/\g<2>", _DEFAULT_SERVER.sub("", body))
     return (
-        _shedding(name, found["application"], most)
+        _shedding(name, head["application"], most)
         + body
-        + _shedding_public(f"{name}{_PUBLIC}", name, found["application"])
+        + _shedding_public(f"{name}{_PUBLIC}", name, head["application"])
         + tracking
     )
 

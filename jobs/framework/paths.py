@@ -71,36 +71,36 @@ def check_paths(
     """
     if not is_dataclass(options):
         return []
-    here = Path.cwd() if folder is None else folder
-    unpacked = any(part.startswith(_PACKAGE) for part in here.parts)
+    base = Path.cwd() if folder is None else folder
+    unpacked = any(part.startswith(_PACKAGE) for part in base.parts)
     submitted = unpacked or _SUBMITTED in environment
     warnings = []
     for option, role, value in paths_of(options):
         if "://" in value:
             continue
-        place = here / value
+        path = base / value
         relative = not Path(value).is_absolute()
         if role is PathRole.OUTPUT and relative and unpacked:
             raise ContractError(
-                f"{option} {value}: relative to {here}, the folder that Ray unpacked for this job "
+                f"{option} {value}: relative to {base}, the folder that Ray unpacked for this job "
                 "and deletes after it; give an absolute path that all machines reach, or a URI"
             )
-        if role is PathRole.INPUT and not place.exists():
-            raise ContractError(_absent(option, value, here, unpacked=unpacked and relative))
+        if role is PathRole.INPUT and not path.exists():
+            raise ContractError(_absent(option, value, base, unpacked=unpacked and relative))
         if relative and submitted and not (role is PathRole.INPUT and unpacked):
             warnings.append(
-                f"warning: {option} {value} means {place} on the machine that runs this job; "
+                f"warning: {option} {value} means {path} on the machine that runs this job; "
                 "give an absolute path or a URI"
             )
     return warnings
 
 
-def _absent(option: str, value: str, here: Path, *, unpacked: bool) -> str:
+def _absent(option: str, value: str, base: Path, *, unpacked: bool) -> str:
     if not unpacked:
-        place = "" if Path(value).is_absolute() else f" in {here}"
-        return f"{option}: there is no file or folder {value}{place}"
+        suffix = "" if Path(value).is_absolute() else f" in {base}"
+        return f"{option}: there is no file or folder {value}{suffix}"
     return (
-        f"{option}: there is no file or folder {value} in {here}, the folder that Ray unpacked for "
+        f"{option}: there is no file or folder {value} in {base}, the folder that Ray unpacked for "
         "this job; what .gitignore names or lies outside of --working-dir does not travel: give "
         "an absolute path that all machines reach, or a URI"
     )

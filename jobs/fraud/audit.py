@@ -81,16 +81,16 @@ def main(config: AuditConfig) -> Audit:
             config.transactions, config.labels, config.mapping_transactions, config.mapping_labels
         )
     with Records(config.records) as records:
-        found = audit(
+        result = audit(
             records.decisions(_SYSTEM, 0, until),
             records.facts(_SYSTEM, until),
             history,
             fraud_features(AmountScale(config.currency_digits, config.largest_amount_minor)),
         )
-    print(closing_lines(found))
+    print(closing_lines(result))
     if config.output is not None:
-        _write(config.output, found)
-    return found
+        _write(config.output, result)
+    return result
 
 
 def closing_lines(found: Audit) -> str:

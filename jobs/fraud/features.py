@@ -207,11 +207,11 @@ def _as_labels(table: pa.Table) -> pa.Table:
 def _join(quarantine: str, payments: Contract, table: pa.Table) -> pa.Table:
     """Payments and labels of the same ids, joined; each payment and each label once."""
     is_label = pc.is_valid(table.column("observed_at"))
-    found = table.filter(pc.invert(is_label)).drop_columns(list(_LABEL_COLUMNS))
-    said = table.filter(is_label).select([column.name for column in LABELS.columns])
-    found = intake.once_each(found, payments, "transaction_id", f"{quarantine}/transactions")
-    said = intake.once_each(said, LABELS, "transaction_id", f"{quarantine}/labels")
-    joined = join_labels(found, said)
+    paid = table.filter(pc.invert(is_label)).drop_columns(list(_LABEL_COLUMNS))
+    labels = table.filter(is_label).select([column.name for column in LABELS.columns])
+    paid = intake.once_each(paid, payments, "transaction_id", f"{quarantine}/transactions")
+    labels = intake.once_each(labels, LABELS, "transaction_id", f"{quarantine}/labels")
+    joined = join_labels(paid, labels)
     note_labels(joined, table, quarantine)
     return joined.table
 

@@ -45,8 +45,8 @@ def read_history(
     """
     mapping = mapping_for(TRANSACTIONS, mapping_transactions, transactions)
     payments = read_whole(mapping, transactions)
-    known = LABELS.schema.empty_table()
+    label_rows = LABELS.schema.empty_table()
     if labels is not None:
         mapping = mapping_for(LABELS, mapping_labels, labels)
-        known = read_whole(mapping, labels, may_be_empty=True)
-    return join_labels(payments, known).table
+        label_rows = read_whole(mapping, labels, may_be_empty=True)
+    return join_labels(payments, label_rows).table

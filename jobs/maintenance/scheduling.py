@@ -172,11 +172,11 @@ def _schedule(
 ) -> StoredSchedule:
     """The schedule under an id of what it was made from: the same job again names the same one."""
     now = time.time_ns() // 1000
-    asked = [
+    inputs = [
         *(request.model_dump(mode="json"), scores.version, scores.at_us),
         *([asdict(site) for site in sites], config.gap, config.seconds),
     ]
-    digest = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+    digest = sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
     return StoredSchedule(
         id=f"{request.begin:%Y%m%d}-{digest}",
         week_start=round(request.begin.timestamp() * 1e6),

@@ -75,18 +75,18 @@ def _scored(
     shared, explain = ray.put(model), config.explain
 
     def score(tables: Tables) -> pa.Table:
-        mine: SurvivalModel = ray.get(shared)
-        names, rows, last = current_rows(mine.features, tables, at_us)
-        return scores_table(mine, names, rows, at_us, last, explain)
+        replica_model: SurvivalModel = ray.get(shared)
+        names, rows, last = current_rows(replica_model.features, tables, at_us)
+        return scores_table(replica_model, names, rows, at_us, last, explain)
 
-    found = by_machine(config, small, score, quarantine, model.features).materialize()
-    silent = _silent(small["machines"], found)
+    scores = by_machine(config, small, score, quarantine, model.features).materialize()
+    silent = _silent(small["machines"], scores)
     if silent is None:
-        return found
+        return scores
     nothing = _no_readings(model)
     names, rows, last = current_rows(model.features, Tables(nothing, machines=silent), at_us)
     more = scores_table(model, names, rows, at_us, last, explain)
-    return found.union(ray.data.from_arrow(more))
+    return scores.union(ray.data.from_arrow(more))
 
 
 def _no_readings(model: SurvivalModel) -> pa.Table:

@@ -131,11 +131,11 @@ def telemetry_mapping(sources: Sources, features: FeatureSet | None = None) -> M
     mapping = _telemetry_mapping(sources)
     if features is None:
         return mapping
-    came = mapping.contract.names[len(TELEMETRY.names) :]
+    sensors = mapping.contract.names[len(TELEMETRY.names) :]
     for sensor in features.sensor_names:
-        if sensor not in came:
+        if sensor not in sensors:
             raise FeatureError(
-                f"telemetry has no sensor '{sensor}'; {did_you_mean(sensor, came)}; fill it in "
+                f"telemetry has no sensor '{sensor}'; {did_you_mean(sensor, sensors)}; fill it in "
                 f"--mapping-telemetry as {sensor}: {{from: ...}}"
             )
     return mapping.in_units({sensor.name: sensor.unit for sensor in features.sensors})

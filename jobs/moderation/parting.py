@@ -96,22 +96,22 @@ def part_posts(
         inner[teaches] < _MEMBERS, PARTS.index("members"), PARTS.index("fusion")
     )
     fold = (_lots(authors, seed + 2) * _FOLDS).astype(np.int64)
-    found = Parting(
+    parting = Parting(
         part,
         _lots(authors, seed + 1) < 1.0 / _HELD,
         fold,
         start if by_time else int(at_us[labelled].min()),
     )
-    _check_counts(found, int(labelled.sum()), test_share)
-    return found
+    _check_counts(parting, int(labelled.sum()), test_share)
+    return parting
 
 
 def split_authors(posts: pa.Table, split: Split) -> pa.Table:
     """Posts, each of an author of its own where the split takes it so."""
     if split in {"author-time", "author"}:
         return posts
-    place = posts.column_names.index("author_id")
-    return posts.set_column(place, "author_id", posts["post_id"])
+    index = posts.column_names.index("author_id")
+    return posts.set_column(index, "author_id", posts["post_id"])
 
 
 def _check_parts(

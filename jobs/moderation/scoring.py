@@ -175,11 +175,11 @@ class PostScorer:
     def _table(
         self,
         rows: pa.Table,
-        told: Mapping[str, ModalityAnswer],
+        answers: Mapping[str, ModalityAnswer],
         presence: Marks,
         faulty: NDArray[np.bool_],
     ) -> pa.Table:
-        log_odds = self._model.fusion.answer(told, presence)
+        log_odds = self._model.fusion.answer(answers, presence)
         order = [self._model.policies.index(name) for name in self._policies.ids]
         chances = sigmoid(log_odds)[:, order]
         # a post is never allowed where some of it, be it one image of several, was not seen
@@ -187,7 +187,7 @@ class PostScorer:
         reach = rows["reach"].fill_null(0).to_numpy()
         routed = self._routing.route(chances, reach, failed, rows["language"].to_pylist())
         words = [routed.words(k, self._policies) for k in range(rows.num_rows)]
-        embeddings = np.concatenate([one.embeddings for one in told.values()], axis=1)
+        embeddings = np.concatenate([one.embeddings for one in answers.values()], axis=1)
         columns: dict[str, Any] = {
             name: rows[name]
             for name in ("post_id", "author_id", "event_time", "language", "text_key")

@@ -192,8 +192,8 @@ def _sweep(url: str) -> int:
 def _closing_lines(config: RetainConfig, outcome: dict[str, Aged]) -> str:
     if not outcome:
         return "nothing was asked for, and nothing was changed; see --help for what can age"
-    said = "would go" if config.dry_run else "gone"
-    head = f"{'kind':24} {said:>12} {'still waits':>12}"
+    heading = "would go" if config.dry_run else "gone"
+    head = f"{'kind':24} {heading:>12} {'still waits':>12}"
     rows = [f"{name:24} {one.gone:>12,} {one.waiting:>12,}" for name, one in outcome.items()]
     return "\n".join([head, *rows])
 

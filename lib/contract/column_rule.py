@@ -101,11 +101,11 @@ class ColumnRule:
         if self.constant is not None:
             one, _ = self._converted(pa.array([self.constant]))
             return pa.repeat(one[0], table.num_rows)
-        found = RowReasons(table.num_rows) if self.target.lenient else reasons
-        values = self._values(table, currencies, found, adjustments)
+        faults = RowReasons(table.num_rows) if self.target.lenient else reasons
+        values = self._values(table, currencies, faults, adjustments)
         if self.target.lenient:
-            for text in found.counts():
-                adjustments.add(found.mask_of(text), f"{text}; set to missing")
+            for text in faults.counts():
+                adjustments.add(faults.mask_of(text), f"{text}; set to missing")
         return values
 
     def _values(

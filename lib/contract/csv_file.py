@@ -90,9 +90,9 @@ class CsvFile:
             ContractError: a column comes twice, a record is too long, or lines do not add up.
         """
         self._refuse_twins(columns)
-        told = dict.fromkeys(columns, FieldUse.SINGLE_LINE) if uses is None else uses
+        field_uses = dict.fromkeys(columns, FieldUse.SINGLE_LINE) if uses is None else uses
         dialect = self._form.dialect(
-            self.address, tuple(told.get(name, FieldUse.UNREAD) for name in self.names)
+            self.address, tuple(field_uses.get(name, FieldUse.UNREAD) for name in self.names)
         )
         reader = RowReader(
             self.address,

@@ -24,9 +24,9 @@ Value = TypeVar("Value")
 
 def _without(fault: Callable[[Value], str | None]) -> Callable[[Value], Value]:
     def check(value: Value) -> Value:
-        found = fault(value)
-        if found is not None:
-            raise ValueError(found)
+        message = fault(value)
+        if message is not None:
+            raise ValueError(message)
         return value
 
     return check

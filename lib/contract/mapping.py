@@ -50,10 +50,10 @@ class Mapping:
 
         By the amounts' own declaration, or else by ISO 4217 for a constant `currency`.
         """
-        found = [rule.money.settlement_digits for rule in self.rules if rule.money is not None]
+        candidates = [rule.money.settlement_digits for rule in self.rules if rule.money is not None]
         constants = [rule.constant for rule in self.rules if rule.target.name == "currency"]
-        found += [MINOR_DIGITS.get(code or "") for code in constants]
-        return next((digits for digits in found if digits is not None), None)
+        candidates += [MINOR_DIGITS.get(code or "") for code in constants]
+        return next((digits for digits in candidates if digits is not None), None)
 
     @property
     def source_columns(self) -> tuple[str, ...]:

@@ -190,7 +190,7 @@ def read_currencies(section: Section | None) -> Currencies | None:
         return None
     section.only(("settlement", "digits", "rates"))
     code = section.required_text("settlement")
-    known = {code: Currency(_digits(section, code))}
+    currencies = {code: Currency(_digits(section, code))}
     rates = section.section("rates")
     for name in rates.entries if rates else ():
         rate = rates.section(name) if rates else None
@@ -199,8 +199,8 @@ def read_currencies(section: Section | None) -> Currencies | None:
         rate.only(("digits", "per_million"))
         rate.required_text("per_million")
         worth = rate.integer("per_million", 1, 10**12) or MILLION
-        known[name] = Currency(_digits(rate, name), worth)
-    return Currencies(code, known)
+        currencies[name] = Currency(_digits(rate, name), worth)
+    return Currencies(code, currencies)
 
 
 def _digits(section: Section, code: str) -> int:

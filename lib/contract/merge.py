@@ -95,9 +95,9 @@ def _consistent(rows: _Rows, columns: list[tuple[Codes, Mask]]) -> Mask:
     while True:
         against = np.full(len(active), len(active))
         for codes, valid in columns:
-            mine = valid & active
-            source = rows.first(mine)[rows.group]
-            other = mine & (codes != codes[np.minimum(source, len(active) - 1)])
+            valued = valid & active
+            source = rows.first(valued)[rows.group]
+            other = valued & (codes != codes[np.minimum(source, len(active) - 1)])
             against[other] = np.minimum(against[other], source[other])
         contradicts = against < len(active)
         if not contradicts.any():

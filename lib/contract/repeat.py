@@ -42,9 +42,9 @@ def drop_repeats(
     table: pa.Table, key: tuple[str, ...], ignore: tuple[str, ...], order: tuple[str, ...]
 ) -> Once:
     """The first row of each key; see `find_repeats`."""
-    found = find_repeats(table, key, ignore, order)
-    stays = table.filter(pa.array(~(found.exact | found.conflicting)))
-    return Once(stays, found.conflicting, int(found.exact.sum()), 0)
+    repeats = find_repeats(table, key, ignore, order)
+    stays = table.filter(pa.array(~(repeats.exact | repeats.conflicting)))
+    return Once(stays, repeats.conflicting, int(repeats.exact.sum()), 0)
 
 
 def find_repeats(

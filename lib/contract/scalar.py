@@ -47,8 +47,8 @@ def identifier_fault(value: str, most: int = LONGEST_ID_BYTES) -> str | None:
     fault = text_fault(value, most)
     if fault is not None or (value.isascii() and value.isprintable()):
         return fault
-    found = _CONTROL.search(value)
-    return None if found is None else f"expected no control characters, got {found[0]!r}"
+    control = _CONTROL.search(value)
+    return None if control is None else f"expected no control characters, got {control[0]!r}"
 
 
 def text_fault(value: str, most: int = LONGEST_NOTE_BYTES, least: int = 1) -> str | None:

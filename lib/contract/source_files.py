@@ -85,14 +85,14 @@ def source_files(form: FileFormat, paths: Paths) -> list[SourceFile]:
     Raises:
         ContractError: nothing is there, or the format is not said.
     """
-    found: list[tuple[str, str, int, fs.FileSystem]] = []
+    entries: list[tuple[str, str, int, fs.FileSystem]] = []
     for path in [paths] if isinstance(paths, str | Path) else paths:
         storage = open_storage(path)
         info = storage.filesystem.get_file_info(storage.at())
         if info.type == fs.FileType.NotFound:
             raise ContractError(f"cannot read {path}: there is no file or folder; check the path")
         if info.is_file:
-            found.append((storage.address(), storage.at(), info.size, storage.filesystem))
+            entries.append((storage.address(), storage.at(), info.size, storage.filesystem))
             continue
         root = storage.at().rstrip("/")
         selector = fs.FileSelector(storage.at(), recursive=True, allow_not_found=True)
@@ -100,11 +100,11 @@ def source_files(form: FileFormat, paths: Paths) -> list[SourceFile]:
             name = entry.path.lstrip("/")[len(root.lstrip("/")) :].lstrip("/")
             if entry.is_file and is_data_file(name):
                 address = storage.address(name)
-                found.append((address, entry.path, entry.size, storage.filesystem))
-    if not found:
+                entries.append((address, entry.path, entry.size, storage.filesystem))
+    if not entries:
         raise ContractError(f"{paths}: the folder holds no data files; check the path")
-    kind = form.kind or _kind_of([address for address, *_ in found])
-    return [SourceFile(address, kind, path, size, files) for address, path, size, files in found]
+    kind = form.kind or _kind_of([address for address, *_ in entries])
+    return [SourceFile(address, kind, path, size, files) for address, path, size, files in entries]
 
 
 def is_data_file(name: str) -> bool:

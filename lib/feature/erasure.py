@@ -149,12 +149,12 @@ def _erase_redis(url: str, match: ProfileMatch, prefix: bytes, count_only: bool)
         with redis.Redis.from_url(url, socket_timeout=30) as client:
             profiles = _in_redis(client, prefix + b"p:", match.profile)
             receipts = _in_redis(client, prefix + b"r:", lambda one: match.receipt(one.decode()))
-            found = list(profiles), list(receipts)
-            for part in [] if count_only else _parts([*found[0], *found[1]]):
+            keys = list(profiles), list(receipts)
+            for part in [] if count_only else _parts([*keys[0], *keys[1]]):
                 client.unlink(*part)
     except redis.RedisError as error:
         raise StoreError(f"profile store: {error}") from error
-    return ProfileCounts(len(found[0]), len(found[1]))
+    return ProfileCounts(len(keys[0]), len(keys[1]))
 
 
 def _in_redis(

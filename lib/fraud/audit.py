@@ -79,26 +79,26 @@ def audit(
         features: that the service computes; decisions on others are left out.
     """
     made = list(decisions)
-    mine = [decision for decision in made if decision.feature_set_digest == features.digest]
+    compared = [decision for decision in made if decision.feature_set_digest == features.digest]
     replayed = _replayed(made, facts, history, features)
-    place = pc.index_in(
-        pa.array([decision.subject_id for decision in mine], pa.string()),
+    index = pc.index_in(
+        pa.array([decision.subject_id for decision in compared], pa.string()),
         value_set=replayed.column("transaction_id").combine_chunks(),
     ).to_numpy()
-    served = _served(mine)
-    again = np.column_stack([replayed.column(n).to_numpy()[place] for n in FRAUD.names])
-    seen = np.array([[n in d.features for n in FRAUD.names] for d in mine], dtype=bool)
+    served = _served(compared)
+    again = np.column_stack([replayed.column(n).to_numpy()[index] for n in FRAUD.names])
+    seen = np.array([[n in d.features for n in FRAUD.names] for d in compared], dtype=bool)
     seen = seen.reshape(served.shape)
     unlike = seen & (served != again) & ~(np.isnan(served) & np.isnan(again))
     counts = unlike.sum(axis=0)
     return Audit(
-        payments=len(mine),
+        payments=len(compared),
         differing=int(unlike.any(axis=1).sum()),
         values=int(seen.sum()),
         by_feature={n: int(c) for n, c in zip(FRAUD.names, counts, strict=True) if c},
-        examples=tuple(_examples(mine, served, again, unlike)),
+        examples=tuple(_examples(compared, served, again, unlike)),
         partial=int((~seen.all(axis=1)).sum()),
-        other_features=len(made) - len(mine),
+        other_features=len(made) - len(compared),
     )
 
 

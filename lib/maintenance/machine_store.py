@@ -96,12 +96,12 @@ def erase_machine(url: str, machine_id: str, *, count_only: bool = False) -> int
             raise MachineStoreError(f"machine store: expected a file at {path}, found none")
         connection = sqlite3.connect(path, 30, isolation_level=None)
         try:
-            found = "FROM machines WHERE machine_id = ?"
+            from_where = "FROM machines WHERE machine_id = ?"
             if count_only:
-                counted = connection.execute(f"SELECT count(*) {found}", (machine_id,))
+                counted = connection.execute(f"SELECT count(*) {from_where}", (machine_id,))
                 return int(counted.fetchone()[0])
             connection.execute("PRAGMA secure_delete = ON")
-            done = connection.execute(f"DELETE {found}", (machine_id,)).rowcount
+            done = connection.execute(f"DELETE {from_where}", (machine_id,)).rowcount
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             return done
         finally:

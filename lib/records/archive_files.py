@@ -158,8 +158,8 @@ def read_rows(
         RecordsUnavailableError: the archive cannot be reached, or the file is gone or broken.
     """
     for batch in _groups(file, bounds=bounds):
-        wanted = batch if keep is None else batch.filter(keep(batch))
-        for row in wanted.to_pylist():
+        selected = batch if keep is None else batch.filter(keep(batch))
+        for row in selected.to_pylist():
             yield {**row, **{name: read_json(row[name]) for name in JSON_COLUMNS}}
 
 
@@ -257,8 +257,8 @@ def _groups(
 
 
 def _has(parquet: pq.ParquetFile, number: int, bounds: Bounds) -> bool:
-    place = SCHEMA.get_field_index(bounds.column)
-    statistics = parquet.metadata.row_group(number).column(place).statistics
+    index = SCHEMA.get_field_index(bounds.column)
+    statistics = parquet.metadata.row_group(number).column(index).statistics
     if statistics is None or not statistics.has_min_max:
         return True
     return bool(statistics.min <= bounds.last and statistics.max >= bounds.first)

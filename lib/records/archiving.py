@@ -75,10 +75,10 @@ def days_before(database: Database, until: int) -> list[date]:
             day = DECISIONS.c.received_at // DAY
             query = select(day).where(DECISIONS.c.received_at < until // DAY * DAY).distinct()
             return sorted(day_of(int(one) * DAY) for one in connection.execute(query).scalars())
-        found: set[date] = set()
+        days: set[date] = set()
         for partition in partitions(connection):
-            found |= _days_of(connection, partition, until // DAY * DAY)
-        return sorted(found)
+            days |= _days_of(connection, partition, until // DAY * DAY)
+        return sorted(days)
 
 
 def _days_of(connection: Connection, partition: Partition, until: int) -> set[date]:
@@ -113,10 +113,10 @@ def archive_day(database: Database, uri: str, day: date, now: int) -> DayOutcome
     """
     with database.reading() as connection:
         waiting = _waiting(connection, day)
-        known = files(connection, date=day.isoformat())
+        archived = files(connection, date=day.isoformat())
     if waiting:
         return DayOutcome(day, 0, waiting)
-    _remove_archived(database, known, day)
+    _remove_archived(database, archived, day)
     made = _export(database, uri, day, now)
     with database.writing() as connection:
         partition = _own_partition(database, connection, day)
@@ -137,7 +137,7 @@ def delete_day(database: Database, day: date, *, count_only: bool = False) -> Da
     A day stays while one of its decisions waits to be scored again; `moved` counts what went.
     """
     ids, start = DECISION_IDS.c, start_of(day)
-    here = (ids.received_at >= start, ids.received_at < start + DAY)
+    of_day = (ids.received_at >= start, ids.received_at < start + DAY)
     with database.reading() as connection:
         waiting = _waiting(connection, day)
         counted = select(func.count()).select_from(DECISIONS).where(*_on(day))
@@ -157,7 +157,7 @@ def delete_day(database: Database, day: date, *, count_only: bool = False) -> Da
                 break
     while True:
         with database.writing() as connection:
-            some = select(ids.system, ids.subject_id).where(*here).limit(_KEYS_PER_DELETE)
+            some = select(ids.system, ids.subject_id).where(*of_day).limit(_KEYS_PER_DELETE)
             gone = delete(DECISION_IDS).where(tuple_(ids.system, ids.subject_id).in_(some))
             if not connection.execute(gone).rowcount:
                 break

@@ -290,8 +290,8 @@ def _open_postgresql(url: URL, seconds: float, watchdog: StatementWatchdog) -> E
         "idle_in_transaction_session_timeout": f"{2 * seconds * 1000:.0f}ms",
     }
     options = " ".join(f"-c {name}={value}" for name, value in session.items())
-    asked = url.query.get("options", ())  # what the URL asks for comes last, and holds
-    options = " ".join([options, *([asked] if isinstance(asked, str) else asked)])
+    url_options = url.query.get("options", ())  # what the URL asks for comes last, and holds
+    options = " ".join([options, *([url_options] if isinstance(url_options, str) else url_options)])
     connecting = {
         "connect_timeout": _CONNECT_SECONDS,
         "tcp_user_timeout": _UNDELIVERED_MS,

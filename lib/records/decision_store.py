@@ -56,8 +56,8 @@ def insert_first(database: Database, connection: Connection, rows: Sequence[Row]
 def find(connection: Connection, system: str, subject_id: str) -> dict[str, Any] | None:
     """The first decision about a subject, from the table or from the file of its day."""
     ids = DECISION_IDS.c
-    known = select(ids.received_at).where(ids.system == system, ids.subject_id == subject_id)
-    received_at = connection.execute(known).scalar_one_or_none()
+    query_id = select(ids.received_at).where(ids.system == system, ids.subject_id == subject_id)
+    received_at = connection.execute(query_id).scalar_one_or_none()
     if received_at is None:
         return None
     query = select(DECISIONS).where(
@@ -68,7 +68,7 @@ def find(connection: Connection, system: str, subject_id: str) -> dict[str, Any]
     row = connection.execute(query).mappings().first()
     if row is not None:
         return dict(row)
-    found = (
+    rows = (
         row
         for file in files(connection, system, date=day_of(received_at).isoformat())
         for row in read_rows(
@@ -77,7 +77,7 @@ def find(connection: Connection, system: str, subject_id: str) -> dict[str, Any]
             Bounds("received_at", received_at, received_at),
         )
     )
-    return next(found, None)
+    return next(rows, None)
 
 
 def stream(connection: Connection, system: str, since: int, until: int) -> Iterator[dict[str, Any]]:

@@ -62,8 +62,8 @@ def _replaced(connection: Connection, row: Row) -> bool:
         table.subject_id == row["subject_id"],
         table.received_at == received_at,
     )
-    known = connection.execute(select(table.decided_at, table.request_id).where(*kept)).first()
-    if known is None or (row["decided_at"], row["request_id"]) >= tuple(known):
+    stored = connection.execute(select(table.decided_at, table.request_id).where(*kept)).first()
+    if stored is None or (row["decided_at"], row["request_id"]) >= tuple(stored):
         return False
     connection.execute(update(DECISIONS).where(*kept).values(row))
     moved = update(DECISION_IDS).where(*subject).values(received_at=row["received_at"])

@@ -186,11 +186,11 @@ def _only_digest(connection: Connection, question: Question) -> str | None:
     counts = Counter({str(digest): int(rows) for digest, rows in connection.execute(query)})
     for file in decision_store.files(connection, question.system, question.since, question.until):
         counts.update(_digests(file, question))
-    found = counts.most_common()
-    if len(found) > 1:
-        listed = ", ".join(f"{digest} ({count} decisions)" for digest, count in found)
+    digests = counts.most_common()
+    if len(digests) > 1:
+        listed = ", ".join(f"{digest} ({count} decisions)" for digest, count in digests)
         raise RecordsError(f"feature_set_digest: expected one feature set, got {listed}; name one")
-    return found[0][0] if found else None
+    return digests[0][0] if digests else None
 
 
 def _digests(file: ArchiveFile, question: Question) -> Counter[str]:

@@ -43,8 +43,8 @@ def start_of(day: date) -> int:
 
 def partitions(connection: Connection) -> list[Partition]:
     """Every partition, the earliest first."""
-    found = [_partition(name, bounds) for name, bounds in connection.execute(_LISTED)]
-    return sorted(found, key=lambda one: one.since)
+    listed = [_partition(name, bounds) for name, bounds in connection.execute(_LISTED)]
+    return sorted(listed, key=lambda one: one.since)
 
 
 def create_partitions(connection: Connection, times: Iterable[int]) -> None:

@@ -144,10 +144,10 @@ class Records:
             stored = self._database.insert_new(
                 connection, FACTS, [fact_to_row(fact) for fact in ordered]
             )
-            known = decision_store.decided(
+            decided = decision_store.decided(
                 connection, {(fact.system, fact.subject_id) for fact in ordered}
             )
-        unknown = sum((fact.system, fact.subject_id) not in known for fact in ordered)
+        unknown = sum((fact.system, fact.subject_id) not in decided for fact in ordered)
         return LabelOutcome(stored, len(ordered) - stored, unknown)
 
     def labels_for(self, system: str, subject_id: str) -> tuple[Fact, ...]:

@@ -93,19 +93,19 @@ def claim(
         .values(claimed_by=worker, claimed_until=now + lease, attempts=RESCORES.c.attempts + 1)
     )
     # the day of each is known, so that one partition is looked into, not all
-    one = and_(
+    same_decision = and_(
         DECISIONS.c.system == DECISION_IDS.c.system,
         DECISIONS.c.subject_id == DECISION_IDS.c.subject_id,
         DECISIONS.c.received_at == DECISION_IDS.c.received_at,
     )
     query = (
         select(DECISIONS)
-        .join(DECISION_IDS, one)
+        .join(DECISION_IDS, same_decision)
         .where(DECISION_IDS.c.system == system, DECISION_IDS.c.subject_id.in_(claimed))
         .order_by(DECISIONS.c.decided_at, DECISIONS.c.subject_id)
     )
     decisions = [decision_from_row(dict(row)) for row in connection.execute(query).mappings()]
-    if absent := set(claimed) - {one.subject_id for one in decisions}:
+    if absent := set(claimed) - {same_decision.subject_id for same_decision in decisions}:
         gone = {"parked_at": now, "fault": "the decision is archived or erased"}
         connection.execute(update(RESCORES).where(*_named(system, absent)).values(gone))
     return decisions
@@ -115,8 +115,8 @@ def fail(
     connection: Connection, system: str, subject_id: str, fault: str, now: int, policy: RetryPolicy
 ) -> bool:
     """Note a failure; the decision waits, or is parked. True where it is parked now."""
-    one = _named(system, {subject_id})
-    query = select(RESCORES.c.failures).where(*one, RESCORES.c.rescored_at.is_(None))
+    condition = _named(system, {subject_id})
+    query = select(RESCORES.c.failures).where(*condition, RESCORES.c.rescored_at.is_(None))
     failures = connection.execute(query.with_for_update()).scalar_one_or_none()
     if failures is None:
         return False
@@ -127,7 +127,7 @@ def fail(
         "claimed_until": now + policy.pause(failures + 1),
         "parked_at": now if parked else None,
     }
-    connection.execute(update(RESCORES).where(*one).values(values))
+    connection.execute(update(RESCORES).where(*condition).values(values))
     return parked
 
 

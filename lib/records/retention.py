@@ -124,8 +124,8 @@ class Retention:
                 names = list(connection.execute(posts).scalars())
                 for table in (LABELS, OUTCOMES, VERDICTS, ITEMS):
                     connection.execute(delete(table).where(table.c.post_id.in_(names)))
-                said = update(AUDIT).where(AUDIT.c.post_id.in_(names))
-                connection.execute(said.values(before=None, after=None))
+                audit = update(AUDIT).where(AUDIT.c.post_id.in_(names))
+                connection.execute(audit.values(before=None, after=None))
             if not names:
                 return Aged(gone, waiting)
             gone += len(names)
@@ -160,7 +160,7 @@ class Retention:
         """As one text: what undecided reviews show, and requests that wait to be judged again."""
         shown = select(cast(ITEMS.c.shown, Text)).where(ITEMS.c.decided_at.is_(None))
         ids = DECISION_IDS.c
-        asked = (
+        requested = (
             select(cast(DECISIONS.c.request, Text))
             .join(DECISION_IDS, and_(*(DECISIONS.c[n] == ids[n] for n in _KEY)))
             .join(
@@ -170,7 +170,7 @@ class Retention:
             .where(ids.system == "moderation", RESCORES.c.rescored_at.is_(None))
         )
         with self._database.reading() as connection:
-            texts = [*connection.execute(shown).scalars(), *connection.execute(asked).scalars()]
+            texts = [*connection.execute(shown).scalars(), *connection.execute(requested).scalars()]
         return "\n".join(texts)
 
     def _each_day(self, before: int, work: Callable[[Any], Any]) -> Aged:

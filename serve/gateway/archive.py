@@ -195,9 +195,9 @@ class Archive:
 
     def _find(self, subject_id: str) -> Decision | None:
         kept = (self._buffer.find(subject_id), self.journal.find(self._system, subject_id))
-        here = [one for one in kept if one is not None]
-        if here:
-            return min(here, key=decided_first)
+        pending = [one for one in kept if one is not None]
+        if pending:
+            return min(pending, key=decided_first)
         return self.records.decision(self._system, subject_id)
 
     def _drain(self) -> None:

@@ -69,13 +69,13 @@ class PublicPages:
         """The application's answer to a plain GET of the path."""
         status, headers, body = 500, [], bytearray()
 
-        asked = False
+        requested = False
 
         async def receive() -> dict[str, Any]:
-            nonlocal asked
-            if asked:  # the caller stays: whoever waits for its leaving waits until the end
+            nonlocal requested
+            if requested:  # the caller stays: whoever waits for its leaving waits until the end
                 await asyncio.Event().wait()
-            asked = True
+            requested = True
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: Mapping[str, Any]) -> None:

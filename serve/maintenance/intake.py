@@ -109,28 +109,30 @@ class Intake:
 
     def _faults(self, one: MachineReadings, head: str) -> list[FieldError]:
         features, latest = self._machines.features, self._now() + self._ahead
-        found = _unit_faults(features, one, head)
+        faults = _unit_faults(features, one, head)
         for place, reading in enumerate(one.readings):
             for name in reading.sensors:
                 if name not in features.sensor_names:
                     field = f"{head}readings.{place}.sensors.{name}"
-                    found.append(FieldError(field, _unknown("sensor", features.sensor_names, name)))
+                    faults.append(
+                        FieldError(field, _unknown("sensor", features.sensor_names, name))
+                    )
         for place, report in enumerate(one.errors):
             if report.error_code not in features.error_codes:
                 text = _unknown("error code", features.error_codes, report.error_code)
-                found.append(FieldError(f"{head}errors.{place}.error_code", text))
+                faults.append(FieldError(f"{head}errors.{place}.error_code", text))
         for place, service in enumerate(one.services):
             if service.component is not None and service.component not in features.components:
                 text = _unknown("component", features.components, service.component)
-                found.append(FieldError(f"{head}services.{place}.component", text))
+                faults.append(FieldError(f"{head}services.{place}.component", text))
         if one.waveforms and features.waveforms is None:
             text = "this kind of machine declares no waveforms"
-            found.append(FieldError(f"{head}waveforms", text))
+            faults.append(FieldError(f"{head}waveforms", text))
         for kind in ("readings", "errors", "services", "waveforms"):
             for place, each in enumerate(getattr(one, kind)):
                 ahead = (micros(each.event_time) - latest) // _SECOND
                 if ahead > 0:
-                    found.append(
+                    faults.append(
                         FieldError(
                             f"{head}{kind}.{place}.event_time",
                             f"expected at most {self._ahead // _SECOND} seconds from now, got "
@@ -138,7 +140,7 @@ class Intake:
                             "the offset",
                         )
                     )
-        return found
+        return faults
 
 
 def _unit_faults(features: FeatureSet, news: MachineReadings, head: str) -> list[FieldError]:

@@ -53,9 +53,9 @@ def moderation_face(service: ModerationService, names_request: bool = True) -> G
     """
 
     async def posts(body: bytes, call: Call) -> bytes:
-        asked = await service.parsing.parse(POST, body)
+        post = await service.parsing.parse(POST, body)
         del body  # of megabytes in base 64, while decoders take their memory
-        return await service.desk.judge(asked, call)
+        return await service.desk.judge(post, call)
 
     doors = (
         Door("POST", "/posts", ASK, posts, service.args.body_bytes),

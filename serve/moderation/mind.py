@@ -149,8 +149,8 @@ async def _worst_frames(
     counts = post.image_frames or (1,) * len(frames)
     if max(counts) == 1:
         return [0] * len(counts)
-    asked = [members.answer("image", mind.version, frames[[k]]) for k in range(len(frames))]
-    odds = np.array([one.log_odds[0, place] for one in await asyncio.gather(*asked)])
+    answers = [members.answer("image", mind.version, frames[[k]]) for k in range(len(frames))]
+    odds = np.array([one.log_odds[0, place] for one in await asyncio.gather(*answers)])
     return [int(some.argmax()) for some in np.split(odds, np.cumsum(counts)[:-1])]
 
 

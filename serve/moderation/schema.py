@@ -46,12 +46,12 @@ class _Base64(EncoderProtocol):
             whole = io.BytesIO()
             for start in range(0, len(data), _PIECE):
                 whole.write(base64.b64decode(data[start : start + _PIECE], validate=True))
-            found = whole.getvalue()
+            content = whole.getvalue()
         except binascii.Error as error:
             raise ValueError(f"expected base 64: {error}") from error
-        if not found:
+        if not content:
             raise ValueError("expected the bytes of a file, got none")
-        return found
+        return content
 
     @classmethod
     def encode(cls, value: bytes) -> bytes:

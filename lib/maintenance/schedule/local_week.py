@@ -77,10 +77,10 @@ class LocalWeek:
 
     def weights(self, by_hours: Mapping[str, float]) -> Floats:
         """(slots,) 1, or what is given for the clock times of a slot."""
-        found = np.ones(self.slots)
+        weights = np.ones(self.slots)
         for text, weight in by_hours.items():
-            found[self.within(text)] = weight
-        return found
+            weights[self.within(text)] = weight
+        return weights
 
 
 def local_week(start: datetime) -> LocalWeek:

@@ -89,10 +89,10 @@ def _columns(job: Job, cost: Floats, forced: bool) -> tuple[Ints, Floats]:
     demanded = is_demanded(job)
     if not demanded:
         starts = starts[cost[starts] < cost[-1]]
-    found = cost[starts] - cost[-1]
+    costs = cost[starts] - cost[-1]
     if not (demanded and forced):
-        starts, found = np.append(starts, NOT_THIS_WEEK), np.append(found, 0.0)
-    return starts.astype(np.int64), found
+        starts, costs = np.append(starts, NOT_THIS_WEEK), np.append(costs, 0.0)
+    return starts.astype(np.int64), costs
 
 
 def _hours(problem: Problem, job_of: Ints, start_of: Ints, mine: Ints) -> tuple[Ints, Ints]:

@@ -68,19 +68,19 @@ def problem_of(
     """
     _refuse_unknown(request, sites, by_mode)
     week = local_week(request.begin)
-    found: list[Job] = []
+    week_jobs: list[Job] = []
     names: list[Named] = []
     for component, kind in request.work.items():
         work = [_work(request, kind, site, component) for site in sites]
         curves = whole if component == WHOLE else by_mode[component]
         made = jobs(work, curves, slots=week.slots)
-        found += [replace(job, crew=kind.crew, parts=kind.parts) for job in made]
+        week_jobs += [replace(job, crew=kind.crew, parts=kind.parts) for job in made]
         names += [Named(site.machine_id, component) for site in sites]
-    demanded = _demanded(request, sites, whole.at(float(week.slots))[:, 0], found, names)
+    demanded = _demanded(request, sites, whole.at(float(week.slots))[:, 0], week_jobs, names)
     by_site = {site.machine_id: site for site in sites}
     settled = [
-        _settled(request, week, job, name, by_site[name.machine_id], place in demanded)
-        for place, (job, name) in enumerate(zip(found, names, strict=True))
+        _settled(request, week, job, name, by_site[name.machine_id], index in demanded)
+        for index, (job, name) in enumerate(zip(week_jobs, names, strict=True))
     ]
     return Problem(settled, _week(request, week, sites)), names
 
@@ -110,9 +110,9 @@ def _refuse_unknown(
 ) -> None:
     for component in request.work:
         if component != WHOLE and component not in by_mode:
-            known = ", ".join(by_mode) or "none"
+            modes = ", ".join(by_mode) or "none"
             raise ScheduleError(
-                f"work.{component}: the model has no such failure mode; it has {known}; "
+                f"work.{component}: the model has no such failure mode; it has {modes}; "
                 f"`{WHOLE}` plans whole machines"
             )
     machines = {site.machine_id for site in sites}
@@ -157,7 +157,7 @@ def _demanded(
     request: WeekRequest,
     sites: Sequence[Site],
     alive: Floats,
-    found: Sequence[Job],
+    jobs: Sequence[Job],
     names: Sequence[Named],
 ) -> set[int]:
     """Places of the jobs that must be done: of each such machine the likeliest to fail.
@@ -166,23 +166,23 @@ def _demanded(
         request: the week.
         sites: (n,) machines.
         alive: (n,) chance of each to last the week.
-        found: (k,) jobs.
+        jobs: (k,) jobs.
         names: (k,) whose they are.
     """
-    wanted = {
+    demanded = {
         site.machine_id
         for site, chance in zip(sites, alive, strict=True)
         if 1.0 - chance >= request.risk_bound or site.machine_id in request.must_serve
     }
-    refused = {(one.machine_id, one.component) for one in request.locks if one.start is None}
+    refused = {(lock.machine_id, lock.component) for lock in request.locks if lock.start is None}
     worst: dict[str, int] = {}
-    for place, name in enumerate(names):
-        if name.machine_id not in wanted or (name.machine_id, name.component) in refused:
+    for index, name in enumerate(names):
+        if name.machine_id not in demanded or (name.machine_id, name.component) in refused:
             continue
         best = worst.get(name.machine_id)
-        if best is None or found[place].survival[-1] < found[best].survival[-1]:
-            worst[name.machine_id] = place
-    for machine in wanted - set(worst):
+        if best is None or jobs[index].survival[-1] < jobs[best].survival[-1]:
+            worst[name.machine_id] = index
+    for machine in demanded - set(worst):
         raise ScheduleError(
             f"locks: '{machine}' must be served this week, and every service of it is refused"
         )

@@ -40,22 +40,22 @@ def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def gif_frames(content: bytes, most: int) -> int:
     """Frames of a GIF, counted up to `most`."""
-    frames, place = 0, 13
+    frames, offset = 0, 13
     if len(content) > 10 and content[10] & 0x80:
-        place += 3 << ((content[10] & 7) + 1)
-    while place < len(content) and frames < most:
-        sign = content[place]
+        offset += 3 << ((content[10] & 7) + 1)
+    while offset < len(content) and frames < most:
+        sign = content[offset]
         if sign == _GIF_END:
             break
         if sign == _GIF_EXTENSION:
-            place = _after_blocks(content, place + 2)
-        elif sign == _GIF_FRAME and place + 9 < len(content):
-            flags = content[place + 9]
+            offset = _after_blocks(content, offset + 2)
+        elif sign == _GIF_FRAME and offset + 9 < len(content):
+            flags = content[offset + 9]
             table = 3 << ((flags & 7) + 1) if flags & 0x80 else 0
-            place = _after_blocks(content, place + 11 + table)
+            offset = _after_blocks(content, offset + 11 + table)
             frames += 1
         else:
-            place += 1
+            offset += 1
     return frames
 
 

@@ -167,8 +167,8 @@ class _Decoder:
         self._answers = cast(BinaryIO, self._process.stdout)
         _widen(self._requests, self._answers)
         with self._watch(_START_SECONDS):
-            came = self._answers.read(len(READY))
-        if came != READY:
+            greeting = self._answers.read(len(READY))
+        if greeting != READY:
             self.close()
             raise DecoderUnavailableError("a decoder process ended before it was ready")
 

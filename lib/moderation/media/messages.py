@@ -148,10 +148,10 @@ def _exactly(stream: BinaryIO, count: int) -> bytearray:
     view = memoryview(content)
     filled = 0
     while filled < count:
-        came = stream.readinto(view[filled:])  # type: ignore[attr-defined]
-        if not came:
+        size = stream.readinto(view[filled:])  # type: ignore[attr-defined]
+        if not size:
             raise MessageError(f"expected {count} bytes, got {filled}")
-        filled += came
+        filled += size
     return content
 
 

@@ -86,5 +86,5 @@ class _Tables:
         elif name == b"hdlr":
             track.is_sound |= self._content[start + _HANDLER : start + _HANDLER + 4] == b"soun"
         elif name in _COUNTS:
-            place = start + _COUNTS[name]
-            track.entries += int.from_bytes(self._content[place : place + 4], "big")
+            offset = start + _COUNTS[name]
+            track.entries += int.from_bytes(self._content[offset : offset + 4], "big")

@@ -212,13 +212,13 @@ def parse_size(text: str, origin: str) -> Size:
         ModelError: it is no YAML, or a field is unknown or of the wrong kind; named with `origin`.
     """
     try:
-        told = read_yaml(text, origin) or {}
+        values = read_yaml(text, origin) or {}
     except ContractError as error:
         raise ModelError(str(error)) from error
-    if not isinstance(told, dict):
-        raise ModelError(f"{origin}: expected fields with values, got {type(told).__name__}")
-    base = size_of(str(told.pop("like", "small"))).to_json()
-    return read_size(_over(base, told), origin)
+    if not isinstance(values, dict):
+        raise ModelError(f"{origin}: expected fields with values, got {type(values).__name__}")
+    base = size_of(str(values.pop("like", "small"))).to_json()
+    return read_size(_over(base, values), origin)
 
 
 def read_size(told: object, origin: str) -> Size:
