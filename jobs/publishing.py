@@ -1,10 +1,13 @@
-"""Trained models into the registry."""
+"""Publish trained models to the registry, and store reports beside what a job writes."""
 
+import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lib.registry import Registry, verify_artifact
+from lib.report import Report, write_report
+from lib.storage import Storage
 
 
 def code_version() -> str:
@@ -31,3 +34,12 @@ def publish(registry: str, system: str, directory: Path, alias: str, by: str) ->
         place.publish(directory, system)
     if alias != "none":
         place.set_alias(system, alias, name, at=time.time_ns() // 1000, by=by)
+
+
+def store_report(report: Report, output: Storage) -> list[str]:
+    """Write `report.html` and `report.json` to the output; their addresses."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_report(report, Path(folder))
+        for path in paths:
+            output.write(path.name, path.read_bytes())
+    return [output.address(path.name) for path in paths]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import pyarrow as pa
 from jobs.churn.plan import PlanConfig
 from jobs.churn.sources import moment
 from jobs.intake import mapping_for, read_whole
+from jobs.publishing import store_report
 from lib.churn.contracts import CHURN
 from lib.churn.interventions import Limits, Playbooks, load_playbooks
 from lib.churn.interventions.daily import Day, log_of, plan_day
@@ -19,7 +18,6 @@ from lib.churn.interventions.effects import Effect
 from lib.churn.interventions.outcomes import effects_of, revised_effects, who_left
 from lib.churn.interventions.report import plan_report
 from lib.churn.model.scores import read_scores
-from lib.report import write_report
 from lib.storage import Storage, open_dataset, open_storage, write_parquet
 
 _SHOWN = 10
@@ -44,18 +42,15 @@ def plan_interventions(config: PlanConfig) -> str:
     )  # fmt: skip
     log = log_of(day, playbooks, at_us)
     written = write_parquet(log, output, f"plan/{note['as_of'][:10]}.parquet")
-    with tempfile.TemporaryDirectory() as folder:
-        report = plan_report(
-            day, log, scores, playbooks, limits, config.economics, note["as_of"], effects,
-            config.currency,
-        )  # fmt: skip
-        paths = write_report(report, Path(folder))
-        for path in paths:
-            output.write(path.name, path.read_bytes())
+    report = plan_report(
+        day, log, scores, playbooks, limits, config.economics, note["as_of"], effects,
+        config.currency,
+    )  # fmt: skip
+    store_report(report, output)
     print(_closing_lines(day, log, limits, playbooks, effects))
     print(f"plan:       {written}")
-    for path in paths:
-        print(f"report:     {output.shown(path.name)}")
+    for name in ("report.html", "report.json"):
+        print(f"report:     {output.shown(name)}")
     return written
 
 

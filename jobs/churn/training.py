@@ -16,7 +16,7 @@ from jobs.churn.training_config import TrainConfig
 from jobs.churn.training_rows import RowsSource, rows_of
 from jobs.framework.cluster import start_ray
 from jobs.narration import narrator
-from jobs.publishing import code_version, publish
+from jobs.publishing import code_version, publish, store_report
 from jobs.resources import refuse_at_once
 from jobs.stages import Stages
 from lib.calibration import fit_calibrator
@@ -40,7 +40,6 @@ from lib.churn.model.judging import (
 from lib.churn.model.report import Subject, training_report, warned
 from lib.churn.snapshots import Snapshots
 from lib.registry import MANIFEST, verify_artifact
-from lib.report import write_report
 from lib.storage import Storage, open_storage, redacted
 
 
@@ -143,11 +142,7 @@ def _findings(config: TrainConfig, source: RowsSource, split: Split, model: Chur
 
 
 def _report(subject: Subject, found: Findings, output: Storage) -> list[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        paths = write_report(training_report(subject, found), Path(folder))
-        for path in paths:
-            output.write(path.name, path.read_bytes())
-    return [output.address(path.name) for path in paths]
+    return store_report(training_report(subject, found), output)
 
 
 def _save(

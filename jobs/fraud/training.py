@@ -16,7 +16,7 @@ from jobs.fraud.rules_baseline import rule_answers
 from jobs.fraud.training_config import TrainConfig
 from jobs.fraud.training_data import Source, find_source, load_payments, load_rule_columns
 from jobs.narration import narrator
-from jobs.publishing import code_version, publish
+from jobs.publishing import code_version, publish, store_report
 from jobs.resources import refuse_at_once
 from jobs.stages import Arrays, Stages
 from lib.calibration import fit_calibrator, sigmoid
@@ -34,7 +34,6 @@ from lib.fraud.model.policy import fit_policy
 from lib.fraud.model.slices import Plan, plan_slices
 from lib.fraud.report import OURS, Findings, build_report, gain_shares, outcome_facts
 from lib.registry import MANIFEST, verify_artifact
-from lib.report import write_report
 from lib.storage import Storage, open_storage, redacted
 
 _SAMPLE = 20_000
@@ -205,11 +204,7 @@ def _importance(ensemble: Ensemble) -> dict[str, float]:
 
 def _report(found: Findings, output: Storage) -> list[str]:
     """Write both forms of the report; their addresses."""
-    with tempfile.TemporaryDirectory() as folder:
-        paths = write_report(build_report(found), Path(folder))
-        for path in paths:
-            output.write(path.name, path.read_bytes())
-    return [output.address(path.name) for path in paths]
+    return store_report(build_report(found), output)
 
 
 def _save(

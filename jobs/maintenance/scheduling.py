@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from jobs import intake
 from jobs.framework.progress import progress
 from jobs.maintenance.schedule import ScheduleConfig
+from jobs.publishing import store_report
 from lib.contract import ContractError
 from lib.contract.yaml_document import read_yaml
 from lib.maintenance.contracts import MACHINES
@@ -35,7 +35,6 @@ from lib.maintenance.schedule.orders import orders_of
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.schedule.week_problem import Named, Site, from_week_start, problem_of
 from lib.records import StoredSchedule, WorkOrder, WorkOrders
-from lib.report import write_report
 from lib.storage import Storage, open_dataset, open_storage
 from lib.survival import Curves
 
@@ -206,9 +205,7 @@ def _write(
     stamp = datetime.fromtimestamp(stored.created_at / 1e6, UTC)
     output.write("plan.csv", table(problem, plan.starts))
     output.write("plan.ics", calendar(problem, plan.starts, stamp))
-    with tempfile.TemporaryDirectory() as folder:
-        for path in write_report(page, Path(folder)):
-            output.write(path.name, path.read_bytes())
+    store_report(page, output)
     output.write("plan.json", json.dumps(asdict(stored), indent=2).encode())
 
 

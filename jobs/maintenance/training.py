@@ -3,7 +3,8 @@
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +16,11 @@ from jobs.maintenance.fits import fold_by_fold, replicates, whole_model
 from jobs.maintenance.training_config import TrainConfig
 from jobs.maintenance.training_rows import RowsSource, rows_of
 from jobs.narration import narrator
-from jobs.publishing import code_version, publish
+from jobs.publishing import code_version, publish, store_report
 from jobs.resources import refuse_at_once
 from jobs.stages import Stages
 from lib.contract import ContractError
+from lib.maintenance.failures import FailureCounts
 from lib.maintenance.kind import kind_text
 from lib.maintenance.model import SYSTEM, SurvivalModel, TrainingRows
 from lib.maintenance.model.fitting import (
@@ -43,7 +45,6 @@ from lib.maintenance.model.judging import (
 from lib.maintenance.model.report import Subject, metrics, training_report
 from lib.maintenance.model.settings import time_grid
 from lib.registry import MANIFEST, verify_artifact
-from lib.report import write_report
 from lib.storage import Storage, open_storage, redacted
 from lib.survival import SurvivalError
 
@@ -65,7 +66,8 @@ def train_model(config: TrainConfig) -> str:
     step(f"{len(source.rows):,} rows of {len(np.unique(source.rows.machines)):,} machines")
     stages = Stages(output, _inputs(config, source))
     split_us = _split(source.rows, config.test_share) if config.split == "time" else None
-    judgement = _explained(config, source, split_us, stages, step)
+    with _unseen_failures_named(source.failures):
+        judgement = _judgement(config, source, split_us, stages, step)
     step(f"fitting the model on all rows, and {config.model.replicates} replicates")
     model = _model(config, source, judgement, stages)
     subject = Subject(
@@ -98,20 +100,15 @@ class _Judgement:
     found: Findings
 
 
-def _explained(
-    config: TrainConfig,
-    source: RowsSource,
-    split_us: int | None,
-    stages: Stages,
-    step: Callable[[str], None],
-) -> _Judgement:
-    """`_judgement`; where it cannot be made, the error counts the failures that no row sees."""
+@contextmanager
+def _unseen_failures_named(failures: FailureCounts) -> Iterator[None]:
+    """An error of fitting counts the failures that no row sees as well."""
     try:
-        return _judgement(config, source, split_us, stages, step)
+        yield
     except SurvivalError as error:
-        if not source.failures.unseen:
+        if not failures.unseen:
             raise
-        raise SurvivalError("\n".join([str(error), *source.failures.lines()])) from error
+        raise SurvivalError("\n".join([str(error), *failures.lines()])) from error
 
 
 def _judgement(
@@ -191,11 +188,7 @@ def _moment(time_us: int) -> str:
 
 
 def _report(subject: Subject, found: Findings, output: Storage) -> list[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        paths = write_report(training_report(subject, found), Path(folder))
-        for path in paths:
-            output.write(path.name, path.read_bytes())
-    return [output.address(path.name) for path in paths]
+    return store_report(training_report(subject, found), output)
 
 
 def _save(

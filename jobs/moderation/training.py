@@ -22,13 +22,12 @@ from jobs.moderation.training_config import TrainConfig
 from jobs.moderation.training_report import Subject, training_report
 from jobs.moderation.training_rows import rows_of
 from jobs.narration import narrator
-from jobs.publishing import code_version, publish
+from jobs.publishing import code_version, publish, store_report
 from jobs.resources import refuse_at_once
 from jobs.stages import Stages
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.sizes import Size
 from lib.registry import MANIFEST, verify_artifact
-from lib.report import write_report
 from lib.storage import Storage, open_storage, redacted
 
 
@@ -124,11 +123,7 @@ def write_training_report(config: TrainConfig, trained: Trained, output: Storage
         fit=trained.fit,
         seed=config.seed,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        paths = write_report(training_report(subject, trained.found), Path(folder))
-        for path in paths:
-            output.write(path.name, path.read_bytes())
-    return [output.address(path.name) for path in paths]
+    return store_report(training_report(subject, trained.found), output)
 
 
 def _closing_lines(

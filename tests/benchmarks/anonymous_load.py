@@ -177,8 +177,8 @@ async def _both(config: Config, port: int, token: str) -> None:
 
 async def _serve(folder: Path) -> None:
     """The server's process: prints port and key, ends when its input does."""
-    place = new_place(folder / "place", fraud_models(folder / "models"))
-    service = FraudService(place.args(deadline_ms=2000.0), PrometheusMeter(INSTRUMENTS))
+    setup = new_place(folder / "place", fraud_models(folder / "models"))
+    service = FraudService(setup.args(deadline_ms=2000.0), PrometheusMeter(INSTRUMENTS))
     await service.reconfigure({})
     config = uvicorn.Config(
         fraud_face(service), host=HOST, port=0, log_level="warning", access_log=False
@@ -188,7 +188,7 @@ async def _serve(folder: Path) -> None:
     while not server.started:
         await asyncio.sleep(0.05)
     port = server.servers[0].sockets[0].getsockname()[1]
-    print(port, place.tokens["all"], flush=True)
+    print(port, setup.tokens["all"], flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.should_exit = True
     await serving

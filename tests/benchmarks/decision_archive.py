@@ -128,8 +128,8 @@ def timed(calls: list[Callable[[], Any]]) -> dict[str, float]:
 def look_ups(records: Records, sample: list[tuple[str, int]], day: int) -> dict[str, Any]:
     """By id, and a minute of a day, of the sample's rows of that day."""
     first = _FIRST + day * DAY
-    mine = [(name, at) for name, at in sample if first <= at < first + DAY]
-    chosen = random.Random(2).sample(mine, min(200, len(mine)))
+    rows = [(name, at) for name, at in sample if first <= at < first + DAY]
+    chosen = random.Random(2).sample(rows, min(200, len(rows)))
 
     def by_id(name: str) -> Callable[[], Any]:
         return lambda: records.decision("fraud", name)

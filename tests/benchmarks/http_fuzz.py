@@ -48,15 +48,15 @@ def main(config: Config) -> int:
         server = stack.enter_context(running()) if installed() else None
         for store in config.stores:
             for system in config.systems:
-                place = Path(folder) / f"{system}-{store}"
-                place.mkdir()
-                records = f"sqlite:///{place}/records.sqlite"
+                system_folder = Path(folder) / f"{system}-{store}"
+                system_folder.mkdir()
+                records = f"sqlite:///{system_folder}/records.sqlite"
                 if store == "postgresql":
                     if server is None:
                         print("PostgreSQL is not installed: left out", file=sys.stderr)
                         continue
                     records = new_database(server)
-                faults += _fuzz(config, system, store, place, records, models)
+                faults += _fuzz(config, system, store, system_folder, records, models)
     return 1 if faults else 0
 
 

@@ -126,13 +126,13 @@ async def _attack(here: Running, number: int, bomb: Bomb) -> dict[str, Any]:
     grown = max(0.0, memory.peak - before)
     good, after = await _judged(here, f"good-{number}", {"text": tiny.parts()[2].texts[0]})
     reasons = [one["reason"] for one in answer.get("undecoded", [])]
-    said = f"{answer.get('decision', answer.get('type'))} {' '.join(reasons)}"
-    print(f"{bomb.name:46} {status} {said:26} {seconds:6.2f} s {grown:6.0f} MB", flush=True)
+    outcome = f"{answer.get('decision', answer.get('type'))} {' '.join(reasons)}"
+    print(f"{bomb.name:46} {status} {outcome:26} {seconds:6.2f} s {grown:6.0f} MB", flush=True)
     is_fine = 400 <= status < 500 or (
         status == 200 and (answer["decision"] != "ALLOW" or not reasons)
     )
     is_up = good == 200 and after["method"] == "model"
-    fault = "" if is_fine and is_up else f"{bomb.name}: {status} {said}; a good post got {good}"
+    fault = "" if is_fine and is_up else f"{bomb.name}: {status} {outcome}; a good post got {good}"
     return {"name": bomb.name, "seconds": seconds, "grown_mb": grown, "fault": fault}
 
 

@@ -106,10 +106,8 @@ def test_a_limit_that_is_no_number_is_refused_by_name(text: str) -> None:
         read_limits(text)
 
 
-def test_haproxy_accepts_what_was_corrected(tmp_path: Path) -> None:
-    path = tmp_path / "haproxy.cfg"
-    path.write_text(_AS_RAY_WRITES_IT.replace("/x/500.http", str(tmp_path / "500.http")))
-    (tmp_path / "500.http").write_text("HTTP/1.0 500 Error\r\n\r\n")
+def assert_accepted(path: Path) -> None:
+    """HAProxy finds no fault with a configuration as the guard corrects it."""
     checked = subprocess.run(
         [sys.executable, str(GUARD), "-c", "-f", str(path)],
         capture_output=True,
@@ -117,6 +115,13 @@ def test_haproxy_accepts_what_was_corrected(tmp_path: Path) -> None:
         check=False,
     )
     assert checked.returncode == 0, checked.stderr
+
+
+def test_haproxy_accepts_what_was_corrected(tmp_path: Path) -> None:
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(_AS_RAY_WRITES_IT.replace("/x/500.http", str(tmp_path / "500.http")))
+    (tmp_path / "500.http").write_text("HTTP/1.0 500 Error\r\n\r\n")
+    assert_accepted(path)
     assert (tmp_path / "unavailable.http").read_text().startswith("HTTP/1.1 503 ")
 
 
@@ -131,13 +136,7 @@ def test_haproxy_accepts_what_ray_writes_for_applications(tmp_path: Path) -> Non
     ray_haproxy.HAProxyApi(
         cfg=settings, backend_configs={backend.name: backend}, config_file_path=str(path)
     )._generate_config_file_internal()
-    checked = subprocess.run(
-        [sys.executable, str(GUARD), "-c", "-f", str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert checked.returncode == 0, checked.stderr
+    assert_accepted(path)
     written = path.with_name("haproxy.cfg.guarded").read_text()
     assert "server b 127.0.0.1:30001 track http-fraud/b\n" in written
     assert "server c 127.0.0.1:30002 track http-fraud/c backup\n" in written
@@ -228,7 +227,7 @@ def _free_port() -> int:
 
 def _answer(server: socket.socket) -> None:
     """Answers 200 to a GET, and leaves everybody else waiting."""
-    held = []
+    silent = []
     while True:
         try:
             connection, _ = server.accept()
@@ -239,4 +238,4 @@ def _answer(server: socket.socket) -> None:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             connection.close()
         else:
-            held.append(connection)
+            silent.append(connection)

@@ -128,8 +128,8 @@ def test_what_is_written_well_is_read_as_it_was_written(rows, end):
     file = opened(text.encode(), FileFormat(missing=(), multiline=True))
     pieces = list(file.pieces(["a", "b"]))
     assert sum(piece.unreadable.num_rows for piece in pieces) == 0
-    came = [tuple(row.values())[:2] for piece in pieces for row in piece.rows.to_pylist()]
-    assert came == rows
+    read = [tuple(row.values())[:2] for piece in pieces for row in piece.rows.to_pylist()]
+    assert read == rows
 
 
 def table(rows: int, stray: dict[int, str]) -> bytes:

@@ -40,15 +40,15 @@ def taken_one_by_one(rows):
     state, quarantined, repeats, merged = {}, 0, 0, 0
     for row in rows:
         key = (row["machine_id"], row["event_time"])
-        said = {name: row[name] for name in "abc" if row[name] is not None}
+        values = {name: row[name] for name in "abc" if row[name] is not None}
         if key not in state:
-            state[key] = said
-        elif any(state[key].get(name, value) != value for name, value in said.items()):
+            state[key] = values
+        elif any(state[key].get(name, value) != value for name, value in values.items()):
             quarantined += 1
-        elif said.keys() <= state[key].keys():
+        elif values.keys() <= state[key].keys():
             repeats += 1
         else:
-            state[key] |= said
+            state[key] |= values
             merged += 1
     return state, quarantined, repeats, merged
 

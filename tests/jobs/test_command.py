@@ -184,12 +184,12 @@ def test_every_option_that_names_files_has_a_role() -> None:
     without = []
     for name, kind in entries():
         try:
-            known = {option for option, _, _ in _all_paths(kind)}
+            path_options = {option for option, _, _ in _all_paths(kind)}
         except TypeError:
             continue
         for field, text in _documented(kind):
             begins = re.match(r"(where to: )?[a-z ,]{0,40}" + words.pattern, text, re.IGNORECASE)
-            if begins and f"--{field.replace('_', '-')}" not in known | {"--size"}:
+            if begins and f"--{field.replace('_', '-')}" not in path_options | {"--size"}:
                 without.append(f"{name} {field}: {text}")
     assert without == []
 
@@ -242,9 +242,9 @@ def test_a_submitted_job_says_why_an_ignored_file_is_not_there(tmp_path: Path) -
 
 
 def test_a_job_submitted_without_files_says_where_its_relative_paths_lie(tmp_path: Path) -> None:
-    said = check_paths(options(tmp_path), tmp_path, {"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"})
-    assert len(said) == 2
-    assert said[1].startswith(f"warning: --output out means {tmp_path / 'out'} on the machine")
+    warnings = check_paths(options(tmp_path), tmp_path, {"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"})
+    assert len(warnings) == 2
+    assert warnings[1].startswith(f"warning: --output out means {tmp_path / 'out'} on the machine")
 
 
 # Progress
@@ -280,12 +280,12 @@ def test_every_option_that_a_job_prints_is_one_of_its_own() -> None:
     readers = (".tune", ".select", "fraud.score")
     for name in (one for one in entry_names() if not one.endswith(readers)):
         kind = options_of(importlib.import_module(name))
-        known = {*option_names(kind), "--help", "--config"}
+        own = {*option_names(kind), "--help", "--config"}
         for module in _reached(name):
             for text in _texts(JOBS.parent / (module.replace(".", "/") + ".py"), kind):
                 if "jobs." in text or " " not in text:
                     continue  # of another job, or handed to what prints it
-                strange = set(re.findall(r"--[a-z][a-z.-]*[a-z]", text)) - known
+                strange = set(re.findall(r"--[a-z][a-z.-]*[a-z]", text)) - own
                 assert not strange, f"{name} may print {text!r} of {module}"
 
 

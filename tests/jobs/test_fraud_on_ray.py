@@ -83,9 +83,9 @@ def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: Ba
         )
         for pair in (parts[:2], parts[2:])
     )
-    here = fit_trees(whole, later, replace(SETTINGS, early_stopping=10), seed=1, threads=1)
+    alone = fit_trees(whole, later, replace(SETTINGS, early_stopping=10), seed=1, threads=1)
     fresh = made_up(4_000, 9)
-    expected = average_precision(fresh.labels, here.log_odds(fresh.matrix))
+    expected = average_precision(fresh.labels, alone.log_odds(fresh.matrix))
     assert average_precision(fresh.labels, spread.log_odds(fresh.matrix)) > expected - 0.03
 
 

@@ -175,14 +175,14 @@ def test_long_telemetry_in_another_unit_gives_the_rows_of_the_wide_one(
         failures=str(tmp_path / "failures.parquet"),
     )  # fmt: skip
     features.main(FeaturesConfig(**given, kind=KIND))
-    found = read(tmp_path / "out").sort_by(
+    rows_of_long = read(tmp_path / "out").sort_by(
         [("machine_id", "ascending"), ("event_time", "ascending")]
     )
     whole = read(computed).sort_by([("machine_id", "ascending"), ("event_time", "ascending")])
     whole = whole.filter(pc.is_in(whole["machine_id"], value_set=pa.array(machines)))
-    assert found.column_names == whole.column_names
-    for name in found.column_names:
-        ours, theirs = found[name].to_pylist(), whole[name].to_pylist()
+    assert rows_of_long.column_names == whole.column_names
+    for name in rows_of_long.column_names:
+        ours, theirs = rows_of_long[name].to_pylist(), whole[name].to_pylist()
         assert ours == theirs or ours == pytest.approx(theirs, rel=1e-6, abs=1e-6, nan_ok=True), (
             name
         )

@@ -109,15 +109,15 @@ def test_readings_that_come_late_twice_or_too_late_are_counted():
 @given(SEEDS)
 def test_sensors_told_one_by_one_are_the_readings_told_whole(seed):
     random, whole = np.random.default_rng(seed), past(seed, days=4)
-    told = [(row, sensor) for row in range(len(whole.times_us)) for sensor in range(3)]
-    random.shuffle(told)
-    known = nothing_yet(SMALL, whole.machine_id, whole.installed_us)
+    readings = [(row, sensor) for row in range(len(whole.times_us)) for sensor in range(3)]
+    random.shuffle(readings)
+    history = nothing_yet(SMALL, whole.machine_id, whole.installed_us)
     merged = new = 0
-    for first in range(0, len(told), 40):
-        rows, sensors = (np.array(one) for one in zip(*told[first : first + 40], strict=True))
+    for first in range(0, len(readings), 40):
+        rows, sensors = (np.array(one) for one in zip(*readings[first : first + 40], strict=True))
         values = np.full((len(rows), 3), np.nan)
         values[np.arange(len(rows)), sensors] = whole.readings[rows, sensors]
-        known, received = with_readings(SMALL, known, whole.times_us[rows], values)
+        history, received = with_readings(SMALL, history, whole.times_us[rows], values)
         merged, new = merged + received.merged, new + received.new
         assert received.contradicting == received.too_old == 0
     at_once, _ = with_readings(
@@ -125,7 +125,7 @@ def test_sensors_told_one_by_one_are_the_readings_told_whole(seed):
         whole.readings,
     )  # fmt: skip
     assert new == len(whole.times_us)
-    assert pack(SMALL, known) == pack(SMALL, at_once)
+    assert pack(SMALL, history) == pack(SMALL, at_once)
 
 
 def test_a_reading_is_merged_or_contradicts_sensor_by_sensor():

@@ -152,8 +152,8 @@ def matroska_cues(count: int) -> bytes:
     cut = plain.index(b"\x1f\x43\xb6\x75")
     head = bytearray(plain[:cut])
     # a segment of unknown length takes whatever follows
-    place = head.index(b"\x18\x53\x80\x67") + 4
-    head[place : place + 8] = b"\x01" + b"\xff" * 7
+    offset = head.index(b"\x18\x53\x80\x67") + 4
+    head[offset : offset + 8] = b"\x01" + b"\xff" * 7
     return bytes(head) + element("1c53bb6b", cues) + plain[cut:]
 
 
@@ -162,8 +162,8 @@ def matroska_laces(blocks: int) -> bytes:
     plain = video(brightening(4), codec="mpeg4", container="matroska")
     cut = plain.index(b"\x1f\x43\xb6\x75")
     head = bytearray(plain[:cut])
-    place = head.index(b"\x18\x53\x80\x67") + 4
-    head[place : place + 8] = b"\x01" + b"\xff" * 7
+    offset = head.index(b"\x18\x53\x80\x67") + 4
+    head[offset : offset + 8] = b"\x01" + b"\xff" * 7
     block = element("a3", b"\x81\0\0\x04\xff" + b"\0")
     return bytes(head) + element("1f43b675", element("e7", b"\0") + block * blocks)
 
@@ -171,8 +171,8 @@ def matroska_laces(blocks: int) -> bytes:
 def matroska_long_element() -> bytes:
     """A Matroska file with a private part of a codec that says it is a terabyte long."""
     plain = bytearray(video(brightening(4), codec="mpeg4", container="matroska"))
-    place = plain.index(b"\x63\xa2") + 2
-    plain[place : place + 8] = b"\x01\x00\x00\xff\xff\xff\xff\xff"
+    offset = plain.index(b"\x63\xa2") + 2
+    plain[offset : offset + 8] = b"\x01\x00\x00\xff\xff\xff\xff\xff"
     return bytes(plain)
 
 
@@ -201,9 +201,9 @@ def avi_index(streams: int, entries: int = 1) -> bytes:
 def avi_super_index() -> bytes:
     """An AVI whose index of indexes states 2^32 entries."""
     plain = video(brightening(4), codec="mpeg4", container="avi")
-    place = plain.index(b"strf")
+    offset = plain.index(b"strf")
     table = b"indx" + struct.pack("<I", 24) + struct.pack("<HBBI", 4, 0, 0, 0xFFFF_FFFF) + bytes(16)
-    return plain[:place] + table + plain[place:]
+    return plain[:offset] + table + plain[offset:]
 
 
 def riff(name: bytes, content: bytes, kind: bytes = b"LIST") -> bytes:
@@ -226,9 +226,9 @@ def animation(kind: str, side: int, frames: int) -> bytes:
 
 def gif_of_many_frames(count: int, side: int = 16) -> bytes:
     """A GIF of frames of 16 x 16 pixels on a square canvas."""
-    one = gif_canvas(side, side)
-    start = one.index(b"\x2c")
-    return one[:start] + one[start : one.rindex(b";")] * count + b";"
+    single = gif_canvas(side, side)
+    start = single.index(b"\x2c")
+    return single[:start] + single[start : single.rindex(b";")] * count + b";"
 
 
 def gif_canvas(width: int, height: int) -> bytes:
@@ -275,8 +275,8 @@ def png_claims_frames(count: int) -> bytes:
     """An animated PNG of two frames that says it has `count`."""
     frames = [Image.new("RGB", (16, 16), (k, 0, 0)) for k in (1, 250)]
     plain = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
-    place = plain.index(b"acTL") - 4
-    return plain[:place] + png_chunk(b"acTL", struct.pack(">II", count, 0)) + plain[place + 20 :]
+    offset = plain.index(b"acTL") - 4
+    return plain[:offset] + png_chunk(b"acTL", struct.pack(">II", count, 0)) + plain[offset + 20 :]
 
 
 def progressive(side: int) -> bytes:

@@ -60,13 +60,13 @@ def batch(folder, registry, contents: dict[str, bytes]) -> dict[str, dict[str, o
 async def test_batch_and_service_say_the_same_of_every_animation(tmp_path):
     registry, contents = published(tmp_path), animations()
 
-    told = batch(tmp_path, registry, contents)
+    scored = batch(tmp_path, registry, contents)
     async with moderation(tmp_path / "a", registry) as here:
         for name, content in contents.items():
             body = {"post_id": name, "author_id": "ann", "images": [sent(content)]}
             answer = await here.post("posts", body)
             served = {k: one["probability"] for k, one in answer["policies"].items()}
             assert served == pytest.approx(
-                {k: told[name][f"p_{k}"] for k in served}, abs=1e-4
+                {k: scored[name][f"p_{k}"] for k in served}, abs=1e-4
             ), name  # fmt: skip
-            assert answer["decision"] == told[name]["action"].upper(), name
+            assert answer["decision"] == scored[name]["action"].upper(), name

@@ -50,6 +50,18 @@ def memory(pid: int, field: str) -> int:
     raise AssertionError(field)
 
 
+def kill_at_work(pool: DecoderPool) -> int:
+    """Kill a decoder that decodes a large image; the id of its process."""
+    large = encoded(Image.new("RGB", (5_600, 5_600)), "PNG", compress_level=1)
+    victim = pool._idle[0]._process
+    killer = threading.Timer(0.1, victim.kill)
+    killer.start()
+    with pytest.raises(MediaError, match="broken: a decoder process ended"):
+        pool.image(large)
+    killer.join()
+    return victim.pid
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"])
 def test_frames_are_those_that_a_decoder_in_this_process_gives(pool, kind):
     content = encoded(scene(2, 300), kind)
@@ -98,13 +110,7 @@ def test_a_process_that_dies_is_replaced(pool):
 
 
 def test_a_medium_that_kills_its_decoder_is_refused_and_the_next_one_is_decoded(pool):
-    large = encoded(Image.new("RGB", (5_600, 5_600)), "PNG", compress_level=1)
-    victim = pool._idle[0]._process
-    killer = threading.Timer(0.1, victim.kill)
-    killer.start()
-    with pytest.raises(MediaError, match="broken: a decoder process ended"):
-        pool.image(large)
-    killer.join()
+    kill_at_work(pool)
     assert len(pool.image(encoded(scene(1, 32))).frames) == 1
 
 
@@ -130,9 +136,9 @@ def test_many_threads_share_few_processes():
     pool = DecoderPool(2)
     contents = [encoded(scene(seed, 40), "PNG") for seed in range(40)]
     with ThreadPoolExecutor(8) as threads:
-        came = list(threads.map(pool.image, contents))
+        decoded = list(threads.map(pool.image, contents))
     assert len(pool._idle) <= 2
-    for content, one in zip(contents, came, strict=True):
+    for content, one in zip(contents, decoded, strict=True):
         assert (one.frames[0] == decode_frames(content).frames[0]).all()
     pool.close()
 
@@ -206,14 +212,8 @@ def test_frames_that_end_early_are_no_frames():
 
 
 def test_after_a_decoder_died_at_work_another_one_waits_for_the_next_medium(pool):
-    large = encoded(Image.new("RGB", (5_600, 5_600)), "PNG", compress_level=1)
-    victim = pool._idle[0]._process
-    killer = threading.Timer(0.1, victim.kill)
-    killer.start()
-    with pytest.raises(MediaError, match="broken: a decoder process ended"):
-        pool.image(large)
-    killer.join()
+    killed = kill_at_work(pool)
     ends = time.monotonic() + 30
     while not pool.is_ready and time.monotonic() < ends:
         time.sleep(0.02)
-    assert process_of(pool) != victim.pid
+    assert process_of(pool) != killed

@@ -111,8 +111,8 @@ def test_a_broken_frame_does_not_lose_the_first_ones_and_is_named():
     content = animated("PNG", [scene(seed, 64) for seed in range(6)])
     whole = decode_frames(content, SMALL)
     assert (len(whole.frames), whole.fault) == (6, None)
-    place = [k for k in range(len(content)) if content.startswith(b"fdAT", k)][1] + 42
-    part = decode_frames(content[:place] + bytes(100) + content[place + 100 :], SMALL)
+    offset = [k for k in range(len(content)) if content.startswith(b"fdAT", k)][1] + 42
+    part = decode_frames(content[:offset] + bytes(100) + content[offset + 100 :], SMALL)
     assert len(part.frames) == 2
     assert part.fault is not None
     for ours, theirs in zip(part.frames, whole.frames, strict=False):

@@ -83,8 +83,8 @@ def test_posts_without_authors_or_times_are_parted_by_what_there_is(split):
     })  # fmt: skip
     at_us = np.arange(count) * DAY if split == "time" else np.zeros(count, dtype=np.int64)
     who = split_authors(posts, split)["author_id"].to_pylist()
-    found = part_posts(who, at_us, np.ones(count, dtype=bool), 0.25, 0.3, seed=1, split=split)
-    tested, taught = found.rows("test"), found.rows("members", "fusion")
+    parting = part_posts(who, at_us, np.ones(count, dtype=bool), 0.25, 0.3, seed=1, split=split)
+    tested, taught = parting.rows("test"), parting.rows("members", "fusion")
     assert 0.1 * count < len(tested) < 0.45 * count
     assert len(tested) + len(taught) == count
     assert not {who[row] for row in tested} & {who[row] for row in taught}

@@ -203,11 +203,11 @@ def test_profiles_and_receipts_of_a_payer_go_and_others_stay(
     again = [store.exchange(online.request(one)) for one in events]
     assert [reply.first for reply in again] == [True, True, False, False]
     # whatever has Ann as its user began anew; the merchant of that name and the device did not
-    mine = dict(
+    profiles = dict(
         zip([p.key for p in online.request(events[0]).parts], again[0].profiles, strict=True)
     )
-    assert all(not profile for key, profile in mine.items() if ANN.encode() in key)
-    assert any(profile for key, profile in mine.items() if key.endswith(b":d1"))
+    assert all(not profile for key, profile in profiles.items() if ANN.encode() in key)
+    assert any(profile for key, profile in profiles.items() if key.endswith(b":d1"))
     merchant = [
         p.key for p in online.request(named_alike).parts if p.key.endswith(b":" + ANN.encode())
     ]
@@ -267,9 +267,9 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
             .mappings()
             .all()
         )
-    told = [(row["who"], row["what"], row["before"], row["after"]) for row in audit]
-    assert ("rita", "decided", None, None) in told
-    assert told[-1] == ("dpo", "erased", None, None)
+    entries = [(row["who"], row["what"], row["before"], row["after"]) for row in audit]
+    assert ("rita", "decided", None, None) in entries
+    assert entries[-1] == ("dpo", "erased", None, None)
     assert shelf.read(mine) is None
     assert shelf.read(shared) == b"shared"  # an open review of Bob's shows it
     assert shelf.read(theirs) == b"theirs"

@@ -86,8 +86,8 @@ def test_what_is_old_goes_and_what_waits_stays(
     assert [shelf.read(digests[one]) is None for one in ("old", "open", "new")] == [
         True, False, False,
     ]  # fmt: skip
-    found = [records.decision("fraud", one) for one in ("old", "due", "new")]
-    assert all(found)
+    kept = [records.decision("fraud", one) for one in ("old", "due", "new")]
+    assert all(kept)
     assert len(records.to_rescore("fraud", 9, worker="w", now=NOW)) == 1
     again = main(config(url, tmp_path), NOW)
     assert {name: one.gone for name, one in again.items()} == dict.fromkeys(done, 0)
@@ -153,10 +153,10 @@ def test_leftovers_and_old_logs_go_by_age(url: str, records: Records, tmp_path: 
     for name in ("a.rejected", "b.damaged", "c.journal", "fraud.log", "fraud.log.1"):
         (tmp_path / name).write_text("x")
         os.utime(tmp_path / name, (NOVEMBER / 1e6,) * 2)
-    asked = RetainConfig(
+    aging = RetainConfig(
         url, leftovers=(tmp_path,), leftovers_days=9, logs=(tmp_path,), logs_days=9
     )
-    done = main(asked, NOW)
+    done = main(aging, NOW)
     assert (done["journal leftovers"].gone, done["logs"].gone) == (2, 1)
     assert (tmp_path / "c.journal").exists()
     assert (tmp_path / "fraud.log").exists()

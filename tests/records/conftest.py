@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.records import Decision, Fact, Records
+from lib.records import Decision, Fact, Records, Reviews
 from tests.records.server import POSTGRESQL, installed, new_database, running
 
 NOVEMBER = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
@@ -75,6 +75,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def records(url: str) -> Iterator[Records]:
     opened = Records(url)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def reviews(url: str) -> Iterator[Reviews]:
+    opened = Reviews(url)
     opened.migrate()
     yield opened
     opened.close()

@@ -54,8 +54,8 @@ def test_archived_days_read_like_the_table(
     assert list(map(repr, records.decisions("fraud", 0, 2**62))) == before
     assert same(records.labelled("fraud", 0, 2**62, include_unlabelled=True), table)
     assert same(records.labelled("fraud", NOVEMBER, NOVEMBER + 2 * DAY), labelled)
-    found = records.decision("fraud", "t0-007")
-    assert repr(found) == repr(batch[7])
+    decision = records.decision("fraud", "t0-007")
+    assert repr(decision) == repr(batch[7])
     assert records.decision_count("fraud") == 120
     if not database.is_sqlite:
         with database.reading() as connection:

@@ -18,8 +18,8 @@ def fallbacks(records: Records, *subjects: str) -> None:
 
 def claim(records: Records, at: int, limit: int = 10) -> list[str]:
     now = NOVEMBER + at * SECOND
-    found = records.to_rescore("fraud", limit, worker="w", now=now, lease=SECOND)
-    return [one.subject_id for one in found]
+    decisions = records.to_rescore("fraud", limit, worker="w", now=now, lease=SECOND)
+    return [one.subject_id for one in decisions]
 
 
 def fail(records: Records, subject: str, at: int) -> bool:
@@ -41,9 +41,9 @@ def test_after_some_failures_it_is_parked_until_someone_says_otherwise(records: 
     assert [fail(records, "bad", at) for at in (0, 100, 200)] == [False, False, True]
     assert claim(records, 10_000) == []
     assert (records.rescore_backlog("fraud"), records.parked_rescores("fraud")) == (0, 1)
-    found = records.rescore("fraud", "bad")
-    assert found is not None
-    assert (found.failures, found.fault) == (3, "OverflowError")
+    rescore = records.rescore("fraud", "bad")
+    assert rescore is not None
+    assert (rescore.failures, rescore.fault) == (3, "OverflowError")
     assert records.unpark_rescores("fraud") == 1
     assert claim(records, 10_000) == ["bad"]
 

@@ -1,6 +1,5 @@
 """The review queue's store keeps its promises on SQLite and on PostgreSQL."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -15,7 +14,6 @@ from lib.records import (
     RecordsError,
     RefusedRowsError,
     ReviewItem,
-    Reviews,
     Step,
     UnknownItemError,
 )
@@ -24,14 +22,6 @@ from tests.records.conftest import NOVEMBER, SECOND
 
 HOUR = 3600 * SECOND
 LEASE = 60 * SECOND
-
-
-@pytest.fixture
-def reviews(url: str) -> Iterator[Reviews]:
-    opened = Reviews(url)
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 def item(number: int = 0, **changes: object) -> ReviewItem:

@@ -3,7 +3,7 @@
 Also under which key they come: the audit keeps it, and a key for all names counts as one person.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -29,14 +29,6 @@ ANN, BOB = ReviewKey("a" * 12, bound=True), ReviewKey("b" * 12, bound=True)
 ANYBODY = ReviewKey("c" * 12, bound=False)
 
 
-@pytest.fixture
-def reviews(url: str) -> Iterator[Reviews]:
-    opened = Reviews(url)
-    opened.migrate()
-    yield opened
-    opened.close()
-
-
 def at_once(work: Callable[[], Answer], times: int = 6) -> list[Answer]:
     with ThreadPoolExecutor(times) as pool:
         return [each.result() for each in [pool.submit(work) for _ in range(times)]]
@@ -50,9 +42,9 @@ def test_a_claim_that_comes_twice_and_at_once_leases_once(reviews):
     reviews.admit([item(number) for number in range(9)], "routing")
     first = claim(reviews, most=2, claim_id="q1")
     assert claim(reviews, most=2, claim_id="q1", now=NOVEMBER + SECOND) == first
-    found = at_once(lambda: claim(reviews, most=3, claim_id="q2"))
-    assert all(claims == found[0] for claims in found)
-    assert [one.item_id for one in found[0]] == ["i2", "i3", "i4"]
+    answers = at_once(lambda: claim(reviews, most=3, claim_id="q2"))
+    assert all(claims == answers[0] for claims in answers)
+    assert [one.item_id for one in answers[0]] == ["i2", "i3", "i4"]
     assert whats(reviews, "p2") == ["opened", "claimed"]
     assert [one.item_id for one in claim(reviews, "bob", most=2, claim_id="q2")] == ["i5", "i6"]
     assert [one.item_id for one in claim(reviews, most=9)] == ["i7", "i8"]
@@ -73,9 +65,9 @@ def test_a_name_is_free_for_another_claim_once_nothing_of_the_first_is_held(revi
 
 def test_a_decision_that_comes_at_once_is_kept_once(reviews):
     reviews.admit([item()], "routing")
-    (mine,) = claim(reviews, key=ANN)
-    found = at_once(lambda: decide(reviews, mine))
-    assert sorted(new for _, new in found) == [False] * 5 + [True]
+    (lease,) = claim(reviews, key=ANN)
+    answers = at_once(lambda: decide(reviews, lease))
+    assert sorted(new for _, new in answers) == [False] * 5 + [True]
     assert whats(reviews) == ["opened", "claimed", "decided", "closed"]
     assert len(list(reviews.labels())) == 2
 
@@ -89,12 +81,12 @@ def test_an_outcome_that_comes_twice_and_at_once_is_kept_once(url, reviews):
         hours=1.0,
     )  # fmt: skip
     book.keep(plan, [chosen], [], 0)
-    told = InterventionOutcome(
+    outcome = InterventionOutcome(
         intervention_id="d-0", kind="left", value=True, observed_at=NOVEMBER,
         received_at=NOVEMBER, note=None,
     )  # fmt: skip
-    assert sum(at_once(lambda: book.tell([told]))) == 1
-    assert book.tell([told]) == 0
+    assert sum(at_once(lambda: book.tell([outcome]))) == 1
+    assert book.tell([outcome]) == 0
     assert len(book.outcomes()) == 1
     book.close()
 
@@ -161,13 +153,13 @@ def test_keys_that_are_bound_to_names_may_share_an_id(reviews):
 
 def test_a_salt_is_made_once_for_all_and_another_for_each_database(reviews, url, tmp_path):
     another = Reviews(url)
-    found = at_once(reviews.salt) + at_once(another.salt)
+    salts = at_once(reviews.salt) + at_once(another.salt)
     another.close()
-    assert set(found) == {found[0]}
-    assert len(found[0]) == 64
+    assert set(salts) == {salts[0]}
+    assert len(salts[0]) == 64
     other = Reviews(f"sqlite:///{tmp_path}/other.db")
     other.migrate()
-    assert other.salt() != found[0]
+    assert other.salt() != salts[0]
     other.close()
     away = Reviews("postgresql+psycopg://nobody@127.0.0.1:1/records")
     with pytest.raises(RecordsUnavailableError):

@@ -118,11 +118,11 @@ def test_the_output_of_the_features_job_is_data_whose_labels_say_from_when(
     (output / "data").mkdir(parents=True)
     frame.to_parquet(as_flags / "part.parquet")
     withdrawn = frame.index % 7 == 0
-    told = frame.assign(
+    labelled = frame.assign(
         fraud_from=frame["event_time"].where(frame["is_fraud"] | withdrawn),
         fraud_until=frame["event_time"].where(~frame["is_fraud"] & withdrawn),
     ).drop(columns="is_fraud")
-    told.to_parquet(output / "data" / "part.parquet")
+    labelled.to_parquet(output / "data" / "part.parquet")
     (output / "features.json").write_text("{}")
     of_flags = backtest(replace(config, data=str(as_flags)))
     of_features = backtest(replace(config, data=str(output)))

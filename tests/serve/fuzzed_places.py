@@ -116,7 +116,7 @@ async def _churn(here: Any) -> Prepared:
 
 async def _moderation(here: Any) -> Prepared:
     picture = sent(png(np.zeros((16, 16, 3), np.uint8)))
-    asked = {
+    post = {
         "post_id": SLASHED,
         "author_id": "ann",
         "created_at": iso(here.clock.us),
@@ -125,20 +125,20 @@ async def _moderation(here: Any) -> Prepared:
         "reports": 1,
         "reach": 2,
     }
-    await here.client.post("/moderation/posts", json={**asked, "images": [picture]})
+    await here.client.post("/moderation/posts", json={**post, "images": [picture]})
     await here.settled()
     claim = {"reviewer": "bob", "most": 1, "languages": ["de"]}
-    held = {"reviewer": "bob", "token": 1}
+    lease = {"reviewer": "bob", "token": 1}
     claimed = (await here.client.post("/moderation/review/claim", json=claim)).json()["claims"]
     item = claimed[0]["item_id"] if claimed else "none"
     verdicts = dict.fromkeys(claimed[0]["policies"], False) if claimed else {"hate": False}
-    decide = {**held, "verdicts": verdicts, "note": "seen"}
+    decide = {**lease, "verdicts": verdicts, "note": "seen"}
     return {
-        ("POST", "/posts"): {**asked, "post_id": "other", "images": []},
+        ("POST", "/posts"): {**post, "post_id": "other", "images": []},
         ("POST", "/appeals"): {"post_id": SLASHED, "author_id": "ann", "statement": "why"},
         ("POST", "/review/claim"): claim,
-        ("POST", "/review/items/{item_id}/renew"): held,
-        ("POST", "/review/items/{item_id}/release"): held,
+        ("POST", "/review/items/{item_id}/renew"): lease,
+        ("POST", "/review/items/{item_id}/release"): lease,
         ("POST", "/review/items/{item_id}/decide"): decide,
     }, {"post_id": path_of(SLASHED), "item_id": path_of(item)}
 

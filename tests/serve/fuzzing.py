@@ -83,7 +83,7 @@ class Target:
         document: its OpenAPI document.
         prefix: where it lives.
         examples: by method and path of the document, a body that is taken.
-        known: by name of a path parameter, one that leads somewhere.
+        path_values: by name of a path parameter, one that leads somewhere.
     """
 
     client: httpx.AsyncClient
@@ -91,7 +91,7 @@ class Target:
     document: Mapping[str, Any]
     prefix: str
     examples: Mapping[tuple[str, str], Any]
-    known: Mapping[str, str]
+    path_values: Mapping[str, str]
 
     def send(self, method: str, path: str, **request: Any) -> int:
         """The status of an answer."""
@@ -105,16 +105,16 @@ class Target:
 
 @contextmanager
 def target(
-    place: Callable[[], AbstractAsyncContextManager[Any]],
+    start: Callable[[], AbstractAsyncContextManager[Any]],
     prefix: str,
     prepare: Callable[[Any], Any],
 ) -> Iterator[Target]:
     """An application as a target.
 
     Args:
-        place: starts it; what it gives has a `client` and a `service`.
+        start: starts it; what it gives has a `client` and a `service`.
         prefix: where it lives.
-        prepare: from the started one to `examples` and `known`, a coroutine function.
+        prepare: from the started one to `examples` and `path_values`, a coroutine function.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -123,12 +123,12 @@ def target(
     def run(work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, loop).result(timeout=300)
 
-    opened = place()
-    here = run(opened.__aenter__())
+    opened = start()
+    running = run(opened.__aenter__())
     try:
-        document = run(here.client.get(f"{prefix}/openapi.json")).json()
-        examples, known = run(prepare(here))
-        yield Target(here.client, loop, document, prefix, examples, known)
+        document = run(running.client.get(f"{prefix}/openapi.json")).json()
+        examples, path_values = run(prepare(running))
+        yield Target(running.client, loop, document, prefix, examples, path_values)
     finally:
         run(opened.__aexit__(None, None, None))
         run(loop.shutdown_default_executor())
@@ -137,22 +137,22 @@ def target(
         loop.close()
 
 
-def fuzzed(here: Target, examples: int, number: int = 0) -> Outcome:
+def fuzzed(application: Target, examples: int, number: int = 0) -> Outcome:
     """Sends about `examples` requests of each kind to each operation.
 
     Args:
-        here: the application.
+        application: which.
         examples: of each kind.
         number: seeds the choice.
     """
     outcome = Outcome()
-    schema = schemathesis.openapi.from_dict(copy.deepcopy(dict(here.document)))
+    schema = schemathesis.openapi.from_dict(copy.deepcopy(dict(application.document)))
     for found in schema.get_all_operations():
         operation = found.ok()
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             try:
                 cases = operation.as_strategy(generation_mode=mode)
-                _draw(cases.map(_of_case), here, outcome, examples, number)
+                _draw(cases.map(_of_case), application, outcome, examples, number)
             except schemathesis.errors.SchemathesisError:
                 continue  # nothing can be wrong with an operation that takes nothing
             except Exception as error:
@@ -160,9 +160,9 @@ def fuzzed(here: Target, examples: int, number: int = 0) -> Outcome:
                     raise
         method, path = operation.method.upper(), operation.path
         if method == "POST":
-            mutated = _mutations(here, method, path)
-            _draw(mutated, here, outcome, 2 * examples, number)
-        _draw(_oddities(here, method, path), here, outcome, examples, number)
+            mutated = _mutations(application, method, path)
+            _draw(mutated, application, outcome, 2 * examples, number)
+        _draw(_oddities(application, method, path), application, outcome, examples, number)
     return outcome
 
 
@@ -170,7 +170,11 @@ Request = tuple[str, str, dict[str, Any]]
 
 
 def _draw(
-    requests: st.SearchStrategy[Request], here: Target, outcome: Outcome, most: int, number: int
+    requests: st.SearchStrategy[Request],
+    application: Target,
+    outcome: Outcome,
+    most: int,
+    number: int,
 ) -> None:
     @seed(number)
     @settings(
@@ -185,7 +189,7 @@ def _draw(
     def send(request: Request) -> None:
         method, path, more = request
         try:
-            status = here.send(method, path, **more)
+            status = application.send(method, path, **more)
         except (httpx.InvalidURL, UnicodeEncodeError, httpx.LocalProtocolError):
             return  # no client could send it
         outcome.requests += 1
@@ -198,7 +202,7 @@ def _draw(
 
 
 def _of_case(case: Any) -> Request:
-    sent = case.as_transport_kwargs(base_url="http://here")
+    sent = case.as_transport_kwargs(base_url="http://host")
     headers = {
         name: value for name, value in sent["headers"].items() if name.lower() not in _LEFT_OUT
     }
@@ -207,28 +211,32 @@ def _of_case(case: Any) -> Request:
         more["content"] = json.dumps(sent["json"]).encode()
     elif sent.get("data") is not None:
         more["content"] = sent["data"]
-    return sent["method"], sent["url"].removeprefix("http://here"), more
+    return sent["method"], sent["url"].removeprefix("http://host"), more
 
 
-def _mutations(here: Target, method: str, path: str) -> st.SearchStrategy[Request]:
+def _mutations(application: Target, method: str, path: str) -> st.SearchStrategy[Request]:
     """The example of an operation with one or two hostile values in it."""
-    example = here.examples.get((method, path), {})
+    example = application.examples.get((method, path), {})
     places = list(_places(example)) or [()]
 
     def request(changes: Sequence[tuple[tuple[Any, ...], Any]]) -> Request:
         body = copy.deepcopy(example)
         for place, value in changes:
             body = _with(body, place, value)
-        return method, _filled(path, here.known), {"content": json.dumps(body).encode()}
+        return (
+            method,
+            _filled(path, application.path_values),
+            {"content": json.dumps(body).encode()},
+        )
 
     change = st.tuples(st.sampled_from(places), st.sampled_from(HOSTILE))
     return st.lists(change, min_size=0, max_size=2).map(request)
 
 
-def _oddities(here: Target, method: str, path: str) -> st.SearchStrategy[Request]:
+def _oddities(application: Target, method: str, path: str) -> st.SearchStrategy[Request]:
     """The example of an operation with an odd path, odd headers, or a body that is none."""
-    example = json.dumps(here.examples.get((method, path), {})).encode()
-    filled = st.just(_filled(path, here.known))
+    example = json.dumps(application.examples.get((method, path), {})).encode()
+    filled = st.just(_filled(path, application.path_values))
     if "{" in path:
         odd = st.sampled_from(PATHS).map(
             lambda one: _filled(path, dict.fromkeys(_named(path), one))
@@ -244,9 +252,9 @@ def _oddities(here: Target, method: str, path: str) -> st.SearchStrategy[Request
     return st.tuples(methods, filled, headers, bodies).map(request)
 
 
-def _filled(path: str, known: Mapping[str, str]) -> str:
+def _filled(path: str, path_values: Mapping[str, str]) -> str:
     for name in _named(path):
-        path = path.replace(f"{{{name}}}", known.get(name, "unknown"))
+        path = path.replace(f"{{{name}}}", path_values.get(name, "unknown"))
     return path
 
 

@@ -119,8 +119,8 @@ def row(number: int) -> Mapping[str, Any]:
 
 
 async def stored(archive: Archive) -> list[str]:
-    found = archive.records.decisions("fraud", 0, 2**60)
-    return sorted(one.subject_id for one in found)
+    decisions = archive.records.decisions("fraud", 0, 2**60)
+    return sorted(one.subject_id for one in decisions)
 
 
 async def test_a_full_disk_is_drained_first_and_used_again(tmp_path: Path) -> None:
@@ -130,9 +130,9 @@ async def test_a_full_disk_is_drained_first_and_used_again(tmp_path: Path) -> No
         faults.disk_full = faults.no_files = True
         for number in (2, 3):
             archive.keep(dict(row(number)))
-        found = await archive.find("t3")
-        assert found is not None
-        assert found.subject_id == "t3"
+        decision = await archive.find("t3")
+        assert decision is not None
+        assert decision.subject_id == "t3"
         assert archive.buffered_bytes > 0
         assert archive.error is not None
         await archive.drain()

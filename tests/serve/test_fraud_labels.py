@@ -182,12 +182,12 @@ async def test_many_labels_at_the_same_time_count_each_once(fraud: Running) -> N
 async def test_the_largest_batch_is_answered_within_the_deadline_that_ships(start: Start) -> None:
     shipped = FraudArgs.model_fields["deadline_ms"].default
     async with start(deadline_ms=shipped) as fraud:
-        known = [payment() for _ in range(20)]
-        for one in known:
+        payments = [payment() for _ in range(20)]
+        for one in payments:
             assert (await fraud.client.post(SCORE, json=one)).status_code == 200
-        ids = [one["transaction_id"] for one in known]
+        ids = [one["transaction_id"] for one in payments]
         ids += [f"unknown-{number}" for number in range(MOST_LABELS - len(ids))]
         answer = await fraud.client.post(LABELS, json=[label(one) for one in ids])
     assert answer.status_code == 200
     assert answer.json()["stored"] == MOST_LABELS
-    assert answer.json()["unknown"] == MOST_LABELS - len(known)
+    assert answer.json()["unknown"] == MOST_LABELS - len(payments)

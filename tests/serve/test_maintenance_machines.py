@@ -227,8 +227,12 @@ async def test_a_model_of_other_features_is_refused_and_named(small_fleet, tmp_p
 
 
 async def test_values_in_another_unit_are_converted_or_refused(small_fleet, tmp_path, at):
-    told = news(small_fleet, "M00001", 20)
-    fahrenheit = {**told, "machine_id": "F", "units": {"temperature": "degF", "pressure": "bar"}}
+    readings = news(small_fleet, "M00001", 20)
+    fahrenheit = {
+        **readings,
+        "machine_id": "F",
+        "units": {"temperature": "degF", "pressure": "bar"},
+    }
     fahrenheit["readings"] = [
         {
             **reading,
@@ -237,16 +241,16 @@ async def test_values_in_another_unit_are_converted_or_refused(small_fleet, tmp_
                 "temperature": reading["sensors"]["temperature"] * 1.8 + 32.0,
             },
         }
-        for reading in told["readings"]
+        for reading in readings["readings"]
         if reading["sensors"]["temperature"] is not None
     ]
     async with maintenance(small_fleet, tmp_path / "a", at) as here:
-        await here.post("readings", told)
+        await here.post("readings", readings)
         await here.post("readings", fahrenheit)
         latest = [(await here.get(f"machines/{name}"))["latest"] for name in ("M00001", "F")]
         for unit, words in (("bar", "measures pressure"), ("F", "unknown unit"), ("", "unknown")):
             refused = await here.client.post(
-                "/maintenance/readings", json={**told, "units": {"temperature": unit}}
+                "/maintenance/readings", json={**readings, "units": {"temperature": unit}}
             )
             assert refused.status_code == 422
             assert refused.json()["errors"][0]["field"] == "units.temperature"

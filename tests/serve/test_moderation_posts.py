@@ -129,12 +129,12 @@ async def test_the_worst_frame_of_an_animation_decides_and_is_the_one_explained(
         shown = await here.post("posts", post("bad", images=[sent(encoded(bad, "PNG"))]))
         late = await here.post("posts", post("late", images=[sent(moving)]))
         await here.settled()
-        told = await here.get("posts/late/explanation?policy=prohibited_item")
+        explained = await here.get("posts/late/explanation?policy=prohibited_item")
     worst = {k: one["policies"]["prohibited_item"]["probability"] for k, one in
              {"still": still, "bad": shown, "late": late}.items()}  # fmt: skip
     assert worst["late"] > worst["still"]
     assert worst["late"] == pytest.approx(worst["bad"], rel=0.5)
-    image = told["explanation"]["image"]
+    image = explained["explanation"]["image"]
     assert len(image["heat_png"]) == 1
     assert image["frame"][0] in {1, 2, 3}
 

@@ -189,9 +189,9 @@ async def test_a_key_bound_to_names_acts_under_no_other(registry, tmp_path):
         refused = await here.post("review/claim", {"reviewer": "ann"}, 403)
         (claim,) = await claimed(here)
         path = f"review/items/{claim['item_id']}"
-        held = {"reviewer": "ann", "token": claim["token"]}
-        await here.post(f"{path}/renew", held, 403)
-        await here.post(f"{path}/release", held, 403)
+        lease = {"reviewer": "ann", "token": claim["token"]}
+        await here.post(f"{path}/renew", lease, 403)
+        await here.post(f"{path}/release", lease, 403)
         await here.post(f"{path}/decide", said(claim, True, "ann"), 403)
         await here.post(f"{path}/decide", said(claim, violates=True))
         history = await here.get("posts/p/history")
@@ -215,19 +215,21 @@ async def test_a_claim_that_a_proxy_sends_again_gets_the_same_lease(registry, tm
     async with moderation(tmp_path / "a", registry) as here:
         for k in range(4):
             await doubtful(here, f"p{k}", author=f"a{k}")
-        asked, headers = {"reviewer": "rob"}, {"X-Request-ID": "r1"}
+        request, headers = {"reviewer": "rob"}, {"X-Request-ID": "r1"}
 
         async def claim() -> Any:
-            answer = await here.client.post("/moderation/review/claim", json=asked, headers=headers)
+            answer = await here.client.post(
+                "/moderation/review/claim", json=request, headers=headers
+            )
             return answer.json()["claims"]
 
         first, *others = await asyncio.gather(*(claim() for _ in range(4)))
-        named = {**asked, "claim_id": "mine"}
-        mine = [(await here.post("review/claim", named))["claims"] for _ in range(2)]
+        named = {**request, "claim_id": "mine"}
+        repeated = [(await here.post("review/claim", named))["claims"] for _ in range(2)]
         rest = await claimed(here, "eve", 9)
     assert len(first) == 1
     assert all(one == first for one in others)
-    assert mine[0] == mine[1] != first
+    assert repeated[0] == repeated[1] != first
     assert len(rest) == 2
 
 

@@ -19,9 +19,9 @@ async def test_long_texts_are_worked_on_in_other_threads_and_short_ones_at_once(
     def worker(_: str) -> str:
         return threading.current_thread().name
 
-    here = threading.current_thread().name
-    assert await threads.run(worker, "short") == here
-    assert await threads.run(worker, "long" * 1_000) != here
+    own_thread = threading.current_thread().name
+    assert await threads.run(worker, "short") == own_thread
+    assert await threads.run(worker, "long" * 1_000) != own_thread
 
 
 async def test_texts_that_grow_when_they_are_folded_do_not_hold_the_loop(tmp_path):

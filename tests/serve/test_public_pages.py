@@ -73,10 +73,10 @@ async def test_a_get_with_a_key_waits_for_no_body_either(world: World) -> None:
 
 
 async def test_strangers_at_public_pages_leave_all_places_to_keys(world: World) -> None:
-    held = asyncio.Event()
+    release = asyncio.Event()
 
     async def slow_reader(message: Mapping[str, Any]) -> None:
-        await held.wait()
+        await release.wait()
 
     strangers = [
         asyncio.create_task(ask(world, path, {b"content-length": b"0"}, send=slow_reader))
@@ -84,16 +84,16 @@ async def test_strangers_at_public_pages_leave_all_places_to_keys(world: World) 
     ]
     await asyncio.sleep(0.1)
     answer = await world.client.post("/echo", headers=world.key)
-    held.set()
+    release.set()
     await asyncio.gather(*strangers)
     assert answer.status_code == 200
 
 
 async def test_documentation_is_given_to_few_at_a_time_and_health_to_all(world: World) -> None:
-    held = asyncio.Event()
+    release = asyncio.Event()
 
     async def slow_reader(message: Mapping[str, Any]) -> None:
-        await held.wait()
+        await release.wait()
 
     most = world.gateway.limits.public_in_flight
     readers = [
@@ -103,7 +103,7 @@ async def test_documentation_is_given_to_few_at_a_time_and_health_to_all(world: 
     assert await ask(world, "/docs", {}) == 503
     assert await ask(world, "/healthz", {}) == 200
     assert await ask(world, "/readyz", {}) == 200
-    held.set()
+    release.set()
     assert sorted(await asyncio.gather(*readers)) == [200] * most + [503] * 3
 
 

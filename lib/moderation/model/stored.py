@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lib.moderation.model.answers import ModelError
 
 Module = TypeVar("Module", bound=nn.Module)
+Value = TypeVar("Value")
 _LARGEST_SIZE, _MOST_LAYERS = 1_000_000, 1_000
 _LARGEST = {
     **dict.fromkeys(("layers", "num_hidden_layers"), _MOST_LAYERS),
@@ -40,10 +41,7 @@ def read_tensors(content: bytes, origin: str) -> dict[str, Tensor]:
     Raises:
         ModelError: the file is cut short, or is none of that format.
     """
-    try:
-        return dict(safetensors.torch.load(content))
-    except SafetensorError as error:
-        raise ModelError(f"{origin}: not a safetensors file: {error}") from error
+    return _loaded(safetensors.torch.load, content, origin)
 
 
 def fill_module(module: nn.Module, content: bytes, origin: str) -> None:
@@ -121,10 +119,16 @@ def read_arrays(content: bytes) -> dict[str, np.ndarray[Any, Any]]:
     Raises:
         ModelError: the file is cut short, or is none of that format.
     """
+    return _loaded(safetensors.numpy.load, content, "arrays")
+
+
+def _loaded(
+    load: Callable[[bytes], dict[str, Value]], content: bytes, origin: str
+) -> dict[str, Value]:
     try:
-        return dict(safetensors.numpy.load(content))
+        return dict(load(content))
     except SafetensorError as error:
-        raise ModelError(f"arrays: not a safetensors file: {error}") from error
+        raise ModelError(f"{origin}: not a safetensors file: {error}") from error
 
 
 def json_bytes(value: object) -> bytes:

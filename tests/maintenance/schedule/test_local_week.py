@@ -129,10 +129,10 @@ def test_a_start_that_is_no_monday_there_is_refused(changes, words):
 
 
 def test_a_request_reads_the_same_after_it_was_written_as_json():
-    asked = request(locks=[{"machine_id": "m0", "start": "2026-10-25T20:00:00"}])
-    again = WeekRequest.model_validate(asked.model_dump(mode="json"))
-    assert again.begin == asked.begin
-    assert problem(again)[0].jobs[0].locked_start == problem(asked)[0].jobs[0].locked_start == 165
+    first = request(locks=[{"machine_id": "m0", "start": "2026-10-25T20:00:00"}])
+    again = WeekRequest.model_validate(first.model_dump(mode="json"))
+    assert again.begin == first.begin
+    assert problem(again)[0].jobs[0].locked_start == problem(first)[0].jobs[0].locked_start == 165
 
 
 def test_absent_people_are_not_there_in_any_hour_that_is_touched():
