@@ -20,7 +20,6 @@ from typing import Any
 
 import httpx
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tyro
 
 from cluster import demo_churn, demo_maintenance, demo_moderation
@@ -30,6 +29,7 @@ from lib.contract import TIME
 from lib.durable import make_folder
 from lib.fraud.contracts import LABELS, TRANSACTIONS
 from lib.fraud.simulation import Example, scenario_examples
+from lib.storage import open_storage, write_parquet
 
 _MINOR = 100
 
@@ -158,15 +158,13 @@ def _train(head: LocalHead, folder: Path, options: Demo, say: Callable[[str], No
 
 
 def _backfill(head: LocalHead, folder: Path, stories: Sequence[Example]) -> None:
-    history = folder / "history"
-    history.mkdir()
-    pq.write_table(_payments(stories), history / "transactions.parquet")
-    pq.write_table(_labels(stories), history / "labels.parquet")
+    history = open_storage(folder / "history")
+    transactions = write_parquet(_payments(stories), history, "transactions.parquet")
+    labels = write_parquet(_labels(stories), history, "labels.parquet")
     must(
         head.run(
             sys.executable, "-m", "jobs.fraud.backfill",
-            "--transactions", str(history / "transactions.parquet"),
-            "--labels", str(history / "labels.parquet"),
+            "--transactions", transactions, "--labels", labels,
             "--profile-store", f"sqlite:///{folder / 'profiles.sqlite'}",
         ),
         "the backfill",
