@@ -9,7 +9,7 @@ from ray.serve import ingress
 from ray.serve.handle import DeploymentHandle
 
 from ..gateway import Gateway, RayMeter
-from ..gateway.interpreter import prepare_interpreter
+from ..gateway.interpreter import freeze_heap, prepare_interpreter
 from .config import ChurnArgs
 from .face import churn_face
 from .numbers import INSTRUMENTS
@@ -33,8 +33,9 @@ class Front:
 
     def __serve_build_asgi_app__(self) -> Gateway:
         """What answers on the proxy's port and on the replica's own."""
-        return churn_face(self._service, names_request=False)
+        return churn_face(self._service, names_request=False).prepare_documentation()
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """See `Application.reconfigure`."""
         await self._service.reconfigure(config)
+        freeze_heap()

@@ -14,7 +14,7 @@ from lib.fraud.features import FRAUD
 
 from ..gateway import Breaker
 from ..gateway.arguments import Live
-from ..gateway.interpreter import prepare_interpreter
+from ..gateway.interpreter import freeze_heap, prepare_interpreter
 from ..gateway.together import Together
 from .config import FraudArgs
 from .model import ModelUnavailableError, Opinion, Row, Seat
@@ -44,6 +44,7 @@ class Ensemble:
             self._seat.error = f"user_config: expected a model's alias or version, got {config!r}"
             return
         await asyncio.to_thread(self._seat.load, wanted)
+        freeze_heap()
         if self._following is None:
             self._following = asyncio.get_running_loop().create_task(self._follow())
 

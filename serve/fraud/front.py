@@ -9,7 +9,7 @@ from ray.serve import ingress
 from ray.serve.handle import DeploymentHandle
 
 from ..gateway import Gateway, RayMeter
-from ..gateway.interpreter import prepare_interpreter
+from ..gateway.interpreter import freeze_heap, prepare_interpreter
 from .config import FraudArgs
 from .ensemble import EnsembleElsewhere
 from .face import fraud_face
@@ -36,8 +36,9 @@ class Front:
 
     def __serve_build_asgi_app__(self) -> Gateway:
         """What answers on the proxy's port and on the replica's own."""
-        return fraud_face(self._service, names_request=False)
+        return fraud_face(self._service, names_request=False).prepare_documentation()
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """See `FraudService.reconfigure`."""
         await self._service.reconfigure(config)
+        freeze_heap()

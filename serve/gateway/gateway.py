@@ -14,6 +14,9 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Self
+
+from fastapi import FastAPI
 
 from lib.access import AccessError, ApiKeys
 from serve.gateway.call import Call, request_id_of
@@ -78,6 +81,12 @@ class Gateway:
         self._in_flight = 0
         self._public = PublicPages(self.app, self.prefix, self.limits)
         self._turns = itertools.cycle(range(TIMED_ONE_IN))
+
+    def prepare_documentation(self) -> Self:
+        """Computes the description of the API, which would hold the first request for it."""
+        if isinstance(self.app, FastAPI):
+            self.app.openapi()
+        return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; the lifespan goes to the application, a websocket is closed."""

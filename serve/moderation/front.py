@@ -11,7 +11,7 @@ from ray.serve.handle import DeploymentHandle
 from lib.moderation.post import MODALITIES
 
 from ..gateway import Gateway, RayMeter
-from ..gateway.interpreter import prepare_interpreter
+from ..gateway.interpreter import freeze_heap, prepare_interpreter
 from .config import ModerationArgs
 from .face import moderation_face
 from .members import MembersElsewhere
@@ -37,8 +37,9 @@ class Front:
 
     def __serve_build_asgi_app__(self) -> Gateway:
         """What answers on the proxy's port and on the replica's own."""
-        return moderation_face(self._service, names_request=False)
+        return moderation_face(self._service, names_request=False).prepare_documentation()
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """See `ModerationService.reconfigure`."""
         await self._service.reconfigure(config)
+        freeze_heap()

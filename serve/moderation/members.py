@@ -16,7 +16,7 @@ from lib.moderation.model.answers import ModalityAnswer
 
 from ..gateway import Meter, RayMeter
 from ..gateway.bounded_executor import BoundedExecutor
-from ..gateway.interpreter import prepare_interpreter
+from ..gateway.interpreter import freeze_heap, prepare_interpreter
 from ..gateway.together import Together
 from .config import ModerationArgs
 from .member import LOADERS, Asked, Member, Payload
@@ -153,6 +153,7 @@ class Batched:
             await self._seat.prepare(str(config.get("model", self._model)))
         except Exception as error:  # the replica must come up: the front node says what is out
             _LOG.warning("no model of %s yet: %r", self._modality, error)
+        freeze_heap()
 
     async def answer(self, version: str, payload: Payload) -> ModalityAnswer | None:
         """See `Seat.answer`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from lib.access import add_key, new_key
 from serve.gateway import Door, Part, Problem, Readiness
@@ -244,3 +245,14 @@ async def test_a_fault_behind_a_route_is_the_same_problem_as_one_in_a_handler(
 @pytest.mark.parametrize("path", ["/%00", "/echo%0a", "/%C2%85"])
 async def test_a_path_with_control_characters_leads_nowhere(world: World, path: str) -> None:
     assert (await world.client.get(path)).status_code == 404
+
+
+async def test_nobody_waits_for_the_description_of_the_api(world: World) -> None:
+    app = world.gateway.app
+    assert isinstance(app, FastAPI)
+    world.gateway.prepare_documentation()
+    prepared = app.openapi_schema
+    assert prepared is not None
+    answer = await world.client.get("/openapi.json")
+    assert answer.json()["paths"].keys() == prepared["paths"].keys()
+    assert app.openapi_schema is prepared

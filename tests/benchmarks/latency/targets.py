@@ -8,7 +8,6 @@ the interpreter as a replica has.
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 import threading
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from serve.fraud.face import fraud_face
 from serve.fraud.numbers import INSTRUMENTS
 from serve.fraud.service import FraudService
 from serve.gateway import PrometheusMeter, Replicas
-from serve.gateway.interpreter import prepare_interpreter
+from serve.gateway.interpreter import freeze_heap, prepare_interpreter
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def _serve_bare(args: FraudArgs, port: int) -> None:
     async def serve() -> None:
         service = FraudService(args, PrometheusMeter(INSTRUMENTS))
         await service.reconfigure({})
-        gc.freeze()
+        freeze_heap()
         config = uvicorn.Config(
             fraud_face(service), port=port, log_level="warning", access_log=False
         )
