@@ -159,8 +159,10 @@ def measure(count: int, days: int, folder: Path, url: str) -> dict[str, Any]:
     table, ids = _size(database, "decisions_p%"), _size(database, "decision_ids")
     before = look_ups(records, sample, 0)
     started = time.perf_counter()
-    day = days_before(database, _FIRST + DAY)[0]
-    moved = archive_day(database, str(folder), day, _FIRST).moved
+    moved = sum(
+        archive_day(database, str(folder), day, _FIRST).moved
+        for day in days_before(database, _FIRST + (days - 1) * DAY)
+    )
     aged = time.perf_counter() - started
     after = look_ups(records, sample, 0)
     parquet = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
@@ -230,7 +232,7 @@ def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--days", type=int, default=2, help="the first of them is archived")
+    parser.add_argument("--days", type=int, default=5, help="all but the last are archived")
     parser.add_argument("--url", help="database to use; none: one of its own")
     given = parser.parse_args()
     with ExitStack() as stack:
