@@ -34,7 +34,10 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "moderation_latency": (),
     "moderation_queue": (),
     "moderation_bad_input": (),
-    "moderation_hostile_media": (),
+    "media_bombs": (),
+    "fuzz": (),
+    "strangers": (),
+    "outages": (),
 }
 ON_PAYMENTS: dict[str, tuple[str, ...]] = {
     "fraud_handbook": (),

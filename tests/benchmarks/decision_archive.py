@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import resource
 import tempfile
@@ -27,6 +26,7 @@ from lib.records.database import Database
 from lib.records.partitions import DAY, create_partitions
 from lib.records.schema import DECISION_IDS, DECISIONS
 from lib.records.text import write_json
+from tests.benchmarks.result import print_result
 from tests.records.server import new_database, running
 
 _FIRST = 1_795_392_000_000_000  # 2026-11-23T00:00:00Z
@@ -238,7 +238,10 @@ def main() -> None:
     with ExitStack() as stack:
         url = given.url or new_database(stack.enter_context(running()))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fw-archive-")))
-        print(json.dumps(measure(given.rows, given.days, folder, url)))
+        started = time.perf_counter()
+        figures = measure(given.rows, given.days, folder, url)
+        seconds = time.perf_counter() - started
+        print_result(given.rows, seconds, benchmark="decision_archive", **figures)
 
 
 if __name__ == "__main__":

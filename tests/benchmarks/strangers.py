@@ -1,4 +1,4 @@
-"""Callers without a key beside one with a key: `python -m tests.benchmarks.anonymous_load`.
+"""Callers without a key beside one with a key: `python -m tests.benchmarks.strangers`.
 
 A real server (uvicorn, the fraud application without Ray) on a loopback port; a client with a key
 sends payments at a fixed rate. First alone, then beside strangers in a process of their own: `idle`
@@ -32,7 +32,7 @@ from serve.fraud.numbers import INSTRUMENTS
 from serve.fraud.service import FraudService
 from serve.gateway import PrometheusMeter
 from serve.gateway.interpreter import freeze_heap, prepare_interpreter
-from tests.benchmarks.http_fuzz import fraud_models
+from tests.benchmarks.fuzz import fraud_models
 from tests.benchmarks.result import print_result
 from tests.serve.conftest import new_place
 from tests.serve.made_up import SCORE, payment
@@ -144,7 +144,7 @@ async def _busy(config: Config, number: int, until: float) -> int:
 def main(config: Config) -> None:
     """Starts the server, measures both phases, prints the result."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "tests.benchmarks.anonymous_load", "--server", folder]
+        command = [sys.executable, "-m", "tests.benchmarks.strangers", "--server", folder]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as server:
@@ -165,7 +165,7 @@ async def _strangers(config: Config, port: int) -> AsyncIterator[list[int]]:
     options = ("seconds", "idle", "busy", "stranger_rate")
     values = [f"--{name.replace('_', '-')}={getattr(config, name)}" for name in options]
     process = await asyncio.create_subprocess_exec(
-        *("nice", "-n", "10", sys.executable, "-m", "tests.benchmarks.anonymous_load"),
+        *("nice", "-n", "10", sys.executable, "-m", "tests.benchmarks.strangers"),
         *values,
         f"--strangers-at={port}",
         stdout=asyncio.subprocess.PIPE,
@@ -189,19 +189,19 @@ async def _both(config: Config, port: int, token: str) -> None:
     print_result(
         len(alone.latencies) + len(beside.latencies),
         time.perf_counter() - started,
-        benchmark="anonymous_load",
+        benchmark="strangers",
         idle_strangers=config.idle,
         busy_strangers=config.busy,
         pages_a_second=round(pages / config.seconds / config.rounds, 1),
         bounded="strangers, caller and server share this machine's cores",
-        keyed_a_second=config.rate,
-        keyed_errors_alone=alone.errors,
-        keyed_errors=beside.errors,
-        keyed_p50_ms_alone=round(alone.quantile_ms(0.5), 2),
-        keyed_p50_ms=round(beside.quantile_ms(0.5), 2),
-        keyed_p99_ms_alone=round(alone.quantile_ms(0.99), 2),
-        keyed_p99_ms=round(beside.quantile_ms(0.99), 2),
-        ratio=round(beside.quantile_ms(0.99) / alone.quantile_ms(0.99), 2),
+        client_rate=config.rate,
+        client_errors_alone=alone.errors,
+        client_errors=beside.errors,
+        client_p50_ms_alone=round(alone.quantile_ms(0.5), 2),
+        client_p50_ms=round(beside.quantile_ms(0.5), 2),
+        client_p99_ms_alone=round(alone.quantile_ms(0.99), 2),
+        client_p99_ms=round(beside.quantile_ms(0.99), 2),
+        client_p99_ratio=round(beside.quantile_ms(0.99) / alone.quantile_ms(0.99), 2),
     )
 
 
