@@ -157,20 +157,28 @@ def read(
 
     listed = ray.data.from_items(list(range(len(pieces))), override_num_blocks=len(pieces))
     rows = listed.map_batches(load, batch_size=1, zero_copy_batch=True)
-    if not (whole and isinstance(mapping.reshape, Pivot)):
+    if mapping.aggregation is None and not (whole and isinstance(mapping.reshape, Pivot)):
         return rows
-    return _by_key(rows, mapping.contract, estimated_rows(mapping, paths), quarantine)
+    return _by_key(rows, mapping, estimated_rows(mapping, paths), quarantine)
 
 
 def _by_key(
-    rows: ray.data.Dataset, contract: Contract, count: int, quarantine: str
+    rows: ray.data.Dataset, mapping: Mapping, count: int, quarantine: str
 ) -> ray.data.Dataset:
     """Rows of one key as one row; no key is in two blocks."""
+    contract, aggregation = mapping.contract, mapping.aggregation
     key, blocks = contract.key[0], -(-count // _SHUFFLED_ROWS)
     rows = rows.repartition(blocks, keys=[key], sort=True) if blocks > 1 else rows.repartition(1)
 
     def merge(table: pa.Table) -> pa.Table:
-        return once_each(table, contract, key, quarantine, Stage.MERGED)
+        if not table.num_rows:
+            return contract.schema.empty_table()
+        if aggregation is None:
+            checked = contract.check(table)
+        else:
+            checked = aggregation.check(table, contract)
+        _write_keys(checked, table, contract.name, key, quarantine, Stage.MERGED)
+        return checked.good
 
     return rows.map_batches(merge, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
 
@@ -195,9 +203,7 @@ def read_whole(
     return checked.good
 
 
-def once_each(
-    table: pa.Table, contract: Contract, key: str, quarantine: str, stage: Stage = Stage.KEYS
-) -> pa.Table:
+def once_each(table: pa.Table, contract: Contract, key: str, quarantine: str) -> pa.Table:
     """One row for each key, of a table that holds all rows of every key in it.
 
     Retries are dropped and counted; rows that contradict each other go to the quarantine.
@@ -207,16 +213,31 @@ def once_each(
         contract: theirs.
         key: column by which rows were brought together.
         quarantine: folder or URI.
-        stage: in which the rows are counted.
     """
     if not table.num_rows:
         return table
     checked = contract.check(table)
+    _write_keys(checked, table, contract.name, key, quarantine, Stage.KEYS)
+    return checked.good
+
+
+def _write_keys(
+    checked: Checked, table: pa.Table, name: str, key: str, quarantine: str, stage: Stage
+) -> None:
+    """Count the rows of some keys.
+
+    Args:
+        checked: what `table` came to.
+        table: all rows of the keys in it.
+        name: of the contract.
+        key: column by which rows were brought together.
+        quarantine: folder or URI.
+        stage: in which the rows are counted.
+    """
     # no other table holds this key, and a second run of the task sees the same keys
     smallest = str(pc.min(table.column(key)).as_py())
-    name = sha256(f"{contract.name} {smallest}".encode()).hexdigest()[:24]
-    write_entry(checked, f"{stage}-{name}", open_storage(quarantine), stage)
-    return checked.good
+    digest = sha256(f"{name} {smallest}".encode()).hexdigest()[:24]
+    write_entry(checked, f"{stage}-{digest}", open_storage(quarantine), stage)
 
 
 def set_aside(rows: pa.Table, name: str, quarantine: str) -> None:
@@ -280,7 +301,7 @@ def _checked(
         yield checked.good
     if number < 0:
         write_entry(nothing_read(mapping), name, quarantine, Stage.READ, mapping)
-        yield mapping.contract.schema.empty_table()
+        yield mapping.row_contract.schema.empty_table()
 
 
 def _batches(pieces: Iterator[Piece], rows: int) -> Iterator[list[Piece]]:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs import intake
 from jobs.churn.sources import Sources, Stream, by_customer, intakes, read_stream
+from jobs.churn.table_counts import customer_counts, note_customers, table_lines, table_warnings
 from jobs.framework.command import run_job
 from jobs.framework.paths import OutputPath
 from jobs.rows import write_private_rows
 from lib.churn.base import ChurnError
-from lib.churn.contradictions import contradictions
 from lib.churn.features import churn_features, untold
 from lib.churn.snapshots import moments_between, snapshots, to_table
-from lib.churn.target import Target
+from lib.churn.target import FEWEST_CUSTOMERS, Target
 from lib.feature import DAY
 from lib.storage import Storage, open_dataset, open_storage
 
@@ -98,16 +97,18 @@ def write_features(config: FeaturesConfig) -> str:
     note = {
         **inputs,
         **counted,
+        **customer_counts(output),
         "base": stream.base.to_yaml(),
         "feature_set_digest": churn_features(stream.base).digest,
         "features": list(churn_features(stream.base).names),
         "untold": list(untold(stream.base)),
-        "contradictions": _contradictions(output)
-        | ({"rows dated after --until": stream.after_the_end} if stream.after_the_end else {})
-        | ({stream.end.text: stream.end.far_rows} if stream.end and stream.end.far_rows else {}),
         "tables": intakes(output, "quarantine"),
         "seconds": round(time.monotonic() - started, 3),
     }
+    if stream.after_the_end:
+        note["contradictions"]["rows dated after --until"] = stream.after_the_end
+    if stream.end is not None and stream.end.far_rows:
+        note["contradictions"][stream.end.text] = stream.end.far_rows
     output.write(NOTE, json.dumps(note, indent=2).encode())
     output.delete("work")
     return output.address("data")
@@ -139,8 +140,7 @@ def _computed(config: FeaturesConfig, stream: Stream, output: Storage) -> dict[s
     quarantine = output.address("work/quarantine")
 
     def rows_of(happened: pa.Table) -> pa.Table:
-        if happened.num_rows:
-            _note_contradictions(happened, quarantine)
+        note_customers(happened, quarantine)
         return to_table(snapshots(happened, base, moments, target, until))
 
     rows = by_customer(stream, rows_of).materialize()
@@ -150,39 +150,36 @@ def _computed(config: FeaturesConfig, stream: Stream, output: Storage) -> dict[s
     write_private_rows(rows, output, "work/data")
     labels = open_dataset(output, "work/data").to_table(columns=["customer_id", "label"])
     left = float(labels["label"].to_numpy().mean())
-    customers = len(labels["customer_id"].unique())
-    return {"rows": count, "customers": customers, "moments": len(moments), "share_leaving": left}
+    leavers = labels.filter(pc.greater(labels["label"], 0))
+    return {
+        "rows": count,
+        "customers": len(labels["customer_id"].unique()),
+        "leavers": len(leavers["customer_id"].unique()),
+        "moments": len(moments),
+        "share_leaving": left,
+    }
 
 
-def _note_contradictions(happened: pa.Table, quarantine: str) -> None:
-    """One ledger for a group of customers, named by them: a second run overwrites its own."""
-    name = hashlib.sha256(str(happened["customer_id"][0]).encode()).hexdigest()[:24]
-    text = json.dumps(contradictions(happened))
-    open_storage(quarantine).write(f"contradictions/{name}.json", text.encode())
-
-
-def _contradictions(output: Storage) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for path in output.files("quarantine/contradictions"):
-        total.update(json.loads(output.read(path) or b"{}"))
-    return dict(total.most_common())
+def _leaving_warnings(note: dict[str, Any]) -> list[str]:
+    """A line that comes first where no customer leaves: nothing can be learnt from that."""
+    if note.get("leavers", 1):
+        return []
+    leaving = Target(**note["target"]).leavers
+    return [
+        f"warning: none of {note['customers']:,} customers is among the {leaving} within the "
+        f"window of any moment: at least {FEWEST_CUSTOMERS} are needed for training; check the "
+        "rows below, the ids and the times"
+    ]
 
 
 def closing_lines(output: Storage) -> str:
     """A short table of what was read and made."""
     note = json.loads(output.read(NOTE) or b"")
-    lines = [f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}"]
-    for name, one in note["tables"].items():
-        lines.append(
-            f"{name:12}{one['rows_in']:>12,}{one.get('left_out', 0):>10,}{one['repeats']:>10,}"
-            f"{one['quarantined']:>13,}"
-        )
-        lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
-        lines += intake.adjustment_lines(one)
-    lines += [f"{count:>8,}  {what}" for what, count in note["contradictions"].items()]
     return "\n".join(
         [
-            *lines,
+            *table_warnings(note),
+            *_leaving_warnings(note),
+            *table_lines(note),
             f"rows {note['rows']:,} of {note['customers']:,} customers at {note['moments']} "
             f"moments, {note['share_leaving']:.1%} leave; {len(note['features'])} features, "
             f"{len(note['untold'])} of them of tables that are not given",

@@ -11,6 +11,7 @@ import ray
 
 from jobs.churn.score import ScoreConfig
 from jobs.churn.sources import by_customer, intakes, moment, read_stream
+from jobs.churn.table_counts import customer_counts, note_customers, table_lines, table_warnings
 from jobs.model_files import model_directory
 from jobs.rows import write_private_rows
 from lib.churn.base import ChurnError
@@ -41,7 +42,10 @@ def score_customers(config: ScoreConfig) -> str:
     at_us = (stream.last_us // DAY + 1) * DAY if config.at is None else moment("--at", config.at)
     shared, until = ray.put(model), stream.last_us
 
+    quarantine = output.address("work/quarantine")
+
     def score(happened: pa.Table) -> pa.Table:
+        note_customers(happened, quarantine)
         mine: ChurnModel = ray.get(shared)
         return scores_table(mine, snapshots(happened, mine.base, [at_us], mine.target, until))
 
@@ -58,6 +62,7 @@ def score_customers(config: ScoreConfig) -> str:
         "window_days": model.target.window_days,
         "customers": rows.count(),
         "tables": intakes(output, "quarantine"),
+        **customer_counts(output),
     }
     output.write(NOTE, json.dumps(note, indent=2).encode())
     output.delete("work")
@@ -88,6 +93,8 @@ def closing_lines(output: Storage) -> str:
     counted = ", ".join(f"{count:,} {band}" for band, count in sorted(bands.items()))
     return "\n".join(
         [
+            *table_warnings(note),
+            *table_lines(note),
             *lines,
             f"{note['customers']:,} customers as of {note['as_of']}: {counted}; "
             f"{pc.sum(table['flagged']).as_py():,} flagged; within {note['window_days']} days; "

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from jobs.churn.fits import halves, outside
+from jobs.churn.table_counts import table_lines, table_warnings
 from jobs.churn.training_config import TrainConfig
 from jobs.churn.training_rows import RowsSource, rows_of
 from jobs.framework.cluster import start_ray
@@ -39,6 +40,7 @@ from lib.churn.model.judging import (
 )
 from lib.churn.model.report import Subject, training_report, warned
 from lib.churn.snapshots import Snapshots
+from lib.contract import MatchCounts
 from lib.registry import MANIFEST, verify_artifact
 from lib.storage import Storage, open_storage, redacted
 
@@ -73,6 +75,7 @@ def train_model(config: TrainConfig) -> str:
         model=model,
         contradictions=source.note["contradictions"],
         tables=source.note["tables"],
+        matches=MatchCounts.by_table(source.note.get("matches", {})),
         untold=untold(source.base),
     )
     version = _save(config, source, model, found, stages, output)
@@ -192,6 +195,7 @@ def _closing_lines(
     where = f"{config.registry} ({version}, {config.alias})" if config.registry else "not published"
     return "\n".join(
         [
+            *table_warnings(source.note),
             *lines,
             f"test: {found.rows:,} rows of {found.customers:,} customers, {found.prevalence:.1%} "
             f"leave; calibration error {found.calibration_error:.4f}; at a capacity of "
@@ -199,7 +203,7 @@ def _closing_lines(
             f"{early.get('flagged_60_days_before', float('nan')):.0%} "
             f"of {early['leavers']} leavers; "
             f"{seconds:.0f} s",
-            *(f"contradiction: {n:,} {what}" for what, n in source.note["contradictions"].items()),
+            *table_lines(source.note),
             f"model:       {written[0]} ({version})",
             f"registry:    {where}",
             *(f"report:      {path}" for path in written[1:]),

@@ -64,6 +64,7 @@ CUSTOMERS = Contract(
         _flag("churned", "a flag of the source that the customer has left; checked, never used"),
     ),
     key=("customer_id", "event_time"),
+    has_parts=True,
 )
 
 USAGE = Contract(

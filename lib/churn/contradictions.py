@@ -18,17 +18,6 @@ NOTICE_BEFORE_START = "notices before the customer's contract began"
 USE_AFTER_END = "customers who use the product a month after their contract ended"
 OVERLAPPING = "contracts that begin before the same customer's contract before ended"
 END_BEFORE_NOTICE = "contracts that ended before notice was given"
-UNKNOWN_CUSTOMER = "{table}: happenings of customers who are not in the customers' table"
-_MARKS = {
-    "usage": ("used",),
-    "tickets": ("opened",),
-    "invoices": ("invoiced",),
-    "payments": ("paid", "failed"),
-    "surveys": ("surveyed",),
-    "signals": ("noticed",),
-    "churn": ("leaving",),
-}
-"""Columns of which one is above 0 where a row of a table happened."""
 _SLACK_DAYS = 30
 
 
@@ -65,10 +54,6 @@ def contradictions(happened: pa.Table) -> dict[str, int]:
             OVERLAPPING: _overlaps(codes[told], read["start_day"][told], read["renewal_day"][told]),
         }
     )
-    listed = np.bincount(codes[told], minlength=count) > 0
-    for table, marks in _MARKS.items():
-        happens = np.logical_or.reduce([happened[mark].to_numpy() > 0 for mark in marks])
-        found[UNKNOWN_CUSTOMER.format(table=table)] = int((happens & ~listed[codes]).sum())
     return {name: number for name, number in found.items() if number}
 
 

@@ -16,6 +16,8 @@ from lib.feature import DAY
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 NEVER = np.iinfo(np.int64).max
+FEWEST_CUSTOMERS = 5
+"""Customers who leave, and who stay, that each of training and test needs: one for each fold."""
 Means = Literal["notice", "no_invoice", "no_usage"]
 
 
@@ -45,6 +47,15 @@ class Target:
                 "window_days and active_days: expected 1 or more, lead_days: 0 or more, got "
                 f"{self.window_days}, {self.active_days} and {self.lead_days}"
             )
+
+    @property
+    def leavers(self) -> str:
+        """What customers who leave are called: those with notice, or who fall silent."""
+        return {
+            "notice": "customers with notice",
+            "no_invoice": "customers who stop being invoiced",
+            "no_usage": "customers who stop using the product",
+        }[self.means]
 
     @property
     def reach_us(self) -> int:

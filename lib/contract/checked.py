@@ -54,9 +54,9 @@ def in_turn(first: Checked, second: Checked) -> Checked:
         good=second.good,
         quarantined=one_below_the_other(first.quarantined, second.quarantined),
         reasons=dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
-        repeats=first.repeats,
+        repeats=first.repeats + second.repeats,
         rows_in=first.rows_in,
-        merged=first.merged,
+        merged=first.merged + second.merged,
         adjustments=dict((Counter(first.adjustments) + Counter(second.adjustments)).most_common()),
     )
 

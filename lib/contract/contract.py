@@ -37,6 +37,9 @@ class Contract:
             any name (the sensors of a machine); None refuses them.
         merges: rows of one key that do not contradict each other, null against value, are one row;
             otherwise each of them is whole, and a null against a value is a contradiction.
+        has_parts: several rows of one key may be parts of one thing (subscriptions of a customer,
+            lines of a payment), which `aggregate` in a mapping file sums.
+        mapped: a mapping fills it, so that a reason may say what a mapping file can declare.
     """
 
     name: str
@@ -49,6 +52,8 @@ class Contract:
     precedes: tuple[Precedes, ...] = ()
     extras: Column | None = None
     merges: bool = False
+    has_parts: bool = False
+    mapped: bool = False
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -187,8 +192,15 @@ class Contract:
         once = find(sound, self.key, self.retry_may_differ, self.first_by)
         conflicting = np.zeros(typed.num_rows, dtype=np.bool_)
         conflicting[candidates[once.conflicting]] = True
-        reasons.mark(conflicting, f"{', '.join(self.key)}: came before with other content")
+        reasons.mark(conflicting, self._contradiction)
         return once.table, once.repeats, once.merged
+
+    @property
+    def _contradiction(self) -> str:
+        reason = f"{', '.join(self.key)}: came before with other content"
+        if not (self.has_parts and self.mapped):
+            return reason
+        return f"{reason} (several rows of one {self.key[0]}: declare 'aggregate' in the mapping)"
 
     def _absent(self, column: Column, came: list[str]) -> str:
         others = [name for name in came if name not in self._by_name]

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from lib.contract.adjustment import VALUE_ADJUSTMENTS, Adjustments
-from lib.contract.checked import Checked
+from lib.contract.aggregation import Aggregation
+from lib.contract.checked import Checked, in_turn
 from lib.contract.column_rule import ColumnRule
 from lib.contract.condition import Condition, all_hold
 from lib.contract.contract import Contract
@@ -34,6 +35,7 @@ class Mapping:
         currencies: rates into the settlement currency, where amounts come in several.
         origin: the mapping file's name, for messages.
         reshape: long source tables into wide ones, or wide ones into long ones.
+        aggregation: several rows of one key into one.
     """
 
     contract: Contract
@@ -43,6 +45,7 @@ class Mapping:
     currencies: Currencies | None = None
     origin: str = "mapping"
     reshape: Pivot | Unpivot | None = None
+    aggregation: Aggregation | None = None
 
     @property
     def currency_digits(self) -> int | None:
@@ -93,7 +96,8 @@ class Mapping:
             raw: with `quarantine_row` from 0 on.
         """
         contract = replace(self.contract, key=(), merges=False)
-        quarantined = replace(self, where=(), contract=contract).check(raw).quarantined
+        single = replace(self, where=(), contract=contract, aggregation=None)
+        quarantined = single.check(raw).quarantined
         mask = np.ones(raw.num_rows, dtype=np.bool_)
         mask[quarantined[QUARANTINE_ROW].to_numpy()] = False
         return mask
@@ -149,8 +153,28 @@ class Mapping:
         """
         rows = self.source_rows(raw)
         selected = self.of_data_set(rows)
-        checked = self.contract.check(self.convert(selected), selected, partial=partial)
+        checked = self.check_converted(self.convert(selected), selected, partial=partial)
         return replace(checked, rows_in=rows.num_rows, left_out=rows.num_rows - selected.num_rows)
+
+    @property
+    def row_contract(self) -> Contract:
+        """What single rows pass before rows of one key are brought together."""
+        if self.aggregation is None:
+            return self.contract
+        return self.aggregation.row_contract(self.contract)
+
+    def check_converted(self, table: pa.Table, original: pa.Table, *, partial: bool) -> Checked:
+        """The contract's check of what `convert` made, and the aggregation of whole keys.
+
+        Args:
+            table: what `convert` made of `original`.
+            original: the rows as they came.
+            partial: more rows of the same keys may lie elsewhere; rows by `row_contract` come out.
+        """
+        checked = self.row_contract.check(table, original, partial=partial)
+        if partial or self.aggregation is None:
+            return checked
+        return in_turn(checked, self.aggregation.check(checked.good, self.contract))
 
     def in_units(self, units: dict[str, str]) -> "Mapping":
         """The same mapping with the values of some columns in other physical units.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from lib.contract.aggregate_section import read_aggregation, row_rules
 from lib.contract.column_rule import ColumnRule
 from lib.contract.contract import Contract
 from lib.contract.declaration import TIME, Column
@@ -26,7 +27,10 @@ from lib.contract.reading_keys import reading_keys, with_reading
 from lib.contract.reshape import Pivot
 from lib.contract.yaml_section import Scalar, Section, parse_section
 
-_TOP = ("contract", "note", "file", "where", "pivot", "unpivot", "currencies", "columns")
+_TOP = (
+    *("contract", "note", "file", "where", "pivot", "unpivot", "currencies", "columns"),
+    "aggregate",
+)
 _SHARED = ("from", "from_file", "value", "missing", "values", "otherwise", "lookup", "when", "note")
 _EXTRA = ("unit", "low", "high")
 
@@ -83,19 +87,25 @@ def parse_mapping(
         for target in targets.values()
     )
     _all_filled(columns, contract, targets)
+    bound = contract.replacing(rule.target for rule in rules)
+    aggregation = read_aggregation(top.section("aggregate"), bound, targets)
+    rules += row_rules(aggregation, tuple(text for text in file.missing if text))
     reshape = read_reshape(top, [name for rule in rules for name in rule.needs])
+    if aggregation is not None and isinstance(reshape, Pivot):
+        top.fail("give either 'pivot' or 'aggregate'", "aggregate")
     if isinstance(reshape, Pivot):
         # a long row holds one value: nothing is left of it where that cannot be read
         rules = tuple(replace(rule, target=replace(rule.target, lenient=False)) for rule in rules)
-    bound = contract.replacing(rule.target for rule in rules)
+        bound = replace(contract.replacing(rule.target for rule in rules), merges=True)
     return Mapping(
-        contract=replace(bound, merges=True) if isinstance(reshape, Pivot) else bound,
+        contract=replace(bound, mapped=True),
         rules=rules,
         where=read_conditions(top.section("where")),
         file=file,
         currencies=currencies,
         origin=origin,
         reshape=reshape,
+        aggregation=aggregation,
     )
 
 

@@ -99,7 +99,7 @@ def check_pieces(mapping: Mapping, pieces: Sequence[Piece], *, partial: bool = F
     sources = [mapping.source_rows(piece.rows) for piece in pieces]
     selected = [mapping.of_data_set(rows) for rows in sources]
     mapped = pa.concat_tables([mapping.convert(rows) for rows in selected])
-    checked = mapping.contract.check(mapped, _concat(selected), partial=partial)
+    checked = mapping.check_converted(mapped, _concat(selected), partial=partial)
     rows_in = sum(rows.num_rows for rows in sources)
     checked = replace(checked, rows_in=rows_in, left_out=rows_in - mapped.num_rows)
     return _with_unreadable(checked, pa.concat_tables([piece.unreadable for piece in pieces]))

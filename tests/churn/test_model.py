@@ -33,6 +33,7 @@ from lib.churn.model.settings import ModelSettings, TreeSettings
 from lib.churn.reasons import reasons_of
 from lib.churn.snapshots import Snapshots, from_table, moments_between, snapshots, to_table
 from lib.churn.target import NEVER, Target
+from lib.contract import MatchCounts
 from lib.evaluation import roc_auc
 from lib.feature import DAY
 from lib.registry import ArtifactError
@@ -90,8 +91,14 @@ def test_training_rows_are_purged():
 
 def test_too_few_leavers_are_refused_with_what_to_do():
     found = rows()[1].known()
-    with pytest.raises(ChurnError, match="training rows: 0 leave"):
+    early = "training: at least 5 customers with notice are needed; found 0 \\(12 in all"
+    with pytest.raises(ChurnError, match=early):
         split_by_time(found.take((found.labels == 0) | (found.at_us > day(300))), TARGET, 0.2)
+    with pytest.raises(ChurnError, match="customers with notice are needed; found 0 \\(0 in all"):
+        split_by_time(found.take(found.labels == 0), TARGET, 0.2)
+    (stays, *_) = sorted(set(found.customers) - set(found.customers[found.labels == 1]))
+    with pytest.raises(ChurnError, match="give more customers or a longer time"):
+        split_by_time(found.take(found.customers == stays), TARGET, 0.2)
     with pytest.raises(ChurnError, match="no row has a known outcome"):
         split_by_time(rows()[1].take(np.isnan(rows()[1].labels)), TARGET, 0.2)
 
@@ -232,11 +239,14 @@ def test_the_report_tells_what_was_measured(tmp_path: Path):
         split, TARGET, scores, model.probabilities(split.test.matrix),
         model.contributions(split.test.matrix), 0.1, model.threshold, 1, 20,
     )  # fmt: skip
-    subject = Subject("tests", True, split, model, {"odd things": 3}, {}, ("usage_7d",))
+    matches = {"usage": MatchCounts(10, 4, "a9.9", "a9")}
+    subject = Subject("tests", True, split, model, {"odd things": 3}, {}, matches, ("usage_7d",))
     report = training_report(subject, judged)
     page = render_page(report)
     for words in ("simulated customers", "rule: usage halved", "odd things", "usage in the last 7"):
         assert words in page
+    assert "usage: 4 of 10 match no customer" in page
+    assert "usage: rows of no customer" in page
     assert report.facts["methods"][OURS]["auc"] == judged.auc.value
     assert judged.auc.low <= judged.auc.value <= judged.auc.high
     assert sum(judged.importance.values()) == pytest.approx(1.0)

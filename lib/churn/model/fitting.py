@@ -15,10 +15,10 @@ from lib.churn.model.linear import FEW, Few, Linear, fit_linear
 from lib.churn.model.settings import ModelSettings
 from lib.churn.model.trees import Trees, fit_trees
 from lib.churn.snapshots import Snapshots
-from lib.churn.target import Floats, Target
+from lib.churn.target import FEWEST_CUSTOMERS, Floats, Target
 
 Flags = NDArray[np.bool_]
-_FEWEST = 10
+_FEWEST_ROWS = 10
 FOLDS = 5
 
 
@@ -43,7 +43,7 @@ def split_by_time(rows: Snapshots, target: Target, test_share: float) -> Split:
     """The newest moments with known outcomes for the test, older ones for training.
 
     Raises:
-        ChurnError: too few moments, or one class only on a side.
+        ChurnError: no outcome is known, or too few customers of a class are on a side.
     """
     known = rows.known()
     if not len(known):
@@ -60,15 +60,31 @@ def split_at(rows: Snapshots, target: Target, first_test_us: int) -> Split:
     train = known.take(known.at_us + target.reach_us <= first_test_us)
     test = known.take(known.at_us >= first_test_us)
     for what, part in (("training", train), ("test", test)):
-        left, stayed = int(part.labels.sum()), int((1.0 - part.labels).sum())
-        if min(left, stayed) < _FEWEST:
-            raise ChurnError(
-                f"{what} rows: {left} leave and {stayed} stay, at least {_FEWEST} of each are "
-                "needed; take more moments (--every-days), another --test-share, or check that "
-                "churn reaches to the end of the data"
-            )
+        _refuse_few(what, part, known, target)
     unseen = ~np.isin(test.customers, np.unique(train.customers))
     return Split(train, test, unseen, first_test_us)
+
+
+def _refuse_few(what: str, part: Snapshots, known: Snapshots, target: Target) -> None:
+    """Refuse a part without enough customers, or rows, of each class."""
+    classes = ((target.leavers, 1.0), ("customers who stay", 0.0))
+    for whom, label in classes:
+        rows = part.labels == label
+        count = len(np.unique(part.customers[rows]))
+        if count < FEWEST_CUSTOMERS:
+            total = len(np.unique(known.customers[known.labels == label]))
+            raise ChurnError(
+                f"{what}: at least {FEWEST_CUSTOMERS} {whom} are needed; found {count} ({total} in "
+                f"all {len(known):,} rows of known outcome); give more customers or a longer time, "
+                "another --test-share, or check that ids match and that notices and events reach "
+                "to the end of the data"
+            )
+        if rows.sum() < _FEWEST_ROWS:
+            raise ChurnError(
+                f"{what}: at least {_FEWEST_ROWS} rows of {whom} are needed; found "
+                f"{int(rows.sum())} of {count}; take more moments (--every-days) or another "
+                "--test-share"
+            )
 
 
 def categorical(base: CustomerBase) -> list[int]:

@@ -13,6 +13,8 @@ from lib.churn.model.churn_model import ChurnModel
 from lib.churn.model.fitting import Split
 from lib.churn.model.judging import AP, AUC, OURS, PRECISION, RECALL, REVENUE, Findings, ordered
 from lib.churn.reasons import words_for
+from lib.contract import MatchCounts
+from lib.contract.matches import match_figures, match_warnings
 from lib.report import (
     Axis,
     Cell,
@@ -42,6 +44,7 @@ class Subject:
     model: ChurnModel
     contradictions: Mapping[str, int]
     tables: Mapping[str, Mapping[str, Any]]
+    matches: Mapping[str, MatchCounts]
     untold: tuple[str, ...]
 
 
@@ -85,6 +88,7 @@ def facts(subject: Subject, found: Findings) -> dict[str, Any]:
         "drivers": dict(list(found.importance.items())[:_SHOWN]),
         "capacity": found.capacity,
         "contradictions": dict(subject.contradictions),
+        "matches": {table: counts.to_json() for table, counts in subject.matches.items()},
         "untold_features": list(subject.untold),
     }
 
@@ -223,14 +227,17 @@ def _groups(subject: Subject, found: Findings) -> Section:
 
 
 def _data(subject: Subject) -> Section:
-    counts = ("rows_in", "left_out", "repeats", "quarantined")
+    counts = ("rows_in", "left_out", "repeats", "merged", "quarantined")
     rows: list[tuple[Cell, ...]] = [
         (name, *(int(table.get(count, 0)) for count in counts))
         for name, table in subject.tables.items()
     ]
     blocks: list[Any] = [
-        Table(("table", "rows", "left out", "repeats dropped", "quarantined"), tuple(rows))
+        Table(
+            ("table", "rows", "left out", "repeats dropped", "merged", "quarantined"), tuple(rows)
+        )
     ]
+    blocks = [*map(Note, match_warnings(subject.matches, "customer")), *blocks]
     reasons = [
         (f"{name}: {reason}", int(count))
         for name, one in subject.tables.items()
@@ -238,6 +245,8 @@ def _data(subject: Subject) -> Section:
     ]
     if reasons:
         blocks.append(Table(("why rows were quarantined", "rows"), tuple(reasons)))
+    if strangers := match_figures(subject.matches, "customer"):
+        blocks.append(Table(("rows whose customer is unknown", "rows"), tuple(strangers.items())))
     if subject.contradictions:
         said = tuple((what, count) for what, count in subject.contradictions.items())
         blocks.append(
