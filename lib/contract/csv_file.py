@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from lib.contract.csv_lines import Flags, Lines, count_line_ends, sort_lines
+from lib.contract.csv_marks import whole_records
 from lib.contract.csv_record import Dialect, FieldUse, Record, Status, after_line_end, read_record
 from lib.contract.csv_rows import Piece, RowReader
 from lib.contract.csv_text import ByteStream, utf8_blocks
@@ -113,6 +114,14 @@ class CsvFile:
             self._more()
             return None
         judging = None if judge is None else partial(_are_rows, reader, judge)
+        whole = whole_records(self._data, len(self.names), reader.dialect, judging)
+        piece = None if whole is None else reader.whole(self._data, whole, self._lines_before + 1)
+        if whole is not None and piece is not None:
+            self._lines_before += whole.lines
+            self.counts.in_rows += whole.lines
+            self._data = self._data[whole.used :]
+            self._more()
+            return piece
         lines = sort_lines(self._data, len(self.names), reader.dialect, self._last, judging)
         if not lines.used:
             self._more()
@@ -145,7 +154,7 @@ class CsvFile:
             self.counts.total += bool(self._data) and not self._data.endswith((b"\n", b"\r"))
             return
         cut_pair = self._returned and block.startswith(b"\n")
-        self.counts.total += count_line_ends(np.frombuffer(block, np.uint8)) - cut_pair
+        self.counts.total += count_line_ends(block) - cut_pair
         self._returned = block.endswith(b"\r") if block else self._returned
         self._data += block
 
@@ -176,7 +185,7 @@ class CsvFile:
             self._more()
         text = self._data.lstrip(b"\r\n")
         blank = self._data[: len(self._data) - len(text)]
-        self.counts.blank += count_line_ends(np.frombuffer(blank, np.uint8))
+        self.counts.blank += count_line_ends(blank)
         self._lines_before = self.counts.blank
         self._data = text
 

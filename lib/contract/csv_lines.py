@@ -47,11 +47,11 @@ class Lines:
         return np.flatnonzero(self.status == status)
 
 
-def count_line_ends(block: Bytes) -> int:
+def count_line_ends(block: bytes) -> int:
     """Line ends of a block: LF, CR LF, or CR alone."""
-    feeds, returns = int(np.count_nonzero(block == _LF)), np.flatnonzero(block == _CR)
-    pairs = np.count_nonzero(block[returns[returns + 1 < len(block)] + 1] == _LF)
-    return feeds + len(returns) - int(pairs)
+    returns = block.count(b"\r")
+    pairs = block.count(b"\r\n") if returns else 0
+    return block.count(b"\n") + returns - pairs
 
 
 def sort_lines(

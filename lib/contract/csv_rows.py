@@ -9,6 +9,7 @@ import pyarrow.csv as pc_csv
 
 from lib.contract.cast import cast_or_null, lost
 from lib.contract.csv_lines import Ints, Lines
+from lib.contract.csv_marks import WholeRecords
 from lib.contract.csv_record import Dialect, Status
 from lib.contract.error import ContractError
 from lib.contract.origin import QUARANTINE_FILE, QUARANTINE_ROW, with_origin
@@ -87,6 +88,19 @@ class RowReader:
         )
         return Piece(rows, unreadable)
 
+    def whole(self, data: bytes, records: WholeRecords, first_line: int) -> Piece | None:
+        """Rows of a block of whole records; None: one has other fields, is blank or no text."""
+        text = pa.py_buffer(data).slice(0, records.used)
+        try:
+            raw = self._parsed(text, records.span, pa.string())
+        except pa.ArrowInvalid:
+            return None
+        if raw.num_rows != len(records.firsts):
+            return None
+        rows = raw.select(list(self.columns))
+        numbers = records.firsts + first_line
+        return Piece(with_origin(rows, self.address, numbers), UNREADABLE.empty_table())
+
     def table(self, text: bytes, count: int, spans: bool = False) -> pa.Table:
         """The columns of whole records, as binary or text.
 
@@ -106,7 +120,7 @@ class RowReader:
             )
         return table.select(list(self.columns))
 
-    def _parsed(self, text: bytes, spans: bool, kind: pa.DataType) -> pa.Table:
+    def _parsed(self, text: bytes | pa.Buffer, spans: bool, kind: pa.DataType) -> pa.Table:
         read = set(self.columns)
         labels = [name if name in read else f"\0{at}" for at, name in enumerate(self.names)]
         included = list(self.columns) or labels[:1]

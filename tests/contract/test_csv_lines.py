@@ -5,13 +5,16 @@ import re
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lib.contract import ContractError, FileFormat, csv_text
+from lib.contract import ContractError, FileFormat, csv_file, csv_text
 from lib.contract.csv_file import CsvFile
 from lib.contract.csv_lines import sort_lines
+from lib.contract.csv_marks import whole_records
 from lib.contract.csv_record import Dialect, FieldUse, Status, read_record
 
 PARTS = st.lists(
@@ -114,6 +117,79 @@ def test_many_lines_at_a_time_are_what_one_at_a_time_are(text, width, uses, esca
         start = end + (2 if data[end : end + 2] == b"\r\n" else 1)
     begins = np.flatnonzero(lines.status != Status.SWALLOWED)
     assert [(int(lines.starts[i]), Status(int(lines.status[i]))) for i in begins] == expected
+
+
+VALUE = st.sampled_from(
+    ["", "x", "a b", ",", '""', "\n", "\n,", "1,2\n3,4", "\r\n", "x\nb,c,d", '",', '"', "\r"]
+)
+CELL = st.one_of(
+    VALUE.map('"{}"'.format), VALUE.map('"{}"'.format), st.sampled_from(["", "x", "é"])
+)
+RECORDS = st.lists(
+    st.one_of(st.lists(CELL, min_size=3, max_size=3), st.lists(CELL, max_size=4)), max_size=12
+)
+
+
+def _read(content: bytes, form: FileFormat, uses: tuple[FieldUse, ...], judged: bool):
+    file = opened(content, form)
+    pieces = list(
+        file.pieces(
+            ["a", "b", "c"],
+            dict(zip("abc", uses, strict=False)),
+            (lambda rows: pc.equal(rows["a"], "x").fill_null(False).to_numpy()) if judged else None,
+        )
+    )
+    rows = pa.concat_tables([piece.rows for piece in pieces]).to_pylist() if pieces else []
+    lines = [line for piece in pieces for line in piece.unreadable.to_pylist()]
+    return rows, sorted(lines, key=lambda line: line["quarantine_row"]), file.counts
+
+
+@settings(max_examples=400)
+@given(
+    RECORDS,
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+    USES,
+    st.sampled_from([None, None, True, False]),
+    st.booleans(),
+    st.integers(1, 100),
+)
+def test_blocks_are_read_as_their_lines_are(
+    records, end, ends, uses, multiline, judged, block_bytes
+):
+    rows = [",".join(record) for record in records]
+    content = (end.join(["a,b,c", *rows]) + (end if ends else "")).encode()
+    form = FileFormat(multiline=multiline)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_text, "BLOCK_BYTES", block_bytes)
+        by_blocks = _read(content, form, uses, judged)
+        patch.setattr(csv_file, "whole_records", lambda *_: None)
+        assert by_blocks == _read(content, form, uses, judged)
+
+
+@pytest.mark.parametrize(
+    ("text", "firsts"),
+    [
+        ("x,y\n" * 200, list(range(200))),
+        ('"x, ""y""",z\r\n' * 100, list(range(100))),
+        ('x,"y\nz"\n' * 100, list(range(0, 200, 2))),
+        ('x,"y\nz"\nx,"', [0]),
+    ],
+)
+def test_records_with_plain_quotes_are_known_without_reading_them(text, firsts):
+    dialect = Dialect(uses=(FieldUse.SINGLE_LINE, FieldUse.FREE_TEXT))
+    whole = whole_records(text.encode(), 2, dialect)
+    assert whole is not None
+    assert whole.firsts.tolist() == firsts
+    assert whole.used == text.rfind("\n") + 1
+
+
+@pytest.mark.parametrize(
+    "text", ['x,a"b\n', 'x,"a"b\n', '"x\ny",z\n', "x\ry\n", 'x,"a\n', 'x, "a"\n', ""]
+)
+def test_other_quotes_and_line_ends_are_looked_at_line_by_line(text):
+    dialect = Dialect(uses=(FieldUse.SINGLE_LINE, FieldUse.FREE_TEXT))
+    assert whole_records(text.encode(), 2, dialect) is None
 
 
 FIELD = st.text(st.sampled_from('ab",\n\r; '), max_size=6)
