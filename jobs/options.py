@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import tyro
 
-from lib.contract.yaml_document import read_yaml
+from lib.contract.yaml_document import read_yaml, read_yaml_text
 
 Options = TypeVar("Options")
 _FLAG = "--config"
@@ -47,7 +47,7 @@ def _without_config(given: list[str]) -> tuple[list[str], str | None]:
 
 
 def _yaml_object(file: str) -> Mapping[str, Any]:
-    content = read_yaml(Path(file).read_text(encoding="utf-8"), file) or {}
+    content = read_yaml(read_yaml_text(Path(file)), file) or {}
     if not isinstance(content, dict):
         raise ValueError(f"{file}: expected options as 'name: value', got a list or one value")
     return content

@@ -18,6 +18,7 @@ from lib.churn.interventions.effects import Effect
 from lib.churn.interventions.outcomes import effects_of, revised_effects, who_left
 from lib.churn.interventions.report import plan_report
 from lib.churn.model.scores import read_scores
+from lib.contract.yaml_document import read_yaml_text
 from lib.storage import Storage, open_dataset, open_storage, write_parquet
 
 _SHOWN = 10
@@ -30,7 +31,7 @@ def plan_interventions(config: PlanConfig) -> str:
     names = tuple(
         one.removeprefix("feature:") for one in scores.column_names if one.startswith("feature:")
     )
-    text = config.playbooks.read_text(encoding="utf-8")
+    text = read_yaml_text(config.playbooks)
     playbooks = load_playbooks(text, names, str(config.playbooks))
     output = open_storage(config.output)
     at_us = moment("as_of", note["as_of"])

@@ -16,7 +16,7 @@ from jobs.framework.progress import progress
 from jobs.maintenance.schedule import ScheduleConfig
 from jobs.publishing import store_report
 from lib.contract import ContractError
-from lib.contract.yaml_document import read_yaml
+from lib.contract.yaml_document import read_yaml, read_yaml_text
 from lib.maintenance.contracts import MACHINES
 from lib.maintenance.model.scores import curves_of_scores
 from lib.maintenance.schedule import (
@@ -75,9 +75,9 @@ def plan_week(config: ScheduleConfig) -> str:
 
 def _request(path: str) -> WeekRequest:
     try:
-        content = read_yaml(Path(path).read_text(encoding="utf-8"), f"--week: {path}")
+        content = read_yaml(read_yaml_text(Path(path)), f"--week: {path}")
         return WeekRequest.model_validate(content)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ContractError(f"--week: {path}: {error}") from error
     except ValidationError as error:
         faults = "; ".join(

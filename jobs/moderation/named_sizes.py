@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib.contract import ContractError
+from lib.contract.yaml_document import read_yaml_text
 from lib.moderation.model.sizes import SIZES, Size, parse_size, size_of
 
 
@@ -19,4 +20,4 @@ def read_size_option(told: str) -> Size:
         return size_of(told)
     if not Path(told).is_file():
         raise ContractError(f"--size: expected {', '.join(SIZES)} or a YAML file, got {told!r}")
-    return parse_size(Path(told).read_text(encoding="utf-8"), told)
+    return parse_size(read_yaml_text(Path(told)), told)

@@ -15,7 +15,7 @@ from PIL import Image
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from lib.contract import ContractError, did_you_mean
-from lib.contract.yaml_document import read_yaml
+from lib.contract.yaml_document import read_yaml, read_yaml_text
 from lib.moderation.composer.composing import Recipe
 from lib.moderation.composer.pieces import Pieces
 from lib.moderation.media.decoder_pool import shared_pool
@@ -107,9 +107,9 @@ def encoded_clip(frames: Pixels, rate: int = 8) -> bytes:
 
 def _told(path: str) -> PieceFiles:
     try:
-        content = read_yaml(Path(path).read_text(encoding="utf-8"), f"--pieces {path}")
+        content = read_yaml(read_yaml_text(Path(path)), f"--pieces {path}")
         return TypeAdapter(PieceFiles).validate_python(content)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ContractError(f"--pieces {path}: {error}") from error
     except ValidationError as error:
         faults = "; ".join(

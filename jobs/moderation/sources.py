@@ -12,6 +12,7 @@ from jobs.framework.paths import InputPath
 from jobs.framework.progress import JobOptions
 from lib.contract import Contract, ContractError
 from lib.contract import Mapping as ColumnMapping
+from lib.contract.yaml_document import decode_yaml
 from lib.moderation.contracts import CONTRACTS, MEDIA
 from lib.moderation.media.addresses import AddressError, Addresses
 from lib.moderation.policies import POLICIES_FILE, Policies, load_policies
@@ -121,7 +122,7 @@ def read_policies(path: str | None) -> Policies:
     content = open_storage(above).read(name.rpartition("/")[2])
     if content is None:
         raise ContractError(f"policies: there is no file {path}")
-    return load_policies(content.decode("utf-8", "replace"), path)
+    return load_policies(decode_yaml(content, path), path)
 
 
 def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:

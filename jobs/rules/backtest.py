@@ -15,6 +15,8 @@ from jobs.framework.cluster import start_ray
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, LocalInput, LocalOutput
 from jobs.framework.progress import JobOptions
+from lib.contract import ContractError
+from lib.contract.yaml_document import read_yaml_text
 from lib.durable import PUBLIC_FILE, make_folder, replace_file
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, RULES_FILE, rule_fields
@@ -115,8 +117,8 @@ def _read_rules(config: Config) -> RuleSet:
     system = SYSTEMS[config.system]
     path = config.rules or system.rules
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_yaml_text(path)
+    except (OSError, ContractError) as error:
         raise BacktestError(f"--rules {path}: cannot be read as text: {error}") from None
     # History is replayed without waiving anything, so the exploration sample needs no real key.
     return load_rules(

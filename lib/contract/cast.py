@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from lib.contract.coercion import nan_to_null, plain
+from lib.contract.error import ContractError
 from lib.contract.number_list import read_number_lists
 from lib.contract.number_text import PLAIN, NumberFormat
 from lib.contract.reason import Mask
@@ -58,10 +59,15 @@ def to_text(name: str, raw: pa.Array) -> Converted:
     """Identifiers and categories as text; whole floats (17850.0) lose their decimal part.
 
     A float that is not whole cannot be an identifier and is a fault.
+
+    Raises:
+        ContractError: a value of the column is not one text (lists, structures).
     """
     raw = plain(raw)
     if pat.is_string(raw.type):
         return raw, []
+    if pat.is_fixed_size_binary(raw.type) or pat.is_binary_view(raw.type):
+        raw = raw.cast(pa.binary())
     if pat.is_binary(raw.type) or pat.is_large_binary(raw.type):
         texts = cast_or_null(raw, pa.string())
         return texts, [(lost(raw, texts), f"{name}: not UTF-8 text")]
@@ -69,6 +75,12 @@ def to_text(name: str, raw: pa.Array) -> Converted:
         raw = nan_to_null(raw)
         whole, faults = to_whole(name, raw)
         return whole.cast(pa.string()), faults
+    if pat.is_nested(raw.type):
+        raise ContractError(
+            f"column '{name}': expected text or numbers, came {raw.type}; map another column"
+        )
+    if pat.is_decimal(raw.type):
+        return pc.replace_substring_regex(raw.cast(pa.string()), _POINT_ZERO, ""), []
     return raw.cast(pa.string()), []
 
 
@@ -140,7 +152,8 @@ def to_number(name: str, raw: pa.Array, number: NumberFormat = PLAIN) -> Convert
         texts = matching(number.canonical(trimmed), NUMBER)
         numbers = cast_or_null(texts, pa.float64())
         return numbers, number.fault(trimmed, lost(raw, numbers), f"{name}: not a number")
-    return cast_or_null(raw, pa.float64(), safe=False), []
+    numbers = cast_or_null(raw, pa.float64(), safe=False)
+    return numbers, [(lost(raw, numbers), f"{name}: not a number")]
 
 
 def to_numbers(name: str, raw: pa.Array) -> Converted:

@@ -1,5 +1,7 @@
 """Bring a column to the exact type of its contract where nothing can be lost, or refuse it."""
 
+from uuid import UUID
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
@@ -18,12 +20,21 @@ def as_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def plain(values: pa.Array) -> pa.Array:
-    """Dictionary-encoded values decoded, long and view strings as plain strings."""
+    """Dictionary-encoded values decoded, long and view strings as plain strings, UUIDs as text."""
+    if isinstance(values.type, pa.BaseExtensionType):
+        values = _of_extension(values)
     if pat.is_dictionary(values.type):
         values = values.dictionary_decode()
     if pat.is_large_string(values.type) or pat.is_string_view(values.type):
         values = values.cast(pa.string())
     return values
+
+
+def _of_extension(values: pa.Array) -> pa.Array:
+    if values.type.extension_name != "arrow.uuid":
+        return values.storage
+    texts = [None if one is None else str(UUID(bytes=one)) for one in values.storage.to_pylist()]
+    return pa.array(texts, pa.string())
 
 
 def to_contract_type(column: Column, values: pa.Array, contract: str) -> pa.Array:

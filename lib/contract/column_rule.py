@@ -29,7 +29,7 @@ from lib.contract.money_reading import MoneyReading
 from lib.contract.number_text import PLAIN, NumberFormat
 from lib.contract.origin import file_values
 from lib.contract.reason import RowReasons
-from lib.contract.row_check import as_mask
+from lib.contract.row_check import as_mask, column_faults
 from lib.contract.text_form import PRINTED_AS_FLOATS, joinable, normalised
 from lib.contract.time_reading import TimeReading
 from lib.contract.unit import Linear
@@ -127,10 +127,12 @@ class ColumnRule:
             reasons.merge(faults)
         return values if money is None else money.multiplied(name, values, table, reasons)
 
-    def constant_fault(self) -> str | None:
-        """Why the constant cannot stand in this column; None where it can."""
-        values, faults = self._converted(pa.array([self.constant]))
-        named = [text for mask, text in faults if mask.any()]
+    def text_fault(self, text: str) -> str | None:
+        """Why a text of the mapping cannot stand in this column; None where it can."""
+        values, faults = self._converted(pa.array([text]))
+        if self.money is None or self.money.currency_from is None:
+            faults = [*faults, *column_faults(self.target, values)]
+        named = [fault for mask, fault in faults if mask.any()]
         return named[0] if named else None if values[0].is_valid else "no value"
 
     def _raw(self, table: pa.Table, reasons: RowReasons, adjustments: Adjustments) -> pa.Array:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from lib.contract.cast import to_number, to_text, whole_text
 from lib.contract.coercion import as_array
+from lib.contract.number_text import PLAIN, NumberFormat
 from lib.contract.reason import Mask
 from lib.contract.row_check import as_mask
 
@@ -25,6 +26,7 @@ class Condition:
         none_of: texts of which the value may be none.
         present: True: not null; False: null.
         bounds: pairs of (`above`, `at_least`, `below` or `at_most`, number); null fails them.
+        number: how numbers are written as text.
     """
 
     column: str
@@ -32,6 +34,7 @@ class Condition:
     none_of: tuple[str, ...] = ()
     present: bool | None = None
     bounds: tuple[tuple[str, float], ...] = ()
+    number: NumberFormat = PLAIN
 
     def holds(self, table: pa.Table) -> Mask:
         """True where a row of the source fulfils the condition."""
@@ -44,8 +47,18 @@ class Condition:
         if self.none_of:
             mask &= ~_among(values, self.none_of)
         for kind, bound in self.bounds:
-            mask &= _compares(values, kind, bound)
+            mask &= self._compares(values, kind, bound)
         return mask
+
+    def _compares(self, values: pa.Array, kind: str, bound: float) -> Mask:
+        numbers, _ = to_number(self.column, values, self.number)
+        compare = {
+            "above": pc.greater,
+            "at_least": pc.greater_equal,
+            "below": pc.less,
+            "at_most": pc.less_equal,
+        }[kind]
+        return as_mask(compare(numbers, bound))
 
 
 def all_hold(conditions: Iterable[Condition], table: pa.Table) -> Mask:
@@ -67,14 +80,3 @@ def _among(values: pa.Array, texts: tuple[str, ...]) -> Mask:
         )
     )
     return either | as_mask(pc.is_in(written, value_set=pa.array(texts, type=pa.string())))
-
-
-def _compares(values: pa.Array, kind: str, bound: float) -> Mask:
-    numbers, _ = to_number("", values)
-    compare = {
-        "above": pc.greater,
-        "at_least": pc.greater_equal,
-        "below": pc.less,
-        "at_most": pc.less_equal,
-    }[kind]
-    return as_mask(compare(numbers, bound))

@@ -19,6 +19,7 @@ class FileFormat:
         encoding: of a CSV file; a byte order mark of UTF-16 counts more than "utf-8".
         missing: texts that mean "no value" in every column.
         number: how numbers are written as text, unless a column says otherwise.
+        skip_lines: lines before the header, or before the first row, that are passed over.
         header: whether the first line of a CSV file names the columns.
         columns: names of the columns of a CSV file, instead of its header; without both they
             are named 1, 2, 3 ...
@@ -33,6 +34,7 @@ class FileFormat:
     encoding: str = "utf-8"
     missing: tuple[str, ...] = ("",)
     number: NumberFormat = PLAIN
+    skip_lines: int = 0
     header: bool = True
     columns: tuple[str, ...] = ()
     quote: str = '"'

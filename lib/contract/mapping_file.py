@@ -25,6 +25,7 @@ from lib.contract.mapping_sections import (
 from lib.contract.money import Currencies
 from lib.contract.reading_keys import reading_keys, with_reading
 from lib.contract.reshape import Pivot
+from lib.contract.yaml_document import read_yaml_text
 from lib.contract.yaml_section import Scalar, Section, parse_section
 
 _TOP = (
@@ -51,7 +52,7 @@ def load_mapping(
     file = Path(path)
     if not file.is_file():
         raise ContractError(f"there is no mapping file '{path}'; give the path of a YAML file")
-    text = file.read_text(encoding="utf-8")
+    text = read_yaml_text(file)
     return parse_mapping(text, contracts, file.name, str(file.parent) if beside is None else beside)
 
 
@@ -100,7 +101,7 @@ def parse_mapping(
     return Mapping(
         contract=replace(bound, mapped=True),
         rules=rules,
-        where=read_conditions(top.section("where")),
+        where=read_conditions(top.section("where"), file.number),
         file=file,
         currencies=currencies,
         origin=origin,
@@ -151,6 +152,8 @@ def _rule(
     else:
         columns.fail("expected {from: ...} or {value: ...}", target.name)
     section.only((*_SHARED, *reading_keys(target), *(_EXTRA if extra else ())))
+    if "" in section.texts("from"):
+        section.fail("expected the name of a source column, got nothing", "from")
     sources, constant = section.texts("from"), section.text("value")
     file_parts = read_file_parts(section)
     if bool(sources or file_parts) == (constant is not None):
@@ -167,7 +170,7 @@ def _rule(
         missing=(*section.texts("missing"), *(text for text in file.missing if text)),
         values=_values(section, beside),
         otherwise=section.text("otherwise"),
-        when=read_conditions(section.section("when")),
+        when=read_conditions(section.section("when"), file.number),
     )
     _joinable(section, rule)
     return _constant_fits(section, with_reading(section, rule, currencies, file.number))
@@ -182,10 +185,14 @@ def _joinable(section: Section, rule: ColumnRule) -> None:
 
 
 def _constant_fits(section: Section, rule: ColumnRule) -> ColumnRule:
-    if rule.constant is not None:
-        fault = rule.constant_fault()
-        if fault is not None:
-            section.fail(f"cannot stand for {rule.target.type}: {fault}", "value")
+    fault = None if rule.constant is None else rule.text_fault(rule.constant)
+    if fault is not None:
+        section.fail(f"cannot stand for {rule.target.type}: {fault}", "value")
+    if "values" in section.entries:
+        for source, text in rule.values.items():
+            fault = rule.text_fault(text)
+            if fault is not None:
+                section.fail(f"'{text}' cannot stand for '{source}': {fault}", "values")
     return rule
 
 

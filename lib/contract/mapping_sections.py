@@ -1,5 +1,6 @@
 """The sections of a mapping file beside its columns: conditions, files, shapes, currencies."""
 
+import math
 from collections.abc import Iterable
 
 from lib.contract.condition import BOUNDS, Condition
@@ -26,24 +27,33 @@ _FILE = (
     "missing",
     "decimal_mark",
     "thousands",
+    "skip_lines",
     "header",
     "columns",
     "quote",
     "escape",
     "multiline",
 )
+_MOST_SKIPPED = 10_000
 
 
-def read_conditions(section: Section | None) -> tuple[Condition, ...]:
-    """`COLUMN: [1, 2]` or `COLUMN: {in, not_in, present, above, at_least, below, at_most}`."""
+def read_conditions(section: Section | None, number: NumberFormat) -> tuple[Condition, ...]:
+    """`COLUMN: [1, 2]` or `COLUMN: {in, not_in, present, above, at_least, below, at_most}`.
+
+    Args:
+        section: of the mapping file.
+        number: how numbers are written in these files.
+    """
     if section is None:
         return ()
-    return tuple(_condition(section, column) for column in section.entries)
+    return tuple(_condition(section, column, number) for column in section.entries)
 
 
-def _condition(section: Section, column: str) -> Condition:
+def _condition(section: Section, column: str, number: NumberFormat) -> Condition:
     entry = section.entries[column]
     if not isinstance(entry, Section):
+        if not section.texts(column):
+            section.fail("expected one value or more, got an empty list", column)
         return Condition(column, one_of=section.texts(column))
     entry.only(("in", "not_in", "present", *BOUNDS))
     present = entry.choice("present", ("true", "false"))
@@ -54,6 +64,7 @@ def _condition(section: Section, column: str) -> Condition:
         none_of=entry.texts("not_in"),
         present=None if present is None else present == "true",
         bounds=tuple((kind, bound) for kind, bound in bounds if bound is not None),
+        number=number,
     )
 
 
@@ -63,9 +74,12 @@ def read_number(section: Section, key: str) -> float | None:
     if text is None:
         return None
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
         section.fail(f"expected a number, came '{text}'", key)
+    return number
 
 
 def read_file_format(section: Section | None) -> FileFormat:
@@ -87,6 +101,7 @@ def read_file_format(section: Section | None) -> FileFormat:
         encoding=encoding,
         missing=("", *section.texts("missing")),
         number=read_number_format(section, PLAIN),
+        skip_lines=section.integer("skip_lines", 0, _MOST_SKIPPED, 0) or 0,
         header=header == "true",
         columns=columns,
         quote="" if section.text("quote") == "none" else _character(section, "quote") or '"',

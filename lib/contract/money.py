@@ -26,7 +26,9 @@ _LARGEST = 10**15
 _MOST_WHOLE_DIGITS = 18
 _DECIMAL = pa.decimal128(38, 10)
 _AMOUNT = r"^[+-]?\d{1,17}(\.\d{1,10})?$"
-_PRINTED_FLOAT = r"^[+-]?\d{1,12}\.\d{11,20}$"
+_PRINTED_FLOAT = r"^[+-]?(\d{1,12}\.\d{11,20}|\d{1,12}(\.\d{0,20})?[eE][+-]?\d{1,2})$"
+_HALF_SPACING = {pa.float32(): 2.0**-24, pa.float16(): 2.0**-11}
+_MOST_TOLERANCE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +129,14 @@ def read_amounts(name: str, raw: pa.Array, digits: int, number: NumberFormat = P
     """Minor units (int64) of amounts in major units; what is no whole minor unit is a fault.
 
     Decimals, integers and text are exact. A float must lie within 1e-6 of a whole minor unit; so
-    must a text of more than ten decimals (85.64999999999999), which was printed from a float.
+    must a text of more than ten decimals (85.64999999999999) or with an exponent (1e+05), which a
+    float was printed as. Floats of 32 and 16 bits may differ by half their spacing, as long as
+    that is at most a quarter of a minor unit.
     """
     raw = plain(raw)
     if pat.is_floating(raw.type):
-        return _from_floats(name, raw.cast(pa.float64()), digits)
+        half = _HALF_SPACING.get(raw.type, 0.0)
+        return _from_floats(name, raw.cast(pa.float64()), digits, half)
     if pat.is_null(raw.type):
         return pa.nulls(len(raw), pa.int64()), []
     if not (pat.is_string(raw.type) or pat.is_integer(raw.type) or pat.is_decimal(raw.type)):
@@ -161,12 +166,14 @@ def _times_ten_to(exact: pa.Array, digits: int) -> pa.Array:
     )
 
 
-def _from_floats(name: str, raw: pa.Array, digits: int) -> Converted:
+def _from_floats(name: str, raw: pa.Array, digits: int, half: float = 0.0) -> Converted:
+    """Minor units of floats that lie off their values by `half` of these at most."""
     scaled = raw.fill_null(0.0).to_numpy(zero_copy_only=False) * 10.0**digits
     given = pc.is_valid(raw).to_numpy(zero_copy_only=False)
     readable = np.isfinite(scaled) & (np.abs(scaled) <= _LARGEST)
     whole = np.rint(np.where(readable, scaled, 0.0))
-    exact = readable & (np.abs(np.where(readable, scaled, 0.0) - whole) <= _FLOAT_TOLERANCE)
+    tolerance = np.clip(np.abs(whole) * half, _FLOAT_TOLERANCE, _MOST_TOLERANCE)
+    exact = readable & (np.abs(np.where(readable, scaled, 0.0) - whole) <= tolerance)
     values = pa.array(whole.astype(np.int64), mask=~(exact & given))
     return values, [
         (given & ~np.isfinite(scaled), f"{name}: not a number"),

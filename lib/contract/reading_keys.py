@@ -1,6 +1,7 @@
 """The keys of a mapping file that say how times, amounts and physical units are written."""
 
 from dataclasses import replace
+from zoneinfo import available_timezones
 
 import pyarrow as pa
 import pyarrow.types as pat
@@ -13,7 +14,13 @@ from lib.contract.money import MOST_DIGITS, MOST_UNITS, Currencies
 from lib.contract.money_reading import MoneyReading
 from lib.contract.number_text import NumberFormat
 from lib.contract.text_form import FORMS
-from lib.contract.time_reading import EPOCH_UNITS_US, TimeReading, check_timezone, duration_us
+from lib.contract.time_reading import (
+    EPOCH_UNITS_US,
+    TimeReading,
+    check_format,
+    check_timezone,
+    duration_us,
+)
 from lib.contract.unit import Linear, conversion
 from lib.contract.yaml_section import Section
 
@@ -94,7 +101,7 @@ def _time(section: Section, number: NumberFormat) -> TimeReading:
         if zone is not None:
             check_timezone(zone)
     except (ValueError, KeyError, OSError):
-        section.fail(f"'{zone}' is no IANA time zone; write it as Europe/Berlin or UTC", "timezone")
+        section.fail(f"'{zone}' is no IANA time zone; {_zone_hint(zone or '')}", "timezone")
     try:
         moved = duration_us(plus or "0s")
     except ValueError as error:
@@ -102,7 +109,17 @@ def _time(section: Section, number: NumberFormat) -> TimeReading:
     unit, form = section.choice("unit", tuple(EPOCH_UNITS_US)), section.text("format")
     if unit is not None and form is not None:
         section.fail("give either 'unit' (numbers) or 'format' (text)", "format")
+    try:
+        if form is not None:
+            check_format(form)
+    except ValueError as error:
+        section.fail(f"'{form}' is no format of dates: {error}", "format")
     return TimeReading(timezone=zone, epoch_unit=unit, format=form, plus_us=moved, number=number)
+
+
+def _zone_hint(zone: str) -> str:
+    hint = did_you_mean(zone, sorted(available_timezones()))
+    return hint if hint.startswith("did") else "write it as Europe/Berlin or UTC"
 
 
 def _money(

@@ -5,6 +5,7 @@ A time zone is never guessed. Rules of the zones come from the IANA time zone da
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -41,8 +42,8 @@ class TimeReading:
     """How the times of one source column are written.
 
     Args:
-        timezone: IANA zone of naive times ("Europe/Berlin", "UTC"); None where each value carries
-            its own zone or counts from the epoch.
+        timezone: IANA zone of naive times ("Europe/Berlin", "UTC"); times that carry a zone keep
+            it. None where each value carries its own zone or counts from the epoch.
         epoch_unit: "d", "h", "s", "ms", "us" or "ns" for numbers counted from 1970 UTC.
         format: `strptime` format of text; None means ISO 8601.
         plus_us: microseconds added to every time (a label known seven days later).
@@ -60,7 +61,7 @@ class TimeReading:
 
         Raises:
             ContractError: the column's times are naive and no zone is declared, or are numbers
-                and no unit is declared, or what is declared contradicts their type.
+                and no unit is declared, or its type holds no times.
         """
         raw = plain(raw)
         if pat.is_null(raw.type):
@@ -76,12 +77,9 @@ class TimeReading:
             return self._from_text(name, raw)
         if pat.is_integer(raw.type) or pat.is_floating(raw.type):
             return self._from_epoch(name, raw)
+        if pat.is_decimal(raw.type) and self.epoch_unit is not None:
+            return self._counted(name, raw, raw.cast(pa.string()))
         if pat.is_timestamp(raw.type) and raw.type.tz is not None:
-            if self.timezone:
-                raise ContractError(
-                    f"column '{name}': its times carry the zone {raw.type.tz} already; "
-                    f"remove 'timezone: {self.timezone}' from the mapping file"
-                )
             return _resolved(name, raw, TIME)
         if pat.is_timestamp(raw.type) or pat.is_date(raw.type):
             naive, faults = _resolved(name, raw, NAIVE)
@@ -119,7 +117,10 @@ class TimeReading:
             raise ContractError(f"column '{name}': its times are numbers in text; {_DECLARE}")
         return [
             (numbers, f"{name}: a number; {_DECLARE}"),
-            (unread & ~numbers, f"{name}: not an ISO 8601 time"),
+            (
+                unread & ~numbers,
+                f"{name}: not an ISO 8601 time; declare 'format' where it is another",
+            ),
         ]
 
     def _counted(self, name: str, raw: pa.Array, texts: pa.Array) -> Converted:
@@ -168,12 +169,30 @@ class TimeReading:
 
 
 def check_timezone(name: str) -> None:
-    """Refuse a zone that the IANA database does not know.
+    """Refuse a zone that the IANA database, or the one that Arrow reads, does not know.
 
     Raises:
-        ValueError, KeyError, OSError: as `zoneinfo` says it.
+        ValueError, KeyError, OSError: as `zoneinfo` and Arrow say it.
     """
     ZoneInfo(name)
+    pc.assume_timezone(pa.array([0], NAIVE), name)
+
+
+def check_format(form: str) -> None:
+    """Refuse a `strptime` format that can read nothing.
+
+    Raises:
+        ValueError: it has a directive that does not exist or stands there twice, or no year.
+    """
+    try:
+        datetime.strptime("", form)
+    except re.error as error:
+        raise ValueError("the same directive stands there twice") from error
+    except ValueError as error:
+        if "does not match" not in str(error):
+            raise
+    if not re.search("%[YyGsDxc]", form):
+        raise ValueError("it reads no year")
 
 
 def duration_us(text: str) -> int:

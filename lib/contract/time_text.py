@@ -15,8 +15,10 @@ _ISO_NAIVE = _ISO + "$"
 _ISO_ZONED = _ISO + r"(Z|[+-]\d{2}:?\d{2})$"
 _SECOND_FRACTION = r"(\.\d{6})\d{1,3}"
 _CLOCK = r"(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)"
+_BASIC = r"^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})"
 _RESPELT = (
     (r"^(\S+)t", r"\1T"),
+    (_BASIC, r"\1-\2-\3T\4:\5:\6"),
     (r"(:\d{2}),(\d)", r"\1.\2"),
     (_CLOCK + r" ?(?i:z|utc|gmt)$", r"\1Z"),
     (_CLOCK + r" ?([+-]\d{2})$", r"\1\2:00"),
@@ -30,7 +32,7 @@ def iso_times(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Times of ISO 8601 texts: those with a zone and those without, null elsewhere.
 
     First the usual spelling; what is left is spelt again: `+00`, ` UTC`, `z`, a comma before the
-    fraction, a space before the offset.
+    fraction, a space before the offset, the basic form 20240301T100000Z.
     """
     texts = pc.replace_substring_regex(texts, _SECOND_FRACTION, r"\1")
     zoned = cast_or_null(matching(texts, _ISO_ZONED), TIME)

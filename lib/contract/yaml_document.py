@@ -1,5 +1,7 @@
 """Reading YAML that others wrote: bounded, without aliases, every fault one kind of error."""
 
+import codecs
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -33,6 +35,31 @@ def read_yaml(text: str, origin: str) -> Any:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ContractError(f"{origin}: not valid YAML: {_message(error)}") from error
+
+
+def read_yaml_text(path: Path) -> str:
+    """The text of a YAML file, see `decode_yaml`.
+
+    Raises:
+        ContractError: it is not UTF-8.
+    """
+    return decode_yaml(path.read_bytes(), path.name)
+
+
+def decode_yaml(content: bytes, origin: str) -> str:
+    """The text of YAML, which is UTF-8 with or without a byte order mark, or UTF-16 with one.
+
+    Raises:
+        ContractError: it is not, with the line of the first such byte.
+    """
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ContractError(
+            f"{origin}, line {line}: expected YAML in UTF-8, got other bytes; save it as UTF-8"
+        ) from error
 
 
 def check_yaml(text: str, origin: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from lib.contract import ContractError
-from lib.contract.yaml_document import read_yaml
+from lib.contract.yaml_document import read_yaml, read_yaml_text
 from lib.maintenance.feature_set import FeatureError, FeatureSet, Sensor, Waves
 from lib.maintenance.waveform import Bearing, WaveformError
 
@@ -29,8 +29,8 @@ def load_kind(path: str | Path | None = None) -> FeatureSet:
     """
     file = KIND_FILE if path is None else Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_yaml_text(file)
+    except (OSError, ContractError) as error:
         raise FeatureError(f"kind of machine: {file}: {error}") from error
     return parse_kind(text, str(file))
 

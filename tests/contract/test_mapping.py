@@ -117,6 +117,14 @@ def test_where_leaves_rows_out(where, kept):
     assert mapping(f"where: {where}").select(table)["N"].to_pylist() == kept
 
 
+def test_bounds_of_where_are_read_as_numbers_are_written():
+    amounts = pa.table(
+        {name: values * 3 for name, values in RAW.items()} | {"N": ["1,5", "2", "9"]}
+    )
+    top = 'file: {decimal_mark: ","}\nwhere: {N: {above: 1.4, below: 2.5}}'
+    assert mapping(top).select(amounts)["N"].to_pylist() == ["1,5", "2"]
+
+
 def test_units_are_converted():
     machine = parse_mapping(
         """
@@ -231,6 +239,17 @@ def test_dates_are_times_of_midnight_in_their_zone():
         ({"top": "where: {N: {abov: 1}}"}, "did you mean 'above'?"),
         ({"top": "file: {format: json}"}, "'json' is not possible here"),
         ({"top": "file: {delimiter: '::'}"}, "expected one character"),
+        ({"top": "where: {N: {above: .inf}}"}, "where.N.above: expected a number"),
+        ({"top": "where: {N: []}"}, "where.N: expected one value or more, got an empty list"),
+        ({"top": "file: {skip_lines: -1}"}, "a whole number from 0 to 10000"),
+        ({"sent_at": "{from: S, timezone: Europe/Berln}"}, "did you mean 'Europe/Berlin'?"),
+        ({"sent_at": "{from: S, format: '%Q'}"}, "'%Q' is no format of dates: 'Q' is a bad"),
+        ({"sent_at": "{from: S, format: '%d.%m'}"}, "it reads no year"),
+        ({"sent_at": "{from: S, format: '%Y %Y'}"}, "the same directive stands there twice"),
+        ({"sent_at": "{from: ''}"}, "expected the name of a source column, got nothing"),
+        ({"kind": "{value: huge}"}, "cannot stand for string: kind: "),
+        ({"kind": "{from: K, values: {a: small, b: huge}}"}, "'huge' cannot stand for 'b': kind: "),
+        ({"weight_kg": "{from: W, values: {a: heavy}}"}, "'heavy' cannot stand for 'a'"),
         ({"top": "contract: parcels"}, "stands here twice"),
         ({"top": "where: 3"}, "expected a section"),
     ],

@@ -60,9 +60,26 @@ def test_a_float_a_hair_off_a_minor_unit_is_that_unit():
 def test_a_text_printed_from_a_float_is_read_as_that_float():
     assert read(pa.array(["85.64999999999999", "268.15000000000003"])) == ([8565, 26815], [])
     assert read(pa.array(["85.64333333333333"]))[0] == [None]
+    assert read(pa.array(["1e3", "1E+05", "2.5e-01", "1.234567e+06"]))[0] == [
+        100_000,
+        10_000_000,
+        25,
+        123_456_700,
+    ]
+    assert read(pa.array(["1.5e-3", "1e400"]))[0] == [None, None]
 
 
-@pytest.mark.parametrize("text", ["", "1e3", "NaN", "12."])
+@given(st.integers(0, 6_553_599), st.sampled_from([pa.float32(), pa.float64()]))
+def test_amounts_up_to_65536_survive_any_float(minor, kind):
+    assert read(pa.array([minor / 100], kind)) == ([minor], [])
+
+
+def test_floats_too_coarse_for_minor_units_are_faults():
+    assert read(pa.array([400_000.37], pa.float32()))[0] == [None]
+    assert read(pa.array([1.004], pa.float32()))[0] == [None]
+
+
+@pytest.mark.parametrize("text", ["", "NaN", "12."])
 def test_texts_that_are_no_amount_are_faults(text):
     assert read(pa.array([text])) == ([None], ["a: not an amount"])
 

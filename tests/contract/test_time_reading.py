@@ -1,6 +1,7 @@
 """Times of every spelling become UTC microseconds, or say why they cannot."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -32,9 +33,11 @@ def test_a_naive_time_without_a_zone_is_refused():
         read(pa.array(["2025-01-01 10:00"]))
 
 
-def test_a_declared_zone_beside_times_that_have_one_is_refused():
-    with pytest.raises(ContractError, match="remove 'timezone: UTC'"):
-        read(pa.array([0], pa.timestamp("us", "UTC")), timezone="UTC")
+def test_times_that_carry_a_zone_keep_it_whatever_is_declared():
+    carried = pa.array([0], pa.timestamp("us", "America/New_York"))
+    assert read(carried, timezone="Europe/Berlin") == ([utc(1970, 1, 1)], [])
+    texts = pa.array(["2025-01-01T10:00:00Z", "2025-01-01T10:00:00"])
+    assert read(texts, timezone="Europe/Berlin") == ([utc(2025, 1, 1, 10), utc(2025, 1, 1, 9)], [])
 
 
 def test_numbers_without_a_unit_are_refused():
@@ -219,9 +222,23 @@ def test_iso_texts_with_and_without_a_zone_may_be_mixed():
     assert (times, faults) == ([utc(2025, 1, 31, 12), utc(2025, 1, 31, 12), None], [])
 
 
+@given(st.datetimes(EARLIEST, LATEST).map(lambda time: time.replace(microsecond=0)))
+def test_the_basic_form_is_the_extended_one(naive):
+    basic, extended = naive.strftime("%Y%m%dT%H%M%SZ"), naive.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert (
+        read(pa.array([basic])) == read(pa.array([extended])) == ([naive.replace(tzinfo=UTC)], [])
+    )
+
+
+def test_decimals_count_from_the_epoch_exactly():
+    exact = pa.array([Decimal("1709251200.123456")], pa.decimal128(38, 6))
+    assert read(exact, epoch_unit="s") == ([utc(2024, 3, 1, 0, 0, 0, 123456)], [])
+
+
 @pytest.mark.parametrize("text", ["2025-02-30", "2025-13-01", "soon", "", "2025-01-01T25:00:00Z"])
 def test_texts_that_are_no_time_are_faults(text):
-    assert read(pa.array([text]), timezone="UTC") == ([None], ["t: not an ISO 8601 time"])
+    fault = "t: not an ISO 8601 time; declare 'format' where it is another"
+    assert read(pa.array([text]), timezone="UTC") == ([None], [fault])
 
 
 def test_a_format_reads_other_spellings_and_refuses_impossible_days():

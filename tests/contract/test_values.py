@@ -1,6 +1,8 @@
 """Values as other people write them: ids printed as floats, sentinels, odd optional values."""
 
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -9,10 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.contract import QUARANTINE_REASON, Column, Contract, parse_mapping, read_checked
+from lib.contract import (
+    QUARANTINE_REASON,
+    Column,
+    Contract,
+    ContractError,
+    parse_mapping,
+    read_checked,
+)
 from lib.contract import time_column as contract_time
 from lib.contract.adjustment import Adjustments
-from lib.contract.cast import to_number, to_whole
+from lib.contract.cast import to_number, to_text, to_whole
 from lib.contract.number_text import NumberFormat
 
 PLACES = Contract(
@@ -30,6 +39,7 @@ PLACES = Contract(
     together=(("latitude", "longitude"),),
 )
 FLOATS = "place_id: whole numbers printed as floats (1001.0); read without '.0'"
+UUIDS = [bytes(range(16)), bytes(range(16, 32))]
 HALF_A_PLACE = "latitude, longitude: only some of these are given; set to missing"
 
 
@@ -273,6 +283,34 @@ def test_a_time_in_several_columns_is_one_time(columns, entry):
     text = f"contract: places\ncolumns:\n  place_id: id\n  seen_at: {entry}\n"
     checked = parse_mapping(text, [PLACES]).check(pa.table({"id": ["a"], **columns}))
     assert checked.good["seen_at"].to_pylist() == [datetime(2002, 9, 1, 6, 21, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (pa.array(UUIDS, pa.uuid()), [str(UUID(bytes=one)) for one in UUIDS]),
+        (pa.array([b"abcd", b"efgh"], pa.binary(4)), ["abcd", "efgh"]),
+        (pa.array(["a", "b"]).cast(pa.string_view()), ["a", "b"]),
+        (pa.array([Decimal("7.00"), Decimal("8.00")]), ["7", "8"]),
+        (pa.array(["a", "b"]).dictionary_encode(), ["a", "b"]),
+    ],
+)
+def test_ids_of_any_type_of_parquet_are_text(ids, expected):
+    texts, faults = to_text("id", ids)
+    assert texts.to_pylist() == expected
+    assert not any(mask.any() for mask, _ in faults)
+
+
+@pytest.mark.parametrize("ids", [[["a"], ["b"]], [{"a": 1}, {"a": 2}]])
+def test_columns_of_lists_and_structures_are_no_ids(ids):
+    with pytest.raises(ContractError, match="column 'place_id': expected text or numbers, came"):
+        places(id=ids)
+
+
+def test_numbers_that_no_float_holds_are_faults():
+    numbers, [(mask, fault)] = to_number("n", pa.array([b"1", b"x"], pa.binary()))
+    assert numbers.to_pylist() == [1.0, None]
+    assert (mask.tolist(), fault) == ([False, True], "n: not a number")
 
 
 def test_listed_values_and_conditions_take_whole_floats_for_whole_numbers():

@@ -4,13 +4,15 @@ import time
 
 import pytest
 
+from jobs.moderation.named_sizes import read_size_option
+from jobs.moderation.sources import read_policies
 from lib.churn.base import ChurnError, parse_base
 from lib.churn.features import churn_features
 from lib.churn.interventions.playbooks import PlaybookError, load_playbooks
-from lib.contract import ContractError, parse_mapping
-from lib.contract.yaml_document import read_yaml
+from lib.contract import ContractError, load_mapping, parse_mapping
+from lib.contract.yaml_document import read_yaml, read_yaml_text
 from lib.maintenance.feature_set import FeatureError
-from lib.maintenance.kind import parse_kind
+from lib.maintenance.kind import load_kind, parse_kind
 from lib.moderation.declared import DeclarationError
 from lib.moderation.model.answers import ModelError
 from lib.moderation.model.sizes import parse_size
@@ -67,6 +69,29 @@ def test_playbooks_that_cannot_be_read_leave_the_others_in_force(text):
     version = shelf.playbooks.version
     assert not shelf.load(f"{text}\n")
     assert (shelf.playbooks.version, bool(shelf.error)) == (version, True)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_yaml_is_read_with_and_without_a_byte_order_mark(tmp_path, encoding):
+    path = tmp_path / "m.yaml"
+    path.write_bytes("city: Köln\n".encode(encoding))
+    assert read_yaml(read_yaml_text(path), "m.yaml") == {"city": "Köln"}
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda path: load_mapping(path, [PARCELS]),
+        load_kind,
+        lambda path: read_policies(str(path)),
+        lambda path: read_size_option(str(path)),
+    ],
+)
+def test_yaml_in_another_encoding_is_refused_with_its_line(tmp_path, read):
+    path = tmp_path / "m.yaml"
+    path.write_bytes("a: b\ncity: Köln\n".encode("cp1252"))
+    with pytest.raises(ValueError, match=r"m.yaml, line 2: expected YAML in UTF-8"):
+        read(path)
 
 
 def test_plain_documents_are_read():
