@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lib.contract import ContractError, fingerprint_files, is_data_file
+from lib.contract.origin import partition_values
 from lib.storage import LocalStorage, open_storage
 
 
@@ -15,7 +16,7 @@ def fingerprint_of(paths: Sequence[str]) -> str:
 
     Local files by their bytes; those of an object store by name, size and time of change. Files
     that other programs leave in folders do not count (`is_data_file`). Names of files count where
-    a mapping file reads them (`from_file`).
+    a mapping file reads them (`from_file`), and names of folders that give a column (`site=A`).
     """
     total = sha256()
     local: list[Path] = []
@@ -36,6 +37,9 @@ def fingerprint_of(paths: Sequence[str]) -> str:
         if any(_reads_names(path) for path in local):
             names = sorted(f"{path.parent.name}/{path.name}" for path in local)
             total.update("\n".join(names).encode())
+        folders = sorted(f"{partition_values(str(path))} {path.name}" for path in local)
+        if any(partition_values(str(path)) for path in local):
+            total.update("\n".join(folders).encode())
     except FileNotFoundError as error:
         raise ContractError(f"there is no file or folder {error.filename}") from error
     return total.hexdigest()

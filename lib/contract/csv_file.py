@@ -6,6 +6,7 @@ line ends are counted apart, and a file whose lines do not add up is refused.
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +22,14 @@ from lib.contract.csv_rows import Piece, RowReader
 from lib.contract.csv_text import ByteStream, utf8_blocks
 from lib.contract.error import ContractError
 from lib.contract.file_format import FileFormat
+from lib.contract.foreign_file import refuse_document
 from lib.contract.origin import with_origin
 from lib.contract.reason import Mask
 
 _LONGEST_RECORD = 256 << 20
 _LINES_FOR_WIDTH = 100
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+DELIMITERS = (",", ";", "\t", "|")
 
 Judge = Callable[[pa.Table], Mask]
 
@@ -160,6 +164,7 @@ class CsvFile:
 
     def _header(self) -> tuple[str, ...]:
         """Names of the columns; the header's lines are used up."""
+        self._skip_lines()
         self._skip_blank()
         if not self._data:
             return ()
@@ -169,11 +174,13 @@ class CsvFile:
         if not self._form.header:
             width = len(chosen) or _usual_width(self._data, dialect)
             return chosen or tuple(str(number) for number in range(1, width + 1))
+        if not chosen:
+            refuse_document(self._data, self._name)
         names = self._names(record, dialect)
         self._data = self._data[after_line_end(self._data, record.end) :]
         self.counts.header += record.lines
         self._lines_before += record.lines
-        if chosen and len(chosen) != len(names):
+        if chosen and len(chosen) not in (len(names), _usual_width(self._data, dialect)):
             raise ContractError(
                 f"{self._name}: {len(names)} columns, and file: {{columns: ...}} of the mapping "
                 f"file names {len(chosen)}; name each of them"
@@ -186,8 +193,33 @@ class CsvFile:
         text = self._data.lstrip(b"\r\n")
         blank = self._data[: len(self._data) - len(text)]
         self.counts.blank += count_line_ends(blank)
-        self._lines_before = self.counts.blank
+        self._lines_before += self.counts.blank
         self._data = text
+
+    def _skip_lines(self) -> None:
+        for _ in range(self._form.skip_lines):
+            found = _LINE_END.search(self._data)
+            while not self._last and (found is None or found.end() == len(self._data)):
+                self._more()
+                found = _LINE_END.search(self._data)
+            if not self._data:
+                return
+            self._data = self._data[found.end() if found else len(self._data) :]
+            self.counts.header += 1
+            self._lines_before += 1
+
+    def find_header(self, columns: Sequence[str]) -> tuple[int, str] | None:
+        """Lines before the one that names all of `columns`, and its delimiter; None: no such line.
+
+        Of the first lines below the one that was read as the header.
+        """
+        for number, line in enumerate(self._data.splitlines()[:_LINES_FOR_WIDTH]):
+            text = line.decode("utf-8", "replace")
+            for mark in DELIMITERS:
+                names = [name.strip().strip('"') for name in text.split(mark)]
+                if set(columns) <= set(names):
+                    return self._lines_before + number, mark
+        return None
 
     def _first_record(self, dialect: Dialect) -> Record:
         record = read_record(self._data, 0, dialect, self._last)
@@ -200,7 +232,8 @@ class CsvFile:
 
     def _names(self, record: Record, dialect: Dialect) -> tuple[str, ...]:
         text = self._data[: record.end]
-        inside = text.splitlines()[1:] if record.lines > 1 else []
+        # the last line of a header that a stray quote opened lacks the names that are read
+        inside = text.splitlines()[1 : None if self._form.columns else -1]
         single = replace(dialect, multiline=False)
         rows = [line for line in inside if read_record(line, 0, single).fields == record.fields]
         if record.status != Status.GOOD or (rows and record.fields > 1):

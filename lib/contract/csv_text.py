@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from lib.contract.error import ContractError
+from lib.contract.foreign_file import refuse_binary
 
 BLOCK_BYTES = 16 << 20
 _INVALID = "forewarn_invalid"
@@ -22,10 +23,11 @@ class ByteStream(Protocol):
 
 def is_text_encoding(name: str) -> bool:
     """Whether Python knows `name` as an encoding of text."""
+    codecs.register_error(_INVALID, _invalid)
     try:
-        codecs.lookup(name)
-        "".encode(name)
-    except (LookupError, UnicodeError, ValueError):
+        # punycode, idna and others know no handling of single invalid bytes
+        codecs.getincrementaldecoder(name)(_INVALID).decode("a,b\n".encode(name) + b"\xff", True)
+    except (LookupError, UnicodeError, ValueError, TypeError):
         return False
     return True
 
@@ -42,9 +44,11 @@ def utf8_blocks(stream: ByteStream, encoding: str, name: str) -> Iterator[bytes]
         name: of the file, for messages.
 
     Raises:
-        ContractError: the file looks like UTF-16 and does not say so, or is cut off.
+        ContractError: the file is no text, looks like UTF-16 and does not say so, is declared to
+            be UTF-16 or UTF-32 and has no byte order mark, or is cut off.
     """
     block = _read(stream, name)
+    refuse_binary(block, name, encoding)
     if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
         if block.startswith(_UTF16_MARKS):
             encoding = "utf-16"
@@ -55,11 +59,17 @@ def utf8_blocks(stream: ByteStream, encoding: str, name: str) -> Iterator[bytes]
     codecs.register_error(_INVALID, _invalid)
     decoder = codecs.getincrementaldecoder(encoding)(errors=_INVALID)
     first = True
-    while block or first:
-        text = decoder.decode(block)
-        yield _encoded(text.removeprefix("\ufeff") if first else text)
-        block, first = _read(stream, name), False
-    yield _encoded(decoder.decode(b"", True))
+    try:
+        while block or first:
+            text = decoder.decode(block)
+            yield _encoded(text.removeprefix("\ufeff") if first else text)
+            block, first = _read(stream, name), False
+        yield _encoded(decoder.decode(b"", True))
+    except UnicodeError as error:
+        raise ContractError(
+            f"{name}: expected {encoding}, got other bytes ({error}); say its encoding in the "
+            "mapping file: file: {encoding: utf-8}, utf-16-le, cp1252 ..."
+        ) from error
 
 
 def _without_mark(block: bytes, stream: ByteStream, name: str) -> Iterator[bytes]:

@@ -22,6 +22,8 @@ from lib.contract.reason import QUARANTINE_REASON, Mask, RowReasons
 from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.unit import conversion
 
+_LONGEST_SHOWN = 1_000
+
 
 @dataclass(frozen=True)
 class Mapping:
@@ -225,10 +227,13 @@ class Mapping:
         present = tuple(columns)
         for name in self.source_columns:
             if name not in present:
+                hint = did_you_mean(name, present)
+                came = ", ".join(present)
+                came = came if len(came) <= _LONGEST_SHOWN else f"{came[:_LONGEST_SHOWN]} ..."
                 raise ContractError(
                     f"{self.origin}: the data has no column '{name}', which "
                     f"{self._users(name)} is read from; "
-                    f"{did_you_mean(name, present)} (came: {', '.join(present)})"
+                    f"{hint if hint.startswith('did') else 'check the name'} (came: {came})"
                 )
         if isinstance(self.reshape, Unpivot):
             self.reshape.refuse_taken(present, self.origin)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ LINE, ROW = "line", "row"
 ROW_NUMBER = "row_number"
 FILE_PARTS = ("name", "stem", "folder", ROW_NUMBER)
 
+_NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 _PARQUET = (".parquet", ".pq")
 
 
@@ -43,6 +45,17 @@ def without_origin(table: pa.Table) -> pa.Table:
     """`table` without those columns."""
     names = [name for name in (QUARANTINE_FILE, QUARANTINE_ROW) if name in table.column_names]
     return table.drop_columns(names) if names else table
+
+
+def partition_values(address: str) -> dict[str, str | None]:
+    """What the folders of a partitioned table say: `site=A%20B/day=2024-01-01/part-0.parquet`.
+
+    >>> partition_values("s3://b/site=A%20B/day=2024-01-01/part-0.parquet")
+    {'site': 'A B', 'day': '2024-01-01'}
+    """
+    parts = (part.partition("=") for part in PurePosixPath(address).parent.parts)
+    pairs = {name: unquote(value) for name, mark, value in parts if mark and name}
+    return {name: None if value == _NO_PARTITION else value for name, value in pairs.items()}
 
 
 def row_unit(file: str | None) -> str:

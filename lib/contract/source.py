@@ -15,7 +15,8 @@ from lib.contract.csv_rows import UNREADABLE, Piece
 from lib.contract.error import ContractError
 from lib.contract.mapping import Mapping
 from lib.contract.origin import with_origin
-from lib.contract.reason import QUARANTINE_REASON
+from lib.contract.reason import QUARANTINE_REASON, Mask
+from lib.contract.source_columns import columns_of, folder_values, with_values
 from lib.contract.source_files import Paths, SourceFile, source_files
 
 ROWS_PER_PIECE = 262_144
@@ -37,7 +38,6 @@ def source_schema(mapping: Mapping, paths: Paths, *, may_be_empty: bool = False)
     for file in files:
         schema = _schema(mapping, file)
         if len(schema):
-            _require(mapping, schema.names)
             return schema
     if may_be_empty:
         return pa.schema([])
@@ -65,12 +65,11 @@ def read_pieces(
         with file.open() as stream:
             opened = CsvFile(stream, file.address, mapping.file)
             if opened.names:
-                _require(mapping, opened.names)
-                judge = None if mapping.file.multiline is not None else mapping.are_rows
-                yield from opened.pieces(mapping.source_columns, mapping.field_uses, judge)
+                yield from _csv_pieces(mapping, file, opened)
         return
     fragment = file.fragment()
-    _require(mapping, fragment.physical_schema.names)
+    folders = folder_values(file, fragment.physical_schema.names)
+    columns = columns_of(mapping, file, fragment.physical_schema.names)
     groups = range(fragment.num_row_groups) if row_groups is None else row_groups
     sizes = [group.num_rows for group in fragment.row_groups]
     numbers = np.concatenate(
@@ -78,14 +77,26 @@ def read_pieces(
     )
     done = 0
     part = fragment.subset(row_group_ids=list(groups))
-    for batch in part.to_batches(columns=list(mapping.source_columns), batch_size=rows):
+    for batch in part.to_batches(columns=columns, batch_size=rows):
         if batch.num_rows:
-            table = pa.Table.from_batches([batch])
+            table = with_values(pa.Table.from_batches([batch]), folders)
             own = numbers[done : done + batch.num_rows]
             yield Piece(with_origin(table, file.address, own), UNREADABLE.empty_table())
         done += batch.num_rows
     if done != len(numbers):
         raise ContractError(f"{file.address}: {len(numbers):,} rows, but {done:,} were read")
+
+
+def _csv_pieces(mapping: Mapping, file: SourceFile, opened: CsvFile) -> Iterator[Piece]:
+    folders = folder_values(file, opened.names)
+    columns = columns_of(mapping, file, opened.names, opened)
+
+    def judge(rows: pa.Table) -> Mask:
+        return mapping.are_rows(with_values(rows, folders))
+
+    stray = None if mapping.file.multiline is not None else judge
+    for piece in opened.pieces(columns, mapping.field_uses, stray):
+        yield replace(piece, rows=with_values(piece.rows, folders))
 
 
 def check_pieces(mapping: Mapping, pieces: Sequence[Piece], *, partial: bool = False) -> Checked:
@@ -138,9 +149,20 @@ def nothing_read(mapping: Mapping) -> Checked:
 
 def _schema(mapping: Mapping, file: SourceFile) -> pa.Schema:
     if file.kind != "csv":
-        return file.fragment().physical_schema
+        schema = file.fragment().physical_schema
+        columns_of(mapping, file, schema.names)
+    else:
+        schema = _csv_schema(mapping, file)
+    for name in folder_values(file, schema.names) if len(schema) else ():
+        schema = schema.append(pa.field(name, pa.string()))
+    return schema
+
+
+def _csv_schema(mapping: Mapping, file: SourceFile) -> pa.Schema:
     with file.open() as stream:
         opened = CsvFile(stream, file.address, mapping.file)
+        if opened.names:
+            columns_of(mapping, file, opened.names, opened)
         once = [name for name in opened.names if opened.names.count(name) == 1]
         first = next((p.rows for p in opened.pieces(once) if p.rows.num_rows), None)
         if first is None:
@@ -153,20 +175,6 @@ def _schema(mapping: Mapping, file: SourceFile) -> pa.Schema:
         parse_options=pc_csv.ParseOptions(newlines_in_values=True),
         convert_options=pc_csv.ConvertOptions(null_values=list(mapping.file.missing)),
     ).schema
-
-
-def _require(mapping: Mapping, names: Sequence[str]) -> None:
-    try:
-        mapping.require(names)
-    except ContractError as error:
-        marks = [mark for mark in ";\t|," if len(names) == 1 and mark in names[0]]
-        if not marks:
-            raise
-        shown = "\\t" if marks[0] == "\t" else marks[0]
-        raise ContractError(
-            f"{error}; the header is one field: say the delimiter in the mapping file: "
-            f'file: {{delimiter: "{shown}"}}'
-        ) from error
 
 
 def _nothing(mapping: Mapping, files: Sequence[SourceFile]) -> str:

@@ -10,6 +10,7 @@ from pyarrow import fs
 
 from lib.contract.error import ContractError
 from lib.contract.file_format import FileFormat, without_compression
+from lib.contract.foreign_file import ending_hint
 from lib.storage import open_storage
 
 Paths = str | Path | Sequence[str | Path]
@@ -94,6 +95,8 @@ def source_files(form: FileFormat, paths: Paths) -> list[SourceFile]:
         if info.is_file:
             entries.append((storage.address(), storage.at(), info.size, storage.filesystem))
             continue
+        if info.type != fs.FileType.Directory:
+            raise ContractError(f"cannot read {path}: expected a file or a folder, got a device")
         root = storage.at().rstrip("/")
         selector = fs.FileSelector(storage.at(), recursive=True, allow_not_found=True)
         for entry in sorted(storage.filesystem.get_file_info(selector), key=lambda one: one.path):
@@ -126,6 +129,11 @@ def _kind_of(addresses: Iterable[str]) -> str:
     if len(kinds) == 1 and "" not in kinds:
         return next(iter(kinds))
     unclear = kinds.get("") or " and ".join(kinds.values())
+    hint = ending_hint(unclear)
+    if hint is not None:
+        raise ContractError(f"{unclear}: {hint}")
+    if "" not in kinds:
+        raise ContractError(f"{unclear}: one is CSV and one is Parquet; give a folder of one kind")
     raise ContractError(
         f"cannot tell the format of {unclear} by its ending; "
         "say it in the mapping file: file: {format: parquet} or {format: csv}"

@@ -31,6 +31,7 @@ columns:
   postage_minor: {{from: PAID, unit: major, currency_digits: 2}}
   kind: {{value: small}}
 """
+_NO_TIME = "sent_at: not an ISO 8601 time; declare 'format' where it is another"
 LINES = """ID,SENT,WEIGHT,PAID,NOTE
 007,2025-01-01 10:00:00,1.5,4.99,"a, b"
 008,2025-01-02T10:00:00Z,NA,5,
@@ -49,7 +50,7 @@ def test_csv_keeps_leading_zeros_and_exact_amounts(tmp_path):
     assert checked.good["parcel_id"].to_pylist() == ["007"]
     assert checked.good["postage_minor"].to_pylist() == [499]
     assert checked.good["sent_at"].to_pylist() == [datetime(2025, 1, 1, 10, tzinfo=UTC)]
-    assert checked.reasons == {"sent_at: not an ISO 8601 time": 1, "weight_kg: missing": 1}
+    assert checked.reasons == {_NO_TIME: 1, "weight_kg: missing": 1}
 
 
 def test_csv_and_parquet_of_the_same_rows_give_the_same_table(tmp_path):
@@ -111,13 +112,15 @@ def test_retries_are_found_across_pieces_and_files(tmp_path):
     [
         ("absent.parquet", "check the path"),
         ("text.parquet", "as parquet"),
-        ("rows.xlsx", "cannot tell the format"),
+        ("rows.xlsx", "save its sheet as CSV"),
+        ("rows.bin", "cannot tell the format"),
         ("empty.csv", "no rows to read for p.yaml"),
     ],
 )
 def test_what_cannot_be_read_says_what_to_check(tmp_path, name, words):
     (tmp_path / "text.parquet").write_text("no parquet")
     (tmp_path / "rows.xlsx").write_text("")
+    (tmp_path / "rows.bin").write_text("")
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(ContractError, match=words):
         read_checked(parcels(), tmp_path / name)

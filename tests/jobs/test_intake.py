@@ -132,6 +132,15 @@ def test_what_other_programs_leave_does_not_change_a_fingerprint(tmp_path):
     assert intake.fingerprint_of([str(tmp_path)]) != before
 
 
+def test_folders_that_give_a_column_count_in_a_fingerprint(tmp_path):
+    folder = tmp_path / "kind=small"
+    folder.mkdir()
+    (folder / "p.csv").write_text(HEADER + row(1))
+    before = intake.fingerprint_of([str(tmp_path)])
+    folder.rename(tmp_path / "kind=large")
+    assert intake.fingerprint_of([str(tmp_path)]) != before
+
+
 def test_names_of_files_count_in_a_fingerprint_where_a_mapping_reads_them(tmp_path):
     (tmp_path / "m.yaml").write_text(MAPPING.format(more="", parcel_id="{from_file: stem}"))
     data = tmp_path / "data"
