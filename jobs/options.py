@@ -22,18 +22,38 @@ def read_options(kind: type[Options], arguments: Sequence[str] | None = None) ->
     command line wins. An unknown key ends the program with a suggestion.
 
     Args:
-        kind: a dataclass with a docstring under each field.
+        kind: a dataclass with a docstring under each field, or a union of them, of which the first
+            argument names one.
         arguments: of the command line; None takes those of the program.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     given, file = _without_config(given)
     if file is None:
         return tyro.cli(kind, args=given)
+    kind, given = _command(kind, given)
     try:
         default = _filled(kind, _yaml_object(file), file)
     except (OSError, ValueError) as error:
         raise SystemExit(f"error: {_FLAG}: {error}") from error
     return tyro.cli(kind, args=given, default=default)
+
+
+def _command(kind: Any, given: list[str]) -> tuple[Any, list[str]]:
+    """The dataclass of a union that the first argument names, and the arguments behind it."""
+    commands = {command.__name__.lower(): command for command in dataclasses_of(kind)}
+    if kind in commands.values():
+        return kind, given
+    if not given or given[0] not in commands:
+        word = repr(given[0]) if given else "nothing"
+        raise SystemExit(f"error: expected one of {', '.join(commands)} first, got {word}")
+    return commands[given[0]], given[1:]
+
+
+def dataclasses_of(kind: Any) -> list[type]:
+    """The dataclasses of a union, annotated or not; of one dataclass itself."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return [kind]
+    return [member for part in get_args(kind) for member in dataclasses_of(part)]
 
 
 def _without_config(given: list[str]) -> tuple[list[str], str | None]:

@@ -3,24 +3,26 @@
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from lib.access import KeyFileError, KeyRecord, add_key, new_key, read_keys, revoke_key
+from jobs.framework.command import run_job
+from jobs.framework.paths import LocalInput, LocalOutput
+from jobs.framework.progress import JobOptions
+from lib.access import KeyRecord, add_key, new_key, read_keys, revoke_key
 
 _DAY = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Create:
+class Create(JobOptions):
     """Make a key and print its token, which is stored nowhere: hand it over now."""
 
     scopes: tuple[str, ...]
     """What it may do: admin, or <system>:<score|label|read|review>, such as fraud:score."""
-    file: Path
+    file: LocalOutput
     """The key file; made with mode 600 if it is not there."""
     days: int | None = None
     """Days until it expires; without, it lasts until it is revoked."""
@@ -41,10 +43,10 @@ class Create:
 
 
 @dataclass(frozen=True)
-class List:
+class List(JobOptions):
     """List every key without its secret."""
 
-    file: Path
+    file: LocalInput
     """The key file."""
 
     def answer(self, now: int) -> str:
@@ -59,12 +61,12 @@ class List:
 
 
 @dataclass(frozen=True)
-class Revoke:
+class Revoke(JobOptions):
     """Refuse a key from now on; running servers notice within about a second."""
 
     key_id: tyro.conf.Positional[str]
     """The id: the part of the token after fw_."""
-    file: Path
+    file: LocalInput
     """The key file."""
 
     def answer(self, now: int) -> str:
@@ -102,12 +104,13 @@ def _day(microseconds: int | None) -> str:
 
 
 def main(command: Create | List | Revoke, now: int) -> str:
-    """Run one command; `now` in microseconds since 1970 UTC."""
-    try:
-        return command.answer(now)
-    except KeyFileError as error:
-        raise SystemExit(f"error: {error}") from error
+    """Run one command; `now` in microseconds since 1970 UTC.
+
+    Raises:
+        KeyFileError: the file or what is asked for; the message says what to do.
+    """
+    return command.answer(now)
 
 
 if __name__ == "__main__":
-    print(main(tyro.cli(Command), time.time_ns() // 1000))
+    run_job(Command, lambda command: print(main(command, time.time_ns() // 1000)))

@@ -21,6 +21,7 @@ from lib.fraud.audit import Audit, audit
 from lib.fraud.contracts import LARGEST_AMOUNT_MINOR
 from lib.fraud.features import fraud_features
 from lib.records import Records
+from lib.records.database import require_database
 
 _SYSTEM = "fraud"
 
@@ -60,6 +61,7 @@ class AuditConfig(JobOptions):
 
     def check(self) -> None:
         """See `JobOptions`."""
+        require_database(self.records)
         _microseconds(self.until)
         if self.transactions is not None:
             check_tables(

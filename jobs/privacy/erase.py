@@ -11,19 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from jobs.options import read_options
+from jobs.framework.command import run_job
+from jobs.framework.paths import InputPath, LocalInput
+from jobs.framework.progress import JobOptions, progress
 from lib.churn.standing import STANDING
-from lib.feature import FeatureSet, StoreError
+from lib.feature import FeatureSet
 from lib.feature.erasure import ProfileMatch, erase_profiles
 from lib.fraud.features import FRAUD
-from lib.maintenance.machine_store import MachineStoreError, erase_machine
+from lib.maintenance.machine_store import erase_machine
 from lib.moderation.author import AUTHORS
 from lib.moderation.media.shelf import Shelf
-from lib.records import Records, RecordsError, RecordsUnavailableError
-from lib.records.entity import COLUMNS, Entity, EntityRecords
+from lib.records import Records, RecordsError
+from lib.records.database import require_database
+from lib.records.entity import COLUMNS, Entity, EntityRecords, entity_hash
 from lib.records.erasure import Erasure
 from lib.records.journal_erasure import drain_until_gone, drop_leftovers, waiting_decisions
-from lib.storage import StorageError
 
 _FEATURES: dict[str, tuple[FeatureSet, ...]] = {
     "fraud": (FRAUD,),
@@ -36,7 +38,7 @@ INCOMPLETE = 3
 
 
 @dataclass(frozen=True)
-class EraseConfig:
+class EraseConfig(JobOptions):
     """Erase persons or things from records, archive, profiles, media and local journals.
 
     Erasing again changes nothing more. The service may run: what arrives about an erased person
@@ -53,11 +55,11 @@ class EraseConfig:
     """user, device or merchant of fraud; machine, customer, author; none: the first of these"""
     profile_store: str | None = None
     """profile store or machine store: sqlite:///path or redis://host:port/0"""
-    media: str | None = None
+    media: InputPath | None = None
     """folder or URI of moderation's stored media"""
-    journal: tuple[Path, ...] = ()
+    journal: tuple[LocalInput, ...] = ()
     """folders of decisions not yet stored, on this machine; run it on each node that serves"""
-    secret_file: Path | None = None
+    secret_file: LocalInput | None = None
     """file with the secret of the audit's hash; none: the variable FOREWARN_ERASURE_SECRET"""
     by: str = field(default_factory=getpass.getuser)
     """who erases, for the audit"""
@@ -65,6 +67,19 @@ class EraseConfig:
     """that a running service may take to hand over its journal"""
     dry_run: bool = False
     """count, and erase nothing"""
+
+    def check(self) -> None:
+        """See `JobOptions`; the secret too, as nothing is erased without an entry in the audit."""
+        require_database(self.records)
+        for entity in self.entities:
+            if not self.dry_run:
+                entity_hash(entity, _secret(self.secret_file))
+
+    @property
+    def entities(self) -> list[Entity]:
+        """What is erased."""
+        kind = self.kind or next(kind for system, kind in COLUMNS if system == self.system)
+        return [Entity(self.system, kind, one) for one in self.entity]
 
 
 def main(config: EraseConfig, now: int) -> int:
@@ -74,18 +89,18 @@ def main(config: EraseConfig, now: int) -> int:
         config: what.
         now: microseconds since 1970 UTC.
     """
-    kind = config.kind or next(kind for system, kind in COLUMNS if system == config.system)
-    entities = [Entity(config.system, kind, one) for one in config.entity]
+    entities = config.entities
     secret = b"" if config.dry_run else _secret(config.secret_file)
     counts, left = Counter[str](), 0
     erasure = Erasure(config.records)
     try:
         erasure.migrate()
-        with erasure.alone():
+        with erasure.alone(), progress(len(entities), "erasure", "ids") as done:
             for entity in entities:
                 mine, waiting = _one(config, erasure, entity, secret, now)
                 counts += mine
                 left += waiting
+                done(1)
     finally:
         erasure.close()
     print(_closing_lines(config, counts, left))
@@ -171,10 +186,4 @@ def _closing_lines(config: EraseConfig, counts: Counter[str], left: int) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        status = main(read_options(EraseConfig), time.time_ns() // 1000)
-    except (
-        RecordsError, RecordsUnavailableError, StoreError, MachineStoreError, StorageError, OSError,
-    ) as error:  # fmt: skip
-        raise SystemExit(f"error: {error}") from error
-    sys.exit(status)
+    run_job(EraseConfig, lambda config: sys.exit(main(config, time.time_ns() // 1000)))

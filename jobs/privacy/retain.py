@@ -9,19 +9,27 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from jobs.options import read_options
+from jobs.framework.command import run_job
+from jobs.framework.paths import LocalOutput, OutputPath
+from jobs.framework.progress import JobOptions, progress
 from lib.feature import SqliteStore, StoreError
-from lib.records import RecordsError, RecordsUnavailableError
+from lib.records import RecordsError
 from lib.records.archiving import open_archive
+from lib.records.database import require_database
 from lib.records.retention import Aged, Retention
-from lib.storage import Storage, StorageError, open_storage
+from lib.storage import Storage, open_storage
 
 _DAY = 86_400_000_000
 _SQLITE = "sqlite:///"
+_PLACES = {
+    "media": "the folder or URI of stored media",
+    "leftovers": "the folders of journals",
+    "logs": "the folders of logs",
+}
 
 
 @dataclass(frozen=True)
-class RetainConfig:
+class RetainConfig(JobOptions):
     """Archive and delete what is older than asked for; what is not asked for stays for ever.
 
     Whatever still waits stays at any age: decisions to be scored again, undecided reviews and their
@@ -31,7 +39,7 @@ class RetainConfig:
 
     records: str
     """database: sqlite:///path, postgresql+psycopg://..., or env:NAME or file:/path holding it"""
-    archive: str | None = None
+    archive: OutputPath | None = None
     """folder or URI of archived decisions, as date=YYYY-MM-DD/*.parquet"""
     archive_decisions_days: int | None = None
     """days after which decisions move to the archive; 2 or more"""
@@ -51,26 +59,33 @@ class RetainConfig:
     """days after they were closed that work orders go, and schedules without any"""
     profile_store: str | None = None
     """profile store in SQLite to sweep of what has outlived its time; Redis does so by itself"""
-    media: str | None = None
+    media: OutputPath | None = None
     """folder or URI of moderation's stored media"""
     media_days: int | None = None
     """days after which media go"""
-    leftovers: tuple[Path, ...] = ()
+    leftovers: tuple[LocalOutput, ...] = ()
     """journal folders, for lines that the database refused or that were damaged"""
     leftovers_days: int | None = None
     """days after which these lines go; they are no decisions that wait"""
-    logs: tuple[Path, ...] = ()
+    logs: tuple[LocalOutput, ...] = ()
     """folders of logs that were put aside: *.log.1, *.jsonl.1 and so on"""
     logs_days: int | None = None
     """days after which these logs go"""
     dry_run: bool = False
     """count, and change nothing"""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `JobOptions`."""
+        require_database(self.records)
         for name in vars(self):
             days = getattr(self, name)
             if name.endswith("_days") and days is not None and days < 1:
                 raise RecordsError(f"{name}: expected 1 day or more, got {days}")
+        for name, place in _PLACES.items():
+            if getattr(self, f"{name}_days") is not None and not getattr(self, name):
+                raise RecordsError(f"{name}: expected {place} for {name}_days, got nothing")
+        if self.archive is not None:
+            open_archive(self.archive)
         if self.archive_decisions_days is not None:
             if self.archive is None:
                 raise RecordsError("archive: expected a folder or URI for archive_decisions_days")
@@ -92,10 +107,11 @@ def main(config: RetainConfig, now: int) -> dict[str, Aged]:
     outcome: dict[str, Aged] = {}
     try:
         retention.migrate()
-        with retention.alone():
-            for name, days, work in _steps(config, retention, now):
-                if days is not None:
-                    outcome[name] = work(now - days * _DAY)
+        steps = _steps(config, retention, now)
+        with retention.alone(), progress(len(steps), "retention", "kinds") as done:
+            for name, days, work in steps:
+                outcome[name] = work(now - days * _DAY)
+                done(1)
     finally:
         retention.close()
     if config.profile_store is not None and not config.dry_run:
@@ -106,10 +122,11 @@ def main(config: RetainConfig, now: int) -> dict[str, Aged]:
 
 def _steps(
     config: RetainConfig, retention: Retention, now: int
-) -> list[tuple[str, int | None, Callable[[int], Aged]]]:
+) -> list[tuple[str, int, Callable[[int], Aged]]]:
+    """Name, days and work of each kind that is asked for."""
     archive = "" if config.archive is None else open_archive(config.archive)
     in_use = retention.media_in_use
-    return [
+    steps: list[tuple[str, int | None, Callable[[int], Aged]]] = [
         ("reviews", config.reviews_days, retention.delete_reviews),
         ("rescores", config.rescores_days, retention.delete_rescores),
         ("decisions", config.decisions_days, retention.delete_decisions),
@@ -134,6 +151,7 @@ def _steps(
             lambda before: _files(config.logs, _LOGS, before, config.dry_run),
         ),
     ]
+    return [(name, days, work) for name, days, work in steps if days is not None]
 
 
 _LEFTOVERS = ("*.rejected", "*.damaged")
@@ -142,9 +160,7 @@ _LOGS = ("*.log.[0-9]*", "*.log-[0-9]*", "*.jsonl.[0-9]*", "*.jsonl-[0-9]*")
 
 def _media(config: RetainConfig, in_use: str, before: int) -> Aged:
     """Media written before; those that somebody still has to look at stay."""
-    if config.media is None:
-        raise RecordsError("media: expected the folder or URI of stored media for media_days")
-    storage = open_storage(config.media)
+    storage = open_storage(str(config.media))
     gone = waiting = 0
     for entry in storage.filesystem.get_file_info(_below(storage)):
         name = entry.base_name
@@ -199,7 +215,4 @@ def _closing_lines(config: RetainConfig, outcome: dict[str, Aged]) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main(read_options(RetainConfig), time.time_ns() // 1000)
-    except (RecordsError, RecordsUnavailableError, StoreError, StorageError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(RetainConfig, lambda config: main(config, time.time_ns() // 1000))

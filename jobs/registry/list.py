@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
+from jobs.framework.progress import JobOptions
 from jobs.registry.table import format_table, format_time
 from lib.registry import Registry
 
 
 @dataclass(frozen=True)
-class List:
+class List(JobOptions):
     """List the published models of every system, or of one, and who moved which alias when."""
 
     registry: InputPath

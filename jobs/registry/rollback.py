@@ -7,12 +7,13 @@ from typing import Literal
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
+from jobs.framework.progress import JobOptions
 from jobs.registry.list import versions
 from lib.registry import Registry
 
 
 @dataclass(frozen=True)
-class Rollback:
+class Rollback(JobOptions):
     """Take back the last promotion; run it again to go one further back."""
 
     registry: InputPath

@@ -221,6 +221,23 @@ class Database:
             raise RecordsUnavailableError(f"{where}: all connections are in use") from None
 
 
+def require_database(url: str) -> None:
+    """Refuse SQLite in a file that is not there, which opening it would make, empty.
+
+    Args:
+        url: as `Database` takes it.
+
+    Raises:
+        RecordsError: there is no such file, or the URL is none of a database.
+    """
+    parsed = _parse(url)
+    is_file = parsed.get_backend_name() == "sqlite" and not parsed.query.get("uri")
+    if is_file and not Path(str(parsed.database)).is_file():
+        raise RecordsError(
+            f"records: expected a database that a service wrote, there is no file {parsed.database}"
+        )
+
+
 def read_address(address: str, what: str = "the URL") -> str:
     """A text, also where it stands in `env:NAME` or `file:/path`: commands are seen by others.
 

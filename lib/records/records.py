@@ -260,10 +260,26 @@ class Records:
         with self._database.writing() as connection:
             rescoring.give_back(connection, system, subjects)
 
-    def unpark_rescores(self, system: str) -> int:
-        """Let parked decisions be claimed again, e.g. after an upgrade; returns how many."""
+    def unpark_rescores(self, system: str, subjects: Collection[str] | None = None) -> int:
+        """Let parked decisions be claimed again, e.g. after an upgrade; returns how many.
+
+        Args:
+            system: the risk system.
+            subjects: only these; None lets all be claimed. What is archived or erased stays parked.
+        """
         with self._database.writing() as connection:
-            return rescoring.unpark(connection, system)
+            if subjects is None:
+                return rescoring.unpark(connection, system)
+            names = sorted(set(subjects))
+            return sum(
+                rescoring.unpark(connection, system, names[start : start + _KEYS_PER_QUERY])
+                for start in range(0, len(names), _KEYS_PER_QUERY)
+            )
+
+    def list_parked(self, system: str) -> list[Rescore]:
+        """Decisions that failed too often to be tried again, longest parked first."""
+        with self._database.reading() as connection:
+            return rescoring.list_parked(connection, system)
 
     def parked_rescores(self, system: str) -> int:
         """How many decisions failed too often to be tried again."""

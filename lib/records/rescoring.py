@@ -13,6 +13,8 @@ from lib.records.schema import DECISION_IDS, DECISIONS, RESCORES
 
 METHODS = ("fallback", "pending")
 """Of decisions that wait here: a part was out, or is slower than the answer could wait."""
+GONE = "the decision is archived or erased"
+"""The fault of what cannot be scored again at any time."""
 _MOST_PER_CLAIM = 1000
 
 
@@ -106,7 +108,7 @@ def claim(
     )
     decisions = [decision_from_row(dict(row)) for row in connection.execute(query).mappings()]
     if absent := set(claimed) - {same_decision.subject_id for same_decision in decisions}:
-        gone = {"parked_at": now, "fault": "the decision is archived or erased"}
+        gone = {"parked_at": now, "fault": GONE}
         connection.execute(update(RESCORES).where(*_named(system, absent)).values(gone))
     return decisions
 
@@ -137,19 +139,37 @@ def give_back(connection: Connection, system: str, subjects: Collection[str]) ->
     connection.execute(update(RESCORES).where(*_named(system, subjects)).values(free))
 
 
-def unpark(connection: Connection, system: str) -> int:
-    """Let parked decisions be claimed again from their first failure on; returns how many."""
-    parked = (RESCORES.c.system == system, RESCORES.c.parked_at.is_not(None))
+def unpark(connection: Connection, system: str, subjects: Collection[str] | None = None) -> int:
+    """Let parked decisions be claimed again from their first failure on; returns how many.
+
+    Those whose decision is gone stay parked.
+    """
+    conditions = [_is_parked(system), func.coalesce(RESCORES.c.fault, "") != GONE]
+    if subjects is not None:
+        conditions.append(RESCORES.c.subject_id.in_(sorted(subjects)))
     free = {"parked_at": None, "failures": 0, "claimed_until": None}
-    return int(connection.execute(update(RESCORES).where(*parked).values(free)).rowcount)
+    return int(connection.execute(update(RESCORES).where(*conditions).values(free)).rowcount)
 
 
 def parked(connection: Connection, system: str) -> int:
     """How many are parked."""
-    query = select(func.count()).where(
-        RESCORES.c.system == system, RESCORES.c.parked_at.is_not(None)
-    )
+    query = select(func.count()).where(_is_parked(system))
     return connection.execute(query).scalar_one()
+
+
+def list_parked(connection: Connection, system: str) -> list[Rescore]:
+    """All that are parked, longest first."""
+    query = select(RESCORES).where(_is_parked(system))
+    query = query.order_by(RESCORES.c.parked_at, RESCORES.c.subject_id)
+    return [Rescore(**row) for row in connection.execute(query).mappings()]
+
+
+def _is_parked(system: str) -> ColumnElement[bool]:
+    return and_(
+        RESCORES.c.system == system,
+        RESCORES.c.parked_at.is_not(None),
+        RESCORES.c.rescored_at.is_(None),
+    )
 
 
 def _named(system: str, subjects: Collection[str]) -> tuple[ColumnElement[bool], ...]:

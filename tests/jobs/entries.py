@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from jobs.options import dataclasses_of
+
 JOBS = Path(__file__).parents[2] / "jobs"
 
 
@@ -16,17 +18,18 @@ def entry_names() -> list[str]:
     return sorted(".".join(path.relative_to(JOBS.parent).with_suffix("").parts) for path in files)
 
 
-def options_of(module: ModuleType) -> type:
-    """The dataclass that a job's command line fills."""
+def options_of(module: ModuleType) -> list[type]:
+    """The dataclass that a job's command line fills, or one for each of its commands."""
     text = inspect.getsource(module)
     name = text.rpartition("run_job(")[2].partition(",")[0]
-    return getattr(module, name)
+    return dataclasses_of(getattr(module, name))
 
 
 def entries() -> Iterator[tuple[str, type]]:
-    """Name and options of every job."""
+    """Name and options of every job, and of every command of one."""
     for name in entry_names():
-        yield name, options_of(importlib.import_module(name))
+        for kind in options_of(importlib.import_module(name)):
+            yield name, kind
 
 
 def option_names(kind: type, prefix: str = "") -> Iterator[str]:

@@ -1,7 +1,6 @@
 """A job answers what its user can mend in a line, and before Ray starts."""
 
 import ast
-import importlib
 import json
 import re
 import subprocess
@@ -19,7 +18,7 @@ from jobs.framework.progress import JobOptions, progress, set_progress
 from jobs.fraud.features import FeaturesConfig
 from lib.contract import ContractError
 from lib.fraud.model.slices import Lengths
-from tests.jobs.entries import JOBS, entries, entry_names, option_names, options_of
+from tests.jobs.entries import JOBS, entries, entry_names, option_names
 
 ROOT = JOBS.parent
 SLOW = ("ray", "torch", "xgboost", "sklearn", "transformers")
@@ -252,8 +251,7 @@ def test_a_job_submitted_without_files_says_where_its_relative_paths_lie(tmp_pat
 
 def test_every_job_takes_progress() -> None:
     for name, kind in entries():
-        if not name.startswith("jobs.registry"):
-            assert issubclass(kind, JobOptions), name
+        assert issubclass(kind, JobOptions), name
 
 
 @pytest.mark.parametrize(("style", "lines"), [("none", 0), ("log", 1)])
@@ -278,8 +276,9 @@ def test_progress_is_silent_or_in_lines(
 def test_every_option_that_a_job_prints_is_one_of_its_own() -> None:
     # those that only read what another job wrote import more of it than they call
     readers = (".tune", ".select", "fraud.score")
-    for name in (one for one in entry_names() if not one.endswith(readers)):
-        kind = options_of(importlib.import_module(name))
+    for name, kind in entries():
+        if name.endswith(readers):
+            continue
         own = {*option_names(kind), "--help", "--config"}
         for module in _reached(name):
             for text in _texts(JOBS.parent / (module.replace(".", "/") + ".py"), kind):

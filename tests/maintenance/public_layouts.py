@@ -5,11 +5,12 @@ Lives and readings are made up; only names, separators, units and shapes are tho
 
 from __future__ import annotations
 
-import csv
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+
+from tests.layout_files import write_csv, write_texts
 
 SKAB_RUNS, SKAB_SECONDS = 16, 1_200
 AI4I_ROWS = 3_000
@@ -85,13 +86,10 @@ def write_nab(folder: Path) -> None:
     start = datetime(2013, 12, 2, 21, 15)
     times = [start + timedelta(minutes=5 * k) for k in range(35 * 288)]
     values = 85 + random.normal(0, 5, len(times))
-    _write(
-        folder / "nab.csv", ",", ("timestamp", "value"), zip(times, values.round(4), strict=True)
-    )
+    write_csv(folder / "nab.csv", ("timestamp", "value"), zip(times, values.round(4), strict=True))
     failed = [[start + timedelta(days=day)] for day in (8, 16, 24, 33)]
-    _write(folder / "nab_failures.csv", ",", ("failed",), failed)
-    (folder / "nab.yaml").write_text(NAB)
-    (folder / "nab_failures.yaml").write_text(NAB_FAILURES)
+    write_csv(folder / "nab_failures.csv", ("failed",), failed)
+    write_texts(folder, {"nab": NAB, "nab_failures": NAB_FAILURES})
 
 
 def write_skab(folder: Path) -> None:
@@ -107,8 +105,8 @@ def write_skab(folder: Path) -> None:
         times = [start + timedelta(seconds=k) for k in range(seconds)]
         rows = zip(times, *(column.round(6) for column in columns), strict=True)
         path = folder / "skab" / f"{run}.csv"
-        _write(path, ";", ("datetime", *_SKAB_COLUMNS), rows)
-    (folder / "skab.yaml").write_text(SKAB)
+        write_csv(path, ("datetime", *_SKAB_COLUMNS), rows, delimiter=";")
+    write_texts(folder, {"skab": SKAB})
 
 
 def write_ai4i(folder: Path) -> None:
@@ -133,13 +131,5 @@ def write_ai4i(folder: Path) -> None:
         *("UDI", "Product ID", "Type", "Air temperature [K]", "Process temperature [K]"),
         *("Rotational speed [rpm]", "Torque [Nm]", "Tool wear [min]", "Machine failure", *_FLAGS),
     )
-    _write(folder / "ai4i.csv", ",", header, rows)
-    for name, text in (("ai4i", AI4I), ("ai4i_failures", AI4I_FAILURES), ("kind", AI4I_KIND)):
-        (folder / f"{name}.yaml").write_text(text)
-
-
-def _write(path: Path, delimiter: str, header, rows) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    write_csv(folder / "ai4i.csv", header, rows)
+    write_texts(folder, {"ai4i": AI4I, "ai4i_failures": AI4I_FAILURES, "kind": AI4I_KIND})

@@ -6,11 +6,12 @@ sources. Each file holds posts and labels alike, and one mapping file for each.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from tests.layout_files import write_csv, write_texts
 
 SPAM_ROWS = 600
 JIGSAW_ROWS = 600
@@ -106,7 +107,7 @@ def write_spam(folder: Path) -> None:
     # a text that is not there, and a label that nobody declared
     lines += [b"ham,,,,", b"maybe,who knows,,,"]
     (folder / "spam.csv").write_bytes(b"\r\n".join(lines) + b"\r\n")
-    _write_texts(
+    write_texts(
         folder,
         {
             "spam_posts": SPAM_POSTS,
@@ -130,8 +131,8 @@ def write_jigsaw(folder: Path) -> None:
         rows.append([f"{number * 7919 + 255:016x}", text, *flags])
     rows.append(rows[0])
     rows += [[f"{k:016x}", f"not judged {k}", *[-1] * 6] for k in range(JIGSAW_UNJUDGED)]
-    _write(folder / "train.csv", ("id", "comment_text", *JIGSAW_LABELS), rows)
-    _write_texts(
+    write_csv(folder / "train.csv", ("id", "comment_text", *JIGSAW_LABELS), rows)
+    write_texts(
         folder,
         {
             "jigsaw_posts": JIGSAW_POSTS,
@@ -159,8 +160,8 @@ def write_hatecheck(folder: Path) -> None:
         *("focus_words", "focus_lemma", "ref_case_id", "ref_templ_id", "templ_id"),
     )
     rows.append([HATECHECK_ROWS, *rows[0][1:3], "another text", *rows[0][4:]])
-    _write(folder / "hatecheck.csv", header, rows)
-    _write_texts(
+    write_csv(folder / "hatecheck.csv", header, rows)
+    write_texts(
         folder,
         {
             "hatecheck_posts": HATECHECK_POSTS,
@@ -190,15 +191,3 @@ def _words(random: np.random.Generator, words: Sequence[str], share: float) -> s
         str(random.choice(words if random.random() < share else other))
         for _ in range(int(random.integers(4, 12)))
     )
-
-
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
-def _write_texts(folder: Path, texts: dict[str, str]) -> None:
-    for name, text in texts.items():
-        (folder / f"{name}.yaml").write_text(text)

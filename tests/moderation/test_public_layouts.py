@@ -13,6 +13,7 @@ from jobs.moderation.training_config import TrainConfig
 from lib.contract import ContractError
 from lib.registry import Registry
 from lib.storage import open_dataset, open_storage
+from tests.layout_files import adds_up, outcome
 from tests.local_ray import local_ray
 from tests.moderation.public_layouts import (
     HATECHECK_ROWS,
@@ -78,18 +79,6 @@ def scored(config: TrainConfig) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     )
     note = json.loads((output / "scores.json").read_text())
     return note, open_dataset(open_storage(str(output)), "data").to_table().to_pylist()
-
-
-def outcome(table: dict[str, Any]) -> tuple[int, int, int, int]:
-    """Rows in, set aside, repeats and left out."""
-    names = ("rows_in", "quarantined", "repeats", "left_out")
-    return tuple(table[name] for name in names)  # type: ignore[return-value]
-
-
-def adds_up(table: dict[str, Any], taken: int) -> bool:
-    """Whether every row that came is taken, set aside, a repeat or left out."""
-    came, *gone = outcome(table)
-    return came == taken + sum(gone) and sum(table["reasons"].values()) == table["quarantined"]
 
 
 def test_spam_in_latin_1_without_ids_times_and_authors(tmp_path, capsys):

@@ -1,0 +1,108 @@
+"""Let parked decisions be scored again: `python -m jobs.records.unpark --help`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from jobs.framework.command import run_job
+from jobs.framework.progress import JobOptions
+from jobs.registry.table import format_table, format_time
+from lib.records import Records, RecordsError, Rescore
+from lib.records.database import require_database
+from lib.records.rescoring import GONE
+
+
+@dataclass(frozen=True)
+class UnparkConfig(JobOptions):
+    """List decisions of a fallback that failed too often to be scored again, and release them.
+
+    A running service scores what is released within seconds, from the first of its attempts on.
+    Those whose decision is archived or erased stay parked.
+    """
+
+    system: Literal["fraud", "maintenance", "churn", "moderation"]
+    """whose decisions"""
+    records: str
+    """database: sqlite:///path, postgresql+psycopg://..., or env:NAME or file:/path holding it"""
+    subject: tuple[str, ...] = ()
+    """ids of payments, machines, customers or posts to release; none: all that are parked"""
+    fault: str | None = None
+    """release only those with this fault, as the list shows it"""
+    show: int = 50
+    """rows of the list; all are counted and released"""
+    dry_run: bool = False
+    """list, and release nothing"""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        if self.show < 0:
+            raise RecordsError(f"show: expected 0 rows or more, got {self.show}")
+        require_database(self.records)
+
+
+def main(config: UnparkConfig) -> int:
+    """List what is parked and release it; returns how many were released.
+
+    Raises:
+        RecordsError: a subject that is asked for is not parked; nothing is released then.
+    """
+    with Records(config.records) as records:
+        records.migrate()
+        parked = _chosen(config, records.list_parked(config.system))
+        if parked:
+            print(_table(parked, config.show))
+        names = [rescore.subject_id for rescore in parked]
+        released = 0 if config.dry_run else records.unpark_rescores(config.system, names)
+    print(_closing_lines(config, parked, released))
+    return released
+
+
+def _chosen(config: UnparkConfig, parked: Sequence[Rescore]) -> list[Rescore]:
+    absent = set(config.subject) - {rescore.subject_id for rescore in parked}
+    if absent:
+        raise RecordsError(
+            f"--subject: {len(absent)} of {len(set(config.subject))} ids are not parked in "
+            f"{config.system}; leave --subject out for the list"
+        )
+    return [
+        rescore
+        for rescore in parked
+        if (not config.subject or rescore.subject_id in config.subject)
+        and config.fault in (None, rescore.fault)
+    ]
+
+
+def _table(parked: Sequence[Rescore], show: int) -> str:
+    rows = [
+        (
+            rescore.subject_id,
+            format_time(rescore.parked_at or 0),
+            f"{rescore.failures}",
+            rescore.fault or "",
+        )
+        for rescore in parked[:show]
+    ]
+    lines = [format_table(("subject", "parked", "failures", "fault"), rows)]
+    if len(parked) > show:
+        lines.append(f"... and {len(parked) - show:,} more; --show {len(parked)} lists all")
+    return "\n".join(lines)
+
+
+def _closing_lines(config: UnparkConfig, parked: Sequence[Rescore], released: int) -> str:
+    faults = Counter(rescore.fault or "unknown" for rescore in parked)
+    gone = faults[GONE]
+    lines = [f"  {count:>8,}  {fault}" for fault, count in faults.most_common()]
+    lines.insert(0, f"parked in {config.system}: {len(parked):,}")
+    if config.dry_run:
+        return "\n".join([*lines, f"would be released: {len(parked) - gone:,}"])
+    lines.append(f"released: {released:,}")
+    if gone:
+        lines.append(f"still parked: {gone:,}, {GONE}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run_job(UnparkConfig, main)
