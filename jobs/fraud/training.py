@@ -168,6 +168,7 @@ def _findings(
         source=config.source or source.address,
         simulated=config.simulated,
         labels=label_figures(source.labels),
+        scale=source.scale,
         plan=plan,
         payments=payments,
         rows=rows,

@@ -18,6 +18,7 @@ from jobs.framework.progress import JobOptions
 from lib.contract import ContractError
 from lib.contract.yaml_document import read_yaml_text
 from lib.durable import PUBLIC_FILE, make_folder, replace_file
+from lib.fraud.amounts import USUAL_DIGITS, AmountScale
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, RULES_FILE, rule_fields
 from lib.rules import RuleSet, load_rules
@@ -25,6 +26,7 @@ from lib.rules.measures import Costs, measure_rules
 from lib.rules.page import Backtest
 from lib.rules.problems import did_you_mean
 from lib.rules.tally import Tally, empty_tally, tally, tally_columns
+from lib.storage import open_storage, split_address
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,13 @@ class Config(JobOptions):
     """The risk system whose fields and actions the rules use."""
     costs: Costs = field(default_factory=Costs)
     """What the money is reckoned with."""
+    currency_digits: int | None = None
+    """Decimals of the settlement currency, in which money is shown: 2 for EUR, 0 for JPY, 3 for
+    KWD; none: as jobs.fraud.features noted them, 2 beside other data."""
 
     def check(self) -> None:
         """See `JobOptions`."""
+        currency_digits(self)
         _check_data(_folder(self.data), _read_rules(self))
 
 
@@ -91,7 +97,8 @@ def backtest(config: Config) -> Backtest:
     total = empty_tally(len(rules.rules))
     for part in counted.iter_batches(batch_size=None, batch_format="pyarrow"):
         total = total + Tally.from_arrow(part, len(rules.rules))
-    return Backtest(rules, total, measure_rules(rules, total, config.costs), config.costs)
+    measures = measure_rules(rules, total, config.costs)
+    return Backtest(rules, total, measures, config.costs, currency_digits(config))
 
 
 def _count(block: pa.Table, rules: RuleSet) -> pa.Table:
@@ -111,6 +118,18 @@ def _folder(data: str) -> str:
     if "://" in data or not (Path(data) / "features.json").is_file():
         return data
     return str(Path(data) / "data")
+
+
+def currency_digits(config: Config) -> int:
+    """Decimals of the currency: by the option, or as the features beside it were computed."""
+    if config.currency_digits is not None:
+        return AmountScale(config.currency_digits).digits
+    above, name = split_address(config.data)
+    if name.endswith(".parquet"):
+        return USUAL_DIGITS
+    note = open_storage(above if name == "data" else config.data).read("features.json")
+    amounts = json.loads(note).get("amounts", {}) if note else {}
+    return AmountScale(**amounts).digits
 
 
 def _read_rules(config: Config) -> RuleSet:

@@ -31,6 +31,15 @@ _HALF_SPACING = {pa.float32(): 2.0**-24, pa.float16(): 2.0**-11}
 _MOST_TOLERANCE = 0.25
 
 
+def money_text(minor: float, digits: int) -> str:
+    """Minor units as an amount with all decimals of its currency, thousands apart.
+
+    >>> money_text(123456, 2), money_text(123456, 0), money_text(-1234567, 3)
+    ('1,234.56', '123,456', '-1,234.567')
+    """
+    return f"{minor / 10**digits:,.{digits}f}"
+
+
 @dataclass(frozen=True, slots=True)
 class Currency:
     """A currency's minor digits (ISO 4217) and its rate.

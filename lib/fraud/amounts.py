@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lib.contract import ContractError, Mapping
+from lib.contract.money import money_text
 from lib.fraud.contracts import LARGEST_AMOUNT_MINOR
 
 USUAL_DIGITS = 2
@@ -53,6 +54,10 @@ class AmountScale:
     def minor_per_unit(self) -> int:
         """Minor units of one unit of the currency."""
         return int(10**self.digits)
+
+    def text(self, minor: float) -> str:
+        """An amount in units of the currency with all its decimals: `1,234.50`, `1,235` of yen."""
+        return money_text(minor, self.digits)
 
     @property
     def largest(self) -> int:

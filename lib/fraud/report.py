@@ -10,6 +10,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from lib.calibration import expected_calibration_error, reliability
 from lib.evaluation import Interval
+from lib.fraud.amounts import AmountScale
 from lib.fraud.model.comparison import TestRows
 from lib.fraud.model.ensemble import Ensemble
 from lib.fraud.model.inputs import Floats
@@ -19,11 +20,10 @@ from lib.fraud.model.policy import Costs
 from lib.fraud.model.slices import Plan
 from lib.fraud.report_profile import profile_blocks
 from lib.fraud.report_tables import (
-    assumptions_table,
     business_table,
     comparison_tables,
     interval_table,
-    outcome_table,
+    money_blocks,
     reliability_table,
     slices_table,
 )
@@ -69,6 +69,7 @@ class Findings:
         importance: gain by feature.
         served_difference: largest difference in probability between trained and served form.
         labels: counts of the labels that were read, of those that match no payment, ...
+        scale: the digits of the settlement currency.
     """
 
     source: str
@@ -87,6 +88,7 @@ class Findings:
     importance: Mapping[str, float]
     served_difference: float
     labels: Mapping[str, int] = field(default_factory=dict)
+    scale: AmountScale = field(default_factory=AmountScale)
 
 
 def build_report(found: Findings) -> Report:
@@ -101,7 +103,10 @@ def build_report(found: Findings) -> Report:
         Section("Against the goals", _goals(found)),
         Section("Compared with the baselines", _comparison(found)),
         Section("Calibration", _calibration(found)),
-        Section("Decisions and money", _money(found)),
+        Section(
+            "Decisions and money",
+            money_blocks(found.ensemble.policy, found.outcomes, found.costs, found.scale),
+        ),
         Section("What the model looks at", _importance(found)),
         Section(
             "Data",
@@ -235,19 +240,6 @@ def _calibration(found: Findings) -> list[Block]:
     ]
 
 
-def _money(found: Findings) -> list[Block]:
-    policy = found.ensemble.policy
-    return [
-        Note(
-            f"REVIEW from probability {policy.review:.4f}, DECLINE from {policy.decline:.4f}; "
-            f"while no model answers, amounts over {policy.fallback_amount_minor / 100:,.2f} are "
-            "reviewed."
-        ),
-        outcome_table(found.outcomes),
-        assumptions_table(found.costs),
-    ]
-
-
 def _importance(found: Findings) -> list[Block]:
     top = sorted(found.importance.items(), key=lambda one: -one[1])[:15]
     meta = found.ensemble.meta
@@ -289,6 +281,7 @@ def _facts(found: Findings) -> dict[str, Any]:
         "policy": found.ensemble.policy.to_thresholds(),
         "outcomes": {name: outcome_facts(one) for name, one in found.outcomes.items()},
         "assumptions": asdict(found.costs),
+        "currency_digits": found.scale.digits,
         "meta": found.ensemble.meta.to_json(),
         "served_difference": found.served_difference,
     }

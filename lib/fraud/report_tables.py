@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 from lib.calibration import ReliabilityBin
 from lib.evaluation import Interval
+from lib.fraud.amounts import AmountScale
 from lib.fraud.model.comparison import FPR_CAPS, TestRows
 from lib.fraud.model.outcome import Outcome
 from lib.fraud.model.payments import Payments
-from lib.fraud.model.policy import Costs
+from lib.fraud.model.policy import Costs, Policy
 from lib.fraud.model.slices import Plan, Slice
-from lib.report import Cell, Table
+from lib.report import Block, Cell, Note, Table
 
 _DAILY = 50_000_000
 _ASSUMED = {
@@ -96,8 +97,20 @@ def _signed(reduction: float) -> str:
     return f"{-reduction:+.0%}"
 
 
-def outcome_table(outcomes: Mapping[str, Outcome]) -> Table:
-    """What each policy would have done and cost, money in major units."""
+def money_blocks(
+    policy: Policy, outcomes: Mapping[str, Outcome], costs: Costs, scale: AmountScale
+) -> list[Block]:
+    """The thresholds, what they would have cost, and what that rests on."""
+    note = Note(
+        f"REVIEW from probability {policy.review:.4f}, DECLINE from {policy.decline:.4f}; while no "
+        f"model answers, amounts over {scale.text(policy.fallback_amount_minor)} are reviewed."
+    )
+    return [note, _outcome_table(outcomes, scale), _assumptions_table(costs, scale)]
+
+
+def _outcome_table(outcomes: Mapping[str, Outcome], scale: AmountScale) -> Table:
+    """What each policy would have done and cost, money in units of the currency."""
+    money = ("fraud lost", "spent", "saved")
     rows = tuple(
         (
             name,
@@ -105,30 +118,33 @@ def outcome_table(outcomes: Mapping[str, Outcome]) -> Table:
             one.reviews_per_day,
             100 * one.false_positive_rate,
             100 * one.blocked_rate,
-            one.lost_minor / 100,
-            one.spent_minor / 100,
-            one.saved_minor / 100,
+            one.lost_minor / scale.minor_per_unit,
+            one.spent_minor / scale.minor_per_unit,
+            one.saved_minor / scale.minor_per_unit,
             one.roi,
         )
         for name, one in outcomes.items()
     )
     header = (
         "policy", "alerts a day", "reviews a day", "stopped %", "blocked %",
-        "fraud lost", "spent", "saved", "ROI",
+        *money, "ROI",
     )  # fmt: skip
     return Table(
         header,
         rows,
         digits=2,
+        column_digits=dict.fromkeys(money, scale.digits),
         caption="Share of good payments stopped (reviewed or declined) and blocked for good; money "
-        "over the whole test in major units; saved = fraud cost avoided less what was spent.",
+        "over the whole test in units of the currency; saved = fraud cost avoided less what was "
+        "spent.",
     )
 
 
-def assumptions_table(costs: Costs) -> Table:
+def _assumptions_table(costs: Costs, scale: AmountScale) -> Table:
     """What the money rests on."""
     rows = tuple((_ASSUMED[one.name], float(getattr(costs, one.name))) for one in fields(costs))
-    return Table(("assumption", "value"), rows, digits=2)
+    unit = f"{scale.minor_per_unit:,} minor units are a unit of the currency."
+    return Table(("assumption", "value"), rows, digits=2, caption=unit)
 
 
 def reliability_table(bins: Sequence[ReliabilityBin]) -> Table:

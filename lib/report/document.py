@@ -1,7 +1,7 @@
 """A report as data: sections of notes, tables, figures and key numbers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 Cell = str | int | float | None
@@ -38,6 +38,7 @@ class Table:
         header: one heading per column.
         rows: cells; floats are written with `digits` decimals, None as a dash.
         digits: decimals of floats.
+        column_digits: decimals of floats below these headings instead.
         emphasis: number of a row to stand out, from 0.
         caption: one line below.
     """
@@ -47,6 +48,11 @@ class Table:
     digits: int = 3
     emphasis: int | None = None
     caption: str = ""
+    column_digits: Mapping[str, int] = field(default_factory=dict)
+
+    def digits_below(self, column: int) -> int:
+        """Decimals of floats in a column, counted from 0."""
+        return self.column_digits.get(self.header[column], self.digits)
 
     def __post_init__(self) -> None:
         for number, row in enumerate(self.rows):

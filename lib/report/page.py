@@ -59,7 +59,8 @@ _PAGE = """<!doctype html>
 {% endfor %}</tr></thead><tbody>
 {% for row in block.rows %}<tr{% if block.emphasis == loop.index0 %} class="emphasis"{% endif %}>
 {% for cell in row %}<td{% if numeric[loop.index0] %} class="number"{% endif %}>
-{{- written(cell, block.digits) }}</td>{% endfor %}</tr>{% endfor %}</tbody></table></div>
+{{- written(cell, block.digits_below(loop.index0)) }}</td>{% endfor %}</tr>{% endfor %}
+</tbody></table></div>
 {% else %}<div class="plots">{% for one in plots_of(block) %}<figure>{{ safe(one.svg) }}
 {% if one.caption %}<figcaption>{{ one.caption }}</figcaption>{% endif %}</figure>
 {% endfor %}</div>{% endif %}{% endfor %}</section>{% endfor %}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from lib.contract.money import money_text
 from lib.rules.measures import Costs, RuleMeasures
 from lib.rules.ruleset import RuleSet
 from lib.rules.tally import DAY_US, Tally
@@ -35,12 +36,14 @@ class Backtest:
         tally: what it hit.
         measures: one per rule and one for the whole set, see `measure_rules`.
         costs: the assumptions behind the money.
+        currency_digits: decimals of the settlement currency (ISO 4217): 2 for EUR, 0 for JPY.
     """
 
     rules: RuleSet
     tally: Tally
     measures: tuple[RuleMeasures, ...]
     costs: Costs
+    currency_digits: int = 2
 
     def facts(self) -> list[str]:
         """Say what history the figures rest on, one sentence a line."""
@@ -49,7 +52,7 @@ class Backtest:
         share = f" ({frauds / labelled:.3%} of those labelled)" if labelled else ""
         return [
             f"{labelled + unlabelled:,} payments on {len(self.tally.daily)} days {self._span()}",
-            f"{frauds:,} frauds{share} worth {_money(values[0])}; {goods:,} good payments",
+            f"{frauds:,} frauds{share} worth {self._money(values[0])}; {goods:,} good payments",
             f"{unlabelled:,} payments without a label: in no share, never taken for good",
             f"rule set version {self.rules.version}, digest {self.rules.digest[:12]}",
         ]
@@ -59,19 +62,19 @@ class Backtest:
         costs = self.costs
         return [
             f"{costs.stopped_share:.0%} of a declined fraud's amount is saved",
-            f"a declined good payment costs {_money(costs.good_decline_minor)} and "
+            f"a declined good payment costs {self._money(costs.good_decline_minor)} and "
             f"{costs.good_decline_share:.1%} of its amount",
-            f"a review costs {_money(costs.review_minor)} and stops "
+            f"a review costs {self._money(costs.review_minor)} and stops "
             f"{costs.review_catch_share:.0%} of frauds",
         ]
 
     def table(self) -> Table:
-        """Return header and rows of the main table; money in major units (minor / 100)."""
+        """Return header and rows of the main table; money in units of the currency."""
         header = (
             "rule", "status", "action", "hits", "a day", "precision", "95% interval", "recall",
             "by value", "saved", "good hurt", "their value", "unlabelled", "decides",
         )  # fmt: skip
-        return header, [_cells(measure) for measure in self.measures]
+        return header, [self._cells(measure) for measure in self.measures]
 
     def overlap_table(self) -> Table:
         """Return payments hit by both the rule of the row and the rule of the column."""
@@ -91,6 +94,7 @@ class Backtest:
                 "unlabelled": unlabelled, "fraud_value_minor": values[0],
                 "good_value_minor": values[1], "unlabelled_value_minor": values[2],
             },
+            "currency_digits": self.currency_digits,
             "assumptions": asdict(self.costs),
             "rules": [_finite(asdict(measure)) for measure in self.measures],
             "overlap": {"rules": names, "payments": self.tally.overlap.tolist()},
@@ -126,6 +130,19 @@ class Backtest:
              "assuming that", *(f"  {line}" for line in self.assumptions())]
         )  # fmt: skip
 
+    def _cells(self, measure: RuleMeasures) -> tuple[str, ...]:
+        interval = f"{_percent(measure.precision_low)}..{_percent(measure.precision_high)}"
+        saved, hurt = self._money(measure.saved_minor), self._money(measure.good_hurt_minor)
+        return (
+            measure.rule_id, measure.status, measure.action, f"{measure.hits:,}",
+            f"{measure.hits_per_day:,.1f}", _percent(measure.precision), interval,
+            _percent(measure.recall), _percent(measure.value_recall), saved,
+            f"{measure.good_hurt:,}", hurt, f"{measure.unlabelled:,}", f"{measure.decides:,}",
+        )  # fmt: skip
+
+    def _money(self, minor: float) -> str:
+        return money_text(minor, self.currency_digits)
+
     def _span(self) -> str:
         days = sorted(self.tally.daily)
         return f"({_date(days[0])} to {_date(days[-1])}, UTC)" if days else ""
@@ -145,23 +162,8 @@ class Backtest:
         return drawn.getvalue()[drawn.getvalue().index("<svg") :]
 
 
-def _cells(measure: RuleMeasures) -> tuple[str, ...]:
-    interval = f"{_percent(measure.precision_low)}..{_percent(measure.precision_high)}"
-    return (
-        measure.rule_id, measure.status, measure.action, f"{measure.hits:,}",
-        f"{measure.hits_per_day:,.1f}", _percent(measure.precision), interval,
-        _percent(measure.recall), _percent(measure.value_recall), _money(measure.saved_minor),
-        f"{measure.good_hurt:,}", _money(measure.good_hurt_minor), f"{measure.unlabelled:,}",
-        f"{measure.decides:,}",
-    )  # fmt: skip
-
-
 def _percent(share: float) -> str:
     return "-" if math.isnan(share) else f"{share:.1%}"
-
-
-def _money(minor: float) -> str:
-    return f"{minor / 100:,.2f}"
 
 
 def _date(day: int) -> str:

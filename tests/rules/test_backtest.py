@@ -9,9 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jobs.rules.backtest import BacktestError, Config, backtest, main
+from jobs.rules.backtest import BacktestError, Config, backtest, currency_digits, main
+from lib.contract import ContractError
 from lib.fraud.features import FRAUD
-from lib.rules import RuleError
+from lib.fraud.rules import rule_fields
+from lib.rules import RuleError, load_rules
+from lib.rules.measures import Costs, measure_rules
+from lib.rules.page import Backtest
+from lib.rules.tally import Tally
 from tests.local_ray import local_ray
 
 # Ray Data itself still uses settings that it warns about.
@@ -123,10 +128,50 @@ def test_the_output_of_the_features_job_is_data_whose_labels_say_from_when(
         fraud_until=frame["event_time"].where(~frame["is_fraud"] & withdrawn),
     ).drop(columns="is_fraud")
     labelled.to_parquet(output / "data" / "part.parquet")
-    (output / "features.json").write_text("{}")
+    amounts = {"digits": 3, "largest_minor": 10**8}
+    (output / "features.json").write_text(json.dumps({"amounts": amounts}))
     of_flags = backtest(replace(config, data=str(as_flags)))
     of_features = backtest(replace(config, data=str(output)))
-    assert of_features.to_json() == of_flags.to_json()
+    assert (of_flags.currency_digits, of_features.currency_digits) == (2, 3)
+    assert replace(of_features, currency_digits=2).to_json() == of_flags.to_json()
+
+
+def test_money_has_the_decimals_of_the_settlement_currency() -> None:
+    rules = load_rules(RULES, rule_fields(FRAUD.names))
+    costs = Costs(good_decline_minor=1_500, review_minor=2)
+    totals = np.array([[1, 1, 0], [1_234_567, 8, 0]])
+    counts = np.zeros((3, 2, 3), dtype=np.int64)
+    counts[[rule.id for rule in rules.rules].index("burst")] = totals
+    total = Tally(totals, counts, counts, np.zeros((3, 3), dtype=np.int64), {0: np.ones(3)})
+    measures = measure_rules(rules, total, costs)
+    shown = {
+        0: ("worth 1,234,567;", "costs 1,500 and", "review costs 2 and", "1,233,067 ", " 8 "),
+        3: ("worth 1,234.567;", "costs 1.500 and", "review costs 0.002 and", "1,233.067 ", "0.008"),
+    }
+    for digits, texts in shown.items():
+        result = Backtest(rules, total, measures, costs, digits)
+        for text in texts:
+            assert text in result.to_text(), text
+        assert f"<td>{texts[3].strip()}</td>" in result.to_html("Backtest")
+        assert result.to_json()["currency_digits"] == digits
+
+
+@pytest.mark.parametrize(
+    ("option", "note", "digits"),
+    [(None, None, 2), (None, "{}", 2), (None, '{"amounts": {"digits": 0}}', 0), (3, "{}", 3)],
+)
+def test_digits_are_those_of_the_option_or_of_the_features_job(
+    config: Config, option: int | None, note: str | None, digits: int
+) -> None:
+    above = Path(config.data).parent
+    if note is not None:
+        (above / "features.json").write_text(note)
+    for data in (config.data, f"{config.data}/", str(Path(config.data) / "0.parquet")):
+        expected = 2 if data.endswith(".parquet") and option is None else digits
+        chosen = replace(config, data=data, currency_digits=option)
+        assert currency_digits(chosen) == expected
+    with pytest.raises(ContractError, match="currency_digits: expected 0 to 4, got 9"):
+        replace(config, currency_digits=9).check()
 
 
 @pytest.mark.usefixtures("cluster")
