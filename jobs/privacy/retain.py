@@ -76,7 +76,6 @@ class RetainConfig(JobOptions):
 
     def check(self) -> None:
         """See `JobOptions`."""
-        require_database(self.records)
         for name in vars(self):
             days = getattr(self, name)
             if name.endswith("_days") and days is not None and days < 1:
@@ -94,6 +93,7 @@ class RetainConfig(JobOptions):
                     f"archive_decisions_days: expected 2 or more, got "
                     f"{self.archive_decisions_days}: journals still bring decisions of yesterday"
                 )
+        require_database(self.records)
 
 
 def main(config: RetainConfig, now: int) -> dict[str, Aged]:

@@ -174,7 +174,7 @@ def test_leftovers_and_old_logs_go_by_age(url: str, records: Records, tmp_path: 
 )
 def test_what_cannot_be_meant_is_refused(url: str, changes: dict, said: str) -> None:
     with pytest.raises(RecordsError, match=said):
-        main(RetainConfig(url, **changes), NOW)
+        RetainConfig(url, **changes).check()
 
 
 def test_options_come_from_a_file_and_the_url_from_the_environment(tmp_path: Path) -> None:
