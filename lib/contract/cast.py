@@ -22,8 +22,8 @@ _POINT_ZERO = r"\.0*$"
 _PRINTED_WHOLE = r"^[+-]?\d{1,15}\.0$"
 _FIRST_FEW = 32
 _LARGEST_EXACT = 2.0**53
-_TRUE = ("true", "t", "yes", "y", "1", "1.0")
-_FALSE = ("false", "f", "no", "n", "0", "0.0")
+_TRUE = ("true", "t", "yes", "y", "on", "1", "1.0")
+_FALSE = ("false", "f", "no", "n", "off", "0", "0.0")
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
 _MIDNIGHT = r"^(\d{4}-\d{2}-\d{2})[T ]00:00(:00(\.0{1,9})?)?(Z|\+00(:?00)?| UTC)?$"
 
@@ -189,7 +189,7 @@ def to_flag(name: str, raw: pa.Array) -> Converted:
     texts = pc.utf8_lower(pc.ascii_trim_whitespace(to_text(name, raw)[0]))
     yes, no = (as_mask(pc.is_in(texts, value_set=pa.array(one))) for one in (_TRUE, _FALSE))
     flags = pa.array(yes, mask=~(yes | no))
-    fault = f"{name}: neither true nor false"
+    fault = f"{name}: neither true nor false; say under 'values' what is which"
     return flags, [(lost(raw, flags), fault)]
 
 

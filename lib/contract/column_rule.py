@@ -30,7 +30,7 @@ from lib.contract.number_text import PLAIN, NumberFormat
 from lib.contract.origin import file_values
 from lib.contract.reason import RowReasons
 from lib.contract.row_check import as_mask, column_faults
-from lib.contract.text_form import PRINTED_AS_FLOATS, joinable, normalised
+from lib.contract.text_form import NULL_WORDS, PRINTED_AS_FLOATS, SCIENTIFIC, joinable, normalised
 from lib.contract.time_reading import TimeReading
 from lib.contract.unit import Linear
 
@@ -40,6 +40,11 @@ _READERS = (
     (pat.is_list, to_numbers),
     (pat.is_large_binary, to_bytes),
 )
+_ROUNDED = (
+    "a number in scientific notation, which may lack digits; export it as text, "
+    "or declare 'normalize: as_written'"
+)
+_KEPT = "'{0}' is kept as an id; declare 'missing: ['{0}']' where it means no value"
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ class ColumnRule:
     def _raw(self, table: pa.Table, reasons: RowReasons, adjustments: Adjustments) -> pa.Array:
         parts = [without(plain(as_array(table[name])), self.missing) for name in self.sources]
         if self.target.is_identifier and "as_written" not in self.normalize:
-            parts = [self._id_part(part, adjustments) for part in parts]
+            parts = [self._id_part(part, reasons, adjustments) for part in parts]
         if self.file_parts:
             parts = [*file_values(table, self.file_parts), *parts]
         raw = parts[0]
@@ -149,9 +154,17 @@ class ColumnRule:
             raw = normalised(to_text(self.target.name, raw)[0], self.normalize)
         return self._mapped(raw, reasons) if self.values else raw
 
-    def _id_part(self, part: pa.Array, adjustments: Adjustments) -> pa.Array:
+    def _id_part(self, part: pa.Array, reasons: RowReasons, adjustments: Adjustments) -> pa.Array:
         if not pat.is_string(part.type):
             return part
+        name = self.target.name
+        rounded = as_mask(pc.match_substring_regex(part, SCIENTIFIC))
+        reasons.mark(rounded, f"{name}: {_ROUNDED}")
+        if rounded.any():
+            part = pc.if_else(pa.array(rounded), pa.scalar(None, part.type), part)
+        if pc.any(pc.is_in(part, value_set=pa.array(NULL_WORDS))).as_py():
+            for word in NULL_WORDS:
+                adjustments.add(as_mask(pc.equal(part, word)), f"{name}: {_KEPT.format(word)}")
         texts, changed = whole_ids(part)
         if changed:
             adjustments.add(as_mask(pc.is_valid(part)), f"{self.target.name}: {PRINTED_AS_FLOATS}")

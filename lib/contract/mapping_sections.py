@@ -115,7 +115,7 @@ def read_file_format(section: Section | None) -> FileFormat:
 
 
 def read_number_format(section: Section, default: NumberFormat) -> NumberFormat:
-    """`decimal_mark: ","`, `thousands: "."`, `currency_sign: [$, EUR]`, `negative: parentheses`.
+    """`decimal_mark: ","`, `thousands: "."`, `sign: ["%"]`, `negative: parentheses`.
 
     A section that says its own decimal mark takes no thousands separator from `default`.
     """
@@ -127,7 +127,7 @@ def read_number_format(section: Section, default: NumberFormat) -> NumberFormat:
     return NumberFormat(
         mark,
         thousands,
-        section.texts("currency_sign") or default.signs,
+        (*section.texts("currency_sign"), *section.texts("sign")) or default.signs,
         section.choice("negative", NEGATIVES, default.negative),
     )
 

@@ -15,6 +15,7 @@ NEGATIVES = ("parentheses", "trailing")
 
 # Spaces and apostrophes have typographic forms: no-break, narrow no-break, thin; right quote.
 _SEPARATORS = {" ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]"}
+_MINUS = "\u2212"
 _SPACE = "[ \u00a0\u202f\u2009]*"
 _PUNCTUATED = "[0-9][.,' _\u00a0\u202f\u2009\u2019][0-9]"
 _SIGNED = r"^[(+-]?\s*[^\d\s.,+()-]+\s*[+-]?\d|\d\s*[^\d\s.,()-]+\s*\)?$|^\(.*\)$|\d-$"
@@ -28,7 +29,7 @@ class NumberFormat:
         decimal_mark: "." or ",".
         thousands: what stands between groups of digits (",", ".", " ", "'", "_"), in threes
             (1,234,567) or as in India (12,34,567); None: nothing does, and such a text is a fault.
-        signs: texts beside the digits that mean nothing more, such as "$" or "EUR".
+        signs: texts beside the digits that mean nothing more, such as "$", "EUR" or "%".
         negative: "parentheses": (3.00) is -3.00; "trailing": 3.00- is; None: neither.
     """
 
@@ -44,6 +45,7 @@ class NumberFormat:
 
     def canonical(self, texts: pa.Array) -> pa.Array:
         """`texts` as -1234.5 would be written, null where a text is not of this form."""
+        texts = _typewritten(texts)
         if self.is_plain:
             return texts
         texts = self._without_signs(texts)
@@ -62,7 +64,7 @@ class NumberFormat:
         punctuated = other & ~signed & as_mask(pc.match_substring_regex(texts, _PUNCTUATED))
         between = "none" if self.thousands is None else f"'{self.thousands}'"
         return [
-            (signed, f"{text}; declare 'currency_sign' or 'negative' for what is not a digit"),
+            (signed, f"{text}; declare 'sign' or 'negative' for what is not a digit"),
             (
                 punctuated,
                 f"{text} with decimal_mark '{self.decimal_mark}' and thousands {between}; "
@@ -95,6 +97,13 @@ class NumberFormat:
         if self.negative == "trailing":
             return pc.replace_substring_regex(texts, r"^([^+-].*)-$", r"-\1")
         return texts
+
+
+def _typewritten(texts: pa.Array) -> pa.Array:
+    """`texts` with a hyphen for a typographic minus sign, and no typographic space around them."""
+    if pc.all(pc.string_is_ascii(texts)).as_py() in (True, None):
+        return texts
+    return pc.utf8_trim_whitespace(pc.replace_substring(texts, _MINUS, "-"))
 
 
 PLAIN = NumberFormat()

@@ -25,7 +25,7 @@ from lib.contract.unit import Linear, conversion
 from lib.contract.yaml_section import Section
 
 _TIME = ("timezone", "unit", "format", "plus", "join", "decimal_mark", "thousands")
-_NUMBER = ("decimal_mark", "thousands", "negative")
+_NUMBER = ("decimal_mark", "thousands", "sign", "negative")
 _MONEY = ("unit", "currency_digits", *_NUMBER, "currency_sign", "currency_from", "times", "largest")
 
 

@@ -14,6 +14,9 @@ from lib.contract.declaration import Column
 FORMS = ("nfc", "casefold", "strip", "whole", "as_written")
 PRINTED_AS_FLOATS = "whole numbers printed as floats (1001.0); read without '.0'"
 
+SCIENTIFIC = r"^[+-]?\d(\.\d+[eE]\+?\d{1,3}|[eE]\+\d{1,3})$"
+NULL_WORDS = ("NULL", "null", "None", "NaN", "nan", "<NA>", "\\N", "#N/A")
+
 _POINT_ZERO = r"^([+-]?\d{1,15})\.0+$"
 
 

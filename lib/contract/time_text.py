@@ -14,6 +14,9 @@ _ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 _ISO_NAIVE = _ISO + "$"
 _ISO_ZONED = _ISO + r"(Z|[+-]\d{2}:?\d{2})$"
 _SECOND_FRACTION = r"(\.\d{6})\d{1,3}"
+_MIDNIGHT_AFTER = r"^(\d{4}-?\d{2}-?\d{2}[ Tt])24(:?00(?::?00(?:[.,]0+)?)?)(?:[^\d:.,]|$)"
+_HOUR_24 = r"^(\d{4}-?\d{2}-?\d{2}[ Tt])24"
+_DAY = pa.scalar(86_400_000_000, pa.duration("us"))
 _CLOCK = r"(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)"
 _BASIC = r"^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})"
 _RESPELT = (
@@ -32,8 +35,20 @@ def iso_times(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Times of ISO 8601 texts: those with a zone and those without, null elsewhere.
 
     First the usual spelling; what is left is spelt again: `+00`, ` UTC`, `z`, a comma before the
-    fraction, a space before the offset, the basic form 20240301T100000Z.
+    fraction, a space before the offset, the basic form 20240301T100000Z. 24:00 ends its day.
     """
+    late = pc.match_substring_regex(texts, _MIDNIGHT_AFTER)
+    if not pc.any(late).as_py():
+        return _iso_times(texts)
+    early = pc.replace_substring_regex(texts, _HOUR_24, r"\100")
+    zoned, naive = _iso_times(pc.if_else(late, early, texts))
+    return (
+        pc.if_else(late, pc.add(zoned, _DAY), zoned),
+        pc.if_else(late, pc.add(naive, _DAY), naive),
+    )
+
+
+def _iso_times(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
     texts = pc.replace_substring_regex(texts, _SECOND_FRACTION, r"\1")
     zoned = cast_or_null(matching(texts, _ISO_ZONED), TIME)
     naive = cast_or_null(matching(texts, _ISO_NAIVE), NAIVE)

@@ -308,9 +308,59 @@ def test_numbers_are_flags_where_they_are_0_or_1():
     assert mapped("fragile", "F", **raw, F=[0.0, 1.0, None]) == [False, True, None]
 
 
+@pytest.mark.parametrize(
+    ("came", "sign", "expected"),
+    [
+        ("12.5%", '["%"]', 12.5),
+        ("0.5 %", '["%"]', 0.5),
+        ("3 kg", "kg", 3.0),
+        ("\u22123.5", "", None),
+        ("\u00a03.5\u202f", "", 3.5),
+    ],
+)
+def test_numbers_may_have_a_sign_beside_them(came, sign, expected):
+    text = "{from: W" + (f", sign: {sign}" if sign else "") + "}"
+    assert mapped("weight_kg", text, W=[came]) == [-3.5 if expected is None else expected]
+
+
+def test_a_sign_that_is_not_declared_is_pointed_out():
+    (reason,) = reasons("weight_kg", "W", W=["12.5%"])
+    assert reason == "weight_kg: not a number; declare 'sign' or 'negative' for what is not a digit"
+
+
+@pytest.mark.parametrize(("came", "flag"), [("ja", True), ("nein", False)])
+def test_flags_of_other_languages_are_named_by_values(came, flag):
+    assert mapped("fragile", "{from: F, values: {ja: true, nein: false}}", F=[came]) == [flag]
+
+
+@pytest.mark.parametrize("came", ["1.0E+5", "1.23457E+15", "1.5e15", "1E+05", "-1.0E5"])
+def test_ids_that_a_spreadsheet_rounded_are_quarantined(came):
+    (reason,) = reasons("parcel_id", "ID", ID=[came])
+    assert reason.startswith("parcel_id: a number in scientific notation")
+    assert mapped("parcel_id", "{from: ID, normalize: as_written}", ID=[came]) == [came]
+
+
+@pytest.mark.parametrize("came", ["1E5", "12.0E5", "E+05", "007", "1.0E+5a"])
+def test_ids_with_an_e_stay_ids(came):
+    assert mapped("parcel_id", "ID", ID=[came]) == [came]
+    assert reasons("parcel_id", "ID", ID=[came]) == []
+
+
+@pytest.mark.parametrize("word", ["NULL", "nan", "None", "\\N"])
+def test_a_word_for_null_is_kept_as_an_id_and_counted(word):
+    checked = mapping().check(pa.table(RAW | {"ID": [word]}))
+    assert checked.good["parcel_id"].to_pylist() == [word]
+    (note,) = checked.adjustments
+    assert note.startswith(f"parcel_id: '{word}' is kept as an id; declare 'missing: ['{word}']'")
+    declared = f"{{from: ID, missing: ['{word}']}}"
+    assert reasons("parcel_id", declared, ID=[word]) == ["parcel_id: missing"]
+
+
 @pytest.mark.parametrize("came", ["2", 2, "maybe", ""])
 def test_what_is_no_flag_is_a_fault(came):
-    assert reasons("fragile", "F", F=[came]) == ["fragile: neither true nor false"]
+    assert reasons("fragile", "F", F=[came]) == [
+        "fragile: neither true nor false; say under 'values' what is which"
+    ]
 
 
 CURRENCIES = """currencies:

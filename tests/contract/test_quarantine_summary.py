@@ -54,7 +54,7 @@ def test_the_reason_has_the_value_and_the_line():
     text = summary(checked(FRAGILE="2")).most_frequent_reason("/data/parcels.csv")
     assert text == (
         "/data/parcels.csv: 3 of 3 rows were set aside; most often "
-        "\"fragile: neither true nor false\", e.g. '2' in line 2"
+        "\"fragile: neither true nor false; say under 'values' what is which\", e.g. '2' in line 2"
     )
 
 

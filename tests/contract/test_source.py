@@ -205,6 +205,14 @@ def test_a_stray_quote_sets_aside_one_line_and_no_row_is_lost(tmp_path, changes)
     assert set(lines) <= {12, 902}
 
 
+def test_a_delimiter_behind_every_line_is_read_once_all_columns_are_named(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("ID,SENT,WEIGHT,PAID\na,2025-01-01,1,1,\nb,2025-01-01,1,1,\n")
+    assert read_checked(parcels(), path).reasons == {"line: 5 fields where 4 were expected": 2}
+    file = "file: {columns: [ID, SENT, WEIGHT, PAID, rest], header: true}"
+    assert read_checked(parcels(file), path).good["parcel_id"].to_pylist() == ["a", "b"]
+
+
 def test_the_quarantine_has_file_and_line(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("ID,SENT,WEIGHT,PAID\na,never,1,1\nb\nc,2025-01-01,1,1\n")

@@ -230,6 +230,23 @@ def test_the_basic_form_is_the_extended_one(naive):
     )
 
 
+@given(
+    st.dates(EARLIEST.date(), LATEST.date()),
+    st.sampled_from(["{} 24:00", "{}T24:00:00", "{}T24:00:00.000", "{}t24:00", "{} 24:00:00,0"]),
+    st.sampled_from(["", "Z", "+01:00", " UTC"]),
+)
+def test_the_hour_24_is_the_midnight_that_ends_the_day(day, text, zone):
+    midnight = f"{day + timedelta(days=1)}T00:00:00{zone}"
+    late = pa.array([text.format(day) + zone, None, "2024-03-01T10:00:00Z"])
+    usual = pa.array([midnight, None, "2024-03-01T10:00:00Z"])
+    assert read(late, timezone="Europe/Berlin") == read(usual, timezone="Europe/Berlin")
+
+
+@pytest.mark.parametrize("text", ["2025-01-01 24:01", "2025-01-01 24:00:01", "2025-01-01 25:00"])
+def test_no_time_is_later_than_24_00(text):
+    assert read(pa.array([text]), timezone="UTC")[0] == [None]
+
+
 def test_decimals_count_from_the_epoch_exactly():
     exact = pa.array([Decimal("1709251200.123456")], pa.decimal128(38, 6))
     assert read(exact, epoch_unit="s") == ([utc(2024, 3, 1, 0, 0, 0, 123456)], [])
