@@ -30,7 +30,13 @@ from lib.contract.number_text import PLAIN, NumberFormat
 from lib.contract.origin import file_values
 from lib.contract.reason import RowReasons
 from lib.contract.row_check import as_mask, column_faults
-from lib.contract.text_form import NULL_WORDS, PRINTED_AS_FLOATS, SCIENTIFIC, joinable, normalised
+from lib.contract.text_form import (
+    NULL_WORDS,
+    PRINTED_AS_FLOATS,
+    joinable,
+    normalised,
+    rounded_ids,
+)
 from lib.contract.time_reading import TimeReading
 from lib.contract.unit import Linear
 
@@ -158,7 +164,7 @@ class ColumnRule:
         if not pat.is_string(part.type):
             return part
         name = self.target.name
-        rounded = as_mask(pc.match_substring_regex(part, SCIENTIFIC))
+        rounded = rounded_ids(part)
         reasons.mark(rounded, f"{name}: {_ROUNDED}")
         if rounded.any():
             part = pc.if_else(pa.array(rounded), pa.scalar(None, part.type), part)

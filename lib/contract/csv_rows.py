@@ -1,5 +1,6 @@
 """Rows and unreadable lines of a block of CSV text as Arrow tables."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,13 @@ class RowReader:
     encoding: str
     dialect: Dialect
 
+    @property
+    def _null_marks(self) -> re.Pattern[bytes]:
+        """A whole field that is an escaped N: what MySQL and PostgreSQL write for null."""
+        mark = re.escape(self.dialect.delimiter)
+        null = re.escape(self.dialect.escape) + b"N"
+        return re.compile(rb"(?<![^\r\n" + mark + rb"])" + null + rb"(?![^\r\n" + mark + rb"])")
+
     def piece(self, data: bytes, lines: Lines, first_line: int) -> Piece:
         """Rows and set-aside lines of a block whose first line has the number `first_line`."""
         good = lines.of(Status.GOOD)
@@ -107,6 +115,8 @@ class RowReader:
         Raises:
             ContractError: Arrow reads another number of rows than were counted.
         """
+        if self.dialect.escape and len(self.names) > 1:
+            text = self._null_marks.sub(b"", text)
         if not count:
             return pa.table({name: pa.array([], pa.string()) for name in self.columns})
         try:

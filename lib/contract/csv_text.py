@@ -62,7 +62,7 @@ def utf8_blocks(stream: ByteStream, encoding: str, name: str) -> Iterator[bytes]
     try:
         while block or first:
             text = decoder.decode(block)
-            yield _encoded(text.removeprefix("\ufeff") if first else text)
+            yield _encoded(text.lstrip("\ufeff") if first else text)
             block, first = _read(stream, name), False
         yield _encoded(decoder.decode(b"", True))
     except UnicodeError as error:
@@ -73,7 +73,9 @@ def utf8_blocks(stream: ByteStream, encoding: str, name: str) -> Iterator[bytes]
 
 
 def _without_mark(block: bytes, stream: ByteStream, name: str) -> Iterator[bytes]:
-    yield block.removeprefix(codecs.BOM_UTF8)
+    while block.startswith(codecs.BOM_UTF8):
+        block = block.removeprefix(codecs.BOM_UTF8)
+    yield block
     while block := _read(stream, name):
         yield block
 

@@ -4,17 +4,20 @@ Ids are compared byte for byte everywhere. What a mapping file normalises here, 
 service has to send in the same form.
 """
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from lib.contract.cast import to_text, whole_ids
 from lib.contract.declaration import Column
+from lib.contract.reason import Mask
+from lib.contract.row_check import as_mask
 
 FORMS = ("nfc", "casefold", "strip", "whole", "as_written")
 PRINTED_AS_FLOATS = "whole numbers printed as floats (1001.0); read without '.0'"
 
-SCIENTIFIC = r"^[+-]?\d(\.\d+[eE]\+?\d{1,3}|[eE]\+\d{1,3})$"
+_SCIENTIFIC = r"^[+-]?\d(\.\d+[eE]\+?\d{1,3}|[eE]\+\d{1,3})$"
 NULL_WORDS = ("NULL", "null", "None", "NaN", "nan", "<NA>", "\\N", "#N/A")
 
 _POINT_ZERO = r"^([+-]?\d{1,15})\.0+$"
@@ -32,6 +35,15 @@ def normalised(texts: pa.Array, forms: tuple[str, ...]) -> pa.Array:
         elif form == "casefold":
             texts = _casefolded(texts)
     return texts
+
+
+def rounded_ids(texts: pa.Array) -> Mask:
+    """Texts such as 1.23457E+15, which a spreadsheet leaves of a long number."""
+    content = texts.buffers()[2]
+    content = b"" if content is None else content.to_pybytes()
+    if b"+" not in content and b"." not in content:  # far cheaper than the pattern
+        return np.zeros(len(texts), dtype=np.bool_)
+    return as_mask(pc.match_substring_regex(texts, _SCIENTIFIC))
 
 
 def joinable(target: Column, part: pa.Array) -> pa.Array:

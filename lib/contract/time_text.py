@@ -26,8 +26,10 @@ _RESPELT = (
     (_CLOCK + r" ?(?i:z|utc|gmt)$", r"\1Z"),
     (_CLOCK + r" ?([+-]\d{2})$", r"\1\2:00"),
     (_CLOCK + r" ([+-]\d{2}:?\d{2})$", r"\1\2"),
+    (r"(Z|[+-]\d{2}:\d{2})\[[A-Za-z0-9_/+-]+\]$", r"\1"),
     (_SECOND_FRACTION, r"\1"),
 )
+_ZERO_OFFSET = re.compile(r"(UTC|GMT)$")
 _HOUR_OFFSET = re.compile(r"[+-]\d{2}$")
 
 
@@ -35,41 +37,38 @@ def iso_times(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Times of ISO 8601 texts: those with a zone and those without, null elsewhere.
 
     First the usual spelling; what is left is spelt again: `+00`, ` UTC`, `z`, a comma before the
-    fraction, a space before the offset, the basic form 20240301T100000Z. 24:00 ends its day.
+    fraction, a space before the offset, Java's `+01:00[Europe/Berlin]`, the basic form
+    20240301T100000Z, and 24:00, which ends its day.
     """
-    late = pc.match_substring_regex(texts, _MIDNIGHT_AFTER)
-    if not pc.any(late).as_py():
-        return _iso_times(texts)
-    early = pc.replace_substring_regex(texts, _HOUR_24, r"\100")
-    zoned, naive = _iso_times(pc.if_else(late, early, texts))
-    return (
-        pc.if_else(late, pc.add(zoned, _DAY), zoned),
-        pc.if_else(late, pc.add(naive, _DAY), naive),
-    )
-
-
-def _iso_times(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
     texts = pc.replace_substring_regex(texts, _SECOND_FRACTION, r"\1")
-    zoned = cast_or_null(matching(texts, _ISO_ZONED), TIME)
-    naive = cast_or_null(matching(texts, _ISO_NAIVE), NAIVE)
+    zoned, naive = _usual(texts)
     left = pc.and_(pc.is_null(zoned), pc.and_(pc.is_null(naive), pc.is_valid(texts)))
     if not pc.any(left).as_py():
         return zoned, naive
     again = pc.if_else(left, texts, pa.scalar(None, type=texts.type))
+    late = pc.match_substring_regex(again, _MIDNIGHT_AFTER).fill_null(False)
+    again = pc.if_else(late, pc.replace_substring_regex(again, _HOUR_24, r"\100"), again)
     for pattern, spelling in _RESPELT:
         again = pc.replace_substring_regex(again, pattern, spelling)
+    more_zoned, more_naive = (
+        pc.if_else(late, pc.add(times, _DAY), times) for times in _usual(again)
+    )
+    return pc.coalesce(zoned, more_zoned), pc.coalesce(naive, more_naive)
+
+
+def _usual(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
     return (
-        pc.coalesce(zoned, cast_or_null(matching(again, _ISO_ZONED), TIME)),
-        pc.coalesce(naive, cast_or_null(matching(again, _ISO_NAIVE), NAIVE)),
+        cast_or_null(matching(texts, _ISO_ZONED), TIME),
+        cast_or_null(matching(texts, _ISO_NAIVE), NAIVE),
     )
 
 
 def parsed(text: str | None, form: str) -> datetime | None:
-    """The time of `text` by a `strptime` format, None where it is none; `%z` reads +05, too."""
+    """The time of `text` by a `strptime` format, None where it is none; `%z` reads +05, GMT."""
     if text is None:
         return None
-    if form.endswith("%z") and _HOUR_OFFSET.search(text):
-        text = f"{text}00"
+    if form.endswith("%z"):
+        text = f"{text}00" if _HOUR_OFFSET.search(text) else _ZERO_OFFSET.sub("+0000", text)
     try:
         return datetime.strptime(text, form)
     except ValueError:

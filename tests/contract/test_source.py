@@ -213,6 +213,25 @@ def test_a_delimiter_behind_every_line_is_read_once_all_columns_are_named(tmp_pa
     assert read_checked(parcels(file), path).good["parcel_id"].to_pylist() == ["a", "b"]
 
 
+def test_databases_write_null_as_an_escaped_n(tmp_path):
+    path = tmp_path / "p.tsv"
+    path.write_text("a\t2025-01-01\t\\N\t1\n\\N\t2025-01-01\t1\t1\nN\\N\t2025-01-01\t1\t\\N\n")
+    file = r"file: {columns: [ID, SENT, WEIGHT, PAID], quote: none, escape: '\'}"
+    checked = read_checked(parcels(file), path)
+    assert checked.quarantined["ID"].to_pylist() == ["a", None, "NN"]
+    assert checked.reasons == {
+        "parcel_id: missing": 1,
+        "postage_minor: missing": 1,
+        "weight_kg: missing": 1,
+    }
+
+
+def test_a_byte_order_mark_that_was_written_twice_is_none_of_the_header(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("\ufeff\ufeffID,SENT,WEIGHT,PAID\na,2025-01-01,1,1\n")
+    assert read_checked(parcels(), path).good.num_rows == 1
+
+
 def test_the_quarantine_has_file_and_line(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("ID,SENT,WEIGHT,PAID\na,never,1,1\nb\nc,2025-01-01,1,1\n")

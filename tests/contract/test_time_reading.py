@@ -161,6 +161,8 @@ def test_a_number_among_local_times_is_a_fault_that_names_the_unit():
         "2024-03-01 12:00:00 +0200",
         "2024-03-01 10:00:00 GMT",
         "2024-03-01T10:00:00.000000000+00",
+        "2024-03-01T11:00:00+01:00[Europe/Berlin]",
+        "2024-03-01T10:00Z[UTC]",
     ],
 )
 def test_offsets_are_read_as_databases_write_them(text):
@@ -190,6 +192,12 @@ def test_any_spelling_of_a_zoned_time_is_the_time_that_parquet_holds(
     text = f"{local:%Y-%m-%d %H:%M:%S}{fraction}{offset}"
     parquet = pa.array([moment], pa.timestamp("us", "UTC"))
     assert read(pa.array([text]))[0] == parquet.to_pylist()
+
+
+@pytest.mark.parametrize("zone", ["GMT", "UTC", "+0000", "+00"])
+def test_a_format_with_an_offset_reads_the_names_of_utc(zone):
+    texts = pa.array([f"Fri, 01 Mar 2024 10:00:00 {zone}"])
+    assert read(texts, format="%a, %d %b %Y %H:%M:%S %z") == ([utc(2024, 3, 1, 10)], [])
 
 
 def test_a_format_with_an_offset_reads_hours_alone():
