@@ -144,7 +144,7 @@ def _read(content: bytes, form: FileFormat, uses: tuple[FieldUse, ...], judged: 
     return rows, sorted(lines, key=lambda line: line["quarantine_row"]), file.counts
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(
     RECORDS,
     st.sampled_from(["\n", "\r\n"]),
