@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs import intake
+from jobs.data_end import end_of
 from jobs.framework.cluster import start_ray
 from jobs.framework.paths import InputPath
 from jobs.framework.progress import JobOptions
@@ -22,8 +23,7 @@ from lib.churn.base import CustomerBase, base_of
 from lib.churn.contracts import CONTRACTS, CUSTOMERS
 from lib.churn.happenings import SCHEMA, happenings
 from lib.contract import Contract, ContractError, Mapping
-from lib.contract.end_of_data import DataEnd, end_of_data
-from lib.feature.windows import DAY
+from lib.contract.end_of_data import DataEnd
 from lib.storage import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -254,15 +254,9 @@ def _span(rows: Dataset) -> tuple[int, DataEnd]:
             }
         )
 
-    def days(table: pa.Table) -> pa.Table:
-        times = table["event_time"].cast(pa.int64())
-        grouped = pa.table({"day": pc.divide(times, DAY), "at": times}).group_by("day")
-        return grouped.aggregate([("at", "max"), ("at", "count")])
-
     found = rows.map_batches(ends, batch_format="pyarrow", batch_size=None).materialize()
     low = found.min("low")
-    newest = rows.map_batches(days, batch_format="pyarrow", batch_size=None).to_pandas()
-    end = end_of_data(
-        newest["at_max"].to_numpy(dtype=np.int64), newest["at_count"].to_numpy(dtype=np.int64)
-    )
+    end = end_of(rows)
+    if end is None:
+        raise ContractError("no row of any table is left; check --until and the times")
     return int(found.min("any") if low is None else low), end

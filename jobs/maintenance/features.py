@@ -19,11 +19,14 @@ from jobs.framework.paths import InputPath
 from jobs.maintenance.sources import (
     Sources,
     by_machine,
+    far_lines,
+    far_readings,
     intakes,
     kind_in,
     measured,
     small_tables,
     table_lines,
+    telemetry_end,
     telemetry_mapping,
 )
 from jobs.rows import write_private_rows
@@ -147,6 +150,7 @@ def _computed(
     small["waveforms"] = measured(config, features, quarantine)
     every, warm_up, preventive = config.every_hours, config.warm_up_hours, config.preventive
     to_the_end, grace = config.run_to_failure, config.failure_grace_hours
+    end = telemetry_end(config, output.address("work/end"))
 
     def rows_of(tables: Tables) -> pa.Table:
         if not tables.telemetry.num_rows:
@@ -161,7 +165,8 @@ def _computed(
         _note_failures(counts, booked, pasts, quarantine)
         return _nothing(features) if found is None else to_table(found, features.names)
 
-    rows = by_machine(config, small, rows_of, quarantine, features).materialize()
+    end_us = None if end is None else end.last_us
+    rows = by_machine(config, small, rows_of, quarantine, features, end_us).materialize()
     count = rows.count()
     if not count:
         reason = intake.most_frequent_reason(output, "work/quarantine/telemetry", config.telemetry)
@@ -179,6 +184,7 @@ def _computed(
         "machines": len(names),
         "machines_without_rows": silent,
         "failure_counts": asdict(_failures_seen(output, small["failures"])),
+        "far_readings": far_readings(end),
     }
 
 
@@ -242,6 +248,7 @@ def _closing_lines(output: Storage) -> str:
             f"training rows {note['rows']:>12,}   of {note['machines']:,} machines, "
             f"{len(note['features'])} features each",
             f"machines listed that have none: {len(note['machines_without_rows']):,}",
+            *far_lines(note),
             *_failure_lines(note),
             f"features:   {output.shown('data')}",
             f"quarantine: {output.shown('quarantine')}",

@@ -9,21 +9,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
+from jobs import intake
 from jobs.framework.cluster import start_ray
 from jobs.maintenance.score import ScoreConfig
 from jobs.maintenance.sources import (
     by_machine,
+    far_lines,
+    far_readings,
     intakes,
     measured,
-    newest_reading,
     small_tables,
     table_lines,
+    telemetry_end,
     telemetry_mapping,
 )
 from jobs.model_files import model_directory
 from jobs.rows import write_private_rows
 from lib.contract import ContractError
 from lib.contract.coercion import as_array
+from lib.contract.end_of_data import DataEnd
 from lib.maintenance.dataset import Tables, current_rows
 from lib.maintenance.model import SYSTEM, SurvivalModel
 from lib.maintenance.model.loading import load_model
@@ -45,7 +49,8 @@ def score_machines(config: ScoreConfig) -> str:
     quarantine = output.address("work/quarantine")
     small = small_tables(config, quarantine)
     small["waveforms"] = measured(config, model.features, quarantine)
-    at_us = newest_reading(config, quarantine) if config.at is None else _moment(config.at)
+    end = None if config.at is not None else _end(config, output.address("work/end"))
+    at_us = _moment(str(config.at)) if end is None else end.last_us
     rows = _scored(config, model, small, at_us, quarantine)
     write_private_rows(rows, output, "work/data")
     output.delete(_NOTE)
@@ -58,11 +63,28 @@ def score_machines(config: ScoreConfig) -> str:
         "modes": list(model.modes),
         "machines": open_dataset(output, "data").count_rows(),
         "tables": intakes(output, "quarantine"),
+        "far_readings": far_readings(end),
     }
     output.write(_NOTE, json.dumps(note, indent=2).encode())
     output.delete("work")
     print(_closing_lines(output))
     return output.address("data")
+
+
+def _end(config: ScoreConfig, quarantine: str) -> DataEnd:
+    """When readings end.
+
+    Raises:
+        ContractError: none passes its contract.
+    """
+    end = telemetry_end(config, quarantine)
+    if end is None:
+        storage = open_storage(quarantine)
+        reason = intake.most_frequent_reason(storage, "telemetry", config.telemetry)
+        raise ContractError(
+            f"{reason}; no reading passed the contract; see {storage.shown('telemetry')}"
+        )
+    return end
 
 
 def _scored(
@@ -133,6 +155,7 @@ def _closing_lines(output: Storage) -> str:
         [
             *lines,
             *table_lines(note["tables"]),
+            *far_lines(note),
             f"{note['machines']:,} machines at {note['scored_at']}, "
             f"{pc.sum(table['alarm']).as_py()} alarms, model {note['model_version']}",
             f"scores:     {output.shown('data')}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import yaml
 
 from jobs import intake
+from jobs.data_end import end_of
 from jobs.framework.cluster import start_ray
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
@@ -26,6 +27,7 @@ from lib.contract import (
     parse_mapping,
     source_schema,
 )
+from lib.contract.end_of_data import DataEnd
 from lib.maintenance.contracts import (
     ERRORS,
     FAILURES,
@@ -38,7 +40,7 @@ from lib.maintenance.contracts import (
 from lib.maintenance.dataset import Tables
 from lib.maintenance.feature_set import FeatureError, FeatureSet, Sensor
 from lib.maintenance.offline import measured_waveforms
-from lib.storage import Storage, open_storage
+from lib.storage import Storage
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -245,8 +247,18 @@ def by_machine(
     work: Callable[[Tables], pa.Table],
     quarantine: str,
     features: FeatureSet,
+    end_us: int | None = None,
 ) -> Dataset:
-    """What `work` makes of the tables of each group of machines; no machine is in two groups."""
+    """What `work` makes of the tables of each group of machines; no machine is in two groups.
+
+    Args:
+        sources: where the tables are.
+        small: see `small_tables`.
+        work: takes the tables of some machines.
+        quarantine: folder or URI.
+        features: kind of machine.
+        end_us: readings after it are left out; see `telemetry_end`.
+    """
     import ray
     from ray.data import DataContext
 
@@ -265,6 +277,8 @@ def by_machine(
 
     def group(telemetry: pa.Table) -> pa.Table:
         once = intake.once_each(telemetry, mapping.contract, "machine_id", place)
+        if end_us is not None:
+            once = once.filter(pc.less_equal(once["event_time"].cast(pa.int64()), end_us))
         return work(Tables(telemetry, **ray.get(shared)).of(once))
 
     read = intake.read(mapping, sources.telemetry, place, whole=False)
@@ -276,26 +290,41 @@ def by_machine(
     )
 
 
-def newest_reading(sources: Sources, quarantine: str) -> int:
-    """When the newest reading was taken that passes its contract, microseconds UTC.
+def telemetry_end(sources: Sources, quarantine: str) -> DataEnd | None:
+    """When readings end; None where none passes its contract.
 
-    Raises:
-        ContractError: none does.
+    Args:
+        sources: where the tables are.
+        quarantine: folder or URI for what of this reading does not pass, apart from others.
     """
-    mapping = telemetry_mapping(sources)
+    rows = intake.read(
+        _times_only(telemetry_mapping(sources)),
+        sources.telemetry,
+        f"{quarantine}/telemetry",
+        whole=False,
+    )
+    return end_of(rows)
 
-    def newest(table: pa.Table) -> pa.Table:
-        return pa.table({"at": [pc.max(table["event_time"].cast(pa.int64())).as_py()]})
 
-    read = intake.read(mapping, sources.telemetry, f"{quarantine}/telemetry", whole=False)
-    found = read.map_batches(newest, batch_format="pyarrow", batch_size=None).max("at")
-    if found is None:
-        storage = open_storage(quarantine)
-        reason = intake.most_frequent_reason(storage, "telemetry", sources.telemetry)
-        raise ContractError(
-            f"{reason}; no reading passed the contract; see {storage.shown('telemetry')}"
-        )
-    return int(found)
+def far_readings(end: DataEnd | None) -> dict[str, int]:
+    """Readings dated far after all others, for a note: what they are, and how many."""
+    return {end.text: end.far_rows} if end is not None and end.far_rows else {}
+
+
+def far_lines(note: dict[str, Any]) -> list[str]:
+    """The same as closing lines; notes of earlier versions say nothing of them."""
+    return [f"{n:>8,}  telemetry: {text}" for text, n in note.get("far_readings", {}).items()]
+
+
+def _times_only(mapping: Mapping) -> Mapping:
+    """The same mapping without its sensors, so that their columns are not read."""
+    if mapping.reshape is not None or mapping.aggregation is not None:
+        return mapping
+    return replace(
+        mapping,
+        contract=replace(mapping.contract, columns=TELEMETRY.columns),
+        rules=tuple(rule for rule in mapping.rules if rule.target.name in TELEMETRY.names),
+    )
 
 
 def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, Any]]:

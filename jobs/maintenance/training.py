@@ -13,6 +13,7 @@ import numpy as np
 
 from jobs.framework.cluster import start_ray
 from jobs.maintenance.fits import fold_by_fold, replicates, whole_model
+from jobs.maintenance.sources import far_lines
 from jobs.maintenance.training_config import TrainConfig
 from jobs.maintenance.training_rows import RowsSource, rows_of
 from jobs.narration import narrator
@@ -254,6 +255,7 @@ def _closing_lines(
             f"replayed cost a machine-year {ours.value:,.0f}, run to failure {idle.value:,.0f}; "
             f"{seconds:.0f} s",
             *(source.failures.lines() if source.failures.unseen else ()),
+            *far_lines(source.note),
             f"model:       {written[0]} ({version})",
             f"registry:    {where}",
             *(f"report:      {path}" for path in written[1:]),

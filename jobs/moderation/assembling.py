@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from jobs import intake
 from jobs.moderation.facts import LABEL, MEDIUM, POST
-from lib.contract import QUARANTINE_REASON, TIME
+from jobs.moderation.sources import write_matches
+from lib.contract import QUARANTINE_REASON, TIME, MatchCounts
 from lib.moderation.contracts import LABELS, POSTS
 from lib.moderation.learning import text_keys
 from lib.moderation.model.answers import Floats, Ints, Presence
@@ -93,6 +95,8 @@ class Assembly:
         there = pc.is_in(rows["post_id"], value_set=posts["post_id"].combine_chunks())
         mask = there.to_numpy(zero_copy_only=False) if rows.num_rows else np.zeros(0, dtype=bool)
         self._aside(rows, ~mask, NO_SUCH_POST, table, f"alone-{name}")
+        if rows.num_rows or posts.num_rows:
+            write_matches(_matches(rows, mask, posts), table, name, self.quarantine)
         return rows.filter(pa.array(mask, pa.bool_()))
 
     def _of_read_posts(self, labels: pa.Table, empty: pa.Table, name: str) -> pa.Table:
@@ -143,6 +147,17 @@ _PLAIN_TIMES = pa.schema(
         for one in LABELS.schema
     ]
 )  # fmt: skip
+
+
+def _matches(rows: pa.Table, mask: NDArray[np.bool_], posts: pa.Table) -> MatchCounts:
+    """Rows whose post is there where `mask` is true."""
+    strangers = rows["post_id"].filter(pa.array(~mask, pa.bool_()))
+    return MatchCounts(
+        rows.num_rows,
+        len(strangers),
+        pc.min(strangers).as_py() or "",
+        pc.min(posts["post_id"]).as_py() or "",
+    )
 
 
 def _first_of_each(media: pa.Table) -> pa.Table:

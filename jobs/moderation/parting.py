@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from jobs.moderation.split import Split
 from lib.contract import ContractError
+from lib.contract.end_of_data import end_of_data
 from lib.moderation.model.answers import Floats, Ints
 
 PARTS = ("members", "fusion", "test", "unused")
@@ -63,7 +64,8 @@ def part_posts(
         authors: (n,) who posted.
         at_us: (n,) when, microseconds since 1970, UTC.
         labelled: (n,) whether anybody judged them; the others are unused.
-        test_share: share of the labelled posts, the newest, that the test is from.
+        test_share: share of the labelled posts, the newest, that the test is from; those dated far
+            after all others do not count.
         test_authors: share of the authors whose older posts teach nothing, so that their newer ones
             test; authors who are new then test as well.
         seed: of who these are.
@@ -78,7 +80,8 @@ def part_posts(
             f"labels: expected posts with labels for every part, got {int(labelled.sum())}"
         )
     _check_parts(authors, at_us, labelled, split)
-    start = int(np.quantile(at_us[labelled], 1.0 - test_share, method="higher"))
+    ended = at_us[labelled & (at_us <= end_of_data(at_us[labelled]).last_us)]
+    start = int(np.quantile(ended, 1.0 - test_share, method="higher"))
     by_time = split in {"author-time", "time"}
     later = at_us >= start if by_time else np.ones(len(at_us), dtype=bool)
     if split != "author-time":

@@ -36,6 +36,7 @@ from jobs.partitioned import partitions_for
 from jobs.resources import await_a_core
 from jobs.rows import write_private_rows
 from lib.contract import ContractError
+from lib.contract.end_of_data import end_of_data
 from lib.moderation.model.answers import Presence
 from lib.moderation.model.sizes import Size
 from lib.moderation.policies import Policies
@@ -197,7 +198,13 @@ def partitions_of(config: PreprocessConfig) -> int:
 
 
 def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
-    names = ["post_id", "text_key", "label_known_at", *(f"{one}_presence" for one in MODALITIES)]
+    names = [
+        "post_id",
+        "event_time",
+        "text_key",
+        "label_known_at",
+        *(f"{one}_presence" for one in MODALITIES),
+    ]
     rows = open_dataset(work, "data/posts") if work.files("data/posts") else None
     posts = pa.table({}) if rows is None else rows.to_table(columns=names)
     if not posts.num_rows:
@@ -228,8 +235,10 @@ def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
         }
         for name in MODALITIES
     }
+    end = end_of_data(posts["event_time"].cast(pa.int64()).to_numpy())
     return {
         "posts": posts.num_rows,
+        "far_posts": {end.text: end.far_rows} if end.far_rows else {},
         "labelled": posts.num_rows - posts["label_known_at"].null_count,
         "media": media.num_rows,
         "broken_media": dict(reasons.most_common()),
@@ -242,6 +251,7 @@ def closing_lines(output: Storage) -> str:
     """A short table of what was read and made."""
     note = json.loads(output.read(NOTE) or b"")
     lines = table_lines(note["tables"])
+    lines += [f"{n:>8,}  posts: {text}" for text, n in note.get("far_posts", {}).items()]
     for name, one in note["presence"].items():
         lines.append(
             f"{name:12}{one['present']:>12,} posts have it, {one['failed']:,} of which none decodes"

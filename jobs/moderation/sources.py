@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 from jobs import intake
 from jobs.framework.paths import InputPath
 from jobs.framework.progress import JobOptions
-from lib.contract import Contract, ContractError
+from lib.contract import Contract, ContractError, MatchCounts
 from lib.contract import Mapping as ColumnMapping
+from lib.contract.matches import match_warnings
 from lib.contract.yaml_document import decode_yaml
 from lib.moderation.contracts import CONTRACTS, MEDIA
 from lib.moderation.media.addresses import AddressError, Addresses
 from lib.moderation.policies import POLICIES_FILE, Policies, load_policies
 from lib.storage import Storage, open_storage
 
+_MATCHES = "matches"
 TABLES = tuple(contract.name for contract in CONTRACTS)
 # media are large: few rows at once, and tasks of a few seconds or minutes each
 _MEDIA_ROWS, _MEDIA_AT_ONCE = 2048, 16
@@ -127,18 +130,46 @@ def read_policies(path: str | None) -> Policies:
 
 def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
     """What became of the rows of each table that was read."""
-    found = {}
+    found: dict[str, dict[str, object]] = {}
     for name in TABLES:
         summary = intake.summary(storage, f"{quarantine}/{name}")
         if summary.rows_in or summary.quarantined or summary.empty_files:
             found[name] = asdict(summary)
+            counts = _matches(storage, f"{quarantine}/{_MATCHES}/{name}")
+            if counts.rows:
+                found[name]["matches"] = counts.to_json()
     return found
+
+
+def write_matches(counts: MatchCounts, table: str, name: str, quarantine: str) -> None:
+    """Write how many rows about a group of posts are of posts that are there.
+
+    Args:
+        counts: of the group.
+        table: of the rows, `media` or `labels`.
+        name: of the group, the same in a second run of the task.
+        quarantine: folder or URI.
+    """
+    content = json.dumps(counts.to_json()).encode()
+    open_storage(quarantine).write(f"{_MATCHES}/{table}/{name}.json", content)
+
+
+def _matches(storage: Storage, folder: str) -> MatchCounts:
+    entries = (storage.read(path) or b"{}" for path in sorted(storage.files(folder.lstrip("/"))))
+    return sum((MatchCounts.from_json(json.loads(entry)) for entry in entries), MatchCounts())
+
+
+def table_warnings(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Lines that come first: tables of which a large share is of no post that is there."""
+    matches = {name: one["matches"] for name, one in tables.items() if "matches" in one}
+    return match_warnings(MatchCounts.by_table(matches), "post")
 
 
 def table_lines(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Closing lines: what became of the rows of each table, as `intakes` counts them."""
     lines = [
-        f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}{'taken':>12}"
+        *table_warnings(tables),
+        f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}{'taken':>12}",
     ]
     for name, one in tables.items():
         gone = one.get("left_out", 0), one["repeats"], one["quarantined"]

@@ -13,6 +13,7 @@ from jobs.moderation.findings import OURS, Findings, ordered
 from jobs.moderation.fits import Fitted
 from jobs.moderation.parting import Parting
 from jobs.moderation.prepared import Prepared
+from jobs.moderation.sources import table_warnings
 from lib.moderation.model.report import Measured
 from lib.moderation.model.report import training_report as model_report
 from lib.report import Note, Report, Section, Table
@@ -110,8 +111,10 @@ def _data(subject: Subject) -> Section:
         "without a label, and posts whose author or time belongs to the other side. "
         f"{note['repeated_posts']:,} posts say or show again what an earlier one did."
     )
+    text += "".join(f" {n:,} {words}." for words, n in note.get("far_posts", {}).items())
     parts, read = Table(("part", "posts"), counts), Table(_TABLE_HEAD, tables)
-    return Section("What it rests on", (Note(text), parts, read))
+    warnings = (Note(line) for line in table_warnings(note["tables"]))
+    return Section("What it rests on", (*warnings, Note(text), parts, read))
 
 
 _TABLE_HEAD = ("table", "rows", "left out", "repeats", "quarantined")

@@ -1,9 +1,17 @@
 """Rows of customers who are in no table of customers are counted, told and shown."""
 
+import json
+from dataclasses import asdict
+
+import pytest
+
+from jobs.churn.features import closing_lines
 from jobs.churn.table_counts import table_lines, table_warnings
 from lib.churn.matches import table_matches
+from lib.churn.target import Target
 from lib.contract import MatchCounts
 from lib.contract.matches import match_figures
+from lib.storage import open_storage
 from tests.churn.told import at, happened, table
 
 WHEN = {"event_time": at(3, 1)}
@@ -74,3 +82,25 @@ def test_ids_that_are_written_alike_are_of_other_customers() -> None:
     assert "written alike: check that both tables are of the same customers" in str(
         counts.warning("usage", "customer")
     )
+
+
+@pytest.mark.parametrize(
+    ("means", "words"),
+    [
+        ("notice", "none of 7 customers is among the customers with notice"),
+        ("no_usage", "none of 7 customers is among the customers who stop using the product"),
+    ],
+)
+def test_data_in_which_nobody_leaves_says_first_what_training_needs(tmp_path, means, words) -> None:
+    note = {
+        "tables": {}, "matches": {}, "contradictions": {}, "target": asdict(Target(means=means)),
+        "rows": 9, "customers": 7, "leavers": 0, "moments": 3, "share_leaving": 0.0,
+        "features": [], "untold": [],
+    }  # fmt: skip
+    (tmp_path / "features.json").write_text(json.dumps(note))
+    storage = open_storage(str(tmp_path))
+    first = closing_lines(storage).splitlines()[0]
+    assert words in first
+    assert "at least 5 are needed for training" in first
+    (tmp_path / "features.json").write_text(json.dumps(note | {"leavers": 1}))
+    assert "needed for training" not in closing_lines(storage)

@@ -196,6 +196,7 @@ def by_hand(good):
             min(rows[0]["event_time"] for rows in parts.values()),
             max(rows[0]["event_time"] for rows in parts.values()),
             sum_of([rows[0]["mrr_minor"] for rows in parts.values()]),
+            sum_of([rows[0]["seats"] for rows in parts.values()]),
         )
         for name, parts in customers.items()
         if all(len({str(one) for one in rows}) == 1 for rows in parts.values())
@@ -219,9 +220,12 @@ def test_rows_are_summed_exactly_in_any_order_and_any_pieces(rows, random, cut):
     assert together.good.sort_by(order).equals(whole.good.sort_by(order))
     assert (together.merged, together.repeats) == (whole.merged, whole.repeats)
     assert together.rows_in + sum(part.quarantined.num_rows for part in parts) == len(rows)
+    for checked in (whole, together):
+        gone = checked.quarantined.num_rows + checked.repeats + checked.merged + checked.left_out
+        assert checked.rows_in == checked.good.num_rows + gone
     expected = by_hand(gathered.to_pylist())
     came = {
-        one["customer_id"]: (one["event_time"], one["known_at"], one["mrr_minor"])
+        one["customer_id"]: (one["event_time"], one["known_at"], one["mrr_minor"], one["seats"])
         for one in whole.good.to_pylist()
     }
     assert {name: came[name] for name in expected} == expected

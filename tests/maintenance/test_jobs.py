@@ -2,8 +2,9 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ def ray():
 
 
 KIND = str(KIND_FILE)
+FAR = datetime(2061, 5, 1, tzinfo=UTC)
 
 
 def sources(fleet: Path, output: Path, **changes: object) -> dict[str, object]:
@@ -83,13 +85,26 @@ def model(computed, tmp_path_factory) -> Path:
     return folder
 
 
+def far_reading(fleet: Path, folder: Path) -> None:
+    """A file with one reading of a broken clock, beside the others."""
+    table = pq.read_table(next((fleet / "telemetry").glob("*.parquet"))).slice(0, 1)
+    place = table.column_names.index("event_time")
+    far = pa.array([FAR]).cast(table.schema.field(place).type)
+    pq.write_table(table.set_column(place, "event_time", far), folder / "far.parquet")
+
+
 @pytest.fixture(scope="module")
 def scored(small_fleet, model, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("scores")
     machines = pq.read_table(small_fleet / "machines.parquet")
     silent = machines.slice(0, 1).set_column(0, "machine_id", pa.array(["silent"]))
     pq.write_table(pa.concat_tables([machines, silent]), output / "machines.parquet")
-    given = sources(small_fleet, output / "out", machines=str(output / "machines.parquet"))
+    shutil.copytree(small_fleet / "telemetry", output / "telemetry")
+    far_reading(small_fleet, output / "telemetry")
+    given = sources(
+        small_fleet, output / "out", machines=str(output / "machines.parquet"),
+        telemetry=str(output / "telemetry"),
+    )  # fmt: skip
     score.main(ScoreConfig(**given, registry=str(model / "registry")))
     return output / "out"
 
@@ -131,17 +146,23 @@ def test_the_same_command_finds_its_rows_there(computed, small_fleet, capsys):
     assert "there already" in capsys.readouterr().out
 
 
-def test_bad_rows_go_to_the_quarantine_and_the_rest_is_the_same(computed, small_fleet, tmp_path):
+def test_bad_rows_go_to_the_quarantine_and_the_rest_is_the_same(
+    computed, small_fleet, tmp_path, capsys
+):
     folder = tmp_path / "telemetry"
     folder.mkdir()
     for file in (small_fleet / "telemetry").glob("*.parquet"):
         table = pq.read_table(file)
         bad = table.slice(0, 3).set_column(0, "machine_id", pa.nulls(3, pa.string()))
         pq.write_table(pa.concat_tables([table, table.slice(0, 5), bad]), folder / file.name)
+    far_reading(small_fleet, folder)
     given = sources(small_fleet, tmp_path / "out", telemetry=str(folder))
     features.main(FeaturesConfig(**given, kind=KIND))
-    note = json.loads((tmp_path / "out" / "features.json").read_text())["tables"]["telemetry"]
-    assert (note["repeats"], note["quarantined"]) == (5 * WEEKS, 3 * WEEKS)
+    note = json.loads((tmp_path / "out" / "features.json").read_text())
+    counts = note["tables"]["telemetry"]
+    assert (counts["repeats"], counts["quarantined"]) == (5 * WEEKS, 3 * WEEKS)
+    assert list(note["far_readings"].values()) == [1]
+    assert f"up to {FAR.date()}: far from all others" in capsys.readouterr().out
     same(read(tmp_path / "out"), read(computed))
 
 
@@ -220,13 +241,16 @@ def test_training_in_one_process_finds_the_same_folds(computed, model, tmp_path)
     assert ours["deep"]["IBS"] == pytest.approx(theirs["deep"]["IBS"], rel=0.05)
 
 
-def test_scores_name_every_machine_the_silent_one_too(scored, model):
+def test_scores_name_every_machine_the_silent_one_too(scored, model, small_fleet):
     table = read(scored)
     rows = {row["machine_id"]: row for row in table.to_pylist()}
     assert len(rows) == CONFIG.machines + 1
     assert rows["silent"]["last_reading"] is None
     assert 0.0 < rows["silent"]["failure_within_7d"] < 1.0
     note = json.loads((scored / "scores.json").read_text())
+    newest = max(tables(small_fleet).telemetry["event_time"].to_pylist())
+    assert datetime.fromisoformat(note["scored_at"]) == newest
+    assert list(note["far_readings"].values()) == [1]
     loaded = load_model(model / "model")
     assert note["grid_hours"] == loaded.grid.tolist()
     assert len(rows["M00000"]["survival"]) == len(loaded.grid)

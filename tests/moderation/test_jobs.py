@@ -454,6 +454,9 @@ def test_what_belongs_to_no_post_or_to_no_listed_place_is_quarantined(told, tmp_
     told_labels = note["tables"]["labels"]["reasons"]
     assert told_labels["policy_version: given under another version of the policy"] == 1
     assert told_labels["post_id: of no post that is there"] >= 2
+    matches = note["tables"]["labels"]["matches"]
+    assert matches["unmatched"] == told_labels["post_id: of no post that is there"]
+    assert matches["rows"] > matches["unmatched"]
 
 
 def change(told: Path, tmp_path: Path, name: str, table: pa.Table) -> dict[str, object]:

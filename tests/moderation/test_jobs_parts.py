@@ -22,8 +22,9 @@ from jobs.moderation.parting import PARTS, part_posts, split_authors
 from jobs.moderation.pieces import encoded_clip, encoded_image, read_pieces
 from jobs.moderation.retraining import paired
 from jobs.moderation.simulate import Simulate
+from jobs.moderation.sources import table_lines
 from jobs.quarantine_ledger import summary
-from lib.contract import ContractError
+from lib.contract import ContractError, MatchCounts
 from lib.moderation.composer.composing import COMPOSED_POLICIES
 from lib.moderation.composer.simulated import simulated_pieces
 from lib.moderation.media.hashes import seen
@@ -271,6 +272,36 @@ def test_labels_of_posts_that_are_set_aside_are_set_aside_with_them(tmp_path):
         "post_id: of no post that is there": 1,
         "post_id: of a post with neither a text nor an image nor a video": 1,
     }
+
+
+def test_labels_of_posts_that_are_not_there_are_warned_of_first(tmp_path):
+    post = {"author_id": "a", "event_time": FIRST, "text": "words"}
+    said = {"policy": "hate", "violates": True, "by": "ann", "event_time": FIRST,
+            "known_at": FIRST, "policy_version": 1}  # fmt: skip
+    assembly = Assembly(policies(), str(tmp_path))
+    for names, labelled in (("12", ["1", "2.0", "2.0"]), ("", ["7.0"]), ("9", [])):
+        parts = (
+            ([post | {"post_id": name} for name in names], POST),
+            ([said | {"post_id": name} for name in labelled], LABEL),
+        )
+        assembly.rows(pa.concat_tables([_facts(rows, what) for rows, what in parts if rows]))
+    stored = open_storage(str(tmp_path))
+    entries = [json.loads(stored.read(path) or b"") for path in stored.files("matches/labels")]
+    total = sum((MatchCounts.from_json(entry) for entry in entries), MatchCounts())
+    assert (total.rows, total.unmatched) == (4, 3)
+    row = {"rows_in": 4, "repeats": 0, "quarantined": 3, "reasons": {}, "matches": total.to_json()}
+    first = table_lines({"labels": row})[0]
+    assert first.startswith("warning: labels: 3 of 4 match no post; e.g. labels have ")
+    assert total.example in first
+
+
+def test_a_post_of_a_broken_clock_moves_no_test():
+    who, at_us, labelled = posts()
+    before = part_posts(who, at_us, labelled, 0.25, 0.3, seed=1)
+    far = part_posts([*who, "new"], np.append(at_us, at_us.max() + 9_000 * DAY),
+                     np.append(labelled, True), 0.25, 0.3, seed=1)  # fmt: skip
+    assert far.test_from_us == before.test_from_us
+    assert far.part[:-1].tolist() == before.part.tolist()
 
 
 def test_word_pieces_of_rows_are_those_that_the_encoder_would_take(tmp_path):
