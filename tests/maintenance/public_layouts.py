@@ -12,6 +12,7 @@ import numpy as np
 
 from tests.layout_files import write_csv, write_texts
 
+NAB_MACHINES = 8
 SKAB_RUNS, SKAB_SECONDS = 16, 1_200
 AI4I_ROWS = 3_000
 _SKAB_COLUMNS = ("Accelerometer1RMS", "Current", "Pressure", "Temperature", "Volume Flow RateRMS")
@@ -33,6 +34,20 @@ contract: failures
 columns:
   machine_id: {value: machine 7}
   event_time: {from: failed, timezone: UTC}
+  failure_mode: {value: motor}
+"""
+NAB_FOLDER = """
+contract: telemetry
+columns:
+  machine_id: {from_file: stem}
+  event_time: {from: timestamp, timezone: UTC}
+  temperature: {from: value, unit: degF}
+"""
+NAB_WINDOWS = """
+contract: failures
+columns:
+  machine_id: file
+  event_time: {from: end, timezone: UTC}
   failure_mode: {value: motor}
 """
 SKAB = """
@@ -90,6 +105,29 @@ def write_nab(folder: Path) -> None:
     failed = [[start + timedelta(days=day)] for day in (8, 16, 24, 33)]
     write_csv(folder / "nab_failures.csv", ("failed",), failed)
     write_texts(folder, {"nab": NAB, "nab_failures": NAB_FAILURES})
+
+
+def write_nab_folder(folder: Path) -> None:
+    """Machines with a file each, of the same columns, and a table of the ends of anomalies."""
+    (folder / "nab").mkdir()
+    start, step = datetime(2014, 4, 1), timedelta(minutes=5)
+    failed = []
+    for number in range(NAB_MACHINES):
+        random = np.random.default_rng(number)
+        name = f"machine_temperature_{number}"
+        count = 30 * 288
+        ends = np.cumsum(random.integers(5 * 288, 10 * 288, 8))
+        ends = ends[ends < count]
+        left = ends[np.searchsorted(ends, np.arange(ends[-1]), side="right")] - np.arange(ends[-1])
+        heat = np.zeros(count)
+        heat[: ends[-1]] = 25 * np.exp(-left / 288)
+        values = 85 + heat + random.normal(0, 2, count)
+        times = [start + step * k for k in range(count)]
+        rows = zip(times, values.round(4), strict=True)
+        write_csv(folder / "nab" / f"{name}.csv", ("timestamp", "value"), rows)
+        failed += [[name, start + step * int(end)] for end in ends]
+    write_csv(folder / "nab_windows.csv", ("file", "end"), failed)
+    write_texts(folder, {"nab_folder": NAB_FOLDER, "nab_windows": NAB_WINDOWS})
 
 
 def write_skab(folder: Path) -> None:

@@ -16,9 +16,11 @@ from lib.survival import SurvivalError
 from tests.local_ray import local_ray
 from tests.maintenance.public_layouts import (
     AI4I_ROWS,
+    NAB_MACHINES,
     SKAB_RUNS,
     write_ai4i,
     write_nab,
+    write_nab_folder,
     write_skab,
 )
 from tests.maintenance.small_fleet import SETTINGS
@@ -71,6 +73,35 @@ def test_one_machine_gives_rows_and_training_says_that_it_needs_more(tmp_path):
     words = r"--model.folds 2: expected rows of 2 machines or more.*got 1 \(machine 7\)"
     with pytest.raises(SurvivalError, match=words):
         trained(tmp_path, "model", features=str(tmp_path / "rows"))
+
+
+def test_files_of_a_machine_each_train_and_name_their_machines(tmp_path):
+    write_nab_folder(tmp_path)
+    report = trained(
+        tmp_path,
+        "model",
+        telemetry=str(tmp_path / "nab"),
+        mapping_telemetry=str(tmp_path / "nab_folder.yaml"),
+        failures=str(tmp_path / "nab_windows.csv"),
+        mapping_failures=str(tmp_path / "nab_windows.yaml"),
+    )
+    failures = (tmp_path / "nab_windows.csv").read_text().splitlines()[1:]
+    note = json.loads((tmp_path / "model/rows/features.json").read_text())
+    assert note["machines"] == NAB_MACHINES
+    assert sum(report["failure_counts"].values()) - report["failure_counts"]["at_end"] == len(
+        failures
+    )
+    score.main(
+        ScoreConfig(
+            telemetry=str(tmp_path / "nab"),
+            mapping_telemetry=str(tmp_path / "nab_folder.yaml"),
+            model=str(tmp_path / "model/model"),
+            output=str(tmp_path / "scores"),
+        )
+    )
+    scores = open_dataset(open_storage(str(tmp_path / "scores")), "data").to_table()
+    names = sorted(f"machine_temperature_{number}" for number in range(NAB_MACHINES))
+    assert sorted(scores["machine_id"].to_pylist()) == names
 
 
 def test_runs_of_minutes_in_a_file_each_train_by_machines(tmp_path):
