@@ -78,8 +78,13 @@ class OnlineFeatures:
         self._plans: dict[tuple[object, ...], Plan] = {}
         self._kinds: dict[tuple[bool, ...], _Kind] = {}
 
-    def request(self, event: Event) -> Exchange:
-        """The exchange that reads an event's history and adds the event to it."""
+    def request(self, event: Event, content: bytes = b"") -> Exchange:
+        """The exchange that reads an event's history and adds the event to it.
+
+        Args:
+            event: the event.
+            content: at most 64 bytes that another event under its id does not have.
+        """
         time = int(event[self.features.time_column])
         received = self._received(event)
         event_id = str(event[self.features.id_column])
@@ -96,7 +101,7 @@ class OnlineFeatures:
         touches = tuple([touch(select, source) for select in plan.touches])
         receipt = self._event_receipt + event_id
         legacy = event_id if self._legacy else None
-        return Exchange(receipt, self.receipt_seconds, time, tuple(parts), touches, legacy)
+        return Exchange(receipt, self.receipt_seconds, time, tuple(parts), touches, legacy, content)
 
     def receipt(self, event_id: str) -> str:
         """The name under which a store keeps what it replied to an event's exchange."""
@@ -117,10 +122,11 @@ class OnlineFeatures:
         """The event's features, from the profiles as they were before it.
 
         Raises:
-            ReceiptConflictError: the event's id was used before for an event with other keys.
+            ReceiptConflictError: the event's id was used before for an event with other keys or
+                other content.
         """
         if not reply.same:
-            raise ReceiptConflictError(f"{self.features.id_column}: used before with other keys")
+            raise ReceiptConflictError(f"{self.features.id_column}: used before with other content")
         if reply.answer is not None:
             return Observation({}, reply.first, reply.answer)
         time = int(event[self.features.time_column])

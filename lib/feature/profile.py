@@ -96,6 +96,7 @@ class Exchange(NamedTuple):
         touches: changes of two profiles at a time.
         legacy: the receipt's name in stores before names told sets and kinds apart; it counts where
             it was kept for as many profiles. None: not looked for.
+        content: what tells the event from another one of the same id and keys; empty: nothing does.
     """
 
     receipt: str
@@ -104,12 +105,23 @@ class Exchange(NamedTuple):
     parts: tuple[Part, ...]
     touches: tuple[Touch, ...] = ()
     legacy: str | None = None
+    content: bytes = b""
 
     @property
     def mark(self) -> bytes:
-        """Eight bytes that differ where the profiles are others."""
+        """Eight bytes that differ where the profiles or the content are others."""
+        return self._mark(self.content)
+
+    def admits(self, mark: bytes) -> bool:
+        """Whether a receipt with such a mark is this exchange's.
+
+        One that was kept without regard to content is, whatever the content now.
+        """
+        return mark == self.mark or (bool(self.content) and mark == self._mark(b""))
+
+    def _mark(self, content: bytes) -> bytes:
         keys = b"\x00".join([part.key for part in self.parts])
-        return blake2b(keys, digest_size=_MARK_BYTES).digest()
+        return blake2b(keys, digest_size=_MARK_BYTES, key=content).digest()
 
 
 class Reply(NamedTuple):
@@ -119,7 +131,8 @@ class Reply(NamedTuple):
         first: whether this was the first time; otherwise nothing was changed.
         profiles: by place of the part; empty where there was none.
         answer: what `settle` left with the receipt, if it did.
-        same: whether the receipt was kept for the same profiles; otherwise `profiles` is empty.
+        same: whether the receipt was kept for the same profiles and content; otherwise `profiles`
+            is empty.
     """
 
     first: bool

@@ -42,7 +42,7 @@ class RedisStore:
         """See `ProfileStore.exchange`."""
         try:
             keys, mark = _keys(self._prefix, request), request.mark
-            return _reply(self._script(keys, [_packed(request), mark]), mark)
+            return _reply(self._script(keys, [_packed(request), mark]), request, mark)
         except redis.RedisError as error:
             raise StoreError(f"profile store: {error}") from error
 
@@ -79,7 +79,7 @@ class AsyncRedisStore:
     async def exchange(self, request: Exchange) -> Reply:
         """See `ProfileStore.exchange`."""
         keys, mark = _keys(self._prefix, request), request.mark
-        return _reply(await self._link.run_script(keys, _packed(request), mark), mark)
+        return _reply(await self._link.run_script(keys, _packed(request), mark), request, mark)
 
     async def settle(self, receipt: str, answer: bytes, seconds: int) -> None:
         """See `ProfileStore.settle`."""
@@ -126,14 +126,14 @@ def _packed(request: Exchange) -> bytes:
     return packed
 
 
-def _reply(raw: Any, mark: bytes) -> Reply:
+def _reply(raw: Any, request: Exchange, mark: bytes) -> Reply:
     first, state = raw
     kind, start = state[:1], 1
     if kind == b"a":
         return Reply(False, (), state[1:])
     if kind == b"m":
         start += len(mark)
-        if state[1:start] != mark:
+        if state[1:start] != mark and not request.admits(state[1:start]):
             return Reply(False, (), same=False)
     profiles = msgpack.unpackb(memoryview(state)[start:], raw=True)
     for profile in profiles:

@@ -118,7 +118,7 @@ class SqliteStore:
         ).fetchone()
         if seen:
             mark, before, answer = seen
-            if answer is None and mark != request.mark:
+            if answer is None and not request.admits(mark):
                 return Reply(False, (), same=False)
             return Reply(False, _profiles(before), answer)
         if request.legacy is None:

@@ -12,7 +12,7 @@ class StoreError(Exception):
 
 
 class ReceiptConflictError(Exception):
-    """An id was used before for an event with other keys; its profiles cannot be read as these."""
+    """An id was used before for an event with other keys or other content."""
 
 
 class ProfileStore(Protocol):
@@ -25,7 +25,7 @@ class ProfileStore(Protocol):
         """Reads the profiles, then updates them, in one round trip.
 
         A receipt seen before changes nothing and gives the first time's profiles back, or the
-        answer if the event was settled; a receipt of other profiles gives neither.
+        answer if the event was settled; a receipt of other profiles or content gives neither.
 
         Raises:
             StoreError: if the store is out; the same exchange may be sent again.

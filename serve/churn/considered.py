@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Sequence
 
@@ -13,6 +12,7 @@ from lib.contract import ContractError
 from lib.storage import StorageError
 from serve.churn.desk import Desk
 from serve.gateway import Call, Problem
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.gateway.clock import micros
 
 
@@ -27,6 +27,7 @@ class Considered:
 
     def __init__(self, desk: Desk, folder: str | None, now: Callable[[], int]) -> None:
         self._desk, self._folder, self._now = desk, folder, now
+        self._reading = BoundedExecutor("nightly-scores", 1)
 
     async def of(
         self, names: Sequence[str] | None, at_us: int | None, call: Call
@@ -52,7 +53,7 @@ class Considered:
                 "output of the nightly job",
             )
         try:
-            table, note = await asyncio.to_thread(read_scores, self._folder)
+            table, note = await self._reading.run(read_scores, self._folder)
         except (ContractError, StorageError, OSError) as error:
             raise Problem(503, "unavailable", f"nightly scores: {error}", retry_after=60) from error
         as_of = micros(table["as_of"][0].as_py())

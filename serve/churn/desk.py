@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +22,13 @@ from serve.churn.health import Health
 from serve.churn.schema import HealthAnswer, ReasonAnswer, ScoreAnswer, ScoreRequest
 from serve.gateway import Call, Meter, Problem
 from serve.gateway.archive import Archive
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.gateway.clock import SECOND, moment, not_ahead
 from serve.gateway.holder import Holder
 from serve.gateway.rulings import Rulings
 
 Row = Mapping[str, Any]
+_AT_ONCE = 2
 
 
 class Desk:
@@ -58,6 +59,7 @@ class Desk:
         self._customers, self._rulings, self._holder = customers, rulings, holder
         self._health, self._archive, self._meter = health, archive, meter
         self._now, self._ahead = now, ahead_us
+        self._scoring = BoundedExecutor("scores", _AT_ONCE)
 
     async def score(self, asked: ScoreRequest, call: Call) -> bytes:
         """The answer of a request.
@@ -76,7 +78,7 @@ class Desk:
         model = self._holder.held
         row, health = None, None
         if seen is not None and model is not None and not seen.standing.leaving:
-            row = (await asyncio.to_thread(score_customers, model, [seen])).to_pylist()[0]
+            row = (await self._scoring.run(score_customers, model, [seen])).to_pylist()[0]
             health = await self._health.note(row, model.version)
         decision, method, reason = chosen(seen, verdict, row, model)
         answer = ScoreAnswer(
@@ -126,7 +128,7 @@ class Desk:
                 left_out[name] = f"its newest event is later, {moment(newest).isoformat()}"
             else:
                 seen.append(one)
-        table = await asyncio.to_thread(score_customers, model, seen)
+        table = await self._scoring.run(score_customers, model, seen)
         about = {"model_version": json.dumps(model.version)}
         return table.replace_schema_metadata(about), left_out
 
@@ -141,7 +143,7 @@ class Desk:
             return None
         if not seen.known:
             return {"decision": "MONITOR", "reason": "nothing is known of this customer"}
-        row = (await asyncio.to_thread(score_customers, model, [seen])).to_pylist()[0]
+        row = (await self._scoring.run(score_customers, model, [seen])).to_pylist()[0]
         health = await self._health.note(row, model.version)
         return {
             "decision": "CONTACT" if row["flagged"] else "MONITOR",

@@ -8,7 +8,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from lib.feature import Event, FeatureSet, StoreError
+from lib.feature import Event, FeatureSet, ReceiptConflictError, StoreError
 from lib.fraud.amounts import AmountScale
 from lib.records import Decision
 from lib.records.text import write_json
@@ -82,12 +82,12 @@ class Desk:
         call.notes["transaction_id"] = payment.transaction_id
         if not self._times.in_time(event["event_time"], received_at):
             return await self._late(event, received_at, call)
-        sight = await self._history.look(event)
+        sight = await self._look(event, call)
         laps.lap("history")
         if not sight.first and sight.complete and sight.settled is None:
             sight = await self._settled_elsewhere(event, sight)
         if sight.settled is not None:
-            return self._retry(event, sight.settled, call)
+            return self._retry(sight.settled, sight.fingerprint, call)
         if not (sight.first and sight.complete):
             found = await self._archive.find_here(payment.transaction_id)
             if found is not None:
@@ -136,7 +136,7 @@ class Desk:
         body = write_json(answer)
         self._archive.keep(made.row(answer, self._rulings.version, self._digest))
         if made.sight.complete:
-            receipt, settled = made.event["transaction_id"], fingerprint(made.event) + body
+            receipt, settled = made.event["transaction_id"], made.sight.fingerprint + body
             self._later(lambda: self._history.settle(receipt, settled))
         return body
 
@@ -158,9 +158,16 @@ class Desk:
                 return again
         return sight
 
-    def _retry(self, event: Event, settled: bytes, call: Call) -> bytes:
-        mark, body = split_settled(settled)
-        self._count_retry("same" if mark == fingerprint(event) else "differs", call)
+    async def _look(self, event: Event, call: Call) -> Sight:
+        try:
+            return await self._history.look(event)
+        except ReceiptConflictError:
+            self._count_retry("differs", call)
+            raise
+
+    def _retry(self, settled: bytes, content: bytes, call: Call) -> bytes:
+        first, body = split_settled(settled)
+        self._count_retry("same" if first == content else "differs", call)
         return body
 
     def _again(self, event: Event, found: Decision, call: Call) -> bytes:

@@ -14,6 +14,7 @@ from lib.fraud.features import FRAUD
 
 from ..gateway import Breaker
 from ..gateway.arguments import Live
+from ..gateway.bounded_executor import BoundedExecutor
 from ..gateway.interpreter import freeze_heap, prepare_interpreter
 from ..gateway.together import Together
 from .config import FraudArgs
@@ -36,6 +37,7 @@ class Ensemble:
         self._seat = Seat(args.registry, args.models, args.features)
         self._start, self._pause = args.model, args.follow_seconds
         self._following: asyncio.Task[None] | None = None
+        self._loading = BoundedExecutor("loading", 1)
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """Loads, checks and swaps; never raises (see `FraudService.reconfigure`)."""
@@ -43,7 +45,7 @@ class Ensemble:
         if set(config) - set(Live.model_fields) or not isinstance(wanted, str):
             self._seat.error = f"user_config: expected a model's alias or version, got {config!r}"
             return
-        await asyncio.to_thread(self._seat.load, wanted)
+        await self._loading.run(self._seat.load, wanted)
         freeze_heap()
         if self._following is None:
             self._following = asyncio.get_running_loop().create_task(self._follow())
@@ -67,7 +69,7 @@ class Ensemble:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self._pause)
-            await asyncio.to_thread(self._seat.follow)
+            await self._loading.run(self._seat.follow)
 
 
 class EnsembleElsewhere:

@@ -14,10 +14,9 @@ from lib.feature import (
     Exchange,
     FeatureSet,
     OnlineFeatures,
-    ReceiptConflictError,
     StoreError,
 )
-from serve.gateway import Problem
+from serve.fraud.event import fingerprint
 from serve.gateway.guard import Guard
 
 
@@ -30,12 +29,14 @@ class Sight:
         complete: whether the store answered.
         first: False for a payment that was seen before.
         settled: what was settled for it, if it was; then `values` is empty.
+        fingerprint: of the payment.
     """
 
     values: Mapping[str, float]
     complete: bool = True
     first: bool = True
     settled: bytes | None = None
+    fingerprint: bytes = b""
 
 
 class History:
@@ -67,7 +68,11 @@ class History:
         return self._guard.out
 
     async def look(self, event: Event) -> Sight:
-        """The payment's features as they were before it; the payment counts from then on."""
+        """The payment's features as they were before it; the payment counts from then on.
+
+        Raises:
+            ReceiptConflictError: the id is that of another payment.
+        """
         try:
             return await self.count(event)
         except StoreError:
@@ -78,19 +83,13 @@ class History:
 
         Raises:
             StoreError: the store is out.
-            Problem: 409 where the id is that of a payment of another customer, merchant or device.
+            ReceiptConflictError: the id is that of another payment.
         """
-        request = self._online.request(event)
+        content = fingerprint(event)
+        request = self._online.request(event, content)
         reply = await self._guard.ask(lambda: self._store.exchange(request))
-        try:
-            seen = self._online.read(event, reply)
-        except ReceiptConflictError as error:
-            text = (
-                "transaction_id: expected an id of its own for each payment, got that of a payment "
-                "with another user_id, merchant_id, device_id or payment_method; send a new id"
-            )
-            raise Problem(409, "conflict", text) from error
-        return Sight(seen.values, True, seen.first, seen.answer)
+        seen = self._online.read(event, reply)
+        return Sight(seen.values, True, seen.first, seen.answer, content)
 
     async def learn(self, event: Event, fact: str, at: int, known: bool, revision: int) -> None:
         """Lets a fact about an earlier payment, known since `at`, count; each revision once.
@@ -120,7 +119,8 @@ class History:
 
     def _look_without(self, event: Event) -> Sight:
         values = self._online.unseen(event)
-        return Sight({n: v for n, v in values.items() if n in self.without_store}, complete=False)
+        known = {name: value for name, value in values.items() if name in self.without_store}
+        return Sight(known, complete=False)
 
 
 def _known_without_history(features: FeatureSet) -> set[str]:

@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lib.feature import FeatureSet, StoreError
+from lib.feature import FeatureSet, ReceiptConflictError, StoreError
 from lib.records import Decision
 from lib.records.text import write_json
 from serve.fraud.desk import Desk
-from serve.fraud.event import fingerprint, from_json, split_settled
+from serve.fraud.event import from_json, split_settled
 from serve.fraud.history import History
 from serve.fraud.labels import Labels
 
@@ -59,7 +59,10 @@ class Recovery:
         sight = await self._history.count(event)
         if sight.settled is not None:
             # a retry has reached another replica while this one was cut off from the store
-            settled = json.loads(split_settled(sight.settled)[1])
+            content, answer = split_settled(sight.settled)
+            if content != sight.fingerprint:
+                raise ReceiptConflictError("transaction_id: used meanwhile for another payment")
+            settled = json.loads(answer)
             return {name: settled[name] for name in _KEPT}
         if decision.decision == "DECLINE":
             await self._history.learn(event, "declined", event["event_time"], True, 0)
@@ -67,7 +70,7 @@ class Recovery:
         answer = await self._by_model(sight.values)
         if answer is not None:
             first = write_json(decision.answer)
-            await self._history.settle(decision.subject_id, fingerprint(event) + first)
+            await self._history.settle(decision.subject_id, sight.fingerprint + first)
         return answer
 
     async def _by_model(self, values: Mapping[str, float]) -> dict[str, Any] | None:

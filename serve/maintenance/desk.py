@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from lib.records import Decision
 from lib.rules import Verdict
 from serve.gateway import Call, Meter, Problem
 from serve.gateway.archive import Archive
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.gateway.clock import moment, not_ahead
 from serve.gateway.holder import Holder
 from serve.gateway.rulings import Rulings
@@ -33,6 +33,7 @@ from serve.maintenance.schema import (
 
 Features = Mapping[str, float]
 _SHOWN_DRIVERS = 5
+_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Desk:
         self._machines, self._rulings, self._holder = machines, rulings, holder
         self._archive, self._meter, self._later = archive, meter, later
         self._now, self._ahead = now, ahead_us
+        self._predicting = BoundedExecutor("predictions", _AT_ONCE)
 
     async def predict(self, asked: PredictRequest, call: Call) -> bytes:
         """The answer of a request.
@@ -98,7 +100,7 @@ class Desk:
         model = self._holder.held if seen.past is not None else None
         said = None
         if model is not None:
-            said = await asyncio.to_thread(self.said, model, seen.values)
+            said = await self._predicting.run(self.said, model, seen.values)
         answer = self._answer(seen, verdict, model, said, call)
         body = answer.model_dump_json().encode()
         self._archive.keep(self._row(seen, verdict, answer, received))
@@ -126,7 +128,7 @@ class Desk:
                 f"of this machine, got {moment(at).isoformat()}; older predictions are in the "
                 "records",
             )
-        values = await asyncio.to_thread(self._values, past, at)
+        values = await self._predicting.run(self._values, past, at)
         return Seen(
             asked.machine_id, at, past, values, sensor_faults(self._machines.features, past)
         )
@@ -217,7 +219,7 @@ class Desk:
             if past is None:
                 return {"decision": "INSPECT", "reason": "nothing is known of this machine"}
             values = self._values(past, decision.event_time)
-        said = await asyncio.to_thread(self.said, model, values)
+        said = await self._predicting.run(self.said, model, values)
         told = {name: value for name, value in _told(said).items() if name != "survival"}
         told["drivers"] = [one.model_dump() for one in told["drivers"]]
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 from collections.abc import Callable, Sequence
 
@@ -23,6 +22,7 @@ from lib.maintenance.memory import (
 )
 from lib.maintenance.waveform import WaveformError, waveform_features
 from serve.gateway import Call, FieldError, Meter, Problem
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.gateway.clock import micros
 from serve.maintenance import numbers
 from serve.maintenance.machines import Machines, sensor_faults
@@ -52,6 +52,7 @@ class Intake:
     ) -> None:
         self._machines, self._meter, self._now = machines, meter, now
         self._ahead, self._register = ahead_us, register_unknown
+        self._measuring = BoundedExecutor("waveforms", 2)
 
     async def take(self, news: Sequence[MachineReadings], call: Call) -> ReadingsAnswer:
         """Remembers all of it.
@@ -74,7 +75,7 @@ class Intake:
 
     async def _take(self, one: MachineReadings) -> TakenIn:
         features = self._machines.features
-        heard = await asyncio.to_thread(_measured, features, one) if one.waveforms else None
+        heard = await self._measuring.run(_measured, features, one) if one.waveforms else None
         taken = await self._machines.change(
             one.machine_id, lambda past: _told(features, past, one, heard)
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -69,6 +68,7 @@ class Orders:
         self._machines, self._holder, self._planning = machines, holder, planning
         self.book, self._meter, self._now, self._ahead = book, meter, now, ahead_us
         self._threads = BoundedExecutor("work-orders", _AT_ONCE)
+        self._computing = BoundedExecutor("schedules", 2)
 
     async def plan(self, asked: ScheduleRequest, call: Call) -> ScheduleAnswer:
         """A week, solved and kept.
@@ -89,7 +89,7 @@ class Orders:
         at = now if asked.at is None else micros(asked.at)
         rows, silent = await self._rows(asked, at)
         try:
-            payload = await asyncio.to_thread(_payload, model, rows, at, asked)
+            payload = await self._computing.run(_payload, model, rows, at, asked)
         except ScheduleError as error:
             raise Problem.of_field("week.start", str(error).removeprefix("start: ")) from None
         payload |= {"id": schedule_id, "created_at": now}
@@ -222,7 +222,7 @@ class Orders:
                 ]
             )
 
-        return await asyncio.to_thread(compute), silent
+        return await self._computing.run(compute), silent
 
     async def _run(self, work: Callable[[], Any]) -> Any:
         try:

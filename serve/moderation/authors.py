@@ -42,17 +42,21 @@ class Authors:
         """Whether the store failed the last times it was asked."""
         return self._guard.out
 
-    async def look(self, post: Post) -> Mapping[str, float] | None:
+    async def look(self, post: Post, content: str) -> Mapping[str, float] | None:
         """Features as they were before a post, which counts from then on, once.
 
         None while the store is out.
 
+        Args:
+            post: that counts.
+            content: what tells it from another post under its id; empty where that is not known.
+
         Raises:
-            Problem: 409 where the id is that of a post of another author or with another text.
+            Problem: 409 where the id is that of another post, of whichever replica.
         """
         event = await self._event(post)
         try:
-            request = self._online.request(event)
+            request = self._online.request(event, content.encode())
             reply = await self._guard.ask(lambda: self._store.exchange(request))
         except StoreError:
             return None
@@ -60,8 +64,8 @@ class Authors:
             return self._online.read(event, reply).values
         except ReceiptConflictError as error:
             text = (
-                "post_id: expected an id of its own for each post, got that of a post of another "
-                "author or with another text; send a new id"
+                "post_id: expected an id of its own for each post, got one that was used with "
+                "other content; send an edited post under a new id, or the first one unchanged"
             )
             raise Problem(409, "conflict", text) from error
 

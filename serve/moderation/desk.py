@@ -95,7 +95,7 @@ class Desk:
         if (first := await self._parts.archive.find_here(asked.post_id)) is not None:
             return self._again(first, asked, digest, call)
         seen = await self._read(asked, created)
-        made = await self._judged(seen, wait=self._video_at_once)
+        made = await self._judged(seen, digest, wait=self._video_at_once)
         await self._shelved(seen)
         if made.choice.decision == "REVIEW" and made.choice.method != "fallback":
             made = await self._admitted(made)
@@ -115,7 +115,8 @@ class Desk:
         """
         try:
             seen = await self._parts.intake.again(decision.request)
-            made = await self._judged(seen, wait=True)
+            content = str(decision.request.get(CONTENT_DIGEST, ""))
+            made = await self._judged(seen, content, wait=True)
             if made.choice.method == "fallback":
                 return None
             if made.choice.decision == "REVIEW":
@@ -148,10 +149,10 @@ class Desk:
             text = "the post's media cannot be kept for a moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
 
-    async def _judged(self, seen: Seen, wait: bool) -> Judgement:
+    async def _judged(self, seen: Seen, content: str, wait: bool) -> Judgement:
         books, started = self._parts.books.held, time.perf_counter()
         words = await self._texts.run(books.lists.hits, seen.post.text or "")
-        history = await self._parts.authors.look(seen.post)
+        history = await self._parts.authors.look(seen.post, content)
         facts = row_of(
             seen.post,
             history or {},

@@ -46,6 +46,7 @@ class Seat:
         )
         self._answering = BoundedExecutor(f"{modality}-answers", 1)
         self._explaining = BoundedExecutor(f"{modality}-explanations", 1)
+        self._preparing = BoundedExecutor(f"{modality}-loading", 1)
         self._loading: dict[str, asyncio.Task[None]] = {}
         self.sizes: dict[int, int] = {}
 
@@ -58,7 +59,7 @@ class Seat:
 
     async def prepare(self, wanted: str) -> None:
         """See `Member.prepare`."""
-        await asyncio.to_thread(self._member.prepare, wanted)
+        await self._preparing.run(self._member.prepare, wanted)
 
     async def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
         """See `Member.explain`; one at a time, beside answers, however many callers gave up."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,11 @@ from lib.moderation.model.moderation_model import load_fusion
 from lib.moderation.model.views import Views, views_in
 from lib.moderation.post import MODALITIES
 from lib.registry import ArtifactError, verify_artifact
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.moderation.member import Payload
 from serve.moderation.members import Members, MissingVersionError
+
+_AT_ONCE = 4
 
 
 class ModelOutError(RuntimeError):
@@ -43,12 +46,16 @@ class Mind:
         views: how posts are prepared for the members.
         version: of the artifact.
         before: the version that was in force before, which answers where this one still loads.
+        threads: prepare posts and put answers together.
     """
 
     fusion: Fusion
     views: Views
     version: str
     before: Mind | None = None
+    threads: BoundedExecutor = field(
+        default_factory=lambda: BoundedExecutor("fusion", _AT_ONCE), compare=False
+    )
 
     def payloads(self, post: PostInputs) -> dict[str, Payload]:
         """What is asked of each modality that is present and that a model looks at."""
@@ -100,12 +107,12 @@ async def judged(mind: Mind, members: Members, post: PostInputs, timeout_s: floa
     except Exception as error:  # a member's own fault is ours, never the post's
         raise ModelOutError(f"{type(error).__name__}: {error}") from error
     answers = dict(zip(payloads, found, strict=True))
-    return Said(await asyncio.to_thread(mind.fused, post, answers), payloads, answers)
+    return Said(await mind.threads.run(mind.fused, post, answers), payloads, answers)
 
 
 async def _prepared(mind: Mind, post: PostInputs) -> dict[str, Payload]:
     if post.images or post.clip is not None:
-        return await asyncio.to_thread(mind.payloads, post)
+        return await mind.threads.run(mind.payloads, post)
     return mind.payloads(post)  # a text is handed on as it is: no thread for that
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from lib.moderation.review.appeals import Removal
 from lib.records import Decision, Outcome, RecordsUnavailableError
 from lib.storage import Storage, StorageError
 from serve.gateway import Call, Problem
+from serve.gateway.bounded_executor import BoundedExecutor
 from serve.moderation.authors import REMOVED, RESTORED
 from serve.moderation.intake import kept_post
 from serve.moderation.mind import ModelOutError, explained
@@ -46,6 +46,7 @@ class Posts:
         self._archive, self._review, self._books = parts.archive, parts.review, parts.books
         self._holder, self._members, self._intake = parts.holder, parts.members, parts.intake
         self._authors, self._kept, self._timeout = parts.authors, kept, timeout_s
+        self._storing = BoundedExecutor("explanations", 2)
 
     async def show(self, post_id: str, call: Call) -> PostShown:
         """A post's state.
@@ -143,7 +144,7 @@ class Posts:
             raise _model_out(str(error)) from error
         made = {"model_version": mind.version, "policy": policy, "explanation": found}
         path, content = _place(first.subject_id, policy), json.dumps(made).encode()
-        await asyncio.to_thread(lambda: self._kept().write(path, content))
+        await self._storing.run(lambda: self._kept().write(path, content))
         return made
 
     def policies(self, call: Call) -> PoliciesAnswer:
@@ -166,7 +167,7 @@ class Posts:
             Problem: 404 where there are none, 503 where the place cannot be read.
         """
         try:
-            content = await asyncio.to_thread(self._intake.shelf.read, digest)
+            content = await self._storing.run(self._intake.shelf.read, digest)
         except (OSError, StorageError) as error:
             raise Problem(503, "unavailable", str(error), retry_after=1) from error
         if content is None:
@@ -180,7 +181,7 @@ class Posts:
         return Response(content, media_type="application/octet-stream", headers=headers)
 
     async def _stored(self, post_id: str, policy: str) -> dict[str, Any] | None:
-        content = await asyncio.to_thread(lambda: self._kept().read(_place(post_id, policy)))
+        content = await self._storing.run(lambda: self._kept().read(_place(post_id, policy)))
         return None if content is None else dict(json.loads(content))
 
     async def _found(self, post_id: str) -> Decision:

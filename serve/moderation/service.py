@@ -156,7 +156,7 @@ class ModerationService(Application):
             # each replica sees its share of the posts, and prices its share of the hours
             hours = self.args.reviews_per_hour / self.args.front.min
             policies = self.books.held.policies
-            self.desk.priced = await asyncio.to_thread(self.desk.recent.price, policies, hours)
+            self.desk.priced = await self.loading.run(self.desk.recent.price, policies, hours)
 
     async def model_part(self) -> Part:
         """See `Application`."""

@@ -141,3 +141,22 @@ def test_what_counted_under_a_bare_name_does_not_count_again(store: ProfileStore
 def test_a_bare_name_of_another_system_is_passed_over(store: ProfileStore) -> None:
     legacy(store, "1001", [[]] * 3)
     assert store.exchange(OnlineFeatures(FRAUD).request(payment("1001"))).first
+
+
+@pytest.mark.parametrize("sent_again", [b"first", b"other"])
+def test_an_id_of_other_content_is_refused_whoever_asks(
+    store: ProfileStore, sent_again: bytes
+) -> None:
+    online = OnlineFeatures(AUTHORS)
+    assert store.exchange(online.request(post("p"), b"first")).first
+    again = store.exchange(online.request(post("p"), sent_again))
+    assert (again.first, again.same) == (False, sent_again == b"first")
+
+
+def test_a_receipt_that_was_kept_without_regard_to_content_is_still_the_same(
+    store: ProfileStore,
+) -> None:
+    online = OnlineFeatures(AUTHORS)
+    store.exchange(online.request(post("p")))
+    assert store.exchange(online.request(post("p"), b"content")).same
+    assert not store.exchange(online.request(post("p", author_id="bob"), b"content")).same
