@@ -8,6 +8,7 @@ leaving is no sign of it. A discount given to keep someone is added back to what
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +43,7 @@ _ATTRIBUTES = ("start_day", "renewal_day", "mrr_minor", "seats_paid", "segment_p
 NUMBERS = (*_COUNTS, *_ATTRIBUTES)
 FLAGGED_LEFT, FLAGGED_STAYS = 1, 2
 KEYS = ("event_id", "customer_id", "event_time", "received_at")
+_OF_NEIGHBOURS = ("start_day", "first_line", "issued_day")
 TABLE_OF = {
     **dict.fromkeys(("user_id", "feature", "use_day", "used"), "usage"),
     **dict.fromkeys(
@@ -74,6 +76,17 @@ SCHEMA = pa.schema(
     ]
 )
 """Of a stream. Texts are null and numbers 0 where a happening says nothing of them."""
+
+
+_CONTENT = tuple(
+    name for name in SCHEMA.names if name not in ("event_id", "received_at", *_OF_NEIGHBOURS)
+)
+
+
+def content_of(event: Mapping[str, Any]) -> bytes:
+    """A digest (8 bytes) of what a happening itself says, whatever rows it is told with."""
+    text = repr([event[name] for name in _CONTENT]).encode()
+    return hashlib.blake2b(text, digest_size=8).digest()
 
 
 def happenings(name: str, table: pa.Table, base: CustomerBase) -> pa.Table:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lib.churn.base import CustomerBase
 from lib.churn.features import churn_features, untold
-from lib.churn.happenings import probes
+from lib.churn.happenings import content_of, probes
 from lib.churn.standing import STANDING, Standing, standing_of
 from lib.feature import Event, Exchange, FeatureSet, OnlineFeatures, Reply, events
 
@@ -65,8 +65,9 @@ class OnlineCustomers:
         self._untold = frozenset(untold(base))
 
     def request(self, event: Event) -> Exchange:
-        """The exchange that tells a happening."""
-        return _both(self._features.request(event), self._standing.request(event))
+        """The exchange that tells a happening; one of the same id with other content is another."""
+        features = self._features.request(event, content_of(event))
+        return _both(features, self._standing.request(event))
 
     def look(self, event: Event) -> Exchange:
         """The exchange that asks at a probe, and changes nothing."""

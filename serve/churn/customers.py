@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from lib.churn.base import CustomerBase
 from lib.churn.features import churn_features
 from lib.churn.profiles import OnlineCustomers, Sight, probe
-from lib.feature import AsyncProfileStore, Event, StoreError, events
+from lib.feature import AsyncProfileStore, Event, Reply, StoreError, events
 from serve.gateway.guard import Guard
 
 _AT_A_TIME = 16
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of happenings.
+
+    Attributes:
+        new: how many were not known.
+        contradicting: ids of those that were known with other content; the first ones stay.
+    """
+
+    new: int
+    contradicting: tuple[str, ...]
 
 
 class Customers:
@@ -38,8 +52,8 @@ class Customers:
         """Whether the store failed the last times it was asked."""
         return self._guard.out
 
-    async def tell(self, happened: pa.Table) -> int:
-        """Lets happenings count, those of a customer in their order; returns how many are new.
+    async def tell(self, happened: pa.Table) -> Tally:
+        """Lets happenings count, those of a customer in their order, each once.
 
         Raises:
             StoreError: the store is out; the same can be told again.
@@ -49,21 +63,22 @@ class Customers:
             by_customer.setdefault(event["customer_id"], []).append(event)
         turns = asyncio.Semaphore(_AT_A_TIME)
 
-        async def count(several: list[Event]) -> int:
+        async def count(several: list[Event]) -> list[tuple[str, Reply]]:
             async with turns:
-                return sum([await self._count(event) for event in several])
+                return [(str(event["event_id"]), await self._count(event)) for event in several]
 
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(count(several)) for several in by_customer.values()]
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        return sum(task.result() for task in tasks)
+        replies = [each for task in tasks for each in task.result()]
+        new = sum(reply.first for _, reply in replies)
+        return Tally(new, tuple(name for name, reply in replies if not reply.same))
 
-    async def _count(self, event: Event) -> bool:
-        """Lets one happening count; returns whether it is new."""
+    async def _count(self, event: Event) -> Reply:
         request = self._online.request(event)
-        return (await self._guard.ask(lambda: self._store.exchange(request))).first
+        return await self._guard.ask(lambda: self._store.exchange(request))
 
     async def look(self, customer_id: str, at_us: int, asked: str) -> Sight:
         """A customer as of a moment that is not before its newest happening.

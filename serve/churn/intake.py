@@ -59,12 +59,14 @@ class Intake:
         try:
             known = {name: await self._look(name, call) for name in names}
             contradictions = self._contradictions(tables, known)
-            taken = {name: await self._tell(name, table, known) for name, table in tables.items()}
+            tallies = {name: await self._tell(name, table, known) for name, table in tables.items()}
             if "churn" in tables:
                 await self._outcomes.record_notices(tables["churn"])
         except (StoreError, RecordsUnavailableError) as error:
             text = "rows cannot be taken in at the moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
+        taken = {name: taken for name, (taken, _) in tallies.items()}
+        contradictions += [text for _, texts in tallies.values() for text in texts]
         self._count(taken, contradictions)
         introduced = set(_names(tables.get("customers")))
         strangers = [one for one in names if not known[one].known and one not in introduced]
@@ -79,7 +81,10 @@ class Intake:
         asked = f"events:{call.request_id}"
         return await self._customers.look(customer_id, self._now(), asked)
 
-    async def _tell(self, name: str, table: pa.Table, known: Mapping[str, Sight]) -> Taken:
+    async def _tell(
+        self, name: str, table: pa.Table, known: Mapping[str, Sight]
+    ) -> tuple[Taken, list[str]]:
+        """What became of a table's rows, and which of them were told before with other content."""
         if name == "customers":
             table = _with_start(table, known)
         happened = _told_apart(happenings(name, table, self._customers.base))
@@ -88,13 +93,21 @@ class Intake:
             ("event_time", "ascending"),
             ("event_id", "ascending"),
         ]
-        new = await self._customers.tell(happened.sort_by(order))
-        return Taken(rows=table.num_rows, new=new, repeated=happened.num_rows - new)
+        tally = await self._customers.tell(happened.sort_by(order))
+        contradicting = len(tally.contradicting)
+        taken = Taken(
+            rows=table.num_rows,
+            new=tally.new,
+            repeated=happened.num_rows - tally.new - contradicting,
+            contradicting=contradicting,
+        )
+        text = "known with other content; the first stays, tell a correction under a new id or time"
+        return taken, [f"{name}: {event_id}: {text}" for event_id in tally.contradicting]
 
     def _count(self, taken: Mapping[str, Taken], contradictions: list[str]) -> None:
         for name, one in taken.items():
-            for outcome, count in (("new", one.new), ("repeated", one.repeated)):
-                if count:
+            for outcome in ("new", "repeated", "contradicting"):
+                if count := getattr(one, outcome):
                     self._meter.count(numbers.EVENTS, name, outcome, amount=count)
         if contradictions:
             self._meter.count(numbers.CONTRADICTIONS, amount=len(contradictions))

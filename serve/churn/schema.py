@@ -59,14 +59,20 @@ class Taken(BaseModel):
 
     rows: int
     new: int = Field(description="happenings that were not known; a ticket is one or two")
-    repeated: int = Field(description="happenings that were told before")
+    repeated: int = Field(description="happenings that were told before, with the same content")
+    contradicting: int = Field(
+        description="happenings that were told before with other content; the first ones stay"
+    )
 
 
 class EventsAnswer(BaseModel):
     """What became of all rows."""
 
     tables: dict[str, Taken]
-    contradictions: list[str] = Field(description="rows taken in that contradict what was known")
+    contradictions: list[str] = Field(
+        description="rows that contradict what was known: a contract that begins before another "
+        "ends is taken in, other content under a known id is not"
+    )
     unknown_customers: list[str] = Field(
         description="customers of whom no row of `customers` was told yet: not scored before"
     )
