@@ -10,6 +10,8 @@ becomes HAProxy. No setting of Ray's does what it does:
   itself. A replica that has to refuse them one by one in Python has no time left for the others;
 - requests without a key have a backend, and so a limit, of their own: strangers who hold
   connections open take no place of a caller with a key. Headers must be whole within 10 s;
+- a request without a usable X-Request-ID gets one before it is sent on, so that it is the same
+  request where HAProxy sends it again to another replica;
 - where no replica answers, callers get the same 503, which may be sent again, and not a 500.
 
 FOREWARN_REQUESTS_PER_REPLICA says how many requests a replica takes at a time: a number, and
@@ -42,6 +44,11 @@ _CORRECTIONS = {
         rf"\g<1>\n    timeout http-request {_HEADER_SECONDS}s",
     ),
 }
+_USABLE_ID = "{ req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{1,64}$ }"
+_CORRECTIONS["frontend"] = (
+    r"(?m)(^frontend http_frontend\n\s+bind .*$)",
+    rf"\g<1>\n    http-request set-header X-Request-ID %[uuid] unless {_USABLE_ID}",
+)
 _ERROR_PAGE = re.compile(r"(?m)^(\s*errorfile 50[234]) \S+$")
 _SECTION = re.compile(r"(?m)^(?=\S)")
 _PUBLIC = "-public"

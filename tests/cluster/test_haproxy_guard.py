@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -214,6 +215,26 @@ def test_strangers_who_hold_connections_take_no_place_of_a_key(proxied: int) -> 
     assert statuses == [b"503", b"200", b"200"]
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("", False),
+        ("X-Request-ID: \r\n", False),
+        ("X-Request-ID: a b\r\n", False),
+        ("X-Request-ID: mine-1\r\n", True),
+    ],
+)
+def test_a_request_has_an_id_before_it_may_be_sent_twice(
+    proxied: int, sent: str, kept: bool
+) -> None:
+    request = f"GET /fraud/echo HTTP/1.1\r\nHost: x\r\nX-API-Key: k\r\n{sent}\r\n"
+    with _opened(proxied, request) as connection:
+        answer = connection.recv(4096).decode()
+    (name,) = re.findall(r"(?im)^seen: (.*?)\r$", answer)
+    assert (name == "mine-1") == kept
+    assert re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", name)
+
+
 def _opened(port: int, request: str) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout=5)
     connection.sendall(request.encode())
@@ -234,8 +255,13 @@ def _answer(server: socket.socket) -> None:
         except OSError:
             return
         connection.settimeout(5)
-        if connection.recv(4096).startswith(b"GET"):
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        request = connection.recv(4096)
+        if request.startswith(b"GET"):
+            seen = b",".join(re.findall(rb"(?im)^x-request-id: (.*?)\r$", request))
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\nSeen: %b\r\n\r\n"
+                % seen
+            )
             connection.close()
         else:
             silent.append(connection)
