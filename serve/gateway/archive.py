@@ -71,6 +71,7 @@ class Archive:
         self.journal, self.records, self._drainer = journal, records, drainer
         self._meter, self._log = meter, log
         self._migrated = False
+        self._refused = False
         self._buffer = DecisionBuffer()
         self._threads = BoundedExecutor("records", _THREADS)
         self._drain_thread = BoundedExecutor("drain", 1)
@@ -213,10 +214,13 @@ class Archive:
         if not self._migrated:
             self.records.migrate()
             self._migrated = True
-        self.journal.seal()
+        if not self._refused:  # else what is sealed already says whether the database is back
+            self.journal.seal()
         self.journal.measure()
         if self.journal.pending_bytes:
+            self._refused = True
             self._drainer.drain()
+            self._refused = False
             self.journal.measure()
 
     def _move_buffer(self, stored: bool) -> None:

@@ -184,6 +184,21 @@ async def test_what_a_failed_sync_may_have_lost_is_written_anew(tmp_path: Path) 
         assert await stored(archive) == ["t1"]
 
 
+async def test_a_journal_has_few_files_however_long_the_database_is_away(tmp_path: Path) -> None:
+    faults = Faults()
+    with failing(faults), archive_in(tmp_path, faults) as archive:
+        faults.database_away = True
+        for number in range(50):
+            archive.keep(dict(row(number)))
+            await archive.drain()
+        assert len(list(archive.journal.directory.glob("*.journal"))) <= 2
+        faults.end()
+        await archive.drain()
+        await archive.drain()
+        assert await stored(archive) == sorted(f"t{number}" for number in range(50))
+        assert archive.journal.pending_bytes == 0
+
+
 DOINGS = ("decide", "decide", "decide", "retry", "drain", "sync", "end")
 STEPS = st.lists(
     st.sampled_from((*DOINGS, "disk_full", "no_files", "database_away", "sync_fails")), max_size=40
