@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from lib.records.archive_files import ArchiveFile, Bounds, entity_of, read_rows
 from lib.records.database import Database
@@ -80,27 +80,69 @@ def find(connection: Connection, system: str, subject_id: str) -> dict[str, Any]
     return next(rows, None)
 
 
-def stream(connection: Connection, system: str, since: int, until: int) -> Iterator[dict[str, Any]]:
-    """Every decision of a range of event times, by event_time and subject_id, each once."""
-    table = DECISIONS.c
-    query = (
-        select(DECISIONS)
-        .where(table.system == system, table.event_time >= since, table.event_time < until)
-        .order_by(table.event_time, collated(connection, table.subject_id))
-        .execution_options(yield_per=_ROWS_PER_PART)
-    )
-    stored = (dict(row) for row in connection.execute(query).mappings())
-    archived = [
-        read_rows(file, _within(since, until), Bounds("event_time", since, until))
-        for file in files(connection, system, since, until)
-    ]
-    merged = heapq.merge(stored, *archived, key=_ORDER)
-    last = None
-    for row in merged:
-        # while a day is moved its rows are in both
-        if (key := _ORDER(row)) != last:
+def stream(database: Database, system: str, since: int, until: int) -> Iterator[dict[str, Any]]:
+    """Every decision of a range of event times, by event_time and subject_id, each once.
+
+    Reads a page of the table at a time and no transaction is open between rows, so that a reader
+    may take its time. A day that is archived meanwhile is read from its files: they are listed
+    again after each page.
+    """
+    archived: dict[str, _Rows] = {}
+    last: tuple[int, str] | None = None
+    while True:
+        with database.reading() as connection:
+            page = _page(connection, system, since, until, last)
+            # after the page: what is no longer in the table is in a file by now
+            for file in files(connection, system, since, until):
+                if file.id not in archived:
+                    archived[file.id] = _Rows(_rows_in(file, since, until))
+        end = _ORDER(page[-1]) if len(page) == _ROWS_PER_PART else None
+        parts = [page, *(rows.until(end) for rows in archived.values())]
+        for row in heapq.merge(*parts, key=_ORDER):
+            # while a day is moved its rows are in both; a file that came later has earlier ones
+            if last is None or _ORDER(row) > last:
+                last = _ORDER(row)
+                yield row
+        if end is None:
+            return
+
+
+class _Rows:
+    """Rows of a file in their order, taken in parts.
+
+    Args:
+        rows: by event_time and subject_id.
+    """
+
+    def __init__(self, rows: Iterator[dict[str, Any]]) -> None:
+        self._rows = rows
+        self._next = next(rows, None)
+
+    def until(self, end: tuple[int, str] | None) -> Iterator[dict[str, Any]]:
+        """Those up to and including `end`; all of them where it is None."""
+        while self._next is not None and (end is None or _ORDER(self._next) <= end):
+            row, self._next = self._next, next(self._rows, None)
             yield row
-        last = key
+
+
+def _page(
+    connection: Connection, system: str, since: int, until: int, last: tuple[int, str] | None
+) -> list[dict[str, Any]]:
+    """The next rows of the table after `last`."""
+    table = DECISIONS.c
+    subject_id = collated(connection, table.subject_id)
+    query = select(DECISIONS).where(table.system == system, table.event_time < until)
+    if last is None:
+        query = query.where(table.event_time >= since)
+    else:
+        is_later = and_(table.event_time == last[0], subject_id > last[1])
+        query = query.where(table.event_time >= last[0], or_(table.event_time > last[0], is_later))
+    query = query.order_by(table.event_time, subject_id).limit(_ROWS_PER_PART)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _rows_in(file: ArchiveFile, since: int, until: int) -> Iterator[dict[str, Any]]:
+    return read_rows(file, _within(since, until), Bounds("event_time", since, until))
 
 
 def files(

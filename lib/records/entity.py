@@ -73,11 +73,8 @@ def find_entity(database: Database, entity: Entity) -> EntityRecords:
     """
     with database.reading() as connection:
         subjects = list(connection.execute(_subjects(entity)).scalars())
-        archived = {
-            file: in_file
-            for file in files(connection, entity.system)
-            if (in_file := _in_file(file, entity))
-        }
+        in_archive = files(connection, entity.system)
+    archived = {file: in_file for file in in_archive if (in_file := _in_file(file, entity))}
     every = sorted({*subjects, *itertools.chain.from_iterable(archived.values())})
     is_moderation = entity.system == "moderation"
     media = _media(database, subjects, archived) if is_moderation else frozenset()

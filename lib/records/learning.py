@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Select, and_, func, select
 
 from lib.records import decision_store
 from lib.records.archive_files import ArchiveFile, Bounds, read_columns, read_rows
+from lib.records.database import Database
 from lib.records.entries import Fact, FactKind, read_features
 from lib.records.errors import RecordsError
 from lib.records.schema import DECISIONS, FACTS
@@ -71,27 +72,32 @@ def standing(facts: Iterable[Known]) -> Known:
     )
 
 
-def labelled(connection: Connection, question: Question, digest: str | None) -> pa.Table:
-    """Answer `question` over the decisions made on one feature set."""
-    digest = digest or _only_digest(connection, question)
+def labelled(database: Database, question: Question, digest: str | None) -> pa.Table:
+    """Answer `question` over the decisions made on one feature set.
+
+    No transaction is open while files of the archive are read, however many there are.
+    """
+    digest = digest or _only_digest(database, question)
     if digest is None:
         return _FIXED.empty_table()
-    rows = connection.execution_options(yield_per=_ROWS_PER_BATCH).execute(
-        _joined(question, digest)
-    )
-    decisions = _decisions(rows)
-    tables = iter(lambda: list(itertools.islice(decisions, _ROWS_PER_BATCH)), [])
-    parts = [_FIXED.empty_table(), *map(_to_arrow, tables)]
-    files = decision_store.files(connection, question.system, question.since, question.until)
+    with database.reading() as connection:
+        rows = connection.execution_options(yield_per=_ROWS_PER_BATCH).execute(
+            _joined(question, digest)
+        )
+        decisions = _decisions(rows)
+        tables = iter(lambda: list(itertools.islice(decisions, _ROWS_PER_BATCH)), [])
+        parts = [_FIXED.empty_table(), *map(_to_arrow, tables)]
+        # after the table: what is no longer there is in a file by now
+        files = decision_store.files(connection, question.system, question.since, question.until)
     if not files:
         return _fill_features(pa.concat_tables(parts, promote_options="default"))
     for file in files:
-        parts += map(_to_arrow, _archived(connection, question, digest, file))
+        parts += map(_to_arrow, _archived(database, question, digest, file))
     return _once_in_order(_fill_features(pa.concat_tables(parts, promote_options="default")))
 
 
 def _archived(
-    connection: Connection, question: Question, digest: str, file: ArchiveFile
+    database: Database, question: Question, digest: str, file: ArchiveFile
 ) -> Iterator[list[tuple[Any, ...]]]:
     """The same tuples as `_decisions` gives, from a file of the archive, in parts."""
 
@@ -102,7 +108,8 @@ def _archived(
 
     rows = read_rows(file, keep, Bounds("event_time", question.since, question.until))
     for part in iter(lambda: list(itertools.islice(rows, _ROWS_PER_PART)), []):
-        labels = _labels(connection, question, [row["subject_id"] for row in part])
+        with database.reading() as connection:
+            labels = _labels(connection, question, [row["subject_id"] for row in part])
         found = [
             (*(row[name] for name in _DECIDED), *labels.get(row["subject_id"], (None, None)))
             for row in part
@@ -176,15 +183,17 @@ def _decisions(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
         yield (*known[0][: len(_DECIDED)], fact.value, fact.observed_at)
 
 
-def _only_digest(connection: Connection, question: Question) -> str | None:
+def _only_digest(database: Database, question: Question) -> str | None:
     query = (
         select(DECISIONS.c.feature_set_digest, func.count())
         .where(*question.covers(), DECISIONS.c.feature_set_digest.is_not(None))
         .group_by(DECISIONS.c.feature_set_digest)
         .order_by(func.count().desc())
     )
-    counts = Counter({str(digest): int(rows) for digest, rows in connection.execute(query)})
-    for file in decision_store.files(connection, question.system, question.since, question.until):
+    with database.reading() as connection:
+        counts = Counter({str(digest): int(rows) for digest, rows in connection.execute(query)})
+        files = decision_store.files(connection, question.system, question.since, question.until)
+    for file in files:
         counts.update(_digests(file, question))
     digests = counts.most_common()
     if len(digests) > 1:

@@ -106,14 +106,15 @@ class Records:
     def decisions(self, system: str, since: int, until: int) -> Iterator[Decision]:
         """Every decision of a range, to replay it; reads in parts, by event_time and subject_id.
 
+        No transaction is open between two decisions: whoever reads may take its time.
+
         Args:
             system: the risk system.
             since: from this event time on, microseconds since 1970 UTC.
             until: before this event time.
         """
-        with self._database.reading() as connection:
-            for row in decision_store.stream(connection, system, since, until):
-                yield decision_from_row(row)
+        for row in decision_store.stream(self._database, system, since, until):
+            yield decision_from_row(row)
 
     def facts(self, system: str, until: int) -> Iterator[Fact]:
         """Every fact about a system that reached us before `until`, in the order it did.
@@ -206,8 +207,7 @@ class Records:
             RecordsError: the range holds several feature sets and none was chosen.
         """
         question = learning.Question(system, since, until, known_by, kind, include_unlabelled)
-        with self._database.reading() as connection:
-            return learning.labelled(connection, question, feature_set_digest)
+        return learning.labelled(self._database, question, feature_set_digest)
 
     def to_rescore(
         self,
