@@ -258,5 +258,7 @@ def _span(rows: Dataset) -> tuple[int, DataEnd]:
     low = found.min("low")
     end = end_of(rows)
     if end is None:
-        raise ContractError("no row of any table is left; check --until and the times")
+        raise ContractError(
+            "no row of any table is left; check the option `until` and the times of the tables"
+        )
     return int(found.min("any") if low is None else low), end
