@@ -5,8 +5,12 @@ sends payments at a fixed rate. First alone, then beside strangers in a process 
 ones that announce a body and never send it, opened anew when they are closed, and `busy` ones that
 keep connections and ask for public pages. All of them share this machine, so the strangers' rate is
 bounded (`stranger_rate` in all) and their process yields to the others (nice 10), as strangers
-elsewhere would. Phases alternate. Prints one JSON line: errors of the keyed client and its p99,
-from when each payment was due, with strangers and without. Ends by itself.
+elsewhere would.
+
+Three phases alternate: without strangers; beside strangers who visit another, trivial server of this
+machine; beside strangers who visit ours. The second takes as much of the machine as the third, so
+`client_p99_ratio` compares these two, and `client_p99_ratio_to_quiet` the third with the first.
+Latencies count from when a payment was due. Prints one JSON line. Ends by itself.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -39,6 +43,7 @@ from tests.serve.made_up import SCORE, payment
 
 PAGES = ("/fraud/healthz", "/fraud/readyz", "/fraud/docs", "/fraud/openapi.json")
 HOST = "127.0.0.1"
+ELSEWHERE = -1
 _HEAD = (
     b"GET /fraud/healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nX-Deadline-Ms: 3000\r\n\r\n"
 )
@@ -63,7 +68,7 @@ class Config:
     server: str = ""
     """Folder of the server's process; set by the benchmark itself."""
     strangers_at: int = 0
-    """Port that the process of strangers visits; set by the benchmark itself."""
+    """Port that the process of strangers visits, or -1; set by the benchmark itself."""
 
 
 @dataclass
@@ -102,10 +107,26 @@ async def measure(config: Config, port: int, token: str, phase: Phase) -> None:
 
 async def visit(config: Config) -> int:
     """What strangers do for `seconds`; returns how many pages they were given."""
+    if config.strangers_at == ELSEWHERE:
+        server = await asyncio.start_server(_trivial, HOST, 0)
+        config = replace(config, strangers_at=server.sockets[0].getsockname()[1])
     until = time.perf_counter() + config.seconds
     idle = [_idle(config, number, until) for number in range(config.idle)]
     busy = [_busy(config, number, until) for number in range(config.busy)]
     return sum(filter(None, await asyncio.gather(*idle, *busy)))
+
+
+async def _trivial(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers every request of a connection with the same small page."""
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            is_idle = b"Content-Length" in head
+            end = b"Connection: close\r\n" if is_idle else b""
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + end + b"\r\nok")
+            if is_idle:
+                break
+    writer.close()
 
 
 async def _idle(config: Config, number: int, until: float) -> None:
@@ -179,15 +200,17 @@ async def _strangers(config: Config, port: int) -> AsyncIterator[list[int]]:
 
 async def _both(config: Config, port: int, token: str) -> None:
     started, pages = time.perf_counter(), 0
-    alone, beside = Phase([]), Phase([])
+    alone, elsewhere, beside = Phase([]), Phase([]), Phase([])
     await measure(Config(seconds=3.0, rate=config.rate), port, token, Phase([]))
     for _ in range(config.rounds):
         await measure(config, port, token, alone)
+        async with _strangers(config, ELSEWHERE):
+            await measure(config, port, token, elsewhere)
         async with _strangers(config, port) as given:
             await measure(config, port, token, beside)
         pages += sum(given)
     print_result(
-        len(alone.latencies) + len(beside.latencies),
+        len(alone.latencies) + len(elsewhere.latencies) + len(beside.latencies),
         time.perf_counter() - started,
         benchmark="strangers",
         idle_strangers=config.idle,
@@ -198,10 +221,13 @@ async def _both(config: Config, port: int, token: str) -> None:
         client_errors_alone=alone.errors,
         client_errors=beside.errors,
         client_p50_ms_alone=round(alone.quantile_ms(0.5), 2),
+        client_p50_ms_elsewhere=round(elsewhere.quantile_ms(0.5), 2),
+        client_p99_ms_elsewhere=round(elsewhere.quantile_ms(0.99), 2),
         client_p50_ms=round(beside.quantile_ms(0.5), 2),
         client_p99_ms_alone=round(alone.quantile_ms(0.99), 2),
         client_p99_ms=round(beside.quantile_ms(0.99), 2),
-        client_p99_ratio=round(beside.quantile_ms(0.99) / alone.quantile_ms(0.99), 2),
+        client_p99_ratio=round(beside.quantile_ms(0.99) / elsewhere.quantile_ms(0.99), 2),
+        client_p99_ratio_to_quiet=round(beside.quantile_ms(0.99) / alone.quantile_ms(0.99), 2),
     )
 
 
