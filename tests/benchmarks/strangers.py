@@ -8,9 +8,9 @@ bounded (`stranger_rate` in all) and their process yields to the others (nice 10
 elsewhere would.
 
 Three phases alternate: without strangers; beside strangers who visit another, trivial server of
-this machine; beside strangers who visit ours. The second takes as much of the machine as the third, so
-`client_p99_ratio` compares these two, and `client_p99_ratio_to_quiet` the third with the first.
-Latencies count from when a payment was due. Prints one JSON line. Ends by itself.
+this machine; beside strangers who visit ours. The second takes as much of the machine as the
+third, so `client_p99_ratio` compares these two, and `client_p99_ratio_to_quiet` the third with
+the first. Latencies count from when a payment was due. Prints one JSON line. Ends by itself.
 """
 
 from __future__ import annotations
