@@ -27,6 +27,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.fixture(scope="module")
+def ray_on_two_cores() -> Iterator[None]:
+    """A small Ray for the tests of one module."""
+    from tests.local_ray import local_ray  # noqa: PLC0415 - takes seconds, most tests need none
+
+    with local_ray(num_cpus=2):
+        yield
+
+
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real redis-server of our own; CI fails where it is not installed."""

@@ -7,6 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+LAYOUT_MARKS = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.timeout(900),
+    pytest.mark.usefixtures("ray_on_two_cores"),
+]
+"""Of modules that take files of public layouts from file to model."""
+
 
 def write_csv(
     path: Path, header: Sequence[str], rows: Iterable[Sequence[object]], delimiter: str = ","
@@ -32,5 +42,5 @@ def outcome(table: Mapping[str, Any]) -> tuple[int, int, int, int]:
 
 def adds_up(table: Mapping[str, Any], taken: int) -> bool:
     """Whether every row that came is taken, set aside, a repeat or left out."""
-    came, *gone = outcome(table)
-    return came == taken + sum(gone) and sum(table["reasons"].values()) == table["quarantined"]
+    rows_in, *others = outcome(table)
+    return rows_in == taken + sum(others) and sum(table["reasons"].values()) == table["quarantined"]

@@ -34,12 +34,12 @@ def table_matches(happened: pa.Table) -> dict[str, MatchCounts]:
     listed = customers.filter(pc.starts_with(ids, "customer:")).unique()
     known = pc.is_in(customers, value_set=listed)
     subject = id_shape(pc.min(listed).as_py() or "")
-    found = {}
+    matches = {}
     for table, kinds in KINDS.items():
         of_table = pc.match_substring_regex(ids, f"^({kinds}):")
         rows = int(np.count_nonzero(of_table))
         if rows:
             strangers = customers.filter(pc.and_(of_table, pc.invert(known)))
             example = id_shape(pc.min(strangers).as_py() or "")
-            found[table] = MatchCounts(rows, len(strangers), example, subject)
-    return found
+            matches[table] = MatchCounts(rows, len(strangers), example, subject)
+    return matches

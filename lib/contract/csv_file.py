@@ -198,13 +198,13 @@ class CsvFile:
 
     def _skip_lines(self) -> None:
         for _ in range(self._form.skip_lines):
-            found = _LINE_END.search(self._data)
-            while not self._last and (found is None or found.end() == len(self._data)):
+            line_end = _LINE_END.search(self._data)
+            while not self._last and (line_end is None or line_end.end() == len(self._data)):
                 self._more()
-                found = _LINE_END.search(self._data)
+                line_end = _LINE_END.search(self._data)
             if not self._data:
                 return
-            self._data = self._data[found.end() if found else len(self._data) :]
+            self._data = self._data[line_end.end() if line_end else len(self._data) :]
             self.counts.header += 1
             self._lines_before += 1
 

@@ -228,12 +228,12 @@ class Mapping:
         for name in self.source_columns:
             if name not in present:
                 hint = did_you_mean(name, present)
-                came = ", ".join(present)
-                came = came if len(came) <= _LONGEST_SHOWN else f"{came[:_LONGEST_SHOWN]} ..."
+                names = ", ".join(present)
+                names = names if len(names) <= _LONGEST_SHOWN else f"{names[:_LONGEST_SHOWN]} ..."
                 raise ContractError(
                     f"{self.origin}: the data has no column '{name}', which "
                     f"{self._users(name)} is read from; "
-                    f"{hint if hint.startswith('did') else 'check the name'} (came: {came})"
+                    f"{hint if hint.startswith('did') else 'check the name'} (came: {names})"
                 )
         if isinstance(self.reshape, Unpivot):
             self.reshape.refuse_taken(present, self.origin)

@@ -93,9 +93,10 @@ def stream(database: Database, system: str, since: int, until: int) -> Iterator[
         with database.reading() as connection:
             page = _page(connection, system, since, until, last)
             # after the page: what is no longer in the table is in a file by now
-            for file in files(connection, system, since, until):
-                if file.id not in archived:
-                    archived[file.id] = _Rows(_rows_in(file, since, until))
+            listed = files(connection, system, since, until)
+        for file in listed:  # read without a transaction: a bucket may be slow
+            if file.id not in archived:
+                archived[file.id] = _Rows(_rows_in(file, since, until))
         end = _ORDER(page[-1]) if len(page) == _ROWS_PER_PART else None
         parts = [page, *(rows.until(end) for rows in archived.values())]
         for row in heapq.merge(*parts, key=_ORDER):

@@ -110,13 +110,13 @@ def _archived(
     for part in iter(lambda: list(itertools.islice(rows, _ROWS_PER_PART)), []):
         with database.reading() as connection:
             labels = _labels(connection, question, [row["subject_id"] for row in part])
-        found = [
+        labelled_rows = [
             (*(row[name] for name in _DECIDED), *labels.get(row["subject_id"], (None, None)))
             for row in part
             if question.include_unlabelled or row["subject_id"] in labels
         ]
-        if found:
-            yield found
+        if labelled_rows:
+            yield labelled_rows
 
 
 def _labels(

@@ -98,17 +98,17 @@ class Desk:
         rules = self._rulings.rules(seen.past is not None)
         verdict = rules.evaluate({**seen.values, "machine_id": seen.machine_id}, seen.machine_id)
         model = self._holder.held if seen.past is not None else None
-        said = None
+        prediction = None
         if model is not None:
-            said = await self._predicting.run(self.said, model, seen.values)
-        answer = self._answer(seen, verdict, model, said, call)
+            prediction = await self._predicting.run(self.predicted, model, seen.values)
+        answer = self._answer(seen, verdict, model, prediction, call)
         body = answer.model_dump_json().encode()
         self._archive.keep(self._row(seen, verdict, answer, received))
         self._later(lambda: self._machines.note_prediction(seen.machine_id, body))
         self._count(answer, verdict, call, seen.past is not None)
         return body
 
-    def said(self, model: SurvivalModel, values: Features) -> Prediction:
+    def predicted(self, model: SurvivalModel, values: Features) -> Prediction:
         """What the model says of features by name."""
         row = np.array([[values[name] for name in model.features.names]], dtype=np.float64)
         return model.predict(row)[0]
@@ -143,10 +143,10 @@ class Desk:
         seen: Seen,
         verdict: Verdict,
         model: SurvivalModel | None,
-        said: Prediction | None,
+        prediction: Prediction | None,
         call: Call,
     ) -> PredictAnswer:
-        decision, method, reason = chosen(verdict, said, seen.past is not None, model)
+        decision, method, reason = chosen(verdict, prediction, seen.past is not None, model)
         last = None if seen.past is None or not len(seen.past.times_us) else seen.past.times_us[-1]
         return PredictAnswer(
             prediction_id=f"{seen.machine_id}:{seen.at_us}:{call.request_id}",
@@ -156,10 +156,10 @@ class Desk:
             method=method,  # type: ignore[arg-type]
             reason=reason,
             rule_id=None if verdict.action is None else verdict.rule_id,
-            **_told(said),
+            **_told(prediction),
             sensor_faults=seen.faults,
             last_reading=None if last is None else moment(int(last)),
-            model_version=None if said is None or model is None else model.version,
+            model_version=None if prediction is None or model is None else model.version,
             rules_version=self._rulings.version,
             latency_ms=round((time.perf_counter() - call.started) * 1000.0, 3),
             request_id=call.request_id,
@@ -219,11 +219,11 @@ class Desk:
             if past is None:
                 return {"decision": "INSPECT", "reason": "nothing is known of this machine"}
             values = self._values(past, decision.event_time)
-        said = await self._predicting.run(self.said, model, values)
-        told = {name: value for name, value in _told(said).items() if name != "survival"}
+        prediction = await self._predicting.run(self.predicted, model, values)
+        told = {name: value for name, value in _told(prediction).items() if name != "survival"}
         told["drivers"] = [one.model_dump() for one in told["drivers"]]
         return {
-            "decision": "SERVICE" if said.alarm else "MONITOR",
+            "decision": "SERVICE" if prediction.alarm else "MONITOR",
             "model_version": model.version,
             **told,
         }
@@ -240,40 +240,42 @@ def unknown_machine(machine_id: str) -> Problem:
 
 
 def chosen(
-    verdict: Verdict, said: Prediction | None, complete: bool, model: SurvivalModel | None
+    verdict: Verdict, prediction: Prediction | None, complete: bool, model: SurvivalModel | None
 ) -> tuple[str, str, str]:
     """Decision, method and reason: rules first, then the model; without one of them, a look."""
     if not complete:
         return "INSPECT", "fallback", "the machine's readings are unavailable for a moment"
     if verdict.action is not None:
-        return verdict.action, "rule" if said is not None else "fallback", verdict.reason
-    if said is None or model is None:
+        return verdict.action, "rule" if prediction is not None else "fallback", verdict.reason
+    if prediction is None or model is None:
         return "INSPECT", "fallback", "the model is unavailable for a moment; no rule objects"
-    risk = 1.0 - float(np.interp(model.alarm_hours, said.hours, said.survival))
+    risk = 1.0 - float(np.interp(model.alarm_hours, prediction.hours, prediction.survival))
     within = f"fails within {model.alarm_hours:g} h with a chance of {risk:.1%}"
-    if said.alarm:
-        return "SERVICE", "model", f"{within}, likely by its {said.likely_mode}"
+    if prediction.alarm:
+        return "SERVICE", "model", f"{within}, likely by its {prediction.likely_mode}"
     return "MONITOR", "model", f"{within}, below the alarm's {model.alarm_threshold:.1%}"
 
 
-def _told(said: Prediction | None) -> dict[str, Any]:
+def _told(prediction: Prediction | None) -> dict[str, Any]:
     """The fields of an answer that are the model's."""
-    if said is None:
+    if prediction is None:
         names = ("failure_within", "survival", "median_hours", "mean_hours", "likely_hours")
         return {**dict.fromkeys(names), "likely_mode": None, "modes": None, "drivers": []}
-    points = zip(said.hours, said.survival, said.low, said.high, strict=True)
+    points = zip(
+        prediction.hours, prediction.survival, prediction.low, prediction.high, strict=True
+    )
     return {
-        "failure_within": said.chances,
+        "failure_within": prediction.chances,
         "survival": [
             CurvePoint(hours=hours, survival=middle, low=low, high=high)
             for hours, middle, low, high in points
         ],
-        "median_hours": said.median_hours,
-        "mean_hours": said.mean_hours,
-        "likely_hours": said.likely_hours,
-        "likely_mode": said.likely_mode,
-        "modes": said.modes,
-        "drivers": [_driver(one) for one in said.drivers[:_SHOWN_DRIVERS]],
+        "median_hours": prediction.median_hours,
+        "mean_hours": prediction.mean_hours,
+        "likely_hours": prediction.likely_hours,
+        "likely_mode": prediction.likely_mode,
+        "modes": prediction.modes,
+        "drivers": [_driver(one) for one in prediction.drivers[:_SHOWN_DRIVERS]],
     }
 
 

@@ -30,8 +30,8 @@ def test_every_table_counts_its_rows_of_unknown_customers() -> None:
         signals=table("signals", {"kind": "other", **STRANGER}),
         churn=table("churn", WHEN, STRANGER),
     )
-    found = table_matches(stream)
-    assert {name: (one.rows, one.unmatched) for name, one in found.items()} == {
+    matches = table_matches(stream)
+    assert {name: (match.rows, match.unmatched) for name, match in matches.items()} == {
         "usage": (3, 2),
         "tickets": (3, 2),  # opened and closed
         "invoices": (2, 1),
@@ -40,11 +40,11 @@ def test_every_table_counts_its_rows_of_unknown_customers() -> None:
         "signals": (1, 1),
         "churn": (2, 1),
     }
-    assert (found["usage"].example, found["usage"].subject_example) == ("a9.9", "a9")
+    assert (matches["usage"].example, matches["usage"].subject_example) == ("a9.9", "a9")
 
 
 def test_tables_that_match_are_told_without_a_warning() -> None:
-    matches = {name: one.to_json() for name, one in table_matches(happened()).items()}
+    matches = {name: match.to_json() for name, match in table_matches(happened()).items()}
     note = {"tables": {}, "matches": matches, "contradictions": {}}
     assert table_warnings(note) == []
     assert len(table_lines(note)) == 1

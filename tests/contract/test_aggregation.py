@@ -224,11 +224,11 @@ def test_rows_are_summed_exactly_in_any_order_and_any_pieces(rows, random, cut):
         gone = checked.quarantined.num_rows + checked.repeats + checked.merged + checked.left_out
         assert checked.rows_in == checked.good.num_rows + gone
     expected = by_hand(gathered.to_pylist())
-    came = {
+    sums = {
         one["customer_id"]: (one["event_time"], one["known_at"], one["mrr_minor"], one["seats"])
         for one in whole.good.to_pylist()
     }
-    assert {name: came[name] for name in expected} == expected
+    assert {name: sums[name] for name in expected} == expected
 
 
 def test_files_are_read_as_one_table(tmp_path):

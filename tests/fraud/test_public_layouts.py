@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from jobs.fraud import features, train
 from jobs.fraud.features import FeaturesConfig
 from jobs.fraud.training_config import TrainConfig
@@ -22,20 +20,9 @@ from tests.fraud.public_layouts import (
     write_paysim,
     write_tabformer,
 )
-from tests.layout_files import adds_up, outcome
-from tests.local_ray import local_ray
+from tests.layout_files import LAYOUT_MARKS, adds_up, outcome
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.timeout(900),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ray():
-    with local_ray(num_cpus=2):
-        yield
+pytestmark = LAYOUT_MARKS
 
 
 def computed(folder: Path, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from jobs.maintenance.training_config import TrainConfig
 from lib.maintenance.model.loading import load_model
 from lib.storage import open_dataset, open_storage
 from lib.survival import SurvivalError
-from tests.local_ray import local_ray
+from tests.layout_files import LAYOUT_MARKS
 from tests.maintenance.public_layouts import (
     AI4I_ROWS,
     NAB_MACHINES,
@@ -25,17 +25,7 @@ from tests.maintenance.public_layouts import (
 )
 from tests.maintenance.small_fleet import SETTINGS
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.timeout(900),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ray():
-    with local_ray(num_cpus=2):
-        yield
+pytestmark = LAYOUT_MARKS
 
 
 def trained(folder: Path, name: str, **options: object) -> dict[str, object]:
@@ -53,6 +43,14 @@ def trained(folder: Path, name: str, **options: object) -> dict[str, object]:
         )
     )
     return json.loads((folder / name / "report.json").read_text())
+
+
+def scored_machines(folder: Path, **telemetry: str) -> list[str]:
+    """The machines that a folder's model scores, by name."""
+    model, output = str(folder / "model/model"), str(folder / "scores")
+    score.main(ScoreConfig(**telemetry, model=model, output=output))
+    scores = open_dataset(open_storage(output), "data").to_table()
+    return sorted(scores["machine_id"].to_pylist())
 
 
 def nab(folder: Path) -> dict[str, object]:
@@ -77,11 +75,14 @@ def test_one_machine_gives_rows_and_training_says_that_it_needs_more(tmp_path):
 
 def test_files_of_a_machine_each_train_and_name_their_machines(tmp_path):
     write_nab_folder(tmp_path)
+    telemetry = {
+        "telemetry": str(tmp_path / "nab"),
+        "mapping_telemetry": str(tmp_path / "nab_folder.yaml"),
+    }
     report = trained(
         tmp_path,
         "model",
-        telemetry=str(tmp_path / "nab"),
-        mapping_telemetry=str(tmp_path / "nab_folder.yaml"),
+        **telemetry,
         failures=str(tmp_path / "nab_windows.csv"),
         mapping_failures=str(tmp_path / "nab_windows.yaml"),
     )
@@ -91,17 +92,8 @@ def test_files_of_a_machine_each_train_and_name_their_machines(tmp_path):
     assert sum(report["failure_counts"].values()) - report["failure_counts"]["at_end"] == len(
         failures
     )
-    score.main(
-        ScoreConfig(
-            telemetry=str(tmp_path / "nab"),
-            mapping_telemetry=str(tmp_path / "nab_folder.yaml"),
-            model=str(tmp_path / "model/model"),
-            output=str(tmp_path / "scores"),
-        )
-    )
-    scores = open_dataset(open_storage(str(tmp_path / "scores")), "data").to_table()
     names = sorted(f"machine_temperature_{number}" for number in range(NAB_MACHINES))
-    assert sorted(scores["machine_id"].to_pylist()) == names
+    assert scored_machines(tmp_path, **telemetry) == names
 
 
 def test_runs_of_minutes_in_a_file_each_train_by_machines(tmp_path):
@@ -149,8 +141,4 @@ def test_flag_columns_and_row_numbers_train_and_score_in_degrees_celsius(tmp_pat
     assert set(model.modes) <= {"tool wear", "heat", "power", "overstrain", "random"}
     rows = open_dataset(open_storage(str(tmp_path / "model/rows")), "data").to_table().to_pydict()
     assert all(20 < one < 35 for one in rows["air_mean_c_24h"])
-    score.main(
-        ScoreConfig(**given, model=str(tmp_path / "model/model"), output=str(tmp_path / "scores"))
-    )
-    scores = open_dataset(open_storage(str(tmp_path / "scores")), "data").to_table()
-    assert sorted(scores["machine_id"].to_pylist()) == ["H", "L", "M"]
+    assert scored_machines(tmp_path, **given) == ["H", "L", "M"]

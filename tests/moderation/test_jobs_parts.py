@@ -276,13 +276,13 @@ def test_labels_of_posts_that_are_set_aside_are_set_aside_with_them(tmp_path):
 
 def test_labels_of_posts_that_are_not_there_are_warned_of_first(tmp_path):
     post = {"author_id": "a", "event_time": FIRST, "text": "words"}
-    said = {"policy": "hate", "violates": True, "by": "ann", "event_time": FIRST,
+    label = {"policy": "hate", "violates": True, "by": "ann", "event_time": FIRST,
             "known_at": FIRST, "policy_version": 1}  # fmt: skip
     assembly = Assembly(policies(), str(tmp_path))
     for names, labelled in (("12", ["1", "2.0", "2.0"]), ("", ["7.0"]), ("9", [])):
         parts = (
             ([post | {"post_id": name} for name in names], POST),
-            ([said | {"post_id": name} for name in labelled], LABEL),
+            ([label | {"post_id": name} for name in labelled], LABEL),
         )
         assembly.rows(pa.concat_tables([_facts(rows, what) for rows, what in parts if rows]))
     stored = open_storage(str(tmp_path))

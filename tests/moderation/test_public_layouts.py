@@ -13,8 +13,7 @@ from jobs.moderation.training_config import TrainConfig
 from lib.contract import ContractError
 from lib.registry import Registry
 from lib.storage import open_dataset, open_storage
-from tests.layout_files import adds_up, outcome
-from tests.local_ray import local_ray
+from tests.layout_files import LAYOUT_MARKS, adds_up, outcome
 from tests.moderation.public_layouts import (
     HATECHECK_ROWS,
     JIGSAW_LABELS,
@@ -26,17 +25,7 @@ from tests.moderation.public_layouts import (
     write_spam,
 )
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.timeout(900),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ray():
-    with local_ray(num_cpus=2):
-        yield
+pytestmark = LAYOUT_MARKS
 
 
 def training(folder: Path, data: str, name: str, **changes: Any) -> TrainConfig:
