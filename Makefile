@@ -25,7 +25,7 @@ demo: $(READY) ## Train on simulated payments, deploy, score payments over HTTP,
 serve: $(READY) ## The same, left running: prints the URL and a key; Ctrl-C ends it
 	@$(BIN)/python -m cluster.demo --keep-running
 
-test: $(READY) ## The default tests, about a quarter of an hour on two cores
+test: $(READY) ## The default tests, about half an hour on two cores
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: $(READY) ## All tests, the slow ones too
