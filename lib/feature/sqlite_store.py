@@ -15,7 +15,7 @@ from pathlib import Path
 import msgpack
 
 from lib.durable import make_private
-from lib.durable.sqlite import write_ahead
+from lib.durable.sqlite import Checkpointer, write_ahead
 from lib.feature.profile import FOR_EVER, Exchange, Profile, Reply, apply, changed, lifetime
 from lib.feature.store import StoreError
 
@@ -42,12 +42,19 @@ class SqliteStore:
         path: the file, made if absent; its folder must exist.
         clock: seconds since 1970 UTC; decides what has outlived its time.
         timeout: seconds to wait for another process's write before giving up.
+        checkpoints_apart: whether a thread moves the write-ahead log into the file, for a service
+            whose requests cannot wait for it; else the commits do.
     """
 
     def __init__(
-        self, path: str | Path, clock: Callable[[], float] = time.time, timeout: float = 5.0
+        self,
+        path: str | Path,
+        clock: Callable[[], float] = time.time,
+        timeout: float = 5.0,
+        checkpoints_apart: bool = False,
     ) -> None:
         self._clock = clock
+        self._checkpointer: Checkpointer | None = None
         self._lock = threading.Lock()
         try:
             if str(path) != ":memory:" and Path(path).parent.is_dir():
@@ -58,6 +65,9 @@ class SqliteStore:
             write_ahead(self._connection, timeout)
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
+            if checkpoints_apart:
+                self._connection.execute("PRAGMA wal_autocheckpoint=0")
+                self._checkpointer = Checkpointer(Path(path), timeout=timeout)
         except sqlite3.Error as error:
             raise StoreError(f"profile store {path}: {error}") from error
 
@@ -107,6 +117,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """See `ProfileStore.close`."""
+        if self._checkpointer is not None:
+            self._checkpointer.close()
         self._connection.close()
 
     def _seen(self, request: Exchange, now: int) -> Reply | None:

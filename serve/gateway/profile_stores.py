@@ -80,5 +80,5 @@ class ThreadedSqliteStore:
                 make_folder(self._path.parent)
             except OSError as error:
                 raise StoreError(f"profile store {self._path}: {error}") from error
-            self._store = SqliteStore(self._path, timeout=self._timeout)
+            self._store = SqliteStore(self._path, timeout=self._timeout, checkpoints_apart=True)
         return self._store

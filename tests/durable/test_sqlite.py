@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from lib.durable.sqlite import write_ahead
+from lib.durable.sqlite import Checkpointer, write_ahead
 
 
 def opened(path):
@@ -43,3 +46,49 @@ def test_another_fault_is_not_waited_out(tmp_path):
     with pytest.raises(sqlite3.DatabaseError, match="not a database"):
         write_ahead(other, 60.0)
     other.close()
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A table whose commits move no log by themselves."""
+    connection = sqlite3.connect(tmp_path / "table.db", isolation_level=None)
+    write_ahead(connection, 5.0)
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("CREATE TABLE rows (number INTEGER, text BLOB)")
+    yield connection
+    connection.close()
+
+
+def test_a_log_is_moved_beside_commits_and_begins_anew(
+    table: sqlite3.Connection, tmp_path: Path
+) -> None:
+    log = tmp_path / "table.db-wal"
+    checkpointer = Checkpointer(tmp_path / "table.db", 0.005, largest_log_pages=50)
+    try:
+        for number in range(2000):
+            table.execute("INSERT INTO rows VALUES (?, zeroblob(3000))", (number,))
+            time.sleep(0.0005)
+    finally:
+        checkpointer.close()
+    assert table.execute("SELECT count(*), sum(number) FROM rows").fetchone() == (2000, 1999000)
+    assert log.stat().st_size < 2000 * 3000 / 2
+
+
+def test_a_log_is_moved_once_its_file_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "late.db"
+    checkpointer = Checkpointer(path, 0.005)
+    try:
+        time.sleep(0.05)
+        assert not path.exists()
+        connection = sqlite3.connect(path, isolation_level=None)
+        write_ahead(connection, 5.0)
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("CREATE TABLE rows (text BLOB)")
+        connection.execute("INSERT INTO rows VALUES (zeroblob(300000))")
+        until = time.monotonic() + 10.0
+        while path.stat().st_size < 300_000 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert path.stat().st_size >= 300_000
+        connection.close()
+    finally:
+        checkpointer.close()
