@@ -69,6 +69,7 @@ def churn_face(service: ChurnService, names_request: bool = True) -> Gateway:
         meter=service.meter,
         limits=service.args.limits,
         names_request=names_request,
+        readiness=service.readiness,
     )
 
 

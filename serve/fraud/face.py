@@ -70,6 +70,7 @@ def fraud_face(service: FraudService, names_request: bool = True) -> Gateway:
         meter=service.meter,
         limits=service.args.limits,
         names_request=names_request,
+        readiness=service.readiness,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
-import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+_IDS = random.Random()
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:\-]{1,64}")
 
 
@@ -35,4 +36,4 @@ def request_id_of(header: bytes | None) -> str:
     """The caller's request id where it is sane (64 of `A-Za-z0-9._:-` at most), else a new one."""
     if header is not None and _SANE_ID.fullmatch(header):
         return header.decode("ascii")
-    return uuid.uuid4().hex
+    return f"{_IDS.getrandbits(128):032x}"

@@ -19,6 +19,7 @@ from typing import Self
 from fastapi import FastAPI
 
 from lib.access import AccessError, ApiKeys
+from serve.gateway.admission import Admission
 from serve.gateway.call import Call, request_id_of
 from serve.gateway.doors import PUBLIC, Door, Doors, Limits
 from serve.gateway.faults import problem_of
@@ -27,6 +28,7 @@ from serve.gateway.meter import MILLISECONDS, Instrument, Meter
 from serve.gateway.paths import routed_path
 from serve.gateway.problem import Problem
 from serve.gateway.public_pages import PublicPages
+from serve.gateway.readiness import Readiness
 from serve.gateway.wire import (
     Receive,
     Scope,
@@ -65,6 +67,7 @@ class Gateway:
         limits: what is admitted.
         names_request: whether to put the request id into the answer's header; False under Ray
             Serve, which does so itself.
+        readiness: of the application; None leaves `/readyz` to its route.
     """
 
     app: Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -75,11 +78,12 @@ class Gateway:
     meter: Meter
     limits: Limits = field(default_factory=Limits)
     names_request: bool = True
+    readiness: Readiness | None = None
 
     def __post_init__(self) -> None:
         self._doors = Doors(self.prefix, self.doors)
-        self._in_flight = 0
-        self._public = PublicPages(self.app, self.prefix, self.limits)
+        self._admission = Admission(self.limits)
+        self._public = PublicPages(self.app, self.prefix, self.limits, self.readiness)
         self._turns = itertools.cycle(range(TIMED_ONE_IN))
 
     def prepare_documentation(self) -> Self:
@@ -110,10 +114,13 @@ class Gateway:
             if door.method == "GET":
                 refuse_body(headers)
             if door.scope == PUBLIC:
+                await self._admission.public()
                 await self._public.answer(path, {**scope, "path": path}, sender, call)
             else:
                 await self._admitted(door, {**scope, "path": path}, headers, receive, sender, call)
         except Problem as problem:
+            if not call.key_id:
+                await self._admission.public()
             if has_body(headers) and not call.body_read:
                 sender.close_after()
             await sender.problem(problem)
@@ -140,15 +147,9 @@ class Gateway:
         """Answers a caller whose key has the scope, within limits and deadline."""
         self._authenticate(door, headers, call)
         deadline = self._deadline(door, headers)
-        if self._in_flight >= self.limits.in_flight:
-            text = f"{self.limits.in_flight} requests are being answered; send it again later"
-            raise Problem(503, "overload", text, retry_after=self.limits.retry_after_s)
-        self._in_flight += 1
-        try:
+        with self._admission.keyed():
             async with asyncio.timeout(deadline):
                 await self._serve(door, scope, headers, receive, sender, call)
-        finally:
-            self._in_flight -= 1
 
     async def _serve(
         self,

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from pydantic_core import to_json
+
 from serve.gateway.call import Call
 from serve.gateway.doors import Limits
 from serve.gateway.problem import Problem
+from serve.gateway.readiness import Readiness
 from serve.gateway.wire import Headers, Receive, Scope, Send, Sender
 
 _MOST_KEPT = 64
@@ -27,12 +30,18 @@ class PublicPages:
         app: the FastAPI application.
         prefix: where it lives.
         limits: `public_in_flight` and `retry_after_s` count here.
+        readiness: of the application; None leaves the answer to its route.
     """
 
     def __init__(
-        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], prefix: str, limits: Limits
+        self,
+        app: Callable[[Scope, Receive, Send], Awaitable[None]],
+        prefix: str,
+        limits: Limits,
+        readiness: Readiness | None = None,
     ) -> None:
         self._app, self._prefix, self._limits = app, prefix, limits
+        self._readiness = readiness
         self._kept: dict[str, Page] = {}
         self._in_flight = 0
 
@@ -43,6 +52,10 @@ class PublicPages:
             Problem: 503 where too many callers read documentation.
         """
         name = path.removeprefix(self._prefix)
+        if name == "/readyz" and self._readiness is not None:
+            status, report = await self._readiness.report()
+            await sender.json(to_json(report), status)
+            return
         if name in ("/healthz", "/readyz"):
             await sender.page(*await self._page(path, scope, call, keep=name == "/healthz"))
             return

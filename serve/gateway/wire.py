@@ -46,9 +46,9 @@ class Sender:
         await self._send({**start, "headers": [*headers, *self._named]})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def json(self, body: bytes) -> None:
-        """Answers 200 with JSON."""
-        await self._whole(200, b"application/json", [], body)
+    async def json(self, body: bytes, status: int = 200) -> None:
+        """Answers with JSON."""
+        await self._whole(status, b"application/json", [], body)
 
     async def problem(self, problem: Problem) -> None:
         """Answers with a problem, unless an answer has begun."""

@@ -80,6 +80,7 @@ def maintenance_face(service: MaintenanceService, names_request: bool = True) ->
         meter=service.meter,
         limits=service.args.limits,
         names_request=names_request,
+        readiness=service.readiness,
     )
 
 

@@ -74,6 +74,7 @@ def moderation_face(service: ModerationService, names_request: bool = True) -> G
         meter=service.meter,
         limits=service.args.limits,
         names_request=names_request,
+        readiness=service.readiness,
     )
 
 
