@@ -1,6 +1,5 @@
 """Rules: the front node of every system. See `load_rules` and, for the language, `expression`."""
 
-from lib.rules.book import RuleBook
 from lib.rules.expression import read_expression
 from lib.rules.loading import load_rules
 from lib.rules.passing import Passing
@@ -15,7 +14,6 @@ __all__ = [
     "Problem",
     "RowError",
     "Rule",
-    "RuleBook",
     "RuleError",
     "RuleSet",
     "Status",

@@ -12,14 +12,12 @@ from statsmodels.stats.proportion import proportion_confint
 from lib.moderation.review import (
     HOUR_US,
     AppealError,
-    Capacity,
     Removal,
     ReviewSettings,
     ReviewSettingsError,
     accuracies,
     agreement_by_policy,
     appeal_item,
-    capacity_of,
     cohen_kappa,
     longest_overtaking_us,
     majority,
@@ -30,7 +28,7 @@ from lib.moderation.review import (
 )
 from lib.moderation.review.draws import opaque_id, share_of
 from lib.moderation.review.golden import GoldenMixer
-from lib.records import GoldenAnswer, OpinionPair, QueueFigures
+from lib.records import GoldenAnswer, OpinionPair
 
 NOW = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
 SETTINGS = ReviewSettings(salt="tests")
@@ -203,33 +201,6 @@ def test_an_appeal_is_one_item_however_often_it_is_asked_for():
 def test_an_appeal_that_cannot_be_is_refused(changes, author, after, words):
     with pytest.raises(AppealError, match=words):
         appeal_item(removal(**changes), author, "", NOW + after, SETTINGS)
-
-
-def test_capacity_says_what_share_may_go_to_review():
-    capacity = Capacity(decisions_per_hour=600, decisions_per_case=1.2, waiting=1000)
-    assert capacity.hours_to_clear == 2.0
-    assert capacity.review_share(10_000, clear_within_hours=4) == pytest.approx(0.025)
-    assert capacity.review_share(10_000, clear_within_hours=1) == 0.0
-    assert capacity.review_share(100, clear_within_hours=4) == 1.0
-    assert Capacity(0, 1, 5).hours_to_clear == math.inf
-    with pytest.raises(ValueError, match="above 0"):
-        capacity.review_share(0, 1)
-    with pytest.raises(ValueError, match="decisions_per_case > 0"):
-        Capacity(1, 0, 0)
-
-
-@given(st.floats(0, 1e6), st.floats(1, 3), st.integers(0, 10**6), st.floats(1, 1e6))
-def test_what_may_go_to_review_can_be_done_in_time(done, each, waiting, posts):
-    share = Capacity(done, each, waiting).review_share(posts, 8.0)
-    assert 0.0 <= share <= 1.0
-    if share:
-        assert (share * posts * 8.0 + waiting) * each <= done * 8.0 * (1 + 1e-9)
-
-
-def test_capacity_is_taken_from_the_figures_or_from_the_roster():
-    figures = QueueFigures({"hate": 30}, 2, 0, 0.0, 50.0, 60.0, None, None, 0)
-    assert capacity_of(figures) == Capacity(60.0, 1.0, 30)
-    assert capacity_of(figures, staffed_per_hour=90.0) == Capacity(90.0, 1.0, 30)
 
 
 def test_chance_and_ids_depend_on_names_and_salt_alone():

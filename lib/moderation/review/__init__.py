@@ -2,7 +2,6 @@
 
 from lib.moderation.review.agreement import Agreement, agreement_by_policy, cohen_kappa
 from lib.moderation.review.appeals import AppealError, Removal, appeal_item
-from lib.moderation.review.capacity import Capacity, capacity_of
 from lib.moderation.review.golden import Accuracy, GoldenMixer, accuracies
 from lib.moderation.review.opinions import majority, next_step, second_opinion_rule
 from lib.moderation.review.priority import longest_overtaking_us, priority_at, priority_of, rank_us
@@ -15,7 +14,6 @@ __all__ = [
     "Accuracy",
     "Agreement",
     "AppealError",
-    "Capacity",
     "Doubt",
     "GoldenMixer",
     "Removal",
@@ -25,7 +23,6 @@ __all__ = [
     "accuracies",
     "agreement_by_policy",
     "appeal_item",
-    "capacity_of",
     "cohen_kappa",
     "longest_overtaking_us",
     "majority",
