@@ -67,10 +67,6 @@ class Nodes:
         here = sum(fitting(bundle, node.total) for node in self.up)
         return here + sum(fitting(bundle, one.resources) * one.more for one in self.types)
 
-    def free_places(self, bundle: Resources) -> int:
-        """How many such workers could start now."""
-        return sum(fitting(bundle, node.free) for node in self.up)
-
 
 def fitting(bundle: Resources, node: Resources) -> int:
     """How many workers that hold `bundle` fit on one node."""

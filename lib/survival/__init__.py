@@ -14,7 +14,7 @@ from lib.survival.blending import (
     likely_range,
     out_of_fold,
 )
-from lib.survival.brier import brier_scores, integrated_brier_score, score_times
+from lib.survival.brier import brier_scores, integrated_brier_score
 from lib.survival.calibration import (
     DCalibration,
     HorizonGroup,
@@ -73,7 +73,6 @@ __all__ = [
     "likely_range",
     "out_of_fold",
     "prepare",
-    "score_times",
 ]
 
 

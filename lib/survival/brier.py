@@ -62,13 +62,6 @@ def integrated_brier_score(
     return float(np.trapezoid(scores, wanted) / (wanted[-1] - wanted[0]))
 
 
-def score_times(outcomes: Outcomes, horizon: float, count: int = 50) -> Floats:
-    """Times for the integral: `count` of them up to `horizon`, as far as outcomes reach."""
-    reach = min(horizon, float(np.quantile(outcomes.time, 0.999)))
-    reach = min(reach, float(np.nextafter(outcomes.time.max(), 0.0)))
-    return np.linspace(reach / count, reach, count)
-
-
 def _weights(chances: Floats, times: Floats) -> Floats:
     if (chances <= 0.0).any():
         at = times[np.flatnonzero(chances <= 0.0)[0]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,14 +20,6 @@ from serve.maintenance.schema import SensorFault
 _ATTEMPTS = 20
 _PREDICTION = "\x00prediction"  # no id of a machine holds it
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Changed:
-    """A machine before and after a change; `before` is None of one that was not known."""
-
-    before: History | None
-    after: History
 
 
 class Machines:

@@ -1,6 +1,5 @@
 """How a rule set decides, reports, passes, restricts and is replaced."""
 
-
 import pyarrow as pa
 import pytest
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -165,11 +164,6 @@ def load_hashes(text: str, source: str = "hashes.jsonl") -> HashList:
         HashListError: naming the line, the field, what was expected and what came.
     """
     return HashList(_entries(text, source))
-
-
-def read_hashes(path: Path) -> HashList:
-    """Read a list from a file; see `load_hashes`."""
-    return load_hashes(path.read_text(encoding="utf-8"), path.name)
 
 
 def _entries(text: str, source: str) -> Iterator[Known]:
