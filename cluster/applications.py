@@ -48,7 +48,7 @@ def application(name: str, args: dict[str, Any]) -> dict[str, Any]:
         route_prefix=f"/{name}",
         import_path=path,
         args=args,
-        deployments=[deployment_to_schema(one) for one in deployments],
+        deployments=[deployment_to_schema(deployment) for deployment in deployments],
     )
     return schema.model_dump(exclude_unset=True, mode="json")
 
@@ -59,14 +59,14 @@ def configuration(values: dict[str, Any]) -> dict[str, Any]:
     Args:
         values: `http` and, by name, the arguments of all `applications`.
     """
-    made = {
+    config = {
         # replicas' nodes have a proxy each; the head has neither
         "proxy_location": ProxyLocation.EveryNode.value,
         "http_options": values["http"],
-        "applications": [application(*one) for one in values["applications"].items()],
+        "applications": [application(*entry) for entry in values["applications"].items()],
     }
-    ServeDeploySchema.model_validate(made)
-    return made
+    ServeDeploySchema.model_validate(config)
+    return config
 
 
 def written(source: str) -> str:
@@ -82,8 +82,8 @@ def embedded(manifest: str, config: str) -> str:
     Raises:
         ValueError: the manifest has no such field.
     """
-    head, found, _ = manifest.partition(_EMBEDDED)
-    if not found:
+    head, separator, _ = manifest.partition(_EMBEDDED)
+    if not separator:
         raise ValueError(f"{SERVICE.name}: expected a line {_EMBEDDED.strip()!r} at the end")
     lines = [f"    {line}" if line else "" for line in config.splitlines()]
     return "\n".join([head + _EMBEDDED.rstrip(), *lines, ""])

@@ -294,8 +294,8 @@ def _panel(number: int, panel: Panel) -> dict[str, Any]:
         "gridPos": {"h": _HEIGHT, "w": _WIDTH, "x": column * _WIDTH, "y": row * _HEIGHT},
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
         "targets": [
-            {"refId": chr(ord("A") + place), "expr": query, "legendFormat": legend}
-            for place, (legend, query) in enumerate(panel.queries.items())
+            {"refId": chr(ord("A") + index), "expr": query, "legendFormat": legend}
+            for index, (legend, query) in enumerate(panel.queries.items())
         ],
     }
 

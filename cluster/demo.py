@@ -94,8 +94,8 @@ def main(options: Demo) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder)
 
-    def say(words: str) -> None:
-        print(f"\n[{time.monotonic() - started:5.0f} s] {words}", flush=True)
+    def say(message: str) -> None:
+        print(f"\n[{time.monotonic() - started:5.0f} s] {message}", flush=True)
 
     say("starting a Ray head with a token on 127.0.0.1")
     with local_head(folder / "log" / "ray.log", options.cpus, options.port) as head:
@@ -113,7 +113,7 @@ def main(options: Demo) -> int:
         url, key = _deploy(head, folder)
         say(f"sending payments to {url}/score_transaction")
         sent = _send_all(url, key, stories)
-        print(table([HEADER, *(one.row() for one in sent)]))
+        print(table([HEADER, *(response.row() for response in sent)]))
         _closing(folder, url, key)
         others = {
             "maintenance": demo_maintenance.show(head, folder / "maintenance", say),
@@ -122,14 +122,14 @@ def main(options: Demo) -> int:
         }
         print(f"\ntook {time.monotonic() - started:.0f} s")
         if options.keep_running:
-            _stay(", ".join([url, *(one.url for one in others.values())]))
+            _stay(", ".join([url, *(result.url for result in others.values())]))
     if not _as_expected(sent):
         print(
             "\nerror: not every payment was decided as expected; see the table above",
             file=sys.stderr,
         )
         return 1
-    faults = [f"{system}: {words}" for system, one in others.items() for words in one.faults]
+    faults = [f"{system}: {text}" for system, result in others.items() for text in result.faults]
     for fault in faults:
         print(f"\nerror: {fault}", file=sys.stderr)
     return 1 if faults else 0
@@ -241,14 +241,14 @@ def _send_all(url: str, key: str, stories: Sequence[Example]) -> list[_Sent]:
     }
     with httpx.Client(headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
 
-        def send(what: str, payment: dict[str, Any], **options: Any) -> _Sent:
+        def send(label: str, payment: dict[str, Any], **options: Any) -> _Sent:
             answer = client.post(f"{url}/score_transaction", json=payment, **options)
-            return _Sent(what, answer.status_code, answer.json())
+            return _Sent(label, answer.status_code, answer.json())
 
         sent = [send(story.name.replace("_", " "), story.request) for story in stories]
         sent.append(send("the good one again (retry)", good))
-        for what, payment in bad.items():
-            sent.append(send(what, {**payment, "transaction_id": f"{what}-1"}))
+        for case_label, payment in bad.items():
+            sent.append(send(case_label, {**payment, "transaction_id": f"{case_label}-1"}))
         no_key = {"Authorization": "Bearer fw_nobody_nothing"}
         sent.append(send("with a wrong key", good, headers=no_key))
         return sent
@@ -259,26 +259,26 @@ def _as_expected(sent: Sequence[_Sent]) -> bool:
 
     The quiet takeover is the model's to stop: no rule sees it.
     """
-    by_name = {one.what: one for one in sent}
+    by_name = {response.what: response for response in sent}
     good, retry = by_name["good"], by_name["the good one again (retry)"]
     frauds = sent[1 : list(by_name).index(retry.what)]
-    malformed = [one for one in sent if one.what.startswith("malformed")]
+    malformed = [response for response in sent if response.what.startswith("malformed")]
     return (
         good.body.get("decision") == "APPROVE"
         and good.body.get("method") == "model"
-        and all(one.body.get("decision") in {"DECLINE", "REVIEW"} for one in frauds)
+        and all(response.body.get("decision") in {"DECLINE", "REVIEW"} for response in frauds)
         and by_name["quiet takeover"].body.get("method") == "model"
         and retry.body.get("fraud_score") == good.body.get("fraud_score")
-        and all(one.status == 422 for one in malformed)
+        and all(response.status == 422 for response in malformed)
         and by_name["with a wrong key"].status == 401
     )
 
 
 def _closing(folder: Path, url: str, key: str) -> None:
-    shown = os.path.relpath(folder, ROOT)
-    print(f"\nreport    {shown}/training/report.html (and report.json)")
-    print(f"models    {shown}/registry")
-    print(f"decisions {shown}/records.sqlite, log {shown}/log/decisions.jsonl")
+    relative_path = os.path.relpath(folder, ROOT)
+    print(f"\nreport    {relative_path}/training/report.html (and report.json)")
+    print(f"models    {relative_path}/registry")
+    print(f"decisions {relative_path}/records.sqlite, log {relative_path}/log/decisions.jsonl")
     example = json.dumps({"transaction_id": "t1", "...": "..."})
     print(
         f"\nURL {url}\nkey {key}\nAPI page {url}/docs\ntry: curl -H 'Authorization: Bearer {key}'"

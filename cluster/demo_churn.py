@@ -22,7 +22,7 @@ _DAYS = 540
 _ROWS_PER_REQUEST = 2_000
 _HOURS, _BUDGET = 30, 4_000
 _HEADER = ("customer", "HTTP", "decision", "leaves", "health", "by", "why")
-_TABLES = tuple(one.name for one in CONTRACTS)
+_TABLES = tuple(contract.name for contract in CONTRACTS)
 
 
 def prepare(head: LocalHead, folder: Path, accounts: int, say: Callable[[str], None]) -> None:
@@ -71,17 +71,17 @@ def show(head: LocalHead, folder: Path, say: Callable[[str], None]) -> Shown:
     url, key = _deploy(head, folder)
     say(f"telling {url}/events what customers did, and asking {url}/score")
     faults = _talk(url, key, folder)
-    shown = os.path.relpath(folder, ROOT)
-    print(f"\nreport    {shown}/training/report.html (and report.json)")
-    print(f"plan      {shown}/plans/report.html, scores {shown}/scores/data")
-    print(f"records   {shown}/records.sqlite, log {shown}/log/decisions.jsonl")
+    relative_path = os.path.relpath(folder, ROOT)
+    print(f"\nreport    {relative_path}/training/report.html (and report.json)")
+    print(f"plan      {relative_path}/plans/report.html, scores {relative_path}/scores/data")
+    print(f"records   {relative_path}/records.sqlite, log {relative_path}/log/decisions.jsonl")
     print(f"\nURL {url}\nkey {key}\nAPI page {url}/docs")
     return Shown(url, faults)
 
 
 def _deploy(head: LocalHead, folder: Path) -> tuple[str, str]:
     keys = folder / "keys.json"
-    scopes = [f"churn:{one}" for one in ("score", "label", "review", "read")]
+    scopes = [f"churn:{scope}" for scope in ("score", "label", "review", "read")]
     key = new_key(head, keys, scopes)
     arguments = {
         "registry": folder / "registry",
@@ -103,23 +103,27 @@ def _talk(url: str, key: str, folder: Path) -> list[str]:
     """News, scores, an override, a plan, outcomes, bad input; what was not as it should be."""
     nightly = _nightly(folder / "scores")
     at = datetime.fromisoformat(json.loads((folder / "scores/scores.json").read_text())["as_of"])
-    asked = {"riskiest": nightly[-1]["customer_id"], "safest": nightly[0]["customer_id"]}
+    customer_ids = {"riskiest": nightly[-1]["customer_id"], "safest": nightly[0]["customer_id"]}
     headers = {"Authorization": f"Bearer {key}", "X-Deadline-Ms": "30000"}
     with httpx.Client(base_url=url, headers=headers, timeout=90) as client:
-        for part in _news(folder / "accounts", set(asked.values()), at):
+        for part in _news(folder / "accounts", set(customer_ids.values()), at):
             client.post("/events", json=part).raise_for_status()
         client.post("/events", json=_made_up(at)).raise_for_status()
-        asked |= {"silent before renewal": "silent", "gave notice": "gone", "never told of": "who"}
+        customer_ids |= {
+            "silent before renewal": "silent",
+            "gave notice": "gone",
+            "never told of": "who",
+        }
         answers = {
             word: client.post("/score", json={"customer_id": name, "at": at.isoformat()})
-            for word, name in asked.items()
+            for word, name in customer_ids.items()
         }
-        answers |= _bad(client, asked["safest"], at)
-        rows = [_row(word, asked.get(word, ""), one) for word, one in answers.items()]
+        answers |= _bad(client, customer_ids["safest"], at)
+        rows = [_row(word, customer_ids.get(word, ""), answer) for word, answer in answers.items()]
         print(table([_HEADER, *rows]))
         return [
             *_faults(answers, nightly),
-            *_override(client, asked["riskiest"]),
+            *_override(client, customer_ids["riskiest"]),
             *_planned(client),
         ]
 
@@ -128,9 +132,9 @@ def _nightly(scores: Path) -> list[dict[str, Any]]:
     """The nightly scores, the safest customer first; ties by name."""
     files = sorted((scores / "data").glob("*.parquet"))
     columns = ["customer_id", "chance", "score", "segment"]
-    found = pa.concat_tables([pq.read_table(file, columns=columns) for file in files])
+    all_scores = pa.concat_tables([pq.read_table(file, columns=columns) for file in files])
     # customers of a few seats have few events to tell
-    small = found.filter(pc.equal(found["segment"], "small"))
+    small = all_scores.filter(pc.equal(all_scores["segment"], "small"))
     return small.sort_by([("chance", "ascending"), ("customer_id", "ascending")]).to_pylist()
 
 
@@ -139,13 +143,13 @@ def _news(accounts: Path, names: set[str], at: datetime) -> Iterator[dict[str, A
     for name in _TABLES:
         rows = pq.read_table(accounts / f"{name}.parquet")
         rows = rows.filter(pc.is_in(rows["customer_id"], value_set=pa.array(sorted(names))))
-        known = [
+        past_rows = [
             {key: _plain(value) for key, value in row.items() if value is not None}
             for row in rows.to_pylist()
             if max(row["event_time"], row["known_at"] or row["event_time"]) < at
         ]
-        for start in range(0, len(known), _ROWS_PER_REQUEST):
-            yield {name: known[start : start + _ROWS_PER_REQUEST]}
+        for start in range(0, len(past_rows), _ROWS_PER_REQUEST):
+            yield {name: past_rows[start : start + _ROWS_PER_REQUEST]}
 
 
 def _plain(value: Any) -> Any:
@@ -184,15 +188,15 @@ def _bad(client: httpx.Client, customer: str, at: datetime) -> dict[str, httpx.R
     }
 
 
-def _row(what: str, customer: str, answer: httpx.Response) -> tuple[str, ...]:
+def _row(label: str, customer: str, answer: httpx.Response) -> tuple[str, ...]:
     body = answer.json()
-    chance, health = body.get("chance"), body.get("health")
+    probability, health = body.get("chance"), body.get("health")
     why = body.get("reason") or body.get("detail") or ""
     return (
-        f"{what} {customer}" if customer.startswith("A") else what,
+        f"{label} {customer}" if customer.startswith("A") else label,
         str(answer.status_code),
         body.get("decision", "-"),
-        "-" if chance is None else f"{chance:.1%}",
+        "-" if probability is None else f"{probability:.1%}",
         "-" if health is None else f"{health['score']:.0f} {health['band']}",
         body.get("method", "-"),
         short(why),
@@ -201,48 +205,50 @@ def _row(what: str, customer: str, answer: httpx.Response) -> tuple[str, ...]:
 
 def _faults(answers: dict[str, httpx.Response], nightly: list[dict[str, Any]]) -> list[str]:
     """What was not answered as it should be."""
-    said = {word: one.json() for word, one in answers.items()}
+    bodies = {word: answer.json() for word, answer in answers.items()}
     checks = {
-        "the riskiest customer's chance is not that of the nightly job": said["riskiest"]["chance"]
+        "the riskiest customer's chance is not that of the nightly job": bodies["riskiest"][
+            "chance"
+        ]
         == nightly[-1]["chance"],
-        "the safest customer's health is not that of the nightly job": said["safest"]["health"][
+        "the safest customer's health is not that of the nightly job": bodies["safest"]["health"][
             "score"
         ]
         == nightly[0]["score"],
-        "the safest is not left alone": said["safest"]["decision"] == "MONITOR",
-        "silence before renewal is not the rule's": said["silent before renewal"]["method"]
+        "the safest is not left alone": bodies["safest"]["decision"] == "MONITOR",
+        "silence before renewal is not the rule's": bodies["silent before renewal"]["method"]
         == "rule",
-        "who gave notice is not leaving": said["gave notice"]["decision"] == "LEAVING",
+        "who gave notice is not leaving": bodies["gave notice"]["decision"] == "LEAVING",
         "an unknown customer is not a 404": answers["never told of"].status_code == 404,
         "a wrong key is not a 401": answers["with a wrong key"].status_code == 401,
         **{
-            f"{what} is not a 422": answers[what].status_code == 422
-            for what in ("clock ahead", "survey score of 11", "negative budget")
+            f"{label} is not a 422": answers[label].status_code == 422
+            for label in ("clock ahead", "survey score of 11", "negative budget")
         },
     }
-    return [words for words, fine in checks.items() if not fine]
+    return [fault for fault, fine in checks.items() if not fine]
 
 
 def _override(client: httpx.Client, customer: str) -> list[str]:
     """A person knows better, for a month."""
     until = (datetime.now().astimezone() + timedelta(days=30)).isoformat()
-    said = {"score": 80, "author": "ann", "reason": "renewal is signed", "expires_at": until}
-    answer = client.post(f"/customers/{customer}/override", json=said)
-    shown = client.get(f"/customers/{customer}/health").json()
-    reasons = "; ".join(one["words"] for one in shown["reasons"][:2])
+    payload = {"score": 80, "author": "ann", "reason": "renewal is signed", "expires_at": until}
+    answer = client.post(f"/customers/{customer}/override", json=payload)
+    health_answer = client.get(f"/customers/{customer}/health").json()
+    reasons = "; ".join(reason["words"] for reason in health_answer["reasons"][:2])
     print(
-        f"\n{customer}: health {shown['health']['score']:.0f}, in force "
-        f"{shown['score_in_force']:.0f} as ann says: renewal is signed"
+        f"\n{customer}: health {health_answer['health']['score']:.0f}, in force "
+        f"{health_answer['score_in_force']:.0f} as ann says: renewal is signed"
     )
     print(f"model's reasons: {reasons}")
-    fine = answer.is_success and shown["score_in_force"] == 80.0
+    fine = answer.is_success and health_answer["score_in_force"] == 80.0
     return [] if fine else [f"an override did not hold: {answer.text[:200]}"]
 
 
 def _planned(client: httpx.Client) -> list[str]:
     """A day from the nightly scores, its outcomes, and what they can show."""
-    asked = {"plan_id": "today", "hours": _HOURS, "budget": _BUDGET}
-    answer = client.post("/interventions/plan", json=asked)
+    plan_request = {"plan_id": "today", "hours": _HOURS, "budget": _BUDGET}
+    answer = client.post("/interventions/plan", json=plan_request)
     plan = answer.json()
     if not answer.is_success or not plan["interventions"]:
         return [f"no day was planned: {answer.text[:200]}"]
@@ -256,8 +262,8 @@ def _planned(client: httpx.Client) -> list[str]:
         "intervention_id": first["intervention_id"], "delivered": True, "left": False,
         "observed_at": datetime.now().astimezone().isoformat(),
     }  # fmt: skip
-    told, again = (client.post("/outcomes", json=outcome).json() for _ in range(2))
+    outcome_answer, again = (client.post("/outcomes", json=outcome).json() for _ in range(2))
     effects = client.get("/interventions/effects").json()
     print(f"first: {first['playbook']} for {first['customer_id']}; effects: {effects['words']}")
-    fine = (told.get("new"), again.get("repeated")) == (2, 2) and effects["known"] >= 1
-    return [] if fine else [f"outcomes were not taken in: {told} {again} {effects}"]
+    fine = (outcome_answer.get("new"), again.get("repeated")) == (2, 2) and effects["known"] >= 1
+    return [] if fine else [f"outcomes were not taken in: {outcome_answer} {again} {effects}"]

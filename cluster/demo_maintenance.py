@@ -42,10 +42,10 @@ def show(head: LocalHead, folder: Path, say: Callable[[str], None]) -> Shown:
     url, key = _deploy(head, folder)
     say(f"telling {url}/readings a month of readings, and asking {url}/predict")
     faults = _talk(url, key, folder)
-    shown = os.path.relpath(folder, ROOT)
-    print(f"\nreport    {shown}/training/report.html (and report.json)")
-    print(f"plan      {shown}/plan/report.html, plan.csv, plan.ics")
-    print(f"records   {shown}/records.sqlite, log {shown}/log/decisions.jsonl")
+    relative_path = os.path.relpath(folder, ROOT)
+    print(f"\nreport    {relative_path}/training/report.html (and report.json)")
+    print(f"plan      {relative_path}/plan/report.html, plan.csv, plan.ics")
+    print(f"records   {relative_path}/records.sqlite, log {relative_path}/log/decisions.jsonl")
     print(f"\nURL {url}\nkey {key}\nAPI page {url}/docs")
     return Shown(url, faults)
 
@@ -115,8 +115,8 @@ def _week(fleet: Path) -> dict[str, Any]:
     start = FleetConfig().start + timedelta(weeks=_WEEKS)
 
     def often(component: str, kind: str) -> float:
-        mine = [(row["component"], row["maintenance_type"]) for row in past]
-        return round(mine.count((component, kind)) / years, 3)
+        services = [(row["component"], row["maintenance_type"]) for row in past]
+        return round(services.count((component, kind)) / years, 3)
 
     return {
         "start": start.isoformat(),
@@ -145,7 +145,7 @@ def _week(fleet: Path) -> dict[str, Any]:
 
 def _deploy(head: LocalHead, folder: Path) -> tuple[str, str]:
     keys = folder / "keys.json"
-    scopes = [f"maintenance:{one}" for one in ("score", "label", "review", "read")]
+    scopes = [f"maintenance:{scope}" for scope in ("score", "label", "review", "read")]
     key = new_key(head, keys, scopes)
     arguments = {
         "registry": folder / "registry",
@@ -178,7 +178,7 @@ def _talk(url: str, key: str, folder: Path) -> list[str]:
     headers = {"Authorization": f"Bearer {key}", "X-Deadline-Ms": "30000"}
     with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         client.post("/readings", json=list(news.values())).raise_for_status()
-        asked = {
+        machine_ids = {
             "riskiest": names[-1],
             "second": names[-2],
             "safest": names[0],
@@ -187,10 +187,12 @@ def _talk(url: str, key: str, folder: Path) -> list[str]:
         }
         answers = {
             word: client.post("/predict", json={"machine_id": name, "at": at})
-            for word, name in asked.items()
+            for word, name in machine_ids.items()
         }
         answers |= _bad(client, names[0], news)
-        rows = [_row(f"{word} {asked.get(word, '')}", one) for word, one in answers.items()]
+        rows = [
+            _row(f"{word} {machine_ids.get(word, '')}", answer) for word, answer in answers.items()
+        ]
         print(table([_HEADER, *rows]))
         return _faults(answers) + _schedule(client, fleet, names[-2:] + names[:3], at)
 
@@ -203,10 +205,10 @@ def _news(fleet: Path, machines: list[str]) -> dict[str, dict[str, Any]]:
     errors = pq.read_table(fleet / "errors.parquet").to_pylist()
     services = pq.read_table(fleet / "maintenance.parquet").to_pylist()
     ids = np.array(telemetry["machine_id"].to_pylist())
-    found = {}
+    news_by_machine = {}
     for name in machines:
         rows = telemetry.filter(ids == name).sort_by("event_time").to_pylist()[-_HOURS_TOLD:]
-        found[name] = {
+        news_by_machine[name] = {
             "machine_id": name,
             "readings": [
                 {
@@ -218,7 +220,7 @@ def _news(fleet: Path, machines: list[str]) -> dict[str, dict[str, Any]]:
             "errors": _of(errors, name, "error_code"),
             "services": _of(services, name, "component"),
         }
-    return found
+    return news_by_machine
 
 
 def _of(rows: list[dict[str, Any]], machine: str, column: str) -> list[dict[str, Any]]:
@@ -254,12 +256,12 @@ def _schedule(client: httpx.Client, fleet: Path, machines: list[str], at: str) -
         row["machine_id"]: row for row in pq.read_table(fleet / "machines.parquet").to_pylist()
     }
     fields = ("machine_id", "plant", "line", "criticality")
-    asked = {
-        "machines": [{name: sites[one][name] for name in fields} for one in machines],
+    schedule_request = {
+        "machines": [{name: sites[machine_id][name] for name in fields} for machine_id in machines],
         "week": {**_week(fleet), "must_serve": machines[-4:-3]},
         "at": at,
     }
-    answer = client.post("/schedules", json=asked)
+    answer = client.post("/schedules", json=schedule_request)
     plan = answer.json()
     if not answer.is_success or not plan["orders"]:
         return [f"no week was planned: {answer.text[:200]}"]
@@ -269,25 +271,33 @@ def _schedule(client: httpx.Client, fleet: Path, machines: list[str], at: str) -
         f"in {plan['seconds']:.1f} s"
     )
     order = plan["orders"][0]
-    told = {"result": "done", "event_time": order["ends_at"], "cost": 410.0, "downtime_hours": 4.0}
+    outcome = {
+        "result": "done",
+        "event_time": order["ends_at"],
+        "cost": 410.0,
+        "downtime_hours": 4.0,
+    }
     path = f"/work_orders/{order['order_id']}/outcome"
-    closed, again = (client.post(path, json=told) for _ in range(2))
-    known = client.get(f"/machines/{order['machine_id']}").json()
-    since = known["hours_since_service"][order["component"]]
+    closed, again = (client.post(path, json=outcome) for _ in range(2))
+    machine = client.get(f"/machines/{order['machine_id']}").json()
+    since = machine["hours_since_service"][order["component"]]
     print(f"work order {order['order_id']} closed; {order['component']} served {since:.0f} h ago")
     fine = closed.is_success and again.json().get("repeated") is True and since == 0.0
     return [] if fine else [f"the outcome did not feed back: {closed.text[:200]}"]
 
 
-def _row(what: str, answer: httpx.Response) -> tuple[str, ...]:
+def _row(label: str, answer: httpx.Response) -> tuple[str, ...]:
     body = answer.json()
-    chances = body.get("failure_within") or {}
+    probabilities = body.get("failure_within") or {}
     median = body.get("median_hours")
     return (
-        what,
+        label,
         str(answer.status_code),
         body.get("decision", "-"),
-        *(f"{chances[key]:.1%}" if chances.get(key) is not None else "-" for key in ("7d", "30d")),
+        *(
+            f"{probabilities[key]:.1%}" if probabilities.get(key) is not None else "-"
+            for key in ("7d", "30d")
+        ),
         "-" if median is None else f"{median / 24:.0f} d",
         body.get("method", "-"),
         short(body.get("reason") or body.get("detail") or ""),
@@ -296,16 +306,16 @@ def _row(what: str, answer: httpx.Response) -> tuple[str, ...]:
 
 def _faults(answers: dict[str, httpx.Response]) -> list[str]:
     """What was not answered as it should be."""
-    said = {word: one.json() for word, one in answers.items()}
-    risk = {word: said[word]["failure_within"]["7d"] for word in ("riskiest", "safest")}
+    bodies = {word: answer.json() for word, answer in answers.items()}
+    risk = {word: bodies[word]["failure_within"]["7d"] for word in ("riskiest", "safest")}
     checks = {
         "the riskiest machine is not riskier than the safest": risk["riskiest"] > risk["safest"],
-        "the safest is not left alone": said["safest"]["decision"] == "MONITOR",
-        "a temperature above its bound does not stop": said["hot"]["decision"] == "STOP",
-        "a stuck sensor is not inspected": said["stuck"]["decision"] == "INSPECT",
+        "the safest is not left alone": bodies["safest"]["decision"] == "MONITOR",
+        "a temperature above its bound does not stop": bodies["hot"]["decision"] == "STOP",
+        "a stuck sensor is not inspected": bodies["stuck"]["decision"] == "INSPECT",
         "an unknown machine is not a 404": answers["unknown machine"].status_code == 404,
         "a sensor never seen is not a 422": answers["sensor never seen"].status_code == 422,
         "a clock that is ahead is not a 422": answers["clock ahead"].status_code == 422,
         "a wrong key is not a 401": answers["with a wrong key"].status_code == 401,
     }
-    return [words for words, fine in checks.items() if not fine]
+    return [fault for fault, fine in checks.items() if not fine]

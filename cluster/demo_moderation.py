@@ -30,7 +30,7 @@ def prepare(head: LocalHead, folder: Path, posts: int, say: Callable[[str], None
     (folder / "log").mkdir()
     job, data = ("python", "-m"), folder / "posts"
     tables = [f"--posts={data / 'posts.parquet'}", f"--media={data / 'media.parquet'}"]
-    known = [f"--labels={data / 'labels.parquet'}", f"--policies={data / 'policies.yaml'}"]
+    label_options = [f"--labels={data / 'labels.parquet'}", f"--policies={data / 'policies.yaml'}"]
     say(f"composing {posts} posts of generated texts, images and clips")
     must(
         head.submit(
@@ -41,7 +41,8 @@ def prepare(head: LocalHead, folder: Path, posts: int, say: Callable[[str], None
     say("training through the Jobs API: decoding on Ray Data, text, image, video, fusion on Ray")
     must(
         head.submit(
-            *job, "jobs.moderation.train", *tables, *known, "--size", "tiny", "--num-workers", "1",
+            *job, "jobs.moderation.train", *tables, *label_options,
+            "--size", "tiny", "--num-workers", "1",
             "--output", str(folder / "training"), "--registry", str(folder / "registry"),
             "--alias", "champion", "--simulated", "--source", "composed posts",
         ),
@@ -50,7 +51,7 @@ def prepare(head: LocalHead, folder: Path, posts: int, say: Callable[[str], None
     say("scoring every post, and choosing what people should label next")
     must(
         head.submit(
-            *job, "jobs.moderation.score", *tables, known[1], "--registry",
+            *job, "jobs.moderation.score", *tables, label_options[1], "--registry",
             str(folder / "registry"), "--output", str(folder / "scores"),
         ),
         "the scoring job",
@@ -76,17 +77,17 @@ def show(head: LocalHead, folder: Path, say: Callable[[str], None]) -> Shown:
     url, key = _deploy(head, folder)
     say(f"sending posts to {url}/posts")
     faults = _talk(url, key, folder)
-    shown = os.path.relpath(folder, ROOT)
-    print(f"\nreport    {shown}/training/report.html (and report.json)")
-    print(f"to label  {shown}/batch/batch.parquet, scores {shown}/scores/data")
-    print(f"records   {shown}/records.sqlite, log {shown}/log/decisions.jsonl")
+    relative_path = os.path.relpath(folder, ROOT)
+    print(f"\nreport    {relative_path}/training/report.html (and report.json)")
+    print(f"to label  {relative_path}/batch/batch.parquet, scores {relative_path}/scores/data")
+    print(f"records   {relative_path}/records.sqlite, log {relative_path}/log/decisions.jsonl")
     print(f"\nURL {url}\nkey {key}\nAPI page {url}/docs")
     return Shown(url, faults)
 
 
 def _deploy(head: LocalHead, folder: Path) -> tuple[str, str]:
     keys = folder / "keys.json"
-    scopes = [f"moderation:{one}" for one in ("score", "label", "review", "read")]
+    scopes = [f"moderation:{scope}" for scope in ("score", "label", "review", "read")]
     key = new_key(head, keys, scopes, reviewers=("rob", "sue"))
     one_of_each = json.dumps({"min": 1, "cpus": 0.1})
     arguments = {
@@ -111,10 +112,10 @@ def _talk(url: str, key: str, folder: Path) -> list[str]:
     examples = _examples(folder)
     headers = {"Authorization": f"Bearer {key}", "X-Deadline-Ms": "30000"}
     with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
-        answers = {name: client.post("/posts", json=one) for name, one in examples.items()}
+        answers = {name: client.post("/posts", json=post) for name, post in examples.items()}
         answers["the good one again"] = client.post("/posts", json=examples["good"])
         answers |= _bad(client, examples["good"])
-        print(table([_HEADER, *(_row(name, one) for name, one in answers.items())]))
+        print(table([_HEADER, *(_row(name, answer) for name, answer in answers.items())]))
         return [
             *_faults(answers),
             *_followed(client, examples),
@@ -130,27 +131,29 @@ def _examples(folder: Path) -> dict[str, dict[str, Any]]:
     )
     posts = pq.read_table(folder / "posts/posts.parquet")
     media = pq.read_table(folder / "posts/media.parquet")
-    chances = [scores[name] for name in scores.column_names if name.startswith("p_")]
+    probabilities = [scores[name] for name in scores.column_names if name.startswith("p_")]
     text = pc.is_in(
         scores["post_id"],
         value_set=posts.filter(pc.is_valid(posts["text"]))["post_id"].combine_chunks(),
     )
     alone = pc.invert(pc.is_in(scores["post_id"], value_set=media["post_id"].combine_chunks()))
-    order = scores.append_column("highest", pc.max_element_wise(*chances))
+    order = scores.append_column("highest", pc.max_element_wise(*probabilities))
     order = order.filter(pc.and_(text, alone))
     worst = order.sort_by([(f"p_{_POLICY}", "descending")])["post_id"][0].as_py()
     best = order.sort_by([("highest", "ascending")])["post_id"][0].as_py()
     clip = media.filter(pc.equal(media["kind"], "video"))["content"][0].as_py()
     image = media.filter(pc.equal(media["kind"], "image"))["content"][0].as_py()
-    said = {row["post_id"]: row["text"] for row in posts.to_pylist()}
-    hidden = f"{said[best]} f\u200borbi\u0501denw\u043erd"
+    text_by_post = {row["post_id"]: row["text"] for row in posts.to_pylist()}
+    hidden = f"{text_by_post[best]} f\u200borbi\u0501denw\u043erd"
     return {
-        "good": _post("good", text=said[best]),
-        "hateful": _post("hateful", "bob", text=said[worst]),
+        "good": _post("good", text=text_by_post[best]),
+        "hateful": _post("hateful", "bob", text=text_by_post[worst]),
         "listed word, disguised": _post("listed", "eve", text=hidden),
-        "text and image": _post("both", text=said[best], images=[_sent(image)]),
-        "broken image": _post("broken", text=said[best], images=[_sent(image[: len(image) // 2])]),
-        "with a video": _post("video", text=said[best], video=_sent(clip)),
+        "text and image": _post("both", text=text_by_post[best], images=[_sent(image)]),
+        "broken image": _post(
+            "broken", text=text_by_post[best], images=[_sent(image[: len(image) // 2])]
+        ),
+        "with a video": _post("video", text=text_by_post[best], video=_sent(clip)),
     }
 
 
@@ -174,17 +177,17 @@ def _bad(client: httpx.Client, good: dict[str, Any]) -> dict[str, httpx.Response
     }
 
 
-def _row(what: str, answer: httpx.Response) -> tuple[str, ...]:
+def _row(label: str, answer: httpx.Response) -> tuple[str, ...]:
     body = answer.json()
-    policy, chances = body.get("policy"), body.get("policies") or {}
-    chance = chances.get(policy, {}).get("probability")
+    policy, policies = body.get("policy"), body.get("policies") or {}
+    probability = policies.get(policy, {}).get("probability")
     return (
-        what,
+        label,
         str(answer.status_code),
         body.get("decision", "-"),
         body.get("method", "-"),
         policy or "-",
-        "-" if chance is None else f"{chance:.1%}",
+        "-" if probability is None else f"{probability:.1%}",
         f"{body['latency_ms']:.0f}" if "latency_ms" in body else "-",
         short(body.get("reason") or body.get("detail") or "", 70),
     )
@@ -192,34 +195,34 @@ def _row(what: str, answer: httpx.Response) -> tuple[str, ...]:
 
 def _faults(answers: dict[str, httpx.Response]) -> list[str]:
     """What was not answered as it should be."""
-    said = {name: one.json() for name, one in answers.items()}
-    asked = {"REVIEW", "REMOVE"}
+    bodies = {name: answer.json() for name, answer in answers.items()}
+    strict_decisions = {"REVIEW", "REMOVE"}
     checks = {
         "the good post is not allowed by the model": (
-            said["good"]["decision"] == "ALLOW" and said["good"]["method"] == "model"
+            bodies["good"]["decision"] == "ALLOW" and bodies["good"]["method"] == "model"
         ),
-        "the hateful post stays up": said["hateful"]["decision"] in asked,
-        "a disguised word is not found": said["listed word, disguised"]["hits"] != [],
-        "a broken image is allowed unseen": said["broken image"]["decision"] in asked,
-        "a video is not pending": said["with a video"]["decision"] in {"PENDING", "REMOVE"},
-        "the same post gets another answer": said["the good one again"] == said["good"],
-        "a foreign address is fetched": said["image from elsewhere"]["undecoded"] != [],
+        "the hateful post stays up": bodies["hateful"]["decision"] in strict_decisions,
+        "a disguised word is not found": bodies["listed word, disguised"]["hits"] != [],
+        "a broken image is allowed unseen": bodies["broken image"]["decision"] in strict_decisions,
+        "a video is not pending": bodies["with a video"]["decision"] in {"PENDING", "REMOVE"},
+        "the same post gets another answer": bodies["the good one again"] == bodies["good"],
+        "a foreign address is fetched": bodies["image from elsewhere"]["undecoded"] != [],
         "an empty post is not a 422": answers["empty post"].status_code == 422,
         "a long post is not a 422": answers["100,001 characters"].status_code == 422,
         "a wrong key is not a 401": answers["with a wrong key"].status_code == 401,
     }
-    return [words for words, fine in checks.items() if not fine]
+    return [fault for fault, fine in checks.items() if not fine]
 
 
 def _followed(client: httpx.Client, examples: dict[str, Any]) -> list[str]:
     """The video's judgement, which follows its first answer."""
     name = examples["with a video"]["post_id"]
-    deadline, shown = time.monotonic() + _SECONDS, client.get(f"/posts/{name}").json()
-    while shown["decision"] == "PENDING" and time.monotonic() < deadline:
+    deadline, post_state = time.monotonic() + _SECONDS, client.get(f"/posts/{name}").json()
+    while post_state["decision"] == "PENDING" and time.monotonic() < deadline:
         time.sleep(0.5)
-        shown = client.get(f"/posts/{name}").json()
-    print(f"\nthe video was judged: {shown['decision']} by the {shown['decided_by']}")
-    return ["the video was never judged"] if shown["decision"] == "PENDING" else []
+        post_state = client.get(f"/posts/{name}").json()
+    print(f"\nthe video was judged: {post_state['decision']} by the {post_state['decided_by']}")
+    return ["the video was never judged"] if post_state["decision"] == "PENDING" else []
 
 
 def _reviewed(client: httpx.Client) -> list[str]:
@@ -230,33 +233,37 @@ def _reviewed(client: httpx.Client) -> list[str]:
     ]:
         for claim in claims:
             decided.append(_decide(client, "rob", claim, violates=True))
-    removed = next((one for one in decided if one["post_id"] == "listed"), None)
+    removed = next((decision for decision in decided if decision["post_id"] == "listed"), None)
     if removed is None:
-        return [f"the listed word was not in the queue: {[one['post_id'] for one in decided]}"]
-    asked = {"post_id": "listed", "author_id": "eve", "statement": "it was a quotation"}
-    appeal = client.post("/appeals", json=asked)
+        return [
+            f"the listed word was not in the queue: {[decision['post_id'] for decision in decided]}"
+        ]
+    appeal_request = {"post_id": "listed", "author_id": "eve", "statement": "it was a quotation"}
+    appeal = client.post("/appeals", json=appeal_request)
     claims = client.post("/review/claim", json={"reviewer": "sue", "most": 10}).json()["claims"]
     heard = [
-        _decide(client, "sue", one, violates=False) for one in claims if one["shown"].get("appeal")
+        _decide(client, "sue", appeal_claim, violates=False)
+        for appeal_claim in claims
+        if appeal_claim["shown"].get("appeal")
     ]
-    shown = client.get("/posts/listed").json()
+    post_state = client.get("/posts/listed").json()
     print(
         f"rob decided {len(decided)} posts; eve's appeal: {heard[0]['outcome']['rule']}, the post "
-        f"is now {shown['decision']} by {shown['decided_by']}"
+        f"is now {post_state['decision']} by {post_state['decided_by']}"
     )
-    fine = appeal.is_success and shown["decision"] == "ALLOW"
+    fine = appeal.is_success and post_state["decision"] == "ALLOW"
     return [] if fine else [f"the appeal did not overturn: {appeal.text[:200]}"]
 
 
 def _decide(
     client: httpx.Client, reviewer: str, claim: dict[str, Any], violates: bool
 ) -> dict[str, Any]:
-    said = {
+    decide_request = {
         "reviewer": reviewer,
         "token": claim["token"],
         "verdicts": dict.fromkeys(claim["policies"], violates),
     }
-    answer = client.post(f"/review/items/{claim['item_id']}/decide", json=said)
+    answer = client.post(f"/review/items/{claim['item_id']}/decide", json=decide_request)
     answer.raise_for_status()
     return dict(answer.json())
 
@@ -264,11 +271,13 @@ def _decide(
 def _explained(client: httpx.Client, examples: dict[str, Any]) -> list[str]:
     """The words that speak for a removal, where they stand."""
     post = examples["hateful"]
-    found = client.get(f"/posts/{post['post_id']}/explanation", params={"policy": _POLICY})
-    if not found.is_success:
-        return [f"no explanation: {found.text[:200]}"]
-    words = found.json()["explanation"]["text"]["words"]
-    strongest = sorted(words, key=lambda one: -one["share"])[:3]
-    print("speak for it: " + ", ".join(f"{one['word']!r} {one['share']:+.2f}" for one in strongest))
-    right = all(post["text"][one["begin"] : one["end"]] == one["word"] for one in words)
+    response = client.get(f"/posts/{post['post_id']}/explanation", params={"policy": _POLICY})
+    if not response.is_success:
+        return [f"no explanation: {response.text[:200]}"]
+    word_spans = response.json()["explanation"]["text"]["words"]
+    strongest = sorted(word_spans, key=lambda span: -span["share"])[:3]
+    print(
+        "speak for it: " + ", ".join(f"{span['word']!r} {span['share']:+.2f}" for span in strongest)
+    )
+    right = all(post["text"][span["begin"] : span["end"]] == span["word"] for span in word_spans)
     return [] if right else ["words of the explanation do not stand in the text"]

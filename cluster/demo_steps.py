@@ -24,10 +24,10 @@ class Shown:
     faults: list[str]
 
 
-def must(status: int, what: str) -> None:
+def must(status: int, step: str) -> None:
     """Ends the program where a step failed."""
     if status != 0:
-        raise SystemExit(f"error: {what} failed with exit status {status}")
+        raise SystemExit(f"error: {step} failed with exit status {status}")
 
 
 def new_key(
@@ -35,14 +35,14 @@ def new_key(
 ) -> str:
     """An API key with these scopes, bound to these reviewers if there are any, added to a file."""
     bound = ["--reviewers", ",".join(reviewers)] if reviewers else []
-    made = subprocess.run(
+    process = subprocess.run(
         [
             sys.executable, "-m", "jobs.access.keys", "create", "--file", str(keys),
             "--scopes", *scopes, *bound,
         ],
         cwd=ROOT, env=head.environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return made.stdout.strip().splitlines()[-1]
+    return process.stdout.strip().splitlines()[-1]
 
 
 def start_serve(head: LocalHead, log: Path) -> None:
@@ -77,21 +77,21 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def short(words: str, most: int = 76) -> str:
+def short(text: str, most: int = 76) -> str:
     """Words that fit into a column."""
-    return words if len(words) <= most else words[: most - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _await_ready(url: str, log: Path) -> None:
     deadline = time.monotonic() + _READY_SECONDS
-    said = "nothing answered"
+    status_text = "nothing answered"
     while time.monotonic() < deadline:
         try:
             answer = httpx.get(url, timeout=5)
-            said = f"{answer.status_code} {answer.text[:300]}"
+            status_text = f"{answer.status_code} {answer.text[:300]}"
             if answer.is_success:
                 return
         except httpx.HTTPError as error:
-            said = str(error)
+            status_text = str(error)
         time.sleep(0.5)
-    raise SystemExit(f"error: the service did not become ready: {said}; its log is {log}")
+    raise SystemExit(f"error: the service did not become ready: {status_text}; its log is {log}")

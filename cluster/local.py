@@ -165,13 +165,13 @@ def program(name: str) -> str:
 
 def free_ports(count: int) -> list[int]:
     """Ports of the loopback interface below those that Ray's workers take (10002-19999)."""
-    found: list[int] = []
+    ports: list[int] = []
     candidates = iter(range(20_000 + secrets.randbelow(8_000), 32_000))
-    while len(found) < count:
+    while len(ports) < count:
         port = next(candidates)
         if not _taken(port):
-            found.append(port)
-    return found
+            ports.append(port)
+    return ports
 
 
 def _taken(port: int) -> bool:

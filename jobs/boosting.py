@@ -94,10 +94,10 @@ def fit_boosted_trees(
             does not work with.
     """
     chosen = backend_of(backend, xgb.__version__)
-    for what, files in (("training", data.train), ("validation", data.valid)):
-        if len(files) < workers.actors and (files or what == "training"):
+    for split, files in (("training", data.train), ("validation", data.valid)):
+        if len(files) < workers.actors and (files or split == "training"):
             raise ValueError(
-                f"{len(files)} {what} files for {workers.actors} actors; "
+                f"{len(files)} {split} files for {workers.actors} actors; "
                 "write at least one file for each actor"
             )
     settings = {**parameters, "device": workers.device, "nthread": workers.cpus_per_actor}
@@ -105,12 +105,12 @@ def fit_boosted_trees(
     if chosen == "xgboost_ray" and not workers.least:
         booster = _with_xgboost_ray(data, settings, trees, early_stopping, workers)
     else:
-        place = {} if storage is None else run_place(storage, "ray-train")
+        storage_options = {} if storage is None else run_place(storage, "ray-train")
         run = RunConfig(
             name=name,
             failure_config=FailureConfig(max_failures=workers.max_restarts),
             checkpoint_config=CheckpointConfig(num_to_keep=2),
-            **place,
+            **storage_options,
         )
         booster = _with_ray_train(data, settings, trees, early_stopping, workers, run)
     return bytes(_cut_back(booster).save_raw("ubj"))
@@ -222,8 +222,8 @@ def _with_ray_train(
 
 def _resources(workers: Workers) -> dict[str, float]:
     """What one worker holds."""
-    held: dict[str, float] = {"CPU": workers.cpus_per_actor}
-    return held | ({"GPU": workers.gpus_per_actor} if workers.gpus_per_actor > 0 else {})
+    resources: dict[str, float] = {"CPU": workers.cpus_per_actor}
+    return resources | ({"GPU": workers.gpus_per_actor} if workers.gpus_per_actor > 0 else {})
 
 
 def _train_shard(config: Mapping[str, Any]) -> None:
@@ -248,8 +248,8 @@ def _train_shard(config: Mapping[str, Any]) -> None:
 def _share(files: Sequence[str], features: Sequence[str]) -> xgb.DMatrix:
     """This worker's rows: every n-th file."""
     context = ray.train.get_context()
-    mine = files[context.get_world_rank() :: context.get_world_size()]
-    table = pa.concat_tables([read_parquet(file) for file in mine])
+    own_files = files[context.get_world_rank() :: context.get_world_size()]
+    table = pa.concat_tables([read_parquet(file) for file in own_files])
     matrix = np.column_stack([np.asarray(table[name], dtype=np.float32) for name in features])
     label, weight = np.asarray(table[LABEL]), np.asarray(table[WEIGHT])
     return xgb.DMatrix(matrix, label, weight=weight)

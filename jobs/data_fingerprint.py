@@ -23,10 +23,10 @@ def fingerprint_of(paths: Sequence[str]) -> str:
     for path in paths:
         storage = open_storage(path)
         if isinstance(storage, LocalStorage):
-            place = Path(storage.at())
-            below = [one for one in place.rglob("*") if one.is_file()]
-            data = [one for one in below if is_data_file(one.relative_to(place).as_posix())]
-            local += sorted(data) or ([] if below else [place])
+            folder = Path(storage.at())
+            below = [file for file in folder.rglob("*") if file.is_file()]
+            data = [file for file in below if is_data_file(file.relative_to(folder).as_posix())]
+            local += sorted(data) or ([] if below else [folder])
             continue
         names = [name for name in storage.files() if is_data_file(name)]
         for name in names or ("",):

@@ -74,11 +74,11 @@ def mapping_for(contract: Contract, path: str | None, data: str | Sequence[str])
     """
     if path is not None:
         return load_mapping(path, (contract,), _folder_of(data))
-    came = _schema_of(contract, data).names
+    column_names = _schema_of(contract, data).names
     columns = {
         column.name: {"from": column.name} | ({"unit": "minor"} if column.is_money else {})
         for column in contract.columns
-        if column.name in came
+        if column.name in column_names
     }
     text = yaml.safe_dump({"contract": contract.name, "columns": columns})
     return parse_mapping(text, (contract,), origin=f"columns of {data}")
@@ -128,7 +128,7 @@ def read(
     *,
     piece_rows: int = ROWS_PER_PIECE,
     batch_rows: int = ROWS_PER_PIECE,
-    whole: bool = True,
+    merge_pivot: bool = True,
 ) -> ray.data.Dataset:
     """Rows that pass their contract one by one; the same id may still come twice.
 
@@ -141,7 +141,7 @@ def read(
         quarantine: folder or URI for the rows that do not pass.
         piece_rows: rows of a Parquet file that one task reads, rounded up to its row groups.
         batch_rows: rows of it that are in memory at once; fewer where rows are large.
-        whole: False leaves bringing a pivot's rows together to the caller (`once_each`).
+        merge_pivot: False leaves bringing a pivot's rows together to the caller (`once_each`).
 
     Raises:
         ContractError: a column is missing or of the wrong type, or nothing is there to read.
@@ -152,12 +152,12 @@ def read(
     batch_rows = min(batch_rows, max(1, _CELLS // len(mapping.contract.columns)))
 
     def load(batch: dict[str, Any]) -> Iterator[pa.Table]:
-        for place in batch["item"]:
-            yield from _checked(mapping, pieces[int(place)], open_storage(quarantine), batch_rows)
+        for index in batch["item"]:
+            yield from _checked(mapping, pieces[int(index)], open_storage(quarantine), batch_rows)
 
     listed = ray.data.from_items(list(range(len(pieces))), override_num_blocks=len(pieces))
     rows = listed.map_batches(load, batch_size=1, zero_copy_batch=True)
-    if mapping.aggregation is None and not (whole and isinstance(mapping.reshape, Pivot)):
+    if mapping.aggregation is None and not (merge_pivot and isinstance(mapping.reshape, Pivot)):
         return rows
     return _by_key(rows, mapping, estimated_rows(mapping, paths), quarantine)
 
@@ -309,7 +309,7 @@ def _batches(pieces: Iterator[Piece], rows: int) -> Iterator[list[Piece]]:
     batch: list[Piece] = []
     for piece in pieces:
         batch.append(piece)
-        if sum(one.rows.num_rows for one in batch) >= rows:
+        if sum(batch_piece.rows.num_rows for batch_piece in batch) >= rows:
             yield batch
             batch = []
     if batch:

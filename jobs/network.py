@@ -185,12 +185,12 @@ def _my_rows(
     labels = np.concatenate([np.asarray(table[LABEL], dtype=np.float32) for table in tables])
     weights = np.concatenate([np.asarray(table[WEIGHT], dtype=np.float32) for table in tables])
     size = max(2, config["settings"]["batch_size"] // workers)
-    places = np.resize(np.arange(len(labels)), max(len(labels), steps * size))
-    inputs = standardiser.apply(matrix)[places]
+    indices = np.resize(np.arange(len(labels)), max(len(labels), steps * size))
+    inputs = standardiser.apply(matrix)[indices]
     return Batches(
         torch.from_numpy(inputs),
-        torch.from_numpy(labels[places]),
-        torch.from_numpy(weights[places]),
+        torch.from_numpy(labels[indices]),
+        torch.from_numpy(weights[indices]),
     )
 
 

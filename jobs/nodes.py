@@ -64,8 +64,10 @@ class Nodes:
 
     def places(self, bundle: Resources) -> int:
         """How many workers that hold `bundle` could run at once, all possible nodes started."""
-        here = sum(fitting(bundle, node.total) for node in self.up)
-        return here + sum(fitting(bundle, one.resources) * one.more for one in self.types)
+        up_count = sum(fitting(bundle, node.total) for node in self.up)
+        return up_count + sum(
+            fitting(bundle, node_type.resources) * node_type.more for node_type in self.types
+        )
 
 
 def fitting(bundle: Resources, node: Resources) -> int:
@@ -110,11 +112,11 @@ def _startable(declared: Declared, up: tuple[Node, ...]) -> tuple[NodeType, ...]
     """Node types with how many more of each may come, after what is up."""
     there = Counter(node.type_name for node in up)
     left = declared["limit"] - sum(there[name] for name in declared["types"])
-    found = []
-    for name, given in declared["types"].items():
-        more = min(int(given["max_workers"]) - there[name], left)
-        found.append(NodeType(name, {kind: given[kind] for kind in _KINDS}, max(0, more)))
-    return tuple(found)
+    node_types = []
+    for name, settings in declared["types"].items():
+        more = min(int(settings["max_workers"]) - there[name], left)
+        node_types.append(NodeType(name, {kind: settings[kind] for kind in _KINDS}, max(0, more)))
+    return tuple(node_types)
 
 
 def _given_up(client: GcsClient) -> tuple[Resources, ...]:
@@ -123,10 +125,12 @@ def _given_up(client: GcsClient) -> tuple[Resources, ...]:
 
     reply = GetClusterStatusReply.FromString(client.get_cluster_status(timeout_s=10))
     state = reply.autoscaling_state
-    gangs = (one for gang in state.infeasible_gang_resource_requests for one in gang.requests)
+    gangs = (
+        request for gang in state.infeasible_gang_resource_requests for request in gang.requests
+    )
     return tuple(
-        {kind: one.resources_bundle.get(kind, 0.0) for kind in _KINDS}
-        for one in (*state.infeasible_resource_requests, *gangs)
+        {kind: request.resources_bundle.get(kind, 0.0) for kind in _KINDS}
+        for request in (*state.infeasible_resource_requests, *gangs)
     )
 
 
@@ -136,8 +140,8 @@ def declared_types() -> Declared | None:
 
     port = ray.get_runtime_context().gcs_address.rsplit(":", 1)[-1]
     ask = ray.remote(num_cpus=0, resources={_HEAD: 0.001}, max_retries=1)(read_node_types)
-    found: Declared | None = ray.get(ask.remote(port))
-    return found
+    declaration: Declared | None = ray.get(ask.remote(port))
+    return declaration
 
 
 def read_node_types(port: str, processes: Path = Path("/proc")) -> Declared | None:
@@ -153,13 +157,13 @@ def read_node_types(port: str, processes: Path = Path("/proc")) -> Declared | No
     """
     for entry in processes.glob("[0-9]*/cmdline"):
         try:
-            words = entry.read_bytes().decode(errors="replace").split("\0")
+            arguments = entry.read_bytes().decode(errors="replace").split("\0")
         except OSError:  # it has ended meanwhile
             continue
-        if not any(word.endswith("/monitor.py") for word in words):
+        if not any(word.endswith("/monitor.py") for word in arguments):
             continue
         options = dict(
-            word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word
+            word[2:].split("=", 1) for word in arguments if word.startswith("--") and "=" in word
         )
         if options.get("gcs-address", "").rsplit(":", 1)[-1] == port:
             return _types_of(options.get("autoscaling-config"))
@@ -173,9 +177,9 @@ def _types_of(file: str | None) -> Declared:
     content = read_yaml(Path(file).expanduser().read_text(encoding="utf-8"), file)
     limit = int(content.get("max_workers", 0))
     types = {
-        name: {"max_workers": int(given.get("max_workers", limit))}
-        | {kind: float(given.get("resources", {}).get(kind, 0.0)) for kind in _KINDS}
-        for name, given in content["available_node_types"].items()
+        name: {"max_workers": int(settings.get("max_workers", limit))}
+        | {kind: float(settings.get("resources", {}).get(kind, 0.0)) for kind in _KINDS}
+        for name, settings in content["available_node_types"].items()
         if name != content.get("head_node_type")
     }
     return {"limit": limit, "types": types}

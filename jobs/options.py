@@ -26,16 +26,16 @@ def read_options(kind: type[Options], arguments: Sequence[str] | None = None) ->
             argument names one.
         arguments: of the command line; None takes those of the program.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    given, file = _without_config(given)
+    command_line = list(sys.argv[1:] if arguments is None else arguments)
+    command_line, file = _without_config(command_line)
     if file is None:
-        return tyro.cli(kind, args=given)
-    kind, given = _command(kind, given)
+        return tyro.cli(kind, args=command_line)
+    kind, command_line = _command(kind, command_line)
     try:
         default = _filled(kind, _yaml_object(file), file)
     except (OSError, ValueError) as error:
         raise SystemExit(f"error: {_FLAG}: {error}") from error
-    return tyro.cli(kind, args=given, default=default)
+    return tyro.cli(kind, args=command_line, default=default)
 
 
 def _command(kind: Any, given: list[str]) -> tuple[Any, list[str]]:
@@ -56,14 +56,14 @@ def dataclasses_of(kind: Any) -> list[type]:
     return [member for part in get_args(kind) for member in dataclasses_of(part)]
 
 
-def _without_config(given: list[str]) -> tuple[list[str], str | None]:
+def _without_config(command_line: list[str]) -> tuple[list[str], str | None]:
     """Arguments without `--config FILE`, and the file."""
-    for place, word in enumerate(given):
+    for index, word in enumerate(command_line):
         if word.startswith(_FLAG + "="):
-            return given[:place] + given[place + 1 :], word.split("=", 1)[1]
-        if word == _FLAG and place + 1 < len(given):
-            return given[:place] + given[place + 2 :], given[place + 1]
-    return given, None
+            return command_line[:index] + command_line[index + 1 :], word.split("=", 1)[1]
+        if word == _FLAG and index + 1 < len(command_line):
+            return command_line[:index] + command_line[index + 2 :], command_line[index + 1]
+    return command_line, None
 
 
 def _yaml_object(file: str) -> Mapping[str, Any]:
@@ -75,7 +75,7 @@ def _yaml_object(file: str) -> Mapping[str, Any]:
 
 def _filled(kind: type[Any], content: Mapping[str, Any], origin: str) -> Any:
     """A dataclass with the values of `content`; fields without any value stay required."""
-    names = [one.name for one in dataclasses.fields(kind)]
+    names = [option.name for option in dataclasses.fields(kind)]
     for key in content:
         if key not in names:
             close = difflib.get_close_matches(str(key), names, 1)
@@ -86,10 +86,10 @@ def _filled(kind: type[Any], content: Mapping[str, Any], origin: str) -> Any:
         name: _value(kinds[name], content[name], f"{origin}: {name}")
         for name in names & content.keys()
     }
-    for one in dataclasses.fields(kind):
-        bare = one.default is one.default_factory is dataclasses.MISSING
-        if bare and one.name not in values:
-            values[one.name] = tyro.MISSING
+    for field in dataclasses.fields(kind):
+        bare = field.default is field.default_factory is dataclasses.MISSING
+        if bare and field.name not in values:
+            values[field.name] = tyro.MISSING
     return kind(**values)
 
 

@@ -39,8 +39,8 @@ def with_features(
             and nothing is shuffled.
     """
     if partitions == 1:
-        whole = rows.repartition(1)
-        return whole.map_batches(
+        single_block = rows.repartition(1)
+        return single_block.map_batches(
             _compute, fn_args=(features,), batch_size=None, batch_format="pyarrow"
         )
     for column in partition_columns(features):

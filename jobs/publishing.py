@@ -28,12 +28,12 @@ def publish(registry: str, system: str, directory: Path, alias: str, by: str) ->
         alias: `champion`, `challenger`, or `none`.
         by: who says so, for the registry's log.
     """
-    place = Registry(registry)
+    model_registry = Registry(registry)
     name = verify_artifact(directory).manifest.version
-    if name not in place.versions(system):
-        place.publish(directory, system)
+    if name not in model_registry.versions(system):
+        model_registry.publish(directory, system)
     if alias != "none":
-        place.set_alias(system, alias, name, at=time.time_ns() // 1000, by=by)
+        model_registry.set_alias(system, alias, name, at=time.time_ns() // 1000, by=by)
 
 
 def store_report(report: Report, output: Storage) -> list[str]:

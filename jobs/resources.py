@@ -69,8 +69,8 @@ class Request:
     @property
     def bundle(self) -> dict[str, float]:
         """What one worker holds."""
-        held = {"CPU": float(self.cpus)}
-        return held | ({"GPU": self.gpus} if self.gpus > 0 else {})
+        resources = {"CPU": float(self.cpus)}
+        return resources | ({"GPU": self.gpus} if self.gpus > 0 else {})
 
     def words(self, count: int) -> str:
         """`2 workers with 1 CPU and 1 GPU`."""
@@ -137,11 +137,11 @@ def await_workers(request: Request, say: Callable[[str], None] = say_now) -> Pla
             refuse_impossible(request, nodes)
             say(waiting_line(request, nodes, time.monotonic() - started))
             timeout = _EVERY_SECONDS
-        found = _placement(request, group)
+        placement = _placement(request, group)
     finally:
         remove_placement_group(group)
-    say(_placed_line(request, found))
-    return found
+    say(_placed_line(request, placement))
+    return placement
 
 
 def refuse_impossible(request: Request, nodes: Nodes) -> None:
@@ -150,24 +150,25 @@ def refuse_impossible(request: Request, nodes: Nodes) -> None:
     Raises:
         ResourceError: names what was asked, what there is at most, and what to change.
     """
-    asked = request.words(request.needed)
+    request_text = request.words(request.needed)
     if nodes.known and not nodes.places(request.bundle):
         raise ResourceError(
-            f"asked for {asked}, and no node can hold even one: the largest offers "
+            f"asked for {request_text}, and no node can hold even one: the largest offers "
             f"{_largest(nodes)}; lower --cpus-per-worker or --gpus-per-worker, "
             "or give the cluster a larger node type"
         )
     if nodes.known and nodes.places(request.bundle) < request.needed:
         most = nodes.places(request.bundle)
         raise ResourceError(
-            f"asked for {asked}, and the cluster can hold {most} at most: "
+            f"asked for {request_text}, and the cluster can hold {most} at most: "
             f"{_stock(nodes, request)}; lower --num-workers to {most} (or set --min-workers), "
             "or raise max_workers of a node type"
         )
-    here = any(fitting(request.bundle, node.total) for node in nodes.up)
-    if not here and any(dict(one) == _full(request.bundle) for one in nodes.hopeless):
+    fits_now = any(fitting(request.bundle, node.total) for node in nodes.up)
+    if not fits_now and any(dict(bundle) == _full(request.bundle) for bundle in nodes.hopeless):
         raise ResourceError(
-            f"asked for {asked}, and the autoscaler says that no node type of its can hold one; "
+            f"asked for {request_text}, and the autoscaler says that no node type of its can hold "
+            "one; "
             f"the largest node that is up offers {_largest(nodes)}; lower --cpus-per-worker or "
             "--gpus-per-worker, or give the cluster a larger node type"
         )
@@ -193,9 +194,9 @@ def _stock(nodes: Nodes, request: Request) -> str:
     if not nodes.known:
         return f"{free}; the cluster's autoscaler does not say what it may start"
     more = [
-        f"{one.more} more node{'' if one.more == 1 else 's'} of type {one.name}"
-        for one in nodes.types
-        if one.more and fitting(request.bundle, one.resources)
+        f"{node_type.more} more node{'' if node_type.more == 1 else 's'} of type {node_type.name}"
+        for node_type in nodes.types
+        if node_type.more and fitting(request.bundle, node_type.resources)
     ]
     if not more:
         return f"{free}; no further node may start, others must end first"
@@ -205,8 +206,8 @@ def _stock(nodes: Nodes, request: Request) -> str:
 def _largest(nodes: Nodes) -> str:
     """The largest node that is up or may be started, in words."""
     offers = [(node.total, "that is up") for node in nodes.up]
-    offers += [(one.resources, f"of type {one.name}") for one in nodes.types]
-    best = max(offers, key=lambda one: (one[0].get("GPU", 0.0), one[0].get("CPU", 0.0)))
+    offers += [(node_type.resources, f"of type {node_type.name}") for node_type in nodes.types]
+    best = max(offers, key=lambda offer: (offer[0].get("GPU", 0.0), offer[0].get("CPU", 0.0)))
     return f"{said(best[0])} (a node {best[1]})"
 
 
@@ -230,20 +231,25 @@ def _common_devices(request: Request, group: PlacementGroup) -> Devices:
 
     ask = ray.remote(num_cpus=request.cpus, num_gpus=request.gpus)(devices_here)
     strategies = [PlacementGroupSchedulingStrategy(group, at) for at in range(request.needed)]
-    found = ray.get([ask.options(scheduling_strategy=one).remote() for one in strategies])
+    devices = ray.get(
+        [ask.options(scheduling_strategy=strategy).remote() for strategy in strategies]
+    )
     return Devices(
-        "cuda" if all(one.trees == "cuda" for one in found) else "cpu",
-        "cuda" if all(one.network == "cuda" for one in found) else "cpu",
+        "cuda" if all(worker_devices.trees == "cuda" for worker_devices in devices) else "cpu",
+        "cuda" if all(worker_devices.network == "cuda" for worker_devices in devices) else "cpu",
     )
 
 
-def _placed_line(request: Request, found: Placement) -> str:
-    line = f"{request.words(request.needed)}: on node {', '.join(found.nodes)}"
+def _placed_line(request: Request, placement: Placement) -> str:
+    line = f"{request.words(request.needed)}: on node {', '.join(placement.nodes)}"
     if request.gpus == 0:
         return line
     missing = [
-        what
-        for what, device in (("XGBoost", found.devices.trees), ("torch", found.devices.network))
+        library
+        for library, device in (
+            ("XGBoost", placement.devices.trees),
+            ("torch", placement.devices.network),
+        )
         if device == "cpu"
     ]
     if not missing:

@@ -54,9 +54,12 @@ def search(
         data: put into the object store once.
     """
     storage = open_storage(settings.output)
-    place = run_place(storage, "search")
+    storage_options = run_place(storage, "search")
     name = settings.name
-    folder, files = f"{place['storage_path']}/{name}", place.get("storage_filesystem")
+    folder, files = (
+        f"{storage_options['storage_path']}/{name}",
+        storage_options.get("storage_filesystem"),
+    )
     trainable = tune.with_resources(
         tune.with_parameters(trial, **data), {"cpu": settings.cpus, "gpu": settings.gpus}
     )
@@ -74,7 +77,7 @@ def search(
             trainable,
             param_space=dict(space),
             tune_config=_tune_config(settings),
-            run_config=tune.RunConfig(name=name, verbose=_verbosity(), **place),
+            run_config=tune.RunConfig(name=name, verbose=_verbosity(), **storage_options),
         )
     results = tuner.fit()
     winner = results.get_best_result(metric=settings.measure, mode=settings.mode, scope="all")

@@ -49,14 +49,14 @@ def _grow(
     rows: Snapshots, weights: Floats, config: TrainConfig, stages: Stages, names: list[str]
 ) -> None:
     request = with_gpus(config.request)
-    found = await_workers(request)
+    placement = await_workers(request)
     files = _shards(rows, weights, request.workers, stages, names[0].removesuffix(".ubj"))
     workers = Workers(
         request.workers,
         request.least if request.elastic else 0,
         request.cpus,
         request.gpus,
-        found.devices.trees,
+        placement.devices.trees,
     )
     base = float(np.average(rows.labels, weights=weights))
     settings = config.model.trees
@@ -80,14 +80,14 @@ def _shards(
 ) -> tuple[str, ...]:
     """Rows as `count` Parquet files, every count-th row to each; their addresses."""
     addresses = []
-    for place in range(count):
-        mine = slice(place, None, count)
+    for index in range(count):
+        own_rows = slice(index, None, count)
         columns = {
-            name: rows.matrix[mine, k].astype(np.float32) for k, name in enumerate(rows.names)
+            name: rows.matrix[own_rows, k].astype(np.float32) for k, name in enumerate(rows.names)
         }
-        columns[LABEL] = rows.labels[mine].astype(np.float32)
-        columns[WEIGHT] = weights[mine].astype(np.float32)
-        path = f"{folder}/{place:04d}.parquet"
+        columns[LABEL] = rows.labels[own_rows].astype(np.float32)
+        columns[WEIGHT] = weights[own_rows].astype(np.float32)
+        path = f"{folder}/{index:04d}.parquet"
         addresses.append(write_parquet(pa.table(columns), stages.storage, path))
     return tuple(addresses)
 
@@ -97,7 +97,7 @@ def outside(base: CustomerBase, rows: Snapshots, config: TrainConfig, stages: St
     folds = customer_folds(rows, config.seed)
 
     def compute() -> dict[str, Floats]:
-        found = np.zeros(len(rows))
+        log_odds = np.zeros(len(rows))
         if config.engine == "process":
             parts = [
                 fold_log_odds(base, rows, folds, k, config.model, config.seed) for k in range(FOLDS)
@@ -110,7 +110,7 @@ def outside(base: CustomerBase, rows: Snapshots, config: TrainConfig, stages: St
             ]
             parts = ray.get(waiting)
         for k, part in enumerate(parts):
-            found[folds == k] = part
-        return {"log_odds": found}
+            log_odds[folds == k] = part
+        return {"log_odds": log_odds}
 
     return np.asarray(stages.arrays("outside", compute)["log_odds"], dtype=np.float64)

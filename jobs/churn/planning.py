@@ -29,7 +29,9 @@ def plan_interventions(config: PlanConfig) -> str:
     limits = Limits(config.hours, config.budget, config.most)
     scores, note = read_scores(config.scores)
     names = tuple(
-        one.removeprefix("feature:") for one in scores.column_names if one.startswith("feature:")
+        column.removeprefix("feature:")
+        for column in scores.column_names
+        if column.startswith("feature:")
     )
     text = read_yaml_text(config.playbooks)
     playbooks = load_playbooks(text, names, str(config.playbooks))
@@ -85,8 +87,8 @@ def _closing_lines(
     day: Day, log: pa.Table, limits: Limits, playbooks: Playbooks, effects: dict[str, Effect]
 ) -> str:
     lines = [f"{'customer':18}{'playbook':20}{'leaves':>8}{'worth':>12}{'cost':>10}"]
-    held = log["held_out"].to_numpy(zero_copy_only=False).astype(np.bool_)
-    for row in log.filter(pa.array(~held)).slice(0, _SHOWN).to_pylist():
+    held_out = log["held_out"].to_numpy(zero_copy_only=False).astype(np.bool_)
+    for row in log.filter(pa.array(~held_out)).slice(0, _SHOWN).to_pylist():
         lines.append(
             f"{row['customer_id'][:17]:18}{row['playbook']:20}{row['chance']:>8.1%}"
             f"{row['value']:>12,.0f}{row['cost']:>10,.0f}"
@@ -94,15 +96,16 @@ def _closing_lines(
     if not playbooks.playbooks:
         lines.append("all playbooks are switched off: nobody is planned for")
     lines += [
-        f"{name}: chance fell by {one.value:+.1%} ({one.low:+.1%} to {one.high:+.1%}), "
-        f"{one.treated} treated, {one.held_out} held out; below {one.detectable:.1%} nothing shows"
-        for name, one in effects.items()
+        f"{name}: chance fell by {effect.value:+.1%} ({effect.low:+.1%} to {effect.high:+.1%}), "
+        f"{effect.treated} treated, {effect.held_out} held out; below {effect.detectable:.1%} "
+        "nothing shows"
+        for name, effect in effects.items()
     ]
     ways = ", ".join(f"{name} {value:,.0f}" for name, value in day.other_ways.items())
     return "\n".join(
         [
             *lines,
-            f"{log.num_rows - int(held.sum())} to look after, {int(held.sum())} held out; "
+            f"{log.num_rows - int(held_out.sum())} to look after, {int(held_out.sum())} held out; "
             f"{day.plan.hours:,.1f} of {limits.hours:,.1f} hours, {day.plan.cost:,.0f} of "
             f"{limits.budget:,.0f}; expected gain {day.plan.value:,.0f} ({ways})",
         ]

@@ -46,8 +46,11 @@ def score_customers(config: ScoreConfig) -> str:
 
     def score(happened: pa.Table) -> pa.Table:
         note_customers(happened, quarantine)
-        mine: ChurnModel = ray.get(shared)
-        return scores_table(mine, snapshots(happened, mine.base, [at_us], mine.target, until))
+        shared_model: ChurnModel = ray.get(shared)
+        return scores_table(
+            shared_model,
+            snapshots(happened, shared_model.base, [at_us], shared_model.target, until),
+        )
 
     rows = by_customer(stream, score).materialize()
     if not rows.count():
@@ -83,13 +86,15 @@ def closing_lines(output: Storage) -> str:
     worst = table.sort_by([("chance", "descending")]).slice(0, _SHOWN).to_pylist()
     lines = [f"{'customer':18}{'leaves':>8}{'health':>8}  {'band':7}because of"]
     for row in worst:
-        raising = [one["words"] for one in json.loads(row["reasons"]) if one["effect"] > 0]
+        raising = [reason["words"] for reason in json.loads(row["reasons"]) if reason["effect"] > 0]
         why = raising[0].removesuffix("; raises the risk") if raising else "-"
         lines.append(
             f"{row['customer_id'][:17]:18}{row['chance']:>8.1%}{row['score']:>8.0f}  "
             f"{row['band']:7}{why[:80]}"
         )
-    bands = {one["values"]: one["counts"] for one in pc.value_counts(table["band"]).to_pylist()}
+    bands = {
+        entry["values"]: entry["counts"] for entry in pc.value_counts(table["band"]).to_pylist()
+    }
     counted = ", ".join(f"{count:,} {band}" for band, count in sorted(bands.items()))
     return "\n".join(
         [

@@ -85,8 +85,8 @@ class Sources(JobOptions):
     def files(self) -> list[str]:
         """All files and mappings that are named."""
         names = [*TABLES, *(f"mapping_{name}" for name in TABLES)]
-        found = [getattr(self, name) for name in names]
-        return [str(one) for one in found if one is not None]
+        paths = [getattr(self, name) for name in names]
+        return [str(path) for path in paths if path is not None]
 
     def check(self) -> None:
         """See `JobOptions`."""
@@ -135,7 +135,11 @@ def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = N
 
     start_ray()
     await_a_core()
-    mappings = {one.name: sources.mapping(one) for one in CONTRACTS if one.name in sources.given}
+    mappings = {
+        contract.name: sources.mapping(contract)
+        for contract in CONTRACTS
+        if contract.name in sources.given
+    }
     count = sum(intake.estimated_rows(m, getattr(sources, n)) for n, m in mappings.items())
     resources = ray.cluster_resources()
     fits = count * _BYTES_PER_ROW < resources.get("object_store_memory", 0) / 2
@@ -147,15 +151,15 @@ def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = N
     rows = ray.data.from_arrow(happenings(CUSTOMERS.name, customers, base))
     for name, mapping in mappings.items():
         if name != CUSTOMERS.name:
-            made = partial(_happened, name, base)
+            convert = partial(_happened, name, base)
             read = intake.read(mapping, getattr(sources, name), f"{quarantine}/{name}")
-            rows = rows.union(read.map_batches(made, batch_format="pyarrow", batch_size=None))
+            rows = rows.union(read.map_batches(convert, batch_format="pyarrow", batch_size=None))
     late = 0
     if sources.until is not None:
         end_us = moment("--until", sources.until)
-        rows, whole = rows.map_batches(partial(_not_after, end_us), batch_format="pyarrow"), rows
+        rows, all_rows = rows.map_batches(partial(_not_after, end_us), batch_format="pyarrow"), rows
         rows = rows.materialize()
-        late = whole.count() - rows.count()
+        late = all_rows.count() - rows.count()
     rows = rows.materialize()
     partitions = sources.partitions or partitions_for(
         count, int(resources.get("CPU", 1)), resources.get("memory", 0.0)
@@ -194,12 +198,12 @@ def once(happened: pa.Table) -> pa.Table:
 
 def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
     """What became of the rows of each table that was read."""
-    found = {}
+    summaries = {}
     for name in TABLES:
         summary = intake.summary(storage, f"{quarantine}/{name}")
         if summary.rows_in or summary.empty_files:
-            found[name] = asdict(summary)
-    return found
+            summaries[name] = asdict(summary)
+    return summaries
 
 
 def moment(option: str, text: str) -> int:
@@ -228,8 +232,8 @@ def _customers(sources: Sources, mapping: Mapping, quarantine: str) -> pa.Table:
     """The customers whole: what segments there are must be known before the rest is read."""
     import ray
 
-    place = f"{quarantine}/{CUSTOMERS.name}"
-    blocks = ray.get(intake.read(mapping, str(sources.customers), place).to_arrow_refs())
+    folder = f"{quarantine}/{CUSTOMERS.name}"
+    blocks = ray.get(intake.read(mapping, str(sources.customers), folder).to_arrow_refs())
     filled = [block for block in blocks if block.num_rows]
     if not filled:
         storage = open_storage(quarantine)
@@ -237,7 +241,7 @@ def _customers(sources: Sources, mapping: Mapping, quarantine: str) -> pa.Table:
         raise ContractError(
             f"{reason}; no customer passed the contract; see {storage.shown(CUSTOMERS.name)}"
         )
-    return intake.once_each(pa.concat_tables(filled), mapping.contract, "customer_id", place)
+    return intake.once_each(pa.concat_tables(filled), mapping.contract, "customer_id", folder)
 
 
 def _span(rows: Dataset) -> tuple[int, DataEnd]:
@@ -254,8 +258,8 @@ def _span(rows: Dataset) -> tuple[int, DataEnd]:
             }
         )
 
-    found = rows.map_batches(ends, batch_format="pyarrow", batch_size=None).materialize()
-    low = found.min("low")
+    bounds = rows.map_batches(ends, batch_format="pyarrow", batch_size=None).materialize()
+    low = bounds.min("low")
     end = end_of(rows)
     if end is None:
         raise ContractError(

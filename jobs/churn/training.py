@@ -65,7 +65,7 @@ def train_model(config: TrainConfig) -> str:
     stages = Stages(output, _inputs(config, source))
     judged = _fitted(config, source, split.train, stages, "test")
     step("measuring on the test rows")
-    found = _findings(config, source, split, judged)
+    findings = _findings(config, source, split, judged)
     step("fitting the model on all rows")
     model = _fitted(config, source, source.rows.known(), stages, "final")
     subject = Subject(
@@ -78,10 +78,10 @@ def train_model(config: TrainConfig) -> str:
         matches=MatchCounts.by_table(source.note.get("matches", {})),
         untold=untold(source.base),
     )
-    version = _save(config, source, model, found, stages, output)
-    written = [output.address("model"), *_report(subject, found, output)]
+    version = _save(config, source, model, findings, stages, output)
+    written = [output.address("model"), *_report(subject, findings, output)]
     seconds = time.monotonic() - started
-    print(_closing_lines(config, source, found, version, written, seconds))
+    print(_closing_lines(config, source, findings, version, written, seconds))
     return output.address("model")
 
 
@@ -107,11 +107,11 @@ def _fitted(
     kept = Stages(stages.storage, {"part": name})
     log_odds = outside(source.base, rows, config, kept)
     calibrator = fit_calibrator(log_odds, rows.labels)
-    chances = calibrator.probabilities(log_odds)
+    probabilities = calibrator.probabilities(log_odds)
     linear, trees = halves(source.base, rows, config, kept, name)
-    told = ~np.isnan(rows.matrix).all(axis=0)
+    has_values = ~np.isnan(rows.matrix).all(axis=0)
     usual = np.full(len(rows.names), np.nan)
-    usual[told] = np.nanmedian(rows.matrix[:, told], axis=0)
+    usual[has_values] = np.nanmedian(rows.matrix[:, has_values], axis=0)
     newest = rows.at_us == rows.at_us.max()
     return ChurnModel(
         base=source.base,
@@ -121,9 +121,9 @@ def _fitted(
         linear_share=config.model.linear_share,
         calibrator=calibrator,
         usual=usual,
-        reference=fit_reference(rows.matrix[newest], rows.names, chances),
+        reference=fit_reference(rows.matrix[newest], rows.names, probabilities),
         capacity=config.capacity,
-        threshold=float(np.quantile(chances, 1.0 - config.capacity)),
+        threshold=float(np.quantile(probabilities, 1.0 - config.capacity)),
     )
 
 
@@ -144,20 +144,20 @@ def _findings(config: TrainConfig, source: RowsSource, split: Split, model: Chur
     )
 
 
-def _report(subject: Subject, found: Findings, output: Storage) -> list[str]:
-    return store_report(training_report(subject, found), output)
+def _report(subject: Subject, findings: Findings, output: Storage) -> list[str]:
+    return store_report(training_report(subject, findings), output)
 
 
 def _save(
     config: TrainConfig,
     source: RowsSource,
     model: ChurnModel,
-    found: Findings,
+    findings: Findings,
     stages: Stages,
     output: Storage,
 ) -> str:
     """The artifact to OUTPUT/model and, if asked, to the registry; returns its version."""
-    ours = found.measures[OURS]
+    ours = findings.measures[OURS]
     kept = {name: ours[name] for name in (AUC, AP, RECALL, PRECISION)}
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "model"
@@ -167,7 +167,7 @@ def _save(
             data_fingerprint=source.fingerprint,
             code_version=code_version(),
             parameters={"train": redacted(json.loads(json.dumps(asdict(config), default=str)))},
-            metrics={**kept, "ece": found.calibration_error},
+            metrics={**kept, "ece": findings.calibration_error},
         )
         output.delete("model")
         output.upload(directory, "model", last=MANIFEST)
@@ -179,7 +179,7 @@ def _save(
 def _closing_lines(
     config: TrainConfig,
     source: RowsSource,
-    found: Findings,
+    findings: Findings,
     version: str,
     written: Sequence[str],
     seconds: float,
@@ -187,18 +187,19 @@ def _closing_lines(
     """A short table, and where everything lies."""
     heads = {AUC: "AUC", AP: "AP", RECALL: "recall", PRECISION: "precision", REVENUE: "revenue"}
     lines = [f"{'method':26}" + "".join(f"{head:>11}" for head in heads.values())]
-    for name in ordered(found.measures):
-        values = [found.measures[name][key] for key in heads]
-        shown = ["-" if np.isnan(one) else f"{one:.3f}" for one in values]
-        lines.append(f"{name:26}" + "".join(f"{one:>11}" for one in shown))
-    early = warned(found)
+    for name in ordered(findings.measures):
+        values = [findings.measures[name][key] for key in heads]
+        cells = ["-" if np.isnan(value) else f"{value:.3f}" for value in values]
+        lines.append(f"{name:26}" + "".join(f"{cell:>11}" for cell in cells))
+    early = warned(findings)
     where = f"{config.registry} ({version}, {config.alias})" if config.registry else "not published"
     return "\n".join(
         [
             *table_warnings(source.note),
             *lines,
-            f"test: {found.rows:,} rows of {found.customers:,} customers, {found.prevalence:.1%} "
-            f"leave; calibration error {found.calibration_error:.4f}; at a capacity of "
+            f"test: {findings.rows:,} rows of {findings.customers:,} customers, "
+            f"{findings.prevalence:.1%} "
+            f"leave; calibration error {findings.calibration_error:.4f}; at a capacity of "
             f"{config.capacity:.0%}; flagged 60 days before notice: "
             f"{early.get('flagged_60_days_before', float('nan')):.0%} "
             f"of {early['leavers']} leavers; "

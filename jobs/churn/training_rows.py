@@ -44,8 +44,8 @@ def rows_of(config: TrainConfig) -> RowsSource:
         return find_rows(config.features)
     output = open_storage(config.output).address("rows")
     names = {field.name for field in fields(FeaturesConfig)} - {"output"}
-    given = {name: getattr(config, name) for name in names}
-    write_features(FeaturesConfig(**given, output=output))
+    options = {name: getattr(config, name) for name in names}
+    write_features(FeaturesConfig(**options, output=output))
     return find_rows(output)
 
 
@@ -55,13 +55,13 @@ def find_rows(folder: str) -> RowsSource:
     Raises:
         ContractError: it is not there, not finished, or of another version of the features.
     """
-    given = open_storage(folder)
-    if not given.files("data"):
-        above, last = split_address(given.address())
-        given = open_storage(above) if last == "data" else given
-    content = given.read(NOTE)
+    storage = open_storage(folder)
+    if not storage.files("data"):
+        above, last = split_address(storage.address())
+        storage = open_storage(above) if last == "data" else storage
+    content = storage.read(NOTE)
     if content is None:
-        state = "is not finished" if given.exists("work") else "is not there"
+        state = "is not finished" if storage.exists("work") else "is not there"
         raise ContractError(
             f"--features: {folder} {state}: expected the output of jobs.churn.features"
         )
@@ -73,6 +73,8 @@ def find_rows(folder: str) -> RowsSource:
             f"--features: {folder} was computed by another version of the features; compute it "
             "again with jobs.churn.features --overwrite"
         )
-    rows = from_table(open_dataset(given, "data").to_table(), features.names)
-    quarantine = given.address("quarantine") if given.exists("quarantine") else None
-    return RowsSource(rows, base, Target(**note["target"]), note, given.address("data"), quarantine)
+    rows = from_table(open_dataset(storage, "data").to_table(), features.names)
+    quarantine = storage.address("quarantine") if storage.exists("quarantine") else None
+    return RowsSource(
+        rows, base, Target(**note["target"]), note, storage.address("data"), quarantine
+    )

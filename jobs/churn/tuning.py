@@ -32,7 +32,7 @@ def search_settings(config: TuneConfig) -> str:
     train = split_by_time(source.rows, source.target, config.test_share).train
     start_ray()
     await_workers(Request(config.concurrent, 1, config.cpus_per_trial, 0.0))
-    asked = Search(
+    search_options = Search(
         output=config.output,
         name="trees",
         measure=MEASURE,
@@ -45,7 +45,7 @@ def search_settings(config: TuneConfig) -> str:
         grace=1,
     )
     best = search(
-        asked,
+        search_options,
         _space(),
         _trial,
         rows=train,
@@ -85,8 +85,8 @@ def _trial(
     trees = replace(ModelSettings().trees, boosters=1, **plain)
     settings = ModelSettings(trees=trees, ridge=ridge, linear_share=share).suited(target)
     folds = customer_folds(rows, seed)
-    found: list[float] = []
+    scores: list[float] = []
     for fold in range(FOLDS):
         answers = fold_log_odds(base, rows, folds, fold, settings, seed)
-        found.append(average_precision(rows.labels[folds == fold], answers))
-        tune.report({MEASURE: float(np.mean(found)), "step": len(found)})
+        scores.append(average_precision(rows.labels[folds == fold], answers))
+        tune.report({MEASURE: float(np.mean(scores)), "step": len(scores)})

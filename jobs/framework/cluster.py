@@ -40,7 +40,7 @@ def _limit_ray_data() -> None:
     context.print_on_execution_start = False
     for handler in logging.getLogger("ray.data").handlers:
         if handler.name == "console" and not any(
-            isinstance(one, _WithoutTracebacks) for one in handler.filters
+            isinstance(log_filter, _WithoutTracebacks) for log_filter in handler.filters
         ):
             handler.addFilter(_WithoutTracebacks())
 

@@ -60,7 +60,7 @@ def _inside(error: BaseException) -> list[BaseException]:
     wrapped = [content.get(name) for name in ("cause", "_base_exc")]
     failures = content.get("worker_failures")
     wrapped += list(failures.values()) if isinstance(failures, dict) else []
-    return [one for one in wrapped if isinstance(one, BaseException)]
+    return [wrapped_error for wrapped_error in wrapped if isinstance(wrapped_error, BaseException)]
 
 
 def _is_of_ray(error: BaseException) -> bool:
@@ -74,9 +74,9 @@ def _formatted(error: BaseException) -> str:
 def _raised_by_us(text: str) -> bool:
     """Whether a traceback ends in a `raise` of ours, and not in a library given a bad value."""
     lines = text.splitlines()
-    places = [place for place, line in enumerate(lines) if line.startswith('  File "')]
-    if not places or places[-1] + 1 >= len(lines):
+    indices = [index for index, line in enumerate(lines) if line.startswith('  File "')]
+    if not indices or indices[-1] + 1 >= len(lines):
         return False
-    ours = any(f"/{folder}" in lines[places[-1]] for folder in ("lib/", "jobs/"))
-    installed = "site-packages" in lines[places[-1]] or "/lib/python" in lines[places[-1]]
-    return ours and not installed and lines[places[-1] + 1].lstrip().startswith("raise ")
+    ours = any(f"/{folder}" in lines[indices[-1]] for folder in ("lib/", "jobs/"))
+    installed = "site-packages" in lines[indices[-1]] or "/lib/python" in lines[indices[-1]]
+    return ours and not installed and lines[indices[-1] + 1].lstrip().startswith("raise ")

@@ -39,14 +39,14 @@ def paths_of(options: object) -> Iterator[tuple[str, PathRole, str]]:
         role, value = _role(hints[field.name]), getattr(options, field.name)
         if role is None or value is None:
             continue
-        for one in value if isinstance(value, tuple) else (value,):
-            yield f"--{field.name.replace('_', '-')}", role, str(one)
+        for path in value if isinstance(value, tuple) else (value,):
+            yield f"--{field.name.replace('_', '-')}", role, str(path)
 
 
 def _role(hint: Any) -> PathRole | None:
     """The role in an annotation, also within a union or a tuple."""
     if get_origin(hint) is Annotated:
-        return next((one for one in get_args(hint)[1:] if isinstance(one, PathRole)), None)
+        return next((role for role in get_args(hint)[1:] if isinstance(role, PathRole)), None)
     return next((role for role in map(_role, get_args(hint)) if role is not None), None)
 
 

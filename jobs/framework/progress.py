@@ -35,9 +35,9 @@ class JobOptions:
         """
 
 
-def set_progress(asked: Literal["auto", "none", "bar", "log"]) -> None:
+def set_progress(style: Literal["auto", "none", "bar", "log"]) -> None:
     """Set the style for this process."""
-    _STYLE.set(None if asked == "auto" else asked)
+    _STYLE.set(None if style == "auto" else style)
 
 
 def progress_style() -> Style:
@@ -46,20 +46,20 @@ def progress_style() -> Style:
 
 
 @contextmanager
-def progress(total: float, what: str, unit: str = "") -> Iterator[Callable[[float], None]]:
+def progress(total: float, label: str, unit: str = "") -> Iterator[Callable[[float], None]]:
     """Show how much of `total` is done; yields a function that takes what was done since.
 
     Args:
         total: of all work, in `unit`.
-        what: is done, in words.
+        label: is done, in words.
         unit: of `total`.
     """
     style = progress_style() if total > 0 else "none"
     if style == "bar":
-        with tqdm(total=total, desc=what, unit=unit) as bar:
+        with tqdm(total=total, desc=label, unit=unit) as bar:
             yield bar.update
     else:
-        yield _Lines(total, what, unit).add if style == "log" else _nothing
+        yield _Lines(total, label, unit).add if style == "log" else _nothing
 
 
 def _nothing(_amount: float) -> None:
@@ -69,8 +69,8 @@ def _nothing(_amount: float) -> None:
 class _Lines:
     """A line at most every ten seconds, and one at the end."""
 
-    def __init__(self, total: float, what: str, unit: str) -> None:
-        self._total, self._what, self._unit = total, what, unit
+    def __init__(self, total: float, label: str, unit: str) -> None:
+        self._total, self._what, self._unit = total, label, unit
         self._done = 0.0
         self._last = time.monotonic()
 

@@ -95,19 +95,20 @@ def main(config: AuditConfig) -> Audit:
     return result
 
 
-def closing_lines(found: Audit) -> str:
+def closing_lines(result: Audit) -> str:
     """What people read."""
     lines = [
-        f"payments replayed   {found.payments:>12,}",
-        f"  without a store   {found.partial:>12,}",
-        f"on other features   {found.other_features:>12,}   (left out)",
-        f"values compared     {found.values:>12,}",
-        f"payments differing  {found.differing:>12,}   share {found.share:.6f}",
-        *(f"  {count:>10,}  {name}" for name, count in found.by_feature.items()),
+        f"payments replayed   {result.payments:>12,}",
+        f"  without a store   {result.partial:>12,}",
+        f"on other features   {result.other_features:>12,}   (left out)",
+        f"values compared     {result.values:>12,}",
+        f"payments differing  {result.differing:>12,}   share {result.share:.6f}",
+        *(f"  {count:>10,}  {name}" for name, count in result.by_feature.items()),
     ]
-    for one in found.examples:
+    for example in result.examples:
         lines.append(
-            f"  {one.transaction_id}: {one.feature} served {one.served!r}, now {one.replayed!r}"
+            f"  {example.transaction_id}: {example.feature} served {example.served!r}, now "
+            f"{example.replayed!r}"
         )
     return "\n".join(lines)
 
@@ -124,9 +125,9 @@ def _microseconds(text: str | None) -> int:
     return round(moment.timestamp() * 1_000_000)
 
 
-def _write(path: Path, found: Audit) -> None:
+def _write(path: Path, result: Audit) -> None:
     make_folder(path.parent)
-    replace_file(path, json.dumps({**asdict(found), "share": found.share}, indent=2).encode())
+    replace_file(path, json.dumps({**asdict(result), "share": result.share}, indent=2).encode())
 
 
 def within_limit(config: AuditConfig) -> None:

@@ -38,14 +38,14 @@ def fold_scores(
     folds: Sequence[FoldData], settings: ModelSettings, config: TrainConfig, stages: Stages
 ) -> list[FoldScores]:
     """Out-of-fold scores; folds that are finished are read, the others run side by side on Ray."""
-    names = [f"fold-{place}" for place in range(len(folds))]
+    names = [f"fold-{number}" for number in range(len(folds))]
     for fold in folds:
         refuse_one_class(fold.train.labels)
-    missing = [place for place, name in enumerate(names) if not stages.has_arrays(name)]
+    missing = [number for number, name in enumerate(names) if not stages.has_arrays(name)]
     fitted = (_on_ray if config.engine == "ray" else _here)(missing, folds, settings, config)
     with progress(len(missing), "fitted", "folds") as done:
-        for place, scores in fitted:
-            stages.arrays(names[place], partial(_fold_arrays, scores))
+        for index, scores in fitted:
+            stages.arrays(names[index], partial(_fold_arrays, scores))
             done(1)
     return [_read_fold(stages.arrays(name, dict)) for name in names]
 
@@ -57,8 +57,8 @@ def _here(
     config: TrainConfig,
 ) -> Iterator[tuple[int, FoldScores]]:
     machine = machine_here(config)
-    for place in missing:
-        yield place, fit_fold(folds[place], settings, config.seed + place, machine)
+    for index in missing:
+        yield index, fit_fold(folds[index], settings, config.seed + index, machine)
 
 
 def _on_ray(
@@ -72,12 +72,12 @@ def _on_ray(
         return
     request = with_gpus(config.request)
     # one is enough to begin with: folds do not wait for each other
-    found = await_workers(replace(request, workers=1, least=0))
+    placement = await_workers(replace(request, workers=1, least=0))
     task = ray.remote(num_cpus=request.cpus, num_gpus=request.gpus, max_retries=_RETRIES)(fit_fold)
-    machine = Machine(found.devices.both, request.cpus)
+    machine = Machine(placement.devices.both, request.cpus)
     waiting = {
-        task.remote(folds[place], settings, config.seed + place, machine): place
-        for place in missing
+        task.remote(folds[index], settings, config.seed + index, machine): index
+        for index in missing
     }
     while waiting:
         (ready, *_), _rest = ray.wait(list(waiting))
@@ -142,7 +142,7 @@ def _fit_on_ray(
 ) -> None:
     """What is missing of both halves, by workers."""
     request = with_gpus(config.request)
-    found = await_workers(request)
+    placement = await_workers(request)
     files = _write_shards(train, names, request.workers, stages, "rows")
     for number, name in enumerate(_booster_names(settings)):
         seed = settings.seed + number
@@ -150,7 +150,7 @@ def _fit_on_ray(
         stages.bytes(
             name,
             lambda rows=rows, seed=seed: _booster(
-                rows(), names, settings, config, stages, seed, request, found
+                rows(), names, settings, config, stages, seed, request, placement
             ),
         )
     workers = NetworkWorkers(
@@ -158,7 +158,7 @@ def _fit_on_ray(
         request.least if request.elastic else 0,
         request.cpus,
         request.gpus,
-        found.devices.network,
+        placement.devices.network,
     )
     stages.arrays(
         "network",
@@ -182,7 +182,7 @@ def _booster(
     stages: Stages,
     seed: int,
     request: Request,
-    found: Placement,
+    placement: Placement,
 ) -> bytes:
     """One booster over Ray."""
     workers = Workers(
@@ -190,7 +190,7 @@ def _booster(
         request.least if request.elastic else 0,
         request.cpus,
         request.gpus,
-        found.devices.trees,
+        placement.devices.trees,
     )
     return fit_boosted_trees(
         BoostingData(files, (), tuple(names)),
@@ -225,11 +225,11 @@ def _write_shards(
 ) -> tuple[str, ...]:
     """Training rows as `count` Parquet files, every count-th row to each; their addresses."""
     addresses = []
-    for place in range(count):
-        rows = train.rows(slice(place, None, count))
+    for index in range(count):
+        rows = train.rows(slice(index, None, count))
         columns = {name: rows.matrix[:, at] for at, name in enumerate(names)}
         columns["label"] = rows.labels.astype(np.float32)
         columns["weight"] = rows.weights.astype(np.float32)
-        path = f"{folder}/{place:04d}.parquet"
+        path = f"{folder}/{index:04d}.parquet"
         addresses.append(write_parquet(pa.table(columns), stages.storage, path))
     return tuple(addresses)

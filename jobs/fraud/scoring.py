@@ -50,8 +50,8 @@ def load_scorer(config: ScoreConfig) -> Scorer:
         RegistryError: the registry holds no such version.
     """
     with model_directory("fraud", config.model, config.registry, config.version) as folder:
-        given = TrainConfig(output=config.output, features=config.features)
-        return Scorer.load(read_artifact(folder, find_source(given).features))
+        train_config = TrainConfig(output=config.output, features=config.features)
+        return Scorer.load(read_artifact(folder, find_source(train_config).features))
 
 
 def scored_table(table: pa.Table, scorer: Scorer) -> pa.Table:

@@ -65,12 +65,14 @@ def train_model(config: TrainConfig) -> str:
     stages = Stages(output, _inputs(config, source))
     ensemble = _fit(config, source, payments, plan, stages, step)
     step("measuring on the test days")
-    found = _findings(config, source, payments, plan, ensemble, stages)
-    report = _report(found, output)
-    version = _save(config, source, found, stages, output)
+    findings = _findings(config, source, payments, plan, ensemble, stages)
+    report = _report(findings, output)
+    version = _save(config, source, findings, stages, output)
     seconds = time.monotonic() - started
     print(
-        _closing_lines(config, source, found, version, [output.address("model"), *report], seconds)
+        _closing_lines(
+            config, source, findings, version, [output.address("model"), *report], seconds
+        )
     )
     return output.address("model")
 
@@ -93,7 +95,9 @@ def _refuse_empty_slices(payments: Payments, plan: Plan, source: Source) -> None
         labels = payments.within(span).labels(span.as_of)
         frauds = int(labels.sum())
         if frauds in {0, len(labels)}:
-            reasons = [one.removeprefix("warning: ") for one in label_warnings(source.labels)]
+            reasons = [
+                warning.removeprefix("warning: ") for warning in label_warnings(source.labels)
+            ]
             raise ContractError(
                 f"{''.join(f'{reason}; ' for reason in reasons)}"
                 f"{name} slice of {span.days:.1f} days: {frauds} known frauds among {len(labels)} "
@@ -161,8 +165,10 @@ def _findings(
         "rules, then the ensemble": np.maximum(decided, rules.decisions),
     }
     outcomes = {
-        name: measure_outcome(one, rows.labels, rows.amount_minor, plan.test.days, config.costs)
-        for name, one in policies.items()
+        name: measure_outcome(
+            decisions, rows.labels, rows.amount_minor, plan.test.days, config.costs
+        )
+        for name, decisions in policies.items()
     }
     return Findings(
         source=config.source or source.address,
@@ -175,7 +181,7 @@ def _findings(
         scores=scores,
         probabilities=probabilities,
         before=sigmoid(log_odds),
-        measures={name: measure(rows, one) for name, one in scores.items()},
+        measures={name: measure(rows, method_scores) for name, method_scores in scores.items()},
         intervals=intervals(rows, log_odds, config.seed, config.bootstrap),
         outcomes=outcomes,
         costs=config.costs,
@@ -203,19 +209,19 @@ def _importance(ensemble: Ensemble) -> dict[str, float]:
     return gain_shares(gains, ensemble.names)
 
 
-def _report(found: Findings, output: Storage) -> list[str]:
+def _report(findings: Findings, output: Storage) -> list[str]:
     """Write both forms of the report; their addresses."""
-    return store_report(build_report(found), output)
+    return store_report(build_report(findings), output)
 
 
 def _save(
-    config: TrainConfig, source: Source, found: Findings, stages: Stages, output: Storage
+    config: TrainConfig, source: Source, findings: Findings, stages: Stages, output: Storage
 ) -> str:
     """Write the artifact and publish it; a repeated run writes the same version, returned."""
     created_at = stages.number("created_at", lambda: time.time_ns() // 1000)
-    ours = found.measures[OURS]
+    ours = findings.measures[OURS]
     metrics = {name: ours[name] for name in _KEPT_MEASURES if name in ours}
-    kept = outcome_facts(found.outcomes[OURS])
+    kept = outcome_facts(findings.outcomes[OURS])
     names = ("loss_reduction", "false_positive_rate", "reviews_per_day", "alerts_per_day")
     metrics |= {name: kept[name] for name in names}
     record = TrainingRecord(
@@ -227,7 +233,7 @@ def _save(
     )
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "model"
-        found.ensemble.save(directory, record)
+        findings.ensemble.save(directory, record)
         output.delete("model")
         output.upload(directory, "model", last=MANIFEST)
         if config.registry is not None:
@@ -238,17 +244,17 @@ def _save(
 def _closing_lines(
     config: TrainConfig,
     source: Source,
-    found: Findings,
+    findings: Findings,
     published: str,
     written: Sequence[str],
     seconds: float,
 ) -> str:
     """A short table, and where everything lies."""
-    names = [*(name for name in found.measures if name != OURS), OURS]
+    names = [*(name for name in findings.measures if name != OURS), OURS]
     lines = [f"{'method':22}{'AUC':>8}{'AP':>8}{'P@1000':>8}{'CP@100':>8}{'recall 1.8%':>13}"]
     for name in names:
-        one = found.measures[name]
-        values = [one.get(key, float("nan")) for key in _KEPT_MEASURES]
+        measures = findings.measures[name]
+        values = [measures.get(key, float("nan")) for key in _KEPT_MEASURES]
         lines.append(
             f"{name:22}" + "".join(f"{value:8.3f}" for value in values[:4]) + f"{values[4]:13.3f}"
         )
@@ -259,8 +265,9 @@ def _closing_lines(
         [
             *label_warnings(source.labels),
             *lines,
-            f"test: {len(found.rows.labels):,} payments, {int(found.rows.labels.sum()):,} frauds; "
-            f"served form differs by {found.served_difference:.1e}; {seconds:.0f} s",
+            f"test: {len(findings.rows.labels):,} payments, {int(findings.rows.labels.sum()):,} "
+            "frauds; "
+            f"served form differs by {findings.served_difference:.1e}; {seconds:.0f} s",
             f"model:       {written[0]} ({published})",
             f"registry:    {where}",
             f"report:      {written[1]}",

@@ -78,50 +78,50 @@ def find_source(config: TrainConfig) -> Source:
     return _existing(open_storage(output))
 
 
-def _existing(given: Storage) -> Source:
+def _existing(storage: Storage) -> Source:
     """The source below a folder, given with or without its `data`."""
-    given, name = _parted(given)
-    files = [one for one in given.files(name) if one.endswith(".parquet")]
+    storage, name = _parted(storage)
+    files = [file for file in storage.files(name) if file.endswith(".parquet")]
     if not files:
         raise ContractError(
-            f"--features: no Parquet file in {given.shown(name)}; expected the output of "
+            f"--features: no Parquet file in {storage.shown(name)}; expected the output of "
             "jobs.fraud.features"
         )
-    stored = _note(given)
+    stored = _note(storage)
     scale = AmountScale(**stored.get("amounts", {}))
     now = fraud_features(scale).digest
     digest = stored.get("feature_set_digest", now)
     if digest != now:
         raise ContractError(
-            f"--features: {given.shown()} was computed by another feature set ({digest[:12]}, "
+            f"--features: {storage.shown()} was computed by another feature set ({digest[:12]}, "
             f"now {now[:12]}); run jobs.fraud.features again"
         )
-    fingerprint = stored.get("data_fingerprint") or intake.fingerprint_of([given.address(name)])
-    quarantine = given.address("quarantine") if given.exists("quarantine") else None
+    fingerprint = stored.get("data_fingerprint") or intake.fingerprint_of([storage.address(name)])
+    quarantine = storage.address("quarantine") if storage.exists("quarantine") else None
     labels = stored.get("labels") or {}
-    return Source(given, name, str(fingerprint), quarantine, scale, labels)
+    return Source(storage, name, str(fingerprint), quarantine, scale, labels)
 
 
-def _parted(given: Storage) -> tuple[Storage, str]:
+def _parted(storage: Storage) -> tuple[Storage, str]:
     """The folder above the data, and the data's name in it: "" where there is no folder above."""
-    if given.files("data"):
-        return given, "data"
-    above, last = split_address(given.address())
+    if storage.files("data"):
+        return storage, "data"
+    above, last = split_address(storage.address())
     if last == "data" and open_storage(above).read("features.json") is not None:
         return open_storage(above), "data"
-    return given, ""
+    return storage, ""
 
 
-def _note(given: Storage) -> dict[str, Any]:
+def _note(storage: Storage) -> dict[str, Any]:
     """What `features.json` says; nothing where the features were made elsewhere.
 
     Raises:
         ContractError: the note is missing since the job that writes it is at work or was cut off.
     """
-    content = given.read("features.json")
-    if content is None and given.exists("work"):
+    content = storage.read("features.json")
+    if content is None and storage.exists("work"):
         raise ContractError(
-            f"--features: {given.shown()} is not finished: jobs.fraud.features is at work there "
+            f"--features: {storage.shown()} is not finished: jobs.fraud.features is at work there "
             "or was cut off; run it again"
         )
     stored: dict[str, Any] = json.loads(content) if content else {}
@@ -138,11 +138,15 @@ def load_payments(source: Source) -> Payments:
 
 def load_rule_columns(source: Source, span: Slice) -> pa.Table:
     """Features and texts of a slice's payments, for the rules, in the order of `load_payments`."""
-    start, end = (pa.scalar(one, pa.timestamp("us", tz="UTC")) for one in (span.start, span.end))
+    start, end = (
+        pa.scalar(bound, pa.timestamp("us", tz="UTC")) for bound in (span.start, span.end)
+    )
     data = source.dataset()
     inside = (ds.field("event_time") >= start) & (ds.field("event_time") < end)
     names = ["event_time", *FRAUD.names, *PAYMENT_TEXTS]
-    table = data.to_table(columns=[one for one in names if one in data.schema.names], filter=inside)
+    table = data.to_table(
+        columns=[column for column in names if column in data.schema.names], filter=inside
+    )
     table = table.sort_by([("event_time", "ascending")])
     for name in PAYMENT_TEXTS:
         if name not in table.column_names:

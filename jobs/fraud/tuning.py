@@ -29,8 +29,8 @@ def search_settings(config: TuneConfig) -> str:
     """Search both halves; returns the path or URI of best.yaml."""
     train, later = _samples(config)
     start_ray()
-    asked = Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial)
-    devices = await_workers(asked).devices
+    request = Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial)
+    devices = await_workers(request).devices
     best = {
         "trees": search(
             _settings(config, "trees", config.trees, 3 * config.report_every),

@@ -159,11 +159,13 @@ def _computed(
         _note_faults(features, pasts, quarantine)
         booked = 0 if tables.failures is None else tables.failures.num_rows
         tables = ending_in_failure(tables) if to_the_end else tables
-        found, counts = rows_and_failures(
+        training_rows, counts = rows_and_failures(
             features, tables, every, warm_up, preventive, pasts, grace
         )
         _note_failures(counts, booked, pasts, quarantine)
-        return _nothing(features) if found is None else to_table(found, features.names)
+        return (
+            _nothing(features) if training_rows is None else to_table(training_rows, features.names)
+        )
 
     end_us = None if end is None else end.last_us
     rows = by_machine(config, small, rows_of, quarantine, features, end_us).materialize()
@@ -235,12 +237,14 @@ def _closing_lines(output: Storage) -> str:
     note = json.loads(output.read("features.json") or b"")
     lines = table_lines(note["tables"])
     lines.append(f"{'sensor':14}{'missing':>12}{'stuck':>10}{'out of range':>13}")
-    for name, one in note["sensor_faults"].items():
-        lines.append(f"{name:14}{one['missing']:>12,}{one['stuck']:>10,}{one['out_of_range']:>13,}")
+    for name, counts in note["sensor_faults"].items():
+        lines.append(
+            f"{name:14}{counts['missing']:>12,}{counts['stuck']:>10,}{counts['out_of_range']:>13,}"
+        )
     lines += [
         f"no reading of sensor '{name}' in any row: check where the mapping takes it from"
-        for name, one in note["sensor_faults"].items()
-        if one["readings"] and one["missing"] == one["readings"]
+        for name, faults in note["sensor_faults"].items()
+        if faults["readings"] and faults["missing"] == faults["readings"]
     ]
     return "\n".join(
         [

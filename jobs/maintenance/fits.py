@@ -38,7 +38,7 @@ def fold_by_fold(
     """
     machines = np.unique(np.concatenate([train.machines, test.machines]))
     chosen = list(folds(machines, config.model.folds, config.seed))
-    places = [
+    row_indices = [
         (
             np.flatnonzero(np.isin(train.machines, machines[left])),
             np.flatnonzero(np.isin(test.machines, machines[left])),
@@ -49,23 +49,27 @@ def fold_by_fold(
         number: (
             features,
             train.take(np.isin(train.machines, machines[kept])),
-            np.concatenate([train.rows[mine], test.rows[later]]),
+            np.concatenate([train.rows[own_index], test.rows[later]]),
             horizon,
             config.model,
             config.seed + number,
         )
-        for number, ((kept, _), (mine, later)) in enumerate(zip(chosen, places, strict=True))
+        for number, ((kept, _), (own_index, later)) in enumerate(
+            zip(chosen, row_indices, strict=True)
+        )
         if not stages.has_arrays(f"fold-{number}")
     }
     for number, answers in _each(fold_answers, calls, config, "folds"):
-        made: dict[str, Floats] = answers
-        stages.arrays(f"fold-{number}", lambda made=made: made)  # type: ignore[misc]
-    found = []
-    for number, (mine, _) in enumerate(places):
-        whole = stages.arrays(f"fold-{number}", dict)
-        first = {name: values[: len(mine)] for name, values in whole.items()}
-        found.append((first, {name: values[len(mine) :] for name, values in whole.items()}))
-    return found, places
+        arrays: dict[str, Floats] = answers
+        stages.arrays(f"fold-{number}", lambda arrays=arrays: arrays)  # type: ignore[misc]
+    answer_pairs = []
+    for number, (train_index, _) in enumerate(row_indices):
+        fold_arrays = stages.arrays(f"fold-{number}", dict)
+        first = {name: values[: len(train_index)] for name, values in fold_arrays.items()}
+        answer_pairs.append(
+            (first, {name: values[len(train_index) :] for name, values in fold_arrays.items()})
+        )
+    return answer_pairs, row_indices
 
 
 def replicates(
@@ -81,8 +85,8 @@ def replicates(
         number: (features, shared, modes, horizon, config.model, config.seed + 100 + number)
         for number in range(config.model.replicates)
     }
-    made = dict(_each(fit_replicate, calls, config, "replicates"))
-    return tuple(made[number] for number in sorted(made))
+    models = dict(_each(fit_replicate, calls, config, "replicates"))
+    return tuple(models[number] for number in sorted(models))
 
 
 def whole_model(
@@ -104,27 +108,27 @@ def whole_model(
         test_proportionality=config.test_proportionality,
     )
     settings = config.model.hazards(horizon)
-    asked = (features.names, chosen.rows, chosen.by_mode(modes), chosen.machines, settings)
+    arguments = (features.names, chosen.rows, chosen.by_mode(modes), chosen.machines, settings)
     if config.engine == "process":
-        return Half(cox, fit_network(*asked, config.seed, failing=len(modes)))
+        return Half(cox, fit_network(*arguments, config.seed, failing=len(modes)))
     request = with_gpus(config.request)
-    found = await_workers(request)
+    placement = await_workers(request)
     workers = NetworkWorkers(
         request.workers,
         request.least if request.elastic else 0,
         request.cpus,
         request.gpus,
-        found.devices.network,
+        placement.devices.network,
     )
-    ready = prepare(*asked, failing=len(modes))
+    ready = prepare(*arguments, failing=len(modes))
     return Half(cox, fit_hazards_on_workers(ready, settings, config.seed, workers, stages.storage))
 
 
 def _each(
-    work: Callable[..., Any], calls: dict[int, tuple[Any, ...]], config: TrainConfig, what: str
+    work: Callable[..., Any], calls: dict[int, tuple[Any, ...]], config: TrainConfig, label: str
 ) -> Iterator[tuple[int, Any]]:
     """Answers of all calls as they come, with progress."""
-    with progress(len(calls), what) as done:
+    with progress(len(calls), label) as done:
         if config.engine == "process":
             for number, arguments in calls.items():
                 yield number, work(*arguments)

@@ -58,9 +58,9 @@ def _fit_member(
     storage: Storage,
 ) -> HazardModule:
     """One network by one Ray Train run."""
-    train, held = ready.halves(settings.held_out, seed)
+    train, held_out = ready.halves(settings.held_out, seed)
     module = ready.member(settings, seed)
-    parts = {"train": train} | ({} if held is None else {"held": held})
+    parts = {"train": train} | ({} if held_out is None else {"held": held_out})
     for name, rows in parts.items():
         tensors = {key: value.contiguous() for key, value in vars(rows).items()}
         storage.write(f"rows/{seed}-{name}.safetensors", save(tensors))
@@ -107,9 +107,9 @@ def _train_worker(config: Mapping[str, Any]) -> None:
     device = ray.train.torch.get_device() if cuda else torch.device("cpu")
     folder, seed = open_storage(config["rows"]), config["seed"]
     train = _share(_rows(folder, seed, "train"), rank, workers, device)
-    held = None
+    held_out = None
     if "held" in config["parts"]:
-        held = _share(_rows(folder, seed, "held"), rank, workers, device)
+        held_out = _share(_rows(folder, seed, "held"), rank, workers, device)
     rates = torch.tensor(config["rates"], dtype=torch.float64).numpy()
     raw = HazardModule(train.inputs.shape[1], settings.hidden, settings.dropout, rates)
     raw.load_state_dict(load(folder.read(f"{seed}-start.safetensors") or b""))
@@ -118,7 +118,7 @@ def _train_worker(config: Mapping[str, Any]) -> None:
     train_hazards(
         model,
         train,
-        held,
+        held_out,
         settings,
         seed=seed + 7_919 * rank,
         workers=workers,
@@ -134,8 +134,8 @@ def _rows(folder: Storage, seed: int, name: str) -> HazardRows:
 def _share(rows: HazardRows, rank: int, workers: int, device: torch.device) -> HazardRows:
     """As many rows on each worker: every `workers`-th from its rank on, the last ones left out."""
     count = max(1, len(rows) // workers)
-    mine = rows.take(((torch.arange(count) * workers) + rank) % len(rows))
-    return HazardRows(**{name: value.to(device) for name, value in vars(mine).items()})
+    own_rows = rows.take(((torch.arange(count) * workers) + rank) % len(rows))
+    return HazardRows(**{name: value.to(device) for name, value in vars(own_rows).items()})
 
 
 def _mean(value: float, workers: int, device: torch.device) -> float:

@@ -46,13 +46,13 @@ def main(config: OutcomesConfig) -> str:
         orders = book.told(since, until)
     finally:
         book.close()
-    done = [one for one in orders if (one.outcome or {}).get("result") != "not_done"]
-    failed = [one for one in done if (one.outcome or {}).get("result") == "failed_before"]
+    done = [order for order in orders if (order.outcome or {}).get("result") != "not_done"]
+    failed = [order for order in done if (order.outcome or {}).get("result") == "failed_before"]
     output = open_storage(config.output)
     counts, lines = {}, []
     for contract, rows in (
-        (MAINTENANCE, [_service(one) for one in done]),
-        (FAILURES, [_failure(one) for one in failed]),
+        (MAINTENANCE, [_service(order) for order in done]),
+        (FAILURES, [_failure(order) for order in failed]),
     ):
         checked = contract.check(_table(contract, rows))
         write_parquet(checked.good, output, f"{contract.name}.parquet")
@@ -65,35 +65,35 @@ def main(config: OutcomesConfig) -> str:
         if checked.repeats:
             lines.append(f"    {checked.repeats:>8,}  rows of {contract.name} were repeats")
         counts[contract.name] = checked.good.num_rows
-    said = ", ".join(f"{count:,} rows of {name}" for name, count in counts.items())
+    summary = ", ".join(f"{count:,} rows of {name}" for name, count in counts.items())
     if idle := len(orders) - len(done):
         lines.append(f"    {idle:>8,}  orders were not done: no service is written of them")
-    head = f"{len(orders):,} work orders closed, {said}"
+    head = f"{len(orders):,} work orders closed, {summary}"
     print("\n".join([head, *lines, f"written to {output.shown()}"]))
     return output.address()
 
 
 def _service(order: WorkOrder) -> dict[str, Any]:
-    told: Any = order.outcome
-    broken = told["result"] == "failed_before"
+    outcome: Any = order.outcome
+    broken = outcome["result"] == "failed_before"
     return {
         "machine_id": order.machine_id,
-        "event_time": told["event_time"],
-        "component": told.get("component", order.component),
+        "event_time": outcome["event_time"],
+        "component": outcome.get("component", order.component),
         "maintenance_type": "corrective" if broken else "scheduled",
-        "failure_mode": told.get("failure_mode"),
-        "downtime_hours": told.get("downtime_hours"),
-        "cost": told.get("cost"),
-        "parts_replaced": told.get("parts_replaced"),
+        "failure_mode": outcome.get("failure_mode"),
+        "downtime_hours": outcome.get("downtime_hours"),
+        "cost": outcome.get("cost"),
+        "parts_replaced": outcome.get("parts_replaced"),
     }
 
 
 def _failure(order: WorkOrder) -> dict[str, Any]:
-    told: Any = order.outcome
+    outcome: Any = order.outcome
     return {
         "machine_id": order.machine_id,
-        "event_time": told["failed_at"],
-        "failure_mode": told["failure_mode"],
+        "event_time": outcome["failed_at"],
+        "failure_mode": outcome["failure_mode"],
     }
 
 
@@ -102,7 +102,7 @@ def _table(contract: Contract, rows: list[dict[str, Any]]) -> pa.Table:
     for column in contract.columns:
         values = [row[column.name] for row in rows]
         if column.name == "event_time":
-            values = [datetime.fromisoformat(one) for one in values]
+            values = [datetime.fromisoformat(value) for value in values]
         columns[column.name] = pa.array(values, column.type)
     return pa.table(columns)
 

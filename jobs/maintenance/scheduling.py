@@ -59,8 +59,8 @@ def plan_week(config: ScheduleConfig) -> str:
         name: from_week_start(request, scores.at_us, curves)
         for name, curves in scores.by_mode.items()
     }
-    whole = from_week_start(request, scores.at_us, scores.whole)
-    problem, names = problem_of(request, sites, whole, by_mode)
+    overall_curves = from_week_start(request, scores.at_us, scores.whole)
+    problem, names = problem_of(request, sites, overall_curves, by_mode)
     plan = _solved(config, problem)
     stored = _schedule(config, request, plan, scores, sites)
     orders = orders_of(stored, problem, names, plan)
@@ -81,36 +81,36 @@ def _request(path: str) -> WeekRequest:
         raise ContractError(f"--week: {path}: {error}") from error
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, one['loc'])) or 'the week'}: {one['msg']}"
-            for one in error.errors()
+            f"{'.'.join(map(str, detail['loc'])) or 'the week'}: {detail['msg']}"
+            for detail in error.errors()
         )
         raise ContractError(f"--week: {path}: {faults}") from error
 
 
 def _scores(folder: str) -> _Scores:
-    given = open_storage(folder)
-    note = json.loads(given.read("scores.json") or b"{}")
+    storage = open_storage(folder)
+    note = json.loads(storage.read("scores.json") or b"{}")
     if not note:
         raise ContractError(
             f"--scores: {folder}: expected the output of jobs.maintenance.score, finished"
         )
-    rows = open_dataset(given, "data").to_table().sort_by("machine_id")
-    whole, by_mode = curves_of_scores(rows, note["grid_hours"])
+    rows = open_dataset(storage, "data").to_table().sort_by("machine_id")
+    overall_curves, by_mode = curves_of_scores(rows, note["grid_hours"])
     at_us = round(datetime.fromisoformat(note["scored_at"]).timestamp() * 1e6)
     machines = rows["machine_id"].to_pylist()
-    return _Scores(machines, whole, by_mode, note["model_version"], at_us)
+    return _Scores(machines, overall_curves, by_mode, note["model_version"], at_us)
 
 
 def _sites(config: ScheduleConfig, machines: list[str]) -> list[Site]:
     if config.machines is None:
-        return [Site(one) for one in machines]
+        return [Site(machine_id) for machine_id in machines]
     mapping = intake.mapping_for(MACHINES, config.mapping_machines, config.machines)
     quarantine = open_storage(config.output).address("quarantine")
     listed = intake.once_each(
         intake.read_whole(mapping, config.machines), MACHINES, "machine_id", quarantine
     )
     rows = {row["machine_id"]: row for row in listed.to_pylist()}
-    missing = [one for one in machines if one not in rows]
+    missing = [machine_id for machine_id in machines if machine_id not in rows]
     if missing:
         raise ContractError(
             f"--machines: {len(missing)} of {len(machines)} scored machines are not listed, for "
@@ -123,12 +123,12 @@ def _sites(config: ScheduleConfig, machines: list[str]) -> list[Site]:
         )
     return [
         Site(
-            one,
-            rows[one]["plant"] or "",
-            rows[one]["line"] or "",
-            1.0 if rows[one]["criticality"] is None else rows[one]["criticality"],
+            machine_id,
+            rows[machine_id]["plant"] or "",
+            rows[machine_id]["line"] or "",
+            1.0 if rows[machine_id]["criticality"] is None else rows[machine_id]["criticality"],
         )
-        for one in machines
+        for machine_id in machines
     ]
 
 

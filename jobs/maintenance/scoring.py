@@ -105,8 +105,8 @@ def _scored(
     silent = _silent(small["machines"], scores)
     if silent is None:
         return scores
-    nothing = _no_readings(model)
-    names, rows, last = current_rows(model.features, Tables(nothing, machines=silent), at_us)
+    empty_table = _no_readings(model)
+    names, rows, last = current_rows(model.features, Tables(empty_table, machines=silent), at_us)
     more = scores_table(model, names, rows, at_us, last, explain)
     return scores.union(ray.data.from_arrow(more))
 
@@ -118,11 +118,11 @@ def _no_readings(model: SurvivalModel) -> pa.Table:
     return pa.table(columns | sensors)
 
 
-def _silent(machines: pa.Table | None, found: ray.data.Dataset) -> pa.Table | None:
+def _silent(machines: pa.Table | None, scores: ray.data.Dataset) -> pa.Table | None:
     """Machines that are listed and have no telemetry."""
     if machines is None:
         return None
-    blocks = ray.get(found.select_columns(["machine_id"]).to_arrow_refs())
+    blocks = ray.get(scores.select_columns(["machine_id"]).to_arrow_refs())
     read = pa.concat_tables(blocks)["machine_id"].combine_chunks()
     rest = machines.filter(pc.invert(pc.is_in(as_array(machines["machine_id"]), value_set=read)))
     return rest if rest.num_rows else None
@@ -147,10 +147,13 @@ def _closing_lines(output: Storage) -> str:
     worst = table.sort_by([("mean_hours", "ascending")]).slice(0, _SHOWN).to_pylist()
     lines = [f"{'machine':16}{'24 h':>8}{'7 d':>8}{'30 d':>8}  {'likely':12} because of"]
     for row in worst:
-        chances = [row[f"failure_within_{name}"] for name in ("24h", "7d", "30d")]
-        shown = "".join(f"{'-' if one is None else format(one, '.1%'):>8}" for one in chances)
-        causes = ", ".join(what for what, _ in json.loads(row["drivers"])[:3])
-        lines.append(f"{row['machine_id'][:15]:16}{shown}  {row['likely_mode'] or '-':12} {causes}")
+        probabilities = [row[f"failure_within_{name}"] for name in ("24h", "7d", "30d")]
+        cells = "".join(
+            f"{'-' if probability is None else format(probability, '.1%'):>8}"
+            for probability in probabilities
+        )
+        causes = ", ".join(cause for cause, _ in json.loads(row["drivers"])[:3])
+        lines.append(f"{row['machine_id'][:15]:16}{cells}  {row['likely_mode'] or '-':12} {causes}")
     return "\n".join(
         [
             *lines,

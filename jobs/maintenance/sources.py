@@ -104,8 +104,8 @@ class Sources(JobOptions):
     def files(self) -> list[str]:
         """All files and mappings that are named."""
         names = ["telemetry", "waveforms", *_SMALL]
-        found = [getattr(self, name) for name in (*names, *(f"mapping_{name}" for name in names))]
-        return [str(one) for one in found if one is not None]
+        paths = [getattr(self, name) for name in (*names, *(f"mapping_{name}" for name in names))]
+        return [str(path) for path in paths if path is not None]
 
 
 def small_tables(sources: Sources, quarantine: str) -> dict[str, pa.Table | None]:
@@ -114,9 +114,11 @@ def small_tables(sources: Sources, quarantine: str) -> dict[str, pa.Table | None
     Raises:
         ContractError: a table cannot be read, or its machines are none of those that are listed.
     """
-    found = {name: _whole(sources, name, contract, quarantine) for name, contract in _SMALL.items()}
-    _refuse_unknown_machines(found)
-    return found
+    tables = {
+        name: _whole(sources, name, contract, quarantine) for name, contract in _SMALL.items()
+    }
+    _refuse_unknown_machines(tables)
+    return tables
 
 
 def telemetry_mapping(sources: Sources, features: FeatureSet | None = None) -> Mapping:
@@ -186,13 +188,13 @@ def _named(table: pa.Table | None, column: str) -> tuple[str, ...]:
     """
     if table is None:
         return ()
-    found = sorted(one for one in table[column].unique().to_pylist() if one is not None)
-    if len(found) > _MOST_NAMES:
+    names = sorted(name for name in table[column].unique().to_pylist() if name is not None)
+    if len(names) > _MOST_NAMES:
         raise ContractError(
-            f"{column}: {len(found)} different ones; name those that matter in a file for "
+            f"{column}: {len(names)} different ones; name those that matter in a file for "
             "jobs.maintenance.features --kind"
         )
-    return tuple(found)
+    return tuple(names)
 
 
 def measured(sources: Sources, features: FeatureSet, quarantine: str) -> pa.Table | None:
@@ -211,19 +213,19 @@ def measured(sources: Sources, features: FeatureSet, quarantine: str) -> pa.Tabl
     import ray
 
     mapping = intake.mapping_for(WAVEFORMS, sources.mapping_waveforms, sources.waveforms)
-    place = f"{quarantine}/waveforms"
+    folder = f"{quarantine}/waveforms"
 
     def measure(table: pa.Table) -> pa.Table:
         return measured_waveforms(features, table)
 
-    read = intake.read(mapping, sources.waveforms, place)
+    read = intake.read(mapping, sources.waveforms, folder)
     blocks = ray.get(read.map_batches(measure, batch_format="pyarrow").to_arrow_refs())
     columns = [Column(name, pa.float64(), "", required=False) for name in features.wave_measures]
     contract = WAVEFORM_FEATURES.with_columns(columns)
     filled = [block for block in blocks if block.num_rows]
     if not filled:
         return contract.check(contract.schema.empty_table()).good
-    return intake.once_each(pa.concat_tables(filled), contract, "machine_id", place)
+    return intake.once_each(pa.concat_tables(filled), contract, "machine_id", folder)
 
 
 def _whole(sources: Sources, name: str, contract: Contract, quarantine: str) -> pa.Table | None:
@@ -233,12 +235,12 @@ def _whole(sources: Sources, name: str, contract: Contract, quarantine: str) -> 
     if path is None:
         return None
     mapping = intake.mapping_for(contract, getattr(sources, f"mapping_{name}"), path)
-    place = f"{quarantine}/{name}"
-    blocks = ray.get(intake.read(mapping, path, place).to_arrow_refs())
+    folder = f"{quarantine}/{name}"
+    blocks = ray.get(intake.read(mapping, path, folder).to_arrow_refs())
     filled = [block for block in blocks if block.num_rows]
     if not filled:
         return contract.check(contract.schema.empty_table()).good
-    return intake.once_each(pa.concat_tables(filled), contract, "machine_id", place)
+    return intake.once_each(pa.concat_tables(filled), contract, "machine_id", folder)
 
 
 def by_machine(
@@ -272,16 +274,16 @@ def by_machine(
     )
     fits = rows * _BYTES_PER_ROW < resources.get("object_store_memory", 0) / 2
     DataContext.get_current().use_disk_based_hash_shuffle = not fits
-    place = f"{quarantine}/telemetry"
+    folder = f"{quarantine}/telemetry"
     shared = ray.put(small)
 
     def group(telemetry: pa.Table) -> pa.Table:
-        once = intake.once_each(telemetry, mapping.contract, "machine_id", place)
+        once = intake.once_each(telemetry, mapping.contract, "machine_id", folder)
         if end_us is not None:
             once = once.filter(pc.less_equal(once["event_time"].cast(pa.int64()), end_us))
         return work(Tables(telemetry, **ray.get(shared)).of(once))
 
-    read = intake.read(mapping, sources.telemetry, place, whole=False)
+    read = intake.read(mapping, sources.telemetry, folder, merge_pivot=False)
     together = read.repartition(1)
     if partitions > 1:
         together = read.repartition(partitions, keys=["machine_id"], sort=True)
@@ -301,7 +303,7 @@ def telemetry_end(sources: Sources, quarantine: str) -> DataEnd | None:
         _times_only(telemetry_mapping(sources)),
         sources.telemetry,
         f"{quarantine}/telemetry",
-        whole=False,
+        merge_pivot=False,
     )
     return end_of(rows)
 
@@ -329,12 +331,12 @@ def _times_only(mapping: Mapping) -> Mapping:
 
 def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, Any]]:
     """What became of the rows of each table that was read."""
-    found = {}
+    summaries = {}
     for name in ("telemetry", "waveforms", *_SMALL):
         summary = intake.summary(storage, f"{quarantine}/{name}")
         if summary.rows_in or summary.empty_files:
-            found[name] = asdict(summary)
-    return found
+            summaries[name] = asdict(summary)
+    return summaries
 
 
 def table_lines(tables: dict[str, dict[str, Any]]) -> list[str]:
@@ -342,13 +344,14 @@ def table_lines(tables: dict[str, dict[str, Any]]) -> list[str]:
     lines = [
         f"{'table':14}{'rows':>12}{'left out':>10}{'repeats':>10}{'merged':>10}{'quarantined':>13}"
     ]
-    for name, one in tables.items():
+    for name, summary in tables.items():
         lines.append(
-            f"{name:14}{one['rows_in']:>12,}{one.get('left_out', 0):>10,}{one['repeats']:>10,}"
-            f"{one.get('merged', 0):>10,}{one['quarantined']:>13,}"
+            f"{name:14}{summary['rows_in']:>12,}"
+            f"{summary.get('left_out', 0):>10,}{summary['repeats']:>10,}"
+            f"{summary.get('merged', 0):>10,}{summary['quarantined']:>13,}"
         )
-        lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
-        lines += intake.adjustment_lines(one)
+        lines += [f"    {count:>8,}  {reason}" for reason, count in summary["reasons"].items()]
+        lines += intake.adjustment_lines(summary)
     return lines
 
 
@@ -361,9 +364,11 @@ def _refuse_unknown_machines(small: dict[str, pa.Table | None]) -> None:
     for name, table in small.items():
         if table is None or not table.num_rows:
             continue
-        came = set(table["machine_id"].to_pylist())
-        if not came & listed:
+        machine_ids = set(table["machine_id"].to_pylist())
+        if not machine_ids & listed:
             raise ContractError(
-                f"{name}: none of its {len(came)} machines is among the {len(listed)} of the list "
-                f"of machines, for instance {min(came)!r} beside {min(listed)!r}; check the mapping"
+                f"{name}: none of its {len(machine_ids)} machines is among the {len(listed)} of "
+                "the list "
+                f"of machines, for instance {min(machine_ids)!r} beside {min(listed)!r}; check "
+                "the mapping"
             )

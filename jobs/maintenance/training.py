@@ -125,14 +125,18 @@ def _judgement(
         train, test = train.until(split_us), test.take(test.at_us >= split_us)
     horizon = reach(train, config.model)
     step(f"fitting {config.model.folds} folds by machine ({config.engine})")
-    parts, places = fold_by_fold(source.features, train, test, horizon, config, stages)
-    of_train = gathered([part[0] for part in parts], [one[0] for one in places], len(train))
-    of_test = gathered([part[1] for part in parts], [one[1] for one in places], len(test))
+    parts, row_indices = fold_by_fold(source.features, train, test, horizon, config, stages)
+    of_train = gathered(
+        [part[0] for part in parts], [indices[0] for indices in row_indices], len(train)
+    )
+    of_test = gathered(
+        [part[1] for part in parts], [indices[1] for indices in row_indices], len(test)
+    )
     learnt = learn_from_folds(train, of_train["Cox"], of_train["deep"], horizon, config.model)
     step("measuring on the test rows")
-    found = judged(train, test, of_train, of_test, learnt, horizon, config.model, config.costs,
+    findings = judged(train, test, of_train, of_test, learnt, horizon, config.model, config.costs,
                    config.seed, config.bootstrap)  # fmt: skip
-    return _Judgement(train, test, horizon, learnt, found)
+    return _Judgement(train, test, horizon, learnt, findings)
 
 
 def _model(
@@ -188,15 +192,15 @@ def _moment(time_us: int) -> str:
     return (_EPOCH + timedelta(microseconds=time_us)).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _report(subject: Subject, found: Findings, output: Storage) -> list[str]:
-    return store_report(training_report(subject, found), output)
+def _report(subject: Subject, findings: Findings, output: Storage) -> list[str]:
+    return store_report(training_report(subject, findings), output)
 
 
 def _save(
     config: TrainConfig,
     source: RowsSource,
     model: SurvivalModel,
-    found: Findings,
+    findings: Findings,
     stages: Stages,
     output: Storage,
 ) -> str:
@@ -213,7 +217,7 @@ def _save(
             data_fingerprint=source.fingerprint,
             code_version=code_version(),
             parameters=parameters,
-            metrics=metrics(found),
+            metrics=metrics(findings),
         )
         output.delete("model")
         output.upload(directory, "model", last=MANIFEST)
@@ -226,7 +230,7 @@ def _closing_lines(
     config: TrainConfig,
     source: RowsSource,
     subject: Subject,
-    found: Findings,
+    findings: Findings,
     version: str,
     written: Sequence[str],
     seconds: float,
@@ -240,18 +244,18 @@ def _closing_lines(
     ]
     lines = [f"{'method':20}" + "".join(f"{head:>14}" for head, _, _ in columns)]
     for name in METHODS:
-        figures = found.measures[name]
+        figures = findings.measures[name]
         lines.append(
             f"{name:20}"
-            + "".join(f"{shown(figures.get(key, np.nan)):>14}" for _, key, shown in columns)
+            + "".join(f"{formatter(figures.get(key, np.nan)):>14}" for _, key, formatter in columns)
         )
-    ours, idle = found.money[OURS].cost, found.money["run to failure"].cost
+    ours, idle = findings.money[OURS].cost, findings.money["run to failure"].cost
     where = f"{config.registry} ({version}, {config.alias})" if config.registry else "not published"
     return "\n".join(
         [
             *lines,
             f"test: {len(subject.test):,} rows {subject.tested}, "
-            f"{found.warned_of} failures to announce; blend {subject.model.weight:.2f}; "
+            f"{findings.warned_of} failures to announce; blend {subject.model.weight:.2f}; "
             f"replayed cost a machine-year {ours.value:,.0f}, run to failure {idle.value:,.0f}; "
             f"{seconds:.0f} s",
             *(source.failures.lines() if source.failures.unseen else ()),

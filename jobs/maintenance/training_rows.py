@@ -45,9 +45,9 @@ def rows_of(config: TrainConfig) -> RowsSource:
         return find_rows(config.features, config.model.preventive)
     output = open_storage(config.output).address("rows")
     names = {field.name for field in fields(FeaturesConfig)} - {"output", "preventive"}
-    given = {name: getattr(config, name) for name in names}
-    asked = FeaturesConfig(**given, output=output, preventive=config.model.preventive)
-    write_features(asked)
+    options = {name: getattr(config, name) for name in names}
+    features_config = FeaturesConfig(**options, output=output, preventive=config.model.preventive)
+    write_features(features_config)
     return find_rows(output, config.model.preventive)
 
 
@@ -58,25 +58,25 @@ def find_rows(folder: str, preventive: str) -> RowsSource:
         ContractError: it is not there, or not finished.
         FeatureError: rows lack columns, or were computed with another choice for services.
     """
-    given = open_storage(folder)
-    if not given.files("data"):
-        above, last = split_address(given.address())
-        given = open_storage(above) if last == "data" else given
-    note = _note(given, folder)
+    storage = open_storage(folder)
+    if not storage.files("data"):
+        above, last = split_address(storage.address())
+        storage = open_storage(above) if last == "data" else storage
+    note = _note(storage, folder)
     features = parse_kind(note["kind"], f"{folder}/features.json")
     names = [*KEYS, *OUTCOMES, *features.names]
-    data = open_dataset(given, "data")
+    data = open_dataset(storage, "data")
     present = [name for name in names if name in data.schema.names]
     rows = from_table(data.to_table(columns=present), features.names, preventive)
-    fingerprint = note.get("data_fingerprint") or intake.fingerprint_of([given.address("data")])
-    quarantine = given.address("quarantine") if given.exists("quarantine") else None
-    return RowsSource(rows, features, str(fingerprint), note, given.address("data"), quarantine)
+    fingerprint = note.get("data_fingerprint") or intake.fingerprint_of([storage.address("data")])
+    quarantine = storage.address("quarantine") if storage.exists("quarantine") else None
+    return RowsSource(rows, features, str(fingerprint), note, storage.address("data"), quarantine)
 
 
-def _note(given: Storage, folder: str) -> dict[str, Any]:
-    content = given.read("features.json")
+def _note(storage: Storage, folder: str) -> dict[str, Any]:
+    content = storage.read("features.json")
     if content is None:
-        state = "is not finished" if given.exists("work") else "is not there"
+        state = "is not finished" if storage.exists("work") else "is not there"
         raise ContractError(
             f"--features: {folder} {state}: expected the output of jobs.maintenance.features"
         )

@@ -36,7 +36,7 @@ def search_settings(config: TuneConfig) -> str:
     horizon = reach(train, settings)
     start_ray()
     await_workers(Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial))
-    asked = Search(
+    search_options = Search(
         output=config.output,
         name="network",
         measure=MEASURE,
@@ -49,7 +49,7 @@ def search_settings(config: TuneConfig) -> str:
         grace=1,
     )
     best = search(
-        asked,
+        search_options,
         _space(config),
         _trial,
         rows=train.thinned(config.most_rows, config.seed),
@@ -96,11 +96,11 @@ def _trial(
     scores: list[float] = []
     for kept, left in folds(rows.machines, count, seed):
         train, rest = rows.take(kept), rows.take(left)
-        seen = rest.outcomes.capped(horizon)
+        outcomes = rest.outcomes.capped(horizon)
         network = fit_network(
             features.names, train.rows, train.by_mode(modes), train.machines, settings, seed,
             failing=len(modes),
         )  # fmt: skip
-        times = scored_times(seen.time, grid)
-        scores.append(integrated_brier_score(seen, network.curves(rest.rows), times))
+        times = scored_times(outcomes.time, grid)
+        scores.append(integrated_brier_score(outcomes, network.curves(rest.rows), times))
         tune.report({MEASURE: float(np.mean(scores)), "step": len(scores)})

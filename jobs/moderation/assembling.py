@@ -66,8 +66,8 @@ class Assembly:
         """One row for each post of facts that hold all of its own."""
         if not facts.num_rows:
             return rows_schema(len(self.policies.ids)).empty_table()
-        whole = facts.filter(pc.equal(facts["what"], POST)).select(list(POSTS.names))
-        posts = intake.once_each(whole, POSTS, "post_id", f"{self.quarantine}/posts")
+        post_facts = facts.filter(pc.equal(facts["what"], POST)).select(list(POSTS.names))
+        posts = intake.once_each(post_facts, POSTS, "post_id", f"{self.quarantine}/posts")
         media = _first_of_each(facts.filter(pc.equal(facts["what"], MEDIUM)))
         labels = facts.filter(pc.equal(facts["what"], LABEL))
         name = _group_name(facts)
@@ -78,8 +78,8 @@ class Assembly:
         empty = (presence == Presence.ABSENT).all(axis=1)
         self._aside(posts, empty, NOTHING, "posts", f"nothing-{name}")
         labels = self._of_read_posts(labels, posts.filter(pa.array(empty)), name)
-        targets, known = self._targets(posts, labels)
-        table = _row_table(posts, presence, targets, known, self._tokens(posts))
+        targets, known_at = self._targets(posts, labels)
+        table = _row_table(posts, presence, targets, known_at, self._tokens(posts))
         return table.filter(pa.array(~empty))
 
     def _tokens(self, posts: pa.Table) -> pa.Array:
@@ -88,8 +88,10 @@ class Assembly:
         if self.words is None or self.words.encoder is None:
             return pa.nulls(posts.num_rows, kind)
         tokenizer = _tokenizer(self.words.encoder, self.words.length)
-        texts = [one or "" for one in posts["text"].to_pylist()]
-        return pa.array([one.astype(np.int32) for one in tokenise(tokenizer, texts).ids], kind)
+        texts = [text or "" for text in posts["text"].to_pylist()]
+        return pa.array(
+            [token_ids.astype(np.int32) for token_ids in tokenise(tokenizer, texts).ids], kind
+        )
 
     def _of_posts(self, rows: pa.Table, posts: pa.Table, table: str, name: str) -> pa.Table:
         there = pc.is_in(rows["post_id"], value_set=posts["post_id"].combine_chunks())
@@ -107,9 +109,9 @@ class Assembly:
 
     def _of_this_version(self, labels: pa.Table, name: str) -> pa.Table:
         """Labels under a former version of a policy mean something else now."""
-        now = {one.id: one.version for one in self.policies.policies}
-        told = zip(labels["policy"].to_pylist(), labels["policy_version"].to_pylist(), strict=True)
-        old = np.array([v is not None and v != now[p] for p, v in told], dtype=bool)
+        now = {policy.id: policy.version for policy in self.policies.policies}
+        pairs = zip(labels["policy"].to_pylist(), labels["policy_version"].to_pylist(), strict=True)
+        old = np.array([v is not None and v != now[p] for p, v in pairs], dtype=bool)
         self._aside(labels, old, OLD_VERSION, "labels", f"version-{name}")
         return labels.filter(pa.array(~old, pa.bool_()))
 
@@ -126,25 +128,25 @@ class Assembly:
         """
         count, width = posts.num_rows, len(self.policies.ids)
         order = {name: row for row, name in enumerate(posts["post_id"].to_pylist())}
-        said: dict[tuple[int, int, str | None], tuple[int, bool]] = {}
-        known = np.zeros(count, dtype=np.int64)
-        for one in labels.select(list(LABELS.names)).cast(_PLAIN_TIMES).to_pylist():
-            row, at_us = order[one["post_id"]], one["known_at"]
-            key = row, self.policies.ids.index(one["policy"]), one["by"]
-            said[key] = max(said.get(key, (-1, False)), (at_us, one["violates"]))
-            known[row] = max(known[row], at_us)
+        verdicts: dict[tuple[int, int, str | None], tuple[int, bool]] = {}
+        known_at = np.zeros(count, dtype=np.int64)
+        for label in labels.select(list(LABELS.names)).cast(_PLAIN_TIMES).to_pylist():
+            row, at_us = order[label["post_id"]], label["known_at"]
+            key = row, self.policies.ids.index(label["policy"]), label["by"]
+            verdicts[key] = max(verdicts.get(key, (-1, False)), (at_us, label["violates"]))
+            known_at[row] = max(known_at[row], at_us)
         total, votes = np.zeros((count, width)), np.zeros((count, width))
-        for (row, policy, _), (_, violates) in said.items():
+        for (row, policy, _), (_, violates) in verdicts.items():
             total[row, policy] += violates
             votes[row, policy] += 1
         shares = np.where(votes > 0, total / np.maximum(votes, 1), np.nan)
-        return shares, pa.array(known, mask=known == 0).cast(TIME)
+        return shares, pa.array(known_at, mask=known_at == 0).cast(TIME)
 
 
 _PLAIN_TIMES = pa.schema(
     [
-        pa.field(one.name, pa.int64() if one.type == TIME else one.type)
-        for one in LABELS.schema
+        pa.field(field.name, pa.int64() if field.type == TIME else field.type)
+        for field in LABELS.schema
     ]
 )  # fmt: skip
 
@@ -176,18 +178,18 @@ def _presence(posts: pa.Table, media: pa.Table) -> Marks:
     """(n, modalities): failed where there was something and none of it could be decoded."""
     marks = np.full((posts.num_rows, len(MODALITIES)), Presence.ABSENT, dtype=np.int8)
     texts = posts["text"].to_pylist()
-    marks[[shows(one) for one in texts], 0] = Presence.PRESENT
+    marks[[shows(text) for text in texts], 0] = Presence.PRESENT
     rows = _places(posts, media)
     kinds = np.array([MODALITIES.index(kind) for kind in media["kind"].to_pylist()], dtype=np.int64)
-    good = np.array([one is None for one in media["reason"].to_pylist()], dtype=bool)
+    good = np.array([reason is None for reason in media["reason"].to_pylist()], dtype=bool)
     marks[rows[~good], kinds[~good]] = Presence.FAILED
     marks[rows[good], kinds[good]] = Presence.PRESENT
     return marks
 
 
 def _places(posts: pa.Table, rows: pa.Table) -> Ints:
-    found = pc.index_in(rows["post_id"], value_set=posts["post_id"].combine_chunks())
-    return np.asarray(found.to_numpy(), dtype=np.int64)
+    indices = pc.index_in(rows["post_id"], value_set=posts["post_id"].combine_chunks())
+    return np.asarray(indices.to_numpy(), dtype=np.int64)
 
 
 @cache
@@ -197,17 +199,17 @@ def _tokenizer(encoder: str, length: int) -> Tokenizer:
 
 
 def _row_table(
-    posts: pa.Table, presence: Marks, targets: Floats, known: pa.Array, tokens: pa.Array
+    posts: pa.Table, presence: Marks, targets: Floats, known_at: pa.Array, tokens: pa.Array
 ) -> pa.Table:
     schema = rows_schema(targets.shape[1])
     flat = pa.array(targets.astype(np.float32).ravel())
     columns = {name: posts[name] for name in POSTS.names}
     columns["tokens"] = tokens
     columns["text_key"] = pa.array(text_keys(posts["text"].to_pylist()))
-    for place, name in enumerate(MODALITIES):
-        columns[f"{name}_presence"] = pa.array(presence[:, place])
+    for index, name in enumerate(MODALITIES):
+        columns[f"{name}_presence"] = pa.array(presence[:, index])
     columns["targets"] = pa.FixedSizeListArray.from_arrays(flat, targets.shape[1])
-    columns["label_known_at"] = known
+    columns["label_known_at"] = known_at
     return pa.table(columns, schema=schema)
 
 

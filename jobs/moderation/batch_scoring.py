@@ -34,7 +34,7 @@ def score_posts(config: ScoreConfig) -> str:
     if config.posts is None:
         raise ContractError("--posts is missing: say where the posts are")
     policies = read_policies(config.policies)
-    place, version = _place(config, policies)
+    model_location, version = _place(config, policies)
     output = open_storage(config.output)
     output.delete("work")
     start_ray()
@@ -42,7 +42,7 @@ def score_posts(config: ScoreConfig) -> str:
     request = with_gpus(Request(config.actors, 0, config.cpus_per_actor, config.gpus_per_actor))
     await_workers(request)
     work = open_storage(output.address("work"))
-    scored = _scored(config, place, request, work)
+    scored = _scored(config, model_location, request, work)
     write_private_rows(scored, work, "data")
     note = _note(config, policies, version, work)
     output.delete(NOTE)
@@ -61,7 +61,9 @@ def _place(config: ScoreConfig, policies: Policies) -> tuple[ModelPlace, str]:
     version = config.version
     if config.registry is not None and config.model is None:
         version = Registry(config.registry).resolve(SYSTEM, version)
-    place = ModelPlace(config.model, config.registry, version, policies, config.cpus_per_actor)
+    model_location = ModelPlace(
+        config.model, config.registry, version, policies, config.cpus_per_actor
+    )
     with model_directory(SYSTEM, config.model, config.registry, version) as folder:
         manifest = verify_artifact(folder).manifest
     lacking = sorted(set(policies.ids) - set(manifest.feature_names))
@@ -71,13 +73,15 @@ def _place(config: ScoreConfig, policies: Policies) -> tuple[ModelPlace, str]:
             f"got one of {manifest.system} for {', '.join(manifest.feature_names)}; give the "
             "policies by --policies"
         )
-    return place, manifest.version
+    return model_location, manifest.version
 
 
-def _scored(config: ScoreConfig, place: ModelPlace, request: Request, work: Storage) -> Dataset:
+def _scored(
+    config: ScoreConfig, model_location: ModelPlace, request: Request, work: Storage
+) -> Dataset:
     quarantine = work.address("quarantine")
     work.write("quarantine/.keep", b"")
-    held: dict[str, Any] = {
+    actor_options: dict[str, Any] = {
         "compute": ActorPoolStrategy(size=config.actors),
         "num_cpus": request.cpus,
         "batch_format": "pyarrow",
@@ -87,25 +91,26 @@ def _scored(config: ScoreConfig, place: ModelPlace, request: Request, work: Stor
         as_answers, fn_args=(POST,), batch_format="pyarrow", batch_size=None
     )
     if config.media is not None:
-        arguments = (place, config.addresses(), quarantine)
-        told = config.read(MEDIA, quarantine).map_batches(
-            MediaScorer, fn_constructor_args=arguments, **held
+        arguments = (model_location, config.addresses(), quarantine)
+        media_answers = config.read(MEDIA, quarantine).map_batches(
+            MediaScorer, fn_constructor_args=arguments, **actor_options
         )
-        answers = answers.union(told)
+        answers = answers.union(media_answers)
     together = by_post(answers, _partitions(config))
     # these begin when all readers have ended, and would keep them from their cores until then
-    held["num_cpus"] = 0
+    actor_options["num_cpus"] = 0
     return together.map_batches(
-        PostScorer, fn_constructor_args=(place, quarantine, config.price), **held
+        PostScorer, fn_constructor_args=(model_location, quarantine, config.price), **actor_options
     )
 
 
 def _partitions(config: ScoreConfig) -> int:
     if config.partitions:
         return config.partitions
-    contracts = [one for one in (POSTS, MEDIA) if one.name in config.given]
+    contracts = [contract for contract in (POSTS, MEDIA) if contract.name in config.given]
     count = sum(
-        intake.estimated_rows(config.mapping(one), getattr(config, one.name)) for one in contracts
+        intake.estimated_rows(config.mapping(contract), getattr(config, contract.name))
+        for contract in contracts
     )
     resources = ray.cluster_resources()
     return partitions_for(count, int(resources.get("CPU", 1)), resources.get("memory", 0.0))
@@ -116,7 +121,9 @@ def _note(config: ScoreConfig, policies: Policies, version: str, work: Storage) 
     if not table.num_rows:
         reason = intake.most_frequent_reason(work, "quarantine/posts", str(config.posts))
         raise ContractError(f"{reason}; no post could be scored; see {work.shown('quarantine')}")
-    actions = {one["values"]: one["counts"] for one in pc.value_counts(table["action"]).to_pylist()}
+    actions = {
+        entry["values"]: entry["counts"] for entry in pc.value_counts(table["action"]).to_pylist()
+    }
     return {
         "model_version": version,
         "policies": policies.model_dump(mode="json"),
@@ -130,13 +137,13 @@ def _note(config: ScoreConfig, policies: Policies, version: str, work: Storage) 
 def closing_lines(output: Storage) -> str:
     """How many posts would meet what, and where everything lies."""
     note = json.loads(output.read(NOTE) or b"")
-    names = [one["id"] for one in note["policies"]["policies"]]
+    names = [policy["id"] for policy in note["policies"]["policies"]]
     table = open_dataset(output, "data").to_table(columns=[f"p_{name}" for name in names])
     lines = [f"{'policy':24}{'mean':>8}{'above 50%':>12}"]
     for name in names:
-        chances: pa.ChunkedArray = table[f"p_{name}"]
-        above = pc.sum(pc.greater(chances, 0.5)).as_py()
-        lines.append(f"{name:24}{pc.mean(chances).as_py():>8.3f}{above:>12,}")
+        probabilities: pa.ChunkedArray = table[f"p_{name}"]
+        above = pc.sum(pc.greater(probabilities, 0.5)).as_py()
+        lines.append(f"{name:24}{pc.mean(probabilities).as_py():>8.3f}{above:>12,}")
     counted = ", ".join(f"{count:,} {name}" for name, count in sorted(note["actions"].items()))
     broken = note["tables"].get("media", {}).get("quarantined", 0)
     return "\n".join(

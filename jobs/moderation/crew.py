@@ -162,19 +162,19 @@ class SharedTask:
     @property
     def module(self) -> nn.Module:
         """What learns."""
-        found: nn.Module = self._task.module
-        return found
+        module: nn.Module = self._task.module
+        return module
 
     @property
     def lengths(self) -> Ints:
         """Cost of each row."""
-        found: Ints = self._task.lengths
-        return found
+        lengths: Ints = self._task.lengths
+        return lengths
 
     def groups(self, learning: Learning) -> list[dict[str, Any]]:
         """Parameters with their steps."""
-        found: list[dict[str, Any]] = self._task.groups(learning)
-        return found
+        groups: list[dict[str, Any]] = self._task.groups(learning)
+        return groups
 
     def loss(self, rows: Ints, rng: np.random.Generator) -> Tensor:
         """Mean loss of this worker's share."""

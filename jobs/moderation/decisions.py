@@ -73,24 +73,26 @@ def gather_decisions(records: str, output: Storage, files: Sequence[Policies]) -
         labels = list(reviews.labels())
     finally:
         reviews.close()
-    times = pa.array([one.at for one in labels], pa.int64()).cast(TIME)
+    times = pa.array([label.at for label in labels], pa.int64()).cast(TIME)
     # decisions name the file that was in force, not the version of each policy in it
-    versions = {file.label: {one.id: one.version for one in file.policies} for file in files}
-    given = [versions.get(one.policy_version, {}).get(one.policy) for one in labels]
+    versions = {
+        file.label: {policy.id: policy.version for policy in file.policies} for file in files
+    }
+    policy_versions = [versions.get(label.policy_version, {}).get(label.policy) for label in labels]
     table = pa.table(
         {
-            "post_id": pa.array([one.post_id for one in labels], pa.string()),
-            "policy": pa.array([one.policy for one in labels], pa.string()),
-            "violates": pa.array([one.violates for one in labels], pa.bool_()),
-            "by": pa.array([one.by[:128] for one in labels], pa.string()),
+            "post_id": pa.array([label.post_id for label in labels], pa.string()),
+            "policy": pa.array([label.policy for label in labels], pa.string()),
+            "violates": pa.array([label.violates for label in labels], pa.bool_()),
+            "by": pa.array([label.by[:128] for label in labels], pa.string()),
             "event_time": times,
             "known_at": times,
-            "policy_version": pa.array(given, pa.int64()),
+            "policy_version": pa.array(policy_versions, pa.int64()),
         },
         schema=LABELS.schema,
     )
     write_parquet(table, output, _LABELS)
-    numbers = [one.number for one in labels]
+    numbers = [label.number for label in labels]
     new = sum(number > since for number in numbers)
-    unknown = sum(one.policy_version not in versions for one in labels)
+    unknown = sum(label.policy_version not in versions for label in labels)
     return Decisions(since, max(numbers, default=since), new, len(labels), unknown)

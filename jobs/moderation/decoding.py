@@ -140,20 +140,20 @@ def decode_one(row: dict[str, Any], shape: Shape, addresses: Addresses) -> Decod
         raise MediaError("empty", "expected bytes or a URI, got neither")
     media = Media(content, "bytes") if content else Media(None, row["uri"] or "bytes")
     fetched = addresses.content(media, row["kind"])
-    frames, whole, fault = shape.decoded(fetched, row["kind"])
-    look = seen(whole)
+    frames, full_image, fault = shape.decoded(fetched, row["kind"])
+    look = seen(full_image)
     return Decoded(frames, look if look.quality >= LEAST_QUALITY else None, sha256(fetched), fault)
 
 
 def _decoded(row: dict[str, Any], shape: Shape, addresses: Addresses) -> dict[str, Any]:
-    found: dict[str, Any] = {name: row[name] for name in ("post_id", "kind", "place")}
+    record: dict[str, Any] = {name: row[name] for name in ("post_id", "kind", "place")}
     try:
         medium = decode_one(row, shape, addresses)
     except (MediaError, ValueError) as error:
-        return found | {
+        return record | {
             "reason": str(error) if isinstance(error, MediaError) else f"empty: {error}"
         }
-    return found | {
+    return record | {
         "partly": None if medium.fault is None else str(medium.fault),
         "digest": bytes.fromhex(medium.digest),
         "look": None if medium.look is None else medium.look.bits.tobytes(),
@@ -166,15 +166,15 @@ def _decoded(row: dict[str, Any], shape: Shape, addresses: Addresses) -> dict[st
 def _quarantine(media: pa.Table, reasons: pa.ChunkedArray, name: str, quarantine: str) -> None:
     """Broken media with the slug of their reason; all words are in the decoded file."""
     texts = reasons.to_pylist()
-    bad = pa.array([one is not None for one in texts])
-    slugs = [f"content: {one.partition(':')[0]}" if one is not None else None for one in texts]
+    bad = pa.array([text is not None for text in texts])
+    slugs = [f"content: {text.partition(':')[0]}" if text is not None else None for text in texts]
     column = pa.array(slugs, pa.string())
     rows = media.append_column(QUARANTINE_REASON, column).filter(bad)
     intake.set_aside(rows, f"broken-{name}", f"{quarantine}/media")
 
 
 def _name_of(media: pa.Table) -> str:
-    sizes = [len(one or b"") for one in media["content"].to_pylist()]
+    sizes = [len(content or b"") for content in media["content"].to_pylist()]
     keys = [media[name].to_pylist() for name in ("post_id", "kind", "place", "uri")]
     text = json.dumps([*keys, sizes])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]

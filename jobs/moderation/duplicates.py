@@ -24,20 +24,20 @@ def same_looks(looks: NDArray[np.uint64]) -> Ints:
     """
     parent = np.arange(len(looks), dtype=np.int64)
 
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = int(parent[place])
-        return place
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = int(parent[index])
+        return index
 
     for word in range(_WORDS):
         turned = np.roll(looks, -word, axis=1)
         order = np.lexsort(turned.T[::-1])
         for step in range(1, _NEIGHBOURS + 1):
-            one, other = order[:-step], order[step:]
-            apart = np.bitwise_count(looks[one] ^ looks[other]).sum(axis=1)
+            first, other = order[:-step], order[step:]
+            apart = np.bitwise_count(looks[first] ^ looks[other]).sum(axis=1)
             for k in np.flatnonzero(apart <= CERTAIN).tolist():
-                low, high = sorted((root(int(one[k])), root(int(other[k]))))
+                low, high = sorted((root(int(first[k])), root(int(other[k]))))
                 parent[high] = low
     return np.array([root(k) for k in range(len(parent))], dtype=np.int64)
 
@@ -55,17 +55,17 @@ def repeated_posts(posts: pa.Table, media: pa.Table) -> int:
     for post, sign in zip(media["post_id"].to_pylist(), media_signs(media), strict=True):
         if post in signs:
             signs[post].append(sign)
-    told = ["|".join(sorted(one)) for one in signs.values() if one]
-    return len(told) - len(set(told))
+    signatures = ["|".join(sorted(post_signs)) for post_signs in signs.values() if post_signs]
+    return len(signatures) - len(set(signatures))
 
 
 def media_signs(media: pa.Table) -> list[str]:
     """Of each medium, words that are equal where two look the same, or are the same bytes."""
     looks = media["look"].to_pylist()
-    here = [row for row, look in enumerate(looks) if look is not None]
-    content = b"".join(looks[row] for row in here)
+    rows = [row for row, look in enumerate(looks) if look is not None]
+    content = b"".join(looks[row] for row in rows)
     groups = same_looks(np.frombuffer(content, dtype=np.uint64).reshape(-1, _WORDS))
-    signs = [(one or b"").hex() for one in media["digest"].to_pylist()]
-    for row, group in zip(here, groups.tolist(), strict=True):
+    signs = [(digest or b"").hex() for digest in media["digest"].to_pylist()]
+    for row, group in zip(rows, groups.tolist(), strict=True):
         signs[row] = f"look {group}"
     return signs

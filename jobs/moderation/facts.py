@@ -22,11 +22,11 @@ _WHAT = pa.field("what", pa.int8())
 _MEDIUM = pa.schema(
     [("kind", pa.string()), ("place", pa.int64()), ("reason", pa.string()), ("file", pa.string())]
 )
-_LABEL = pa.schema([LABELS.schema.field(one) for one in LABELS.names if one not in POSTS.names])
+_LABEL = pa.schema([LABELS.schema.field(name) for name in LABELS.names if name not in POSTS.names])
 FACTS = pa.schema([*POSTS.schema, _WHAT, *_MEDIUM, *_LABEL])
 
 
-def fact(table: pa.Table, what: int) -> pa.Table:
+def fact(table: pa.Table, kind: int) -> pa.Table:
     """Rows of a table as facts, with nulls where they say nothing."""
     count = table.num_rows
     columns = {
@@ -35,13 +35,13 @@ def fact(table: pa.Table, what: int) -> pa.Table:
         else pa.nulls(count, field.type)
         for field in FACTS
     }
-    columns["what"] = pa.array([what] * count, pa.int8())
+    columns["what"] = pa.array([kind] * count, pa.int8())
     return pa.table(columns, schema=FACTS)
 
 
-def facts_of(rows: Dataset, what: int) -> Dataset:
+def facts_of(rows: Dataset, kind: int) -> Dataset:
     """The same over Ray."""
-    return rows.map_batches(fact, fn_args=(what,), batch_format="pyarrow", batch_size=None)
+    return rows.map_batches(fact, fn_args=(kind,), batch_format="pyarrow", batch_size=None)
 
 
 def by_post(rows: Dataset, partitions: int) -> Dataset:

@@ -51,9 +51,9 @@ class Findings:
     @property
     def metrics(self) -> dict[str, float]:
         """For the artifact's manifest."""
-        found = {"mean_average_precision": self.mean.value, "accuracy_at_80": self.accuracy_at_80}
-        found |= {f"ece_{name}": error for name, error in self.errors.items()}
-        return {name: value for name, value in found.items() if np.isfinite(value)}
+        metrics = {"mean_average_precision": self.mean.value, "accuracy_at_80": self.accuracy_at_80}
+        metrics |= {f"ece_{name}": error for name, error in self.errors.items()}
+        return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
 def find(prepared: Prepared, fit: Fitted, seed: int, repeats: int) -> Findings:
@@ -66,7 +66,10 @@ def find(prepared: Prepared, fit: Fitted, seed: int, repeats: int) -> Findings:
     policies = fit.model.policies
     authors = prepared.posts["author_id"].take(fit.rows).to_numpy()
     scores = baseline_scores(prepared, fit) | {OURS: log_odds}
-    methods = {name: mean_precision(one, targets, policies) for name, one in scores.items()}
+    methods = {
+        name: mean_precision(method_scores, targets, policies)
+        for name, method_scores in scores.items()
+    }
     if not np.isfinite(methods[OURS]["mean"]):
         raise ContractError(
             f"labels: expected test posts that violate a policy and some that do not, got none of "
@@ -104,58 +107,58 @@ def ordered(methods: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 def mean_precision(scores: Floats, targets: Floats, policies: Sequence[str]) -> dict[str, float]:
     """Average precision by policy, NaN where outcomes are of one kind, and `mean` over policies."""
-    found = {}
+    precisions = {}
     for p, name in enumerate(policies):
-        known = ~np.isnan(targets[:, p])
-        flags = targets[known, p] >= 0.5
+        is_known = ~np.isnan(targets[:, p])
+        flags = targets[is_known, p] >= 0.5
         enough = min(flags.sum(), (~flags).sum()) >= _LEAST_OF_A_KIND
-        found[name] = average_precision(flags, scores[known, p]) if enough else float("nan")
-    some = [one for one in found.values() if np.isfinite(one)]
-    return found | {"mean": float(np.mean(some)) if some else float("nan")}
+        precisions[name] = average_precision(flags, scores[is_known, p]) if enough else float("nan")
+    some = [precision for precision in precisions.values() if np.isfinite(precision)]
+    return precisions | {"mean": float(np.mean(some)) if some else float("nan")}
 
 
 def baseline_scores(prepared: Prepared, fit: Fitted) -> dict[str, Floats]:
     """Log-odds (n, policies) of simpler ways; the usual rate where a post lacks the modality."""
     model = fit.model
     shape = len(fit.rows), len(model.policies)
-    found: dict[str, Floats] = {"always allow": np.zeros(shape)}
+    baselines: dict[str, Floats] = {"always allow": np.zeros(shape)}
     if model.text is not None and model.text.ngrams is not None:
-        found["word n-grams alone"] = _ngrams(prepared, fit)
+        baselines["word n-grams alone"] = _ngrams(prepared, fit)
     empty = np.zeros(shape)
     odds = np.stack([fit.answers[m].log_odds if m in fit.answers else empty for m in MODALITIES])
     singles = model.fusion.guard.singles_of(odds)
-    for place, name in enumerate(MODALITIES):
+    for index, name in enumerate(MODALITIES):
         if name in fit.answers:
-            here = fit.presence[:, place] == Presence.PRESENT
-            found[f"{name} alone"] = _filled(singles[place], here)
-    alone = [scores for name, scores in found.items() if name.endswith(" alone")]
-    found["the worst of all alone"] = np.max(alone, axis=0)
-    return found
+            is_present = fit.presence[:, index] == Presence.PRESENT
+            baselines[f"{name} alone"] = _filled(singles[index], is_present)
+    alone = [scores for name, scores in baselines.items() if name.endswith(" alone")]
+    baselines["the worst of all alone"] = np.max(alone, axis=0)
+    return baselines
 
 
 def _ngrams(prepared: Prepared, fit: Fitted) -> Floats:
     model = fit.model.text
     has = seen(fit.presence, "text", np.arange(len(fit.rows)))
     scores = np.zeros((len(fit.rows), len(fit.model.policies)))
-    here = np.zeros(len(fit.rows), dtype=bool)
+    is_present = np.zeros(len(fit.rows), dtype=bool)
     if model is not None and model.ngrams is not None and len(has):
         scores[has] = model.ngrams.log_odds(prepared.texts(fit.rows[has]))
-        here[has] = True
-    return _filled(scores, here)
+        is_present[has] = True
+    return _filled(scores, is_present)
 
 
-def _filled(log_odds: Floats, here: Any) -> Floats:
-    if not here.any():
+def _filled(log_odds: Floats, is_present: Any) -> Floats:
+    if not is_present.any():
         return np.zeros_like(log_odds)
-    usual = logit(np.clip(sigmoid(log_odds[here]).mean(axis=0), 1e-6, 1 - 1e-6))
-    return np.where(here[:, None], log_odds, usual)
+    usual = logit(np.clip(sigmoid(log_odds[is_present]).mean(axis=0), 1e-6, 1 - 1e-6))
+    return np.where(is_present[:, None], log_odds, usual)
 
 
 def _mean(scores: Floats, targets: Floats, policies: Sequence[str]) -> float:
-    found = mean_precision(scores, targets, policies)["mean"]
-    if not np.isfinite(found):
+    mean = mean_precision(scores, targets, policies)["mean"]
+    if not np.isfinite(mean):
         raise ValueError("no policy has both outcomes")
-    return found
+    return mean
 
 
 def _routed(prepared: Prepared, fit: Fitted, log_odds: Floats) -> Ints:

@@ -70,13 +70,13 @@ def modalities_to_fit(prepared: Prepared, parting: Parting) -> list[str]:
         ContractError: there is none.
     """
     rows, presence = parting.rows("members"), prepared.presence
-    found = [name for name in MODALITIES if len(seen(presence, name, rows)) >= _LEAST]
-    if not found:
+    modalities = [name for name in MODALITIES if len(seen(presence, name, rows)) >= _LEAST]
+    if not modalities:
         raise ContractError(
             f"posts: expected at least {_LEAST} labelled ones with one modality to learn from, got "
             f"{len(rows)} with any"
         )
-    return found
+    return modalities
 
 
 def fitted(

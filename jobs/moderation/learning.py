@@ -70,14 +70,16 @@ def write_parting(parting: Parting, storage: Storage) -> None:
 
 def read_parting(storage: Storage) -> Parting:
     """As `write_parting` kept it."""
-    told = read_arrays(storage.read(SPLIT) or b"")
-    return Parting(told["part"], told["held"] > 0, told["fold"], int(told["test_from_us"][0]))
+    arrays = read_arrays(storage.read(SPLIT) or b"")
+    return Parting(
+        arrays["part"], arrays["held"] > 0, arrays["fold"], int(arrays["test_from_us"][0])
+    )
 
 
 def read_member(storage: Storage, name: str, runtime: Runtime) -> MemberModel:
     """The model of a modality that is finished."""
-    found: MemberModel = KINDS[name].read(reader(storage, name), runtime)
-    return found
+    model: MemberModel = KINDS[name].read(reader(storage, name), runtime)
+    return model
 
 
 def reader(storage: Storage, folder: str) -> Any:
@@ -89,17 +91,19 @@ def answers_about(
     storage: Storage, modalities: Sequence[str], rows: Ints
 ) -> dict[str, ModalityAnswer]:
     """What finished models said of some posts: by modality, a row for each post."""
-    found = {}
+    answers = {}
     for name in modalities:
         parts = [read_arrays(storage.read(path) or b"") for path in _answer_files(storage, name)]
-        whole = joined([ModalityAnswer(one["embeddings"], one["log_odds"]) for one in parts])
-        owners = np.concatenate([one["owners"] for one in parts])
-        mine = np.isin(owners, rows)
-        places = np.searchsorted(rows, owners[mine])
-        some = whole.take(np.flatnonzero(mine))
+        answer = joined([ModalityAnswer(part["embeddings"], part["log_odds"]) for part in parts])
+        owners = np.concatenate([part["owners"] for part in parts])
+        row_mask = np.isin(owners, rows)
+        positions = np.searchsorted(rows, owners[row_mask])
+        some = answer.take(np.flatnonzero(row_mask))
         pooled = name == "image"
-        found[name] = some.pooled(places, len(rows)) if pooled else some.spread(places, len(rows))
-    return found
+        answers[name] = (
+            some.pooled(positions, len(rows)) if pooled else some.spread(positions, len(rows))
+        )
+    return answers
 
 
 def _member(
@@ -142,14 +146,14 @@ def _fitted(
 ) -> MemberModel:
     targets, policies = prepared.targets, prepared.policies.ids
     if name == "text":
-        held = np.flatnonzero(parting.held[rows])
-        texts, told = prepared.texts(rows), prepared.tokens(rows)
-        return fit_text(texts, targets[rows], policies, held, size.text, run, told)
+        held_out = np.flatnonzero(parting.held[rows])
+        texts, tokens = prepared.texts(rows), prepared.tokens(rows)
+        return fit_text(texts, targets[rows], policies, held_out, size.text, run, tokens)
     pixels, owners = prepared.pixels(name, rows, folder)
     if name == "image":
         return fit_image(pixels, targets[owners], policies, size.image, run)
-    held = np.flatnonzero(parting.held[owners])
-    return fit_video(pixels, targets[owners], policies, held, size.video, run)
+    held_out = np.flatnonzero(parting.held[owners])
+    return fit_video(pixels, targets[owners], policies, held_out, size.video, run)
 
 
 def _answer(
@@ -162,11 +166,11 @@ def _answer(
     folder: Path,
 ) -> None:
     """This worker's share of the answers, to a file of its own."""
-    mine = rows[crew.rank :: crew.size]
+    own_rows = rows[crew.rank :: crew.size]
     if isinstance(model, TextModel):
-        answer, owners = model.answer(prepared.texts(mine)), mine
+        answer, owners = model.answer(prepared.texts(own_rows)), own_rows
     else:
-        pixels, owners = prepared.pixels(name, mine, folder)
+        pixels, owners = prepared.pixels(name, own_rows, folder)
         answer = joined([
             _shown(model, pixels[k : k + _AT_ONCE]) for k in range(0, max(len(pixels), 1), _AT_ONCE)
         ])  # fmt: skip
@@ -196,8 +200,8 @@ def _fusion(
     rows = parting.rows("fusion")
     answers = answers_about(storage, plan["modalities"], rows)
     presence: Marks = unseen_as_failed(prepared.presence[rows], plan["modalities"])
-    whole = max(1, size.fusion.learning.epochs)
-    run = SharedRun.going_on("fusion", plan["seed"], crew, storage, every=whole)
+    epochs = max(1, size.fusion.learning.epochs)
+    run = SharedRun.going_on("fusion", plan["seed"], crew, storage, every=epochs)
     policies, targets = prepared.policies.ids, prepared.targets[rows]
     fused = fit_fusion(answers, presence, targets, policies, parting.fold[rows], size.fusion, run)
     if crew.rank == 0:

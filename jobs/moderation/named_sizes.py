@@ -9,15 +9,17 @@ from lib.contract.yaml_document import read_yaml_text
 from lib.moderation.model.sizes import SIZES, Size, parse_size, size_of
 
 
-def read_size_option(told: str) -> Size:
+def read_size_option(name_or_path: str) -> Size:
     """A size by its name, or out of a YAML file.
 
     Raises:
         ContractError: it is neither.
         ModelError: the file cannot be meant.
     """
-    if told in SIZES:
-        return size_of(told)
-    if not Path(told).is_file():
-        raise ContractError(f"--size: expected {', '.join(SIZES)} or a YAML file, got {told!r}")
-    return parse_size(read_yaml_text(Path(told)), told)
+    if name_or_path in SIZES:
+        return size_of(name_or_path)
+    if not Path(name_or_path).is_file():
+        raise ContractError(
+            f"--size: expected {', '.join(SIZES)} or a YAML file, got {name_or_path!r}"
+        )
+    return parse_size(read_yaml_text(Path(name_or_path)), name_or_path)

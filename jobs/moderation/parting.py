@@ -40,8 +40,8 @@ class Parting:
 
     def rows(self, *names: str) -> Ints:
         """Rows of some parts, in their order."""
-        wanted = [PARTS.index(name) for name in names]
-        return np.flatnonzero(np.isin(self.part, wanted))
+        part_indices = [PARTS.index(name) for name in names]
+        return np.flatnonzero(np.isin(self.part, part_indices))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -89,7 +89,7 @@ def part_posts(
     lots = _lots(authors, seed)
     names = np.array(authors, dtype=object)
     seen_before = set(names[labelled & ~later].tolist())
-    new = np.array([by_time and one not in seen_before for one in authors])
+    new = np.array([by_time and author not in seen_before for author in authors])
     tested = lots < test_authors
     teaches = labelled & ~(later & by_time) & ~tested
     part = np.full(len(at_us), PARTS.index("unused"), dtype=np.int64)
@@ -138,10 +138,10 @@ def _check_parts(
         )
 
 
-def _check_counts(found: Parting, labelled: int, test_share: float) -> None:
+def _check_counts(parting: Parting, labelled: int, test_share: float) -> None:
     """Refuse parts without posts."""
-    empty = [name for name in PARTS[:-1] if not found.counts[name]]
-    if not empty and len(np.unique(found.fold[found.rows("fusion")])) < 2:
+    empty = [name for name in PARTS[:-1] if not parting.counts[name]]
+    if not empty and len(np.unique(parting.fold[parting.rows("fusion")])) < 2:
         empty = ["a second fold of fusion"]
     if empty:
         raise ContractError(

@@ -63,22 +63,22 @@ def read_pieces(path: str) -> tuple[Pieces, Recipe]:
     Raises:
         ContractError: the file, a column or a kind cannot be meant; the message names it.
     """
-    told = _told(path)
-    texts, text_kinds = _column(told.texts, path)
-    images, image_kinds = _column(told.images, path)
-    clips, clip_kinds = _column(told.clips, path)
+    files = _told(path)
+    texts, text_kinds = _column(files.texts, path)
+    images, image_kinds = _column(files.images, path)
+    clips, clip_kinds = _column(files.clips, path)
     try:
         pieces = Pieces(
-            texts=tuple(str(one) for one in texts),
+            texts=tuple(str(text) for text in texts),
             text_kinds=text_kinds,
-            images=tuple(shared_pool().image(one).frames[0] for one in images),
+            images=tuple(shared_pool().image(image).frames[0] for image in images),
             image_kinds=image_kinds,
-            clips=tuple(_clip(one) for one in clips),
+            clips=tuple(_clip(clip) for clip in clips),
             clip_kinds=clip_kinds,
         )
     except (MediaError, ValueError) as error:
         raise ContractError(f"--pieces {path}: {error}") from error
-    return pieces, Recipe(frozenset(told.prohibited), frozenset(told.context))
+    return pieces, Recipe(frozenset(files.prohibited), frozenset(files.context))
 
 
 def encoded_image(pixels: Pixels) -> bytes:
@@ -113,7 +113,7 @@ def _told(path: str) -> PieceFiles:
         raise ContractError(f"--pieces {path}: {error}") from error
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
+            f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()
         )
         raise ContractError(f"--pieces {path}: {faults}") from error
 
@@ -133,10 +133,10 @@ def _column(table: PieceTable, origin: str) -> tuple[list[Any], tuple[str, ...]]
                 f"{did_you_mean(name, rows.column_names)}"
             )
     if table.most and table.most < rows.num_rows:
-        places = np.linspace(0, rows.num_rows - 1, table.most).round().astype(np.int64)
-        rows = rows.take(pa.array(places))
-    kinds = (str(one) for one in rows[table.kind].to_pylist())
-    return rows[table.content].to_pylist(), tuple(table.kinds.get(one, one) for one in kinds)
+        indices = np.linspace(0, rows.num_rows - 1, table.most).round().astype(np.int64)
+        rows = rows.take(pa.array(indices))
+    kinds = (str(kind) for kind in rows[table.kind].to_pylist())
+    return rows[table.content].to_pylist(), tuple(table.kinds.get(kind, kind) for kind in kinds)
 
 
 def _clip(content: bytes | list[bytes]) -> Pixels:

@@ -85,15 +85,17 @@ class Prepared:
 
     def texts(self, rows: Ints) -> list[str]:
         """Texts of some posts, "" where there is none."""
-        return [one or "" for one in self.posts["text"].take(pa.array(rows)).to_pylist()]
+        return [text or "" for text in self.posts["text"].take(pa.array(rows)).to_pylist()]
 
     def tokens(self, rows: Ints) -> Tokens | None:
         """Word pieces of some posts' texts; None where they were not computed."""
         if self.note["words"]["encoder"] is None:
             return None
-        told = self.posts["tokens"].take(pa.array(rows)).to_pylist()
-        ids = tuple(np.array(one, dtype=np.int64) for one in told)
-        return Tokens(ids, tuple(np.zeros((len(one), 2), dtype=np.int64) for one in ids))
+        token_lists = self.posts["tokens"].take(pa.array(rows)).to_pylist()
+        ids = tuple(np.array(token_list, dtype=np.int64) for token_list in token_lists)
+        return Tokens(
+            ids, tuple(np.zeros((len(token_ids), 2), dtype=np.int64) for token_ids in ids)
+        )
 
     def pixels(self, kind: str, rows: Ints, folder: Path) -> tuple[Pixels, Ints]:
         """Images (m, S, S, 3) or clips (m, T, S, S, 3) of some posts, and whose each is.
@@ -110,8 +112,10 @@ class Prepared:
             The pixels and (m,) rows of their posts, in order of posts.
         """
         ids = self.posts["post_id"].to_pylist()
-        wanted = {ids[row]: row for row in rows.tolist()}
-        owners = np.array([row for row, _ in self._frames(kind, wanted, bare=True)], dtype=np.int64)
+        row_by_post = {ids[row]: row for row in rows.tolist()}
+        owners = np.array(
+            [row for row, _ in self._frames(kind, row_by_post, bare=True)], dtype=np.int64
+        )
         side, frames = (int(self.note["shape"][name]) for name in _SHAPES[kind])
         shape = (len(owners), *((frames,) if kind == "video" else ()), side, side, 3)
         if not len(owners):
@@ -119,29 +123,29 @@ class Prepared:
         file = folder / f"{kind}-{rows[0]}-{len(rows)}.npy"
         kept = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
         order = np.argsort(owners, kind="stable")
-        place = np.empty(len(order), dtype=np.int64)
-        place[order] = np.arange(len(order))
-        for k, (_, one) in enumerate(self._frames(kind, wanted, bare=False)):
-            kept[place[k]] = one
+        positions = np.empty(len(order), dtype=np.int64)
+        positions[order] = np.arange(len(order))
+        for k, (_, pixels) in enumerate(self._frames(kind, row_by_post, bare=False)):
+            kept[positions[k]] = pixels
         kept.flush()
         return np.load(file, mmap_mode="r"), owners[order]
 
     def frames(self, kind: str, rows: Ints) -> Iterator[tuple[int, Pixels]]:
         """The row of its post, and the pixels, of each image frame or clip of some posts."""
         ids = self.posts["post_id"].to_pylist()
-        wanted = {ids[row]: row for row in rows.tolist()}
-        for row, pixels in self._frames(kind, wanted, bare=False):
+        row_by_post = {ids[row]: row for row in rows.tolist()}
+        for row, pixels in self._frames(kind, row_by_post, bare=False):
             if pixels is not None:
                 yield row, pixels
 
     def _frames(
-        self, kind: str, wanted: dict[str, int], *, bare: bool
+        self, kind: str, row_by_post: dict[str, int], *, bare: bool
     ) -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
         """The row of its post, and its pixels, of each image frame or clip; in a fixed order."""
         storage = open_storage(self.folder)
         if not storage.files("media"):
             return
-        told: set[tuple[str, int]] = set()
+        seen_keys: set[tuple[str, int]] = set()
         names = ["post_id", "place", "frames", "side", *([] if bare else ["pixels"])]
         chosen = (ds.field("kind") == kind) & ds.field("reason").is_null()
         scanned = open_dataset(storage, "media").to_batches(
@@ -149,10 +153,10 @@ class Prepared:
         )
         for row in (row for batch in scanned for row in batch.to_pylist()):
             key = row["post_id"], row["place"]
-            if row["post_id"] not in wanted or key in told:
+            if row["post_id"] not in row_by_post or key in seen_keys:
                 continue
-            told.add(key)
-            post, frames = wanted[row["post_id"]], row["frames"]
+            seen_keys.add(key)
+            post, frames = row_by_post[row["post_id"]], row["frames"]
             clip = None if bare else _pixels(row)
             if kind == "video":
                 yield post, clip
@@ -178,20 +182,20 @@ def find_rows(folder: str, size: Size | None = None) -> Prepared:
     Raises:
         ContractError: it is not there, not finished, or its media are of another shape.
     """
-    given = open_storage(folder)
-    if given.read(NOTE) is None:
-        above, last = split_address(given.address())
-        given = open_storage(above) if last == "data" else given
-    content = given.read(NOTE)
+    storage = open_storage(folder)
+    if storage.read(NOTE) is None:
+        above, last = split_address(storage.address())
+        storage = open_storage(above) if last == "data" else storage
+    content = storage.read(NOTE)
     if content is None:
-        state = "is not finished" if given.exists("work") else "is not there"
+        state = "is not finished" if storage.exists("work") else "is not there"
         raise ContractError(
             f"--rows: {folder} {state}: expected the output of jobs.moderation.preprocess"
         )
     note = json.loads(content)
-    if size is not None and (wanted := Shape.of(size).stored) != note["shape"]:
+    if size is not None and (expected := Shape.of(size).stored) != note["shape"]:
         raise ContractError(
-            f"--rows: {folder}: expected media of {wanted}, which --size asks for, got "
+            f"--rows: {folder}: expected media of {expected}, which --size asks for, got "
             f"{note['shape']}; compute the rows again with the same --size"
         )
     if size is not None and words_of(size) != note["words"]:
@@ -199,8 +203,8 @@ def find_rows(folder: str, size: Size | None = None) -> Prepared:
             f"--rows: {folder}: expected word pieces of {words_of(size)}, which --size asks for, "
             f"got {note['words']}; compute the rows again with the same --size"
         )
-    posts = open_dataset(given, "data/posts").to_table().sort_by("post_id")
-    return Prepared(posts, given.address("data"), note)
+    posts = open_dataset(storage, "data/posts").to_table().sort_by("post_id")
+    return Prepared(posts, storage.address("data"), note)
 
 
 def quarantine_of(prepared: Prepared) -> Storage:

@@ -108,7 +108,7 @@ def _inputs(config: PreprocessConfig, size: Size, policies: Policies) -> dict[st
 
 
 def _media_files(config: PreprocessConfig) -> list[str]:
-    return [str(one) for one in (config.media, config.mapping_media) if one is not None]
+    return [str(path) for path in (config.media, config.mapping_media) if path is not None]
 
 
 def words_of(size: Size) -> dict[str, Any]:
@@ -174,10 +174,10 @@ def _computed(
 def decoded(config: PreprocessConfig, size: Size, work: Storage) -> Dataset:
     """What became of each medium; pixels go to files of WORK/data/media on the way."""
     shape, addresses = Shape.of(size), config.addresses()
-    place, quarantine = work.address("data"), work.address("quarantine")
+    folder, quarantine = work.address("data"), work.address("quarantine")
 
     def decode(media: pa.Table) -> pa.Table:
-        return decode_rows(media, shape, addresses, open_storage(place), quarantine)
+        return decode_rows(media, shape, addresses, open_storage(folder), quarantine)
 
     read = config.read(MEDIA, quarantine)
     return read.map_batches(decode, batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
@@ -187,9 +187,10 @@ def partitions_of(config: PreprocessConfig) -> int:
     """Blocks over which posts are spread."""
     if config.partitions:
         return config.partitions
-    contracts = [one for one in (POSTS, MEDIA, LABELS) if one.name in config.given]
+    contracts = [contract for contract in (POSTS, MEDIA, LABELS) if contract.name in config.given]
     count = sum(
-        intake.estimated_rows(config.mapping(one), getattr(config, one.name)) for one in contracts
+        intake.estimated_rows(config.mapping(contract), getattr(config, contract.name))
+        for contract in contracts
     )
     import ray
 
@@ -203,7 +204,7 @@ def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
         "event_time",
         "text_key",
         "label_known_at",
-        *(f"{one}_presence" for one in MODALITIES),
+        *(f"{modality}_presence" for modality in MODALITIES),
     ]
     rows = open_dataset(work, "data/posts") if work.files("data/posts") else None
     posts = pa.table({}) if rows is None else rows.to_table(columns=names)
@@ -216,16 +217,16 @@ def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
     media = pa.table({"post_id": pa.array([], pa.string()), "digest": pa.array([], pa.binary()),
                       "look": pa.array([], pa.binary())})  # fmt: skip
     if work.files("data/media"):
-        whole = open_dataset(work, "data/media")
+        dataset = open_dataset(work, "data/media")
         reasons.update(
-            str(one).partition(":")[0]
-            for one in whole.to_table(columns=["reason"])["reason"].drop_null().to_pylist()
+            str(text).partition(":")[0]
+            for text in dataset.to_table(columns=["reason"])["reason"].drop_null().to_pylist()
         )
         reasons.update(
-            f"in part: {str(one).partition(':')[0]}"
-            for one in whole.to_table(columns=["partly"])["partly"].drop_null().to_pylist()
+            f"in part: {str(text).partition(':')[0]}"
+            for text in dataset.to_table(columns=["partly"])["partly"].drop_null().to_pylist()
         )
-        media = whole.to_table(
+        media = dataset.to_table(
             columns=["post_id", "digest", "look"], filter=ds.field("reason").is_null()
         )
     presence = {
@@ -252,9 +253,10 @@ def closing_lines(output: Storage) -> str:
     note = json.loads(output.read(NOTE) or b"")
     lines = table_lines(note["tables"])
     lines += [f"{n:>8,}  posts: {text}" for text, n in note.get("far_posts", {}).items()]
-    for name, one in note["presence"].items():
+    for name, counts in note["presence"].items():
         lines.append(
-            f"{name:12}{one['present']:>12,} posts have it, {one['failed']:,} of which none decodes"
+            f"{name:12}{counts['present']:>12,} posts have it, {counts['failed']:,} of which none "
+            "decodes"
         )
     return "\n".join(
         [

@@ -40,29 +40,31 @@ def retrain_model(config: RetrainConfig) -> dict[str, Any]:
     output = open_storage(config.output)
     files = [read_policies(path) for path in (config.policies, *config.former_policies)]
     decisions = gather_decisions(str(config.records), output, files)
-    told: dict[str, Any] = {"labels": asdict(decisions), "margin": config.margin}
+    report: dict[str, Any] = {"labels": asdict(decisions), "margin": config.margin}
     if decisions.new < config.least:
-        told["decision"] = (
+        report["decision"] = (
             f"nothing trained: {decisions.new:,} labels since number {decisions.since}, expected "
             f"--least {config.least}"
         )
-        return _finished(told, output, config)
-    asked = _training(config, decisions)
-    trained = trained_by(asked, started)
-    told["training"] = {
+        return _finished(report, output, config)
+    train_config = _training(config, decisions)
+    trained = trained_by(train_config, started)
+    report["training"] = {
         "parts": trained.parting.counts,
         "rows": {key: trained.prepared.note[key] for key in ("posts", "labelled", "tables")},
         "test_from_us": trained.parting.test_from_us,
     }
     champion = _champion(config)
-    told |= compared(trained, champion, config)
-    won = bool(told["won"])
-    wanted = replace(asked, alias=config.alias) if won else replace(asked, registry=None)
-    told["version"] = save(wanted, trained, output)
-    told["decision"] = _words(told, won, config.alias)
-    write_training_report(asked, trained, output)
+    report |= compared(trained, champion, config)
+    won = bool(report["won"])
+    save_config = (
+        replace(train_config, alias=config.alias) if won else replace(train_config, registry=None)
+    )
+    report["version"] = save(save_config, trained, output)
+    report["decision"] = _words(report, won, config.alias)
+    write_training_report(train_config, trained, output)
     decisions.settle(output)
-    return _finished(told, output, config)
+    return _finished(report, output, config)
 
 
 def compared(
@@ -72,23 +74,29 @@ def compared(
     rows, targets = trained.fit.rows, trained.prepared.targets[trained.fit.rows]
     policies = trained.fit.model.policies
     ours = trained.fit.log_odds
-    told: dict[str, Any] = {"posts": len(rows), OURS: mean_precision(ours, targets, policies)}
+    comparison: dict[str, Any] = {"posts": len(rows), OURS: mean_precision(ours, targets, policies)}
     if champion is None:
-        return told | {"champion": None, "won": True}
+        return comparison | {"champion": None, "won": True}
     _refuse_other_shape(champion, trained.prepared)
     lacking = sorted(set(policies) - set(champion.policies))
     shared = [name for name in policies if name not in lacking]
-    mine = [policies.index(name) for name in shared]
-    theirs = answers_of(champion, trained.prepared, rows)
-    theirs = theirs[:, [champion.policies.index(name) for name in shared]]
+    columns = [policies.index(name) for name in shared]
+    champion_log_odds = answers_of(champion, trained.prepared, rows)
+    champion_log_odds = champion_log_odds[:, [champion.policies.index(name) for name in shared]]
     authors = trained.prepared.posts["author_id"].take(rows).to_pylist()
     gain = paired(
-        ours[:, mine], theirs, targets[:, mine], shared, authors, config.seed, config.bootstrap
+        ours[:, columns],
+        champion_log_odds,
+        targets[:, columns],
+        shared,
+        authors,
+        config.seed,
+        config.bootstrap,
     )
-    return told | {
+    return comparison | {
         "champion": {
             "version": champion.version,
-            "measures": mean_precision(theirs, targets[:, mine], shared),
+            "measures": mean_precision(champion_log_odds, targets[:, columns], shared),
             "policies_it_lacks": lacking,
         },
         "gain": asdict(gain),
@@ -98,7 +106,7 @@ def compared(
 
 def paired(
     ours: Floats,
-    theirs: Floats,
+    champion_log_odds: Floats,
     targets: Floats,
     policies: list[str],
     authors: Sequence[str],
@@ -109,7 +117,8 @@ def paired(
 
     def gain(draw: Ints) -> float:
         both = [
-            mean_precision(one[draw], targets[draw], policies)["mean"] for one in (ours, theirs)
+            mean_precision(log_odds[draw], targets[draw], policies)["mean"]
+            for log_odds in (ours, champion_log_odds)
         ]
         if not np.isfinite(both).all():
             raise ValueError("a draw without both outcomes")
@@ -120,11 +129,11 @@ def paired(
 
 def answers_of(model: ModerationModel, prepared: Prepared, rows: Ints) -> Floats:
     """Calibrated log-odds (n, policies) of prepared posts, a few at a time."""
-    found = [
+    parts = [
         model.log_odds(inputs_of(prepared, rows[start : start + _AT_ONCE]))
         for start in range(0, len(rows), _AT_ONCE)
     ]
-    return np.concatenate(found)
+    return np.concatenate(parts)
 
 
 def inputs_of(prepared: Prepared, rows: Ints) -> list[PostInputs]:
@@ -134,21 +143,21 @@ def inputs_of(prepared: Prepared, rows: Ints) -> list[PostInputs]:
         for row, pixels in prepared.frames(kind, rows):
             media.setdefault((kind, row), []).append(pixels)
     presence, texts = prepared.presence[rows], prepared.texts(rows)
-    found = []
+    inputs = []
     for row, text, marks in zip(rows.tolist(), texts, presence, strict=True):
         failed = [m for k, m in enumerate(MODALITIES) if marks[k] == Presence.FAILED]
         clips = media.get(("video", row), [None])
         images = tuple(media.get(("image", row), ()))
-        found.append(PostInputs(text or None, images, clips[0], frozenset(failed)))
-    return found
+        inputs.append(PostInputs(text or None, images, clips[0], frozenset(failed)))
+    return inputs
 
 
 def _training(config: RetrainConfig, decisions: Decisions) -> TrainConfig:
     """Options of the training: those of this job, with the decisions beside other labels."""
     names = TrainConfig.__dataclass_fields__
-    given = {name: getattr(config, name) for name in names}
+    options = {name: getattr(config, name) for name in names}
     labels = decisions.with_others(config, open_storage(config.output))
-    return TrainConfig(**(given | {"labels": labels, "mapping_labels": None, "alias": "none"}))
+    return TrainConfig(**(options | {"labels": labels, "mapping_labels": None, "alias": "none"}))
 
 
 def _champion(config: RetrainConfig) -> ModerationModel | None:
@@ -160,50 +169,53 @@ def _champion(config: RetrainConfig) -> ModerationModel | None:
 
 
 def _refuse_other_shape(champion: ModerationModel, prepared: Prepared) -> None:
-    told, shape = shape_of(champion).stored, prepared.note["shape"]
+    champion_shape, shape = shape_of(champion).stored, prepared.note["shape"]
     kinds = {
         "image_side": champion.image,
         "clip_side": champion.video,
         "clip_frames": champion.video,
     }
     other = [
-        name for name, model in kinds.items() if model is not None and told[name] != shape[name]
+        name
+        for name, model in kinds.items()
+        if model is not None and champion_shape[name] != shape[name]
     ]
     if other:
         raise ContractError(
-            f"--size: expected media as the champion sees them, {told}, got {shape}: the two could "
+            f"--size: expected media as the champion sees them, {champion_shape}, got {shape}: "
+            "the two could "
             "not be compared on the same rows"
         )
 
 
-def _words(told: Mapping[str, Any], won: bool, alias: str) -> str:
-    if told["champion"] is None:
+def _words(report: Mapping[str, Any], won: bool, alias: str) -> str:
+    if report["champion"] is None:
         return f"there is no champion to beat: published as {alias}"
-    gain = told["gain"]
+    gain = report["gain"]
     figures = (
         f"{gain['value']:+.4f} mean average precision ({gain['low']:+.4f} to {gain['high']:+.4f}) "
-        f"on {told['posts']:,} posts, margin {told['margin']:g}"
+        f"on {report['posts']:,} posts, margin {report['margin']:g}"
     )
     if won:
         return f"better than the champion by {figures}: published as {alias}"
     return f"not better than the champion by the margin, {figures}: not published"
 
 
-def _finished(told: dict[str, Any], output: Any, config: RetrainConfig) -> dict[str, Any]:
-    told["at_us"] = time.time_ns() // 1000
-    whole = json.loads(output.read(REPORT) or b"{}") | {"retraining": told}
-    output.write(REPORT, json.dumps(whole, indent=2, default=_plain).encode())
-    labels = told["labels"]
+def _finished(report: dict[str, Any], output: Any, config: RetrainConfig) -> dict[str, Any]:
+    report["at_us"] = time.time_ns() // 1000
+    document = json.loads(output.read(REPORT) or b"{}") | {"retraining": report}
+    output.write(REPORT, json.dumps(document, indent=2, default=_plain).encode())
+    labels = report["labels"]
     lines = [
         f"labels:      {labels['new']:,} since number {labels['since']}, up to {labels['until']}",
-        f"decision:    {told['decision']}",
-        f"model:       {output.shown('model') if 'version' in told else 'none'}"
-        + (f" ({told['version']})" if "version" in told else ""),
+        f"decision:    {report['decision']}",
+        f"model:       {output.shown('model') if 'version' in report else 'none'}"
+        + (f" ({report['version']})" if "version" in report else ""),
         f"registry:    {config.registry}",
         f"report:      {output.shown(REPORT)}",
     ]
     print("\n".join(lines))
-    return told
+    return report
 
 
 def _plain(value: Any) -> Any:

@@ -64,31 +64,31 @@ class MediaScorer:
         quarantine: folder or URI for broken media.
     """
 
-    def __init__(self, place: ModelPlace, addresses: Addresses, quarantine: str) -> None:
-        self._model, self._addresses = place.load(), addresses
+    def __init__(self, model_location: ModelPlace, addresses: Addresses, quarantine: str) -> None:
+        self._model, self._addresses = model_location.load(), addresses
         self._shape, self._quarantine = shape_of(self._model), quarantine
 
     def __call__(self, media: pa.Table) -> pa.Table:
         """Rows of `ANSWERS`, one for each piece; one with a reason for a medium that is broken."""
         rows = media.select(["post_id", "kind", "place", "content", "uri"]).to_pylist()
-        found: list[dict[str, Any]] = []
+        answers: list[dict[str, Any]] = []
         pieces: dict[str, list[Any]] = {"image": [], "video": []}
         for row in rows:
             about = {name: row[name] for name in ("post_id", "kind", "place")}
             try:
                 medium = decode_one(row, self._shape, self._addresses)
             except (MediaError, ValueError) as error:
-                found.append(about | {"reason": str(error)})
+                answers.append(about | {"reason": str(error)})
                 continue
             if medium.fault is not None:
-                found.append(about | {"reason": str(medium.fault)})
+                answers.append(about | {"reason": str(medium.fault)})
             frames = medium.frames
-            for one in [frames] if row["kind"] == "video" else frames:
-                pieces[row["kind"]].append((about, one))
+            for pixels in [frames] if row["kind"] == "video" else frames:
+                pieces[row["kind"]].append((about, pixels))
         for kind, some in pieces.items():
-            found += self._answers(kind, some)
-        self._set_aside(media, found)
-        return _facts(found)
+            answers += self._answers(kind, some)
+        self._set_aside(media, answers)
+        return _facts(answers)
 
     def _answers(self, kind: str, some: list[Any]) -> list[dict[str, Any]]:
         model = self._model.image if kind == "image" else self._model.video
@@ -98,7 +98,7 @@ class MediaScorer:
             return [
                 about | {"reason": "blind: the model has none of this kind"} for about, _ in some
             ]
-        answer = model.answer([one for _, one in some])
+        answer = model.answer([pixels for _, pixels in some])
         return [
             about | {"embedding": embedding, "odds": odds}
             for (about, _), embedding, odds in zip(
@@ -106,14 +106,14 @@ class MediaScorer:
             )
         ]
 
-    def _set_aside(self, media: pa.Table, found: list[dict[str, Any]]) -> None:
-        told = {
-            (one["post_id"], one["kind"], one["place"]): one["reason"].partition(":")[0]
-            for one in found
-            if one.get("reason")
+    def _set_aside(self, media: pa.Table, answers: list[dict[str, Any]]) -> None:
+        reasons = {
+            (answer["post_id"], answer["kind"], answer["place"]): answer["reason"].partition(":")[0]
+            for answer in answers
+            if answer.get("reason")
         }
         keys = list(zip(*(media[n].to_pylist() for n in ("post_id", "kind", "place")), strict=True))
-        slugs = [f"content: {told[key]}" if key in told else None for key in keys]
+        slugs = [f"content: {reasons[key]}" if key in reasons else None for key in keys]
         bad = media.append_column(QUARANTINE_REASON, pa.array(slugs, pa.string()))
         bad = bad.filter(pc.is_valid(bad[QUARANTINE_REASON]))
         if bad.num_rows:
@@ -129,10 +129,10 @@ class PostScorer:
         price: of a review beyond its cost.
     """
 
-    def __init__(self, place: ModelPlace, quarantine: str, price: float) -> None:
-        self._model, self._policies = place.load(), place.policies
-        self._assembly = Assembly(place.policies, quarantine)
-        self._routing = Routing(place.policies, price)
+    def __init__(self, model_location: ModelPlace, quarantine: str, price: float) -> None:
+        self._model, self._policies = model_location.load(), model_location.policies
+        self._assembly = Assembly(model_location.policies, quarantine)
+        self._routing = Routing(model_location.policies, price)
 
     def __call__(self, answers: pa.Table) -> pa.Table:
         """Rows of `scores_schema`, one for each post."""
@@ -144,18 +144,20 @@ class PostScorer:
         )
         rows = self._assembly.rows(facts)
         presence = np.stack([rows[f"{m}_presence"].to_numpy() for m in MODALITIES], axis=1)
-        told = self._answers(rows, pieces, presence.astype(np.int8))
-        return self._table(rows, told, presence.astype(np.int8), _with_faults(rows, answers))
+        modality_answers = self._answers(rows, pieces, presence.astype(np.int8))
+        return self._table(
+            rows, modality_answers, presence.astype(np.int8), _with_faults(rows, answers)
+        )
 
     def _answers(
         self, rows: pa.Table, pieces: pa.Table, presence: Marks
     ) -> dict[str, ModalityAnswer]:
         """By modality, a row for each post."""
-        count, model, found = rows.num_rows, self._model, {}
+        count, model, answers = rows.num_rows, self._model, {}
         if model.text is not None:
             has = np.flatnonzero(presence[:, 0] == Presence.PRESENT)
-            texts = [one or "" for one in rows["text"].take(pa.array(has)).to_pylist()]
-            found["text"] = model.text.answer(texts).spread(has, count)
+            texts = [text or "" for text in rows["text"].take(pa.array(has)).to_pylist()]
+            answers["text"] = model.text.answer(texts).spread(has, count)
         ids = rows["post_id"].combine_chunks()
         for kind, member in (("image", model.image), ("video", model.video)):
             if member is None:
@@ -169,8 +171,8 @@ class PostScorer:
                 _matrix(some["odds"], len(model.policies), np.float64),
             )
             pooled = kind == "image"
-            found[kind] = answer.pooled(owners, count) if pooled else answer.spread(owners, count)
-        return found
+            answers[kind] = answer.pooled(owners, count) if pooled else answer.spread(owners, count)
+        return answers
 
     def _table(
         self,
@@ -181,21 +183,21 @@ class PostScorer:
     ) -> pa.Table:
         log_odds = self._model.fusion.answer(answers, presence)
         order = [self._model.policies.index(name) for name in self._policies.ids]
-        chances = sigmoid(log_odds)[:, order]
+        probabilities = sigmoid(log_odds)[:, order]
         # a post is never allowed where some of it, be it one image of several, was not seen
         failed = (presence == Presence.FAILED).any(axis=1) | faulty
         reach = rows["reach"].fill_null(0).to_numpy()
-        routed = self._routing.route(chances, reach, failed, rows["language"].to_pylist())
-        words = [routed.words(k, self._policies) for k in range(rows.num_rows)]
-        embeddings = np.concatenate([one.embeddings for one in answers.values()], axis=1)
+        routed = self._routing.route(probabilities, reach, failed, rows["language"].to_pylist())
+        decisions = [routed.words(k, self._policies) for k in range(rows.num_rows)]
+        embeddings = np.concatenate([answer.embeddings for answer in answers.values()], axis=1)
         columns: dict[str, Any] = {
             name: rows[name]
             for name in ("post_id", "author_id", "event_time", "language", "text_key")
         }
         columns["reach"] = reach
-        columns |= {f"p_{name}": chances[:, k] for k, name in enumerate(self._policies.ids)}
-        columns["action"] = [action for action, _ in words]
-        columns["decided_by"] = [policy for _, policy in words]
+        columns |= {f"p_{name}": probabilities[:, k] for k, name in enumerate(self._policies.ids)}
+        columns["action"] = [action for action, _ in decisions]
+        columns["decided_by"] = [policy for _, policy in decisions]
         columns["risk"] = routed.risk
         columns |= {
             f"{name}_presence": presence[:, k].astype(np.int8) for k, name in enumerate(MODALITIES)
@@ -239,12 +241,12 @@ def _with_faults(rows: pa.Table, answers: pa.Table) -> NDArray[np.bool_]:
     """Of each row, whether a medium of its post could not be looked at, wholly or in part."""
     is_fault = pc.and_(pc.equal(answers["what"], MEDIUM), pc.is_valid(answers["reason"]))
     posts = set(answers.filter(is_fault)["post_id"].to_pylist())
-    return np.array([one in posts for one in rows["post_id"].to_pylist()], dtype=np.bool_)
+    return np.array([post_id in posts for post_id in rows["post_id"].to_pylist()], dtype=np.bool_)
 
 
-def as_answers(table: pa.Table, what: int) -> pa.Table:
+def as_answers(table: pa.Table, kind: int) -> pa.Table:
     """Rows of a table as `ANSWERS` that say nothing of media."""
-    facts = fact(table, what)
+    facts = fact(table, kind)
     return pa.table(
         {name: facts[name] for name in FACTS.names}
         | {
@@ -255,9 +257,9 @@ def as_answers(table: pa.Table, what: int) -> pa.Table:
     )
 
 
-def _facts(found: list[dict[str, Any]]) -> pa.Table:
+def _facts(answers: list[dict[str, Any]]) -> pa.Table:
     rows = [
-        {name: one.get(name) for name in ANSWERS.names} | {"what": MEDIUM} for one in found
+        {name: answer.get(name) for name in ANSWERS.names} | {"what": MEDIUM} for answer in answers
     ]  # fmt: skip
     return pa.Table.from_pylist(rows, schema=ANSWERS)
 

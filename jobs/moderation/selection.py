@@ -51,17 +51,17 @@ class Scored:
     def labelled(self) -> Any:
         """(n,) whether people have decided a post before."""
         return np.array(
-            [one in self.known for one in self.table["post_id"].to_pylist()], dtype=bool
+            [post_id in self.known for post_id in self.table["post_id"].to_pylist()], dtype=bool
         )
 
     def pool(self) -> Pool:
         """What selection chooses from."""
         count = self.table.num_rows
         flat = self.table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        chances = [self.table[f"p_{name}"].to_numpy() for name in self.policies.ids]
+        probabilities = [self.table[f"p_{name}"].to_numpy() for name in self.policies.ids]
         return Pool(
             embeddings=np.asarray(flat, dtype=np.float32).reshape(count, -1),
-            probabilities=np.stack(chances, axis=1),
+            probabilities=np.stack(probabilities, axis=1),
             exclusive=False,
             labelled=self.labelled,
             keys=_keys(self.table),
@@ -105,52 +105,52 @@ def find_scores(config: SelectConfig) -> Scored:
     Raises:
         ContractError: it is not the output of jobs.moderation.score.
     """
-    given = open_storage(config.scores)
-    if given.read(NOTE) is None:
-        above, last = split_address(given.address())
-        given = open_storage(above) if last == "data" else given
-    content = given.read(NOTE)
+    storage = open_storage(config.scores)
+    if storage.read(NOTE) is None:
+        above, last = split_address(storage.address())
+        storage = open_storage(above) if last == "data" else storage
+    content = storage.read(NOTE)
     if content is None:
         raise ContractError(f"--scores: {config.scores}: expected output of jobs.moderation.score")
     note = json.loads(content)
-    table = open_dataset(given, "data").to_table().sort_by("post_id")
+    table = open_dataset(storage, "data").to_table().sort_by("post_id")
     policies = Policies.model_validate(note["policies"])
-    known: set[str] = set()
+    labelled_ids: set[str] = set()
     if config.labels is not None:
-        known |= _labelled_posts(config)
+        labelled_ids |= _labelled_posts(config)
     if config.records is not None:
         reviews = Reviews(config.records)
         reviews.migrate()
-        known |= {label.post_id for label in reviews.labels()}
+        labelled_ids |= {label.post_id for label in reviews.labels()}
         reviews.close()
-    return Scored(table, policies, str(note["model_version"]), frozenset(known))
+    return Scored(table, policies, str(note["model_version"]), frozenset(labelled_ids))
 
 
-def quotas_of(told: tuple[str, ...], policies: Policies) -> dict[int, float]:
+def quotas_of(quotas: tuple[str, ...], policies: Policies) -> dict[int, float]:
     """Shares by column of a policy.
 
     Raises:
         ContractError: one is not POLICY=SHARE, or names no policy.
     """
     ids = policies.ids
-    if not told:
+    if not quotas:
         return dict.fromkeys(range(len(ids)), _MOST_QUOTA / len(ids))
-    found: dict[int, float] = {}
-    for one in told:
-        name, mark, share = one.partition("=")
+    shares: dict[int, float] = {}
+    for quota in quotas:
+        name, mark, share = quota.partition("=")
         try:
             value = float(share)
         except ValueError:
             mark, value = "", 0.0
         if not mark:
-            raise ContractError(f"--quotas: expected POLICY=SHARE such as hate=0.2, got {one!r}")
+            raise ContractError(f"--quotas: expected POLICY=SHARE such as hate=0.2, got {quota!r}")
         if name not in ids:
             raise ContractError(
                 f"--quotas: expected one of {', '.join(ids)}, got {name!r}; "
                 f"{did_you_mean(name, ids)}"
             )
-        found[ids.index(name)] = value
-    return found
+        shares[ids.index(name)] = value
+    return shares
 
 
 def batch_table(scored: Scored, chosen: Selection) -> pa.Table:
@@ -190,7 +190,7 @@ def _labelled_posts(config: SelectConfig) -> set[str]:
     source = sources.mapping(LABELS)
     column = next((r.sources[0] for r in source.rules if r.target.name == "post_id"), "post_id")
     scanned = ds.dataset(str(config.labels), format="parquet").to_table(columns=[column])
-    return {str(one) for one in scanned[column].unique().to_pylist()}
+    return {str(post_id) for post_id in scanned[column].unique().to_pylist()}
 
 
 def _keys(table: pa.Table) -> Any:
@@ -212,19 +212,19 @@ def _admit(config: SelectConfig, scored: Scored, chosen: Selection) -> int:
     random = chosen.random.tolist()
     propensity = chosen.propensity.tolist()
     why: list[dict[str, Any]] = [
-        {"selected": "random", "propensity": chance} if drawn else {"selected": config.method}
-        for drawn, chance in zip(random, propensity, strict=True)
+        {"selected": "random", "propensity": probability} if drawn else {"selected": config.method}
+        for drawn, probability in zip(random, propensity, strict=True)
     ]
-    doubts = [_doubt(row, scored, shown) for row, shown in zip(rows, why, strict=True)]
+    doubts = [_doubt(row, scored, details) for row, details in zip(rows, why, strict=True)]
     try:
-        return queue.admit(doubts, now, who="jobs.moderation.select")
+        return queue.admit(doubts, now, actor="jobs.moderation.select")
     finally:
         reviews.close()
 
 
-def _doubt(row: dict[str, Any], scored: Scored, shown: dict[str, Any]) -> Doubt:
+def _doubt(row: dict[str, Any], scored: Scored, details: dict[str, Any]) -> Doubt:
     policies = scored.policies
-    worst = max(policies.policies, key=lambda one: row[f"p_{one.id}"] * one.severity)
+    worst = max(policies.policies, key=lambda policy: row[f"p_{policy.id}"] * policy.severity)
     return Doubt(
         post_id=row["post_id"],
         policies={name: float(row[f"p_{name}"]) for name in policies.ids},
@@ -232,11 +232,11 @@ def _doubt(row: dict[str, Any], scored: Scored, shown: dict[str, Any]) -> Doubt:
         reach=int(row["reach"] or 0),
         policy_version=policies.label,
         model_version=scored.version,
-        shown=shown,
+        shown=details,
         language=row["language"],
     )
 
 
 def _counts(names: list[str | None]) -> dict[str, int]:
-    told = [name or "nothing" for name in names]
-    return {name: told.count(name) for name in sorted(set(told))}
+    labels = [name or "nothing" for name in names]
+    return {name: labels.count(name) for name in sorted(set(labels))}

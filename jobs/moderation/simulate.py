@@ -84,7 +84,7 @@ def main(options: Simulate) -> int:
     rng = np.random.default_rng((options.seed, 1))
     options.output.mkdir(parents=True, exist_ok=True)
     posts = _posts(options, composed, pieces, rng)
-    said = {
+    paths = {
         "posts": write_parquet(posts, options.output / "posts.parquet"),
         "media": _write_media(composed, pieces, posts, options.output / "media.parquet"),
         "labels": write_parquet(
@@ -94,7 +94,7 @@ def main(options: Simulate) -> int:
     policies = options.output / "policies.yaml"
     policies.write_text(policies_text(), encoding="utf-8")
     origin = "simulated" if options.pieces is None else "composed of real pieces"
-    for name, path in said.items():
+    for name, path in paths.items():
         print(f"{name:10}{pq.ParquetFile(path).metadata.num_rows:>12,}  {path}  ({origin})")
     print(f"{'policies':10}{len(COMPOSED_POLICIES):>12,}  {policies}")
     return len(composed)
@@ -102,11 +102,11 @@ def main(options: Simulate) -> int:
 
 def _composed(pieces: Pieces, recipe: Recipe, options: Simulate) -> Composed:
     """Older posts of most pieces, newer ones of the others; places count over all pieces."""
-    places = [np.arange(len(pieces.kinds(name))) for name in MODALITIES]
+    indices = [np.arange(len(pieces.kinds(name))) for name in MODALITIES]
     numbered = Pieces(
-        tuple(map(str, places[0])), pieces.text_kinds,
-        tuple(places[1]), pieces.image_kinds,  # type: ignore[arg-type]
-        tuple(places[2]), pieces.clip_kinds,  # type: ignore[arg-type]
+        tuple(map(str, indices[0])), pieces.text_kinds,
+        tuple(indices[1]), pieces.image_kinds,  # type: ignore[arg-type]
+        tuple(indices[2]), pieces.clip_kinds,  # type: ignore[arg-type]
     )  # fmt: skip
     older, newer = split_pieces(numbered, (1.0 - _NEWER, _NEWER), options.seed)
     later = round(_NEWER * options.posts)
@@ -116,7 +116,7 @@ def _composed(pieces: Pieces, recipe: Recipe, options: Simulate) -> Composed:
         if count
     ]
     return Composed(
-        *(np.concatenate([getattr(one, name) for one in parts])
+        *(np.concatenate([getattr(part, name) for part in parts])
           for name in ("text", "image", "clip", "presence", "targets"))
     )  # fmt: skip
 
@@ -124,9 +124,9 @@ def _composed(pieces: Pieces, recipe: Recipe, options: Simulate) -> Composed:
 def _renumbered(composed: Composed, part: Pieces) -> Composed:
     """Places in a part as places among all pieces, which the part's pieces tell."""
 
-    def among_all(places: Ints, pieces: Sequence[Any]) -> Ints:
+    def among_all(indices: Ints, pieces: Sequence[Any]) -> Ints:
         numbers = np.array([*map(int, pieces), -1], dtype=np.int64)
-        return numbers[places]
+        return numbers[indices]
 
     return Composed(
         among_all(composed.text, part.texts),
@@ -139,7 +139,7 @@ def _renumbered(composed: Composed, part: Pieces) -> Composed:
 
 def policies_text() -> str:
     """The policies that composed posts are labelled for, as YAML."""
-    told = [
+    policies = [
         {
             "id": name,
             "description": _WORDS[name],
@@ -149,7 +149,7 @@ def policies_text() -> str:
         }
         for name in COMPOSED_POLICIES
     ]
-    return yaml.safe_dump({"version": 1, "policies": told}, sort_keys=False)
+    return yaml.safe_dump({"version": 1, "policies": policies}, sort_keys=False)
 
 
 def _refuse_bad_options(options: Simulate) -> None:
@@ -169,7 +169,7 @@ def _posts(
     count = len(composed)
     authors = options.authors or max(1, count // 3)
     weights = 1.0 / (np.arange(authors) + 3.0)
-    who = rng.choice(authors, count, p=weights / weights.sum())
+    author_indices = rng.choice(authors, count, p=weights / weights.sum())
     start = datetime.fromisoformat(options.start)
     first = utc_us(start.year, start.month, start.day)
     at_us = np.sort(first + rng.integers(0, options.days * 24 * _HOUR_US, count))
@@ -177,11 +177,11 @@ def _posts(
     return pa.table(
         {
             "post_id": [f"post-{k:07d}" for k in range(count)],
-            "author_id": [f"author-{k:05d}" for k in who.tolist()],
+            "author_id": [f"author-{k:05d}" for k in author_indices.tolist()],
             "event_time": pa.array(at_us).cast(TIME),
             "known_at": pa.array(at_us).cast(TIME),
             "text": pa.array(texts, pa.string()),
-            "language": pa.array(["en" if one else None for one in texts], pa.string()),
+            "language": pa.array(["en" if text else None for text in texts], pa.string()),
             "reports": pa.array(rng.poisson(0.2 + composed.targets.sum(axis=1))),
             "reach": pa.array(np.round(rng.lognormal(4.0, 2.0, count)).astype(np.int64)),
         },
@@ -206,24 +206,24 @@ def _write_media(composed: Composed, pieces: Pieces, posts: pa.Table, path: Path
 
 def _media_rows(composed: Composed, pieces: Pieces, names: list[str]) -> Iterator[dict[str, Any]]:
     """Images and clips; those that are to fail are cut in the middle."""
-    made: dict[tuple[str, int], bytes] = {}
+    cache: dict[tuple[str, int], bytes] = {}
     for row, name in enumerate(names):
-        for column, kind, places in ((1, "image", composed.image), (2, "video", composed.clip)):
-            place = int(places[row])
-            if place < 0:
+        for column, kind, indices in ((1, "image", composed.image), (2, "video", composed.clip)):
+            index = int(indices[row])
+            if index < 0:
                 continue
-            content = made.get((kind, place))
+            content = cache.get((kind, index))
             if content is None:
-                content = made[kind, place] = _encoded(pieces, kind, place)
+                content = cache[kind, index] = _encoded(pieces, kind, index)
             if composed.presence[row, column] == Presence.FAILED:
                 content = content[: len(content) // 2]
             yield {"post_id": name, "kind": kind, "place": 0, "content": content, "uri": None}
 
 
-def _encoded(pieces: Pieces, kind: str, place: int) -> bytes:
+def _encoded(pieces: Pieces, kind: str, index: int) -> bytes:
     if kind == "image":
-        return encoded_image(pieces.images[place])
-    return encoded_clip(pieces.clips[place])
+        return encoded_image(pieces.images[index])
+    return encoded_clip(pieces.clips[index])
 
 
 def _labels(

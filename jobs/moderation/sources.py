@@ -61,8 +61,8 @@ class Sources(JobOptions):
     def files(self) -> list[str]:
         """All files and mappings that are named."""
         names = [*TABLES, *(f"mapping_{name}" for name in TABLES)]
-        found = [getattr(self, name) for name in names]
-        return [str(one) for one in found if one is not None]
+        paths = [getattr(self, name) for name in names]
+        return [str(path) for path in paths if path is not None]
 
     def check(self) -> None:
         """See `JobOptions`."""
@@ -97,8 +97,8 @@ class Sources(JobOptions):
         small = {} if contract is not MEDIA else {
             "piece_rows": _MEDIA_ROWS, "batch_rows": _MEDIA_AT_ONCE
         }  # fmt: skip
-        place = f"{quarantine}/{contract.name}"
-        return intake.read(self.mapping(contract), getattr(self, contract.name), place, **small)
+        folder = f"{quarantine}/{contract.name}"
+        return intake.read(self.mapping(contract), getattr(self, contract.name), folder, **small)
 
     def addresses(self) -> Addresses:
         """The places of media.
@@ -130,15 +130,15 @@ def read_policies(path: str | None) -> Policies:
 
 def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
     """What became of the rows of each table that was read."""
-    found: dict[str, dict[str, object]] = {}
+    summaries: dict[str, dict[str, object]] = {}
     for name in TABLES:
         summary = intake.summary(storage, f"{quarantine}/{name}")
         if summary.rows_in or summary.quarantined or summary.empty_files:
-            found[name] = asdict(summary)
+            summaries[name] = asdict(summary)
             counts = _matches(storage, f"{quarantine}/{_MATCHES}/{name}")
             if counts.rows:
-                found[name]["matches"] = counts.to_json()
-    return found
+                summaries[name]["matches"] = counts.to_json()
+    return summaries
 
 
 def write_matches(counts: MatchCounts, table: str, name: str, quarantine: str) -> None:
@@ -171,16 +171,17 @@ def table_lines(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
         *table_warnings(tables),
         f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}{'taken':>12}",
     ]
-    for name, one in tables.items():
-        gone = one.get("left_out", 0), one["repeats"], one["quarantined"]
-        taken = one["rows_in"] - sum(gone) - one.get("merged", 0)
+    for name, summary in tables.items():
+        dropped_counts = summary.get("left_out", 0), summary["repeats"], summary["quarantined"]
+        kept_count = summary["rows_in"] - sum(dropped_counts) - summary.get("merged", 0)
         lines.append(
-            f"{name:12}{one['rows_in']:>12,}{gone[0]:>10,}{gone[1]:>10,}{gone[2]:>13,}{taken:>12,}"
+            f"{name:12}{summary['rows_in']:>12,}{dropped_counts[0]:>10,}{dropped_counts[1]:>10,}{dropped_counts[2]:>13,}{kept_count:>12,}"
         )
-        if gone[0]:
+        if dropped_counts[0]:
             lines.append(
-                f"    {gone[0]:>8,}  left out by {one.get('left_out_by') or 'the mapping'}"
+                f"    {dropped_counts[0]:>8,}  left out by "
+                f"{summary.get('left_out_by') or 'the mapping'}"
             )
-        lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
-        lines += intake.adjustment_lines(dict(one))
+        lines += [f"    {count:>8,}  {reason}" for reason, count in summary["reasons"].items()]
+        lines += intake.adjustment_lines(dict(summary))
     return lines

@@ -77,8 +77,8 @@ def trained_by(config: TrainConfig, started: float) -> Trained:
     step(f"fitting {', '.join(modalities_to_fit(prepared, parting))} and fusion")
     fit = fitted(prepared, parting, size, config, stages.storage)
     step("measuring on the test posts")
-    found = find(prepared, fit, config.seed, config.bootstrap)
-    return Trained(prepared, parting, fit, found, stages)
+    findings = find(prepared, fit, config.seed, config.bootstrap)
+    return Trained(prepared, parting, fit, findings, stages)
 
 
 def inputs_of(config: TrainConfig, prepared: Prepared, size: Size) -> dict[str, object]:
@@ -130,24 +130,25 @@ def _closing_lines(
     config: TrainConfig, trained: Trained, version: str, written: Sequence[str], seconds: float
 ) -> str:
     """A short table, and where everything lies."""
-    found = trained.found
-    heads = [*found.errors, "mean"]
+    findings = trained.found
+    heads = [*findings.errors, "mean"]
     lines = [f"{'average precision':26}" + "".join(f"{head[:11]:>12}" for head in heads)]
-    for name in ordered(found.methods):
-        shown = [found.methods[name].get(head, np.nan) for head in heads]
-        told = ["-" if np.isnan(one) else f"{one:.3f}" for one in shown]
-        lines.append(f"{name:26}" + "".join(f"{one:>12}" for one in told))
+    for name in ordered(findings.methods):
+        values = [findings.methods[name].get(head, np.nan) for head in heads]
+        cells = ["-" if np.isnan(value) else f"{value:.3f}" for value in values]
+        lines.append(f"{name:26}" + "".join(f"{cell:>12}" for cell in cells))
     where = f"{config.registry} ({version}, {config.alias})" if config.registry else "not published"
-    errors = ", ".join(f"{name} {error:.3f}" for name, error in found.errors.items())
+    errors = ", ".join(f"{name} {error:.3f}" for name, error in findings.errors.items())
     tables = table_lines(trained.prepared.note["tables"]) if config.rows is None else []
     return "\n".join(
         [
             *tables,
             *lines,
-            f"test: {found.posts:,} posts of {found.authors:,} authors; mean "
-            f"{found.mean.value:.3f} ({found.mean.low:.3f} to {found.mean.high:.3f}); "
-            f"{found.actions['REVIEW']:.0%} to people, {found.automatic:.1%} of the rest right "
-            f"(always allow: {found.always_allow:.1%}); {seconds:.0f} s",
+            f"test: {findings.posts:,} posts of {findings.authors:,} authors; mean "
+            f"{findings.mean.value:.3f} ({findings.mean.low:.3f} to {findings.mean.high:.3f}); "
+            f"{findings.actions['REVIEW']:.0%} to people, {findings.automatic:.1%} of the rest "
+            "right "
+            f"(always allow: {findings.always_allow:.1%}); {seconds:.0f} s",
             f"calibration error: {errors}",
             f"model:       {written[0]} ({version})",
             f"registry:    {where}",

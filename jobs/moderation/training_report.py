@@ -31,11 +31,11 @@ class Subject:
     seed: int
 
 
-def training_report(subject: Subject, found: Findings) -> Report:
+def training_report(subject: Subject, findings: Findings) -> Report:
     """The report, and its figures as JSON."""
     fit, prepared = subject.fit, subject.prepared
     counts = subject.parting.counts
-    whole = model_report(
+    report = model_report(
         Measured(
             source=subject.source,
             simulated=subject.simulated,
@@ -51,20 +51,20 @@ def training_report(subject: Subject, found: Findings) -> Report:
             seed=subject.seed,
         )
     )
-    first, *others = whole.sections
-    sections = [first, _methods(found), _routing(found), *others, _data(subject)]
-    return replace(whole, sections=sections, facts=dict(whole.facts) | facts(subject, found))
+    first, *others = report.sections
+    sections = [first, _methods(findings), _routing(findings), *others, _data(subject)]
+    return replace(report, sections=sections, facts=dict(report.facts) | facts(subject, findings))
 
 
-def facts(subject: Subject, found: Findings) -> dict[str, Any]:
+def facts(subject: Subject, findings: Findings) -> dict[str, Any]:
     """Figures that the model's own report does not have, for programs."""
     names = ("posts", "labelled", "media", "broken_media", "repeated_posts", "tables")
     return {
-        "methods": {name: dict(one) for name, one in found.methods.items()},
-        "mean_average_precision": asdict(found.mean),
-        "test_authors": found.authors,
-        "actions": dict(found.actions),
-        "automatic_accuracy": found.automatic,
+        "methods": {name: dict(measures) for name, measures in findings.methods.items()},
+        "mean_average_precision": asdict(findings.mean),
+        "test_authors": findings.authors,
+        "actions": dict(findings.actions),
+        "automatic_accuracy": findings.automatic,
         "modalities": list(subject.fit.answers),
         "parts": subject.parting.counts,
         "test_from_us": subject.parting.test_from_us,
@@ -72,15 +72,15 @@ def facts(subject: Subject, found: Findings) -> dict[str, Any]:
     }
 
 
-def _methods(found: Findings) -> Section:
-    policies = list(found.errors)
+def _methods(findings: Findings) -> Section:
+    policies = list(findings.errors)
     rows = tuple(
-        (name, *(_cell(found.methods[name].get(one)) for one in (*policies, "mean")))
-        for name in ordered(found.methods)
+        (name, *(_cell(findings.methods[name].get(policy)) for policy in (*policies, "mean")))
+        for name in ordered(findings.methods)
     )
     note = Note(
-        f"Mean of {OURS}: {found.mean.value:.3f}, 95% interval {found.mean.low:.3f} to "
-        f"{found.mean.high:.3f} by drawing the {found.authors:,} authors with replacement."
+        f"Mean of {OURS}: {findings.mean.value:.3f}, 95% interval {findings.mean.low:.3f} to "
+        f"{findings.mean.high:.3f} by drawing the {findings.authors:,} authors with replacement."
     )
     header = ("average precision", *policies, "mean")
     caption = "Of a method that knows nothing it is the share of violations."
@@ -88,10 +88,10 @@ def _methods(found: Findings) -> Section:
     return Section("Beside simpler methods", (table, note))
 
 
-def _routing(found: Findings) -> Section:
-    actions = tuple((name, share) for name, share in found.actions.items())
+def _routing(findings: Findings) -> Section:
+    actions = tuple((name, share) for name, share in findings.actions.items())
     text = (
-        f"Of the posts that do not go to people, {found.automatic:.1%} are decided rightly: "
+        f"Of the posts that do not go to people, {findings.automatic:.1%} are decided rightly: "
         "removed where a policy is violated, allowed where none is. Posts of which something "
         "failed to decode are never allowed unseen."
     )
@@ -102,8 +102,14 @@ def _data(subject: Subject) -> Section:
     counts = tuple(subject.parting.counts.items())
     note = subject.prepared.note
     tables = tuple(
-        (name, one["rows_in"], one.get("left_out", 0), one["repeats"], one["quarantined"])
-        for name, one in note["tables"].items()
+        (
+            name,
+            summary["rows_in"],
+            summary.get("left_out", 0),
+            summary["repeats"],
+            summary["quarantined"],
+        )
+        for name, summary in note["tables"].items()
     )
     day = datetime.fromtimestamp(subject.parting.test_from_us / 1e6, UTC).date()
     text = (
@@ -123,8 +129,8 @@ _TABLE_HEAD = ("table", "rows", "left out", "repeats", "quarantined")
 def _quarantined(note: Mapping[str, Any]) -> dict[str, int]:
     return {
         f"{name}: {reason}": int(count)
-        for name, one in note["tables"].items()
-        for reason, count in one["reasons"].items()
+        for name, summary in note["tables"].items()
+        for reason, count in summary["reasons"].items()
     }
 
 

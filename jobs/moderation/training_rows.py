@@ -23,6 +23,6 @@ def rows_of(config: TrainConfig, size: Size) -> Prepared:
         return find_rows(config.rows, size)
     output = open_storage(config.output).address("rows")
     names = {field.name for field in fields(PreprocessConfig)} - {"output"}
-    given = {name: getattr(config, name) for name in names}
-    write_rows(PreprocessConfig(**given, output=output))
+    options = {name: getattr(config, name) for name in names}
+    write_rows(PreprocessConfig(**options, output=output))
     return find_rows(output, size)

@@ -41,8 +41,8 @@ def search_settings(config: TuneConfig) -> str:
         config.test_share, config.test_authors, config.seed, config.split,
     )  # fmt: skip
     start_ray()
-    asked = Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial)
-    request = with_gpus(asked)
+    base_request = Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial)
+    request = with_gpus(base_request)
     await_workers(request)
     best = size.to_json()
     for name in config.modalities:
@@ -51,12 +51,12 @@ def search_settings(config: TuneConfig) -> str:
         if min(len(learn), len(other)) < _LEAST:
             print(f"{name}: too few posts have it ({len(learn)}); it stays as it is")
             continue
-        found = search(
+        settings = search(
             _asked(config, name, size, request), space_of(name, size), trial,
             rows=prepared.folder, learn=learn, other=other, size=size.to_json(), name=name,
             seed=config.seed, threads=request.cpus,
         )  # fmt: skip
-        best[name] = changed(size, name, found).to_json()[name]
+        best[name] = changed(size, name, settings).to_json()[name]
     output = open_storage(config.output)
     output.write("best.yaml", yaml.safe_dump(best, sort_keys=False).encode())
     path = output.address("best.yaml")
@@ -102,16 +102,16 @@ def space_of(name: str, size: Size) -> dict[str, Any]:
 
 def changed(size: Size, name: str, chosen: Mapping[str, Any]) -> Size:
     """A size with the settings of a trial."""
-    told = size.to_json()
-    one = told[name]
+    size_json = size.to_json()
+    settings = size_json[name]
     for key, value in chosen.items():
         if key == "width":
-            one["widths"] = [max(4, round(value * width)) for width in one["widths"]]
+            settings["widths"] = [max(4, round(value * width)) for width in settings["widths"]]
         elif key == "hidden":
-            one["hidden"] = int(value)
+            settings["hidden"] = int(value)
         else:
-            one["learning"][key] = float(value)
-    return read_size(told, "trial")
+            settings["learning"][key] = float(value)
+    return read_size(size_json, "trial")
 
 
 def trial(
@@ -126,18 +126,18 @@ def trial(
 ) -> None:
     """Fits one modality, and reports after each epoch the loss on posts that it does not see."""
     prepared = find_rows(rows)
-    wanted = _without_companions(changed(read_size(dict(size), "trial"), name, chosen))
+    trial_size = _without_companions(changed(read_size(dict(size), "trial"), name, chosen))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with tempfile.TemporaryDirectory() as folder:
         inputs, targets, first = _examples(name, prepared, learn, other, Path(folder))
         run = JudgedRun(seed, Runtime(device, threads), learnt=first)
-        policies, held = prepared.policies.ids, np.zeros(0, dtype=np.int64)
+        policies, held_out = prepared.policies.ids, np.zeros(0, dtype=np.int64)
         if name == "text":
-            fit_text(inputs, targets, policies, held, wanted.text, run)
+            fit_text(inputs, targets, policies, held_out, trial_size.text, run)
         elif name == "image":
-            fit_image(inputs, targets, policies, wanted.image, run)
+            fit_image(inputs, targets, policies, trial_size.image, run)
         else:
-            fit_video(inputs, targets, policies, held, wanted.video, run)
+            fit_video(inputs, targets, policies, held_out, trial_size.video, run)
 
 
 def _examples(
@@ -149,7 +149,7 @@ def _examples(
         texts = [*prepared.texts(learn), *prepared.texts(other)]
         return texts, targets[np.concatenate([learn, other])], len(learn)
     parts = [prepared.pixels(name, some, folder) for some in (learn, other)]
-    pixels = np.concatenate([one for one, _ in parts])
+    pixels = np.concatenate([part_pixels for part_pixels, _ in parts])
     owners = np.concatenate([owned for _, owned in parts])
     return pixels, targets[owners], len(parts[0][1])
 
@@ -199,5 +199,5 @@ class _FirstRows:
     @property
     def lengths(self) -> Ints:
         """Cost of each row."""
-        found: Ints = self._task.lengths[: self._count]
-        return found
+        lengths: Ints = self._task.lengths[: self._count]
+        return lengths

@@ -97,8 +97,8 @@ def main(config: EraseConfig, now: int) -> int:
         erasure.migrate()
         with erasure.alone(), progress(len(entities), "erasure", "ids") as done:
             for entity in entities:
-                mine, waiting = _one(config, erasure, entity, secret, now)
-                counts += mine
+                entity_counts, waiting = _one(config, erasure, entity, secret, now)
+                counts += entity_counts
                 left += waiting
                 done(1)
     finally:

@@ -161,7 +161,7 @@ _LOGS = ("*.log.[0-9]*", "*.log-[0-9]*", "*.jsonl.[0-9]*", "*.jsonl-[0-9]*")
 def _media(config: RetainConfig, in_use: str, before: int) -> Aged:
     """Media written before; those that somebody still has to look at stay."""
     storage = open_storage(str(config.media))
-    gone = waiting = 0
+    removed_count = waiting = 0
     for entry in storage.filesystem.get_file_info(_below(storage)):
         name = entry.base_name
         if not entry.is_file or len(name) != 64 or (entry.mtime_ns or 0) // 1000 >= before:
@@ -169,10 +169,10 @@ def _media(config: RetainConfig, in_use: str, before: int) -> Aged:
         if name in in_use:
             waiting += 1
             continue
-        gone += 1
+        removed_count += 1
         if not config.dry_run:
             storage.delete(f"{name[:2]}/{name}")
-    return Aged(gone, waiting)
+    return Aged(removed_count, waiting)
 
 
 def _below(storage: Storage) -> fs.FileSelector:
@@ -210,7 +210,9 @@ def _closing_lines(config: RetainConfig, outcome: dict[str, Aged]) -> str:
         return "nothing was asked for, and nothing was changed; see --help for what can age"
     heading = "would go" if config.dry_run else "gone"
     head = f"{'kind':24} {heading:>12} {'still waits':>12}"
-    rows = [f"{name:24} {one.gone:>12,} {one.waiting:>12,}" for name, one in outcome.items()]
+    rows = [
+        f"{name:24} {counts.gone:>12,} {counts.waiting:>12,}" for name, counts in outcome.items()
+    ]
     return "\n".join([head, *rows])
 
 

@@ -148,8 +148,8 @@ def _read_rules(config: Config) -> RuleSet:
 def _check_data(data: str, rules: RuleSet) -> tuple[str, ...]:
     """Return the columns to read, after looking at the schema alone."""
     try:
-        found = pyarrow.dataset.dataset(data, format="parquet", partitioning="hive")
-        schema, rows = found.schema, found.count_rows()
+        dataset = pyarrow.dataset.dataset(data, format="parquet", partitioning="hive")
+        schema, rows = dataset.schema, dataset.count_rows()
     except (OSError, pa.ArrowInvalid) as error:
         raise BacktestError(f"--data {data}: not a Parquet data set: {error}") from None
     columns = tally_columns(rules)

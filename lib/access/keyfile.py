@@ -189,8 +189,8 @@ def revoke_key(path: Path, key_id: str, now: int) -> KeyRecord:
 
     def revoke(book: KeyBook) -> KeyBook:
         if key_id not in {key.id for key in book.keys}:
-            known = ", ".join(key.id for key in book.keys) or "(none)"
-            raise KeyFileError(f"{path}: no key {key_id!r}; expected one of {known}")
+            key_ids = ", ".join(key.id for key in book.keys) or "(none)"
+            raise KeyFileError(f"{path}: no key {key_id!r}; expected one of {key_ids}")
         return KeyBook(keys=tuple(_revoked(key, key_id, now) for key in book.keys))
 
     changed = _change(path, revoke, create=False)

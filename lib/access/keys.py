@@ -101,10 +101,10 @@ class ApiKeys:
         if self._path is None:
             return
         try:
-            seen = _fingerprint(self._path)
-            if seen != self._seen:
+            fingerprint = _fingerprint(self._path)
+            if fingerprint != self._seen:
                 self._use(read_keys(self._path))
-                self._seen = seen
+                self._seen = fingerprint
             self.fault = None
         except KeyFileError as error:
             self.fault = str(error)

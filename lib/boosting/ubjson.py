@@ -61,9 +61,9 @@ class _Reader:
                 f"byte {self.position:,}: expected {size:,} bytes, "
                 f"{len(self._content) - self.position:,} are left"
             )
-        taken = self._content[self.position : end]
+        content = self._content[self.position : end]
         self.position = end
-        return taken
+        return content
 
     def value(self, marker: bytes, depth: int) -> Any:
         """The value that follows `marker`."""

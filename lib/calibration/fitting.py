@@ -89,10 +89,10 @@ def _isotonic(raw: Floats, flags: npt.NDArray[np.bool_]) -> Calibrator:
     """
     ordered, tie = np.unique(raw, return_inverse=True)
     count, hits = np.bincount(tie), np.bincount(tie, weights=flags)
-    place = _steps(hits / count, count)
-    rows, found = np.bincount(place, weights=count), np.bincount(place, weights=hits)
-    centres = np.bincount(place, weights=count * ordered) / rows
-    drawn = (found + flags.mean()) / (rows + 1.0)
+    step_index = _steps(hits / count, count)
+    rows, step_hits = np.bincount(step_index, weights=count), np.bincount(step_index, weights=hits)
+    centres = np.bincount(step_index, weights=count * ordered) / rows
+    drawn = (step_hits + flags.mean()) / (rows + 1.0)
     pooled = _steps(drawn, rows + 1.0)
     weights = np.bincount(pooled, weights=rows)
     centres = np.bincount(pooled, weights=rows * centres) / weights

@@ -12,8 +12,8 @@ def logit(probabilities: npt.ArrayLike) -> Floats:
     >>> logit([0.5, 1.0]).round(2).tolist()
     [0.0, 36.04]
     """
-    held = np.clip(np.asarray(probabilities, dtype=np.float64), 2.0**-52, 1.0 - 2.0**-52)
-    return np.asarray(np.log(held) - np.log1p(-held))
+    values = np.clip(np.asarray(probabilities, dtype=np.float64), 2.0**-52, 1.0 - 2.0**-52)
+    return np.asarray(np.log(values) - np.log1p(-values))
 
 
 def sigmoid(logits: npt.ArrayLike) -> Floats:

@@ -39,10 +39,10 @@ def reliability(
     if not ((stated >= 0) & (stated <= 1)).all():
         raise ValueError("probabilities: expected numbers within 0 and 1")
     edges = np.quantile(stated, np.linspace(0, 1, bins + 1)[1:-1], method="lower")
-    place = np.unique(np.searchsorted(edges, stated, side="left"), return_inverse=True)[1]
-    rows = np.bincount(place)
-    means = np.bincount(place, weights=stated) / rows
-    rates = np.bincount(place, weights=flags) / rows
+    bin_index = np.unique(np.searchsorted(edges, stated, side="left"), return_inverse=True)[1]
+    rows = np.bincount(bin_index)
+    means = np.bincount(bin_index, weights=stated) / rows
+    rates = np.bincount(bin_index, weights=flags) / rows
     return tuple(
         ReliabilityBin(int(count), float(mean), float(rate))
         for count, mean, rate in zip(rows, means, rates, strict=True)
@@ -83,8 +83,8 @@ def calibration_error_by_chance(
         repeats: draws that are averaged.
     """
     stated = np.asarray(probabilities, dtype=np.float64)
-    given = np.arange(len(stated)) if groups is None else np.asarray(groups)
-    codes = np.unique(given, return_inverse=True)[1]
+    group_ids = np.arange(len(stated)) if groups is None else np.asarray(groups)
+    codes = np.unique(group_ids, return_inverse=True)[1]
     rng = np.random.default_rng(seed)
     drawn = [
         expected_calibration_error(rng.random(codes.max() + 1)[codes] < stated, stated, bins)

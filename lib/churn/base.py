@@ -39,13 +39,13 @@ class CustomerBase:
     tables: tuple[str, ...] = TABLES
 
     def __post_init__(self) -> None:
-        for what in ("segments", "plans"):
-            names = getattr(self, what)
+        for key in ("segments", "plans"):
+            names = getattr(self, key)
             if len(set(names)) != len(names):
                 twice = next(name for name in names if names.count(name) > 1)
-                raise ChurnError(f"{what}: '{twice}' is listed twice")
+                raise ChurnError(f"{key}: '{twice}' is listed twice")
             if len(names) > _MOST:
-                raise ChurnError(f"{what}: expected at most {_MOST}, got {len(names)}")
+                raise ChurnError(f"{key}: expected at most {_MOST}, got {len(names)}")
 
         for name in self.tables:
             if name not in TABLES:
@@ -54,9 +54,9 @@ class CustomerBase:
     def difference(self, other: CustomerBase) -> str:
         """What the other base has instead, in words; empty where both are the same."""
         return "; ".join(
-            f"{what}: {_listed(getattr(self, what))} against {_listed(getattr(other, what))}"
-            for what in _KEYS
-            if getattr(self, what) != getattr(other, what)
+            f"{key}: {_listed(getattr(self, key))} against {_listed(getattr(other, key))}"
+            for key in _KEYS
+            if getattr(self, key) != getattr(other, key)
         )
 
     def to_yaml(self) -> str:
@@ -81,10 +81,10 @@ def parse_base(text: str, origin: str = "base") -> CustomerBase:
         raise ChurnError(str(error)) from error
     if not isinstance(content, dict) or not content.keys() <= set(_KEYS):
         raise ChurnError(f"{origin}: expected {', '.join(_KEYS)}, got {content!r}"[:300])
-    for what, names in content.items():
-        if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
-            raise ChurnError(f"{origin}: {what}: expected a list of names, got {names!r}"[:300])
-    return CustomerBase(**{what: tuple(names) for what, names in content.items()})
+    for key, names in content.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ChurnError(f"{origin}: {key}: expected a list of names, got {names!r}"[:300])
+    return CustomerBase(**{key: tuple(names) for key, names in content.items()})
 
 
 def base_of(
@@ -94,7 +94,7 @@ def base_of(
 
     Rare ones beyond the most that features can be made of have no name of their own.
     """
-    found = [tuple(sorted({one for one in names if one})) for names in (segments, plans)]
-    told = tuple(name for name in TABLES if name in set(tables))
-    kept = [names if len(names) <= _MOST else () for names in found]
-    return CustomerBase(kept[0], kept[1], told)
+    unique_names = [tuple(sorted({name for name in names if name})) for names in (segments, plans)]
+    table_names = tuple(name for name in TABLES if name in set(tables))
+    kept = [names if len(names) <= _MOST else () for names in unique_names]
+    return CustomerBase(kept[0], kept[1], table_names)

@@ -34,9 +34,9 @@ def _money(name: str, description: str, *, required: bool = False, low: float = 
     )
 
 
-def _times(what: str) -> tuple[Column, Column]:
+def _times(description: str) -> tuple[Column, Column]:
     return (
-        time_column("event_time", what),
+        time_column("event_time", description),
         time_column("known_at", "when it became known", required=False, fallback="event_time"),
     )
 

@@ -31,30 +31,32 @@ def contradictions(happened: pa.Table) -> dict[str, int]:
         for name in ("told", "leaving", "flagged", "start_day", "renewal_day", "ends_day", "used")
     }
     day = pc.divide(happened["event_time"].cast(pa.int64()), DAY).to_numpy()
-    told, gone, used = read["told"] > 0, read["leaving"] > 0, read["used"] > 0
-    newest_flag = _newest(codes, day, read["flagged"], told, count)
-    left = np.bincount(codes[gone], minlength=count) > 0
-    starts = _least(codes, read["start_day"], told & (read["start_day"] >= 0), count)
-    ends = _least(codes, -read["ends_day"], gone & (read["ends_day"] > 0), count)
+    is_contract, is_notice, used = read["told"] > 0, read["leaving"] > 0, read["used"] > 0
+    newest_flag = _newest(codes, day, read["flagged"], is_contract, count)
+    left = np.bincount(codes[is_notice], minlength=count) > 0
+    starts = _least(codes, read["start_day"], is_contract & (read["start_day"] >= 0), count)
+    ends = _least(codes, -read["ends_day"], is_notice & (read["ends_day"] > 0), count)
     last_use = -_least(codes, -day, used, count)
-    last_told = -_least(codes, -day, told, count)
+    last_told = -_least(codes, -day, is_contract, count)
     ended = np.where(ends == _NONE, _NONE, -ends)
     after = (ended != _NONE) & (last_use > ended + _SLACK_DAYS) & (last_told < ended)
-    found = Counter(
+    counts = Counter(
         {
             FLAG_WITHOUT_NOTICE: int(((newest_flag == FLAGGED_LEFT) & ~left).sum()),
             NOTICE_WITHOUT_FLAG: int(((newest_flag == FLAGGED_STAYS) & left).sum()),
             NOTICE_BEFORE_START: int(
-                (gone & (day < starts[codes]) & (starts[codes] != _NONE)).sum()
+                (is_notice & (day < starts[codes]) & (starts[codes] != _NONE)).sum()
             ),
             USE_AFTER_END: int(after.sum()),
             END_BEFORE_NOTICE: int(
-                (gone & (read["ends_day"] > 0) & (read["ends_day"] < day)).sum()
+                (is_notice & (read["ends_day"] > 0) & (read["ends_day"] < day)).sum()
             ),
-            OVERLAPPING: _overlaps(codes[told], read["start_day"][told], read["renewal_day"][told]),
+            OVERLAPPING: _overlaps(
+                codes[is_contract], read["start_day"][is_contract], read["renewal_day"][is_contract]
+            ),
         }
     )
-    return {name: number for name, number in found.items() if number}
+    return {name: number for name, number in counts.items() if number}
 
 
 _NONE = np.iinfo(np.int64).max
@@ -63,9 +65,9 @@ _NONE = np.iinfo(np.int64).max
 def _least(
     codes: Ints, values: Ints, which: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], count: int
 ) -> Ints:
-    found = np.full(count, _NONE, dtype=np.int64)
-    np.minimum.at(found, codes[which], values[which])
-    return found
+    minimum = np.full(count, _NONE, dtype=np.int64)
+    np.minimum.at(minimum, codes[which], values[which])
+    return minimum
 
 
 def _newest(
@@ -78,15 +80,15 @@ def _newest(
     """The flag that was told last, by customer."""
     rows = np.flatnonzero(which)
     rows = rows[np.argsort(day[rows], kind="stable")]
-    found = np.zeros(count, dtype=np.int64)
-    found[codes[rows]] = flags[rows]
-    return found
+    newest_flags = np.zeros(count, dtype=np.int64)
+    newest_flags[codes[rows]] = flags[rows]
+    return newest_flags
 
 
 def _overlaps(codes: Ints, starts: Ints, renewals: Ints) -> int:
     """Contracts of another start, begun before the one before them ends."""
-    known = (starts >= 0) & (renewals >= 0)
-    pairs = np.unique(np.column_stack([codes, starts, renewals])[known], axis=0)
+    is_known = (starts >= 0) & (renewals >= 0)
+    pairs = np.unique(np.column_stack([codes, starts, renewals])[is_known], axis=0)
     if len(pairs) < 2:
         return 0
     same = pairs[1:, 0] == pairs[:-1, 0]

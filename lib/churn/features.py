@@ -65,10 +65,10 @@ def _distinct(name: str, unit: str, of: str, window: Window) -> Feature:
 
 
 def _last(name: str, unit: str, of: str, only: str, among: tuple[str, ...]) -> Feature:
-    quantity, everything = _remembered(only, among)
+    quantity, quantities = _remembered(only, among)
     value = _quantity(of)
     return Feature(
-        name, unit, _CUSTOMER, Remembered(value, everything, _EVER, quantity), hidden=True
+        name, unit, _CUSTOMER, Remembered(value, quantities, _EVER, quantity), hidden=True
     )
 
 
@@ -93,9 +93,9 @@ def _contract(base: CustomerBase) -> Iterator[Made]:
     yield Derived("mrr_minor", "minor units", ("mrr_minor_told",), formulas.or_missing, hidden=True)
     yield Derived("mrr", _MONEY, ("mrr_minor",), formulas.major)
     yield _derived("seats", "users", formulas.or_missing, "seats_paid_told")
-    for what, names in (("segment", base.segments), ("plan", base.plans)):
+    for attribute, names in (("segment", base.segments), ("plan", base.plans)):
         unit = "place in " + "|".join(names)
-        yield _derived(f"{what}_code", unit, formulas.or_missing, f"{what}_place_told")
+        yield _derived(f"{attribute}_code", unit, formulas.or_missing, f"{attribute}_place_told")
     yield _sum("contract_changes_90d", "changes", "told", _W90)
 
 
@@ -105,8 +105,10 @@ def _adoption() -> Iterator[Made]:
     for window in (_W30, _W90):
         yield _distinct(f"features_used_{window.label}", "features", "feature", window)
     yield _derived("seats_active_share", _RATIO, formulas.share, "active_users_30d", "seats")
-    for what in ("active_users", "features_used"):
-        yield _derived(f"{what}_kept_share", _RATIO, formulas.share, f"{what}_30d", f"{what}_90d")
+    for measure in ("active_users", "features_used"):
+        yield _derived(
+            f"{measure}_kept_share", _RATIO, formulas.share, f"{measure}_30d", f"{measure}_90d"
+        )
 
 
 def _engagement() -> Iterator[Made]:
@@ -253,21 +255,21 @@ _MAKERS: dict[str, Callable[[], Iterator[Made]]] = {
 
 def churn_features(base: CustomerBase) -> FeatureSet:
     """The features of a base's customers, keyed by customer alone."""
-    made = [*_contract(base), *(one for maker in _MAKERS.values() for one in maker())]
-    return FeatureSet(name="churn", version=1, features=tuple(made), id_column="event_id")
+    features = [*_contract(base), *(feature for maker in _MAKERS.values() for feature in maker())]
+    return FeatureSet(name="churn", version=1, features=tuple(features), id_column="event_id")
 
 
 @cache
 def untold(base: CustomerBase) -> tuple[str, ...]:
     """Features of tables that a base is not told, missing for every customer."""
     lost: set[str] = set()
-    for one in churn_features(base).features:
-        if isinstance(one, Feature):
-            columns = {column for measure in one.measures for column in _columns(measure)}
+    for feature in churn_features(base).features:
+        if isinstance(feature, Feature):
+            columns = {column for measure in feature.measures for column in _columns(measure)}
             if any(TABLE_OF.get(column, "customers") not in told(base) for column in columns):
-                lost.add(one.name)
-        elif isinstance(one, Derived) and lost.intersection(one.inputs):
-            lost.add(one.name)
+                lost.add(feature.name)
+        elif isinstance(feature, Derived) and lost.intersection(feature.inputs):
+            lost.add(feature.name)
     return tuple(name for name in churn_features(base).names if name in lost)
 
 
@@ -284,7 +286,9 @@ def _columns(measure: Measure) -> tuple[str, ...]:
 @cache
 def group_of() -> dict[str, str]:
     """The group of each feature that a model sees, by name."""
-    found = {one.name: "contract" for one in _contract(CustomerBase()) if not one.hidden}
+    groups = {
+        feature.name: "contract" for feature in _contract(CustomerBase()) if not feature.hidden
+    }
     for group, maker in _MAKERS.items():
-        found |= {one.name: group for one in maker() if not one.hidden}
-    return found
+        groups |= {feature.name: group for feature in maker() if not feature.hidden}
+    return groups

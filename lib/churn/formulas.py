@@ -44,9 +44,9 @@ def days_until(now: Value, day: Value) -> Value:
     return choose(day < 0.0, NAN, day - now)
 
 
-def share(part: Value, whole: Value) -> Value:
+def share(part: Value, total: Value) -> Value:
     """`part / whole`; missing where there is no whole."""
-    return ratio(part, whole)
+    return ratio(part, total)
 
 
 def difference(first: Value, second: Value) -> Value:

@@ -102,7 +102,7 @@ def happenings(name: str, table: pa.Table, base: CustomerBase) -> pa.Table:
 
 def stream(tables: Mapping[str, pa.Table | None], base: CustomerBase) -> pa.Table:
     """The happenings of several tables, by contract's name."""
-    parts = [happenings(name, one, base) for name, one in tables.items() if one is not None]
+    parts = [happenings(name, table, base) for name, table in tables.items() if table is not None]
     return pa.concat_tables([SCHEMA.empty_table(), *parts])
 
 
@@ -121,8 +121,8 @@ def probes(customers: list[str], at_us: NDArray[np.int64]) -> pa.Table:
 
 def _customers(table: pa.Table, base: CustomerBase) -> pa.Table:
     def codes(column: str, names: tuple[str, ...]) -> Any:
-        place = pc.index_in(_one(table, column), value_set=pa.array(names, pa.string()))
-        return pc.add(pc.fill_null(place, -1).cast(pa.int64()), 1)
+        indices = pc.index_in(_one(table, column), value_set=pa.array(names, pa.string()))
+        return pc.add(pc.fill_null(indices, -1).cast(pa.int64()), 1)
 
     first = pc.coalesce(_one(table, "contract_start"), _first_told(table))
     return _told(
@@ -158,8 +158,8 @@ def _usage(table: pa.Table, _: CustomerBase) -> pa.Table:
 
 def _tickets(table: pa.Table, _: CustomerBase) -> pa.Table:
     cancels = pc.fill_null(table["about_leaving"], False)
-    gone, table = table.filter(cancels), table.filter(pc.invert(cancels))
-    leaving = _told(gone, _ids("cancels", gone, ["ticket_id"]), {"leaving": 1})
+    cancellations, table = table.filter(cancels), table.filter(pc.invert(cancels))
+    leaving = _told(cancellations, _ids("cancels", cancellations, ["ticket_id"]), {"leaving": 1})
     opened = _told(
         table,
         _ids("opened", table, ["ticket_id"]),
@@ -175,7 +175,7 @@ def _tickets(table: pa.Table, _: CustomerBase) -> pa.Table:
     hours = pc.divide(
         pc.subtract(_micros(done, "closed_at"), _micros(done, "event_time")), DAY // 24
     )
-    said = _one(done, "satisfaction")
+    satisfaction = _one(done, "satisfaction")
     closed = _stream(
         done,
         _ids("closed", done, ["ticket_id"]),
@@ -184,10 +184,10 @@ def _tickets(table: pa.Table, _: CustomerBase) -> pa.Table:
         {
             "closed": 1,
             "resolution_hours": hours,
-            "rated": pc.is_valid(said).cast(pa.int64()),
-            "satisfaction_hundredths": pc.round(pc.multiply(pc.fill_null(said, 0.0), 100.0)).cast(
-                pa.int64()
-            ),
+            "rated": pc.is_valid(satisfaction).cast(pa.int64()),
+            "satisfaction_hundredths": pc.round(
+                pc.multiply(pc.fill_null(satisfaction, 0.0), 100.0)
+            ).cast(pa.int64()),
         },
     )
     return pa.concat_tables([opened, closed, leaving])
@@ -198,7 +198,7 @@ def _invoices(table: pa.Table, _: CustomerBase) -> pa.Table:
     bought = pc.greater(amount, 0)
     saved = pc.fill_null(_one(table, "save_offer"), False)
     discount = pc.fill_null(_one(table, "discount_minor"), 0)
-    nothing = pa.scalar(None, pa.string())
+    null = pa.scalar(None, pa.string())
     first = _first_of(table, bought)
     return _told(
         table,
@@ -211,9 +211,9 @@ def _invoices(table: pa.Table, _: CustomerBase) -> pa.Table:
             "credited_minor": pc.if_else(bought, 0, pc.negate(amount)),
             "discount_minor": pc.if_else(saved, 0, discount),
             "due_day": pc.if_else(bought, _day(_one(table, "due_at")), 0),
-            "invoice_id": pc.if_else(bought, _one(table, "invoice_id"), nothing),
-            "invoice_day": pc.if_else(bought, _date(table), nothing),
-            "item": pc.if_else(bought, _one(table, "item"), nothing),
+            "invoice_id": pc.if_else(bought, _one(table, "invoice_id"), null),
+            "invoice_day": pc.if_else(bought, _date(table), null),
+            "item": pc.if_else(bought, _one(table, "item"), null),
         },
     )
 
@@ -222,7 +222,7 @@ def _payments(table: pa.Table, _: CustomerBase) -> pa.Table:
     failed = _flag(table, "failed")
     worked = pc.equal(failed, 0)
     due = _one(table, "due_at")
-    known = pc.and_(pc.is_valid(due), worked)
+    is_known = pc.and_(pc.is_valid(due), worked)
     late = pc.subtract(_micros(table, "event_time"), pc.fill_null(_micros(table, "due_at"), 0))
     late_days = pc.divide(pc.max_element_wise(late, 0), DAY)
     return _told(
@@ -232,8 +232,8 @@ def _payments(table: pa.Table, _: CustomerBase) -> pa.Table:
             "paid": worked.cast(pa.int64()),
             "paid_minor": pc.if_else(worked, _one(table, "amount_minor"), 0),
             "failed": failed,
-            "on_time_known": known.cast(pa.int64()),
-            "late_days": pc.if_else(known, late_days, 0),
+            "on_time_known": is_known.cast(pa.int64()),
+            "late_days": pc.if_else(is_known, late_days, 0),
         },
     )
 
@@ -276,8 +276,8 @@ _MAKERS = {
 
 def _told(table: pa.Table, ids: pa.Array, values: Mapping[str, Any]) -> pa.Table:
     # what is told ahead (a plan from next month on) counts from when it holds
-    known = _later(_one(table, "known_at"), _one(table, "event_time"))
-    return _stream(table, ids, _one(table, "event_time"), known, values)
+    known_at = _later(_one(table, "known_at"), _one(table, "event_time"))
+    return _stream(table, ids, _one(table, "event_time"), known_at, values)
 
 
 def _stream(
@@ -324,8 +324,8 @@ def _flag(table: pa.Table, name: str) -> Any:
 
 
 def _is(table: pa.Table, name: str, values: list[str]) -> Any:
-    found = pc.is_in(_one(table, name), value_set=pa.array(values, pa.string()))
-    return found.cast(pa.int64())
+    mask = pc.is_in(_one(table, name), value_set=pa.array(values, pa.string()))
+    return mask.cast(pa.int64())
 
 
 def _micros(table: pa.Table, name: str) -> Any:

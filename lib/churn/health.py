@@ -85,24 +85,24 @@ class Reference:
         return cls(arrays["codes"], arrays["levels"], arrays["chances"])
 
 
-def fit_reference(matrix: Floats, names: tuple[str, ...], chances: Floats) -> Reference:
+def fit_reference(matrix: Floats, names: tuple[str, ...], probabilities: Floats) -> Reference:
     """What is usual among customers (rows, features) with their chances (rows,) to leave."""
     segment = matrix[:, names.index("segment_code")]
-    found, count = np.unique(segment[~np.isnan(segment)], return_counts=True)
-    codes = found[count >= _FEWEST]
+    segment_codes, count = np.unique(segment[~np.isnan(segment)], return_counts=True)
+    codes = segment_codes[count >= _FEWEST]
     measured = matrix[:, [names.index(name) for name in _MEASURED]]
     groups = [measured[segment == code] for code in codes.tolist()]
     levels = np.stack([_levels(group) for group in (*groups, measured)])
-    return Reference(codes, levels, np.quantile(chances, np.linspace(0.0, 1.0, 101)))
+    return Reference(codes, levels, np.quantile(probabilities, np.linspace(0.0, 1.0, 101)))
 
 
 def _levels(rows: Floats) -> Floats:
-    found = np.full((rows.shape[1], len(_QUANTILES)), np.nan)
-    for place in range(rows.shape[1]):
-        known = rows[:, place][~np.isnan(rows[:, place])]
-        if len(known) >= _FEWEST:
-            found[place] = np.quantile(known, _QUANTILES)
-    return found
+    levels = np.full((rows.shape[1], len(_QUANTILES)), np.nan)
+    for column in range(rows.shape[1]):
+        values = rows[:, column][~np.isnan(rows[:, column])]
+        if len(values) >= _FEWEST:
+            levels[column] = np.quantile(values, _QUANTILES)
+    return levels
 
 
 @dataclass(frozen=True)
@@ -133,14 +133,16 @@ class Health:
     measures: dict[str, tuple[Measure, ...]]
 
 
-def health_of(reference: Reference, names: tuple[str, ...], row: Floats, chance: float) -> Health:
+def health_of(
+    reference: Reference, names: tuple[str, ...], row: Floats, probability: float
+) -> Health:
     """The health of one customer.
 
     Args:
         reference: what is usual.
         names: of the features.
         row: (features,) of the customer.
-        chance: calibrated, to leave.
+        probability: calibrated, to leave.
     """
     code = row[names.index("segment_code")]
     own = np.flatnonzero(reference.codes == code)
@@ -148,22 +150,26 @@ def health_of(reference: Reference, names: tuple[str, ...], row: Floats, chance:
     components: dict[str, float | None] = {}
     measures: dict[str, tuple[Measure, ...]] = {}
     for component, directions in MEASURES.items():
-        found = []
+        component_measures = []
         for name, direction in directions.items():
             value, line = float(row[names.index(name)]), levels[_MEASURED.index(name)]
             if not np.isnan(value) and not np.isnan(line).any():
                 rank = _rank(line, value)
                 good = rank if direction == MORE_IS_BETTER else 100.0 - rank
-                found.append(Measure(name, value, float(line[10]), good))
-        measures[component] = tuple(sorted(found, key=lambda one: one.rank))
-        components[component] = float(np.mean([one.rank for one in found])) if found else None
-    score = score_of(reference, chance)
+                component_measures.append(Measure(name, value, float(line[10]), good))
+        measures[component] = tuple(sorted(component_measures, key=lambda measure: measure.rank))
+        components[component] = (
+            float(np.mean([measure.rank for measure in component_measures]))
+            if component_measures
+            else None
+        )
+    score = score_of(reference, probability)
     return Health(score, band_of(score), components, measures)
 
 
-def score_of(reference: Reference, chance: float) -> float:
+def score_of(reference: Reference, probability: float) -> float:
     """100 for the customer least likely to leave in training, 0 for the most likely."""
-    return 100.0 - _rank(reference.chances, chance)
+    return 100.0 - _rank(reference.chances, probability)
 
 
 def band_of(score: float) -> str:

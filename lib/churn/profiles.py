@@ -76,10 +76,10 @@ class OnlineCustomers:
     def read(self, event: Event, reply: Reply) -> Sight:
         """The customer of an event, as it was before it."""
         cut = len(reply.profiles) - 1
-        seen = self._features.read(event, reply._replace(profiles=reply.profiles[:cut]))
+        features = self._features.read(event, reply._replace(profiles=reply.profiles[:cut]))
         stands = self._standing.read(event, reply._replace(profiles=reply.profiles[cut:]))
         values = {
-            name: float("nan") if name in self._untold else seen.values[name]
+            name: float("nan") if name in self._untold else features.values[name]
             for name in self._features.features.names
         }
         return Sight(
@@ -94,13 +94,13 @@ def _both(features: Exchange, standing: Exchange) -> Exchange:
     return features._replace(parts=features.parts + standing.parts)
 
 
-def probe(customer_id: str, at_us: int, asked: str) -> dict[str, Any]:
+def probe(customer_id: str, at_us: int, request_id: str) -> dict[str, Any]:
     """The event at which a customer is looked at; one asked again sees what the first one saw.
 
     Args:
         customer_id: who.
         at_us: microseconds UTC.
-        asked: names the request.
+        request_id: names the request.
     """
     event = events(probes([customer_id], np.array([at_us], dtype=np.int64)))[0]
-    return {**event, "event_id": f"{event['event_id']}:{asked}"}
+    return {**event, "event_id": f"{event['event_id']}:{request_id}"}

@@ -97,11 +97,16 @@ def reasons_of(
 
 
 def _reason(name: str, value: float, effect: float, usual: float) -> Reason:
-    told = None if np.isnan(value) else value
+    number = None if np.isnan(value) else value
     more = "raises" if effect > 0 else "lowers"
-    shown = "nothing told" if told is None else f"{told:,.4g}"
-    what = words_for(name)
+    value_text = "nothing told" if number is None else f"{number:,.4g}"
+    label = words_for(name)
     beside = "" if np.isnan(usual) or name.endswith("_code") else f", usually {usual:,.4g}"
     return Reason(
-        name, group_of()[name], effect, told, usual, f"{what}: {shown}{beside}; {more} the risk"
+        name,
+        group_of()[name],
+        effect,
+        number,
+        usual,
+        f"{label}: {value_text}{beside}; {more} the risk",
     )

@@ -66,12 +66,12 @@ class Snapshots:
     def joined(cls, parts: Sequence[Snapshots]) -> Snapshots:
         """All rows of several."""
         return cls(
-            np.concatenate([one.customers for one in parts]),
-            np.concatenate([one.at_us for one in parts]),
-            np.concatenate([one.matrix for one in parts]),
+            np.concatenate([part.customers for part in parts]),
+            np.concatenate([part.at_us for part in parts]),
+            np.concatenate([part.matrix for part in parts]),
             parts[0].names,
-            np.concatenate([one.labels for one in parts]),
-            np.concatenate([one.notice_us for one in parts]),
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate([part.notice_us for part in parts]),
         )
 
 
@@ -88,18 +88,18 @@ def snapshots(
         until_us: up to when it is known who left.
     """
     leaving = leaving_of(target, happened)
-    found = [(at, *labelled(target, leaving, at, until_us)) for at in moments]
-    places = np.concatenate([np.zeros(0, dtype=np.int64), *(one[1] for one in found)])
+    parts = [(at, *labelled(target, leaving, at, until_us)) for at in moments]
+    indices = np.concatenate([np.zeros(0, dtype=np.int64), *(part[1] for part in parts)])
     times = np.array(moments, dtype=np.int64)
-    at_us = np.repeat(times, [len(one[1]) for one in found])
-    names = [leaving.names[place] for place in places.tolist()]
+    at_us = np.repeat(times, [len(part[1]) for part in parts])
+    names = [leaving.names[index] for index in indices.tolist()]
     return Snapshots(
         np.array(names, dtype=np.str_),
         at_us,
         features_at(base, happened, names, at_us),
         churn_features(base).names,
-        np.concatenate([np.zeros(0), *(one[2] for one in found)]),
-        _notices(leaving, places, at_us),
+        np.concatenate([np.zeros(0), *(part[2] for part in parts)]),
+        _notices(leaving, indices, at_us),
     )
 
 
@@ -108,19 +108,19 @@ def features_at(base: CustomerBase, happened: pa.Table, names: list[str], at_us:
 
     Whatever became known at a moment or later is out of its row's reach.
     """
-    features, asked = churn_features(base), probes(names, at_us)
-    whole = compute(features, pa.concat_tables([happened, asked]))
-    rows = whole.slice(happened.num_rows)
+    features, probe_events = churn_features(base), probes(names, at_us)
+    table = compute(features, pa.concat_tables([happened, probe_events]))
+    rows = table.slice(happened.num_rows)
     lost = set(untold(base))
-    nothing = np.full(len(names), np.nan)
+    missing = np.full(len(names), np.nan)
     return np.column_stack(
-        [nothing if name in lost else rows[name].to_numpy() for name in features.names]
+        [missing if name in lost else rows[name].to_numpy() for name in features.names]
     )
 
 
-def _notices(leaving: Leaving, places: Ints, at_us: Ints) -> Ints:
-    pairs = zip(places.tolist(), at_us.tolist(), strict=True)
-    return np.array([next_notice(leaving, place, at) for place, at in pairs], dtype=np.int64)
+def _notices(leaving: Leaving, indices: Ints, at_us: Ints) -> Ints:
+    pairs = zip(indices.tolist(), at_us.tolist(), strict=True)
+    return np.array([next_notice(leaving, index, at) for index, at in pairs], dtype=np.int64)
 
 
 def moments_between(first_us: int, last_us: int, every_days: int) -> list[int]:

@@ -27,10 +27,10 @@ def _whole(number: int) -> int:
 
 
 def _any(*numbers: int) -> int:
-    found = numbers[0] != 0
+    flag = numbers[0] != 0
     for number in numbers[1:]:
-        found = found | (number != 0)
-    return found * 1
+        flag = flag | (number != 0)
+    return flag * 1
 
 
 _SECOND = Quantity("second", ("event_time",), _second_of)

@@ -92,17 +92,17 @@ def leaving_of(target: Target, happened: pa.Table) -> Leaving:
         target: what leaving means.
         happened: see `lib.churn.happenings`; customers of whom nothing was told are left out.
     """
-    names, told = _by_customer(_where(happened, "told"))
-    index = {name: place for place, name in enumerate(names)}
+    names, row_times = _by_customer(_where(happened, "told"))
+    index = {name: position for position, name in enumerate(names)}
     acts = {"no_invoice": "invoiced", "no_usage": "used"}.get(target.means)
-    gone = _where(happened, "leaving") if target.means == "notice" else None
-    notices = _spread(gone, index)
+    leaving_rows = _where(happened, "leaving") if target.means == "notice" else None
+    notices = _spread(leaving_rows, index)
     return Leaving(
         tuple(names),
-        np.array([times[0] for times in told], dtype=np.int64),
+        np.array([times[0] for times in row_times], dtype=np.int64),
         notices,
-        _ends(gone, index, notices),
-        tuple(told),
+        _ends(leaving_rows, index, notices),
+        tuple(row_times),
         _spread(None if acts is None else _where(happened, acts), index),
     )
 
@@ -122,42 +122,42 @@ def labelled(target: Target, leaving: Leaving, at_us: int, until_us: int) -> tup
         until_us: up to when it is known who left; later outcomes are NaN.
     """
     first, last = at_us + target.lead_days * DAY, at_us + target.reach_us
-    places: list[int] = []
+    indices: list[int] = []
     labels: list[float] = []
-    for place in np.flatnonzero(leaving.starts < at_us).tolist():
+    for index in np.flatnonzero(leaving.starts < at_us).tolist():
         if target.means == "notice":
-            gone = _notice_in_force(leaving, place, at_us)
-            if gone is None or at_us < gone <= first:
+            notice = _notice_in_force(leaving, index, at_us)
+            if notice is None or at_us < notice <= first:
                 continue
-            label = float(gone <= last)
+            label = float(notice <= last)
         else:
-            times = leaving.active[place]
+            times = leaving.active[index]
             before = np.searchsorted(times, at_us)
             if not before or times[before - 1] < at_us - target.active_days * DAY:
                 continue
-            here, there = np.searchsorted(times, [first, last])
-            label = float(here == there)
-        places.append(place)
+            first_index, there = np.searchsorted(times, [first, last])
+            label = float(first_index == there)
+        indices.append(index)
         # a leaver is not told of earlier than a stayer: else late rows would all be leavers
         labels.append(label if last <= until_us else np.nan)
-    return np.array(places, dtype=np.int64), np.array(labels)
+    return np.array(indices, dtype=np.int64), np.array(labels)
 
 
-def _notice_in_force(leaving: Leaving, place: int, at_us: int) -> int | None:
+def _notice_in_force(leaving: Leaving, index: int, at_us: int) -> int | None:
     """The next notice of someone who is a customer now; None of someone who is not."""
-    notices, returns = leaving.notices[place], leaving.returns[place]
+    notices, returns = leaving.notices[index], leaving.returns[index]
     before = int(np.searchsorted(notices, at_us, side="right"))
     if before:
-        ended = int(leaving.ends[place][before - 1])
+        ended = int(leaving.ends[index][before - 1])
         back = np.searchsorted(returns, [ended, at_us], side="right")
         if back[0] >= back[1]:
             return None
     return int(notices[before]) if before < len(notices) else NEVER
 
 
-def next_notice(leaving: Leaving, place: int, at_us: int) -> int:
+def next_notice(leaving: Leaving, index: int, at_us: int) -> int:
     """When the customer gives notice next; `NEVER` if it does not."""
-    notices = leaving.notices[place]
+    notices = leaving.notices[index]
     after = int(np.searchsorted(notices, at_us, side="right"))
     return int(notices[after]) if after < len(notices) else NEVER
 
@@ -175,12 +175,12 @@ def _by_customer(table: pa.Table) -> tuple[list[str], list[Ints]]:
 
 
 def _spread(table: pa.Table | None, index: dict[str, int]) -> tuple[Ints, ...]:
-    found = [np.zeros(0, dtype=np.int64)] * len(index)
+    times_by_customer = [np.zeros(0, dtype=np.int64)] * len(index)
     if table is not None and table.num_rows:
         for name, times in zip(*_by_customer(table), strict=True):
             if name in index:
-                found[index[name]] = times
-    return tuple(found)
+                times_by_customer[index[name]] = times
+    return tuple(times_by_customer)
 
 
 def _ends(
@@ -190,12 +190,12 @@ def _ends(
     if table is None or not table.num_rows:
         return notices
     names = table["customer_id"].to_pylist()
-    told = zip(names, table["event_time"].cast(pa.int64()).to_pylist(),
+    rows = zip(names, table["event_time"].cast(pa.int64()).to_pylist(),
                table["ends_day"].to_pylist(), strict=True)  # fmt: skip
     ends = [times.copy() for times in notices]
-    for name, time, day in told:
+    for name, time, day in rows:
         if name in index and day > 0:
-            place = index[name]
-            mine = np.searchsorted(notices[place], time)
-            ends[place][mine] = max(int(ends[place][mine]), day * DAY)
+            customer = index[name]
+            notice_index = np.searchsorted(notices[customer], time)
+            ends[customer][notice_index] = max(int(ends[customer][notice_index]), day * DAY)
     return tuple(ends)

@@ -28,20 +28,20 @@ _DATE = r"^\d{4}-\d{2}-\d{2}$"
 _MIDNIGHT = r"^(\d{4}-\d{2}-\d{2})[T ]00:00(:00(\.0{1,9})?)?(Z|\+00(:?00)?| UTC)?$"
 
 
-def cast_or_null(values: pa.Array, wanted: pa.DataType, safe: bool = True) -> pa.Array:
+def cast_or_null(values: pa.Array, target_type: pa.DataType, safe: bool = True) -> pa.Array:
     """`values.cast(wanted)`, null where a single value cannot be cast.
 
     Arrow refuses a whole array for one bad value; halving finds the bad ones, so a few of them
     cost little.
     """
     try:
-        return values.cast(wanted, safe=safe)
+        return values.cast(target_type, safe=safe)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         if len(values) <= 1:
-            return pa.nulls(len(values), wanted)
+            return pa.nulls(len(values), target_type)
     middle = len(values) // 2
     halves = (values.slice(0, middle), values.slice(middle))
-    return pa.concat_arrays([cast_or_null(half, wanted, safe) for half in halves])
+    return pa.concat_arrays([cast_or_null(half, target_type, safe) for half in halves])
 
 
 def lost(before: pa.Array, after: pa.Array) -> Mask:
@@ -73,8 +73,8 @@ def to_text(name: str, raw: pa.Array) -> Converted:
         return texts, [(lost(raw, texts), f"{name}: not UTF-8 text")]
     if pat.is_floating(raw.type):
         raw = nan_to_null(raw)
-        whole, faults = to_whole(name, raw)
-        return whole.cast(pa.string()), faults
+        integers, faults = to_whole(name, raw)
+        return integers.cast(pa.string()), faults
     if pat.is_nested(raw.type):
         raise ContractError(
             f"column '{name}': expected text or numbers, came {raw.type}; map another column"
@@ -94,11 +94,11 @@ def whole_ids(texts: pa.Array) -> tuple[pa.Array, int]:
     Returns:
         The texts, and how many of them were changed (all or none).
     """
-    given = texts.drop_null()
-    for some in (given.slice(0, _FIRST_FEW), given):
+    non_null = texts.drop_null()
+    for some in (non_null.slice(0, _FIRST_FEW), non_null):
         if not len(some) or not pc.all(pc.match_substring_regex(some, _PRINTED_WHOLE)).as_py():
             return texts, 0
-    return pc.replace_substring_regex(texts, _POINT_ZERO, ""), len(given)
+    return pc.replace_substring_regex(texts, _POINT_ZERO, ""), len(non_null)
 
 
 def whole_text(text: str) -> str:
@@ -120,17 +120,17 @@ def to_whole(name: str, raw: pa.Array, number: NumberFormat = PLAIN) -> Converte
     if pat.is_string(raw.type):
         trimmed = pc.ascii_trim_whitespace(raw)
         texts = number.canonical(trimmed)
-        whole = cast_or_null(matching(texts, _WHOLE), pa.int64())
-        if whole.null_count > raw.null_count:
-            rest = pc.if_else(pc.is_null(whole), texts, pa.scalar(None, type=texts.type))
-            whole = pc.coalesce(whole, _printed_floats(rest))
-        return whole, number.fault(trimmed, lost(raw, whole), fault)
+        integers = cast_or_null(matching(texts, _WHOLE), pa.int64())
+        if integers.null_count > raw.null_count:
+            rest = pc.if_else(pc.is_null(integers), texts, pa.scalar(None, type=texts.type))
+            integers = pc.coalesce(integers, _printed_floats(rest))
+        return integers, number.fault(trimmed, lost(raw, integers), fault)
     if pat.is_floating(raw.type):
         raw = nan_to_null(raw.cast(pa.float64()))
-        whole = _exact(raw)
-        return whole, [(lost(raw, whole), fault)]
-    whole = cast_or_null(raw, pa.int64())
-    return whole, [(lost(raw, whole), fault)]
+        integers = _exact(raw)
+        return integers, [(lost(raw, integers), fault)]
+    integers = cast_or_null(raw, pa.int64())
+    return integers, [(lost(raw, integers), fault)]
 
 
 def _printed_floats(texts: pa.Array) -> pa.Array:
@@ -140,8 +140,8 @@ def _printed_floats(texts: pa.Array) -> pa.Array:
 
 
 def _exact(floats: pa.Array) -> pa.Array:
-    whole = pc.and_(pc.less(pc.abs(floats), _LARGEST_EXACT), pc.equal(floats, pc.trunc(floats)))
-    return pc.if_else(whole, floats, pa.scalar(None, type=floats.type)).cast(pa.int64())
+    is_exact = pc.and_(pc.less(pc.abs(floats), _LARGEST_EXACT), pc.equal(floats, pc.trunc(floats)))
+    return pc.if_else(is_exact, floats, pa.scalar(None, type=floats.type)).cast(pa.int64())
 
 
 def to_number(name: str, raw: pa.Array, number: NumberFormat = PLAIN) -> Converted:
@@ -162,14 +162,14 @@ def to_numbers(name: str, raw: pa.Array) -> Converted:
     Anything else is a fault.
     """
     raw = plain(raw)
-    wanted = pa.list_(pa.float64())
+    list_type = pa.list_(pa.float64())
     if pat.is_list(raw.type) or pat.is_large_list(raw.type) or pat.is_fixed_size_list(raw.type):
-        return raw.cast(wanted, safe=False), []
+        return raw.cast(list_type, safe=False), []
     fault = f"{name}: not a list of numbers"
     if pat.is_string(raw.type):
         lists, unreadable = read_number_lists(raw)
         return lists, [(unreadable, fault)]
-    missing = pa.nulls(len(raw), wanted)
+    missing = pa.nulls(len(raw), list_type)
     return missing, [(lost(raw, missing), fault)]
 
 
@@ -187,7 +187,9 @@ def to_flag(name: str, raw: pa.Array) -> Converted:
     if pat.is_boolean(raw.type):
         return raw, []
     texts = pc.utf8_lower(pc.ascii_trim_whitespace(to_text(name, raw)[0]))
-    yes, no = (as_mask(pc.is_in(texts, value_set=pa.array(one))) for one in (_TRUE, _FALSE))
+    yes, no = (
+        as_mask(pc.is_in(texts, value_set=pa.array(spellings))) for spellings in (_TRUE, _FALSE)
+    )
     flags = pa.array(yes, mask=~(yes | no))
     fault = f"{name}: neither true nor false; say under 'values' what is which"
     return flags, [(lost(raw, flags), fault)]
@@ -201,9 +203,9 @@ def without(raw: pa.Array, missing: tuple[str, ...]) -> pa.Array:
     if not missing or pat.is_null(raw.type):
         return raw
     texts, _ = to_text("", raw)
-    gone = as_mask(pc.is_in(texts, value_set=pa.array(missing, type=pa.string())))
+    is_missing = as_mask(pc.is_in(texts, value_set=pa.array(missing, type=pa.string())))
     days = [text for text in missing if re.fullmatch(_DATE, text)]
     if days:
         midnights = pc.replace_substring_regex(texts, _MIDNIGHT, r"\1")
-        gone |= as_mask(pc.is_in(midnights, value_set=pa.array(days)))
-    return pc.if_else(pa.array(~gone), raw, pa.scalar(None, type=raw.type))
+        is_missing |= as_mask(pc.is_in(midnights, value_set=pa.array(days)))
+    return pc.if_else(pa.array(~is_missing), raw, pa.scalar(None, type=raw.type))

@@ -59,30 +59,35 @@ def nan_to_null(values: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_finite(values), values, pa.scalar(None, type=values.type))
 
 
-def _widens(came: pa.DataType, wanted: pa.DataType) -> bool:
-    if pat.is_null(came):
+def _widens(source_type: pa.DataType, target_type: pa.DataType) -> bool:
+    if pat.is_null(source_type):
         return True
-    if pat.is_timestamp(wanted):
-        return bool(pat.is_timestamp(came) and came.tz is not None)
-    if pat.is_floating(wanted):
-        return bool(pat.is_floating(came) or pat.is_integer(came))
-    if pat.is_list(wanted):
-        return bool(pat.is_list(came) or pat.is_large_list(came) or pat.is_fixed_size_list(came))
-    if pat.is_int64(wanted):
-        return bool(pat.is_integer(came) and not pat.is_uint64(came))
-    return bool(pat.is_large_binary(wanted) and pat.is_binary(came))
+    if pat.is_timestamp(target_type):
+        return bool(pat.is_timestamp(source_type) and source_type.tz is not None)
+    if pat.is_floating(target_type):
+        return bool(pat.is_floating(source_type) or pat.is_integer(source_type))
+    if pat.is_list(target_type):
+        return bool(
+            pat.is_list(source_type)
+            or pat.is_large_list(source_type)
+            or pat.is_fixed_size_list(source_type)
+        )
+    if pat.is_int64(target_type):
+        return bool(pat.is_integer(source_type) and not pat.is_uint64(source_type))
+    return bool(pat.is_large_binary(target_type) and pat.is_binary(source_type))
 
 
-def _wrong_type(column: Column, came: pa.DataType, contract: str) -> str:
+def _wrong_type(column: Column, source_type: pa.DataType, contract: str) -> str:
     return (
         f"column '{column.name}' of contract '{contract}': expected {column.type}"
-        f"{f' ({column.unit})' if column.unit else ''}, came {came}; {_way_out(column, came)}"
+        f"{f' ({column.unit})' if column.unit else ''}, came {source_type}; "
+        f"{_way_out(column, source_type)}"
     )
 
 
-def _way_out(column: Column, came: pa.DataType) -> str:
+def _way_out(column: Column, source_type: pa.DataType) -> str:
     name = column.name
-    if pat.is_timestamp(came) and came.tz is None:
+    if pat.is_timestamp(source_type) and source_type.tz is None:
         return (
             f"say which time zone its times are in, in the mapping file: "
             f"{name}: {{from: {name}, timezone: Europe/Berlin}}"

@@ -95,7 +95,7 @@ class ColumnRule:
     def needs(self) -> tuple[str, ...]:
         """Every source column that this rule reads."""
         money = () if self.money is None else self.money.needs
-        return (*self.sources, *(one.column for one in self.when), *money)
+        return (*self.sources, *(condition.column for condition in self.when), *money)
 
     def apply(
         self,
@@ -110,8 +110,8 @@ class ColumnRule:
         `adjustments`.
         """
         if self.constant is not None:
-            one, _ = self._converted(pa.array([self.constant]))
-            return pa.repeat(one[0], table.num_rows)
+            constant, _ = self._converted(pa.array([self.constant]))
+            return pa.repeat(constant[0], table.num_rows)
         faults = RowReasons(table.num_rows) if self.target.lenient else reasons
         values = self._values(table, currencies, faults, adjustments)
         if self.target.lenient:
@@ -180,7 +180,7 @@ class ColumnRule:
         texts, _ = to_text(self.target.name, raw)
         encoded = texts.dictionary_encode()
         mapped = pa.array(
-            [self._listed(one) for one in encoded.dictionary.to_pylist()], pa.string()
+            [self._listed(text) for text in encoded.dictionary.to_pylist()], pa.string()
         )
         result = mapped.take(encoded.indices)
         reasons.mark(lost(texts, result), f"{self.target.name}: a value the mapping does not list")
@@ -191,15 +191,15 @@ class ColumnRule:
         return self.values.get(text, self.values.get(whole_text(text), self.otherwise))
 
     def _converted(self, raw: pa.Array) -> Converted:
-        name, wanted = self.target.name, self.target.type
+        name, target_type = self.target.name, self.target.type
         if self.time is not None:
             return self.time.read(name, raw)
         if self.money is not None:
             return self.money.read(name, raw)
         for is_kind, read in _READERS:
-            if is_kind(wanted):
+            if is_kind(target_type):
                 return read(name, raw)
-        if pat.is_integer(wanted):
+        if pat.is_integer(target_type):
             return to_whole(name, raw, self.number)
         values, faults = to_number(name, raw, self.number)
         if self.linear is not None:

@@ -72,7 +72,7 @@ def all_hold(conditions: Iterable[Condition], table: pa.Table) -> Mask:
 def _among(values: pa.Array, texts: tuple[str, ...]) -> Mask:
     written, _ = to_text("", values)
     encoded = written.dictionary_encode()
-    short = [None if one is None else whole_text(one) for one in encoded.dictionary.to_pylist()]
+    short = [None if text is None else whole_text(text) for text in encoded.dictionary.to_pylist()]
     either = as_mask(
         pc.is_in(
             pa.array(short, pa.string()).take(encoded.indices),

@@ -202,11 +202,11 @@ class Contract:
             return reason
         return f"{reason} (several rows of one {self.key[0]}: declare 'aggregate' in the mapping)"
 
-    def _absent(self, column: Column, came: list[str]) -> str:
-        others = [name for name in came if name not in self._by_name]
+    def _absent(self, column: Column, names: list[str]) -> str:
+        others = [name for name in names if name not in self._by_name]
         return (
             f"contract '{self.name}' needs column '{column.name}' ({column.type}: "
-            f"{column.description}); came: {', '.join(came) or 'no columns'}. "
+            f"{column.description}); came: {', '.join(names) or 'no columns'}. "
             f"Name it in the mapping file: columns: {{{column.name}: {{from: ...}}}}; "
             f"{did_you_mean(column.name, others)}"
         )

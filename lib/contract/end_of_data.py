@@ -61,9 +61,9 @@ def end_of_data(times: Times, counts: Times | None = None) -> DataEnd:
     after = total - np.cumsum(counts)[:-1]
     few = (after <= max(1, int(total * _LARGEST_SHARE))) & (total - after >= _FEWEST_ROWS)
     gaps = np.diff(times)
-    for place in np.flatnonzero(few):
-        usual = float(np.quantile(gaps[:place], 0.99)) if place else 0.0
-        span = float(times[place] - times[0])
-        if gaps[place] > max(_SHORTEST_GAP_DAYS * _DAY_US, _GAPS * usual, span / _GAPS):
-            return DataEnd(int(times[place]), int(after[place]), newest)
+    for index in np.flatnonzero(few):
+        usual = float(np.quantile(gaps[:index], 0.99)) if index else 0.0
+        span = float(times[index] - times[0])
+        if gaps[index] > max(_SHORTEST_GAP_DAYS * _DAY_US, _GAPS * usual, span / _GAPS):
+            return DataEnd(int(times[index]), int(after[index]), newest)
     return DataEnd(newest, 0, newest)

@@ -11,7 +11,7 @@ class ContractError(ValueError):
     """
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known_names: Iterable[str]) -> str:
     """Words that point from a misspelt `name` to the nearest known one, or list what is known.
 
     >>> did_you_mean("amuont", ["amount", "currency"])
@@ -19,8 +19,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("x", ["amount", "currency"])
     'known: amount, currency'
     """
-    names = [str(one) for one in known]
-    lowered = {one.lower(): one for one in names}
+    names = [str(known_name) for known_name in known_names]
+    lowered = {known_name.lower(): known_name for known_name in names}
     near = get_close_matches(str(name).lower(), list(lowered), n=1, cutoff=0.6)
     if near:
         return f"did you mean '{lowered[near[0]]}'?"

@@ -61,9 +61,9 @@ class Fingerprint:
 
 def fingerprint(table: pa.Table) -> str:
     """SHA-256 of one table's content; see `Fingerprint`."""
-    whole = Fingerprint()
-    whole.update(table)
-    return whole.hexdigest()
+    hasher = Fingerprint()
+    hasher.update(table)
+    return hasher.hexdigest()
 
 
 def fingerprint_files(paths: Iterable[str | Path]) -> str:
@@ -91,7 +91,7 @@ def _fixed_bytes(values: pa.Array) -> bytes:
         values = values.cast(pa.uint8())
     if not (pat.is_integer(values.type) or pat.is_floating(values.type)):
         values = values.cast(pa.string())
-        return "\n".join(str(one) for one in values.to_pylist()).encode()
+        return "\n".join(str(value) for value in values.to_pylist()).encode()
     numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
     return bytes(np.ascontiguousarray(numbers).tobytes())
 

@@ -32,13 +32,14 @@ def looked_up(section: Section, beside: str) -> dict[str, str]:
     """
     section.only(("file", "key", "value", "newest_by"))
     name, newest = section.required_text("file"), section.text("newest_by")
-    wanted = {which: section.required_text(which) for which in ("key", "value")}
-    wanted |= {} if newest is None else {"newest_by": newest}
-    table = _table(section, f"{beside}/{name}", wanted)
+    column_names = {which: section.required_text(which) for which in ("key", "value")}
+    column_names |= {} if newest is None else {"newest_by": newest}
+    table = _table(section, f"{beside}/{name}", column_names)
     if newest is not None:
         table = table.sort_by([(newest, "ascending")])
     pairs = [
-        to_text(which, as_array(table[wanted[which]]))[0].to_pylist() for which in ("key", "value")
+        to_text(which, as_array(table[column_names[which]]))[0].to_pylist()
+        for which in ("key", "value")
     ]
     values: dict[str, str] = {}
     for key, value in zip(*pairs, strict=True):
@@ -48,37 +49,38 @@ def looked_up(section: Section, beside: str) -> dict[str, str]:
             values[key] = value
         if values.setdefault(key, value) != value:
             section.fail(
-                f"{wanted['key']} '{key}' has two values of {wanted['value']} in {name}; say which "
+                f"{column_names['key']} '{key}' has two values of {column_names['value']} in "
+                f"{name}; say which "
                 "counts by newest_by: COLUMN",
                 "key",
             )
     return values
 
 
-def _table(section: Section, path: str, wanted: dict[str, str]) -> pa.Table:
+def _table(section: Section, path: str, column_names: dict[str, str]) -> pa.Table:
     try:
         (file,) = source_files(FileFormat(), path)
         read = _csv if file.kind == "csv" else _parquet
-        return read(section, file, wanted)
+        return read(section, file, column_names)
     except (OSError, ValueError) as error:
         if isinstance(error, ContractError) and str(error).startswith(section.origin):
             raise
         section.fail(f"cannot be read: {error}; it lies beside the data or the mapping", "file")
 
 
-def _parquet(section: Section, file: SourceFile, wanted: dict[str, str]) -> pa.Table:
+def _parquet(section: Section, file: SourceFile, column_names: dict[str, str]) -> pa.Table:
     fragment = file.fragment()
-    _require(section, fragment.physical_schema.names, wanted)
+    _require(section, fragment.physical_schema.names, column_names)
     _refuse_long(section, fragment.metadata.num_rows)
-    return fragment.to_table(columns=list(dict.fromkeys(wanted.values())))
+    return fragment.to_table(columns=list(dict.fromkeys(column_names.values())))
 
 
-def _csv(section: Section, file: SourceFile, wanted: dict[str, str]) -> pa.Table:
-    columns = list(dict.fromkeys(wanted.values()))
+def _csv(section: Section, file: SourceFile, column_names: dict[str, str]) -> pa.Table:
+    columns = list(dict.fromkeys(column_names.values()))
     tables: list[pa.Table] = []
     with file.open() as stream:
         opened = CsvFile(stream, file.address, FileFormat())
-        _require(section, opened.names, wanted)
+        _require(section, opened.names, column_names)
         for piece in opened.pieces(columns, judge=_every_row):
             if piece.unreadable.num_rows:
                 line, reason = (
@@ -88,8 +90,8 @@ def _csv(section: Section, file: SourceFile, wanted: dict[str, str]) -> pa.Table
                 section.fail(f"{file.name}, line {line}: {reason}; mend the line", "file")
             tables.append(piece.rows.select(columns))
             _refuse_long(section, sum(table.num_rows for table in tables))
-    nothing = pa.table({name: pa.array([], pa.string()) for name in columns})
-    return pa.concat_tables([nothing, *tables])
+    empty = pa.table({name: pa.array([], pa.string()) for name in columns})
+    return pa.concat_tables([empty, *tables])
 
 
 def _every_row(rows: pa.Table) -> Mask:
@@ -97,8 +99,10 @@ def _every_row(rows: pa.Table) -> Mask:
     return np.ones(rows.num_rows, dtype=np.bool_)
 
 
-def _require(section: Section, names: list[str] | tuple[str, ...], wanted: dict[str, str]) -> None:
-    for which, column in wanted.items():
+def _require(
+    section: Section, names: list[str] | tuple[str, ...], column_names: dict[str, str]
+) -> None:
+    for which, column in column_names.items():
         if column not in names:
             hint = did_you_mean(column, names)
             section.fail(f"the file has no column '{column}'; {hint}", which)

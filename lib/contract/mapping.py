@@ -63,7 +63,7 @@ class Mapping:
     @property
     def source_columns(self) -> tuple[str, ...]:
         """Every column that is read from the files, in first-use order: read no others."""
-        conditions = [one.column for one in self.where]
+        conditions = [condition.column for condition in self.where]
         if isinstance(self.reshape, Pivot):
             return tuple(dict.fromkeys([*self.reshape.source_columns, *conditions]))
         needed = tuple(dict.fromkeys([*self._needed, *conditions]))
@@ -108,7 +108,7 @@ class Mapping:
         """The rows of `raw`, or the rows that `unpivot` makes of them: what is counted as read."""
         self.require(raw.column_names)
         if isinstance(self.reshape, Unpivot):
-            conditions = [one.column for one in self.where]
+            conditions = [condition.column for condition in self.where]
             return self.reshape.rows(raw, [*self._needed, *conditions])
         return raw
 

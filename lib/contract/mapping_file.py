@@ -206,9 +206,9 @@ def _values(section: Section, beside: str) -> dict[str, str]:
 
 
 def _all_filled(columns: Section, contract: Contract, filled: Iterable[str]) -> None:
-    given = tuple(filled)
+    filled_names = tuple(filled)
     for column in contract.columns:
-        if column.required and column.name not in given:
+        if column.required and column.name not in filled_names:
             columns.fail(
                 f"nothing fills '{column.name}' ({column.type}: {column.description}); "
                 f"add {column.name}: {{from: ...}} or {column.name}: {{value: ...}}"

@@ -75,8 +75,8 @@ class _Rows:
 
     def first(self, mask: Mask) -> Places:
         """(keys,) the first place of each key where `mask` holds; the number of rows for none."""
-        places = np.where(mask, np.arange(len(mask)), len(mask))
-        return np.minimum.reduceat(places, self.starts)
+        positions = np.where(mask, np.arange(len(mask)), len(mask))
+        return np.minimum.reduceat(positions, self.starts)
 
 
 def _column(some: pa.Table, name: str, order: Places) -> tuple[Codes, Mask]:
@@ -114,7 +114,7 @@ def _merged(table: pa.Table, shared: Places, rows: _Rows, sources: dict[str, Pla
     for name in table.column_names:
         take = np.arange(table.num_rows)
         if name in sources:
-            given = sources[name] < len(rows.order)
-            take[firsts[given]] = shared[rows.order[sources[name][given]]]
+            has_source = sources[name] < len(rows.order)
+            take[firsts[has_source]] = shared[rows.order[sources[name][has_source]]]
         columns[name] = as_array(table[name]).take(pa.array(take[stays]))
     return pa.table(columns, schema=table.schema)

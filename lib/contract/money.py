@@ -126,12 +126,12 @@ def minor_units(amount: Decimal | str, digits: int) -> int:
     if not exact.is_finite() or exact.adjusted() > _MOST_WHOLE_DIGITS:
         raise ContractError(f"amount '{amount}' is not a decimal number of a usual size")
     scaled = exact.scaleb(digits)
-    whole = int(scaled)
-    if whole != scaled:
+    units = int(scaled)
+    if units != scaled:
         raise ContractError(
             f"amount '{amount}' has more than {digits} decimal digits; give whole minor units"
         )
-    return whole
+    return units
 
 
 def read_amounts(name: str, raw: pa.Array, digits: int, number: NumberFormat = PLAIN) -> Converted:
@@ -158,11 +158,11 @@ def read_amounts(name: str, raw: pa.Array, digits: int, number: NumberFormat = P
     exact = cast_or_null(matching(texts, _AMOUNT), _DECIMAL)
     printed = cast_or_null(matching(texts, _PRINTED_FLOAT), pa.float64())
     rounded, faults = _from_floats(name, printed, digits)
-    whole = cast_or_null(_times_ten_to(exact, digits), pa.int64())
+    units = cast_or_null(_times_ten_to(exact, digits), pa.int64())
     unread = lost(raw, exact) & lost(raw, printed)
-    return pc.coalesce(whole, rounded), [
+    return pc.coalesce(units, rounded), [
         *number.fault(trimmed, unread, f"{name}: not an amount"),
-        (lost(exact, whole), f"{name}: not a whole number of minor units ({digits} digits)"),
+        (lost(exact, units), f"{name}: not a whole number of minor units ({digits} digits)"),
         *faults,
     ]
 
@@ -178,16 +178,16 @@ def _times_ten_to(exact: pa.Array, digits: int) -> pa.Array:
 def _from_floats(name: str, raw: pa.Array, digits: int, half: float = 0.0) -> Converted:
     """Minor units of floats that lie off their values by `half` of these at most."""
     scaled = raw.fill_null(0.0).to_numpy(zero_copy_only=False) * 10.0**digits
-    given = pc.is_valid(raw).to_numpy(zero_copy_only=False)
+    is_valid = pc.is_valid(raw).to_numpy(zero_copy_only=False)
     readable = np.isfinite(scaled) & (np.abs(scaled) <= _LARGEST)
-    whole = np.rint(np.where(readable, scaled, 0.0))
-    tolerance = np.clip(np.abs(whole) * half, _FLOAT_TOLERANCE, _MOST_TOLERANCE)
-    exact = readable & (np.abs(np.where(readable, scaled, 0.0) - whole) <= tolerance)
-    values = pa.array(whole.astype(np.int64), mask=~(exact & given))
+    units = np.rint(np.where(readable, scaled, 0.0))
+    tolerance = np.clip(np.abs(units) * half, _FLOAT_TOLERANCE, _MOST_TOLERANCE)
+    exact = readable & (np.abs(np.where(readable, scaled, 0.0) - units) <= tolerance)
+    values = pa.array(units.astype(np.int64), mask=~(exact & is_valid))
     return values, [
-        (given & ~np.isfinite(scaled), f"{name}: not a number"),
-        (given & np.isfinite(scaled) & ~readable, f"{name}: too large"),
-        (given & ~exact, f"{name}: not a whole number of minor units ({digits} digits)"),
+        (is_valid & ~np.isfinite(scaled), f"{name}: not a number"),
+        (is_valid & np.isfinite(scaled) & ~readable, f"{name}: too large"),
+        (is_valid & ~exact, f"{name}: not a whole number of minor units ({digits} digits)"),
     ]
 
 

@@ -57,7 +57,7 @@ class MoneyReading:
         """Minor units of the settlement currency, each row from its own currency."""
         codes, _ = to_text(name, as_array(table[self.currency_from]))
         amounts = np.zeros(len(raw), dtype=np.int64)
-        known = np.zeros(len(raw), dtype=np.bool_)
+        is_known = np.zeros(len(raw), dtype=np.bool_)
         for code in codes.unique().to_pylist():
             rows = _rows_of(codes, code)
             currency = currencies.known.get(code)
@@ -69,8 +69,8 @@ class MoneyReading:
             for mask, text in faults:
                 reasons.mark(_spread(rows, mask), text)
             amounts[rows] = currencies.settle_minor(minor.fill_null(0).to_numpy(), code)
-            known[rows] = as_mask(pc.is_valid(minor))
-        return pa.array(amounts, mask=~known)
+            is_known[rows] = as_mask(pc.is_valid(minor))
+        return pa.array(amounts, mask=~is_known)
 
     def multiplied(
         self, name: str, values: pa.Array, table: pa.Table, reasons: RowReasons
@@ -84,8 +84,8 @@ class MoneyReading:
         count = counts.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
         fits = np.abs(amount.astype(np.float64) * count) < _LARGEST_PRODUCT
         reasons.mark(~fits, f"{name}: too large")
-        known = as_mask(pc.is_valid(values)) & as_mask(pc.is_valid(counts)) & fits
-        return pa.array(np.where(known, amount * np.where(fits, count, 0), 0), mask=~known)
+        is_known = as_mask(pc.is_valid(values)) & as_mask(pc.is_valid(counts)) & fits
+        return pa.array(np.where(is_known, amount * np.where(fits, count, 0), 0), mask=~is_known)
 
 
 def _rows_of(codes: pa.Array, code: str | None) -> Mask:

@@ -41,8 +41,8 @@ def read_number_lists(texts: pa.Array) -> tuple[pa.Array, Mask]:
     lists = pa.ListArray.from_arrays(tokens.offsets, numbers)
     empty = pa.array([[]], pa.list_(pa.float64()))[0]
     lists = _where(blank, empty, lists)
-    gone = pc.or_(unreadable, pc.is_null(texts))
-    return _where(gone, pa.scalar(None, lists.type), lists), as_mask(unreadable)
+    is_null = pc.or_(unreadable, pc.is_null(texts))
+    return _where(is_null, pa.scalar(None, lists.type), lists), as_mask(unreadable)
 
 
 def _where(mask: pa.Array, value: pa.Scalar, lists: pa.Array) -> pa.Array:

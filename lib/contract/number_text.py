@@ -78,12 +78,14 @@ class NumberFormat:
         return _SEPARATORS.get(mark, re.escape(mark))
 
     def _pattern(self) -> str:
-        mark, whole = re.escape(self.decimal_mark), r"\d+"
+        mark, integer_part = re.escape(self.decimal_mark), r"\d+"
         if self.thousands is not None:
             between = self._separator()
             threes = rf"\d{{1,3}}(?:{between}\d{{3}})+"
-            whole = rf"(?:{threes}|\d{{1,2}}(?:{between}\d{{2}})+{between}\d{{3}}|{whole})"
-        return rf"^[+-]?(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d{{1,3}})?$"
+            integer_part = (
+                rf"(?:{threes}|\d{{1,2}}(?:{between}\d{{2}})+{between}\d{{3}}|{integer_part})"
+            )
+        return rf"^[+-]?(?:{integer_part}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d{{1,3}})?$"
 
     def _without_signs(self, texts: pa.Array) -> pa.Array:
         if self.signs:

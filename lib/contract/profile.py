@@ -106,19 +106,19 @@ def _column(name: str, values: pa.Array) -> ColumnProfile:
 
 def _range(values: pa.Array) -> tuple[Plain, Plain]:
     if pat.is_timestamp(values.type):
-        found = pc.min_max(values.cast(pa.timestamp("us", tz=values.type.tz)).cast(pa.int64()))
-        return _iso(found["min"].as_py()), _iso(found["max"].as_py())
+        bounds = pc.min_max(values.cast(pa.timestamp("us", tz=values.type.tz)).cast(pa.int64()))
+        return _iso(bounds["min"].as_py()), _iso(bounds["max"].as_py())
     if not _is_number(values.type):
         return None, None
-    found = pc.min_max(values)
-    return found["min"].as_py(), found["max"].as_py()
+    bounds = pc.min_max(values)
+    return bounds["min"].as_py(), bounds["max"].as_py()
 
 
 def _quantiles(values: pa.Array) -> dict[float, float]:
     if not _is_number(values.type) or values.null_count == len(values):
         return {}
-    found = pc.quantile(values, q=list(QUANTILES)).to_pylist()
-    return dict(zip(QUANTILES, (float(one) for one in found), strict=True))
+    quantiles = pc.quantile(values, q=list(QUANTILES)).to_pylist()
+    return dict(zip(QUANTILES, (float(quantile) for quantile in quantiles), strict=True))
 
 
 def _categories(values: pa.Array) -> dict[str, int]:
@@ -158,8 +158,8 @@ def _sorted_times(table: pa.Table, name: str | None) -> npt.NDArray[np.int64]:
 def _gaps(times: npt.NDArray[np.int64]) -> tuple[tuple[str, float], ...]:
     lengths = np.diff(times)
     longest = np.argsort(-lengths, kind="stable")[:LARGEST_GAPS]
-    found = [(_iso(int(times[row])), float(lengths[row]) / 1e6) for row in longest]
-    return tuple((start, seconds) for start, seconds in found if start is not None and seconds > 0)
+    gaps = [(_iso(int(times[row])), float(lengths[row]) / 1e6) for row in longest]
+    return tuple((start, seconds) for start, seconds in gaps if start is not None and seconds > 0)
 
 
 def _iso(microseconds: int | None) -> str | None:

@@ -100,7 +100,7 @@ def column_codes(table: pa.Table, name: str) -> Codes:
     """Equal content, equal code; null is a content of its own, and so is NaN."""
     values = as_array(table[name])
     if pat.is_list(values.type):
-        values = pa.array([None if one is None else repr(one) for one in values.to_pylist()])
+        values = pa.array([None if value is None else repr(value) for value in values.to_pylist()])
     encoded = values.dictionary_encode(null_encoding="encode")
     codes: Codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return codes

@@ -56,12 +56,12 @@ class Pivot:
         texts, values = _tag_texts(rows, self.tag), plain(as_array(rows[self.value]))
         missing = np.asarray(pc.is_null(texts).to_numpy(zero_copy_only=False))
         reasons.mark(missing, f"{self.tag}: missing")
-        nothing = pa.scalar(None, values.type)
+        null = pa.scalar(None, values.type)
         stays = [*self.index, *(name for name in ORIGIN if name in rows.column_names)]
         columns = {name: as_array(rows[name]) for name in stays}
         for name in self.tags(needed):
             hit = pc.equal(texts, name).fill_null(False)
-            columns[name] = pc.if_else(hit, values, nothing)
+            columns[name] = pc.if_else(hit, values, null)
         return pa.table(columns)
 
 

@@ -56,9 +56,9 @@ def together_faults(table: pa.Table, names: tuple[str, ...]) -> Iterator[Fault]:
 
 def either_faults(table: pa.Table, names: tuple[str, ...]) -> Iterator[Fault]:
     """Rows in which none of `names`, or more than one, is given."""
-    given = np.sum([as_mask(pc.is_valid(table[name])) for name in names], axis=0)
-    yield given == 0, f"{', '.join(names)}: none of these is given"
-    yield given > 1, f"{', '.join(names)}: more than one of these is given"
+    counts = np.sum([as_mask(pc.is_valid(table[name])) for name in names], axis=0)
+    yield counts == 0, f"{', '.join(names)}: none of these is given"
+    yield counts > 1, f"{', '.join(names)}: more than one of these is given"
 
 
 def _not_finite(column: Column, values: pa.Array) -> Iterator[Fault]:
@@ -76,8 +76,8 @@ def _text_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
         control = as_mask(pc.match_substring_regex(values, CONTROL_CHARACTERS))
         yield control, f"{column.name}: holds control characters, which no identifier may"
     if column.values:
-        known = pc.is_in(values, value_set=pa.array(column.values, type=pa.string()))
-        other = as_mask(pc.and_(pc.is_valid(values), pc.invert(known)))
+        is_allowed = pc.is_in(values, value_set=pa.array(column.values, type=pa.string()))
+        other = as_mask(pc.and_(pc.is_valid(values), pc.invert(is_allowed)))
         yield other, f"{column.name}: not one of {', '.join(column.values)}"
 
 

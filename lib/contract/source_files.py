@@ -99,7 +99,9 @@ def source_files(form: FileFormat, paths: Paths) -> list[SourceFile]:
             raise ContractError(f"cannot read {path}: expected a file or a folder, got a device")
         root = storage.at().rstrip("/")
         selector = fs.FileSelector(storage.at(), recursive=True, allow_not_found=True)
-        for entry in sorted(storage.filesystem.get_file_info(selector), key=lambda one: one.path):
+        for entry in sorted(
+            storage.filesystem.get_file_info(selector), key=lambda file_info: file_info.path
+        ):
             name = entry.path.lstrip("/")[len(root.lstrip("/")) :].lstrip("/")
             if entry.is_file and is_data_file(name):
                 address = storage.address(name)

@@ -142,7 +142,7 @@ class TimeReading:
         encoded = texts.dictionary_encode()
         read = [parsed(text, str(self.format)) for text in encoded.dictionary.to_pylist()]
         fault = f"{name}: not a time of the format '{self.format}'"
-        if any(one is not None and one.tzinfo is not None for one in read):
+        if any(timestamp is not None and timestamp.tzinfo is not None for timestamp in read):
             times = pa.array(read, type=TIME).take(encoded.indices)
             return times, [(lost(raw, times), fault)]
         naive = pa.array(read, type=NAIVE).take(encoded.indices)
@@ -204,16 +204,16 @@ def duration_us(text: str) -> int:
     Raises:
         ValueError: not a whole number followed by s, m, h or d.
     """
-    found = re.fullmatch(r"([+-]?\d{1,6})([smhd])", text.strip())
-    if found is None:
+    match = re.fullmatch(r"([+-]?\d{1,6})([smhd])", text.strip())
+    if match is None:
         raise ValueError(f"'{text}' is not a duration; write it as 7d, 36h, 15m or 30s")
-    seconds = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[found[2]]
-    return int(found[1]) * seconds * 1_000_000
+    seconds = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[match[2]]
+    return int(match[1]) * seconds * 1_000_000
 
 
-def _resolved(name: str, raw: pa.Array, wanted: pa.DataType) -> Converted:
+def _resolved(name: str, raw: pa.Array, target_type: pa.DataType) -> Converted:
     finer = pat.is_timestamp(raw.type) and raw.type.unit == "ns"
-    times = cast_or_null(raw, wanted, safe=not finer)
+    times = cast_or_null(raw, target_type, safe=not finer)
     return times, [(lost(raw, times), f"{name}: not a time")]
 
 

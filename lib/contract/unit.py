@@ -116,8 +116,8 @@ def symbol(unit: str) -> str:
     return _SPELLINGS.get(plain, plain)
 
 
-def conversion(came: str, wanted: str) -> Linear | None:
-    """How to bring values in unit `came` to unit `wanted`; None where they are the same.
+def conversion(source: str, target: str) -> Linear | None:
+    """How to bring values in unit `source` to unit `target`; None where they are the same.
 
     >>> conversion("degF", "degC").scale * 212 + conversion("degF", "degC").offset
     100.0
@@ -127,13 +127,13 @@ def conversion(came: str, wanted: str) -> Linear | None:
     Raises:
         ContractError: a unit is unknown, or the two measure different things.
     """
-    came, wanted = symbol(came), symbol(wanted)
-    if came == wanted:
+    source, target = symbol(source), symbol(target)
+    if source == target:
         return None
-    for unit in (came, wanted):
+    for unit in (source, target):
         if unit not in UNITS:
             raise ContractError(f"unknown unit '{unit}'; {did_you_mean(unit, UNITS)}")
-    (kind, scale, offset), (other, over, under) = UNITS[came], UNITS[wanted]
+    (kind, scale, offset), (other, over, under) = UNITS[source], UNITS[target]
     if kind != other:
-        raise ContractError(f"'{came}' measures {kind}, '{wanted}' measures {other}")
+        raise ContractError(f"'{source}' measures {kind}, '{target}' measures {other}")
     return Linear(float(scale / over), float((offset - under) / over))

@@ -44,12 +44,14 @@ class Section:
         line = entry.line if isinstance(entry, Scalar | Section) else self.line
         if isinstance(entry, list) and entry:
             line = entry[0].line
-        place = ".".join(part for part in (self.path, key) if part)
-        raise ContractError(f"{self.origin}, line {line}{f', {place}' if place else ''}: {message}")
+        key_path = ".".join(part for part in (self.path, key) if part)
+        raise ContractError(
+            f"{self.origin}, line {line}{f', {key_path}' if key_path else ''}: {message}"
+        )
 
-    def only(self, known: Iterable[str]) -> None:
-        """Refuse keys that are not in `known`, with a suggestion."""
-        names = tuple(known)
+    def only(self, known_keys: Iterable[str]) -> None:
+        """Refuse keys that are not in `known_keys`, with a suggestion."""
+        names = tuple(known_keys)
         for key in self.entries:
             if key not in names:
                 self.fail(f"unknown key; {did_you_mean(key, names)}", key)
@@ -84,8 +86,8 @@ class Section:
             return default
         value = entry.value if isinstance(entry, Scalar) else None
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            came = entry.text if isinstance(entry, Scalar) else "a list or section"
-            self.fail(f"expected a whole number from {low} to {high}, came {came}", key)
+            text = entry.text if isinstance(entry, Scalar) else "a list or section"
+            self.fail(f"expected a whole number from {low} to {high}, came {text}", key)
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -95,7 +97,7 @@ class Section:
             return ()
         if isinstance(entry, Section):
             self.fail("expected a value or a list of values", key)
-        return tuple(one.text for one in ([entry] if isinstance(entry, Scalar) else entry))
+        return tuple(scalar.text for scalar in ([entry] if isinstance(entry, Scalar) else entry))
 
     def section(self, key: str) -> "Section | None":
         """The section under `key`, None where the key is absent."""
@@ -145,7 +147,7 @@ def _entry(
     if isinstance(node, yaml.MappingNode):
         return _section(loader, node, origin, path, depth + 1)
     if isinstance(node, yaml.SequenceNode):
-        return [_scalar(loader, one, origin, path) for one in node.value]
+        return [_scalar(loader, child, origin, path) for child in node.value]
     return _scalar(loader, node, origin, path)
 
 
@@ -156,9 +158,9 @@ def _scalar(loader: yaml.SafeLoader, node: yaml.Node, origin: str, path: str) ->
     try:
         return Scalar(loader.construct_object(node), node.value, line)
     except (ValueError, TypeError, OverflowError) as error:
-        shown = (
+        excerpt = (
             node.value if len(node.value) <= _LONGEST_SHOWN else f"{node.value[:_LONGEST_SHOWN]}..."
         )
         raise ContractError(
-            f"{origin}, line {line}, {path}: '{shown}' is no value of YAML; put it in quotes"
+            f"{origin}, line {line}, {path}: '{excerpt}' is no value of YAML; put it in quotes"
         ) from error

@@ -46,21 +46,21 @@ def card_precision_at_k(
         raise ValueError(f"k: expected 1 or more, got {k}")
     codes = np.unique(np.asarray(cards), return_inverse=True)[1]
     numbers = np.asarray(days)
-    shown = _walk(flags, values, codes, numbers, k)
+    precisions = _walk(flags, values, codes, numbers, k)
     best = _walk(flags, flags.astype(np.float64), codes, numbers, k)
-    return CardPrecision(float(np.mean(shown)), tuple(shown), float(np.mean(best)))
+    return CardPrecision(float(np.mean(precisions)), tuple(precisions), float(np.mean(best)))
 
 
 def _walk(
     flags: Flags, values: Floats, codes: npt.NDArray[np.int64], days: npt.NDArray[np.int64], k: int
 ) -> list[float]:
     """Each day's precision, taking the cards found so far out of the following days."""
-    found = np.zeros(codes.max() + 1, dtype=np.bool_)
+    is_known = np.zeros(codes.max() + 1, dtype=np.bool_)
     answers = []
     for day in np.unique(days):
-        rows = np.flatnonzero((days == day) & ~found[codes])
+        rows = np.flatnonzero((days == day) & ~is_known[codes])
         hits = _top_cards(flags[rows], values[rows], codes[rows], k)
-        found[hits] = True
+        is_known[hits] = True
         answers.append(len(hits) / k)
     return answers
 
@@ -69,10 +69,10 @@ def _top_cards(
     flags: Flags, values: Floats, codes: npt.NDArray[np.int64], k: int
 ) -> npt.NDArray[np.int64]:
     """Compromised cards among the k cards of highest score."""
-    cards, place = np.unique(codes, return_inverse=True)
+    cards, card_index = np.unique(codes, return_inverse=True)
     score = np.full(len(cards), -np.inf)
-    np.maximum.at(score, place, values)
+    np.maximum.at(score, card_index, values)
     compromised = np.zeros(len(cards), dtype=np.bool_)
-    np.logical_or.at(compromised, place, flags)
+    np.logical_or.at(compromised, card_index, flags)
     top = np.argsort(-score, kind="stable")[:k]
     return cards[top[compromised[top]]]

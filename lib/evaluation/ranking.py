@@ -48,5 +48,5 @@ def precision_at_k(labels: npt.ArrayLike, scores: npt.ArrayLike, k: int) -> floa
     k = min(k, len(values))
     edge = np.partition(values, len(values) - k)[len(values) - k]
     above, tied = values > edge, values == edge
-    places = k - int(above.sum())
-    return float((flags[above].sum() + places * flags[tied].mean()) / k)
+    slots = k - int(above.sum())
+    return float((flags[above].sum() + slots * flags[tied].mean()) / k)

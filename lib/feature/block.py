@@ -35,9 +35,9 @@ class Block:
 
 
 @compiled
-def _put_back(values: Ints, empty: Ints, place: Ints, out: NDArray[Any]) -> None:
-    for row in range(len(place)):
-        at = place[row]
+def _put_back(values: Ints, empty: Ints, positions: Ints, out: NDArray[Any]) -> None:
+    for row in range(len(positions)):
+        at = positions[row]
         if at < 0:
             out[:, row] = empty
         else:

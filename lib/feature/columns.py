@@ -63,10 +63,10 @@ def _is_sorted(table: pa.Table, keys: list[str]) -> bool:
     tied: Ints = np.arange(1, len(table), dtype=np.int64)
     for name in keys[:-1]:
         values = numbers(table.column(name))
-        here, before = values[tied], values[tied - 1]
-        if (here < before).any():
+        current, before = values[tied], values[tied - 1]
+        if (current < before).any():
             return False
-        tied = tied[here == before]
+        tied = tied[current == before]
     ids = table.column(keys[-1])
     return not pc.any(pc.less(ids.take(pa.array(tied)), ids.take(pa.array(tied - 1)))).as_py()
 
@@ -90,17 +90,17 @@ def times_or(table: pa.Table, name: str, missing: int) -> Ints:
 def codes(column: pa.ChunkedArray) -> Ints:
     """A column's values as codes 0, 1, ...; -1 for null."""
     indices = column.combine_chunks().dictionary_encode().indices
-    found: Ints = pc.fill_null(indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return found
+    row_codes: Ints = pc.fill_null(indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return row_codes
 
 
 def numbers(column: pa.ChunkedArray) -> NDArray[Any]:
     """A column as float64 (NaN for null), or int64; times as microseconds since 1970 UTC."""
     if pa.types.is_timestamp(column.type):
         column = column.cast(_MICROSECONDS).cast(pa.int64())
-    whole = pa.types.is_integer(column.type) and not column.null_count
-    found: NDArray[Any] = column.cast(pa.int64() if whole else pa.float64()).to_numpy()
-    return found
+    is_integer = pa.types.is_integer(column.type) and not column.null_count
+    values: NDArray[Any] = column.cast(pa.int64() if is_integer else pa.float64()).to_numpy()
+    return values
 
 
 def append(table: pa.Table, columns: Mapping[str, NDArray[Any]]) -> pa.Table:

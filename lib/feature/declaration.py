@@ -293,7 +293,7 @@ class Category:
     @property
     def codes(self) -> dict[str, float]:
         """The code of each known value."""
-        return {value: float(place) for place, value in enumerate(self.vocabulary, start=1)}
+        return {value: float(code) for code, value in enumerate(self.vocabulary, start=1)}
 
 
 Declaration = Feature | Direct | Category | Derived
@@ -329,16 +329,16 @@ class FeatureSet:
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        seen: set[str] = set()
+        seen_names: set[str] = set()
         for feature in self.features:
-            if feature.name in seen:
+            if feature.name in seen_names:
                 raise ValueError(f"feature {feature.name!r} is declared twice")
             if isinstance(feature, Derived):
-                for absent in set(feature.inputs) - seen:
+                for absent in set(feature.inputs) - seen_names:
                     raise ValueError(
                         f"feature {feature.name!r} needs {absent!r}, which is not declared before"
                     )
-            seen.add(feature.name)
+            seen_names.add(feature.name)
         names = tuple(f.name for f in self.features if not f.hidden)
         object.__setattr__(self, "names", names)
         text = json.dumps(self.describe(), sort_keys=True)
@@ -360,11 +360,11 @@ class FeatureSet:
 
     def measures(self) -> tuple[Measure, ...]:
         """Every measure needed, once each, in a stable order."""
-        found: dict[Measure, None] = {}
+        measures: dict[Measure, None] = {}
         for feature in self.features:
             if isinstance(feature, Feature):
-                found.update(dict.fromkeys(feature.measures))
-        return tuple(found)
+                measures.update(dict.fromkeys(feature.measures))
+        return tuple(measures)
 
     def input_columns(self) -> tuple[str, ...]:
         """The columns of an event that the features read."""

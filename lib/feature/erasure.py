@@ -51,9 +51,9 @@ class ProfileMatch:
         self._entities = {entity.encode() for entity in entities}
         self._names = {*entities, *events}
         self._columns: Mapping[bytes, tuple[str, ...]] = {
-            f"{one.name}:{profile.digest}".encode(): profile.key
-            for one in feature_sets
-            for profile in Layout(one).profiles
+            f"{feature_set.name}:{profile.digest}".encode(): profile.key
+            for feature_set in feature_sets
+            for profile in Layout(feature_set).profiles
         }
 
     def profile(self, key: bytes) -> bool:
@@ -148,7 +148,7 @@ def _erase_redis(url: str, match: ProfileMatch, prefix: bytes, count_only: bool)
     try:
         with redis.Redis.from_url(url, socket_timeout=30) as client:
             profiles = _in_redis(client, prefix + b"p:", match.profile)
-            receipts = _in_redis(client, prefix + b"r:", lambda one: match.receipt(one.decode()))
+            receipts = _in_redis(client, prefix + b"r:", lambda key: match.receipt(key.decode()))
             keys = list(profiles), list(receipts)
             for part in [] if count_only else _parts([*keys[0], *keys[1]]):
                 client.unlink(*part)

@@ -60,10 +60,10 @@ class Evaluator:
                 does not, features are missing.
             category: the code of a categorical feature.
         """
-        given = _Given(columns, measured, has_key, category)
+        context = _Given(columns, measured, has_key, category)
         values: dict[str, Value] = {}
         for name, step in self._steps:
-            values[name] = step(given, values)
+            values[name] = step(context, values)
         return values
 
 
@@ -81,7 +81,7 @@ def _step(feature: Any) -> _Step:
 def _derived(
     formula: Callable[..., Value],
     inputs: tuple[str, ...],
-    given: _Given,  # noqa: ARG001
+    context: _Given,  # noqa: ARG001
     values: dict[str, Value],
 ) -> Value:
     return formula(*[values[name] for name in inputs])
@@ -90,14 +90,14 @@ def _derived(
 def _direct(
     formula: Callable[..., Value],
     columns: tuple[str, ...],
-    given: _Given,
+    context: _Given,
     values: dict[str, Value],  # noqa: ARG001
 ) -> Value:
-    return formula(*[given.columns[name] for name in columns])
+    return formula(*[context.columns[name] for name in columns])
 
 
-def _category(feature: Category, given: _Given, values: dict[str, Value]) -> Value:  # noqa: ARG001
-    return given.category(feature)
+def _category(feature: Category, context: _Given, values: dict[str, Value]) -> Value:  # noqa: ARG001
+    return context.category(feature)
 
 
 def _aggregate(
@@ -105,11 +105,11 @@ def _aggregate(
     columns: tuple[str, ...],
     key: Key,
     empty: float,
-    given: _Given,
+    context: _Given,
     values: dict[str, Value],  # noqa: ARG001
 ) -> Value:
-    present = given.has_key[key]
+    present = context.has_key[key]
     if present is False:
         return NAN
-    value = finish(tuple([given.measured[column] for column in columns]), empty)
+    value = finish(tuple([context.measured[column] for column in columns]), empty)
     return value if present is True else arithmetic.choose(present, value, NAN)

@@ -70,6 +70,6 @@ def _starts(rows: Ints, codes: Sequence[Ints]) -> Ints:
     changes = np.zeros(len(rows), dtype=bool)
     changes[:1] = True
     for column in codes:
-        mine = column[rows]
-        changes[1:] |= mine[1:] != mine[:-1]
+        row_codes = column[rows]
+        changes[1:] |= row_codes[1:] != row_codes[:-1]
     return np.append(np.flatnonzero(changes), len(rows))

@@ -106,12 +106,12 @@ class Keyed:
             batch = Batch(self._events, tuple(self._quantity), rows, starts)
             for step in steps:
                 step(batch, out[first : first + len(rows)])
-        place = self._group.place
+        positions = self._group.place
         if order is not None:
-            place = np.empty_like(place)
-            place[order] = self._group.place
+            positions = np.empty_like(positions)
+            positions[order] = self._group.place
         empty = [value for measure in self._measures for value in _empty(measure)]
-        return Block(tuple(self._columns), out, np.array(empty, dtype=np.int64), place)
+        return Block(tuple(self._columns), out, np.array(empty, dtype=np.int64), positions)
 
     def _steps(self) -> Iterator[Step]:
         yield from self._totals()
@@ -133,8 +133,8 @@ class Keyed:
                 lanes[window, measure.fact, 1].append(lane)
                 if measure.without:
                     lanes[window, measure.without, -1].append(lane)
-        for (window, fact, sign), mine in lanes.items():
-            take, put = (np.array(numbers, dtype=np.int64) for numbers in zip(*mine, strict=True))
+        for (window, fact, sign), pairs in lanes.items():
+            take, put = (np.array(numbers, dtype=np.int64) for numbers in zip(*pairs, strict=True))
             if fact is None:
                 yield _all(window, take, put)
             elif self._events.facts[fact] is not None:
@@ -167,8 +167,8 @@ class Keyed:
         def step(batch: Batch, out: Ints) -> None:
             tiles, _, behind, reach = batch.span(window)
             counted, bad = batch.settled(measure.fact, window.behind)
-            given = (tiles, batch.clock, window.hop, behind, reach, counted, bad)
-            recall_streak(batch.starts, *given, batch.values[:, number], out[:, view])
+            arguments = (tiles, batch.clock, window.hop, behind, reach, counted, bad)
+            recall_streak(batch.starts, *arguments, batch.values[:, number], out[:, view])
 
         return step
 
@@ -186,9 +186,9 @@ def _all(window: Window, take: Ints, put: Ints) -> Step:
 
 def _with_fact(window: Window, fact: str, sign: int, take: Ints, put: Ints) -> Step:
     def step(batch: Batch, out: Ints) -> None:
-        events, known = batch.facts[fact]
+        events, fact_times = batch.facts[fact]
         if len(events):
-            about = (events, known, batch.received, batch.values)
+            about = (events, fact_times, batch.received, batch.values)
             add_facts(batch.starts, *batch.span(window), *about, take, put, sign, out)
 
     return step
@@ -221,18 +221,18 @@ class Batch:
 
     def _fact(self, fact: str) -> tuple[Ints, Ints]:
         """Positions of the events of which a fact is ever known; when it was and was withdrawn."""
-        known = self._events.facts[fact]
-        if known is None:
+        history = self._events.facts[fact]
+        if history is None:
             return np.empty(0, dtype=np.int64), np.empty((0, 2), dtype=np.int64)
-        events = np.flatnonzero(known.ever[self.rows])
-        return events, known.times[self.rows[events]]
+        events = np.flatnonzero(history.ever[self.rows])
+        return events, history.times[self.rows[events]]
 
     def settled(self, fact: str, behind: int) -> tuple[Flags, Flags]:
         """Whether each event was received, and whether its fact was known, `behind` after it."""
         settles = self.times + behind
-        events, known = self.facts[fact]
+        events, fact_times = self.facts[fact]
         bad = np.zeros(len(settles), dtype=bool)
-        bad[events] = (known[:, 0] <= settles[events]) & (known[:, 1] > settles[events])
+        bad[events] = (fact_times[:, 0] <= settles[events]) & (fact_times[:, 1] > settles[events])
         return self.received <= settles, bad
 
     def span(self, window: Window) -> tuple[Ints, Ints, int, int]:

@@ -47,11 +47,11 @@ class Run:
 
     def lane(self, quantity: Quantity, fact: str | None, within: int | None = None) -> int:
         """The place of a lane within a tile; made if absent."""
-        spot = (quantity, fact, within)
-        if spot not in self.lanes:
-            self.lanes[spot] = self.width
+        lane_key = (quantity, fact, within)
+        if lane_key not in self.lanes:
+            self.lanes[lane_key] = self.width
             self.width += quantity.lanes
-        return self.lanes[spot]
+        return self.lanes[lane_key]
 
     def trim(self, time: int, received: int) -> Trim:
         """What no later event can reach once an event at `time`, received then, was processed."""
@@ -84,10 +84,10 @@ class ProfileLayout:
 
     def run(self, kind: str, window: Window | None, settles: int = 0) -> Run:
         """The run that a window is read from; made if absent."""
-        spot = (kind, window.hop if window else None)
-        if spot not in self.runs:
-            self.runs[spot] = Run(self.fields, kind, spot[1], settles)
-        run = self.runs[spot]
+        run_key = (kind, window.hop if window else None)
+        if run_key not in self.runs:
+            self.runs[run_key] = Run(self.fields, kind, run_key[1], settles)
+        run = self.runs[run_key]
         if window:
             run.windows[window] = None
             self.clock = True
@@ -116,8 +116,8 @@ class ProfileLayout:
         for run in self.runs.values():
             lanes = [(q.name, *rest, lane) for (q, *rest), lane in run.lanes.items()]
             parts += [run.field, run.kind, run.hop, lanes]
-        for (only, quantities), place in self.records.items():
-            parts += [place, only and only.name, [q.name for q in quantities]]
+        for (only, quantities), record_field in self.records.items():
+            parts += [record_field, only and only.name, [q.name for q in quantities]]
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
 
 
@@ -173,8 +173,14 @@ class Layout:
     @property
     def distincts(self) -> Iterator[DistinctPlace]:
         """Where pairs are counted: once for each run, however many windows are read from it."""
-        found = [place for place in self.places.values() if isinstance(place, DistinctPlace)]
-        return iter({(one.profile.key, one.run.field): one for one in found}.values())
+        locations = [
+            location for location in self.places.values() if isinstance(location, DistinctPlace)
+        ]
+        return iter(
+            {
+                (location.profile.key, location.run.field): location for location in locations
+            }.values()
+        )
 
     def _place(self, measure: Measure) -> Place:
         if isinstance(measure, Total):
@@ -190,30 +196,30 @@ class Layout:
         key = tuple(sorted(key))
         return self._profiles.setdefault(key, ProfileLayout(key))
 
-    def _place_total(self, wanted: Total) -> TotalPlace:
-        profile = self._profile(wanted.key)
-        run = profile.run("totals", wanted.window)
-        lane = run.lane(wanted.quantity, wanted.fact)
-        without = run.lane(wanted.quantity, wanted.without) if wanted.without else 0
-        return TotalPlace(profile, run, lane, without, wanted.quantity.squared)
+    def _place_total(self, measure: Total) -> TotalPlace:
+        profile = self._profile(measure.key)
+        run = profile.run("totals", measure.window)
+        lane = run.lane(measure.quantity, measure.fact)
+        without = run.lane(measure.quantity, measure.without) if measure.without else 0
+        return TotalPlace(profile, run, lane, without, measure.quantity.squared)
 
-    def _place_distinct(self, wanted: Distinct) -> DistinctPlace:
-        profile, pair = self._profile(wanted.key), self._profile(wanted.pair)
-        run = profile.run(f"distinct {wanted.of}", wanted.window)
+    def _place_distinct(self, measure: Distinct) -> DistinctPlace:
+        profile, pair = self._profile(measure.key), self._profile(measure.pair)
+        run = profile.run(f"distinct {measure.of}", measure.window)
         run.width = 2
-        pair.horizon = max(pair.horizon, wanted.window.reach)
+        pair.horizon = max(pair.horizon, measure.window.reach)
         pair.clock = True
         return DistinctPlace(profile, run, pair)
 
-    def _place_streak(self, wanted: Streak) -> StreakPlace:
-        profile = self._profile(wanted.key)
-        settles = wanted.window.behind
-        run = profile.run(f"streak {wanted.fact} {settles}", wanted.window, settles)
+    def _place_streak(self, measure: Streak) -> StreakPlace:
+        profile = self._profile(measure.key)
+        settles = measure.window.behind
+        run = profile.run(f"streak {measure.fact} {settles}", measure.window, settles)
         run.events = run.lane(ONE, None, settles)
-        run.bad = run.lane(ONE, wanted.fact, settles)
-        return StreakPlace(profile, run, run.lane(wanted.quantity, None, settles))
+        run.bad = run.lane(ONE, measure.fact, settles)
+        return StreakPlace(profile, run, run.lane(measure.quantity, None, settles))
 
-    def _place_latest(self, wanted: Latest) -> LatestPlace:
-        profile = self._profile(wanted.key)
-        profile.horizon = max(profile.horizon, wanted.horizon)
-        return LatestPlace(profile, profile.record(wanted.only, wanted.quantities))
+    def _place_latest(self, measure: Latest) -> LatestPlace:
+        profile = self._profile(measure.key)
+        profile.horizon = max(profile.horizon, measure.horizon)
+        return LatestPlace(profile, profile.record(measure.only, measure.quantities))

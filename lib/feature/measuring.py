@@ -35,7 +35,9 @@ def blocks_of(
     by_key: dict[Key, list[Measure]] = defaultdict(list)
     for measure in measures:
         by_key[measure.key].append(measure)
-    return {key: Keyed(events, key, mine).block(order) for key, mine in by_key.items()}
+    return {
+        key: Keyed(events, key, key_measures).block(order) for key, key_measures in by_key.items()
+    }
 
 
 class Events:

@@ -43,10 +43,10 @@ def compute(features: FeatureSet, table: pa.Table) -> pa.Table:
     blocks = blocks_of(features, table, features.measures()).values()
 
     def measured(first: int, end: int) -> dict[str, Floats]:
-        found: dict[str, Floats] = {}
+        columns: dict[str, Floats] = {}
         for block in blocks:
-            found.update(block.rows(first, end, np.float64))
-        return found
+            columns.update(block.rows(first, end, np.float64))
+        return columns
 
     return append(table, _features(features, table, measured))
 
@@ -76,10 +76,10 @@ def measure(features: FeatureSet, table: pa.Table, column: str) -> pa.Table:
     """
     earlier = partition_columns(features)
     earlier = earlier[: earlier.index(column)]
-    mine = [
+    own_measures = [
         m for m in features.measures() if column in m.key and not any(e in m.key for e in earlier)
     ]
-    for block in blocks_of(features, table, mine).values():
+    for block in blocks_of(features, table, own_measures).values():
         table = append(table, block.rows(0, len(table)))
     return table
 
@@ -130,9 +130,9 @@ class _Inputs:
         return np.logical_and.reduce(valid) if valid else True
 
     def _codes(self, feature: Category) -> Floats:
-        known = pa.array(feature.vocabulary, pa.string())
-        place = pc.index_in(self._table.column(feature.column), value_set=known)
-        codes: Floats = pc.add(pc.fill_null(place, -1), 1).to_numpy().astype(float)
+        vocabulary = pa.array(feature.vocabulary, pa.string())
+        indices = pc.index_in(self._table.column(feature.column), value_set=vocabulary)
+        codes: Floats = pc.add(pc.fill_null(indices, -1), 1).to_numpy().astype(float)
         return codes
 
 

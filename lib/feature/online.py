@@ -113,10 +113,10 @@ class OnlineFeatures:
         Not even old tiles are dropped, so that whoever looks at a later moment first can still look
         at an earlier one.
         """
-        asked = self.request(event)
-        parts = [part._replace(clock=False, adds=(), keeps=(), trims=()) for part in asked.parts]
+        request = self.request(event)
+        parts = [part._replace(clock=False, adds=(), keeps=(), trims=()) for part in request.parts]
         receipt = self._look_receipt + str(event[self.features.id_column])
-        return asked._replace(receipt=receipt, parts=tuple(parts), touches=(), legacy=None)
+        return request._replace(receipt=receipt, parts=tuple(parts), touches=(), legacy=None)
 
     def read(self, event: Event, reply: Reply) -> Observation:
         """The event's features, from the profiles as they were before it.
@@ -142,7 +142,7 @@ class OnlineFeatures:
         return self._steps.features(event, self._kind(event).without_history.copy())
 
     def learn(
-        self, event: Event, fact: str, at: int, known: bool = True, revision: int = 0
+        self, event: Event, fact: str, at: int, is_known: bool = True, revision: int = 0
     ) -> Exchange:
         """The exchange that makes a fact about an earlier event count from now on.
 
@@ -150,7 +150,7 @@ class OnlineFeatures:
             event: the event as it was first seen.
             fact: one of the feature set's facts.
             at: when it became known, microseconds UTC.
-            known: False withdraws it.
+            is_known: False withdraws it.
             revision: the number of the statement about this event, so that each counts once.
 
         Raises:
@@ -164,7 +164,7 @@ class OnlineFeatures:
         plan = self._plan(event, fact, delay)  # before the numbers: it adds constants to them
         source, texts = self._planner.numbers(event, time), self._texts(event)
         parts = [part.part(texts, source, ()) for part in plan.parts]
-        if not known:
+        if not is_known:
             parts = [part._replace(adds=tuple(map(_negative, part.adds))) for part in parts]
         event_id = event[self.features.id_column]
         receipt = _BETWEEN.join((self.features.name, "fact", fact, str(revision), str(event_id)))
@@ -178,10 +178,10 @@ class OnlineFeatures:
     def _plan(self, event: Event, fact: str | None, delay: int) -> Plan:
         in_time = frozenset([limit for limit in self._planner.delays if delay <= limit])
         kind = self._kind(event)
-        spot = (kind.absent, fact, in_time)
-        plan = self._plans.get(spot)
+        plan_key = (kind.absent, fact, in_time)
+        plan = self._plans.get(plan_key)
         if plan is None:
-            plan = self._plans[spot] = self._planner.plan(*spot)
+            plan = self._plans[plan_key] = self._planner.plan(*plan_key)
         return plan
 
     def _kind(self, event: Event) -> _Kind:
@@ -194,8 +194,8 @@ class OnlineFeatures:
                 for reader, profile in zip(self._readers, self._layout.profiles, strict=True)
                 if absent.isdisjoint(profile.key)
             ]
-            made = _Kind(absent, tuple(readers), self._steps.without_history(absent))
-            kind = self._kinds[lacks] = made
+            new_kind = _Kind(absent, tuple(readers), self._steps.without_history(absent))
+            kind = self._kinds[lacks] = new_kind
         return kind
 
     def _texts(self, event: Event) -> dict[str, bytes]:

@@ -29,19 +29,19 @@ class Source:
     def __init__(self, layout: Layout) -> None:
         runs = [run for profile in layout.profiles for run in profile.runs.values()]
         self._hops = list(dict.fromkeys(run.hop for run in runs if run.hop))
-        found = [quantity for run in runs for quantity, _, _ in run.lanes]
+        all_quantities = [quantity for run in runs for quantity, _, _ in run.lanes]
         for profile in layout.profiles:
             for only, quantities in profile.records:
-                found += [*quantities, *([only] if only else [])]
+                all_quantities += [*quantities, *([only] if only else [])]
         self.time = 0
         self._place: dict[Quantity, int] = {}
         self._reads: list[tuple[Callable[..., Any], tuple[str, ...], bool]] = []
-        place = 1 + len(self._hops)
-        for quantity in dict.fromkeys(found):
-            self._place[quantity] = place
+        offset = 1 + len(self._hops)
+        for quantity in dict.fromkeys(all_quantities):
+            self._place[quantity] = offset
             self._reads.append((quantity.read, quantity.columns, quantity.squared))
-            place += quantity.lanes
-        self._first_constant = place
+            offset += quantity.lanes
+        self._first_constant = offset
         self._constants: list[int] = []
 
     def numbers(self, event: Event, time: int) -> list[int]:
@@ -156,8 +156,8 @@ class Planner:
     def _part(
         self, index: int, profile: ProfileLayout, fact: str | None, in_time: frozenset[int]
     ) -> PartPlan:
-        found = [self._add(run, fact, in_time) for run in profile.runs.values()]
-        adds = [add for add in found if add is not None]
+        candidates = [self._add(run, fact, in_time) for run in profile.runs.values()]
+        adds = [add for add in candidates if add is not None]
         records = profile.records.items() if fact is None else ()
         keeps = [(only, self._keep(field, kept)) for (only, kept), field in records]
         return PartPlan(
@@ -176,23 +176,23 @@ class Planner:
     ) -> tuple[bool, _Select] | None:
         """What is added to a run, and whether that is surely not nothing."""
         constant = self._source.constant
-        nothing = constant(0)
-        places = [constant(run.field), constant(run.width), self._source.tile(run.hop)]
-        places += [nothing] * (run.width - 1)
+        zero = constant(0)
+        positions = [constant(run.field), constant(run.width), self._source.tile(run.hop)]
+        positions += [zero] * (run.width - 1)
         sure = False
         for (quantity, of, within), lane in run.lanes.items():
             if of == fact and (within is None or within in in_time):
-                places[2 + lane : 2 + lane + quantity.lanes] = self._source.lanes(quantity)
+                positions[2 + lane : 2 + lane + quantity.lanes] = self._source.lanes(quantity)
                 sure = sure or quantity is ONE
-        return (sure, _select(places)) if set(places[3:]) != {nothing} else None
+        return (sure, _select(positions)) if set(positions[3:]) != {zero} else None
 
     def _keep(self, field: int, quantities: tuple[Quantity, ...]) -> _Select:
-        kept = [place for quantity in quantities for place in self._source.lanes(quantity)]
+        kept = [position for quantity in quantities for position in self._source.lanes(quantity)]
         constant = self._source.constant
         return _select([constant(field), constant(1 + len(kept)), self._source.time, *kept])
 
     def _touches(self, parts: list[PartPlan]) -> tuple[_Select, ...]:
-        part = {plan.columns: place for place, plan in enumerate(parts)}
+        part = {plan.columns: index for index, plan in enumerate(parts)}
         constant = self._source.constant
         return tuple(
             _select(
@@ -203,8 +203,8 @@ class Planner:
         )
 
 
-def _select(places: list[int]) -> _Select:
-    return itemgetter(*places)
+def _select(positions: list[int]) -> _Select:
+    return itemgetter(*positions)
 
 
 def touch(select: _Select, source: list[int]) -> Touch:

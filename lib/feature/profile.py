@@ -143,10 +143,10 @@ class Reply(NamedTuple):
 
 def changed(exchange: Exchange) -> list[bool]:
     """By place of the part, whether the exchange writes to it."""
-    found = [bool(part.clock or part.adds or part.keeps) for part in exchange.parts]
+    writes = [bool(part.clock or part.adds or part.keeps) for part in exchange.parts]
     for touch in exchange.touches:
-        found[touch.group] = True
-    return found
+        writes[touch.group] = True
+    return writes
 
 
 def lifetime(part: Part, profile: Profile) -> int:
@@ -177,14 +177,14 @@ def apply(exchange: Exchange, profiles: Sequence[Profile]) -> None:
 def _add(run: list[int], tile: int, lanes: list[int]) -> None:
     """Adds to a tile of a run."""
     width = 1 + len(lanes)
-    place = 0
-    while place < len(run) and run[place] > tile:
-        place += width
-    if place < len(run) and run[place] == tile:
-        for lane, number in enumerate(lanes, start=place + 1):
+    offset = 0
+    while offset < len(run) and run[offset] > tile:
+        offset += width
+    if offset < len(run) and run[offset] == tile:
+        for lane, number in enumerate(lanes, start=offset + 1):
             run[lane] += number
     else:
-        run[place:place] = [tile, *lanes]
+        run[offset:offset] = [tile, *lanes]
 
 
 def _keep(profile: Profile, field: int, numbers: list[int]) -> None:

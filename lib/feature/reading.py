@@ -44,16 +44,16 @@ class ProfileReader:
     """Reads one profile."""
 
     def __init__(self, layout: Layout, profile: ProfileLayout, steps: RowSteps) -> None:
-        places = {m: p for m, p in layout.places.items() if p.profile is profile}
+        locations = {m: p for m, p in layout.places.items() if p.profile is profile}
         runs: dict[int, tuple[Run, list[Measure]]] = {}
         self._readers: list[_Reader] = []
-        for measure, place in places.items():
-            if isinstance(place, TotalPlace | DistinctPlace):
-                runs.setdefault(place.run.field, (place.run, []))[1].append(measure)
-            elif isinstance(measure, Latest) and isinstance(place, LatestPlace):
-                self._readers.append(_LatestReader(measure, place, steps))
-            elif isinstance(measure, Streak) and isinstance(place, StreakPlace):
-                self._readers.append(_StreakReader(measure, place, steps))
+        for measure, location in locations.items():
+            if isinstance(location, TotalPlace | DistinctPlace):
+                runs.setdefault(location.run.field, (location.run, []))[1].append(measure)
+            elif isinstance(measure, Latest) and isinstance(location, LatestPlace):
+                self._readers.append(_LatestReader(measure, location, steps))
+            elif isinstance(measure, Streak) and isinstance(location, StreakPlace):
+                self._readers.append(_StreakReader(measure, location, steps))
         for run, measures in runs.values():
             self._readers.append(_RunReader(layout, run, measures, steps))
 
@@ -95,18 +95,18 @@ class _View:
         self, layout: Layout, window: Window | None, measures: list[Measure], steps: RowSteps
     ) -> None:
         self.window = window
-        places = {measure: layout.places[measure] for measure in measures}
-        special = {m: p for m, p in places.items() if isinstance(p, TotalPlace) and p.special}
+        locations = {measure: layout.places[measure] for measure in measures}
+        special = {m: p for m, p in locations.items() if isinstance(p, TotalPlace) and p.special}
         plain = [measure for measure in measures if measure not in special]
         self._plain = len(plain)
-        self.lanes = [getattr(places[measure], "lane", 1) for measure in plain]
-        self._specials = [self._special(place) for place in special.values()]
+        self.lanes = [getattr(locations[measure], "lane", 1) for measure in plain]
+        self._specials = [self._special(location) for location in special.values()]
         self._finishes: tuple[Finish, ...] = steps.finishes([*plain, *special])
 
-    def _special(self, place: TotalPlace) -> _Special:
-        count = 2 if place.squared else 1
-        without = self._sum_of(place.without, count) if place.without else -1
-        return _Special(self._sum_of(place.lane, count), without, place.squared)
+    def _special(self, location: TotalPlace) -> _Special:
+        count = 2 if location.squared else 1
+        without = self._sum_of(location.without, count) if location.without else -1
+        return _Special(self._sum_of(location.lane, count), without, location.squared)
 
     def _sum_of(self, lane: int, count: int) -> int:
         """Where the sums of a lane and those after it will be."""
@@ -119,8 +119,8 @@ class _View:
         measured = tuple(map(float, sums[: self._plain]))
         if self._specials:
             measured += tuple([special.total(sums) for special in self._specials])
-        for place, finish, parts, empty in self._finishes:
-            values[place] = finish(parts(measured), empty)
+        for position, finish, parts, empty in self._finishes:
+            values[position] = finish(parts(measured), empty)
 
 
 class _RunReader:
@@ -157,8 +157,8 @@ class _RunReader:
 class _LatestReader:
     """Reads the newest event."""
 
-    def __init__(self, measure: Latest, place: LatestPlace, steps: RowSteps) -> None:
-        self.field = place.record
+    def __init__(self, measure: Latest, location: LatestPlace, steps: RowSteps) -> None:
+        self.field = location.record
         self._horizon = measure.horizon
         self._squared = [quantity.squared for quantity in measure.quantities]
         self._finishes = steps.finishes([measure])
@@ -168,8 +168,8 @@ class _LatestReader:
         age = abs(time - numbers[0])
         if age <= self._horizon:
             measured = (float(age), *self._quantities(iter(numbers[1:])))
-            for place, finish, parts, empty in self._finishes:
-                values[place] = finish(parts(measured), empty)
+            for position, finish, parts, empty in self._finishes:
+                values[position] = finish(parts(measured), empty)
 
     def _quantities(self, numbers: Iterator[int]) -> list[float]:
         return [
@@ -181,16 +181,16 @@ class _LatestReader:
 class _StreakReader:
     """Reads the run of bad events that a run's settled tiles end with."""
 
-    def __init__(self, measure: Streak, place: StreakPlace, steps: RowSteps) -> None:
-        self.field, self._run = place.run.field, place.run
-        self._total, self._window = place.total, measure.window
+    def __init__(self, measure: Streak, location: StreakPlace, steps: RowSteps) -> None:
+        self.field, self._run = location.run.field, location.run
+        self._total, self._window = location.total, measure.window
         self._finishes = steps.finishes([measure])
 
     def read(self, numbers: list[int], time: int, now: int, values: list[float]) -> None:  # noqa: ARG002
         """See `_Reader.read`."""
         measured = self._measured(numbers, now)
-        for place, finish, parts, empty in self._finishes:
-            values[place] = finish(parts(measured), empty)
+        for position, finish, parts, empty in self._finishes:
+            values[position] = finish(parts(measured), empty)
 
     def _measured(self, numbers: list[int], now: int) -> tuple[float, ...]:
         """The numbers of `Streak.columns`: settled tiles from the newest back to a good one."""

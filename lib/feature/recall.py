@@ -76,8 +76,8 @@ def recall_streak(
         start, end = starts[key], starts[key + 1]
         settled = _settled(starts[key], starts[key + 1], tiles, counted)
         sums = np.zeros(len(settled) + 1, dtype=np.int64)
-        for place in range(len(settled)):
-            sums[place + 1] = sums[place] + values[settled[place]]
+        for index in range(len(settled)):
+            sums[index + 1] = sums[index] + values[settled[index]]
         first = stop = after_good = 0
         good = -1
         for position in range(start, end):
@@ -108,14 +108,14 @@ def recall_streak(
 def _settled(start: int, end: int, tiles: Ints, counted: Flags) -> Ints:
     """Positions of one key's events that ever count, by tile."""
     chosen = np.empty(end - start, dtype=np.int64)
-    found = 0
+    count = 0
     for position in range(start, end):
         if counted[position]:
             # a late event goes back to its tile; most go nowhere
-            place = found
-            while place > 0 and tiles[chosen[place - 1]] > tiles[position]:
-                chosen[place] = chosen[place - 1]
-                place -= 1
-            chosen[place] = position
-            found += 1
-    return chosen[:found]
+            index = count
+            while index > 0 and tiles[chosen[index - 1]] > tiles[position]:
+                chosen[index] = chosen[index - 1]
+                index -= 1
+            chosen[index] = position
+            count += 1
+    return chosen[:count]

@@ -105,8 +105,11 @@ def _receipt(prefix: bytes, receipt: str) -> bytes:
 
 
 def _keys(prefix: bytes, request: Exchange) -> list[bytes]:
-    places = prefix + b"p:"
-    keys = [_receipt(prefix, request.receipt), *[places + part.key for part in request.parts]]
+    profile_prefix = prefix + b"p:"
+    keys = [
+        _receipt(prefix, request.receipt),
+        *[profile_prefix + part.key for part in request.parts],
+    ]
     if request.legacy is not None:
         keys.append(_receipt(prefix, request.legacy))
     return keys

@@ -54,27 +54,27 @@ def replay(online: OnlineFeatures, rows: Sequence[Event]) -> Iterator[Step]:
         range(len(rows)),
         key=lambda i: (received[i], rows[i][features.time_column], rows[i][features.id_column]),
     )
-    place_of = {row: place for place, row in enumerate(order)}
+    place_of = {row: index for index, row in enumerate(order)}
     facts = [
-        (rows[i][column], place_of[i], fact, known)
+        (rows[i][column], place_of[i], fact, is_known)
         for fact in features.facts
-        for column, known in ((f"{fact}_from", True), (f"{fact}_until", False))
+        for column, is_known in ((f"{fact}_from", True), (f"{fact}_until", False))
         for i in range(len(rows))
         if rows[i].get(column) is not None
     ]
     heapify(facts)
     waiting: list[tuple[int, int, str, bool]] = []
-    for place, row in enumerate(order):
+    for position, row in enumerate(order):
         while facts and facts[0][0] <= received[row]:
             waiting.append(heappop(facts))
-        for fact in [fact for fact in waiting if fact[1] < place]:
+        for fact in [fact for fact in waiting if fact[1] < position]:
             yield _learn(online, rows[order[fact[1]]], fact)
-        waiting = [fact for fact in waiting if fact[1] >= place]
+        waiting = [fact for fact in waiting if fact[1] >= position]
         yield Step(online.request(rows[row]), rows[row])
     for fact in waiting:
         yield _learn(online, rows[order[fact[1]]], fact)
 
 
 def _learn(online: OnlineFeatures, event: Event, fact: tuple[int, int, str, bool]) -> Step:
-    at, _, name, known = fact
-    return Step(online.learn(event, name, at, known, revision=int(not known)), None)
+    at, _, name, is_known = fact
+    return Step(online.learn(event, name, at, is_known, revision=int(not is_known)), None)

@@ -33,17 +33,17 @@ class RowSteps:
     def __init__(self, features: FeatureSet) -> None:
         declared = list(enumerate(features.features))
         self._count = len(declared)
-        place = {feature.name: at for at, feature in declared}
+        positions = {feature.name: at for at, feature in declared}
         self._aggregates = [(at, f) for at, f in declared if isinstance(f, Feature)]
         self._direct = [(at, f.formula, f.columns) for at, f in declared if isinstance(f, Direct)]
         self._coded = [(at, f.codes, f.column) for at, f in declared if isinstance(f, Category)]
         self._derived = [
-            (at, f.formula, _several([place[name] for name in f.inputs]))
+            (at, f.formula, _several([positions[name] for name in f.inputs]))
             for at, f in declared
             if isinstance(f, Derived)
         ]
         self._names = features.names
-        self._shown = _several([place[name] for name in features.names])
+        self._shown = _several([positions[name] for name in features.names])
 
     def without_history(self, absent: Iterable[str]) -> list[float]:
         """Every aggregate's value for keys that were never seen.
@@ -89,8 +89,8 @@ def nothing_measured(measure: Measure) -> tuple[float, ...]:
     return (0.0,)
 
 
-def _several(places: list[int]) -> Callable[[Any], Any]:
-    """Takes the numbers at `places` out of a sequence, as one like it or as a tuple."""
-    if len(places) > 1:
-        return itemgetter(*places)
-    return itemgetter(slice(places[0], places[0] + 1) if places else slice(0))
+def _several(positions: list[int]) -> Callable[[Any], Any]:
+    """Takes the numbers at `positions` out of a sequence, as one like it or as a tuple."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return itemgetter(slice(positions[0], positions[0] + 1) if positions else slice(0))

@@ -75,9 +75,9 @@ class SqliteStore:
         """See `ProfileStore.exchange`."""
         now = int(self._clock())
         with self._transaction() as run:
-            seen = self._seen(request, now)
-            if seen is not None:
-                return seen
+            reply = self._seen(request, now)
+            if reply is not None:
+                return reply
             stored = [self._load(part.key, now) for part in request.parts]
             before = tuple(map(_profile, stored))
             after = [_profile(fields) for fields in stored]
@@ -124,23 +124,23 @@ class SqliteStore:
     def _seen(self, request: Exchange, now: int) -> Reply | None:
         """The reply to an exchange whose receipt is there already."""
         run = self._connection.execute
-        seen = run(
+        row = run(
             "SELECT mark, before, answer FROM receipts WHERE name = ? AND expires_at > ?",
             (request.receipt, now),
         ).fetchone()
-        if seen:
-            mark, before, answer = seen
+        if row:
+            mark, before, answer = row
             if answer is None and not request.admits(mark):
                 return Reply(False, (), same=False)
             return Reply(False, _profiles(before), answer)
         if request.legacy is None:
             return None
-        seen = run(
+        row = run(
             "SELECT before FROM receipt WHERE id = ? AND answer IS NULL AND expires_at > ?",
             (request.legacy, now),
         ).fetchone()
-        profiles = _profiles(seen[0]) if seen else ()
-        return Reply(False, profiles) if seen and len(profiles) == len(request.parts) else None
+        profiles = _profiles(row[0]) if row else ()
+        return Reply(False, profiles) if row and len(profiles) == len(request.parts) else None
 
     def _load(self, key: bytes, now: int) -> bytes | None:
         row = self._connection.execute(

@@ -99,7 +99,7 @@ def add_facts(
     behind: int,
     reach: int,
     events: Ints,
-    known: Ints,
+    fact_times: Ints,
     received: Ints,
     values: Ints,
     take: Ints,
@@ -112,8 +112,8 @@ def add_facts(
     Args:
         starts, tiles, clock, behind, reach, values, take, put, out: as for `add_totals`.
         events: positions of the events of which the fact is ever known, in order.
-        known: int64 (events, 2): when it became known and when it was withdrawn, NEVER where it
-            was not; microseconds.
+        fact_times: int64 (events, 2): when it became known and when it was withdrawn, NEVER where
+            it was not; microseconds.
         received: when each event was received, microseconds; never falls within a key.
         sign: 1 to add, -1 to take away.
     """
@@ -126,7 +126,7 @@ def add_facts(
         if events[number] >= end:
             continue
         while number < len(events) and events[number] < end:
-            event, since, until = events[number], known[number, 0], known[number, 1]
+            event, since, until = events[number], fact_times[number, 0], fact_times[number, 1]
             number += 1
             enter = max(event + 1, first_past(received, since - 1, start, end))
             if behind >= 0:

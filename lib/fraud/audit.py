@@ -78,27 +78,29 @@ def audit(
         history: payments that the profiles were filled with before, as `join_labels` gives them.
         features: that the service computes; decisions on others are left out.
     """
-    made = list(decisions)
-    compared = [decision for decision in made if decision.feature_set_digest == features.digest]
-    replayed = _replayed(made, facts, history, features)
+    decision_list = list(decisions)
+    compared = [
+        decision for decision in decision_list if decision.feature_set_digest == features.digest
+    ]
+    replayed = _replayed(decision_list, facts, history, features)
     index = pc.index_in(
         pa.array([decision.subject_id for decision in compared], pa.string()),
         value_set=replayed.column("transaction_id").combine_chunks(),
     ).to_numpy()
     served = _served(compared)
     again = np.column_stack([replayed.column(n).to_numpy()[index] for n in FRAUD.names])
-    seen = np.array([[n in d.features for n in FRAUD.names] for d in compared], dtype=bool)
-    seen = seen.reshape(served.shape)
-    unlike = seen & (served != again) & ~(np.isnan(served) & np.isnan(again))
+    has_feature = np.array([[n in d.features for n in FRAUD.names] for d in compared], dtype=bool)
+    has_feature = has_feature.reshape(served.shape)
+    unlike = has_feature & (served != again) & ~(np.isnan(served) & np.isnan(again))
     counts = unlike.sum(axis=0)
     return Audit(
         payments=len(compared),
         differing=int(unlike.any(axis=1).sum()),
-        values=int(seen.sum()),
+        values=int(has_feature.sum()),
         by_feature={n: int(c) for n, c in zip(FRAUD.names, counts, strict=True) if c},
         examples=tuple(_examples(compared, served, again, unlike)),
-        partial=int((~seen.all(axis=1)).sum()),
-        other_features=len(made) - len(compared),
+        partial=int((~has_feature.all(axis=1)).sum()),
+        other_features=len(decision_list) - len(compared),
     )
 
 

@@ -132,10 +132,10 @@ def join_labels(transactions: pa.Table, labels: pa.Table) -> Labelled:
     """
     ids = as_array(transactions["transaction_id"])
     rows = pc.index_in(as_array(labels["transaction_id"]), value_set=ids)
-    known = pc.is_valid(rows).to_numpy(zero_copy_only=False)
-    payment = rows.fill_null(-1).to_numpy(zero_copy_only=False)[known]
-    observed = as_array(labels["observed_at"]).cast(pa.int64()).to_numpy()[known]
-    says_fraud = as_array(labels["is_fraud"]).to_numpy(zero_copy_only=False)[known]
+    is_matched = pc.is_valid(rows).to_numpy(zero_copy_only=False)
+    payment = rows.fill_null(-1).to_numpy(zero_copy_only=False)[is_matched]
+    observed = as_array(labels["observed_at"]).cast(pa.int64()).to_numpy()[is_matched]
+    says_fraud = as_array(labels["is_fraud"]).to_numpy(zero_copy_only=False)[is_matched]
     paid_at = as_array(transactions["event_time"]).cast(pa.int64()).to_numpy()
     begin, end = _intervals(payment, observed, says_fraud.astype(np.bool_), len(ids))
     table = _with_times(transactions, "fraud_from", begin)
@@ -146,13 +146,13 @@ def join_labels(transactions: pa.Table, labels: pa.Table) -> Labelled:
         table=table,
         known_frauds=int(((begin >= 0) & (end < 0)).sum()),
         withdrawn=int((end >= 0).sum()),
-        matches=_matches(labels, known, ids),
+        matches=_matches(labels, is_matched, ids),
         before_payment=int((observed < paid_at[payment]).sum()),
     )
 
 
-def _matches(labels: pa.Table, known: npt.NDArray[np.bool_], ids: pa.Array) -> MatchCounts:
-    unknown = np.flatnonzero(~known)
+def _matches(labels: pa.Table, is_matched: npt.NDArray[np.bool_], ids: pa.Array) -> MatchCounts:
+    unknown = np.flatnonzero(~is_matched)
     return MatchCounts(
         rows=labels.num_rows,
         unmatched=int(unknown.size),
@@ -167,8 +167,8 @@ def is_fraud_known(table: pa.Table, as_of_us: int) -> npt.NDArray[np.bool_]:
         as_array(table[name]).cast(pa.int64()).fill_null(2**62).to_numpy()
         for name in ("fraud_from", "fraud_until")
     )
-    known: npt.NDArray[np.bool_] = (begin <= as_of_us) & (as_of_us < end)
-    return known
+    is_known: npt.NDArray[np.bool_] = (begin <= as_of_us) & (as_of_us < end)
+    return is_known
 
 
 def _intervals(

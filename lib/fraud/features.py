@@ -153,7 +153,7 @@ def _user_against_own_past(scale: _Money) -> tuple[Feature | Derived, ...]:
     clean = "clean_amount_mean_by_user_60d_behind_7d"
     clean_mean = Mean(AMOUNT, scale.unit, without="fraud")
     square_sum = Sum(scale.squared, scale.rounded_unit**2)
-    made: list[Feature | Derived] = [
+    features: list[Feature | Derived] = [
         Feature(clean, money, USER, clean_mean, SETTLED_60D),
         Derived("amount_ratio_to_clean_mean", "ratio", ("amount", clean), formulas.ratio_to_own),
         Feature("txn_count_by_user_3d", "payments", USER, Count(), LAST_3D),
@@ -163,7 +163,7 @@ def _user_against_own_past(scale: _Money) -> tuple[Feature | Derived, ...]:
     for window, span in counts.items():
         attempts, squares = f"attempted_sum_by_user_{span}", f"attempted_squares_by_user_{span}"
         count = f"txn_count_by_user_{span}"
-        made += [
+        features += [
             Feature(attempts, money, USER, Sum(AMOUNT, scale.unit), window, hidden=True),
             Feature(squares, f"squared {money}", USER, square_sum, window, hidden=True),
             Derived(
@@ -176,11 +176,11 @@ def _user_against_own_past(scale: _Money) -> tuple[Feature | Derived, ...]:
                 f"amount_rms_ratio_by_user_{span}", "ratio", (squares, clean), formulas.rms_ratio
             ),
         ]
-    made += [
+    features += [
         Feature(f"fraud_count_by_user_{w.label}", "frauds", USER, Count(fact="fraud"), w)
         for w in (Window(days * DAY, DAY, behind=LABEL_DELAY) for days in (7, 14, 30))
     ]
-    return tuple(made)
+    return tuple(features)
 
 
 def _merchant_streak(scale: _Money) -> tuple[Feature, ...]:
@@ -225,7 +225,7 @@ def _device() -> tuple[Feature, ...]:
 
 
 def _place() -> tuple[Direct | Feature | Derived, ...]:
-    here = tuple(
+    coordinates = tuple(
         Direct(f"here_{axis}", "unit vector", PLACE_COLUMNS, formulas.coordinate(i), hidden=True)
         for i, axis in enumerate("xyz")
     )
@@ -250,9 +250,9 @@ def _place() -> tuple[Direct | Feature | Derived, ...]:
         Age(PLACE_REMEMBERED_FOR, LOCATED),
         hidden=True,
     )
-    here_names = tuple(f.name for f in here)
+    here_names = tuple(f.name for f in coordinates)
     return (
-        *here,
+        *coordinates,
         *home,
         *last,
         gap,

@@ -78,8 +78,8 @@ def zscore(amount: Value, mean: Value, deviation: Value) -> Value:
 
 def own_scale(clean_mean: Value) -> Value:
     """What this user usually pays; a fixed sum where nothing settled is known of them."""
-    known = at_least(clean_mean, CLEAN_MEAN_FLOOR)
-    return choose(is_missing(clean_mean), CLEAN_MEAN_OF_A_STRANGER, known)
+    scale = at_least(clean_mean, CLEAN_MEAN_FLOOR)
+    return choose(is_missing(clean_mean), CLEAN_MEAN_OF_A_STRANGER, scale)
 
 
 def ratio_to_own(amount: Value, clean_mean: Value) -> Value:
@@ -101,11 +101,11 @@ def coordinate(axis: int) -> Any:
     """Reads one coordinate of the place on the unit sphere; NaN without a place."""
 
     def read(latitude: Value, longitude: Value) -> Value:
-        known = located(latitude, longitude) == 1
-        if not anywhere(known):
+        is_located = located(latitude, longitude) == 1
+        if not anywhere(is_located):
             return latitude * NAN
-        vector = unit_vector(choose(known, latitude, 0.0), choose(known, longitude, 0.0))
-        return choose(known, vector[axis] / UNIT_VECTOR_SCALE, NAN)
+        vector = unit_vector(choose(is_located, latitude, 0.0), choose(is_located, longitude, 0.0))
+        return choose(is_located, vector[axis] / UNIT_VECTOR_SCALE, NAN)
 
     read.__qualname__ = f"coordinate_{'xyz'[axis]}"
     return read

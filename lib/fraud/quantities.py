@@ -32,12 +32,12 @@ def direction(axis: int) -> Any:
     """Reads one coordinate of the place as a vector from the Earth's centre; see `unit_vector`."""
 
     def read(latitude: Any, longitude: Any) -> Any:
-        here = located(latitude, longitude)
-        if not anywhere(here):
-            return here
-        known = here == 1
-        vector = unit_vector(choose(known, latitude, 0.0), choose(known, longitude, 0.0))
-        return vector[axis] * here
+        flag = located(latitude, longitude)
+        if not anywhere(flag):
+            return flag
+        is_located = flag == 1
+        vector = unit_vector(choose(is_located, latitude, 0.0), choose(is_located, longitude, 0.0))
+        return vector[axis] * flag
 
     read.__qualname__ = f"direction_{'xyz'[axis]}"
     return read

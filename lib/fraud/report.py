@@ -91,58 +91,61 @@ class Findings:
     scale: AmountScale = field(default_factory=AmountScale)
 
 
-def build_report(found: Findings) -> Report:
+def build_report(findings: Findings) -> Report:
     """The report as data, for `lib.report.write_report`."""
-    rows = found.rows
+    rows = findings.rows
     subtitle = (
-        f"{found.source}: {len(rows.labels):,} test payments over {found.plan.test.days:.0f} days, "
+        f"{findings.source}: {len(rows.labels):,} test payments over "
+        f"{findings.plan.test.days:.0f} days, "
         f"{int(rows.labels.sum()):,} frauds ({rows.labels.mean():.3%})"
     )
     sections = [
-        Section("In short", _summary(found)),
-        Section("Against the goals", _goals(found)),
-        Section("Compared with the baselines", _comparison(found)),
-        Section("Calibration", _calibration(found)),
+        Section("In short", _summary(findings)),
+        Section("Against the goals", _goals(findings)),
+        Section("Compared with the baselines", _comparison(findings)),
+        Section("Calibration", _calibration(findings)),
         Section(
             "Decisions and money",
-            money_blocks(found.ensemble.policy, found.outcomes, found.costs, found.scale),
+            money_blocks(
+                findings.ensemble.policy, findings.outcomes, findings.costs, findings.scale
+            ),
         ),
-        Section("What the model looks at", _importance(found)),
+        Section("What the model looks at", _importance(findings)),
         Section(
             "Data",
             [
-                slices_table(found.plan, found.payments),
-                *_labels(found),
-                *profile_blocks(found.payments, found.ensemble.names),
+                slices_table(findings.plan, findings.payments),
+                *_labels(findings),
+                *profile_blocks(findings.payments, findings.ensemble.names),
             ],
         ),
     ]
-    return Report("Fraud model: training report", subtitle, sections, _facts(found))
+    return Report("Fraud model: training report", subtitle, sections, _facts(findings))
 
 
-def _labels(found: Findings) -> list[Block]:
-    if not found.labels:
+def _labels(findings: Findings) -> list[Block]:
+    if not findings.labels:
         return []
-    return [Table(("labels", "count"), tuple(found.labels.items()))]
+    return [Table(("labels", "count"), tuple(findings.labels.items()))]
 
 
-def _summary(found: Findings) -> list[Block]:
-    ours, outcome = found.measures[OURS], found.outcomes[OURS]
-    auc, ap = found.intervals["auc"], found.intervals["ap"]
+def _summary(findings: Findings) -> list[Block]:
+    ours, outcome = findings.measures[OURS], findings.outcomes[OURS]
+    auc, ap = findings.intervals["auc"], findings.intervals["ap"]
     figures = (
         KeyFigure("ROC AUC", f"{ours['auc']:.3f}", f"{auc.low:.3f} to {auc.high:.3f}"),
         KeyFigure("Average precision", f"{ours['ap']:.3f}", f"{ap.low:.3f} to {ap.high:.3f}"),
-        KeyFigure("Precision at 1,000", f"{ours['precision_at_1000']:.1%}", _ceiling(found)),
+        KeyFigure("Precision at 1,000", f"{ours['precision_at_1000']:.1%}", _ceiling(findings)),
         KeyFigure("Fraud losses", f"{-outcome.loss_reduction:+.0%}", "against approving all"),
         KeyFigure("Good ones stopped", f"{outcome.false_positive_rate:.2%}", "review or decline"),
         KeyFigure(
             "Reviews a day",
             f"{outcome.reviews_per_day:,.0f}",
-            f"of {found.costs.reviews_per_day:,.0f} possible",
+            f"of {findings.costs.reviews_per_day:,.0f} possible",
         ),
     )
     blocks: list[Block] = [KeyFigures(figures)]
-    if found.simulated:
+    if findings.simulated:
         blocks.append(
             Note(
                 "Simulated payments: these figures say that the system works, not how "
@@ -152,27 +155,27 @@ def _summary(found: Findings) -> list[Block]:
     return blocks
 
 
-def _ceiling(found: Findings) -> str:
-    best = min(1.0, found.rows.labels.sum() / 1_000)
+def _ceiling(findings: Findings) -> str:
+    best = min(1.0, findings.rows.labels.sum() / 1_000)
     return f"at most {best:.1%} on these rows" if best < 1 else "of the whole test"
 
 
-def _goals(found: Findings) -> list[Block]:
+def _goals(findings: Findings) -> list[Block]:
     return [
-        business_table(found.measures[OURS], found.outcomes, found.rows),
+        business_table(findings.measures[OURS], findings.outcomes, findings.rows),
         Note(
-            f"The prevalence is {found.rows.labels.mean():.3%}. A rate of 1.8% of 50 million "
+            f"The prevalence is {findings.rows.labels.mean():.3%}. A rate of 1.8% of 50 million "
             "payments a day is 900,000 payments: read every rate beside the count it stands for."
         ),
     ]
 
 
-def _comparison(found: Findings) -> list[Block]:
-    plots = Figures((_roc(found), _precision_recall(found)))
+def _comparison(findings: Findings) -> list[Block]:
+    plots = Figures((_roc(findings), _precision_recall(findings)))
     return [
-        *comparison_tables(found.measures, OURS),
+        *comparison_tables(findings.measures, OURS),
         plots,
-        interval_table(found.intervals),
+        interval_table(findings.intervals),
         Note(
             "Intervals: 95%, users drawn with replacement. All methods saw the same training days "
             "and are measured on the same test payments; cards known as compromised are left out "
@@ -181,10 +184,10 @@ def _comparison(found: Findings) -> list[Block]:
     ]
 
 
-def _roc(found: Findings) -> Figure:
+def _roc(findings: Findings) -> Figure:
     curves = {}
-    for name, scores in _strongest_first(found.scores).items():
-        false, true, _ = roc_curve(found.rows.labels, scores)
+    for name, scores in _strongest_first(findings.scores).items():
+        false, true, _ = roc_curve(findings.rows.labels, scores)
         curves[name] = Curve(np.maximum(false, 1e-4), true)
     return line_plot(
         "Frauds caught by good payments disturbed",
@@ -194,27 +197,38 @@ def _roc(found: Findings) -> Figure:
     )
 
 
-def _precision_recall(found: Findings) -> Figure:
+def _precision_recall(findings: Findings) -> Figure:
     curves = {}
-    for name, scores in _strongest_first(found.scores).items():
-        precision, recall, _ = precision_recall_curve(found.rows.labels, scores)
+    for name, scores in _strongest_first(findings.scores).items():
+        precision, recall, _ = precision_recall_curve(findings.rows.labels, scores)
         curves[name] = Curve(recall[::-1], precision[::-1])
     return line_plot("Precision by recall", curves, Axis("recall"), Axis("precision"))
 
 
 def _strongest_first(scores: Mapping[str, Floats]) -> dict[str, Floats]:
     """The model first, then the others as they come."""
-    return {OURS: scores[OURS]} | {name: one for name, one in scores.items() if name != OURS}
+    return {OURS: scores[OURS]} | {
+        name: method_scores for name, method_scores in scores.items() if name != OURS
+    }
 
 
-def _calibration(found: Findings) -> list[Block]:
-    labels = found.rows.labels
-    after, before = (reliability(labels, one) for one in (found.probabilities, found.before))
+def _calibration(findings: Findings) -> list[Block]:
+    labels = findings.rows.labels
+    after, before = (
+        reliability(labels, probabilities)
+        for probabilities in (findings.probabilities, findings.before)
+    )
     plot = line_plot(
         "Stated and observed",
         {
-            "calibrated": Curve([one.stated for one in after], [one.observed for one in after]),
-            "before": Curve([one.stated for one in before], [one.observed for one in before]),
+            "calibrated": Curve(
+                [reliability_bin.stated for reliability_bin in after],
+                [reliability_bin.observed for reliability_bin in after],
+            ),
+            "before": Curve(
+                [reliability_bin.stated for reliability_bin in before],
+                [reliability_bin.observed for reliability_bin in before],
+            ),
         },
         Axis("stated probability", logarithmic=True),
         Axis("observed rate", logarithmic=True),
@@ -224,15 +238,16 @@ def _calibration(found: Findings) -> list[Block]:
     )
     spread = histogram(
         "Scores",
-        {"good": found.probabilities[~labels], "fraud": found.probabilities[labels]},
+        {"good": findings.probabilities[~labels], "fraud": findings.probabilities[labels]},
         Axis("calibrated probability"),
     )
     errors = [
-        expected_calibration_error(labels, one) for one in (found.before, found.probabilities)
+        expected_calibration_error(labels, probabilities)
+        for probabilities in (findings.before, findings.probabilities)
     ]
     return [
         Note(
-            f"Calibrated by {found.ensemble.calibrator.method} on the days before the test. "
+            f"Calibrated by {findings.ensemble.calibrator.method} on the days before the test. "
             f"Expected calibration error: {errors[0]:.4f} before, {errors[1]:.4f} after."
         ),
         Figures((plot, spread)),
@@ -240,9 +255,9 @@ def _calibration(found: Findings) -> list[Block]:
     ]
 
 
-def _importance(found: Findings) -> list[Block]:
-    top = sorted(found.importance.items(), key=lambda one: -one[1])[:15]
-    meta = found.ensemble.meta
+def _importance(findings: Findings) -> list[Block]:
+    top = sorted(findings.importance.items(), key=lambda entry: -entry[1])[:15]
+    meta = findings.ensemble.meta
     return [
         Note(
             f"Meta-learner: {meta.trees:.2f} x trees {meta.network:+.2f} x network "
@@ -257,33 +272,36 @@ def _importance(found: Findings) -> list[Block]:
     ]
 
 
-def _facts(found: Findings) -> dict[str, Any]:
-    labels = found.rows.labels
+def _facts(findings: Findings) -> dict[str, Any]:
+    labels = findings.rows.labels
     return {
-        "source": found.source,
-        "simulated": found.simulated,
-        "labels": dict(found.labels),
-        "rows": len(found.payments),
+        "source": findings.source,
+        "simulated": findings.simulated,
+        "labels": dict(findings.labels),
+        "rows": len(findings.payments),
         "test_rows": len(labels),
         "test_frauds": int(labels.sum()),
         "prevalence": float(labels.mean()),
         "slices": {
-            name: asdict(getattr(found.plan, name)) for name in ("train", "calibrate", "test")
+            name: asdict(getattr(findings.plan, name)) for name in ("train", "calibrate", "test")
         },
-        "measures": {name: dict(one) for name, one in found.measures.items()},
-        "intervals": {name: asdict(one) for name, one in found.intervals.items()},
+        "measures": {name: dict(measures) for name, measures in findings.measures.items()},
+        "intervals": {name: asdict(interval) for name, interval in findings.intervals.items()},
         "calibration": {
-            "method": found.ensemble.calibrator.method,
-            "ece_before": expected_calibration_error(labels, found.before),
-            "ece_after": expected_calibration_error(labels, found.probabilities),
-            "reliability": [asdict(one) for one in reliability(labels, found.probabilities)],
+            "method": findings.ensemble.calibrator.method,
+            "ece_before": expected_calibration_error(labels, findings.before),
+            "ece_after": expected_calibration_error(labels, findings.probabilities),
+            "reliability": [
+                asdict(reliability_bin)
+                for reliability_bin in reliability(labels, findings.probabilities)
+            ],
         },
-        "policy": found.ensemble.policy.to_thresholds(),
-        "outcomes": {name: outcome_facts(one) for name, one in found.outcomes.items()},
-        "assumptions": asdict(found.costs),
-        "currency_digits": found.scale.digits,
-        "meta": found.ensemble.meta.to_json(),
-        "served_difference": found.served_difference,
+        "policy": findings.ensemble.policy.to_thresholds(),
+        "outcomes": {name: outcome_facts(outcome) for name, outcome in findings.outcomes.items()},
+        "assumptions": asdict(findings.costs),
+        "currency_digits": findings.scale.digits,
+        "meta": findings.ensemble.meta.to_json(),
+        "served_difference": findings.served_difference,
     }
 
 
@@ -302,4 +320,4 @@ def gain_shares(gains: Mapping[str, float], names: npt.ArrayLike) -> dict[str, f
     """Share of each feature in XGBoost's total gain, whose keys are `f0`, `f1`, ..."""
     total = sum(gains.values()) or 1.0
     listed = list(np.asarray(names))
-    return {str(name): gains.get(f"f{place}", 0.0) / total for place, name in enumerate(listed)}
+    return {str(name): gains.get(f"f{index}", 0.0) / total for index, name in enumerate(listed)}

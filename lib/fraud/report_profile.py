@@ -12,8 +12,8 @@ def profile_blocks(payments: Payments, names: tuple[str, ...]) -> list[Block]:
     day = payments.event_time // DAY
     first = int(day.min())
     count = np.bincount(day - first)
-    known = np.isfinite(payments.fraud_from) & ~np.isfinite(payments.fraud_until)
-    frauds = np.bincount(day - first, weights=known)
+    is_fraud = np.isfinite(payments.fraud_from) & ~np.isfinite(payments.fraud_until)
+    frauds = np.bincount(day - first, weights=is_fraud)
     days = np.arange(len(count))
     share = 100 * frauds / np.maximum(count, 1)
     plots = Figures(

@@ -41,26 +41,28 @@ def comparison_tables(measures: Mapping[str, Mapping[str, float]], ours: str) ->
     keys = [(f"{100 * cap:g}".replace(".", "_"), f"{100 * cap:g}%") for cap in FPR_CAPS]
     caught = {f"recall_at_fpr_{key}": share for key, share in keys}
     worth = {f"value_recall_at_fpr_{key}": share for key, share in keys}
-    words = "Share of {} caught while so many of the good payments are flagged."
+    caption = "Share of {} caught while so many of the good payments are flagged."
     return [
         _methods(measures, ours, ranking, ""),
-        _methods(measures, ours, caught, words.format("frauds")),
-        _methods(measures, ours, worth, words.format("the frauds' value")),
+        _methods(measures, ours, caught, caption.format("frauds")),
+        _methods(measures, ours, worth, caption.format("the frauds' value")),
     ]
 
 
 def _methods(
-    measures: Mapping[str, Mapping[str, float]], ours: str, columns: Mapping[str, str], words: str
+    measures: Mapping[str, Mapping[str, float]], ours: str, columns: Mapping[str, str], caption: str
 ) -> Table:
     """One row for each method, the model last."""
     names = [*(name for name in measures if name != ours), ours]
     rows = tuple((name, *(measures[name].get(key) for key in columns)) for name in names)
-    return Table(("method", *columns.values()), rows, emphasis=len(names) - 1, caption=words)
+    return Table(("method", *columns.values()), rows, emphasis=len(names) - 1, caption=caption)
 
 
 def interval_table(intervals: Mapping[str, Interval]) -> Table:
     """The model's main measures with their intervals."""
-    rows = tuple((name, one.value, one.low, one.high) for name, one in intervals.items())
+    rows = tuple(
+        (name, interval.value, interval.low, interval.high) for name, interval in intervals.items()
+    )
     return Table(("measure of the ensemble", "value", "low", "high"), rows, digits=4)
 
 
@@ -149,7 +151,10 @@ def _assumptions_table(costs: Costs, scale: AmountScale) -> Table:
 
 def reliability_table(bins: Sequence[ReliabilityBin]) -> Table:
     """Stated and observed by bin."""
-    rows = tuple((one.rows, one.stated, one.observed) for one in bins)
+    rows = tuple(
+        (reliability_bin.rows, reliability_bin.stated, reliability_bin.observed)
+        for reliability_bin in bins
+    )
     return Table(("payments", "stated", "observed"), rows, digits=5)
 
 
@@ -164,7 +169,7 @@ def slices_table(plan: Plan, payments: Payments) -> Table:
 def _slice_row(name: str, span: Slice, payments: Payments) -> tuple[Cell, ...]:
     rows = payments.within(span)
     frauds = int(rows.labels(span.as_of).sum())
-    times = [_minute(one) for one in (span.start, span.end, span.as_of)]
+    times = [_minute(moment) for moment in (span.start, span.end, span.as_of)]
     return (name, *times, span.days, len(rows), frauds, 100 * frauds / max(len(rows), 1))
 
 

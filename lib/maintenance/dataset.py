@@ -80,8 +80,10 @@ def ending_in_failure(tables: Tables) -> Tables:
             "failure_mode": pa.array(["end of run"] * last.num_rows, pa.string()),
         }
     )
-    told = tables.failures
-    both = ends if told is None else pa.concat_tables([told.select(ends.column_names), ends])
+    failures = tables.failures
+    both = (
+        ends if failures is None else pa.concat_tables([failures.select(ends.column_names), ends])
+    )
     return replace(tables, failures=both)
 
 
@@ -168,24 +170,24 @@ def current_rows(
 
 def sensor_faults(features: FeatureSet, pasts: Iterable[History]) -> Faults:
     """By sensor: readings, and how many are missing, out of range, or stuck."""
-    found = {
+    counts_by_sensor = {
         sensor.name: dict.fromkeys(("readings", "missing", "out_of_range", "stuck"), 0)
         for sensor in features.sensors
     }
     for past in pasts:
-        for place, sensor in enumerate(features.sensors):
-            raw = np.ascontiguousarray(past.readings[:, place])
+        for column, sensor in enumerate(features.sensors):
+            raw = np.ascontiguousarray(past.readings[:, column])
             _, faulty, _ = sound_readings(sensor, past.times_us, raw)
             low = -np.inf if sensor.low is None else sensor.low
             high = np.inf if sensor.high is None else sensor.high
             with np.errstate(invalid="ignore"):
                 outside = (raw < low) | (raw > high) | np.isinf(raw)
-            counts = found[sensor.name]
+            counts = counts_by_sensor[sensor.name]
             counts["readings"] += len(raw)
             counts["missing"] += int(np.isnan(raw).sum())
             counts["out_of_range"] += int(outside.sum())
             counts["stuck"] += int((faulty & ~outside).sum())
-    return found
+    return counts_by_sensor
 
 
 _NOTHING = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.str_))
@@ -219,7 +221,7 @@ def _planned(
     """Services that were not repairs; without a type, one within a day of a failure is."""
     if table is None:
         return {}
-    found = {}
+    services = {}
     for name, part in _by_machine(table):
         times = _times(part)
         kinds = part["maintenance_type"].to_pylist()
@@ -229,8 +231,8 @@ def _planned(
             kind in ("scheduled", "emergency") or (kind is None and not close)
             for kind, close in zip(kinds, near, strict=True)
         ]
-        found[name] = times[np.array(planned, dtype=bool)]
-    return found
+        services[name] = times[np.array(planned, dtype=bool)]
+    return services
 
 
 def _modes(failed: npt.NDArray[np.bool_], kinds: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:

@@ -52,8 +52,8 @@ class FailureCounts:
         return self.seen + self.unseen
 
     def __add__(self, other: FailureCounts) -> FailureCounts:
-        mine, more = asdict(self), asdict(other)
-        return FailureCounts(**{name: mine[name] + more[name] for name in mine})
+        counts, more = asdict(self), asdict(other)
+        return FailureCounts(**{name: counts[name] + more[name] for name in counts})
 
     def lines(self) -> list[str]:
         """Sentences for people: how many rows see, and each reason that some do not.
@@ -111,12 +111,12 @@ def failure_counts(
     """
     if not len(rows_us):
         return FailureCounts(without_rows=len(failures_us))
-    seen = np.isin(failures_us, seen_us)
-    early, late = ~seen & (failures_us <= rows_us[0]), ~seen & (failures_us > until_us)
+    has_rows = np.isin(failures_us, seen_us)
+    early, late = ~has_rows & (failures_us <= rows_us[0]), ~has_rows & (failures_us > until_us)
     return FailureCounts(
-        seen=int(seen.sum()),
-        at_end=int((seen & (failures_us > last_reading_us)).sum()),
+        seen=int(has_rows.sum()),
+        at_end=int((has_rows & (failures_us > last_reading_us)).sum()),
         before_first_row=int(early.sum()),
         after_last_reading=int(late.sum()),
-        behind_another_event=int((~seen & ~early & ~late).sum()),
+        behind_another_event=int((~has_rows & ~early & ~late).sum()),
     )

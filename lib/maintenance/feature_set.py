@@ -157,17 +157,17 @@ class FeatureSet:
     @cached_property
     def features(self) -> tuple[Feature, ...]:
         """Every feature, in the order of the table's columns."""
-        found = [one for sensor in self.sensors for one in self._of_sensor(sensor)]
+        features = [feature for sensor in self.sensors for feature in self._of_sensor(sensor)]
         for first, second in self.correlations:
             hours = self.windows_hours[0]
-            found.append(
+            features.append(
                 Feature(
                     f"{first}_{second}_correlation_{hours}h",
                     "",
                     f"Pearson correlation of {first} and {second} over {hours} h",
                 )
             )
-        return (*found, *self._of_machine(), *self._of_waveforms())
+        return (*features, *self._of_machine(), *self._of_waveforms())
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ class FeatureSet:
         return sha256(text.encode()).hexdigest()
 
     def _of_sensor(self, sensor: Sensor) -> list[Feature]:
-        found = []
+        features = []
         for hours in self.windows_hours:
             for measure in WINDOW_MEASURES:
                 unit = {"slope": f"{sensor.unit}/h", "coverage": "share"}.get(measure, sensor.unit)
@@ -189,11 +189,11 @@ class FeatureSet:
                     measure, sensor.token
                 )
                 text = f"{measure} of {sensor.name} over {hours} h"
-                found.append(Feature(f"{sensor.name}_{measure}{token}_{hours}h", unit, text))
+                features.append(Feature(f"{sensor.name}_{measure}{token}_{hours}h", unit, text))
         days = f"{self.trailing_hours} h or since the last service"
         now = f"{self.windows_hours[0]}h"
         return [
-            *found,
+            *features,
             Feature(f"{sensor.name}_last{sensor.token}", sensor.unit, "latest sound reading"),
             Feature(f"{sensor.name}_zscore", "", f"latest reading against the last {days}"),
             Feature(f"{sensor.name}_level", "", f"mean over {now} against the last {days}"),
@@ -207,12 +207,12 @@ class FeatureSet:
         return () if self.waveforms is None else self.waveforms.measures
 
     def _of_waveforms(self) -> list[Feature]:
-        found = [
+        features = [
             Feature(f"waveform_{name}", "", f"{name} of the newest waveform")
             for name in self.wave_measures
         ]
         hours = Feature("hours_since_waveform", "h", "since the newest waveform was recorded")
-        return [*found, hours] if found else []
+        return [*features, hours] if features else []
 
     def _of_machine(self) -> list[Feature]:
         counts = [

@@ -45,11 +45,11 @@ def evaluate(features: FeatureSet, history: History, at_us: npt.ArrayLike) -> Fl
     services = last_services(features, history, at)
     any_service = services.max(axis=1, initial=UNKNOWN_US)
     clean, columns = [], []
-    for place, sensor in enumerate(features.sensors):
-        raw = np.ascontiguousarray(history.readings[:, place])
-        sound, faulty, held = sound_readings(sensor, history.times_us, raw)
+    for column, sensor in enumerate(features.sensors):
+        raw = np.ascontiguousarray(history.readings[:, column])
+        sound, faulty, hold_us = sound_readings(sensor, history.times_us, raw)
         clean.append(sound)
-        columns.append(_of_sensor(features, history, at, any_service, sound, faulty, held))
+        columns.append(_of_sensor(features, history, at, any_service, sound, faulty, hold_us))
     columns.append(_correlations(features, history, at, clean))
     columns.append(_error_counts(features, history, at))
     columns.append(_of_machine(features, history, at, services))
@@ -65,16 +65,16 @@ def sound_readings(
     A reading is at fault outside of the sensor's bounds, and once it has stayed the same for
     `stuck_hours`.
     """
-    held = np.zeros(len(raw), dtype=np.int64)
-    held_us(times_us, raw, _HOLD_US, held)
+    hold_us = np.zeros(len(raw), dtype=np.int64)
+    held_us(times_us, raw, _HOLD_US, hold_us)
     faulty = np.isinf(raw)
     if sensor.low is not None:
         faulty |= raw < sensor.low
     if sensor.high is not None:
         faulty |= raw > sensor.high
     if sensor.stuck_hours is not None:
-        faulty |= held >= int(sensor.stuck_hours * HOUR_US)
-    return np.where(faulty, np.nan, raw), faulty, held
+        faulty |= hold_us >= int(sensor.stuck_hours * HOUR_US)
+    return np.where(faulty, np.nan, raw), faulty, hold_us
 
 
 def last_services(features: FeatureSet, history: History, at_us: Ints) -> Ints:
@@ -82,14 +82,14 @@ def last_services(features: FeatureSet, history: History, at_us: Ints) -> Ints:
 
     A service of the whole machine serves every part. `UNKNOWN_US` where there was none.
     """
-    found = np.full((len(at_us), len(features.components) + 1), UNKNOWN_US, dtype=np.int64)
+    last_times = np.full((len(at_us), len(features.components) + 1), UNKNOWN_US, dtype=np.int64)
     for column in range(len(features.components) + 1):
         part = column if column < len(features.components) else -1
-        mine = (history.service_parts == part) | (history.service_parts == -1)
-        times = history.service_times_us[mine]
+        part_mask = (history.service_parts == part) | (history.service_parts == -1)
+        times = history.service_times_us[part_mask]
         row = np.searchsorted(times, at_us, side="right")
-        found[:, column] = np.append(UNKNOWN_US, times)[row]
-    return found
+        last_times[:, column] = np.append(UNKNOWN_US, times)[row]
+    return last_times
 
 
 def _rows(times_us: Ints, at_us: Ints, after_us: Ints) -> tuple[Ints, Ints]:
@@ -106,7 +106,7 @@ def _of_sensor(
     service: Ints,
     sound: Floats,
     faulty: npt.NDArray[np.bool_],
-    held: Ints,
+    hold_us: Ints,
 ) -> Floats:
     times, columns = history.times_us, []
     for hours in features.windows_hours:
@@ -117,7 +117,7 @@ def _of_sensor(
     first, end = _rows(times, at, at - features.windows_hours[0] * HOUR_US)
     last = np.empty(len(at))
     latest(sound, first, end, last)
-    unchanged = np.where(end > first, held[np.maximum(end - 1, 0)] if len(held) else 0, 0)
+    unchanged = np.where(end > first, hold_us[np.maximum(end - 1, 0)] if len(hold_us) else 0, 0)
     counted = np.append(0, np.cumsum(faulty))
     trailing = np.maximum(at - features.trailing_hours * HOUR_US, service)
     now = np.stack([last, columns[0][:, 0]], axis=1)
@@ -130,9 +130,9 @@ def _of_sensor(
 def _correlations(features: FeatureSet, history: History, at: Ints, clean: list[Floats]) -> Floats:
     out = np.empty((len(features.correlations), len(at)))
     first, end = _rows(history.times_us, at, at - features.windows_hours[0] * HOUR_US)
-    for place, (one, other) in enumerate(features.correlations):
+    for row, (sensor, other) in enumerate(features.correlations):
         correlation(
-            clean[features.place(one)], clean[features.place(other)], first, end, out[place]
+            clean[features.place(sensor)], clean[features.place(other)], first, end, out[row]
         )
     return out.T
 
@@ -171,24 +171,24 @@ def _of_waveforms(features: FeatureSet, history: History, at: Ints) -> Floats:
     if not width:
         return np.empty((len(at), 0))
     times = np.append(UNKNOWN_US, history.wave_times_us)
-    place = np.searchsorted(history.wave_times_us, at, side="right")
-    kept = times[place] > at - features.trailing_hours * HOUR_US
+    position = np.searchsorted(history.wave_times_us, at, side="right")
+    kept = times[position] > at - features.trailing_hours * HOUR_US
     measures = np.vstack([np.full((1, width), np.nan), history.wave_measures.reshape(-1, width)])
-    newest = np.where(kept[:, None], measures[place], np.nan)
-    return np.column_stack([newest, _hours(at, np.where(kept, times[place], UNKNOWN_US))])
+    newest = np.where(kept[:, None], measures[position], np.nan)
+    return np.column_stack([newest, _hours(at, np.where(kept, times[position], UNKNOWN_US))])
 
 
 def _hours(at: Ints, since: Ints) -> Floats:
-    known = since != UNKNOWN_US
-    return np.where(known, (at - np.where(known, since, at)) / HOUR_US, np.nan)
+    is_known = since != UNKNOWN_US
+    return np.where(is_known, (at - np.where(is_known, since, at)) / HOUR_US, np.nan)
 
 
 def _operating_hours(features: FeatureSet, history: History, at: Ints, began: Ints) -> Floats:
     """Readings while running on the whole UTC days between `began` and `at`, in hours."""
     counted = np.append(0, np.cumsum(history.run_counts))
-    known = began != UNKNOWN_US
-    first_day = -(-np.where(known, began, at) // DAY_US)
+    is_known = began != UNKNOWN_US
+    first_day = -(-np.where(is_known, began, at) // DAY_US)
     first = np.searchsorted(history.run_days, first_day, side="left")
     end = np.searchsorted(history.run_days, at // DAY_US, side="left")
     counts = np.maximum(counted[end] - counted[np.minimum(first, end)], 0)
-    return np.where(known, counts * features.interval_hours, np.nan)
+    return np.where(is_known, counts * features.interval_hours, np.nan)

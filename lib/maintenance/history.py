@@ -89,11 +89,11 @@ class History:
 
 def running(features: FeatureSet, times_us: Ints, readings: Floats) -> tuple[Ints, Ints]:
     """UTC days, and how often the machine was seen running on each."""
-    seen = np.ones(len(times_us), dtype=bool)
+    is_running = np.ones(len(times_us), dtype=bool)
     if features.operating is not None:
         sensor, above = features.operating
-        seen = readings[:, features.place(sensor)] > above
-    days, counts = np.unique(times_us[seen] // DAY_US, return_counts=True)
+        is_running = readings[:, features.place(sensor)] > above
+    days, counts = np.unique(times_us[is_running] // DAY_US, return_counts=True)
     return days.astype(np.int64), counts.astype(np.int64)
 
 

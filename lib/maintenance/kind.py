@@ -52,10 +52,10 @@ def parse_kind(text: str, origin: str = "kind.yaml") -> FeatureSet:
         raise FeatureError(str(error)) from error
     if not isinstance(content, dict):
         raise FeatureError(f"{origin}: expected keys as 'name: value', got {_shown(content)}")
-    known = [field.name for field in fields(FeatureSet)]
+    field_names = [field.name for field in fields(FeatureSet)]
     for key in content:
-        if key not in known:
-            raise FeatureError(f"{origin}: unknown key {key!r}{_hint(str(key), known)}")
+        if key not in field_names:
+            raise FeatureError(f"{origin}: unknown key {key!r}{_hint(str(key), field_names)}")
     if "sensors" not in content:
         raise FeatureError(f"{origin}: expected 'sensors', a machine without one says nothing")
     try:
@@ -98,42 +98,49 @@ def _sensors(value: Any) -> tuple[Sensor, ...]:
 
 
 def _sensor(name: str, about: Any) -> Sensor:
-    given = {} if about is None else _object(f"sensors.{name}", about)
-    known = ["unit", "low", "high", "stuck_hours"]
-    for key, value in given.items():
-        if key not in known:
-            raise FeatureError(f"sensors.{name}: unknown key {key!r}{_hint(str(key), known)}")
+    options = {} if about is None else _object(f"sensors.{name}", about)
+    option_names = ["unit", "low", "high", "stuck_hours"]
+    for key, value in options.items():
+        if key not in option_names:
+            raise FeatureError(
+                f"sensors.{name}: unknown key {key!r}{_hint(str(key), option_names)}"
+            )
         if key == "unit":
             _expect(f"sensors.{name}.unit", value, str)
         elif value is not None:
             _expect(f"sensors.{name}.{key}", value, _NUMBERS)
     limits = {key: None if value is None else float(value)
-              for key, value in given.items() if key != "unit"}  # fmt: skip
-    return Sensor(name, str(given.get("unit", "")), **limits)
+              for key, value in options.items() if key != "unit"}  # fmt: skip
+    return Sensor(name, str(options.get("unit", "")), **limits)
 
 
 def _operating(value: Any) -> tuple[str, float] | None:
     if value is None:
         return None
-    given = _object("operating", value)
-    if set(given) != {"sensor", "above"}:
-        raise FeatureError(f"operating: expected the keys sensor and above, got {list(given)}")
-    _expect("operating.above", given["above"], _NUMBERS)
-    return str(given["sensor"]), float(given["above"])
+    options = _object("operating", value)
+    if set(options) != {"sensor", "above"}:
+        raise FeatureError(f"operating: expected the keys sensor and above, got {list(options)}")
+    _expect("operating.above", options["above"], _NUMBERS)
+    return str(options["sensor"]), float(options["above"])
 
 
 def _waveforms(value: Any) -> Waves | None:
     if value is None:
         return None
-    given = _object("waveforms", value)
-    if set(given) - {"bearing"}:
-        raise FeatureError(f"waveforms: expected the key bearing or none, got {list(given)}")
-    if given.get("bearing") is None:
+    options = _object("waveforms", value)
+    if set(options) - {"bearing"}:
+        raise FeatureError(f"waveforms: expected the key bearing or none, got {list(options)}")
+    if options.get("bearing") is None:
         return Waves()
-    about, known = _object("waveforms.bearing", given["bearing"]), [f.name for f in fields(Bearing)]
+    about, field_names = (
+        _object("waveforms.bearing", options["bearing"]),
+        [f.name for f in fields(Bearing)],
+    )
     for key, number in about.items():
-        if key not in known:
-            raise FeatureError(f"waveforms.bearing: unknown key {key!r}{_hint(str(key), known)}")
+        if key not in field_names:
+            raise FeatureError(
+                f"waveforms.bearing: unknown key {key!r}{_hint(str(key), field_names)}"
+            )
         _expect(f"waveforms.bearing.{key}", number, int if key == "balls" else _NUMBERS)
     try:
         return Waves(Bearing(**about))
@@ -150,14 +157,14 @@ def _correlations(value: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _texts(name: str) -> Callable[[Any], tuple[str, ...]]:
-    return lambda value: tuple(str(one) for one in _list(name, value))
+    return lambda value: tuple(str(entry) for entry in _list(name, value))
 
 
 def _hours(name: str) -> Callable[[Any], tuple[int, ...]]:
     def read(value: Any) -> tuple[int, ...]:
-        for one in (found := _list(name, value)):
-            _expect(name, one, int)
-        return tuple(found)
+        for hour in (hours := _list(name, value)):
+            _expect(name, hour, int)
+        return tuple(hours)
 
     return read
 
@@ -184,17 +191,17 @@ def _list(name: str, value: Any) -> list[Any]:
 
 def _expect(name: str, value: Any, kind: type | tuple[type, ...]) -> None:
     if isinstance(value, bool) or not isinstance(value, kind):
-        words = "a text" if kind is str else "a whole number" if kind is int else "a number"
-        raise FeatureError(f"{name}: expected {words}, got {_shown(value)}")
+        type_text = "a text" if kind is str else "a whole number" if kind is int else "a number"
+        raise FeatureError(f"{name}: expected {type_text}, got {_shown(value)}")
 
 
 def _shown(value: Any) -> str:
     return repr(value)[:60]
 
 
-def _hint(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
+def _hint(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {

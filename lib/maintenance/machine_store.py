@@ -205,15 +205,15 @@ class RedisMachines:
     async def read(self, machine_id: str) -> tuple[bytes | None, int]:
         """See `MachineStore.read`."""
         key = _KEY + machine_id
-        found = await self._ask(lambda: self._client.hmget(key, ["memory", "revision"]))
-        memory, revision = cast(list[bytes | None], found)
+        values = await self._ask(lambda: self._client.hmget(key, ["memory", "revision"]))
+        memory, revision = cast(list[bytes | None], values)
         return (None, 0) if revision is None else (memory, int(revision))
 
     async def write(self, machine_id: str, memory: bytes, revision: int) -> bool:
         """See `MachineStore.write`."""
         keys: list[str] = [_KEY + machine_id]
-        given: list[str | bytes] = [str(revision), str(revision + 1), memory]
-        return bool(await self._ask(lambda: self._script(keys=keys, args=given)))
+        arguments: list[str | bytes] = [str(revision), str(revision + 1), memory]
+        return bool(await self._ask(lambda: self._script(keys=keys, args=arguments)))
 
     async def ping(self) -> None:
         """See `MachineStore.ping`."""

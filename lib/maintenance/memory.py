@@ -59,13 +59,13 @@ def nothing_yet(features: FeatureSet, machine_id: str, installed_us: int = UNKNO
 
 
 def with_readings(
-    features: FeatureSet, known: History, times_us: npt.ArrayLike, readings: npt.ArrayLike
+    features: FeatureSet, history: History, times_us: npt.ArrayLike, readings: npt.ArrayLike
 ) -> tuple[History, Received]:
     """The past with more readings in it, and what became of each.
 
     Args:
         features: which sensors, and how far back they count.
-        known: of the machine.
+        history: of the machine.
         times_us: (n,) microseconds UTC, any order.
         readings: (n, sensors), NaN where a sensor gave none.
 
@@ -76,13 +76,13 @@ def with_readings(
     values = np.asarray(readings, dtype=np.float64)
     if values.shape != (len(times), len(features.sensors)):
         raise FeatureError(
-            f"machine '{known.machine_id}': expected readings of shape "
+            f"machine '{history.machine_id}': expected readings of shape "
             f"({len(times)}, {len(features.sensors)}), got {values.shape}"
         )
-    newest = int(known.times_us[-1]) if len(known.times_us) else UNKNOWN_US
+    newest = int(history.times_us[-1]) if len(history.times_us) else UNKNOWN_US
     oldest = max(newest, int(times.max(initial=UNKNOWN_US))) - features.kept_us
     young = times > oldest
-    sorted_out = _sorted_out(known, times[young], values[young])
+    sorted_out = _sorted_out(history, times[young], values[young])
     times, values = times[young][sorted_out.fresh], sorted_out.values
     received = Received(
         new=len(times),
@@ -92,47 +92,47 @@ def with_readings(
         too_old=int((~young).sum()),
         merged=sorted_out.merged,
     )
-    all_times = np.concatenate([known.times_us, times])
+    all_times = np.concatenate([history.times_us, times])
     order = np.argsort(all_times, kind="stable")
-    found = replace(
-        _run(_completed(features, known, sorted_out), *running(features, times, values), 1),
+    new_history = replace(
+        _run(_completed(features, history, sorted_out), *running(features, times, values), 1),
         times_us=all_times[order],
         readings=np.concatenate([sorted_out.known, values])[order],
     )
-    return _short(features, found), received
+    return _short(features, new_history), received
 
 
 def with_errors(
-    features: FeatureSet, known: History, times_us: npt.ArrayLike, codes: list[str]
+    features: FeatureSet, history: History, times_us: npt.ArrayLike, codes: list[str]
 ) -> History:
     """The past with more reports of the controller; a report that is known is not counted again.
 
     Raises:
         FeatureError: a code is not declared.
     """
-    places = [_place("error code", code, features.error_codes) for code in codes]
-    times, kinds = _merged(known.error_times_us, known.error_codes, times_us, places)
-    return _short(features, replace(known, error_times_us=times, error_codes=kinds))
+    indices = [_place("error code", code, features.error_codes) for code in codes]
+    times, kinds = _merged(history.error_times_us, history.error_codes, times_us, indices)
+    return _short(features, replace(history, error_times_us=times, error_codes=kinds))
 
 
 def with_services(
-    features: FeatureSet, known: History, times_us: npt.ArrayLike, components: list[str | None]
+    features: FeatureSet, history: History, times_us: npt.ArrayLike, components: list[str | None]
 ) -> History:
     """The past with more services; None is a service of the whole machine.
 
     Raises:
         FeatureError: a component is not declared.
     """
-    places = [
+    indices = [
         -1 if part is None else _place("component", part, features.components)
         for part in components
     ]
-    times, parts = _merged(known.service_times_us, known.service_parts, times_us, places)
-    return _short(features, replace(known, service_times_us=times, service_parts=parts))
+    times, parts = _merged(history.service_times_us, history.service_parts, times_us, indices)
+    return _short(features, replace(history, service_times_us=times, service_parts=parts))
 
 
 def with_waveforms(
-    features: FeatureSet, known: History, times_us: npt.ArrayLike, measures: npt.ArrayLike
+    features: FeatureSet, history: History, times_us: npt.ArrayLike, measures: npt.ArrayLike
 ) -> History:
     """The past with more waveforms, of which (n, measures) were taken; the first of a time stays.
 
@@ -144,27 +144,29 @@ def with_waveforms(
     rows = np.asarray(measures, dtype=np.float64)
     if rows.size != len(times) * width:
         raise FeatureError(
-            f"machine '{known.machine_id}': expected {width} measures of each of {len(times)} "
+            f"machine '{history.machine_id}': expected {width} measures of each of {len(times)} "
             f"waveforms, got shape {rows.shape}"
         )
     rows = rows.reshape(len(times), width)
-    all_times = np.concatenate([known.wave_times_us, times])
-    found, first = np.unique(all_times, return_index=True)
-    all_rows = np.vstack([known.wave_measures.reshape(-1, width), rows])
-    return _short(features, replace(known, wave_times_us=found, wave_measures=all_rows[first]))
+    all_times = np.concatenate([history.wave_times_us, times])
+    unique_times, first = np.unique(all_times, return_index=True)
+    all_rows = np.vstack([history.wave_measures.reshape(-1, width), rows])
+    return _short(
+        features, replace(history, wave_times_us=unique_times, wave_measures=all_rows[first])
+    )
 
 
-def pack(features: FeatureSet, known: History) -> bytes:
+def pack(features: FeatureSet, history: History) -> bytes:
     """For a store; holds the feature set's digest."""
     about = {
-        "machine_id": known.machine_id,
+        "machine_id": history.machine_id,
         "features": features.digest,
-        "installed_us": known.installed_us,
-        "lengths": [len(getattr(known, name)) for name in _INTS],
+        "installed_us": history.installed_us,
+        "lengths": [len(getattr(history, name)) for name in _INTS],
     }
     header = json.dumps(about).encode()
-    arrays = [getattr(known, name).astype("<i8").tobytes() for name in _INTS]
-    body = [each.astype("<f8").tobytes() for each in (known.readings, known.wave_measures)]
+    arrays = [getattr(history, name).astype("<i8").tobytes() for name in _INTS]
+    body = [each.astype("<f8").tobytes() for each in (history.readings, history.wave_measures)]
     return b"".join([_MAGIC, struct.pack("<I", len(header)), header, *arrays, *body])
 
 
@@ -176,7 +178,7 @@ def unpack(features: FeatureSet, stored: bytes) -> History:
     """
     try:
         about, at = _header(stored)
-        lengths = [int(one) for one in about["lengths"]]
+        lengths = [int(length) for length in about["lengths"]]
         rows, width = lengths[0], len(features.sensors)
         waves, measures = lengths[-1], len(features.wave_measures)
         if len(stored) != at + 8 * (sum(lengths) + rows * width + waves * measures):
@@ -230,27 +232,27 @@ class _SortedOut:
     merged: int
 
 
-def _sorted_out(known: History, times: Ints, values: Floats) -> _SortedOut:
+def _sorted_out(history: History, times: Ints, values: Floats) -> _SortedOut:
     """Rows of one time are one reading, unless they give one sensor two values."""
-    readings = known.readings.copy()
-    seen = {time: readings[row] for row, time in enumerate(known.times_us.tolist())}
+    readings = history.readings.copy()
+    readings_by_time = {time: readings[row] for row, time in enumerate(history.times_us.tolist())}
     fresh, repeated, contradicting, merged = [], 0, 0, 0
     for row, time in enumerate(times.tolist()):
-        before = seen.get(time)
+        before = readings_by_time.get(time)
         if before is None:
-            seen[time] = values[row].copy()
+            readings_by_time[time] = values[row].copy()
             fresh.append(row)
             continue
-        given = ~np.isnan(values[row])
-        adds = given & np.isnan(before)
-        if (values[row] != before)[given & ~adds].any():
+        has_value = ~np.isnan(values[row])
+        adds = has_value & np.isnan(before)
+        if (values[row] != before)[has_value & ~adds].any():
             contradicting += 1
         elif adds.any():
             before[adds] = values[row][adds]
             merged += 1
         else:
             repeated += 1
-    chosen = [seen[time] for time in times[fresh].tolist()]
+    chosen = [readings_by_time[time] for time in times[fresh].tolist()]
     width = values.shape[1]
     return _SortedOut(
         np.array(fresh, dtype=np.int64),
@@ -262,20 +264,20 @@ def _sorted_out(known: History, times: Ints, values: Floats) -> _SortedOut:
     )
 
 
-def _completed(features: FeatureSet, known: History, sorted_out: _SortedOut) -> History:
+def _completed(features: FeatureSet, history: History, sorted_out: _SortedOut) -> History:
     """The history with the hours that a machine turns out to have run, by merged readings."""
     if not sorted_out.merged:
-        return known
-    before = _run(known, *running(features, known.times_us, known.readings), -1)
-    return _run(before, *running(features, known.times_us, sorted_out.known), 1)
+        return history
+    before = _run(history, *running(features, history.times_us, history.readings), -1)
+    return _run(before, *running(features, history.times_us, sorted_out.known), 1)
 
 
-def _run(known: History, days: Ints, counts: Ints, sign: int) -> History:
+def _run(history: History, days: Ints, counts: Ints, sign: int) -> History:
     """The history with readings while running added, or taken away, by day."""
-    every, place = np.unique(np.concatenate([known.run_days, days]), return_inverse=True)
-    weights = np.concatenate([known.run_counts, sign * counts])
-    added = np.bincount(place, weights=weights, minlength=len(every)).astype(np.int64)
-    return replace(known, run_days=every[added > 0], run_counts=added[added > 0])
+    every, day_index = np.unique(np.concatenate([history.run_days, days]), return_inverse=True)
+    weights = np.concatenate([history.run_counts, sign * counts])
+    added = np.bincount(day_index, weights=weights, minlength=len(every)).astype(np.int64)
+    return replace(history, run_days=every[added > 0], run_counts=added[added > 0])
 
 
 def _merged(
@@ -292,19 +294,19 @@ def _merged(
     return unique[0], unique[1]
 
 
-def _place(what: str, name: str, names: tuple[str, ...]) -> int:
+def _place(kind: str, name: str, names: tuple[str, ...]) -> int:
     if name not in names:
-        raise FeatureError(f"unknown {what} '{name}'; declared are {', '.join(names) or 'none'}")
+        raise FeatureError(f"unknown {kind} '{name}'; declared are {', '.join(names) or 'none'}")
     return names.index(name)
 
 
-def _short(features: FeatureSet, known: History) -> History:
+def _short(features: FeatureSet, history: History) -> History:
     newest = [
         int(times[-1])
         for times in (
-            *(known.times_us, known.error_times_us),
-            *(known.service_times_us, known.wave_times_us),
+            *(history.times_us, history.error_times_us),
+            *(history.service_times_us, history.wave_times_us),
         )
         if len(times)
     ]
-    return known.kept(features, max(newest)) if newest else known
+    return history.kept(features, max(newest)) if newest else history

@@ -96,13 +96,13 @@ def _codes(
     """Times and places in `names`; no component at all stands for the whole machine."""
     if table is None or rows is None:
         return _none(), _none()
-    mine = table.take(rows)
-    places = pc.index_in(as_array(mine[column]), value_set=pa.array(names, pa.string()))
-    found = places.fill_null(-1).to_numpy().astype(np.int64)
-    known = found >= 0
+    machine_table = table.take(rows)
+    indices = pc.index_in(as_array(machine_table[column]), value_set=pa.array(names, pa.string()))
+    codes = indices.fill_null(-1).to_numpy().astype(np.int64)
+    is_valid = codes >= 0
     if column == "component":
-        known |= as_array(mine[column]).is_null().to_numpy(zero_copy_only=False)
-    return _times(mine)[known], found[known]
+        is_valid |= as_array(machine_table[column]).is_null().to_numpy(zero_copy_only=False)
+    return _times(machine_table)[is_valid], codes[is_valid]
 
 
 def measured_waveforms(features: FeatureSet, waveforms: pa.Table) -> pa.Table:
@@ -111,7 +111,7 @@ def measured_waveforms(features: FeatureSet, waveforms: pa.Table) -> pa.Table:
     rows = [
         waveform_features(samples, rate, shaft, bearing)
         for samples, rate, shaft in zip(
-            (one.as_py() for one in waveforms["samples"]),
+            (waveform.as_py() for waveform in waveforms["samples"]),
             waveforms["sampling_rate_hz"].to_pylist(),
             waveforms["shaft_hz"].to_pylist(),
             strict=True,
@@ -119,7 +119,7 @@ def measured_waveforms(features: FeatureSet, waveforms: pa.Table) -> pa.Table:
     ]
     matrix = np.array(rows, dtype=np.float64).reshape(len(rows), len(features.wave_measures))
     keys = {name: waveforms[name] for name in ("machine_id", "event_time")}
-    measures = {name: matrix[:, place] for place, name in enumerate(features.wave_measures)}
+    measures = {name: matrix[:, column] for column, name in enumerate(features.wave_measures)}
     return pa.table(keys | measures)
 
 
@@ -127,9 +127,9 @@ def _waves(features: FeatureSet, table: pa.Table | None, rows: Ints | None) -> t
     """Times (w,) and measures (w, measures) of a machine's waveforms."""
     if table is None or rows is None:
         return _none(), np.empty((0, len(features.wave_measures)))
-    mine = table.take(rows)
-    columns = [_numbers(mine[name]) for name in features.wave_measures]
-    return _times(mine), np.stack(columns, axis=1) if columns else np.empty((len(rows), 0))
+    machine_table = table.take(rows)
+    columns = [_numbers(machine_table[name]) for name in features.wave_measures]
+    return _times(machine_table), np.stack(columns, axis=1) if columns else np.empty((len(rows), 0))
 
 
 def _installed(machines: pa.Table | None) -> dict[str, int]:

@@ -57,22 +57,22 @@ def jobs(
     week = curves.at(np.arange(slots + 1.0))
     later = np.arange(LATER_STEP_HOURS, curves.times[-1] - slots + 1.0, LATER_STEP_HOURS)
     beyond = curves.at(slots + later)
-    return [_job(one, week[row], later, beyond[row], risk_bound) for row, one in enumerate(work)]
+    return [_job(task, week[row], later, beyond[row], risk_bound) for row, task in enumerate(work)]
 
 
-def _job(one: Work, week: Floats, later: Floats, beyond: Floats, risk_bound: float) -> Job:
+def _job(task: Work, week: Floats, later: Floats, beyond: Floats, risk_bound: float) -> Job:
     return Job(
-        machine_id=one.name,
-        plant=one.plant,
-        line=one.line,
-        skill=one.skill,
+        machine_id=task.name,
+        plant=task.plant,
+        line=task.line,
+        skill=task.skill,
         crew=1,
-        duration_hours=one.duration_hours,
+        duration_hours=task.duration_hours,
         survival=np.minimum.accumulate(week),
-        service_cost=one.service_cost,
-        failure_cost=one.repair_cost + one.repair_hours * one.lost_per_unplanned_hour,
-        downtime_cost_per_hour=one.lost_per_hour,
-        cycle_cost_per_hour=one.cycle_cost_per_hour,
+        service_cost=task.service_cost,
+        failure_cost=task.repair_cost + task.repair_hours * task.lost_per_unplanned_hour,
+        downtime_cost_per_hour=task.lost_per_hour,
+        cycle_cost_per_hour=task.cycle_cost_per_hour,
         later_hours=later,
         later_survival=np.minimum.accumulate(np.append(week[-1], beyond))[1:],
         must_serve=bool(1.0 - week[-1] >= risk_bound),

@@ -146,17 +146,17 @@ def waveform_features(
     """
     values = _checked(samples, sampling_rate_hz)
     shaft_hz = _checked_shaft(shaft_hz)
-    found = spectrum(values, sampling_rate_hz)
+    raw_spectrum = spectrum(values, sampling_rate_hz)
     if np.ptp(values) == 0.0:
         return _of_nothing(bearing)
     knocks = envelope(values, sampling_rate_hz, sampling_rate_hz / 8.0)
     beats = spectrum(knocks, sampling_rate_hz)
-    energy = found.amplitude**2
+    energy = raw_spectrum.amplitude**2
     parts = [
         _levels(values),
-        _shape(found),
-        [_harmonic_ratio(found, shaft_hz)],
-        [_band(found, energy, low, high) for low, high in _bands()],
+        _shape(raw_spectrum),
+        [_harmonic_ratio(raw_spectrum, shaft_hz)],
+        [_band(raw_spectrum, energy, low, high) for low, high in _bands()],
         [_kurtosis(knocks), _dominant(beats)[0]],
     ]
     if bearing is not None:
@@ -212,49 +212,49 @@ def _kurtosis(values: Floats) -> float:
     return float(np.mean(away**4) / variance**2) if variance > 0.0 else float("nan")
 
 
-def _dominant(found: Spectrum) -> tuple[float, float]:
+def _dominant(spectrum: Spectrum) -> tuple[float, float]:
     """Frequency and amplitude of the highest peak, between bins by a parabola of logarithms.
 
     Within .2 of a bin and 5% of a lone tone's.
     """
-    place = int(np.argmax(found.amplitude[1:])) + 1
-    height = float(found.amplitude[place])
-    if not 1 <= place < len(found.hz) - 1 or height <= 0.0:
-        return float(found.hz[place]), height
-    left, middle, right = np.log(np.maximum(found.amplitude[place - 1 : place + 2], 1e-300))
+    peak = int(np.argmax(spectrum.amplitude[1:])) + 1
+    height = float(spectrum.amplitude[peak])
+    if not 1 <= peak < len(spectrum.hz) - 1 or height <= 0.0:
+        return float(spectrum.hz[peak]), height
+    left, middle, right = np.log(np.maximum(spectrum.amplitude[peak - 1 : peak + 2], 1e-300))
     bend = left - 2.0 * middle + right
     moved = 0.5 * (left - right) / bend if bend < 0.0 else 0.0
-    return float((place + moved) * found.step_hz), float(
+    return float((peak + moved) * spectrum.step_hz), float(
         np.exp(middle - 0.25 * (left - right) * moved)
     )
 
 
-def _shape(found: Spectrum) -> list[float]:
+def _shape(spectrum: Spectrum) -> list[float]:
     """Dominant frequency and amplitude, centroid and spread (Hz), entropy from 0 to 1."""
-    energy = found.amplitude[1:] ** 2
+    energy = spectrum.amplitude[1:] ** 2
     share = energy / energy.sum()
-    centroid = float(share @ found.hz[1:])
-    spread = float(np.sqrt(share @ (found.hz[1:] - centroid) ** 2))
+    centroid = float(share @ spectrum.hz[1:])
+    spread = float(np.sqrt(share @ (spectrum.hz[1:] - centroid) ** 2))
     entropy = float(-(share * np.log(np.maximum(share, 1e-300))).sum() / np.log(len(share)))
-    return [*_dominant(found), centroid, spread, entropy]
+    return [*_dominant(spectrum), centroid, spread, entropy]
 
 
-def _harmonic_ratio(found: Spectrum, shaft_hz: float | None) -> float:
+def _harmonic_ratio(spectrum: Spectrum, shaft_hz: float | None) -> float:
     """Energy at the first harmonics of the shaft over all energy."""
     if shaft_hz is None or not shaft_hz > 0.0:
         return float("nan")
-    near = np.zeros(len(found.hz), dtype=bool)
+    near = np.zeros(len(spectrum.hz), dtype=bool)
     for number in range(1, HARMONICS + 1):
-        near |= np.abs(found.hz - number * shaft_hz) <= 2.0 * found.step_hz
-    energy = found.amplitude[1:] ** 2
+        near |= np.abs(spectrum.hz - number * shaft_hz) <= 2.0 * spectrum.step_hz
+    energy = spectrum.amplitude[1:] ** 2
     return float(energy[near[1:]].sum() / energy.sum())
 
 
-def _band(found: Spectrum, energy: Floats, low: float, high: float) -> float:
+def _band(spectrum: Spectrum, energy: Floats, low: float, high: float) -> float:
     """Share of all energy in [low, high); NaN where the sampling rate cannot show the band."""
-    if high > found.hz[-1] * 1.0001:
+    if high > spectrum.hz[-1] * 1.0001:
         return float("nan")
-    inside = (found.hz >= max(low, found.step_hz)) & (found.hz < high)
+    inside = (spectrum.hz >= max(low, spectrum.step_hz)) & (spectrum.hz < high)
     return float(energy[inside].sum() / energy[1:].sum())
 
 

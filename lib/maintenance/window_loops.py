@@ -16,15 +16,15 @@ _HOUR_US = 3_600_000_000.0
 
 
 @compiled
-def held_us(times: Ints, values: Floats, longest: int, held: Ints) -> None:
+def held_us(times: Ints, values: Floats, longest: int, out: Ints) -> None:
     """How long each value has not changed, up to `longest`; missing values are passed over."""
     last, before = -1, np.nan
     for row in range(len(times)):
-        held[row] = 0
+        out[row] = 0
         if np.isnan(values[row]):
             continue
         if last >= 0 and values[row] == before and times[row] - times[last] <= longest:
-            held[row] = min(longest, held[last] + times[row] - times[last])
+            out[row] = min(longest, out[last] + times[row] - times[last])
         last, before = row, values[row]
 
 
@@ -101,14 +101,14 @@ def latest(values: Floats, first: Ints, end: Ints, out: Floats) -> None:
 
 
 @compiled
-def correlation(one: Floats, other: Floats, first: Ints, end: Ints, out: Floats) -> None:
+def correlation(values: Floats, other: Floats, first: Ints, end: Ints, out: Floats) -> None:
     """Pearson's correlation over rows [first, end) where both are there; three are needed."""
     for k in range(len(first)):
         count, mean_one, mean_other = 0, 0.0, 0.0
         for row in range(first[k], end[k]):
-            if not (np.isnan(one[row]) or np.isnan(other[row])):
+            if not (np.isnan(values[row]) or np.isnan(other[row])):
                 count += 1
-                mean_one += one[row]
+                mean_one += values[row]
                 mean_other += other[row]
         out[k] = np.nan
         if count < 3:
@@ -116,9 +116,9 @@ def correlation(one: Floats, other: Floats, first: Ints, end: Ints, out: Floats)
         mean_one, mean_other = mean_one / count, mean_other / count
         both, squares_one, squares_other = 0.0, 0.0, 0.0
         for row in range(first[k], end[k]):
-            if not (np.isnan(one[row]) or np.isnan(other[row])):
-                both += (one[row] - mean_one) * (other[row] - mean_other)
-                squares_one += (one[row] - mean_one) * (one[row] - mean_one)
+            if not (np.isnan(values[row]) or np.isnan(other[row])):
+                both += (values[row] - mean_one) * (other[row] - mean_other)
+                squares_one += (values[row] - mean_one) * (values[row] - mean_one)
                 squares_other += (other[row] - mean_other) * (other[row] - mean_other)
         if squares_one > 0.0 and squares_other > 0.0:
             out[k] = both / np.sqrt(squares_one * squares_other)

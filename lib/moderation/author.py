@@ -52,10 +52,10 @@ def wording_key(text: str | None) -> str | None:
     """
     if not text:
         return None
-    said = "".join(sign for sign in fold(text, alike=True).text if sign.isalnum())
-    if len(said) < SHORTEST_WORDING:
+    wording = "".join(sign for sign in fold(text, alike=True).text if sign.isalnum())
+    if len(wording) < SHORTEST_WORDING:
         return None
-    return hashlib.sha256(said.encode()).hexdigest()[:32]
+    return hashlib.sha256(wording.encode()).hexdigest()[:32]
 
 
 def _author() -> tuple[Feature, ...]:

@@ -27,9 +27,9 @@ def _count(name: str, description: str) -> Column:
     return Column(name, pa.int64(), description, required=False, low=0, high=1e12)
 
 
-def _times(what: str) -> tuple[Column, Column]:
+def _times(description: str) -> tuple[Column, Column]:
     return (
-        time_column("event_time", what),
+        time_column("event_time", description),
         time_column("known_at", "when it became known", required=False, fallback="event_time"),
     )
 

@@ -67,15 +67,15 @@ def _content(text: str, source: str) -> tuple[yaml.MappingNode, Any]:
         loader.dispose()
 
 
-def _refuse_twice(node: yaml.Node, source: str, seen: set[int]) -> None:
+def _refuse_twice(node: yaml.Node, source: str, seen_ids: set[int]) -> None:
     """Refuse a node that stands in two places by an alias, and a key that stands twice in one."""
     line = node.start_mark.line + 1
-    if id(node) in seen:
+    if id(node) in seen_ids:
         raise DeclarationError(f"{source}:{line}: aliases are refused: write the value out")
-    seen.add(id(node))
+    seen_ids.add(id(node))
     if isinstance(node, yaml.SequenceNode):
-        for one in node.value:
-            _refuse_twice(one, source, seen)
+        for child in node.value:
+            _refuse_twice(child, source, seen_ids)
     elif isinstance(node, yaml.MappingNode):
         keys: set[str] = set()
         for key, value in node.value:
@@ -83,12 +83,12 @@ def _refuse_twice(node: yaml.Node, source: str, seen: set[int]) -> None:
                 line = key.start_mark.line + 1
                 raise DeclarationError(f"{source}:{line}: {key.value}: stands here twice; keep one")
             keys.add(str(key.value))
-            _refuse_twice(value, source, seen)
+            _refuse_twice(value, source, seen_ids)
 
 
 def _words(error: ValidationError, kind: type[BaseModel], root: yaml.Node, source: str) -> str:
     # a typo leaves its field missing, too: the unknown name says more
-    fault = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    fault = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
     path = fault["loc"]
     line, entry = _place(root, path)
     field = ".".join(str(part) for part in path if not isinstance(part, int))
@@ -99,10 +99,10 @@ def _words(error: ValidationError, kind: type[BaseModel], root: yaml.Node, sourc
     message = message[:1].lower() + message[1:]
     if fault["type"] in {"missing", "value_error"}:
         return head + message
-    came = repr(fault["input"])
-    came = came if len(came) <= _LONGEST_VALUE else came[:_LONGEST_VALUE] + "..."
+    value = repr(fault["input"])
+    value = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "..."
     hint = _hint(fault)
-    return f"{head}{message}, got {came}{hint}"
+    return f"{head}{message}, got {value}{hint}"
 
 
 def _hint(fault: Mapping[str, Any]) -> str:
@@ -117,10 +117,10 @@ def _place(root: yaml.Node, path: Sequence[str | int]) -> tuple[int, str]:
     node, line, entry = root, root.start_mark.line + 1, ""
     for part in path:
         if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
+            pairs = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not pairs:
                 break
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
+            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
             node = node.value[part]
             line = node.start_mark.line + 1
@@ -128,11 +128,11 @@ def _place(root: yaml.Node, path: Sequence[str | int]) -> tuple[int, str]:
     return line, entry
 
 
-def _id(node: yaml.MappingNode, place: int) -> str:
+def _id(node: yaml.MappingNode, index: int) -> str:
     for key, value in node.value:
         if key.value == "id" and isinstance(value, yaml.ScalarNode):
             return str(value.value)
-    return f"entry {place + 1}"
+    return f"entry {index + 1}"
 
 
 def _known(kind: type[BaseModel], path: Sequence[str | int]) -> list[str]:
@@ -148,5 +148,5 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     """The model within an annotation such as `tuple[Policy, ...]` or `Costs | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = (_model_in(one) for one in get_args(annotation))
-    return next((one for one in found if one is not None), None)
+    models = (_model_in(argument) for argument in get_args(annotation))
+    return next((candidate for candidate in models if candidate is not None), None)

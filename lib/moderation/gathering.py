@@ -37,8 +37,8 @@ def gather(posts: pa.Table, media: pa.Table | None = None) -> Iterator[Post | Un
     images: dict[str, list[_Row]] = defaultdict(list)
     videos: dict[str, list[_Row]] = defaultdict(list)
     for row in [] if media is None else media.to_pylist():
-        shown = images if row["kind"] == "image" else videos
-        shown[row["post_id"]].append(row)
+        by_post = images if row["kind"] == "image" else videos
+        by_post[row["post_id"]].append(row)
     times = posts["event_time"].cast(pa.int64()).to_pylist()
     for row, at_us in zip(posts.drop_columns(["event_time"]).to_pylist(), times, strict=True):
         yield _post(row, at_us, images[row["post_id"]], videos[row["post_id"]])

@@ -92,8 +92,8 @@ class Policy(BaseModel):
     @model_validator(mode="after")
     def _decides(self) -> Policy:
         if (self.costs is None) == (self.thresholds is None):
-            came = "neither" if self.costs is None else "both"
-            raise ValueError(f"expected either costs or thresholds, got {came}")
+            actual = "neither" if self.costs is None else "both"
+            raise ValueError(f"expected either costs or thresholds, got {actual}")
         if len(set(self.actions)) < len(self.actions):
             raise ValueError("actions: expected each once")
         if "ALLOW" not in self.actions or len(self.actions) < 2:
@@ -110,7 +110,8 @@ class Policy(BaseModel):
             return True
         tag = language.lower()
         return any(
-            tag == one or tag.startswith(f"{one}-") for one in map(str.lower, self.languages)
+            tag == prefix or tag.startswith(f"{prefix}-")
+            for prefix in map(str.lower, self.languages)
         )
 
 
@@ -131,7 +132,7 @@ class Policies(BaseModel):
 
     @model_validator(mode="after")
     def _each_once(self) -> Policies:
-        names = [one.id for one in self.policies]
+        names = [policy.id for policy in self.policies]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"policies: '{name}' is declared twice")
@@ -140,7 +141,7 @@ class Policies(BaseModel):
     @property
     def ids(self) -> tuple[str, ...]:
         """Of the policies, in order."""
-        return tuple(one.id for one in self.policies)
+        return tuple(policy.id for policy in self.policies)
 
     def named(self, policy_id: str) -> Policy:
         """A policy by its id.
@@ -148,9 +149,9 @@ class Policies(BaseModel):
         Raises:
             PolicyError: there is none, with a suggestion.
         """
-        for one in self.policies:
-            if one.id == policy_id:
-                return one
+        for policy in self.policies:
+            if policy.id == policy_id:
+                return policy
         raise PolicyError(f"policy: {policy_id!r} is unknown; {did_you_mean(policy_id, self.ids)}")
 
     @property

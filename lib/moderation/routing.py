@@ -54,9 +54,9 @@ class Routed:
 
     def words(self, row: int, policies: Policies) -> tuple[str, str | None]:
         """A post's action, and the id of the policy that decided it, if one did."""
-        action, place = int(self.actions[row]), int(self.deciding[row])
-        if place >= 0:
-            return ACTIONS[action], policies.ids[place]
+        action, policy_index = int(self.actions[row]), int(self.deciding[row])
+        if policy_index >= 0:
+            return ACTIONS[action], policies.ids[policy_index]
         return ACTIONS[action], UNDECODED if action == REVIEW else None
 
 
@@ -75,18 +75,20 @@ class Routing:
         if not 0 <= price < np.inf:
             raise ValueError(f"price: expected 0 or more, got {price}")
         self.policies, self.price = policies, price
-        self._severity = np.array([one.severity for one in policies.policies], dtype=np.float64)
+        self._severity = np.array(
+            [policy.severity for policy in policies.policies], dtype=np.float64
+        )
         self._can = {
-            action: np.array([action in one.actions for one in policies.policies])
+            action: np.array([action in policy.actions for policy in policies.policies])
             for action in ACTIONS
         }
-        self._by_cost = np.array([one.costs is not None for one in policies.policies])
+        self._by_cost = np.array([policy.costs is not None for policy in policies.policies])
         self._costs = {
-            name: np.array([getattr(one.costs, name, 1.0) for one in policies.policies])
+            name: np.array([getattr(policy.costs, name, 1.0) for policy in policies.policies])
             for name in ("wrong_removal", "missed_violation", "review", "waiting_share")
         }
         self._thresholds = {
-            name: np.array([getattr(one.thresholds, name, 1.0) for one in policies.policies])
+            name: np.array([getattr(policy.thresholds, name, 1.0) for policy in policies.policies])
             for name in ("review", "remove")
         }
 
@@ -108,10 +110,10 @@ class Routing:
         Raises:
             ValueError: a shape, or a value outside its range, naming it.
         """
-        chances, doublings, broken = self._checked(probabilities, reach, failed)
-        holds = self.holds(languages, len(chances))
-        by_policy = np.where(holds, self._actions(chances, doublings), ALLOW).astype(np.int8)
-        risks = np.where(holds, chances * self._severity, 0.0) * doublings[:, None]
+        scores, doublings, broken = self._checked(probabilities, reach, failed)
+        holds = self.holds(languages, len(scores))
+        by_policy = np.where(holds, self._actions(scores, doublings), ALLOW).astype(np.int8)
+        risks = np.where(holds, scores * self._severity, 0.0) * doublings[:, None]
         hardest = by_policy.max(axis=1)
         deciding = np.where(by_policy == hardest[:, None], risks, -1.0).argmax(axis=1)
         return Routed(
@@ -133,18 +135,18 @@ class Routing:
         Below 0 where it never does; infinite where no price keeps it from review (a failed
         modality, a threshold). Arguments as in `route`; the routing's own price is not counted.
         """
-        chances, doublings, broken = self._checked(probabilities, reach, failed)
-        holds = self.holds(languages, len(chances))
-        harm, removal = self._expected(chances, doublings)
+        scores, doublings, broken = self._checked(probabilities, reach, failed)
+        holds = self.holds(languages, len(scores))
+        harm, removal = self._expected(scores, doublings)
         removable = self._can["REMOVE"] & (removal <= harm)
         saved = np.where(removable, removal, harm) - self._reviewing(harm)
-        fixed = np.where(chances >= self._thresholds["review"], np.inf, -np.inf)
+        fixed = np.where(scores >= self._thresholds["review"], np.inf, -np.inf)
         limit = np.where(self._by_cost, saved, fixed)
         limit = np.where(holds & self._can["REVIEW"], limit, -np.inf)
-        removed = self._removed_by_threshold(chances) | (self._by_cost & removable)
+        removed = self._removed_by_threshold(scores) | (self._by_cost & removable)
         ends = np.where(holds & removed, np.where(self._by_cost, limit, -np.inf), np.inf)
-        wanted = np.where(broken, np.inf, limit.max(axis=1))
-        lowest: Floats = np.minimum(wanted, ends.min(axis=1))
+        highest = np.where(broken, np.inf, limit.max(axis=1))
+        lowest: Floats = np.minimum(highest, ends.min(axis=1))
         return lowest
 
     def holds(self, languages: Sequence[str | None] | None, posts: int) -> Mask:
@@ -154,28 +156,30 @@ class Routing:
             return np.ones(shape, dtype=bool)
         if len(languages) != posts:
             raise ValueError(f"languages: expected {posts}, got {len(languages)}")
-        found = [[one.holds_in(tag) for one in self.policies.policies] for tag in languages]
-        return np.array(found, dtype=bool).reshape(shape)
+        rows = [[policy.holds_in(tag) for policy in self.policies.policies] for tag in languages]
+        return np.array(rows, dtype=bool).reshape(shape)
 
-    def _actions(self, chances: Floats, doublings: Floats) -> NDArray[np.int64]:
+    def _actions(self, probabilities: Floats, doublings: Floats) -> NDArray[np.int64]:
         """Each policy's action (n, policies).
 
         Pairs of costs are compared one by one, each side rising or falling with the probability
         and the reach as a whole, so that rounding cannot turn a harder action into a milder one.
         """
-        harm, removal = self._expected(chances, doublings)
+        harm, removal = self._expected(probabilities, doublings)
         review = self._can["REVIEW"] & (harm * (1 - self._costs["waiting_share"]) >= self._fee())
         remove = self._can["REMOVE"] & (removal <= harm)
         harder = np.where(self._can["REVIEW"], removal <= self._fee() + self._waiting(harm), True)
         by_cost = np.where(remove & harder, REMOVE, np.where(review | remove, REVIEW, ALLOW))
-        seen = self._can["REVIEW"] & (chances >= self._thresholds["review"])
-        fixed = np.where(self._removed_by_threshold(chances), REMOVE, np.where(seen, REVIEW, ALLOW))
+        is_review = self._can["REVIEW"] & (probabilities >= self._thresholds["review"])
+        fixed = np.where(
+            self._removed_by_threshold(probabilities), REMOVE, np.where(is_review, REVIEW, ALLOW)
+        )
         return np.where(self._by_cost, by_cost, fixed)
 
-    def _expected(self, chances: Floats, doublings: Floats) -> tuple[Floats, Floats]:
+    def _expected(self, probabilities: Floats, doublings: Floats) -> tuple[Floats, Floats]:
         """Expected costs (n, policies) of allowing and of removing."""
-        harm = chances * self._costs["missed_violation"] * doublings[:, None]
-        return harm, (1.0 - chances) * self._costs["wrong_removal"]
+        harm = probabilities * self._costs["missed_violation"] * doublings[:, None]
+        return harm, (1.0 - probabilities) * self._costs["wrong_removal"]
 
     def _fee(self) -> Floats:
         fee: Floats = self._costs["review"] + self.price
@@ -190,26 +194,26 @@ class Routing:
         cost: Floats = self._costs["review"] + self._waiting(harm)
         return cost
 
-    def _removed_by_threshold(self, chances: Floats) -> Mask:
-        over = chances >= self._thresholds["remove"]
+    def _removed_by_threshold(self, probabilities: Floats) -> Mask:
+        over = probabilities >= self._thresholds["remove"]
         return np.asarray(~self._by_cost & self._can["REMOVE"] & over)
 
     def _checked(
         self, probabilities: ArrayLike, reach: ArrayLike, failed: ArrayLike
     ) -> tuple[Floats, Floats, Mask]:
-        chances = np.asarray(probabilities, dtype=np.float64)
-        if chances.ndim != 2 or chances.shape[1] != len(self.policies.ids):
+        scores = np.asarray(probabilities, dtype=np.float64)
+        if scores.ndim != 2 or scores.shape[1] != len(self.policies.ids):
             raise ValueError(
-                f"probabilities: expected (posts, {len(self.policies.ids)}), got {chances.shape}"
+                f"probabilities: expected (posts, {len(self.policies.ids)}), got {scores.shape}"
             )
-        outside = ~((chances >= 0) & (chances <= 1))
+        outside = ~((scores >= 0) & (scores <= 1))
         if outside.any():
-            row, place = np.argwhere(outside)[0]
-            came = chances[row, place]
-            name = self.policies.ids[place]
-            raise ValueError(f"probabilities: expected 0..1, got {came} for {name}, row {row}")
-        views = np.broadcast_to(np.asarray(reach, dtype=np.float64), chances.shape[:1])
+            row, column = np.argwhere(outside)[0]
+            value = scores[row, column]
+            name = self.policies.ids[column]
+            raise ValueError(f"probabilities: expected 0..1, got {value} for {name}, row {row}")
+        views = np.broadcast_to(np.asarray(reach, dtype=np.float64), scores.shape[:1])
         if not (np.isfinite(views) & (views >= 0)).all():
             raise ValueError("reach: expected finite numbers of 0 or more")
         doublings = 1.0 + np.log2(1.0 + views / self.policies.views_that_double)
-        return chances, doublings, np.broadcast_to(np.asarray(failed, dtype=bool), views.shape)
+        return scores, doublings, np.broadcast_to(np.asarray(failed, dtype=bool), views.shape)

@@ -52,7 +52,7 @@ def row_of(
     post: Post,
     history: Mapping[str, float],
     *,
-    known: Iterable[Known] = (),
+    known_media: Iterable[Known] = (),
     near: Near | None = None,
     hits: Iterable[Hit] = (),
     failed_media: int = 0,
@@ -62,18 +62,18 @@ def row_of(
     Args:
         post: the post.
         history: the author's features by name; those that are absent are missing (None).
-        known: listed entries of the very bytes of its media.
+        known_media: listed entries of the very bytes of its media.
         near: the nearest listed entry by looks.
         hits: of the lists in its text.
         failed_media: of its media, how many could not be fetched or decoded.
     """
-    asked = [hit.action for hit in hits]
+    actions = [hit.action for hit in hits]
     return {
         **{name: history.get(name) for name in AUTHORS.names},
-        "known_media": float(len(list(known))),
+        "known_media": float(len(list(known_media))),
         "hash_distance": None if near is None else float(near.distance),
-        "remove_hits": float(asked.count("remove")),
-        "review_hits": float(asked.count("review")),
+        "remove_hits": float(actions.count("remove")),
+        "review_hits": float(actions.count("review")),
         "text_characters": float(len(post.text or "")),
         "image_count": float(len(post.images)),
         "video_count": float(post.video is not None),

@@ -25,7 +25,7 @@ from lib.storage import Storage, open_storage
 
 ENTITY_NAMES = ("user_id", "customer_id", "machine_id", "author_id")
 """Whom a decision concerns, by the name of the entity; a decision has one of these."""
-JSON_COLUMNS = tuple(one.name for one in DECISIONS.columns if isinstance(one.type, JSON))
+JSON_COLUMNS = tuple(column.name for column in DECISIONS.columns if isinstance(column.type, JSON))
 ROWS_PER_GROUP = 5_000
 """Few enough that one is read in a blink to find one row."""
 ROWS_PER_FILE = 1_000_000
@@ -38,7 +38,8 @@ def _type(kind: object) -> pa.DataType:
 
 
 SCHEMA = pa.schema(
-    [(one.name, _type(one.type)) for one in DECISIONS.columns] + [("entity_id", pa.string())]
+    [(column.name, _type(column.type)) for column in DECISIONS.columns]
+    + [("entity_id", pa.string())]
 )
 
 
@@ -168,9 +169,9 @@ def read_columns(file: ArchiveFile, columns: list[str]) -> Iterator[pa.RecordBat
     return _groups(file, columns)
 
 
-def rewrite(file: ArchiveFile, gone: set[str], now: int) -> ArchiveFile | None:
+def rewrite(file: ArchiveFile, subject_ids: set[str], now: int) -> ArchiveFile | None:
     """The file without some subjects, beside the old one; None where no row is left."""
-    subjects = pa.array(sorted(gone), pa.string())
+    subjects = pa.array(sorted(subject_ids), pa.string())
 
     def rows() -> Iterator[Sequence[Any]]:
         for batch in _groups(file):

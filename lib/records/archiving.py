@@ -74,7 +74,9 @@ def days_before(database: Database, until: int) -> list[date]:
         if database.is_sqlite:
             day = DECISIONS.c.received_at // DAY
             query = select(day).where(DECISIONS.c.received_at < until // DAY * DAY).distinct()
-            return sorted(day_of(int(one) * DAY) for one in connection.execute(query).scalars())
+            return sorted(
+                day_of(int(number) * DAY) for number in connection.execute(query).scalars()
+            )
         days: set[date] = set()
         for partition in partitions(connection):
             days |= _days_of(connection, partition, until // DAY * DAY)
@@ -117,18 +119,18 @@ def archive_day(database: Database, uri: str, day: date, now: int) -> DayOutcome
     if waiting:
         return DayOutcome(day, 0, waiting)
     _remove_archived(database, archived, day)
-    made = _export(database, uri, day, now)
+    archive_files = _export(database, uri, day, now)
     with database.writing() as connection:
         partition = _own_partition(database, connection, day)
         if partition is not None:
-            _require_all(connection, partition, made)
-        if made:
-            connection.execute(insert(DECISION_ARCHIVES), [asdict(file) for file in made])
+            _require_all(connection, partition, archive_files)
+        if archive_files:
+            connection.execute(insert(DECISION_ARCHIVES), [asdict(file) for file in archive_files])
         if partition is not None:
             _drop(connection, partition)
     if partition is None:
-        _remove_archived(database, made, day)
-    return DayOutcome(day, sum(file.rows for file in made), 0)
+        _remove_archived(database, archive_files, day)
+    return DayOutcome(day, sum(file.rows for file in archive_files), 0)
 
 
 def delete_day(database: Database, day: date, *, count_only: bool = False) -> DayOutcome:
@@ -152,14 +154,14 @@ def delete_day(database: Database, day: date, *, count_only: bool = False) -> Da
         with database.writing() as connection:
             keys = (DECISIONS.c.system, DECISIONS.c.subject_id)
             some = select(*keys).where(*_on(day)).limit(_KEYS_PER_DELETE)
-            gone = delete(DECISIONS).where(tuple_(*keys).in_(some), *_on(day))
-            if not connection.execute(gone).rowcount:
+            statement = delete(DECISIONS).where(tuple_(*keys).in_(some), *_on(day))
+            if not connection.execute(statement).rowcount:
                 break
     while True:
         with database.writing() as connection:
             some = select(ids.system, ids.subject_id).where(*of_day).limit(_KEYS_PER_DELETE)
-            gone = delete(DECISION_IDS).where(tuple_(ids.system, ids.subject_id).in_(some))
-            if not connection.execute(gone).rowcount:
+            statement = delete(DECISION_IDS).where(tuple_(ids.system, ids.subject_id).in_(some))
+            if not connection.execute(statement).rowcount:
                 break
     return DayOutcome(day, rows, 0)
 
@@ -208,13 +210,13 @@ def _waiting(connection: Connection, day: date) -> int:
 
 
 def _export(database: Database, uri: str, day: date, now: int) -> list[ArchiveFile]:
-    storage, made = open_storage(uri), list[ArchiveFile]()
+    storage, archive_files = open_storage(uri), list[ArchiveFile]()
     with database.reading() as connection:
         systems = select(DECISIONS.c.system).where(*_on(day)).distinct()
         for system in sorted(connection.execute(systems).scalars()):
             rows = _rows(connection, system, day)
-            made += write_files(rows, storage, system, day.isoformat(), now)
-    return made
+            archive_files += write_files(rows, storage, system, day.isoformat(), now)
+    return archive_files
 
 
 def _on(day: date) -> tuple[Any, Any]:
@@ -244,19 +246,25 @@ def _own_partition(database: Database, connection: Connection, day: date) -> Par
         return None
     start = start_of(day)
     return next(
-        (one for one in partitions(connection) if (one.since, one.until) == (start, start + DAY)),
+        (
+            candidate
+            for candidate in partitions(connection)
+            if (candidate.since, candidate.until) == (start, start + DAY)
+        ),
         None,
     )
 
 
-def _require_all(connection: Connection, partition: Partition, made: list[ArchiveFile]) -> None:
+def _require_all(
+    connection: Connection, partition: Partition, archive_files: list[ArchiveFile]
+) -> None:
     """Keep writers out of the partition, and refuse to go on where they came in meanwhile."""
     connection.execute(text(f"LOCK TABLE {partition.name} IN SHARE MODE"))
     counted = text(f"SELECT count(*) FROM {partition.name}")  # noqa: S608
     stored = int(connection.execute(counted).scalar_one())
-    written = sum(file.rows for file in made)
+    written = sum(file.rows for file in archive_files)
     if stored != written:
-        for file in made:
+        for file in archive_files:
             file.storage.delete(file.path)
         raise RecordsError(
             f"{partition.name}: {stored} decisions, and {written} were written to the archive; "
@@ -270,9 +278,9 @@ def _drop(connection: Connection, partition: Partition) -> None:
     connection.execute(text(f"DROP TABLE {partition.name}"))
 
 
-def _remove_archived(database: Database, made: Sequence[ArchiveFile], day: date) -> None:
+def _remove_archived(database: Database, archive_files: Sequence[ArchiveFile], day: date) -> None:
     """Delete from the table what files hold, some at a time; what came later stays."""
-    for file in made:
+    for file in archive_files:
         with database.reading() as connection:
             left = select(DECISIONS.c.system).where(DECISIONS.c.system == file.system, *_on(day))
             if connection.execute(left.limit(1)).first() is None:
@@ -281,8 +289,10 @@ def _remove_archived(database: Database, made: Sequence[ArchiveFile], day: date)
             subjects = batch["subject_id"].to_pylist()
             for start in range(0, len(subjects), _KEYS_PER_DELETE):
                 part = subjects[start : start + _KEYS_PER_DELETE]
-                gone = DECISIONS.c.subject_id.in_(part)
+                condition = DECISIONS.c.subject_id.in_(part)
                 with database.writing() as connection:
                     connection.execute(
-                        delete(DECISIONS).where(DECISIONS.c.system == file.system, gone, *_on(day))
+                        delete(DECISIONS).where(
+                            DECISIONS.c.system == file.system, condition, *_on(day)
+                        )
                     )

@@ -122,12 +122,12 @@ class CustomerHealth:
             .limit(most)
         )
         with self._database.reading() as connection:
-            return [HealthEntry(**one) for one in connection.execute(query).mappings()]
+            return [HealthEntry(**row) for row in connection.execute(query).mappings()]
 
-    def override(self, said: Override) -> None:
+    def override(self, override: Override) -> None:
         """Keep what a person says; an override stays until it expires or another is said."""
         with self._database.writing() as connection:
-            self._database.insert_new(connection, HEALTH_OVERRIDES, [asdict(said)])
+            self._database.insert_new(connection, HEALTH_OVERRIDES, [asdict(override)])
 
     def overrides(self, customer_id: str, most: int = 20) -> list[Override]:
         """What people said of a customer, the newest first."""
@@ -139,7 +139,7 @@ class CustomerHealth:
         )
         with self._database.reading() as connection:
             rows: list[Any] = list(connection.execute(query).mappings())
-        return [Override(**one) for one in rows]
+        return [Override(**row) for row in rows]
 
     def in_force(self, customer_id: str, now: int) -> Override | None:
         """The override that holds now: the newest, unless it has expired or withdraws."""

@@ -238,12 +238,12 @@ def require_database(url: str) -> None:
         )
 
 
-def read_address(address: str, what: str = "the URL") -> str:
+def read_address(address: str, description: str = "the URL") -> str:
     """A text, also where it stands in `env:NAME` or `file:/path`: commands are seen by others.
 
     Args:
         address: the text, or where it stands.
-        what: it is, for the error.
+        description: it is, for the error.
 
     Raises:
         RecordsError: the variable is not set, or the file cannot be read.
@@ -251,14 +251,18 @@ def read_address(address: str, what: str = "the URL") -> str:
     if address.startswith("env:"):
         name = address.removeprefix("env:")
         if not os.environ.get(name):
-            raise RecordsError(f"{address}: expected {what} in the variable {name}; it is not set")
+            raise RecordsError(
+                f"{address}: expected {description} in the variable {name}; it is not set"
+            )
         return os.environ[name]
     if address.startswith("file:"):
         path = Path(address.removeprefix("file:").removeprefix("//"))
         try:
             return path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise RecordsError(f"{address}: expected a file that holds {what}: {error}") from error
+            raise RecordsError(
+                f"{address}: expected a file that holds {description}: {error}"
+            ) from error
     return address
 
 
@@ -340,7 +344,7 @@ def _cause(error: DBAPIError) -> str:
     code = getattr(error.orig, "sqlstate", None)
     if diagnosis is None or code is None:  # SQLite names columns; no connection has no diagnosis
         return f"{kind}: {error.orig}".strip()
-    places = (diagnosis.table_name, diagnosis.column_name, diagnosis.constraint_name)
-    where = ".".join(place for place in places if place)
-    words = "" if _is_refusal(error) else diagnosis.message_primary or ""
-    return f"{kind} {code} {where} {words}".strip()
+    names = (diagnosis.table_name, diagnosis.column_name, diagnosis.constraint_name)
+    where = ".".join(name for name in names if name)
+    message = "" if _is_refusal(error) else diagnosis.message_primary or ""
+    return f"{kind} {code} {where} {message}".strip()

@@ -168,11 +168,11 @@ def files(
 
 def decided(connection: Connection, keys: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those of some subjects that were decided about."""
-    ids, known = DECISION_IDS.c, set[tuple[str, str]]()
+    ids, existing = DECISION_IDS.c, set[tuple[str, str]]()
     for system, subjects in by_system(keys):
         query = select(ids.subject_id).where(ids.system == system, ids.subject_id.in_(subjects))
-        known.update((system, subject_id) for subject_id in connection.execute(query).scalars())
-    return known
+        existing.update((system, subject_id) for subject_id in connection.execute(query).scalars())
+    return existing
 
 
 def count(connection: Connection, system: str) -> int:

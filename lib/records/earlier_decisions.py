@@ -46,8 +46,8 @@ def _earlier(connection: Connection, rows: Sequence[Row]) -> list[Row]:
     return [
         row
         for row in rows
-        if (known := kept.get((row["system"], row["subject_id"]))) is not None
-        and (row["decided_at"], row["request_id"]) < known
+        if (stored_key := kept.get((row["system"], row["subject_id"]))) is not None
+        and (row["decided_at"], row["request_id"]) < stored_key
     ]
 
 

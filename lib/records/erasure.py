@@ -120,19 +120,21 @@ class Erasure:
                     ).rowcount
         for table, columns in _JOINT.get(entity.system, {}).items():
             counts[table.name] += self._scrub(table, columns, entity.id)
-        for file, gone in records.archived.items():
-            counts["archived decisions"] += self._rewrite(file, gone, now)
+        for file, subject_ids in records.archived.items():
+            counts["archived decisions"] += self._rewrite(file, subject_ids, now)
         return counts
 
     def shown_elsewhere(self, digests: Iterable[str], subjects: Iterable[str]) -> set[str]:
         """Those media that an undecided review item of another post shows."""
-        left, mine = set(digests), set(subjects)
+        left, subject_ids = set(digests), set(subjects)
         query = select(ITEMS.c.post_id, cast(ITEMS.c.shown, Text)).where(
             ITEMS.c.decided_at.is_(None)
         )
         with self._database.reading() as connection:
-            texts = [shown for post, shown in connection.execute(query) if post not in mine]
-        return {digest for digest in left if any(digest in shown for shown in texts)}
+            texts = [
+                content for post, content in connection.execute(query) if post not in subject_ids
+            ]
+        return {digest for digest in left if any(digest in content for content in texts)}
 
     def _scrub(self, table: Table, columns: tuple[str, ...], entity_id: str) -> int:
         """Put `ERASED` in the place of an id in plans of many; the others' part stays as it is."""
@@ -152,14 +154,14 @@ class Erasure:
             changed += 1
         return changed
 
-    def _rewrite(self, file: ArchiveFile, gone: frozenset[str], now: int) -> int:
-        fresh = rewrite(file, set(gone), now)
+    def _rewrite(self, file: ArchiveFile, subject_ids: frozenset[str], now: int) -> int:
+        fresh = rewrite(file, set(subject_ids), now)
         with self._database.writing() as connection:
             connection.execute(delete(DECISION_ARCHIVES).where(DECISION_ARCHIVES.c.id == file.id))
             if fresh is not None:
                 connection.execute(insert(DECISION_ARCHIVES), [asdict(fresh)])
         file.storage.delete(file.path)
-        return len(gone)
+        return len(subject_ids)
 
 
 _JOINT: Mapping[str, Mapping[Table, tuple[str, ...]]] = {
@@ -209,9 +211,9 @@ def _blank_audit(connection: Connection, condition: Any, by: str, now: int) -> i
 def _without(value: Any, entity_id: str) -> Any:
     if isinstance(value, Mapping):
         return {
-            ERASED if key == entity_id else key: _without(one, entity_id)
-            for key, one in value.items()
+            ERASED if key == entity_id else key: _without(child, entity_id)
+            for key, child in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_without(one, entity_id) for one in value]
+        return [_without(child, entity_id) for child in value]
     return ERASED if value == entity_id else value

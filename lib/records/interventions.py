@@ -154,10 +154,12 @@ class Interventions:
         with self._database.writing() as connection:
             if past is not None:
                 self._database.take_turn(connection, _PLANS_TURN)
-                _require_newest(connection, plan.id, {one.plan_id for one in past}, since)
+                _require_newest(
+                    connection, plan.id, {intervention.plan_id for intervention in past}, since
+                )
             fresh = self._database.insert_new(connection, INTERVENTION_PLANS, [asdict(plan)])
             if fresh:
-                rows = [asdict(one) for one in chosen]
+                rows = [asdict(intervention) for intervention in chosen]
                 self._database.insert_new(connection, INTERVENTIONS, rows)
         return bool(fresh)
 
@@ -167,17 +169,20 @@ class Interventions:
         Raises:
             UnknownInterventionError: there is none of that id.
         """
-        found = select(INTERVENTION_PLANS).where(INTERVENTION_PLANS.c.id == plan_id)
-        mine = (
+        plan_query = select(INTERVENTION_PLANS).where(INTERVENTION_PLANS.c.id == plan_id)
+        interventions_query = (
             select(INTERVENTIONS)
             .where(INTERVENTIONS.c.plan_id == plan_id)
             .order_by(INTERVENTIONS.c.value.desc(), INTERVENTIONS.c.id)
         )
         with self._database.reading() as connection:
-            row = connection.execute(found).mappings().first()
+            row = connection.execute(plan_query).mappings().first()
             if row is None:
                 raise UnknownInterventionError(f"there is no plan {plan_id!r}")
-            chosen = [Intervention(**one) for one in connection.execute(mine).mappings()]
+            chosen = [
+                Intervention(**mapping)
+                for mapping in connection.execute(interventions_query).mappings()
+            ]
         return StoredPlan(**row), chosen
 
     def since(self, planned_at: int) -> list[Intervention]:
@@ -188,7 +193,7 @@ class Interventions:
             .order_by(INTERVENTIONS.c.planned_at, INTERVENTIONS.c.id)
         )
         with self._database.reading() as connection:
-            return [Intervention(**one) for one in connection.execute(query).mappings()]
+            return [Intervention(**row) for row in connection.execute(query).mappings()]
 
     def of_customer(self, customer_id: str, most: int = 20) -> list[Intervention]:
         """A customer's newest interventions."""
@@ -199,14 +204,14 @@ class Interventions:
             .limit(most)
         )
         with self._database.reading() as connection:
-            return [Intervention(**one) for one in connection.execute(query).mappings()]
+            return [Intervention(**row) for row in connection.execute(query).mappings()]
 
     def outcomes(self) -> list[InterventionOutcome]:
         """Everything that was told of interventions, in the order of their ids."""
         table = INTERVENTION_OUTCOMES
         query = select(table).order_by(table.c.intervention_id, table.c.kind)
         with self._database.reading() as connection:
-            return [InterventionOutcome(**one) for one in connection.execute(query).mappings()]
+            return [InterventionOutcome(**row) for row in connection.execute(query).mappings()]
 
     def tell(self, outcomes: Sequence[InterventionOutcome]) -> int:
         """Keep outcomes, all or none; returns how many are new. The same again changes nothing.
@@ -216,24 +221,29 @@ class Interventions:
             ContradictedOutcomeError: the opposite was told before, or is told in the same breath.
         """
         # one order for everybody: two callers that overlap cannot wait for each other
-        ordered = sorted(outcomes, key=lambda one: (one.intervention_id, one.kind))
+        ordered = sorted(outcomes, key=lambda entry: (entry.intervention_id, entry.kind))
         with self._database.writing() as connection:
             fresh = 0
-            for one in ordered:
-                _require_known(connection, one.intervention_id)
-                added = self._database.insert_new(connection, INTERVENTION_OUTCOMES, [asdict(one)])
+            for outcome in ordered:
+                _require_known(connection, outcome.intervention_id)
+                added = self._database.insert_new(
+                    connection, INTERVENTION_OUTCOMES, [asdict(outcome)]
+                )
                 fresh += added
-                if not added and _told(connection, one) != one.value:
+                if not added and _told(connection, outcome) != outcome.value:
                     raise ContradictedOutcomeError(
-                        f"of intervention {one.intervention_id!r} the opposite was told before: "
-                        f"{one.kind} was {not one.value}"
+                        f"of intervention {outcome.intervention_id!r} the opposite was told "
+                        "before: "
+                        f"{outcome.kind} was {not outcome.value}"
                     )
         return fresh
 
 
-def _require_newest(connection: Connection, plan_id: str, known: set[str], since: int) -> None:
+def _require_newest(
+    connection: Connection, plan_id: str, past_plan_ids: set[str], since: int
+) -> None:
     query = select(INTERVENTIONS.c.plan_id).where(INTERVENTIONS.c.planned_at >= since).distinct()
-    others = set(connection.execute(query).scalars()) - known - {plan_id}
+    others = set(connection.execute(query).scalars()) - past_plan_ids - {plan_id}
     if others:
         raise StalePlanError(f"plan {plan_id!r}: another was stored since its past was read")
 
@@ -244,9 +254,9 @@ def _require_known(connection: Connection, intervention_id: str) -> None:
         raise UnknownInterventionError(f"there is no intervention {intervention_id!r}")
 
 
-def _told(connection: Connection, one: InterventionOutcome) -> bool:
+def _told(connection: Connection, outcome: InterventionOutcome) -> bool:
     table = INTERVENTION_OUTCOMES
     query = select(table.c.value).where(
-        table.c.intervention_id == one.intervention_id, table.c.kind == one.kind
+        table.c.intervention_id == outcome.intervention_id, table.c.kind == outcome.kind
     )
     return bool(connection.execute(query).scalar_one())

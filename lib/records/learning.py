@@ -178,9 +178,9 @@ def _joined(question: Question, digest: str) -> Select[Any]:
 def _decisions(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
     """One tuple per decision: `_DECIDED`, then the label and when it was observed."""
     for _, group in itertools.groupby(rows, key=lambda row: row.subject_id):
-        known = list(group)
-        fact = standing(known)
-        yield (*known[0][: len(_DECIDED)], fact.value, fact.observed_at)
+        group_rows = list(group)
+        fact = standing(group_rows)
+        yield (*group_rows[0][: len(_DECIDED)], fact.value, fact.observed_at)
 
 
 def _only_digest(database: Database, question: Question) -> str | None:

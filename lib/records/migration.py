@@ -35,9 +35,9 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def _refuse_newer_schema(connection: Connection, scripts: ScriptDirectory) -> None:
-    known = {script.revision for script in scripts.walk_revisions()}
+    revisions = {script.revision for script in scripts.walk_revisions()}
     for revision in MigrationContext.configure(connection).get_current_heads():
-        if revision not in known:
+        if revision not in revisions:
             raise RecordsError(
                 f"the database's schema is at {revision}, newer than this code, which knows up "
                 f"to {scripts.get_current_head()}; deploy the newer code, or restore the "

@@ -44,7 +44,7 @@ def start_of(day: date) -> int:
 def partitions(connection: Connection) -> list[Partition]:
     """Every partition, the earliest first."""
     listed = [_partition(name, bounds) for name, bounds in connection.execute(_LISTED)]
-    return sorted(listed, key=lambda one: one.since)
+    return sorted(listed, key=lambda partition: partition.since)
 
 
 def create_partitions(connection: Connection, times: Iterable[int]) -> None:
@@ -80,7 +80,9 @@ def _absent(connection: Connection, starts: set[int]) -> list[int]:
     return sorted(
         start
         for start in starts
-        if not any(one.since <= start and start + DAY <= one.until for one in present)
+        if not any(
+            partition.since <= start and start + DAY <= partition.until for partition in present
+        )
     )
 
 

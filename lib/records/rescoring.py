@@ -108,8 +108,8 @@ def claim(
     )
     decisions = [decision_from_row(dict(row)) for row in connection.execute(query).mappings()]
     if absent := set(claimed) - {same_decision.subject_id for same_decision in decisions}:
-        gone = {"parked_at": now, "fault": GONE}
-        connection.execute(update(RESCORES).where(*_named(system, absent)).values(gone))
+        changes = {"parked_at": now, "fault": GONE}
+        connection.execute(update(RESCORES).where(*_named(system, absent)).values(changes))
     return decisions
 
 

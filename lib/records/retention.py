@@ -118,7 +118,7 @@ class Retention:
             with self._database.reading() as connection:
                 counted = connection.execute(select(func.count()).select_from(every))
                 return Aged(int(counted.scalar_one()), waiting)
-        gone = 0
+        count = 0
         while True:
             with self._database.erasing() as connection:
                 names = list(connection.execute(posts).scalars())
@@ -127,38 +127,38 @@ class Retention:
                 audit = update(AUDIT).where(AUDIT.c.post_id.in_(names))
                 connection.execute(audit.values(before=None, after=None))
             if not names:
-                return Aged(gone, waiting)
-            gone += len(names)
+                return Aged(count, waiting)
+            count += len(names)
 
     def delete_health(self, before: int) -> Aged:
         """Customers' health as of moments before, and what people said that expired before."""
-        gone = self._delete(CUSTOMER_HEALTH, CUSTOMER_HEALTH.c.at < before)
-        return Aged(gone + self._delete(HEALTH_OVERRIDES, HEALTH_OVERRIDES.c.expires_at < before))
+        count = self._delete(CUSTOMER_HEALTH, CUSTOMER_HEALTH.c.at < before)
+        return Aged(count + self._delete(HEALTH_OVERRIDES, HEALTH_OVERRIDES.c.expires_at < before))
 
     def delete_interventions(self, before: int) -> Aged:
         """Plans of before, with whom they chose and what became of it."""
         chosen = INTERVENTIONS.c
         old = select(chosen.id).where(chosen.planned_at < before)
         table = INTERVENTION_OUTCOMES
-        gone = self._delete(table, table.c.intervention_id.in_(old))
-        gone += self._delete(INTERVENTIONS, chosen.planned_at < before)
+        count = self._delete(table, table.c.intervention_id.in_(old))
+        count += self._delete(INTERVENTIONS, chosen.planned_at < before)
         plans = INTERVENTION_PLANS
-        return Aged(gone + self._delete(plans, plans.c.planned_at < before))
+        return Aged(count + self._delete(plans, plans.c.planned_at < before))
 
     def delete_orders(self, before: int) -> Aged:
         """Work orders closed before, and schedules of before without any; open ones stay."""
         order = WORK_ORDERS.c
-        gone = self._delete(WORK_ORDERS, order.closed_at < before)
+        count = self._delete(WORK_ORDERS, order.closed_at < before)
         left = select(order.schedule_id).where(order.schedule_id == SCHEDULES.c.id)
         if self._count_only:
             left = left.where((order.closed_at.is_(None)) | (order.closed_at >= before))
-        gone += self._delete(SCHEDULES, and_(SCHEDULES.c.created_at < before, ~left.exists()))
+        count += self._delete(SCHEDULES, and_(SCHEDULES.c.created_at < before, ~left.exists()))
         open_orders = and_(order.closed_at.is_(None), order.created_at < before)
-        return Aged(gone, self._count(WORK_ORDERS, open_orders))
+        return Aged(count, self._count(WORK_ORDERS, open_orders))
 
     def media_in_use(self) -> str:
         """As one text: what undecided reviews show, and requests that wait to be judged again."""
-        shown = select(cast(ITEMS.c.shown, Text)).where(ITEMS.c.decided_at.is_(None))
+        item_query = select(cast(ITEMS.c.shown, Text)).where(ITEMS.c.decided_at.is_(None))
         ids = DECISION_IDS.c
         requested = (
             select(cast(DECISIONS.c.request, Text))
@@ -170,12 +170,17 @@ class Retention:
             .where(ids.system == "moderation", RESCORES.c.rescored_at.is_(None))
         )
         with self._database.reading() as connection:
-            texts = [*connection.execute(shown).scalars(), *connection.execute(requested).scalars()]
+            texts = [
+                *connection.execute(item_query).scalars(),
+                *connection.execute(requested).scalars(),
+            ]
         return "\n".join(texts)
 
     def _each_day(self, before: int, work: Callable[[Any], Any]) -> Aged:
         done = [work(day) for day in days_before(self._database, before)]
-        return Aged(sum(one.moved for one in done), sum(one.waiting for one in done))
+        return Aged(
+            sum(outcome.moved for outcome in done), sum(outcome.waiting for outcome in done)
+        )
 
     def _count(self, table: Table, condition: Any) -> int:
         query = select(func.count()).select_from(table).where(condition)
@@ -188,13 +193,13 @@ class Retention:
         key: Iterable[Any] = table.primary_key.columns
         some = select(*key).where(condition).limit(_ROWS_AT_ONCE)
         statement = delete(table).where(tuple_(*key).in_(some))
-        gone = 0
+        count = 0
         while True:
             with self._database.erasing() as connection:
                 part = connection.execute(statement).rowcount
-            gone += part
+            count += part
             if part < _ROWS_AT_ONCE:
-                return gone
+                return count
 
 
 _KEY = ("system", "subject_id", "received_at")

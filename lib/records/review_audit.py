@@ -15,8 +15,8 @@ from lib.records.review_schema import AUDIT
 def audited(
     item: ReviewItem,
     at: int,
-    who: str,
-    what: str,
+    actor: str,
+    action: str,
     *,
     before: Mapping[str, Json] | None = None,
     after: Mapping[str, Json] | None = None,
@@ -24,7 +24,7 @@ def audited(
 ) -> AuditEntry:
     """An entry about an item, by the rule that asked for the item."""
     return AuditEntry(
-        at=at, who=who, what=what, rule=item.rule, item_id=item.id, case_id=item.case_id,
+        at=at, who=actor, what=action, rule=item.rule, item_id=item.id, case_id=item.case_id,
         post_id=item.post_id, policy_version=item.policy_version,
         model_version=item.model_version, before=before, after=after,
         key_id=key_id,
@@ -34,4 +34,4 @@ def audited(
 def note_down(connection: Connection, entries: Sequence[AuditEntry]) -> None:
     """Append entries in their order."""
     if entries:
-        connection.execute(insert(AUDIT), [asdict(one) for one in entries])
+        connection.execute(insert(AUDIT), [asdict(entry) for entry in entries])

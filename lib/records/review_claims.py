@@ -26,9 +26,9 @@ from lib.records.review_schema import GOLDEN, ITEMS, REVIEWERS, VERDICTS
 _MOST_PER_CLAIM = 1000
 _GOLDEN_CHOICE = 200
 _BLIND_KINDS = ("second_opinion", "adjudication", "appeal")
-_ITEM_FIELDS = tuple(one.name for one in fields(ReviewItem))
+_ITEM_FIELDS = tuple(field.name for field in fields(ReviewItem))
 _CLAIM_FIELDS = tuple(
-    one.name for one in fields(Claim) if one.name not in ("item_id", "token", "leased_until")
+    field.name for field in fields(Claim) if field.name not in ("item_id", "token", "leased_until")
 )
 
 
@@ -84,7 +84,7 @@ def open_items(
     database: Database,
     connection: Connection,
     items: Sequence[ReviewItem],
-    who: str,
+    actor: str,
     at: int | None = None,
     key_id: str | None = None,
 ) -> int:
@@ -100,7 +100,7 @@ def open_items(
             audited(
                 item,
                 item.created_at if at is None else at,
-                who,
+                actor,
                 "opened",
                 after=_described(item),
                 key_id=key_id,
@@ -131,11 +131,11 @@ def find(connection: Connection, item_id: str) -> Held:
 
 
 def set_lease(
-    connection: Connection, held: Held, reviewer: str | None, until: int | None
+    connection: Connection, queue_item: Held, reviewer: str | None, until: int | None
 ) -> dict[str, Json]:
     """Move or end the lease of an item that is held; returns the new state."""
     state: dict[str, Json] = {"leased_by": reviewer, "leased_until": until}
-    connection.execute(update(ITEMS).where(ITEMS.c.id == held.item.id).values(**state))
+    connection.execute(update(ITEMS).where(ITEMS.c.id == queue_item.item.id).values(**state))
     return state
 
 
@@ -156,16 +156,18 @@ def claim(
         return again
     waiting = [_held(row) for row in connection.execute(_waiting(asks)).mappings()]
     chosen: list[Held] = []
-    for held in waiting:
+    for queue_item in waiting:
         slot = first + len(chosen)
         if mixer is not None and len(chosen) < asks.most and mixer.draws(asks.reviewer, slot):
-            chosen += _golden(database, connection, asks, mixer, held.item, slot)
+            chosen += _golden(database, connection, asks, mixer, queue_item.item, slot)
         if len(chosen) < asks.most:
-            chosen.append(held)
+            chosen.append(queue_item)
     _lease(connection, asks, chosen)
     counted = update(REVIEWERS).where(REVIEWERS.c.reviewer == asks.reviewer)
     connection.execute(counted.values(slots=first + len(chosen)))
-    return [_claim(held, held.token + 1, asks.now + asks.lease) for held in chosen]
+    return [
+        _claim(chosen_item, chosen_item.token + 1, asks.now + asks.lease) for chosen_item in chosen
+    ]
 
 
 def _held(row: Mapping[Any, Any]) -> Held:
@@ -194,13 +196,13 @@ def _first_slot(database: Database, connection: Connection, reviewer: str) -> in
 
 def _waiting(asks: Asks) -> Any:
     free = or_(ITEMS.c.leased_until.is_(None), ITEMS.c.leased_until <= asks.now)
-    mine = or_(ITEMS.c.for_reviewer.is_(None), ITEMS.c.for_reviewer == asks.reviewer)
+    own_items = or_(ITEMS.c.for_reviewer.is_(None), ITEMS.c.for_reviewer == asks.reviewer)
     blind = or_(
         ITEMS.c.kind.not_in(_BLIND_KINDS), ~_decided_by(asks.reviewer, asks.key, ITEMS.c.post_id)
     )
     return (
         select(ITEMS)
-        .where(ITEMS.c.decided_at.is_(None), free, mine, blind, *_able(asks, ITEMS.c))
+        .where(ITEMS.c.decided_at.is_(None), free, own_items, blind, *_able(asks, ITEMS.c))
         .order_by(ITEMS.c.rank_us, ITEMS.c.id)
         .limit(asks.most)
         .with_for_update(skip_locked=True, of=ITEMS)
@@ -235,11 +237,11 @@ def require_other_opinion(
 
 
 def _able(asks: Asks, columns: Any) -> list[ColumnElement[bool]]:
-    asked = ((columns.language, asks.languages), (columns.skill, asks.skills))
+    filters = ((columns.language, asks.languages), (columns.skill, asks.skills))
     return [
-        or_(column.is_(None), column.in_(sorted(known)))
-        for column, known in asked
-        if known is not None
+        or_(column.is_(None), column.in_(sorted(values)))
+        for column, values in filters
+        if values is not None
     ]
 
 
@@ -252,12 +254,12 @@ def _golden(
     slot: int,
 ) -> list[Held]:
     """A golden item that the reviewer has not seen, if there is one."""
-    seen = exists().where(
+    is_seen = exists().where(
         and_(ITEMS.c.for_reviewer == asks.reviewer, ITEMS.c.post_id == GOLDEN.c.post_id)
     )
     query = select(GOLDEN).where(
         GOLDEN.c.policy_version == like.policy_version,
-        ~seen,
+        ~is_seen,
         ~_decided_by(asks.reviewer, None, GOLDEN.c.post_id),
         *_able(asks, GOLDEN.c),
     )
@@ -272,7 +274,7 @@ def _golden(
 
 def _lease(connection: Connection, asks: Asks, chosen: Sequence[Held]) -> None:
     until = asks.now + asks.lease
-    leased = update(ITEMS).where(ITEMS.c.id.in_([held.item.id for held in chosen]))
+    leased = update(ITEMS).where(ITEMS.c.id.in_([chosen_item.item.id for chosen_item in chosen]))
     connection.execute(
         leased.values(
             token=ITEMS.c.token + 1,
@@ -282,15 +284,15 @@ def _lease(connection: Connection, asks: Asks, chosen: Sequence[Held]) -> None:
         )
     )
     entries: list[AuditEntry] = []
-    for held in chosen:
+    for queue_item in chosen:
         before: dict[str, Json] | None = None
-        if held.leased_by is not None:
-            before = {"leased_by": held.leased_by, "leased_until": held.leased_until}
-            entries.append(audited(held.item, asks.now, "queue", "expired", before=before))
+        if queue_item.leased_by is not None:
+            before = {"leased_by": queue_item.leased_by, "leased_until": queue_item.leased_until}
+            entries.append(audited(queue_item.item, asks.now, "queue", "expired", before=before))
         after: dict[str, Json] = {"leased_by": asks.reviewer, "leased_until": until}
         entries.append(
             audited(
-                held.item,
+                queue_item.item,
                 asks.now,
                 asks.reviewer,
                 "claimed",
@@ -302,6 +304,6 @@ def _lease(connection: Connection, asks: Asks, chosen: Sequence[Held]) -> None:
     note_down(connection, entries)
 
 
-def _claim(held: Held, token: int, until: int) -> Claim:
-    shared = {name: getattr(held.item, name) for name in _CLAIM_FIELDS}
-    return Claim(item_id=held.item.id, token=token, leased_until=until, **shared)
+def _claim(queue_item: Held, token: int, until: int) -> Claim:
+    shared = {name: getattr(queue_item.item, name) for name in _CLAIM_FIELDS}
+    return Claim(item_id=queue_item.item.id, token=token, leased_until=until, **shared)

@@ -249,10 +249,16 @@ def require_case(policies: Mapping[str, float], severity: int, reach: int) -> No
     """Refuse policies without probabilities, a severity outside 1 to 5, a negative reach."""
     if not policies:
         raise RecordsError("policies: expected at least one with its probability, got none")
-    for name, chance in policies.items():
+    for name, probability in policies.items():
         require_text("policies", name)
-        if not isinstance(chance, int | float) or math.isnan(chance) or not 0 <= chance <= 1:
-            raise RecordsError(f"policies.{name}: expected a probability 0 to 1, got {chance!r}")
+        if (
+            not isinstance(probability, int | float)
+            or math.isnan(probability)
+            or not 0 <= probability <= 1
+        ):
+            raise RecordsError(
+                f"policies.{name}: expected a probability 0 to 1, got {probability!r}"
+            )
     if type(severity) is not int or not 1 <= severity <= 5:
         raise RecordsError(f"severity: expected 1 to 5, got {severity!r}")
     if type(reach) is not int or reach < 0:

@@ -126,7 +126,7 @@ def golden_answers(connection: Connection, since: int) -> list[GoldenAnswer]:
 
 def history(connection: Connection, post_id: str) -> list[AuditEntry]:
     """See `Reviews.history`."""
-    columns = [AUDIT.c[one.name] for one in fields(AuditEntry)]
+    columns = [AUDIT.c[field.name] for field in fields(AuditEntry)]
     query = select(*columns).where(AUDIT.c.post_id == post_id).order_by(AUDIT.c.number)
     return [AuditEntry(**row) for row in connection.execute(query).mappings()]
 

@@ -23,7 +23,7 @@ from lib.records.review_schema import LABELS, OUTCOMES, VERDICTS
 def close(connection: Connection, outcome: Outcome, case: Sequence[Verdict]) -> None:
     """Keep what a case came to, its labels, and an entry with all of its decisions."""
     connection.execute(insert(OUTCOMES).values(asdict(outcome)))
-    by = ",".join(one.reviewer for one in case)
+    by = ",".join(verdict.reviewer for verdict in case)
     shared = {"post_id": outcome.post_id, "by": by, "rule": outcome.rule, "at": outcome.at}
     shared |= {"policy_version": outcome.policy_version, "case_id": outcome.case_id}
     rows = [
@@ -35,7 +35,7 @@ def close(connection: Connection, outcome: Outcome, case: Sequence[Verdict]) -> 
         at=outcome.at, who="queue", what="closed", rule=outcome.rule, item_id=case[-1].item_id,
         case_id=outcome.case_id, post_id=outcome.post_id, policy_version=outcome.policy_version,
         model_version=outcome.model_version,
-        before={one.item_id: dict(one.verdicts) for one in case},
+        before={verdict.item_id: dict(verdict.verdicts) for verdict in case},
         after={"verdicts": dict(outcome.verdicts)},
     )  # fmt: skip
     note_down(connection, [entry])
@@ -73,34 +73,36 @@ def verdict_on(
     )  # fmt: skip
 
 
-def require_lease(held: Held, reviewer: str, token: int) -> None:
+def require_lease(queue_item: Held, reviewer: str, token: int) -> None:
     """Refuse whoever does not hold the item under this token.
 
     Raises:
         LeaseLostError: it is decided, back in the queue, or with another.
     """
-    if held.decided_at is not None:
-        raise LeaseLostError(f"item {held.item.id!r} was decided already")
-    if held.leased_by != reviewer or held.token != token:
-        whose = "with another reviewer" if held.leased_by else "back in the queue"
+    if queue_item.decided_at is not None:
+        raise LeaseLostError(f"item {queue_item.item.id!r} was decided already")
+    if queue_item.leased_by != reviewer or queue_item.token != token:
+        holder = "with another reviewer" if queue_item.leased_by else "back in the queue"
         raise LeaseLostError(
-            f"item {held.item.id!r} is {whose}: the lease with token {token} of {reviewer!r} "
+            f"item {queue_item.item.id!r} is {holder}: the lease with token {token} of "
+            f"{reviewer!r} "
             "has ended; claim again"
         )
 
 
-def repeated(known: Verdict, reviewer: str, token: int, verdicts: Mapping[str, bool]) -> Verdict:
+def repeated(verdict: Verdict, reviewer: str, token: int, verdicts: Mapping[str, bool]) -> Verdict:
     """The decision that is kept, where the same reviewer says the same again.
 
     Raises:
         LeaseLostError: another decided.
         ContradictedVerdictError: the reviewer decided otherwise before.
     """
-    if known.reviewer != reviewer or known.token != token:
-        raise LeaseLostError(f"item {known.item_id!r} was decided by another reviewer")
-    if dict(known.verdicts) != dict(verdicts):
+    if verdict.reviewer != reviewer or verdict.token != token:
+        raise LeaseLostError(f"item {verdict.item_id!r} was decided by another reviewer")
+    if dict(verdict.verdicts) != dict(verdicts):
         raise ContradictedVerdictError(
-            f"item {known.item_id!r} was decided otherwise by {reviewer!r}; a mistake is put right "
+            f"item {verdict.item_id!r} was decided otherwise by {reviewer!r}; a mistake is put "
+            "right "
             "by a new review of the post"
         )
-    return known
+    return verdict

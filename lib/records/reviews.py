@@ -71,12 +71,12 @@ class Reviews:
         with self._database.reading() as connection:
             return str(connection.execute(query).scalar_one())
 
-    def admit(self, items: Sequence[ReviewItem], who: str, key_id: str | None = None) -> int:
+    def admit(self, items: Sequence[ReviewItem], actor: str, key_id: str | None = None) -> int:
         """Put items into the queue and return how many are new; one known by its id stays as it is.
 
         Args:
             items: of kind `review` or `appeal`.
-            who: what sent them here, for the audit.
+            actor: what sent them here, for the audit.
             key_id: of the API key that did, likewise.
         """
         for item in items:
@@ -85,11 +85,13 @@ class Reviews:
         # one order for everybody: two callers that overlap cannot wait for each other
         ordered = sorted(items, key=lambda item: item.id)
         with self._database.writing() as connection:
-            return review_claims.open_items(self._database, connection, ordered, who, key_id=key_id)
+            return review_claims.open_items(
+                self._database, connection, ordered, actor, key_id=key_id
+            )
 
     def keep_golden(self, posts: Sequence[GoldenPost]) -> int:
         """Keep posts with known answers; returns how many are new."""
-        rows = [asdict(one) for one in sorted(posts, key=lambda post: post.id)]
+        rows = [asdict(golden_post) for golden_post in sorted(posts, key=lambda post: post.id)]
         with self._database.writing() as connection:
             return self._database.insert_new(connection, GOLDEN, rows)
 
@@ -147,11 +149,11 @@ class Reviews:
             LeaseLostError: it is decided, or went to another.
         """
         with self._database.writing() as connection:
-            held = self._held(connection, item_id, reviewer, token)
+            queue_item = self._held(connection, item_id, reviewer, token)
             at = self._time(connection, now)
-            after = review_claims.set_lease(connection, held, reviewer, at + lease)
+            after = review_claims.set_lease(connection, queue_item, reviewer, at + lease)
             key_id = None if key is None else key.id
-            entry = audited(held.item, at, reviewer, "renewed", after=after, key_id=key_id)
+            entry = audited(queue_item.item, at, reviewer, "renewed", after=after, key_id=key_id)
             note_down(connection, [entry])
         return at + lease
 
@@ -166,10 +168,12 @@ class Reviews:
     ) -> None:
         """Give an item back undecided; `now` and `key` as in `claim`. Raises as `renew` does."""
         with self._database.writing() as connection:
-            held = self._held(connection, item_id, reviewer, token)
-            review_claims.set_lease(connection, held, None, None)
+            queue_item = self._held(connection, item_id, reviewer, token)
+            review_claims.set_lease(connection, queue_item, None, None)
             at, key_id = self._time(connection, now), None if key is None else key.id
-            note_down(connection, [audited(held.item, at, reviewer, "released", key_id=key_id)])
+            note_down(
+                connection, [audited(queue_item.item, at, reviewer, "released", key_id=key_id)]
+            )
 
     def decide(
         self,
@@ -208,25 +212,25 @@ class Reviews:
         require_time("now", now)
         with self._database.writing() as connection:
             self._in_turn(connection)
-            held = review_claims.find(connection, item_id)
-            require_verdicts("verdicts", held.item.policies, verdicts)
-            if (known := review_verdicts.decided(connection, item_id)) is not None:
-                return review_verdicts.repeated(known, reviewer, token, verdicts), False
-            review_verdicts.require_lease(held, reviewer, token)
-            review_claims.require_other_opinion(connection, held.item, reviewer, key)
+            queue_item = review_claims.find(connection, item_id)
+            require_verdicts("verdicts", queue_item.item.policies, verdicts)
+            if (earlier_verdict := review_verdicts.decided(connection, item_id)) is not None:
+                return review_verdicts.repeated(earlier_verdict, reviewer, token, verdicts), False
+            review_verdicts.require_lease(queue_item, reviewer, token)
+            review_claims.require_other_opinion(connection, queue_item.item, reviewer, key)
             key_id = None if key is None else key.id
             verdict = review_verdicts.verdict_on(
-                held.item, reviewer, token, verdicts, note, now, key_id
+                queue_item.item, reviewer, token, verdicts, note, now, key_id
             )
             connection.execute(insert(VERDICTS).values(asdict(verdict)))
             review_claims.mark_decided(connection, item_id, now)
             entry = audited(
-                held.item, now, reviewer, "decided",
+                queue_item.item, now, reviewer, "decided",
                 after={"verdicts": dict(verdicts)}, key_id=key_id,
             )  # fmt: skip
             note_down(connection, [entry])
-            case = review_verdicts.of_case(connection, held.item.case_id)
-            self._follow(connection, next_step(held.item, case), case, now)
+            case = review_verdicts.of_case(connection, queue_item.item.case_id)
+            self._follow(connection, next_step(queue_item.item, case), case, now)
         return verdict, True
 
     def item(self, item_id: str) -> Held:
@@ -266,11 +270,11 @@ class Reviews:
             page = select(LABELS).where(LABELS.c.number > since)
             page = page.order_by(LABELS.c.number).limit(_PAGE)
             with self._database.reading() as connection:
-                found = [Label(**row) for row in connection.execute(page).mappings()]
-            yield from found
-            if len(found) < _PAGE:
+                labels = [Label(**row) for row in connection.execute(page).mappings()]
+            yield from labels
+            if len(labels) < _PAGE:
                 return
-            since = found[-1].number
+            since = labels[-1].number
 
     def pairs(self, since: int = 0) -> list[OpinionPair]:
         """First and second opinions whose second was given from then on, to measure agreement."""
@@ -296,9 +300,9 @@ class Reviews:
         return now
 
     def _held(self, connection: Connection, item_id: str, reviewer: str, token: int) -> Held:
-        held = review_claims.find(connection, item_id)
-        review_verdicts.require_lease(held, reviewer, token)
-        return held
+        queue_item = review_claims.find(connection, item_id)
+        review_verdicts.require_lease(queue_item, reviewer, token)
+        return queue_item
 
     def _in_turn(self, connection: Connection) -> None:
         # numbers of labels are given out before they are committed; in turn, none comes late

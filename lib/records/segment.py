@@ -141,19 +141,20 @@ def decode_row(line: bytes) -> Row | None:
 
 
 def drop_lines(
-    directory: Path, gone: Callable[[Row | None, bytes], bool], *, count_only: bool
+    directory: Path, is_dropped: Callable[[Row | None, bytes], bool], *, count_only: bool
 ) -> int:
     """Take lines out of what drains left aside (`*.rejected`, `*.damaged`); returns how many.
 
     Args:
         directory: of the logs.
-        gone: says of a line's columns (None where it cannot be read) and bytes whether it goes.
+        is_dropped: says of a line's columns (None where it cannot be read) and bytes whether it
+            goes.
         count_only: leave the files as they are.
     """
     dropped = 0
     for path in sorted([*directory.glob("*.rejected"), *directory.glob("*.damaged")]):
         lines = path.read_bytes().splitlines()
-        left = [line for line in lines if not gone(_decode(line), line)]
+        left = [line for line in lines if not is_dropped(_decode(line), line)]
         dropped += len(lines) - len(left)
         if count_only or len(left) == len(lines):
             continue

@@ -41,15 +41,16 @@ class SegmentIndex:
             lines = [line for segment in self._segments.values() for line in segment.lines_of(name)]
         decisions = (decode_line(line) for line in lines)
         return [
-            one
-            for one in decisions
-            if one is not None and (one.system, one.subject_id) == (system, subject_id)
+            decision
+            for decision in decisions
+            if decision is not None
+            and (decision.system, decision.subject_id) == (system, subject_id)
         ]
 
     def _read_on(self) -> None:
         present = segments(self._directory)
-        for gone in self._segments.keys() - set(present):
-            del self._segments[gone]
+        for old_path in self._segments.keys() - set(present):
+            del self._segments[old_path]
         for path in present:
             self._segments.setdefault(path, _Segment(path)).read_on()
 

@@ -107,7 +107,9 @@ class WorkOrders:
         with self._database.writing() as connection:
             fresh = self._database.insert_new(connection, SCHEDULES, [asdict(schedule)])
             if fresh:
-                self._database.insert_new(connection, WORK_ORDERS, [asdict(one) for one in orders])
+                self._database.insert_new(
+                    connection, WORK_ORDERS, [asdict(order) for order in orders]
+                )
         return bool(fresh)
 
     def schedule(self, schedule_id: str) -> tuple[StoredSchedule, list[WorkOrder]]:
@@ -116,17 +118,19 @@ class WorkOrders:
         Raises:
             UnknownOrderError: there is none of that id.
         """
-        found = select(SCHEDULES).where(SCHEDULES.c.id == schedule_id)
-        mine = (
+        schedule_query = select(SCHEDULES).where(SCHEDULES.c.id == schedule_id)
+        orders_query = (
             select(WORK_ORDERS)
             .where(WORK_ORDERS.c.schedule_id == schedule_id)
             .order_by(WORK_ORDERS.c.starts_at, WORK_ORDERS.c.id)
         )
         with self._database.reading() as connection:
-            row = connection.execute(found).mappings().first()
+            row = connection.execute(schedule_query).mappings().first()
             if row is None:
                 raise UnknownOrderError(f"there is no schedule {schedule_id!r}")
-            orders = [WorkOrder(**one) for one in connection.execute(mine).mappings()]
+            orders = [
+                WorkOrder(**mapping) for mapping in connection.execute(orders_query).mappings()
+            ]
         return StoredSchedule(**row), orders
 
     def order(self, order_id: str) -> WorkOrder:
@@ -147,7 +151,7 @@ class WorkOrders:
             .limit(most)
         )
         with self._database.reading() as connection:
-            return [WorkOrder(**one) for one in connection.execute(query).mappings()]
+            return [WorkOrder(**row) for row in connection.execute(query).mappings()]
 
     def told(self, since: int, until: int) -> list[WorkOrder]:
         """Orders whose outcome was told in a span of time, in that order."""
@@ -157,7 +161,7 @@ class WorkOrders:
             .order_by(WORK_ORDERS.c.closed_at, WORK_ORDERS.c.id)
         )
         with self._database.reading() as connection:
-            return [WorkOrder(**one) for one in connection.execute(query).mappings()]
+            return [WorkOrder(**row) for row in connection.execute(query).mappings()]
 
     def settle(self, order_id: str, outcome: Mapping[str, Json], at: int) -> tuple[WorkOrder, bool]:
         """Close an order with what was told, at `at`; and whether it was open until now.

@@ -75,8 +75,8 @@ class AliasBook(BaseModel):
 
     def _with(self, *change: object) -> "AliasBook":
         names = ("alias", "action", "before", "after", "at", "by")
-        made = AliasChange.model_validate(dict(zip(names, change, strict=True)))
-        return AliasBook(history=(*self.history, made))
+        alias_change = AliasChange.model_validate(dict(zip(names, change, strict=True)))
+        return AliasBook(history=(*self.history, alias_change))
 
 
 def require_alias(alias: str) -> None:

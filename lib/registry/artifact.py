@@ -42,8 +42,10 @@ class Artifact:
             ArtifactError: the manifest lists no such file.
         """
         if name not in self.manifest.files:
-            known = ", ".join(sorted(self.manifest.files))
-            raise ArtifactError(f"{self.directory}: no file {name!r}; the manifest lists {known}")
+            file_names = ", ".join(sorted(self.manifest.files))
+            raise ArtifactError(
+                f"{self.directory}: no file {name!r}; the manifest lists {file_names}"
+            )
         return self.directory / name
 
 
@@ -182,7 +184,9 @@ def _feature_fault(manifest: Manifest, expected: Features) -> str | None:
     if unexpected:
         faults.append(f"unknown to the server: {', '.join(unexpected)}")
     if not faults and trained != served:
-        moved = [ours for ours, theirs in zip(served, trained, strict=True) if ours != theirs]
+        moved = [
+            ours for ours, trained_name in zip(served, trained, strict=True) if ours != trained_name
+        ]
         faults.append(f"in another order: {', '.join(moved)}")
     if not faults and manifest.feature_set_digest != expected.digest:
         faults.append("the names agree but their declarations (window, unit, aggregate) differ")

@@ -166,14 +166,14 @@ class Registry:
 
     def _change(self, system: str, change: Callable[[AliasBook], AliasBook]) -> AliasBook:
         path = f"{_require_system(system)}/aliases.json"
-        made: list[AliasBook] = []
+        books: list[AliasBook] = []
 
         def rewrite(text: bytes | None) -> bytes:
-            made.append(change(parse_book(text, f"{self.shown}/{path}")))
-            return made[-1].to_json()
+            books.append(change(parse_book(text, f"{self.shown}/{path}")))
+            return books[-1].to_json()
 
         self._storage.update(path, rewrite)
-        return made[-1]
+        return books[-1]
 
     def _known(self, system: str) -> str:
         return ", ".join(self.versions(system)) or "(nothing published)"

@@ -108,6 +108,6 @@ def _plots(block: Figure | Figures) -> tuple[Figure, ...]:
 def _numeric_columns(table: Table) -> list[bool]:
     """Columns in which no cell is text."""
     return [
-        bool(table.rows) and not any(isinstance(row[place], str) for row in table.rows)
-        for place in range(len(table.header))
+        bool(table.rows) and not any(isinstance(row[index], str) for row in table.rows)
+        for index in range(len(table.header))
     ]

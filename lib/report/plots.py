@@ -49,13 +49,13 @@ def line_plot(
     canvas, axes = _blank(title, x, y)
     if diagonal:
         axes.plot([0, 1], [0, 1], color="#c4cad2", linewidth=1, linestyle="--")
-    for place, (name, curve) in enumerate(curves.items()):
+    for index, (name, curve) in enumerate(curves.items()):
         xs, ys = _thinned(np.asarray(curve.x, float), np.asarray(curve.y, float))
         axes.plot(
             xs,
             ys,
-            color=COLOURS[place % len(COLOURS)],
-            linewidth=2.2 if place == 0 else 1.3,
+            color=COLOURS[index % len(COLOURS)],
+            linewidth=2.2 if index == 0 else 1.3,
             marker="o" if points else None,
             markersize=4,
             label=name,
@@ -79,10 +79,10 @@ def histogram(
     arrays = {name: np.asarray(values, float) for name, values in groups.items()}
     present = np.concatenate(list(arrays.values()))
     edges = np.linspace(present.min(), present.max() + 1e-9, bins + 1)
-    for place, (name, values) in enumerate(arrays.items()):
+    for index, (name, values) in enumerate(arrays.items()):
         if len(values):
             weights = np.full(len(values), 1 / len(values))
-            colour = COLOURS[place % len(COLOURS)]
+            colour = COLOURS[index % len(COLOURS)]
             axes.hist(values, edges.tolist(), weights=weights, color=colour, alpha=0.55, label=name)
     axes.legend(frameon=False, fontsize=8)
     return Figure(_svg(canvas), caption)
@@ -117,13 +117,13 @@ def span_plot(
     rows = list(dict.fromkeys(span.row for span in spans))
     kinds = list(dict.fromkeys(span.kind for span in spans))
     canvas.set_size_inches(9.0, max(2.0, 0.9 + 0.16 * len(rows)))
-    for place, kind in enumerate(kinds):
-        mine = [span for span in spans if span.kind == kind]
+    for index, kind in enumerate(kinds):
+        kind_spans = [span for span in spans if span.kind == kind]
         axes.barh(
-            [rows.index(span.row) for span in mine],
-            [span.length for span in mine],
-            left=[span.start for span in mine],
-            color=COLOURS[place % len(COLOURS)],
+            [rows.index(span.row) for span in kind_spans],
+            [span.length for span in kind_spans],
+            left=[span.start for span in kind_spans],
+            color=COLOURS[index % len(COLOURS)],
             height=0.72,
             label=kind,
         )

@@ -32,9 +32,9 @@ def write_text(path: Path, text: str) -> None:
 def _finite(value: Any) -> Any:
     """The same content with null for numbers that JSON cannot hold."""
     if isinstance(value, dict):
-        return {name: _finite(one) for name, one in value.items()}
+        return {name: _finite(child) for name, child in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
+        return [_finite(child) for child in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

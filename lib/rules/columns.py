@@ -66,8 +66,8 @@ class Columns:
                 return self._member(condition)
             case Contains():
                 column = self._column(condition.field)
-                found = _true(pc.match_substring(column, condition.part))
-                return ~found & self._present(condition.field) if condition.negated else found
+                is_match = _true(pc.match_substring(column, condition.part))
+                return ~is_match & self._present(condition.field) if condition.negated else is_match
             case Missing():
                 present = self._present(condition.value)
                 return present if condition.negated else ~present
@@ -89,19 +89,19 @@ class Columns:
             compare = pc.equal if condition.op == "==" else pc.not_equal
             return _true(compare(self._text(left), self._text(right)))
         with np.errstate(all="ignore"):
-            one, other = self._number(left), self._number(right)
-            result: Mask = COMPARISONS[condition.op].of_columns(one, other)
+            first, other = self._number(left), self._number(right)
+            result: Mask = COMPARISONS[condition.op].of_columns(first, other)
         if condition.op == "!=":
-            result &= ~(np.isnan(one) | np.isnan(other))
+            result &= ~(np.isnan(first) | np.isnan(other))
         return result
 
     def _member(self, condition: Member) -> Mask:
         if kind_of(condition.value) == "text":
             among = pa.array(sorted(condition.among, key=str), pa.large_string())
-            found = _true(pc.is_in(self._text(condition.value), value_set=among))
+            is_member = _true(pc.is_in(self._text(condition.value), value_set=among))
         else:
-            found = np.isin(self._number(condition.value), list(condition.among))
-        return ~found & self._present(condition.value) if condition.negated else found
+            is_member = np.isin(self._number(condition.value), list(condition.among))
+        return ~is_member & self._present(condition.value) if condition.negated else is_member
 
     def _present(self, value: Value) -> Mask:
         if kind_of(value) == "number":
@@ -146,20 +146,26 @@ class Columns:
         return column.cast(_TARGETS[value.kind], safe=False)
 
 
-def _fits(held: pa.DataType, kind: Kind) -> bool:
+def _fits(column_type: pa.DataType, kind: Kind) -> bool:
     types = pa.types
-    if types.is_dictionary(held):
-        held = held.value_type
-    if types.is_null(held):
+    if types.is_dictionary(column_type):
+        column_type = column_type.value_type
+    if types.is_null(column_type):
         return True
     if kind == "text":
         return bool(
-            types.is_string(held) or types.is_large_string(held) or types.is_string_view(held)
+            types.is_string(column_type)
+            or types.is_large_string(column_type)
+            or types.is_string_view(column_type)
         )
     if kind == "flag":
-        return bool(types.is_boolean(held))
-    number = types.is_integer(held) or types.is_floating(held) or types.is_decimal(held)
-    return bool(number or types.is_boolean(held))
+        return bool(types.is_boolean(column_type))
+    number = (
+        types.is_integer(column_type)
+        or types.is_floating(column_type)
+        or types.is_decimal(column_type)
+    )
+    return bool(number or types.is_boolean(column_type))
 
 
 def _true(answers: pa.ChunkedArray) -> Mask:

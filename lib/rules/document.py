@@ -99,8 +99,10 @@ def _compose(text: str, source: str) -> yaml.MappingNode:
     if root is None:
         raise _fatal(source, 1, "the file is empty: expected the keys version and rules")
     if not isinstance(root, yaml.MappingNode):
-        came = _described(root)
-        raise _fatal(source, 1, f"expected a mapping with the keys version and rules, got {came}")
+        description = _described(root)
+        raise _fatal(
+            source, 1, f"expected a mapping with the keys version and rules, got {description}"
+        )
     return root
 
 
@@ -139,20 +141,20 @@ class _Reader:
         rule_id: str | None,
     ) -> dict[str, yaml.Node]:
         """Return the known keys of a mapping; report unknown, repeated and missing ones."""
-        found: dict[str, yaml.Node] = {}
+        entries: dict[str, yaml.Node] = {}
         for key_node, value in node.value:
             key = str(key_node.value)
             if key not in (*required, *optional):
                 hint = did_you_mean(key, (*required, *optional))
                 self.report(_line(key_node), rule_id, key, f"unknown key{hint}")
-            elif key in found:
+            elif key in entries:
                 self.report(_line(key_node), rule_id, key, "the key stands here twice: keep one")
             else:
-                found[key] = value
+                entries[key] = value
         for key in required:
-            if key not in found:
+            if key not in entries:
                 self.report(_line(node), rule_id, key, "the key is missing: it is required")
-        return found
+        return entries
 
     def block(
         self, node: yaml.MappingNode, nodes: Mapping[str, yaml.Node], rule_id: str | None

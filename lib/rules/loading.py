@@ -129,14 +129,14 @@ class _Loader:
 
     def _condition(self, block: Block) -> Condition:
         entry = block.entries.get("when")
-        nothing = Always(False)
+        never = Always(False)
         if entry is None or not self._is_text(block, "when", entry):
-            return nothing
+            return never
         try:
             condition = read_expression(entry.text, self.fields)
         except ExpressionError as error:
             self._report(block, "when", str(error))
-            return nothing
+            return never
         if isinstance(condition, Always):
             answer = str(condition.answer).lower()
             self._report(block, "when", f"unreachable or empty: `{entry.text}` is always {answer}")
@@ -167,13 +167,13 @@ class _Loader:
             return False
         return True
 
-    def _choice(self, block: Block, key: str, known: tuple[str, ...], default: str) -> str:
+    def _choice(self, block: Block, key: str, choices: tuple[str, ...], default: str) -> str:
         entry = block.entries.get(key)
         if entry is None:
             return default
-        if entry.text not in known:
-            hint = did_you_mean(entry.text, known)
-            message = f"expected {one_of(known)}, got {entry.text or 'nothing'!r}{hint}"
+        if entry.text not in choices:
+            hint = did_you_mean(entry.text, choices)
+            message = f"expected {one_of(choices)}, got {entry.text or 'nothing'!r}{hint}"
             self._report(block, key, message)
         return entry.text
 
@@ -187,16 +187,16 @@ class _Loader:
         entry = block.entries.get(key)
         if entry is None:
             return default
-        wanted = f"expected a number {limits[0]:g}..{limits[1]:g}"
+        expected = f"expected a number {limits[0]:g}..{limits[1]:g}"
         try:
             number = float(entry.text) if entry.type in _NUMBER_TYPES else None
         except ValueError:
             number = None
         if number is None:
-            self._report(block, key, f"{wanted}, got {entry.text or 'nothing'!r} ({entry.type})")
+            self._report(block, key, f"{expected}, got {entry.text or 'nothing'!r} ({entry.type})")
             return default
         if not limits[0] <= number <= limits[1]:
-            self._report(block, key, f"{wanted}, got {entry.text}")
+            self._report(block, key, f"{expected}, got {entry.text}")
             return default
         return number
 

@@ -123,19 +123,19 @@ def measure_rules(rules: RuleSet, tally: Tally, costs: Costs) -> tuple[RuleMeasu
     measured = []
     total = np.zeros((2, 3), np.int64)
     total_saved = 0.0
-    for place, rule in enumerate(rules.rules):
+    for index, rule in enumerate(rules.rules):
         effect = effect_of(rule.action, rules.actions)
-        decided = tally.decided[place]
+        decided = tally.decided[index]
         saved = costs.saved(decided, effect)
         if effect != "pass":
             total = total + decided
         total_saved += saved
         names: Names = (rule.id, rule.status, rule.action)
-        own = costs.saved(tally.hits[place], effect)
-        measured.append(_measured(names, effect, tally, tally.hits[place], own, decided, saved))
+        own = costs.saved(tally.hits[index], effect)
+        measured.append(_measured(names, effect, tally, tally.hits[index], own, decided, saved))
     names = (WHOLE_SET, "", "")
-    whole = _measured(names, "block", tally, total, total_saved, total, total_saved)
-    return (*measured, whole)
+    overall = _measured(names, "block", tally, total, total_saved, total, total_saved)
+    return (*measured, overall)
 
 
 def _measured(
@@ -170,5 +170,5 @@ def _measured(
     )
 
 
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else math.nan
+def _share(part: float, total: float) -> float:
+    return part / total if total else math.nan

@@ -152,8 +152,8 @@ class Backtest:
         dates = np.array(days, "datetime64[D]")
         figure = Figure(figsize=(10, 3.2), layout="constrained")
         axes = figure.subplots()
-        for place, rule in enumerate(self.rules.rules):
-            axes.plot(dates, [self.tally.daily[day][place] for day in days], label=rule.id)
+        for index, rule in enumerate(self.rules.rules):
+            axes.plot(dates, [self.tally.daily[day][index] for day in days], label=rule.id)
         axes.set_ylabel("hits")
         axes.tick_params(axis="x", rotation=30)
         axes.legend(fontsize="small")
@@ -179,11 +179,11 @@ def _finite(values: dict[str, Any]) -> dict[str, Any]:
 
 def _aligned(table: Table) -> str:
     lines = [table[0], *table[1]]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(table[0]))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(table[0]))]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     )

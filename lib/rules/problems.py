@@ -27,11 +27,11 @@ class Problem:
 
     def __str__(self) -> str:
         """Say file, line, rule, key and message in one line."""
-        place = self.source if self.line is None else f"{self.source}:{self.line}"
+        location = self.source if self.line is None else f"{self.source}:{self.line}"
         rule = f" rule {self.rule_id!r}" if self.rule_id else ""
         key = f" {self.key}" if self.key else ""
         colon = ":" if rule or key else ""
-        return f"{place}:{rule}{key}{colon} {self.message}"
+        return f"{location}:{rule}{key}{colon} {self.message}"
 
 
 class RuleError(ValueError):
@@ -48,13 +48,13 @@ class RowError(ValueError):
     """A row or table that a rule set cannot be evaluated on: a field is absent or mistyped."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known_names: Iterable[str]) -> str:
     """Return '; did you mean ...?' for the nearest known word, or the known words if few.
 
     >>> did_you_mean("txn_count_1h", ["txn_count_by_user_1h", "amount"])
     "; did you mean 'txn_count_by_user_1h'?"
     """
-    names = sorted(known)
+    names = sorted(known_names)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {near[0]!r}?"

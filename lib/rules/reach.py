@@ -199,7 +199,7 @@ def _compared(demand: _Demand, op: str, value: Scalar) -> _Demand:
     bound = float(value)
     is_open = op in {"<", ">"}
     if op in {"<", "<="}:
-        high = min(demand.high, (bound, is_open), key=lambda one: (one[0], not one[1]))
+        high = min(demand.high, (bound, is_open), key=lambda limit: (limit[0], not limit[1]))
         return replace(demand, high=high)
-    low = max(demand.low, (bound, is_open), key=lambda one: (one[0], one[1]))
+    low = max(demand.low, (bound, is_open), key=lambda limit: (limit[0], limit[1]))
     return replace(demand, low=low)

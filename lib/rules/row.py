@@ -80,8 +80,8 @@ def _between_values(condition: Compare) -> Test:
     compare = COMPARISONS[condition.op].of_values
 
     def test(row: Row) -> bool:
-        one, other = left(row), right(row)
-        return _present(one) and _present(other) and compare(one, other)
+        first, other = left(row), right(row)
+        return _present(first) and _present(other) and compare(first, other)
 
     return test
 
@@ -100,18 +100,18 @@ def _contains(condition: Contains) -> Test:
 
 def _joined(condition: All | Any) -> Test:
     tests = tuple(row_test(part) for part in condition.parts)
-    wanted = isinstance(condition, Any)
+    is_any = isinstance(condition, Any)
     if len(tests) == 2:
-        one, other = tests
-        if wanted:
-            return lambda row: one(row) or other(row)
-        return lambda row: one(row) and other(row)
+        first, other = tests
+        if is_any:
+            return lambda row: first(row) or other(row)
+        return lambda row: first(row) and other(row)
 
     def test(row: Row) -> bool:
         for part in tests:
-            if part(row) == wanted:
-                return wanted
-        return not wanted
+            if part(row) == is_any:
+                return is_any
+        return not is_any
 
     return test
 
@@ -125,7 +125,7 @@ def _reader(value: Value) -> Read:
             return _arithmetic(value)
     name = value.name
     if kind_of(value) == "number":
-        return lambda row: math.nan if (held := row[name]) is None else held
+        return lambda row: math.nan if (number := row[name]) is None else number
     return lambda row: row[name]
 
 

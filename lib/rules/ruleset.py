@@ -54,7 +54,7 @@ class Rule:
     @property
     def fields(self) -> frozenset[str]:
         """Names of the fields that the condition reads."""
-        return frozenset(one.name for one in fields_of(self.condition))
+        return frozenset(rule_field.name for rule_field in fields_of(self.condition))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +159,8 @@ class RuleSet:
         For when a store is out: a rule that needs history says nothing then, rather than
         reading history as missing.
         """
-        known = frozenset(available)
-        return replace(self, rules=tuple(rule for rule in self.rules if rule.fields <= known))
+        field_names = frozenset(available)
+        return replace(self, rules=tuple(rule for rule in self.rules if rule.fields <= field_names))
 
     @cached_property
     def _active_tests(self) -> tuple[tuple[Rule, Test], ...]:
@@ -198,24 +198,28 @@ class RuleSet:
                 f"the row lacks {', '.join(absent)}: give None where a value is missing, or "
                 "restrict() the rules to the fields at hand"
             )
-        declared = {one.name: one.kind for rule in self._on() for one in fields_of(rule.condition)}
-        held = [
+        declared = {
+            rule_field.name: rule_field.kind
+            for rule in self._on()
+            for rule_field in fields_of(rule.condition)
+        }
+        faults = [
             f"{name}: a {kind} is expected, got {row[name]!r}"
             for name, kind in sorted(declared.items())
             if row[name] is not None and isinstance(row[name], str) != (kind == "text")
         ]
-        return RowError("; ".join(held) or f"the row cannot be evaluated: {error}")
+        return RowError("; ".join(faults) or f"the row cannot be evaluated: {error}")
 
     def _check_columns(self, table: pa.Table) -> None:
-        held = set(table.column_names)
+        column_names = set(table.column_names)
         needed: dict[str, list[str]] = {}
         for rule in self.rules:
-            for name in rule.fields - held:
+            for name in rule.fields - column_names:
                 needed.setdefault(name, []).append(rule.id)
         if needed:
             lines = [
                 f"column {name!r} is absent (rule {', '.join(rules)} reads it)"
-                f"{did_you_mean(name, held)}"
+                f"{did_you_mean(name, column_names)}"
                 for name, rules in sorted(needed.items())
             ]
             raise RowError("; ".join(lines))

@@ -83,8 +83,8 @@ def _check_field(text: str, name: str, position: int, names: Collection[str]) ->
 
 def _check_opening(text: str, previous: str, kind: str, opened: str, position: int) -> None:
     if kind == "open" and previous in {"word", "close", "text", "number"}:
-        what = "a function call" if opened == "(" else "indexing"
-        raise ExpressionError(f"{what} at {place(text, position)} is not part of the language")
+        construct = "a function call" if opened == "(" else "indexing"
+        raise ExpressionError(f"{construct} at {place(text, position)} is not part of the language")
 
 
 def place(text: str, position: int) -> str:

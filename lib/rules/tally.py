@@ -121,9 +121,9 @@ def tally(rules: RuleSet, table: pa.Table) -> Tally:
     weights = _weights(table)
     some = fired.any(axis=1)
     fired, first, kept = fired[some].astype(np.int64), first[some].astype(np.int64), weights[some]
-    days, place = np.unique(_days(table), return_inverse=True)
+    days, day_index = np.unique(_days(table), return_inverse=True)
     daily = np.zeros((len(days), fired.shape[1]), np.int64)
-    np.add.at(daily, place[some], fired)
+    np.add.at(daily, day_index[some], fired)
     return Tally(
         weights.sum(axis=0),
         np.tensordot(fired, kept, axes=(0, 0)),

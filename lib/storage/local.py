@@ -59,13 +59,13 @@ class LocalStorage:
 
     def files(self, path: str = "") -> tuple[str, ...]:
         """All files below, sorted; hidden ones are left out."""
-        below = (one.relative_to(self._root) for one in (self._root / path).rglob("*"))
+        below = (entry.relative_to(self._root) for entry in (self._root / path).rglob("*"))
         return tuple(
             sorted(
-                one.as_posix()
-                for one in below
-                if not any(part.startswith(".") for part in one.parts)
-                and (self._root / one).is_file()
+                relative.as_posix()
+                for relative in below
+                if not any(part.startswith(".") for part in relative.parts)
+                and (self._root / relative).is_file()
             )
         )
 
@@ -115,11 +115,11 @@ class LocalStorage:
 
     def delete(self, path: str) -> None:
         """Remove a file or a folder with all in it; nothing there is fine."""
-        place = self._root / path
-        if place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place)
+        target = self._root / path
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
         else:
-            place.unlink(missing_ok=True)
+            target.unlink(missing_ok=True)
 
     def make_private(self, path: str = "") -> None:
         """Make the folder if absent and narrow it, with all in it, to its owner."""

@@ -35,8 +35,8 @@ class ObjectStorage:
 
     def address(self, path: str = "") -> str:
         """The URI, with the options after its `?` where they were."""
-        place, mark, options = self.uri.partition("?")
-        return f"{place.rstrip('/')}/{path}".rstrip("/") + mark + options
+        location, mark, options = self.uri.partition("?")
+        return f"{location.rstrip('/')}/{path}".rstrip("/") + mark + options
 
     def shown(self, path: str = "") -> str:
         """The URI without credentials."""
@@ -56,8 +56,8 @@ class ObjectStorage:
 
     def exists(self, path: str) -> bool:
         """Whether there is an object, or any below that prefix."""
-        found = self.filesystem.get_file_info(self.at(path)).type
-        return bool(found != fs.FileType.NotFound)
+        kind = self.filesystem.get_file_info(self.at(path)).type
+        return bool(kind != fs.FileType.NotFound)
 
     def files(self, path: str = "") -> tuple[str, ...]:
         """All objects below, sorted; hidden ones are left out. None where `path` is an object."""
@@ -70,7 +70,7 @@ class ObjectStorage:
             for entry in self.filesystem.get_file_info(selector)
             if entry.is_file
         )
-        return tuple(sorted(one for one in names if "/." not in f"/{one}"))
+        return tuple(sorted(name for name in names if "/." not in f"/{name}"))
 
     def folders(self, path: str) -> tuple[str, ...]:
         """Names of the prefixes right under `path`, sorted."""

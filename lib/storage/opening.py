@@ -31,16 +31,16 @@ def open_storage(
         return ObjectStorage(filesystem, str(uri))
     if "://" not in str(uri):
         return LocalStorage(Path(uri), private=private)
-    opened, path, known = _from_uri(str(uri))
+    opened, path, known_uri = _from_uri(str(uri))
     if isinstance(opened, fs.LocalFileSystem):
         return LocalStorage(Path(path), private=private)
-    return ObjectStorage(opened, path, known)
+    return ObjectStorage(opened, path, known_uri)
 
 
 def split_address(address: str) -> tuple[str, str]:
     """The address of the folder above, and the name in it; a URI keeps what follows its `?`."""
-    place, mark, options = address.partition("?") if "://" in address else (address, "", "")
-    above, _, name = place.rstrip("/").rpartition("/")
+    location, mark, options = address.partition("?") if "://" in address else (address, "", "")
+    above, _, name = location.rstrip("/").rpartition("/")
     return above + mark + options, name
 
 
@@ -76,12 +76,12 @@ def _filesystem(address: str) -> tuple[fs.FileSystem, str]:
 
 def _from_uri(uri: str) -> tuple[fs.FileSystem, str, str]:
     """The file system, the path in it, and the URI in the form that pyarrow knows."""
-    for known in (uri, f"fsspec+{uri}"):
+    for candidate in (uri, f"fsspec+{uri}"):
         try:
-            opened, path = fs.FileSystem.from_uri(known)
+            opened, path = fs.FileSystem.from_uri(candidate)
         except (ValueError, ImportError):
             continue
-        return opened, str(path), known
+        return opened, str(path), candidate
     raise StorageError(
         f"{redact_uri(uri)!r}: expected a local path or a URI such as file:///srv/models, "
         "s3://bucket/models or gs://bucket/models"

@@ -38,9 +38,9 @@ def redacted(value: Any) -> Any:
     if isinstance(value, str):
         return redact_uri(value)
     if isinstance(value, Mapping):
-        return {name: redacted(one) for name, one in value.items()}
+        return {name: redacted(child) for name, child in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return [redacted(one) for one in value]
+        return [redacted(child) for child in value]
     return value
 
 
@@ -49,9 +49,9 @@ def has_credentials(uri: str) -> bool:
     return redact_uri(uri) != uri
 
 
-def _hide_uri(found: re.Match[str]) -> str:
-    location, mark, options = _hide_user(found["rest"]).partition("?")
-    return found["scheme"] + location + mark + "&".join(map(_hide_option, options.split("&")))
+def _hide_uri(match: re.Match[str]) -> str:
+    location, mark, options = _hide_user(match["rest"]).partition("?")
+    return match["scheme"] + location + mark + "&".join(map(_hide_option, options.split("&")))
 
 
 def _hide_user(rest: str) -> str:
@@ -67,5 +67,5 @@ def _hide_option(option: str) -> str:
     return option if not equals or name in _HARMLESS else f"{name}={HIDDEN}"
 
 
-def _hide_pair(found: re.Match[str]) -> str:
-    return f"{found[1]}={HIDDEN}"
+def _hide_pair(match: re.Match[str]) -> str:
+    return f"{match[1]}={HIDDEN}"

@@ -40,13 +40,13 @@ def fit_weight(
 
     The score is a parabola in the weight, so three values of it give its lowest point exactly.
     """
-    wanted = np.asarray(times, dtype=np.float64)
+    eval_times = np.asarray(times, dtype=np.float64)
     censoring = KaplanMeier.fit_censoring(outcomes)
-    grid = np.append(0.0, wanted[wanted > 0])
+    grid = np.append(0.0, eval_times[eval_times > 0])
 
     def score(weight: float) -> float:
         return integrated_brier_score(
-            outcomes, blend(first, second, weight, grid), wanted, censoring
+            outcomes, blend(first, second, weight, grid), eval_times, censoring
         )
 
     at_0, at_half, at_1 = score(0.0), score(0.5), score(1.0)
@@ -68,10 +68,10 @@ def folds(groups: npt.ArrayLike, count: int, seed: int) -> Iterator[tuple[Rows, 
     names, owners = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < count:
         raise SurvivalError(f"expected {count} groups or more for {count} folds, got {len(names)}")
-    place = np.random.default_rng(seed).permutation(len(names)) % count
+    fold_by_group = np.random.default_rng(seed).permutation(len(names)) % count
     for fold in range(count):
-        mine = place[owners] == fold
-        yield np.flatnonzero(~mine), np.flatnonzero(mine)
+        in_fold = fold_by_group[owners] == fold
+        yield np.flatnonzero(~in_fold), np.flatnonzero(in_fold)
 
 
 def out_of_fold(
@@ -90,11 +90,11 @@ def out_of_fold(
         count: of folds.
         seed: of the folds.
     """
-    wanted = np.asarray(times, dtype=np.float64)
-    survival = np.empty((len(np.asarray(groups)), len(wanted)))
+    eval_times = np.asarray(times, dtype=np.float64)
+    survival = np.empty((len(np.asarray(groups)), len(eval_times)))
     for train, rest in folds(groups, count, seed):
-        survival[rest] = fit(train)(rest).at(wanted)
-    return Curves(wanted, survival)
+        survival[rest] = fit(train)(rest).at(eval_times)
+    return Curves(eval_times, survival)
 
 
 def likely_range(curves: Curves, outside: float, horizon: float) -> tuple[Floats, Floats]:
@@ -135,23 +135,23 @@ def fit_outside(
     Raises:
         SurvivalError: nobody's end is known.
     """
-    known = (outcomes.event > 0) | (outcomes.time >= horizon)
-    if not known.any():
+    is_known = (outcomes.event > 0) | (outcomes.time >= horizon)
+    if not is_known.any():
         raise SurvivalError("no subject's end is known: nothing to fit intervals on")
-    seen = outcomes.take(known)
-    chances = 1.0 - curves.take(known).own(np.minimum(seen.time, horizon))
-    far = np.abs(2.0 * chances - 1.0)
-    beyond = seen.time >= horizon
-    far[beyond] = np.maximum(2.0 * chances[beyond] - 1.0, 0.0)
-    mass = np.ones(len(known)) if weights is None else np.asarray(weights, dtype=np.float64)
-    mass, count = mass[known], len(far)
+    known_outcomes = outcomes.take(is_known)
+    probabilities = 1.0 - curves.take(is_known).own(np.minimum(known_outcomes.time, horizon))
+    far = np.abs(2.0 * probabilities - 1.0)
+    beyond = known_outcomes.time >= horizon
+    far[beyond] = np.maximum(2.0 * probabilities[beyond] - 1.0, 0.0)
+    mass = np.ones(len(is_known)) if weights is None else np.asarray(weights, dtype=np.float64)
+    mass, count = mass[is_known], len(far)
     if owners is not None:
-        _, whose, rows = np.unique(
-            np.asarray(owners)[known], return_inverse=True, return_counts=True
+        _, owner_index, rows = np.unique(
+            np.asarray(owners)[is_known], return_inverse=True, return_counts=True
         )
-        mass, count = mass / rows[whose], len(rows)
+        mass, count = mass / rows[owner_index], len(rows)
     order = np.argsort(far, kind="stable")
     share = np.cumsum(mass[order])
     rank = min(1.0, level * (count + 1) / count) * share[-1]
-    place = min(int(np.searchsorted(share, rank * (1.0 - 1e-12))), len(far) - 1)
-    return float(1.0 - far[order][place])
+    position = min(int(np.searchsorted(share, rank * (1.0 - 1e-12))), len(far) - 1)
+    return float(1.0 - far[order][position])

@@ -31,17 +31,19 @@ def brier_scores(
     Raises:
         SurvivalError: a time is beyond all outcomes, or G is 0 where a weight is needed.
     """
-    wanted = np.atleast_1d(np.asarray(times, dtype=np.float64))
+    eval_times = np.atleast_1d(np.asarray(times, dtype=np.float64))
     last = outcomes.time.max()
-    if (wanted < 0).any() or (wanted >= last).any():
-        raise SurvivalError(f"expected times from 0 to below {last}, got {wanted.max()}")
-    ended = outcomes.time[:, None] <= wanted
+    if (eval_times < 0).any() or (eval_times >= last).any():
+        raise SurvivalError(f"expected times from 0 to below {last}, got {eval_times.max()}")
+    ended = outcomes.time[:, None] <= eval_times
     failed = ended & outcomes.failed[:, None]
-    chances = curves.at(wanted)
-    counted = outcomes.failed & (outcomes.time <= wanted.max())
+    survival = curves.at(eval_times)
+    counted = outcomes.failed & (outcomes.time <= eval_times.max())
     own = _weights(np.where(counted, censoring.at(outcomes.time), 1.0), outcomes.time)
-    squared = np.where(failed, chances**2 * own[:, None], 0.0)
-    squared += np.where(~ended, (1.0 - chances) ** 2 * _weights(censoring.at(wanted), wanted), 0.0)
+    squared = np.where(failed, survival**2 * own[:, None], 0.0)
+    squared += np.where(
+        ~ended, (1.0 - survival) ** 2 * _weights(censoring.at(eval_times), eval_times), 0.0
+    )
     return np.asarray(squared.mean(axis=0), dtype=np.float64)
 
 
@@ -55,15 +57,15 @@ def integrated_brier_score(
 
     `censoring` is fitted on these outcomes where none is given.
     """
-    wanted = np.asarray(times, dtype=np.float64)
+    eval_times = np.asarray(times, dtype=np.float64)
     scores = brier_scores(
-        outcomes, curves, wanted, censoring or KaplanMeier.fit_censoring(outcomes)
+        outcomes, curves, eval_times, censoring or KaplanMeier.fit_censoring(outcomes)
     )
-    return float(np.trapezoid(scores, wanted) / (wanted[-1] - wanted[0]))
+    return float(np.trapezoid(scores, eval_times) / (eval_times[-1] - eval_times[0]))
 
 
-def _weights(chances: Floats, times: Floats) -> Floats:
-    if (chances <= 0.0).any():
-        at = times[np.flatnonzero(chances <= 0.0)[0]]
+def _weights(probabilities: Floats, times: Floats) -> Floats:
+    if (probabilities <= 0.0).any():
+        at = times[np.flatnonzero(probabilities <= 0.0)[0]]
         raise SurvivalError(f"everybody is censored by {at}: score earlier times only")
-    return np.asarray(1.0 / chances, dtype=np.float64)
+    return np.asarray(1.0 / probabilities, dtype=np.float64)

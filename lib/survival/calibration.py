@@ -52,11 +52,13 @@ def d_calibration(outcomes: Outcomes, curves: Curves, bins: int = 10) -> DCalibr
     watched from `entry` on is judged by its curve from there.
     """
     began = curves.own(outcomes.entry)
-    chances = np.clip(curves.own(outcomes.time) / np.maximum(began, _LEAST), 0.0, 1.0)
-    place = np.minimum((chances * bins).astype(np.int64), bins - 1)
-    counts = np.bincount(place[outcomes.failed], minlength=bins).astype(np.float64)
-    for chance, own in zip(chances[~outcomes.failed], place[~outcomes.failed], strict=True):
-        left = max(chance, _LEAST)
+    probabilities = np.clip(curves.own(outcomes.time) / np.maximum(began, _LEAST), 0.0, 1.0)
+    bin_index = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
+    counts = np.bincount(bin_index[outcomes.failed], minlength=bins).astype(np.float64)
+    for probability, own in zip(
+        probabilities[~outcomes.failed], bin_index[~outcomes.failed], strict=True
+    ):
+        left = max(probability, _LEAST)
         counts[own] += (left - own / bins) / left
         counts[:own] += 1.0 / (bins * left)
     expected = len(outcomes) / bins
@@ -73,10 +75,10 @@ def horizon_calibration(
     """
     risk = 1.0 - curves.at(horizon)[:, 0]
     edges = np.unique(np.quantile(risk, np.linspace(0.0, 1.0, groups + 1)[1:-1]))
-    place = np.searchsorted(edges, risk, side="left")
+    group_index = np.searchsorted(edges, risk, side="left")
     return [
-        _group(outcomes.take(place == number), risk[place == number], horizon)
-        for number in np.unique(place)
+        _group(outcomes.take(group_index == number), risk[group_index == number], horizon)
+        for number in np.unique(group_index)
     ]
 
 
@@ -88,12 +90,12 @@ def calibration_error(groups: list[HorizonGroup]) -> float:
 
 def _group(outcomes: Outcomes, risk: Floats, horizon: float) -> HorizonGroup:
     estimate = KaplanMeier.fit(outcomes)
-    place = int(np.searchsorted(estimate.times, horizon, side="right")) - 1
-    chance, variance = estimate.survival[place], estimate.variance[place]
-    low, high = chance, chance
-    if 0.0 < chance < 1.0:
-        spread = 1.959964 * np.sqrt(variance) / (chance * abs(np.log(chance)))
-        low, high = chance ** np.exp(spread), chance ** np.exp(-spread)
+    index = int(np.searchsorted(estimate.times, horizon, side="right")) - 1
+    survival, variance = estimate.survival[index], estimate.variance[index]
+    low, high = survival, survival
+    if 0.0 < survival < 1.0:
+        spread = 1.959964 * np.sqrt(variance) / (survival * abs(np.log(survival)))
+        low, high = survival ** np.exp(spread), survival ** np.exp(-spread)
     return HorizonGroup(
-        len(outcomes), float(risk.mean()), float(1 - chance), float(1 - high), float(1 - low)
+        len(outcomes), float(risk.mean()), float(1 - survival), float(1 - high), float(1 - low)
     )

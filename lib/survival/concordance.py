@@ -31,21 +31,21 @@ def concordance(outcomes: Outcomes, curves: Curves) -> float:
     right, pairs = 0.0, 0
     for start in range(0, len(failed), _BLOCK):
         block = failed[start : start + _BLOCK]
-        found = _compared(outcomes, curves.at(outcomes.time[block]), block)
-        right, pairs = right + found[0], pairs + found[1]
+        counts = _compared(outcomes, curves.at(outcomes.time[block]), block)
+        right, pairs = right + counts[0], pairs + counts[1]
     if pairs == 0:
         raise SurvivalError("no two subjects can be compared: none failed while another was there")
     return right / pairs
 
 
-def _compared(outcomes: Outcomes, chances: Floats, block: np.ndarray) -> tuple[float, int]:
-    """Concordant and all pairs of the failures of `block`; `chances` is (n, block)."""
+def _compared(outcomes: Outcomes, survival: Floats, block: np.ndarray) -> tuple[float, int]:
+    """Concordant and all pairs of the failures of `block`; `survival` is (n, block)."""
     when = outcomes.time[block]
     later = (outcomes.time[:, None] > when) | (
         (outcomes.time[:, None] == when) & ~outcomes.failed[:, None]
     )
     comparable = later & (outcomes.entry[:, None] < when)
-    ahead = chances - chances[block, np.arange(len(block))]
+    ahead = survival - survival[block, np.arange(len(block))]
     tied = np.abs(ahead) <= _SAME
     right = np.where(tied, 0.5, ahead > 0.0)
     return float(right[comparable].sum()), int(comparable.sum())

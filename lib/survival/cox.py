@@ -80,13 +80,17 @@ class CoxModel:
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise SurvivalError(f"{path}: not a Cox model: {error}") from error
         coefficients, errors, times, hazard = parts
-        found = cls(scaling, coefficients, errors, times, hazard, departures)
-        found._check(path)
-        return found
+        model = cls(scaling, coefficients, errors, times, hazard, departures)
+        model._check(path)
+        return model
 
     def _check(self, origin: Path) -> None:
-        width, known = len(self.scaling.columns), len(self.times)
-        if len(self.coefficients) != width or len(self.cumulative_hazard) != known or known < 2:
+        width, time_count = len(self.scaling.columns), len(self.times)
+        if (
+            len(self.coefficients) != width
+            or len(self.cumulative_hazard) != time_count
+            or time_count < 2
+        ):
             raise SurvivalError(f"{origin}: coefficients or baseline have another length")
         if not np.isfinite(self.coefficients).all() or (np.diff(self.cumulative_hazard) < 0).any():
             raise SurvivalError(f"{origin}: a coefficient is not finite, or the baseline falls")
@@ -176,7 +180,7 @@ def _departures(fitter: Any, frame: Any, scaling: Scaling) -> dict[str, float]:
     values = np.atleast_1d(tested.p_value)
     by_column = dict(zip([str(name) for name in tested.name], values.tolist(), strict=True))
     return {
-        name: float(by_column[f"x{place}"])
-        for place, name in enumerate(scaling.columns)
-        if f"x{place}" in by_column
+        name: float(by_column[f"x{index}"])
+        for index, name in enumerate(scaling.columns)
+        if f"x{index}" in by_column
     }

@@ -45,8 +45,8 @@ class Curves:
 
     def at(self, times: npt.ArrayLike) -> Floats:
         """S at `times` (k,), the same for all subjects: (n, k)."""
-        wanted = np.atleast_1d(np.asarray(times, dtype=np.float64))
-        left, part = self._places(wanted)
+        eval_times = np.atleast_1d(np.asarray(times, dtype=np.float64))
+        left, part = self._places(eval_times)
         if self.between == "step":
             return self.survival[:, np.where(part >= 1.0, left + 1, left)]
         logs = np.log(np.maximum(self.survival, _TINY))
@@ -54,12 +54,12 @@ class Curves:
 
     def own(self, times: npt.ArrayLike) -> Floats:
         """S of each subject at its own time: `times` (n,) to (n,)."""
-        wanted = np.asarray(times, dtype=np.float64)
+        eval_times = np.asarray(times, dtype=np.float64)
         rows = np.arange(len(self))
-        left, part = self._places(wanted)
+        left, part = self._places(eval_times)
         if self.between == "step":
-            found: Floats = self.survival[rows, np.where(part >= 1.0, left + 1, left)]
-            return found
+            survival: Floats = self.survival[rows, np.where(part >= 1.0, left + 1, left)]
+            return survival
         before, after = (
             np.log(np.maximum(self.survival[rows, at], _TINY)) for at in (left, left + 1)
         )
@@ -76,10 +76,10 @@ class Curves:
         low = self.survival <= share
         right = low.argmax(axis=1)
         reached = low.any(axis=1)
-        found = self.times[right]
+        times = self.times[right]
         if self.between == "hazard":
-            found = np.where(right > 0, self._crossing(right, share), found)
-        return np.where(reached, found, np.inf)
+            times = np.where(right > 0, self._crossing(right, share), times)
+        return np.where(reached, times, np.inf)
 
     def restricted_mean(self, horizon: float) -> Floats:
         """(n,) mean time until `horizon` at most: the area under S."""
@@ -98,13 +98,11 @@ class Curves:
         """The curves of some subjects, by row number or mask."""
         return Curves(self.times, self.survival[np.asarray(rows)], self.between)
 
-    def _places(self, wanted: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
+    def _places(self, times: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
         """Interval of each time, and how much of it has passed (more than 1 after the last)."""
-        left = np.clip(
-            np.searchsorted(self.times, wanted, side="right") - 1, 0, len(self.times) - 2
-        )
+        left = np.clip(np.searchsorted(self.times, times, side="right") - 1, 0, len(self.times) - 2)
         width = self.times[left + 1] - self.times[left]
-        return left, (wanted - self.times[left]) / width
+        return left, (times - self.times[left]) / width
 
     def _crossing(self, right: npt.NDArray[np.int64], share: float) -> Floats:
         rows = np.arange(len(self))
@@ -115,8 +113,8 @@ class Curves:
         fall = np.where(after < before, after - before, -1.0)
         part = np.clip((np.log(max(share, _TINY)) - before) / fall, 0.0, 1.0)
         start = self.times[right - 1]
-        found: Floats = start + part * (self.times[right] - start)
-        return found
+        times: Floats = start + part * (self.times[right] - start)
+        return times
 
 
 def blend(first: Curves, second: Curves, weight: float, times: npt.ArrayLike) -> Curves:

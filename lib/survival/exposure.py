@@ -49,8 +49,8 @@ def exposures(outcomes: Outcomes, cuts: Floats) -> Floats:
 
 def last_intervals(outcomes: Outcomes, cuts: Floats) -> Codes:
     """(n,) the interval in which each subject ended; intervals are (cut, next cut]."""
-    found = np.searchsorted(cuts, outcomes.time, side="left") - 1
-    return np.clip(found, 0, len(cuts) - 2).astype(np.int64)
+    intervals = np.searchsorted(cuts, outcomes.time, side="left") - 1
+    return np.clip(intervals, 0, len(cuts) - 2).astype(np.int64)
 
 
 def occurrence_rates(outcomes: Outcomes, cuts: Floats, causes: int | None = None) -> Floats:
@@ -59,10 +59,10 @@ def occurrence_rates(outcomes: Outcomes, cuts: Floats, causes: int | None = None
     An interval without an event of a cause is given half of one, so that no rate is 0.
     """
     at_risk = np.maximum(exposures(outcomes, cuts).sum(axis=0), 1e-12)
-    place = last_intervals(outcomes, cuts)
+    intervals = last_intervals(outcomes, cuts)
     rates = np.empty((causes or outcomes.causes, len(cuts) - 1))
     for cause in range(len(rates)):
-        ended = place[outcomes.event == cause + 1]
+        ended = intervals[outcomes.event == cause + 1]
         counts = np.bincount(ended, minlength=len(cuts) - 1).astype(np.float64)
         rates[cause] = np.maximum(counts, 0.5) / at_risk
     return rates

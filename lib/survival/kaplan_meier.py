@@ -41,8 +41,8 @@ class KaplanMeier:
 
     def at(self, times: npt.ArrayLike) -> Floats:
         """S at `times` (k,); before the first fall 1, after the last one as there."""
-        wanted = np.asarray(times, dtype=np.float64)
-        return self.survival[np.searchsorted(self.times, wanted, side="right") - 1]
+        eval_times = np.asarray(times, dtype=np.float64)
+        return self.survival[np.searchsorted(self.times, eval_times, side="right") - 1]
 
     def curves(self, count: int) -> Curves:
         """The same curve for `count` subjects."""
@@ -57,8 +57,8 @@ class KaplanMeier:
     ) -> KaplanMeier:
         times, events = np.unique(outcomes.time[ended], return_counts=True)
         entered = np.searchsorted(np.sort(outcomes.entry), times, side="left")
-        gone = np.searchsorted(np.sort(outcomes.time), times, side="left")
-        at_risk = (entered - gone).astype(np.float64)
+        exits = np.searchsorted(np.sort(outcomes.time), times, side="left")
+        at_risk = (entered - exits).astype(np.float64)
         if failures_first:
             other = np.sort(outcomes.time[~ended])
             at_risk -= np.searchsorted(other, times, side="right") - np.searchsorted(

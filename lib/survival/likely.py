@@ -63,30 +63,32 @@ class LikelyRange:
         Raises:
             SurvivalError: nobody's end is known.
         """
-        known = (outcomes.event > 0) & (outcomes.time < horizon)
-        if known.sum() < _LEAST_KNOWN:
-            known = (outcomes.event > 0) | (outcomes.time >= horizon)
-        if not known.any():
+        is_known = (outcomes.event > 0) & (outcomes.time < horizon)
+        if is_known.sum() < _LEAST_KNOWN:
+            is_known = (outcomes.event > 0) | (outcomes.time >= horizon)
+        if not is_known.any():
             raise SurvivalError("no subject's end is known: nothing to fit intervals on")
         mean = curves.restricted_mean(horizon)
-        edges = _edges(mean[known], groups)
-        place = np.where(known, np.searchsorted(edges, mean, side="right"), -1)
+        edges = _edges(mean[is_known], groups)
+        group_index = np.where(is_known, np.searchsorted(edges, mean, side="right"), -1)
         mass = np.ones(len(mean)) if weights is None else np.asarray(weights, dtype=np.float64)
-        whose = np.arange(len(mean)) if owners is None else np.asarray(owners)
+        owner_ids = np.arange(len(mean)) if owners is None else np.asarray(owners)
         outside = [
             fit_outside(
-                outcomes.take(rows), curves.take(rows), level, horizon, mass[rows], whose[rows]
+                outcomes.take(rows), curves.take(rows), level, horizon, mass[rows], owner_ids[rows]
             )
-            for rows in (place == group for group in range(len(edges) + 1))
+            for rows in (group_index == group for group in range(len(edges) + 1))
         ]
         return cls(edges, np.array(outside), horizon)
 
     def of(self, curves: Curves) -> tuple[Floats, Floats]:
         """(n,) ends of each subject's interval."""
-        place = np.searchsorted(self.edges, curves.restricted_mean(self.horizon), side="right")
+        group_index = np.searchsorted(
+            self.edges, curves.restricted_mean(self.horizon), side="right"
+        )
         low, high = np.empty(len(curves)), np.empty(len(curves))
-        for group in np.unique(place):
-            rows = place == group
+        for group in np.unique(group_index):
+            rows = group_index == group
             low[rows], high[rows] = likely_range(
                 curves.take(rows), float(self.outside[group]), self.horizon
             )

@@ -50,8 +50,8 @@ class HazardModule(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Hazards (n, causes, m) of standardised inputs (n, width), float32."""
-        found: Tensor = nn.functional.softplus(self.layers(inputs))
-        return found.reshape(len(inputs), *self.shape)
+        hazards: Tensor = nn.functional.softplus(self.layers(inputs))
+        return hazards.reshape(len(inputs), *self.shape)
 
 
 @dataclass(frozen=True)
@@ -188,15 +188,15 @@ def _members(
     causes = int(about["causes"])
     members = []
     for number in range(int(about["members"])):
-        mine = {
+        state = {
             name.split(".", 1)[1]: value
             for name, value in tensors.items()
             if name.startswith(f"{number}.")
         }
-        _check_shapes(mine, len(scaling.columns), (*hidden, causes * (len(cuts) - 1)))
+        _check_shapes(state, len(scaling.columns), (*hidden, causes * (len(cuts) - 1)))
         member = HazardModule(len(scaling.columns), hidden, 0.0, np.ones((causes, len(cuts) - 1)))
-        member.load_state_dict(mine)
-        if not all(torch.isfinite(value).all() for value in mine.values()):
+        member.load_state_dict(state)
+        if not all(torch.isfinite(value).all() for value in state.values()):
             raise ValueError("a weight is not a finite number")
         members.append(member.eval())
     if not members:

@@ -82,16 +82,18 @@ class Outcomes:
 
     def capped(self, horizon: float) -> Outcomes:
         """The same, watched until `horizon` at most; who enters later is left out."""
-        seen = self.take(self.entry < horizon)
-        late = seen.time > horizon
+        outcomes = self.take(self.entry < horizon)
+        late = outcomes.time > horizon
         return Outcomes(
-            np.minimum(seen.time, horizon), np.where(late, CENSORED, seen.event), seen.entry
+            np.minimum(outcomes.time, horizon),
+            np.where(late, CENSORED, outcomes.event),
+            outcomes.entry,
         )
 
 
-def _refuse(bad: npt.NDArray[np.bool_], expected: str, came: npt.NDArray[np.generic]) -> None:
+def _refuse(bad: npt.NDArray[np.bool_], expected: str, values: npt.NDArray[np.generic]) -> None:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise SurvivalError(
-            f"expected {expected}, got {came[row]} in row {row} ({int(bad.sum())} such rows)"
+            f"expected {expected}, got {values[row]} in row {row} ({int(bad.sum())} such rows)"
         )

@@ -40,29 +40,29 @@ class Scaling:
         """
         if rows.ndim != 2 or rows.shape[1] != len(names):
             raise SurvivalError(f"expected {len(names)} columns, got shape {rows.shape}")
-        known = np.isfinite(rows)
-        counts = np.maximum(known.sum(axis=0), 1)
-        mean = np.where(known, rows, 0.0).sum(axis=0) / counts
-        squares = np.where(known, rows - mean, 0.0) ** 2
+        is_finite = np.isfinite(rows)
+        counts = np.maximum(is_finite.sum(axis=0), 1)
+        mean = np.where(is_finite, rows, 0.0).sum(axis=0) / counts
+        squares = np.where(is_finite, rows - mean, 0.0) ** 2
         deviation = np.sqrt(squares.sum(axis=0) / counts)
-        varies = (deviation > 1e-9 * np.maximum(np.abs(mean), 1.0)) & (known.sum(axis=0) > 1)
+        varies = (deviation > 1e-9 * np.maximum(np.abs(mean), 1.0)) & (is_finite.sum(axis=0) > 1)
         if not varies.any():
             raise SurvivalError(f"none of the {len(names)} columns varies in the training rows")
         used = np.flatnonzero(varies)
-        flagged = _flagged(~known) if flags else np.empty(0, dtype=np.int64)
+        flagged = _flagged(~is_finite) if flags else np.empty(0, dtype=np.int64)
         return cls(names, used, mean[used], deviation[used], flagged)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns that come out."""
-        missing = tuple(f"{self.names[place]} missing" for place in self.flagged)
-        return tuple(self.names[place] for place in self.used) + missing
+        missing = tuple(f"{self.names[column]} missing" for column in self.flagged)
+        return tuple(self.names[column] for column in self.used) + missing
 
     @property
     def dropped(self) -> tuple[str, ...]:
         """Columns that never varied."""
         kept = set(self.used.tolist())
-        return tuple(name for place, name in enumerate(self.names) if place not in kept)
+        return tuple(name for column, name in enumerate(self.names) if column not in kept)
 
     def apply(self, rows: Floats) -> Floats:
         """(n, used + flags) of rows (n, columns); scores end at 8 standard deviations."""
@@ -89,10 +89,10 @@ class Scaling:
         names = tuple(str(name) for name in stored["names"])
         used, flagged = (np.array(stored[key], dtype=np.int64) for key in ("used", "flagged"))
         mean, scale = (np.array(stored[key], dtype=np.float64) for key in ("mean", "scale"))
-        places = np.concatenate([used, flagged])
-        if not len(used) == len(mean) == len(scale) or (places >= len(names)).any():
+        columns = np.concatenate([used, flagged])
+        if not len(used) == len(mean) == len(scale) or (columns >= len(names)).any():
             raise SurvivalError("the scaling of columns does not fit their names")
-        if (places < 0).any() or not np.isfinite(mean).all() or not (scale > 0).all():
+        if (columns < 0).any() or not np.isfinite(mean).all() or not (scale > 0).all():
             raise SurvivalError("the scaling of columns holds values that cannot be meant")
         return cls(names, used, mean, scale, flagged)
 

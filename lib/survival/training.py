@@ -119,10 +119,10 @@ def prepare(
         )
     cuts = cut_points(outcomes, settings.intervals, settings.horizon, failing)
     watched = outcomes.entry < cuts[-1]
-    seen = outcomes.capped(float(cuts[-1]))
+    capped_outcomes = outcomes.capped(float(cuts[-1]))
     scaling = Scaling.fit(names, rows[watched])
-    data = HazardRows.of(scaling.apply(rows[watched]), seen, cuts)
-    rates = occurrence_rates(seen, cuts, max(failing, outcomes.causes))
+    data = HazardRows.of(scaling.apply(rows[watched]), capped_outcomes, cuts)
+    rates = occurrence_rates(capped_outcomes, cuts, max(failing, outcomes.causes))
     return Prepared(data, owners[watched], scaling, cuts, rates, failing)
 
 
@@ -157,10 +157,10 @@ def fit_network(
     ready = prepare(names, rows, outcomes, groups, settings, failing)
     members = []
     for number in range(settings.members):
-        train, held = ready.halves(settings.held_out, seed + number)
+        train, held_out = ready.halves(settings.held_out, seed + number)
         module = ready.member(settings, seed + number)
         report = _report(on_epoch, number + 1)
-        train_hazards(module, train, held, settings, seed=seed + number, on_epoch=report)
+        train_hazards(module, train, held_out, settings, seed=seed + number, on_epoch=report)
         members.append(module)
     return ready.network(members, settings)
 
@@ -168,7 +168,7 @@ def fit_network(
 def train_hazards(
     model: nn.Module,
     train: HazardRows,
-    held: HazardRows | None,
+    held_out: HazardRows | None,
     settings: HazardSettings,
     *,
     seed: int,
@@ -181,7 +181,7 @@ def train_hazards(
     Args:
         model: gives hazards; may be wrapped for several workers.
         train: this worker's rows; as many on every worker.
-        held: rows that choose the epoch, or None to keep the last.
+        held_out: rows that choose the epoch, or None to keep the last.
         settings: batch size over all workers together, epochs, steps.
         seed: of the order of rows.
         workers: how many train together.
@@ -209,8 +209,8 @@ def train_hazards(
             optimiser.step()
             schedule.step()
             total += float(loss.detach())
-        held_loss = agree(_held_out_loss(model, held)) if held is not None else float("nan")
-        if held is not None and held_loss < best_loss:
+        held_loss = agree(_held_out_loss(model, held_out)) if held_out is not None else float("nan")
+        if held_out is not None and held_loss < best_loss:
             best, best_loss, best_epoch = copy.deepcopy(model.state_dict()), held_loss, epoch
         if on_epoch is not None:
             on_epoch(epoch, total / batches, held_loss)
@@ -219,10 +219,10 @@ def train_hazards(
     return best_epoch
 
 
-def _held_out_loss(model: nn.Module, held: HazardRows) -> float:
+def _held_out_loss(model: nn.Module, held_out: HazardRows) -> float:
     model.eval()
     with torch.inference_mode():
-        return float(held.loss(model))
+        return float(held_out.loss(model))
 
 
 def _split(
@@ -231,12 +231,12 @@ def _split(
     """Rows to train on and rows that choose the epoch, no group in both."""
     count = int(owners.max()) + 1
     chosen = np.random.default_rng(seed).permutation(count)[: round(share * count)]
-    held = np.isin(owners, chosen)
+    held_out = np.isin(owners, chosen)
     # both halves need somebody whose end was seen
     event = data.event.numpy() > 0
-    if not (event & held).any() or not (event & ~held).any():
+    if not (event & held_out).any() or not (event & ~held_out).any():
         return data, None
-    rows = [torch.from_numpy(np.flatnonzero(part)) for part in (~held, held)]
+    rows = [torch.from_numpy(np.flatnonzero(part)) for part in (~held_out, held_out)]
     return data.take(rows[0]), data.take(rows[1])
 
 
@@ -245,4 +245,4 @@ def _report(
 ) -> Callable[[int, float, float], None] | None:
     if on_epoch is None:
         return None
-    return lambda number, loss, held: on_epoch(HazardEpoch(member, number, loss, held))
+    return lambda number, loss, held_loss: on_epoch(HazardEpoch(member, number, loss, held_loss))

@@ -80,18 +80,18 @@ class Customers:
         request = self._online.request(event)
         return await self._guard.ask(lambda: self._store.exchange(request))
 
-    async def look(self, customer_id: str, at_us: int, asked: str) -> Sight:
+    async def look(self, customer_id: str, at_us: int, request_id: str) -> Sight:
         """A customer as of a moment that is not before its newest happening.
 
         Args:
             customer_id: who.
             at_us: microseconds UTC.
-            asked: names the request: one that is sent again sees what the first one saw.
+            request_id: names the request: one that is sent again sees what the first one saw.
 
         Raises:
             StoreError: the store is out.
         """
-        event = probe(customer_id, at_us, asked)
+        event = probe(customer_id, at_us, request_id)
         request = self._online.look(event)
         reply = await self._guard.ask(lambda: self._store.exchange(request))
         return self._online.read(event, reply)

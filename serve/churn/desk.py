@@ -61,7 +61,7 @@ class Desk:
         self._now, self._ahead = now, ahead_us
         self._scoring = BoundedExecutor("scores", _AT_ONCE)
 
-    async def score(self, asked: ScoreRequest, call: Call) -> bytes:
+    async def score(self, request: ScoreRequest, call: Call) -> bytes:
         """The answer of a request.
 
         Raises:
@@ -70,34 +70,36 @@ class Desk:
         """
         self._archive.require_room()
         received = self._now()
-        at_us = not_ahead("at", asked.at, received, self._ahead)
-        seen = await self._see(asked.customer_id, at_us, call)
-        values = {} if seen is None else seen.values
-        rules = self._rulings.rules(seen is not None)
-        verdict = rules.evaluate({**values, "customer_id": asked.customer_id}, asked.customer_id)
+        at_us = not_ahead("at", request.at, received, self._ahead)
+        sight = await self._see(request.customer_id, at_us, call)
+        values = {} if sight is None else sight.values
+        rules = self._rulings.rules(sight is not None)
+        verdict = rules.evaluate(
+            {**values, "customer_id": request.customer_id}, request.customer_id
+        )
         model = self._holder.held
         row, health = None, None
-        if seen is not None and model is not None and not seen.standing.leaving:
-            row = (await self._scoring.run(score_customers, model, [seen])).to_pylist()[0]
+        if sight is not None and model is not None and not sight.standing.leaving:
+            row = (await self._scoring.run(score_customers, model, [sight])).to_pylist()[0]
             health = await self._health.note(row, model.version)
-        decision, method, reason = chosen(seen, verdict, row, model)
+        decision, method, reason = chosen(sight, verdict, row, model)
         answer = ScoreAnswer(
-            prediction_id=f"{asked.customer_id}:{at_us}:{call.request_id}",
-            customer_id=asked.customer_id,
+            prediction_id=f"{request.customer_id}:{at_us}:{call.request_id}",
+            customer_id=request.customer_id,
             at=moment(at_us),
             decision=decision,  # type: ignore[arg-type]
             method=method,  # type: ignore[arg-type]
             reason=reason,
             rule_id=verdict.rule_id if decision == verdict.action else None,
             **_told(row, health, model),
-            newest_event=None if seen is None else _newest(seen),
+            newest_event=None if sight is None else _newest(sight),
             model_version=None if row is None or model is None else model.version,
             rules_version=self._rulings.version,
             latency_ms=round((time.perf_counter() - call.started) * 1000.0, 3),
             request_id=call.request_id,
         )
-        self._archive.keep(self._record(seen, at_us, verdict, answer, received))
-        self._count(answer, verdict, call, seen is not None)
+        self._archive.keep(self._record(sight, at_us, verdict, answer, received))
+        self._count(answer, verdict, call, sight is not None)
         return answer.model_dump_json().encode()
 
     async def scores(
@@ -112,23 +114,23 @@ class Desk:
         if model is None:
             text = "no model is loaded, and without one nobody's chance to leave is known"
             raise Problem(503, "unavailable", text, retry_after=5)
-        seen: list[Sight] = []
+        sights: list[Sight] = []
         left_out: dict[str, str] = {}
         for name in names:
             try:
-                one = await self._customers.look(name, at_us, f"plan:{call.request_id}")
+                sight = await self._customers.look(name, at_us, f"plan:{call.request_id}")
             except StoreError as error:
                 text = "customers' profiles are unavailable for a moment; ask again"
                 raise Problem(503, "unavailable", text, retry_after=1) from error
-            if not one.known:
+            if not sight.known:
                 left_out[name] = "nothing is known of this customer"
-            elif one.standing.leaving:
+            elif sight.standing.leaving:
                 left_out[name] = "gave notice"
-            elif (newest := one.standing.newest_us or 0) > at_us:
+            elif (newest := sight.standing.newest_us or 0) > at_us:
                 left_out[name] = f"its newest event is later, {moment(newest).isoformat()}"
             else:
-                seen.append(one)
-        table = await self._scoring.run(score_customers, model, seen)
+                sights.append(sight)
+        table = await self._scoring.run(score_customers, model, sights)
         about = {"model_version": json.dumps(model.version)}
         return table.replace_schema_metadata(about), left_out
 
@@ -138,12 +140,12 @@ class Desk:
         if model is None:
             return None
         name = str(decision.entities["customer_id"])
-        seen = await self._seen_again(name, decision)
-        if seen is None:
+        sight = await self._seen_again(name, decision)
+        if sight is None:
             return None
-        if not seen.known:
+        if not sight.known:
             return {"decision": "MONITOR", "reason": "nothing is known of this customer"}
-        row = (await self._scoring.run(score_customers, model, [seen])).to_pylist()[0]
+        row = (await self._scoring.run(score_customers, model, [sight])).to_pylist()[0]
         health = await self._health.note(row, model.version)
         return {
             "decision": "CONTACT" if row["flagged"] else "MONITOR",
@@ -155,36 +157,36 @@ class Desk:
 
     async def _seen_again(self, name: str, decision: Decision) -> Sight | None:
         """The customer as it was seen, or, where nothing was, as it is since its newest event."""
-        asked = f"redo:{decision.request_id}"
+        request_id = f"redo:{decision.request_id}"
         try:
-            seen = await self._customers.look(name, decision.event_time, asked)
-            newest = seen.standing.newest_us or 0
+            sight = await self._customers.look(name, decision.event_time, request_id)
+            newest = sight.standing.newest_us or 0
             if newest > decision.event_time:
-                seen = await self._customers.look(name, newest + SECOND, f"{asked}:later")
+                sight = await self._customers.look(name, newest + SECOND, f"{request_id}:later")
         except StoreError:
             return None
         if decision.features:
-            return Sight(name, decision.event_time, decision.features, seen.standing)
-        return seen
+            return Sight(name, decision.event_time, decision.features, sight.standing)
+        return sight
 
     async def _see(self, name: str, at_us: int, call: Call) -> Sight | None:
         try:
-            seen = await self._customers.look(name, at_us, f"score:{call.request_id}")
+            sight = await self._customers.look(name, at_us, f"score:{call.request_id}")
         except StoreError:
             return None
-        if not seen.known:
-            raise unknown_customer(name, seen)
-        newest = seen.standing.newest_us or 0
+        if not sight.known:
+            raise unknown_customer(name, sight)
+        newest = sight.standing.newest_us or 0
         if at_us < newest // SECOND * SECOND:
             raise Problem.of_field(
                 "at",
                 f"expected {moment(newest).isoformat()} or later, the newest event of this "
                 f"customer, got {moment(at_us).isoformat()}; older scores are in its history",
             )
-        return seen
+        return sight
 
     def _record(
-        self, seen: Sight | None, at_us: int, verdict: Verdict, answer: ScoreAnswer, received: int
+        self, sight: Sight | None, at_us: int, verdict: Verdict, answer: ScoreAnswer, received: int
     ) -> dict[str, Any]:
         """The record of what was answered."""
         decision = Decision(
@@ -198,13 +200,13 @@ class Desk:
             score=answer.chance,
             method="rule" if answer.method == "told" else answer.method,
             rule_id=answer.rule_id,
-            reasons=[one.model_dump() for one in answer.reasons],
+            reasons=[reason.model_dump() for reason in answer.reasons],
             rule_hits=list(verdict.hits),
             shadow_hits=list(verdict.shadow_hits),
             model_version=answer.model_version,
             rules_version=answer.rules_version,
             feature_set_digest=self._customers.digest,
-            features={} if seen is None else dict(seen.values),
+            features={} if sight is None else dict(sight.values),
             request_id=answer.request_id,
             latency_ms=answer.latency_ms,
             answer=answer.model_dump(mode="json"),
@@ -224,13 +226,13 @@ class Desk:
 
 
 def chosen(
-    seen: Sight | None, verdict: Verdict, row: Row | None, model: ChurnModel | None
+    sight: Sight | None, verdict: Verdict, row: Row | None, model: ChurnModel | None
 ) -> tuple[str, str, str]:
     """Decision, method and reason: what was told, then rules, then the model."""
-    if seen is None:
+    if sight is None:
         return "MONITOR", "fallback", "the customer's profile is unavailable for a moment"
-    if seen.standing.leaving:
-        when = moment(seen.standing.noticed_us or 0).date()
+    if sight.standing.leaving:
+        when = moment(sight.standing.noticed_us or 0).date()
         return "LEAVING", "told", f"gave notice on {when}"
     if verdict.action is not None:
         return verdict.action, "rule" if row is not None else "fallback", verdict.reason
@@ -242,9 +244,9 @@ def chosen(
     return "MONITOR", "model", f"{share}, below the {model.threshold:.1%} that the team can see to"
 
 
-def unknown_customer(name: str, seen: Sight) -> Problem:
+def unknown_customer(name: str, sight: Sight) -> Problem:
     """The 404 for a customer that nobody has introduced."""
-    more = "; its events are kept, but not who it is" if seen.standing.newest_us else ""
+    more = "; its events are kept, but not who it is" if sight.standing.newest_us else ""
     return Problem(
         404,
         "unknown-customer",
@@ -253,8 +255,8 @@ def unknown_customer(name: str, seen: Sight) -> Problem:
     )
 
 
-def _newest(seen: Sight) -> Any:
-    newest = seen.standing.newest_us
+def _newest(sight: Sight) -> Any:
+    newest = sight.standing.newest_us
     return None if newest is None else moment(newest)
 
 
@@ -268,5 +270,5 @@ def _told(row: Row | None, health: HealthAnswer | None, model: ChurnModel | None
         "window_days": model.target.window_days,
         "flagged": row["flagged"],
         "health": health,
-        "reasons": [ReasonAnswer.model_validate(one) for one in json.loads(row["reasons"])],
+        "reasons": [ReasonAnswer.model_validate(reason) for reason in json.loads(row["reasons"])],
     }

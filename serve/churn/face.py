@@ -97,9 +97,9 @@ def _declare_customers(app: FastAPI, service: ChurnService) -> None:
 
     @app.post("/score", response_model=ScoreAnswer, responses=ERRORS | MISSING,
               tags=["customers"])  # fmt: skip
-    async def score(asked: ScoreRequest, request: Request) -> Response:
+    async def score(score_request: ScoreRequest, request: Request) -> Response:
         """Say how likely a customer leaves, how healthy it is and why; rules decide first."""
-        body = await service.desk.score(asked, call_of(request))
+        body = await service.desk.score(score_request, call_of(request))
         return Response(body, media_type="application/json")
 
     @app.get("/customers/{customer_id}/health", responses=ERRORS | MISSING, tags=["customers"])
@@ -108,22 +108,24 @@ def _declare_customers(app: FastAPI, service: ChurnService) -> None:
         return await service.health.show(customer_id, call_of(request))
 
     @app.post("/customers/{customer_id}/override", responses=ERRORS, tags=["customers"])
-    async def override(customer_id: _Id, said: OverrideRequest, request: Request) -> OverrideAnswer:
+    async def override(
+        customer_id: _Id, override_request: OverrideRequest, request: Request
+    ) -> OverrideAnswer:
         """Put one's own score in the place of the reckoned one, with a reason, for a time.
 
         What is planned goes by the reckoned chance all the same.
         """
-        return await service.health.override(customer_id, said, call_of(request))
+        return await service.health.override(customer_id, override_request, call_of(request))
 
 
 def _declare_interventions(app: FastAPI, service: ChurnService) -> None:
     @app.post("/interventions/plan", responses=ERRORS | CONFLICT, tags=["interventions"])
-    async def plan(asked: PlanRequest, request: Request) -> PlanAnswer:
+    async def plan(plan_request: PlanRequest, request: Request) -> PlanAnswer:
         """Choose whom to look after, and how, within hours and budget; nobody is always allowed.
 
         The same request with the same plan_id, or the same X-Request-ID, gets the same plan.
         """
-        return await service.interventions.plan(asked, service.considered, call_of(request))
+        return await service.interventions.plan(plan_request, service.considered, call_of(request))
 
     @app.get("/interventions/effects", responses=ERRORS, tags=["interventions"])
     async def effects(request: Request) -> EffectsAnswer:
@@ -137,12 +139,12 @@ def _declare_interventions(app: FastAPI, service: ChurnService) -> None:
 
     @app.post("/outcomes", responses=ERRORS | MISSING | CONFLICT, tags=["interventions"])
     async def outcomes(
-        told: Annotated[
+        body: Annotated[
             Outcome | Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)],
             Body(),
         ],
         request: Request,
     ) -> OutcomesAnswer:
         """Tell whether interventions took place and whether customers left; all or none is kept."""
-        several = told if isinstance(told, list) else [told]
+        several = body if isinstance(body, list) else [body]
         return await service.interventions.outcomes.record(several, call_of(request))

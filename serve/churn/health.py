@@ -102,43 +102,51 @@ class Health:
             score_in_force=score,
             band_in_force=band_of(score),  # type: ignore[arg-type]
             override=None if holds is None else _override_answer(holds, now, True),
-            overrides=[_override_answer(one, now, one is holds) for one in overrides],
-            reasons=[ReasonAnswer.model_validate(dict(one)) for one in newest.reasons],
-            history=[_point(one) for one in past[:_SHOWN]],
+            overrides=[
+                _override_answer(override, now, override is holds) for override in overrides
+            ],
+            reasons=[ReasonAnswer.model_validate(dict(reason)) for reason in newest.reasons],
+            history=[_point(entry) for entry in past[:_SHOWN]],
             # who is held out is not told: it would be treated by mistake
-            interventions=[intervention_answer(one, None) for one in chosen if not one.held_out],
+            interventions=[
+                intervention_answer(intervention, None)
+                for intervention in chosen
+                if not intervention.held_out
+            ],
             model_version=newest.model_version,
             request_id=call.request_id,
         )
 
-    async def override(self, customer_id: str, said: OverrideRequest, call: Call) -> OverrideAnswer:
+    async def override(
+        self, customer_id: str, request: OverrideRequest, call: Call
+    ) -> OverrideAnswer:
         """Keeps what a person knows better.
 
         Raises:
             Problem: 422 for an expiry that is past or more than a year away, 503 without records.
         """
-        now, until = self._now(), micros(said.expires_at)
+        now, until = self._now(), micros(request.expires_at)
         if not now < until <= now + _LONGEST_US:
             raise Problem.of_field(
                 "expires_at",
-                f"expected after now and within a year, got {said.expires_at.isoformat()}",
+                f"expected after now and within a year, got {request.expires_at.isoformat()}",
             )
-        made = Override(
+        override = Override(
             id=uuid.uuid4().hex,
             customer_id=customer_id,
-            score=said.score,
-            author=said.author,
-            reason=said.reason,
+            score=request.score,
+            author=request.author,
+            reason=request.reason,
             key_id=call.key_id or "-",
             created_at=now,
             expires_at=until,
         )
         try:
-            await self._threads.run(self.book.override, made)
+            await self._threads.run(self.book.override, override)
         except RecordsUnavailableError as error:
             raise records_out() from error
         self._meter.count(numbers.OVERRIDES)
-        return _override_answer(made, now, made.score is not None)
+        return _override_answer(override, now, override.score is not None)
 
 
 def entry_of(row: Mapping[str, Any], version: str | None, now: int) -> HealthEntry:
@@ -158,7 +166,9 @@ def entry_of(row: Mapping[str, Any], version: str | None, now: int) -> HealthEnt
 
 def health_answer(entry: HealthEntry, past: Sequence[HealthEntry]) -> HealthAnswer:
     """How a customer is, and how its score changed."""
-    before = next((one for one in past if one.at <= entry.at - _MONTH_US), None)
+    before = next(
+        (past_entry for past_entry in past if past_entry.at <= entry.at - _MONTH_US), None
+    )
     return HealthAnswer(
         score=entry.score,
         band=entry.band,  # type: ignore[arg-type]
@@ -173,19 +183,19 @@ def records_out() -> Problem:
     return Problem(503, "unavailable", text, retry_after=1)
 
 
-def _in_force(said: Override, now: int) -> bool:
-    return said.score is not None and said.expires_at > now
+def _in_force(override: Override, now: int) -> bool:
+    return override.score is not None and override.expires_at > now
 
 
-def _override_answer(said: Override, now: int, newest: bool) -> OverrideAnswer:
+def _override_answer(override: Override, now: int, newest: bool) -> OverrideAnswer:
     return OverrideAnswer(
-        score=said.score,
-        band=None if said.score is None else band_of(said.score),  # type: ignore[arg-type]
-        author=said.author,
-        reason=said.reason,
-        created_at=moment(said.created_at),
-        expires_at=moment(said.expires_at),
-        in_force=newest and _in_force(said, now),
+        score=override.score,
+        band=None if override.score is None else band_of(override.score),  # type: ignore[arg-type]
+        author=override.author,
+        reason=override.reason,
+        created_at=moment(override.created_at),
+        expires_at=moment(override.expires_at),
+        in_force=newest and _in_force(override, now),
     )
 
 

@@ -54,39 +54,43 @@ class Intake:
         """
         self._check(news)
         tables = rows_of(news, CONTRACTS)
-        names = sorted({name for one in tables.values() for name in one["customer_id"].to_pylist()})
+        names = sorted(
+            {name for table in tables.values() for name in table["customer_id"].to_pylist()}
+        )
         call.notes["customers"] = len(names)
         try:
-            known = {name: await self._look(name, call) for name in names}
-            contradictions = self._contradictions(tables, known)
-            tallies = {name: await self._tell(name, table, known) for name, table in tables.items()}
+            sights = {name: await self._look(name, call) for name in names}
+            contradictions = self._contradictions(tables, sights)
+            tallies = {
+                name: await self._tell(name, table, sights) for name, table in tables.items()
+            }
             if "churn" in tables:
                 await self._outcomes.record_notices(tables["churn"])
         except (StoreError, RecordsUnavailableError) as error:
             text = "rows cannot be taken in at the moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
-        taken = {name: taken for name, (taken, _) in tallies.items()}
+        counts_by_table = {name: taken for name, (taken, _) in tallies.items()}
         contradictions += [text for _, texts in tallies.values() for text in texts]
-        self._count(taken, contradictions)
+        self._count(counts_by_table, contradictions)
         introduced = set(_names(tables.get("customers")))
-        strangers = [one for one in names if not known[one].known and one not in introduced]
+        strangers = [name for name in names if not sights[name].known and name not in introduced]
         return EventsAnswer(
-            tables=taken,
+            tables=counts_by_table,
             contradictions=contradictions[:_MOST_SHOWN],
             unknown_customers=strangers[:_MOST_SHOWN],
             request_id=call.request_id,
         )
 
     async def _look(self, customer_id: str, call: Call) -> Sight:
-        asked = f"events:{call.request_id}"
-        return await self._customers.look(customer_id, self._now(), asked)
+        request_id = f"events:{call.request_id}"
+        return await self._customers.look(customer_id, self._now(), request_id)
 
     async def _tell(
-        self, name: str, table: pa.Table, known: Mapping[str, Sight]
+        self, name: str, table: pa.Table, sights: Mapping[str, Sight]
     ) -> tuple[Taken, list[str]]:
         """What became of a table's rows, and which of them were told before with other content."""
         if name == "customers":
-            table = _with_start(table, known)
+            table = _with_start(table, sights)
         happened = _told_apart(happenings(name, table, self._customers.base))
         order = [
             ("received_at", "ascending"),
@@ -104,10 +108,10 @@ class Intake:
         text = "known with other content; the first stays, tell a correction under a new id or time"
         return taken, [f"{name}: {event_id}: {text}" for event_id in tally.contradicting]
 
-    def _count(self, taken: Mapping[str, Taken], contradictions: list[str]) -> None:
-        for name, one in taken.items():
+    def _count(self, counts_by_table: Mapping[str, Taken], contradictions: list[str]) -> None:
+        for name, counts in counts_by_table.items():
             for outcome in ("new", "repeated", "contradicting"):
-                if count := getattr(one, outcome):
+                if count := getattr(counts, outcome):
                     self._meter.count(numbers.EVENTS, name, outcome, amount=count)
         if contradictions:
             self._meter.count(numbers.CONTRADICTIONS, amount=len(contradictions))
@@ -116,66 +120,68 @@ class Intake:
         """Nothing may have happened, or be known, later than now."""
         latest, faults = self._now() + self._ahead, []
         for contract in CONTRACTS:
-            for place, row in enumerate(getattr(news, contract.name)):
+            for index, row in enumerate(getattr(news, contract.name)):
                 for field in ("event_time", "known_at"):
                     at = getattr(row, field)
                     if at is not None and micros(at) > latest:
                         ahead = (micros(at) - latest + self._ahead) // SECOND
-                        words = (
+                        message = (
                             f"expected at most {self._ahead // SECOND} seconds from now, got "
                             f"{ahead} seconds ahead; check the clock and the offset, and tell what "
                             "holds from a later day on that day"
                         )
-                        where = f"{contract.name}.{place}.{field}"
-                        faults.append(FieldError(where, words))
+                        where = f"{contract.name}.{index}.{field}"
+                        faults.append(FieldError(where, message))
         faults += self._before_start(news)
         if faults:
-            text = "; ".join(f"{one.field}: {one.message}" for one in faults[:3])
+            text = "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:3])
             more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
             raise Problem(422, "invalid-field", text + more, faults[:_MOST_SHOWN])
 
     def _before_start(self, news: Any) -> list[FieldError]:
         """Contracts that end before they begin, and notices that end before they are given."""
         faults = []
-        for place, row in enumerate(news.customers):
+        for index, row in enumerate(news.customers):
             start, end = row.contract_start, row.renewal_at
             if start is not None and end is not None and end < start:
-                words = f"expected after contract_start, {start.isoformat()}, got {end.isoformat()}"
-                faults.append(FieldError(f"customers.{place}.renewal_at", words))
-        for place, row in enumerate(news.churn):
+                message = (
+                    f"expected after contract_start, {start.isoformat()}, got {end.isoformat()}"
+                )
+                faults.append(FieldError(f"customers.{index}.renewal_at", message))
+        for index, row in enumerate(news.churn):
             if row.ends_at is not None and row.ends_at < row.event_time:
-                words = (
+                message = (
                     f"expected at or after event_time, {row.event_time.isoformat()}, got "
                     f"{row.ends_at.isoformat()}"
                 )
-                faults.append(FieldError(f"churn.{place}.ends_at", words))
-        for place, row in enumerate(news.tickets):
+                faults.append(FieldError(f"churn.{index}.ends_at", message))
+        for index, row in enumerate(news.tickets):
             if row.closed_at is not None and row.closed_at < row.event_time:
-                words = (
+                message = (
                     f"expected at or after event_time, {row.event_time.isoformat()}, got "
                     f"{row.closed_at.isoformat()}"
                 )
-                faults.append(FieldError(f"tickets.{place}.closed_at", words))
+                faults.append(FieldError(f"tickets.{index}.closed_at", message))
         return faults
 
     def _contradictions(
-        self, tables: Mapping[str, pa.Table], known: Mapping[str, Sight]
+        self, tables: Mapping[str, pa.Table], sights: Mapping[str, Sight]
     ) -> list[str]:
         """What is told against what is known: taken in, and said.
 
         Raises:
             Problem: 422 for notice that was given before the contract began.
         """
-        found = []
+        contradictions = []
         for row in _rows(tables.get("customers")):
-            sight = known[row["customer_id"]]
+            sight = sights[row["customer_id"]]
             starts, ends = _contract(sight)
             begins = row["contract_start"]
             if begins is None or starts is None or ends is None:
                 continue
             day = micros(begins) // DAY
             if starts < day < ends:
-                found.append(
+                contradictions.append(
                     f"customers: {row['customer_id']}: contract_start {begins.date()} lies before "
                     f"the end of the contract that is known, {moment(ends * DAY).date()}; the new "
                     "one counts from now on"
@@ -183,18 +189,20 @@ class Intake:
         begun = {
             row["customer_id"]: row["contract_start"] for row in _rows(tables.get("customers"))
         }
-        for place, row in enumerate(_rows(tables.get("churn"))):
-            told = begun.get(row["customer_id"])
+        for index, row in enumerate(_rows(tables.get("churn"))):
+            contract_start = begun.get(row["customer_id"])
             starts = (
-                _contract(known[row["customer_id"]])[0] if told is None else micros(told) // DAY
+                _contract(sights[row["customer_id"]])[0]
+                if contract_start is None
+                else micros(contract_start) // DAY
             )
             if starts is not None and micros(row["event_time"]) // DAY < starts:
                 raise Problem.of_field(
-                    f"churn.{place}.event_time",
+                    f"churn.{index}.event_time",
                     f"expected after the contract began, {moment(starts * DAY).date()}, got "
                     f"{row['event_time'].date()}",
                 )
-        return found
+        return contradictions
 
 
 def _rows(table: pa.Table | None) -> list[dict[str, Any]]:
@@ -213,25 +221,27 @@ def _contract(sight: Sight) -> tuple[int | None, int | None]:
     return starts, None if left != left else round(now + left)  # noqa: PLR0124
 
 
-def _with_start(table: pa.Table, known: Mapping[str, Sight]) -> pa.Table:
+def _with_start(table: pa.Table, sights: Mapping[str, Sight]) -> pa.Table:
     """Rows that do not say when the contract began say what is known: it does not begin anew."""
     filled = []
     for row in table.to_pylist():
-        starts, _ = _contract(known[row["customer_id"]])
+        starts, _ = _contract(sights[row["customer_id"]])
         if row["contract_start"] is None and starts is not None:
             row["contract_start"] = moment(starts * DAY)
         filled.append(row["contract_start"])
-    place = table.schema.get_field_index("contract_start")
-    field = table.schema.field(place)
-    return table.set_column(place, field, pa.array(filled, field.type))
+    index = table.schema.get_field_index("contract_start")
+    field = table.schema.field(index)
+    return table.set_column(index, field, pa.array(filled, field.type))
 
 
 def _told_apart(happened: pa.Table) -> pa.Table:
     """Equal rows of one request are several; the same request again tells the same ones."""
-    seen: dict[str, int] = {}
+    occurrences: dict[str, int] = {}
     ids = []
-    for one in happened["event_id"].to_pylist():
-        seen[one] = seen.get(one, 0) + 1
-        ids.append(one if seen[one] == 1 else f"{one}#{seen[one]}")
-    place = happened.schema.get_field_index("event_id")
-    return happened.set_column(place, happened.schema.field(place), pa.array(ids, pa.string()))
+    for event_id in happened["event_id"].to_pylist():
+        occurrences[event_id] = occurrences.get(event_id, 0) + 1
+        ids.append(
+            event_id if occurrences[event_id] == 1 else f"{event_id}#{occurrences[event_id]}"
+        )
+    index = happened.schema.get_field_index("event_id")
+    return happened.set_column(index, happened.schema.field(index), pa.array(ids, pa.string()))

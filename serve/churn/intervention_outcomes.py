@@ -144,11 +144,15 @@ class InterventionOutcomes:
     ) -> tuple[np.ndarray[Any, np.dtype[np.float64]], dict[str, bool]]:
         """Of each intervention whether the customer left (NaN: open), and what was delivered."""
         stored = self._book.outcomes()
-        gone = {row.intervention_id: row.value for row in stored if row.kind == "left"}
+        left_by_id = {row.intervention_id: row.value for row in stored if row.kind == "left"}
         delivered = {row.intervention_id: row.value for row in stored if row.kind == "delivered"}
         over = self._now() - self._window() * DAY
         left = [
-            float(gone[row.id]) if row.id in gone else 0.0 if row.planned_at <= over else np.nan
+            float(left_by_id[row.id])
+            if row.id in left_by_id
+            else 0.0
+            if row.planned_at <= over
+            else np.nan
             for row in past
         ]
         return np.array(left, dtype=np.float64), delivered

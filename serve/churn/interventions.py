@@ -110,14 +110,14 @@ class Desk:
             async with self._turns.of(""):
                 if stored := await self._find(plan_id):
                     return repeated_plan(*stored, request, call)
-                made = await self._made(plan_id, request, scores, call)
+                solution = await self._made(plan_id, request, scores, call)
         except RecordsUnavailableError as error:
             text = "the records cannot be reached, and a plan that is not kept would be made twice"
             raise Problem(503, "unavailable", text, retry_after=1) from error
-        if made is None:
+        if solution is None:
             text = "other plans are stored all the time; send the same request again"
             raise Problem(503, "unavailable", text, retry_after=1)
-        plan, chosen = made
+        plan, chosen = solution
         self._meter.count(numbers.PLANS, "made" if self._shelf.enabled else "switched off")
         for row in chosen:
             arm = "held out" if row.held_out else "treated"

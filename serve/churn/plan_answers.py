@@ -37,12 +37,14 @@ def repeated_plan(
 def plan_answer(plan: StoredPlan, chosen: Sequence[Intervention], call: Call) -> PlanAnswer:
     """A plan and its interventions; of those who are held out, how many they are."""
     summary: dict[str, Any] = dict(plan.summary)
-    words = summary.pop("words")
+    instructions = summary.pop("words")
     return PlanAnswer(
         plan_id=plan.id,
         planned_at=moment(plan.planned_at),
         interventions=[
-            intervention_answer(row, words.get(row.playbook)) for row in chosen if not row.held_out
+            intervention_answer(row, instructions.get(row.playbook))
+            for row in chosen
+            if not row.held_out
         ],
         held_out=sum(row.held_out for row in chosen),
         request_id=call.request_id,
@@ -50,13 +52,13 @@ def plan_answer(plan: StoredPlan, chosen: Sequence[Intervention], call: Call) ->
     )
 
 
-def intervention_answer(intervention: Intervention, words: str | None) -> InterventionAnswer:
+def intervention_answer(intervention: Intervention, instruction: str | None) -> InterventionAnswer:
     """An intervention, with what its playbook says to do."""
     return InterventionAnswer(
         intervention_id=intervention.id,
         customer_id=intervention.customer_id,
         playbook=intervention.playbook,
-        words=words,
+        words=instruction,
         planned_at=moment(intervention.planned_at),
         chance=intervention.chance,
         expected_fall=intervention.expected_fall,

@@ -17,25 +17,25 @@ from ..gateway.interpreter import prepare_interpreter
 Payload = dict[str, Any]
 
 
-def planned(asked: Mapping[str, Any]) -> Payload:
+def planned(payload: Mapping[str, Any]) -> Payload:
     """A day solved: `log` as rows, what it comes to, or `refused` in words.
 
     Args:
-        asked: `scores` and `history` (Arrow streams; the latter may be None), `names`, `playbooks`
-            (YAML), `limits`, `economics`, `at_us`, `effects` by playbook, `salt`.
+        payload: `scores` and `history` (Arrow streams; the latter may be None), `names`,
+            `playbooks` (YAML), `limits`, `economics`, `at_us`, `effects` by playbook, `salt`.
     """
-    scores, history = table_from(asked["scores"]), asked["history"]
-    names = tuple(asked["names"])
+    scores, history = table_from(payload["scores"]), payload["history"]
+    names = tuple(payload["names"])
     try:
-        limits, economics = Limits(**asked["limits"]), Economics(**asked["economics"])
+        limits, economics = Limits(**payload["limits"]), Economics(**payload["economics"])
     except ChurnError as error:
         return {"refused": str(error)}
-    playbooks = load_playbooks(asked["playbooks"], names)
+    playbooks = load_playbooks(payload["playbooks"], names)
     day = plan_day(
-        scores, names, playbooks, limits, economics, asked["at_us"],
-        None if history is None else table_from(history), asked["effects"], salt=asked["salt"],
+        scores, names, playbooks, limits, economics, payload["at_us"],
+        None if history is None else table_from(history), payload["effects"], salt=payload["salt"],
     )  # fmt: skip
-    log = log_of(day, playbooks, asked["at_us"])
+    log = log_of(day, playbooks, payload["at_us"])
     return {
         "log": log.drop_columns(["planned_at"]).to_pylist(),
         "considered": scores.num_rows,
@@ -44,7 +44,7 @@ def planned(asked: Mapping[str, Any]) -> Payload:
         "hours": day.plan.hours,
         "other_ways": day.other_ways,
         "holdout": playbooks.holdout,
-        "words": {one.id: one.words for one in playbooks.playbooks},
+        "words": {playbook.id: playbook.words for playbook in playbooks.playbooks},
     }
 
 
@@ -65,7 +65,7 @@ def table_from(stream: bytes) -> pa.Table:
 class Planning(Protocol):
     """Where days are solved: here, or in another deployment."""
 
-    async def solve(self, asked: Payload) -> Payload:
+    async def solve(self, payload: Payload) -> Payload:
         """See `planned`."""
         ...
 
@@ -76,9 +76,9 @@ class PlannerHere:
     def __init__(self) -> None:
         self._solving = BoundedExecutor("planner", 1)
 
-    async def solve(self, asked: Payload) -> Payload:
+    async def solve(self, payload: Payload) -> Payload:
         """See `planned`."""
-        return await self._solving.run(planned, asked)
+        return await self._solving.run(planned, payload)
 
 
 class Planner(PlannerHere):
@@ -99,7 +99,7 @@ class PlannerElsewhere:
     def __init__(self, handle: Any) -> None:
         self._solve = handle.solve
 
-    async def solve(self, asked: Payload) -> Payload:
+    async def solve(self, payload: Payload) -> Payload:
         """See `planned`."""
-        found: Payload = await self._solve.remote(asked)
-        return found
+        solution: Payload = await self._solve.remote(payload)
+        return solution

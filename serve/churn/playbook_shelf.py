@@ -32,11 +32,11 @@ class Shelf:
         """Whether anybody may be planned for."""
         return bool(self.playbooks.playbooks)
 
-    def load(self, wanted: str | None, enabled: bool = True) -> bool:
+    def load(self, source: str | None, enabled: bool = True) -> bool:
         """Reads, checks and swaps. Never raises.
 
         Args:
-            wanted: path of a file, or the YAML itself (it has more than one line); None: the
+            source: path of a file, or the YAML itself (it has more than one line); None: the
                 packaged playbooks.
             enabled: False switches all of them off, whatever the text says, and even where the
                 text cannot be read.
@@ -45,7 +45,7 @@ class Shelf:
             Whether the wanted playbooks are in force now; `error` says why not.
         """
         try:
-            text, origin = _text(wanted)
+            text, origin = _text(source)
             load_playbooks(text, self.names, origin)
         except Exception as error:
             # whatever a file can raise: what raises here takes the replica with it
@@ -66,10 +66,10 @@ class Shelf:
         }
 
 
-def _text(wanted: str | None) -> tuple[str, str]:
-    if wanted is not None and "\n" in wanted:
-        return wanted, "user_config"
-    path = PLAYBOOKS_FILE if wanted is None else Path(wanted)
+def _text(source: str | None) -> tuple[str, str]:
+    if source is not None and "\n" in source:
+        return source, "user_config"
+    path = PLAYBOOKS_FILE if source is None else Path(source)
     return path.read_text(encoding="utf-8"), str(path)
 
 

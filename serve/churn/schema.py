@@ -31,9 +31,9 @@ class _Sent(BaseModel):
 class _Events(_Sent):
     @model_validator(mode="after")
     def _some_rows(self) -> _Events:
-        counts = [len(getattr(self, one.name)) for one in CONTRACTS]
+        counts = [len(getattr(self, contract.name)) for contract in CONTRACTS]
         if not any(counts):
-            names = ", ".join(one.name for one in CONTRACTS)
+            names = ", ".join(contract.name for contract in CONTRACTS)
             raise ValueError(f"expected rows of {names}; got none")
         if sum(counts) > MOST_ROWS:
             raise ValueError(f"expected at most {MOST_ROWS} rows in all, got {sum(counts)}")
@@ -48,8 +48,8 @@ else:
         __base__=_Events,
         __doc__="News of customers: rows of any of the contracts.",
         **{
-            one.name: (list[row_model(one)], Field(default=[], max_length=MOST_ROWS))
-            for one in CONTRACTS
+            contract.name: (list[row_model(contract)], Field(default=[], max_length=MOST_ROWS))
+            for contract in CONTRACTS
         },
     )
 

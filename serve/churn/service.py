@@ -121,12 +121,12 @@ class ChurnService(Application):
 
     def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
         """See `Application`."""
-        found: list[tuple[float, Callable[[], Awaitable[object]]]] = [
+        rounds: list[tuple[float, Callable[[], Awaitable[object]]]] = [
             (self.args.rescore_seconds, self.redoing.work_off)
         ]
         if isinstance(self._store, ThreadedSqliteStore):
-            found.append((_SWEEP_SECONDS, self._store.sweep))
-        return found
+            rounds.append((_SWEEP_SECONDS, self._store.sweep))
+        return rounds
 
     async def close(self) -> None:
         """See `Application`."""
@@ -164,9 +164,9 @@ class ChurnService(Application):
         model = load_model(directory, self.base)
         width = len(model.names)
         for row in (np.zeros((1, width)), np.full((1, width), np.nan)):
-            chance = float(model.probabilities(row)[0])
-            if not (math.isfinite(chance) and 0.0 <= chance <= 1.0):
-                raise ValueError(f"the model answers {chance}; expected a probability")
+            probability = float(model.probabilities(row)[0])
+            if not (math.isfinite(probability) and 0.0 <= probability <= 1.0):
+                raise ValueError(f"the model answers {probability}; expected a probability")
             model.contributions(row)
         return model
 

@@ -55,14 +55,14 @@ def choose(
 
 
 def _fallback(verdict: Verdict, out: str, amount_minor: int, cap: float) -> Choice:
-    words = _OUT[out]
-    grounds: dict[str, Any] = {"code": f"{out.upper()}_UNAVAILABLE", "words": words}
+    text = _OUT[out]
+    grounds: dict[str, Any] = {"code": f"{out.upper()}_UNAVAILABLE", "words": text}
     if verdict.action is not None:
         reasons = (*_rule_reasons(verdict), _reason(**grounds))
         return Choice(verdict.action, "fallback", verdict.reason, reasons)
     over = amount_minor > cap
     size = "above" if over else "up to"
-    reason = f"{words}; amounts {size} the cap are {'reviewed' if over else 'approved'} meanwhile"
+    reason = f"{text}; amounts {size} the cap are {'reviewed' if over else 'approved'} meanwhile"
     code = "AMOUNT_ABOVE_CAP" if over else "AMOUNT_WITHIN_CAP"
     capped = _reason(code=code, words=f"Amount {size} the cap of a fallback", feature="amount")
     return Choice("REVIEW" if over else "APPROVE", "fallback", reason, (_reason(**grounds), capped))

@@ -89,9 +89,9 @@ class Desk:
         if sight.settled is not None:
             return self._retry(sight.settled, sight.fingerprint, call)
         if not (sight.first and sight.complete):
-            found = await self._archive.find_here(payment.transaction_id)
-            if found is not None:
-                return self._again(event, found, call)
+            decision = await self._archive.find_here(payment.transaction_id)
+            if decision is not None:
+                return self._again(event, decision, call)
         return await self._decide(event, sight, received_at, call, laps)
 
     async def opinion(self, values: Mapping[str, float]) -> Opinion | None:
@@ -122,30 +122,30 @@ class Desk:
         laps.lap("model")
         choice = choose(verdict, opinion, sight.complete, event["amount_minor"], self._cap)
         now = self._times.now()
-        made = Considered(event, sight, verdict, opinion, choice, received_at, now)
+        judgement = Considered(event, sight, verdict, opinion, choice, received_at, now)
         if choice.decision == "DECLINE" and sight.complete:
             await self._learn_decline(event)
-        body = self._record(made, call)
+        body = self._record(judgement, call)
         laps.lap("record")
-        made.count(self._meter, call.notes)
+        judgement.count(self._meter, call.notes)
         return body
 
-    def _record(self, made: Considered, call: Call) -> bytes:
+    def _record(self, judgement: Considered, call: Call) -> bytes:
         """Keeps the decision and returns its answer."""
-        answer = made.answer(call)
+        answer = judgement.answer(call)
         body = write_json(answer)
-        self._archive.keep(made.row(answer, self._rulings.version, self._digest))
-        if made.sight.complete:
-            receipt, settled = made.event["transaction_id"], made.sight.fingerprint + body
+        self._archive.keep(judgement.row(answer, self._rulings.version, self._digest))
+        if judgement.sight.complete:
+            receipt, settled = judgement.event["transaction_id"], judgement.sight.fingerprint + body
             self._later(lambda: self._history.settle(receipt, settled))
         return body
 
     async def _late(self, event: Event, now: int, call: Call) -> bytes:
         """The first answer to a payment that is too old but known."""
-        found = await self._archive.find_here(event["transaction_id"])
-        if found is None:
+        decision = await self._archive.find_here(event["transaction_id"])
+        if decision is None:
             raise self._times.too_late(event["event_time"], now)
-        return self._again(event, found, call)
+        return self._again(event, decision, call)
 
     async def _settled_elsewhere(self, event: Event, sight: Sight) -> Sight:
         """The same once another replica has answered, or as it was if it does not within 0.2 s."""
@@ -170,10 +170,10 @@ class Desk:
         self._count_retry("same" if first == content else "differs", call)
         return body
 
-    def _again(self, event: Event, found: Decision, call: Call) -> bytes:
-        same = fingerprint(from_json(found.request)) == fingerprint(event)
+    def _again(self, event: Event, decision: Decision, call: Call) -> bytes:
+        same = fingerprint(from_json(decision.request)) == fingerprint(event)
         self._count_retry("recorded" if same else "differs", call)
-        return write_json(found.answer)
+        return write_json(decision.answer)
 
     def _count_retry(self, kind: str, call: Call) -> None:
         """Counts a retry.

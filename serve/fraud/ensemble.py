@@ -41,11 +41,11 @@ class Ensemble:
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """Loads, checks and swaps; never raises (see `FraudService.reconfigure`)."""
-        wanted = config.get("model", self._start)
-        if set(config) - set(Live.model_fields) or not isinstance(wanted, str):
+        version_or_alias = config.get("model", self._start)
+        if set(config) - set(Live.model_fields) or not isinstance(version_or_alias, str):
             self._seat.error = f"user_config: expected a model's alias or version, got {config!r}"
             return
-        await self._loading.run(self._seat.load, wanted)
+        await self._loading.run(self._seat.load, version_or_alias)
         freeze_heap()
         if self._following is None:
             self._following = asyncio.get_running_loop().create_task(self._follow())
@@ -58,7 +58,7 @@ class Ensemble:
         """
         matrix = np.frombuffer(rows, dtype=np.float32).reshape(-1, len(FRAUD.names))
         try:
-            return [_packed(one) for one in await self._seat.opinions(list(matrix))]
+            return [_packed(opinion) for opinion in await self._seat.opinions(list(matrix))]
         except ModelUnavailableError as error:
             return str(error)
 
@@ -118,20 +118,20 @@ class EnsembleElsewhere:
     async def _ask(self, rows: Sequence[Row]) -> list[Opinion]:
         packed = b"".join([row.tobytes() for row in rows])
         async with asyncio.timeout(self._timeout):
-            said = await self._said(packed)
-        if isinstance(said, str):
-            raise ModelUnavailableError(said)
-        return [Opinion(*one) for one in said]
+            opinions = await self._said(packed)
+        if isinstance(opinions, str):
+            raise ModelUnavailableError(opinions)
+        return [Opinion(*packed_opinion) for packed_opinion in opinions]
 
     async def _said(self, rows: bytes) -> Opinions | str:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                said: Opinions | str = await self._opinions.remote(rows)
+                opinions: Opinions | str = await self._opinions.remote(rows)
             except Exception:
                 if attempt == _ATTEMPTS:
                     raise
             else:
-                return said
+                return opinions
         raise AssertionError(sys.exc_info())
 
 

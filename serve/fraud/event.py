@@ -46,18 +46,18 @@ def event_of(payment: Payment, scale: AmountScale) -> dict[str, Any]:
 
 def to_json(event: Event) -> dict[str, Any]:
     """The event as it is kept with its decision; a missing place is null."""
-    place = {name: None if math.isnan(event[name]) else event[name] for name in _PLACE}
-    return {**event, **place}
+    location = {name: None if math.isnan(event[name]) else event[name] for name in _PLACE}
+    return {**event, **location}
 
 
 def from_json(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The event that `to_json` wrote."""
-    place = {name: stored[name] for name in _PLACE}
+    location = {name: stored[name] for name in _PLACE}
     return {
         **{name: stored[name] for name in _TEXTS},
         "event_time": int(stored["event_time"]),
         "amount_minor": int(stored["amount_minor"]),
-        **{name: math.nan if value is None else float(value) for name, value in place.items()},
+        **{name: math.nan if value is None else float(value) for name, value in location.items()},
     }
 
 

@@ -88,16 +88,16 @@ class History:
         content = fingerprint(event)
         request = self._online.request(event, content)
         reply = await self._guard.ask(lambda: self._store.exchange(request))
-        seen = self._online.read(event, reply)
-        return Sight(seen.values, True, seen.first, seen.answer, content)
+        observation = self._online.read(event, reply)
+        return Sight(observation.values, True, observation.first, observation.answer, content)
 
-    async def learn(self, event: Event, fact: str, at: int, known: bool, revision: int) -> None:
+    async def learn(self, event: Event, fact: str, at: int, is_known: bool, revision: int) -> None:
         """Lets a fact about an earlier payment, known since `at`, count; each revision once.
 
         Raises:
             StoreError: the store is out.
         """
-        request: Exchange = self._online.learn(event, fact, at, known, revision)
+        request: Exchange = self._online.learn(event, fact, at, is_known, revision)
         await self._guard.ask(lambda: self._store.exchange(request))
 
     async def settle(self, transaction_id: str, settled: bytes) -> None:
@@ -125,10 +125,10 @@ class History:
 
 def _known_without_history(features: FeatureSet) -> set[str]:
     """Names of the features that the payment alone decides."""
-    known: set[str] = set()
+    known_names: set[str] = set()
     for feature in features.features:
         if isinstance(feature, Direct | Category) or (
-            isinstance(feature, Derived) and set(feature.inputs) <= known
+            isinstance(feature, Derived) and set(feature.inputs) <= known_names
         ):
-            known.add(feature.name)
-    return known & set(features.names)
+            known_names.add(feature.name)
+    return known_names & set(features.names)

@@ -51,7 +51,7 @@ class Labels:
         """
         now = self._now()
         facts = [
-            fact for place, label in enumerate(labels) for fact in self._facts(label, place, now)
+            fact for index, label in enumerate(labels) for fact in self._facts(label, index, now)
         ]
         try:
             outcome = await self._archive.learn(facts)
@@ -103,11 +103,11 @@ class Labels:
         await asyncio.gather(*(one(subject) for subject in subjects))
         return missing
 
-    def _facts(self, label: Label, place: int, now: int) -> Iterable[Fact]:
+    def _facts(self, label: Label, index: int, now: int) -> Iterable[Fact]:
         observed_at = microseconds(label.observed_at)
         if observed_at > now + self._ahead:
             message = "expected a time that has passed; check the clock and the offset"
-            raise Problem.of_field(f"{place}.observed_at", message)
+            raise Problem.of_field(f"{index}.observed_at", message)
         for kind, value in (("fraud", label.is_fraud), ("declined", label.declined)):
             if value is not None:
                 yield Fact(

@@ -88,7 +88,7 @@ class Seat(Holder[Scorer]):
         """
         scorer = self._in_force()
         scored = scorer.score_rows(np.stack(rows))
-        return [_opinion(scorer, row, one) for row, one in zip(rows, scored, strict=True)]
+        return [_opinion(scorer, row, score) for row, score in zip(rows, scored, strict=True)]
 
     async def status(self) -> Mapping[str, Any]:
         """See `Model.status`."""

@@ -90,10 +90,10 @@ class FraudService(Application):
 
     def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
         """See `Application`."""
-        found = [(self.args.rescore_seconds, self.redoing.work_off)]
+        rounds = [(self.args.rescore_seconds, self.redoing.work_off)]
         if isinstance(self._store, ThreadedSqliteStore):
-            found.append((_SWEEP_SECONDS, self._store.sweep))
-        return list(found)
+            rounds.append((_SWEEP_SECONDS, self._store.sweep))
+        return list(rounds)
 
     async def close(self) -> None:
         """See `Application`."""

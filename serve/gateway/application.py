@@ -29,7 +29,7 @@ class Replaceable(Protocol):
 
     error: str | None
 
-    def load(self, wanted: str) -> bool:
+    def load(self, version_or_alias: str) -> bool:
         """See `Holder.load`."""
         ...
 
@@ -172,8 +172,8 @@ class Application:
         self.readiness.expire()
         self.meter.count(self._reloads, part, outcome)
         level = "info" if loaded else "error"
-        shown = None if error is None else redact_uri(error)
-        self.log.write("reload", level, part=part, outcome=outcome, error=shown)
+        error_text = None if error is None else redact_uri(error)
+        self.log.write("reload", level, part=part, outcome=outcome, error=error_text)
 
     async def _follow(self) -> None:
         model = self.replaceable

@@ -196,7 +196,7 @@ class Archive:
 
     def _find(self, subject_id: str) -> Decision | None:
         kept = (self._buffer.find(subject_id), self.journal.find(self._system, subject_id))
-        pending = [one for one in kept if one is not None]
+        pending = [decision for decision in kept if decision is not None]
         if pending:
             return min(pending, key=decided_first)
         return self.records.decision(self._system, subject_id)

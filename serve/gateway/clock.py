@@ -38,11 +38,11 @@ def not_ahead(field: str, at: datetime | None, now: int, ahead: int) -> int:
     Raises:
         Problem: 422 for a time that is too far ahead.
     """
-    asked = now if at is None else micros(at)
-    if asked > now + ahead:
+    at_us = now if at is None else micros(at)
+    if at_us > now + ahead:
         raise Problem.of_field(
             field,
             f"expected at most {ahead // SECOND} seconds from now, got "
-            f"{(asked - now) // SECOND} seconds ahead; check the clock and the offset",
+            f"{(at_us - now) // SECOND} seconds ahead; check the clock and the offset",
         )
-    return asked
+    return at_us

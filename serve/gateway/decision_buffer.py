@@ -47,7 +47,7 @@ class DecisionBuffer:
     def oldest(self, most: int) -> list[tuple[str, bytes]]:
         """The subjects and lines that came first, which stay."""
         with self._lock:
-            return [self._lines[place] for place in range(min(most, len(self._lines)))]
+            return [self._lines[index] for index in range(min(most, len(self._lines)))]
 
     def drop(self, count: int) -> None:
         """Let go of the lines that came first: they are kept elsewhere."""
@@ -64,5 +64,7 @@ class DecisionBuffer:
         """The first decision about a subject that is here."""
         with self._lock:
             lines = tuple(self._by_subject.get(subject_id, ()))
-        decisions = [one for line in lines if (one := decode_line(line.rstrip(b"\n"))) is not None]
+        decisions = [
+            decision for line in lines if (decision := decode_line(line.rstrip(b"\n"))) is not None
+        ]
         return min(decisions, key=decided_first, default=None)

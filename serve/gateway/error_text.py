@@ -23,9 +23,9 @@ def fault_text(error: BaseException) -> str:
 
 def fault_fields(error: BaseException) -> dict[str, Any]:
     """The same with the lines that it came from, for a log."""
-    trace, places = error.__traceback__, []
+    trace, frames = error.__traceback__, []
     while trace is not None:
         code = trace.tb_frame.f_code
-        places.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
+        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
         trace = trace.tb_next
-    return {"error": fault_text(error), "trace": places[-_PLACES:]}
+    return {"error": fault_text(error), "trace": frames[-_PLACES:]}

@@ -217,32 +217,32 @@ class Gateway:
         return milliseconds / _SECONDS
 
     def _note(self, route: str, method: str, status: int, call: Call) -> None:
-        taken = (time.perf_counter() - call.started) * _SECONDS
+        elapsed_ms = (time.perf_counter() - call.started) * _SECONDS
         self.meter.count(REQUESTS.name, route, str(status))
         if next(self._turns) == 0:  # a histogram's price is that of ten counts
-            self.meter.observe(REQUEST_MS.name, taken, route)
+            self.meter.observe(REQUEST_MS.name, elapsed_ms, route)
         self.log.write(
             "request",
             request_id=call.request_id,
             method=method,
             route=route,
             status=status,
-            ms=round(taken, 3),
+            ms=round(elapsed_ms, 3),
             key_id=call.key_id,
             **call.notes,
         )
 
     def _confess(self, error: Exception, call: Call) -> None:
         # the type and place only: a message may quote what a person sent
-        trace, places = error.__traceback__, []
+        trace, frames = error.__traceback__, []
         while trace is not None:
             code = trace.tb_frame.f_code
-            places.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
+            frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
             trace = trace.tb_next
         self.log.write(
             "fault",
             "error",
             request_id=call.request_id,
             error=type(error).__name__,
-            trace=places[-8:],
+            trace=frames[-8:],
         )

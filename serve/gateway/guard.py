@@ -20,8 +20,8 @@ class Guard:
         timeout: seconds to wait.
     """
 
-    def __init__(self, what: str, error: type[Exception], timeout: float) -> None:
-        self._what, self._error, self._timeout = what, error, timeout
+    def __init__(self, name: str, error: type[Exception], timeout: float) -> None:
+        self._what, self._error, self._timeout = name, error, timeout
         self._breaker = Breaker()
 
     @property

@@ -33,20 +33,20 @@ class Holder(Generic[Held]):
         self.wanted = "champion"
         self.error: str | None = None
 
-    def load(self, wanted: str) -> bool:
+    def load(self, version_or_alias: str) -> bool:
         """Fetches, checks and swaps; blocks, so call it from a thread. Never raises.
 
         Args:
-            wanted: alias or version.
+            version_or_alias: alias or version.
 
         Returns:
             Whether the model in force is the wanted one now; `error` says why not. A replica
             without any model then takes the champion, if there is one.
         """
         with self._loading:
-            self.wanted = wanted
-            loaded = self._try(wanted)
-            if not loaded and self.held is None and wanted != "champion":
+            self.wanted = version_or_alias
+            loaded = self._try(version_or_alias)
+            if not loaded and self.held is None and version_or_alias != "champion":
                 why = self.error
                 self._try("champion")
                 self.error = why
@@ -75,16 +75,16 @@ class Holder(Generic[Held]):
         """`version`, `wanted` and `error`; the first is None without a model."""
         return {"version": self.version, "wanted": self.wanted, "error": self.error}
 
-    def _try(self, wanted: str) -> bool:
+    def _try(self, version_or_alias: str) -> bool:
         version: str | None = None
         try:
             registry = Registry(self._registry)
-            version = registry.resolve(self._system, wanted)
-            held = self._load(registry.fetch(self._system, version, self._folder))
+            version = registry.resolve(self._system, version_or_alias)
+            model = self._load(registry.fetch(self._system, version, self._folder))
         except Exception as error:  # whatever is wrong with a model, the old one keeps serving
             self._refused, self.error = version, _words(error)
             return False
-        self.held, self.version = held, version
+        self.held, self.version = model, version
         self._refused, self.error = None, None
         return True
 

@@ -64,10 +64,10 @@ class RayMeter:
         if not amount > 0:
             _check_zero(name, amount)
             return
-        spot = (name, *tags)
-        if spot not in self._tagged:
+        key = (name, *tags)
+        if key not in self._tagged:
             self._named(name, tags)
-        self._counts[spot] = self._counts.get(spot, 0.0) + amount
+        self._counts[key] = self._counts.get(key, 0.0) + amount
 
     def observe(self, name: str, value: float, *tags: str) -> None:
         """See `Meter.observe`."""
@@ -81,20 +81,20 @@ class RayMeter:
         """
         counts, self._counts = self._counts, {}
         errors = []
-        for spot, amount in counts.items():
+        for key, amount in counts.items():
             try:
-                self._series[spot[0]].inc(amount, self._tagged[spot])
+                self._series[key[0]].inc(amount, self._tagged[key])
             except Exception as error:  # one that is refused must not take the others along
-                self._counts[spot] = self._counts.get(spot, 0.0) + amount
+                self._counts[key] = self._counts.get(key, 0.0) + amount
                 errors.append(error)
         if errors:
             raise ExceptionGroup("counts that Ray refused are kept for the next time", errors)
 
     def _named(self, name: str, tags: tuple[str, ...]) -> dict[str, str]:
-        spot = (name, *tags)
-        if spot not in self._tagged:
-            self._tagged[spot] = dict(zip(self._tags[name], tags, strict=True))
-        return self._tagged[spot]
+        key = (name, *tags)
+        if key not in self._tagged:
+            self._tagged[key] = dict(zip(self._tags[name], tags, strict=True))
+        return self._tagged[key]
 
 
 class PrometheusMeter:
@@ -125,11 +125,11 @@ class PrometheusMeter:
         return generate_latest(self._registry).decode()
 
     def _child(self, name: str, tags: tuple[str, ...]) -> Any:
-        spot = (name, *tags)
-        if spot not in self._tagged:
+        key = (name, *tags)
+        if key not in self._tagged:
             series = self._series[name]
-            self._tagged[spot] = series.labels(*tags) if tags else series
-        return self._tagged[spot]
+            self._tagged[key] = series.labels(*tags) if tags else series
+        return self._tagged[key]
 
     def _new(self, instrument: Instrument) -> Any:
         if instrument.buckets:

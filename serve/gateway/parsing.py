@@ -58,10 +58,14 @@ def refusal(
     errors: Sequence[Mapping[str, Any]], adapter: TypeAdapter[Any] | None = None
 ) -> Problem:
     """The 422 for errors as pydantic lists them."""
-    found = [FieldError(_place(e["loc"]), _message(e, adapter)) for e in errors[:_MOST_ERRORS]]
-    detail = "; ".join(f"{e.field}: {e.message}" for e in found[:3])
+    field_errors = [
+        FieldError(_place(e["loc"]), _message(e, adapter)) for e in errors[:_MOST_ERRORS]
+    ]
+    detail = "; ".join(f"{e.field}: {e.message}" for e in field_errors[:3])
     more = len(errors) - 3
-    return Problem(422, "invalid-field", detail + (f"; and {more} more" if more > 0 else ""), found)
+    return Problem(
+        422, "invalid-field", detail + (f"; and {more} more" if more > 0 else ""), field_errors
+    )
 
 
 def _place(location: Sequence[int | str]) -> str:
@@ -88,16 +92,16 @@ def _got(error: Mapping[str, Any]) -> str:
         return ""
     if isinstance(value, int) and value.bit_length() > _LONGEST_INTEGER_BITS:
         return ", got a longer number"  # Python refuses to write more than 4,300 digits
-    shown = repr(value[:_LONGEST_SHOWN]) if isinstance(value, str) else str(value)
-    return f", got {shown[: _LONGEST_SHOWN + 2]}"
+    text = repr(value[:_LONGEST_SHOWN]) if isinstance(value, str) else str(value)
+    return f", got {text[: _LONGEST_SHOWN + 2]}"
 
 
 def _suggestion(name: str, adapter: TypeAdapter[Any] | None) -> str:
-    known = sorted(_field_names(getattr(adapter, "_type", None)))
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    field_names = sorted(_field_names(getattr(adapter, "_type", None)))
+    near = difflib.get_close_matches(name, field_names, n=1, cutoff=0.5)
     if near:
         return f"; did you mean {near[0]!r}?"
-    return f"; known are {', '.join(known)}" if known else ""
+    return f"; known are {', '.join(field_names)}" if field_names else ""
 
 
 def _field_names(kind: Any) -> set[str]:

@@ -38,7 +38,7 @@ def routed_path(scope: Mapping[str, Any]) -> str:
     if unquote(text) != path:  # a proxy changed one of the two
         return path
     segments = text.split("/")
-    return "/".join(unquote(one).replace("/", _SLASH_IN_SEGMENT) for one in segments)
+    return "/".join(unquote(segment).replace("/", _SLASH_IN_SEGMENT) for segment in segments)
 
 
 def _refuse_control_characters(path: str) -> None:

@@ -78,18 +78,18 @@ class Readiness:
     async def details(self) -> tuple[int, dict[str, Any]]:
         """The same with what each part is and why it does not work, without credentials."""
         parts = await self._checked()
-        shown = {
+        details = {
             name: {"ok": part.ok, **redacted(dict(part.detail))} for name, part in parts.items()
         }
-        return self._answer(parts, shown)
+        return self._answer(parts, details)
 
     def _answer(
-        self, parts: Mapping[str, Part], shown: Mapping[str, Any]
+        self, parts: Mapping[str, Part], details: Mapping[str, Any]
     ) -> tuple[int, dict[str, Any]]:
         down = [name for name, part in parts.items() if not part.ok]
         out = [name for name in down if parts[name].vital]
         status = "out" if out else "degraded" if down else "ready"
-        return (503 if out else 200), {"status": status, "out": down, "parts": dict(shown)}
+        return (503 if out else 200), {"status": status, "out": down, "parts": dict(details)}
 
     async def _checked(self) -> Mapping[str, Part]:
         changes = self._changes

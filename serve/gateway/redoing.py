@@ -65,12 +65,14 @@ class Redoing:
             while more and await self._ready():
                 waiting = await self._archive.claim(_AT_ONCE, self._worker, _LEASE_US)
                 more = len(waiting) == _AT_ONCE
-                for place, decision in enumerate(waiting):
+                for index, decision in enumerate(waiting):
                     outcome = await self._try(decision)
                     done += outcome is True
                     if outcome is None:
                         more = False
-                        await self._archive.give_back([one.subject_id for one in waiting[place:]])
+                        await self._archive.give_back(
+                            [later_decision.subject_id for later_decision in waiting[index:]]
+                        )
                         break
         except RecordsUnavailableError:
             pass  # what is claimed is free again when its lease ends

@@ -60,11 +60,11 @@ class Replicas(BaseModel):
 
     def options(self) -> dict[str, Any]:
         """Options of `ray.serve.deployment`."""
-        held: dict[str, Any] = {"num_cpus": self.cpus}
+        resources: dict[str, Any] = {"num_cpus": self.cpus}
         if self.gpus:
-            held["num_gpus"] = self.gpus
+            resources["num_gpus"] = self.gpus
         if self.most == self.min:
-            return {"num_replicas": self.min, "ray_actor_options": held}
+            return {"num_replicas": self.min, "ray_actor_options": resources}
         scaling = {
             "min_replicas": self.min,
             "initial_replicas": self.min,
@@ -74,4 +74,4 @@ class Replicas(BaseModel):
             "upscale_delay_s": self.upscale_delay_s,
             "downscale_delay_s": self.downscale_delay_s,
         }
-        return {"autoscaling_config": scaling, "ray_actor_options": held}
+        return {"autoscaling_config": scaling, "ray_actor_options": resources}

@@ -28,13 +28,13 @@ def row_model(contract: Contract) -> type[BaseModel]:
         contract: whose name, columns, types and limits it takes.
     """
     fields: dict[str, Any] = {column.name: _field(column) for column in contract.columns}
-    made: type[BaseModel] = create_model(
+    model: type[BaseModel] = create_model(
         f"{contract.name.capitalize()}Row",
         __config__=ConfigDict(extra="forbid", frozen=True),
         __doc__=f"One row of {contract.name}.",
         **fields,
     )
-    return made
+    return model
 
 
 def table_of(contract: Contract, rows: Sequence[BaseModel]) -> pa.Table:
@@ -50,19 +50,23 @@ def table_of(contract: Contract, rows: Sequence[BaseModel]) -> pa.Table:
     checked = contract.check(pa.table(columns))
     if checked.reasons:
         faults = [FieldError(contract.name, reason) for reason in list(checked.reasons)[:20]]
-        text = "; ".join(f"{one.field}: {one.message}" for one in faults[:3])
+        text = "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:3])
         raise Problem(422, "invalid-field", text, faults)
     return checked.good
 
 
-def rows_of(asked: BaseModel, contracts: Sequence[Contract]) -> Mapping[str, pa.Table]:
+def rows_of(request: BaseModel, contracts: Sequence[Contract]) -> Mapping[str, pa.Table]:
     """The tables of a request that has a list of rows by each contract's name; empty ones not.
 
     Raises:
         Problem: see `table_of`.
     """
-    told = {one.name: getattr(asked, one.name) for one in contracts}
-    return {one.name: table_of(one, told[one.name]) for one in contracts if told[one.name]}
+    rows_by_name = {contract.name: getattr(request, contract.name) for contract in contracts}
+    return {
+        contract.name: table_of(contract, rows_by_name[contract.name])
+        for contract in contracts
+        if rows_by_name[contract.name]
+    }
 
 
 def _field(column: Column) -> tuple[Any, Any]:
@@ -81,10 +85,10 @@ def _field(column: Column) -> tuple[Any, Any]:
     else:
         kind = Annotated[FiniteFloat, Field(ge=column.low, le=column.high)]
     unit = "" if column.unit in ("", "UTC") else f", {column.unit}"
-    words = f"{column.description}{unit}"
+    description = f"{column.description}{unit}"
     if column.required and column.fallback is None:
-        return kind, Field(description=words)
-    return kind | None, Field(default=None, description=words)
+        return kind, Field(description=description)
+    return kind | None, Field(default=None, description=description)
 
 
 def _whole(limit: float | None, otherwise: int) -> int:

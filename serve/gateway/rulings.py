@@ -39,8 +39,8 @@ class Rulings:
     ) -> None:
         self._fields, self._packaged, self._actions = fields, packaged, actions
         self._key, self._known = exploration_key, set(without_store)
-        nothing = RuleSet(0, (), actions)
-        self._in_force = _InForce(nothing, nothing, "none")
+        empty = RuleSet(0, (), actions)
+        self._in_force = _InForce(empty, empty, "none")
         self.error: str | None = None
         self.load(None)
 
@@ -53,18 +53,18 @@ class Rulings:
         """The rules in force: all, or those that need no history."""
         return self._in_force.whole if complete else self._in_force.restricted
 
-    def load(self, wanted: str | None) -> bool:
+    def load(self, source: str | None) -> bool:
         """Reads, checks and swaps. Never raises.
 
         Args:
-            wanted: path of a file, or the YAML itself (it has more than one line); None: the
+            source: path of a file, or the YAML itself (it has more than one line); None: the
                 packaged rules.
 
         Returns:
             Whether the wanted rules are in force now; `error` says why not.
         """
         try:
-            self._in_force = self._read(*self._text(wanted))
+            self._in_force = self._read(*self._text(source))
         except (RuleError, OSError, ValueError) as error:
             self.error = str(error)
             return False
@@ -76,13 +76,13 @@ class Rulings:
         return {"version": self.version, "error": self.error}
 
     def _read(self, text: str, source: str) -> _InForce:
-        whole = load_rules(
+        rules = load_rules(
             text, self._fields, actions=self._actions, source=source, pass_key=self._key
         )
-        return _InForce(whole, whole.restrict(self._known), f"{whole.version}-{whole.digest[:12]}")
+        return _InForce(rules, rules.restrict(self._known), f"{rules.version}-{rules.digest[:12]}")
 
-    def _text(self, wanted: str | None) -> tuple[str, str]:
-        if wanted is not None and "\n" in wanted:
-            return wanted, "user_config"
-        path = self._packaged if wanted is None else Path(wanted)
+    def _text(self, source: str | None) -> tuple[str, str]:
+        if source is not None and "\n" in source:
+            return source, "user_config"
+        path = self._packaged if source is None else Path(source)
         return path.read_text(encoding="utf-8"), str(path)

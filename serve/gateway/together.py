@@ -42,11 +42,11 @@ class Together(Generic[Asked, Answer]):
         self._context = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def ask(self, one: Asked) -> Answer:
+    async def ask(self, request: Asked) -> Answer:
         """The answer to one; an asker that is cancelled disturbs no other."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append((one, answer))
+        self._waiting.append((request, answer))
         if self._free:
             self._free -= 1
             task = loop.create_task(self._work(), context=self._context.copy())
@@ -58,30 +58,32 @@ class Together(Generic[Asked, Answer]):
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-                await self._answer([one for one in batch if not one[1].done()])
+                await self._answer([entry for entry in batch if not entry[1].done()])
         finally:
             self._free += 1
 
-    async def _answer(self, asked: Sequence[tuple[Asked, asyncio.Future[Answer]]]) -> None:
-        if not asked:
+    async def _answer(self, entries: Sequence[tuple[Asked, asyncio.Future[Answer]]]) -> None:
+        if not entries:
             return
         try:
-            answers = await self._call([one for one, _ in asked])
-            pairs = list(zip(asked, answers, strict=True))
+            answers = await self._call([request for request, _ in entries])
+            pairs = list(zip(entries, answers, strict=True))
         except asyncio.CancelledError:
-            _fail(asked, CallCancelledError("the call that several requests shared was cancelled"))
+            _fail(
+                entries, CallCancelledError("the call that several requests shared was cancelled")
+            )
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
             return
         except Exception as error:  # whatever it is, it is the askers'
-            _fail(asked, error)
+            _fail(entries, error)
             return
         for (_, future), answer in pairs:
             if not future.done():
                 future.set_result(answer)
 
 
-def _fail(asked: Sequence[tuple[Asked, asyncio.Future[Answer]]], error: Exception) -> None:
-    for _, future in asked:
+def _fail(entries: Sequence[tuple[Asked, asyncio.Future[Answer]]], error: Exception) -> None:
+    for _, future in entries:
         if not future.done():
             future.set_exception(error)

@@ -104,18 +104,18 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int)
             raise _too_large(most)
         return body
     # it grows in place and gives its bytes away without a copy
-    whole = io.BytesIO()
-    size = whole.write(message.get("body", b""))
+    buffer = io.BytesIO()
+    size = buffer.write(message.get("body", b""))
     while message.get("more_body", False):
         if size > most:
             raise _too_large(most)
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Problem(400, "incomplete", "the connection closed before the body was whole")
-        size += whole.write(message.get("body", b""))
+        size += buffer.write(message.get("body", b""))
     if size > most:
         raise _too_large(most)
-    return whole.getvalue()
+    return buffer.getvalue()
 
 
 async def discard_body(receive: Receive, most: int, seconds: float) -> bool:
@@ -175,13 +175,13 @@ def _too_large(most: int) -> Problem:
 
 def replay(body: bytes, receive: Receive) -> Receive:
     """Gives an application the body that was read, then whatever follows."""
-    given = False
+    is_sent = False
 
     async def again() -> dict[str, Any]:
-        nonlocal given
-        if given:
+        nonlocal is_sent
+        if is_sent:
             return await receive()
-        given = True
+        is_sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again

@@ -84,7 +84,7 @@ class Desk:
         self._now, self._ahead = now, ahead_us
         self._predicting = BoundedExecutor("predictions", _AT_ONCE)
 
-    async def predict(self, asked: PredictRequest, call: Call) -> bytes:
+    async def predict(self, request: PredictRequest, call: Call) -> bytes:
         """The answer of a request.
 
         Raises:
@@ -92,7 +92,7 @@ class Desk:
                 ahead or before the last reading, 503 where decisions cannot be kept.
         """
         self._archive.require_room()
-        call.notes["machine_id"] = asked.machine_id
+        call.notes["machine_id"] = request.machine_id
         received = self._now()
         seen = await self._see(asked, received)
         rules = self._rulings.rules(seen.past is not None)
@@ -103,9 +103,9 @@ class Desk:
             prediction = await self._predicting.run(self.predicted, model, seen.values)
         answer = self._answer(seen, verdict, model, prediction, call)
         body = answer.model_dump_json().encode()
-        self._archive.keep(self._row(seen, verdict, answer, received))
-        self._later(lambda: self._machines.note_prediction(seen.machine_id, body))
-        self._count(answer, verdict, call, seen.past is not None)
+        self._archive.keep(self._row(observation, verdict, answer, received))
+        self._later(lambda: self._machines.note_prediction(observation.machine_id, body))
+        self._count(answer, verdict, call, observation.past is not None)
         return body
 
     def predicted(self, model: SurvivalModel, values: Features) -> Prediction:
@@ -113,14 +113,14 @@ class Desk:
         row = np.array([[values[name] for name in model.features.names]], dtype=np.float64)
         return model.predict(row)[0]
 
-    async def _see(self, asked: PredictRequest, now: int) -> Seen:
-        at = not_ahead("at", asked.at, now, self._ahead)
+    async def _see(self, request: PredictRequest, now: int) -> Seen:
+        at = not_ahead("at", request.at, now, self._ahead)
         try:
-            past = await self._machines.known(asked.machine_id)
+            past = await self._machines.known(request.machine_id)
         except MachineStoreError:
-            return Seen(asked.machine_id, at, None, {}, [])
+            return Seen(request.machine_id, at, None, {}, [])
         if past is None:
-            raise unknown_machine(asked.machine_id)
+            raise unknown_machine(request.machine_id)
         if len(past.times_us) and at < int(past.times_us[-1]):
             raise Problem.of_field(
                 "at",
@@ -130,7 +130,7 @@ class Desk:
             )
         values = await self._predicting.run(self._values, past, at)
         return Seen(
-            asked.machine_id, at, past, values, sensor_faults(self._machines.features, past)
+            request.machine_id, at, past, values, sensor_faults(self._machines.features, past)
         )
 
     def _values(self, past: History, at_us: int) -> Features:
@@ -140,7 +140,7 @@ class Desk:
 
     def _answer(
         self,
-        seen: Seen,
+        observation: Seen,
         verdict: Verdict,
         model: SurvivalModel | None,
         prediction: Prediction | None,
@@ -149,9 +149,9 @@ class Desk:
         decision, method, reason = chosen(verdict, prediction, seen.past is not None, model)
         last = None if seen.past is None or not len(seen.past.times_us) else seen.past.times_us[-1]
         return PredictAnswer(
-            prediction_id=f"{seen.machine_id}:{seen.at_us}:{call.request_id}",
-            machine_id=seen.machine_id,
-            at=moment(seen.at_us),
+            prediction_id=f"{observation.machine_id}:{observation.at_us}:{call.request_id}",
+            machine_id=observation.machine_id,
+            at=moment(observation.at_us),
             decision=decision,  # type: ignore[arg-type]
             method=method,  # type: ignore[arg-type]
             reason=reason,
@@ -166,31 +166,31 @@ class Desk:
         )
 
     def _row(
-        self, seen: Seen, verdict: Verdict, answer: PredictAnswer, received: int
+        self, observation: Seen, verdict: Verdict, answer: PredictAnswer, received: int
     ) -> dict[str, Any]:
         """The record of what was answered."""
         decision = Decision(
             system=numbers.SYSTEM,
             subject_id=answer.prediction_id,
-            entities={"machine_id": seen.machine_id},
-            event_time=seen.at_us,
+            entities={"machine_id": observation.machine_id},
+            event_time=observation.at_us,
             received_at=received,
             decided_at=self._now(),
             decision=answer.decision,
             score=None if answer.failure_within is None else answer.failure_within["7d"],
             method=answer.method,
             rule_id=answer.rule_id,
-            reasons=[one.model_dump() for one in answer.drivers],
+            reasons=[driver.model_dump() for driver in answer.drivers],
             rule_hits=list(verdict.hits),
             shadow_hits=list(verdict.shadow_hits),
             model_version=answer.model_version,
             rules_version=answer.rules_version,
             feature_set_digest=self._machines.features.digest,
-            features=seen.values,
+            features=observation.values,
             request_id=answer.request_id,
             latency_ms=answer.latency_ms,
             answer=answer.model_dump(mode="json"),
-            request={"machine_id": seen.machine_id, "at": answer.at.isoformat()},
+            request={"machine_id": observation.machine_id, "at": answer.at.isoformat()},
         )
         return decision.to_row()
 
@@ -225,7 +225,7 @@ class Desk:
         return {
             "decision": "SERVICE" if prediction.alarm else "MONITOR",
             "model_version": model.version,
-            **told,
+            **fields,
         }
 
 
@@ -279,17 +279,17 @@ def _told(prediction: Prediction | None) -> dict[str, Any]:
     }
 
 
-def _driver(one: Driver) -> DriverAnswer:
-    value = "unknown" if one.value is None else f"{one.value:.4g}"
-    more = "raises" if one.effect > 0 else "lowers"
-    words = f"{one.what} {more} the risk: {one.feature} is {value}, usually {one.usual:.4g}"
+def _driver(driver: Driver) -> DriverAnswer:
+    value = "unknown" if driver.value is None else f"{driver.value:.4g}"
+    more = "raises" if driver.effect > 0 else "lowers"
+    text = f"{driver.what} {more} the risk: {driver.feature} is {value}, usually {driver.usual:.4g}"
     return DriverAnswer(
-        what=one.what,
-        words=words,
-        effect=one.effect,
-        feature=one.feature,
-        value=one.value,
-        usual=one.usual,
+        what=driver.what,
+        words=text,
+        effect=driver.effect,
+        feature=driver.feature,
+        value=driver.value,
+        usual=driver.usual,
     )
 
 

@@ -113,9 +113,9 @@ def _declare_machines(app: FastAPI, service: MaintenanceService) -> None:
 
     @app.post("/predict", response_model=PredictAnswer, responses=ERRORS | MISSING,
               tags=["machines"])  # fmt: skip
-    async def predict(asked: PredictRequest, request: Request) -> Response:
+    async def predict(predict_request: PredictRequest, request: Request) -> Response:
         """Say when a machine will fail and what to do; rules decide first."""
-        body = await service.desk.predict(asked, call_of(request))
+        body = await service.desk.predict(predict_request, call_of(request))
         return Response(body, media_type="application/json")
 
     @app.get("/machines/{machine_id}", responses=ERRORS | MISSING, tags=["machines"])
@@ -126,14 +126,14 @@ def _declare_machines(app: FastAPI, service: MaintenanceService) -> None:
 
 def _declare_schedules(app: FastAPI, service: MaintenanceService) -> None:
     @app.post("/schedules", responses=_PLANNED, tags=["schedules"])
-    async def schedules(asked: ScheduleRequest, request: Request) -> ScheduleAnswer:
+    async def schedules(schedule_request: ScheduleRequest, request: Request) -> ScheduleAnswer:
         """Plan a week: who is served when, within crews, parts, budget and what must not stand.
 
         The same request again, under its `schedule_id` or its X-Request-ID, is answered with the
         plan that is stored. Large weeks take longer than the usual deadline: send X-Deadline-Ms,
         up to 30000.
         """
-        return await service.orders.plan(asked, call_of(request))
+        return await service.orders.plan(schedule_request, call_of(request))
 
     @app.get("/schedules/{schedule_id}", responses=ERRORS | MISSING, tags=["schedules"])
     async def schedule(schedule_id: _Key, request: Request) -> ScheduleAnswer:
@@ -155,9 +155,9 @@ def _declare_schedules(app: FastAPI, service: MaintenanceService) -> None:
         return Response(text, media_type="text/csv; charset=utf-8")
 
     @app.post("/work_orders/{order_id}/outcome", responses=_CLOSED, tags=["schedules"])
-    async def outcome(order_id: _Key, told: Outcome, request: Request) -> OutcomeAnswer:
+    async def outcome(order_id: _Key, order_outcome: Outcome, request: Request) -> OutcomeAnswer:
         """Tell what became of a planned service; the machine's features know of it from then on."""
-        return await service.orders.settle(order_id, told, call_of(request))
+        return await service.orders.settle(order_id, order_outcome, call_of(request))
 
 
 async def _machine(service: MaintenanceService, machine_id: str) -> MachineAnswer:
@@ -169,15 +169,15 @@ async def _machine(service: MaintenanceService, machine_id: str) -> MachineAnswe
         raise Problem(503, "unavailable", text, retry_after=1) from error
     if past is None:
         raise unknown_machine(machine_id)
-    features, seen = service.features, past.times_us
+    features, times_us = service.features, past.times_us
     newest = _newest(past)
     recent = past.error_codes[past.error_times_us > newest - _DAY_US].tolist()
     return MachineAnswer(
         machine_id=machine_id,
         installed_at=None if past.installed_us == UNKNOWN_US else moment(past.installed_us),
-        first_reading=moment(int(seen[0])) if len(seen) else None,
-        last_reading=moment(int(seen[-1])) if len(seen) else None,
-        readings=len(seen),
+        first_reading=moment(int(times_us[0])) if len(times_us) else None,
+        last_reading=moment(int(times_us[-1])) if len(times_us) else None,
+        readings=len(times_us),
         latest=latest(features, past),
         sensor_faults=sensor_faults(features, past),
         hours_since_service=dict(hours_since_service(features, past, newest)),
@@ -190,4 +190,4 @@ async def _machine(service: MaintenanceService, machine_id: str) -> MachineAnswe
 def _newest(past: History) -> int:
     """When the newest thing happened that is known."""
     times = (past.times_us, past.error_times_us, past.service_times_us)
-    return max((int(one[-1]) for one in times if len(one)), default=0)
+    return max((int(times_us[-1]) for times_us in times if len(times_us)), default=0)

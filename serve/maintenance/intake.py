@@ -67,75 +67,81 @@ class Intake:
         try:
             if not self._register:
                 await self._refuse_unknown(news)
-            taken = [await self._take(one) for one in news]
+            machine_counts = [await self._take(machine) for machine in news]
         except MachineStoreError as error:
             text = "readings cannot be taken in at the moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
-        return ReadingsAnswer(machines=taken, request_id=call.request_id)
+        return ReadingsAnswer(machines=machine_counts, request_id=call.request_id)
 
-    async def _take(self, one: MachineReadings) -> TakenIn:
+    async def _take(self, machine: MachineReadings) -> TakenIn:
         features = self._machines.features
-        heard = await self._measuring.run(_measured, features, one) if one.waveforms else None
-        taken = await self._machines.change(
-            one.machine_id, lambda past: _told(features, past, one, heard)
+        heard = (
+            await self._measuring.run(_measured, features, machine) if machine.waveforms else None
+        )
+        counts = await self._machines.change(
+            machine.machine_id, lambda past: _told(features, past, machine, heard)
         )
         for outcome in ("late", "repeated", "merged", "contradicting", "too_old"):
-            if count := getattr(taken, outcome):
+            if count := getattr(counts, outcome):
                 self._meter.count(numbers.READINGS, outcome, amount=count)
-        if in_time := taken.readings - taken.late:
+        if in_time := counts.readings - counts.late:
             self._meter.count(numbers.READINGS, "new", amount=in_time)
-        for fault in taken.sensor_faults:
+        for fault in counts.sensor_faults:
             self._meter.count(numbers.SENSOR_FAULTS, fault.sensor, fault.fault)
-        return taken
+        return counts
 
     async def _refuse_unknown(self, news: Sequence[MachineReadings]) -> None:
-        for one in news:
-            if await self._machines.known(one.machine_id) is None and one.installed_at is None:
+        for machine in news:
+            if (
+                await self._machines.known(machine.machine_id) is None
+                and machine.installed_at is None
+            ):
                 raise Problem(
                     404,
                     "unknown-machine",
-                    f"nothing is known of machine {one.machine_id!r}; give installed_at with its "
+                    f"nothing is known of machine {machine.machine_id!r}; give installed_at with "
+                    "its "
                     "first readings to make it known",
                 )
 
     def _check(self, news: Sequence[MachineReadings]) -> None:
         faults: list[FieldError] = []
         many = len(news) > 1
-        for number, one in enumerate(news):
-            faults += self._faults(one, f"{number}." if many else "")
+        for number, machine in enumerate(news):
+            faults += self._faults(machine, f"{number}." if many else "")
         if faults:
             detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:3])
             more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
             raise Problem(422, "invalid-field", detail + more, faults[:20])
 
-    def _faults(self, one: MachineReadings, head: str) -> list[FieldError]:
+    def _faults(self, machine: MachineReadings, head: str) -> list[FieldError]:
         features, latest = self._machines.features, self._now() + self._ahead
-        faults = _unit_faults(features, one, head)
-        for place, reading in enumerate(one.readings):
+        faults = _unit_faults(features, machine, head)
+        for index, reading in enumerate(machine.readings):
             for name in reading.sensors:
                 if name not in features.sensor_names:
-                    field = f"{head}readings.{place}.sensors.{name}"
+                    field = f"{head}readings.{index}.sensors.{name}"
                     faults.append(
                         FieldError(field, _unknown("sensor", features.sensor_names, name))
                     )
-        for place, report in enumerate(one.errors):
+        for index, report in enumerate(machine.errors):
             if report.error_code not in features.error_codes:
                 text = _unknown("error code", features.error_codes, report.error_code)
-                faults.append(FieldError(f"{head}errors.{place}.error_code", text))
-        for place, service in enumerate(one.services):
+                faults.append(FieldError(f"{head}errors.{index}.error_code", text))
+        for index, service in enumerate(machine.services):
             if service.component is not None and service.component not in features.components:
                 text = _unknown("component", features.components, service.component)
-                faults.append(FieldError(f"{head}services.{place}.component", text))
-        if one.waveforms and features.waveforms is None:
+                faults.append(FieldError(f"{head}services.{index}.component", text))
+        if machine.waveforms and features.waveforms is None:
             text = "this kind of machine declares no waveforms"
             faults.append(FieldError(f"{head}waveforms", text))
         for kind in ("readings", "errors", "services", "waveforms"):
-            for place, each in enumerate(getattr(one, kind)):
+            for index, each in enumerate(getattr(machine, kind)):
                 ahead = (micros(each.event_time) - latest) // _SECOND
                 if ahead > 0:
                     faults.append(
                         FieldError(
-                            f"{head}{kind}.{place}.event_time",
+                            f"{head}{kind}.{index}.event_time",
                             f"expected at most {self._ahead // _SECOND} seconds from now, got "
                             f"{ahead + self._ahead // _SECOND} seconds ahead; check the clock and "
                             "the offset",
@@ -168,43 +174,43 @@ def _conversions(features: FeatureSet, news: MachineReadings) -> dict[str, Linea
     return {name: linear for name, linear in pairs.items() if linear is not None}
 
 
-def _unknown(what: str, known: Sequence[str], name: str) -> str:
-    near = difflib.get_close_matches(name, known, 1)
+def _unknown(kind: str, names: Sequence[str], name: str) -> str:
+    near = difflib.get_close_matches(name, names, 1)
     if near:
-        return f"unknown {what}; did you mean {near[0]!r}?"
-    return f"unknown {what}; declared are {', '.join(known) or 'none'}"
+        return f"unknown {kind}; did you mean {near[0]!r}?"
+    return f"unknown {kind}; declared are {', '.join(names) or 'none'}"
 
 
 def _told(
     features: FeatureSet,
     past: History | None,
-    one: MachineReadings,
+    machine: MachineReadings,
     heard: npt.NDArray[np.float64] | None,
 ) -> tuple[History, TakenIn]:
     """The past with the news in it."""
-    installed = UNKNOWN_US if one.installed_at is None else micros(one.installed_at)
-    known = nothing_yet(features, one.machine_id, installed) if past is None else past
-    linear = _conversions(features, one)
+    installed = UNKNOWN_US if machine.installed_at is None else micros(machine.installed_at)
+    history = nothing_yet(features, machine.machine_id, installed) if past is None else past
+    linear = _conversions(features, machine)
     values = np.array(
         [[_value(reading.sensors.get(name), linear.get(name)) for name in features.sensor_names]
-         for reading in one.readings], dtype=np.float64
-    ).reshape(len(one.readings), len(features.sensors))  # fmt: skip
-    times = np.array([micros(reading.event_time) for reading in one.readings], dtype=np.int64)
-    known, received = with_readings(features, known, times, values)
-    before = len(known.error_times_us), len(known.service_times_us)
-    known = with_errors(
-        features, known, [micros(each.event_time) for each in one.errors],
-        [each.error_code for each in one.errors],
+         for reading in machine.readings], dtype=np.float64
+    ).reshape(len(machine.readings), len(features.sensors))  # fmt: skip
+    times = np.array([micros(reading.event_time) for reading in machine.readings], dtype=np.int64)
+    history, received = with_readings(features, history, times, values)
+    before = len(history.error_times_us), len(history.service_times_us)
+    history = with_errors(
+        features, history, [micros(each.event_time) for each in machine.errors],
+        [each.error_code for each in machine.errors],
     )  # fmt: skip
-    known = with_services(
-        features, known, [micros(each.event_time) for each in one.services],
-        [each.component for each in one.services],
+    history = with_services(
+        features, history, [micros(each.event_time) for each in machine.services],
+        [each.component for each in machine.services],
     )  # fmt: skip
     if heard is not None:
-        times = np.array([micros(each.event_time) for each in one.waveforms], dtype=np.int64)
-        known = with_waveforms(features, known, times, heard)
-    return known, TakenIn(
-        machine_id=one.machine_id,
+        times = np.array([micros(each.event_time) for each in machine.waveforms], dtype=np.int64)
+        history = with_waveforms(features, history, times, heard)
+    return history, TakenIn(
+        machine_id=machine.machine_id,
         new_machine=past is None,
         readings=received.new,
         late=received.late,
@@ -212,14 +218,14 @@ def _told(
         merged=received.merged,
         contradicting=received.contradicting,
         too_old=received.too_old,
-        errors=max(0, len(known.error_times_us) - before[0]),
-        services=len(one.services),
-        waveforms=len(one.waveforms),
-        sensor_faults=sensor_faults(features, known),
+        errors=max(0, len(history.error_times_us) - before[0]),
+        services=len(machine.services),
+        waveforms=len(machine.waveforms),
+        sensor_faults=sensor_faults(features, history),
     )
 
 
-def _measured(features: FeatureSet, one: MachineReadings) -> npt.NDArray[np.float64]:
+def _measured(features: FeatureSet, machine: MachineReadings) -> npt.NDArray[np.float64]:
     """(n, measures) of the waveforms.
 
     Raises:
@@ -227,13 +233,13 @@ def _measured(features: FeatureSet, one: MachineReadings) -> npt.NDArray[np.floa
     """
     bearing = None if features.waveforms is None else features.waveforms.bearing
     rows = []
-    for place, each in enumerate(one.waveforms):
+    for index, each in enumerate(machine.waveforms):
         try:
             rows.append(
                 waveform_features(each.samples, each.sampling_rate_hz, each.shaft_hz, bearing)
             )
         except WaveformError as error:
-            raise Problem.of_field(f"waveforms.{place}", str(error)) from None
+            raise Problem.of_field(f"waveforms.{index}", str(error)) from None
     return np.array(rows)
 
 

@@ -79,8 +79,8 @@ class Machines:
     async def last_prediction(self, machine_id: str) -> dict[str, Any] | None:
         """The newest answer about a machine."""
         stored, _ = await self._guard.ask(lambda: self._store.read(machine_id + _PREDICTION))
-        found: dict[str, Any] | None = None if stored is None else json.loads(stored)
-        return found
+        prediction: dict[str, Any] | None = None if stored is None else json.loads(stored)
+        return prediction
 
     async def ping(self) -> None:
         """Returns if the store answers."""
@@ -103,22 +103,22 @@ class Machines:
 
 def sensor_faults(features: FeatureSet, past: History) -> list[SensorFault]:
     """Sensors whose newest reading is missing, out of range or stuck."""
-    found: list[SensorFault] = []
+    faults: list[SensorFault] = []
     if not len(past.times_us):
-        return found
-    for place, sensor in enumerate(features.sensors):
-        raw = np.ascontiguousarray(past.readings[:, place])
+        return faults
+    for column, sensor in enumerate(features.sensors):
+        raw = np.ascontiguousarray(past.readings[:, column])
         _, faulty, _ = sound_readings(sensor, past.times_us, raw)
         newest = float(raw[-1])
         if np.isnan(newest):
-            found.append(SensorFault(sensor=sensor.name, fault="missing", value=None))
+            faults.append(SensorFault(sensor=sensor.name, fault="missing", value=None))
         elif faulty[-1]:
             outside = (sensor.low is not None and newest < sensor.low) or (
                 sensor.high is not None and newest > sensor.high
             )
             fault = "out of range" if outside else "stuck"
-            found.append(SensorFault(sensor=sensor.name, fault=fault, value=newest))  # type: ignore[arg-type]
-    return found
+            faults.append(SensorFault(sensor=sensor.name, fault=fault, value=newest))  # type: ignore[arg-type]
+    return faults
 
 
 def latest(features: FeatureSet, past: History) -> dict[str, float | None]:

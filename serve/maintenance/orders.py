@@ -70,14 +70,14 @@ class Orders:
         self._threads = BoundedExecutor("work-orders", _AT_ONCE)
         self._computing = BoundedExecutor("schedules", 2)
 
-    async def plan(self, asked: ScheduleRequest, call: Call) -> ScheduleAnswer:
+    async def plan(self, request: ScheduleRequest, call: Call) -> ScheduleAnswer:
         """A week, solved and kept.
 
         Raises:
             Problem: 422 for a field that cannot be meant or a week that no plan fits, which says
                 what to relax; 503 without model, store or records.
         """
-        schedule_id, digest = _identity(asked, call)
+        schedule_id, digest = _identity(request, call)
         stored = await self._stored(schedule_id, digest, call)
         if stored is not None:
             return stored
@@ -86,20 +86,20 @@ class Orders:
             text = "no model is loaded, and without one no machine's risk is known"
             raise Problem(503, "unavailable", text, retry_after=5)
         now = self._now()
-        at = now if asked.at is None else micros(asked.at)
-        rows, silent = await self._rows(asked, at)
+        at = now if request.at is None else micros(request.at)
+        rows, silent = await self._rows(request, at)
         try:
-            payload = await self._computing.run(_payload, model, rows, at, asked)
+            payload = await self._computing.run(_payload, model, rows, at, request)
         except ScheduleError as error:
             raise Problem.of_field("week.start", str(error).removeprefix("start: ")) from None
         payload |= {"id": schedule_id, "created_at": now}
-        found = await self._planning.solve(payload)
-        if "refused" in found:
+        solution = await self._planning.solve(payload)
+        if "refused" in solution:
             self._meter.count(numbers.SCHEDULES, "refused")
-            raise _refusal(found["refused"])
-        plan = {**found["schedule"]["plan"], "request_digest": digest, "without_history": silent}
-        schedule = StoredSchedule(**{**found["schedule"], "plan": plan})
-        orders = [WorkOrder(**one) for one in found["orders"]]
+            raise _refusal(solution["refused"])
+        plan = {**solution["schedule"]["plan"], "request_digest": digest, "without_history": silent}
+        schedule = StoredSchedule(**{**solution["schedule"], "plan": plan})
+        orders = [WorkOrder(**order) for order in solution["orders"]]
         fresh = await self._run(lambda: self.book.keep(schedule, orders))
         if not fresh:  # the same was sent at the same time, and is stored by now
             stored = await self._stored(schedule_id, digest, call)
@@ -152,48 +152,51 @@ class Orders:
     async def of_machine(self, machine_id: str) -> list[OrderAnswer]:
         """The newest orders of a machine."""
         return [
-            order_answer(one) for one in await self._run(lambda: self.book.of_machine(machine_id))
+            order_answer(order)
+            for order in await self._run(lambda: self.book.of_machine(machine_id))
         ]
 
-    async def settle(self, order_id: str, told: Outcome, call: Call) -> OutcomeAnswer:
+    async def settle(self, order_id: str, order_outcome: Outcome, call: Call) -> OutcomeAnswer:
         """Closes an order, and lets a service count in the machine's features from then on.
 
         Raises:
             Problem: 404 for an unknown order, 409 for one that was closed with another outcome,
                 422 for a field that cannot be meant, 503 while a store is out (send it again).
         """
-        self._check(told)
-        outcome = told.model_dump(mode="json", exclude_none=True)
+        self._check(order_outcome)
+        outcome = order_outcome.model_dump(mode="json", exclude_none=True)
         at = self._now()
         closed, fresh = await self._run(lambda: self.book.settle(order_id, outcome, at))
-        if told.result != "not_done":
+        if order_outcome.result != "not_done":
             # of an order that was closed before, too: that request may have ended here
-            await self._renew(closed, told)
+            await self._renew(closed, order_outcome)
         if fresh:
-            self._meter.count(numbers.ORDERS, told.result)
-        call.notes.update(order_id=order_id, result=told.result)
+            self._meter.count(numbers.ORDERS, order_outcome.result)
+        call.notes.update(order_id=order_id, result=order_outcome.result)
         return OutcomeAnswer(
             order=order_answer(closed), repeated=not fresh, request_id=call.request_id
         )
 
-    def _check(self, told: Outcome) -> None:
+    def _check(self, outcome: Outcome) -> None:
         features = self._machines.features
-        if told.component is not None and told.component not in features.components:
-            known = ", ".join(features.components) or "none"
-            raise Problem.of_field("component", f"unknown component, declared are {known}")
-        if micros(told.event_time) > self._now() + self._ahead:
+        if outcome.component is not None and outcome.component not in features.components:
+            component_names = ", ".join(features.components) or "none"
+            raise Problem.of_field(
+                "component", f"unknown component, declared are {component_names}"
+            )
+        if micros(outcome.event_time) > self._now() + self._ahead:
             raise Problem.of_field("event_time", "expected a time that has come")
 
-    async def _renew(self, order: WorkOrder, told: Outcome) -> None:
+    async def _renew(self, order: WorkOrder, outcome: Outcome) -> None:
         """Lets the service count in the machine's features; the same again changes nothing."""
-        part, at = told.component or order.component, micros(told.event_time)
+        part, at = outcome.component or order.component, micros(outcome.event_time)
         features = self._machines.features
         if part is not None and part not in features.components:
             part = None
 
         def work(past: Any) -> tuple[Any, None]:
-            known = nothing_yet(features, order.machine_id) if past is None else past
-            return with_services(features, known, [at], [part]), None
+            history = nothing_yet(features, order.machine_id) if past is None else past
+            return with_services(features, history, [at], [part]), None
 
         try:
             await self._machines.change(order.machine_id, work)
@@ -201,20 +204,25 @@ class Orders:
             text = "the outcome cannot be taken in at the moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
 
-    async def _rows(self, asked: ScheduleRequest, at_us: int) -> tuple[Floats, list[str]]:
+    async def _rows(self, request: ScheduleRequest, at_us: int) -> tuple[Floats, list[str]]:
         """Features of the machines, and who is planned without any history."""
         features = self._machines.features
         try:
-            pasts = [await self._machines.known(one.machine_id) for one in asked.machines]
+            pasts = [await self._machines.known(machine.machine_id) for machine in request.machines]
         except MachineStoreError as error:
             text = "the machines' readings are unavailable for a moment"
             raise Problem(503, "unavailable", text, retry_after=1) from error
         silent = [
-            one.machine_id for one, past in zip(asked.machines, pasts, strict=True) if past is None
+            machine.machine_id
+            for machine, past in zip(request.machines, pasts, strict=True)
+            if past is None
         ]
 
         def compute() -> Floats:
-            empty = [nothing_yet(features, one.machine_id, UNKNOWN_US) for one in asked.machines]
+            empty = [
+                nothing_yet(features, machine.machine_id, UNKNOWN_US)
+                for machine in request.machines
+            ]
             return np.concatenate(
                 [
                     evaluate(features, nobody if past is None else past, [at_us])
@@ -237,23 +245,23 @@ class Orders:
 
 
 def _payload(
-    model: SurvivalModel, rows: Floats, at_us: int, asked: ScheduleRequest
+    model: SurvivalModel, rows: Floats, at_us: int, request: ScheduleRequest
 ) -> dict[str, Any]:
     """What the planner needs: curves from the week's start on, of who lasts until then."""
-    whole, modes = model.curves(rows), model.by_mode(rows)
+    overall_curves, modes = model.curves(rows), model.by_mode(rows)
 
     def later(curves: Curves) -> bytes:
-        given = from_week_start(asked.week, at_us, curves)
-        return np.ascontiguousarray(given.survival, dtype=np.float64).tobytes()
+        conditional_curves = from_week_start(request.week, at_us, curves)
+        return np.ascontiguousarray(conditional_curves.survival, dtype=np.float64).tobytes()
 
     return {
-        "week": asked.week.model_dump(mode="json"),
-        "sites": [one.model_dump() for one in asked.machines],
+        "week": request.week.model_dump(mode="json"),
+        "sites": [machine.model_dump() for machine in request.machines],
         "grid": model.grid.tolist(),
-        "whole": later(whole),
+        "whole": later(overall_curves),
         "modes": {name: later(each) for name, each in modes.items()},
-        "gap": asked.gap,
-        "seconds": asked.seconds,
+        "gap": request.gap,
+        "seconds": request.seconds,
         "model_version": model.version,
     }
 
@@ -264,20 +272,20 @@ def _refusal(refused: dict[str, Any]) -> Problem:
         return Problem(
             422, "invalid-field", refused["text"], (FieldError(f"week.{field}", refused["text"]),)
         )
-    errors = [FieldError("week", one) for one in refused["shortages"]]
+    errors = [FieldError("week", shortage) for shortage in refused["shortages"]]
     return Problem(422, refused["kind"], refused["text"], errors)
 
 
-def _identity(asked: ScheduleRequest, call: Call) -> tuple[str, str]:
+def _identity(request: ScheduleRequest, call: Call) -> tuple[str, str]:
     """The schedule's id, and a digest of what is asked for.
 
     Without an id of the caller's, a request that is sent again under its X-Request-ID gets the same
     one; another request under that header gets another.
     """
-    content = asked.model_dump_json(exclude={"schedule_id"})
+    content = request.model_dump_json(exclude={"schedule_id"})
     digest = sha256(content.encode()).hexdigest()
-    if asked.schedule_id is not None:
-        return asked.schedule_id, digest
+    if request.schedule_id is not None:
+        return request.schedule_id, digest
     return sha256(f"{call.request_id}\n{digest}".encode()).hexdigest()[:16], digest
 
 
@@ -289,7 +297,7 @@ def _schedule_answer(
         schedule_id=schedule.id,
         week_start=moment(schedule.week_start),
         currency=str(schedule.request["currency"]),
-        orders=[order_answer(one) for one in orders],
+        orders=[order_answer(order) for order in orders],
         **{name: plan[name] for name in ("cost", "saved", "gap", "finished", "seconds")},
         other_plans=plan["other_plans"],
         without_history=plan.get("without_history", []),

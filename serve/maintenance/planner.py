@@ -32,41 +32,41 @@ from ..gateway.interpreter import prepare_interpreter
 Payload = dict[str, Any]
 
 
-def planned(asked: Mapping[str, Any]) -> Payload:
+def planned(payload: Mapping[str, Any]) -> Payload:
     """A week solved: `schedule` and `orders` as they are stored, or why there is none.
 
     Args:
-        asked: `week` (see `WeekRequest`), `sites`, `grid`, `whole` and `modes` (curves as float64),
-            `gap`, `seconds`, `id`, `created_at`, `model_version`.
+        payload: `week` (see `WeekRequest`), `sites`, `grid`, `whole` and `modes` (curves as
+            float64), `gap`, `seconds`, `id`, `created_at`, `model_version`.
 
     Returns:
         also `refused` (`kind`, `text` and `shortages`), where the week cannot be planned.
     """
-    week = WeekRequest.model_validate(asked["week"])
-    sites = [Site(**one) for one in asked["sites"]]
-    grid = np.array(asked["grid"], dtype=np.float64)
-    whole, modes = _curves(grid, asked["whole"]), asked["modes"]
+    week = WeekRequest.model_validate(payload["week"])
+    sites = [Site(**site) for site in payload["sites"]]
+    grid = np.array(payload["grid"], dtype=np.float64)
+    overall_curves, modes = _curves(grid, payload["whole"]), payload["modes"]
     by_mode = {name: _curves(grid, values) for name, values in modes.items()}
     try:
-        problem, names = problem_of(week, sites, whole, by_mode)
-        plan = solve(problem, gap=asked["gap"], seconds=asked["seconds"], threads=1)
+        problem, names = problem_of(week, sites, overall_curves, by_mode)
+        plan = solve(problem, gap=payload["gap"], seconds=payload["seconds"], threads=1)
     except ScheduleError as error:
         return {"refused": {"kind": "invalid-field", "text": str(error), "shortages": []}}
     except InfeasibleWeekError as error:
-        shortages = [str(one) for one in error.shortages]
+        shortages = [str(shortage) for shortage in error.shortages]
         return {"refused": {"kind": "infeasible-week", "text": str(error), "shortages": shortages}}
     ways = {
         "do nothing": nothing(problem),
         "greedy": greedy(problem),
         "plain assignment, blind to people": assignment(problem),
     }
-    stamp = datetime.fromtimestamp(asked["created_at"] / 1e6, UTC)
+    stamp = datetime.fromtimestamp(payload["created_at"] / 1e6, UTC)
     schedule = StoredSchedule(
-        id=asked["id"],
+        id=payload["id"],
         week_start=round(week.begin.timestamp() * 1e6),
-        created_at=asked["created_at"],
-        model_version=asked["model_version"],
-        request=asked["week"],
+        created_at=payload["created_at"],
+        model_version=payload["model_version"],
+        request=payload["week"],
         plan={
             **{name: value for name, value in asdict(plan).items() if name != "starts"},
             "starts": plan.starts.tolist(),
@@ -76,7 +76,7 @@ def planned(asked: Mapping[str, Any]) -> Payload:
         },
     )
     orders = orders_of(schedule, problem, names, plan)
-    return {"schedule": asdict(schedule), "orders": [asdict(one) for one in orders]}
+    return {"schedule": asdict(schedule), "orders": [asdict(order) for order in orders]}
 
 
 def _curves(grid: Any, values: bytes) -> Curves:
@@ -86,7 +86,7 @@ def _curves(grid: Any, values: bytes) -> Curves:
 class Planning(Protocol):
     """Where weeks are solved: here, or in another deployment."""
 
-    async def solve(self, asked: Payload) -> Payload:
+    async def solve(self, payload: Payload) -> Payload:
         """See `planned`."""
         ...
 
@@ -97,9 +97,9 @@ class PlannerHere:
     def __init__(self) -> None:
         self._solving = BoundedExecutor("planner", 1)
 
-    async def solve(self, asked: Payload) -> Payload:
+    async def solve(self, payload: Payload) -> Payload:
         """See `planned`."""
-        return await self._solving.run(planned, asked)
+        return await self._solving.run(planned, payload)
 
 
 class Planner(PlannerHere):
@@ -120,7 +120,7 @@ class PlannerElsewhere:
     def __init__(self, handle: Any) -> None:
         self._solve = handle.solve
 
-    async def solve(self, asked: Payload) -> Payload:
+    async def solve(self, payload: Payload) -> Payload:
         """See `planned`."""
-        found: Payload = await self._solve.remote(asked)
-        return found
+        solution: Payload = await self._solve.remote(payload)
+        return solution

@@ -84,8 +84,8 @@ class MachineReadings(_Sent):
 
     @model_validator(mode="after")
     def _some_news(self) -> MachineReadings:
-        told = (self.readings, self.errors, self.services, self.waveforms, self.installed_at)
-        if not any(told):
+        contents = (self.readings, self.errors, self.services, self.waveforms, self.installed_at)
+        if not any(contents):
             raise ValueError(
                 "expected readings, errors, services, waveforms or installed_at, got none"
             )
@@ -211,7 +211,7 @@ class ScheduleRequest(_Sent):
 
     @model_validator(mode="after")
     def _each_once(self) -> ScheduleRequest:
-        names = [one.machine_id for one in self.machines]
+        names = [machine.machine_id for machine in self.machines]
         twice = next((name for name in names if names.count(name) > 1), None) if len(
             set(names)
         ) < len(names) else None  # fmt: skip

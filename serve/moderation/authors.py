@@ -69,20 +69,20 @@ class Authors:
             )
             raise Problem(409, "conflict", text) from error
 
-    async def learn(self, post: Post, fact: str, at_us: int, known: bool, revision: int) -> None:
+    async def learn(self, post: Post, fact: str, at_us: int, is_known: bool, revision: int) -> None:
         """Lets a fact about a post count from `at_us`; each revision of it counts once.
 
         Args:
             post: what it is about.
             fact: `removed` or `restored`.
             at_us: when it became known, microseconds UTC.
-            known: False withdraws it.
+            is_known: False withdraws it.
             revision: number of the statement about this post.
 
         Raises:
             StoreError: the store is out.
         """
-        request = self._online.learn(await self._event(post), fact, at_us, known, revision)
+        request = self._online.learn(await self._event(post), fact, at_us, is_known, revision)
         await self._guard.ask(lambda: self._store.exchange(request))
 
     async def ping(self) -> None:

@@ -74,17 +74,17 @@ def _read(live: ModerationLive) -> InForce:
     hashes = HashList(())
     if live.hashes is not None:
         hashes = load_hashes(Path(live.hashes).read_text(encoding="utf-8"), live.hashes)
-    for one in hashes.entries:
-        if one.policy not in policies.ids:
+    for entry in hashes.entries:
+        if entry.policy not in policies.ids:
             raise ValueError(
-                f"{live.hashes}: {one.hash}: policy: expected one of "
-                f"{', '.join(policies.ids)}, got {one.policy!r}"
+                f"{live.hashes}: {entry.hash}: policy: expected one of "
+                f"{', '.join(policies.ids)}, got {entry.policy!r}"
             )
     return InForce(policies, lists, hashes)
 
 
-def _text(wanted: str | None, packaged: Path) -> tuple[str, str]:
-    if wanted is not None and "\n" in wanted:
-        return wanted, "user_config"
-    path = packaged if wanted is None else Path(wanted)
+def _text(source: str | None, packaged: Path) -> tuple[str, str]:
+    if source is not None and "\n" in source:
+        return source, "user_config"
+    path = packaged if source is None else Path(source)
     return path.read_text(encoding="utf-8"), str(path)

@@ -10,16 +10,16 @@ from serve.moderation.schema import MediaSent, PostRequest
 _DIGEST_BYTES = 16
 
 
-def content_digest(asked: PostRequest) -> str:
+def content_digest(request: PostRequest) -> str:
     """A digest of every field of a request; equal for equal requests, however they are written.
 
     Media count by their bytes, or by their URI where that was sent. Takes milliseconds for a few
     MB, without holding Python's lock.
     """
     content = {
-        **asked.model_dump(mode="json", exclude={"images", "video"}),
-        "images": [_media_digest(one) for one in asked.images],
-        "video": None if asked.video is None else _media_digest(asked.video),
+        **request.model_dump(mode="json", exclude={"images", "video"}),
+        "images": [_media_digest(image) for image in request.images],
+        "video": None if request.video is None else _media_digest(request.video),
     }
     return hashlib.blake2b(write_json(content), digest_size=_DIGEST_BYTES).hexdigest()
 

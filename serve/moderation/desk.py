@@ -77,7 +77,7 @@ class Desk:
         self._turns = Turns()
         self._digesting = BoundedExecutor("digests", 2)
 
-    async def judge(self, asked: PostRequest, call: Call) -> bytes:
+    async def judge(self, request: PostRequest, call: Call) -> bytes:
         """The answer to a post; the same one again gets its first answer.
 
         Raises:
@@ -85,27 +85,29 @@ class Desk:
                 where media or decisions cannot be kept.
         """
         self._parts.archive.require_room()
-        async with self._turns.of(asked.post_id):
-            return await self._judge(asked, call)
+        async with self._turns.of(request.post_id):
+            return await self._judge(request, call)
 
-    async def _judge(self, asked: PostRequest, call: Call) -> bytes:
+    async def _judge(self, request: PostRequest, call: Call) -> bytes:
         received = self._now()
-        created = not_ahead("created_at", asked.created_at, received, self._ahead)
-        digest = await self._digesting.run(content_digest, asked)
-        if (first := await self._parts.archive.find_here(asked.post_id)) is not None:
-            return self._again(first, asked, digest, call)
-        seen = await self._read(asked, created)
-        made = await self._judged(seen, digest, wait=self._video_at_once)
-        await self._shelved(seen)
-        if made.choice.decision == "REVIEW" and made.choice.method != "fallback":
-            made = await self._admitted(made)
-        answer = answer_of(made, self._parts.rulings.version, call)
+        created = not_ahead("created_at", request.created_at, received, self._ahead)
+        digest = await self._digesting.run(content_digest, request)
+        if (first := await self._parts.archive.find_here(request.post_id)) is not None:
+            return self._again(first, request, digest, call)
+        observation = await self._read(request, created)
+        judgement = await self._judged(observation, digest, wait=self._video_at_once)
+        await self._shelved(observation)
+        if judgement.choice.decision == "REVIEW" and judgement.choice.method != "fallback":
+            judgement = await self._admitted(judgement)
+        answer = answer_of(judgement, self._parts.rulings.version, call)
         body = answer.model_dump_json().encode()
         self._parts.archive.keep(
-            row_of_decision(made, answer, self._parts.authors.digest, digest, received, self._now())
+            row_of_decision(
+                judgement, answer, self._parts.authors.digest, digest, received, self._now()
+            )
         )
-        count(self._meter, made, call)
-        self._later(lambda: self._tell_author(made, 0))
+        count(self._meter, judgement, call)
+        self._later(lambda: self._tell_author(judgement, 0))
         return body
 
     async def redo(self, decision: Decision) -> Mapping[str, Any] | None:
@@ -114,96 +116,98 @@ class Desk:
         A post that then needs a person is in the queue before this returns.
         """
         try:
-            seen = await self._parts.intake.again(decision.request)
+            observation = await self._parts.intake.again(decision.request)
             content = str(decision.request.get(CONTENT_DIGEST, ""))
-            made = await self._judged(seen, content, wait=True)
-            if made.choice.method == "fallback":
+            judgement = await self._judged(observation, content, wait=True)
+            if judgement.choice.method == "fallback":
                 return None
-            if made.choice.decision == "REVIEW":
-                await self._parts.review.admit(made.doubt())
+            if judgement.choice.decision == "REVIEW":
+                await self._parts.review.admit(judgement.doubt())
         except (OSError, StorageError, RecordsUnavailableError):
             return None
-        self._later(lambda: self._tell_author(made, 1))
+        self._later(lambda: self._tell_author(judgement, 1))
         return {
-            "decision": made.choice.decision,
-            "method": made.choice.method,
-            "reason": made.choice.reason,
-            "policy": made.choice.policy,
-            "policies": {name: one.model_dump() for name, one in made.policies.items()},
-            "model_version": made.model_version,
-            "policies_version": made.books.version,
+            "decision": judgement.choice.decision,
+            "method": judgement.choice.method,
+            "reason": judgement.choice.reason,
+            "policy": judgement.choice.policy,
+            "policies": {name: policy.model_dump() for name, policy in judgement.policies.items()},
+            "model_version": judgement.model_version,
+            "policies_version": judgement.books.version,
             "decided_at_us": self._now(),
         }
 
-    async def _read(self, asked: PostRequest, created_at_us: int) -> Seen:
+    async def _read(self, request: PostRequest, created_at_us: int) -> Seen:
         try:
-            return await self._parts.intake.read(asked, created_at_us)
+            return await self._parts.intake.read(request, created_at_us)
         except DecoderUnavailableError as error:
             text = "media cannot be decoded for a moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
 
-    async def _shelved(self, seen: Seen) -> None:
+    async def _shelved(self, observation: Seen) -> None:
         try:
-            await seen.shelved()
+            await observation.shelved()
         except (OSError, StorageError) as error:
             text = "the post's media cannot be kept for a moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
 
-    async def _judged(self, seen: Seen, content: str, wait: bool) -> Judgement:
+    async def _judged(self, observation: Seen, content: str, wait: bool) -> Judgement:
         books, started = self._parts.books.held, time.perf_counter()
-        words = await self._texts.run(books.lists.hits, seen.post.text or "")
-        history = await self._parts.authors.look(seen.post, content)
+        word_hits = await self._texts.run(books.lists.hits, observation.post.text or "")
+        history = await self._parts.authors.look(observation.post, content)
         facts = row_of(
-            seen.post,
+            observation.post,
             history or {},
-            known=seen.known,
-            near=seen.near,
-            hits=words,
-            failed_media=len(seen.undecoded),
+            known_media=observation.known,
+            near=observation.near,
+            hits=word_hits,
+            failed_media=len(observation.undecoded),
         )
         rules = self._parts.rulings.rules(history is not None)
-        verdict = rules.evaluate(facts, seen.post.post_id)
+        verdict = rules.evaluate(facts, observation.post.post_id)
         ruled = time.perf_counter()
-        chances, routed, choice, version = await self._chosen(seen, verdict, books, wait)
+        probabilities, routed, choice, version = await self._chosen(
+            observation, verdict, books, wait
+        )
         return Judgement(
-            seen=seen,
+            seen=observation,
             books=books,
-            words=words,
+            words=word_hits,
             verdict=verdict,
-            chances=chances,
+            chances=probabilities,
             routed=routed,
             model_version=version,
             choice=choice,
             history=history or {},
             stages_ms={
-                "decode": seen.decode_ms,
+                "decode": observation.decode_ms,
                 "rules": (ruled - started) * 1000.0,
                 "models": (time.perf_counter() - ruled) * 1000.0,
             },
         )
 
     async def _chosen(
-        self, seen: Seen, verdict: Verdict, books: InForce, wait: bool
+        self, observation: Seen, verdict: Verdict, books: InForce, wait: bool
     ) -> tuple[Floats | None, Routed | None, Choice, str | None]:
         if (choice := by_rule(verdict)) is not None:
             return None, None, choice, None
         mind = self._parts.holder.held
         if mind is None:
             return None, None, without_model(verdict, "no model is loaded"), None
-        video_waits = seen.inputs.clip is not None and not wait
-        inputs = replace(seen.inputs, clip=None) if video_waits else seen.inputs
+        video_waits = observation.inputs.clip is not None and not wait
+        inputs = replace(observation.inputs, clip=None) if video_waits else observation.inputs
         if video_waits and not (inputs.images or inputs.text):
             return None, None, pending(verdict), mind.version
         try:
-            chances, version = await self._chances(mind, inputs, books)
+            probabilities, version = await self._chances(mind, inputs, books)
         except ModelOutError as error:
             return None, None, without_model(verdict, str(error)), mind.version
-        routed = self._routed(chances, seen, books)
-        self.recent.add(self._now(), chances, seen.post, bool(seen.undecoded))
-        choice = by_model(verdict, routed, chances, books)
+        routed = self._routed(probabilities, observation, books)
+        self.recent.add(self._now(), probabilities, observation.post, bool(observation.undecoded))
+        choice = by_model(verdict, routed, probabilities, books)
         if video_waits and choice.decision != "REMOVE":
             return None, None, pending(verdict), version
-        return chances, routed, choice, version
+        return probabilities, routed, choice, version
 
     async def _chances(self, mind: Mind, inputs: PostInputs, books: InForce) -> tuple[Floats, str]:
         """Of the policies in force, in their order, and whose they are.
@@ -218,33 +222,33 @@ class Desk:
             return await self._said(mind.before, inputs, books), mind.before.version
 
     async def _said(self, mind: Mind, inputs: PostInputs, books: InForce) -> Floats:
-        known = mind.fusion.policies
-        if lacking := [name for name in books.policies.ids if name not in known]:
+        policies = mind.fusion.policies
+        if lacking := [name for name in books.policies.ids if name not in policies]:
             raise ModelOutError(f"the model was not trained for {', '.join(lacking)}")
-        said = await judged(mind, self._parts.members, inputs, self._timeout)
-        places = [known.index(name) for name in books.policies.ids]
-        return np.asarray(said.chances[places], dtype=np.float64)
+        prediction = await judged(mind, self._parts.members, inputs, self._timeout)
+        indices = [policies.index(name) for name in books.policies.ids]
+        return np.asarray(prediction.chances[indices], dtype=np.float64)
 
-    def _routed(self, chances: Floats, seen: Seen, books: InForce) -> Routed:
+    def _routed(self, probabilities: Floats, observation: Seen, books: InForce) -> Routed:
         price = 0.0 if self.priced is None else self.priced.price
         return Routing(books.policies, price).route(
-            chances[None],
-            reach=[seen.post.reach],
-            failed=[bool(seen.undecoded)],
-            languages=[seen.post.language],
+            probabilities[None],
+            reach=[observation.post.reach],
+            failed=[bool(observation.undecoded)],
+            languages=[observation.post.language],
         )
 
-    async def _admitted(self, made: Judgement) -> Judgement:
+    async def _admitted(self, judgement: Judgement) -> Judgement:
         """The same once the queue has it; without records it is judged, and queued, again later."""
         try:
-            await self._parts.review.admit(made.doubt())
+            await self._parts.review.admit(judgement.doubt())
         except RecordsUnavailableError:
-            return replace(made, choice=replace(made.choice, method="fallback"))
-        return made
+            return replace(judgement, choice=replace(judgement.choice, method="fallback"))
+        return judgement
 
-    def _again(self, first: Decision, asked: PostRequest, digest: str, call: Call) -> bytes:
-        if first.entities.get("author_id") != asked.author_id:
-            text = f"post_id: {asked.post_id!r} is another author's post"
+    def _again(self, first: Decision, request: PostRequest, digest: str, call: Call) -> bytes:
+        if first.entities.get("author_id") != request.author_id:
+            text = f"post_id: {request.post_id!r} is another author's post"
             raise Problem(409, "conflict", text)
         # posts that older versions recorded have no digest
         if first.request.get(CONTENT_DIGEST, digest) != digest:
@@ -257,8 +261,8 @@ class Desk:
         self._meter.count(numbers.RETRIES)
         return PostAnswer.model_validate(first.answer).model_dump_json().encode()
 
-    async def _tell_author(self, made: Judgement, revision: int) -> None:
+    async def _tell_author(self, judgement: Judgement, revision: int) -> None:
         """Lets the author's history know of a removal."""
-        if made.choice.decision == "REMOVE":
-            post = made.seen.post
+        if judgement.choice.decision == "REMOVE":
+            post = judgement.seen.post
             await self._parts.authors.learn(post, REMOVED, self._now(), True, revision)

@@ -20,29 +20,33 @@ _DIGITS = 4
 
 def text_told(model: Any, text: str, policy: str) -> dict[str, Any]:
     """Words `[begin, end)` of the original text with what each adds to the log-odds."""
-    words = explain_text(model, text, policy)
+    word_spans = explain_text(model, text, policy)
     return {
         "words": [
-            {"begin": one.begin, "end": one.end, "word": one.word, "share": _short(one.share)}
-            for one in words
+            {"begin": span.begin, "end": span.end, "word": span.word, "share": _short(span.share)}
+            for span in word_spans
         ]
     }
 
 
 def image_told(model: Any, images: Pixels, policy: str) -> dict[str, Any]:
     """A heat map for each image (k, S, S, 3): grey PNG in base 64, to be laid over the image."""
-    heats = [explain_image(model, one, policy) for one in images]
-    return {"heat_png": [_png(one.both) for one in heats]}
+    heats = [explain_image(model, image, policy) for image in images]
+    return {"heat_png": [_png(heat_map.both) for heat_map in heats]}
 
 
 def video_told(model: Any, frames: Pixels, policy: str) -> dict[str, Any]:
     """Segments of a clip, from 0 to 1 of its length, with what each adds to the log-odds."""
-    places = np.linspace(0.0, 1.0, len(frames))
-    found = explain_video(model, frames, places, policy)
+    positions = np.linspace(0.0, 1.0, len(frames))
+    segments = explain_video(model, frames, positions, policy)
     return {
         "segments": [
-            {"begin": _short(one.begin_s), "end": _short(one.end_s), "share": _short(one.share)}
-            for one in found
+            {
+                "begin": _short(segment.begin_s),
+                "end": _short(segment.end_s),
+                "share": _short(segment.share),
+            }
+            for segment in segments
         ]
     }
 

@@ -123,37 +123,39 @@ def _declare_posts(app: FastAPI, service: ModerationService) -> None:
         return await service.posts.explain(post_id, policy, call_of(request))
 
     @app.post("/appeals", responses=ERRORS | MISSING | _CONFLICT, tags=["posts"])
-    async def appeal(asked: AppealRequest, request: Request) -> AppealAnswer:
+    async def appeal(appeal_request: AppealRequest, request: Request) -> AppealAnswer:
         """An author asks for a removal to be looked at by a person who did not decide it."""
-        return await service.posts.appeal(asked, call_of(request))
+        return await service.posts.appeal(appeal_request, call_of(request))
 
 
 def _declare_queue(app: FastAPI, service: ModerationService) -> None:
     @app.post("/review/claim", responses=ERRORS, tags=["review"])
-    async def claim(asked: ClaimRequest, request: Request) -> ClaimsAnswer:
+    async def claim(claim_request: ClaimRequest, request: Request) -> ClaimsAnswer:
         """Lease the most urgent items; nobody else gets them until the lease ends."""
-        return await service.review.claim(asked, call_of(request))
+        return await service.review.claim(claim_request, call_of(request))
 
     @app.post(
         "/review/items/{item_id}/renew", responses=ERRORS | MISSING | _CONFLICT, tags=["review"]
     )
-    async def renew(item_id: _ItemId, held: HeldRequest, request: Request) -> HeldAnswer:
+    async def renew(item_id: _ItemId, lease: HeldRequest, request: Request) -> HeldAnswer:
         """Hold an item for another lease."""
-        return await service.review.renew(item_id, held, call_of(request))
+        return await service.review.renew(item_id, lease, call_of(request))
 
     @app.post(
         "/review/items/{item_id}/release", responses=ERRORS | MISSING | _CONFLICT, tags=["review"]
     )
-    async def release(item_id: _ItemId, held: HeldRequest, request: Request) -> HeldAnswer:
+    async def release(item_id: _ItemId, lease: HeldRequest, request: Request) -> HeldAnswer:
         """Give an item back undecided."""
-        return await service.review.release(item_id, held, call_of(request))
+        return await service.review.release(item_id, lease, call_of(request))
 
     @app.post(
         "/review/items/{item_id}/decide", responses=ERRORS | MISSING | _CONFLICT, tags=["review"]
     )
-    async def decide(item_id: _ItemId, said: DecideRequest, request: Request) -> DecideAnswer:
+    async def decide(
+        item_id: _ItemId, decide_request: DecideRequest, request: Request
+    ) -> DecideAnswer:
         """Say of each policy whether the post breaks it; the same again changes nothing."""
-        return await service.review.decide(item_id, said, call_of(request))
+        return await service.review.decide(item_id, decide_request, call_of(request))
 
 
 def _declare_looks(app: FastAPI, service: ModerationService) -> None:

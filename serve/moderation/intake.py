@@ -65,13 +65,17 @@ class Seen:
     @property
     def known(self) -> list[Known]:
         """Listed entries of the very bytes of its media."""
-        return [self.hashes[place].known for place in sorted(self.exact)]
+        return [self.hashes[media_key].known for media_key in sorted(self.exact)]
 
     @property
     def near(self) -> Near | None:
         """The nearest listed entry by looks."""
-        looks = [one for place, one in self.hashes.items() if place not in self.exact]
-        return min(looks, key=lambda one: one.distance, default=None)
+        looks = [
+            hash_match
+            for media_key, hash_match in self.hashes.items()
+            if media_key not in self.exact
+        ]
+        return min(looks, key=lambda hash_match: hash_match.distance, default=None)
 
 
 @dataclass
@@ -114,20 +118,20 @@ class Intake:
         self._reading = BoundedExecutor("media", _AT_ONCE)
         self._storing = BoundedExecutor("shelf", _AT_ONCE)
 
-    async def read(self, asked: PostRequest, created_at_us: int) -> Seen:
+    async def read(self, request: PostRequest, created_at_us: int) -> Seen:
         """A request's post, decoded; broken media are told in the answer and never raise.
 
         Media are still being kept then, so that a slow place costs no time beside the models'.
         """
         started = time.perf_counter()
-        post = post_of(asked, created_at_us)
-        places = {f"images.{k}": one for k, one in enumerate(post.images)}
-        places |= {"video": post.video} if post.video is not None else {}
-        pieces = await asyncio.gather(*(self._piece(*one) for one in places.items()))
-        seen = self._seen(post, pieces, (time.perf_counter() - started) * 1000.0)
-        contents = [one.content for one in pieces if one.content is not None]
-        keeping = [self._storing.run(self.shelf.keep, one) for one in contents]
-        return replace(seen, keeping=tuple(map(asyncio.ensure_future, keeping)))
+        post = post_of(request, created_at_us)
+        media_by_key = {f"images.{k}": image for k, image in enumerate(post.images)}
+        media_by_key |= {"video": post.video} if post.video is not None else {}
+        pieces = await asyncio.gather(*(self._piece(*entry) for entry in media_by_key.items()))
+        observation = self._seen(post, pieces, (time.perf_counter() - started) * 1000.0)
+        contents = [piece.content for piece in pieces if piece.content is not None]
+        keeping = [self._storing.run(self.shelf.keep, content) for content in contents]
+        return replace(observation, keeping=tuple(map(asyncio.ensure_future, keeping)))
 
     async def again(self, request: Mapping[str, Any]) -> Seen:
         """A post that was kept, read once more.
@@ -139,35 +143,44 @@ class Intake:
         row = {name: request[name] for name in _KEPT}
         kept = request["media"]
         contents = {
-            place: await self._storing.run(self.shelf.read, one) for place, one in kept.items()
+            media_key: await self._storing.run(self.shelf.read, digest)
+            for media_key, digest in kept.items()
         }
-        images = [Media(one) for place, one in contents.items() if place != "video" and one]
+        images = [
+            Media(content)
+            for media_key, content in contents.items()
+            if media_key != "video" and content
+        ]
         video = contents.get("video")
-        lost = {place for place, one in contents.items() if one is None}
+        lost = {media_key for media_key, content in contents.items() if content is None}
         failed = set(request["undecoded"]) | lost
         post = Post(**row, images=tuple(images), video=Media(video) if video else None)
-        places = {place: Media(one) for place, one in contents.items() if one is not None}
-        pieces = await asyncio.gather(*(self._piece(*one) for one in places.items()))
+        media_by_key = {
+            media_key: Media(content)
+            for media_key, content in contents.items()
+            if content is not None
+        }
+        pieces = await asyncio.gather(*(self._piece(*entry) for entry in media_by_key.items()))
         missing = [
-            _Piece(place, Media(None, "kept"), fault=MediaError("not_found", "it is not kept"))
-            for place in failed
-            if place not in places
+            _Piece(media_key, Media(None, "kept"), fault=MediaError("not_found", "it is not kept"))
+            for media_key in failed
+            if media_key not in media_by_key
         ]
         return self._seen(post, [*pieces, *missing], (time.perf_counter() - started) * 1000.0)
 
-    async def _piece(self, place: str, media: Media) -> _Piece:
-        return await self._reading.run(self._read, _Piece(place, media))
+    async def _piece(self, media_key: str, media: Media) -> _Piece:
+        return await self._reading.run(self._read, _Piece(media_key, media))
 
     def _read(self, piece: _Piece) -> _Piece:
         try:
             kind = "video" if piece.place == "video" else "image"
             content = self._addresses.content(piece.media, kind)
-            known = self._hash_list()
-            if (same := known.exact(content)) is not None:
+            hash_list = self._hash_list()
+            if (same := hash_list.exact(content)) is not None:
                 piece.hit, piece.exact = Near(same, 0), True
             piece.content, piece.digest = content, sha256(content)
             self._decode(piece, content)
-            piece.hit = piece.hit or known.nearest(piece.frames)
+            piece.hit = piece.hit or hash_list.nearest(piece.frames)
         except MediaError as error:
             piece.fault = error
         return piece
@@ -182,15 +195,19 @@ class Intake:
         piece.frames, piece.fault = image.frames, image.fault
 
     def _seen(self, post: Post, pieces: list[_Piece], ms: float) -> Seen:
-        images = [one.frames for one in pieces if one.place != "video" and one.frames]
-        clip = next((one.frames for one in pieces if one.place == "video" and one.frames), None)
-        failed = {_modality(one.place) for one in pieces if one.fault is not None}
+        images = [piece.frames for piece in pieces if piece.place != "video" and piece.frames]
+        clip = next(
+            (piece.frames for piece in pieces if piece.place == "video" and piece.frames), None
+        )
+        failed = {_modality(piece.place) for piece in pieces if piece.fault is not None}
         undecoded = []
-        for one in pieces:
-            if one.fault is not None:
-                self._meter.count(numbers.UNDECODED, _modality(one.place), one.fault.reason)
+        for piece in pieces:
+            if piece.fault is not None:
+                self._meter.count(numbers.UNDECODED, _modality(piece.place), piece.fault.reason)
                 undecoded.append(
-                    UndecodedAnswer(place=one.place, reason=one.fault.reason, words=one.fault.words)
+                    UndecodedAnswer(
+                        place=piece.place, reason=piece.fault.reason, words=piece.fault.words
+                    )
                 )
         return Seen(
             post=post,
@@ -201,46 +218,50 @@ class Intake:
                 failed=frozenset(failed),
                 image_frames=tuple(map(len, images)),
             ),
-            kept={one.place: one.digest for one in pieces if one.digest is not None},
+            kept={piece.place: piece.digest for piece in pieces if piece.digest is not None},
             undecoded=tuple(undecoded),
-            hashes={one.place: one.hit for one in pieces if one.hit is not None},
-            exact=frozenset(one.place for one in pieces if one.exact),
-            duration_s=max((one.duration_s for one in pieces), default=0.0),
+            hashes={piece.place: piece.hit for piece in pieces if piece.hit is not None},
+            exact=frozenset(piece.place for piece in pieces if piece.exact),
+            duration_s=max((piece.duration_s for piece in pieces), default=0.0),
             decode_ms=ms,
         )
 
 
-def post_of(asked: PostRequest, created_at_us: int) -> Post:
+def post_of(request: PostRequest, created_at_us: int) -> Post:
     """A request's post, its media not fetched yet."""
     return Post(
-        post_id=asked.post_id,
-        author_id=asked.author_id,
+        post_id=request.post_id,
+        author_id=request.author_id,
         created_at_us=created_at_us,
-        text=asked.text,
-        images=tuple(_media(one) for one in asked.images),
-        video=None if asked.video is None else _media(asked.video),
-        language=asked.language,
-        reports=asked.reports,
-        reach=asked.reach,
+        text=request.text,
+        images=tuple(_media(image) for image in request.images),
+        video=None if request.video is None else _media(request.video),
+        language=request.language,
+        reports=request.reports,
+        reach=request.reach,
     )
 
 
-def request_row(seen: Seen) -> dict[str, Any]:
+def request_row(observation: Seen) -> dict[str, Any]:
     """A post as the records keep it: its media by their SHA-256."""
     return {
-        **{name: getattr(seen.post, name) for name in _KEPT},
-        "media": dict(seen.kept),
-        "undecoded": [one.place for one in seen.undecoded],
+        **{name: getattr(observation.post, name) for name in _KEPT},
+        "media": dict(observation.kept),
+        "undecoded": [failure.place for failure in observation.undecoded],
     }
 
 
 def kept_post(request: Mapping[str, Any]) -> Post:
     """A post as `request_row` kept it, its media by their SHA-256 and not read."""
-    named = {one: Media(None, digest) for one, digest in request["media"].items()}
-    named |= {one: Media(None, "lost") for one in request["undecoded"] if one not in named}
+    named = {media_key: Media(None, digest) for media_key, digest in request["media"].items()}
+    named |= {
+        media_key: Media(None, "lost")
+        for media_key in request["undecoded"]
+        if media_key not in named
+    }
     return Post(
         **{name: request[name] for name in _KEPT},
-        images=tuple(one for place, one in sorted(named.items()) if place != "video"),
+        images=tuple(media for media_key, media in sorted(named.items()) if media_key != "video"),
         video=named.get("video"),
     )
 
@@ -249,5 +270,5 @@ def _media(sent: MediaSent) -> Media:
     return Media(sent.content) if sent.uri is None else Media(None, sent.uri)
 
 
-def _modality(place: str) -> str:
-    return "video" if place == "video" else "image"
+def _modality(media_key: str) -> str:
+    return "video" if media_key == "video" else "image"

@@ -72,8 +72,8 @@ class Judgement:
         if self.chances is None or self.routed is None:
             return {}
         return {
-            name: PolicyAnswer(probability=float(chance), action=ACTIONS[int(code)])
-            for name, chance, code in zip(
+            name: PolicyAnswer(probability=float(probability), action=ACTIONS[int(code)])
+            for name, probability, code in zip(
                 self.books.policies.ids, self.chances, self.routed.by_policy[0], strict=True
             )
         }
@@ -81,21 +81,21 @@ class Judgement:
     @property
     def hits(self) -> list[HitAnswer]:
         """Hits of words, by their place, then of media."""
-        words = [
+        word_hits = [
             HitAnswer(
-                kind="word", entry=one.entry, policy=one.policy, start=one.start, end=one.end,
-                text=one.text, distance=None,
+                kind="word", entry=hit.entry, policy=hit.policy, start=hit.start, end=hit.end,
+                text=hit.text, distance=None,
             )
-            for one in self.words
+            for hit in self.words
         ]  # fmt: skip
         media = [
             HitAnswer(
-                kind="hash", entry=place, policy=near.known.policy, start=None, end=None,
+                kind="hash", entry=media_key, policy=near.known.policy, start=None, end=None,
                 text=None, distance=near.distance,
             )
-            for place, near in self.seen.hashes.items()
+            for media_key, near in self.seen.hashes.items()
         ]  # fmt: skip
-        return words + media
+        return word_hits + media
 
     @property
     def presence(self) -> dict[str, str]:
@@ -112,11 +112,11 @@ class Judgement:
         Those that asked for review or removal, and those of hits; where only broken media or a
         rule did, all of them.
         """
-        chances = {name: one.probability for name, one in self.policies.items()}
-        named = {name for name, one in self.policies.items() if one.action != "ALLOW"}
-        named |= {one.policy for one in self.hits if one.policy is not None}
+        probabilities = {name: policy.probability for name, policy in self.policies.items()}
+        named = {name for name, policy in self.policies.items() if policy.action != "ALLOW"}
+        named |= {hit.policy for hit in self.hits if hit.policy is not None}
         names = [name for name in self.books.policies.ids if name in named or not named]
-        return {name: chances.get(name, 0.5) for name in names}
+        return {name: probabilities.get(name, 0.5) for name in names}
 
     def doubt(self) -> Doubt:
         """The post as the review queue takes it."""
@@ -139,8 +139,8 @@ class Judgement:
         return {
             "text": self.seen.post.text,
             "media": dict(self.seen.kept),
-            "undecoded": [one.model_dump() for one in self.seen.undecoded],
-            "hits": [one.model_dump() for one in self.hits],
+            "undecoded": [failure.model_dump() for failure in self.seen.undecoded],
+            "hits": [hit.model_dump() for hit in self.hits],
             "reports": self.seen.post.reports,
             "reason": self.choice.reason,
             "rule_id": self.verdict.rule_id,
@@ -154,12 +154,12 @@ def by_rule(verdict: Verdict) -> Choice | None:
     return None
 
 
-def by_model(verdict: Verdict, routed: Routed, chances: Floats, books: InForce) -> Choice:
+def by_model(verdict: Verdict, routed: Routed, probabilities: Floats, books: InForce) -> Choice:
     """What models come to, unless a rule asks for review and they do not remove the post."""
     action, policy = routed.words(0, books.policies)
     if verdict.action == "REVIEW" and int(routed.actions[0]) != REMOVE:
         return Choice("REVIEW", "rule", verdict.reason or _RULE)
-    return Choice(action, "model", _reason(policy, routed, chances, books), policy)
+    return Choice(action, "model", _reason(policy, routed, probabilities, books), policy)
 
 
 def without_model(verdict: Verdict, why: str) -> Choice:
@@ -175,11 +175,11 @@ def pending(verdict: Verdict) -> Choice:
     return Choice("PENDING", "pending", f"the video is being judged{more}")
 
 
-def _reason(policy: str | None, routed: Routed, chances: Floats, books: InForce) -> str:
+def _reason(policy: str | None, routed: Routed, probabilities: Floats, books: InForce) -> str:
     if policy == UNDECODED:
         return "part of the post could not be decoded, so a person looks at it"
     if policy is None:
         return "no policy asks for more than to allow it"
-    chance = float(chances[books.policies.ids.index(policy)])
+    probability = float(probabilities[books.policies.ids.index(policy)])
     does = {REVIEW: "a person should look", REMOVE: "it is removed"}[int(routed.actions[0])]
-    return f"{policy}: broken with a chance of {chance:.1%}; at these costs {does}"
+    return f"{policy}: broken with a chance of {probability:.1%}; at these costs {does}"

@@ -53,20 +53,20 @@ class Versions(Generic[Model]):
                 self._held.move_to_end(version)
             return self._held.get(version)
 
-    def prepare(self, wanted: str) -> Model:
+    def prepare(self, version_or_alias: str) -> Model:
         """A model, loaded if it is not here; blocks.
 
         Args:
-            wanted: alias or version.
+            version_or_alias: alias or version.
 
         Raises:
             RegistryError, ArtifactError, OSError: it cannot be had.
         """
         with self._loading:
             registry = Registry(self._registry)
-            version = registry.resolve(SYSTEM, wanted)
-            if (held := self.get(version)) is not None:
-                return held
+            version = registry.resolve(SYSTEM, version_or_alias)
+            if (cached_model := self.get(version)) is not None:
+                return cached_model
             model = self._load(registry.fetch(SYSTEM, version, self._folder))
             with self._swapping:
                 self._held[version] = model
@@ -91,26 +91,26 @@ class Member:
             args.registry, args.models, lambda folder: loader(folder, runtime)
         )
 
-    def prepare(self, wanted: str) -> None:
+    def prepare(self, version_or_alias: str) -> None:
         """Loads a version; see `Versions.prepare`."""
-        self._versions.prepare(wanted)
+        self._versions.prepare(version_or_alias)
 
-    def answers(self, asked: Sequence[Asked]) -> list[ModalityAnswer | None]:
+    def answers(self, requests: Sequence[Asked]) -> list[ModalityAnswer | None]:
         """An answer of one row for each, in their order; None of a version that is not here.
 
         Args:
-            asked: version and payload: a text; images (k, S, S, 3) of one post; frames
+            requests: version and payload: a text; images (k, S, S, 3) of one post; frames
                 (T, S, S, 3) of its clip, as `Views` prepares them.
         """
-        found: dict[int, ModalityAnswer] = {}
-        for version in dict.fromkeys(version for version, _ in asked):
+        answers: dict[int, ModalityAnswer] = {}
+        for version in dict.fromkeys(version for version, _ in requests):
             if (model := self._versions.get(version)) is None:
                 continue
-            places = [place for place, one in enumerate(asked) if one[0] == version]
-            whole = self._answer(model, [asked[place][1] for place in places])
-            rows = np.arange(len(places))
-            found |= {place: whole.take(rows[[k]]) for k, place in enumerate(places)}
-        return [found.get(place) for place in range(len(asked))]
+            indices = [index for index, request in enumerate(requests) if request[0] == version]
+            batch_answer = self._answer(model, [requests[index][1] for index in indices])
+            rows = np.arange(len(indices))
+            answers |= {index: batch_answer.take(rows[[k]]) for k, index in enumerate(indices)}
+        return [answers.get(index) for index in range(len(requests))]
 
     def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
         """What of a payload speaks for a policy, as JSON; blocks."""
@@ -126,16 +126,16 @@ class Member:
         elif self.modality == "video":
             answer = model.answer_frames(payloads)
         else:
-            owners = np.repeat(np.arange(len(payloads)), [len(one) for one in payloads])
+            owners = np.repeat(np.arange(len(payloads)), [len(payload) for payload in payloads])
             squares = model.answer_squares(np.concatenate(payloads))
             answer = squares.pooled(owners, len(payloads))
         return answer
 
 
-def device_of(wanted: str) -> str:
+def device_of(device: str) -> str:
     """`cpu` or `cuda`, as asked for or as there is."""
     import torch  # noqa: PLC0415 - a second that only replicas with models spend
 
-    if wanted != "auto":
-        return wanted
+    if device != "auto":
+        return device
     return "cuda" if torch.cuda.is_available() else "cpu"

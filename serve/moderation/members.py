@@ -52,23 +52,23 @@ class Seat:
 
     async def answer(self, version: str, payload: Payload) -> ModalityAnswer | None:
         """One row; None where the version is not here, which then loads beside other answers."""
-        found = await self._together.ask((version, payload))
-        if found is None:
+        answer = await self._together.ask((version, payload))
+        if answer is None:
             self._load(version)
-        return found
+        return answer
 
-    async def prepare(self, wanted: str) -> None:
+    async def prepare(self, version_or_alias: str) -> None:
         """See `Member.prepare`."""
-        await self._preparing.run(self._member.prepare, wanted)
+        await self._preparing.run(self._member.prepare, version_or_alias)
 
     async def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
         """See `Member.explain`; one at a time, beside answers, however many callers gave up."""
         return await self._explaining.run(self._member.explain, version, payload, policy)
 
-    async def _all(self, asked: Sequence[Asked]) -> list[ModalityAnswer | None]:
-        self.sizes[len(asked)] = self.sizes.get(len(asked), 0) + 1
-        self._meter.observe(BATCH_POSTS, len(asked), self._modality)
-        return await self._answering.run(self._member.answers, asked)
+    async def _all(self, requests: Sequence[Asked]) -> list[ModalityAnswer | None]:
+        self.sizes[len(requests)] = self.sizes.get(len(requests), 0) + 1
+        self._meter.observe(BATCH_POSTS, len(requests), self._modality)
+        return await self._answering.run(self._member.answers, requests)
 
     def _load(self, version: str) -> None:
         if version not in self._loading:
@@ -185,17 +185,17 @@ class MembersElsewhere:
 
     async def answer(self, modality: str, version: str, payload: Payload) -> ModalityAnswer:
         """See `Members`."""
-        found = await self._handles[modality].answer.remote(version, payload)
-        return _present(found, modality, version)
+        answer = await self._handles[modality].answer.remote(version, payload)
+        return _present(answer, modality, version)
 
     async def explain(
         self, modality: str, version: str, payload: Payload, policy: str
     ) -> dict[str, Any]:
         """See `Members`."""
-        found: dict[str, Any] = await self._handles[modality].explain.remote(
+        explanation: dict[str, Any] = await self._handles[modality].explain.remote(
             version, payload, policy
         )
-        return found
+        return explanation
 
     async def prepare(self, modalities: Sequence[str], version: str) -> None:
         """See `Members`."""
@@ -206,7 +206,7 @@ class MembersElsewhere:
         await handle.broadcast("prepare", version).results_async()
 
 
-def _present(found: ModalityAnswer | None, modality: str, version: str) -> ModalityAnswer:
-    if found is None:
+def _present(answer: ModalityAnswer | None, modality: str, version: str) -> ModalityAnswer:
+    if answer is None:
         raise MissingVersionError(f"{modality}: {version} is loading")
-    return found
+    return answer

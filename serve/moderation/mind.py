@@ -59,12 +59,12 @@ class Mind:
 
     def payloads(self, post: PostInputs) -> dict[str, Payload]:
         """What is asked of each modality that is present and that a model looks at."""
-        found: dict[str, Payload] = {}
+        payloads: dict[str, Payload] = {}
         marks = dict(zip(MODALITIES, post.presence, strict=True))
         for name in self.views.modalities:
             if marks[name] == Presence.PRESENT:
-                found[name] = self.views.of(name, post)
-        return found
+                payloads[name] = self.views.of(name, post)
+        return payloads
 
     def fused(self, post: PostInputs, answers: Mapping[str, ModalityAnswer]) -> Floats:
         """Calibrated probabilities (policies,) of one post."""
@@ -95,10 +95,10 @@ async def judged(mind: Mind, members: Members, post: PostInputs, timeout_s: floa
         ModelOutError: a modality's model did not answer, or not in time.
     """
     payloads = await _prepared(mind, post)
-    asked = [members.answer(name, mind.version, payload) for name, payload in payloads.items()]
+    calls = [members.answer(name, mind.version, payload) for name, payload in payloads.items()]
     try:
         async with asyncio.timeout(timeout_s):
-            found = await asyncio.gather(*asked)
+            results = await asyncio.gather(*calls)
     except TimeoutError as error:
         names = ", ".join(payloads)
         raise ModelOutError(f"no answer of {names} within {timeout_s:g} s") from error
@@ -106,7 +106,7 @@ async def judged(mind: Mind, members: Members, post: PostInputs, timeout_s: floa
         raise VersionOutError(str(error)) from error
     except Exception as error:  # a member's own fault is ours, never the post's
         raise ModelOutError(f"{type(error).__name__}: {error}") from error
-    answers = dict(zip(payloads, found, strict=True))
+    answers = dict(zip(payloads, results, strict=True))
     return Said(await mind.threads.run(mind.fused, post, answers), payloads, answers)
 
 
@@ -128,36 +128,36 @@ async def explained(
     Raises:
         ModelOutError: as `judged`.
     """
-    said = await judged(mind, members, post, timeout_s)
-    place = mind.fusion.policies.index(policy)
-    adds = explain_modalities(mind.fusion, said.answers, batch_of([post]).presence)
-    found: dict[str, Any] = {
-        "probability": float(said.chances[place]),
-        "modalities": {name: float(adds[name][0, place]) for name in said.payloads},
+    prediction = await judged(mind, members, post, timeout_s)
+    index = mind.fusion.policies.index(policy)
+    adds = explain_modalities(mind.fusion, prediction.answers, batch_of([post]).presence)
+    explanation: dict[str, Any] = {
+        "probability": float(prediction.chances[index]),
+        "modalities": {name: float(adds[name][0, index]) for name in prediction.payloads},
     }
     try:
         async with asyncio.timeout(timeout_s):
-            for name, payload in said.payloads.items():
-                shown, chosen = payload, list[int]()
+            for name, payload in prediction.payloads.items():
+                model_input, chosen = payload, list[int]()
                 if name == "image" and not isinstance(payload, str):
-                    chosen = await _worst_frames(mind, members, post, payload, place)
-                    shown = payload[_rows_of(post, chosen)]
-                found[name] = await members.explain(name, mind.version, shown, policy)
-                found[name] |= {"frame": chosen} if chosen else {}
+                    chosen = await _worst_frames(mind, members, post, payload, index)
+                    model_input = payload[_rows_of(post, chosen)]
+                explanation[name] = await members.explain(name, mind.version, model_input, policy)
+                explanation[name] |= {"frame": chosen} if chosen else {}
     except Exception as error:  # as in `judged`
         raise ModelOutError(f"{type(error).__name__}: {error}") from error
-    return found
+    return explanation
 
 
 async def _worst_frames(
-    mind: Mind, members: Members, post: PostInputs, frames: Pixels, place: int
+    mind: Mind, members: Members, post: PostInputs, frames: Pixels, index: int
 ) -> list[int]:
     """Of each image, the number of the frame with the highest odds of the policy at a place."""
     counts = post.image_frames or (1,) * len(frames)
     if max(counts) == 1:
         return [0] * len(counts)
     answers = [members.answer("image", mind.version, frames[[k]]) for k in range(len(frames))]
-    odds = np.array([one.log_odds[0, place] for one in await asyncio.gather(*answers)])
+    odds = np.array([answer.log_odds[0, index] for answer in await asyncio.gather(*answers)])
     return [int(some.argmax()) for some in np.split(odds, np.cumsum(counts)[:-1])]
 
 
@@ -186,8 +186,11 @@ def load_mind(directory: Path, policies: tuple[str, ...]) -> Mind:
             f"{directory}: no answer for {', '.join(lacking)}; it was trained for "
             f"{', '.join(fusion.policies)}; train it again with the policies that are enforced"
         )
-    nothing = np.full((1, len(MODALITIES)), Presence.FAILED, dtype=np.int8)
-    tried = sigmoid(fusion.answer({}, nothing))
-    if not all(math.isfinite(one) and 0.0 <= one <= 1.0 for one in tried[0].tolist()):
+    presence = np.full((1, len(MODALITIES)), Presence.FAILED, dtype=np.int8)
+    tried = sigmoid(fusion.answer({}, presence))
+    if not all(
+        math.isfinite(probability) and 0.0 <= probability <= 1.0
+        for probability in tried[0].tolist()
+    ):
         raise ArtifactError(f"{directory}: the model answers {tried}; expected probabilities")
     return Mind(fusion, views_in(directory), artifact.manifest.version)

@@ -65,26 +65,26 @@ class Posts:
             decided_by=by,  # type: ignore[arg-type]
             first=PostAnswer.model_validate(first.answer),
             afterwards=later,
-            outcomes=[outcome_answer(one) for one in outcomes],
+            outcomes=[outcome_answer(outcome) for outcome in outcomes],
             request_id=call.request_id,
         )
 
-    async def appeal(self, asked: AppealRequest, call: Call) -> AppealAnswer:
+    async def appeal(self, request: AppealRequest, call: Call) -> AppealAnswer:
         """Takes an author's appeal against a removal in.
 
         Raises:
             Problem: 404 for an unknown post, 403 for another author, 409 where the post is up, 422
                 where it is too late, 503 without records.
         """
-        first = await self._found(asked.post_id)
-        outcomes = await self._review.outcomes(asked.post_id)
-        later = await self._afterwards(asked.post_id)
+        first = await self._found(request.post_id)
+        outcomes = await self._review.outcomes(request.post_id)
+        later = await self._afterwards(request.post_id)
         decision, _ = in_force(first, later, outcomes)
         if decision != "REMOVE":
-            text = f"post {asked.post_id!r} is not removed: {decision}"
+            text = f"post {request.post_id!r} is not removed: {decision}"
             raise Problem(409, "conflict", text)
         removal = self._removal(first, later, outcomes)
-        return await self._review.appeal(removal, asked.author_id, asked.statement, call)
+        return await self._review.appeal(removal, request.author_id, request.statement, call)
 
     async def settle(self, post_id: str) -> None:
         """Lets an author's history know what people decided about a post, once for each outcome.
@@ -113,10 +113,12 @@ class Posts:
             Problem: 404 for an unknown post, 422 for an unknown policy, 503 while a part is out.
         """
         first = await self._found(post_id)
-        known = self._books.held.policies.ids
-        chosen = policy or _deciding(first, known)
-        if chosen not in known:
-            raise Problem.of_field("policy", f"expected one of {', '.join(known)}, got {policy!r}")
+        policy_ids = self._books.held.policies.ids
+        chosen = policy or _deciding(first, policy_ids)
+        if chosen not in policy_ids:
+            raise Problem.of_field(
+                "policy", f"expected one of {', '.join(policy_ids)}, got {policy!r}"
+            )
         stored = await self._stored(post_id, chosen)
         if stored is None:
             stored = await self.make_explanation(first, chosen)
@@ -138,24 +140,26 @@ class Posts:
         if mind is None:
             raise _model_out("no model is loaded")
         try:
-            seen = await self._intake.again(first.request)
-            found = await explained(mind, self._members, seen.inputs, policy, self._timeout)
+            observation = await self._intake.again(first.request)
+            explanation = await explained(
+                mind, self._members, observation.inputs, policy, self._timeout
+            )
         except (ModelOutError, OSError, StorageError) as error:
             raise _model_out(str(error)) from error
-        made = {"model_version": mind.version, "policy": policy, "explanation": found}
-        path, content = _place(first.subject_id, policy), json.dumps(made).encode()
+        record = {"model_version": mind.version, "policy": policy, "explanation": explanation}
+        path, content = _place(first.subject_id, policy), json.dumps(record).encode()
         await self._storing.run(lambda: self._kept().write(path, content))
-        return made
+        return record
 
     def policies(self, call: Call) -> PoliciesAnswer:
         """The policies in force, for reviewers."""
-        held = self._books.held
+        active = self._books.held
         names = PolicyShown.model_fields
         return PoliciesAnswer(
-            version=held.version,
+            version=active.version,
             policies=[
-                PolicyShown(**{name: getattr(one, name) for name in names})
-                for one in held.policies.policies
+                PolicyShown(**{name: getattr(policy, name) for name in names})
+                for policy in active.policies.policies
             ],
             request_id=call.request_id,
         )
@@ -204,17 +208,17 @@ class Posts:
     def _removal(
         self, first: Decision, later: dict[str, Any] | None, outcomes: list[Outcome]
     ) -> Removal:
-        told, request = later or dict(first.answer), first.request
-        removed_at = int(told.get("decided_at_us", first.decided_at))
-        version = str(told.get("policies_version", ""))
-        broken = _broken(told, first)
+        answer, request = later or dict(first.answer), first.request
+        removed_at = int(answer.get("decided_at_us", first.decided_at))
+        version = str(answer.get("policies_version", ""))
+        broken = _broken(answer, first)
         if outcomes:
             newest = outcomes[0]
             removed_at, version = newest.at, newest.policy_version
             broken = {name: 1.0 for name, violates in newest.verdicts.items() if violates}
-        known = self._books.held.policies
+        policies = self._books.held.policies
         severity = max(
-            (known.named(name).severity for name in broken if name in known.ids), default=1
+            (policies.named(name).severity for name in broken if name in policies.ids), default=1
         )
         return Removal(
             post_id=first.subject_id,
@@ -224,7 +228,7 @@ class Posts:
             severity=severity,
             reach=int(request["reach"]),  # type: ignore[arg-type]
             policy_version=version,
-            model_version=told.get("model_version"),
+            model_version=answer.get("model_version"),
             shown={"text": request["text"], "media": request["media"]},
             language=request["language"],  # type: ignore[arg-type]
         )
@@ -241,28 +245,28 @@ def in_force(
     return first.decision, first.method
 
 
-def _broken(told: dict[str, Any], first: Decision) -> dict[str, float]:
+def _broken(answer: dict[str, Any], first: Decision) -> dict[str, float]:
     """What a post was removed for, to the chance of each; 1 for a hit of a list."""
-    policies = told.get("policies") or {}
+    policies = answer.get("policies") or {}
     broken = {
-        name: float(one["probability"])
-        for name, one in policies.items()
-        if one["action"] == "REMOVE"
+        name: float(policy["probability"])
+        for name, policy in policies.items()
+        if policy["action"] == "REMOVE"
     }
     if not broken:
         broken = {
-            str(one["policy"]): 1.0
-            for one in first.reasons
-            if isinstance(one, dict) and one.get("policy")
+            str(reason["policy"]): 1.0
+            for reason in first.reasons
+            if isinstance(reason, dict) and reason.get("policy")
         }
     return broken
 
 
-def _deciding(first: Decision, known: tuple[str, ...]) -> str:
+def _deciding(first: Decision, policy_ids: tuple[str, ...]) -> str:
     policies = first.answer.get("policies") or {}
     if isinstance(policies, dict) and policies:
         return max(policies, key=lambda name: float(policies[name]["probability"]))
-    return known[0]
+    return policy_ids[0]
 
 
 def _place(post_id: str, policy: str) -> str:

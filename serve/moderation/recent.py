@@ -30,9 +30,9 @@ class Recent:
     def __init__(self) -> None:
         self._posts: deque[_One] = deque(maxlen=_MOST)
 
-    def add(self, at_us: int, chances: Floats, post: Post, failed: bool) -> None:
+    def add(self, at_us: int, probabilities: Floats, post: Post, failed: bool) -> None:
         """Remembers a post that was judged."""
-        self._posts.append(_One(at_us, chances, post.reach, failed, post.language))
+        self._posts.append(_One(at_us, probabilities, post.reach, failed, post.language))
 
     def price(self, policies: Policies, reviews_per_hour: float) -> Priced | None:
         """The price at which these posts would have kept reviewers within their hours.
@@ -43,7 +43,7 @@ class Recent:
             policies: in force.
             reviews_per_hour: of this replica's posts, that people can review.
         """
-        posts = [one for one in self._posts if len(one.chances) == len(policies.ids)]
+        posts = [post for post in self._posts if len(post.chances) == len(policies.ids)]
         if len(posts) < _FEWEST:
             return None
         hours = max(posts[-1].at_us - posts[0].at_us, 1) / _HOUR_US
@@ -51,8 +51,8 @@ class Recent:
         return capacity_price(
             policies,
             share,
-            np.stack([one.chances for one in posts]),
-            [one.reach for one in posts],
-            [one.failed for one in posts],
-            [one.language for one in posts],
+            np.stack([post.chances for post in posts]),
+            [post.reach for post in posts],
+            [post.failed for post in posts],
+            [post.language for post in posts],
         )

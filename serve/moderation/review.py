@@ -80,54 +80,58 @@ class ReviewDesk:
         """
         return bool(await self._threads.run(self.queue.admit, [doubt], self._now()))
 
-    async def claim(self, asked: ClaimRequest, call: Call) -> ClaimsAnswer:
+    async def claim(self, request: ClaimRequest, call: Call) -> ClaimsAnswer:
         """Leases items to a reviewer; the same request again gets what it still holds.
 
         Raises:
             Problem: 403 for a name that the key may not act under, 503 without records.
         """
-        key = _key_of(asked.reviewer, call)
-        claim_id = asked.claim_id or call.request_id
+        key = _key_of(request.reviewer, call)
+        claim_id = request.claim_id or call.request_id
 
         def claim() -> list[Claim]:
             return self.queue.claim(
-                asked.reviewer, asked.most, self._lease_now(), languages=asked.languages, key=key,
+                request.reviewer,
+                request.most,
+                self._lease_now(),
+                languages=request.languages,
+                key=key,
                 claim_id=claim_id,
-            )  # fmt: skip
+            )
 
         claims = await self._kept(claim)
         self._meter.count(numbers.CLAIMED, amount=len(claims))
         return ClaimsAnswer(
-            claims=[_claim_answer(one) for one in claims], request_id=call.request_id
+            claims=[_claim_answer(entry) for entry in claims], request_id=call.request_id
         )
 
-    async def renew(self, item_id: str, held: HeldRequest, call: Call) -> HeldAnswer:
+    async def renew(self, item_id: str, lease: HeldRequest, call: Call) -> HeldAnswer:
         """Holds an item for longer.
 
         Raises:
             Problem: 403 for a name that the key may not act under, 404 for no such item, 409 where
                 it is not this reviewer's any more.
         """
-        key = _key_of(held.reviewer, call)
+        key = _key_of(lease.reviewer, call)
         until = await self._kept(
             lambda: self.queue.reviews.renew(
-                item_id, held.reviewer, held.token, now=self._lease_now(),
+                item_id, lease.reviewer, lease.token, now=self._lease_now(),
                 lease=self.queue.settings.lease_us, key=key,
             )
         )  # fmt: skip
         return HeldAnswer(item_id=item_id, leased_until=moment(until), request_id=call.request_id)
 
-    async def release(self, item_id: str, held: HeldRequest, call: Call) -> HeldAnswer:
+    async def release(self, item_id: str, lease: HeldRequest, call: Call) -> HeldAnswer:
         """Gives an item back undecided; raises as `renew` does."""
-        key = _key_of(held.reviewer, call)
+        key = _key_of(lease.reviewer, call)
         await self._kept(
             lambda: self.queue.reviews.release(
-                item_id, held.reviewer, held.token, now=self._lease_now(), key=key
+                item_id, lease.reviewer, lease.token, now=self._lease_now(), key=key
             )
         )
         return HeldAnswer(item_id=item_id, leased_until=None, request_id=call.request_id)
 
-    async def decide(self, item_id: str, said: DecideRequest, call: Call) -> DecideAnswer:
+    async def decide(self, item_id: str, request: DecideRequest, call: Call) -> DecideAnswer:
         """Keeps a verdict; the same again changes nothing.
 
         Raises:
@@ -135,10 +139,16 @@ class ReviewDesk:
                 person or one key, 404 for no such item, 409 where another holds it or it was
                 decided otherwise, 422 for verdicts that do not fit its policies.
         """
-        key = _key_of(said.reviewer, call)
+        key = _key_of(request.reviewer, call)
         verdict, new = await self._kept(
             lambda: self.queue.decide(
-                item_id, said.reviewer, said.token, said.verdicts, self._now(), said.note, key
+                item_id,
+                request.reviewer,
+                request.token,
+                request.verdicts,
+                self._now(),
+                request.note,
+                key,
             )
         )
         outcome = await self.outcome(verdict.post_id)
@@ -157,8 +167,8 @@ class ReviewDesk:
 
     async def outcome(self, post_id: str) -> Outcome | None:
         """What the newest case of a post came to; None while there is nothing."""
-        found = await self._kept(lambda: self.queue.reviews.outcomes(post_id))
-        return found[0] if found else None
+        outcomes = await self._kept(lambda: self.queue.reviews.outcomes(post_id))
+        return outcomes[0] if outcomes else None
 
     async def outcomes(self, post_id: str) -> list[Outcome]:
         """All of them, the newest first."""
@@ -186,14 +196,14 @@ class ReviewDesk:
     async def history(self, post_id: str, call: Call) -> HistoryAnswer:
         """Everything that happened to a post in review."""
         entries = await self._kept(lambda: self.queue.reviews.history(post_id))
-        told = [
+        history_entries = [
             Shown(
-                **{name: getattr(one, name) for name in Shown.model_fields if name != "at"},
-                at=moment(one.at),
+                **{name: getattr(entry, name) for name in Shown.model_fields if name != "at"},
+                at=moment(entry.at),
             )
-            for one in entries
+            for entry in entries
         ]
-        return HistoryAnswer(post_id=post_id, entries=told, request_id=call.request_id)
+        return HistoryAnswer(post_id=post_id, entries=history_entries, request_id=call.request_id)
 
     async def figures(self, price: float, call: Call) -> FiguresAnswer:
         """How the queue stands; agreement and accuracy over the last week."""
@@ -203,12 +213,12 @@ class ReviewDesk:
         kappa = await self._kept(lambda: self.queue.agreement(since, _SEED))
         right = await self._kept(lambda: self.queue.accuracy(since))
         accuracy: dict[str, Any] = {}
-        for (reviewer, policy), one in right.items():
-            accuracy.setdefault(reviewer, {})[policy] = _plain(asdict(one))
+        for (reviewer, policy), estimate in right.items():
+            accuracy.setdefault(reviewer, {})[policy] = _plain(asdict(estimate))
         return FiguresAnswer(
             queue=_plain(asdict(queue)),
             price=price,
-            kappa={policy: _plain(asdict(one)) for policy, one in kappa.items()},
+            kappa={policy: _plain(asdict(agreement)) for policy, agreement in kappa.items()},
             accuracy=accuracy,
             request_id=call.request_id,
         )
@@ -259,18 +269,18 @@ def _refuse(error: RecordsError) -> NoReturn:
 
 
 def _claim_answer(claim: Claim) -> ClaimAnswer:
-    told = asdict(claim)
+    fields = asdict(claim)
     for name in ("leased_until", "created_at", "due_at"):
-        told[name] = moment(told[name])
-    return ClaimAnswer(**told)
+        fields[name] = moment(fields[name])
+    return ClaimAnswer(**fields)
 
 
 def _plain(value: Any) -> Any:
     """Values as JSON has them: no NaN, no tuples as keys."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(element) for key, element in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(element) for element in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

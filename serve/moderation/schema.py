@@ -43,10 +43,10 @@ class _Base64(EncoderProtocol):
             if b"=" in data[:-2]:
                 raise binascii.Error("padding within the data")
             # in pieces: other threads go on between them, and nothing is held twice
-            whole = io.BytesIO()
+            buffer = io.BytesIO()
             for start in range(0, len(data), _PIECE):
-                whole.write(base64.b64decode(data[start : start + _PIECE], validate=True))
-            content = whole.getvalue()
+                buffer.write(base64.b64decode(data[start : start + _PIECE], validate=True))
+            content = buffer.getvalue()
         except binascii.Error as error:
             raise ValueError(f"expected base 64: {error}") from error
         if not content:
@@ -79,8 +79,8 @@ class MediaSent(_Sent):
     @model_validator(mode="after")
     def _one_of_both(self) -> MediaSent:
         if (self.content is None) == (self.uri is None):
-            came = "neither" if self.uri is None else "both"
-            raise ValueError(f"expected content or uri, got {came}")
+            combination = "neither" if self.uri is None else "both"
+            raise ValueError(f"expected content or uri, got {combination}")
         return self
 
 

@@ -124,14 +124,14 @@ class ModerationService(Application):
 
     def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
         """See `Application`."""
-        found: list[tuple[float, Callable[[], Awaitable[object]]]] = [
+        rounds: list[tuple[float, Callable[[], Awaitable[object]]]] = [
             (self.args.rescore_seconds, self.redoing.work_off)
         ]
         if self.args.reviews_per_hour is not None:
-            found.append((self.args.capacity_seconds, self.price_reviews))
+            rounds.append((self.args.capacity_seconds, self.price_reviews))
         if isinstance(self._store, ThreadedSqliteStore):
-            found.append((_SWEEP_SECONDS, self._store.sweep))
-        return found
+            rounds.append((_SWEEP_SECONDS, self._store.sweep))
+        return rounds
 
     async def close(self) -> None:
         """See `Application`."""
@@ -174,9 +174,9 @@ class ModerationService(Application):
         return self.holder.held is not None
 
     def _load(self, directory: Path) -> Mind:
-        mind, held = load_mind(directory, self.books.held.policies.ids), self.holder.held
-        if held is not None and held.version != mind.version:
-            mind = replace(mind, before=replace(held, before=None))
+        mind, active_mind = load_mind(directory, self.books.held.policies.ids), self.holder.held
+        if active_mind is not None and active_mind.version != mind.version:
+            mind = replace(mind, before=replace(active_mind, before=None))
         self._prepare(mind)
         return mind
 

@@ -17,43 +17,43 @@ CONTENT_DIGEST = "content_digest"
 """Where the record of a post keeps what tells it from another one under its id."""
 
 
-def answer_of(made: Judgement, rules_version: str, call: Call) -> PostAnswer:
+def answer_of(judgement: Judgement, rules_version: str, call: Call) -> PostAnswer:
     """The answer to a post."""
-    choice = made.choice
+    choice = judgement.choice
     return PostAnswer(
-        post_id=made.seen.post.post_id,
+        post_id=judgement.seen.post.post_id,
         decision=choice.decision,  # type: ignore[arg-type]
         method=choice.method,  # type: ignore[arg-type]
         reason=choice.reason,
-        rule_id=made.verdict.rule_id if choice.method == "rule" else None,
+        rule_id=judgement.verdict.rule_id if choice.method == "rule" else None,
         policy=choice.policy,
-        policies=made.policies,
-        presence=made.presence,  # type: ignore[arg-type]
-        hits=made.hits,
-        undecoded=list(made.seen.undecoded),
-        model_version=made.model_version,
-        policies_version=made.books.version,
+        policies=judgement.policies,
+        presence=judgement.presence,  # type: ignore[arg-type]
+        hits=judgement.hits,
+        undecoded=list(judgement.seen.undecoded),
+        model_version=judgement.model_version,
+        policies_version=judgement.books.version,
         rules_version=rules_version,
-        stages_ms={name: round(ms, 3) for name, ms in made.stages_ms.items()},
+        stages_ms={name: round(ms, 3) for name, ms in judgement.stages_ms.items()},
         latency_ms=round((time.perf_counter() - call.started) * 1000.0, 3),
         request_id=call.request_id,
     )
 
 
 def row_of_decision(
-    made: Judgement, answer: PostAnswer, digest: str, content: str, received: int, decided: int
+    judgement: Judgement, answer: PostAnswer, digest: str, content: str, received: int, decided: int
 ) -> dict[str, Any]:
     """The record of what was answered.
 
     Args:
-        made: how it came about.
+        judgement: how it came about.
         answer: as it was given.
         digest: of the features of authors.
         content: see `content_digest`.
         received: microseconds since 1970 UTC.
         decided: likewise.
     """
-    post = made.seen.post
+    post = judgement.seen.post
     decision = Decision(
         system=SYSTEM,
         subject_id=post.post_id,
@@ -62,38 +62,41 @@ def row_of_decision(
         received_at=received,
         decided_at=decided,
         decision=answer.decision,
-        score=None if made.chances is None else float(made.chances.max()),
+        score=None if judgement.chances is None else float(judgement.chances.max()),
         method=answer.method,
         rule_id=answer.rule_id,
-        reasons=[one.model_dump() for one in answer.hits],
-        rule_hits=list(made.verdict.hits),
-        shadow_hits=list(made.verdict.shadow_hits),
+        reasons=[hit.model_dump() for hit in answer.hits],
+        rule_hits=list(judgement.verdict.hits),
+        shadow_hits=list(judgement.verdict.shadow_hits),
         model_version=answer.model_version,
         rules_version=answer.rules_version,
         feature_set_digest=digest,
-        features=made.history,
+        features=judgement.history,
         request_id=answer.request_id,
         latency_ms=answer.latency_ms,
         answer=answer.model_dump(mode="json"),
-        request={**request_row(made.seen), CONTENT_DIGEST: content},
+        request={**request_row(judgement.seen), CONTENT_DIGEST: content},
     )
     return decision.to_row()
 
 
-def count(meter: Meter, made: Judgement, call: Call) -> None:
+def count(meter: Meter, judgement: Judgement, call: Call) -> None:
     """Counts a judgement, and notes it for the log line of its request."""
-    choice = made.choice
+    choice = judgement.choice
     call.notes.update(decision=choice.decision, by=choice.method)
     meter.count(numbers.DECISIONS, choice.decision, choice.method)
-    for name, one in made.policies.items():
-        if one.action != "ALLOW":
-            meter.count(numbers.POLICIES, name, one.action)
-    for hit in made.hits:
+    for name, policy in judgement.policies.items():
+        if policy.action != "ALLOW":
+            meter.count(numbers.POLICIES, name, policy.action)
+    for hit in judgement.hits:
         meter.count(numbers.HITS, hit.kind)
     if choice.method == "fallback":
-        meter.count(numbers.FALLBACKS, "model" if made.history else "store")
-    for status, hits in (("active", made.verdict.hits), ("shadow", made.verdict.shadow_hits)):
+        meter.count(numbers.FALLBACKS, "model" if judgement.history else "store")
+    for status, hits in (
+        ("active", judgement.verdict.hits),
+        ("shadow", judgement.verdict.shadow_hits),
+    ):
         for rule in hits:
             meter.count(numbers.RULE_HITS, rule, status)
-    for stage, ms in made.stages_ms.items():
+    for stage, ms in judgement.stages_ms.items():
         meter.observe(numbers.STAGE_MS, ms, stage)

@@ -46,7 +46,7 @@ def test_known_media_are_removed_by_their_bytes_and_by_their_looks():
             Known(hash=seen(decode_image(content)).hex, kind="pdq", policy="violence"),
         ]
     )
-    same = verdict(post(images=(Media(content),)), known=[known.exact(content)])
+    same = verdict(post(images=(Media(content),)), known_media=[known.exact(content)])
     assert (same.action, same.rule_id) == ("REMOVE", "known_media")
     again = encoded(scene(1).resize((200, 200)), quality=60)
     assert known.exact(again) is None

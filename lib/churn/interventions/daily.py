@@ -112,11 +112,13 @@ def plan_day(
         seed: of the random way that is shown beside the plan.
     """
     customers = tuple(scores["customer_id"].to_pylist())
-    chances = scores["chance"].to_numpy()
+    probabilities = scores["chance"].to_numpy()
     mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
     matrix = features_in(scores, names)
-    shares = np.array([(effects or {}).get(one.id, one.effect) for one in playbooks.playbooks])
-    expected = chances[:, None] * shares if uplift is None else uplift
+    shares = np.array(
+        [(effects or {}).get(playbook.id, playbook.effect) for playbook in playbooks.playbooks]
+    )
+    expected = probabilities[:, None] * shares if uplift is None else uplift
     open_to = playbooks.qualified(names, matrix) & ~_cooling(customers, playbooks, at_us, history)
     candidates = candidates_of(
         customers,
@@ -130,13 +132,15 @@ def plan_day(
     return Day(
         candidates=candidates,
         plan=plan,
-        held_out=np.array([is_held_out(one, playbooks.holdout, salt) for one in customers]),
+        held_out=np.array(
+            [is_held_out(customer, playbooks.holdout, salt) for customer in customers]
+        ),
         propensity=1.0 - playbooks.holdout,
-        chances=chances,
+        chances=probabilities,
         uplift=expected,
         other_ways={
             "do nothing": 0.0,
-            "highest risk first": highest_risk_first(candidates, limits, chances).value,
+            "highest risk first": highest_risk_first(candidates, limits, probabilities).value,
             "random": random_plan(candidates, limits, seed).value,
         },
     )
@@ -147,20 +151,20 @@ def _cooling(
 ) -> NDArray[np.bool_]:
     """Who got which playbook too short a time ago."""
     books = playbooks.playbooks
-    found = np.zeros((len(customers), len(books)), dtype=np.bool_)
+    is_cooling = np.zeros((len(customers), len(books)), dtype=np.bool_)
     if history is None or not history.num_rows:
-        return found
-    place = {name: number for number, name in enumerate(customers)}
-    column = {one.id: number for number, one in enumerate(books)}
+        return is_cooling
+    index = {name: number for number, name in enumerate(customers)}
+    column = {playbook.id: number for number, playbook in enumerate(books)}
     times = history["planned_at"].cast(pa.int64()).to_pylist()
     rows = zip(
         history["customer_id"].to_pylist(), history["playbook"].to_pylist(), times, strict=True
     )
     for name, book, time in rows:
-        if name in place and book in column and time <= at_us:
+        if name in index and book in column and time <= at_us:
             days = books[column[book]].cool_down_days
-            found[place[name], column[book]] |= at_us - time < days * DAY
-    return found
+            is_cooling[index[name], column[book]] |= at_us - time < days * DAY
+    return is_cooling
 
 
 def log_of(day: Day, playbooks: Playbooks, at_us: int) -> pa.Table:
@@ -172,20 +176,20 @@ def log_of(day: Day, playbooks: Playbooks, at_us: int) -> pa.Table:
     """
     chosen = day.plan.chosen
     rows: Ints = np.flatnonzero(chosen != NOTHING)
-    what = chosen[rows]
-    order = np.argsort(-day.candidates.value[rows, what], kind="stable")
-    rows, what = rows[order], what[order]
+    books = chosen[rows]
+    order = np.argsort(-day.candidates.value[rows, books], kind="stable")
+    rows, books = rows[order], books[order]
     return pa.table(
         {
             "customer_id": pa.array([day.candidates.customers[k] for k in rows], pa.string()),
-            "playbook": pa.array([playbooks.playbooks[k].id for k in what], pa.string()),
+            "playbook": pa.array([playbooks.playbooks[k].id for k in books], pa.string()),
             "planned_at": pa.array(np.full(len(rows), at_us, dtype=np.int64)).cast(TIME),
             "held_out": pa.array(day.held_out[rows]),
             "propensity": pa.array(np.full(len(rows), day.propensity)),
             "chance": pa.array(day.chances[rows]),
-            "expected_fall": pa.array(day.uplift[rows, what]),
-            "value": pa.array(day.candidates.value[rows, what]),
-            "cost": pa.array(day.candidates.cost[rows, what]),
-            "hours": pa.array(day.candidates.hours[what]),
+            "expected_fall": pa.array(day.uplift[rows, books]),
+            "value": pa.array(day.candidates.value[rows, books]),
+            "cost": pa.array(day.candidates.cost[rows, books]),
+            "hours": pa.array(day.candidates.hours[books]),
         }
     )

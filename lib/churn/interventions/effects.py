@@ -44,7 +44,7 @@ def estimate_effect(
     left: Floats,
     treated: NDArray[np.bool_],
     propensity: Floats,
-    chances: Floats,
+    probabilities: Floats,
     expected: float = 0.0,
 ) -> Effect:
     """The mean effect over everyone who was chosen, treated or held out.
@@ -57,7 +57,7 @@ def estimate_effect(
         left: (n,) 1 where the customer left.
         treated: (n,) who got the intervention.
         propensity: (n,) chance that it was treated when the plan was made, between 0 and 1.
-        chances: (n,) foreseen chance to leave untreated, at that time.
+        probabilities: (n,) foreseen chance to leave untreated, at that time.
         expected: fall that was expected, for the power.
 
     Raises:
@@ -69,9 +69,9 @@ def estimate_effect(
         )
     if not ((propensity > 0.0) & (propensity < 1.0)).all():
         raise ChurnError("propensity: expected between 0 and 1; a certain choice teaches nothing")
-    residual = left - chances
+    residual = left - probabilities
     weight = np.where(treated, 1.0 / propensity, 1.0 / (1.0 - propensity))
-    arms = [_arm(residual, chances, weight, which) for which in (treated, ~treated)]
+    arms = [_arm(residual, probabilities, weight, which) for which in (treated, ~treated)]
     value = arms[1].mean - arms[0].mean
     error = float(np.sqrt(arms[0].variance + arms[1].variance))
     reach = float(t.ppf(0.5 + _LEVEL / 2.0, _freedom(arms)))
@@ -97,10 +97,10 @@ def revised(expected: float, doubt: float, effect: Effect, mean_chance: float) -
         effect: seen, as a fall of the chance.
         mean_chance: foreseen, of those whom it was seen on.
     """
-    seen = effect.value / mean_chance
+    estimate = effect.value / mean_chance
     error = (effect.high - effect.low) / (2.0 * float(norm.ppf(0.5 + _LEVEL / 2.0)) * mean_chance)
     weight = doubt**2 / (doubt**2 + error**2)
-    return float(np.clip(expected + weight * (seen - expected), 0.0, 0.95))
+    return float(np.clip(expected + weight * (estimate - expected), 0.0, 0.95))
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class _Arm:
     rows: float
 
 
-def _arm(residual: Floats, chances: Floats, weight: Floats, which: NDArray[np.bool_]) -> _Arm:
+def _arm(residual: Floats, probabilities: Floats, weight: Floats, which: NDArray[np.bool_]) -> _Arm:
     """A Hajek mean, whose variance is at least that of the foreseen chances.
 
     Few leavers may scatter less than chance would have it, none not at all.
@@ -121,13 +121,15 @@ def _arm(residual: Floats, chances: Floats, weight: Floats, which: NDArray[np.bo
     total = weights.sum()
     mean = float((weights * values).sum() / total)
     rows = float(total**2 / (weights**2).sum())
-    seen = float((weights**2 * (values - mean) ** 2).sum() / total**2) * rows / max(rows - 1, 1.0)
-    foreseen = chances[which] * (1.0 - chances[which])
-    return _Arm(mean, max(seen, float((weights**2 * foreseen).sum() / total**2)), rows)
+    variance = (
+        float((weights**2 * (values - mean) ** 2).sum() / total**2) * rows / max(rows - 1, 1.0)
+    )
+    foreseen = probabilities[which] * (1.0 - probabilities[which])
+    return _Arm(mean, max(variance, float((weights**2 * foreseen).sum() / total**2)), rows)
 
 
 def _freedom(arms: list[_Arm]) -> float:
     """Welch and Satterthwaite's degrees of freedom."""
-    total = sum(one.variance for one in arms)
-    parts = sum(one.variance**2 / max(one.rows - 1.0, 1.0) for one in arms)
+    total = sum(arm.variance for arm in arms)
+    parts = sum(arm.variance**2 / max(arm.rows - 1.0, 1.0) for arm in arms)
     return float(total**2 / parts) if parts > 0 else 1e9

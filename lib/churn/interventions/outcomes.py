@@ -24,13 +24,13 @@ def who_left(log: pa.Table, churn: pa.Table, window_days: int, until_us: int) ->
     times = churn["event_time"].cast(pa.int64()).to_pylist()
     for name, time in zip(churn["customer_id"].to_pylist(), times, strict=True):
         notices.setdefault(name, []).append(time)
-    found = np.zeros(log.num_rows)
+    outcomes = np.zeros(log.num_rows)
     planned = log["planned_at"].cast(pa.int64()).to_pylist()
     for row, (name, at) in enumerate(zip(log["customer_id"].to_pylist(), planned, strict=True)):
         end = at + window_days * DAY
         left = any(at < time <= end for time in notices.get(name, ()))
-        found[row] = left if end <= until_us else np.nan
-    return found
+        outcomes[row] = left if end <= until_us else np.nan
+    return outcomes
 
 
 def effects_of(log: pa.Table, left: Floats) -> dict[str, Effect]:
@@ -40,17 +40,17 @@ def effects_of(log: pa.Table, left: Floats) -> dict[str, Effect]:
         log: of earlier plans; see `log_of`.
         left: see `who_left`.
     """
-    known = ~np.isnan(left)
+    is_known = ~np.isnan(left)
     books = np.array(log["playbook"].to_pylist(), dtype=np.str_)
     treated = ~log["held_out"].to_numpy(zero_copy_only=False).astype(np.bool_)
-    found = {}
+    effects = {}
     for name in np.unique(books).tolist():
-        rows = known & (books == name)
+        rows = is_known & (books == name)
         if rows.sum() < _FEWEST:
             continue
         expected = float(log["expected_fall"].to_numpy()[rows].mean())
         try:
-            found[name] = estimate_effect(
+            effects[name] = estimate_effect(
                 left[rows],
                 treated[rows],
                 log["propensity"].to_numpy()[rows],
@@ -59,7 +59,7 @@ def effects_of(log: pa.Table, left: Floats) -> dict[str, Effect]:
             )
         except ChurnError:
             continue
-    return found
+    return effects
 
 
 def revised_effects(
@@ -67,9 +67,14 @@ def revised_effects(
 ) -> dict[str, float]:
     """By playbook, the assumed share of the chance that goes, revised by what was seen."""
     books = np.array(log["playbook"].to_pylist(), dtype=np.str_)
-    chances = log["chance"].to_numpy()
+    probabilities = log["chance"].to_numpy()
     return {
-        one.id: revised(one.effect, _DOUBT, effects[one.id], float(chances[books == one.id].mean()))
-        for one in playbooks.playbooks
-        if one.id in effects
+        playbook.id: revised(
+            playbook.effect,
+            _DOUBT,
+            effects[playbook.id],
+            float(probabilities[books == playbook.id].mean()),
+        )
+        for playbook in playbooks.playbooks
+        if playbook.id in effects
     }

@@ -99,11 +99,15 @@ def candidates_of(
         playbooks: costs and hours.
     """
     books = playbooks.playbooks
-    share = np.array([one.cost_share_of_year for one in books])
-    cost = np.array([one.cost for one in books]) + yearly_revenue[:, None] * share
+    share = np.array([playbook.cost_share_of_year for playbook in books])
+    cost = np.array([playbook.cost for playbook in books]) + yearly_revenue[:, None] * share
     value = np.where(open_to, uplift * value_of_staying[:, None] - cost, -np.inf)
-    most = np.array([np.inf if one.most is None else float(one.most) for one in books])
-    return Candidates(customers, value, cost, np.array([one.hours for one in books]), most)
+    most = np.array(
+        [np.inf if playbook.most is None else float(playbook.most) for playbook in books]
+    )
+    return Candidates(
+        customers, value, cost, np.array([playbook.hours for playbook in books]), most
+    )
 
 
 def plan_interventions(candidates: Candidates, limits: Limits) -> Plan:
@@ -112,35 +116,35 @@ def plan_interventions(candidates: Candidates, limits: Limits) -> Plan:
     A multiple-choice knapsack with several limits, as a mixed-integer program solved to optimality
     by HiGHS (through SciPy). Choices that lose are never made.
     """
-    who, what = np.nonzero(candidates.value > 0)
+    customers, books = np.nonzero(candidates.value > 0)
     chosen = np.full(len(candidates.customers), NOTHING, dtype=np.int64)
-    if len(who):
-        value = candidates.value[who, what]
-        found = milp(
+    if len(customers):
+        value = candidates.value[customers, books]
+        solution = milp(
             -value,
-            integrality=np.ones(len(who)),
+            integrality=np.ones(len(customers)),
             bounds=Bounds(0, 1),
-            constraints=_constraints(candidates, limits, who, what),
+            constraints=_constraints(candidates, limits, customers, books),
             options={"mip_rel_gap": _GAP},
         )
-        if found.x is None:
-            raise RuntimeError(f"no plan was found, though nothing is one: {found.message}")
-        taken = found.x > 0.5
-        chosen[who[taken]] = what[taken]
+        if solution.x is None:
+            raise RuntimeError(f"no plan was found, though nothing is one: {solution.message}")
+        selection = solution.x > 0.5
+        chosen[customers[selection]] = books[selection]
     return plan_of(candidates, chosen)
 
 
 def _constraints(
-    candidates: Candidates, limits: Limits, who: Ints, what: Ints
+    candidates: Candidates, limits: Limits, customers: Ints, books: Ints
 ) -> list[LinearConstraint]:
-    count, columns = len(who), np.arange(len(who))
-    people, place = np.unique(who, return_inverse=True)
-    once = csr_array((np.ones(count), (place, columns)), shape=(len(people), count))
-    rows = [candidates.hours[what], candidates.cost[who, what], np.ones(count)]
+    count, columns = len(customers), np.arange(len(customers))
+    people, row_indices = np.unique(customers, return_inverse=True)
+    once = csr_array((np.ones(count), (row_indices, columns)), shape=(len(people), count))
+    rows = [candidates.hours[books], candidates.cost[customers, books], np.ones(count)]
     ends = [limits.hours, limits.budget, np.inf if limits.most is None else float(limits.most)]
     for book, most in enumerate(candidates.most.tolist()):
         if np.isfinite(most):
-            rows.append((what == book).astype(float))
+            rows.append((books == book).astype(float))
             ends.append(most)
     return [
         LinearConstraint(once, -np.inf, 1.0),
@@ -150,19 +154,19 @@ def _constraints(
 
 def plan_of(candidates: Candidates, chosen: Ints) -> Plan:
     """What a choice comes to."""
-    who = np.flatnonzero(chosen != NOTHING)
-    what = chosen[who]
+    customers = np.flatnonzero(chosen != NOTHING)
+    books = chosen[customers]
     return Plan(
         chosen,
-        float(candidates.value[who, what].sum()),
-        float(candidates.cost[who, what].sum()),
-        float(candidates.hours[what].sum()),
+        float(candidates.value[customers, books].sum()),
+        float(candidates.cost[customers, books].sum()),
+        float(candidates.hours[books].sum()),
     )
 
 
-def highest_risk_first(candidates: Candidates, limits: Limits, chances: Floats) -> Plan:
+def highest_risk_first(candidates: Candidates, limits: Limits, probabilities: Floats) -> Plan:
     """What teams do: the riskiest customer first, with its best playbook, while there is room."""
-    return _in_turn(candidates, limits, np.argsort(-chances, kind="stable"))
+    return _in_turn(candidates, limits, np.argsort(-probabilities, kind="stable"))
 
 
 def random_plan(candidates: Candidates, limits: Limits, seed: int) -> Plan:
@@ -180,31 +184,33 @@ def _in_turn(
     chosen = np.full(len(candidates.customers), NOTHING, dtype=np.int64)
     hours, budget, left = limits.hours, limits.budget, candidates.most.copy()
     room = np.inf if limits.most is None else float(limits.most)
-    for who in order.tolist():
-        for what in np.argsort(-liking[who], kind="stable").tolist():
-            cost, time = candidates.cost[who, what], candidates.hours[what]
-            fits = cost <= budget and time <= hours and left[what] >= 1 and room >= 1
-            if np.isfinite(liking[who, what]) and fits:
-                chosen[who] = what
+    for customer in order.tolist():
+        for book in np.argsort(-liking[customer], kind="stable").tolist():
+            cost, time = candidates.cost[customer, book], candidates.hours[book]
+            fits = cost <= budget and time <= hours and left[book] >= 1 and room >= 1
+            if np.isfinite(liking[customer, book]) and fits:
+                chosen[customer] = book
                 budget, hours, room = budget - cost, hours - time, room - 1
-                left[what] -= 1
+                left[book] -= 1
                 break
     return plan_of(candidates, chosen)
 
 
 def faults(candidates: Candidates, limits: Limits, plan: Plan) -> list[str]:
     """Constraints that a plan breaks, counted anew: none of one that was solved."""
-    who = np.flatnonzero(plan.chosen != NOTHING)
-    what, slack = plan.chosen[who], 1e-6
-    found = []
-    if not np.isfinite(candidates.value[who, what]).all():
-        found.append("an intervention that is not open to the customer")
-    if candidates.hours[what].sum() > limits.hours + slack:
-        found.append("hours")
-    if candidates.cost[who, what].sum() > limits.budget + slack:
-        found.append("budget")
-    if limits.most is not None and len(who) > limits.most:
-        found.append("most interventions")
-    count = np.bincount(what, minlength=len(candidates.most))
-    found += [f"most of playbook {k}" for k in np.flatnonzero(count > candidates.most).tolist()]
-    return found
+    customers = np.flatnonzero(plan.chosen != NOTHING)
+    books, slack = plan.chosen[customers], 1e-6
+    violations = []
+    if not np.isfinite(candidates.value[customers, books]).all():
+        violations.append("an intervention that is not open to the customer")
+    if candidates.hours[books].sum() > limits.hours + slack:
+        violations.append("hours")
+    if candidates.cost[customers, books].sum() > limits.budget + slack:
+        violations.append("budget")
+    if limits.most is not None and len(customers) > limits.most:
+        violations.append("most interventions")
+    count = np.bincount(books, minlength=len(candidates.most))
+    violations += [
+        f"most of playbook {k}" for k in np.flatnonzero(count > candidates.most).tolist()
+    ]
+    return violations

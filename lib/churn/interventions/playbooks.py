@@ -57,7 +57,7 @@ class _File(BaseModel):
 
     @model_validator(mode="after")
     def _each_once(self) -> _File:
-        names = [one.id for one in self.playbooks]
+        names = [playbook.id for playbook in self.playbooks]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"playbook '{twice}' is declared twice")
@@ -82,13 +82,13 @@ class Playbooks:
 
     def named(self, playbook_id: str) -> Playbook:
         """A playbook by its id; a KeyError where there is none."""
-        return {one.id: one for one in self.playbooks}[playbook_id]
+        return {playbook.id: playbook for playbook in self.playbooks}[playbook_id]
 
     def qualified(self, names: tuple[str, ...], matrix: Floats) -> NDArray[np.bool_]:
         """Who qualifies for what (customers, playbooks), of features (customers, features)."""
         table = pa.table({name: matrix[:, k] for k, name in enumerate(names)})
         columns = Columns(table)
-        masks = [np.asarray(columns.mask(one)) for one in self.conditions]
+        masks = [np.asarray(columns.mask(condition)) for condition in self.conditions]
         return np.column_stack(masks) if masks else np.zeros((len(matrix), 0), dtype=bool)
 
 
@@ -111,29 +111,29 @@ def load_playbooks(text: str, names: Iterable[str], origin: str = "playbooks") -
     except ValidationError as error:
         raise PlaybookError(f"{origin}: {_first(error, content)}") from error
     fields = dict.fromkeys(names, float)
-    enabled = tuple(one for one in read.playbooks if one.enabled and read.enabled)
+    enabled = tuple(playbook for playbook in read.playbooks if playbook.enabled and read.enabled)
     conditions = []
-    for one in read.playbooks:
+    for playbook in read.playbooks:
         try:
-            condition = read_expression(one.who, fields)
-            conditions += [condition] if one in enabled else []
+            condition = read_expression(playbook.who, fields)
+            conditions += [condition] if playbook in enabled else []
         except ExpressionError as error:
-            raise PlaybookError(f"{origin}: {one.id}: who: {error}") from error
+            raise PlaybookError(f"{origin}: {playbook.id}: who: {error}") from error
     return Playbooks(read.version, read.holdout, enabled, tuple(conditions))
 
 
 def _first(error: ValidationError, content: Any) -> str:
     """The first fault in words, with the playbook's id and a suggestion for a typo."""
     # a typo leaves its field missing, too: the unknown name says more
-    fault = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    place = list(fault["loc"])
-    if len(place) > 1 and place[0] == "playbooks" and isinstance(place[1], int):
-        entry = content["playbooks"][place[1]]
+    fault = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+    path = list(fault["loc"])
+    if len(path) > 1 and path[0] == "playbooks" and isinstance(path[1], int):
+        entry = content["playbooks"][path[1]]
         name = entry.get("id") if isinstance(entry, dict) else None
-        place[:2] = [str(name or f"playbook {place[1] + 1}")]
-    where = ": ".join(map(str, place))
+        path[:2] = [str(name or f"playbook {path[1] + 1}")]
+    where = ": ".join(map(str, path))
     if fault["type"] == "extra_forbidden":
-        known = Playbook.model_fields if len(place) > 1 else _File.model_fields
-        return f"{where}: unknown field; {did_you_mean(str(place[-1]), known)}"
-    came = "" if fault["type"] == "missing" else f", got {fault['input']!r}"
-    return f"{where}: {fault['msg'].lower()}{came}"[:300]
+        fields = Playbook.model_fields if len(path) > 1 else _File.model_fields
+        return f"{where}: unknown field; {did_you_mean(str(path[-1]), fields)}"
+    suffix = "" if fault["type"] == "missing" else f", got {fault['input']!r}"
+    return f"{where}: {fault['msg'].lower()}{suffix}"[:300]

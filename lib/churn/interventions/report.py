@@ -67,7 +67,7 @@ def facts(day: Day, log: pa.Table, as_of: str, effects: dict[str, Effect]) -> di
         "cost": day.plan.cost,
         "hours": day.plan.hours,
         "other_ways": day.other_ways,
-        "effects": {name: vars(one) for name, one in effects.items()},
+        "effects": {name: vars(effect) for name, effect in effects.items()},
     }
 
 
@@ -76,14 +76,16 @@ def _overview(
 ) -> Section:
     mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
     at_risk = float((day.chances * mrr).sum()) * 12.0
-    held = int(log["held_out"].to_numpy(zero_copy_only=False).sum())
+    held_out = int(log["held_out"].to_numpy(zero_copy_only=False).sum())
     figures = (
         KeyFigure(
             "customers", f"{scores.num_rows:,}", f"{int(day.chances.sum()):,} expected to leave"
         ),
         KeyFigure("yearly revenue expected to go", f"{at_risk:,.0f}", "chance times revenue"),
         KeyFigure(
-            "to look after", f"{log.num_rows - held:,}", f"{held} more left alone, to compare"
+            "to look after",
+            f"{log.num_rows - held_out:,}",
+            f"{held_out} more left alone, to compare",
         ),
         KeyFigure("expected gain", f"{day.plan.value:,.0f}", "what staying is worth, less cost"),
         KeyFigure("hours", f"{day.plan.hours:,.1f}", f"of {limits.hours:,.1f}"),
@@ -98,23 +100,23 @@ def _overview(
 
 
 def _people(treated: pa.Table, scores: pa.Table, playbooks: Playbooks) -> Section:
-    words = {one.id: one.words for one in playbooks.playbooks}
+    labels = {playbook.id: playbook.words for playbook in playbooks.playbooks}
     about = {row["customer_id"]: row for row in scores.select(
         ["customer_id", "score", "band", "segment", "reasons", *COMPONENTS]
     ).to_pylist()}  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for row in treated.slice(0, _SHOWN).to_pylist():
-        one = about[row["customer_id"]]
-        raising = [why["words"] for why in json.loads(one["reasons"]) if why["effect"] > 0]
+        customer = about[row["customer_id"]]
+        raising = [why["words"] for why in json.loads(customer["reasons"]) if why["effect"] > 0]
         why = "; ".join(text.removesuffix("; raises the risk") for text in raising[:2]) or "-"
         rows.append(
             (
                 row["customer_id"],
-                one["segment"] or "-",
+                customer["segment"] or "-",
                 f"{row['chance']:.1%}",
-                f"{one['score']:.0f} ({one['band']})",
+                f"{customer['score']:.0f} ({customer['band']})",
                 why,
-                words[row["playbook"]],
+                labels[row["playbook"]],
                 float(row["value"]),
             )
         )
@@ -143,13 +145,13 @@ def _ways(day: Day, log: pa.Table) -> Section:
 
 
 def _spent(day: Day, treated: pa.Table, playbooks: Playbooks, limits: Limits) -> Section:
-    count = {one.id: 0 for one in playbooks.playbooks}
+    count = {playbook.id: 0 for playbook in playbooks.playbooks}
     for name in treated["playbook"].to_pylist():
         count[name] += 1
     plot = bar_plot(
         "Interventions by playbook",
-        [one.words for one in playbooks.playbooks],
-        [float(count[one.id]) for one in playbooks.playbooks],
+        [playbook.words for playbook in playbooks.playbooks],
+        [float(count[playbook.id]) for playbook in playbooks.playbooks],
         Axis("customers"),
     )
     left = limits.hours - day.plan.hours
@@ -158,20 +160,20 @@ def _spent(day: Day, treated: pa.Table, playbooks: Playbooks, limits: Limits) ->
 
 def _effects(playbooks: Playbooks, effects: dict[str, Effect]) -> Section:
     rows: list[tuple[Cell, ...]] = []
-    for one in playbooks.playbooks:
-        seen = effects.get(one.id)
-        found = "-"
-        if seen is not None:
-            found = f"{seen.value:+.1%} ({seen.low:+.1%} to {seen.high:+.1%})"
+    for playbook in playbooks.playbooks:
+        effect = effects.get(playbook.id)
+        interval = "-"
+        if effect is not None:
+            interval = f"{effect.value:+.1%} ({effect.low:+.1%} to {effect.high:+.1%})"
         rows.append(
             (
-                one.words,
-                f"{one.effect:.0%}",
-                one.evidence,
-                found,
-                None if seen is None else seen.treated,
-                None if seen is None else seen.held_out,
-                "-" if seen is None else f"{seen.detectable:.1%}",
+                playbook.words,
+                f"{playbook.effect:.0%}",
+                playbook.evidence,
+                interval,
+                None if effect is None else effect.treated,
+                None if effect is None else effect.held_out,
+                "-" if effect is None else f"{effect.detectable:.1%}",
             )
         )
     header = (

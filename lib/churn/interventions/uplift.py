@@ -55,25 +55,26 @@ def fit_uplift(
     from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
-    for what, mine in (("treated", treated), ("not treated", ~treated)):
-        gone = int(left[mine].sum())
-        if min(gone, int(mine.sum()) - gone) < _FEWEST:
+    for group, group_mask in (("treated", treated), ("not treated", ~treated)):
+        leavers = int(left[group_mask].sum())
+        if min(leavers, int(group_mask.sum()) - leavers) < _FEWEST:
             raise ChurnError(
-                f"of the {what}, {gone} left and {int(mine.sum()) - gone} stayed: at least "
+                f"of the {group}, {leavers} left and {int(group_mask.sum()) - leavers} stayed: at "
+                "least "
                 f"{_FEWEST} of each are needed to learn who is changed"
             )
     trees = HistGradientBoostingRegressor(
         max_depth=3, max_iter=60, learning_rate=0.05, min_samples_leaf=2 * _FEWEST,
         l2_regularization=10.0, early_stopping=False, random_state=seed,
     )  # fmt: skip
-    found = (
+    model = (
         TLearner(models=trees)
         if learner == "t"
         # who was treated was decided by chance: a constant is the right propensity
         else XLearner(models=trees, propensity_model=LogisticRegression(C=1e-9))
     )
-    found.fit(left, treated.astype(np.int64), X=_filled(matrix))
-    return UpliftModel(found)
+    model.fit(left, treated.astype(np.int64), X=_filled(matrix))
+    return UpliftModel(model)
 
 
 def qini_curve(uplift: Floats, left: Floats, treated: Flags) -> tuple[Floats, Floats]:
@@ -86,9 +87,9 @@ def qini_curve(uplift: Floats, left: Floats, treated: Flags) -> tuple[Floats, Fl
         share of customers (n + 1,), and saved leavers as a share of the treated (n + 1,).
     """
     order = np.argsort(-uplift, kind="stable")
-    gone, given = left[order], treated[order]
-    count_treated, count_others = np.cumsum(given), np.cumsum(~given)
-    gone_treated, gone_others = np.cumsum(gone * given), np.cumsum(gone * ~given)
+    has_left, is_treated = left[order], treated[order]
+    count_treated, count_others = np.cumsum(is_treated), np.cumsum(~is_treated)
+    gone_treated, gone_others = np.cumsum(has_left * is_treated), np.cumsum(has_left * ~is_treated)
     scaled = gone_others * count_treated / np.maximum(count_others, 1)
     saved = np.where(count_others > 0, scaled - gone_treated, 0.0) / max(int(treated.sum()), 1)
     share = np.arange(len(order) + 1) / max(len(order), 1)

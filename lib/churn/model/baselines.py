@@ -23,25 +23,25 @@ _HALVED = ("usage_trend_30d", "invoiced_trend_30d")
 
 def baseline_scores(split: Split, seed: int, threads: int = 2) -> dict[str, Floats]:
     """Scores (test rows,) by baseline; higher leaves sooner. What the data lacks is left out."""
-    found: dict[str, Floats] = {}
+    scores: dict[str, Floats] = {}
     recency = _first_told(split.test, _RECENCY)
     if recency is not None:
-        found["recency alone"] = recency
+        scores["recency alone"] = recency
     halved = _first_told(split.test, _HALVED)
     if halved is not None:
-        found["rule: usage halved"] = np.asarray(-halved)
+        scores["rule: usage halved"] = np.asarray(-halved)
     train, test = _filled(split)
     labels = split.train.labels
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     linear.fit(train, labels)
-    found["logistic regression"] = np.asarray(linear.decision_function(test))
+    scores["logistic regression"] = np.asarray(linear.decision_function(test))
     forest = RandomForestClassifier(
         200, min_samples_leaf=10, n_jobs=threads, random_state=seed
     ).fit(train, labels)
-    found["random forest"] = np.asarray(forest.predict_proba(test)[:, 1])
+    scores["random forest"] = np.asarray(forest.predict_proba(test)[:, 1])
     if _first_told(split.test, RFM[:1]) is not None:
-        found["logistic regression on RFM"] = rfm_scores(split)
-    return found
+        scores["logistic regression on RFM"] = rfm_scores(split)
+    return scores
 
 
 def rfm_scores(split: Split) -> Floats:
@@ -67,7 +67,7 @@ def _first_told(rows: Snapshots, names: tuple[str, ...]) -> Floats | None:
 
 def _filled(split: Split) -> tuple[Floats, Floats]:
     """Features with the training median for what is missing; untold ones are left out."""
-    told = ~np.isnan(split.train.matrix).all(axis=0)
-    train, test = split.train.matrix[:, told], split.test.matrix[:, told]
+    has_values = ~np.isnan(split.train.matrix).all(axis=0)
+    train, test = split.train.matrix[:, has_values], split.test.matrix[:, has_values]
     usual = np.nanmedian(train, axis=0)
     return np.where(np.isnan(train), usual, train), np.where(np.isnan(test), usual, test)

@@ -111,10 +111,10 @@ class ChurnModel:
         }
         files: dict[str, bytes | Path] = {
             _ABOUT: json.dumps(about, indent=1).encode(),
-            _LINEAR: save({name: np.ascontiguousarray(one) for name, one in arrays.items()}),
+            _LINEAR: save({name: np.ascontiguousarray(array) for name, array in arrays.items()}),
             _REFERENCE: save(dict(self.reference.to_arrays())),
         }
-        files |= {f"trees-{k}.ubj": one for k, one in enumerate(self.trees.to_bytes())}
+        files |= {f"trees-{k}.ubj": booster for k, booster in enumerate(self.trees.to_bytes())}
         return write_artifact(
             directory,
             system=SYSTEM,

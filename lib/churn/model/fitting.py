@@ -45,22 +45,22 @@ def split_by_time(rows: Snapshots, target: Target, test_share: float) -> Split:
     Raises:
         ChurnError: no outcome is known, or too few customers of a class are on a side.
     """
-    known = rows.known()
-    if not len(known):
+    labelled_rows = rows.known()
+    if not len(labelled_rows):
         raise ChurnError("no row has a known outcome: the data ends before the window does")
-    moments = np.unique(known.at_us)
-    wanted = max(1, round(test_share * len(moments)))
-    first = int(moments[-wanted])
-    return split_at(known, target, first)
+    moments = np.unique(labelled_rows.at_us)
+    test_count = max(1, round(test_share * len(moments)))
+    first = int(moments[-test_count])
+    return split_at(labelled_rows, target, first)
 
 
 def split_at(rows: Snapshots, target: Target, first_test_us: int) -> Split:
     """Test rows from a moment on; training rows whose outcome was known by then."""
-    known = rows.known()
-    train = known.take(known.at_us + target.reach_us <= first_test_us)
-    test = known.take(known.at_us >= first_test_us)
-    for what, part in (("training", train), ("test", test)):
-        _refuse_few(what, part, known, target)
+    labelled_rows = rows.known()
+    train = labelled_rows.take(labelled_rows.at_us + target.reach_us <= first_test_us)
+    test = labelled_rows.take(labelled_rows.at_us >= first_test_us)
+    for part_name, part in (("training", train), ("test", test)):
+        _refuse_few(part_name, part, labelled_rows, target)
     unseen = ~np.isin(test.customers, np.unique(train.customers))
     return Split(train, test, unseen, first_test_us)
 
@@ -95,8 +95,8 @@ def categorical(base: CustomerBase) -> list[int]:
 
 def row_weights(rows: Snapshots) -> Floats:
     """Weights that let each customer count by the root of its rows: they are much alike."""
-    _, place, count = np.unique(rows.customers, return_inverse=True, return_counts=True)
-    weights = 1.0 / np.sqrt(count[place])
+    _, customer_index, count = np.unique(rows.customers, return_inverse=True, return_counts=True)
+    weights = 1.0 / np.sqrt(count[customer_index])
     return np.asarray(weights / weights.mean(), dtype=np.float64)
 
 
@@ -113,17 +113,17 @@ def fit_linear_half(
     base: CustomerBase, rows: Snapshots, weights: Floats, settings: ModelSettings
 ) -> Linear:
     """The linear half alone."""
-    places = tuple(rows.names.index(name) for name in FEW)
-    few = Few(places, settings.few_ridge, settings.few_share) if settings.few_share else None
+    columns = tuple(rows.names.index(name) for name in FEW)
+    few = Few(columns, settings.few_ridge, settings.few_share) if settings.few_share else None
     codes = categorical(base)
     return fit_linear(rows.matrix, rows.labels, weights, settings.ridge, codes, few)
 
 
 def customer_folds(rows: Snapshots, seed: int, count: int = FOLDS) -> NDArray[np.int64]:
     """A fold for each row; all rows of a customer share one."""
-    names, place = np.unique(rows.customers, return_inverse=True)
+    names, customer_index = np.unique(rows.customers, return_inverse=True)
     drawn = np.random.default_rng(seed).permutation(len(names)) % count
-    return np.asarray(drawn[place], dtype=np.int64)
+    return np.asarray(drawn[customer_index], dtype=np.int64)
 
 
 def fold_log_odds(
@@ -135,9 +135,9 @@ def fold_log_odds(
     seed: int,
 ) -> Floats:
     """Log-odds of one fold's rows by halves fitted on the others."""
-    mine = folds == fold
-    linear, trees = fit_halves(base, rows.take(~mine), settings, seed + fold)
-    left_out = rows.matrix[mine]
+    in_fold = folds == fold
+    linear, trees = fit_halves(base, rows.take(~in_fold), settings, seed + fold)
+    left_out = rows.matrix[in_fold]
     return blended(linear.log_odds(left_out), trees.log_odds(left_out), settings.linear_share)
 
 

@@ -66,7 +66,7 @@ def judge(
     split: Split,
     target: Target,
     scores: Mapping[str, Floats],
-    chances: Floats,
+    probabilities: Floats,
     contributions: Floats,
     capacity: float,
     threshold: float,
@@ -79,7 +79,7 @@ def judge(
         split: train and test.
         target: what is foreseen.
         scores: by method, `OURS` among them.
-        chances: calibrated, of ours.
+        probabilities: calibrated, of ours.
         contributions: (test rows, features) of ours.
         capacity: share of customers that the team can look after at a moment.
         threshold: chance from which a customer is flagged.
@@ -99,15 +99,18 @@ def judge(
     order = np.argsort(-mean, kind="stable")
     total = mean.sum() or 1.0
     return Findings(
-        measures={name: measures_of(test, one, capacity) for name, one in scores.items()},
+        measures={
+            name: measures_of(test, method_scores, capacity)
+            for name, method_scores in scores.items()
+        },
         auc=interval(roc_auc),
         ap=interval(average_precision),
-        calibration=reliability(test.labels, chances, 10),
-        calibration_error=expected_calibration_error(test.labels, chances, 10),
-        lift={name: _lift(test.labels, one) for name, one in scores.items()},
+        calibration=reliability(test.labels, probabilities, 10),
+        calibration_error=expected_calibration_error(test.labels, probabilities, 10),
+        lift={name: _lift(test.labels, method_scores) for name, method_scores in scores.items()},
         segments=_segments(test, ours),
         unseen=_unseen(split, ours),
-        warned_days=first_flags(test, target, chances, threshold),
+        warned_days=first_flags(test, target, probabilities, threshold),
         importance={test.names[k]: float(mean[k] / total) for k in order.tolist() if mean[k] > 0},
         capacity=capacity,
         prevalence=float(test.labels.mean()),
@@ -118,7 +121,7 @@ def judge(
 
 def measures_of(test: Snapshots, scores: Floats, capacity: float) -> dict[str, float]:
     """AUC, average precision, and what the team finds at its capacity, moment by moment."""
-    found, shown, revenue = [], [], []
+    recalls, precisions, revenue = [], [], []
     for at in np.unique(test.at_us):
         rows = np.flatnonzero(test.at_us == at)
         labels = test.labels[rows]
@@ -126,19 +129,19 @@ def measures_of(test: Snapshots, scores: Floats, capacity: float) -> dict[str, f
             continue
         count = max(1, round(capacity * len(rows)))
         hit = precision_at_k(labels, scores[rows], count)
-        shown.append(hit)
-        found.append(hit * min(count, len(rows)) / labels.sum())
+        precisions.append(hit)
+        recalls.append(hit * min(count, len(rows)) / labels.sum())
         revenue.append(_revenue_share(test, rows, scores[rows], count))
     return {
         AUC: roc_auc(test.labels, scores),
         AP: average_precision(test.labels, scores),
-        RECALL: float(np.mean(found)),
-        PRECISION: float(np.mean(shown)),
+        RECALL: float(np.mean(recalls)),
+        PRECISION: float(np.mean(precisions)),
         REVENUE: float(np.nanmean(revenue)) if not np.isnan(revenue).all() else float("nan"),
     }
 
 
-def first_flags(rows: Snapshots, target: Target, chances: Floats, threshold: float) -> Floats:
+def first_flags(rows: Snapshots, target: Target, probabilities: Floats, threshold: float) -> Floats:
     """Days before notice at which each leaver of the rows was first flagged; NaN if never.
 
     Only leavers who were there for the target's whole window before their notice count: of the
@@ -146,17 +149,17 @@ def first_flags(rows: Snapshots, target: Target, chances: Floats, threshold: flo
     """
     if (rows.notice_us == NEVER).all():
         return np.zeros(0)
-    found = []
+    warned_days = []
     first_seen = int(rows.at_us.min())
     for name in np.unique(rows.customers[rows.notice_us != NEVER]):
-        mine = np.flatnonzero((rows.customers == name) & (rows.notice_us != NEVER))
-        notice = int(rows.notice_us[mine].min())
+        own_rows = np.flatnonzero((rows.customers == name) & (rows.notice_us != NEVER))
+        notice = int(rows.notice_us[own_rows].min())
         if notice - first_seen < target.reach_us:
             continue
-        flagged = mine[(chances[mine] >= threshold) & (rows.at_us[mine] < notice)]
+        flagged = own_rows[(probabilities[own_rows] >= threshold) & (rows.at_us[own_rows] < notice)]
         days = (notice - rows.at_us[flagged]) / DAY
-        found.append(float(days.max()) if len(days) else float("nan"))
-    return np.array(found)
+        warned_days.append(float(days.max()) if len(days) else float("nan"))
+    return np.array(warned_days)
 
 
 def _revenue_share(test: Snapshots, rows: NDArray[np.int64], scores: Floats, count: int) -> float:
@@ -170,20 +173,20 @@ def _revenue_share(test: Snapshots, rows: NDArray[np.int64], scores: Floats, cou
 
 def _lift(labels: Floats, scores: Floats) -> Floats:
     hits = np.cumsum(labels[np.argsort(-scores, kind="stable")])
-    places = np.round(np.linspace(0, len(labels), _LIFT_POINTS + 1)).astype(int)
-    return np.asarray(np.concatenate([[0.0], hits])[places] / max(labels.sum(), 1.0))
+    positions = np.round(np.linspace(0, len(labels), _LIFT_POINTS + 1)).astype(int)
+    return np.asarray(np.concatenate([[0.0], hits])[positions] / max(labels.sum(), 1.0))
 
 
 def _segments(test: Snapshots, scores: Floats) -> tuple[tuple[float, int, float, float], ...]:
     codes = test.column("segment_code")
-    found = []
+    segments = []
     for code in np.unique(codes[~np.isnan(codes)]).tolist():
-        mine = codes == code
-        labels = test.labels[mine]
+        in_segment = codes == code
+        labels = test.labels[in_segment]
         both = 0 < labels.sum() < len(labels)
-        auc = roc_auc(labels, scores[mine]) if both else float("nan")
-        found.append((float(code), int(mine.sum()), float(labels.mean()), auc))
-    return tuple(sorted(found, key=lambda one: -one[1]))
+        auc = roc_auc(labels, scores[in_segment]) if both else float("nan")
+        segments.append((float(code), int(in_segment.sum()), float(labels.mean()), auc))
+    return tuple(sorted(segments, key=lambda segment: -segment[1]))
 
 
 def _unseen(split: Split, scores: Floats) -> tuple[int, float]:

@@ -67,9 +67,9 @@ def fit_squash(matrix: Floats, categorical: Sequence[int] = ()) -> Squash:
     scale = np.where(deviation > 1e-9, deviation, np.inf)
     scale[list(categorical)] = np.inf
     coded = [
-        (place, code)
-        for place in categorical
-        for code, share in zip(*_shares(matrix[:, place]), strict=True)
+        (column, code)
+        for column in categorical
+        for code, share in zip(*_shares(matrix[:, column]), strict=True)
         if _RARE <= share <= 1.0 - _RARE
     ]
     pairs = np.array(coded, dtype=np.int64).reshape(-1, 2)
@@ -77,8 +77,8 @@ def fit_squash(matrix: Floats, categorical: Sequence[int] = ()) -> Squash:
 
 
 def _shares(codes: Floats) -> tuple[list[float], list[float]]:
-    found, count = np.unique(codes[~np.isnan(codes)], return_counts=True)
-    return found.tolist(), (count / max(len(codes), 1)).tolist()
+    values, count = np.unique(codes[~np.isnan(codes)], return_counts=True)
+    return values.tolist(), (count / max(len(codes), 1)).tolist()
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,12 @@ class Linear:
         """
         parts = self.squash.apply(matrix) * self.weights
         features = len(self.squash.mean)
-        found = parts[:, :features].copy()
+        contributions = parts[:, :features].copy()
         absent = features + len(self.squash.missing)
-        found[:, self.squash.missing] += parts[:, features:absent]
-        for number, place in enumerate(self.squash.coded[:, 0].tolist()):
-            found[:, place] += parts[:, absent + number]
-        return found
+        contributions[:, self.squash.missing] += parts[:, features:absent]
+        for number, column in enumerate(self.squash.coded[:, 0].tolist()):
+            contributions[:, column] += parts[:, absent + number]
+        return contributions
 
 
 @dataclass(frozen=True)
@@ -153,11 +153,11 @@ def fit_linear(
     squash = fit_squash(matrix, categorical)
     inputs = squash.apply(matrix)
     weighed, intercept = _fitted(inputs, labels, weights, ridge)
-    places = [] if few is None else _varying(squash, few)
-    if few is not None and places:
-        of_few, start = _fitted(inputs[:, places], labels, weights, few.ridge)
+    columns = [] if few is None else _varying(squash, few)
+    if few is not None and columns:
+        of_few, start = _fitted(inputs[:, columns], labels, weights, few.ridge)
         weighed, intercept = weighed * (1.0 - few.share), intercept * (1.0 - few.share)
-        weighed[places] += few.share * of_few
+        weighed[columns] += few.share * of_few
         intercept += few.share * start
     return Linear(squash, weighed, intercept)
 
@@ -171,6 +171,6 @@ def _fitted(inputs: Floats, labels: Floats, weights: Floats, ridge: float) -> tu
 def _varying(squash: Squash, few: Few) -> list[int]:
     """Inputs of the few features, with those for their being missing; constant ones are none."""
     features = len(squash.mean)
-    told = [place for place in few.places if np.isfinite(squash.scale[place])]
-    missing = np.flatnonzero(np.isin(squash.missing, told)) + features
-    return [*told, *missing.tolist()]
+    columns = [column for column in few.places if np.isfinite(squash.scale[column])]
+    missing = np.flatnonzero(np.isin(squash.missing, columns)) + features
+    return [*columns, *missing.tolist()]

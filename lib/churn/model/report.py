@@ -48,98 +48,104 @@ class Subject:
     untold: tuple[str, ...]
 
 
-def training_report(subject: Subject, found: Findings) -> Report:
+def training_report(subject: Subject, findings: Findings) -> Report:
     """The report, and its figures as JSON."""
     target = subject.model.target
-    what = f"leave within {target.window_days} days"
-    what += f", {target.lead_days} days ahead" if target.lead_days else ""
+    outcome = f"leave within {target.window_days} days"
+    outcome += f", {target.lead_days} days ahead" if target.lead_days else ""
     simulated = "simulated customers; " if subject.simulated else ""
     return Report(
         title="Churn: who leaves, and how sure that is",
         subtitle=f"{simulated}{subject.source}; tested on moments from "
         f"{_day(subject.split.first_test_us)} on, of outcomes that training did not know",
         sections=[
-            _overview(found, what),
-            _methods(found),
-            _pictures(found),
-            _why(found),
-            _early(found),
-            _groups(subject, found),
+            _overview(findings, outcome),
+            _methods(findings),
+            _pictures(findings),
+            _why(findings),
+            _early(findings),
+            _groups(subject, findings),
             _data(subject),
         ],
-        facts=facts(subject, found),
+        facts=facts(subject, findings),
     )
 
 
-def facts(subject: Subject, found: Findings) -> dict[str, Any]:
+def facts(subject: Subject, findings: Findings) -> dict[str, Any]:
     """The figures, for programs."""
     return {
         "simulated": subject.simulated,
-        "test_rows": found.rows,
-        "test_customers": found.customers,
+        "test_rows": findings.rows,
+        "test_customers": findings.customers,
         "training_rows": len(subject.split.train),
-        "prevalence": found.prevalence,
-        "methods": {name: dict(one) for name, one in found.measures.items()},
-        "auc": vars(found.auc),
-        "ap": vars(found.ap),
-        "ece": found.calibration_error,
-        "unseen_customers": {"rows": found.unseen[0], "auc": found.unseen[1]},
-        "warned": warned(found),
-        "drivers": dict(list(found.importance.items())[:_SHOWN]),
-        "capacity": found.capacity,
+        "prevalence": findings.prevalence,
+        "methods": {name: dict(measures) for name, measures in findings.measures.items()},
+        "auc": vars(findings.auc),
+        "ap": vars(findings.ap),
+        "ece": findings.calibration_error,
+        "unseen_customers": {"rows": findings.unseen[0], "auc": findings.unseen[1]},
+        "warned": warned(findings),
+        "drivers": dict(list(findings.importance.items())[:_SHOWN]),
+        "capacity": findings.capacity,
         "contradictions": dict(subject.contradictions),
         "matches": {table: counts.to_json() for table, counts in subject.matches.items()},
         "untold_features": list(subject.untold),
     }
 
 
-def warned(found: Findings) -> dict[str, float]:
+def warned(findings: Findings) -> dict[str, float]:
     """Shares of leavers by how early they were first flagged."""
-    days = found.warned_days
+    days = findings.warned_days
     if not len(days):
         return {"leavers": 0}
     early = {f"flagged_{n}_days_before": float(np.mean(days >= n)) for n in (30, 60, 90)}
     return {"leavers": len(days), "flagged": float(np.mean(~np.isnan(days))), **early}
 
 
-def _overview(found: Findings, what: str) -> Section:
-    ours = found.measures[OURS]
+def _overview(findings: Findings, outcome: str) -> Section:
+    ours = findings.measures[OURS]
     figures = [
-        KeyFigure("customers who " + what, f"{found.prevalence:.1%}", "of the test's rows"),
+        KeyFigure("customers who " + outcome, f"{findings.prevalence:.1%}", "of the test's rows"),
         KeyFigure(
             "found at capacity",
             f"{ours[RECALL]:.0%}",
-            f"of leavers among the riskiest {found.capacity:.0%} of customers",
+            f"of leavers among the riskiest {findings.capacity:.0%} of customers",
         ),
         KeyFigure("precision at capacity", f"{ours[PRECISION]:.1%}", "of those shown leave"),
-        KeyFigure("AUC", f"{found.auc.value:.3f}", f"{found.auc.low:.3f} to {found.auc.high:.3f}"),
+        KeyFigure(
+            "AUC", f"{findings.auc.value:.3f}", f"{findings.auc.low:.3f} to {findings.auc.high:.3f}"
+        ),
         KeyFigure(
             "average precision",
-            f"{found.ap.value:.3f}",
-            f"{found.ap.low:.3f} to {found.ap.high:.3f}",
+            f"{findings.ap.value:.3f}",
+            f"{findings.ap.low:.3f} to {findings.ap.high:.3f}",
         ),
-        KeyFigure("calibration error", f"{found.calibration_error:.3f}", "stated against observed"),
+        KeyFigure(
+            "calibration error", f"{findings.calibration_error:.3f}", "stated against observed"
+        ),
     ]
     text = (
-        f"{found.rows:,} rows of {found.customers:,} customers. Intervals are 95%, by drawing "
+        f"{findings.rows:,} rows of {findings.customers:,} customers. Intervals are 95%, by "
+        "drawing "
         "customers with replacement. Read average precision beside the share that leaves: it is "
         "what a random order would reach."
     )
     return Section("In short", [KeyFigures(tuple(figures)), Note(text)])
 
 
-def _methods(found: Findings) -> Section:
-    names = ordered(found.measures)
+def _methods(findings: Findings) -> Section:
+    names = ordered(findings.measures)
     keys = (AUC, AP, RECALL, PRECISION, REVENUE)
     rows: list[tuple[Cell, ...]] = [
-        (name, *(found.measures[name][key] for key in keys)) for name in names
+        (name, *(findings.measures[name][key] for key in keys)) for name in names
     ]
     header = (
         *("method", "AUC", "average precision", "leavers found"),
         *("precision", "leaving revenue found"),
     )
     caption = (
-        f"the last three among the riskiest {found.capacity:.0%} of each moment; all on the same "
+        f"the last three among the riskiest {findings.capacity:.0%} of each moment; all on the "
+        "same "
         "test rows, fitted on the same training rows"
     )
     return Section(
@@ -148,12 +154,12 @@ def _methods(found: Findings) -> Section:
     )
 
 
-def _pictures(found: Findings) -> Section:
+def _pictures(findings: Findings) -> Section:
     percent = np.arange(101) / 100.0
-    lift = {OURS: Curve(percent, found.lift[OURS])}
-    lift |= {name: Curve(percent, one) for name, one in found.lift.items() if name != OURS}
-    stated = [one.stated for one in found.calibration]
-    observed = [one.observed for one in found.calibration]
+    lift = {OURS: Curve(percent, findings.lift[OURS])}
+    lift |= {name: Curve(percent, curve) for name, curve in findings.lift.items() if name != OURS}
+    stated = [reliability_bin.stated for reliability_bin in findings.calibration]
+    observed = [reliability_bin.observed for reliability_bin in findings.calibration]
     top = max(*stated, *observed, 1e-9)
     figures = [
         line_plot(
@@ -177,8 +183,8 @@ def _pictures(found: Findings) -> Section:
     return Section("How well", [Figures(tuple(figures))])
 
 
-def _why(found: Findings) -> Section:
-    top = list(found.importance.items())[:_SHOWN]
+def _why(findings: Findings) -> Section:
+    top = list(findings.importance.items())[:_SHOWN]
     plot = bar_plot(
         "What moves the chances",
         [words_for(name) for name, _ in top],
@@ -192,35 +198,35 @@ def _why(found: Findings) -> Section:
     return Section("Why", [Figures((plot,)), Note(text)])
 
 
-def _early(found: Findings) -> Section:
-    days = found.warned_days
-    seen = days[~np.isnan(days)]
+def _early(findings: Findings) -> Section:
+    days = findings.warned_days
+    flagged_days = days[~np.isnan(days)]
     if not len(days):
         return Section("How early", [Note("No leaver was there long enough before its notice.")])
-    shares = warned(found)
+    shares = warned(findings)
     text = (
         f"Of {len(days):,} leavers who were there for the whole window before their notice, "
         f"{shares['flagged']:.0%} were flagged before it, {shares['flagged_30_days_before']:.0%} "
         f"at least 30 and {shares['flagged_60_days_before']:.0%} at least 60 days ahead. A flag is "
-        f"a chance among the riskiest {found.capacity:.0%} of training."
+        f"a chance among the riskiest {findings.capacity:.0%} of training."
     )
     blocks: list[Any] = [Note(text)]
-    if len(seen):
+    if len(flagged_days):
         plot = histogram(
-            "First flagged", {"leavers": seen}, Axis("days before notice"), bins=20,
+            "First flagged", {"leavers": flagged_days}, Axis("days before notice"), bins=20,
             logarithmic=False,
         )  # fmt: skip
         blocks.append(Figures((plot,)))
     return Section("How early", blocks)
 
 
-def _groups(subject: Subject, found: Findings) -> Section:
+def _groups(subject: Subject, findings: Findings) -> Section:
     names = subject.model.base.segments
     rows: list[tuple[Cell, ...]] = [
         (names[int(code) - 1] if 0 < code <= len(names) else "other", count, share, auc)
-        for code, count, share, auc in found.segments
+        for code, count, share, auc in findings.segments
     ]
-    rows.append(("customers never seen in training", found.unseen[0], None, found.unseen[1]))
+    rows.append(("customers never seen in training", findings.unseen[0], None, findings.unseen[1]))
     return Section(
         "By segment", [Table(("segment", "rows", "share that leaves", "AUC"), tuple(rows))]
     )
@@ -240,17 +246,17 @@ def _data(subject: Subject) -> Section:
     blocks = [*map(Note, match_warnings(subject.matches, "customer")), *blocks]
     reasons = [
         (f"{name}: {reason}", int(count))
-        for name, one in subject.tables.items()
-        for reason, count in one["reasons"].items()
+        for name, table in subject.tables.items()
+        for reason, count in table["reasons"].items()
     ]
     if reasons:
         blocks.append(Table(("why rows were quarantined", "rows"), tuple(reasons)))
     if strangers := match_figures(subject.matches, "customer"):
         blocks.append(Table(("rows whose customer is unknown", "rows"), tuple(strangers.items())))
     if subject.contradictions:
-        said = tuple((what, count) for what, count in subject.contradictions.items())
+        contradiction_rows = tuple((kind, count) for kind, count in subject.contradictions.items())
         blocks.append(
-            Table(("what the tables say against each other", "times"), said,
+            Table(("what the tables say against each other", "times"), contradiction_rows,
                   caption="counted and left as it is: events count, flags do not")
         )  # fmt: skip
     if subject.untold:

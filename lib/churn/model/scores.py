@@ -33,11 +33,11 @@ def scores_table(model: ChurnModel, rows: Snapshots) -> pa.Table:
         the team can look after), `mrr` (currency units), `segment`, `reasons` (JSON, the strongest
         first), and every feature, so that an answer can be held against what it was made of.
     """
-    chances = model.probabilities(rows.matrix) if len(rows) else np.zeros(0)
+    probabilities = model.probabilities(rows.matrix) if len(rows) else np.zeros(0)
     contributions = model.contributions(rows.matrix) if len(rows) else rows.matrix
     healths = [
-        health_of(model.reference, rows.names, row, float(chance))
-        for row, chance in zip(rows.matrix, chances, strict=True)
+        health_of(model.reference, rows.names, row, float(probability))
+        for row, probability in zip(rows.matrix, probabilities, strict=True)
     ]
     reasons = [
         reasons_of(rows.names, row, adds, model.usual)
@@ -48,39 +48,40 @@ def scores_table(model: ChurnModel, rows: Snapshots) -> pa.Table:
     columns = {
         "customer_id": pa.array(rows.customers.tolist(), pa.string()),
         "as_of": pa.array(rows.at_us).cast(TIME),
-        "chance": pa.array(chances),
-        "score": pa.array([one.score for one in healths], pa.float64()),
-        "band": pa.array([one.band for one in healths], pa.string()),
+        "chance": pa.array(probabilities),
+        "score": pa.array([health.score for health in healths], pa.float64()),
+        "band": pa.array([health.band for health in healths], pa.string()),
         **{
-            name: pa.array([one.components[name] for one in healths], pa.float64())
+            name: pa.array([health.components[name] for health in healths], pa.float64())
             for name in COMPONENTS
         },
-        "flagged": pa.array(chances >= model.threshold),
+        "flagged": pa.array(probabilities >= model.threshold),
         "mrr": _nullable(rows.column("mrr")),
         "segment": pa.array([segments[c - 1] if c else None for c in codes], pa.string()),
         "reasons": pa.array(
-            [json.dumps([vars(one) for one in few]) for few in reasons], pa.string()
+            [json.dumps([vars(reason) for reason in few]) for few in reasons], pa.string()
         ),
     }
     features = {
-        f"feature:{name}": _nullable(rows.matrix[:, place]) for place, name in enumerate(rows.names)
+        f"feature:{name}": _nullable(rows.matrix[:, column])
+        for column, name in enumerate(rows.names)
     }
     return pa.table(columns | features)
 
 
-def score_customers(model: ChurnModel, seen: Sequence[Sight]) -> pa.Table:
+def score_customers(model: ChurnModel, sights: Sequence[Sight]) -> pa.Table:
     """The same for customers as they are known online."""
     names = model.names
-    rows = [[one.values[name] for name in names] for one in seen]
+    rows = [[sight.values[name] for name in names] for sight in sights]
     return scores_table(
         model,
         Snapshots(
-            customers=np.array([one.customer_id for one in seen], dtype=np.str_),
-            at_us=np.array([one.at_us for one in seen], dtype=np.int64),
-            matrix=np.array(rows, dtype=np.float64).reshape(len(seen), len(names)),
+            customers=np.array([sight.customer_id for sight in sights], dtype=np.str_),
+            at_us=np.array([sight.at_us for sight in sights], dtype=np.int64),
+            matrix=np.array(rows, dtype=np.float64).reshape(len(sights), len(names)),
             names=names,
-            labels=np.full(len(seen), np.nan),
-            notice_us=np.full(len(seen), NEVER),
+            labels=np.full(len(sights), np.nan),
+            notice_us=np.full(len(sights), NEVER),
         ),
     )
 
@@ -106,8 +107,8 @@ def read_scores(folder: str) -> tuple[pa.Table, dict[str, Any]]:
     Raises:
         ContractError: there are none.
     """
-    given = open_storage(folder)
-    content = given.read(NOTE)
+    storage = open_storage(folder)
+    content = storage.read(NOTE)
     if content is None:
         raise ContractError(f"{folder}: no {NOTE} is there: expected output of jobs.churn.score")
-    return open_dataset(given, "data").to_table().sort_by("customer_id"), json.loads(content)
+    return open_dataset(storage, "data").to_table().sort_by("customer_id"), json.loads(content)

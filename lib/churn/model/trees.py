@@ -23,7 +23,7 @@ class Trees:
     def log_odds(self, matrix: Floats) -> Floats:
         """Mean raw log-odds (rows,); NaN is missing."""
         rows = matrix.astype(np.float32)
-        sums = [one.inplace_predict(rows, predict_type="margin") for one in self.boosters]
+        sums = [booster.inplace_predict(rows, predict_type="margin") for booster in self.boosters]
         return np.asarray(np.mean(np.asarray(sums, dtype=np.float64), axis=0))
 
     def contributions(self, matrix: Floats) -> tuple[Floats, float]:
@@ -33,13 +33,13 @@ class Trees:
         (2018). With what they start from they add up to `log_odds`.
         """
         rows = xgb.DMatrix(matrix.astype(np.float32))
-        parts = [one.predict(rows, pred_contribs=True) for one in self.boosters]
+        parts = [booster.predict(rows, pred_contribs=True) for booster in self.boosters]
         mean = np.mean(np.asarray(parts, dtype=np.float64), axis=0)
         return mean[:, :-1], float(mean[0, -1]) if len(mean) else 0.0
 
     def to_bytes(self) -> tuple[bytes, ...]:
         """Each booster as UBJ."""
-        return tuple(bytes(one.save_raw("ubj")) for one in self.boosters)
+        return tuple(bytes(booster.save_raw("ubj")) for booster in self.boosters)
 
     @classmethod
     def from_bytes(cls, stored: Sequence[bytes], feature_count: int, threads: int = 1) -> Trees:

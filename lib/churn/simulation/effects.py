@@ -23,24 +23,24 @@ _CALM_BELOW = 0.15
 
 
 def chances_to_leave(
-    lives: Lives, who: Ints, day: int, window: int, treatment: str | None
+    lives: Lives, accounts: Ints, day: int, window: int, treatment: str | None
 ) -> Floats:
     """True chance of accounts to give notice within `(day, day + window]`, treated on that day.
 
     Args:
         lives: what happens.
-        who: places of accounts that are there and have not given notice.
+        accounts: places of accounts that are there and have not given notice.
         day: of the simulation.
         window: days.
         treatment: a key of `TREATMENTS`; None for doing nothing.
     """
     ahead = slice(day + 1, day + 1 + window)
-    hazard = -np.log1p(-lives.hazard[who, ahead])
+    hazard = -np.log1p(-lives.hazard[accounts, ahead])
     if treatment is None:
         return np.asarray(-np.expm1(-hazard.sum(axis=1)))
-    severity = lives.severity[who][:, :, ahead]
-    taken = np.array([TREATMENTS[treatment].get(cause, 0.0) for cause in CAUSES])
-    relief = np.einsum("k,nkd->nd", STRENGTH * taken, severity)
+    severity = lives.severity[accounts][:, :, ahead]
+    effect = np.array([TREATMENTS[treatment].get(cause, 0.0) for cause in CAUSES])
+    relief = np.einsum("k,nkd->nd", STRENGTH * effect, severity)
     calm = severity[:, :, :1].max(axis=(1, 2)) < _CALM_BELOW
     factor = np.where(calm, ANNOYANCE.get(treatment, 1.0), 1.0)[:, None]
     return np.asarray(-np.expm1(-(hazard * np.exp(-relief) * factor).sum(axis=1)))

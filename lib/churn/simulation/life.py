@@ -51,13 +51,13 @@ def live(config: SimulationConfig, accounts: Accounts) -> Lives:
     present = np.arange(config.days) >= accounts.signed[:, None]
     daily = -np.log1p(-config.leave_a_year) / 365.0
     hazard = daily * ratio / ratio[present].mean() * present
-    chance = -np.expm1(-hazard)
-    gives = draw.random((count, config.days)) < chance
+    probability = -np.expm1(-hazard)
+    gives = draw.random((count, config.days)) < probability
     first = np.argmax(gives, axis=1)
     notice = np.where(gives.any(axis=1), first, STAYS).astype(np.int64)
     at = severity[np.arange(count), :, np.maximum(notice, 0)]
     worst = np.where((notice >= 0) & (at.max(axis=1) > 0.2), at.argmax(axis=1), STAYS)
-    return Lives(accounts, severity, chance, notice, worst.astype(np.int64))
+    return Lives(accounts, severity, probability, notice, worst.astype(np.int64))
 
 
 def _troubles(
@@ -65,7 +65,7 @@ def _troubles(
 ) -> np.ndarray[tuple[int, int, int], np.dtype[np.float32]]:
     """Severity by account, cause and day."""
     days = np.arange(config.days)
-    found = np.zeros((count, len(CAUSES), config.days), dtype=np.float32)
+    severity = np.zeros((count, len(CAUSES), config.days), dtype=np.float32)
     for cause, rate in enumerate(_A_YEAR):
         for _ in range(1 + config.days // 365):
             begins = draw.integers(-120, config.days, count)
@@ -76,5 +76,5 @@ def _troubles(
             up = np.clip(since / grows[:, None], 0.0, 1.0)
             down = np.clip(1.0 - (since - lasts[:, None]) / 40.0, 0.0, 1.0)
             wave = np.where(comes[:, None], np.minimum(up, down) * peak[:, None], 0.0)
-            found[:, cause] = np.maximum(found[:, cause], wave)
-    return found
+            severity[:, cause] = np.maximum(severity[:, cause], wave)
+    return severity

@@ -48,11 +48,11 @@ class _Teller:
         hours = self.draw.integers(low * HOUR, high * HOUR, len(day))
         return np.asarray(self.config.start_us + day * DAY + hours, dtype=np.int64)
 
-    def events(self, chance: Floats) -> tuple[Ints, Ints]:
+    def events(self, probability: Floats) -> tuple[Ints, Ints]:
         """Accounts and days at which something comes by chance, while an account is there."""
-        comes = (self.draw.random(self.there.shape) < chance) & self.there
-        who, day = np.nonzero(comes)
-        return who.astype(np.int64), day.astype(np.int64)
+        comes = (self.draw.random(self.there.shape) < probability) & self.there
+        account, day = np.nonzero(comes)
+        return account.astype(np.int64), day.astype(np.int64)
 
     @property
     def end_us(self) -> int:
@@ -63,25 +63,25 @@ class _Teller:
         """Times, -1 (null) for what lies after the end."""
         return np.where(times < self.end_us, times, -1)
 
-    def table(self, contract: Contract, who: Ints, **columns: Any) -> pa.Table:
+    def table(self, contract: Contract, account: Ints, **columns: Any) -> pa.Table:
         """A table with the contract's columns; what is not given is null."""
         names = pa.array(self.accounts.names)
-        given = {"customer_id": names.take(pa.array(who)), **columns}
+        values = {"customer_id": names.take(pa.array(account)), **columns}
         arrays = {
-            column.name: _typed(given[column.name], column.type)
-            if column.name in given
-            else pa.nulls(len(who), column.type)
+            column.name: _typed(values[column.name], column.type)
+            if column.name in values
+            else pa.nulls(len(account), column.type)
             for column in contract.columns
         }
         return pa.table(arrays, schema=contract.schema)
 
 
-def _typed(values: Any, wanted: pa.DataType) -> pa.Array:
+def _typed(values: Any, data_type: pa.DataType) -> pa.Array:
     if isinstance(values, pa.Array):
-        return values.cast(wanted)
-    if wanted == TIME and isinstance(values, np.ndarray):
+        return values.cast(data_type)
+    if data_type == TIME and isinstance(values, np.ndarray):
         return pa.array(values, mask=values < 0).cast(TIME)
-    return pa.array(values, wanted)
+    return pa.array(values, data_type)
 
 
 def tell(config: SimulationConfig, lives: Lives) -> dict[str, pa.Table]:
@@ -100,7 +100,7 @@ def tell(config: SimulationConfig, lives: Lives) -> dict[str, pa.Table]:
 
 def truth(config: SimulationConfig, lives: Lives) -> pa.Table:
     """What no company knows: each account's notice and its cause."""
-    cause = [None if one < 0 else CAUSES[one] for one in lives.cause.tolist()]
+    cause = [None if code < 0 else CAUSES[code] for code in lives.cause.tolist()]
     notice = np.where(lives.notice >= 0, config.start_us + lives.notice * DAY, -1)
     return pa.table(
         {
@@ -119,26 +119,26 @@ def _customers(teller: _Teller) -> pa.Table:
     for year in range(int((teller.end_us - signed.min()) // _YEAR) + 1):
         renewed = accounts.signed + 365 * year
         last = np.clip(renewed, 0, teller.config.days - 1)
-        gone = (teller.lives.notice >= 0) & (renewed >= teller.lives.notice)
+        has_left = (teller.lives.notice >= 0) & (renewed >= teller.lives.notice)
         there = (
             (renewed < teller.config.days)
-            & ~gone
+            & ~has_left
             & ((renewed < 0) | teller.there[np.arange(len(renewed)), last])
         )
-        who = np.flatnonzero(there)
-        at = start + renewed[who] * DAY
+        account = np.flatnonzero(there)
+        at = start + renewed[account] * DAY
         parts.append(
             teller.table(
                 CUSTOMERS,
-                who,
+                account,
                 event_time=at,
                 known_at=at,
-                contract_start=signed[who],
+                contract_start=signed[account],
                 renewal_at=at + _YEAR,
-                segment=[SEGMENTS[one] for one in accounts.segment[who].tolist()],
-                plan=[PLANS[one] for one in accounts.plan[who].tolist()],
-                seats=accounts.seats[who],
-                mrr_minor=accounts.mrr_minor[who],
+                segment=[SEGMENTS[code] for code in accounts.segment[account].tolist()],
+                plan=[PLANS[code] for code in accounts.plan[account].tolist()],
+                seats=accounts.seats[account],
+                mrr_minor=accounts.mrr_minor[account],
             )
         )
     return pa.concat_tables(parts)
@@ -153,19 +153,21 @@ def _usage(teller: _Teller) -> pa.Table:
     leaving = np.where(teller.noticed, 0.3, 1.0)
     users = teller.draw.binomial(accounts.seats[:, None], np.clip(level * leaving, 0, 1))
     users = users * teller.there
-    shown = np.minimum(users, _SHOWN_USERS)
-    flat = np.repeat(np.arange(shown.size), shown.ravel())
-    who, day = np.divmod(flat, teller.config.days)
-    reach = np.maximum(1, np.ceil(accounts.seats[who] * level[who, day])).astype(np.int64)
-    person = (teller.draw.random(len(who)) * reach).astype(np.int64)
-    breadth = np.maximum(1, np.round(accounts.breadth[who] * np.maximum(fade[who, day], 0.2)))
-    feature = (teller.draw.random(len(who)) * breadth).astype(np.int64)
-    share = users.ravel()[flat] / shown.ravel()[flat]
+    row_count = np.minimum(users, _SHOWN_USERS)
+    flat = np.repeat(np.arange(row_count.size), row_count.ravel())
+    account, day = np.divmod(flat, teller.config.days)
+    reach = np.maximum(1, np.ceil(accounts.seats[account] * level[account, day])).astype(np.int64)
+    person = (teller.draw.random(len(account)) * reach).astype(np.int64)
+    breadth = np.maximum(
+        1, np.round(accounts.breadth[account] * np.maximum(fade[account, day], 0.2))
+    )
+    feature = (teller.draw.random(len(account)) * breadth).astype(np.int64)
+    share = users.ravel()[flat] / row_count.ravel()[flat]
     uses = 1 + teller.draw.poisson(6.0 * share)
     at = teller.times(day)
     return teller.table(
-        USAGE, who, event_time=at, known_at=at,
-        user_id=[f"u{one}" for one in person.tolist()],
+        USAGE, account, event_time=at, known_at=at,
+        user_id=[f"u{user}" for user in person.tolist()],
         feature=pa.array(PRODUCT_FEATURES).take(pa.array(feature)),
         count=uses,
     )  # fmt: skip
@@ -174,23 +176,23 @@ def _usage(teller: _Teller) -> pa.Table:
 def _tickets(teller: _Teller) -> pa.Table:
     trouble = teller.severity("support")
     size = np.sqrt(teller.accounts.seats / 20.0)[:, None]
-    who, day = teller.events(size * (0.010 + 0.055 * trouble))
-    bad = trouble[who, day]
+    account, day = teller.events(size * (0.010 + 0.055 * trouble))
+    bad = trouble[account, day]
     opened = teller.times(day)
     hours = teller.draw.gamma(2.0, 8.0 + 40.0 * bad) * HOUR
     closed = opened + hours.astype(np.int64)
-    said = np.clip(np.round(teller.draw.normal(8.0 - 5.0 * bad, 1.2)), 0, 10)
+    satisfaction = np.clip(np.round(teller.draw.normal(8.0 - 5.0 * bad, 1.2)), 0, 10)
     closed = teller.told_by_now(closed)
-    silent = (teller.draw.random(len(who)) < 0.4) | (closed < 0)
-    urgency = teller.draw.random(len(who)) < 0.15 + 0.4 * bad
+    silent = (teller.draw.random(len(account)) < 0.4) | (closed < 0)
+    urgency = teller.draw.random(len(account)) < 0.15 + 0.4 * bad
     part = teller.table(
-        TICKETS, who,
-        ticket_id=[f"T{number:07d}" for number in range(len(who))],
+        TICKETS, account,
+        ticket_id=[f"T{number:07d}" for number in range(len(account))],
         event_time=opened, known_at=opened, closed_at=closed,
-        priority=["high" if one else "normal" for one in urgency.tolist()],
-        satisfaction=pa.array(said, mask=silent),
-        escalated=teller.draw.random(len(who)) < 0.03 + 0.35 * bad,
-        about_leaving=np.zeros(len(who), dtype=bool),
+        priority=["high" if is_urgent else "normal" for is_urgent in urgency.tolist()],
+        satisfaction=pa.array(satisfaction, mask=silent),
+        escalated=teller.draw.random(len(account)) < 0.03 + 0.35 * bad,
+        about_leaving=np.zeros(len(account), dtype=bool),
     )  # fmt: skip
     return pa.concat_tables([part, _cancelling(teller)])
 
@@ -202,7 +204,7 @@ def _cancelling(teller: _Teller) -> pa.Table:
     at = teller.times(teller.lives.notice[leavers], 6, 7)
     return teller.table(
         TICKETS, leavers,
-        ticket_id=[f"C{one:07d}" for one in leavers.tolist()],
+        ticket_id=[f"C{leaver:07d}" for leaver in leavers.tolist()],
         event_time=at, known_at=at, closed_at=teller.told_by_now(at + 2 * HOUR),
         priority=["normal"] * len(leavers),
         escalated=np.zeros(len(leavers), dtype=bool),
@@ -215,28 +217,28 @@ def _money(teller: _Teller) -> dict[str, pa.Table]:
     accounts, days = teller.accounts, teller.config.days
     first = np.where(accounts.signed >= 0, accounts.signed, accounts.signed % 30)
     bill = (np.arange(days) - first[:, None]) % 30 == 0
-    who, day = np.nonzero(bill & teller.there)
-    amount = accounts.mrr_minor[who]
-    trouble = teller.severity("payment")[who, day]
-    cheaper = teller.draw.random(len(who)) < 0.03
-    saved = teller.noticed[who, day] & (teller.draw.random(len(who)) < 0.3)
+    account, day = np.nonzero(bill & teller.there)
+    amount = accounts.mrr_minor[account]
+    trouble = teller.severity("payment")[account, day]
+    cheaper = teller.draw.random(len(account)) < 0.03
+    saved = teller.noticed[account, day] & (teller.draw.random(len(account)) < 0.3)
     discount = np.where(cheaper | saved, amount // 10, 0)
     issued = teller.config.start_us + day * DAY + 6 * HOUR
     due = issued + 14 * DAY
-    ids = [f"I{number:07d}" for number in range(len(who))]
+    ids = [f"I{number:07d}" for number in range(len(account))]
     invoices = teller.table(
-        INVOICES, who, invoice_id=ids, event_time=issued, known_at=issued, due_at=due,
+        INVOICES, account, invoice_id=ids, event_time=issued, known_at=issued, due_at=due,
         amount_minor=amount - discount, discount_minor=discount, save_offer=saved,
     )  # fmt: skip
     late = np.round(teller.draw.normal(-3.0 + 26.0 * trouble, 4.0)).astype(np.int64)
     paid = np.maximum(due + late * DAY, issued + HOUR)
-    fails = teller.draw.random(len(who)) < 0.01 + 0.45 * trouble
+    fails = teller.draw.random(len(account)) < 0.01 + 0.45 * trouble
     failed = np.flatnonzero(fails & (due < teller.end_us))
     kept = np.flatnonzero(paid < teller.end_us)
     parts = [
         teller.table(
-            PAYMENTS, who[rows], event_time=at, known_at=at, due_at=due[rows],
-            invoice_id=[ids[one] for one in rows.tolist()],
+            PAYMENTS, account[rows], event_time=at, known_at=at, due_at=due[rows],
+            invoice_id=[ids[row] for row in rows.tolist()],
             amount_minor=(amount - discount)[rows], failed=np.full(len(rows), bad),
         )
         for rows, at, bad in ((failed, due[failed], True), (kept, paid[kept], False))
@@ -246,16 +248,16 @@ def _money(teller: _Teller) -> dict[str, pa.Table]:
 
 def _surveys(teller: _Teller) -> pa.Table:
     accounts = teller.accounts
-    asked = (np.arange(teller.config.days) - accounts.signed[:, None]) % 90 == 45
-    who, day = teller.events(np.where(asked, 0.5, 0.0))
+    is_survey_day = (np.arange(teller.config.days) - accounts.signed[:, None]) % 90 == 45
+    account, day = teller.events(np.where(is_survey_day, 0.5, 0.0))
     felt = sum(
-        weight * teller.severity(cause)[who, day]
+        weight * teller.severity(cause)[account, day]
         for cause, weight in (("support", 4.0), ("adoption", 2.5), ("competitor", 2.0),
                               ("price", 2.5))
     )  # fmt: skip
     score = np.clip(np.round(teller.draw.normal(8.2 - np.asarray(felt), 1.3)), 0, 10)
     at = teller.times(day)
-    return teller.table(SURVEYS, who, event_time=at, known_at=at, score=score.astype(np.int64))
+    return teller.table(SURVEYS, account, event_time=at, known_at=at, score=score.astype(np.int64))
 
 
 def _signals(teller: _Teller) -> pa.Table:
@@ -265,14 +267,16 @@ def _signals(teller: _Teller) -> pa.Table:
         ("champion", "champion_left", 0.025),
         ("price", "price_complaint", 0.030),
     ):
-        who, day = teller.events(0.0008 + rate * teller.severity(cause))
+        account, day = teller.events(0.0008 + rate * teller.severity(cause))
         at = teller.times(day)
-        known = at + teller.draw.integers(0, 3 * DAY, len(who))
-        who, at, known = (one[known < teller.end_us] for one in (who, at, known))
+        known_at = at + teller.draw.integers(0, 3 * DAY, len(account))
+        account, at, known_at = (
+            column[known_at < teller.end_us] for column in (account, at, known_at)
+        )
         parts.append(
             teller.table(
-                CUSTOMER_SIGNALS, who, event_time=at, known_at=known,
-                kind=[kind] * len(who), source=["account manager"] * len(who),
+                CUSTOMER_SIGNALS, account, event_time=at, known_at=known_at,
+                kind=[kind] * len(account), source=["account manager"] * len(account),
             )
         )  # fmt: skip
     return pa.concat_tables(parts)
@@ -282,7 +286,7 @@ def _churn(teller: _Teller) -> pa.Table:
     lives = teller.lives
     leavers = np.flatnonzero(lives.notice >= 0)
     at = teller.times(lives.notice[leavers])
-    reasons = [None if one < 0 else CAUSES[one] for one in lives.cause[leavers].tolist()]
+    reasons = [None if code < 0 else CAUSES[code] for code in lives.cause[leavers].tolist()]
     return teller.table(
         CHURN, leavers, event_time=at, known_at=at, ends_at=at + _LEAVES_AFTER * DAY,
         reason=reasons,

@@ -24,7 +24,7 @@ def baseline_scores(
     drawn = train.labels | (np.random.default_rng(seed).random(len(train)) < share)
     sample = train.rows(drawn)
     standardiser = fit_standardiser(sample.matrix)
-    inputs, asked = standardiser.apply(sample.matrix), standardiser.apply(matrix)
+    inputs, test_inputs = standardiser.apply(sample.matrix), standardiser.apply(matrix)
     linear = LogisticRegression(max_iter=300)
     forest = RandomForestClassifier(
         100, min_samples_leaf=3, n_jobs=threads or -1, random_state=seed
@@ -34,6 +34,6 @@ def baseline_scores(
         linear.fit(inputs, sample.labels)
     forest.fit(inputs, sample.labels)
     return {
-        "logistic regression": np.asarray(linear.decision_function(asked), dtype=np.float64),
-        "random forest": np.asarray(forest.predict_proba(asked)[:, 1], dtype=np.float64),
+        "logistic regression": np.asarray(linear.decision_function(test_inputs), dtype=np.float64),
+        "random forest": np.asarray(forest.predict_proba(test_inputs)[:, 1], dtype=np.float64),
     }

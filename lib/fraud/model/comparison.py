@@ -56,8 +56,8 @@ def make_test_rows(history: Payments, test: Payments, as_of: int) -> TestRows:
     """
     day = test.event_time // DAY
     first = np.full(int(history.user.max()) + 1, np.inf)
-    known = np.isfinite(history.fraud_from)
-    np.minimum.at(first, history.user[known], history.fraud_from[known])
+    has_fraud = np.isfinite(history.fraud_from)
+    np.minimum.at(first, history.user[has_fraud], history.fraud_from[has_fraud])
     fresh = ~(first[test.user] <= day * DAY)
     return TestRows(test.labels(as_of), test.amount_minor, test.user, day, fresh)
 
@@ -88,14 +88,15 @@ def intervals(rows: TestRows, scores: Floats, seed: int, repeats: int) -> dict[s
     """95% intervals of the main measures, users drawn with replacement."""
     labels, amount = rows.labels, rows.amount_minor
     measured: dict[str, Callable[[npt.NDArray[np.int64]], float]] = {
-        "auc": lambda one: roc_auc(labels[one], scores[one]),
-        "ap": lambda one: average_precision(labels[one], scores[one]),
-        "precision_at_1000": lambda one: precision_at_k(labels[one], scores[one], TOP),
-        "recall_at_fpr_1": lambda one: recall_at_fpr(labels[one], scores[one], 0.01),
-        "value_recall_at_fpr_1": lambda one: recall_at_fpr(
-            labels[one], scores[one], 0.01, amount[one]
+        "auc": lambda index: roc_auc(labels[index], scores[index]),
+        "ap": lambda index: average_precision(labels[index], scores[index]),
+        "precision_at_1000": lambda index: precision_at_k(labels[index], scores[index], TOP),
+        "recall_at_fpr_1": lambda index: recall_at_fpr(labels[index], scores[index], 0.01),
+        "value_recall_at_fpr_1": lambda index: recall_at_fpr(
+            labels[index], scores[index], 0.01, amount[index]
         ),
     }
     return {
-        name: bootstrap_interval(one, rows.user, seed, repeats) for name, one in measured.items()
+        name: bootstrap_interval(measure, rows.user, seed, repeats)
+        for name, measure in measured.items()
     }

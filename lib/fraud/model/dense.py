@@ -136,8 +136,8 @@ def _check_standardiser(standardiser: Standardiser) -> None:
         raise ValueError("network: mean, scale and folded must be as many as the features")
     if not (standardiser.scale > 0).all() or not np.isfinite(standardiser.mean).all():
         raise ValueError("network: expected finite means and scales above 0")
-    places = standardiser.indicators
-    if len(places) and not 0 <= places.min() <= places.max() < count:
+    indices = standardiser.indicators
+    if len(indices) and not 0 <= indices.min() <= indices.max() < count:
         raise ValueError(f"network: an indicator is of no feature; expected 0 to {count - 1}")
 
 

@@ -73,7 +73,7 @@ class Ensemble:
 
     def forest(self) -> Forest:
         """The trees as flat arrays."""
-        return read_forest([bytes(one.save_raw("json")) for one in self.trees.boosters])
+        return read_forest([bytes(booster.save_raw("json")) for booster in self.trees.boosters])
 
     def save(self, directory: Path | str, record: TrainingRecord) -> Manifest:
         """Write the artifact: models, the trees as arrays, manifest.
@@ -84,7 +84,7 @@ class Ensemble:
         """
         forest = self.forest()
         files: dict[str, bytes | Path] = {
-            f"trees.{place}.ubj": content for place, content in enumerate(self.trees.to_bytes())
+            f"trees.{index}.ubj": content for index, content in enumerate(self.trees.to_bytes())
         }
         files["network.safetensors"] = save(self.networks.to_arrays())
         files["forest.safetensors"] = save(forest.to_arrays())

@@ -113,8 +113,8 @@ def fit_halves(
 def stack(folds: Sequence[FoldData], scores: Sequence[FoldScores]) -> MetaLearner:
     """The meta-learner from all folds' scores."""
     return fit_meta(
-        np.concatenate([one.trees for one in scores]),
-        np.concatenate([one.network for one in scores]),
+        np.concatenate([fold_scores.trees for fold_scores in scores]),
+        np.concatenate([fold_scores.network for fold_scores in scores]),
         np.concatenate([fold.scored.labels for fold in folds]),
         np.repeat(np.arange(len(folds)), [len(fold.scored) for fold in folds]),
     )

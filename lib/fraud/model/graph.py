@@ -84,9 +84,9 @@ class _Drawing:
     def network(self, member: DenseNetwork, inputs: str) -> str:
         """One network's log-odds."""
         values = inputs
-        for place, (weight, bias) in enumerate(zip(member.weights, member.biases, strict=True)):
+        for index, (weight, bias) in enumerate(zip(member.weights, member.biases, strict=True)):
             values = self.node("Gemm", values, self.constant(weight), self.constant(bias))
-            if place < len(member.weights) - 1:
+            if index < len(member.weights) - 1:
                 values = self.node("Relu", values)
         return values
 

@@ -28,12 +28,12 @@ def feature_matrix(table: pa.Table, names: Sequence[str]) -> Matrix:
             f"{', '.join(missing[:8])}); compute the features again with this version"
         )
     matrix = np.empty((table.num_rows, len(names)), dtype=np.float32)
-    for place, name in enumerate(names):
+    for column, name in enumerate(names):
         kind = table.schema.field(name).type
         if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
             raise ValueError(f"features: column {name!r}: expected float64, got {kind}")
         with np.errstate(over="ignore"):
-            matrix[:, place] = table[name].cast(pa.float64()).to_numpy()
+            matrix[:, column] = table[name].cast(pa.float64()).to_numpy()
     return matrix
 
 
@@ -91,8 +91,8 @@ class Standardiser:
 
     def apply(self, matrix: Matrix) -> Matrix:
         """Network inputs (rows, width) of features (rows, features); no NaN remains."""
-        one = np.float32(1.0)
-        logs = np.sign(matrix) * np.log(np.abs(matrix) + one)
+        unit = np.float32(1.0)
+        logs = np.sign(matrix) * np.log(np.abs(matrix) + unit)
         folded = np.where(self.folded, logs, matrix)
         scaled = np.clip((folded - self.mean) / self.scale, -_CLIP, _CLIP)
         filled = np.where(np.isnan(scaled), np.float32(0.0), scaled)

@@ -80,5 +80,7 @@ def fit_meta(
         return float(loss + ridge), np.concatenate([slope, levels])
 
     bounds = [(0.0, None), (0.0, None), *[(None, None)] * count]
-    found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return MetaLearner(float(found[2:].mean()), float(found[0]), float(found[1]))
+    coefficients = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return MetaLearner(
+        float(coefficients[2:].mean()), float(coefficients[0]), float(coefficients[1])
+    )

@@ -219,12 +219,12 @@ def fold(model: Perceptron) -> DenseNetwork:
     """
     modules = list(model.cpu().eval().layers)
     weights, biases = [], []
-    for place, module in enumerate(modules):
+    for index, module in enumerate(modules):
         if not isinstance(module, nn.Linear):
             continue
         weight = module.weight.detach().double().numpy().T
         bias = module.bias.detach().double().numpy()
-        norm = modules[place + 1] if place + 1 < len(modules) else None
+        norm = modules[index + 1] if index + 1 < len(modules) else None
         if isinstance(norm, nn.BatchNorm1d):
             factor, shift = _norm_line(norm)
             weight, bias = weight * factor, bias * factor + shift

@@ -43,7 +43,7 @@ class Payments:
         """The payments of a slice, as views."""
         first, last = np.searchsorted(self.event_time, [span.start, span.end])
         cut = slice(int(first), int(last))
-        return Payments(**{one.name: getattr(self, one.name)[cut] for one in fields(self)})
+        return Payments(**{column.name: getattr(self, column.name)[cut] for column in fields(self)})
 
     def labels(self, as_of: int) -> Flags:
         """Known frauds at `as_of`, microseconds UTC."""
@@ -57,9 +57,9 @@ class Payments:
 
     def known_until(self) -> int | None:
         """When the newest fact about a label became known, microseconds UTC; None without facts."""
-        known = np.concatenate([self.fraud_from, self.fraud_until])
-        known = known[np.isfinite(known)]
-        return int(known.max()) if len(known) else None
+        times = np.concatenate([self.fraud_from, self.fraud_until])
+        times = times[np.isfinite(times)]
+        return int(times.max()) if len(times) else None
 
 
 def read_payments(table: pa.Table, names: Sequence[str]) -> Payments:
@@ -104,5 +104,5 @@ def _times(table: pa.Table, name: str) -> Floats:
         raise ValueError(
             f"features: column {name!r}: expected timestamp[us, UTC], got {column.type}"
         )
-    whole = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    return np.asarray(whole.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    microseconds = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    return np.asarray(microseconds.cast(pa.float64()).to_numpy(), dtype=np.float64)

@@ -63,8 +63,8 @@ class Reason:
 def _groups(names: tuple[str, ...]) -> Mapping[str, list[int]]:
     """Places of the features of each code."""
     groups: dict[str, list[int]] = {}
-    for place, name in enumerate(names):
-        groups.setdefault(reason_code(name)[0], []).append(place)
+    for index, name in enumerate(names):
+        groups.setdefault(reason_code(name)[0], []).append(index)
     return groups
 
 
@@ -77,10 +77,10 @@ def reason_code(feature: str) -> tuple[str, str]:
     >>> reason_code("chip_age_days")
     ('CHIP_AGE_DAYS', 'Chip age days')
     """
-    known = [start for start in _WORDS if feature.startswith(start)]
-    if not known:
+    prefixes = [start for start in _WORDS if feature.startswith(start)]
+    if not prefixes:
         return feature.upper(), feature.replace("_", " ").capitalize()
-    return _WORDS[max(known, key=len)]
+    return _WORDS[max(prefixes, key=len)]
 
 
 def top_reasons(
@@ -103,12 +103,14 @@ def top_reasons(
     """
     groups = _groups(tuple(names))
     parts = contributions.tolist()
-    totals = {code: math.fsum(parts[place] for place in places) for code, places in groups.items()}
+    totals = {
+        code: math.fsum(parts[index] for index in indices) for code, indices in groups.items()
+    }
     chosen = sorted((code for code in totals if totals[code] > 0), key=lambda code: -totals[code])
     reasons = []
     for code in chosen[:most]:
-        place = max(groups[code], key=parts.__getitem__)
-        value = None if np.isnan(values[place]) else float(values[place])
-        words = reason_code(names[place])[1]
-        reasons.append(Reason(code, words, names[place], value, totals[code]))
+        index = max(groups[code], key=parts.__getitem__)
+        value = None if np.isnan(values[index]) else float(values[index])
+        text = reason_code(names[index])[1]
+        reasons.append(Reason(code, text, names[index], value, totals[code]))
     return tuple(reasons)

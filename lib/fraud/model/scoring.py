@@ -123,7 +123,7 @@ class Scorer:
 
         With 500 trees, sixteen rows cost about four times as much as one.
         """
-        halves = zip(*(one.tolist() for one in self._run(matrix)), strict=True)
+        halves = zip(*(output.tolist() for output in self._run(matrix)), strict=True)
         return [self._scored(*logits) for logits in halves]
 
     def row(self, features: Mapping[str, float]) -> Matrix:

@@ -126,14 +126,16 @@ def _length(days: float, free: int, share: float) -> int:
 def _folds(start: int, end: int, delay: int, count: int) -> tuple[Fold, ...]:
     """Blocks after a first stretch of two fifths, each scored by what was known at its start."""
     first = max(delay + DAY, (end - start) * 2 // 5)
-    edges = [start + first + (end - start - first) * place // count for place in range(count + 1)]
+    edges = [start + first + (end - start - first) * index // count for index in range(count + 1)]
     return tuple(
-        _fold(start, edges[place], edges[place + 1], delay, end + delay) for place in range(count)
+        _fold(start, edges[index], edges[index + 1], delay, end + delay) for index in range(count)
     )
 
 
 def _fold(start: int, edge: int, stop: int, delay: int, as_of: int) -> Fold:
     """Fit before `edge` less the delay, the last fifth of that for stopping; score up to `stop`."""
-    known = edge - delay
-    divide = known - (known - start) // 5
-    return Fold(Slice(start, divide, edge), Slice(divide, known, edge), Slice(edge, stop, as_of))
+    known_until = edge - delay
+    divide = known_until - (known_until - start) // 5
+    return Fold(
+        Slice(start, divide, edge), Slice(divide, known_until, edge), Slice(edge, stop, as_of)
+    )

@@ -21,8 +21,10 @@ _FAR_KM = 2_000.0
 def stolen_cards(scene: Scene) -> Payments:
     """Payments in a far city soon after the victim's own in a shop."""
     dice, honest = scene.generator, scene.honest
-    seen = np.flatnonzero(~np.isnan(honest.latitude) & ~scene.merchants.is_online(honest.merchant))
-    theft = dice.choice(seen, scene.events("stolen_card"))
+    candidates = np.flatnonzero(
+        ~np.isnan(honest.latitude) & ~scene.merchants.is_online(honest.merchant)
+    )
+    theft = dice.choice(candidates, scene.events("stolen_card"))
     size = dice.integers(2, 6, theft.size)
     event = np.repeat(np.arange(theft.size), size)
     delay = scene.span(10 * MINUTE_US, 100 * MINUTE_US, theft.size)[event]
@@ -49,8 +51,8 @@ def stolen_cards(scene: Scene) -> Payments:
 def compromised_merchants(scene: Scene) -> Payments:
     """Copies of honest payments at shops that leak cards, a few days later at the same shop."""
     dice, honest = scene.generator, scene.honest
-    wanted = scene.wanted("compromised_merchant")
-    rows = _leaked_payments(scene, wanted)
+    target_count = scene.wanted("compromised_merchant")
+    rows = _leaked_payments(scene, target_count)
     delay = scene.span(2 * HOUR_US, 6 * DAY_US, rows.size)
     merchant = honest.merchant[rows]
     online = scene.merchants.is_online(merchant)
@@ -70,7 +72,7 @@ def compromised_merchants(scene: Scene) -> Payments:
     )
 
 
-def _leaked_payments(scene: Scene, wanted: int) -> Ints:
+def _leaked_payments(scene: Scene, target_count: int) -> Ints:
     """Honest payments whose cards are copied: about a third of those in a leaking stretch."""
     dice, honest, config = scene.generator, scene.honest, scene.config
     order = dice.permutation(scene.merchants.city.size)
@@ -81,7 +83,7 @@ def _leaked_payments(scene: Scene, wanted: int) -> Ints:
     begins[order] = scene.moments(order.size) - stretch // 2
     expected = np.cumsum(traffic[order] * 0.35 * min(1.0, stretch / (config.days * DAY_US)))
     leaking = np.zeros(scene.merchants.city.size, dtype=np.bool_)
-    leaking[order[: int(np.searchsorted(expected, wanted)) + 1]] = wanted > 0
+    leaking[order[: int(np.searchsorted(expected, target_count)) + 1]] = target_count > 0
     since = honest.time - begins[honest.merchant]
     exposed = leaking[honest.merchant] & (since >= 0) & (since < stretch)
     return np.flatnonzero(exposed & (dice.random(len(honest)) < 0.42))
@@ -90,7 +92,7 @@ def _leaked_payments(scene: Scene, wanted: int) -> Ints:
 def _far_cities(generator: np.random.Generator, city: Ints) -> Ints:
     """A city more than `_FAR_KM` from each given one."""
     far = city_distances_km() > _FAR_KM
-    chances = np.cumsum(far / far.sum(axis=1, keepdims=True), axis=1)
-    below = chances[city] < generator.random(city.size)[:, None]
+    cumulative = np.cumsum(far / far.sum(axis=1, keepdims=True), axis=1)
+    below = cumulative[city] < generator.random(city.size)[:, None]
     chosen: Ints = below.sum(axis=1).clip(max=len(CITIES) - 1)
     return chosen

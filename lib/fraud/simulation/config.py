@@ -73,7 +73,7 @@ class SimulationConfig:
 
     def _check_shares(self) -> None:
         names = ("reported", "withdrawn", "wrong_label", "retry", "late", "malformed", "fraud")
-        for name in (f"{one}_share" for one in names):
+        for name in (f"{prefix}_share" for prefix in names):
             share = getattr(self, name)
             highest = 0.2 if name == "fraud_share" else 1.0
             if not 0.0 <= share <= highest:

@@ -38,9 +38,9 @@ def with_disturbances(
         parts.append(_malformed(generator, config, table))
     if len(parts) == 1:
         return table
-    whole = pa.concat_tables(parts)
-    received = as_array(whole["received_at"]).cast(pa.int64()).to_numpy()
-    return whole.take(pa.array(np.argsort(received, kind="stable")))
+    all_rows = pa.concat_tables(parts)
+    received = as_array(all_rows["received_at"]).cast(pa.int64()).to_numpy()
+    return all_rows.take(pa.array(np.argsort(received, kind="stable")))
 
 
 def _retries(generator: np.random.Generator, config: SimulationConfig, table: pa.Table) -> pa.Table:

@@ -68,7 +68,7 @@ class _Story:
     def stolen_card(self) -> Example:
         name = "stolen_card"
         last = self._pay(name, 50 * _MINUTE_US, 12.9, merchant="bakery")
-        request = self._pay(name, 0, 48.0, merchant="sydney-store", place=_SYDNEY)
+        request = self._pay(name, 0, 48.0, merchant="sydney-store", location=_SYDNEY)
         story = "Paid in Berlin; fifty minutes later the same card pays in Sydney."
         return Example(name, story, (*self._habits(name), last), request)
 
@@ -84,7 +84,7 @@ class _Story:
             )
             for number in range(24)
         ]
-        labels = [self._label(one, _DAY_US) for one in history[:20]]
+        labels = [self._label(payment, _DAY_US) for payment in history[:20]]
         request = self._pay(name, 0, 44.0, merchant="leaky-shop")
         story = "An ordinary sum at a shop where most cards were abused a week ago."
         return Example(
@@ -102,11 +102,11 @@ class _Story:
                 merchant=f"shop-{number}",
                 method="card_not_present",
                 device=device,
-                place=None,
+                location=None,
             )
             for number in range(18)
         ]
-        labels = [self._label(one, 5 * _HOUR_US) for one in history[:16]]
+        labels = [self._label(payment, 5 * _HOUR_US) for payment in history[:16]]
         request = self._pay(
             name,
             0,
@@ -114,7 +114,7 @@ class _Story:
             merchant="marketplace",
             method="card_not_present",
             device=device,
-            place=None,
+            location=None,
         )
         story = "One device has paid for eighteen customers, and most of it came back as fraud."
         return Example(
@@ -151,7 +151,7 @@ class _Story:
                 merchant,
                 method="card_not_present",
                 device=f"demo{self._seed}-{phone}",
-                place=None,
+                location=None,
             )
 
         burst = [
@@ -170,15 +170,15 @@ class _Story:
                 0.5 + 0.25 * number,
                 merchant="top-up",
                 method="card_not_present",
-                place=None,
+                location=None,
             )
             for number in range(18)
         ]
         request = self._pay(
-            name, 0, 75.0, merchant="electronics", method="card_not_present", place=None
+            name, 0, 75.0, merchant="electronics", method="card_not_present", location=None
         )
         story = "Eighteen tiny attempts, nearly all refused, and then a larger payment."
-        declined = tuple(one["transaction_id"] for one in tries[:-1])
+        declined = tuple(payment["transaction_id"] for payment in tries[:-1])
         return Example(name, story, (*self._habits(name), *tries), request, declined)
 
     def _habits(self, name: str) -> tuple[Request, ...]:
@@ -204,7 +204,7 @@ class _Story:
         user: str = "customer",
         method: str = "contactless",
         device: str | None = None,
-        place: tuple[float, float] | None = _BERLIN,
+        location: tuple[float, float] | None = _BERLIN,
     ) -> Request:
         shared = f"demo{self._seed}-{name}"
         own = f"{user}-{merchant}-{before_us // _MINUTE_US}m-before"
@@ -217,8 +217,8 @@ class _Story:
             "amount": f"{amount:.2f}",
             "currency": "USD",
             "payment_method": method,
-            "latitude": None if place is None else place[0],
-            "longitude": None if place is None else place[1],
+            "latitude": None if location is None else location[0],
+            "longitude": None if location is None else location[1],
         }
 
     def _label(self, payment: Request, before_us: int) -> Request:
@@ -239,4 +239,4 @@ def iso_time(microseconds: int) -> str:
 
 
 def _by_time(*requests: Request) -> tuple[Request, ...]:
-    return tuple(sorted(requests, key=lambda one: str(one["event_time"])))
+    return tuple(sorted(requests, key=lambda request: str(request["event_time"])))

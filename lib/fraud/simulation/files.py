@@ -30,7 +30,7 @@ def summary(simulated: Simulated) -> Iterator[tuple[str, int, float]]:
     """(scenario, payments, share of all payments), the largest first; `fraud` is their sum."""
     total = max(1, simulated.transactions.num_rows)
     counted = pc.value_counts(pa.chunked_array(simulated.truth["scenario"].chunks, pa.string()))
-    pairs = [(str(one["values"]), int(one["counts"].as_py())) for one in counted]
+    pairs = [(str(entry["values"]), int(entry["counts"].as_py())) for entry in counted]
     for name, count in sorted(pairs, key=lambda pair: (-pair[1], pair[0])):
         yield name, count, count / total
     frauds = simulated.truth.num_rows

@@ -62,7 +62,7 @@ def honest_payments(
     city, moving = trips.where(user, time, users.city[user])
     online = merchants.is_online(merchant)
     possible = online | (~moving & (merchants.city[merchant] == city))
-    user, merchant, time, city = (one[possible] for one in (user, merchant, time, city))
+    user, merchant, time, city = (column[possible] for column in (user, merchant, time, city))
     payments = _complete(generator, users, merchants, user, merchant, time, city)
     # On the way nobody's place is known: home would look like a leap afterwards.
     payments.latitude[moving[possible]] = np.nan

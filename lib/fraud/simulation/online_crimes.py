@@ -112,7 +112,7 @@ def _online(
     dice, count = scene.generator, time.size
     merchant = scene.merchants.pick(dice, np.full(count, ONLINE))
     latitude, longitude = scattered(dice, LATITUDES[city], LONGITUDES[city], 8.0)
-    known: Flags = dice.random(count) < place_known
+    has_location: Flags = dice.random(count) < place_known
     return Payments(
         time=time,
         user=user,
@@ -120,8 +120,8 @@ def _online(
         device=device,
         amount=amounts(dice, scene.merchants, merchant, factor),
         method=dice.choice([CARD_NOT_PRESENT, WALLET], count, p=[0.8, 0.2]),
-        latitude=np.where(known, latitude, np.nan),
-        longitude=np.where(known, longitude, np.nan),
+        latitude=np.where(has_location, latitude, np.nan),
+        longitude=np.where(has_location, longitude, np.nan),
         declined=dice.random(count) < 0.04,
         scenario=labelled(scenario, count),
     )

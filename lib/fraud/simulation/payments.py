@@ -51,14 +51,14 @@ class Payments:
 
     def take(self, rows: npt.NDArray[np.int64] | Flags) -> "Payments":
         """The payments at `rows` (positions or a mask)."""
-        return Payments(*(getattr(self, one.name)[rows] for one in fields(self)))
+        return Payments(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def joined(parts: Iterable[Payments]) -> Payments:
     """All payments of all parts, one part after the other."""
     several = list(parts)
     return Payments(
-        *(np.concatenate([getattr(one, f.name) for one in several]) for f in fields(Payments))
+        *(np.concatenate([getattr(part, f.name) for part in several]) for f in fields(Payments))
     )
 
 

@@ -37,8 +37,8 @@ class Scene:
 
     def events(self, scenario: str) -> int:
         """How many crimes make up the wanted payments; at least one where any is wanted."""
-        wanted = self.wanted(scenario)
-        return max(1, round(wanted / MEAN_SIZES[scenario])) if wanted else 0
+        payment_count = self.wanted(scenario)
+        return max(1, round(payment_count / MEAN_SIZES[scenario])) if payment_count else 0
 
     def moments(self, count: int) -> Ints:
         """Times spread over the whole history."""

@@ -99,9 +99,9 @@ def _pooled(letter: str, numbers: Ints, width: int) -> pa.Array:
 
 def _devices(generator: np.random.Generator, device: Ints) -> pa.Array:
     """Devices under shuffled numbers, so that no name tells whose they are."""
-    known, code = np.unique(device, return_inverse=True)
-    names = generator.permutation(known.size)
-    names[known == NO_DEVICE] = NO_DEVICE
+    devices, code = np.unique(device, return_inverse=True)
+    names = generator.permutation(devices.size)
+    names[devices == NO_DEVICE] = NO_DEVICE
     return numbered("d", names, 7).take(pa.array(code))
 
 

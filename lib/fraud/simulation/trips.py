@@ -57,8 +57,8 @@ def make_trips(generator: np.random.Generator, config: SimulationConfig, users: 
         + np.arange(_SLOTS) * slot_us
         + (generator.random(shape) * slack).astype(np.int64)
     )
-    taken = generator.random(shape) < config.trips_per_60_days * config.days / 60 / _SLOTS
-    leaves = np.where(taken & (stay > 0), leaves, 2**62)
+    has_trip = generator.random(shape) < config.trips_per_60_days * config.days / 60 / _SLOTS
+    leaves = np.where(has_trip & (stay > 0), leaves, 2**62)
     arrives = leaves + transfer
     returns = arrives + stay
     return Trips(city, leaves, arrives, returns, returns + transfer)

@@ -49,9 +49,9 @@ CATEGORIES = (
     Category("travel", True, 0.15, 190.0, 0.9, 20.0),
     Category("top_up", True, 0.10, 20.0, 0.5, 18.0),
 )
-PRICES: Floats = np.array([one.price for one in CATEGORIES])
-SPREADS: Floats = np.array([one.spread for one in CATEGORIES])
-HOURS: Floats = np.array([one.hour for one in CATEGORIES])
+PRICES: Floats = np.array([category.price for category in CATEGORIES])
+SPREADS: Floats = np.array([category.spread for category in CATEGORIES])
+HOURS: Floats = np.array([category.hour for category in CATEGORIES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,9 @@ def make_users(
 
 
 def _categories(generator: np.random.Generator, count: int, online: bool) -> Ints:
-    weights = np.array([one.weight if one.online == online else 0.0 for one in CATEGORIES])
+    weights = np.array(
+        [category.weight if category.online == online else 0.0 for category in CATEGORIES]
+    )
     return generator.choice(len(CATEGORIES), count, p=weights / weights.sum())
 
 

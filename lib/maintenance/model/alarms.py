@@ -37,11 +37,11 @@ class Watch:
     @classmethod
     def of(cls, rows: TrainingRows) -> Watch:
         """The watch of rows that are ordered by machine and time."""
-        seen = rows.outcomes
+        outcomes = rows.outcomes
         gaps = np.diff(rows.at_us)[rows.machines[1:] == rows.machines[:-1]]
         step = float(np.median(gaps)) / HOUR_US if len(gaps) else 24.0
-        hours = np.where(seen.failed, seen.time, np.inf)
-        return cls(rows.machines, rows.at_us, hours, seen.time, step)
+        hours = np.where(outcomes.failed, outcomes.time, np.inf)
+        return cls(rows.machines, rows.at_us, hours, outcomes.time, step)
 
     def take(self, rows: npt.ArrayLike) -> Watch:
         """Some of the rows."""
@@ -116,9 +116,9 @@ def warned(watch: Watch, alarms: Mask, within_hours: float, ahead_hours: float =
     keys = np.char.add(np.char.add(watch.machines[counts], " "), seconds)
     names, first, owner = np.unique(keys, return_index=True, return_inverse=True)
     lead = np.full(len(names), np.nan)
-    mine = alarms[counts]
-    for place, hours in zip(owner[mine], watch.hours[counts][mine], strict=True):
-        lead[place] = hours if np.isnan(lead[place]) else max(lead[place], hours)
+    has_alarm = alarms[counts]
+    for index, hours in zip(owner[has_alarm], watch.hours[counts][has_alarm], strict=True):
+        lead[index] = hours if np.isnan(lead[index]) else max(lead[index], hours)
     return Warned(watch.machines[counts][first], np.isfinite(lead), lead)
 
 
@@ -156,11 +156,11 @@ def replay(watch: Watch, alarms: Mask, costs: Costs) -> Replayed:
     """
     names, starts = np.unique(watch.machines, return_index=True)
     ends = np.append(starts[1:], len(watch.machines))
-    found = [
+    machine_counts = [
         _one(watch.take(np.arange(a, b)), alarms[a:b], costs)
         for a, b in zip(starts, ends, strict=True)
     ]
-    counts = np.array(found, dtype=np.int64).reshape(len(names), 3)
+    counts = np.array(machine_counts, dtype=np.int64).reshape(len(names), 3)
     cost = costs.service * counts[:, 0] + costs.failure * counts[:, 1]
     months = np.asarray((ends - starts) * watch.step_hours / MONTH_HOURS, dtype=np.float64)
     return Replayed(names, counts[:, 0], counts[:, 1], counts[:, 2], cost, months)

@@ -36,20 +36,20 @@ def baseline_scores(
 
 def as_curves(score: Score, train: TrainingRows, horizon: float) -> Callable[[Floats], Curves]:
     """Curves of a score alone, by a Cox model; one curve for all where it tells nobody apart."""
-    values, seen = score(train.rows)[:, None], train.outcomes.capped(horizon)
+    values, outcomes = score(train.rows)[:, None], train.outcomes.capped(horizon)
     if np.ptp(values) == 0.0:
-        marginal = KaplanMeier.fit(seen)
+        marginal = KaplanMeier.fit(outcomes)
         return lambda rows: marginal.curves(len(rows))
-    model = fit_cox(("score",), values, seen, penalty=0.0)
+    model = fit_cox(("score",), values, outcomes, penalty=0.0)
     return lambda rows: model.curves(score(rows)[:, None])
 
 
 def _longest_unserved(features: FeatureSet) -> Score:
     heads = [f"hours_since_service_{part}" for part in features.components]
-    places = [features.names.index(name) for name in heads or ["hours_since_service"]]
+    columns = [features.names.index(name) for name in heads or ["hours_since_service"]]
 
     def score(rows: Floats) -> Floats:
-        since = rows[:, places]
+        since = rows[:, columns]
         return np.asarray(np.where(np.isnan(since), 0.0, since).max(axis=1))
 
     return score
@@ -58,33 +58,33 @@ def _longest_unserved(features: FeatureSet) -> Score:
 def _farthest_sensor(features: FeatureSet, train: Floats) -> Score:
     """Distance of the window's means from the fleet's, in standard deviations: the largest."""
     hours = features.windows_hours[0]
-    places = [
-        place
+    columns = [
+        column
         for sensor in features.sensors
-        for place, name in enumerate(features.names)
+        for column, name in enumerate(features.names)
         if name == f"{sensor.name}_mean{sensor.token}_{hours}h"
     ]
-    means = train[:, places]
-    known = np.isfinite(means).any(axis=0)
-    middle = np.zeros(len(places))
-    spread = np.ones(len(places))
-    middle[known], spread[known] = (
-        np.nanmean(means[:, known], axis=0),
-        np.nanstd(means[:, known], axis=0),
+    means = train[:, columns]
+    has_values = np.isfinite(means).any(axis=0)
+    middle = np.zeros(len(columns))
+    spread = np.ones(len(columns))
+    middle[has_values], spread[has_values] = (
+        np.nanmean(means[:, has_values], axis=0),
+        np.nanstd(means[:, has_values], axis=0),
     )
     spread[spread <= 0.0] = 1.0
 
     def score(rows: Floats) -> Floats:
-        far = np.abs((rows[:, places] - middle) / spread)
+        far = np.abs((rows[:, columns] - middle) / spread)
         return np.asarray(np.where(np.isnan(far), 0.0, far).max(axis=1))
 
     return score
 
 
 def _boosted(train: TrainingRows, hours: float, seed: int) -> Score:
-    seen = train.outcomes
-    known = seen.failed | (seen.time > hours)
-    fails = (seen.failed & (seen.time <= hours))[known]
+    outcomes = train.outcomes
+    is_known = outcomes.failed | (outcomes.time > hours)
+    fails = (outcomes.failed & (outcomes.time <= hours))[is_known]
     if not fails.any() or fails.all():
         raise SurvivalError(
             f"{int(fails.sum())} of {len(fails)} training rows fail within {hours:g} h; boosted "
@@ -97,10 +97,10 @@ def _boosted(train: TrainingRows, hours: float, seed: int) -> Score:
         subsample=0.7,
         n_jobs=1,
         random_state=seed,
-    ).fit(train.rows[known], fails)
+    ).fit(train.rows[is_known], fails)
 
     def score(rows: Floats) -> Floats:
-        chance = np.clip(trees.predict_proba(rows)[:, 1].astype(np.float64), 1e-6, 1 - 1e-6)
-        return np.asarray(np.log(chance / (1.0 - chance)))
+        probability = np.clip(trees.predict_proba(rows)[:, 1].astype(np.float64), 1e-6, 1 - 1e-6)
+        return np.asarray(np.log(probability / (1.0 - probability)))
 
     return score

@@ -17,9 +17,9 @@ def feature_groups(features: FeatureSet) -> dict[str, list[int]]:
     heads = {f"{code}_count_": code for code in features.error_codes}
     heads |= {f"hours_since_service_{part}": f"age of {part}" for part in features.components}
     heads |= {f"{sensor}_": sensor for sensor in sorted(features.sensor_names, key=len)[::-1]}
-    for place, name in enumerate(features.names):
-        found = next((what for head, what in heads.items() if name.startswith(head)), name)
-        groups.setdefault(found, []).append(place)
+    for column, name in enumerate(features.names):
+        group = next((label for head, label in heads.items() if name.startswith(head)), name)
+        groups.setdefault(group, []).append(column)
     return groups
 
 
@@ -47,16 +47,18 @@ def drivers(
         most: drivers at most.
     """
     rows = np.repeat(row[None], len(groups) + 1, axis=0)
-    for number, places in enumerate(groups.values(), 1):
-        rows[number, places] = usual[places]
-    chances = risk(rows)
-    effects = chances[0] - chances[1:]
+    for number, columns in enumerate(groups.values(), 1):
+        rows[number, columns] = usual[columns]
+    probabilities = risk(rows)
+    effects = probabilities[0] - probabilities[1:]
     far = np.abs(np.nan_to_num(row) - np.nan_to_num(usual)) / np.maximum(spread, 1e-12)
-    found = []
-    for (what, places), effect in zip(groups.items(), effects, strict=True):
-        place = places[int(np.argmax(far[places]))]
-        value = float(row[place])
-        known = None if np.isnan(value) else value
-        found.append(Driver(what, float(effect), names[place], known, float(usual[place])))
-    found.sort(key=lambda one: -abs(one.effect))
-    return tuple(one for one in found[:most] if abs(one.effect) > 1e-4)
+    candidates = []
+    for (group, columns), effect in zip(groups.items(), effects, strict=True):
+        column = columns[int(np.argmax(far[columns]))]
+        value = float(row[column])
+        optional_value = None if np.isnan(value) else value
+        candidates.append(
+            Driver(group, float(effect), names[column], optional_value, float(usual[column]))
+        )
+    candidates.sort(key=lambda driver: -abs(driver.effect))
+    return tuple(driver for driver in candidates[:most] if abs(driver.effect) > 1e-4)

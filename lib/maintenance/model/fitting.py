@@ -57,15 +57,15 @@ def reach(rows: TrainingRows, settings: ModelSettings) -> float:
     Raises:
         SurvivalError: there is no failure.
     """
-    seen = rows.outcomes
-    if not seen.failed.any():
+    outcomes = rows.outcomes
+    if not outcomes.failed.any():
         raise SurvivalError(
-            f"no failures among {len(seen):,} training rows of {len(np.unique(rows.machines))} "
+            f"no failures among {len(outcomes):,} training rows of {len(np.unique(rows.machines))} "
             "machines: check the failures' table, its machine ids and its times"
         )
-    longest = float(np.quantile(seen.time, 0.999))
-    whole = float(np.floor(longest)) if longest >= _DAY_HOURS else longest
-    return min(settings.horizon_hours, whole)
+    longest = float(np.quantile(outcomes.time, 0.999))
+    full_hours = float(np.floor(longest)) if longest >= _DAY_HOURS else longest
+    return min(settings.horizon_hours, full_hours)
 
 
 def mode_names(rows: TrainingRows) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ def fit_replicate(
 def fold_answers(
     features: FeatureSet,
     train: TrainingRows,
-    asked: Floats,
+    rows: Floats,
     horizon: float,
     settings: ModelSettings,
     seed: int,
@@ -147,16 +147,16 @@ def fold_answers(
     modes = mode_names(train)
     train = train.thinned(settings.most_rows, seed)
     half = fit_half(features, train, modes, horizon, settings, seed)
-    marginal = KaplanMeier.fit(train.outcomes.capped(horizon)).curves(len(asked))
-    found = {
+    marginal = KaplanMeier.fit(train.outcomes.capped(horizon)).curves(len(rows))
+    answers = {
         "Kaplan-Meier": marginal.at(grid),
-        "Cox": half.cox.curves(asked).at(grid),
-        "deep": half.network.curves(asked).at(grid),
+        "Cox": half.cox.curves(rows).at(grid),
+        "deep": half.network.curves(rows).at(grid),
     }
     for name, score in baseline_scores(features, train, settings.alarm_hours, seed).items():
-        found[f"score: {name}"] = score(asked)
-        found[name] = as_curves(score, train, horizon)(asked).at(grid)
-    return found
+        answers[f"score: {name}"] = score(rows)
+        answers[name] = as_curves(score, train, horizon)(rows).at(grid)
+    return answers
 
 
 @dataclass(frozen=True)
@@ -185,12 +185,12 @@ def learn_from_folds(
         settings: of the model.
     """
     grid = time_grid(horizon)
-    seen = rows.outcomes.capped(horizon)
+    outcomes = rows.outcomes.capped(horizon)
     first, second = Curves(grid, deep), Curves(grid, cox)
-    weight = fit_weight(seen, first, second, scored_times(seen.time, grid)).weight
+    weight = fit_weight(outcomes, first, second, scored_times(outcomes.time, grid)).weight
     mixed = blend(first, second, weight, grid)
     return Learnt(
-        weight, LikelyRange.fit(seen, mixed, settings.level, horizon, owners=rows.machines)
+        weight, LikelyRange.fit(outcomes, mixed, settings.level, horizon, owners=rows.machines)
     )
 
 
@@ -203,21 +203,21 @@ def scored_times(watched: Floats, grid: Floats) -> Floats:
 
 def usual_values(rows: Floats) -> tuple[Floats, Floats]:
     """(features,) medians and standard deviations, 0 and 1 for columns without any value."""
-    known = np.isfinite(rows).any(axis=0)
+    has_values = np.isfinite(rows).any(axis=0)
     usual, spread = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
-    usual[known] = np.nanmedian(rows[:, known], axis=0)
-    spread[known] = np.nanstd(rows[:, known], axis=0)
+    usual[has_values] = np.nanmedian(rows[:, has_values], axis=0)
+    spread[has_values] = np.nanstd(rows[:, has_values], axis=0)
     spread[spread <= 0.0] = 1.0
     return usual, spread
 
 
 def gathered(
-    parts: Sequence[dict[str, Floats]], places: Sequence[np.ndarray], count: int
+    parts: Sequence[dict[str, Floats]], positions: Sequence[np.ndarray], count: int
 ) -> dict[str, Floats]:
     """Answers of all folds, each row at its place among `count`."""
-    found: dict[str, Floats] = {}
-    for part, mine in zip(parts, places, strict=True):
+    answers: dict[str, Floats] = {}
+    for part, fold_positions in zip(parts, positions, strict=True):
         for name, values in part.items():
-            whole = found.setdefault(name, np.full((count, *values.shape[1:]), np.nan))
-            whole[mine] = values
-    return found
+            all_values = answers.setdefault(name, np.full((count, *values.shape[1:]), np.nan))
+            all_values[fold_positions] = values
+    return answers

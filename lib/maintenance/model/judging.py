@@ -89,10 +89,10 @@ class Findings:
 
 def curves_of(answers: Mapping[str, Floats], weight: float, grid: Floats) -> dict[str, Curves]:
     """Curves by name of `METHODS`, of what folds answered."""
-    found = {name: Curves(grid, answers[name]) for name in CURVES}
+    curves = {name: Curves(grid, answers[name]) for name in CURVES}
     for name, share in ((FIXED, FIXED_WEIGHT), (OURS, weight)):
-        found[name] = blend(found["deep"], found["Cox"], share, grid)
-    return found
+        curves[name] = blend(curves["deep"], curves["Cox"], share, grid)
+    return curves
 
 
 def scores_of(
@@ -135,12 +135,12 @@ def judged(
     scores = scores_of(of_test, curves, hours)
     earlier = scores_of(of_train, curves_of(of_train, learnt.weight, grid), hours)
     watch, before = Watch.of(test), Watch.of(train)
-    seen = test.outcomes.capped(horizon)
+    outcomes = test.outcomes.capped(horizon)
     thresholds = {
         name: threshold_for(before, earlier[name], hours, settings.false_alarms) for name in METHODS
     }
     measures = {
-        name: _curve_figures(seen, curves[name], scored_times(seen.time, grid))
+        name: _curve_figures(outcomes, curves[name], scored_times(outcomes.time, grid))
         | _alarm_figures(watch, scores[name], thresholds[name], settings)
         for name in METHODS
     }
@@ -148,18 +148,18 @@ def judged(
     alarms = scores[OURS] >= thresholds[OURS]
     return Findings(
         measures,
-        _intervals(test, seen, curves[OURS], alarms, watch, hours, seed, repeats),
+        _intervals(test, outcomes, curves[OURS], alarms, watch, hours, seed, repeats),
         {
-            name: _gain(test, seen, curves[name], curves[OURS], seed, repeats)
+            name: _gain(test, outcomes, curves[name], curves[OURS], seed, repeats)
             for name in ("Kaplan-Meier", "Cox", "deep", FIXED)
         },
         _money(before, watch, earlier, scores, costs, seed, repeats),
-        {each: horizon_calibration(seen, curves[OURS], each)
-         for each in (24.0, 168.0, 720.0) if each < min(horizon, float(seen.time.max()))},
-        d_calibration(seen, curves[OURS]),
+        {each: horizon_calibration(outcomes, curves[OURS], each)
+         for each in (24.0, 168.0, 720.0) if each < min(horizon, float(outcomes.time.max()))},
+        d_calibration(outcomes, curves[OURS]),
         announced.lead_hours[announced.early],
         curves[OURS],
-        seen,
+        outcomes,
         thresholds[OURS],
         len(announced.early),
     )  # fmt: skip
@@ -175,15 +175,15 @@ def _refuse_few_failures(test: TrainingRows) -> None:
         )
 
 
-def _curve_figures(seen: Outcomes, curves: Curves, times: Floats) -> dict[str, float]:
-    some = _few(len(seen))
+def _curve_figures(outcomes: Outcomes, curves: Curves, times: Floats) -> dict[str, float]:
+    some = _few(len(outcomes))
     return {
-        CONCORDANCE: concordance(seen.take(some), curves.take(some)),
-        BRIER: integrated_brier_score(seen, curves, times),
+        CONCORDANCE: concordance(outcomes.take(some), curves.take(some)),
+        BRIER: integrated_brier_score(outcomes, curves, times),
         **{
-            f"ECE {name}": calibration_error(horizon_calibration(seen, curves, hours))
+            f"ECE {name}": calibration_error(horizon_calibration(outcomes, curves, hours))
             for name, hours in (("24 h", 24.0), ("7 d", 168.0))
-            if hours < seen.time.max()
+            if hours < outcomes.time.max()
         },
     }
 
@@ -214,7 +214,7 @@ def _share(flags: Rows) -> float:
 
 def _intervals(
     test: TrainingRows,
-    seen: Outcomes,
+    outcomes: Outcomes,
     curves: Curves,
     alarms: Rows,
     watch: Watch,
@@ -223,38 +223,38 @@ def _intervals(
     repeats: int,
 ) -> dict[str, Interval]:
     """Of our figures, over machines."""
-    some = _few(len(seen))
+    some = _few(len(outcomes))
 
     def by_machines(measure: Callable[[Rows], float], which: Rows) -> Interval:
         return bootstrap_interval(measure, which, seed, repeats)
 
     announced = warned(watch, alarms, hours)
-    found = {
+    intervals = {
         CONCORDANCE: by_machines(
-            lambda rows: concordance(seen.take(some[rows]), curves.take(some[rows])),
+            lambda rows: concordance(outcomes.take(some[rows]), curves.take(some[rows])),
             test.machines[some],
         ),
-        BRIER: by_machines(lambda rows: _brier(seen, curves, rows), test.machines),
+        BRIER: by_machines(lambda rows: _brier(outcomes, curves, rows), test.machines),
     }
     if len(announced.early):
-        found[WARNED] = by_machines(
+        intervals[WARNED] = by_machines(
             lambda rows: float(announced.early[rows].mean()), announced.machines
         )
-    return found
+    return intervals
 
 
-def _brier(seen: Outcomes, curves: Curves, rows: Rows) -> float:
-    part = seen.take(rows)
+def _brier(outcomes: Outcomes, curves: Curves, rows: Rows) -> float:
+    part = outcomes.take(rows)
     return integrated_brier_score(part, curves.take(rows), scored_times(part.time, curves.times))
 
 
 def _gain(
-    test: TrainingRows, seen: Outcomes, other: Curves, ours: Curves, seed: int, repeats: int
+    test: TrainingRows, outcomes: Outcomes, other: Curves, ours: Curves, seed: int, repeats: int
 ) -> Interval:
     common = Curves(ours.times, other.at(ours.times))
 
     def measure(rows: Rows) -> float:
-        return _brier(seen, common, rows) - _brier(seen, ours, rows)
+        return _brier(outcomes, common, rows) - _brier(outcomes, ours, rows)
 
     return bootstrap_interval(measure, test.machines, seed, repeats)
 
@@ -269,13 +269,13 @@ def _money(
     repeats: int,
 ) -> dict[str, Money]:
     """Every policy at the threshold that would have been cheapest on the training rows."""
-    found = {}
+    money = {}
     for name in POLICIES:
         alarms = np.zeros(len(watch.at_us), dtype=bool)
         if name in scores:
             alarms = scores[name] >= cheapest_threshold(before, earlier[name], costs)
-        found[name] = _per_machine_year(replay(watch, alarms, costs), seed, repeats)
-    return found
+        money[name] = _per_machine_year(replay(watch, alarms, costs), seed, repeats)
+    return money
 
 
 def _per_machine_year(past: Replayed, seed: int, repeats: int) -> Money:

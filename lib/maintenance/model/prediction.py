@@ -59,4 +59,4 @@ class Prediction:
     @property
     def likely_mode(self) -> str:
         """The likeliest of `modes`."""
-        return max(self.modes.items(), key=lambda one: one[1])[0]
+        return max(self.modes.items(), key=lambda entry: entry[1])[0]

@@ -82,7 +82,7 @@ class Subject:
         return "all rows" if self.split is None else f"rows before {self.split}"
 
 
-def training_report(subject: Subject, found: Findings) -> Report:
+def training_report(subject: Subject, findings: Findings) -> Report:
     """The page and its numbers."""
     kind = "simulated machines" if subject.simulated else "machines"
     machines = len(np.unique(subject.test.machines))
@@ -90,20 +90,20 @@ def training_report(subject: Subject, found: Findings) -> Report:
         title="Maintenance model",
         subtitle=f"{subject.source}: {machines} {kind}; tested on rows {subject.tested}",
         sections=(
-            Section("In short", _short(subject, found)),
-            Section("Every method", _methods(subject, found)),
-            Section("Survival", _survival(subject, found)),
-            Section("Calibration", _calibration(found)),
-            Section("Warnings", _warnings(subject, found)),
-            Section("Money", _money(subject, found)),
+            Section("In short", _short(subject, findings)),
+            Section("Every method", _methods(subject, findings)),
+            Section("Survival", _survival(subject, findings)),
+            Section("Calibration", _calibration(findings)),
+            Section("Warnings", _warnings(subject, findings)),
+            Section("Money", _money(subject, findings)),
             Section("Proportional hazards", _proportional(subject)),
             Section("The data", _data(subject)),
         ),
-        facts=facts(subject, found),
+        facts=facts(subject, findings),
     )
 
 
-def facts(subject: Subject, found: Findings) -> dict[str, Any]:
+def facts(subject: Subject, findings: Findings) -> dict[str, Any]:
     """The report's numbers."""
     return {
         "simulated": subject.simulated,
@@ -116,28 +116,28 @@ def facts(subject: Subject, found: Findings) -> dict[str, Any]:
         "weight": subject.model.weight,
         "likely_outside": subject.model.likely.outside.tolist(),
         "horizon_hours": subject.model.horizon,
-        "alarm_threshold": found.threshold,
-        "d_calibration_p": found.d_calibration.p_value,
-        "measures": found.measures,
-        "intervals": {name: _ends(one) for name, one in found.ours.items()},
-        "ibs_gain": {name: _ends(one) for name, one in found.gain.items()},
+        "alarm_threshold": findings.threshold,
+        "d_calibration_p": findings.d_calibration.p_value,
+        "measures": findings.measures,
+        "intervals": {name: _ends(interval) for name, interval in findings.ours.items()},
+        "ibs_gain": {name: _ends(interval) for name, interval in findings.gain.items()},
         "money": {
             name: {
-                "services": one.services,
-                "failures": one.failures,
-                "avoided": one.avoided,
-                "cost": _ends(one.cost),
+                "services": money.services,
+                "failures": money.failures,
+                "avoided": money.avoided,
+                "cost": _ends(money.cost),
             }
-            for name, one in found.money.items()
+            for name, money in findings.money.items()
         },
-        "sensor_faults": {name: dict(one) for name, one in subject.faults.items()},
+        "sensor_faults": {name: dict(counts) for name, counts in subject.faults.items()},
         "failure_counts": asdict(subject.failures),
     }
 
 
-def metrics(found: Findings) -> dict[str, float]:
+def metrics(findings: Findings) -> dict[str, float]:
     """What the manifest keeps: finite numbers only."""
-    ours = found.measures[OURS]
+    ours = findings.measures[OURS]
     return {
         name.replace(",", "").replace("-", "_").replace(" ", "_"): value
         for name, value in ours.items()
@@ -145,19 +145,20 @@ def metrics(found: Findings) -> dict[str, float]:
     }
 
 
-def _ends(one: Interval) -> list[float]:
-    return [one.value, one.low, one.high]
+def _ends(interval: Interval) -> list[float]:
+    return [interval.value, interval.low, interval.high]
 
 
-def _short(subject: Subject, found: Findings) -> list[Block]:
-    ours, gain = found.measures[OURS], found.gain["Cox"]
-    cost, without = found.money[OURS].cost, found.money["run to failure"].cost
+def _short(subject: Subject, findings: Findings) -> list[Block]:
+    ours, gain = findings.measures[OURS], findings.gain["Cox"]
+    cost, without = findings.money[OURS].cost, findings.money["run to failure"].cost
     figures = (
-        KeyFigure("Concordance", f"{ours[CONCORDANCE]:.3f}", _range(found.ours[CONCORDANCE])),
+        KeyFigure("Concordance", f"{ours[CONCORDANCE]:.3f}", _range(findings.ours[CONCORDANCE])),
         KeyFigure("Integrated Brier score", f"{ours[BRIER]:.4f}",
                   f"Cox is {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"),
         KeyFigure("Failures announced a day ahead", f"{ours[WARNED]:.0%}",
-                  f"of {found.warned_of}, {ours[FALSE_ALARMS]:.2f} false alarms a machine-month"),
+                  f"of {findings.warned_of}, {ours[FALSE_ALARMS]:.2f} false alarms a "
+                  "machine-month"),
         KeyFigure("Cost by replay", f"{1 - cost.value / max(without.value, 1e-9):.0%} less",
                   "than run to failure, at the assumed costs"),
     )  # fmt: skip
@@ -167,14 +168,14 @@ def _short(subject: Subject, found: Findings) -> list[Block]:
     return blocks
 
 
-def _range(one: Interval) -> str:
-    return f"95% interval {one.low:.3f} to {one.high:.3f}"
+def _range(interval: Interval) -> str:
+    return f"95% interval {interval.low:.3f} to {interval.high:.3f}"
 
 
-def _methods(subject: Subject, found: Findings) -> list[Block]:
-    names = list(found.measures[OURS])
+def _methods(subject: Subject, findings: Findings) -> list[Block]:
+    names = list(findings.measures[OURS])
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (name, *(found.measures[name].get(each, float("nan")) for each in names))
+        (name, *(findings.measures[name].get(each, float("nan")) for each in names))
         for name in METHODS
     )
     text = (
@@ -187,7 +188,10 @@ def _methods(subject: Subject, found: Findings) -> list[Block]:
         "'equal "
         "rate' sets each on the test rows instead, so that methods compare at one rate."
     )
-    gains = tuple((name, one.value, one.low, one.high) for name, one in found.gain.items())
+    gains = tuple(
+        (name, interval.value, interval.low, interval.high)
+        for name, interval in findings.gain.items()
+    )
     return [
         Table(("method", *names), rows, digits=4, emphasis=len(rows) - 1, caption=text),
         Table(
@@ -200,22 +204,22 @@ def _methods(subject: Subject, found: Findings) -> list[Block]:
     ]
 
 
-def _survival(subject: Subject, found: Findings) -> list[Block]:
-    risk = 1.0 - found.curves.at(found.curves.times[-1] / 2)[:, 0]
+def _survival(subject: Subject, findings: Findings) -> list[Block]:
+    risk = 1.0 - findings.curves.at(findings.curves.times[-1] / 2)[:, 0]
     order = np.argsort(risk, kind="stable")
-    said: dict[str, Curve] = {}
+    curves: dict[str, Curve] = {}
     for number, rows in enumerate(np.array_split(order, _GROUPS), 1):
         name = f"{number} of {_GROUPS}"
-        said[f"predicted, {name}"] = Curve(
-            found.curves.times / 24.0, found.curves.survival[rows].mean(axis=0)
+        curves[f"predicted, {name}"] = Curve(
+            findings.curves.times / 24.0, findings.curves.survival[rows].mean(axis=0)
         )
-        came = KaplanMeier.fit(found.seen.take(rows))
-        said[f"came, {name}"] = Curve(came.times / 24.0, came.survival)
+        marginal = KaplanMeier.fit(findings.seen.take(rows))
+        curves[f"came, {name}"] = Curve(marginal.times / 24.0, marginal.survival)
     x, y = Axis("days"), Axis("still running")
     plots = [
         line_plot(
             "By predicted risk, four groups",
-            said,
+            curves,
             x,
             y,
             caption="Predicted means and what came (Kaplan-Meier), test rows.",
@@ -245,7 +249,7 @@ def _extremes(subject: Subject) -> dict[str, Floats]:
     }
 
 
-def _calibration(found: Findings) -> list[Block]:
+def _calibration(findings: Findings) -> list[Block]:
     plots = tuple(
         line_plot(
             f"Failure within {_TOLD[hours]}",
@@ -259,35 +263,35 @@ def _calibration(found: Findings) -> list[Block]:
             Axis("observed share"),
             points=True,
         )
-        for hours, groups in found.calibration.items()
+        for hours, groups in findings.calibration.items()
     )  # fmt: skip
-    shares = ", ".join(f"{share:.3f}" for share in found.d_calibration.shares)
+    shares = ", ".join(f"{share:.3f}" for share in findings.d_calibration.shares)
     text = (
         "D-calibration: the share of failures in each tenth of their own predicted chance, "
         f"which is .100 throughout when all curves are right: {shares} "
-        f"(p {found.d_calibration.p_value:.3g}; rows of one machine depend on each other, so p "
+        f"(p {findings.d_calibration.p_value:.3g}; rows of one machine depend on each other, so p "
         "is too small)."
     )
     return [Figures(plots), Note(text)] if plots else [Note(text)]
 
 
 def _points(groups: list[HorizonGroup], name: str) -> Curve:
-    return Curve([one.predicted for one in groups], [getattr(one, name) for one in groups])
+    return Curve([group.predicted for group in groups], [getattr(group, name) for group in groups])
 
 
-def _warnings(subject: Subject, found: Findings) -> list[Block]:
+def _warnings(subject: Subject, findings: Findings) -> list[Block]:
     text = (
         f"An alarm says: failure within {subject.model.alarm_hours:g} hours with a chance of "
-        f"{found.threshold:.3f} or more. It counts as announced when it came 24 hours ahead or "
+        f"{findings.threshold:.3f} or more. It counts as announced when it came 24 hours ahead or "
         "more."
     )
-    if not len(found.lead_hours):
+    if not len(findings.lead_hours):
         return [Note(text)]
-    plot = histogram("Lead of announced failures", {"failures": found.lead_hours}, Axis("hours"))
+    plot = histogram("Lead of announced failures", {"failures": findings.lead_hours}, Axis("hours"))
     return [Note(text), Figures((plot,))]
 
 
-def _money(subject: Subject, found: Findings) -> list[Block]:
+def _money(subject: Subject, findings: Findings) -> list[Block]:
     costs = subject.costs
     text = (
         f"Replayed on the test rows, per machine and year. Assumed: a service costs "
@@ -297,33 +301,45 @@ def _money(subject: Subject, found: Findings) -> list[Block]:
         "training rows."
     )
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (name, one.services, one.failures, one.avoided, one.cost.value, one.cost.low, one.cost.high)
-        for name, one in ((name, found.money[name]) for name in POLICIES)
+        (
+            name,
+            money.services,
+            money.failures,
+            money.avoided,
+            money.cost.value,
+            money.cost.low,
+            money.cost.high,
+        )
+        for name, money in ((name, findings.money[name]) for name in POLICIES)
     )
     header = ("policy", "services", "failures", "avoided", "cost", "2.5%", "97.5%")
     return [Table(header, rows, digits=1, emphasis=len(rows) - 1, caption=text)]
 
 
 def _proportional(subject: Subject) -> list[Block]:
-    found = sorted(subject.model.whole.cox.departures.items(), key=lambda one: one[1])
-    if not found:
+    departures = sorted(subject.model.whole.cox.departures.items(), key=lambda entry: entry[1])
+    if not departures:
         return [Note("Not tested; --test-proportionality does.")]
-    bad = sum(p < 0.05 for _, p in found)
+    bad = sum(p < 0.05 for _, p in departures)
     text = (
         f"Cox assumes that a feature multiplies the hazard by the same factor at all times. For "
-        f"{bad} of {len(found)} features that is refuted at 5% (Schoenfeld residuals against ranks "
+        f"{bad} of {len(departures)} features that is refuted at 5% (Schoenfeld residuals against "
+        "ranks "
         "of time); the network does not assume it."
     )
-    return [Table(("feature", "p"), tuple(found[:12]), digits=4, caption=text)]
+    return [Table(("feature", "p"), tuple(departures[:12]), digits=4, caption=text)]
 
 
 def _data(subject: Subject) -> list[Block]:
     faults: tuple[tuple[Cell, ...], ...] = tuple(
         (
             name,
-            *(float(one.get(key, 0)) for key in ("readings", "missing", "out_of_range", "stuck")),
+            *(
+                float(counts.get(key, 0))
+                for key in ("readings", "missing", "out_of_range", "stuck")
+            ),
         )
-        for name, one in subject.faults.items()
+        for name, counts in subject.faults.items()
     )
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (name, float(len(part)), float(len(np.unique(part.machines))),

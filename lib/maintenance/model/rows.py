@@ -61,13 +61,13 @@ class TrainingRows:
     @property
     def outcomes(self) -> Outcomes:
         """(n,) hours to failure (1), or to what came first; planned services count as censoring."""
-        found = self.landmarks.outcomes
-        return Outcomes(found.time, np.where(found.failed, found.event, CENSORED))
+        outcomes = self.landmarks.outcomes
+        return Outcomes(outcomes.time, np.where(outcomes.failed, outcomes.event, CENSORED))
 
     def by_mode(self, names: Sequence[str]) -> Outcomes:
         """The same with the failure's place in `names`, from 1."""
-        place = {name: number for number, name in enumerate(names, 1)}
-        codes = [place.get(str(mode), 1) for mode in self.modes]
+        mode_codes = {name: number for number, name in enumerate(names, 1)}
+        codes = [mode_codes.get(str(mode), 1) for mode in self.modes]
         return Outcomes(self.landmarks.outcomes.time, np.where(self.outcomes.failed, codes, 0))
 
     def take(self, rows: npt.ArrayLike) -> TrainingRows:
@@ -78,10 +78,12 @@ class TrainingRows:
     def until(self, time_us: int) -> TrainingRows:
         """Rows before a time, as they were known then: what came later is not seen."""
         early = self.take(self.at_us < time_us)
-        seen = early.landmarks.outcomes
+        early_outcomes = early.landmarks.outcomes
         left = (time_us - early.at_us) / HOUR_US
-        cut = seen.time > left
-        outcomes = Outcomes(np.minimum(seen.time, left), np.where(cut, CENSORED, seen.event))
+        cut = early_outcomes.time > left
+        outcomes = Outcomes(
+            np.minimum(early_outcomes.time, left), np.where(cut, CENSORED, early_outcomes.event)
+        )
         landmarks = Landmarks(early.machines, early.at_us, early.rows, outcomes)
         return TrainingRows(landmarks, np.where(cut, "", early.modes))
 
@@ -97,11 +99,11 @@ class TrainingRows:
         names, owners = np.unique(self.machines, return_inverse=True)
         drawn = np.random.default_rng(seed).integers(0, len(names), len(names))
         of_each = np.split(np.argsort(owners, kind="stable"), np.cumsum(np.bincount(owners))[:-1])
-        taken = self.take(np.concatenate([of_each[one] for one in drawn]))
-        lengths = [len(of_each[one]) for one in drawn]
+        sample = self.take(np.concatenate([of_each[machine] for machine in drawn]))
+        lengths = [len(of_each[machine]) for machine in drawn]
         renamed = np.repeat(np.arange(len(drawn)), lengths).astype(str)
-        landmarks = Landmarks(renamed, taken.at_us, taken.rows, taken.landmarks.outcomes)
-        return TrainingRows(landmarks, taken.modes)
+        landmarks = Landmarks(renamed, sample.at_us, sample.rows, sample.landmarks.outcomes)
+        return TrainingRows(landmarks, sample.modes)
 
 
 def to_table(rows: TrainingRows, names: Sequence[str]) -> pa.Table:

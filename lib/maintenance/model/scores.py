@@ -38,34 +38,42 @@ def scores_table(
         last_us: (n,) last reading of each, `UNKNOWN_US` where there was none.
         explain: whether to say what drives each.
     """
-    found = model.predict(rows, explain) if len(rows) else []
+    predictions = model.predict(rows, explain) if len(rows) else []
     curves = {_SURVIVAL: model.curves(rows)} | {
         f"{_SURVIVAL}_{name}": each for name, each in model.by_mode(rows).items()
     }
-    likely = [one.likely_mode for one in found]
+    likely = [prediction.likely_mode for prediction in predictions]
     columns: dict[str, pa.Array] = {
         "machine_id": pa.array(list(machines), pa.string()),
-        "scored_at": pa.array([at_us] * len(found), pa.int64()).cast(TIME),
+        "scored_at": pa.array([at_us] * len(predictions), pa.int64()).cast(TIME),
         "last_reading": pa.array(
-            [None if one == UNKNOWN_US else one for one in last_us.tolist()], pa.int64()
+            [None if time_us == UNKNOWN_US else time_us for time_us in last_us.tolist()], pa.int64()
         ).cast(TIME),
     }
     columns |= {
-        f"failure_within_{name}": pa.array([one.chances[name] for one in found], pa.float64())
+        f"failure_within_{name}": pa.array(
+            [prediction.chances[name] for prediction in predictions], pa.float64()
+        )
         for name in HORIZONS
     }
     columns |= {
-        "alarm": pa.array([one.alarm for one in found], pa.bool_()),
-        "median_hours": pa.array([one.median_hours for one in found], pa.float64()),
-        "mean_hours": pa.array([one.mean_hours for one in found], pa.float64()),
-        "likely_from_hours": pa.array([one.likely_hours[0] for one in found], pa.float64()),
-        "likely_to_hours": pa.array([one.likely_hours[1] for one in found], pa.float64()),
+        "alarm": pa.array([prediction.alarm for prediction in predictions], pa.bool_()),
+        "median_hours": pa.array(
+            [prediction.median_hours for prediction in predictions], pa.float64()
+        ),
+        "mean_hours": pa.array([prediction.mean_hours for prediction in predictions], pa.float64()),
+        "likely_from_hours": pa.array(
+            [prediction.likely_hours[0] for prediction in predictions], pa.float64()
+        ),
+        "likely_to_hours": pa.array(
+            [prediction.likely_hours[1] for prediction in predictions], pa.float64()
+        ),
         "likely_mode": pa.array(likely, pa.string()),
         "drivers": pa.array(
-            [json.dumps([[one.what, round(one.effect, 6)] for one in each.drivers])
-             for each in found], pa.string()
+            [json.dumps([[driver.what, round(driver.effect, 6)] for driver in each.drivers])
+             for each in predictions], pa.string()
         ),
-        "model_version": pa.array([model.version] * len(found), pa.string()),
+        "model_version": pa.array([model.version] * len(predictions), pa.string()),
     }  # fmt: skip
     values = pa.list_(pa.float64())
     columns |= {name: pa.array(each.survival.tolist(), values) for name, each in curves.items()}
@@ -81,17 +89,17 @@ def curves_of_scores(table: pa.Table, grid: npt.ArrayLike) -> tuple[Curves, dict
     hours = np.asarray(grid, dtype=np.float64)
     if _SURVIVAL not in table.column_names or not table.num_rows:
         raise FeatureError("scores: expected rows with survival curves; score the machines again")
-    found = {
+    arrays = {
         name.removeprefix(_SURVIVAL).removeprefix("_"): np.array(
             as_array(table[name]).to_pylist(), dtype=np.float64
         )
         for name in table.column_names
         if name == _SURVIVAL or name.startswith(f"{_SURVIVAL}_")
     }
-    for values in found.values():
+    for values in arrays.values():
         if values.shape != (table.num_rows, len(hours)):
             raise FeatureError(
                 f"scores: expected curves at {len(hours)} hours, got shape {values.shape}"
             )
-    curves = {name: Curves(hours, values) for name, values in found.items()}
+    curves = {name: Curves(hours, values) for name, values in arrays.items()}
     return curves.pop(""), curves

@@ -89,8 +89,10 @@ class SurvivalModel:
         middle = self.curves(rows).survival
         if len(self.replicates) < 3:
             return middle, middle
-        others = [one.curves(rows, self.weight, self.grid).survival for one in self.replicates]
-        spread = np.std([_doubly(one) for one in others], axis=0, ddof=1)
+        others = [
+            replicate.curves(rows, self.weight, self.grid).survival for replicate in self.replicates
+        ]
+        spread = np.std([_doubly(survival) for survival in others], axis=0, ddof=1)
         centre = _doubly(middle)
         low, high = (np.exp(-np.exp(centre + side * _BAND * spread)) for side in (1.0, -1.0))
         low[:, 0] = high[:, 0] = 1.0
@@ -114,8 +116,8 @@ class SurvivalModel:
 
     def mode_chances(self, rows: Floats) -> Floats:
         """(n, modes) chance of each mode, given a failure within the horizon."""
-        found = self.whole.network.incidence(rows)[:, : len(self.modes), -1]
-        return np.asarray(found / np.maximum(found.sum(axis=1, keepdims=True), _TINY))
+        incidence = self.whole.network.incidence(rows)[:, : len(self.modes), -1]
+        return np.asarray(incidence / np.maximum(incidence.sum(axis=1, keepdims=True), _TINY))
 
     def predict(self, rows: Floats, explain: bool = True) -> list[Prediction]:
         """Everything about rows (n, features); without `explain` no drivers (20 times faster)."""
@@ -125,13 +127,13 @@ class SurvivalModel:
         median, mean = curves.quantile(), curves.restricted_mean(self.horizon)
         first, last = self.likely.of(curves)
         alarms = 1.0 - curves.at(self.alarm_hours)[:, 0] >= self.alarm_threshold
-        chances = 1.0 - curves.at(list(HORIZONS.values()))
+        probabilities = 1.0 - curves.at(list(HORIZONS.values()))
         groups = feature_groups(self.features)
         return [
             Prediction(
                 chances={
-                    name: float(chances[at, place]) if hours <= self.horizon else None
-                    for place, (name, hours) in enumerate(HORIZONS.items())
+                    name: float(probabilities[at, column]) if hours <= self.horizon else None
+                    for column, (name, hours) in enumerate(HORIZONS.items())
                 },
                 hours=tuple(self.grid.tolist()),
                 survival=tuple(curves.survival[at].tolist()),
@@ -213,7 +215,7 @@ class SurvivalModel:
             grid, usual, spread = (
                 np.array(about[name], dtype=np.float64) for name in ("grid", "usual", "spread")
             )
-            found = cls(
+            model = cls(
                 features=features,
                 whole=halves[0],
                 replicates=tuple(halves[1:]),
@@ -234,11 +236,11 @@ class SurvivalModel:
         except (KeyError, TypeError, ValueError) as error:
             raise SurvivalError(f"{folder}: not a model of machines: {error}") from error
         width = len(features.names)
-        if not len(usual) == len(spread) == width or found.whole.network.failing != len(
-            found.modes
+        if not len(usual) == len(spread) == width or model.whole.network.failing != len(
+            model.modes
         ):
             raise SurvivalError(f"{folder}: its parts do not belong together")
-        return found
+        return model
 
     def _halves(self) -> dict[str, Half]:
         others = {f"replicate{number}": half for number, half in enumerate(self.replicates)}

@@ -39,33 +39,33 @@ def change(problem: Problem, starts: npt.ArrayLike, machine_id: str, start: int)
     Raises:
         ScheduleError: the machine has no job, or its job does not end within the week.
     """
-    place = problem.place(machine_id)
-    job, old = problem.jobs[place], np.array(starts, dtype=np.int64)
+    index = problem.place(machine_id)
+    job, old = problem.jobs[index], np.array(starts, dtype=np.int64)
     if start != NOT_THIS_WEEK and not 0 <= start <= job.slots - job.duration_hours:
         raise ScheduleError(
             f"start of '{machine_id}': expected a slot from 0 to "
             f"{job.slots - job.duration_hours}, or {NOT_THIS_WEEK} for not this week, got {start}"
         )
     new = old.copy()
-    new[place] = start
+    new[index] = start
     return Change(
         new,
-        parts_of(job, problem.week, int(old[place])),
+        parts_of(job, problem.week, int(old[index])),
         parts_of(job, problem.week, start),
-        tuple(_broken(problem, old, place, start)),
+        tuple(_broken(problem, old, index, start)),
     )
 
 
-def _broken(problem: Problem, starts: Ints, place: int, start: int) -> list[str]:
-    job = problem.jobs[place]
+def _broken(problem: Problem, starts: Ints, index: int, start: int) -> list[str]:
+    job = problem.jobs[index]
     if start == NOT_THIS_WEEK:
         return ["it must be served this week"] if job.must_serve else []
     ledger = Ledger(problem)
     for other, begun in enumerate(starts):
-        if other != place and begun != NOT_THIS_WEEK:
+        if other != index and begun != NOT_THIS_WEEK:
             ledger.take(problem.jobs[other], int(begun))
     stands = range(start, start + job.duration_hours)
-    found = [f"not enough: {what}" for what in ledger.lacking(job, start)]
+    reasons = [f"not enough: {resource}" for resource in ledger.lacking(job, start)]
     if job.forbidden.intersection(stands):
-        found.append("it may not stand in these hours")
-    return found
+        reasons.append("it may not stand in these hours")
+    return reasons

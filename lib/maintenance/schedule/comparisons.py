@@ -44,8 +44,8 @@ def assignment(problem: Problem) -> Ints:
     gains = np.minimum(costs[:, :-1] - costs[:, -1:], 0.0)
     jobs, slots = linear_sum_assignment(gains)
     starts = nothing(problem)
-    taken = gains[jobs, slots] < 0.0
-    starts[jobs[taken]] = slots[taken]
+    has_gain = gains[jobs, slots] < 0.0
+    starts[jobs[has_gain]] = slots[has_gain]
     return starts
 
 

@@ -57,11 +57,11 @@ def cycle_cost(
     Raises:
         ScheduleError: there are fewer than two ages.
     """
-    ages, chances = np.asarray(times, float), np.asarray(renewed, float)
+    ages, survival = np.asarray(times, float), np.asarray(renewed, float)
     if len(ages) < 2:
         raise ScheduleError(f"cycle cost: expected two ages or more, got {len(ages)}")
-    lived = np.append(0.0, np.cumsum(np.diff(ages) * (chances[:-1] + chances[1:]) / 2.0))
-    spent = service_cost * chances + failure_cost * (1.0 - chances)
+    lived = np.append(0.0, np.cumsum(np.diff(ages) * (survival[:-1] + survival[1:]) / 2.0))
+    spent = service_cost * survival + failure_cost * (1.0 - survival)
     return float((spent[1:] / lived[1:]).min())
 
 
@@ -89,9 +89,9 @@ def value_ahead(job: Job) -> float:
     if not len(job.later_hours) or alive <= 0.0:
         return due
     hours = np.append(0.0, job.later_hours)
-    chances = np.append(alive, job.later_survival) / alive
-    lived = np.append(0.0, np.cumsum(np.diff(hours) * (chances[:-1] + chances[1:]) / 2.0))
-    costs = (1.0 - chances) * job.failure_cost + chances * due - job.cycle_cost_per_hour * lived
+    survival = np.append(alive, job.later_survival) / alive
+    lived = np.append(0.0, np.cumsum(np.diff(hours) * (survival[:-1] + survival[1:]) / 2.0))
+    costs = (1.0 - survival) * job.failure_cost + survival * due - job.cycle_cost_per_hour * lived
     return float(max(0.0, costs.min()))
 
 
@@ -142,7 +142,7 @@ def _parts(job: Job, week: Week) -> Floats:
     # a failure in hour u is repaired, and the rest of the week is of the new life
     died = -np.diff(alive)
     after_failure = np.append(0.0, np.cumsum(died * (slots - np.arange(slots) - 1.0)))
-    found = np.stack(
+    parts = np.stack(
         [
             alive * job.service_cost,
             alive * stands,
@@ -150,7 +150,7 @@ def _parts(job: Job, week: Week) -> Floats:
             (alive * remaining + after_failure) * job.cycle_cost_per_hour,
         ]
     )
-    found[:2, slots] = 0.0
-    found[3, slots] = after_failure[-1] * job.cycle_cost_per_hour + alive[-1] * value_ahead(job)
-    found[0, ~fits] = np.inf
-    return found
+    parts[:2, slots] = 0.0
+    parts[3, slots] = after_failure[-1] * job.cycle_cost_per_hour + alive[-1] * value_ahead(job)
+    parts[0, ~fits] = np.inf
+    return parts

@@ -29,7 +29,7 @@ def table(problem: Problem, starts: npt.ArrayLike) -> bytes:
         costs = (parts.service, parts.downtime, parts.failure, parts.ahead, without)
         writer.writerow(
             [
-                *(_harmless(one) for one in (job.machine_id, job.plant, job.line, job.skill)),
+                *(_harmless(cell) for cell in (job.machine_id, job.plant, job.line, job.skill)),
                 *(job.crew, begin.isoformat(), end.isoformat(), job.duration_hours),
                 *(f"{cost:.2f}" for cost in costs),
             ]
@@ -63,13 +63,13 @@ def calendar(problem: Problem, starts: npt.ArrayLike, stamp: datetime) -> bytes:
 def _planned(problem: Problem, starts: npt.ArrayLike) -> list[tuple[Job, datetime, datetime, int]]:
     chosen = np.asarray(starts, dtype=np.int64)
     monday = problem.week.start.astimezone(UTC)
-    found = []
-    for place in np.argsort(chosen, kind="stable"):
-        start = int(chosen[place])
+    planned_jobs = []
+    for index in np.argsort(chosen, kind="stable"):
+        start = int(chosen[index])
         if start != NOT_THIS_WEEK:
-            job, begin = problem.jobs[place], monday + timedelta(hours=start)
-            found.append((job, begin, begin + timedelta(hours=job.duration_hours), start))
-    return found
+            job, begin = problem.jobs[index], monday + timedelta(hours=start)
+            planned_jobs.append((job, begin, begin + timedelta(hours=job.duration_hours), start))
+    return planned_jobs
 
 
 def _harmless(text: str) -> str:

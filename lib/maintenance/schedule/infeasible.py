@@ -49,19 +49,19 @@ def shortages(problem: Problem, seconds: float, threads: int) -> tuple[Shortage,
     )
     if unplaced or not demanded:
         return unplaced
-    found = program(problem, forced=False)
-    kept = np.array([is_demanded(problem.jobs[job]) for job in found.job])
-    cost = np.where(kept & (found.start == NOT_THIS_WEEK), _LEFT_OUT, 0.0)
-    cost[~kept & (found.start != NOT_THIS_WEEK)] = _LEFT_OUT
-    model = Program(found.job, found.start, cost, found.rows)
+    base_program = program(problem, forced=False)
+    kept = np.array([is_demanded(problem.jobs[job]) for job in base_program.job])
+    cost = np.where(kept & (base_program.start == NOT_THIS_WEEK), _LEFT_OUT, 0.0)
+    cost[~kept & (base_program.start != NOT_THIS_WEEK)] = _LEFT_OUT
+    model = Program(base_program.job, base_program.start, cost, base_program.rows)
     slack = Slack(
-        np.arange(len(found.rows)),
-        np.array([1.0 / max(1.0, float(row.values.mean())) for row in found.rows]),
+        np.arange(len(base_program.rows)),
+        np.array([1.0 / max(1.0, float(row.values.mean())) for row in base_program.rows]),
     )
     solved = run(model, len(problem.jobs), 0.01, seconds, threads, 0, slack=slack)
     if solved.values is None:
         return ()
-    return _collected(found, solved.values[len(found.job) :])
+    return _collected(base_program, solved.values[len(base_program.job) :])
 
 
 def _collected(model: Program, breaches: np.ndarray) -> tuple[Shortage, ...]:

@@ -30,17 +30,17 @@ class Ledger:
     def lacking(self, job: Job, start: int) -> list[str]:
         """What is not there for this start, in words; empty where it fits."""
         hours = slice(start, start + job.duration_hours)
-        found = []
+        shortages = []
         if (self._technicians[job.plant, job.skill][hours] < job.crew).any():
-            found.append(f"{job.crew} {job.skill} technicians at {job.plant}")
+            shortages.append(f"{job.crew} {job.skill} technicians at {job.plant}")
         if job.line in self._spare and (self._spare[job.line][hours] < 1).any():
-            found.append(f"machines of {job.line} that keep running")
+            shortages.append(f"machines of {job.line} that keep running")
         if job.service_cost > self._budget + 1e-6:
-            found.append(f"budget of {job.service_cost:g}")
+            shortages.append(f"budget of {job.service_cost:g}")
         for part, count in job.parts.items():
             if self._parts.get(part, 0) < count:
-                found.append(f"{count} of part {part}")
-        return found
+                shortages.append(f"{count} of part {part}")
+        return shortages
 
     def take(self, job: Job, start: int) -> None:
         """Book it."""
@@ -77,13 +77,13 @@ def placed(problem: Problem, order: Iterable[int], by_cost: Ints | None = None) 
     ledger = Ledger(problem)
     starts = np.full(len(problem.jobs), -1, dtype=np.int64)
     locked = [k for k, job in enumerate(problem.jobs) if job.locked_start is not None]
-    for place in [*locked, *(k for k in order if problem.jobs[k].locked_start is None)]:
-        job = problem.jobs[place]
+    for index in [*locked, *(k for k in order if problem.jobs[k].locked_start is None)]:
+        job = problem.jobs[index]
         allowed = job.starts
         if by_cost is not None:
-            allowed = by_cost[place][np.isin(by_cost[place], allowed)]
-        start = ledger.first_fit(job, (int(one) for one in allowed))
+            allowed = by_cost[index][np.isin(by_cost[index], allowed)]
+        start = ledger.first_fit(job, (int(slot) for slot in allowed))
         if start is not None:
             ledger.take(job, start)
-            starts[place] = start
+            starts[index] = start
     return starts

@@ -19,18 +19,18 @@ def orders_of(
     schedule: StoredSchedule, problem: Problem, names: Sequence[Named], plan: Plan
 ) -> list[WorkOrder]:
     """One order for each service of the plan, by start."""
-    found = []
-    for place in np.argsort(plan.starts, kind="stable").tolist():
-        start = int(plan.starts[place])
+    orders = []
+    for index in np.argsort(plan.starts, kind="stable").tolist():
+        start = int(plan.starts[index])
         if start == NOT_THIS_WEEK:
             continue
-        job, name = problem.jobs[place], names[place]
+        job, name = problem.jobs[index], names[index]
         costs = parts_of(job, problem.week, start)
         waiting = parts_of(job, problem.week, NOT_THIS_WEEK).total
         begins = schedule.week_start + start * HOUR_US
-        found.append(
+        orders.append(
             WorkOrder(
-                id=f"{schedule.id}-{place}",
+                id=f"{schedule.id}-{index}",
                 schedule_id=schedule.id,
                 machine_id=name.machine_id,
                 component=None if name.component == WHOLE else name.component,
@@ -47,4 +47,4 @@ def orders_of(
                 created_at=schedule.created_at,
             )
         )
-    return found
+    return orders

@@ -106,8 +106,8 @@ class Job:
         if start is not None and not 0 <= start <= last:
             self._fail("locked_start", f"a slot from 0 to {last}", start)
 
-    def _fail(self, name: str, expected: str, came: object) -> None:
-        raise ScheduleError(f"job of '{self.machine_id}': {name}: expected {expected}, got {came}")
+    def _fail(self, name: str, expected: str, value: object) -> None:
+        raise ScheduleError(f"job of '{self.machine_id}': {name}: expected {expected}, got {value}")
 
     @property
     def starts(self) -> Ints:
@@ -213,7 +213,7 @@ class Problem:
         Raises:
             ScheduleError: the machine has none.
         """
-        for place, job in enumerate(self.jobs):
+        for index, job in enumerate(self.jobs):
             if job.machine_id == machine_id:
-                return place
+                return index
         raise ScheduleError(f"machine '{machine_id}' has no job in this week")

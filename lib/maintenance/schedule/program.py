@@ -48,10 +48,10 @@ class Program:
 
     def starts(self, values: npt.ArrayLike, jobs: int) -> Ints:
         """Starts (jobs,) of a solution's columns."""
-        found = np.full(jobs, NOT_THIS_WEEK, dtype=np.int64)
+        starts = np.full(jobs, NOT_THIS_WEEK, dtype=np.int64)
         chosen = np.flatnonzero(np.asarray(values) > 0.5)
-        found[self.job[chosen]] = self.start[chosen]
-        return found
+        starts[self.job[chosen]] = self.start[chosen]
+        return starts
 
     def values(self, starts: Ints) -> Floats:
         """Columns of a plan."""
@@ -68,10 +68,10 @@ def program(problem: Problem, *, forced: bool = True) -> Program:
         forced: whether jobs that must be served may not be left out; else that is a column, too.
     """
     jobs, starts, costs = [], [], []
-    for place, job in enumerate(problem.jobs):
-        mine, cost = _columns(job, start_costs(job, problem.week), forced)
-        jobs.append(np.full(len(mine), place))
-        starts.append(mine)
+    for index, job in enumerate(problem.jobs):
+        job_starts, cost = _columns(job, start_costs(job, problem.week), forced)
+        jobs.append(np.full(len(job_starts), index))
+        starts.append(job_starts)
         costs.append(cost)
     job_of, start_of = np.concatenate(jobs), np.concatenate(starts)
     rows = [*_technicians(problem, job_of, start_of), *_lines(problem, job_of, start_of)]
@@ -95,11 +95,13 @@ def _columns(job: Job, cost: Floats, forced: bool) -> tuple[Ints, Floats]:
     return starts.astype(np.int64), costs
 
 
-def _hours(problem: Problem, job_of: Ints, start_of: Ints, mine: Ints) -> tuple[Ints, Ints]:
-    """Every (column, slot) in which the columns `mine` keep a machine standing."""
-    spans = np.array([problem.jobs[place].duration_hours for place in job_of[mine]], dtype=np.int64)
-    columns = np.repeat(mine, spans)
-    first = np.repeat(start_of[mine], spans)
+def _hours(problem: Problem, job_of: Ints, start_of: Ints, column_ids: Ints) -> tuple[Ints, Ints]:
+    """Every (column, slot) in which the columns `column_ids` keep a machine standing."""
+    spans = np.array(
+        [problem.jobs[index].duration_hours for index in job_of[column_ids]], dtype=np.int64
+    )
+    columns = np.repeat(column_ids, spans)
+    first = np.repeat(start_of[column_ids], spans)
     within = np.arange(len(columns)) - np.repeat(np.cumsum(spans) - spans, spans)
     return columns, first + within
 
@@ -126,8 +128,8 @@ def _technicians(problem: Problem, job_of: Ints, start_of: Ints) -> list[Row]:
     rows: list[Row] = []
     for pool in np.unique(pools):
         plant, skill = pool.split("\0")
-        mine = served[pools[job_of[served]] == pool]
-        columns, slots = _hours(problem, job_of, start_of, mine)
+        pool_columns = served[pools[job_of[served]] == pool]
+        columns, slots = _hours(problem, job_of, start_of, pool_columns)
         there = problem.week.there(plant, skill)
         name = f"{skill} technicians at {plant}"
         rows += _by_slot("technicians", name, columns, slots, crews[job_of[columns]], there)
@@ -139,8 +141,8 @@ def _lines(problem: Problem, job_of: Ints, start_of: Ints) -> list[Row]:
     lines = np.array([job.line for job in problem.jobs])
     rows: list[Row] = []
     for line, minimum in problem.week.line_minimum.items():
-        mine = served[lines[job_of[served]] == line]
-        columns, slots = _hours(problem, job_of, start_of, mine)
+        line_columns = served[lines[job_of[served]] == line]
+        columns, slots = _hours(problem, job_of, start_of, line_columns)
         spare = np.full(problem.week.slots, problem.line_size(line) - minimum)
         name = f"machines of {line} that keep running"
         rows += _by_slot("line", name, columns, slots, np.ones(len(columns)), spare)

@@ -67,7 +67,7 @@ def schedule_report(
 def _week(
     problem: Problem, plan: Plan, served: npt.NDArray[np.int64], currency: str
 ) -> tuple[Block, ...]:
-    spent = sum(problem.jobs[place].service_cost for place in served)
+    spent = sum(problem.jobs[index].service_cost for index in served)
     budget = problem.week.budget
     figures = KeyFigures(
         (
@@ -84,24 +84,26 @@ def _week(
     )
     if not len(served):
         return (figures, Note("Nobody is served this week: no service saves more than it costs."))
-    shown = served[np.argsort(plan.starts[served], kind="stable")][:_MOST_ROWS]
+    earliest = served[np.argsort(plan.starts[served], kind="stable")][:_MOST_ROWS]
     spans = [
         Span(
-            problem.jobs[place].machine_id,
-            float(plan.starts[place]),
-            float(problem.jobs[place].duration_hours),
-            problem.jobs[place].skill,
+            problem.jobs[index].machine_id,
+            float(plan.starts[index]),
+            float(problem.jobs[index].duration_hours),
+            problem.jobs[index].skill,
         )
-        for place in shown
+        for index in earliest
     ]
     ticks = _midnights(problem.week)
-    rest = f"; {len(served) - len(shown)} more start later" if len(shown) < len(served) else ""
+    rest = (
+        f"; {len(served) - len(earliest)} more start later" if len(earliest) < len(served) else ""
+    )
     chart = span_plot(
         "When machines stand for service",
         spans,
         Axis("day of the week, in the zone of its start"),
         ticks=ticks,
-        caption=f"{len(shown)} jobs by start, coloured by skill{rest}",
+        caption=f"{len(earliest)} jobs by start, coloured by skill{rest}",
     )
     return (figures, chart)
 
@@ -116,8 +118,8 @@ def _midnights(week: Week) -> dict[float, str]:
 def _jobs(problem: Problem, plan: Plan, served: npt.NDArray[np.int64]) -> Table:
     """The jobs that save most, with what they and waiting cost."""
     rows: list[tuple[float, tuple[Cell, ...]]] = []
-    for place in served:
-        job, start = problem.jobs[place], int(plan.starts[place])
+    for index in served:
+        job, start = problem.jobs[index], int(plan.starts[index])
         now = parts_of(job, problem.week, start)
         waiting = parts_of(job, problem.week, NOT_THIS_WEEK).total
         begins = hours_later(problem.week.start, start)

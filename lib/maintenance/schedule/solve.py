@@ -24,10 +24,13 @@ class InfeasibleWeekError(ValueError):
         shortages: what is missing, and how much of it would do.
     """
 
-    def __init__(self, found: tuple[Shortage, ...]) -> None:
-        self.shortages = found
-        words = "; ".join(str(one) for one in found) or "the time limit ended before a plan"
-        super().__init__(f"no plan keeps all constraints: {words}")
+    def __init__(self, shortages: tuple[Shortage, ...]) -> None:
+        self.shortages = shortages
+        text = (
+            "; ".join(str(shortage) for shortage in shortages)
+            or "the time limit ended before a plan"
+        )
+        super().__init__(f"no plan keeps all constraints: {text}")
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,8 @@ def _warm_start(problem: Problem) -> Ints:
     costs = np.stack([start_costs(job, problem.week) for job in problem.jobs])
     saved = costs[:, -1] - costs[:, :-1].min(axis=1)
     demanded = np.array([is_demanded(job) for job in problem.jobs])
-    wanted = np.flatnonzero(demanded | (saved > 0))
-    order = wanted[np.lexsort((-saved[wanted], ~demanded[wanted]))]
+    candidates = np.flatnonzero(demanded | (saved > 0))
+    order = candidates[np.lexsort((-saved[candidates], ~demanded[candidates]))]
     starts = placed(problem, order.tolist(), np.argsort(costs[:, :-1], axis=1, kind="stable"))
     return _worth_it(costs, demanded, starts)
 

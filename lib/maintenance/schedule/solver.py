@@ -132,6 +132,6 @@ def _arrays(model: Program, jobs: int, slack: Slack | None) -> Any:
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_ = np.searchsorted(column[order], np.arange(own + extra + 1))
     lp.a_matrix_.index_, lp.a_matrix_.value_ = row[order], value[order]
-    whole, real = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
-    lp.integrality_ = [whole] * own + [real] * extra
+    integer, real = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
+    lp.integrality_ = [integer] * own + [real] * extra
     return lp

@@ -52,7 +52,7 @@ class Named:
 def problem_of(
     request: WeekRequest,
     sites: Sequence[Site],
-    whole: Curves,
+    machine_curves: Curves,
     by_mode: Mapping[str, Curves],
 ) -> tuple[Problem, list[Named]]:
     """A job for every machine and component of `request.work`.
@@ -60,7 +60,7 @@ def problem_of(
     Args:
         request: the week.
         sites: (n,) machines.
-        whole: (n,) curves of the machines, hours from the week's start.
+        machine_curves: (n,) curves of the machines, hours from the week's start.
         by_mode: the same by component.
 
     Raises:
@@ -72,11 +72,13 @@ def problem_of(
     names: list[Named] = []
     for component, kind in request.work.items():
         work = [_work(request, kind, site, component) for site in sites]
-        curves = whole if component == WHOLE else by_mode[component]
-        made = jobs(work, curves, slots=week.slots)
-        week_jobs += [replace(job, crew=kind.crew, parts=kind.parts) for job in made]
+        curves = machine_curves if component == WHOLE else by_mode[component]
+        component_jobs = jobs(work, curves, slots=week.slots)
+        week_jobs += [replace(job, crew=kind.crew, parts=kind.parts) for job in component_jobs]
         names += [Named(site.machine_id, component) for site in sites]
-    demanded = _demanded(request, sites, whole.at(float(week.slots))[:, 0], week_jobs, names)
+    demanded = _demanded(
+        request, sites, machine_curves.at(float(week.slots))[:, 0], week_jobs, names
+    )
     by_site = {site.machine_id: site for site in sites}
     settled = [
         _settled(request, week, job, name, by_site[name.machine_id], index in demanded)
@@ -119,7 +121,7 @@ def _refuse_unknown(
     for field, names in (
         ("must_serve", request.must_serve),
         ("locks", [lock.machine_id for lock in request.locks]),
-        ("forbidden", [one.machine_id for one in request.forbidden if one.machine_id]),
+        ("forbidden", [period.machine_id for period in request.forbidden if period.machine_id]),
     ):
         for name in names:
             if name not in machines:
@@ -171,8 +173,8 @@ def _demanded(
     """
     demanded = {
         site.machine_id
-        for site, chance in zip(sites, alive, strict=True)
-        if 1.0 - chance >= request.risk_bound or site.machine_id in request.must_serve
+        for site, probability in zip(sites, alive, strict=True)
+        if 1.0 - probability >= request.risk_bound or site.machine_id in request.must_serve
     }
     refused = {(lock.machine_id, lock.component) for lock in request.locks if lock.start is None}
     worst: dict[str, int] = {}
@@ -193,15 +195,17 @@ def _settled(
     request: WeekRequest, week: LocalWeek, job: Job, name: Named, site: Site, demanded: bool
 ) -> Job:
     hours: set[int] = set()
-    for one in request.forbidden:
-        if one.machine_id in (None, site.machine_id) and one.line in (None, site.line):
-            begin, end = (_slot(request, week, time, "forbidden") for time in (one.begin, one.end))
+    for period in request.forbidden:
+        if period.machine_id in (None, site.machine_id) and period.line in (None, site.line):
+            begin, end = (
+                _slot(request, week, time, "forbidden") for time in (period.begin, period.end)
+            )
             hours |= set(range(begin, end))
     lock = next(
         (
-            one
-            for one in request.locks
-            if (one.machine_id, one.component) == (name.machine_id, name.component)
+            candidate
+            for candidate in request.locks
+            if (candidate.machine_id, candidate.component) == (name.machine_id, name.component)
         ),
         None,
     )

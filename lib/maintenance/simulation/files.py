@@ -135,6 +135,6 @@ def _machines(fleet: Fleet) -> pa.Table:
 
 def _truth(fleet: Fleet) -> pa.Table:
     columns = {"machine_id": machine_ids(fleet.config), "rate": fleet.machines.rate}
-    for place, part in enumerate(fleet.config.components):
-        columns[f"{part.name}_wear"] = fleet.wear[:, place]
+    for column, part in enumerate(fleet.config.components):
+        columns[f"{part.name}_wear"] = fleet.wear[:, column]
     return pa.table(columns)

@@ -93,17 +93,17 @@ class Fleet:
         running = np.ones((self.config.machines, WEEK_HOURS), dtype=bool)
         planned: dict[int, list[Service]] = {}
         put_off, self._put_off = self._put_off, []
-        for service in [*put_off, *sorted(services, key=lambda one: one.start)]:
+        for service in [*put_off, *sorted(services, key=lambda service: service.start)]:
             planned.setdefault(service.machine, []).append(service)
         shocks = sudden(self.config, self.week)
         ends = (wear[:, :, -1] >= 1.0).any(axis=1) | (shocks[:, 0] >= 0)
         eventful = np.flatnonzero(ends | (self._down > 0))
         events: list[Event] = []
         for number in sorted({*eventful.tolist(), *planned}):
-            found = self._one_machine(
+            machine_events = self._one_machine(
                 number, grown[number], wear[number], running[number], planned, shocks[number]
             )
-            events.extend(found)
+            events.extend(machine_events)
         self.wear = wear[:, :, -1].copy()
         for event in events:
             self._after(event, grown, running)
@@ -116,7 +116,7 @@ class Fleet:
 
         Machines whose other components fail are taken to run on, so this is each component's own.
         """
-        wear, found = self.wear.copy(), np.full(self.wear.shape, np.inf)
+        wear, hours = self.wear.copy(), np.full(self.wear.shape, np.inf)
         for ahead in range(weeks):
             week = self.week + ahead
             load = loads(self.config, week)
@@ -128,21 +128,21 @@ class Fleet:
                 if hit >= 0:
                     failed[number, part, hit:] = True
             hour = ahead * WEEK_HOURS + failed.argmax(axis=2) + 1.0
-            found = np.where(failed.any(axis=2) & np.isinf(found), hour, found)
+            hours = np.where(failed.any(axis=2) & np.isinf(hours), hour, hours)
             wear = path[:, :, -1]
-        return found
+        return hours
 
     def _check(self, services: Sequence[Service]) -> None:
-        for one in services:
+        for service in services:
             inside = (
-                0 <= one.machine < self.config.machines
-                and 0 <= one.component < len(self.config.components)
-                and 0 <= one.start < WEEK_HOURS
+                0 <= service.machine < self.config.machines
+                and 0 <= service.component < len(self.config.components)
+                and 0 <= service.start < WEEK_HOURS
             )
             if not inside:
                 raise FeatureError(
                     f"expected a service of one of {self.config.machines} machines, "
-                    f"{len(self.config.components)} components, within 168 hours, got {one}"
+                    f"{len(self.config.components)} components, within 168 hours, got {service}"
                 )
 
     def _one_machine(
@@ -189,7 +189,7 @@ class Fleet:
             events.append(event)
             stands = round(event.hours)
             self._down[number] = stands if hour >= WEEK_HOURS else 0.0
-        self._put_off += [Service(number, one.component, 0) for one in waiting]
+        self._put_off += [Service(number, service.component, 0) for service in waiting]
         return events
 
     def _serve(self, number: int, service: Service, state: Floats, hour: int) -> Event:

@@ -50,8 +50,8 @@ class Year:
 
     def _sum(self, values: list[float]) -> Floats:
         owners = np.array([event.machine for event in self.events], dtype=np.int64)
-        found = np.bincount(owners, weights=np.array(values), minlength=self.machines)
-        return found.astype(np.float64)
+        totals = np.bincount(owners, weights=np.array(values), minlength=self.machines)
+        return totals.astype(np.float64)
 
 
 def run(
@@ -96,9 +96,9 @@ class FixedInterval:
         due = np.argwhere(self._since >= self._interval)
         self._since += 168.0
         services = []
-        for place, (machine, component) in enumerate(due.tolist()):
+        for index, (machine, component) in enumerate(due.tolist()):
             self._since[machine, component] = 168.0
-            hour = 24 * (place % 5) + 6 + place // 5 % 12
+            hour = 24 * (index % 5) + 6 + index // 5 % 12
             services.append(Service(machine, component, hour))
         return services
 

@@ -66,15 +66,15 @@ def told(fleet: Fleet, passed: Passed) -> Told:
     gaps, stuck, spikes = _disturb(config, passed.week, values)
     hours = hour_us(config, passed.week * WEEK_HOURS) + (np.arange(WEEK_HOURS) + 1) * HOUR_US
     kept = ~np.isnan(values).all(axis=2)
-    who, when = np.nonzero(kept)
-    ids = pa.DictionaryArray.from_arrays(pa.array(who, pa.int32()), machine_ids(config))
+    machine, when = np.nonzero(kept)
+    ids = pa.DictionaryArray.from_arrays(pa.array(machine, pa.int32()), machine_ids(config))
     columns = {
         "machine_id": ids.cast(pa.string()),
         "event_time": pa.array(hours[when]).cast(TIME),
     }
-    read = values[who, when]
-    for place, sensor in enumerate(SENSORS):
-        columns[sensor.name] = pa.array(np.ascontiguousarray(read[:, place]), from_pandas=True)
+    read = values[machine, when]
+    for column, sensor in enumerate(SENSORS):
+        columns[sensor.name] = pa.array(np.ascontiguousarray(read[:, column]), from_pandas=True)
     return Told(pa.table(columns), _errors(config, passed, hours), gaps, stuck, spikes)
 
 
@@ -92,29 +92,29 @@ def waveform(fleet: Fleet, passed: Passed, machine: int, hour: int, seconds: flo
 
 def _visible(config: FleetConfig, wear: Floats) -> Floats:
     """How much of a component's wear shows, 0 to 1 at its failure, convex; components first."""
-    begins = np.array([one.shows_from for one in config.components])
+    begins = np.array([component.shows_from for component in config.components])
     begins = begins.reshape(-1, *(1,) * (wear.ndim - 1))
-    shown: Floats = np.clip((wear - begins) / (1.0 - begins), 0.0, 1.2) ** 2
-    return shown
+    visibility: Floats = np.clip((wear - begins) / (1.0 - begins), 0.0, 1.2) ** 2
+    return visibility
 
 
 def _true_readings(fleet: Fleet, passed: Passed) -> Floats:
     """(n, 168, sensors) with noise and no fault."""
     config, fixed = fleet.config, fleet.machines
-    shown = _visible(config, np.moveaxis(passed.wear, 1, 0))  # (components, n, 168)
-    found = np.einsum("cnh,cs->nhs", shown, _SHOWS[: len(config.components)])
+    visibility = _visible(config, np.moveaxis(passed.wear, 1, 0))  # (components, n, 168)
+    values = np.einsum("cnh,cs->nhs", visibility, _SHOWS[: len(config.components)])
     load = np.where(passed.running, passed.load, 0.0)
-    found += fixed.base[:, None, :] + (load[:, :, None] - 1.0) * _AT_LOAD
+    values += fixed.base[:, None, :] + (load[:, :, None] - 1.0) * _AT_LOAD
     for number in range(config.machines):
         random = np.random.default_rng([config.seed, number, passed.week, _NOISE])
-        found[number] += random.normal(0.0, 1.0, (WEEK_HOURS, len(SENSORS))) * _NOISE_SIZE
+        values[number] += random.normal(0.0, 1.0, (WEEK_HOURS, len(SENSORS))) * _NOISE_SIZE
     stands = ~passed.running | (passed.load == 0.0)
-    found[stands, 3] = 0.0
+    values[stands, 3] = 0.0
     lows, highs = (
         np.array([getattr(sensor, end) for sensor in SENSORS], dtype=np.float64)
         for end in ("low", "high")
     )
-    read: Floats = np.clip(found, lows, highs)
+    read: Floats = np.clip(values, lows, highs)
     return read
 
 
@@ -146,22 +146,22 @@ def _disturb(config: FleetConfig, week: int, values: Floats) -> tuple[int, int, 
 
 def _errors(config: FleetConfig, passed: Passed, hours: Ints) -> pa.Table:
     """Codes that come by themselves, and more often the more of a component's wear shows."""
-    shown = _visible(config, np.moveaxis(passed.wear, 1, 0))
-    chance = np.moveaxis(0.0008 + 0.03 * shown, 0, 1) * passed.running[:, None, :]
+    visibility = _visible(config, np.moveaxis(passed.wear, 1, 0))
+    probability = np.moveaxis(0.0008 + 0.03 * visibility, 0, 1) * passed.running[:, None, :]
     drawn = np.stack(
         [
             np.random.default_rng([config.seed, number, passed.week, _ERRORS]).random(
-                chance.shape[1:]
+                probability.shape[1:]
             )
             for number in range(config.machines)
         ]
     )
-    who, part, when = np.nonzero(drawn < chance)
+    machine, part, when = np.nonzero(drawn < probability)
     names = [f"E_{component.name}" for component in config.components]
     return pa.table(
         {
-            "machine_id": [f"M{number:05d}" for number in who],
+            "machine_id": [f"M{number:05d}" for number in machine],
             "event_time": pa.array(hours[when]).cast(TIME),
-            "error_code": [names[place] for place in part],
+            "error_code": [names[index] for index in part],
         }
     )

@@ -48,13 +48,13 @@ def loads(config: FleetConfig, week: int) -> Floats:
     hour = np.arange(WEEK_HOURS)
     busy = np.where((hour % 24 >= 6) & (hour % 24 < 22), 1.0, 0.55)
     busy = busy * np.where(hour // 24 >= 5, 0.6, 1.0)
-    found = np.empty((config.machines, WEEK_HOURS))
+    load = np.empty((config.machines, WEEK_HOURS))
     for number in range(config.machines):
         random = np.random.default_rng([config.seed, number, week, _LOADS])
         level = random.uniform(0.75, 1.0)
         idle = random.random(WEEK_HOURS) < 0.03
-        found[number] = np.where(idle, 0.0, np.clip(busy * level, 0.0, 1.0))
-    return found
+        load[number] = np.where(idle, 0.0, np.clip(busy * level, 0.0, 1.0))
+    return load
 
 
 def increments(config: FleetConfig, fixed: Machines, load: Floats, week: int) -> Floats:
@@ -62,25 +62,25 @@ def increments(config: FleetConfig, fixed: Machines, load: Floats, week: int) ->
 
     A gamma process: van Noortwijk, Reliability Engineering and System Safety 94 (2009).
     """
-    lives = np.array([one.life_hours for one in config.components])
-    shape = 1.0 / (np.array([one.scatter for one in config.components]) ** 2 * lives)
-    found = np.empty((config.machines, len(lives), WEEK_HOURS))
+    lives = np.array([component.life_hours for component in config.components])
+    shape = 1.0 / (np.array([component.scatter for component in config.components]) ** 2 * lives)
+    wear = np.empty((config.machines, len(lives), WEEK_HOURS))
     for number in range(config.machines):
         random = np.random.default_rng([config.seed, number, week, _WEAR])
         jumps = random.standard_gamma(shape[:, None], (len(lives), WEEK_HOURS)) / shape[:, None]
-        found[number] = jumps / lives[:, None]
+        wear[number] = jumps / lives[:, None]
     strain = 0.4 + 0.6 * load
-    return found * (strain * (load > 0) * fixed.rate[:, None])[:, None, :]
+    return wear * (strain * (load > 0) * fixed.rate[:, None])[:, None, :]
 
 
 def sudden(config: FleetConfig, week: int) -> npt.NDArray[np.int64]:
     """(n, 2) hour and component of a failure without warning; the hour is -1 for none."""
-    found = np.full((config.machines, 2), -1, dtype=np.int64)
+    failures = np.full((config.machines, 2), -1, dtype=np.int64)
     for number in range(config.machines):
         random = np.random.default_rng([config.seed, number, week, _SUDDEN])
         if random.random() < config.sudden_per_year * 7.0 / 365.25:
-            found[number] = random.integers(WEEK_HOURS), random.integers(len(config.components))
-    return found
+            failures[number] = random.integers(WEEK_HOURS), random.integers(len(config.components))
+    return failures
 
 
 def _machine(config: FleetConfig, number: int) -> tuple[float, Floats, float, Floats]:

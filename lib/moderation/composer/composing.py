@@ -73,30 +73,30 @@ class Composed:
 
         The share of the posts with that piece that violate each policy; NaN for pieces in no post.
         """
-        places = {"text": self.text, "image": self.image, "video": self.clip}[modality]
-        used = places >= 0
+        indices = {"text": self.text, "image": self.image, "video": self.clip}[modality]
+        used = indices >= 0
         total = np.zeros((count, self.targets.shape[1]))
-        np.add.at(total, places[used], self.targets[used])
-        posts = np.bincount(places[used], minlength=count)[:, None]
+        np.add.at(total, indices[used], self.targets[used])
+        posts = np.bincount(indices[used], minlength=count)[:, None]
         return np.where(posts > 0, total / np.maximum(posts, 1), np.nan)
 
     def inputs(self, pieces: Pieces) -> list[PostInputs]:
         """The posts themselves."""
-        found = []
+        posts = []
         for row in range(len(self)):
-            seen = self.presence[row] == Presence.PRESENT
+            is_present = self.presence[row] == Presence.PRESENT
             failed = [
                 m for k, m in enumerate(MODALITIES) if self.presence[row, k] == Presence.FAILED
             ]
-            found.append(
+            posts.append(
                 PostInputs(
-                    text=pieces.texts[self.text[row]] if seen[0] else None,
-                    images=(pieces.images[self.image[row]],) if seen[1] else (),
-                    clip=pieces.clips[self.clip[row]] if seen[2] else None,
+                    text=pieces.texts[self.text[row]] if is_present[0] else None,
+                    images=(pieces.images[self.image[row]],) if is_present[1] else (),
+                    clip=pieces.clips[self.clip[row]] if is_present[2] else None,
                     failed=frozenset(failed),
                 )
             )
-        return found
+        return posts
 
 
 def compose(pieces: Pieces, count: int, recipe: Recipe, seed: int) -> Composed:
@@ -116,8 +116,8 @@ def compose(pieces: Pieces, count: int, recipe: Recipe, seed: int) -> Composed:
     shares = np.array([recipe.patterns[name] for name in names])
     drawn = rng.choice(len(names), count, p=shares / shares.sum())
     has = np.array([[m in name for m in MODALITIES] for name in names])[drawn]
-    for place, name in enumerate(MODALITIES):
-        if has[:, place].any() and not pieces.kinds(name):
+    for column, name in enumerate(MODALITIES):
+        if has[:, column].any() and not pieces.kinds(name):
             raise ModelError(f"pieces: the recipe asks for {name}, but there is none")
     text = _drawn(pieces.text_kinds, has[:, 0], recipe.text_shares, rng)
     image = _drawn(pieces.image_kinds, has[:, 1], None, rng)
@@ -150,16 +150,16 @@ def _drawn(
     shares: Mapping[str, float] | None,
     rng: np.random.Generator,
 ) -> Ints:
-    place = np.full(len(has), -1, dtype=np.int64)
+    indices = np.full(len(has), -1, dtype=np.int64)
     if not has.any():
-        return place
+        return indices
     weights = np.ones(len(kinds))
     if shares is not None:
         counts = {kind: kinds.count(kind) for kind in set(kinds)}
         weights = np.array([shares.get(kind, 0.0) / counts[kind] for kind in kinds])
-    place[has] = rng.choice(len(kinds), int(has.sum()), p=weights / weights.sum())
-    return place
+    indices[has] = rng.choice(len(kinds), int(has.sum()), p=weights / weights.sum())
+    return indices
 
 
-def _kinds(kinds: tuple[str, ...], places: Ints) -> np.ndarray:
-    return np.array([*kinds, ""], dtype=object)[places]
+def _kinds(kinds: tuple[str, ...], indices: Ints) -> np.ndarray:
+    return np.array([*kinds, ""], dtype=object)[indices]

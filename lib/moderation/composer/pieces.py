@@ -74,8 +74,8 @@ def split_pieces(pieces: Pieces, shares: Sequence[float], seed: int) -> tuple[Pi
     if not np.isclose(sum(shares), 1.0) or min(shares) < 0.0:
         raise ModelError(f"shares: expected numbers that add up to 1, got {list(shares)}")
     rng = np.random.default_rng(seed)
-    places = [_parts(pieces.kinds(name), shares, rng) for name in MODALITIES]
-    return tuple(pieces.take(*(of[k] for of in places)) for k in range(len(shares)))
+    parts = [_parts(pieces.kinds(name), shares, rng) for name in MODALITIES]
+    return tuple(pieces.take(*(of[k] for of in parts)) for k in range(len(shares)))
 
 
 def _parts(
@@ -84,7 +84,7 @@ def _parts(
     parts: list[list[int]] = [[] for _ in shares]
     edges = np.cumsum(shares)
     for kind in sorted(set(kinds)):
-        rows = rng.permutation([k for k, one in enumerate(kinds) if one == kind])
+        rows = rng.permutation([k for k, piece_kind in enumerate(kinds) if piece_kind == kind])
         cuts = np.round(edges[:-1] * len(rows)).astype(int)
         for part, some in zip(parts, np.split(rows, cuts), strict=True):
             part.extend(some.tolist())
@@ -96,6 +96,6 @@ def _same_length(name: str, pieces: Sequence[object], kinds: Sequence[str]) -> N
         raise ModelError(f"{name}: expected a kind for each, got {len(pieces)} and {len(kinds)}")
 
 
-def _known(name: str, kinds: Sequence[str], known: Sequence[str]) -> None:
-    if unknown := sorted(set(kinds) - set(known)):
-        raise ModelError(f"{name}: expected some of {', '.join(known)}, got {unknown}")
+def _known(name: str, kinds: Sequence[str], known_kinds: Sequence[str]) -> None:
+    if unknown := sorted(set(kinds) - set(known_kinds)):
+        raise ModelError(f"{name}: expected some of {', '.join(known_kinds)}, got {unknown}")

@@ -74,7 +74,7 @@ def _image(kind: str, side: int, rng: np.random.Generator) -> Pixels:
     noise = rng.integers(0, 60, (side, side, 3)) + rng.integers(0, 90, 3)
     image = Image.fromarray(noise.astype(np.uint8))
     pen = ImageDraw.Draw(image)
-    colour = tuple(int(one) for one in rng.integers(150, 256, 3))
+    colour = tuple(int(channel) for channel in rng.integers(150, 256, 3))
     radius = side * rng.uniform(0.22, 0.32)
     x, y = rng.uniform(radius, side - radius, 2)
     box = (x - radius, y - radius, x + radius, y + radius)
@@ -89,8 +89,8 @@ def _image(kind: str, side: int, rng: np.random.Generator) -> Pixels:
         pen.line((box[0], box[1], box[2], box[3]), fill=colour, width=thick)
         pen.line((box[0], box[3], box[2], box[1]), fill=colour, width=thick)
     elif kind == "stripes":
-        for place in range(0, side, 2 * thick):
-            pen.line((place, 0, place, side), fill=colour, width=thick // 2 + 1)
+        for offset in range(0, side, 2 * thick):
+            pen.line((offset, 0, offset, side), fill=colour, width=thick // 2 + 1)
     else:
         for dot in rng.uniform(0, side, (12, 2)):
             pen.ellipse((dot[0] - 1, dot[1] - 1, dot[0] + 1, dot[1] + 1), fill=colour)
@@ -99,21 +99,21 @@ def _image(kind: str, side: int, rng: np.random.Generator) -> Pixels:
 
 def _clip(kind: str, side: int, rng: np.random.Generator, frames: int = 12) -> Pixels:
     speed = side * (rng.uniform(0.12, 0.2) if kind == "fight" else rng.uniform(0.0, 0.02))
-    place = rng.uniform(0.3, 0.7, (2, 2)) * side
+    positions = rng.uniform(0.3, 0.7, (2, 2)) * side
     angle = rng.uniform(0, 2 * np.pi, 2)
     ground = (rng.integers(0, 40, (side, side, 3)) + 60).astype(np.uint8)
-    shades = [int(one) for one in rng.integers(160, 256, 2)]
+    shades = [int(shade) for shade in rng.integers(160, 256, 2)]
     radius = side * 0.12
-    shown = []
+    images = []
     for _ in range(frames):
         image = Image.fromarray(ground)
         pen = ImageDraw.Draw(image)
         for k in range(2):
-            x, y = place[k]
+            x, y = positions[k]
             pen.rectangle((x - radius, y - radius, x + radius, y + radius), fill=(shades[k],) * 3)
-        shown.append(np.asarray(image).copy())
+        images.append(np.asarray(image).copy())
         if kind == "fight":
             angle = rng.uniform(0, 2 * np.pi, 2)
         move = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        place = np.clip(place + speed * move, radius, side - radius)
-    return np.stack(shown)
+        positions = np.clip(positions + speed * move, radius, side - radius)
+    return np.stack(images)

@@ -48,16 +48,16 @@ class Faithfulness:
     items: int
 
 
-def deletion_area(chances: Chances, order: Ints, steps: int = _STEPS) -> float:
+def deletion_area(probabilities: Chances, order: Ints, steps: int = _STEPS) -> float:
     """Mean chance while parts are deleted in an order, from none to all, in equal steps.
 
     Args:
-        chances: of what is left.
+        probabilities: of what is left.
         order: parts, first to be deleted first.
         steps: points after the first.
     """
     cuts = np.unique(np.round(np.linspace(0, len(order), steps + 1)).astype(int))
-    levels = chances([order[:cut] for cut in cuts.tolist()])
+    levels = probabilities([order[:cut] for cut in cuts.tolist()])
     return float(np.trapezoid(levels, cuts / max(cuts[-1], 1)))
 
 
@@ -73,7 +73,7 @@ def text_faithfulness(
         orders: random orders of each text.
         seed: of those orders and of the interval.
     """
-    place = place_of(model.policies, policy)
+    policy_index = place_of(model.policies, policy)
     areas = []
     rng = np.random.default_rng(seed)
     for text in texts:
@@ -83,8 +83,8 @@ def text_faithfulness(
         spans = [(word.begin, word.end) for word in words]
 
         def chances(deleted: Sequence[Ints], text: str = text, spans: object = spans) -> Floats:
-            gone = [without(text, [spans[k] for k in one.tolist()]) for one in deleted]  # type: ignore[index]
-            return _chances(model.answer(gone).log_odds[:, place])
+            variants = [without(text, [spans[k] for k in indices.tolist()]) for indices in deleted]  # type: ignore[index]
+            return _chances(model.answer(variants).log_odds[:, policy_index])
 
         shares = np.array([word.share for word in words])
         areas.append((_area(chances, shares), _random(chances, len(shares), orders, rng)))
@@ -103,17 +103,17 @@ def image_faithfulness(
         orders: random orders, and moves of the heat, of each image.
         seed: of those and of the interval.
     """
-    place = place_of(model.policies, policy)
+    policy_index = place_of(model.policies, policy)
     areas = []
     rng = np.random.default_rng(seed)
     cell = cells(model.size.side)
     count = int(cell.max()) + 1
     for image in images:
-        seen = square(image, model.size.side)
+        pixels = square(image, model.size.side)
 
-        def chances(deleted: Sequence[Ints], seen: Pixels = seen) -> Floats:
-            gone = np.stack([imputed(seen, np.isin(cell, one)) for one in deleted])
-            return _chances(model.answer_squares(gone).log_odds[:, place])
+        def chances(deleted: Sequence[Ints], pixels: Pixels = pixels) -> Floats:
+            variants = np.stack([imputed(pixels, np.isin(cell, indices)) for indices in deleted])
+            return _chances(model.answer_squares(variants).log_odds[:, policy_index])
 
         heat = explain_image(model, image, policy).both
         shares = np.bincount(cell.ravel(), heat.ravel()) / np.bincount(cell.ravel())
@@ -122,7 +122,9 @@ def image_faithfulness(
             (
                 _area(chances, shares),
                 _random(chances, count, orders, rng),
-                float(np.mean([_area(chances, one.ravel()) for one in elsewhere])),
+                float(
+                    np.mean([_area(chances, moved_shares.ravel()) for moved_shares in elsewhere])
+                ),
             )
         )
     return _summary(areas, seed)
@@ -138,24 +140,26 @@ def moved(heat: Floats, rng: np.random.Generator) -> Floats:
 
 def cells(side: int) -> Ints:
     """(side, side) number of the cell of a grid that each pixel lies in."""
-    place = np.arange(side) * min(_CELLS, side) // side
-    return np.asarray(place[:, None] * min(_CELLS, side) + place[None, :], dtype=np.int64)
+    indices = np.arange(side) * min(_CELLS, side) // side
+    return np.asarray(indices[:, None] * min(_CELLS, side) + indices[None, :], dtype=np.int64)
 
 
-def _area(chances: Chances, shares: Floats) -> float:
-    return deletion_area(chances, np.argsort(-shares, kind="stable"))
+def _area(probabilities: Chances, shares: Floats) -> float:
+    return deletion_area(probabilities, np.argsort(-shares, kind="stable"))
 
 
-def _random(chances: Chances, count: int, orders: int, rng: np.random.Generator) -> float:
-    return float(np.mean([deletion_area(chances, rng.permutation(count)) for _ in range(orders)]))
+def _random(probabilities: Chances, count: int, orders: int, rng: np.random.Generator) -> float:
+    return float(
+        np.mean([deletion_area(probabilities, rng.permutation(count)) for _ in range(orders)])
+    )
 
 
 def _summary(areas: Sequence[tuple[float, ...]], seed: int) -> Faithfulness:
     if not areas:
         raise ModelError("explanations: expected at least one item to be explained, got none")
     explained, *others = np.array(areas).T
-    gains = [_gain(one - explained, seed) for one in others]
-    means = [float(one.mean()) for one in others]
+    gains = [_gain(other - explained, seed) for other in others]
+    means = [float(other.mean()) for other in others]
     return Faithfulness(
         explained=float(explained.mean()),
         random=means[0],

@@ -40,11 +40,11 @@ def explain_image(model: ImageModel, image: Pixels, policy: str) -> Heat:
     Raises:
         ModelError: the model has no such policy, or the image is of another form.
     """
-    place = place_of(model.policies, policy)
+    policy_index = place_of(model.policies, policy)
     inputs = normalised(square(image, model.size.side)[None], model.runtime.device)
     side = (model.size.side, model.size.side)
-    of_resnet, weight_resnet = grad_cam(model, inputs, place)
-    of_vit, weight_vit = attention_rollout(model, inputs, place)
+    of_resnet, weight_resnet = grad_cam(model, inputs, policy_index)
+    of_vit, weight_vit = attention_rollout(model, inputs, policy_index)
     resnet = _scaled(_resized(of_resnet, side))
     vit = _scaled(_resized(of_vit, side))
     total = max(weight_resnet, 0.0) + max(weight_vit, 0.0)
@@ -52,24 +52,24 @@ def explain_image(model: ImageModel, image: Pixels, policy: str) -> Heat:
     return Heat(resnet, vit, _scaled(share * resnet + (1.0 - share) * vit))
 
 
-def grad_cam(model: ImageModel, inputs: Tensor, place: int) -> tuple[Tensor, float]:
+def grad_cam(model: ImageModel, inputs: Tensor, policy_index: int) -> tuple[Tensor, float]:
     """Map (1, 1, h, w) of the ResNet's last features, and what the ResNet adds to the log-odds.
 
     Selvaraju et al., Grad-CAM (2017).
     """
     net = model.net.eval()
     channels = int(net.norm.num_features)
-    weights = net.head.weight[place, :channels]
+    weights = net.head.weight[policy_index, :channels]
     with torch.enable_grad():
         features = net.resnet(inputs)
         features.retain_grad()
         added = (net.norm(features.mean(dim=(2, 3))) @ weights).sum()
         (gradient,) = torch.autograd.grad(added, features)
-    told = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1, keepdim=True)
-    return told.clamp(min=0).detach(), float(added.detach())
+    heat = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1, keepdim=True)
+    return heat.clamp(min=0).detach(), float(added.detach())
 
 
-def attention_rollout(model: ImageModel, inputs: Tensor, place: int) -> tuple[Tensor, float]:
+def attention_rollout(model: ImageModel, inputs: Tensor, policy_index: int) -> tuple[Tensor, float]:
     """Map (1, 1, h, w) of patches that the ViT's answer comes from, and what the ViT adds.
 
     Attention weighted by its gradient, averaged over heads and rolled out over layers: Chefer, Gur
@@ -77,14 +77,14 @@ def attention_rollout(model: ImageModel, inputs: Tensor, place: int) -> tuple[Te
     """
     net = model.net.eval()
     vit = _eager(net.vit)
-    weights = net.head.weight[place, int(net.norm.num_features) :]
+    weights = net.head.weight[policy_index, int(net.norm.num_features) :]
     with torch.enable_grad():
-        told = vit(pixel_values=inputs, output_attentions=True)
-        added = (told.last_hidden_state[:, 0] @ weights).sum()
-        gradients = torch.autograd.grad(added, told.attentions)
-    count = told.attentions[0].shape[-1]
+        output = vit(pixel_values=inputs, output_attentions=True)
+        added = (output.last_hidden_state[:, 0] @ weights).sum()
+        gradients = torch.autograd.grad(added, output.attentions)
+    count = output.attentions[0].shape[-1]
     rolled = torch.eye(count, device=inputs.device)
-    for attention, gradient in zip(told.attentions, gradients, strict=True):
+    for attention, gradient in zip(output.attentions, gradients, strict=True):
         relevant = (attention * gradient).clamp(min=0).mean(dim=1)[0]
         rolled = rolled + relevant @ rolled
     patches = rolled[0, 1:].detach()

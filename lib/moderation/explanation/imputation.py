@@ -32,34 +32,34 @@ def imputed(image: Pixels, missing: NDArray[np.bool_]) -> Pixels:
     """
     if not missing.any():
         return image
-    found = image.copy()
+    output = image.copy()
     if missing.all():
-        found[:] = image.mean(axis=(0, 1)).round()
-        return found
+        output[:] = image.mean(axis=(0, 1)).round()
+        return output
     rows, columns = np.nonzero(missing)
     number = np.full(missing.shape, -1)
     number[rows, columns] = np.arange(len(rows))
-    places, others, weights = [], [], []
-    total, known = np.zeros(len(rows)), np.zeros((len(rows), image.shape[2]))
+    row_indices, others, weights = [], [], []
+    total, rhs = np.zeros(len(rows)), np.zeros((len(rows), image.shape[2]))
     for down, right, weight in _NEIGHBOURS:
         y, x = rows + down, columns + right
         inside = (y >= 0) & (y < missing.shape[0]) & (x >= 0) & (x < missing.shape[1])
-        here = np.flatnonzero(inside)
-        total[here] += weight
-        neighbour = number[y[here], x[here]]
-        gone = neighbour >= 0
-        places.append(here[gone])
-        others.append(neighbour[gone])
-        weights.append(np.full(int(gone.sum()), -weight))
-        told = here[~gone]
-        known[told] += weight * image[y[told], x[told]]
+        indices = np.flatnonzero(inside)
+        total[indices] += weight
+        neighbour = number[y[indices], x[indices]]
+        is_missing = neighbour >= 0
+        row_indices.append(indices[is_missing])
+        others.append(neighbour[is_missing])
+        weights.append(np.full(int(is_missing.sum()), -weight))
+        known_indices = indices[~is_missing]
+        rhs[known_indices] += weight * image[y[known_indices], x[known_indices]]
     diagonal = np.arange(len(rows))
     system = scipy.sparse.csc_matrix(
         (
             np.concatenate([*weights, total]),
-            (np.concatenate([*places, diagonal]), np.concatenate([*others, diagonal])),
+            (np.concatenate([*row_indices, diagonal]), np.concatenate([*others, diagonal])),
         )
     )
-    values = np.asarray(scipy.sparse.linalg.splu(system).solve(known))
-    found[rows, columns] = values.round().clip(0, 255)
-    return found
+    values = np.asarray(scipy.sparse.linalg.splu(system).solve(rhs))
+    output[rows, columns] = values.round().clip(0, 255)
+    return output

@@ -26,12 +26,12 @@ def explain_modalities(
         answers: by modality, a row for each post.
         presence: (n, modalities).
     """
-    whole = fusion.answer(answers, presence)
-    found = {}
-    for place, name in enumerate(MODALITIES):
-        here = presence[:, place] == Presence.PRESENT
+    log_odds = fusion.answer(answers, presence)
+    contributions = {}
+    for column, name in enumerate(MODALITIES):
+        is_present = presence[:, column] == Presence.PRESENT
         without = presence.copy()
-        without[here, place] = Presence.ABSENT
+        without[is_present, column] = Presence.ABSENT
         rest = fusion.answer(answers, without)
-        found[name] = np.where(here[:, None], whole - rest, 0.0)
-    return found
+        contributions[name] = np.where(is_present[:, None], log_odds - rest, 0.0)
+    return contributions

@@ -53,21 +53,23 @@ def explain_text(model: TextModel, text: str, policy: str, steps: int = _STEPS) 
     Raises:
         ModelError: the model has no such policy.
     """
-    place = place_of(model.policies, policy)
+    policy_index = place_of(model.policies, policy)
     spans = [(span.start, span.end) for span in words(text)]
-    encoder = piece_shares(model, text, place, steps)
+    encoder = piece_shares(model, text, policy_index, steps)
     tokens = model.tokens([text])
     by_word = summed_to_words(spans, tokens.spans[0], encoder)
     if model.ngrams is not None:
-        by_word = model.blend[place, 0] * by_word
-        by_word = by_word + model.blend[place, 1] * _ngram_shares(model, text, spans, place)
+        by_word = model.blend[policy_index, 0] * by_word
+        by_word = by_word + model.blend[policy_index, 1] * _ngram_shares(
+            model, text, spans, policy_index
+        )
     return [
         Word(begin, end, text[begin:end], float(share))
         for (begin, end), share in zip(spans, by_word, strict=True)
     ]
 
 
-def piece_shares(model: TextModel, text: str, place: int, steps: int = _STEPS) -> Floats:
+def piece_shares(model: TextModel, text: str, policy_index: int, steps: int = _STEPS) -> Floats:
     """What each word piece adds to the encoder's log-odds of a policy (pieces,).
 
     They add up to the difference between the text and one of padding, up to the steps' error.
@@ -83,12 +85,14 @@ def piece_shares(model: TextModel, text: str, place: int, steps: int = _STEPS) -
     encoder: Any = net.encoder
 
     def forward(pieces: Tensor) -> Tensor:
-        odds: Tensor = net(pieces, mask.expand(len(pieces), -1))[:, place]
+        odds: Tensor = net(pieces, mask.expand(len(pieces), -1))[:, policy_index]
         return odds
 
     gradients = LayerIntegratedGradients(forward, encoder.get_input_embeddings())
-    told = gradients.attribute(ids, baselines=baseline, n_steps=steps, internal_batch_size=steps)
-    return np.asarray(told.sum(dim=-1)[0].detach().double().cpu().numpy())
+    attributions = gradients.attribute(
+        ids, baselines=baseline, n_steps=steps, internal_batch_size=steps
+    )
+    return np.asarray(attributions.sum(dim=-1)[0].detach().double().cpu().numpy())
 
 
 def summed_to_words(spans: Sequence[tuple[int, int]], pieces: Ints, shares: Floats) -> Floats:
@@ -99,15 +103,15 @@ def summed_to_words(spans: Sequence[tuple[int, int]], pieces: Ints, shares: Floa
         pieces: begin and end of each piece; empty ones are marks and belong to no word.
         shares: (pieces,).
     """
-    found = np.zeros(len(spans))
+    word_shares = np.zeros(len(spans))
     if not spans:
-        return found
+        return word_shares
     begins, ends = np.array(spans).T
     for (begin, end), share in zip(pieces.tolist(), shares.tolist(), strict=True):
         common = np.maximum(np.minimum(ends, end) - np.maximum(begins, begin), 0)
         if common.any():
-            found += share * common / common.sum()
-    return found
+            word_shares += share * common / common.sum()
+    return word_shares
 
 
 def place_of(policies: Sequence[str], policy: str) -> int:
@@ -130,16 +134,18 @@ def without(text: str, spans: Sequence[tuple[int, int]]) -> str:
 
 
 def _ngram_shares(
-    model: TextModel, text: str, spans: Sequence[tuple[int, int]], place: int
+    model: TextModel, text: str, spans: Sequence[tuple[int, int]], policy_index: int
 ) -> Floats:
     if model.ngrams is None or not spans:
         return np.zeros(len(spans))
-    odds = model.ngrams.log_odds([text, *(without(text, [span]) for span in spans)])[:, place]
+    odds = model.ngrams.log_odds([text, *(without(text, [span]) for span in spans)])[
+        :, policy_index
+    ]
     return np.asarray(odds[0] - odds[1:])
 
 
 def _marks(model: TextModel, ids: Tensor) -> Tensor:
     """Which pieces are marks of begin and end, that the text of padding keeps."""
-    marks = [model.tokenizer.token_to_id(one) for one in ("[CLS]", "[SEP]", "<s>", "</s>")]
-    known = torch.tensor([one for one in marks if one is not None], device=ids.device)
-    return torch.isin(ids, known)
+    marks = [model.tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", "<s>", "</s>")]
+    mark_ids = torch.tensor([mark for mark in marks if mark is not None], device=ids.device)
+    return torch.isin(ids, mark_ids)

@@ -49,20 +49,22 @@ def explain_video(
     Raises:
         ModelError: the model has no such policy, or times are not those of the frames.
     """
-    place = place_of(model.policies, policy)
+    policy_index = place_of(model.policies, policy)
     if len(times_s) != len(frames):
         raise ModelError(f"times: expected {len(frames)}, one for each frame, got {len(times_s)}")
-    seen = model.frames(frames)
-    places = np.round(np.linspace(0, len(frames) - 1, len(seen))).astype(np.int64)
-    cuts = np.unique(np.round(np.linspace(0, len(seen), min(segments, len(seen)) + 1)).astype(int))
-    hidden = [stilled(seen, begin, end) for begin, end in pairwise(cuts.tolist())]
-    odds = model.answer_frames([seen, *hidden]).log_odds[:, place]
-    found = []
+    samples = model.frames(frames)
+    positions = np.round(np.linspace(0, len(frames) - 1, len(samples))).astype(np.int64)
+    cuts = np.unique(
+        np.round(np.linspace(0, len(samples), min(segments, len(samples)) + 1)).astype(int)
+    )
+    hidden = [stilled(samples, begin, end) for begin, end in pairwise(cuts.tolist())]
+    odds = model.answer_frames([samples, *hidden]).log_odds[:, policy_index]
+    parts = []
     for k, (begin, end) in enumerate(pairwise(cuts.tolist())):
-        last = places[end] if end < len(seen) else places[-1]
+        last = positions[end] if end < len(samples) else positions[-1]
         share = float(odds[0] - odds[k + 1])
-        found.append(Segment(float(times_s[places[begin]]), float(times_s[last]), share))
-    return found
+        parts.append(Segment(float(times_s[positions[begin]]), float(times_s[last]), share))
+    return parts
 
 
 def stilled(frames: Pixels, begin: int, end: int) -> Pixels:

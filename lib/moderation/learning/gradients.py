@@ -18,11 +18,11 @@ _CHUNK = 65_536
 
 def residuals(probabilities: Floats, exclusive: bool) -> npt.NDArray[np.float32]:
     """(n, k) probabilities less the label that the model would give: one class, or each policy."""
-    found = np.array(probabilities, dtype=np.float32)
+    difference = np.array(probabilities, dtype=np.float32)
     if exclusive:
-        found[np.arange(len(found)), found.argmax(axis=1)] -= 1.0
-        return found
-    return found - (found >= 0.5)
+        difference[np.arange(len(difference)), difference.argmax(axis=1)] -= 1.0
+        return difference
+    return difference - (difference >= 0.5)
 
 
 class Spread:

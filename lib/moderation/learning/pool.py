@@ -49,8 +49,8 @@ class Pool:
             value = getattr(self, name)
             if value is not None and len(value) != count:
                 raise SelectionError(f"{name}: expected {count} rows, got {len(value)}")
-        chances = self.probabilities
-        if count and not (float(chances.min()) >= 0.0 and float(chances.max()) <= 1.0):
+        probabilities = self.probabilities
+        if count and not (float(probabilities.min()) >= 0.0 and float(probabilities.max()) <= 1.0):
             raise SelectionError("probabilities: expected 0 to 1 in every place")
         if self.exclusive and count and self.probabilities.shape[1] < 2:
             raise SelectionError("probabilities: expected two or more classes, got 1")
@@ -67,23 +67,25 @@ class Pool:
         """
         mean = self.probabilities.mean(axis=0)
         lift = self.probabilities / np.where(mean > 0, mean, 1.0)
-        found: Rows = np.where(lift.max(axis=1) > 1.0, lift.argmax(axis=1), -1).astype(np.int64)
-        return found
+        policy_indices: Rows = np.where(lift.max(axis=1) > 1.0, lift.argmax(axis=1), -1).astype(
+            np.int64
+        )
+        return policy_indices
 
     def free(self) -> Bools:
         """(n,) neither labelled nor the same as one that is."""
         free = ~self.labelled
         if self.keys is not None:
-            known = np.unique(self.keys[self.labelled])
-            free &= ~np.isin(self.keys, known[known >= 0])
+            labelled_keys = np.unique(self.keys[self.labelled])
+            free &= ~np.isin(self.keys, labelled_keys[labelled_keys >= 0])
         return free
 
 
 def entropy(probabilities: Floats, exclusive: bool) -> Doubles:
     """(n,) uncertainty in nats, of the class or summed over the policies; high is uncertain."""
-    chances = np.asarray(probabilities, dtype=np.float64)
-    found: Doubles = _information(chances).sum(axis=1)
-    return found if exclusive else found + _information(1.0 - chances).sum(axis=1)
+    values = np.asarray(probabilities, dtype=np.float64)
+    entropies: Doubles = _information(values).sum(axis=1)
+    return entropies if exclusive else entropies + _information(1.0 - values).sum(axis=1)
 
 
 def margin(probabilities: Floats, exclusive: bool) -> Doubles:
@@ -91,13 +93,13 @@ def margin(probabilities: Floats, exclusive: bool) -> Doubles:
 
     Of classes the best less the second best; of policies the least distance from a half, doubled.
     """
-    chances = np.asarray(probabilities, dtype=np.float64)
+    values = np.asarray(probabilities, dtype=np.float64)
     if not exclusive:
-        nearest: Doubles = 2.0 * np.abs(chances - 0.5).min(axis=1)
+        nearest: Doubles = 2.0 * np.abs(values - 0.5).min(axis=1)
         return nearest
-    best: Doubles = np.partition(chances, -2, axis=1)
+    best: Doubles = np.partition(values, -2, axis=1)
     return best[:, -1] - best[:, -2]
 
 
-def _information(chances: Doubles) -> Doubles:
-    return -chances * np.log(np.where(chances > 0, chances, 1.0))
+def _information(probabilities: Doubles) -> Doubles:
+    return -probabilities * np.log(np.where(probabilities > 0, probabilities, 1.0))

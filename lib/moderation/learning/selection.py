@@ -98,8 +98,8 @@ def select_batch(
         rest = batch.fill(size - count)
     rows = np.concatenate([drawn, np.array(rest, dtype=np.int64)])
     random = np.arange(len(rows)) < count
-    chance = count / len(open_rows) if len(open_rows) else 0.0
-    return Selection(rows, random, np.where(random, chance, np.nan))
+    probability = count / len(open_rows) if len(open_rows) else 0.0
+    return Selection(rows, random, np.where(random, probability, np.nan))
 
 
 class _Batch:
@@ -115,9 +115,11 @@ class _Batch:
         """Quotas first, the rarest policy before the others, then whatever is best."""
         chosen: list[int] = []
         leaning = self._pool.leaning
-        for policy in sorted(self._settings.quotas, key=lambda one: (leaning == one).sum()):
-            wanted = min(int(self._settings.quotas[policy] * count), count - len(chosen))
-            chosen += self._some(wanted, leaning == policy)
+        for policy in sorted(
+            self._settings.quotas, key=lambda quota_policy: (leaning == quota_policy).sum()
+        ):
+            quota = min(int(self._settings.quotas[policy] * count), count - len(chosen))
+            chosen += self._some(quota, leaning == policy)
         return chosen + self._some(count - len(chosen), np.ones(len(leaning), dtype=np.bool_))
 
     def take(self, row: int) -> None:
@@ -131,14 +133,14 @@ class _Batch:
             self._free &= self._spread.choose(row) < self._settings.same_cosine
 
     def _some(self, count: int, among: Bools) -> list[int]:
-        found: list[int] = []
+        rows: list[int] = []
         for _ in range(count):
             row = self._next(self._free & among)
             if row is None:
                 break
-            found.append(row)
+            rows.append(row)
             self.take(row)
-        return found
+        return rows
 
     def _next(self, allowed: Bools) -> int | None:
         if self._certainty is None:

@@ -59,9 +59,9 @@ class Addresses:
         self.prefixes = tuple(prefixes)
         self._places: dict[str, str] = {}
         for prefix in self.prefixes:
-            place, _, options = prefix.partition("?")
-            _check_prefix(place, options)
-            self._places[place] = prefix
+            location, _, options = prefix.partition("?")
+            _check_prefix(location, options)
+            self._places[location] = prefix
         self._stores: dict[str, Storage] = {}
 
     def prefix_of(self, uri: str) -> str:
@@ -71,13 +71,17 @@ class Addresses:
             MediaError: address_not_allowed, for every URI that may not be fetched.
         """
         _check_uri(uri)
-        fitting = [place for place in self._places if uri.startswith(place) and uri != place]
+        fitting = [
+            candidate
+            for candidate in self._places
+            if uri.startswith(candidate) and uri != candidate
+        ]
         if not fitting:
             raise _refused("expected a URI that starts with a listed place", uri)
-        place = max(fitting, key=len)
-        if not place.startswith("http") and "?" in uri:
+        location = max(fitting, key=len)
+        if not location.startswith("http") and "?" in uri:
             raise _refused("expected a URI without options", uri)
-        return place
+        return location
 
     def content(self, media: Media, kind: MediaKind) -> bytes:
         """The bytes of media, fetched where they did not come with the post.
@@ -95,14 +99,14 @@ class Addresses:
 
     def fetch(self, uri: str, kind: MediaKind) -> bytes:
         """The bytes behind a URI; refusals as in `content`."""
-        place = self.prefix_of(uri)
+        location = self.prefix_of(uri)
         most = self.limits.image_bytes if kind == "image" else self.limits.video_bytes
-        if place.startswith(("https://", "http://")):
+        if location.startswith(("https://", "http://")):
             content = self._http.fetch(
                 uri, partial(_check_answer, most=most), partial(_check_size, most=most)
             )
         else:
-            content = self._reader.read(lambda: self._stored(place, uri, most))
+            content = self._reader.read(lambda: self._stored(location, uri, most))
         if not content:
             raise MediaError("empty", f"expected {kind} bytes behind {uri[:200]}, got none")
         return content
@@ -122,16 +126,16 @@ class Addresses:
     def _reader(self) -> StoreReader:
         return StoreReader(self.limits.fetch_seconds)
 
-    def _stored(self, place: str, uri: str, most: int) -> Generator[bytes, None, None]:
+    def _stored(self, location: str, uri: str, most: int) -> Generator[bytes, None, None]:
         try:
-            storage = self._store(place)
-            path = storage.at(uri[len(place) :])
+            storage = self._store(location)
+            path = storage.at(uri[len(location) :])
             if isinstance(storage, LocalStorage):
                 path = _inside(Path(storage.at()), Path(path), uri)
-            found = storage.filesystem.get_file_info(path)
-            if found.type != fs.FileType.File:
+            info = storage.filesystem.get_file_info(path)
+            if info.type != fs.FileType.File:
                 raise MediaError("not_found", f"there is no file {uri[:200]}")
-            _check_size(found.size or 0, most)
+            _check_size(info.size or 0, most)
             size = 0
             with storage.filesystem.open_input_stream(path) as stream:
                 while chunk := stream.read(_CHUNK_BYTES):
@@ -139,29 +143,29 @@ class Addresses:
                     _check_size(size, most)
                     yield bytes(chunk)
         except (OSError, StorageError, ImportError) as error:
-            words = f"{type(error).__name__} at {uri[:200]}"
-            raise MediaError("not_fetched", words) from error
+            message = f"{type(error).__name__} at {uri[:200]}"
+            raise MediaError("not_fetched", message) from error
 
-    def _store(self, place: str) -> Storage:
-        if place not in self._stores:
-            self._stores[place] = open_storage(self._places[place])
-        return self._stores[place]
+    def _store(self, location: str) -> Storage:
+        if location not in self._stores:
+            self._stores[location] = open_storage(self._places[location])
+        return self._stores[location]
 
 
-def _check_prefix(place: str, options: str) -> None:
-    parts = urlsplit(place)
-    if not parts.scheme or "://" not in place or not place.endswith("/"):
-        raise AddressError(f"prefix: expected SCHEME://PLACE/ with / at its end, got {place!r}")
+def _check_prefix(location: str, options: str) -> None:
+    parts = urlsplit(location)
+    if not parts.scheme or "://" not in location or not location.endswith("/"):
+        raise AddressError(f"prefix: expected SCHEME://PLACE/ with / at its end, got {location!r}")
     try:
-        _check_uri(place)
+        _check_uri(location)
     except MediaError as error:
         raise AddressError(f"prefix: {error.words}") from error
-    if not place.startswith(("https://", "http://")):
+    if not location.startswith(("https://", "http://")):
         return
     if not parts.hostname or options:
-        raise AddressError(f"prefix: expected a host and no options, got {place!r}")
+        raise AddressError(f"prefix: expected a host and no options, got {location!r}")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise AddressError(f"prefix: expected https, http is for this machine, got {place!r}")
+        raise AddressError(f"prefix: expected https, http is for this machine, got {location!r}")
 
 
 def _check_uri(uri: str) -> None:
@@ -180,8 +184,8 @@ def _check_uri(uri: str) -> None:
         raise _refused("expected a path without ., .. and empty parts", uri)
 
 
-def _refused(words: str, uri: str) -> MediaError:
-    return MediaError("address_not_allowed", f"{words}, got {uri[:200]!r}")
+def _refused(message: str, uri: str) -> MediaError:
+    return MediaError("address_not_allowed", f"{message}, got {uri[:200]!r}")
 
 
 def _check_answer(answer: httpx.Response, uri: str, most: int) -> None:
@@ -193,8 +197,8 @@ def _check_answer(answer: httpx.Response, uri: str, most: int) -> None:
         raise MediaError("not_fetched", f"status {answer.status_code} from {uri[:200]}")
     if answer.headers.get("content-encoding", "identity") != "identity":
         raise MediaError("not_fetched", f"expected plain bytes from {uri[:200]}, got compressed")
-    told = answer.headers.get("content-length", "")
-    _check_size(int(told) if told.isdecimal() else 0, most)
+    length = answer.headers.get("content-length", "")
+    _check_size(int(length) if length.isdecimal() else 0, most)
 
 
 def _check_size(size: int, most: int) -> None:

@@ -59,8 +59,8 @@ def gif_frames(content: bytes, most: int) -> int:
     return frames
 
 
-def _after_blocks(content: bytes, place: int) -> int:
+def _after_blocks(content: bytes, position: int) -> int:
     """Where the blocks that begin at a place end."""
-    while place < len(content) and content[place]:
-        place += content[place] + 1
-    return place + 1
+    while position < len(content) and content[position]:
+        position += content[position] + 1
+    return position + 1

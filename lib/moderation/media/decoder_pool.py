@@ -74,22 +74,22 @@ class DecoderPool:
         limits = limits or Limits()
         container_of(content, limits)
         about, frames = self._decoded("video", content, limits, samples, limits.decode_seconds)
-        if not len(frames) == len(about["times_s"]) or len({one.shape for one in frames}) > 1:
+        if not len(frames) == len(about["times_s"]) or len({frame.shape for frame in frames}) > 1:
             raise MediaError("broken", "expected a video that can be decoded; a decoder was misled")
         return Clip(np.stack(frames), about["times_s"], about["duration_s"])
 
     @property
     def is_ready(self) -> bool:
         """Whether a started process waits for a medium."""
-        return any(one.usable for one in self._idle)
+        return any(decoder.usable for decoder in self._idle)
 
     def close(self) -> None:
         """End all processes that are not at work, and those that start now."""
         with self._lock:
             idle, self._idle = self._idle, []
             self._closings += 1
-        for one in idle:
-            one.close()
+        for decoder in idle:
+            decoder.close()
 
     def _decoded(
         self, kind: str, content: bytes, limits: Limits, samples: int, seconds: float
@@ -236,9 +236,9 @@ def shared_pool() -> DecoderPool:
 
 def _environment() -> dict[str, str]:
     """What a decoder process may know: where code lies, and how to use memory sparingly."""
-    places = [str(_ROOT), *(one for one in sys.path if one)]
+    paths = [str(_ROOT), *(path for path in sys.path if path)]
     return {
-        "PYTHONPATH": os.pathsep.join(places),
+        "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONDONTWRITEBYTECODE": "1",
         "LANG": "C.UTF-8",
         "OPENBLAS_NUM_THREADS": "1",
@@ -255,8 +255,8 @@ def _widen(*pipes: BinaryIO) -> None:
     if sys.platform == "linux":
         import fcntl  # noqa: PLC0415 - not on every platform
 
-        for one in pipes:
+        for pipe in pipes:
             try:
-                fcntl.fcntl(one, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
             except OSError:  # a user may hold only so much in pipes
                 return

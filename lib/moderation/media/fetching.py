@@ -72,11 +72,11 @@ class HttpFetcher:
                     check_size(len(gathered) + len(chunk))
                     gathered += chunk
         except (TimeoutError, httpx.TimeoutException) as error:
-            words = f"fetching took over {self._seconds:g} s from {uri[:200]}"
-            raise MediaError("too_slow", words) from error
+            message = f"fetching took over {self._seconds:g} s from {uri[:200]}"
+            raise MediaError("too_slow", message) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            words = f"{type(error).__name__} from {uri[:200]}"
-            raise MediaError("not_fetched", words) from error
+            message = f"{type(error).__name__} from {uri[:200]}"
+            raise MediaError("not_fetched", message) from error
         return bytes(gathered)
 
 

@@ -102,9 +102,9 @@ def seen(pixels: Pixels) -> Seen:
     return Seen(np.packbits(np.asarray(bits, dtype=bool)).view(np.uint64), int(quality))
 
 
-def distance(one: Seen, other: Seen) -> int:
+def distance(first: Seen, other: Seen) -> int:
     """How many of 256 bits differ (Hamming)."""
-    return int(np.bitwise_count(one.bits ^ other.bits).sum())
+    return int(np.bitwise_count(first.bits ^ other.bits).sum())
 
 
 class HashList:
@@ -118,13 +118,13 @@ class HashList:
         self.entries = tuple(entries)
         self._exact: dict[str, Known] = {}
         looks: list[Known] = []
-        for one in self.entries:
-            if one.kind == "sha256":
-                self._exact.setdefault(one.hash.lower(), one)
+        for entry in self.entries:
+            if entry.kind == "sha256":
+                self._exact.setdefault(entry.hash.lower(), entry)
             else:
-                looks.append(one)
+                looks.append(entry)
         self._looks = tuple(looks)
-        joined = bytes.fromhex("".join(one.hash for one in looks))
+        joined = bytes.fromhex("".join(look.hash for look in looks))
         self._bits = np.frombuffer(joined, dtype=np.uint64).reshape(-1, _BITS // 64)
 
     def exact(self, content: bytes) -> Known | None:
@@ -140,8 +140,8 @@ class HashList:
         """
         if not self._looks:
             return None
-        found = [near for one in images for near in self._looked_up(one)]
-        best = min(found, key=lambda near: near.distance, default=None)
+        candidates = [near for image in images for near in self._looked_up(image)]
+        best = min(candidates, key=lambda near: near.distance, default=None)
         return best if best is not None and best.distance <= within else None
 
     def _looked_up(self, pixels: Pixels) -> Iterator[Near]:
@@ -149,8 +149,8 @@ class HashList:
             looks = seen(view)
             if looks.quality >= LEAST_QUALITY:
                 apart = np.bitwise_count(self._bits ^ looks.bits).sum(axis=1)
-                place = int(apart.argmin())
-                yield Near(self._looks[place], int(apart[place]))
+                index = int(apart.argmin())
+                yield Near(self._looks[index], int(apart[index]))
 
 
 def load_hashes(text: str, source: str = "hashes.jsonl") -> HashList:
@@ -181,10 +181,10 @@ def _entries(text: str, source: str) -> Iterator[Known]:
 def _fault(error: ValidationError | RecursionError) -> str:
     if isinstance(error, RecursionError):
         return "nested too deep"
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    first = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
     field = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         return f"{field}: unknown field; {did_you_mean(field, Known.model_fields)}"
-    words = str(first["msg"])
-    came = "" if first["type"] == "missing" else f", got {first['input']!r}"
-    return f"{field}: {words.lower()}{came}"[:200] if field else words[:200]
+    message = str(first["msg"])
+    suffix = "" if first["type"] == "missing" else f", got {first['input']!r}"
+    return f"{field}: {message.lower()}{suffix}"[:200] if field else message[:200]

@@ -100,10 +100,10 @@ def _opened(content: bytes, limits: Limits) -> Iterator[tuple[Image.Image, int]]
     """An image whose header is within limits, and its frames; all else becomes a MediaError."""
     check_image_bytes(content, limits)
     try:
-        shown, later = content, 0
+        image_bytes, later = content, 0
         if content.startswith(b"\x89PNG"):
-            shown, later = png_without_metadata(content)
-        with Image.open(io.BytesIO(shown), formats=FORMATS) as image:
+            image_bytes, later = png_without_metadata(content)
+        with Image.open(io.BytesIO(image_bytes), formats=FORMATS) as image:
             _check_pixels(image.size, limits)
             yield image, _count(image, content, later, limits)
     except MediaError:
@@ -153,14 +153,14 @@ def _sampled(image: Image.Image, count: int, content: bytes, limits: Limits) -> 
     deadline = time.monotonic() + limits.image_seconds
     budget = _ANIMATION_PIXELS * limits.image_pixels // (image.width * image.height)
     last = max(min(count, budget, limits.animation_length), 1) - 1
-    wanted = min(limits.animation_frames, last + 1)
+    frame_count = min(limits.animation_frames, last + 1)
     frames: list[Pixels] = []
-    for place in np.unique(np.linspace(0, last, wanted).round().astype(int)).tolist():
+    for index in np.unique(np.linspace(0, last, frame_count).round().astype(int)).tolist():
         try:
             if frames and time.monotonic() > deadline:
                 raise MediaError("too_slow", f"decoding took over {limits.image_seconds:g} s")
-            if place:
-                image.seek(place)
+            if index:
+                image.seek(index)
             frames.append(_rgb(image, limits.image_side))
         # the frames before it are what a viewer shows, too
         except Exception as error:
@@ -169,8 +169,8 @@ def _sampled(image: Image.Image, count: int, content: bytes, limits: Limits) -> 
             fault = error if isinstance(error, MediaError) else _refusal(content, error)
             return Frames(tuple(frames), fault)
     if last + 1 < count:
-        words = f"expected at most {last + 1:,} frames of this size; the later ones were not seen"
-        return Frames(tuple(frames), MediaError("too_many_frames", words))
+        message = f"expected at most {last + 1:,} frames of this size; the later ones were not seen"
+        return Frames(tuple(frames), MediaError("too_many_frames", message))
     return Frames(tuple(frames))
 
 

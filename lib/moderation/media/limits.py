@@ -32,12 +32,12 @@ class MediaError(ValueError):
         words: what was expected and what came.
     """
 
-    def __init__(self, reason: str, words: str) -> None:
+    def __init__(self, reason: str, message: str) -> None:
         if reason not in REASONS:
             raise ValueError(f"reason: expected one of {', '.join(REASONS)}, got {reason!r}")
-        super().__init__(reason, words)
+        super().__init__(reason, message)
         self.reason = reason
-        self.words = words
+        self.words = message
 
     def __str__(self) -> str:
         """The reason and the words, as the quarantine shows them."""
@@ -95,6 +95,6 @@ class Limits:
     fetch_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            if not getattr(self, one.name) > 0:
-                raise ValueError(f"{one.name}: expected above 0, got {getattr(self, one.name)}")
+        for field in fields(self):
+            if not getattr(self, field.name) > 0:
+                raise ValueError(f"{field.name}: expected above 0, got {getattr(self, field.name)}")

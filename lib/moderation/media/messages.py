@@ -82,15 +82,15 @@ def write_frames(
         is_last: whether the process ends after this answer.
     """
     about = {
-        "shapes": [one.shape for one in frames],
+        "shapes": [frame.shape for frame in frames],
         "times_s": [] if times_s is None else times_s.tolist(),
         "duration_s": duration_s,
         "fault": None if fault is None else [fault.reason, fault.words],
         "is_last": is_last,
     }
     _write_about(stream, about)
-    for one in frames:
-        _write_all(stream, np.ascontiguousarray(one).reshape(-1).data)
+    for pixels in frames:
+        _write_all(stream, np.ascontiguousarray(pixels).reshape(-1).data)
 
 
 def read_frames(
@@ -114,7 +114,7 @@ def read_frames(
         raise MessageError(f"expected at most {_ABOUT_BYTES} bytes about frames, got {length}")
     try:
         about = json.loads(_exactly(stream, length))
-        shapes = [_shape(one, most_side) for one in about["shapes"]]
+        shapes = [_shape(shape, most_side) for shape in about["shapes"]]
         times = np.array(about["times_s"], dtype=np.float64)
         fault = _fault(about["fault"])
         duration, is_last = float(about["duration_s"]), bool(about["is_last"])
@@ -125,7 +125,8 @@ def read_frames(
     if not shapes and fault is None:
         raise MessageError("expected frames or a reason, got neither")
     frames = [
-        np.frombuffer(_exactly(stream, prod(one)), dtype=np.uint8).reshape(one) for one in shapes
+        np.frombuffer(_exactly(stream, prod(shape)), dtype=np.uint8).reshape(shape)
+        for shape in shapes
     ]
     answer = {"times_s": times, "duration_s": duration, "fault": fault, "is_last": is_last}
     return answer, frames
@@ -156,7 +157,7 @@ def _exactly(stream: BinaryIO, count: int) -> bytearray:
 
 
 def _shape(shape: Any, most_side: int) -> tuple[int, int, int]:
-    height, width, channels = (int(one) for one in shape)
+    height, width, channels = (int(side) for side in shape)
     if not (1 <= height <= most_side and 1 <= width <= most_side and channels == 3):
         raise ValueError(f"shape {shape!r}")
     return height, width, channels
@@ -165,5 +166,5 @@ def _shape(shape: Any, most_side: int) -> tuple[int, int, int]:
 def _fault(fault: Any) -> MediaError | None:
     if fault is None:
         return None
-    reason, words = (str(one) for one in fault)
-    return MediaError(reason if reason in REASONS else "broken", words[:_WORDS])
+    reason, message = (str(part) for part in fault)
+    return MediaError(reason if reason in REASONS else "broken", message[:_WORDS])

@@ -57,7 +57,7 @@ class Pictures:
         self._used, self._fed = False, 0
         codec.thread_count = 1
         codec.options = {"max_pixels": str(limits.video_pixels)}
-        self.stamps: NDArray[np.int64] = np.unique([one.stamp for one in coded])
+        self.stamps: NDArray[np.int64] = np.unique([packet.stamp for packet in coded])
         """Moments of all pictures, in ticks, rising."""
 
     @property
@@ -76,9 +76,9 @@ class Pictures:
         By time and not by number: a thousand frames of a second's length weigh a second.
         """
         moments = self.stamps[0] + shares * self._ticks
-        places = np.searchsorted(self.stamps, moments, side="right") - 1
-        shown: NDArray[np.int64] = self.stamps[np.unique(places)]
-        return shown
+        indices = np.searchsorted(self.stamps, moments, side="right") - 1
+        stamps: NDArray[np.int64] = self.stamps[np.unique(indices)]
+        return stamps
 
     def seconds(self, stamps: NDArray[np.int64]) -> NDArray[np.float64]:
         """Ticks as seconds from the first picture."""
@@ -94,35 +94,35 @@ class Pictures:
         Returns:
             Ticks and uint8 (H, W, 3) RGB, all of one size; no picture twice.
         """
-        wanted = sorted(stamps.tolist())
+        targets = sorted(stamps.tolist())
         try:
-            return self._taken(wanted, self._keys())
+            return self._taken(targets, self._keys())
         except _FalseKeyError:
             # a player goes through from the start and so do we: else what it shows stays unseen
-            return self._taken(wanted, [])
+            return self._taken(targets, [])
 
     def _keys(self) -> list[tuple[int, int]]:
         """Place and ticks of every packet that decoding can start at, as the container says."""
-        return [(place, one.stamp) for place, one in enumerate(self._coded) if one.is_key]
+        return [(index, packet.stamp) for index, packet in enumerate(self._coded) if packet.is_key]
 
-    def _taken(self, wanted: list[int], keys: list[tuple[int, int]]) -> list[Picture]:
-        taken: list[Picture] = []
+    def _taken(self, targets: list[int], keys: list[tuple[int, int]]) -> list[Picture]:
+        pictures: list[Picture] = []
         frames, self._fed = self._decoded(0), 0
-        for stamp in wanted:
-            if taken and taken[-1][0] >= stamp:
+        for stamp in targets:
+            if pictures and pictures[-1][0] >= stamp:
                 continue
             # a picture before a key may come behind it and need what went before it, too
-            start = max((place for place, shown in keys if shown <= stamp), default=0)
+            start = max((index for index, ticks in keys if ticks <= stamp), default=0)
             if start > self._fed:
                 frames = self._decoded(start)
-            taken += self._first_from(stamp, frames)
-        return taken
+            pictures += self._first_from(stamp, frames)
+        return pictures
 
     def _first_from(self, stamp: int, frames: Iterator[VideoFrame]) -> Iterator[Picture]:
         for frame in frames:
-            shown = stamp if frame.pts is None else frame.pts
-            if shown >= stamp:
-                yield shown, self._pixels(frame)
+            ticks = stamp if frame.pts is None else frame.pts
+            if ticks >= stamp:
+                yield ticks, self._pixels(frame)
                 return
 
     @property
@@ -134,13 +134,13 @@ class Pictures:
         if self._used:
             self._codec.flush_buffers()
         self._used, certain = True, not start
-        for place in range(start, len(self._coded)):
-            self._fed = place
+        for index in range(start, len(self._coded)):
+            self._fed = index
             if time.monotonic() > self._deadline:
                 raise MediaError(
                     "too_slow", f"decoding took over {self._limits.decode_seconds:g} s"
                 )
-            for frame in self._codec.decode(self._coded[place].packet):
+            for frame in self._codec.decode(self._coded[index].packet):
                 if not (certain or frame.key_frame):
                     raise _FalseKeyError
                 certain = True

@@ -58,7 +58,9 @@ class _Tables:
     def check(self) -> None:
         """See `check_sample_tables`."""
         self._walk(0, len(self._content), self._fragments, 0)
-        most = max(0 if one.is_sound else one.entries for one in [self._fragments, *self._tracks])
+        most = max(
+            0 if table.is_sound else table.entries for table in [self._fragments, *self._tracks]
+        )
         if most > MOST_SAMPLES:
             text = f"expected tables of at most {MOST_SAMPLES:,} entries, got {most:,}"
             raise MediaError("too_many_frames", text)

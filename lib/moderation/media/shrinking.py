@@ -37,14 +37,14 @@ def shrunk(image: Image.Image, side: int) -> Image.Image:
     return _averaged(image, factor).resize(size, Image.Resampling.BICUBIC, box)
 
 
-def upright(shown: Image.Image, source: Image.Image) -> Image.Image:
+def upright(image: Image.Image, source: Image.Image) -> Image.Image:
     """An image turned as the EXIF of its source says; as it lies where that is broken."""
     try:
         turn = _TURNS.get(source.getexif().get(_ORIENTATION, 1))
     # a parser of foreign bytes raises whatever it meets
     except Exception:
         turn = None
-    return shown if turn is None else shown.transpose(turn)
+    return image if turn is None else image.transpose(turn)
 
 
 def _averaged(image: Image.Image, factor: int) -> Image.Image:

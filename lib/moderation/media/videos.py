@@ -128,7 +128,7 @@ def _no_other_file(url: str, *_: object) -> None:
 
 def _stream(container: InputContainer, limits: Limits) -> VideoStream:
     # covers are pictures, too, but no player plays them
-    streams = [one for one in container.streams.video if not one.disposition & _COVER]
+    streams = [track for track in container.streams.video if not track.disposition & _COVER]
     if not streams:
         raise MediaError("no_frames", "expected a video, got a file with no pictures in it")
     if len(streams) > 1:
@@ -150,24 +150,24 @@ def _coded(
     container: InputContainer, stream: VideoStream, limits: Limits, deadline: float
 ) -> list[Coded]:
     """The stream's packets in the order of decoding."""
-    found: list[Coded] = []
+    packets: list[Coded] = []
     for packet in container.demux(stream):
         if packet.size == 0:
             continue
-        if len(found) >= limits.video_frames:
+        if len(packets) >= limits.video_frames:
             raise MediaError("too_many_frames", f"expected at most {limits.video_frames:,} frames")
         if time.monotonic() > deadline:
             raise MediaError("too_slow", f"reading took over {limits.decode_seconds:g} s")
         stamp = packet.dts if packet.pts is None else packet.pts
-        found.append(Coded(packet, len(found) if stamp is None else stamp, packet.is_keyframe))
-    if not found:
+        packets.append(Coded(packet, len(packets) if stamp is None else stamp, packet.is_keyframe))
+    if not packets:
         raise MediaError("no_frames", "expected at least one frame, got none")
-    _check_duration(found, stream, limits)
-    return found
+    _check_duration(packets, stream, limits)
+    return packets
 
 
 def _check_duration(coded: list[Coded], stream: VideoStream, limits: Limits) -> None:
-    stamps = [one.stamp for one in coded]
+    stamps = [packet.stamp for packet in coded]
     seconds = float((max(stamps) - min(stamps)) * (stream.time_base or 0))
     if seconds > limits.video_seconds:
         raise MediaError(
@@ -177,9 +177,9 @@ def _check_duration(coded: list[Coded], stream: VideoStream, limits: Limits) -> 
 
 def _clip(pictures: Pictures, samples: int) -> Clip:
     middles = (np.arange(samples) + 0.5) / samples
-    taken = pictures.at(pictures.shown_at(middles))
-    if not taken:
+    sampled = pictures.at(pictures.shown_at(middles))
+    if not sampled:
         raise MediaError("no_frames", "expected at least one frame that can be decoded, got none")
-    times = pictures.seconds(np.array([stamp for stamp, _ in taken]))
-    frames = np.stack([pixels for _, pixels in taken])
+    times = pictures.seconds(np.array([stamp for stamp, _ in sampled]))
+    frames = np.stack([pixels for _, pixels in sampled])
     return Clip(frames, times, pictures.duration_s)

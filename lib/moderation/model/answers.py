@@ -83,6 +83,6 @@ class ModalityAnswer:
 def joined(answers: Sequence[ModalityAnswer]) -> ModalityAnswer:
     """Answers of consecutive batches as one."""
     return ModalityAnswer(
-        np.concatenate([one.embeddings for one in answers]),
-        np.concatenate([one.log_odds for one in answers]),
+        np.concatenate([answer.embeddings for answer in answers]),
+        np.concatenate([answer.log_odds for answer in answers]),
     )

@@ -40,8 +40,8 @@ def blended(members: Floats, blend: Floats) -> Floats:
 def _one(members: Floats, targets: Floats) -> Floats:
     count = len(members)
     even = np.append(np.full(count, 1.0 / count), 0.0)
-    known = ~np.isnan(targets)
-    flags, inputs = targets[known], members[:, known].T
+    is_known = ~np.isnan(targets)
+    flags, inputs = targets[is_known], members[:, is_known].T
     if not len(flags) or flags.max() <= 0.0 or flags.min() >= 1.0 or not np.any(inputs):
         return even
 

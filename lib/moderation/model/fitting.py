@@ -69,8 +69,14 @@ class Checkpoint:
             ModelError: `about` is not that of a checkpoint.
         """
         try:
-            told = json.loads(about)
-            return cls(int(told["epoch"]), int(told["seed"]), float(told["loss"]), weights, about)
+            metadata = json.loads(about)
+            return cls(
+                int(metadata["epoch"]),
+                int(metadata["seed"]),
+                float(metadata["loss"]),
+                weights,
+                about,
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"checkpoint: {type(error).__name__}: {error}") from error
 
@@ -164,8 +170,8 @@ def batches_of(lengths: Ints, size: int, rng: np.random.Generator) -> Iterator[I
         batches += [bucket[k : k + size] for k in range(0, len(bucket), size)]
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [np.concatenate(batches[-2:])]
-    for place in rng.permutation(len(batches)).tolist():
-        yield batches[place]
+    for index in rng.permutation(len(batches)).tolist():
+        yield batches[index]
 
 
 def masked_loss(
@@ -179,20 +185,20 @@ def masked_loss(
         smoothing: how far targets are drawn towards one half.
         positive_weight: weight of violations against the rest.
     """
-    known = ~torch.isnan(targets)
-    wanted = torch.where(known, targets, 0.5) * (1.0 - smoothing) + 0.5 * smoothing
+    is_known = ~torch.isnan(targets)
+    soft_targets = torch.where(is_known, targets, 0.5) * (1.0 - smoothing) + 0.5 * smoothing
     losses = nn.functional.binary_cross_entropy_with_logits(
-        logits, wanted, reduction="none",
+        logits, soft_targets, reduction="none",
         pos_weight=torch.full_like(logits[:1], positive_weight),
     )  # fmt: skip
-    return (losses * known).sum() / known.sum().clamp(min=1)
+    return (losses * is_known).sum() / is_known.sum().clamp(min=1)
 
 
 def decayed(parameters: Sequence[tuple[str, nn.Parameter]], rate: float) -> list[dict[str, Any]]:
     """Groups of one step size; vectors (norms, offsets) are not decayed."""
-    kept = [one for _, one in parameters if one.requires_grad]
-    matrices = [one for one in kept if one.ndim > 1]
-    vectors = [one for one in kept if one.ndim <= 1]
+    kept = [parameter for _, parameter in parameters if parameter.requires_grad]
+    matrices = [parameter for parameter in kept if parameter.ndim > 1]
+    vectors = [parameter for parameter in kept if parameter.ndim <= 1]
     groups = [
         {"params": matrices, "lr": rate},
         {"params": vectors, "lr": rate, "weight_decay": 0.0},
@@ -236,9 +242,9 @@ def _checkpoint(
     loss: float,
     identity: dict[str, Any],
 ) -> Checkpoint:
-    tensors = {f"module.{name}": one.detach() for name, one in module.state_dict().items()}
+    tensors = {f"module.{name}": tensor.detach() for name, tensor in module.state_dict().items()}
     for key, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{key}.{name}": one for name, one in state.items()}
+        tensors |= {f"optimiser.{key}.{name}": tensor for name, tensor in state.items()}
     about = json_bytes({"epoch": epoch, "loss": loss, **identity})
     return Checkpoint(epoch, int(identity["seed"]), loss, tensors_bytes(tensors), about)
 
@@ -249,23 +255,24 @@ def _restore(
     checkpoint: Checkpoint,
     identity: dict[str, Any],
 ) -> None:
-    told = json.loads(checkpoint.about)
-    if {name: told.get(name) for name in identity} != identity:
+    metadata = json.loads(checkpoint.about)
+    if {name: metadata.get(name) for name in identity} != identity:
         raise ModelError(
-            f"checkpoint: it is of a training with {told.get('learning')} and seed "
-            f"{told.get('seed')}, this one has {identity['learning']} and seed {identity['seed']}"
+            f"checkpoint: it is of a training with {metadata.get('learning')} and seed "
+            f"{metadata.get('seed')}, this one has {identity['learning']} and seed "
+            f"{identity['seed']}"
         )
     tensors = read_tensors(checkpoint.weights, "checkpoint")
     cut = len("module.")
-    weights = {name[cut:]: one for name, one in tensors.items() if name.startswith("module.")}
+    weights = {name[cut:]: weight for name, weight in tensors.items() if name.startswith("module.")}
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:
         raise ModelError(f"checkpoint: {error}") from error
     states: dict[int, dict[str, Tensor]] = {}
-    for name, one in tensors.items():
+    for name, tensor in tensors.items():
         if name.startswith("optimiser."):
             _, key, field = name.split(".")
-            states.setdefault(int(key), {})[field] = one
-    whole = optimiser.state_dict()
-    optimiser.load_state_dict({"state": states, "param_groups": whole["param_groups"]})
+            states.setdefault(int(key), {})[field] = tensor
+    current = optimiser.state_dict()
+    optimiser.load_state_dict({"state": states, "param_groups": current["param_groups"]})

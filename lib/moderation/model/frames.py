@@ -30,8 +30,8 @@ def evenly_spaced(frames: Pixels, count: int, side: int) -> Pixels:
             f"clip: expected uint8 of shape (frames, height, width, 3), got {frames.dtype} of "
             f"shape {frames.shape}"
         )
-    places = np.round(np.linspace(0, len(frames) - 1, count)).astype(np.int64)
-    return np.stack([square(frames[place], side) for place in places.tolist()])
+    positions = np.round(np.linspace(0, len(frames) - 1, count)).astype(np.int64)
+    return np.stack([square(frames[position], side) for position in positions.tolist()])
 
 
 def grey(frames: Pixels) -> Singles:
@@ -80,7 +80,7 @@ def motion_statistics(frames: Pixels) -> Floats:
     speed = np.hypot(moved[..., 0], moved[..., 1]).astype(np.float64)
     change = np.abs(np.diff(shades, axis=0)).astype(np.float64)
     sudden = np.abs(np.diff(speed, axis=0))
-    numbers = [_spread(one) for one in (speed, change, sudden)]
+    numbers = [_spread(values) for values in (speed, change, sudden)]
     numbers += [_cells(speed), _cells(change), _directions(moved, speed)]
     return np.concatenate(numbers)
 
@@ -89,9 +89,9 @@ def _spread(values: Floats) -> Floats:
     """Quantiles over space, their mean and spread over time, in logarithms."""
     flat = np.log1p(20.0 * values.reshape(len(values), -1))
     levels = np.quantile(flat, _SPEEDS, axis=1)
-    whole = flat.mean(axis=1)
+    means = flat.mean(axis=1)
     return np.concatenate(
-        [levels.mean(axis=1), levels.std(axis=1), [whole.max(), whole.min(), whole.std()]]
+        [levels.mean(axis=1), levels.std(axis=1), [means.max(), means.min(), means.std()]]
     )
 
 
@@ -114,8 +114,8 @@ def _cells(values: Floats) -> Floats:
 def _directions(moved: Singles, speed: Floats) -> Floats:
     """Shares of eight directions, largest first, and how they disagree nearby and over time."""
     angle = np.arctan2(moved[..., 1], moved[..., 0])
-    place = ((angle + np.pi) / (2 * np.pi) * 8).astype(np.int64) % 8
-    counts = np.stack([(speed * (place == k)).sum(axis=(1, 2)) for k in range(8)], axis=1)
+    octant = ((angle + np.pi) / (2 * np.pi) * 8).astype(np.int64) % 8
+    counts = np.stack([(speed * (octant == k)).sum(axis=(1, 2)) for k in range(8)], axis=1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
     mean = np.sort(shares.mean(axis=0))[::-1]
     entropy = -(shares * np.log(shares + 1e-9)).sum(axis=1)

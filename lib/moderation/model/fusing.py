@@ -54,8 +54,8 @@ class FusionTask:
         """Mean loss of posts of which some modalities are hidden."""
         marks = hidden(self.presence[rows], self.size.modality_dropout, rng)
         logits = self.module(
-            [one[rows] for one in self.embeddings],
-            [one[rows] for one in self.odds],
+            [embedding[rows] for embedding in self.embeddings],
+            [log_odds[rows] for log_odds in self.odds],
             torch.from_numpy(marks.astype(np.int64)).to(self.targets.device),
         )
         return masked_loss(logits, self.targets[rows], self.size.learning.smoothing)
@@ -67,12 +67,12 @@ def hidden(presence: Marks, share: float, rng: np.random.Generator) -> Marks:
     Modality dropout: Neverova et al., ModDrop (2016). Hidden ones are shown as failed: the post's
     labels may rest on them, and of what is absent no label does.
     """
-    here = presence == Presence.PRESENT
-    drop = here & (rng.random(presence.shape) < share)
-    whole = here.any(axis=1) & (drop == here).all(axis=1)
+    is_present = presence == Presence.PRESENT
+    drop = is_present & (rng.random(presence.shape) < share)
+    all_hidden = is_present.any(axis=1) & (drop == is_present).all(axis=1)
     # one of those that were to be hidden stays
-    lots = np.where(here, rng.random(presence.shape), -1.0)
-    drop[whole, lots[whole].argmax(axis=1)] = False
+    lots = np.where(is_present, rng.random(presence.shape), -1.0)
+    drop[all_hidden, lots[all_hidden].argmax(axis=1)] = False
     return np.where(drop, np.int8(Presence.FAILED), presence).astype(np.int8)
 
 
@@ -125,18 +125,18 @@ def fit_fusion(
         )
     if len(names) < 2:
         raise ModelError(f"fusion: expected posts of at least two folds, got {len(names)}")
-    told = _Posts(answers, presence, targets, tuple(policies))
+    posts = _Posts(answers, presence, targets, tuple(policies))
     fused = np.zeros(targets.shape)
     for number, name in enumerate(names.tolist()):
         inside = np.flatnonzero(folds == name)
-        learnt = told.network(np.flatnonzero(folds != name), size, run.member(number))
+        learnt = posts.network(np.flatnonzero(folds != name), size, run.member(number))
         fused[inside] = learnt.unguarded(_some(answers, inside), presence[inside])
-    whole = told.network(np.arange(len(presence)), size, run.member(len(names)))
-    guard = fit_guard(fused, told.odds, presence, targets)
-    raw = guard.apply(fused, told.odds, presence)
+    fusion = posts.network(np.arange(len(presence)), size, run.member(len(names)))
+    guard = fit_guard(fused, posts.odds, presence, targets)
+    raw = guard.apply(fused, posts.odds, presence)
     calibrators = tuple(_calibrator(raw[:, p], targets[:, p], folds) for p in range(len(policies)))
-    columns = [one.log_odds(raw[:, p]) for p, one in enumerate(calibrators)]
-    kept = replace(whole, guard=guard, calibrators=calibrators)
+    columns = [calibrator.log_odds(raw[:, p]) for p, calibrator in enumerate(calibrators)]
+    kept = replace(fusion, guard=guard, calibrators=calibrators)
     return Fused(kept, np.stack(columns, axis=1))
 
 
@@ -154,7 +154,7 @@ class _Posts:
         """(modalities, n, policies) log-odds of each modality alone; 0 of one without answers."""
         empty = np.zeros(self.targets.shape)
         return np.stack(
-            [self.answers[one].log_odds if one in self.answers else empty for one in MODALITIES]
+            [self.answers[name].log_odds if name in self.answers else empty for name in MODALITIES]
         )
 
     def network(self, rows: Ints, size: FusionSize, run: Run) -> Fusion:
@@ -166,13 +166,13 @@ class _Posts:
         torch.manual_seed(run.seed)
         net = FusionNet(widths, len(self.policies), size)
         embeddings, odds = fusion_inputs(answers, presence, widths, len(self.policies))
-        for place, one in enumerate(embeddings):
-            _scale(net, place, one[presence[:, place] == Presence.PRESENT])
+        for index, matrix in enumerate(embeddings):
+            _scale(net, index, matrix[presence[:, index] == Presence.PRESENT])
         device = run.runtime.device
         task = FusionTask(
             net.to(device),
-            [torch.from_numpy(one).to(device) for one in embeddings],
-            [torch.from_numpy(one).to(device) for one in odds],
+            [torch.from_numpy(embedding).to(device) for embedding in embeddings],
+            [torch.from_numpy(log_odds).to(device) for log_odds in odds],
             presence,
             torch.from_numpy(self.targets[rows].astype(np.float32)).to(device),
             size,
@@ -186,8 +186,8 @@ class _Posts:
 
 def _calibrator(raw: Floats, targets: Floats, folds: Ints) -> Calibrator:
     """The method that tells other folds best, of those for which there are violations enough."""
-    known = ~np.isnan(targets)
-    raw, flags, folds = raw[known], targets[known] >= 0.5, folds[known]
+    is_known = ~np.isnan(targets)
+    raw, flags, folds = raw[is_known], targets[is_known] >= 0.5, folds[is_known]
     if not 0 < flags.sum() < len(flags):
         return _AS_IT_IS
     names = np.unique(folds).tolist()
@@ -196,27 +196,27 @@ def _calibrator(raw: Floats, targets: Floats, folds: Ints) -> Calibrator:
     most = _METHODS.index(choose_method(int(flags.sum())))
     losses = {}
     for method in _METHODS[: most + 1]:
-        told = np.empty(len(raw))
+        log_odds = np.empty(len(raw))
         for name in names:
             inside = folds == name
             fitted = fit_calibrator(raw[~inside], flags[~inside], method)
-            told[inside] = fitted.log_odds(raw[inside])
-        losses[method] = float(np.mean(np.logaddexp(0.0, told) - flags * told))
+            log_odds[inside] = fitted.log_odds(raw[inside])
+        losses[method] = float(np.mean(np.logaddexp(0.0, log_odds) - flags * log_odds))
     return fit_calibrator(raw, flags, min(losses, key=losses.__getitem__))
 
 
 def _some(answers: Mapping[str, ModalityAnswer], rows: Ints) -> dict[str, ModalityAnswer]:
-    return {name: one.take(rows) for name, one in answers.items()}
+    return {name: answer.take(rows) for name, answer in answers.items()}
 
 
 def _trusting(policies: int) -> Guard:
-    whole = np.ones((2 ** len(MODALITIES), policies))
-    return Guard(((_AS_IT_IS,) * policies,) * len(MODALITIES), whole, np.zeros_like(whole))
+    shares = np.ones((2 ** len(MODALITIES), policies))
+    return Guard(((_AS_IT_IS,) * policies,) * len(MODALITIES), shares, np.zeros_like(shares))
 
 
-def _scale(net: FusionNet, place: int, embeddings: Floats | Any) -> None:
+def _scale(net: FusionNet, index: int, embeddings: Floats | Any) -> None:
     if len(embeddings) < 2:
         return
-    net.get_buffer(f"mean_{place}").copy_(torch.from_numpy(embeddings.mean(axis=0)))
+    net.get_buffer(f"mean_{index}").copy_(torch.from_numpy(embeddings.mean(axis=0)))
     spread = np.maximum(embeddings.std(axis=0), 1e-4)
-    net.get_buffer(f"spread_{place}").copy_(torch.from_numpy(spread))
+    net.get_buffer(f"spread_{index}").copy_(torch.from_numpy(spread))

@@ -41,9 +41,9 @@ class FusionNet(nn.Module):
 
     def __init__(self, widths: Sequence[int], policies: int, size: FusionSize) -> None:
         super().__init__()
-        for place, width in enumerate(widths):
-            self.register_buffer(f"mean_{place}", torch.zeros(width))
-            self.register_buffer(f"spread_{place}", torch.ones(width))
+        for index, width in enumerate(widths):
+            self.register_buffer(f"mean_{index}", torch.zeros(width))
+            self.register_buffer(f"spread_{index}", torch.ones(width))
         self.inward = nn.ModuleList(
             nn.Linear(width + policies, size.width) if width else nn.Identity() for width in widths
         )
@@ -59,9 +59,9 @@ class FusionNet(nn.Module):
             nn.Dropout(size.dropout),
         )
         self.head = nn.Linear(size.hidden, policies)
-        for one in (self.offsets, self.head):
-            nn.init.zeros_(one.weight)
-            nn.init.zeros_(one.bias)
+        for layer in (self.offsets, self.head):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(
         self, embeddings: Sequence[Tensor], log_odds: Sequence[Tensor], presence: Tensor
@@ -73,21 +73,21 @@ class FusionNet(nn.Module):
             log_odds: by modality (n, policies).
             presence: (n, modalities) int64, see `Presence`.
         """
-        here = presence == Presence.PRESENT
+        is_present = presence == Presence.PRESENT
         direct = self.offsets(nn.functional.one_hot(presence, _STATES).flatten(1).float())
-        seen = []
-        for place, layer in enumerate(self.inward):
-            told = here[:, place, None]
-            state = self.missing[place][presence[:, place]]
+        states = []
+        for index, layer in enumerate(self.inward):
+            mask = is_present[:, index, None]
+            state = self.missing[index][presence[:, index]]
             if not isinstance(layer, nn.Identity):
-                mean, spread = self.get_buffer(f"mean_{place}"), self.get_buffer(f"spread_{place}")
-                scaled = ((embeddings[place] - mean) / spread).clamp(-5.0, 5.0)
-                odds = log_odds[place].clamp(-_WIDEST, _WIDEST)
+                mean, spread = self.get_buffer(f"mean_{index}"), self.get_buffer(f"spread_{index}")
+                scaled = ((embeddings[index] - mean) / spread).clamp(-5.0, 5.0)
+                odds = log_odds[index].clamp(-_WIDEST, _WIDEST)
                 inward = layer(torch.cat([self.dropout(scaled), odds / 4.0], dim=1))
-                state = torch.where(told, inward, state)
-                direct = direct + told * self.weights[place] * odds
-            seen.append(state)
-        logits: Tensor = direct + self.head(self.body(torch.cat(seen, dim=1)))
+                state = torch.where(mask, inward, state)
+                direct = direct + mask * self.weights[index] * odds
+            states.append(state)
+        logits: Tensor = direct + self.head(self.body(torch.cat(states, dim=1)))
         return logits
 
 
@@ -126,7 +126,7 @@ class Fusion:
             ModelError: rows differ, or a present modality has no answer.
         """
         raw = self.raw(answers, presence)
-        columns = [one.log_odds(raw[:, p]) for p, one in enumerate(self.calibrators)]
+        columns = [calibrator.log_odds(raw[:, p]) for p, calibrator in enumerate(self.calibrators)]
         return np.stack(columns, axis=1) if columns else raw
 
     def raw(self, answers: Mapping[str, ModalityAnswer], presence: Marks) -> Floats:
@@ -144,8 +144,8 @@ class Fusion:
         self.net.eval()
         with torch.inference_mode():
             logits = self.net(
-                [torch.from_numpy(one).to(device) for one in embeddings],
-                [torch.from_numpy(one).to(device) for one in odds],
+                [torch.from_numpy(embedding).to(device) for embedding in embeddings],
+                [torch.from_numpy(log_odds).to(device) for log_odds in odds],
                 torch.from_numpy(marks.astype(np.int64)).to(device),
             )
         return np.asarray(logits.double().cpu().numpy())
@@ -157,7 +157,7 @@ class Fusion:
             "size": json.loads(json.dumps(vars(self.size), default=vars)),
             "widths": list(self.widths),
             "guard": self.guard.to_json(),
-            "calibrators": [one.to_json() for one in self.calibrators],
+            "calibrators": [calibrator.to_json() for calibrator in self.calibrators],
         }
         return {_ABOUT: json_bytes(about), _WEIGHTS: module_bytes(self.net)}
 
@@ -166,10 +166,10 @@ class Fusion:
         """As `files` stored it."""
         about = json.loads(reader(_ABOUT))
         check_sizes([about["size"], about["widths"]], _ABOUT)
-        told = dict(about["size"])
-        told["learning"] = Learning(**told["learning"])
-        size, policies = FusionSize(**told), tuple(map(str, about["policies"]))
-        widths = tuple(int(one) for one in about["widths"])
+        options = dict(about["size"])
+        options["learning"] = Learning(**options["learning"])
+        size, policies = FusionSize(**options), tuple(map(str, about["policies"]))
+        widths = tuple(int(width) for width in about["widths"])
         net = read_module(
             lambda: FusionNet(widths, len(policies), size), reader(_WEIGHTS), _WEIGHTS
         )
@@ -179,7 +179,7 @@ class Fusion:
             widths=widths,
             net=net.to(runtime.device).eval(),
             guard=Guard.from_json(about["guard"]),
-            calibrators=tuple(Calibrator.from_json(one) for one in about["calibrators"]),
+            calibrators=tuple(Calibrator.from_json(entry) for entry in about["calibrators"]),
             runtime=runtime,
         )
 
@@ -208,21 +208,23 @@ def fusion_inputs(
         ModelError: shapes differ, or a present modality has no answer; the message names it.
     """
     embeddings, odds = [], []
-    for place, (name, width) in enumerate(zip(MODALITIES, widths, strict=True)):
-        here = presence[:, place] == Presence.PRESENT
+    for index, (name, width) in enumerate(zip(MODALITIES, widths, strict=True)):
+        is_present = presence[:, index] == Presence.PRESENT
         if name not in answers or not width:
-            if here.any():
-                raise ModelError(f"{name}: {int(here.sum())} posts have it, but no answer came")
+            if is_present.any():
+                raise ModelError(
+                    f"{name}: {int(is_present.sum())} posts have it, but no answer came"
+                )
             embeddings.append(np.zeros((len(presence), width), dtype=np.float32))
             odds.append(np.zeros((len(presence), policies), dtype=np.float32))
             continue
         answer = answers[name]
-        wanted = (len(presence), width), (len(presence), policies)
-        if (answer.embeddings.shape, answer.log_odds.shape) != wanted:
+        expected = (len(presence), width), (len(presence), policies)
+        if (answer.embeddings.shape, answer.log_odds.shape) != expected:
             raise ModelError(
-                f"{name}: expected embeddings and log-odds of shapes {wanted}, got "
+                f"{name}: expected embeddings and log-odds of shapes {expected}, got "
                 f"{answer.embeddings.shape} and {answer.log_odds.shape}"
             )
-        embeddings.append(np.where(here[:, None], answer.embeddings, np.float32(0.0)))
-        odds.append(np.where(here[:, None], answer.log_odds, 0.0).astype(np.float32))
+        embeddings.append(np.where(is_present[:, None], answer.embeddings, np.float32(0.0)))
+        odds.append(np.where(is_present[:, None], answer.log_odds, 0.0).astype(np.float32))
     return embeddings, odds

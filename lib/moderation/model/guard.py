@@ -41,24 +41,24 @@ class Guard:
             presence: (n, modalities).
         """
         pattern = patterns(presence)
-        told = self.singles_of(odds)
+        single_odds = self.singles_of(odds)
         share = self.shares[pattern]
         which = self.best[pattern].astype(np.int64)
         rows, columns = np.indices(fused.shape)
-        return np.asarray(share * fused + (1.0 - share) * told[which, rows, columns])
+        return np.asarray(share * fused + (1.0 - share) * single_odds[which, rows, columns])
 
     def singles_of(self, odds: Floats) -> Floats:
         """Calibrated log-odds (modalities, n, policies) of each modality alone."""
-        told = np.zeros_like(odds)
+        single_odds = np.zeros_like(odds)
         for m, row in enumerate(self.singles):
-            for p, one in enumerate(row):
-                told[m, :, p] = one.log_odds(odds[m, :, p])
-        return told
+            for p, calibrator in enumerate(row):
+                single_odds[m, :, p] = calibrator.log_odds(odds[m, :, p])
+        return single_odds
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "singles": [[one.to_json() for one in row] for row in self.singles],
+            "singles": [[calibrator.to_json() for calibrator in row] for row in self.singles],
             "shares": self.shares.tolist(),
             "best": self.best.tolist(),
         }
@@ -67,7 +67,7 @@ class Guard:
     def from_json(cls, stored: Mapping[str, Any]) -> Guard:
         """As `to_json` gave it."""
         return cls(
-            tuple(tuple(Calibrator.from_json(one) for one in row) for row in stored["singles"]),
+            tuple(tuple(Calibrator.from_json(entry) for entry in row) for row in stored["singles"]),
             np.array(stored["shares"], dtype=np.float64),
             np.array(stored["best"], dtype=np.float64),
         )
@@ -75,13 +75,13 @@ class Guard:
 
 def patterns(presence: Marks) -> np.ndarray[Any, np.dtype[np.int64]]:
     """(n,) number of the set of modalities that are present: bit m is modality m."""
-    here = (presence == Presence.PRESENT).astype(np.int64)
-    return np.asarray(here @ (1 << np.arange(presence.shape[1])), dtype=np.int64)
+    is_present = (presence == Presence.PRESENT).astype(np.int64)
+    return np.asarray(is_present @ (1 << np.arange(presence.shape[1])), dtype=np.int64)
 
 
 def pattern_name(pattern: int) -> str:
     """Words for a pattern, e.g. `text+image`."""
-    names = [name for place, name in enumerate(MODALITIES) if pattern >> place & 1]
+    names = [name for bit, name in enumerate(MODALITIES) if pattern >> bit & 1]
     return "+".join(names) or "nothing"
 
 
@@ -96,56 +96,68 @@ def fit_guard(fused: Floats, odds: Floats, presence: Marks, targets: Floats) -> 
             violations.
     """
     count = len(MODALITIES)
-    here = presence == Presence.PRESENT
+    is_present = presence == Presence.PRESENT
     singles = tuple(
         tuple(
-            _single(odds[m, here[:, m], p], targets[here[:, m], p]) for p in range(fused.shape[1])
+            _single(odds[m, is_present[:, m], p], targets[is_present[:, m], p])
+            for p in range(fused.shape[1])
         )
         for m in range(count)
     )
     start = np.zeros((2**count, fused.shape[1]))
     guard = Guard(singles, start, np.zeros_like(start))
-    told = guard.singles_of(odds)
+    single_odds = guard.singles_of(odds)
     for p in range(fused.shape[1]):
-        known = np.flatnonzero(~np.isnan(targets[:, p]))
-        flags = targets[known, p] >= 0.5
-        _fit_policy(guard, p, fused[known, p], told[:, known, p], presence[known], flags)
+        known_rows = np.flatnonzero(~np.isnan(targets[:, p]))
+        flags = targets[known_rows, p] >= 0.5
+        _fit_policy(
+            guard,
+            p,
+            fused[known_rows, p],
+            single_odds[:, known_rows, p],
+            presence[known_rows],
+            flags,
+        )
     return guard
 
 
 def _fit_policy(
-    guard: Guard, place: int, fused: Floats, told: Floats, presence: Marks, flags: Any
+    guard: Guard, policy_index: int, fused: Floats, single_odds: Floats, presence: Marks, flags: Any
 ) -> None:
     """Fills in one policy: each pattern's own choice, or, of patterns seldom seen, that of all."""
-    pattern, here = patterns(presence), presence == Presence.PRESENT
+    pattern, is_present = patterns(presence), presence == Presence.PRESENT
     sparse = []
-    for one in range(1, len(guard.best)):
-        members = [m for m in range(len(told)) if one >> m & 1]
-        rows = np.flatnonzero(pattern == one)
+    for pattern_code in range(1, len(guard.best)):
+        members = [m for m in range(len(single_odds)) if pattern_code >> m & 1]
+        rows = np.flatnonzero(pattern == pattern_code)
         enough = len(rows) >= _LEAST_ROWS
         losses = {
-            m: _loss(told[m, rows], flags[rows])
+            m: _loss(single_odds[m, rows], flags[rows])
             if enough
-            else _loss(told[m, here[:, m]], flags[here[:, m]])
+            else _loss(single_odds[m, is_present[:, m]], flags[is_present[:, m]])
             for m in members
         }
         best = min(losses, key=losses.__getitem__)
-        guard.best[one, place] = best
+        guard.best[pattern_code, policy_index] = best
         if enough and min(flags[rows].sum(), (~flags[rows]).sum()) >= _LEAST_OF_A_KIND:
-            guard.shares[one, place] = _share(fused[rows], told[best, rows], flags[rows])
+            guard.shares[pattern_code, policy_index] = _share(
+                fused[rows], single_odds[best, rows], flags[rows]
+            )
         else:
-            sparse.append(one)
+            sparse.append(pattern_code)
     rows = np.flatnonzero(pattern > 0)
     if sparse and len(rows):
-        best_of = guard.best[pattern[rows], place].astype(np.int64)
-        guard.shares[sparse, place] = _share(fused[rows], told[best_of, rows], flags[rows])
+        best_of = guard.best[pattern[rows], policy_index].astype(np.int64)
+        guard.shares[sparse, policy_index] = _share(
+            fused[rows], single_odds[best_of, rows], flags[rows]
+        )
 
 
 def _single(odds: Floats, targets: Floats) -> Calibrator:
-    known = ~np.isnan(targets)
-    if not known.any():
+    is_known = ~np.isnan(targets)
+    if not is_known.any():
         return Calibrator("temperature", (0.0,), (0.0,))
-    return fit_calibrator(odds[known], targets[known] >= 0.5, "platt")
+    return fit_calibrator(odds[is_known], targets[is_known] >= 0.5, "platt")
 
 
 def _share(fused: Floats, single: Floats, flags: Sequence[bool] | Any) -> float:

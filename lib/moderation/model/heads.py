@@ -38,11 +38,11 @@ def fit_head(embeddings: Singles, targets: Floats) -> tuple[Singles, Singles]:
     weights = np.zeros((targets.shape[1], embeddings.shape[1]), dtype=np.float32)
     offsets = np.zeros(targets.shape[1], dtype=np.float32)
     for p in range(targets.shape[1]):
-        known = np.flatnonzero(~np.isnan(targets[:, p]))
-        shares = targets[known, p]
-        if not len(known) or shares.max() <= 0.0 or shares.min() >= 1.0:
+        known_rows = np.flatnonzero(~np.isnan(targets[:, p]))
+        shares = targets[known_rows, p]
+        if not len(known_rows) or shares.max() <= 0.0 or shares.min() >= 1.0:
             continue
-        rows = np.concatenate([known[shares > 0], known[shares < 1]])
+        rows = np.concatenate([known_rows[shares > 0], known_rows[shares < 1]])
         outcome = np.repeat([1, 0], [(shares > 0).sum(), (shares < 1).sum()])
         weight = np.concatenate([shares[shares > 0], 1.0 - shares[shares < 1]])
         model = LogisticRegression(C=_STRENGTH, max_iter=500)

@@ -54,9 +54,9 @@ class ImageNet(nn.Module):
 
     def embed(self, pixels: Tensor) -> Tensor:
         """Embeddings (n, width) of inputs (n, 3, S, S)."""
-        seen = self.norm(self.resnet(pixels).mean(dim=(2, 3)))
+        features = self.norm(self.resnet(pixels).mean(dim=(2, 3)))
         patches = self.vit(pixel_values=pixels).last_hidden_state[:, 0]
-        return torch.cat([seen, patches], dim=1)
+        return torch.cat([features, patches], dim=1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Log-odds (n, policies)."""
@@ -126,14 +126,14 @@ class ImageModel:
             "widths": tuple(size["widths"]),
             "pretrained": None,
         }
-        held = ImageSize(**size)
+        image_size = ImageSize(**size)
         net = read_module(
-            lambda: ImageNet(held, len(about["policies"]), vit_of(about["vit"])),
+            lambda: ImageNet(image_size, len(about["policies"]), vit_of(about["vit"])),
             reader(_WEIGHTS),
             _WEIGHTS,
         )
         net = net.to(runtime.device).eval()
-        return cls(tuple(map(str, about["policies"])), held, net, runtime)
+        return cls(tuple(map(str, about["policies"])), image_size, net, runtime)
 
 
 def fresh_image_net(size: ImageSize, policies: int) -> ImageNet:
@@ -158,9 +158,9 @@ def fresh_image_net(size: ImageSize, policies: int) -> ImageNet:
 def vit_of(config: dict[str, Any], attention: str = "sdpa") -> nn.Module:
     """A ViT of fresh weights; `eager` attention is the one that explanations can look into."""
     module = transformers()
-    told = module.ViTConfig(**{k: v for k, v in config.items() if k != "model_type"})
-    told._attn_implementation = attention
-    net: nn.Module = module.ViTModel(told, add_pooling_layer=False)
+    vit_config = module.ViTConfig(**{k: v for k, v in config.items() if k != "model_type"})
+    vit_config._attn_implementation = attention
+    net: nn.Module = module.ViTModel(vit_config, add_pooling_layer=False)
     return net
 
 
@@ -168,11 +168,11 @@ def resnet_of(size: ImageSize) -> tuple[nn.Sequential, int]:
     """Stages up to the map of features, and its channels."""
     if size.resnet == "small":
         return _small(size.widths), size.widths[-1]
-    whole = vision().models.get_model(size.resnet, weights=None)
-    channels = int(whole.fc.in_features)
+    model = vision().models.get_model(size.resnet, weights=None)
+    channels = int(model.fc.in_features)
     if size.pretrained is not None:
-        fill_module(whole, Path(size.pretrained).read_bytes(), size.pretrained)
-    return nn.Sequential(*list(whole.children())[:-2]), channels
+        fill_module(model, Path(size.pretrained).read_bytes(), size.pretrained)
+    return nn.Sequential(*list(model.children())[:-2]), channels
 
 
 def _small(widths: Sequence[int]) -> nn.Sequential:

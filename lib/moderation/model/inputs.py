@@ -83,15 +83,15 @@ class Batch:
 
 def batch_of(posts: Sequence[PostInputs]) -> Batch:
     """Posts as one batch."""
-    marks = np.array([one.presence for one in posts], dtype=np.int8).reshape(-1, len(MODALITIES))
-    here = marks == Presence.PRESENT
-    texts = [posts[row].text or "" for row in np.flatnonzero(here[:, 0]).tolist()]
+    marks = np.array([post.presence for post in posts], dtype=np.int8).reshape(-1, len(MODALITIES))
+    is_present = marks == Presence.PRESENT
+    texts = [posts[row].text or "" for row in np.flatnonzero(is_present[:, 0]).tolist()]
     images = [(row, image) for row, post in enumerate(posts) for image in post.images]
     clips = [(row, post.clip) for row, post in enumerate(posts) if post.clip is not None]
     return Batch(
         presence=marks,
         texts=tuple(texts),
-        text_rows=np.flatnonzero(here[:, 0]),
+        text_rows=np.flatnonzero(is_present[:, 0]),
         images=tuple(image for _, image in images),
         image_rows=np.array([row for row, _ in images], dtype=np.int64),
         clips=tuple(clip for _, clip in clips),

@@ -74,12 +74,12 @@ def compare(
     turn = np.zeros(len(targets), dtype=np.int64) if turns is None else turns
     count = len(targets)
     own = np.tile(np.arange(count)[:, None], len(policies)) if groups is None else groups
-    found = []
+    comparisons = []
     pattern = patterns(presence)
-    for one in range(1, 2 ** len(MODALITIES)):
-        names = [name for k, name in enumerate(MODALITIES) if one >> k & 1]
+    for pattern_code in range(1, 2 ** len(MODALITIES)):
+        names = [name for k, name in enumerate(MODALITIES) if pattern_code >> k & 1]
         for p, policy in enumerate(policies):
-            rows = np.flatnonzero((pattern == one) & ~np.isnan(targets[:, p]))
+            rows = np.flatnonzero((pattern == pattern_code) & ~np.isnan(targets[:, p]))
             flags = targets[rows, p] >= 0.5
             violations = int(flags.sum())
             if (
@@ -89,8 +89,10 @@ def compare(
                 continue
             scores = {name: answers[name].log_odds[rows, p] for name in names}
             cell = _Cell(flags, turn[rows], own[rows, p], seed, repeats)
-            found.append(cell.compared(pattern_name(one), policy, fused[rows, p], scores))
-    return found
+            comparisons.append(
+                cell.compared(pattern_name(pattern_code), policy, fused[rows, p], scores)
+            )
+    return comparisons
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,8 @@ class _Cell:
     def compared(
         self, pattern: str, policy: str, fused: Floats, scores: Mapping[str, Floats]
     ) -> Comparison:
-        everything = np.arange(len(self.flags))
-        single = {name: self._precision(told, everything) for name, told in scores.items()}
+        all_rows = np.arange(len(self.flags))
+        single = {name: self._precision(score, all_rows) for name, score in scores.items()}
         best = max(single, key=single.__getitem__)
 
         def difference(draw: Ints) -> float:
@@ -119,7 +121,7 @@ class _Cell:
             policy=policy,
             posts=len(self.flags),
             violations=int(self.flags.sum()),
-            fused=self._precision(fused, everything),
+            fused=self._precision(fused, all_rows),
             best_single=single[best],
             modality=best,
             difference=gain.value,
@@ -129,28 +131,28 @@ class _Cell:
 
     def _precision(self, scores: Floats, rows: Ints) -> float:
         """Mean average precision over turns with posts of both outcomes."""
-        found = []
+        precisions = []
         for turn in np.unique(self.turns[rows]).tolist():
             inside = rows[self.turns[rows] == turn]
             if 0 < self.flags[inside].sum() < len(inside):
-                found.append(average_precision(self.flags[inside], scores[inside]))
-        if not found:
+                precisions.append(average_precision(self.flags[inside], scores[inside]))
+        if not precisions:
             raise ValueError("no turn with posts of both outcomes")
-        return float(np.mean(found))
+        return float(np.mean(precisions))
 
 
 def calibration_errors(
     log_odds: Floats, targets: Floats, policies: Sequence[str], bins: int = 10
 ) -> dict[str, float]:
     """Expected calibration error by policy, where outcomes are known."""
-    found = {}
+    errors = {}
     for p, policy in enumerate(policies):
-        known = ~np.isnan(targets[:, p])
-        if known.any():
-            flags = targets[known, p] >= 0.5
-            chances = sigmoid(log_odds[known, p])
-            found[policy] = expected_calibration_error(flags, chances, bins)
-    return found
+        is_known = ~np.isnan(targets[:, p])
+        if is_known.any():
+            flags = targets[is_known, p] >= 0.5
+            probabilities = sigmoid(log_odds[is_known, p])
+            errors[policy] = expected_calibration_error(flags, probabilities, bins)
+    return errors
 
 
 def risk_coverage(log_odds: Floats, targets: Floats) -> tuple[Floats, NDArray[np.float64]]:
@@ -178,8 +180,8 @@ def risk_coverage(log_odds: Floats, targets: Floats) -> tuple[Floats, NDArray[np
 def accuracy_at(log_odds: Floats, targets: Floats, coverage: float) -> float:
     """Accuracy of automatic decisions when this share of posts is decided automatically."""
     covered, accuracy = risk_coverage(log_odds, targets)
-    place = int(np.searchsorted(covered, coverage - 1e-9))
-    return float(accuracy[min(place, len(accuracy) - 1)])
+    index = int(np.searchsorted(covered, coverage - 1e-9))
+    return float(accuracy[min(index, len(accuracy) - 1)])
 
 
 def by_pattern(
@@ -187,12 +189,14 @@ def by_pattern(
 ) -> dict[str, dict[str, float]]:
     """Calibration errors by pattern of modalities, where there are enough posts."""
     pattern = patterns(presence)
-    found = {}
-    for one in np.unique(pattern).tolist():
-        rows = pattern == one
+    errors = {}
+    for pattern_code in np.unique(pattern).tolist():
+        rows = pattern == pattern_code
         if rows.sum() >= _LEAST_ROWS:
-            found[pattern_name(one)] = calibration_errors(log_odds[rows], targets[rows], policies)
-    return found
+            errors[pattern_name(pattern_code)] = calibration_errors(
+                log_odds[rows], targets[rows], policies
+            )
+    return errors
 
 
 def precision_recall(
@@ -202,21 +206,21 @@ def precision_recall(
 
     Policies whose outcomes are of one kind only are left out.
     """
-    found = {}
+    metrics = {}
     for p, (policy, threshold) in enumerate(thresholds.items()):
-        known = ~np.isnan(targets[:, p])
-        flags, chances = targets[known, p] >= 0.5, sigmoid(log_odds[known, p])
+        is_known = ~np.isnan(targets[:, p])
+        flags, probabilities = targets[is_known, p] >= 0.5, sigmoid(log_odds[is_known, p])
         if not 0 < flags.sum() < len(flags):
             continue
-        flagged = chances >= threshold
+        flagged = probabilities >= threshold
         hits = float((flagged & flags).sum())
-        found[policy] = {
-            "average_precision": average_precision(flags, chances),
+        metrics[policy] = {
+            "average_precision": average_precision(flags, probabilities),
             "precision": hits / max(float(flagged.sum()), 1.0),
             "recall": hits / float(flags.sum()),
             "prevalence": float(flags.mean()),
         }
-    return found
+    return metrics
 
 
 def failed_share(presence: Marks) -> float:

@@ -89,10 +89,10 @@ class ModerationModel:
         """Write the artifact: safetensors and JSON; see `write_artifact`."""
         features = PolicyFeatures(self.policies)
         parts = {"text": self.text, "image": self.image, "video": self.video}
-        has = [name for name, one in parts.items() if one is not None]
+        has = [name for name, part in parts.items() if part is not None]
         files: Files = {_ABOUT: json_bytes({"modalities": has})} | self.fusion.files()
-        for one in parts.values():
-            files |= one.files() if one is not None else {}
+        for model in parts.values():
+            files |= model.files() if model is not None else {}
         return write_artifact(
             directory,
             system=SYSTEM,
@@ -113,14 +113,14 @@ def answers_of(
 ) -> dict[str, ModalityAnswer]:
     """What the models say of a batch: by modality, a row for each post."""
     count = len(batch)
-    found: dict[str, ModalityAnswer] = {}
+    answers: dict[str, ModalityAnswer] = {}
     if text is not None:
-        found["text"] = text.answer(batch.texts).spread(batch.text_rows, count)
+        answers["text"] = text.answer(batch.texts).spread(batch.text_rows, count)
     if image is not None:
-        found["image"] = image.answer(batch.images).pooled(batch.image_rows, count)
+        answers["image"] = image.answer(batch.images).pooled(batch.image_rows, count)
     if video is not None:
-        found["video"] = video.answer(batch.clips).spread(batch.clip_rows, count)
-    return found
+        answers["video"] = video.answer(batch.clips).spread(batch.clip_rows, count)
+    return answers
 
 
 def load_model(
@@ -140,11 +140,11 @@ def load_model(
         ArtifactError: it is damaged, of another system, or lacks a policy; the message names it.
     """
     artifact = _verified(directory)
-    known = artifact.manifest.feature_names
-    if lacking := [name for name in policies or () if name not in known]:
+    known_policies = artifact.manifest.feature_names
+    if lacking := [name for name in policies or () if name not in known_policies]:
         raise ArtifactError(
             f"{directory}: no answer for {', '.join(lacking)}; it was trained for "
-            f"{', '.join(known)}; train it again with the policies that are enforced"
+            f"{', '.join(known_policies)}; train it again with the policies that are enforced"
         )
     runtime = runtime or Runtime()
     has = _modalities(artifact)
@@ -201,8 +201,8 @@ def _verified(directory: Path | str) -> Artifact:
 
 
 def _modalities(artifact: Artifact) -> tuple[str, ...]:
-    told = json.loads(artifact.path(_ABOUT).read_bytes())
-    return tuple(str(name) for name in told["modalities"])
+    metadata = json.loads(artifact.path(_ABOUT).read_bytes())
+    return tuple(str(name) for name in metadata["modalities"])
 
 
 def _having(directory: Path | str, modality: str) -> Artifact:
@@ -224,20 +224,20 @@ def _part(artifact: Artifact, read: Callable[[Reader, Runtime], Part], runtime: 
 
 def thresholds_of(log_odds: Floats, targets: Floats, policies: Sequence[str]) -> dict[str, float]:
     """By policy, the probability with the best F1 on held-out posts; 0.5 where nothing is known."""
-    found = {}
-    chances = sigmoid(log_odds)
+    thresholds = {}
+    probabilities = sigmoid(log_odds)
     for p, name in enumerate(policies):
-        known = ~np.isnan(targets[:, p])
-        found[name] = _best_threshold(chances[known, p], targets[known, p] >= 0.5)
-    return found
+        is_known = ~np.isnan(targets[:, p])
+        thresholds[name] = _best_threshold(probabilities[is_known, p], targets[is_known, p] >= 0.5)
+    return thresholds
 
 
-def _best_threshold(chances: Floats, flags: Any) -> float:
+def _best_threshold(probabilities: Floats, flags: Any) -> float:
     if not 0 < flags.sum() < len(flags):
         return 0.5
-    order = np.argsort(-chances, kind="stable")
+    order = np.argsort(-probabilities, kind="stable")
     hits = np.cumsum(flags[order])
     f1 = 2.0 * hits / (np.arange(1, len(flags) + 1) + flags.sum())
     # only where the next chance is another one can a threshold lie
-    last = np.append(np.diff(chances[order]) != 0, True)
-    return float(chances[order][np.argmax(np.where(last, f1, -1.0))])
+    last = np.append(np.diff(probabilities[order]) != 0, True)
+    return float(probabilities[order][np.argmax(np.where(last, f1, -1.0))])

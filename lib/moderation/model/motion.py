@@ -72,13 +72,13 @@ def fit_motion(statistics: Floats, targets: Floats) -> MotionModel:
     weights = np.zeros((statistics.shape[1], targets.shape[1]))
     intercepts = np.zeros(targets.shape[1])
     for p in range(targets.shape[1]):
-        known = ~np.isnan(targets[:, p])
-        flags = targets[known, p] >= 0.5
+        is_known = ~np.isnan(targets[:, p])
+        flags = targets[is_known, p] >= 0.5
         if not 0 < flags.sum() < len(flags):
             continue
         model = LogisticRegression(C=_STRENGTH, max_iter=2000)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(inputs[known], flags)
+            model.fit(inputs[is_known], flags)
         weights[:, p], intercepts[p] = model.coef_[0], model.intercept_[0]
     return MotionModel(mean, spread, weights, intercepts)

@@ -31,8 +31,8 @@ _STRENGTH = 4.0
 
 def plain(text: str) -> str:
     """What n-grams are taken of: entities resolved, NFKC, lower case, no addresses, no names."""
-    told = unicodedata.normalize("NFKC", html.unescape(text)).lower()
-    return _MENTION.sub("@user", _ADDRESS.sub(" url ", told))
+    clean_text = unicodedata.normalize("NFKC", html.unescape(text)).lower()
+    return _MENTION.sub("@user", _ADDRESS.sub(" url ", clean_text))
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,19 @@ class NgramModel:
 
     def inputs(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """TF-IDF (n, n-grams)."""
-        told = [plain(text) for text in texts]
-        halves = [self.words.transform(told), self.characters.transform(told)]
+        plain_texts = [plain(text) for text in texts]
+        halves = [self.words.transform(plain_texts), self.characters.transform(plain_texts)]
         return sparse.hstack(halves).tocsr()
 
     def files(self) -> Files:
         """JSON and safetensors."""
         halves = {"words": self.words, "characters": self.characters}
-        about: dict[str, Any] = {name: _vocabulary(one) for name, one in halves.items()}
-        about |= {"lengths": {name: list(one.ngram_range) for name, one in halves.items()}}
+        about: dict[str, Any] = {
+            name: _vocabulary(vectoriser) for name, vectoriser in halves.items()
+        }
+        about |= {
+            "lengths": {name: list(vectoriser.ngram_range) for name, vectoriser in halves.items()}
+        }
         arrays = {
             "words": self.words.idf_,
             "characters": self.characters.idf_,
@@ -86,9 +90,9 @@ class NgramModel:
                 raise ModelError(
                     f"{_ABOUT}: {name}: expected n-grams of 1 to {_LONGEST}, got {longest}"
                 )
-            one = _vectoriser(name, longest, vocabulary=about[name])
-            one.idf_ = arrays[name]
-            halves.append(one)
+            vectoriser = _vectoriser(name, longest, vocabulary=about[name])
+            vectoriser.idf_ = arrays[name]
+            halves.append(vectoriser)
         words, characters = halves
         return cls(words, characters, arrays["weights"].astype(np.float64), arrays["intercepts"])
 
@@ -104,23 +108,27 @@ def fit_ngrams(
         longest_words: in words.
         longest_characters: in characters.
     """
-    told = [plain(text) for text in texts]
-    words = _vectoriser("words", longest_words, min_df=2 if len(told) > 200 else 1)
-    characters = _vectoriser("characters", longest_characters, min_df=3 if len(told) > 200 else 1)
-    inputs = sparse.hstack([words.fit_transform(told), characters.fit_transform(told)]).tocsr()
+    plain_texts = [plain(text) for text in texts]
+    words = _vectoriser("words", longest_words, min_df=2 if len(plain_texts) > 200 else 1)
+    characters = _vectoriser(
+        "characters", longest_characters, min_df=3 if len(plain_texts) > 200 else 1
+    )
+    inputs = sparse.hstack(
+        [words.fit_transform(plain_texts), characters.fit_transform(plain_texts)]
+    ).tocsr()
     fitted = [_one_policy(inputs, targets[:, p]) for p in range(targets.shape[1])]
-    weights = np.stack([one for one, _ in fitted], axis=1).astype(np.float32)
+    weights = np.stack([vector for vector, _ in fitted], axis=1).astype(np.float32)
     intercepts = np.array([intercept for _, intercept in fitted])
     return NgramModel(words, characters, weights.astype(np.float64), intercepts)
 
 
 def _one_policy(inputs: sparse.csr_matrix, targets: Floats) -> tuple[Floats, float]:
     """Weights and intercept; zeros where not both outcomes are known."""
-    known = np.flatnonzero(~np.isnan(targets))
-    shares = targets[known]
-    if not len(known) or shares.max() <= 0.0 or shares.min() >= 1.0:
+    known_rows = np.flatnonzero(~np.isnan(targets))
+    shares = targets[known_rows]
+    if not len(known_rows) or shares.max() <= 0.0 or shares.min() >= 1.0:
         return np.zeros(inputs.shape[1]), 0.0
-    rows = np.concatenate([known[shares > 0], known[shares < 1]])
+    rows = np.concatenate([known_rows[shares > 0], known_rows[shares < 1]])
     outcome = np.concatenate([np.ones((shares > 0).sum()), np.zeros((shares < 1).sum())])
     weight = np.concatenate([shares[shares > 0], 1.0 - shares[shares < 1]])
     model = LogisticRegression(C=_STRENGTH, solver="liblinear", max_iter=200, random_state=0)
@@ -143,4 +151,4 @@ def _vectoriser(kind: str, longest: int, **more: Any) -> TfidfVectorizer:
 
 def _vocabulary(vectoriser: TfidfVectorizer) -> list[str]:
     """N-grams in the order of their columns."""
-    return [str(one) for one in vectoriser.get_feature_names_out()]
+    return [str(ngram) for ngram in vectoriser.get_feature_names_out()]

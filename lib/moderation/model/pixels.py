@@ -43,6 +43,6 @@ def squares(images: Sequence[Pixels], side: int) -> Pixels:
 
 def normalised(pixels: Pixels, device: str) -> Tensor:
     """Inputs (..., 3, S, S) of pixels (..., S, S, 3), scaled as ImageNet's weights expect."""
-    held = torch.from_numpy(np.require(pixels, requirements=("C", "W"))).to(device)
-    mean, spread = (torch.tensor(one, device=device) for one in (_MEAN, _SPREAD))
-    return ((held.float() / 255.0 - mean) / spread).movedim(-1, -3).contiguous()
+    tensor = torch.from_numpy(np.require(pixels, requirements=("C", "W"))).to(device)
+    mean, spread = (torch.tensor(values, device=device) for values in (_MEAN, _SPREAD))
+    return ((tensor.float() / 255.0 - mean) / spread).movedim(-1, -3).contiguous()

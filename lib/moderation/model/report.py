@@ -77,21 +77,21 @@ def training_report(tested: Measured) -> Report:
         tested.log_odds, tested.answers, tested.presence, tested.targets, tested.policies,
         tested.seed, groups=np.tile(authors[:, None], len(tested.policies)),
     )  # fmt: skip
-    found = facts(tested, compared)
+    metrics = facts(tested, compared)
     simulated = "simulated posts; " if tested.simulated else ""
     return Report(
         title="Moderation: what violates which policy, and what people must see",
         subtitle=f"{simulated}{tested.source}; tested on {len(tested.targets):,} posts of authors "
         "that nothing learnt from",
         sections=[
-            _overview(tested, found),
-            _policies(found),
+            _overview(tested, metrics),
+            _policies(metrics),
             _coverage(tested),
             _fusion(compared),
-            _calibration(tested, found),
+            _calibration(tested, metrics),
             _data(tested),
         ],
-        facts=found,
+        facts=metrics,
     )
 
 
@@ -107,30 +107,32 @@ def facts(tested: Measured, compared: Sequence[Comparison]) -> dict[str, Any]:
         "ece": calibration_errors(odds, targets, tested.policies),
         "ece_by_chance": _by_chance(tested),
         "ece_by_pattern": by_pattern(odds, tested.presence, targets, tested.policies),
-        "accuracy_at_coverage": {str(one): accuracy_at(odds, targets, one) for one in _COVERAGES},
+        "accuracy_at_coverage": {
+            str(coverage): accuracy_at(odds, targets, coverage) for coverage in _COVERAGES
+        },
         "always_allow_accuracy": _clean_share(targets),
         "failed_to_decode": failed_share(tested.presence),
-        "fusion": [asdict(one) for one in compared],
+        "fusion": [asdict(comparison) for comparison in compared],
         "quarantined": dict(tested.quarantined),
     }
 
 
-def _overview(tested: Measured, found: Mapping[str, Any]) -> Section:
-    clean = found["always_allow_accuracy"]
+def _overview(tested: Measured, metrics: Mapping[str, Any]) -> Section:
+    clean = metrics["always_allow_accuracy"]
     figures = (
         KeyFigure("posts that violate a policy", f"{1.0 - clean:.1%}", "of the test's posts"),
         KeyFigure(
             "right without people",
-            f"{found['accuracy_at_coverage']['0.8']:.1%}",
+            f"{metrics['accuracy_at_coverage']['0.8']:.1%}",
             "when the least sure fifth goes to people",
         ),
         KeyFigure(
             "right if nobody looked",
-            f"{found['accuracy_at_coverage']['1.0']:.1%}",
+            f"{metrics['accuracy_at_coverage']['1.0']:.1%}",
             f"allowing everything would be right in {clean:.1%}",
         ),
         KeyFigure(
-            "calibration error", f"{max(found['ece'].values(), default=0.0):.3f}", "worst policy"
+            "calibration error", f"{max(metrics['ece'].values(), default=0.0):.3f}", "worst policy"
         ),
     )
     text = (
@@ -140,14 +142,14 @@ def _overview(tested: Measured, found: Mapping[str, Any]) -> Section:
     return Section("In short", [KeyFigures(figures), Note(text)])
 
 
-def _policies(found: Mapping[str, Any]) -> Section:
+def _policies(metrics: Mapping[str, Any]) -> Section:
     rows = tuple(
         (
-            *(name, one["prevalence"], one["average_precision"]),
-            *(one["precision"], one["recall"]),
-            *(found["ece"].get(name), found["ece_by_chance"].get(name)),
+            *(name, scores["prevalence"], scores["average_precision"]),
+            *(scores["precision"], scores["recall"]),
+            *(metrics["ece"].get(name), metrics["ece_by_chance"].get(name)),
         )
-        for name, one in found["policies"].items()
+        for name, scores in metrics["policies"].items()
     )
     header = (
         "policy", "share", "average precision", "precision", "recall", "calibration error",
@@ -162,10 +164,10 @@ def _policies(found: Mapping[str, Any]) -> Section:
 
 def _coverage(tested: Measured) -> Section:
     coverage, accuracy = risk_coverage(tested.log_odds, tested.targets)
-    places = np.unique(np.linspace(0, len(coverage) - 1, _POINTS).round().astype(int))
+    positions = np.unique(np.linspace(0, len(coverage) - 1, _POINTS).round().astype(int))
     plot = line_plot(
         "Right decisions by how many are automatic",
-        {"the surest first": Curve(coverage[places], accuracy[places])},
+        {"the surest first": Curve(coverage[positions], accuracy[positions])},
         Axis("share of posts decided automatically"),
         Axis("share of those decided rightly"),
     )
@@ -174,15 +176,17 @@ def _coverage(tested: Measured) -> Section:
 
 def _fusion(compared: Sequence[Comparison]) -> Section:
     rows = tuple(
-        (one.pattern, one.policy, one.posts, one.fused, one.best_single, one.modality, one.low,
-         one.high)
-        for one in compared
-    )  # fmt: skip
+        (
+            *(comparison.pattern, comparison.policy, comparison.posts, comparison.fused),
+            *(comparison.best_single, comparison.modality, comparison.low, comparison.high),
+        )
+        for comparison in compared
+    )
     if not compared:
         few = "Too few test posts of one set of modalities, with both outcomes, to compare on."
         return Section("Together against the best single modality", [Note(few)])
     header = ("modalities", "policy", "posts", "fused", "best single", "which", "from", "to")
-    worse = sum(one.high < 0.0 for one in compared)
+    worse = sum(comparison.high < 0.0 for comparison in compared)
     text = (
         f"Average precision; the last two are the 95% interval of the difference. Fusion is worse "
         f"beyond chance in {worse} of {len(compared)} cases."
@@ -190,22 +194,22 @@ def _fusion(compared: Sequence[Comparison]) -> Section:
     return Section("Together against the best single modality", [Note(text), Table(header, rows)])
 
 
-def _calibration(tested: Measured, found: Mapping[str, Any]) -> Section:
+def _calibration(tested: Measured, metrics: Mapping[str, Any]) -> Section:
     curves = {}
     for p, name in enumerate(tested.policies):
-        known = ~np.isnan(tested.targets[:, p])
-        if known.any():
+        is_known = ~np.isnan(tested.targets[:, p])
+        if is_known.any():
             table = reliability(
-                tested.targets[known, p] >= 0.5, sigmoid(tested.log_odds[known, p]), 10
+                tested.targets[is_known, p] >= 0.5, sigmoid(tested.log_odds[is_known, p]), 10
             )
-            curves[name] = Curve([one.stated for one in table], [one.observed for one in table])
+            curves[name] = Curve([row.stated for row in table], [row.observed for row in table])
     plot = line_plot(
         "Chances stated and observed", dict(list(curves.items())[:6]), Axis("stated chance"),
         Axis("share that violates"), points=True, diagonal=True,
     )  # fmt: skip
     rows = tuple(
-        (pattern, *(one.get(name) for name in tested.policies))
-        for pattern, one in found["ece_by_pattern"].items()
+        (pattern, *(errors.get(name) for name in tested.policies))
+        for pattern, errors in metrics["ece_by_pattern"].items()
     )
     blocks: list[Any] = [Figures((plot,))]
     if rows:
@@ -214,13 +218,13 @@ def _calibration(tested: Measured, found: Mapping[str, Any]) -> Section:
 
 
 def _by_chance(tested: Measured) -> dict[str, float]:
-    found = {}
+    errors = {}
     for p, name in enumerate(tested.policies):
-        known = ~np.isnan(tested.targets[:, p])
-        if known.any():
-            chances = sigmoid(tested.log_odds[known, p])
-            found[name] = calibration_error_by_chance(chances, 10, seed=tested.seed)
-    return found
+        is_known = ~np.isnan(tested.targets[:, p])
+        if is_known.any():
+            probabilities = sigmoid(tested.log_odds[is_known, p])
+            errors[name] = calibration_error_by_chance(probabilities, 10, seed=tested.seed)
+    return errors
 
 
 def _data(tested: Measured) -> Section:

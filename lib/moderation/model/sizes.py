@@ -221,28 +221,29 @@ def parse_size(text: str, origin: str) -> Size:
     return read_size(_over(base, values), origin)
 
 
-def read_size(told: object, origin: str) -> Size:
+def read_size(values: object, origin: str) -> Size:
     """A size out of plain values, as `to_json` gives them.
 
     Raises:
         ModelError: a field is unknown or of the wrong kind; the message names it.
     """
     try:
-        return TypeAdapter(Size).validate_python(told)
+        return TypeAdapter(Size).validate_python(values)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}, got {str(one['input'])[:60]!r}"
-            for one in error.errors(include_url=False)
+            f"{'.'.join(map(str, details['loc']))}: {details['msg']}, got "
+            f"{str(details['input'])[:60]!r}"
+            for details in error.errors(include_url=False)
         )
         raise ModelError(f"{origin}: {faults}") from error
 
 
-def _over(base: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+def _over(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """`base` with what was told, one field at a time."""
     both = {
         name: _over(base[name], value)
         if isinstance(value, dict) and isinstance(base.get(name), dict)
         else value
-        for name, value in told.items()
+        for name, value in overrides.items()
     }
     return {**base, **both}

@@ -25,14 +25,14 @@ def split_groups(
     names = sorted(set(kinds))
     codes = np.array([names.index(kind) for kind in kinds], dtype=np.int64)
     owners = np.unique(np.asarray(groups), return_inverse=True)[1]
-    wanted = np.outer(shares, np.bincount(codes, minlength=len(names)))
+    quotas = np.outer(shares, np.bincount(codes, minlength=len(names)))
     rng = np.random.default_rng(seed)
     counts = np.zeros((int(owners.max()) + 1, len(names)), dtype=np.int64)
     np.add.at(counts, (owners, codes), 1)
     lots = rng.random(len(counts))
     part = np.zeros(len(counts), dtype=np.int64)
     for group in np.lexsort((lots, -counts.sum(axis=1))).tolist():
-        lack = (wanted * counts[group]).sum(axis=1) / counts[group].sum()
+        lack = (quotas * counts[group]).sum(axis=1) / counts[group].sum()
         part[group] = int(np.argmax(lack))
-        wanted[part[group]] -= counts[group]
+        quotas[part[group]] -= counts[group]
     return tuple(np.flatnonzero(part[owners] == k) for k in range(len(shares)))

@@ -31,7 +31,9 @@ Reader = Callable[[str], bytes]
 
 def module_bytes(module: nn.Module) -> bytes:
     """All parameters and buffers of a module, on whatever device it is."""
-    state = {name: one.detach().cpu().contiguous() for name, one in module.state_dict().items()}
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
+    }
     return safetensors.torch.save(state)
 
 
@@ -70,8 +72,8 @@ def read_module(build: Callable[[], Module], content: bytes, origin: str) -> Mod
     """
     state = read_tensors(content, origin)
     with torch.device("meta"):
-        form = {name: tuple(one.shape) for name, one in build().state_dict().items()}
-    stored = {name: tuple(one.shape) for name, one in state.items()}
+        form = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+    stored = {name: tuple(tensor.shape) for name, tensor in state.items()}
     for name in sorted(form.keys() | stored.keys()):
         if form.get(name) != stored.get(name):
             raise ModelError(
@@ -105,7 +107,9 @@ def check_sizes(sizes: object, origin: str) -> None:
 
 def tensors_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     """Named tensors."""
-    return safetensors.torch.save({name: one.cpu().contiguous() for name, one in tensors.items()})
+    return safetensors.torch.save(
+        {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    )
 
 
 def arrays_bytes(arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
@@ -139,5 +143,5 @@ def json_bytes(value: object) -> bytes:
 def config_of(module: nn.Module) -> dict[str, Any]:
     """The configuration of a module of transformers as plain values."""
     config: Any = module.config
-    told: dict[str, Any] = json.loads(json.dumps(config.to_dict(), default=str))
-    return told
+    values: dict[str, Any] = json.loads(json.dumps(config.to_dict(), default=str))
+    return values

@@ -105,7 +105,7 @@ class TextModel:
         self.net.eval()
         with torch.inference_mode(), self.runtime.precision():
             for rows in _by_length(tokens.lengths):
-                ids, mask = (self._tensor(one) for one in tokens.padded(rows, filler))
+                ids, mask = (self._tensor(array) for array in tokens.padded(rows, filler))
                 states = self.net.embed(ids, mask)
                 embeddings[rows] = states.float().cpu().numpy()
                 log_odds[rows] = self.net.head(states).double().cpu().numpy()
@@ -140,7 +140,7 @@ class TextModel:
         check_sizes([about["size"], about["config"]], _ABOUT)
         size = dict(about["size"])
         size["learning"] = Learning(**size["learning"])
-        policies = tuple(str(one) for one in about["policies"])
+        policies = tuple(str(policy) for policy in about["policies"])
         width = int(about["config"]["hidden_size"])
         net = read_module(
             lambda: TextNet(encoder_of(about["config"]), width, len(policies)),
@@ -165,8 +165,10 @@ def encoder_of(config: dict[str, Any], attention: str = "sdpa") -> nn.Module:
     """A fresh encoder of a stored configuration, without the pooler that nothing here uses."""
     module = transformers()
     kind = str(config["model_type"])
-    told = module.AutoConfig.for_model(**{**config, "model_type": kind})
-    return _without_pooler(module.AutoModel.from_config(told, attn_implementation=attention))
+    model_config = module.AutoConfig.for_model(**{**config, "model_type": kind})
+    return _without_pooler(
+        module.AutoModel.from_config(model_config, attn_implementation=attention)
+    )
 
 
 def fresh_encoder(size: TextSize, pieces: int, filler: int) -> nn.Module:
@@ -188,14 +190,14 @@ def fresh_encoder(size: TextSize, pieces: int, filler: int) -> nn.Module:
 def pretrained_encoder(source: str) -> nn.Module:
     """An encoder from a directory or by its name, safetensors only."""
     module = transformers()
-    told = module.utils.logging
-    shown = told.is_progress_bar_enabled()
-    told.disable_progress_bar()
+    hf_logging = module.utils.logging
+    is_enabled = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()
     try:
         encoder = module.AutoModel.from_pretrained(source, use_safetensors=True)
     finally:
-        if shown:
-            told.enable_progress_bar()
+        if is_enabled:
+            hf_logging.enable_progress_bar()
     return _without_pooler(encoder)
 
 

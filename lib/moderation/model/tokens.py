@@ -45,21 +45,21 @@ class Tokens:
     @property
     def lengths(self) -> Ints:
         """(n,) word pieces."""
-        return np.array([len(one) for one in self.ids], dtype=np.int64)
+        return np.array([len(piece_ids) for piece_ids in self.ids], dtype=np.int64)
 
     def take(self, rows: Ints) -> Tokens:
         """Those of some texts."""
-        places = rows.tolist()
-        return Tokens(tuple(self.ids[k] for k in places), tuple(self.spans[k] for k in places))
+        indices = rows.tolist()
+        return Tokens(tuple(self.ids[k] for k in indices), tuple(self.spans[k] for k in indices))
 
     def padded(self, rows: Ints, filler: int) -> tuple[Ints, Ints]:
         """Ids and mask (rows, longest) of some texts."""
         longest = max(len(self.ids[row]) for row in rows.tolist())
         ids = np.full((len(rows), longest), filler, dtype=np.int64)
         mask = np.zeros((len(rows), longest), dtype=np.int64)
-        for place, row in enumerate(rows.tolist()):
-            ids[place, : len(self.ids[row])] = self.ids[row]
-            mask[place, : len(self.ids[row])] = 1
+        for index, row in enumerate(rows.tolist()):
+            ids[index, : len(self.ids[row])] = self.ids[row]
+            mask[index, : len(self.ids[row])] = 1
         return ids, mask
 
 
@@ -68,11 +68,11 @@ def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
 
     Lone surrogates, which no tokenizer takes, count as the replacement character.
     """
-    clean = ["".join("�" if "\ud800" <= c <= "\udfff" else c for c in one) for one in texts]
-    told = tokenizer.encode_batch(clean)
+    clean = ["".join("�" if "\ud800" <= c <= "\udfff" else c for c in text) for text in texts]
+    encodings = tokenizer.encode_batch(clean)
     return Tokens(
-        tuple(np.array(one.ids, dtype=np.int64) for one in told),
-        tuple(np.array(one.offsets, dtype=np.int64).reshape(-1, 2) for one in told),
+        tuple(np.array(encoding.ids, dtype=np.int64) for encoding in encodings),
+        tuple(np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2) for encoding in encodings),
     )
 
 
@@ -98,8 +98,8 @@ def learnt(texts: Sequence[str], vocabulary: int, length: int) -> Tokenizer:
     folded = prepared(_wordpiece({"[UNK]": 0}, normalizer, splitter), length).normalizer
     words: Counter[str] = Counter()
     for text in texts:
-        told = folded.normalize_str(text)
-        words.update(word for word, _ in splitter.pre_tokenize_str(told))
+        normal_text = folded.normalize_str(text)
+        words.update(word for word, _ in splitter.pre_tokenize_str(normal_text))
     single = sorted({mark + c for word in words for c in word for mark in ("", "##")})
     saved: Counter[str] = Counter()
     for word, count in words.items():
@@ -108,7 +108,7 @@ def learnt(texts: Sequence[str], vocabulary: int, length: int) -> Tokenizer:
     ranked = sorted(saved, key=lambda piece: (-saved[piece], piece))
     chosen = dict.fromkeys([*_SPECIAL, *single, *ranked])
     room = max(vocabulary, len(_SPECIAL) + len(single))
-    ids = {piece: place for place, piece in enumerate(list(chosen)[:room])}
+    ids = {piece: index for index, piece in enumerate(list(chosen)[:room])}
     return prepared(_wordpiece(ids, normalizer, splitter), length)
 
 
@@ -139,9 +139,9 @@ def padding_of(tokenizer: Tokenizer) -> int:
         ModelError: the vocabulary has none.
     """
     for mark in ("[PAD]", "<pad>"):
-        place = tokenizer.token_to_id(mark)
-        if place is not None:
-            return int(place)
+        token_id = tokenizer.token_to_id(mark)
+        if token_id is not None:
+            return int(token_id)
     raise ModelError("tokenizer: expected [PAD] or <pad> in its vocabulary, found neither")
 
 

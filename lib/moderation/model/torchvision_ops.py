@@ -52,10 +52,10 @@ def _loads() -> bool:
 
     import torch  # noqa: PLC0415
 
-    found = find_spec("torchvision")
-    if found is None or found.origin is None:
+    spec = find_spec("torchvision")
+    if spec is None or spec.origin is None:
         return True
-    for file in Path(found.origin).parent.glob("_C*.so"):
+    for file in Path(spec.origin).parent.glob("_C*.so"):
         try:
             _untyped(torch.ops.load_library)(str(file))
         except OSError:

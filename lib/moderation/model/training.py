@@ -56,8 +56,8 @@ class Run:
     def member(self, number: int) -> Run:
         """The run of a member: its seed counts up, and only its own checkpoint concerns it."""
         seed = self.seed + number
-        mine = self.resume is not None and self.resume.seed == seed
-        return Run(seed, self.runtime, self.on_epoch, self.resume if mine else None)
+        is_own = self.resume is not None and self.resume.seed == seed
+        return Run(seed, self.runtime, self.on_epoch, self.resume if is_own else None)
 
     def fit(self, task: Any, learning: Learning) -> float:
         """See `fitting.fit`."""
@@ -82,8 +82,8 @@ class TextTask:
 
     def groups(self, learning: Learning) -> list[dict[str, Any]]:
         """Pretrained weights take smaller steps than the head."""
-        told = self.size.encoder is not None
-        rate = learning.pretrained_rate if told else learning.rate
+        is_pretrained = self.size.encoder is not None
+        rate = learning.pretrained_rate if is_pretrained else learning.rate
         return [
             *decayed(list(self.module.encoder.named_parameters()), rate),
             *decayed(list(self.module.head.named_parameters()), learning.rate),
@@ -105,7 +105,7 @@ def fit_text(
     texts: Sequence[str],
     targets: Floats,
     policies: Sequence[str],
-    held: Ints,
+    held_out: Ints,
     size: TextSize,
     run: Run,
     tokens: Tokens | None = None,
@@ -116,7 +116,7 @@ def fit_text(
         texts: (n,) of them.
         targets: (n, policies) within 0 and 1, such as shares of annotators; NaN unknown.
         policies: names.
-        held: rows that choose the blend and are not learnt from; none blends evenly.
+        held_out: rows that choose the blend and are not learnt from; none blends evenly.
         size: of the encoder.
         run: seed and place.
         tokens: word pieces of the texts by the size's pretrained encoder, where they were computed
@@ -125,7 +125,7 @@ def fit_text(
     Raises:
         ModelError: lengths differ, or nothing is left to learn from.
     """
-    learn = _learning_rows(len(texts), targets, policies, held)
+    learn = _learning_rows(len(texts), targets, policies, held_out)
     own = [texts[row] for row in learn.tolist()]
     torch.manual_seed(run.seed)
     if size.encoder is None:
@@ -140,9 +140,9 @@ def fit_text(
     config: Any = encoder.config
     net = TextNet(encoder, int(config.hidden_size), len(policies)).to(device)
     _start_head(net.head, targets[learn])
-    told = tokenise(tokenizer, own) if tokens is None else tokens.take(learn)
+    own_tokens = tokenise(tokenizer, own) if tokens is None else tokens.take(learn)
     task = TextTask(
-        net, told, _tensor(targets[learn], device), padding_of(tokenizer),
+        net, own_tokens, _tensor(targets[learn], device), padding_of(tokenizer),
         size, device,
     )  # fmt: skip
     run.fit(task, size.learning)
@@ -151,11 +151,11 @@ def fit_text(
         ngrams = fit_ngrams(own, targets[learn], size.word_ngrams, size.character_ngrams)
     even = np.tile([0.5, 0.5, 0.0], (len(policies), 1))
     model = TextModel(tuple(policies), size, tokenizer, net, ngrams, even, run.runtime)
-    if ngrams is None or not len(held):
+    if ngrams is None or not len(held_out):
         return model
-    other = [texts[row] for row in held.tolist()]
+    other = [texts[row] for row in held_out.tolist()]
     _, encoded = model.encoded(model.tokens(other))
-    blend = fit_blend(np.stack([encoded, ngrams.log_odds(other)]), targets[held])
+    blend = fit_blend(np.stack([encoded, ngrams.log_odds(other)]), targets[held_out])
     return TextModel(tuple(policies), size, tokenizer, net, ngrams, blend, run.runtime)
 
 
@@ -247,12 +247,12 @@ def fit_video(
     clips: Pixels,
     targets: Floats,
     policies: Sequence[str],
-    held: Ints,
+    held_out: Ints,
     size: VideoSize,
     run: Run,
 ) -> VideoModel:
     """A model of clips (n, T, S, S, 3) as `VideoModel.frames` prepares them; see `fit_text`."""
-    learn = _learning_rows(len(clips), targets, policies, held)
+    learn = _learning_rows(len(clips), targets, policies, held_out)
     device = run.runtime.device
     nets = []
     for member in range(size.members):
@@ -262,17 +262,22 @@ def fit_video(
         task = VideoTask(net, clips, learn, _tensor(targets[learn], device), size, device)
         run.member(member).fit(task, size.learning)
         nets.append(net)
-    own = [clips[place] for place in learn.tolist()]
+    own = [clips[row] for row in learn.tolist()]
     motion = fit_motion(statistics_of(own), targets[learn]) if size.motion else None
     even = np.tile([0.5, 0.5, 0.0], (len(policies), 1))
     model = VideoModel(tuple(policies), size, tuple(nets), motion, even, run.runtime)
-    if motion is None or not len(held):
+    if motion is None or not len(held_out):
         return model
-    other = [clips[place] for place in held.tolist()]
-    _, seen = model.network_answer(other)
-    members = np.stack([seen, motion.log_odds(other)])
+    other = [clips[row] for row in held_out.tolist()]
+    _, log_odds = model.network_answer(other)
+    members = np.stack([log_odds, motion.log_odds(other)])
     return VideoModel(
-        tuple(policies), size, tuple(nets), motion, fit_blend(members, targets[held]), run.runtime
+        tuple(policies),
+        size,
+        tuple(nets),
+        motion,
+        fit_blend(members, targets[held_out]),
+        run.runtime,
     )
 
 
@@ -282,29 +287,29 @@ def shifted(pixels: Pixels, most: int, rng: np.random.Generator) -> Pixels:
     wide = np.pad(pixels, ((0, 0), (most, most), (most, most), (0, 0)), mode="reflect")
     down, right = rng.integers(0, 2 * most + 1, (2, len(pixels)))
     mirrored = rng.random(len(pixels)) < 0.5
-    found = np.empty_like(pixels)
+    output = np.empty_like(pixels)
     for k in range(len(pixels)):
-        one = wide[k, down[k] : down[k] + side, right[k] : right[k] + side]
-        found[k] = one[:, ::-1] if mirrored[k] else one
-    return found
+        crop = wide[k, down[k] : down[k] + side, right[k] : right[k] + side]
+        output[k] = crop[:, ::-1] if mirrored[k] else crop
+    return output
 
 
 def jittered(clips: Pixels, rng: np.random.Generator) -> Pixels:
     """Clips (n, T, ...), each played from a later begin or to an earlier end, maybe backwards."""
     count, frames = clips.shape[:2]
-    found = np.empty_like(clips)
+    output = np.empty_like(clips)
     for k in range(count):
         begin = rng.integers(0, frames // 4 + 1)
         end = frames - 1 - rng.integers(0, frames // 4 + 1)
-        places = np.round(np.linspace(begin, end, frames)).astype(np.int64)
-        found[k] = clips[k, places[::-1] if rng.random() < 0.5 else places]
-    return found
+        positions = np.round(np.linspace(begin, end, frames)).astype(np.int64)
+        output[k] = clips[k, positions[::-1] if rng.random() < 0.5 else positions]
+    return output
 
 
-def _learning_rows(count: int, targets: Floats, policies: Sequence[str], held: Ints) -> Ints:
+def _learning_rows(count: int, targets: Floats, policies: Sequence[str], held_out: Ints) -> Ints:
     if targets.shape != (count, len(policies)):
         raise ModelError(f"targets: expected shape ({count}, {len(policies)}), got {targets.shape}")
-    learn = np.setdiff1d(np.arange(count), held)
+    learn = np.setdiff1d(np.arange(count), held_out)
     if not len(learn):
         raise ModelError("training rows: expected at least one that is not held out, got none")
     return learn
@@ -313,8 +318,8 @@ def _learning_rows(count: int, targets: Floats, policies: Sequence[str], held: I
 def _start_head(head: nn.Linear, targets: Floats) -> None:
     """Offsets at the log-odds of each policy's share; 0 where nothing can be learnt."""
     for p in range(targets.shape[1]):
-        known = targets[~np.isnan(targets[:, p]), p]
-        share = float(known.mean()) if len(known) else 0.0
+        labels = targets[~np.isnan(targets[:, p]), p]
+        share = float(labels.mean()) if len(labels) else 0.0
         if 0.0 < share < 1.0:
             head.bias.data[p] = float(np.log(share / (1.0 - share)))
 
@@ -323,9 +328,9 @@ def _freeze(encoder: nn.Module, layers: int) -> None:
     if not layers:
         return
     still = ("embeddings.", *(f"encoder.layer.{k}." for k in range(layers)))
-    for name, one in encoder.named_parameters():
+    for name, parameter in encoder.named_parameters():
         if name.startswith(still):
-            one.requires_grad_(False)
+            parameter.requires_grad_(False)
 
 
 def _tensor(targets: Floats, device: str) -> Tensor:

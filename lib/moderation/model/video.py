@@ -44,8 +44,8 @@ class SmallVideoNet(nn.Module):
         super().__init__()
         stages: list[nn.Module] = []
         before = 1
-        for place, width in enumerate(widths):
-            stride = (1 if place % 2 == 0 else 2, 2, 2)
+        for index, width in enumerate(widths):
+            stride = (1 if index % 2 == 0 else 2, 2, 2)
             stages += [
                 nn.Conv3d(before, width, 3, stride=stride, padding=1, bias=False),
                 nn.BatchNorm3d(width),
@@ -137,10 +137,10 @@ class VideoModel:
 
     def answer_frames(self, clips: Sequence[Pixels]) -> ModalityAnswer:
         """The same of clips that `frames` prepared."""
-        embeddings, seen = self.network_answer(clips)
+        embeddings, log_odds = self.network_answer(clips)
         if self.motion is None or not len(clips):
-            return ModalityAnswer(embeddings, seen)
-        members = np.stack([seen, self.motion.log_odds(clips)])
+            return ModalityAnswer(embeddings, log_odds)
+        members = np.stack([log_odds, self.motion.log_odds(clips)])
         return ModalityAnswer(embeddings, blended(members, self.blend))
 
     def network_answer(self, clips: Sequence[Pixels]) -> tuple[Singles, Floats]:
@@ -183,16 +183,16 @@ class VideoModel:
             "widths": tuple(size["widths"]),
             "pretrained": None,
         }
-        held = VideoSize(**size)
+        video_size = VideoSize(**size)
         policies = tuple(map(str, about["policies"]))
         nets = []
-        for k in range(held.members):
+        for k in range(video_size.members):
             net = read_module(
-                lambda: fresh_video_net(held, len(policies)), reader(_weights(k)), _weights(k)
+                lambda: fresh_video_net(video_size, len(policies)), reader(_weights(k)), _weights(k)
             )
             nets.append(net.to(runtime.device).eval())
         motion = MotionModel.read(reader) if about["motion"] else None
-        return cls(policies, held, tuple(nets), motion, np.array(about["blend"]), runtime)
+        return cls(policies, video_size, tuple(nets), motion, np.array(about["blend"]), runtime)
 
 
 def fresh_video_net(size: VideoSize, policies: int) -> VideoNet:

@@ -56,8 +56,8 @@ def views_in(directory: Path | str) -> Views:
     artifact = verify_artifact(directory)
 
     def told(name: str) -> dict[str, object]:
-        found: dict[str, object] = json.loads(artifact.path(name).read_bytes())
-        return found
+        content: dict[str, object] = json.loads(artifact.path(name).read_bytes())
+        return content
 
     try:
         modalities = tuple(str(name) for name in told("model.json")["modalities"])  # type: ignore[attr-defined]

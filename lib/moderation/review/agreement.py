@@ -41,10 +41,13 @@ def cohen_kappa(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     answers, codes = np.unique(np.concatenate([left, right]), return_inverse=True)
     if len(answers) == 1:
         raise ValueError("kappa is not defined where both gave one and the same answer throughout")
-    ours, theirs = codes[: len(left)], codes[len(left) :]
-    shares = [np.bincount(one, minlength=len(answers)) / len(left) for one in (ours, theirs)]
+    ours, right_codes = codes[: len(left)], codes[len(left) :]
+    shares = [
+        np.bincount(rater_codes, minlength=len(answers)) / len(left)
+        for rater_codes in (ours, right_codes)
+    ]
     by_chance = float(shares[0] @ shares[1])
-    return (float((ours == theirs).mean()) - by_chance) / (1.0 - by_chance)
+    return (float((ours == right_codes).mean()) - by_chance) / (1.0 - by_chance)
 
 
 def agreement_by_policy(
@@ -65,8 +68,8 @@ def _agreement(policy: str, pairs: Sequence[OpinionPair], seed: int, repeats: in
     second = np.array([pair.second[policy] for pair in about])
     equal = float((first == second).mean())
     if len({*first.tolist(), *second.tolist()}) == 1:
-        nothing = float("nan")
-        return Agreement(len(about), equal, Interval(nothing, nothing, nothing))
+        nan = float("nan")
+        return Agreement(len(about), equal, Interval(nan, nan, nan))
     kappa = bootstrap_interval(
         lambda rows: cohen_kappa(first[rows], second[rows]),
         [pair.post_id for pair in about],

@@ -32,8 +32,8 @@ class GoldenMixer:
         self, unseen: Sequence[GoldenPost], like: ReviewItem, reviewer: str, slot: int
     ) -> ReviewItem:
         """One of the posts, chosen by chance, as an item for this reviewer alone."""
-        chance = share_of(self.settings.draw_salt, "golden choice", reviewer, str(slot))
-        post = unseen[int(chance * len(unseen))]
+        draw = share_of(self.settings.draw_salt, "golden choice", reviewer, str(slot))
+        post = unseen[int(draw * len(unseen))]
         name = opaque_id(self.settings.draw_salt, "golden", post.id, reviewer)
         return ReviewItem(
             id=name, case_id=name, post_id=post.post_id, kind="golden", rule="golden_share",
@@ -59,13 +59,13 @@ def accuracies(answers: Sequence[GoldenAnswer]) -> Mapping[tuple[str, str], Accu
 
     Interval: Wilson, Probable inference, JASA 22 (1927).
     """
-    given: Counter[tuple[str, str]] = Counter()
+    totals: Counter[tuple[str, str]] = Counter()
     right: Counter[tuple[str, str]] = Counter()
-    for one in answers:
-        for policy, violates in one.known.items():
-            given[one.reviewer, policy] += 1
-            right[one.reviewer, policy] += one.verdicts[policy] == violates
-    return {key: _accuracy(count, right[key]) for key, count in sorted(given.items())}
+    for answer in answers:
+        for policy, violates in answer.known.items():
+            totals[answer.reviewer, policy] += 1
+            right[answer.reviewer, policy] += answer.verdicts[policy] == violates
+    return {key: _accuracy(count, right[key]) for key, count in sorted(totals.items())}
 
 
 def _accuracy(answers: int, right: int) -> Accuracy:

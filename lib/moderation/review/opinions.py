@@ -35,7 +35,7 @@ def next_step(item: ReviewItem, case: Sequence[Verdict], settings: ReviewSetting
         case: the decisions of its case, this one included, in order.
         settings: how often to look twice.
     """
-    now, opinions = case[-1].decided_at, [dict(one.verdicts) for one in case]
+    now, opinions = case[-1].decided_at, [dict(verdict.verdicts) for verdict in case]
     if item.kind == "golden":
         return Step()
     if item.kind == "appeal":
@@ -60,7 +60,7 @@ def majority(case: Sequence[Mapping[str, bool]]) -> dict[str, bool]:
 def _outcome(item: ReviewItem, rule: str, case: Sequence[Verdict]) -> Outcome:
     return Outcome(
         case_id=item.case_id, post_id=item.post_id, kind=item.kind, rule=rule,
-        verdicts=majority([one.verdicts for one in case]), at=case[-1].decided_at,
+        verdicts=majority([verdict.verdicts for verdict in case]), at=case[-1].decided_at,
         policy_version=item.policy_version, model_version=item.model_version,
     )  # fmt: skip
 

@@ -56,12 +56,12 @@ class ReviewQueue:
             self._settings = replace(self._settings, salt=self.reviews.salt())
         return self._settings
 
-    def admit(self, doubts: Sequence[Doubt], now: int, who: str = "routing") -> int:
+    def admit(self, doubts: Sequence[Doubt], now: int, actor: str = "routing") -> int:
         """Take posts in, due by their severity; returns how many are new.
 
         A post comes once under one version of the policies. It may come again under another.
         """
-        return self.reviews.admit([self._item(one, now) for one in doubts], who)
+        return self.reviews.admit([self._item(doubt, now) for doubt in doubts], actor)
 
     def claim(
         self,
@@ -134,7 +134,7 @@ class ReviewQueue:
         self, since: int, seed: int, rule: str | None = "sample"
     ) -> Mapping[str, Agreement]:
         """Kappa of each policy over second opinions since then; of every rule where it is None."""
-        pairs = [one for one in self.reviews.pairs(since) if rule in (None, one.rule)]
+        pairs = [pair for pair in self.reviews.pairs(since) if rule in (None, pair.rule)]
         return agreement_by_policy(pairs, seed)
 
     def accuracy(self, since: int) -> Mapping[tuple[str, str], Accuracy]:

@@ -26,7 +26,7 @@ def turned(text: str) -> NDArray[np.int64] | None:
     if _OVERRIDE not in text:
         return None
     levels: list[tuple[bool, list[list[int]]]] = [(False, [])]
-    for place, sign in enumerate(text):
+    for index, sign in enumerate(text):
         if sign in _PARAGRAPH:
             while len(levels) > 1:
                 _close(levels)
@@ -34,14 +34,14 @@ def turned(text: str) -> NDArray[np.int64] | None:
             levels.append((sign == _OVERRIDE, []))
         elif sign in _CLOSING and len(levels) > 1:
             _close(levels)
-        levels[-1][1].append([place])
+        levels[-1][1].append([index])
     while len(levels) > 1:
         _close(levels)
-    return np.array([place for part in levels[0][1] for place in part], dtype=np.int64)
+    return np.array([position for part in levels[0][1] for position in part], dtype=np.int64)
 
 
 def _close(levels: list[tuple[bool, list[list[int]]]]) -> None:
     """What stood within a pair of controls becomes one part of what is around it."""
     backwards, parts = levels.pop()
-    seen = reversed(parts) if backwards else parts
-    levels[-1][1].append([place for part in seen for place in part])
+    ordered_parts = reversed(parts) if backwards else parts
+    levels[-1][1].append([position for part in ordered_parts for position in part])

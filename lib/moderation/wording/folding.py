@@ -60,26 +60,28 @@ def fold(text: str, *, alike: bool = False, leet: bool = False) -> Folded:
         alike: Latin letters instead of those of other scripts that look like them.
         leet: letters instead of the digits and signs that stand for them, in words ("h4te").
     """
-    pieces = [_folded(one, alike) for one in text]
+    pieces = [_folded(character, alike) for character in text]
     counts = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
     starts = np.repeat(np.arange(len(text), dtype=np.int64), counts)
-    whole = "".join(pieces)
-    return Folded(without_leet(whole) if leet else whole, starts, starts + 1)
+    content = "".join(pieces)
+    return Folded(without_leet(content) if leet else content, starts, starts + 1)
 
 
 def shows(text: str | None) -> bool:
     """Whether there is anything to be seen in a text."""
-    return text is not None and any(not (one.isspace() or _invisible(one)) for one in text)
+    return text is not None and any(
+        not (character.isspace() or _invisible(character)) for character in text
+    )
 
 
 @lru_cache(maxsize=65_536)
-def _folded(one: str, alike: bool) -> str:
-    if _invisible(one):
+def _folded(character: str, alike: bool) -> str:
+    if _invisible(character):
         return ""
-    if unicodedata.category(one) == "Cs":
+    if unicodedata.category(character) == "Cs":
         return "\ufffd"
     # case once more: some forms that NFKD resolves have a case of their own
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", one).casefold())
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
     kept = "".join(sign for sign in plain if not (_invisible(sign) or _is_mark(sign)))[:_LONGEST]
     # a letter whose only mark is its stroke: NFKD does not take it off
     return "".join(lookalikes().get(sign, sign) for sign in kept) if alike else kept

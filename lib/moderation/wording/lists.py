@@ -71,8 +71,8 @@ class Entry(BaseModel):
     @model_validator(mode="after")
     def _can_match(self) -> Entry:
         if (self.word is None) == (self.pattern is None):
-            came = "neither" if self.word is None else "both"
-            raise ValueError(f"expected either word or pattern, got {came}")
+            actual = "neither" if self.word is None else "both"
+            raise ValueError(f"expected either word or pattern, got {actual}")
         if (self.policy is None) != (self.action == "allow"):
             raise ValueError("policy: expected for review and remove, and none for allow")
         if self.pattern is not None and self.spaced:
@@ -96,7 +96,7 @@ class ListFile(BaseModel):
 
     @model_validator(mode="after")
     def _each_once(self) -> ListFile:
-        names = [one.id for one in self.entries]
+        names = [entry.id for entry in self.entries]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"entries: '{twice}' is declared twice")
@@ -165,28 +165,28 @@ class Lists:
         and as it is read. Hits within one of an allow entry are left
         out.
         """
-        found = self._found(text)
+        matches = self._found(text)
         for reading in readings(text):
             for (name, start, end), entry in self._found(reading.text).items():
-                found.setdefault((name, *reading.original(start, end)), entry)
-        allowed = [key[1:] for key, entry in found.items() if entry.action == "allow"]
-        asked = [(key, entry) for key, entry in found.items() if entry.action != "allow"]
+                matches.setdefault((name, *reading.original(start, end)), entry)
+        allowed = [key[1:] for key, entry in matches.items() if entry.action == "allow"]
+        pairs = [(key, entry) for key, entry in matches.items() if entry.action != "allow"]
         return tuple(
             Hit(entry.id, entry.action, entry.policy or "", start, end, text[start:end])
-            for (_, start, end), entry in sorted(asked, key=lambda one: (one[0][1:], one[0][0]))
+            for (_, start, end), entry in sorted(pairs, key=lambda pair: (pair[0][1:], pair[0][0]))
             if not any(first <= start and end <= last for first, last in allowed)
         )
 
     def _found(self, text: str) -> dict[tuple[str, int, int], Entry]:
         """Entries by id and place in a text, those that allow among them."""
-        found: dict[tuple[str, int, int], Entry] = {}
+        matches: dict[tuple[str, int, int], Entry] = {}
         for way in _WAYS:
             if self._chunks[way]:
                 variant = _variant(text, *way)
                 for entry in self._likely(way, variant.content):
                     for start, end in self._places(text, entry, variant):
-                        found.setdefault((entry.id, start, end), entry)
-        return found
+                        matches.setdefault((entry.id, start, end), entry)
+        return matches
 
     def _likely(self, way: tuple[bool, bool], content: bytes) -> Iterator[Entry]:
         for together, entries in self._chunks[way]:
@@ -196,10 +196,10 @@ class Lists:
     def _places(self, text: str, entry: Entry, variant: _Variant) -> Iterator[Span]:
         expression, at = self._expression(entry), 0
         for _ in range(MOST_HITS):
-            found = expression.search(variant.content, at)
-            if found is None:
+            match = expression.search(variant.content, at)
+            if match is None:
                 return
-            first, at = found.span(1)
+            first, at = match.span(1)
             start, end = int(variant.before[first]), int(variant.before[at])
             text_found = variant.folded.text[start:end]
             if _meant(entry, variant.folded.text, start, end) and self._whole(entry, text_found):
@@ -235,12 +235,12 @@ def load_lists(
         ListError: naming the line, the entry, the field, what was expected and what came.
     """
     file = read_declared(text, ListFile, source)
-    known = None if policies is None else tuple(policies)
-    for one in file.entries:
-        if known is not None and one.policy is not None and one.policy not in known:
+    policy_ids = None if policies is None else tuple(policies)
+    for entry in file.entries:
+        if policy_ids is not None and entry.policy is not None and entry.policy not in policy_ids:
             raise ListError(
-                f"{source}: {one.id}: policy: {one.policy!r} is unknown; "
-                f"{did_you_mean(one.policy, known)}"
+                f"{source}: {entry.id}: policy: {entry.policy!r} is unknown; "
+                f"{did_you_mean(entry.policy, policy_ids)}"
             )
     return Lists(file)
 
@@ -253,11 +253,11 @@ def _chunks(
     Leetspeak of a word is in its expression already, that of a pattern in the folding.
     """
     alike, leet = way
-    resolved = {one.id: one.leet and one.word is None for one in entries}
-    fitting = [one for one in entries if one.alike >= alike and resolved[one.id] >= leet]
+    resolved = {entry.id: entry.leet and entry.word is None for entry in entries}
+    fitting = [entry for entry in entries if entry.alike >= alike and resolved[entry.id] >= leet]
     for first in range(0, len(fitting), _TOGETHER):
         some = tuple(fitting[first : first + _TOGETHER])
-        yield compiled("|".join(f"(?:{one.source})" for one in some)), some
+        yield compiled("|".join(f"(?:{entry.source})" for entry in some)), some
 
 
 def _meant(entry: Entry, text: str, start: int, end: int) -> bool:
@@ -266,7 +266,9 @@ def _meant(entry: Entry, text: str, start: int, end: int) -> bool:
     if lettered and not any(map(str.isalpha, text[start:end])):
         return False
     beside = (text[start - 1 : start], text[end : end + 1]) if entry.whole_words else ()
-    return not any(one and unicodedata.category(one)[0] in "LNM" for one in beside)
+    return not any(
+        neighbour and unicodedata.category(neighbour)[0] in "LNM" for neighbour in beside
+    )
 
 
 def _with_marks(text: str, span: Span) -> Span:

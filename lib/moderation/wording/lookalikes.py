@@ -50,11 +50,11 @@ def lookalikes() -> dict[str, str]:
     Lower-case letters of Cyrillic, Greek, Armenian, Cherokee and Lisu and phonetic signs; letters
     in squares and circles; the letters that flags are made of.
     """
-    found = {sign.casefold(): latin for latin, signs in _ALIKE.items() for sign in signs}
+    mapping = {sign.casefold(): latin for latin, signs in _ALIKE.items() for sign in signs}
     letters = "abcdefghijklmnopqrstuvwxyz"
     for first in (0x1F130, 0x1F150, 0x1F170, 0x1F1E6):
-        found |= {chr(first + place): letter for place, letter in enumerate(letters)}
-    return found
+        mapping |= {chr(first + offset): letter for offset, letter in enumerate(letters)}
+    return mapping
 
 
 def without_leet(text: str) -> str:
@@ -63,10 +63,10 @@ def without_leet(text: str) -> str:
     A run without spaces counts as a word where it holds a letter; !, |, + and ( count only before
     another letter or digit. Never changes the length.
     """
-    made = []
+    parts = []
     for run in _runs(text):
-        made.append(_run_without_leet(run) if any(map(str.isalpha, run)) else run)
-    return "".join(made)
+        parts.append(_run_without_leet(run) if any(map(str.isalpha, run)) else run)
+    return "".join(parts)
 
 
 def _runs(text: str) -> list[str]:
@@ -76,8 +76,8 @@ def _runs(text: str) -> list[str]:
 
 
 def _run_without_leet(run: str) -> str:
-    made = [_DIGITS.get(sign, sign) for sign in run]
-    for place, sign in enumerate(run[:-1]):
-        if sign in _SIGNS and (run[place + 1].isalnum() or run[place + 1] in _DIGITS):
-            made[place] = _SIGNS[sign]
-    return "".join(made)
+    characters = [_DIGITS.get(sign, sign) for sign in run]
+    for index, sign in enumerate(run[:-1]):
+        if sign in _SIGNS and (run[index + 1].isalnum() or run[index + 1] in _DIGITS):
+            characters[index] = _SIGNS[sign]
+    return "".join(characters)

@@ -48,10 +48,10 @@ def source_of(word: str | None, pattern: str | None, spaced: bool, leet: bool) -
     if not letters:
         raise PatternError("word: expected something that can be seen")
     if not spaced or len(letters) < 2:
-        return "".join(f"{one}+" for one in letters)
-    inner = [f"(?:{one}|[{MASKS}])+" for one in letters[1:-1]]
+        return "".join(f"{letter}+" for letter in letters)
+    inner = [f"(?:{letter}|[{MASKS}])+" for letter in letters[1:-1]]
     within_word = "".join([f"{letters[0]}+", *inner, f"[{MASKS}]*{letters[-1]}+"])
-    return f"(?:{within_word}|{_APART.join(f'{one}+' for one in letters)}){_BEHIND}"
+    return f"(?:{within_word}|{_APART.join(f'{letter}+' for letter in letters)}){_BEHIND}"
 
 
 def in_pieces(word: str, leet: bool) -> str:
@@ -60,7 +60,7 @@ def in_pieces(word: str, leet: bool) -> str:
     Signs stand among its letters, its letters stand apart, or one or two letters behind its first
     and before its last are masked.
     """
-    repeated = [f"{one}+" for one in _letters(word, leet)]
+    repeated = [f"{letter}+" for letter in _letters(word, leet)]
     among = f"[{MASKS}]{{0,3}}".join(repeated)
     return f"(?:{'|'.join([among, _APART.join(repeated), *_masked(repeated)])}){_BEHIND}"
 
@@ -68,8 +68,8 @@ def in_pieces(word: str, leet: bool) -> str:
 def _letters(word: str, leet: bool) -> list[str]:
     signs = STANDING_FOR if leet else {}
     return [
-        f"[{one}{re2.escape(signs[one])}]" if one in signs else re2.escape(one)
-        for one in fold(word).text
+        f"[{letter}{re2.escape(signs[letter])}]" if letter in signs else re2.escape(letter)
+        for letter in fold(word).text
     ]
 
 
@@ -79,8 +79,8 @@ def _masked(letters: list[str]) -> Iterator[str]:
         return
     for count in (1, 2):
         for start in range(1, len(letters) - count):
-            shown = letters[:start], letters[start + count :]
-            yield "".join(shown[0]) + f"[{MASKS}]" * count + "".join(shown[1])
+            visible = letters[:start], letters[start + count :]
+            yield "".join(visible[0]) + f"[{MASKS}]" * count + "".join(visible[1])
 
 
 def check(source: str) -> None:
@@ -114,9 +114,9 @@ def compiled(source: str) -> Any:
     try:
         return re2.compile(source, options)
     except re2.error as error:
-        told = error.args[0] if error.args else error
-        told = told.decode() if isinstance(told, bytes) else told
-        raise PatternError(f"pattern: expected RE2 syntax, got {source!r}: {told}") from error
+        message = error.args[0] if error.args else error
+        message = message.decode() if isinstance(message, bytes) else message
+        raise PatternError(f"pattern: expected RE2 syntax, got {source!r}: {message}") from error
 
 
 def _check_folded(source: str) -> None:

@@ -42,14 +42,14 @@ class Reading(NamedTuple):
 
 def readings(text: str) -> Iterator[Reading]:
     """Each way in which a reader or a program shows the text otherwise than it is written."""
-    places = turned(text)
-    if places is not None:
-        shown = "".join(text[place] for place in places.tolist())
-        yield Reading(shown, places, places + 1)
+    positions = turned(text)
+    if positions is not None:
+        visible_text = "".join(text[position] for position in positions.tolist())
+        yield Reading(visible_text, positions, positions + 1)
     if "&" in text and (entities := list(_ENTITY.finditer(text))):
-        yield _replaced(text, [(*one.span(), html.unescape(one[0])) for one in entities])
+        yield _replaced(text, [(*entity.span(), html.unescape(entity[0])) for entity in entities])
     if emoji := list(_EMOJI_WITHIN.finditer(text)):
-        yield _replaced(text, [(*one.span(), "") for one in emoji])
+        yield _replaced(text, [(*match.span(), "") for match in emoji])
     if "#" in text or "＃" in text:
         cuts = [cut for tag in _HASHTAG.finditer(text) for cut in _cuts(tag)]
         if cuts:
@@ -58,7 +58,7 @@ def readings(text: str) -> Iterator[Reading]:
 
 def _cuts(tag: regex.Match[str]) -> list[int]:
     """Where a new word starts in a hashtag, as its capitals say."""
-    return [tag.start() + one.start() for one in _WORD_START.finditer(tag[0])]
+    return [tag.start() + match.start() for match in _WORD_START.finditer(tag[0])]
 
 
 def _replaced(text: str, changes: list[tuple[int, int, str]]) -> Reading:

@@ -34,4 +34,4 @@ def words(text: str) -> tuple[Span, ...]:
     one character in Han and Hiragana; one emoji, whole with its skin tone, joined parts or flag.
     What stands between is no word. A cut never falls into a grapheme.
     """
-    return tuple(Span(*found.span()) for found in _word().finditer(text))
+    return tuple(Span(*match.span()) for match in _word().finditer(text))
