@@ -98,7 +98,7 @@ def main(options: Head) -> int:
     from ray._raylet import AuthenticationTokenLoader  # noqa: PLC0415  (heavy)
 
     for port in (options.port, options.dashboard_port):
-        if _taken(port):
+        if _in_use(port):
             raise SystemExit(f"error: port {port} of {HOST} is taken; --help says how to change it")
     os.environ["RAY_AUTH_MODE"] = "token"
     if not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
@@ -169,12 +169,12 @@ def free_ports(count: int) -> list[int]:
     candidates = iter(range(20_000 + secrets.randbelow(8_000), 32_000))
     while len(ports) < count:
         port = next(candidates)
-        if not _taken(port):
+        if not _in_use(port):
             ports.append(port)
     return ports
 
 
-def _taken(port: int) -> bool:
+def _in_use(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
 

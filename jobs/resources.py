@@ -74,7 +74,7 @@ class Request:
 
     def words(self, count: int) -> str:
         """`2 workers with 1 CPU and 1 GPU`."""
-        return f"{count} worker{'' if count == 1 else 's'} with {said(self.bundle)}"
+        return f"{count} worker{'' if count == 1 else 's'} with {resource_text(self.bundle)}"
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def waiting_line(request: Request, nodes: Nodes, seconds: float) -> str:
     )
 
 
-def said(resources: Resources) -> str:
+def resource_text(resources: Resources) -> str:
     """`1 CPU and 1 GPU`."""
     parts = [f"{amount:g} {kind}" for kind, amount in resources.items() if amount > 0]
     return " and ".join(parts) or "nothing"
@@ -208,7 +208,7 @@ def _largest(nodes: Nodes) -> str:
     offers = [(node.total, "that is up") for node in nodes.up]
     offers += [(node_type.resources, f"of type {node_type.name}") for node_type in nodes.types]
     best = max(offers, key=lambda offer: (offer[0].get("GPU", 0.0), offer[0].get("CPU", 0.0)))
-    return f"{said(best[0])} (a node {best[1]})"
+    return f"{resource_text(best[0])} (a node {best[1]})"
 
 
 def _full(bundle: Resources) -> dict[str, float]:

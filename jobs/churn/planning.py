@@ -38,7 +38,7 @@ def plan_interventions(config: PlanConfig) -> str:
     output = open_storage(config.output)
     at_us = moment("as_of", note["as_of"])
     history = _history(output, at_us)
-    effects, shares = _seen(config, playbooks, history, note, at_us)
+    effects, shares = _past_effects(config, playbooks, history, note, at_us)
     day = plan_day(
         scores, names, playbooks, limits, config.economics, at_us, history, shares,
         salt=config.holdout_name,
@@ -66,7 +66,7 @@ def _history(output: Storage, at_us: int) -> pa.Table | None:
     return table.filter(pa.array(earlier)) if earlier.any() else None
 
 
-def _seen(
+def _past_effects(
     config: PlanConfig,
     playbooks: Playbooks,
     history: pa.Table | None,

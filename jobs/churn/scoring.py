@@ -15,7 +15,7 @@ from jobs.churn.table_counts import customer_counts, note_customers, table_lines
 from jobs.model_files import model_directory
 from jobs.rows import write_private_rows
 from lib.churn.base import ChurnError
-from lib.churn.features import told
+from lib.churn.features import base_tables
 from lib.churn.model import SYSTEM
 from lib.churn.model.churn_model import ChurnModel, load_model
 from lib.churn.model.scores import NOTE, scores_table
@@ -30,7 +30,7 @@ def score_customers(config: ScoreConfig) -> str:
     """Score and write; returns the folder or URI of Parquet files."""
     with model_directory(SYSTEM, config.model, config.registry, config.version) as folder:
         model = load_model(folder)
-    absent = sorted(told(model.base) - {*config.given, "customers"})
+    absent = sorted(base_tables(model.base) - {*config.given, "customers"})
     if absent:
         raise ChurnError(
             f"--{absent[0]} is missing, which the model was trained with; without it every "

@@ -59,10 +59,10 @@ def progress(total: float, label: str, unit: str = "") -> Iterator[Callable[[flo
         with tqdm(total=total, desc=label, unit=unit) as bar:
             yield bar.update
     else:
-        yield _Lines(total, label, unit).add if style == "log" else _nothing
+        yield _Lines(total, label, unit).add if style == "log" else _no_progress
 
 
-def _nothing(_amount: float) -> None:
+def _no_progress(_amount: float) -> None:
     """Show nothing."""
 
 

@@ -42,7 +42,7 @@ def fold_scores(
     for fold in folds:
         refuse_one_class(fold.train.labels)
     missing = [number for number, name in enumerate(names) if not stages.has_arrays(name)]
-    fitted = (_on_ray if config.engine == "ray" else _here)(missing, folds, settings, config)
+    fitted = (_on_ray if config.engine == "ray" else _in_process)(missing, folds, settings, config)
     with progress(len(missing), "fitted", "folds") as done:
         for index, scores in fitted:
             stages.arrays(names[index], partial(_fold_arrays, scores))
@@ -50,7 +50,7 @@ def fold_scores(
     return [_read_fold(stages.arrays(name, dict)) for name in names]
 
 
-def _here(
+def _in_process(
     missing: Sequence[int],
     folds: Sequence[FoldData],
     settings: ModelSettings,

@@ -154,7 +154,7 @@ def _computed(
 
     def rows_of(tables: Tables) -> pa.Table:
         if not tables.telemetry.num_rows:
-            return _nothing(features)
+            return _empty_table(features)
         pasts = list(tables.histories(features))
         _note_faults(features, pasts, quarantine)
         booked = 0 if tables.failures is None else tables.failures.num_rows
@@ -164,7 +164,9 @@ def _computed(
         )
         _note_failures(counts, booked, pasts, quarantine)
         return (
-            _nothing(features) if training_rows is None else to_table(training_rows, features.names)
+            _empty_table(features)
+            if training_rows is None
+            else to_table(training_rows, features.names)
         )
 
     end_us = None if end is None else end.last_us
@@ -190,7 +192,7 @@ def _computed(
     }
 
 
-def _nothing(features: FeatureSet) -> pa.Table:
+def _empty_table(features: FeatureSet) -> pa.Table:
     """A table of no rows, typed like the others."""
     return to_table(TrainingRows.none(len(features.names)), features.names)
 

@@ -26,7 +26,7 @@ from lib.maintenance.schedule import (
     assignment,
     calendar,
     greedy,
-    nothing,
+    no_services,
     schedule_report,
     solve,
     table,
@@ -197,7 +197,7 @@ def _write(
     others = {}
     if config.compare:
         others = {
-            "do nothing": nothing(problem),
+            "do nothing": no_services(problem),
             "greedy": greedy(problem),
             "plain assignment, blind to people": assignment(problem),
         }

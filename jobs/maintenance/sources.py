@@ -115,7 +115,8 @@ def small_tables(sources: Sources, quarantine: str) -> dict[str, pa.Table | None
         ContractError: a table cannot be read, or its machines are none of those that are listed.
     """
     tables = {
-        name: _whole(sources, name, contract, quarantine) for name, contract in _SMALL.items()
+        name: _read_small_table(sources, name, contract, quarantine)
+        for name, contract in _SMALL.items()
     }
     _refuse_unknown_machines(tables)
     return tables
@@ -228,7 +229,9 @@ def measured(sources: Sources, features: FeatureSet, quarantine: str) -> pa.Tabl
     return intake.once_each(pa.concat_tables(filled), contract, "machine_id", folder)
 
 
-def _whole(sources: Sources, name: str, contract: Contract, quarantine: str) -> pa.Table | None:
+def _read_small_table(
+    sources: Sources, name: str, contract: Contract, quarantine: str
+) -> pa.Table | None:
     import ray
 
     path = getattr(sources, name)

@@ -179,7 +179,7 @@ def _presence(posts: pa.Table, media: pa.Table) -> Marks:
     marks = np.full((posts.num_rows, len(MODALITIES)), Presence.ABSENT, dtype=np.int8)
     texts = posts["text"].to_pylist()
     marks[[shows(text) for text in texts], 0] = Presence.PRESENT
-    rows = _places(posts, media)
+    rows = _row_indices(posts, media)
     kinds = np.array([MODALITIES.index(kind) for kind in media["kind"].to_pylist()], dtype=np.int64)
     good = np.array([reason is None for reason in media["reason"].to_pylist()], dtype=bool)
     marks[rows[~good], kinds[~good]] = Presence.FAILED
@@ -187,7 +187,7 @@ def _presence(posts: pa.Table, media: pa.Table) -> Marks:
     return marks
 
 
-def _places(posts: pa.Table, rows: pa.Table) -> Ints:
+def _row_indices(posts: pa.Table, rows: pa.Table) -> Ints:
     indices = pc.index_in(rows["post_id"], value_set=posts["post_id"].combine_chunks())
     return np.asarray(indices.to_numpy(), dtype=np.int64)
 

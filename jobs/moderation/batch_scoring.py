@@ -34,7 +34,7 @@ def score_posts(config: ScoreConfig) -> str:
     if config.posts is None:
         raise ContractError("--posts is missing: say where the posts are")
     policies = read_policies(config.policies)
-    model_location, version = _place(config, policies)
+    model_location, version = _model_location(config, policies)
     output = open_storage(config.output)
     output.delete("work")
     start_ray()
@@ -56,7 +56,7 @@ def score_posts(config: ScoreConfig) -> str:
     return output.address("data")
 
 
-def _place(config: ScoreConfig, policies: Policies) -> tuple[ModelPlace, str]:
+def _model_location(config: ScoreConfig, policies: Policies) -> tuple[ModelPlace, str]:
     """Where actors find the model, its version settled now: an alias may move meanwhile."""
     version = config.version
     if config.registry is not None and config.model is None:

@@ -18,7 +18,7 @@ from jobs import intake
 from lib.contract import QUARANTINE_REASON
 from lib.moderation.media.addresses import Addresses
 from lib.moderation.media.decoder_pool import shared_pool
-from lib.moderation.media.hashes import LEAST_QUALITY, Seen, seen, sha256
+from lib.moderation.media.hashes import LEAST_QUALITY, Seen, pdq_hash, sha256
 from lib.moderation.media.limits import Limits, MediaError
 from lib.moderation.model.answers import Pixels
 from lib.moderation.model.frames import evenly_spaced
@@ -141,7 +141,7 @@ def decode_one(row: dict[str, Any], shape: Shape, addresses: Addresses) -> Decod
     media = Media(content, "bytes") if content else Media(None, row["uri"] or "bytes")
     fetched = addresses.content(media, row["kind"])
     frames, full_image, fault = shape.decoded(fetched, row["kind"])
-    look = seen(full_image)
+    look = pdq_hash(full_image)
     return Decoded(frames, look if look.quality >= LEAST_QUALITY else None, sha256(fetched), fault)
 
 

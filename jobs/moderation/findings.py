@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jobs.moderation.fits import Fitted
-from jobs.moderation.prepared import Prepared, seen
+from jobs.moderation.prepared import Prepared, rows_with
 from lib.calibration import logit, sigmoid
 from lib.contract import ContractError
 from lib.evaluation import Interval, average_precision, bootstrap_interval
@@ -138,7 +138,7 @@ def baseline_scores(prepared: Prepared, fit: Fitted) -> dict[str, Floats]:
 
 def _ngrams(prepared: Prepared, fit: Fitted) -> Floats:
     model = fit.model.text
-    has = seen(fit.presence, "text", np.arange(len(fit.rows)))
+    has = rows_with(fit.presence, "text", np.arange(len(fit.rows)))
     scores = np.zeros((len(fit.rows), len(fit.model.policies)))
     is_present = np.zeros(len(fit.rows), dtype=bool)
     if model is not None and model.ngrams is not None and len(has):

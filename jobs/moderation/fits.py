@@ -23,7 +23,7 @@ from jobs.moderation.learning import (
     write_parting,
 )
 from jobs.moderation.parting import Parting
-from jobs.moderation.prepared import Prepared, seen
+from jobs.moderation.prepared import Prepared, rows_with
 from jobs.moderation.training_config import TrainConfig
 from jobs.resources import await_workers, with_gpus
 from jobs.run_storage import run_place
@@ -70,7 +70,7 @@ def modalities_to_fit(prepared: Prepared, parting: Parting) -> list[str]:
         ContractError: there is none.
     """
     rows, presence = parting.rows("members"), prepared.presence
-    modalities = [name for name in MODALITIES if len(seen(presence, name, rows)) >= _LEAST]
+    modalities = [name for name in MODALITIES if len(rows_with(presence, name, rows)) >= _LEAST]
     if not modalities:
         raise ContractError(
             f"posts: expected at least {_LEAST} labelled ones with one modality to learn from, got "

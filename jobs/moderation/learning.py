@@ -16,7 +16,7 @@ import numpy as np
 
 from jobs.moderation.crew import Crew, SharedRun
 from jobs.moderation.parting import Parting
-from jobs.moderation.prepared import Prepared, find_rows, seen
+from jobs.moderation.prepared import Prepared, find_rows, rows_with
 from lib.moderation.model.answers import Ints, ModalityAnswer, Presence, joined
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusing import fit_fusion
@@ -118,7 +118,7 @@ def _member(
 ) -> None:
     """One modality: fit, keep, and answer about the posts that it did not learn from."""
     presence = prepared.presence
-    rows = seen(presence, name, parting.rows("members"))
+    rows = rows_with(presence, name, parting.rows("members"))
     run = SharedRun.going_on(name, seed, crew, storage)
     model = _fitted(name, prepared, parting, rows, size, run, folder)
     if crew.rank == 0:
@@ -127,7 +127,13 @@ def _member(
     # all workers answer by what was kept, not by what each has in its own hands
     kept = read_member(storage, name, crew.runtime)
     _answer(
-        name, kept, prepared, seen(presence, name, parting.rows(*_OTHERS)), crew, storage, folder
+        name,
+        kept,
+        prepared,
+        rows_with(presence, name, parting.rows(*_OTHERS)),
+        crew,
+        storage,
+        folder,
     )
     crew.meet()
     if crew.rank == 0:
@@ -172,13 +178,14 @@ def _answer(
     else:
         pixels, owners = prepared.pixels(name, own_rows, folder)
         answer = joined([
-            _shown(model, pixels[k : k + _AT_ONCE]) for k in range(0, max(len(pixels), 1), _AT_ONCE)
+            _media_answer(model, pixels[k : k + _AT_ONCE])
+            for k in range(0, max(len(pixels), 1), _AT_ONCE)
         ])  # fmt: skip
     arrays = {"embeddings": answer.embeddings, "log_odds": answer.log_odds, "owners": owners}
     storage.write(f"{name}/answers/{crew.rank}-of-{crew.size}.safetensors", arrays_bytes(arrays))
 
 
-def _shown(model: ImageModel | VideoModel, pixels: Any) -> ModalityAnswer:
+def _media_answer(model: ImageModel | VideoModel, pixels: Any) -> ModalityAnswer:
     if isinstance(model, ImageModel):
         return model.answer_squares(pixels)
     return model.answer_frames(list(pixels))

@@ -63,7 +63,7 @@ def read_pieces(path: str) -> tuple[Pieces, Recipe]:
     Raises:
         ContractError: the file, a column or a kind cannot be meant; the message names it.
     """
-    files = _told(path)
+    files = _read_piece_files(path)
     texts, text_kinds = _column(files.texts, path)
     images, image_kinds = _column(files.images, path)
     clips, clip_kinds = _column(files.clips, path)
@@ -105,7 +105,7 @@ def encoded_clip(frames: Pixels, rate: int = 8) -> bytes:
     return buffer.getvalue()
 
 
-def _told(path: str) -> PieceFiles:
+def _read_piece_files(path: str) -> PieceFiles:
     try:
         content = read_yaml(read_yaml_text(Path(path)), f"--pieces {path}")
         return TypeAdapter(PieceFiles).validate_python(content)

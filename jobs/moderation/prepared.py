@@ -213,6 +213,6 @@ def quarantine_of(prepared: Prepared) -> Storage:
     return open_storage(open_storage(above).address("quarantine"))
 
 
-def seen(presence: Marks, modality: str, rows: Ints) -> Ints:
+def rows_with(presence: Marks, modality: str, rows: Ints) -> Ints:
     """Of some rows those that have a modality."""
     return rows[presence[rows, MODALITIES.index(modality)] == Presence.PRESENT]

@@ -61,7 +61,7 @@ def retrain_model(config: RetrainConfig) -> dict[str, Any]:
         replace(train_config, alias=config.alias) if won else replace(train_config, registry=None)
     )
     report["version"] = save(save_config, trained, output)
-    report["decision"] = _words(report, won, config.alias)
+    report["decision"] = _decision_text(report, won, config.alias)
     write_training_report(train_config, trained, output)
     decisions.settle(output)
     return _finished(report, output, config)
@@ -188,7 +188,7 @@ def _refuse_other_shape(champion: ModerationModel, prepared: Prepared) -> None:
         )
 
 
-def _words(report: Mapping[str, Any], won: bool, alias: str) -> str:
+def _decision_text(report: Mapping[str, Any], won: bool, alias: str) -> str:
     if report["champion"] is None:
         return f"there is no champion to beat: published as {alias}"
     gain = report["gain"]

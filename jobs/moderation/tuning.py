@@ -17,7 +17,7 @@ from ray import tune
 from jobs.framework.cluster import start_ray
 from jobs.moderation.named_sizes import read_size_option
 from jobs.moderation.parting import part_posts
-from jobs.moderation.prepared import Prepared, find_rows, seen
+from jobs.moderation.prepared import Prepared, find_rows, rows_with
 from jobs.moderation.tune import TuneConfig
 from jobs.resources import Request, await_workers, with_gpus
 from jobs.searching import Search, search
@@ -46,13 +46,13 @@ def search_settings(config: TuneConfig) -> str:
     await_workers(request)
     best = size.to_json()
     for name in config.modalities:
-        learn = seen(prepared.presence, name, parting.rows("members"))
-        other = seen(prepared.presence, name, parting.rows("fusion"))
+        learn = rows_with(prepared.presence, name, parting.rows("members"))
+        other = rows_with(prepared.presence, name, parting.rows("fusion"))
         if min(len(learn), len(other)) < _LEAST:
             print(f"{name}: too few posts have it ({len(learn)}); it stays as it is")
             continue
         settings = search(
-            _asked(config, name, size, request), space_of(name, size), trial,
+            _search_options(config, name, size, request), space_of(name, size), trial,
             rows=prepared.folder, learn=learn, other=other, size=size.to_json(), name=name,
             seed=config.seed, threads=request.cpus,
         )  # fmt: skip
@@ -64,7 +64,7 @@ def search_settings(config: TuneConfig) -> str:
     return path
 
 
-def _asked(config: TuneConfig, name: str, size: Size, request: Request) -> Search:
+def _search_options(config: TuneConfig, name: str, size: Size, request: Request) -> Search:
     return Search(
         output=config.output,
         name=name,

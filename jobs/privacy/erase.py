@@ -97,7 +97,7 @@ def main(config: EraseConfig, now: int) -> int:
         erasure.migrate()
         with erasure.alone(), progress(len(entities), "erasure", "ids") as done:
             for entity in entities:
-                entity_counts, waiting = _one(config, erasure, entity, secret, now)
+                entity_counts, waiting = _erase_entity(config, erasure, entity, secret, now)
                 counts += entity_counts
                 left += waiting
                 done(1)
@@ -107,7 +107,7 @@ def main(config: EraseConfig, now: int) -> int:
     return INCOMPLETE if left else 0
 
 
-def _one(
+def _erase_entity(
     config: EraseConfig, erasure: Erasure, entity: Entity, secret: bytes, now: int
 ) -> tuple[Counter[str], int]:
     if config.dry_run:

@@ -37,13 +37,13 @@ _W7, _W30, _W90, _W180, _W365 = (Window(n * DAY, DAY) for n in (7, 30, 90, 180, 
 _MONEY, _RATIO = "currency units", "ratio"
 
 
-def _whole(number: int) -> int:
+def _identity(number: int) -> int:
     return number
 
 
 @cache
 def _quantity(name: str) -> Quantity:
-    return Quantity(name, (name,), _whole)
+    return Quantity(name, (name,), _identity)
 
 
 @cache
@@ -198,7 +198,7 @@ def _payment() -> Iterator[Made]:
 
 def _timing() -> Iterator[Made]:
     """How old a customer's invoices of a year are, in the mean, and how spread in time."""
-    squared = Quantity("issued_day_squared", ("issued_day",), _whole, squared=True)
+    squared = Quantity("issued_day_squared", ("issued_day",), _identity, squared=True)
     yield _sum("first_lines_365d", "invoices", "first_line", _W365, hidden=True)
     yield _sum("issued_days_365d", "days", "issued_day", _W365, hidden=True)
     yield Feature(
@@ -266,14 +266,16 @@ def untold(base: CustomerBase) -> tuple[str, ...]:
     for feature in churn_features(base).features:
         if isinstance(feature, Feature):
             columns = {column for measure in feature.measures for column in _columns(measure)}
-            if any(TABLE_OF.get(column, "customers") not in told(base) for column in columns):
+            if any(
+                TABLE_OF.get(column, "customers") not in base_tables(base) for column in columns
+            ):
                 lost.add(feature.name)
         elif isinstance(feature, Derived) and lost.intersection(feature.inputs):
             lost.add(feature.name)
     return tuple(name for name in churn_features(base).names if name in lost)
 
 
-def told(base: CustomerBase) -> frozenset[str]:
+def base_tables(base: CustomerBase) -> frozenset[str]:
     """The tables of a base, the customers' own included."""
     return frozenset(("customers", *base.tables))
 

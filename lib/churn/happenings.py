@@ -121,22 +121,22 @@ def probes(customers: list[str], at_us: NDArray[np.int64]) -> pa.Table:
 
 def _customers(table: pa.Table, base: CustomerBase) -> pa.Table:
     def codes(column: str, names: tuple[str, ...]) -> Any:
-        indices = pc.index_in(_one(table, column), value_set=pa.array(names, pa.string()))
+        indices = pc.index_in(_column(table, column), value_set=pa.array(names, pa.string()))
         return pc.add(pc.fill_null(indices, -1).cast(pa.int64()), 1)
 
-    first = pc.coalesce(_one(table, "contract_start"), _first_told(table))
-    return _told(
+    first = pc.coalesce(_column(table, "contract_start"), _first_told(table))
+    return _event_stream(
         table,
         _ids("customer", table, ["event_time"]),
         {
             "told": 1,
             "flagged": pc.fill_null(
-                pc.if_else(_one(table, "churned"), FLAGGED_LEFT, FLAGGED_STAYS), 0
+                pc.if_else(_column(table, "churned"), FLAGGED_LEFT, FLAGGED_STAYS), 0
             ),
             "start_day": _day(first),
-            "renewal_day": _day(_one(table, "renewal_at")),
-            "mrr_minor": pc.fill_null(_one(table, "mrr_minor"), UNKNOWN),
-            "seats_paid": pc.fill_null(_one(table, "seats"), UNKNOWN),
+            "renewal_day": _day(_column(table, "renewal_at")),
+            "mrr_minor": pc.fill_null(_column(table, "mrr_minor"), UNKNOWN),
+            "seats_paid": pc.fill_null(_column(table, "seats"), UNKNOWN),
             "segment_place": codes("segment", base.segments),
             "plan_place": codes("plan", base.plans),
         },
@@ -144,13 +144,13 @@ def _customers(table: pa.Table, base: CustomerBase) -> pa.Table:
 
 
 def _usage(table: pa.Table, _: CustomerBase) -> pa.Table:
-    return _told(
+    return _event_stream(
         table,
         _ids("use", table, ["event_time", "user_id", "feature", "count"]),
         {
-            "used": pc.fill_null(_one(table, "count"), 1),
-            "user_id": _one(table, "user_id"),
-            "feature": _one(table, "feature"),
+            "used": pc.fill_null(_column(table, "count"), 1),
+            "user_id": _column(table, "user_id"),
+            "feature": _column(table, "feature"),
             "use_day": _date(table),
         },
     )
@@ -159,8 +159,10 @@ def _usage(table: pa.Table, _: CustomerBase) -> pa.Table:
 def _tickets(table: pa.Table, _: CustomerBase) -> pa.Table:
     cancels = pc.fill_null(table["about_leaving"], False)
     cancellations, table = table.filter(cancels), table.filter(pc.invert(cancels))
-    leaving = _told(cancellations, _ids("cancels", cancellations, ["ticket_id"]), {"leaving": 1})
-    opened = _told(
+    leaving = _event_stream(
+        cancellations, _ids("cancels", cancellations, ["ticket_id"]), {"leaving": 1}
+    )
+    opened = _event_stream(
         table,
         _ids("opened", table, ["ticket_id"]),
         {
@@ -175,12 +177,12 @@ def _tickets(table: pa.Table, _: CustomerBase) -> pa.Table:
     hours = pc.divide(
         pc.subtract(_micros(done, "closed_at"), _micros(done, "event_time")), DAY // 24
     )
-    satisfaction = _one(done, "satisfaction")
+    satisfaction = _column(done, "satisfaction")
     closed = _stream(
         done,
         _ids("closed", done, ["ticket_id"]),
-        _one(done, "closed_at"),
-        _later(_one(done, "closed_at"), _one(done, "known_at")),
+        _column(done, "closed_at"),
+        _later(_column(done, "closed_at"), _column(done, "known_at")),
         {
             "closed": 1,
             "resolution_hours": hours,
@@ -194,26 +196,26 @@ def _tickets(table: pa.Table, _: CustomerBase) -> pa.Table:
 
 
 def _invoices(table: pa.Table, _: CustomerBase) -> pa.Table:
-    amount = _one(table, "amount_minor")
+    amount = _column(table, "amount_minor")
     bought = pc.greater(amount, 0)
-    saved = pc.fill_null(_one(table, "save_offer"), False)
-    discount = pc.fill_null(_one(table, "discount_minor"), 0)
+    saved = pc.fill_null(_column(table, "save_offer"), False)
+    discount = pc.fill_null(_column(table, "discount_minor"), 0)
     null = pa.scalar(None, pa.string())
     first = _first_of(table, bought)
-    return _told(
+    return _event_stream(
         table,
         _ids("invoice", table, ["invoice_id", "item", "amount_minor"]),
         {
             "invoiced": bought.cast(pa.int64()),
             "first_line": first,
-            "issued_day": pc.multiply(first, _day(_one(table, "event_time"))),
+            "issued_day": pc.multiply(first, _day(_column(table, "event_time"))),
             "amount_minor": pc.if_else(bought, pc.add(amount, pc.if_else(saved, discount, 0)), 0),
             "credited_minor": pc.if_else(bought, 0, pc.negate(amount)),
             "discount_minor": pc.if_else(saved, 0, discount),
-            "due_day": pc.if_else(bought, _day(_one(table, "due_at")), 0),
-            "invoice_id": pc.if_else(bought, _one(table, "invoice_id"), null),
+            "due_day": pc.if_else(bought, _day(_column(table, "due_at")), 0),
+            "invoice_id": pc.if_else(bought, _column(table, "invoice_id"), null),
             "invoice_day": pc.if_else(bought, _date(table), null),
-            "item": pc.if_else(bought, _one(table, "item"), null),
+            "item": pc.if_else(bought, _column(table, "item"), null),
         },
     )
 
@@ -221,16 +223,16 @@ def _invoices(table: pa.Table, _: CustomerBase) -> pa.Table:
 def _payments(table: pa.Table, _: CustomerBase) -> pa.Table:
     failed = _flag(table, "failed")
     worked = pc.equal(failed, 0)
-    due = _one(table, "due_at")
+    due = _column(table, "due_at")
     is_known = pc.and_(pc.is_valid(due), worked)
     late = pc.subtract(_micros(table, "event_time"), pc.fill_null(_micros(table, "due_at"), 0))
     late_days = pc.divide(pc.max_element_wise(late, 0), DAY)
-    return _told(
+    return _event_stream(
         table,
         _ids("payment", table, ["event_time", "invoice_id", "amount_minor"]),
         {
             "paid": worked.cast(pa.int64()),
-            "paid_minor": pc.if_else(worked, _one(table, "amount_minor"), 0),
+            "paid_minor": pc.if_else(worked, _column(table, "amount_minor"), 0),
             "failed": failed,
             "on_time_known": is_known.cast(pa.int64()),
             "late_days": pc.if_else(is_known, late_days, 0),
@@ -239,15 +241,15 @@ def _payments(table: pa.Table, _: CustomerBase) -> pa.Table:
 
 
 def _surveys(table: pa.Table, _: CustomerBase) -> pa.Table:
-    return _told(
+    return _event_stream(
         table,
         _ids("survey", table, ["event_time"]),
-        {"surveyed": 1, "score": _one(table, "score")},
+        {"surveyed": 1, "score": _column(table, "score")},
     )
 
 
 def _signals(table: pa.Table, _: CustomerBase) -> pa.Table:
-    return _told(
+    return _event_stream(
         table,
         _ids("signal", table, ["event_time", "kind"]),
         {"noticed": 1, **{name: _is(table, "kind", [name]) for name in SIGNALS}},
@@ -255,10 +257,10 @@ def _signals(table: pa.Table, _: CustomerBase) -> pa.Table:
 
 
 def _churn(table: pa.Table, _: CustomerBase) -> pa.Table:
-    return _told(
+    return _event_stream(
         table,
         _ids("leaving", table, ["event_time"]),
-        {"leaving": 1, "ends_day": _day(_one(table, "ends_at"))},
+        {"leaving": 1, "ends_day": _day(_column(table, "ends_at"))},
     )
 
 
@@ -274,10 +276,10 @@ _MAKERS = {
 }
 
 
-def _told(table: pa.Table, ids: pa.Array, values: Mapping[str, Any]) -> pa.Table:
+def _event_stream(table: pa.Table, ids: pa.Array, values: Mapping[str, Any]) -> pa.Table:
     # what is told ahead (a plan from next month on) counts from when it holds
-    known_at = _later(_one(table, "known_at"), _one(table, "event_time"))
-    return _stream(table, ids, _one(table, "event_time"), known_at, values)
+    known_at = _later(_column(table, "known_at"), _column(table, "event_time"))
+    return _stream(table, ids, _column(table, "event_time"), known_at, values)
 
 
 def _stream(
@@ -286,7 +288,7 @@ def _stream(
     rows = table.num_rows
     columns = {
         "event_id": ids,
-        "customer_id": _one(table, "customer_id"),
+        "customer_id": _column(table, "customer_id"),
         "event_time": at,
         "received_at": received,
     }
@@ -301,16 +303,16 @@ def _stream(
     return pa.table(columns).cast(SCHEMA)
 
 
-def _one(table: pa.Table, name: str) -> Any:
+def _column(table: pa.Table, name: str) -> Any:
     column = table.column(name)
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
 def _ids(kind: str, table: pa.Table, names: list[str]) -> Any:
     """Texts that order what happens at one time, the same wherever a row is read."""
-    parts = [pc.fill_null(_one(table, name).cast(pa.string()), "") for name in names]
+    parts = [pc.fill_null(_column(table, name).cast(pa.string()), "") for name in names]
     return pc.binary_join_element_wise(
-        pa.scalar(kind), _one(table, "customer_id"), *parts, pa.scalar(":")
+        pa.scalar(kind), _column(table, "customer_id"), *parts, pa.scalar(":")
     )
 
 
@@ -320,16 +322,16 @@ def _later(first: Any, second: Any) -> Any:
 
 
 def _flag(table: pa.Table, name: str) -> Any:
-    return pc.fill_null(_one(table, name), False).cast(pa.int64())
+    return pc.fill_null(_column(table, name), False).cast(pa.int64())
 
 
 def _is(table: pa.Table, name: str, values: list[str]) -> Any:
-    mask = pc.is_in(_one(table, name), value_set=pa.array(values, pa.string()))
+    mask = pc.is_in(_column(table, name), value_set=pa.array(values, pa.string()))
     return mask.cast(pa.int64())
 
 
 def _micros(table: pa.Table, name: str) -> Any:
-    return _one(table, name).cast(TIME).cast(pa.int64())
+    return _column(table, name).cast(TIME).cast(pa.int64())
 
 
 def _day(times: Any) -> Any:
@@ -343,7 +345,7 @@ def _date(table: pa.Table) -> Any:
 
 def _first_told(table: pa.Table) -> Any:
     """The first time that a customer's row of the table holds from."""
-    names = _one(table, "customer_id").dictionary_encode()
+    names = _column(table, "customer_id").dictionary_encode()
     codes = names.indices.to_numpy(zero_copy_only=False)
     times = _micros(table, "event_time").to_numpy(zero_copy_only=False)
     first = np.full(len(names.dictionary), np.iinfo(np.int64).max)
@@ -355,9 +357,9 @@ def _first_of(table: pa.Table, bought: Any) -> Any:
     """1 for the first line of each invoice, of the lines that are bought."""
     lines = bought.to_numpy(zero_copy_only=False)
     names = pc.binary_join_element_wise(
-        _one(table, "customer_id"),
-        _one(table, "invoice_id"),
-        _one(table, "event_time").cast(pa.int64()).cast(pa.string()),
+        _column(table, "customer_id"),
+        _column(table, "invoice_id"),
+        _column(table, "event_time").cast(pa.int64()).cast(pa.string()),
         "\x00",
     )
     codes = names.dictionary_encode().indices.to_numpy(zero_copy_only=False)

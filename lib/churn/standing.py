@@ -22,7 +22,7 @@ def _second_of(event_time: int) -> int:
     return event_time // SECOND
 
 
-def _whole(number: int) -> int:
+def _identity(number: int) -> int:
     return number
 
 
@@ -34,9 +34,9 @@ def _any(*numbers: int) -> int:
 
 
 _SECOND = Quantity("second", ("event_time",), _second_of)
-_ENDS = Quantity("ends_day", ("ends_day",), _whole)
-_TOLD = Quantity("told", ("told",), _whole)
-_LEAVING = Quantity("leaving", ("leaving",), _whole)
+_ENDS = Quantity("ends_day", ("ends_day",), _identity)
+_TOLD = Quantity("told", ("told",), _identity)
+_LEAVING = Quantity("leaving", ("leaving",), _identity)
 _HAPPENED = Quantity("happened", _HAPPENS, _any)
 _WHEN, _WHEN_LEAVING = (_SECOND,), (_SECOND, _ENDS)
 _SECONDS = "seconds since 1970"

@@ -107,11 +107,11 @@ def _range_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
     numbers = values.cast(pa.int64()) if pat.is_timestamp(values.type) else values
     if column.low is not None:
         below = as_mask(pc.less(numbers, _bound(numbers, math.ceil, column.low)))
-        yield below, f"{column.name}: below {_shown(column, column.low)}"
+        yield below, f"{column.name}: below {_bound_text(column, column.low)}"
     if column.high is not None:
         above = as_mask(pc.greater(numbers, _bound(numbers, math.floor, column.high)))
         hint = "; a mapping's 'largest' raises it" if column.is_money else ""
-        yield above, f"{column.name}: above {_shown(column, column.high)}{hint}"
+        yield above, f"{column.name}: above {_bound_text(column, column.high)}{hint}"
 
 
 def _bound(numbers: pa.Array, rounded: Callable[[float], int], bound: float) -> int | float:
@@ -121,7 +121,7 @@ def _bound(numbers: pa.Array, rounded: Callable[[float], int], bound: float) -> 
     return min(max(rounded(bound), -(2**63)), 2**63 - 1)
 
 
-def _shown(column: Column, bound: float) -> str:
+def _bound_text(column: Column, bound: float) -> str:
     if pat.is_timestamp(column.type):
         return f"{np.datetime64(int(bound), 'us').astype('datetime64[D]')} UTC"
     return f"{bound:,} {column.unit}".strip()

@@ -41,7 +41,7 @@ def source_schema(mapping: Mapping, paths: Paths, *, may_be_empty: bool = False)
             return schema
     if may_be_empty:
         return pa.schema([])
-    raise ContractError(_nothing(mapping, files))
+    raise ContractError(_no_rows_message(mapping, files))
 
 
 def read_pieces(
@@ -137,7 +137,7 @@ def read_checked(
     if pieces:
         return check_pieces(mapping, pieces, partial=partial)
     if not may_be_empty:
-        raise ContractError(_nothing(mapping, files))
+        raise ContractError(_no_rows_message(mapping, files))
     return nothing_read(mapping)
 
 
@@ -177,7 +177,7 @@ def _csv_schema(mapping: Mapping, file: SourceFile) -> pa.Schema:
     ).schema
 
 
-def _nothing(mapping: Mapping, files: Sequence[SourceFile]) -> str:
+def _no_rows_message(mapping: Mapping, files: Sequence[SourceFile]) -> str:
     names = ", ".join(file.address for file in files[:3]) + (", ..." if len(files) > 3 else "")
     return (
         f"{names}: no rows to read for {mapping.origin}; {len(files)} file(s), each empty or with "

@@ -138,11 +138,11 @@ def _unit_vector(latitude: Value, longitude: Value) -> tuple[Value, Value, Value
     sin_lat, cos_lat = _sine_cosine(latitude)
     sin_lon, cos_lon = _sine_cosine(longitude)
     parts = (cos_lat * cos_lon, cos_lat * sin_lon, sin_lat)
-    x, y, z = (_whole(part * UNIT_VECTOR_SCALE) for part in parts)
+    x, y, z = (_round_to_int(part * UNIT_VECTOR_SCALE) for part in parts)
     return x, y, z
 
 
-def _whole(value: Value) -> Value:
+def _round_to_int(value: Value) -> Value:
     if isinstance(value, np.ndarray):
         return np.rint(value).astype(np.int64)
     return round(value)

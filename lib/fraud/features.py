@@ -224,7 +224,7 @@ def _device() -> tuple[Feature, ...]:
     )
 
 
-def _place() -> tuple[Direct | Feature | Derived, ...]:
+def _location() -> tuple[Direct | Feature | Derived, ...]:
     coordinates = tuple(
         Direct(f"here_{axis}", "unit vector", PLACE_COLUMNS, formulas.coordinate(i), hidden=True)
         for i, axis in enumerate("xyz")
@@ -319,7 +319,7 @@ def fraud_features(scale: AmountScale | None = None) -> FeatureSet:
             *_merchant(money),
             *_merchant_streak(money),
             *_device(),
-            *_place(),
+            *_location(),
             *_graph(),
         ),
         facts=("fraud", "declined"),

@@ -51,7 +51,7 @@ def parse_kind(text: str, origin: str = "kind.yaml") -> FeatureSet:
     except ContractError as error:
         raise FeatureError(str(error)) from error
     if not isinstance(content, dict):
-        raise FeatureError(f"{origin}: expected keys as 'name: value', got {_shown(content)}")
+        raise FeatureError(f"{origin}: expected keys as 'name: value', got {_short_repr(content)}")
     field_names = [field.name for field in fields(FeatureSet)]
     for key in content:
         if key not in field_names:
@@ -152,7 +152,7 @@ def _correlations(value: Any) -> tuple[tuple[str, str], ...]:
     pairs = _list("correlations", value)
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2):
-            raise FeatureError(f"correlations: expected pairs of sensors, got {_shown(pair)}")
+            raise FeatureError(f"correlations: expected pairs of sensors, got {_short_repr(pair)}")
     return tuple((str(first), str(second)) for first, second in pairs)
 
 
@@ -179,23 +179,23 @@ def _number(name: str, kind: type[int] | type[float]) -> Callable[[Any], Any]:
 
 def _object(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise FeatureError(f"{name}: expected keys as 'name: value', got {_shown(value)}")
+        raise FeatureError(f"{name}: expected keys as 'name: value', got {_short_repr(value)}")
     return value
 
 
 def _list(name: str, value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise FeatureError(f"{name}: expected a list, got {_shown(value)}")
+        raise FeatureError(f"{name}: expected a list, got {_short_repr(value)}")
     return value
 
 
 def _expect(name: str, value: Any, kind: type | tuple[type, ...]) -> None:
     if isinstance(value, bool) or not isinstance(value, kind):
         type_text = "a text" if kind is str else "a whole number" if kind is int else "a number"
-        raise FeatureError(f"{name}: expected {type_text}, got {_shown(value)}")
+        raise FeatureError(f"{name}: expected {type_text}, got {_short_repr(value)}")
 
 
-def _shown(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     return repr(value)[:60]
 
 

@@ -110,7 +110,7 @@ def with_errors(
     Raises:
         FeatureError: a code is not declared.
     """
-    indices = [_place("error code", code, features.error_codes) for code in codes]
+    indices = [_index_of("error code", code, features.error_codes) for code in codes]
     times, kinds = _merged(history.error_times_us, history.error_codes, times_us, indices)
     return _short(features, replace(history, error_times_us=times, error_codes=kinds))
 
@@ -124,7 +124,7 @@ def with_services(
         FeatureError: a component is not declared.
     """
     indices = [
-        -1 if part is None else _place("component", part, features.components)
+        -1 if part is None else _index_of("component", part, features.components)
         for part in components
     ]
     times, parts = _merged(history.service_times_us, history.service_parts, times_us, indices)
@@ -294,7 +294,7 @@ def _merged(
     return unique[0], unique[1]
 
 
-def _place(kind: str, name: str, names: tuple[str, ...]) -> int:
+def _index_of(kind: str, name: str, names: tuple[str, ...]) -> int:
     if name not in names:
         raise FeatureError(f"unknown {kind} '{name}'; declared are {', '.join(names) or 'none'}")
     return names.index(name)

@@ -40,7 +40,7 @@ def read_declared(text: str, kind: type[Model], source: str) -> Model:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        raise DeclarationError(_words(error, kind, root, source)) from error
+        raise DeclarationError(_fault_message(error, kind, root, source)) from error
 
 
 def _content(text: str, source: str) -> tuple[yaml.MappingNode, Any]:
@@ -86,15 +86,17 @@ def _refuse_twice(node: yaml.Node, source: str, seen_ids: set[int]) -> None:
             _refuse_twice(value, source, seen_ids)
 
 
-def _words(error: ValidationError, kind: type[BaseModel], root: yaml.Node, source: str) -> str:
+def _fault_message(
+    error: ValidationError, kind: type[BaseModel], root: yaml.Node, source: str
+) -> str:
     # a typo leaves its field missing, too: the unknown name says more
     fault = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
     path = fault["loc"]
-    line, entry = _place(root, path)
+    line, entry = _locate(root, path)
     field = ".".join(str(part) for part in path if not isinstance(part, int))
     head = f"{source}:{line}: " + (f"{entry}: " if entry else "") + (f"{field}: " if field else "")
     if fault["type"] == "extra_forbidden":
-        return f"{head}unknown field; {did_you_mean(str(path[-1]), _known(kind, path[:-1]))}"
+        return f"{head}unknown field; {did_you_mean(str(path[-1]), _known_fields(kind, path[:-1]))}"
     message = str(fault["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if fault["type"] in {"missing", "value_error"}:
@@ -112,7 +114,7 @@ def _hint(fault: Mapping[str, Any]) -> str:
     return f"; {did_you_mean(str(fault['input']), choices)}"
 
 
-def _place(root: yaml.Node, path: Sequence[str | int]) -> tuple[int, str]:
+def _locate(root: yaml.Node, path: Sequence[str | int]) -> tuple[int, str]:
     """The line of a place in the file, and the id of the innermost entry around it."""
     node, line, entry = root, root.start_mark.line + 1, ""
     for part in path:
@@ -135,7 +137,7 @@ def _id(node: yaml.MappingNode, index: int) -> str:
     return f"entry {index + 1}"
 
 
-def _known(kind: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+def _known_fields(kind: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """The fields of the model at a path."""
     model = kind
     for part in path:

@@ -230,7 +230,7 @@ class Interventions:
                     connection, INTERVENTION_OUTCOMES, [asdict(outcome)]
                 )
                 fresh += added
-                if not added and _told(connection, outcome) != outcome.value:
+                if not added and _stored_value(connection, outcome) != outcome.value:
                     raise ContradictedOutcomeError(
                         f"of intervention {outcome.intervention_id!r} the opposite was told "
                         "before: "
@@ -254,7 +254,7 @@ def _require_known(connection: Connection, intervention_id: str) -> None:
         raise UnknownInterventionError(f"there is no intervention {intervention_id!r}")
 
 
-def _told(connection: Connection, outcome: InterventionOutcome) -> bool:
+def _stored_value(connection: Connection, outcome: InterventionOutcome) -> bool:
     table = INTERVENTION_OUTCOMES
     query = select(table.c.value).where(
         table.c.intervention_id == outcome.intervention_id, table.c.kind == outcome.kind

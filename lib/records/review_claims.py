@@ -127,7 +127,7 @@ def find(connection: Connection, item_id: str) -> Held:
     row = connection.execute(query).mappings().first()
     if row is None:
         raise UnknownItemError(f"there is no item {item_id!r}")
-    return _held(row)
+    return _queue_item(row)
 
 
 def set_lease(
@@ -154,7 +154,7 @@ def claim(
     first = _first_slot(database, connection, asks.reviewer)
     if asks.claim_id is not None and (again := _made_before(connection, asks)):
         return again
-    waiting = [_held(row) for row in connection.execute(_waiting(asks)).mappings()]
+    waiting = [_queue_item(row) for row in connection.execute(_waiting(asks)).mappings()]
     chosen: list[Held] = []
     for queue_item in waiting:
         slot = first + len(chosen)
@@ -170,7 +170,7 @@ def claim(
     ]
 
 
-def _held(row: Mapping[Any, Any]) -> Held:
+def _queue_item(row: Mapping[Any, Any]) -> Held:
     item = ReviewItem(**{name: row[name] for name in _ITEM_FIELDS})
     return Held(item, row["token"], row["leased_by"], row["leased_until"], row["decided_at"])
 
@@ -185,7 +185,7 @@ def _made_before(connection: Connection, asks: Asks) -> list[Claim]:
     )
     ordered = query.order_by(ITEMS.c.rank_us, ITEMS.c.id)
     rows = connection.execute(ordered).mappings().all()
-    return [_claim(_held(row), row["token"], row["leased_until"]) for row in rows]
+    return [_claim(_queue_item(row), row["token"], row["leased_until"]) for row in rows]
 
 
 def _first_slot(database: Database, connection: Connection, reviewer: str) -> int:

@@ -42,7 +42,7 @@ from lib.rules.condition import (
     kind_of,
 )
 from lib.rules.operators import COMPARISONS, Comparison
-from lib.rules.scanner import ExpressionError, check_tokens, place
+from lib.rules.scanner import ExpressionError, check_tokens, position_text
 
 _KIND_NAMES: dict[Kind, str] = {"number": "a number", "text": "a text", "flag": "true or false"}
 _BY_WORD = {meaning.word: symbol for symbol, meaning in COMPARISONS.items()}
@@ -85,7 +85,9 @@ def _kind(declared: type) -> Kind:
 def _syntax_message(text: str, error: Node) -> str:
     if error.token is None:
         return f"syntax error: the expression {' '.join(text.split())!r} ends too early"
-    message = f"syntax error at {str(error.token.value)!r}, {place(text, error.token.lexpos)}"
+    message = (
+        f"syntax error at {str(error.token.value)!r}, {position_text(text, error.token.lexpos)}"
+    )
     if str(error.token.value) in COMPARISONS:
         message += ": comparisons do not chain, write `low < x and x < high`"
     return message

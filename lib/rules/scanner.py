@@ -41,7 +41,8 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
         if match is None:
             start = position + len(text[position:]) - len(text[position:].lstrip())
             raise ExpressionError(
-                f"{text[start : start + 2].strip()!r} at {place(text, start)} is not part of the "
+                f"{text[start : start + 2].strip()!r} at {position_text(text, start)} is not part "
+                "of the "
                 "language: write fields, literals, + - * / %, == != < <= > >=, in, and, or, not"
             )
         kind = match.lastgroup or ""
@@ -68,25 +69,29 @@ def check_tokens(text: str, names: Collection[str]) -> None:
         if depth > DEEPEST_EXPRESSION or operators > MOST_OPERATORS:
             raise ExpressionError(
                 f"at most {DEEPEST_EXPRESSION} levels and {MOST_OPERATORS} operators: split the "
-                f"rule, or use `in [...]` for a list (reached at {place(text, position)})"
+                f"rule, or use `in [...]` for a list (reached at {position_text(text, position)})"
             )
         previous = kind if token not in _KEYWORDS else ""
 
 
 def _check_field(text: str, name: str, position: int, names: Collection[str]) -> None:
     if name in _REFUSED_WORDS:
-        raise ExpressionError(f"{name!r} at {place(text, position)} is not part of the language")
+        raise ExpressionError(
+            f"{name!r} at {position_text(text, position)} is not part of the language"
+        )
     if name not in names:
         hint = did_you_mean(name, [*names, *_KEYWORDS])
-        raise ExpressionError(f"unknown field {name!r} at {place(text, position)}{hint}")
+        raise ExpressionError(f"unknown field {name!r} at {position_text(text, position)}{hint}")
 
 
 def _check_opening(text: str, previous: str, kind: str, opened: str, position: int) -> None:
     if kind == "open" and previous in {"word", "close", "text", "number"}:
         construct = "a function call" if opened == "(" else "indexing"
-        raise ExpressionError(f"{construct} at {place(text, position)} is not part of the language")
+        raise ExpressionError(
+            f"{construct} at {position_text(text, position)} is not part of the language"
+        )
 
 
-def place(text: str, position: int) -> str:
+def position_text(text: str, position: int) -> str:
     """Say where in an expression a position (from 0) is."""
     return f"character {position + 1} of {' '.join(text.split())!r}"

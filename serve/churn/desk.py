@@ -91,7 +91,7 @@ class Desk:
             method=method,  # type: ignore[arg-type]
             reason=reason,
             rule_id=verdict.rule_id if decision == verdict.action else None,
-            **_told(row, health, model),
+            **_model_fields(row, health, model),
             newest_event=None if sight is None else _newest(sight),
             model_version=None if row is None or model is None else model.version,
             rules_version=self._rulings.version,
@@ -260,7 +260,9 @@ def _newest(sight: Sight) -> Any:
     return None if newest is None else moment(newest)
 
 
-def _told(row: Row | None, health: HealthAnswer | None, model: ChurnModel | None) -> dict[str, Any]:
+def _model_fields(
+    row: Row | None, health: HealthAnswer | None, model: ChurnModel | None
+) -> dict[str, Any]:
     """The fields of an answer that are the model's."""
     if row is None or model is None:
         names = ("chance", "window_days", "flagged", "health")

@@ -62,7 +62,7 @@ class Holder(Generic[Held]):
             try:
                 version = Registry(self._registry).resolve(self._system, self.wanted)
             except Exception as error:  # a registry that is away is no reason to stop serving
-                self.error = _words(error)
+                self.error = _error_text(error)
                 return None
             if version == self.version:
                 self.error = None
@@ -82,12 +82,12 @@ class Holder(Generic[Held]):
             version = registry.resolve(self._system, version_or_alias)
             model = self._load(registry.fetch(self._system, version, self._folder))
         except Exception as error:  # whatever is wrong with a model, the old one keeps serving
-            self._refused, self.error = version, _words(error)
+            self._refused, self.error = version, _error_text(error)
             return False
         self.held, self.version = model, version
         self._refused, self.error = None, None
         return True
 
 
-def _words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"

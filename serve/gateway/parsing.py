@@ -59,7 +59,7 @@ def refusal(
 ) -> Problem:
     """The 422 for errors as pydantic lists them."""
     field_errors = [
-        FieldError(_place(e["loc"]), _message(e, adapter)) for e in errors[:_MOST_ERRORS]
+        FieldError(_field_path(e["loc"]), _message(e, adapter)) for e in errors[:_MOST_ERRORS]
     ]
     detail = "; ".join(f"{e.field}: {e.message}" for e in field_errors[:3])
     more = len(errors) - 3
@@ -68,7 +68,7 @@ def refusal(
     )
 
 
-def _place(location: Sequence[int | str]) -> str:
+def _field_path(location: Sequence[int | str]) -> str:
     parts = [str(part) for part in location if part != "body"]
     return ".".join(parts) or "body"
 
@@ -80,12 +80,12 @@ def _message(error: Mapping[str, Any], adapter: TypeAdapter[Any] | None) -> str:
     if kind == "json_invalid":
         return f"expected JSON: {error['ctx']['error']}"
     if kind == "extra_forbidden":
-        return "unknown field" + _got(error) + _suggestion(str(error["loc"][-1]), adapter)
+        return "unknown field" + _value_text(error) + _suggestion(str(error["loc"][-1]), adapter)
     message = str(error["msg"]).removeprefix("Value error, ")
-    return message[:1].lower() + message[1:] + ("" if ", got " in message else _got(error))
+    return message[:1].lower() + message[1:] + ("" if ", got " in message else _value_text(error))
 
 
-def _got(error: Mapping[str, Any]) -> str:
+def _value_text(error: Mapping[str, Any]) -> str:
     """What came, a text in quotes and a number without; nothing for lists and objects."""
     value = error.get("input")
     if not isinstance(value, str | int | float | bool):

@@ -80,7 +80,10 @@ def _field(column: Column) -> tuple[Any, Any]:
     elif pa.types.is_boolean(column.type):
         kind = StrictBool
     elif pa.types.is_integer(column.type):
-        low, high = _whole(column.low, -LARGEST_WHOLE), _whole(column.high, LARGEST_WHOLE)
+        low, high = (
+            _integer_limit(column.low, -LARGEST_WHOLE),
+            _integer_limit(column.high, LARGEST_WHOLE),
+        )
         kind = Annotated[int, Field(strict=True, ge=low, le=high)]
     else:
         kind = Annotated[FiniteFloat, Field(ge=column.low, le=column.high)]
@@ -91,5 +94,5 @@ def _field(column: Column) -> tuple[Any, Any]:
     return kind | None, Field(default=None, description=description)
 
 
-def _whole(limit: float | None, otherwise: int) -> int:
+def _integer_limit(limit: float | None, otherwise: int) -> int:
     return otherwise if limit is None else int(limit)

@@ -256,7 +256,7 @@ def chosen(
     return "MONITOR", "model", f"{within}, below the alarm's {model.alarm_threshold:.1%}"
 
 
-def _told(prediction: Prediction | None) -> dict[str, Any]:
+def _model_fields(prediction: Prediction | None) -> dict[str, Any]:
     """The fields of an answer that are the model's."""
     if prediction is None:
         names = ("failure_within", "survival", "median_hours", "mean_hours", "likely_hours")

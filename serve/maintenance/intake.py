@@ -79,7 +79,7 @@ class Intake:
             await self._measuring.run(_measured, features, machine) if machine.waveforms else None
         )
         counts = await self._machines.change(
-            machine.machine_id, lambda past: _told(features, past, machine, heard)
+            machine.machine_id, lambda past: _merge_news(features, past, machine, heard)
         )
         for outcome in ("late", "repeated", "merged", "contradicting", "too_old"):
             if count := getattr(counts, outcome):
@@ -181,7 +181,7 @@ def _unknown(kind: str, names: Sequence[str], name: str) -> str:
     return f"unknown {kind}; declared are {', '.join(names) or 'none'}"
 
 
-def _told(
+def _merge_news(
     features: FeatureSet,
     past: History | None,
     machine: MachineReadings,

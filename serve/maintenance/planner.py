@@ -16,7 +16,7 @@ from lib.maintenance.schedule import (
     calendar,
     cost_of,
     greedy,
-    nothing,
+    no_services,
     solve,
     table,
 )
@@ -56,7 +56,7 @@ def planned(payload: Mapping[str, Any]) -> Payload:
         shortages = [str(shortage) for shortage in error.shortages]
         return {"refused": {"kind": "infeasible-week", "text": str(error), "shortages": shortages}}
     ways = {
-        "do nothing": nothing(problem),
+        "do nothing": no_services(problem),
         "greedy": greedy(problem),
         "plain assignment, blind to people": assignment(problem),
     }

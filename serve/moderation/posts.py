@@ -147,7 +147,7 @@ class Posts:
         except (ModelOutError, OSError, StorageError) as error:
             raise _model_out(str(error)) from error
         record = {"model_version": mind.version, "policy": policy, "explanation": explanation}
-        path, content = _place(first.subject_id, policy), json.dumps(record).encode()
+        path, content = _explanation_path(first.subject_id, policy), json.dumps(record).encode()
         await self._storing.run(lambda: self._kept().write(path, content))
         return record
 
@@ -185,7 +185,9 @@ class Posts:
         return Response(content, media_type="application/octet-stream", headers=headers)
 
     async def _stored(self, post_id: str, policy: str) -> dict[str, Any] | None:
-        content = await self._storing.run(lambda: self._kept().read(_place(post_id, policy)))
+        content = await self._storing.run(
+            lambda: self._kept().read(_explanation_path(post_id, policy))
+        )
         return None if content is None else dict(json.loads(content))
 
     async def _found(self, post_id: str) -> Decision:
@@ -269,7 +271,7 @@ def _deciding(first: Decision, policy_ids: tuple[str, ...]) -> str:
     return policy_ids[0]
 
 
-def _place(post_id: str, policy: str) -> str:
+def _explanation_path(post_id: str, policy: str) -> str:
     name = hashlib.sha256(post_id.encode()).hexdigest()
     return f"explanations/{name[:2]}/{name}-{policy}.json"
 

@@ -16,8 +16,8 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_a_key_is_made_listed_and_revoked_from_the_shell(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
-    made = run("create", "--scopes", "fraud:score", "fraud:label", "--file", path, "--days", 30)
-    token = made.stdout.strip()
+    result = run("create", "--scopes", "fraud:score", "fraud:label", "--file", path, "--days", 30)
+    token = result.stdout.strip()
     now = time.time_ns() // 1000
     assert ApiKeys(path).verify(token, "fraud:label", now).scopes == {"fraud:score", "fraud:label"}
     listed = run("list", "--file", path).stdout

@@ -60,8 +60,8 @@ def test_admin_implies_no_other_scope(path: Path) -> None:
 
 def test_every_invalid_key_gets_the_same_answer_and_the_log_the_cause(path: Path) -> None:
     good, old = issue(path), issue(path, expires_at=NOW + SECOND)
-    gone = issue(path)
-    revoke_key(path, key_id(gone), NOW)
+    revoked_token = issue(path)
+    revoke_key(path, key_id(revoked_token), NOW)
     keys = ApiKeys(path)
     now = NOW + SECOND
     refused = {
@@ -72,7 +72,7 @@ def test_every_invalid_key_gets_the_same_answer_and_the_log_the_cause(path: Path
         "no" + good[2:]: "wrong secret",
         f"fw_{key_id(good)}_\ud800": "wrong secret",
         old: "expired",
-        gone: "revoked",
+        revoked_token: "revoked",
     }
     assert {t: refusal(keys, t, now=now) for t in refused} == {
         token: f"401 {cause}" for token, cause in refused.items()
@@ -114,12 +114,12 @@ def test_a_key_revoked_while_serving_is_refused_within_a_second(path: Path) -> N
 def test_a_broken_file_leaves_the_keys_on_and_says_why(path: Path) -> None:
     token = issue(path)
     keys = ApiKeys(path)
-    whole = path.read_bytes()
+    content = path.read_bytes()
     path.write_text("{")
     assert keys.verify(token, "fraud:score", NOW)
     assert keys.fault is not None
     assert "Invalid JSON" in keys.fault
-    path.write_bytes(whole)
+    path.write_bytes(content)
     assert keys.verify(token, "fraud:score", NOW + SECOND)
     assert keys.fault is None
 

@@ -41,11 +41,11 @@ def imported_in_a_fresh_process(tmp_path: Path, *folders: str) -> dict:
 
 
 def test_lib_imports_without_ray_and_without_side_effects(tmp_path):
-    seen = imported_in_a_fresh_process(tmp_path, "lib")
-    assert seen == {"new": [], "handlers": 0, "ray": False, "started": False}
+    effects = imported_in_a_fresh_process(tmp_path, "lib")
+    assert effects == {"new": [], "handlers": 0, "ray": False, "started": False}
 
 
 def test_jobs_and_serve_import_without_side_effects(tmp_path):
-    seen = imported_in_a_fresh_process(tmp_path, "jobs", "serve", "cluster")
-    assert seen["new"] == []
-    assert not seen["started"]
+    effects = imported_in_a_fresh_process(tmp_path, "jobs", "serve", "cluster")
+    assert effects["new"] == []
+    assert not effects["started"]

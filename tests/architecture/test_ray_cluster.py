@@ -42,7 +42,7 @@ def asked_for(resources: dict[str, float], monitor: CloudResourceMonitor) -> set
     )
     started = ResourceDemandScheduler(None).schedule(request).to_launch
     always = {name for name, node in NODES.items() if node.get("min_workers")} | {"head"}
-    return {one.instance_type for one in started} - always
+    return {launch.instance_type for launch in started} - always
 
 
 def after(status: Any, node_type: str) -> CloudResourceMonitor:
@@ -83,7 +83,11 @@ def test_gpu_workers_come_on_demand_and_go_when_idle() -> None:
         assert NODES[name]["min_workers"] == 0
         assert NODES[name]["idle_timeout_s"] <= 600
     assert DESCRIBED["idle_timeout_minutes"] <= 10
-    assert not {one for one in asked_for({"CPU": 1}, CloudResourceMonitor()) if "gpu" in one}
+    assert not {
+        node_type
+        for node_type in asked_for({"CPU": 1}, CloudResourceMonitor())
+        if "gpu" in node_type
+    }
 
 
 def test_a_job_that_asks_for_a_gpu_gets_spot_first() -> None:
@@ -104,14 +108,16 @@ def test_ray_does_not_yet_remember_a_request_that_the_cloud_refused() -> None:
 def test_every_node_gets_the_ray_that_the_project_pins() -> None:
     pinned = re.findall(r"ray\[[a-z,]+\]==([\d.]+)", TEXT)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    (asked,) = [one for one in project if one.startswith("ray[")]
+    (requirement,) = [dependency for dependency in project if dependency.startswith("ray[")]
     assert pinned == [ray.__version__] == [version("ray")]
-    assert asked == f"ray[serve,tune,data,default]~={pinned[0]}"
+    assert requirement == f"ray[serve,tune,data,default]~={pinned[0]}"
 
 
 def test_the_token_reaches_every_node_and_is_its_owners_alone() -> None:
     assert DESCRIBED["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
-    assert any(re.match(r"chmod 600 .*auth_token", one) for one in DESCRIBED["setup_commands"])
+    assert any(
+        re.match(r"chmod 600 .*auth_token", command) for command in DESCRIBED["setup_commands"]
+    )
 
 
 @pytest.mark.parametrize("which", ["head_start_ray_commands", "worker_start_ray_commands"])
@@ -119,15 +125,15 @@ def test_nodes_are_started_with_the_environment_that_the_code_names(which: str) 
     start = DESCRIBED[which][-1]
     assert start.startswith("cd ~/forewarn && . cluster/node.env &&")
     home = Path("/home/someone")
-    given = exported(ROOT / "cluster" / "node.env", home)
-    assert NODE.items() <= given.items()
+    environment = exported(ROOT / "cluster" / "node.env", home)
+    assert NODE.items() <= environment.items()
     guard = home / "forewarn" / GUARD.relative_to(ROOT)
-    assert given["RAY_SERVE_HAPROXY_BINARY_PATH"] == str(guard)
-    assert given["RAY_AUTH_TOKEN_PATH"] == str(home / ".ray" / "auth_token")
+    assert environment["RAY_SERVE_HAPROXY_BINARY_PATH"] == str(guard)
+    assert environment["RAY_AUTH_TOKEN_PATH"] == str(home / ".ray" / "auth_token")
 
 
 def test_the_dashboard_answers_on_loopback_and_ports_between_nodes_are_fixed() -> None:
-    head, worker = (DESCRIBED[f"{one}_start_ray_commands"][-1] for one in ("head", "worker"))
+    head, worker = (DESCRIBED[f"{role}_start_ray_commands"][-1] for role in ("head", "worker"))
     assert "--dashboard-host=127.0.0.1" in head
     fixed = re.compile(r"--(?:node-manager|object-manager|metrics-export)-port=\d+")
     assert fixed.findall(head) == fixed.findall(worker) != []

@@ -133,10 +133,10 @@ def flat(value: Any, name: str = "") -> dict[str, Any]:
     """Nested results as one level, names joined by dots."""
     if not isinstance(value, dict):
         return {name: value}
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for key, inner in value.items():
-        found |= flat(inner, f"{name}.{key}" if name else str(key))
-    return found
+        entries |= flat(inner, f"{name}.{key}" if name else str(key))
+    return entries
 
 
 def table(result: dict[str, Any]) -> str:
@@ -154,10 +154,10 @@ def plot(result: dict[str, Any]) -> str:
 
     groups: dict[str, dict[str, float]] = {}
     for name, value in flat(result).items():
-        place, _, figure = name.rpartition(".")
-        if isinstance(value, int | float) and place:
-            groups.setdefault(figure, {})[place] = float(value)
-    groups = {figure: found for figure, found in groups.items() if len(found) > 1}
+        prefix, _, figure = name.rpartition(".")
+        if isinstance(value, int | float) and prefix:
+            groups.setdefault(figure, {})[prefix] = float(value)
+    groups = {figure: group for figure, group in groups.items() if len(group) > 1}
     if not groups:
         groups = {
             "per second": {
@@ -166,13 +166,13 @@ def plot(result: dict[str, Any]) -> str:
                 if "per_s" in name and isinstance(value, int | float)
             }
         }
-    height = sum(0.6 + 0.24 * len(found) for found in groups.values())
+    height = sum(0.6 + 0.24 * len(group) for group in groups.values())
     figure, axes = plt.subplots(
         len(groups), 1, figsize=(9, max(height, 1.5)), squeeze=False,
-        gridspec_kw={"height_ratios": [max(len(found), 1) for found in groups.values()]},
+        gridspec_kw={"height_ratios": [max(len(group), 1) for group in groups.values()]},
     )  # fmt: skip
-    for axis, (title, found) in zip(axes[:, 0], groups.items(), strict=True):
-        axis.barh(list(found), list(found.values()), color="#3b6ea5")
+    for axis, (title, bars) in zip(axes[:, 0], groups.items(), strict=True):
+        axis.barh(list(bars), list(bars.values()), color="#3b6ea5")
         axis.invert_yaxis()
         axis.set_title(title, loc="left", fontsize=10)
         axis.tick_params(labelsize=8)

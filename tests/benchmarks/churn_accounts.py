@@ -66,7 +66,7 @@ def world(config: SimulationConfig) -> tuple[Lives, Snapshots, ChurnModel, Split
     moments = moments_between(config.start_us + _WARM_UP * DAY, until, _EVERY)
     rows = snapshots(stream(tables, base), base, moments, TARGET, until)
     split, settings = split_by_time(rows, TARGET, 0.25), ModelSettings().suited(TARGET)
-    calibrator, chances = calibrated(base, split.train, settings, config.seed)
+    calibrator, probabilities = calibrated(base, split.train, settings, config.seed)
     linear, trees = fit_halves(base, split.train, settings, config.seed)
     newest = split.train.at_us == split.train.at_us.max()
     model = ChurnModel(
@@ -77,9 +77,9 @@ def world(config: SimulationConfig) -> tuple[Lives, Snapshots, ChurnModel, Split
         linear_share=settings.linear_share,
         calibrator=calibrator,
         usual=np.nanmedian(split.train.matrix, axis=0),
-        reference=fit_reference(split.train.matrix[newest], split.train.names, chances),
+        reference=fit_reference(split.train.matrix[newest], split.train.names, probabilities),
         capacity=0.1,
-        threshold=float(np.quantile(chances, 0.9)),
+        threshold=float(np.quantile(probabilities, 0.9)),
     )
     return lives, rows, model, split
 
@@ -88,14 +88,14 @@ def judged(split: Split, model: ChurnModel, seed: int) -> tuple[Findings, dict[s
     """Measures of every method on the test rows, and the scores that they are of."""
     scores = baseline_scores(split, seed)
     scores[OURS] = model.log_odds(split.test.matrix)
-    found = judge(
+    findings = judge(
         split, TARGET, scores, model.calibrator.probabilities(scores[OURS]),
         model.contributions(split.test.matrix), model.capacity, model.threshold, seed, 500,
     )  # fmt: skip
-    return found, scores
+    return findings, scores
 
 
-def places(lives: Lives, config: SimulationConfig, rows: Snapshots) -> tuple[Ints, Ints]:
+def positions(lives: Lives, config: SimulationConfig, rows: Snapshots) -> tuple[Ints, Ints]:
     """The account and the day of the simulation of each row."""
     place = {name: number for number, name in enumerate(lives.accounts.names)}
     who = np.array([place[name] for name in rows.customers.tolist()])
@@ -104,15 +104,17 @@ def places(lives: Lives, config: SimulationConfig, rows: Snapshots) -> tuple[Int
 
 def true_chances(lives: Lives, config: SimulationConfig, rows: Snapshots) -> Floats:
     """What nobody can know: the chance with which each account leaves within the window."""
-    who, day = places(lives, config, rows)
-    found = np.zeros(len(rows))
-    for one in np.unique(day).tolist():
-        mine = day == one
-        found[mine] = chances_to_leave(lives, who[mine], one - 1, TARGET.window_days, None)
-    return found
+    accounts, day = positions(lives, config, rows)
+    probabilities = np.zeros(len(rows))
+    for unique_day in np.unique(day).tolist():
+        day_rows = day == unique_day
+        probabilities[day_rows] = chances_to_leave(
+            lives, accounts[day_rows], unique_day - 1, TARGET.window_days, None
+        )
+    return probabilities
 
 
-def _told(test: Snapshots, cause: str) -> NDArray[np.bool_]:
+def _has_signal(test: Snapshots, cause: str) -> NDArray[np.bool_]:
     if cause not in ("champion", "competitor", "price"):
         return np.ones(len(test), dtype=np.bool_)
     name = next(one for one in test.names if re.match(SHOWS[cause] + ".*_90d", one))
@@ -127,22 +129,22 @@ def drivers(
     A trouble that is told by signals counts from the first one: of a champion whose leaving nobody
     has noticed no model can speak.
     """
-    who, day = places(lives, config, test)
-    severity = lives.severity[who, :, day - 1]
+    accounts, day = positions(lives, config, test)
+    severity = lives.severity[accounts, :, day - 1]
     named = {
         cause: [k for k, name in enumerate(test.names) if re.search(pattern, name)]
         for cause, pattern in SHOWS.items()
     }
-    found = {}
+    shares = {}
     for number, cause in enumerate(CAUSES):
         others = np.delete(severity, number, axis=1).max(axis=1)
         rows = np.flatnonzero(
-            (severity[:, number] > _TROUBLED) & (others < _CALM) & _told(test, cause)
+            (severity[:, number] > _TROUBLED) & (others < _CALM) & _has_signal(test, cause)
         )
         adds = model.contributions(test.matrix[rows])
-        shown = np.column_stack([adds[:, named[one]].sum(axis=1) for one in CAUSES])
-        found[cause] = (len(rows), float((shown.argmax(axis=1) == number).mean()))
-    return found
+        contributions = np.column_stack([adds[:, named[driver]].sum(axis=1) for driver in CAUSES])
+        shares[cause] = (len(rows), float((contributions.argmax(axis=1) == number).mean()))
+    return shares
 
 
 def main() -> None:
@@ -155,21 +157,21 @@ def main() -> None:
     started = time.perf_counter()
     config = SimulationConfig(options.accounts, options.days, options.seed)
     lives, rows, model, split = world(config)
-    found, scores = judged(split, model, options.seed)
+    findings, scores = judged(split, model, options.seed)
     true = true_chances(lives, config, split.test)
     ceiling = measures_of(split.test, true, model.capacity)
-    for name in ordered(found.measures):
-        one = found.measures[name]
-        print(f"{name:28}" + "  ".join(f"{key} {value:.3f}" for key, value in one.items()))
-    shown = "  ".join(f"{key} {value:.3f}" for key, value in ceiling.items())
-    print(f"{'who knows the true chances':28}{shown}")
+    for name in ordered(findings.measures):
+        figures = findings.measures[name]
+        print(f"{name:28}" + "  ".join(f"{key} {value:.3f}" for key, value in figures.items()))
+    ceiling_text = "  ".join(f"{key} {value:.3f}" for key, value in ceiling.items())
+    print(f"{'who knows the true chances':28}{ceiling_text}")
     recall = bootstrap_interval(
         lambda chosen: measures_of(split.test.take(chosen), scores[OURS][chosen], 0.1)[
             "recall_at_capacity"
         ],
         split.test.customers, options.seed, 200,
     )  # fmt: skip
-    early = found.warned_days
+    early = findings.warned_days
     why = drivers(lives, config, split.test, model)
     print("strongest reason is the only trouble: " + ", ".join(
         f"{cause} {share:.2f} of {count}" for cause, (count, share) in why.items()
@@ -177,21 +179,21 @@ def main() -> None:
     print_result(
         len(rows),
         time.perf_counter() - started,
-        methods={name: dict(one) for name, one in found.measures.items()},
+        methods={name: dict(values) for name, values in findings.measures.items()},
         ceiling=ceiling,
-        auc_interval=(found.auc.low, found.auc.high),
-        ap_interval=(found.ap.low, found.ap.high),
+        auc_interval=(findings.auc.low, findings.auc.high),
+        ap_interval=(findings.ap.low, findings.ap.high),
         recall_interval=(recall.low, recall.high),
-        ece=found.calibration_error,
+        ece=findings.calibration_error,
         flagged_60_days_before=float((np.nan_to_num(early) >= 60.0).mean()),
         flagged_at_all=float((~np.isnan(early)).mean()),
         leavers=len(early),
         drivers={cause: share for cause, (_, share) in why.items()},
         driver_rows={cause: count for cause, (count, _) in why.items()},
-        first_features=list(found.importance)[:10],
-        test_rows=found.rows,
+        first_features=list(findings.importance)[:10],
+        test_rows=findings.rows,
         training_rows=len(split.train),
-        prevalence=found.prevalence,
+        prevalence=findings.prevalence,
         accounts=options.accounts,
         simulated=True,
     )

@@ -85,8 +85,8 @@ class _World:
 
     def who(self, rows: Snapshots) -> Ints:
         """Places of the rows' accounts."""
-        place = {name: number for number, name in enumerate(self.lives.accounts.names)}
-        return np.array([place[name] for name in rows.customers.tolist()])
+        index_by_name = {name: number for number, name in enumerate(self.lives.accounts.names)}
+        return np.array([index_by_name[name] for name in rows.customers.tolist()])
 
 
 def world(seed: int, accounts: int) -> _World:
@@ -105,36 +105,38 @@ def world(seed: int, accounts: int) -> _World:
     linear, trees = fit_halves(base, train, settings, seed)
     calibrator, _ = calibrated(base, train, settings, seed)
     parts = [rows.take(rows.at_us == at) for at in (now, now - 60 * DAY)]
-    chances = [
+    probabilities = [
         calibrator.probabilities(
-            blended(linear.log_odds(one.matrix), trees.log_odds(one.matrix), settings.linear_share)
+            blended(
+                linear.log_odds(part.matrix), trees.log_odds(part.matrix), settings.linear_share
+            )
         )
-        for one in parts
+        for part in parts
     ]
     playbooks = load_playbooks(PLAYBOOKS_FILE.read_text(), churn_features(base).names)
-    return _World(lives, parts[0], parts[1], chances[0], chances[1], playbooks)
+    return _World(lives, parts[0], parts[1], probabilities[0], probabilities[1], playbooks)
 
 
 def outcome(arguments: tuple[int, int, int]) -> Outcome:
     """One seed."""
     seed, accounts, draws = arguments
-    found = world(seed, accounts)
+    simulation = world(seed, accounts)
     draw = np.random.default_rng([seed, 9])
-    effects = _pilot(found, draw)
+    effects = _pilot(simulation, draw)
     limits = Limits(hours=0.10 * accounts, budget=12.0 * accounts, most=accounts // 20)
-    mrr, who, day = found.now.column("mrr"), found.who(found.now), _DAYS
-    open_to = found.playbooks.qualified(found.now.names, found.now.matrix)
-    true = _true_uplift(found, who, day)
-    ours = _candidates(found, mrr, found.chances[:, None] * effects, open_to)
-    real = _candidates(found, mrr, true, open_to)
+    mrr, indices, day = simulation.now.column("mrr"), simulation.who(simulation.now), _DAYS
+    open_to = simulation.playbooks.qualified(simulation.now.names, simulation.now.matrix)
+    true = _true_uplift(simulation, indices, day)
+    ours = _candidates(simulation, mrr, simulation.chances[:, None] * effects, open_to)
+    real = _candidates(simulation, mrr, true, open_to)
     plans = {
         "ours": plan_interventions(ours, limits),
         "nothing": Plan(np.full(len(mrr), NOTHING), 0.0, 0.0, 0.0),
-        "highest_risk": highest_risk_first(ours, limits, found.chances),
+        "highest_risk": highest_risk_first(ours, limits, simulation.chances),
         "random": random_plan(ours, limits, seed),
         "best_possible": plan_interventions(real, limits),
     }
-    covered, power = _coverage(found, who, day, plans["ours"].chosen, effects, draw, draws)
+    covered, power = _coverage(simulation, indices, day, plans["ours"].chosen, effects, draw, draws)
     return Outcome(
         value={name: _true_value(real, plan.chosen) for name, plan in plans.items()},
         violations=sum(len(faults(real, limits, plan)) for plan in plans.values()),
@@ -145,22 +147,24 @@ def outcome(arguments: tuple[int, int, int]) -> Outcome:
 
 
 def _candidates(
-    found: _World,
+    simulation: _World,
     mrr: Floats,
     uplift: Floats,
     open_to: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
 ) -> Candidates:
     value = worth(mrr, _MARGIN, _MONTHS)
-    names = tuple(found.now.customers.tolist())
-    return candidates_of(names, uplift, value, np.nan_to_num(mrr) * 12.0, open_to, found.playbooks)
+    names = tuple(simulation.now.customers.tolist())
+    return candidates_of(
+        names, uplift, value, np.nan_to_num(mrr) * 12.0, open_to, simulation.playbooks
+    )
 
 
-def _true_uplift(found: _World, who: Ints, day: int) -> Floats:
-    idle = chances_to_leave(found.lives, who, day, TARGET.window_days, None)
+def _true_uplift(simulation: _World, indices: Ints, day: int) -> Floats:
+    idle = chances_to_leave(simulation.lives, indices, day, TARGET.window_days, None)
     return np.column_stack(
         [
-            idle - chances_to_leave(found.lives, who, day, TARGET.window_days, one.id)
-            for one in found.playbooks.playbooks
+            idle - chances_to_leave(simulation.lives, indices, day, TARGET.window_days, playbook.id)
+            for playbook in simulation.playbooks.playbooks
         ]
     )
 
@@ -171,29 +175,31 @@ def _true_value(real: Candidates, chosen: Ints) -> float:
     return float(real.value[rows, chosen[rows]].sum())
 
 
-def _pilot(found: _World, draw: np.random.Generator) -> Floats:
+def _pilot(simulation: _World, draw: np.random.Generator) -> Floats:
     """Assumed effects, revised by a pilot two months earlier in which chance decided."""
-    who, day = found.who(found.before), _DAYS - 60
-    open_to = found.playbooks.qualified(found.before.names, found.before.matrix)
-    idle = chances_to_leave(found.lives, who, day, TARGET.window_days, None)
+    indices, day = simulation.who(simulation.before), _DAYS - 60
+    open_to = simulation.playbooks.qualified(simulation.before.names, simulation.before.matrix)
+    idle = chances_to_leave(simulation.lives, indices, day, TARGET.window_days, None)
     effects = []
-    for place, one in enumerate(found.playbooks.playbooks):
-        rows = np.flatnonzero(open_to[:, place])
+    for index, playbook in enumerate(simulation.playbooks.playbooks):
+        rows = np.flatnonzero(open_to[:, index])
         treated = draw.random(len(rows)) < _PILOT
-        with_it = chances_to_leave(found.lives, who[rows], day, TARGET.window_days, one.id)
+        with_it = chances_to_leave(
+            simulation.lives, indices[rows], day, TARGET.window_days, playbook.id
+        )
         left = (draw.random(len(rows)) < np.where(treated, with_it, idle[rows])).astype(float)
         if not len(rows) or treated.all() or not treated.any():
-            effects.append(one.effect)
+            effects.append(playbook.effect)
             continue
-        chances = found.chances_before[rows]
-        seen = estimate_effect(left, treated, np.full(len(rows), _PILOT), chances)
-        effects.append(revised(one.effect, _DOUBT, seen, float(chances.mean())))
+        probabilities = simulation.chances_before[rows]
+        estimate = estimate_effect(left, treated, np.full(len(rows), _PILOT), probabilities)
+        effects.append(revised(playbook.effect, _DOUBT, estimate, float(probabilities.mean())))
     return np.array(effects)
 
 
 def _coverage(
-    found: _World,
-    who: Ints,
+    simulation: _World,
+    indices: Ints,
     day: int,
     chosen: Ints,
     effects: Floats,
@@ -204,26 +210,28 @@ def _coverage(
     rows = np.flatnonzero(chosen != NOTHING)
     if len(rows) < 4:
         return float("nan"), float("nan")
-    idle = chances_to_leave(found.lives, who[rows], day, TARGET.window_days, None)
-    books = [one.id for one in found.playbooks.playbooks]
+    idle = chances_to_leave(simulation.lives, indices[rows], day, TARGET.window_days, None)
+    books = [playbook.id for playbook in simulation.playbooks.playbooks]
     helped = np.array(
         [
-            chances_to_leave(found.lives, who[[row]], day, TARGET.window_days, books[book])[0]
+            chances_to_leave(
+                simulation.lives, indices[[row]], day, TARGET.window_days, books[book]
+            )[0]
             for row, book in zip(rows.tolist(), chosen[rows].tolist(), strict=True)
         ]
     )
-    truth, chances = float((idle - helped).mean()), found.chances[rows]
-    expected = float((chances * effects[chosen[rows]]).mean())
-    seen: list[Effect] = []
+    truth, probabilities = float((idle - helped).mean()), simulation.chances[rows]
+    expected = float((probabilities * effects[chosen[rows]]).mean())
+    estimates: list[Effect] = []
     for _ in range(draws):
         treated = draw.random(len(rows)) >= _HOLDOUT
         if treated.all() or not treated.any():
             continue
         left = (draw.random(len(rows)) < np.where(treated, helped, idle)).astype(float)
         propensity = np.full(len(rows), 1.0 - _HOLDOUT)
-        seen.append(estimate_effect(left, treated, propensity, chances, expected))
-    hits = [one.low <= truth <= one.high for one in seen]
-    return float(np.mean(hits)), float(np.mean([one.power for one in seen]))
+        estimates.append(estimate_effect(left, treated, propensity, probabilities, expected))
+    hits = [estimate.low <= truth <= estimate.high for estimate in estimates]
+    return float(np.mean(hits)), float(np.mean([estimate.power for estimate in estimates]))
 
 
 def main() -> None:
@@ -235,18 +243,19 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     started = time.perf_counter()
-    asked = [(seed, options.accounts, options.draws) for seed in range(1, options.seeds + 1)]
-    found: list[Outcome] = []
+    tasks = [(seed, options.accounts, options.draws) for seed in range(1, options.seeds + 1)]
+    outcomes: list[Outcome] = []
     with ProcessPoolExecutor(options.processes) as pool:
-        for seed, one in enumerate(pool.map(outcome, asked), start=1):
-            found.append(one)
-            shown = ", ".join(f"{name} {one.value[name]:,.0f}" for name in WAYS)
+        for seed, result in enumerate(pool.map(outcome, tasks), start=1):
+            outcomes.append(result)
+            summary = ", ".join(f"{name} {result.value[name]:,.0f}" for name in WAYS)
             print(
-                f"seed {seed}: {one.chosen} chosen; {shown}; covered {one.covered:.3f}", flush=True
+                f"seed {seed}: {result.chosen} chosen; {summary}; covered {result.covered:.3f}",
+                flush=True,
             )
-    value = {name: np.array([one.value[name] for one in found]) for name in WAYS}
+    value = {name: np.array([result.value[name] for result in outcomes]) for name in WAYS}
     draw = np.random.default_rng(0)
-    picks = draw.integers(0, len(found), (2000, len(found)))
+    picks = draw.integers(0, len(outcomes), (2000, len(outcomes)))
 
     def interval(values: Floats) -> tuple[float, float]:
         low, high = np.quantile(values[picks].mean(axis=1), [0.025, 0.975])
@@ -255,8 +264,8 @@ def main() -> None:
     print_result(
         0,
         time.perf_counter() - started,
-        value={name: float(one.mean()) for name, one in value.items()},
-        value_interval={name: interval(one) for name, one in value.items()},
+        value={name: float(values.mean()) for name, values in value.items()},
+        value_interval={name: interval(values) for name, values in value.items()},
         ours_above={
             name: (
                 float((value["ours"] - value[name]).mean()),
@@ -265,9 +274,9 @@ def main() -> None:
             for name in ("nothing", "highest_risk", "random")
         },
         share_of_best=float(value["ours"].sum() / value["best_possible"].sum()),
-        violations=sum(one.violations for one in found),
-        coverage=float(np.nanmean([one.covered for one in found])),
-        power=float(np.nanmean([one.power for one in found])),
+        violations=sum(result.violations for result in outcomes),
+        coverage=float(np.nanmean([result.covered for result in outcomes])),
+        power=float(np.nanmean([result.power for result in outcomes])),
         seeds=options.seeds,
         accounts=options.accounts,
         simulated=True,

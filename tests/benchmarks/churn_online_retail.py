@@ -50,14 +50,18 @@ def rows_of(path: str) -> tuple[Snapshots, int]:
 def figures(split: Split, scores: Floats, seed: int) -> dict[str, float]:
     """AUC and average precision with intervals by customer."""
     test = split.test
-    found: dict[str, float] = {}
+    measures: dict[str, float] = {}
     for name, measure in (("auc", roc_auc), ("ap", average_precision)):
-        one = bootstrap_interval(
+        interval = bootstrap_interval(
             lambda rows, measure=measure: measure(test.labels[rows], scores[rows]),  # type: ignore[misc]
             test.customers, seed, 1000,
         )  # fmt: skip
-        found |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
-    return found
+        measures |= {
+            name: interval.value,
+            f"{name}_low": interval.low,
+            f"{name}_high": interval.high,
+        }
+    return measures
 
 
 def main() -> None:
@@ -77,17 +81,19 @@ def main() -> None:
     halves = linear.log_odds(split.test.matrix), trees.log_odds(split.test.matrix)
     ours = blended(*halves, settings.linear_share)
     calibrator, _ = calibrated(base, split.train, settings, options.seed)
-    chances = calibrator.probabilities(ours)
+    probabilities = calibrator.probabilities(ours)
     methods = {
         "rfm_logistic": rfm_scores(split_at(monthly, TARGET, _TEST)),
         "linear_half": halves[0],
         "boosted_half": halves[1],
         "ours": ours,
     }
-    found = {name: figures(split, scores, options.seed) for name, scores in methods.items()}
-    for name, one in found.items():
-        print(f"{name:14} AUC {one['auc']:.4f} ({one['auc_low']:.3f}-{one['auc_high']:.3f})  "
-              f"AP {one['ap']:.4f} ({one['ap_low']:.3f}-{one['ap_high']:.3f})")  # fmt: skip
+    measures = {name: figures(split, scores, options.seed) for name, scores in methods.items()}
+    for name, values in measures.items():
+        print(
+            f"{name:14} AUC {values['auc']:.4f} ({values['auc_low']:.3f}-{values['auc_high']:.3f})  "
+            f"AP {values['ap']:.4f} ({values['ap_low']:.3f}-{values['ap_high']:.3f})"
+        )
     better = {
         f"{name}_above_rfm": _difference(split, measure, methods, options.seed)
         for name, measure in (("auc", roc_auc), ("ap", average_precision))
@@ -95,9 +101,9 @@ def main() -> None:
     print_result(
         read,
         time.perf_counter() - started,
-        **found,
+        **measures,
         **better,
-        ece=expected_calibration_error(split.test.labels, chances),
+        ece=expected_calibration_error(split.test.labels, probabilities),
         test_rows=len(split.test),
         prevalence=float(split.test.labels.mean()),
         training_rows=len(split.train),
@@ -110,12 +116,12 @@ def _difference(
     split: Split, measure: object, methods: dict[str, Floats], seed: int
 ) -> tuple[float, float, float]:
     """Ours less the baseline, with the interval of the difference."""
-    labels, ours, theirs = split.test.labels, methods["ours"], methods["rfm_logistic"]
-    one = bootstrap_interval(
-        lambda rows: measure(labels[rows], ours[rows]) - measure(labels[rows], theirs[rows]),  # type: ignore[operator]
+    labels, ours, baseline = split.test.labels, methods["ours"], methods["rfm_logistic"]
+    interval = bootstrap_interval(
+        lambda rows: measure(labels[rows], ours[rows]) - measure(labels[rows], baseline[rows]),  # type: ignore[operator]
         split.test.customers, seed, 1000,
     )  # fmt: skip
-    return one.value, one.low, one.high
+    return interval.value, interval.low, interval.high
 
 
 if __name__ == "__main__":

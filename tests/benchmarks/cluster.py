@@ -56,11 +56,11 @@ def main(config: Config) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         for part in config.only or (*JOBS, *SERVING):
             print(f"\n== {part}", flush=True)
-            found = run(f"on_cluster.{part}", _options(part, config, Path(temporary)))
-            if found is None:
+            result = run(f"on_cluster.{part}", _options(part, config, Path(temporary)))
+            if result is None:
                 failed.append(part)
             else:
-                figures[part] = found
+                figures[part] = result
     headlines = {name: figures[part][name] for name, part in HEADLINES.items() if part in figures}
     requests = figures.get("changes", {}).get("requests", 0)
     print_result(requests, time.perf_counter() - started, **headlines, **figures, failed=failed)

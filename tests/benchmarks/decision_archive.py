@@ -39,24 +39,24 @@ _PRESENT = [name for number, name in enumerate(FRAUD.names) if number % 7]
 
 def rows(count: int, days: int, seed: int = 0) -> Iterator[dict[str, Any]]:
     """Payments of half a million users, evenly over some days, in the order in which they came."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     for number in range(count):
         at = _FIRST + number * days * DAY // count
-        name, user = f"{chance.getrandbits(128):032x}", f"user-{chance.randrange(500_000)}"
+        name, user = f"{rng.getrandbits(128):032x}", f"user-{rng.randrange(500_000)}"
         entities = {
             "user_id": user,
-            "merchant_id": f"merchant-{chance.randrange(20_000)}",
-            "device_id": f"device-{chance.randrange(800_000)}",
+            "merchant_id": f"merchant-{rng.randrange(20_000)}",
+            "device_id": f"device-{rng.randrange(800_000)}",
         }
-        score = chance.random() ** 8
+        score = rng.random() ** 8
         decision = "DECLINE" if score > 0.9 else "REVIEW" if score > 0.7 else "APPROVE"
-        features = {one: round(chance.expovariate(0.05), 4) for one in _PRESENT}
+        features = {feature: round(rng.expovariate(0.05), 4) for feature in _PRESENT}
         reasons = [
-            {"code": one, "contribution": round(chance.random(), 4)}
-            for one in chance.sample(_PRESENT, 3)
+            {"code": feature, "contribution": round(rng.random(), 4)}
+            for feature in rng.sample(_PRESENT, 3)
         ]
         shared = {"decision": decision, "fraud_score": score, "reasons": reasons}
-        amount = chance.randrange(100, 90_000)
+        amount = rng.randrange(100, 90_000)
         yield {
             "system": "fraud", "subject_id": name, "entities": entities, "event_time": at,
             "received_at": at + 40_000, "decided_at": at + 47_000, "decision": decision,
@@ -64,8 +64,8 @@ def rows(count: int, days: int, seed: int = 0) -> Iterator[dict[str, Any]]:
             "rule_hits": [], "shadow_hits": ["new_device"],
             "model_version": "20261123T101500Z-0f3a9c21", "rules_version": "r1",
             "feature_set_digest": FRAUD.digest, "features": features,
-            "request_id": f"{chance.getrandbits(128):032x}",
-            "latency_ms": round(4 + chance.expovariate(0.5), 3),
+            "request_id": f"{rng.getrandbits(128):032x}",
+            "latency_ms": round(4 + rng.expovariate(0.5), 3),
             "answer": {"transaction_id": name, **shared, "method": "model"},
             "request": {**entities, "transaction_id": name, "event_time": at,
                         "amount_minor": amount, "currency": "EUR", "payment_method": "card"},
@@ -125,24 +125,24 @@ def repeated(database: Database, days: int) -> float:
 
 def drained(records: Records, count: int) -> float:
     """Rows a second of the service's own way in: batches of 1,000, as a drain stores them."""
-    made = list(rows(count, 1, seed=1))
+    payments = list(rows(count, 1, seed=1))
     started = time.perf_counter()
     for start in range(0, count, 1000):
-        records.record_rows(made[start : start + 1000])
+        records.record_rows(payments[start : start + 1000])
     return count / (time.perf_counter() - started)
 
 
 def timed(calls: list[Callable[[], Any]]) -> dict[str, float]:
     """Milliseconds of some calls."""
-    taken = []
+    durations = []
     for call in calls:
         started = time.perf_counter()
         assert call(), "expected a decision, found none"
-        taken.append((time.perf_counter() - started) * 1000.0)
-    taken.sort()
+        durations.append((time.perf_counter() - started) * 1000.0)
+    durations.sort()
     return {
-        "p50": round(taken[len(taken) // 2], 2),
-        "p99": round(taken[min(len(taken) - 1, len(taken) * 99 // 100)], 2),
+        "p50": round(durations[len(durations) // 2], 2),
+        "p99": round(durations[min(len(durations) - 1, len(durations) * 99 // 100)], 2),
     }
 
 
@@ -235,8 +235,8 @@ def _plain(value: Any) -> Any:
 
 def _parts(every: Iterator[Any], size: int) -> Iterator[list[Any]]:
     part: list[Any] = []
-    for one in every:
-        part.append(one)
+    for element in every:
+        part.append(element)
         if len(part) == size:
             yield part
             part = []
@@ -259,14 +259,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--days", type=int, default=10, help="all but the last are archived")
     parser.add_argument("--url", help="database to use; none: one of its own")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with ExitStack() as stack:
-        url = given.url or new_database(stack.enter_context(running()))
+        url = options.url or new_database(stack.enter_context(running()))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fw-archive-")))
         started = time.perf_counter()
-        figures = measure(given.rows, given.days, folder, url)
+        figures = measure(options.rows, options.days, folder, url)
         seconds = time.perf_counter() - started
-        print_result(given.rows, seconds, benchmark="decision_archive", **figures)
+        print_result(options.rows, seconds, benchmark="decision_archive", **figures)
 
 
 if __name__ == "__main__":

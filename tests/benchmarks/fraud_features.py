@@ -64,7 +64,9 @@ def same_as_pandas() -> FeatureSet:
     user += [f"amount_sum_by_user_{span}" for span in ("1h", "24h", "7d")]
     user += [f"amount_mean_by_user_{span}" for span in ("1d", "7d", "30d")]
     user += ["amount_std_by_user_30d"]
-    merchant = [f"{what}_by_merchant_30d" for what in ("txn_count", "amount_mean", "fraud_rate")]
+    merchant = [
+        f"{measure}_by_merchant_30d" for measure in ("txn_count", "amount_mean", "fraud_rate")
+    ]
     for days in (1, 7, 30):
         merchant += [f"{w}_by_merchant_{days}d_behind_7d" for w in ("txn_count", "fraud_rate")]
     chosen = tuple(feature for feature in FRAUD.features if feature.name in {*user, *merchant})
@@ -102,34 +104,34 @@ def pandas_rolling(path: str, rows: int) -> tuple[float, int]:
     frame["fraud"] = frame.pop("fraud_from").notna().astype(float)
     touch()
     start = time.perf_counter()
-    made = _user_columns(frame) + _merchant_columns(frame)
-    return time.perf_counter() - start, made
+    column_count = _user_columns(frame) + _merchant_columns(frame)
+    return time.perf_counter() - start, column_count
 
 
 def _user_columns(frame: pd.DataFrame) -> int:
     by_user = frame.set_index("event_time").groupby("user_id")["amount_minor"]
     aggregates = {"1h": ["count", "sum"], "24h": ["count", "sum", "mean"], "7d": ["count", "sum"]}
     aggregates |= {"7d ": ["mean"], "30d": ["count", "mean", "std"]}
-    made = 0
+    column_count = 0
     for window, names in aggregates.items():
         rolling = by_user.rolling(window.strip(), closed="left")
-        made += sum(len(getattr(rolling, name)()) > 0 for name in names)
-    return made
+        column_count += sum(len(getattr(rolling, name)()) > 0 for name in names)
+    return column_count
 
 
 def _merchant_columns(frame: pd.DataFrame) -> int:
     by_merchant = frame.set_index("event_time").groupby("merchant_id")
     recent = by_merchant["amount_minor"].rolling("30d", closed="left")
-    made = sum(len(getattr(recent, name)()) > 0 for name in ("count", "mean"))
+    column_count = sum(len(getattr(recent, name)()) > 0 for name in ("count", "mean"))
     fraud = by_merchant["fraud"]
-    made += len(fraud.rolling("30d", closed="left").mean()) > 0
+    column_count += len(fraud.rolling("30d", closed="left").mean()) > 0
     # a window behind a delay is the difference of two windows that reach up to now
     delay = {name: getattr(fraud.rolling("7d", closed="left"), name)() for name in ("count", "sum")}
     for window in ("8d", "14d", "37d"):
         rolling = fraud.rolling(window, closed="left")
         counts, sums = rolling.count() - delay["count"], rolling.sum() - delay["sum"]
-        made += 2 * (len(sums / counts) > 0)
-    return made
+        column_count += 2 * (len(sums / counts) > 0)
+    return column_count
 
 
 def on_ray_data(config: Config, rows: int) -> float:

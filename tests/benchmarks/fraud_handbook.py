@@ -77,11 +77,11 @@ class Bench:
             name: score_baseline(name, self.inputs, self.payments.fraud, fold, settings)
             for name in NAMES
         }
-        given = self.payments, self.signals, fold
-        scores["ours"] = score_ours(*given)
-        scores["ours_history"] = score_ours_history(*given)
-        scores["informed"] = score_informed(*given, scores["ours"])
-        scores["informed_history"] = score_informed_history(*given, scores["ours_history"])
+        fold_inputs = self.payments, self.signals, fold
+        scores["ours"] = score_ours(*fold_inputs)
+        scores["ours_history"] = score_ours_history(*fold_inputs)
+        scores["informed"] = score_informed(*fold_inputs, scores["ours"])
+        scores["informed_history"] = score_informed_history(*fold_inputs, scores["ours_history"])
         scores["ceiling"] = self.ceiling[fold.test]
         return {name: measure(self.payments, fold.test, score) for name, score in scores.items()}
 
@@ -113,16 +113,16 @@ def main() -> None:
     bench = Bench(options.transactions, payments)
     starts = tuple(options.train_start or PREQUENTIAL)
     first = options.train_start[0] if options.train_start else SINGLE
-    one = split(payments, first)
-    single = bench.fold(one, DEFAULTS)
+    fold = split(payments, first)
+    single = bench.fold(fold, DEFAULTS)
     show(f"single, from {first}", single)
     answer: dict[str, object] = {
         "single": single,
         "single_rows": {
-            "train": len(one.train),
-            "train_frauds": int(payments.fraud[one.train].sum()),
-            "test": len(one.test),
-            "test_frauds": int(payments.fraud[one.test].sum()),
+            "train": len(fold.train),
+            "train_frauds": int(payments.fraud[fold.train].sum()),
+            "test": len(fold.test),
+            "test_frauds": int(payments.fraud[fold.test].sum()),
         },
     }
     if not options.quick:

@@ -128,11 +128,11 @@ def requests(sent: pa.Table, token: str, mark: str) -> Iterator[bytes]:
 def _bodies(sent: pa.Table) -> list[dict[str, object]]:
     """Payments as the API takes them, without id and time."""
     names = ("user_id", "merchant_id", "device_id", "currency", "payment_method")
-    places = ("latitude", "longitude")
-    rows = sent.select([*names, *places, "amount_minor"]).to_pylist()
+    coordinates = ("latitude", "longitude")
+    rows = sent.select([*names, *coordinates, "amount_minor"]).to_pylist()
     return [
         {
-            **{name: row[name] for name in (*names, *places)},
+            **{name: row[name] for name in (*names, *coordinates)},
             "amount": f"{row['amount_minor'] // 100}.{row['amount_minor'] % 100:02d}",
         }
         for row in rows
@@ -212,7 +212,9 @@ def require_model(port: int) -> None:
 def shares(log: Path) -> dict[str, float]:
     """Share of the payments by decision and what decided; all but `APPROVE` pay for reasons."""
     lines = (json.loads(line) for line in log.read_text().splitlines())
-    counts = Counter(f"{one['decision']} by {one['by']}" for one in lines if "decision" in one)
+    counts = Counter(
+        f"{entry['decision']} by {entry['by']}" for entry in lines if "decision" in entry
+    )
     return {name: round(count / counts.total(), 4) for name, count in counts.most_common()}
 
 
@@ -238,12 +240,12 @@ def main(config: Config) -> None:
         for kind in config.targets:
             with redis_server(folder) as store:
                 port = free_port()
-                with target(kind, port, store, registry, folder / "keys.json") as place:
+                with target(kind, port, store, registry, folder / "keys.json") as target_folder:
                     require_model(port)
                     load = Load(HOST, port, requests(sent, token, kind))
                     opened, closed = asyncio.run(measure(load, config.seconds))
                     time.sleep(1.0)  # until the last lines are in the log
-                    decided[kind] = shares(place / "log.jsonl")
+                    decided[kind] = shares(target_folder / "log.jsonl")
             print(f"decided {kind:10} {json.dumps(decided[kind])}", flush=True)
             for name, tallies in (("open_loop", opened), ("closed_loop", closed)):
                 for key, tally in tallies.items():

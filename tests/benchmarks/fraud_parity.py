@@ -97,17 +97,17 @@ def _await(store: ProfileStore) -> None:
 def observed(table: pa.Table, store: ProfileStore) -> np.ndarray:
     """The online features, (payments, features), of a table in processing order."""
     online = OnlineFeatures(FRAUD)
-    seen = np.empty((len(table), len(FRAUD.names)))
-    place = 0
+    features = np.empty((len(table), len(FRAUD.names)))
+    row = 0
     with tqdm(total=len(table), unit="payment", mininterval=5) as progress:
         for exchange, event in replay(online, events(table)):
             reply = store.exchange(exchange)
             if event is not None:
                 values = online.read(event, reply).values
-                seen[place] = [values[name] for name in FRAUD.names]
-                place += 1
+                features[row] = [values[name] for name in FRAUD.names]
+                row += 1
                 progress.update()
-    return seen
+    return features
 
 
 def main(config: Config) -> None:
@@ -118,9 +118,9 @@ def main(config: Config) -> None:
     with opened(config.store) as store:
         online = observed(table, store)
     differing = 0
-    for place, name in enumerate(FRAUD.names):
+    for column, name in enumerate(FRAUD.names):
         expected = offline.column(name).to_numpy()
-        same = (expected == online[:, place]) | (np.isnan(expected) & np.isnan(online[:, place]))
+        same = (expected == online[:, column]) | (np.isnan(expected) & np.isnan(online[:, column]))
         differing += int((~same).sum())
         if not same.all():
             print(f"  {name}: {int((~same).sum()):,} values differ")

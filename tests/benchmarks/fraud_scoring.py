@@ -55,19 +55,19 @@ def fitted(sample: Sample, options: Options) -> Ensemble:
     meta = MetaLearner(0.1, 0.6, 0.4)
     raw = meta.log_odds(trees.log_odds(sample.matrix), networks.log_odds(sample.matrix))
     calibrator = fit_calibrator(raw, sample.labels, "isotonic")
-    names = tuple(f"f{place}" for place in range(options.features))
+    names = tuple(f"f{number}" for number in range(options.features))
     return Ensemble(names, "0" * 64, trees, networks, meta, calibrator, Policy(0.1, 0.5, 10_000.0))
 
 
 def median_us(call: Callable[[int], object], options: Options) -> float:
     """Median microseconds of a call, after a tenth of the calls to warm up."""
-    taken = np.empty(options.calls)
-    for place in range(-options.calls // 10, options.calls):
+    durations = np.empty(options.calls)
+    for index in range(-options.calls // 10, options.calls):
         started = time.perf_counter_ns()
-        call(place % 1_000)
-        if place >= 0:
-            taken[place] = time.perf_counter_ns() - started
-    return round(float(np.median(taken)) / 1_000, 1)
+        call(index % 1_000)
+        if index >= 0:
+            durations[index] = time.perf_counter_ns() - started
+    return round(float(np.median(durations)) / 1_000, 1)
 
 
 def ways(ensemble: Ensemble, rows: np.ndarray) -> dict[str, Callable[[int], object]]:
@@ -79,9 +79,9 @@ def ways(ensemble: Ensemble, rows: np.ndarray) -> dict[str, Callable[[int], obje
     tensor = torch.from_numpy(inputs)
     scorer = ensemble.scorer()
 
-    def torch_eager(place: int) -> object:
+    def torch_eager(row: int) -> object:
         with torch.inference_mode():
-            return network(tensor[place : place + 1])
+            return network(tensor[row : row + 1])
 
     return {
         "trees_xgboost": lambda at: booster.inplace_predict(
@@ -109,7 +109,7 @@ def main(options: Options) -> dict[str, object]:
     rows = sample.matrix[:1_200]
     scorer = ensemble.scorer()
     single = np.array([scorer.score_row(row).probability for row in rows])
-    found: dict[str, object] = {
+    result: dict[str, object] = {
         "microseconds_p50": {
             name: median_us(call, options) for name, call in ways(ensemble, rows).items()
         },
@@ -120,10 +120,10 @@ def main(options: Options) -> dict[str, object]:
         "hardware": hardware(),
         "version": version(),
     }
-    for name, taken in found["microseconds_p50"].items():  # type: ignore[attr-defined]
-        print(f"{name:24}{taken:>10.1f} us")
-    print(json.dumps(found))
-    return found
+    for name, median in result["microseconds_p50"].items():  # type: ignore[attr-defined]
+        print(f"{name:24}{median:>10.1f} us")
+    print(json.dumps(result))
+    return result
 
 
 if __name__ == "__main__":

@@ -65,10 +65,10 @@ def paired(data, predicted) -> dict[str, dict[str, float]]:
     """How much the blend's IBS is below others', with its interval by machines."""
     from tests.benchmarks.azure.scoring import ibs_difference  # noqa: PLC0415
 
-    found = {}
+    gains = {}
     for other in ("cox", "deep", "blend_60_40", "kaplan_meier", "gradient_boosting"):
         gain = ibs_difference(data, predicted.curves[other], predicted.curves["blend"])
-        found[f"ibs_{other}_minus_blend"] = {
+        gains[f"ibs_{other}_minus_blend"] = {
             "value": round(gain.value, 5),
             "low": round(gain.low, 5),
             "high": round(gain.high, 5),
@@ -76,7 +76,7 @@ def paired(data, predicted) -> dict[str, dict[str, float]]:
         print(
             f"IBS of {other} less the blend's: {gain.value:.5f} ({gain.low:.5f} to {gain.high:.5f})"
         )
-    return found
+    return gains
 
 
 if __name__ == "__main__":

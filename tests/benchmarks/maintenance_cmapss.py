@@ -104,7 +104,7 @@ def read(folder: Path, subset: str, mapping_file: Path) -> Engines:
     live = [name for name in sensors if np.ptp(train[name].to_numpy()) > 1e-9]
     features = FeatureSet(tuple(Sensor(name) for name in live), windows_hours=WINDOWS)
     true = dict(enumerate(pq.read_table(folder / f"RUL_{subset}.parquet")["rul"].to_pylist(), 1))
-    learned, asked = [], []
+    learned, test_rows = [], []
     for history in histories(features, train, machines=new(train)):
         failure, first = history.times_us[-1], history.times_us[0]
         at = history.times_us[history.times_us >= first + (YOUNGEST - 1) * HOUR_US][::-STRIDE]
@@ -112,10 +112,10 @@ def read(folder: Path, subset: str, mapping_file: Path) -> Engines:
     for history in histories(features, test, machines=new(test)):
         last = history.times_us[-1]
         failure = last + true[int(history.machine_id)] * HOUR_US
-        asked.append(landmarks(features, history, [last], [failure], int(failure)))
-    kept = [place for place, name in enumerate(features.names) if informative(name)]
-    parts = [together(part) for part in (learned, asked)]
-    names = tuple(features.names[place] for place in kept)
+        test_rows.append(landmarks(features, history, [last], [failure], int(failure)))
+    kept = [column for column, name in enumerate(features.names) if informative(name)]
+    parts = [together(part) for part in (learned, test_rows)]
+    names = tuple(features.names[column] for column in kept)
     chosen = [Landmarks(p.machines, p.at_us, p.rows[:, kept], p.outcomes) for p in parts]
     return Engines(chosen[0], chosen[1], names, train.num_rows + test.num_rows)
 
@@ -135,43 +135,43 @@ def informative(name: str) -> bool:
 def scores(engines: Engines, seed: int) -> dict[str, dict[str, float]]:
     """Figures of every model for one seed."""
     train, test = engines.train, engines.test
-    seen, truth = train.outcomes.capped(CAP), test.outcomes.capped(CAP)
+    outcomes, truth = train.outcomes.capped(CAP), test.outcomes.capped(CAP)
     fits = {"cox": cox_of(engines), "deep": deep_of(engines, seed)}
     inner = {name: out_of_fold(fit, train.machines, GRID, seed=seed) for name, fit in fits.items()}
-    everything = np.arange(len(train))
-    outer = {name: fit(everything)(None) for name, fit in fits.items()}
-    weight = fit_weight(seen, inner["deep"], inner["cox"], SCORED).weight
+    all_rows = np.arange(len(train))
+    outer = {name: fit(all_rows)(None) for name, fit in fits.items()}
+    weight = fit_weight(outcomes, inner["deep"], inner["cox"], SCORED).weight
     for name, share in (("blend", weight), ("blend_60_40", 0.6)):
         inner[name] = blend(inner["deep"], inner["cox"], share, GRID)
         outer[name] = blend(outer["deep"], outer["cox"], share, GRID)
     inner["gradient_boosting"], outer["gradient_boosting"] = boosted(engines, seed)
-    population = KaplanMeier.fit(seen)
+    population = KaplanMeier.fit(outcomes)
     inner["kaplan_meier"] = population.curves(len(train))
     outer["kaplan_meier"] = population.curves(len(test))
     weights = likeness(engines)
-    found = {
-        name: figures(seen, inner[name], truth, outer[name], weights, train.machines)
+    results = {
+        name: figures(outcomes, inner[name], truth, outer[name], weights, train.machines)
         for name in outer
     }
-    said = ", ".join(f"{name} {values['rmse']:.2f}" for name, values in found.items())
-    print(f"seed {seed}: RMSE {said}; weight of deep {weight:.3f}", flush=True)
-    return {**found, "weight": {"deep": weight}}
+    summary = ", ".join(f"{name} {values['rmse']:.2f}" for name, values in results.items())
+    print(f"seed {seed}: RMSE {summary}; weight of deep {weight:.3f}", flush=True)
+    return {**results, "weight": {"deep": weight}}
 
 
 def cox_of(engines: Engines):
     """Ridge Cox on means and slopes, every tenth cycle."""
-    wanted = [
-        place
-        for place, name in enumerate(engines.names)
+    columns = [
+        column
+        for column, name in enumerate(engines.names)
         if name.endswith(("_mean_15h", "_slope_per_h_30h", "_level", "age_hours"))
     ]
-    names = tuple(engines.names[place] for place in wanted)
+    names = tuple(engines.names[column] for column in columns)
 
     def fit(rows: Rows):
         few = rows[::10]
         outcomes = engines.train.outcomes.take(few).capped(CAP)
-        model = fit_cox(names, engines.train.rows[few][:, wanted], outcomes, penalty=0.01)
-        return lambda asked: model.curves(source(engines, asked)[:, wanted])
+        model = fit_cox(names, engines.train.rows[few][:, columns], outcomes, penalty=0.01)
+        return lambda query: model.curves(source(engines, query)[:, columns])
 
     return fit
 
@@ -184,7 +184,7 @@ def deep_of(engines: Engines, seed: int):
         network = fit_network(
             engines.names, part.rows, part.outcomes, part.machines, NETWORK, 10 * seed
         )
-        return lambda asked: network.curves(source(engines, asked))
+        return lambda query: network.curves(source(engines, query))
 
     return fit
 
@@ -196,7 +196,7 @@ def source(engines: Engines, rows: Rows | None) -> np.ndarray:
 
 def boosted(engines: Engines, seed: int) -> tuple[Curves, Curves]:
     """A regression of remaining life, with its out-of-fold errors as the curve around it."""
-    train, wanted = engines.train, np.minimum(engines.train.outcomes.time, CAP)
+    train, target = engines.train, np.minimum(engines.train.outcomes.time, CAP)
 
     def fit(rows: Rows) -> XGBRegressor:
         model = XGBRegressor(
@@ -209,12 +209,12 @@ def boosted(engines: Engines, seed: int) -> tuple[Curves, Curves]:
             n_jobs=1,
             random_state=seed,
         )
-        return model.fit(train.rows[rows], wanted[rows])
+        return model.fit(train.rows[rows], target[rows])
 
     inner = np.empty(len(train))
     for rows, rest in folds(train.machines, 5, seed):
         inner[rest] = fit(rows).predict(train.rows[rest])
-    errors = np.quantile(wanted - inner, np.linspace(0.005, 0.995, 100))
+    errors = np.quantile(target - inner, np.linspace(0.005, 0.995, 100))
     outer = fit(np.arange(len(train))).predict(engines.test.rows)
     return around(inner, errors), around(outer, errors)
 
@@ -232,15 +232,17 @@ def likeness(engines: Engines) -> np.ndarray:
 
     Those are cut off at ages that are known, while training rows come from whole lives.
     """
-    place = engines.names.index("age_hours")
-    ages, asked = engines.train.rows[:, place], engines.test.rows[:, place]
-    edges = np.quantile(asked, np.linspace(0.0, 1.0, 9)[1:-1])
-    here, there = (np.bincount(np.searchsorted(edges, part), minlength=8) for part in (ages, asked))
-    return (there / there.sum() / (here / here.sum()))[np.searchsorted(edges, ages)]
+    column = engines.names.index("age_hours")
+    ages, test_ages = engines.train.rows[:, column], engines.test.rows[:, column]
+    edges = np.quantile(test_ages, np.linspace(0.0, 1.0, 9)[1:-1])
+    train_counts, there = (
+        np.bincount(np.searchsorted(edges, part), minlength=8) for part in (ages, test_ages)
+    )
+    return (there / there.sum() / (train_counts / train_counts.sum()))[np.searchsorted(edges, ages)]
 
 
 def figures(
-    known: Outcomes,
+    outcomes: Outcomes,
     inner: Curves,
     truth: Outcomes,
     outer: Curves,
@@ -250,20 +252,20 @@ def figures(
     """Figures on the test engines; widths of intervals from out-of-fold curves."""
     life, expected = np.minimum(truth.time, CAP), outer.restricted_mean(CAP)
     off = expected - life
-    found = {
+    measures = {
         "rmse": float(np.sqrt(np.mean(off**2))),
         "score": float(np.where(off < 0, np.exp(-off / 13.0), np.exp(off / 10.0)).sum() - len(off)),
     }
     for level in (0.8, 0.95):
-        fitted = LikelyRange.fit(known, inner, level, CAP, weights, engines)
+        fitted = LikelyRange.fit(outcomes, inner, level, CAP, weights, engines)
         low, high = fitted.of(outer)
         inside = (low <= life) & (life <= high)
-        found[f"cover_{level * 100:.0f}"] = float(inside.mean())
-        found[f"width_{level * 100:.0f}"] = float((high - low).mean())
-    found["c_td"] = concordance(truth, outer)
-    found["ibs"] = integrated_brier_score(truth, outer, SCORED)
-    error = inner.restricted_mean(CAP) - np.minimum(known.time, CAP)
-    return {**found, "rmse_out_of_fold": float(np.sqrt(np.average(error**2, weights=weights)))}
+        measures[f"cover_{level * 100:.0f}"] = float(inside.mean())
+        measures[f"width_{level * 100:.0f}"] = float((high - low).mean())
+    measures["c_td"] = concordance(truth, outer)
+    measures["ibs"] = integrated_brier_score(truth, outer, SCORED)
+    error = inner.restricted_mean(CAP) - np.minimum(outcomes.time, CAP)
+    return {**measures, "rmse_out_of_fold": float(np.sqrt(np.average(error**2, weights=weights)))}
 
 
 def show(engines: Engines, result: dict[str, dict[str, float]]) -> None:

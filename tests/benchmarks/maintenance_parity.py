@@ -53,16 +53,16 @@ def main() -> None:
     calendar = FixedInterval(config, [0.95 * part.life_hours for part in config.components])
     with tempfile.TemporaryDirectory() as folder:
         write_fleet(config, calendar, options.weeks, folder, calendar.note)
-        known = list(tables(Path(folder)).histories(config.features))
+        histories = list(tables(Path(folder)).histories(config.features))
     random = np.random.default_rng(options.seed)
-    found = [replayed(config.features, past, random) for past in known]
-    compared, differing, late = (sum(part) for part in zip(*found, strict=True))
-    services = sum(len(past.service_times_us) for past in known)
+    results = [replayed(config.features, past, random) for past in histories]
+    compared, differing, late = (sum(part) for part in zip(*results, strict=True))
+    services = sum(len(past.service_times_us) for past in histories)
     print(
         f"{options.machines} simulated machines, {services} services, {late:,} late readings: "
         f"{differing:,} of {compared:,} values differ"
     )
-    rows = sum(len(past.times_us) for past in known)
+    rows = sum(len(past.times_us) for past in histories)
     print_result(
         rows,
         time.perf_counter() - began,
@@ -86,12 +86,12 @@ def replayed(
         fresh = (arrival > day - DAY_US) & (arrival <= day)
         again = random.random(len(fresh)) < 0.002
         rows = np.flatnonzero(fresh | (again & (arrival <= day)))
-        known, received = with_readings(
+        history, received = with_readings(
             features, unpack(features, stored), past.times_us[rows], past.readings[rows]
         )
         late += received.late
-        known = told(features, past, known, day)
-        stored = pack(features, known)
+        history = add_events(features, past, history, day)
+        stored = pack(features, history)
         online = evaluate(features, unpack(features, stored), [day])
         offline = evaluate(features, arrived(features, past, arrival <= day, day), [day])
         differing += int((online.view(np.int64) != offline.view(np.int64)).sum())
@@ -99,7 +99,7 @@ def replayed(
     return compared, differing, late
 
 
-def told(features: FeatureSet, past: History, known: History, day: int) -> History:
+def add_events(features: FeatureSet, past: History, known: History, day: int) -> History:
     """Codes and services of the day before."""
     codes = (past.error_times_us > day - DAY_US) & (past.error_times_us <= day)
     names = [features.error_codes[code] for code in past.error_codes[codes]]
@@ -109,12 +109,12 @@ def told(features: FeatureSet, past: History, known: History, day: int) -> Histo
     return with_services(features, known, past.service_times_us[served], parts)
 
 
-def arrived(features: FeatureSet, past: History, here: np.ndarray, day: int) -> History:
+def arrived(features: FeatureSet, past: History, arrival_mask: np.ndarray, day: int) -> History:
     """All that an archive holds by then."""
     first = past.times_us[0] // DAY_US * DAY_US
     codes = (past.error_times_us > first) & (past.error_times_us <= day)
     served = (past.service_times_us > first) & (past.service_times_us <= day)
-    times, readings = past.times_us[here], past.readings[here]
+    times, readings = past.times_us[arrival_mask], past.readings[arrival_mask]
     return History(
         past.machine_id,
         times,

@@ -21,7 +21,7 @@ from lib.maintenance.schedule import (
     cost_of,
     fixed_interval,
     greedy,
-    nothing,
+    no_services,
     replayed,
     solve,
 )
@@ -45,14 +45,14 @@ def main() -> None:
     start = time.perf_counter()
     sizes = (options.machines,) if options.machines else SIZES
     print("machines  seconds  gap      columns of the plan served  violations  (simulated weeks)")
-    found = {}
+    solve_figures = {}
     for machines in sizes:
         week = simulated_week(machines, options.seed)
         plan = solve(week.problem, gap=options.gap, seconds=options.seconds)
         broken = len(violations(week.problem, plan.starts))
         served = int((plan.starts != NOT_THIS_WEEK).sum())
         print(f"{machines:8d} {plan.seconds:8.2f}  {plan.gap:.5f} {served:26d} {broken:11d}")
-        found[machines] = {"seconds": round(plan.seconds, 3), "gap": round(plan.gap, 5)}
+        solve_figures[machines] = {"seconds": round(plan.seconds, 3), "gap": round(plan.gap, 5)}
     plans = policies(week, plan.starts)
     costs, broken_by = compared(week, plans, options)
     print_result(
@@ -60,7 +60,7 @@ def main() -> None:
         time.perf_counter() - start,
         machines=machines,
         **{"solve_seconds": round(plan.seconds, 3), "gap": round(plan.gap, 5)},
-        sizes=found,
+        sizes=solve_figures,
         **costs,
         violations=broken_by,
     )
@@ -70,7 +70,7 @@ def policies(week: SimulatedWeek, ours: np.ndarray) -> dict[str, np.ndarray]:
     """Starts by each way of planning that does not know the future."""
     return {
         "ours": ours,
-        "nothing": nothing(week.problem),
+        "nothing": no_services(week.problem),
         "fixed_interval": fixed_interval(week.problem, week.age_hours, INTERVAL_HOURS),
         "greedy": greedy(week.problem),
         "assignment": assignment(week.problem),
@@ -87,12 +87,12 @@ def compared(
     failed = dict.fromkeys(rows, 0.0)
     for draw in range(options.replays):
         hours = week.failures(1000 + draw)
-        known = {**plans, "perfect": clairvoyant(problem, hours, options)}
-        for name, starts in known.items():
+        schedules = {**plans, "perfect": clairvoyant(problem, hours, options)}
+        for name, starts in schedules.items():
             costs = replayed(problem, starts, hours)
             rows[name] += costs / options.replays
             failed[name] += float((costs[:, 2] > 0).sum()) / options.replays
-        broken["perfect"] = len(violations(problem, known["perfect"]))
+        broken["perfect"] = len(violations(problem, schedules["perfect"]))
     machines = np.arange(len(problem.jobs))
     print("\nplan            expected   replayed (95% by machines)       failures  violations")
     cost, low, high = {}, {}, {}
@@ -121,16 +121,21 @@ def compared(
 def paired(rows: dict[str, np.ndarray]) -> dict[str, list[int]]:
     """How much dearer than ours each plan was in the replays, with the interval over machines."""
     machines = np.arange(len(rows["ours"]))
-    found = {}
+    differences = {}
     print("\ndearer than ours (95% by machines, which are paired)")
     for name, costs in rows.items():
         if name == "ours":
             continue
         away = (costs - rows["ours"]).sum(axis=1)
         interval = bootstrap_interval(lambda some, a=away: float(a[some].sum()), machines, seed=1)
-        found[name] = [round(value) for value in (interval.value, interval.low, interval.high)]
-        print(f"{name:14s}{found[name][0]:12,} ({found[name][1]:,} to {found[name][2]:,})")
-    return found
+        differences[name] = [
+            round(value) for value in (interval.value, interval.low, interval.high)
+        ]
+        print(
+            f"{name:14s}{differences[name][0]:12,} ({differences[name][1]:,} to "
+            f"{differences[name][2]:,})"
+        )
+    return differences
 
 
 def clairvoyant(problem: Problem, hours: np.ndarray, options: argparse.Namespace) -> np.ndarray:

@@ -79,10 +79,10 @@ def figures(year: Year, config: FleetConfig) -> dict[str, float]:
     }
 
 
-def change(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
+def change(ours: np.ndarray, baseline: np.ndarray) -> dict[str, float]:
     """Relative change, with its interval over machines, which are paired."""
     interval = bootstrap_interval(
-        lambda some: float(ours[some].sum() / theirs[some].sum() - 1.0),
+        lambda some: float(ours[some].sum() / baseline[some].sum() - 1.0),
         np.arange(len(ours)),
         seed=1,
     )

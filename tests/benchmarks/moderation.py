@@ -48,11 +48,11 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
 
-    def say(words: str) -> None:
-        print(f"{time.perf_counter() - started:7.0f} s  {words}", flush=True)
+    def say(message: str) -> None:
+        print(f"{time.perf_counter() - started:7.0f} s  {message}", flush=True)
 
-    def epoch(one: Checkpoint) -> None:
-        say(f"  epoch {one.epoch}: loss {one.loss:.4f}")
+    def epoch(checkpoint: Checkpoint) -> None:
+        say(f"  epoch {checkpoint.epoch}: loss {checkpoint.loss:.4f}")
 
     data, runtime = Path(options.data), Runtime(options.device, options.threads)
     run = Run(options.seed, runtime, epoch)
@@ -74,10 +74,10 @@ def main() -> None:
     of_mixed = judge_mixed(mixed, options.seed, runtime)
     say("explanations")
     hateful = [tweets.texts[k] for k in tweets.test if tweets.classes[k] == HATE]
-    texts = [one for one in hateful if len(words(one)) > 1][:_EXPLAINED]
+    texts = [tweet for tweet in hateful if len(words(tweet)) > 1][:_EXPLAINED]
     kinds = np.array(pictures.kinds)[pictures.test]
-    shown = pictures.test[np.isin(kinds, ("airplane", "ship"))][:_EXPLAINED]
-    images = list(pictures.pixels[shown])
+    rows = pictures.test[np.isin(kinds, ("airplane", "ship"))][:_EXPLAINED]
+    images = list(pictures.pixels[rows])
     prohibited = policy_head(pictures, image)
     explanations = {
         "text": _row(text_faithfulness(text, texts, COMPOSED_POLICIES[0], _ORDERS, options.seed)),
@@ -98,8 +98,8 @@ def main() -> None:
     )
 
 
-def _row(found: Faithfulness) -> dict[str, object]:
-    return asdict(found)
+def _row(faithfulness: Faithfulness) -> dict[str, object]:
+    return asdict(faithfulness)
 
 
 if __name__ == "__main__":

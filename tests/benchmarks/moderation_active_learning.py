@@ -68,13 +68,15 @@ class Plan:
 def embedded(texts: list[str], cache: Path | None) -> np.ndarray:
     """(n, 384) unit sentence embeddings; kept in `cache` and read from there if it is given."""
     if cache is not None and cache.exists():
-        found: np.ndarray = np.load(cache, allow_pickle=False)
-        assert len(found) == len(texts), f"{cache}: {len(found)} rows for {len(texts)} texts"
-        return found
-    found = _by_minilm(texts)
+        embeddings: np.ndarray = np.load(cache, allow_pickle=False)
+        assert len(embeddings) == len(texts), (
+            f"{cache}: {len(embeddings)} rows for {len(texts)} texts"
+        )
+        return embeddings
+    embeddings = _by_minilm(texts)
     if cache is not None:
-        np.save(cache, found)
-    return found
+        np.save(cache, embeddings)
+    return embeddings
 
 
 def _by_minilm(texts: list[str]) -> np.ndarray:
@@ -87,18 +89,18 @@ def _by_minilm(texts: list[str]) -> np.ndarray:
     cut = transformers().AutoTokenizer.from_pretrained(get_model_path())
     model = transformers().AutoModel.from_pretrained(get_model_path()).eval()
     order = np.argsort([len(text) for text in texts], kind="stable")
-    found = np.empty((len(texts), model.config.hidden_size), np.float32)
+    embeddings = np.empty((len(texts), model.config.hidden_size), np.float32)
     with torch.inference_mode():
         for start in range(0, len(texts), _PIECE):
             rows = order[start : start + _PIECE]
-            said = [texts[row] for row in rows]
+            batch = [texts[row] for row in rows]
             tokens = cut(
-                said, padding=True, truncation=True, max_length=_LENGTH, return_tensors="pt"
+                batch, padding=True, truncation=True, max_length=_LENGTH, return_tensors="pt"
             )
             weights = tokens["attention_mask"][..., None].float()
             mean = (model(**tokens).last_hidden_state * weights).sum(1) / weights.sum(1)
-            found[rows] = torch.nn.functional.normalize(mean).numpy()
-    return found
+            embeddings[rows] = torch.nn.functional.normalize(mean).numpy()
+    return embeddings
 
 
 def fitted(tweets: Tweets, strength: float) -> LogisticRegression:
@@ -109,8 +111,10 @@ def fitted(tweets: Tweets, strength: float) -> LogisticRegression:
 
 def scores(model: LogisticRegression, test: Tweets) -> dict[str, float]:
     """F1 by average."""
-    said = model.predict(test.embeddings)
-    return {one: float(f1_score(test.classes, said, average=one)) for one in AVERAGES}
+    predictions = model.predict(test.embeddings)
+    return {
+        average: float(f1_score(test.classes, predictions, average=average)) for average in AVERAGES
+    }
 
 
 def curve(tweets: Tweets, test: Tweets, way: str, seed: int, plan: Plan) -> list[dict[str, float]]:
@@ -118,25 +122,25 @@ def curve(tweets: Tweets, test: Tweets, way: str, seed: int, plan: Plan) -> list
     draw = np.random.default_rng([seed, 1])
     labelled = np.zeros(len(tweets.classes), dtype=bool)
     labelled[draw.choice(len(labelled), plan.first, replace=False)] = True
-    found = []
+    points = []
     while True:
         model = fitted(tweets.take(np.flatnonzero(labelled)), plan.strength)
-        found.append(scores(model, test))
+        points.append(scores(model, test))
         if labelled.sum() >= plan.most:
-            return found
+            return points
         pool = Pool(
             embeddings=tweets.embeddings, probabilities=model.predict_proba(tweets.embeddings),
             exclusive=True, labelled=labelled.copy(), keys=tweets.keys,
         )  # fmt: skip
-        chosen = select_batch(pool, plan.batch, seed * 1000 + len(found), WAYS[way])
+        chosen = select_batch(pool, plan.batch, seed * 1000 + len(points), WAYS[way])
         labelled[chosen.rows] = True
 
 
 def needed(scores_: list[float], goal: float, plan: Plan) -> int | None:
     """Labels until three batches in a row reach the goal on average; None where they never do."""
-    for place in range(2, len(scores_)):
-        if np.mean(scores_[place - 2 : place + 1]) >= goal:
-            return plan.first + place * plan.batch
+    for index in range(2, len(scores_)):
+        if np.mean(scores_[index - 2 : index + 1]) >= goal:
+            return plan.first + index * plan.batch
     return None
 
 
@@ -163,9 +167,10 @@ def one_seed(arguments: tuple[Tweets, list[str], int, Plan]) -> dict[str, Any]:
         curves = {way: curve(pool, test, way, seed, plan) for way in WAYS}
     labels = {
         way: {
-            name: needed([one[name] for one in found], 0.95 * full[name], plan) for name in AVERAGES
+            name: needed([point[name] for point in points], 0.95 * full[name], plan)
+            for name in AVERAGES
         }
-        for way, found in curves.items()
+        for way, points in curves.items()
     }
     return {"full": full, "curves": curves, "needed": labels, "pool": len(pool_rows)}
 
@@ -179,28 +184,38 @@ def with_interval(values: list[float]) -> tuple[float, float, float]:
     return mean, mean - wide, mean + wide
 
 
-def summary(found: list[dict[str, Any]], plan: Plan) -> dict[str, Any]:
+def summary(seed_results: list[dict[str, Any]], plan: Plan) -> dict[str, Any]:
     """Figures over seeds."""
     result: dict[str, Any] = {}
     for name in AVERAGES:
         labels = {
-            way: [float(one["needed"][way][name] or plan.most) for one in found] for way in WAYS
+            way: [
+                float(seed_result["needed"][way][name] or plan.most) for seed_result in seed_results
+            ]
+            for way in WAYS
         }
-        result[f"{name}_full"] = with_interval([one["full"][name] for one in found])
-        result[f"{name}_labels_for_95"] = {way: with_interval(one) for way, one in labels.items()}
+        result[f"{name}_full"] = with_interval(
+            [seed_result["full"][name] for seed_result in seed_results]
+        )
+        result[f"{name}_labels_for_95"] = {
+            way: with_interval(counts) for way, counts in labels.items()
+        }
         result[f"{name}_never_reached"] = {
-            way: sum(one["needed"][way][name] is None for one in found) for way in WAYS
+            way: sum(seed_result["needed"][way][name] is None for seed_result in seed_results)
+            for way in WAYS
         }
         result[f"{name}_fewer_than"] = {
             way: with_interval([b - a for a, b in zip(labels["ours"], labels[way], strict=True)])
             for way in ("random", "margin", "badge_alone")
         }
         for count in (600, 1000, 2000, plan.most):
-            place = (count - plan.first) // plan.batch
+            index = (count - plan.first) // plan.batch
             result[f"{name}_at_{count}"] = {
-                way: with_interval([one["curves"][way][place][name] for one in found])
+                way: with_interval(
+                    [seed_result["curves"][way][index][name] for seed_result in seed_results]
+                )
                 for way in WAYS
-                if place < len(found[0]["curves"][way])
+                if index < len(seed_results[0]["curves"][way])
             }
     return result
 
@@ -222,21 +237,23 @@ def main() -> None:
     print(f"{len(texts):,} tweets embedded after {time.perf_counter() - started:.0f} s", flush=True)
     tweets = Tweets(embeddings, table["class"].to_numpy(), text_keys(texts))
     plan = Plan(batch=options.batch, most=options.most)
-    found = []
+    results = []
     with ProcessPoolExecutor(options.processes) as workers:
-        asked = [(tweets, texts, seed, plan) for seed in range(1, options.seeds + 1)]
-        for seed, one in enumerate(workers.map(one_seed, asked), start=1):
-            found.append(one)
-            print(f"seed {seed}: full {one['full']}; labels needed {one['needed']}", flush=True)
+        tasks = [(tweets, texts, seed, plan) for seed in range(1, options.seeds + 1)]
+        for seed, result in enumerate(workers.map(one_seed, tasks), start=1):
+            results.append(result)
+            print(
+                f"seed {seed}: full {result['full']}; labels needed {result['needed']}", flush=True
+            )
     print_result(
-        len(texts), time.perf_counter() - started, **summary(found, plan), seeds=options.seeds,
-        pool=found[0]["pool"], batch=plan.batch, duplicates=_duplicates(tweets.keys),
+        len(texts), time.perf_counter() - started, **summary(results, plan), seeds=options.seeds,
+        pool=results[0]["pool"], batch=plan.batch, duplicates=_duplicates(tweets.keys),
     )  # fmt: skip
 
 
 def _duplicates(keys: np.ndarray) -> int:
-    known = keys[keys >= 0]
-    return len(known) - len(np.unique(known))
+    valid_keys = keys[keys >= 0]
+    return len(valid_keys) - len(np.unique(valid_keys))
 
 
 if __name__ == "__main__":

@@ -52,27 +52,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(_run(Path(folder)))
-    print_result(found["posts"], found.pop("seconds"), **found)
-    sys.exit(1 if found["unexpected"] or found["grown_mb"] > _MOST_MB else 0)
+        result = asyncio.run(_run(Path(folder)))
+    print_result(result["posts"], result.pop("seconds"), **result)
+    sys.exit(1 if result["unexpected"] or result["grown_mb"] > _MOST_MB else 0)
 
 
 async def _run(folder: Path) -> dict[str, Any]:
     registry = published(folder)
     with serving() as server:
-        place = f"http://127.0.0.1:{server.server_address[1]}/media/"
-        async with moderation(folder / "a", registry, addresses=(place,)) as here:
+        media_url = f"http://127.0.0.1:{server.server_address[1]}/media/"
+        async with moderation(folder / "a", registry, addresses=(media_url,)) as app:
             # the largest image allowed and a video: what good posts need anyway
-            await _judge(here, "first", {"text": tiny.parts()[2].texts[0]})
+            await _judge(app, "first", {"text": tiny.parts()[2].texts[0]})
             large = encoded(scene(1, 256).resize((6_000, 4_000)), quality=60)
-            await _judge(here, "large", {"images": [sent(large)]})
+            await _judge(app, "large", {"images": [sent(large)]})
             before, started = peak_mb(), time.perf_counter()
             unexpected = []
-            posts = list(hostile(place))
-            for number, one in enumerate(posts):
-                if fault := await _attack(here, number, one):
-                    unexpected.append(f"{one.name}: {fault}")
-            unexpected += await _policies(here)
+            posts = list(hostile(media_url))
+            for number, attack in enumerate(posts):
+                if fault := await _attack(app, number, attack):
+                    unexpected.append(f"{attack.name}: {fault}")
+            unexpected += await _policies(app)
             secret = [path for path in server.asked if "secret" in path]
             return {
                 "posts": len(posts),
@@ -84,8 +84,8 @@ async def _run(folder: Path) -> dict[str, Any]:
             }
 
 
-def hostile(place: str) -> Iterator[Hostile]:
-    """All of them; `place` is the only one that media may be fetched from."""
+def hostile(media_url: str) -> Iterator[Hostile]:
+    """All of them; `media_url` is the only one that media may be fetched from."""
     picture = encoded(scene(4))
     bomb = _bomb()
     text = {"text": "fine"}
@@ -116,59 +116,60 @@ def hostile(place: str) -> Iterator[Hostile]:
     for name, uri in (
         ("URI outside the list", "https://elsewhere.example/x.png"),
         ("file of the machine", "file:///etc/passwd"),
-        ("path out of the listed place", place + "%2e%2e/secret"),
+        ("path out of the listed place", media_url + "%2e%2e/secret"),
     ):
         yield Hostile(name, text | {"images": [{"uri": uri}]}, 200, "address_not_allowed")
-    led = [{"uri": place + "to_outside"}]
+    led = [{"uri": media_url + "to_outside"}]
     yield Hostile("listed URI that redirects", text | {"images": led}, 200, "address_not_allowed")
-    endless = [{"uri": place + "endless"}]
+    endless = [{"uri": media_url + "endless"}]
     yield Hostile("listed URI that never ends", text | {"images": endless}, 200, "too_large")
     yield Hostile("unknown language", text | {"language": "xx-Nope"}, 200, "")
     yield Hostile("language that is none", text | {"language": "??"}, 422, "language")
 
 
-async def _attack(here: Running, number: int, one: Hostile) -> str:
+async def _attack(app: Running, number: int, attack: Hostile) -> str:
     """Send a hostile post and a good one; answers what was not as expected, or nothing."""
     started = time.perf_counter()
-    status, answer = await _judge(here, f"post-{number}", one.fields)
+    status, answer = await _judge(app, f"post-{number}", attack.fields)
     took = 1000 * (time.perf_counter() - started)
     reasons = [media["reason"] for media in answer.get("undecoded", [])]
     hits = [hit["entry"] for hit in answer.get("hits", [])]
-    told = answer.get("detail") or " ".join([answer["decision"], *reasons, *hits])
-    print(f"{one.name:44} {status}  {took:6.0f} ms  {told[:90]}", flush=True)
-    good, after = await _judge(here, f"good-{number}", {"text": tiny.parts()[2].texts[0]})
-    if (status, good) != (one.status, 200) or one.expected not in told:
-        return f"{status} {told}; expected {one.status} {one.expected}; a good post got {good}"
+    message = answer.get("detail") or " ".join([answer["decision"], *reasons, *hits])
+    print(f"{attack.name:44} {status}  {took:6.0f} ms  {message[:90]}", flush=True)
+    good, after = await _judge(app, f"good-{number}", {"text": tiny.parts()[2].texts[0]})
+    if (status, good) != (attack.status, 200) or attack.expected not in message:
+        expected = f"expected {attack.status} {attack.expected}"
+        return f"{status} {message}; {expected}; a good post got {good}"
     if (reasons or hits) and answer["decision"] == "ALLOW":
         return "allowed unseen"
     return "" if after["method"] == "model" else f"a good post was judged by {after['method']}"
 
 
-async def _policies(here: Running) -> list[str]:
+async def _policies(app: Running) -> list[str]:
     """Policies that nobody knows: in a look at reasons, in a reviewer's words, in a file."""
     faults = []
-    asked = await here.client.get("/moderation/posts/first/explanation?policy=nope")
-    claim = (await here.post("review/claim", {"reviewer": "rob"}))["claims"][0]
-    said = {"reviewer": "rob", "token": claim["token"], "verdicts": {"nope": True}}
+    response = await app.client.get("/moderation/posts/first/explanation?policy=nope")
+    claim = (await app.post("review/claim", {"reviewer": "rob"}))["claims"][0]
+    body = {"reviewer": "rob", "token": claim["token"], "verdicts": {"nope": True}}
     path = f"/moderation/review/items/{claim['item_id']}/decide"
-    decided = await here.client.post(path, content=json.dumps(said))
-    for name, answer in (("explanation", asked), ("verdict", decided)):
-        told = answer.json()["detail"]
-        print(f"unknown policy in {name:26} {answer.status_code}             {told[:90]}")
-        if answer.status_code != 422 or "nope" not in told:
-            faults.append(f"unknown policy in {name}: {answer.status_code} {told}")
-    unknown = here.service.args.policies.replace("id: hate", "id: nope")
-    await here.service.reconfigure({"policies": unknown})
-    ready = (await here.client.get("/moderation/status")).json()
-    told = str(ready["parts"])
+    decided = await app.client.post(path, content=json.dumps(body))
+    for name, answer in (("explanation", response), ("verdict", decided)):
+        detail = answer.json()["detail"]
+        print(f"unknown policy in {name:26} {answer.status_code}             {detail[:90]}")
+        if answer.status_code != 422 or "nope" not in detail:
+            faults.append(f"unknown policy in {name}: {answer.status_code} {detail}")
+    unknown = app.service.args.policies.replace("id: hate", "id: nope")
+    await app.service.reconfigure({"policies": unknown})
+    ready = (await app.client.get("/moderation/status")).json()
+    detail = str(ready["parts"])
     error = next((p["error"] for p in ready["parts"].values() if p.get("error")), "")
     print(f"unknown policy in {'the policies':26} kept out        {error[:90]}")
-    return faults if "nope" in told else [*faults, "a policy that no model knows was taken"]
+    return faults if "nope" in detail else [*faults, "a policy that no model knows was taken"]
 
 
-async def _judge(here: Running, name: str, fields: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+async def _judge(app: Running, name: str, fields: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     body = json.dumps({"post_id": name, "author_id": name, **fields})
-    answer = await here.client.post("/moderation/posts", content=body)
+    answer = await app.client.post("/moderation/posts", content=body)
     return answer.status_code, answer.json()
 
 
@@ -178,11 +179,11 @@ def _bomb() -> bytes:
     row = bytes(1 + 3 * _BOMB_SIDE)
     body = b"".join(packer.compress(row) for _ in range(_BOMB_SIDE)) + packer.flush()
     header = struct.pack(">IIBBBBB", _BOMB_SIDE, _BOMB_SIDE, 8, 2, 0, 0, 0)
-    made = b"\x89PNG\r\n\x1a\n"
+    png = b"\x89PNG\r\n\x1a\n"
     for name, data in ((b"IHDR", header), (b"IDAT", body), (b"IEND", b"")):
-        made += struct.pack(">I", len(data)) + name + data
-        made += struct.pack(">I", zlib.crc32(name + data))
-    return made
+        png += struct.pack(">I", len(data)) + name + data
+        png += struct.pack(">I", zlib.crc32(name + data))
+    return png
 
 
 if __name__ == "__main__":

@@ -87,10 +87,10 @@ class Ear:
         del request
         if answer is None or answer.status != 200:
             return
-        told = json.loads(answer.body)
-        for name, ms in (*told["stages_ms"].items(), ("inside", told["latency_ms"])):
+        decision = json.loads(answer.body)
+        for name, ms in (*decision["stages_ms"].items(), ("inside", decision["latency_ms"])):
             self.stages_ms.setdefault(name, []).append(float(ms))
-        self.decided[f"{told['decision']} by {told['method']}"] += 1
+        self.decided[f"{decision['decision']} by {decision['method']}"] += 1
 
     def summary(self) -> dict[str, float]:
         """Milliseconds of stages; `inside` is all of the front node, without the way there."""
@@ -131,21 +131,21 @@ class Sender:
 def bodies(mix: Mix) -> list[dict[str, Any]]:
     """Some posts as the API takes them, without ids."""
     texts = simulated_pieces(BODIES, 1, 1, seed=9).texts
-    found: list[dict[str, Any]] = [{"text": text} for text in texts]
+    posts: list[dict[str, Any]] = [{"text": text} for text in texts]
     if mix != "text":
-        for k, one in enumerate(found):
-            one["images"] = [_sent(encoded(scene(k, IMAGE_SIDE)))]
+        for k, post in enumerate(posts):
+            post["images"] = [_sent(encoded(scene(k, IMAGE_SIDE)))]
     if mix == "text_image_video":
-        for k, one in enumerate(found):
-            one["video"] = _sent(_clip(k))
-    return found
+        for k, post in enumerate(posts):
+            post["video"] = _sent(_clip(k))
+    return posts
 
 
 def _clip(seed: int) -> bytes:
     """Two seconds of a picture that drifts."""
-    whole = np.asarray(scene(seed, 2 * CLIP_SIDE))
-    frames = [whole[k : k + CLIP_SIDE, k : k + CLIP_SIDE] for k in range(CLIP_FRAMES)]
-    return video([np.ascontiguousarray(one) for one in frames], rate=FRAMES_PER_S)
+    picture = np.asarray(scene(seed, 2 * CLIP_SIDE))
+    frames = [picture[k : k + CLIP_SIDE, k : k + CLIP_SIDE] for k in range(CLIP_FRAMES)]
+    return video([np.ascontiguousarray(frame) for frame in frames], rate=FRAMES_PER_S)
 
 
 def _sent(content: bytes) -> dict[str, str]:
@@ -158,17 +158,27 @@ def served(kind: Kind, registry: str, device: str) -> Iterator[tuple[RayServer, 
     with tempfile.TemporaryDirectory(prefix="fw-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
         # a second replica on two shared cores would only wait for the first
-        one = {"min": 1, "cpus": 0.25, "gpus": 0.25 if device == "cuda" else 0.0}
-        front = one if kind == "colocated" else {"min": 1, "cpus": 0.25}
+        deployment = {"min": 1, "cpus": 0.25, "gpus": 0.25 if device == "cuda" else 0.0}
+        front = deployment if kind == "colocated" else {"min": 1, "cpus": 0.25}
         args, token = arguments(
-            folder, Path(registry), front=front, text=one, image=one, video=one,
-            colocated=kind == "colocated", device=device, video_at_once=True, shutdown_s=2,
-            deadline_ms=_DEADLINE_MS, model_timeout_ms=_DEADLINE_MS, in_flight=256,
+            folder,
+            Path(registry),
+            front=front,
+            text=deployment,
+            image=deployment,
+            video=deployment,
+            colocated=kind == "colocated",
+            device=device,
+            video_at_once=True,
+            shutdown_s=2,
+            deadline_ms=_DEADLINE_MS,
+            model_timeout_ms=_DEADLINE_MS,
+            in_flight=256,
             drain_seconds=1.0,
-        )  # fmt: skip
+        )
         extra = {"FOREWARN_REQUESTS_PER_REPLICA": "0"}
-        given = json.loads(args.model_dump_json()) | {"registry": registry}
-        server = RayServer(folder, given, extra, system="moderation")
+        config = json.loads(args.model_dump_json()) | {"registry": registry}
+        server = RayServer(folder, config, extra, system="moderation")
         try:
             server.deploy()
             report = httpx.get(f"{server.url}/moderation/readyz", timeout=60).json()
@@ -194,19 +204,19 @@ async def measure(
 ) -> tuple[dict[str, Any], Counter[str]]:
     """Warms up, then measures every rate and every number of connections."""
     await load.closed(2, min(3.0, seconds))
-    found: dict[str, Any] = {"open_loop": {}, "closed_loop": {}}
+    results: dict[str, Any] = {"open_loop": {}, "closed_loop": {}}
     decided: Counter[str] = Counter()
     for rate in rates:
         ear = Ear()
         longer = max(seconds, 4.0 / rate)
-        found["open_loop"][f"{rate:g}"] = _figures(await load.open(rate, longer, ear), ear)
+        results["open_loop"][f"{rate:g}"] = _figures(await load.open(rate, longer, ear), ear)
         decided += ear.decided
     for connections in CONNECTIONS:
         ear = Ear()
         tally = await load.closed(connections, seconds, ear)
-        found["closed_loop"][str(connections)] = _figures(tally, ear)
+        results["closed_loop"][str(connections)] = _figures(tally, ear)
         decided += ear.decided
-    return found, decided
+    return results, decided
 
 
 def _figures(tally: Tally, ear: Ear) -> dict[str, float]:
@@ -214,7 +224,7 @@ def _figures(tally: Tally, ear: Ear) -> dict[str, float]:
     return {**summary, **ear.summary()}
 
 
-def whole(found: dict[str, Any]) -> dict[str, float]:
+def headline_figures(found: dict[str, Any]) -> dict[str, float]:
     """A mix's own figures out of those of one way to serve it."""
     calmest = next(iter(found["open_loop"].values()))
     names = ("p50_ms", "p95_ms", "p99_ms", "decode_p50_ms")
@@ -242,14 +252,14 @@ def main(config: Config) -> None:
                     rates = GPU_RATES[mix] if device == "cuda" else RATES[config.size][mix]
                     before = batch_sizes(server, kind)
                     load = Load("127.0.0.1", server.port, Sender(mix, token))
-                    found, decided = asyncio.run(measure(load, rates, config.seconds))
-                    found["batches"] = _less(batch_sizes(server, kind), before)
-                    found["decided"] = dict(decided)
+                    figures, decided = asyncio.run(measure(load, rates, config.seconds))
+                    figures["batches"] = _less(batch_sizes(server, kind), before)
+                    figures["decided"] = dict(decided)
                     count += sum(decided.values())
-                    results[mix][kind] = found
-                    print(f"{kind:10} {mix:17} {json.dumps(found)}", flush=True)
+                    results[mix][kind] = figures
+                    print(f"{kind:10} {mix:17} {json.dumps(figures)}", flush=True)
     for mix in config.mixes:
-        results[mix] |= whole(results[mix][config.targets[0]])
+        results[mix] |= headline_figures(results[mix][config.targets[0]])
     print_result(
         rows_read=count,
         seconds=time.perf_counter() - began,

@@ -83,10 +83,10 @@ def review(url: str, fire: Fire, name: str, doomed: bool, holding: Any) -> None:
             if not reviews.figures(_now(), _LONG_US).waiting:
                 return
             time.sleep(0.02)
-        for one in claims:
+        for claim in claims:
             time.sleep(fire.lease_s * 1.3 if draw.random() < fire.late else draw.random() * 0.004)
             try:
-                queue.decide(one.item_id, name, one.token, says(name, one.post_id), _now())
+                queue.decide(claim.item_id, name, claim.token, says(name, claim.post_id), _now())
             except LeaseLostError:
                 continue
 
@@ -106,10 +106,10 @@ def run(url: str, fire: Fire) -> dict[str, Any]:
     started = time.perf_counter()
     killed = _let_loose(url, fire, reviews)
     seconds = time.perf_counter() - started
-    found = counted(reviews, fire)
+    counts = counted(reviews, fire)
     reviews.close()
-    decided = found["decided"]
-    return {**found, "killed": killed, "seconds": round(seconds, 2),
+    decided = counts["decided"]
+    return {**counts, "killed": killed, "seconds": round(seconds, 2),
             "decisions_per_s": round(decided / seconds, 1)}  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def counted(reviews: Reviews, fire: Fire) -> dict[str, Any]:
     for number in range(fire.posts):
         verdicts, outcomes = reviews.verdicts(f"p{number}"), reviews.outcomes(f"p{number}")
         lost += len(outcomes) != 1
-        reviewers = {one.reviewer for one in verdicts}
+        reviewers = {verdict.reviewer for verdict in verdicts}
         needed = _NEEDED[outcomes[0].rule] if outcomes else len(verdicts)
         twice += len(verdicts) != needed or len(reviewers) != len(verdicts)
     labels = list(reviews.labels())
@@ -156,7 +156,7 @@ def counted(reviews: Reviews, fire: Fire) -> dict[str, Any]:
         "lost": lost,
         "decided_twice": twice,
         "labels": len(labels),
-        "labels_doubled": len(labels) - len({(one.post_id, one.policy) for one in labels}),
+        "labels_doubled": len(labels) - len({(label.post_id, label.policy) for label in labels}),
         "expired_leases": figures.expired_leases,
         **_kappa(reviews),
     }
@@ -164,10 +164,16 @@ def counted(reviews: Reviews, fire: Fire) -> dict[str, Any]:
 
 def _kappa(reviews: Reviews) -> dict[str, Any]:
     pairs = reviews.pairs()
-    first, second = ([getattr(one, side)["hate"] for one in pairs] for side in ("first", "second"))
+    first, second = (
+        [getattr(pair, side)["hate"] for pair in pairs] for side in ("first", "second")
+    )
     ours = cohen_kappa(first, second)
-    theirs = float(cohen_kappa_score(first, second))
-    return {"pairs": len(pairs), "kappa": ours, "kappa_equals_sklearn": abs(ours - theirs) < 1e-12}
+    sklearn_kappa = float(cohen_kappa_score(first, second))
+    return {
+        "pairs": len(pairs),
+        "kappa": ours,
+        "kappa_equals_sklearn": abs(ours - sklearn_kappa) < 1e-12,
+    }
 
 
 def _let_loose(url: str, fire: Fire, reviews: Reviews) -> int:
@@ -177,29 +183,29 @@ def _let_loose(url: str, fire: Fire, reviews: Reviews) -> int:
     holding = [context.Event() for _ in range(fire.kills)]
 
     def begin(name: str, doom: Any | None) -> BaseProcess:
-        one = context.Process(target=review, args=(url, fire, name, doom is not None, doom))
-        one.start()
-        return one
+        process = context.Process(target=review, args=(url, fire, name, doom is not None, doom))
+        process.start()
+        return process
 
-    victims = [begin(f"v{number}", held) for number, held in enumerate(holding)]
-    for held in holding:
-        held.wait(fire.patience_s)
+    victims = [begin(f"v{number}", event) for number, event in enumerate(holding)]
+    for event in holding:
+        event.wait(fire.patience_s)
     people = [begin(f"r{number}", None) for number in range(fire.reviewers - fire.kills)]
     until, killed = time.monotonic() + fire.patience_s, 0
     while time.monotonic() < until and (
-        reviews.figures(_now(), _LONG_US).waiting or any(one.is_alive() for one in people)
+        reviews.figures(_now(), _LONG_US).waiting or any(person.is_alive() for person in people)
     ):
-        for place, (one, held) in enumerate(zip(victims, holding, strict=True)):
-            if held.is_set() and one.is_alive() and one.pid is not None:
-                os.kill(one.pid, signal.SIGKILL)
-                one.join()
+        for index, (process, event) in enumerate(zip(victims, holding, strict=True)):
+            if event.is_set() and process.is_alive() and process.pid is not None:
+                os.kill(process.pid, signal.SIGKILL)
+                process.join()
                 killed += 1
-                people.append(begin(f"r-after-{place}", None))
+                people.append(begin(f"r-after-{index}", None))
         time.sleep(0.05)
-    for one in (*people, *victims):
-        if one.is_alive():
-            one.kill()
-        one.join()
+    for process in (*people, *victims):
+        if process.is_alive():
+            process.kill()
+        process.join()
     return killed
 
 
@@ -212,15 +218,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     fire = Fire(options.posts, options.reviewers, options.kills, seed=options.seed)
-    started, found = time.perf_counter(), {}
+    started, results = time.perf_counter(), {}
     with tempfile.TemporaryDirectory() as folder:
-        found["sqlite"] = run(f"sqlite:///{Path(folder)}/records.db", fire)
-        print(f"sqlite: {found['sqlite']}", flush=True)
+        results["sqlite"] = run(f"sqlite:///{Path(folder)}/records.db", fire)
+        print(f"sqlite: {results['sqlite']}", flush=True)
     with ExitStack() as stack:
         if installed():
-            found["postgresql"] = run(new_database(stack.enter_context(running())), fire)
-            print(f"postgresql: {found['postgresql']}", flush=True)
-    print_result(options.posts, time.perf_counter() - started, **found)
+            results["postgresql"] = run(new_database(stack.enter_context(running())), fire)
+            print(f"postgresql: {results['postgresql']}", flush=True)
+    print_result(options.posts, time.perf_counter() - started, **results)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def run(name: str, options: tuple[str, ...]) -> dict[str, Any] | None:
     if process.returncode != 0:
         return None
     try:
-        found: dict[str, Any] = json.loads(last)
+        result: dict[str, Any] = json.loads(last)
     except json.JSONDecodeError:
         return None
-    return found
+    return result

@@ -79,11 +79,11 @@ def measure(config: Config) -> dict[str, object]:
     rules = load_rules(RULES_FILE.read_text(), rule_fields(FRAUD.names))
     table = made_up(config.rows, rules.fields)
     rows = table.slice(0, config.single_rows).to_pylist()
-    whole = [
+    complete_rows = [
         {name: 0.0 if value != value else value for name, value in row.items()} for row in rows
     ]
     row_us = per_row_us(rules.evaluate, rows, config.repeats)  # type: ignore[arg-type]
-    engine_us = per_row_us(rule_engine_runner(rules), whole[:2000], 3)
+    engine_us = per_row_us(rule_engine_runner(rules), complete_rows[:2000], 3)
     table_s = median_seconds(lambda: rules.evaluate_table(table), config.repeats)
     return {
         "rules": len(rules.rules),

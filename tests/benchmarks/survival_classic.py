@@ -62,12 +62,14 @@ def main() -> None:
 def prepared(table: pd.DataFrame) -> tuple[tuple[str, ...], np.ndarray, Outcomes]:
     """Names, rows and outcomes; texts become 0/1 columns."""
     event = "cens" if "cens" in table else "status"
-    known = table[table["time"].notna()]
-    columns = pd.get_dummies(known.drop(columns=["time", event]), drop_first=True).astype(float)
+    complete_rows = table[table["time"].notna()]
+    columns = pd.get_dummies(complete_rows.drop(columns=["time", event]), drop_first=True).astype(
+        float
+    )
     return (
         tuple(columns),
         columns.to_numpy(),
-        Outcomes(known["time"], known[event] == known[event].max()),
+        Outcomes(complete_rows["time"], complete_rows[event] == complete_rows[event].max()),
     )
 
 
@@ -75,14 +77,14 @@ def one_seed(
     names: tuple[str, ...], rows: np.ndarray, outcomes: Outcomes, seed: int
 ) -> list[dict[str, dict[str, float]]]:
     """Figures of each fold."""
-    found = []
+    fold_measures = []
     for train, test in folds(np.arange(len(rows)), 5, seed):
-        seen, truth = outcomes.take(train), outcomes.take(test)
-        last = min(np.quantile(seen.time, 0.9), truth.time.max() * 0.999)
-        times = np.linspace(np.quantile(seen.time, 0.05), last, 40)
-        censoring = KaplanMeier.fit_censoring(seen)
-        curves = fold_curves(names, rows, seen, train, test, seed)
-        found.append(
+        train_outcomes, truth = outcomes.take(train), outcomes.take(test)
+        last = min(np.quantile(train_outcomes.time, 0.9), truth.time.max() * 0.999)
+        times = np.linspace(np.quantile(train_outcomes.time, 0.05), last, 40)
+        censoring = KaplanMeier.fit_censoring(train_outcomes)
+        curves = fold_curves(names, rows, train_outcomes, train, test, seed)
+        fold_measures.append(
             {
                 name: {
                     "ibs": integrated_brier_score(truth, each, times, censoring),
@@ -92,48 +94,50 @@ def one_seed(
                 for name, each in curves.items()
             }
         )
-    return found
+    return fold_measures
 
 
 def fold_curves(
     names: tuple[str, ...],
     rows: np.ndarray,
-    seen: Outcomes,
+    train_outcomes: Outcomes,
     train: np.ndarray,
     test: np.ndarray,
     seed: int,
 ) -> dict[str, Curves]:
     """Curves of the test rows; the blend's weight from folds of the training rows."""
-    grid = np.linspace(0.0, float(seen.time[seen.failed].max()), 60)
+    grid = np.linspace(0.0, float(train_outcomes.time[train_outcomes.failed].max()), 60)
     inner = {"cox": np.empty((len(train), 60)), "network": np.empty((len(train), 60))}
     for kept, left in folds(np.arange(len(train)), 4, seed):
-        for name, predict in fitted(names, rows[train[kept]], seen.take(kept), seed).items():
+        for name, predict in fitted(
+            names, rows[train[kept]], train_outcomes.take(kept), seed
+        ).items():
             inner[name][left] = predict(rows[train[left]]).at(grid)
     first, second = (Curves(grid, inner[name]) for name in ("network", "cox"))
-    weight = fit_weight(seen, first, second, grid[1:-6]).weight
+    weight = fit_weight(train_outcomes, first, second, grid[1:-6]).weight
     curves = {
         name: predict(rows[test])
-        for name, predict in fitted(names, rows[train], seen, seed).items()
+        for name, predict in fitted(names, rows[train], train_outcomes, seed).items()
     }
-    curves["kaplan_meier"] = KaplanMeier.fit(seen).curves(len(test))
+    curves["kaplan_meier"] = KaplanMeier.fit(train_outcomes).curves(len(test))
     curves["blend"] = blend(curves["network"], curves["cox"], weight, grid)
     return curves
 
 
-def fitted(names: tuple[str, ...], rows: np.ndarray, seen: Outcomes, seed: int):
+def fitted(names: tuple[str, ...], rows: np.ndarray, outcomes: Outcomes, seed: int):
     """Both models of these rows."""
-    network = fit_network(names, rows, seen, np.arange(len(rows)), NETWORK, seed)
+    network = fit_network(names, rows, outcomes, np.arange(len(rows)), NETWORK, seed)
     try:
-        cox = fit_cox(names, rows, seen, penalty=0.01)
+        cox = fit_cox(names, rows, outcomes, penalty=0.01)
     except SurvivalError:
-        cox = fit_cox(names, rows, seen, penalty=0.1)
+        cox = fit_cox(names, rows, outcomes, penalty=0.1)
     return {"network": network.curves, "cox": cox.curves}
 
 
 def summary(name: str, runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
     """Means and standard errors over folds and seeds, printed."""
     print(f"{name}: {len(runs)} test folds")
-    found = {}
+    measures = {}
     for model in MODELS:
         cells = {}
         for key in ("ibs", "c_td", "d_calibration_p"):
@@ -143,9 +147,9 @@ def summary(name: str, runs: list[dict[str, dict[str, float]]]) -> dict[str, dic
         away = np.array([run[model]["ibs"] - run["cox"]["ibs"] for run in runs])
         cells["ibs_minus_cox"] = round(float(away.mean()), 5)
         cells["ibs_minus_cox_error"] = round(float(away.std(ddof=1) / np.sqrt(len(away))), 5)
-        found[model] = cells
+        measures[model] = cells
         print(f"  {model:14s}" + "".join(f"  {key} {value}" for key, value in cells.items()))
-    return found
+    return measures
 
 
 if __name__ == "__main__":

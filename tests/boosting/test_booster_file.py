@@ -65,12 +65,12 @@ def test_a_checked_booster_answers_as_the_trained_one(booster, content):
 
 
 def test_the_file_is_read_as_xgboost_writes_it_in_json(booster, content):
-    ours, theirs = plain(decode(content)), json.loads(booster.save_raw("json"))
+    ours, expected = plain(decode(content)), json.loads(booster.save_raw("json"))
     assert (
         ours["learner"]["gradient_booster"]["model"]["trees"][0]["left_children"]
-        == (theirs["learner"]["gradient_booster"]["model"]["trees"][0]["left_children"])
+        == (expected["learner"]["gradient_booster"]["model"]["trees"][0]["left_children"])
     )
-    assert ours["learner"]["learner_model_param"] == theirs["learner"]["learner_model_param"]
+    assert ours["learner"]["learner_model_param"] == expected["learner"]["learner_model_param"]
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ def test_calibration_removes_most_of_the_error(method: str) -> None:
 def test_platt_agrees_with_an_unpenalised_logistic_regression() -> None:
     raw, labels = overconfident(3)
     ours = fit_calibrator(raw, labels, "platt")
-    theirs = LogisticRegression(C=np.inf, tol=1e-8).fit(raw[:, None], labels)
-    expected = theirs.predict_proba(raw[:, None])[:, 1]
+    reference = LogisticRegression(C=np.inf, tol=1e-8).fit(raw[:, None], labels)
+    expected = reference.predict_proba(raw[:, None])[:, 1]
     assert np.abs(ours.probabilities(raw) - expected).max() < 2e-3
 
 
@@ -62,8 +62,8 @@ def test_a_rare_class_is_not_thought_common_where_rows_are_few(method: str) -> N
     truth = generator.normal(-4.4, 0.9, 60_000)
     labels = generator.random(60_000) < sigmoid(truth)
     calibrator = fit_calibrator(truth, labels, method)
-    chances = calibrator.probabilities(generator.normal(-4.4, 0.9, 60_000))
-    assert chances.mean() == pytest.approx(labels.mean(), rel=0.1)
+    probabilities = calibrator.probabilities(generator.normal(-4.4, 0.9, 60_000))
+    assert probabilities.mean() == pytest.approx(labels.mean(), rel=0.1)
     assert calibrator.probabilities([-8.0])[0] < labels.mean() / 2
 
 
@@ -83,7 +83,7 @@ def test_stored_calibrator_answers_the_same_for_one_row_and_many(seed: int, meth
     fitted = fit_calibrator(raw, labels, method)
     restored = Calibrator.from_json(json.loads(json.dumps(fitted.to_json())))
     batch = fitted.probabilities(raw)
-    assert [float(restored.probabilities(one)) for one in raw[:50]] == batch[:50].tolist()
+    assert [float(restored.probabilities(value)) for value in raw[:50]] == batch[:50].tolist()
 
 
 @given(st.integers(0, 1_000), st.sampled_from(["temperature", "platt", "isotonic"]))
@@ -91,9 +91,9 @@ def test_stored_calibrator_answers_the_same_for_one_row_and_many(seed: int, meth
 def test_one_number_is_answered_as_an_array_of_numbers_is(seed: int, method: str) -> None:
     raw, labels = overconfident(seed, rows=500)
     fitted = fit_calibrator(raw, labels, method)
-    asked = np.concatenate([raw[:100], fitted.inputs, [-90.0, 90.0]])
-    single = [fitted.probability(float(one)) for one in asked]
-    assert single == pytest.approx(fitted.probabilities(asked).tolist(), rel=1e-12)
+    values = np.concatenate([raw[:100], fitted.inputs, [-90.0, 90.0]])
+    single = [fitted.probability(float(value)) for value in values]
+    assert single == pytest.approx(fitted.probabilities(values).tolist(), rel=1e-12)
 
 
 def test_freedom_grows_with_the_positives() -> None:

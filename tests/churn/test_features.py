@@ -17,17 +17,17 @@ from tests.churn.told import BASE, SIGNED, at, base_in, day, features, table, wo
 
 def uses(*days: int, month: int = 3, user: str = "u1") -> list[dict[str, object]]:
     return [
-        {"event_time": at(month, one, 12), "user_id": user, "feature": "f", "count": 2}
-        for one in days
+        {"event_time": at(month, day_number, 12), "user_id": user, "feature": "f", "count": 2}
+        for day_number in days
     ]
 
 
 def test_windows_count_what_happened_in_them():
-    found = features(at(3, 31), usage=table("usage", *uses(1, 2, 28), *uses(28, user="u2")))
-    assert (found["usage_7d"], found["usage_30d"], found["usage_90d"]) == (4, 8, 8)
-    assert (found["active_users_7d"], found["active_days_30d"]) == (2, 3)
-    assert found["seats_active_share"] == 0.2
-    assert found["days_since_use"] == 2.5
+    row = features(at(3, 31), usage=table("usage", *uses(1, 2, 28), *uses(28, user="u2")))
+    assert (row["usage_7d"], row["usage_30d"], row["usage_90d"]) == (4, 8, 8)
+    assert (row["active_users_7d"], row["active_days_30d"]) == (2, 3)
+    assert row["seats_active_share"] == 0.2
+    assert row["days_since_use"] == 2.5
 
 
 def test_what_happens_at_the_moment_or_later_does_not_count():
@@ -56,9 +56,9 @@ def test_how_a_ticket_ended_counts_once_it_is_closed():
 
 def test_a_ticket_that_cancels_is_no_feature():
     cancels = {"ticket_id": "t", "event_time": at(3, 1), "escalated": True, "about_leaving": True}
-    found = features(at(3, 5), tickets=table("tickets", cancels))
+    row = features(at(3, 5), tickets=table("tickets", cancels))
     quiet = features(at(3, 5), tickets=table("tickets"))
-    assert found == pytest.approx(quiet, nan_ok=True)
+    assert row == pytest.approx(quiet, nan_ok=True)
 
 
 def test_a_discount_given_to_keep_a_customer_is_no_feature():
@@ -72,8 +72,8 @@ def test_a_discount_given_to_keep_a_customer_is_no_feature():
 
 
 def test_notice_is_no_feature():
-    gone = table("churn", {"event_time": at(3, 1), "ends_at": at(4, 1)})
-    assert features(at(3, 5), churn=gone) == pytest.approx(features(at(3, 5)), nan_ok=True)
+    notice = table("churn", {"event_time": at(3, 1), "ends_at": at(4, 1)})
+    assert features(at(3, 5), churn=notice) == pytest.approx(features(at(3, 5)), nan_ok=True)
 
 
 def test_money_owed_is_overdue_after_its_day():
@@ -98,10 +98,10 @@ def test_a_contract_counts_from_when_it_holds():
 
 def test_features_of_tables_that_are_not_told_are_missing():
     base = CustomerBase(("small",), ("pro",), ("usage",))
-    found = features(at(3, 31), base, usage=table("usage", *uses(28)))
-    assert math.isnan(found["tickets_30d"])
-    assert math.isnan(found["overdue"])
-    assert found["usage_7d"] == 2
+    row = features(at(3, 31), base, usage=table("usage", *uses(28)))
+    assert math.isnan(row["tickets_30d"])
+    assert math.isnan(row["overdue"])
+    assert row["usage_7d"] == 2
     assert {group_of()[name] for name in untold(base)} == {"support", "payment", "sentiment"}
 
 
@@ -116,13 +116,13 @@ def test_nothing_later_than_the_moment_changes_a_row():
     """The leak test over everything: rows computed from the past alone are the same rows."""
     _, tables = world()
     base, names = base_in(tables), tables["customers"]["customer_id"].to_pylist()[:60]
-    whole = stream(tables, base)
+    events = stream(tables, base)
     moment = day(300)
     times = np.full(len(names), moment)
-    past = whole.filter(np.asarray(whole["received_at"].cast("int64")) < moment)
-    found = features_at(base, whole, names, times)
-    np.testing.assert_array_equal(found, features_at(base, past, names, times))
-    assert past.num_rows < whole.num_rows
+    past = events.filter(np.asarray(events["received_at"].cast("int64")) < moment)
+    matrix = features_at(base, events, names, times)
+    np.testing.assert_array_equal(matrix, features_at(base, past, names, times))
+    assert past.num_rows < events.num_rows
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,11 @@ TEXT = PLAYBOOKS_FILE.read_text()
 
 
 def test_the_packaged_playbooks_are_sound():
-    found = load_playbooks(TEXT, NAMES)
-    assert {"success_call", "training", "discount"} < {one.id for one in found.playbooks}
-    assert all(one.evidence for one in found.playbooks)
+    playbooks = load_playbooks(TEXT, NAMES)
+    assert {"success_call", "training", "discount"} < {
+        playbook.id for playbook in playbooks.playbooks
+    }
+    assert all(playbook.evidence for playbook in playbooks.playbooks)
 
 
 @pytest.mark.parametrize(
@@ -77,11 +79,11 @@ def test_whoever_qualifies_is_found_by_features():
     matrix = np.full((3, len(NAMES)), np.nan)
     matrix[0, NAMES.index("usage_trend_30d")] = 0.5
     matrix[1, NAMES.index("price_complaint_90d")] = 1.0
-    ids = [one.id for one in playbooks.playbooks]
-    found = playbooks.qualified(NAMES, matrix)
-    assert found.sum(axis=1).tolist() == [1, 1, 0]
-    assert found[0, ids.index("training")]
-    assert found[1, ids.index("discount")]
+    ids = [playbook.id for playbook in playbooks.playbooks]
+    mask = playbooks.qualified(NAMES, matrix)
+    assert mask.sum(axis=1).tolist() == [1, 1, 0]
+    assert mask[0, ids.index("training")]
+    assert mask[1, ids.index("discount")]
 
 
 def candidates(seed: int, people: int = 6, books: int = 3) -> Candidates:
@@ -117,8 +119,11 @@ def test_the_plan_is_the_best_of_all(seed: int, hours: float, budget: float, mos
 def test_other_ways_keep_the_limits_and_are_never_better(seed: int, hours: float, budget: float):
     given_, limits = candidates(seed, people=12), Limits(hours, budget)
     ours = plan_interventions(given_, limits)
-    chances = np.random.default_rng(seed).random(12)
-    for plan in (highest_risk_first(given_, limits, chances), random_plan(given_, limits, seed)):
+    probabilities = np.random.default_rng(seed).random(12)
+    for plan in (
+        highest_risk_first(given_, limits, probabilities),
+        random_plan(given_, limits, seed),
+    ):
         assert faults(given_, limits, plan) == []
         assert plan.value <= ours.value + 1e-6
 
@@ -136,33 +141,35 @@ def test_nobody_to_plan_for_is_a_plan():
 
 
 def test_the_holdout_is_the_same_every_day_and_of_its_share():
-    held = [is_held_out(f"c{k}", 0.2, "churn") for k in range(5000)]
-    assert held == [is_held_out(f"c{k}", 0.2, "churn") for k in range(5000)]
-    assert np.mean(held) == pytest.approx(0.2, abs=0.02)
+    held_out = [is_held_out(f"c{k}", 0.2, "churn") for k in range(5000)]
+    assert held_out == [is_held_out(f"c{k}", 0.2, "churn") for k in range(5000)]
+    assert np.mean(held_out) == pytest.approx(0.2, abs=0.02)
     other = [is_held_out(f"c{k}", 0.2, "another") for k in range(5000)]
-    assert held != other
+    assert held_out != other
     assert not any(is_held_out(f"c{k}", 0.0, "churn") for k in range(100))
 
 
 def drawn(seed: int, count: int = 400, fall: float = 0.1) -> tuple[np.ndarray, ...]:
     draw = np.random.default_rng(seed)
-    chances = draw.uniform(0.1, 0.6, count)
+    probabilities = draw.uniform(0.1, 0.6, count)
     treated = draw.random(count) < 0.7
-    left = (draw.random(count) < chances - fall * treated).astype(float)
-    return left, treated, np.full(count, 0.7), chances
+    left = (draw.random(count) < probabilities - fall * treated).astype(float)
+    return left, treated, np.full(count, 0.7), probabilities
 
 
 def test_intervals_cover_the_true_effect_as_often_as_they_say():
-    hits = [(one := estimate_effect(*drawn(seed))).low <= 0.1 <= one.high for seed in range(400)]
+    hits = [
+        (effect := estimate_effect(*drawn(seed))).low <= 0.1 <= effect.high for seed in range(400)
+    ]
     assert 0.93 <= np.mean(hits) <= 0.975
 
 
 def test_few_leavers_do_not_make_an_interval_narrow():
     """Nobody left on either side: that is no proof of no effect."""
     treated = np.array([True] * 20 + [False] * 5)
-    found = estimate_effect(np.zeros(25), treated, np.full(25, 0.8), np.full(25, 0.05))
-    assert found.high - found.low > 0.1
-    assert not found.shown
+    effect = estimate_effect(np.zeros(25), treated, np.full(25, 0.8), np.full(25, 0.05))
+    assert effect.high - effect.low > 0.1
+    assert not effect.shown
 
 
 def test_the_power_says_what_could_be_seen():
@@ -172,11 +179,13 @@ def test_the_power_says_what_could_be_seen():
 
 
 def test_a_comparison_that_cannot_be_made_is_refused():
-    left, treated, propensity, chances = drawn(1)
+    left, treated, propensity, probabilities = drawn(1)
     with pytest.raises(ChurnError, match="nothing to compare"):
-        estimate_effect(left[treated], treated[treated], propensity[treated], chances[treated])
+        estimate_effect(
+            left[treated], treated[treated], propensity[treated], probabilities[treated]
+        )
     with pytest.raises(ChurnError, match="propensity"):
-        estimate_effect(left, treated, np.ones(len(left)), chances)
+        estimate_effect(left, treated, np.ones(len(left)), probabilities)
 
 
 def test_assumed_effects_give_way_to_what_was_seen():
@@ -191,14 +200,16 @@ def test_uplift_learners_find_who_is_changed(learner: str):
     draw = np.random.default_rng(5)
     matrix = draw.normal(size=(3000, 4))
     treated = draw.random(3000) < 0.5
-    chance = 0.35 - 0.25 * treated * (matrix[:, 0] > 0)
-    left = (draw.random(3000) < chance).astype(float)
+    probability = 0.35 - 0.25 * treated * (matrix[:, 0] > 0)
+    left = (draw.random(3000) < probability).astype(float)
     model = fit_uplift(learner, matrix[:2000], left[:2000], treated[:2000], 1)  # type: ignore[arg-type]
-    found = model.uplift(matrix)
+    uplift = model.uplift(matrix)
     test = slice(2000, None)
-    assert found[test][matrix[test, 0] > 0].mean() > found[test][matrix[test, 0] < 0].mean() + 0.08
+    assert (
+        uplift[test][matrix[test, 0] > 0].mean() > uplift[test][matrix[test, 0] < 0].mean() + 0.08
+    )
     chance_order = draw.random(1000)
-    ours = qini_coefficient(found[test], left[test], treated[test])
+    ours = qini_coefficient(uplift[test], left[test], treated[test])
     assert ours > qini_coefficient(chance_order, left[test], treated[test])
 
 
@@ -215,8 +226,8 @@ def test_the_qini_curve_ends_at_the_mean_effect():
 
 
 def day_of(history: pa.Table | None = None, at_us: int = 400 * DAY, **options: object) -> object:
-    found = rows()[1]
-    last = found.take(found.at_us == found.at_us.max())
+    customer_rows = rows()[1]
+    last = customer_rows.take(customer_rows.at_us == customer_rows.at_us.max())
     from lib.churn.model.scores import scores_table  # noqa: PLC0415
 
     scores = scores_table(trained(), last)
@@ -245,18 +256,18 @@ def test_a_day_is_planned_logged_and_reported():
     page = render_page(
         plan_report(day, log, scores, playbooks, limits, Economics(), "2025-02-05", currency="USD")
     )
-    for words in ("Who, why, what to do, what it is worth", "left alone, to compare", "USD"):
-        assert words in page
+    for text in ("Who, why, what to do, what it is worth", "left alone, to compare", "USD"):
+        assert text in page
 
 
 def test_cool_downs_are_kept():
     _, first, *_ = day_of()  # type: ignore[misc]
-    taken = set(zip(first["customer_id"].to_pylist(), first["playbook"].to_pylist(), strict=True))
+    pairs = set(zip(first["customer_id"].to_pylist(), first["playbook"].to_pylist(), strict=True))
     _, next_day, *_ = day_of(first, at_us=401 * DAY)  # type: ignore[misc]
     again = set(
         zip(next_day["customer_id"].to_pylist(), next_day["playbook"].to_pylist(), strict=True)
     )
-    assert taken.isdisjoint(again)
+    assert pairs.isdisjoint(again)
     _, much_later, *_ = day_of(first, at_us=900 * DAY)  # type: ignore[misc]
     assert much_later["customer_id"].to_pylist() == first["customer_id"].to_pylist()
 
@@ -264,28 +275,28 @@ def test_cool_downs_are_kept():
 def test_outcomes_of_earlier_plans_revise_what_is_assumed():
     count, now = 200, 1000 * DAY
     draw = np.random.default_rng(2)
-    held = draw.random(count) < 0.4
+    held_out = draw.random(count) < 0.4
     names = [f"c{k}" for k in range(count)]
     log = pa.table(
         {
             "customer_id": names,
             "playbook": ["training"] * count,
             "planned_at": pa.array([now] * count).cast(pa.timestamp("us", "UTC")),
-            "held_out": held,
+            "held_out": held_out,
             "propensity": [0.6] * count,
             "chance": [0.5] * count,
             "expected_fall": [0.17] * count,
         }
     )
-    gone = [name for name, out in zip(names, held, strict=True) if out]
+    leavers = [name for name, out in zip(names, held_out, strict=True) if out]
     churn = pa.table(
         {
-            "customer_id": gone,
-            "event_time": pa.array([now + 10 * DAY] * len(gone)).cast(pa.timestamp("us", "UTC")),
+            "customer_id": leavers,
+            "event_time": pa.array([now + 10 * DAY] * len(leavers)).cast(pa.timestamp("us", "UTC")),
         }
     )
     left = who_left(log, churn, 60, now + 100 * DAY)
-    assert left.sum() == len(gone)
+    assert left.sum() == len(leavers)
     assert np.isnan(who_left(log, churn, 60, now + 30 * DAY)).all()
     effects = effects_of(log, left)
     assert effects["training"].value == pytest.approx(1.0)

@@ -46,19 +46,19 @@ def ray():
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory) -> Path:
+def dataset(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("told")
     simulate.main(Simulate(folder, accounts=130, days=360, seed=4, leave_a_year=0.7))
     return folder
 
 
-def sources(told: Path, output: Path, **changes: object) -> dict[str, object]:
-    named = {name: str(told / f"{name}.parquet") for name in NAMES}
+def sources(dataset: Path, output: Path, **changes: object) -> dict[str, object]:
+    named = {name: str(dataset / f"{name}.parquet") for name in NAMES}
     return {**named, "output": str(output), **changes}
 
 
-def tables(told: Path) -> dict[str, pa.Table]:
-    return {name: pq.read_table(told / f"{name}.parquet") for name in NAMES}
+def tables(dataset: Path) -> dict[str, pa.Table]:
+    return {name: pq.read_table(dataset / f"{name}.parquet") for name in NAMES}
 
 
 def values(table: pa.Table, name: str) -> np.ndarray:
@@ -69,41 +69,42 @@ def values(table: pa.Table, name: str) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def trained(told, tmp_path_factory) -> Path:
+def trained(dataset, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("trained")
-    options = sources(told, output, registry=str(output / "registry"), alias="champion")
+    options = sources(dataset, output, registry=str(output / "registry"), alias="champion")
     train.main(TrainConfig(**options, every_days=20, model=MODEL, bootstrap=20, simulated=True))
     return output
 
 
 @pytest.fixture(scope="module")
-def scored(told, trained, tmp_path_factory) -> Path:
+def scored(dataset, trained, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("scored")
-    score.main(ScoreConfig(**sources(told, output), registry=str(trained / "registry")))
+    score.main(ScoreConfig(**sources(dataset, output), registry=str(trained / "registry")))
     return output
 
 
-def test_rows_of_the_job_are_those_of_the_library_however_they_are_spread(told, tmp_path):
-    found = {}
+def test_rows_of_the_job_are_those_of_the_library_however_they_are_spread(dataset, tmp_path):
+    outputs = {}
     for partitions in (1, 3):
         output = tmp_path / str(partitions)
-        config = FeaturesConfig(**sources(told, output), every_days=40, partitions=partitions)
+        config = FeaturesConfig(**sources(dataset, output), every_days=40, partitions=partitions)
         features.main(config)
-        found[partitions] = pq.read_table(output / "data").sort_by(
+        outputs[partitions] = pq.read_table(output / "data").sort_by(
             [("as_of", "ascending"), ("customer_id", "ascending")]
         )
-    for name in found[1].column_names:
-        np.testing.assert_array_equal(values(found[1], name), values(found[3], name), name)
+    for name in outputs[1].column_names:
+        np.testing.assert_array_equal(values(outputs[1], name), values(outputs[3], name), name)
     note = json.loads((tmp_path / "3" / "features.json").read_text())
-    base = base_in(tables(told))
-    moments = np.unique(found[1]["as_of"].cast(pa.int64()).to_numpy()).tolist()
+    base = base_in(tables(dataset))
+    moments = np.unique(outputs[1]["as_of"].cast(pa.int64()).to_numpy()).tolist()
     until = max(
-        int(np.max(one["event_time"].cast(pa.int64()).to_numpy())) for one in tables(told).values()
+        int(np.max(table["event_time"].cast(pa.int64()).to_numpy()))
+        for table in tables(dataset).values()
     )
-    ours = to_table(snapshots(stream(tables(told), base), base, moments, Target(), until))
+    ours = to_table(snapshots(stream(tables(dataset), base), base, moments, Target(), until))
     ours = ours.sort_by([("as_of", "ascending"), ("customer_id", "ascending")])
     for name in ours.column_names:
-        np.testing.assert_array_equal(values(found[1], name), values(ours, name), name)
+        np.testing.assert_array_equal(values(outputs[1], name), values(ours, name), name)
     assert note["rows"] == ours.num_rows
 
 
@@ -116,17 +117,17 @@ def test_training_ends_with_model_report_and_quarantine(trained, capsys):
     assert Registry(trained / "registry").resolve("churn", "champion") == model.version
 
 
-def test_training_again_continues_and_says_where_everything_is(told, trained, capsys):
-    options = sources(told, trained)
+def test_training_again_continues_and_says_where_everything_is(dataset, trained, capsys):
+    options = sources(dataset, trained)
     train.main(TrainConfig(**options, every_days=20, model=MODEL, bootstrap=20, simulated=True))
-    said = capsys.readouterr().out
-    assert "rows are there already" in said
-    assert "workers with" not in said  # no trees are grown again
-    last = [line.split(":")[0].strip() for line in said.strip().splitlines()[-5:]]
+    output = capsys.readouterr().out
+    assert "rows are there already" in output
+    assert "workers with" not in output  # no trees are grown again
+    last = [line.split(":")[0].strip() for line in output.strip().splitlines()[-5:]]
     assert last == ["model", "registry", "report", "report", "quarantine"]
 
 
-def test_this_process_trains_without_ray(told, trained, tmp_path):
+def test_this_process_trains_without_ray(dataset, trained, tmp_path):
     rows = trained / "rows"
     config = TrainConfig(
         output=str(tmp_path), features=str(rows), engine="process", model=MODEL, bootstrap=10
@@ -136,15 +137,15 @@ def test_this_process_trains_without_ray(told, trained, tmp_path):
     assert load_model(tmp_path / "model").linear.weights.tolist() == ours.linear.weights.tolist()
 
 
-def test_scores_are_those_of_the_features_at_the_moment(told, trained, scored):
-    model, base = load_model(trained / "model"), base_in(tables(told))
+def test_scores_are_those_of_the_features_at_the_moment(dataset, trained, scored):
+    model, base = load_model(trained / "model"), base_in(tables(dataset))
     table = pq.read_table(scored / "data").sort_by("customer_id")
     names = table["customer_id"].to_pylist()
     at_us = table["as_of"].cast(pa.int64()).to_numpy()
-    matrix = features_at(base, stream(tables(told), base), names, at_us)
+    matrix = features_at(base, stream(tables(dataset), base), names, at_us)
     np.testing.assert_array_equal(features_in(table, model.names), matrix)
     assert table["chance"].to_pylist() == model.probabilities(matrix).tolist()
-    left = set(tables(told)["churn"]["customer_id"].to_pylist())
+    left = set(tables(dataset)["churn"]["customer_id"].to_pylist())
     assert left.isdisjoint(names)
 
 
@@ -186,15 +187,15 @@ def test_a_search_writes_settings_that_training_reads(trained, tmp_path):
     best = tune.main(
         TuneConfig(features=str(trained / "rows"), output=str(tmp_path), trials=2, concurrent=2)
     )
-    found = yaml.safe_load(Path(best).read_text())["model"]
-    assert set(found) == {"ridge", "linear_share", "trees"}
-    assert found["ridge"] > 0
+    settings = yaml.safe_load(Path(best).read_text())["model"]
+    assert set(settings) == {"ridge", "linear_share", "trees"}
+    assert settings["ridge"] > 0
 
 
-def test_customers_alone_with_invoices_are_enough(told, tmp_path):
+def test_customers_alone_with_invoices_are_enough(dataset, tmp_path):
     only = {
-        "customers": str(told / "customers.parquet"),
-        "invoices": str(told / "invoices.parquet"),
+        "customers": str(dataset / "customers.parquet"),
+        "invoices": str(dataset / "invoices.parquet"),
     }
     config = FeaturesConfig(
         **only, output=str(tmp_path), target=Target(means="no_invoice", active_days=60),
@@ -216,43 +217,43 @@ def test_customers_alone_with_invoices_are_enough(told, tmp_path):
         ({"until": "soon"}, ContractError, "--until: expected a time in ISO 8601, got 'soon'"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(told, tmp_path, changes, error, words):
+def test_what_cannot_be_meant_is_refused(dataset, tmp_path, changes, error, words):
     with pytest.raises(error, match=words):
-        features.main(FeaturesConfig(**sources(told, tmp_path / "x", **changes)))
+        features.main(FeaturesConfig(**sources(dataset, tmp_path / "x", **changes)))
 
 
-def test_rows_dated_in_the_future_are_left_out_and_counted(told, tmp_path):
-    usage = pq.read_table(told / "usage.parquet")
+def test_rows_dated_in_the_future_are_left_out_and_counted(dataset, tmp_path):
+    usage = pq.read_table(dataset / "usage.parquet")
     far = pa.array([4_000_000_000_000_000]).cast(pa.timestamp("us", "UTC"))
     odd = usage.slice(0, 1).set_column(1, "event_time", far).set_column(2, "known_at", far)
     pq.write_table(pa.concat_tables([usage, odd.cast(usage.schema)]), tmp_path / "usage.parquet")
     changes = {"usage": str(tmp_path / "usage.parquet"), "until": "2024-12-27"}
-    features.main(FeaturesConfig(**sources(told, tmp_path / "x", **changes), every_days=60))
+    features.main(FeaturesConfig(**sources(dataset, tmp_path / "x", **changes), every_days=60))
     note = json.loads((tmp_path / "x" / "features.json").read_text())
     assert note["contradictions"]["rows dated after --until"] == 1
 
 
-def test_an_empty_table_and_bad_rows_are_told(told, tmp_path):
-    churn = pq.read_table(told / "churn.parquet")
-    customers = pq.read_table(told / "customers.parquet")
+def test_an_empty_table_and_bad_rows_are_told(dataset, tmp_path):
+    churn = pq.read_table(dataset / "churn.parquet")
+    customers = pq.read_table(dataset / "customers.parquet")
     flags = pa.array([False] * customers.num_rows)
-    place = customers.column_names.index("churned")
-    pq.write_table(customers.set_column(place, "churned", flags), tmp_path / "customers.parquet")
+    position = customers.column_names.index("churned")
+    pq.write_table(customers.set_column(position, "churned", flags), tmp_path / "customers.parquet")
     pq.write_table(
-        pq.read_table(told / "surveys.parquet").slice(0, 0), tmp_path / "surveys.parquet"
+        pq.read_table(dataset / "surveys.parquet").slice(0, 0), tmp_path / "surveys.parquet"
     )
-    tickets = pq.read_table(told / "tickets.parquet")
+    tickets = pq.read_table(dataset / "tickets.parquet")
     bad = tickets.set_column(
         tickets.column_names.index("satisfaction"), "satisfaction",
         pa.array([99.0] * 3 + [None] * (tickets.num_rows - 3), pa.float64()),
     )  # fmt: skip
     pq.write_table(bad, tmp_path / "tickets.parquet")
     changes = {name: str(tmp_path / f"{name}.parquet") for name in ("customers", "tickets")}
-    features.main(FeaturesConfig(**sources(told, tmp_path / "x", **changes), every_days=60))
+    features.main(FeaturesConfig(**sources(dataset, tmp_path / "x", **changes), every_days=60))
     note = json.loads((tmp_path / "x" / "features.json").read_text())
     assert note["contradictions"][NOTICE_WITHOUT_FLAG] == churn.num_rows
     assert sum(note["tables"]["tickets"]["adjustments"].values()) == 3
     assert pq.read_table(tmp_path / "x" / "data")["nps_last"].null_count == 0
     empty = {"surveys": str(tmp_path / "surveys.parquet")}
-    data = features.main(FeaturesConfig(**sources(told, tmp_path / "y", **empty), every_days=60))
+    data = features.main(FeaturesConfig(**sources(dataset, tmp_path / "y", **empty), every_days=60))
     assert pq.read_table(data)["nps_last"].to_pandas().isna().all()

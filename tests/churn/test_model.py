@@ -54,11 +54,11 @@ def rows() -> tuple[CustomerBase, Snapshots]:
 
 @cache
 def trained() -> ChurnModel:
-    base, found = rows()
-    known = found.known()
-    calibrator, chances = calibrated(base, known, SETTINGS, 1)
-    linear, trees = fit_halves(base, known, SETTINGS, 1)
-    newest = known.at_us == known.at_us.max()
+    base, customer_rows = rows()
+    known_rows = customer_rows.known()
+    calibrator, probabilities = calibrated(base, known_rows, SETTINGS, 1)
+    linear, trees = fit_halves(base, known_rows, SETTINGS, 1)
+    newest = known_rows.at_us == known_rows.at_us.max()
     return ChurnModel(
         base=base,
         target=TARGET,
@@ -66,10 +66,10 @@ def trained() -> ChurnModel:
         trees=trees,
         linear_share=0.5,
         calibrator=calibrator,
-        usual=np.nanmedian(known.matrix, axis=0),
-        reference=fit_reference(known.matrix[newest], known.names, chances),
+        usual=np.nanmedian(known_rows.matrix, axis=0),
+        reference=fit_reference(known_rows.matrix[newest], known_rows.names, probabilities),
         capacity=0.1,
-        threshold=float(np.quantile(chances, 0.9)),
+        threshold=float(np.quantile(probabilities, 0.9)),
     )
 
 
@@ -90,22 +90,28 @@ def test_training_rows_are_purged():
 
 
 def test_too_few_leavers_are_refused_with_what_to_do():
-    found = rows()[1].known()
+    customer_rows = rows()[1].known()
     early = "training: at least 5 customers with notice are needed; found 0 \\(12 in all"
     with pytest.raises(ChurnError, match=early):
-        split_by_time(found.take((found.labels == 0) | (found.at_us > day(300))), TARGET, 0.2)
+        split_by_time(
+            customer_rows.take((customer_rows.labels == 0) | (customer_rows.at_us > day(300))),
+            TARGET,
+            0.2,
+        )
     with pytest.raises(ChurnError, match="customers with notice are needed; found 0 \\(0 in all"):
-        split_by_time(found.take(found.labels == 0), TARGET, 0.2)
-    (stays, *_) = sorted(set(found.customers) - set(found.customers[found.labels == 1]))
+        split_by_time(customer_rows.take(customer_rows.labels == 0), TARGET, 0.2)
+    (stays, *_) = sorted(
+        set(customer_rows.customers) - set(customer_rows.customers[customer_rows.labels == 1])
+    )
     with pytest.raises(ChurnError, match="give more customers or a longer time"):
-        split_by_time(found.take(found.customers == stays), TARGET, 0.2)
+        split_by_time(customer_rows.take(customer_rows.customers == stays), TARGET, 0.2)
     with pytest.raises(ChurnError, match="no row has a known outcome"):
         split_by_time(rows()[1].take(np.isnan(rows()[1].labels)), TARGET, 0.2)
 
 
 def test_the_model_orders_customers_better_than_chance_and_usage_alone():
-    base, found = rows()
-    split = split_at(found, TARGET, day(320))
+    base, customer_rows = rows()
+    split = split_at(customer_rows, TARGET, day(320))
     linear, trees = fit_halves(base, split.train, SETTINGS, 1)
     ours = 0.5 * linear.log_odds(split.test.matrix) + 0.5 * trees.log_odds(split.test.matrix)
     assert roc_auc(split.test.labels, ours) > 0.62
@@ -117,9 +123,9 @@ def test_the_model_orders_customers_better_than_chance_and_usage_alone():
 
 def test_one_customer_and_many_get_the_same_answer():
     matrix = rows()[1].matrix[:80]
-    whole = trained().probabilities(matrix)
+    batch = trained().probabilities(matrix)
     single = [trained().probabilities(matrix[[k]])[0] for k in range(len(matrix))]
-    assert whole.tolist() == single
+    assert batch.tolist() == single
 
 
 def test_contributions_of_a_half_add_up_to_its_log_odds():
@@ -135,37 +141,37 @@ def test_contributions_of_a_half_add_up_to_its_log_odds():
 
 def test_the_linear_half_is_the_mean_of_a_fit_of_all_features_and_one_of_a_few():
     """The few's own fit is held against scikit-learn's on their inputs alone."""
-    base, found = rows()
-    known = found.known()
-    weights = row_weights(known)
+    base, customer_rows = rows()
+    known_rows = customer_rows.known()
+    weights = row_weights(known_rows)
     none, half, only = (
-        fit_linear_half(base, known, weights, replace(SETTINGS, few_share=share))
+        fit_linear_half(base, known_rows, weights, replace(SETTINGS, few_share=share))
         for share in (0.0, 0.5, 1.0)
     )
-    mean = 0.5 * none.log_odds(known.matrix) + 0.5 * only.log_odds(known.matrix)
-    np.testing.assert_allclose(half.log_odds(known.matrix), mean, atol=1e-9)
-    inputs = none.squash.apply(known.matrix)
+    mean = 0.5 * none.log_odds(known_rows.matrix) + 0.5 * only.log_odds(known_rows.matrix)
+    np.testing.assert_allclose(half.log_odds(known_rows.matrix), mean, atol=1e-9)
+    inputs = none.squash.apply(known_rows.matrix)
     used = np.flatnonzero(only.weights)
     plain = LogisticRegression(C=SETTINGS.few_ridge, max_iter=2000)
-    plain.fit(inputs[:, used], known.labels, sample_weight=weights)
+    plain.fit(inputs[:, used], known_rows.labels, sample_weight=weights)
     answers = plain.decision_function(inputs[:, used])
-    np.testing.assert_allclose(only.log_odds(known.matrix), answers, atol=1e-9)
-    assert {known.names[place] for place in used if place < len(known.names)} <= set(FEW)
-    parts = half.contributions(known.matrix).sum(axis=1) + half.intercept
-    np.testing.assert_allclose(parts, half.log_odds(known.matrix), atol=1e-9)
+    np.testing.assert_allclose(only.log_odds(known_rows.matrix), answers, atol=1e-9)
+    assert {known_rows.names[index] for index in used if index < len(known_rows.names)} <= set(FEW)
+    parts = half.contributions(known_rows.matrix).sum(axis=1) + half.intercept
+    np.testing.assert_allclose(parts, half.log_odds(known_rows.matrix), atol=1e-9)
 
 
 def test_features_that_are_not_told_leave_the_few():
-    base, found = rows()
-    known = found.known()
-    nothing = known.matrix.copy()
-    nothing[:, [known.names.index(name) for name in FEW]] = np.nan
-    untold = replace(known, matrix=nothing)
+    base, customer_rows = rows()
+    known_rows = customer_rows.known()
+    empty_matrix = known_rows.matrix.copy()
+    empty_matrix[:, [known_rows.names.index(name) for name in FEW]] = np.nan
+    untold = replace(known_rows, matrix=empty_matrix)
     all_, half = (
-        fit_linear_half(base, untold, row_weights(known), replace(SETTINGS, few_share=share))
+        fit_linear_half(base, untold, row_weights(known_rows), replace(SETTINGS, few_share=share))
         for share in (0.0, 0.5)
     )
-    assert half.log_odds(nothing).tolist() == all_.log_odds(nothing).tolist()
+    assert half.log_odds(empty_matrix).tolist() == all_.log_odds(empty_matrix).tolist()
 
 
 def test_recency_and_frequency_count_for_more_where_leaving_means_falling_silent():
@@ -192,47 +198,52 @@ def test_a_model_of_another_base_is_refused(tmp_path: Path):
 
 
 def test_rows_come_back_from_their_table():
-    found = rows()[1].take(np.arange(300))
-    back = from_table(to_table(found), found.names)
-    order = np.lexsort((found.customers, found.at_us))
-    np.testing.assert_array_equal(back.matrix, found.matrix[order])
-    np.testing.assert_array_equal(back.labels, found.labels[order])
-    np.testing.assert_array_equal(back.notice_us, found.notice_us[order])
+    customer_rows = rows()[1].take(np.arange(300))
+    back = from_table(to_table(customer_rows), customer_rows.names)
+    order = np.lexsort((customer_rows.customers, customer_rows.at_us))
+    np.testing.assert_array_equal(back.matrix, customer_rows.matrix[order])
+    np.testing.assert_array_equal(back.labels, customer_rows.labels[order])
+    np.testing.assert_array_equal(back.notice_us, customer_rows.notice_us[order])
 
 
 def test_folds_and_weights_go_by_customer():
-    found = rows()[1]
-    folds = customer_folds(found, 1)
-    assert all(len(set(folds[found.customers == name])) == 1 for name in found.customers[:20])
-    weights = row_weights(found)
+    customer_rows = rows()[1]
+    folds = customer_folds(customer_rows, 1)
+    assert all(
+        len(set(folds[customer_rows.customers == name])) == 1
+        for name in customer_rows.customers[:20]
+    )
+    weights = row_weights(customer_rows)
     assert weights.mean() == pytest.approx(1.0)
 
 
 def test_capacity_counts_leavers_among_the_riskiest_of_each_moment():
-    found = rows()[1].known()
-    perfect = measures_of(found, found.labels, capacity=0.2)
+    customer_rows = rows()[1].known()
+    perfect = measures_of(customer_rows, customer_rows.labels, capacity=0.2)
     assert perfect["recall_at_capacity"] == pytest.approx(1.0)
     assert perfect["revenue_recall_at_capacity"] == pytest.approx(1.0)
     assert perfect["auc"] == 1.0
 
 
 def test_the_first_flag_is_counted_in_days_before_notice():
-    found = rows()[1].known()
+    customer_rows = rows()[1].known()
     name = next(
-        n for n in found.customers if (found.notice_us[found.customers == n] != NEVER).any()
+        n
+        for n in customer_rows.customers
+        if (customer_rows.notice_us[customer_rows.customers == n] != NEVER).any()
     )
-    mine = found.take(found.customers == name)
-    notice = int(mine.notice_us.min())
-    seen = mine.take(np.flatnonzero(mine.at_us < notice))
-    if notice - int(seen.at_us.min()) >= TARGET.reach_us:
-        days = first_flags(seen, TARGET, np.ones(len(seen)), 0.5)
-        assert days.tolist() == [(notice - int(seen.at_us.min())) / DAY]
-        assert np.isnan(first_flags(seen, TARGET, np.zeros(len(seen)), 0.5)).all()
+    own_rows = customer_rows.take(customer_rows.customers == name)
+    notice = int(own_rows.notice_us.min())
+    earlier_rows = own_rows.take(np.flatnonzero(own_rows.at_us < notice))
+    if notice - int(earlier_rows.at_us.min()) >= TARGET.reach_us:
+        days = first_flags(earlier_rows, TARGET, np.ones(len(earlier_rows)), 0.5)
+        assert days.tolist() == [(notice - int(earlier_rows.at_us.min())) / DAY]
+        assert np.isnan(first_flags(earlier_rows, TARGET, np.zeros(len(earlier_rows)), 0.5)).all()
 
 
 def test_the_report_tells_what_was_measured(tmp_path: Path):
-    found = rows()[1]
-    split = split_at(found, TARGET, day(320))
+    customer_rows = rows()[1]
+    split = split_at(customer_rows, TARGET, day(320))
     model = trained()
     scores = baseline_scores(split, 1) | {OURS: model.log_odds(split.test.matrix)}
     judged = judge(
@@ -243,8 +254,8 @@ def test_the_report_tells_what_was_measured(tmp_path: Path):
     subject = Subject("tests", True, split, model, {"odd things": 3}, {}, matches, ("usage_7d",))
     report = training_report(subject, judged)
     page = render_page(report)
-    for words in ("simulated customers", "rule: usage halved", "odd things", "usage in the last 7"):
-        assert words in page
+    for text in ("simulated customers", "rule: usage halved", "odd things", "usage in the last 7"):
+        assert text in page
     assert "usage: 4 of 10 match no customer" in page
     assert "usage: rows of no customer" in page
     assert report.facts["methods"][OURS]["auc"] == judged.auc.value
@@ -253,8 +264,8 @@ def test_the_report_tells_what_was_measured(tmp_path: Path):
 
 
 def test_scores_carry_chances_health_reasons_and_features():
-    found = rows()[1]
-    last = found.take(found.at_us == found.at_us.max())
+    customer_rows = rows()[1]
+    last = customer_rows.take(customer_rows.at_us == customer_rows.at_us.max())
     table = scores_table(trained(), last)
     assert table.num_rows == len(last)
     assert table["chance"].to_pylist() == trained().probabilities(last.matrix).tolist()
@@ -275,44 +286,46 @@ CAUSES = {
 @pytest.mark.parametrize("component", CAUSES)
 def test_one_cause_moves_its_component_and_the_words(component: str):
     """Change one thing about an ordinary customer: that component falls, the others stay."""
-    feature, bad, words = CAUSES[component]
-    model, found = trained(), rows()[1]
-    known = ~np.isnan(found.matrix).any(axis=1)
-    row = found.matrix[np.flatnonzero(known)[0]].copy()
+    feature, bad, text = CAUSES[component]
+    model, customer_rows = trained(), rows()[1]
+    is_complete = ~np.isnan(customer_rows.matrix).any(axis=1)
+    row = customer_rows.matrix[np.flatnonzero(is_complete)[0]].copy()
     for name in ("escalated_tickets_90d", "failed_payments_90d", "champion_left_90d"):
-        row[found.names.index(name)] = 0.0
+        row[customer_rows.names.index(name)] = 0.0
     worse = row.copy()
-    worse[found.names.index(feature)] = bad
+    worse[customer_rows.names.index(feature)] = bad
 
-    def health(one: np.ndarray) -> object:
-        chance = float(model.probabilities(one[None])[0])
-        return health_of(model.reference, found.names, one, chance)
+    def health(values: np.ndarray) -> object:
+        probability = float(model.probabilities(values[None])[0])
+        return health_of(model.reference, customer_rows.names, values, probability)
 
     before, after = health(row), health(worse)
     for name in COMPONENTS:
         if name == component:
             assert after.components[name] < before.components[name]  # type: ignore[attr-defined]
-            assert feature in [one.name for one in after.measures[name][:2]]  # type: ignore[attr-defined]
+            assert feature in [measure.name for measure in after.measures[name][:2]]  # type: ignore[attr-defined]
         else:
             assert after.components[name] == before.components[name]  # type: ignore[attr-defined]
     contributions = np.zeros(len(row))
-    contributions[found.names.index(feature)] = 1.0
-    (reason,) = reasons_of(found.names, worse, contributions, model.usual)
-    assert words in reason.words
+    contributions[customer_rows.names.index(feature)] = 1.0
+    (reason,) = reasons_of(customer_rows.names, worse, contributions, model.usual)
+    assert text in reason.words
     assert reason.group == component
     assert reason.words.endswith("raises the risk")
 
 
 def test_health_falls_as_the_chance_to_leave_rises():
-    model, found = trained(), rows()[1]
-    row = found.matrix[0]
-    scores = [health_of(model.reference, found.names, row, p).score for p in (0.001, 0.03, 0.4)]
+    model, customer_rows = trained(), rows()[1]
+    row = customer_rows.matrix[0]
+    scores = [
+        health_of(model.reference, customer_rows.names, row, p).score for p in (0.001, 0.03, 0.4)
+    ]
     assert scores == sorted(scores, reverse=True)
-    assert health_of(model.reference, found.names, row, 0.9).band == "red"
+    assert health_of(model.reference, customer_rows.names, row, 0.9).band == "red"
 
 
 def test_calibration_keeps_the_order():
-    model, found = trained(), rows()[1]
-    raw = model.log_odds(found.matrix)
+    model, customer_rows = trained(), rows()[1]
+    raw = model.log_odds(customer_rows.matrix)
     assert (np.diff(model.calibrator.log_odds(np.sort(raw))) >= 0).all()
-    assert fit_calibrator(raw[:50], found.labels[:50] == 2).method == "temperature"
+    assert fit_calibrator(raw[:50], customer_rows.labels[:50] == 2).method == "temperature"

@@ -20,16 +20,16 @@ def test_features_told_one_by_one_are_those_of_the_tables(tmp_path: Path):
     _, tables = world(60, 260)
     base = base_in(tables)
     features = churn_features(base)
-    whole = stream(tables, base)
+    history = stream(tables, base)
     sample = pa.array(tables["customers"]["customer_id"].unique().to_pylist()[:8])
-    mine = whole.filter(pa.compute.is_in(whole["customer_id"], value_set=sample))
+    sample_events = history.filter(pa.compute.is_in(history["customer_id"], value_set=sample))
     names = [name for name in sample.to_pylist() for _ in range(3)]
     at_us = np.array([day(n) for _ in range(len(sample)) for n in (130, 200, 259)])
-    offline = features_at(base, mine, names, at_us)
+    offline = features_at(base, sample_events, names, at_us)
     online = OnlineFeatures(features)
     store = SqliteStore(tmp_path / "profiles.sqlite")
     answers: dict[tuple[str, int], list[float]] = {}
-    rows = events(pa.concat_tables([mine, probes(names, at_us)]))
+    rows = events(pa.concat_tables([sample_events, probes(names, at_us)]))
     for exchange, event in replay(online, rows):
         reply = store.exchange(exchange)
         if event is not None and event["event_id"].startswith(" "):
@@ -37,6 +37,6 @@ def test_features_told_one_by_one_are_those_of_the_tables(tmp_path: Path):
             key = (event["customer_id"], event["event_time"])
             answers[key] = [values[name] for name in features.names]
     store.close()
-    told = np.array([answers[name, int(at)] for name, at in zip(names, at_us, strict=True)])
-    np.testing.assert_array_equal(told, offline)
+    matrix = np.array([answers[name, int(at)] for name, at in zip(names, at_us, strict=True)])
+    np.testing.assert_array_equal(matrix, offline)
     assert np.isfinite(offline).mean() > 0.8

@@ -30,15 +30,15 @@ def label(when: object, target: Target | None = None, until: int = END, **tables
 
 
 def notice(*times: object) -> object:
-    return table("churn", *({"event_time": one} for one in times))
+    return table("churn", *({"event_time": moment} for moment in times))
 
 
 def test_leaving_is_notice_within_the_window():
-    gone = notice(at(5, 1))
-    assert label(at(3, 3), churn=gone) == 1.0
-    assert label(at(3, 1), churn=gone) == 0.0
-    assert label(at(5, 1), churn=gone) is None
-    assert label(at(6, 1), churn=gone) is None
+    notices = notice(at(5, 1))
+    assert label(at(3, 3), churn=notices) == 1.0
+    assert label(at(3, 1), churn=notices) == 0.0
+    assert label(at(5, 1), churn=notices) is None
+    assert label(at(6, 1), churn=notices) is None
 
 
 def test_before_the_first_contract_nobody_is_a_customer():
@@ -53,9 +53,9 @@ def test_a_ticket_that_cancels_is_notice():
 
 def test_whoever_comes_back_is_a_customer_again():
     back = table("customers", SIGNED, {**SIGNED, "event_time": at(7, 1)})
-    gone = notice(at(5, 1), at(9, 1))
-    assert label(at(6, 1), customers=back, churn=gone) is None
-    assert label(at(8, 1), customers=back, churn=gone) == 1.0
+    notices = notice(at(5, 1), at(9, 1))
+    assert label(at(6, 1), customers=back, churn=notices) is None
+    assert label(at(8, 1), customers=back, churn=notices) == 1.0
 
 
 def test_news_of_a_customer_who_is_leaving_is_no_return():
@@ -103,8 +103,8 @@ def test_contradictions_are_counted():
     stays = table("customers", {**SIGNED, "churned": False})
     early = table("churn", {"event_time": at(1, 1), "ends_at": at(2, 1)})
     used = table("usage", {"event_time": at(6, 1)})
-    found = contradictions(happened(customers=stays, churn=early, usage=used))
-    assert found == {NOTICE_WITHOUT_FLAG: 1, USE_AFTER_END: 1}
+    counts = contradictions(happened(customers=stays, churn=early, usage=used))
+    assert counts == {NOTICE_WITHOUT_FLAG: 1, USE_AFTER_END: 1}
     before = table("churn", {"event_time": at(1, 1)})
     later = table("customers", {**SIGNED, "contract_start": at(2, 1), "event_time": at(2, 1)})
     assert contradictions(happened(customers=later, churn=before)) == {NOTICE_BEFORE_START: 1}

@@ -33,7 +33,7 @@ def us(time: datetime) -> int:
 
 def table(name: str, *rows: dict[str, Any]) -> pa.Table:
     """A checked table of a contract; `customer_id` is c1 unless a row says otherwise."""
-    contract = {one.name: one for one in CONTRACTS}[name]
+    contract = {schema.name: schema for schema in CONTRACTS}[name]
     filled = [{"customer_id": "c1", **row} for row in rows]
     columns = {
         column.name: pa.array([row.get(column.name) for row in filled], column.type)

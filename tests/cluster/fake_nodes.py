@@ -79,12 +79,12 @@ class FakeNodes:
     def _configuration(self) -> dict[str, Any]:
         head = {"resources": {"CPU": self._head_cpus}, "node_config": {}, "max_workers": 0}
         types = {
-            name: {"node_config": {}, "min_workers": 0, **given}
-            for name, given in self._types.items()
+            name: {"node_config": {}, "min_workers": 0, **options}
+            for name, options in self._types.items()
         }
         return {
             "cluster_name": "fake",
-            "max_workers": sum(int(one["max_workers"]) for one in types.values()),
+            "max_workers": sum(int(node_type["max_workers"]) for node_type in types.values()),
             "idle_timeout_minutes": self._idle,
             "upscaling_speed": 1.0,
             "provider": {
@@ -133,11 +133,14 @@ class FakeNodes:
 
 def _end(head: subprocess.Popen[bytes], folder: str) -> None:
     """End the head and whatever else was started below its directory or by its processes."""
-    ours = [head.pid, *(one.pid for one in psutil.Process(head.pid).children(recursive=True))]
+    ours = [
+        head.pid,
+        *(process.pid for process in psutil.Process(head.pid).children(recursive=True)),
+    ]
     head.send_signal(signal.SIGTERM)
-    for one in psutil.process_iter(["cmdline", "environ"]):
-        if folder in " ".join(one.info["cmdline"] or ()):
-            ours.append(one.pid)
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        if folder in " ".join(process.info["cmdline"] or ()):
+            ours.append(process.pid)
     for pid in ours[1:]:
         with_pid = psutil.Process(pid) if psutil.pid_exists(pid) else None
         if with_pid is not None:

@@ -16,4 +16,4 @@ def exported(file: Path, home: Path) -> dict[str, str]:
         text=True,
         check=True,
     )
-    return dict(one.split("=", 1) for one in done.stdout.split("\0") if one)
+    return dict(entry.split("=", 1) for entry in done.stdout.split("\0") if entry)

@@ -76,9 +76,9 @@ class Killer:
 
     def _wait(self) -> None:
         while not self._over.wait(0.1):
-            found = self._victims()
+            victims = self._victims()
             for node in self._cluster.worker_nodes:
-                if node.node_id in found:
+                if node.node_id in victims:
                     self._kill(node)
                     return
 
@@ -92,11 +92,11 @@ def once_steady(victims: Callable[[], set[str]], seconds: float) -> Callable[[],
     since: list[float] = []
 
     def steady() -> set[str]:
-        found = victims()
-        if not found:
+        nodes = victims()
+        if not nodes:
             since.clear()
             return set()
         since.append(time.monotonic())
-        return found if since[-1] - since[0] >= seconds else set()
+        return nodes if since[-1] - since[0] >= seconds else set()
 
     return steady

@@ -23,7 +23,7 @@ COUNTED = (
     *churn.INSTRUMENTS,
     *moderation.INSTRUMENTS,
 )
-KNOWN = {one.name: one for one in COUNTED}
+KNOWN = {metric.name: metric for metric in COUNTED}
 PANELS = [panel for system in SYSTEMS for panel in dashboard(system)["panels"]]
 GROUPS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
 ALERTS = [rule for group in GROUPS for rule in group["rules"]]
@@ -37,22 +37,22 @@ def metrics_of(query: str) -> set[tuple[str, str]]:
 
 def labels_of(query: str) -> set[str]:
     grouped = re.findall(r"by \(([^)]*)\)", query)
-    return {label.strip() for one in grouped for label in one.split(",")} - {"le"}
+    return {label.strip() for labels in grouped for label in labels.split(",")} - {"le"}
 
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_query_asks_for_what_is_counted(query: str) -> None:
-    found = metrics_of(query)
-    assert found
-    for name, kind in found:
+    metrics = metrics_of(query)
+    assert metrics
+    for name, kind in metrics:
         assert bool(KNOWN[name].buckets) == (kind == "bucket")
-    known = {label for name, _ in found for label in KNOWN[name].tags}
-    assert labels_of(query) <= known
+    tags = {label for name, _ in metrics for label in KNOWN[name].tags}
+    assert labels_of(query) <= tags
 
 
 def test_every_count_is_on_a_panel_or_in_an_alert() -> None:
-    shown = {name for query in QUERIES for name, _ in metrics_of(query)}
-    assert set(KNOWN) - shown == {"forewarn_fraud_unknown_payment_methods"}
+    panel_metrics = {name for query in QUERIES for name, _ in metrics_of(query)}
+    assert set(KNOWN) - panel_metrics == {"forewarn_fraud_unknown_payment_methods"}
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -62,11 +62,15 @@ def test_the_file_is_what_the_panels_make(system: str) -> None:
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_panels_do_not_overlap_and_have_all_that_grafana_needs(system: str) -> None:
-    found: dict[str, Any] = json.loads((FOLDER / f"{system}.json").read_text())
-    assert found["title"]
-    places = {(one["gridPos"]["x"], one["gridPos"]["y"]) for one in found["panels"]}
-    assert len(places) == len(found["panels"]) == len({one["id"] for one in found["panels"]})
-    for panel in found["panels"]:
+    document: dict[str, Any] = json.loads((FOLDER / f"{system}.json").read_text())
+    assert document["title"]
+    positions = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in document["panels"]}
+    assert (
+        len(positions)
+        == len(document["panels"])
+        == len({panel["id"] for panel in document["panels"]})
+    )
+    for panel in document["panels"]:
         assert {"type", "title", "datasource", "gridPos", "targets"} <= set(panel)
         assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
 

@@ -58,14 +58,14 @@ def test_training_asks_for_nothing_that_no_node_type_can_give(
 def test_a_gpu_worker_comes_when_training_asks_and_goes_when_idle(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    seen = watch_training()
+    observation = watch_training()
     with capsys.disabled():
-        print(seen.figures())
-    said = "".join(seen.lines)
-    assert "waiting for 1 worker with 1 CPU and 1 GPU: 0 GPU free of 0; the cluster may" in said
-    assert any(f"with 1 CPU and 1 GPU: on node {node}" in said for node in seen.gpu_nodes)
-    assert set(seen.ran_on) == {"trees", "network"}
-    assert set.union(*seen.ran_on.values()) <= seen.gpu_nodes
-    assert "test:" in said
-    assert "served form differs by" in said
-    assert seen.asked < seen.up < seen.ended < seen.down
+        print(observation.figures())
+    output = "".join(observation.lines)
+    assert "waiting for 1 worker with 1 CPU and 1 GPU: 0 GPU free of 0; the cluster may" in output
+    assert any(f"with 1 CPU and 1 GPU: on node {node}" in output for node in observation.gpu_nodes)
+    assert set(observation.ran_on) == {"trees", "network"}
+    assert set.union(*observation.ran_on.values()) <= observation.gpu_nodes
+    assert "test:" in output
+    assert "served form differs by" in output
+    assert observation.asked < observation.up < observation.ended < observation.down

@@ -162,11 +162,11 @@ def test_the_guard_becomes_the_binary_that_comes_with_ray_serve() -> None:
 
 
 def test_the_environment_names_the_guard_and_a_scratch_of_ones_own(tmp_path: Path) -> None:
-    made = serve_environment(tmp_path / "scratch", (1, 2, 3, 4), cores=2)
-    assert NODE.items() <= made.items()
-    assert os.access(made["RAY_SERVE_HAPROXY_BINARY_PATH"], os.X_OK)
+    environment = serve_environment(tmp_path / "scratch", (1, 2, 3, 4), cores=2)
+    assert NODE.items() <= environment.items()
+    assert os.access(environment["RAY_SERVE_HAPROXY_BINARY_PATH"], os.X_OK)
     assert (tmp_path / "scratch").stat().st_mode & 0o077 == 0
-    assert made["RAY_SERVE_HAPROXY_NBTHREAD"] == "1"
+    assert environment["RAY_SERVE_HAPROXY_NBTHREAD"] == "1"
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (8, 2), (64, 4)])
@@ -209,9 +209,9 @@ def test_strangers_who_hold_connections_take_no_place_of_a_key(proxied: int) -> 
     public = _opened(proxied, "GET /fraud/docs HTTP/1.1\r\nHost: x\r\n\r\n")
     health = _opened(proxied, "GET /fraud/healthz HTTP/1.1\r\nHost: x\r\n\r\n")
     keyed = _opened(proxied, "GET /fraud/a HTTP/1.1\r\nHost: x\r\nX-API-Key: k\r\n\r\n")
-    statuses = [one.recv(12).split()[1] for one in (public, health, keyed)]
-    for one in (*strangers, public, health, keyed):
-        one.close()
+    statuses = [connection.recv(12).split()[1] for connection in (public, health, keyed)]
+    for connection in (*strangers, public, health, keyed):
+        connection.close()
     assert statuses == [b"503", b"200", b"200"]
 
 

@@ -51,15 +51,15 @@ class Terminal:
         assert self._shell.stdin is not None
         self._shell.stdin.write(f"{commands}\necho finished-{self._typed}-$?\n")
         self._shell.stdin.flush()
-        said = self.wait_for(f"finished-{self._typed}-", seconds)[len(before) :]
-        print(said)
-        assert f"finished-{self._typed}-0" in said, said
-        return said
+        output = self.wait_for(f"finished-{self._typed}-", seconds)[len(before) :]
+        print(output)
+        assert f"finished-{self._typed}-0" in output, output
+        return output
 
-    def wait_for(self, words: str, seconds: float) -> str:
+    def wait_for(self, text: str, seconds: float) -> str:
         deadline = time.monotonic() + seconds
-        while words not in self.said():
-            assert time.monotonic() < deadline, f"no {words!r} in:\n{self.said()}"
+        while text not in self.said():
+            assert time.monotonic() < deadline, f"no {text!r} in:\n{self.said()}"
             assert self._shell.poll() is None, self.said()
             time.sleep(0.2)
         return self.said()
@@ -102,8 +102,8 @@ def test_the_set_up_takes_three_lines_before_the_head() -> None:
 
 def test_the_section_submits_a_job_deploys_and_asks_for_the_status() -> None:
     commands = written(_HEADING)[1]
-    for one in ("ray job submit", "serve deploy", "serve status"):
-        assert re.search(rf"(?m)^{one}\b", commands)
+    for command in ("ray job submit", "serve deploy", "serve status"):
+        assert re.search(rf"(?m)^{command}\b", commands)
 
 
 @pytest.mark.slow
@@ -112,9 +112,9 @@ def test_the_commands_of_the_cluster_section_work_as_written(terminal: Terminal)
     set_up, train_and_deploy, decide = written(_HEADING)
     terminal.type(set_up)
     terminal.wait_for("until Ctrl-C", 120)
-    said = terminal.type(train_and_deploy, 600)
-    assert said.count("succeeded") == 2
-    assert "Sent deploy request successfully" in said
+    output = terminal.type(train_and_deploy, 600)
+    assert output.count("succeeded") == 2
+    assert "Sent deploy request successfully" in output
     deadline = time.monotonic() + 120
     while "RUNNING" not in (status := terminal.type("serve status")):
         assert "DEPLOY_FAILED" not in status, status

@@ -23,20 +23,20 @@ KINDS = {"raycluster": "RayCluster", "rayjob": "RayJob", "rayservice": "RayServi
 
 
 def manifest(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((KUBERNETES / f"{name}.yaml").read_text())
-    return found
+    document: dict[str, Any] = yaml.safe_load((KUBERNETES / f"{name}.yaml").read_text())
+    return document
 
 
 def strict(schema: Any) -> Any:
     """A schema that takes no field it does not name: Kubernetes would drop it without a word."""
     if isinstance(schema, list):
-        return [strict(one) for one in schema]
+        return [strict(element) for element in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {key: strict(value) for key, value in schema.items()}
+    strict_schema = {key: strict(value) for key, value in schema.items()}
     if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema:
-        made["additionalProperties"] = False
-    return made
+        strict_schema["additionalProperties"] = False
+    return strict_schema
 
 
 def nodes_of(name: str) -> dict[str, Any]:
@@ -48,37 +48,39 @@ def nodes_of(name: str) -> dict[str, Any]:
     return nodes
 
 
-def complaints(name: str, found: dict[str, Any]) -> list[str]:
+def complaints(name: str, document: dict[str, Any]) -> list[str]:
     schema = strict(
         json.loads(gzip.decompress((SCHEMAS / f"{name}s.v1.schema.json.gz").read_bytes()))
     )
     schema["properties"]["metadata"] = {"type": "object"}
-    return [one.message for one in jsonschema.Draft202012Validator(schema).iter_errors(found)]
+    return [
+        error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(document)
+    ]
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_manifest_is_what_the_operator_takes(name: str) -> None:
-    found = manifest(name)
-    assert (found["apiVersion"], found["kind"]) == ("ray.io/v1", KINDS[name])
-    assert complaints(name, found) == []
+    document = manifest(name)
+    assert (document["apiVersion"], document["kind"]) == ("ray.io/v1", KINDS[name])
+    assert complaints(name, document) == []
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_misspelt_field_would_be_noticed(name: str) -> None:
-    found = manifest(name)
+    document = manifest(name)
     nodes_of(name)  # raises where there is none
-    found["spec"]["enableInTreeAutoscalling"] = True
-    assert any("enableInTreeAutoscalling" in one for one in complaints(name, found))
+    document["spec"]["enableInTreeAutoscalling"] = True
+    assert any("enableInTreeAutoscalling" in complaint for complaint in complaints(name, document))
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_head_has_neither_tasks_nor_gpus_and_gpu_workers_begin_with_none(name: str) -> None:
     nodes = nodes_of(name)
     assert nodes["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
-    groups = {one["groupName"]: one for one in nodes["workerGroupSpecs"]}
-    gpus = [one for title, one in groups.items() if title.startswith("gpu")]
+    groups = {group["groupName"]: group for group in nodes["workerGroupSpecs"]}
+    gpus = [group for title, group in groups.items() if title.startswith("gpu")]
     assert len(gpus) == 2
-    assert all(one["minReplicas"] == 0 and one["idleTimeoutSeconds"] > 0 for one in gpus)
+    assert all(group["minReplicas"] == 0 and group["idleTimeoutSeconds"] > 0 for group in gpus)
     assert nodes["authOptions"]["mode"] == "token"
 
 
@@ -93,7 +95,7 @@ def without_readiness(name: str) -> dict[str, Any]:
 
 def test_all_manifests_describe_the_same_nodes() -> None:
     first, *others = (without_readiness(name) for name in KINDS)
-    assert all(one == first for one in others)
+    assert all(other == first for other in others)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -108,9 +110,9 @@ def test_containers_run_without_rights_that_they_do_not_need(name: str) -> None:
 
 
 def test_policies_are_kubernetes_objects_with_a_name() -> None:
-    found = list(yaml.safe_load_all((KUBERNETES / "policies.yaml").read_text()))
-    assert {"NetworkPolicy"} <= {one["kind"] for one in found}
-    assert all(one["metadata"]["name"].startswith("forewarn") for one in found)
+    documents = list(yaml.safe_load_all((KUBERNETES / "policies.yaml").read_text()))
+    assert {"NetworkPolicy"} <= {document["kind"] for document in documents}
+    assert all(document["metadata"]["name"].startswith("forewarn") for document in documents)
 
 
 def test_the_versions_are_the_pinned_ones() -> None:
@@ -124,8 +126,8 @@ def test_the_versions_are_the_pinned_ones() -> None:
 
 
 def test_the_image_is_started_with_the_environment_of_a_node() -> None:
-    given = dict(re.findall(r'(?m)^(?:ENV|   ) (\w+)="?([^"\\\n]+?)"?(?: \\)?$', IMAGE))
-    assert {name: given.get(name) for name in NODE} == dict(NODE)
+    environment = dict(re.findall(r'(?m)^(?:ENV|   ) (\w+)="?([^"\\\n]+?)"?(?: \\)?$', IMAGE))
+    assert {name: environment.get(name) for name in NODE} == dict(NODE)
 
 
 def test_the_image_holds_what_it_copies_and_runs_as_nobody_special() -> None:

@@ -20,23 +20,23 @@ AP_TOLERANCE = 0.03
 def test_a_node_killed_amid_features_loses_and_doubles_no_row(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = measure_features(tmp_path)
+    figures = measure_features(tmp_path)
     with capsys.disabled():
-        print(found)
-    assert found["kill_node_rows"] > 5_000
-    assert found["kill_node_quarantined"] > 20
+        print(figures)
+    assert figures["kill_node_rows"] > 5_000
+    assert figures["kill_node_quarantined"] > 20
     for name in ("lost_rows", "doubled_rows", "other_values"):
-        assert found[f"kill_node_{name}"] == 0
-    assert found["kill_node_quarantine_differs"] == 0
-    assert found["kill_node_counts_differ"] == 0
+        assert figures[f"kill_node_{name}"] == 0
+    assert figures["kill_node_quarantine_differs"] == 0
+    assert figures["kill_node_counts_differ"] == 0
 
 
 def test_nodes_killed_amid_both_halves_leave_the_model_as_good(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = measure_training(tmp_path)
+    figures = measure_training(tmp_path)
     with capsys.disabled():
-        print(found)
-    assert found["kill_node_auc"] > 0.7
-    assert abs(found["kill_node_auc_change"]) <= AUC_TOLERANCE
-    assert abs(found["kill_node_ap_change"]) <= AP_TOLERANCE
+        print(figures)
+    assert figures["kill_node_auc"] > 0.7
+    assert abs(figures["kill_node_auc_change"]) <= AUC_TOLERANCE
+    assert abs(figures["kill_node_ap_change"]) <= AP_TOLERANCE

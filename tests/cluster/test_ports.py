@@ -26,16 +26,16 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHead]:
 
 def listening() -> dict[str, set[int]]:
     """Ports by address of all that this test has started."""
-    found: dict[str, set[int]] = {}
+    ports: dict[str, set[int]] = {}
     for process in psutil.Process().children(recursive=True):
         try:
             connections = process.net_connections(kind="inet")
         except psutil.Error:  # it ended meanwhile
             continue
-        for one in connections:
-            if one.status == psutil.CONN_LISTEN:
-                found.setdefault(one.laddr.ip, set()).add(one.laddr.port)
-    return found
+        for connection in connections:
+            if connection.status == psutil.CONN_LISTEN:
+                ports.setdefault(connection.laddr.ip, set()).add(connection.laddr.port)
+    return ports
 
 
 def status_of(url: str, token: str | None) -> int:
@@ -48,12 +48,12 @@ def status_of(url: str, token: str | None) -> int:
 
 
 def test_a_scan_finds_loopback_alone(head: LocalHead, capsys: pytest.CaptureFixture[str]) -> None:
-    found = listening()
+    addresses = listening()
     with capsys.disabled():
-        print({address: len(ports) for address, ports in found.items()})
-    assert head.http_port in found["127.0.0.1"]
-    assert len(found["127.0.0.1"]) > 5
-    assert set(found) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+        print({address: len(ports) for address, ports in addresses.items()})
+    assert head.http_port in addresses["127.0.0.1"]
+    assert len(addresses["127.0.0.1"]) > 5
+    assert set(addresses) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
 @pytest.mark.parametrize("path", ["/api/jobs/", "/api/version", "/nodes?view=summary"])
@@ -65,6 +65,6 @@ def test_dashboard_and_jobs_refuse_without_the_token(head: LocalHead, path: str)
 
 
 def test_the_proxys_files_are_this_users_alone(head: LocalHead) -> None:
-    place = Path(head.environment["RAY_SERVE_HAPROXY_SOCKET_PATH"]).parent
-    assert place.stat().st_mode & 0o077 == 0
-    assert place.stat().st_uid == os.getuid()
+    folder = Path(head.environment["RAY_SERVE_HAPROXY_SOCKET_PATH"]).parent
+    assert folder.stat().st_mode & 0o077 == 0
+    assert folder.stat().st_uid == os.getuid()

@@ -20,10 +20,10 @@ def test_a_file_is_what_the_applications_make_of_its_values(source: str, target:
 
 @pytest.mark.parametrize("target", FILES.values())
 def test_a_file_passes_rays_own_schema_and_has_every_application(target: str) -> None:
-    found = ServeDeploySchema.model_validate(yaml.safe_load((CLUSTER / target).read_text()))
+    config = ServeDeploySchema.model_validate(yaml.safe_load((CLUSTER / target).read_text()))
     systems = {path.parent.name for path in (ROOT / "serve").glob("*/app.py")}
-    assert {one.name for one in found.applications} == systems
-    assert {one.route_prefix for one in found.applications} == {f"/{one}" for one in systems}
+    assert {app.name for app in config.applications} == systems
+    assert {app.route_prefix for app in config.applications} == {f"/{system}" for system in systems}
 
 
 def test_the_service_on_kubernetes_has_the_same_config() -> None:
@@ -34,8 +34,8 @@ def test_the_service_on_kubernetes_has_the_same_config() -> None:
 
 def test_production_has_two_replicas_of_everything_and_room_for_more() -> None:
     config = yaml.safe_load((CLUSTER / "serve.yaml").read_text())
-    for one in config["applications"]:
-        for deployment in one["deployments"]:
+    for app in config["applications"]:
+        for deployment in app["deployments"]:
             scaling = deployment["autoscaling_config"]
             assert scaling["min_replicas"] == 2
             assert scaling["max_replicas"] > 2

@@ -234,8 +234,10 @@ def test_a_stray_quote_costs_only_its_own_line(stray):
     pieces = list(
         file.pieces(["id", "user"], USES_OF_TABLE, judge=lambda rows: np.ones(rows.num_rows, bool))
     )
-    ids = {int(one) for piece in pieces for one in piece.rows["id"].to_pylist()}
-    aside = [one - 2 for piece in pieces for one in piece.unreadable["quarantine_row"].to_pylist()]
+    ids = {int(row_id) for piece in pieces for row_id in piece.rows["id"].to_pylist()}
+    aside = [
+        line - 2 for piece in pieces for line in piece.unreadable["quarantine_row"].to_pylist()
+    ]
     assert ids | set(aside) == set(range(1000))
     assert len(ids) + len(aside) == 1000
     assert set(aside) <= set(stray)

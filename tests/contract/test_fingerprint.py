@@ -34,11 +34,11 @@ def test_it_is_equal_exactly_where_rows_are(rows, others):
 
 @given(ROWS, st.integers(0, 12))
 def test_the_cut_into_pieces_does_not_matter(rows, cut):
-    whole = table(rows)
+    full_table = table(rows)
     pieces = Fingerprint()
-    pieces.update(whole.slice(0, cut))
-    pieces.update(whole.slice(cut))
-    assert pieces.hexdigest() == fingerprint(whole)
+    pieces.update(full_table.slice(0, cut))
+    pieces.update(full_table.slice(cut))
+    assert pieces.hexdigest() == fingerprint(full_table)
 
 
 def test_column_order_and_dictionary_encoding_do_not_matter():
@@ -48,13 +48,13 @@ def test_column_order_and_dictionary_encoding_do_not_matter():
 
 
 def test_names_and_types_matter():
-    one = pa.table({"a": [1]})
-    assert fingerprint(one) != fingerprint(pa.table({"b": [1]}))
-    assert fingerprint(one) != fingerprint(pa.table({"a": pa.array([1], pa.int32())}))
+    original = pa.table({"a": [1]})
+    assert fingerprint(original) != fingerprint(pa.table({"b": [1]}))
+    assert fingerprint(original) != fingerprint(pa.table({"a": pa.array([1], pa.int32())}))
 
 
 def test_it_agrees_with_a_plain_reading_of_its_definition():
-    known = pa.table(
+    sample = pa.table(
         {"id": ["ab", None], "at": pa.array([5, -1], pa.timestamp("us", "UTC")), "x": [0.5, None]}
     )
     sha = hashlib.sha256
@@ -68,7 +68,7 @@ def test_it_agrees_with_a_plain_reading_of_its_definition():
     for name, kind, *parts in columns:
         digests = " ".join(part if isinstance(part, str) else part.hexdigest() for part in parts)
         total.update(f"{len(name)} {name} {kind} {digests}\n".encode())
-    assert fingerprint(known) == total.hexdigest()
+    assert fingerprint(sample) == total.hexdigest()
 
 
 def test_pieces_of_different_columns_are_refused():

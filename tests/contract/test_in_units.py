@@ -18,8 +18,8 @@ columns:
 """
 
 
-def readings(more, values, wanted):
-    mapping = parse_mapping(TEXT.format(more=more), CONTRACTS, "t.yaml").in_units(wanted)
+def readings(more, values, units):
+    mapping = parse_mapping(TEXT.format(more=more), CONTRACTS, "t.yaml").in_units(units)
     times = [f"2024-03-01 {hour:02}:00:00" for hour in range(len(values))]
     raw = pa.table({"m": ["a"] * len(values), "t": times, "v": pa.array(values, pa.float64())})
     return mapping.check(raw)

@@ -413,8 +413,8 @@ def test_values_are_looked_up_in_another_table(tmp_path):
     text = f"contract: parcels\ncolumns:\n  kind: {{from: K, {lookup}}}\n"
     text += "".join(f"  {name}: {rule}\n" for name, rule in COLUMNS.items() if name != "kind")
     (tmp_path / "m.yaml").write_text(text)
-    found = load_mapping(tmp_path / "m.yaml", [PARCELS]).check(pa.table({**RAW, "K": ["s"]}))
-    assert found.good["kind"].to_pylist() == ["small"]
+    result = load_mapping(tmp_path / "m.yaml", [PARCELS]).check(pa.table({**RAW, "K": ["s"]}))
+    assert result.good["kind"].to_pylist() == ["small"]
     lost = load_mapping(tmp_path / "m.yaml", [PARCELS]).check(pa.table({**RAW, "K": ["x"]}))
     assert list(lost.reasons) == ["kind: a value the mapping does not list"]
     (tmp_path / "m.yaml").write_text(text.replace("key: short", "key: shrt"))
@@ -434,11 +434,11 @@ def test_a_looked_up_key_with_two_values_is_refused(tmp_path):
 
 
 def test_of_several_looked_up_values_the_newest_counts(tmp_path):
-    told = {"short": ["s", "s"], "long": ["small", "large"], "on": [2, 1]}
-    pq.write_table(pa.table(told), tmp_path / "k.parquet")
+    lookup_table = {"short": ["s", "s"], "long": ["small", "large"], "on": [2, 1]}
+    pq.write_table(pa.table(lookup_table), tmp_path / "k.parquet")
     lookup = "lookup: {file: k.parquet, key: short, value: long, newest_by: on}"
     columns = COLUMNS | {"kind": f"{{from: K, {lookup}}}"}
     body = "\n".join(f"  {name}: {rule}" for name, rule in columns.items())
     (tmp_path / "m.yaml").write_text(f"contract: parcels\ncolumns:\n{body}\n")
-    found = load_mapping(tmp_path / "m.yaml", [PARCELS]).check(pa.table({**RAW, "K": ["s"]}))
-    assert found.good["kind"].to_pylist() == ["small"]
+    result = load_mapping(tmp_path / "m.yaml", [PARCELS]).check(pa.table({**RAW, "K": ["s"]}))
+    assert result.good["kind"].to_pylist() == ["small"]

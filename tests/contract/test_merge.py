@@ -99,9 +99,9 @@ def test_a_contradiction_names_the_key_and_gives_none_of_its_values():
 
 
 def test_rows_that_do_not_merge_still_contradict_each_other_by_a_null():
-    whole = Contract("whole", READINGS.columns, READINGS.key)
+    contract = Contract("whole", READINGS.columns, READINGS.key)
     rows = [
         {"machine_id": "x", "event_time": 0, "a": 1.0, "b": None, "c": None},
         {"machine_id": "x", "event_time": 0, "a": None, "b": 5.0, "c": None},
     ]
-    assert whole.check(table(rows)).quarantined.num_rows == 1
+    assert contract.check(table(rows)).quarantined.num_rows == 1

@@ -134,8 +134,8 @@ def test_amounts_are_read_as_their_writing_is_declared(text, minor, how):
 
 
 def _spelt(minor: int, number: NumberFormat, group: bool) -> str:
-    whole, rest = divmod(abs(minor), 100)
-    text = f"{whole:,}".replace(",", number.thousands or "") if group else str(whole)
+    units, rest = divmod(abs(minor), 100)
+    text = f"{units:,}".replace(",", number.thousands or "") if group else str(units)
     text = f"{text}{number.decimal_mark}{rest:02d}"
     sign = number.signs[0] if number.signs else ""
     if minor >= 0:
@@ -154,7 +154,7 @@ def _spelt(minor: int, number: NumberFormat, group: bool) -> str:
 )
 def test_amounts_of_any_declared_writing_are_read_back(minors, mark, thousands, signs, neg, group):
     number = NumberFormat(mark, None if thousands == mark else thousands, signs, neg)
-    texts = pa.array([_spelt(one, number, group) for one in minors])
+    texts = pa.array([_spelt(minor, number, group) for minor in minors])
     amounts, faults = read_amounts("a", texts, 2, number)
     assert (amounts.to_pylist(), [text for mask, text in faults if mask.any()]) == (minors, [])
 

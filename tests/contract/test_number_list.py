@@ -40,7 +40,7 @@ def test_what_is_no_list_of_numbers_is_a_fault(text):
 def test_a_number_that_is_missing_is_nan():
     (row,) = read_number_lists(pa.array(["[1, null, NaN]"]))[0].to_pylist()
     assert row[0] == 1.0
-    assert all(math.isnan(one) for one in row[1:])
+    assert all(math.isnan(value) for value in row[1:])
 
 
 def test_waveforms_come_in_csv_with_rates_in_kilohertz(tmp_path):

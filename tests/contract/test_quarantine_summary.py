@@ -126,6 +126,6 @@ def test_a_source_without_rows_says_so():
 
 
 def test_counts_that_do_not_add_up_are_refused():
-    nothing = PARCELS.schema.empty_table()
+    empty = PARCELS.schema.empty_table()
     with pytest.raises(ContractError, match="a row is unaccounted for"):
-        Checked(nothing, nothing, {}, repeats=1, rows_in=3, left_out=1)
+        Checked(empty, empty, {}, repeats=1, rows_in=3, left_out=1)

@@ -50,9 +50,9 @@ def admitted(kind: object, value: object) -> bool:
 
 @given(ANY_TEXT)
 def test_an_identifier_that_a_request_may_hold_is_a_key_of_records_and_of_posts(value: str) -> None:
-    taken = admitted(Id, value)
-    assert taken == (identifier_fault(value) is None)
-    if taken:
+    is_admitted = admitted(Id, value)
+    assert is_admitted == (identifier_fault(value) is None)
+    if is_admitted:
         require_text("id", value)
         Post(value, value, EARLIEST_US, "words")
         assert value.encode().decode() == value
@@ -100,9 +100,9 @@ def test_a_note_is_measured_in_bytes() -> None:
 
 @given(st.datetimes(timezones=OFFSETS))
 def test_a_time_that_a_request_may_hold_can_be_recorded(value: datetime) -> None:
-    taken = admitted(Moment, value.isoformat())
-    assert taken == (moment_fault(value) is None)
-    if taken:
+    is_admitted = admitted(Moment, value.isoformat())
+    assert is_admitted == (moment_fault(value) is None)
+    if is_admitted:
         time_us = (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
         assert time_fault(time_us) is None
         require_time("at", time_us)

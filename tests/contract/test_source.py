@@ -153,7 +153,7 @@ def test_the_quarantine_is_written_whole_with_its_reasons(tmp_path):
     table = pq.read_table(written)
     assert table["ID"].to_pylist() == ["008", "009"]
     assert table[QUARANTINE_REASON].null_count == 0
-    assert [one.name for one in (tmp_path / "bad").iterdir()] == ["quarantine.parquet"]
+    assert [file.name for file in (tmp_path / "bad").iterdir()] == ["quarantine.parquet"]
 
 
 def test_no_quarantine_is_written_without_bad_rows(tmp_path):
@@ -170,7 +170,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     with pytest.raises(pa.ArrowNotImplementedError):
         write_parquet(unwritable, path)
     assert pq.read_table(path).to_pydict() == {"a": [1]}
-    assert [one.name for one in tmp_path.iterdir()] == ["t.parquet"]
+    assert [file.name for file in tmp_path.iterdir()] == ["t.parquet"]
 
 
 ROWS = "".join(f"{row},2025-01-01,1,4.99,note {row}\n" for row in range(1000))

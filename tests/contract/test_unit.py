@@ -55,9 +55,9 @@ def test_units_that_cannot_be_converted_are_refused_by_name(came, wanted, words)
 
 
 def test_a_unit_is_itself_in_every_spelling():
-    for one, other in [("°C", "degC"), ("m/s²", "m/s^2"), ("µm", "μm"), ("RPM", "rpm")]:
-        assert symbol(one) == symbol(other)
-        assert conversion(one, other) is None
+    for spelling, other in [("°C", "degC"), ("m/s²", "m/s^2"), ("µm", "μm"), ("RPM", "rpm")]:
+        assert symbol(spelling) == symbol(other)
+        assert conversion(spelling, other) is None
 
 
 @given(st.sampled_from([(a, b) for a in UNITS for b in UNITS if UNITS[a][0] == UNITS[b][0]]))

@@ -104,9 +104,9 @@ def test_ids_can_be_kept_as_written():
     assert checked.good["place_id"].to_pylist() == ["1.0"]
 
 
-def _one_id(came: str, entry: str):
+def _one_id(value: str, entry: str):
     text = f"contract: places\ncolumns:\n  place_id: {entry}\n  seen_at: at\n"
-    table = pa.table({"id": [came], "at": ["2024-03-01T10:00:00Z"]})
+    table = pa.table({"id": [value], "at": ["2024-03-01T10:00:00Z"]})
     return parse_mapping(text, [PLACES]).check(table)
 
 
@@ -119,8 +119,8 @@ def test_ids_with_control_characters_are_quarantined_as_the_service_refuses_them
 
 def test_whole_floats_in_text_are_whole_numbers():
     values = ["12.0", "1e3", " 7. ", "2.5", "12345678901234567.0"]
-    whole, faults = to_whole("n", pa.array(values))
-    assert whole.to_pylist() == [12, 1000, 7, None, 12345678901234567]
+    integers, faults = to_whole("n", pa.array(values))
+    assert integers.to_pylist() == [12, 1000, 7, None, 12345678901234567]
     assert [text for mask, text in faults if mask.any()] == ["n: not a whole number"]
 
 
@@ -139,7 +139,9 @@ def test_text_of_floats_is_read_as_whole_or_refused_like_the_floats(numbers):
 )
 def test_numbers_of_any_declared_writing_are_read_back(numbers, how):
     mark, thousands = how
-    texts = [f"{one:,}" if thousands and "e" not in str(one) else str(one) for one in numbers]
+    texts = [
+        f"{number:,}" if thousands and "e" not in str(number) else str(number) for number in numbers
+    ]
     swap = {",": thousands or "", ".": mark}
     spelt = ["".join(swap.get(letter, letter) for letter in text) for text in texts]
     read, faults = to_number("n", pa.array(spelt), NumberFormat(mark, thousands))
@@ -365,11 +367,11 @@ def test_rows_are_conserved_where_values_are_set_to_missing(rows):
     checked = mapping.check(raw)
     assert checked.good.num_rows + checked.quarantined.num_rows + checked.repeats == len(rows)
     assert checked.quarantined.column_names == [*names, QUARANTINE_REASON]
-    given = raw.num_rows * 4 - sum(
+    value_count = raw.num_rows * 4 - sum(
         raw[name].null_count for name in ("until", "seats", "lat", "lon")
     )
     set_missing = [n for text, n in checked.adjustments.items() if text.endswith("set to missing")]
-    assert sum(set_missing) <= given
+    assert sum(set_missing) <= value_count
 
 
 @given(st.lists(st.lists(st.sampled_from(["a: x", "b: y", "c: z"]), unique=True), min_size=1))

@@ -33,7 +33,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     contents = [bytes([letter]) * 200_000 for letter in b"abc"]
     replace_file(path, contents[0])
     with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(lambda: [replace_file(path, one) for one in contents * 5])
+        writing = pool.submit(lambda: [replace_file(path, content) for content in contents * 5])
         while not writing.done():
             assert path.read_bytes() in contents
         writing.result()

@@ -65,15 +65,15 @@ def test_value_weighted_recall_counts_money() -> None:
 
 def handbook_card_precision(frame: pd.DataFrame, k: int) -> list[float]:
     """The Handbook's `card_precision_top_k`, written with pandas as published."""
-    known: list[int] = []
+    known_cards: list[int] = []
     answers = []
     for day in sorted(frame["day"].unique()):
-        rows = frame[(frame["day"] == day) & ~frame["card"].isin(known)]
+        rows = frame[(frame["day"] == day) & ~frame["card"].isin(known_cards)]
         cards = rows.groupby("card").max().sort_values("score", ascending=False).reset_index()
         top = cards.head(k)
-        found = list(top[top["label"]]["card"])
-        answers.append(len(found) / k)
-        known.extend(found)
+        fraud_cards = list(top[top["label"]]["card"])
+        answers.append(len(fraud_cards) / k)
+        known_cards.extend(fraud_cards)
     return answers
 
 
@@ -111,10 +111,10 @@ def test_interval_is_wider_when_rows_hang_together() -> None:
     labels, scores = np.repeat(labels, 5), np.repeat(scores, 5)
 
     def width(entities: np.ndarray) -> float:
-        found = bootstrap_interval(
+        interval = bootstrap_interval(
             lambda rows: roc_auc(labels[rows], scores[rows]), entities, seed=1, repeats=100
         )
-        return found.high - found.low
+        return interval.high - interval.low
 
     rows = np.arange(len(labels))
     assert width(rows // 5) > 1.5 * width(rows)

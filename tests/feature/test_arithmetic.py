@@ -13,31 +13,31 @@ POSITIVE = st.floats(1e-9, 1e12)
 LATITUDE, LONGITUDE = st.floats(-90, 90), st.floats(-180, 180)
 
 
-def same_bits(one, array):
-    return np.float64(one).tobytes() == np.float64(array[0]).tobytes()
+def same_bits(value, array):
+    return np.float64(value).tobytes() == np.float64(array[0]).tobytes()
 
 
 @given(POSITIVE)
 def test_logarithm(x):
-    got = arithmetic.natural_log(x)
-    assert got == pytest.approx(math.log(x), rel=1e-14, abs=1e-15)
-    assert same_bits(got, arithmetic.natural_log(np.array([x, 1.0, x])))
+    logarithm = arithmetic.natural_log(x)
+    assert logarithm == pytest.approx(math.log(x), rel=1e-14, abs=1e-15)
+    assert same_bits(logarithm, arithmetic.natural_log(np.array([x, 1.0, x])))
 
 
 @given(LATITUDE, LONGITUDE)
 def test_unit_vector(latitude, longitude):
-    got = arithmetic.unit_vector(latitude, longitude)
+    vector = arithmetic.unit_vector(latitude, longitude)
     lat, lon = math.radians(latitude), math.radians(longitude)
     true = (math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat))
-    assert got == tuple(pytest.approx(v * 1e7, abs=0.51) for v in true)
+    assert vector == tuple(pytest.approx(v * 1e7, abs=0.51) for v in true)
     arrays = arithmetic.unit_vector(np.array([latitude] * 3), np.array([longitude] * 3))
-    assert got == tuple(int(a[2]) for a in arrays)
+    assert vector == tuple(int(a[2]) for a in arrays)
 
 
 @given(LATITUDE, LONGITUDE, LATITUDE, LONGITUDE)
 def test_distance(lat_a, lon_a, lat_b, lon_b):
     a, b = arithmetic.unit_vector(lat_a, lon_a), arithmetic.unit_vector(lat_b, lon_b)
-    got = arithmetic.distance_km(a, b)
+    distance = arithmetic.distance_km(a, b)
     phi, psi = math.radians(lat_a), math.radians(lat_b)
     dlon = math.radians(lon_b - lon_a)
     haversine = math.sin((psi - phi) / 2) ** 2 + (
@@ -45,9 +45,9 @@ def test_distance(lat_a, lon_a, lat_b, lon_b):
     )
     true = 2 * 6371.0 * math.asin(min(1.0, math.sqrt(haversine)))
     # 0.64 m of quantisation; near the antipode the sine is flat
-    assert got == pytest.approx(true, abs=2e-3 if true < 19_000 else 2.0)
+    assert distance == pytest.approx(true, abs=2e-3 if true < 19_000 else 2.0)
     arrays = [tuple(np.array([float(v)] * 2) for v in vector) for vector in (a, b)]
-    assert same_bits(got, arithmetic.distance_km(*arrays))
+    assert same_bits(distance, arithmetic.distance_km(*arrays))
 
 
 def test_a_missing_place_gives_a_missing_distance():

@@ -42,13 +42,13 @@ def test_the_digest_tells_any_difference():
 
 def test_the_digest_is_the_same_in_another_process():
     code = "from lib.fraud.features import FRAUD; print(FRAUD.digest)"
-    seen = {
+    digests = {
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         ).stdout
         for _ in range(2)
     }
-    assert len(seen) == 1
+    assert len(digests) == 1
 
 
 def test_a_name_declared_twice_is_refused():

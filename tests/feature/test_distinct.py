@@ -47,12 +47,12 @@ def test_several_windows_of_one_distinct_count_agree_online_and_offline(tmp_path
     offline = compute(FEATURES, table)
     online = OnlineFeatures(FEATURES)
     store = SqliteStore(tmp_path / "profiles.sqlite")
-    told = [
+    rows = [
         online.read(step.event, store.exchange(step.exchange)).values
         for step in replay(online, events(table))
         if step.event is not None
     ]
     store.close()
     for name in FEATURES.names:
-        assert [one[name] for one in told] == offline[name].to_pylist()
+        assert [row[name] for row in rows] == offline[name].to_pylist()
     assert max(offline["users_30d"].to_pylist()) > max(offline["users_1d"].to_pylist())

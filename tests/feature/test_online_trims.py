@@ -44,9 +44,9 @@ def busy_merchant(draw: st.DrawFn) -> list[dict]:
     for number in range(draw(st.integers(1, 50))):
         clock += draw(_GAPS)
         late = draw(_LATE)
-        known = clock + draw(_KNOWN_AFTER) if draw(st.integers(0, 3)) else None
-        withdrawn = known + draw(_KNOWN_AFTER) + 1 if known and draw(st.booleans()) else None
-        stream.append(payment(number, clock, late, fraud_from=known, fraud_until=withdrawn))
+        known_at = clock + draw(_KNOWN_AFTER) if draw(st.integers(0, 3)) else None
+        withdrawn = known_at + draw(_KNOWN_AFTER) + 1 if known_at and draw(st.booleans()) else None
+        stream.append(payment(number, clock, late, fraud_from=known_at, fraud_until=withdrawn))
     return stream
 
 
@@ -61,9 +61,9 @@ def test_features_are_the_same_where_every_payment_trims_as_much_as_it_may(payme
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layout, "SETTLING_SLACK", 0)
         store = SqliteStore(":memory:")
-        seen = list(replay(OnlineFeatures(FRAUD, trim_one_in=1), store, payments))
+        observations = list(replay(OnlineFeatures(FRAUD, trim_one_in=1), store, payments))
         store.close()
-    for fast, observation in zip(offline(payments), seen, strict=True):
+    for fast, observation in zip(offline(payments), observations, strict=True):
         assert repr(observation.values) == repr(fast)
 
 

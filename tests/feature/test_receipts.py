@@ -56,22 +56,24 @@ def post(post_id: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def seen(store: ProfileStore, online: OnlineFeatures, event: dict[str, Any]) -> dict[str, float]:
+def features_of(
+    store: ProfileStore, online: OnlineFeatures, event: dict[str, Any]
+) -> dict[str, float]:
     return online.read(event, store.exchange(online.request(event))).values
 
 
 @pytest.mark.parametrize("settled", [False, True])
 def test_a_payment_and_a_post_of_one_id_are_two_things(store: ProfileStore, settled: bool) -> None:
     payments, posts = OnlineFeatures(FRAUD), OnlineFeatures(AUTHORS)
-    seen(store, payments, payment("1001"))
+    features_of(store, payments, payment("1001"))
     if settled:
         store.settle(payments.receipt("1001"), b"answer", 60)
-    assert set(seen(store, posts, post("1001"))) == set(AUTHORS.names)
-    seen(store, posts, post("1002"))
-    values = seen(store, payments, payment("1002", event_time=AT + 1))
+    assert set(features_of(store, posts, post("1001"))) == set(AUTHORS.names)
+    features_of(store, posts, post("1002"))
+    values = features_of(store, payments, payment("1002", event_time=AT + 1))
     assert values["txn_count_by_user_24h"] == 1
-    following = seen(store, posts, post("1003", event_time=AT + 1))
-    assert following == seen(store, posts, post("1003", event_time=AT + 1))
+    following = features_of(store, posts, post("1003", event_time=AT + 1))
+    assert following == features_of(store, posts, post("1003", event_time=AT + 1))
     assert following != posts.unseen(post("1003", event_time=AT + 1))
 
 
@@ -99,9 +101,9 @@ def test_no_payment_is_named_as_a_fact_about_another(
 
 def test_a_payment_after_a_label_of_its_name_is_a_payment(store: ProfileStore) -> None:
     online = OnlineFeatures(FRAUD)
-    seen(store, online, payment("b1"))
+    features_of(store, online, payment("b1"))
     store.exchange(online.learn(payment("b1"), "fraud", AT + 1, revision=1))
-    values = seen(store, online, payment("fraud:b1:1", event_time=AT + 2))
+    values = features_of(store, online, payment("fraud:b1:1", event_time=AT + 2))
     assert values["txn_count_by_user_24h"] == 1
 
 
@@ -110,10 +112,10 @@ def test_an_id_of_other_keys_is_refused_by_name(
     store: ProfileStore, changes: dict[str, Any]
 ) -> None:
     online = OnlineFeatures(FRAUD)
-    seen(store, online, payment("b1"))
+    features_of(store, online, payment("b1"))
     with pytest.raises(ReceiptConflictError, match="transaction_id"):
-        seen(store, online, payment("b1", **changes))
-    assert seen(store, online, payment("b1"))["txn_count_by_user_24h"] == 0
+        features_of(store, online, payment("b1", **changes))
+    assert features_of(store, online, payment("b1"))["txn_count_by_user_24h"] == 0
 
 
 def legacy(store: ProfileStore, receipt: str, profiles: list[list[Any]]) -> None:

@@ -38,8 +38,8 @@ def server(tmp_path: Path):
 
 async def test_many_calls_at_a_time_each_get_their_own_reply(redis_url):
     async with linked(redis_url) as link:
-        asked = [b"%d" % number for number in range(500)]
-        assert await asyncio.gather(*[link.call(b"ECHO", text) for text in asked]) == asked
+        texts = [b"%d" % number for number in range(500)]
+        assert await asyncio.gather(*[link.call(b"ECHO", text) for text in texts]) == texts
 
 
 async def test_an_error_reply_is_a_store_error_and_the_next_call_works(redis_url):
@@ -90,8 +90,8 @@ async def test_calls_that_wait_for_a_lost_connection_all_fail(server):
         waiting = [asyncio.ensure_future(link.call(b"BLPOP", b"k%d" % n, b"0")) for n in range(3)]
         await asyncio.sleep(0.05)
         server.stop()
-        found = await asyncio.gather(*waiting, return_exceptions=True)
-        assert [type(error) for error in found] == [StoreError] * 3
+        errors = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(error) for error in errors] == [StoreError] * 3
 
 
 async def test_the_user_password_and_database_of_the_url_are_used(server):

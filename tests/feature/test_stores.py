@@ -55,7 +55,7 @@ def new_store(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[Callable[[], ProfileStore]]:
     """Makes empty stores of one kind."""
-    made: list[ProfileStore] = []
+    stores: list[ProfileStore] = []
 
     def make() -> ProfileStore:
         if request.param == "sqlite":
@@ -63,11 +63,11 @@ def new_store(
         else:
             kind = RedisStore if request.param == "redis" else _Blocking
             store = kind(request.getfixturevalue("redis_url"), prefix=f"t{next(_PREFIXES)}:")
-        made.append(store)
+        stores.append(store)
         return store
 
     yield make
-    for store in made:
+    for store in stores:
         store.close()
 
 
@@ -96,13 +96,13 @@ def exchange(
 ) -> Exchange:
     """Three profiles of three fields; the clocks of the first and the last move to `time`."""
     parts = []
-    for place, key in enumerate((b"user:1", b"device:\xff", b"pair")):
-        mine = [c for c in changes if isinstance(c, Change) and c.part == place]
-        adds = tuple(update for change in mine for update in change.adds)
-        keeps = tuple(update for change in mine for update in change.keeps)
-        clock = time is not None and place != 1
-        trimmed = trims if place == 0 else ()
-        parts.append(Part(key, 4, lifetimes[place], LASTING, clock, adds, keeps, trimmed))
+    for index, key in enumerate((b"user:1", b"device:\xff", b"pair")):
+        own_changes = [c for c in changes if isinstance(c, Change) and c.part == index]
+        adds = tuple(update for change in own_changes for update in change.adds)
+        keeps = tuple(update for change in own_changes for update in change.keeps)
+        clock = time is not None and index != 1
+        trimmed = trims if index == 0 else ()
+        parts.append(Part(key, 4, lifetimes[index], LASTING, clock, adds, keeps, trimmed))
     touches = tuple(change for change in changes if isinstance(change, Touch))
     return Exchange(receipt, 3600, time or 0, tuple(parts), touches)
 
@@ -245,11 +245,11 @@ def test_concurrent_exchanges_lose_nothing(new_store):
 
 
 def test_two_processes_share_a_sqlite_file(tmp_path: Path):
-    one, other = SqliteStore(tmp_path / "p.db"), SqliteStore(tmp_path / "p.db")
-    one.exchange(exchange("a", add(0, 5, 1)))
+    first, other = SqliteStore(tmp_path / "p.db"), SqliteStore(tmp_path / "p.db")
+    first.exchange(exchange("a", add(0, 5, 1)))
     assert other.exchange(exchange("b", add(0, 5, 1))).profiles[0][TILES] == [5, 1]
     assert not other.exchange(exchange("a")).first
-    one.close()
+    first.close()
     other.close()
 
 

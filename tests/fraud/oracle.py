@@ -79,13 +79,13 @@ class _Past:
         return [e for e in self.earlier if all(e[c] == self.now[c] for c in key)]
 
     def window(self, *key: str, length: int, hop: int, behind: int = 0) -> list[dict] | None:
-        mine = self.of(*key)
-        if mine is None:
+        events = self.of(*key)
+        if events is None:
             return None
-        clock = max([self.now["event_time"], *(e["event_time"] for e in mine)])
+        clock = max([self.now["event_time"], *(e["event_time"] for e in events)])
         start = (clock - behind - length) // hop * hop
         end = (clock - behind) // hop * hop if behind else math.inf
-        return [e for e in mine if start <= e["event_time"] < end]
+        return [e for e in events if start <= e["event_time"] < end]
 
     def known(self, event: dict, fact: str) -> bool:
         since, until = event[f"{fact}_from"], event.get(f"{fact}_until")
@@ -166,7 +166,7 @@ class _Past:
         mean = sum(clean) / len(clean) if clean else math.nan
         scale = max(mean, 1.0) if clean else 50.0
         amount = self.now["amount_minor"] / 100
-        found = {
+        feature_values = {
             "clean_amount_mean_by_user_60d_behind_7d": mean,
             "amount_ratio_to_clean_mean": amount / scale if clean else math.nan,
         }
@@ -178,15 +178,15 @@ class _Past:
         ):
             recent = self.window("user_id", length=days * DAY, hop=hop)
             amounts = [e["amount_minor"] / 100 for e in recent]
-            found[f"txn_count_by_user_{name}"] = len(recent)
-            found[f"amount_excess_by_user_{name}"] = sum(amounts) / scale - len(recent)
-            found[f"amount_rms_ratio_by_user_{name}"] = (
+            feature_values[f"txn_count_by_user_{name}"] = len(recent)
+            feature_values[f"amount_excess_by_user_{name}"] = sum(amounts) / scale - len(recent)
+            feature_values[f"amount_rms_ratio_by_user_{name}"] = (
                 math.sqrt(sum(a * a for a in amounts)) / scale
             )
         for days in (7, 14, 30):
             recent = self.window("user_id", length=days * DAY, hop=DAY, behind=7 * DAY)
-            found[f"fraud_count_by_user_{days}d_behind_7d"] = self.frauds(recent)
-        return found
+            feature_values[f"fraud_count_by_user_{days}d_behind_7d"] = self.frauds(recent)
+        return feature_values
 
     def streak(self) -> dict[str, float]:
         """The merchant's settled payments after the last tile with a good one."""
@@ -230,10 +230,10 @@ class _Past:
 
     def novelty(self) -> dict[str, float]:
         def is_new(column: str) -> float:
-            mine = self.of("user_id", column)
-            if mine is None:
+            events = self.of("user_id", column)
+            if events is None:
                 return math.nan
-            return float(math.isnan(self.minutes_since(mine, 90 * DAY)))
+            return float(math.isnan(self.minutes_since(events, 90 * DAY)))
 
         return {
             "is_new_merchant": is_new("merchant_id"),
@@ -243,16 +243,16 @@ class _Past:
 
     def merchant(self) -> dict[str, float]:
         last_30d = self.window("merchant_id", length=30 * DAY, hop=DAY)
-        found = {
+        feature_values = {
             "txn_count_by_merchant_30d": len(last_30d),
             "amount_mean_by_merchant_30d": self.mean(last_30d),
             "fraud_rate_by_merchant_30d": self.rate(last_30d),
         }
         for days in (1, 7, 30):
             settled = self.window("merchant_id", length=days * DAY, hop=DAY, behind=7 * DAY)
-            found[f"txn_count_by_merchant_{days}d_behind_7d"] = len(settled)
-            found[f"fraud_rate_by_merchant_{days}d_behind_7d"] = self.rate(settled)
-        return found
+            feature_values[f"txn_count_by_merchant_{days}d_behind_7d"] = len(settled)
+            feature_values[f"fraud_rate_by_merchant_{days}d_behind_7d"] = self.rate(settled)
+        return feature_values
 
     def device(self) -> dict[str, float]:
         last_30d = self.window("device_id", length=30 * DAY, hop=DAY)
@@ -263,7 +263,7 @@ class _Past:
         }
 
     def place(self) -> dict[str, float]:
-        here = _vector(self.now)
+        location = _vector(self.now)
         visits = [_vector(e) for e in self.window("user_id", length=30 * DAY, hop=DAY)]
         located = [v for v in visits if v is not None]
         home = [sum(axis) for axis in zip(*located, strict=True)]
@@ -271,11 +271,11 @@ class _Past:
         # the newest; among several at its time, the one processed last
         last = max(enumerate(before), key=lambda ie: (ie[1]["event_time"], ie[0]), default=None)
         velocity = math.nan
-        if here and last and abs(self.now["event_time"] - last[1]["event_time"]) <= DAY:
+        if location and last and abs(self.now["event_time"] - last[1]["event_time"]) <= DAY:
             hours = abs(self.now["event_time"] - last[1]["event_time"]) / HOUR
-            velocity = _km(here, _vector(last[1])) / max(hours, 5 / 60)
+            velocity = _km(location, _vector(last[1])) / max(hours, 5 / 60)
         return {
-            "distance_from_home_km": _km(here, home) if here and home else math.nan,
+            "distance_from_home_km": _km(location, home) if location and home else math.nan,
             "velocity_kmh": velocity,
             "impossible_velocity": float(velocity > 800.0),
             "connected_fraud_cases": min(float(self.connected()), 1000.0),

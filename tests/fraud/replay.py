@@ -13,15 +13,15 @@ def replay(
 
     With `retry_every=k` every k-th payment is sent a second time right after its first.
     """
-    place = 0
+    index = 0
     for exchange, event in steps(online, payments):
         reply = store.exchange(exchange)
         if event is None:
             continue
         observation = online.read(event, reply)
-        if retry_every and place % retry_every == 0:
+        if retry_every and index % retry_every == 0:
             again = online.read(event, store.exchange(online.request(event)))
             assert not again.first
             assert repr(again.values) == repr(observation.values)
-        place += 1
+        index += 1
         yield observation

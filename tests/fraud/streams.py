@@ -27,7 +27,7 @@ def payments(draw: st.DrawFn, max_size: int = 24) -> list[dict]:
     for number in range(draw(st.integers(1, max_size))):
         clock += draw(_GAPS)
         late = draw(st.sampled_from([0, 0, 0, 1, MINUTE, 2 * HOUR, 2 * DAY]))
-        place = draw(st.one_of(st.none(), _PLACES)) or (math.nan, math.nan)
+        location = draw(st.one_of(st.none(), _PLACES)) or (math.nan, math.nan)
         stream.append(
             {
                 "transaction_id": f"t{number:03d}",
@@ -38,8 +38,8 @@ def payments(draw: st.DrawFn, max_size: int = 24) -> list[dict]:
                 "device_id": draw(st.sampled_from([None, "d1", "d2"])),
                 "amount_minor": draw(st.one_of(st.integers(0, 50_000), st.just(100_000_000))),
                 "payment_method": draw(st.sampled_from(["wallet", "card_present", "barter"])),
-                "latitude": place[0],
-                "longitude": place[1],
+                "latitude": location[0],
+                "longitude": location[1],
                 **_facts(draw, clock),
             }
         )

@@ -95,15 +95,17 @@ def test_major_and_minor_units_of_a_file_and_a_request_agree(minor, scale):
 @given(streams.payments(max_size=30), st.sampled_from([YEN, DINAR, RUPIAH]))
 def test_online_equals_offline_exactly_on_every_scale(payments, scale):
     features = fraud_features(scale)
-    payments = [one | {"amount_minor": one["amount_minor"] * scale.quantum} for one in payments]
+    payments = [
+        payment | {"amount_minor": payment["amount_minor"] * scale.quantum} for payment in payments
+    ]
     table = compute(features, oracle.as_table(oracle.processing_order(payments)))
     store = SqliteStore(":memory:")
-    for fast, seen in zip(
+    for fast, observation in zip(
         table.select(features.names).to_pylist(),
         replay(OnlineFeatures(features), store, payments),
         strict=True,
     ):
-        assert repr(seen.values) == repr(fast)
+        assert repr(observation.values) == repr(fast)
     store.close()
 
 
@@ -111,10 +113,12 @@ def test_online_equals_offline_exactly_on_every_scale(payments, scale):
 @given(streams.payments(max_size=30))
 def test_features_of_large_amounts_are_those_of_the_same_amounts_made_small(payments):
     order = oracle.processing_order(payments)
-    large = [one | {"amount_minor": one["amount_minor"] * RUPIAH.quantum} for one in order]
+    large = [
+        payment | {"amount_minor": payment["amount_minor"] * RUPIAH.quantum} for payment in order
+    ]
     small = compute(FRAUD, oracle.as_table(order))["amount_std_by_user_30d"].to_pylist()
     deviations = compute(fraud_features(RUPIAH), oracle.as_table(large))["amount_std_by_user_30d"]
-    expected = [one * RUPIAH.quantum for one in small]
+    expected = [deviation * RUPIAH.quantum for deviation in small]
     assert deviations.to_pylist() == pytest.approx(expected, rel=1e-9, nan_ok=True)
 
 

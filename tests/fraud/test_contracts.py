@@ -149,7 +149,7 @@ def test_rows_keep_their_order_and_their_columns():
 def fold(history: list[tuple[bool, int]], as_of: int) -> bool:
     """What somebody knows who reads labels one by one up to `as_of`."""
     state = False
-    for says_fraud, observed in sorted(history, key=lambda one: (one[1], one[0])):
+    for says_fraud, observed in sorted(history, key=lambda label: (label[1], label[0])):
         if observed <= as_of:
             state = says_fraud
     return state
@@ -165,16 +165,16 @@ def fold(history: list[tuple[bool, int]], as_of: int) -> bool:
 def test_in_the_end_each_payment_is_what_its_last_label_says(histories):
     table = join_labels(
         payments(*(payment(transaction_id=name) for name in "abcd")),
-        labels(*((name, *one) for name, history in histories.items() for one in history)),
+        labels(*((name, *label) for name, history in histories.items() for label in history)),
     ).table
-    known = is_fraud_known(table, as_of_us=10)
-    assert known.tolist() == [fold(histories.get(name, []), 10) for name in "abcd"]
+    is_fraud = is_fraud_known(table, as_of_us=10)
+    assert is_fraud.tolist() == [fold(histories.get(name, []), 10) for name in "abcd"]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 9)), max_size=4), st.integers(0, 10))
 @settings(deadline=None)
 def test_nothing_counts_before_it_was_observed(history, as_of):
-    table = join_labels(payments(payment()), labels(*(("t1", *one) for one in history))).table
+    table = join_labels(payments(payment()), labels(*(("t1", *label) for label in history))).table
     if is_fraud_known(table, as_of)[0]:
         assert fold(history, as_of)
 

@@ -42,8 +42,8 @@ def test_offline_equals_the_naive_fold(payments):
 def test_online_equals_offline_exactly(payments):
     store = SqliteStore(":memory:")
     observed = replay(OnlineFeatures(FRAUD), store, payments, retry_every=3)
-    for fast, seen in zip(offline(payments), observed, strict=True):
-        assert repr(seen.values) == repr(fast)
+    for fast, observation in zip(offline(payments), observed, strict=True):
+        assert repr(observation.values) == repr(fast)
     store.close()
 
 
@@ -51,19 +51,19 @@ def test_online_equals_offline_exactly(payments):
 @given(streams.payments(max_size=40))
 def test_partitions_by_key_give_the_same_table(payments):
     table = oracle.as_table(payments)
-    whole = compute(FRAUD, table)
+    expected = compute(FRAUD, table)
     for column in partition_columns(FRAUD):
         values = table.column(column).to_numpy(zero_copy_only=False)
         parts = [table.filter(values == v) for v in sorted({str(v) for v in values} - {"None"})]
         parts.append(table.filter(table.column(column).is_null()))
         table = pa.concat_tables([measure(FRAUD, part, column) for part in parts])
-    assert_same_features(finish(FRAUD, table), whole)
+    assert_same_features(finish(FRAUD, table), expected)
 
 
-def assert_same_features(one: pa.Table, other: pa.Table) -> None:
-    one, other = one.sort_by("transaction_id"), other.sort_by("transaction_id")
+def assert_same_features(actual: pa.Table, other: pa.Table) -> None:
+    actual, other = actual.sort_by("transaction_id"), other.sort_by("transaction_id")
     for name in FRAUD.names:
-        np.testing.assert_array_equal(one.column(name).to_numpy(), other.column(name).to_numpy())
+        np.testing.assert_array_equal(actual.column(name).to_numpy(), other.column(name).to_numpy())
 
 
 def test_row_order_of_the_table_does_not_matter():
@@ -93,15 +93,15 @@ def test_a_payment_across_the_antimeridian_is_near_home():
 def test_profiles_survive_a_closed_store(tmp_path: Path):
     payments = _many(20)
     online = OnlineFeatures(FRAUD)
-    whole = list(replay(online, SqliteStore(tmp_path / "a.db"), payments))
+    observations = list(replay(online, SqliteStore(tmp_path / "a.db"), payments))
     first = SqliteStore(tmp_path / "b.db")
     for payment in payments[:10]:
         first.exchange(online.request(payment))
     first.close()
     second = SqliteStore(tmp_path / "b.db")
-    for payment, expected in zip(payments[10:], whole[10:], strict=True):
-        seen = online.read(payment, second.exchange(online.request(payment)))
-        assert repr(seen.values) == repr(expected.values)
+    for payment, expected in zip(payments[10:], observations[10:], strict=True):
+        observation = online.read(payment, second.exchange(online.request(payment)))
+        assert repr(observation.values) == repr(expected.values)
 
 
 def _many(count: int) -> list[dict]:

@@ -51,11 +51,11 @@ def test_labels_count_once_they_are_seven_days_old_and_no_earlier(
     score: Score, town: Payments, tmp_path: Path
 ) -> None:
     path = tmp_path / "town.parquet"
-    told = write(path, town)
-    fold = split(told, TRAIN_START)
+    payments = write(path, town)
+    fold = split(payments, TRAIN_START)
     cut = town.second[0] // DAY * DAY + CUT_DAY * DAY + NOON
     before = town.second[fold.test] <= cut
-    expected = score(path, told, fold)[before]
+    expected = score(path, payments, fold)[before]
 
     def with_flipped(age: int) -> np.ndarray:
         young = town.second > cut - age
@@ -70,9 +70,9 @@ def test_the_fit_recovers_how_long_a_terminal_stays_compromised(
     town: Payments, tmp_path: Path
 ) -> None:
     path = tmp_path / "town.parquet"
-    told = write(path, town)
-    rows = np.flatnonzero(told.day >= told.day[0] + 30)
-    numbers, limit = fit_rows(told, our_inputs(path, told), rows, good_share=0.5)
+    payments = write(path, town)
+    rows = np.flatnonzero(payments.day >= payments.day[0] + 30)
+    numbers, limit = fit_rows(payments, our_inputs(path, payments), rows, good_share=0.5)
     assert abs(numbers.terminal_days - TOWN.terminal_days) < 1 < START.terminal_days - 12
     assert 150 < limit <= 220
 
@@ -99,7 +99,7 @@ def test_a_card_is_suspect_before_any_label_once_its_amounts_rise() -> None:
 
     def last(recent: list[float]) -> float:
         amounts = [*usual, *recent, 80.0]
-        second = [place * DAY for place in range(len(amounts))]
+        second = [day * DAY for day in range(len(amounts))]
         count = len(amounts)
         bought = payments_of(second, [0] * count, list(range(count)), amounts, [False] * count)
         return score_ceiling(bought)[-1]

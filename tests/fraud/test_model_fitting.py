@@ -136,11 +136,11 @@ def test_each_booster_of_a_bag_draws_its_own_negatives() -> None:
 @pytest.mark.parametrize("value", [False, True])
 def test_one_class_only_is_refused_with_advice(value: bool) -> None:
     sample = made_up(100, 1)
-    one = Sample(sample.matrix, np.full(100, value), sample.weights)
+    single_class = Sample(sample.matrix, np.full(100, value), sample.weights)
     with pytest.raises(ValueError, match="both classes"):
-        fit_trees(one, None, TreeSettings(trees=2), seed=1)
+        fit_trees(single_class, None, TreeSettings(trees=2), seed=1)
     with pytest.raises(ValueError, match="both classes"):
-        fit_networks(one, None, SMALL, seed=1)
+        fit_networks(single_class, None, SMALL, seed=1)
 
 
 def halves(seed: int, rows: int = 4_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -153,8 +153,10 @@ def halves(seed: int, rows: int = 4_000) -> tuple[np.ndarray, np.ndarray, np.nda
 def test_meta_learner_agrees_with_logistic_regression() -> None:
     trees, network, labels = halves(1)
     ours = fit_meta(trees, network, labels, penalty=0.0)
-    theirs = LogisticRegression(C=np.inf, tol=1e-10).fit(np.column_stack([trees, network]), labels)
-    expected = [theirs.intercept_[0], *theirs.coef_[0]]
+    reference = LogisticRegression(C=np.inf, tol=1e-10).fit(
+        np.column_stack([trees, network]), labels
+    )
+    expected = [reference.intercept_[0], *reference.coef_[0]]
     assert [ours.intercept, ours.trees, ours.network] == pytest.approx(expected, abs=2e-3)
 
 
@@ -203,11 +205,11 @@ def test_policy_is_the_cheapest_that_keeps_its_limits(
     each = expected_costs(probabilities, amount, costs)
 
     def outcome(review: float, decline: float) -> float:
-        place = (probabilities >= review).astype(int) + (probabilities >= decline)
-        stopped = (place > 0)[~labels].mean()
-        if (place == 1).sum() > capacity * 2.0 or stopped > disturbed + 1e-9:
+        decisions = (probabilities >= review).astype(int) + (probabilities >= decline)
+        stopped = (decisions > 0)[~labels].mean()
+        if (decisions == 1).sum() > capacity * 2.0 or stopped > disturbed + 1e-9:
             return np.inf
-        return float(each[place, np.arange(len(place))].sum())
+        return float(each[decisions, np.arange(len(decisions))].sum())
 
     cuts = [*np.unique(probabilities), 2.0]
     best = min(outcome(low, high) for low in cuts for high in cuts if low <= high)
@@ -216,9 +218,9 @@ def test_policy_is_the_cheapest_that_keeps_its_limits(
 
 def test_decisions_of_one_and_of_many_agree() -> None:
     policy = Policy(0.3, 0.8, 10_000.0)
-    asked = [0.0, 0.3, 0.5, 0.8, 1.0]
-    many = [DECISIONS[place] for place in policy.decisions(asked)]
-    assert many == [policy.decide(one) for one in asked]
+    probabilities = [0.0, 0.3, 0.5, 0.8, 1.0]
+    many = [DECISIONS[decision] for decision in policy.decisions(probabilities)]
+    assert many == [policy.decide(probability) for probability in probabilities]
     assert many == ["APPROVE", "REVIEW", "REVIEW", "DECLINE", "DECLINE"]
 
 
@@ -233,7 +235,7 @@ def test_features_of_one_kind_speak_once() -> None:
     names = ("amount", "log_amount", "is_new_device", "hour_of_day")
     values = np.float32([900, 6.8, np.nan, 3])
     reasons = top_reasons(names, values, np.array([0.5, 0.7, 0.9, -2.0]))
-    assert [(one.code, one.feature, one.value) for one in reasons] == [
+    assert [(reason.code, reason.feature, reason.value) for reason in reasons] == [
         ("AMOUNT", "log_amount", pytest.approx(6.8)),
         ("NEW_DEVICE", "is_new_device", None),
     ]

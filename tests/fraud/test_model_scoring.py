@@ -72,7 +72,10 @@ def test_values_on_a_split_and_missing_ones_go_the_same_way(
     values = data.draw(st.lists(number, min_size=len(NAMES), max_size=len(NAMES)))
     row = np.array([values], dtype=np.float32)
     trees = np.mean(
-        [one.predict(xgb.DMatrix(row), output_margin=True)[0] for one in ensemble.trees.boosters]
+        [
+            booster.predict(xgb.DMatrix(row), output_margin=True)[0]
+            for booster in ensemble.trees.boosters
+        ]
     )
     answer = scorer.score_row(row[0])
     assert answer.trees == pytest.approx(float(trees), abs=2e-6)
@@ -89,15 +92,15 @@ def test_stored_model_loads_into_the_same_model(ensemble: Ensemble, artifact: Ar
 def test_tree_contributions_equal_xgboosts_approximate_ones(ensemble: Ensemble) -> None:
     rows = made_up(100, 12).matrix
     forest = ensemble.forest()
-    theirs = np.mean(
+    expected = np.mean(
         [
-            one.predict(xgb.DMatrix(rows), pred_contribs=True, approx_contribs=True)[:, :-1]
-            for one in ensemble.trees.boosters
+            booster.predict(xgb.DMatrix(rows), pred_contribs=True, approx_contribs=True)[:, :-1]
+            for booster in ensemble.trees.boosters
         ],
         axis=0,
     )
     ours = np.stack([forest.contributions(row) for row in rows])
-    assert np.abs(ours - theirs).max() < 1e-5
+    assert np.abs(ours - expected).max() < 1e-5
 
 
 def test_contributions_add_up_to_the_score(ensemble: Ensemble, scorer: Scorer) -> None:

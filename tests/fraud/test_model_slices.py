@@ -42,7 +42,7 @@ def test_nothing_is_known_before_it_could_be(
 def test_folds_score_consecutive_blocks_up_to_the_end_of_training() -> None:
     plan = plan_slices(START, START + 90 * DAY, Lengths(folds=3))
     blocks = [fold.scored for fold in plan.folds]
-    assert [one.end for one in blocks[:-1]] == [one.start for one in blocks[1:]]
+    assert [block.end for block in blocks[:-1]] == [block.start for block in blocks[1:]]
     assert blocks[-1].end == plan.train.end
 
 

@@ -33,7 +33,7 @@ def simulated():
 
 
 @pytest.fixture(scope="module")
-def told(simulated):
+def payments(simulated):
     """The payments with the name of their scenario, "" for an honest one."""
     table = simulated.transactions
     row = pc.index_in(table["transaction_id"], value_set=simulated.truth["transaction_id"])
@@ -41,8 +41,8 @@ def told(simulated):
     return table.append_column("scenario", scenario)
 
 
-def of(told: pa.Table, scenario: str) -> pa.Table:
-    return told.filter(pc.equal(told["scenario"], scenario))
+def of(payments: pa.Table, scenario: str) -> pa.Table:
+    return payments.filter(pc.equal(payments["scenario"], scenario))
 
 
 def micros(table: pa.Table, name: str = "event_time") -> np.ndarray:
@@ -80,8 +80,8 @@ def test_fraud_is_as_rare_as_asked_for_and_of_every_kind(simulated):
 
 
 def test_without_fraud_there_is_none():
-    nothing = simulate(SimulationConfig(users=100, days=10, fraud_share=0.0), seed=1)
-    assert nothing.truth.num_rows == 0
+    simulation = simulate(SimulationConfig(users=100, days=10, fraud_share=0.0), seed=1)
+    assert simulation.truth.num_rows == 0
 
 
 def test_customers_live_on_both_sides_of_the_antimeridian(simulated):
@@ -108,42 +108,42 @@ def speeds(table: pa.Table) -> np.ndarray:
     return (distance / hours)[users[1:] == users[:-1]]
 
 
-def test_honest_customers_hardly_ever_travel_impossibly(told):
-    assert 0.0 < np.mean(speeds(of(told, "")) > 800.0) < 0.005
+def test_honest_customers_hardly_ever_travel_impossibly(payments):
+    assert 0.0 < np.mean(speeds(of(payments, "")) > 800.0) < 0.005
 
 
-def test_a_stolen_card_pays_where_its_owner_cannot_be(told):
-    stolen = of(told, "stolen_card")
-    honest = of(told, "")
+def test_a_stolen_card_pays_where_its_owner_cannot_be(payments):
+    stolen = of(payments, "stolen_card")
+    honest = of(payments, "")
     near = honest.filter(pc.is_in(honest["user_id"], value_set=stolen["user_id"].combine_chunks()))
     both = pa.concat_tables([near, stolen])
     thefts = len(set(stolen["user_id"].to_pylist()))
     assert np.sum(speeds(both) > 800.0) > 0.7 * thefts
 
 
-def test_a_compromised_merchant_has_many_frauds(told):
-    leaked = of(told, "compromised_merchant")
+def test_a_compromised_merchant_has_many_frauds(payments):
+    leaked = of(payments, "compromised_merchant")
     merchants = leaked["merchant_id"].unique()
-    honest = of(told, "")
+    honest = of(payments, "")
     there = pc.sum(pc.is_in(honest["merchant_id"], value_set=merchants)).as_py()
     assert len(merchants) < 40
     assert leaked.num_rows / (there + leaked.num_rows) > 0.05
 
 
-def test_a_ring_shares_one_device_between_many_users(told):
-    ring = of(told, "device_ring")
+def test_a_ring_shares_one_device_between_many_users(payments):
+    ring = of(payments, "device_ring")
     users = ring.group_by("device_id").aggregate([("user_id", "count_distinct")])
     assert pc.quantile(users["user_id_count_distinct"], q=0.5)[0].as_py() >= 7
-    honest = of(told, "").filter(pc.is_valid(of(told, "")["device_id"]))
+    honest = of(payments, "").filter(pc.is_valid(of(payments, "")["device_id"]))
     owners = honest.group_by("device_id").aggregate([("user_id", "count_distinct")])
     assert pc.max(owners["user_id_count_distinct"]).as_py() <= 3
 
 
-def test_a_takeover_is_a_burst_from_an_unknown_device(told):
-    taken = of(told, "account_takeover")
-    honest = of(told, "")["device_id"].combine_chunks()
-    assert not pc.any(pc.is_in(taken["device_id"], value_set=honest)).as_py()
-    bursts = taken.group_by("device_id").aggregate(
+def test_a_takeover_is_a_burst_from_an_unknown_device(payments):
+    takeovers = of(payments, "account_takeover")
+    honest = of(payments, "")["device_id"].combine_chunks()
+    assert not pc.any(pc.is_in(takeovers["device_id"], value_set=honest)).as_py()
+    bursts = takeovers.group_by("device_id").aggregate(
         [("event_time", "min"), ("event_time", "max"), ("event_time", "count")]
     )
     lasts = micros(bursts, "event_time_max") - micros(bursts, "event_time_min")
@@ -151,12 +151,12 @@ def test_a_takeover_is_a_burst_from_an_unknown_device(told):
     assert np.median(bursts["event_time_count"].to_numpy()) >= 6
 
 
-def test_card_testing_is_tiny_and_mostly_refused(told):
-    testing = of(told, "card_testing")
+def test_card_testing_is_tiny_and_mostly_refused(payments):
+    testing = of(payments, "card_testing")
     tiny = testing.filter(pc.less(testing["amount_minor"], 600))
     assert tiny.num_rows > 0.6 * testing.num_rows
     assert tiny["declined_from"].null_count < 0.3 * tiny.num_rows
-    assert of(told, "")["declined_from"].null_count > 0.98 * of(told, "").num_rows
+    assert of(payments, "")["declined_from"].null_count > 0.98 * of(payments, "").num_rows
 
 
 def test_labels_come_after_the_payment_and_mostly_after_days(simulated):
@@ -178,9 +178,9 @@ def test_some_frauds_are_never_reported_and_some_labels_are_wrong(simulated):
     assert 0 < join_labels(simulated.transactions, simulated.labels).withdrawn < wrong
 
 
-def test_the_amount_alone_gives_little_away(told):
-    fraud = pc.not_equal(told["scenario"], "").to_numpy()
-    amount = told["amount_minor"].to_numpy().reshape(-1, 1)
+def test_the_amount_alone_gives_little_away(payments):
+    fraud = pc.not_equal(payments["scenario"], "").to_numpy()
+    amount = payments["amount_minor"].to_numpy().reshape(-1, 1)
     early = np.arange(fraud.size) < 0.7 * fraud.size
     model = XGBClassifier(n_estimators=60, max_depth=6, base_score=0.5, n_jobs=1)
     model.fit(amount[early], fraud[early])
@@ -217,13 +217,13 @@ def test_an_impossible_configuration_is_refused(changes, words):
 def test_the_job_writes_three_files_and_a_short_table(tmp_path, capsys):
     options = ["--users", "60", "--days", "7", "--seed", "5", "--output", str(tmp_path / "sim")]
     run_job(simulate_job.Simulate, simulate_job.main, options)
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     written = {path.name for path in (tmp_path / "sim").iterdir()}
     assert written == {"transactions.parquet", "labels.parquet", "truth.parquet"}
     table = pq.read_table(tmp_path / "sim" / "transactions.parquet")
     assert table.equals(simulate(SimulationConfig(users=60, days=7), seed=5).transactions)
-    assert f"{table.num_rows:,}" in shown
-    assert "stolen_card" in shown
+    assert f"{table.num_rows:,}" in output
+    assert "stolen_card" in output
 
 
 def test_the_job_says_what_is_wrong_with_an_option(tmp_path):
@@ -253,24 +253,24 @@ REQUESTS = parse_mapping(
 )
 
 
-@pytest.mark.parametrize("example", scenario_examples(1, NOW_US), ids=lambda one: one.name)
+@pytest.mark.parametrize("example", scenario_examples(1, NOW_US), ids=lambda example: example.name)
 def test_an_example_is_a_valid_story_in_order_of_time(example):
     requests = [*example.history, example.request]
     checked = REQUESTS.check(pa.Table.from_pylist(requests))
     assert (checked.reasons, checked.repeats) == ({}, 0)
     assert np.all(np.diff(micros(checked.good)) >= 0)
     assert checked.good["event_time"].to_pylist()[-1] == datetime(2025, 6, 1, tzinfo=UTC)
-    sent = {one["transaction_id"] for one in example.history}
-    assert {*example.declined, *(one["transaction_id"] for one in example.labels)} <= sent
+    sent = {request["transaction_id"] for request in example.history}
+    assert {*example.declined, *(label["transaction_id"] for label in example.labels)} <= sent
 
 
 def test_there_is_a_good_example_one_of_each_fraud_and_one_that_no_rule_sees():
-    names = [one.name for one in scenario_examples(1, NOW_US)]
+    names = [example.name for example in scenario_examples(1, NOW_US)]
     assert names == ["good", *SCENARIOS, "quiet_takeover"]
 
 
 def test_examples_of_different_seeds_share_no_identifier():
-    one, other = (
+    first, other = (
         {
             request[name]
             for example in scenario_examples(seed, NOW_US)
@@ -280,7 +280,7 @@ def test_examples_of_different_seeds_share_no_identifier():
         }
         for seed in (1, 2)
     )
-    assert not one & other
+    assert not first & other
 
 
 LABEL_REQUESTS = parse_mapping(
@@ -318,6 +318,8 @@ def features_of(example) -> dict[str, float]:
     ],
 )
 def test_the_shipped_rules_stop_each_fraud_by_its_own_rule(name, rule):
-    example = next(one for one in scenario_examples(1, NOW_US) if one.name == name)
+    example = next(
+        candidate for candidate in scenario_examples(1, NOW_US) if candidate.name == name
+    )
     rules = load_rules(RULES_FILE.read_text(), rule_fields(FRAUD.names))
     assert rules.evaluate({**example.request, **features_of(example)}).rule_id == rule

@@ -79,7 +79,7 @@ JOBS_OF_TABLES = {
 @pytest.mark.parametrize("name", JOBS_OF_TABLES)
 def test_a_wrong_key_in_a_mapping_is_told_before_ray_is_imported(name: str, files: Path) -> None:
     table, others = JOBS_OF_TABLES[name]
-    more = [str(files / one) if (files / one).exists() else one for one in others]
+    more = [str(files / option) if (files / option).exists() else option for option in others]
     code, imported = ended(
         name,
         *(f"--{table}", files / f"{table}.csv", f"--mapping-{table}", files / f"{table}.yaml"),
@@ -108,13 +108,13 @@ def test_a_missing_column_and_a_missing_file_are_told_before_ray_is_imported(fil
         "  amount_minor: {from: amt, unit: major, currency_digits: 2}\n"
         "  currency: {value: EUR}\n  payment_method: {value: card}\n"
     )
-    given = ("--mapping-transactions", mapping, "--output", files / "out")
+    arguments = ("--mapping-transactions", mapping, "--output", files / "out")
     code, imported = ended(
-        "jobs.fraud.features", "--transactions", files / "transactions.csv", *given
+        "jobs.fraud.features", "--transactions", files / "transactions.csv", *arguments
     )
     assert "'when'" in code
     assert imported == []
-    code, imported = ended("jobs.fraud.features", "--transactions", files / "none.csv", *given)
+    code, imported = ended("jobs.fraud.features", "--transactions", files / "none.csv", *arguments)
     assert code == f"error: --transactions: there is no file or folder {files / 'none.csv'}"
     assert imported == []
 
@@ -179,7 +179,7 @@ def test_a_value_that_our_code_refuses_is_for_the_user_and_one_that_a_library_re
 
 
 def test_every_option_that_names_files_has_a_role() -> None:
-    words = re.compile(r"\b(folder|file|URI|YAML that maps)\b")
+    path_pattern = re.compile(r"\b(folder|file|URI|YAML that maps)\b")
     without = []
     for name, kind in entries():
         try:
@@ -187,7 +187,9 @@ def test_every_option_that_names_files_has_a_role() -> None:
         except TypeError:
             continue
         for field, text in _documented(kind):
-            begins = re.match(r"(where to: )?[a-z ,]{0,40}" + words.pattern, text, re.IGNORECASE)
+            begins = re.match(
+                r"(where to: )?[a-z ,]{0,40}" + path_pattern.pattern, text, re.IGNORECASE
+            )
             if begins and f"--{field.replace('_', '-')}" not in path_options | {"--size"}:
                 without.append(f"{name} {field}: {text}")
     assert without == []
@@ -203,20 +205,22 @@ def _all_paths(kind: type) -> Iterator[tuple[str, PathRole, str]]:
 
 def _documented(kind: type) -> Iterator[tuple[str, str]]:
     """Fields of a dataclass and of those that it inherits from, with what stands under each."""
-    for one in kind.__mro__[:-1]:
+    for base in kind.__mro__[:-1]:
         (tree,) = (
             node
-            for node in ast.parse(Path(sys.modules[one.__module__].__file__ or "").read_text()).body
-            if isinstance(node, ast.ClassDef) and node.name == one.__name__
+            for node in ast.parse(
+                Path(sys.modules[base.__module__].__file__ or "").read_text()
+            ).body
+            if isinstance(node, ast.ClassDef) and node.name == base.__name__
         )
         for field, text in zip(tree.body, tree.body[1:], strict=False):
             if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
                 yield field.target.id, " ".join(str(text.value.value).split())
 
 
-def options(folder: Path, **given: str) -> FeaturesConfig:
+def options(folder: Path, **changes: str) -> FeaturesConfig:
     (folder / "here.csv").touch()
-    return FeaturesConfig(**({"transactions": "here.csv", "output": "out"} | given))
+    return FeaturesConfig(**({"transactions": "here.csv", "output": "out"} | changes))
 
 
 def test_relative_paths_are_as_they_are_outside_of_a_submitted_job(tmp_path: Path) -> None:
@@ -235,9 +239,9 @@ def test_a_submitted_job_refuses_an_output_that_would_be_deleted_with_it(tmp_pat
 def test_a_submitted_job_says_why_an_ignored_file_is_not_there(tmp_path: Path) -> None:
     unpacked = tmp_path / "_ray_pkg_0123"
     unpacked.mkdir()
-    given = options(unpacked, transactions="var/payments.csv", output="/out")
+    config = options(unpacked, transactions="var/payments.csv", output="/out")
     with pytest.raises(ContractError, match=r"var/payments.csv in .*gitignore"):
-        check_paths(given, unpacked, {})
+        check_paths(config, unpacked, {})
 
 
 def test_a_job_submitted_without_files_says_where_its_relative_paths_lie(tmp_path: Path) -> None:
@@ -265,9 +269,9 @@ def test_progress_is_silent_or_in_lines(
                 done(1)
     finally:
         set_progress("auto")
-    shown = capsys.readouterr()
-    assert shown.err == ""
-    assert shown.out.splitlines() == ["fitted: 3 of 3 folds"] * lines
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert output.out.splitlines() == ["fitted: 3 of 3 folds"] * lines
 
 
 # What is printed
@@ -291,29 +295,29 @@ def test_every_option_that_a_job_prints_is_one_of_its_own() -> None:
 def _reached(entry: str) -> set[str]:
     """Modules of the same system that a job imports, at once or later."""
     package = entry.rpartition(".")[0]
-    found, pending = set(), [entry]
+    modules, pending = set(), [entry]
     while pending:
         module = pending.pop()
-        if module in found:
+        if module in modules:
             continue
-        found.add(module)
+        modules.add(module)
         path = JOBS.parent / (module.replace(".", "/") + ".py")
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            pending += [one for one in names if one.startswith(f"{package}.")]
-    return found
+            pending += [name for name in names if name.startswith(f"{package}.")]
+    return modules
 
 
 def _texts(path: Path, kind: type) -> Iterator[str]:
     """Texts of a module that a job with options `kind` may print: docstrings are none."""
     tree = ast.parse(path.read_text())
-    used = {one.__name__ for one in kind.__mro__}
+    used = {base.__name__ for base in kind.__mro__}
     tree.body = [
         node
         for node in tree.body
         if not isinstance(node, ast.ClassDef)
         or node.name in used
-        or not any("dataclass" in ast.unparse(one) for one in node.decorator_list)
+        or not any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
     ]
     silent = {
         id(node.body[0].value)
@@ -324,12 +328,12 @@ def _texts(path: Path, kind: type) -> Iterator[str]:
     }
     silent |= {
         id(node.value)
-        for one in ast.walk(tree)
-        if isinstance(one, ast.ClassDef)
-        for node in one.body
+        for class_node in ast.walk(tree)
+        if isinstance(class_node, ast.ClassDef)
+        for node in class_node.body
         if isinstance(node, ast.Expr)
     }
-    whole = {
+    fragment_ids = {
         id(part)
         for node in ast.walk(tree)
         if isinstance(node, ast.JoinedStr)
@@ -341,6 +345,6 @@ def _texts(path: Path, kind: type) -> Iterator[str]:
         elif (
             isinstance(node, ast.Constant)
             and isinstance(node.value, str)
-            and id(node) not in silent | whole
+            and id(node) not in silent | fragment_ids
         ):
             yield node.value

@@ -44,11 +44,12 @@ def sources(simulated, tmp_path_factory) -> Path:
     second = simulated.transactions.slice(half - 50)
     amounts = second["amount_minor"].to_numpy().copy()
     amounts[[100, 200]] = -5
-    place = second.column_names.index("amount_minor")
+    position = second.column_names.index("amount_minor")
     (folder / "transactions").mkdir()
     pq.write_table(simulated.transactions.slice(0, half), folder / "transactions" / "a.parquet")
     pq.write_table(
-        second.set_column(place, "amount_minor", [amounts]), folder / "transactions" / "b.parquet"
+        second.set_column(position, "amount_minor", [amounts]),
+        folder / "transactions" / "b.parquet",
     )
     pq.write_table(simulated.labels, folder / "labels.parquet")
     return folder
@@ -58,8 +59,8 @@ SOURCES = {"transactions": "transactions", "labels": "labels.parquet"}
 
 
 def run(sources: Path, output: Path, **options) -> pa.Table:
-    given = {name: str(sources / path) for name, path in SOURCES.items()}
-    data = write_features(FeaturesConfig(**(given | options), output=str(output)))
+    arguments = {name: str(sources / path) for name, path in SOURCES.items()}
+    data = write_features(FeaturesConfig(**(arguments | options), output=str(output)))
     return ds.dataset(data).to_table().sort_by("transaction_id")
 
 
@@ -69,47 +70,51 @@ def output(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(sources, output) -> pa.Table:
+def feature_table(sources, output) -> pa.Table:
     return run(sources, output, partitions=3)
 
 
-def test_the_job_equals_the_table_computed_at_once(found):
-    plain = found.select([c for c in found.column_names if c not in FRAUD.names])
+def test_the_job_equals_the_table_computed_at_once(feature_table):
+    plain = feature_table.select([c for c in feature_table.column_names if c not in FRAUD.names])
     expected = compute(FRAUD, plain)
     for name in FRAUD.names:
-        np.testing.assert_array_equal(found[name].to_numpy(), expected[name].to_numpy(), name)
+        np.testing.assert_array_equal(
+            feature_table[name].to_numpy(), expected[name].to_numpy(), name
+        )
 
 
-def test_every_row_is_accounted_for(simulated, found, output):
+def test_every_row_is_accounted_for(simulated, feature_table, output):
     note = json.loads((output / "features.json").read_text())
-    came = note["transactions"]
-    assert came["rows_in"] == simulated.transactions.num_rows + 50
-    assert came["rows_in"] == note["rows"] + came["repeats"] + came["quarantined"]
-    assert note["rows"] == found.num_rows
-    assert came["repeats"] >= 50
+    counts = note["transactions"]
+    assert counts["rows_in"] == simulated.transactions.num_rows + 50
+    assert counts["rows_in"] == note["rows"] + counts["repeats"] + counts["quarantined"]
+    assert note["rows"] == feature_table.num_rows
+    assert counts["repeats"] >= 50
 
 
-def test_bad_rows_are_in_the_quarantine_with_their_reason(found, output):
+def test_bad_rows_are_in_the_quarantine_with_their_reason(feature_table, output):
     kept = [pq.read_table(path) for path in (output / "quarantine/transactions").glob("*.parquet")]
     rows = pa.concat_tables(kept)
     assert rows["amount_minor"].to_pylist() == [-5, -5]
     assert all("amount_minor" in reason for reason in rows["quarantine_reason"].to_pylist())
 
 
-def test_labels_of_another_file_are_joined(simulated, found):
-    joined = join_labels(found.drop_columns(["fraud_from", "fraud_until"]), simulated.labels).table
-    assert found["fraud_from"].to_pylist() == joined["fraud_from"].to_pylist()
-    assert found["fraud_from"].null_count < found.num_rows
+def test_labels_of_another_file_are_joined(simulated, feature_table):
+    joined = join_labels(
+        feature_table.drop_columns(["fraud_from", "fraud_until"]), simulated.labels
+    ).table
+    assert feature_table["fraud_from"].to_pylist() == joined["fraud_from"].to_pylist()
+    assert feature_table["fraud_from"].null_count < feature_table.num_rows
 
 
-def test_the_same_inputs_are_not_computed_again(sources, found, output, capsys):
-    assert run(sources, output).num_rows == found.num_rows
+def test_the_same_inputs_are_not_computed_again(sources, feature_table, output, capsys):
+    assert run(sources, output).num_rows == feature_table.num_rows
     assert "there already" in capsys.readouterr().out
 
 
 def test_a_csv_file_in_other_words_is_read_by_its_mapping(sources, tmp_path):
     table = pq.read_table(sources / "transactions" / "a.parquet").slice(0, 300)
-    theirs = pa.table(
+    payments = pa.table(
         {
             "Id": table["transaction_id"],
             "When": table["event_time"].cast(pa.timestamp("us")),
@@ -118,7 +123,7 @@ def test_a_csv_file_in_other_words_is_read_by_its_mapping(sources, tmp_path):
             "Sum": [f"{amount / 100:.2f}" for amount in table["amount_minor"].to_pylist()],
         }
     )
-    pacsv.write_csv(theirs, tmp_path / "theirs.csv")
+    pacsv.write_csv(payments, tmp_path / "theirs.csv")
     mapping = tmp_path / "mapping.yaml"
     mapping.write_text(
         "contract: transactions\n"
@@ -131,7 +136,7 @@ def test_a_csv_file_in_other_words_is_read_by_its_mapping(sources, tmp_path):
         "  currency: {value: EUR}\n"
         "  payment_method: {value: card_present}\n"
     )
-    found = run(
+    features = run(
         sources,
         tmp_path / "out",
         transactions=str(tmp_path / "theirs.csv"),
@@ -141,25 +146,25 @@ def test_a_csv_file_in_other_words_is_read_by_its_mapping(sources, tmp_path):
     ours = dict(
         zip(table["transaction_id"].to_pylist(), table["amount_minor"].to_pylist(), strict=True)
     )
-    assert found["amount_minor"].to_pylist() == [
-        ours[i] for i in found["transaction_id"].to_pylist()
+    assert features["amount_minor"].to_pylist() == [
+        ours[i] for i in features["transaction_id"].to_pylist()
     ]
 
 
-def test_a_bucket_gets_the_same_features_and_their_note_last(sources, found, tmp_path):
+def test_a_bucket_gets_the_same_features_and_their_note_last(sources, feature_table, tmp_path):
     output = f"fsspec+file://{tmp_path}/out"
-    given = {name: f"fsspec+file://{sources}/{path}" for name, path in SOURCES.items()}
-    write_features(FeaturesConfig(**given, output=output, partitions=1))
+    arguments = {name: f"fsspec+file://{sources}/{path}" for name, path in SOURCES.items()}
+    write_features(FeaturesConfig(**arguments, output=output, partitions=1))
     there = ds.dataset(tmp_path / "out/data").to_table().sort_by("transaction_id")
-    assert there.select(found.column_names).to_pandas().equals(found.to_pandas())
-    names = {one.name for one in (tmp_path / "out").iterdir()}
+    assert there.select(feature_table.column_names).to_pandas().equals(feature_table.to_pandas())
+    names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"data", "quarantine", "features.json"}
     note = (tmp_path / "out/features.json").stat().st_mtime_ns
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert max(path.stat().st_mtime_ns for path in files) == note
 
 
-def test_features_that_are_not_finished_are_not_trained_on(found, output, tmp_path):
+def test_features_that_are_not_finished_are_not_trained_on(feature_table, output, tmp_path):
     shutil.copytree(output / "data", tmp_path / "data")
     (tmp_path / "work").mkdir()
     with pytest.raises(ContractError, match=r"is not finished: jobs\.fraud\.features"):

@@ -47,7 +47,7 @@ def local(uri: object) -> Path:
 
 
 def write_sample(path: Path, sample: Sample) -> str:
-    columns = {name: sample.matrix[:, place] for place, name in enumerate(NAMES)}
+    columns = {name: sample.matrix[:, column] for column, name in enumerate(NAMES)}
     columns["label"] = sample.labels.astype(np.float32)
     columns["weight"] = sample.weights.astype(np.float32)
     pq.write_table(pa.table(columns), path)
@@ -75,7 +75,7 @@ BACKENDS: tuple[Backend, ...] = (
 def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: Backend) -> None:
     parts = [made_up(2_000, seed) for seed in (1, 2, 3, 4)]
     spread = spread_trees(tmp_path, backend, parts)
-    whole, later = (
+    train_sample, later = (
         Sample(
             np.concatenate([part.matrix for part in pair]),
             np.concatenate([part.labels for part in pair]),
@@ -83,7 +83,7 @@ def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: Ba
         )
         for pair in (parts[:2], parts[2:])
     )
-    alone = fit_trees(whole, later, replace(SETTINGS, early_stopping=10), seed=1, threads=1)
+    alone = fit_trees(train_sample, later, replace(SETTINGS, early_stopping=10), seed=1, threads=1)
     fresh = made_up(4_000, 9)
     expected = average_precision(fresh.labels, alone.log_odds(fresh.matrix))
     assert average_precision(fresh.labels, spread.log_odds(fresh.matrix)) > expected - 0.03
@@ -92,10 +92,10 @@ def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: Ba
 @pytest.mark.skipif(len(BACKENDS) < 2, reason="xgboost-ray works with xgboost 2.0 alone")
 def test_both_ways_of_spreading_grow_the_same_trees(tmp_path: Path) -> None:
     parts = [made_up(2_000, seed) for seed in (1, 2, 3, 4)]
-    one, other = (spread_trees(tmp_path, backend, parts) for backend in BACKENDS)
+    first, other = (spread_trees(tmp_path, backend, parts) for backend in BACKENDS)
     matrix = made_up(4_000, 9).matrix
-    assert one.rounds == other.rounds
-    assert np.abs(one.log_odds(matrix) - other.log_odds(matrix)).max() < 1e-4
+    assert first.rounds == other.rounds
+    assert np.abs(first.log_odds(matrix) - other.log_odds(matrix)).max() < 1e-4
 
 
 def test_xgboost_ray_is_refused_beside_a_later_xgboost() -> None:
@@ -153,10 +153,10 @@ def test_batch_scores_equal_single_ones(trained: TrainConfig, tmp_path: Path) ->
     scorer = Scorer.load(read_artifact(model, FRAUD))
     assert len(stored) == payments.num_rows
     ids = payments["transaction_id"].to_pylist()
-    for place in range(0, payments.num_rows, 20):
-        row = feature_matrix(payments.slice(place, 1), FRAUD.names)[0]
+    for index in range(0, payments.num_rows, 20):
+        row = feature_matrix(payments.slice(index, 1), FRAUD.names)[0]
         single = scorer.score_row(row)
-        probability, decision = stored[ids[place]]
+        probability, decision = stored[ids[index]]
         assert abs(single.probability - probability) < 1e-6
         assert single.decision == decision
 

@@ -103,14 +103,14 @@ def test_row_numbers_are_the_same_in_however_many_pieces_a_file_is_read(tmp_path
     rows = pa.table({"SENT": ["2025-01-01"] * 100, "WEIGHT": [1.0] * 100})
     pq.write_table(rows, tmp_path / "p.parquet", row_group_size=7)
     options = {"parcel_id": "{from_file: [stem, row_number]}"}
-    whole, _ = read(tmp_path / "p.parquet", tmp_path / "whole", **options)
+    table, _ = read(tmp_path / "p.parquet", tmp_path / "whole", **options)
     pieces = intake.read(
         mapping(**options), str(tmp_path / "p.parquet"), str(tmp_path / "q"), piece_rows=10,
         batch_rows=3,
     ).take_all()  # fmt: skip
     ids = [f"p-{number}" for number in range(1, 101)]
-    assert sorted(whole["parcel_id"].to_pylist()) == sorted(ids)
-    assert sorted(one["parcel_id"] for one in pieces) == sorted(ids)
+    assert sorted(table["parcel_id"].to_pylist()) == sorted(ids)
+    assert sorted(parcel["parcel_id"] for parcel in pieces) == sorted(ids)
 
 
 def test_rows_that_do_not_come_to_the_check_of_their_keys_stop_the_job(tmp_path):

@@ -30,21 +30,21 @@ GPU = NodeType("gpu", {"CPU": 8.0, "GPU": 1.0}, more=2)
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     head = {"num_cpus": 1, "include_dashboard": False, "_system_config": NO_EXPORTER}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    ray.init(address=made.address, log_to_driver=False)
-    yield made
+    ray_cluster = Cluster(initialize_head=True, head_node_args=head)
+    ray.init(address=ray_cluster.address, log_to_driver=False)
+    yield ray_cluster
     ray.shutdown()
-    made.shutdown()
+    ray_cluster.shutdown()
 
 
 def test_what_no_node_can_ever_hold_is_refused_naming_the_largest() -> None:
     nodes = Nodes((CPUS,), (GPU,))
     with pytest.raises(ResourceError) as caught:
         refuse_impossible(Request(1, cpus=64), nodes)
-    said = str(caught.value)
-    assert "asked for 1 worker with 64 CPU" in said
-    assert "the largest offers 8 CPU and 1 GPU (a node of type gpu)" in said
-    assert "lower --cpus-per-worker" in said
+    message = str(caught.value)
+    assert "asked for 1 worker with 64 CPU" in message
+    assert "the largest offers 8 CPU and 1 GPU (a node of type gpu)" in message
+    assert "lower --cpus-per-worker" in message
 
 
 def test_more_workers_than_all_possible_nodes_hold_are_refused_with_the_most() -> None:
@@ -59,8 +59,8 @@ def test_the_line_tells_what_is_free_and_what_may_come() -> None:
         "waiting for 1 worker with 1 CPU and 1 GPU: 0 GPU free of 0; "
         "the cluster may start 2 more nodes of type gpu (12 s)"
     )
-    held = waiting_line(Request(2, cpus=2), Nodes((CPUS,), ()), 3)
-    assert "1 CPU free of 4; no further node may start, others must end first" in held
+    other_line = waiting_line(Request(2, cpus=2), Nodes((CPUS,), ()), 3)
+    assert "1 CPU free of 4; no further node may start, others must end first" in other_line
 
 
 def test_an_autoscaler_elsewhere_is_believed_when_it_gives_up() -> None:
@@ -86,8 +86,10 @@ def test_numbers_that_mean_nothing_are_refused(given: dict, complaint: str) -> N
 
 
 def test_the_options_of_a_job_make_its_request() -> None:
-    words = "--output out --num-workers 4 --min-workers 2 --cpus-per-worker 3 --gpus-per-worker 1"
-    assert read_options(TrainConfig, words.split()).request == Request(4, 2, 3, 1.0)
+    arguments = (
+        "--output out --num-workers 4 --min-workers 2 --cpus-per-worker 3 --gpus-per-worker 1"
+    )
+    assert read_options(TrainConfig, arguments.split()).request == Request(4, 2, 3, 1.0)
 
 
 def test_node_types_are_read_from_the_file_the_autoscaler_was_started_with(tmp_path: Path) -> None:
@@ -98,11 +100,18 @@ def test_node_types_are_read_from_the_file_the_autoscaler_was_started_with(tmp_p
         "  gpu: {max_workers: 2, resources: {CPU: 8, GPU: 1}}\n"
         "  cpu: {resources: {CPU: 16}}\n"
     )
-    for place, (port, option) in enumerate([("1", f"--autoscaling-config={file}"), ("2", "")]):
-        entry = tmp_path / str(place) / "cmdline"
+    for index, (port, option) in enumerate([("1", f"--autoscaling-config={file}"), ("2", "")]):
+        entry = tmp_path / str(index) / "cmdline"
         entry.parent.mkdir()
-        words = ["python", "-u", "/ray/monitor.py", f"--gcs-address=10.0.0.1:{port}", option, ""]
-        entry.write_bytes("\0".join(words).encode())
+        arguments = [
+            "python",
+            "-u",
+            "/ray/monitor.py",
+            f"--gcs-address=10.0.0.1:{port}",
+            option,
+            "",
+        ]
+        entry.write_bytes("\0".join(arguments).encode())
     assert read_node_types("1", tmp_path) == {
         "limit": 5,
         "types": {
@@ -130,12 +139,12 @@ def test_a_job_waits_aloud_until_others_end_and_names_its_node(cluster: Cluster)
     other = busy.remote()
     while ray.available_resources().get("CPU"):
         time.sleep(0.05)
-    said: list[str] = []
-    found = await_workers(Request(1), said.append)
+    messages: list[str] = []
+    workers = await_workers(Request(1), messages.append)
     ray.get(other)
-    assert said[0].startswith("waiting for 1 worker with 1 CPU: 0 CPU free of 1")
-    assert said[-1] == f"1 worker with 1 CPU: on node {found.nodes[0]}"
-    assert found.nodes == (ray.nodes()[0]["NodeID"],)
+    assert messages[0].startswith("waiting for 1 worker with 1 CPU: 0 CPU free of 1")
+    assert messages[-1] == f"1 worker with 1 CPU: on node {workers.nodes[0]}"
+    assert workers.nodes == (ray.nodes()[0]["NodeID"],)
 
 
 def test_what_was_reserved_while_waiting_is_free_again(cluster: Cluster) -> None:
@@ -147,14 +156,14 @@ def test_what_was_reserved_while_waiting_is_free_again(cluster: Cluster) -> None
 
 
 def test_a_node_that_joins_ends_the_waiting_and_takes_a_gpu_worker(cluster: Cluster) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     request = Request(2)
     # both workers fit once the second node is up: the fixed cluster is looked at when it has joined
     node = cluster.add_node(num_cpus=1, num_gpus=1)
-    found = await_workers(request, said.append)
-    assert len(found.nodes) == 2
+    workers = await_workers(request, messages.append)
+    assert len(workers.nodes) == 2
     assert with_gpus(Request(1, gpus=-1.0)).gpus == 1.0
-    on_gpu = await_workers(Request(1, gpus=1.0), said.append)
+    on_gpu = await_workers(Request(1, gpus=1.0), messages.append)
     assert on_gpu.nodes == (node.node_id,)
-    assert "training on its cores instead" in said[-1] or on_gpu.devices.both == "cuda"
+    assert "training on its cores instead" in messages[-1] or on_gpu.devices.both == "cuda"
     cluster.remove_node(node)

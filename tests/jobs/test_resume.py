@@ -36,11 +36,11 @@ SMALL = [
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     head = {"num_cpus": 2, "include_dashboard": False, "_system_config": NO_EXPORTER}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    ray.init(address=made.address, log_to_driver=False)
-    yield made
+    ray_cluster = Cluster(initialize_head=True, head_node_args=head)
+    ray.init(address=ray_cluster.address, log_to_driver=False)
+    yield ray_cluster
     ray.shutdown()
-    made.shutdown()
+    ray_cluster.shutdown()
 
 
 def start(cluster: Cluster, module: str, *options: str) -> subprocess.Popen[str]:
@@ -68,14 +68,14 @@ def kill_when(job: subprocess.Popen[str], come: Callable[[], bool]) -> None:
 
 
 def finish(job: subprocess.Popen[str]) -> str:
-    said, _ = job.communicate(timeout=500)
-    assert job.returncode == 0, said[-4_000:]
-    return said
+    output, _ = job.communicate(timeout=500)
+    assert job.returncode == 0, output[-4_000:]
+    return output
 
 
 def times(folder: Path, *patterns: str) -> dict[str, int]:
-    found = [path for pattern in patterns for path in folder.glob(pattern)]
-    return {path.name: path.stat().st_mtime_ns for path in found}
+    paths = [path for pattern in patterns for path in folder.glob(pattern)]
+    return {path.name: path.stat().st_mtime_ns for path in paths}
 
 
 @pytest.mark.slow
@@ -90,10 +90,12 @@ def test_features_begin_again_without_leftovers(cluster: Cluster, tmp_path: Path
     write_features(FeaturesConfig(**sources, output=str(output), partitions=2))
     calm = FeaturesConfig(**sources, output=str(tmp_path / "calm"), partitions=2)
     write_features(calm)
-    found = compare_features(Path(calm.output), output)
-    assert found["kill_node_lost_rows"] == found["kill_node_doubled_rows"] == 0
-    assert found["kill_node_quarantine_differs"] == found["kill_node_counts_differ"] == 0
-    assert sorted(one.name for one in output.iterdir()) == ["data", "features.json", "quarantine"]
+    differences = compare_features(Path(calm.output), output)
+    assert differences["kill_node_lost_rows"] == differences["kill_node_doubled_rows"] == 0
+    assert (
+        differences["kill_node_quarantine_differs"] == differences["kill_node_counts_differ"] == 0
+    )
+    assert sorted(path.name for path in output.iterdir()) == ["data", "features.json", "quarantine"]
 
 
 @pytest.mark.slow
@@ -122,18 +124,18 @@ def test_training_goes_on_in_the_half_and_epoch_it_was_killed_in(
     trees = times(stage(), "trees-0.ubj")
     assert trees
     assert not (stage() / "network.safetensors").exists()
-    said = finish(start(cluster, *command))
+    log = finish(start(cluster, *command))
     assert times(stage(), "fold-*") == folds
     assert times(stage(), "trees-0.ubj") == trees
-    epochs = {int(one) for one in re.findall(r"metrics=\{'epoch': (\d+)", said)}
+    epochs = {int(epoch) for epoch in re.findall(r"metrics=\{'epoch': (\d+)", log)}
     assert max(epochs) == EPOCHS
     assert min(epochs) > 1, "the network began anew instead of from its checkpoint"
     (version,) = Registry(registry).versions("fraud")
     finish(start(cluster, *command))
     assert Registry(registry).versions("fraud") == (version,)
     before, after = (
-        json.loads((one / "report.json").read_text())["measures"]["ensemble"]
-        for one in (tmp_path / "calm", output)
+        json.loads((folder / "report.json").read_text())["measures"]["ensemble"]
+        for folder in (tmp_path / "calm", output)
     )
     assert abs(before["auc"] - after["auc"]) <= 0.01
     assert abs(before["ap"] - after["ap"]) <= 0.03
@@ -158,8 +160,8 @@ def test_a_search_goes_on_with_the_trials_it_lacks(cluster: Cluster, tmp_path: P
     kill_when(start(cluster, *command), lambda: len(finished()) > 0)
     (done, *_) = sorted(finished(), key=lambda path: path.stat().st_mtime_ns)
     kept = done.read_bytes()
-    said = finish(start(cluster, *command))
-    assert f"trees: going on with {search}" in said
-    assert "trees: 3 trials" in said
+    log = finish(start(cluster, *command))
+    assert f"trees: going on with {search}" in log
+    assert "trees: 3 trials" in log
     assert done.read_bytes() == kept
     assert set(yaml.safe_load((output / "best.yaml").read_text())) == {"trees", "network"}

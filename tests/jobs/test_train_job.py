@@ -83,14 +83,14 @@ def test_same_command_continues_and_publishes_the_same_version(
     registry = Registry(str(trained.registry))
     before = registry.versions("fraud")
     finished = next((trained.output / "stages").iterdir())
-    written = {one.name: one.stat().st_mtime_ns for one in finished.glob("*.safetensors")}
+    written = {path.name: path.stat().st_mtime_ns for path in finished.glob("*.safetensors")}
     main(trained)
-    again = {one.name: one.stat().st_mtime_ns for one in finished.glob("*.safetensors")}
+    again = {path.name: path.stat().st_mtime_ns for path in finished.glob("*.safetensors")}
     assert again == written
     assert registry.versions("fraud") == before
-    said = capsys.readouterr().out
-    for place in ("model:", "registry:", "report.html", "report.json", "quarantine:"):
-        assert place in said.split("served form")[1]
+    output = capsys.readouterr().out
+    for heading in ("model:", "registry:", "report.html", "report.json", "quarantine:"):
+        assert heading in output.split("served form")[1]
 
 
 def test_other_options_do_not_reuse_results(trained: TrainConfig) -> None:

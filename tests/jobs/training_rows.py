@@ -24,19 +24,19 @@ def write_rows(folder: Path, rows: int = 6_000, days: int = 40, frauds: bool = T
     amount = np.exp(generator.normal(8, 1, rows)).astype(np.int64)
     signals = [np.nan_to_num(columns[name]) for name in FRAUD.names[-3:]]
     is_fraud = generator.random(rows) < sigmoid(-5 + 1.8 * sum(signals))
-    known = moments + generator.integers(1, 5 * DAY, rows)
+    known_at = moments + generator.integers(1, 5 * DAY, rows)
     labelled = is_fraud & frauds
     table = pa.table(
         {
-            "transaction_id": [f"t{place}" for place in range(rows)],
+            "transaction_id": [f"t{number}" for number in range(rows)],
             "event_time": pa.array(moments, pa.timestamp("us", tz="UTC")),
-            "user_id": [f"u{one}" for one in generator.integers(0, 300, rows)],
-            "merchant_id": [f"m{one}" for one in generator.integers(0, 50, rows)],
-            "device_id": [f"d{one}" for one in generator.integers(0, 300, rows)],
+            "user_id": [f"u{user}" for user in generator.integers(0, 300, rows)],
+            "merchant_id": [f"m{merchant}" for merchant in generator.integers(0, 50, rows)],
+            "device_id": [f"d{device}" for device in generator.integers(0, 300, rows)],
             "amount_minor": amount,
             "currency": ["EUR"] * rows,
             "payment_method": ["card"] * rows,
-            "fraud_from": pa.array(known, pa.timestamp("us", tz="UTC"), mask=~labelled),
+            "fraud_from": pa.array(known_at, pa.timestamp("us", tz="UTC"), mask=~labelled),
             "fraud_until": pa.nulls(rows, pa.timestamp("us", tz="UTC")),
             **columns,
         }

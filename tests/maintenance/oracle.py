@@ -17,22 +17,22 @@ def expected(features: FeatureSet, past: History, at: int) -> dict[str, float]:
     any_service = max((time for time, _ in services), default=UNKNOWN_US)
     row: dict[str, float] = {}
     sound = {}
-    for place, sensor in enumerate(features.sensors):
-        raw = list(zip(past.times_us.tolist(), past.readings[:, place].tolist(), strict=True))
+    for index, sensor in enumerate(features.sensors):
+        raw = list(zip(past.times_us.tolist(), past.readings[:, index].tolist(), strict=True))
         raw = [(time, value) for time, value in raw if time <= at]
         sound[sensor.name] = [(t, v) for t, v in raw if not faulty(sensor, raw, t, v)]
         row |= of_sensor(features, sensor, raw, sound[sensor.name], any_service, at)
     hours = features.windows_hours[0]
-    for one, other in features.correlations:
-        row[f"{one}_{other}_correlation_{hours}h"] = correlation(
-            within(sound[one], at, hours), within(sound[other], at, hours)
+    for first, other in features.correlations:
+        row[f"{first}_{other}_correlation_{hours}h"] = correlation(
+            within(sound[first], at, hours), within(sound[other], at, hours)
         )
-    for place, code in enumerate(features.error_codes):
+    for index, code in enumerate(features.error_codes):
         for width in features.error_windows_hours:
             row[f"{code}_count_{width}h"] = float(
                 sum(
-                    at - width * HOUR_US < time <= at and one == place
-                    for time, one in zip(past.error_times_us, past.error_codes, strict=True)
+                    at - width * HOUR_US < time <= at and code_index == index
+                    for time, code_index in zip(past.error_times_us, past.error_codes, strict=True)
                 )
             )
     return row | of_machine(features, past, services, at) | of_waveforms(features, past, at)
@@ -46,12 +46,12 @@ def of_waveforms(features: FeatureSet, past: History, at: int) -> dict[str, floa
     row = {"hours_since_waveform": NAN}
     if kept:
         row["hours_since_waveform"] = (at - int(past.wave_times_us[kept[-1]])) / HOUR_US
-    for place, name in enumerate(features.wave_measures):
-        row[f"waveform_{name}"] = float(past.wave_measures[kept[-1], place]) if kept else NAN
+    for column, name in enumerate(features.wave_measures):
+        row[f"waveform_{name}"] = float(past.wave_measures[kept[-1], column]) if kept else NAN
     return row
 
 
-def held(raw: list[tuple[int, float]], at: int) -> int:
+def unchanged_us(raw: list[tuple[int, float]], at: int) -> int:
     """How long the value at `at` has not changed, walking back; a gap over 12 h ends it."""
     seen = [(t, v) for t, v in raw if t <= at and not math.isnan(v)]
     if not seen or seen[-1][0] != at:
@@ -71,7 +71,9 @@ def faulty(sensor: Sensor, raw: list[tuple[int, float]], time: int, value: float
         return True
     if sensor.high is not None and value > sensor.high:
         return True
-    return sensor.stuck_hours is not None and held(raw, time) >= sensor.stuck_hours * HOUR_US
+    return (
+        sensor.stuck_hours is not None and unchanged_us(raw, time) >= sensor.stuck_hours * HOUR_US
+    )
 
 
 def within(rows: list[tuple[int, float]], at: int, hours: float) -> list[tuple[int, float]]:
@@ -112,7 +114,7 @@ def of_sensor(
         f"{name}_last{unit}": last,
         f"{name}_zscore": (last - mean) / spread if spread > 0 else NAN,
         f"{name}_level": (row[f"{name}_mean{unit}_{now}h"] - mean) / spread if spread > 0 else NAN,
-        f"{name}_unchanged_hours": held(raw, newest[-1]) / HOUR_US if newest else 0.0,
+        f"{name}_unchanged_hours": unchanged_us(raw, newest[-1]) / HOUR_US if newest else 0.0,
         f"{name}_faults_{now}h": float(
             sum(faulty(sensor, raw, t, v) for t, v in within(raw, at, now))
         ),
@@ -129,9 +131,9 @@ def slope(rows: list[tuple[int, float]]) -> float:
     return across / spread if spread > 0 else NAN
 
 
-def correlation(one: list[tuple[int, float]], other: list[tuple[int, float]]) -> float:
+def correlation(first: list[tuple[int, float]], other: list[tuple[int, float]]) -> float:
     second = dict(other)
-    pairs = [(value, second[time]) for time, value in one if time in second]
+    pairs = [(value, second[time]) for time, value in first if time in second]
     if len(pairs) < 3:
         return NAN
     mean_one, mean_other = fmean(a for a, _ in pairs), fmean(b for _, b in pairs)
@@ -150,20 +152,22 @@ def of_machine(
     features: FeatureSet, past: History, services: list[tuple[int, int]], at: int
 ) -> dict[str, float]:
     row = {}
-    for place, part in enumerate(features.components):
-        mine = [time for time, served in services if served in (place, -1)]
-        row[f"hours_since_service_{part}"] = (at - max(mine)) / HOUR_US if mine else NAN
+    for index, part in enumerate(features.components):
+        own_services = [time for time, served in services if served in (index, -1)]
+        row[f"hours_since_service_{part}"] = (
+            (at - max(own_services)) / HOUR_US if own_services else NAN
+        )
     installed = past.installed_us if past.installed_us <= at else UNKNOWN_US
     began = max([installed, *(time for time, _ in services)])
-    known = began != UNKNOWN_US
+    is_known = began != UNKNOWN_US
     run = 0
     for day, count in zip(past.run_days.tolist(), past.run_counts.tolist(), strict=True):
-        if known and day * DAY_US >= began and (day + 1) * DAY_US <= at:
+        if is_known and day * DAY_US >= began and (day + 1) * DAY_US <= at:
             run += count
     read = [t for t in past.times_us.tolist() if at - features.trailing_hours * HOUR_US < t <= at]
     return row | {
-        "hours_since_service": (at - began) / HOUR_US if known else NAN,
-        "operating_hours_since_service": run * features.interval_hours if known else NAN,
+        "hours_since_service": (at - began) / HOUR_US if is_known else NAN,
+        "operating_hours_since_service": run * features.interval_hours if is_known else NAN,
         "hours_since_reading": (at - max(read)) / HOUR_US if read else NAN,
         "age_hours": (at - installed) / HOUR_US if installed != UNKNOWN_US else NAN,
     }

@@ -103,5 +103,5 @@ def save(model: SurvivalModel, folder: Path, created_at: int = CREATED_AT) -> Pa
 def readings(folder: Path, machine: str, last_hours: int) -> pa.Table:
     """A machine's newest telemetry."""
     table = tables(folder).telemetry
-    mine = table.filter(np.array(table["machine_id"].to_pylist()) == machine)
-    return mine.sort_by("event_time").slice(max(0, mine.num_rows - last_hours))
+    rows = table.filter(np.array(table["machine_id"].to_pylist()) == machine)
+    return rows.sort_by("event_time").slice(max(0, rows.num_rows - last_hours))

@@ -29,9 +29,9 @@ def watch(failing_day=30):
     return Watch(machines, days * DAY_US, hours, lasting, 24.0)
 
 
-def at(*places):
+def at(*positions):
     alarms = np.zeros(2 * DAYS, dtype=bool)
-    alarms[list(places)] = True
+    alarms[list(positions)] = True
     return alarms
 
 

@@ -27,7 +27,7 @@ def telemetry(machine="m", hours=240, value=None):
 def events(kind, rows):
     """Rows of machine, hour and name."""
     columns = {"failures": "failure_mode", "maintenance": "component"}
-    found = {
+    arrays = {
         "machine_id": pa.array([row[0] for row in rows], pa.string()),
         "event_time": pa.array([START + int(row[1] * HOUR_US) for row in rows], pa.int64()).cast(
             TIME
@@ -35,15 +35,15 @@ def events(kind, rows):
         columns[kind]: pa.array([row[2] for row in rows], pa.string()),
     }
     if kind == "maintenance":
-        found["maintenance_type"] = pa.array([row[3] for row in rows], pa.string())
-    return pa.table(found)
+        arrays["maintenance_type"] = pa.array([row[3] for row in rows], pa.string())
+    return pa.table(arrays)
 
 
 def test_each_row_waits_for_what_comes_first():
     failures = events("failures", [("m", 100, "belt"), ("m", 200, "motor")])
     served = events("maintenance", [("m", 150, "belt", "scheduled"), ("m", 101, "belt", None)])
-    known = Tables(telemetry(), failures=failures, maintenance=served)
-    rows = training_rows(SMALL, known, every_hours=24.0)
+    source_tables = Tables(telemetry(), failures=failures, maintenance=served)
+    rows = training_rows(SMALL, source_tables, every_hours=24.0)
     hours = (rows.at_us - START) / HOUR_US
     assert hours.tolist() == [24, 48, 72, 96, 120, 144, 168, 192, 216]
     ends = hours + rows.landmarks.outcomes.time
@@ -58,10 +58,10 @@ def test_each_row_waits_for_what_comes_first():
 def test_services_do_not_count_where_that_is_asked_for():
     served = events("maintenance", [("m", 150, "belt", "scheduled")])
     failures = events("failures", [("m", 200, "motor")])
-    known = Tables(telemetry(), failures=failures, maintenance=served)
-    rows = training_rows(SMALL, known, 24.0, preventive="ignore")
+    source_tables = Tables(telemetry(), failures=failures, maintenance=served)
+    rows = training_rows(SMALL, source_tables, 24.0, preventive="ignore")
     assert (rows.landmarks.outcomes.event[:8] == 1).all()
-    censored = training_rows(SMALL, known, 24.0)
+    censored = training_rows(SMALL, source_tables, 24.0)
     table = to_table(censored, SMALL.names)
     assert len(from_table(table, SMALL.names)) == len(censored)
     with pytest.raises(FeatureError, match="--preventive ignore"):
@@ -94,19 +94,19 @@ def test_machines_drawn_again_keep_their_rows_and_get_names_of_their_own(small_f
     drawn = rows.redrawn(3)
     assert len(np.unique(drawn.machines)) == len(np.unique(rows.machines))
     for name in np.unique(drawn.machines)[:3]:
-        mine = drawn.rows[drawn.machines == name]
+        own_rows = drawn.rows[drawn.machines == name]
         assert any(
-            np.array_equal(mine, rows.rows[rows.machines == other], equal_nan=True)
+            np.array_equal(own_rows, rows.rows[rows.machines == other], equal_nan=True)
             for other in np.unique(rows.machines)
         )
 
 
 def test_rows_of_now_are_the_features_at_that_time(small_fleet):
-    known = tables(small_fleet)
+    source_tables = tables(small_fleet)
     at = START + 10**15
-    names, matrix, last = current_rows(CONFIG.features, known, at)
-    past = next(iter(known.histories(CONFIG.features)))
-    assert names == sorted(known.machines["machine_id"].to_pylist())
+    names, matrix, last = current_rows(CONFIG.features, source_tables, at)
+    past = next(iter(source_tables.histories(CONFIG.features)))
+    assert names == sorted(source_tables.machines["machine_id"].to_pylist())
     np.testing.assert_array_equal(matrix[0], evaluate(CONFIG.features, past, [at])[0])
     assert last[0] == past.times_us[-1]
 
@@ -114,8 +114,8 @@ def test_rows_of_now_are_the_features_at_that_time(small_fleet):
 def test_faults_of_sensors_are_counted():
     heat = np.linspace(40, 60, 48)
     heat[3], heat[5], heat[10:17] = np.nan, 400.0, 50.0
-    found = sensor_faults(SMALL, Tables(telemetry(hours=48, value=heat)).histories(SMALL))
-    assert found == {"heat": {"readings": 48, "missing": 1, "out_of_range": 1, "stuck": 3}}
+    faults = sensor_faults(SMALL, Tables(telemetry(hours=48, value=heat)).histories(SMALL))
+    assert faults == {"heat": {"readings": 48, "missing": 1, "out_of_range": 1, "stuck": 3}}
 
 
 def test_a_machine_that_was_hardly_read_has_no_row():

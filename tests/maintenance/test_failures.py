@@ -14,7 +14,7 @@ from lib.survival import SurvivalError
 from tests.maintenance.test_dataset import SMALL, START, events, telemetry
 
 
-def seen(failures, hours=240, served=(), **options):
+def rows_of_failures(failures, hours=240, served=(), **options):
     """Rows every 24 h from hour 24, the last reading at `hours` - 1."""
     tables = Tables(
         telemetry(hours=hours),
@@ -26,7 +26,7 @@ def seen(failures, hours=240, served=(), **options):
 
 @pytest.mark.parametrize(("minutes", "counted"), [(0, True), (40, True), (1440, True), (1441, 0)])
 def test_a_failure_booked_soon_after_the_last_reading_ends_the_run(minutes, counted):
-    rows, counts = seen([("m", 239 + minutes / 60, "belt")])
+    rows, counts = rows_of_failures([("m", 239 + minutes / 60, "belt")])
     assert rows.outcomes.failed.all() == bool(counted)
     assert set(rows.modes.tolist()) == ({"belt"} if counted else {""})
     ends = (rows.at_us - START) / HOUR_US + rows.outcomes.time
@@ -37,7 +37,7 @@ def test_a_failure_booked_soon_after_the_last_reading_ends_the_run(minutes, coun
 
 
 def test_the_grace_is_an_option():
-    rows, counts = seen([("m", 240, "belt")], grace_hours=0.5)
+    rows, counts = rows_of_failures([("m", 240, "belt")], grace_hours=0.5)
     assert not rows.outcomes.failed.any()
     assert counts == FailureCounts(after_last_reading=1)
 
@@ -53,7 +53,7 @@ def test_every_failure_is_counted_once_with_the_reason_that_no_row_sees_it():
         ("unknown", 100, "belt"),
     ]
     served = [("m", 169, "belt", "scheduled")]
-    rows, counts = seen(failures, served=served)
+    rows, counts = rows_of_failures(failures, served=served)
     assert rows is not None
     assert counts == FailureCounts(
         seen=2,
@@ -71,7 +71,7 @@ def test_every_failure_is_counted_once_with_the_reason_that_no_row_sees_it():
 
 
 def test_failures_of_a_machine_that_was_read_too_shortly_are_counted():
-    rows, counts = seen([("m", 10, "belt")], hours=20)
+    rows, counts = rows_of_failures([("m", 10, "belt")], hours=20)
     assert rows is None
     assert counts == FailureCounts(without_rows=1)
 
@@ -83,7 +83,7 @@ HOURS = st.lists(st.integers(-50, 400), max_size=12, unique=True)
 def test_counts_agree_with_the_rows(hours, services, grace):
     failures = [("m", hour, "belt") for hour in hours]
     served = [("m", hour + 0.5, "belt", "scheduled") for hour in services]
-    rows, counts = seen(failures, served=served, grace_hours=float(grace))
+    rows, counts = rows_of_failures(failures, served=served, grace_hours=float(grace))
     assert counts.total == len(hours)
     ends = np.round((rows.at_us - START) / HOUR_US + rows.outcomes.time, 6)
     assert counts.seen == len(set(ends[rows.outcomes.failed].tolist()))
@@ -95,7 +95,7 @@ def vars_of(counts):
 
 
 def test_folds_say_how_many_machines_they_need():
-    rows, _ = seen([("m", 100, "belt")])
+    rows, _ = rows_of_failures([("m", 100, "belt")])
     with pytest.raises(SurvivalError, match=r"--model.folds 3: expected rows of 3 machines.*got 1"):
         require_machines(rows, 3)
     require_machines(rows, 1)

@@ -29,18 +29,18 @@ def machine(times_h, values, **more) -> tuple[FeatureSet, History]:
 @given(SEEDS, HOURS, st.integers(0, 3_600_000_000 - 1))
 def test_every_feature_is_what_the_oracle_says(seed, hour, part):
     history, at = past(seed), START_US + hour * HOUR_US + part
-    found, wanted = row(SMALL, history, at), expected(SMALL, history, at)
-    assert list(found) == list(SMALL.names)
-    assert set(found) == set(wanted)
-    for name, value in wanted.items():
-        assert found[name] == pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True), name
+    feature_row, oracle_row = row(SMALL, history, at), expected(SMALL, history, at)
+    assert list(feature_row) == list(SMALL.names)
+    assert set(feature_row) == set(oracle_row)
+    for name, value in oracle_row.items():
+        assert feature_row[name] == pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True), name
 
 
 @settings(max_examples=60, deadline=None)
 @given(SEEDS, HOURS)
 def test_thirty_days_and_a_margin_give_the_same_bits_as_the_whole_past(seed, hour):
     history, at = past(seed, days=62), START_US + hour * HOUR_US
-    known = History(
+    past_history = History(
         history.machine_id,
         history.times_us[history.times_us <= at],
         history.readings[history.times_us <= at],
@@ -54,8 +54,8 @@ def test_thirty_days_and_a_margin_give_the_same_bits_as_the_whole_past(seed, hou
         history.wave_times_us[history.wave_times_us <= at],
         history.wave_measures[history.wave_times_us <= at],
     )
-    whole = evaluate(SMALL, history, [at])
-    assert evaluate(SMALL, known.kept(SMALL, at), [at]).tobytes() == whole.tobytes()
+    full_values = evaluate(SMALL, history, [at])
+    assert evaluate(SMALL, past_history.kept(SMALL, at), [at]).tobytes() == full_values.tobytes()
 
 
 def test_many_times_at_once_give_the_bits_of_one_at_a_time():
@@ -78,23 +78,23 @@ def test_nothing_that_happens_later_changes_a_feature():
 
 def test_a_window_is_of_time_and_a_gap_shows_as_coverage():
     features, history = machine([0, 1, 2, 40, 41], [1, 1, 1, 9, 9])
-    found = row(features, history, START_US + 41 * HOUR_US)
-    assert found["t_mean_c_24h"] == 9.0
-    assert found["t_coverage_24h"] == pytest.approx(2 / 24)
+    values = row(features, history, START_US + 41 * HOUR_US)
+    assert values["t_mean_c_24h"] == 9.0
+    assert values["t_coverage_24h"] == pytest.approx(2 / 24)
 
 
 def test_an_absurd_reading_is_counted_and_not_averaged():
     features, history = machine([0, 1, 2], [10, 12, 99_999], high=200.0)
-    found = row(features, history, START_US + 2 * HOUR_US)
-    assert (found["t_mean_c_24h"], found["t_faults_24h"], found["t_last_c"]) == (11.0, 1.0, 12.0)
+    values = row(features, history, START_US + 2 * HOUR_US)
+    assert (values["t_mean_c_24h"], values["t_faults_24h"], values["t_last_c"]) == (11.0, 1.0, 12.0)
 
 
 def test_a_stuck_sensor_is_counted_and_not_averaged():
     features, history = machine(range(10), [1, 2, 3, 5, 5, 5, 5, 5, 5, 5], stuck_hours=4.0)
-    found = row(features, history, START_US + 9 * HOUR_US)
-    assert found["t_faults_24h"] == 3.0
-    assert found["t_unchanged_hours"] == 6.0
-    assert found["t_max_c_24h"] == 5.0
+    values = row(features, history, START_US + 9 * HOUR_US)
+    assert values["t_faults_24h"] == 3.0
+    assert values["t_unchanged_hours"] == 6.0
+    assert values["t_max_c_24h"] == 5.0
 
 
 def test_a_repair_resets_what_a_machine_is_compared_with():
@@ -113,10 +113,10 @@ def test_a_repair_resets_what_a_machine_is_compared_with():
 
 
 def test_a_machine_without_a_past_has_features_all_the_same():
-    nothing = History("new", np.empty(0, np.int64), np.empty((0, 3)))
-    found = row(SMALL, nothing, START_US)
-    assert np.isnan(found["temperature_mean_c_24h"])
-    assert found["temperature_coverage_24h"] == found["E1_count_24h"] == 0.0
+    history = History("new", np.empty(0, np.int64), np.empty((0, 3)))
+    values = row(SMALL, history, START_US)
+    assert np.isnan(values["temperature_mean_c_24h"])
+    assert values["temperature_coverage_24h"] == values["E1_count_24h"] == 0.0
 
 
 @pytest.mark.parametrize(

@@ -52,12 +52,12 @@ def sources(fleet: Path, output: Path, **changes: object) -> dict[str, object]:
         name: str(fleet / f"{name}.parquet")
         for name in ("errors", "maintenance", "failures", "machines")
     }
-    found = {
+    paths = {
         "telemetry": str(fleet / "telemetry"),
         "mapping_telemetry": str(fleet / "telemetry.yaml"),
         "output": str(output),
     }
-    return {**found, **named, **changes}
+    return {**paths, **named, **changes}
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +101,11 @@ def scored(small_fleet, model, tmp_path_factory) -> Path:
     pq.write_table(pa.concat_tables([machines, silent]), output / "machines.parquet")
     shutil.copytree(small_fleet / "telemetry", output / "telemetry")
     far_reading(small_fleet, output / "telemetry")
-    given = sources(
+    arguments = sources(
         small_fleet, output / "out", machines=str(output / "machines.parquet"),
         telemetry=str(output / "telemetry"),
     )  # fmt: skip
-    score.main(ScoreConfig(**given, registry=str(model / "registry")))
+    score.main(ScoreConfig(**arguments, registry=str(model / "registry")))
     return output / "out"
 
 
@@ -117,24 +117,24 @@ def read(folder: Path) -> pa.Table:
     )
 
 
-def same(ours: pa.Table, theirs: pa.Table) -> None:
+def same(ours: pa.Table, expected: pa.Table) -> None:
     """Equal in every value; what is missing on one side is missing on the other."""
-    assert ours.num_rows == theirs.num_rows
-    for name in theirs.column_names:
-        one, other = (table[name].to_numpy(zero_copy_only=False) for table in (ours, theirs))
-        if one.dtype == np.float64:
-            np.testing.assert_array_equal(one, other)
+    assert ours.num_rows == expected.num_rows
+    for name in expected.column_names:
+        actual, other = (table[name].to_numpy(zero_copy_only=False) for table in (ours, expected))
+        if actual.dtype == np.float64:
+            np.testing.assert_array_equal(actual, other)
         else:
-            assert one.tolist() == other.tolist()
+            assert actual.tolist() == other.tolist()
 
 
 def test_rows_of_the_job_are_those_of_the_library_however_they_are_spread(computed, small_fleet):
     written = read(computed)
     expected = training_rows(CONFIG.features, tables(small_fleet), 24.0)
-    whole = to_table(expected, CONFIG.features.names).sort_by(
+    expected_table = to_table(expected, CONFIG.features.names).sort_by(
         [("machine_id", "ascending"), ("event_time", "ascending")]
     )
-    same(written, whole)
+    same(written, expected_table)
     note = json.loads((computed / "features.json").read_text())
     assert note["machines"] == CONFIG.machines
     assert note["sensor_faults"]["temperature"]["stuck"] > 0
@@ -156,8 +156,8 @@ def test_bad_rows_go_to_the_quarantine_and_the_rest_is_the_same(
         bad = table.slice(0, 3).set_column(0, "machine_id", pa.nulls(3, pa.string()))
         pq.write_table(pa.concat_tables([table, table.slice(0, 5), bad]), folder / file.name)
     far_reading(small_fleet, folder)
-    given = sources(small_fleet, tmp_path / "out", telemetry=str(folder))
-    features.main(FeaturesConfig(**given, kind=KIND))
+    arguments = sources(small_fleet, tmp_path / "out", telemetry=str(folder))
+    features.main(FeaturesConfig(**arguments, kind=KIND))
     note = json.loads((tmp_path / "out" / "features.json").read_text())
     counts = note["tables"]["telemetry"]
     assert (counts["repeats"], counts["quarantined"]) == (5 * WEEKS, 3 * WEEKS)
@@ -190,23 +190,27 @@ def test_long_telemetry_in_another_unit_gives_the_rows_of_the_wide_one(
     late = strange | {"machine_id": "M00001", "event_time": strange["event_time"].replace(2061)}
     more = pa.Table.from_pylist([strange, late], schema=failures.schema)
     pq.write_table(pa.concat_tables([failures, more]), tmp_path / "failures.parquet")
-    given = sources(
+    arguments = sources(
         small_fleet, tmp_path / "out", telemetry=str(tmp_path / "long"), partitions=2,
         mapping_telemetry=str(tmp_path / "long.yaml"),
         failures=str(tmp_path / "failures.parquet"),
     )  # fmt: skip
-    features.main(FeaturesConfig(**given, kind=KIND))
+    features.main(FeaturesConfig(**arguments, kind=KIND))
     rows_of_long = read(tmp_path / "out").sort_by(
         [("machine_id", "ascending"), ("event_time", "ascending")]
     )
-    whole = read(computed).sort_by([("machine_id", "ascending"), ("event_time", "ascending")])
-    whole = whole.filter(pc.is_in(whole["machine_id"], value_set=pa.array(machines)))
-    assert rows_of_long.column_names == whole.column_names
+    rows_of_wide = read(computed).sort_by(
+        [("machine_id", "ascending"), ("event_time", "ascending")]
+    )
+    rows_of_wide = rows_of_wide.filter(
+        pc.is_in(rows_of_wide["machine_id"], value_set=pa.array(machines))
+    )
+    assert rows_of_long.column_names == rows_of_wide.column_names
     for name in rows_of_long.column_names:
-        ours, theirs = rows_of_long[name].to_pylist(), whole[name].to_pylist()
-        assert ours == theirs or ours == pytest.approx(theirs, rel=1e-6, abs=1e-6, nan_ok=True), (
-            name
-        )
+        ours, expected = rows_of_long[name].to_pylist(), rows_of_wide[name].to_pylist()
+        assert ours == expected or ours == pytest.approx(
+            expected, rel=1e-6, abs=1e-6, nan_ok=True
+        ), name
     note = json.loads((tmp_path / "out/features.json").read_text())
     counts, table = note["failure_counts"], note["tables"]["telemetry"]
     assert table["rows_in"] == len(wide) * len(CONFIG.features.sensors)
@@ -226,19 +230,19 @@ def test_training_publishes_a_model_and_a_report(model):
     assert set(facts["measures"]) >= {"Kaplan-Meier", "Cox", "deep", "blend", "gradient boosting"}
     assert facts["measures"]["blend"]["IBS"] < facts["measures"]["Kaplan-Meier"]["IBS"]
     page = (model / "report.html").read_text()
-    for words in ("Survival", "Calibration", "Money", "simulated", "run to failure"):
-        assert words in page
+    for heading in ("Survival", "Calibration", "Money", "simulated", "run to failure"):
+        assert heading in page
 
 
 def test_training_in_one_process_finds_the_same_folds(computed, model, tmp_path):
     config = TrainConfig(features=str(computed), output=str(tmp_path), engine="process",
                          model=SETTINGS, bootstrap=5, test_proportionality=False)  # fmt: skip
     train.main(config)
-    ours, theirs = (
+    ours, expected = (
         json.loads((folder / "report.json").read_text())["measures"] for folder in (tmp_path, model)
     )
-    assert ours["Cox"] == pytest.approx(theirs["Cox"], rel=1e-6)
-    assert ours["deep"]["IBS"] == pytest.approx(theirs["deep"]["IBS"], rel=0.05)
+    assert ours["Cox"] == pytest.approx(expected["Cox"], rel=1e-6)
+    assert ours["deep"]["IBS"] == pytest.approx(expected["deep"]["IBS"], rel=0.05)
 
 
 def test_scores_name_every_machine_the_silent_one_too(scored, model, small_fleet):
@@ -286,11 +290,11 @@ def plan(scored: Path, fleet: Path, folder: Path, **changes: object) -> Schedule
 
 def test_a_week_is_planned_written_and_kept(scored, small_fleet, tmp_path, capsys):
     schedule.main(plan(scored, small_fleet, tmp_path, must_serve=["M00003"]))
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     text = (tmp_path / "plan/plan.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     assert any(row["machine_id"] == "M00003 bearing" for row in rows)
-    assert f"{len(rows)} services" in said
+    assert f"{len(rows)} services" in output
     stored = json.loads((tmp_path / "plan/plan.json").read_text())
     book = WorkOrders(f"sqlite:///{tmp_path}/records.sqlite")
     kept, orders = book.schedule(stored["id"])
@@ -300,7 +304,7 @@ def test_a_week_is_planned_written_and_kept(scored, small_fleet, tmp_path, capsy
     assert (tmp_path / "plan/plan.ics").read_text().count("BEGIN:VEVENT") == len(rows)
     schedule.main(plan(scored, small_fleet, tmp_path, must_serve=["M00003"]))
     assert "kept before with the same request" in capsys.readouterr().out
-    assert len(book.of_machine("M00003")) == sum(one.machine_id == "M00003" for one in orders)
+    assert len(book.of_machine("M00003")) == sum(order.machine_id == "M00003" for order in orders)
 
 
 @pytest.mark.parametrize(
@@ -330,8 +334,8 @@ def test_a_search_ends_with_settings_that_training_reads(computed, tmp_path):
     from jobs.options import read_options  # noqa: PLC0415
 
     file = tmp_path / "best.yaml"
-    given = ["--features", "f", "--output", "o", "--config", str(file)]
-    settled = read_options(TrainConfig, given)
+    arguments = ["--features", "f", "--output", "o", "--config", str(file)]
+    settled = read_options(TrainConfig, arguments)
     assert settled.model.network.dropout == pytest.approx(best["model"]["network"]["dropout"])
     assert settled.model.network.hidden == tuple(best["model"]["network"]["hidden"])
 
@@ -339,8 +343,8 @@ def test_a_search_ends_with_settings_that_training_reads(computed, tmp_path):
 def test_no_failures_in_the_training_data_says_where_to_look(small_fleet, tmp_path):
     nobody = pq.read_table(small_fleet / "failures.parquet").slice(0, 0)
     pq.write_table(nobody, tmp_path / "none.parquet")
-    given = sources(small_fleet, tmp_path / "rows", failures=str(tmp_path / "none.parquet"))
-    features.main(FeaturesConfig(**given))
+    arguments = sources(small_fleet, tmp_path / "rows", failures=str(tmp_path / "none.parquet"))
+    features.main(FeaturesConfig(**arguments))
     config = TrainConfig(
         features=str(tmp_path / "rows"), output=str(tmp_path / "t"), model=SETTINGS
     )
@@ -353,11 +357,11 @@ def test_constant_columns_are_left_out_and_training_goes_on(small_fleet, tmp_pat
     folder.mkdir()
     for file in (small_fleet / "telemetry").glob("*.parquet"):
         table = pq.read_table(file)
-        place = table.column_names.index("rpm")
+        position = table.column_names.index("rpm")
         flat = pa.array(np.full(table.num_rows, 1500.0))
-        pq.write_table(table.set_column(place, "rpm", flat), folder / file.name)
-    given = sources(small_fleet, tmp_path / "rows", telemetry=str(folder))
-    features.main(FeaturesConfig(**given))
+        pq.write_table(table.set_column(position, "rpm", flat), folder / file.name)
+    arguments = sources(small_fleet, tmp_path / "rows", telemetry=str(folder))
+    features.main(FeaturesConfig(**arguments))
     config = TrainConfig(features=str(tmp_path / "rows"), output=str(tmp_path / "t"),
                          engine="process", model=SETTINGS, bootstrap=5)  # fmt: skip
     train.main(config)
@@ -384,9 +388,9 @@ def test_tables_of_other_machines_are_refused(small_fleet, tmp_path):
     table = pq.read_table(small_fleet / "failures.parquet")
     other = table.set_column(0, "machine_id", pa.array([f"x{k}" for k in range(table.num_rows)]))
     pq.write_table(other, tmp_path / "f.parquet")
-    given = sources(small_fleet, tmp_path / "o", failures=str(tmp_path / "f.parquet"))
+    arguments = sources(small_fleet, tmp_path / "o", failures=str(tmp_path / "f.parquet"))
     with pytest.raises(ContractError, match=r"failures: none of its .* check the mapping"):
-        features.main(FeaturesConfig(**given))
+        features.main(FeaturesConfig(**arguments))
 
 
 def test_training_on_what_is_no_output_of_the_features_job_is_refused(tmp_path):
@@ -416,8 +420,8 @@ def test_waveforms_become_features_and_bad_ones_are_set_aside(small_fleet, tmp_p
     ]  # fmt: skip
     rows.append(rows[0])
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "waves.parquet")
-    given = sources(small_fleet, tmp_path / "o", waveforms=str(tmp_path / "waves.parquet"))
-    features.main(FeaturesConfig(**given, kind=str(kind)))
+    arguments = sources(small_fleet, tmp_path / "o", waveforms=str(tmp_path / "waves.parquet"))
+    features.main(FeaturesConfig(**arguments, kind=str(kind)))
     note = json.loads((tmp_path / "o/features.json").read_text())["tables"]["waveforms"]
     assert (note["rows_in"], note["repeats"], note["quarantined"]) == (5, 1, 3)
     assert set(note["reasons"]) == {
@@ -426,12 +430,12 @@ def test_waveforms_become_features_and_bad_ones_are_set_aside(small_fleet, tmp_p
         "samples: fewer than 64 numbers",
     }
     table = read(tmp_path / "o")
-    mine = [row for row in table.to_pylist() if row["machine_id"] == "M00001"]
-    heard = [row["waveform_dominant_hz"] for row in mine]
-    late = [row["event_time"] >= newest - 9 * day for row in mine]
-    assert [one == one for one in heard] == late
+    machine_rows = [row for row in table.to_pylist() if row["machine_id"] == "M00001"]
+    heard = [row["waveform_dominant_hz"] for row in machine_rows]
+    late = [row["event_time"] >= newest - 9 * day for row in machine_rows]
+    assert [frequency == frequency for frequency in heard] == late
     assert heard[-1] == pytest.approx(157.0, abs=12_000 / 4096)
-    assert mine[-1]["hours_since_waveform"] == pytest.approx(9 * 24 - 24, abs=25)
+    assert machine_rows[-1]["hours_since_waveform"] == pytest.approx(9 * 24 - 24, abs=25)
 
 
 def test_waveforms_that_the_kind_does_not_declare_are_refused(small_fleet, tmp_path):
@@ -441,18 +445,18 @@ def test_waveforms_that_the_kind_does_not_declare_are_refused(small_fleet, tmp_p
     waves = str(tmp_path / "waves.parquet")
     columns = recorded.append_column("sampling_rate_hz", rates).append_column("samples", samples)
     pq.write_table(columns, waves)
-    given = sources(small_fleet, tmp_path / "o", waveforms=waves)
+    arguments = sources(small_fleet, tmp_path / "o", waveforms=waves)
     with pytest.raises(ContractError, match="declares none, and some are given"):
-        features.main(FeaturesConfig(**given, kind=KIND))
+        features.main(FeaturesConfig(**arguments, kind=KIND))
 
 
 def test_raw_tables_without_a_kind_train_at_once(small_fleet, tmp_path, capsys):
-    given = sources(small_fleet, tmp_path, mapping_telemetry=None)
-    config = TrainConfig(**given, engine="process", model=SETTINGS, bootstrap=5,
+    arguments = sources(small_fleet, tmp_path, mapping_telemetry=None)
+    config = TrainConfig(**arguments, engine="process", model=SETTINGS, bootstrap=5,
                          every_hours=48.0, test_proportionality=False)  # fmt: skip
     train.main(config)
-    said = capsys.readouterr().out
-    assert f"quarantine:  {tmp_path}/rows/quarantine" in said
+    output = capsys.readouterr().out
+    assert f"quarantine:  {tmp_path}/rows/quarantine" in output
     loaded = load_model(tmp_path / "model")
     assert loaded.features.sensor_names == CONFIG.features.sensor_names
     assert loaded.features.components == tuple(sorted(CONFIG.features.components))
@@ -460,8 +464,8 @@ def test_raw_tables_without_a_kind_train_at_once(small_fleet, tmp_path, capsys):
 
 
 def test_runs_to_failure_need_no_table_of_failures(small_fleet, tmp_path):
-    given = sources(small_fleet, tmp_path, failures=None, maintenance=None)
-    config = FeaturesConfig(**given, run_to_failure=True, every_hours=240.0, kind=KIND)
+    arguments = sources(small_fleet, tmp_path, failures=None, maintenance=None)
+    config = FeaturesConfig(**arguments, run_to_failure=True, every_hours=240.0, kind=KIND)
     features.main(config)
     rows = read(tmp_path).to_pylist()
     assert {row["event"] for row in rows} == {1}
@@ -470,12 +474,12 @@ def test_runs_to_failure_need_no_table_of_failures(small_fleet, tmp_path):
     for row in rows:
         end = row["event_time"].timestamp() / 3600 + row["hours_watched"]
         ends.setdefault(row["machine_id"], set()).add(round(end, 6))
-    assert all(len(one) == 1 for one in ends.values())
+    assert all(len(machine_ends) == 1 for machine_ends in ends.values())
 
 
 def test_training_asks_for_rows_or_tables(tmp_path, small_fleet):
     with pytest.raises(ContractError, match="either --features or --telemetry"):
         train.main(TrainConfig(output=str(tmp_path), engine="process"))
-    given = sources(small_fleet, tmp_path, failures=None)
+    arguments = sources(small_fleet, tmp_path, failures=None)
     with pytest.raises(ContractError, match=r"--failures is missing.*--run-to-failure"):
-        train.main(TrainConfig(**given, engine="process"))
+        train.main(TrainConfig(**arguments, engine="process"))

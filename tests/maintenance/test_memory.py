@@ -23,108 +23,114 @@ from tests.maintenance.pasts import SMALL, START_US, past
 SEEDS = st.integers(0, 10_000)
 
 
-def arrived(whole: History, rows: np.ndarray, at: int) -> History:
+def arrived(history: History, rows: np.ndarray, at: int) -> History:
     """What an archive would hold: all readings of `rows`, and what else happened by then."""
-    errors, services = whole.error_times_us <= at, whole.service_times_us <= at
+    errors, services = history.error_times_us <= at, history.service_times_us <= at
     rows = np.sort(rows)
-    times, readings = whole.times_us[rows], whole.readings[rows]
+    times, readings = history.times_us[rows], history.readings[rows]
     return History(
-        whole.machine_id,
+        history.machine_id,
         times,
         readings,
-        whole.error_times_us[errors],
-        whole.error_codes[errors],
-        whole.service_times_us[services],
-        whole.service_parts[services],
-        whole.installed_us,
+        history.error_times_us[errors],
+        history.error_codes[errors],
+        history.service_times_us[services],
+        history.service_parts[services],
+        history.installed_us,
         *running(SMALL, times, readings),
-        whole.wave_times_us[whole.wave_times_us <= at],
-        whole.wave_measures[whole.wave_times_us <= at],
+        history.wave_times_us[history.wave_times_us <= at],
+        history.wave_measures[history.wave_times_us <= at],
     )
 
 
 @settings(max_examples=25, deadline=None)
 @given(SEEDS)
 def test_online_equals_offline_in_every_feature_of_a_replay(seed):
-    random, whole = np.random.default_rng(seed), past(seed, days=75)
-    order = np.argsort(np.arange(len(whole.times_us)) + random.integers(0, 6, len(whole.times_us)))
-    stored = pack(SMALL, nothing_yet(SMALL, whole.machine_id, whole.installed_us))
+    random, history = np.random.default_rng(seed), past(seed, days=75)
+    order = np.argsort(
+        np.arange(len(history.times_us)) + random.integers(0, 6, len(history.times_us))
+    )
+    stored = pack(SMALL, nothing_yet(SMALL, history.machine_id, history.installed_us))
     done, told_us, differing, compared = 0, START_US, 0, 0
     while done < len(order):
         batch = order[done : done + int(random.integers(1, 120))]
         done += len(batch)
-        known, received = with_readings(
-            SMALL, unpack(SMALL, stored), whole.times_us[batch], whole.readings[batch]
+        memory, received = with_readings(
+            SMALL, unpack(SMALL, stored), history.times_us[batch], history.readings[batch]
         )
         assert received.new == len(batch)
-        at = int(max(whole.times_us[order[:done]].max(), told_us))
-        known = tell(whole, known, told_us, at)
-        told_us, stored = at, pack(SMALL, known)
+        at = int(max(history.times_us[order[:done]].max(), told_us))
+        memory = tell(history, memory, told_us, at)
+        told_us, stored = at, pack(SMALL, memory)
         online = evaluate(SMALL, unpack(SMALL, stored), [at])
-        offline = evaluate(SMALL, arrived(whole, order[:done], at), [at])
+        offline = evaluate(SMALL, arrived(history, order[:done], at), [at])
         differing += int((online.view(np.int64) != offline.view(np.int64)).sum())
         compared += online.size
     assert compared > 0
     assert differing == 0
 
 
-def tell(whole: History, known: History, since: int, at: int) -> History:
+def tell(history: History, memory: History, since: int, at: int) -> History:
     """Errors and services of (since, at], those of an hour told once more."""
-    errors = (whole.error_times_us > since - HOUR_US) & (whole.error_times_us <= at)
-    codes = [SMALL.error_codes[code] for code in whole.error_codes[errors]]
-    known = with_errors(SMALL, known, whole.error_times_us[errors], codes)
-    services = (whole.service_times_us > since - HOUR_US) & (whole.service_times_us <= at)
-    parts = [None if p < 0 else SMALL.components[p] for p in whole.service_parts[services]]
-    known = with_services(SMALL, known, whole.service_times_us[services], parts)
-    waves = (whole.wave_times_us > since - HOUR_US) & (whole.wave_times_us <= at)
-    return with_waveforms(SMALL, known, whole.wave_times_us[waves], whole.wave_measures[waves])
+    errors = (history.error_times_us > since - HOUR_US) & (history.error_times_us <= at)
+    codes = [SMALL.error_codes[code] for code in history.error_codes[errors]]
+    memory = with_errors(SMALL, memory, history.error_times_us[errors], codes)
+    services = (history.service_times_us > since - HOUR_US) & (history.service_times_us <= at)
+    parts = [None if p < 0 else SMALL.components[p] for p in history.service_parts[services]]
+    memory = with_services(SMALL, memory, history.service_times_us[services], parts)
+    waves = (history.wave_times_us > since - HOUR_US) & (history.wave_times_us <= at)
+    return with_waveforms(SMALL, memory, history.wave_times_us[waves], history.wave_measures[waves])
 
 
 def test_what_is_remembered_does_not_grow():
     year = past(5, days=400)
-    known = nothing_yet(SMALL, "m")
+    memory = nothing_yet(SMALL, "m")
     for first in range(0, len(year.times_us), 24):
         rows = slice(first, first + 24)
-        known, _ = with_readings(SMALL, known, year.times_us[rows], year.readings[rows])
-    assert len(known.times_us) <= 31 * 24
-    assert len(pack(SMALL, known)) < 40_000
+        memory, _ = with_readings(SMALL, memory, year.times_us[rows], year.readings[rows])
+    assert len(memory.times_us) <= 31 * 24
+    assert len(pack(SMALL, memory)) < 40_000
 
 
 def test_readings_that_come_late_twice_or_too_late_are_counted():
     day = START_US + np.arange(48) * HOUR_US
     values = np.arange(48.0)[:, None] * [1.0, 0.1, 10.0]
-    known, received = with_readings(SMALL, nothing_yet(SMALL, "m"), day[1:], values[1:])
+    memory, received = with_readings(SMALL, nothing_yet(SMALL, "m"), day[1:], values[1:])
     assert received == Received(47, 0, 0, 0, 0)
-    known, received = with_readings(SMALL, known, day[:3], values[:3])
+    memory, received = with_readings(SMALL, memory, day[:3], values[:3])
     assert received == Received(new=1, late=1, repeated=2, contradicting=0, too_old=0)
-    known, received = with_readings(SMALL, known, day[:1], values[:1] + 1)
+    memory, received = with_readings(SMALL, memory, day[:1], values[:1] + 1)
     assert received == Received(0, 0, 0, 1, 0)
-    assert known.readings[0].tolist() == values[0].tolist()
-    known, received = with_readings(SMALL, known, [START_US - 40 * DAY_US], values[:1])
+    assert memory.readings[0].tolist() == values[0].tolist()
+    memory, received = with_readings(SMALL, memory, [START_US - 40 * DAY_US], values[:1])
     assert received == Received(0, 0, 0, 0, 1)
-    assert len(known.times_us) == 48
+    assert len(memory.times_us) == 48
 
 
 @settings(max_examples=15, deadline=None)
 @given(SEEDS)
 def test_sensors_told_one_by_one_are_the_readings_told_whole(seed):
-    random, whole = np.random.default_rng(seed), past(seed, days=4)
-    readings = [(row, sensor) for row in range(len(whole.times_us)) for sensor in range(3)]
+    random, full_history = np.random.default_rng(seed), past(seed, days=4)
+    readings = [(row, sensor) for row in range(len(full_history.times_us)) for sensor in range(3)]
     random.shuffle(readings)
-    history = nothing_yet(SMALL, whole.machine_id, whole.installed_us)
+    history = nothing_yet(SMALL, full_history.machine_id, full_history.installed_us)
     merged = new = 0
     for first in range(0, len(readings), 40):
-        rows, sensors = (np.array(one) for one in zip(*readings[first : first + 40], strict=True))
+        rows, sensors = (
+            np.array(indices) for indices in zip(*readings[first : first + 40], strict=True)
+        )
         values = np.full((len(rows), 3), np.nan)
-        values[np.arange(len(rows)), sensors] = whole.readings[rows, sensors]
-        history, received = with_readings(SMALL, history, whole.times_us[rows], values)
+        values[np.arange(len(rows)), sensors] = full_history.readings[rows, sensors]
+        history, received = with_readings(SMALL, history, full_history.times_us[rows], values)
         merged, new = merged + received.merged, new + received.new
         assert received.contradicting == received.too_old == 0
     at_once, _ = with_readings(
-        SMALL, nothing_yet(SMALL, whole.machine_id, whole.installed_us), whole.times_us,
-        whole.readings,
-    )  # fmt: skip
-    assert new == len(whole.times_us)
+        SMALL,
+        nothing_yet(SMALL, full_history.machine_id, full_history.installed_us),
+        full_history.times_us,
+        full_history.readings,
+    )
+    assert new == len(full_history.times_us)
     assert pack(SMALL, history) == pack(SMALL, at_once)
 
 
@@ -132,31 +138,31 @@ def test_a_reading_is_merged_or_contradicts_sensor_by_sensor():
     nan = float("nan")
     values = np.array([[60.0, nan, nan], [nan, 2.0, nan], [60.0, nan, nan], [61.0, nan, 900.0]])
     times = np.full(4, START_US)
-    known, received = with_readings(SMALL, nothing_yet(SMALL, "m"), times[:1], values[:1])
-    assert (received.new, known.run_counts.sum()) == (1, 0)
-    known, received = with_readings(SMALL, known, times[1:], values[1:])
+    memory, received = with_readings(SMALL, nothing_yet(SMALL, "m"), times[:1], values[:1])
+    assert (received.new, memory.run_counts.sum()) == (1, 0)
+    memory, received = with_readings(SMALL, memory, times[1:], values[1:])
     assert received == Received(0, 0, repeated=1, contradicting=1, too_old=0, merged=1)
-    assert known.readings[0, :2].tolist() == [60.0, 2.0]
-    assert np.isnan(known.readings[0, 2])
-    known, _ = with_readings(SMALL, known, times[:1], np.array([[nan, nan, 900.0]]))
-    assert known.run_counts.tolist() == [1]
+    assert memory.readings[0, :2].tolist() == [60.0, 2.0]
+    assert np.isnan(memory.readings[0, 2])
+    memory, _ = with_readings(SMALL, memory, times[:1], np.array([[nan, nan, 900.0]]))
+    assert memory.run_counts.tolist() == [1]
 
 
 def test_missing_readings_are_missing_both_times():
-    nothing = np.full((1, 3), np.nan)
-    known, _ = with_readings(SMALL, nothing_yet(SMALL, "m"), [START_US], nothing)
-    _, received = with_readings(SMALL, known, [START_US], nothing)
+    empty = np.full((1, 3), np.nan)
+    memory, _ = with_readings(SMALL, nothing_yet(SMALL, "m"), [START_US], empty)
+    _, received = with_readings(SMALL, memory, [START_US], empty)
     assert received.repeated == 1
 
 
 def test_what_is_not_declared_is_refused_by_name():
-    known = nothing_yet(SMALL, "m")
+    memory = nothing_yet(SMALL, "m")
     with pytest.raises(FeatureError, match="unknown error code 'E9'; declared are E1, E2"):
-        with_errors(SMALL, known, [START_US], ["E9"])
+        with_errors(SMALL, memory, [START_US], ["E9"])
     with pytest.raises(FeatureError, match="unknown component 'wing'; declared are bearing, seal"):
-        with_services(SMALL, known, [START_US], ["wing"])
+        with_services(SMALL, memory, [START_US], ["wing"])
     with pytest.raises(FeatureError, match=r"expected readings of shape \(1, 3\)"):
-        with_readings(SMALL, known, [START_US], np.ones((1, 2)))
+        with_readings(SMALL, memory, [START_US], np.ones((1, 2)))
 
 
 @pytest.mark.parametrize("cut", [0, 3, 7, 40, -8, -1])

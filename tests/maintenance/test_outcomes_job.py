@@ -29,15 +29,15 @@ def order(number: int, machine: str) -> WorkOrder:
 
 @pytest.fixture
 def book(tmp_path):
-    found = WorkOrders(f"sqlite:///{tmp_path}/records.sqlite")
-    found.migrate()
+    work_orders = WorkOrders(f"sqlite:///{tmp_path}/records.sqlite")
+    work_orders.migrate()
     schedule = StoredSchedule(
         id="s", week_start=NOW, created_at=NOW, model_version=None, request={}, plan={}
     )
-    assert found.keep(schedule, [order(k, f"m{k}") for k in range(4)])
-    assert not found.keep(schedule, [order(9, "m9")])
-    yield found
-    found.close()
+    assert work_orders.keep(schedule, [order(k, f"m{k}") for k in range(4)])
+    assert not work_orders.keep(schedule, [order(9, "m9")])
+    yield work_orders
+    work_orders.close()
 
 
 def test_services_and_failures_are_written_by_our_contracts(book, tmp_path, capsys):
@@ -65,17 +65,17 @@ def test_services_and_failures_are_written_by_our_contracts(book, tmp_path, caps
     (failure,) = pq.read_table(tmp_path / "out/failures.parquet").to_pylist()
     assert (failure["machine_id"], failure["failure_mode"]) == ("m1", "seal")
     assert failure["event_time"].isoformat() == "2026-11-23T12:30:00+00:00"
-    said = capsys.readouterr().out
-    assert "3 work orders closed, 2 rows of maintenance, 1 rows of failures" in said
-    assert "1  orders were not done" in said
+    output = capsys.readouterr().out
+    assert "3 work orders closed, 2 rows of maintenance, 1 rows of failures" in output
+    assert "1  orders were not done" in output
 
 
 def test_an_order_is_closed_once(book):
-    told = {"result": "done", "event_time": "2026-11-23T14:00:00Z"}
-    assert book.settle("s-3", told, NOW)[1]
-    assert not book.settle("s-3", told, NOW + HOUR)[1]
+    outcome = {"result": "done", "event_time": "2026-11-23T14:00:00Z"}
+    assert book.settle("s-3", outcome, NOW)[1]
+    assert not book.settle("s-3", outcome, NOW + HOUR)[1]
     with pytest.raises(ClosedOrderError, match="another outcome"):
-        book.settle("s-3", {**told, "cost": 1.0}, NOW)
+        book.settle("s-3", {**outcome, "cost": 1.0}, NOW)
     assert book.order("s-3").closed_at == NOW
 
 

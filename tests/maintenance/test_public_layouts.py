@@ -68,8 +68,8 @@ def test_one_machine_gives_rows_and_training_says_that_it_needs_more(tmp_path):
     note = json.loads((tmp_path / "rows/features.json").read_text())
     assert note["machines"] == 1
     assert note["failure_counts"]["seen"] == 4
-    words = r"--model.folds 2: expected rows of 2 machines or more.*got 1 \(machine 7\)"
-    with pytest.raises(SurvivalError, match=words):
+    message = r"--model.folds 2: expected rows of 2 machines or more.*got 1 \(machine 7\)"
+    with pytest.raises(SurvivalError, match=message):
         trained(tmp_path, "model", features=str(tmp_path / "rows"))
 
 
@@ -118,14 +118,14 @@ def test_runs_of_minutes_in_a_file_each_train_by_machines(tmp_path):
 
 def test_flag_columns_and_row_numbers_train_and_score_in_degrees_celsius(tmp_path):
     write_ai4i(tmp_path)
-    given = {
+    arguments = {
         "telemetry": str(tmp_path / "ai4i.csv"),
         "mapping_telemetry": str(tmp_path / "ai4i.yaml"),
     }
     report = trained(
         tmp_path,
         "model",
-        **given,
+        **arguments,
         failures=str(tmp_path / "ai4i.csv"),
         mapping_failures=str(tmp_path / "ai4i_failures.yaml"),
         kind=str(tmp_path / "kind.yaml"),

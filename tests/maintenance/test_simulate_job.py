@@ -17,9 +17,9 @@ SMALL = ["--machines", "12", "--plants", "3", "--weeks", "6", "--seed", "3"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("fleet")
-    run_job(Simulate, main, [*SMALL, "--output", str(made), "--policy", "run_to_failure"])
-    return made
+    output = tmp_path_factory.mktemp("fleet")
+    run_job(Simulate, main, [*SMALL, "--output", str(output), "--policy", "run_to_failure"])
+    return output
 
 
 def test_every_row_keeps_its_contract(folder):
@@ -35,7 +35,7 @@ def test_every_row_keeps_its_contract(folder):
 def test_features_are_computed_of_these_files(folder):
     mapping = load_mapping(folder / "telemetry.yaml", CONTRACTS)
     features = FleetConfig().features
-    known = list(
+    machine_histories = list(
         histories(
             features,
             read_checked(mapping, folder / "telemetry").good,
@@ -45,9 +45,9 @@ def test_features_are_computed_of_these_files(folder):
             ),
         )
     )
-    assert len(known) == 12
+    assert len(machine_histories) == 12
     at = hour_us(FleetConfig(), 6 * 168)
-    rows = np.concatenate([evaluate(features, one, [at]) for one in known])
+    rows = np.concatenate([evaluate(features, history, [at]) for history in machine_histories])
     means = rows[:, features.names.index("temperature_mean_c_24h")]
     assert ((means > 20) & (means < 140)).mean() > 0.9
 
@@ -61,12 +61,12 @@ def test_the_same_seed_gives_the_same_files(folder, tmp_path):
 
 def test_what_cannot_be_is_refused_in_a_line(tmp_path):
     (tmp_path / "file").touch()
-    for wrong, said in (
+    for wrong, message in (
         (["--machines", "0"], "machines: expected 1 to 100000, got 0"),
         (["--weeks", "0"], "weeks: expected 1 or more, got 0"),
         (["--share-of-life", "0"], "--share-of-life: expected above 0"),
     ):
-        with pytest.raises(SystemExit, match=f"^error: .*{said}"):
+        with pytest.raises(SystemExit, match=f"^error: .*{message}"):
             run_job(Simulate, main, ["--output", str(tmp_path / "out"), *wrong])
     with pytest.raises(SystemExit, match="is a file; give a folder"):
         run_job(Simulate, main, [*SMALL, "--output", str(tmp_path / "file")])

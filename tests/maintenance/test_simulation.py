@@ -17,9 +17,9 @@ from lib.maintenance.simulation import (
     Fleet,
     FleetConfig,
     Service,
+    observe,
     run,
     run_to_failure,
-    told,
     waveform,
 )
 from lib.maintenance.simulation.wear import WEEK_HOURS
@@ -43,11 +43,11 @@ def test_a_machine_is_the_same_in_a_larger_fleet():
     large = FleetConfig(machines=60, plants=3, seed=4, sudden_per_year=0.5)
     few, many = Fleet(SMALL), Fleet(large)
     for _ in range(3):
-        one, other = few.advance(), many.advance()
-    assert other.wear[:30].tobytes() == one.wear.tobytes()
-    read, all_read = told(few, one).telemetry, told(many, other).telemetry
-    mine = all_read.filter([name < "M00030" for name in all_read["machine_id"].to_pylist()])
-    assert mine.equals(read)
+        first, other = few.advance(), many.advance()
+    assert other.wear[:30].tobytes() == first.wear.tobytes()
+    read, all_read = observe(few, first).telemetry, observe(many, other).telemetry
+    shared_rows = all_read.filter([name < "M00030" for name in all_read["machine_id"].to_pylist()])
+    assert shared_rows.equals(read)
 
 
 def test_two_policies_meet_the_same_chance():
@@ -65,7 +65,7 @@ def test_two_policies_meet_the_same_chance():
 def test_a_served_component_begins_anew_and_the_machine_stands_meanwhile():
     fleet = Fleet(SMALL)
     passed = fleet.advance([Service(3, 1, 20)])
-    (event,) = [one for one in passed.events if one.planned]
+    (event,) = [candidate for candidate in passed.events if candidate.planned]
     part = SMALL.components[1]
     assert (event.machine, event.component, event.hour) == (3, 1, 20)
     assert (~passed.running[3]).sum() == part.service_hours
@@ -75,16 +75,16 @@ def test_a_served_component_begins_anew_and_the_machine_stands_meanwhile():
 
 def test_no_planned_service_vanishes():
     fleet = Fleet(FleetConfig(machines=150, plants=3, seed=2, sudden_per_year=5.0))
-    asked, done, failed = 0, 0, 0
+    requested, done, failed = 0, 0, 0
     for week in range(14):
         services = [] if week == 13 else [Service(m, week % 3, 160 + m % 8) for m in range(150)]
-        asked += len(services)
+        requested += len(services)
         passed = fleet.advance(services)
         done += sum(event.planned for event in passed.events)
-        ours = {(one.machine, one.component) for one in services}
+        ours = {(service.machine, service.component) for service in services}
         failed += sum((e.machine, e.component) in ours for e in passed.events if not e.planned)
-    assert asked - failed <= done <= asked
-    assert failed < 0.1 * asked
+    assert requested - failed <= done <= requested
+    assert failed < 0.1 * requested
 
 
 def test_a_repair_goes_on_into_the_next_week():
@@ -104,7 +104,7 @@ def test_a_repair_goes_on_into_the_next_week():
 
 def test_every_failure_is_where_wear_reaches_the_end_of_life():
     fleet = Fleet(SMALL)
-    found = 0
+    count = 0
     for _ in range(25):
         expected = fleet.remaining(1)
         passed = fleet.advance()
@@ -118,8 +118,8 @@ def test_every_failure_is_where_wear_reaches_the_end_of_life():
                 and passed.running[machine, :hour].all()
             ):
                 assert hour == expected[machine].min()
-                found += 1
-    assert found > 5
+                count += 1
+    assert count > 5
 
 
 def test_failures_without_warning_come_as_often_as_said_and_to_every_policy():
@@ -147,7 +147,7 @@ def test_what_is_wrong_in_the_telemetry_is_counted():
         machines=120, plants=3, seed=6, spikes_per_year=200.0, stuck_per_year=50.0, gap_share=0.3
     )
     fleet = Fleet(config)
-    read = told(fleet, fleet.advance())
+    read = observe(fleet, fleet.advance())
     rows = read.telemetry.num_rows
     assert rows == config.machines * WEEK_HOURS - read.gaps
     values = np.stack([read.telemetry[sensor.name].to_numpy() for sensor in SENSORS], axis=1)
@@ -161,7 +161,7 @@ def test_what_is_wrong_in_the_telemetry_is_counted():
 
 def test_its_tables_keep_their_contracts():
     fleet = Fleet(SMALL)
-    read = told(fleet, fleet.advance())
+    read = observe(fleet, fleet.advance())
     contract = TELEMETRY.with_columns(
         [type(TELEMETRY.extras)(s.name, TELEMETRY.extras.type, "", required=False) for s in SENSORS]
     )
@@ -180,13 +180,13 @@ def test_sensors_say_something_of_what_will_fail_but_not_all():
     for _ in range(20):
         passed = fleet.advance()
         soon = fleet.remaining(1).min(axis=1) <= WEEK_HOURS
-        table = told(fleet, passed).telemetry
+        table = observe(fleet, passed).telemetry
         heat = table["temperature"].to_numpy()[-len(table) :]
         ids = table["machine_id"].to_numpy()
         last = {name: value for name, value in zip(ids, heat, strict=True) if value < 1000}
-        known = [number for number in range(150) if f"M{number:05d}" in last]
-        scores += [last[f"M{number:05d}"] - fleet.machines.base[number, 0] for number in known]
-        failed += soon[known].tolist()
+        numbers = [number for number in range(150) if f"M{number:05d}" in last]
+        scores += [last[f"M{number:05d}"] - fleet.machines.base[number, 0] for number in numbers]
+        failed += soon[numbers].tolist()
     assert 0.6 < roc_auc_score(failed, scores) < 0.98
 
 
@@ -196,13 +196,13 @@ def test_a_worn_bearing_knocks_in_the_envelope():
     passed = fleet.advance()
     bearing = Bearing(balls=9, ball_mm=7.94, pitch_mm=39.04)
     names = feature_names(bearing)
-    found = [
+    ratios = [
         waveform_features(
             waveform(fleet, passed, machine, 5, 0.5), SAMPLING_RATE_HZ, SHAFT_HZ, bearing
         )[names.index("envelope_outer_ratio")]
         for machine in (0, 1)
     ]
-    assert found[1] > 3 * found[0]
+    assert ratios[1] > 3 * ratios[0]
 
 
 @pytest.mark.parametrize(

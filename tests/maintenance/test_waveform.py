@@ -20,8 +20,8 @@ SECONDS = np.arange(int(RATE * 0.5)) / RATE
 
 
 def features(samples, rate=RATE, **more) -> dict[str, float]:
-    found = waveform_features(samples, rate, **more)
-    return dict(zip(feature_names(more.get("bearing")), found, strict=True))
+    values = waveform_features(samples, rate, **more)
+    return dict(zip(feature_names(more.get("bearing")), values, strict=True))
 
 
 def tone(hz: float, amplitude: float = 1.0) -> np.ndarray:
@@ -31,33 +31,33 @@ def tone(hz: float, amplitude: float = 1.0) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_tone_of_157_hz_under_an_offset_and_noise_is_found_to_one_bin(seed):
     noise = np.random.default_rng(seed).normal(0.0, 0.5, len(SECONDS))
-    found = features(7.0 + tone(157.0) + noise)
+    values = features(7.0 + tone(157.0) + noise)
     bin_hz = RATE / len(SECONDS)
-    assert abs(found["dominant_hz"] - 157.0) < bin_hz
-    assert found["dominant_amplitude"] == pytest.approx(1.0, abs=0.06)
+    assert abs(values["dominant_hz"] - 157.0) < bin_hz
+    assert values["dominant_amplitude"] == pytest.approx(1.0, abs=0.06)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(100.0, 5_900.0), st.floats(0.01, 100.0))
 def test_any_tone_is_found_with_its_amplitude(hz, amplitude):
-    found = features(tone(hz, amplitude))
-    assert found["dominant_hz"] == pytest.approx(hz, abs=0.2)
-    assert found["dominant_amplitude"] == pytest.approx(amplitude, rel=0.05)
-    assert found["rms"] == pytest.approx(amplitude / np.sqrt(2), rel=0.05)
-    assert found["centroid_hz"] == pytest.approx(hz, abs=2.0)
+    values = features(tone(hz, amplitude))
+    assert values["dominant_hz"] == pytest.approx(hz, abs=0.2)
+    assert values["dominant_amplitude"] == pytest.approx(amplitude, rel=0.05)
+    assert values["rms"] == pytest.approx(amplitude / np.sqrt(2), rel=0.05)
+    assert values["centroid_hz"] == pytest.approx(hz, abs=2.0)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000), st.floats(-50.0, 50.0), st.sampled_from([0.5, 2.0, -4.0]))
 def test_an_offset_changes_nothing_and_a_factor_levels_alone(seed, offset, factor):
     samples = np.random.default_rng(seed).normal(size=600) + np.sin(np.arange(600) / 5.0)
-    one, other = features(samples), features(factor * samples + offset)
-    for name in one:
+    original, other = features(samples), features(factor * samples + offset)
+    for name in original:
         if name == "skewness":
-            assert other[name] == pytest.approx(np.sign(factor) * one[name], abs=1e-6)
+            assert other[name] == pytest.approx(np.sign(factor) * original[name], abs=1e-6)
             continue
         scale = abs(factor) if name in ("rms", "peak", "dominant_amplitude") else 1.0
-        assert other[name] == pytest.approx(scale * one[name], rel=1e-6, abs=1e-9, nan_ok=True)
+        assert other[name] == pytest.approx(scale * original[name], rel=1e-6, abs=1e-9, nan_ok=True)
 
 
 def test_energy_in_the_spectrum_is_the_energy_in_time():
@@ -67,14 +67,14 @@ def test_energy_in_the_spectrum_is_the_energy_in_time():
 
 
 def test_bands_share_the_energy_by_what_is_in_them():
-    found = features(tone(700.0, 2.0) + tone(2_500.0, 1.0))
-    assert found["energy_share_500_1000_hz"] == pytest.approx(0.8, abs=0.01)
-    assert found["energy_share_2000_3000_hz"] == pytest.approx(0.2, abs=0.01)
+    values = features(tone(700.0, 2.0) + tone(2_500.0, 1.0))
+    assert values["energy_share_500_1000_hz"] == pytest.approx(0.8, abs=0.01)
+    assert values["energy_share_2000_3000_hz"] == pytest.approx(0.2, abs=0.01)
 
 
 def test_harmonics_of_the_shaft_are_told_from_the_rest():
-    found = features(tone(30.0) + tone(60.0) + tone(1_234.0, 1.0), shaft_hz=30.0)
-    assert found["harmonic_energy_ratio"] == pytest.approx(2 / 3, abs=0.02)
+    values = features(tone(30.0) + tone(60.0) + tone(1_234.0, 1.0), shaft_hz=30.0)
+    assert values["harmonic_energy_ratio"] == pytest.approx(2 / 3, abs=0.02)
     assert np.isnan(features(tone(30.0))["harmonic_energy_ratio"])
 
 
@@ -84,32 +84,32 @@ def test_the_envelope_knocks_as_often_as_the_bearing():
     knocks = (np.sin(2 * np.pi * outer * SECONDS) > 0.97).astype(float)
     ringing = knocks * np.sin(2 * np.pi * 3_300.0 * SECONDS)
     noise = np.random.default_rng(1).normal(0.0, 0.05, len(SECONDS))
-    found = features(ringing + noise, shaft_hz=shaft, bearing=SKF_6205)
-    assert found["envelope_dominant_hz"] == pytest.approx(outer, abs=2.0)
-    others = [found[f"envelope_{part}_ratio"] for part in ("inner", "ball", "cage")]
-    assert found["envelope_outer_ratio"] > 2.5 * max(others)
+    values = features(ringing + noise, shaft_hz=shaft, bearing=SKF_6205)
+    assert values["envelope_dominant_hz"] == pytest.approx(outer, abs=2.0)
+    others = [values[f"envelope_{part}_ratio"] for part in ("inner", "ball", "cage")]
+    assert values["envelope_outer_ratio"] > 2.5 * max(others)
     assert envelope(ringing, RATE, 1_500.0).shape == SECONDS.shape
 
 
 def test_fault_frequencies_are_those_published_for_the_drive_end_bearing():
     """Case Western Reserve University, bearing information: multiples of running speed in Hz."""
-    found = SKF_6205.fault_hz(1.0)
-    assert found["inner"] == pytest.approx(5.4152, abs=2e-3)
-    assert found["outer"] == pytest.approx(3.5848, abs=2e-3)
-    assert found["cage"] == pytest.approx(0.39828, abs=2e-4)
-    assert found["ball"] == pytest.approx(4.7135, abs=2e-3)
+    frequencies = SKF_6205.fault_hz(1.0)
+    assert frequencies["inner"] == pytest.approx(5.4152, abs=2e-3)
+    assert frequencies["outer"] == pytest.approx(3.5848, abs=2e-3)
+    assert frequencies["cage"] == pytest.approx(0.39828, abs=2e-4)
+    assert frequencies["ball"] == pytest.approx(4.7135, abs=2e-3)
 
 
 def test_a_band_beyond_half_the_rate_is_unknown():
-    found = features(np.sin(np.arange(500.0)), rate=2_000.0)
-    assert np.isnan(found["energy_share_1500_2000_hz"])
-    assert not np.isnan(found["energy_share_500_1000_hz"])
+    values = features(np.sin(np.arange(500.0)), rate=2_000.0)
+    assert np.isnan(values["energy_share_1500_2000_hz"])
+    assert not np.isnan(values["energy_share_500_1000_hz"])
 
 
 def test_a_constant_waveform_names_no_frequency():
-    found = features(np.full(200, 4.2))
-    assert (found["rms"], found["peak"]) == (0.0, 0.0)
-    assert np.isnan(found["dominant_hz"])
+    values = features(np.full(200, 4.2))
+    assert (values["rms"], values["peak"]) == (0.0, 0.0)
+    assert np.isnan(values["dominant_hz"])
 
 
 @pytest.mark.parametrize(

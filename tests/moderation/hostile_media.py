@@ -127,16 +127,16 @@ def _sample_entry(handler: bytes) -> bytes:
 
 def mp4_fragments(samples: int, fragments: int) -> bytes:
     """A fragmented MP4, each fragment of which states so many samples without a byte for them."""
-    whole = mp4_with_table(b"stsz", 0)
+    mp4 = mp4_with_table(b"stsz", 0)
     extends = box(b"mvex", box(b"trex", struct.pack(">IIIIII", 0, 1, 1, 512, 1, 0)))
-    start = whole.index(b"moov") - 4
-    size = struct.unpack(">I", whole[start : start + 4])[0]
-    moov = whole[start + 8 : start + size] + extends
+    start = mp4.index(b"moov") - 4
+    size = struct.unpack(">I", mp4[start : start + 4])[0]
+    moov = mp4[start + 8 : start + size] + extends
     run = box(b"trun", struct.pack(">II", 0, samples))
     part = box(
         b"moof", box(b"mfhd", bytes(8)) + box(b"traf", box(b"tfhd", struct.pack(">II", 0, 1)) + run)
     )
-    return whole[:start] + box(b"moov", moov) + (part + box(b"mdat", bytes(8))) * fragments
+    return mp4[:start] + box(b"moov", moov) + (part + box(b"mdat", bytes(8))) * fragments
 
 
 def element(name: str, content: bytes) -> bytes:
@@ -219,8 +219,8 @@ def blank(kind: str, side: int, **options: object) -> bytes:
 def animation(kind: str, side: int, frames: int) -> bytes:
     """An animation of a large canvas, of which a small part changes."""
     pictures = [Image.new("RGB", (side, side)) for _ in range(frames)]
-    for k, one in enumerate(pictures):
-        one.paste((k, 9, 9), (k, k, k + 2, k + 2))
+    for k, picture in enumerate(pictures):
+        picture.paste((k, 9, 9), (k, k, k + 2, k + 2))
     return encoded(pictures[0], kind, save_all=True, append_images=pictures[1:], compress_level=1)
 
 

@@ -33,11 +33,11 @@ def png_that_claims(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = zlib.compress(bytes(1_000_000), 9)
     chunks = [(b"IHDR", header), (b"IDAT", body), (b"IEND", b"")]
-    made = b"\x89PNG\r\n\x1a\n"
+    png = b"\x89PNG\r\n\x1a\n"
     for name, data in chunks:
-        made += struct.pack(">I", len(data)) + name + data
-        made += struct.pack(">I", zlib.crc32(name + data))
-    return made
+        png += struct.pack(">I", len(data)) + name + data
+        png += struct.pack(">I", zlib.crc32(name + data))
+    return png
 
 
 def video(
@@ -109,9 +109,9 @@ def pictures_of_another_size(header_side: int, picture: bytes, count: int = 3) -
         stream = output.add_stream("mjpeg", rate=25)
         stream.height = stream.width = header_side
         stream.pix_fmt = "yuvj420p"
-        for place in range(count):
+        for index in range(count):
             packet = av.Packet(picture)
-            packet.stream, packet.pts, packet.dts = stream, place, place
+            packet.stream, packet.pts, packet.dts = stream, index, index
             packet.time_base, packet.is_keyframe = Fraction(1, 25), True
             output.mux(packet)
     return buffer.getvalue()

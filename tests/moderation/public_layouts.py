@@ -97,7 +97,7 @@ def write_spam(folder: Path) -> None:
     lines = [b"v1,v2,,,"]
     for number in range(SPAM_ROWS):
         is_spam = bool(random.random() < 0.3)
-        text = _words(random, _SPAM if is_spam else _PLAIN, 0.7)
+        text = _sentence(random, _SPAM if is_spam else _PLAIN, 0.7)
         text = (text, f"{text}, ok", f'{text} "really"', f"\xa3100 {text}\x92s", f"{text} \xfc")[
             number % 5
         ]
@@ -123,9 +123,9 @@ def write_jigsaw(folder: Path) -> None:
     rows = []
     for number in range(JIGSAW_ROWS):
         flags = [int(random.random() < share) for share in (0.4, 0.15, 0.3, 0.15, 0.3, 0.15)]
-        text = _words(random, _PLAIN, 1.0)
+        text = _sentence(random, _PLAIN, 1.0)
         text += "".join(
-            f" {name}word" for name, one in zip(JIGSAW_LABELS, flags, strict=True) if one
+            f" {name}word" for name, flag in zip(JIGSAW_LABELS, flags, strict=True) if flag
         )
         text = (text, f'{text}\n\n"\nMore\n{text}', f'"{text}"', f"{text}, {text}")[number % 4]
         rows.append([f"{number * 7919 + 255:016x}", text, *flags])
@@ -148,7 +148,7 @@ def write_hatecheck(folder: Path) -> None:
     rows: list[list[object]] = []
     for number in range(HATECHECK_ROWS):
         is_hate = bool(random.random() < 0.6)
-        text = _words(random, _PLAIN, 1.0) + f" {_RUDE[number % 3] if is_hate else 'fine'}."
+        text = _sentence(random, _PLAIN, 1.0) + f" {_RUDE[number % 3] if is_hate else 'fine'}."
         gold = "hateful" if is_hate else "non-hateful"
         target = TARGETS[number % len(TARGETS)] if number % 9 else ""
         rows.append(
@@ -185,7 +185,7 @@ def policies(names: Sequence[str]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _words(random: np.random.Generator, words: Sequence[str], share: float) -> str:
+def _sentence(random: np.random.Generator, words: Sequence[str], share: float) -> str:
     other = [*_PLAIN, *_SPAM] if share < 1.0 else words
     return " ".join(
         str(random.choice(words if random.random() < share else other))

@@ -255,18 +255,18 @@ def test_a_closed_port_is_no_answer():
 
 
 def test_files_are_read_in_their_place_only(tmp_path):
-    place = tmp_path / "media"
-    (place / "2026").mkdir(parents=True)
-    (place / "2026" / "a.png").write_bytes(b"pixels")
-    (place / "large.png").write_bytes(bytes(1001))
-    (place / "empty.png").write_bytes(b"")
+    folder = tmp_path / "media"
+    (folder / "2026").mkdir(parents=True)
+    (folder / "2026" / "a.png").write_bytes(b"pixels")
+    (folder / "large.png").write_bytes(bytes(1001))
+    (folder / "empty.png").write_bytes(b"")
     (tmp_path / "secret").write_bytes(b"secret")
-    (place / "link.png").symlink_to(tmp_path / "secret")
-    (place / "inner.png").symlink_to(place / "2026" / "a.png")
-    os.mkfifo(place / "pipe.png")
-    addresses = Addresses([f"file://{place}/"], SMALL)
-    assert addresses.fetch(f"file://{place}/2026/a.png", "image") == b"pixels"
-    assert addresses.fetch(f"file://{place}/inner.png", "image") == b"pixels"
+    (folder / "link.png").symlink_to(tmp_path / "secret")
+    (folder / "inner.png").symlink_to(folder / "2026" / "a.png")
+    os.mkfifo(folder / "pipe.png")
+    addresses = Addresses([f"file://{folder}/"], SMALL)
+    assert addresses.fetch(f"file://{folder}/2026/a.png", "image") == b"pixels"
+    assert addresses.fetch(f"file://{folder}/inner.png", "image") == b"pixels"
     for name, reason in {
         "large.png": "too_large",
         "empty.png": "empty",
@@ -275,8 +275,8 @@ def test_files_are_read_in_their_place_only(tmp_path):
         "pipe.png": "not_found",
         "absent.png": "not_found",
     }.items():
-        assert refused(addresses, f"file://{place}/{name}") == reason, name
-    assert len(addresses.fetch(f"file://{place}/large.png", "video")) == 1001
+        assert refused(addresses, f"file://{folder}/{name}") == reason, name
+    assert len(addresses.fetch(f"file://{folder}/large.png", "video")) == 1001
 
 
 def test_objects_are_read_from_a_store():

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 def animations() -> dict[str, bytes]:
     pieces = tiny.parts()[2]
-    made = {}
+    contents = {}
     for seed, (kind, count) in enumerate(
         (kind, count) for kind in ("GIF", "PNG", "WEBP", "AVIF") for count in (2, 5, 19)
     ):
@@ -27,11 +27,11 @@ def animations() -> dict[str, bytes]:
         rows = rng.integers(0, len(pieces.images), count)
         frames = [Image.fromarray(pieces.images[row]).resize((48, 48)) for row in rows]
         options = {"save_all": True, "append_images": frames[1:], "duration": 40}
-        made[f"{kind}-{count}"] = encoded(frames[0], kind, **options)
-    made["many"] = gif_of_many_frames(4_000)
-    made["claimed"] = png_claims_frames(1_000)
-    made["pictures"] = encoded(scene(1, 64), "MPO", save_all=True, append_images=[scene(2, 64)])
-    return made
+        contents[f"{kind}-{count}"] = encoded(frames[0], kind, **options)
+    contents["many"] = gif_of_many_frames(4_000)
+    contents["claimed"] = png_claims_frames(1_000)
+    contents["pictures"] = encoded(scene(1, 64), "MPO", save_all=True, append_images=[scene(2, 64)])
+    return contents
 
 
 def batch(folder, registry, contents: dict[str, bytes]) -> dict[str, dict[str, object]]:
@@ -61,11 +61,11 @@ async def test_batch_and_service_say_the_same_of_every_animation(tmp_path):
     registry, contents = published(tmp_path), animations()
 
     scored = batch(tmp_path, registry, contents)
-    async with moderation(tmp_path / "a", registry) as here:
+    async with moderation(tmp_path / "a", registry) as app:
         for name, content in contents.items():
             body = {"post_id": name, "author_id": "ann", "images": [sent(content)]}
-            answer = await here.post("posts", body)
-            served = {k: one["probability"] for k, one in answer["policies"].items()}
+            answer = await app.post("posts", body)
+            served = {k: policy["probability"] for k, policy in answer["policies"].items()}
             assert served == pytest.approx(
                 {k: scored[name][f"p_{k}"] for k in served}, abs=1e-4
             ), name  # fmt: skip

@@ -26,7 +26,7 @@ FACTS = ("removed_from", "removed_until", "restored_from")
 def streams(draw):
     """Posts of few authors who say few things, some removed later and restored later still."""
     rows = []
-    for place in range(draw(st.integers(1, 40))):
+    for number in range(draw(st.integers(1, 40))):
         at = AT + draw(st.integers(0, 120 * 24 * 60)) * 60_000_000
         removed = draw(st.none() | st.integers(0, 20 * 24 * 60))
         restored = None if removed is None else draw(st.none() | st.integers(0, 30 * 24 * 60))
@@ -34,7 +34,7 @@ def streams(draw):
         restored_at = None if restored is None else removed_at + restored * 60_000_000
         rows.append(
             {
-                "post_id": f"p{place:03}",
+                "post_id": f"p{number:03}",
                 "author_id": draw(st.sampled_from("abc")),
                 "wording_key": draw(st.sampled_from(("x", "y", None))),
                 "event_time": at,
@@ -68,24 +68,24 @@ def before(rows, me, window=None, hop=None):
 
 
 def removed_by(row, at):
-    known = row["removed_from"] is not None and row["removed_from"] <= at
-    return known and not (row["removed_until"] is not None and row["removed_until"] <= at)
+    is_removed = row["removed_from"] is not None and row["removed_from"] <= at
+    return is_removed and not (row["removed_until"] is not None and row["removed_until"] <= at)
 
 
 def slow(rows, me):
     """Some of the features, the obvious way."""
-    mine = [row for row in rows if row["author_id"] == me["author_id"]]
+    own_posts = [row for row in rows if row["author_id"] == me["author_id"]]
     same = [row for row in rows if row["wording_key"] == me["wording_key"]]
     at = me["event_time"]
-    last_90d = before(mine, me, 90 * DAY, DAY)
+    last_90d = before(own_posts, me, 90 * DAY, DAY)
     removals = sum(removed_by(row, at) for row in last_90d)
     day = before(same, me, DAY, HOUR)
-    said = me["wording_key"] is not None
-    ages = [at - row["event_time"] for row in before(mine, me)]
+    has_text = me["wording_key"] is not None
+    ages = [at - row["event_time"] for row in before(own_posts, me)]
     return {
-        "posts_by_author": len(before(mine, me)),
-        "posts_by_author_1h": len(before(mine, me, HOUR, MINUTE)),
-        "posts_by_author_30d": len(before(mine, me, 30 * DAY, DAY)),
+        "posts_by_author": len(before(own_posts, me)),
+        "posts_by_author_1h": len(before(own_posts, me, HOUR, MINUTE)),
+        "posts_by_author_30d": len(before(own_posts, me, 30 * DAY, DAY)),
         "removals_by_author_90d": removals,
         "removal_rate_by_author_90d": (removals + REMOVAL_PRIOR * REMOVAL_STRENGTH)
         / (len(last_90d) + REMOVAL_STRENGTH),
@@ -94,18 +94,18 @@ def slow(rows, me):
         ),
         "is_new_author": float(not ages),
         "minutes_since_last_post": min(ages) / MINUTE if ages else math.nan,
-        "repeats_24h": len(day) if said else math.nan,
-        "repeating_authors_24h": len({row["author_id"] for row in day}) if said else math.nan,
+        "repeats_24h": len(day) if has_text else math.nan,
+        "repeating_authors_24h": len({row["author_id"] for row in day}) if has_text else math.nan,
     }
 
 
 @settings(max_examples=25)
 @given(streams())
 def test_offline_counts_what_the_slow_way_counts(rows):
-    found = compute(AUTHORS, table_of(rows))
-    for place, row in enumerate(rows):
+    features = compute(AUTHORS, table_of(rows))
+    for index, row in enumerate(rows):
         for name, expected in slow(rows, row).items():
-            value = found[name][place].as_py()
+            value = features[name][index].as_py()
             value = math.nan if value is None else value
             assert value == pytest.approx(expected, nan_ok=True, rel=1e-12), name
 
@@ -116,8 +116,8 @@ def test_online_sees_what_offline_sees(tmp_path_factory, rows):
     table = table_of(rows)
     offline = compute(AUTHORS, table)
     expected = {
-        row["post_id"]: [offline[name][place].as_py() for name in AUTHORS.names]
-        for place, row in enumerate(rows)
+        row["post_id"]: [offline[name][index].as_py() for name in AUTHORS.names]
+        for index, row in enumerate(rows)
     }
     online = OnlineFeatures(AUTHORS)
     store = SqliteStore(tmp_path_factory.mktemp("store") / "profiles.sqlite")
@@ -126,8 +126,10 @@ def test_online_sees_what_offline_sees(tmp_path_factory, rows):
             reply = store.exchange(exchange)
             if event is not None:
                 values = online.read(event, reply).values
-                told = [values[name] for name in AUTHORS.names]
-                np.testing.assert_array_equal(told, np.array(expected[event["post_id"]], float))
+                online_row = [values[name] for name in AUTHORS.names]
+                np.testing.assert_array_equal(
+                    online_row, np.array(expected[event["post_id"]], float)
+                )
     finally:
         store.close()
 

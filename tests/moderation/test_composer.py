@@ -21,60 +21,64 @@ def pieces() -> Pieces:
 def test_the_same_seed_gives_the_same_pieces_and_posts():
     first, second = pieces(), pieces()
     assert first.texts == second.texts
-    for one, other in zip(first.images + first.clips, second.images + second.clips, strict=True):
-        np.testing.assert_array_equal(one, other)
-    again = [compose(one, 50, SIMULATED_RECIPE, seed=2) for one in (first, second)]
+    for piece, other in zip(first.images + first.clips, second.images + second.clips, strict=True):
+        np.testing.assert_array_equal(piece, other)
+    again = [compose(source, 50, SIMULATED_RECIPE, seed=2) for source in (first, second)]
     np.testing.assert_array_equal(again[0].targets, again[1].targets)
     assert first.texts != simulated_pieces(60, 60, 20, seed=2).texts
 
 
 def test_context_violates_only_in_combination():
-    made = pieces()
-    neutral, hate = (made.text_kinds.index(kind) for kind in ("neutral", "hate"))
-    ring, bar = (made.image_kinds.index(kind) for kind in ("ring", "bar"))
+    source_pieces = pieces()
+    neutral, hate = (source_pieces.text_kinds.index(kind) for kind in ("neutral", "hate"))
+    ring, bar = (source_pieces.image_kinds.index(kind) for kind in ("ring", "bar"))
     text = np.array([neutral, neutral, hate, neutral, -1])
     image = np.array([ring, bar, ring, -1, ring])
-    labels = labels_of(made, text, image, np.full(5, -1), SIMULATED_RECIPE)
+    labels = labels_of(source_pieces, text, image, np.full(5, -1), SIMULATED_RECIPE)
     column = COMPOSED_POLICIES.index("contextual")
     assert labels[:, column].tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
     assert labels[:, COMPOSED_POLICIES.index("hate")].tolist() == [0.0, 0.0, 1.0, 0.0, 0.0]
 
 
 def test_a_post_is_made_of_the_pieces_that_it_is_labelled_by():
-    made = pieces()
-    posts = compose(made, 200, SIMULATED_RECIPE, seed=3)
-    told = posts.inputs(made)
-    np.testing.assert_array_equal([one.presence for one in told], posts.presence)
-    for row, one in enumerate(told):
-        if one.text is not None:
-            assert one.text == made.texts[posts.text[row]]
-        if one.images:
-            np.testing.assert_array_equal(one.images[0], made.images[posts.image[row]])
-    fights = [k for k, kind in enumerate(made.clip_kinds) if kind == "fight"]
+    source_pieces = pieces()
+    posts = compose(source_pieces, 200, SIMULATED_RECIPE, seed=3)
+    inputs = posts.inputs(source_pieces)
+    np.testing.assert_array_equal([post.presence for post in inputs], posts.presence)
+    for row, post in enumerate(inputs):
+        if post.text is not None:
+            assert post.text == source_pieces.texts[posts.text[row]]
+        if post.images:
+            np.testing.assert_array_equal(post.images[0], source_pieces.images[posts.image[row]])
+    fights = [k for k, kind in enumerate(source_pieces.clip_kinds) if kind == "fight"]
     violence = posts.targets[:, COMPOSED_POLICIES.index("violence")]
     np.testing.assert_array_equal(violence == 1.0, np.isin(posts.clip, fights))
 
 
 def test_what_failed_to_decode_still_counts():
-    made = pieces()
+    source_pieces = pieces()
     recipe = Recipe(frozenset(IMAGE_KINDS), frozenset(), {("image",): 1.0}, failed=1.0)
-    posts = compose(made, 20, recipe, seed=1)
+    posts = compose(source_pieces, 20, recipe, seed=1)
     assert (posts.presence[:, 1] == Presence.FAILED).all()
     assert posts.targets[:, COMPOSED_POLICIES.index("prohibited_item")].all()
-    assert all(not one.images and one.failed == {"image"} for one in posts.inputs(made))
+    assert all(not post.images and post.failed == {"image"} for post in posts.inputs(source_pieces))
 
 
 @given(st.integers(0, 1000))
 def test_no_piece_is_in_two_parts(seed):
-    made = simulated_pieces(30, 18, 10, seed=1)
+    source_pieces = simulated_pieces(30, 18, 10, seed=1)
     tagged = Pieces(
-        tuple(f"{k} {text}" for k, text in enumerate(made.texts)), made.text_kinds, made.images,
-        made.image_kinds, made.clips, made.clip_kinds,
-    )  # fmt: skip
+        tuple(f"{k} {text}" for k, text in enumerate(source_pieces.texts)),
+        source_pieces.text_kinds,
+        source_pieces.images,
+        source_pieces.image_kinds,
+        source_pieces.clips,
+        source_pieces.clip_kinds,
+    )
     parts = split_pieces(tagged, (0.5, 0.3, 0.2), seed)
     texts = [text for part in parts for text in part.texts]
     assert sorted(texts) == sorted(tagged.texts)
-    assert all(set(part.text_kinds) == set(made.text_kinds) for part in parts)
+    assert all(set(part.text_kinds) == set(source_pieces.text_kinds) for part in parts)
     assert sum(len(part.clips) for part in parts) == 10
 
 
@@ -90,12 +94,12 @@ def test_no_group_is_in_two_parts(rows):
 
 
 def test_a_piece_is_worth_the_share_of_its_posts():
-    made = pieces()
-    posts = compose(made, 300, SIMULATED_RECIPE, seed=3)
-    worth = posts.piece_targets("image", len(made.images) + 1)
+    source_pieces = pieces()
+    posts = compose(source_pieces, 300, SIMULATED_RECIPE, seed=3)
+    worth = posts.piece_targets("image", len(source_pieces.images) + 1)
     column = COMPOSED_POLICIES.index("prohibited_item")
     used = np.unique(posts.image[posts.image >= 0])
-    crosses = np.array([made.image_kinds[k] == "cross" for k in used.tolist()])
+    crosses = np.array([source_pieces.image_kinds[k] == "cross" for k in used.tolist()])
     np.testing.assert_array_equal(worth[used, column], crosses.astype(float))
     assert np.isnan(worth[-1]).all()
 

@@ -146,8 +146,8 @@ def test_a_foreign_data_set_is_brought_in_by_a_mapping_file():
         """,
         [LABELS],
     )
-    seen = [datetime(2020, 1, 1)] * 3
-    checked = labels.check(pa.table({"tweet": [7, 8, 9], "class": [0, 1, 5], "seen": seen}))
+    times = [datetime(2020, 1, 1)] * 3
+    checked = labels.check(pa.table({"tweet": [7, 8, 9], "class": [0, 1, 5], "seen": times}))
     assert checked.good["violates"].to_pylist() == [True, False]
     assert checked.reasons == {"violates: a value the mapping does not list": 1}
 

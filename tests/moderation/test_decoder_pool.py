@@ -31,10 +31,10 @@ MOST_GROWTH = 200 * MB
 
 @pytest.fixture
 def pool():
-    made = DecoderPool(1)
-    made.image(encoded(scene(1, 32)))
-    yield made
-    made.close()
+    decoder = DecoderPool(1)
+    decoder.image(encoded(scene(1, 32)))
+    yield decoder
+    decoder.close()
 
 
 def process_of(pool: DecoderPool) -> int:
@@ -65,17 +65,17 @@ def kill_at_work(pool: DecoderPool) -> int:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"])
 def test_frames_are_those_that_a_decoder_in_this_process_gives(pool, kind):
     content = encoded(scene(2, 300), kind)
-    ours, theirs = decode_frames(content), pool.image(content)
-    assert theirs.fault is None
-    assert (theirs.frames[0] == ours.frames[0]).all()
+    ours, pool_result = decode_frames(content), pool.image(content)
+    assert pool_result.fault is None
+    assert (pool_result.frames[0] == ours.frames[0]).all()
 
 
 def test_a_clip_is_the_one_that_a_decoder_in_this_process_gives(pool):
     content = video(brightening(30), g="5")
-    ours, theirs = decode_video(content, samples=7), pool.video(content, samples=7)
-    assert (theirs.frames == ours.frames).all()
-    assert (theirs.times_s == ours.times_s).all()
-    assert theirs.duration_s == ours.duration_s
+    ours, pool_result = decode_video(content, samples=7), pool.video(content, samples=7)
+    assert (pool_result.frames == ours.frames).all()
+    assert (pool_result.times_s == ours.times_s).all()
+    assert pool_result.duration_s == ours.duration_s
 
 
 def test_a_refusal_says_the_same_as_in_this_process(pool):
@@ -91,14 +91,14 @@ def test_a_refusal_says_the_same_as_in_this_process(pool):
 def test_a_process_gets_no_secret_and_no_descriptor(pool, monkeypatch, tmp_path):
     pool.close()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
-    with (tmp_path / "keys").open("w") as held:
-        os.set_inheritable(held.fileno(), True)
+    with (tmp_path / "keys").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
         pool.image(encoded(scene(1, 32)))
         pid = process_of(pool)
-        opened = [str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir()]
+        opened = [str(descriptor.readlink()) for descriptor in Path(f"/proc/{pid}/fd").iterdir()]
     assert b"hush" not in Path(f"/proc/{pid}/environ").read_bytes()
     assert len(opened) == 3
-    assert not any("keys" in one for one in opened)
+    assert not any("keys" in path for path in opened)
 
 
 def test_a_process_that_dies_is_replaced(pool):
@@ -138,8 +138,8 @@ def test_many_threads_share_few_processes():
     with ThreadPoolExecutor(8) as threads:
         decoded = list(threads.map(pool.image, contents))
     assert len(pool._idle) <= 2
-    for content, one in zip(contents, decoded, strict=True):
-        assert (one.frames[0] == decode_frames(content).frames[0]).all()
+    for content, result in zip(contents, decoded, strict=True):
+        assert (result.frames[0] == decode_frames(content).frames[0]).all()
     pool.close()
 
 
@@ -163,7 +163,7 @@ def assert_bounded(pool: DecoderPool, media) -> None:
 
 
 def test_small_bombs_take_bounded_memory_and_time(pool):
-    quick = (one for one in containers() if "mkv" not in one.name)
+    quick = (container for container in containers() if "mkv" not in container.name)
     assert_bounded(pool, chain(islice(quick, 0, None, 4), small_images()))
 
 

@@ -33,8 +33,8 @@ from tests.moderation.tiny import POLICIES, image_model, model, parts, text_mode
 def test_words_point_at_the_characters_of_the_original():
     text = "glorbs 😀👍🏽 are e\u0301te\u0301, @you https://example.org/x ＶＥＲＭＩＮ"
     words = explain_text(text_model(), text, "hate")
-    assert [text[one.begin : one.end] for one in words] == [one.word for one in words]
-    assert [one.word for one in words] == [
+    assert [text[word.begin : word.end] for word in words] == [word.word for word in words]
+    assert [word.word for word in words] == [
         *("glorbs", "😀", "👍🏽", "are", "e\u0301te\u0301", "you"),
         *("https", "example.org", "x", "ＶＥＲＭＩＮ"),
     ]
@@ -42,24 +42,29 @@ def test_words_point_at_the_characters_of_the_original():
 
 def test_the_telling_word_is_found():
     words = explain_text(text_model(), "all glorbs should leave, the match too lol", "hate")
-    shares = {one.word: one.share for one in words}
+    shares = {word.word: word.share for word in words}
     assert max(shares, key=shares.__getitem__) in {"glorbs", "leave", "should", "all"}
     assert shares["glorbs"] > shares["match"]
 
 
 def test_pieces_add_up_to_what_the_text_says_over_padding():
-    one, text = text_model(), parts()[2].texts[4]
-    place = POLICIES.index("offensive")
+    text_classifier, text = text_model(), parts()[2].texts[4]
+    policy_index = POLICIES.index("offensive")
     import torch  # noqa: PLC0415
 
-    shares = piece_shares(one, text, place, steps=200)
-    ids = torch.from_numpy(one.tokens([text]).ids[0][None])
-    marks = [one.tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]")]
-    nothing = torch.where(torch.isin(ids, torch.tensor(marks)), ids, 0)
+    shares = piece_shares(text_classifier, text, policy_index, steps=200)
+    ids = torch.from_numpy(text_classifier.tokens([text]).ids[0][None])
+    marks = [text_classifier.tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]")]
+    padding = torch.where(torch.isin(ids, torch.tensor(marks)), ids, 0)
     with torch.inference_mode():
         mask = torch.ones_like(ids)
-        told = one.net(ids, mask)[0, place] - one.net(nothing, mask)[0, place]
-    assert shares.sum() == pytest.approx(float(told), abs=0.05 * max(1.0, abs(float(told))))
+        difference = (
+            text_classifier.net(ids, mask)[0, policy_index]
+            - text_classifier.net(padding, mask)[0, policy_index]
+        )
+    assert shares.sum() == pytest.approx(
+        float(difference), abs=0.05 * max(1.0, abs(float(difference)))
+    )
 
 
 def test_every_piece_counts_for_one_word():
@@ -91,7 +96,10 @@ def test_explaining_leaves_the_model_as_it_was():
     before = image_model().answer([image]).log_odds
     explain_image(image_model(), image, "prohibited_item")
     np.testing.assert_array_equal(image_model().answer([image]).log_odds, before)
-    assert all(one.grad is None or not one.grad.any() for one in image_model().net.vit.parameters())
+    assert all(
+        parameter.grad is None or not parameter.grad.any()
+        for parameter in image_model().net.vit.parameters()
+    )
 
 
 def test_moments_of_motion_are_found():
@@ -100,11 +108,13 @@ def test_moments_of_motion_are_found():
     still = np.repeat(fight[:1], len(fight), axis=0)
     clip = np.concatenate([still, fight])
     times = np.arange(len(clip)) / 10.0
-    found = explain_video(video_model(), clip, times, "violence", segments=4)
-    assert found[0].begin_s == 0.0
-    assert found[-1].end_s == pytest.approx(times[-1])
-    assert all(a.end_s == b.begin_s for a, b in pairwise(found))
-    assert max(one.share for one in found[2:]) > max(one.share for one in found[:1])
+    segments = explain_video(video_model(), clip, times, "violence", segments=4)
+    assert segments[0].begin_s == 0.0
+    assert segments[-1].end_s == pytest.approx(times[-1])
+    assert all(a.end_s == b.begin_s for a, b in pairwise(segments))
+    assert max(segment.share for segment in segments[2:]) > max(
+        segment.share for segment in segments[:1]
+    )
     with pytest.raises(ModelError, match="times: expected 24, one for each frame, got 2"):
         explain_video(video_model(), clip, times[:2], "violence")
 
@@ -133,29 +143,33 @@ def test_the_modality_that_violates_matters_most():
 def test_explanations_of_texts_beat_chance():
     pieces = parts()[2]
     texts = [
-        one for one, kind in zip(pieces.texts, pieces.text_kinds, strict=True) if kind == "hate"
+        text for text, kind in zip(pieces.texts, pieces.text_kinds, strict=True) if kind == "hate"
     ]
-    found = text_faithfulness(text_model(), texts[:20], "hate", orders=5, seed=1)
-    assert found.items == 20
-    assert found.gain.low > 0.0
-    assert found.explained < found.random
+    faithfulness = text_faithfulness(text_model(), texts[:20], "hate", orders=5, seed=1)
+    assert faithfulness.items == 20
+    assert faithfulness.gain.low > 0.0
+    assert faithfulness.explained < faithfulness.random
 
 
 def test_explanations_of_images_beat_chance():
     pieces = parts()[2]
     crosses = [
-        one for one, kind in zip(pieces.images, pieces.image_kinds, strict=True) if kind == "cross"
+        image
+        for image, kind in zip(pieces.images, pieces.image_kinds, strict=True)
+        if kind == "cross"
     ]
-    found = image_faithfulness(image_model(), crosses[:12], "prohibited_item", orders=3, seed=1)
-    assert found.items == 12
-    assert found.gain.low > 0.0
-    assert found.moved_gain is not None
-    assert found.moved_gain.low > 0.0
+    faithfulness = image_faithfulness(
+        image_model(), crosses[:12], "prohibited_item", orders=3, seed=1
+    )
+    assert faithfulness.items == 12
+    assert faithfulness.gain.low > 0.0
+    assert faithfulness.moved_gain is not None
+    assert faithfulness.moved_gain.low > 0.0
 
 
 def test_the_deletion_area_is_that_of_the_curve():
     def chances(deleted):
-        return np.array([1.0 if 0 not in one else 0.0 for one in deleted])
+        return np.array([1.0 if 0 not in indices else 0.0 for indices in deleted])
 
     first, last = np.arange(4), np.arange(4)[::-1]
     assert deletion_area(chances, first, steps=4) == pytest.approx(0.125)
@@ -183,6 +197,6 @@ def test_a_hole_is_told_by_what_is_around_it():
 
 def test_moved_heat_is_the_same_heat():
     heat = np.arange(16.0).reshape(4, 4)
-    found = [moved(heat, np.random.default_rng(k)) for k in range(20)]
-    assert all(sorted(one.ravel()) == sorted(heat.ravel()) for one in found)
-    assert len({one.tobytes() for one in found}) > 15
+    heat_maps = [moved(heat, np.random.default_rng(k)) for k in range(20)]
+    assert all(sorted(heat_map.ravel()) == sorted(heat.ravel()) for heat_map in heat_maps)
+    assert len({heat_map.tobytes() for heat_map in heat_maps}) > 15

@@ -52,15 +52,15 @@ def small_texts(run: Run, learning: Learning = FEW) -> TextModel:
 
 def test_training_goes_on_from_a_checkpoint_to_the_bit():
     kept: list[Checkpoint] = []
-    whole = small_texts(Run(7, Runtime(threads=1), kept.append))
-    assert [one.epoch for one in kept] == [1, 2, 3]
+    full_model = small_texts(Run(7, Runtime(threads=1), kept.append))
+    assert [checkpoint.epoch for checkpoint in kept] == [1, 2, 3]
     stored = Checkpoint.read(kept[0].weights, kept[0].about)
     again: list[Checkpoint] = []
     resumed = small_texts(Run(7, Runtime(threads=1), again.append, stored))
-    assert [one.epoch for one in again] == [2, 3]
+    assert [checkpoint.epoch for checkpoint in again] == [2, 3]
     assert again[-1].weights == kept[-1].weights
     texts = ["all glorbs should leave", "the bus was on time"]
-    np.testing.assert_array_equal(whole.answer(texts).log_odds, resumed.answer(texts).log_odds)
+    np.testing.assert_array_equal(full_model.answer(texts).log_odds, resumed.answer(texts).log_odds)
 
 
 def test_a_checkpoint_of_another_training_is_refused():
@@ -76,12 +76,14 @@ def test_a_checkpoint_of_another_training_is_refused():
 def test_the_same_seed_gives_the_same_video_model():
     pieces = simulated_pieces(0, 0, 12, seed=3)
     size = replace(TINY.video, learning=Learning(epochs=2, batch=4), members=2)
-    clips = np.stack([evenly_spaced(one, size.frames, size.side) for one in pieces.clips])
+    clips = np.stack([evenly_spaced(clip, size.frames, size.side) for clip in pieces.clips])
     targets = np.array([[float(kind == "fight")] for kind in pieces.clip_kinds])
-    held = np.arange(0, 12, 5)
+    held_out = np.arange(0, 12, 5)
     kept: list[Checkpoint] = []
-    first = fit_video(clips, targets, ("violence",), held, size, Run(1, Runtime(), kept.append))
-    second = fit_video(clips, targets, ("violence",), held, size, Run(1, Runtime(), resume=kept[2]))
+    first = fit_video(clips, targets, ("violence",), held_out, size, Run(1, Runtime(), kept.append))
+    second = fit_video(
+        clips, targets, ("violence",), held_out, size, Run(1, Runtime(), resume=kept[2])
+    )
     np.testing.assert_array_equal(
         first.answer_frames(clips).log_odds, second.answer_frames(clips).log_odds
     )
@@ -90,13 +92,13 @@ def test_the_same_seed_gives_the_same_video_model():
 def test_rows_that_choose_the_blend_are_not_learnt_from():
     pieces = simulated_pieces(40, 0, 0, seed=2)
     targets = np.array([[float(kind == "hate")] for kind in pieces.text_kinds])
-    texts = ["quokka " * 3 if k % 5 == 0 else one for k, one in enumerate(pieces.texts)]
+    texts = ["quokka " * 3 if k % 5 == 0 else text for k, text in enumerate(pieces.texts)]
     model = fit_text(
         texts, targets, ("hate",), np.arange(0, 40, 5), replace(TINY.text, learning=FEW),
         Run(1, Runtime()),
     )  # fmt: skip
     assert model.ngrams is not None
-    assert not any("quokk" in one for one in model.ngrams.words.vocabulary_)
+    assert not any("quokk" in ngram for ngram in model.ngrams.words.vocabulary_)
     assert "quokka" not in model.tokenizer.get_vocab()
 
 
@@ -105,8 +107,8 @@ def test_unknown_labels_are_left_out_of_the_loss():
     targets = torch.tensor([[1.0, float("nan")], [0.0, float("nan")]])
     expected = float(np.mean([np.log(2.0), np.log1p(np.exp(2.0))]))
     assert float(masked_loss(logits, targets)) == pytest.approx(expected, abs=1e-6)
-    nothing = torch.full((2, 2), float("nan"))
-    assert float(masked_loss(logits, nothing)) == 0.0
+    empty = torch.full((2, 2), float("nan"))
+    assert float(masked_loss(logits, empty)) == 0.0
 
 
 def test_a_policy_without_labels_is_answered_with_exactly_zero():
@@ -134,21 +136,21 @@ def test_what_cannot_be_learnt_from_is_refused():
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=90), st.integers(1, 20))
 def test_batches_hold_every_row_once(lengths, size):
-    found = list(batches_of(np.array(lengths), size, np.random.default_rng(0)))
-    assert sorted(np.concatenate(found).tolist()) == list(range(len(lengths)))
-    assert max(map(len, found)) <= size + 1
-    assert len(found) == 1 or size == 1 or min(map(len, found)) > 1
+    batches = list(batches_of(np.array(lengths), size, np.random.default_rng(0)))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert max(map(len, batches)) <= size + 1
+    assert len(batches) == 1 or size == 1 or min(map(len, batches)) > 1
 
 
 @given(st.integers(0, 10_000), st.floats(0.0, 1.0))
 def test_hiding_modalities_leaves_at_least_one(seed, share):
     rng = np.random.default_rng(seed)
     presence = rng.integers(0, 3, (20, 3)).astype(np.int8)
-    shown = hidden(presence, share, rng)
-    before, after = presence == Presence.PRESENT, shown == Presence.PRESENT
+    new_presence = hidden(presence, share, rng)
+    before, after = presence == Presence.PRESENT, new_presence == Presence.PRESENT
     assert (after.any(axis=1) == before.any(axis=1)).all()
     assert not (after & ~before).any()
-    assert (shown[~before] == presence[~before]).all()
+    assert (new_presence[~before] == presence[~before]).all()
 
 
 def test_a_blend_trusts_the_member_that_knows():
@@ -195,22 +197,22 @@ def test_ngrams_are_stored_without_loss():
     model = fit_ngrams(texts, targets, 2, 4)
     files = model.files()
     again = NgramModel.read(files.__getitem__)
-    told = ["two five 😀", ""]
-    np.testing.assert_array_equal(model.log_odds(told), again.log_odds(told))
-    assert not model.log_odds(told)[:, 1].any()
+    queries = ["two five 😀", ""]
+    np.testing.assert_array_equal(model.log_odds(queries), again.log_odds(queries))
+    assert not model.log_odds(queries)[:, 1].any()
     assert plain("Hi @You &amp; HTTPS://a.b/c ＡＢ") == "hi @user &  url  ab"
 
 
 def test_word_pieces_remember_their_place_in_the_original():
     texts = ["See https://example.org/x @someone &amp; naïve 😀 e\u0301t\u00e9"]
     tokenizer = learnt([*texts, "see naive ete and more words"], 300, 64)
-    told = tokenise(tokenizer, texts)
-    spans = told.spans[0]
-    words = {texts[0][begin:end] for begin, end in spans.tolist()}
-    assert {"See", "naïve", "😀", "e\u0301t\u00e9"} <= words
+    tokens = tokenise(tokenizer, texts)
+    spans = tokens.spans[0]
+    word_pieces = {texts[0][begin:end] for begin, end in spans.tolist()}
+    assert {"See", "naïve", "😀", "e\u0301t\u00e9"} <= word_pieces
     assert any(4 <= begin < end <= 25 for begin, end in spans.tolist())  # of the address
     assert max(end for _, end in spans.tolist()) == len(texts[0])
-    assert told.lengths[0] == len(told.ids[0])
+    assert tokens.lengths[0] == len(tokens.ids[0])
 
 
 def moving(ground: np.ndarray, down: int, right: int) -> np.ndarray:
@@ -245,13 +247,13 @@ def test_a_head_for_other_policies_leaves_the_encoders_alone():
     before = image_model().answer(images)
     targets = np.array([[float(kind in {"disc", "dots"}), np.nan] for kind in kinds])
     other = with_head(image_model(), ("round", "unknown"), before.embeddings, targets)
-    told = other.answer(images)
-    np.testing.assert_array_equal(told.embeddings, before.embeddings)
-    assert np.corrcoef(told.log_odds[:, 0], targets[:, 0])[0, 1] > 0.5
-    assert not told.log_odds[:, 1].any()
+    answer = other.answer(images)
+    np.testing.assert_array_equal(answer.embeddings, before.embeddings)
+    assert np.corrcoef(answer.log_odds[:, 0], targets[:, 0])[0, 1] > 0.5
+    assert not answer.log_odds[:, 1].any()
     weights, offsets = fit_head(before.embeddings, targets)
     np.testing.assert_allclose(
-        told.log_odds[:, 0], before.embeddings @ weights[0] + offsets[0], atol=1e-3
+        answer.log_odds[:, 0], before.embeddings @ weights[0] + offsets[0], atol=1e-3
     )
 
 

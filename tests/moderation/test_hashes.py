@@ -15,7 +15,7 @@ from lib.moderation.media.hashes import (
     Known,
     distance,
     load_hashes,
-    seen,
+    pdq_hash,
     sha256,
 )
 from lib.moderation.media.images import decode_image
@@ -29,8 +29,10 @@ def pixels(image: Image.Image) -> np.ndarray:
 
 def listed(*images: Image.Image) -> HashList:
     return HashList(
-        Known(hash=seen(pixels(one)).hex, kind="pdq", policy="violence", note=f"image {place}")
-        for place, one in enumerate(images)
+        Known(
+            hash=pdq_hash(pixels(image)).hex, kind="pdq", policy="violence", note=f"image {index}"
+        )
+        for index, image in enumerate(images)
     )
 
 
@@ -40,33 +42,33 @@ def cropped(image: Image.Image, share: float) -> Image.Image:
 
 
 CHANGES = {
-    "re-encoded at quality 60": (lambda one: decode_image(encoded(one, quality=60)), CERTAIN),
-    "re-encoded at quality 20": (lambda one: decode_image(encoded(one, quality=20)), CERTAIN),
-    "as WebP": (lambda one: decode_image(encoded(one, "WEBP", quality=50)), CERTAIN),
-    "at half its size": (lambda one: pixels(one.resize((128, 128))), CERTAIN),
-    "at twice its size": (lambda one: pixels(one.resize((512, 512))), CERTAIN),
-    "mirrored": (lambda one: pixels(one)[:, ::-1], CERTAIN),
-    "brighter": (lambda one: pixels(one.point(lambda v: min(255, int(v * 1.1 + 5)))), CERTAIN),
-    "cropped by a fiftieth": (lambda one: pixels(cropped(one, 0.02)), LIKELY),
+    "re-encoded at quality 60": (lambda image: decode_image(encoded(image, quality=60)), CERTAIN),
+    "re-encoded at quality 20": (lambda image: decode_image(encoded(image, quality=20)), CERTAIN),
+    "as WebP": (lambda image: decode_image(encoded(image, "WEBP", quality=50)), CERTAIN),
+    "at half its size": (lambda image: pixels(image.resize((128, 128))), CERTAIN),
+    "at twice its size": (lambda image: pixels(image.resize((512, 512))), CERTAIN),
+    "mirrored": (lambda image: pixels(image)[:, ::-1], CERTAIN),
+    "brighter": (lambda image: pixels(image.point(lambda v: min(255, int(v * 1.1 + 5)))), CERTAIN),
+    "cropped by a fiftieth": (lambda image: pixels(cropped(image, 0.02)), LIKELY),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_known_image_is_found_again(change):
-    known = listed(*(scene(seed) for seed in range(20)))
+    hash_list = listed(*(scene(seed) for seed in range(20)))
     changed, within = CHANGES[change]
     for seed in range(20):
-        near = known.nearest([changed(scene(seed))], within)
+        near = hash_list.nearest([changed(scene(seed))], within)
         assert near is not None, seed
         assert near.known.note == f"image {seed}"
 
 
 def test_unrelated_images_are_far_from_all_that_is_known():
-    known = listed(*(scene(seed) for seed in range(60)))
+    hash_list = listed(*(scene(seed) for seed in range(60)))
     rng = np.random.default_rng(1)
     noise = [rng.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(60)]
-    assert [known.nearest([one]) for one in noise] == [None] * 60
-    assert [known.nearest([pixels(scene(seed))]) for seed in range(100, 160)] == [None] * 60
+    assert [hash_list.nearest([image]) for image in noise] == [None] * 60
+    assert [hash_list.nearest([pixels(scene(seed))]) for seed in range(100, 160)] == [None] * 60
 
 
 def test_images_with_nothing_to_see_match_nothing():
@@ -76,14 +78,14 @@ def test_images_with_nothing_to_see_match_nothing():
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (64, 1), (1, 300), (5, 2000)])
 def test_an_image_of_any_shape_is_hashed(shape):
-    looks = seen(np.zeros((*shape, 3), np.uint8))
+    looks = pdq_hash(np.zeros((*shape, 3), np.uint8))
     assert looks.bits.shape == (4,)
     assert 0 <= looks.quality <= 100
 
 
 def test_a_frame_of_a_video_is_found_in_another_encoding():
-    shown = [pixels(scene(seed, 128)) for seed in (1, 2, 3)]
-    clip = decode_video(video([one for one in shown for _ in range(10)], crf="35"))
+    scenes = [pixels(scene(seed, 128)) for seed in (1, 2, 3)]
+    clip = decode_video(video([frame for frame in scenes for _ in range(10)], crf="35"))
     near = listed(scene(2, 128)).nearest(list(clip.frames), CERTAIN)
     assert near is not None
     assert HashList([]).nearest(list(clip.frames)) is None
@@ -91,10 +93,10 @@ def test_a_frame_of_a_video_is_found_in_another_encoding():
 
 def test_the_same_bytes_are_found_by_their_sha256():
     content = encoded(scene(1))
-    known = HashList([Known(hash=sha256(content).upper(), kind="sha256", policy="hate")])
-    assert known.exact(content).policy == "hate"
-    assert known.exact(content + b"\0") is None
-    assert known.nearest([pixels(scene(1))]) is None
+    hash_list = HashList([Known(hash=sha256(content).upper(), kind="sha256", policy="hate")])
+    assert hash_list.exact(content).policy == "hate"
+    assert hash_list.exact(content + b"\0") is None
+    assert hash_list.nearest([pixels(scene(1))]) is None
 
 
 def test_the_sha256_is_the_standard_one():
@@ -103,19 +105,19 @@ def test_the_sha256_is_the_standard_one():
 
 
 def test_distance_counts_differing_bits_and_hex_keeps_them():
-    one, other = seen(pixels(scene(1))), seen(pixels(scene(2)))
-    slow = bin(int(one.hex, 16) ^ int(other.hex, 16)).count("1")
-    assert distance(one, other) == slow
-    assert distance(one, one) == 0
+    first, other = pdq_hash(pixels(scene(1))), pdq_hash(pixels(scene(2)))
+    slow = bin(int(first.hex, 16) ^ int(other.hex, 16)).count("1")
+    assert distance(first, other) == slow
+    assert distance(first, first) == 0
 
 
 def test_the_nearest_of_very_many_is_found_at_once():
     rng = np.random.default_rng(2)
     many = [Known(hash=rng.bytes(32).hex(), kind="pdq", policy="x") for _ in range(100_000)]
-    mine = Known(hash=seen(pixels(scene(7))).hex, kind="pdq", policy="mine")
-    known = HashList([*many, mine])
+    own_entry = Known(hash=pdq_hash(pixels(scene(7))).hex, kind="pdq", policy="mine")
+    hash_list = HashList([*many, own_entry])
     began = time.monotonic()
-    near = known.nearest([pixels(scene(7))])
+    near = hash_list.nearest([pixels(scene(7))])
     assert time.monotonic() - began < 1
     assert (near.known.policy, near.distance) == ("mine", 0)
 
@@ -124,9 +126,9 @@ GOOD = {"hash": "ab" * 32, "kind": "pdq", "policy": "hate", "note": "shared by o
 
 
 def test_a_list_is_read_from_lines():
-    known = load_hashes(f"# a list\n{json.dumps(GOOD)}\n\n{json.dumps(GOOD)}\n")
-    assert len(known.entries) == 2
-    assert known.entries[0].note == "shared by others"
+    hash_list = load_hashes(f"# a list\n{json.dumps(GOOD)}\n\n{json.dumps(GOOD)}\n")
+    assert len(hash_list.entries) == 2
+    assert hash_list.entries[0].note == "shared by others"
 
 
 @pytest.mark.parametrize(

@@ -93,11 +93,11 @@ def test_what_comes_late_in_an_animation_is_seen():
     frames[-1] = Image.new("RGB", (32, 32), (255, 0, 0))
     for kind in ("GIF", "PNG", "WEBP"):
         content = encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=40)
-        seen = decode_frames(content, SMALL).frames
-        assert 2 <= len(seen) <= SMALL.animation_frames
-        assert seen[0].max() < 10, kind
-        assert seen[-1][..., 0].min() > 240, kind
-        assert (decode_image(content, SMALL) == seen[0]).all()
+        decoded_frames = decode_frames(content, SMALL).frames
+        assert 2 <= len(decoded_frames) <= SMALL.animation_frames
+        assert decoded_frames[0].max() < 10, kind
+        assert decoded_frames[-1][..., 0].min() > 240, kind
+        assert (decode_image(content, SMALL) == decoded_frames[0]).all()
 
 
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
@@ -109,22 +109,22 @@ def animated(kind: str, frames: list[Image.Image]) -> bytes:
 
 def test_a_broken_frame_does_not_lose_the_first_ones_and_is_named():
     content = animated("PNG", [scene(seed, 64) for seed in range(6)])
-    whole = decode_frames(content, SMALL)
-    assert (len(whole.frames), whole.fault) == (6, None)
+    full_result = decode_frames(content, SMALL)
+    assert (len(full_result.frames), full_result.fault) == (6, None)
     offset = [k for k in range(len(content)) if content.startswith(b"fdAT", k)][1] + 42
     part = decode_frames(content[:offset] + bytes(100) + content[offset + 100 :], SMALL)
     assert len(part.frames) == 2
     assert part.fault is not None
-    for ours, theirs in zip(part.frames, whole.frames, strict=False):
-        assert (ours == theirs).all()
+    for ours, expected in zip(part.frames, full_result.frames, strict=False):
+        assert (ours == expected).all()
 
 
 def test_of_a_long_animation_the_later_frames_are_named_as_unseen():
     content = gif_of_many_frames(400)
-    seen = decode_frames(content, replace(SMALL, animation_length=300))
-    assert len(seen.frames) == SMALL.animation_frames
-    assert seen.fault is not None
-    assert seen.fault.reason == "too_many_frames"
+    decode_result = decode_frames(content, replace(SMALL, animation_length=300))
+    assert len(decode_result.frames) == SMALL.animation_frames
+    assert decode_result.fault is not None
+    assert decode_result.fault.reason == "too_many_frames"
     assert decode_frames(content, replace(SMALL, animation_length=400)).fault is None
 
 
@@ -135,8 +135,8 @@ def test_an_endless_animation_takes_no_long_time():
 
 
 def test_frames_that_are_claimed_and_not_there_are_not_looked_for():
-    seen = decode_frames(png_claims_frames(2**31 - 1), SMALL)
-    assert (len(seen.frames), seen.fault) == (2, None)
+    decode_result = decode_frames(png_claims_frames(2**31 - 1), SMALL)
+    assert (len(decode_result.frames), decode_result.fault) == (2, None)
 
 
 def with_index_of_pictures(kind: str) -> bytes:
@@ -149,9 +149,9 @@ def with_index_of_pictures(kind: str) -> bytes:
 @pytest.mark.filterwarnings("ignore:Image appears to be a malformed MPO file")
 @pytest.mark.parametrize("kind", ["whole", "outlived"])
 def test_of_a_jpeg_with_further_pictures_only_the_first_is_shown(kind):
-    seen = decode_frames(with_index_of_pictures(kind), SMALL)
-    (only,) = seen.frames
-    assert seen.fault is None
+    decode_result = decode_frames(with_index_of_pictures(kind), SMALL)
+    (only,) = decode_result.frames
+    assert decode_result.fault is None
     assert np.abs(only.astype(int) - np.asarray(scene(7, 96))).mean() < 12
 
 
@@ -159,10 +159,10 @@ def test_of_a_jpeg_with_further_pictures_only_the_first_is_shown(kind):
 def test_metadata_larger_than_the_picture_do_not_refuse_it(name):
     content = png_with(name, 60_000_000, 2, scene(3, 64))
     tracemalloc.start()
-    seen = decode_frames(content, SMALL)
+    decode_result = decode_frames(content, SMALL)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (seen.frames[0] == np.asarray(scene(3, 64))).all()
+    assert (decode_result.frames[0] == np.asarray(scene(3, 64))).all()
     assert peak < 3_000_000
 
 
@@ -172,17 +172,17 @@ def test_a_large_image_is_scaled_as_pillow_scales_it(mode, size):
     rgb = scene(9, 300).resize(size)
     if mode == "I;16":
         wide = np.asarray(rgb.convert("L")).astype(np.uint16) * 256
-        made = Image.fromarray(wide)
+        image = Image.fromarray(wide)
     else:
-        made = rgb.convert(mode)
-    shown = rgb if mode in {"RGB", "RGBA"} else made.convert("RGB") if mode != "I;16" else (
+        image = rgb.convert(mode)
+    reference = rgb if mode in {"RGB", "RGBA"} else image.convert("RGB") if mode != "I;16" else (
         rgb.convert("L").convert("RGB"))  # fmt: skip
-    shown.thumbnail((256, 256), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    pixels = decode_image(encoded(made, "PNG"), Limits(image_side=256))
+    reference.thumbnail((256, 256), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    pixels = decode_image(encoded(image, "PNG"), Limits(image_side=256))
     assert max(pixels.shape) == 256
-    assert abs(np.subtract(pixels.shape[:2], shown.size[::-1])).max() <= 1
-    if pixels.shape[:2] == shown.size[::-1]:
-        assert np.abs(pixels.astype(int) - np.asarray(shown)).mean() < 3
+    assert abs(np.subtract(pixels.shape[:2], reference.size[::-1])).max() <= 1
+    if pixels.shape[:2] == reference.size[::-1]:
+        assert np.abs(pixels.astype(int) - np.asarray(reference)).mean() < 3
 
 
 def test_a_still_image_is_one_frame():
@@ -237,11 +237,11 @@ def test_no_bytes_raise_anything_else(content):
 )
 def test_no_damaged_image_raises_anything_else(kind, length, changes):
     content = bytearray(WHOLE[kind])
-    for place, value in changes:
-        content[place % len(content)] = value
+    for position, value in changes:
+        content[position % len(content)] = value
     with suppress(MediaError):
         frames = decode_frames(bytes(content[: length % len(content) + 1]), SMALL).frames
-        assert all(max(one.shape[:2]) <= 256 for one in frames)
+        assert all(max(frame.shape[:2]) <= 256 for frame in frames)
 
 
 WHOLE = {kind: encoded(scene(6, 48), kind) for kind in KINDS}

@@ -60,7 +60,7 @@ def ray():
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory) -> Path:
+def dataset(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("told")
     options = Simulate(folder, posts=POSTS, texts=90, images=60, clips=24, authors=140, seed=4)
     simulate.main(options)
@@ -68,25 +68,25 @@ def told(tmp_path_factory) -> Path:
     return folder
 
 
-def tables(told: Path, **changes: object) -> dict[str, object]:
-    named = {name: str(told / f"{name}.parquet") for name in ("posts", "media", "labels")}
-    return {**named, "policies": str(told / "policies.yaml"), **changes}
+def tables(dataset: Path, **changes: object) -> dict[str, object]:
+    named = {name: str(dataset / f"{name}.parquet") for name in ("posts", "media", "labels")}
+    return {**named, "policies": str(dataset / "policies.yaml"), **changes}
 
 
 @pytest.fixture(scope="module")
-def rows(told, tmp_path_factory) -> Path:
+def rows(dataset, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("rows")
     preprocess.main(
-        PreprocessConfig(**tables(told), size=str(told / "size.yaml"), output=str(output))
+        PreprocessConfig(**tables(dataset), size=str(dataset / "size.yaml"), output=str(output))
     )
     return output
 
 
 @pytest.fixture(scope="module")
-def trained(told, rows, tmp_path_factory) -> Path:
+def trained(dataset, rows, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("trained")
     config = TrainConfig(
-        rows=str(rows), size=str(told / "size.yaml"), output=str(output), simulated=True,
+        rows=str(rows), size=str(dataset / "size.yaml"), output=str(output), simulated=True,
         registry=str(output / "registry"), alias="champion", bootstrap=20,
     )  # fmt: skip
     train.main(config)
@@ -94,20 +94,20 @@ def trained(told, rows, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def scored(told, trained, tmp_path_factory) -> Path:
+def scored(dataset, trained, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("scored")
-    given = {name: value for name, value in tables(told).items() if name != "labels"}
-    score.main(ScoreConfig(**given, registry=str(trained / "registry"), output=str(output)))
+    sources = {name: value for name, value in tables(dataset).items() if name != "labels"}
+    score.main(ScoreConfig(**sources, registry=str(trained / "registry"), output=str(output)))
     return output
 
 
-def decoded(told: Path, samples: int) -> dict[str, PostInputs]:
+def decoded(dataset: Path, samples: int) -> dict[str, PostInputs]:
     """The posts as the library takes them, decoded here and now."""
     media: dict[str, list] = {}
-    for row in pq.read_table(told / "media.parquet").to_pylist():
+    for row in pq.read_table(dataset / "media.parquet").to_pylist():
         media.setdefault(row["post_id"], []).append(row)
-    found = {}
-    for post in pq.read_table(told / "posts.parquet").to_pylist():
+    inputs = {}
+    for post in pq.read_table(dataset / "posts.parquet").to_pylist():
         images, clip, failed = [], None, set()
         for row in media.get(post["post_id"], []):
             try:
@@ -117,19 +117,19 @@ def decoded(told: Path, samples: int) -> dict[str, PostInputs]:
                     clip = decode_video(row["content"], samples=samples).frames
             except MediaError:
                 failed.add(row["kind"])
-        found[post["post_id"]] = PostInputs(post["text"], tuple(images), clip, frozenset(failed))
-    return found
+        inputs[post["post_id"]] = PostInputs(post["text"], tuple(images), clip, frozenset(failed))
+    return inputs
 
 
-def test_rows_hold_what_posts_say_and_show(told, rows):
+def test_rows_hold_what_posts_say_and_show(dataset, rows):
     prepared = find_rows(str(rows))
     size = parse_size(QUICK, "size")
-    ours = decoded(told, size.video.frames)
+    ours = decoded(dataset, size.video.frames)
     names = prepared.posts["post_id"].to_pylist()
     assert len(names) == POSTS
     presence = np.array([ours[name].presence for name in names], dtype=np.int8)
     np.testing.assert_array_equal(prepared.presence, presence)
-    labels = pq.read_table(told / "labels.parquet")
+    labels = pq.read_table(dataset / "labels.parquet")
     hate = {
         row["post_id"]: row["violates"]
         for row in labels.to_pylist()
@@ -137,31 +137,31 @@ def test_rows_hold_what_posts_say_and_show(told, rows):
     }  # fmt: skip
     np.testing.assert_array_equal(prepared.targets[:, 0], [hate[name] for name in names])
     some = np.arange(0, POSTS, 7)
-    for place, inputs in zip(some.tolist(), inputs_of(prepared, some), strict=True):
-        whole = ours[names[place]]
-        assert inputs.presence == whole.presence
-        assert len(inputs.images) == len(whole.images)
+    for index, inputs in zip(some.tolist(), inputs_of(prepared, some), strict=True):
+        post = ours[names[index]]
+        assert inputs.presence == post.presence
+        assert len(inputs.images) == len(post.images)
 
 
-def test_broken_media_are_quarantined_and_their_posts_stay(told, rows):
+def test_broken_media_are_quarantined_and_their_posts_stay(dataset, rows):
     note = json.loads((rows / "rows.json").read_text())
     broken = sum(note["broken_media"].values())
     assert broken > 0
     assert note["tables"]["media"]["quarantined"] == broken
-    failed = sum(one["failed"] for one in note["presence"].values())
+    failed = sum(counts["failed"] for counts in note["presence"].values())
     assert failed == broken
     assert note["posts"] == POSTS
     files = sorted((rows / "quarantine" / "media").glob("*.parquet"))
-    reasons = pa.concat_tables([pq.read_table(one) for one in files])["quarantine_reason"]
+    reasons = pa.concat_tables([pq.read_table(file) for file in files])["quarantine_reason"]
     assert set(reasons.to_pylist()) <= {"content: truncated", "content: broken"}
 
 
 def times(folder: Path) -> dict[str, int]:
-    return {one.name: one.stat().st_mtime_ns for one in folder.iterdir()}
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
 def test_rows_do_not_depend_on_how_posts_are_spread_and_media_are_decoded_once(
-    told, rows, tmp_path, capsys
+    dataset, rows, tmp_path, capsys
 ):
     # as if a run had been cut off when all media were decoded
     note = json.loads((rows / "rows.json").read_text())
@@ -173,19 +173,19 @@ def test_rows_do_not_depend_on_how_posts_are_spread_and_media_are_decoded_once(
     decoded_at = times(rows / "data" / "media")
     copied_at = times(tmp_path / "work" / "data" / "media")
     config = PreprocessConfig(
-        **tables(told), size=str(told / "size.yaml"), output=str(tmp_path), partitions=3
+        **tables(dataset), size=str(dataset / "size.yaml"), output=str(tmp_path), partitions=3
     )
     preprocess.main(config)
     kept = times(tmp_path / "data" / "media")
     assert kept == {name: copied_at[name] for name in decoded_at}
-    ours, theirs = find_rows(str(rows)), find_rows(str(tmp_path))
+    ours, other_rows = find_rows(str(rows)), find_rows(str(tmp_path))
     same = ["targets", "tokens"]
-    assert ours.posts.drop_columns(same).equals(theirs.posts.drop_columns(same))
-    np.testing.assert_array_equal(ours.targets, theirs.targets)
+    assert ours.posts.drop_columns(same).equals(other_rows.posts.drop_columns(same))
+    np.testing.assert_array_equal(ours.targets, other_rows.targets)
     capsys.readouterr()
     preprocess.main(config)
     assert "rows are there already" in capsys.readouterr().out
-    fewer = pq.read_table(told / "labels.parquet").slice(0, 50)
+    fewer = pq.read_table(dataset / "labels.parquet").slice(0, 50)
     pq.write_table(fewer, tmp_path / "labels.parquet")
     preprocess.main(replace(config, labels=str(tmp_path / "labels.parquet"), partitions=1))
     assert times(tmp_path / "data" / "media") == kept
@@ -202,20 +202,20 @@ def test_training_ends_with_model_report_and_registry(trained):
     assert min(report["parts"][name] for name in ("members", "fusion", "test")) > 0
     page = (trained / "report.html").read_text()
     assert "Beside simpler methods" in page
-    stored = {one.suffix for one in (trained / "stages").rglob("*") if one.is_file()}
+    stored = {path.suffix for path in (trained / "stages").rglob("*") if path.is_file()}
     assert not stored & {".pt", ".pth", ".pkl", ".bin"}
 
 
 @pytest.mark.slow
-def test_two_workers_share_a_training_up_to_the_registry(told, rows, trained, tmp_path):
+def test_two_workers_share_a_training_up_to_the_registry(dataset, rows, trained, tmp_path):
     config = TrainConfig(
-        rows=str(rows), size=str(told / "size.yaml"), output=str(tmp_path), simulated=True,
+        rows=str(rows), size=str(dataset / "size.yaml"), output=str(tmp_path), simulated=True,
         registry=str(tmp_path / "registry"), alias="champion", bootstrap=20, num_workers=2,
     )  # fmt: skip
     train.main(config)
     model = load_model(tmp_path / "model")
     assert Registry(tmp_path / "registry").resolve("moderation", "champion") == model.version
-    shares = {one.name for one in (tmp_path / "stages").rglob("*-of-*.safetensors")}
+    shares = {path.name for path in (tmp_path / "stages").rglob("*-of-*.safetensors")}
     assert shares == {"0-of-2.safetensors", "1-of-2.safetensors"}
     ours, alone = (
         json.loads((folder / "report.json").read_text()) for folder in (tmp_path, trained)
@@ -226,44 +226,44 @@ def test_two_workers_share_a_training_up_to_the_registry(told, rows, trained, tm
     )
 
 
-def test_training_again_continues_and_says_where_everything_is(told, rows, trained, capsys):
+def test_training_again_continues_and_says_where_everything_is(dataset, rows, trained, capsys):
     config = TrainConfig(
-        rows=str(rows), size=str(told / "size.yaml"), output=str(trained), simulated=True,
+        rows=str(rows), size=str(dataset / "size.yaml"), output=str(trained), simulated=True,
         bootstrap=20,
     )  # fmt: skip
     train.main(config)
-    said = capsys.readouterr().out
-    assert "worker with" not in said  # nothing is fitted again
-    last = [line.split(":")[0].strip() for line in said.strip().splitlines()[-5:]]
+    output = capsys.readouterr().out
+    assert "worker with" not in output  # nothing is fitted again
+    last = [line.split(":")[0].strip() for line in output.strip().splitlines()[-5:]]
     assert last == ["model", "registry", "report", "report", "quarantine"]
 
 
-def test_this_process_fits_the_same_model_without_ray(told, rows, trained, tmp_path):
+def test_this_process_fits_the_same_model_without_ray(dataset, rows, trained, tmp_path):
     config = TrainConfig(
-        rows=str(rows), size=str(told / "size.yaml"), output=str(tmp_path), engine="process",
+        rows=str(rows), size=str(dataset / "size.yaml"), output=str(tmp_path), engine="process",
         bootstrap=10,
     )  # fmt: skip
     train.main(config)
-    ours, theirs = load_model(tmp_path / "model"), load_model(trained / "model")
+    ours, expected = load_model(tmp_path / "model"), load_model(trained / "model")
     prepared = find_rows(str(rows))
     some = inputs_of(prepared, np.arange(40))
-    np.testing.assert_allclose(ours.log_odds(some), theirs.log_odds(some), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(ours.log_odds(some), expected.log_odds(some), rtol=1e-3, atol=1e-3)
 
 
-def test_scores_are_those_of_the_model_in_this_process(told, trained, scored):
+def test_scores_are_those_of_the_model_in_this_process(dataset, trained, scored):
     model = load_model(trained / "model")
     table = pq.read_table(scored / "data").sort_by("post_id")
     assert table.num_rows == POSTS
-    ours = decoded(told, model.video.size.frames)
+    ours = decoded(dataset, model.video.size.frames)
     posts = [ours[name] for name in table["post_id"].to_pylist()]
-    chances = model.probabilities(posts)
+    probabilities = model.probabilities(posts)
     told_chances = np.stack([table[f"p_{name}"].to_numpy() for name in model.policies], axis=1)
-    np.testing.assert_allclose(told_chances, chances, atol=1e-5)
-    policies = load_policies((told / "policies.yaml").read_text())
-    failed = [any(one == Presence.FAILED for one in post.presence) for post in posts]
+    np.testing.assert_allclose(told_chances, probabilities, atol=1e-5)
+    policies = load_policies((dataset / "policies.yaml").read_text())
+    failed = [any(state == Presence.FAILED for state in post.presence) for post in posts]
     routed = Routing(policies).route(told_chances, table["reach"].to_numpy(), failed)
-    words = [routed.words(row, policies)[0] for row in range(POSTS)]
-    assert table["action"].to_pylist() == words
+    actions = [routed.words(row, policies)[0] for row in range(POSTS)]
+    assert table["action"].to_pylist() == actions
     assert set(table.filter(pa.array(failed))["action"].to_pylist()) <= {"REVIEW", "REMOVE"}
     version = Registry(trained / "registry").resolve("moderation", "champion")
     assert set(table["model_version"].to_pylist()) == {version}
@@ -285,7 +285,7 @@ def test_the_next_batch_is_fair_random_in_part_and_goes_to_the_queue(scored, tmp
     assert len(set(batch["post_id"].to_pylist())) == 40
     reviews = Reviews(url)
     claims = reviews.claim("ann", 100, now=config.at + 1, lease=1_000_000)
-    assert {one.post_id for one in claims} == set(batch["post_id"].to_pylist())
+    assert {claim.post_id for claim in claims} == set(batch["post_id"].to_pylist())
     assert json.loads((tmp_path / "batch.json").read_text())["admitted"] == 40
     again = pq.read_table(select.main(config))
     assert again.equals(batch)
@@ -293,16 +293,16 @@ def test_the_next_batch_is_fair_random_in_part_and_goes_to_the_queue(scored, tmp
     reviews.close()
 
 
-def decide(url: str, told: Path, now: int) -> int:
+def decide(url: str, dataset: Path, now: int) -> int:
     """People decide all that waits in the queue, as the posts were composed."""
-    labels = pq.read_table(told / "labels.parquet").to_pylist()
+    labels = pq.read_table(dataset / "labels.parquet").to_pylist()
     truth = {(row["post_id"], row["policy"]): row["violates"] for row in labels}
     reviews, settings = Reviews(url), ReviewSettings(salt="forewarn", second_opinion_share=0.0)
     claims = reviews.claim("ann", 200, now=now, lease=10_000_000)
-    for one in claims:
-        verdicts = {name: truth[one.post_id, name] for name in one.policies}
+    for claim in claims:
+        verdicts = {name: truth[claim.post_id, name] for name in claim.policies}
         reviews.decide(
-            one.item_id, "ann", one.token, verdicts, now=now + 1,
+            claim.item_id, "ann", claim.token, verdicts, now=now + 1,
             next_step=lambda item, case: next_step(item, case, settings),
         )  # fmt: skip
     reviews.close()
@@ -310,30 +310,30 @@ def decide(url: str, told: Path, now: int) -> int:
 
 
 def test_decisions_are_learnt_from_and_the_champion_stays_unless_it_is_beaten(
-    told, trained, scored, tmp_path, capsys
+    dataset, trained, scored, tmp_path, capsys
 ):
     url = f"sqlite:///{tmp_path / 'records.db'}"
     at = 1_780_000_000_000_000
     chosen = SelectConfig(scores=str(scored), output=str(tmp_path / "b"), count=30, records=url,
                           at=at)  # fmt: skip
     select.main(chosen)
-    assert decide(url, told, at + 1) == 30
+    assert decide(url, dataset, at + 1) == 30
     registry = Registry(trained / "registry")
     before = registry.versions("moderation")
     config = RetrainConfig(
-        **tables(told), size=str(told / "size.yaml"), output=str(tmp_path / "r"), records=url,
+        **tables(dataset), size=str(dataset / "size.yaml"), output=str(tmp_path / "r"), records=url,
         registry=str(trained / "registry"), engine="process", bootstrap=20, margin=0.9,
     )  # fmt: skip
-    found = retrain.main(config)
-    assert found["labels"] == {
+    result = retrain.main(config)
+    assert result["labels"] == {
         "since": 0, "until": 150, "new": 150, "total": 150, "of_unknown_policies": 0,
     }  # fmt: skip
-    assert found["won"] is False
-    assert found["gain"]["low"] <= found["gain"]["value"] <= found["gain"]["high"]
-    assert "not better than the champion by the margin" in found["decision"]
+    assert result["won"] is False
+    assert result["gain"]["low"] <= result["gain"]["value"] <= result["gain"]["high"]
+    assert "not better than the champion by the margin" in result["decision"]
     assert registry.versions("moderation") == before
     report = json.loads((tmp_path / "r" / "report.json").read_text())
-    assert report["test_posts"] == found["posts"]
+    assert report["test_posts"] == result["posts"]
     kept = report["retraining"]
     assert kept["champion"]["version"] == registry.resolve("moderation", "champion")
     assert kept["training"]["rows"]["posts"] == POSTS
@@ -342,55 +342,55 @@ def test_decisions_are_learnt_from_and_the_champion_stays_unless_it_is_beaten(
     assert again["decision"].startswith("nothing trained: 0 labels since number 150")
 
 
-def test_decisions_keep_the_version_that_their_policy_had(told, scored, tmp_path):
+def test_decisions_keep_the_version_that_their_policy_had(dataset, scored, tmp_path):
     url = f"sqlite:///{tmp_path / 'records.db'}"
     at = 1_780_000_000_000_000
     output = open_storage(tmp_path / "r")
     select.main(
         SelectConfig(scores=str(scored), output=str(tmp_path / "b"), count=5, records=url, at=at)
     )
-    decide(url, told, at + 1)
-    text = (told / "policies.yaml").read_text()
+    decide(url, dataset, at + 1)
+    text = (dataset / "policies.yaml").read_text()
     then = load_policies(text)
     now = then.model_copy(
         update={"policies": tuple(
-            one.model_copy(update={"version": 7 if one.id == "hate" else one.version})
-            for one in then.policies
+            policy.model_copy(update={"version": 7 if policy.id == "hate" else policy.version})
+            for policy in then.policies
         )}
     )  # fmt: skip
     assert now.label != then.label
 
     def versions(*files):
-        found = gather_decisions(url, output, files)
+        decisions = gather_decisions(url, output, files)
         kept = pq.read_table(tmp_path / "r" / "decisions" / "labels.parquet").to_pylist()
-        return found.of_unknown_policies, {row["policy_version"] for row in kept}
+        return decisions.of_unknown_policies, {row["policy_version"] for row in kept}
 
     assert versions(then) == (0, {1})
     assert versions(now, then) == (0, {1})
     assert versions(now) == (25, {None})
 
 
-def test_a_first_model_needs_no_champion_to_beat(told, scored, tmp_path):
+def test_a_first_model_needs_no_champion_to_beat(dataset, scored, tmp_path):
     url = f"sqlite:///{tmp_path / 'records.db'}"
     at = 1_780_000_000_000_000
     select.main(
         SelectConfig(scores=str(scored), output=str(tmp_path / "b"), count=5, records=url, at=at)
     )
-    decide(url, told, at + 1)
+    decide(url, dataset, at + 1)
     registry = tmp_path / "registry"
     config = RetrainConfig(
-        **tables(told, media=None), size=str(told / "size.yaml"), output=str(tmp_path / "r"),
+        **tables(dataset, media=None), size=str(dataset / "size.yaml"), output=str(tmp_path / "r"),
         records=url, registry=str(registry), engine="process", bootstrap=10,
     )  # fmt: skip
-    found = retrain.main(config)
-    assert found["champion"] is None
-    assert Registry(registry).resolve("moderation", "challenger") == found["version"]
+    result = retrain.main(config)
+    assert result["champion"] is None
+    assert Registry(registry).resolve("moderation", "challenger") == result["version"]
     assert load_model(tmp_path / "r" / "model").video is None
 
 
-def test_a_search_writes_a_size_that_training_reads(told, rows, tmp_path):
+def test_a_search_writes_a_size_that_training_reads(dataset, rows, tmp_path):
     config = TuneConfig(
-        rows=str(rows), size=str(told / "size.yaml"), output=str(tmp_path), modalities=("text",),
+        rows=str(rows), size=str(dataset / "size.yaml"), output=str(tmp_path), modalities=("text",),
         trials=2,
     )  # fmt: skip
     best = parse_size(Path(tune.main(config)).read_text(), "best")
@@ -400,36 +400,36 @@ def test_a_search_writes_a_size_that_training_reads(told, rows, tmp_path):
     assert best.image == around.image
 
 
-def preprocessed(told: Path, tmp_path: Path, **changes: object) -> dict:
+def preprocessed(dataset: Path, tmp_path: Path, **changes: object) -> dict:
     config = PreprocessConfig(
-        **tables(told, **changes), size=str(told / "size.yaml"), output=str(tmp_path / "x")
+        **tables(dataset, **changes), size=str(dataset / "size.yaml"), output=str(tmp_path / "x")
     )
     preprocess.main(config)
     return json.loads((tmp_path / "x" / "rows.json").read_text())
 
 
-def test_what_belongs_to_no_post_or_to_no_listed_place_is_quarantined(told, tmp_path):
+def test_what_belongs_to_no_post_or_to_no_listed_place_is_quarantined(dataset, tmp_path):
     (tmp_path / "shelf").mkdir()
-    media = pq.read_table(told / "media.parquet").to_pylist()
+    media = pq.read_table(dataset / "media.parquet").to_pylist()
     image = next(row for row in media if row["kind"] == "image")
     (tmp_path / "shelf" / "a.png").write_bytes(image["content"])
-    posts = pq.read_table(told / "posts.parquet")
+    posts = pq.read_table(dataset / "posts.parquet")
     spoken = posts.filter(pc.is_valid(posts["text"]))
     names = spoken["post_id"].to_pylist()
-    place = f"file://{tmp_path}/shelf/"
+    prefix = f"file://{tmp_path}/shelf/"
     rows = [
-        {"post_id": names[0], "kind": "image", "place": 1, "uri": f"{place}a.png"},
+        {"post_id": names[0], "kind": "image", "place": 1, "uri": f"{prefix}a.png"},
         {"post_id": names[0], "kind": "image", "place": 2, "uri": f"file://{tmp_path}/x.png"},
-        {"post_id": names[0], "kind": "image", "place": 3, "uri": f"{place}../x.png"},
+        {"post_id": names[0], "kind": "image", "place": 3, "uri": f"{prefix}../x.png"},
         {"post_id": names[1], "kind": "image", "place": 1, "uri": "https://example.org/a.png"},
-        {"post_id": names[1], "kind": "image", "place": 4, "uri": f"{place}gone.png"},
+        {"post_id": names[1], "kind": "image", "place": 4, "uri": f"{prefix}gone.png"},
         {"post_id": "nobody", "kind": "image", "place": 0, "content": image["content"]},
     ]
     pq.write_table(
-        pa.Table.from_pylist(rows, schema=pq.read_schema(told / "media.parquet")),
+        pa.Table.from_pylist(rows, schema=pq.read_schema(dataset / "media.parquet")),
         tmp_path / "media.parquet",
     )
-    labels = pq.read_table(told / "labels.parquet")
+    labels = pq.read_table(dataset / "labels.parquet")
     other = labels.slice(0, 2).set_column(0, "post_id", pa.array(["nobody", "nobody2"]))
     told_of = labels.filter(pc.equal(labels["post_id"], names[0])).slice(0, 1)
     old = told_of.set_column(
@@ -443,8 +443,8 @@ def test_what_belongs_to_no_post_or_to_no_listed_place_is_quarantined(told, tmp_
     more = pa.Table.from_pylist([empty], schema=posts.schema)
     pq.write_table(pa.concat_tables([spoken, more]),
                    tmp_path / "posts.parquet")  # fmt: skip
-    files = {one: str(tmp_path / f"{one}.parquet") for one in ("posts", "media", "labels")}
-    note = preprocessed(told, tmp_path, **files, allow=(place,))
+    files = {name: str(tmp_path / f"{name}.parquet") for name in ("posts", "media", "labels")}
+    note = preprocessed(dataset, tmp_path, **files, allow=(prefix,))
     assert note["broken_media"] == {"address_not_allowed": 3, "not_found": 1}
     reasons = note["tables"]["media"]["reasons"]
     assert reasons["post_id: of no post that is there"] >= 1
@@ -459,33 +459,33 @@ def test_what_belongs_to_no_post_or_to_no_listed_place_is_quarantined(told, tmp_
     assert matches["rows"] > matches["unmatched"]
 
 
-def change(told: Path, tmp_path: Path, name: str, table: pa.Table) -> dict[str, object]:
+def change(dataset: Path, tmp_path: Path, name: str, table: pa.Table) -> dict[str, object]:
     pq.write_table(table, tmp_path / f"{name}.parquet")
     return {name: str(tmp_path / f"{name}.parquet")}
 
 
-def test_tables_that_cannot_be_meant_are_refused(told, tmp_path):
-    labels = pq.read_table(told / "labels.parquet")
-    posts = pq.read_table(told / "posts.parquet")
+def test_tables_that_cannot_be_meant_are_refused(dataset, tmp_path):
+    labels = pq.read_table(dataset / "labels.parquet")
+    posts = pq.read_table(dataset / "posts.parquet")
     typo = pa.array(["hatte", *labels["policy"].to_pylist()[1:]])
     changed = labels.set_column(labels.column_names.index("policy"), "policy", typo)
     with pytest.raises(ContractError, match=r"policy: expected one of hate, .*, got 'hatte'; did"):
-        preprocessed(told, tmp_path, **change(told, tmp_path, "labels", changed))
+        preprocessed(dataset, tmp_path, **change(dataset, tmp_path, "labels", changed))
     without = posts.drop_columns(["author_id"])
     with pytest.raises(ContractError, match="nothing fills 'author_id'"):
-        preprocessed(told, tmp_path, **change(told, tmp_path, "posts", without))
+        preprocessed(dataset, tmp_path, **change(dataset, tmp_path, "posts", without))
     with pytest.raises(ContractError, match=r"posts\.parquet: no rows to read|no post is left"):
-        preprocessed(told, tmp_path, **change(told, tmp_path, "posts", posts.slice(0, 0)))
+        preprocessed(dataset, tmp_path, **change(dataset, tmp_path, "posts", posts.slice(0, 0)))
     with pytest.raises(ContractError, match="--posts is missing"):
-        preprocessed(told, tmp_path, posts=None)
+        preprocessed(dataset, tmp_path, posts=None)
     with pytest.raises(ContractError, match="--allow: prefix: expected https"):
-        preprocessed(told, tmp_path, allow=("http://example.org/",))
+        preprocessed(dataset, tmp_path, allow=("http://example.org/",))
     with pytest.raises(ContractError, match="policies: there is no file"):
-        preprocessed(told, tmp_path, policies=str(tmp_path / "none.yaml"))
+        preprocessed(dataset, tmp_path, policies=str(tmp_path / "none.yaml"))
 
 
-def test_options_that_cannot_be_meant_are_refused(told, rows, trained, scored, tmp_path):
-    config = TrainConfig(rows=str(rows), size=str(told / "size.yaml"), output=str(tmp_path))
+def test_options_that_cannot_be_meant_are_refused(dataset, rows, trained, scored, tmp_path):
+    config = TrainConfig(rows=str(rows), size=str(dataset / "size.yaml"), output=str(tmp_path))
     with pytest.raises(ContractError, match="--test-share: expected between 0 and 1, got 1"):
         train.main(replace(config, test_share=1.0))
     with pytest.raises(ContractError, match="expected either --rows or --posts"):
@@ -500,13 +500,15 @@ def test_options_that_cannot_be_meant_are_refused(told, rows, trained, scored, t
         select.main(SelectConfig(scores=str(scored), output=str(tmp_path), quotas=("hat=0.1",)))
     with pytest.raises(ArtifactError, match=r"expected one of moderation for .*harassment"):
         score.main(
-            ScoreConfig(posts=str(told / "posts.parquet"), model=str(trained / "model"),
+            ScoreConfig(posts=str(dataset / "posts.parquet"), model=str(trained / "model"),
                         output=str(tmp_path))
         )  # fmt: skip
     with pytest.raises(ContractError, match="--records is missing"):
         retrain.main(RetrainConfig(output=str(tmp_path)))
 
 
-def test_the_policies_of_simulated_posts_are_as_the_product_reads_them(told):
-    text = (told / "policies.yaml").read_text()
-    assert load_policies(text).ids == tuple(one["id"] for one in yaml.safe_load(text)["policies"])
+def test_the_policies_of_simulated_posts_are_as_the_product_reads_them(dataset):
+    text = (dataset / "policies.yaml").read_text()
+    assert load_policies(text).ids == tuple(
+        policy["id"] for policy in yaml.safe_load(text)["policies"]
+    )

@@ -27,7 +27,7 @@ from jobs.quarantine_ledger import summary
 from lib.contract import ContractError, MatchCounts
 from lib.moderation.composer.composing import COMPOSED_POLICIES
 from lib.moderation.composer.simulated import simulated_pieces
-from lib.moderation.media.hashes import seen
+from lib.moderation.media.hashes import pdq_hash
 from lib.moderation.media.images import decode_image
 from lib.moderation.media.videos import decode_video
 from lib.moderation.model.fitting import Runtime
@@ -46,28 +46,28 @@ SIZE = dataclasses.replace(TINY.image, learning=Learning(epochs=3, batch=16))
 
 def posts(count: int = 900, authors: int = 200) -> tuple[list[str], np.ndarray, np.ndarray]:
     rng = np.random.default_rng(3)
-    who = [f"author-{k}" for k in rng.integers(0, authors, count).tolist()]
+    author_ids = [f"author-{k}" for k in rng.integers(0, authors, count).tolist()]
     at_us = np.sort(rng.integers(0, 90 * DAY, count))
-    return who, at_us, rng.random(count) < 0.9
+    return author_ids, at_us, rng.random(count) < 0.9
 
 
 def test_no_author_and_no_time_is_on_both_sides():
-    who, at_us, labelled = posts()
-    found = part_posts(who, at_us, labelled, 0.25, 0.3, seed=1)
-    owners = {name: {who[row] for row in found.rows(name).tolist()} for name in PARTS[:-1]}
-    for (one, mine), (other, theirs) in combinations(owners.items(), 2):
-        assert not mine & theirs, (one, other)
-    tested = found.rows("test")
-    assert at_us[tested].min() >= found.test_from_us
-    assert at_us[found.rows("members", "fusion")].max() < found.test_from_us
-    assert labelled[found.rows(*PARTS[:-1])].all()
-    assert sum(found.counts.values()) == len(who)
+    author_ids, at_us, labelled = posts()
+    parting = part_posts(author_ids, at_us, labelled, 0.25, 0.3, seed=1)
+    owners = {name: {author_ids[row] for row in parting.rows(name).tolist()} for name in PARTS[:-1]}
+    for (part, authors), (other, other_authors) in combinations(owners.items(), 2):
+        assert not authors & other_authors, (part, other)
+    tested = parting.rows("test")
+    assert at_us[tested].min() >= parting.test_from_us
+    assert at_us[parting.rows("members", "fusion")].max() < parting.test_from_us
+    assert labelled[parting.rows(*PARTS[:-1])].all()
+    assert sum(parting.counts.values()) == len(author_ids)
 
 
 def test_more_posts_move_no_author_to_another_part():
-    who, at_us, labelled = posts()
-    before = part_posts(who, at_us, labelled, 0.25, 0.3, seed=1)
-    more = part_posts([*who, "new"], np.append(at_us, 91 * DAY), np.append(labelled, True),
+    author_ids, at_us, labelled = posts()
+    before = part_posts(author_ids, at_us, labelled, 0.25, 0.3, seed=1)
+    more = part_posts([*author_ids, "new"], np.append(at_us, 91 * DAY), np.append(labelled, True),
                       0.25, 0.3, seed=1)  # fmt: skip
     both = before.rows("members")
     moved = set(more.part[both].tolist()) - {PARTS.index("members")}
@@ -83,12 +83,14 @@ def test_posts_without_authors_or_times_are_parted_by_what_there_is(split):
         "author_id": [f"a{k % 40}" if split == "author" else "a" for k in range(count)],
     })  # fmt: skip
     at_us = np.arange(count) * DAY if split == "time" else np.zeros(count, dtype=np.int64)
-    who = split_authors(posts, split)["author_id"].to_pylist()
-    parting = part_posts(who, at_us, np.ones(count, dtype=bool), 0.25, 0.3, seed=1, split=split)
+    author_ids = split_authors(posts, split)["author_id"].to_pylist()
+    parting = part_posts(
+        author_ids, at_us, np.ones(count, dtype=bool), 0.25, 0.3, seed=1, split=split
+    )
     tested, taught = parting.rows("test"), parting.rows("members", "fusion")
     assert 0.1 * count < len(tested) < 0.45 * count
     assert len(tested) + len(taught) == count
-    assert not {who[row] for row in tested} & {who[row] for row in taught}
+    assert not {author_ids[row] for row in tested} & {author_ids[row] for row in taught}
     if split == "time":
         assert at_us[tested].min() > at_us[taught].max()
 
@@ -101,20 +103,20 @@ def test_posts_without_authors_or_times_are_parted_by_what_there_is(split):
     ],
 )
 def test_posts_that_no_share_would_part_say_what_is_missing(authors, times, message):
-    who = [f"a{k % authors}" for k in range(400)]
+    author_ids = [f"a{k % authors}" for k in range(400)]
     at_us = np.arange(400) % times * DAY
     with pytest.raises(ContractError, match=message):
-        part_posts(who, at_us, np.ones(400, dtype=bool), 0.25, 0.3, seed=1)
+        part_posts(author_ids, at_us, np.ones(400, dtype=bool), 0.25, 0.3, seed=1)
 
 
 def test_too_few_posts_to_part_are_refused():
-    who, at_us, _ = posts(6, 1)
+    author_ids, at_us, _ = posts(6, 1)
     with pytest.raises(
         ContractError, match=r"all 6 labelled posts are of 1 authors; .* --split random"
     ):
-        part_posts(who, at_us, np.ones(6, dtype=bool), 0.25, 0.3, seed=1)
+        part_posts(author_ids, at_us, np.ones(6, dtype=bool), 0.25, 0.3, seed=1)
     with pytest.raises(ContractError, match="expected posts with labels for every part, got 0"):
-        part_posts(who, at_us, np.zeros(6, dtype=bool), 0.25, 0.3, seed=1)
+        part_posts(author_ids, at_us, np.zeros(6, dtype=bool), 0.25, 0.3, seed=1)
 
 
 def test_a_model_wins_by_what_it_is_better_on_the_same_posts():
@@ -142,29 +144,29 @@ class Lost(Alone):
 
 
 def images() -> tuple[np.ndarray, np.ndarray]:
-    made = simulated_pieces(1, 49, 1, seed=2, side=16)
-    targets = np.array([[kind == "cross"] for kind in made.image_kinds], dtype=np.float64)
-    return np.stack(made.images), targets
+    pieces = simulated_pieces(1, 49, 1, seed=2, side=16)
+    targets = np.array([[kind == "cross"] for kind in pieces.image_kinds], dtype=np.float64)
+    return np.stack(pieces.images), targets
 
 
 def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(tmp_path):
     pixels, targets = images()
-    whole, cut = (open_storage(tmp_path / name) for name in ("whole", "cut"))
+    full_storage, cut = (open_storage(tmp_path / name) for name in ("whole", "cut"))
 
     def fitted(storage, crew):
         run = SharedRun.going_on("image", 5, crew, storage)
         return fit_image(pixels, targets, ("spam",), SIZE, run), run
 
-    ours, _ = fitted(whole, Alone(Runtime(threads=1)))
+    ours, _ = fitted(full_storage, Alone(Runtime(threads=1)))
     with pytest.raises(HaltError):
         fitted(cut, Lost(Runtime(threads=1)))
-    files = [one for one in cut.files("checkpoints/image") if one.endswith(".safetensors")]
+    files = [file for file in cut.files("checkpoints/image") if file.endswith(".safetensors")]
     assert files == ["checkpoints/image/5-2.safetensors"]
-    theirs, run = fitted(cut, Alone(Runtime(threads=1)))
+    resumed_model, run = fitted(cut, Alone(Runtime(threads=1)))
     assert run.resume is not None
     assert run.resume.epoch == 2
     np.testing.assert_array_equal(
-        ours.answer_squares(pixels).log_odds, theirs.answer_squares(pixels).log_odds
+        ours.answer_squares(pixels).log_odds, resumed_model.answer_squares(pixels).log_odds
     )
 
 
@@ -206,14 +208,14 @@ def test_workers_share_every_batch_and_each_has_as_much(count, size):
         shared = SharedTask(task, crew)
         shared.loss(np.arange(count), np.random.default_rng(0))
         shares.append(shared._joined.given[0])
-    assert {len(one) for one in shares} == {max(2, -(-count // size))}
+    assert {len(share) for share in shares} == {max(2, -(-count // size))}
     assert set(np.concatenate(shares).tolist()) == set(range(count))
 
 
 def test_images_that_look_the_same_are_found_among_many():
     pictures = [np.asarray(scene(seed)) for seed in range(12)]
     smaller = [np.asarray(scene(seed).resize((128, 128))) for seed in (3, 7)]
-    looks = np.stack([seen(one).bits for one in [*pictures, *smaller]])
+    looks = np.stack([pdq_hash(picture).bits for picture in [*pictures, *smaller]])
     groups = same_looks(looks)
     assert groups[3] == groups[12]
     assert groups[7] == groups[13]
@@ -222,7 +224,7 @@ def test_images_that_look_the_same_are_found_among_many():
 
 
 def test_posts_repeat_only_where_all_that_they_say_and_show_does():
-    look = seen(np.asarray(scene(1))).bits.tobytes()
+    look = pdq_hash(np.asarray(scene(1))).bits.tobytes()
     media = pa.table(
         {
             "post_id": ["a", "b", "c", "d"],
@@ -230,9 +232,11 @@ def test_posts_repeat_only_where_all_that_they_say_and_show_does():
             "look": pa.array([look, look, None, None], pa.binary()),
         }
     )
-    told = pa.table({"post_id": ["a", "b", "c", "d", "e", "f"], "text_key": [5, 5, 5, 6, 9, -1]})
+    post_table = pa.table(
+        {"post_id": ["a", "b", "c", "d", "e", "f"], "text_key": [5, 5, 5, 6, 9, -1]}
+    )
     assert media_signs(media)[:2] == ["look 0", "look 0"]
-    assert repeated_posts(told, media) == 1
+    assert repeated_posts(post_table, media) == 1
 
 
 def policies():
@@ -241,11 +245,11 @@ def policies():
 
 def test_the_last_word_of_each_person_counts_and_people_may_differ(tmp_path):
     post = {"post_id": "p", "author_id": "a", "event_time": FIRST, "text": "words"}
-    said = [("ann", True, 11), ("ann", False, 12), ("bob", True, 11), ("cy", True, 11)]
+    judgements = [("ann", True, 11), ("ann", False, 12), ("bob", True, 11), ("cy", True, 11)]
     labels = [
         {"post_id": "p", "policy": "hate", "violates": violates, "by": by,
          "event_time": FIRST + day * DAY, "known_at": FIRST + day * DAY, "policy_version": 1}
-        for by, violates, day in said
+        for by, violates, day in judgements
     ]  # fmt: skip
     facts = pa.concat_tables([_facts([post], POST), _facts(labels, LABEL)])
     rows = Assembly(policies(), str(tmp_path)).rows(facts)
@@ -312,46 +316,53 @@ def test_word_pieces_of_rows_are_those_that_the_encoder_would_take(tmp_path):
     encoder.save_pretrained(tmp_path / "encoder")
     tokenizer.save(str(tmp_path / "encoder" / "tokenizer.json"))
     size = dataclasses.replace(size, encoder=str(tmp_path / "encoder"))
-    told = [{"post_id": f"p{k}", "author_id": "a", "event_time": FIRST, "text": text}
+    post_rows = [{"post_id": f"p{k}", "author_id": "a", "event_time": FIRST, "text": text}
             for k, text in enumerate(texts)]  # fmt: skip
-    rows = Assembly(policies(), str(tmp_path / "q"), size).rows(_facts(told, POST))
-    ids = tuple(np.array(one, dtype=np.int64) for one in rows["tokens"].to_pylist())
-    tokens = Tokens(ids, tuple(np.zeros((len(one), 2), dtype=np.int64) for one in ids))
+    rows = Assembly(policies(), str(tmp_path / "q"), size).rows(_facts(post_rows, POST))
+    ids = tuple(np.array(row, dtype=np.int64) for row in rows["tokens"].to_pylist())
+    tokens = Tokens(ids, tuple(np.zeros((len(row), 2), dtype=np.int64) for row in ids))
     targets = np.array([[float("word" in text)] for text in texts])
-    run, held = Run(1, Runtime(threads=1)), np.arange(2)
-    apart, before = (fit_text(texts, targets, ("spam",), held, size, run, one)
-                     for one in (None, tokens))  # fmt: skip
+    run, held_out = Run(1, Runtime(threads=1)), np.arange(2)
+    apart, before = (fit_text(texts, targets, ("spam",), held_out, size, run, stored_tokens)
+                     for stored_tokens in (None, tokens))  # fmt: skip
     np.testing.assert_array_equal(apart.answer(texts).log_odds, before.answer(texts).log_odds)
 
 
-def _facts(rows: list[dict], what: int) -> pa.Table:
+def _facts(rows: list[dict], kind: int) -> pa.Table:
     table = pa.Table.from_pylist(rows)
     for name in ("event_time", "known_at"):
         if name in table.column_names:
-            place = table.column_names.index(name)
-            table = table.set_column(place, name, table[name].cast(pa.timestamp("us", tz="UTC")))
-    return fact(table, what)
+            position = table.column_names.index(name)
+            table = table.set_column(position, name, table[name].cast(pa.timestamp("us", tz="UTC")))
+    return fact(table, kind)
 
 
 def test_encoded_pieces_decode_to_what_they_were():
-    made = simulated_pieces(2, 6, 2, seed=1)
-    np.testing.assert_array_equal(decode_image(encoded_image(made.images[0])), made.images[0])
-    frames = decode_video(encoded_clip(made.clips[1])).frames
-    assert frames.shape == made.clips[1].shape
-    assert np.abs(frames.astype(float) - made.clips[1]).mean() < 12.0
+    pieces = simulated_pieces(2, 6, 2, seed=1)
+    np.testing.assert_array_equal(decode_image(encoded_image(pieces.images[0])), pieces.images[0])
+    frames = decode_video(encoded_clip(pieces.clips[1])).frames
+    assert frames.shape == pieces.clips[1].shape
+    assert np.abs(frames.astype(float) - pieces.clips[1]).mean() < 12.0
 
 
 def test_posts_are_composed_of_pieces_that_a_file_names(tmp_path):
-    made = simulated_pieces(24, 24, 8, seed=1)
-    pq.write_table(pa.table({"tweet": made.texts, "class": [k % 3 for k in range(24)]}),
+    source_pieces = simulated_pieces(24, 24, 8, seed=1)
+    pq.write_table(pa.table({"tweet": source_pieces.texts, "class": [k % 3 for k in range(24)]}),
                    tmp_path / "texts.parquet")  # fmt: skip
-    pq.write_table(pa.table({"jpeg": [encoded_image(one) for one in made.images],
-                             "label": made.image_kinds}), tmp_path / "images.parquet")  # fmt: skip
-    frames = [[encoded_image(frame) for frame in clip] for clip in made.clips]
+    pq.write_table(
+        pa.table(
+            {
+                "jpeg": [encoded_image(image) for image in source_pieces.images],
+                "label": source_pieces.image_kinds,
+            }
+        ),
+        tmp_path / "images.parquet",
+    )
+    frames = [[encoded_image(frame) for frame in clip] for clip in source_pieces.clips]
     pq.write_table(pa.table({"frames": frames, "label": [k % 2 for k in range(8)]}),
                    tmp_path / "clips.parquet")  # fmt: skip
-    told = tmp_path / "pieces.yaml"
-    told.write_text(
+    file = tmp_path / "pieces.yaml"
+    file.write_text(
         """
 texts: {path: texts.parquet, content: tweet, kind: class,
         kinds: {"0": neutral, "1": offensive, "2": hate}}
@@ -361,22 +372,22 @@ prohibited: [cross]
 context: [ring]
 """
     )
-    pieces, recipe = read_pieces(str(told))
+    pieces, recipe = read_pieces(str(file))
     assert pieces.text_kinds[:3] == ("neutral", "offensive", "hate")
     assert len(pieces.images) == 18
     assert recipe.prohibited == {"cross"}
-    np.testing.assert_array_equal(pieces.clips[3], made.clips[3])
+    np.testing.assert_array_equal(pieces.clips[3], source_pieces.clips[3])
     out = tmp_path / "out"
-    assert simulate.main(Simulate(out, posts=40, pieces=str(told))) == 40
+    assert simulate.main(Simulate(out, posts=40, pieces=str(file))) == 40
     labels = pq.read_table(out / "labels.parquet")
     assert labels.num_rows == 40 * len(COMPOSED_POLICIES)
-    whole = told.read_text()
-    told.write_text(whole.replace("content: tweet", "content: twet"))
+    text = file.read_text()
+    file.write_text(text.replace("content: tweet", "content: twet"))
     with pytest.raises(ContractError, match=r"has no column 'twet'; did you mean 'tweet'"):
-        read_pieces(str(told))
-    told.write_text(whole.replace("content: tweet", "contnt: tweet"))
+        read_pieces(str(file))
+    file.write_text(text.replace("content: tweet", "contnt: tweet"))
     with pytest.raises(ContractError, match=r"texts\.contnt: "):
-        read_pieces(str(told))
+        read_pieces(str(file))
 
 
 def test_newer_simulated_posts_are_of_pieces_that_no_older_one_has(tmp_path):
@@ -391,6 +402,6 @@ def test_newer_simulated_posts_are_of_pieces_that_no_older_one_has(tmp_path):
     again = tmp_path / "again"
     simulate.main(dataclasses.replace(options, output=again))
     for name in ("posts", "media", "labels"):
-        ours, theirs = (pq.read_table(one / f"{name}.parquet") for one in (tmp_path, again))
-        assert ours.equals(theirs), name
+        ours, expected = (pq.read_table(folder / f"{name}.parquet") for folder in (tmp_path, again))
+        assert ours.equals(expected), name
     assert json.dumps(policies().ids) == json.dumps(COMPOSED_POLICIES)

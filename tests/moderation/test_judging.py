@@ -70,17 +70,17 @@ def test_patterns_are_judged_apart():
 
 def test_precision_and_recall_are_those_at_the_threshold():
     odds = np.array([[2.0], [1.0], [-1.0], [-2.0]])
-    found = precision_recall(odds, np.array([[1.0], [0.0], [1.0], [0.0]]), {"a": 0.5})["a"]
-    assert (found["precision"], found["recall"], found["prevalence"]) == (0.5, 0.5, 0.5)
+    measures = precision_recall(odds, np.array([[1.0], [0.0], [1.0], [0.0]]), {"a": 0.5})["a"]
+    assert (measures["precision"], measures["recall"], measures["prevalence"]) == (0.5, 0.5, 0.5)
     assert precision_recall(odds, np.zeros((4, 1)), {"a": 0.5}) == {}
 
 
 def test_the_report_says_what_was_measured():
-    posts, chances, told = unseen_posts()
-    odds = logit(chances.clip(1e-9, 1 - 1e-9))
+    posts, probabilities, answers = unseen_posts()
+    odds = logit(probabilities.clip(1e-9, 1 - 1e-9))
     tested = Measured(
         source="made up", simulated=True, policies=POLICIES, log_odds=odds, targets=posts.targets,
-        presence=posts.presence, answers=told, authors=[f"{k % 90}" for k in range(len(odds))],
+        presence=posts.presence, answers=answers, authors=[f"{k % 90}" for k in range(len(odds))],
         thresholds=model().thresholds, training_posts=10,
         quarantined={"image: truncated": 3}, seed=1,
     )  # fmt: skip

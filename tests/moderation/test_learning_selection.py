@@ -35,48 +35,51 @@ def pool(count: int = 300, exclusive: bool = True, seed: int = 0, **changes: obj
     return Pool(**(fields | changes))
 
 
-def gradients_by_torch(given: Pool) -> np.ndarray:
+def gradients_by_torch(candidates: Pool) -> np.ndarray:
     """(n, k x d) by autograd: the loss at the model's own label, by the last layer's weights."""
-    found = []
-    for row, chances in zip(given.embeddings, given.probabilities, strict=True):
-        weights = torch.zeros(given.probabilities.shape[1], len(row), dtype=torch.float64)
+    gradients = []
+    for row, probabilities in zip(candidates.embeddings, candidates.probabilities, strict=True):
+        weights = torch.zeros(candidates.probabilities.shape[1], len(row), dtype=torch.float64)
         weights.requires_grad_()
         hidden = torch.tensor(row, dtype=torch.float64)
-        if given.exclusive:
-            log_odds = torch.log(torch.tensor(chances)) + weights @ hidden
-            target = torch.tensor(int(chances.argmax()))
+        if candidates.exclusive:
+            log_odds = torch.log(torch.tensor(probabilities)) + weights @ hidden
+            target = torch.tensor(int(probabilities.argmax()))
             loss = torch.nn.functional.cross_entropy(log_odds[None], target[None])
         else:
-            log_odds = torch.logit(torch.tensor(chances)) + weights @ hidden
-            target = torch.tensor((chances >= 0.5).astype(float))
+            log_odds = torch.logit(torch.tensor(probabilities)) + weights @ hidden
+            target = torch.tensor((probabilities >= 0.5).astype(float))
             loss = torch.nn.functional.binary_cross_entropy_with_logits(
                 log_odds, target, reduction="sum"
             )
         loss.backward()
-        found.append(weights.grad.numpy().ravel())
-    return np.array(found)
+        gradients.append(weights.grad.numpy().ravel())
+    return np.array(gradients)
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_residual_by_embedding_is_the_gradient_that_torch_finds(exclusive):
-    given = pool(20, exclusive)
-    ours = residuals(given.probabilities, exclusive)[:, :, None] * given.embeddings[:, None, :]
-    assert ours.reshape(20, -1) == pytest.approx(gradients_by_torch(given), abs=1e-5)
+    candidates = pool(20, exclusive)
+    ours = (
+        residuals(candidates.probabilities, exclusive)[:, :, None]
+        * candidates.embeddings[:, None, :]
+    )
+    assert ours.reshape(20, -1) == pytest.approx(gradients_by_torch(candidates), abs=1e-5)
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
 @pytest.mark.parametrize("chunk", [7, 1000])
 def test_distances_without_gradients_are_those_with_them(exclusive, chunk):
-    given = pool(120, exclusive)
-    gradients = gradients_by_torch(given)
-    spread = Spread(given, chunk)
+    candidates = pool(120, exclusive)
+    gradients = gradients_by_torch(candidates)
+    spread = Spread(candidates, chunk)
     assert spread.distances == pytest.approx((gradients**2).sum(1), abs=1e-4)
     nearest = np.full(120, np.inf)
     for row in (3, 77, 40):
         cosines = spread.choose(row)
         nearest = np.minimum(nearest, ((gradients - gradients[row]) ** 2).sum(1))
         assert spread.distances == pytest.approx(nearest, abs=1e-3)
-        units = given.embeddings / np.linalg.norm(given.embeddings, axis=1, keepdims=True)
+        units = candidates.embeddings / np.linalg.norm(candidates.embeddings, axis=1, keepdims=True)
         assert cosines == pytest.approx(units @ units[row], abs=1e-5)
 
 
@@ -99,25 +102,25 @@ def test_a_batch_holds_different_unlabelled_posts_the_same_for_the_same_seed(
     seed, method, size, exclusive
 ):
     draw = np.random.default_rng(seed)
-    given = pool(60, exclusive, seed, labelled=draw.random(60) < 0.4)
+    candidates = pool(60, exclusive, seed, labelled=draw.random(60) < 0.4)
     settings = SelectionSettings(method=method, random_share=0.1, quotas={0: 0.5})
-    found = select_batch(given, size, seed, settings)
-    assert len(found.rows) == len(set(found.rows.tolist())) <= size
-    assert not given.labelled[found.rows].any()
-    again = select_batch(given, size, seed, settings)
-    assert found.rows.tolist() == again.rows.tolist()
-    assert len(found.rows) >= min(size, 20) - 5
+    batch = select_batch(candidates, size, seed, settings)
+    assert len(batch.rows) == len(set(batch.rows.tolist())) <= size
+    assert not candidates.labelled[batch.rows].any()
+    again = select_batch(candidates, size, seed, settings)
+    assert batch.rows.tolist() == again.rows.tolist()
+    assert len(batch.rows) >= min(size, 20) - 5
 
 
 def test_the_uncertain_are_chosen_when_uncertainty_alone_decides():
-    given = pool(200)
+    candidates = pool(200)
     for method, certainty in (
-        ("entropy", -entropy(given.probabilities, True)),
-        ("margin", margin(given.probabilities, True)),
+        ("entropy", -entropy(candidates.probabilities, True)),
+        ("margin", margin(candidates.probabilities, True)),
     ):
         settings = SelectionSettings(method=method, random_share=0.0, same_cosine=2.0)
-        found = select_batch(given, 10, 1, settings)
-        assert found.rows.tolist() == np.argsort(certainty, kind="stable")[:10].tolist()
+        batch = select_batch(candidates, 10, 1, settings)
+        assert batch.rows.tolist() == np.argsort(certainty, kind="stable")[:10].tolist()
 
 
 def test_entropy_is_scipys_and_margins_are_what_they_say():
@@ -140,19 +143,26 @@ def test_a_batch_by_badge_is_spread_wider_than_one_by_margin():
     centres = draw.normal(size=(20, 8)) * 4
     crowd = np.repeat(np.arange(20), 50)
     close = np.where(crowd == 0, 0.501, 0.55 + 0.15 * draw.random(1000))
-    given = pool(
+    candidates = pool(
         1000,
         embeddings=(centres[crowd] + draw.normal(size=(1000, 8)) * 0.3).astype(np.float32),
         probabilities=np.column_stack([close, 1 - close]),
     )
     crowds = {
         method: len(
-            set(crowd[select_batch(
-                given, 20, 1, SelectionSettings(method=method, random_share=0.0, same_cosine=2.0)
-            ).rows].tolist())
+            set(
+                crowd[
+                    select_batch(
+                        candidates,
+                        20,
+                        1,
+                        SelectionSettings(method=method, random_share=0.0, same_cosine=2.0),
+                    ).rows
+                ].tolist()
+            )
         )
         for method in ("badge", "margin")
-    }  # fmt: skip
+    }
     assert crowds["margin"] == 1
     assert crowds["badge"] >= 12
 
@@ -160,61 +170,61 @@ def test_a_batch_by_badge_is_spread_wider_than_one_by_margin():
 def test_a_quota_holds_for_a_rare_policy():
     draw = np.random.default_rng(5)
     rare = draw.random(2000) < 0.03
-    chances = np.column_stack([np.where(rare, 0.3, 0.01), draw.random(2000) * 0.8 + 0.1])
-    given = pool(2000, exclusive=False, probabilities=chances,
+    probabilities = np.column_stack([np.where(rare, 0.3, 0.01), draw.random(2000) * 0.8 + 0.1])
+    candidates = pool(2000, exclusive=False, probabilities=probabilities,
                  embeddings=draw.normal(size=(2000, 8)).astype(np.float32))  # fmt: skip
     without, with_quota = (
-        select_batch(given, 50, 1, SelectionSettings(random_share=0.0, quotas=quotas)).rows
+        select_batch(candidates, 50, 1, SelectionSettings(random_share=0.0, quotas=quotas)).rows
         for quotas in ({}, {0: 0.4})
     )
-    assert (given.leaning == 0).tolist() == rare.tolist()
-    assert (given.leaning == -1).any()
+    assert (candidates.leaning == 0).tolist() == rare.tolist()
+    assert (candidates.leaning == -1).any()
     assert rare[with_quota].sum() >= 20 > rare[without].sum()
     assert len(with_quota) == 50
 
 
 def test_the_same_post_is_not_chosen_twice_nor_after_it_was_labelled():
-    given = pool(400)
+    candidates = pool(400)
     keys = np.arange(400) // 4
     labelled = np.zeros(400, dtype=bool)
     labelled[::40] = True
-    given = pool(400, keys=keys, labelled=labelled)
-    rows = select_batch(given, 100, 1, SelectionSettings(random_share=0.0)).rows
+    candidates = pool(400, keys=keys, labelled=labelled)
+    rows = select_batch(candidates, 100, 1, SelectionSettings(random_share=0.0)).rows
     assert len(rows) == len(set(keys[rows].tolist())) == 90
     assert not set(keys[rows].tolist()) & set(keys[labelled].tolist())
 
 
 def test_posts_without_words_are_not_the_same_post():
-    given = pool(30, keys=np.full(30, -1), labelled=np.arange(30) < 5)
-    assert len(select_batch(given, 25, 1, SelectionSettings(random_share=0.0)).rows) == 25
+    candidates = pool(30, keys=np.full(30, -1), labelled=np.arange(30) < 5)
+    assert len(select_batch(candidates, 25, 1, SelectionSettings(random_share=0.0)).rows) == 25
 
 
 def test_embeddings_that_point_the_same_way_are_the_same_post():
     half = np.random.default_rng(2).normal(size=(100, 16)).astype(np.float32)
-    given = pool(200, embeddings=np.concatenate([half, half * 3 + 1e-4]))
-    rows = select_batch(given, 200, 1, SelectionSettings(random_share=0.0)).rows
+    candidates = pool(200, embeddings=np.concatenate([half, half * 3 + 1e-4]))
+    rows = select_batch(candidates, 200, 1, SelectionSettings(random_share=0.0)).rows
     assert len(rows) == 100
     assert len(set((rows % 100).tolist())) == 100
 
 
 def test_the_random_share_measures_the_pool_without_bias():
     draw = np.random.default_rng(4)
-    given = pool(1000, keys=np.arange(1000) // 2, labelled=draw.random(1000) < 0.2)
-    violates = given.probabilities[:, 0] > 0.6
-    truth = violates[~given.labelled].mean()
+    candidates = pool(1000, keys=np.arange(1000) // 2, labelled=draw.random(1000) < 0.2)
+    violates = candidates.probabilities[:, 0] > 0.6
+    truth = violates[~candidates.labelled].mean()
     estimates, active = [], []
     for seed in range(300):
-        found = select_batch(given, 100, seed, SelectionSettings(random_share=0.1))
-        assert found.random.sum() == 10
-        chance = found.propensity[found.random]
-        assert chance == pytest.approx(10 / (~given.labelled).sum())
-        assert np.isnan(found.propensity[~found.random]).all()
-        weights = 1.0 / chance
-        estimates.append((weights * violates[found.rows[found.random]]).sum())
+        batch = select_batch(candidates, 100, seed, SelectionSettings(random_share=0.1))
+        assert batch.random.sum() == 10
+        propensity = batch.propensity[batch.random]
+        assert propensity == pytest.approx(10 / (~candidates.labelled).sum())
+        assert np.isnan(batch.propensity[~batch.random]).all()
+        weights = 1.0 / propensity
+        estimates.append((weights * violates[batch.rows[batch.random]]).sum())
         if seed < 20:
-            active.append(violates[found.rows[~found.random]].mean())
-    mean = np.mean(estimates) / (~given.labelled).sum()
-    error = np.std(estimates) / (~given.labelled).sum() / np.sqrt(300)
+            active.append(violates[batch.rows[~batch.random]].mean())
+    mean = np.mean(estimates) / (~candidates.labelled).sum()
+    error = np.std(estimates) / (~candidates.labelled).sum() / np.sqrt(300)
     assert abs(mean - truth) < 4 * error
     assert abs(np.mean(active) - truth) > 4 * error
 
@@ -224,13 +234,13 @@ def test_memory_does_not_grow_with_classes_by_dimensions(tmp_path):
     draw = np.random.default_rng(1)
     np.save(tmp_path / "embeddings.npy", draw.normal(size=(count, width)).astype(np.float32))
     odds = draw.random((count, 10)).astype(np.float32)
-    given = pool(
+    candidates = pool(
         count,
         embeddings=np.load(tmp_path / "embeddings.npy", mmap_mode="r"),
         probabilities=odds / odds.sum(1, keepdims=True),
     )
     tracemalloc.start()
-    select_batch(given, 5, 1, SelectionSettings(random_share=0.0))
+    select_batch(candidates, 5, 1, SelectionSettings(random_share=0.0))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 50e6 < count * width * 10 * 4

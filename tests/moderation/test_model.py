@@ -50,46 +50,47 @@ def column(policy: str) -> int:
 
 
 def test_the_model_finds_what_each_modality_shows():
-    posts, chances, _ = unseen_posts()
+    posts, probabilities, _ = unseen_posts()
     for policy in ("hate", "offensive", "violence", "prohibited_item"):
         p = column(policy)
-        seen = (posts.presence != Presence.FAILED).all(axis=1)
-        assert roc_auc(posts.targets[seen, p], chances[seen, p]) > 0.9, policy
+        is_decoded = (posts.presence != Presence.FAILED).all(axis=1)
+        assert roc_auc(posts.targets[is_decoded, p], probabilities[is_decoded, p]) > 0.9, policy
 
 
 def test_fusion_sees_violations_that_no_modality_shows_alone():
-    posts, chances, told = unseen_posts()
+    posts, probabilities, answers = unseen_posts()
     both = (posts.presence[:, :2] == Presence.PRESENT).all(axis=1)
     p = column("contextual")
     alone = max(
-        roc_auc(posts.targets[both, p], told[name].log_odds[both, p]) for name in ("text", "image")
+        roc_auc(posts.targets[both, p], answers[name].log_odds[both, p])
+        for name in ("text", "image")
     )
-    assert roc_auc(posts.targets[both, p], chances[both, p]) > alone + 0.03
+    assert roc_auc(posts.targets[both, p], probabilities[both, p]) > alone + 0.03
 
 
 def test_one_post_and_many_get_the_same_answer():
     posts = unseen_posts()[0].inputs(parts()[2])[:40]
     many = model().log_odds(posts)
-    single = np.concatenate([model().log_odds([one]) for one in posts])
+    single = np.concatenate([model().log_odds([post]) for post in posts])
     np.testing.assert_allclose(many, single, rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["text", "image", "video"])
 def test_one_input_and_many_get_the_same_answer_of_a_modality(name):
     pieces = parts()[2]
-    one, inputs = {
+    member, inputs = {
         "text": (text_model(), [*pieces.texts[:20], "", "a" * 5000]),
         "image": (image_model(), pieces.images[:20]),
         "video": (video_model(), pieces.clips[:20]),
     }[name]
-    many = one.answer(inputs)
+    many = member.answer(inputs)
     for row, single in enumerate(inputs):
-        told = one.answer([single])
-        np.testing.assert_allclose(told.embeddings[0], many.embeddings[row], atol=1e-5)
-        np.testing.assert_allclose(told.log_odds[0], many.log_odds[row], atol=1e-5)
+        answer = member.answer([single])
+        np.testing.assert_allclose(answer.embeddings[0], many.embeddings[row], atol=1e-5)
+        np.testing.assert_allclose(answer.log_odds[0], many.log_odds[row], atol=1e-5)
     assert many.embeddings.dtype == np.float32
     assert many.log_odds.shape == (len(inputs), len(POLICIES))
-    assert len(one.answer([])) == 0
+    assert len(member.answer([])) == 0
 
 
 def test_a_stored_model_answers_the_same_and_its_parts_load_alone(tmp_path):
@@ -120,8 +121,8 @@ def test_a_damaged_or_foreign_artifact_is_refused(tmp_path):
 
 
 def test_a_model_of_texts_alone_takes_images_for_something_nobody_saw(tmp_path):
-    whole = model()
-    blind = ModerationModel(whole.fusion, whole.text, None, None, whole.thresholds)
+    full_model = model()
+    blind = ModerationModel(full_model.fusion, full_model.text, None, None, full_model.thresholds)
     folder = save(blind, tmp_path / "texts")
     with pytest.raises(ArtifactError, match="no model of image, only of text"):
         load_image(folder)
@@ -166,8 +167,8 @@ def test_a_text_of_lone_surrogates_is_taken():
 
 def test_a_threshold_is_the_chance_with_the_best_f1():
     odds = np.array([[-2.0], [-1.0], [0.0], [1.0], [2.0]])
-    found = thresholds_of(odds, np.array([[0.0], [0], [1], [0], [1]]), ("spam",))
-    assert found["spam"] == pytest.approx(0.5)
+    thresholds = thresholds_of(odds, np.array([[0.0], [0], [1], [0], [1]]), ("spam",))
+    assert thresholds["spam"] == pytest.approx(0.5)
     assert thresholds_of(odds, np.full((5, 1), np.nan), ("spam",)) == {"spam": 0.5}
 
 
@@ -175,7 +176,7 @@ def test_what_fusion_says_of_its_own_posts_is_as_sure_as_of_new_ones():
     """The least sure network is one that learnt labels by heart."""
     rng = np.random.default_rng(3)
     posts, width = 300, 40
-    told = {
+    member_answers = {
         "text": ModalityAnswer(
             rng.normal(size=(posts, width)).astype(np.float32), np.zeros((posts, 1))
         )
@@ -185,22 +186,24 @@ def test_what_fusion_says_of_its_own_posts_is_as_sure_as_of_new_ones():
     size = replace(TINY.fusion, dropout=0.0, learning=replace(TINY.fusion.learning, epochs=60))
     run = Run(1, Runtime(threads=1))
     folds = np.arange(posts) % 3
-    fused = fit_fusion(told, marks.astype(np.int8), noise, ("coin",), folds, size, run)
-    rights = (fused.fusion.unguarded(told, marks.astype(np.int8)) > 0) == (noise > 0.5)
+    fused = fit_fusion(member_answers, marks.astype(np.int8), noise, ("coin",), folds, size, run)
+    rights = (fused.fusion.unguarded(member_answers, marks.astype(np.int8)) > 0) == (noise > 0.5)
     assert rights.mean() > 0.9
     assert np.abs(sigmoid(fused.log_odds) - 0.5).mean() < 0.1
-    answers = fused.fusion.answer(told, marks.astype(np.int8))
+    answers = fused.fusion.answer(member_answers, marks.astype(np.int8))
     assert np.abs(sigmoid(answers) - 0.5).mean() < 0.15
 
 
 def test_fusion_needs_folds_of_its_posts():
-    told = {"text": ModalityAnswer(np.zeros((4, 2), np.float32), np.zeros((4, 1)))}
+    member_answers = {"text": ModalityAnswer(np.zeros((4, 2), np.float32), np.zeros((4, 1)))}
     marks = np.zeros((4, 3), np.int8)
     run = Run(1, Runtime(threads=1))
     with pytest.raises(ModelError, match="at least two folds, got 1"):
-        fit_fusion(told, marks, np.zeros((4, 1)), ("a",), np.zeros(4, int), TINY.fusion, run)
+        fit_fusion(
+            member_answers, marks, np.zeros((4, 1)), ("a",), np.zeros(4, int), TINY.fusion, run
+        )
     with pytest.raises(ModelError, match=r"as many folds, got .* and 3"):
-        fit_fusion(told, marks, np.zeros((4, 1)), ("a",), np.arange(3), TINY.fusion, run)
+        fit_fusion(member_answers, marks, np.zeros((4, 1)), ("a",), np.arange(3), TINY.fusion, run)
 
 
 def test_a_policy_whose_labels_are_all_in_one_fold_is_calibrated_too():
@@ -208,13 +211,18 @@ def test_a_policy_whose_labels_are_all_in_one_fold_is_calibrated_too():
     posts = 120
     truth = (rng.random((posts, 1)) < 0.4).astype(np.float64)
     odds = 3.0 * truth - 1.5 + rng.normal(size=(posts, 1))
-    told = {"text": ModalityAnswer(np.zeros((posts, 2), np.float32), odds)}
+    member_answers = {"text": ModalityAnswer(np.zeros((posts, 2), np.float32), odds)}
     marks = np.tile([Presence.PRESENT, Presence.ABSENT, Presence.ABSENT], (posts, 1))
     folds = np.arange(posts) % 2
     labels = np.where(folds[:, None] == 0, truth, np.nan)
     run = Run(1, Runtime(threads=1))
-    fused = fit_fusion(told, marks.astype(np.int8), labels, ("a",), folds, TINY.fusion, run)
-    assert roc_auc(truth[folds == 1, 0], fused.fusion.answer(told, marks)[folds == 1, 0]) > 0.9
+    fused = fit_fusion(
+        member_answers, marks.astype(np.int8), labels, ("a",), folds, TINY.fusion, run
+    )
+    assert (
+        roc_auc(truth[folds == 1, 0], fused.fusion.answer(member_answers, marks)[folds == 1, 0])
+        > 0.9
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ policies:
 def test_the_policies_of_the_product_are_read():
     policies = load_policies(POLICIES_FILE.read_text(encoding="utf-8"))
     assert len(policies.ids) >= 5
-    assert all(one.costs or one.thresholds for one in policies.policies)
+    assert all(policy.costs or policy.thresholds for policy in policies.policies)
 
 
 def test_policies_keep_their_order_and_fields():

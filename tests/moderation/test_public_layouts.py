@@ -30,7 +30,7 @@ pytestmark = LAYOUT_MARKS
 
 def training(folder: Path, data: str, name: str, **changes: Any) -> TrainConfig:
     """A training on posts and labels of one file, each with its mapping file."""
-    given = {
+    options = {
         "posts": str(folder / data),
         "mapping_posts": str(folder / f"{name}_posts.yaml"),
         "labels": str(folder / data),
@@ -44,7 +44,7 @@ def training(folder: Path, data: str, name: str, **changes: Any) -> TrainConfig:
         "engine": "process",
         "bootstrap": 10,
     }
-    return TrainConfig(**given | changes)
+    return TrainConfig(**options | changes)
 
 
 def trained(config: TrainConfig) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def test_spam_in_latin_1_without_ids_times_and_authors(tmp_path, capsys):
     write_spam(tmp_path)
     config = training(tmp_path, "spam.csv", "spam")
     rows = trained(config)
-    tables, said = rows["tables"], capsys.readouterr().out
+    tables, output = rows["tables"], capsys.readouterr().out
     assert outcome(tables["posts"]) == (SPAM_ROWS + 2, 1, 0, 0)
     assert tables["posts"]["reasons"] == {"post: neither a text nor an image nor a video": 1}
     assert adds_up(tables["posts"], rows["posts"])
@@ -85,19 +85,19 @@ def test_spam_in_latin_1_without_ids_times_and_authors(tmp_path, capsys):
         "post_id: of a post with neither a text nor an image nor a video": 1,
     }
     assert rows["labelled"] == SPAM_ROWS
-    assert "1  post: neither a text nor an image nor a video" in said
+    assert "1  post: neither a text nor an image nor a video" in output
 
     note, scores = scored(config)
     assert note["posts"] == len(scores) == SPAM_ROWS + 1
     assert adds_up(note["tables"]["posts"], len(scores))
     assert "1  post: neither a text nor an image nor a video" in capsys.readouterr().out
-    chances = {one["post_id"]: one["p_spam"] for one in scores}
+    probabilities = {row["post_id"]: row["p_spam"] for row in scores}
     lines = (tmp_path / "spam.csv").read_bytes().decode("latin-1").split("\r\n")
-    spam = [chances[str(k)] for k, one in enumerate(lines, 1) if one.startswith("spam")]
+    spam = [probabilities[str(k)] for k, line in enumerate(lines, 1) if line.startswith("spam")]
     ham = [
-        chances[str(k)]
-        for k, one in enumerate(lines, 1)
-        if one.startswith("ham,") and str(k) in chances
+        probabilities[str(k)]
+        for k, line in enumerate(lines, 1)
+        if line.startswith("ham,") and str(k) in probabilities
     ]
     assert sum(spam) / len(spam) > sum(ham) / len(ham) + 0.3
 
@@ -106,7 +106,7 @@ def test_comments_with_line_ends_and_a_column_for_each_label(tmp_path, capsys):
     write_jigsaw(tmp_path)
     config = training(tmp_path, "train.csv", "jigsaw")
     rows = trained(config)
-    tables, said = rows["tables"], capsys.readouterr().out
+    tables, output = rows["tables"], capsys.readouterr().out
     labels, kinds = tables["labels"], len(JIGSAW_LABELS)
     assert outcome(tables["posts"]) == (JIGSAW_ROWS + 1 + JIGSAW_UNJUDGED, 0, 1, 0)
     assert adds_up(tables["posts"], rows["posts"])
@@ -115,7 +115,7 @@ def test_comments_with_line_ends_and_a_column_for_each_label(tmp_path, capsys):
     )  # fmt: skip
     assert adds_up(labels, kinds * JIGSAW_ROWS)
     assert rows["labelled"] == JIGSAW_ROWS
-    assert "24  left out by 'where', of the rows that 'unpivot' makes" in said
+    assert "24  left out by 'where', of the rows that 'unpivot' makes" in output
 
     note, scores = scored(config)
     assert adds_up(note["tables"]["posts"], len(scores))

@@ -36,54 +36,54 @@ def doubt(number: int = 0, **changes: object) -> Doubt:
 
 
 def decide(queue, reviewer, hate, now):
-    (one,) = queue.claim(reviewer, 1, now)
+    (claim,) = queue.claim(reviewer, 1, now)
     verdicts = {"hate": hate, "spam": False}
-    return queue.decide(one.item_id, reviewer, one.token, verdicts, now)
+    return queue.decide(claim.item_id, reviewer, claim.token, verdicts, now)
 
 
 def test_one_decision_is_enough_where_no_rule_asks_for_more(reviews):
-    found = queue(reviews)
-    assert found.admit([doubt()], NOW) == 1
-    assert found.admit([doubt()], NOW + 1) == 0
-    decide(found, "ann", True, NOW + 5)
+    review_queue = queue(reviews)
+    assert review_queue.admit([doubt()], NOW) == 1
+    assert review_queue.admit([doubt()], NOW + 1) == 0
+    decide(review_queue, "ann", True, NOW + 5)
     (outcome,) = reviews.outcomes("p0")
     assert (outcome.rule, outcome.verdicts) == ("single", {"hate": True, "spam": False})
-    assert found.claim("bob", 9, NOW + 6) == []
+    assert review_queue.claim("bob", 9, NOW + 6) == []
 
 
 def test_a_new_version_of_the_policies_asks_again(reviews):
-    found = queue(reviews)
-    assert found.admit([doubt(), doubt(policy_version="v2")], NOW) == 2
+    review_queue = queue(reviews)
+    assert review_queue.admit([doubt(), doubt(policy_version="v2")], NOW) == 2
 
 
 def test_two_who_agree_close_a_severe_case(reviews):
-    found = queue(reviews, second_opinion_severity=4)
-    found.admit([doubt(severity=5)], NOW)
-    decide(found, "ann", True, NOW + 1)
+    review_queue = queue(reviews, second_opinion_severity=4)
+    review_queue.admit([doubt(severity=5)], NOW)
+    decide(review_queue, "ann", True, NOW + 1)
     assert reviews.outcomes("p0") == []
-    assert found.claim("ann", 1, NOW + HOUR_US) == []
-    decide(found, "bob", True, NOW + 2)
+    assert review_queue.claim("ann", 1, NOW + HOUR_US) == []
+    decide(review_queue, "bob", True, NOW + 2)
     (outcome,) = reviews.outcomes("p0")
     assert outcome.rule == "agreed"
-    rules = [(one.what, one.rule) for one in reviews.history("p0") if one.what == "opened"]
+    rules = [(entry.what, entry.rule) for entry in reviews.history("p0") if entry.what == "opened"]
     assert rules == [("opened", "routed"), ("opened", "severity")]
 
 
 def test_where_two_differ_a_third_decides_by_majority(reviews):
-    found = queue(reviews, second_opinion_share=1.0)
-    found.admit([doubt()], NOW)
-    decide(found, "ann", True, NOW + 1)
-    decide(found, "bob", False, NOW + 2)
-    for seen in ("ann", "bob"):
-        assert found.claim(seen, 1, NOW + HOUR_US) == []
-    decide(found, "cleo", True, NOW + 3)
+    review_queue = queue(reviews, second_opinion_share=1.0)
+    review_queue.admit([doubt()], NOW)
+    decide(review_queue, "ann", True, NOW + 1)
+    decide(review_queue, "bob", False, NOW + 2)
+    for reviewer in ("ann", "bob"):
+        assert review_queue.claim(reviewer, 1, NOW + HOUR_US) == []
+    decide(review_queue, "cleo", True, NOW + 3)
     (outcome,) = reviews.outcomes("p0")
     assert (outcome.rule, outcome.verdicts["hate"]) == ("majority", True)
-    opened = [one.rule for one in reviews.history("p0") if one.what == "opened"]
+    opened = [entry.rule for entry in reviews.history("p0") if entry.what == "opened"]
     assert opened == ["routed", "sample", "disagreement"]
-    assert {one.by for one in reviews.labels()} == {"ann,bob,cleo"}
-    assert found.agreement(0, seed=1)["hate"].pairs == 1
-    assert found.agreement(0, seed=1, rule="severity") == {}
+    assert {label.by for label in reviews.labels()} == {"ann,bob,cleo"}
+    assert review_queue.agreement(0, seed=1)["hate"].pairs == 1
+    assert review_queue.agreement(0, seed=1, rule="severity") == {}
 
 
 def removed(**changes: object) -> Removal:
@@ -97,16 +97,16 @@ def removed(**changes: object) -> Removal:
 
 @pytest.mark.parametrize(("still", "rule"), [(True, "upheld"), (False, "overturned")])
 def test_an_appeal_goes_to_another_and_becomes_a_label(reviews, still, rule):
-    found = queue(reviews)
-    found.admit([doubt()], NOW)
-    decide(found, "ann", True, NOW + 1)
-    item_id, fresh = found.appeal(removed(), "author", "A quotation.", NOW + 10)
+    review_queue = queue(reviews)
+    review_queue.admit([doubt()], NOW)
+    decide(review_queue, "ann", True, NOW + 1)
+    item_id, fresh = review_queue.appeal(removed(), "author", "A quotation.", NOW + 10)
     assert fresh
-    assert found.appeal(removed(), "author", "Again!", NOW + 20) == (item_id, False)
-    assert found.claim("ann", 1, NOW + HOUR_US) == []
-    (one,) = found.claim("bob", 1, NOW + 30)
-    assert one.shown["appeal"] == "A quotation."
-    found.decide(one.item_id, "bob", one.token, {"hate": still}, NOW + 40)
+    assert review_queue.appeal(removed(), "author", "Again!", NOW + 20) == (item_id, False)
+    assert review_queue.claim("ann", 1, NOW + HOUR_US) == []
+    (claim,) = review_queue.claim("bob", 1, NOW + 30)
+    assert claim.shown["appeal"] == "A quotation."
+    review_queue.decide(claim.item_id, "bob", claim.token, {"hate": still}, NOW + 40)
     assert [outcome.rule for outcome in reviews.outcomes("p0")] == [rule, "single"]
     last = list(reviews.labels())[-1]
     assert (last.policy, last.violates, last.rule, last.by) == ("hate", still, rule, "bob")
@@ -114,7 +114,7 @@ def test_an_appeal_goes_to_another_and_becomes_a_label(reviews, still, rule):
 
 
 def test_nothing_tells_a_golden_item_from_another(reviews):
-    found = queue(reviews, golden_share=0.3)
+    review_queue = queue(reviews, golden_share=0.3)
     reviews.keep_golden(
         [
             GoldenPost(
@@ -124,37 +124,41 @@ def test_nothing_tells_a_golden_item_from_another(reviews):
             for number in range(40)
         ]
     )  # fmt: skip
-    found.admit([doubt(number) for number in range(60)], NOW)
-    claims = found.claim("ann", 60, NOW + 1)
-    golden = [one for one in claims if one.post_id.startswith("q")]
+    review_queue.admit([doubt(number) for number in range(60)], NOW)
+    claims = review_queue.claim("ann", 60, NOW + 1)
+    golden = [claim for claim in claims if claim.post_id.startswith("q")]
     assert 8 <= len(golden) <= 28
-    assert {len(one.item_id) for one in claims} == {32}
-    for one in claims:
-        assert (one.created_at, one.policy_version, one.token) == (NOW, "v1", 1)
-        found.decide(one.item_id, "ann", one.token, {"hate": True, "spam": False}, NOW + 2)
-    assert found.accuracy(0)["ann", "hate"].answers == len(golden)
-    assert all(one.post_id.startswith("p") for one in reviews.labels())
-    assert len({one.post_id for one in golden}) == len(golden)
+    assert {len(claim.item_id) for claim in claims} == {32}
+    for claim in claims:
+        assert (claim.created_at, claim.policy_version, claim.token) == (NOW, "v1", 1)
+        review_queue.decide(
+            claim.item_id, "ann", claim.token, {"hate": True, "spam": False}, NOW + 2
+        )
+    assert review_queue.accuracy(0)["ann", "hate"].answers == len(golden)
+    assert all(label.post_id.startswith("p") for label in reviews.labels())
+    assert len({claim.post_id for claim in golden}) == len(golden)
 
 
 def test_severe_posts_with_reach_come_first_and_old_ones_are_not_forgotten(reviews):
-    found = queue(reviews)
-    found.admit([doubt(0, severity=1, reach=0)], NOW)
-    found.admit([doubt(1, severity=5, reach=10**6)], NOW + 1)
-    verdict, _ = decide(found, "ann", True, NOW + 2)
+    review_queue = queue(reviews)
+    review_queue.admit([doubt(0, severity=1, reach=0)], NOW)
+    review_queue.admit([doubt(1, severity=5, reach=10**6)], NOW + 1)
+    verdict, _ = decide(review_queue, "ann", True, NOW + 2)
     assert verdict.post_id == "p1"
     day = 24 * HOUR_US
-    found.admit([doubt(number, severity=5, reach=10**6) for number in range(2, 9)], NOW + 6 * day)
-    assert found.claim("ann", 1, NOW + 6 * day)[0].post_id == "p0"
+    review_queue.admit(
+        [doubt(number, severity=5, reach=10**6) for number in range(2, 9)], NOW + 6 * day
+    )
+    assert review_queue.claim("ann", 1, NOW + 6 * day)[0].post_id == "p0"
 
 
 def test_a_lease_is_renewed_or_given_back_by_its_claim(reviews):
-    found = queue(reviews)
-    found.admit([doubt()], NOW)
-    (one,) = found.claim("ann", 1, NOW)
-    assert found.renew(one, "ann", NOW + 5) == NOW + 5 + found.settings.lease_us
-    found.release(one, "ann", NOW + 6)
-    assert found.claim("bob", 1, NOW + 7)[0].item_id == one.item_id
+    review_queue = queue(reviews)
+    review_queue.admit([doubt()], NOW)
+    (claim,) = review_queue.claim("ann", 1, NOW)
+    assert review_queue.renew(claim, "ann", NOW + 5) == NOW + 5 + review_queue.settings.lease_us
+    review_queue.release(claim, "ann", NOW + 6)
+    assert review_queue.claim("bob", 1, NOW + 7)[0].item_id == claim.item_id
 
 
 @pytest.mark.parametrize(

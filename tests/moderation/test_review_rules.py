@@ -47,8 +47,8 @@ def test_no_item_starves(early, late, extra):
 
 
 @given(ITEMS, ITEMS, st.integers(0, 10**12), st.integers(0, 10**12))
-def test_the_order_is_the_same_whenever_it_is_looked_at(one, other, created, now):
-    ranks = rank(*one, NOW), rank(*other, NOW + created)
+def test_the_order_is_the_same_whenever_it_is_looked_at(first, other, created, now):
+    ranks = rank(*first, NOW), rank(*other, NOW + created)
     grown = [priority_at(each, NOW + now, SETTINGS) for each in ranks]
     if ranks[0] + 1000 < ranks[1]:
         assert grown[0] > grown[1]
@@ -56,8 +56,8 @@ def test_the_order_is_the_same_whenever_it_is_looked_at(one, other, created, now
 
 @given(ITEMS, st.integers(1, 10**12))
 def test_the_priority_grows_as_the_due_time_nears(item, passed):
-    found = rank(*item, NOW)
-    assert priority_at(found, NOW + passed, SETTINGS) > priority_at(found, NOW, SETTINGS)
+    item_rank = rank(*item, NOW)
+    assert priority_at(item_rank, NOW + passed, SETTINGS) > priority_at(item_rank, NOW, SETTINGS)
 
 
 def test_the_priority_is_risk_by_severity_by_reach_in_doublings():
@@ -114,37 +114,37 @@ def test_kappa_is_refused_where_it_is_not_defined():
 
 def pairs_of(count: int, seed: int) -> list[OpinionPair]:
     draw = np.random.default_rng(seed)
-    found = []
+    pairs = []
     for number in range(count):
         truth = bool(draw.random() < 0.4)
         first, second = (bool(truth ^ (draw.random() < 0.1)) for _ in range(2))
-        found.append(
+        pairs.append(
             OpinionPair(f"p{number}", "sample", {"hate": first, "spam": False},
                         {"hate": second, "spam": False})
         )  # fmt: skip
-    return found
+    return pairs
 
 
 def test_agreement_has_an_interval_and_is_nan_where_nobody_differs():
     pairs = pairs_of(400, 1)
-    found = agreement_by_policy(pairs, seed=1)
-    hate = found["hate"].kappa
+    agreement = agreement_by_policy(pairs, seed=1)
+    hate = agreement["hate"].kappa
     first = [pair.first["hate"] for pair in pairs]
     second = [pair.second["hate"] for pair in pairs]
     assert hate.value == pytest.approx(cohen_kappa_score(first, second))
     assert hate.low < hate.value < hate.high
     assert hate == agreement_by_policy(pairs, seed=1)["hate"].kappa
-    assert math.isnan(found["spam"].kappa.value)
-    assert found["spam"].equal == 1.0
+    assert math.isnan(agreement["spam"].kappa.value)
+    assert agreement["spam"].equal == 1.0
 
 
 def test_the_interval_of_kappa_covers_the_truth():
     # of two raters who err in a tenth, about a truth of which 0.4 is positive
     both = 0.4 * 0.81 + 0.6 * 0.01
     positive = 0.4 * 0.9 + 0.6 * 0.1
-    equal, chance = 0.82, positive**2 + (1 - positive) ** 2
+    equal, expected = 0.82, positive**2 + (1 - positive) ** 2
     assert both < positive
-    true = (equal - chance) / (1 - chance)
+    true = (equal - expected) / (1 - expected)
     hits = 0
     for seed in range(40):
         kappa = agreement_by_policy(pairs_of(150, seed), seed=seed, repeats=200)["hate"].kappa
@@ -154,12 +154,12 @@ def test_the_interval_of_kappa_covers_the_truth():
 
 def test_accuracy_on_golden_items_has_wilsons_interval():
     answers = [GoldenAnswer("ann", {"hate": True}, {"hate": number < 45}) for number in range(50)]
-    found = accuracies([*answers, GoldenAnswer("bob", {"hate": False}, {"hate": False})])
-    ann = found["ann", "hate"]
+    accuracy = accuracies([*answers, GoldenAnswer("bob", {"hate": False}, {"hate": False})])
+    ann = accuracy["ann", "hate"]
     low, high = proportion_confint(45, 50, method="wilson")
     assert (ann.answers, ann.right, ann.share.value) == (50, 45, 0.9)
     assert (ann.share.low, ann.share.high) == pytest.approx((low, high))
-    assert found["bob", "hate"].share.low < 0.3
+    assert accuracy["bob", "hate"].share.low < 0.3
 
 
 def test_golden_items_come_at_their_declared_rate_to_each_reviewer():
@@ -181,12 +181,12 @@ def removal(**changes: object) -> Removal:
 
 
 def test_an_appeal_is_one_item_however_often_it_is_asked_for():
-    one = appeal_item(removal(), "author", "It was a quotation.", NOW + HOUR_US, SETTINGS)
+    first = appeal_item(removal(), "author", "It was a quotation.", NOW + HOUR_US, SETTINGS)
     again = appeal_item(removal(), "author", "Please!", NOW + 2 * HOUR_US, SETTINGS)
-    assert one.id == again.id
-    assert one.kind == "appeal"
-    assert one.shown == {"text": "words", "appeal": "It was a quotation."}
-    assert one.due_at == NOW + HOUR_US + SETTINGS.sla_us[4]
+    assert first.id == again.id
+    assert first.kind == "appeal"
+    assert first.shown == {"text": "words", "appeal": "It was a quotation."}
+    assert first.due_at == NOW + HOUR_US + SETTINGS.sla_us[4]
 
 
 @pytest.mark.parametrize(

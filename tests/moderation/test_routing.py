@@ -18,13 +18,13 @@ from lib.moderation.policies import (
 )
 from lib.moderation.routing import ALLOW, REMOVE, REVIEW, UNDECODED, Routing
 
-chances = st.one_of(st.floats(0, 1), st.sampled_from((0.0, 0.5, 1.0)))
+unit_floats = st.one_of(st.floats(0, 1), st.sampled_from((0.0, 0.5, 1.0)))
 views = st.integers(0, 10**9)
 money = st.floats(0.01, 1000)
 
 
 @st.composite
-def policy(draw, place):
+def policy(draw, number):
     costs = Costs(
         wrong_removal=draw(money), missed_violation=draw(money), review=draw(money),
         waiting_share=draw(st.floats(0, 0.9)),
@@ -32,7 +32,7 @@ def policy(draw, place):
     low, high = sorted((draw(st.floats(0.01, 1)), draw(st.floats(0.01, 1))))
     by_cost = draw(st.booleans())
     return Policy(
-        id=f"policy_{place}",
+        id=f"policy_{number}",
         description="any",
         severity=draw(st.integers(1, 5)),
         version=1,
@@ -50,7 +50,7 @@ def policy(draw, place):
 @st.composite
 def policies(draw):
     count = draw(st.integers(1, 4))
-    return Policies(version=1, policies=tuple(draw(policy(place)) for place in range(count)))
+    return Policies(version=1, policies=tuple(draw(policy(number)) for number in range(count)))
 
 
 def some(rows, columns, seed):
@@ -61,74 +61,81 @@ def shipped() -> Policies:
     return load_policies(POLICIES_FILE.read_text(encoding="utf-8"))
 
 
-def costs_of(one, chance, reach, price, views_that_double):
+def costs_of(policy, probability, reach, price, views_that_double):
     """Expected cost of each action, the slow obvious way."""
-    harm = chance * one.costs.missed_violation * (1 + math.log2(1 + reach / views_that_double))
+    harm = (
+        probability * policy.costs.missed_violation * (1 + math.log2(1 + reach / views_that_double))
+    )
     every = {
         "ALLOW": harm,
-        "REVIEW": one.costs.review + price + one.costs.waiting_share * harm,
-        "REMOVE": (1 - chance) * one.costs.wrong_removal,
+        "REVIEW": policy.costs.review + price + policy.costs.waiting_share * harm,
+        "REMOVE": (1 - probability) * policy.costs.wrong_removal,
     }
-    return {name: cost for name, cost in every.items() if name in one.actions}
+    return {name: cost for name, cost in every.items() if name in policy.actions}
 
 
 @settings(max_examples=200)
-@given(policy(0).filter(lambda one: one.costs), chances, views, st.floats(0, 100))
-def test_the_action_of_least_expected_cost_is_taken(one, chance, reach, price):
-    few = Policies(version=1, policies=(one,))
-    routed = Routing(few, price).route([[chance]], reach)
-    costs = costs_of(one, chance, reach, price, few.views_that_double)
-    taken = ("ALLOW", "REVIEW", "REMOVE")[int(routed.actions[0])]
-    assert costs[taken] <= min(costs.values()) * (1 + 1e-9) + 1e-9
+@given(policy(0).filter(lambda candidate: candidate.costs), unit_floats, views, st.floats(0, 100))
+def test_the_action_of_least_expected_cost_is_taken(policy, probability, reach, price):
+    few = Policies(version=1, policies=(policy,))
+    routed = Routing(few, price).route([[probability]], reach)
+    costs = costs_of(policy, probability, reach, price, few.views_that_double)
+    action = ("ALLOW", "REVIEW", "REMOVE")[int(routed.actions[0])]
+    assert costs[action] <= min(costs.values()) * (1 + 1e-9) + 1e-9
 
 
 @settings(max_examples=200)
-@given(policies(), st.integers(0, 2**32 - 1), chances, st.integers(0, 3), views, st.floats(0, 50))
-def test_a_higher_probability_is_never_milder(some_policies, seed, higher, place, reach, price):
+@given(
+    policies(), st.integers(0, 2**32 - 1), unit_floats, st.integers(0, 3), views, st.floats(0, 50)
+)
+def test_a_higher_probability_is_never_milder(some_policies, seed, higher, index, reach, price):
     count = len(some_policies.ids)
     low = some(1, count, seed)
     high = low.copy()
-    high[0, place % count] = max(higher, low[0, place % count])
+    high[0, index % count] = max(higher, low[0, index % count])
     routing = Routing(some_policies, price)
     assert routing.route(high, reach).actions[0] >= routing.route(low, reach).actions[0]
 
 
 @settings(max_examples=200)
 @given(policies(), st.integers(0, 2**32 - 1), views, views, st.floats(0, 50))
-def test_a_higher_reach_is_never_milder(some_policies, seed, one, other, price):
-    chance = some(1, len(some_policies.ids), seed)
+def test_a_higher_reach_is_never_milder(some_policies, seed, first_reach, other, price):
+    probabilities = some(1, len(some_policies.ids), seed)
     routing = Routing(some_policies, price)
-    low, high = sorted((one, other))
-    assert routing.route(chance, high).actions[0] >= routing.route(chance, low).actions[0]
-    assert routing.route(chance, high).risk[0] >= routing.route(chance, low).risk[0]
+    low, high = sorted((first_reach, other))
+    assert (
+        routing.route(probabilities, high).actions[0]
+        >= routing.route(probabilities, low).actions[0]
+    )
+    assert routing.route(probabilities, high).risk[0] >= routing.route(probabilities, low).risk[0]
 
 
 @settings(max_examples=100)
 @given(policies(), st.integers(0, 2**32 - 1), views, st.floats(0, 1e6))
 def test_a_post_that_did_not_decode_is_never_allowed_unseen(some_policies, seed, reach, price):
-    chance = some(1, len(some_policies.ids), seed)
+    probabilities = some(1, len(some_policies.ids), seed)
     routing = Routing(some_policies, price)
-    failed = routing.route(chance, reach, failed=True)
-    whole = routing.route(chance, reach, failed=False)
+    failed = routing.route(probabilities, reach, failed=True)
+    expected = routing.route(probabilities, reach, failed=False)
     assert failed.actions[0] >= REVIEW
-    assert failed.actions[0] == max(whole.actions[0], REVIEW)
+    assert failed.actions[0] == max(expected.actions[0], REVIEW)
 
 
 @settings(max_examples=100)
 @given(policies(), st.integers(0, 2**32 - 1), st.integers(1, 40), st.floats(0, 50))
 def test_one_post_is_routed_as_it_is_among_many(some_policies, seed, rows, price):
     rng = np.random.default_rng(seed)
-    chance = some(rows, len(some_policies.ids), seed)
+    probabilities = some(rows, len(some_policies.ids), seed)
     reach, failed = rng.integers(0, 10**6, rows), rng.random(rows) < 0.2
     languages = rng.choice(np.array(["de", "de-AT", "en", None], dtype=object), rows).tolist()
     routing = Routing(some_policies, price)
-    many = routing.route(chance, reach, failed, languages)
+    many = routing.route(probabilities, reach, failed, languages)
     for row in range(rows):
-        one = routing.route(chance[[row]], reach[row], failed[row], [languages[row]])
-        assert one.actions[0] == many.actions[row]
-        assert one.risk[0] == many.risk[row]
-        assert one.deciding[0] == many.deciding[row]
-        assert (one.by_policy[0] == many.by_policy[row]).all()
+        single = routing.route(probabilities[[row]], reach[row], failed[row], [languages[row]])
+        assert single.actions[0] == many.actions[row]
+        assert single.risk[0] == many.risk[row]
+        assert single.deciding[0] == many.deciding[row]
+        assert (single.by_policy[0] == many.by_policy[row]).all()
 
 
 def test_the_hardest_policy_decides_and_is_named():
@@ -170,16 +177,18 @@ def test_a_policy_for_other_languages_does_not_hold():
 @example(shipped(), 5, 0.05)
 def test_reviewers_get_no_more_than_their_capacity(some_policies, seed, capacity):
     rng = np.random.default_rng(seed)
-    chance = some(200, len(some_policies.ids), seed)
+    probabilities = some(200, len(some_policies.ids), seed)
     reach, failed = rng.integers(0, 10**6, 200), rng.random(200) < 0.01
-    priced = capacity_price(some_policies, capacity, chance, reach, failed)
-    at = Routing(some_policies, priced.price).route(chance, reach, failed)
+    priced = capacity_price(some_policies, capacity, probabilities, reach, failed)
+    at = Routing(some_policies, priced.price).route(probabilities, reach, failed)
     assert priced.share == (at.actions == REVIEW).mean()
     if priced.met:
         assert priced.share <= capacity + 1e-9
     if priced.price > 0:
         # a little cheaper, and one post more than capacity would be reviewed
-        cheaper = Routing(some_policies, priced.price * (1 - 1e-6)).route(chance, reach, failed)
+        cheaper = Routing(some_policies, priced.price * (1 - 1e-6)).route(
+            probabilities, reach, failed
+        )
         more = (cheaper.actions == REVIEW).mean()
         assert more > capacity or not priced.met
 
@@ -188,11 +197,11 @@ def test_reviewers_get_no_more_than_their_capacity(some_policies, seed, capacity
 @given(policies(), st.integers(0, 2**32 - 1), st.floats(0, 200))
 def test_patience_is_the_price_up_to_which_a_post_is_reviewed(some_policies, seed, price):
     rng = np.random.default_rng(seed)
-    chance = some(50, len(some_policies.ids), seed)
+    probabilities = some(50, len(some_policies.ids), seed)
     reach, failed = rng.integers(0, 10**6, 50), rng.random(50) < 0.1
-    patience = Routing(some_policies).patience(chance, reach, failed)
+    patience = Routing(some_policies).patience(probabilities, reach, failed)
     assume(not np.isclose(patience, price, rtol=1e-6, atol=1e-6).any())
-    routed = Routing(some_policies, price).route(chance, reach, failed)
+    routed = Routing(some_policies, price).route(probabilities, reach, failed)
     assert ((routed.actions == REVIEW) == (patience > price)).all()
 
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from lib.moderation.author import AUTHORS
-from lib.moderation.media.hashes import HashList, Known, seen, sha256
+from lib.moderation.media.hashes import HashList, Known, pdq_hash, sha256
 from lib.moderation.media.images import decode_image
 from lib.moderation.post import Media, Post
 from lib.moderation.rules import ACTIONS, RULES_FILE, row_of, rule_fields
@@ -25,8 +25,8 @@ def rules():
     return load_rules(text, rule_fields(), actions=ACTIONS)
 
 
-def verdict(post, history=None, **found):
-    return rules().evaluate(row_of(post, history or {}, **found))
+def verdict(post, history=None, **matches):
+    return rules().evaluate(row_of(post, history or {}, **matches))
 
 
 def post(**fields):
@@ -40,20 +40,20 @@ def test_nothing_special_is_left_to_the_models():
 
 def test_known_media_are_removed_by_their_bytes_and_by_their_looks():
     content = encoded(scene(1))
-    known = HashList(
+    hash_list = HashList(
         [
             Known(hash=sha256(content), kind="sha256", policy="violence"),
-            Known(hash=seen(decode_image(content)).hex, kind="pdq", policy="violence"),
+            Known(hash=pdq_hash(decode_image(content)).hex, kind="pdq", policy="violence"),
         ]
     )
-    same = verdict(post(images=(Media(content),)), known_media=[known.exact(content)])
+    same = verdict(post(images=(Media(content),)), known_media=[hash_list.exact(content)])
     assert (same.action, same.rule_id) == ("REMOVE", "known_media")
     again = encoded(scene(1).resize((200, 200)), quality=60)
-    assert known.exact(again) is None
-    copied = verdict(post(), near=known.nearest([decode_image(again)]))
+    assert hash_list.exact(again) is None
+    copied = verdict(post(), near=hash_list.nearest([decode_image(again)]))
     assert (copied.action, copied.rule_id) == ("REMOVE", "same_picture_as_known")
     part = scene(1).crop((6, 6, 256, 256))
-    cropped = verdict(post(), near=known.nearest([decode_image(encoded(part))]))
+    cropped = verdict(post(), near=hash_list.nearest([decode_image(encoded(part))]))
     assert (cropped.action, cropped.rule_id) == ("REVIEW", "similar_picture_to_known")
 
 
@@ -68,8 +68,8 @@ def test_known_media_are_removed_by_their_bytes_and_by_their_looks():
     ],
 )
 def test_wording_decides_with_the_authors_history(text, history, expected):
-    found = verdict(post(text=text), history, hits=load_lists(LISTS).hits(text))
-    assert (found.action, found.rule_id) == expected
+    decision = verdict(post(text=text), history, hits=load_lists(LISTS).hits(text))
+    assert (decision.action, decision.rule_id) == expected
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_wording_decides_with_the_authors_history(text, history, expected):
     ],
 )
 def test_history_and_reports_ask_for_a_person(history, fields, rule):
-    found = verdict(post(**fields), history)
-    assert (found.action, found.rule_id) == ("REVIEW", rule)
+    decision = verdict(post(**fields), history)
+    assert (decision.action, decision.rule_id) == ("REVIEW", rule)
 
 
 def test_trust_is_only_watched():
     history = {"posts_by_author": 500.0, "posts_by_author_30d": 20.0, "removals_by_author_90d": 0.0}
-    found = verdict(post(), history)
-    assert found.action is None
-    assert found.shadow_hits == ("trusted_author",)
+    decision = verdict(post(), history)
+    assert decision.action is None
+    assert decision.shadow_hits == ("trusted_author",)
 
 
 def test_a_row_has_every_field_that_rules_may_read():
@@ -114,8 +114,8 @@ def test_rows_and_tables_are_judged_alike():
         }
     )
     fired = rules().evaluate_table(table)
-    for place, row in enumerate(rows):
-        hits = {rule.id for rule in rules().rules if fired[rule.id][place].as_py()}
+    for index, row in enumerate(rows):
+        hits = {rule.id for rule in rules().rules if fired[rule.id][index].as_py()}
         assert set(rules().evaluate(row).hits) == hits
 
 

@@ -105,19 +105,19 @@ def test_what_is_shown_long_is_seen_though_it_is_few_frames():
 def turned(content: bytes, matrix: tuple[int, ...]) -> bytes:
     """The video with another display matrix of its track."""
     plain = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-    place = content.index(plain, content.index(b"tkhd"))
-    return content[:place] + struct.pack(">9i", *matrix) + content[place + 36 :]
+    offset = content.index(plain, content.index(b"tkhd"))
+    return content[:offset] + struct.pack(">9i", *matrix) + content[offset + 36 :]
 
 
 def test_a_video_is_turned_as_its_player_turns_it():
     frame = np.zeros((32, 64, 3), np.uint8)
     frame[:, :16] = 255  # the left quarter is white
-    one = 1 << 16
-    clockwise = turned(video([frame] * 3), (0, one, 0, -one, 0, 0, 32 * one, 0, 1 << 30))
-    shown = decode_video(clockwise, SMALL).frames
-    assert shown.shape == (3, 64, 32, 3)
-    assert shown[:, :10].min() > 230
-    assert shown[:, 22:].max() < 25
+    unit = 1 << 16
+    clockwise = turned(video([frame] * 3), (0, unit, 0, -unit, 0, 0, 32 * unit, 0, 1 << 30))
+    frames = decode_video(clockwise, SMALL).frames
+    assert frames.shape == (3, 64, 32, 3)
+    assert frames[:, :10].min() > 230
+    assert frames[:, 22:].max() < 25
 
 
 def test_a_second_track_of_pictures_hides_nothing():
@@ -158,9 +158,9 @@ def test_what_is_refused_says_why(content, reason):
 
 def test_a_header_that_lies_about_its_size_is_not_believed():
     content = bytearray(video([np.zeros((128, 128, 3), np.uint8)] * 2))
-    place = content.rindex(b"avc1") + 28
-    assert content[place : place + 4] == bytes([0, 128, 0, 128])
-    content[place : place + 4] = b"\xff\xff\xff\xff"
+    offset = content.rindex(b"avc1") + 28
+    assert content[offset : offset + 4] == bytes([0, 128, 0, 128])
+    content[offset : offset + 4] = b"\xff\xff\xff\xff"
     before = peak()
     assert decode_video(bytes(content), SMALL).frames.shape == (2, 64, 64, 3)
     assert peak() - before < 30_000_000
@@ -193,9 +193,9 @@ def test_a_stream_that_takes_too_long_is_given_up():
 
 
 def test_a_stream_without_end_is_cut_at_the_limit_of_frames():
-    one = video(brightening(60), container="matroska")
-    cluster = one[one.index(b"\x1f\x43\xb6\x75") :]
-    endless = one + cluster * 40
+    content = video(brightening(60), container="matroska")
+    cluster = content[content.index(b"\x1f\x43\xb6\x75") :]
+    endless = content + cluster * 40
     assert refused(endless, Limits(video_frames=300, decode_seconds=5)) == "too_many_frames"
 
 
@@ -227,8 +227,8 @@ def test_no_bytes_raise_anything_else(start, content):
 )
 def test_no_damaged_video_raises_anything_else(kind, length, changes):
     content = bytearray(WHOLE[kind])
-    for place, value in changes:
-        content[place % len(content)] = value
+    for position, value in changes:
+        content[position % len(content)] = value
     with suppress(MediaError):
         clip = decode_video(bytes(content[: length % len(content) + 1]), SMALL)
         assert 1 <= len(clip.frames) == len(clip.times_s) <= 16

@@ -37,7 +37,7 @@ entries:
 """
 
 
-def found(text):
+def hits_of(text):
     return [(hit.entry, hit.text) for hit in load_lists(LISTS).hits(text)]
 
 
@@ -55,9 +55,9 @@ def test_every_folded_character_has_its_place_in_the_original(text, alike, leet)
 
 @given(anything, anything, st.booleans())
 def test_folding_in_pieces_is_folding_the_whole(left, right, alike):
-    whole, first, second = (fold(one, alike=alike) for one in (left + right, left, right))
-    assert whole.text == first.text + second.text
-    assert whole.starts.tolist() == [*first.starts, *(second.starts + len(left))]
+    full, first, second = (fold(part, alike=alike) for part in (left + right, left, right))
+    assert full.text == first.text + second.text
+    assert full.starts.tolist() == [*first.starts, *(second.starts + len(left))]
 
 
 @given(anything, st.booleans())
@@ -162,10 +162,12 @@ def test_no_invisible_characters_hide_a_blocked_word_in_any_text(left, right, be
     text = f"{left} {disguised}{between[-1]} {right}"
     hits = load_lists(LISTS).hits(text)
     assert all(0 <= hit.start < hit.end <= len(text) for hit in hits)
-    places = {place for hit in hits if hit.entry == "vile" for place in range(hit.start, hit.end)}
+    positions = {
+        position for hit in hits if hit.entry == "vile" for position in range(hit.start, hit.end)
+    }
     start = len(left) + 1
     letters = [k for k in range(start, start + len(disguised)) if text[k] in "VILE"]
-    assert set(letters) <= places
+    assert set(letters) <= positions
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,7 @@ def test_no_invisible_characters_hide_a_blocked_word_in_any_text(left, right, be
      "455 vi 1e", "113", "grotto and Grotto", "killing them all", "v. i. Lee"],
 )  # fmt: skip
 def test_what_only_resembles_a_blocked_word_is_left_alone(innocent):
-    assert [hit for hit in found(innocent) if hit[1] != "mark"] == []
+    assert [hit for hit in hits_of(innocent) if hit[1] != "mark"] == []
 
 
 def test_marks_that_spell_vowels_stay():
@@ -185,15 +187,15 @@ def test_marks_that_spell_vowels_stay():
 
 def test_hits_carry_their_place_and_an_allowed_word_takes_its_own_away():
     text = "Grotto! a gr\u0301ot\u0301 \u200bkill th3m all"
-    assert found(text) == [("grot", "gr\u0301ot\u0301"), ("kill_all", "kill th3m all")]
+    assert hits_of(text) == [("grot", "gr\u0301ot\u0301"), ("kill_all", "kill th3m all")]
     for hit in load_lists(LISTS).hits(text):
         assert text[hit.start : hit.end] == hit.text
 
 
 def test_each_of_two_neighbours_is_found():
-    assert found("vile vile") == [("vile", "vile")] * 2
-    assert found("жvile vileж гадкийvile") == []
-    assert found("гадкий,vile") == [("foreign", "гадкий"), ("vile", "vile")]
+    assert hits_of("vile vile") == [("vile", "vile")] * 2
+    assert hits_of("жvile vileж гадкийvile") == []
+    assert hits_of("гадкий,vile") == [("foreign", "гадкий"), ("vile", "vile")]
 
 
 def test_a_long_text_takes_no_long_time():
@@ -255,10 +257,10 @@ def test_the_lists_of_the_product_name_its_policies():
 @given(anything)
 def test_words_are_in_order_and_cut_no_grapheme(text):
     spans = words(text)
-    edges = {0, *(found.end() for found in regex.finditer(r"\X", text))}
-    assert all(one.end <= two.start for one, two in pairwise(spans))
-    assert all(one.start < one.end for one in spans)
-    assert {edge for one in spans for edge in one} <= edges
+    edges = {0, *(match.end() for match in regex.finditer(r"\X", text))}
+    assert all(span.end <= two.start for span, two in pairwise(spans))
+    assert all(span.start < span.end for span in spans)
+    assert {edge for span in spans for edge in span} <= edges
 
 
 @pytest.mark.parametrize(
@@ -292,20 +294,20 @@ def test_a_word_is_what_a_reader_takes_for_one(text, expected):
     ],
 )
 def test_text_is_turned_as_a_reader_sees_it(text, seen):
-    places = turned(text)
-    assert (places is None) == ("\u202e" not in text)
-    order = range(len(text)) if places is None else places.tolist()
+    positions = turned(text)
+    assert (positions is None) == ("\u202e" not in text)
+    order = range(len(text)) if positions is None else positions.tolist()
     assert sorted(order) == list(range(len(text)))
     assert "".join(text[k] for k in order if not "\u202a" <= text[k] <= "\u2069") == seen
 
 
 def test_a_word_written_backwards_under_an_override_is_found_where_it_is_written():
     text = "so \u202e3l1v\u202c!"
-    assert found(text) == [("vile", "3l1v")]
+    assert hits_of(text) == [("vile", "3l1v")]
     (hit,) = load_lists(LISTS).hits(text)
     assert (hit.start, hit.end) == (4, 8)
-    assert found("so eliv!") == []
-    assert found("so \u202evile\u202c!") == [("vile", "vile")]
+    assert hits_of("so eliv!") == []
+    assert hits_of("so \u202evile\u202c!") == [("vile", "vile")]
 
 
 def test_nested_controls_take_no_longer_than_the_text_is_long():

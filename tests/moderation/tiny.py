@@ -57,7 +57,7 @@ def image_model() -> ImageModel:
 @cache
 def video_model() -> VideoModel:
     size = TINY.video
-    clips = np.stack([evenly_spaced(one, size.frames, size.side) for one in parts()[0].clips])
+    clips = np.stack([evenly_spaced(clip, size.frames, size.side) for clip in parts()[0].clips])
     targets = fit_posts().piece_targets("video", len(clips))
     return fit_video(clips, targets, POLICIES, np.arange(0, len(clips), 4), size, RUN)
 
@@ -74,9 +74,11 @@ def fuse_posts() -> tuple[Composed, dict[str, ModalityAnswer]]:
 
 @cache
 def model() -> ModerationModel:
-    posts, told = fuse_posts()
+    posts, member_answers = fuse_posts()
     folds = np.arange(len(posts)) % 4
-    fused = fit_fusion(told, posts.presence, posts.targets, POLICIES, folds, TINY.fusion, RUN)
+    fused = fit_fusion(
+        member_answers, posts.presence, posts.targets, POLICIES, folds, TINY.fusion, RUN
+    )
     thresholds = thresholds_of(fused.log_odds, posts.targets, POLICIES)
     return ModerationModel(fused.fusion, text_model(), image_model(), video_model(), thresholds)
 
@@ -85,12 +87,12 @@ def model() -> ModerationModel:
 def unseen_posts() -> tuple[Composed, np.ndarray, dict[str, ModalityAnswer]]:
     """Posts of pieces that nothing learnt from, their probabilities and the members' answers."""
     posts = compose(parts()[2], 700, SIMULATED_RECIPE, seed=6)
-    told = answers(posts, parts()[2])
-    return posts, sigmoid(model().fusion.answer(told, posts.presence)), told
+    member_answers = answers(posts, parts()[2])
+    return posts, sigmoid(model().fusion.answer(member_answers, posts.presence)), member_answers
 
 
-def save(one: ModerationModel, folder: Path) -> Path:
-    one.save(
+def save(model: ModerationModel, folder: Path) -> Path:
+    model.save(
         folder, created_at=1_795_428_900_000_000, data_fingerprint="f" * 64, code_version="test",
         parameters={}, metrics={},
     )  # fmt: skip

@@ -72,7 +72,7 @@ def payment(name: str, user: str, day: int = 0, **changes: object) -> Decision:
     )
 
 
-def everything(database: Database) -> str:
+def all_values(database: Database) -> str:
     """Every value of every table, as text."""
     with database.reading() as connection:
         tables = inspect(connection).get_table_names()
@@ -108,14 +108,18 @@ def test_a_payer_is_erased_from_table_archive_facts_backlog_and_journal(
         "fraud", (ANN,), url, journal=(tmp_path / "journal",), secret_file=secret, by="dpo"
     )
     dry = EraseConfig("fraud", (ANN,), url, journal=(tmp_path / "journal",), dry_run=True)
-    before = everything(database)
+    before = all_values(database)
     assert main(dry, NOVEMBER) == 0
-    assert everything(database) == before
+    assert all_values(database) == before
     assert main(config, NOVEMBER) == 0
-    left = everything(database)
+    left = all_values(database)
     assert left.count(ANN) == left.count("t5")  # churn's customer of that name is another system's
     assert b"t1" not in b"".join(name.name.encode() for name in (tmp_path / "archive").rglob("*"))
-    assert [one.subject_id for one in records.decisions("fraud", 0, 2**62)] == ["t2", "t4", "t7"]
+    assert [record.subject_id for record in records.decisions("fraud", 0, 2**62)] == [
+        "t2",
+        "t4",
+        "t7",
+    ]
     assert records.decision("fraud", "t1") is None
     assert records.decision("fraud", "t2") == payment("t2", BOB)
     assert records.labels_for("fraud", "t1") == ()
@@ -129,7 +133,7 @@ def test_a_payer_is_erased_from_table_archive_facts_backlog_and_journal(
     assert audit["counts"]["archived decisions"] == 1
     assert audit["counts"]["decisions"] == 2
     assert main(config, NOVEMBER) == 0
-    assert everything(database).count(BOB) == left.count(BOB)
+    assert all_values(database).count(BOB) == left.count(BOB)
 
 
 def test_sqlite_keeps_no_byte_of_whom_it_erased(tmp_path: Path, secret: Path) -> None:
@@ -156,8 +160,8 @@ def test_other_kinds_of_entities_are_found_without_an_index(
     for day in days_before(database, NOVEMBER + DAY):
         archive_day(database, str(tmp_path / "archive"), day, NOVEMBER)
     assert main(EraseConfig("fraud", (device,), url, kind=kind, secret_file=secret), NOVEMBER) == 0
-    assert [one.subject_id for one in records.decisions("fraud", 0, 2**62)] == ["t9"]
-    assert device not in everything(database)
+    assert [record.subject_id for record in records.decisions("fraud", 0, 2**62)] == ["t9"]
+    assert device not in all_values(database)
 
 
 def event(name: str, user: str, device: str) -> dict[str, object]:
@@ -194,13 +198,13 @@ def test_profiles_and_receipts_of_a_payer_go_and_others_stay(
     events = [event("t1", ANN, "d1"), event("t2", ANN, "d2"), event("t3", BOB, "d1"), named_alike]
     with Records(url) as records:
         records.migrate()
-        for one in events:
-            store.exchange(online.request(one))
-            name, user = str(one["transaction_id"]), str(one["user_id"])
+        for payment_event in events:
+            store.exchange(online.request(payment_event))
+            name, user = str(payment_event["transaction_id"]), str(payment_event["user_id"])
             records.record_decisions([payment(name, user)])
     config = EraseConfig("fraud", (ANN,), url, profile_store=store_url, secret_file=secret)
     assert main(config, NOVEMBER) == 0
-    again = [store.exchange(online.request(one)) for one in events]
+    again = [store.exchange(online.request(payment_event)) for payment_event in events]
     assert [reply.first for reply in again] == [True, True, False, False]
     # whatever has Ann as its user began anew; the merchant of that name and the device did not
     profiles = dict(
@@ -212,9 +216,9 @@ def test_profiles_and_receipts_of_a_payer_go_and_others_stay(
         p.key for p in online.request(named_alike).parts if p.key.endswith(b":" + ANN.encode())
     ]
     look = store.exchange(online.look({**named_alike, "transaction_id": "t9"}))
-    places = [part.key for part in online.request(named_alike).parts]
+    keys = [part.key for part in online.request(named_alike).parts]
     assert merchant
-    assert all(look.profiles[places.index(key)] for key in merchant)
+    assert all(look.profiles[keys.index(key)] for key in merchant)
     store.close()
 
 
@@ -237,8 +241,10 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
     url: str, records: Records, database: Database, tmp_path: Path, secret: Path
 ) -> None:
     shelf = Shelf(str(tmp_path / "media"))
-    mine, shared, theirs = (shelf.keep(one) for one in (b"mine", b"shared", b"theirs"))
-    for post, author, media in (("p1", ANN, (mine, shared)), ("p2", BOB, (theirs, shared))):
+    own_key, shared, other_key = (
+        shelf.keep(content) for content in (b"mine", b"shared", b"theirs")
+    )
+    for post, author, media in (("p1", ANN, (own_key, shared)), ("p2", BOB, (other_key, shared))):
         request = {
             "text": f"words of {author}",
             "media": {f"image{i}": m for i, m in enumerate(media)},
@@ -247,8 +253,11 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
             [decision(post, system="moderation", entities={"author_id": author}, request=request)]
         )
     reviews = Reviews(url)
-    shown = {"p1": {"text": f"words of {ANN}"}, "p2": {"text": "other", "media": {"image": shared}}}
-    reviews.admit([_item(post, shown[post]) for post in shown], "routing")
+    contents = {
+        "p1": {"text": f"words of {ANN}"},
+        "p2": {"text": "other", "media": {"image": shared}},
+    }
+    reviews.admit([_item(post, contents[post]) for post in contents], "routing")
     (first,) = reviews.claim("rita", 1, now=NOVEMBER, lease=10 * SECOND)
     reviews.decide(
         first.item_id, "rita", first.token, {"hate": True}, now=NOVEMBER, note=ANN,
@@ -258,7 +267,7 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
         "moderation", (ANN,), url, media=str(tmp_path / "media"), secret_file=secret, by="dpo"
     )
     assert main(config, NOVEMBER + SECOND) == 0
-    assert ANN not in everything(database)
+    assert ANN not in all_values(database)
     with database.reading() as connection:
         audit = (
             connection.execute(
@@ -270,18 +279,18 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
     entries = [(row["who"], row["what"], row["before"], row["after"]) for row in audit]
     assert ("rita", "decided", None, None) in entries
     assert entries[-1] == ("dpo", "erased", None, None)
-    assert shelf.read(mine) is None
+    assert shelf.read(own_key) is None
     assert shelf.read(shared) == b"shared"  # an open review of Bob's shows it
-    assert shelf.read(theirs) == b"theirs"
-    assert [one.item_id for one in reviews.claim("rita", 9, now=NOVEMBER, lease=9)] == ["p2"]
+    assert shelf.read(other_key) == b"theirs"
+    assert [claim.item_id for claim in reviews.claim("rita", 9, now=NOVEMBER, lease=9)] == ["p2"]
     reviews.close()
 
 
-def _item(post: str, shown: dict[str, object]) -> ReviewItem:
+def _item(post: str, content: dict[str, object]) -> ReviewItem:
     return ReviewItem(
         id=post, case_id=post, post_id=post, kind="review", rule="routed", policies={"hate": 0.5},
         severity=3, reach=1, priority=1.0, created_at=NOVEMBER, due_at=NOVEMBER,
-        rank_us=NOVEMBER + int(post[1]), policy_version="v1", model_version=None, shown=shown,
+        rank_us=NOVEMBER + int(post[1]), policy_version="v1", model_version=None, shown=content,
     )  # fmt: skip
 
 
@@ -334,11 +343,11 @@ def test_a_customer_is_erased_from_health_interventions_and_plans(
         ]
     )  # fmt: skip
     assert main(EraseConfig("churn", (ANN,), url, secret_file=secret), NOVEMBER) == 0
-    assert ANN not in everything(database)
+    assert ANN not in all_values(database)
     kept, chosen = book.plan("p")
     assert kept.request == {"customers": ["erased", BOB]}
-    assert [one.customer_id for one in chosen] == [BOB]
-    assert [one.intervention_id for one in book.outcomes()] == ["p-1"]
+    assert [intervention.customer_id for intervention in chosen] == [BOB]
+    assert [outcome.intervention_id for outcome in book.outcomes()] == ["p-1"]
     assert len(health.history(BOB)) == 1
     health.close()
     book.close()
@@ -375,14 +384,14 @@ def test_a_machine_is_erased_from_orders_schedules_and_its_store(
         id="s", week_start=NOVEMBER, created_at=NOVEMBER, model_version=None,
         request={"machines": [machine, "other"]}, plan={"visits": [{"machine_id": machine}]},
     )  # fmt: skip
-    made = [
+    work_orders = [
         WorkOrder(
             id=f"s-{number}", schedule_id="s", machine_id=name, component=None, plant="", line="",
             skill="s", starts_at=NOVEMBER, ends_at=NOVEMBER, expected={}, created_at=NOVEMBER,
         )
         for number, name in enumerate((machine, "other"))
     ]  # fmt: skip
-    orders.keep(schedule, made)
+    orders.keep(schedule, work_orders)
     config = EraseConfig(
         "maintenance", (machine,), url, secret_file=secret,
         profile_store=f"sqlite:///{tmp_path}/machines.sqlite",
@@ -391,7 +400,7 @@ def test_a_machine_is_erased_from_orders_schedules_and_its_store(
     kept, left = orders.schedule("s")
     assert kept.request == {"machines": ["erased", "other"]}
     assert kept.plan == {"visits": [{"machine_id": "erased"}]}
-    assert [one.machine_id for one in left] == ["other"]
+    assert [order.machine_id for order in left] == ["other"]
     assert in_machines(path, lambda store: store.read(machine)) == (None, 0)
     assert in_machines(path, lambda store: store.read("other")) == (b"memory", 1)
     orders.close()

@@ -24,7 +24,7 @@ from lib.records import (
     WorkOrders,
 )
 from lib.records.partitions import DAY
-from tests.privacy.test_erase import _closed, _item, database, everything  # noqa: F401
+from tests.privacy.test_erase import _closed, _item, all_values, database  # noqa: F401
 from tests.records.conftest import NOVEMBER, SECOND, decision, fact
 
 NOW = NOVEMBER + 100 * DAY
@@ -70,12 +70,12 @@ def test_what_is_old_goes_and_what_waits_stays(
     database,  # noqa: F811
 ) -> None:
     digests = seed(url, records, tmp_path)
-    before = everything(database)
+    before = all_values(database)
     counted = main(config(url, tmp_path, dry_run=True), NOW)
-    assert everything(database) == before
+    assert all_values(database) == before
     done = main(config(url, tmp_path), NOW)
-    assert {name: one for name, one in counted.items() if name != "facts"} == {
-        name: one for name, one in done.items() if name != "facts"
+    assert {name: outcome for name, outcome in counted.items() if name != "facts"} == {
+        name: outcome for name, outcome in done.items() if name != "facts"
     }
     assert (done["decisions to archive"].gone, done["decisions to archive"].waiting) == (1, 1)
     assert (done["reviews"].gone, done["reviews"].waiting) == (1, 1)
@@ -83,14 +83,14 @@ def test_what_is_old_goes_and_what_waits_stays(
     assert (done["rescores"].gone, done["rescores"].waiting) == (0, 1)
     assert done["facts"].gone == 2
     shelf = Shelf(str(tmp_path / "media"))
-    assert [shelf.read(digests[one]) is None for one in ("old", "open", "new")] == [
+    assert [shelf.read(digests[name]) is None for name in ("old", "open", "new")] == [
         True, False, False,
     ]  # fmt: skip
-    kept = [records.decision("fraud", one) for one in ("old", "due", "new")]
+    kept = [records.decision("fraud", name) for name in ("old", "due", "new")]
     assert all(kept)
     assert len(records.to_rescore("fraud", 9, worker="w", now=NOW)) == 1
     again = main(config(url, tmp_path), NOW)
-    assert {name: one.gone for name, one in again.items()} == dict.fromkeys(done, 0)
+    assert {name: outcome.gone for name, outcome in again.items()} == dict.fromkeys(done, 0)
 
 
 def test_decisions_go_from_table_and_archive_with_their_ids(
@@ -114,9 +114,9 @@ def test_nothing_goes_that_was_not_asked_for(
     database,  # noqa: F811
 ) -> None:
     seed(url, records, tmp_path)
-    before = everything(database)
+    before = all_values(database)
     assert main(RetainConfig(url), NOW + 10_000 * DAY) == {}
-    assert everything(database) == before
+    assert all_values(database) == before
 
 
 def test_open_orders_stay_and_customers_health_ages(url: str, records: Records) -> None:
@@ -143,8 +143,8 @@ def test_open_orders_stay_and_customers_health_ages(url: str, records: Records) 
     done = main(RetainConfig(url, orders_days=30, health_days=30), NOW)
     assert (done["work orders"].gone, done["work orders"].waiting) == (2, 1)
     assert done["health"].gone == 1
-    assert [one.id for one in orders.of_machine("m")] == ["open"]
-    assert [one.at for one in health.history("c")] == [NOW]
+    assert [entry.id for entry in orders.of_machine("m")] == ["open"]
+    assert [entry.at for entry in health.history("c")] == [NOW]
     orders.close()
     health.close()
 

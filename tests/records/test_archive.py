@@ -16,7 +16,7 @@ from lib.records.partitions import DAY, partitions
 from tests.records.conftest import NOVEMBER, SECOND, decision, fact
 
 
-def made(number: int, day: int, **changes: object) -> Decision:
+def numbered_decision(number: int, day: int, **changes: object) -> Decision:
     at = NOVEMBER + day * DAY + number * SECOND
     features = {"amount": float(number), "hour_of_day": float("nan"), "é": float("inf")}
     return decision(
@@ -40,10 +40,10 @@ def archived_files(database: Database) -> list[ArchiveFile]:
 def test_archived_days_read_like_the_table(
     records: Records, database: Database, tmp_path: Path
 ) -> None:
-    batch = [made(number, day) for day in range(3) for number in range(40)]
-    other = [made(number, 0, system="churn", rule_id="r") for number in range(3)]
+    batch = [numbered_decision(number, day) for day in range(3) for number in range(40)]
+    other = [numbered_decision(number, 0, system="churn", rule_id="r") for number in range(3)]
     records.record_decisions(batch + other)
-    records.record_labels([fact(one.subject_id) for one in batch[::3]])
+    records.record_labels([fact(record.subject_id) for record in batch[::3]])
     before = list(map(repr, records.decisions("fraud", 0, 2**62)))
     table = records.labelled("fraud", 0, 2**62, include_unlabelled=True)
     labelled = records.labelled("fraud", NOVEMBER, NOVEMBER + 2 * DAY)
@@ -60,9 +60,9 @@ def test_archived_days_read_like_the_table(
     assert records.decision_count("fraud") == 120
     if not database.is_sqlite:
         with database.reading() as connection:
-            names = [one.name for one in partitions(connection)]
+            names = [partition.name for partition in partitions(connection)]
         assert names == ["decisions_p20261125", "decisions_p20261126"]
-    assert records.record_decisions([batch[7], made(99, 0)]).stored == 1
+    assert records.record_decisions([batch[7], numbered_decision(99, 0)]).stored == 1
 
 
 def test_a_day_that_is_archived_while_decisions_are_read_is_read_whole(
@@ -92,11 +92,11 @@ def test_whoever_reads_decisions_may_take_its_time(url: str, records: Records) -
 
 def test_an_archive_may_be_a_bucket(records: Records, database: Database) -> None:
     """fsspec's memory file system stands for a bucket."""
-    records.record_decisions([made(1, 0), made(2, 0)])
+    records.record_decisions([numbered_decision(1, 0), numbered_decision(2, 0)])
     (day,) = days_before(database, NOVEMBER + DAY)
     uri = open_archive(f"memory://archive-{'sqlite' if database.is_sqlite else 'postgresql'}")
     assert archive_day(database, uri, day, NOVEMBER).moved == 2
-    assert repr(records.decision("fraud", "t0-002")) == repr(made(2, 0))
+    assert repr(records.decision("fraud", "t0-002")) == repr(numbered_decision(2, 0))
     assert len(list(records.decisions("fraud", 0, 2**62))) == 2
     assert delete_archived(database, NOVEMBER + DAY) == 2
     assert records.decision_count("fraud") == 0
@@ -105,18 +105,21 @@ def test_an_archive_may_be_a_bucket(records: Records, database: Database) -> Non
 def test_what_came_late_is_archived_by_the_next_run_beside_the_first(
     records: Records, database: Database, tmp_path: Path
 ) -> None:
-    (day,) = _archived(records, database, tmp_path, [made(1, 0)])
-    records.record_decisions([made(2, 0)])
+    (day,) = _archived(records, database, tmp_path, [numbered_decision(1, 0)])
+    records.record_decisions([numbered_decision(2, 0)])
     assert archive_day(database, str(tmp_path), day, NOVEMBER).moved == 1
     assert archive_day(database, str(tmp_path), day, NOVEMBER).moved == 0
     assert len(archived_files(database)) == 2
-    assert [one.subject_id for one in records.decisions("fraud", 0, 2**62)] == ["t0-001", "t0-002"]
+    assert [record.subject_id for record in records.decisions("fraud", 0, 2**62)] == [
+        "t0-001",
+        "t0-002",
+    ]
 
 
 def test_a_day_stays_while_a_decision_waits_to_be_scored_again(
     records: Records, database: Database, tmp_path: Path
 ) -> None:
-    records.record_decisions([made(1, 0, method="fallback"), made(2, 0)])
+    records.record_decisions([numbered_decision(1, 0, method="fallback"), numbered_decision(2, 0)])
     (day,) = days_before(database, NOVEMBER + DAY)
     assert archive_day(database, str(tmp_path), day, NOVEMBER).waiting == 1
     assert archived_files(database) == []
@@ -127,7 +130,7 @@ def test_a_day_stays_while_a_decision_waits_to_be_scored_again(
 def test_a_run_that_was_cut_off_after_the_files_goes_on(
     records: Records, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records.record_decisions([made(1, 0), made(2, 0)])
+    records.record_decisions([numbered_decision(1, 0), numbered_decision(2, 0)])
     (day,) = days_before(database, NOVEMBER + DAY)
 
     def cut(*_: object) -> None:
@@ -141,17 +144,17 @@ def test_a_run_that_was_cut_off_after_the_files_goes_on(
         with pytest.raises(KeyboardInterrupt):
             archive_day(database, str(tmp_path), day, NOVEMBER)
     monkeypatch.undo()
-    both = [one.subject_id for one in records.decisions("fraud", 0, 2**62)]
+    both = [record.subject_id for record in records.decisions("fraud", 0, 2**62)]
     assert both == ["t0-001", "t0-002"]
     archive_day(database, str(tmp_path), day, NOVEMBER)
-    assert [one.subject_id for one in records.decisions("fraud", 0, 2**62)] == both
+    assert [record.subject_id for record in records.decisions("fraud", 0, 2**62)] == both
     assert days_before(database, NOVEMBER + DAY) == []
 
 
 def test_a_file_that_was_changed_or_is_gone_is_named(
     records: Records, database: Database, tmp_path: Path
 ) -> None:
-    _archived(records, database, tmp_path, [made(1, 0), made(2, 0)])
+    _archived(records, database, tmp_path, [numbered_decision(1, 0), numbered_decision(2, 0)])
     (file,) = archived_files(database)
     verify(file)
     path = tmp_path / file.path
@@ -168,14 +171,14 @@ def test_a_file_that_was_changed_or_is_gone_is_named(
 def test_archived_days_go_with_their_ids(
     records: Records, database: Database, tmp_path: Path
 ) -> None:
-    _archived(records, database, tmp_path, [made(1, 0)])
+    _archived(records, database, tmp_path, [numbered_decision(1, 0)])
     assert delete_archived(database, NOVEMBER + DAY, count_only=True) == 1
     assert records.decision("fraud", "t0-001") is not None
     assert delete_archived(database, NOVEMBER) == 0
     assert delete_archived(database, NOVEMBER + DAY) == 1
     assert records.decision("fraud", "t0-001") is None
     assert list(tmp_path.rglob("*.parquet")) == []
-    assert records.record_decisions([made(1, 0)]).stored == 1
+    assert records.record_decisions([numbered_decision(1, 0)]).stored == 1
 
 
 def test_an_archive_with_credentials_in_its_uri_is_refused() -> None:
@@ -191,6 +194,6 @@ def _archived(records: Records, database: Database, folder: Path, batch: list[De
     return days
 
 
-def same(one: pa.Table, other: pa.Table) -> bool:
+def same(first: pa.Table, other: pa.Table) -> bool:
     """NaN is not equal to itself, so rows are compared by how they are written."""
-    return one.schema == other.schema and repr(one.to_pylist()) == repr(other.to_pylist())
+    return first.schema == other.schema and repr(first.to_pylist()) == repr(other.to_pylist())

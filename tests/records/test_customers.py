@@ -23,18 +23,18 @@ from tests.records.conftest import NOVEMBER, SECOND
 
 @pytest.fixture
 def health(url):
-    found = CustomerHealth(url)
-    found.migrate()
-    yield found
-    found.close()
+    store = CustomerHealth(url)
+    store.migrate()
+    yield store
+    store.close()
 
 
 @pytest.fixture
 def book(url):
-    found = Interventions(url)
-    found.migrate()
-    yield found
-    found.close()
+    store = Interventions(url)
+    store.migrate()
+    yield store
+    store.close()
 
 
 def entry(number: int, **changes) -> HealthEntry:
@@ -94,7 +94,7 @@ def test_the_newest_override_holds_until_it_expires_or_is_withdrawn(health):
     assert health.in_force("c1", NOVEMBER + 12 * SECOND) is None
     health.override(override(5, score=None, reason="wrong customer"))
     assert health.in_force("c1", NOVEMBER + 6 * SECOND) is None
-    assert [one.id for one in health.overrides("c1")] == ["o5", "o2", "o1"]
+    assert [entry.id for entry in health.overrides("c1")] == ["o5", "o2", "o1"]
 
 
 def test_an_override_that_ends_before_it_begins_is_refused():

@@ -81,9 +81,9 @@ def test_a_decision_can_be_found_before_it_is_drained(log: DecisionLog, records:
     log.append(decision("t1", decided_at=NOVEMBER, request_id="first"))
     log.append(decision("t1", decided_at=NOVEMBER + 1, request_id="second"))
     log.append(decision("t1", system="churn"))
-    found = log.find("fraud", "t1")
-    assert found is not None
-    assert found.request_id == "first"
+    record = log.find("fraud", "t1")
+    assert record is not None
+    assert record.request_id == "first"
     assert log.find("fraud", "t") is None
     log.drain(records)
     assert log.find("fraud", "t1") is None
@@ -103,7 +103,7 @@ def test_nothing_is_lost_while_the_database_is_away(
         with pytest.raises(RecordsUnavailableError):
             log.drain(away)
     log.append(decision("t2"))
-    assert [one.subject_id for one in log.replay()] == ["t1", "t2"]
+    assert [record.subject_id for record in log.replay()] == ["t1", "t2"]
     assert log.drain(records) == DrainOutcome(stored=2)
 
 
@@ -176,12 +176,12 @@ def test_a_damaged_line_is_set_aside_and_the_rest_is_kept(
 def test_no_damage_makes_a_decision_that_was_never_made(
     tmp_path: Path, cut: int, flipped: int
 ) -> None:
-    made = [decision(f"t{number}") for number in range(3)]
-    content = bytearray(b"".join(map(encode, made)))
+    decisions = [decision(f"t{number}") for number in range(3)]
+    content = bytearray(b"".join(map(encode, decisions)))
     content[flipped % len(content)] ^= 0x10
     path = tmp_path / "damaged.journal"
     path.write_bytes(content[: cut % (len(content) + 1)])
-    assert all(found in made for found in read_segment(path).decisions)
+    assert all(record in decisions for record in read_segment(path).decisions)
 
 
 def forbid(url: str, subject: str) -> None:
@@ -226,7 +226,7 @@ def test_a_long_log_is_cut_into_files(directory: Path, records: Records) -> None
             log.append(decision(f"t{number:02}"))
             log.sync()
         assert len(journals(directory)) > 4
-        assert [one.subject_id for one in log.replay()] == [f"t{n:02}" for n in range(20)]
+        assert [record.subject_id for record in log.replay()] == [f"t{n:02}" for n in range(20)]
         assert log.drain(records) == DrainOutcome(stored=20)
 
 

@@ -26,9 +26,9 @@ def test_the_first_decision_wins(records: Records) -> None:
 def test_the_first_of_two_in_one_batch_wins(records: Records) -> None:
     batch = [decision("t1", request_id="first"), decision("t1", request_id="second")]
     assert records.record_decisions(batch) == DecisionOutcome(stored=1, repeated=1)
-    found = records.decision("fraud", "t1")
-    assert found is not None
-    assert found.request_id == "first"
+    record = records.decision("fraud", "t1")
+    assert record is not None
+    assert record.request_id == "first"
 
 
 def test_two_systems_may_decide_about_the_same_id(records: Records) -> None:
@@ -40,28 +40,28 @@ def test_two_systems_may_decide_about_the_same_id(records: Records) -> None:
 def test_the_answer_comes_back_verbatim(records: Records) -> None:
     answer = {"z": 1, "a": [0.1, None, True], "text": "Zoë \x00 \u2028", "m": {"b": 1, "a": 2}}
     records.record_decisions([decision("t1", answer=answer)])
-    found = records.decision("fraud", "t1")
-    assert found is not None
-    assert found.answer == answer
-    assert list(found.answer) == list(answer)
+    record = records.decision("fraud", "t1")
+    assert record is not None
+    assert record.answer == answer
+    assert list(record.answer) == list(answer)
 
 
 def test_a_missing_feature_stays_missing_and_infinity_stays_infinite(records: Records) -> None:
     features = {"missing": math.nan, "high": math.inf, "low": -math.inf, "exact": 0.1 + 0.2}
     records.record_decisions([decision("t1", features=features)])
-    found = records.decision("fraud", "t1")
-    assert found is not None
-    assert math.isnan(found.features["missing"])
-    assert found.features["high"] == math.inf
-    assert found.features["low"] == -math.inf
-    assert found.features["exact"] == 0.1 + 0.2
+    record = records.decision("fraud", "t1")
+    assert record is not None
+    assert math.isnan(record.features["missing"])
+    assert record.features["high"] == math.inf
+    assert record.features["low"] == -math.inf
+    assert record.features["exact"] == 0.1 + 0.2
 
 
 def test_a_range_is_replayed_in_the_order_of_its_events(records: Records) -> None:
-    made = [decision(f"t{n}", event_time=NOVEMBER + (7 * n) % 2500) for n in range(2500)]
-    records.record_decisions(made)
+    decisions = [decision(f"t{n}", event_time=NOVEMBER + (7 * n) % 2500) for n in range(2500)]
+    records.record_decisions(decisions)
     replayed = list(records.decisions("fraud", NOVEMBER, NOVEMBER + 2499))
-    assert replayed == sorted(made, key=lambda one: one.event_time)[:-1]
+    assert replayed == sorted(decisions, key=lambda record: record.event_time)[:-1]
 
 
 def test_an_empty_batch_changes_nothing(records: Records) -> None:
@@ -109,10 +109,10 @@ def test_whichever_is_stored_first_the_earliest_stands(
         for n in range(3)
     ]
     with DecisionLog(tmp_path / "journal") as log:
-        for place in order:
-            log.append(several[place])
+        for index in order:
+            log.append(several[index])
         assert log.find("fraud", "t1") == several[0]
-    stored = [records.record_decisions([several[place]]).stored for place in order]
+    stored = [records.record_decisions([several[index]]).stored for index in order]
     assert stored == [1, 0, 0]
     assert records.decision("fraud", "t1") == several[0]
     assert list(records.decisions("fraud", 0, 2**60)) == [several[0]]

@@ -47,8 +47,8 @@ def test_what_is_sealed_is_stored_and_what_is_written_stays(log, drainer, url):
     log.measure()
     assert stored(url) == 1
     assert log.pending_bytes > 0
-    found = log.find("fraud", "t2")
-    assert found is not None
+    record = log.find("fraud", "t2")
+    assert record is not None
     log.seal()
     assert drainer.drain() == DrainOutcome(stored=1)
     log.measure()

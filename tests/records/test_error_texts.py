@@ -46,8 +46,8 @@ def test_postgresql_tells_no_row(
     database.close()
     with pytest.raises((RefusedRowsError, RecordsUnavailableError)) as raised:
         records.record_decisions([decision(PERSON, entities={"user_id": PERSON})])
-    shown = "".join(traceback.format_exception(raised.value))
-    assert PERSON not in shown + repr(raised.value)
+    trace = "".join(traceback.format_exception(raised.value))
+    assert PERSON not in trace + repr(raised.value)
 
 
 @pytest.mark.parametrize(

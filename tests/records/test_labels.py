@@ -121,8 +121,8 @@ def test_no_decisions_make_an_empty_table_with_its_columns(records: Records) -> 
 def test_more_rows_than_one_batch_keep_their_order(records: Records) -> None:
     batch = [decision(f"t{n:05}", event_time=NOVEMBER + n % 7) for n in range(6_000)]
     records.record_decisions(batch)
-    records.record_labels([fact(one.subject_id) for one in batch])
-    expected = sorted((one.event_time, one.subject_id) for one in batch)
+    records.record_labels([fact(record.subject_id) for record in batch])
+    expected = sorted((record.event_time, record.subject_id) for record in batch)
     assert labelled(records)["subject_id"].to_pylist() == [subject for _, subject in expected]
 
 
@@ -156,8 +156,8 @@ def test_the_table_and_the_single_subject_agree_on_every_history(
     table = labelled(records, known_by=NOVEMBER + known_by * SECOND)
     rows = table.filter(pa.compute.equal(table["subject_id"], subject))
     observed = rows["label_observed_at"].cast(pa.int64()).to_pylist()
-    found = list(zip(rows["label"].to_pylist(), observed, strict=True))
-    assert found == ([] if current is None else [(current.value, current.observed_at)])
+    labels = list(zip(rows["label"].to_pylist(), observed, strict=True))
+    assert labels == ([] if current is None else [(current.value, current.observed_at)])
 
 
 def test_facts_come_in_the_order_in_which_they_were_stored_whatever_clocks_say(

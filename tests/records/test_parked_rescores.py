@@ -10,8 +10,8 @@ POLICY = RetryPolicy(most_failures=3, first_pause=10 * SECOND, longest_pause=15 
 def fallbacks(records: Records, *subjects: str) -> None:
     records.record_decisions(
         [
-            decision(name, method="fallback", decided_at=NOVEMBER + place)
-            for place, name in enumerate(subjects)
+            decision(name, method="fallback", decided_at=NOVEMBER + index)
+            for index, name in enumerate(subjects)
         ]
     )
 
@@ -19,7 +19,7 @@ def fallbacks(records: Records, *subjects: str) -> None:
 def claim(records: Records, at: int, limit: int = 10) -> list[str]:
     now = NOVEMBER + at * SECOND
     decisions = records.to_rescore("fraud", limit, worker="w", now=now, lease=SECOND)
-    return [one.subject_id for one in decisions]
+    return [record.subject_id for record in decisions]
 
 
 def fail(records: Records, subject: str, at: int) -> bool:
@@ -63,7 +63,7 @@ def test_what_was_not_tried_is_free_at_once(records: Records) -> None:
 
 def test_a_worker_whose_clock_is_ahead_takes_no_live_lease(records: Records) -> None:
     fallbacks(records, "t1")
-    assert [one.subject_id for one in records.to_rescore("fraud", 1, worker="w1")] == ["t1"]
+    assert [record.subject_id for record in records.to_rescore("fraud", 1, worker="w1")] == ["t1"]
     assert records.to_rescore("fraud", 1, worker="w2") == []
 
 

@@ -53,7 +53,7 @@ def test_a_partition_is_made_for_each_day_and_for_the_next(url: str, records: Re
     records.record_decisions([decision("t1"), decision("t2", received_at=NOVEMBER + 5 * DAY)])
     database = Database(url)
     with database.reading() as connection:
-        names = [one.name for one in partitions(connection)]
+        names = [partition.name for partition in partitions(connection)]
     database.close()
     assert names == ["decisions_p20261123", "decisions_p20261128", "decisions_p20261129"]
 
@@ -78,7 +78,10 @@ def test_rows_of_a_table_without_days_are_kept_by_the_migration(url: str) -> Non
         later = decision("t1", received_at=NOVEMBER + 9 * DAY)
         new = decision("t2", received_at=NOVEMBER + 9 * DAY)
         assert records.record_decisions([later, new]).stored == 1
-        assert [one.subject_id for one in records.decisions("fraud", 0, 2**62)] == ["t1", "t2"]
+        assert [record.subject_id for record in records.decisions("fraud", 0, 2**62)] == [
+            "t1",
+            "t2",
+        ]
     with database.writing() as connection:
         command.downgrade(alembic_config(connection), "0004")
         kept = connection.execute(text("SELECT count(*) FROM decisions")).scalar_one()
@@ -101,11 +104,13 @@ def test_a_model_of_first_wins(records: Records, batches: list[list[tuple[int, i
     records_of: dict[str, int] = {}
     system = f"s{abs(hash(str(batches)))}"
     for batch in batches:
-        made = [
+        decisions = [
             decision(f"t{n}", system=system, received_at=NOVEMBER + day * DAY) for n, day in batch
         ]
-        for one in made:
-            records_of.setdefault(one.subject_id, one.received_at)
-        records.record_decisions(made)
-    stored = {one.subject_id: one.received_at for one in records.decisions(system, 0, 2**62)}
+        for record in decisions:
+            records_of.setdefault(record.subject_id, record.received_at)
+        records.record_decisions(decisions)
+    stored = {
+        record.subject_id: record.received_at for record in records.decisions(system, 0, 2**62)
+    }
     assert stored == records_of

@@ -19,8 +19,8 @@ def queue(records: Records) -> Records:
 
 
 def claim(records: Records, limit: int = 10, worker: str = "w1", now: int = NOVEMBER) -> list[str]:
-    found = records.to_rescore("fraud", limit, worker=worker, now=now, lease=60 * SECOND)
-    return [one.subject_id for one in found]
+    decisions = records.to_rescore("fraud", limit, worker=worker, now=now, lease=60 * SECOND)
+    return [record.subject_id for record in decisions]
 
 
 def test_only_fallback_decisions_wait_oldest_first(queue: Records) -> None:
@@ -43,10 +43,10 @@ def test_a_claim_keeps_others_away_until_its_lease_ends(queue: Records) -> None:
 def test_both_answers_are_kept(queue: Records) -> None:
     claim(queue)
     assert queue.mark_rescored("fraud", "t0", {"decision": "DECLINE"}, NOVEMBER + SECOND)
-    found = queue.rescore("fraud", "t0")
-    assert found is not None
-    assert found.answer == {"decision": "DECLINE"}
-    assert found.rescored_at == NOVEMBER + SECOND
+    rescore = queue.rescore("fraud", "t0")
+    assert rescore is not None
+    assert rescore.answer == {"decision": "DECLINE"}
+    assert rescore.rescored_at == NOVEMBER + SECOND
     assert queue.decision("fraud", "t0") == fallback("t0")
     assert queue.rescore_backlog("fraud") == 4
 
@@ -54,9 +54,9 @@ def test_both_answers_are_kept(queue: Records) -> None:
 def test_the_first_new_answer_stays(queue: Records) -> None:
     assert queue.mark_rescored("fraud", "t0", {"n": 1}, NOVEMBER)
     assert not queue.mark_rescored("fraud", "t0", {"n": 2}, NOVEMBER)
-    found = queue.rescore("fraud", "t0")
-    assert found is not None
-    assert found.answer == {"n": 1}
+    rescore = queue.rescore("fraud", "t0")
+    assert rescore is not None
+    assert rescore.answer == {"n": 1}
 
 
 def test_what_was_scored_again_is_not_claimed_again(queue: Records) -> None:
@@ -68,9 +68,9 @@ def test_what_was_scored_again_is_not_claimed_again(queue: Records) -> None:
 def test_attempts_are_counted(queue: Records) -> None:
     claim(queue, limit=1)
     claim(queue, limit=1, now=NOVEMBER + 3600 * SECOND)
-    found = queue.rescore("fraud", "t0")
-    assert found is not None
-    assert found.attempts == 2
+    rescore = queue.rescore("fraud", "t0")
+    assert rescore is not None
+    assert rescore.attempts == 2
 
 
 def test_a_fallback_that_came_second_is_not_queued(records: Records) -> None:
@@ -88,7 +88,7 @@ def test_racing_workers_share_the_queue_without_overlap(records: Records) -> Non
     records.record_decisions([fallback(f"t{number:03}", number) for number in range(200)])
     with ThreadPoolExecutor(4) as pool:
         claims = pool.map(lambda turn: claim(records, 10, f"w{turn}"), range(24))
-    claimed = [subject for one in claims for subject in one]
+    claimed = [subject for subjects in claims for subject in subjects]
     assert len(claimed) == len(set(claimed)) == 200
 
 

@@ -68,8 +68,8 @@ def decide(reviews, claimed, reviewer="ann", hate=True, now=NOVEMBER + SECOND, s
 def test_items_come_by_rank_and_only_once(reviews):
     assert reviews.admit([item(2), item(0), item(1)], "routing") == 3
     assert reviews.admit([item(0, severity=5)], "routing") == 0
-    assert [one.item_id for one in claim(reviews, most=2)] == ["i0", "i1"]
-    assert [one.item_id for one in claim(reviews, "bob")] == ["i2"]
+    assert [lease.item_id for lease in claim(reviews, most=2)] == ["i0", "i1"]
+    assert [lease.item_id for lease in claim(reviews, "bob")] == ["i2"]
     assert reviews.item("i0").item == item(0)
 
 
@@ -92,8 +92,8 @@ def test_a_lease_that_ended_gives_the_item_to_another_and_refuses_the_first(revi
 
 def test_a_late_decision_counts_while_nobody_else_has_the_item(reviews):
     reviews.admit([item()], "routing")
-    (mine,) = claim(reviews)
-    assert decide(reviews, mine, now=NOVEMBER + 2 * LEASE)[1]
+    (lease,) = claim(reviews)
+    assert decide(reviews, lease, now=NOVEMBER + 2 * LEASE)[1]
 
 
 def test_an_earlier_lease_of_the_same_reviewer_is_no_longer_good(reviews):
@@ -107,44 +107,44 @@ def test_an_earlier_lease_of_the_same_reviewer_is_no_longer_good(reviews):
 
 def test_the_same_decision_again_changes_nothing_and_another_is_refused(reviews):
     reviews.admit([item()], "routing")
-    (mine,) = claim(reviews)
-    first, fresh = decide(reviews, mine)
-    again, anew = decide(reviews, mine, now=NOVEMBER + 9 * SECOND)
+    (lease,) = claim(reviews)
+    first, fresh = decide(reviews, lease)
+    again, anew = decide(reviews, lease, now=NOVEMBER + 9 * SECOND)
     assert (fresh, anew) == (True, False)
     assert again == first
     with pytest.raises(ContradictedVerdictError, match="decided otherwise by 'ann'"):
-        decide(reviews, mine, hate=False)
+        decide(reviews, lease, hate=False)
     with pytest.raises(LeaseLostError, match="by another reviewer"):
-        decide(reviews, mine, "bob")
+        decide(reviews, lease, "bob")
     assert len(list(reviews.labels())) == 2
 
 
 def test_a_renewed_item_stays_and_a_released_one_goes_back(reviews):
     reviews.admit([item()], "routing")
-    (mine,) = claim(reviews)
-    until = reviews.renew("i0", "ann", mine.token, now=NOVEMBER + LEASE - 1, lease=LEASE)
+    (lease,) = claim(reviews)
+    until = reviews.renew("i0", "ann", lease.token, now=NOVEMBER + LEASE - 1, lease=LEASE)
     assert claim(reviews, "bob", now=until - 1) == []
-    reviews.release("i0", "ann", mine.token, now=until - 1)
+    reviews.release("i0", "ann", lease.token, now=until - 1)
     with pytest.raises(LeaseLostError, match="back in the queue"):
-        reviews.renew("i0", "ann", mine.token, now=until, lease=LEASE)
-    (theirs,) = claim(reviews, "bob", now=until - 1)
+        reviews.renew("i0", "ann", lease.token, now=until, lease=LEASE)
+    (other_lease,) = claim(reviews, "bob", now=until - 1)
     with pytest.raises(LeaseLostError, match="with another"):
-        reviews.release("i0", "ann", mine.token, now=until)
-    decide(reviews, theirs, "bob")
+        reviews.release("i0", "ann", lease.token, now=until)
+    decide(reviews, other_lease, "bob")
     with pytest.raises(LeaseLostError, match="decided already"):
-        reviews.renew("i0", "bob", theirs.token, now=until, lease=LEASE)
+        reviews.renew("i0", "bob", other_lease.token, now=until, lease=LEASE)
 
 
 def test_what_is_not_there_or_not_complete_is_refused(reviews):
     with pytest.raises(UnknownItemError, match="no item 'i7'"):
         reviews.item("i7")
     reviews.admit([item()], "routing")
-    (mine,) = claim(reviews)
+    (lease,) = claim(reviews)
     with pytest.raises(RecordsError, match="verdict on each of hate, spam, got hate"):
-        reviews.decide("i0", "ann", mine.token, {"hate": True}, now=NOVEMBER, next_step=close)
+        reviews.decide("i0", "ann", lease.token, {"hate": True}, now=NOVEMBER, next_step=close)
     with pytest.raises(RecordsError, match=r"verdicts\.spam: expected true or false, got 1"):
         reviews.decide(
-            "i0", "ann", mine.token, {"hate": True, "spam": 1}, now=NOVEMBER, next_step=close
+            "i0", "ann", lease.token, {"hate": True, "spam": 1}, now=NOVEMBER, next_step=close
         )
     with pytest.raises(RecordsError, match="most: expected 1 to 1000, got 0"):
         claim(reviews, most=0)
@@ -182,36 +182,36 @@ def test_a_second_opinion_never_goes_to_the_first_reviewer(reviews):
     assert (pair.rule, pair.first["hate"], pair.second["hate"]) == ("sample", True, False)
     (outcome,) = reviews.outcomes("p0")
     assert outcome.verdicts == {"hate": False, "spam": False}
-    assert [one.by for one in reviews.labels()] == ["ann,bob", "ann,bob"]
+    assert [label.by for label in reviews.labels()] == ["ann,bob", "ann,bob"]
 
 
 def test_languages_and_skills_decide_who_may_have_an_item(reviews):
     reviews.admit(
         [item(0, language="de"), item(1, skill="video"), item(2), item(3, language="fr")], "routing"
     )
-    found = claim(reviews, most=9, languages={"de"}, skills=())
-    assert [one.item_id for one in found] == ["i0", "i2"]
-    assert [one.item_id for one in claim(reviews, "bob", most=9)] == ["i1", "i3"]
+    leases = claim(reviews, most=9, languages={"de"}, skills=())
+    assert [lease.item_id for lease in leases] == ["i0", "i2"]
+    assert [lease.item_id for lease in claim(reviews, "bob", most=9)] == ["i1", "i3"]
 
 
 def test_labels_come_each_once_in_their_order(reviews):
     reviews.admit([item(number) for number in range(3)], "routing")
     claims = claim(reviews)
     decide(reviews, claims[0])
-    seen = list(reviews.labels())
-    assert [(one.post_id, one.policy, one.violates) for one in seen] == [
+    labels = list(reviews.labels())
+    assert [(label.post_id, label.policy, label.violates) for label in labels] == [
         ("p0", "hate", True), ("p0", "spam", False),
     ]  # fmt: skip
-    assert seen[0].policy_version == "v1"
-    assert list(reviews.labels(seen[-1].number)) == []
+    assert labels[0].policy_version == "v1"
+    assert list(reviews.labels(labels[-1].number)) == []
     decide(reviews, claims[1])
-    assert {one.post_id for one in reviews.labels(seen[-1].number)} == {"p1"}
+    assert {label.post_id for label in reviews.labels(labels[-1].number)} == {"p1"}
 
 
 def test_the_audit_holds_before_and_after_and_cannot_be_changed(reviews, url):
     reviews.admit([item()], "routing")
-    (mine,) = claim(reviews)
-    decide(reviews, mine)
+    (lease,) = claim(reviews)
+    decide(reviews, lease)
     opened, claimed, decided, closed = reviews.history("p0")
     assert opened.after["policies"] == {"hate": 0.625, "spam": 0.25}
     assert claimed.after == {"leased_by": "ann", "leased_until": NOVEMBER + LEASE}
@@ -235,21 +235,21 @@ def test_figures_say_how_the_queue_stands(reviews):
     first, second, *_ = claim(reviews, most=3)
     decide(reviews, first)
     decide(reviews, second, now=NOVEMBER + 2 * SECOND)
-    found = reviews.figures(NOVEMBER + 30 * SECOND, 2 * HOUR)
-    assert found.depth == {"hate": 2, "spam": 1}
-    assert (found.waiting, found.leased, found.overdue_share) == (3, 1, 0.0)
-    assert found.oldest_age_us == 30 * SECOND - 2
-    assert (found.arrivals_per_hour, found.decisions_per_hour) == (2.0, 1.0)
-    assert found.decisions_per_case == 1.0
-    assert found.overturned_share is None
+    figures = reviews.figures(NOVEMBER + 30 * SECOND, 2 * HOUR)
+    assert figures.depth == {"hate": 2, "spam": 1}
+    assert (figures.waiting, figures.leased, figures.overdue_share) == (3, 1, 0.0)
+    assert figures.oldest_age_us == 30 * SECOND - 2
+    assert (figures.arrivals_per_hour, figures.decisions_per_hour) == (2.0, 1.0)
+    assert figures.decisions_per_case == 1.0
+    assert figures.overturned_share is None
     late = reviews.figures(NOVEMBER + HOUR + 2, HOUR)
     assert late.overdue_share == pytest.approx(1 / 3)
 
 
 def test_an_empty_queue_has_figures_too(reviews):
-    found = reviews.figures(NOVEMBER, HOUR)
-    assert (found.waiting, found.oldest_age_us, found.overdue_share) == (0, 0, 0.0)
-    assert found.decisions_per_case is None
+    figures = reviews.figures(NOVEMBER, HOUR)
+    assert (figures.waiting, figures.oldest_age_us, figures.overdue_share) == (0, 0, 0.0)
+    assert figures.decisions_per_case is None
     with pytest.raises(RecordsError, match="window: expected 1 microsecond or more, got 0"):
         reviews.figures(NOVEMBER, 0)
 
@@ -281,14 +281,14 @@ def golden(number: int, **changes: object) -> GoldenPost:
 def test_golden_items_are_mixed_in_one_by_one_and_judged(reviews):
     reviews.admit([item(number) for number in range(8)], "routing")
     assert reviews.keep_golden([golden(0), golden(1), golden(2, policy_version="v0")]) == 3
-    seen = [claim(reviews, most=1, mixer=EveryThird())[0] for _ in range(9)]
-    assert [one.item_id for one in seen] == [
+    leases = [claim(reviews, most=1, mixer=EveryThird())[0] for _ in range(9)]
+    assert [lease.item_id for lease in leases] == [
         "i0", "i1", "g0-ann", "i2", "i3", "g1-ann", "i4", "i5", "i6",
     ]  # fmt: skip
-    decide(reviews, seen[2], step=lambda item, case: Step())
-    decide(reviews, seen[5], hate=False, step=lambda item, case: Step())
+    decide(reviews, leases[2], step=lambda item, case: Step())
+    decide(reviews, leases[5], hate=False, step=lambda item, case: Step())
     answers = reviews.golden_answers()
-    assert [(one.known["hate"], one.verdicts["hate"]) for one in answers] == [
+    assert [(answer.known["hate"], answer.verdicts["hate"]) for answer in answers] == [
         (True, True), (True, False),
     ]  # fmt: skip
     assert list(reviews.labels()) == []
@@ -303,8 +303,8 @@ def test_a_golden_post_without_its_answers_is_refused():
 def test_racing_reviewers_share_the_queue_without_overlap(reviews):
     reviews.admit([item(number) for number in range(120)], "routing")
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda turn: claim(reviews, f"r{turn % 8}", 6), range(40)))
-    names = [one.item_id for claims in found for one in claims]
+        batches = list(pool.map(lambda turn: claim(reviews, f"r{turn % 8}", 6), range(40)))
+    names = [lease.item_id for claims in batches for lease in claims]
     assert len(names) == len(set(names)) == 120
 
 
@@ -327,10 +327,10 @@ def test_numbers_of_labels_never_come_late(reviews):
     reviews.admit([item(number) for number in range(40)], "routing")
     claims = claim(reviews, most=40)
     with ThreadPoolExecutor(4) as pool:
-        work = [pool.submit(decide, reviews, one) for one in claims]
-        seen, last = [], 0
-        while not all(one.done() for one in work) or len(seen) < 80:
+        work = [pool.submit(decide, reviews, lease) for lease in claims]
+        keys, last = [], 0
+        while not all(future.done() for future in work) or len(keys) < 80:
             for label in reviews.labels(last):
-                seen.append((label.case_id, label.policy))
+                keys.append((label.case_id, label.policy))
                 last = label.number
-    assert len(seen) == len(set(seen)) == 80
+    assert len(keys) == len(set(keys)) == 80

@@ -44,10 +44,10 @@ def test_a_claim_that_comes_twice_and_at_once_leases_once(reviews):
     assert claim(reviews, most=2, claim_id="q1", now=NOVEMBER + SECOND) == first
     answers = at_once(lambda: claim(reviews, most=3, claim_id="q2"))
     assert all(claims == answers[0] for claims in answers)
-    assert [one.item_id for one in answers[0]] == ["i2", "i3", "i4"]
+    assert [lease.item_id for lease in answers[0]] == ["i2", "i3", "i4"]
     assert whats(reviews, "p2") == ["opened", "claimed"]
-    assert [one.item_id for one in claim(reviews, "bob", most=2, claim_id="q2")] == ["i5", "i6"]
-    assert [one.item_id for one in claim(reviews, most=9)] == ["i7", "i8"]
+    assert [lease.item_id for lease in claim(reviews, "bob", most=2, claim_id="q2")] == ["i5", "i6"]
+    assert [lease.item_id for lease in claim(reviews, most=9)] == ["i7", "i8"]
 
 
 def test_a_name_is_free_for_another_claim_once_nothing_of_the_first_is_held(reviews):
@@ -56,9 +56,9 @@ def test_a_name_is_free_for_another_claim_once_nothing_of_the_first_is_held(revi
     decide(reviews, first)
     assert claim(reviews, most=2, claim_id="q") == [second]
     reviews.release(second.item_id, "ann", second.token, now=NOVEMBER)
-    assert [one.item_id for one in claim(reviews, most=2, claim_id="q")] == ["i1", "i2"]
+    assert [lease.item_id for lease in claim(reviews, most=2, claim_id="q")] == ["i1", "i2"]
     later = claim(reviews, most=2, claim_id="q", now=NOVEMBER + LEASE)
-    assert [(one.item_id, one.leased_until) for one in later] == [
+    assert [(lease.item_id, lease.leased_until) for lease in later] == [
         ("i1", NOVEMBER + 2 * LEASE), ("i2", NOVEMBER + 2 * LEASE),
     ]  # fmt: skip
 
@@ -95,22 +95,24 @@ def test_leases_go_by_the_clock_of_the_database(reviews, monkeypatch):
     clock = [NOVEMBER]
     monkeypatch.setattr(Database, "now", lambda self, connection: clock[0])
     reviews.admit([item()], "routing")
-    (mine,) = reviews.claim("ann", 1, lease=LEASE)
-    assert mine.leased_until == NOVEMBER + LEASE
+    (lease,) = reviews.claim("ann", 1, lease=LEASE)
+    assert lease.leased_until == NOVEMBER + LEASE
     clock[0] += LEASE - 1
     assert reviews.claim("bob", 1, lease=LEASE) == []
-    assert reviews.renew("i0", "ann", mine.token, lease=LEASE) == NOVEMBER + 2 * LEASE - 1
+    assert reviews.renew("i0", "ann", lease.token, lease=LEASE) == NOVEMBER + 2 * LEASE - 1
     clock[0] += LEASE
-    assert [one.token for one in reviews.claim("bob", 1, lease=LEASE)] == [mine.token + 1]
+    assert [next_lease.token for next_lease in reviews.claim("bob", 1, lease=LEASE)] == [
+        lease.token + 1
+    ]
 
 
 def test_the_audit_and_the_verdict_keep_the_key_that_acted(reviews):
     reviews.admit([item()], "routing")
-    (mine,) = claim(reviews, key=ANN)
-    reviews.renew("i0", "ann", mine.token, now=NOVEMBER, lease=LEASE, key=ANN)
-    reviews.release("i0", "ann", mine.token, now=NOVEMBER, key=ANN)
-    (theirs,) = claim(reviews, "bob", key=BOB)
-    verdict, _ = opinion(reviews, theirs, "bob", BOB)
+    (lease,) = claim(reviews, key=ANN)
+    reviews.renew("i0", "ann", lease.token, now=NOVEMBER, lease=LEASE, key=ANN)
+    reviews.release("i0", "ann", lease.token, now=NOVEMBER, key=ANN)
+    (other_lease,) = claim(reviews, "bob", key=BOB)
+    verdict, _ = opinion(reviews, other_lease, "bob", BOB)
     assert verdict.key_id == BOB.id
     assert [(entry.what, entry.key_id) for entry in reviews.history("p0")] == [
         ("opened", None), ("claimed", ANN.id), ("renewed", ANN.id), ("released", ANN.id),

@@ -11,10 +11,10 @@ from tests.records.conftest import NOVEMBER, SECOND
 
 @pytest.fixture
 def book(url):
-    found = WorkOrders(url)
-    found.migrate()
-    yield found
-    found.close()
+    store = WorkOrders(url)
+    store.migrate()
+    yield store
+    store.close()
 
 
 def order(number: int) -> WorkOrder:
@@ -32,14 +32,14 @@ def test_a_schedule_is_kept_once_and_its_orders_come_by_start(book):
     )  # fmt: skip
     assert book.keep(schedule, [order(3), order(1)])
     assert not book.keep(schedule, [order(5)])
-    found, orders = book.schedule("w")
-    assert found == schedule
+    stored_schedule, orders = book.schedule("w")
+    assert stored_schedule == schedule
     assert orders == [order(1), order(3)]
-    assert [one.id for one in book.of_machine("m")] == ["w-3", "w-1"]
+    assert [work_order.id for work_order in book.of_machine("m")] == ["w-3", "w-1"]
     closed, fresh = book.settle("w-1", {"result": "done"}, NOVEMBER + SECOND)
     assert fresh
     assert closed.outcome == {"result": "done"}
-    assert [one.id for one in book.told(NOVEMBER, NOVEMBER + 2 * SECOND)] == ["w-1"]
+    assert [work_order.id for work_order in book.told(NOVEMBER, NOVEMBER + 2 * SECOND)] == ["w-1"]
     assert book.told(NOVEMBER, NOVEMBER + SECOND) == []
 
 
@@ -79,21 +79,21 @@ def test_a_schedule_that_is_kept_twice_at_once_is_one_schedule(book, round_):
     fresh = at_once(*(lambda n=n: book.keep(*planned(name, n)) for n in range(4)))
     assert sorted(fresh) == [False, False, False, True]
     schedule, orders = book.schedule(name)
-    assert [one.id for one in orders] == [f"{name}-{schedule.plan['by']}"]
+    assert [work_order.id for work_order in orders] == [f"{name}-{schedule.plan['by']}"]
 
 
 def test_of_outcomes_at_once_one_closes_an_order(book):
     for number in range(20):
         schedule, orders = planned(f"o{number}", 1)
         book.keep(schedule, orders)
-        (name,) = (one.id for one in orders)
+        (name,) = (work_order.id for work_order in orders)
         results = at_once(
             *(
                 lambda name=name, cost=cost: book.settle(name, {"cost": cost}, NOVEMBER + cost)
                 for cost in (1, 2, 3)
             )
         )
-        closed = [one for one in results if not isinstance(one, ClosedOrderError)]
+        closed = [result for result in results if not isinstance(result, ClosedOrderError)]
         assert len(closed) == 1
         ((kept, fresh),) = closed
         assert fresh

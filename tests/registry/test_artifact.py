@@ -27,11 +27,11 @@ def test_a_model_comes_back_as_it_was_written(model: Path) -> None:
 def test_the_version_names_the_time_and_the_content(
     tmp_path: Path, write_model: WriteModel
 ) -> None:
-    one = write_model(tmp_path / "one")
+    first = write_model(tmp_path / "one")
     other = write_model(tmp_path / "other", thresholds={"review": 0.5})
-    assert one.version.startswith("20261123T101500Z-")
+    assert first.version.startswith("20261123T101500Z-")
     assert other.version.startswith("20261123T101500Z-")
-    assert one.version != other.version
+    assert first.version != other.version
 
 
 def test_the_same_content_has_the_same_version(tmp_path: Path, write_model: WriteModel) -> None:
@@ -76,9 +76,9 @@ def test_a_parameter_that_is_not_finite_is_refused(tmp_path: Path, write_model: 
 
 def test_a_truncated_weight_file_is_named_with_its_size(model: Path) -> None:
     path = model / "network.safetensors"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-5])
-    expected = rf"network\.safetensors: expected {len(whole)} bytes, found {len(whole) - 5}"
+    content = path.read_bytes()
+    path.write_bytes(content[:-5])
+    expected = rf"network\.safetensors: expected {len(content)} bytes, found {len(content) - 5}"
     with pytest.raises(ArtifactError, match=expected):
         verify_artifact(model)
 

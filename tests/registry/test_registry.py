@@ -82,8 +82,8 @@ def test_every_change_is_remembered(registry: Registry, versions: list[str]) -> 
     promote(registry, versions[0])
     promote(registry, versions[1])
     registry.rollback("fraud", "champion", at=NOVEMBER + DAY, by="ben")
-    seen = [(c.action, c.before, c.after, c.at, c.by) for c in registry.history("fraud")]
-    assert seen == [
+    changes = [(c.action, c.before, c.after, c.at, c.by) for c in registry.history("fraud")]
+    assert changes == [
         ("set", None, versions[0], NOVEMBER, "ana"),
         ("set", versions[0], versions[1], NOVEMBER, "ana"),
         ("rollback", versions[1], versions[0], NOVEMBER + DAY, "ben"),

@@ -78,14 +78,14 @@ def test_plots_are_sound_svg_and_repeat() -> None:
         line_plot("t", {"a": Curve([0, 1], [1, 2])}, Axis("x"), Axis("y")) for _ in "ab"
     )
     assert ET.fromstring(first.svg).tag.endswith("svg")
-    assert [one for one in first.svg.split() if one.startswith("<")] == [
-        one for one in second.svg.split() if one.startswith("<")
+    assert [token for token in first.svg.split() if token.startswith("<")] == [
+        token for token in second.svg.split() if token.startswith("<")
     ]
 
 
 def test_ids_of_two_plots_on_a_page_differ() -> None:
     plots = [line_plot(name, {"a": Curve([0, 1], [1, 2])}, Axis(name), Axis("y")) for name in "ab"]
-    ids = [{part.split('"')[0] for part in one.svg.split('id="')[1:]} for one in plots]
+    ids = [{part.split('"')[0] for part in plot.svg.split('id="')[1:]} for plot in plots]
     assert not ids[0] & ids[1]
 
 
@@ -94,7 +94,7 @@ def test_files_are_written_whole_and_hold_the_numbers(tmp_path: Path) -> None:
     assert json.loads(facts.read_text())["auc"] == 0.91234
     assert json.loads(facts.read_text())["gap"] is None
     assert page.read_text().startswith("<!doctype html>")
-    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "report.html",
         "report.json",
     ]

@@ -34,13 +34,13 @@ def leaves(draw: st.DrawFn, operators: str, dialect: str) -> str:
     is_not = draw(st.sampled_from(["in", "not in"]))
     is_null = f"{draw(st.sampled_from('xsb'))} {draw(EQUAL)} null"
     limits = draw(st.lists(eighths, min_size=1, max_size=3))
-    words = draw(st.lists(texts, min_size=1, max_size=3))
+    literals = draw(st.lists(texts, min_size=1, max_size=3))
     other = draw(numbers(operators=operators).filter(lambda value: value != number))
     choices = [
         f"{number} {draw(ORDERED)} {other}",
         f"{number} {is_not} {limits}",
-        f"{text} {is_not} [{', '.join(map(quoted, words))}]",
-        f"{text} {draw(EQUAL)} {quoted(words[0])}",
+        f"{text} {is_not} [{', '.join(map(quoted, literals))}]",
+        f"{text} {draw(EQUAL)} {quoted(literals[0])}",
         f"s {draw(EQUAL)} t",
         f"{draw(st.sampled_from('ab'))!r} {is_not} {text}",
         "b",

@@ -48,8 +48,8 @@ def by_rule_engine(expression: str, table: Rows) -> list[bool]:
 
 
 def by_sqlite(expression: str, table: Rows) -> list[bool]:
-    for ours, theirs in (("== null", "IS NULL"), ("!= null", "IS NOT NULL"), ('"', "'")):
-        expression = expression.replace(ours, theirs)
+    for ours, sql in (("== null", "IS NULL"), ("!= null", "IS NOT NULL"), ('"', "'")):
+        expression = expression.replace(ours, sql)
     expression = expression.replace("[", "(").replace("]", ")")
     database = sqlite3.connect(":memory:")
     database.execute("CREATE TABLE data (x REAL, y REAL, z REAL, s TEXT, t TEXT, b INTEGER)")

@@ -117,7 +117,7 @@ def test_the_report_agrees_with_pandas(config: Config, capsys: pytest.CaptureFix
 def test_the_output_of_the_features_job_is_data_whose_labels_say_from_when(
     config: Config, tmp_path: Path
 ) -> None:
-    frame = history().assign(is_fraud=lambda one: one["is_fraud"].fillna(False).astype(bool))
+    frame = history().assign(is_fraud=lambda table: table["is_fraud"].fillna(False).astype(bool))
     as_flags, output = tmp_path / "flags", tmp_path / "features"
     as_flags.mkdir()
     (output / "data").mkdir(parents=True)

@@ -24,7 +24,7 @@ rules:
      status: off}
 """
 RULES = load_rules(TEXT, {"amount": float, "visits": float})
-PLACE = {rule.id: place for place, rule in enumerate(RULES.rules)}
+PLACE = {rule.id: index for index, rule in enumerate(RULES.rules)}
 
 payments = st.lists(
     st.fixed_dictionaries(
@@ -48,19 +48,19 @@ def table_of(rows: list[dict[str, object]]) -> pa.Table:
     return pa.Table.from_pylist(rows, SCHEMA)
 
 
-def same(one: Tally, other: Tally) -> bool:
-    return one.to_arrow().equals(other.to_arrow())
+def same(first: Tally, other: Tally) -> bool:
+    return first.to_arrow().equals(other.to_arrow())
 
 
 @given(payments, payments)
-def test_the_tally_of_two_parts_is_that_of_the_whole(one: list, other: list) -> None:
-    parts = tally(RULES, table_of(one)) + tally(RULES, table_of(other))
-    assert same(parts, tally(RULES, table_of(one + other)))
+def test_the_tally_of_two_parts_is_that_of_the_whole(first: list, other: list) -> None:
+    parts = tally(RULES, table_of(first)) + tally(RULES, table_of(other))
+    assert same(parts, tally(RULES, table_of(first + other)))
 
 
 @given(payments, payments)
-def test_a_tally_survives_its_journey_as_rows(one: list, other: list) -> None:
-    parts = [tally(RULES, table_of(rows)) for rows in (one, other)]
+def test_a_tally_survives_its_journey_as_rows(first: list, other: list) -> None:
+    parts = [tally(RULES, table_of(rows)) for rows in (first, other)]
     sent = pa.concat_tables([part.to_arrow() for part in parts])
     assert same(Tally.from_arrow(sent, len(RULES.rules)), parts[0] + parts[1])
 
@@ -111,11 +111,11 @@ def test_money_follows_the_action_and_the_printed_assumptions() -> None:
 
 def test_the_whole_set_counts_what_active_rules_decide_together() -> None:
     by_rule = measured(RULES, HISTORY)
-    whole = by_rule["whole set"]
-    assert (whole.hits, whole.frauds, whole.good_hurt, whole.unlabelled) == (5, 2, 2, 1)
+    total = by_rule["whole set"]
+    assert (total.hits, total.frauds, total.good_hurt, total.unlabelled) == (5, 2, 2, 1)
     assert by_rule["large"].decides == 3  # one of its four hits is approved by `trusted`
     declined = 10_000 - 500 - 0.02 * 2_000
-    assert whole.saved_minor == pytest.approx(declined + 0.9 * 4_000 - 2 * 300)
+    assert total.saved_minor == pytest.approx(declined + 0.9 * 4_000 - 2 * 300)
     assert by_rule["draft"].hits == 1
 
 
@@ -129,8 +129,10 @@ def test_a_rule_without_labelled_hits_has_no_precision() -> None:
 @given(st.integers(0, 500), st.integers(1, 500))
 def test_the_interval_is_scipys(successes: int, more: int) -> None:
     trials = successes + more - 1 or 1
-    theirs = binomtest(successes, trials).proportion_ci(method="wilson")
-    assert wilson_interval(successes, trials) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+    expected = binomtest(successes, trials).proportion_ci(method="wilson")
+    assert wilson_interval(successes, trials) == pytest.approx(
+        (expected.low, expected.high), abs=1e-9
+    )
 
 
 def test_overlap_counts_payments_that_both_rules_hit() -> None:

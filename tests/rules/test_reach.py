@@ -43,9 +43,9 @@ def test_what_is_never_true_is_true_of_no_row(expression: str, table: list[dict]
 @settings(max_examples=500)
 @given(narrow, narrow, st.lists(narrow_rows, min_size=10, max_size=30))
 def test_what_is_implied_holds_wherever_the_condition_does(
-    one: str, other: str, table: list[dict]
+    first: str, other: str, table: list[dict]
 ) -> None:
-    condition, implied = read(one), read(other)
+    condition, implied = read(first), read(other)
     if implies(condition, implied):
         assert all(row_test(implied)(row) for row in table if row_test(condition)(row))
 

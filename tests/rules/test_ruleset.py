@@ -100,7 +100,7 @@ def test_a_column_of_nothing_but_null_is_missing_throughout() -> None:
 
 def test_restricting_keeps_the_rules_that_need_no_more_than_is_known() -> None:
     rules = rule_set(LARGE, ABROAD, FRESH).restrict({"country", "amount"})
-    assert [one.id for one in rules.rules] == ["abroad", "large"]
+    assert [rule.id for rule in rules.rules] == ["abroad", "large"]
     assert rules.evaluate({"amount": 500.0, "country": "DE"}).rule_id == "large"
 
 

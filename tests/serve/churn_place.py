@@ -115,36 +115,37 @@ def iso(time_us: int) -> str:
 def stayers(most: int, at: int = NOW) -> list[str]:
     """Customers who signed long before a moment and have not given notice by then."""
     _, tables = world()
-    gone = set(_before(tables["churn"], at)["customer_id"].to_pylist())
+    leavers = set(_before(tables["churn"], at)["customer_id"].to_pylist())
     signed = _before(tables["customers"], at - 100 * 86_400_000_000)
-    names = sorted(set(signed["customer_id"].to_pylist()) - gone)
+    names = sorted(set(signed["customer_id"].to_pylist()) - leavers)
     return names[:most]
 
 
 def news(names: Iterable[str], until: int = NOW) -> dict[str, list[dict[str, Any]]]:
     """The rows of some customers, of every table, that are known before a moment."""
     _, tables = world()
-    wanted = pa.array(list(names))
-    found = {}
+    customers = pa.array(list(names))
+    rows_by_table = {}
     for name, table in tables.items():
-        rows = table.filter(pc.is_in(table["customer_id"], value_set=wanted))
-        known = _before(rows, until).to_pylist()
-        found[name] = [
-            {key: _plain(value) for key, value in row.items() if value is not None} for row in known
+        rows = table.filter(pc.is_in(table["customer_id"], value_set=customers))
+        known_rows = _before(rows, until).to_pylist()
+        rows_by_table[name] = [
+            {key: _plain(value) for key, value in row.items() if value is not None}
+            for row in known_rows
         ]
-    return found
+    return rows_by_table
 
 
-def parts(told: dict[str, list[dict[str, Any]]]) -> Iterable[dict[str, Any]]:
+def parts(tables: dict[str, list[dict[str, Any]]]) -> Iterable[dict[str, Any]]:
     """The same in requests that are small enough."""
-    for name, rows in told.items():
+    for name, rows in tables.items():
         for start in range(0, len(rows), PER_REQUEST):
             yield {name: rows[start : start + PER_REQUEST]}
 
 
 def _before(table: pa.Table, until: int) -> pa.Table:
-    known = pc.coalesce(table["known_at"], table["event_time"])
-    latest = pc.max_element_wise(known.cast("int64"), table["event_time"].cast("int64"))
+    known_at = pc.coalesce(table["known_at"], table["event_time"])
+    latest = pc.max_element_wise(known_at.cast("int64"), table["event_time"].cast("int64"))
     return table.filter(pc.less(latest, until))
 
 

@@ -60,16 +60,16 @@ class Place:
 
     def args(self, **changes: Any) -> FraudArgs:
         """Arguments of an application that lives here."""
-        here = self.folder
+        folder = self.folder
         return FraudArgs(
             **{
                 "registry": str(self.registry),
-                "profile_store": f"sqlite:///{here}/profiles.sqlite",
-                "records": f"sqlite:///{here}/records.sqlite",
-                "journal": here / "journal",
-                "models": here / "models",
-                "api_keys": here / "keys.json",
-                "log": here / "log.jsonl",
+                "profile_store": f"sqlite:///{folder}/profiles.sqlite",
+                "records": f"sqlite:///{folder}/records.sqlite",
+                "journal": folder / "journal",
+                "models": folder / "models",
+                "api_keys": folder / "keys.json",
+                "log": folder / "log.jsonl",
                 "store_timeout_ms": 5_000.0,
                 "deadline_ms": 20_000.0,
                 "drain_seconds": 0.05,
@@ -91,7 +91,7 @@ def new_place(folder: Path, models: Models) -> Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, models: Models) -> Place:
+def workspace(tmp_path: Path, models: Models) -> Place:
     return new_place(tmp_path, models)
 
 
@@ -108,12 +108,12 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 
 @asynccontextmanager
-async def starting(place: Place, **changes: Any) -> AsyncIterator[Running]:
+async def starting(workspace: Place, **changes: Any) -> AsyncIterator[Running]:
     """The application at a place, with changed arguments."""
     meter = PrometheusMeter(INSTRUMENTS)
-    service = FraudService(place.args(**changes), meter)
+    service = FraudService(workspace.args(**changes), meter)
     transport = httpx.ASGITransport(fraud_face(service))
-    headers = {"Authorization": f"Bearer {place.tokens['all']}"}
+    headers = {"Authorization": f"Bearer {workspace.tokens['all']}"}
     async with (
         service.running(),
         httpx.AsyncClient(transport=transport, base_url="http://fraud", headers=headers) as client,
@@ -123,9 +123,9 @@ async def starting(place: Place, **changes: Any) -> AsyncIterator[Running]:
 
 
 @pytest.fixture
-def start(place: Place) -> Start:
+def start(workspace: Place) -> Start:
     """Starts the application here; it can be started again."""
-    return partial(starting, place)
+    return partial(starting, workspace)
 
 
 @pytest.fixture

@@ -34,19 +34,19 @@ def fuzzed_place(system: str, folder: Path, records: str, models: Models) -> Ite
         models: of the fraud application.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    places = {
+    starters = {
         "fraud": lambda: starting(new_place(folder, models), records=records),
         "maintenance": lambda: maintenance(None, folder, NOW, records=records),
         "churn": lambda: churn(folder, NOW, records=records),
         "moderation": lambda: moderation(folder, published(folder), records=records),
     }
-    with target(places[system], f"/{system}", _PREPARE[system]) as here:
-        yield here
+    with target(starters[system], f"/{system}", _PREPARE[system]) as application:
+        yield application
 
 
-async def _fraud(here: Any) -> Prepared:
+async def _fraud(app: Any) -> Prepared:
     sent_payment = payment(transaction_id=SLASHED)
-    await here.client.post("/fraud/score_transaction", json=sent_payment)
+    await app.client.post("/fraud/score_transaction", json=sent_payment)
     label = {
         "transaction_id": SLASHED,
         "is_fraud": True,
@@ -60,10 +60,10 @@ async def _fraud(here: Any) -> Prepared:
     }, {"transaction_id": path_of(SLASHED)}
 
 
-async def _maintenance(here: Any) -> Prepared:
+async def _maintenance(app: Any) -> Prepared:
     at = iso(NOW)
     reading = {"event_time": at, "sensors": {}}
-    features = here.service.features
+    features = app.service.features
     reading["sensors"] = dict.fromkeys(list(features.sensor_names)[:3], 1.5)
     news = {
         "machine_id": "m1",
@@ -73,7 +73,7 @@ async def _maintenance(here: Any) -> Prepared:
         "services": [{"event_time": at, "component": None, "maintenance_type": "scheduled"}],
         "waveforms": [],
     }
-    await here.client.post("/maintenance/readings", json=news)
+    await app.client.post("/maintenance/readings", json=news)
     planned = {
         "machines": [{"machine_id": "m1", "plant": "p", "line": "l", "criticality": 0.5}],
         "week": week(NOW),
@@ -90,7 +90,7 @@ async def _maintenance(here: Any) -> Prepared:
     }, {"machine_id": "m1"}
 
 
-async def _churn(here: Any) -> Prepared:
+async def _churn(app: Any) -> Prepared:
     at = iso(NOW - HOUR)
     customer = {
         "customer_id": SLASHED,
@@ -101,7 +101,7 @@ async def _churn(here: Any) -> Prepared:
         "mrr_minor": 1000,
     }
     events = {"customers": [customer], "usage": [{"customer_id": SLASHED, "event_time": at}]}
-    await here.client.post("/churn/events", json={"customers": [customer]})
+    await app.client.post("/churn/events", json={"customers": [customer]})
     override = {"score": 5, "author": "ann", "reason": "met", "expires_at": iso(NOW + HOUR)}
     plan = {"plan_id": "p", "at": at, "hours": 1, "budget": 9, "most": 1, "customers": [SLASHED]}
     outcome = {"intervention_id": "p-0", "delivered": True, "observed_at": at, "note": "n"}
@@ -114,22 +114,22 @@ async def _churn(here: Any) -> Prepared:
     }, {"customer_id": path_of(SLASHED), "plan_id": "p"}
 
 
-async def _moderation(here: Any) -> Prepared:
+async def _moderation(app: Any) -> Prepared:
     picture = sent(png(np.zeros((16, 16, 3), np.uint8)))
     post = {
         "post_id": SLASHED,
         "author_id": "ann",
-        "created_at": iso(here.clock.us),
+        "created_at": iso(app.clock.us),
         "text": "doubtfulword",
         "language": "de",
         "reports": 1,
         "reach": 2,
     }
-    await here.client.post("/moderation/posts", json={**post, "images": [picture]})
-    await here.settled()
+    await app.client.post("/moderation/posts", json={**post, "images": [picture]})
+    await app.settled()
     claim = {"reviewer": "bob", "most": 1, "languages": ["de"]}
     lease = {"reviewer": "bob", "token": 1}
-    claimed = (await here.client.post("/moderation/review/claim", json=claim)).json()["claims"]
+    claimed = (await app.client.post("/moderation/review/claim", json=claim)).json()["claims"]
     item = claimed[0]["item_id"] if claimed else "none"
     verdicts = dict.fromkeys(claimed[0]["policies"], False) if claimed else {"hate": False}
     decide = {**lease, "verdicts": verdicts, "note": "seen"}

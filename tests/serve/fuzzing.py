@@ -147,8 +147,8 @@ def fuzzed(application: Target, examples: int, number: int = 0) -> Outcome:
     """
     outcome = Outcome()
     schema = schemathesis.openapi.from_dict(copy.deepcopy(dict(application.document)))
-    for found in schema.get_all_operations():
-        operation = found.ok()
+    for result in schema.get_all_operations():
+        operation = result.ok()
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             try:
                 cases = operation.as_strategy(generation_mode=mode)
@@ -195,8 +195,8 @@ def _draw(
         outcome.requests += 1
         outcome.statuses[status] += 1
         if status not in FINE:
-            shown = json.dumps(more, default=repr)[:600]
-            outcome.faults.append(f"{status} {method} {path[:200]} {shown}")
+            arguments = json.dumps(more, default=repr)[:600]
+            outcome.faults.append(f"{status} {method} {path[:200]} {arguments}")
 
     send()
 
@@ -217,19 +217,19 @@ def _of_case(case: Any) -> Request:
 def _mutations(application: Target, method: str, path: str) -> st.SearchStrategy[Request]:
     """The example of an operation with one or two hostile values in it."""
     example = application.examples.get((method, path), {})
-    places = list(_places(example)) or [()]
+    key_paths = list(_key_paths(example)) or [()]
 
     def request(changes: Sequence[tuple[tuple[Any, ...], Any]]) -> Request:
         body = copy.deepcopy(example)
-        for place, value in changes:
-            body = _with(body, place, value)
+        for key_path, value in changes:
+            body = _with(body, key_path, value)
         return (
             method,
             _filled(path, application.path_values),
             {"content": json.dumps(body).encode()},
         )
 
-    change = st.tuples(st.sampled_from(places), st.sampled_from(HOSTILE))
+    change = st.tuples(st.sampled_from(key_paths), st.sampled_from(HOSTILE))
     return st.lists(change, min_size=0, max_size=2).map(request)
 
 
@@ -239,7 +239,7 @@ def _oddities(application: Target, method: str, path: str) -> st.SearchStrategy[
     filled = st.just(_filled(path, application.path_values))
     if "{" in path:
         odd = st.sampled_from(PATHS).map(
-            lambda one: _filled(path, dict.fromkeys(_named(path), one))
+            lambda segment: _filled(path, dict.fromkeys(_named(path), segment))
         )
         filled |= odd
     bodies = st.sampled_from((example, *BODIES)) | st.binary(max_size=200)
@@ -262,19 +262,19 @@ def _named(path: str) -> list[str]:
     return [part[1:-1] for part in path.split("/") if part.startswith("{")]
 
 
-def _places(value: Any, head: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def _key_paths(value: Any, head: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield head
     inner = value.items() if isinstance(value, dict) else ()
     inner = enumerate(value[:3]) if isinstance(value, list) else inner
     for key, one in inner:
-        yield from _places(one, (*head, key))
+        yield from _key_paths(one, (*head, key))
 
 
-def _with(value: Any, place: tuple[Any, ...], new: Any) -> Any:
-    if not place:
+def _with(value: Any, key_path: tuple[Any, ...], new: Any) -> Any:
+    if not key_path:
         return new
     with contextlib.suppress(KeyError, IndexError, TypeError):  # another change came first
-        value[place[0]] = _with(value[place[0]], place[1:], new)
+        value[key_path[0]] = _with(value[key_path[0]], key_path[1:], new)
     return value
 
 

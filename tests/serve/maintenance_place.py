@@ -114,7 +114,7 @@ def end_of(fleet: Path) -> int:
 def news(fleet: Path, machine: str, hours: int = 744, **more: Any) -> dict[str, Any]:
     """A machine's last readings, error codes and services, as a caller tells them."""
     rows = readings(fleet, machine, hours).to_pylist()
-    known = tables(fleet)
+    source_tables = tables(fleet)
     sensors = [name for name in rows[0] if name not in ("machine_id", "event_time")]
 
     def of(table: Any) -> list[dict[str, Any]]:
@@ -131,11 +131,11 @@ def news(fleet: Path, machine: str, hours: int = 744, **more: Any) -> dict[str, 
         ],
         "errors": [
             {"event_time": row["event_time"].isoformat(), "error_code": row["error_code"]}
-            for row in of(known.errors)
+            for row in of(source_tables.errors)
         ],
         "services": [
             {"event_time": row["event_time"].isoformat(), "component": row["component"]}
-            for row in of(known.maintenance)
+            for row in of(source_tables.maintenance)
         ],
         **more,
     }

@@ -22,7 +22,7 @@ from serve.moderation.numbers import INSTRUMENTS
 from serve.moderation.service import ModerationService
 from tests.moderation import tiny
 
-SCOPES = tuple(f"moderation:{one}" for one in ("label", "score", "review", "read"))
+SCOPES = tuple(f"moderation:{scope}" for scope in ("label", "score", "review", "read"))
 CREATED_AT = 1_795_428_900_000_000
 SECOND = 1_000_000
 NOW = CREATED_AT + 3_600 * SECOND

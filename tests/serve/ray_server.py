@@ -98,17 +98,17 @@ class RayServer:
 
     def ask(self, deployment: str, method: str) -> Any:
         """What a method without arguments of a replica returns, as JSON has it."""
-        asked = {"application": self._system, "deployment": deployment, "method": method}
-        return json.loads(self._told({"ask": asked}, "answer "))
+        request = {"application": self._system, "deployment": deployment, "method": method}
+        return json.loads(self._told({"ask": request}, "answer "))
 
     def _told(self, line: dict[str, Any], prefix: str) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(line) + "\n")
         self._process.stdin.flush()
-        for said in self._process.stdout:
-            if said.startswith(prefix):
-                return said.removeprefix(prefix)
+        for reply in self._process.stdout:
+            if reply.startswith(prefix):
+                return reply.removeprefix(prefix)
         raise RuntimeError("the server ended; see ray-server.err")
 
     @property
@@ -119,7 +119,7 @@ class RayServer:
     def replicas(self, deployment: str) -> list[int]:
         """Process ids of a deployment's replicas."""
         name = f"ray::ServeReplica:{self._system}:{deployment}"
-        return [one for one in descendants(self._process.pid) if command(one).startswith(name)]
+        return [pid for pid in descendants(self._process.pid) if command(pid).startswith(name)]
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -137,12 +137,12 @@ def descendants(process: int) -> list[int]:
         with contextlib.suppress(OSError):
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             parents.setdefault(parent, []).append(int(folder.name))
-    found, waiting = [], [process]
+    pids, waiting = [], [process]
     while waiting:
         below = parents.get(waiting.pop(), [])
-        found += below
+        pids += below
         waiting += below
-    return found
+    return pids
 
 
 def command(process: int) -> str:

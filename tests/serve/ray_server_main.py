@@ -29,11 +29,11 @@ def main() -> None:
     start(http_options=listen)
     loop = asyncio.new_event_loop()  # handles of deployments live on one
     for line in sys.stdin:
-        told = json.loads(line)
-        if (asked := told.get("ask")) is not None:
-            print(f"answer {json.dumps(loop.run_until_complete(_answer(asked)))}", flush=True)
+        message = json.loads(line)
+        if (request := message.get("ask")) is not None:
+            print(f"answer {json.dumps(loop.run_until_complete(_answer(request)))}", flush=True)
             continue
-        schema = ServeDeploySchema.model_validate({"http_options": listen, **told})
+        schema = ServeDeploySchema.model_validate({"http_options": listen, **message})
         client = _get_global_client()
         client.deploy_apps(schema)
         _wait_until_running()
@@ -44,18 +44,20 @@ def main() -> None:
     ray.shutdown()
 
 
-async def _answer(asked: dict[str, str]) -> Any:
-    handle = get_deployment_handle(asked["deployment"], asked["application"])
+async def _answer(request: dict[str, str]) -> Any:
+    handle = get_deployment_handle(request["deployment"], request["application"])
     async with asyncio.timeout(_SECONDS):
-        return await getattr(handle, asked["method"]).remote()
+        return await getattr(handle, request["method"]).remote()
 
 
 def _wait_until_running() -> None:
     """Waits for every application; longer than Serve itself would, as others use these cores."""
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end:
-        found = status().applications.values()
-        if found and {one.status for one in found} == {ApplicationStatus.RUNNING}:
+        applications = status().applications.values()
+        if applications and {application.status for application in applications} == {
+            ApplicationStatus.RUNNING
+        }:
             return
         time.sleep(0.2)
     raise TimeoutError(f"not running after {_START_SECONDS:g} s: {status()}")

@@ -120,7 +120,7 @@ def row(number: int) -> Mapping[str, Any]:
 
 async def stored(archive: Archive) -> list[str]:
     decisions = archive.records.decisions("fraud", 0, 2**60)
-    return sorted(one.subject_id for one in decisions)
+    return sorted(record.subject_id for record in decisions)
 
 
 async def test_a_full_disk_is_drained_first_and_used_again(tmp_path: Path) -> None:

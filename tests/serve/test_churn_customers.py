@@ -41,25 +41,25 @@ def registry(tmp_path_factory) -> Path:
 
 async def test_an_answer_is_that_of_the_nightly_scores(registry, tmp_path):
     names = stayers(4)
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        await here.tell(names)
-        answers = {name: await here.post("score", {"customer_id": name}) for name in names}
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        await app.tell(names)
+        answers = {name: await app.post("score", {"customer_id": name}) for name in names}
         records = {
-            name: await here.service.archive.find(one["prediction_id"])
-            for name, one in answers.items()
+            name: await app.service.archive.find(response["prediction_id"])
+            for name, response in answers.items()
         }
-        model = load_model(next((here.folder / "models").rglob("manifest.json")).parent)
+        model = load_model(next((app.folder / "models").rglob("manifest.json")).parent)
     _, tables = world()
-    told = stream(tables, model.base)
-    wanted = told.filter(pc.is_in(told["customer_id"], value_set=pa.array(names)))
-    rows = snapshots(wanted, model.base, [NOW], model.target, NOW)
+    events = stream(tables, model.base)
+    own_events = events.filter(pc.is_in(events["customer_id"], value_set=pa.array(names)))
+    rows = snapshots(own_events, model.base, [NOW], model.target, NOW)
     nightly = scores_table(model, rows)
     matrix = features_in(nightly, model.names)
     assert nightly["customer_id"].to_pylist() == names
-    for place, row in enumerate(nightly.select(KEYS).to_pylist()):
+    for index, row in enumerate(nightly.select(KEYS).to_pylist()):
         answer, record = answers[row["customer_id"]], records[row["customer_id"]]
         served = np.array([record.features[name] for name in model.names])
-        np.testing.assert_array_equal(served, matrix[place])
+        np.testing.assert_array_equal(served, matrix[index])
         assert answer["chance"] == row["chance"]
         assert answer["health"]["score"] == row["score"]
         assert answer["flagged"] == row["flagged"]
@@ -69,24 +69,24 @@ async def test_an_answer_is_that_of_the_nightly_scores(registry, tmp_path):
 
 async def test_a_rule_decides_before_the_model(registry, tmp_path):
     ends_soon = {**SIGNED, "renewal_at": iso(NOW + 10 * DAY)}
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        await here.post("events", {"customers": [ends_soon], "usage": [use(40), use(90)]})
-        answer = await here.post("score", {"customer_id": "new"})
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        await app.post("events", {"customers": [ends_soon], "usage": [use(40), use(90)]})
+        answer = await app.post("score", {"customer_id": "new"})
         assert (answer["decision"], answer["method"]) == ("ACT_NOW", "rule")
         assert answer["rule_id"] == "contract_ends_and_nobody_logs_in"
         assert answer["chance"] is not None  # the model is asked all the same
-        await here.post("events", {"usage": [use(1)]})
-        again = await here.post("score", {"customer_id": "new"})
+        await app.post("events", {"usage": [use(1)]})
+        again = await app.post("score", {"customer_id": "new"})
     assert again["rule_id"] is None
 
 
 async def test_repeats_count_once_and_equal_rows_of_one_request_are_several(registry, tmp_path):
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        told = {"customers": [SIGNED], "usage": [use(3), use(3), use(4)]}
-        first = await here.post("events", told)
-        again = await here.post("events", told)
-        answer = await here.post("score", {"customer_id": "new"})
-        record = await here.service.archive.find(answer["prediction_id"])
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        events = {"customers": [SIGNED], "usage": [use(3), use(3), use(4)]}
+        first = await app.post("events", events)
+        again = await app.post("events", events)
+        answer = await app.post("score", {"customer_id": "new"})
+        record = await app.service.archive.find(answer["prediction_id"])
     assert first["tables"]["usage"] == counted(rows=3, new=3)
     assert again["tables"]["usage"] == counted(rows=3, repeated=3)
     assert record.features["usage_7d"] == 3.0
@@ -139,33 +139,33 @@ async def test_rows_are_the_same_whatever_they_are_told_with(registry, tmp_path)
 
 
 async def test_news_that_is_told_late_counts_from_then_on(registry, tmp_path):
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        await here.post("events", {"customers": [SIGNED], "usage": [use(2)]})
-        first = await here.post("score", {"customer_id": "new"})
-        await here.post("events", {"usage": [use(20, "u2")]})
-        second = await here.post("score", {"customer_id": "new"})
-        seen = [
-            (await here.service.archive.find(one["prediction_id"])).features["active_users_30d"]
-            for one in (first, second)
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        await app.post("events", {"customers": [SIGNED], "usage": [use(2)]})
+        first = await app.post("score", {"customer_id": "new"})
+        await app.post("events", {"usage": [use(20, "u2")]})
+        second = await app.post("score", {"customer_id": "new"})
+        counts = [
+            (await app.service.archive.find(answer["prediction_id"])).features["active_users_30d"]
+            for answer in (first, second)
         ]
-    assert seen == [1.0, 2.0]
+    assert counts == [1.0, 2.0]
 
 
 async def test_looking_at_a_later_moment_leaves_an_earlier_one_as_it_was(registry, tmp_path):
     """The store is told of the past, and is asked about today before it is asked about then."""
     name = stayers(1)[0]
     later = NOW + 500 * DAY
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        await here.tell([name])
-        wanted = await here.post("score", {"customer_id": name})
-    async with churn(tmp_path / "b", registry=str(registry), now_us=later) as here:
-        await here.tell([name])
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        await app.tell([name])
+        expected = await app.post("score", {"customer_id": name})
+    async with churn(tmp_path / "b", registry=str(registry), now_us=later) as app:
+        await app.tell([name])
         for k in range(20):  # old tiles are dropped now and then
-            await here.post("score", {"customer_id": name, "at": iso(later - k)})
-        answer = await here.post("score", {"customer_id": name, "at": iso(NOW)})
+            await app.post("score", {"customer_id": name, "at": iso(later - k)})
+        answer = await app.post("score", {"customer_id": name, "at": iso(NOW)})
     assert (answer["chance"], answer["health"]["score"]) == (
-        wanted["chance"],
-        wanted["health"]["score"],
+        expected["chance"],
+        expected["health"]["score"],
     )
 
 
@@ -176,15 +176,15 @@ async def test_who_gave_notice_is_leaving_until_it_signs_anew(registry, tmp_path
         "ends_at": iso(NOW - 5 * DAY),
     }
     back = {**SIGNED, "event_time": iso(NOW - 2 * DAY), "contract_start": iso(NOW - 2 * DAY)}
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        await here.post("events", {"customers": [SIGNED], "usage": [use(31)], "churn": [notice]})
-        gone = await here.post("score", {"customer_id": "new"})
-        planned = await here.post(
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        await app.post("events", {"customers": [SIGNED], "usage": [use(31)], "churn": [notice]})
+        leaving = await app.post("score", {"customer_id": "new"})
+        planned = await app.post(
             "interventions/plan", {"hours": 8, "budget": 100, "customers": ["new"]}
         )
-        await here.post("events", {"customers": [back]})
-        returned = await here.post("score", {"customer_id": "new"})
-    assert (gone["decision"], gone["method"], gone["chance"]) == ("LEAVING", "told", None)
+        await app.post("events", {"customers": [back]})
+        returned = await app.post("score", {"customer_id": "new"})
+    assert (leaving["decision"], leaving["method"], leaving["chance"]) == ("LEAVING", "told", None)
     assert planned["not_considered"] == {"new": "gave notice"}
     assert returned["chance"] is not None
 
@@ -193,79 +193,84 @@ async def test_a_customer_that_does_not_say_when_it_began_began_when_it_was_firs
     registry, tmp_path
 ):
     first = {"customer_id": "new", "event_time": iso(NOW - 100 * DAY), "seats": 5}
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
         for changes in ({}, {"event_time": iso(NOW - DAY), "seats": 9}):
-            await here.post("events", {"customers": [{**first, **changes}]})
-        answer = await here.post("score", {"customer_id": "new"})
-        record = await here.service.archive.find(answer["prediction_id"])
+            await app.post("events", {"customers": [{**first, **changes}]})
+        answer = await app.post("score", {"customer_id": "new"})
+        record = await app.service.archive.find(answer["prediction_id"])
     assert (record.features["tenure_days"], record.features["seats"]) == (100.0, 9.0)
 
 
 async def test_without_a_history_there_is_a_score_and_components_stay_empty(registry, tmp_path):
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        await here.post("events", {"customers": [SIGNED]})
-        answer = await here.post("score", {"customer_id": "new"})
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        await app.post("events", {"customers": [SIGNED]})
+        answer = await app.post("score", {"customer_id": "new"})
     assert 0.0 < answer["chance"] < 1.0
     assert answer["health"]["components"]["sentiment"] is not None  # no signal is good news
     assert answer["newest_event"] is not None
 
 
 async def test_health_keeps_a_history_and_what_people_know_better(registry, tmp_path):
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        await here.post("events", {"customers": [SIGNED], "usage": [use(70), use(45)]})
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        await app.post("events", {"customers": [SIGNED], "usage": [use(70), use(45)]})
         for days in (40, 20, 0):
             at = iso(NOW - days * DAY)
-            await here.post("score", {"customer_id": "new", "at": at})
-        said = {"score": 95, "author": "ann", "reason": "met them", "expires_at": iso(NOW + DAY)}
-        await here.post("customers/new/override", said)
-        shown = await here.get("customers/new/health")
-        here.service.health._now = lambda: NOW + 1_000_000  # a second later
-        await here.post(
-            "customers/new/override", {**said, "score": None, "reason": "mixed them up"}
+            await app.post("score", {"customer_id": "new", "at": at})
+        override = {
+            "score": 95,
+            "author": "ann",
+            "reason": "met them",
+            "expires_at": iso(NOW + DAY),
+        }
+        await app.post("customers/new/override", override)
+        health = await app.get("customers/new/health")
+        app.service.health._now = lambda: NOW + 1_000_000  # a second later
+        await app.post(
+            "customers/new/override", {**override, "score": None, "reason": "mixed them up"}
         )
-        withdrawn = await here.get("customers/new/health")
-    scores = [one["score"] for one in shown["history"]]
-    assert [one["at"] for one in shown["history"]] == sorted(
-        (one["at"] for one in shown["history"]), reverse=True
+        withdrawn = await app.get("customers/new/health")
+    scores = [entry["score"] for entry in health["history"]]
+    assert [entry["at"] for entry in health["history"]] == sorted(
+        (entry["at"] for entry in health["history"]), reverse=True
     )
-    assert shown["health"]["change_30d"] == pytest.approx(scores[0] - scores[2])
-    assert (shown["score_in_force"], shown["band_in_force"]) == (95.0, "green")
-    assert shown["override"]["author"] == "ann"
+    assert health["health"]["change_30d"] == pytest.approx(scores[0] - scores[2])
+    assert (health["score_in_force"], health["band_in_force"]) == (95.0, "green")
+    assert health["override"]["author"] == "ann"
     assert withdrawn["override"] is None
     assert withdrawn["score_in_force"] == withdrawn["health"]["score"]
-    assert [one["in_force"] for one in withdrawn["overrides"]] == [False, False]
+    assert [entry["in_force"] for entry in withdrawn["overrides"]] == [False, False]
 
 
 async def test_while_the_model_is_out_rules_answer_and_the_rest_is_scored_again(registry, tmp_path):
     (tmp_path / "a").mkdir()
     base = tmp_path / "base.yaml"
-    async with churn(tmp_path / "first", registry=str(registry)) as here:
-        base.write_text(here.service.base.to_yaml())
+    async with churn(tmp_path / "first", registry=str(registry)) as app:
+        base.write_text(app.service.base.to_yaml())
     empty = tmp_path / "empty"
     empty.mkdir()
-    async with churn(tmp_path / "a", registry=str(empty), base=base) as here:
-        await here.post("events", {"customers": [SIGNED], "usage": [use(3)]})
-        answer = await here.post("score", {"customer_id": "new"})
+    async with churn(tmp_path / "a", registry=str(empty), base=base) as app:
+        await app.post("events", {"customers": [SIGNED], "usage": [use(3)]})
+        answer = await app.post("score", {"customer_id": "new"})
         assert (answer["decision"], answer["method"]) == ("MONITOR", "fallback")
-        await here.service.archive.drain()
-        here.service.holder._registry = str(registry)
-        assert here.service.holder.load("champion"), here.service.holder.error
+        await app.service.archive.drain()
+        app.service.holder._registry = str(registry)
+        assert app.service.holder.load("champion"), app.service.holder.error
         again = None
         while again is None or again.answer is None:  # the application's own rounds may be first
-            await here.service.redoing.work_off()
+            await app.service.redoing.work_off()
             await asyncio.sleep(0.05)
-            again = await here.service.archive.rescored(answer["prediction_id"])
-        shown = await here.get("customers/new/health")
-    assert again.answer["chance"] == shown["chance"]
+            again = await app.service.archive.rescored(answer["prediction_id"])
+        health = await app.get("customers/new/health")
+    assert again.answer["chance"] == health["chance"]
 
 
 async def test_what_contradicts_what_is_known_is_taken_in_and_said(registry, tmp_path):
     early = {**SIGNED, "event_time": iso(NOW - DAY), "contract_start": iso(NOW - 20 * DAY),
              "renewal_at": iso(NOW + 300 * DAY)}  # fmt: skip
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        await here.post("events", {"customers": [SIGNED]})
-        answer = await here.post("events", {"customers": [early], "usage": [use(1, customer="x")]})
-        unknown = await here.post("score", {"customer_id": "x"}, 404)
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        await app.post("events", {"customers": [SIGNED]})
+        answer = await app.post("events", {"customers": [early], "usage": [use(1, customer="x")]})
+        unknown = await app.post("score", {"customer_id": "x"}, 404)
     assert "lies before the end of the contract that is known" in answer["contradictions"][0]
     assert answer["unknown_customers"] == ["x"]
     assert "its events are kept, but not who it is" in unknown["detail"]
@@ -325,21 +330,21 @@ BAD = {
 
 
 async def test_bad_news_is_refused_with_the_field_and_nothing_of_it_is_kept(registry, tmp_path):
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        for what, (body, words) in BAD.items():
-            answer = await here.post("events", body, 422)
-            assert words in answer["detail"], what
-        await here.post("score", {"customer_id": "new"}, 404)
-        await here.post("events", {"customers": [SIGNED], "usage": [use(3)]})
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        for name, (body, message) in BAD.items():
+            answer = await app.post("events", body, 422)
+            assert message in answer["detail"], name
+        await app.post("score", {"customer_id": "new"}, 404)
+        await app.post("events", {"customers": [SIGNED], "usage": [use(3)]})
         early = {"customer_id": "new", "at": iso(NOW - 10 * DAY)}
-        answer = await here.post("score", early, 422)
+        answer = await app.post("score", early, 422)
         assert "the newest event of this customer" in answer["detail"]
         late = {"customer_id": "new", "at": iso(NOW + 10 * DAY)}
-        assert "at: expected at most 300" in (await here.post("score", late, 422))["detail"]
-        gone = {"score": 50, "author": "a", "reason": "b", "expires_at": iso(NOW - DAY)}
-        answer = await here.post("customers/new/override", gone, 422)
+        assert "at: expected at most 300" in (await app.post("score", late, 422))["detail"]
+        old_override = {"score": 50, "author": "a", "reason": "b", "expires_at": iso(NOW - DAY)}
+        answer = await app.post("customers/new/override", old_override, 422)
         assert "expires_at: expected after now and within a year" in answer["detail"]
-        answer = await here.get("customers/new/health", 404)
+        answer = await app.get("customers/new/health", 404)
         assert "was never scored" in answer["detail"]
 
 
@@ -347,27 +352,25 @@ async def test_profiles_of_other_vocabularies_are_empty_not_wrong(registry, tmp_
     base = tmp_path / "base.yaml"
     base.write_text("segments: [small, large]\nplans: []\n")
     store = f"sqlite:///{tmp_path}/profiles.sqlite"
-    async with churn(tmp_path / "a", registry=str(registry), profile_store=store) as here:
-        await here.post("events", {"customers": [SIGNED]})
-        await here.post("score", {"customer_id": "new"})
-    async with churn(
-        tmp_path / "b", registry=str(registry), profile_store=store, base=base
-    ) as here:
-        ready = (await here.client.get("/churn/status")).json()
+    async with churn(tmp_path / "a", registry=str(registry), profile_store=store) as app:
+        await app.post("events", {"customers": [SIGNED]})
+        await app.post("score", {"customer_id": "new"})
+    async with churn(tmp_path / "b", registry=str(registry), profile_store=store, base=base) as app:
+        ready = (await app.client.get("/churn/status")).json()
         error = ready["parts"]["model"]["error"]
         assert "another base: segments: enterprise, mid-market, small against small, large" in error
-        answer = await here.post("score", {"customer_id": "new"})
+        answer = await app.post("score", {"customer_id": "new"})
     assert answer["method"] == "fallback"
 
 
 async def test_news_of_simulated_accounts_is_taken_in_whole(registry, tmp_path):
     names = stayers(2)
-    told = news(names)
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        answer = await here.post("events", {name: rows for name, rows in told.items() if rows})
+    events = news(names)
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        answer = await app.post("events", {name: rows for name, rows in events.items() if rows})
     assert answer["contradictions"] == []
-    assert {name: one["rows"] for name, one in answer["tables"].items()} == {
-        name: len(rows) for name, rows in told.items() if rows
+    assert {name: counts["rows"] for name, counts in answer["tables"].items()} == {
+        name: len(rows) for name, rows in events.items() if rows
     }
 
 
@@ -375,6 +378,6 @@ async def test_news_of_simulated_accounts_is_taken_in_whole(registry, tmp_path):
 async def test_the_largest_batch_is_answered_within_the_deadline_that_ships(registry, tmp_path):
     shipped = ChurnArgs.model_fields["deadline_ms"].default
     rows = [use(number / 1_000_000, customer=f"c{number % 500}") for number in range(MOST_ROWS)]
-    async with churn(tmp_path / "a", registry=str(registry), deadline_ms=shipped) as here:
-        answer = await here.post("events", {"usage": rows})
+    async with churn(tmp_path / "a", registry=str(registry), deadline_ms=shipped) as app:
+        answer = await app.post("events", {"usage": rows})
     assert answer["tables"]["usage"]["rows"] == MOST_ROWS

@@ -37,50 +37,62 @@ def scores(tmp_path_factory) -> Path:
 
 
 async def test_a_day_is_planned_from_nightly_scores_within_its_limits(registry, scores, tmp_path):
-    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
-        plan = await here.post("interventions/plan", {**LIMITS, "plan_id": "monday"})
-        again = await here.post("interventions/plan", {**LIMITS, "plan_id": "monday"})
-        next_one = await here.post("interventions/plan", LIMITS)
-        shown = await here.get("interventions/plans/monday")
-        _, chosen = here.service.interventions.book.plan("monday")
-        customer = await here.post("interventions/plan", {**LIMITS, "most": 1})
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
+        plan = await app.post("interventions/plan", {**LIMITS, "plan_id": "monday"})
+        again = await app.post("interventions/plan", {**LIMITS, "plan_id": "monday"})
+        next_one = await app.post("interventions/plan", LIMITS)
+        stored_plan = await app.get("interventions/plans/monday")
+        _, chosen = app.service.interventions.book.plan("monday")
+        customer = await app.post("interventions/plan", {**LIMITS, "most": 1})
     same = {key: value for key, value in plan.items() if key != "request_id"}
-    for other in (again, shown):
+    for other in (again, stored_plan):
         assert {key: value for key, value in other.items() if key != "request_id"} == same
     assert plan["hours"] <= 12
     assert plan["cost"] <= 3000
     assert plan["interventions"]
     assert plan["value"] >= plan["other_ways"]["highest risk first"]
-    held = {one.customer_id for one in chosen if one.held_out}
-    assert len(held) == plan["held_out"]
-    assert held == {one.customer_id for one in chosen if is_held_out(one.customer_id, 0.1, "churn")}
-    assert held.isdisjoint(one["customer_id"] for one in plan["interventions"])
-    assert {one.propensity for one in chosen} == {0.9}
+    held_out = {intervention.customer_id for intervention in chosen if intervention.held_out}
+    assert len(held_out) == plan["held_out"]
+    assert held_out == {
+        intervention.customer_id
+        for intervention in chosen
+        if is_held_out(intervention.customer_id, 0.1, "churn")
+    }
+    assert held_out.isdisjoint(
+        intervention["customer_id"] for intervention in plan["interventions"]
+    )
+    assert {intervention.propensity for intervention in chosen} == {0.9}
     # cool-downs: who was chosen on one plan is not chosen for the same on the next
-    pairs = {(one.customer_id, one.playbook) for one in chosen}
+    pairs = {(intervention.customer_id, intervention.playbook) for intervention in chosen}
     assert pairs.isdisjoint(
-        (one["customer_id"], one["playbook"]) for one in next_one["interventions"]
+        (intervention["customer_id"], intervention["playbook"])
+        for intervention in next_one["interventions"]
     )
     assert len(customer["interventions"]) + customer["held_out"] <= 1
 
 
 async def test_outcomes_come_back_and_effects_say_how_sure_they_are(registry, scores, tmp_path):
-    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
-        plan = await here.post("interventions/plan", LIMITS)
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
+        plan = await app.post("interventions/plan", LIMITS)
         first = plan["interventions"][0]["intervention_id"]
-        told = {"intervention_id": first, "delivered": True, "left": False, "observed_at": iso(NOW)}
-        assert (await here.post("outcomes", told))["new"] == 2
-        assert (await here.post("outcomes", [told]))["repeated"] == 2
-        answer = await here.post("outcomes", {**told, "left": True}, 409)
+        outcome = {
+            "intervention_id": first,
+            "delivered": True,
+            "left": False,
+            "observed_at": iso(NOW),
+        }
+        assert (await app.post("outcomes", outcome))["new"] == 2
+        assert (await app.post("outcomes", [outcome]))["repeated"] == 2
+        answer = await app.post("outcomes", {**outcome, "left": True}, 409)
         assert "left was False" in answer["detail"]
-        effects = await here.get("interventions/effects")
+        effects = await app.get("interventions/effects")
     assert (effects["effects"], effects["known"]) == ({}, 1)
     assert "too few" in effects["words"]
 
 
 async def test_effects_are_estimated_and_revise_the_next_plan(registry, scores, tmp_path):
     long_ago = NOW - 100 * DAY
-    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
         chosen = [
             Intervention(
                 id=f"old-{k}", plan_id="old", customer_id=f"c{k}", playbook="success_call",
@@ -90,27 +102,27 @@ async def test_effects_are_estimated_and_revise_the_next_plan(registry, scores, 
             for k in range(400)
         ]  # fmt: skip
         old = StoredPlan(id="old", planned_at=long_ago, created_at=long_ago, request={}, summary={})
-        here.service.interventions.book.keep(old, chosen)
+        app.service.interventions.book.keep(old, chosen)
         # half of those who are left alone leave, as foreseen; of the others one in ten
-        gone = [k for k in range(400) if k % 4 == 0 or k % 20 == 1]
+        leavers = [k for k in range(400) if k % 4 == 0 or k % 20 == 1]
         outcomes = [
             {"intervention_id": f"old-{k}", "left": True, "observed_at": iso(NOW - 50 * DAY)}
-            for k in gone
+            for k in leavers
         ]
-        await here.post("outcomes", outcomes)
-        effects = await here.get("interventions/effects")
-        plan = await here.post("interventions/plan", LIMITS)
-    found = effects["effects"]["success_call"]
-    assert found["fall"] == pytest.approx(0.4, abs=0.01)
-    assert found["shown"]
-    assert (found["treated"], found["held_out"]) == (200, 200)
+        await app.post("outcomes", outcomes)
+        effects = await app.get("interventions/effects")
+        plan = await app.post("interventions/plan", LIMITS)
+    effect = effects["effects"]["success_call"]
+    assert effect["fall"] == pytest.approx(0.4, abs=0.01)
+    assert effect["shown"]
+    assert (effect["treated"], effect["held_out"]) == (200, 200)
     assert plan["effects"]["success_call"] > 0.5  # assumed 0.15
 
 
 async def test_notice_settles_what_was_planned(registry, tmp_path):
     name = stayers(1)[0]
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        await here.tell([name])
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        await app.tell([name])
         planned = NOW - 20 * DAY
         chosen = Intervention(
             id="p-0", plan_id="p", customer_id=name, playbook="success_call", planned_at=planned,
@@ -118,30 +130,32 @@ async def test_notice_settles_what_was_planned(registry, tmp_path):
             hours=1.5,
         )  # fmt: skip
         plan = StoredPlan(id="p", planned_at=planned, created_at=planned, request={}, summary={})
-        here.service.interventions.book.keep(plan, [chosen])
+        app.service.interventions.book.keep(plan, [chosen])
         notice = {"customer_id": name, "event_time": iso(NOW - DAY)}
         for _ in range(2):
-            await here.post("events", {"churn": [notice]})
-        told = here.service.interventions.book.outcomes()
-    assert [(one.intervention_id, one.kind, one.value) for one in told] == [("p-0", "left", True)]
+            await app.post("events", {"churn": [notice]})
+        outcomes = app.service.interventions.book.outcomes()
+    assert [(outcome.intervention_id, outcome.kind, outcome.value) for outcome in outcomes] == [
+        ("p-0", "left", True)
+    ]
 
 
 async def test_everything_is_stopped_by_a_switch_and_bad_playbooks_change_nothing(
     registry, scores, tmp_path
 ):
-    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
-        await here.service.reconfigure({"interventions": False})
-        off = await here.post("interventions/plan", LIMITS)
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
+        await app.service.reconfigure({"interventions": False})
+        off = await app.post("interventions/plan", LIMITS)
         assert (off["enabled"], off["interventions"], off["held_out"]) == (False, [], 0)
         typo = PLAYBOOKS_FILE.read_text().replace("cool_down_days: 45", "cooldown_days: 45")
-        await here.service.reconfigure({"playbooks": typo})
-        ready = (await here.client.get("/churn/status")).json()
+        await app.service.reconfigure({"playbooks": typo})
+        ready = (await app.client.get("/churn/status")).json()
         assert ready["status"] == "degraded"
         assert (
             "success_call: cooldown_days: unknown field; did you mean 'cool_down_days'?"
             in (ready["parts"]["playbooks"]["error"])
         )
-        on = await here.post("interventions/plan", LIMITS)
+        on = await app.post("interventions/plan", LIMITS)
         assert on["interventions"]
 
 
@@ -160,59 +174,61 @@ async def test_bad_plans_and_outcomes_are_refused(registry, scores, tmp_path):
             ({"intervention_id": "x", "left": True, "observed_at": iso(NOW + DAY)}, "seconds from"),
         ],
     }
-    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
         for path, bodies in refused.items():
-            for body, words in bodies:
-                assert words in (await here.post(path, body, 422))["detail"]
+            for body, message in bodies:
+                assert message in (await app.post(path, body, 422))["detail"]
         unknown = {"intervention_id": "x", "left": True, **at}
-        assert "there is no intervention" in (await here.post("outcomes", unknown, 404))["detail"]
-        await here.get("interventions/plans/x", 404)
-        plan = await here.post("interventions/plan", {**LIMITS, "customers": ["nobody"]})
+        assert "there is no intervention" in (await app.post("outcomes", unknown, 404))["detail"]
+        await app.get("interventions/plans/x", 404)
+        plan = await app.post("interventions/plan", {**LIMITS, "customers": ["nobody"]})
         assert plan["not_considered"] == {"nobody": "nothing is known of this customer"}
-    async with churn(tmp_path / "b", registry=str(registry)) as here:
-        answer = await here.post("interventions/plan", LIMITS, 422)
+    async with churn(tmp_path / "b", registry=str(registry)) as app:
+        answer = await app.post("interventions/plan", LIMITS, 422)
         assert "started without `scores`" in answer["detail"]
 
 
 async def test_a_plan_id_with_other_limits_is_a_conflict(registry, scores, tmp_path):
-    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
-        first = await here.post("interventions/plan", {**LIMITS, "plan_id": "mon/day"})
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
+        first = await app.post("interventions/plan", {**LIMITS, "plan_id": "mon/day"})
         other = {**LIMITS, "hours": LIMITS["hours"] + 1, "plan_id": "mon/day"}
-        refused = await here.post("interventions/plan", other, 409)
+        refused = await app.post("interventions/plan", other, 409)
         assert "interventions" not in refused
-        again = await here.post("interventions/plan", {**LIMITS, "plan_id": "mon/day"})
-        shown = await here.get("interventions/plans/mon%2Fday")
-    for one in (again, shown):
-        assert {**one, "request_id": ""} == {**first, "request_id": ""}
+        again = await app.post("interventions/plan", {**LIMITS, "plan_id": "mon/day"})
+        stored_plan = await app.get("interventions/plans/mon%2Fday")
+    for plan in (again, stored_plan):
+        assert {**plan, "request_id": ""} == {**first, "request_id": ""}
 
 
 def customers_of(plan) -> set[str]:
-    return {one["customer_id"] for one in plan["interventions"]}
+    return {intervention["customer_id"] for intervention in plan["interventions"]}
 
 
-async def planned(here, request_id: str, **asked):
-    body = json.dumps({**LIMITS, **asked})
+async def planned(app, request_id: str, **changes):
+    body = json.dumps({**LIMITS, **changes})
     headers = {"X-Request-ID": request_id}
-    return await here.client.post("/churn/interventions/plan", content=body, headers=headers)
+    return await app.client.post("/churn/interventions/plan", content=body, headers=headers)
 
 
 async def test_the_same_plan_twice_and_at_once_is_made_once(registry, scores, tmp_path):
-    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
-        answers = await asyncio.gather(*(planned(here, "r1") for _ in range(3)))
-        answers.append(await planned(here, "r1"))
-        other = await planned(here, "r1", hours=3)
-        named = await planned(here, "r2", plan_id="r1", hours=3)
-        book = here.service.interventions.book
-        assert {one.plan_id for one in book.since(0)} == {"r1"}
-    assert [one.status_code for one in answers] == [200] * 4
-    assert len({tuple(sorted(customers_of(one.json()))) for one in answers}) == 1
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
+        answers = await asyncio.gather(*(planned(app, "r1") for _ in range(3)))
+        answers.append(await planned(app, "r1"))
+        other = await planned(app, "r1", hours=3)
+        named = await planned(app, "r2", plan_id="r1", hours=3)
+        book = app.service.interventions.book
+        assert {intervention.plan_id for intervention in book.since(0)} == {"r1"}
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len({tuple(sorted(customers_of(answer.json()))) for answer in answers}) == 1
     assert (other.status_code, named.status_code) == (409, 409)
 
 
 async def test_plans_at_once_do_not_choose_the_same_customers(registry, scores, tmp_path):
-    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as here:
-        answers = await asyncio.gather(*(planned(here, f"r{number}") for number in range(3)))
-        chosen = here.service.interventions.book.since(0)
-    assert [one.status_code for one in answers] == [200] * 3
-    assert len({(one.customer_id, one.playbook) for one in chosen}) == len(chosen)
-    assert len({one.plan_id for one in chosen}) > 1
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
+        answers = await asyncio.gather(*(planned(app, f"r{number}") for number in range(3)))
+        chosen = app.service.interventions.book.since(0)
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert len(
+        {(intervention.customer_id, intervention.playbook) for intervention in chosen}
+    ) == len(chosen)
+    assert len({intervention.plan_id for intervention in chosen}) > 1

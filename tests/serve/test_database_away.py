@@ -77,8 +77,8 @@ async def running(
     system: str, tmp_path: Path, start: Start
 ) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
     if system == "fraud":
-        async with start(records=AWAY) as here:
-            yield here.service, here.client
+        async with start(records=AWAY) as app:
+            yield app.service, app.client
     elif system == "moderation":
         registry = moderation_place.published(tmp_path / "registry")
         async with moderation_place.moderation(tmp_path / "m", registry, records=AWAY) as there:
@@ -109,7 +109,9 @@ async def test_no_route_answers_500_without_the_database(
         declared = {
             (method, path) for path, item in app.openapi()["paths"].items() for method in item
         }
-        declared = {one for one in declared if not one[1].endswith(("healthz", "readyz", "status"))}
+        declared = {
+            route for route in declared if not route[1].endswith(("healthz", "readyz", "status"))
+        }
         assert declared == set(bodies), "a route has no example here"
         answers = {}
         for (method, path), body in bodies.items():

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 PAYMENTS = 60
 
 
-async def served(place: Place, start: Start) -> Records:
+async def served(workspace: Place, start: Start) -> Records:
     """Serves payments of few customers, merchants and devices, and labels some of them."""
     draw = random.Random(5)
     async with start() as fraud:
@@ -43,37 +43,37 @@ async def served(place: Place, start: Start) -> Records:
                 assert (await fraud.client.post(LABELS, json=about)).status_code == 200
 
         async def kept() -> bool:
-            return Records(str(place.args().records)).decision_count("fraud") == PAYMENTS
+            return Records(str(workspace.args().records)).decision_count("fraud") == PAYMENTS
 
         await eventually(kept)
-    return Records(str(place.args().records))
+    return Records(str(workspace.args().records))
 
 
-async def test_every_served_value_is_the_offline_one(place: Place, start: Start) -> None:
-    with await served(place, start) as records:
-        found = main(AuditConfig(records=str(place.args().records)))
+async def test_every_served_value_is_the_offline_one(workspace: Place, start: Start) -> None:
+    with await served(workspace, start) as records:
+        audit_result = main(AuditConfig(records=str(workspace.args().records)))
         decisions = list(records.decisions("fraud", 0, time.time_ns() // 1000))
-    assert found.payments == PAYMENTS
-    assert found.values == PAYMENTS * len(FRAUD.names)
-    assert found.by_feature == {}
-    assert found.share == 0.0
+    assert audit_result.payments == PAYMENTS
+    assert audit_result.values == PAYMENTS * len(FRAUD.names)
+    assert audit_result.by_feature == {}
+    assert audit_result.share == 0.0
     assert any(d.decision == "DECLINE" for d in decisions)
     assert any(d.features["connected_fraud_cases"] > 0 for d in decisions)
 
 
 async def test_a_value_that_was_served_otherwise_is_found_and_named(
-    place: Place, start: Start, tmp_path: Path
+    workspace: Place, start: Start, tmp_path: Path
 ) -> None:
-    with await served(place, start) as records:
+    with await served(workspace, start) as records:
         decisions = list(records.decisions("fraud", 0, time.time_ns() // 1000))
         facts = list(records.facts("fraud", time.time_ns() // 1000))
     changed = {**decisions[7].features, "txn_count_by_user_1h": 99.0}
     decisions[7] = dataclasses.replace(decisions[7], features=changed)
-    found = audit(decisions, facts)
-    assert (found.differing, found.by_feature) == (1, {"txn_count_by_user_1h": 1})
-    assert found.examples[0].transaction_id == decisions[7].subject_id
-    assert found.examples[0].served == 99.0
-    assert decisions[7].subject_id in closing_lines(found)
+    audit_result = audit(decisions, facts)
+    assert (audit_result.differing, audit_result.by_feature) == (1, {"txn_count_by_user_1h": 1})
+    assert audit_result.examples[0].transaction_id == decisions[7].subject_id
+    assert audit_result.examples[0].served == 99.0
+    assert decisions[7].subject_id in closing_lines(audit_result)
     del decisions[7]
     assert audit(decisions, facts).differing > 0
 
@@ -87,6 +87,6 @@ def test_a_database_without_decisions_compares_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/records.sqlite"
     with Records(url) as records:
         records.migrate()
-    found = main(AuditConfig(records=url, output=tmp_path / "audit.json"))
-    assert (found.payments, found.share) == (0, 0.0)
+    audit_result = main(AuditConfig(records=url, output=tmp_path / "audit.json"))
+    assert (audit_result.payments, audit_result.share) == (0, 0.0)
     assert '"payments": 0' in (tmp_path / "audit.json").read_text()

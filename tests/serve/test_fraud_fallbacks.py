@@ -24,7 +24,7 @@ async def sent(fraud: Running, **changes: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-async def shown(fraud: Running, transaction_id: str) -> dict[str, Any]:
+async def get_transaction(fraud: Running, transaction_id: str) -> dict[str, Any]:
     answer = await fraud.client.get(f"/fraud/transactions/{transaction_id}")
     assert answer.status_code == 200
     return dict(answer.json())
@@ -32,22 +32,22 @@ async def shown(fraud: Running, transaction_id: str) -> dict[str, Any]:
 
 async def rescored(fraud: Running, transaction_id: str) -> dict[str, Any]:
     async def done() -> bool:
-        return (await shown(fraud, transaction_id))["rescored"] is not None
+        return (await get_transaction(fraud, transaction_id))["rescored"] is not None
 
     await eventually(done)
-    return dict((await shown(fraud, transaction_id))["rescored"])
+    return dict((await get_transaction(fraud, transaction_id))["rescored"])
 
 
 @pytest.fixture
-def no_model(place: Place) -> Path:
+def no_model(workspace: Place) -> Path:
     """The registry is away; moving it back is up to the test."""
-    away = place.folder / "away"
-    place.registry.rename(away)
+    away = workspace.folder / "away"
+    workspace.registry.rename(away)
     return away
 
 
-def bring_back(place: Place, away: Path) -> None:
-    away.rename(place.registry)
+def bring_back(workspace: Place, away: Path) -> None:
+    away.rename(workspace.registry)
 
 
 async def test_without_a_model_the_amount_decides_and_nothing_is_hidden(
@@ -76,26 +76,26 @@ async def test_without_a_model_rules_still_decide(start: Start, no_model: Path) 
 
 
 async def test_once_the_model_is_back_its_answer_is_kept_beside_the_fallbacks(
-    start: Start, place: Place, no_model: Path
+    start: Start, workspace: Place, no_model: Path
 ) -> None:
     async with start() as fraud:
         before = await sent(fraud)
-        bring_back(place, no_model)
+        bring_back(workspace, no_model)
         answer = await rescored(fraud, before["transaction_id"])
         after = await sent(fraud)
-    assert answer["model_version"] == after["model_version"] == place.versions[0]
+    assert answer["model_version"] == after["model_version"] == workspace.versions[0]
     assert 0.0 <= answer["fraud_score"] <= 1.0
 
 
 async def test_a_fallback_keeps_its_first_answer_after_it_was_scored_again(
-    start: Start, place: Place, no_model: Path
+    start: Start, workspace: Place, no_model: Path
 ) -> None:
-    one = payment()
+    body = payment()
     async with start() as fraud:
-        first = await fraud.client.post(SCORE, json=one)
-        bring_back(place, no_model)
-        await rescored(fraud, one["transaction_id"])
-        again = await fraud.client.post(SCORE, json=one)
+        first = await fraud.client.post(SCORE, json=body)
+        bring_back(workspace, no_model)
+        await rescored(fraud, body["transaction_id"])
+        again = await fraud.client.post(SCORE, json=body)
     assert again.content == first.content
 
 
@@ -123,16 +123,16 @@ async def test_the_store_may_go_and_come_back_and_no_payment_is_lost_or_counted_
         await sent(fraud)
         redis_process.stop()
         out = [payment() for _ in range(4)]
-        first = [await fraud.client.post(SCORE, json=one) for one in out]
-        repeated = [await fraud.client.post(SCORE, json=one) for one in out]
+        first = [await fraud.client.post(SCORE, json=body) for body in out]
+        repeated = [await fraud.client.post(SCORE, json=body) for body in out]
         assert [answer.json()["method"] for answer in first] == ["fallback"] * 4
         assert [a.content for a in repeated] == [a.content for a in first]
         redis_process.start()
-        for one in out:
-            assert (await rescored(fraud, one["transaction_id"]))["fraud_score"] is not None
-        late = [await fraud.client.post(SCORE, json=one) for one in out]
+        for body in out:
+            assert (await rescored(fraud, body["transaction_id"]))["fraud_score"] is not None
+        late = [await fraud.client.post(SCORE, json=body) for body in out]
         following = await sent(fraud)
-        features = (await shown(fraud, following["transaction_id"]))["features"]
+        features = (await get_transaction(fraud, following["transaction_id"]))["features"]
     assert [a.content for a in late] == [a.content for a in first]
     assert following["method"] == "model"
     assert features["txn_count_by_user_24h"] == 5
@@ -143,14 +143,14 @@ async def test_a_label_that_comes_while_the_store_is_out_counts_afterwards(
 ) -> None:
     redis_process.stop()
     async with start(profile_store=redis_process.url) as fraud:
-        one = await sent(fraud)
-        told = label(one["transaction_id"])
-        refused = await fraud.client.post(LABELS, json=told)
+        answer = await sent(fraud)
+        fraud_label = label(answer["transaction_id"])
+        refused = await fraud.client.post(LABELS, json=fraud_label)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         redis_process.start()
-        await rescored(fraud, one["transaction_id"])
+        await rescored(fraud, answer["transaction_id"])
         following = await sent(fraud)
-        features = (await shown(fraud, following["transaction_id"]))["features"]
+        features = (await get_transaction(fraud, following["transaction_id"]))["features"]
     assert features["connected_fraud_cases"] == 1
 
 
@@ -164,14 +164,14 @@ async def test_a_malformed_payment_is_never_a_fallback(
 
 
 async def test_without_the_database_payments_are_decided_and_recorded_later(
-    start: Start, place: Place
+    start: Start, workspace: Place
 ) -> None:
-    records = place.folder / "sub" / "records.sqlite"
+    records = workspace.folder / "sub" / "records.sqlite"
     records.parent.write_text("a file where a directory should be")
     async with start(records=f"sqlite:///{records}") as fraud:
-        one = await sent(fraud)
+        answer = await sent(fraud)
         ready = (await fraud.client.get("/fraud/readyz")).json()
-        assert one["method"] == "model"
+        assert answer["method"] == "model"
         assert "records" in ready["out"]
         records.parent.unlink()
         records.parent.mkdir()
@@ -181,22 +181,22 @@ async def test_without_the_database_payments_are_decided_and_recorded_later(
             return records.exists() and fraud.service.archive.error is None
 
         await eventually(stored)
-        assert (await shown(fraud, one["transaction_id"]))["answer"] == one
+        assert (await get_transaction(fraud, answer["transaction_id"]))["answer"] == answer
 
 
 async def test_decisions_of_a_killed_process_are_stored_by_the_next(
-    start: Start, place: Place
+    start: Start, workspace: Place
 ) -> None:
     async with start(drain_seconds=3600) as fraud:
-        one = await sent(fraud)
-        left = place.folder / "left"
-        shutil.copytree(place.folder / "journal", left)
-    journal = place.folder / "revived"
+        answer = await sent(fraud)
+        left = workspace.folder / "left"
+        shutil.copytree(workspace.folder / "journal", left)
+    journal = workspace.folder / "revived"
     shutil.move(left, journal)
-    records = f"sqlite:///{place.folder}/other.sqlite"
+    records = f"sqlite:///{workspace.folder}/other.sqlite"
     async with start(journal=journal, records=records) as fraud:
         assert fraud.service.archive.records.decision_count("fraud") == 1
-        assert (await shown(fraud, one["transaction_id"]))["answer"] == one
+        assert (await get_transaction(fraud, answer["transaction_id"]))["answer"] == answer
 
 
 async def test_a_rule_that_declines_teaches_the_profiles(start: Start) -> None:
@@ -204,6 +204,6 @@ async def test_a_rule_that_declines_teaches_the_profiles(start: Start) -> None:
     async with start(rules=decline) as fraud:
         await sent(fraud)
         following = await sent(fraud)
-        features = (await shown(fraud, following["transaction_id"]))["features"]
+        features = (await get_transaction(fraud, following["transaction_id"]))["features"]
     assert features["decline_count_by_user_24h"] == 1
     assert features["amount_sum_by_user_24h"] == 0

@@ -44,9 +44,9 @@ async def test_a_chargeback_counts_from_now_on(fraud: Running) -> None:
 
 
 async def test_the_same_label_again_changes_nothing(fraud: Running) -> None:
-    said = label(await scored(fraud))
+    body = label(await scored(fraud))
     for _ in range(3):
-        answer = await fraud.client.post(LABELS, json=said)
+        answer = await fraud.client.post(LABELS, json=body)
     assert (answer.json()["stored"], answer.json()["repeated"]) == (0, 1)
     assert await known_frauds(fraud) == 1
 
@@ -62,8 +62,8 @@ async def test_a_withdrawn_label_no_longer_counts_and_can_come_back(fraud: Runni
     about = await scored(fraud)
     counts = []
     for seconds, is_fraud in ((-30, True), (-20, False), (-10, True)):
-        said = label(about, is_fraud=is_fraud, observed_at=moment(seconds))
-        await fraud.client.post(LABELS, json=said)
+        body = label(about, is_fraud=is_fraud, observed_at=moment(seconds))
+        await fraud.client.post(LABELS, json=body)
         counts.append(await known_frauds(fraud))
     assert counts == [1, 0, 1]
 
@@ -79,7 +79,9 @@ async def test_an_older_statement_that_comes_late_does_not_overrule_a_newer_one(
 
 async def test_a_batch_is_taken_whole(fraud: Running) -> None:
     about = [await scored(fraud) for _ in range(3)]
-    answer = await fraud.client.post(LABELS, json=[label(one) for one in about])
+    answer = await fraud.client.post(
+        LABELS, json=[label(transaction_id) for transaction_id in about]
+    )
     assert answer.json()["stored"] == 3
     assert await known_frauds(fraud) == 3
 
@@ -120,12 +122,12 @@ async def test_a_label_about_an_unknown_payment_is_kept_and_counts_once_it_is_se
     fraud: Running,
 ) -> None:
     sent = payment()
-    said = label(sent["transaction_id"])
-    first = await fraud.client.post(LABELS, json=said)
+    body = label(sent["transaction_id"])
+    first = await fraud.client.post(LABELS, json=body)
     assert (first.json()["stored"], first.json()["unknown"]) == (1, 1)
     await fraud.client.post(SCORE, json=sent)
     assert await known_frauds(fraud) == 0
-    again = await fraud.client.post(LABELS, json=said)
+    again = await fraud.client.post(LABELS, json=body)
     assert (again.json()["repeated"], again.json()["unknown"]) == (1, 0)
     assert await known_frauds(fraud) == 1
 
@@ -135,8 +137,8 @@ async def test_a_refusal_by_the_issuer_leaves_the_amount_out_of_what_is_usual(
 ) -> None:
     sent = payment(amount="500")
     await fraud.client.post(SCORE, json=sent)
-    told = label(sent["transaction_id"], is_fraud=None, declined=True, source="issuer")
-    await fraud.client.post(LABELS, json=told)
+    body = label(sent["transaction_id"], is_fraud=None, declined=True, source="issuer")
+    await fraud.client.post(LABELS, json=body)
     following = payment()
     await fraud.client.post(SCORE, json=following)
     answer = await fraud.client.get(f"/fraud/transactions/{following['transaction_id']}")
@@ -149,8 +151,8 @@ async def test_a_refusal_by_the_issuer_leaves_the_amount_out_of_what_is_usual(
 async def test_a_label_is_shown_with_its_payment(fraud: Running) -> None:
     about = await scored(fraud)
     await fraud.client.post(LABELS, json=label(about))
-    shown = (await fraud.client.get(f"/fraud/transactions/{about}")).json()["labels"]
-    assert [(one["kind"], one["value"], one["source"]) for one in shown] == [
+    labels = (await fraud.client.get(f"/fraud/transactions/{about}")).json()["labels"]
+    assert [(entry["kind"], entry["value"], entry["source"]) for entry in labels] == [
         ("fraud", True, "chargeback")
     ]
 
@@ -174,8 +176,8 @@ async def test_an_unknown_payment_is_not_found(fraud: Running) -> None:
 
 async def test_many_labels_at_the_same_time_count_each_once(fraud: Running) -> None:
     about = [await scored(fraud) for _ in range(4)]
-    said = [label(one) for one in about]
-    await asyncio.gather(*(fraud.client.post(LABELS, json=one) for one in said * 2))
+    bodies = [label(transaction_id) for transaction_id in about]
+    await asyncio.gather(*(fraud.client.post(LABELS, json=body) for body in bodies * 2))
     assert await known_frauds(fraud) == 4
 
 
@@ -183,11 +185,13 @@ async def test_the_largest_batch_is_answered_within_the_deadline_that_ships(star
     shipped = FraudArgs.model_fields["deadline_ms"].default
     async with start(deadline_ms=shipped) as fraud:
         payments = [payment() for _ in range(20)]
-        for one in payments:
-            assert (await fraud.client.post(SCORE, json=one)).status_code == 200
-        ids = [one["transaction_id"] for one in payments]
+        for body in payments:
+            assert (await fraud.client.post(SCORE, json=body)).status_code == 200
+        ids = [body["transaction_id"] for body in payments]
         ids += [f"unknown-{number}" for number in range(MOST_LABELS - len(ids))]
-        answer = await fraud.client.post(LABELS, json=[label(one) for one in ids])
+        answer = await fraud.client.post(
+            LABELS, json=[label(transaction_id) for transaction_id in ids]
+        )
     assert answer.status_code == 200
     assert answer.json()["stored"] == MOST_LABELS
     assert answer.json()["unknown"] == MOST_LABELS - len(payments)

@@ -35,10 +35,10 @@ class OnRay:
 @pytest.fixture(scope="module")
 def on_ray(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnRay]:
     folder = tmp_path_factory.mktemp("ray")
-    place = new_place(folder, models)
+    workspace = new_place(folder, models)
     store = RedisProcess(folder)
     store.start()
-    args = place.args(
+    args = workspace.args(
         profile_store=store.url,
         front={"min": 2, "cpus": 0.1},
         ensemble={"min": 1, "cpus": 0.1},
@@ -47,7 +47,7 @@ def on_ray(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     server = RayServer(folder, json.loads(args.model_dump_json()))
     try:
         server.deploy()
-        yield OnRay(server, place)
+        yield OnRay(server, workspace)
     finally:
         server.close()
         store.stop()

@@ -17,27 +17,27 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-def place(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def workspace(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Place:
     return new_place(tmp_path_factory.mktemp("payments"), models)
 
 
 @pytest.fixture(scope="module")
-async def fraud(place: Place) -> AsyncIterator[Running]:
-    async with starting(place) as running:
+async def fraud(workspace: Place) -> AsyncIterator[Running]:
+    async with starting(workspace) as running:
         yield running
 
 
-async def test_a_good_payment_is_decided_by_the_model(fraud: Running, place: Place) -> None:
+async def test_a_good_payment_is_decided_by_the_model(fraud: Running, workspace: Place) -> None:
     sent = payment()
     answer = await fraud.client.post(SCORE, json=sent)
     assert answer.status_code == 200
-    said = ScoreAnswer.model_validate_json(answer.content)
-    assert said.transaction_id == sent["transaction_id"]
-    assert said.method == "model"
-    assert said.fraud_score is not None
-    assert 0.0 <= said.fraud_score <= 1.0
-    assert said.model_version == place.versions[0]
-    assert said.request_id == answer.headers["x-request-id"]
+    response = ScoreAnswer.model_validate_json(answer.content)
+    assert response.transaction_id == sent["transaction_id"]
+    assert response.method == "model"
+    assert response.fraud_score is not None
+    assert 0.0 <= response.fraud_score <= 1.0
+    assert response.model_version == workspace.versions[0]
+    assert response.request_id == answer.headers["x-request-id"]
 
 
 async def test_the_answer_has_exactly_the_fields_that_the_documentation_names(
@@ -217,9 +217,9 @@ async def test_a_bad_payment_is_never_counted_nor_recorded(fraud: Running) -> No
     assert kept.status_code == 404
 
 
-async def test_each_scope_opens_its_own_door(fraud: Running, place: Place) -> None:
+async def test_each_scope_opens_its_own_door(fraud: Running, workspace: Place) -> None:
     async def status(method: str, path: str, key: str) -> int:
-        headers = {"Authorization": f"Bearer {place.tokens[key]}"}
+        headers = {"Authorization": f"Bearer {workspace.tokens[key]}"}
         return (await fraud.client.request(method, path, headers=headers)).status_code
 
     assert await status("POST", SCORE, "label") == 403
@@ -227,11 +227,11 @@ async def test_each_scope_opens_its_own_door(fraud: Running, place: Place) -> No
     assert await status("GET", "/fraud/transactions/x", "score") == 403
 
 
-async def test_no_id_of_a_person_is_in_the_log(fraud: Running, place: Place) -> None:
+async def test_no_id_of_a_person_is_in_the_log(fraud: Running, workspace: Place) -> None:
     sent = payment(user_id="jane.doe@example.com", device_id="imei-990000862471854")
     await fraud.client.post(SCORE, json=sent)
     fraud.service.log.flush()
-    log = (place.folder / "log.jsonl").read_text()
+    log = (workspace.folder / "log.jsonl").read_text()
     assert sent["transaction_id"] in log
     assert "jane.doe" not in log
     assert "990000862471854" not in log

@@ -42,33 +42,35 @@ async def part(fraud: Running, name: str) -> dict[str, Any]:
     return dict(body["parts"][name])
 
 
-async def test_another_version_takes_over(fraud: Running, place: Place) -> None:
-    assert (await served(fraud))["model_version"] == place.versions[0]
-    await fraud.service.reconfigure({"model": place.versions[1]})
-    assert (await served(fraud))["model_version"] == place.versions[1]
+async def test_another_version_takes_over(fraud: Running, workspace: Place) -> None:
+    assert (await served(fraud))["model_version"] == workspace.versions[0]
+    await fraud.service.reconfigure({"model": workspace.versions[1]})
+    assert (await served(fraud))["model_version"] == workspace.versions[1]
 
 
-async def test_a_moved_alias_is_followed_without_being_told(fraud: Running, place: Place) -> None:
-    registry = Registry(place.registry)
-    registry.set_alias("fraud", "champion", place.versions[1], at=CREATED_AT + 1, by="test")
+async def test_a_moved_alias_is_followed_without_being_told(
+    fraud: Running, workspace: Place
+) -> None:
+    registry = Registry(workspace.registry)
+    registry.set_alias("fraud", "champion", workspace.versions[1], at=CREATED_AT + 1, by="test")
 
     async def followed() -> bool:
-        return bool((await served(fraud))["model_version"] == place.versions[1])
+        return bool((await served(fraud))["model_version"] == workspace.versions[1])
 
     await eventually(followed)
     registry.rollback("fraud", "champion", at=CREATED_AT + 2, by="test")
 
     async def rolled_back() -> bool:
-        return bool((await served(fraud))["model_version"] == place.versions[0])
+        return bool((await served(fraud))["model_version"] == workspace.versions[0])
 
     await eventually(rolled_back)
 
 
-def published_for_other_features(place: Place) -> str:
+def published_for_other_features(workspace: Place) -> str:
     """A version that is whole, but was trained on other inputs."""
-    source = place.registry / "fraud" / "versions" / place.versions[0]
+    source = workspace.registry / "fraud" / "versions" / workspace.versions[0]
     manifest = verify_artifact(source).manifest
-    target = place.folder / "foreign"
+    target = workspace.folder / "foreign"
     write_artifact(
         target,
         system="fraud",
@@ -82,12 +84,12 @@ def published_for_other_features(place: Place) -> str:
         metrics={},
         thresholds=manifest.thresholds,
     )
-    return Registry(place.registry).publish(target, "fraud")
+    return Registry(workspace.registry).publish(target, "fraud")
 
 
-async def refused(fraud: Running, place: Place, wanted: str, hint: str) -> None:
-    await fraud.service.reconfigure({"model": wanted})
-    assert (await served(fraud))["model_version"] == place.versions[0]
+async def refused(fraud: Running, workspace: Place, version: str, hint: str) -> None:
+    await fraud.service.reconfigure({"model": version})
+    assert (await served(fraud))["model_version"] == workspace.versions[0]
     status = await part(fraud, "model")
     assert not status["ok"]
     assert hint in status["error"]
@@ -95,58 +97,62 @@ async def refused(fraud: Running, place: Place, wanted: str, hint: str) -> None:
 
 
 async def test_a_model_of_other_features_is_refused_and_they_are_named(
-    fraud: Running, place: Place
+    fraud: Running, workspace: Place
 ) -> None:
-    await refused(fraud, place, published_for_other_features(place), "moon_phase")
+    await refused(fraud, workspace, published_for_other_features(workspace), "moon_phase")
 
 
-async def test_truncated_weights_are_refused(fraud: Running, place: Place) -> None:
-    weights = place.registry / "fraud" / "versions" / place.versions[1] / "forest.safetensors"
+async def test_truncated_weights_are_refused(fraud: Running, workspace: Place) -> None:
+    weights = (
+        workspace.registry / "fraud" / "versions" / workspace.versions[1] / "forest.safetensors"
+    )
     weights.write_bytes(weights.read_bytes()[:-100])
-    await refused(fraud, place, place.versions[1], "forest.safetensors")
+    await refused(fraud, workspace, workspace.versions[1], "forest.safetensors")
 
 
-async def test_changed_thresholds_are_refused(fraud: Running, place: Place) -> None:
-    manifest = place.registry / "fraud" / "versions" / place.versions[1] / "manifest.json"
+async def test_changed_thresholds_are_refused(fraud: Running, workspace: Place) -> None:
+    manifest = workspace.registry / "fraud" / "versions" / workspace.versions[1] / "manifest.json"
     content = json.loads(manifest.read_text())
     content["thresholds"]["decline"] = 2.0
     manifest.write_text(json.dumps(content))
-    await refused(fraud, place, place.versions[1], "edited")
+    await refused(fraud, workspace, workspace.versions[1], "edited")
 
 
-async def test_a_version_that_does_not_exist_is_refused(fraud: Running, place: Place) -> None:
-    await refused(fraud, place, "20200101T000000Z-00000000", "no version")
+async def test_a_version_that_does_not_exist_is_refused(fraud: Running, workspace: Place) -> None:
+    await refused(fraud, workspace, "20200101T000000Z-00000000", "no version")
 
 
 async def test_a_good_model_after_a_bad_one_makes_it_ready_again(
-    fraud: Running, place: Place
+    fraud: Running, workspace: Place
 ) -> None:
     await fraud.service.reconfigure({"model": "20200101T000000Z-00000000"})
-    await fraud.service.reconfigure({"model": place.versions[1]})
+    await fraud.service.reconfigure({"model": workspace.versions[1]})
     assert (await part(fraud, "model"))["ok"]
-    assert (await served(fraud))["model_version"] == place.versions[1]
+    assert (await served(fraud))["model_version"] == workspace.versions[1]
 
 
-async def test_a_registry_that_is_gone_leaves_the_model_on(fraud: Running, place: Place) -> None:
-    shutil.rmtree(place.registry)
+async def test_a_registry_that_is_gone_leaves_the_model_on(
+    fraud: Running, workspace: Place
+) -> None:
+    shutil.rmtree(workspace.registry)
     await fraud.service.reconfigure({})
-    assert (await served(fraud))["model_version"] == place.versions[0]
+    assert (await served(fraud))["model_version"] == workspace.versions[0]
 
 
 async def test_a_fresh_start_with_a_bad_version_takes_the_champion(
-    start: Start, place: Place
+    start: Start, workspace: Place
 ) -> None:
     async with start(model="20200101T000000Z-00000000") as fraud:
-        assert (await served(fraud))["model_version"] == place.versions[0]
+        assert (await served(fraud))["model_version"] == workspace.versions[0]
         assert not (await part(fraud, "model"))["ok"]
 
 
-async def test_rules_come_as_text_or_as_a_file(fraud: Running, place: Place) -> None:
+async def test_rules_come_as_text_or_as_a_file(fraud: Running, workspace: Place) -> None:
     await fraud.service.reconfigure({"rules": ALWAYS_REVIEW})
     answer = await served(fraud)
     assert (answer["decision"], answer["method"]) == ("REVIEW", "rule")
     assert answer["rule_id"] == "everything_twice"
-    file = place.folder / "rules.yaml"
+    file = workspace.folder / "rules.yaml"
     shutil.copy(RULES_FILE, file)
     await fraud.service.reconfigure({"rules": str(file)})
     assert (await served(fraud))["method"] == "model"
@@ -189,25 +195,25 @@ async def test_an_unknown_option_changes_nothing_and_is_told(fraud: Running) -> 
 
 
 async def test_the_answer_is_the_score_of_the_batch_path(
-    fraud: Running, place: Place, tmp_path: Path
+    fraud: Running, workspace: Place, tmp_path: Path
 ) -> None:
     from lib.fraud.model.ensemble import Ensemble  # noqa: PLC0415  fits models, too
     from lib.fraud.model.scoring import Scorer  # noqa: PLC0415
     from lib.registry import read_artifact  # noqa: PLC0415
 
-    directory = Registry(place.registry).fetch("fraud", "champion", tmp_path / "copy")
+    directory = Registry(workspace.registry).fetch("fraud", "champion", tmp_path / "copy")
     artifact = read_artifact(directory, FRAUD)
     ensemble, row = Ensemble.load(artifact), Scorer.load(artifact).row
     for number in range(30):
         sent = payment(user_id=f"user-{number % 4}", amount=f"{3 + number * 7}.50")
-        said = (await fraud.client.post(SCORE, json=sent)).json()
+        answer = (await fraud.client.post(SCORE, json=sent)).json()
         kept = await fraud.client.get(f"/fraud/transactions/{sent['transaction_id']}")
-        seen = {
+        features = {
             name: float("nan") if value is None else value
             for name, value in kept.json()["features"].items()
         }
-        expected = ensemble.score(row(seen).reshape(1, -1))[0]
-        assert said["fraud_score"] == pytest.approx(expected, abs=1e-6)
+        expected = ensemble.score(row(features).reshape(1, -1))[0]
+        assert answer["fraud_score"] == pytest.approx(expected, abs=1e-6)
 
 
 async def test_a_stopped_payment_says_why_with_contributions(fraud: Running) -> None:

@@ -92,7 +92,7 @@ async def test_another_payment_after_the_window_is_a_conflict(start: Start) -> N
 async def test_of_two_payments_at_once_under_one_id_one_counts(fraud: Running) -> None:
     sent = payment()
     sends = [{**sent, "amount": amount} for amount in ("1", "9999") * 3]
-    answers = await asyncio.gather(*(fraud.client.post(SCORE, json=one) for one in sends))
+    answers = await asyncio.gather(*(fraud.client.post(SCORE, json=body) for body in sends))
     statuses = [answer.status_code for answer in answers]
     assert sorted(statuses) == [200] * 3 + [409] * 3
     assert len({answer.content for answer in answers if answer.status_code == 200}) == 1
@@ -105,19 +105,19 @@ async def test_a_replica_waits_for_the_answer_that_another_one_is_making(
     start: Start,
 ) -> None:
     sent = payment()
-    async with start() as one, start() as other:
-        keep = one.service.archive.keep
-        settle = one.service.history.settle
+    async with start() as replica, start() as other:
+        keep = replica.service.archive.keep
+        settle = replica.service.history.settle
 
         async def slowly(transaction_id: str, settled: bytes) -> None:
             await asyncio.sleep(0.05)
             await settle(transaction_id, settled)
 
-        one.service.history.settle = slowly  # type: ignore[method-assign]
-        one.service.archive.keep = lambda row: None  # type: ignore[method-assign]
-        first = await one.client.post(SCORE, json=sent)
+        replica.service.history.settle = slowly  # type: ignore[method-assign]
+        replica.service.archive.keep = lambda row: None  # type: ignore[method-assign]
+        first = await replica.client.post(SCORE, json=sent)
         again = await other.client.post(SCORE, json=sent)
-        one.service.archive.keep = keep  # type: ignore[method-assign]
+        replica.service.archive.keep = keep  # type: ignore[method-assign]
     assert again.content == first.content
 
 

@@ -30,8 +30,8 @@ async def test_a_payment_that_cannot_be_kept_is_refused_before_it_counts(
     monkeypatch.undo()
     other = payment()
     assert (await fraud.client.post(SCORE, json=other)).status_code == 200
-    shown = await fraud.client.get(f"/fraud/transactions/{other['transaction_id']}")
-    assert shown.json()["features"]["txn_count_by_user_24h"] == 0
+    transaction = await fraud.client.get(f"/fraud/transactions/{other['transaction_id']}")
+    assert transaction.json()["features"]["txn_count_by_user_24h"] == 0
     assert (await fraud.client.post(SCORE, json=sent)).status_code == 200
 
 
@@ -39,14 +39,14 @@ async def test_a_post_that_cannot_be_kept_is_refused_before_it_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = {"post_id": "p", "author_id": "ann", "text": "a blockedword"}
-    async with moderation(tmp_path / "a", published(tmp_path)) as here:
-        fill(here.service.archive, monkeypatch)
-        refused = await here.client.post("/moderation/posts", json=body)
-        await here.settled()
+    async with moderation(tmp_path / "a", published(tmp_path)) as app:
+        fill(app.service.archive, monkeypatch)
+        refused = await app.client.post("/moderation/posts", json=body)
+        await app.settled()
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        nothing = await here.get("review/figures")
+        figures = await app.get("review/figures")
         monkeypatch.undo()
-        assert (await here.post("posts", body))["decision"] == "REVIEW"
-        waiting = await here.get("review/figures")
-    assert nothing["queue"]["depth"] == {}
+        assert (await app.post("posts", body))["decision"] == "REVIEW"
+        waiting = await app.get("review/figures")
+    assert figures["queue"]["depth"] == {}
     assert sum(waiting["queue"]["depth"].values()) == 1

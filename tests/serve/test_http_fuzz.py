@@ -28,8 +28,8 @@ def server() -> Iterator[str]:
 def test_no_request_is_a_fault_of_ours(
     system: str, tmp_path: Path, models: Models, server: str
 ) -> None:
-    with fuzzed_place(system, tmp_path / "a", new_database(server), models) as here:
-        outcome = fuzzed(here, EXAMPLES)
+    with fuzzed_place(system, tmp_path / "a", new_database(server), models) as application:
+        outcome = fuzzed(application, EXAMPLES)
     assert outcome.faults == []
     assert outcome.requests > 50
 
@@ -40,6 +40,6 @@ def test_no_request_is_a_fault_of_ours_on_sqlite(
     system: str, tmp_path: Path, models: Models
 ) -> None:
     folder = tmp_path / "a"
-    with fuzzed_place(system, folder, f"sqlite:///{tmp_path}/r.sqlite", models) as here:
-        outcome = fuzzed(here, 5 * EXAMPLES, number=1)
+    with fuzzed_place(system, folder, f"sqlite:///{tmp_path}/r.sqlite", models) as application:
+        outcome = fuzzed(application, 5 * EXAMPLES, number=1)
     assert outcome.faults == []

@@ -21,21 +21,23 @@ def at(small_fleet: Path) -> int:
 
 
 async def test_a_prediction_equals_what_the_job_says_of_the_same_past(small_fleet, tmp_path, at):
-    known = tables(small_fleet)
+    source_tables = tables(small_fleet)
     machine = "M00002"
-    async with maintenance(small_fleet, tmp_path / "a", at) as here:
+    async with maintenance(small_fleet, tmp_path / "a", at) as app:
         for start in (0, 300):  # in two parts, the second overlapping the first
-            told = news(small_fleet, machine)
-            told["readings"] = told["readings"][start : start + 500]
-            await here.post("readings", told)
-        answer = await here.post("predict", {"machine_id": machine, "at": iso(at)})
-        record = await here.service.archive.find(answer["prediction_id"])
-        model = load_model(next((here.folder / "models").rglob("manifest.json")).parent)
-    telemetry = known.telemetry.filter(
-        np.array(known.telemetry["machine_id"].to_pylist()) == machine
+            body = news(small_fleet, machine)
+            body["readings"] = body["readings"][start : start + 500]
+            await app.post("readings", body)
+        answer = await app.post("predict", {"machine_id": machine, "at": iso(at)})
+        record = await app.service.archive.find(answer["prediction_id"])
+        model = load_model(next((app.folder / "models").rglob("manifest.json")).parent)
+    telemetry = source_tables.telemetry.filter(
+        np.array(source_tables.telemetry["machine_id"].to_pylist()) == machine
     )
-    mine = Tables(telemetry, known.errors, known.maintenance, known.failures, None)
-    names, rows, _ = current_rows(model.features, mine, at)
+    own_tables = Tables(
+        telemetry, source_tables.errors, source_tables.maintenance, source_tables.failures, None
+    )
+    names, rows, _ = current_rows(model.features, own_tables, at)
     row = rows[names.index(machine)]
     served = np.array([record.features[name] for name in model.features.names])
     # hours run and hours since any service reach back further than what was told here
@@ -48,60 +50,60 @@ async def test_a_prediction_equals_what_the_job_says_of_the_same_past(small_flee
     assert answer["method"] == ("rule" if answer["rule_id"] else "model")
     curve = answer["survival"]
     assert curve[0] == {"hours": 0.0, "survival": 1.0, "low": 1.0, "high": 1.0}
-    assert all(one["low"] <= one["survival"] <= one["high"] for one in curve)
+    assert all(point["low"] <= point["survival"] <= point["high"] for point in curve)
 
 
 async def test_a_rule_decides_before_the_model(small_fleet, tmp_path, at):
-    told = news(small_fleet, "M00001")
-    told["readings"][-1]["sensors"]["temperature"] = 140.0
-    async with maintenance(small_fleet, tmp_path / "a", at) as here:
-        await here.post("readings", told)
-        answer = await here.post("predict", {"machine_id": "M00001"})
+    body = news(small_fleet, "M00001")
+    body["readings"][-1]["sensors"]["temperature"] = 140.0
+    async with maintenance(small_fleet, tmp_path / "a", at) as app:
+        await app.post("readings", body)
+        answer = await app.post("predict", {"machine_id": "M00001"})
     assert (answer["decision"], answer["method"]) == ("STOP", "rule")
     assert answer["rule_id"] == "temperature_above_bound"
     assert answer["failure_within"]["7d"] is not None  # the model is asked all the same
 
 
 async def test_a_stuck_sensor_is_named_and_asks_for_a_look(small_fleet, tmp_path, at):
-    told = news(small_fleet, "M00001")
-    for reading in told["readings"][-10:]:
+    body = news(small_fleet, "M00001")
+    for reading in body["readings"][-10:]:
         reading["sensors"]["vibration"] = 2.5
         reading["sensors"]["noise"] = None
-    async with maintenance(small_fleet, tmp_path / "a", at) as here:
-        taken = await here.post("readings", told)
-        answer = await here.post("predict", {"machine_id": "M00001"})
-    faults = {one["sensor"]: one["fault"] for one in taken["machines"][0]["sensor_faults"]}
+    async with maintenance(small_fleet, tmp_path / "a", at) as app:
+        response = await app.post("readings", body)
+        answer = await app.post("predict", {"machine_id": "M00001"})
+    faults = {fault["sensor"]: fault["fault"] for fault in response["machines"][0]["sensor_faults"]}
     assert faults == {"vibration": "stuck", "noise": "missing"}
     assert answer["rule_id"] == "vibration_sensor_stuck"
     assert answer["decision"] == "INSPECT"
 
 
 async def test_repeats_late_and_old_readings_are_counted(small_fleet, tmp_path, at):
-    told = news(small_fleet, "M00001", 200)
-    first, rest = told["readings"][:1], told["readings"][1:]
+    body = news(small_fleet, "M00001", 200)
+    first, rest = body["readings"][:1], body["readings"][1:]
     other = [{**rest[-1], "sensors": {**rest[-1]["sensors"], "power": 1.0}}]
     old = [{**rest[0], "event_time": iso(at - 60 * 86_400_000_000)}]
-    async with maintenance(small_fleet, tmp_path / "a", at) as here:
-        new = await here.post("readings", {"machine_id": "M00001", "readings": rest})
-        again = await here.post("readings", {"machine_id": "M00001", "readings": rest[:10]})
-        mixed = await here.post(
+    async with maintenance(small_fleet, tmp_path / "a", at) as app:
+        new = await app.post("readings", {"machine_id": "M00001", "readings": rest})
+        again = await app.post("readings", {"machine_id": "M00001", "readings": rest[:10]})
+        mixed = await app.post(
             "readings", {"machine_id": "M00001", "readings": [*first, *other, *old]}
         )
-        known = await here.get("machines/M00001")
+        machine = await app.get("machines/M00001")
     counts = ("new_machine", "readings", "late", "repeated", "contradicting", "too_old")
     assert [new["machines"][0][name] for name in counts] == [True, len(rest), 0, 0, 0, 0]
     assert [again["machines"][0][name] for name in counts] == [False, 0, 0, 10, 0, 0]
     assert [mixed["machines"][0][name] for name in counts] == [False, 1, 1, 0, 1, 1]
-    assert known["readings"] == len(rest) + 1
-    assert known["latest"]["power"] == rest[-1]["sensors"]["power"]
+    assert machine["readings"] == len(rest) + 1
+    assert machine["latest"]["power"] == rest[-1]["sensors"]["power"]
 
 
 async def test_what_replicas_tell_of_one_machine_at_once_is_all_remembered(
     small_fleet, tmp_path, at
 ):
-    told = news(small_fleet, "M00001", 240)["readings"]
+    readings = news(small_fleet, "M00001", 240)["readings"]
     async with (
-        maintenance(small_fleet, tmp_path / "a", at) as one,
+        maintenance(small_fleet, tmp_path / "a", at) as first,
         maintenance(
             None,
             tmp_path / "b",
@@ -111,11 +113,11 @@ async def test_what_replicas_tell_of_one_machine_at_once_is_all_remembered(
     ):
         await asyncio.gather(
             *(
-                here.post("readings", {"machine_id": "M00001", "readings": told[k : k + 20]})
-                for k, here in zip(range(0, 240, 20), [one, other] * 6, strict=True)
+                app.post("readings", {"machine_id": "M00001", "readings": readings[k : k + 20]})
+                for k, app in zip(range(0, 240, 20), [first, other] * 6, strict=True)
             )
         )
-        assert (await one.get("machines/M00001"))["readings"] == 240
+        assert (await first.get("machines/M00001"))["readings"] == 240
 
 
 @pytest.mark.parametrize(
@@ -130,41 +132,41 @@ async def test_what_replicas_tell_of_one_machine_at_once_is_all_remembered(
 )
 async def test_bad_readings_are_named_and_nothing_is_kept(tmp_path, at, change, field, words):
     reading = {"event_time": iso(at - MINUTE), "sensors": {"vibration": 1.0}} | change
-    async with maintenance(None, tmp_path / "a", at) as here:
-        answer = await here.post("readings", {"machine_id": "m", "readings": [reading]}, 422)
+    async with maintenance(None, tmp_path / "a", at) as app:
+        answer = await app.post("readings", {"machine_id": "m", "readings": [reading]}, 422)
         assert answer["errors"][0]["field"] == field
         assert words in answer["errors"][0]["message"]
-        assert (await here.get("machines/m", 404))["type"] == "urn:forewarn:unknown-machine"
+        assert (await app.get("machines/m", 404))["type"] == "urn:forewarn:unknown-machine"
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999"])
 async def test_numbers_that_are_none_are_refused(tmp_path, at, value):
     text = '{"machine_id": "m", "readings": [{"event_time": "%s", "sensors": {"rpm": %s}}]}'
-    async with maintenance(None, tmp_path / "a", at) as here:
-        answer = await here.post("readings", text % (iso(at), value), 422)
+    async with maintenance(None, tmp_path / "a", at) as app:
+        answer = await app.post("readings", text % (iso(at), value), 422)
     assert "readings.0.sensors.rpm" in answer["detail"] or "body" in answer["detail"]
 
 
 async def test_other_bad_news_and_questions(small_fleet, tmp_path, at):
-    async with maintenance(small_fleet, tmp_path / "a", at) as here:
-        await here.post("readings", {"machine_id": "m"}, 422)
+    async with maintenance(small_fleet, tmp_path / "a", at) as app:
+        await app.post("readings", {"machine_id": "m"}, 422)
         wrong = {"machine_id": "m", "errors": [{"event_time": iso(at), "error_code": "E9"}]}
-        assert "unknown error code" in (await here.post("readings", wrong, 422))["detail"]
+        assert "unknown error code" in (await app.post("readings", wrong, 422))["detail"]
         wrong = {"machine_id": "m", "services": [{"event_time": iso(at), "component": "belt"}]}
-        assert "unknown component" in (await here.post("readings", wrong, 422))["detail"]
-        unknown = await here.post("predict", {"machine_id": "nobody"}, 404)
+        assert "unknown component" in (await app.post("readings", wrong, 422))["detail"]
+        unknown = await app.post("predict", {"machine_id": "nobody"}, 404)
         assert "send its readings" in unknown["detail"]
-        await here.post("readings", news(small_fleet, "M00001", 50))
+        await app.post("readings", news(small_fleet, "M00001", 50))
         early = {"machine_id": "M00001", "at": iso(at - 3600 * 1_000_000 * 5)}
-        assert "last reading" in (await here.post("predict", early, 422))["detail"]
+        assert "last reading" in (await app.post("predict", early, 422))["detail"]
         late = {"machine_id": "M00001", "at": iso(at + 3600 * 1_000_000)}
-        assert "seconds ahead" in (await here.post("predict", late, 422))["detail"]
+        assert "seconds ahead" in (await app.post("predict", late, 422))["detail"]
 
 
 async def test_a_machine_with_no_history_is_judged_by_what_is_usual(small_fleet, tmp_path, at):
-    async with maintenance(small_fleet, tmp_path / "a", at) as here:
-        await here.post("readings", {"machine_id": "new", "installed_at": iso(at - MINUTE)})
-        answer = await here.post("predict", {"machine_id": "new"})
+    async with maintenance(small_fleet, tmp_path / "a", at) as app:
+        await app.post("readings", {"machine_id": "new", "installed_at": iso(at - MINUTE)})
+        answer = await app.post("predict", {"machine_id": "new"})
     assert answer["method"] == "model"
     assert 0.0 < answer["failure_within"]["7d"] < 1.0
     assert answer["last_reading"] is None
@@ -174,15 +176,15 @@ async def test_without_a_model_rules_decide_and_the_rest_is_inspected_then_redon
     small_fleet, tmp_path, at
 ):
     folder = tmp_path / "a"
-    async with maintenance(None, folder, at) as here:
-        await here.post("readings", news(small_fleet, "M00002"))
-        answer = await here.post("predict", {"machine_id": "M00002"})
-        assert (await here.get("readyz"))["out"] == ["model"]
+    async with maintenance(None, folder, at) as app:
+        await app.post("readings", news(small_fleet, "M00002"))
+        answer = await app.post("predict", {"machine_id": "M00002"})
+        assert (await app.get("readyz"))["out"] == ["model"]
     assert (answer["decision"], answer["method"]) == ("INSPECT", "fallback")
     assert answer["failure_within"] is None
-    async with maintenance(small_fleet, folder, at) as here:
+    async with maintenance(small_fleet, folder, at) as app:
         for _ in range(100):
-            again = here.service.archive.records.rescore("maintenance", answer["prediction_id"])
+            again = app.service.archive.records.rescore("maintenance", answer["prediction_id"])
             if again is not None and again.answer is not None:
                 break
             await asyncio.sleep(0.05)
@@ -196,21 +198,21 @@ async def test_while_the_store_is_out_nothing_is_lost_and_the_service_is_up(
     url = redis_process.url
     async with maintenance(
         small_fleet, tmp_path / "a", at, machine_store=url, store_timeout_ms=300.0
-    ) as here:
-        await here.post("readings", news(small_fleet, "M00002"))
-        before = await here.post("predict", {"machine_id": "M00002"})
+    ) as app:
+        await app.post("readings", news(small_fleet, "M00002"))
+        before = await app.post("predict", {"machine_id": "M00002"})
         redis_process.stop()
-        refused = await here.post("readings", news(small_fleet, "M00002", 5), 503)
+        refused = await app.post("readings", news(small_fleet, "M00002", 5), 503)
         assert "send the same again" in refused["detail"]
-        blind = await here.post("predict", {"machine_id": "M00002"})
+        blind = await app.post("predict", {"machine_id": "M00002"})
         assert (blind["decision"], blind["method"]) == ("INSPECT", "fallback")
         redis_process.start()
         for _ in range(200):
-            again = here.service.archive.records.rescore("maintenance", blind["prediction_id"])
+            again = app.service.archive.records.rescore("maintenance", blind["prediction_id"])
             if again is not None and again.answer is not None:
                 break
             await asyncio.sleep(0.05)
-        after = await here.post("predict", {"machine_id": "M00002"})
+        after = await app.post("predict", {"machine_id": "M00002"})
     assert again.answer["failure_within"] == pytest.approx(before["failure_within"])
     assert after["failure_within"] == before["failure_within"]
 
@@ -219,8 +221,8 @@ async def test_a_model_of_other_features_is_refused_and_named(small_fleet, tmp_p
     kind = tmp_path / "kind.yaml"
     kind.write_text("sensors: {temperature: {unit: degC}, rpm: {}}\n")
     rules = "version: 1\npass_share: 0\nrules: []\n"
-    async with maintenance(small_fleet, tmp_path / "a", at, kind=kind, rules=rules) as here:
-        ready = await here.get("status")
+    async with maintenance(small_fleet, tmp_path / "a", at, kind=kind, rules=rules) as app:
+        ready = await app.get("status")
     error = ready["parts"]["model"]["error"]
     assert "another feature set" in error
     assert "vibration" in error
@@ -244,17 +246,17 @@ async def test_values_in_another_unit_are_converted_or_refused(small_fleet, tmp_
         for reading in readings["readings"]
         if reading["sensors"]["temperature"] is not None
     ]
-    async with maintenance(small_fleet, tmp_path / "a", at) as here:
-        await here.post("readings", readings)
-        await here.post("readings", fahrenheit)
-        latest = [(await here.get(f"machines/{name}"))["latest"] for name in ("M00001", "F")]
-        for unit, words in (("bar", "measures pressure"), ("F", "unknown unit"), ("", "unknown")):
-            refused = await here.client.post(
+    async with maintenance(small_fleet, tmp_path / "a", at) as app:
+        await app.post("readings", readings)
+        await app.post("readings", fahrenheit)
+        latest = [(await app.get(f"machines/{name}"))["latest"] for name in ("M00001", "F")]
+        for unit, message in (("bar", "measures pressure"), ("F", "unknown unit"), ("", "unknown")):
+            refused = await app.client.post(
                 "/maintenance/readings", json={**readings, "units": {"temperature": unit}}
             )
             assert refused.status_code == 422
             assert refused.json()["errors"][0]["field"] == "units.temperature"
-            assert words in refused.json()["detail"]
+            assert message in refused.json()["detail"]
     assert latest[0] == pytest.approx(latest[1], nan_ok=True)
 
 
@@ -264,21 +266,21 @@ async def test_rules_and_model_reload_without_a_restart(small_fleet, tmp_path, a
         "hours_since_reading >= 0\n    action: INSPECT\n    reason: all are looked at today\n"
         "    confidence: 0.5\n    owner: test\n"
     )
-    async with maintenance(small_fleet, tmp_path / "a", at) as here:
-        await here.post("readings", news(small_fleet, "M00002", 100))
-        await here.service.reconfigure({"rules": text})
-        assert (await here.post("predict", {"machine_id": "M00002"}))["rule_id"] == "always"
-        await here.service.reconfigure({"rules": text.replace("age_hours", "agehours")})
-        assert (await here.post("predict", {"machine_id": "M00002"}))["rule_id"] == "always"
-        assert "agehours" in (await here.get("status"))["parts"]["rules"]["error"]
+    async with maintenance(small_fleet, tmp_path / "a", at) as app:
+        await app.post("readings", news(small_fleet, "M00002", 100))
+        await app.service.reconfigure({"rules": text})
+        assert (await app.post("predict", {"machine_id": "M00002"}))["rule_id"] == "always"
+        await app.service.reconfigure({"rules": text.replace("age_hours", "agehours")})
+        assert (await app.post("predict", {"machine_id": "M00002"}))["rule_id"] == "always"
+        assert "agehours" in (await app.get("status"))["parts"]["rules"]["error"]
 
 
 async def test_scopes_are_asked_for(tmp_path, at):
-    async with maintenance(None, tmp_path / "a", at) as here:
-        here.client.headers.pop("Authorization")
-        assert (await here.client.post("/maintenance/readings", content="{}")).status_code == 401
-        assert (await here.client.get("/maintenance/machines/m")).status_code == 401
-        assert (await here.client.get("/maintenance/docs")).status_code == 200
+    async with maintenance(None, tmp_path / "a", at) as app:
+        app.client.headers.pop("Authorization")
+        assert (await app.client.post("/maintenance/readings", content="{}")).status_code == 401
+        assert (await app.client.get("/maintenance/machines/m")).status_code == 401
+        assert (await app.client.get("/maintenance/docs")).status_code == 200
 
 
 async def test_waveforms_are_measured_or_refused(tmp_path, at):
@@ -286,23 +288,23 @@ async def test_waveforms_are_measured_or_refused(tmp_path, at):
     kind.write_text("sensors: {rpm: {unit: rpm}}\nwaveforms: {}\n")
     tone = np.sin(np.arange(4096) * 2 * np.pi * 157 / 12_000).tolist()
     good = {"event_time": iso(at - MINUTE), "sampling_rate_hz": 12_000, "samples": tone}
-    async with maintenance(None, tmp_path / "a", at, kind=kind) as here:
-        taken = await here.post("readings", {"machine_id": "m", "waveforms": [good]})
-        past = await here.service.machines.known("m")
-        place = here.service.features.wave_measures.index("dominant_hz")
-        for change, words in (
+    async with maintenance(None, tmp_path / "a", at, kind=kind) as app:
+        response = await app.post("readings", {"machine_id": "m", "waveforms": [good]})
+        past = await app.service.machines.known("m")
+        index = app.service.features.wave_measures.index("dominant_hz")
+        for change, message in (
             ({"sampling_rate_hz": None}, "waveforms.0.sampling_rate_hz"),
             ({"sampling_rate_hz": 0}, "greater than 0"),
             ({"samples": [1.0] * 5}, "at least 64"),
             ({"samples": [*tone[:100], None]}, "waveforms.0.samples.100"),
         ):
             wrong = {"machine_id": "m", "waveforms": [{**good, **change}]}
-            assert words in (await here.post("readings", wrong, 422))["detail"]
+            assert message in (await app.post("readings", wrong, 422))["detail"]
         no_rate = {name: value for name, value in good.items() if name != "sampling_rate_hz"}
-        refused = await here.post("readings", {"machine_id": "m", "waveforms": [no_rate]}, 422)
+        refused = await app.post("readings", {"machine_id": "m", "waveforms": [no_rate]}, 422)
         assert "sampling_rate_hz: this field is required" in refused["detail"]
-    assert taken["machines"][0]["waveforms"] == 1
-    assert past.wave_measures[0, place] == pytest.approx(157.0, abs=12_000 / 4096)
-    async with maintenance(None, tmp_path / "b", at) as here:
-        refused = await here.post("readings", {"machine_id": "m", "waveforms": [good]}, 422)
+    assert response["machines"][0]["waveforms"] == 1
+    assert past.wave_measures[0, index] == pytest.approx(157.0, abs=12_000 / 4096)
+    async with maintenance(None, tmp_path / "b", at) as app:
+        refused = await app.post("readings", {"machine_id": "m", "waveforms": [good]}, 422)
     assert "declares no waveforms" in refused["detail"]

@@ -45,7 +45,7 @@ def week(at: int, **changes: Any) -> dict[str, Any]:
     }
 
 
-def asked(at: int, machines: list[str] = MACHINES, **changes: Any) -> dict[str, Any]:
+def schedule_request(at: int, machines: list[str] = MACHINES, **changes: Any) -> dict[str, Any]:
     sites = [
         {"machine_id": name, "plant": "p", "line": "l", "criticality": 0.8} for name in machines
     ]
@@ -53,16 +53,16 @@ def asked(at: int, machines: list[str] = MACHINES, **changes: Any) -> dict[str, 
 
 
 @pytest.fixture
-async def here(small_fleet, tmp_path, at):
+async def app(small_fleet, tmp_path, at):
     async with maintenance(small_fleet, tmp_path / "a", at) as running:
         for name in MACHINES:
             await running.post("readings", news(small_fleet, name))
         yield running
 
 
-async def test_a_week_is_planned_kept_and_exported(here, at):
-    answer = await here.post("schedules", asked(at, must_serve=["M00003"]))
-    again = await here.get(f"schedules/{answer['schedule_id']}")
+async def test_a_week_is_planned_kept_and_exported(app, at):
+    answer = await app.post("schedules", schedule_request(at, must_serve=["M00003"]))
+    again = await app.get(f"schedules/{answer['schedule_id']}")
     assert again["orders"] == answer["orders"]
     assert answer["finished"]
     # plain assignment keeps no constraint, so it may be cheaper
@@ -71,108 +71,108 @@ async def test_a_week_is_planned_kept_and_exported(here, at):
     assert len(served) >= 1
     begins = datetime.fromisoformat(served[0]["starts_at"])
     assert 6 <= begins.hour <= 10
-    calendar = await here.client.get(f"/maintenance/schedules/{answer['schedule_id']}/calendar.ics")
+    calendar = await app.client.get(f"/maintenance/schedules/{answer['schedule_id']}/calendar.ics")
     assert calendar.text.count("BEGIN:VEVENT") == len(answer["orders"])
-    plan = await here.client.get(f"/maintenance/schedules/{answer['schedule_id']}/plan.csv")
+    plan = await app.client.get(f"/maintenance/schedules/{answer['schedule_id']}/plan.csv")
     assert len(plan.text.splitlines()) == len(answer["orders"]) + 1
-    known = await here.get("machines/M00003")
-    assert {one["order_id"] for one in known["orders"]} == {one["order_id"] for one in served}
+    machine = await app.get("machines/M00003")
+    assert {order["order_id"] for order in machine["orders"]} == {
+        order["order_id"] for order in served
+    }
 
 
-async def test_a_lock_is_kept_and_a_refusal_too(here, at):
+async def test_a_lock_is_kept_and_a_refusal_too(app, at):
     start = (monday(at) + timedelta(days=2, hours=7)).isoformat()
     locks = [
         {"machine_id": "M00001", "component": "seal", "start": start},
         {"machine_id": "M00001", "component": "bearing", "start": None},
     ]
-    answer = await here.post("schedules", asked(at, locks=locks))
-    mine = [order for order in answer["orders"] if order["machine_id"] == "M00001"]
-    assert [(one["component"], datetime.fromisoformat(one["starts_at"])) for one in mine] == [
-        ("seal", datetime.fromisoformat(start))
-    ]
+    answer = await app.post("schedules", schedule_request(at, locks=locks))
+    own_orders = [order for order in answer["orders"] if order["machine_id"] == "M00001"]
+    assert [
+        (order["component"], datetime.fromisoformat(order["starts_at"])) for order in own_orders
+    ] == [("seal", datetime.fromisoformat(start))]
 
 
-async def test_a_machine_that_nobody_told_of_is_planned_by_what_is_usual_and_named(here, at):
-    answer = await here.post("schedules", asked(at, machines=[*MACHINES, "new"]))
+async def test_a_machine_that_nobody_told_of_is_planned_by_what_is_usual_and_named(app, at):
+    answer = await app.post("schedules", schedule_request(at, machines=[*MACHINES, "new"]))
     assert answer["without_history"] == ["new"]
 
 
-async def test_an_outcome_feeds_back_once(here, at):
-    answer = await here.post("schedules", asked(at, must_serve=["M00003"]))
-    order = next(one for one in answer["orders"] if one["machine_id"] == "M00003")
-    before = (await here.get("machines/M00003"))["hours_since_service"][order["component"]]
-    told = {"result": "done", "event_time": iso(at - MINUTE), "cost": 380, "downtime_hours": 3.5}
+async def test_an_outcome_feeds_back_once(app, at):
+    answer = await app.post("schedules", schedule_request(at, must_serve=["M00003"]))
+    order = next(candidate for candidate in answer["orders"] if candidate["machine_id"] == "M00003")
+    before = (await app.get("machines/M00003"))["hours_since_service"][order["component"]]
+    outcome = {"result": "done", "event_time": iso(at - MINUTE), "cost": 380, "downtime_hours": 3.5}
     path = f"work_orders/{order['order_id']}/outcome"
-    first = await here.post(path, told)
-    again = await here.post(path, told)
-    other = await here.post(path, {**told, "cost": 1}, 409)
-    known = await here.get("machines/M00003")
-    predicted = await here.post("predict", {"machine_id": "M00003", "at": iso(at)})
+    first = await app.post(path, outcome)
+    again = await app.post(path, outcome)
+    other = await app.post(path, {**outcome, "cost": 1}, 409)
+    machine = await app.get("machines/M00003")
+    predicted = await app.post("predict", {"machine_id": "M00003", "at": iso(at)})
     assert (first["repeated"], again["repeated"]) == (False, True)
     assert first["order"]["outcome"]["cost"] == 380
     assert "another outcome" in other["detail"]
     assert before is None or before > 1.0
-    assert known["hours_since_service"][order["component"]] == 0.0
+    assert machine["hours_since_service"][order["component"]] == 0.0
     assert predicted["failure_within"]["7d"] is not None
 
 
-async def test_the_same_request_is_planned_once_in_turn_and_at_once(here, at):
-    body = asked(at, must_serve=["M00003"])
+async def test_the_same_request_is_planned_once_in_turn_and_at_once(app, at):
+    body = schedule_request(at, must_serve=["M00003"])
     headers = {"X-Request-ID": "week-1"}
-    sent = [
-        here.client.post("/maintenance/schedules", json=body, headers=headers) for _ in range(3)
-    ]
-    answers = [one.json() for one in await asyncio.gather(*sent)]
-    again = await here.client.post("/maintenance/schedules", json=body, headers=headers)
+    sent = [app.client.post("/maintenance/schedules", json=body, headers=headers) for _ in range(3)]
+    answers = [response.json() for response in await asyncio.gather(*sent)]
+    again = await app.client.post("/maintenance/schedules", json=body, headers=headers)
     answers.append(again.json())
-    assert len({one["schedule_id"] for one in answers}) == 1
-    assert sum(not one["repeated"] for one in answers) == 1
-    assert all(one["orders"] == answers[0]["orders"] for one in answers)
-    known = await here.get("machines/M00003")
-    ids = {one["order_id"] for one in answers[0]["orders"] if one["machine_id"] == "M00003"}
-    assert {one["order_id"] for one in known["orders"]} == ids
-    other = asked(at)
-    differs = await here.client.post("/maintenance/schedules", json=other, headers=headers)
+    assert len({answer["schedule_id"] for answer in answers}) == 1
+    assert sum(not answer["repeated"] for answer in answers) == 1
+    assert all(answer["orders"] == answers[0]["orders"] for answer in answers)
+    machine = await app.get("machines/M00003")
+    ids = {order["order_id"] for order in answers[0]["orders"] if order["machine_id"] == "M00003"}
+    assert {order["order_id"] for order in machine["orders"]} == ids
+    other = schedule_request(at)
+    differs = await app.client.post("/maintenance/schedules", json=other, headers=headers)
     assert differs.json()["schedule_id"] != answers[0]["schedule_id"]
 
 
-async def test_a_schedule_is_named_by_its_caller(here, at):
-    body = asked(at) | {"schedule_id": "week 28/north"}
-    first = await here.post("schedules", body)
-    again = await here.post("schedules", body)
-    refused = await here.post(
-        "schedules", asked(at, budget=1) | {"schedule_id": "week 28/north"}, 409
+async def test_a_schedule_is_named_by_its_caller(app, at):
+    body = schedule_request(at) | {"schedule_id": "week 28/north"}
+    first = await app.post("schedules", body)
+    again = await app.post("schedules", body)
+    refused = await app.post(
+        "schedules", schedule_request(at, budget=1) | {"schedule_id": "week 28/north"}, 409
     )
     assert (first["schedule_id"], first["repeated"]) == ("week 28/north", False)
     assert again["repeated"]
     assert again["orders"] == first["orders"]
     assert "another request" in refused["detail"]
-    assert (await here.get("schedules/week%2028%2Fnorth"))["orders"] == first["orders"]
+    assert (await app.get("schedules/week%2028%2Fnorth"))["orders"] == first["orders"]
 
 
-async def test_of_two_outcomes_at_once_one_counts(here, at):
-    answer = await here.post("schedules", asked(at, must_serve=["M00003"]))
-    order = next(one for one in answer["orders"] if one["machine_id"] == "M00003")
+async def test_of_two_outcomes_at_once_one_counts(app, at):
+    answer = await app.post("schedules", schedule_request(at, must_serve=["M00003"]))
+    order = next(candidate for candidate in answer["orders"] if candidate["machine_id"] == "M00003")
     path = f"/maintenance/work_orders/{order['order_id']}/outcome"
-    told = [
+    outcomes = [
         {"result": "done", "event_time": iso(at - minutes * MINUTE), "cost": minutes}
         for minutes in (1, 120)
     ]
-    answers = await asyncio.gather(*(here.client.post(path, json=one) for one in told))
-    assert sorted(one.status_code for one in answers) == [200, 409]
-    closed = next(one.json() for one in answers if one.status_code == 200)
+    answers = await asyncio.gather(*(app.client.post(path, json=outcome) for outcome in outcomes))
+    assert sorted(response.status_code for response in answers) == [200, 409]
+    closed = next(response.json() for response in answers if response.status_code == 200)
     assert not closed["repeated"]
     # the other one's service is not in the machine's features
-    hours = (await here.get("machines/M00003"))["hours_since_service"][order["component"]]
+    hours = (await app.get("machines/M00003"))["hours_since_service"][order["component"]]
     minutes = closed["order"]["outcome"]["cost"]
     assert hours == pytest.approx((minutes - 1) / 60, abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["cost", "downtime_hours"])
 @pytest.mark.parametrize("value", ["Infinity", "NaN", "1e999", "-1"])
-async def test_an_outcome_of_no_finite_cost_is_refused(here, at, name, value):
+async def test_an_outcome_of_no_finite_cost_is_refused(app, at, name, value):
     body = f'{{"result": "done", "event_time": "{iso(at - MINUTE)}", "{name}": {value}}}'
-    answer = await here.post("work_orders/x-1/outcome", body, 422)
+    answer = await app.post("work_orders/x-1/outcome", body, 422)
     assert answer["errors"][0]["field"] in (name, "body")
 
 
@@ -203,8 +203,8 @@ async def test_an_outcome_of_no_finite_cost_is_refused(here, at, name, value):
         ("schedule_id", ".."),
     ],
 )
-async def test_what_no_layer_can_hold_is_refused_by_field(here, at, path, value):
-    body: Any = asked(at)
+async def test_what_no_layer_can_hold_is_refused_by_field(app, at, path, value):
+    body: Any = schedule_request(at)
     *above, last = path.split(".")
     inner = body
     for key in above:
@@ -217,8 +217,8 @@ async def test_what_no_layer_can_hold_is_refused_by_field(here, at, path, value)
         inner.append("@")
     else:
         inner[last] = "@"
-    answer = await here.post("schedules", json.dumps(body).replace('"@"', text), 422)
-    fields = [one["field"] for one in answer["errors"]]
+    answer = await app.post("schedules", json.dumps(body).replace('"@"', text), 422)
+    fields = [error["field"] for error in answer["errors"]]
     assert any(field.startswith(path) or field == "body" for field in fields), answer
 
 
@@ -235,35 +235,35 @@ async def test_what_no_layer_can_hold_is_refused_by_field(here, at, path, value)
         ({"unknown": 1}, "unknown field"),
     ],
 )
-async def test_a_week_that_cannot_be_meant_is_refused_by_field(here, at, change, words):
-    answer = await here.post("schedules", asked(at, **change), 422)
+async def test_a_week_that_cannot_be_meant_is_refused_by_field(app, at, change, words):
+    answer = await app.post("schedules", schedule_request(at, **change), 422)
     assert words in answer["detail"]
 
 
-async def test_a_component_that_the_model_does_not_know_is_refused(here, at):
+async def test_a_component_that_the_model_does_not_know_is_refused(app, at):
     work = week(at)["work"]
-    answer = await here.post("schedules", asked(at, work={"belt": work["seal"]}), 422)
+    answer = await app.post("schedules", schedule_request(at, work={"belt": work["seal"]}), 422)
     assert "no such failure mode" in answer["detail"]
 
 
-async def test_an_infeasible_week_says_what_to_relax(here, at):
-    answer = await here.post("schedules", asked(at, must_serve=MACHINES, budget=900), 422)
+async def test_an_infeasible_week_says_what_to_relax(app, at):
+    answer = await app.post("schedules", schedule_request(at, must_serve=MACHINES, budget=900), 422)
     assert answer["type"] == "urn:forewarn:infeasible-week"
     assert "budget" in answer["detail"]
     assert answer["errors"]
 
 
-async def test_a_week_that_has_begun_is_refused(here, at):
+async def test_a_week_that_has_begun_is_refused(app, at):
     early = monday(at) - timedelta(days=14)
-    answer = await here.post("schedules", asked(at, start=early.isoformat()), 422)
+    answer = await app.post("schedules", schedule_request(at, start=early.isoformat()), 422)
     assert answer["errors"][0]["field"] == "week.start"
     assert "plan the next week" in answer["detail"]
 
 
-async def test_unknown_schedules_and_orders_are_not_found(here, at):
-    assert "no schedule" in (await here.get("schedules/none", 404))["detail"]
-    told = {"result": "not_done", "event_time": iso(at - HOUR)}
-    assert "no work order" in (await here.post("work_orders/none/outcome", told, 404))["detail"]
+async def test_unknown_schedules_and_orders_are_not_found(app, at):
+    assert "no schedule" in (await app.get("schedules/none", 404))["detail"]
+    outcome = {"result": "not_done", "event_time": iso(at - HOUR)}
+    assert "no work order" in (await app.post("work_orders/none/outcome", outcome, 404))["detail"]
 
 
 @pytest.mark.parametrize(
@@ -275,8 +275,8 @@ async def test_unknown_schedules_and_orders_are_not_found(here, at):
         ({"result": "done", "event_time": "2099-01-01T00:00:00Z"}, "has come"),
     ],
 )
-async def test_an_outcome_that_cannot_be_meant_is_refused(here, at, told, words):
-    answer = await here.post("schedules", asked(at, must_serve=["M00003"]))
+async def test_an_outcome_that_cannot_be_meant_is_refused(app, at, told, words):
+    answer = await app.post("schedules", schedule_request(at, must_serve=["M00003"]))
     path = f"work_orders/{answer['orders'][0]['order_id']}/outcome"
-    refused = await here.post(path, {"event_time": iso(at - HOUR)} | told, 422)
+    refused = await app.post(path, {"event_time": iso(at - HOUR)} | told, 422)
     assert words in refused["detail"]

@@ -64,13 +64,13 @@ class Metered:
     def shown(self, kind: str) -> float | None:
         return self._exported().get((f"ray_{self.name}_total", kind))
 
-    def reached(self, kind: str, wanted: float) -> bool:
+    def reached(self, kind: str, expected: float) -> bool:
         """Whether the exporter shows so much, given a while, and no more a while after."""
         deadline = time.monotonic() + 20
-        while self.shown(kind) != wanted and time.monotonic() < deadline:
+        while self.shown(kind) != expected and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(0.5)
-        return self.shown(kind) == wanted
+        return self.shown(kind) == expected
 
 
 @pytest.fixture
@@ -150,11 +150,11 @@ def test_zero_counts_nothing_and_harms_no_other_count(metered: Metered) -> None:
 def test_observations_reach_ray_without_being_flushed(metered: Metered, exported: Exported) -> None:
     for value in (0.5, 5.0, 50.0):
         metered.meter.observe(metered.times, value, "cheap")
-    spot = (f"ray_{metered.times}_count", "cheap")
+    key = (f"ray_{metered.times}_count", "cheap")
     deadline = time.monotonic() + 20
-    while exported().get(spot) != 3 and time.monotonic() < deadline:
+    while exported().get(key) != 3 and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert exported()[spot] == 3
+    assert exported()[key] == 3
 
 
 @pytest.mark.parametrize("kind", [RayMeter, PrometheusMeter])

@@ -24,8 +24,8 @@ def registry(tmp_path: Path) -> Path:
     return published(tmp_path)
 
 
-async def judged(here: Running, name: str, **fields: Any) -> dict[str, Any]:
-    return await here.post("posts", {"post_id": name, "author_id": name, **fields})
+async def judged(app: Running, name: str, **fields: Any) -> dict[str, Any]:
+    return await app.post("posts", {"post_id": name, "author_id": name, **fields})
 
 
 async def test_while_a_version_loads_the_one_before_answers_and_never_half_of_each(
@@ -34,38 +34,38 @@ async def test_while_a_version_loads_the_one_before_answers_and_never_half_of_ea
     other, book = other_model(), Registry(registry)
     before = book.resolve("moderation", "champion")
     version = book.publish(tiny.save(other, tmp_path / "other"), "moderation")
-    told = {
+    probabilities = {
         name: sigmoid(model.log_odds([PostInputs(TEXT)]))[0].tolist()
         for name, model in ((before, tiny.model()), (version, other))
     }
     # nobody waits for the members: they are asked for what they do not have yet
-    async with moderation(tmp_path / "a", registry, prepare_seconds=0.001) as here:
+    async with moderation(tmp_path / "a", registry, prepare_seconds=0.001) as app:
         numbers = iter(range(10_000))
 
         async def from_a_model() -> bool:
-            return (await judged(here, f"early-{next(numbers)}", text=TEXT))["method"] == "model"
+            return (await judged(app, f"early-{next(numbers)}", text=TEXT))["method"] == "model"
 
         await eventually(from_a_model, within=60)
         book.set_alias("moderation", "champion", version, at=CREATED_AT + 1, by="test")
-        loading = asyncio.create_task(asyncio.to_thread(here.service.holder.load, "champion"))
-        seen: list[str] = []
-        while not seen or seen[-1] != version:
-            answer = await judged(here, f"later-{next(numbers)}", text=TEXT)
+        loading = asyncio.create_task(asyncio.to_thread(app.service.holder.load, "champion"))
+        versions: list[str] = []
+        while not versions or versions[-1] != version:
+            answer = await judged(app, f"later-{next(numbers)}", text=TEXT)
             assert answer["method"] == "model", answer["reason"]
-            seen.append(answer["model_version"])
-            chances = [one["probability"] for one in answer["policies"].values()]
-            assert chances == pytest.approx(told[seen[-1]], abs=1e-6)
+            versions.append(answer["model_version"])
+            served_probabilities = [policy["probability"] for policy in answer["policies"].values()]
+            assert served_probabilities == pytest.approx(probabilities[versions[-1]], abs=1e-6)
         assert await loading
-    assert set(seen) <= {before, version}
+    assert set(versions) <= {before, version}
 
 
 async def test_policies_that_the_model_does_not_know_send_posts_to_people(
     registry: Path, tmp_path: Path
 ) -> None:
-    async with moderation(tmp_path / "a", registry) as here:
-        other = str(here.service.args.policies).replace("id: hate", "id: spam")
-        await here.service.reconfigure({"policies": other, "lists": "version: 1\nentries: []\n"})
-        answer = await judged(here, "p", text=TEXT)
+    async with moderation(tmp_path / "a", registry) as app:
+        other = str(app.service.args.policies).replace("id: hate", "id: spam")
+        await app.service.reconfigure({"policies": other, "lists": "version: 1\nentries: []\n"})
+        answer = await judged(app, "p", text=TEXT)
     assert (answer["decision"], answer["method"]) == ("REVIEW", "fallback")
     assert "the model was not trained for spam" in answer["reason"]
 
@@ -73,12 +73,12 @@ async def test_policies_that_the_model_does_not_know_send_posts_to_people(
 async def test_a_post_whose_media_cannot_be_kept_is_not_answered(
     registry: Path, tmp_path: Path
 ) -> None:
-    async with moderation(tmp_path / "a", registry) as here:
+    async with moderation(tmp_path / "a", registry) as app:
         (tmp_path / "a" / "media").write_text("a file where the folder should be")
         body = {"post_id": "p", "author_id": "ann", "images": [sent(encoded(scene(1)))]}
-        refused = await here.post("posts", body, 503)
-        await here.get("posts/p", 404)
+        refused = await app.post("posts", body, 503)
+        await app.get("posts/p", 404)
         (tmp_path / "a" / "media").unlink()
-        again = await here.post("posts", body)
+        again = await app.post("posts", body)
     assert "send the same again" in refused["detail"]
     assert again["presence"]["image"] == "present"

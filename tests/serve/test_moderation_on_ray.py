@@ -50,9 +50,9 @@ class OnRay:
 def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnRay]:
     folder = tmp_path_factory.mktemp("ray")
     registry = published(folder)
-    one = {"min": 1, "cpus": 0.1}
+    deployment = {"min": 1, "cpus": 0.1}
     args, token = arguments(
-        folder, registry, front=one, text=one, image=one, video=one,
+        folder, registry, front=deployment, text=deployment, image=deployment, video=deployment,
         rescore_seconds=0.1, follow_seconds=0.1, shutdown_s=2, review_salt=salt(folder),
     )  # fmt: skip
     server = RayServer(folder, json.loads(args.model_dump_json()), system="moderation")
@@ -85,7 +85,7 @@ async def judged(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def chances(answer: dict[str, Any]) -> list[float]:
+def probabilities_of(answer: dict[str, Any]) -> list[float]:
     return [one["probability"] for one in answer["policies"].values()]
 
 
@@ -97,8 +97,8 @@ async def test_a_post_through_the_proxy_gets_the_chances_of_the_model_in_this_pr
     ready = (await client.get("/moderation/readyz")).json()
     assert ready["status"] == "ready", ready
     answer = await judged(client, text=text, images=[sent(png(pixels))] * 2)
-    wanted = sigmoid(tiny.model().log_odds([PostInputs(text, (pixels, pixels))]))[0]
-    assert chances(answer) == pytest.approx(wanted.tolist(), abs=1e-6)
+    expected = sigmoid(tiny.model().log_odds([PostInputs(text, (pixels, pixels))]))[0]
+    assert probabilities_of(answer) == pytest.approx(expected.tolist(), abs=1e-6)
     assert answer["method"] == "model"
     described = (await client.get("/moderation/openapi.json")).json()
     assert {"/posts", "/appeals", "/review/claim"} <= set(described["paths"])
@@ -117,9 +117,9 @@ async def test_a_pending_video_is_judged_afterwards(client: httpx.AsyncClient) -
 
     assert first["decision"] == "PENDING"
     await eventually(followed, within=60, pause=0.2)
-    shown = (await client.get(path)).json()
-    assert shown["decision"] in {"ALLOW", "REVIEW", "REMOVE"}
-    assert set(shown["afterwards"]["policies"]) == set(tiny.POLICIES)
+    record = (await client.get(path)).json()
+    assert record["decision"] in {"ALLOW", "REVIEW", "REMOVE"}
+    assert set(record["afterwards"]["policies"]) == set(tiny.POLICIES)
 
 
 async def test_posts_that_come_together_are_judged_together_and_as_if_alone(
@@ -133,8 +133,10 @@ async def test_posts_that_come_together_are_judged_together_and_as_if_alone(
             return await judged(client, text=text)
 
     answers = await asyncio.gather(*(one(text) for text in texts))
-    wanted = sigmoid(tiny.model().log_odds([PostInputs(one) for one in texts]))
-    assert np.array([chances(one) for one in answers]) == pytest.approx(wanted, abs=1e-6)
+    expected = sigmoid(tiny.model().log_odds([PostInputs(text) for text in texts]))
+    assert np.array([probabilities_of(answer) for answer in answers]) == pytest.approx(
+        expected, abs=1e-6
+    )
     sizes = {int(size): count for size, count in on_ray.server.ask("Text", "sizes").items()}
     assert max(sizes) > 1, sizes
 
@@ -146,27 +148,27 @@ async def test_a_promoted_model_is_taken_up_without_an_error_and_never_by_halves
     before = registry.resolve("moderation", "champion")
     version = registry.publish(tiny.save(other, on_ray.folder / "other"), "moderation")
     text = tiny.parts()[2].texts[0]
-    told = {
+    probabilities = {
         name: sigmoid(model.log_odds([PostInputs(text)]))[0].tolist()
         for name, model in ((before, tiny.model()), (version, other))
     }
-    assert told[before] != pytest.approx(told[version], abs=1e-3)
-    seen: list[str] = []
+    assert probabilities[before] != pytest.approx(probabilities[version], abs=1e-3)
+    versions: list[str] = []
 
     async def ask_until_promoted() -> None:
-        while version not in seen[-20:]:
+        while version not in versions[-20:]:
             answer = await judged(client, text=text)
             assert answer["method"] == "model", answer
-            seen.append(answer["model_version"])
-            assert chances(answer) == pytest.approx(told[seen[-1]], abs=1e-6)
+            versions.append(answer["model_version"])
+            assert probabilities_of(answer) == pytest.approx(probabilities[versions[-1]], abs=1e-6)
 
     asking = [asyncio.create_task(ask_until_promoted()) for _ in range(4)]
-    while len(seen) < 8:
+    while len(versions) < 8:
         await asyncio.sleep(0.02)
     registry.set_alias("moderation", "champion", version, at=CREATED_AT + 1, by="test")
     await asyncio.gather(*asking)
     registry.set_alias("moderation", "champion", before, at=CREATED_AT + 2, by="test")
-    assert set(seen) == {before, version}
+    assert set(versions) == {before, version}
 
 
 async def answered(client: httpx.AsyncClient, post: dict[str, Any]) -> dict[str, Any]:
@@ -188,7 +190,7 @@ async def test_while_the_model_of_texts_is_killed_every_post_is_answered_and_que
     client: httpx.AsyncClient, on_ray: OnRay
 ) -> None:
     texts = [*tiny.parts()[2].texts[:60], *["a doubtfulword"] * 20]
-    posts = [body(text=one) for one in texts]
+    posts = [body(text=text) for text in texts]
     at_a_time = asyncio.Semaphore(AT_A_TIME // 2)
 
     async def one(post: dict[str, Any]) -> dict[str, Any]:
@@ -208,8 +210,8 @@ async def test_while_the_model_of_texts_is_killed_every_post_is_answered_and_que
     assert waiting, "the model was never missed"
 
     async def judged_again() -> bool:
-        shown = [await in_force(post_id) for post_id in waiting]
-        return all(one["afterwards"] is not None for one in shown)
+        records = [await in_force(post_id) for post_id in waiting]
+        return all(record["afterwards"] is not None for record in records)
 
     await eventually(judged_again, within=120, pause=0.5)
     reviews = Reviews(on_ray.records)
@@ -221,8 +223,8 @@ async def test_while_the_model_of_texts_is_killed_every_post_is_answered_and_que
     }
     reviews.close()
     for post in posts:
-        shown = await in_force(post["post_id"])
-        assert len(opened[post["post_id"]]) == (shown["decision"] == "REVIEW"), shown
+        record = await in_force(post["post_id"])
+        assert len(opened[post["post_id"]]) == (record["decision"] == "REVIEW"), record
 
 
 @pytest.mark.slow
@@ -233,5 +235,5 @@ async def test_colocated_the_answers_are_the_same(client: httpx.AsyncClient, on_
     on_ray.server.deploy(colocated=True)
     together = await judged(client, **fields)
     assert on_ray.server.replicas("Text") == []
-    assert chances(together) == pytest.approx(chances(apart), abs=1e-6)
+    assert probabilities_of(together) == pytest.approx(probabilities_of(apart), abs=1e-6)
     assert together["decision"] == apart["decision"]

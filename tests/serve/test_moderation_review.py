@@ -26,37 +26,37 @@ def registry(tmp_path_factory) -> Path:
     return published(tmp_path_factory.mktemp("published"))
 
 
-async def doubtful(here: Running, name: str, author: str = "ann", **fields: Any) -> dict[str, Any]:
+async def doubtful(app: Running, name: str, author: str = "ann", **fields: Any) -> dict[str, Any]:
     """A post that a list sends to people."""
     body = {"post_id": name, "author_id": author, "text": "a doubtfulword", **fields}
-    return await here.post("posts", body)
+    return await app.post("posts", body)
 
 
-async def claimed(here: Running, reviewer: str = "rob", most: int = 1) -> list[dict[str, Any]]:
-    return (await here.post("review/claim", {"reviewer": reviewer, "most": most}))["claims"]
+async def claimed(app: Running, reviewer: str = "rob", most: int = 1) -> list[dict[str, Any]]:
+    return (await app.post("review/claim", {"reviewer": reviewer, "most": most}))["claims"]
 
 
-def said(claim: dict[str, Any], violates: bool, reviewer: str = "rob") -> dict[str, Any]:
+def decision_body(claim: dict[str, Any], violates: bool, reviewer: str = "rob") -> dict[str, Any]:
     verdicts = dict.fromkeys(claim["policies"], violates)
     return {"reviewer": reviewer, "token": claim["token"], "verdicts": verdicts}
 
 
 async def test_a_reviewer_gets_what_is_needed_to_decide(registry, tmp_path):
     image = encoded(scene(5))
-    async with moderation(tmp_path / "a", registry) as here:
-        await doubtful(here, "p", images=[sent(image)], language="en", reach=10)
-        (claim,) = await claimed(here)
-        nobody_else = await claimed(here, "eve")
-        policies = await here.get("review/policies")
-        shown = claim["shown"]
-        media = await here.client.get(f"/moderation/media/{shown['media']['images.0']}")
-        lost = await here.client.get(f"/moderation/media/{'0' * 64}")
+    async with moderation(tmp_path / "a", registry) as app:
+        await doubtful(app, "p", images=[sent(image)], language="en", reach=10)
+        (claim,) = await claimed(app)
+        nobody_else = await claimed(app, "eve")
+        policies = await app.get("review/policies")
+        content = claim["shown"]
+        media = await app.client.get(f"/moderation/media/{content['media']['images.0']}")
+        lost = await app.client.get(f"/moderation/media/{'0' * 64}")
     assert nobody_else == []
-    assert shown["text"] == "a doubtfulword"
-    assert shown["hits"][0]["text"] == "doubtfulword"
-    assert shown["reason"] == "the text holds wording that a person should look at"
+    assert content["text"] == "a doubtfulword"
+    assert content["hits"][0]["text"] == "doubtfulword"
+    assert content["reason"] == "the text holds wording that a person should look at"
     assert "offensive" in claim["policies"]  # the model may see more in the picture
-    assert {one["id"] for one in policies["policies"]} >= {"offensive"}
+    assert {policy["id"] for policy in policies["policies"]} >= {"offensive"}
     assert media.content == image
     assert media.headers["content-type"] == "application/octet-stream"
     assert media.headers["x-content-type-options"] == "nosniff"
@@ -66,40 +66,40 @@ async def test_a_reviewer_gets_what_is_needed_to_decide(registry, tmp_path):
 async def test_a_verdict_holds_is_kept_once_and_is_in_the_history(registry, tmp_path):
     async with moderation(
         tmp_path / "a", registry, review_salt=salt(tmp_path), reviewers=NAMES
-    ) as here:
-        await doubtful(here, "p")
-        (claim,) = await claimed(here)
+    ) as app:
+        await doubtful(app, "p")
+        (claim,) = await claimed(app)
         path = f"review/items/{claim['item_id']}/decide"
-        first = await here.post(path, said(claim, violates=False))
-        again = await here.post(path, said(claim, violates=False))
-        await here.post(path, said(claim, violates=True), 409)
-        shown = await here.get("posts/p")
-        history = await here.get("posts/p/history")
-        await here.post("review/items/none/decide", said(claim, violates=True), 404)
+        first = await app.post(path, decision_body(claim, violates=False))
+        again = await app.post(path, decision_body(claim, violates=False))
+        await app.post(path, decision_body(claim, violates=True), 409)
+        record = await app.get("posts/p")
+        history = await app.get("posts/p/history")
+        await app.post("review/items/none/decide", decision_body(claim, violates=True), 404)
     assert (first["new"], again["new"]) == (True, False)
     assert first["outcome"]["verdicts"] == {"offensive": False}
-    assert (shown["decision"], shown["decided_by"]) == ("ALLOW", "people")
-    assert [one["what"] for one in history["entries"]][:3] == ["opened", "claimed", "decided"]
-    assert {one["policy_version"] for one in history["entries"]} == {
-        shown["first"]["policies_version"]
+    assert (record["decision"], record["decided_by"]) == ("ALLOW", "people")
+    assert [entry["what"] for entry in history["entries"]][:3] == ["opened", "claimed", "decided"]
+    assert {entry["policy_version"] for entry in history["entries"]} == {
+        record["first"]["policies_version"]
     }
 
 
 async def test_a_lease_that_ended_passes_to_another_and_the_first_is_told(registry, tmp_path):
-    async with moderation(tmp_path / "a", registry) as here:
-        await doubtful(here, "p")
-        (claim,) = await claimed(here)
-        held = {"reviewer": "rob", "token": claim["token"]}
-        until = (await here.post(f"review/items/{claim['item_id']}/renew", held))["leased_until"]
+    async with moderation(tmp_path / "a", registry) as app:
+        await doubtful(app, "p")
+        (claim,) = await claimed(app)
+        lease = {"reviewer": "rob", "token": claim["token"]}
+        until = (await app.post(f"review/items/{claim['item_id']}/renew", lease))["leased_until"]
         assert until >= claim["leased_until"]
-        here.clock.us += 3_600 * SECOND
-        (other,) = await claimed(here, "eve")
-        refused = await here.post(
-            f"review/items/{claim['item_id']}/decide", said(claim, violates=True), 409
+        app.clock.us += 3_600 * SECOND
+        (other,) = await claimed(app, "eve")
+        refused = await app.post(
+            f"review/items/{claim['item_id']}/decide", decision_body(claim, violates=True), 409
         )
         back = {"reviewer": "eve", "token": other["token"]}
-        await here.post(f"review/items/{other['item_id']}/release", back)
-        (third,) = await claimed(here, "ann")
+        await app.post(f"review/items/{other['item_id']}/release", back)
+        (third,) = await claimed(app, "ann")
     assert "eve" not in refused["detail"] or refused["detail"]
     assert third["item_id"] == claim["item_id"]
 
@@ -107,128 +107,132 @@ async def test_a_lease_that_ended_passes_to_another_and_the_first_is_told(regist
 async def test_an_appeal_goes_to_somebody_else_and_may_overturn(registry, tmp_path):
     async with moderation(
         tmp_path / "a", registry, review_salt=salt(tmp_path), reviewers=NAMES
-    ) as here:
-        await doubtful(here, "p")
-        (claim,) = await claimed(here)
-        await here.post(f"review/items/{claim['item_id']}/decide", said(claim, violates=True))
-        here.clock.us += SECOND
-        asked = {"post_id": "p", "author_id": "ann", "statement": "it was a quotation"}
-        await here.post("appeals", {**asked, "author_id": "eve"}, 403)
-        first, again = [await here.post("appeals", asked) for _ in range(2)]
-        own = await claimed(here)
-        (appeal,) = await claimed(here, "eve")
-        answer = await here.post(
-            f"review/items/{appeal['item_id']}/decide", said(appeal, False, "eve")
+    ) as app:
+        await doubtful(app, "p")
+        (claim,) = await claimed(app)
+        await app.post(
+            f"review/items/{claim['item_id']}/decide", decision_body(claim, violates=True)
         )
-        shown = await here.get("posts/p")
-        await here.post("appeals", asked, 409)
-        await here.settled()
-        here.clock.us += 60 * SECOND
-        nxt = await doubtful(here, "q")
-        record = await here.service.archive.find("q")
+        app.clock.us += SECOND
+        appeal_body = {"post_id": "p", "author_id": "ann", "statement": "it was a quotation"}
+        await app.post("appeals", {**appeal_body, "author_id": "eve"}, 403)
+        first, again = [await app.post("appeals", appeal_body) for _ in range(2)]
+        own = await claimed(app)
+        (appeal,) = await claimed(app, "eve")
+        answer = await app.post(
+            f"review/items/{appeal['item_id']}/decide", decision_body(appeal, False, "eve")
+        )
+        stored_post = await app.get("posts/p")
+        await app.post("appeals", appeal_body, 409)
+        await app.settled()
+        app.clock.us += 60 * SECOND
+        nxt = await doubtful(app, "q")
+        record = await app.service.archive.find("q")
     assert (first["new"], again["new"]) == (True, False)
     assert own == []
     assert appeal["shown"]["appeal"] == "it was a quotation"
     assert answer["outcome"]["rule"] == "overturned"
-    assert shown["decision"] == "ALLOW"
+    assert stored_post["decision"] == "ALLOW"
     assert nxt["decision"] == "REVIEW"
     assert record.features["removals_by_author_90d"] == 0.0
     assert record.features["restored_by_author_90d"] == 1.0
 
 
 async def test_second_opinions_come_from_others_and_figures_tell_of_agreement(registry, tmp_path):
-    async with moderation(tmp_path / "a", registry, reviewers=NAMES) as here:
+    async with moderation(tmp_path / "a", registry, reviewers=NAMES) as app:
         for k in range(60):
-            await doubtful(here, f"p{k}", author=f"a{k}")
+            await doubtful(app, f"p{k}", author=f"a{k}")
         for reviewer in ("rob", "eve", "ann"):
-            while claims := await claimed(here, reviewer, 20):
+            while claims := await claimed(app, reviewer, 20):
                 for claim in claims:
-                    body = said(claim, claim["post_id"].endswith("3"), reviewer)
-                    await here.post(f"review/items/{claim['item_id']}/decide", body)
-        figures = await here.get("review/figures")
-        histories = [await here.get(f"posts/p{k}/history") for k in range(60)]
+                    body = decision_body(claim, claim["post_id"].endswith("3"), reviewer)
+                    await app.post(f"review/items/{claim['item_id']}/decide", body)
+        figures = await app.get("review/figures")
+        histories = [await app.get(f"posts/p{k}/history") for k in range(60)]
     deciders = [
-        [one["who"] for one in history["entries"] if one["what"] == "decided"]
+        [entry["who"] for entry in history["entries"] if entry["what"] == "decided"]
         for history in histories
     ]
-    assert all(len(set(one)) == len(one) for one in deciders)
-    assert any(len(one) == 2 for one in deciders)
+    assert all(len(set(reviewers)) == len(reviewers) for reviewers in deciders)
+    assert any(len(reviewers) == 2 for reviewers in deciders)
     assert sum(figures["queue"]["depth"].values()) == 0
     assert figures["kappa"]["offensive"]["equal"] == 1.0
 
 
 async def test_two_claims_at_a_time_share_nothing(registry, tmp_path):
-    async with moderation(tmp_path / "a", registry) as here:
+    async with moderation(tmp_path / "a", registry) as app:
         for k in range(12):
-            await doubtful(here, f"p{k}", author=f"a{k}")
-        found = await asyncio.gather(*(claimed(here, f"r{k}", 3) for k in range(6)))
-    items = [claim["item_id"] for claims in found for claim in claims]
+            await doubtful(app, f"p{k}", author=f"a{k}")
+        batches = await asyncio.gather(*(claimed(app, f"r{k}", 3) for k in range(6)))
+    items = [claim["item_id"] for claims in batches for claim in claims]
     assert len(items) == len(set(items)) == 12
 
 
 async def test_bad_requests_of_reviewers_are_refused(registry, tmp_path):
-    async with moderation(tmp_path / "a", registry) as here:
-        await doubtful(here, "p")
-        (claim,) = await claimed(here)
+    async with moderation(tmp_path / "a", registry) as app:
+        await doubtful(app, "p")
+        (claim,) = await claimed(app)
         path = f"review/items/{claim['item_id']}/decide"
-        unknown = {**said(claim, violates=True), "verdicts": {"hatred": True}}
-        answer = await here.post(path, unknown, 422)
+        unknown = {**decision_body(claim, violates=True), "verdicts": {"hatred": True}}
+        answer = await app.post(path, unknown, 422)
         assert "expected a verdict on each of offensive, got hatred" in answer["detail"]
-        await here.post(path, {**said(claim, violates=True), "verdicts": {}}, 422)
-        wrong = {**said(claim, violates=True), "token": claim["token"] + 1}
-        await here.post(path, wrong, 409)
-        await here.post("review/claim", {"reviewer": "rob", "most": 0}, 422)
-        await here.post("appeals", {"post_id": "p", "author_id": "ann", "statement": "x"}, 409)
+        await app.post(path, {**decision_body(claim, violates=True), "verdicts": {}}, 422)
+        wrong = {**decision_body(claim, violates=True), "token": claim["token"] + 1}
+        await app.post(path, wrong, 409)
+        await app.post("review/claim", {"reviewer": "rob", "most": 0}, 422)
+        await app.post("appeals", {"post_id": "p", "author_id": "ann", "statement": "x"}, 409)
         never = {"post_id": "never", "author_id": "ann", "statement": "x"}
-        await here.post("appeals", never, 404)
+        await app.post("appeals", never, 404)
 
 
 async def test_a_key_bound_to_names_acts_under_no_other(registry, tmp_path):
-    async with moderation(tmp_path / "a", registry, reviewers=("rob", "eve")) as here:
-        await doubtful(here, "p")
-        refused = await here.post("review/claim", {"reviewer": "ann"}, 403)
-        (claim,) = await claimed(here)
+    async with moderation(tmp_path / "a", registry, reviewers=("rob", "eve")) as app:
+        await doubtful(app, "p")
+        refused = await app.post("review/claim", {"reviewer": "ann"}, 403)
+        (claim,) = await claimed(app)
         path = f"review/items/{claim['item_id']}"
         lease = {"reviewer": "ann", "token": claim["token"]}
-        await here.post(f"{path}/renew", lease, 403)
-        await here.post(f"{path}/release", lease, 403)
-        await here.post(f"{path}/decide", said(claim, True, "ann"), 403)
-        await here.post(f"{path}/decide", said(claim, violates=True))
-        history = await here.get("posts/p/history")
-        key_id = here.client.headers["authorization"].split("_")[1]
+        await app.post(f"{path}/renew", lease, 403)
+        await app.post(f"{path}/release", lease, 403)
+        await app.post(f"{path}/decide", decision_body(claim, True, "ann"), 403)
+        await app.post(f"{path}/decide", decision_body(claim, violates=True))
+        history = await app.get("posts/p/history")
+        key_id = app.client.headers["authorization"].split("_")[1]
     assert refused["detail"].startswith("reviewer: expected a name that this API key is bound to")
-    assert {one["key_id"] for one in history["entries"] if one["who"] == "rob"} == {key_id}
+    assert {entry["key_id"] for entry in history["entries"] if entry["who"] == "rob"} == {key_id}
 
 
 async def test_a_key_for_all_names_does_not_hear_the_appeal_of_its_own_decision(registry, tmp_path):
-    async with moderation(tmp_path / "a", registry, review_salt=salt(tmp_path)) as here:
-        await doubtful(here, "p")
-        (claim,) = await claimed(here)
-        await here.post(f"review/items/{claim['item_id']}/decide", said(claim, violates=True))
-        here.clock.us += SECOND
-        asked = {"post_id": "p", "author_id": "ann", "statement": "it was a quotation"}
-        assert (await here.post("appeals", asked))["new"]
-        assert await claimed(here, "eve") == []
+    async with moderation(tmp_path / "a", registry, review_salt=salt(tmp_path)) as app:
+        await doubtful(app, "p")
+        (claim,) = await claimed(app)
+        await app.post(
+            f"review/items/{claim['item_id']}/decide", decision_body(claim, violates=True)
+        )
+        app.clock.us += SECOND
+        appeal_body = {"post_id": "p", "author_id": "ann", "statement": "it was a quotation"}
+        assert (await app.post("appeals", appeal_body))["new"]
+        assert await claimed(app, "eve") == []
 
 
 async def test_a_claim_that_a_proxy_sends_again_gets_the_same_lease(registry, tmp_path):
-    async with moderation(tmp_path / "a", registry) as here:
+    async with moderation(tmp_path / "a", registry) as app:
         for k in range(4):
-            await doubtful(here, f"p{k}", author=f"a{k}")
+            await doubtful(app, f"p{k}", author=f"a{k}")
         request, headers = {"reviewer": "rob"}, {"X-Request-ID": "r1"}
 
         async def claim() -> Any:
-            answer = await here.client.post(
+            answer = await app.client.post(
                 "/moderation/review/claim", json=request, headers=headers
             )
             return answer.json()["claims"]
 
         first, *others = await asyncio.gather(*(claim() for _ in range(4)))
         named = {**request, "claim_id": "mine"}
-        repeated = [(await here.post("review/claim", named))["claims"] for _ in range(2)]
-        rest = await claimed(here, "eve", 9)
+        repeated = [(await app.post("review/claim", named))["claims"] for _ in range(2)]
+        rest = await claimed(app, "eve", 9)
     assert len(first) == 1
-    assert all(one == first for one in others)
+    assert all(other == first for other in others)
     assert repeated[0] == repeated[1] != first
     assert len(rest) == 2
 

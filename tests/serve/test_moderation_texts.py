@@ -33,11 +33,11 @@ async def test_texts_that_grow_when_they_are_folded_do_not_hold_the_loop(tmp_pat
             await asyncio.sleep(0.005)
             gaps.append(time.perf_counter() - began)
 
-    async with moderation(tmp_path / "a", published(tmp_path)) as here:
+    async with moderation(tmp_path / "a", published(tmp_path)) as app:
         ticking = asyncio.create_task(tick())
         for number, sign in enumerate("\ufdfa㌖😀"):
             body = {"post_id": f"p{number}", "author_id": "a", "text": sign * 100_000}
-            await here.post("posts", body)
+            await app.post("posts", body)
         ended.set()
         await ticking
     assert max(gaps) < 1.0

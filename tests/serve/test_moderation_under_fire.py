@@ -33,14 +33,16 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return published(tmp_path_factory.mktemp("published"))
 
 
-async def decide(here: Running, claim: dict[str, Any], who: str, violates: bool, done: Done) -> int:
-    said = {
-        "reviewer": who,
+async def decide(
+    app: Running, claim: dict[str, Any], reviewer: str, violates: bool, done: Done
+) -> int:
+    body = {
+        "reviewer": reviewer,
         "token": claim["token"],
         "verdicts": dict.fromkeys(claim["policies"], violates),
     }
     path = f"/moderation/review/items/{claim['item_id']}/decide"
-    answer = await here.client.post(path, json=said)
+    answer = await app.client.post(path, json=body)
     assert answer.status_code in {200, 409}, answer.text
     if answer.status_code == 200 and answer.json()["new"]:
         done.kept.append(claim["item_id"])
@@ -48,54 +50,54 @@ async def decide(here: Running, claim: dict[str, Any], who: str, violates: bool,
 
 
 async def treat(
-    here: Running, claim: dict[str, Any], who: str, rng: random.Random, done: Done
+    app: Running, claim: dict[str, Any], reviewer: str, rng: random.Random, done: Done
 ) -> None:
     """What one reviewer makes of one item."""
     # most agree about a post; who sees it otherwise calls for a third
     violates = (claim["post_id"][-1] in "369") != (rng.random() < 0.15)
     mood = rng.random()
-    held = {"reviewer": who, "token": claim["token"]}
+    lease = {"reviewer": reviewer, "token": claim["token"]}
     item = f"/moderation/review/items/{claim['item_id']}"
     if mood < 0.15:
         done.told["walked away"] += 1
         return
     if mood < 0.25:
-        answer = await here.client.post(f"{item}/release", json=held)
+        answer = await app.client.post(f"{item}/release", json=lease)
         assert answer.status_code in {200, 409}
         return
     if mood < 0.45:  # past the lease, while others may have got it
-        until = here.clock.us + 900 * SECOND
-        while here.clock.us < until:
+        until = app.clock.us + 900 * SECOND
+        while app.clock.us < until:
             await asyncio.sleep(0.005)
-        done.told[f"late {await decide(here, claim, who, violates, done)}"] += 1
+        done.told[f"late {await decide(app, claim, reviewer, violates, done)}"] += 1
         return
     if mood < 0.6:
-        answer = await here.client.post(f"{item}/renew", json=held)
+        answer = await app.client.post(f"{item}/renew", json=lease)
         assert answer.status_code in {200, 409}
-    first = await decide(here, claim, who, violates, done)
-    again = await decide(here, claim, who, violates, done)
+    first = await decide(app, claim, reviewer, violates, done)
+    again = await decide(app, claim, reviewer, violates, done)
     assert again == first
 
 
-async def review(here: Running, number: int, done: Done, over: asyncio.Event) -> None:
+async def review(app: Running, number: int, done: Done, over: asyncio.Event) -> None:
     """Claims and decides until nothing waits."""
-    rng, who = random.Random(number), f"reviewer-{number}"
+    rng, reviewer = random.Random(number), f"reviewer-{number}"
     while not over.is_set():
-        asked = {"reviewer": who, "most": rng.randint(1, 3)}
-        claims = (await here.post("review/claim", asked))["claims"]
+        request = {"reviewer": reviewer, "most": rng.randint(1, 3)}
+        claims = (await app.post("review/claim", request))["claims"]
         for claim in claims:
-            await treat(here, claim, who, rng, done)
+            await treat(app, claim, reviewer, rng, done)
         await asyncio.sleep(0.01)
 
 
-async def pass_time(here: Running, names: list[str], over: asyncio.Event) -> None:
+async def pass_time(app: Running, names: list[str], over: asyncio.Event) -> None:
     """A minute and a half at a time, where a lease lasts ten; until all posts have outcomes."""
     waiting = list(names)
     while waiting:
         await asyncio.sleep(0.02)
-        here.clock.us += 90 * SECOND
-        shown = await here.get(f"posts/{waiting[-1]}")
-        if shown["outcomes"]:
+        app.clock.us += 90 * SECOND
+        post = await app.get(f"posts/{waiting[-1]}")
+        if post["outcomes"]:
             waiting.pop()
     over.set()
 
@@ -106,27 +108,27 @@ async def test_no_post_is_lost_and_none_is_decided_more_often_than_its_rule_asks
     done, over = Done(), asyncio.Event()
     names = [f"post-{k}" for k in range(POSTS)]
     bound = tuple(f"reviewer-{number}" for number in range(REVIEWERS))
-    async with moderation(tmp_path / "a", registry, reviewers=bound) as here:
+    async with moderation(tmp_path / "a", registry, reviewers=bound) as app:
         for name in names:
             sent = {"post_id": name, "author_id": f"by-{name}", "text": "a doubtfulword"}
-            assert (await here.post("posts", sent))["decision"] == "REVIEW"
-        reviewers = [review(here, number, done, over) for number in range(REVIEWERS)]
+            assert (await app.post("posts", sent))["decision"] == "REVIEW"
+        reviewers = [review(app, number, done, over) for number in range(REVIEWERS)]
         async with asyncio.timeout(120):
-            await asyncio.gather(pass_time(here, names, over), *reviewers)
-        shown = {name: await here.get(f"posts/{name}") for name in names}
-        histories = {name: (await here.get(f"posts/{name}/history"))["entries"] for name in names}
+            await asyncio.gather(pass_time(app, names, over), *reviewers)
+        posts = {name: await app.get(f"posts/{name}") for name in names}
+        histories = {name: (await app.get(f"posts/{name}/history"))["entries"] for name in names}
     decisions = []
     for name in names:
-        deciders = [one["who"] for one in histories[name] if one["what"] == "decided"]
-        decisions += [one["item_id"] for one in histories[name] if one["what"] == "decided"]
-        assert shown[name]["decided_by"] == "people"
-        (outcome,) = shown[name]["outcomes"]
+        deciders = [entry["who"] for entry in histories[name] if entry["what"] == "decided"]
+        decisions += [entry["item_id"] for entry in histories[name] if entry["what"] == "decided"]
+        assert posts[name]["decided_by"] == "people"
+        (outcome,) = posts[name]["outcomes"]
         assert len(deciders) == NEEDED[outcome["rule"]], (name, outcome, deciders)
         assert len(set(deciders)) == len(deciders), (name, deciders)
     assert sorted(decisions) == sorted(done.kept)  # each that was told to be kept is, once
     assert len(set(decisions)) == len(decisions)
-    claimed = sum(one["what"] == "claimed" for entries in histories.values() for one in entries)
+    claimed = sum(entry["what"] == "claimed" for entries in histories.values() for entry in entries)
     assert claimed > len(decisions)
     # whether somebody was quicker than who is late is up to the machine
     assert done.told["late 409"] + done.told["late 200"] > 0, done.told
-    assert len({shown[name]["outcomes"][0]["rule"] for name in names}) > 1
+    assert len({posts[name]["outcomes"][0]["rule"] for name in names}) > 1

@@ -30,8 +30,8 @@ async def test_one_that_fails_does_not_starve_the_others(start: Start, fault: Ex
             archive.keep(row.to_row())
         await archive.drain()
 
-        async def redo(one: Decision) -> Mapping[str, Any] | None:
-            if one.subject_id in ("t00", "t07"):
+        async def redo(record: Decision) -> Mapping[str, Any] | None:
+            if record.subject_id in ("t00", "t07"):
                 raise fault
             return {"decision": "APPROVE"}
 

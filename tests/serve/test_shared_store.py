@@ -24,7 +24,7 @@ def post(name: str) -> dict[str, object]:
     return {"post_id": name, "author_id": "ann", "text": "the same words as every other time"}
 
 
-async def shown(here: Running, name: str) -> dict[str, float]:
+async def features_of(here: Running, name: str) -> dict[str, float]:
     decision = await here.service.archive.find(name)
     assert decision is not None
     return dict(decision.features)
@@ -47,7 +47,7 @@ async def test_payments_and_posts_of_the_same_ids_are_answered_and_counted(
         answer = await fraud.client.post(SCORE, json=following)
         assert answer.status_code == 200, answer.text
         assert (await features(fraud.client, "1003"))["txn_count_by_user_24h"] == 2
-        first, second, third = [await shown(posts, name) for name in ("1001", "1002", "1003")]
+        first, second, third = [await features_of(posts, name) for name in ("1001", "1002", "1003")]
     counts = [name for name in first if first[name] == 0 and third[name] == 2]
     assert counts, "no feature counts the author's two earlier posts"
     assert all(second[name] == 1 for name in counts)

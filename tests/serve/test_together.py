@@ -123,8 +123,8 @@ async def test_an_asker_that_leaves_during_the_call_takes_nobodys_answer_along()
     tasks[0].cancel()  # the one whose asking began the call
     await a_moment()
     doubling.let_through()
-    gone, *others = await answers(tasks)
-    assert isinstance(gone, asyncio.CancelledError)
+    failure, *others = await answers(tasks)
+    assert isinstance(failure, asyncio.CancelledError)
     assert others == [4, 6]
 
 
@@ -138,8 +138,8 @@ async def test_an_asker_that_leaves_before_its_call_is_not_asked_for() -> None:
     tasks[1].cancel()
     await a_moment()
     doubling.let_through(2)
-    first, gone, last = await answers(tasks)
-    assert isinstance(gone, asyncio.CancelledError)
+    first, failure, last = await answers(tasks)
+    assert isinstance(failure, asyncio.CancelledError)
     assert (first, last) == (2, 6)
     assert doubling.calls == [[1], [3]]
 
@@ -149,9 +149,9 @@ async def test_nothing_is_called_for_when_all_that_waited_have_left() -> None:
     together = Together(doubling)
     first = asking(together, 1)
     await a_moment()
-    gone = asking(together, 2, 3)
+    other_tasks = asking(together, 2, 3)
     await a_moment()
-    for task in gone:
+    for task in other_tasks:
         task.cancel()
     await a_moment()
     doubling.let_through(2)
@@ -166,7 +166,7 @@ async def test_a_failure_reaches_every_asker_and_the_next_call_works() -> None:
     doubling.failing = [ConnectionError("gone")]
     doubling.let_through(2)
     failed = await answers(asking(together, 1, 2, 3))
-    assert [repr(one) for one in failed] == ["ConnectionError('gone')"] * 3
+    assert [repr(error) for error in failed] == ["ConnectionError('gone')"] * 3
     assert await answers(asking(together, 4)) == [8]
 
 
@@ -194,7 +194,7 @@ async def test_a_call_that_is_cancelled_from_outside_fails_its_askers_and_no_lat
     await a_moment()
     doubling.let_through(2)
     *failed, answered = await answers(tasks)
-    assert [type(one) for one in failed] == [CallCancelledError] * 2
+    assert [type(error) for error in failed] == [CallCancelledError] * 2
     assert answered == 6
 
 
@@ -203,7 +203,7 @@ async def test_too_few_answers_fail_every_asker_instead_of_being_mixed_up() -> N
         return [float(rows[-1][0])]
 
     failed = await answers(asking(Together(one_answer), 1, 2))
-    assert [type(one) for one in failed] == [ValueError] * 2
+    assert [type(error) for error in failed] == [ValueError] * 2
 
 
 async def test_a_call_does_not_run_in_the_context_of_the_request_that_began_it() -> None:
@@ -247,5 +247,5 @@ async def _everyone_is_answered(steps: Sequence[str], most: int) -> None:
         else:
             assert isinstance(answer, ConnectionError) or answer == 2 * number
     assert doubling.most_under_way <= most
-    asked = [number for call in doubling.calls for number in call]
-    assert len(asked) == len(set(asked))
+    numbers = [number for call in doubling.calls for number in call]
+    assert len(numbers) == len(set(numbers))

@@ -43,5 +43,10 @@ async def test_a_caller_that_goes_away_takes_no_turn_and_keeps_none() -> None:
     tasks[1].cancel()
     tasks[0].cancel()
     done = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [isinstance(one, asyncio.CancelledError) for one in done] == [True, True, False, False]
+    assert [isinstance(result, asyncio.CancelledError) for result in done] == [
+        True,
+        True,
+        False,
+        False,
+    ]
     assert turns._queues == {}

@@ -44,8 +44,8 @@ def test_curves_are_those_of_lifelines(name, penalty, tmp_path):
     ours = CoxModel.load(tmp_path).curves(rows)
     scaled = np.clip((rows - rows.mean(axis=0)) / rows.std(axis=0), -8.0, 8.0)
     frame = pd.DataFrame(scaled, columns=columns).assign(t=outcomes.time, e=outcomes.event)
-    theirs = CoxPHFitter(penalizer=penalty).fit(frame, "t", "e").predict_survival_function(frame)
-    away = np.abs(ours.at(theirs.index.to_numpy()) - theirs.to_numpy().T)
+    reference = CoxPHFitter(penalizer=penalty).fit(frame, "t", "e").predict_survival_function(frame)
+    away = np.abs(ours.at(reference.index.to_numpy()) - reference.to_numpy().T)
     assert away.max() < 1e-9
 
 
@@ -54,16 +54,16 @@ def test_late_entries_and_groups_are_taken_into_account():
     rows = random.normal(size=(900, 1))
     life = random.exponential(10.0 * np.exp(-rows[:, 0]))
     entry = random.uniform(0.0, 6.0, 900)
-    seen = life > entry
-    outcomes = Outcomes(life[seen], np.ones(seen.sum()), entry[seen])
-    model = fit_cox(("x",), rows[seen], outcomes, penalty=0.0)
+    is_observed = life > entry
+    outcomes = Outcomes(life[is_observed], np.ones(is_observed.sum()), entry[is_observed])
+    model = fit_cox(("x",), rows[is_observed], outcomes, penalty=0.0)
     assert model.coefficients[0] / model.scaling.scale[0] == pytest.approx(1.0, abs=0.12)
     twice = Outcomes(
         *(np.tile(part, 2) for part in (outcomes.time, outcomes.event, outcomes.entry))
     )
-    groups = np.tile(np.arange(seen.sum()), 2)
-    robust = fit_cox(("x",), np.tile(rows[seen], (2, 1)), twice, penalty=0.0, groups=groups)
-    naive = fit_cox(("x",), np.tile(rows[seen], (2, 1)), twice, penalty=0.0)
+    groups = np.tile(np.arange(is_observed.sum()), 2)
+    robust = fit_cox(("x",), np.tile(rows[is_observed], (2, 1)), twice, penalty=0.0, groups=groups)
+    naive = fit_cox(("x",), np.tile(rows[is_observed], (2, 1)), twice, penalty=0.0)
     assert robust.errors[0] > 1.25 * naive.errors[0]
 
 
@@ -96,16 +96,16 @@ def test_the_weight_is_the_best_of_a_fine_grid():
     first = exponential(rates * np.exp(random.normal(0.0, 0.8, 500)))
     second = exponential(rates * np.exp(random.normal(0.2, 0.8, 500)))
     times = np.linspace(0.2, 12.0, 40)
-    found = fit_weight(outcomes, first, second, times)
+    fit = fit_weight(outcomes, first, second, times)
     grid = {
         weight: integrated_brier_score(
             outcomes, blend(first, second, weight, np.append(0.0, times)), times
         )
         for weight in np.linspace(0.0, 1.0, 101)
     }
-    assert found.weight == pytest.approx(min(grid, key=grid.get), abs=0.011)
-    assert found.ibs <= min(grid.values()) + 1e-12
-    assert 0.1 < found.weight < 0.9
+    assert fit.weight == pytest.approx(min(grid, key=grid.get), abs=0.011)
+    assert fit.ibs <= min(grid.values()) + 1e-12
+    assert 0.1 < fit.weight < 0.9
 
 
 def test_a_model_that_adds_nothing_gets_next_to_no_weight():
@@ -113,17 +113,17 @@ def test_a_model_that_adds_nothing_gets_next_to_no_weight():
     rates = random.uniform(0.05, 0.5, 20_000)
     outcomes = Outcomes(random.exponential(1.0 / rates), np.ones(20_000))
     useless = exponential(rates[::-1] * 5.0)
-    found = fit_weight(outcomes, useless, exponential(rates), np.linspace(0.2, 9.0, 30))
-    assert found.weight < 0.03
+    fit = fit_weight(outcomes, useless, exponential(rates), np.linspace(0.2, 9.0, 30))
+    assert fit.weight < 0.03
 
 
 def test_no_group_is_predicted_by_a_model_that_saw_it():
     groups = np.repeat(np.arange(11), 7)
-    seen: list[int] = []
+    test_rows: list[int] = []
     for train, rest in folds(groups, 5, seed=1):
         assert not set(groups[train]) & set(groups[rest])
-        seen.extend(rest)
-    assert sorted(seen) == list(range(77))
+        test_rows.extend(rest)
+    assert sorted(test_rows) == list(range(77))
     with pytest.raises(SurvivalError, match="5 groups or more for 5 folds, got 4"):
         list(folds(np.arange(4), 5, seed=1))
 
@@ -135,8 +135,8 @@ def test_out_of_fold_curves_come_from_the_other_folds():
         rate = len(train) / 100.0
         return lambda rows: exponential(np.full(len(rows), rate))
 
-    found = out_of_fold(fit, groups, np.linspace(0.0, 5.0, 6), count=5)
-    assert found.at(1.0)[:, 0] == pytest.approx(np.exp(-0.16))
+    curves = out_of_fold(fit, groups, np.linspace(0.0, 5.0, 6), count=5)
+    assert curves.at(1.0)[:, 0] == pytest.approx(np.exp(-0.16))
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
@@ -171,11 +171,13 @@ def test_weights_make_ranges_hold_where_the_hard_ones_are_more_frequent():
         curve = np.broadcast_to(middle / middle[0], (count, len(times)))
         return hard, Outcomes(life, np.ones(count)), Curves(times, curve)
 
-    hard, known, curves = drawn(6000, 0.1)
-    _, new, theirs = drawn(6000, 0.6)
+    hard, outcomes, curves = drawn(6000, 0.1)
+    _, new, new_curves = drawn(6000, 0.6)
     covered = {}
     for name, weights in (("plain", None), ("weighed", np.where(hard, 6.0, 4.0 / 9.0))):
-        low, high = likely_range(theirs, fit_outside(known, curves, 0.8, 60.0, weights), 60.0)
+        low, high = likely_range(
+            new_curves, fit_outside(outcomes, curves, 0.8, 60.0, weights), 60.0
+        )
         covered[name] = ((low <= new.time) & (new.time <= high)).mean()
     assert covered["weighed"] == pytest.approx(0.8, abs=0.03)
     assert covered["plain"] < 0.7
@@ -191,15 +193,15 @@ def test_intervals_hold_their_share_in_each_group_of_like_predictions():
     curves = Curves(grid, np.exp(-((grid[None, :] / scale[:, None]) ** 4.0)))
     outcomes = Outcomes(np.clip(times, 1e-3, 400.0), times < 400.0)
     first, rest = np.arange(6000) < 3000, np.arange(6000) >= 3000
-    seen, asked = outcomes.time[rest], curves.take(rest)
+    observed_times, new_curves = outcomes.time[rest], curves.take(rest)
 
     def held(low, high):
-        return ((low <= seen) & (seen <= high))[near[rest]].mean()
+        return ((low <= observed_times) & (observed_times <= high))[near[rest]].mean()
 
     grouped = LikelyRange.fit(outcomes.take(first), curves.take(first), 0.8, 400.0)
-    assert held(*grouped.of(asked)) == pytest.approx(0.8, abs=0.03)
-    one = fit_outside(outcomes.take(first), curves.take(first), 0.8, 400.0)
-    assert held(*likely_range(asked, one, 400.0)) < 0.7
+    assert held(*grouped.of(new_curves)) == pytest.approx(0.8, abs=0.03)
+    single_fit = fit_outside(outcomes.take(first), curves.take(first), 0.8, 400.0)
+    assert held(*likely_range(new_curves, single_fit, 400.0)) < 0.7
 
 
 def test_a_likely_range_that_cannot_be_is_refused():

@@ -56,27 +56,27 @@ def test_the_loss_is_what_slow_loops_say():
             inside = cuts[interval] < outcomes.time[row] <= cuts[interval + 1]
             if inside and outcomes.event[row]:
                 total -= np.log(hazards[row, outcomes.event[row] - 1, interval])
-    found = hazard_loss(
+    loss = hazard_loss(
         torch.from_numpy(hazards),
         torch.from_numpy(exposures(outcomes, cuts)),
         torch.from_numpy(outcomes.event),
         torch.from_numpy(last_intervals(outcomes, cuts)),
     )
-    assert float(found) == pytest.approx(total / 40, rel=1e-12)
+    assert float(loss) == pytest.approx(total / 40, rel=1e-12)
 
 
 def test_no_rates_are_likelier_than_ours_not_even_those_of_lifelines():
     table = load_gbsg2()
     outcomes = Outcomes(table["time"], table["cens"])
     cuts = np.array([0.0, 500.0, 1000.0, 1500.0, outcomes.time.max()])
-    theirs = PiecewiseExponentialFitter(cuts[1:-1]).fit(table["time"], table["cens"])
+    reference = PiecewiseExponentialFitter(cuts[1:-1]).fit(table["time"], table["cens"])
     rates = torch.from_numpy(occurrence_rates(outcomes, cuts))
     data = HazardRows.of(np.zeros((len(outcomes), 1)), outcomes, cuts)
     ours = -len(outcomes) * hazard_loss(
         rates.expand(len(outcomes), -1, -1), data.exposure.double(), data.event, data.interval
     )
-    assert float(ours) >= theirs.log_likelihood_
-    assert float(ours) == pytest.approx(theirs.log_likelihood_, rel=1e-3)
+    assert float(ours) >= reference.log_likelihood_
+    assert float(ours) == pytest.approx(reference.log_likelihood_, rel=1e-3)
     failures, at_risk = ((outcomes.time <= 500.0) & outcomes.failed), np.minimum(outcomes.time, 500)
     assert rates[0, 0] == pytest.approx(failures.sum() / at_risk.sum())
 
@@ -85,10 +85,12 @@ def test_those_rates_are_where_the_loss_is_least():
     table = load_gbsg2()
     outcomes = Outcomes(table["time"], table["cens"])
     cuts = cut_points(outcomes, 6)
-    seen = outcomes.capped(cuts[-1])
-    rates = torch.tensor(occurrence_rates(seen, cuts)[None], requires_grad=True)
-    data = HazardRows.of(np.zeros((len(seen), 1)), seen, cuts)
-    loss = hazard_loss(rates.expand(len(seen), -1, -1), data.exposure, data.event, data.interval)
+    capped_outcomes = outcomes.capped(cuts[-1])
+    rates = torch.tensor(occurrence_rates(capped_outcomes, cuts)[None], requires_grad=True)
+    data = HazardRows.of(np.zeros((len(capped_outcomes), 1)), capped_outcomes, cuts)
+    loss = hazard_loss(
+        rates.expand(len(capped_outcomes), -1, -1), data.exposure, data.event, data.interval
+    )
     (slope,) = torch.autograd.grad(loss, rates)
     assert float((slope * rates).detach().abs().max()) < 1e-6
 
@@ -96,10 +98,10 @@ def test_those_rates_are_where_the_loss_is_least():
 def test_time_before_entry_is_no_time_at_risk():
     random = np.random.default_rng(5)
     life, entry = random.exponential(10.0, 20_000), random.uniform(0.0, 10.0, 20_000)
-    seen = life > entry
+    is_observed = life > entry
     cuts = np.array([0.0, 60.0])
-    right = Outcomes(life[seen], np.ones(seen.sum()), entry[seen])
-    ignored = Outcomes(life[seen], np.ones(seen.sum()))
+    right = Outcomes(life[is_observed], np.ones(is_observed.sum()), entry[is_observed])
+    ignored = Outcomes(life[is_observed], np.ones(is_observed.sum()))
     assert occurrence_rates(right.capped(60.0), cuts)[0, 0] == pytest.approx(0.1, rel=0.03)
     assert occurrence_rates(ignored.capped(60.0), cuts)[0, 0] < 0.08
 
@@ -150,12 +152,12 @@ def test_one_seed_gives_one_network_and_files_give_it_back_to_the_bit(tmp_path):
     rows, outcomes = crossing(300, 4)
     names, groups = ("late", "a", "b", "c"), np.arange(300)
     two = HazardSettings(hidden=(16,), epochs=3, intervals=5, members=2)
-    one = fit_network(names, rows, outcomes, groups, two, seed=7)
+    network = fit_network(names, rows, outcomes, groups, two, seed=7)
     again = fit_network(names, rows, outcomes, groups, two, seed=7)
-    one.save(tmp_path)
-    wanted = one.curves(rows).survival.tobytes()
-    assert again.curves(rows).survival.tobytes() == wanted
-    assert HazardNetwork.load(tmp_path).curves(rows).survival.tobytes() == wanted
+    network.save(tmp_path)
+    expected = network.curves(rows).survival.tobytes()
+    assert again.curves(rows).survival.tobytes() == expected
+    assert HazardNetwork.load(tmp_path).curves(rows).survival.tobytes() == expected
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path):
@@ -176,8 +178,8 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path):
         with pytest.raises(SurvivalError, match="not a hazard network"):
             HazardNetwork.load(tmp_path)
     (tmp_path / "hazards.json").write_text(json.dumps(about))
-    whole = (tmp_path / "hazards.safetensors").read_bytes()
-    (tmp_path / "hazards.safetensors").write_bytes(whole[:-10])
+    content = (tmp_path / "hazards.safetensors").read_bytes()
+    (tmp_path / "hazards.safetensors").write_bytes(content[:-10])
     with pytest.raises(SurvivalError, match="not a hazard network"):
         HazardNetwork.load(tmp_path)
 

@@ -68,10 +68,10 @@ def test_kaplan_meier_equals_lifelines(name, truncated):
         shares = np.random.default_rng(1).uniform(0, 0.9, len(outcomes))
         entry = np.floor(outcomes.time * shares)
         outcomes = Outcomes(outcomes.time, outcomes.event, entry)
-    theirs = KaplanMeierFitter().fit(outcomes.time, outcomes.failed, entry=outcomes.entry)
+    reference = KaplanMeierFitter().fit(outcomes.time, outcomes.failed, entry=outcomes.entry)
     at = np.quantile(outcomes.time, np.linspace(0, 0.99, 50))
     ours = KaplanMeier.fit(outcomes).at(at)
-    assert ours == pytest.approx(theirs.survival_function_at_times(at).to_numpy(), abs=1e-9)
+    assert ours == pytest.approx(reference.survival_function_at_times(at).to_numpy(), abs=1e-9)
 
 
 def test_a_competing_cause_counts_as_censored_for_the_failure():
@@ -121,9 +121,9 @@ def test_true_curves_are_calibrated_and_wrong_ones_are_not():
 def test_curves_of_those_who_entered_late_are_judged_from_there():
     outcomes, curves = simulated(4)
     entry = np.random.default_rng(5).exponential(0.5, len(outcomes))
-    seen = outcomes.time > entry
-    late = Outcomes(outcomes.time[seen], outcomes.event[seen], entry[seen])
-    assert d_calibration(late, curves.take(seen)).p_value > 0.01
+    is_observed = outcomes.time > entry
+    late = Outcomes(outcomes.time[is_observed], outcomes.event[is_observed], entry[is_observed])
+    assert d_calibration(late, curves.take(is_observed)).p_value > 0.01
 
 
 @given(st.integers(0, 10_000))

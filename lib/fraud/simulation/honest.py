@@ -147,7 +147,7 @@ def _complete(
 ) -> Payments:
     online = merchants.is_online(merchant)
     method = _methods(generator, users, user, online)
-    latitude, longitude = _places(generator, users, merchants, user, merchant, city)
+    latitude, longitude = _locations(generator, users, merchants, user, merchant, city)
     # Now and then somebody buys something far dearer than usual.
     dear = np.where(generator.random(user.size) < 0.012, generator.uniform(4, 12, user.size), 1.0)
     return Payments(
@@ -180,7 +180,7 @@ def _devices(
     return np.where(has_device, used, NO_DEVICE)
 
 
-def _places(
+def _locations(
     generator: np.random.Generator,
     users: Users,
     merchants: Merchants,

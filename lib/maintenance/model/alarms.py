@@ -157,7 +157,7 @@ def replay(watch: Watch, alarms: Mask, costs: Costs) -> Replayed:
     names, starts = np.unique(watch.machines, return_index=True)
     ends = np.append(starts[1:], len(watch.machines))
     machine_counts = [
-        _one(watch.take(np.arange(a, b)), alarms[a:b], costs)
+        _replay_machine(watch.take(np.arange(a, b)), alarms[a:b], costs)
         for a, b in zip(starts, ends, strict=True)
     ]
     counts = np.array(machine_counts, dtype=np.int64).reshape(len(names), 3)
@@ -166,7 +166,7 @@ def replay(watch: Watch, alarms: Mask, costs: Costs) -> Replayed:
     return Replayed(names, counts[:, 0], counts[:, 1], counts[:, 2], cost, months)
 
 
-def _one(watch: Watch, alarms: Mask, costs: Costs) -> tuple[int, int, int]:
+def _replay_machine(watch: Watch, alarms: Mask, costs: Costs) -> tuple[int, int, int]:
     """Services, failures and avoided failures of one machine."""
     failures = np.unique(_failure_seconds(watch.take(np.isfinite(watch.hours))))
     respond, credit = costs.respond_hours * 3600.0, costs.credit_hours * 3600.0

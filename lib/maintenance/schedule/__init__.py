@@ -5,7 +5,7 @@ from lib.maintenance.schedule.comparisons import (
     assignment,
     fixed_interval,
     greedy,
-    nothing,
+    no_services,
     replayed,
 )
 from lib.maintenance.schedule.costs import (
@@ -49,7 +49,7 @@ __all__ = [
     "fixed_interval",
     "greedy",
     "local_week",
-    "nothing",
+    "no_services",
     "parts_of",
     "replayed",
     "schedule_report",

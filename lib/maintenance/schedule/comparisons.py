@@ -11,7 +11,7 @@ from lib.maintenance.schedule.ledger import placed
 from lib.maintenance.schedule.problem import Floats, Ints, Problem
 
 
-def nothing(problem: Problem) -> Ints:
+def no_services(problem: Problem) -> Ints:
     """Nobody is served; breaks locks and duties."""
     return np.full(len(problem.jobs), NOT_THIS_WEEK, dtype=np.int64)
 
@@ -43,7 +43,7 @@ def assignment(problem: Problem) -> Ints:
     costs = np.stack([start_costs(job, problem.week) for job in problem.jobs])
     gains = np.minimum(costs[:, :-1] - costs[:, -1:], 0.0)
     jobs, slots = linear_sum_assignment(gains)
-    starts = nothing(problem)
+    starts = no_services(problem)
     has_gain = gains[jobs, slots] < 0.0
     starts[jobs[has_gain]] = slots[has_gain]
     return starts

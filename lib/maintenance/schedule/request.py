@@ -31,13 +31,13 @@ EVERYWHERE = "*"
 _HOURS_PER_YEAR = 8766.0
 
 
-def _place(value: str) -> str:
+def _identifier(value: str) -> str:
     if value and (fault := identifier_fault(value)):
         raise ValueError(fault)
     return value
 
 
-Place = Annotated[str, Field(max_length=LONGEST_ID_BYTES), AfterValidator(_place)]
+Place = Annotated[str, Field(max_length=LONGEST_ID_BYTES), AfterValidator(_identifier)]
 """A plant or a line, up to 128 bytes without control characters; "" for none."""
 
 People = Annotated[int, Field(strict=True, ge=0, le=MOST_PEOPLE)]

@@ -9,7 +9,7 @@ from lib.maintenance.simulation.readings import (
     Told,
     hour_us,
     machine_ids,
-    told,
+    observe,
     waveform,
 )
 
@@ -29,8 +29,8 @@ __all__ = [
     "Year",
     "hour_us",
     "machine_ids",
+    "observe",
     "run",
     "run_to_failure",
-    "told",
     "waveform",
 ]

@@ -13,7 +13,7 @@ from lib.durable.files import replace_file
 from lib.maintenance.simulation.config import SENSORS, FleetConfig
 from lib.maintenance.simulation.fleet import Event, Fleet, Passed
 from lib.maintenance.simulation.policies import Policy, Year, run
-from lib.maintenance.simulation.readings import hour_us, machine_ids, told
+from lib.maintenance.simulation.readings import hour_us, machine_ids, observe
 
 TABLES = ("machines", "maintenance", "failures", "errors", "truth")
 
@@ -50,7 +50,7 @@ def write_fleet(
     last: list[Fleet] = []
 
     def keep(fleet: Fleet, passed: Passed) -> None:
-        week = told(fleet, passed)
+        week = observe(fleet, passed)
         write_parquet(week.telemetry, folder / "telemetry" / f"week_{passed.week:04d}.parquet")
         errors.append(week.errors)
         last[:] = [fleet]

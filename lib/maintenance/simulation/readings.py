@@ -59,7 +59,7 @@ def hour_us(config: FleetConfig, hour: int) -> int:
     return int((config.start + timedelta(hours=int(hour))).timestamp()) * 1_000_000
 
 
-def told(fleet: Fleet, passed: Passed) -> Told:
+def observe(fleet: Fleet, passed: Passed) -> Told:
     """Telemetry and error codes of a week; a machine that stands is read as standing."""
     config = fleet.config
     values = _true_readings(fleet, passed)

@@ -39,8 +39,8 @@ class Pieces:
         _same_length("texts", self.texts, self.text_kinds)
         _same_length("images", self.images, self.image_kinds)
         _same_length("clips", self.clips, self.clip_kinds)
-        _known("text_kinds", self.text_kinds, TEXT_KINDS)
-        _known("clip_kinds", self.clip_kinds, CLIP_KINDS)
+        _require_known("text_kinds", self.text_kinds, TEXT_KINDS)
+        _require_known("clip_kinds", self.clip_kinds, CLIP_KINDS)
 
     def kinds(self, modality: str) -> tuple[str, ...]:
         """Kinds of the pieces of a modality."""
@@ -96,6 +96,6 @@ def _same_length(name: str, pieces: Sequence[object], kinds: Sequence[str]) -> N
         raise ModelError(f"{name}: expected a kind for each, got {len(pieces)} and {len(kinds)}")
 
 
-def _known(name: str, kinds: Sequence[str], known_kinds: Sequence[str]) -> None:
+def _require_known(name: str, kinds: Sequence[str], known_kinds: Sequence[str]) -> None:
     if unknown := sorted(set(kinds) - set(known_kinds)):
         raise ModelError(f"{name}: expected some of {', '.join(known_kinds)}, got {unknown}")

@@ -84,7 +84,7 @@ def text_faithfulness(
 
         def chances(deleted: Sequence[Ints], text: str = text, spans: object = spans) -> Floats:
             variants = [without(text, [spans[k] for k in indices.tolist()]) for indices in deleted]  # type: ignore[index]
-            return _chances(model.answer(variants).log_odds[:, policy_index])
+            return _probabilities(model.answer(variants).log_odds[:, policy_index])
 
         shares = np.array([word.share for word in words])
         areas.append((_area(chances, shares), _random(chances, len(shares), orders, rng)))
@@ -113,7 +113,7 @@ def image_faithfulness(
 
         def chances(deleted: Sequence[Ints], pixels: Pixels = pixels) -> Floats:
             variants = np.stack([imputed(pixels, np.isin(cell, indices)) for indices in deleted])
-            return _chances(model.answer_squares(variants).log_odds[:, policy_index])
+            return _probabilities(model.answer_squares(variants).log_odds[:, policy_index])
 
         heat = explain_image(model, image, policy).both
         shares = np.bincount(cell.ravel(), heat.ravel()) / np.bincount(cell.ravel())
@@ -176,5 +176,5 @@ def _gain(differences: Floats, seed: int) -> Interval:
     )
 
 
-def _chances(log_odds: Floats) -> Floats:
+def _probabilities(log_odds: Floats) -> Floats:
     return sigmoid(log_odds)

@@ -94,7 +94,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def seen(pixels: Pixels) -> Seen:
+def pdq_hash(pixels: Pixels) -> Seen:
     """The PDQ hash of an image, uint8 (H, W, 3) RGB."""
     image = Image.fromarray(pixels)
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
@@ -146,7 +146,7 @@ class HashList:
 
     def _looked_up(self, pixels: Pixels) -> Iterator[Near]:
         for view in (pixels, np.ascontiguousarray(pixels[:, ::-1])):
-            looks = seen(view)
+            looks = pdq_hash(view)
             if looks.quality >= LEAST_QUALITY:
                 apart = np.bitwise_count(self._bits ^ looks.bits).sum(axis=1)
                 index = int(apart.argmin())

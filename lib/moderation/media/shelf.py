@@ -27,8 +27,8 @@ class Shelf:
             OSError, StorageError: the place cannot be written.
         """
         digest = hashlib.sha256(content).hexdigest()
-        if not self._storage.exists(_place(digest)):
-            self._storage.write(_place(digest), content)
+        if not self._storage.exists(_relative_path(digest)):
+            self._storage.write(_relative_path(digest), content)
         return digest
 
     def read(self, digest: str) -> bytes | None:
@@ -39,15 +39,17 @@ class Shelf:
         """
         if _DIGEST.match(digest) is None:
             raise StorageError(f"digest: expected 64 hexadecimal digits, got {digest[:80]!r}")
-        content = self._storage.read(_place(digest))
+        content = self._storage.read(_relative_path(digest))
         if content is not None and hashlib.sha256(content).hexdigest() != digest:
-            raise StorageError(f"{self._storage.shown(_place(digest))}: its content was changed")
+            raise StorageError(
+                f"{self._storage.shown(_relative_path(digest))}: its content was changed"
+            )
         return content
 
     def drop(self, digest: str) -> None:
         """Forget a content; what is not there is fine."""
-        self._storage.delete(_place(digest))
+        self._storage.delete(_relative_path(digest))
 
 
-def _place(digest: str) -> str:
+def _relative_path(digest: str) -> str:
     return f"{digest[:2]}/{digest}"

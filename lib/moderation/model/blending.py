@@ -24,7 +24,7 @@ def fit_blend(members: Floats, targets: Floats) -> Floats:
         targets: (n, policies) within 0 and 1; NaN unknown.
     """
     count, _, policies = members.shape
-    fitted = [_one(members[:, :, p], targets[:, p]) for p in range(policies)]
+    fitted = [_policy_weights(members[:, :, p], targets[:, p]) for p in range(policies)]
     return np.stack(fitted).reshape(policies, count + 1)
 
 
@@ -37,7 +37,7 @@ def blended(members: Floats, blend: Floats) -> Floats:
     return np.asarray(np.where((members == 0.0).all(axis=0), 0.0, mixed))
 
 
-def _one(members: Floats, targets: Floats) -> Floats:
+def _policy_weights(members: Floats, targets: Floats) -> Floats:
     count = len(members)
     even = np.append(np.full(count, 1.0 / count), 0.0)
     is_known = ~np.isnan(targets)

@@ -202,7 +202,9 @@ class Lists:
             first, at = match.span(1)
             start, end = int(variant.before[first]), int(variant.before[at])
             text_found = variant.folded.text[start:end]
-            if _meant(entry, variant.folded.text, start, end) and self._whole(entry, text_found):
+            if _is_valid_hit(entry, variant.folded.text, start, end) and self._whole(
+                entry, text_found
+            ):
                 yield _with_marks(text, variant.folded.original(start, end))
 
     def _whole(self, entry: Entry, hit: str) -> bool:
@@ -260,7 +262,7 @@ def _chunks(
         yield compiled("|".join(f"(?:{entry.source})" for entry in some)), some
 
 
-def _meant(entry: Entry, text: str, start: int, end: int) -> bool:
+def _is_valid_hit(entry: Entry, text: str, start: int, end: int) -> bool:
     """Whether a hit has a letter where its word has one, and stands alone where it must."""
     lettered = any(map(str.isalpha, entry.word or ""))
     if lettered and not any(map(str.isalpha, text[start:end])):

@@ -36,44 +36,44 @@ class Predicted:
 def predictions(data: Azure, seed: int) -> Predicted:
     """Five folds over all machines; inside each, folds over the rest for the blend's weight."""
     machines = np.unique(np.concatenate([data.train.machines, data.before.machines]))
-    found = Predicted()
+    result = Predicted()
     survival = {name: np.empty((len(data.test), len(GRID))) for name in MODELS}
     scores = {name: (np.empty(len(data.test)), np.empty(len(data.before))) for name in MODELS}
     for kept, left in folds(machines, 5, seed):
         train = np.isin(data.train.machines, machines[kept])
         test, before = (np.isin(part.machines, machines[left]) for part in (data.test, data.before))
-        asked = np.concatenate([data.test.rows[test], data.before.rows[before]])
-        curves, risks, weight = fold(data, np.flatnonzero(train), asked, seed)
-        found.weights.append(weight)
+        query_rows = np.concatenate([data.test.rows[test], data.before.rows[before]])
+        curves, risks, weight = fold(data, np.flatnonzero(train), query_rows, seed)
+        result.weights.append(weight)
         for name in MODELS:
             survival[name][test] = curves[name].at(GRID)[: test.sum()]
             scores[name][0][test] = risks[name][: test.sum()]
             scores[name][1][before] = risks[name][test.sum() :]
-    found.curves = {name: Curves(GRID, values) for name, values in survival.items()}
-    found.scores = scores
-    return found
+    result.curves = {name: Curves(GRID, values) for name, values in survival.items()}
+    result.scores = scores
+    return result
 
 
 def fold(
-    data: Azure, rows: np.ndarray, asked: np.ndarray, seed: int
+    data: Azure, rows: np.ndarray, query_rows: np.ndarray, seed: int
 ) -> tuple[dict[str, Curves], dict[str, np.ndarray], float]:
-    """Curves and scores of all models for the rows `asked`, learned from training `rows`."""
+    """Curves and scores of all models for the rows `query_rows`, learned from training `rows`."""
     train = weighed(data, rows)
-    seen = train.outcomes.capped(HORIZON)
+    outcomes = train.outcomes.capped(HORIZON)
     weight = inner_weight(data, rows, seed)
     curves = {
-        "kaplan_meier": KaplanMeier.fit(seen).curves(len(asked)),
-        "cox": cox(data, train)(asked),
-        "deep": deep(data, train, seed)(asked),
+        "kaplan_meier": KaplanMeier.fit(outcomes).curves(len(query_rows)),
+        "cox": cox(data, train)(query_rows),
+        "deep": deep(data, train, seed)(query_rows),
     }
     for name, share in (("blend", weight), ("blend_60_40", 0.6)):
         curves[name] = blend(curves["deep"], curves["cox"], share, GRID)
     for name, score in baselines(data, train, seed).items():
-        model = fit_cox((name,), score(train.rows)[:, None], seen, penalty=0.0)
-        curves[name] = model.curves(score(asked)[:, None])
+        model = fit_cox((name,), score(train.rows)[:, None], outcomes, penalty=0.0)
+        curves[name] = model.curves(score(query_rows)[:, None])
     risks = {name: 1.0 - each.at(WARN_HOURS)[:, 0] for name, each in curves.items()}
     for name, score in baselines(data, train, seed).items():
-        risks[name] = score(asked)
+        risks[name] = score(query_rows)
     return curves, risks, weight
 
 
@@ -112,8 +112,8 @@ def baselines(data: Azure, train: Landmarks, seed: int):
     since = [k for k, name in enumerate(data.names) if name.startswith("hours_since_service_")]
     means = [k for k, name in enumerate(data.names) if "_mean_" in name and name.endswith("12h")]
     middle, spread = train.rows[:, means].mean(axis=0), train.rows[:, means].std(axis=0)
-    known = train.outcomes.failed | (train.outcomes.time > WARN_HOURS)
-    fails = (train.outcomes.failed & (train.outcomes.time <= WARN_HOURS))[known]
+    is_known = train.outcomes.failed | (train.outcomes.time > WARN_HOURS)
+    fails = (train.outcomes.failed & (train.outcomes.time <= WARN_HOURS))[is_known]
     trees = XGBClassifier(
         n_estimators=200,
         max_depth=4,
@@ -121,11 +121,11 @@ def baselines(data: Azure, train: Landmarks, seed: int):
         subsample=0.7,
         n_jobs=1,
         random_state=seed,
-    ).fit(train.rows[known], fails)
+    ).fit(train.rows[is_known], fails)
 
     def boosted(rows: np.ndarray) -> np.ndarray:
-        chance = np.clip(trees.predict_proba(rows)[:, 1].astype(np.float64), 1e-6, 1 - 1e-6)
-        return np.log(chance / (1.0 - chance))
+        probability = np.clip(trees.predict_proba(rows)[:, 1].astype(np.float64), 1e-6, 1 - 1e-6)
+        return np.log(probability / (1.0 - probability))
 
     return {
         "fixed_interval": lambda rows: np.nan_to_num(rows[:, since], nan=0.0).max(axis=1),

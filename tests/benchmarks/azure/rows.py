@@ -88,10 +88,10 @@ def read(folder: Path, split: str) -> Azure:
         lead = next_failure - at
         warned = at[(at >= split_us) & (lead >= 24 * HOUR_US) & near]
         before.append(landmarks(FEATURES, history, warned, fails, 2**62))
-        failed.append([f"{history.machine_id} {one}" for one in _next(fails, warned)])
-    keep = [place for place, name in enumerate(FEATURES.names) if _supported(name)]
+        failed.append([f"{history.machine_id} {failure_us}" for failure_us in _next(fails, warned)])
+    keep = [index for index, name in enumerate(FEATURES.names) if _supported(name)]
     parts = [_columns(together(part), keep) for part in (train, test, before)]
-    names = tuple(FEATURES.names[place] for place in keep)
+    names = tuple(FEATURES.names[index] for index in keep)
     which = np.concatenate([np.array(part, dtype=object) for part in failed]).astype(str)
     telemetry = tables["telemetry"].num_rows
     summary = _summary(parts, which, tables, split, telemetry)
@@ -105,10 +105,12 @@ def _table(folder: Path, name: str, files: tuple[str, ...]) -> pa.Table:
 
 def _cohort(telemetry: pa.Table) -> pa.Table:
     """The 90 days: what machine 1 was read without a gap."""
-    mine = telemetry.filter(pc.equal(telemetry["machine_id"], "1"))
-    times = np.sort(mine["event_time"].cast(pa.int64()).to_numpy())
-    whole = times[: np.append(np.diff(times) > HOUR_US, True).argmax() + 1]
-    return mine.filter(pc.less_equal(mine["event_time"].cast(pa.int64()), int(whole[-1])))
+    readings = telemetry.filter(pc.equal(telemetry["machine_id"], "1"))
+    times = np.sort(readings["event_time"].cast(pa.int64()).to_numpy())
+    cohort_times = times[: np.append(np.diff(times) > HOUR_US, True).argmax() + 1]
+    return readings.filter(
+        pc.less_equal(readings["event_time"].cast(pa.int64()), int(cohort_times[-1]))
+    )
 
 
 def _by_machine(failures: pa.Table) -> dict[str, np.ndarray]:
@@ -134,9 +136,9 @@ def _next(times: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 def _supported(name: str) -> bool:
     """Whether a window of telemetry gives it; coverage and the like would tell windows apart."""
-    gone = ("_zscore", "_level", "_unchanged_hours", "_last", "_last_rpm", "_faults_12h")
-    gone += ("hours_since_reading", "age_hours", "operating_hours_since_service")
-    return not name.endswith(gone) and "_coverage_" not in name
+    suffixes = ("_zscore", "_level", "_unchanged_hours", "_last", "_last_rpm", "_faults_12h")
+    suffixes += ("hours_since_reading", "age_hours", "operating_hours_since_service")
+    return not name.endswith(suffixes) and "_coverage_" not in name
 
 
 def _columns(rows: Landmarks, keep: list[int]) -> Landmarks:

@@ -25,50 +25,50 @@ def measured(
     data: Azure, curves: Curves, scores: tuple[np.ndarray, np.ndarray]
 ) -> dict[str, float]:
     """All figures of one model."""
-    seen = data.test.outcomes.capped(HORIZON)
+    outcomes = data.test.outcomes.capped(HORIZON)
     machines = data.test.machines
-    times = SCORED[seen.time.max() > SCORED]
+    times = SCORED[outcomes.time.max() > SCORED]
 
     def by_machines(measure) -> Interval:
         return bootstrap_interval(measure, machines, seed=1, repeats=REPEATS)
 
-    found = {
-        "c_td": by_machines(lambda some: concordance(seen.take(some), curves.take(some))),
+    measures = {
+        "c_td": by_machines(lambda some: concordance(outcomes.take(some), curves.take(some))),
         "ibs": by_machines(
             lambda some: integrated_brier_score(
-                seen.take(some), curves.take(some), times[times < seen.time[some].max()]
+                outcomes.take(some), curves.take(some), times[times < outcomes.time[some].max()]
             )
         ),
     }
     for name, hours in (("ece_24h", 24.0), ("ece_7d", 168.0)):
-        found[name] = by_machines(
+        measures[name] = by_machines(
             lambda some, hours=hours: calibration_error(
-                horizon_calibration(seen.take(some), curves.take(some), hours)
+                horizon_calibration(outcomes.take(some), curves.take(some), hours)
             )
         )
     threshold = lowest_threshold(data, scores[0])
     alarms = scores[0] >= threshold
-    found["false_alarms_per_machine_month"] = by_machines(
+    measures["false_alarms_per_machine_month"] = by_machines(
         lambda some: false_alarms(data, alarms, np.unique(machines[some], return_counts=True))
     )
     hit = warned(data, scores[1] >= threshold)
-    found["warned_24h"] = bootstrap_interval(
+    measures["warned_24h"] = bootstrap_interval(
         lambda some: float(hit[some].mean()), failed_machines(data), seed=1, repeats=REPEATS
     )
     return {
         key + end: value
-        for key, one in found.items()
-        for end, value in (("", one.value), ("_low", one.low), ("_high", one.high))
+        for key, interval in measures.items()
+        for end, value in (("", interval.value), ("_low", interval.low), ("_high", interval.high))
     }
 
 
 def ibs_difference(data: Azure, other: Curves, ours: Curves) -> Interval:
     """How much higher another model's IBS is, on the same draws of machines."""
-    seen = data.test.outcomes.capped(HORIZON)
-    times = SCORED[seen.time.max() > SCORED]
+    outcomes = data.test.outcomes.capped(HORIZON)
+    times = SCORED[outcomes.time.max() > SCORED]
 
     def gain(some: np.ndarray) -> float:
-        part, upto = seen.take(some), times[times < seen.time[some].max()]
+        part, upto = outcomes.take(some), times[times < outcomes.time[some].max()]
         return integrated_brier_score(part, other.take(some), upto) - integrated_brier_score(
             part, ours.take(some), upto
         )
@@ -101,8 +101,8 @@ def false_alarms(data: Azure, alarms: np.ndarray, drawn: tuple[np.ndarray, np.nd
     wrong = alarms & ~(data.test.outcomes.failed & (data.test.outcomes.time <= WARN_HOURS))
     unknown = ~data.test.outcomes.failed & (data.test.outcomes.time <= WARN_HOURS)
     for name, count in zip(names, counts, strict=True):
-        mine = (data.test.machines == name) & wrong & ~unknown
-        times = data.test.at_us[mine]
+        own_rows = (data.test.machines == name) & wrong & ~unknown
+        times = data.test.at_us[own_rows]
         times_drawn = count / rows_of[name]
         episodes += times_drawn * (len(times) > 0) * (1 + (np.diff(times) > 24 * HOUR_US).sum())
         hours += times_drawn * 6.0 * rows_of[name]

@@ -24,8 +24,8 @@ from lib.maintenance.simulation import (
     Service,
     hour_us,
     machine_ids,
+    observe,
     run,
-    told,
 )
 from lib.survival import HazardNetwork, HazardSettings, Outcomes, fit_network
 
@@ -46,7 +46,7 @@ class Log:
 
     def add(self, fleet: Fleet, passed: Passed, keep: int = KEPT_WEEKS) -> None:
         """What a week told."""
-        week = told(fleet, passed)
+        week = observe(fleet, passed)
         self.telemetry = [*self.telemetry[-keep + 1 :], week.telemetry]
         self.errors = [*self.errors[-keep + 1 :], week.errors]
         self.events.extend(passed.events)
@@ -100,9 +100,9 @@ def learn(config: FleetConfig, weeks: int, seed: int) -> Models:
     run(config, policy, weeks, note)
     networks, rates = [], []
     hours = config.machines * weeks * 168.0
-    known = log.histories()
+    machine_histories = log.histories()
     for component in range(len(config.components)):
-        rows = together([_rows(config, log, past, component, weeks) for past in known])
+        rows = together([_rows(config, log, past, component, weeks) for past in machine_histories])
         names = config.features.names
         networks.append(fit_network(names, rows.rows, rows.outcomes, rows.machines, NETWORK, seed))
         rates.append(_rates(log.events, component, hours))
@@ -111,21 +111,21 @@ def learn(config: FleetConfig, weeks: int, seed: int) -> Models:
 
 def _rows(config: FleetConfig, log: Log, past: History, component: int, weeks: int) -> Landmarks:
     """A row a week of one machine, with its component's failures; its services censor."""
-    mine = [
+    events = [
         e for e in log.events if e.machine == int(past.machine_id[1:]) and e.component == component
     ]
     at = [hour_us(config, 168 * week) for week in range(5, weeks)]
-    fails = [hour_us(config, e.hour) for e in mine if not e.planned]
-    served = [hour_us(config, e.hour) for e in mine if e.planned]
-    found = landmarks(config.features, past, at, fails, hour_us(config, 168 * weeks), served)
-    plain = np.where(found.outcomes.event == 1, 1, 0)
-    return Landmarks(found.machines, found.at_us, found.rows, Outcomes(found.outcomes.time, plain))
+    fails = [hour_us(config, e.hour) for e in events if not e.planned]
+    served = [hour_us(config, e.hour) for e in events if e.planned]
+    rows = landmarks(config.features, past, at, fails, hour_us(config, 168 * weeks), served)
+    plain = np.where(rows.outcomes.event == 1, 1, 0)
+    return Landmarks(rows.machines, rows.at_us, rows.rows, Outcomes(rows.outcomes.time, plain))
 
 
 def _rates(events: Sequence[Event], component: int, machine_hours: float) -> tuple[float, float]:
     """Services and failures of a component per machine-hour."""
-    mine = [event.planned for event in events if event.component == component]
-    return sum(mine) / machine_hours, (len(mine) - sum(mine)) / machine_hours
+    is_planned = [event.planned for event in events if event.component == component]
+    return sum(is_planned) / machine_hours, (len(is_planned) - sum(is_planned)) / machine_hours
 
 
 class Planner:
@@ -150,9 +150,9 @@ class Planner:
         self.solve_seconds.append(plan.seconds)
         parts = len(self.config.components)
         return [
-            Service(place % self.config.machines, place // self.config.machines, int(start))
-            for place, start in enumerate(plan.starts)
-            if start != NOT_THIS_WEEK and place // self.config.machines < parts
+            Service(index % self.config.machines, index // self.config.machines, int(start))
+            for index, start in enumerate(plan.starts)
+            if start != NOT_THIS_WEEK and index // self.config.machines < parts
         ]
 
     def note(self, fleet: Fleet, passed: Passed) -> None:
@@ -162,7 +162,7 @@ class Planner:
 
     def _problem(self, fleet: Fleet, rows: np.ndarray) -> Problem:
         names = machine_ids(self.config)
-        found = []
+        candidates = []
         for component, part in enumerate(self.config.components):
             work = [
                 Work(
@@ -183,14 +183,16 @@ class Planner:
                 )
                 for number in range(self.config.machines)
             ]
-            found += jobs(work, self.models.networks[component].curves(rows))
+            candidates += jobs(work, self.models.networks[component].curves(rows))
         crews = {
             (f"plant {plant}", skill): shifts({"06-14": 1, "14-22": 1}, weekend=1.0)
             for plant in range(self.config.plants)
             for skill in SKILLS.values()
         }
         weights = np.where(shifts({"06-22": 1}, weekend=1.0) > 0, 1.15, 0.7)
-        return Problem(found, Week(start=self.config.start, technicians=crews, production=weights))
+        return Problem(
+            candidates, Week(start=self.config.start, technicians=crews, production=weights)
+        )
 
     def _cycle(self, component: int, value_per_hour: float) -> float:
         """What the past policy cost per hour: the first step of Howard's policy iteration."""

@@ -52,17 +52,17 @@ class Rolling:
 
 def handbook_inputs(payments: Payments) -> np.ndarray:
     """Return the (rows, 15) inputs of chapter 3's feature transformation."""
-    one = np.ones(len(payments))
+    ones = np.ones(len(payments))
     weekday = (payments.day + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
     hour = payments.second % DAY // 3_600
     columns = [payments.amount, weekday >= 5, hour <= 6]
     card = Rolling(payments.customer, payments.second)
     terminal = Rolling(payments.terminal, payments.second)
     for days in WINDOWS:
-        count = card.sum(one, days * DAY)
+        count = card.sum(ones, days * DAY)
         columns += [count, card.sum(payments.amount, days * DAY) / count]
     for days in WINDOWS:
-        count = terminal.sum(one, days * DAY, behind=WEEK * DAY)
+        count = terminal.sum(ones, days * DAY, behind=WEEK * DAY)
         frauds = terminal.sum(payments.fraud.astype(float), days * DAY, behind=WEEK * DAY)
         columns += [count, np.where(count > 0, frauds / np.maximum(count, 1), 0.0)]
     return np.column_stack(columns).astype(np.float64)

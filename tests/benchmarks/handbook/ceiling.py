@@ -58,13 +58,13 @@ def _amount_densities(start, amount):
         belief[:] = MEANS / MEANS.sum()  # uniform means on a grid of equal ratios
         for row in range(start[card], start[card + 1]):
             usual[row] = raised[row] = total = 0.0
-            for place in range(len(MEANS)):
-                plain = _density(amount[row], MEANS[place])
-                large = _density(amount[row] / CARD_FACTOR, MEANS[place]) / CARD_FACTOR
-                usual[row] += belief[place] * plain
-                raised[row] += belief[place] * large
-                belief[place] *= (1 - raised_share) * plain + raised_share * large
-                total += belief[place]
+            for index in range(len(MEANS)):
+                plain = _density(amount[row], MEANS[index])
+                large = _density(amount[row] / CARD_FACTOR, MEANS[index]) / CARD_FACTOR
+                usual[row] += belief[index] * plain
+                raised[row] += belief[index] * large
+                belief[index] *= (1 - raised_share) * plain + raised_share * large
+                total += belief[index]
             belief /= total
     return usual, raised
 
@@ -99,8 +99,8 @@ def _walk(belief, reached, upto, row, end, second, settled_until, settled, fresh
     for today in range(reached + 1, upto + 1):
         _next_day(belief, rate)
         while row < end and second[row] < (today + 1) * DAY:
-            seen = settled if second[row] < settled_until else fresh
-            _learn(belief, seen[0, row], seen[1, row])
+            likelihoods = settled if second[row] < settled_until else fresh
+            _learn(belief, likelihoods[0, row], likelihoods[1, row])
             row += 1
     return row
 
@@ -112,21 +112,23 @@ def _compromised(start, second, settled, fresh, days, rate):
     Rows lie as for `_amount_densities`; `second` counts from the midnight before the first one.
     Days whose labels all are known are walked once per card or terminal, the others per payment.
     """
-    chance = np.empty(len(second))
-    known, belief = np.empty(days + 1), np.empty(days + 1)
+    probability = np.empty(len(second))
+    settled_belief, belief = np.empty(days + 1), np.empty(days + 1)
     for key in range(len(start) - 1):
-        known[:] = 0.0
-        known[0] = 1.0
+        settled_belief[:] = 0.0
+        settled_belief[0] = 1.0
         reached, begin = -1, start[key]
         for row in range(start[key], start[key + 1]):
             today, until = second[row] // DAY, second[row] - DELAY
             upto = max(reached, today - WEEK - 1)
-            begin = _walk(known, reached, upto, begin, row, second, until, settled, fresh, rate)
+            begin = _walk(
+                settled_belief, reached, upto, begin, row, second, until, settled, fresh, rate
+            )
             reached = upto
-            belief[:] = known
+            belief[:] = settled_belief
             _walk(belief, reached, today, begin, row, second, until, settled, fresh, rate)
-            chance[row] = 1 - belief[0]
-    return chance
+            probability[row] = 1 - belief[0]
+    return probability
 
 
 class _Grouped:
@@ -152,8 +154,8 @@ class _Grouped:
         self, settled: np.ndarray, fresh: np.ndarray, days: int, rate: float
     ) -> np.ndarray:
         """Return `_compromised` in the order of the payments."""
-        seen = self.take(settled), self.take(fresh)
-        return self.back(_compromised(self.start, self._second, *seen, days, rate))
+        likelihoods = self.take(settled), self.take(fresh)
+        return self.back(_compromised(self.start, self._second, *likelihoods, days, rate))
 
 
 def _card_fraud(
@@ -173,9 +175,9 @@ def _card_fraud(
 def _terminal_fraud(terminals: _Grouped, payments: Payments, other: np.ndarray) -> np.ndarray:
     """Return (rows,) chances that the terminal makes it fraud; `other` are those of the card."""
     other = np.where(payments.amount > AMOUNT_LIMIT, 1.0, other + UNTIL_ONE)
-    one = np.ones(len(payments))
-    settled = np.where(payments.fraud, np.stack([other, one]), np.stack([one, UNLIKELY * one]))
-    return terminals.compromised(settled, np.stack([one, one]), TERMINAL_DAYS, TERMINAL_RATE)
+    ones = np.ones(len(payments))
+    settled = np.where(payments.fraud, np.stack([other, ones]), np.stack([ones, UNLIKELY * ones]))
+    return terminals.compromised(settled, np.stack([ones, ones]), TERMINAL_DAYS, TERMINAL_RATE)
 
 
 def score_ceiling(payments: Payments) -> np.ndarray:

@@ -37,13 +37,13 @@ START = Outbreaks(
 )
 
 
-def fit(seen: Evidence, fraud: np.ndarray, weight: np.ndarray, limit: float) -> Outbreaks:
+def fit(evidence: Evidence, fraud: np.ndarray, weight: np.ndarray, limit: float) -> Outbreaks:
     """Return the numbers under which the labels `fraud` are likeliest, by Powell's method."""
     start = np.log(START)
 
     def loss(logs: np.ndarray) -> float:
-        chance = fraud_chance(Outbreaks(*np.exp(logs)), seen, limit)
-        surprise = -np.where(fraud, np.log(chance), np.log1p(-chance))
+        probability = fraud_chance(Outbreaks(*np.exp(logs)), evidence, limit)
+        surprise = -np.where(fraud, np.log(probability), np.log1p(-probability))
         return float(weight @ surprise / (weight @ fraud) + PULL * ((logs - start) ** 2).sum())
 
     options = {"maxfev": EVALUATIONS, "xtol": 0.02, "ftol": 1e-4}
@@ -70,8 +70,8 @@ def _score(
     generic: np.ndarray,
 ) -> np.ndarray:
     numbers, limit = fitted
-    chance = fraud_chance(numbers, evidence(payments, inputs, test), limit)
-    return np.log(chance / (1 - chance)) + GENERIC_WEIGHT * generic
+    probability = fraud_chance(numbers, evidence(payments, inputs, test), limit)
+    return np.log(probability / (1 - probability)) + GENERIC_WEIGHT * generic
 
 
 def score_informed(

@@ -55,20 +55,22 @@ COMMON = {
 def our_inputs(path: Path, payments: Payments) -> np.ndarray:
     """Return (rows, INPUTS) float32 features of the file's payments, in the order of `payments`."""
     table = compute(FRAUD, read_payments(str(path)))
-    found = np.array([int(one) for one in table["transaction_id"].to_pylist()])
-    order = np.argsort(found)[np.argsort(np.argsort(payments.transaction))]
+    transactions = np.array(
+        [int(transaction) for transaction in table["transaction_id"].to_pylist()]
+    )
+    order = np.argsort(transactions)[np.argsort(np.argsort(payments.transaction))]
     columns = [table[name].to_numpy().astype(np.float32) for name in INPUTS]
     return np.column_stack(columns)[order]
 
 
 def smooth_inputs(inputs: np.ndarray) -> np.ndarray:
     """Return saturating transforms of `inputs`, without missing values, for a linear model."""
-    of = {name: inputs[:, place].astype(float) for place, name in enumerate(INPUTS)}
+    of = {name: inputs[:, column].astype(float) for column, name in enumerate(INPUTS)}
     ratio = np.nan_to_num(of["amount_ratio_to_clean_mean"], nan=1.0)
     since_good = np.nan_to_num(of["days_since_good_payment_by_merchant"], nan=STRANGER_DAYS)
     streak = of["fraud_streak_by_merchant"]
     streak_days = np.nan_to_num(of["fraud_streak_days_by_merchant"])
-    known = of["fraud_count_by_user_14d_behind_7d"]
+    known_frauds = of["fraud_count_by_user_14d_behind_7d"]
     columns = [
         of["amount"],
         np.log1p(of["amount"]),
@@ -84,8 +86,8 @@ def smooth_inputs(inputs: np.ndarray) -> np.ndarray:
         np.log1p(np.maximum(of["amount_excess_by_user_7d"], 0.0)),
         np.log1p(of["amount_rms_ratio_by_user_7d"]),
         np.log1p(of["amount_rms_ratio_by_user_14d"]),
-        known > 0,
-        np.minimum(known, 3.0),
+        known_frauds > 0,
+        np.minimum(known_frauds, 3.0),
     ]
     return np.column_stack(columns)
 

@@ -84,7 +84,7 @@ class Evidence:
 
 def evidence(payments: Payments, inputs: np.ndarray, rows: np.ndarray) -> Evidence:
     """Read the evidence of the numbered `rows` off (payments, INPUTS)."""
-    of = {name: inputs[rows, place].astype(float) for place, name in enumerate(INPUTS)}
+    of = {name: inputs[rows, column].astype(float) for column, name in enumerate(INPUTS)}
     # Outbreaks begin at midnight: what counts is how many midnights lie between.
     today = payments.second[rows] % DAY / DAY + HALF_TILE_DAYS
     usual = of["clean_amount_mean_by_user_60d_behind_7d"]
@@ -103,32 +103,34 @@ def evidence(payments: Payments, inputs: np.ndarray, rows: np.ndarray) -> Eviden
     )
 
 
-def card_compromised(numbers: Outbreaks, seen: Evidence) -> np.ndarray:
+def card_compromised(numbers: Outbreaks, evidence: Evidence) -> np.ndarray:
     """Return (rows,) chances that the card's outbreak began within the spans looked back.
 
     Each span is one guess of when it began: many large amounts since speak for it, many payments
     without a large one against it.
     """
-    beyond = np.maximum(seen.squares - numbers.usual_square * seen.count - numbers.slack, 0.0)
+    beyond = np.maximum(
+        evidence.squares - numbers.usual_square * evidence.count - numbers.slack, 0.0
+    )
     for_it = numbers.evidence_per_square * beyond / (1 + beyond / numbers.saturation)
-    log_ratio = for_it - numbers.evidence_per_payment * seen.count
+    log_ratio = for_it - numbers.evidence_per_payment * evidence.count
     ratio = np.exp(np.clip(log_ratio, -EVIDENCE_BOUND, EVIDENCE_BOUND))
     odds = numbers.card_rate * (1 + ratio @ DAYS_OF_SPANS)
     return odds / (1 + odds)
 
 
-def card_fraud(numbers: Outbreaks, seen: Evidence) -> np.ndarray:
+def card_fraud(numbers: Outbreaks, evidence: Evidence) -> np.ndarray:
     """Return (rows,) chances that the payment is fraud by a compromised card, by its amount."""
-    usual, raised = seen.ratio - 1, seen.ratio / numbers.factor - 1
+    usual, raised = evidence.ratio - 1, evidence.ratio / numbers.factor - 1
     log_ratio = (usual**2 - raised**2) / (2 * numbers.spread**2) - np.log(numbers.factor)
     low, high = LIKELIHOOD_BOUNDS
     ratio = np.exp(np.where(usual > 0, np.clip(log_ratio, low, high), low))
     share = numbers.share_odds / (1 + numbers.share_odds)
-    compromised = card_compromised(numbers, seen)
+    compromised = card_compromised(numbers, evidence)
     return compromised * share * ratio / (compromised * share * (ratio - 1) + 1)
 
 
-def terminal_fraud(numbers: Outbreaks, seen: Evidence, limit: float) -> np.ndarray:
+def terminal_fraud(numbers: Outbreaks, evidence: Evidence, limit: float) -> np.ndarray:
     """Return (rows,) chances that the terminal is compromised now.
 
     An outbreak began on a day after the last good payment and, where the settled payments end in
@@ -136,20 +138,22 @@ def terminal_fraud(numbers: Outbreaks, seen: Evidence, limit: float) -> np.ndarr
     amounts over `limit` needs no outbreak.
     """
     rate, length = numbers.terminal_rate, numbers.terminal_days
-    quiet = rate * np.minimum(seen.since_good, length)
-    span = np.maximum(seen.since_good - seen.streak_days, 0.0)
-    lasting = np.maximum(np.minimum(seen.since_good, length) - seen.streak_days, 0.0)
-    strays = numbers.stray ** np.minimum(seen.streak, MOST_STREAK)
-    otherwise = np.where(seen.streak_amount > limit, 1.0, strays)
+    quiet = rate * np.minimum(evidence.since_good, length)
+    span = np.maximum(evidence.since_good - evidence.streak_days, 0.0)
+    lasting = np.maximum(np.minimum(evidence.since_good, length) - evidence.streak_days, 0.0)
+    strays = numbers.stray ** np.minimum(evidence.streak, MOST_STREAK)
+    otherwise = np.where(evidence.streak_amount > limit, 1.0, strays)
     began = rate * span / (rate * span + otherwise)
-    since = (1 - began) * rate * np.minimum(seen.streak_days, length)
-    known = began * lasting / np.maximum(span, 1e-9) + since
+    since = (1 - began) * rate * np.minimum(evidence.streak_days, length)
+    streak_probability = began * lasting / np.maximum(span, 1e-9) + since
     # Outbreaks of the last week are always possible: none of their labels is known.
-    return np.clip(np.where(seen.streak > 0, np.maximum(known, rate * WEEK), quiet), 0.0, 1.0)
+    return np.clip(
+        np.where(evidence.streak > 0, np.maximum(streak_probability, rate * WEEK), quiet), 0.0, 1.0
+    )
 
 
-def fraud_chance(numbers: Outbreaks, seen: Evidence, limit: float) -> np.ndarray:
+def fraud_chance(numbers: Outbreaks, evidence: Evidence, limit: float) -> np.ndarray:
     """Return (rows,) chances of fraud; amounts over `limit`, in currency units, are certain."""
-    neither = (1 - terminal_fraud(numbers, seen, limit)) * (1 - card_fraud(numbers, seen))
-    chance = np.clip(1 - neither + numbers.floor, LEAST, MOST)
-    return np.where(seen.amount > limit, MOST, chance)
+    neither = (1 - terminal_fraud(numbers, evidence, limit)) * (1 - card_fraud(numbers, evidence))
+    probability = np.clip(1 - neither + numbers.floor, LEAST, MOST)
+    return np.where(evidence.amount > limit, MOST, probability)

@@ -89,13 +89,13 @@ def split(payments: Payments, train_start: date) -> Split:
     end = first + WEEK
     train = np.flatnonzero((payments.day >= first) & (payments.day < end))
     history = np.flatnonzero(payments.day < end)
-    known = set(payments.customer[train][payments.fraud[train]].tolist())
+    known_cards = set(payments.customer[train][payments.fraud[train]].tolist())
     kept = []
     for offset in range(WEEK):
-        told = (payments.day == end + offset - 1) & payments.fraud
-        known.update(payments.customer[told].tolist())
+        new_frauds = (payments.day == end + offset - 1) & payments.fraud
+        known_cards.update(payments.customer[new_frauds].tolist())
         rows = np.flatnonzero(payments.day == end + WEEK + offset)
-        kept.append(rows[~np.isin(payments.customer[rows], list(known))])
+        kept.append(rows[~np.isin(payments.customer[rows], list(known_cards))])
     test = np.concatenate(kept)
     if len(train) == 0 or not payments.fraud[test].any():
         raise SystemExit(f"--train-start {train_start}: the file has no such 21 days with frauds")
@@ -111,11 +111,11 @@ def card_precision(payments: Payments, rows: np.ndarray, score: np.ndarray) -> f
     daily = []
     for day in np.unique(payments.day[rows]):
         today = (payments.day[rows] == day) & ~np.isin(payments.customer[rows], list(caught))
-        cards, place = np.unique(payments.customer[rows][today], return_inverse=True)
+        cards, card_index = np.unique(payments.customer[rows][today], return_inverse=True)
         highest = np.full(len(cards), -np.inf)
-        np.maximum.at(highest, place, score[today])
+        np.maximum.at(highest, card_index, score[today])
         is_fraud = np.zeros(len(cards), bool)
-        np.logical_or.at(is_fraud, place, payments.fraud[rows][today])
+        np.logical_or.at(is_fraud, card_index, payments.fraud[rows][today])
         top = np.argsort(-highest, kind="stable")[:TOP_CARDS]
         daily.append(is_fraud[top].sum() / TOP_CARDS)
         caught.update(cards[top][is_fraud[top]].tolist())

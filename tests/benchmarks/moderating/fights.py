@@ -35,7 +35,7 @@ class Fights:
 def read_fights(data: Path) -> Fights:
     """All clips. Scenes are not named in the data: clips whose mean frames look alike share one."""
     table = pq.read_table(data / "fight_clips/clips_16x112.parquet").to_pydict()
-    clips = np.stack([np.stack([_decoded(one) for one in row]) for row in table["frames_jpeg"]])
+    clips = np.stack([np.stack([_decoded(frame) for frame in row]) for row in table["frames_jpeg"]])
     return Fights(clips, np.array(table["label"]) == 1, scenes_of(clips))
 
 
@@ -56,7 +56,7 @@ def judge_fights(
     """Figures over five folds, and log-odds (n,) of each clip by the fold that never saw it."""
     learning = replace(SMALL.video.learning, epochs=epochs)
     size = replace(SMALL.video, members=members, learning=learning)
-    clips = np.stack([evenly_spaced(one, size.frames, size.side) for one in fights.clips])
+    clips = np.stack([evenly_spaced(clip, size.frames, size.side) for clip in fights.clips])
     targets = np.full((len(clips), len(COMPOSED_POLICIES)), np.nan)
     targets[:, _VIOLENCE] = fights.fights
     odds = {name: np.zeros(len(clips)) for name in ("network", "motion", "ours")}
@@ -71,21 +71,21 @@ def judge_fights(
         odds["ours"][test] = model.answer_frames(unseen).log_odds[:, _VIOLENCE]
         right = (odds["ours"][test] > 0) == fights.fights[test]
         print(f"  fold: {len(train)} clips to learn from, accuracy {right.mean():.3f}", flush=True)
-    found: dict[str, object] = {
-        f"{name}_accuracy": float(((one > 0) == fights.fights).mean())
-        for name, one in odds.items()
+    measures: dict[str, object] = {
+        f"{name}_accuracy": float(((log_odds > 0) == fights.fights).mean())
+        for name, log_odds in odds.items()
         if name != "ours"
     }
     right = ((odds["ours"] > 0) == fights.fights).astype(float)
-    whole = bootstrap_interval(
+    accuracy = bootstrap_interval(
         lambda rows: float(right[rows].mean()), fights.scenes, run.seed, 1000
     )
-    found |= {
-        "accuracy": whole.value, "accuracy_low": whole.low, "accuracy_high": whole.high,
+    measures |= {
+        "accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high,
         "auc": roc_auc(fights.fights, odds["ours"]), "clips": len(clips),
         "scenes": len(np.unique(fights.scenes)),
     }  # fmt: skip
-    return found, odds["ours"]
+    return measures, odds["ours"]
 
 
 def _decoded(content: bytes) -> NDArray[np.uint8]:

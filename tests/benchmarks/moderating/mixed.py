@@ -86,11 +86,11 @@ def mix(
     }
     pieces = Pieces(
         ("",) * len(texts),
-        tuple(_KINDS[int(one)] for one in tweets.classes[tweets.test]),
+        tuple(_KINDS[int(label)] for label in tweets.classes[tweets.test]),
         (np.zeros((1, 1, 3), dtype=np.uint8),) * len(pictures.test),
         tuple(pictures.kinds[k] for k in pictures.test.tolist()),
         (np.zeros((1, 1, 1, 3), dtype=np.uint8),) * len(fight_odds),
-        tuple("fight" if one else "calm" for one in fights.fights),
+        tuple("fight" if is_fight else "calm" for is_fight in fights.fights),
     )
     split = [
         split_groups(pieces.text_kinds, np.arange(len(texts)), _SHARES, seed),
@@ -135,7 +135,7 @@ class Told:
 
     def take(self, rows: NDArray[np.int64]) -> Told:
         """Some of them."""
-        answers = {name: one.take(rows) for name, one in self.answers.items()}
+        answers = {name: answer.take(rows) for name, answer in self.answers.items()}
         return Told(
             answers, self.presence[rows], self.targets[rows], self.part[rows], self.groups[rows]
         )
@@ -145,11 +145,11 @@ def told_of(mixed: Mixed, seed: int) -> Told:
     """Posts composed of each part's pieces, one part after another."""
     parts = [_told_of_part(mixed, part, seed) for part in range(_TURNS)]
     return Told(
-        {name: joined([one.answers[name] for one in parts]) for name in mixed.answers},
-        np.concatenate([one.presence for one in parts]),
-        np.concatenate([one.targets for one in parts]),
-        np.concatenate([one.part for one in parts]),
-        np.concatenate([one.groups for one in parts]),
+        {name: joined([part.answers[name] for part in parts]) for name in mixed.answers},
+        np.concatenate([part.presence for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.part for part in parts]),
+        np.concatenate([part.groups for part in parts]),
     )
 
 
@@ -170,18 +170,20 @@ def _told_of_part(mixed: Mixed, part: int, seed: int) -> Told:
         alone = -1 - part * _POSTS - np.arange(len(posts))
         deciding[name] = np.where(drawn >= 0, piece[np.maximum(drawn, 0)], alone)
     groups = [deciding[name] for name in ("text", "text", "video", "image", "image")]
-    whole = np.full(len(posts), part)
-    return Told(answers, posts.presence, posts.targets, whole, np.stack(groups, axis=1))
+    part_numbers = np.full(len(posts), part)
+    return Told(answers, posts.presence, posts.targets, part_numbers, np.stack(groups, axis=1))
 
 
 def judge_mixed(mixed: Mixed, seed: int, runtime: Runtime) -> dict[str, object]:
     """Each part judged by a fusion of the other four, all parts in one table."""
-    told = told_of(mixed, seed)
-    calibrated, raw = np.zeros(told.targets.shape), np.zeros(told.targets.shape)
-    flagged = np.zeros(told.targets.shape, dtype=np.bool_)
+    posts = told_of(mixed, seed)
+    calibrated, raw = np.zeros(posts.targets.shape), np.zeros(posts.targets.shape)
+    flagged = np.zeros(posts.targets.shape, dtype=np.bool_)
     for turn in range(_TURNS):
-        learn, test = (told.take(np.flatnonzero((told.part == turn) == one)) for one in (0, 1))
-        rows = told.part == turn
+        learn, test = (
+            posts.take(np.flatnonzero((posts.part == turn) == is_test)) for is_test in (0, 1)
+        )
+        rows = posts.part == turn
         fused = fit_fusion(
             learn.answers, learn.presence, learn.targets, COMPOSED_POLICIES, learn.part,
             SMALL.fusion, Run(seed, runtime),
@@ -191,35 +193,35 @@ def judge_mixed(mixed: Mixed, seed: int, runtime: Runtime) -> dict[str, object]:
         thresholds = thresholds_of(fused.log_odds, learn.targets, COMPOSED_POLICIES)
         flagged[rows] = sigmoid(calibrated[rows]) >= np.array(list(thresholds.values()))
         print(f"  composed posts: part {turn + 1} of {_TURNS} judged", flush=True)
-    return _figures(told, calibrated, raw, flagged, seed)
+    return _figures(posts, calibrated, raw, flagged, seed)
 
 
 def _figures(
-    told: Told,
+    posts: Told,
     odds: NDArray[np.float64],
     raw: NDArray[np.float64],
     flagged: NDArray[np.bool_],
     seed: int,
 ) -> dict[str, object]:
-    targets, policies = told.targets, COMPOSED_POLICIES
+    targets, policies = posts.targets, COMPOSED_POLICIES
     compared = compare(
         odds,
-        told.answers,
-        told.presence,
+        posts.answers,
+        posts.presence,
         targets,
         policies,
         seed,
-        groups=told.groups,
-        turns=told.part,
+        groups=posts.groups,
+        turns=posts.part,
     )
     by_name: dict[str, dict[str, object]] = {}
-    for one in compared:
-        row = asdict(one)
+    for comparison in compared:
+        row = asdict(comparison)
         pattern, policy = row.pop("pattern"), row.pop("policy")
         by_name.setdefault(pattern, {})[policy] = row
-    before, after = (calibration_errors(one, targets, policies) for one in (raw, odds))
-    chance = {
-        policy: calibration_error_by_chance(sigmoid(odds[:, p]), 10, told.groups[:, p], seed)
+    before, after = (calibration_errors(log_odds, targets, policies) for log_odds in (raw, odds))
+    ece = {
+        policy: calibration_error_by_chance(sigmoid(odds[:, p]), 10, posts.groups[:, p], seed)
         for p, policy in enumerate(policies)
     }
     return {
@@ -231,8 +233,8 @@ def _figures(
             }
             for name, rows in by_name.items()
         },
-        "worse_than_single": sum(one.high < 0.0 for one in compared),
-        "better_than_single": sum(one.low > 0.0 for one in compared),
+        "worse_than_single": sum(comparison.high < 0.0 for comparison in compared),
+        "better_than_single": sum(comparison.low > 0.0 for comparison in compared),
         "compared": len(compared),
         "ece_before": max(before.values()),
         "ece_after": max(after.values()),
@@ -240,8 +242,8 @@ def _figures(
         "ece_after_mean": float(np.mean(list(after.values()))),
         "ece_before_by_policy": before,
         "ece_after_by_policy": after,
-        "ece_by_chance": chance,
-        "ece_after_by_pattern": by_pattern(odds, told.presence, targets, policies),
+        "ece_by_chance": ece,
+        "ece_after_by_pattern": by_pattern(odds, posts.presence, targets, policies),
         "policies": {
             policy: _told_of_policy(odds[:, p], targets[:, p] > 0, flagged[:, p])
             for p, policy in enumerate(policies)
@@ -249,7 +251,7 @@ def _figures(
         "accuracy_at_80_coverage": accuracy_at(odds, targets, 0.8),
         "accuracy_at_100_coverage": accuracy_at(odds, targets, 1.0),
         "always_allow_accuracy": float((targets == 0).all(axis=1).mean()),
-        "composed_posts": len(told),
+        "composed_posts": len(posts),
     }
 
 

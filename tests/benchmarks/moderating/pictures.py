@@ -44,7 +44,7 @@ class Pictures:
 def read_pictures(data: Path, seed: int) -> Pictures:
     """All of them, two fifths held out."""
     table = pq.read_table(data / "cifar10/images.parquet").to_pydict()
-    pixels = [np.array(Image.open(io.BytesIO(one)).convert("RGB")) for one in table["jpeg"]]
+    pixels = [np.array(Image.open(io.BytesIO(jpeg)).convert("RGB")) for jpeg in table["jpeg"]]
     kinds = tuple(table["label"])
     train, test = train_test_split(
         np.arange(len(kinds)), test_size=0.4, stratify=kinds, random_state=seed
@@ -61,14 +61,14 @@ def fit_pictures(pictures: Pictures, run: Run, epochs: int) -> ImageModel:
 
 def judge_pictures(pictures: Pictures, model: ImageModel) -> dict[str, object]:
     """Accuracy of ours and of oriented gradients with logistic regression."""
-    wanted = pictures.codes(pictures.test)
-    told = model.answer_squares(pictures.pixels[pictures.test]).log_odds.argmax(axis=1)
+    labels = pictures.codes(pictures.test)
+    predictions = model.answer_squares(pictures.pixels[pictures.test]).log_odds.argmax(axis=1)
     gradients = oriented_gradients(pictures.pixels)
     baseline = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
     baseline.fit(gradients[pictures.train], pictures.codes(pictures.train))
     return {
-        "accuracy": float((told == wanted).mean()),
-        "gradients_accuracy": float((baseline.predict(gradients[pictures.test]) == wanted).mean()),
+        "accuracy": float((predictions == labels).mean()),
+        "gradients_accuracy": float((baseline.predict(gradients[pictures.test]) == labels).mean()),
         "train_rows": len(pictures.train),
         "test_rows": len(pictures.test),
     }
@@ -79,12 +79,12 @@ def oriented_gradients(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     grey = pixels.mean(axis=-1)
     down, right = np.gradient(grey, axis=(1, 2))
     strength = np.hypot(down, right)
-    place = ((np.arctan2(down, right) + np.pi) / (2 * np.pi) * _DIRECTIONS).astype(int)
+    direction = ((np.arctan2(down, right) + np.pi) / (2 * np.pi) * _DIRECTIONS).astype(int)
     n, side = len(pixels), pixels.shape[1] // _CELLS
 
     def by_cell(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return values.reshape(n, _CELLS, side, _CELLS, side).mean(axis=(2, 4)).reshape(n, -1)
 
-    told = [by_cell(strength * (place % _DIRECTIONS == k)) for k in range(_DIRECTIONS)]
-    told += [by_cell(pixels[..., channel].astype(float)) for channel in range(3)]
-    return np.sqrt(np.concatenate(told, axis=1))
+    features = [by_cell(strength * (direction % _DIRECTIONS == k)) for k in range(_DIRECTIONS)]
+    features += [by_cell(pixels[..., channel].astype(float)) for channel in range(3)]
+    return np.sqrt(np.concatenate(features, axis=1))

@@ -68,25 +68,25 @@ def _saved(size: Size, directory: Path) -> Path:
 
 
 def _model(size: Size, pieces: Pieces, posts: Composed, run: Run) -> ModerationModel:
-    policies, nothing = COMPOSED_POLICIES, np.zeros(0, dtype=np.int64)
+    policies, empty = COMPOSED_POLICIES, np.zeros(0, dtype=np.int64)
     targets = {name: posts.piece_targets(name, count) for name, count in _counts(pieces).items()}
-    clips = [evenly_spaced(one, size.video.frames, size.video.side) for one in pieces.clips]
-    text = fit_text(pieces.texts, targets["text"], policies, nothing, size.text, run)
+    clips = [evenly_spaced(clip, size.video.frames, size.video.side) for clip in pieces.clips]
+    text = fit_text(pieces.texts, targets["text"], policies, empty, size.text, run)
     images = squares(pieces.images, size.image.side)
     image = fit_image(images, targets["image"], policies, size.image, run)
-    video = fit_video(np.stack(clips), targets["video"], policies, nothing, size.video, run)
+    video = fit_video(np.stack(clips), targets["video"], policies, empty, size.video, run)
     # fusion learns that few posts break a policy, so that nearly all are allowed, as in real life
     rng = np.random.default_rng(run.seed)
     rare = (rng.random((_POSTS, len(policies))) < _SHARE).astype(np.float64)
-    told = {
+    answers = {
         name: ModalityAnswer(
-            rng.normal(size=(_POSTS, one.width)).astype(np.float32),
+            rng.normal(size=(_POSTS, member.width)).astype(np.float32),
             rng.normal(size=(_POSTS, len(policies))),
         )
-        for name, one in zip(MODALITIES, (text, image, video), strict=True)
+        for name, member in zip(MODALITIES, (text, image, video), strict=True)
     }
     folds = np.arange(_POSTS) % 4
-    fused = fit_fusion(told, posts.presence, rare, policies, folds, size.fusion, run)
+    fused = fit_fusion(answers, posts.presence, rare, policies, folds, size.fusion, run)
     return ModerationModel(fused.fusion, text, image, video, dict.fromkeys(policies, 0.5))
 
 

@@ -41,13 +41,15 @@ def read_tweets(data: Path, seed: int) -> Tweets:
     """All tweets, four fifths to train on; a tenth of those chooses blend and factor."""
     table = pq.read_table(data / "davidson/labeled_data.parquet").to_pydict()
     classes = np.array(table["class"])
-    said = np.stack([table["hate_speech"], table["offensive_language"]], axis=1)
+    votes = np.stack([table["hate_speech"], table["offensive_language"]], axis=1)
     rest, test = train_test_split(
         np.arange(len(classes)), test_size=0.2, stratify=classes, random_state=seed
     )
-    train, held = train_test_split(rest, test_size=0.1, stratify=classes[rest], random_state=seed)
-    shares = said / np.array(table["count"])[:, None]
-    return Tweets(table["tweet"], shares, classes, train, held, test)
+    train, held_out = train_test_split(
+        rest, test_size=0.1, stratify=classes[rest], random_state=seed
+    )
+    shares = votes / np.array(table["count"])[:, None]
+    return Tweets(table["tweet"], shares, classes, train, held_out, test)
 
 
 def fit_tweets(tweets: Tweets, run: Run, epochs: int) -> TextModel:
@@ -55,9 +57,11 @@ def fit_tweets(tweets: Tweets, run: Run, epochs: int) -> TextModel:
     rows = np.concatenate([tweets.train, tweets.held])
     targets = np.full((len(rows), len(COMPOSED_POLICIES)), np.nan)
     targets[:, :2] = tweets.shares[rows]
-    held = np.arange(len(tweets.train), len(rows))
+    held_out = np.arange(len(tweets.train), len(rows))
     size = replace(SMALL.text, learning=replace(SMALL.text.learning, epochs=epochs))
-    return fit_text([tweets.texts[k] for k in rows], targets, COMPOSED_POLICIES, held, size, run)
+    return fit_text(
+        [tweets.texts[k] for k in rows], targets, COMPOSED_POLICIES, held_out, size, run
+    )
 
 
 def judge_tweets(tweets: Tweets, model: TextModel) -> dict[str, object]:
@@ -66,13 +70,13 @@ def judge_tweets(tweets: Tweets, model: TextModel) -> dict[str, object]:
     How much hate counts is chosen on held-out tweets, once for the best weighted F1 and once for
     the best mean over classes, which finds more hate.
     """
-    found: dict[str, object] = {"test_rows": len(tweets.test), "baseline": _baseline(tweets)}
-    held, test = (model_members(model, tweets, rows) for rows in (tweets.held, tweets.test))
+    results: dict[str, object] = {"test_rows": len(tweets.test), "baseline": _baseline(tweets)}
+    held_out, test = (model_members(model, tweets, rows) for rows in (tweets.held, tweets.test))
     for name in ("encoder", "ngrams", "ours"):
-        told = _at_factor(tweets, held[name], test[name], "weighted_f1")
-        found |= told if name == "ours" else {name: told}
-    found["ours_for_macro_f1"] = _at_factor(tweets, held["ours"], test["ours"], "macro_f1")
-    return found
+        figures = _at_factor(tweets, held_out[name], test[name], "weighted_f1")
+        results |= figures if name == "ours" else {name: figures}
+    results["ours_for_macro_f1"] = _at_factor(tweets, held_out["ours"], test["ours"], "macro_f1")
+    return results
 
 
 def model_members(model: TextModel, tweets: Tweets, rows: Rows) -> dict[str, NDArray[np.float64]]:
@@ -90,22 +94,26 @@ def model_members(model: TextModel, tweets: Tweets, rows: Rows) -> dict[str, NDA
 
 def decided(odds: NDArray[np.float64], factor: float) -> Rows:
     """Classes (n,) by the largest share; that of hate, the rarest, counts `factor` times."""
-    chances = sigmoid(odds)
-    neither = 1.0 - chances.sum(axis=1)
-    return np.argmax(np.stack([factor * chances[:, 0], chances[:, 1], neither], axis=1), axis=1)
+    probabilities = sigmoid(odds)
+    neither = 1.0 - probabilities.sum(axis=1)
+    return np.argmax(
+        np.stack([factor * probabilities[:, 0], probabilities[:, 1], neither], axis=1), axis=1
+    )
 
 
 def _at_factor(
-    tweets: Tweets, held: NDArray[np.float64], test: NDArray[np.float64], measure: str
+    tweets: Tweets, held_out: NDArray[np.float64], test: NDArray[np.float64], measure: str
 ) -> dict[str, float]:
     """Figures on the test with the factor of hate that is best by a measure on held-out tweets."""
-    known = tweets.classes[tweets.held]
-    factor = float(max(_FACTORS, key=lambda one: _f1(decided(held, one), known)[measure]))
+    labels = tweets.classes[tweets.held]
+    factor = float(
+        max(_FACTORS, key=lambda weight: _f1(decided(held_out, weight), labels)[measure])
+    )
     return {
         **_f1(decided(test, factor), tweets.classes[tweets.test]),
         **_interval(decided(test, factor), tweets.classes[tweets.test]),
         "hate_factor": factor,
-        "validation_weighted_f1": _f1(decided(held, factor), known)["weighted_f1"],
+        "validation_weighted_f1": _f1(decided(held_out, factor), labels)["weighted_f1"],
     }
 
 
@@ -115,8 +123,8 @@ def _interval(decisions: Rows, classes: Rows) -> dict[str, float]:
     def weighted(draw: Rows) -> float:
         return float(f1_score(classes[draw], decisions[draw], average="weighted"))
 
-    found = bootstrap_interval(weighted, np.arange(len(classes)), seed=1)
-    return {"weighted_f1_low": found.low, "weighted_f1_high": found.high}
+    interval = bootstrap_interval(weighted, np.arange(len(classes)), seed=1)
+    return {"weighted_f1_low": interval.low, "weighted_f1_high": interval.high}
 
 
 def _f1(decisions: Rows, classes: Rows) -> dict[str, float]:
@@ -137,11 +145,11 @@ def _baseline(tweets: Tweets) -> dict[str, float]:
     vectoriser = TfidfVectorizer()
     inputs = vectoriser.fit_transform(texts[rows])
     test = vectoriser.transform(texts[tweets.test])
-    found = {}
+    measures = {}
     for name, weight in (("", None), ("balanced_", "balanced")):
         model = LogisticRegression(max_iter=1000, class_weight=weight)
         decisions = model.fit(inputs, tweets.classes[rows]).predict(test)
-        found |= {
+        measures |= {
             name + key: value for key, value in _f1(decisions, tweets.classes[tweets.test]).items()
         }
-    return found
+    return measures

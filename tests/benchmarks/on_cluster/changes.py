@@ -76,8 +76,8 @@ class Timeline:
 
     def count(self, answer: Answer | None) -> None:
         """One answer as its caller saw it."""
-        seen = self.outcomes.setdefault(self.phase, Counter())
-        seen["lost connection" if answer is None else str(answer.status)] += 1
+        counts = self.outcomes.setdefault(self.phase, Counter())
+        counts["lost connection" if answer is None else str(answer.status)] += 1
 
     def errors(self, phase: str) -> int:
         """Answers of a phase that were no 200."""
@@ -97,13 +97,13 @@ def measure(config: Config) -> dict[str, Any]:
             "ensemble": {"min": 2, "cpus": 0.1},
             "follow_seconds": 1.0,
         }
-        with served(registry, args) as here:
-            return asyncio.run(_measured(here, config, challenger))
+        with served(registry, args) as app:
+            return asyncio.run(_measured(app, config, challenger))
 
 
-async def _measured(here: Served, config: Config, challenger: str) -> dict[str, Any]:
+async def _measured(app: Served, config: Config, challenger: str) -> dict[str, Any]:
     ledger = Ledger()
-    load = Load(HOST, here.server.port, requests(payments(USERS), here.token, "p"))
+    load = Load(HOST, app.server.port, requests(payments(USERS), app.token, "p"))
     await load.open(20, 5.0, ledger.heard)
     timeline = Timeline(time.perf_counter())
 
@@ -111,16 +111,16 @@ async def _measured(here: Served, config: Config, challenger: str) -> dict[str, 
         timeline.count(answer)
         ledger.heard(request, answer)
 
-    mishaps = asyncio.create_task(_mishaps(here, config.seconds / 9, challenger, timeline))
+    mishaps = asyncio.create_task(_mishaps(app, config.seconds / 9, challenger, timeline))
     tally = await load.open(config.rate, config.seconds, heard)
     await mishaps
     first_time = ledger.unanswered
-    lost = await ledger.send_again(here)
+    lost = await ledger.send_again(app)
     figures = {
         "requests": len(ledger.requests),
         "summary": tally.summary(),
         "timeline": timeline.marks,
-        "outcomes": {phase: dict(seen) for phase, seen in timeline.outcomes.items()},
+        "outcomes": {phase: dict(counts) for phase, counts in timeline.outcomes.items()},
         "unanswered_at_first": first_time,
         "lost": lost,
         "kill_replica_errors": timeline.errors("replica killed"),
@@ -128,28 +128,28 @@ async def _measured(here: Served, config: Config, challenger: str) -> dict[str, 
         "replace_errors": timeline.errors("replicas replaced"),
         "store_errors": timeline.errors("store restarted"),
     }
-    return {**figures, **await wrong_counts(here, ledger), **wrong_answers(here, ledger)}
+    return {**figures, **await wrong_counts(app, ledger), **wrong_answers(app, ledger)}
 
 
-async def _mishaps(here: Served, pause: float, challenger: str, timeline: Timeline) -> None:
+async def _mishaps(app: Served, pause: float, challenger: str, timeline: Timeline) -> None:
     """One after the other; between them the service is left alone."""
 
     def kill() -> None:
-        os.kill(here.server.replicas("Front")[0], signal.SIGKILL)
+        os.kill(app.server.replicas("Front")[0], signal.SIGKILL)
 
     def other_rules() -> None:
-        here.server.deploy(front={"rules": _SHADOW_RULE})
+        app.server.deploy(front={"rules": _SHADOW_RULE})
 
     def promote() -> None:
         at = CREATED_AT + 1
-        Registry(here.registry).set_alias("fraud", "champion", challenger, at=at, by="benchmark")
+        Registry(app.registry).set_alias("fraud", "champion", challenger, at=at, by="benchmark")
 
     def restart() -> None:
-        here.store.stop()
-        here.store.start()
+        app.store.stop()
+        app.store.start()
 
     def replace() -> None:
-        here.server.deploy(front={"rules": _SHADOW_RULE}, deadline_ms=1_900.0)
+        app.server.deploy(front={"rules": _SHADOW_RULE}, deadline_ms=1_900.0)
 
     happenings: tuple[tuple[str, Callable[[], None]], ...] = (
         ("replica killed", kill),

@@ -88,7 +88,7 @@ def _connected(nodes: FakeNodes) -> Iterator[None]:
 
 
 def _watch(command: list[str], nodes: FakeNodes) -> Seen:
-    seen = Seen()
+    observation = Seen()
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -97,46 +97,46 @@ def _watch(command: list[str], nodes: FakeNodes) -> Seen:
         stderr=subprocess.STDOUT,
         text=True,
     ) as job:
-        reader = Thread(target=_read_lines, args=(job, seen), daemon=True)
+        reader = Thread(target=_read_lines, args=(job, observation), daemon=True)
         reader.start()
         deadline = time.monotonic() + _LONGEST_SECONDS
         while job.poll() is None:
-            _look(seen)
+            _look(observation)
             if time.monotonic() > deadline:
                 job.kill()
             time.sleep(0.1)
         reader.join()
     if job.returncode:
-        raise RuntimeError("training failed:\n" + "".join(seen.lines[-40:]))
-    seen.ended = time.monotonic()
+        raise RuntimeError("training failed:\n" + "".join(observation.lines[-40:]))
+    observation.ended = time.monotonic()
     while _gpu_nodes():
         if time.monotonic() > deadline:
             raise TimeoutError("the GPU node stays although nobody uses it")
         time.sleep(0.1)
-    seen.down = time.monotonic()
-    return seen
+    observation.down = time.monotonic()
+    return observation
 
 
-def _read_lines(job: subprocess.Popen[str], seen: Seen) -> None:
+def _read_lines(job: subprocess.Popen[str], observation: Seen) -> None:
     """Keep what the job says; its first line of waiting tells when it asked."""
     assert job.stdout is not None
     for line in job.stdout:
-        seen.lines.append(line)
+        observation.lines.append(line)
         waited = re.match(r"waiting for .*\((\d+) s\)", line)
-        if waited and not seen.asked:
-            seen.asked = time.monotonic() - float(waited[1])
+        if waited and not observation.asked:
+            observation.asked = time.monotonic() - float(waited[1])
 
 
-def _look(seen: Seen) -> None:
+def _look(observation: Seen) -> None:
     """Note a GPU node that has come, and on which node each kind of worker runs."""
-    found = _gpu_nodes()
-    if found and not seen.up:
-        seen.up = time.monotonic()
-    seen.gpu_nodes |= found
+    node_ids = _gpu_nodes()
+    if node_ids and not observation.up:
+        observation.up = time.monotonic()
+    observation.gpu_nodes |= node_ids
     for actor in actors().values():
         kind = _WORKERS.get(str(actor["ActorClassName"]).rpartition(".")[2])
         if kind and actor["Address"]["NodeID"]:
-            seen.ran_on.setdefault(kind, set()).add(actor["Address"]["NodeID"])
+            observation.ran_on.setdefault(kind, set()).add(actor["Address"]["NodeID"])
 
 
 def _gpu_nodes() -> set[str]:
@@ -147,8 +147,8 @@ def _gpu_nodes() -> set[str]:
 
 def main() -> None:
     """Print the figures."""
-    found: dict[str, Any] = measure()
-    print(json.dumps(found))
+    result: dict[str, Any] = measure()
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

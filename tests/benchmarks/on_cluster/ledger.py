@@ -54,18 +54,18 @@ class Ledger:
         """Payments without an answer."""
         return len(self.requests) - len(self.answers)
 
-    async def send_again(self, here: Served) -> int:
+    async def send_again(self, app: Served) -> int:
         """Sends what was not answered until it is; how many never were."""
         missing = [body for name, body in self.requests.items() if name not in self.answers]
-        for body, answer in zip(missing, await sent(here, missing), strict=True):
+        for body, answer in zip(missing, await sent(app, missing), strict=True):
             if answer is not None:
                 self.answers[body["transaction_id"]] = answer
         return self.unanswered
 
 
-async def sent(here: Served, bodies: list[Body]) -> list[bytes | None]:
+async def sent(app: Served, bodies: list[Body]) -> list[bytes | None]:
     """The answers; None for a payment that was not answered for a minute and a half."""
-    headers = {"Authorization": f"Bearer {here.token}"}
+    headers = {"Authorization": f"Bearer {app.token}"}
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def until_answered(client: httpx.AsyncClient, body: Body) -> bytes | None:
@@ -81,29 +81,29 @@ async def sent(here: Served, bodies: list[Body]) -> list[bytes | None]:
                 await asyncio.sleep(0.2)
         return None
 
-    url = f"http://{HOST}:{here.server.port}"
+    url = f"http://{HOST}:{app.server.port}"
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
         return list(await asyncio.gather(*(until_answered(client, body) for body in bodies)))
 
 
-async def wrong_counts(here: Served, ledger: Ledger) -> dict[str, int]:
+async def wrong_counts(app: Served, ledger: Ledger) -> dict[str, int]:
     """Payments that a customer's count lacks or has twice, as one more payment of each sees it."""
-    made = Counter(body["user_id"] for body in ledger.requests.values())
+    counts = Counter(body["user_id"] for body in ledger.requests.values())
     latest = {body["user_id"]: body for body in ledger.requests.values()}
     lost = doubled = 0
-    with Records(here.records) as records:
-        await _drained(records, made.total())
-        waiting = list(made)
+    with Records(app.records) as records:
+        await _drained(records, counts.total())
+        waiting = list(counts)
         for attempt in range(_PROBES if waiting else 0):
             now = datetime.now(UTC).isoformat()
             probes = [
                 {**latest[user], "transaction_id": f"probe-{attempt}-{number}", "event_time": now}
                 for number, user in enumerate(waiting)
             ]
-            await sent(here, probes)
-            expected = dict(made)
-            made.update(waiting)
-            await _drained(records, made.total())
+            await sent(app, probes)
+            expected = dict(counts)
+            counts.update(waiting)
+            await _drained(records, counts.total())
             waiting = []
             for probe in probes:
                 user = probe["user_id"]
@@ -114,7 +114,7 @@ async def wrong_counts(here: Served, ledger: Ledger) -> dict[str, int]:
                 difference = int(decision.features[_COUNT]) - expected[user]
                 lost, doubled = lost + max(0, -difference), doubled + max(0, difference)
     return {
-        "customers": len(made),
+        "customers": len(counts),
         "unseen_customers": len(waiting),
         "lost_updates": lost,
         "doubled_updates": doubled,
@@ -130,18 +130,18 @@ async def _drained(records: Records, decisions: int) -> None:
         await asyncio.sleep(0.5)
 
 
-def wrong_answers(here: Served, ledger: Ledger) -> dict[str, int]:
+def wrong_answers(app: Served, ledger: Ledger) -> dict[str, int]:
     """Answers that are not on record as they were given, or that their model does not give."""
     scorers = {
         version: Scorer.load(
             read_artifact(
-                Registry(here.registry).fetch("fraud", version, here.folder / "checked"), FRAUD
+                Registry(app.registry).fetch("fraud", version, app.folder / "checked"), FRAUD
             )
         )
-        for version in Registry(here.registry).versions("fraud")
+        for version in Registry(app.registry).versions("fraud")
     }
     wrong: Counter[str] = Counter(unrecorded=0, other_record=0, other_score=0, fallbacks=0)
-    with Records(here.records) as records:
+    with Records(app.records) as records:
         for name, body in ledger.answers.items():
             decision = records.decision("fraud", name)
             if decision is None:

@@ -38,15 +38,15 @@ def measure() -> dict[str, float]:
 
 def write_sources(folder: Path, users: int = 150, days: int = 40) -> dict[str, str]:
     """Payments in several files, some sent twice and some malformed, and their labels."""
-    made = simulate(
+    simulation = simulate(
         SimulationConfig(users=users, days=days, retry_share=0.02, malformed_share=0.01), seed=5
     )
-    rows = made.transactions.num_rows
+    rows = simulation.transactions.num_rows
     (folder / "transactions").mkdir(parents=True)
     for number in range(FILES):
-        part = made.transactions.slice(number * rows // FILES, rows // FILES + FILES)
+        part = simulation.transactions.slice(number * rows // FILES, rows // FILES + FILES)
         pq.write_table(part, folder / "transactions" / f"{number}.parquet")
-    pq.write_table(made.labels, folder / "labels.parquet")
+    pq.write_table(simulation.labels, folder / "labels.parquet")
     return {"transactions": f"{folder}/transactions", "labels": f"{folder}/labels.parquet"}
 
 
@@ -79,14 +79,14 @@ def _when(come: Callable[[], bool]) -> Callable[[], set[str]]:
 
 def compare_features(calm: Path, disturbed: Path) -> dict[str, float]:
     """Rows of one that the other lacks, has twice or has with other values, quarantine included."""
-    before, after = (_sorted(one / "data", "transaction_id") for one in (calm, disturbed))
-    known, found = (one["transaction_id"].to_pylist() for one in (before, after))
-    notes = [json.loads((one / "features.json").read_text()) for one in (calm, disturbed)]
-    aside = [_quarantined(one) for one in (calm, disturbed)]
+    before, after = (_sorted(folder / "data", "transaction_id") for folder in (calm, disturbed))
+    ids_before, ids_after = (table["transaction_id"].to_pylist() for table in (before, after))
+    notes = [json.loads((folder / "features.json").read_text()) for folder in (calm, disturbed)]
+    aside = [_quarantined(folder) for folder in (calm, disturbed)]
     return {
-        "kill_node_rows": len(known),
-        "kill_node_lost_rows": len(set(known) - set(found)),
-        "kill_node_doubled_rows": len(found) - len(set(found)),
+        "kill_node_rows": len(ids_before),
+        "kill_node_lost_rows": len(set(ids_before) - set(ids_after)),
+        "kill_node_doubled_rows": len(ids_after) - len(set(ids_after)),
         "kill_node_other_values": float(not _equal(before, after)),
         "kill_node_quarantined": len(aside[0]),
         "kill_node_quarantine_differs": float(aside[0] != aside[1]),
@@ -146,7 +146,7 @@ def measure_training(folder: Path) -> dict[str, float]:
         seconds = time.monotonic() - started
     if not (first.killed and second.killed):
         raise RuntimeError("training ended before a node of each half could be killed")
-    before, after = (_measures(Path(one.output)) for one in (calm, disturbed))
+    before, after = (_measures(Path(config.output)) for config in (calm, disturbed))
     return {
         "kill_node_auc": round(after["auc"], 4),
         "kill_node_auc_change": round(after["auc"] - before["auc"], 4),
@@ -175,10 +175,10 @@ def _when_checkpointed(stages: Path) -> Callable[[], set[str]]:
 
 
 def _measures(output: Path) -> dict[str, float]:
-    found: dict[str, float] = json.loads((output / "report.json").read_text())["measures"][
+    measures: dict[str, float] = json.loads((output / "report.json").read_text())["measures"][
         "ensemble"
     ]
-    return found
+    return measures
 
 
 def main() -> None:

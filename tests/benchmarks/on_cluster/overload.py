@@ -56,12 +56,12 @@ def measure(config: Config) -> dict[str, Any]:
     limit = {"FOREWARN_REQUESTS_PER_REPLICA": str(config.requests_per_replica)}
     with tempfile.TemporaryDirectory() as temporary:
         registry = registry_for(config.model, config.keep, Path(temporary))
-        with served(registry, args, limit) as here:
-            load = Load(HOST, here.server.port, requests(sent, here.token, "overload"))
-            return asyncio.run(_measured(load, here, config))
+        with served(registry, args, limit) as app:
+            load = Load(HOST, app.server.port, requests(sent, app.token, "overload"))
+            return asyncio.run(_measured(load, app, config))
 
 
-async def _measured(load: Load, here: Served, config: Config) -> dict[str, Any]:
+async def _measured(load: Load, app: Served, config: Config) -> dict[str, Any]:
     # more at a time is a standing queue, which the proxy does not let stand
     connections = config.replicas * max(1, config.requests_per_replica // 4)
     await load.closed(connections, 5.0)
@@ -69,7 +69,7 @@ async def _measured(load: Load, here: Served, config: Config) -> dict[str, Any]:
     capacity = (await load.closed(connections, config.quiet_seconds)).summary()["rps"]
     await asyncio.sleep(_SETTLE_SECONDS)
     memory: list[float] = []
-    watching = asyncio.create_task(_watch(here, memory))
+    watching = asyncio.create_task(_watch(app, memory))
     over = await load.open(capacity * config.times, config.seconds)
     watching.cancel()
     await asyncio.sleep(_SETTLE_SECONDS)
@@ -81,26 +81,26 @@ async def _measured(load: Load, here: Served, config: Config) -> dict[str, Any]:
         "overloaded": over.summary(),
         "recovered": after.summary(),
         **_verdict(before, over, after),
-        "memory_mib": [round(one, 1) for one in _ends(memory)],
+        "memory_mib": [round(mib, 1) for mib in _ends(memory)],
     }
 
 
 def _verdict(before: Tally, over: Tally, after: Tally) -> dict[str, float]:
-    calm, taken = (quantile(sorted(one.latencies), 0.99) for one in (before, over))
+    calm, busy = (quantile(sorted(tally.latencies), 0.99) for tally in (before, over))
     refused = sorted(over.refused)
     return {
-        "overload_p99_ratio": round(taken / calm, 2),
+        "overload_p99_ratio": round(busy / calm, 2),
         "refused_p99_ms": round(quantile(refused, 0.99) * 1e3, 1),
         "refused_max_ms": round(quantile(refused, 1.0) * 1e3, 1),
-        "refused_within_100_ms": round(sum(one < 0.1 for one in refused) / len(refused), 5),
+        "refused_within_100_ms": round(sum(latency < 0.1 for latency in refused) / len(refused), 5),
         "overload_errors": over.errors,
         "recovered_errors": after.errors + len(after.refused),
     }
 
 
-async def _watch(here: Served, memory: list[float]) -> None:
+async def _watch(app: Served, memory: list[float]) -> None:
     while True:
-        memory.append(sum((await asyncio.to_thread(here.memory)).values()))
+        memory.append(sum((await asyncio.to_thread(app.memory)).values()))
         await asyncio.sleep(_SAMPLE_SECONDS)
 
 

@@ -42,18 +42,18 @@ class Config:
 def measure(config: Config) -> dict[str, Any]:
     """`replicas` by number, and `replicas_gain`, the throughput of two over that of one."""
     sent = payments(USERS)
-    found: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         registry = registry_for(config.model, config.keep, Path(temporary))
         for count in (1, 2):
             args = {"colocated": True, "front": {"min": count, "cpus": 0.1}}
-            with served(registry, args, _UNLIMITED) as here:
-                load = Load(HOST, here.server.port, requests(sent, here.token, f"r{count}-"))
-                found[str(count)] = asyncio.run(_measured(load, config)) | {
-                    "memory_mib": round(sum(here.memory().values()), 1)
+            with served(registry, args, _UNLIMITED) as app:
+                load = Load(HOST, app.server.port, requests(sent, app.token, f"r{count}-"))
+                results[str(count)] = asyncio.run(_measured(load, config)) | {
+                    "memory_mib": round(sum(app.memory().values()), 1)
                 }
-    gain = found["2"]["closed"]["rps"] / found["1"]["closed"]["rps"]
-    return {"replicas": found, "replicas_gain": round(gain, 2)}
+    gain = results["2"]["closed"]["rps"] / results["1"]["closed"]["rps"]
+    return {"replicas": results, "replicas_gain": round(gain, 2)}
 
 
 async def _measured(load: Load, config: Config) -> dict[str, Any]:

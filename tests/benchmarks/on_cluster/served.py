@@ -47,13 +47,13 @@ class Served:
 
     def memory(self) -> dict[str, float]:
         """Resident MiB of the application's processes, the proxy among them, by name."""
-        found: dict[str, float] = {}
+        mib_by_kind: dict[str, float] = {}
         for process in descendants(self.server.process):
             name = command(process)
             kind = "haproxy" if "haproxy" in name.split(" ")[0] else name.strip()
             if kind == "haproxy" or kind.startswith("ray::ServeReplica:"):
-                found[kind] = found.get(kind, 0.0) + _resident(process)
-        return found
+                mib_by_kind[kind] = mib_by_kind.get(kind, 0.0) + _resident(process)
+        return mib_by_kind
 
 
 @contextmanager
@@ -98,10 +98,10 @@ def registry_for(model: str, keep: str, folder: Path) -> Path:
     """The registry of `model`, else one with a model trained now, in `keep` where that is given."""
     if model:
         return Path(model)
-    place = Path(keep) if keep else folder
-    if not (place / "registry").exists():
-        train_model(place / "registry", place, payments(USERS))
-    return place / "registry"
+    output = Path(keep) if keep else folder
+    if not (output / "registry").exists():
+        train_model(output / "registry", output, payments(USERS))
+    return output / "registry"
 
 
 def _resident(process: int) -> float:

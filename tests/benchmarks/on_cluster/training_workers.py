@@ -36,16 +36,16 @@ def measure() -> dict[str, float]:
         table = _rows(Path(folder))
         ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         try:
-            found: dict[str, float] = {}
+            figures: dict[str, float] = {}
             for workers in (1, 2):
                 files = _shards(table, Path(folder) / f"by-{workers}", workers)
-                found |= _fit(table, files, workers, Path(folder) / f"by-{workers}")
+                figures |= _fit(table, files, workers, Path(folder) / f"by-{workers}")
         finally:
             ray.shutdown()
     for half in ("trees", "network"):
-        one, two = (found[f"training_{half}_{workers}_workers_s"] for workers in (1, 2))
-        found[f"training_{half}_speedup"] = round(one / two, 2)
-    return found
+        single, two = (figures[f"training_{half}_{workers}_workers_s"] for workers in (1, 2))
+        figures[f"training_{half}_speedup"] = round(single / two, 2)
+    return figures
 
 
 def _rows(folder: Path) -> pa.Table:
@@ -59,10 +59,10 @@ def _shards(table: pa.Table, folder: Path, count: int) -> tuple[str, ...]:
     ready = table.select(FRAUD.names)
     ready = ready.append_column("label", table["fraud_from"].is_valid().cast("float32"))
     ready = ready.append_column("weight", pa.array([1.0] * len(table), "float32"))
-    places = [range(start, len(table), count) for start in range(count)]
+    row_ranges = [range(start, len(table), count) for start in range(count)]
     return tuple(
         write_parquet(ready.take(pa.array(rows)), storage, f"{number}.parquet")
-        for number, rows in enumerate(places)
+        for number, rows in enumerate(row_ranges)
     )
 
 

@@ -15,15 +15,15 @@ def violations(problem: Problem, starts, *, demands: bool = True) -> list[str]:
         starts: of the plan.
         demands: whether leaving out a job that must be served counts.
     """
-    found = []
+    faults = []
     people, standing, parts = Counter(), Counter(), Counter()
     spent = 0.0
-    for job, start in zip(problem.jobs, (int(one) for one in starts), strict=True):
+    for job, start in zip(problem.jobs, (int(value) for value in starts), strict=True):
         if start < 0:
             if demands and (job.must_serve or job.locked_start is not None):
-                found.append(f"{job.machine_id} is left out")
+                faults.append(f"{job.machine_id} is left out")
             continue
-        found += _own(job, start)
+        faults += _own(job, start)
         spent += job.service_cost
         parts.update(job.parts)
         for hour in range(start, start + job.duration_hours):
@@ -33,34 +33,34 @@ def violations(problem: Problem, starts, *, demands: bool = True) -> list[str]:
     for (plant, skill, hour), count in people.items():
         there = week.technicians.get((plant, skill))
         if count > (0 if there is None or hour >= SLOTS else there[hour]):
-            found.append(f"{count} {skill} needed at {plant} in hour {hour}")
+            faults.append(f"{count} {skill} needed at {plant} in hour {hour}")
     for (line, hour), count in standing.items():
         size = len([job for job in problem.jobs if job.line == line])
         if line in week.line_minimum and size - count < week.line_minimum[line]:
-            found.append(f"{line} runs with {size - count} in hour {hour}")
+            faults.append(f"{line} runs with {size - count} in hour {hour}")
     if spent > week.budget + 1e-6:
-        found.append(f"{spent} spent of {week.budget}")
-    found += [
+        faults.append(f"{spent} spent of {week.budget}")
+    faults += [
         f"{count} of {part}" for part, count in parts.items() if count > week.parts.get(part, 0)
     ]
-    return found
+    return faults
 
 
 def _own(job: Job, start: int) -> list[str]:
-    found = []
+    faults = []
     if start + job.duration_hours > SLOTS:
-        found.append(f"{job.machine_id} ends after the week")
+        faults.append(f"{job.machine_id} ends after the week")
     if any(hour in job.forbidden for hour in range(start, start + job.duration_hours)):
-        found.append(f"{job.machine_id} stands in a forbidden hour")
+        faults.append(f"{job.machine_id} stands in a forbidden hour")
     if job.locked_out or (job.locked_start is not None and job.locked_start != start):
-        found.append(f"{job.machine_id} is locked elsewhere")
-    return found
+        faults.append(f"{job.machine_id} is locked elsewhere")
+    return faults
 
 
 def expected_cost(problem: Problem, starts) -> float:
     """The cost of a plan, hour by hour and failure by failure."""
     total = 0.0
-    for job, start in zip(problem.jobs, (int(one) for one in starts), strict=True):
+    for job, start in zip(problem.jobs, (int(value) for value in starts), strict=True):
         weights = [1.0] * SLOTS if problem.week.production is None else problem.week.production
         until = SLOTS if start < 0 else start
         for hour in range(until):
@@ -84,8 +84,8 @@ def value_of_age(job: Job) -> float:
     if job.survival[-1] == 0:
         return due
     best, cost, hour, alive = due, 0.0, 0.0, 1.0
-    for later, chance in zip(job.later_hours, job.later_survival / job.survival[-1], strict=True):
-        cost += (alive - chance) * job.failure_cost
-        cost -= (later - hour) * (alive + chance) / 2 * job.cycle_cost_per_hour
-        best, hour, alive = min(best, cost + chance * due), later, chance
+    for later, survival in zip(job.later_hours, job.later_survival / job.survival[-1], strict=True):
+        cost += (alive - survival) * job.failure_cost
+        cost -= (later - hour) * (alive + survival) / 2 * job.cycle_cost_per_hour
+        best, hour, alive = min(best, cost + survival * due), later, survival
     return max(0.0, best)

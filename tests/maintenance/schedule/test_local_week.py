@@ -40,33 +40,35 @@ def request(start=AUTUMN, **changes):
     return WeekRequest.model_validate(fields | changes)
 
 
-def problem(asked, machines=1):
+def problem(request, machines=1):
     hours = np.array([0.0, 100.0, 170.0, 500.0])
     curves = Curves(hours, np.tile(np.exp(-hours / 200.0), (machines, 1)))
     sites = [Site(f"m{number}", "p") for number in range(machines)]
-    return problem_of(asked, sites, curves, {})
+    return problem_of(request, sites, curves, {})
 
 
-def local_starts(asked, machines=1):
-    found, names = problem(asked, machines)
-    plan = solve(found, gap=1e-6, seconds=10)
+def local_starts(request, machines=1):
+    schedule_problem, names = problem(request, machines)
+    plan = solve(schedule_problem, gap=1e-6, seconds=10)
     stored = StoredSchedule(
         id="s",
-        week_start=round(asked.begin.timestamp() * 1e6),
-        created_at=round(asked.begin.timestamp() * 1e6),
+        week_start=round(request.begin.timestamp() * 1e6),
+        created_at=round(request.begin.timestamp() * 1e6),
         model_version=None,
         request={},
         plan={},
     )
-    orders = orders_of(stored, found, names, plan)
-    return [datetime.fromtimestamp(one.starts_at / 1e6, UTC).astimezone(BERLIN) for one in orders]
+    orders = orders_of(stored, schedule_problem, names, plan)
+    return [
+        datetime.fromtimestamp(order.starts_at / 1e6, UTC).astimezone(BERLIN) for order in orders
+    ]
 
 
 @pytest.mark.parametrize(("start", "hours"), [(AUTUMN, 169), (SPRING, 167), (USUAL, 168)])
 def test_a_week_has_the_hours_that_clocks_show(start, hours):
-    found, _ = problem(request(start))
-    assert found.week.slots == hours == found.jobs[0].slots
-    there = found.week.there("p", "mechanical")
+    schedule_problem, _ = problem(request(start))
+    assert schedule_problem.week.slots == hours == schedule_problem.jobs[0].slots
+    there = schedule_problem.week.there("p", "mechanical")
     begin = datetime.fromisoformat(start).replace(tzinfo=BERLIN).astimezone(UTC)
     for slot in range(hours):
         local = (begin + timedelta(hours=slot)).astimezone(BERLIN)
@@ -142,8 +144,8 @@ def test_absent_people_are_not_there_in_any_hour_that_is_touched():
         {"skill": "mechanical", "count": 5, "begin": "2026-05-01T00:00:00",
          "end": "2026-06-01T07:00:00"},
     ]  # fmt: skip
-    found, _ = problem(request(USUAL, crews=crews, absences=absences))
-    there = found.week.there("p", "mechanical")[6:14]
+    schedule_problem, _ = problem(request(USUAL, crews=crews, absences=absences))
+    there = schedule_problem.week.there("p", "mechanical")[6:14]
     assert there.tolist() == [0, 2, 1, 1, 2, 2, 2, 2]
 
 
@@ -163,9 +165,9 @@ def test_an_absence_of_nobody_is_refused(absence, words):
 
 def test_shifts_that_begin_at_half_past_lose_no_hour_in_a_week_that_does():
     crews = [{"skill": "mechanical", "shifts": {"06:30-14:30": 1}}]
-    whole = problem(request("2026-06-01T00:30:00", crews=crews))[0].week
+    half_hour_week = problem(request("2026-06-01T00:30:00", crews=crews))[0].week
     full_hours = problem(request(USUAL, crews=crews))[0].week
-    assert whole.there("p", "mechanical").sum() == 5 * 8
+    assert half_hour_week.there("p", "mechanical").sum() == 5 * 8
     assert full_hours.there("p", "mechanical").sum() == 5 * 7
     (begins,) = local_starts(request("2026-06-01T00:30:00", crews=crews, must_serve=["m0"]))
     assert begins.minute == 30
@@ -176,9 +178,9 @@ def counted_by_hour(per_shift, weekend):
     there = np.zeros(168, dtype=np.int64)
     for (first, end), count in per_shift.items():
         for day in range(7):
-            here = count if day < 5 else int(count * weekend)
+            crew = count if day < 5 else int(count * weekend)
             for hour in range((end - first) % 24 or 24):
-                there[(day * 24 + first + hour) % 168] += here
+                there[(day * 24 + first + hour) % 168] += crew
     return there
 
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from lib.maintenance.schedule import Problem, greedy, nothing, schedule_report, solve
+from lib.maintenance.schedule import Problem, greedy, no_services, schedule_report, solve
 from lib.report import write_report
 from tests.maintenance.schedule.weeks import simulated_week
 
@@ -12,15 +12,15 @@ from tests.maintenance.schedule.weeks import simulated_week
 def test_the_page_holds_the_chart_the_jobs_and_other_plans(tmp_path):
     problem = simulated_week(60, 2, demands=False).problem
     plan = solve(problem, threads=1)
-    others = {"greedy": greedy(problem), "nothing": nothing(problem)}
+    others = {"greedy": greedy(problem), "nothing": no_services(problem)}
     page, facts = write_report(schedule_report(problem, plan, others), tmp_path)
-    text, found = page.read_text(), json.loads(facts.read_text())
+    text, report = page.read_text(), json.loads(facts.read_text())
     served = [job.machine_id for job, s in zip(problem.jobs, plan.starts, strict=True) if s >= 0]
     assert served
     assert all(name in text for name in served)
     assert "<svg" in text
-    assert found["served"] == len(served)
-    assert found["others"]["nothing"] - found["cost"] == np.float64(found["saved"])
+    assert report["served"] == len(served)
+    assert report["others"]["nothing"] - report["cost"] == np.float64(report["saved"])
 
 
 def test_a_week_in_which_nobody_is_served_is_said():

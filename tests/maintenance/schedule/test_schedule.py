@@ -26,7 +26,7 @@ from lib.maintenance.schedule import (
     cycle_cost,
     fixed_interval,
     greedy,
-    nothing,
+    no_services,
     parts_of,
     replayed,
     shifts,
@@ -104,16 +104,16 @@ def tiny(seed: int) -> Problem:
 @given(SEEDS)
 def test_no_plan_of_all_that_there_are_is_cheaper(seed):
     problem = tiny(seed)
-    choices = [[NOT_THIS_WEEK, *one.starts.tolist()] for one in problem.jobs]
+    choices = [[NOT_THIS_WEEK, *job.starts.tolist()] for job in problem.jobs]
     best = min(
         expected_cost(problem, plan)
         for plan in itertools.product(*choices)
         if not violations(problem, plan)
     )
-    found = solve(problem, gap=0.0, threads=1)
-    assert not violations(problem, found.starts)
-    assert found.cost == pytest.approx(best)
-    assert found.bound <= found.cost + 1e-6
+    solution = solve(problem, gap=0.0, threads=1)
+    assert not violations(problem, solution.starts)
+    assert solution.cost == pytest.approx(best)
+    assert solution.bound <= solution.cost + 1e-6
 
 
 @settings(max_examples=8, deadline=None)
@@ -121,27 +121,27 @@ def test_no_plan_of_all_that_there_are_is_cheaper(seed):
 def test_plans_of_simulated_weeks_keep_every_promise(seed, machines):
     simulated = simulated_week(machines, seed, demands=False)
     problem = simulated.problem
-    found = solve(problem, gap=0.01, seconds=20, threads=1)
-    assert violations(problem, found.starts) == []
-    assert found.finished
+    solution = solve(problem, gap=0.01, seconds=20, threads=1)
+    assert violations(problem, solution.starts) == []
+    assert solution.finished
     for other in (
-        nothing(problem),
+        no_services(problem),
         greedy(problem),
         fixed_interval(problem, simulated.age_hours, 2000),
     ):
         assert violations(problem, other, demands=False) == []
-        assert found.cost <= cost_of(problem, other) * 1.01 + 1e-6
+        assert solution.cost <= cost_of(problem, other) * 1.01 + 1e-6
 
 
 @settings(max_examples=20, deadline=None)
 @given(SEEDS)
 def test_costs_are_those_counted_hour_by_hour(seed):
     problem = simulated_week(6, seed).problem
-    starts = [int(one) for one in np.random.default_rng(seed).integers(-1, 160, 6)]
+    starts = [int(hour) for hour in np.random.default_rng(seed).integers(-1, 160, 6)]
     assert cost_of(problem, starts) == pytest.approx(expected_cost(problem, starts))
-    for one, start in zip(problem.jobs, starts, strict=True):
-        total = parts_of(one, problem.week, start).total
-        assert start_costs(one, problem.week)[start] == pytest.approx(total)
+    for job, start in zip(problem.jobs, starts, strict=True):
+        total = parts_of(job, problem.week, start).total
+        assert start_costs(job, problem.week)[start] == pytest.approx(total)
 
 
 def test_a_sound_machine_is_left_alone_and_a_failing_one_is_not():
@@ -223,9 +223,11 @@ def test_the_time_limit_gives_the_best_plan_so_far_and_progress_is_told():
     heard = []
     plan = solve(problem, gap=0.0, seconds=1.0, threads=1, on_progress=heard.append)
     assert violations(problem, plan.starts) == []
-    assert plan.cost <= cost_of(problem, nothing(problem))
+    assert plan.cost <= cost_of(problem, no_services(problem))
     assert plan.gap >= 0
-    assert all(one.bound <= one.cost + 1e-6 for one in heard if np.isfinite(one.cost))
+    assert all(
+        progress.bound <= progress.cost + 1e-6 for progress in heard if np.isfinite(progress.cost)
+    )
 
 
 def test_a_move_says_what_it_costs_and_what_it_breaks():
@@ -244,10 +246,10 @@ def test_a_move_says_what_it_costs_and_what_it_breaks():
 
 def test_replay_charges_what_happened():
     problem = Problem([job("a"), job("b")], week())
-    found = replayed(problem, [10, NOT_THIS_WEEK], [5.5, np.inf])
-    assert found[0, 2] == 5000.0
-    assert found[0, 0] == found[1, 2] == 0.0
-    assert found[1, 0] == 0.0
+    costs = replayed(problem, [10, NOT_THIS_WEEK], [5.5, np.inf])
+    assert costs[0, 2] == 5000.0
+    assert costs[0, 0] == costs[1, 2] == 0.0
+    assert costs[1, 0] == 0.0
     saved = replayed(problem, [2, NOT_THIS_WEEK], [5.5, 50.0])
     assert (saved[0, 2], saved[1, 2]) == (0.0, 5000.0)
 
@@ -307,13 +309,13 @@ def test_a_wrong_job_is_refused_by_its_field(changes, said):
 
 
 def test_a_wrong_week_is_refused_by_its_field():
-    for changes, said in (
+    for changes, message in (
         ({"start": datetime(2026, 3, 2)}, "start: expected a time with a zone"),
         ({"budget": -1.0}, "budget: expected 0 or more"),
         ({"technicians": {("a", "b"): np.ones(3)}}, "technicians of b at a: expected 168"),
         ({"production": np.ones(5)}, "production: expected 168 weights"),
     ):
-        with pytest.raises(ScheduleError, match=said):
+        with pytest.raises(ScheduleError, match=message):
             week(**changes)
     with pytest.raises(ScheduleError, match="'m1' has two jobs"):
         Problem([job(), job()], week())

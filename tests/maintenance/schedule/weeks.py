@@ -32,9 +32,9 @@ class SimulatedWeek:
 
     def failures(self, seed: int) -> np.ndarray:
         """(n,) hours from the week's start to a failure, given the age; inf beyond the week."""
-        chance = np.random.default_rng(seed).random(len(self.age_hours))
+        draws = np.random.default_rng(seed).random(len(self.age_hours))
         spent = (self.age_hours / self.life_hours) ** SHAPE
-        hours = self.life_hours * (spent - np.log(chance)) ** (1 / SHAPE) - self.age_hours
+        hours = self.life_hours * (spent - np.log(draws)) ** (1 / SHAPE) - self.age_hours
         return np.where(hours < SLOTS, hours, np.inf)
 
 
