@@ -1,0 +1,75 @@
+"""Names are in the words of `lib/GLOSSARY.md`; those that it refuses name nothing."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("lib", "jobs", "serve", "cluster", "tests")
+STORED = {
+    ("lib/churn/interventions/playbooks.py", "who"),
+    ("lib/records/customer_health.py", "chance"),
+    ("lib/records/interventions.py", "chance"),
+    ("lib/records/review_entries.py", "what"),
+    ("lib/records/review_entries.py", "who"),
+}
+"""Fields that are stored or sent under this name."""
+
+
+def refused_words() -> frozenset[str]:
+    text = (ROOT / "lib/GLOSSARY.md").read_text()
+    _, _, section = text.partition("## Names that are refused")
+    listed = section.partition(":\n")[2].partition(".\n")[0]
+    return frozenset(re.findall(r"\w+", listed))
+
+
+def names(source: str) -> Iterator[tuple[str, int]]:
+    """Everything that a module binds: functions, classes, parameters, variables, aliases."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name, node.lineno
+        elif isinstance(node, ast.arg):
+            yield node.arg, node.lineno
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id, node.lineno
+        elif isinstance(node, ast.alias) and node.asname:
+            yield node.asname, node.lineno
+
+
+def bound_in_tests(source: str) -> frozenset[str]:
+    """Parameters that `pytest.mark.parametrize` binds by a text."""
+    texts = re.findall(r"parametrize\(\s*\"([^\"]*)\"", source)
+    return frozenset(name for text in texts for name in re.findall(r"\w+", text))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_name_is_one_that_the_glossary_refuses(folder: str) -> None:
+    refused = refused_words()
+    faults = []
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        relative, source = str(path.relative_to(ROOT)), path.read_text()
+        allowed = bound_in_tests(source) if folder == "tests" else frozenset()
+        if path.stem in refused:
+            faults.append(relative)
+        faults += [
+            f"{relative}:{line}: {name}"
+            for name, line in names(source)
+            if name.strip("_") in refused and (relative, name) not in STORED and name not in allowed
+        ]
+    assert faults == [], "take the glossary's word, or add one to lib/GLOSSARY.md"
+
+
+def test_every_kind_of_name_is_seen() -> None:
+    source = (
+        "import os as one\n"
+        "def found(told, *said, held=1, **asked): pass\n"
+        "class mine: here: int\n"
+        "for came in [seen for seen in []]: pass\n"
+        "with open('') as given: whole = (spot := 1)\n"
+        "gone = lambda theirs: 0\n"
+    )
+    assert {name for name, _ in names(source)} <= refused_words() | {"held"}
+    assert len({name for name, _ in names(source)}) == 15
