@@ -38,15 +38,15 @@ def read_options(kind: type[Options], arguments: Sequence[str] | None = None) ->
     return tyro.cli(kind, args=command_line, default=default)
 
 
-def _command(kind: Any, given: list[str]) -> tuple[Any, list[str]]:
+def _command(kind: Any, arguments: list[str]) -> tuple[Any, list[str]]:
     """The dataclass of a union that the first argument names, and the arguments behind it."""
     commands = {command.__name__.lower(): command for command in dataclasses_of(kind)}
     if kind in commands.values():
-        return kind, given
-    if not given or given[0] not in commands:
-        word = repr(given[0]) if given else "nothing"
+        return kind, arguments
+    if not arguments or arguments[0] not in commands:
+        word = repr(arguments[0]) if arguments else "nothing"
         raise SystemExit(f"error: expected one of {', '.join(commands)} first, got {word}")
-    return commands[given[0]], given[1:]
+    return commands[arguments[0]], arguments[1:]
 
 
 def dataclasses_of(kind: Any) -> list[type]:

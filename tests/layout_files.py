@@ -40,7 +40,7 @@ def outcome(table: Mapping[str, Any]) -> tuple[int, int, int, int]:
     return tuple(table[name] for name in names)  # type: ignore[return-value]
 
 
-def adds_up(table: Mapping[str, Any], taken: int) -> bool:
+def adds_up(table: Mapping[str, Any], expected_rows: int) -> bool:
     """Whether every row that came is taken, set aside, a repeat or left out."""
     rows_in, *others = outcome(table)
     return rows_in == taken + sum(others) and sum(table["reasons"].values()) == table["quarantined"]

@@ -66,12 +66,12 @@ def table_lines(note: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'merged':>10}{'quarantined':>13}"
     ]
-    for name, one in note["tables"].items():
+    for name, table in note["tables"].items():
         lines.append(
-            f"{name:12}{one['rows_in']:>12,}{one.get('left_out', 0):>10,}{one['repeats']:>10,}"
-            f"{one.get('merged', 0):>10,}{one['quarantined']:>13,}"
+            f"{name:12}{table['rows_in']:>12,}{table.get('left_out', 0):>10,}{table['repeats']:>10,}"
+            f"{table.get('merged', 0):>10,}{table['quarantined']:>13,}"
         )
-        lines += [f"    {count:>8,}  {reason}" for reason, count in one["reasons"].items()]
-        lines += intake.adjustment_lines(one)
+        lines += [f"    {count:>8,}  {reason}" for reason, count in table["reasons"].items()]
+        lines += intake.adjustment_lines(table)
     lines += match_lines(MatchCounts.by_table(note.get("matches", {})), "customer")
     return lines + [f"{count:>8,}  {what}" for what, count in note["contradictions"].items()]

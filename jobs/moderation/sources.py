@@ -161,7 +161,7 @@ def _matches(storage: Storage, folder: str) -> MatchCounts:
 
 def table_warnings(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Lines that come first: tables of which a large share is of no post that is there."""
-    matches = {name: one["matches"] for name, one in tables.items() if "matches" in one}
+    matches = {name: table["matches"] for name, table in tables.items() if "matches" in table}
     return match_warnings(MatchCounts.by_table(matches), "post")
 
 

@@ -79,7 +79,7 @@ class EraseConfig(JobOptions):
     def entities(self) -> list[Entity]:
         """What is erased."""
         kind = self.kind or next(kind for system, kind in COLUMNS if system == self.system)
-        return [Entity(self.system, kind, one) for one in self.entity]
+        return [Entity(self.system, kind, entity_id) for entity_id in self.entity]
 
 
 def main(config: EraseConfig, now: int) -> int:

@@ -93,14 +93,14 @@ def _table(parked: Sequence[Rescore], show: int) -> str:
 
 def _closing_lines(config: UnparkConfig, parked: Sequence[Rescore], released: int) -> str:
     faults = Counter(rescore.fault or "unknown" for rescore in parked)
-    gone = faults[GONE]
+    unreleasable = faults[GONE]
     lines = [f"  {count:>8,}  {fault}" for fault, count in faults.most_common()]
     lines.insert(0, f"parked in {config.system}: {len(parked):,}")
     if config.dry_run:
-        return "\n".join([*lines, f"would be released: {len(parked) - gone:,}"])
+        return "\n".join([*lines, f"would be released: {len(parked) - unreleasable:,}"])
     lines.append(f"released: {released:,}")
-    if gone:
-        lines.append(f"still parked: {gone:,}, {GONE}")
+    if unreleasable:
+        lines.append(f"still parked: {unreleasable:,}, {GONE}")
     return "\n".join(lines)
 
 

@@ -33,7 +33,10 @@ def plain(values: pa.Array) -> pa.Array:
 def _of_extension(values: pa.Array) -> pa.Array:
     if values.type.extension_name != "arrow.uuid":
         return values.storage
-    texts = [None if one is None else str(UUID(bytes=one)) for one in values.storage.to_pylist()]
+    texts = [
+        None if uuid_bytes is None else str(UUID(bytes=uuid_bytes))
+        for uuid_bytes in values.storage.to_pylist()
+    ]
     return pa.array(texts, pa.string())
 
 

@@ -118,12 +118,14 @@ class CsvFile:
             self._more()
             return None
         judging = None if judge is None else partial(_are_rows, reader, judge)
-        whole = whole_records(self._data, len(self.names), reader.dialect, judging)
-        piece = None if whole is None else reader.whole(self._data, whole, self._lines_before + 1)
-        if whole is not None and piece is not None:
-            self._lines_before += whole.lines
-            self.counts.in_rows += whole.lines
-            self._data = self._data[whole.used :]
+        records = whole_records(self._data, len(self.names), reader.dialect, judging)
+        piece = (
+            None if records is None else reader.whole(self._data, records, self._lines_before + 1)
+        )
+        if records is not None and piece is not None:
+            self._lines_before += records.lines
+            self.counts.in_rows += records.lines
+            self._data = self._data[records.used :]
             self._more()
             return piece
         lines = sort_lines(self._data, len(self.names), reader.dialect, self._last, judging)

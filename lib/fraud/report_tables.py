@@ -116,16 +116,16 @@ def _outcome_table(outcomes: Mapping[str, Outcome], scale: AmountScale) -> Table
     rows = tuple(
         (
             name,
-            one.alerts_per_day,
-            one.reviews_per_day,
-            100 * one.false_positive_rate,
-            100 * one.blocked_rate,
-            one.lost_minor / scale.minor_per_unit,
-            one.spent_minor / scale.minor_per_unit,
-            one.saved_minor / scale.minor_per_unit,
-            one.roi,
+            outcome.alerts_per_day,
+            outcome.reviews_per_day,
+            100 * outcome.false_positive_rate,
+            100 * outcome.blocked_rate,
+            outcome.lost_minor / scale.minor_per_unit,
+            outcome.spent_minor / scale.minor_per_unit,
+            outcome.saved_minor / scale.minor_per_unit,
+            outcome.roi,
         )
-        for name, one in outcomes.items()
+        for name, outcome in outcomes.items()
     )
     header = (
         "policy", "alerts a day", "reviews a day", "stopped %", "blocked %",
@@ -144,7 +144,9 @@ def _outcome_table(outcomes: Mapping[str, Outcome], scale: AmountScale) -> Table
 
 def _assumptions_table(costs: Costs, scale: AmountScale) -> Table:
     """What the money rests on."""
-    rows = tuple((_ASSUMED[one.name], float(getattr(costs, one.name))) for one in fields(costs))
+    rows = tuple(
+        (_ASSUMED[field.name], float(getattr(costs, field.name))) for field in fields(costs)
+    )
     unit = f"{scale.minor_per_unit:,} minor units are a unit of the currency."
     return Table(("assumption", "value"), rows, digits=2, caption=unit)
 

@@ -69,7 +69,7 @@ class Intake:
         except (StoreError, RecordsUnavailableError) as error:
             text = "rows cannot be taken in at the moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
-        counts_by_table = {name: taken for name, (taken, _) in tallies.items()}
+        counts_by_table = {name: count for name, (count, _) in tallies.items()}
         contradictions += [text for _, texts in tallies.values() for text in texts]
         self._count(counts_by_table, contradictions)
         introduced = set(_names(tables.get("customers")))
@@ -99,14 +99,14 @@ class Intake:
         ]
         tally = await self._customers.tell(happened.sort_by(order))
         contradicting = len(tally.contradicting)
-        taken = Taken(
+        counts = Taken(
             rows=table.num_rows,
             new=tally.new,
             repeated=happened.num_rows - tally.new - contradicting,
             contradicting=contradicting,
         )
         text = "known with other content; the first stays, tell a correction under a new id or time"
-        return taken, [f"{name}: {event_id}: {text}" for event_id in tally.contradicting]
+        return counts, [f"{name}: {event_id}: {text}" for event_id in tally.contradicting]
 
     def _count(self, counts_by_table: Mapping[str, Taken], contradictions: list[str]) -> None:
         for name, counts in counts_by_table.items():

@@ -71,11 +71,11 @@ def test_two_nodes_that_are_not_spot_hold_the_two_replicas() -> None:
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])
 def test_spot_and_on_demand_differ_in_nothing_but_price_and_order(kind: str) -> None:
-    spot, sure = NODES[f"{kind}_spot"], NODES[f"{kind}_on_demand"]
+    on_spot, sure = NODES[f"{kind}_spot"], NODES[f"{kind}_on_demand"]
     market = {"InstanceMarketOptions": {"MarketType": "spot"}}
-    assert spot["node_config"] == sure["node_config"] | market
-    assert spot["resources"] == sure["resources"]
-    assert spot["priority"] > sure["priority"]
+    assert on_spot["node_config"] == sure["node_config"] | market
+    assert on_spot["resources"] == sure["resources"]
+    assert on_spot["priority"] > sure["priority"]
 
 
 def test_gpu_workers_come_on_demand_and_go_when_idle() -> None:

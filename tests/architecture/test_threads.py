@@ -25,12 +25,12 @@ def shared_threads(source: str) -> Iterator[int]:
 
 
 def test_services_use_no_thread_of_the_default_executor() -> None:
-    found = [
+    faults = [
         f"{path.relative_to(SERVE.parent)}:{line}"
         for path in sorted(SERVE.rglob("*.py"))
         for line in shared_threads(path.read_text())
     ]
-    assert found == [], "use serve.gateway.bounded_executor.BoundedExecutor"
+    assert faults == [], "use serve.gateway.bounded_executor.BoundedExecutor"
 
 
 def test_every_way_to_the_default_executor_is_seen() -> None:

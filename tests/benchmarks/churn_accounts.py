@@ -98,8 +98,8 @@ def judged(split: Split, model: ChurnModel, seed: int) -> tuple[Findings, dict[s
 def positions(lives: Lives, config: SimulationConfig, rows: Snapshots) -> tuple[Ints, Ints]:
     """The account and the day of the simulation of each row."""
     place = {name: number for number, name in enumerate(lives.accounts.names)}
-    who = np.array([place[name] for name in rows.customers.tolist()])
-    return who, ((rows.at_us - config.start_us) // DAY).astype(np.int64)
+    account_indices = np.array([place[name] for name in rows.customers.tolist()])
+    return account_indices, ((rows.at_us - config.start_us) // DAY).astype(np.int64)
 
 
 def true_chances(lives: Lives, config: SimulationConfig, rows: Snapshots) -> Floats:
@@ -117,7 +117,7 @@ def true_chances(lives: Lives, config: SimulationConfig, rows: Snapshots) -> Flo
 def _has_signal(test: Snapshots, cause: str) -> NDArray[np.bool_]:
     if cause not in ("champion", "competitor", "price"):
         return np.ones(len(test), dtype=np.bool_)
-    name = next(one for one in test.names if re.match(SHOWS[cause] + ".*_90d", one))
+    name = next(feature for feature in test.names if re.match(SHOWS[cause] + ".*_90d", feature))
     return test.column(name) > 0
 
 

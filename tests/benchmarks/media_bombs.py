@@ -54,13 +54,13 @@ class Memory:
         children: set[int] = set()
         for task in Path(f"/proc/{own}/task").iterdir():
             try:
-                children |= {int(one) for one in (task / "children").read_text().split()}
+                children |= {int(child) for child in (task / "children").read_text().split()}
             except OSError:  # a thread that has ended
                 continue
         # until it runs a program of its own, a child shows this process's memory as its own
         program = _program(own)
-        running = [one for one in children if _program(one) != program]
-        return sum(_resident(one) for one in (own, *running)) / 1e6
+        running = [child for child in children if _program(child) != program]
+        return sum(_resident(process) for process in (own, *running)) / 1e6
 
     def _watch(self) -> None:
         while not self._ended.wait(_SAMPLE_SECONDS):
@@ -87,20 +87,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(_run(Path(folder)))
-    print_result(found["files"], found.pop("seconds"), benchmark="media_bombs", **found)
-    sys.exit(1 if found["unexpected"] or found["largest_growth_mb"] >= _MOST_MB else 0)
+        figures = asyncio.run(_run(Path(folder)))
+    print_result(figures["files"], figures.pop("seconds"), benchmark="media_bombs", **figures)
+    sys.exit(1 if figures["unexpected"] or figures["largest_growth_mb"] >= _MOST_MB else 0)
 
 
 async def _run(folder: Path) -> dict[str, Any]:
     registry = published(folder)
-    async with moderation(folder / "a", registry) as here:
+    async with moderation(folder / "a", registry) as app:
         # what good posts need anyway: models, decoders, buffers of a large body
         large = [sent(encoded(scene(1).resize((6_000, 4_000)), quality=60))] * 4
-        await _judged(here, "large", {"images": large, "video": sent(video(brightening(20)))})
+        await _judged(app, "large", {"images": large, "video": sent(video(brightening(20)))})
         started, rows = time.perf_counter(), []
         for number, bomb in enumerate(bombs()):
-            rows.append(await _attack(here, number, bomb))
+            rows.append(await _attack(app, number, bomb))
         figures = [row["grown_mb"] for row in rows]
         return {
             "files": len(rows),
@@ -112,7 +112,7 @@ async def _run(folder: Path) -> dict[str, Any]:
         }
 
 
-async def _attack(here: Running, number: int, bomb: Bomb) -> dict[str, Any]:
+async def _attack(app: Running, number: int, bomb: Bomb) -> dict[str, Any]:
     """Send one post and a good one; what it took, and what was not as expected."""
     medium = sent(bomb.content)
     fields = {"video": medium} if bomb.kind == "video" else {"images": [medium]}
@@ -121,11 +121,11 @@ async def _attack(here: Running, number: int, bomb: Bomb) -> dict[str, Any]:
     with Memory() as memory:
         before = memory.now()
         started = time.perf_counter()
-        status, answer = await _answered(here, request)
+        status, answer = await _answered(app, request)
         seconds = time.perf_counter() - started
     grown = max(0.0, memory.peak - before)
-    good, after = await _judged(here, f"good-{number}", {"text": tiny.parts()[2].texts[0]})
-    reasons = [one["reason"] for one in answer.get("undecoded", [])]
+    good, after = await _judged(app, f"good-{number}", {"text": tiny.parts()[2].texts[0]})
+    reasons = [medium["reason"] for medium in answer.get("undecoded", [])]
     outcome = f"{answer.get('decision', answer.get('type'))} {' '.join(reasons)}"
     print(f"{bomb.name:46} {status} {outcome:26} {seconds:6.2f} s {grown:6.0f} MB", flush=True)
     is_fine = 400 <= status < 500 or (
@@ -136,22 +136,22 @@ async def _attack(here: Running, number: int, bomb: Bomb) -> dict[str, Any]:
     return {"name": bomb.name, "seconds": seconds, "grown_mb": grown, "fault": fault}
 
 
-async def _judged(here: Running, name: str, fields: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    return await _answered(here, _request(name, fields))
+async def _judged(app: Running, name: str, fields: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    return await _answered(app, _request(name, fields))
 
 
 def _request(name: str, fields: dict[str, Any]) -> bytes:
     return json.dumps({"post_id": name, "author_id": name, **fields}).encode()
 
 
-async def _answered(here: Running, body: bytes) -> tuple[int, dict[str, Any]]:
+async def _answered(app: Running, body: bytes) -> tuple[int, dict[str, Any]]:
     """The answer to a body that comes piece by piece, as from a connection."""
 
     async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(body), _PIECE_BYTES):
             yield body[start : start + _PIECE_BYTES]
 
-    answer = await here.client.post(
+    answer = await app.client.post(
         "/moderation/posts", content=pieces(), headers={"X-Deadline-Ms": "30000"}
     )
     return answer.status_code, answer.json()

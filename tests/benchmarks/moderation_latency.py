@@ -224,16 +224,16 @@ def _figures(tally: Tally, ear: Ear) -> dict[str, float]:
     return {**summary, **ear.summary()}
 
 
-def headline_figures(found: dict[str, Any]) -> dict[str, float]:
+def headline_figures(figures: dict[str, Any]) -> dict[str, float]:
     """A mix's own figures out of those of one way to serve it."""
-    calmest = next(iter(found["open_loop"].values()))
+    calmest = next(iter(figures["open_loop"].values()))
     names = ("p50_ms", "p95_ms", "p99_ms", "decode_p50_ms")
-    rates = [one["rps"] for one in found["closed_loop"].values()]
-    parts = [*found["open_loop"].values(), *found["closed_loop"].values()]
+    rates = [load["rps"] for load in figures["closed_loop"].values()]
+    parts = [*figures["open_loop"].values(), *figures["closed_loop"].values()]
     return {
         **{name: calmest[name] for name in names},
         "posts_per_s": max(rates),
-        "errors": sum(one["errors"] + one["refused"] for one in parts),
+        "errors": sum(load["errors"] + load["refused"] for load in parts),
     }
 
 

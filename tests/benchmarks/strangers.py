@@ -208,7 +208,7 @@ async def _both(config: Config, port: int, token: str) -> None:
             await measure(config, port, token, elsewhere)
         async with _strangers(config, port) as given:
             await measure(config, port, token, beside)
-        pages += sum(given)
+        pages += sum(page_counts)
     print_result(
         len(alone.latencies) + len(elsewhere.latencies) + len(beside.latencies),
         time.perf_counter() - started,

@@ -107,10 +107,12 @@ def test_the_job_knows_of_an_account_what_the_service_knows(output, tmp_path):
         {"customer_id": "a3", "event_time": datetime(2024, month, 5, tzinfo=UTC)}
         for month in range(1, 13)
     ]
-    told = stream({"customers": table("customers", customer), "usage": table("usage", *use)}, base)
+    events = stream(
+        {"customers": table("customers", customer), "usage": table("usage", *use)}, base
+    )
     names = [name for name in churn_features(base).names if name not in untold(base)]
     columns = [rows[name].fill_null(float("nan")).to_numpy() for name in names]
-    served = online_features(base, told, moments, tmp_path / "profiles.sqlite", names)
+    served = online_features(base, events, moments, tmp_path / "profiles.sqlite", names)
     np.testing.assert_array_equal(np.column_stack(columns), served)
 
 

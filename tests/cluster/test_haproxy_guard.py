@@ -257,10 +257,10 @@ def _answer(server: socket.socket) -> None:
         connection.settimeout(5)
         request = connection.recv(4096)
         if request.startswith(b"GET"):
-            seen = b",".join(re.findall(rb"(?im)^x-request-id: (.*?)\r$", request))
+            request_ids = b",".join(re.findall(rb"(?im)^x-request-id: (.*?)\r$", request))
             connection.sendall(
                 b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\nSeen: %b\r\n\r\n"
-                % seen
+                % request_ids
             )
             connection.close()
         else:

@@ -131,8 +131,8 @@ def test_running_sums_follow_what_begins_and_what_ends():
     )
     checked = mapping(RUNNING, UNPIVOTED).check(rows)
     history = sorted(
-        (one["customer_id"], one["event_time"].month, one["mrr_minor"], one["seats"], one["plan"])
-        for one in checked.good.to_pylist()
+        (row["customer_id"], row["event_time"].month, row["mrr_minor"], row["seats"], row["plan"])
+        for row in checked.good.to_pylist()
     )
     assert history == [
         ("a", 1, 1_000, 2, "free"),
@@ -189,8 +189,8 @@ ROWS = st.lists(
 def by_hand(good):
     """Customers as a reader would sum them: each subscription once, the first that is sent."""
     customers = defaultdict(dict)
-    for one in sorted(good, key=lambda one: (one["event_time"], str(one["mrr_minor"]))):
-        customers[one["customer_id"]].setdefault(one["row_id"], []).append(one)
+    for row in sorted(good, key=lambda row: (row["event_time"], str(row["mrr_minor"]))):
+        customers[row["customer_id"]].setdefault(row["row_id"], []).append(row)
     return {
         name: (
             min(rows[0]["event_time"] for rows in parts.values()),
@@ -199,30 +199,30 @@ def by_hand(good):
             sum_of([rows[0]["seats"] for rows in parts.values()]),
         )
         for name, parts in customers.items()
-        if all(len({str(one) for one in rows}) == 1 for rows in parts.values())
+        if all(len({str(value) for value in rows}) == 1 for rows in parts.values())
     }
 
 
 def sum_of(values):
-    return sum(one for one in values if one is not None) if set(values) - {None} else None
+    return sum(value for value in values if value is not None) if set(values) - {None} else None
 
 
 @given(ROWS, st.randoms(use_true_random=False), st.integers(0, 12))
 def test_rows_are_summed_exactly_in_any_order_and_any_pieces(rows, random, cut):
     summed = mapping()
-    whole = summed.check(raw(rows))
+    at_once = summed.check(raw(rows))
     shuffled = list(rows)
     random.shuffle(shuffled)
     parts = [summed.check(raw(part), partial=True) for part in (shuffled[:cut], shuffled[cut:])]
     gathered = pa.concat_tables([part.good for part in parts])
     together = summed.aggregation.check(gathered, summed.contract)
     order = [("customer_id", "ascending")]
-    assert together.good.sort_by(order).equals(whole.good.sort_by(order))
-    assert (together.merged, together.repeats) == (whole.merged, whole.repeats)
+    assert together.good.sort_by(order).equals(at_once.good.sort_by(order))
+    assert (together.merged, together.repeats) == (at_once.merged, at_once.repeats)
     assert together.rows_in + sum(part.quarantined.num_rows for part in parts) == len(rows)
-    for checked in (whole, together):
-        gone = checked.quarantined.num_rows + checked.repeats + checked.merged + checked.left_out
-        assert checked.rows_in == checked.good.num_rows + gone
+    for checked in (at_once, together):
+        counted = checked.quarantined.num_rows + checked.repeats + checked.merged + checked.left_out
+        assert checked.rows_in == checked.good.num_rows + counted
     expected = by_hand(gathered.to_pylist())
     sums = {
         one["customer_id"]: (one["event_time"], one["known_at"], one["mrr_minor"], one["seats"])
@@ -233,9 +233,9 @@ def test_rows_are_summed_exactly_in_any_order_and_any_pieces(rows, random, cut):
 
 def test_files_are_read_as_one_table(tmp_path):
     for name, rows in (("a", [row("s1"), row("s2")]), ("b", [row("s1"), row("s3", "b")])):
-        lines = [",".join(one[column] for column in COLUMNS) for one in rows]
+        lines = [",".join(row[column] for column in COLUMNS) for row in rows]
         (tmp_path / f"{name}.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
     checked = read_checked(mapping(), tmp_path)
-    sums = {one["customer_id"]: one["mrr_minor"] for one in checked.good.to_pylist()}
+    sums = {row["customer_id"]: row["mrr_minor"] for row in checked.good.to_pylist()}
     assert sums == {"a": 20_000, "b": 10_000}
     assert (checked.rows_in, checked.merged, checked.repeats) == (4, 1, 1)

@@ -178,10 +178,10 @@ def test_blocks_are_read_as_their_lines_are(
 )
 def test_records_with_plain_quotes_are_known_without_reading_them(text, firsts):
     dialect = Dialect(uses=(FieldUse.SINGLE_LINE, FieldUse.FREE_TEXT))
-    whole = whole_records(text.encode(), 2, dialect)
-    assert whole is not None
-    assert whole.firsts.tolist() == firsts
-    assert whole.used == text.rfind("\n") + 1
+    records = whole_records(text.encode(), 2, dialect)
+    assert records is not None
+    assert records.firsts.tolist() == firsts
+    assert records.used == text.rfind("\n") + 1
 
 
 @pytest.mark.parametrize(

@@ -37,24 +37,25 @@ def test_bounds_of_the_mapping_are_in_its_own_unit():
 
 
 @pytest.mark.parametrize(
-    ("more", "wanted"), [("", "degC"), (", unit: degC", "degC"), (", unit: dB", "dB"), ("", "")]
+    ("more", "target_unit"),
+    [("", "degC"), (", unit: degC", "degC"), (", unit: dB", "dB"), ("", "")],
 )
-def test_values_stay_where_nothing_is_to_be_converted(more, wanted):
-    checked = readings(more, [21.5], {"temperature": wanted, "other": "bar"})
+def test_values_stay_where_nothing_is_to_be_converted(more, target_unit):
+    checked = readings(more, [21.5], {"temperature": target_unit, "other": "bar"})
     assert checked.good["temperature"].to_pylist() == [21.5]
 
 
 @pytest.mark.parametrize(
-    ("unit", "wanted", "words"),
+    ("unit", "target_unit", "words"),
     [
         ("kelvinn", "degC", "unknown unit 'kelvinn'"),
         ("bar", "degC", "measures pressure, 'degC' measures temperature"),
         ("degF", "", "no unit is declared for it"),
     ],
 )
-def test_units_that_cannot_be_converted_are_refused(unit, wanted, words):
+def test_units_that_cannot_be_converted_are_refused(unit, target_unit, words):
     with pytest.raises(ContractError, match=rf"t.yaml, columns.temperature.unit: .*{words}"):
-        readings(f", unit: {unit}", [1.0], {"temperature": wanted})
+        readings(f", unit: {unit}", [1.0], {"temperature": target_unit})
 
 
 PAIRS = st.sampled_from([(a, b) for a in UNITS for b in UNITS if UNITS[a][0] == UNITS[b][0]])

@@ -9,7 +9,7 @@ from lib.contract.unit import UNITS, conversion, symbol
 
 
 @pytest.mark.parametrize(
-    ("value", "came", "wanted", "expected"),
+    ("value", "source_unit", "target_unit", "expected"),
     [
         (212.0, "°F", "degC", 100.0),
         (300.0, "kelvin", "degC", 26.85),
@@ -32,26 +32,26 @@ from lib.contract.unit import UNITS, conversion, symbol
         (60.0, "L/min", "l/s", 1.0),
     ],
 )
-def test_values_are_converted(value, came, wanted, expected):
+def test_values_are_converted(value, source_unit, target_unit, expected):
     if expected is None:
         with pytest.raises(ContractError, match="unknown unit 'hPa'; did you mean"):
-            conversion(came, wanted)
+            conversion(source_unit, target_unit)
         return
-    how = conversion(came, wanted)
+    how = conversion(source_unit, target_unit)
     assert value * how.scale + how.offset == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("came", "wanted", "words"),
+    ("source_unit", "target_unit", "words"),
     [
         ("kelvinn", "degC", "unknown unit 'kelvinn'"),
         ("kHZ", "Hz", "unknown unit 'kHZ'; did you mean 'kHz'"),
         ("bar", "degC", "'bar' measures pressure, 'degC' measures temperature"),
     ],
 )
-def test_units_that_cannot_be_converted_are_refused_by_name(came, wanted, words):
+def test_units_that_cannot_be_converted_are_refused_by_name(source_unit, target_unit, words):
     with pytest.raises(ContractError, match=words):
-        conversion(came, wanted)
+        conversion(source_unit, target_unit)
 
 
 def test_a_unit_is_itself_in_every_spelling():

@@ -85,7 +85,7 @@ def test_a_missing_id_beside_floats_is_quarantined_alone():
 
 
 @pytest.mark.parametrize(
-    ("form", "came", "expected"),
+    ("form", "ids", "expected"),
     [
         ("nfc", "e\u0301te\u0301", "été"),
         ("casefold", "Straße", "strasse"),
@@ -94,8 +94,8 @@ def test_a_missing_id_beside_floats_is_quarantined_alone():
         ("[strip, casefold]", " A ", "a"),
     ],
 )
-def test_ids_take_the_form_that_is_declared(form, came, expected):
-    checked = _one_id(came, f"{{from: id, normalize: {form}}}")
+def test_ids_take_the_form_that_is_declared(form, ids, expected):
+    checked = _one_id(ids, f"{{from: id, normalize: {form}}}")
     assert checked.good["place_id"].to_pylist() == [expected]
 
 
@@ -290,7 +290,7 @@ def test_a_time_in_several_columns_is_one_time(columns, entry):
 @pytest.mark.parametrize(
     ("ids", "expected"),
     [
-        (pa.array(UUIDS, pa.uuid()), [str(UUID(bytes=one)) for one in UUIDS]),
+        (pa.array(UUIDS, pa.uuid()), [str(UUID(bytes=content)) for content in UUIDS]),
         (pa.array([b"abcd", b"efgh"], pa.binary(4)), ["abcd", "efgh"]),
         (pa.array(["a", "b"]).cast(pa.string_view()), ["a", "b"]),
         (pa.array([Decimal("7.00"), Decimal("8.00")]), ["7", "8"]),

@@ -102,7 +102,7 @@ def write_paysim(folder: Path) -> None:
         amount = round(float(random.lognormal(14.0 if is_fraud else 10.5, 1.2)), 2)
         amount = PAYSIM_LARGEST if number == PAYSIM_ROWS // 2 else min(amount, PAYSIM_LARGEST)
         before = amount if is_fraud else round(amount * float(random.uniform(0.5, 9.0)), 2)
-        payer, payee = (int(one) for one in random.integers(10**8, 10**8 + 1_500, 2))
+        payer, payee = (int(number) for number in random.integers(10**8, 10**8 + 1_500, 2))
         letter = "M" if kind == "PAYMENT" else "C"
         rows.append(
             [step, kind, amount, f"C{payer}", before, round(max(before - amount, 0.0), 2),

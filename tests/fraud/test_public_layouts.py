@@ -116,12 +116,12 @@ def test_cards_of_users_with_signed_shops_dollars_refunds_and_words_for_flags(tm
     # labels of refunds are of no payment
     assert labels["matches"]["unmatched"] == refunds
 
-    made = {int(row["transaction_id"]): row for row in rows(tmp_path)}
+    rows_by_id = {int(row["transaction_id"]): row for row in rows(tmp_path)}
     assert any(line["Merchant Name"].startswith("-") for line in lines)
     for number, line in enumerate(lines, 2):
-        if number not in made:
+        if number not in rows_by_id:
             continue
-        row = made[number]
+        row = rows_by_id[number]
         assert row["user_id"] == f"{line['User']}-{line['Card']}"
         assert row["merchant_id"] == line["Merchant Name"]
         assert row["amount_minor"] == round(float(line["Amount"].lstrip("$")) * 100)

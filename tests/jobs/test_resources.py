@@ -73,16 +73,16 @@ def test_an_autoscaler_elsewhere_is_believed_when_it_gives_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "complaint"),
+    ("options", "complaint"),
     [
         ({"workers": 0}, "--num-workers 0"),
         ({"cpus": 0}, "--cpus-per-worker 0"),
         ({"workers": 2, "least": 3}, "--min-workers 3: expected 0"),
     ],
 )
-def test_numbers_that_mean_nothing_are_refused(given: dict, complaint: str) -> None:
+def test_numbers_that_mean_nothing_are_refused(options: dict, complaint: str) -> None:
     with pytest.raises(ResourceError, match=complaint):
-        Request(**given)
+        Request(**options)
 
 
 def test_the_options_of_a_job_make_its_request() -> None:

@@ -53,12 +53,12 @@ def of_waveforms(features: FeatureSet, past: History, at: int) -> dict[str, floa
 
 def unchanged_us(raw: list[tuple[int, float]], at: int) -> int:
     """How long the value at `at` has not changed, walking back; a gap over 12 h ends it."""
-    seen = [(t, v) for t, v in raw if t <= at and not math.isnan(v)]
-    if not seen or seen[-1][0] != at:
+    readings = [(t, v) for t, v in raw if t <= at and not math.isnan(v)]
+    if not readings or readings[-1][0] != at:
         return 0
     first = at
-    for time, value in reversed(seen):
-        if value != seen[-1][1] or first - time > 12 * HOUR_US:
+    for time, value in reversed(readings):
+        if value != readings[-1][1] or first - time > 12 * HOUR_US:
             break
         first = time
     return min(at - first, 12 * HOUR_US)

@@ -120,7 +120,7 @@ def test_a_machine_without_a_past_has_features_all_the_same():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"sensors": ()}, "sensors with different names"),
         ({"windows_hours": (0,)}, "windows above 0 hours"),
@@ -129,9 +129,9 @@ def test_a_machine_without_a_past_has_features_all_the_same():
         ({"correlations": (("rpm", "power"),)}, "unknown sensor 'power'"),
     ],
 )
-def test_a_wrong_declaration_is_refused(change, said):
+def test_a_wrong_declaration_is_refused(change, message):
     declared = {name: getattr(SMALL, name) for name in ("sensors", "components", "error_codes")}
-    with pytest.raises(FeatureError, match=said):
+    with pytest.raises(FeatureError, match=message):
         FeatureSet(**(declared | change))
 
 

@@ -206,15 +206,15 @@ def test_a_worn_bearing_knocks_in_the_envelope():
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"machines": 0}, "machines: expected 1 to 100000, got 0"),
         ({"gap_share": 2.0}, "gap_share"),
         ({"components": ()}, "components"),
     ],
 )
-def test_a_fleet_that_cannot_be_is_refused(changes, said):
-    with pytest.raises(FeatureError, match=said):
+def test_a_fleet_that_cannot_be_is_refused(changes, message):
+    with pytest.raises(FeatureError, match=message):
         FleetConfig(**changes)
 
 

@@ -113,7 +113,7 @@ def test_a_constant_waveform_names_no_frequency():
 
 
 @pytest.mark.parametrize(
-    ("samples", "rate", "said"),
+    ("samples", "rate", "message"),
     [
         (np.ones(100), 0.0, "sampling_rate_hz: expected above 0, got 0"),
         (np.ones(100), float("nan"), "sampling_rate_hz: expected above 0, got nan"),
@@ -126,8 +126,8 @@ def test_a_constant_waveform_names_no_frequency():
         (np.append(np.ones(99), np.nan), RATE, "got nan at 99"),
     ],
 )
-def test_what_cannot_be_read_is_refused(samples, rate, said):
-    with pytest.raises(WaveformError, match=said):
+def test_what_cannot_be_read_is_refused(samples, rate, message):
+    with pytest.raises(WaveformError, match=message):
         waveform_features(samples, rate)
 
 

@@ -300,9 +300,9 @@ def test_labels_of_posts_that_are_not_there_are_warned_of_first(tmp_path):
 
 
 def test_a_post_of_a_broken_clock_moves_no_test():
-    who, at_us, labelled = posts()
-    before = part_posts(who, at_us, labelled, 0.25, 0.3, seed=1)
-    far = part_posts([*who, "new"], np.append(at_us, at_us.max() + 9_000 * DAY),
+    post_ids, at_us, labelled = posts()
+    before = part_posts(post_ids, at_us, labelled, 0.25, 0.3, seed=1)
+    far = part_posts([*post_ids, "new"], np.append(at_us, at_us.max() + 9_000 * DAY),
                      np.append(labelled, True), 0.25, 0.3, seed=1)  # fmt: skip
     assert far.test_from_us == before.test_from_us
     assert far.part[:-1].tolist() == before.part.tolist()

@@ -283,7 +283,7 @@ def test_a_word_is_what_a_reader_takes_for_one(text, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "seen"),
+    ("text", "visible"),
     [
         ("so \u202eeliv\u202c!", "so vile!"),
         ("\u202eeliv", "vile"),
@@ -293,12 +293,12 @@ def test_a_word_is_what_a_reader_takes_for_one(text, expected):
         ("\u202c\u2069vile\u202e", "vile"),
     ],
 )
-def test_text_is_turned_as_a_reader_sees_it(text, seen):
+def test_text_is_turned_as_a_reader_sees_it(text, visible):
     positions = turned(text)
     assert (positions is None) == ("\u202e" not in text)
     order = range(len(text)) if positions is None else positions.tolist()
     assert sorted(order) == list(range(len(text)))
-    assert "".join(text[k] for k in order if not "\u202a" <= text[k] <= "\u2069") == seen
+    assert "".join(text[k] for k in order if not "\u202a" <= text[k] <= "\u2069") == visible
 
 
 def test_a_word_written_backwards_under_an_override_is_found_where_it_is_written():

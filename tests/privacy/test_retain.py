@@ -163,7 +163,7 @@ def test_leftovers_and_old_logs_go_by_age(url: str, records: Records, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"facts_days": 0}, "facts_days: expected 1 day or more"),
         ({"archive_decisions_days": 30}, "archive: expected a folder"),
@@ -172,8 +172,8 @@ def test_leftovers_and_old_logs_go_by_age(url: str, records: Records, tmp_path: 
         ({"archive_decisions_days": 3, "archive": "s3://a:b@c"}, "without credentials"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(url: str, changes: dict, said: str) -> None:
-    with pytest.raises(RecordsError, match=said):
+def test_what_cannot_be_meant_is_refused(url: str, changes: dict, message: str) -> None:
+    with pytest.raises(RecordsError, match=message):
         RetainConfig(url, **changes).check()
 
 

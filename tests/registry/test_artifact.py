@@ -138,7 +138,7 @@ def test_a_malformed_field_of_the_manifest_is_named(model: Path, field: str, val
 
 
 @pytest.mark.parametrize(
-    ("features", "said"),
+    ("features", "message"),
     [
         (FeatureSet(names=("amount", "hour_of_day", "velocity")), "missing in the model: velocity"),
         (FeatureSet(names=("amount", "hour_of_day")), "unknown to the server: is_weekend"),
@@ -150,7 +150,7 @@ def test_a_malformed_field_of_the_manifest_is_named(model: Path, field: str, val
     ],
 )
 def test_a_foreign_feature_set_is_refused_with_what_differs(
-    model: Path, features: FeatureSet, said: str
+    model: Path, features: FeatureSet, message: str
 ) -> None:
-    with pytest.raises(ArtifactError, match=said):
+    with pytest.raises(ArtifactError, match=message):
         read_artifact(model, features)

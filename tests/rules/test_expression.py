@@ -59,7 +59,7 @@ def test_a_text_is_searched_literally() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "said"),
+    ("expression", "message"),
     [
         ("amount > 1", "unknown field 'amount' at character 1"),
         ("x > 1 and zz > 2", "unknown field 'zz' at character 11 of"),
@@ -101,10 +101,10 @@ def test_a_text_is_searched_literally() -> None:
         ("", "ends too early"),
     ],
 )
-def test_a_refusal_says_what_and_where(expression: str, said: str) -> None:
+def test_a_refusal_says_what_and_where(expression: str, message: str) -> None:
     with pytest.raises(ExpressionError) as refusal:
         read_expression(expression, FIELDS)
-    assert said in str(refusal.value)
+    assert message in str(refusal.value)
 
 
 def test_a_misspelt_field_gets_a_suggestion() -> None:

@@ -49,7 +49,7 @@ def test_a_good_file_is_read_in_order_of_priority() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         (
             "    reason:",
@@ -97,9 +97,9 @@ def test_a_good_file_is_read_in_order_of_priority() -> None:
         ("version: 3", "version: 3\npass_share: 0.01", "needs a secret key"),
     ],
 )
-def test_one_fault_is_named_with_its_place(old: str, new: str, said: str) -> None:
+def test_one_fault_is_named_with_its_place(old: str, new: str, message: str) -> None:
     (problem,) = problems(GOOD.replace(old, new, 1))
-    assert said in problem
+    assert message in problem
 
 
 def test_all_faults_of_a_file_come_at_once() -> None:
@@ -108,7 +108,7 @@ def test_all_faults_of_a_file_come_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "the file is empty"),
         ("- a", "expected a mapping with the keys version and rules, got a list"),
@@ -122,8 +122,8 @@ def test_all_faults_of_a_file_come_at_once() -> None:
         ("a: " + "[" * 2000, "not"),
     ],
 )
-def test_what_is_no_rule_file_is_refused(text: str, said: str) -> None:
-    assert any(said in problem for problem in problems(text))
+def test_what_is_no_rule_file_is_refused(text: str, message: str) -> None:
+    assert any(message in problem for problem in problems(text))
 
 
 def second_rule(when: str, status: str = "active") -> str:

@@ -143,7 +143,7 @@ def test_overlap_counts_payments_that_both_rules_hit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "said"),
+    ("column", "values", "message"),
     [
         ("is_fraud", ["yes"], "'is_fraud': bool or 0/1 is expected, got type string"),
         ("is_fraud", [2], "'is_fraud': 0, 1 or null is expected, got 2"),
@@ -152,10 +152,10 @@ def test_overlap_counts_payments_that_both_rules_hit() -> None:
         ("event_time", ["today"], "'event_time': whole numbers are expected"),
     ],
 )
-def test_a_column_of_the_wrong_kind_is_named(column: str, values: object, said: str) -> None:
+def test_a_column_of_the_wrong_kind_is_named(column: str, values: object, message: str) -> None:
     table = table_of(HISTORY[:1])
     table = table.set_column(table.column_names.index(column), column, pa.array(values))
-    with pytest.raises(RowError, match=said):
+    with pytest.raises(RowError, match=message):
         tally(RULES, table)
 
 

@@ -100,20 +100,20 @@ async def test_of_other_content_under_one_id_the_first_stays_whichever_replica_i
     registry, tmp_path
 ):
     ticket = {"ticket_id": "t", "customer_id": "new", "event_time": iso(NOW - 3 * DAY)}
-    told = [{"tickets": [{**ticket, "priority": one}]} for one in ("low", "urgent")]
+    bodies = [{"tickets": [{**ticket, "priority": priority}]} for priority in ("low", "urgent")]
     shared = {
         "registry": str(registry),
         "profile_store": f"sqlite:///{tmp_path}/shared-profiles.sqlite",
     }
     async with churn(tmp_path / "a", **shared) as one, churn(tmp_path / "b", **shared) as other:
-        both = await asyncio.gather(one.post("events", told[0]), other.post("events", told[1]))
+        both = await asyncio.gather(one.post("events", bodies[0]), other.post("events", bodies[1]))
         counts = [answer["tables"]["tickets"] for answer in both]
         first = counts[1]["new"]
         assert counts[first] == counted(rows=1, new=1)
         assert counts[1 - first] == counted(rows=1, contradicting=1)
         assert both[1 - first]["contradictions"][0].startswith("tickets: opened:new:t: known with")
-        again = await one.post("events", told[first])
-        closed = {**told[first]["tickets"][0], "closed_at": iso(NOW - 2 * DAY)}
+        again = await one.post("events", bodies[first])
+        closed = {**bodies[first]["tickets"][0], "closed_at": iso(NOW - 2 * DAY)}
         later = await other.post("events", {"tickets": [closed]})
     assert again["tables"]["tickets"] == counted(rows=1, repeated=1)
     assert (later["tables"]["tickets"], later["contradictions"]) == (
@@ -127,15 +127,15 @@ async def test_rows_are_the_same_whatever_they_are_told_with(registry, tmp_path)
     bought = {"customer_id": "new", "event_time": iso(NOW - 9 * DAY), "invoice_id": "i"}
     lines = [{**bought, "item": name, "amount_minor": 100} for name in ("a", "b")]
     rows = [{"customer_id": "new", "event_time": iso(NOW - k * DAY), "seats": k} for k in (60, 30)]
-    async with churn(tmp_path / "a", registry=str(registry)) as here:
-        await here.post("events", {"customers": rows, "invoices": lines})
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        await app.post("events", {"customers": rows, "invoices": lines})
         again = [
-            await here.post("events", {"customers": [row], "invoices": [line]})
+            await app.post("events", {"customers": [row], "invoices": [line]})
             for row, line in zip(rows, reversed(lines), strict=True)
         ]
-    assert [one["contradictions"] for one in again] == [[], []]
-    assert [one["tables"]["invoices"] for one in again] == [counted(rows=1, repeated=1)] * 2
-    assert [one["tables"]["customers"] for one in again] == [counted(rows=1, repeated=1)] * 2
+    assert [answer["contradictions"] for answer in again] == [[], []]
+    assert [answer["tables"]["invoices"] for answer in again] == [counted(rows=1, repeated=1)] * 2
+    assert [answer["tables"]["customers"] for answer in again] == [counted(rows=1, repeated=1)] * 2
 
 
 async def test_news_that_is_told_late_counts_from_then_on(registry, tmp_path):

@@ -267,7 +267,7 @@ async def test_unknown_schedules_and_orders_are_not_found(app, at):
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("outcome", "words"),
     [
         ({"result": "finished"}, "result"),
         ({"result": "failed_before"}, "failed_at and failure_mode"),
@@ -275,8 +275,8 @@ async def test_unknown_schedules_and_orders_are_not_found(app, at):
         ({"result": "done", "event_time": "2099-01-01T00:00:00Z"}, "has come"),
     ],
 )
-async def test_an_outcome_that_cannot_be_meant_is_refused(app, at, told, words):
+async def test_an_outcome_that_cannot_be_meant_is_refused(app, at, outcome, words):
     answer = await app.post("schedules", schedule_request(at, must_serve=["M00003"]))
     path = f"work_orders/{answer['orders'][0]['order_id']}/outcome"
-    refused = await app.post(path, {"event_time": iso(at - HOUR)} | told, 422)
+    refused = await app.post(path, {"event_time": iso(at - HOUR)} | outcome, 422)
     assert words in refused["detail"]

@@ -86,7 +86,7 @@ async def judged(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
 
 
 def probabilities_of(answer: dict[str, Any]) -> list[float]:
-    return [one["probability"] for one in answer["policies"].values()]
+    return [policy["probability"] for policy in answer["policies"].values()]
 
 
 async def test_a_post_through_the_proxy_gets_the_chances_of_the_model_in_this_process(

@@ -48,7 +48,7 @@ async def statuses(
     clients: list[httpx.AsyncClient], path: str, bodies: list[dict[str, Any]]
 ) -> list[int]:
     """What each of several clients is answered at the same instant."""
-    sent = (one.post(path, json=body) for one, body in zip(clients, bodies, strict=True))
+    sent = (client.post(path, json=body) for client, body in zip(clients, bodies, strict=True))
     return sorted(answer.status_code for answer in await asyncio.gather(*sent))
 
 
@@ -56,7 +56,7 @@ async def test_one_of_two_posts_under_one_id_takes_effect(
     tmp_path: Path, redis_process: RedisProcess
 ) -> None:
     async with moderation_replicas(tmp_path, redis_process.url) as replicas:
-        clients = [one.client for one in replicas]
+        clients = [replica.client for replica in replicas]
         same = {"post_id": "same", "author_id": "ann", "text": "as harmless as can be"}
         assert await statuses(clients, "/moderation/posts", [same, same]) == [200, 200]
         for number in range(ROUNDS):
@@ -65,8 +65,8 @@ async def test_one_of_two_posts_under_one_id_takes_effect(
             bodies = [{**post, "reach": 1}, {**post, "reach": 2}]
             assert await statuses(clients, "/moderation/posts", bodies) == [200, 409]
             assert await statuses(clients, "/moderation/posts", bodies) in ([200, 409], [409, 409])
-        for one in replicas:
-            await one.settled()
+        for replica in replicas:
+            await replica.settled()
         for number in range(ROUNDS):
             post = {"post_id": f"p{number}", "author_id": "ann", "text": "doubtfulword"}
             bodies = [{**post, "reach": 1}, {**post, "reach": 2}]

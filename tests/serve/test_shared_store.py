@@ -24,8 +24,8 @@ def post(name: str) -> dict[str, object]:
     return {"post_id": name, "author_id": "ann", "text": "the same words as every other time"}
 
 
-async def features_of(here: Running, name: str) -> dict[str, float]:
-    decision = await here.service.archive.find(name)
+async def features_of(app: Running, name: str) -> dict[str, float]:
+    decision = await app.service.archive.find(name)
     assert decision is not None
     return dict(decision.features)
 

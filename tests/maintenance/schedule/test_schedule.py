@@ -167,7 +167,7 @@ def test_a_locked_job_stays_and_others_go_around_it():
 
 
 @pytest.mark.parametrize(
-    ("jobs", "conditions", "said"),
+    ("jobs", "conditions", "message"),
     [
         ([job(must_serve=True)], {"budget": 40.0}, "budget: 60 more needed"),
         (
@@ -197,10 +197,10 @@ def test_a_locked_job_stays_and_others_go_around_it():
         ),
     ],
 )
-def test_a_week_without_a_plan_says_what_to_relax(jobs, conditions, said):
+def test_a_week_without_a_plan_says_what_to_relax(jobs, conditions, message):
     with pytest.raises(InfeasibleWeekError) as raised:
         solve(Problem(jobs, week(**conditions)), seconds=10, threads=1)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_relaxing_what_was_said_makes_a_plan():
@@ -292,7 +292,7 @@ def test_a_table_cannot_be_taken_for_formulas():
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"crew": 0}, "crew: expected 1 or more, got 0"),
         ({"duration_hours": 200}, "duration_hours: expected up to 168"),
@@ -303,8 +303,8 @@ def test_a_table_cannot_be_taken_for_formulas():
         ({"locked_out": True, "must_serve": True}, "locked_out"),
     ],
 )
-def test_a_wrong_job_is_refused_by_its_field(changes, said):
-    with pytest.raises(ScheduleError, match=said):
+def test_a_wrong_job_is_refused_by_its_field(changes, message):
+    with pytest.raises(ScheduleError, match=message):
         job(**changes)
 
 
