@@ -49,7 +49,7 @@ class NetworkWorkers:
     max_failures: int = 3
 
     @property
-    def held(self) -> dict[str, float]:
+    def resources(self) -> dict[str, float]:
         """What one worker holds."""
         gpus = {"GPU": self.gpus_per_worker} if self.gpus_per_worker > 0 else {}
         return {"CPU": self.cpus_per_worker} | gpus
@@ -113,7 +113,7 @@ def _fit_one(
         scaling_config=ScalingConfig(
             num_workers=(workers.least, workers.workers) if workers.least else workers.workers,
             use_gpu=workers.gpus_per_worker > 0,
-            resources_per_worker=workers.held,
+            resources_per_worker=workers.resources,
         ),
         torch_config=TorchConfig(backend="nccl" if workers.device == "cuda" else "gloo"),
         run_config=RunConfig(

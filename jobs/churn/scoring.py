@@ -30,7 +30,7 @@ def score_customers(config: ScoreConfig) -> str:
     """Score and write; returns the folder or URI of Parquet files."""
     with model_directory(SYSTEM, config.model, config.registry, config.version) as folder:
         model = load_model(folder)
-    absent = sorted(base_tables(model.base) - {*config.given, "customers"})
+    absent = sorted(base_tables(model.base) - {*config.table_names, "customers"})
     if absent:
         raise ChurnError(
             f"--{absent[0]} is missing, which the model was trained with; without it every "

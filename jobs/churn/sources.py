@@ -77,7 +77,7 @@ class Sources(JobOptions):
     """blocks that customers are spread over; 0 chooses by size and cores"""
 
     @property
-    def given(self) -> tuple[str, ...]:
+    def table_names(self) -> tuple[str, ...]:
         """Names of the tables that are there."""
         return tuple(name for name in TABLES if getattr(self, name) is not None)
 
@@ -95,7 +95,7 @@ class Sources(JobOptions):
         if self.until is not None:
             moment("--until", self.until)
         for contract in CONTRACTS:
-            if contract.name in self.given:
+            if contract.name in self.table_names:
                 path = getattr(self, f"mapping_{contract.name}")
                 intake.checked_mapping(contract, path, getattr(self, contract.name))
 
@@ -138,7 +138,7 @@ def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = N
     mappings = {
         contract.name: sources.mapping(contract)
         for contract in CONTRACTS
-        if contract.name in sources.given
+        if contract.name in sources.table_names
     }
     count = sum(intake.estimated_rows(m, getattr(sources, n)) for n, m in mappings.items())
     resources = ray.cluster_resources()
@@ -147,7 +147,7 @@ def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = N
     customers = _customers(sources, mappings[CUSTOMERS.name], quarantine)
     if base is None:
         columns = (customers[name].unique().to_pylist() for name in ("segment", "plan"))
-        base = base_of(*columns, sources.given)
+        base = base_of(*columns, sources.table_names)
     rows = ray.data.from_arrow(happenings(CUSTOMERS.name, customers, base))
     for name, mapping in mappings.items():
         if name != CUSTOMERS.name:

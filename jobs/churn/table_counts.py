@@ -68,7 +68,8 @@ def table_lines(note: Mapping[str, Any]) -> list[str]:
     ]
     for name, table in note["tables"].items():
         lines.append(
-            f"{name:12}{table['rows_in']:>12,}{table.get('left_out', 0):>10,}{table['repeats']:>10,}"
+            f"{name:12}{table['rows_in']:>12,}"
+            f"{table.get('left_out', 0):>10,}{table['repeats']:>10,}"
             f"{table.get('merged', 0):>10,}{table['quarantined']:>13,}"
         )
         lines += [f"    {count:>8,}  {reason}" for reason, count in table["reasons"].items()]

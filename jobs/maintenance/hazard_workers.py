@@ -78,7 +78,7 @@ def _fit_member(
         scaling_config=ScalingConfig(
             num_workers=(workers.least, workers.workers) if workers.least else workers.workers,
             use_gpu=workers.gpus_per_worker > 0,
-            resources_per_worker=workers.held,
+            resources_per_worker=workers.resources,
         ),
         torch_config=TorchConfig(backend="nccl" if workers.device == "cuda" else "gloo"),
         run_config=RunConfig(

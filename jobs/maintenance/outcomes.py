@@ -43,7 +43,7 @@ def main(config: OutcomesConfig) -> str:
     until = _LAST if config.until is None else _moment("--until", config.until)
     book = WorkOrders(config.records)
     try:
-        orders = book.told(since, until)
+        orders = book.closed_between(since, until)
     finally:
         book.close()
     done = [order for order in orders if (order.outcome or {}).get("result") != "not_done"]

@@ -44,7 +44,7 @@ class _Scores:
     """What was scored, and when."""
 
     machines: list[str]
-    whole: Curves
+    overall_curves: Curves
     by_mode: dict[str, Curves]
     version: str
     at_us: int
@@ -59,7 +59,7 @@ def plan_week(config: ScheduleConfig) -> str:
         name: from_week_start(request, scores.at_us, curves)
         for name, curves in scores.by_mode.items()
     }
-    overall_curves = from_week_start(request, scores.at_us, scores.whole)
+    overall_curves = from_week_start(request, scores.at_us, scores.overall_curves)
     problem, names = problem_of(request, sites, overall_curves, by_mode)
     plan = _solved(config, problem)
     stored = _schedule(config, request, plan, scores, sites)

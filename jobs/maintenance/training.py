@@ -83,10 +83,10 @@ def train_model(config: TrainConfig) -> str:
         faults=source.note.get("sensor_faults", {}),
         failures=source.failures,
     )
-    version = _save(config, source, model, judgement.found, stages, output)
-    written = [output.address("model"), *_report(subject, judgement.found, output)]
+    version = _save(config, source, model, judgement.findings, stages, output)
+    written = [output.address("model"), *_report(subject, judgement.findings, output)]
     seconds = time.monotonic() - started
-    print(_closing_lines(config, source, subject, judgement.found, version, written, seconds))
+    print(_closing_lines(config, source, subject, judgement.findings, version, written, seconds))
     return output.address("model")
 
 
@@ -98,7 +98,7 @@ class _Judgement:
     test: TrainingRows
     horizon: float
     learnt: Learnt
-    found: Findings
+    findings: Findings
 
 
 @contextmanager
@@ -148,14 +148,14 @@ def _model(
     usual, spread = usual_values(rows.rows)
     return SurvivalModel(
         features=features,
-        whole=whole_model(features, rows, modes, horizon, config, stages),
+        main_half=whole_model(features, rows, modes, horizon, config, stages),
         replicates=replicates(features, rows, modes, horizon, config),
         weight=judgement.learnt.weight,
         grid=time_grid(horizon),
         modes=modes,
         likely=judgement.learnt.likely,
         alarm_hours=config.model.alarm_hours,
-        alarm_threshold=judgement.found.threshold,
+        alarm_threshold=judgement.findings.threshold,
         usual=usual,
         spread=spread,
     )

@@ -107,7 +107,7 @@ def _scored(
 def _partitions(config: ScoreConfig) -> int:
     if config.partitions:
         return config.partitions
-    contracts = [contract for contract in (POSTS, MEDIA) if contract.name in config.given]
+    contracts = [contract for contract in (POSTS, MEDIA) if contract.name in config.table_names]
     count = sum(
         intake.estimated_rows(config.mapping(contract), getattr(config, contract.name))
         for contract in contracts

@@ -62,7 +62,7 @@ def learn(plan: Mapping[str, Any], crew: Crew) -> None:
 def write_parting(parting: Parting, storage: Storage) -> None:
     """Keep it for all workers."""
     arrays = {
-        "part": parting.part, "held": parting.held.astype(np.int8), "fold": parting.fold,
+        "part": parting.part, "held": parting.held_out.astype(np.int8), "fold": parting.fold,
         "test_from_us": np.array([parting.test_from_us]),
     }  # fmt: skip
     storage.write(SPLIT, arrays_bytes(arrays))
@@ -152,13 +152,13 @@ def _fitted(
 ) -> MemberModel:
     targets, policies = prepared.targets, prepared.policies.ids
     if name == "text":
-        held_out = np.flatnonzero(parting.held[rows])
+        held_out = np.flatnonzero(parting.held_out[rows])
         texts, tokens = prepared.texts(rows), prepared.tokens(rows)
         return fit_text(texts, targets[rows], policies, held_out, size.text, run, tokens)
     pixels, owners = prepared.pixels(name, rows, folder)
     if name == "image":
         return fit_image(pixels, targets[owners], policies, size.image, run)
-    held_out = np.flatnonzero(parting.held[owners])
+    held_out = np.flatnonzero(parting.held_out[owners])
     return fit_video(pixels, targets[owners], policies, held_out, size.video, run)
 
 

@@ -34,7 +34,7 @@ class Parting:
     """
 
     part: Ints
-    held: NDArray[np.bool_]
+    held_out: NDArray[np.bool_]
     fold: Ints
     test_from_us: int
 

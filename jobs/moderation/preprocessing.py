@@ -187,7 +187,9 @@ def partitions_of(config: PreprocessConfig) -> int:
     """Blocks over which posts are spread."""
     if config.partitions:
         return config.partitions
-    contracts = [contract for contract in (POSTS, MEDIA, LABELS) if contract.name in config.given]
+    contracts = [
+        contract for contract in (POSTS, MEDIA, LABELS) if contract.name in config.table_names
+    ]
     count = sum(
         intake.estimated_rows(config.mapping(contract), getattr(config, contract.name))
         for contract in contracts

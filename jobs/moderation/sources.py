@@ -53,7 +53,7 @@ class Sources(JobOptions):
     https:// with a host; everything else is quarantined"""
 
     @property
-    def given(self) -> tuple[str, ...]:
+    def table_names(self) -> tuple[str, ...]:
         """Names of the tables that are there."""
         return tuple(name for name in TABLES if getattr(self, name) is not None)
 
@@ -75,7 +75,7 @@ class Sources(JobOptions):
         read_policies(self.policies)
         self.addresses()
         for contract in CONTRACTS:
-            if contract.name in self.given:
+            if contract.name in self.table_names:
                 path = getattr(self, f"mapping_{contract.name}")
                 intake.checked_mapping(contract, path, getattr(self, contract.name))
 

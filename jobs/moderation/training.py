@@ -38,7 +38,7 @@ class Trained:
     prepared: Prepared
     parting: Parting
     fit: Fitted
-    found: Findings
+    findings: Findings
     stages: Stages
 
 
@@ -104,7 +104,7 @@ def save(config: TrainConfig, trained: Trained, output: Storage) -> str:
             data_fingerprint=trained.prepared.fingerprint,
             code_version=code_version(),
             parameters={"train": redacted(json.loads(json.dumps(asdict(config), default=str)))},
-            metrics=trained.found.metrics,
+            metrics=trained.findings.metrics,
         )
         output.delete("model")
         output.upload(directory, "model", last=MANIFEST)
@@ -123,14 +123,14 @@ def write_training_report(config: TrainConfig, trained: Trained, output: Storage
         fit=trained.fit,
         seed=config.seed,
     )
-    return store_report(training_report(subject, trained.found), output)
+    return store_report(training_report(subject, trained.findings), output)
 
 
 def _closing_lines(
     config: TrainConfig, trained: Trained, version: str, written: Sequence[str], seconds: float
 ) -> str:
     """A short table, and where everything lies."""
-    findings = trained.found
+    findings = trained.findings
     heads = [*findings.errors, "mean"]
     lines = [f"{'average precision':26}" + "".join(f"{head[:11]:>12}" for head in heads)]
     for name in ordered(findings.methods):

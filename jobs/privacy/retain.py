@@ -211,7 +211,7 @@ def _closing_lines(config: RetainConfig, outcome: dict[str, Aged]) -> str:
     heading = "would go" if config.dry_run else "gone"
     head = f"{'kind':24} {heading:>12} {'still waits':>12}"
     rows = [
-        f"{name:24} {counts.gone:>12,} {counts.waiting:>12,}" for name, counts in outcome.items()
+        f"{name:24} {counts.deleted:>12,} {counts.waiting:>12,}" for name, counts in outcome.items()
     ]
     return "\n".join([head, *rows])
 

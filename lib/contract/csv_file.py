@@ -120,7 +120,9 @@ class CsvFile:
         judging = None if judge is None else partial(_are_rows, reader, judge)
         records = whole_records(self._data, len(self.names), reader.dialect, judging)
         piece = (
-            None if records is None else reader.whole(self._data, records, self._lines_before + 1)
+            None
+            if records is None
+            else reader.read_whole_records(self._data, records, self._lines_before + 1)
         )
         if records is not None and piece is not None:
             self._lines_before += records.lines

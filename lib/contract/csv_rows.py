@@ -96,7 +96,9 @@ class RowReader:
         )
         return Piece(rows, unreadable)
 
-    def whole(self, data: bytes, records: WholeRecords, first_line: int) -> Piece | None:
+    def read_whole_records(
+        self, data: bytes, records: WholeRecords, first_line: int
+    ) -> Piece | None:
         """Rows of a block of whole records; None: one has other fields, is blank or no text."""
         text = pa.py_buffer(data).slice(0, records.used)
         try:

@@ -75,7 +75,7 @@ class SqliteStore:
         """See `ProfileStore.exchange`."""
         now = int(self._clock())
         with self._transaction() as run:
-            reply = self._seen(request, now)
+            reply = self._stored_reply(request, now)
             if reply is not None:
                 return reply
             stored = [self._load(part.key, now) for part in request.parts]
@@ -121,7 +121,7 @@ class SqliteStore:
             self._checkpointer.close()
         self._connection.close()
 
-    def _seen(self, request: Exchange, now: int) -> Reply | None:
+    def _stored_reply(self, request: Exchange, now: int) -> Reply | None:
         """The reply to an exchange whose receipt is there already."""
         run = self._connection.execute
         row = run(

@@ -39,7 +39,7 @@ _STATEMENT_SECONDS = 3600.0
 class Aged:
     """What became of one kind of records: how many went, and how many stayed as they wait."""
 
-    gone: int
+    deleted: int
     waiting: int = 0
 
 
@@ -87,7 +87,7 @@ class Retention:
         aged = self._each_day(
             before, lambda day: delete_day(self._database, day, count_only=self._count_only)
         )
-        return Aged(aged.gone + archived, aged.waiting)
+        return Aged(aged.deleted + archived, aged.waiting)
 
     def delete_facts(self, before: int) -> Aged:
         """Facts that reached us before."""

@@ -149,7 +149,7 @@ class Reviews:
             LeaseLostError: it is decided, or went to another.
         """
         with self._database.writing() as connection:
-            queue_item = self._held(connection, item_id, reviewer, token)
+            queue_item = self._leased_item(connection, item_id, reviewer, token)
             at = self._time(connection, now)
             after = review_claims.set_lease(connection, queue_item, reviewer, at + lease)
             key_id = None if key is None else key.id
@@ -168,7 +168,7 @@ class Reviews:
     ) -> None:
         """Give an item back undecided; `now` and `key` as in `claim`. Raises as `renew` does."""
         with self._database.writing() as connection:
-            queue_item = self._held(connection, item_id, reviewer, token)
+            queue_item = self._leased_item(connection, item_id, reviewer, token)
             review_claims.set_lease(connection, queue_item, None, None)
             at, key_id = self._time(connection, now), None if key is None else key.id
             note_down(
@@ -299,7 +299,7 @@ class Reviews:
         require_time("now", now)
         return now
 
-    def _held(self, connection: Connection, item_id: str, reviewer: str, token: int) -> Held:
+    def _leased_item(self, connection: Connection, item_id: str, reviewer: str, token: int) -> Held:
         queue_item = review_claims.find(connection, item_id)
         review_verdicts.require_lease(queue_item, reviewer, token)
         return queue_item

@@ -153,7 +153,7 @@ class WorkOrders:
         with self._database.reading() as connection:
             return [WorkOrder(**row) for row in connection.execute(query).mappings()]
 
-    def told(self, since: int, until: int) -> list[WorkOrder]:
+    def closed_between(self, since: int, until: int) -> list[WorkOrder]:
         """Orders whose outcome was told in a span of time, in that order."""
         query = (
             select(WORK_ORDERS)

@@ -65,7 +65,7 @@ class Curves:
         )
         return np.exp(before + (after - before) * part)
 
-    def given(self, survived: npt.ArrayLike) -> Curves:
+    def conditional_after(self, survived: npt.ArrayLike) -> Curves:
         """Curves from now on of subjects (n,) that have come so far: S(t + s) / S(s)."""
         so_far = np.asarray(survived, dtype=np.float64)
         later = np.stack([self.own(so_far + time) for time in self.times], axis=1)

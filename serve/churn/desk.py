@@ -77,7 +77,7 @@ class Desk:
         verdict = rules.evaluate(
             {**values, "customer_id": request.customer_id}, request.customer_id
         )
-        model = self._holder.held
+        model = self._holder.current
         row, health = None, None
         if sight is not None and model is not None and not sight.standing.leaving:
             row = (await self._scoring.run(score_customers, model, [sight])).to_pylist()[0]
@@ -110,7 +110,7 @@ class Desk:
         Raises:
             Problem: 503 while model or store is out.
         """
-        model = self._holder.held
+        model = self._holder.current
         if model is None:
             text = "no model is loaded, and without one nobody's chance to leave is known"
             raise Problem(503, "unavailable", text, retry_after=5)
@@ -136,7 +136,7 @@ class Desk:
 
     async def redo(self, decision: Decision) -> dict[str, Any] | None:
         """What the model says of a fallback's customer and time; None while a part is out."""
-        model = self._holder.held
+        model = self._holder.current
         if model is None:
             return None
         name = str(decision.entities["customer_id"])

@@ -110,7 +110,7 @@ class Desk:
             async with self._turns.of(""):
                 if stored := await self._find(plan_id):
                     return repeated_plan(*stored, request, call)
-                solution = await self._made(plan_id, request, scores, call)
+                solution = await self._solve_and_store(plan_id, request, scores, call)
         except RecordsUnavailableError as error:
             text = "the records cannot be reached, and a plan that is not kept would be made twice"
             raise Problem(503, "unavailable", text, retry_after=1) from error
@@ -144,7 +144,7 @@ class Desk:
         except UnknownInterventionError:
             return None
 
-    async def _made(
+    async def _solve_and_store(
         self, plan_id: str, request: PlanRequest, scores: Scores, call: Call
     ) -> tuple[StoredPlan, list[Intervention]] | None:
         """A plan that is stored; None where others were stored first each time."""

@@ -138,7 +138,7 @@ class ChurnService(Application):
         """See `Application`."""
         if isinstance(live, ChurnLive):
             loaded = self.shelf.load(live.playbooks, live.interventions)
-            self.told("playbooks", loaded, self.shelf.error)
+            self.log_load("playbooks", loaded, self.shelf.error)
 
     async def model_part(self) -> Part:
         """See `Application`."""
@@ -153,10 +153,10 @@ class ChurnService(Application):
         return Part(self.shelf.error is None, self.shelf.status())
 
     async def _ready(self) -> bool:
-        return not self.customers.out and self.holder.held is not None
+        return not self.customers.out and self.holder.current is not None
 
     def _window_days(self) -> int:
-        target = Target() if self.holder.held is None else self.holder.held.target
+        target = Target() if self.holder.current is None else self.holder.current.target
         return target.lead_days + target.window_days
 
     def _load(self, directory: Path) -> ChurnModel:

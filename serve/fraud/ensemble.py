@@ -118,12 +118,12 @@ class EnsembleElsewhere:
     async def _ask(self, rows: Sequence[Row]) -> list[Opinion]:
         packed = b"".join([row.tobytes() for row in rows])
         async with asyncio.timeout(self._timeout):
-            opinions = await self._said(packed)
+            opinions = await self._call_with_retries(packed)
         if isinstance(opinions, str):
             raise ModelUnavailableError(opinions)
         return [Opinion(*packed_opinion) for packed_opinion in opinions]
 
-    async def _said(self, rows: bytes) -> Opinions | str:
+    async def _call_with_retries(self, rows: bytes) -> Opinions | str:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 opinions: Opinions | str = await self._opinions.remote(rows)

@@ -95,9 +95,9 @@ class Seat(Holder[Scorer]):
         return self.state()
 
     def _in_force(self) -> Scorer:
-        if self.held is None:
+        if self.current is None:
             raise ModelUnavailableError(self.error or "no model has been loaded yet")
-        return self.held
+        return self.current
 
 
 def _try_out(scorer: Scorer, width: int) -> None:

@@ -156,17 +156,17 @@ class Application:
             self._config_error = "; ".join(
                 f"user_config.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
             )
-            self.told("config", False, self._config_error)
+            self.log_load("config", False, self._config_error)
             return
         self._config_error = None
         loaded = await self.loading.run(self.rulings.load, live.rules)
-        self.told("rules", loaded, self.rulings.error)
+        self.log_load("rules", loaded, self.rulings.error)
         await self.take_live(live)
         if (model := self.replaceable) is not None:
             loaded = await self.loading.run(model.load, live.model)
-            self.told("model", loaded, model.error)
+            self.log_load("model", loaded, model.error)
 
-    def told(self, part: str, loaded: bool, error: str | None) -> None:
+    def log_load(self, part: str, loaded: bool, error: str | None) -> None:
         """Counts and logs a load."""
         outcome = "loaded" if loaded else "refused"
         self.readiness.expire()
@@ -179,7 +179,7 @@ class Application:
         model = self.replaceable
         loaded = None if model is None else await self.loading.run(model.follow)
         if model is not None and loaded is not None:
-            self.told("model", loaded, model.error)
+            self.log_load("model", loaded, model.error)
 
     async def _flush(self) -> None:
         try:

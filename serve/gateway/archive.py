@@ -183,12 +183,12 @@ class Archive:
             self.records.close()
 
     async def _read(self, work: Callable[[], Answer]) -> Answer:
-        return await self._asked(self._reads, work)
+        return await self._call_guarded(self._reads, work)
 
     async def _write(self, work: Callable[[], Answer]) -> Answer:
-        return await self._asked(self._writes, work)
+        return await self._call_guarded(self._writes, work)
 
-    async def _asked(self, guard: Guard, work: Callable[[], Answer]) -> Answer:
+    async def _call_guarded(self, guard: Guard, work: Callable[[], Answer]) -> Answer:
         def call() -> Awaitable[Answer]:
             return self._threads.run(work)
 

@@ -28,9 +28,9 @@ class Holder(Generic[Held]):
         self._system, self._registry, self._folder, self._load = system, registry, folder, load
         self._loading = threading.Lock()
         self._refused: str | None = None
-        self.held: Held | None = None
+        self.current: Held | None = None
         self.version: str | None = None
-        self.wanted = "champion"
+        self.target = "champion"
         self.error: str | None = None
 
     def load(self, version_or_alias: str) -> bool:
@@ -44,9 +44,9 @@ class Holder(Generic[Held]):
             without any model then takes the champion, if there is one.
         """
         with self._loading:
-            self.wanted = version_or_alias
+            self.target = version_or_alias
             loaded = self._try(version_or_alias)
-            if not loaded and self.held is None and version_or_alias != "champion":
+            if not loaded and self.current is None and version_or_alias != "champion":
                 why = self.error
                 self._try("champion")
                 self.error = why
@@ -60,7 +60,7 @@ class Holder(Generic[Held]):
         """
         with self._loading:
             try:
-                version = Registry(self._registry).resolve(self._system, self.wanted)
+                version = Registry(self._registry).resolve(self._system, self.target)
             except Exception as error:  # a registry that is away is no reason to stop serving
                 self.error = _error_text(error)
                 return None
@@ -72,8 +72,8 @@ class Holder(Generic[Held]):
             return self._try(version)
 
     def state(self) -> Mapping[str, Any]:
-        """`version`, `wanted` and `error`; the first is None without a model."""
-        return {"version": self.version, "wanted": self.wanted, "error": self.error}
+        """`version`, `target` and `error`; the first is None without a model."""
+        return {"version": self.version, "wanted": self.target, "error": self.error}
 
     def _try(self, version_or_alias: str) -> bool:
         version: str | None = None
@@ -84,7 +84,7 @@ class Holder(Generic[Held]):
         except Exception as error:  # whatever is wrong with a model, the old one keeps serving
             self._refused, self.error = version, _error_text(error)
             return False
-        self.held, self.version = model, version
+        self.current, self.version = model, version
         self._refused, self.error = None, None
         return True
 

@@ -12,7 +12,7 @@ from lib.rules import RuleError, RuleSet, load_rules
 
 @dataclass(frozen=True, slots=True)
 class _InForce:
-    whole: RuleSet
+    all_rules: RuleSet
     restricted: RuleSet
     version: str
 
@@ -51,7 +51,7 @@ class Rulings:
 
     def rules(self, complete: bool) -> RuleSet:
         """The rules in force: all, or those that need no history."""
-        return self._in_force.whole if complete else self._in_force.restricted
+        return self._in_force.all_rules if complete else self._in_force.restricted
 
     def load(self, source: str | None) -> bool:
         """Reads, checks and swaps. Never raises.

@@ -46,9 +46,9 @@ class Sender:
         await self._send({**start, "headers": [*headers, *self._named]})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def json(self, body: bytes, status: int = 200) -> None:
-        """Answers with JSON."""
-        await self._whole(status, b"application/json", [], body)
+    async def json(self, body: bytes) -> None:
+        """Answers 200 with JSON."""
+        await self._send_response(200, b"application/json", [], body)
 
     async def problem(self, problem: Problem) -> None:
         """Answers with a problem, unless an answer has begun."""
@@ -56,7 +56,7 @@ class Sender:
             return
         extra = [(k.encode(), v.encode()) for k, v in problem.headers().items()]
         body = problem.body(self._request_id)
-        await self._whole(problem.status, MEDIA_TYPE.encode(), extra, body)
+        await self._send_response(problem.status, MEDIA_TYPE.encode(), extra, body)
 
     async def forward(self, message: Mapping[str, Any]) -> None:
         """What an application sends, with the request id added."""
@@ -65,7 +65,7 @@ class Sender:
             message = {**message, "headers": [*message.get("headers", ()), *self._named]}
         await self._send(message)
 
-    async def _whole(
+    async def _send_response(
         self, status: int, kind: bytes, extra: list[tuple[bytes, bytes]], body: bytes
     ) -> None:
         self.status = status

@@ -206,7 +206,7 @@ class Desk:
 
     async def redo(self, decision: Decision) -> dict[str, Any] | None:
         """What the model says of a fallback's machine and time; None while a part is out."""
-        model = self._holder.held
+        model = self._holder.current
         if model is None:
             return None
         values: Features = decision.features
@@ -265,7 +265,7 @@ def _model_fields(prediction: Prediction | None) -> dict[str, Any]:
         prediction.hours, prediction.survival, prediction.low, prediction.high, strict=True
     )
     return {
-        "failure_within": prediction.chances,
+        "failure_within": prediction.probabilities,
         "survival": [
             CurvePoint(hours=hours, survival=middle, low=low, high=high)
             for hours, middle, low, high in points

@@ -81,7 +81,7 @@ class Orders:
         stored = await self._stored(schedule_id, digest, call)
         if stored is not None:
             return stored
-        model = self._holder.held
+        model = self._holder.current
         if model is None:
             text = "no model is loaded, and without one no machine's risk is known"
             raise Problem(503, "unavailable", text, retry_after=5)

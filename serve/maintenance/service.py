@@ -112,7 +112,7 @@ class MaintenanceService(Application):
         return Part(True, {"memories_of_other_features": self.machines.unreadable})
 
     async def _ready(self) -> bool:
-        return not self.machines.out and self.holder.held is not None
+        return not self.machines.out and self.holder.current is not None
 
     def _load(self, directory: Path) -> SurvivalModel:
         """A model of this kind of machine that can answer, tried out."""

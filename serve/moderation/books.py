@@ -43,7 +43,7 @@ class Books:
         self._held = _read(ModerationLive())
 
     @property
-    def held(self) -> InForce:
+    def current(self) -> InForce:
         """What is in force."""
         return self._held
 

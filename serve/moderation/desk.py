@@ -152,7 +152,7 @@ class Desk:
             raise Problem(503, "unavailable", text, retry_after=1) from error
 
     async def _judged(self, observation: Seen, content: str, wait: bool) -> Judgement:
-        books, started = self._parts.books.held, time.perf_counter()
+        books, started = self._parts.books.current, time.perf_counter()
         word_hits = await self._texts.run(books.lists.hits, observation.post.text or "")
         history = await self._parts.authors.look(observation.post, content)
         facts = row_of(
@@ -170,11 +170,11 @@ class Desk:
             observation, verdict, books, wait
         )
         return Judgement(
-            seen=observation,
+            observation=observation,
             books=books,
             words=word_hits,
             verdict=verdict,
-            chances=probabilities,
+            probabilities=probabilities,
             routed=routed,
             model_version=version,
             choice=choice,
@@ -191,7 +191,7 @@ class Desk:
     ) -> tuple[Floats | None, Routed | None, Choice, str | None]:
         if (choice := by_rule(verdict)) is not None:
             return None, None, choice, None
-        mind = self._parts.holder.held
+        mind = self._parts.holder.current
         if mind is None:
             return None, None, without_model(verdict, "no model is loaded"), None
         video_waits = observation.inputs.clip is not None and not wait
@@ -199,7 +199,7 @@ class Desk:
         if video_waits and not (inputs.images or inputs.text):
             return None, None, pending(verdict), mind.version
         try:
-            probabilities, version = await self._chances(mind, inputs, books)
+            probabilities, version = await self._probabilities(mind, inputs, books)
         except ModelOutError as error:
             return None, None, without_model(verdict, str(error)), mind.version
         routed = self._routed(probabilities, observation, books)
@@ -209,25 +209,27 @@ class Desk:
             return None, None, pending(verdict), version
         return probabilities, routed, choice, version
 
-    async def _chances(self, mind: Mind, inputs: PostInputs, books: InForce) -> tuple[Floats, str]:
+    async def _probabilities(
+        self, mind: Mind, inputs: PostInputs, books: InForce
+    ) -> tuple[Floats, str]:
         """Of the policies in force, in their order, and whose they are.
 
         Where a member still loads the newest version, the one before answers as a whole.
         """
         try:
-            return await self._said(mind, inputs, books), mind.version
+            return await self._predict(mind, inputs, books), mind.version
         except VersionOutError:
             if mind.before is None:
                 raise
-            return await self._said(mind.before, inputs, books), mind.before.version
+            return await self._predict(mind.before, inputs, books), mind.before.version
 
-    async def _said(self, mind: Mind, inputs: PostInputs, books: InForce) -> Floats:
+    async def _predict(self, mind: Mind, inputs: PostInputs, books: InForce) -> Floats:
         policies = mind.fusion.policies
         if lacking := [name for name in books.policies.ids if name not in policies]:
             raise ModelOutError(f"the model was not trained for {', '.join(lacking)}")
         prediction = await judged(mind, self._parts.members, inputs, self._timeout)
         indices = [policies.index(name) for name in books.policies.ids]
-        return np.asarray(prediction.chances[indices], dtype=np.float64)
+        return np.asarray(prediction.probabilities[indices], dtype=np.float64)
 
     def _routed(self, probabilities: Floats, observation: Seen, books: InForce) -> Routed:
         price = 0.0 if self.priced is None else self.priced.price
@@ -264,5 +266,5 @@ class Desk:
     async def _tell_author(self, judgement: Judgement, revision: int) -> None:
         """Lets the author's history know of a removal."""
         if judgement.choice.decision == "REMOVE":
-            post = judgement.seen.post
+            post = judgement.observation.post
             await self._parts.authors.learn(post, REMOVED, self._now(), True, revision)

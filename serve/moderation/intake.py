@@ -128,7 +128,7 @@ class Intake:
         media_by_key = {f"images.{k}": image for k, image in enumerate(post.images)}
         media_by_key |= {"video": post.video} if post.video is not None else {}
         pieces = await asyncio.gather(*(self._piece(*entry) for entry in media_by_key.items()))
-        observation = self._seen(post, pieces, (time.perf_counter() - started) * 1000.0)
+        observation = self._observation(post, pieces, (time.perf_counter() - started) * 1000.0)
         contents = [piece.content for piece in pieces if piece.content is not None]
         keeping = [self._storing.run(self.shelf.keep, content) for content in contents]
         return replace(observation, keeping=tuple(map(asyncio.ensure_future, keeping)))
@@ -166,7 +166,9 @@ class Intake:
             for media_key in failed
             if media_key not in media_by_key
         ]
-        return self._seen(post, [*pieces, *missing], (time.perf_counter() - started) * 1000.0)
+        return self._observation(
+            post, [*pieces, *missing], (time.perf_counter() - started) * 1000.0
+        )
 
     async def _piece(self, media_key: str, media: Media) -> _Piece:
         return await self._reading.run(self._read, _Piece(media_key, media))
@@ -194,7 +196,7 @@ class Intake:
         image = self._decoders.image(content, self._limits)
         piece.frames, piece.fault = image.frames, image.fault
 
-    def _seen(self, post: Post, pieces: list[_Piece], ms: float) -> Seen:
+    def _observation(self, post: Post, pieces: list[_Piece], ms: float) -> Seen:
         images = [piece.frames for piece in pieces if piece.place != "video" and piece.frames]
         clip = next(
             (piece.frames for piece in pieces if piece.place == "video" and piece.frames), None

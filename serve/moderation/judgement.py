@@ -55,11 +55,11 @@ class Judgement:
         stages_ms: times by stage.
     """
 
-    seen: Seen
+    observation: Seen
     books: InForce
     words: tuple[Hit, ...]
     verdict: Verdict
-    chances: Floats | None
+    probabilities: Floats | None
     routed: Routed | None
     model_version: str | None
     choice: Choice
@@ -69,12 +69,12 @@ class Judgement:
     @property
     def policies(self) -> dict[str, PolicyAnswer]:
         """What each policy makes of the post; empty where no model ran."""
-        if self.chances is None or self.routed is None:
+        if self.probabilities is None or self.routed is None:
             return {}
         return {
             name: PolicyAnswer(probability=float(probability), action=ACTIONS[int(code)])
             for name, probability, code in zip(
-                self.books.policies.ids, self.chances, self.routed.by_policy[0], strict=True
+                self.books.policies.ids, self.probabilities, self.routed.by_policy[0], strict=True
             )
         }
 
@@ -93,14 +93,14 @@ class Judgement:
                 kind="hash", entry=media_key, policy=near.known.policy, start=None, end=None,
                 text=None, distance=near.distance,
             )
-            for media_key, near in self.seen.hashes.items()
+            for media_key, near in self.observation.hashes.items()
         ]  # fmt: skip
         return word_hits + media
 
     @property
     def presence(self) -> dict[str, str]:
         """`present`, `absent` or `failed` by modality."""
-        marks = self.seen.inputs.presence
+        marks = self.observation.inputs.presence
         return {
             name: Presence(mark).name.lower() for name, mark in zip(MODALITIES, marks, strict=True)
         }
@@ -120,9 +120,9 @@ class Judgement:
 
     def doubt(self) -> Doubt:
         """The post as the review queue takes it."""
-        post, broken = self.seen.post, self.broken
+        post, broken = self.observation.post, self.broken
         severities = [self.books.policies.named(name).severity for name in broken]
-        unseen = bool(self.seen.undecoded)
+        unseen = bool(self.observation.undecoded)
         return Doubt(
             post_id=post.post_id,
             policies=broken,
@@ -137,11 +137,11 @@ class Judgement:
     def shown(self) -> dict[str, Any]:
         """What reviewers see of the post."""
         return {
-            "text": self.seen.post.text,
-            "media": dict(self.seen.kept),
-            "undecoded": [failure.model_dump() for failure in self.seen.undecoded],
+            "text": self.observation.post.text,
+            "media": dict(self.observation.kept),
+            "undecoded": [failure.model_dump() for failure in self.observation.undecoded],
             "hits": [hit.model_dump() for hit in self.hits],
-            "reports": self.seen.post.reports,
+            "reports": self.observation.post.reports,
             "reason": self.choice.reason,
             "rule_id": self.verdict.rule_id,
         }

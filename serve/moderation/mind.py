@@ -82,7 +82,7 @@ class Said:
         answers: what each answered, one row.
     """
 
-    chances: Floats
+    probabilities: Floats
     payloads: Mapping[str, Payload]
     answers: Mapping[str, ModalityAnswer]
 
@@ -132,7 +132,7 @@ async def explained(
     index = mind.fusion.policies.index(policy)
     adds = explain_modalities(mind.fusion, prediction.answers, batch_of([post]).presence)
     explanation: dict[str, Any] = {
-        "probability": float(prediction.chances[index]),
+        "probability": float(prediction.probabilities[index]),
         "modalities": {name: float(adds[name][0, index]) for name in prediction.payloads},
     }
     try:

@@ -54,7 +54,7 @@ class Posts:
         Raises:
             Problem: 404 for a post that was never judged, 503 without records.
         """
-        first = await self._found(post_id)
+        first = await self._first_decision(post_id)
         outcomes = await self._review.outcomes(post_id)
         later = await self._afterwards(post_id)
         decision, by = in_force(first, later, outcomes)
@@ -76,7 +76,7 @@ class Posts:
             Problem: 404 for an unknown post, 403 for another author, 409 where the post is up, 422
                 where it is too late, 503 without records.
         """
-        first = await self._found(request.post_id)
+        first = await self._first_decision(request.post_id)
         outcomes = await self._review.outcomes(request.post_id)
         later = await self._afterwards(request.post_id)
         decision, _ = in_force(first, later, outcomes)
@@ -112,8 +112,8 @@ class Posts:
         Raises:
             Problem: 404 for an unknown post, 422 for an unknown policy, 503 while a part is out.
         """
-        first = await self._found(post_id)
-        policy_ids = self._books.held.policies.ids
+        first = await self._first_decision(post_id)
+        policy_ids = self._books.current.policies.ids
         chosen = policy or _deciding(first, policy_ids)
         if chosen not in policy_ids:
             raise Problem.of_field(
@@ -136,7 +136,7 @@ class Posts:
         Raises:
             Problem: 503 while a part is out.
         """
-        mind = self._holder.held
+        mind = self._holder.current
         if mind is None:
             raise _model_out("no model is loaded")
         try:
@@ -153,7 +153,7 @@ class Posts:
 
     def policies(self, call: Call) -> PoliciesAnswer:
         """The policies in force, for reviewers."""
-        active = self._books.held
+        active = self._books.current
         names = PolicyShown.model_fields
         return PoliciesAnswer(
             version=active.version,
@@ -190,7 +190,7 @@ class Posts:
         )
         return None if content is None else dict(json.loads(content))
 
-    async def _found(self, post_id: str) -> Decision:
+    async def _first_decision(self, post_id: str) -> Decision:
         try:
             first = await self._archive.find(post_id)
         except RecordsUnavailableError as error:
@@ -218,7 +218,7 @@ class Posts:
             newest = outcomes[0]
             removed_at, version = newest.at, newest.policy_version
             broken = {name: 1.0 for name, violates in newest.verdicts.items() if violates}
-        policies = self._books.held.policies
+        policies = self._books.current.policies
         severity = max(
             (policies.named(name).severity for name in broken if name in policies.ids), default=1
         )

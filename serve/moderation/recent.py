@@ -18,7 +18,7 @@ _MOST, _FEWEST = 5_000, 50
 
 class _One(NamedTuple):
     at_us: int
-    chances: Floats
+    probabilities: Floats
     reach: int
     failed: bool
     language: str | None
@@ -43,7 +43,7 @@ class Recent:
             policies: in force.
             reviews_per_hour: of this replica's posts, that people can review.
         """
-        posts = [post for post in self._posts if len(post.chances) == len(policies.ids)]
+        posts = [post for post in self._posts if len(post.probabilities) == len(policies.ids)]
         if len(posts) < _FEWEST:
             return None
         hours = max(posts[-1].at_us - posts[0].at_us, 1) / _HOUR_US
@@ -51,7 +51,7 @@ class Recent:
         return capacity_price(
             policies,
             share,
-            np.stack([post.chances for post in posts]),
+            np.stack([post.probabilities for post in posts]),
             [post.reach for post in posts],
             [post.failed for post in posts],
             [post.language for post in posts],

@@ -101,7 +101,7 @@ class ModerationService(Application):
                 Addresses(args.addresses, limits),
                 limits,
                 Shelf(args.media),
-                lambda: self.books.held.hashes,
+                lambda: self.books.current.hashes,
                 meter,
             ),
             authors=Authors(self._store, timeout, receipts),
@@ -148,14 +148,14 @@ class ModerationService(Application):
         """See `Application`."""
         if isinstance(live, ModerationLive):
             loaded = await self.loading.run(self.books.load, live)
-            self.told("policies", loaded, self.books.error)
+            self.log_load("policies", loaded, self.books.error)
 
     async def price_reviews(self) -> None:
         """Prices reviews so that recent posts would have kept people within their hours."""
         if self.args.reviews_per_hour is not None:
             # each replica sees its share of the posts, and prices its share of the hours
             hours = self.args.reviews_per_hour / self.args.front.min
-            policies = self.books.held.policies
+            policies = self.books.current.policies
             self.desk.priced = await self.loading.run(self.desk.recent.price, policies, hours)
 
     async def model_part(self) -> Part:
@@ -171,10 +171,13 @@ class ModerationService(Application):
         return Part(self.books.error is None, self.books.status())
 
     async def _ready(self) -> bool:
-        return self.holder.held is not None
+        return self.holder.current is not None
 
     def _load(self, directory: Path) -> Mind:
-        mind, active_mind = load_mind(directory, self.books.held.policies.ids), self.holder.held
+        mind, active_mind = (
+            load_mind(directory, self.books.current.policies.ids),
+            self.holder.current,
+        )
         if active_mind is not None and active_mind.version != mind.version:
             mind = replace(mind, before=replace(active_mind, before=None))
         self._prepare(mind)

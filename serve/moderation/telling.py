@@ -21,7 +21,7 @@ def answer_of(judgement: Judgement, rules_version: str, call: Call) -> PostAnswe
     """The answer to a post."""
     choice = judgement.choice
     return PostAnswer(
-        post_id=judgement.seen.post.post_id,
+        post_id=judgement.observation.post.post_id,
         decision=choice.decision,  # type: ignore[arg-type]
         method=choice.method,  # type: ignore[arg-type]
         reason=choice.reason,
@@ -30,7 +30,7 @@ def answer_of(judgement: Judgement, rules_version: str, call: Call) -> PostAnswe
         policies=judgement.policies,
         presence=judgement.presence,  # type: ignore[arg-type]
         hits=judgement.hits,
-        undecoded=list(judgement.seen.undecoded),
+        undecoded=list(judgement.observation.undecoded),
         model_version=judgement.model_version,
         policies_version=judgement.books.version,
         rules_version=rules_version,
@@ -53,7 +53,7 @@ def row_of_decision(
         received: microseconds since 1970 UTC.
         decided: likewise.
     """
-    post = judgement.seen.post
+    post = judgement.observation.post
     decision = Decision(
         system=SYSTEM,
         subject_id=post.post_id,
@@ -62,7 +62,7 @@ def row_of_decision(
         received_at=received,
         decided_at=decided,
         decision=answer.decision,
-        score=None if judgement.chances is None else float(judgement.chances.max()),
+        score=None if judgement.probabilities is None else float(judgement.probabilities.max()),
         method=answer.method,
         rule_id=answer.rule_id,
         reasons=[hit.model_dump() for hit in answer.hits],
@@ -75,7 +75,7 @@ def row_of_decision(
         request_id=answer.request_id,
         latency_ms=answer.latency_ms,
         answer=answer.model_dump(mode="json"),
-        request={**request_row(judgement.seen), CONTENT_DIGEST: content},
+        request={**request_row(judgement.observation), CONTENT_DIGEST: content},
     )
     return decision.to_row()
 

@@ -79,11 +79,11 @@ class _World:
     lives: Lives
     now: Snapshots
     before: Snapshots
-    chances: Floats
+    probabilities: Floats
     chances_before: Floats
     playbooks: Playbooks
 
-    def who(self, rows: Snapshots) -> Ints:
+    def account_indices(self, rows: Snapshots) -> Ints:
         """Places of the rows' accounts."""
         index_by_name = {name: number for number, name in enumerate(self.lives.accounts.names)}
         return np.array([index_by_name[name] for name in rows.customers.tolist()])
@@ -124,15 +124,19 @@ def outcome(arguments: tuple[int, int, int]) -> Outcome:
     draw = np.random.default_rng([seed, 9])
     effects = _pilot(simulation, draw)
     limits = Limits(hours=0.10 * accounts, budget=12.0 * accounts, most=accounts // 20)
-    mrr, indices, day = simulation.now.column("mrr"), simulation.who(simulation.now), _DAYS
+    mrr, indices, day = (
+        simulation.now.column("mrr"),
+        simulation.account_indices(simulation.now),
+        _DAYS,
+    )
     open_to = simulation.playbooks.qualified(simulation.now.names, simulation.now.matrix)
     true = _true_uplift(simulation, indices, day)
-    ours = _candidates(simulation, mrr, simulation.chances[:, None] * effects, open_to)
+    ours = _candidates(simulation, mrr, simulation.probabilities[:, None] * effects, open_to)
     real = _candidates(simulation, mrr, true, open_to)
     plans = {
         "ours": plan_interventions(ours, limits),
         "nothing": Plan(np.full(len(mrr), NOTHING), 0.0, 0.0, 0.0),
-        "highest_risk": highest_risk_first(ours, limits, simulation.chances),
+        "highest_risk": highest_risk_first(ours, limits, simulation.probabilities),
         "random": random_plan(ours, limits, seed),
         "best_possible": plan_interventions(real, limits),
     }
@@ -177,7 +181,7 @@ def _true_value(real: Candidates, chosen: Ints) -> float:
 
 def _pilot(simulation: _World, draw: np.random.Generator) -> Floats:
     """Assumed effects, revised by a pilot two months earlier in which chance decided."""
-    indices, day = simulation.who(simulation.before), _DAYS - 60
+    indices, day = simulation.account_indices(simulation.before), _DAYS - 60
     open_to = simulation.playbooks.qualified(simulation.before.names, simulation.before.matrix)
     idle = chances_to_leave(simulation.lives, indices, day, TARGET.window_days, None)
     effects = []
@@ -220,7 +224,7 @@ def _coverage(
             for row, book in zip(rows.tolist(), chosen[rows].tolist(), strict=True)
         ]
     )
-    truth, probabilities = float((idle - helped).mean()), simulation.chances[rows]
+    truth, probabilities = float((idle - helped).mean()), simulation.probabilities[rows]
     expected = float((probabilities * effects[chosen[rows]]).mean())
     estimates: list[Effect] = []
     for _ in range(draws):

@@ -91,7 +91,8 @@ def main() -> None:
     measures = {name: figures(split, scores, options.seed) for name, scores in methods.items()}
     for name, values in measures.items():
         print(
-            f"{name:14} AUC {values['auc']:.4f} ({values['auc_low']:.3f}-{values['auc_high']:.3f})  "
+            f"{name:14} AUC {values['auc']:.4f} "
+            f"({values['auc_low']:.3f}-{values['auc_high']:.3f})  "
             f"AP {values['ap']:.4f} ({values['ap_low']:.3f}-{values['ap_high']:.3f})"
         )
     better = {

@@ -73,7 +73,7 @@ async def _run(folder: Path) -> dict[str, Any]:
                 if fault := await _attack(app, number, attack):
                     unexpected.append(f"{attack.name}: {fault}")
             unexpected += await _policies(app)
-            secret = [path for path in server.asked if "secret" in path]
+            secret = [path for path in server.requested_paths if "secret" in path]
             return {
                 "posts": len(posts),
                 "unexpected": unexpected,

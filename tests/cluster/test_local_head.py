@@ -47,7 +47,7 @@ class Terminal:
 
     def type(self, commands: str, seconds: float = 400.0) -> str:
         """Types commands, waits until they are done, and returns what they printed."""
-        before, self._typed = self.said(), self._typed + 1
+        before, self._typed = self.read_output(), self._typed + 1
         assert self._shell.stdin is not None
         self._shell.stdin.write(f"{commands}\necho finished-{self._typed}-$?\n")
         self._shell.stdin.flush()
@@ -58,13 +58,13 @@ class Terminal:
 
     def wait_for(self, text: str, seconds: float) -> str:
         deadline = time.monotonic() + seconds
-        while text not in self.said():
-            assert time.monotonic() < deadline, f"no {text!r} in:\n{self.said()}"
-            assert self._shell.poll() is None, self.said()
+        while text not in self.read_output():
+            assert time.monotonic() < deadline, f"no {text!r} in:\n{self.read_output()}"
+            assert self._shell.poll() is None, self.read_output()
             time.sleep(0.2)
-        return self.said()
+        return self.read_output()
 
-    def said(self) -> str:
+    def read_output(self) -> str:
         return Path(self._output.name).read_text()
 
     def close(self) -> None:

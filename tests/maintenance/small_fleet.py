@@ -73,7 +73,7 @@ def trained(folder: Path) -> Trained:
     )
     model = SurvivalModel(
         features=features,
-        whole=fit_half(features, rows, modes, horizon, SETTINGS, 1),
+        main_half=fit_half(features, rows, modes, horizon, SETTINGS, 1),
         replicates=others,
         weight=0.5,
         grid=time_grid(horizon),

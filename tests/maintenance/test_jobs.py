@@ -366,7 +366,7 @@ def test_constant_columns_are_left_out_and_training_goes_on(small_fleet, tmp_pat
                          engine="process", model=SETTINGS, bootstrap=5)  # fmt: skip
     train.main(config)
     loaded = load_model(tmp_path / "t/model")
-    assert "rpm_mean_rpm_24h" not in loaded.whole.cox.scaling.columns
+    assert "rpm_mean_rpm_24h" not in loaded.main_half.cox.scaling.columns
     assert "rpm_mean_rpm_24h" in loaded.features.names
 
 

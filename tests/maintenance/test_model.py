@@ -29,7 +29,7 @@ def test_answers_hold_together(training):
         assert (np.diff(survival) <= 1e-12).all()
         assert (np.array(each.low) <= survival + 1e-12).all()
         assert (survival <= np.array(each.high) + 1e-12).all()
-        probabilities = [each.chances[name] for name in ("24h", "72h", "7d", "30d")]
+        probabilities = [each.probabilities[name] for name in ("24h", "72h", "7d", "30d")]
         assert probabilities == sorted(probabilities)
         assert sum(each.modes.values()) == pytest.approx(1.0)
         assert each.likely_hours[0] <= each.likely_hours[1]
@@ -50,10 +50,10 @@ def test_the_highest_driver_is_what_was_made_unusual(training):
     risk = training.model.risk(row[None])[0]
     raised = row.copy()
     # what Cox makes most of, far out of its usual range
-    effects = np.abs(training.model.whole.cox.coefficients)
-    column = training.model.whole.cox.scaling.columns[int(effects.argmax())]
+    effects = np.abs(training.model.main_half.cox.coefficients)
+    column = training.model.main_half.cox.scaling.columns[int(effects.argmax())]
     index = names.index(column)
-    sign = np.sign(training.model.whole.cox.coefficients[int(effects.argmax())])
+    sign = np.sign(training.model.main_half.cox.coefficients[int(effects.argmax())])
     raised[index] += sign * 6.0 * training.model.spread[index]
     assert training.model.risk(raised[None])[0] > risk
     first = training.model.predict(raised[None])[0].drivers[0]
@@ -114,4 +114,4 @@ def test_scores_give_the_same_curves_back(training):
 def test_a_machine_of_which_nothing_is_known_is_answered(training):
     prediction = training.model.predict(np.full((1, len(training.features.names)), np.nan))[0]
     assert all(np.isfinite(prediction.survival))
-    assert 0.0 < prediction.chances["30d"] < 1.0
+    assert 0.0 < prediction.probabilities["30d"] < 1.0

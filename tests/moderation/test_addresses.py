@@ -23,12 +23,12 @@ LISTED = Addresses([CDN, "file:///srv/media/", "s3://bucket/media/"], SMALL)
 
 
 class Answers(BaseHTTPRequestHandler):
-    """A server with good and evil habits; `asked` are the paths that it was asked for."""
+    """A server with good and evil habits; `requested_paths` are the paths that it was asked for."""
 
-    asked: list[str]
+    requested_paths: list[str]
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.requested_paths.append(self.path)
         kind = self.path.rsplit("/", 1)[-1].split("?")[0]
         if kind.startswith("to_"):
             self.send_response(302)
@@ -74,7 +74,7 @@ class Answers(BaseHTTPRequestHandler):
 @contextmanager
 def serving() -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    server.asked, server.sent = [], 0
+    server.requested_paths, server.sent = [], 0
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
     try:
         yield server
@@ -168,7 +168,7 @@ def test_media_come_over_http_without_following_redirects():
         assert addresses.fetch(f"{at}/media/good", "image") == b"pixels"
         assert addresses.content(Media(None, f"{at}/media/good?a=1"), "video") == b"pixels"
         assert addresses.content(Media(b"mine"), "video") == b"mine"
-        server.asked.clear()
+        server.requested_paths.clear()
         for kind, reason in {
             "to_outside": "address_not_allowed",
             "to_inside": "address_not_allowed",
@@ -182,8 +182,8 @@ def test_media_come_over_http_without_following_redirects():
         }.items():
             assert refused(addresses, f"{at}/media/{kind}") == reason, kind
         assert refused(addresses, f"{at}/secret") == "address_not_allowed"
-        assert all(path.startswith("/media/") for path in server.asked)
-        assert len(server.asked) == 9
+        assert all(path.startswith("/media/") for path in server.requested_paths)
+        assert len(server.requested_paths) == 9
         addresses.close()
 
 

@@ -192,10 +192,10 @@ class Rows:
     """A task that notes which rows it is given."""
 
     module: torch.nn.Module
-    given: list[np.ndarray] = dataclasses.field(default_factory=list)
+    batches: list[np.ndarray] = dataclasses.field(default_factory=list)
 
     def loss(self, rows, rng):
-        self.given.append(rows)
+        self.batches.append(rows)
         return torch.tensor(float(rows.mean()))
 
 
@@ -207,7 +207,7 @@ def test_workers_share_every_batch_and_each_has_as_much(count, size):
         crew = dataclasses.replace(Alone(Runtime()), rank=rank, size=size)
         shared = SharedTask(task, crew)
         shared.loss(np.arange(count), np.random.default_rng(0))
-        shares.append(shared._joined.given[0])
+        shares.append(shared._joined.batches[0])
     assert {len(share) for share in shares} == {max(2, -(-count // size))}
     assert set(np.concatenate(shares).tolist()) == set(range(count))
 

@@ -77,11 +77,11 @@ def test_what_is_old_goes_and_what_waits_stays(
     assert {name: outcome for name, outcome in counted.items() if name != "facts"} == {
         name: outcome for name, outcome in done.items() if name != "facts"
     }
-    assert (done["decisions to archive"].gone, done["decisions to archive"].waiting) == (1, 1)
-    assert (done["reviews"].gone, done["reviews"].waiting) == (1, 1)
-    assert (done["media"].gone, done["media"].waiting) == (1, 1)
-    assert (done["rescores"].gone, done["rescores"].waiting) == (0, 1)
-    assert done["facts"].gone == 2
+    assert (done["decisions to archive"].deleted, done["decisions to archive"].waiting) == (1, 1)
+    assert (done["reviews"].deleted, done["reviews"].waiting) == (1, 1)
+    assert (done["media"].deleted, done["media"].waiting) == (1, 1)
+    assert (done["rescores"].deleted, done["rescores"].waiting) == (0, 1)
+    assert done["facts"].deleted == 2
     shelf = Shelf(str(tmp_path / "media"))
     assert [shelf.read(digests[name]) is None for name in ("old", "open", "new")] == [
         True, False, False,
@@ -90,7 +90,7 @@ def test_what_is_old_goes_and_what_waits_stays(
     assert all(kept)
     assert len(records.to_rescore("fraud", 9, worker="w", now=NOW)) == 1
     again = main(config(url, tmp_path), NOW)
-    assert {name: outcome.gone for name, outcome in again.items()} == dict.fromkeys(done, 0)
+    assert {name: outcome.deleted for name, outcome in again.items()} == dict.fromkeys(done, 0)
 
 
 def test_decisions_go_from_table_and_archive_with_their_ids(
@@ -98,11 +98,11 @@ def test_decisions_go_from_table_and_archive_with_their_ids(
 ) -> None:
     seed(url, records, tmp_path)
     main(config(url, tmp_path), NOW)
-    assert main(config(url, tmp_path, decisions_days=45), NOW)["decisions"].gone == 1
+    assert main(config(url, tmp_path, decisions_days=45), NOW)["decisions"].deleted == 1
     assert records.decision("fraud", "old") is None
     direct = RetainConfig(url, decisions_days=1)
     aged = main(direct, NOW + 2 * DAY)["decisions"]
-    assert (aged.gone, aged.waiting) == (1, 1)
+    assert (aged.deleted, aged.waiting) == (1, 1)
     assert records.decision("fraud", "new") is None
     assert records.decision("fraud", "due") is not None
 
@@ -141,8 +141,8 @@ def test_open_orders_stay_and_customers_health_ages(url: str, records: Records) 
     ]  # fmt: skip
     health.keep(entries)
     done = main(RetainConfig(url, orders_days=30, health_days=30), NOW)
-    assert (done["work orders"].gone, done["work orders"].waiting) == (2, 1)
-    assert done["health"].gone == 1
+    assert (done["work orders"].deleted, done["work orders"].waiting) == (2, 1)
+    assert done["health"].deleted == 1
     assert [entry.id for entry in orders.of_machine("m")] == ["open"]
     assert [entry.at for entry in health.history("c")] == [NOW]
     orders.close()
@@ -157,7 +157,7 @@ def test_leftovers_and_old_logs_go_by_age(url: str, records: Records, tmp_path: 
         url, leftovers=(tmp_path,), leftovers_days=9, logs=(tmp_path,), logs_days=9
     )
     done = main(aging, NOW)
-    assert (done["journal leftovers"].gone, done["logs"].gone) == (2, 1)
+    assert (done["journal leftovers"].deleted, done["logs"].deleted) == (2, 1)
     assert (tmp_path / "c.journal").exists()
     assert (tmp_path / "fraud.log").exists()
 
@@ -201,4 +201,4 @@ def test_two_at_once_do_not_remove_the_same(url: str, records: Records, database
         with pytest.raises(RecordsUnavailableError, match="another erasure or retention runs"):
             main(RetainConfig(url, facts_days=1), NOW)
         records.record_decisions([decision("t1")])  # the service goes on
-    assert main(RetainConfig(url, facts_days=1), NOW)["facts"].gone == 0
+    assert main(RetainConfig(url, facts_days=1), NOW)["facts"].deleted == 0

@@ -39,8 +39,10 @@ def test_a_schedule_is_kept_once_and_its_orders_come_by_start(book):
     closed, fresh = book.settle("w-1", {"result": "done"}, NOVEMBER + SECOND)
     assert fresh
     assert closed.outcome == {"result": "done"}
-    assert [work_order.id for work_order in book.told(NOVEMBER, NOVEMBER + 2 * SECOND)] == ["w-1"]
-    assert book.told(NOVEMBER, NOVEMBER + SECOND) == []
+    assert [
+        work_order.id for work_order in book.closed_between(NOVEMBER, NOVEMBER + 2 * SECOND)
+    ] == ["w-1"]
+    assert book.closed_between(NOVEMBER, NOVEMBER + SECOND) == []
 
 
 def test_what_is_not_there_is_said(book):

@@ -45,18 +45,18 @@ def small_report(text: str = "a note") -> Report:
 class Links(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.links: list[str] = []
         self.tags: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
-        self.found += [value or "" for name, value in attrs if name.endswith(("src", "href"))]
+        self.links += [value or "" for name, value in attrs if name.endswith(("src", "href"))]
 
 
 def test_page_needs_nothing_from_elsewhere() -> None:
     page = Links()
     page.feed(render_page(small_report()))
-    assert all(link.startswith("#") for link in page.found)
+    assert all(link.startswith("#") for link in page.links)
     assert not page.tags & {"script", "link", "iframe", "img"}
     assert "@import" not in render_page(small_report())
 

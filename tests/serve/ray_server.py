@@ -94,14 +94,14 @@ class RayServer:
                 {"name": name, "user_config": config} for name, config in configs.items() if config
             ],
         }
-        self._told({"applications": [application]}, "ready")
+        self._exchange({"applications": [application]}, "ready")
 
     def ask(self, deployment: str, method: str) -> Any:
         """What a method without arguments of a replica returns, as JSON has it."""
         request = {"application": self._system, "deployment": deployment, "method": method}
-        return json.loads(self._told({"ask": request}, "answer "))
+        return json.loads(self._exchange({"ask": request}, "answer "))
 
-    def _told(self, line: dict[str, Any], prefix: str) -> str:
+    def _exchange(self, line: dict[str, Any], prefix: str) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(line) + "\n")

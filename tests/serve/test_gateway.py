@@ -53,7 +53,7 @@ class World:
         self.meter = PrometheusMeter((REQUESTS, REQUEST_MS))
         self.release = asyncio.Event()
         self.error: str | None = None
-        self.asked = 0
+        self.request_count = 0
         readiness = Readiness({"engine": self._engine})
         doors = (
             Door("POST", "/echo", "fraud:score", self._echo),
@@ -84,7 +84,7 @@ class World:
         return [json.loads(line) for line in self.log_file.read_text().splitlines()]
 
     async def _engine(self) -> Part:
-        self.asked += 1
+        self.request_count += 1
         await asyncio.sleep(0.01)
         return Part(self.error is None, {"error": self.error})
 

@@ -45,7 +45,7 @@ async def test_a_prediction_equals_what_the_job_says_of_the_same_past(small_flee
     differing = {name for name, ok in zip(model.features.names, same, strict=True) if not ok}
     assert differing <= {"operating_hours_since_service"}
     expected = model.predict(served[None])[0]
-    assert answer["failure_within"] == pytest.approx(expected.chances)
+    assert answer["failure_within"] == pytest.approx(expected.probabilities)
     assert answer["median_hours"] == pytest.approx(expected.median_hours)
     assert answer["method"] == ("rule" if answer["rule_id"] else "model")
     curve = answer["survival"]

@@ -25,7 +25,7 @@ class Done:
     """What reviewers were answered."""
 
     kept: list[str] = field(default_factory=list)
-    told: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ async def treat(
     lease = {"reviewer": reviewer, "token": claim["token"]}
     item = f"/moderation/review/items/{claim['item_id']}"
     if mood < 0.15:
-        done.told["walked away"] += 1
+        done.counts["walked away"] += 1
         return
     if mood < 0.25:
         answer = await app.client.post(f"{item}/release", json=lease)
@@ -69,7 +69,7 @@ async def treat(
         until = app.clock.us + 900 * SECOND
         while app.clock.us < until:
             await asyncio.sleep(0.005)
-        done.told[f"late {await decide(app, claim, reviewer, violates, done)}"] += 1
+        done.counts[f"late {await decide(app, claim, reviewer, violates, done)}"] += 1
         return
     if mood < 0.6:
         answer = await app.client.post(f"{item}/renew", json=lease)
@@ -130,5 +130,5 @@ async def test_no_post_is_lost_and_none_is_decided_more_often_than_its_rule_asks
     claimed = sum(entry["what"] == "claimed" for entries in histories.values() for entry in entries)
     assert claimed > len(decisions)
     # whether somebody was quicker than who is late is up to the machine
-    assert done.told["late 409"] + done.told["late 200"] > 0, done.told
+    assert done.counts["late 409"] + done.counts["late 200"] > 0, done.counts
     assert len({posts[name]["outcomes"][0]["rule"] for name in names}) > 1

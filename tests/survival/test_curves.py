@@ -39,7 +39,7 @@ def test_the_restricted_mean_is_the_area(rate, horizon):
 
 @given(RATE, st.floats(0.0, 3.0))
 def test_what_is_survived_of_a_constant_hazard_does_not_matter(rate, survived):
-    later = exponential(rate).given([survived])
+    later = exponential(rate).conditional_after([survived])
     assert later.survival == pytest.approx(exponential(rate).survival, rel=1e-6)
 
 

@@ -75,7 +75,7 @@ class Day:
     plan: Plan
     held_out: NDArray[np.bool_]
     propensity: float
-    chances: Floats
+    probabilities: Floats
     uplift: Floats
     other_ways: dict[str, float]
 
@@ -136,7 +136,7 @@ def plan_day(
             [is_held_out(customer, playbooks.holdout, salt) for customer in customers]
         ),
         propensity=1.0 - playbooks.holdout,
-        chances=probabilities,
+        probabilities=probabilities,
         uplift=expected,
         other_ways={
             "do nothing": 0.0,
@@ -186,7 +186,7 @@ def log_of(day: Day, playbooks: Playbooks, at_us: int) -> pa.Table:
             "planned_at": pa.array(np.full(len(rows), at_us, dtype=np.int64)).cast(TIME),
             "held_out": pa.array(day.held_out[rows]),
             "propensity": pa.array(np.full(len(rows), day.propensity)),
-            "chance": pa.array(day.chances[rows]),
+            "chance": pa.array(day.probabilities[rows]),
             "expected_fall": pa.array(day.uplift[rows, books]),
             "value": pa.array(day.candidates.value[rows, books]),
             "cost": pa.array(day.candidates.cost[rows, books]),

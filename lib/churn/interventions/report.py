@@ -75,11 +75,13 @@ def _overview(
     day: Day, log: pa.Table, scores: pa.Table, limits: Limits, economics: Economics
 ) -> Section:
     mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
-    at_risk = float((day.chances * mrr).sum()) * 12.0
+    at_risk = float((day.probabilities * mrr).sum()) * 12.0
     held_out = int(log["held_out"].to_numpy(zero_copy_only=False).sum())
     figures = (
         KeyFigure(
-            "customers", f"{scores.num_rows:,}", f"{int(day.chances.sum()):,} expected to leave"
+            "customers",
+            f"{scores.num_rows:,}",
+            f"{int(day.probabilities.sum()):,} expected to leave",
         ),
         KeyFigure("yearly revenue expected to go", f"{at_risk:,.0f}", "chance times revenue"),
         KeyFigure(

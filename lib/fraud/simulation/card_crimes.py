@@ -51,7 +51,7 @@ def stolen_cards(scene: Scene) -> Payments:
 def compromised_merchants(scene: Scene) -> Payments:
     """Copies of honest payments at shops that leak cards, a few days later at the same shop."""
     dice, honest = scene.generator, scene.honest
-    target_count = scene.wanted("compromised_merchant")
+    target_count = scene.payment_count("compromised_merchant")
     rows = _leaked_payments(scene, target_count)
     delay = scene.span(2 * HOUR_US, 6 * DAY_US, rows.size)
     merchant = honest.merchant[rows]

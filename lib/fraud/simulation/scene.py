@@ -29,7 +29,7 @@ class Scene:
     merchants: Merchants
     honest: Payments
 
-    def wanted(self, scenario: str) -> int:
+    def payment_count(self, scenario: str) -> int:
         """How many fraudulent payments of a scenario the configuration asks for."""
         share = self.config.scenario_shares[SCENARIOS.index(scenario)]
         frauds = self.config.fraud_share / (1.0 - self.config.fraud_share) * len(self.honest)
@@ -37,7 +37,7 @@ class Scene:
 
     def events(self, scenario: str) -> int:
         """How many crimes make up the wanted payments; at least one where any is wanted."""
-        payment_count = self.wanted(scenario)
+        payment_count = self.payment_count(scenario)
         return max(1, round(payment_count / MEAN_SIZES[scenario])) if payment_count else 0
 
     def moments(self, count: int) -> Ints:

@@ -82,7 +82,7 @@ class Findings:
     d_calibration: DCalibration
     lead_hours: Floats
     curves: Curves
-    seen: Outcomes
+    outcomes: Outcomes
     threshold: float
     warned_of: int
 

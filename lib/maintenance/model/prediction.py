@@ -44,7 +44,7 @@ class Prediction:
         alarm: whether the chance within the alarm's hours is at its threshold or above.
     """
 
-    chances: dict[str, float | None]
+    probabilities: dict[str, float | None]
     hours: tuple[float, ...]
     survival: tuple[float, ...]
     low: tuple[float, ...]

@@ -213,7 +213,7 @@ def _survival(subject: Subject, findings: Findings) -> list[Block]:
         curves[f"predicted, {name}"] = Curve(
             findings.curves.times / 24.0, findings.curves.survival[rows].mean(axis=0)
         )
-        marginal = KaplanMeier.fit(findings.seen.take(rows))
+        marginal = KaplanMeier.fit(findings.outcomes.take(rows))
         curves[f"came, {name}"] = Curve(marginal.times / 24.0, marginal.survival)
     x, y = Axis("days"), Axis("still running")
     plots = [
@@ -317,7 +317,7 @@ def _money(subject: Subject, findings: Findings) -> list[Block]:
 
 
 def _proportional(subject: Subject) -> list[Block]:
-    departures = sorted(subject.model.whole.cox.departures.items(), key=lambda entry: entry[1])
+    departures = sorted(subject.model.main_half.cox.departures.items(), key=lambda entry: entry[1])
     if not departures:
         return [Note("Not tested; --test-proportionality does.")]
     bad = sum(p < 0.05 for _, p in departures)

@@ -52,7 +52,7 @@ def scores_table(
     }
     columns |= {
         f"failure_within_{name}": pa.array(
-            [prediction.chances[name] for prediction in predictions], pa.float64()
+            [prediction.probabilities[name] for prediction in predictions], pa.float64()
         )
         for name in HORIZONS
     }

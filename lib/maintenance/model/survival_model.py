@@ -55,7 +55,7 @@ class SurvivalModel:
     """
 
     features: FeatureSet
-    whole: Half
+    main_half: Half
     replicates: tuple[Half, ...]
     weight: float
     grid: Floats
@@ -74,7 +74,7 @@ class SurvivalModel:
 
     def curves(self, rows: Floats) -> Curves:
         """S of rows (n, features) at the grid."""
-        return self.whole.curves(rows, self.weight, self.grid)
+        return self.main_half.curves(rows, self.weight, self.grid)
 
     def risk(self, rows: Floats) -> Floats:
         """(n,) chance of a failure within the alarm's hours."""
@@ -103,7 +103,7 @@ class SurvivalModel:
 
         The blend's hazard is divided as the network divides its own.
         """
-        grown = _at(self.whole.network.cuts, self.whole.network.cumulative(rows), self.grid)
+        grown = _at(self.main_half.network.cuts, self.main_half.network.cumulative(rows), self.grid)
         steps = np.diff(grown, axis=2)
         share = steps / np.maximum(steps.sum(axis=1, keepdims=True), _TINY)
         total = -np.log(np.maximum(self.curves(rows).survival, _TINY))
@@ -116,7 +116,7 @@ class SurvivalModel:
 
     def mode_chances(self, rows: Floats) -> Floats:
         """(n, modes) chance of each mode, given a failure within the horizon."""
-        incidence = self.whole.network.incidence(rows)[:, : len(self.modes), -1]
+        incidence = self.main_half.network.incidence(rows)[:, : len(self.modes), -1]
         return np.asarray(incidence / np.maximum(incidence.sum(axis=1, keepdims=True), _TINY))
 
     def predict(self, rows: Floats, explain: bool = True) -> list[Prediction]:
@@ -131,7 +131,7 @@ class SurvivalModel:
         groups = feature_groups(self.features)
         return [
             Prediction(
-                chances={
+                probabilities={
                     name: float(probabilities[at, column]) if hours <= self.horizon else None
                     for column, (name, hours) in enumerate(HORIZONS.items())
                 },
@@ -217,7 +217,7 @@ class SurvivalModel:
             )
             model = cls(
                 features=features,
-                whole=halves[0],
+                main_half=halves[0],
                 replicates=tuple(halves[1:]),
                 weight=float(about["weight"]),
                 grid=grid,
@@ -236,7 +236,7 @@ class SurvivalModel:
         except (KeyError, TypeError, ValueError) as error:
             raise SurvivalError(f"{folder}: not a model of machines: {error}") from error
         width = len(features.names)
-        if not len(usual) == len(spread) == width or model.whole.network.failing != len(
+        if not len(usual) == len(spread) == width or model.main_half.network.failing != len(
             model.modes
         ):
             raise SurvivalError(f"{folder}: its parts do not belong together")
@@ -244,7 +244,7 @@ class SurvivalModel:
 
     def _halves(self) -> dict[str, Half]:
         others = {f"replicate{number}": half for number, half in enumerate(self.replicates)}
-        return {"whole": self.whole, **others}
+        return {"whole": self.main_half, **others}
 
 
 def _half(folder: Path, name: str) -> Half:

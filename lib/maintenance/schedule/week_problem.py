@@ -99,7 +99,7 @@ def from_week_start(request: WeekRequest, at_us: int, curves: Curves) -> Curves:
             f"start: the week of {request.begin.isoformat()} began {-wait:.1f} h before the moment "
             "that risks are told for; plan the next week, or give risks of an earlier moment"
         )
-    return curves.given(np.full(len(curves), wait)) if wait else curves
+    return curves.conditional_after(np.full(len(curves), wait)) if wait else curves
 
 
 def job_name(machine_id: str, component: str) -> str:

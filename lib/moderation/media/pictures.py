@@ -96,16 +96,16 @@ class Pictures:
         """
         targets = sorted(stamps.tolist())
         try:
-            return self._taken(targets, self._keys())
+            return self._pictures_at(targets, self._keys())
         except _FalseKeyError:
             # a player goes through from the start and so do we: else what it shows stays unseen
-            return self._taken(targets, [])
+            return self._pictures_at(targets, [])
 
     def _keys(self) -> list[tuple[int, int]]:
         """Place and ticks of every packet that decoding can start at, as the container says."""
         return [(index, packet.stamp) for index, packet in enumerate(self._coded) if packet.is_key]
 
-    def _taken(self, targets: list[int], keys: list[tuple[int, int]]) -> list[Picture]:
+    def _pictures_at(self, targets: list[int], keys: list[tuple[int, int]]) -> list[Picture]:
         pictures: list[Picture] = []
         frames, self._fed = self._decoded(0), 0
         for stamp in targets:

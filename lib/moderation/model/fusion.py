@@ -131,14 +131,14 @@ class Fusion:
 
     def raw(self, answers: Mapping[str, ModalityAnswer], presence: Marks) -> Floats:
         """Log-odds (n, policies) before calibration."""
-        marks = self._seen(presence)
+        marks = self._usable_presence(presence)
         fused = self.unguarded(answers, marks)
         odds = [self._odds(answers, name, len(marks)) for name in MODALITIES]
         return self.guard.apply(fused, np.stack(odds), marks)
 
     def unguarded(self, answers: Mapping[str, ModalityAnswer], presence: Marks) -> Floats:
         """Log-odds (n, policies) of the network alone."""
-        marks = self._seen(presence)
+        marks = self._usable_presence(presence)
         embeddings, odds = fusion_inputs(answers, marks, self.widths, len(self.policies))
         device = self.runtime.device
         self.net.eval()
@@ -183,7 +183,7 @@ class Fusion:
             runtime=runtime,
         )
 
-    def _seen(self, presence: Marks) -> Marks:
+    def _usable_presence(self, presence: Marks) -> Marks:
         """Presence, with what no model looks at as failed."""
         if presence.ndim != 2 or presence.shape[1] != len(MODALITIES):
             raise ModelError(

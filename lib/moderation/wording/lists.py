@@ -165,9 +165,9 @@ class Lists:
         and as it is read. Hits within one of an allow entry are left
         out.
         """
-        matches = self._found(text)
+        matches = self._matches(text)
         for reading in readings(text):
-            for (name, start, end), entry in self._found(reading.text).items():
+            for (name, start, end), entry in self._matches(reading.text).items():
                 matches.setdefault((name, *reading.original(start, end)), entry)
         allowed = [key[1:] for key, entry in matches.items() if entry.action == "allow"]
         pairs = [(key, entry) for key, entry in matches.items() if entry.action != "allow"]
@@ -177,7 +177,7 @@ class Lists:
             if not any(first <= start and end <= last for first, last in allowed)
         )
 
-    def _found(self, text: str) -> dict[tuple[str, int, int], Entry]:
+    def _matches(self, text: str) -> dict[tuple[str, int, int], Entry]:
         """Entries by id and place in a text, those that allow among them."""
         matches: dict[tuple[str, int, int], Entry] = {}
         for way in _WAYS:
@@ -202,12 +202,12 @@ class Lists:
             first, at = match.span(1)
             start, end = int(variant.before[first]), int(variant.before[at])
             text_found = variant.folded.text[start:end]
-            if _is_valid_hit(entry, variant.folded.text, start, end) and self._whole(
+            if _is_valid_hit(entry, variant.folded.text, start, end) and self._has_valid_signs(
                 entry, text_found
             ):
                 yield _with_marks(text, variant.folded.original(start, end))
 
-    def _whole(self, entry: Entry, hit: str) -> bool:
+    def _has_valid_signs(self, entry: Entry, hit: str) -> bool:
         """Whether signs in a hit are such as may stand among a word's letters, or mask them."""
         if entry.word is None or not entry.spaced or not set(MASKS).intersection(hit):
             return True

@@ -33,7 +33,7 @@ class Tweets:
     shares: NDArray[np.float64]
     classes: Rows
     train: Rows
-    held: Rows
+    held_out: Rows
     test: Rows
 
 
@@ -54,7 +54,7 @@ def read_tweets(data: Path, seed: int) -> Tweets:
 
 def fit_tweets(tweets: Tweets, run: Run, epochs: int) -> TextModel:
     """The text model of all policies; the ones that tweets say nothing of stay unknown."""
-    rows = np.concatenate([tweets.train, tweets.held])
+    rows = np.concatenate([tweets.train, tweets.held_out])
     targets = np.full((len(rows), len(COMPOSED_POLICIES)), np.nan)
     targets[:, :2] = tweets.shares[rows]
     held_out = np.arange(len(tweets.train), len(rows))
@@ -71,7 +71,7 @@ def judge_tweets(tweets: Tweets, model: TextModel) -> dict[str, object]:
     the best mean over classes, which finds more hate.
     """
     results: dict[str, object] = {"test_rows": len(tweets.test), "baseline": _baseline(tweets)}
-    held_out, test = (model_members(model, tweets, rows) for rows in (tweets.held, tweets.test))
+    held_out, test = (model_members(model, tweets, rows) for rows in (tweets.held_out, tweets.test))
     for name in ("encoder", "ngrams", "ours"):
         figures = _at_factor(tweets, held_out[name], test[name], "weighted_f1")
         results |= figures if name == "ours" else {name: figures}
@@ -105,7 +105,7 @@ def _at_factor(
     tweets: Tweets, held_out: NDArray[np.float64], test: NDArray[np.float64], measure: str
 ) -> dict[str, float]:
     """Figures on the test with the factor of hate that is best by a measure on held-out tweets."""
-    labels = tweets.classes[tweets.held]
+    labels = tweets.classes[tweets.held_out]
     factor = float(
         max(_FACTORS, key=lambda weight: _f1(decided(held_out, weight), labels)[measure])
     )
@@ -140,7 +140,7 @@ def _f1(decisions: Rows, classes: Rows) -> dict[str, float]:
 
 def _baseline(tweets: Tweets) -> dict[str, float]:
     """TF-IDF of words with logistic regression, as scikit-learn sets them; with class weights."""
-    rows = np.concatenate([tweets.train, tweets.held])
+    rows = np.concatenate([tweets.train, tweets.held_out])
     texts = np.array(tweets.texts, dtype=object)
     vectoriser = TfidfVectorizer()
     inputs = vectoriser.fit_transform(texts[rows])

@@ -36,7 +36,7 @@ _LONGEST_SECONDS = 420
 class Seen:
     """What was seen of a job and of the cluster below it; times are seconds of one clock."""
 
-    asked: float = 0.0
+    requested_at: float = 0.0
     up: float = 0.0
     ended: float = 0.0
     down: float = 0.0
@@ -47,7 +47,7 @@ class Seen:
     def figures(self) -> dict[str, float]:
         """Seconds, for the table of benchmarks."""
         return {
-            "gpu_worker_up_s": round(self.up - self.asked, 1),
+            "gpu_worker_up_s": round(self.up - self.requested_at, 1),
             "gpu_worker_job_s": round(self.ended - self.up, 1),
             "gpu_worker_down_s": round(self.down - self.ended, 1),
         }
@@ -123,8 +123,8 @@ def _read_lines(job: subprocess.Popen[str], observation: Seen) -> None:
     for line in job.stdout:
         observation.lines.append(line)
         waited = re.match(r"waiting for .*\((\d+) s\)", line)
-        if waited and not observation.asked:
-            observation.asked = time.monotonic() - float(waited[1])
+        if waited and not observation.requested_at:
+            observation.requested_at = time.monotonic() - float(waited[1])
 
 
 def _look(observation: Seen) -> None:
