@@ -265,4 +265,4 @@ def _span(rows: Dataset) -> tuple[int, DataEnd]:
         raise ContractError(
             "no row of any table is left; check the option `until` and the times of the tables"
         )
-    return int(found.min("any") if low is None else low), end
+    return int(bounds.min("any") if low is None else low), end

@@ -55,12 +55,12 @@ def drop_leftovers(directory: Path, entity: Entity, *, count_only: bool = False)
     """Take an entity out of lines that the database refused or that were damaged."""
     written = write_json(entity.id)
 
-    def gone(row: Row | None, line: bytes) -> bool:
+    def is_of_entity(row: Row | None, line: bytes) -> bool:
         if row is None:
             return written in line
         return _is_about(row, entity)
 
-    return drop_lines(directory, gone, count_only=count_only)
+    return drop_lines(directory, is_of_entity, count_only=count_only)
 
 
 def _lines(directory: Path) -> Iterator[bytes]:

@@ -92,7 +92,7 @@ class Labels:
         at_a_time = asyncio.Semaphore(_AT_A_TIME)
         missing: set[str] = set()
 
-        async def one(subject: str) -> None:
+        async def count_subject(subject: str) -> None:
             async with at_a_time:
                 decision = await self._archive.find(subject)
                 if decision is None:
@@ -100,7 +100,7 @@ class Labels:
                 else:
                     await self.catch_up(decision)
 
-        await asyncio.gather(*(one(subject) for subject in subjects))
+        await asyncio.gather(*(count_subject(subject) for subject in subjects))
         return missing
 
     def _facts(self, label: Label, index: int, now: int) -> Iterable[Fact]:

@@ -103,28 +103,28 @@ def candidates(seed: int, people: int = 6, books: int = 3) -> Candidates:
 @given(st.integers(0, 10_000), st.floats(0, 12), st.floats(0, 60), st.integers(0, 6))
 def test_the_plan_is_the_best_of_all(seed: int, hours: float, budget: float, most: int):
     """Held against every possible plan, one by one."""
-    given_, limits = candidates(seed, people=5), Limits(hours, budget, most)
+    candidate_set, limits = candidates(seed, people=5), Limits(hours, budget, most)
     best = 0.0
     for choice in itertools.product(range(-1, 3), repeat=5):
-        plan = plan_of(given_, np.array(choice))
-        if not faults(given_, limits, plan):
+        plan = plan_of(candidate_set, np.array(choice))
+        if not faults(candidate_set, limits, plan):
             best = max(best, plan.value)
-    ours = plan_interventions(given_, limits)
-    assert faults(given_, limits, ours) == []
+    ours = plan_interventions(candidate_set, limits)
+    assert faults(candidate_set, limits, ours) == []
     assert ours.value == pytest.approx(best, abs=1e-6)
 
 
 @given(st.integers(0, 10_000), st.floats(0, 30), st.floats(0, 100))
 @settings(max_examples=25, deadline=None)
 def test_other_ways_keep_the_limits_and_are_never_better(seed: int, hours: float, budget: float):
-    given_, limits = candidates(seed, people=12), Limits(hours, budget)
-    ours = plan_interventions(given_, limits)
+    candidate_set, limits = candidates(seed, people=12), Limits(hours, budget)
+    ours = plan_interventions(candidate_set, limits)
     probabilities = np.random.default_rng(seed).random(12)
     for plan in (
-        highest_risk_first(given_, limits, probabilities),
-        random_plan(given_, limits, seed),
+        highest_risk_first(candidate_set, limits, probabilities),
+        random_plan(candidate_set, limits, seed),
     ):
-        assert faults(given_, limits, plan) == []
+        assert faults(candidate_set, limits, plan) == []
         assert plan.value <= ours.value + 1e-6
 
 

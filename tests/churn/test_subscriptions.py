@@ -117,12 +117,16 @@ def test_the_job_knows_of_an_account_what_the_service_knows(output, tmp_path):
 
 
 def online_features(
-    base: CustomerBase, told: pa.Table, moments: np.ndarray, profiles: Path, names: list[str]
+    base: CustomerBase,
+    stream_events: pa.Table,
+    moments: np.ndarray,
+    profiles: Path,
+    names: list[str],
 ) -> np.ndarray:
     online, store = OnlineFeatures(churn_features(base)), SqliteStore(profiles)
     rows = []
     for exchange, event in replay(
-        online, events(pa.concat_tables([told, probes(["a3"] * len(moments), moments)]))
+        online, events(pa.concat_tables([stream_events, probes(["a3"] * len(moments), moments)]))
     ):
         reply = store.exchange(exchange)
         if event is not None and event["event_id"].startswith(" "):

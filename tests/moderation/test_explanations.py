@@ -168,12 +168,12 @@ def test_explanations_of_images_beat_chance():
 
 
 def test_the_deletion_area_is_that_of_the_curve():
-    def chances(deleted):
+    def probabilities_of(deleted):
         return np.array([1.0 if 0 not in indices else 0.0 for indices in deleted])
 
     first, last = np.arange(4), np.arange(4)[::-1]
-    assert deletion_area(chances, first, steps=4) == pytest.approx(0.125)
-    assert deletion_area(chances, last, steps=4) == pytest.approx(0.875)
+    assert deletion_area(probabilities_of, first, steps=4) == pytest.approx(0.125)
+    assert deletion_area(probabilities_of, last, steps=4) == pytest.approx(0.875)
     assert np.bincount(cells(16).ravel()).tolist() == [4] * 64
 
 

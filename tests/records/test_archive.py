@@ -68,19 +68,19 @@ def test_archived_days_read_like_the_table(
 def test_a_day_that_is_archived_while_decisions_are_read_is_read_whole(
     records: Records, database: Database, tmp_path: Path
 ) -> None:
-    batch = [made(number, day) for day in range(3) for number in range(700)]
+    batch = [numbered_decision(number, day) for day in range(3) for number in range(700)]
     records.record_decisions(batch)
-    expected = [one.subject_id for one in batch]
+    expected = [decision.subject_id for decision in batch]
     for moved_after in (0, 650, 1_450):
         reading = records.decisions("fraud", 0, 2**62)
         subjects = [next(reading).subject_id for _ in range(moved_after)]
         for day in days_before(database, NOVEMBER + (1 if moved_after < 1_000 else 2) * DAY)[:1]:
             archive_day(database, open_archive(str(tmp_path / "archive")), day, NOVEMBER)
-        assert [*subjects, *(one.subject_id for one in reading)] == expected
+        assert [*subjects, *(decision.subject_id for decision in reading)] == expected
 
 
 def test_whoever_reads_decisions_may_take_its_time(url: str, records: Records) -> None:
-    records.record_decisions([made(number, 0) for number in range(2_500)])
+    records.record_decisions([numbered_decision(number, 0) for number in range(2_500)])
     limit = "" if url.startswith("sqlite") else "&options=-cidle_in_transaction_session_timeout=200"
     with Records(f"{url}{limit}") as hurried:
         number = 0

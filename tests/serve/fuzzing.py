@@ -266,8 +266,8 @@ def _key_paths(value: Any, head: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ..
     yield head
     inner = value.items() if isinstance(value, dict) else ()
     inner = enumerate(value[:3]) if isinstance(value, list) else inner
-    for key, one in inner:
-        yield from _key_paths(one, (*head, key))
+    for key, part in inner:
+        yield from _key_paths(part, (*head, key))
 
 
 def _with(value: Any, key_path: tuple[Any, ...], new: Any) -> Any:

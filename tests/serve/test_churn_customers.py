@@ -105,16 +105,16 @@ async def test_of_other_content_under_one_id_the_first_stays_whichever_replica_i
         "registry": str(registry),
         "profile_store": f"sqlite:///{tmp_path}/shared-profiles.sqlite",
     }
-    async with churn(tmp_path / "a", **shared) as one, churn(tmp_path / "b", **shared) as other:
-        both = await asyncio.gather(one.post("events", bodies[0]), other.post("events", bodies[1]))
+    async with churn(tmp_path / "a", **shared) as left, churn(tmp_path / "b", **shared) as right:
+        both = await asyncio.gather(left.post("events", bodies[0]), right.post("events", bodies[1]))
         counts = [answer["tables"]["tickets"] for answer in both]
         first = counts[1]["new"]
         assert counts[first] == counted(rows=1, new=1)
         assert counts[1 - first] == counted(rows=1, contradicting=1)
         assert both[1 - first]["contradictions"][0].startswith("tickets: opened:new:t: known with")
-        again = await one.post("events", bodies[first])
+        again = await left.post("events", bodies[first])
         closed = {**bodies[first]["tickets"][0], "closed_at": iso(NOW - 2 * DAY)}
-        later = await other.post("events", {"tickets": [closed]})
+        later = await right.post("events", {"tickets": [closed]})
     assert again["tables"]["tickets"] == counted(rows=1, repeated=1)
     assert (later["tables"]["tickets"], later["contradictions"]) == (
         counted(rows=1, new=1, repeated=1),

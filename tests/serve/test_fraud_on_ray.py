@@ -180,11 +180,11 @@ async def test_a_killed_front_replica_loses_no_payment_and_none_counts_twice(
     bodies = [payment(user_id="killed-user") for _ in range(60)]
     at_a_time = asyncio.Semaphore(6)
 
-    async def one(body: dict[str, Any]) -> dict[str, Any]:
+    async def score_payment(body: dict[str, Any]) -> dict[str, Any]:
         async with at_a_time:
             return await scored_until_answered(client, body)
 
-    tasks = [asyncio.create_task(one(body)) for body in bodies]
+    tasks = [asyncio.create_task(score_payment(body)) for body in bodies]
     while sum(task.done() for task in tasks) < 15:
         await asyncio.sleep(0.01)
     os.kill(on_ray.server.replicas("Front")[0], signal.SIGKILL)

@@ -271,7 +271,7 @@ async def test_a_part_that_is_out_degrades_and_a_vital_one_stops() -> None:
     async def out() -> Part:
         raise ConnectionError("no route to postgresql://jane:secret@db/records")
 
-    async def gone() -> Part:
+    async def failed_part() -> Part:
         return Part(False, {"error": "gone"}, vital=True)
 
     readiness = Readiness({"store": out, "engine": well})
@@ -282,7 +282,7 @@ async def test_a_part_that_is_out_degrades_and_a_vital_one_stops() -> None:
     assert detailed["parts"]["store"]["error"] == (
         "ConnectionError: no route to postgresql://***@db/records"
     )
-    status, body = await Readiness({"engine": gone}).report()
+    status, body = await Readiness({"engine": failed_part}).report()
     assert (status, body["status"]) == (503, "out")
 
 

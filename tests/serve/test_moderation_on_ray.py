@@ -128,11 +128,11 @@ async def test_posts_that_come_together_are_judged_together_and_as_if_alone(
     texts = tiny.parts()[2].texts[:48]
     at_a_time = asyncio.Semaphore(AT_A_TIME)
 
-    async def one(text: str) -> dict[str, Any]:
+    async def judge(text: str) -> dict[str, Any]:
         async with at_a_time:
             return await judged(client, text=text)
 
-    answers = await asyncio.gather(*(one(text) for text in texts))
+    answers = await asyncio.gather(*(judge(text) for text in texts))
     expected = sigmoid(tiny.model().log_odds([PostInputs(text) for text in texts]))
     assert np.array([probabilities_of(answer) for answer in answers]) == pytest.approx(
         expected, abs=1e-6
@@ -193,14 +193,14 @@ async def test_while_the_model_of_texts_is_killed_every_post_is_answered_and_que
     posts = [body(text=text) for text in texts]
     at_a_time = asyncio.Semaphore(AT_A_TIME // 2)
 
-    async def one(post: dict[str, Any]) -> dict[str, Any]:
+    async def judge(post: dict[str, Any]) -> dict[str, Any]:
         async with at_a_time:
             return await answered(client, post)
 
     async def in_force(post_id: str) -> dict[str, Any]:
         return dict((await client.get(f"{POSTS}/{post_id}")).json())
 
-    tasks = [asyncio.create_task(one(post)) for post in posts]
+    tasks = [asyncio.create_task(judge(post)) for post in posts]
     while sum(task.done() for task in tasks) < 15:
         await asyncio.sleep(0.01)
     os.kill(on_ray.server.replicas("Text")[0], signal.SIGKILL)

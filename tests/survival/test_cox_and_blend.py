@@ -195,13 +195,13 @@ def test_intervals_hold_their_share_in_each_group_of_like_predictions():
     first, rest = np.arange(6000) < 3000, np.arange(6000) >= 3000
     observed_times, new_curves = outcomes.time[rest], curves.take(rest)
 
-    def held(low, high):
+    def coverage(low, high):
         return ((low <= observed_times) & (observed_times <= high))[near[rest]].mean()
 
     grouped = LikelyRange.fit(outcomes.take(first), curves.take(first), 0.8, 400.0)
-    assert held(*grouped.of(new_curves)) == pytest.approx(0.8, abs=0.03)
+    assert coverage(*grouped.of(new_curves)) == pytest.approx(0.8, abs=0.03)
     single_fit = fit_outside(outcomes.take(first), curves.take(first), 0.8, 400.0)
-    assert held(*likely_range(new_curves, single_fit, 400.0)) < 0.7
+    assert coverage(*likely_range(new_curves, single_fit, 400.0)) < 0.7
 
 
 def test_a_likely_range_that_cannot_be_is_refused():

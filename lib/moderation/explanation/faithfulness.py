@@ -82,12 +82,16 @@ def text_faithfulness(
             continue
         spans = [(word.begin, word.end) for word in words]
 
-        def chances(deleted: Sequence[Ints], text: str = text, spans: object = spans) -> Floats:
+        def probabilities_of(
+            deleted: Sequence[Ints], text: str = text, spans: object = spans
+        ) -> Floats:
             variants = [without(text, [spans[k] for k in indices.tolist()]) for indices in deleted]  # type: ignore[index]
             return _probabilities(model.answer(variants).log_odds[:, policy_index])
 
         shares = np.array([word.share for word in words])
-        areas.append((_area(chances, shares), _random(chances, len(shares), orders, rng)))
+        areas.append(
+            (_area(probabilities_of, shares), _random(probabilities_of, len(shares), orders, rng))
+        )
     return _summary(areas, seed)
 
 
@@ -111,7 +115,7 @@ def image_faithfulness(
     for image in images:
         pixels = square(image, model.size.side)
 
-        def chances(deleted: Sequence[Ints], pixels: Pixels = pixels) -> Floats:
+        def probabilities_of(deleted: Sequence[Ints], pixels: Pixels = pixels) -> Floats:
             variants = np.stack([imputed(pixels, np.isin(cell, indices)) for indices in deleted])
             return _probabilities(model.answer_squares(variants).log_odds[:, policy_index])
 
@@ -120,10 +124,15 @@ def image_faithfulness(
         elsewhere = [moved(shares.reshape(round(count**0.5), -1), rng) for _ in range(orders)]
         areas.append(
             (
-                _area(chances, shares),
-                _random(chances, count, orders, rng),
+                _area(probabilities_of, shares),
+                _random(probabilities_of, count, orders, rng),
                 float(
-                    np.mean([_area(chances, moved_shares.ravel()) for moved_shares in elsewhere])
+                    np.mean(
+                        [
+                            _area(probabilities_of, moved_shares.ravel())
+                            for moved_shares in elsewhere
+                        ]
+                    )
                 ),
             )
         )

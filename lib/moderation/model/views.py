@@ -55,14 +55,16 @@ def views_in(directory: Path | str) -> Views:
     """
     artifact = verify_artifact(directory)
 
-    def told(name: str) -> dict[str, object]:
+    def read_json(name: str) -> dict[str, object]:
         content: dict[str, object] = json.loads(artifact.path(name).read_bytes())
         return content
 
     try:
-        modalities = tuple(str(name) for name in told("model.json")["modalities"])  # type: ignore[attr-defined]
-        image = told("image.json")["size"] if "image" in modalities else {"side": 1}
-        clip = told("video.json")["size"] if "video" in modalities else {"frames": 1, "side": 1}
+        modalities = tuple(str(name) for name in read_json("model.json")["modalities"])  # type: ignore[attr-defined]
+        image = read_json("image.json")["size"] if "image" in modalities else {"side": 1}
+        clip = (
+            read_json("video.json")["size"] if "video" in modalities else {"frames": 1, "side": 1}
+        )
         return Views(modalities, int(image["side"]), int(clip["frames"]), int(clip["side"]))  # type: ignore[index]
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{directory}: {type(error).__name__}: {error}") from error
