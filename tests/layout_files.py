@@ -43,4 +43,7 @@ def outcome(table: Mapping[str, Any]) -> tuple[int, int, int, int]:
 def adds_up(table: Mapping[str, Any], expected_rows: int) -> bool:
     """Whether every row that came is taken, set aside, a repeat or left out."""
     rows_in, *others = outcome(table)
-    return rows_in == taken + sum(others) and sum(table["reasons"].values()) == table["quarantined"]
+    return (
+        rows_in == expected_rows + sum(others)
+        and sum(table["reasons"].values()) == table["quarantined"]
+    )

@@ -94,21 +94,23 @@ class Desk:
         self._archive.require_room()
         call.notes["machine_id"] = request.machine_id
         received = self._now()
-        seen = await self._see(asked, received)
-        rules = self._rulings.rules(seen.past is not None)
-        verdict = rules.evaluate({**seen.values, "machine_id": seen.machine_id}, seen.machine_id)
-        model = self._holder.held if seen.past is not None else None
+        observation = await self._see(request, received)
+        rules = self._rulings.rules(observation.past is not None)
+        verdict = rules.evaluate(
+            {**observation.values, "machine_id": observation.machine_id}, observation.machine_id
+        )
+        model = self._holder.current if observation.past is not None else None
         prediction = None
         if model is not None:
-            prediction = await self._predicting.run(self.predicted, model, seen.values)
-        answer = self._answer(seen, verdict, model, prediction, call)
+            prediction = await self._predicting.run(self.predict_row, model, observation.values)
+        answer = self._answer(observation, verdict, model, prediction, call)
         body = answer.model_dump_json().encode()
         self._archive.keep(self._row(observation, verdict, answer, received))
         self._later(lambda: self._machines.note_prediction(observation.machine_id, body))
         self._count(answer, verdict, call, observation.past is not None)
         return body
 
-    def predicted(self, model: SurvivalModel, values: Features) -> Prediction:
+    def predict_row(self, model: SurvivalModel, values: Features) -> Prediction:
         """What the model says of features by name."""
         row = np.array([[values[name] for name in model.features.names]], dtype=np.float64)
         return model.predict(row)[0]
@@ -146,8 +148,12 @@ class Desk:
         prediction: Prediction | None,
         call: Call,
     ) -> PredictAnswer:
-        decision, method, reason = chosen(verdict, prediction, seen.past is not None, model)
-        last = None if seen.past is None or not len(seen.past.times_us) else seen.past.times_us[-1]
+        decision, method, reason = chosen(verdict, prediction, observation.past is not None, model)
+        last = (
+            None
+            if observation.past is None or not len(observation.past.times_us)
+            else observation.past.times_us[-1]
+        )
         return PredictAnswer(
             prediction_id=f"{observation.machine_id}:{observation.at_us}:{call.request_id}",
             machine_id=observation.machine_id,
@@ -156,8 +162,8 @@ class Desk:
             method=method,  # type: ignore[arg-type]
             reason=reason,
             rule_id=None if verdict.action is None else verdict.rule_id,
-            **_told(prediction),
-            sensor_faults=seen.faults,
+            **_model_fields(prediction),
+            sensor_faults=observation.faults,
             last_reading=None if last is None else moment(int(last)),
             model_version=None if prediction is None or model is None else model.version,
             rules_version=self._rulings.version,
@@ -219,9 +225,11 @@ class Desk:
             if past is None:
                 return {"decision": "INSPECT", "reason": "nothing is known of this machine"}
             values = self._values(past, decision.event_time)
-        prediction = await self._predicting.run(self.predicted, model, values)
-        told = {name: value for name, value in _told(prediction).items() if name != "survival"}
-        told["drivers"] = [one.model_dump() for one in told["drivers"]]
+        prediction = await self._predicting.run(self.predict_row, model, values)
+        fields = {
+            name: value for name, value in _model_fields(prediction).items() if name != "survival"
+        }
+        fields["drivers"] = [driver.model_dump() for driver in fields["drivers"]]
         return {
             "decision": "SERVICE" if prediction.alarm else "MONITOR",
             "model_version": model.version,
@@ -275,7 +283,7 @@ def _model_fields(prediction: Prediction | None) -> dict[str, Any]:
         "likely_hours": prediction.likely_hours,
         "likely_mode": prediction.likely_mode,
         "modes": prediction.modes,
-        "drivers": [_driver(one) for one in prediction.drivers[:_SHOWN_DRIVERS]],
+        "drivers": [_driver(driver) for driver in prediction.drivers[:_SHOWN_DRIVERS]],
     }
 
 

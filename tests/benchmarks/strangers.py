@@ -206,7 +206,7 @@ async def _both(config: Config, port: int, token: str) -> None:
         await measure(config, port, token, alone)
         async with _strangers(config, ELSEWHERE):
             await measure(config, port, token, elsewhere)
-        async with _strangers(config, port) as given:
+        async with _strangers(config, port) as page_counts:
             await measure(config, port, token, beside)
         pages += sum(page_counts)
     print_result(

@@ -12,7 +12,7 @@ from lib.churn.features import GROUPS, churn_features, group_of, untold
 from lib.churn.happenings import stream
 from lib.churn.reasons import words_for
 from lib.churn.snapshots import features_at
-from tests.churn.told import BASE, SIGNED, at, base_in, day, features, table, world
+from tests.churn.tables import BASE, SIGNED, at, base_in, day, features, table, world
 
 
 def uses(*days: int, month: int = 3, user: str = "u1") -> list[dict[str, object]]:

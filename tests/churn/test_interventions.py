@@ -37,7 +37,7 @@ from lib.churn.interventions.report import plan_report
 from lib.feature import DAY
 from lib.report import render_page
 from tests.churn.test_model import rows, trained
-from tests.churn.told import BASE
+from tests.churn.tables import BASE
 
 NAMES = churn_features(BASE).names
 TEXT = PLAYBOOKS_FILE.read_text()

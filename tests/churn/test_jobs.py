@@ -31,7 +31,7 @@ from lib.churn.snapshots import features_at, snapshots, to_table
 from lib.churn.target import Target
 from lib.contract import ContractError
 from lib.registry import Registry
-from tests.churn.told import base_in
+from tests.churn.tables import base_in
 from tests.local_ray import local_ray
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]

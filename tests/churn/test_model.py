@@ -38,7 +38,7 @@ from lib.evaluation import roc_auc
 from lib.feature import DAY
 from lib.registry import ArtifactError
 from lib.report import render_page
-from tests.churn.told import base_in, day, world
+from tests.churn.tables import base_in, day, world
 
 TARGET = Target()
 SETTINGS = ModelSettings(trees=TreeSettings(trees=40, boosters=2, min_child_weight=5.0))

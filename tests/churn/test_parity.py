@@ -12,7 +12,7 @@ from lib.churn.features import churn_features
 from lib.churn.happenings import probes, stream
 from lib.churn.snapshots import features_at
 from lib.feature import OnlineFeatures, SqliteStore, events, replay
-from tests.churn.told import base_in, day, world
+from tests.churn.tables import base_in, day, world
 
 
 @pytest.mark.timeout(600)

@@ -19,7 +19,7 @@ from lib.churn.features import churn_features, untold
 from lib.churn.happenings import probes, stream
 from lib.feature import OnlineFeatures, SqliteStore, events, replay
 from lib.storage import open_storage
-from tests.churn.told import table
+from tests.churn.tables import table
 from tests.local_ray import local_ray
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(300)]

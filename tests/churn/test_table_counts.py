@@ -12,7 +12,7 @@ from lib.churn.target import Target
 from lib.contract import MatchCounts
 from lib.contract.matches import match_figures
 from lib.storage import open_storage
-from tests.churn.told import at, happened, table
+from tests.churn.tables import at, happened, table
 
 WHEN = {"event_time": at(3, 1)}
 STRANGER = {**WHEN, "customer_id": "c1.0"}

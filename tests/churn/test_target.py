@@ -18,7 +18,7 @@ from lib.churn.contradictions import (
 )
 from lib.churn.snapshots import snapshots
 from lib.churn.target import Target
-from tests.churn.told import BASE, SIGNED, at, happened, table, us
+from tests.churn.tables import BASE, SIGNED, at, happened, table, us
 
 END = us(at(12, 1))
 

@@ -225,8 +225,8 @@ def test_rows_are_summed_exactly_in_any_order_and_any_pieces(rows, random, cut):
         assert checked.rows_in == checked.good.num_rows + counted
     expected = by_hand(gathered.to_pylist())
     sums = {
-        one["customer_id"]: (one["event_time"], one["known_at"], one["mrr_minor"], one["seats"])
-        for one in whole.good.to_pylist()
+        row["customer_id"]: (row["event_time"], row["known_at"], row["mrr_minor"], row["seats"])
+        for row in at_once.good.to_pylist()
     }
     assert {name: sums[name] for name in expected} == expected
 

@@ -140,5 +140,5 @@ def test_flag_columns_and_row_numbers_train_and_score_in_degrees_celsius(tmp_pat
     model = load_model(tmp_path / "model/model")
     assert set(model.modes) <= {"tool wear", "heat", "power", "overstrain", "random"}
     rows = open_dataset(open_storage(str(tmp_path / "model/rows")), "data").to_table().to_pydict()
-    assert all(20 < one < 35 for one in rows["air_mean_c_24h"])
-    assert scored_machines(tmp_path, **given) == ["H", "L", "M"]
+    assert all(20 < mean < 35 for mean in rows["air_mean_c_24h"])
+    assert scored_machines(tmp_path, **arguments) == ["H", "L", "M"]

@@ -16,7 +16,7 @@ from lib.churn.snapshots import snapshots
 from lib.feature import DAY
 from serve.churn.config import ChurnArgs
 from serve.churn.schema import MOST_ROWS
-from tests.churn.told import world
+from tests.churn.tables import world
 from tests.serve.churn_place import NOW, churn, iso, news, stayers
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
