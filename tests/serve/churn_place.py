@@ -22,8 +22,8 @@ from serve.churn.face import churn_face
 from serve.churn.numbers import INSTRUMENTS
 from serve.churn.service import ChurnService
 from serve.gateway import PrometheusMeter
-from tests.churn.test_model import save, trained
 from tests.churn.tables import day, world
+from tests.churn.test_model import save, trained
 
 SCOPES = ("churn:label", "churn:score", "churn:review", "churn:read")
 CREATED_AT = 1_795_428_900_000_000
