@@ -17,7 +17,7 @@ import yaml
 
 from cluster.demo_steps import Shown, deploy, must, new_key, short, table
 from cluster.local import ROOT, LocalHead
-from lib.maintenance.kind import KIND_FILE
+from lib.maintenance.machine_kind import KIND_FILE
 from lib.maintenance.simulation import COMPONENTS, FleetConfig
 
 _WEEKS, _SHARE_OF_LIFE = 44, 0.95

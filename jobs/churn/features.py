@@ -10,16 +10,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs import intake
+from jobs import ingestion
 from jobs.churn.sources import Sources, Stream, by_customer, intakes, read_stream
 from jobs.churn.table_counts import customer_counts, note_customers, table_lines, table_warnings
 from jobs.framework.command import run_job
 from jobs.framework.paths import OutputPath
-from jobs.rows import write_private_rows
-from lib.churn.base import ChurnError
+from jobs.private_rows import write_private_rows
 from lib.churn.features import churn_features, untold
 from lib.churn.snapshots import moments_between, snapshots, to_table
 from lib.churn.target import FEWEST_CUSTOMERS, Target
+from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
 from lib.storage import Storage, open_dataset, open_storage
 
@@ -117,7 +117,7 @@ def write_features(config: FeaturesConfig) -> str:
 def _inputs(config: FeaturesConfig) -> dict[str, Any]:
     """What the rows depend on."""
     return {
-        "data_fingerprint": intake.fingerprint_of(config.files),
+        "data_fingerprint": ingestion.fingerprint_of(config.files),
         "target": asdict(config.target),
         "every_days": config.every_days,
         "warm_up_days": config.warm_up_days,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, LocalInput, OutputPath
 from jobs.framework.progress import JobOptions
-from jobs.intake import checked_mapping
+from jobs.ingestion import checked_mapping
 from lib.churn.contracts import CHURN
 from lib.churn.interventions import PLAYBOOKS_FILE
 from lib.churn.interventions.daily import Economics

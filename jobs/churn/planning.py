@@ -9,13 +9,13 @@ import pyarrow as pa
 
 from jobs.churn.plan import PlanConfig
 from jobs.churn.sources import moment
-from jobs.intake import mapping_for, read_whole
+from jobs.ingestion import mapping_for, read_whole
 from jobs.publishing import store_report
 from lib.churn.contracts import CHURN
-from lib.churn.interventions import Limits, Playbooks, load_playbooks
-from lib.churn.interventions.daily import Day, log_of, plan_day
+from lib.churn.interventions import Budget, Playbooks, load_playbooks
+from lib.churn.interventions.daily import DailyPlan, log_of, plan_day
 from lib.churn.interventions.effects import Effect
-from lib.churn.interventions.outcomes import effects_of, revised_effects, who_left
+from lib.churn.interventions.outcomes import churned_customers, effects_of, revised_effects
 from lib.churn.interventions.report import plan_report
 from lib.churn.model.scores import read_scores
 from lib.contract.yaml_document import read_yaml_text
@@ -26,7 +26,7 @@ _SHOWN = 10
 
 def plan_interventions(config: PlanConfig) -> str:
     """Plan; returns the file or URI of the day's log."""
-    limits = Limits(config.hours, config.budget, config.most)
+    limits = Budget(config.hours, config.budget, config.most)
     scores, note = read_scores(config.scores)
     names = tuple(
         column.removeprefix("feature:")
@@ -78,13 +78,13 @@ def _past_effects(
         return {}, {}
     mapping = mapping_for(CHURN, config.mapping_churn, config.churn)
     churn = read_whole(mapping, config.churn, may_be_empty=True)
-    left = who_left(history, churn, int(note["window_days"]), at_us)
+    left = churned_customers(history, churn, int(note["window_days"]), at_us)
     effects = effects_of(history, left)
     return effects, revised_effects(playbooks, history, effects)
 
 
 def _closing_lines(
-    day: Day, log: pa.Table, limits: Limits, playbooks: Playbooks, effects: dict[str, Effect]
+    day: DailyPlan, log: pa.Table, limits: Budget, playbooks: Playbooks, effects: dict[str, Effect]
 ) -> str:
     lines = [f"{'customer':18}{'playbook':20}{'leaves':>8}{'worth':>12}{'cost':>10}"]
     held_out = log["held_out"].to_numpy(zero_copy_only=False).astype(np.bool_)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jobs.churn.sources import Sources, moment
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, OutputPath
-from jobs.model_files import check_model
+from jobs.model_source import check_model
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,14 +12,14 @@ import ray
 from jobs.churn.score import ScoreConfig
 from jobs.churn.sources import by_customer, intakes, moment, read_stream
 from jobs.churn.table_counts import customer_counts, note_customers, table_lines, table_warnings
-from jobs.model_files import model_directory
-from jobs.rows import write_private_rows
-from lib.churn.base import ChurnError
+from jobs.model_source import model_directory
+from jobs.private_rows import write_private_rows
 from lib.churn.features import base_tables
 from lib.churn.model import SYSTEM
-from lib.churn.model.churn_model import ChurnModel, load_model
+from lib.churn.model.model import ChurnModel, load_model
 from lib.churn.model.scores import NOTE, scores_table
 from lib.churn.snapshots import snapshots
+from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
 from lib.storage import Storage, open_dataset, open_storage
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from jobs.framework.command import run_job
 from jobs.framework.paths import LocalOutput
 from jobs.framework.progress import JobOptions
-from lib.churn.simulation import SimulationConfig, draw_accounts, live, tell
-from lib.churn.simulation.telling import truth
+from lib.churn.simulation import SimulationConfig, draw_accounts, simulate_lifecycles, write_tables
+from lib.churn.simulation.tables import truth
 from lib.contract import ContractError, write_parquet
 
 
@@ -32,8 +32,8 @@ def main(options: Simulate) -> int:
     if options.output.exists() and not options.output.is_dir():
         raise ContractError(f"'{options.output}' is a file; give a folder")
     options.output.mkdir(parents=True, exist_ok=True)
-    lives = live(config, draw_accounts(config))
-    tables = {**tell(config, lives), "truth": truth(config, lives)}
+    lives = simulate_lifecycles(config, draw_accounts(config))
+    tables = {**write_tables(config, lives), "truth": truth(config, lives)}
     for name, table in tables.items():
         write_parquet(table, options.output / f"{name}.parquet")
         print(f"{name:12}{table.num_rows:>12,}  {options.output / f'{name}.parquet'}  (simulated)")

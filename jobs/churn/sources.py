@@ -12,16 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs import intake
+from jobs import ingestion
+from jobs.cluster.admission import await_core
 from jobs.data_end import end_of
+from jobs.feature_join import partitions_for
 from jobs.framework.cluster import start_ray
 from jobs.framework.paths import InputPath
 from jobs.framework.progress import JobOptions
-from jobs.partitioned import partitions_for
-from jobs.resources import await_a_core
-from lib.churn.base import CustomerBase, base_of
 from lib.churn.contracts import CONTRACTS, CUSTOMERS
-from lib.churn.happenings import SCHEMA, happenings
+from lib.churn.events import SCHEMA, events_of
+from lib.churn.vocabulary import CustomerVocabulary, vocabulary_of
 from lib.contract import Contract, ContractError, Mapping
 from lib.contract.end_of_data import DataEnd
 from lib.storage import Storage, open_storage
@@ -97,12 +97,12 @@ class Sources(JobOptions):
         for contract in CONTRACTS:
             if contract.name in self.table_names:
                 path = getattr(self, f"mapping_{contract.name}")
-                intake.checked_mapping(contract, path, getattr(self, contract.name))
+                ingestion.checked_mapping(contract, path, getattr(self, contract.name))
 
     def mapping(self, contract: Contract) -> Mapping:
         """The mapping of a table that is given."""
         path = getattr(self, f"mapping_{contract.name}")
-        return intake.mapping_for(contract, path, getattr(self, contract.name))
+        return ingestion.mapping_for(contract, path, getattr(self, contract.name))
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Stream:
     """Happenings as a Ray data set, and what is known of them as a whole."""
 
     rows: Dataset
-    base: CustomerBase
+    base: CustomerVocabulary
     first_us: int
     last_us: int
     partitions: int
@@ -118,7 +118,9 @@ class Stream:
     end: DataEnd | None = None
 
 
-def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = None) -> Stream:
+def read_stream(
+    sources: Sources, quarantine: str, base: CustomerVocabulary | None = None
+) -> Stream:
     """All tables, checked, as one materialized stream.
 
     Args:
@@ -134,25 +136,25 @@ def read_stream(sources: Sources, quarantine: str, base: CustomerBase | None = N
     from ray.data import DataContext
 
     start_ray()
-    await_a_core()
+    await_core()
     mappings = {
         contract.name: sources.mapping(contract)
         for contract in CONTRACTS
         if contract.name in sources.table_names
     }
-    count = sum(intake.estimated_rows(m, getattr(sources, n)) for n, m in mappings.items())
+    count = sum(ingestion.estimated_rows(m, getattr(sources, n)) for n, m in mappings.items())
     resources = ray.cluster_resources()
     fits = count * _BYTES_PER_ROW < resources.get("object_store_memory", 0) / 2
     DataContext.get_current().use_disk_based_hash_shuffle = not fits
     customers = _customers(sources, mappings[CUSTOMERS.name], quarantine)
     if base is None:
         columns = (customers[name].unique().to_pylist() for name in ("segment", "plan"))
-        base = base_of(*columns, sources.table_names)
-    rows = ray.data.from_arrow(happenings(CUSTOMERS.name, customers, base))
+        base = vocabulary_of(*columns, sources.table_names)
+    rows = ray.data.from_arrow(events_of(CUSTOMERS.name, customers, base))
     for name, mapping in mappings.items():
         if name != CUSTOMERS.name:
             convert = partial(_happened, name, base)
-            read = intake.read(mapping, getattr(sources, name), f"{quarantine}/{name}")
+            read = ingestion.read(mapping, getattr(sources, name), f"{quarantine}/{name}")
             rows = rows.union(read.map_batches(convert, batch_format="pyarrow", batch_size=None))
     late = 0
     if sources.until is not None:
@@ -174,7 +176,7 @@ def by_customer(stream: Stream, work: Callable[[pa.Table], pa.Table]) -> Dataset
     """What `work` makes of the stream of each group of customers; none is in two groups."""
 
     def group(happened: pa.Table) -> pa.Table:
-        return work(once(happened.cast(SCHEMA)))
+        return work(deduplicate(happened.cast(SCHEMA)))
 
     together = stream.rows.repartition(1)
     if stream.partitions > 1:
@@ -184,7 +186,7 @@ def by_customer(stream: Stream, work: Callable[[pa.Table], pa.Table]) -> Dataset
     )
 
 
-def once(happened: pa.Table) -> pa.Table:
+def deduplicate(happened: pa.Table) -> pa.Table:
     """Each happening once that has a name of its own: the same ticket may stand in two files."""
     ids = happened["event_id"].combine_chunks()
     named = pc.match_substring_regex(
@@ -200,7 +202,7 @@ def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
     """What became of the rows of each table that was read."""
     summaries = {}
     for name in TABLES:
-        summary = intake.summary(storage, f"{quarantine}/{name}")
+        summary = ingestion.summary(storage, f"{quarantine}/{name}")
         if summary.rows_in or summary.empty_files:
             summaries[name] = asdict(summary)
     return summaries
@@ -224,8 +226,8 @@ def _not_after(end_us: int, table: pa.Table) -> pa.Table:
     return table.filter(pc.less(table["event_time"].cast(pa.int64()), end_us))
 
 
-def _happened(name: str, base: CustomerBase, table: pa.Table) -> pa.Table:
-    return happenings(name, table, base)
+def _happened(name: str, base: CustomerVocabulary, table: pa.Table) -> pa.Table:
+    return events_of(name, table, base)
 
 
 def _customers(sources: Sources, mapping: Mapping, quarantine: str) -> pa.Table:
@@ -233,15 +235,15 @@ def _customers(sources: Sources, mapping: Mapping, quarantine: str) -> pa.Table:
     import ray
 
     folder = f"{quarantine}/{CUSTOMERS.name}"
-    blocks = ray.get(intake.read(mapping, str(sources.customers), folder).to_arrow_refs())
+    blocks = ray.get(ingestion.read(mapping, str(sources.customers), folder).to_arrow_refs())
     filled = [block for block in blocks if block.num_rows]
     if not filled:
         storage = open_storage(quarantine)
-        reason = intake.most_frequent_reason(storage, CUSTOMERS.name, str(sources.customers))
+        reason = ingestion.most_frequent_reason(storage, CUSTOMERS.name, str(sources.customers))
         raise ContractError(
             f"{reason}; no customer passed the contract; see {storage.shown(CUSTOMERS.name)}"
         )
-    return intake.once_each(pa.concat_tables(filled), mapping.contract, "customer_id", folder)
+    return ingestion.deduplicate(pa.concat_tables(filled), mapping.contract, "customer_id", folder)
 
 
 def _span(rows: Dataset) -> tuple[int, DataEnd]:

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs import intake
+from jobs import ingestion
 from jobs.churn.sources import TABLES
-from lib.churn.contradictions import contradictions
+from lib.churn.consistency import contradictions
 from lib.churn.matches import table_matches
 from lib.contract import MatchCounts
 from lib.contract.matches import match_lines, match_warnings
@@ -73,6 +73,6 @@ def table_lines(note: Mapping[str, Any]) -> list[str]:
             f"{table.get('merged', 0):>10,}{table['quarantined']:>13,}"
         )
         lines += [f"    {count:>8,}  {reason}" for reason, count in table["reasons"].items()]
-        lines += intake.adjustment_lines(table)
+        lines += ingestion.adjustment_lines(table)
     lines += match_lines(MatchCounts.by_table(note.get("matches", {})), "customer")
     return lines + [f"{count:>8,}  {what}" for what, count in note["contradictions"].items()]

@@ -11,33 +11,33 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.churn.fits import halves, outside
+from jobs.churn.fitting import fit_final, fit_folds
 from jobs.churn.table_counts import table_lines, table_warnings
 from jobs.churn.training_config import TrainConfig
-from jobs.churn.training_rows import RowsSource, rows_of
+from jobs.churn.training_set import RowsSource, rows_of
+from jobs.cluster.admission import refuse_at_once
 from jobs.framework.cluster import start_ray
-from jobs.narration import narrator
+from jobs.framework.step_cache import StepCache
+from jobs.framework.step_printer import step_printer
 from jobs.publishing import code_version, publish, store_report
-from jobs.resources import refuse_at_once
-from jobs.stages import Stages
 from lib.calibration import fit_calibrator
 from lib.churn.features import churn_features, untold
 from lib.churn.health import fit_reference
 from lib.churn.model import SYSTEM
 from lib.churn.model.baselines import baseline_scores
-from lib.churn.model.churn_model import ChurnModel
-from lib.churn.model.fitting import Split, split_by_time
-from lib.churn.model.judging import (
+from lib.churn.model.evaluation import (
     AP,
     AUC,
     OURS,
     PRECISION,
     RECALL,
     REVENUE,
-    Findings,
-    judge,
+    Evaluation,
+    evaluate,
     ordered,
 )
+from lib.churn.model.fitting import Split, split_by_time
+from lib.churn.model.model import ChurnModel
 from lib.churn.model.report import Subject, training_report, warned
 from lib.churn.snapshots import Snapshots
 from lib.contract import MatchCounts
@@ -50,7 +50,7 @@ def train_model(config: TrainConfig) -> str:
     config = config.settled()
     config.check()
     started = time.monotonic()
-    step = narrator(started)
+    step = step_printer(started)
     output = open_storage(config.output)
     if config.engine == "ray":
         start_ray()
@@ -62,7 +62,7 @@ def train_model(config: TrainConfig) -> str:
         f"{len(source.rows):,} rows: {len(split.train):,} to learn from, "
         f"{len(split.test):,} to test"
     )
-    stages = Stages(output, _inputs(config, source))
+    stages = StepCache(output, _inputs(config, source))
     judged = _fitted(config, source, split.train, stages, "test")
     step("measuring on the test rows")
     findings = _findings(config, source, split, judged)
@@ -101,14 +101,14 @@ def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:
 
 
 def _fitted(
-    config: TrainConfig, source: RowsSource, rows: Snapshots, stages: Stages, name: str
+    config: TrainConfig, source: RowsSource, rows: Snapshots, stages: StepCache, name: str
 ) -> ChurnModel:
     """A model of some rows, calibrated on answers about customers that its folds did not see."""
-    kept = Stages(stages.storage, {"part": name})
-    log_odds = outside(source.base, rows, config, kept)
+    kept = StepCache(stages.storage, {"part": name})
+    log_odds = fit_folds(source.base, rows, config, kept)
     calibrator = fit_calibrator(log_odds, rows.labels)
     probabilities = calibrator.probabilities(log_odds)
-    linear, trees = halves(source.base, rows, config, kept, name)
+    linear, trees = fit_final(source.base, rows, config, kept, name)
     has_values = ~np.isnan(rows.matrix).all(axis=0)
     usual = np.full(len(rows.names), np.nan)
     usual[has_values] = np.nanmedian(rows.matrix[:, has_values], axis=0)
@@ -127,11 +127,13 @@ def _fitted(
     )
 
 
-def _findings(config: TrainConfig, source: RowsSource, split: Split, model: ChurnModel) -> Findings:
+def _findings(
+    config: TrainConfig, source: RowsSource, split: Split, model: ChurnModel
+) -> Evaluation:
     """What the model of the training rows is worth on the test rows."""
     scores = baseline_scores(split, config.seed)
     scores[OURS] = model.log_odds(split.test.matrix)
-    return judge(
+    return evaluate(
         split,
         source.target,
         scores,
@@ -144,7 +146,7 @@ def _findings(config: TrainConfig, source: RowsSource, split: Split, model: Chur
     )
 
 
-def _report(subject: Subject, findings: Findings, output: Storage) -> list[str]:
+def _report(subject: Subject, findings: Evaluation, output: Storage) -> list[str]:
     return store_report(training_report(subject, findings), output)
 
 
@@ -152,8 +154,8 @@ def _save(
     config: TrainConfig,
     source: RowsSource,
     model: ChurnModel,
-    findings: Findings,
-    stages: Stages,
+    findings: Evaluation,
+    stages: StepCache,
     output: Storage,
 ) -> str:
     """The artifact to OUTPUT/model and, if asked, to the registry; returns its version."""
@@ -179,7 +181,7 @@ def _save(
 def _closing_lines(
     config: TrainConfig,
     source: RowsSource,
-    findings: Findings,
+    findings: Evaluation,
     version: str,
     written: Sequence[str],
     seconds: float,

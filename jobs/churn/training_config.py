@@ -4,11 +4,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from jobs.churn.sources import Sources
+from jobs.cluster.admission import Request
 from jobs.framework.paths import InputPath, OutputPath
-from jobs.resources import Request
-from lib.churn.base import ChurnError
 from lib.churn.model.settings import ModelSettings
 from lib.churn.target import Target
+from lib.churn.vocabulary import ChurnError
 from lib.contract import ContractError
 
 

@@ -10,16 +10,16 @@ import numpy as np
 import yaml
 from ray import tune
 
-from jobs.churn.training_rows import find_rows
+from jobs.churn.training_set import find_rows
 from jobs.churn.tune import TuneConfig
+from jobs.cluster.admission import Request, await_workers
 from jobs.framework.cluster import start_ray
-from jobs.resources import Request, await_workers
-from jobs.searching import Search, search
-from lib.churn.base import CustomerBase
+from jobs.framework.tuning import Search, search
 from lib.churn.model.fitting import FOLDS, customer_folds, fold_log_odds, split_by_time
 from lib.churn.model.settings import ModelSettings
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import Target
+from lib.churn.vocabulary import CustomerVocabulary
 from lib.evaluation import average_precision
 from lib.storage import open_storage
 
@@ -77,7 +77,7 @@ def _space() -> dict[str, Any]:
 
 
 def _trial(
-    chosen: Mapping[str, Any], rows: Snapshots, base: CustomerBase, target: Target, seed: int
+    chosen: Mapping[str, Any], rows: Snapshots, base: CustomerVocabulary, target: Target, seed: int
 ) -> None:
     """Fits fold by fold, and reports the mean so far."""
     plain = dict(chosen)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from jobs.framework.faults import message_for_user, one_traceback
+from jobs.framework.options import read_options
 from jobs.framework.paths import check_paths
 from jobs.framework.progress import JobOptions, set_progress
-from jobs.options import read_options
 
 Options = TypeVar("Options")
 

@@ -8,7 +8,7 @@ from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
 from jobs.framework.progress import JobOptions, progress
 from jobs.fraud.history import check_tables, read_history
-from jobs.intake import mapping_for
+from jobs.ingestion import mapping_for
 from lib.contract import ContractError
 from lib.feature import (
     OnlineFeatures,

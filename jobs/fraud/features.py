@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs import intake
+from jobs import ingestion
+from jobs.cluster.admission import await_core
+from jobs.feature_join import add_features, partitions_for
 from jobs.framework.cluster import start_ray
 from jobs.framework.command import run_job
 from jobs.framework.faults import cause_in
@@ -19,9 +21,7 @@ from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
 from jobs.fraud.history import check_tables
 from jobs.fraud.label_counts import label_counts, label_lines, label_warnings, note_labels
-from jobs.partitioned import partitions_for, with_features
-from jobs.resources import await_a_core
-from jobs.rows import write_private_rows
+from jobs.private_rows import write_private_rows
 from lib.contract import Contract, ContractError, Mapping
 from lib.feature import FeatureSet
 from lib.fraud.amounts import AmountScale
@@ -97,10 +97,10 @@ def write_features(config: FeaturesConfig) -> str:
         "rows": count,
         "features": list(plan.features.names),
         "amounts": asdict(scale),
-        "transactions": asdict(intake.summary(output, "quarantine/transactions")),
+        "transactions": asdict(ingestion.summary(output, "quarantine/transactions")),
         "labels": None
         if config.labels is None
-        else asdict(intake.summary(output, "quarantine/labels")) | label_counts(output),
+        else asdict(ingestion.summary(output, "quarantine/labels")) | label_counts(output),
         "seconds": round(time.monotonic() - started, 3),
     }
     output.write("features.json", json.dumps(note, indent=2).encode())
@@ -123,7 +123,7 @@ def _computed(plan: _Plan, config: FeaturesConfig, output: Storage) -> int:
             rows = _checked_payments(plan, config, output.address("work/quarantine"))
             count: int = rows.count()
             if not count:
-                reason = intake.most_frequent_reason(
+                reason = ingestion.most_frequent_reason(
                     output, "work/quarantine/transactions", config.transactions
                 )
                 raise ContractError(
@@ -131,7 +131,7 @@ def _computed(plan: _Plan, config: FeaturesConfig, output: Storage) -> int:
                     f"{output.shown('work/quarantine/transactions')}"
                 )
             write_private_rows(
-                with_features(plan.features, rows, plan.partitions), output, "work/data"
+                add_features(plan.features, rows, plan.partitions), output, "work/data"
             )
             return count
         except RayError as error:
@@ -153,16 +153,16 @@ class _Plan:
 
     def __init__(self, config: FeaturesConfig, features: FeatureSet) -> None:
         self.features = features
-        self.payments = intake.mapping_for(
+        self.payments = ingestion.mapping_for(
             TRANSACTIONS, config.mapping_transactions, config.transactions
         )
-        payments = rows = intake.estimated_rows(self.payments, config.transactions)
+        payments = rows = ingestion.estimated_rows(self.payments, config.transactions)
         self.labels: Mapping | None = None
         if config.labels is not None:
-            self.labels = intake.mapping_for(LABELS, config.mapping_labels, config.labels)
-            rows += intake.estimated_rows(self.labels, config.labels)
+            self.labels = ingestion.mapping_for(LABELS, config.mapping_labels, config.labels)
+            rows += ingestion.estimated_rows(self.labels, config.labels)
         start_ray()
-        await_a_core()
+        await_core()
         import ray
         from ray.data import DataContext
 
@@ -177,10 +177,10 @@ class _Plan:
 
 def _checked_payments(plan: _Plan, config: FeaturesConfig, quarantine: str) -> Dataset:
     """Payments that pass the contract, each once, with what became known about them."""
-    payments = intake.read(plan.payments, config.transactions, f"{quarantine}/transactions")
+    payments = ingestion.read(plan.payments, config.transactions, f"{quarantine}/transactions")
     both = payments.map_batches(_as_payments, batch_format="pyarrow", zero_copy_batch=True)
     if plan.labels is not None and config.labels is not None:
-        labels = intake.read(plan.labels, config.labels, f"{quarantine}/labels")
+        labels = ingestion.read(plan.labels, config.labels, f"{quarantine}/labels")
         both = both.union(
             labels.map_batches(_as_labels, batch_format="pyarrow", zero_copy_batch=True)
         )
@@ -209,8 +209,8 @@ def _join(quarantine: str, payments: Contract, table: pa.Table) -> pa.Table:
     is_label = pc.is_valid(table.column("observed_at"))
     paid = table.filter(pc.invert(is_label)).drop_columns(list(_LABEL_COLUMNS))
     labels = table.filter(is_label).select([column.name for column in LABELS.columns])
-    paid = intake.once_each(paid, payments, "transaction_id", f"{quarantine}/transactions")
-    labels = intake.once_each(labels, LABELS, "transaction_id", f"{quarantine}/labels")
+    paid = ingestion.deduplicate(paid, payments, "transaction_id", f"{quarantine}/transactions")
+    labels = ingestion.deduplicate(labels, LABELS, "transaction_id", f"{quarantine}/labels")
     joined = join_labels(paid, labels)
     note_labels(joined, table, quarantine)
     return joined.table
@@ -219,14 +219,14 @@ def _join(quarantine: str, payments: Contract, table: pa.Table) -> pa.Table:
 def _scale(config: FeaturesConfig) -> AmountScale:
     """The currency's digits and the largest amount, as the payments' mapping says them."""
     path, data = config.mapping_transactions, config.transactions
-    return AmountScale.of(intake.mapping_for(TRANSACTIONS, path, data))
+    return AmountScale.of(ingestion.mapping_for(TRANSACTIONS, path, data))
 
 
 def _inputs(config: FeaturesConfig) -> dict[str, str]:
     """What the features depend on beside the feature set: the files and their mappings."""
     files = [config.transactions, config.labels, config.mapping_transactions, config.mapping_labels]
     return {
-        "data_fingerprint": intake.fingerprint_of([file for file in files if file]),
+        "data_fingerprint": ingestion.fingerprint_of([file for file in files if file]),
     }
 
 
@@ -253,8 +253,8 @@ def _closing_lines(output: Storage) -> str:
         f"  left out        {note['transactions'].get('left_out', 0):>12,}",
         f"  quarantined     {note['transactions']['quarantined']:>12,}",
         *(f"    {count:>8,}  {reason}" for reason, count in reasons.items()),
-        *intake.adjustment_lines(note["transactions"]),
-        *intake.adjustment_lines(note["labels"] or {}, "labels: "),
+        *ingestion.adjustment_lines(note["transactions"]),
+        *ingestion.adjustment_lines(note["labels"] or {}, "labels: "),
         *label_lines(note["labels"]),
         f"rows with features{note['rows']:>12,}   ({len(note['features'])} features each)",
         f"features:   {output.shown('data')}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from jobs.intake import checked_mapping, mapping_for, read_whole
+from jobs.ingestion import checked_mapping, mapping_for, read_whole
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
-from jobs.model_files import check_model
+from jobs.model_source import check_model
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy
 
+from jobs.cluster.admission import await_core
 from jobs.framework.cluster import start_ray
 from jobs.fraud.score import ScoreConfig
 from jobs.fraud.training_config import TrainConfig
-from jobs.fraud.training_data import find_source
-from jobs.model_files import model_directory
-from jobs.resources import await_a_core
-from jobs.rows import write_private_rows
+from jobs.fraud.training_set import find_source
+from jobs.model_source import model_directory
+from jobs.private_rows import write_private_rows
 from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix
 from lib.fraud.model.policy import DECISIONS
@@ -73,7 +73,7 @@ def score_payments(config: ScoreConfig) -> str:
     """Score everything; returns the folder or URI of Parquet files."""
     version = load_scorer(config).version
     start_ray()
-    await_a_core()
+    await_core()
     output = open_storage(config.output)
     folder, name = split_address(output.address())
     above = open_storage(folder)

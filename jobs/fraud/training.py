@@ -9,30 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.cluster.admission import refuse_at_once
 from jobs.framework.cluster import start_ray
-from jobs.fraud.halves import final_halves, fold_scores
+from jobs.framework.step_cache import Arrays, StepCache
+from jobs.framework.step_printer import step_printer
+from jobs.fraud.fitting import fit_final, fit_folds
 from jobs.fraud.label_counts import label_figures, label_warnings
-from jobs.fraud.rules_baseline import rule_answers
 from jobs.fraud.training_config import TrainConfig
-from jobs.fraud.training_data import Source, find_source, load_payments, load_rule_columns
-from jobs.narration import narrator
+from jobs.fraud.training_set import Source, find_source, load_payments, load_rule_columns
 from jobs.publishing import code_version, publish, store_report
-from jobs.resources import refuse_at_once
-from jobs.stages import Arrays, Stages
 from lib.calibration import fit_calibrator, sigmoid
 from lib.contract import ContractError
 from lib.contract.end_of_data import end_of_data
 from lib.fraud.features import FRAUD
 from lib.fraud.model.baselines import baseline_scores
-from lib.fraud.model.comparison import intervals, make_test_rows, measure
-from lib.fraud.model.ensemble import SYSTEM, Ensemble, TrainingRecord, largest_difference
+from lib.fraud.model.evaluation import intervals, make_test_rows, measure
 from lib.fraud.model.fitting import fold_data, settled, stack, weighed_sample
 from lib.fraud.model.inputs import Floats
+from lib.fraud.model.model import SYSTEM, Ensemble, TrainingRecord, largest_difference
 from lib.fraud.model.outcome import measure_outcome
 from lib.fraud.model.payments import Payments
 from lib.fraud.model.policy import fit_policy
-from lib.fraud.model.slices import Plan, plan_slices
-from lib.fraud.report import OURS, Findings, build_report, gain_shares, outcome_facts
+from lib.fraud.model.report import OURS, Findings, build_report, gain_shares, outcome_facts
+from lib.fraud.model.rules_baseline import rule_answers
+from lib.fraud.model.time_split import Plan, plan_slices
 from lib.registry import MANIFEST, verify_artifact
 from lib.storage import Storage, open_storage, redacted
 
@@ -45,7 +45,7 @@ def train_model(config: TrainConfig) -> str:
     config = config.settled()
     output = open_storage(config.output)
     started = time.monotonic()
-    step = narrator(started)
+    step = step_printer(started)
     if config.engine == "ray":
         start_ray()
         refuse_at_once(config.request)
@@ -62,7 +62,7 @@ def train_model(config: TrainConfig) -> str:
         payments.known_until(),
     )
     _refuse_empty_slices(payments, plan, source)
-    stages = Stages(output, _inputs(config, source))
+    stages = StepCache(output, _inputs(config, source))
     ensemble = _fit(config, source, payments, plan, stages, step)
     step("measuring on the test days")
     findings = _findings(config, source, payments, plan, ensemble, stages)
@@ -112,19 +112,19 @@ def _fit(
     source: Source,
     payments: Payments,
     plan: Plan,
-    stages: Stages,
+    stages: StepCache,
     step: Callable[[str], None],
 ) -> Ensemble:
     """Folds, meta-learner, final halves, calibration and policy."""
     step(f"fitting {len(plan.folds)} time-forward folds of both halves ({config.engine})")
     half_life = config.recency_half_life_days
     folds = [fold_data(payments, fold, half_life) for fold in plan.folds]
-    scores = fold_scores(folds, config.model, config, stages)
+    scores = fit_folds(folds, config.model, config, stages)
     meta = stack(folds, scores)
     settings = settled(config.model, scores)
     step(f"fitting the model: {settings.trees.trees} trees, {settings.network.epochs} epochs")
     train = weighed_sample(payments, plan.train, half_life)
-    trees, networks = final_halves(train, FRAUD.names, settings, config, stages)
+    trees, networks = fit_final(train, FRAUD.names, settings, config, stages)
     step("calibrating and setting thresholds")
     later = payments.within(plan.calibrate)
     labels = later.labels(plan.calibrate.as_of)
@@ -143,7 +143,7 @@ def _findings(
     payments: Payments,
     plan: Plan,
     ensemble: Ensemble,
-    stages: Stages,
+    stages: StepCache,
 ) -> Findings:
     """Everything the report shows, on the test days."""
     test = payments.within(plan.test)
@@ -215,7 +215,7 @@ def _report(findings: Findings, output: Storage) -> list[str]:
 
 
 def _save(
-    config: TrainConfig, source: Source, findings: Findings, stages: Stages, output: Storage
+    config: TrainConfig, source: Source, findings: Findings, stages: StepCache, output: Storage
 ) -> str:
     """Write the artifact and publish it; a repeated run writes the same version, returned."""
     created_at = stages.number("created_at", lambda: time.time_ns() // 1000)

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from jobs.cluster.admission import Request
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
 from jobs.fraud.history import check_tables
-from jobs.resources import Request
 from lib.contract import ContractError
 from lib.fraud.model.policy import Costs
 from lib.fraud.model.settings import ModelSettings, NetworkSettings, TreeSettings
-from lib.fraud.model.slices import Lengths
+from lib.fraud.model.time_split import Lengths
 
 
 @dataclass(frozen=True)

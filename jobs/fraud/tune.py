@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
-from lib.fraud.model.slices import Lengths
+from lib.fraud.model.time_split import Lengths
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,19 @@ from typing import Any
 import yaml
 from ray import tune
 
-from jobs.devices import Devices
+from jobs.cluster.admission import Request, await_workers
+from jobs.cluster.gpu import Devices
 from jobs.framework.cluster import start_ray
+from jobs.framework.tuning import Search, search
 from jobs.fraud.training_config import TrainConfig
-from jobs.fraud.training_data import find_source, load_payments
+from jobs.fraud.training_set import find_source, load_payments
 from jobs.fraud.tune import TuneConfig
-from jobs.resources import Request, await_workers
-from jobs.searching import Search, search
 from lib.contract.end_of_data import end_of_data
 from lib.fraud.model.fitting import weighed_sample
 from lib.fraud.model.network import fit_networks
 from lib.fraud.model.sample import Sample, refuse_one_class
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
-from lib.fraud.model.slices import plan_slices
+from lib.fraud.model.time_split import plan_slices
 from lib.fraud.model.trees import fit_trees
 from lib.storage import open_storage
 

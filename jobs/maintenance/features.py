@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from jobs import intake
+from jobs import ingestion
 from jobs.framework.cluster import start_ray
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
@@ -29,7 +29,7 @@ from jobs.maintenance.sources import (
     telemetry_end,
     telemetry_mapping,
 )
-from jobs.rows import write_private_rows
+from jobs.private_rows import write_private_rows
 from lib.contract import ContractError
 from lib.maintenance.dataset import (
     Tables,
@@ -38,9 +38,9 @@ from lib.maintenance.dataset import (
     sensor_faults,
 )
 from lib.maintenance.failures import GRACE_HOURS, FailureCounts, counts_of
-from lib.maintenance.feature_set import FeatureError, FeatureSet
+from lib.maintenance.feature_set import AssetFeatureSet, FeatureError
 from lib.maintenance.history import History
-from lib.maintenance.kind import kind_text, load_kind
+from lib.maintenance.machine_kind import kind_text, load_kind
 from lib.maintenance.model.rows import TrainingRows, to_table
 from lib.storage import Storage, open_dataset, open_storage
 
@@ -126,11 +126,11 @@ def write_features(config: FeaturesConfig) -> str:
     return output.address("data")
 
 
-def _inputs(config: FeaturesConfig, declared: FeatureSet | None) -> dict[str, Any]:
+def _inputs(config: FeaturesConfig, declared: AssetFeatureSet | None) -> dict[str, Any]:
     """What the rows depend on."""
     return {
         "declared_digest": None if declared is None else declared.digest,
-        "data_fingerprint": intake.fingerprint_of(config.files),
+        "data_fingerprint": ingestion.fingerprint_of(config.files),
         "every_hours": config.every_hours,
         "warm_up_hours": config.warm_up_hours,
         "preventive": config.preventive,
@@ -140,8 +140,8 @@ def _inputs(config: FeaturesConfig, declared: FeatureSet | None) -> dict[str, An
 
 
 def _computed(
-    config: FeaturesConfig, declared: FeatureSet | None, output: Storage
-) -> tuple[FeatureSet, dict[str, Any]]:
+    config: FeaturesConfig, declared: AssetFeatureSet | None, output: Storage
+) -> tuple[AssetFeatureSet, dict[str, Any]]:
     """The kind of machine, and how many rows of how many machines were written."""
     start_ray()
     quarantine = output.address("work/quarantine")
@@ -173,7 +173,9 @@ def _computed(
     rows = by_machine(config, small, rows_of, quarantine, features, end_us).materialize()
     count = rows.count()
     if not count:
-        reason = intake.most_frequent_reason(output, "work/quarantine/telemetry", config.telemetry)
+        reason = ingestion.most_frequent_reason(
+            output, "work/quarantine/telemetry", config.telemetry
+        )
         raise ContractError(
             f"{reason}; no machine has readings for longer than {config.warm_up_hours:g} h that "
             f"pass the contract; see {output.shown('work/quarantine/telemetry')}"
@@ -192,12 +194,12 @@ def _computed(
     }
 
 
-def _empty_table(features: FeatureSet) -> pa.Table:
+def _empty_table(features: AssetFeatureSet) -> pa.Table:
     """A table of no rows, typed like the others."""
     return to_table(TrainingRows.none(len(features.names)), features.names)
 
 
-def _note_faults(features: FeatureSet, pasts: Sequence[History], quarantine: str) -> None:
+def _note_faults(features: AssetFeatureSet, pasts: Sequence[History], quarantine: str) -> None:
     text = json.dumps(sensor_faults(features, pasts))
     open_storage(quarantine).write(f"sensors/{_group_name(pasts)}.json", text.encode())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
-from jobs.intake import checked_mapping
+from jobs.ingestion import checked_mapping
 from lib.maintenance.contracts import MACHINES
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from jobs import intake
+from jobs import ingestion
 from jobs.framework.progress import progress
 from jobs.maintenance.schedule import ScheduleConfig
 from jobs.publishing import store_report
@@ -104,10 +104,10 @@ def _scores(folder: str) -> _Scores:
 def _sites(config: ScheduleConfig, machines: list[str]) -> list[Site]:
     if config.machines is None:
         return [Site(machine_id) for machine_id in machines]
-    mapping = intake.mapping_for(MACHINES, config.mapping_machines, config.machines)
+    mapping = ingestion.mapping_for(MACHINES, config.mapping_machines, config.machines)
     quarantine = open_storage(config.output).address("quarantine")
-    listed = intake.once_each(
-        intake.read_whole(mapping, config.machines), MACHINES, "machine_id", quarantine
+    listed = ingestion.deduplicate(
+        ingestion.read_whole(mapping, config.machines), MACHINES, "machine_id", quarantine
     )
     rows = {row["machine_id"]: row for row in listed.to_pylist()}
     missing = [machine_id for machine_id in machines if machine_id not in rows]

@@ -9,7 +9,7 @@ from jobs.framework.paths import InputPath
 from jobs.maintenance.sources import (
     Sources,
 )
-from jobs.model_files import check_model
+from jobs.model_source import check_model
 
 
 @dataclass(frozen=True, kw_only=True)

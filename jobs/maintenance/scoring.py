@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
-from jobs import intake
+from jobs import ingestion
 from jobs.framework.cluster import start_ray
 from jobs.maintenance.score import ScoreConfig
 from jobs.maintenance.sources import (
@@ -23,8 +23,8 @@ from jobs.maintenance.sources import (
     telemetry_end,
     telemetry_mapping,
 )
-from jobs.model_files import model_directory
-from jobs.rows import write_private_rows
+from jobs.model_source import model_directory
+from jobs.private_rows import write_private_rows
 from lib.contract import ContractError
 from lib.contract.coercion import as_array
 from lib.contract.end_of_data import DataEnd
@@ -80,7 +80,7 @@ def _end(config: ScoreConfig, quarantine: str) -> DataEnd:
     end = telemetry_end(config, quarantine)
     if end is None:
         storage = open_storage(quarantine)
-        reason = intake.most_frequent_reason(storage, "telemetry", config.telemetry)
+        reason = ingestion.most_frequent_reason(storage, "telemetry", config.telemetry)
         raise ContractError(
             f"{reason}; no reading passed the contract; see {storage.shown('telemetry')}"
         )

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
-from jobs import intake
+from jobs import ingestion
+from jobs.cluster.admission import await_core
 from jobs.data_end import end_of
+from jobs.feature_join import partitions_for
 from jobs.framework.cluster import start_ray
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
-from jobs.partitioned import partitions_for
-from jobs.resources import await_a_core
 from lib.contract import (
     Column,
     Contract,
@@ -38,7 +38,7 @@ from lib.maintenance.contracts import (
     WAVEFORMS,
 )
 from lib.maintenance.dataset import Tables
-from lib.maintenance.feature_set import FeatureError, FeatureSet, Sensor
+from lib.maintenance.feature_set import AssetFeatureSet, FeatureError, Sensor
 from lib.maintenance.offline import measured_waveforms
 from lib.storage import Storage
 
@@ -92,13 +92,13 @@ class Sources(JobOptions):
         """See `JobOptions`."""
         self.check_tables(None)
 
-    def check_tables(self, features: FeatureSet | None) -> None:
+    def check_tables(self, features: AssetFeatureSet | None) -> None:
         """Refuse mappings and columns that cannot work, for a kind of machine; reads no rows."""
         source_schema(telemetry_mapping(self, features), self.telemetry, may_be_empty=True)
         for name, contract in {**_SMALL, "waveforms": WAVEFORMS}.items():
             path = getattr(self, name)
             if path is not None:
-                intake.checked_mapping(contract, getattr(self, f"mapping_{name}"), path)
+                ingestion.checked_mapping(contract, getattr(self, f"mapping_{name}"), path)
 
     @property
     def files(self) -> list[str]:
@@ -122,7 +122,7 @@ def small_tables(sources: Sources, quarantine: str) -> dict[str, pa.Table | None
     return tables
 
 
-def telemetry_mapping(sources: Sources, features: FeatureSet | None = None) -> Mapping:
+def telemetry_mapping(sources: Sources, features: AssetFeatureSet | None = None) -> Mapping:
     """The mapping of the telemetry, its sensors in the units of a kind of machine.
 
     Args:
@@ -163,7 +163,7 @@ def _telemetry_mapping(sources: Sources) -> Mapping:
     return parse_mapping(text, (TELEMETRY,), origin=f"columns of {sources.telemetry}")
 
 
-def kind_in(mapping: Mapping, small: dict[str, pa.Table | None]) -> FeatureSet:
+def kind_in(mapping: Mapping, small: dict[str, pa.Table | None]) -> AssetFeatureSet:
     """A kind of machine as the data shows it: every sensor, component and code that comes.
 
     It knows no bounds and finds no stuck sensor; written to a file, people may add them.
@@ -174,7 +174,7 @@ def kind_in(mapping: Mapping, small: dict[str, pa.Table | None]) -> FeatureSet:
         for column in mapping.contract.columns
         if column.name not in own
     ]
-    return FeatureSet(
+    return AssetFeatureSet(
         sensors=tuple(sensors),
         components=_named(small["maintenance"], "component"),
         error_codes=_named(small["errors"], "error_code"),
@@ -198,7 +198,7 @@ def _named(table: pa.Table | None, column: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def measured(sources: Sources, features: FeatureSet, quarantine: str) -> pa.Table | None:
+def measured(sources: Sources, features: AssetFeatureSet, quarantine: str) -> pa.Table | None:
     """What is measured of every waveform, computed where each block of them lies.
 
     Raises:
@@ -213,20 +213,20 @@ def measured(sources: Sources, features: FeatureSet, quarantine: str) -> pa.Tabl
         )
     import ray
 
-    mapping = intake.mapping_for(WAVEFORMS, sources.mapping_waveforms, sources.waveforms)
+    mapping = ingestion.mapping_for(WAVEFORMS, sources.mapping_waveforms, sources.waveforms)
     folder = f"{quarantine}/waveforms"
 
     def measure(table: pa.Table) -> pa.Table:
         return measured_waveforms(features, table)
 
-    read = intake.read(mapping, sources.waveforms, folder)
+    read = ingestion.read(mapping, sources.waveforms, folder)
     blocks = ray.get(read.map_batches(measure, batch_format="pyarrow").to_arrow_refs())
     columns = [Column(name, pa.float64(), "", required=False) for name in features.wave_measures]
     contract = WAVEFORM_FEATURES.with_columns(columns)
     filled = [block for block in blocks if block.num_rows]
     if not filled:
         return contract.check(contract.schema.empty_table()).good
-    return intake.once_each(pa.concat_tables(filled), contract, "machine_id", folder)
+    return ingestion.deduplicate(pa.concat_tables(filled), contract, "machine_id", folder)
 
 
 def _read_small_table(
@@ -237,13 +237,13 @@ def _read_small_table(
     path = getattr(sources, name)
     if path is None:
         return None
-    mapping = intake.mapping_for(contract, getattr(sources, f"mapping_{name}"), path)
+    mapping = ingestion.mapping_for(contract, getattr(sources, f"mapping_{name}"), path)
     folder = f"{quarantine}/{name}"
-    blocks = ray.get(intake.read(mapping, path, folder).to_arrow_refs())
+    blocks = ray.get(ingestion.read(mapping, path, folder).to_arrow_refs())
     filled = [block for block in blocks if block.num_rows]
     if not filled:
         return contract.check(contract.schema.empty_table()).good
-    return intake.once_each(pa.concat_tables(filled), contract, "machine_id", folder)
+    return ingestion.deduplicate(pa.concat_tables(filled), contract, "machine_id", folder)
 
 
 def by_machine(
@@ -251,7 +251,7 @@ def by_machine(
     small: dict[str, pa.Table | None],
     work: Callable[[Tables], pa.Table],
     quarantine: str,
-    features: FeatureSet,
+    features: AssetFeatureSet,
     end_us: int | None = None,
 ) -> Dataset:
     """What `work` makes of the tables of each group of machines; no machine is in two groups.
@@ -269,8 +269,8 @@ def by_machine(
 
     mapping = telemetry_mapping(sources, features)
     start_ray()
-    await_a_core()
-    rows = intake.estimated_rows(mapping, sources.telemetry)
+    await_core()
+    rows = ingestion.estimated_rows(mapping, sources.telemetry)
     resources = ray.cluster_resources()
     partitions = sources.partitions or partitions_for(
         rows, int(resources.get("CPU", 1)), resources.get("memory", 0.0)
@@ -281,12 +281,12 @@ def by_machine(
     shared = ray.put(small)
 
     def group(telemetry: pa.Table) -> pa.Table:
-        once = intake.once_each(telemetry, mapping.contract, "machine_id", folder)
+        once = ingestion.deduplicate(telemetry, mapping.contract, "machine_id", folder)
         if end_us is not None:
             once = once.filter(pc.less_equal(once["event_time"].cast(pa.int64()), end_us))
         return work(Tables(telemetry, **ray.get(shared)).of(once))
 
-    read = intake.read(mapping, sources.telemetry, folder, merge_pivot=False)
+    read = ingestion.read(mapping, sources.telemetry, folder, merge_pivot=False)
     together = read.repartition(1)
     if partitions > 1:
         together = read.repartition(partitions, keys=["machine_id"], sort=True)
@@ -302,7 +302,7 @@ def telemetry_end(sources: Sources, quarantine: str) -> DataEnd | None:
         sources: where the tables are.
         quarantine: folder or URI for what of this reading does not pass, apart from others.
     """
-    rows = intake.read(
+    rows = ingestion.read(
         _times_only(telemetry_mapping(sources)),
         sources.telemetry,
         f"{quarantine}/telemetry",
@@ -336,7 +336,7 @@ def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, Any]]:
     """What became of the rows of each table that was read."""
     summaries = {}
     for name in ("telemetry", "waveforms", *_SMALL):
-        summary = intake.summary(storage, f"{quarantine}/{name}")
+        summary = ingestion.summary(storage, f"{quarantine}/{name}")
         if summary.rows_in or summary.empty_files:
             summaries[name] = asdict(summary)
     return summaries
@@ -354,7 +354,7 @@ def table_lines(tables: dict[str, dict[str, Any]]) -> list[str]:
             f"{summary.get('merged', 0):>10,}{summary['quarantined']:>13,}"
         )
         lines += [f"    {count:>8,}  {reason}" for reason, count in summary["reasons"].items()]
-        lines += intake.adjustment_lines(summary)
+        lines += ingestion.adjustment_lines(summary)
     return lines
 
 

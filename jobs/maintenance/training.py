@@ -11,37 +11,37 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.cluster.admission import refuse_at_once
 from jobs.framework.cluster import start_ray
-from jobs.maintenance.fits import fold_by_fold, replicates, whole_model
+from jobs.framework.step_cache import StepCache
+from jobs.framework.step_printer import step_printer
+from jobs.maintenance.fitting import fit_final, fit_folds, fit_replicates
 from jobs.maintenance.sources import far_lines
 from jobs.maintenance.training_config import TrainConfig
-from jobs.maintenance.training_rows import RowsSource, rows_of
-from jobs.narration import narrator
+from jobs.maintenance.training_set import RowsSource, rows_of
 from jobs.publishing import code_version, publish, store_report
-from jobs.resources import refuse_at_once
-from jobs.stages import Stages
 from lib.contract import ContractError
 from lib.maintenance.failures import FailureCounts
-from lib.maintenance.kind import kind_text
+from lib.maintenance.machine_kind import kind_text
 from lib.maintenance.model import SYSTEM, SurvivalModel, TrainingRows
-from lib.maintenance.model.fitting import (
-    Learnt,
-    gathered,
-    learn_from_folds,
-    mode_names,
-    reach,
-    require_machines,
-    usual_values,
-)
-from lib.maintenance.model.judging import (
+from lib.maintenance.model.evaluation import (
     BRIER,
     CONCORDANCE,
     FALSE_ALARMS,
     METHODS,
     OURS,
     WARNED,
-    Findings,
-    judged,
+    Evaluation,
+    evaluate,
+)
+from lib.maintenance.model.fitting import (
+    OutOfFoldStats,
+    gathered,
+    learn_from_folds,
+    mode_names,
+    reach,
+    require_machines,
+    usual_values,
 )
 from lib.maintenance.model.report import Subject, metrics, training_report
 from lib.maintenance.model.settings import time_grid
@@ -57,7 +57,7 @@ def train_model(config: TrainConfig) -> str:
     config = config.settled()
     config.check()
     started = time.monotonic()
-    step = narrator(started)
+    step = step_printer(started)
     output = open_storage(config.output)
     if config.engine == "ray":
         start_ray()
@@ -65,10 +65,10 @@ def train_model(config: TrainConfig) -> str:
     source = rows_of(config)
     require_machines(source.rows, config.model.folds)
     step(f"{len(source.rows):,} rows of {len(np.unique(source.rows.machines)):,} machines")
-    stages = Stages(output, _inputs(config, source))
+    stages = StepCache(output, _inputs(config, source))
     split_us = _split(source.rows, config.test_share) if config.split == "time" else None
     with _unseen_failures_named(source.failures):
-        judgement = _judgement(config, source, split_us, stages, step)
+        judgement = _evaluation(config, source, split_us, stages, step)
     step(f"fitting the model on all rows, and {config.model.replicates} replicates")
     model = _model(config, source, judgement, stages)
     subject = Subject(
@@ -91,14 +91,14 @@ def train_model(config: TrainConfig) -> str:
 
 
 @dataclass(frozen=True)
-class _Judgement:
+class _Evaluation:
     """What folds by machine taught, before and after the split."""
 
     train: TrainingRows
     test: TrainingRows
     horizon: float
-    learnt: Learnt
-    findings: Findings
+    learnt: OutOfFoldStats
+    findings: Evaluation
 
 
 @contextmanager
@@ -112,20 +112,20 @@ def _unseen_failures_named(failures: FailureCounts) -> Iterator[None]:
         raise SurvivalError("\n".join([str(error), *failures.lines()])) from error
 
 
-def _judgement(
+def _evaluation(
     config: TrainConfig,
     source: RowsSource,
     split_us: int | None,
-    stages: Stages,
+    stages: StepCache,
     step: Callable[[str], None],
-) -> _Judgement:
+) -> _Evaluation:
     """Folds by machine: the blend from rows before the split, all figures from rows after it."""
     train = test = source.rows
     if split_us is not None:
         train, test = train.until(split_us), test.take(test.at_us >= split_us)
     horizon = reach(train, config.model)
     step(f"fitting {config.model.folds} folds by machine ({config.engine})")
-    parts, row_indices = fold_by_fold(source.features, train, test, horizon, config, stages)
+    parts, row_indices = fit_folds(source.features, train, test, horizon, config, stages)
     of_train = gathered(
         [part[0] for part in parts], [indices[0] for indices in row_indices], len(train)
     )
@@ -134,13 +134,13 @@ def _judgement(
     )
     learnt = learn_from_folds(train, of_train["Cox"], of_train["deep"], horizon, config.model)
     step("measuring on the test rows")
-    findings = judged(train, test, of_train, of_test, learnt, horizon, config.model, config.costs,
+    findings = evaluate(train, test, of_train, of_test, learnt, horizon, config.model, config.costs,
                    config.seed, config.bootstrap)  # fmt: skip
-    return _Judgement(train, test, horizon, learnt, findings)
+    return _Evaluation(train, test, horizon, learnt, findings)
 
 
 def _model(
-    config: TrainConfig, source: RowsSource, judgement: _Judgement, stages: Stages
+    config: TrainConfig, source: RowsSource, judgement: _Evaluation, stages: StepCache
 ) -> SurvivalModel:
     """The model that is served: on all rows, with what the folds taught."""
     rows, features, horizon = source.rows, source.features, judgement.horizon
@@ -148,8 +148,8 @@ def _model(
     usual, spread = usual_values(rows.rows)
     return SurvivalModel(
         features=features,
-        main_half=whole_model(features, rows, modes, horizon, config, stages),
-        replicates=replicates(features, rows, modes, horizon, config),
+        main_half=fit_final(features, rows, modes, horizon, config, stages),
+        replicates=fit_replicates(features, rows, modes, horizon, config),
         weight=judgement.learnt.weight,
         grid=time_grid(horizon),
         modes=modes,
@@ -192,7 +192,7 @@ def _moment(time_us: int) -> str:
     return (_EPOCH + timedelta(microseconds=time_us)).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _report(subject: Subject, findings: Findings, output: Storage) -> list[str]:
+def _report(subject: Subject, findings: Evaluation, output: Storage) -> list[str]:
     return store_report(training_report(subject, findings), output)
 
 
@@ -200,8 +200,8 @@ def _save(
     config: TrainConfig,
     source: RowsSource,
     model: SurvivalModel,
-    findings: Findings,
-    stages: Stages,
+    findings: Evaluation,
+    stages: StepCache,
     output: Storage,
 ) -> str:
     """The artifact to OUTPUT/model and, if asked, to the registry; returns its version."""
@@ -230,7 +230,7 @@ def _closing_lines(
     config: TrainConfig,
     source: RowsSource,
     subject: Subject,
-    findings: Findings,
+    findings: Evaluation,
     version: str,
     written: Sequence[str],
     seconds: float,

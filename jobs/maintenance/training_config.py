@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from jobs.cluster.admission import Request
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.maintenance.sources import Sources
-from jobs.resources import Request
 from lib.contract import ContractError
 from lib.maintenance.failures import GRACE_HOURS
 from lib.maintenance.feature_set import FeatureError
-from lib.maintenance.kind import load_kind
+from lib.maintenance.machine_kind import load_kind
 from lib.maintenance.model.settings import Costs, ModelSettings
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import yaml
 from ray import tune
 
+from jobs.cluster.admission import Request, await_workers
 from jobs.framework.cluster import start_ray
-from jobs.maintenance.training_rows import find_rows
+from jobs.framework.tuning import Search, search
+from jobs.maintenance.training_set import find_rows
 from jobs.maintenance.tune import TuneConfig
-from jobs.resources import Request, await_workers
-from jobs.searching import Search, search
-from lib.maintenance.feature_set import FeatureSet
+from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.model import ModelSettings, TrainingRows
 from lib.maintenance.model.fitting import mode_names, reach, require_machines, scored_times
 from lib.maintenance.model.settings import time_grid
@@ -82,7 +82,7 @@ def _space(config: TuneConfig) -> dict[str, Any]:
 def _trial(
     chosen: Mapping[str, Any],
     rows: TrainingRows,
-    features: FeatureSet,
+    features: AssetFeatureSet,
     horizon: float,
     count: int,
     seed: int,

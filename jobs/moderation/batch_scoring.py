@@ -10,16 +10,16 @@ import pyarrow.compute as pc
 import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 
-from jobs import intake
+from jobs import ingestion
+from jobs.cluster.admission import Request, await_workers, with_gpus
+from jobs.feature_join import partitions_for
 from jobs.framework.cluster import start_ray
-from jobs.model_files import model_directory
-from jobs.moderation.facts import MEDIA, POST, POSTS, by_post
+from jobs.model_source import model_directory
+from jobs.moderation.post_events import MEDIA, POST, POSTS, by_post
 from jobs.moderation.score import NOTE, ScoreConfig
-from jobs.moderation.scoring import MediaScorer, ModelPlace, PostScorer, as_answers
+from jobs.moderation.scoring import MediaScorer, ModelLocation, PostScorer, as_answers
 from jobs.moderation.sources import intakes, read_policies, table_lines
-from jobs.partitioned import partitions_for
-from jobs.resources import Request, await_workers, with_gpus
-from jobs.rows import write_private_rows
+from jobs.private_rows import write_private_rows
 from lib.contract import ContractError
 from lib.moderation.model import SYSTEM
 from lib.moderation.policies import Policies
@@ -56,12 +56,12 @@ def score_posts(config: ScoreConfig) -> str:
     return output.address("data")
 
 
-def _model_location(config: ScoreConfig, policies: Policies) -> tuple[ModelPlace, str]:
+def _model_location(config: ScoreConfig, policies: Policies) -> tuple[ModelLocation, str]:
     """Where actors find the model, its version settled now: an alias may move meanwhile."""
     version = config.version
     if config.registry is not None and config.model is None:
         version = Registry(config.registry).resolve(SYSTEM, version)
-    model_location = ModelPlace(
+    model_location = ModelLocation(
         config.model, config.registry, version, policies, config.cpus_per_actor
     )
     with model_directory(SYSTEM, config.model, config.registry, version) as folder:
@@ -77,7 +77,7 @@ def _model_location(config: ScoreConfig, policies: Policies) -> tuple[ModelPlace
 
 
 def _scored(
-    config: ScoreConfig, model_location: ModelPlace, request: Request, work: Storage
+    config: ScoreConfig, model_location: ModelLocation, request: Request, work: Storage
 ) -> Dataset:
     quarantine = work.address("quarantine")
     work.write("quarantine/.keep", b"")
@@ -109,7 +109,7 @@ def _partitions(config: ScoreConfig) -> int:
         return config.partitions
     contracts = [contract for contract in (POSTS, MEDIA) if contract.name in config.table_names]
     count = sum(
-        intake.estimated_rows(config.mapping(contract), getattr(config, contract.name))
+        ingestion.estimated_rows(config.mapping(contract), getattr(config, contract.name))
         for contract in contracts
     )
     resources = ray.cluster_resources()
@@ -119,7 +119,7 @@ def _partitions(config: ScoreConfig) -> int:
 def _note(config: ScoreConfig, policies: Policies, version: str, work: Storage) -> dict[str, Any]:
     table = open_dataset(work, "data").to_table(columns=["action"])
     if not table.num_rows:
-        reason = intake.most_frequent_reason(work, "quarantine/posts", str(config.posts))
+        reason = ingestion.most_frequent_reason(work, "quarantine/posts", str(config.posts))
         raise ContractError(f"{reason}; no post could be scored; see {work.shown('quarantine')}")
     actions = {
         entry["values"]: entry["counts"] for entry in pc.value_counts(table["action"]).to_pylist()
@@ -129,7 +129,7 @@ def _note(config: ScoreConfig, policies: Policies, version: str, work: Storage) 
         "policies": policies.model_dump(mode="json"),
         "posts": table.num_rows,
         "actions": actions,
-        "data_fingerprint": intake.fingerprint_of(config.files),
+        "data_fingerprint": ingestion.fingerprint_of(config.files),
         "price": config.price,
     }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import OutputPath
-from jobs.moderation.named_sizes import read_size_option
+from jobs.moderation.model_size import read_size_option
 from jobs.moderation.sources import Sources
 
 NOTE = "rows.json"

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from jobs import intake
+from jobs import ingestion
+from jobs.cluster.admission import await_core
+from jobs.feature_join import partitions_for
 from jobs.framework.cluster import start_ray
-from jobs.moderation.assembling import Assembly
-from jobs.moderation.decoding import Shape, decode_rows
-from jobs.moderation.duplicates import repeated_posts
-from jobs.moderation.facts import (
+from jobs.moderation.media_decoding import DecodeSpec, decode_rows
+from jobs.moderation.model_size import read_size_option
+from jobs.moderation.post_events import (
     LABEL,
     LABELS,
     MEDIA,
@@ -25,20 +26,19 @@ from jobs.moderation.facts import (
     POST,
     POSTS,
     by_post,
-    facts_of,
+    map_to_events,
     policies_in,
     refuse_unknown_policies,
 )
-from jobs.moderation.named_sizes import read_size_option
 from jobs.moderation.preprocess import NOTE, PreprocessConfig
+from jobs.moderation.row_builder import RowBuilder
 from jobs.moderation.sources import intakes, read_policies, table_lines
-from jobs.partitioned import partitions_for
-from jobs.resources import await_a_core
-from jobs.rows import write_private_rows
+from jobs.private_rows import write_private_rows
 from lib.contract import ContractError
 from lib.contract.end_of_data import end_of_data
-from lib.moderation.model.answers import Presence
-from lib.moderation.model.sizes import Size
+from lib.moderation.media.duplicates import repeated_posts
+from lib.moderation.model.model_config import ModelConfig
+from lib.moderation.model.outputs import Presence
 from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES
 from lib.storage import Storage, open_dataset, open_storage
@@ -95,13 +95,13 @@ def write_rows(config: PreprocessConfig) -> str:
     return output.address("data")
 
 
-def _inputs(config: PreprocessConfig, size: Size, policies: Policies) -> dict[str, Any]:
+def _inputs(config: PreprocessConfig, size: ModelConfig, policies: Policies) -> dict[str, Any]:
     """What the rows depend on."""
     return {
-        "data_fingerprint": intake.fingerprint_of(config.files),
-        "media_fingerprint": intake.fingerprint_of(_media_files(config)),
+        "data_fingerprint": ingestion.fingerprint_of(config.files),
+        "media_fingerprint": ingestion.fingerprint_of(_media_files(config)),
         "policies": policies.model_dump(mode="json"),
-        "shape": Shape.of(size).stored,
+        "shape": DecodeSpec.of(size).stored,
         "words": words_of(size),
         "allow": list(config.allow),
     }
@@ -111,7 +111,7 @@ def _media_files(config: PreprocessConfig) -> list[str]:
     return [str(path) for path in (config.media, config.mapping_media) if path is not None]
 
 
-def words_of(size: Size) -> dict[str, Any]:
+def words_of(size: ModelConfig) -> dict[str, Any]:
     """What word pieces of texts depend on; a fresh encoder learns its vocabulary later."""
     fresh = size.text.encoder is None
     return {"encoder": size.text.encoder, "length": None if fresh else size.text.length}
@@ -145,24 +145,24 @@ def _drop_unused_media(work: Storage) -> None:
 
 
 def _computed(
-    config: PreprocessConfig, size: Size, policies: Policies, work: Storage
+    config: PreprocessConfig, size: ModelConfig, policies: Policies, work: Storage
 ) -> dict[str, Any]:
     """Rows in OUTPUT/work, and what they came to."""
     from ray.data import DataContext
 
     start_ray()
-    await_a_core()
+    await_core()
     context = DataContext.get_current()
     context.target_max_block_size = _BLOCK_BYTES
     quarantine = work.address("quarantine")
-    facts = facts_of(config.read(POSTS, quarantine), POST)
+    facts = map_to_events(config.read(POSTS, quarantine), POST)
     if config.media is not None:
-        facts = facts.union(facts_of(decoded(config, size, work), MEDIUM))
+        facts = facts.union(map_to_events(decoded(config, size, work), MEDIUM))
     if config.labels is not None:
         labels = config.read(LABELS, quarantine)
         refuse_unknown_policies(policies_in(labels), policies)
-        facts = facts.union(facts_of(labels, LABEL))
-    assembly = Assembly(policies, quarantine, size.text)
+        facts = facts.union(map_to_events(labels, LABEL))
+    assembly = RowBuilder(policies, quarantine, size.text)
     rows = by_post(facts, partitions_of(config)).map_batches(
         assembly.rows, batch_format="pyarrow", batch_size=None, zero_copy_batch=True
     )
@@ -171,9 +171,9 @@ def _computed(
     return _counted(config, work)
 
 
-def decoded(config: PreprocessConfig, size: Size, work: Storage) -> Dataset:
+def decoded(config: PreprocessConfig, size: ModelConfig, work: Storage) -> Dataset:
     """What became of each medium; pixels go to files of WORK/data/media on the way."""
-    shape, addresses = Shape.of(size), config.addresses()
+    shape, addresses = DecodeSpec.of(size), config.addresses()
     folder, quarantine = work.address("data"), work.address("quarantine")
 
     def decode(media: pa.Table) -> pa.Table:
@@ -191,7 +191,7 @@ def partitions_of(config: PreprocessConfig) -> int:
         contract for contract in (POSTS, MEDIA, LABELS) if contract.name in config.table_names
     ]
     count = sum(
-        intake.estimated_rows(config.mapping(contract), getattr(config, contract.name))
+        ingestion.estimated_rows(config.mapping(contract), getattr(config, contract.name))
         for contract in contracts
     )
     import ray
@@ -211,7 +211,7 @@ def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
     rows = open_dataset(work, "data/posts") if work.files("data/posts") else None
     posts = pa.table({}) if rows is None else rows.to_table(columns=names)
     if not posts.num_rows:
-        reason = intake.most_frequent_reason(work, "quarantine/posts", str(config.posts))
+        reason = ingestion.most_frequent_reason(work, "quarantine/posts", str(config.posts))
         raise ContractError(
             f"{reason}; no post is left to learn from; see {work.shown('quarantine')}"
         )

@@ -10,21 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from jobs.model_files import model_directory
-from jobs.moderation.decisions import Decisions, gather_decisions
-from jobs.moderation.findings import OURS, mean_precision
-from jobs.moderation.prepared import Prepared
+from jobs.model_source import model_directory
+from jobs.moderation.dataset import PreparedDataset
+from jobs.moderation.evaluation import OURS, mean_precision
 from jobs.moderation.retrain import RetrainConfig
+from jobs.moderation.review_labels import ReviewLabels, read_review_labels
 from jobs.moderation.scoring import shape_of
 from jobs.moderation.sources import read_policies
-from jobs.moderation.training import Trained, save, trained_by, write_training_report
+from jobs.moderation.training import TrainingResult, save, trained_by, write_training_report
 from jobs.moderation.training_config import TrainConfig
 from lib.contract import ContractError
 from lib.evaluation import Interval, bootstrap_interval
 from lib.moderation.model import SYSTEM
-from lib.moderation.model.answers import Floats, Ints, Presence
 from lib.moderation.model.inputs import PostInputs
-from lib.moderation.model.moderation_model import ModerationModel, load_model
+from lib.moderation.model.model import ModerationModel, load_model
+from lib.moderation.model.outputs import Floats, Ints, Presence
 from lib.moderation.post import MODALITIES
 from lib.registry import Registry
 from lib.storage import open_storage
@@ -39,7 +39,7 @@ def retrain_model(config: RetrainConfig) -> dict[str, Any]:
     started = time.monotonic()
     output = open_storage(config.output)
     files = [read_policies(path) for path in (config.policies, *config.former_policies)]
-    decisions = gather_decisions(str(config.records), output, files)
+    decisions = read_review_labels(str(config.records), output, files)
     report: dict[str, Any] = {"labels": asdict(decisions), "margin": config.margin}
     if decisions.new < config.least:
         report["decision"] = (
@@ -68,7 +68,7 @@ def retrain_model(config: RetrainConfig) -> dict[str, Any]:
 
 
 def compared(
-    trained: Trained, champion: ModerationModel | None, config: RetrainConfig
+    trained: TrainingResult, champion: ModerationModel | None, config: RetrainConfig
 ) -> dict[str, Any]:
     """The new model and the champion on the same posts; without a champion the new one wins."""
     rows, targets = trained.fit.rows, trained.prepared.targets[trained.fit.rows]
@@ -127,7 +127,7 @@ def paired(
     return bootstrap_interval(gain, authors, seed, repeats)
 
 
-def answers_of(model: ModerationModel, prepared: Prepared, rows: Ints) -> Floats:
+def answers_of(model: ModerationModel, prepared: PreparedDataset, rows: Ints) -> Floats:
     """Calibrated log-odds (n, policies) of prepared posts, a few at a time."""
     parts = [
         model.log_odds(inputs_of(prepared, rows[start : start + _AT_ONCE]))
@@ -136,7 +136,7 @@ def answers_of(model: ModerationModel, prepared: Prepared, rows: Ints) -> Floats
     return np.concatenate(parts)
 
 
-def inputs_of(prepared: Prepared, rows: Ints) -> list[PostInputs]:
+def inputs_of(prepared: PreparedDataset, rows: Ints) -> list[PostInputs]:
     """Prepared posts as models take them."""
     media: dict[tuple[str, int], list[Any]] = {}
     for kind in ("image", "video"):
@@ -152,7 +152,7 @@ def inputs_of(prepared: Prepared, rows: Ints) -> list[PostInputs]:
     return inputs
 
 
-def _training(config: RetrainConfig, decisions: Decisions) -> TrainConfig:
+def _training(config: RetrainConfig, decisions: ReviewLabels) -> TrainConfig:
     """Options of the training: those of this job, with the decisions beside other labels."""
     names = TrainConfig.__dataclass_fields__
     options = {name: getattr(config, name) for name in names}
@@ -168,7 +168,7 @@ def _champion(config: RetrainConfig) -> ModerationModel | None:
         return load_model(folder)
 
 
-def _refuse_other_shape(champion: ModerationModel, prepared: Prepared) -> None:
+def _refuse_other_shape(champion: ModerationModel, prepared: PreparedDataset) -> None:
     champion_shape, shape = shape_of(champion).stored, prepared.note["shape"]
     kinds = {
         "image_side": champion.image,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.cluster.admission import AUTO
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, OutputPath
-from jobs.model_files import check_model
+from jobs.model_source import check_model
 from jobs.moderation.sources import Sources
-from jobs.resources import AUTO
 
 NOTE = "scores.json"
 

@@ -13,20 +13,20 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
-from jobs import intake
-from jobs.model_files import model_directory
-from jobs.moderation.assembling import Assembly
-from jobs.moderation.decoding import Shape, decode_one
-from jobs.moderation.facts import FACTS, MEDIUM, fact
+from jobs import ingestion
+from jobs.model_source import model_directory
+from jobs.moderation.media_decoding import DecodeSpec, decode_one
+from jobs.moderation.post_events import FACTS, MEDIUM, to_events
+from jobs.moderation.row_builder import RowBuilder
 from lib.calibration import sigmoid
 from lib.contract import QUARANTINE_REASON
-from lib.moderation.media.addresses import Addresses
 from lib.moderation.media.limits import Limits, MediaError
+from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.model import SYSTEM
-from lib.moderation.model.answers import ModalityAnswer, Presence
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.inputs import Marks
-from lib.moderation.model.moderation_model import ModerationModel, load_model
+from lib.moderation.model.model import ModerationModel, load_model
+from lib.moderation.model.outputs import ModalityAnswer, Presence
 from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES
 from lib.moderation.routing import Routing
@@ -38,7 +38,7 @@ ANSWERS = pa.schema(
 
 
 @dataclass(frozen=True)
-class ModelPlace:
+class ModelLocation:
     """From where an actor takes its model, and on what it computes."""
 
     model: str | None
@@ -64,7 +64,9 @@ class MediaScorer:
         quarantine: folder or URI for broken media.
     """
 
-    def __init__(self, model_location: ModelPlace, addresses: Addresses, quarantine: str) -> None:
+    def __init__(
+        self, model_location: ModelLocation, addresses: MediaFetcher, quarantine: str
+    ) -> None:
         self._model, self._addresses = model_location.load(), addresses
         self._shape, self._quarantine = shape_of(self._model), quarantine
 
@@ -117,7 +119,7 @@ class MediaScorer:
         bad = media.append_column(QUARANTINE_REASON, pa.array(slugs, pa.string()))
         bad = bad.filter(pc.is_valid(bad[QUARANTINE_REASON]))
         if bad.num_rows:
-            intake.set_aside(bad, f"broken-{_name_of(keys)}", f"{self._quarantine}/media")
+            ingestion.quarantine_rows(bad, f"broken-{_name_of(keys)}", f"{self._quarantine}/media")
 
 
 class PostScorer:
@@ -129,9 +131,9 @@ class PostScorer:
         price: of a review beyond its cost.
     """
 
-    def __init__(self, model_location: ModelPlace, quarantine: str, price: float) -> None:
+    def __init__(self, model_location: ModelLocation, quarantine: str, price: float) -> None:
         self._model, self._policies = model_location.load(), model_location.policies
-        self._assembly = Assembly(model_location.policies, quarantine)
+        self._assembly = RowBuilder(model_location.policies, quarantine)
         self._routing = Routing(model_location.policies, price)
 
     def __call__(self, answers: pa.Table) -> pa.Table:
@@ -228,13 +230,13 @@ def scores_schema(policies: tuple[str, ...]) -> pa.Schema:
     )
 
 
-def shape_of(model: ModerationModel) -> Shape:
+def shape_of(model: ModerationModel) -> DecodeSpec:
     """What a model sees of media; of what it has no model of, anything small will do."""
     image = 16 if model.image is None else model.image.size.side
     frames, side = (
         (2, 16) if model.video is None else (model.video.size.frames, model.video.size.side)
     )
-    return Shape(image, frames, side, Limits())
+    return DecodeSpec(image, frames, side, Limits())
 
 
 def _with_faults(rows: pa.Table, answers: pa.Table) -> NDArray[np.bool_]:
@@ -246,7 +248,7 @@ def _with_faults(rows: pa.Table, answers: pa.Table) -> NDArray[np.bool_]:
 
 def as_answers(table: pa.Table, kind: int) -> pa.Table:
     """Rows of a table as `ANSWERS` that say nothing of media."""
-    facts = fact(table, kind)
+    facts = to_events(table, kind)
     return pa.table(
         {name: facts[name] for name in FACTS.names}
         | {

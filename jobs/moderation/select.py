@@ -8,7 +8,7 @@ from typing import Literal
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
-from jobs.intake import checked_mapping
+from jobs.ingestion import checked_mapping
 from lib.moderation.contracts import LABELS
 
 

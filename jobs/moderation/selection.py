@@ -15,13 +15,13 @@ from jobs.moderation.score import NOTE
 from jobs.moderation.select import SelectConfig
 from jobs.moderation.sources import Sources
 from lib.contract import ContractError, did_you_mean
-from lib.moderation.contracts import LABELS
-from lib.moderation.learning import (
+from lib.moderation.active_learning import (
     Pool,
     Selection,
     SelectionSettings,
     select_batch,
 )
+from lib.moderation.contracts import LABELS
 from lib.moderation.policies import Policies
 from lib.moderation.review.queue import Doubt, ReviewQueue
 from lib.moderation.review.salt import read_salt

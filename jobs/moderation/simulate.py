@@ -16,15 +16,15 @@ import yaml
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, LocalOutput
 from jobs.framework.progress import JobOptions
-from jobs.moderation.pieces import encoded_clip, encoded_image, read_pieces
 from lib.contract import TIME, ContractError, utc_us, write_parquet
 from lib.durable import make_private
-from lib.moderation.composer.composing import COMPOSED_POLICIES, Composed, Recipe, compose
-from lib.moderation.composer.pieces import Pieces, split_pieces
-from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
 from lib.moderation.contracts import LABELS, MEDIA, POSTS
-from lib.moderation.model.answers import Ints, Presence
+from lib.moderation.model.outputs import Ints, Presence
 from lib.moderation.post import MODALITIES
+from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Composed, Recipe, compose
+from lib.moderation.synthetic.pieces import Pieces, split_pieces
+from lib.moderation.synthetic.simulated import SIMULATED_RECIPE, simulated_pieces
+from lib.moderation.synthetic.source_media import encoded_clip, encoded_image, read_source_media
 
 _HOUR_US = 3_600_000_000
 _ROWS_AT_ONCE = 64
@@ -79,7 +79,7 @@ def main(options: Simulate) -> int:
         pieces = simulated_pieces(options.texts, options.images, options.clips, options.seed)
         recipe = SIMULATED_RECIPE
     else:
-        pieces, recipe = read_pieces(options.pieces)
+        pieces, recipe = read_source_media(options.pieces)
     composed = _composed(pieces, recipe, options)
     rng = np.random.default_rng((options.seed, 1))
     options.output.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs import intake
+from jobs import ingestion
 from jobs.framework.paths import InputPath
 from jobs.framework.progress import JobOptions
 from lib.contract import Contract, ContractError, MatchCounts
@@ -16,7 +16,7 @@ from lib.contract import Mapping as ColumnMapping
 from lib.contract.matches import match_warnings
 from lib.contract.yaml_document import decode_yaml
 from lib.moderation.contracts import CONTRACTS, MEDIA
-from lib.moderation.media.addresses import AddressError, Addresses
+from lib.moderation.media.media_fetcher import AddressError, MediaFetcher
 from lib.moderation.policies import POLICIES_FILE, Policies, load_policies
 from lib.storage import Storage, open_storage
 
@@ -77,12 +77,12 @@ class Sources(JobOptions):
         for contract in CONTRACTS:
             if contract.name in self.table_names:
                 path = getattr(self, f"mapping_{contract.name}")
-                intake.checked_mapping(contract, path, getattr(self, contract.name))
+                ingestion.checked_mapping(contract, path, getattr(self, contract.name))
 
     def mapping(self, contract: Contract) -> ColumnMapping:
         """The mapping of a table that is given."""
         path = getattr(self, f"mapping_{contract.name}")
-        return intake.mapping_for(contract, path, getattr(self, contract.name))
+        return ingestion.mapping_for(contract, path, getattr(self, contract.name))
 
     def read(self, contract: Contract, quarantine: str) -> ray.data.Dataset:
         """Rows of a table that pass its contract.
@@ -98,16 +98,16 @@ class Sources(JobOptions):
             "piece_rows": _MEDIA_ROWS, "batch_rows": _MEDIA_AT_ONCE
         }  # fmt: skip
         folder = f"{quarantine}/{contract.name}"
-        return intake.read(self.mapping(contract), getattr(self, contract.name), folder, **small)
+        return ingestion.read(self.mapping(contract), getattr(self, contract.name), folder, **small)
 
-    def addresses(self) -> Addresses:
+    def addresses(self) -> MediaFetcher:
         """The places of media.
 
         Raises:
             ContractError: a place cannot be meant.
         """
         try:
-            return Addresses(self.allow)
+            return MediaFetcher(self.allow)
         except AddressError as error:
             raise ContractError(f"--allow: {error}") from error
 
@@ -132,7 +132,7 @@ def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
     """What became of the rows of each table that was read."""
     summaries: dict[str, dict[str, object]] = {}
     for name in TABLES:
-        summary = intake.summary(storage, f"{quarantine}/{name}")
+        summary = ingestion.summary(storage, f"{quarantine}/{name}")
         if summary.rows_in or summary.quarantined or summary.empty_files:
             summaries[name] = asdict(summary)
             counts = _matches(storage, f"{quarantine}/{_MATCHES}/{name}")
@@ -183,5 +183,5 @@ def table_lines(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
                 f"{summary.get('left_out_by') or 'the mapping'}"
             )
         lines += [f"    {count:>8,}  {reason}" for reason, count in summary["reasons"].items()]
-        lines += intake.adjustment_lines(dict(summary))
+        lines += ingestion.adjustment_lines(dict(summary))
     return lines

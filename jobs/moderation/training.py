@@ -11,35 +11,35 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.cluster.admission import refuse_at_once
 from jobs.framework.cluster import start_ray
-from jobs.moderation.findings import Findings, find, ordered
-from jobs.moderation.fits import Fitted, fitted, modalities_to_fit
-from jobs.moderation.named_sizes import read_size_option
-from jobs.moderation.parting import PARTS, Parting, part_posts, split_authors
-from jobs.moderation.prepared import Prepared, quarantine_of
+from jobs.framework.step_cache import StepCache
+from jobs.framework.step_printer import step_printer
+from jobs.moderation.dataset import PreparedDataset, quarantine_of
+from jobs.moderation.evaluation import Evaluation, evaluate, ordered
+from jobs.moderation.fitting import FittedModel, fit_final, modalities_to_fit
+from jobs.moderation.model_size import read_size_option
 from jobs.moderation.sources import table_lines
 from jobs.moderation.training_config import TrainConfig
 from jobs.moderation.training_report import Subject, training_report
-from jobs.moderation.training_rows import rows_of
-from jobs.narration import narrator
+from jobs.moderation.training_set import rows_of
 from jobs.publishing import code_version, publish, store_report
-from jobs.resources import refuse_at_once
-from jobs.stages import Stages
 from lib.moderation.model import SYSTEM
-from lib.moderation.model.sizes import Size
+from lib.moderation.model.model_config import ModelConfig
+from lib.moderation.model.splits import PARTS, PostSplit, split_authors, split_posts
 from lib.registry import MANIFEST, verify_artifact
 from lib.storage import Storage, open_storage, redacted
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """What a training came to."""
 
-    prepared: Prepared
-    parting: Parting
-    fit: Fitted
-    findings: Findings
-    stages: Stages
+    prepared: PreparedDataset
+    parting: PostSplit
+    fit: FittedModel
+    findings: Evaluation
+    stages: StepCache
 
 
 def train_model(config: TrainConfig) -> str:
@@ -53,7 +53,7 @@ def train_model(config: TrainConfig) -> str:
     return output.address("model")
 
 
-def trained_by(config: TrainConfig, started: float) -> Trained:
+def trained_by(config: TrainConfig, started: float) -> TrainingResult:
     """Rows, parts, fits and figures; what is finished already is not done again.
 
     Raises:
@@ -61,27 +61,29 @@ def trained_by(config: TrainConfig, started: float) -> Trained:
         ResourceError: the workers can never be had.
     """
     config.check()
-    step, size = narrator(started), read_size_option(config.size)
+    step, size = step_printer(started), read_size_option(config.size)
     if config.engine == "ray":
         start_ray()
         refuse_at_once(config.request)
     prepared = rows_of(config, size)
     prepared = replace(prepared, posts=split_authors(prepared.posts, config.split))
-    parting = part_posts(
+    parting = split_posts(
         prepared.posts["author_id"].to_pylist(), prepared.at_us, prepared.labelled,
         config.test_share, config.test_authors, config.seed, config.split,
     )  # fmt: skip
     counts = ", ".join(f"{count:,} {name}" for name, count in parting.counts.items())
     step(f"{len(prepared):,} posts: {counts}")
-    stages = Stages(open_storage(config.output), inputs_of(config, prepared, size))
+    stages = StepCache(open_storage(config.output), inputs_of(config, prepared, size))
     step(f"fitting {', '.join(modalities_to_fit(prepared, parting))} and fusion")
-    fit = fitted(prepared, parting, size, config, stages.storage)
+    fit = fit_final(prepared, parting, size, config, stages.storage)
     step("measuring on the test posts")
-    findings = find(prepared, fit, config.seed, config.bootstrap)
-    return Trained(prepared, parting, fit, findings, stages)
+    findings = evaluate(prepared, fit, config.seed, config.bootstrap)
+    return TrainingResult(prepared, parting, fit, findings, stages)
 
 
-def inputs_of(config: TrainConfig, prepared: Prepared, size: Size) -> dict[str, object]:
+def inputs_of(
+    config: TrainConfig, prepared: PreparedDataset, size: ModelConfig
+) -> dict[str, object]:
     """What the intermediate results depend on."""
     return {
         "data": prepared.fingerprint,
@@ -94,7 +96,7 @@ def inputs_of(config: TrainConfig, prepared: Prepared, size: Size) -> dict[str, 
     }
 
 
-def save(config: TrainConfig, trained: Trained, output: Storage) -> str:
+def save(config: TrainConfig, trained: TrainingResult, output: Storage) -> str:
     """The artifact to OUTPUT/model and, if asked, to the registry; returns its version."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "model"
@@ -113,7 +115,9 @@ def save(config: TrainConfig, trained: Trained, output: Storage) -> str:
         return verify_artifact(directory).manifest.version
 
 
-def write_training_report(config: TrainConfig, trained: Trained, output: Storage) -> list[str]:
+def write_training_report(
+    config: TrainConfig, trained: TrainingResult, output: Storage
+) -> list[str]:
     """report.html and report.json in OUTPUT; returns where they are."""
     subject = Subject(
         source=config.source or trained.prepared.folder,
@@ -127,7 +131,11 @@ def write_training_report(config: TrainConfig, trained: Trained, output: Storage
 
 
 def _closing_lines(
-    config: TrainConfig, trained: Trained, version: str, written: Sequence[str], seconds: float
+    config: TrainConfig,
+    trained: TrainingResult,
+    version: str,
+    written: Sequence[str],
+    seconds: float,
 ) -> str:
     """A short table, and where everything lies."""
     findings = trained.findings

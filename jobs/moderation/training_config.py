@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from jobs.cluster.admission import Request
 from jobs.framework.paths import InputPath, OutputPath
-from jobs.moderation.named_sizes import read_size_option
+from jobs.moderation.model_size import read_size_option
 from jobs.moderation.sources import Sources
-from jobs.moderation.split import Split
-from jobs.resources import Request
 from lib.contract import ContractError
+from lib.moderation.model.split_settings import Split
 
 
 @dataclass(frozen=True, kw_only=True)

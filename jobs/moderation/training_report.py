@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from jobs.moderation.findings import OURS, Findings, ordered
-from jobs.moderation.fits import Fitted
-from jobs.moderation.parting import Parting
-from jobs.moderation.prepared import Prepared
+from jobs.moderation.dataset import PreparedDataset
+from jobs.moderation.evaluation import OURS, Evaluation, ordered
+from jobs.moderation.fitting import FittedModel
 from jobs.moderation.sources import table_warnings
 from lib.moderation.model.report import Measured
 from lib.moderation.model.report import training_report as model_report
+from lib.moderation.model.splits import PostSplit
 from lib.report import Note, Report, Section, Table
 
 
@@ -25,13 +25,13 @@ class Subject:
 
     source: str
     simulated: bool
-    prepared: Prepared
-    parting: Parting
-    fit: Fitted
+    prepared: PreparedDataset
+    parting: PostSplit
+    fit: FittedModel
     seed: int
 
 
-def training_report(subject: Subject, findings: Findings) -> Report:
+def training_report(subject: Subject, findings: Evaluation) -> Report:
     """The report, and its figures as JSON."""
     fit, prepared = subject.fit, subject.prepared
     counts = subject.parting.counts
@@ -56,7 +56,7 @@ def training_report(subject: Subject, findings: Findings) -> Report:
     return replace(report, sections=sections, facts=dict(report.facts) | facts(subject, findings))
 
 
-def facts(subject: Subject, findings: Findings) -> dict[str, Any]:
+def facts(subject: Subject, findings: Evaluation) -> dict[str, Any]:
     """Figures that the model's own report does not have, for programs."""
     names = ("posts", "labelled", "media", "broken_media", "repeated_posts", "tables")
     return {
@@ -72,7 +72,7 @@ def facts(subject: Subject, findings: Findings) -> dict[str, Any]:
     }
 
 
-def _methods(findings: Findings) -> Section:
+def _methods(findings: Evaluation) -> Section:
     policies = list(findings.errors)
     rows = tuple(
         (name, *(_cell(findings.methods[name].get(policy)) for policy in (*policies, "mean")))
@@ -88,7 +88,7 @@ def _methods(findings: Findings) -> Section:
     return Section("Beside simpler methods", (table, note))
 
 
-def _routing(findings: Findings) -> Section:
+def _routing(findings: Evaluation) -> Section:
     actions = tuple((name, share) for name, share in findings.actions.items())
     text = (
         f"Of the posts that do not go to people, {findings.automatic:.1%} are decided rightly: "

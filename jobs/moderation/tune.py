@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from jobs.cluster.admission import AUTO
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
-from jobs.moderation.split import Split
-from jobs.resources import AUTO
+from lib.moderation.model.split_settings import Split
 
 Modality = Literal["text", "image", "video"]
 

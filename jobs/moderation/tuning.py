@@ -14,16 +14,16 @@ import torch
 import yaml
 from ray import tune
 
+from jobs.cluster.admission import Request, await_workers, with_gpus
 from jobs.framework.cluster import start_ray
-from jobs.moderation.named_sizes import read_size_option
-from jobs.moderation.parting import part_posts
-from jobs.moderation.prepared import Prepared, find_rows, rows_with
+from jobs.framework.tuning import Search, search
+from jobs.moderation.dataset import PreparedDataset, find_rows, rows_with
+from jobs.moderation.model_size import read_size_option
 from jobs.moderation.tune import TuneConfig
-from jobs.resources import Request, await_workers, with_gpus
-from jobs.searching import Search, search
-from lib.moderation.model.answers import Ints
 from lib.moderation.model.fitting import Runtime, fit
-from lib.moderation.model.sizes import Learning, Size, read_size
+from lib.moderation.model.model_config import ModelConfig, TrainingConfig, read_size
+from lib.moderation.model.outputs import Ints
+from lib.moderation.model.splits import split_posts
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
 from lib.storage import open_storage
 
@@ -36,7 +36,7 @@ def search_settings(config: TuneConfig) -> str:
     """Search; returns the path or URI of best.yaml."""
     size = read_size_option(config.size)
     prepared = find_rows(config.rows, size)
-    parting = part_posts(
+    parting = split_posts(
         prepared.posts["author_id"].to_pylist(), prepared.at_us, prepared.labelled,
         config.test_share, config.test_authors, config.seed, config.split,
     )  # fmt: skip
@@ -64,7 +64,7 @@ def search_settings(config: TuneConfig) -> str:
     return path
 
 
-def _search_options(config: TuneConfig, name: str, size: Size, request: Request) -> Search:
+def _search_options(config: TuneConfig, name: str, size: ModelConfig, request: Request) -> Search:
     return Search(
         output=config.output,
         name=name,
@@ -79,9 +79,9 @@ def _search_options(config: TuneConfig, name: str, size: Size, request: Request)
     )
 
 
-def space_of(name: str, size: Size) -> dict[str, Any]:
+def space_of(name: str, size: ModelConfig) -> dict[str, Any]:
     """Distributions of a modality's settings; widths only where weights start fresh."""
-    now: Learning = getattr(size, name).learning
+    now: TrainingConfig = getattr(size, name).learning
     # nothing that the loss itself is made of, or trials could not be compared
     space: dict[str, Any] = {
         "rate": tune.loguniform(now.rate / 5, now.rate * 5),
@@ -100,7 +100,7 @@ def space_of(name: str, size: Size) -> dict[str, Any]:
     return space
 
 
-def changed(size: Size, name: str, chosen: Mapping[str, Any]) -> Size:
+def changed(size: ModelConfig, name: str, chosen: Mapping[str, Any]) -> ModelConfig:
     """A size with the settings of a trial."""
     size_json = size.to_json()
     settings = size_json[name]
@@ -130,7 +130,7 @@ def trial(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with tempfile.TemporaryDirectory() as folder:
         inputs, targets, first = _examples(name, prepared, learn, other, Path(folder))
-        run = JudgedRun(seed, Runtime(device, threads), learnt=first)
+        run = EvaluatedRun(seed, Runtime(device, threads), learnt=first)
         policies, held_out = prepared.policies.ids, np.zeros(0, dtype=np.int64)
         if name == "text":
             fit_text(inputs, targets, policies, held_out, trial_size.text, run)
@@ -141,7 +141,7 @@ def trial(
 
 
 def _examples(
-    name: str, prepared: Prepared, learn: Ints, other: Ints, folder: Path
+    name: str, prepared: PreparedDataset, learn: Ints, other: Ints, folder: Path
 ) -> tuple[Any, Any, int]:
     """Pieces to learn from, then those to judge by; their targets; how many are learnt from."""
     targets = prepared.targets
@@ -154,7 +154,7 @@ def _examples(
     return pixels, targets[owners], len(parts[0][1])
 
 
-def _without_companions(size: Size) -> Size:
+def _without_companions(size: ModelConfig) -> ModelConfig:
     """Networks alone: what stands beside them has no settings that are searched."""
     text = dataclasses.replace(size.text, word_ngrams=0)
     video = dataclasses.replace(size.video, motion=False, members=1)
@@ -162,16 +162,16 @@ def _without_companions(size: Size) -> Size:
 
 
 @dataclass(frozen=True)
-class JudgedRun(Run):
+class EvaluatedRun(Run):
     """A run that learns from the first rows alone and is judged by the others after each epoch."""
 
     learnt: int = 0
 
-    def member(self, number: int) -> JudgedRun:
+    def member(self, number: int) -> EvaluatedRun:
         """See `Run.member`."""
         return dataclasses.replace(self, seed=self.seed + number)
 
-    def fit(self, task: Any, learning: Learning) -> float:
+    def fit(self, task: Any, learning: TrainingConfig) -> float:
         """See `Run.fit`."""
         total = len(task.lengths)
         others = np.arange(self.learnt, total)
@@ -185,11 +185,11 @@ class JudgedRun(Run):
                     loss += float(task.loss(some, rng)) * len(some)
             tune.report({MEASURE: loss / len(others), "step": checkpoint.epoch})
 
-        first = _FirstRows(task, self.learnt)
+        first = _RowLimit(task, self.learnt)
         return fit(first, learning, self.seed, self.runtime, judge)
 
 
-class _FirstRows:
+class _RowLimit:
     """A task of which only the first rows are learnt from."""
 
     def __init__(self, task: Any, count: int) -> None:

@@ -14,13 +14,13 @@ from typing import Literal
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, LocalInput
 from jobs.framework.progress import JobOptions, progress
-from lib.churn.standing import STANDING
+from lib.churn.customer_status import STANDING
 from lib.feature import FeatureSet
 from lib.feature.erasure import ProfileMatch, erase_profiles
 from lib.fraud.features import FRAUD
 from lib.maintenance.machine_store import erase_machine
 from lib.moderation.author import AUTHORS
-from lib.moderation.media.shelf import Shelf
+from lib.moderation.media.media_store import MediaStore
 from lib.records import Records, RecordsError
 from lib.records.database import require_database
 from lib.records.entity import COLUMNS, Entity, EntityRecords, entity_hash
@@ -142,7 +142,7 @@ def _outside(
         counts.update(profiles=done.profiles, receipts=done.receipts)
     if config.media is not None and matches.media:
         kept = erasure.shown_elsewhere(matches.media, matches.subjects)
-        shelf = Shelf(config.media)
+        shelf = MediaStore(config.media)
         for digest in matches.media - kept:
             if not config.dry_run:
                 shelf.drop(digest)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from jobs.framework.command import run_job
 from jobs.framework.progress import JobOptions
-from jobs.registry.table import format_table, format_time
+from jobs.registry.console import format_table, format_time
 from lib.records import Records, RecordsError, Rescore
 from lib.records.database import require_database
 from lib.records.rescoring import GONE

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
 from jobs.framework.progress import JobOptions
-from jobs.registry.table import format_table, format_time
+from jobs.registry.console import format_table, format_time
 from lib.registry import Registry
 
 

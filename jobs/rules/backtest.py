@@ -22,8 +22,8 @@ from lib.fraud.amounts import USUAL_DIGITS, AmountScale
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, RULES_FILE, rule_fields
 from lib.rules import RuleSet, load_rules
+from lib.rules.backtest_report import Backtest
 from lib.rules.measures import Costs, measure_rules
-from lib.rules.page import Backtest
 from lib.rules.problems import did_you_mean
 from lib.rules.tally import Tally, empty_tally, tally, tally_columns
 from lib.storage import open_storage, split_address

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 from lib.churn import formulas
-from lib.churn.base import CustomerBase
 from lib.churn.contracts import SIGNALS
-from lib.churn.happenings import TABLE_OF
+from lib.churn.events import TABLE_OF
+from lib.churn.vocabulary import CustomerVocabulary
 from lib.feature import (
     DAY,
     Age,
@@ -21,8 +21,8 @@ from lib.feature import (
     DistinctCount,
     Feature,
     FeatureSet,
+    LastValue,
     Quantity,
-    Remembered,
     Sum,
     Window,
 )
@@ -68,7 +68,7 @@ def _last(name: str, unit: str, of: str, only: str, among: tuple[str, ...]) -> F
     quantity, quantities = _remembered(only, among)
     value = _quantity(of)
     return Feature(
-        name, unit, _CUSTOMER, Remembered(value, quantities, _EVER, quantity), hidden=True
+        name, unit, _CUSTOMER, LastValue(value, quantities, _EVER, quantity), hidden=True
     )
 
 
@@ -84,7 +84,7 @@ def _derived(name: str, unit: str, formula: Callable[..., object], *inputs: str)
 _ATTRIBUTES = ("start_day", "renewal_day", "mrr_minor", "seats_paid", "segment_place", "plan_place")
 
 
-def _contract(base: CustomerBase) -> Iterator[Made]:
+def _contract(base: CustomerVocabulary) -> Iterator[Made]:
     yield Direct("as_of_day", "days since 1970", ("event_time",), formulas.day_of, hidden=True)
     for name in _ATTRIBUTES:
         yield _last(f"{name}_told", "as told", name, "told", _ATTRIBUTES)
@@ -253,14 +253,14 @@ _MAKERS: dict[str, Callable[[], Iterator[Made]]] = {
 }
 
 
-def churn_features(base: CustomerBase) -> FeatureSet:
+def churn_features(base: CustomerVocabulary) -> FeatureSet:
     """The features of a base's customers, keyed by customer alone."""
     features = [*_contract(base), *(feature for maker in _MAKERS.values() for feature in maker())]
     return FeatureSet(name="churn", version=1, features=tuple(features), id_column="event_id")
 
 
 @cache
-def untold(base: CustomerBase) -> tuple[str, ...]:
+def untold(base: CustomerVocabulary) -> tuple[str, ...]:
     """Features of tables that a base is not told, missing for every customer."""
     lost: set[str] = set()
     for feature in churn_features(base).features:
@@ -275,7 +275,7 @@ def untold(base: CustomerBase) -> tuple[str, ...]:
     return tuple(name for name in churn_features(base).names if name in lost)
 
 
-def base_tables(base: CustomerBase) -> frozenset[str]:
+def base_tables(base: CustomerVocabulary) -> frozenset[str]:
     """The tables of a base, the customers' own included."""
     return frozenset(("customers", *base.tables))
 
@@ -289,7 +289,9 @@ def _columns(measure: Measure) -> tuple[str, ...]:
 def group_of() -> dict[str, str]:
     """The group of each feature that a model sees, by name."""
     groups = {
-        feature.name: "contract" for feature in _contract(CustomerBase()) if not feature.hidden
+        feature.name: "contract"
+        for feature in _contract(CustomerVocabulary())
+        if not feature.hidden
     }
     for group, maker in _MAKERS.items():
         groups |= {feature.name: group for feature in maker() if not feature.hidden}

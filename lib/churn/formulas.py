@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lib.feature import DAY, MINUTE
-from lib.feature.arithmetic import (
+from lib.feature.exact_arithmetic import (
     NAN,
     Value,
     at_least,

@@ -59,7 +59,7 @@ BANDS = (("red", 15.0), ("amber", 40.0), ("green", 100.0))
 
 
 @dataclass(frozen=True)
-class Reference:
+class HealthReference:
     """What is usual: quantiles of each measure in each segment, and what chances are worth.
 
     Attributes:
@@ -80,12 +80,12 @@ class Reference:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Reference:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> HealthReference:
         """What `to_arrays` wrote; a missing one is a KeyError that names it."""
         return cls(arrays["codes"], arrays["levels"], arrays["chances"])
 
 
-def fit_reference(matrix: Floats, names: tuple[str, ...], probabilities: Floats) -> Reference:
+def fit_reference(matrix: Floats, names: tuple[str, ...], probabilities: Floats) -> HealthReference:
     """What is usual among customers (rows, features) with their chances (rows,) to leave."""
     segment = matrix[:, names.index("segment_code")]
     segment_codes, count = np.unique(segment[~np.isnan(segment)], return_counts=True)
@@ -93,7 +93,7 @@ def fit_reference(matrix: Floats, names: tuple[str, ...], probabilities: Floats)
     measured = matrix[:, [names.index(name) for name in _MEASURED]]
     groups = [measured[segment == code] for code in codes.tolist()]
     levels = np.stack([_levels(group) for group in (*groups, measured)])
-    return Reference(codes, levels, np.quantile(probabilities, np.linspace(0.0, 1.0, 101)))
+    return HealthReference(codes, levels, np.quantile(probabilities, np.linspace(0.0, 1.0, 101)))
 
 
 def _levels(rows: Floats) -> Floats:
@@ -106,7 +106,7 @@ def _levels(rows: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Measure:
+class HealthComponent:
     """One measure of a customer beside its segment: what is told, what is usual, and its rank."""
 
     name: str
@@ -130,11 +130,11 @@ class Health:
     score: float
     band: str
     components: dict[str, float | None]
-    measures: dict[str, tuple[Measure, ...]]
+    measures: dict[str, tuple[HealthComponent, ...]]
 
 
 def health_of(
-    reference: Reference, names: tuple[str, ...], row: Floats, probability: float
+    reference: HealthReference, names: tuple[str, ...], row: Floats, probability: float
 ) -> Health:
     """The health of one customer.
 
@@ -148,7 +148,7 @@ def health_of(
     own = np.flatnonzero(reference.codes == code)
     levels = reference.levels[own[0] if len(own) else -1]
     components: dict[str, float | None] = {}
-    measures: dict[str, tuple[Measure, ...]] = {}
+    measures: dict[str, tuple[HealthComponent, ...]] = {}
     for component, directions in MEASURES.items():
         component_measures = []
         for name, direction in directions.items():
@@ -156,7 +156,7 @@ def health_of(
             if not np.isnan(value) and not np.isnan(line).any():
                 rank = _rank(line, value)
                 good = rank if direction == MORE_IS_BETTER else 100.0 - rank
-                component_measures.append(Measure(name, value, float(line[10]), good))
+                component_measures.append(HealthComponent(name, value, float(line[10]), good))
         measures[component] = tuple(sorted(component_measures, key=lambda measure: measure.rank))
         components[component] = (
             float(np.mean([measure.rank for measure in component_measures]))
@@ -167,7 +167,7 @@ def health_of(
     return Health(score, band_of(score), components, measures)
 
 
-def score_of(reference: Reference, probability: float) -> float:
+def score_of(reference: HealthReference, probability: float) -> float:
     """100 for the customer least likely to leave in training, 0 for the most likely."""
     return 100.0 - _rank(reference.chances, probability)
 

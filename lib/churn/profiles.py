@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from lib.churn.base import CustomerBase
+from lib.churn.customer_status import STANDING, CustomerStatus, status_of
+from lib.churn.events import content_of, probes
 from lib.churn.features import churn_features, untold
-from lib.churn.happenings import content_of, probes
-from lib.churn.standing import STANDING, Standing, standing_of
-from lib.feature import Event, Exchange, FeatureSet, OnlineFeatures, Reply, events
+from lib.churn.vocabulary import CustomerVocabulary
+from lib.feature import Event, FeatureSet, OnlineFeatures, ProfileReply, ProfileRequest, events
 
 _DIGITS = 8
 
 
-def online_features(base: CustomerBase) -> FeatureSet:
+def online_features(base: CustomerVocabulary) -> FeatureSet:
     """The features of `churn_features`, under a name that no other vocabulary has.
 
     Profiles hold codes of segments and plans, whose meaning is the base's: after another base is
@@ -31,7 +31,7 @@ def online_features(base: CustomerBase) -> FeatureSet:
 
 
 @dataclass(frozen=True)
-class Sight:
+class CustomerFeatures:
     """A customer as of a moment.
 
     Attributes:
@@ -43,7 +43,7 @@ class Sight:
     customer_id: str
     at_us: int
     values: Mapping[str, float]
-    standing: Standing
+    standing: CustomerStatus
 
     @property
     def known(self) -> bool:
@@ -59,21 +59,21 @@ class OnlineCustomers:
         receipt_seconds: how long a row that is told again is recognised.
     """
 
-    def __init__(self, base: CustomerBase, receipt_seconds: int) -> None:
+    def __init__(self, base: CustomerVocabulary, receipt_seconds: int) -> None:
         self._features = OnlineFeatures(online_features(base), receipt_seconds)
         self._standing = OnlineFeatures(STANDING, receipt_seconds)
         self._untold = frozenset(untold(base))
 
-    def request(self, event: Event) -> Exchange:
+    def request(self, event: Event) -> ProfileRequest:
         """The exchange that tells a happening; one of the same id with other content is another."""
         features = self._features.request(event, content_of(event))
         return _both(features, self._standing.request(event))
 
-    def look(self, event: Event) -> Exchange:
+    def look(self, event: Event) -> ProfileRequest:
         """The exchange that asks at a probe, and changes nothing."""
         return _both(self._features.look(event), self._standing.look(event))
 
-    def read(self, event: Event, reply: Reply) -> Sight:
+    def read(self, event: Event, reply: ProfileReply) -> CustomerFeatures:
         """The customer of an event, as it was before it."""
         cut = len(reply.profiles) - 1
         features = self._features.read(event, reply._replace(profiles=reply.profiles[:cut]))
@@ -82,15 +82,15 @@ class OnlineCustomers:
             name: float("nan") if name in self._untold else features.values[name]
             for name in self._features.features.names
         }
-        return Sight(
+        return CustomerFeatures(
             str(event["customer_id"]),
             int(event["event_time"]),
             values,
-            standing_of(stands.values),
+            status_of(stands.values),
         )
 
 
-def _both(features: Exchange, standing: Exchange) -> Exchange:
+def _both(features: ProfileRequest, standing: ProfileRequest) -> ProfileRequest:
     return features._replace(parts=features.parts + standing.parts)
 
 

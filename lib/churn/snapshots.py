@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lib.churn.base import CustomerBase
+from lib.churn.events import probes
 from lib.churn.features import churn_features, untold
-from lib.churn.happenings import probes
 from lib.churn.target import NEVER, Floats, Ints, Leaving, Target, labelled, leaving_of, next_notice
+from lib.churn.vocabulary import CustomerVocabulary
 from lib.contract import TIME
 from lib.feature import DAY, compute
 
@@ -76,7 +76,11 @@ class Snapshots:
 
 
 def snapshots(
-    happened: pa.Table, base: CustomerBase, moments: Sequence[int], target: Target, until_us: int
+    happened: pa.Table,
+    base: CustomerVocabulary,
+    moments: Sequence[int],
+    target: Target,
+    until_us: int,
 ) -> Snapshots:
     """Rows of every customer who is there, at each moment.
 
@@ -103,7 +107,9 @@ def snapshots(
     )
 
 
-def features_at(base: CustomerBase, happened: pa.Table, names: list[str], at_us: Ints) -> Floats:
+def features_at(
+    base: CustomerVocabulary, happened: pa.Table, names: list[str], at_us: Ints
+) -> Floats:
     """Features (rows, features) of customers as of moments, from a stream of happenings.
 
     Whatever became known at a moment or later is out of its row's reach.

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lib.churn.base import ChurnError
+from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
 
 Ints = NDArray[np.int64]
@@ -90,7 +90,7 @@ def leaving_of(target: Target, happened: pa.Table) -> Leaving:
 
     Args:
         target: what leaving means.
-        happened: see `lib.churn.happenings`; customers of whom nothing was told are left out.
+        happened: see `lib.churn.events`; customers of whom nothing was told are left out.
     """
     names, row_times = _by_customer(_where(happened, "told"))
     index = {name: position for position, name in enumerate(names)}

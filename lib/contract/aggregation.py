@@ -18,9 +18,9 @@ from lib.contract.checked import Checked, in_turn
 from lib.contract.coercion import as_array
 from lib.contract.contract import Contract
 from lib.contract.declaration import TIME, Column
+from lib.contract.duplicates import column_codes, find_repeats
 from lib.contract.key_groups import KeyGroups
 from lib.contract.reason import QUARANTINE_REASON, Mask, RowReasons
-from lib.contract.repeat import column_codes, find_repeats
 
 SUM, SAME = "sum", "same"
 LOWEST = ("earliest", "smallest", "all")

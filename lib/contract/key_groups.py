@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
+from lib.contract.duplicates import Codes, key_codes
 from lib.contract.reason import Mask
-from lib.contract.repeat import Codes, key_codes
 
 _LARGEST_SUM = 2.0**62
 Places = npt.NDArray[np.intp]

@@ -10,8 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.contract.coercion import as_array
+from lib.contract.duplicates import (
+    Codes,
+    Once,
+    column_codes,
+    key_codes,
+    row_sequence,
+    shared_key_rows,
+)
 from lib.contract.reason import Mask
-from lib.contract.repeat import Codes, Once, column_codes, key_codes, row_sequence, shared_key_rows
 
 Places = npt.NDArray[np.intp]
 

@@ -10,22 +10,22 @@ from lib.feature.declaration import (
     DistinctCount,
     Feature,
     FeatureSet,
+    IsFirstSeen,
+    LabelledStreak,
+    LastValue,
     Mean,
     Rate,
-    Remembered,
-    SettledStreak,
     Sum,
-    Unseen,
 )
 from lib.feature.measures import ONE, Quantity
 from lib.feature.offline import compute, finish, measure, partition_columns
 from lib.feature.online import Observation, OnlineFeatures
-from lib.feature.planning import Event
-from lib.feature.profile import Exchange, Reply
+from lib.feature.profile_exchange import ProfileReply, ProfileRequest
 from lib.feature.redis_store import AsyncRedisStore, RedisStore
 from lib.feature.replay import events, replay
 from lib.feature.sqlite_store import SqliteStore
 from lib.feature.store import AsyncProfileStore, ProfileStore, ReceiptConflictError, StoreError
+from lib.feature.update_plan import Event
 from lib.feature.windows import DAY, HOUR, MINUTE, SECOND, Window
 
 __all__ = [
@@ -44,24 +44,24 @@ __all__ = [
     "Direct",
     "DistinctCount",
     "Event",
-    "Exchange",
     "Feature",
     "FeatureSet",
+    "IsFirstSeen",
+    "LabelledStreak",
+    "LastValue",
     "Mean",
     "Observation",
     "OnlineFeatures",
+    "ProfileReply",
+    "ProfileRequest",
     "ProfileStore",
     "Quantity",
     "Rate",
     "ReceiptConflictError",
     "RedisStore",
-    "Remembered",
-    "Reply",
-    "SettledStreak",
     "SqliteStore",
     "StoreError",
     "Sum",
-    "Unseen",
     "Window",
     "compute",
     "events",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.feature.compiled import Ints, compiled
+from lib.feature.jit import Ints, compiled
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lib.feature.compiled import Ints
 from lib.feature.declaration import FeatureSet
+from lib.feature.jit import Ints
 
 _MICROSECONDS = pa.timestamp("us", "UTC")
 

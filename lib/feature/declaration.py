@@ -1,7 +1,8 @@
 """Features as data: a name, a unit, and what is computed over which key and window.
 
 An *aggregate* turns measures into one number per event. `Derived` turns other features of the same
-event into one. Both are plain arithmetic from `lib.feature.arithmetic`, used offline and online.
+event into one. Both are plain arithmetic from `lib.feature.exact_arithmetic`, used offline and
+online.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lib.feature import arithmetic
-from lib.feature.arithmetic import NAN, Value
+from lib.feature import exact_arithmetic
+from lib.feature.exact_arithmetic import NAN, Value
 from lib.feature.measures import (
     ONE,
     Distinct,
@@ -88,7 +89,7 @@ class Mean:
 
     def finish(self, parts: tuple[Value, ...], empty: float) -> Value:
         count, total = parts
-        return arithmetic.ratio(total, count * self.scale, empty)
+        return exact_arithmetic.ratio(total, count * self.scale, empty)
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,10 @@ class Deviation:
 
     def finish(self, parts: tuple[Value, ...], empty: float) -> Value:
         count, total, squares = parts
-        spread = arithmetic.at_least(count * squares - total * total, 0.0)
-        pairs = arithmetic.at_least(count * (count - 1.0), 1.0)
-        deviation = arithmetic.square_root(spread / pairs) / self.scale
-        return arithmetic.choose(count < 2.0, empty, deviation)
+        spread = exact_arithmetic.at_least(count * squares - total * total, 0.0)
+        pairs = exact_arithmetic.at_least(count * (count - 1.0), 1.0)
+        deviation = exact_arithmetic.square_root(spread / pairs) / self.scale
+        return exact_arithmetic.choose(count < 2.0, empty, deviation)
 
 
 @dataclass(frozen=True)
@@ -156,11 +157,11 @@ class Age:
         return (Latest(key, self.horizon, (), self.only),)
 
     def finish(self, parts: tuple[Value, ...], empty: float) -> Value:
-        return arithmetic.choose(parts[0] < 0.0, empty, parts[0] / MINUTE)
+        return exact_arithmetic.choose(parts[0] < 0.0, empty, parts[0] / MINUTE)
 
 
 @dataclass(frozen=True)
-class Unseen:
+class IsFirstSeen:
     """1 where the key (say a user and a device together) had no event within `horizon`, else 0."""
 
     horizon: int
@@ -169,11 +170,11 @@ class Unseen:
         return (Latest(key, self.horizon),)
 
     def finish(self, parts: tuple[Value, ...], empty: float) -> Value:  # noqa: ARG002
-        return arithmetic.choose(parts[0] < 0.0, 1.0, 0.0)
+        return exact_arithmetic.choose(parts[0] < 0.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True)
-class Remembered:
+class LastValue:
     """A quantity of the key's newest event within `horizon`; `empty` where there is none."""
 
     quantity: Quantity
@@ -186,11 +187,11 @@ class Remembered:
 
     def finish(self, parts: tuple[Value, ...], empty: float) -> Value:
         value = parts[1 + self.all_quantities.index(self.quantity)]
-        return arithmetic.choose(parts[0] < 0.0, empty, value)
+        return exact_arithmetic.choose(parts[0] < 0.0, empty, value)
 
 
 @dataclass(frozen=True)
-class SettledStreak:
+class LabelledStreak:
     """One figure of the run of settled events with a fact; see `Streak`.
 
     Args:
@@ -217,14 +218,14 @@ class SettledStreak:
         if self.part == "count":
             return count
         if self.part == "mean":
-            return arithmetic.ratio(total, count * self.scale, empty)
+            return exact_arithmetic.ratio(total, count * self.scale, empty)
         ages = {
             "days_since_good": good_age,
             "days": oldest_age,
             "days_since_settled": newest_age,
         }
         age = ages[self.part]
-        return arithmetic.choose(age < 0.0, empty, age / DAY)
+        return exact_arithmetic.choose(age < 0.0, empty, age / DAY)
 
 
 @dataclass(frozen=True)

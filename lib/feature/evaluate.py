@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from lib.feature import arithmetic
-from lib.feature.arithmetic import NAN, Value
+from lib.feature import exact_arithmetic
 from lib.feature.declaration import Category, Columns, Derived, Direct, Feature, FeatureSet
+from lib.feature.exact_arithmetic import NAN, Value
 from lib.feature.measures import Key, measure_columns
 
 _Step = Callable[["_Given", dict[str, Value]], Value]
@@ -112,4 +112,4 @@ def _aggregate(
     if present is False:
         return NAN
     value = finish(tuple([context.measured[column] for column in columns]), empty)
-    return value if present is True else arithmetic.choose(present, value, NAN)
+    return value if present is True else exact_arithmetic.choose(present, value, NAN)

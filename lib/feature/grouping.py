@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lib.feature.compiled import Ints, compiled
+from lib.feature.jit import Ints, compiled
 
 
 class Grouping:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from lib.feature.declaration import FeatureSet
 from lib.feature.measures import ONE, Distinct, Key, Latest, Measure, Quantity, Streak, Total
-from lib.feature.profile import CLOCK, FOR_EVER, NO_FIELD, Trim
+from lib.feature.profile_exchange import CLOCK, FOR_EVER, NO_FIELD, RunTrim
 from lib.feature.windows import DAY, SECOND, Window
 
 SETTLING_SLACK = 2 * DAY
@@ -53,13 +53,13 @@ class Run:
             self.width += quantity.lanes
         return self.lanes[lane_key]
 
-    def trim(self, time: int, received: int) -> Trim:
+    def trim(self, time: int, received: int) -> RunTrim:
         """What no later event can reach once an event at `time`, received then, was processed."""
         first = min(int(window.first_tile(time)) for window in self.windows)
         if not self.settles:
-            return Trim(self.field, self.width, first)
+            return RunTrim(self.field, self.width, first)
         settled = (min(time, received) - self.settles - SETTLING_SLACK) // (self.hop or 1)
-        return Trim(self.field, self.width, first, settled, self.events, self.bad)
+        return RunTrim(self.field, self.width, first, settled, self.events, self.bad)
 
 
 @dataclasses.dataclass
@@ -121,7 +121,7 @@ class ProfileLayout:
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
 
 
-class TotalPlace(NamedTuple):
+class TotalSlot(NamedTuple):
     """Where a total is read: lanes of a run; `without` is 0 where nothing is left out."""
 
     profile: ProfileLayout
@@ -136,7 +136,7 @@ class TotalPlace(NamedTuple):
         return self.squared or self.without > 0
 
 
-class DistinctPlace(NamedTuple):
+class DistinctSlot(NamedTuple):
     """Where a distinct count is read, and the profile of its pairs."""
 
     profile: ProfileLayout
@@ -144,14 +144,14 @@ class DistinctPlace(NamedTuple):
     pair: ProfileLayout
 
 
-class LatestPlace(NamedTuple):
+class LatestSlot(NamedTuple):
     """Where a newest event is read."""
 
     profile: ProfileLayout
     record: int
 
 
-class StreakPlace(NamedTuple):
+class StreakSlot(NamedTuple):
     """Where a streak is read, and the lane of its quantity."""
 
     profile: ProfileLayout
@@ -159,7 +159,7 @@ class StreakPlace(NamedTuple):
     total: int
 
 
-Place: TypeAlias = TotalPlace | DistinctPlace | LatestPlace | StreakPlace
+Place: TypeAlias = TotalSlot | DistinctSlot | LatestSlot | StreakSlot
 
 
 class Layout:
@@ -171,10 +171,10 @@ class Layout:
         self.profiles = tuple(self._profiles.values())
 
     @property
-    def distincts(self) -> Iterator[DistinctPlace]:
+    def distincts(self) -> Iterator[DistinctSlot]:
         """Where pairs are counted: once for each run, however many windows are read from it."""
         locations = [
-            location for location in self.places.values() if isinstance(location, DistinctPlace)
+            location for location in self.places.values() if isinstance(location, DistinctSlot)
         ]
         return iter(
             {
@@ -196,30 +196,30 @@ class Layout:
         key = tuple(sorted(key))
         return self._profiles.setdefault(key, ProfileLayout(key))
 
-    def _place_total(self, measure: Total) -> TotalPlace:
+    def _place_total(self, measure: Total) -> TotalSlot:
         profile = self._profile(measure.key)
         run = profile.run("totals", measure.window)
         lane = run.lane(measure.quantity, measure.fact)
         without = run.lane(measure.quantity, measure.without) if measure.without else 0
-        return TotalPlace(profile, run, lane, without, measure.quantity.squared)
+        return TotalSlot(profile, run, lane, without, measure.quantity.squared)
 
-    def _place_distinct(self, measure: Distinct) -> DistinctPlace:
+    def _place_distinct(self, measure: Distinct) -> DistinctSlot:
         profile, pair = self._profile(measure.key), self._profile(measure.pair)
         run = profile.run(f"distinct {measure.of}", measure.window)
         run.width = 2
         pair.horizon = max(pair.horizon, measure.window.reach)
         pair.clock = True
-        return DistinctPlace(profile, run, pair)
+        return DistinctSlot(profile, run, pair)
 
-    def _place_streak(self, measure: Streak) -> StreakPlace:
+    def _place_streak(self, measure: Streak) -> StreakSlot:
         profile = self._profile(measure.key)
         settles = measure.window.behind
         run = profile.run(f"streak {measure.fact} {settles}", measure.window, settles)
         run.events = run.lane(ONE, None, settles)
         run.bad = run.lane(ONE, measure.fact, settles)
-        return StreakPlace(profile, run, run.lane(measure.quantity, None, settles))
+        return StreakSlot(profile, run, run.lane(measure.quantity, None, settles))
 
-    def _place_latest(self, measure: Latest) -> LatestPlace:
+    def _place_latest(self, measure: Latest) -> LatestSlot:
         profile = self._profile(measure.key)
         profile.horizon = max(profile.horizon, measure.horizon)
-        return LatestPlace(profile, profile.record(measure.only, measure.quantities))
+        return LatestSlot(profile, profile.record(measure.only, measure.quantities))

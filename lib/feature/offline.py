@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from lib.feature.columns import Lazy, append, numbers
 from lib.feature.declaration import Category, FeatureSet
 from lib.feature.evaluate import Evaluator
+from lib.feature.measure_table import blocks_of
 from lib.feature.measures import Key, measure_columns
-from lib.feature.measuring import blocks_of
 
 Floats: TypeAlias = NDArray[np.float64]
 

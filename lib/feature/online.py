@@ -11,11 +11,11 @@ from zlib import crc32
 
 from lib.feature.declaration import FeatureSet
 from lib.feature.layout import Layout
-from lib.feature.planning import Event, Plan, Planner, touch
-from lib.feature.profile import Exchange, Reply
-from lib.feature.reading import ProfileReader
-from lib.feature.row_steps import RowSteps
+from lib.feature.profile_exchange import ProfileReply, ProfileRequest
+from lib.feature.profile_reader import ProfileReader
+from lib.feature.row_evaluator import RowEvaluator
 from lib.feature.store import ReceiptConflictError
+from lib.feature.update_plan import Event, Planner, UpdatePlan, touch
 from lib.feature.windows import DAY, SECOND
 
 _FACT_RECEIPT_SECONDS = 400 * DAY // SECOND
@@ -71,14 +71,14 @@ class OnlineFeatures:
         self._look_receipt = _BETWEEN.join((features.name, "look", ""))
         self._layout = Layout(features)
         self._planner = Planner(features, self._layout)
-        self._steps = RowSteps(features)
+        self._steps = RowEvaluator(features)
         profiles = self._layout.profiles
         self._readers = [ProfileReader(self._layout, p, self._steps) for p in profiles]
         self._columns = tuple(dict.fromkeys(column for p in profiles for column in p.key))
-        self._plans: dict[tuple[object, ...], Plan] = {}
+        self._plans: dict[tuple[object, ...], UpdatePlan] = {}
         self._kinds: dict[tuple[bool, ...], _Kind] = {}
 
-    def request(self, event: Event, content: bytes = b"") -> Exchange:
+    def request(self, event: Event, content: bytes = b"") -> ProfileRequest:
         """The exchange that reads an event's history and adds the event to it.
 
         Args:
@@ -101,13 +101,15 @@ class OnlineFeatures:
         touches = tuple([touch(select, source) for select in plan.touches])
         receipt = self._event_receipt + event_id
         legacy = event_id if self._legacy else None
-        return Exchange(receipt, self.receipt_seconds, time, tuple(parts), touches, legacy, content)
+        return ProfileRequest(
+            receipt, self.receipt_seconds, time, tuple(parts), touches, legacy, content
+        )
 
     def receipt(self, event_id: str) -> str:
         """The name under which a store keeps what it replied to an event's exchange."""
         return self._event_receipt + event_id
 
-    def look(self, event: Event) -> Exchange:
+    def look(self, event: Event) -> ProfileRequest:
         """The exchange that reads an event's history and leaves everything as it is.
 
         Not even old tiles are dropped, so that whoever looks at a later moment first can still look
@@ -118,7 +120,7 @@ class OnlineFeatures:
         receipt = self._look_receipt + str(event[self.features.id_column])
         return request._replace(receipt=receipt, parts=tuple(parts), touches=(), legacy=None)
 
-    def read(self, event: Event, reply: Reply) -> Observation:
+    def read(self, event: Event, reply: ProfileReply) -> Observation:
         """The event's features, from the profiles as they were before it.
 
         Raises:
@@ -143,7 +145,7 @@ class OnlineFeatures:
 
     def learn(
         self, event: Event, fact: str, at: int, is_known: bool = True, revision: int = 0
-    ) -> Exchange:
+    ) -> ProfileRequest:
         """The exchange that makes a fact about an earlier event count from now on.
 
         Args:
@@ -169,13 +171,13 @@ class OnlineFeatures:
         event_id = event[self.features.id_column]
         receipt = _BETWEEN.join((self.features.name, "fact", fact, str(revision), str(event_id)))
         legacy = f"{fact}:{event_id}:{revision}"
-        return Exchange(receipt, _FACT_RECEIPT_SECONDS, time, tuple(parts), legacy=legacy)
+        return ProfileRequest(receipt, _FACT_RECEIPT_SECONDS, time, tuple(parts), legacy=legacy)
 
     def _received(self, event: Event) -> int:
         """When the event was received; when it happened if nothing else is said."""
         return int(event.get(self.features.received_column) or event[self.features.time_column])
 
-    def _plan(self, event: Event, fact: str | None, delay: int) -> Plan:
+    def _plan(self, event: Event, fact: str | None, delay: int) -> UpdatePlan:
         in_time = frozenset([limit for limit in self._planner.delays if delay <= limit])
         kind = self._kind(event)
         plan_key = (kind.absent, fact, in_time)

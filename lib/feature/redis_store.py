@@ -14,7 +14,7 @@ from typing import Any
 import msgpack
 import redis
 
-from lib.feature.profile import CLOCK, Exchange, Reply
+from lib.feature.profile_exchange import CLOCK, ProfileReply, ProfileRequest
 from lib.feature.redis_link import RedisLink
 from lib.feature.store import StoreError
 
@@ -38,7 +38,7 @@ class RedisStore:
         )
         self._script = self._redis.register_script(_script())
 
-    def exchange(self, request: Exchange) -> Reply:
+    def exchange(self, request: ProfileRequest) -> ProfileReply:
         """See `ProfileStore.exchange`."""
         try:
             keys, mark = _keys(self._prefix, request), request.mark
@@ -76,7 +76,7 @@ class AsyncRedisStore:
         self._prefix = prefix.encode()
         self._link = RedisLink(url, _script(), timeout)
 
-    async def exchange(self, request: Exchange) -> Reply:
+    async def exchange(self, request: ProfileRequest) -> ProfileReply:
         """See `ProfileStore.exchange`."""
         keys, mark = _keys(self._prefix, request), request.mark
         return _reply(await self._link.run_script(keys, _packed(request), mark), request, mark)
@@ -104,7 +104,7 @@ def _receipt(prefix: bytes, receipt: str) -> bytes:
     return prefix + b"r:" + receipt.encode()
 
 
-def _keys(prefix: bytes, request: Exchange) -> list[bytes]:
+def _keys(prefix: bytes, request: ProfileRequest) -> list[bytes]:
     profile_prefix = prefix + b"p:"
     keys = [
         _receipt(prefix, request.receipt),
@@ -115,7 +115,7 @@ def _keys(prefix: bytes, request: Exchange) -> list[bytes]:
     return keys
 
 
-def _packed(request: Exchange) -> bytes:
+def _packed(request: ProfileRequest) -> bytes:
     """The exchange's numbers in the order in which the script takes them."""
     legacy = request.legacy is not None
     numbers = [+legacy, request.receipt_seconds, request.time, len(request.touches)]
@@ -129,18 +129,18 @@ def _packed(request: Exchange) -> bytes:
     return packed
 
 
-def _reply(raw: Any, request: Exchange, mark: bytes) -> Reply:
+def _reply(raw: Any, request: ProfileRequest, mark: bytes) -> ProfileReply:
     first, state = raw
     kind, start = state[:1], 1
     if kind == b"a":
-        return Reply(False, (), state[1:])
+        return ProfileReply(False, (), state[1:])
     if kind == b"m":
         start += len(mark)
         if state[1:start] != mark and not request.admits(state[1:start]):
-            return Reply(False, (), same=False)
+            return ProfileReply(False, (), same=False)
     profiles = msgpack.unpackb(memoryview(state)[start:], raw=True)
     for profile in profiles:
         if profile:
             clock = _CLOCK(profile[CLOCK])[0]
             profile[CLOCK] = [] if clock == _NEVER else [clock]
-    return Reply(bool(first), tuple(profiles))
+    return ProfileReply(bool(first), tuple(profiles))

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from lib.feature.online import OnlineFeatures
-from lib.feature.planning import Event
-from lib.feature.profile import Exchange
+from lib.feature.profile_exchange import ProfileRequest
+from lib.feature.update_plan import Event
 
 
-class Step(NamedTuple):
+class ReplayStep(NamedTuple):
     """One exchange; `event` is the one that it observes, None where it makes a fact known."""
 
-    exchange: Exchange
+    exchange: ProfileRequest
     event: Event | None
 
 
@@ -37,7 +37,7 @@ def events(table: pa.Table) -> list[dict[str, Any]]:
     return rows
 
 
-def replay(online: OnlineFeatures, rows: Sequence[Event]) -> Iterator[Step]:
+def replay(online: OnlineFeatures, rows: Sequence[Event]) -> Iterator[ReplayStep]:
     """Every exchange that brings an empty profile store to where `rows` leave it.
 
     Args:
@@ -70,11 +70,11 @@ def replay(online: OnlineFeatures, rows: Sequence[Event]) -> Iterator[Step]:
         for fact in [fact for fact in waiting if fact[1] < position]:
             yield _learn(online, rows[order[fact[1]]], fact)
         waiting = [fact for fact in waiting if fact[1] >= position]
-        yield Step(online.request(rows[row]), rows[row])
+        yield ReplayStep(online.request(rows[row]), rows[row])
     for fact in waiting:
         yield _learn(online, rows[order[fact[1]]], fact)
 
 
-def _learn(online: OnlineFeatures, event: Event, fact: tuple[int, int, str, bool]) -> Step:
+def _learn(online: OnlineFeatures, event: Event, fact: tuple[int, int, str, bool]) -> ReplayStep:
     at, _, name, is_known = fact
-    return Step(online.learn(event, name, at, is_known, revision=int(not is_known)), None)
+    return ReplayStep(online.learn(event, name, at, is_known, revision=int(not is_known)), None)

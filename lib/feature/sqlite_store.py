@@ -16,7 +16,15 @@ import msgpack
 
 from lib.durable import make_private
 from lib.durable.sqlite import Checkpointer, write_ahead
-from lib.feature.profile import FOR_EVER, Exchange, Profile, Reply, apply, changed, lifetime
+from lib.feature.profile_exchange import (
+    FOR_EVER,
+    Profile,
+    ProfileReply,
+    ProfileRequest,
+    apply,
+    changed,
+    lifetime,
+)
 from lib.feature.store import StoreError
 
 _SCHEMA = """
@@ -71,7 +79,7 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise StoreError(f"profile store {path}: {error}") from error
 
-    def exchange(self, request: Exchange) -> Reply:
+    def exchange(self, request: ProfileRequest) -> ProfileReply:
         """See `ProfileStore.exchange`."""
         now = int(self._clock())
         with self._transaction() as run:
@@ -90,7 +98,7 @@ class SqliteStore:
                 "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, NULL, ?)",
                 (request.receipt, request.mark, msgpack.packb(before), expires_at),
             )
-        return Reply(True, before)
+        return ProfileReply(True, before)
 
     def settle(self, receipt: str, answer: bytes, seconds: int) -> None:
         """See `ProfileStore.settle`."""
@@ -121,7 +129,7 @@ class SqliteStore:
             self._checkpointer.close()
         self._connection.close()
 
-    def _stored_reply(self, request: Exchange, now: int) -> Reply | None:
+    def _stored_reply(self, request: ProfileRequest, now: int) -> ProfileReply | None:
         """The reply to an exchange whose receipt is there already."""
         run = self._connection.execute
         row = run(
@@ -131,8 +139,8 @@ class SqliteStore:
         if row:
             mark, before, answer = row
             if answer is None and not request.admits(mark):
-                return Reply(False, (), same=False)
-            return Reply(False, _profiles(before), answer)
+                return ProfileReply(False, (), same=False)
+            return ProfileReply(False, _profiles(before), answer)
         if request.legacy is None:
             return None
         row = run(
@@ -140,7 +148,9 @@ class SqliteStore:
             (request.legacy, now),
         ).fetchone()
         profiles = _profiles(row[0]) if row else ()
-        return Reply(False, profiles) if row and len(profiles) == len(request.parts) else None
+        return (
+            ProfileReply(False, profiles) if row and len(profiles) == len(request.parts) else None
+        )
 
     def _load(self, key: bytes, now: int) -> bytes | None:
         row = self._connection.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from lib.feature.profile import Exchange, Reply
+from lib.feature.profile_exchange import ProfileReply, ProfileRequest
 
 
 class StoreError(Exception):
@@ -21,7 +21,7 @@ class ProfileStore(Protocol):
     Exchanges are atomic: none sees half of another, and a crash leaves all of one or nothing.
     """
 
-    def exchange(self, request: Exchange) -> Reply:
+    def exchange(self, request: ProfileRequest) -> ProfileReply:
         """Reads the profiles, then updates them, in one round trip.
 
         A receipt seen before changes nothing and gives the first time's profiles back, or the
@@ -48,7 +48,7 @@ class ProfileStore(Protocol):
 class AsyncProfileStore(Protocol):
     """The same, without holding up an event loop."""
 
-    async def exchange(self, request: Exchange) -> Reply:
+    async def exchange(self, request: ProfileRequest) -> ProfileReply:
         """See `ProfileStore.exchange`."""
         ...
 

@@ -24,13 +24,13 @@ from lib.feature import (
     DistinctCount,
     Feature,
     FeatureSet,
+    IsFirstSeen,
+    LabelledStreak,
+    LastValue,
     Mean,
     Quantity,
     Rate,
-    Remembered,
-    SettledStreak,
     Sum,
-    Unseen,
     Window,
 )
 from lib.fraud import formulas
@@ -141,9 +141,9 @@ def _user(scale: _Money) -> tuple[Feature | Derived, ...]:
         ),
         Feature("minutes_since_last_payment", "minutes", USER, Age(FAMILIAR_FOR)),
         Feature("decline_count_by_user_24h", "payments", USER, Count(fact="declined"), LAST_24H),
-        Feature("is_new_merchant", "0 or 1", USER_MERCHANT, Unseen(FAMILIAR_FOR)),
-        Feature("is_new_device", "0 or 1", USER_DEVICE, Unseen(FAMILIAR_FOR)),
-        Feature("is_new_payment_method", "0 or 1", USER_METHOD, Unseen(FAMILIAR_FOR)),
+        Feature("is_new_merchant", "0 or 1", USER_MERCHANT, IsFirstSeen(FAMILIAR_FOR)),
+        Feature("is_new_device", "0 or 1", USER_DEVICE, IsFirstSeen(FAMILIAR_FOR)),
+        Feature("is_new_payment_method", "0 or 1", USER_METHOD, IsFirstSeen(FAMILIAR_FOR)),
     )
 
 
@@ -193,7 +193,7 @@ def _merchant_streak(scale: _Money) -> tuple[Feature, ...]:
         "days_since_settled_payment_by_merchant": ("days", "days_since_settled"),
     }
     return tuple(
-        Feature(name, unit, MERCHANT, SettledStreak(part, AMOUNT, "fraud", scale.unit), STREAK)
+        Feature(name, unit, MERCHANT, LabelledStreak(part, AMOUNT, "fraud", scale.unit), STREAK)
         for name, (unit, part) in parts.items()
     )
 
@@ -238,7 +238,7 @@ def _location() -> tuple[Direct | Feature | Derived, ...]:
             f"last_{axis}",
             "unit vector",
             USER,
-            Remembered(d, DIRECTION, PLACE_REMEMBERED_FOR, only=LOCATED),
+            LastValue(d, DIRECTION, PLACE_REMEMBERED_FOR, only=LOCATED),
             hidden=True,
         )
         for axis, d in zip("xyz", DIRECTION, strict=True)

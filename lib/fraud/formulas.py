@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lib.feature import DAY, HOUR
-from lib.feature.arithmetic import (
+from lib.feature.exact_arithmetic import (
     NAN,
     UNIT_VECTOR_SCALE,
     Value,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lib.feature import Quantity
-from lib.feature.arithmetic import choose, unit_vector
+from lib.feature.exact_arithmetic import choose, unit_vector
 
 PLACE_COLUMNS = ("latitude", "longitude")
 

@@ -18,10 +18,10 @@ from lib.maintenance.failures import (
     failure_counts,
     watched_until,
 )
-from lib.maintenance.feature_set import HOUR_US, FeatureSet
+from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet
 from lib.maintenance.features import evaluate, sound_readings
 from lib.maintenance.history import History, Ints
-from lib.maintenance.landmarks import landmarks, together
+from lib.maintenance.landmarks import concat, landmarks
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.offline import histories
 
@@ -58,7 +58,7 @@ class Tables:
         }
         return Tables(telemetry, **chosen)
 
-    def histories(self, features: FeatureSet) -> Iterator[History]:
+    def histories(self, features: AssetFeatureSet) -> Iterator[History]:
         """Of every machine."""
         return histories(
             features,
@@ -88,7 +88,7 @@ def ending_in_failure(tables: Tables) -> Tables:
 
 
 def training_rows(
-    features: FeatureSet,
+    features: AssetFeatureSet,
     tables: Tables,
     every_hours: float,
     warm_up_hours: float = 24.0,
@@ -104,7 +104,7 @@ def training_rows(
 
 
 def rows_and_failures(
-    features: FeatureSet,
+    features: AssetFeatureSet,
     tables: Tables,
     every_hours: float,
     warm_up_hours: float = 24.0,
@@ -147,12 +147,12 @@ def rows_and_failures(
             parts.append(rows)
             modes.append(_modes(rows.outcomes.failed, kinds[following]))
     counts += FailureCounts(without_rows=sum(len(times) for times, _ in failures.values()))
-    rows_found = TrainingRows(together(parts), np.concatenate(modes)) if parts else None
+    rows_found = TrainingRows(concat(parts), np.concatenate(modes)) if parts else None
     return rows_found, counts
 
 
 def current_rows(
-    features: FeatureSet, tables: Tables, at_us: int
+    features: AssetFeatureSet, tables: Tables, at_us: int
 ) -> tuple[list[str], npt.NDArray[np.float64], Ints]:
     """Machines, rows (n, features) at one time, and the last reading of each up to then.
 
@@ -168,7 +168,7 @@ def current_rows(
     return names, matrix, np.array(last, dtype=np.int64)
 
 
-def sensor_faults(features: FeatureSet, pasts: Iterable[History]) -> Faults:
+def sensor_faults(features: AssetFeatureSet, pasts: Iterable[History]) -> Faults:
     """By sensor: readings, and how many are missing, out of range, or stuck."""
     counts_by_sensor = {
         sensor.name: dict.fromkeys(("readings", "missing", "out_of_range", "stuck"), 0)

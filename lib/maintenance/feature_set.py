@@ -71,7 +71,7 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
-class Waves:
+class Waveforms:
     """Waveforms that are recorded now and then; the newest one counts, as long as it is kept.
 
     Args:
@@ -87,7 +87,7 @@ class Waves:
 
 
 @dataclass(frozen=True)
-class FeatureSet:
+class AssetFeatureSet:
     """All features of a kind of machine. Windows are of time, not of rows: (at - window, at].
 
     Args:
@@ -112,7 +112,7 @@ class FeatureSet:
     interval_hours: float = 1.0
     correlations: tuple[tuple[str, str], ...] = ()
     operating: tuple[str, float] | None = None
-    waveforms: Waves | None = None
+    waveforms: Waveforms | None = None
 
     def __post_init__(self) -> None:
         names = self.sensor_names

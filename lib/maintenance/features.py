@@ -10,12 +10,12 @@ from lib.maintenance.feature_set import (
     HOUR_US,
     LONGEST_HOLD_HOURS,
     WINDOW_MEASURES,
+    AssetFeatureSet,
     FeatureError,
-    FeatureSet,
     Sensor,
 )
 from lib.maintenance.history import UNKNOWN_US, Floats, History, Ints
-from lib.maintenance.window_loops import (
+from lib.maintenance.window_kernels import (
     TRAILING_ROWS,
     against_trailing,
     correlation,
@@ -27,7 +27,7 @@ from lib.maintenance.window_loops import (
 _HOLD_US = int(LONGEST_HOLD_HOURS * HOUR_US)
 
 
-def evaluate(features: FeatureSet, history: History, at_us: npt.ArrayLike) -> Floats:
+def evaluate(features: AssetFeatureSet, history: History, at_us: npt.ArrayLike) -> Floats:
     """(k, features) at the times `at_us` (k,), microseconds UTC; NaN where nothing is known.
 
     Only what happened up to and at `at_us` counts, and of readings and errors only
@@ -77,7 +77,7 @@ def sound_readings(
     return np.where(faulty, np.nan, raw), faulty, hold_us
 
 
-def last_services(features: FeatureSet, history: History, at_us: Ints) -> Ints:
+def last_services(features: AssetFeatureSet, history: History, at_us: Ints) -> Ints:
     """(k, components + 1) last service of each part and of the whole, up to and at `at_us`.
 
     A service of the whole machine serves every part. `UNKNOWN_US` where there was none.
@@ -100,7 +100,7 @@ def _rows(times_us: Ints, at_us: Ints, after_us: Ints) -> tuple[Ints, Ints]:
 
 
 def _of_sensor(
-    features: FeatureSet,
+    features: AssetFeatureSet,
     history: History,
     at: Ints,
     service: Ints,
@@ -127,7 +127,9 @@ def _of_sensor(
     return np.concatenate([*columns, np.stack(more, axis=1)], axis=1)
 
 
-def _correlations(features: FeatureSet, history: History, at: Ints, clean: list[Floats]) -> Floats:
+def _correlations(
+    features: AssetFeatureSet, history: History, at: Ints, clean: list[Floats]
+) -> Floats:
     out = np.empty((len(features.correlations), len(at)))
     first, end = _rows(history.times_us, at, at - features.windows_hours[0] * HOUR_US)
     for row, (sensor, other) in enumerate(features.correlations):
@@ -137,7 +139,7 @@ def _correlations(features: FeatureSet, history: History, at: Ints, clean: list[
     return out.T
 
 
-def _error_counts(features: FeatureSet, history: History, at: Ints) -> Floats:
+def _error_counts(features: AssetFeatureSet, history: History, at: Ints) -> Floats:
     columns = []
     for code in range(len(features.error_codes)):
         times = history.error_times_us[history.error_codes == code]
@@ -147,7 +149,7 @@ def _error_counts(features: FeatureSet, history: History, at: Ints) -> Floats:
     return np.stack(columns, axis=1) if columns else np.empty((len(at), 0))
 
 
-def _of_machine(features: FeatureSet, history: History, at: Ints, services: Ints) -> Floats:
+def _of_machine(features: AssetFeatureSet, history: History, at: Ints, services: Ints) -> Floats:
     installed = np.full(len(at), history.installed_us, dtype=np.int64)
     installed[installed > at] = UNKNOWN_US
     since = [_hours(at, services[:, part]) for part in range(len(features.components))]
@@ -165,7 +167,7 @@ def _of_machine(features: FeatureSet, history: History, at: Ints, services: Ints
     return np.stack(columns, axis=1)
 
 
-def _of_waveforms(features: FeatureSet, history: History, at: Ints) -> Floats:
+def _of_waveforms(features: AssetFeatureSet, history: History, at: Ints) -> Floats:
     """The newest waveform's measures, while it is kept, and how old it is."""
     width = len(features.wave_measures)
     if not width:
@@ -183,7 +185,7 @@ def _hours(at: Ints, since: Ints) -> Floats:
     return np.where(is_known, (at - np.where(is_known, since, at)) / HOUR_US, np.nan)
 
 
-def _operating_hours(features: FeatureSet, history: History, at: Ints, began: Ints) -> Floats:
+def _operating_hours(features: AssetFeatureSet, history: History, at: Ints, began: Ints) -> Floats:
     """Readings while running on the whole UTC days between `began` and `at`, in hours."""
     counted = np.append(0, np.cumsum(history.run_counts))
     is_known = began != UNKNOWN_US

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from lib.maintenance.feature_set import DAY_US, FeatureError, FeatureSet
+from lib.maintenance.feature_set import DAY_US, AssetFeatureSet, FeatureError
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -62,7 +62,7 @@ class History:
             if (np.diff(getattr(self, name)) < 0).any():
                 raise FeatureError(f"machine '{self.machine_id}': {name} must ascend")
 
-    def kept(self, features: FeatureSet, at_us: int) -> History:
+    def kept(self, features: AssetFeatureSet, at_us: int) -> History:
         """What has to be remembered at `at_us` for all features from then on.
 
         Readings and errors of the last 30 days and a margin; of services the last of each part.
@@ -87,7 +87,7 @@ class History:
         )
 
 
-def running(features: FeatureSet, times_us: Ints, readings: Floats) -> tuple[Ints, Ints]:
+def running(features: AssetFeatureSet, times_us: Ints, readings: Floats) -> tuple[Ints, Ints]:
     """UTC days, and how often the machine was seen running on each."""
     is_running = np.ones(len(times_us), dtype=bool)
     if features.operating is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lib.maintenance.feature_set import HOUR_US, FeatureError, FeatureSet
+from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, FeatureError
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import Floats, History, Ints
 from lib.survival import CENSORED, FAILURE, Outcomes
@@ -49,7 +49,7 @@ class Landmarks:
 
 
 def landmarks(
-    features: FeatureSet,
+    features: AssetFeatureSet,
     history: History,
     at_us: npt.ArrayLike,
     failures_us: npt.ArrayLike,
@@ -77,7 +77,7 @@ def landmarks(
     )
 
 
-def together(parts: Sequence[Landmarks]) -> Landmarks:
+def concat(parts: Sequence[Landmarks]) -> Landmarks:
     """Rows of several machines, in their order.
 
     Raises:

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.contract.coercion import as_array
-from lib.maintenance.feature_set import FeatureError, FeatureSet
+from lib.maintenance.feature_set import AssetFeatureSet, FeatureError
 from lib.maintenance.history import UNKNOWN_US, Floats, History, Ints, running
 from lib.maintenance.waveform import waveform_features
 
 
 def histories(
-    features: FeatureSet,
+    features: AssetFeatureSet,
     telemetry: pa.Table,
     errors: pa.Table | None = None,
     services: pa.Table | None = None,
@@ -105,7 +105,7 @@ def _codes(
     return _times(machine_table)[is_valid], codes[is_valid]
 
 
-def measured_waveforms(features: FeatureSet, waveforms: pa.Table) -> pa.Table:
+def measured_waveforms(features: AssetFeatureSet, waveforms: pa.Table) -> pa.Table:
     """What is measured of each of a table of waveforms, checked against WAVEFORMS."""
     bearing = None if features.waveforms is None else features.waveforms.bearing
     rows = [
@@ -123,7 +123,9 @@ def measured_waveforms(features: FeatureSet, waveforms: pa.Table) -> pa.Table:
     return pa.table(keys | measures)
 
 
-def _waves(features: FeatureSet, table: pa.Table | None, rows: Ints | None) -> tuple[Ints, Floats]:
+def _waves(
+    features: AssetFeatureSet, table: pa.Table | None, rows: Ints | None
+) -> tuple[Ints, Floats]:
     """Times (w,) and measures (w, measures) of a machine's waveforms."""
     if table is None or rows is None:
         return _none(), np.empty((0, len(features.wave_measures)))

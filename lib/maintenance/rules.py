@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.maintenance.feature_set import FeatureSet
+from lib.maintenance.feature_set import AssetFeatureSet
 
 RULES_FILE = Path(__file__).with_name("rules.yaml")
 """The rules that stand in front of the survival model of the simulated fleet."""
@@ -13,6 +13,6 @@ ACTIONS = ("MONITOR", "SERVICE", "INSPECT", "STOP")
 """From the mildest to the hardest: go on; plan a service; look at it now; stand still now."""
 
 
-def rule_fields(features: FeatureSet) -> dict[str, type]:
+def rule_fields(features: AssetFeatureSet) -> dict[str, type]:
     """Every feature (a number) and the machine's id."""
     return {**dict.fromkeys(features.names, float), "machine_id": str}

@@ -18,11 +18,11 @@ from lib.feature import (
     DistinctCount,
     Feature,
     FeatureSet,
+    IsFirstSeen,
     Rate,
-    Unseen,
     Window,
 )
-from lib.moderation.wording.folding import fold
+from lib.moderation.text_matching.folding import fold
 
 AUTHOR = ("author_id",)
 WORDING = ("wording_key",)
@@ -80,7 +80,7 @@ def _author() -> tuple[Feature, ...]:
         Feature("removal_rate_by_author_90d", "share", AUTHOR, rate, LAST_90D),
         Feature("restored_by_author_90d", "posts", AUTHOR, Count(fact="restored"), LAST_90D),
         Feature("minutes_since_last_post", "minutes", AUTHOR, Age(FAMILIAR_FOR)),
-        Feature("is_new_author", "0 or 1", AUTHOR, Unseen(FAMILIAR_FOR)),
+        Feature("is_new_author", "0 or 1", AUTHOR, IsFirstSeen(FAMILIAR_FOR)),
     )
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lib.contract import Column, Contract, time_column
 from lib.contract.scalar import LONGEST_ID_BYTES
-from lib.moderation.media.addresses import LONGEST_URI
+from lib.moderation.media.media_fetcher import LONGEST_URI
 from lib.moderation.post import LONGEST_TEXT, MOST_IMAGES
 
 KINDS = ("image", "video")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lib.contract.scalar import identifier_fault, whole_fault
-from lib.moderation.wording.folding import shows
+from lib.moderation.text_matching.folding import shows
 
 MODALITIES = ("text", "image", "video")
 """What a post may consist of, in the order of every array over modalities."""

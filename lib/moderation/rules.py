@@ -10,7 +10,7 @@ from lib.moderation.languages import language_known
 from lib.moderation.media.hashes import Known, Near
 from lib.moderation.policies import ACTIONS
 from lib.moderation.post import Post
-from lib.moderation.wording.lists import Hit
+from lib.moderation.text_matching.lists import Hit
 
 RULES_FILE = Path(__file__).with_name("rules.yaml")
 """The rules that stand in front of the models."""

@@ -5,9 +5,8 @@ a decision that was answered but not yet stored on the local disk.
 """
 
 from lib.records.customer_health import CustomerHealth, HealthEntry, Override
-from lib.records.drainer import Drainer
+from lib.records.drain_process import DrainProcess
 from lib.records.draining import DrainOutcome
-from lib.records.entries import Decision, Fact, FactKind, Json
 from lib.records.errors import (
     DecisionLogFullError,
     RecordsError,
@@ -24,9 +23,10 @@ from lib.records.interventions import (
     UnknownInterventionError,
 )
 from lib.records.journal import DecisionLog
+from lib.records.models import Decision, Fact, FactKind, Json
 from lib.records.records import DecisionOutcome, LabelOutcome, Records
 from lib.records.rescoring import Rescore
-from lib.records.review_claims import Held, Mixer
+from lib.records.review_claims import Mixer, QueueEntry
 from lib.records.review_entries import (
     AuditEntry,
     Claim,
@@ -65,13 +65,12 @@ __all__ = [
     "DecisionLogFullError",
     "DecisionOutcome",
     "DrainOutcome",
-    "Drainer",
+    "DrainProcess",
     "Fact",
     "FactKind",
     "GoldenAnswer",
     "GoldenPost",
     "HealthEntry",
-    "Held",
     "Intervention",
     "InterventionOutcome",
     "Interventions",
@@ -85,6 +84,7 @@ __all__ = [
     "OpinionPair",
     "Outcome",
     "Override",
+    "QueueEntry",
     "QueueFigures",
     "Records",
     "RecordsError",

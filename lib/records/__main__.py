@@ -1,15 +1,15 @@
-"""A drain in a process of its own, told by lines of JSON what to do: see `lib.records.drainer`."""
+"""A drain in a process of its own, asked by lines of JSON; see `lib.records.drain_process`."""
 
 import signal
 import sys
 import time
 from pathlib import Path
 
-from lib.records.drainer import END
+from lib.records.drain_process import END
 from lib.records.draining import DrainOutcome, drain
 from lib.records.errors import RecordsUnavailableError, RefusedRowsError
+from lib.records.json_codec import read_json, write_json
 from lib.records.records import Records
-from lib.records.text import read_json, write_json
 
 _DEATH_SECONDS = 0.5
 

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from sqlalchemy import JSON, BigInteger, Double
 
 from lib.records.errors import RecordsError, RecordsUnavailableError
+from lib.records.json_codec import read_json
 from lib.records.schema import DECISIONS
-from lib.records.text import read_json
 from lib.storage import Storage, open_storage
 
 ENTITY_NAMES = ("user_id", "customer_id", "machine_id", "author_id")

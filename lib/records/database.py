@@ -15,8 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lib.durable import locked, locked_at_once, make_private
 from lib.records.errors import RecordsError, RecordsUnavailableError, RefusedRowsError
+from lib.records.json_codec import read_json, write_json
 from lib.records.statement_watchdog import StatementWatchdog
-from lib.records.text import read_json, write_json
 
 
 def _json_text(value: object) -> str:

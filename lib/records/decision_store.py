@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 from lib.records.archive_files import ArchiveFile, Bounds, entity_of, read_rows
 from lib.records.database import Database
 from lib.records.earlier_decisions import put_earlier_first
-from lib.records.entries import Row
+from lib.records.models import Row
 from lib.records.partitions import create_partitions, day_of
 from lib.records.schema import DECISION_ARCHIVES, DECISION_IDS, DECISIONS
 

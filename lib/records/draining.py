@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.durable import replace_file
-from lib.records.entries import Row
 from lib.records.errors import RefusedRowsError
+from lib.records.models import Row
 from lib.records.records import DecisionOutcome, Records
 from lib.records.segment import claimed, decode_row, encode_row, read_segment, segments
 

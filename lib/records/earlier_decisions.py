@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, select, update
 
-from lib.records.entries import Row
+from lib.records.models import Row
 from lib.records.schema import DECISION_IDS, DECISIONS
 
 _ROWS_PER_QUERY = 500

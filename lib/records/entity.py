@@ -16,8 +16,8 @@ from sqlalchemy import select
 from lib.records.archive_files import ArchiveFile, read_columns
 from lib.records.database import Database
 from lib.records.decision_store import files
-from lib.records.entries import require_text
 from lib.records.errors import RecordsError
+from lib.records.models import require_text
 from lib.records.schema import DECISION_IDS, DECISIONS
 
 COLUMNS: Mapping[tuple[str, str], str] = {

@@ -9,9 +9,9 @@ from typing import Literal
 from sqlalchemy import Connection, select
 
 from lib.records.database import Database
-from lib.records.entries import Json, require_note, require_text, require_time
 from lib.records.errors import RecordsError
 from lib.records.migration import migrate
+from lib.records.models import Json, require_note, require_text, require_time
 from lib.records.schema import INTERVENTION_OUTCOMES, INTERVENTION_PLANS, INTERVENTIONS
 
 OutcomeKind = Literal["delivered", "left"]

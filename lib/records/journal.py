@@ -8,8 +8,8 @@ from typing import Self
 
 from lib.durable import make_folder
 from lib.records.draining import DrainOutcome, drain
-from lib.records.entries import Decision, Row, spelled_row
 from lib.records.errors import DecisionLogFullError
+from lib.records.models import Decision, Row, spelled_row
 from lib.records.records import Records
 from lib.records.segment import SegmentWriter, encode, encode_row, read_segment, segments
 from lib.records.segment_index import SegmentIndex

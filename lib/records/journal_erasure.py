@@ -9,10 +9,10 @@ from pathlib import Path
 
 from lib.records.draining import drain
 from lib.records.entity import Entity
-from lib.records.entries import Row
+from lib.records.json_codec import write_json
+from lib.records.models import Row
 from lib.records.records import Records
 from lib.records.segment import decode_row, drop_lines, segments
-from lib.records.text import write_json
 
 
 def waiting_decisions(directory: Path, entity: Entity) -> int:

@@ -8,9 +8,10 @@ from typing import Self
 import pyarrow as pa
 from sqlalchemy import select
 
-from lib.records import decision_store, learning, rescoring
+from lib.records import decision_store, rescoring, training_labels
 from lib.records.database import Database
-from lib.records.entries import (
+from lib.records.migration import migrate
+from lib.records.models import (
     Decision,
     Fact,
     FactKind,
@@ -20,7 +21,6 @@ from lib.records.entries import (
     fact_from_row,
     fact_to_row,
 )
-from lib.records.migration import migrate
 from lib.records.rescoring import Rescore, RetryPolicy
 from lib.records.schema import FACTS
 
@@ -174,7 +174,7 @@ class Records:
     def current_label(self, system: str, subject_id: str, kind: FactKind = "fraud") -> Fact | None:
         """The fact that made the value what it is now: later confirmations do not move it."""
         facts = [fact for fact in self.labels_for(system, subject_id) if fact.kind == kind]
-        return learning.standing(facts) if facts else None
+        return training_labels.standing(facts) if facts else None
 
     def labelled(
         self,
@@ -206,8 +206,10 @@ class Records:
         Raises:
             RecordsError: the range holds several feature sets and none was chosen.
         """
-        question = learning.Question(system, since, until, known_by, kind, include_unlabelled)
-        return learning.labelled(self._database, question, feature_set_digest)
+        question = training_labels.LabelQuery(
+            system, since, until, known_by, kind, include_unlabelled
+        )
+        return training_labels.labelled(self._database, question, feature_set_digest)
 
     def to_rescore(
         self,

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from lib.records.database import Database
-from lib.records.entries import Decision, Json, Row, decision_from_row
 from lib.records.errors import RecordsError
+from lib.records.models import Decision, Json, Row, decision_from_row
 from lib.records.schema import DECISION_IDS, DECISIONS, RESCORES
 
 METHODS = ("fallback", "pending")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, insert
 
-from lib.records.entries import Json
+from lib.records.models import Json
 from lib.records.review_entries import AuditEntry, ReviewItem
 from lib.records.review_schema import AUDIT
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
 
 from lib.records.database import Database
-from lib.records.entries import Json
 from lib.records.errors import RecordsError
+from lib.records.models import Json
 from lib.records.review_audit import audited, note_down
 from lib.records.review_entries import (
     AuditEntry,
@@ -45,7 +45,7 @@ class Mixer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Asks:
+class ClaimRequest:
     """Who asks for how many items, when, and for how long; see `Reviews.claim`."""
 
     reviewer: str
@@ -70,7 +70,7 @@ class Asks:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class QueueEntry:
     """An item with its lease: `token` counts the leases; times as in `ReviewItem`."""
 
     item: ReviewItem
@@ -117,7 +117,7 @@ def _described(item: ReviewItem) -> dict[str, Json]:
     return state | {"severity": item.severity, "reach": item.reach, "due_at": item.due_at}
 
 
-def find(connection: Connection, item_id: str) -> Held:
+def find(connection: Connection, item_id: str) -> QueueEntry:
     """An item, locked until the transaction ends where the database locks rows.
 
     Raises:
@@ -131,7 +131,7 @@ def find(connection: Connection, item_id: str) -> Held:
 
 
 def set_lease(
-    connection: Connection, queue_item: Held, reviewer: str | None, until: int | None
+    connection: Connection, queue_item: QueueEntry, reviewer: str | None, until: int | None
 ) -> dict[str, Json]:
     """Move or end the lease of an item that is held; returns the new state."""
     state: dict[str, Json] = {"leased_by": reviewer, "leased_until": until}
@@ -145,7 +145,7 @@ def mark_decided(connection: Connection, item_id: str, at: int) -> None:
 
 
 def claim(
-    database: Database, connection: Connection, asks: Asks, mixer: Mixer | None
+    database: Database, connection: Connection, asks: ClaimRequest, mixer: Mixer | None
 ) -> list[Claim]:
     """Lease what is free; items another reviewer is claiming are passed over.
 
@@ -155,7 +155,7 @@ def claim(
     if asks.claim_id is not None and (again := _made_before(connection, asks)):
         return again
     waiting = [_queue_item(row) for row in connection.execute(_waiting(asks)).mappings()]
-    chosen: list[Held] = []
+    chosen: list[QueueEntry] = []
     for queue_item in waiting:
         slot = first + len(chosen)
         if mixer is not None and len(chosen) < asks.most and mixer.draws(asks.reviewer, slot):
@@ -170,12 +170,12 @@ def claim(
     ]
 
 
-def _queue_item(row: Mapping[Any, Any]) -> Held:
+def _queue_item(row: Mapping[Any, Any]) -> QueueEntry:
     item = ReviewItem(**{name: row[name] for name in _ITEM_FIELDS})
-    return Held(item, row["token"], row["leased_by"], row["leased_until"], row["decided_at"])
+    return QueueEntry(item, row["token"], row["leased_by"], row["leased_until"], row["decided_at"])
 
 
-def _made_before(connection: Connection, asks: Asks) -> list[Claim]:
+def _made_before(connection: Connection, asks: ClaimRequest) -> list[Claim]:
     """What a claim of this name leased to the reviewer and is still held."""
     query = select(ITEMS).where(
         ITEMS.c.claim_id == asks.claim_id,
@@ -194,7 +194,7 @@ def _first_slot(database: Database, connection: Connection, reviewer: str) -> in
     return int(connection.execute(query).scalar_one())
 
 
-def _waiting(asks: Asks) -> Any:
+def _waiting(asks: ClaimRequest) -> Any:
     free = or_(ITEMS.c.leased_until.is_(None), ITEMS.c.leased_until <= asks.now)
     own_items = or_(ITEMS.c.for_reviewer.is_(None), ITEMS.c.for_reviewer == asks.reviewer)
     blind = or_(
@@ -236,7 +236,7 @@ def require_other_opinion(
         )
 
 
-def _able(asks: Asks, columns: Any) -> list[ColumnElement[bool]]:
+def _able(asks: ClaimRequest, columns: Any) -> list[ColumnElement[bool]]:
     filters = ((columns.language, asks.languages), (columns.skill, asks.skills))
     return [
         or_(column.is_(None), column.in_(sorted(values)))
@@ -248,11 +248,11 @@ def _able(asks: Asks, columns: Any) -> list[ColumnElement[bool]]:
 def _golden(
     database: Database,
     connection: Connection,
-    asks: Asks,
+    asks: ClaimRequest,
     mixer: Mixer,
     like: ReviewItem,
     slot: int,
-) -> list[Held]:
+) -> list[QueueEntry]:
     """A golden item that the reviewer has not seen, if there is one."""
     is_seen = exists().where(
         and_(ITEMS.c.for_reviewer == asks.reviewer, ITEMS.c.post_id == GOLDEN.c.post_id)
@@ -269,10 +269,10 @@ def _golden(
         return []
     item = mixer.item(unseen, like, asks.reviewer, slot)
     open_items(database, connection, [item], "queue", asks.now)
-    return [Held(item, 0, None, None, None)]
+    return [QueueEntry(item, 0, None, None, None)]
 
 
-def _lease(connection: Connection, asks: Asks, chosen: Sequence[Held]) -> None:
+def _lease(connection: Connection, asks: ClaimRequest, chosen: Sequence[QueueEntry]) -> None:
     until = asks.now + asks.lease
     leased = update(ITEMS).where(ITEMS.c.id.in_([chosen_item.item.id for chosen_item in chosen]))
     connection.execute(
@@ -304,6 +304,6 @@ def _lease(connection: Connection, asks: Asks, chosen: Sequence[Held]) -> None:
     note_down(connection, entries)
 
 
-def _claim(queue_item: Held, token: int, until: int) -> Claim:
+def _claim(queue_item: QueueEntry, token: int, until: int) -> Claim:
     shared = {name: getattr(queue_item.item, name) for name in _CLAIM_FIELDS}
     return Claim(item_id=queue_item.item.id, token=token, leased_until=until, **shared)

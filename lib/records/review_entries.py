@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from lib.records.entries import Json, require_number, require_text, require_time
 from lib.records.errors import RecordsError
+from lib.records.models import Json, require_number, require_text, require_time
 
 ItemKind = Literal["review", "second_opinion", "adjudication", "golden", "appeal"]
 KINDS: tuple[str, ...] = get_args(ItemKind)

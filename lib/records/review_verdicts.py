@@ -8,7 +8,7 @@ from dataclasses import asdict
 from sqlalchemy import Connection, insert, select
 
 from lib.records.review_audit import note_down
-from lib.records.review_claims import Held
+from lib.records.review_claims import QueueEntry
 from lib.records.review_entries import (
     AuditEntry,
     ContradictedVerdictError,
@@ -73,7 +73,7 @@ def verdict_on(
     )  # fmt: skip
 
 
-def require_lease(queue_item: Held, reviewer: str, token: int) -> None:
+def require_lease(queue_item: QueueEntry, reviewer: str, token: int) -> None:
     """Refuse whoever does not hold the item under this token.
 
     Raises:

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, insert, select
 
 from lib.records import review_claims, review_figures, review_verdicts
 from lib.records.database import Database
-from lib.records.entries import require_text, require_time
 from lib.records.errors import RecordsError
 from lib.records.migration import migrate
+from lib.records.models import require_text, require_time
 from lib.records.review_audit import audited, note_down
-from lib.records.review_claims import Held, Mixer
+from lib.records.review_claims import Mixer, QueueEntry
 from lib.records.review_entries import (
     AuditEntry,
     Claim,
@@ -127,7 +127,7 @@ class Reviews:
         """
         require_text("reviewer", reviewer)
         with self._database.writing() as connection:
-            asks = review_claims.Asks(
+            asks = review_claims.ClaimRequest(
                 reviewer, most, self._time(connection, now), lease, languages, skills, key, claim_id
             )
             return review_claims.claim(self._database, connection, asks, mixer)
@@ -233,7 +233,7 @@ class Reviews:
             self._follow(connection, next_step(queue_item.item, case), case, now)
         return verdict, True
 
-    def item(self, item_id: str) -> Held:
+    def item(self, item_id: str) -> QueueEntry:
         """An item with the state of its lease.
 
         Raises:
@@ -299,7 +299,9 @@ class Reviews:
         require_time("now", now)
         return now
 
-    def _leased_item(self, connection: Connection, item_id: str, reviewer: str, token: int) -> Held:
+    def _leased_item(
+        self, connection: Connection, item_id: str, reviewer: str, token: int
+    ) -> QueueEntry:
         queue_item = review_claims.find(connection, item_id)
         review_verdicts.require_lease(queue_item, reviewer, token)
         return queue_item

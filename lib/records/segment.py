@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.durable import replace_file, sync
-from lib.records.entries import Decision, Row, decision_from_row, is_decision_row
-from lib.records.text import read_json, write_json
+from lib.records.json_codec import read_json, write_json
+from lib.records.models import Decision, Row, decision_from_row, is_decision_row
 
 SUFFIX = ".journal"
 

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.records.entries import Decision
+from lib.records.json_codec import write_json
+from lib.records.models import Decision
 from lib.records.segment import decode_line, segments
-from lib.records.text import write_json
 
 _CHUNK_BYTES = 4 << 20
 # the columns of a decision are written in their order: its names come first

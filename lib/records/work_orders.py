@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from lib.records.database import Database
-from lib.records.entries import Json, require_text, require_time
 from lib.records.errors import RecordsError
 from lib.records.migration import migrate
+from lib.records.models import Json, require_text, require_time
 from lib.records.schema import SCHEDULES, WORK_ORDERS
 
 

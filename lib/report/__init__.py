@@ -12,9 +12,9 @@ from lib.report.document import (
     Section,
     Table,
 )
+from lib.report.io import write_report
 from lib.report.page import render_page
 from lib.report.plots import Axis, Curve, Span, bar_plot, histogram, line_plot, span_plot
-from lib.report.writing import write_report
 
 __all__ = [
     "Axis",

@@ -8,10 +8,10 @@ from typing import cast
 
 from lib.rules.condition import Always, Condition
 from lib.rules.document import Block, Entry, read_document
+from lib.rules.exploration import LARGEST_SHARE, ExplorationSample
 from lib.rules.expression import read_expression
-from lib.rules.passing import LARGEST_SHARE, Passing
 from lib.rules.problems import Problem, RuleError, did_you_mean, one_of
-from lib.rules.reach import Reach, never_true, reach_of
+from lib.rules.reachability import Reach, never_true, reach_of
 from lib.rules.ruleset import Rule, RuleSet, Status
 from lib.rules.scanner import ExpressionError
 
@@ -34,8 +34,9 @@ def load_rules(
     """Load a rule set.
 
     Keys of the file: `version` (whole number from 1, raised with every change), `rules`, and
-    optionally `pass_share` (0..0.05, see `Passing`). Keys of a rule: id, when, action, reason,
-    confidence, owner, and optionally status (active), priority (100, lower decides first), note.
+    optionally `pass_share` (0..0.05, see `ExplorationSample`). Keys of a rule: id, when, action,
+    reason, confidence, owner, and optionally status (active), priority (100, lower decides first),
+    note.
 
     Args:
         text: the YAML.
@@ -48,7 +49,7 @@ def load_rules(
     Raises:
         RuleError: with all problems of the file: bad YAML, unknown, missing or repeated keys,
             repeated ids, values out of range, expressions outside the language or over unknown
-            or mistyped fields, rules that can never decide (see `lib.rules.reach`).
+            or mistyped fields, rules that can never decide (see `lib.rules.reachability`).
     """
     document = read_document(text, source)
     loader = _Loader(source, fields, actions)
@@ -75,12 +76,12 @@ class _Loader:
             self._report(head, "version", f"expected a whole number from 1, got {number:g}")
         return int(number)
 
-    def passing(self, head: Block, key: bytes) -> Passing:
+    def passing(self, head: Block, key: bytes) -> ExplorationSample:
         share = self._number(head, "pass_share", 0.0, (0.0, LARGEST_SHARE))
         if share and not key:
             message = "a share above 0 needs a secret key: give pass_key, or write 0"
             self._report(head, "pass_share", message)
-        return Passing(share, key) if key else Passing()
+        return ExplorationSample(share, key) if key else ExplorationSample()
 
     def rule(self, block: Block) -> Rule | None:
         before = len(self.problems)

@@ -13,7 +13,7 @@ Comparison: TypeAlias = Literal["<", "<=", ">", ">=", "==", "!="]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
-class Meaning(NamedTuple):
+class OperatorSpec(NamedTuple):
     """One comparison.
 
     Attributes:
@@ -32,11 +32,11 @@ class Meaning(NamedTuple):
     of_columns: Callable[[Any, Any], Mask]
 
 
-COMPARISONS: dict[Comparison, Meaning] = {
-    "<": Meaning("lt", ">=", ">", operator.lt, np.less),
-    "<=": Meaning("le", ">", ">=", operator.le, np.less_equal),
-    ">": Meaning("gt", "<=", "<", operator.gt, np.greater),
-    ">=": Meaning("ge", "<", "<=", operator.ge, np.greater_equal),
-    "==": Meaning("eq", "!=", "==", operator.eq, np.equal),
-    "!=": Meaning("ne", "==", "!=", operator.ne, np.not_equal),
+COMPARISONS: dict[Comparison, OperatorSpec] = {
+    "<": OperatorSpec("lt", ">=", ">", operator.lt, np.less),
+    "<=": OperatorSpec("le", ">", ">=", operator.le, np.less_equal),
+    ">": OperatorSpec("gt", "<=", "<", operator.gt, np.greater),
+    ">=": OperatorSpec("ge", "<", "<=", operator.ge, np.greater_equal),
+    "==": OperatorSpec("eq", "!=", "==", operator.eq, np.equal),
+    "!=": OperatorSpec("ne", "==", "!=", operator.ne, np.not_equal),
 }

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from lib.rules.columns import Columns
 from lib.rules.condition import Condition, fields_of
-from lib.rules.passing import Passing
+from lib.rules.exploration import ExplorationSample
 from lib.rules.problems import RowError, did_you_mean
 from lib.rules.row import Row, Test, row_test
 
@@ -98,7 +98,7 @@ class RuleSet:
     version: int
     rules: tuple[Rule, ...]
     actions: tuple[str, ...]
-    passing: Passing = field(default_factory=Passing)
+    passing: ExplorationSample = field(default_factory=ExplorationSample)
 
     @cached_property
     def fields(self) -> frozenset[str]:

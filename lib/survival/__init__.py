@@ -26,18 +26,18 @@ from lib.survival.concordance import concordance
 from lib.survival.cox import CoxModel, fit_cox
 from lib.survival.curves import Curves, blend
 from lib.survival.kaplan_meier import KaplanMeier
-from lib.survival.likely import LikelyRange
 from lib.survival.outcomes import CENSORED, FAILURE, Outcomes, SurvivalError
+from lib.survival.prediction_interval import PredictionInterval
 from lib.survival.settings import HazardSettings
 
 if TYPE_CHECKING:
     from lib.survival.network import HazardNetwork
-    from lib.survival.training import HazardEpoch, Prepared, fit_network, prepare
+    from lib.survival.training import HazardEpoch, TrainingBatches, fit_network, prepare
 
 _WITH_TORCH = {
     "HazardEpoch": "training",
     "HazardNetwork": "network",
-    "Prepared": "training",
+    "TrainingBatches": "training",
     "fit_network": "training",
     "prepare": "training",
 }
@@ -54,10 +54,10 @@ __all__ = [
     "HazardSettings",
     "HorizonGroup",
     "KaplanMeier",
-    "LikelyRange",
     "Outcomes",
-    "Prepared",
+    "PredictionInterval",
     "SurvivalError",
+    "TrainingBatches",
     "blend",
     "brier_scores",
     "calibration_error",

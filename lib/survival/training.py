@@ -68,7 +68,7 @@ class HazardRows:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class TrainingBatches:
     """Rows ready to be trained on, and what every member of a network shares.
 
     Attributes:
@@ -109,7 +109,7 @@ def prepare(
     groups: npt.ArrayLike,
     settings: HazardSettings,
     failing: int = 1,
-) -> Prepared:
+) -> TrainingBatches:
     """See `fit_network`."""
     owners = np.unique(np.asarray(groups), return_inverse=True)[1]
     if not len(rows) == len(outcomes) == len(owners):
@@ -123,7 +123,7 @@ def prepare(
     scaling = Scaling.fit(names, rows[watched])
     data = HazardRows.of(scaling.apply(rows[watched]), capped_outcomes, cuts)
     rates = occurrence_rates(capped_outcomes, cuts, max(failing, outcomes.causes))
-    return Prepared(data, owners[watched], scaling, cuts, rates, failing)
+    return TrainingBatches(data, owners[watched], scaling, cuts, rates, failing)
 
 
 def fit_network(

@@ -21,13 +21,13 @@ from lib.records import (
     RecordsUnavailableError,
     UnknownInterventionError,
 )
-from serve.churn import numbers
-from serve.churn.health import records_out
-from serve.churn.playbook_shelf import Shelf
-from serve.churn.schema import EffectAnswer, EffectsAnswer, Outcome, OutcomesAnswer
-from serve.gateway import Call, Meter, Problem
-from serve.gateway.bounded_executor import BoundedExecutor
-from serve.gateway.clock import micros, not_ahead
+from serve.churn import metrics
+from serve.churn.active_playbooks import ActivePlaybooks
+from serve.churn.health_history import records_out
+from serve.churn.schemas import EffectAnswer, EffectsResponse, Outcome, OutcomesResponse
+from serve.framework import Metrics, Problem, RequestContext
+from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.timestamps import reject_future, to_micros
 
 HISTORY_US = 3 * 365 * DAY
 """How far back interventions count, in microseconds."""
@@ -50,16 +50,16 @@ class InterventionOutcomes:
         self,
         book: Interventions,
         threads: BoundedExecutor,
-        shelf: Shelf,
+        shelf: ActivePlaybooks,
         window_days: Callable[[], int],
-        meter: Meter,
+        meter: Metrics,
         now: Callable[[], int],
         ahead_us: int,
     ) -> None:
         self._book, self._threads, self._shelf = book, threads, shelf
         self._window, self._meter, self._now, self._ahead = window_days, meter, now, ahead_us
 
-    async def record(self, outcomes: Sequence[Outcome], call: Call) -> OutcomesAnswer:
+    async def record(self, outcomes: Sequence[Outcome], call: RequestContext) -> OutcomesResponse:
         """Store all outcomes or none; repeated ones change nothing.
 
         Raises:
@@ -76,8 +76,8 @@ class InterventionOutcomes:
         except RecordsUnavailableError as error:
             raise records_out() from error
         for entry in entries:
-            self._meter.count(numbers.OUTCOMES, entry.kind, str(entry.value).lower())
-        return OutcomesAnswer(new=new, repeated=len(entries) - new, request_id=call.request_id)
+            self._meter.count(metrics.OUTCOMES, entry.kind, str(entry.value).lower())
+        return OutcomesResponse(new=new, repeated=len(entries) - new, request_id=call.request_id)
 
     async def record_notices(self, churn: pa.Table) -> None:
         """Store for each notice that interventions before it, within the window, were left.
@@ -90,7 +90,7 @@ class InterventionOutcomes:
         """
         await self._threads.run(self._record_notices, churn)
 
-    async def effects(self, call: Call) -> EffectsAnswer:
+    async def effects(self, call: RequestContext) -> EffectsResponse:
         """The effect of each playbook, by intention to treat.
 
         Raises:
@@ -103,7 +103,7 @@ class InterventionOutcomes:
             raise records_out() from error
         effects = effects_of(log_of_interventions(past), left)
         outcome_count = int((~np.isnan(left)).sum())
-        return EffectsAnswer(
+        return EffectsResponse(
             effects={
                 name: _effect_answer(effect, name, past, delivered)
                 for name, effect in effects.items()
@@ -126,7 +126,7 @@ class InterventionOutcomes:
     def _entries(self, outcomes: Sequence[Outcome]) -> Iterator[InterventionOutcome]:
         now = self._now()
         for index, outcome in enumerate(outcomes):
-            at = not_ahead(f"{index}.observed_at", outcome.observed_at, now, self._ahead)
+            at = reject_future(f"{index}.observed_at", outcome.observed_at, now, self._ahead)
             for kind in ("delivered", "left"):
                 value = getattr(outcome, kind)
                 if value is not None:
@@ -160,7 +160,7 @@ class InterventionOutcomes:
     def _record_notices(self, churn: pa.Table) -> None:
         outcomes = {}
         for row in churn.select(["customer_id", "event_time"]).to_pylist():
-            at = micros(row["event_time"])
+            at = to_micros(row["event_time"])
             for intervention in self._book.of_customer(row["customer_id"]):
                 planned_at = intervention.planned_at
                 if planned_at < at <= planned_at + self._window() * DAY:

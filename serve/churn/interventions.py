@@ -17,21 +17,21 @@ from lib.records import (
     StoredPlan,
     UnknownInterventionError,
 )
-from serve.churn import numbers
-from serve.churn.health import records_out
+from serve.churn import metrics
+from serve.churn.active_playbooks import ActivePlaybooks
+from serve.churn.health_history import records_out
 from serve.churn.intervention_outcomes import (
     HISTORY_US,
     InterventionOutcomes,
     log_of_interventions,
 )
-from serve.churn.plan_answers import plan_answer, repeated_plan, request_fields
+from serve.churn.plan_responses import plan_answer, repeated_plan, request_fields
 from serve.churn.planner import Planning, bytes_of
-from serve.churn.playbook_shelf import Shelf
-from serve.churn.schema import PlanAnswer, PlanRequest
-from serve.gateway import Call, Meter, Problem
-from serve.gateway.bounded_executor import BoundedExecutor
-from serve.gateway.clock import not_ahead
-from serve.gateway.turns import Turns
+from serve.churn.schemas import PlanRequest, PlanResponse
+from serve.framework import Metrics, Problem, RequestContext
+from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.keyed_lock import KeyedLock
+from serve.framework.timestamps import reject_future
 
 _TRIES = 4
 _THREADS = 4
@@ -41,13 +41,13 @@ class Scores(Protocol):
     """Where scores of those who are considered come from."""
 
     async def of(
-        self, names: Sequence[str] | None, at_us: int | None, call: Call
+        self, names: Sequence[str] | None, at_us: int | None, call: RequestContext
     ) -> tuple[pa.Table, dict[str, str], int]:
         """Scores, why others have none, and the moment; None: all of the nightly ones."""
         ...
 
 
-class Desk:
+class InterventionService:
     """Plans days.
 
     Args:
@@ -68,20 +68,20 @@ class Desk:
 
     def __init__(
         self,
-        shelf: Shelf,
+        shelf: ActivePlaybooks,
         planning: Planning,
         book: Interventions,
         economics: Mapping[str, float],
         salt: str,
         window_days: Callable[[], int],
-        meter: Meter,
+        meter: Metrics,
         now: Callable[[], int],
         ahead_us: int,
     ) -> None:
         self._shelf, self._planning, self.book = shelf, planning, book
         self._economics, self._salt = dict(economics), salt
         self._meter, self._now, self._ahead = meter, now, ahead_us
-        self._turns = Turns()
+        self._turns = KeyedLock()
         self._threads = BoundedExecutor("interventions", _THREADS)
         self.outcomes = InterventionOutcomes(
             book, self._threads, shelf, window_days, meter, now, ahead_us
@@ -92,7 +92,9 @@ class Desk:
         self._threads.close()
         self.book.close()
 
-    async def plan(self, request: PlanRequest, scores: Scores, call: Call) -> PlanAnswer:
+    async def plan(
+        self, request: PlanRequest, scores: Scores, call: RequestContext
+    ) -> PlanResponse:
         """Solve and store a day; a repeated request gets the plan that is stored.
 
         A plan is named by `plan_id`, else by the id of its request. Where another plan is stored
@@ -118,13 +120,13 @@ class Desk:
             text = "other plans are stored all the time; send the same request again"
             raise Problem(503, "unavailable", text, retry_after=1)
         plan, chosen = solution
-        self._meter.count(numbers.PLANS, "made" if self._shelf.enabled else "switched off")
+        self._meter.count(metrics.PLANS, "made" if self._shelf.enabled else "switched off")
         for row in chosen:
             arm = "held out" if row.held_out else "treated"
-            self._meter.count(numbers.INTERVENTIONS, row.playbook, arm)
+            self._meter.count(metrics.INTERVENTIONS, row.playbook, arm)
         return plan_answer(plan, chosen, call)
 
-    async def show(self, plan_id: str, call: Call) -> PlanAnswer:
+    async def show(self, plan_id: str, call: RequestContext) -> PlanResponse:
         """A plan as it was stored.
 
         Raises:
@@ -145,11 +147,13 @@ class Desk:
             return None
 
     async def _solve_and_store(
-        self, plan_id: str, request: PlanRequest, scores: Scores, call: Call
+        self, plan_id: str, request: PlanRequest, scores: Scores, call: RequestContext
     ) -> tuple[StoredPlan, list[Intervention]] | None:
         """A plan that is stored; None where others were stored first each time."""
         now = self._now()
-        moment_us = None if request.at is None else not_ahead("at", request.at, now, self._ahead)
+        moment_us = (
+            None if request.at is None else reject_future("at", request.at, now, self._ahead)
+        )
         table, left_out, at_us = await scores.of(request.customers, moment_us, call)
         since = at_us - HISTORY_US
         for _ in range(_TRIES):

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from lib.churn.base import ChurnError
-from lib.churn.interventions import Limits, load_playbooks
+from lib.churn.interventions import Budget, load_playbooks
 from lib.churn.interventions.daily import Economics, log_of, plan_day
+from lib.churn.vocabulary import ChurnError
 
-from ..gateway.bounded_executor import BoundedExecutor
-from ..gateway.interpreter import prepare_interpreter
+from ..framework.bounded_executor import BoundedExecutor
+from ..framework.runtime_tuning import tune_interpreter
 
 Payload = dict[str, Any]
 
@@ -27,7 +27,7 @@ def planned(payload: Mapping[str, Any]) -> Payload:
     scores, history = table_from(payload["scores"]), payload["history"]
     names = tuple(payload["names"])
     try:
-        limits, economics = Limits(**payload["limits"]), Economics(**payload["economics"])
+        limits, economics = Budget(**payload["limits"]), Economics(**payload["economics"])
     except ChurnError as error:
         return {"refused": str(error)}
     playbooks = load_playbooks(payload["playbooks"], names)
@@ -85,7 +85,7 @@ class Planner(PlannerHere):
     """One replica of the deployment."""
 
     def __init__(self) -> None:
-        prepare_interpreter()
+        tune_interpreter()
         super().__init__()
 
 

@@ -8,39 +8,39 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.churn.base import CustomerBase, parse_base
 from lib.churn.features import churn_features
 from lib.churn.interventions.daily import Economics
 from lib.churn.model import SYSTEM
-from lib.churn.model.churn_model import ChurnModel, base_in, load_model
+from lib.churn.model.model import ChurnModel, base_in, load_model
 from lib.churn.rules import ACTIONS, RULES_FILE, rule_fields
 from lib.churn.target import Target
+from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
 from lib.records import CustomerHealth, Interventions
 from lib.registry import Registry
-from serve.churn import numbers
-from serve.churn.config import ChurnArgs, ChurnLive
-from serve.churn.considered import Considered
-from serve.churn.customers import Customers
-from serve.churn.desk import Desk
-from serve.churn.health import Health
-from serve.churn.intake import Intake
-from serve.churn.interventions import Desk as InterventionDesk
+from serve.churn import metrics
+from serve.churn.active_playbooks import ActivePlaybooks
+from serve.churn.candidates import CandidateSource
+from serve.churn.decision import CustomerScorer
+from serve.churn.health_history import HealthHistory
+from serve.churn.ingestion import EventIngestor
+from serve.churn.interventions import InterventionService as InterventionDesk
 from serve.churn.planner import PlannerHere, Planning
-from serve.churn.playbook_shelf import Shelf
-from serve.gateway import Meter, Part
-from serve.gateway.application import Application, state_part
-from serve.gateway.arguments import Live
-from serve.gateway.clock import SECOND, system_clock
-from serve.gateway.holder import Holder
-from serve.gateway.profile_stores import ThreadedSqliteStore, open_profile_store
-from serve.gateway.redoing import Redoing
-from serve.gateway.rulings import Rulings
+from serve.churn.profiles import ProfileRepository
+from serve.churn.settings import ChurnSettings, ChurnUserConfig
+from serve.framework import Health, Metrics
+from serve.framework.active_rules import ActiveRules
+from serve.framework.model_slot import ModelSlot
+from serve.framework.profile_stores import ThreadedSqliteStore, open_profile_store
+from serve.framework.rescoring import Rescorer
+from serve.framework.service import RiskService, model_health
+from serve.framework.settings import UserConfig
+from serve.framework.timestamps import SECOND, system_clock
 
 _SWEEP_SECONDS = 600.0
 _DAY_SECONDS = 86_400
 
 
-class ChurnService(Application):
+class ChurnService(RiskService):
     """Profiles, rules, model, health, interventions, records.
 
     Args:
@@ -55,8 +55,8 @@ class ChurnService(Application):
 
     def __init__(
         self,
-        args: ChurnArgs,
-        meter: Meter,
+        args: ChurnSettings,
+        meter: Metrics,
         planning: Planning | None = None,
         now: Callable[[], int] | None = None,
     ) -> None:
@@ -64,13 +64,13 @@ class ChurnService(Application):
         self._now = now or system_clock
         self.base = _base(args)
         names = churn_features(self.base).names
-        rulings = Rulings(rule_fields(names), RULES_FILE, ACTIONS, {"customer_id"})
-        super().__init__(SYSTEM, args, meter, numbers.RELOADS, rulings, ChurnLive)
-        self.shelf = Shelf(names)
-        self.holder = Holder(SYSTEM, args.registry, args.models, self._load)
+        rulings = ActiveRules(rule_fields(names), RULES_FILE, ACTIONS, {"customer_id"})
+        super().__init__(SYSTEM, args, meter, metrics.RELOADS, rulings, ChurnUserConfig)
+        self.shelf = ActivePlaybooks(names)
+        self.holder = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * SECOND
         self._store = open_profile_store(args.profile_store, timeout)
-        self.customers = Customers(
+        self.customers = ProfileRepository(
             self.base, self._store, timeout, args.receipt_days * _DAY_SECONDS
         )
         self.interventions = InterventionDesk(
@@ -84,14 +84,14 @@ class ChurnService(Application):
             self._now,
             ahead,
         )
-        self.health = Health(
+        self.health = HealthHistory(
             CustomerHealth(args.records),
             self.interventions.book,
             meter,
             self.later.run,
             self._now,
         )
-        self.desk = Desk(
+        self.desk = CustomerScorer(
             self.customers,
             self.rulings,
             self.holder,
@@ -101,26 +101,28 @@ class ChurnService(Application):
             self._now,
             ahead,
         )
-        self.considered = Considered(self.desk, args.scores, self._now)
-        self.intake = Intake(self.customers, self.interventions.outcomes, meter, self._now, ahead)
-        self.redoing = Redoing(
+        self.considered = CandidateSource(self.desk, args.scores, self._now)
+        self.intake = EventIngestor(
+            self.customers, self.interventions.outcomes, meter, self._now, ahead
+        )
+        self.redoing = Rescorer(
             self.archive,
             self.desk.redo,
             self._ready,
             meter,
-            numbers.RESCORED,
+            metrics.RESCORED,
             self.log,
             self._now,
         )
         self.readiness.add("playbooks", self._playbooks_part)
 
     @property
-    def replaceable(self) -> Holder[ChurnModel]:
-        """See `Application`."""
+    def replaceable(self) -> ModelSlot[ChurnModel]:
+        """See `RiskService`."""
         return self.holder
 
     def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
-        """See `Application`."""
+        """See `RiskService`."""
         rounds: list[tuple[float, Callable[[], Awaitable[object]]]] = [
             (self.args.rescore_seconds, self.redoing.work_off)
         ]
@@ -129,28 +131,28 @@ class ChurnService(Application):
         return rounds
 
     async def close(self) -> None:
-        """See `Application`."""
+        """See `RiskService`."""
         self.health.book.close()
         self.interventions.close()
         await self.customers.close()
 
-    async def take_live(self, live: Live) -> None:
-        """See `Application`."""
-        if isinstance(live, ChurnLive):
+    async def take_live(self, live: UserConfig) -> None:
+        """See `RiskService`."""
+        if isinstance(live, ChurnUserConfig):
             loaded = self.shelf.load(live.playbooks, live.interventions)
             self.log_load("playbooks", loaded, self.shelf.error)
 
-    async def model_part(self) -> Part:
-        """See `Application`."""
-        return state_part(self.holder.state())
+    async def model_part(self) -> Health:
+        """See `RiskService`."""
+        return model_health(self.holder.state())
 
-    async def store_part(self) -> Part:
-        """See `Application`."""
+    async def store_part(self) -> Health:
+        """See `RiskService`."""
         await self.customers.ping()
-        return Part(True)
+        return Health(True)
 
-    async def _playbooks_part(self) -> Part:
-        return Part(self.shelf.error is None, self.shelf.status())
+    async def _playbooks_part(self) -> Health:
+        return Health(self.shelf.error is None, self.shelf.status())
 
     async def _ready(self) -> bool:
         return not self.customers.out and self.holder.current is not None
@@ -171,10 +173,10 @@ class ChurnService(Application):
         return model
 
 
-def _base(args: ChurnArgs) -> CustomerBase:
+def _base(args: ChurnSettings) -> CustomerVocabulary:
     """The base that is named, or that of the model that the application starts with."""
     if args.base is not None:
-        return parse_base(args.base.read_text(encoding="utf-8"), str(args.base))
+        return parse_vocabulary(args.base.read_text(encoding="utf-8"), str(args.base))
     registry = Registry(args.registry)
     version = registry.resolve(SYSTEM, args.model)
     return base_in(registry.fetch(SYSTEM, version, args.models))

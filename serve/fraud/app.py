@@ -9,32 +9,32 @@ from typing import Any
 
 from ray.serve import Application, deployment
 
-from ..gateway.flow import flow
-from .config import FraudArgs
-from .ensemble import Ensemble
-from .front import Front
+from ..framework.queue_options import queue_options
+from .deployment import Ingress
+from .model_deployment import ModelDeployment
+from .settings import FraudSettings
 
 
-def build(args: FraudArgs) -> Application:
+def build(args: FraudSettings) -> Application:
     """Front node and ensemble, as two deployments or, colocated, as one.
 
-    `user_config` of `Front` names the rules (and, colocated, the model), that of `Ensemble` the
-    model; see `Live`. Serve reads the annotation of `args` to parse them, so this module must not
-    postpone annotations.
+    `user_config` of `Ingress` names the rules (and, colocated, the model), that of
+    `ModelDeployment` the model; see `UserConfig`. Serve reads the annotation of `args` to parse
+    them, so this module must not postpone annotations.
     """
     live: dict[str, Any] = {"model": args.model, "rules": args.rules}
     front = deployment(
         name="Front",
         user_config=live,
         **args.front.options(),
-        **flow(args.in_flight, args.retry_after_s, args.shutdown_s),
-    )(Front)
+        **queue_options(args.in_flight, args.retry_after_s, args.shutdown_s),
+    )(Ingress)
     if args.colocated:
         return front.bind(args)
     ensemble = deployment(
         name="Ensemble",
         user_config={"model": args.model},
         **args.ensemble.options(),
-        **flow(args.in_flight, args.retry_after_s, args.shutdown_s),
-    )(Ensemble)
+        **queue_options(args.in_flight, args.retry_after_s, args.shutdown_s),
+    )(ModelDeployment)
     return front.bind(args, ensemble.bind(args))

@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable, Sequence
 
 from lib.feature import StoreError
 from lib.records import Decision, Fact, RecordsUnavailableError
-from lib.records.entries import FactKind
-from serve.fraud import numbers
-from serve.fraud.event import from_json
-from serve.fraud.history import History
-from serve.fraud.numbers import SYSTEM
-from serve.fraud.schema import Label, LabelsAnswer, microseconds
-from serve.gateway import Call, Meter, Problem
-from serve.gateway.archive import Archive
+from lib.records.models import FactKind
+from serve.framework import Metrics, Problem, RequestContext
+from serve.framework.decision_store import DecisionStore
+from serve.fraud import metrics
+from serve.fraud.events import from_json
+from serve.fraud.metrics import SYSTEM
+from serve.fraud.profiles import ProfileRepository
+from serve.fraud.schemas import Label, LabelsResponse, microseconds
 
 _KINDS: tuple[FactKind, ...] = ("fraud", "declined")
 _AT_A_TIME = 8
 
 
-class Labels:
+class LabelIngestor:
     """Takes labels in.
 
     Args:
@@ -33,16 +33,16 @@ class Labels:
 
     def __init__(
         self,
-        archive: Archive,
-        history: History,
-        meter: Meter,
+        archive: DecisionStore,
+        history: ProfileRepository,
+        meter: Metrics,
         now: Callable[[], int],
         ahead: int,
     ) -> None:
         self._archive, self._history, self._meter = archive, history, meter
         self._now, self._ahead = now, ahead
 
-    async def take(self, labels: Sequence[Label], call: Call) -> LabelsAnswer:
+    async def take(self, labels: Sequence[Label], call: RequestContext) -> LabelsResponse:
         """Keeps labels and lets them count; the same ones again change nothing.
 
         Raises:
@@ -60,7 +60,7 @@ class Labels:
             call.notes["out"] = type(error).__name__
             text = "labels cannot be taken in at the moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
-        answer = LabelsAnswer(
+        answer = LabelsResponse(
             received=len(labels),
             stored=outcome.stored,
             repeated=outcome.repeated,
@@ -69,7 +69,7 @@ class Labels:
         )
         for name in ("stored", "repeated", "unknown"):
             if amount := getattr(answer, name):
-                self._meter.count(numbers.LABELS, name, amount=amount)
+                self._meter.count(metrics.LABELS, name, amount=amount)
         call.notes.update(labels=len(labels), stored=outcome.stored)
         return answer
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from lib.feature import FeatureSet
 from lib.fraud.model.scoring import Scored, Scorer
 from lib.registry import read_artifact
-from serve.gateway.holder import Holder
-from serve.gateway.together import Together
+from serve.framework.batching import MicroBatcher
+from serve.framework.model_slot import ModelSlot
 
 Row = npt.NDArray[np.float32]
 
@@ -24,7 +24,7 @@ class ModelUnavailableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class ModelScore:
     """What the model says of one payment.
 
     Attributes:
@@ -42,10 +42,10 @@ class Opinion:
     reasons: tuple[Mapping[str, Any], ...] = ()
 
 
-class Model(Protocol):
+class ScoreProvider(Protocol):
     """Where opinions come from: the same replica, or another deployment."""
 
-    async def opinion(self, row: Row) -> Opinion:
+    async def opinion(self, row: Row) -> ModelScore:
         """What the model says of features (features,) in the order of the feature set.
 
         Raises:
@@ -58,7 +58,7 @@ class Model(Protocol):
         ...
 
 
-class Seat(Holder[Scorer]):
+class LocalModel(ModelSlot[Scorer]):
     """The model in this process.
 
     Args:
@@ -74,13 +74,13 @@ class Seat(Holder[Scorer]):
             return scorer
 
         super().__init__("fraud", registry, folder, load)
-        self._together: Together[Row, Opinion] = Together(self.opinions)
+        self._together: MicroBatcher[Row, ModelScore] = MicroBatcher(self.opinions)
 
-    async def opinion(self, row: Row) -> Opinion:
+    async def opinion(self, row: Row) -> ModelScore:
         """See `Model.opinion`."""
         return await self._together.ask(row)
 
-    async def opinions(self, rows: Sequence[Row]) -> list[Opinion]:
+    async def opinions(self, rows: Sequence[Row]) -> list[ModelScore]:
         """What the model says of each of several rows.
 
         Raises:
@@ -108,11 +108,11 @@ def _try_out(scorer: Scorer, width: int) -> None:
             raise ValueError(f"the model answers {probability}; expected a probability")
 
 
-def _opinion(scorer: Scorer, row: Row, scored: Scored) -> Opinion:
+def _opinion(scorer: Scorer, row: Row, scored: Scored) -> ModelScore:
     """An opinion, with reasons where it is not an approval."""
     cap = scorer.policy.fallback_amount_minor
     reasons = () if scored.decision == "APPROVE" else _reasons(scorer, row)
-    return Opinion(scored.probability, scored.decision, scorer.version, cap, reasons)
+    return ModelScore(scored.probability, scored.decision, scorer.version, cap, reasons)
 
 
 def _reasons(scorer: Scorer, row: Row) -> tuple[Mapping[str, Any], ...]:

@@ -7,22 +7,22 @@ from typing import Any
 
 from ray.serve import Application, deployment
 
-from ..gateway.flow import flow
-from .config import MaintenanceArgs
-from .front import Front
+from ..framework.queue_options import queue_options
+from .deployment import Ingress
 from .planner import Planner
+from .settings import MaintenanceSettings
 
 
-def build(args: MaintenanceArgs) -> Application:
+def build(args: MaintenanceSettings) -> Application:
     """Front node and planner, as two deployments or, colocated, as one.
 
     A week takes the solver a core for seconds, so it is solved where no prediction waits.
-    `user_config` of `Front` names the rules and the model; see `Live`. Serve reads the annotation
-    of `args` to parse them, so this module must not postpone annotations.
+    `user_config` of `Ingress` names the rules and the model; see `UserConfig`. Serve reads the
+    annotation of `args` to parse them, so this module must not postpone annotations.
     """
     live: dict[str, Any] = {"model": args.model, "rules": args.rules}
-    shared = flow(args.in_flight, args.retry_after_s, args.shutdown_s)
-    front = deployment(name="Front", user_config=live, **args.front.options(), **shared)(Front)
+    shared = queue_options(args.in_flight, args.retry_after_s, args.shutdown_s)
+    front = deployment(name="Front", user_config=live, **args.front.options(), **shared)(Ingress)
     if args.colocated:
         return front.bind(args)
     planner = deployment(name="Planner", **args.planner.options(), **shared)(Planner)

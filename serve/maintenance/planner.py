@@ -26,8 +26,8 @@ from lib.maintenance.schedule.week_problem import Site, problem_of
 from lib.records import StoredSchedule
 from lib.survival import Curves
 
-from ..gateway.bounded_executor import BoundedExecutor
-from ..gateway.interpreter import prepare_interpreter
+from ..framework.bounded_executor import BoundedExecutor
+from ..framework.runtime_tuning import tune_interpreter
 
 Payload = dict[str, Any]
 
@@ -106,7 +106,7 @@ class Planner(PlannerHere):
     """One replica of the deployment."""
 
     def __init__(self) -> None:
-        prepare_interpreter()
+        tune_interpreter()
         super().__init__()
 
 

@@ -8,31 +8,31 @@ from typing import Any
 
 import numpy as np
 
-from lib.maintenance.feature_set import DAY_US, FeatureSet
+from lib.maintenance.feature_set import DAY_US, AssetFeatureSet
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
-from lib.maintenance.kind import load_kind
+from lib.maintenance.machine_kind import load_kind
 from lib.maintenance.machine_store import open_machine_store
 from lib.maintenance.model import SYSTEM, SurvivalModel
 from lib.maintenance.model.loading import load_model
 from lib.maintenance.rules import ACTIONS, RULES_FILE, rule_fields
 from lib.records import WorkOrders
-from serve.gateway import Meter, Part
-from serve.gateway.application import Application, state_part
-from serve.gateway.clock import SECOND, system_clock
-from serve.gateway.holder import Holder
-from serve.gateway.redoing import Redoing
-from serve.gateway.rulings import Rulings
-from serve.maintenance import numbers
-from serve.maintenance.config import MaintenanceArgs
-from serve.maintenance.desk import Desk
-from serve.maintenance.intake import Intake
-from serve.maintenance.machines import Machines
-from serve.maintenance.orders import Orders
+from serve.framework import Health, Metrics
+from serve.framework.active_rules import ActiveRules
+from serve.framework.model_slot import ModelSlot
+from serve.framework.rescoring import Rescorer
+from serve.framework.service import RiskService, model_health
+from serve.framework.timestamps import SECOND, system_clock
+from serve.maintenance import metrics
+from serve.maintenance.decision import MachinePredictor
+from serve.maintenance.ingestion import EventIngestor
+from serve.maintenance.machine_states import MachineStates
 from serve.maintenance.planner import PlannerHere, Planning
+from serve.maintenance.settings import MaintenanceSettings
+from serve.maintenance.work_orders import WorkOrderService
 
 
-class MaintenanceService(Application):
+class MaintenanceService(RiskService):
     """Machines, rules, model, schedules, records.
 
     Args:
@@ -44,21 +44,21 @@ class MaintenanceService(Application):
 
     def __init__(
         self,
-        args: MaintenanceArgs,
-        meter: Meter,
+        args: MaintenanceSettings,
+        meter: Metrics,
         planning: Planning | None = None,
         now: Callable[[], int] | None = None,
     ) -> None:
         self.args = args
         self._now = now or system_clock
         self.features = load_kind(args.kind)
-        rulings = Rulings(rule_fields(self.features), RULES_FILE, ACTIONS, {"machine_id"})
-        super().__init__(SYSTEM, args, meter, numbers.RELOADS, rulings)
-        self.holder = Holder(SYSTEM, args.registry, args.models, self._load)
+        rulings = ActiveRules(rule_fields(self.features), RULES_FILE, ACTIONS, {"machine_id"})
+        super().__init__(SYSTEM, args, meter, metrics.RELOADS, rulings)
+        self.holder = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * SECOND
         store = open_machine_store(args.machine_store, timeout)
-        self.machines = Machines(self.features, store, timeout)
-        self.desk = Desk(
+        self.machines = MachineStates(self.features, store, timeout)
+        self.desk = MachinePredictor(
             self.machines,
             self.rulings,
             self.holder,
@@ -68,8 +68,8 @@ class MaintenanceService(Application):
             self._now,
             ahead,
         )
-        self.intake = Intake(self.machines, meter, self._now, ahead, args.register_unknown)
-        self.orders = Orders(
+        self.intake = EventIngestor(self.machines, meter, self._now, ahead, args.register_unknown)
+        self.orders = WorkOrderService(
             self.machines,
             self.holder,
             planning or PlannerHere(),
@@ -78,38 +78,38 @@ class MaintenanceService(Application):
             self._now,
             ahead,
         )
-        self.redoing = Redoing(
+        self.redoing = Rescorer(
             self.archive,
             self.desk.redo,
             self._ready,
             meter,
-            numbers.RESCORED,
+            metrics.RESCORED,
             self.log,
             self._now,
         )
 
     @property
-    def replaceable(self) -> Holder[SurvivalModel]:
-        """See `Application`."""
+    def replaceable(self) -> ModelSlot[SurvivalModel]:
+        """See `RiskService`."""
         return self.holder
 
     def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
-        """See `Application`."""
+        """See `RiskService`."""
         return [(self.args.rescore_seconds, self.redoing.work_off)]
 
     async def close(self) -> None:
-        """See `Application`."""
+        """See `RiskService`."""
         self.orders.book.close()
         await self.machines.close()
 
-    async def model_part(self) -> Part:
-        """See `Application`."""
-        return state_part(self.holder.state())
+    async def model_part(self) -> Health:
+        """See `RiskService`."""
+        return model_health(self.holder.state())
 
-    async def store_part(self) -> Part:
-        """See `Application`."""
+    async def store_part(self) -> Health:
+        """See `RiskService`."""
         await self.machines.ping()
-        return Part(True, {"memories_of_other_features": self.machines.unreadable})
+        return Health(True, {"memories_of_other_features": self.machines.unreadable})
 
     async def _ready(self) -> bool:
         return not self.machines.out and self.holder.current is not None
@@ -125,7 +125,7 @@ class MaintenanceService(Application):
         return model
 
 
-def _of_one_day(features: FeatureSet) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _of_one_day(features: AssetFeatureSet) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Features of a made-up day: compiles the loops before the first request needs them."""
     times = np.arange(24, dtype=np.int64) * 3_600_000_000
     readings = np.tile(np.arange(24.0)[:, None], (1, len(features.sensors)))

@@ -9,22 +9,23 @@ from ray.serve import Application, deployment
 
 from lib.moderation.post import MODALITIES
 
-from ..gateway.flow import flow
-from .config import ModerationArgs, ModerationLive
-from .front import Front
-from .members import Batched
+from ..framework.queue_options import queue_options
+from .deployment import Ingress
+from .modality_client import ModalityDeployment
+from .settings import ModerationSettings, ModerationUserConfig
 
 
-def build(args: ModerationArgs) -> Application:
+def build(args: ModerationSettings) -> Application:
     """Front node, and a deployment for each of text, image and video; or, colocated, all in one.
 
-    `user_config` of `Front` names model, rules, policies and lists; see `ModerationLive`. That of
-    the others names the model to have ready; which one answers is the front node's choice. Serve
-    reads the annotation of `args` to parse them, so this module must not postpone annotations.
+    `user_config` of `Ingress` names model, rules, policies and lists; see `ModerationUserConfig`.
+    That of the others names the model to have ready; which one answers is the front node's choice.
+    Serve reads the annotation of `args` to parse them, so this module must not postpone
+    annotations.
     """
-    live: dict[str, Any] = {name: getattr(args, name) for name in ModerationLive.model_fields}
-    shared = flow(args.in_flight, args.retry_after_s, args.shutdown_s)
-    front = deployment(name="Front", user_config=live, **args.front.options(), **shared)(Front)
+    live: dict[str, Any] = {name: getattr(args, name) for name in ModerationUserConfig.model_fields}
+    shared = queue_options(args.in_flight, args.retry_after_s, args.shutdown_s)
+    front = deployment(name="Front", user_config=live, **args.front.options(), **shared)(Ingress)
     if args.colocated:
         return front.bind(args)
     members = [
@@ -33,7 +34,7 @@ def build(args: ModerationArgs) -> Application:
             user_config={"model": args.model},
             **getattr(args, name).options(),
             **shared,
-        )(Batched).bind(name, args)
+        )(ModalityDeployment).bind(name, args)
         for name in MODALITIES
     ]
     return front.bind(args, *members)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from lib.records.text import write_json
-from serve.moderation.schema import MediaSent, PostRequest
+from lib.records.json_codec import write_json
+from serve.moderation.schemas import MediaUpload, PostRequest
 
 _DIGEST_BYTES = 16
 
@@ -24,7 +24,7 @@ def content_digest(request: PostRequest) -> str:
     return hashlib.blake2b(write_json(content), digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def _media_digest(sent: MediaSent) -> str:
+def _media_digest(sent: MediaUpload) -> str:
     if sent.content is None:
         return f"uri:{sent.uri}"
     return hashlib.blake2b(sent.content, digest_size=_DIGEST_BYTES).hexdigest()

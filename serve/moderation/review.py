@@ -20,23 +20,23 @@ from lib.records import (
     ReviewKey,
     UnknownItemError,
 )
-from serve.gateway import Call, Meter, Problem
-from serve.gateway.bounded_executor import BoundedExecutor
-from serve.gateway.clock import moment
-from serve.moderation import numbers
-from serve.moderation.schema import (
-    AppealAnswer,
-    ClaimAnswer,
+from serve.framework import Metrics, Problem, RequestContext
+from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.timestamps import to_datetime
+from serve.moderation import metrics
+from serve.moderation.schemas import (
+    AppealResponse,
+    ClaimedItem,
     ClaimRequest,
-    ClaimsAnswer,
-    DecideAnswer,
+    ClaimsResponse,
     DecideRequest,
-    FiguresAnswer,
-    HeldAnswer,
-    HeldRequest,
-    HistoryAnswer,
+    DecideResponse,
+    HistoryResponse,
+    LeaseRequest,
+    LeaseResponse,
     OutcomeAnswer,
-    Shown,
+    PolicyResult,
+    QueueStatsResponse,
 )
 
 Found = TypeVar("Found")
@@ -45,7 +45,7 @@ _SEED = 1
 _THREADS = 4
 
 
-class ReviewDesk:
+class ReviewService:
     """What people do with the posts that are left to them.
 
     Args:
@@ -59,7 +59,7 @@ class ReviewDesk:
     def __init__(
         self,
         queue: ReviewQueue,
-        meter: Meter,
+        meter: Metrics,
         now: Callable[[], int],
         closed: Callable[[str], None],
         lease_clock: Callable[[], int] | None = None,
@@ -80,7 +80,7 @@ class ReviewDesk:
         """
         return bool(await self._threads.run(self.queue.admit, [doubt], self._now()))
 
-    async def claim(self, request: ClaimRequest, call: Call) -> ClaimsAnswer:
+    async def claim(self, request: ClaimRequest, call: RequestContext) -> ClaimsResponse:
         """Leases items to a reviewer; the same request again gets what it still holds.
 
         Raises:
@@ -100,12 +100,12 @@ class ReviewDesk:
             )
 
         claims = await self._kept(claim)
-        self._meter.count(numbers.CLAIMED, amount=len(claims))
-        return ClaimsAnswer(
+        self._meter.count(metrics.CLAIMED, amount=len(claims))
+        return ClaimsResponse(
             claims=[_claim_answer(entry) for entry in claims], request_id=call.request_id
         )
 
-    async def renew(self, item_id: str, lease: HeldRequest, call: Call) -> HeldAnswer:
+    async def renew(self, item_id: str, lease: LeaseRequest, call: RequestContext) -> LeaseResponse:
         """Holds an item for longer.
 
         Raises:
@@ -119,9 +119,13 @@ class ReviewDesk:
                 lease=self.queue.settings.lease_us, key=key,
             )
         )  # fmt: skip
-        return HeldAnswer(item_id=item_id, leased_until=moment(until), request_id=call.request_id)
+        return LeaseResponse(
+            item_id=item_id, leased_until=to_datetime(until), request_id=call.request_id
+        )
 
-    async def release(self, item_id: str, lease: HeldRequest, call: Call) -> HeldAnswer:
+    async def release(
+        self, item_id: str, lease: LeaseRequest, call: RequestContext
+    ) -> LeaseResponse:
         """Gives an item back undecided; raises as `renew` does."""
         key = _key_of(lease.reviewer, call)
         await self._kept(
@@ -129,9 +133,11 @@ class ReviewDesk:
                 item_id, lease.reviewer, lease.token, now=self._lease_now(), key=key
             )
         )
-        return HeldAnswer(item_id=item_id, leased_until=None, request_id=call.request_id)
+        return LeaseResponse(item_id=item_id, leased_until=None, request_id=call.request_id)
 
-    async def decide(self, item_id: str, request: DecideRequest, call: Call) -> DecideAnswer:
+    async def decide(
+        self, item_id: str, request: DecideRequest, call: RequestContext
+    ) -> DecideResponse:
         """Keeps a verdict; the same again changes nothing.
 
         Raises:
@@ -154,9 +160,9 @@ class ReviewDesk:
         outcome = await self.outcome(verdict.post_id)
         if new:
             state = "open" if outcome is None else outcome.rule
-            self._meter.count(numbers.VERDICTS, verdict.kind, state)
+            self._meter.count(metrics.VERDICTS, verdict.kind, state)
             self._closed(verdict.post_id)
-        return DecideAnswer(
+        return DecideResponse(
             item_id=item_id,
             post_id=verdict.post_id,
             verdicts=dict(verdict.verdicts),
@@ -175,8 +181,8 @@ class ReviewDesk:
         return await self._kept(lambda: self.queue.reviews.outcomes(post_id))
 
     async def appeal(
-        self, removal: Removal, author_id: str, statement: str, call: Call
-    ) -> AppealAnswer:
+        self, removal: Removal, author_id: str, statement: str, call: RequestContext
+    ) -> AppealResponse:
         """Takes an author's appeal in.
 
         Raises:
@@ -187,25 +193,27 @@ class ReviewDesk:
                 lambda: self.queue.appeal(removal, author_id, statement, self._now(), call.key_id)
             )
         except AppealError as error:
-            self._meter.count(numbers.APPEALS, "refused")
+            self._meter.count(metrics.APPEALS, "refused")
             status = 403 if author_id != removal.author_id else 422
             raise Problem(status, "no-appeal", str(error)) from error
-        self._meter.count(numbers.APPEALS, "new" if new else "repeated")
-        return AppealAnswer(item_id=item_id, new=new, request_id=call.request_id)
+        self._meter.count(metrics.APPEALS, "new" if new else "repeated")
+        return AppealResponse(item_id=item_id, new=new, request_id=call.request_id)
 
-    async def history(self, post_id: str, call: Call) -> HistoryAnswer:
+    async def history(self, post_id: str, call: RequestContext) -> HistoryResponse:
         """Everything that happened to a post in review."""
         entries = await self._kept(lambda: self.queue.reviews.history(post_id))
         history_entries = [
-            Shown(
-                **{name: getattr(entry, name) for name in Shown.model_fields if name != "at"},
-                at=moment(entry.at),
+            PolicyResult(
+                **{
+                    name: getattr(entry, name) for name in PolicyResult.model_fields if name != "at"
+                },
+                at=to_datetime(entry.at),
             )
             for entry in entries
         ]
-        return HistoryAnswer(post_id=post_id, entries=history_entries, request_id=call.request_id)
+        return HistoryResponse(post_id=post_id, entries=history_entries, request_id=call.request_id)
 
-    async def figures(self, price: float, call: Call) -> FiguresAnswer:
+    async def figures(self, price: float, call: RequestContext) -> QueueStatsResponse:
         """How the queue stands; agreement and accuracy over the last week."""
         now = self._now()
         since = max(0, now - _WEEK_US)
@@ -215,7 +223,7 @@ class ReviewDesk:
         accuracy: dict[str, Any] = {}
         for (reviewer, policy), estimate in right.items():
             accuracy.setdefault(reviewer, {})[policy] = _plain(asdict(estimate))
-        return FiguresAnswer(
+        return QueueStatsResponse(
             queue=_plain(asdict(queue)),
             price=price,
             kappa={policy: _plain(asdict(agreement)) for policy, agreement in kappa.items()},
@@ -242,11 +250,11 @@ def outcome_answer(outcome: Outcome) -> OutcomeAnswer:
         kind=outcome.kind,
         rule=outcome.rule,
         verdicts=dict(outcome.verdicts),
-        at=moment(outcome.at),
+        at=to_datetime(outcome.at),
     )
 
 
-def _key_of(reviewer: str, call: Call) -> ReviewKey:
+def _key_of(reviewer: str, call: RequestContext) -> ReviewKey:
     """The key of a call.
 
     Raises:
@@ -268,11 +276,11 @@ def _refuse(error: RecordsError) -> NoReturn:
     raise Problem(422, "invalid-field", str(error)) from error
 
 
-def _claim_answer(claim: Claim) -> ClaimAnswer:
+def _claim_answer(claim: Claim) -> ClaimedItem:
     fields = asdict(claim)
     for name in ("leased_until", "created_at", "due_at"):
-        fields[name] = moment(fields[name])
-    return ClaimAnswer(**fields)
+        fields[name] = to_datetime(fields[name])
+    return ClaimedItem(**fields)
 
 
 def _plain(value: Any) -> Any:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lib.moderation.media.addresses import Addresses
 from lib.moderation.media.limits import Limits
-from lib.moderation.media.shelf import Shelf
+from lib.moderation.media.media_fetcher import MediaFetcher
+from lib.moderation.media.media_store import MediaStore
 from lib.moderation.model import SYSTEM
 from lib.moderation.review.queue import ReviewQueue
 from lib.moderation.review.salt import read_salt
@@ -19,31 +19,31 @@ from lib.moderation.rules import ACTIONS, NUMBERS, RULES_FILE, TEXTS, rule_field
 from lib.records import Reviews
 from lib.registry import ArtifactError
 from lib.storage import open_storage
-from serve.gateway import Meter, Part
-from serve.gateway.application import Application, state_part
-from serve.gateway.arguments import Live
-from serve.gateway.clock import SECOND, system_clock
-from serve.gateway.holder import Holder
-from serve.gateway.profile_stores import ThreadedSqliteStore, open_profile_store
-from serve.gateway.redoing import Redoing
-from serve.gateway.rulings import Rulings
-from serve.moderation import numbers
-from serve.moderation.authors import Authors
-from serve.moderation.books import Books
-from serve.moderation.config import ModerationArgs, ModerationLive
-from serve.moderation.desk import Desk
-from serve.moderation.intake import Intake
-from serve.moderation.members import Members, MembersHere
-from serve.moderation.mind import Mind, load_mind
-from serve.moderation.parts import Parts
-from serve.moderation.posts import Posts
-from serve.moderation.review import ReviewDesk
+from serve.framework import Health, Metrics
+from serve.framework.active_rules import ActiveRules
+from serve.framework.model_slot import ModelSlot
+from serve.framework.profile_stores import ThreadedSqliteStore, open_profile_store
+from serve.framework.rescoring import Rescorer
+from serve.framework.service import RiskService, model_health
+from serve.framework.settings import UserConfig
+from serve.framework.timestamps import SECOND, system_clock
+from serve.moderation import metrics
+from serve.moderation.active_policies import ActivePolicies
+from serve.moderation.author_profiles import AuthorProfiles
+from serve.moderation.decision import PostModerator
+from serve.moderation.dependencies import Dependencies
+from serve.moderation.fusion_model import FusionModelVersion, load_fusion_version
+from serve.moderation.modality_client import LocalModalities, ModalityClient
+from serve.moderation.post_preparation import PostPreparer
+from serve.moderation.post_queries import PostService
+from serve.moderation.review import ReviewService
+from serve.moderation.settings import ModerationSettings, ModerationUserConfig
 
 _SWEEP_SECONDS = 600.0
 _DAY_SECONDS = 86_400
 
 
-class ModerationService(Application):
+class ModerationService(RiskService):
     """Posts, rules, models, policies, the review queue, records.
 
     Args:
@@ -55,61 +55,61 @@ class ModerationService(Application):
 
     def __init__(
         self,
-        args: ModerationArgs,
-        meter: Meter,
-        members: Members | None = None,
+        args: ModerationSettings,
+        meter: Metrics,
+        members: ModalityClient | None = None,
         now: Callable[[], int] | None = None,
     ) -> None:
         self.args = args
         self._now, self._lease_clock = now or system_clock, now
-        rulings = Rulings(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
-        super().__init__(SYSTEM, args, meter, numbers.RELOADS, rulings, ModerationLive)
-        self.books = Books()
+        rulings = ActiveRules(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
+        super().__init__(SYSTEM, args, meter, metrics.RELOADS, rulings, ModerationUserConfig)
+        self.books = ActivePolicies()
         # at once: a model is only taken where it answers for the policies in force
         self.books.load(
-            ModerationLive(policies=args.policies, lists=args.lists, hashes=args.hashes)
+            ModerationUserConfig(policies=args.policies, lists=args.lists, hashes=args.hashes)
         )
-        self.holder = Holder(SYSTEM, args.registry, args.models, self._load)
+        self.holder = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         self._store = open_profile_store(args.profile_store, args.store_timeout_ms / 1000.0)
         self._reviews = Reviews(args.records)
-        self._members = members or MembersHere(args, meter)
+        self._members = members or LocalModalities(args, meter)
         self._loop: asyncio.AbstractEventLoop | None = None
         parts = self._parts(meter)
         self.intake, self.authors, self.review = parts.intake, parts.authors, parts.review
         model_s, ahead = args.model_timeout_ms / 1000.0, args.ahead_seconds * SECOND
-        self.desk = Desk(
+        self.desk = PostModerator(
             parts, meter, self.later.run, self._now, ahead, model_s, args.video_at_once
         )
-        self.posts = Posts(parts, lambda: open_storage(args.media), model_s)
-        self.redoing = Redoing(
+        self.posts = PostService(parts, lambda: open_storage(args.media), model_s)
+        self.redoing = Rescorer(
             self.archive,
             self.desk.redo,
             self._ready,
             meter,
-            numbers.RESCORED,
+            metrics.RESCORED,
             self.log,
             self._now,
         )
         self.readiness.add("policies", self._books_part)
 
-    def _parts(self, meter: Meter) -> Parts:
+    def _parts(self, meter: Metrics) -> Dependencies:
         args, limits = self.args, Limits()
         queue = ReviewQueue(self._reviews, ReviewSettings(salt=read_salt(args.review_salt)))
         timeout, receipts = args.store_timeout_ms / 1000.0, args.receipt_days * _DAY_SECONDS
-        return Parts(
-            intake=Intake(
-                Addresses(args.addresses, limits),
+        return Dependencies(
+            intake=PostPreparer(
+                MediaFetcher(args.addresses, limits),
                 limits,
-                Shelf(args.media),
+                MediaStore(args.media),
                 lambda: self.books.current.hashes,
                 meter,
             ),
-            authors=Authors(self._store, timeout, receipts),
+            authors=AuthorProfiles(self._store, timeout, receipts),
             books=self.books,
             rulings=self.rulings,
             holder=self.holder,
             members=self._members,
-            review=ReviewDesk(queue, meter, self._now, self._closed, self._lease_clock),
+            review=ReviewService(queue, meter, self._now, self._closed, self._lease_clock),
             archive=self.archive,
         )
 
@@ -118,12 +118,12 @@ class ModerationService(Application):
         self.later.run(lambda: self.posts.settle(post_id))
 
     @property
-    def replaceable(self) -> Holder[Mind]:
-        """See `Application`."""
+    def replaceable(self) -> ModelSlot[FusionModelVersion]:
+        """See `RiskService`."""
         return self.holder
 
     def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
-        """See `Application`."""
+        """See `RiskService`."""
         rounds: list[tuple[float, Callable[[], Awaitable[object]]]] = [
             (self.args.rescore_seconds, self.redoing.work_off)
         ]
@@ -134,19 +134,19 @@ class ModerationService(Application):
         return rounds
 
     async def close(self) -> None:
-        """See `Application`."""
+        """See `RiskService`."""
         self.review.close()
         self._reviews.close()
         await self.authors.close()
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
-        """See `Application`; a model is in force once the members have it too."""
+        """See `RiskService`; a model is in force once the members have it too."""
         self._loop = asyncio.get_running_loop()
         await super().reconfigure(config)
 
-    async def take_live(self, live: Live) -> None:
-        """See `Application`."""
-        if isinstance(live, ModerationLive):
+    async def take_live(self, live: UserConfig) -> None:
+        """See `RiskService`."""
+        if isinstance(live, ModerationUserConfig):
             loaded = await self.loading.run(self.books.load, live)
             self.log_load("policies", loaded, self.books.error)
 
@@ -158,24 +158,24 @@ class ModerationService(Application):
             policies = self.books.current.policies
             self.desk.priced = await self.loading.run(self.desk.recent.price, policies, hours)
 
-    async def model_part(self) -> Part:
-        """See `Application`."""
-        return state_part(self.holder.state())
+    async def model_part(self) -> Health:
+        """See `RiskService`."""
+        return model_health(self.holder.state())
 
-    async def store_part(self) -> Part:
-        """See `Application`."""
+    async def store_part(self) -> Health:
+        """See `RiskService`."""
         await self.authors.ping()
-        return Part(True)
+        return Health(True)
 
-    async def _books_part(self) -> Part:
-        return Part(self.books.error is None, self.books.status())
+    async def _books_part(self) -> Health:
+        return Health(self.books.error is None, self.books.status())
 
     async def _ready(self) -> bool:
         return self.holder.current is not None
 
-    def _load(self, directory: Path) -> Mind:
+    def _load(self, directory: Path) -> FusionModelVersion:
         mind, active_mind = (
-            load_mind(directory, self.books.current.policies.ids),
+            load_fusion_version(directory, self.books.current.policies.ids),
             self.holder.current,
         )
         if active_mind is not None and active_mind.version != mind.version:
@@ -183,7 +183,7 @@ class ModerationService(Application):
         self._prepare(mind)
         return mind
 
-    def _prepare(self, mind: Mind) -> None:
+    def _prepare(self, mind: FusionModelVersion) -> None:
         """Has the members load a version before it is used; blocks.
 
         Members that are away load it when they are asked for it.

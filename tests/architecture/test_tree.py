@@ -81,7 +81,7 @@ def test_import_contracts_hold():
 
 def test_only_one_module_knows_xgboost_ray():
     users = [str(path) for path, tree in sources(*FOLDERS) if "xgboost_ray" in set(imported(tree))]
-    assert users == ["jobs/boosting.py"]
+    assert users == ["jobs/framework/xgboost_training.py"]
 
 
 def test_no_module_imports_both_ray_serve_and_our_serve():

@@ -12,8 +12,8 @@ FOLDERS = ("lib", "jobs", "serve", "cluster", "tests")
 STORED = {
     ("lib/churn/health.py", "chances"),
     ("lib/maintenance/failures.py", "seen"),
-    ("serve/churn/schema.py", "chance"),
-    ("serve/moderation/schema.py", "who"),
+    ("serve/churn/schemas.py", "chance"),
+    ("serve/moderation/schemas.py", "who"),
     ("lib/churn/interventions/playbooks.py", "who"),
     ("lib/records/customer_health.py", "chance"),
     ("lib/records/interventions.py", "chance"),

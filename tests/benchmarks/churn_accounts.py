@@ -17,25 +17,25 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.churn.base import base_of
-from lib.churn.happenings import stream
+from lib.churn.events import stream
 from lib.churn.health import fit_reference
 from lib.churn.model.baselines import baseline_scores
-from lib.churn.model.churn_model import ChurnModel
+from lib.churn.model.evaluation import OURS, Evaluation, evaluate, measures_of, ordered
 from lib.churn.model.fitting import Split, calibrated, fit_halves, split_by_time
-from lib.churn.model.judging import OURS, Findings, judge, measures_of, ordered
+from lib.churn.model.model import ChurnModel
 from lib.churn.model.settings import ModelSettings
 from lib.churn.simulation import (
     CAUSES,
-    Lives,
+    Lifecycles,
     SimulationConfig,
     chances_to_leave,
     draw_accounts,
-    live,
-    tell,
+    simulate_lifecycles,
+    write_tables,
 )
 from lib.churn.snapshots import Snapshots, moments_between, snapshots
 from lib.churn.target import Floats, Ints, Target
+from lib.churn.vocabulary import vocabulary_of
 from lib.evaluation import bootstrap_interval
 from lib.feature import DAY
 from tests.benchmarks.result import print_result
@@ -54,11 +54,11 @@ SHOWS = {
 """The features in which each trouble shows; what several show, such as surveys, names none."""
 
 
-def world(config: SimulationConfig) -> tuple[Lives, Snapshots, ChurnModel, Split]:
+def world(config: SimulationConfig) -> tuple[Lifecycles, Snapshots, ChurnModel, Split]:
     """Simulate, and fit as `jobs.churn.train` does in one process."""
-    lives = live(config, draw_accounts(config))
-    tables = tell(config, lives)
-    base = base_of(
+    lives = simulate_lifecycles(config, draw_accounts(config))
+    tables = write_tables(config, lives)
+    base = vocabulary_of(
         tables["customers"]["segment"].unique().to_pylist(),
         tables["customers"]["plan"].unique().to_pylist(),
     )
@@ -84,25 +84,25 @@ def world(config: SimulationConfig) -> tuple[Lives, Snapshots, ChurnModel, Split
     return lives, rows, model, split
 
 
-def judged(split: Split, model: ChurnModel, seed: int) -> tuple[Findings, dict[str, Floats]]:
+def judged(split: Split, model: ChurnModel, seed: int) -> tuple[Evaluation, dict[str, Floats]]:
     """Measures of every method on the test rows, and the scores that they are of."""
     scores = baseline_scores(split, seed)
     scores[OURS] = model.log_odds(split.test.matrix)
-    findings = judge(
+    findings = evaluate(
         split, TARGET, scores, model.calibrator.probabilities(scores[OURS]),
         model.contributions(split.test.matrix), model.capacity, model.threshold, seed, 500,
     )  # fmt: skip
     return findings, scores
 
 
-def positions(lives: Lives, config: SimulationConfig, rows: Snapshots) -> tuple[Ints, Ints]:
+def positions(lives: Lifecycles, config: SimulationConfig, rows: Snapshots) -> tuple[Ints, Ints]:
     """The account and the day of the simulation of each row."""
     place = {name: number for number, name in enumerate(lives.accounts.names)}
     account_indices = np.array([place[name] for name in rows.customers.tolist()])
     return account_indices, ((rows.at_us - config.start_us) // DAY).astype(np.int64)
 
 
-def true_chances(lives: Lives, config: SimulationConfig, rows: Snapshots) -> Floats:
+def true_chances(lives: Lifecycles, config: SimulationConfig, rows: Snapshots) -> Floats:
     """What nobody can know: the chance with which each account leaves within the window."""
     accounts, day = positions(lives, config, rows)
     probabilities = np.zeros(len(rows))
@@ -122,7 +122,7 @@ def _has_signal(test: Snapshots, cause: str) -> NDArray[np.bool_]:
 
 
 def drivers(
-    lives: Lives, config: SimulationConfig, test: Snapshots, model: ChurnModel
+    lives: Lifecycles, config: SimulationConfig, test: Snapshots, model: ChurnModel
 ) -> dict[str, tuple[int, float]]:
     """By trouble: rows with it and no other, and the share where its features add the most.
 

@@ -17,39 +17,39 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.churn.base import base_of
+from lib.churn.events import stream
 from lib.churn.features import churn_features
-from lib.churn.happenings import stream
 from lib.churn.interventions import (
     PLAYBOOKS_FILE,
+    Budget,
     Candidates,
     Effect,
-    Limits,
     Playbooks,
     candidates_of,
     estimate_effect,
-    faults,
+    expected_value,
     highest_risk_first,
     load_playbooks,
     plan_interventions,
     random_plan,
     revised,
-    worth,
+    violations,
 )
 from lib.churn.interventions.plan import NOTHING, Plan
-from lib.churn.model.churn_model import blended
 from lib.churn.model.fitting import calibrated, fit_halves
+from lib.churn.model.model import blended
 from lib.churn.model.settings import ModelSettings
 from lib.churn.simulation import (
-    Lives,
+    Lifecycles,
     SimulationConfig,
     chances_to_leave,
     draw_accounts,
-    live,
-    tell,
+    simulate_lifecycles,
+    write_tables,
 )
 from lib.churn.snapshots import Snapshots, snapshots
 from lib.churn.target import Floats, Ints, Target
+from lib.churn.vocabulary import vocabulary_of
 from lib.feature import DAY
 from tests.benchmarks.result import print_result
 
@@ -76,7 +76,7 @@ class Outcome:
 class _World:
     """A seed's accounts on the day of the plan and on that of the pilot."""
 
-    lives: Lives
+    lives: Lifecycles
     now: Snapshots
     before: Snapshots
     probabilities: Floats
@@ -92,9 +92,9 @@ class _World:
 def world(seed: int, accounts: int) -> _World:
     """Simulate, learn and foresee."""
     config = SimulationConfig(accounts=accounts, days=_DAYS + 120, seed=seed)
-    lives = live(config, draw_accounts(config))
-    tables = tell(config, lives)
-    base = base_of(
+    lives = simulate_lifecycles(config, draw_accounts(config))
+    tables = write_tables(config, lives)
+    base = vocabulary_of(
         tables["customers"]["segment"].unique().to_pylist(),
         tables["customers"]["plan"].unique().to_pylist(),
     )
@@ -123,7 +123,7 @@ def outcome(arguments: tuple[int, int, int]) -> Outcome:
     simulation = world(seed, accounts)
     draw = np.random.default_rng([seed, 9])
     effects = _pilot(simulation, draw)
-    limits = Limits(hours=0.10 * accounts, budget=12.0 * accounts, most=accounts // 20)
+    limits = Budget(hours=0.10 * accounts, budget=12.0 * accounts, most=accounts // 20)
     mrr, indices, day = (
         simulation.now.column("mrr"),
         simulation.account_indices(simulation.now),
@@ -143,7 +143,7 @@ def outcome(arguments: tuple[int, int, int]) -> Outcome:
     covered, power = _coverage(simulation, indices, day, plans["ours"].chosen, effects, draw, draws)
     return Outcome(
         value={name: _true_value(real, plan.chosen) for name, plan in plans.items()},
-        violations=sum(len(faults(real, limits, plan)) for plan in plans.values()),
+        violations=sum(len(violations(real, limits, plan)) for plan in plans.values()),
         covered=covered,
         chosen=int((plans["ours"].chosen != NOTHING).sum()),
         power=power,
@@ -156,7 +156,7 @@ def _candidates(
     uplift: Floats,
     open_to: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
 ) -> Candidates:
-    value = worth(mrr, _MARGIN, _MONTHS)
+    value = expected_value(mrr, _MARGIN, _MONTHS)
     names = tuple(simulation.now.customers.tolist())
     return candidates_of(
         names, uplift, value, np.nan_to_num(mrr) * 12.0, open_to, simulation.playbooks

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from lib.calibration import expected_calibration_error
-from lib.churn.base import base_of
 from lib.churn.contracts import CONTRACTS
-from lib.churn.happenings import stream
+from lib.churn.events import stream
 from lib.churn.model.baselines import rfm_scores
-from lib.churn.model.churn_model import blended
 from lib.churn.model.fitting import Split, calibrated, fit_halves, split_at
+from lib.churn.model.model import blended
 from lib.churn.model.settings import ModelSettings
 from lib.churn.snapshots import Snapshots, moments_between, snapshots
 from lib.churn.target import Floats, Target
+from lib.churn.vocabulary import vocabulary_of
 from lib.contract import load_mapping, read_checked, utc_us
 from lib.evaluation import average_precision, bootstrap_interval, roc_auc
 from tests.benchmarks.result import print_result
@@ -41,7 +41,7 @@ def rows_of(path: str) -> tuple[Snapshots, int]:
         tables[name] = checked.good
         read = max(read, checked.rows_in)
         print(f"{name}: {checked.rows_in:,} rows, {checked.quarantined.num_rows} quarantined")
-    base = base_of(tables["customers"]["segment"].unique().to_pylist(), (), ("invoices",))
+    base = vocabulary_of(tables["customers"]["segment"].unique().to_pylist(), (), ("invoices",))
     moments = sorted({*moments_between(_FIRST, _LAST, 7), *_MONTHS, _TEST})
     until = int(np.max(tables["invoices"]["event_time"].cast("int64").to_numpy()))
     return snapshots(stream(tables, base), base, moments, TARGET, until), read
@@ -76,7 +76,7 @@ def main() -> None:
     monthly = rows.take(np.isin(rows.at_us, [*_MONTHS, _TEST]))
     split = split_at(weekly, TARGET, _TEST)
     settings = ModelSettings().suited(TARGET)
-    base = base_of((), (), ("invoices",))
+    base = vocabulary_of((), (), ("invoices",))
     linear, trees = fit_halves(base, split.train, settings, options.seed)
     halves = linear.log_odds(split.test.matrix), trees.log_odds(split.test.matrix)
     ours = blended(*halves, settings.linear_share)

@@ -23,9 +23,9 @@ from lib.fraud.features import FRAUD
 from lib.records import Records
 from lib.records.archiving import archive_day, days_before
 from lib.records.database import Database
+from lib.records.json_codec import write_json
 from lib.records.partitions import DAY, create_partitions
 from lib.records.schema import DECISION_IDS, DECISIONS
-from lib.records.text import write_json
 from tests.benchmarks.result import print_result
 from tests.records.server import new_database, running
 

@@ -14,12 +14,12 @@ import tyro
 import xgboost
 
 from lib.calibration import fit_calibrator, sigmoid
-from lib.fraud.model.ensemble import Ensemble
-from lib.fraud.model.meta import MetaLearner
+from lib.fraud.model.model import Ensemble
 from lib.fraud.model.network import fit_networks, seeded_perceptron
 from lib.fraud.model.policy import Policy
 from lib.fraud.model.sample import Sample
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
+from lib.fraud.model.stacking import MetaLearner
 from lib.fraud.model.trees import fit_trees
 from tests.benchmarks.result import hardware, version
 

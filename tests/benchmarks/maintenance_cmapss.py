@@ -24,15 +24,15 @@ from xgboost import XGBRegressor
 
 from lib.contract import TIME, load_mapping, read_checked, utc_us
 from lib.maintenance.contracts import TELEMETRY
-from lib.maintenance.feature_set import HOUR_US, FeatureSet, Sensor
-from lib.maintenance.landmarks import Landmarks, landmarks, together
+from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, Sensor
+from lib.maintenance.landmarks import Landmarks, concat, landmarks
 from lib.maintenance.offline import histories
 from lib.survival import (
     Curves,
     HazardSettings,
     KaplanMeier,
-    LikelyRange,
     Outcomes,
+    PredictionInterval,
     concordance,
     fit_cox,
     fit_network,
@@ -102,7 +102,7 @@ def read(folder: Path, subset: str, mapping_file: Path) -> Engines:
     )
     sensors = mapping.contract.names[2:]
     live = [name for name in sensors if np.ptp(train[name].to_numpy()) > 1e-9]
-    features = FeatureSet(tuple(Sensor(name) for name in live), windows_hours=WINDOWS)
+    features = AssetFeatureSet(tuple(Sensor(name) for name in live), windows_hours=WINDOWS)
     true = dict(enumerate(pq.read_table(folder / f"RUL_{subset}.parquet")["rul"].to_pylist(), 1))
     learned, test_rows = [], []
     for history in histories(features, train, machines=new(train)):
@@ -114,7 +114,7 @@ def read(folder: Path, subset: str, mapping_file: Path) -> Engines:
         failure = last + true[int(history.machine_id)] * HOUR_US
         test_rows.append(landmarks(features, history, [last], [failure], int(failure)))
     kept = [column for column, name in enumerate(features.names) if informative(name)]
-    parts = [together(part) for part in (learned, test_rows)]
+    parts = [concat(part) for part in (learned, test_rows)]
     names = tuple(features.names[column] for column in kept)
     chosen = [Landmarks(p.machines, p.at_us, p.rows[:, kept], p.outcomes) for p in parts]
     return Engines(chosen[0], chosen[1], names, train.num_rows + test.num_rows)
@@ -257,7 +257,7 @@ def figures(
         "score": float(np.where(off < 0, np.exp(-off / 13.0), np.exp(off / 10.0)).sum() - len(off)),
     }
     for level in (0.8, 0.95):
-        fitted = LikelyRange.fit(outcomes, inner, level, CAP, weights, engines)
+        fitted = PredictionInterval.fit(outcomes, inner, level, CAP, weights, engines)
         low, high = fitted.of(outer)
         inside = (low <= life) & (life <= high)
         measures[f"cover_{level * 100:.0f}"] = float(inside.mean())

@@ -15,20 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.options import read_options
-from lib.maintenance.feature_set import DAY_US, FeatureSet
+from jobs.framework.options import read_options
+from lib.maintenance.feature_set import DAY_US, AssetFeatureSet
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History, running
-from lib.maintenance.memory import (
-    nothing_yet,
+from lib.maintenance.simulation import FixedInterval, FleetConfig
+from lib.maintenance.simulation.files import write_fleet
+from lib.maintenance.state_codec import (
+    empty_state,
     pack,
     unpack,
     with_errors,
     with_readings,
     with_services,
 )
-from lib.maintenance.simulation import FixedInterval, FleetConfig
-from lib.maintenance.simulation.files import write_fleet
 from tests.benchmarks.result import print_result
 from tests.maintenance.small_fleet import tables
 
@@ -74,12 +74,12 @@ def main() -> None:
 
 
 def replayed(
-    features: FeatureSet, past: History, random: np.random.Generator
+    features: AssetFeatureSet, past: History, random: np.random.Generator
 ) -> tuple[int, int, int]:
     """Values compared, how many differ, and readings that came late, of one machine."""
     delay = np.where(random.random(len(past.times_us)) < 0.1, random.integers(1, 30, 1), 0)
     arrival = past.times_us + delay * 3_600_000_000
-    stored = pack(features, nothing_yet(features, past.machine_id, past.installed_us))
+    stored = pack(features, empty_state(features, past.machine_id, past.installed_us))
     compared = differing = late = 0
     days = np.arange(past.times_us[0] // DAY_US + 1, past.times_us[-1] // DAY_US + 1) * DAY_US
     for day in days.tolist():
@@ -99,7 +99,7 @@ def replayed(
     return compared, differing, late
 
 
-def add_events(features: FeatureSet, past: History, known: History, day: int) -> History:
+def add_events(features: AssetFeatureSet, past: History, known: History, day: int) -> History:
     """Codes and services of the day before."""
     codes = (past.error_times_us > day - DAY_US) & (past.error_times_us <= day)
     names = [features.error_codes[code] for code in past.error_codes[codes]]
@@ -109,7 +109,9 @@ def add_events(features: FeatureSet, past: History, known: History, day: int) ->
     return with_services(features, known, past.service_times_us[served], parts)
 
 
-def arrived(features: FeatureSet, past: History, arrival_mask: np.ndarray, day: int) -> History:
+def arrived(
+    features: AssetFeatureSet, past: History, arrival_mask: np.ndarray, day: int
+) -> History:
     """All that an archive holds by then."""
     first = past.times_us[0] // DAY_US * DAY_US
     codes = (past.error_times_us > first) & (past.error_times_us <= day)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.moderation.composer.composing import COMPOSED_POLICIES
 from lib.moderation.explanation.faithfulness import (
     Faithfulness,
     image_faithfulness,
@@ -24,7 +23,8 @@ from lib.moderation.explanation.faithfulness import (
 )
 from lib.moderation.model.fitting import Checkpoint, Runtime
 from lib.moderation.model.training import Run
-from lib.moderation.wording.words import words
+from lib.moderation.synthetic.composing import COMPOSED_POLICIES
+from lib.moderation.text_matching.words import words
 from tests.benchmarks.moderating.fights import judge_fights, read_fights
 from tests.benchmarks.moderating.mixed import judge_mixed, mix, policy_head
 from tests.benchmarks.moderating.pictures import fit_pictures, judge_pictures, read_pictures

@@ -23,7 +23,7 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from lib.moderation.review import Doubt, ReviewQueue, ReviewSettings, cohen_kappa
-from lib.moderation.review.draws import share_of
+from lib.moderation.review.stable_random import share_of
 from lib.records import GoldenPost, LeaseLostError, Reviews
 from tests.benchmarks.result import print_result
 from tests.records.server import installed, new_database, running

@@ -28,12 +28,12 @@ import tyro
 from sqlalchemy.engine import make_url
 
 from lib.access import add_key, new_key
-from serve.fraud.config import FraudArgs
-from serve.fraud.face import fraud_face
-from serve.fraud.numbers import INSTRUMENTS
+from serve.framework import PrometheusMetrics
+from serve.framework.decision_buffer import DecisionBuffer
+from serve.fraud.metrics import INSTRUMENTS
+from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
-from serve.gateway import PrometheusMeter
-from serve.gateway.decision_buffer import DecisionBuffer
+from serve.fraud.settings import FraudSettings
 from tests.benchmarks.result import print_result
 from tests.records.server import installed, new_database, running
 from tests.serve.made_up import SCORE, payment
@@ -123,7 +123,7 @@ async def application(
     """The fraud application in a folder, with 192 KiB of memory for what the disk refuses."""
     token, record = new_key(("fraud:score",), time.time_ns() // 1000)
     add_key(folder / "keys.json", record)
-    args = FraudArgs(
+    args = FraudSettings(
         registry=str(folder / "registry"),
         profile_store=store,
         records=database,
@@ -134,10 +134,10 @@ async def application(
         deadline_ms=10_000.0,
         drain_seconds=0.2,
     )
-    service = FraudService(args, PrometheusMeter(INSTRUMENTS))
+    service = FraudService(args, PrometheusMetrics(INSTRUMENTS))
     service.archive._buffer = DecisionBuffer(_SMALL)
     headers = {"Authorization": f"Bearer {token}"}
-    transport = httpx.ASGITransport(fraud_face(service))
+    transport = httpx.ASGITransport(build_gateway(service))
     async with (
         service.running(),
         httpx.AsyncClient(transport=transport, base_url="http://fraud", headers=headers) as client,

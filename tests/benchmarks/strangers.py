@@ -31,11 +31,11 @@ import tyro
 import uvicorn
 import uvloop
 
-from serve.fraud.face import fraud_face
-from serve.fraud.numbers import INSTRUMENTS
+from serve.framework import PrometheusMetrics
+from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
+from serve.fraud.metrics import INSTRUMENTS
+from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
-from serve.gateway import PrometheusMeter
-from serve.gateway.interpreter import freeze_heap, prepare_interpreter
 from tests.benchmarks.fuzz import fraud_models
 from tests.benchmarks.result import print_result
 from tests.serve.conftest import new_place
@@ -234,11 +234,11 @@ async def _both(config: Config, port: int, token: str) -> None:
 async def _serve(folder: Path) -> None:
     """The server's process: prints port and key, ends when its input does."""
     setup = new_place(folder / "place", fraud_models(folder / "models"))
-    service = FraudService(setup.args(deadline_ms=2000.0), PrometheusMeter(INSTRUMENTS))
+    service = FraudService(setup.args(deadline_ms=2000.0), PrometheusMetrics(INSTRUMENTS))
     await service.reconfigure({})
     freeze_heap()
     config = uvicorn.Config(
-        fraud_face(service).prepare_documentation(),
+        build_gateway(service).prepare_documentation(),
         host=HOST,
         port=0,
         log_level="warning",
@@ -258,7 +258,7 @@ async def _serve(folder: Path) -> None:
 if __name__ == "__main__":
     chosen = tyro.cli(Config, description=__doc__)
     if chosen.server:
-        prepare_interpreter()
+        tune_interpreter()
         uvloop.run(_serve(Path(chosen.server)))
     elif chosen.strangers_at:
         print("begun", flush=True)

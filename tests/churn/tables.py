@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lib.churn.base import CustomerBase, base_of
 from lib.churn.contracts import CONTRACTS
+from lib.churn.events import stream
 from lib.churn.features import churn_features
-from lib.churn.happenings import stream
-from lib.churn.simulation import SimulationConfig, draw_accounts, live, tell
-from lib.churn.simulation.life import Lives
+from lib.churn.simulation import SimulationConfig, draw_accounts, simulate_lifecycles, write_tables
+from lib.churn.simulation.lifecycle import Lifecycles
 from lib.churn.snapshots import features_at
+from lib.churn.vocabulary import CustomerVocabulary, vocabulary_of
 from lib.feature import DAY
 
-BASE = CustomerBase(("large", "small"), ("basic", "pro"))
+BASE = CustomerVocabulary(("large", "small"), ("basic", "pro"))
 
 
 def at(month: int, day: int, hour: int = 0) -> datetime:
@@ -48,29 +48,33 @@ SIGNED = {"event_time": at(1, 1), "contract_start": at(1, 1), "segment": "small"
           "mrr_minor": 100_000, "plan": "pro", "renewal_at": at(12, 31)}  # fmt: skip
 
 
-def happened(base: CustomerBase = BASE, **tables: pa.Table) -> pa.Table:
+def happened(base: CustomerVocabulary = BASE, **tables: pa.Table) -> pa.Table:
     """The stream of some tables; c1 has signed unless customers are given."""
     return stream({"customers": table("customers", SIGNED), **tables}, base)
 
 
-def features(when: datetime, base: CustomerBase = BASE, **tables: pa.Table) -> dict[str, float]:
+def features(
+    when: datetime, base: CustomerVocabulary = BASE, **tables: pa.Table
+) -> dict[str, float]:
     """The features of c1 as of a moment."""
     row = features_at(base, happened(base, **tables), ["c1"], np.array([us(when)]))[0]
     return dict(zip(churn_features(base).names, row.tolist(), strict=True))
 
 
 @cache
-def world(accounts: int = 260, days: int = 420, seed: int = 3) -> tuple[Lives, dict[str, pa.Table]]:
+def world(
+    accounts: int = 260, days: int = 420, seed: int = 3
+) -> tuple[Lifecycles, dict[str, pa.Table]]:
     """Simulated accounts and their tables."""
     config = SimulationConfig(accounts, days, seed, leave_a_year=0.35)
-    lives = live(config, draw_accounts(config))
-    return lives, tell(config, lives)
+    lives = simulate_lifecycles(config, draw_accounts(config))
+    return lives, write_tables(config, lives)
 
 
-def base_in(tables: dict[str, pa.Table]) -> CustomerBase:
+def base_in(tables: dict[str, pa.Table]) -> CustomerVocabulary:
     """The base that tables show."""
     columns = (tables["customers"][name].unique().to_pylist() for name in ("segment", "plan"))
-    return base_of(*columns, tables)
+    return vocabulary_of(*columns, tables)
 
 
 START = SimulationConfig().start_us

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from lib.churn.base import ChurnError, CustomerBase, parse_base
+from lib.churn.events import stream
 from lib.churn.features import GROUPS, churn_features, group_of, untold
-from lib.churn.happenings import stream
 from lib.churn.reasons import words_for
 from lib.churn.snapshots import features_at
+from lib.churn.vocabulary import ChurnError, CustomerVocabulary, parse_vocabulary
 from tests.churn.tables import BASE, SIGNED, at, base_in, day, features, table, world
 
 
@@ -97,7 +97,7 @@ def test_a_contract_counts_from_when_it_holds():
 
 
 def test_features_of_tables_that_are_not_told_are_missing():
-    base = CustomerBase(("small",), ("pro",), ("usage",))
+    base = CustomerVocabulary(("small",), ("pro",), ("usage",))
     row = features(at(3, 31), base, usage=table("usage", *uses(28)))
     assert math.isnan(row["tickets_30d"])
     assert math.isnan(row["overdue"])
@@ -136,8 +136,8 @@ def test_nothing_later_than_the_moment_changes_a_row():
 )
 def test_a_base_that_cannot_be_meant_is_refused(text: str, words: str):
     with pytest.raises(ChurnError, match=words):
-        parse_base(text)
+        parse_vocabulary(text)
 
 
 def test_a_base_comes_back_from_its_file():
-    assert parse_base(BASE.to_yaml()) == BASE
+    assert parse_vocabulary(BASE.to_yaml()) == BASE

@@ -10,15 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.churn.base import ChurnError
 from lib.churn.features import churn_features
 from lib.churn.interventions import (
     PLAYBOOKS_FILE,
+    Budget,
     Candidates,
-    Limits,
     PlaybookError,
     estimate_effect,
-    faults,
     fit_uplift,
     highest_risk_first,
     is_held_out,
@@ -28,12 +26,14 @@ from lib.churn.interventions import (
     qini_curve,
     random_plan,
     revised,
+    violations,
 )
 from lib.churn.interventions.daily import Economics, log_of, plan_day
 from lib.churn.interventions.effects import Effect
-from lib.churn.interventions.outcomes import effects_of, revised_effects, who_left
+from lib.churn.interventions.outcomes import churned_customers, effects_of, revised_effects
 from lib.churn.interventions.plan import NOTHING, plan_of
 from lib.churn.interventions.report import plan_report
+from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
 from lib.report import render_page
 from tests.churn.tables import BASE
@@ -103,41 +103,41 @@ def candidates(seed: int, people: int = 6, books: int = 3) -> Candidates:
 @given(st.integers(0, 10_000), st.floats(0, 12), st.floats(0, 60), st.integers(0, 6))
 def test_the_plan_is_the_best_of_all(seed: int, hours: float, budget: float, most: int):
     """Held against every possible plan, one by one."""
-    candidate_set, limits = candidates(seed, people=5), Limits(hours, budget, most)
+    candidate_set, limits = candidates(seed, people=5), Budget(hours, budget, most)
     best = 0.0
     for choice in itertools.product(range(-1, 3), repeat=5):
         plan = plan_of(candidate_set, np.array(choice))
-        if not faults(candidate_set, limits, plan):
+        if not violations(candidate_set, limits, plan):
             best = max(best, plan.value)
     ours = plan_interventions(candidate_set, limits)
-    assert faults(candidate_set, limits, ours) == []
+    assert violations(candidate_set, limits, ours) == []
     assert ours.value == pytest.approx(best, abs=1e-6)
 
 
 @given(st.integers(0, 10_000), st.floats(0, 30), st.floats(0, 100))
 @settings(max_examples=25, deadline=None)
 def test_other_ways_keep_the_limits_and_are_never_better(seed: int, hours: float, budget: float):
-    candidate_set, limits = candidates(seed, people=12), Limits(hours, budget)
+    candidate_set, limits = candidates(seed, people=12), Budget(hours, budget)
     ours = plan_interventions(candidate_set, limits)
     probabilities = np.random.default_rng(seed).random(12)
     for plan in (
         highest_risk_first(candidate_set, limits, probabilities),
         random_plan(candidate_set, limits, seed),
     ):
-        assert faults(candidate_set, limits, plan) == []
+        assert violations(candidate_set, limits, plan) == []
         assert plan.value <= ours.value + 1e-6
 
 
 def test_a_negative_budget_is_refused():
     with pytest.raises(ChurnError, match=r"budget: expected 0 or more, got -5"):
-        Limits(hours=1.0, budget=-5.0)
+        Budget(hours=1.0, budget=-5.0)
     with pytest.raises(ChurnError, match="hours"):
-        Limits(hours=float("nan"), budget=5.0)
+        Budget(hours=float("nan"), budget=5.0)
 
 
 def test_nobody_to_plan_for_is_a_plan():
     nobody = Candidates((), np.zeros((0, 3)), np.zeros((0, 3)), np.ones(3), np.full(3, np.inf))
-    assert plan_interventions(nobody, Limits(1.0, 1.0)).value == 0.0
+    assert plan_interventions(nobody, Budget(1.0, 1.0)).value == 0.0
 
 
 def test_the_holdout_is_the_same_every_day_and_of_its_share():
@@ -232,7 +232,7 @@ def day_of(history: pa.Table | None = None, at_us: int = 400 * DAY, **options: o
 
     scores = scores_table(trained(), last)
     playbooks = load_playbooks(TEXT, last.names)
-    limits = Limits(hours=60.0, budget=5000.0)
+    limits = Budget(hours=60.0, budget=5000.0)
     day = plan_day(
         scores,
         last.names,
@@ -250,7 +250,7 @@ def test_a_day_is_planned_logged_and_reported():
     day, log, scores, playbooks, limits = day_of()  # type: ignore[misc]
     assert 0 < log.num_rows == int((day.plan.chosen != NOTHING).sum())
     assert log["value"].to_pylist() == sorted(log["value"].to_pylist(), reverse=True)
-    assert faults(day.candidates, limits, day.plan) == []
+    assert violations(day.candidates, limits, day.plan) == []
     assert set(log["propensity"].to_pylist()) == {1.0 - playbooks.holdout}
     assert day.plan.value >= max(day.other_ways.values())
     page = render_page(
@@ -295,9 +295,9 @@ def test_outcomes_of_earlier_plans_revise_what_is_assumed():
             "event_time": pa.array([now + 10 * DAY] * len(leavers)).cast(pa.timestamp("us", "UTC")),
         }
     )
-    left = who_left(log, churn, 60, now + 100 * DAY)
+    left = churned_customers(log, churn, 60, now + 100 * DAY)
     assert left.sum() == len(leavers)
-    assert np.isnan(who_left(log, churn, 60, now + 30 * DAY)).all()
+    assert np.isnan(churned_customers(log, churn, 60, now + 30 * DAY)).all()
     effects = effects_of(log, left)
     assert effects["training"].value == pytest.approx(1.0)
     playbooks = load_playbooks(TEXT, NAMES)

@@ -19,16 +19,16 @@ from jobs.churn.score import ScoreConfig
 from jobs.churn.simulate import Simulate
 from jobs.churn.training_config import TrainConfig
 from jobs.churn.tune import TuneConfig
-from lib.churn.base import ChurnError
-from lib.churn.contradictions import NOTICE_WITHOUT_FLAG
-from lib.churn.happenings import stream
+from lib.churn.consistency import NOTICE_WITHOUT_FLAG
+from lib.churn.events import stream
 from lib.churn.interventions import PLAYBOOKS_FILE
 from lib.churn.interventions.playbooks import PlaybookError
-from lib.churn.model.churn_model import load_model
+from lib.churn.model.model import load_model
 from lib.churn.model.scores import features_in
 from lib.churn.model.settings import ModelSettings, TreeSettings
 from lib.churn.snapshots import features_at, snapshots, to_table
 from lib.churn.target import Target
+from lib.churn.vocabulary import ChurnError
 from lib.contract import ContractError
 from lib.registry import Registry
 from tests.churn.tables import base_in

@@ -11,11 +11,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from lib.calibration import fit_calibrator
-from lib.churn.base import ChurnError, CustomerBase
-from lib.churn.happenings import stream
+from lib.churn.events import stream
 from lib.churn.health import COMPONENTS, fit_reference, health_of
 from lib.churn.model.baselines import baseline_scores
-from lib.churn.model.churn_model import ChurnModel, load_model
+from lib.churn.model.evaluation import OURS, evaluate, first_flags, measures_of
 from lib.churn.model.fitting import (
     calibrated,
     customer_folds,
@@ -25,14 +24,15 @@ from lib.churn.model.fitting import (
     split_at,
     split_by_time,
 )
-from lib.churn.model.judging import OURS, first_flags, judge, measures_of
 from lib.churn.model.linear import FEW
+from lib.churn.model.model import ChurnModel, load_model
 from lib.churn.model.report import Subject, training_report
 from lib.churn.model.scores import features_in, scores_table
 from lib.churn.model.settings import ModelSettings, TreeSettings
 from lib.churn.reasons import reasons_of
 from lib.churn.snapshots import Snapshots, from_table, moments_between, snapshots, to_table
 from lib.churn.target import NEVER, Target
+from lib.churn.vocabulary import ChurnError, CustomerVocabulary
 from lib.contract import MatchCounts
 from lib.evaluation import roc_auc
 from lib.feature import DAY
@@ -45,7 +45,7 @@ SETTINGS = ModelSettings(trees=TreeSettings(trees=40, boosters=2, min_child_weig
 
 
 @cache
-def rows() -> tuple[CustomerBase, Snapshots]:
+def rows() -> tuple[CustomerVocabulary, Snapshots]:
     _, tables = world()
     base = base_in(tables)
     moments = moments_between(day(120), day(420), 20)
@@ -194,7 +194,7 @@ def test_a_model_comes_back_to_the_bit(tmp_path: Path):
 def test_a_model_of_another_base_is_refused(tmp_path: Path):
     save(trained(), tmp_path / "m")
     with pytest.raises(ArtifactError, match=r"another base: segments: .* against other; plans: "):
-        load_model(tmp_path / "m", CustomerBase(("other",), ("pro",)))
+        load_model(tmp_path / "m", CustomerVocabulary(("other",), ("pro",)))
 
 
 def test_rows_come_back_from_their_table():
@@ -246,7 +246,7 @@ def test_the_report_tells_what_was_measured(tmp_path: Path):
     split = split_at(customer_rows, TARGET, day(320))
     model = trained()
     scores = baseline_scores(split, 1) | {OURS: model.log_odds(split.test.matrix)}
-    judged = judge(
+    judged = evaluate(
         split, TARGET, scores, model.probabilities(split.test.matrix),
         model.contributions(split.test.matrix), 0.1, model.threshold, 1, 20,
     )  # fmt: skip

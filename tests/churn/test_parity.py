@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from lib.churn.events import probes, stream
 from lib.churn.features import churn_features
-from lib.churn.happenings import probes, stream
 from lib.churn.snapshots import features_at
 from lib.feature import OnlineFeatures, SqliteStore, events, replay
 from tests.churn.tables import base_in, day, world

@@ -14,9 +14,9 @@ import pytest
 
 from jobs.churn import features
 from jobs.churn.features import FeaturesConfig, closing_lines
-from lib.churn.base import CustomerBase, parse_base
+from lib.churn.events import probes, stream
 from lib.churn.features import churn_features, untold
-from lib.churn.happenings import probes, stream
+from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
 from lib.feature import OnlineFeatures, SqliteStore, events, replay
 from lib.storage import open_storage
 from tests.churn.tables import table
@@ -96,7 +96,7 @@ def test_the_job_knows_of_an_account_what_the_service_knows(output, tmp_path):
     """Callers of the service send one row of an account, with the sums."""
     note = json.loads((output / "features.json").read_text())
     rows = pq.read_table(output / "data").filter(pc.field("customer_id") == "a3")
-    base = parse_base(note["base"])
+    base = parse_vocabulary(note["base"])
     moments = rows["as_of"].cast(pa.int64()).to_numpy()
     assert len(moments) > 3
     customer = {
@@ -117,7 +117,7 @@ def test_the_job_knows_of_an_account_what_the_service_knows(output, tmp_path):
 
 
 def online_features(
-    base: CustomerBase,
+    base: CustomerVocabulary,
     stream_events: pa.Table,
     moments: np.ndarray,
     profiles: Path,

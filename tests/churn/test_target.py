@@ -6,8 +6,7 @@ import math
 
 import pytest
 
-from lib.churn.base import ChurnError
-from lib.churn.contradictions import (
+from lib.churn.consistency import (
     END_BEFORE_NOTICE,
     FLAG_WITHOUT_NOTICE,
     NOTICE_BEFORE_START,
@@ -18,6 +17,7 @@ from lib.churn.contradictions import (
 )
 from lib.churn.snapshots import snapshots
 from lib.churn.target import Target
+from lib.churn.vocabulary import ChurnError
 from tests.churn.tables import BASE, SIGNED, at, happened, table, us
 
 END = us(at(12, 1))

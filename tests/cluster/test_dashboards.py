@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from cluster.dashboards import FOLDER, SYSTEMS, dashboard, text
-from serve.churn import numbers as churn
-from serve.fraud import numbers as fraud
-from serve.maintenance import numbers as maintenance
-from serve.moderation import numbers as moderation
+from serve.churn import metrics as churn
+from serve.fraud import metrics as fraud
+from serve.maintenance import metrics as maintenance
+from serve.moderation import metrics as moderation
 
 PROMETHEUS = Path(__file__).parents[2] / "cluster/prometheus"
 COUNTED = (

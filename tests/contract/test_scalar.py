@@ -28,7 +28,7 @@ from lib.contract.scalar import (
     whole_fault,
 )
 from lib.moderation.post import Post
-from lib.records.entries import require_note, require_number, require_text, require_time
+from lib.records.models import require_note, require_number, require_text, require_time
 
 ANY_TEXT = st.text(st.characters(), max_size=140)
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))

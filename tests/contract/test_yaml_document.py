@@ -4,21 +4,21 @@ import time
 
 import pytest
 
-from jobs.moderation.named_sizes import read_size_option
+from jobs.moderation.model_size import read_size_option
 from jobs.moderation.sources import read_policies
-from lib.churn.base import ChurnError, parse_base
 from lib.churn.features import churn_features
 from lib.churn.interventions.playbooks import PlaybookError, load_playbooks
+from lib.churn.vocabulary import ChurnError, parse_vocabulary
 from lib.contract import ContractError, load_mapping, parse_mapping
 from lib.contract.yaml_document import read_yaml, read_yaml_text
 from lib.maintenance.feature_set import FeatureError
-from lib.maintenance.kind import load_kind, parse_kind
+from lib.maintenance.machine_kind import load_kind, parse_kind
 from lib.moderation.declared import DeclarationError
-from lib.moderation.model.answers import ModelError
-from lib.moderation.model.sizes import parse_size
+from lib.moderation.model.model_config import parse_size
+from lib.moderation.model.outputs import ModelError
 from lib.moderation.policies import load_policies
 from lib.rules import RuleError, load_rules
-from serve.churn.playbook_shelf import Shelf
+from serve.churn.active_playbooks import ActivePlaybooks
 from tests.contract.parcels import PARCELS
 
 BOMB = "\n".join(
@@ -44,7 +44,7 @@ CRAFTED = {
 READERS = {
     "mapping": (lambda text: parse_mapping(text, [PARCELS]), ContractError),
     "playbooks": (lambda text: load_playbooks(text, ["tenure"]), PlaybookError),
-    "base": (parse_base, ChurnError),
+    "base": (parse_vocabulary, ChurnError),
     "kind": (parse_kind, FeatureError),
     "size": (lambda text: parse_size(text, "size.yaml"), ModelError),
     "policies": (load_policies, DeclarationError),
@@ -65,7 +65,7 @@ def test_a_crafted_file_is_refused_at_once(read, fault, text):
 
 @pytest.mark.parametrize("text", CRAFTED.values(), ids=CRAFTED)
 def test_playbooks_that_cannot_be_read_leave_the_others_in_force(text):
-    shelf = Shelf(churn_features(parse_base("")).names)
+    shelf = ActivePlaybooks(churn_features(parse_vocabulary("")).names)
     version = shelf.playbooks.version
     assert not shelf.load(f"{text}\n")
     assert (shelf.playbooks.version, bool(shelf.error)) == (version, True)

@@ -12,7 +12,7 @@ import pytest
 from lib.contract import write_parquet as write_table
 from lib.durable import make_folder, replace_file
 from lib.feature import SqliteStore
-from lib.moderation.media.shelf import Shelf
+from lib.moderation.media.media_store import MediaStore
 from lib.records import DecisionLog, Records
 from lib.report import Report, write_report
 from lib.storage import open_storage, write_parquet
@@ -43,7 +43,7 @@ def test_everything_that_holds_people_is_its_owners_alone(tmp_path: Path) -> Non
         with DecisionLog(tmp_path / "data/fraud/journal") as journal:
             journal.append(decision("t2"))
             store = SqliteStore(tmp_path / "data/fraud/profiles.sqlite")
-            Shelf(str(tmp_path / "data/media")).keep(b"picture")
+            MediaStore(str(tmp_path / "data/media")).keep(b"picture")
             output = open_storage(tmp_path / "out")
             write_parquet(rows, output, "work/data/part.parquet")
             output.move("work/data", "data")

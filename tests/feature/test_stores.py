@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lib.feature import AsyncRedisStore, ProfileStore, RedisStore, SqliteStore, StoreError
-from lib.feature.profile import (
+from lib.feature.profile_exchange import (
     FOR_EVER,
     NO_FIELD,
-    Exchange,
-    Part,
+    KeyUpdate,
     Profile,
-    Reply,
-    Touch,
-    Trim,
+    ProfileReply,
+    ProfileRequest,
+    RunTrim,
+    RunUpdate,
     apply,
 )
 
@@ -36,7 +36,7 @@ class _Blocking:
         self._loop = asyncio.new_event_loop()
         self._store = AsyncRedisStore(url, prefix)
 
-    def exchange(self, request: Exchange) -> Reply:
+    def exchange(self, request: ProfileRequest) -> ProfileReply:
         return self._loop.run_until_complete(self._store.exchange(request))
 
     def settle(self, receipt: str, answer: bytes, seconds: int) -> None:
@@ -89,11 +89,11 @@ def keep(part: int, *numbers: int) -> Change:
 
 def exchange(
     receipt: str,
-    *changes: Change | Touch,
+    *changes: Change | RunUpdate,
     time: int | None = None,
     lifetimes: tuple[int, int, int] = (3600, FOR_EVER, 3600),
-    trims: tuple[Trim, ...] = (),
-) -> Exchange:
+    trims: tuple[RunTrim, ...] = (),
+) -> ProfileRequest:
     """Three profiles of three fields; the clocks of the first and the last move to `time`."""
     parts = []
     for index, key in enumerate((b"user:1", b"device:\xff", b"pair")):
@@ -102,9 +102,9 @@ def exchange(
         keeps = tuple(update for change in own_changes for update in change.keeps)
         clock = time is not None and index != 1
         trimmed = trims if index == 0 else ()
-        parts.append(Part(key, 4, lifetimes[index], LASTING, clock, adds, keeps, trimmed))
-    touches = tuple(change for change in changes if isinstance(change, Touch))
-    return Exchange(receipt, 3600, time or 0, tuple(parts), touches)
+        parts.append(KeyUpdate(key, 4, lifetimes[index], LASTING, clock, adds, keeps, trimmed))
+    touches = tuple(change for change in changes if isinstance(change, RunUpdate))
+    return ProfileRequest(receipt, 3600, time or 0, tuple(parts), touches)
 
 
 def look(store: ProfileStore, receipt: str = "look") -> tuple[Profile, ...]:
@@ -114,7 +114,7 @@ def look(store: ProfileStore, receipt: str = "look") -> tuple[Profile, ...]:
 def test_an_exchange_answers_what_was_there_before_it(new_store):
     store = new_store()
     change = add(0, 7, 1, -500, 2**52)
-    assert store.exchange(exchange("a", change)) == Reply(True, ([], [], []))
+    assert store.exchange(exchange("a", change)) == ProfileReply(True, ([], [], []))
     assert store.exchange(exchange("b", change)).profiles[0] == [[], [7, 1, -500, 2**52], [], []]
     assert look(store)[0] == [[], [7, 2, -1000, 2**53], [], []]
 
@@ -132,7 +132,7 @@ def test_a_receipt_seen_before_changes_nothing_and_gets_the_first_reply(new_stor
     store.exchange(exchange("a", change))
     first = store.exchange(exchange("b", change))
     store.exchange(exchange("c", change))
-    assert store.exchange(exchange("b", change)) == Reply(False, first.profiles)
+    assert store.exchange(exchange("b", change)) == ProfileReply(False, first.profiles)
     assert look(store)[1] == [[], [-3, 3], [], []]
 
 
@@ -140,7 +140,7 @@ def test_a_settled_receipt_gives_the_answer(new_store):
     store = new_store()
     store.exchange(exchange("a"))
     store.settle("a", b'{"decision":"APPROVE"}', 60)
-    assert store.exchange(exchange("a")) == Reply(False, (), b'{"decision":"APPROVE"}')
+    assert store.exchange(exchange("a")) == ProfileReply(False, (), b'{"decision":"APPROVE"}')
 
 
 def test_settling_an_unknown_receipt_does_not_block_the_event(new_store):
@@ -166,14 +166,14 @@ def test_the_clock_is_the_newest_time_of_an_event(new_store):
 def test_a_pair_counts_in_its_latest_tile_only(new_store):
     store = new_store()
     for receipt, time in (("a", 50), ("b", 59), ("c", 80), ("d", 60)):
-        store.exchange(exchange(receipt, Touch(2, 1, TILES, 10), time=time))
+        store.exchange(exchange(receipt, RunUpdate(2, 1, TILES, 10), time=time))
     assert look(store)[1][TILES] == [8, 1, 5, 0]
 
 
 def test_tiles_before_the_first_that_matters_are_dropped(new_store):
     store = new_store()
     store.exchange(exchange("a", add(0, 4, 1)))
-    store.exchange(exchange("b", add(0, 9, 1), trims=(Trim(TILES, 2, 5),)))
+    store.exchange(exchange("b", add(0, 9, 1), trims=(RunTrim(TILES, 2, 5),)))
     assert look(store)[0][TILES] == [9, 1]
 
 
@@ -182,7 +182,7 @@ def test_tiles_before_the_newest_settled_good_one_are_dropped(new_store):
     tiles = {9: (2, 0), 8: (1, 1), 7: (3, 1), 6: (1, 1), 5: (2, 0)}  # events, bad ones
     for tile, lanes in tiles.items():
         store.exchange(exchange(str(tile), add(0, tile, *lanes)))
-    trim = Trim(TILES, 3, first=0, settled=9, events=1, bad=2)
+    trim = RunTrim(TILES, 3, first=0, settled=9, events=1, bad=2)
     store.exchange(exchange("z", add(0, 10, 1, 0), trims=(trim,)))
     assert look(store)[0][TILES] == [10, 1, 0, 9, 2, 0, 8, 1, 1, 7, 3, 1]
 
@@ -192,10 +192,16 @@ _NUMBERS = st.integers(-(2**40), 2**40)
 _UPDATES = st.one_of(
     st.builds(add, st.integers(0, 2), _TILES, _NUMBERS, st.integers(-3, 3)),
     st.builds(keep, st.integers(0, 2), st.integers(0, 5), _NUMBERS),
-    st.builds(Touch, st.sampled_from([0, 2]), st.just(1), st.just(LASTING), st.integers(1, 3)),
+    st.builds(RunUpdate, st.sampled_from([0, 2]), st.just(1), st.just(LASTING), st.integers(1, 3)),
 )
 _TRIMS = st.builds(
-    Trim, st.just(TILES), st.just(3), st.integers(-2, 4), st.integers(-2, 5), st.just(1), st.just(2)
+    RunTrim,
+    st.just(TILES),
+    st.just(3),
+    st.integers(-2, 4),
+    st.integers(-2, 5),
+    st.just(1),
+    st.just(2),
 )
 _STEPS = st.tuples(
     st.lists(_UPDATES, max_size=4), st.integers(-9, 9), st.lists(_TRIMS, max_size=1).map(tuple)
@@ -220,9 +226,11 @@ def test_profiles_of_many_fields_and_long_runs_are_kept(new_store):
     store = new_store()
     adds = tuple((field, 3, tile, tile, -tile) for field in range(1, 20) for tile in range(30))
     for number, clock in enumerate((True, False, True)):
-        part = Part(b"wide", 20, 3600, NO_FIELD, clock, adds if number == 0 else ())
-        store.exchange(Exchange(str(number), 3600, number, (part,)))
-    before = store.exchange(Exchange("look", 3600, 0, (Part(b"wide", 20, 3600),))).profiles[0]
+        part = KeyUpdate(b"wide", 20, 3600, NO_FIELD, clock, adds if number == 0 else ())
+        store.exchange(ProfileRequest(str(number), 3600, number, (part,)))
+    before = store.exchange(
+        ProfileRequest("look", 3600, 0, (KeyUpdate(b"wide", 20, 3600),))
+    ).profiles[0]
     run = [number for tile in reversed(range(30)) for number in (tile, tile, -tile)]
     assert before == [[2], *[run] * 19]
 

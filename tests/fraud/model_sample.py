@@ -3,12 +3,12 @@
 import numpy as np
 
 from lib.calibration import fit_calibrator, sigmoid
-from lib.fraud.model.ensemble import Ensemble
-from lib.fraud.model.meta import fit_meta
+from lib.fraud.model.model import Ensemble
 from lib.fraud.model.network import fit_networks
 from lib.fraud.model.policy import Costs, fit_policy
 from lib.fraud.model.sample import Sample
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
+from lib.fraud.model.stacking import fit_meta
 from lib.fraud.model.trees import fit_trees
 
 NAMES = (

@@ -11,8 +11,8 @@ from lib.feature import OnlineFeatures, SqliteStore, compute
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import CONTRACTS, TRANSACTIONS
 from lib.fraud.features import FRAUD, fraud_features
-from serve.fraud.event import event_of
-from serve.fraud.schema import payment_adapter
+from serve.fraud.events import to_event
+from serve.fraud.schemas import payment_adapter
 from tests.fraud import oracle, streams
 from tests.fraud.replay import replay
 
@@ -51,7 +51,7 @@ def mapped(amount: str, scale: AmountScale, unit: str = "major") -> tuple[int, A
 
 def served(amount: object, scale: AmountScale) -> int:
     payment = payment_adapter(scale).validate_python(SENT | {"amount": amount})
-    return event_of(payment, scale)["amount_minor"]
+    return to_event(payment, scale)["amount_minor"]
 
 
 def first_amount(minor: int, scale: AmountScale) -> float:

@@ -19,12 +19,12 @@ from lib.fraud.model.inputs import (
     known_labels,
     recency_weights,
 )
-from lib.fraud.model.meta import fit_meta
 from lib.fraud.model.network import Perceptron, fit_networks, fold, seeded_perceptron
 from lib.fraud.model.policy import DECISIONS, Costs, Policy, expected_costs, fit_policy
 from lib.fraud.model.reasons import top_reasons
 from lib.fraud.model.sample import Sample, kept_rows
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
+from lib.fraud.model.stacking import fit_meta
 from lib.fraud.model.trees import fit_trees
 from tests.fraud.model_sample import made_up
 

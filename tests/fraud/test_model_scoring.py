@@ -10,7 +10,7 @@ import xgboost as xgb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.fraud.model.ensemble import Ensemble, TrainingRecord
+from lib.fraud.model.model import Ensemble, TrainingRecord
 from lib.fraud.model.scoring import Scorer
 from lib.registry import Artifact, ArtifactError, read_artifact
 from tests.fraud.model_sample import DIGEST, NAMES, made_up, small_ensemble

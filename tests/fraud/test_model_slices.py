@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lib.fraud.model.inputs import DAY
 from lib.fraud.model.outcome import measure_outcome
 from lib.fraud.model.policy import Costs
-from lib.fraud.model.slices import Lengths, plan_slices
+from lib.fraud.model.time_split import Lengths, plan_slices
 
 START = 1_600_000_000_000_000
 

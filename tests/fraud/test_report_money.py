@@ -6,7 +6,7 @@ import pytest
 from lib.fraud.amounts import AmountScale
 from lib.fraud.model.outcome import measure_outcome
 from lib.fraud.model.policy import Costs, Policy
-from lib.fraud.report_tables import money_blocks
+from lib.fraud.model.report_tables import money_blocks
 from lib.report import Report, Section, render_page
 
 COSTS = Costs(chargeback_fee_minor=0, blocked_fee_minor=0, blocked_share=0.5, review_minor=300)

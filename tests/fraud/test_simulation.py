@@ -20,7 +20,7 @@ from lib.fraud.features import FRAUD
 from lib.fraud.rules import RULES_FILE, rule_fields
 from lib.fraud.simulation import SCENARIOS, SimulationConfig, scenario_examples, simulate
 from lib.fraud.simulation.cities import great_circle_km
-from lib.fraud.simulation.disturbance import FAULTS
+from lib.fraud.simulation.data_faults import FAULTS
 from lib.rules import load_rules
 
 CONFIG = SimulationConfig(users=1_000, days=40)

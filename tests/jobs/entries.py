@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from jobs.options import dataclasses_of
+from jobs.framework.options import dataclasses_of
 
 JOBS = Path(__file__).parents[2] / "jobs"
 

@@ -17,7 +17,7 @@ from jobs.framework.paths import PathRole, check_paths, paths_of
 from jobs.framework.progress import JobOptions, progress, set_progress
 from jobs.fraud.features import FeaturesConfig
 from lib.contract import ContractError
-from lib.fraud.model.slices import Lengths
+from lib.fraud.model.time_split import Lengths
 from tests.jobs.entries import JOBS, entries, entry_names, option_names
 
 ROOT = JOBS.parent

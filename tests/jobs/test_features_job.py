@@ -14,7 +14,7 @@ import pytest
 
 from jobs.fraud.features import FeaturesConfig, write_features
 from jobs.fraud.training_config import TrainConfig
-from jobs.fraud.training_data import find_source
+from jobs.fraud.training_set import find_source
 from lib.contract import ContractError
 from lib.feature import compute
 from lib.fraud.contracts import join_labels

@@ -13,7 +13,13 @@ import pytest
 import xgboost as xgb
 import yaml
 
-from jobs.boosting import Backend, BoostingData, Workers, backend_of, fit_boosted_trees
+from jobs.framework.xgboost_training import (
+    Backend,
+    WorkerResources,
+    XGBoostData,
+    backend_of,
+    fit_boosted_trees,
+)
 from jobs.fraud import score, train, tune
 from jobs.fraud.training_config import TrainConfig
 from lib.evaluation import average_precision
@@ -22,7 +28,7 @@ from lib.fraud.model.inputs import feature_matrix
 from lib.fraud.model.sample import Sample
 from lib.fraud.model.scoring import Scorer
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
-from lib.fraud.model.slices import Lengths
+from lib.fraud.model.time_split import Lengths
 from lib.fraud.model.trees import BoostedTrees, booster_parameters, fit_trees
 from lib.registry import read_artifact
 from lib.storage import open_storage
@@ -57,11 +63,11 @@ def write_sample(path: Path, sample: Sample) -> str:
 def spread_trees(folder: Path, backend: Backend, parts: Sequence[Sample]) -> BoostedTrees:
     """Trees that two workers grow together on the first two parts."""
     files = [write_sample(folder / f"{n}.parquet", part) for n, part in enumerate(parts)]
-    data = BoostingData(tuple(files[:2]), tuple(files[2:]), NAMES)
+    data = XGBoostData(tuple(files[:2]), tuple(files[2:]), NAMES)
     parameters = booster_parameters(SETTINGS, seed=1)
     ray_train = open_storage(folder / backend)
     stored = fit_boosted_trees(
-        data, parameters, 30, 10, Workers(), backend=backend, storage=ray_train
+        data, parameters, 30, 10, WorkerResources(), backend=backend, storage=ray_train
     )
     return BoostedTrees.from_bytes([stored], len(NAMES))
 
@@ -108,7 +114,7 @@ def test_xgboost_ray_is_refused_beside_a_later_xgboost() -> None:
 def test_too_few_files_for_the_actors_are_refused(tmp_path: Path) -> None:
     file = write_sample(tmp_path / "0.parquet", made_up(50, 1))
     with pytest.raises(ValueError, match="1 training files for 2 actors"):
-        fit_boosted_trees(BoostingData((file,), (), NAMES), {}, 5, 5, Workers())
+        fit_boosted_trees(XGBoostData((file,), (), NAMES), {}, 5, 5, WorkerResources())
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 
-from jobs import intake
+from jobs import ingestion
 from lib.contract import ContractError, QuarantineSummary, parse_mapping
 from lib.storage import open_storage
 from tests.contract.parcels import PARCELS
@@ -41,10 +41,10 @@ def mapping(more: str = "", parcel_id: str = "ID"):
 
 
 def read(source: Path, output: Path, **options) -> tuple[pa.Table, QuarantineSummary]:
-    rows = intake.read(mapping(**options), str(source), str(output / "quarantine"))
+    rows = ingestion.read(mapping(**options), str(source), str(output / "quarantine"))
     table = pa.concat_tables(ray.get(rows.to_arrow_refs()))
-    once = intake.once_each(table, PARCELS, "parcel_id", str(output / "quarantine"))
-    return once, intake.summary(open_storage(output), "quarantine")
+    once = ingestion.deduplicate(table, PARCELS, "parcel_id", str(output / "quarantine"))
+    return once, ingestion.summary(open_storage(output), "quarantine")
 
 
 def row(number: int) -> str:
@@ -104,7 +104,7 @@ def test_row_numbers_are_the_same_in_however_many_pieces_a_file_is_read(tmp_path
     pq.write_table(rows, tmp_path / "p.parquet", row_group_size=7)
     options = {"parcel_id": "{from_file: [stem, row_number]}"}
     table, _ = read(tmp_path / "p.parquet", tmp_path / "whole", **options)
-    pieces = intake.read(
+    pieces = ingestion.read(
         mapping(**options), str(tmp_path / "p.parquet"), str(tmp_path / "q"), piece_rows=10,
         batch_rows=3,
     ).take_all()  # fmt: skip
@@ -119,26 +119,26 @@ def test_rows_that_do_not_come_to_the_check_of_their_keys_stop_the_job(tmp_path)
     (entry,) = (tmp_path / "quarantine" / "ledger").glob("keys-*.json")
     entry.write_text(json.dumps(json.loads(entry.read_text()) | {"rows_in": 1}))
     with pytest.raises(ContractError, match="2 rows were handed on, and 1 came"):
-        intake.summary(open_storage(tmp_path), "quarantine")
+        ingestion.summary(open_storage(tmp_path), "quarantine")
 
 
 def test_what_other_programs_leave_does_not_change_a_fingerprint(tmp_path):
     (tmp_path / "p.csv").write_text(HEADER + row(1))
-    before = intake.fingerprint_of([str(tmp_path)])
+    before = ingestion.fingerprint_of([str(tmp_path)])
     for name in (".DS_Store", "_SUCCESS", "p.csv.crc"):
         (tmp_path / name).write_text("x")
-    assert intake.fingerprint_of([str(tmp_path)]) == before
+    assert ingestion.fingerprint_of([str(tmp_path)]) == before
     (tmp_path / "q.csv").write_text(HEADER)
-    assert intake.fingerprint_of([str(tmp_path)]) != before
+    assert ingestion.fingerprint_of([str(tmp_path)]) != before
 
 
 def test_folders_that_give_a_column_count_in_a_fingerprint(tmp_path):
     folder = tmp_path / "kind=small"
     folder.mkdir()
     (folder / "p.csv").write_text(HEADER + row(1))
-    before = intake.fingerprint_of([str(tmp_path)])
+    before = ingestion.fingerprint_of([str(tmp_path)])
     folder.rename(tmp_path / "kind=large")
-    assert intake.fingerprint_of([str(tmp_path)]) != before
+    assert ingestion.fingerprint_of([str(tmp_path)]) != before
 
 
 def test_names_of_files_count_in_a_fingerprint_where_a_mapping_reads_them(tmp_path):
@@ -147,7 +147,7 @@ def test_names_of_files_count_in_a_fingerprint_where_a_mapping_reads_them(tmp_pa
     data.mkdir()
     (data / "a.csv").write_text(HEADER + row(1))
     paths = [str(data), str(tmp_path / "m.yaml")]
-    before = intake.fingerprint_of(paths)
+    before = ingestion.fingerprint_of(paths)
     (data / "a.csv").rename(data / "b.csv")
-    assert intake.fingerprint_of(paths) != before
-    assert intake.fingerprint_of(paths[:1]) == intake.fingerprint_of([str(data / "b.csv")])
+    assert ingestion.fingerprint_of(paths) != before
+    assert ingestion.fingerprint_of(paths[:1]) == ingestion.fingerprint_of([str(data / "b.csv")])

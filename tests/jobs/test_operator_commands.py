@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs.access.keys import Command, Create, List, Revoke
-from jobs.options import read_options
+from jobs.framework.options import read_options
 from lib.records import Records
 from tests.jobs.entries import JOBS, entry_names
 

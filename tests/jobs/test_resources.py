@@ -8,10 +8,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from jobs.fraud.training_config import TrainConfig
-from jobs.nodes import Node, Nodes, NodeType, declared_types, look, read_node_types
-from jobs.options import read_options
-from jobs.resources import (
+from jobs.cluster.admission import (
     Request,
     ResourceError,
     await_workers,
@@ -19,6 +16,9 @@ from jobs.resources import (
     waiting_line,
     with_gpus,
 )
+from jobs.cluster.capacity import Node, Nodes, NodeType, declared_types, look, read_node_types
+from jobs.framework.options import read_options
+from jobs.fraud.training_config import TrainConfig
 from tests.local_ray import NO_EXPORTER
 
 pytestmark = pytest.mark.filterwarnings("default")

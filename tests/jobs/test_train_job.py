@@ -10,17 +10,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.framework.options import read_options
 from jobs.fraud.train import main
 from jobs.fraud.training_config import TrainConfig
-from jobs.options import read_options
 from lib.contract import ContractError
 from lib.evaluation import roc_auc
 from lib.fraud.features import FRAUD
-from lib.fraud.model.ensemble import Ensemble
 from lib.fraud.model.inputs import feature_matrix
+from lib.fraud.model.model import Ensemble
 from lib.fraud.model.scoring import Scorer
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
-from lib.fraud.model.slices import Lengths
+from lib.fraud.model.time_split import Lengths
 from lib.registry import Registry, read_artifact
 from lib.storage import open_storage
 from tests.jobs.training_rows import write_rows

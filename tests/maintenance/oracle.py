@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from statistics import fmean, stdev
 
-from lib.maintenance.feature_set import DAY_US, HOUR_US, FeatureSet, Sensor
+from lib.maintenance.feature_set import DAY_US, HOUR_US, AssetFeatureSet, Sensor
 from lib.maintenance.history import UNKNOWN_US, History
 
 NAN = math.nan
 
 
-def expected(features: FeatureSet, past: History, at: int) -> dict[str, float]:
+def expected(features: AssetFeatureSet, past: History, at: int) -> dict[str, float]:
     services = list(zip(past.service_times_us.tolist(), past.service_parts.tolist(), strict=True))
     services = [(time, part) for time, part in services if time <= at]
     any_service = max((time for time, _ in services), default=UNKNOWN_US)
@@ -38,7 +38,7 @@ def expected(features: FeatureSet, past: History, at: int) -> dict[str, float]:
     return row | of_machine(features, past, services, at) | of_waveforms(features, past, at)
 
 
-def of_waveforms(features: FeatureSet, past: History, at: int) -> dict[str, float]:
+def of_waveforms(features: AssetFeatureSet, past: History, at: int) -> dict[str, float]:
     if not features.wave_measures:
         return {}
     first = at - features.trailing_hours * HOUR_US
@@ -81,7 +81,7 @@ def within(rows: list[tuple[int, float]], at: int, hours: float) -> list[tuple[i
 
 
 def of_sensor(
-    features: FeatureSet,
+    features: AssetFeatureSet,
     sensor: Sensor,
     raw: list[tuple[int, float]],
     sound: list[tuple[int, float]],
@@ -149,7 +149,7 @@ def correlation(first: list[tuple[int, float]], other: list[tuple[int, float]]) 
 
 
 def of_machine(
-    features: FeatureSet, past: History, services: list[tuple[int, int]], at: int
+    features: AssetFeatureSet, past: History, services: list[tuple[int, int]], at: int
 ) -> dict[str, float]:
     row = {}
     for index, part in enumerate(features.components):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from lib.maintenance.feature_set import HOUR_US, FeatureSet, Sensor, Waves
+from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, Sensor, Waveforms
 from lib.maintenance.history import UNKNOWN_US, History, running
 from lib.maintenance.waveform import Bearing
 
 START_US = 20_000 * 24 * HOUR_US
-SMALL = FeatureSet(
+SMALL = AssetFeatureSet(
     sensors=(
         Sensor("temperature", "degC", low=-40.0, high=150.0, stuck_hours=6.0),
         Sensor("vibration", "mm/s", low=0.0, stuck_hours=4.0),
@@ -20,11 +20,11 @@ SMALL = FeatureSet(
     windows_hours=(24, 72),
     correlations=(("temperature", "vibration"),),
     operating=("rpm", 100.0),
-    waveforms=Waves(Bearing(9, 7.94, 39.04)),
+    waveforms=Waveforms(Bearing(9, 7.94, 39.04)),
 )
 
 
-def past(seed: int, days: int = 60, features: FeatureSet = SMALL) -> History:
+def past(seed: int, days: int = 60, features: AssetFeatureSet = SMALL) -> History:
     """One machine's past with everything that goes wrong in it."""
     random = np.random.default_rng(seed)
     hours = np.arange(days * 24)

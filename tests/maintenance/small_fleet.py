@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 from lib.contract import load_mapping, read_checked
 from lib.maintenance.contracts import CONTRACTS
 from lib.maintenance.dataset import Tables, training_rows
-from lib.maintenance.feature_set import FeatureSet
-from lib.maintenance.kind import kind_text
+from lib.maintenance.feature_set import AssetFeatureSet
+from lib.maintenance.machine_kind import kind_text
 from lib.maintenance.model import Half, ModelSettings, SurvivalModel, TrainingRows
 from lib.maintenance.model.fitting import fit_half, fit_replicate, mode_names, reach, usual_values
 from lib.maintenance.model.settings import time_grid
 from lib.maintenance.simulation import FixedInterval, FleetConfig
 from lib.maintenance.simulation.files import write_fleet
-from lib.survival import HazardSettings, LikelyRange
+from lib.survival import HazardSettings, PredictionInterval
 
 CONFIG = FleetConfig(machines=16, plants=2, seed=3, sudden_per_year=0.5)
 WEEKS = 26
@@ -55,7 +55,7 @@ def tables(folder: Path) -> Tables:
 class Trained:
     """A model with what it was trained on."""
 
-    features: FeatureSet
+    features: AssetFeatureSet
     rows: TrainingRows
     model: SurvivalModel
 
@@ -78,7 +78,7 @@ def trained(folder: Path) -> Trained:
         weight=0.5,
         grid=time_grid(horizon),
         modes=modes,
-        likely=LikelyRange(np.array([300.0]), np.array([0.2, 0.3]), horizon),
+        likely=PredictionInterval(np.array([300.0]), np.array([0.2, 0.3]), horizon),
         alarm_hours=168.0,
         alarm_threshold=0.1,
         usual=usual,

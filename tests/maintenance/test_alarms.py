@@ -6,7 +6,7 @@ import pytest
 from lib.maintenance.feature_set import DAY_US
 from lib.maintenance.model.alarms import (
     MONTH_HOURS,
-    Watch,
+    AlarmWindow,
     cheapest_threshold,
     false_alarms,
     replay,
@@ -26,7 +26,7 @@ def watch(failing_day=30):
     hours = (failing_day - days) * 24.0 + 6.0
     hours = np.where((machines == "a") & (hours > 0), hours, np.inf)
     lasting = np.where(np.isfinite(hours), hours, (DAYS - days) * 24.0)
-    return Watch(machines, days * DAY_US, hours, lasting, 24.0)
+    return AlarmWindow(machines, days * DAY_US, hours, lasting, 24.0)
 
 
 def at(*positions):

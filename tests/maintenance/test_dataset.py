@@ -6,13 +6,13 @@ import pytest
 
 from lib.contract import TIME
 from lib.maintenance.dataset import Tables, current_rows, sensor_faults, training_rows
-from lib.maintenance.feature_set import DAY_US, HOUR_US, FeatureError, FeatureSet, Sensor
+from lib.maintenance.feature_set import DAY_US, HOUR_US, AssetFeatureSet, FeatureError, Sensor
 from lib.maintenance.features import evaluate
 from lib.maintenance.model.rows import from_table, to_table
 from tests.maintenance.small_fleet import CONFIG, tables, trained
 
 START = 20_000 * DAY_US
-SMALL = FeatureSet(sensors=(Sensor("heat", low=0.0, high=100.0, stuck_hours=4.0),),
+SMALL = AssetFeatureSet(sensors=(Sensor("heat", low=0.0, high=100.0, stuck_hours=4.0),),
                    components=("belt",))  # fmt: skip
 
 

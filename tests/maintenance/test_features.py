@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.maintenance.feature_set import DAY_US, HOUR_US, FeatureError, FeatureSet, Sensor
+from lib.maintenance.feature_set import DAY_US, HOUR_US, AssetFeatureSet, FeatureError, Sensor
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
 from tests.maintenance.oracle import expected
@@ -15,12 +15,12 @@ HOURS = st.integers(-5, 62 * 24)
 SEEDS = st.integers(0, 10_000)
 
 
-def row(features: FeatureSet, history: History, at: int) -> dict[str, float]:
+def row(features: AssetFeatureSet, history: History, at: int) -> dict[str, float]:
     return dict(zip(features.names, evaluate(features, history, [at])[0], strict=True))
 
 
-def machine(times_h, values, **more) -> tuple[FeatureSet, History]:
-    features = FeatureSet((Sensor("t", "degC", **more),))
+def machine(times_h, values, **more) -> tuple[AssetFeatureSet, History]:
+    features = AssetFeatureSet((Sensor("t", "degC", **more),))
     times = START_US + np.asarray(times_h) * HOUR_US
     return features, History("m", times, np.asarray(values, dtype=float)[:, None])
 
@@ -98,7 +98,7 @@ def test_a_stuck_sensor_is_counted_and_not_averaged():
 
 
 def test_a_repair_resets_what_a_machine_is_compared_with():
-    features = FeatureSet((Sensor("t"),), components=("bearing",))
+    features = AssetFeatureSet((Sensor("t"),), components=("bearing",))
     times = START_US + np.arange(60) * HOUR_US
     wave = np.tile([1.0, -1.0], 30)
     readings = np.where(np.arange(60) < 30, 100.0, 10.0) + wave
@@ -132,7 +132,7 @@ def test_a_machine_without_a_past_has_features_all_the_same():
 def test_a_wrong_declaration_is_refused(change, message):
     declared = {name: getattr(SMALL, name) for name in ("sensors", "components", "error_codes")}
     with pytest.raises(FeatureError, match=message):
-        FeatureSet(**(declared | change))
+        AssetFeatureSet(**(declared | change))
 
 
 def test_a_past_out_of_order_is_refused():
@@ -146,4 +146,6 @@ def test_readings_of_other_sensors_are_refused():
 
 
 def test_another_window_is_another_feature_set():
-    assert SMALL.digest != FeatureSet(SMALL.sensors, SMALL.components, SMALL.error_codes).digest
+    assert (
+        SMALL.digest != AssetFeatureSet(SMALL.sensors, SMALL.components, SMALL.error_codes).digest
+    )

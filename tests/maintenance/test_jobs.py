@@ -24,7 +24,7 @@ from jobs.maintenance.tune import TuneConfig
 from lib.contract import ContractError
 from lib.maintenance.dataset import training_rows
 from lib.maintenance.feature_set import FeatureError
-from lib.maintenance.kind import KIND_FILE, parse_kind
+from lib.maintenance.machine_kind import KIND_FILE, parse_kind
 from lib.maintenance.model.loading import load_model
 from lib.maintenance.model.rows import to_table
 from lib.maintenance.schedule import ScheduleError
@@ -331,7 +331,7 @@ def test_a_search_ends_with_settings_that_training_reads(computed, tmp_path):
         horizon_hours=720.0,
     )  # fmt: skip
     best = yaml.safe_load(Path(tune.main(config)).read_text())
-    from jobs.options import read_options  # noqa: PLC0415
+    from jobs.framework.options import read_options  # noqa: PLC0415
 
     file = tmp_path / "best.yaml"
     arguments = ["--features", "f", "--output", "o", "--config", str(file)]

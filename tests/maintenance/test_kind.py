@@ -3,7 +3,7 @@
 import pytest
 
 from lib.maintenance.feature_set import FeatureError
-from lib.maintenance.kind import kind_text, load_kind, parse_kind
+from lib.maintenance.machine_kind import kind_text, load_kind, parse_kind
 from lib.maintenance.simulation import FleetConfig
 from tests.maintenance.pasts import SMALL
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from lib.maintenance.feature_set import FeatureSet, Sensor
+from lib.maintenance.feature_set import AssetFeatureSet, Sensor
 from lib.maintenance.model.drivers import feature_groups
 from lib.maintenance.model.loading import load_model
 from lib.maintenance.model.scores import curves_of_scores, scores_table
@@ -79,7 +79,7 @@ def test_a_saved_model_answers_the_same(training, tmp_path):
 
 def test_a_model_of_another_kind_is_refused_with_its_features(training, tmp_path):
     folder = save(training.model, tmp_path / "model")
-    other = FeatureSet(sensors=(Sensor("torque"),))
+    other = AssetFeatureSet(sensors=(Sensor("torque"),))
     with pytest.raises(ArtifactError, match=r"torque_mean_24h.*unknown to the server"):
         load_model(folder, other)
 

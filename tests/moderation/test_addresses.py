@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.moderation.media.addresses import AddressError, Addresses
 from lib.moderation.media.limits import Limits, MediaError
+from lib.moderation.media.media_fetcher import AddressError, MediaFetcher
 from lib.moderation.post import Media
 
 SMALL = Limits(image_bytes=1000, video_bytes=5000, fetch_seconds=1)
 CDN = "https://cdn.example.com/media/"
-LISTED = Addresses([CDN, "file:///srv/media/", "s3://bucket/media/"], SMALL)
+LISTED = MediaFetcher([CDN, "file:///srv/media/", "s3://bucket/media/"], SMALL)
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -83,7 +83,7 @@ def serving() -> Iterator[ThreadingHTTPServer]:
         server.server_close()
 
 
-def refused(addresses: Addresses, uri: str, kind: str = "image") -> str:
+def refused(addresses: MediaFetcher, uri: str, kind: str = "image") -> str:
     began = time.monotonic()
     with pytest.raises(MediaError) as caught:
         addresses.fetch(uri, kind)
@@ -164,7 +164,7 @@ def test_whatever_follows_a_place_never_leads_out_of_it(rest):
 def test_media_come_over_http_without_following_redirects():
     with serving() as server:
         at = f"http://127.0.0.1:{server.server_port}"
-        addresses = Addresses([f"{at}/media/"], SMALL)
+        addresses = MediaFetcher([f"{at}/media/"], SMALL)
         assert addresses.fetch(f"{at}/media/good", "image") == b"pixels"
         assert addresses.content(Media(None, f"{at}/media/good?a=1"), "video") == b"pixels"
         assert addresses.content(Media(b"mine"), "video") == b"mine"
@@ -217,14 +217,14 @@ def test_a_server_that_drips_its_answer_is_given_up_in_time(content):
     limits = replace(SMALL, fetch_seconds=0.4)
     with dripping(content, 0.02) as port:
         at = f"http://127.0.0.1:{port}/media/"
-        with closing(Addresses([at], limits)) as addresses:
+        with closing(MediaFetcher([at], limits)) as addresses:
             began = time.monotonic()
             assert refused(addresses, f"{at}a.png") in {"too_slow", "not_fetched"}
             assert time.monotonic() - began < 2
 
 
 def test_a_store_that_hangs_is_given_up_in_time(monkeypatch):
-    addresses = Addresses(["memory://bucket/media/"], replace(SMALL, fetch_seconds=0.3))
+    addresses = MediaFetcher(["memory://bucket/media/"], replace(SMALL, fetch_seconds=0.3))
     release = threading.Event()
 
     def hang(*_: object) -> Iterator[bytes]:
@@ -241,7 +241,7 @@ def test_a_store_that_hangs_is_given_up_in_time(monkeypatch):
 def test_an_endless_answer_is_cut_at_the_limit():
     with serving() as server:
         at = f"http://127.0.0.1:{server.server_port}/media/"
-        with closing(Addresses([at], SMALL)) as addresses:
+        with closing(MediaFetcher([at], SMALL)) as addresses:
             assert refused(addresses, f"{at}endless", "video") == "too_large"
         # what lies in buffers on the way is sent, too
         assert server.sent < 20_000_000
@@ -250,7 +250,7 @@ def test_an_endless_answer_is_cut_at_the_limit():
 def test_a_closed_port_is_no_answer():
     with serving() as server:
         at = f"http://127.0.0.1:{server.server_port}/media/"
-    with closing(Addresses([at], SMALL)) as addresses:
+    with closing(MediaFetcher([at], SMALL)) as addresses:
         assert refused(addresses, f"{at}good") == "not_fetched"
 
 
@@ -264,7 +264,7 @@ def test_files_are_read_in_their_place_only(tmp_path):
     (folder / "link.png").symlink_to(tmp_path / "secret")
     (folder / "inner.png").symlink_to(folder / "2026" / "a.png")
     os.mkfifo(folder / "pipe.png")
-    addresses = Addresses([f"file://{folder}/"], SMALL)
+    addresses = MediaFetcher([f"file://{folder}/"], SMALL)
     assert addresses.fetch(f"file://{folder}/2026/a.png", "image") == b"pixels"
     assert addresses.fetch(f"file://{folder}/inner.png", "image") == b"pixels"
     for name, reason in {
@@ -286,7 +286,7 @@ def test_objects_are_read_from_a_store():
     store.pipe("/bucket/media/a.png", b"pixels")
     store.pipe("/bucket/media/large.png", bytes(1001))
     store.pipe("/bucket/private.png", b"secret")
-    addresses = Addresses(["memory://bucket/media/"], SMALL)
+    addresses = MediaFetcher(["memory://bucket/media/"], SMALL)
     assert addresses.fetch("memory://bucket/media/a.png", "image") == b"pixels"
     assert refused(addresses, "memory://bucket/media/large.png") == "too_large"
     assert refused(addresses, "memory://bucket/media/absent.png") == "not_found"
@@ -307,8 +307,8 @@ def test_objects_are_read_from_a_store():
 )
 def test_a_prefix_that_cannot_be_meant_is_refused(prefix, message):
     with pytest.raises(AddressError, match=message):
-        Addresses([prefix])
+        MediaFetcher([prefix])
 
 
 def test_nothing_is_listed_and_nothing_is_fetched():
-    assert refused(Addresses([]), "https://cdn.example.com/media/a.png") == "address_not_allowed"
+    assert refused(MediaFetcher([]), "https://cdn.example.com/media/a.png") == "address_not_allowed"

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from jobs.moderation.facts import POST, POSTS
-from jobs.moderation.scoring import MediaScorer, ModelPlace, PostScorer, as_answers
-from lib.moderation.media.addresses import Addresses
+from jobs.moderation.post_events import POST, POSTS
+from jobs.moderation.scoring import MediaScorer, ModelLocation, PostScorer, as_answers
+from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.policies import load_policies
 from tests.moderation import tiny
 from tests.moderation.hostile_media import gif_of_many_frames, png_claims_frames
@@ -36,14 +36,14 @@ def animations() -> dict[str, bytes]:
 
 def batch(folder, registry, contents: dict[str, bytes]) -> dict[str, dict[str, object]]:
     """What the jobs say of posts of one image each, without Ray."""
-    model = ModelPlace(None, str(registry), "champion", load_policies(POLICIES), 1)
+    model = ModelLocation(None, str(registry), "champion", load_policies(POLICIES), 1)
     quarantine = str(folder / "quarantine")
     media = pa.table({
         "post_id": list(contents), "kind": ["image"] * len(contents),
         "place": pa.array([0] * len(contents), pa.int64()), "content": list(contents.values()),
         "uri": pa.nulls(len(contents), pa.string()),
     })  # fmt: skip
-    answers = MediaScorer(model, Addresses(()), quarantine)(media)
+    answers = MediaScorer(model, MediaFetcher(()), quarantine)(media)
     posts = pa.table({
         name: pa.nulls(len(contents), POSTS.schema.field(name).type) for name in POSTS.names
     } | {

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.moderation.composer.composing import COMPOSED_POLICIES, Recipe, compose, labels_of
-from lib.moderation.composer.pieces import Pieces, split_pieces
-from lib.moderation.composer.simulated import IMAGE_KINDS, SIMULATED_RECIPE, simulated_pieces
-from lib.moderation.model.answers import ModelError, Presence
+from lib.moderation.model.outputs import ModelError, Presence
 from lib.moderation.model.splitting import split_groups
+from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Recipe, compose, labels_of
+from lib.moderation.synthetic.pieces import Pieces, split_pieces
+from lib.moderation.synthetic.simulated import IMAGE_KINDS, SIMULATED_RECIPE, simulated_pieces
 
 
 def pieces() -> Pieces:

@@ -24,9 +24,9 @@ from lib.moderation.explanation.text import (
     without,
 )
 from lib.moderation.explanation.video import explain_video, stilled
-from lib.moderation.model.answers import ModelError, Presence
 from lib.moderation.model.inputs import PostInputs, batch_of
-from lib.moderation.model.moderation_model import answers_of
+from lib.moderation.model.model import answers_of
+from lib.moderation.model.outputs import ModelError, Presence
 from tests.moderation.tiny import POLICIES, image_model, model, parts, text_model, video_model
 
 

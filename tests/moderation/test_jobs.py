@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from jobs.moderation import preprocess, retrain, score, select, simulate, train, tune
-from jobs.moderation.decisions import gather_decisions
-from jobs.moderation.prepared import find_rows
+from jobs.moderation.dataset import find_rows
 from jobs.moderation.preprocess import PreprocessConfig
 from jobs.moderation.retrain import RetrainConfig
 from jobs.moderation.retraining import inputs_of
+from jobs.moderation.review_labels import read_review_labels
 from jobs.moderation.score import ScoreConfig
 from jobs.moderation.select import SelectConfig
 from jobs.moderation.simulate import Simulate
@@ -29,10 +29,10 @@ from lib.contract import ContractError
 from lib.moderation.media.images import decode_image
 from lib.moderation.media.limits import MediaError
 from lib.moderation.media.videos import decode_video
-from lib.moderation.model.answers import Presence
 from lib.moderation.model.inputs import PostInputs
-from lib.moderation.model.moderation_model import load_model
-from lib.moderation.model.sizes import parse_size
+from lib.moderation.model.model import load_model
+from lib.moderation.model.model_config import parse_size
+from lib.moderation.model.outputs import Presence
 from lib.moderation.policies import load_policies
 from lib.moderation.review import next_step
 from lib.moderation.review.settings import ReviewSettings
@@ -361,7 +361,7 @@ def test_decisions_keep_the_version_that_their_policy_had(dataset, scored, tmp_p
     assert now.label != then.label
 
     def versions(*files):
-        decisions = gather_decisions(url, output, files)
+        decisions = read_review_labels(url, output, files)
         kept = pq.read_table(tmp_path / "r" / "decisions" / "labels.parquet").to_pylist()
         return decisions.of_unknown_policies, {row["policy_version"] for row in kept}
 

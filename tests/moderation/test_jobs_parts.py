@@ -14,34 +14,34 @@ import pytest
 import torch
 
 from jobs.moderation import simulate
-from jobs.moderation.assembling import Assembly
-from jobs.moderation.crew import Alone, SharedRun, SharedTask
-from jobs.moderation.duplicates import media_signs, repeated_posts, same_looks
-from jobs.moderation.facts import LABEL, POST, fact
-from jobs.moderation.parting import PARTS, part_posts, split_authors
-from jobs.moderation.pieces import encoded_clip, encoded_image, read_pieces
+from jobs.moderation.distributed import SharedRun, SharedTask, SingleProcess
+from jobs.moderation.post_events import LABEL, POST, to_events
 from jobs.moderation.retraining import paired
+from jobs.moderation.row_builder import RowBuilder
 from jobs.moderation.simulate import Simulate
 from jobs.moderation.sources import table_lines
 from jobs.quarantine_ledger import summary
 from lib.contract import ContractError, MatchCounts
-from lib.moderation.composer.composing import COMPOSED_POLICIES
-from lib.moderation.composer.simulated import simulated_pieces
+from lib.moderation.media.duplicates import media_digests, near_duplicates, repeated_posts
 from lib.moderation.media.hashes import pdq_hash
 from lib.moderation.media.images import decode_image
 from lib.moderation.media.videos import decode_video
 from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.sizes import TINY, Learning, TextSize
+from lib.moderation.model.model_config import TINY, TextSize, TrainingConfig
+from lib.moderation.model.splits import PARTS, split_authors, split_posts
 from lib.moderation.model.text import fresh_encoder
 from lib.moderation.model.tokens import Tokens, learnt, padding_of
 from lib.moderation.model.training import Run, fit_image, fit_text
 from lib.moderation.policies import load_policies
+from lib.moderation.synthetic.composing import COMPOSED_POLICIES
+from lib.moderation.synthetic.simulated import simulated_pieces
+from lib.moderation.synthetic.source_media import encoded_clip, encoded_image, read_source_media
 from lib.storage import open_storage
 from tests.moderation.made_media import scene
 
 DAY = 86_400_000_000
 FIRST = 20_000 * DAY
-SIZE = dataclasses.replace(TINY.image, learning=Learning(epochs=3, batch=16))
+SIZE = dataclasses.replace(TINY.image, learning=TrainingConfig(epochs=3, batch=16))
 
 
 def posts(count: int = 900, authors: int = 200) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -53,7 +53,7 @@ def posts(count: int = 900, authors: int = 200) -> tuple[list[str], np.ndarray, 
 
 def test_no_author_and_no_time_is_on_both_sides():
     author_ids, at_us, labelled = posts()
-    parting = part_posts(author_ids, at_us, labelled, 0.25, 0.3, seed=1)
+    parting = split_posts(author_ids, at_us, labelled, 0.25, 0.3, seed=1)
     owners = {name: {author_ids[row] for row in parting.rows(name).tolist()} for name in PARTS[:-1]}
     for (part, authors), (other, other_authors) in combinations(owners.items(), 2):
         assert not authors & other_authors, (part, other)
@@ -66,8 +66,8 @@ def test_no_author_and_no_time_is_on_both_sides():
 
 def test_more_posts_move_no_author_to_another_part():
     author_ids, at_us, labelled = posts()
-    before = part_posts(author_ids, at_us, labelled, 0.25, 0.3, seed=1)
-    more = part_posts([*author_ids, "new"], np.append(at_us, 91 * DAY), np.append(labelled, True),
+    before = split_posts(author_ids, at_us, labelled, 0.25, 0.3, seed=1)
+    more = split_posts([*author_ids, "new"], np.append(at_us, 91 * DAY), np.append(labelled, True),
                       0.25, 0.3, seed=1)  # fmt: skip
     both = before.rows("members")
     moved = set(more.part[both].tolist()) - {PARTS.index("members")}
@@ -84,7 +84,7 @@ def test_posts_without_authors_or_times_are_parted_by_what_there_is(split):
     })  # fmt: skip
     at_us = np.arange(count) * DAY if split == "time" else np.zeros(count, dtype=np.int64)
     author_ids = split_authors(posts, split)["author_id"].to_pylist()
-    parting = part_posts(
+    parting = split_posts(
         author_ids, at_us, np.ones(count, dtype=bool), 0.25, 0.3, seed=1, split=split
     )
     tested, taught = parting.rows("test"), parting.rows("members", "fusion")
@@ -106,7 +106,7 @@ def test_posts_that_no_share_would_part_say_what_is_missing(authors, times, mess
     author_ids = [f"a{k % authors}" for k in range(400)]
     at_us = np.arange(400) % times * DAY
     with pytest.raises(ContractError, match=message):
-        part_posts(author_ids, at_us, np.ones(400, dtype=bool), 0.25, 0.3, seed=1)
+        split_posts(author_ids, at_us, np.ones(400, dtype=bool), 0.25, 0.3, seed=1)
 
 
 def test_too_few_posts_to_part_are_refused():
@@ -114,9 +114,9 @@ def test_too_few_posts_to_part_are_refused():
     with pytest.raises(
         ContractError, match=r"all 6 labelled posts are of 1 authors; .* --split random"
     ):
-        part_posts(author_ids, at_us, np.ones(6, dtype=bool), 0.25, 0.3, seed=1)
+        split_posts(author_ids, at_us, np.ones(6, dtype=bool), 0.25, 0.3, seed=1)
     with pytest.raises(ContractError, match="expected posts with labels for every part, got 0"):
-        part_posts(author_ids, at_us, np.zeros(6, dtype=bool), 0.25, 0.3, seed=1)
+        split_posts(author_ids, at_us, np.zeros(6, dtype=bool), 0.25, 0.3, seed=1)
 
 
 def test_a_model_wins_by_what_it_is_better_on_the_same_posts():
@@ -135,7 +135,7 @@ class HaltError(Exception):
     """A machine that is lost."""
 
 
-class Lost(Alone):
+class Lost(SingleProcess):
     """A process that is lost after its second epoch."""
 
     def report(self, figures):
@@ -157,12 +157,12 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(tmp_path):
         run = SharedRun.going_on("image", 5, crew, storage)
         return fit_image(pixels, targets, ("spam",), SIZE, run), run
 
-    ours, _ = fitted(full_storage, Alone(Runtime(threads=1)))
+    ours, _ = fitted(full_storage, SingleProcess(Runtime(threads=1)))
     with pytest.raises(HaltError):
         fitted(cut, Lost(Runtime(threads=1)))
     files = [file for file in cut.files("checkpoints/image") if file.endswith(".safetensors")]
     assert files == ["checkpoints/image/5-2.safetensors"]
-    resumed_model, run = fitted(cut, Alone(Runtime(threads=1)))
+    resumed_model, run = fitted(cut, SingleProcess(Runtime(threads=1)))
     assert run.resume is not None
     assert run.resume.epoch == 2
     np.testing.assert_array_equal(
@@ -171,7 +171,7 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(tmp_path):
 
 
 def test_checkpoints_of_what_is_quickly_learnt_are_kept_less_often(tmp_path):
-    class Told(Alone):
+    class Told(SingleProcess):
         epochs: ClassVar[list[int]] = []
 
         def report(self, figures):
@@ -182,7 +182,7 @@ def test_checkpoints_of_what_is_quickly_learnt_are_kept_less_often(tmp_path):
     run = SharedRun.going_on("image", 5, Told(Runtime(threads=1)), storage, every=2)
     fit_image(pixels, targets, ("spam",), SIZE, run)
     assert Told.epochs == [2]
-    again = SharedRun.going_on("image", 5, Alone(Runtime(threads=1)), storage)
+    again = SharedRun.going_on("image", 5, SingleProcess(Runtime(threads=1)), storage)
     assert again.resume is not None
     assert again.resume.epoch == 2
 
@@ -204,7 +204,7 @@ def test_workers_share_every_batch_and_each_has_as_much(count, size):
     shares = []
     for rank in range(size):
         task = Rows(torch.nn.Linear(1, 1))
-        crew = dataclasses.replace(Alone(Runtime()), rank=rank, size=size)
+        crew = dataclasses.replace(SingleProcess(Runtime()), rank=rank, size=size)
         shared = SharedTask(task, crew)
         shared.loss(np.arange(count), np.random.default_rng(0))
         shares.append(shared._joined.batches[0])
@@ -216,11 +216,11 @@ def test_images_that_look_the_same_are_found_among_many():
     pictures = [np.asarray(scene(seed)) for seed in range(12)]
     smaller = [np.asarray(scene(seed).resize((128, 128))) for seed in (3, 7)]
     looks = np.stack([pdq_hash(picture).bits for picture in [*pictures, *smaller]])
-    groups = same_looks(looks)
+    groups = near_duplicates(looks)
     assert groups[3] == groups[12]
     assert groups[7] == groups[13]
     assert len(set(groups.tolist())) == 12
-    assert same_looks(np.zeros((0, 4), dtype=np.uint64)).tolist() == []
+    assert near_duplicates(np.zeros((0, 4), dtype=np.uint64)).tolist() == []
 
 
 def test_posts_repeat_only_where_all_that_they_say_and_show_does():
@@ -235,7 +235,7 @@ def test_posts_repeat_only_where_all_that_they_say_and_show_does():
     post_table = pa.table(
         {"post_id": ["a", "b", "c", "d", "e", "f"], "text_key": [5, 5, 5, 6, 9, -1]}
     )
-    assert media_signs(media)[:2] == ["look 0", "look 0"]
+    assert media_digests(media)[:2] == ["look 0", "look 0"]
     assert repeated_posts(post_table, media) == 1
 
 
@@ -252,7 +252,7 @@ def test_the_last_word_of_each_person_counts_and_people_may_differ(tmp_path):
         for by, violates, day in judgements
     ]  # fmt: skip
     facts = pa.concat_tables([_facts([post], POST), _facts(labels, LABEL)])
-    rows = Assembly(policies(), str(tmp_path)).rows(facts)
+    rows = RowBuilder(policies(), str(tmp_path)).rows(facts)
     targets = rows["targets"].to_pylist()[0]
     assert targets[0] == pytest.approx(2 / 3)
     assert np.isnan(targets[1:]).all()
@@ -270,7 +270,7 @@ def test_labels_of_posts_that_are_set_aside_are_set_aside_with_them(tmp_path):
         for name in ("a", "b", "nobody")
     ]  # fmt: skip
     facts = pa.concat_tables([_facts(posts, POST), _facts(labels, LABEL)])
-    rows = Assembly(policies(), str(tmp_path)).rows(facts)
+    rows = RowBuilder(policies(), str(tmp_path)).rows(facts)
     assert rows["post_id"].to_pylist() == ["a", "c"]
     assert summary(open_storage(str(tmp_path)), "labels").reasons == {
         "post_id: of no post that is there": 1,
@@ -282,7 +282,7 @@ def test_labels_of_posts_that_are_not_there_are_warned_of_first(tmp_path):
     post = {"author_id": "a", "event_time": FIRST, "text": "words"}
     label = {"policy": "hate", "violates": True, "by": "ann", "event_time": FIRST,
             "known_at": FIRST, "policy_version": 1}  # fmt: skip
-    assembly = Assembly(policies(), str(tmp_path))
+    assembly = RowBuilder(policies(), str(tmp_path))
     for names, labelled in (("12", ["1", "2.0", "2.0"]), ("", ["7.0"]), ("9", [])):
         parts = (
             ([post | {"post_id": name} for name in names], POST),
@@ -301,8 +301,8 @@ def test_labels_of_posts_that_are_not_there_are_warned_of_first(tmp_path):
 
 def test_a_post_of_a_broken_clock_moves_no_test():
     post_ids, at_us, labelled = posts()
-    before = part_posts(post_ids, at_us, labelled, 0.25, 0.3, seed=1)
-    far = part_posts([*post_ids, "new"], np.append(at_us, at_us.max() + 9_000 * DAY),
+    before = split_posts(post_ids, at_us, labelled, 0.25, 0.3, seed=1)
+    far = split_posts([*post_ids, "new"], np.append(at_us, at_us.max() + 9_000 * DAY),
                      np.append(labelled, True), 0.25, 0.3, seed=1)  # fmt: skip
     assert far.test_from_us == before.test_from_us
     assert far.part[:-1].tolist() == before.part.tolist()
@@ -318,7 +318,7 @@ def test_word_pieces_of_rows_are_those_that_the_encoder_would_take(tmp_path):
     size = dataclasses.replace(size, encoder=str(tmp_path / "encoder"))
     post_rows = [{"post_id": f"p{k}", "author_id": "a", "event_time": FIRST, "text": text}
             for k, text in enumerate(texts)]  # fmt: skip
-    rows = Assembly(policies(), str(tmp_path / "q"), size).rows(_facts(post_rows, POST))
+    rows = RowBuilder(policies(), str(tmp_path / "q"), size).rows(_facts(post_rows, POST))
     ids = tuple(np.array(row, dtype=np.int64) for row in rows["tokens"].to_pylist())
     tokens = Tokens(ids, tuple(np.zeros((len(row), 2), dtype=np.int64) for row in ids))
     targets = np.array([[float("word" in text)] for text in texts])
@@ -334,7 +334,7 @@ def _facts(rows: list[dict], kind: int) -> pa.Table:
         if name in table.column_names:
             position = table.column_names.index(name)
             table = table.set_column(position, name, table[name].cast(pa.timestamp("us", tz="UTC")))
-    return fact(table, kind)
+    return to_events(table, kind)
 
 
 def test_encoded_pieces_decode_to_what_they_were():
@@ -372,7 +372,7 @@ prohibited: [cross]
 context: [ring]
 """
     )
-    pieces, recipe = read_pieces(str(file))
+    pieces, recipe = read_source_media(str(file))
     assert pieces.text_kinds[:3] == ("neutral", "offensive", "hate")
     assert len(pieces.images) == 18
     assert recipe.prohibited == {"cross"}
@@ -384,10 +384,10 @@ context: [ring]
     text = file.read_text()
     file.write_text(text.replace("content: tweet", "content: twet"))
     with pytest.raises(ContractError, match=r"has no column 'twet'; did you mean 'tweet'"):
-        read_pieces(str(file))
+        read_source_media(str(file))
     file.write_text(text.replace("content: tweet", "contnt: tweet"))
     with pytest.raises(ContractError, match=r"texts\.contnt: "):
-        read_pieces(str(file))
+        read_source_media(str(file))
 
 
 def test_newer_simulated_posts_are_of_pieces_that_no_older_one_has(tmp_path):

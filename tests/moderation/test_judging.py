@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from lib.calibration import logit, sigmoid
-from lib.moderation.model.answers import ModalityAnswer, Presence
-from lib.moderation.model.judging import (
+from lib.moderation.model.evaluation import (
     accuracy_at,
     by_pattern,
     calibration_errors,
@@ -18,6 +17,7 @@ from lib.moderation.model.judging import (
     precision_recall,
     risk_coverage,
 )
+from lib.moderation.model.outputs import ModalityAnswer, Presence
 from lib.moderation.model.report import Measured, training_report
 from lib.report import render_page
 from tests.moderation.tiny import POLICIES, model, unseen_posts

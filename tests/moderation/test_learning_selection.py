@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
 
-from lib.moderation.learning import (
+from lib.moderation.active_learning import (
     Pool,
     SelectionError,
     SelectionSettings,
@@ -19,7 +19,7 @@ from lib.moderation.learning import (
     select_batch,
     text_keys,
 )
-from lib.moderation.learning.gradients import Spread, residuals
+from lib.moderation.active_learning.gradients import Spread, residuals
 
 
 def pool(count: int = 300, exclusive: bool = True, seed: int = 0, **changes: object) -> Pool:

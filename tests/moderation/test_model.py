@@ -13,12 +13,11 @@ import torch
 
 from lib.calibration import sigmoid
 from lib.evaluation import roc_auc
-from lib.moderation.model.answers import ModalityAnswer, ModelError, Presence
 from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.fusing import fit_fusion
+from lib.moderation.model.fusion_training import fit_fusion
 from lib.moderation.model.image import ImageModel
 from lib.moderation.model.inputs import PostInputs, batch_of
-from lib.moderation.model.moderation_model import (
+from lib.moderation.model.model import (
     ModerationModel,
     load_fusion,
     load_image,
@@ -28,7 +27,8 @@ from lib.moderation.model.moderation_model import (
     modalities_in,
     thresholds_of,
 )
-from lib.moderation.model.sizes import TINY
+from lib.moderation.model.model_config import TINY
+from lib.moderation.model.outputs import ModalityAnswer, ModelError, Presence
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.training import Run
 from lib.moderation.model.video import VideoModel

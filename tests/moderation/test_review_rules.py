@@ -26,8 +26,8 @@ from lib.moderation.review import (
     rank_us,
     second_opinion_rule,
 )
-from lib.moderation.review.draws import opaque_id, share_of
 from lib.moderation.review.golden import GoldenMixer
+from lib.moderation.review.stable_random import opaque_id, share_of
 from lib.records import GoldenAnswer, OpinionPair
 
 NOW = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds

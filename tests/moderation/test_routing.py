@@ -7,7 +7,6 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from lib.moderation.capacity import capacity_price
 from lib.moderation.policies import (
     POLICIES_FILE,
     Costs,
@@ -16,6 +15,7 @@ from lib.moderation.policies import (
     Thresholds,
     load_policies,
 )
+from lib.moderation.review_price import capacity_price
 from lib.moderation.routing import ALLOW, REMOVE, REVIEW, UNDECODED, Routing
 
 unit_floats = st.one_of(st.floats(0, 1), st.sampled_from((0.0, 0.5, 1.0)))

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.moderation.policies import POLICIES_FILE, load_policies
-from lib.moderation.wording.direction import turned
-from lib.moderation.wording.folding import fold, shows
-from lib.moderation.wording.lists import LISTS_FILE, MOST_HITS, ListError, load_lists
-from lib.moderation.wording.readings import readings
-from lib.moderation.wording.words import words
+from lib.moderation.text_matching.folding import fold, shows
+from lib.moderation.text_matching.lists import LISTS_FILE, MOST_HITS, ListError, load_lists
+from lib.moderation.text_matching.readings import readings
+from lib.moderation.text_matching.visual_order import visual_order
+from lib.moderation.text_matching.words import words
 
 anything = st.text(
     st.one_of(
@@ -294,7 +294,7 @@ def test_a_word_is_what_a_reader_takes_for_one(text, expected):
     ],
 )
 def test_text_is_turned_as_a_reader_sees_it(text, visible):
-    positions = turned(text)
+    positions = visual_order(text)
     assert (positions is None) == ("\u202e" not in text)
     order = range(len(text)) if positions is None else positions.tolist()
     assert sorted(order) == list(range(len(text)))
@@ -312,7 +312,7 @@ def test_a_word_written_backwards_under_an_override_is_found_where_it_is_written
 
 def test_nested_controls_take_no_longer_than_the_text_is_long():
     began = time.monotonic()
-    assert len(turned("\u202eab" * 33_000)) == 99_000
+    assert len(visual_order("\u202eab" * 33_000)) == 99_000
     assert time.monotonic() - began < 5
 
 

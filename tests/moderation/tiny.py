@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from lib.calibration import sigmoid
-from lib.moderation.composer.composing import COMPOSED_POLICIES, Composed, compose
-from lib.moderation.composer.pieces import Pieces, split_pieces
-from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
-from lib.moderation.model.answers import ModalityAnswer
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.frames import evenly_spaced
-from lib.moderation.model.fusing import fit_fusion
+from lib.moderation.model.fusion_training import fit_fusion
 from lib.moderation.model.image import ImageModel
 from lib.moderation.model.inputs import batch_of
-from lib.moderation.model.moderation_model import ModerationModel, answers_of, thresholds_of
+from lib.moderation.model.model import ModerationModel, answers_of, thresholds_of
+from lib.moderation.model.model_config import TINY
+from lib.moderation.model.outputs import ModalityAnswer
 from lib.moderation.model.pixels import squares
-from lib.moderation.model.sizes import TINY
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
 from lib.moderation.model.video import VideoModel
+from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Composed, compose
+from lib.moderation.synthetic.pieces import Pieces, split_pieces
+from lib.moderation.synthetic.simulated import SIMULATED_RECIPE, simulated_pieces
 
 POLICIES = COMPOSED_POLICIES
 RUN = Run(seed=3, runtime=Runtime(threads=1))

@@ -16,7 +16,7 @@ from jobs.privacy.erase import INCOMPLETE, EraseConfig, main
 from lib.feature import OnlineFeatures, RedisStore, SqliteStore
 from lib.fraud.features import FRAUD
 from lib.maintenance.machine_store import SqliteMachines
-from lib.moderation.media.shelf import Shelf
+from lib.moderation.media.media_store import MediaStore
 from lib.records import (
     CustomerHealth,
     Decision,
@@ -240,7 +240,7 @@ def test_a_journal_in_use_that_hands_nothing_over_is_told(
 def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
     url: str, records: Records, database: Database, tmp_path: Path, secret: Path
 ) -> None:
-    shelf = Shelf(str(tmp_path / "media"))
+    shelf = MediaStore(str(tmp_path / "media"))
     own_key, shared, other_key = (
         shelf.keep(content) for content in (b"mine", b"shared", b"theirs")
     )

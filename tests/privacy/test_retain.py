@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.options import read_options
+from jobs.framework.options import read_options
 from jobs.privacy.retain import RetainConfig, main
-from lib.moderation.media.shelf import Shelf
+from lib.moderation.media.media_store import MediaStore
 from lib.records import (
     CustomerHealth,
     HealthEntry,
@@ -39,7 +39,7 @@ def seed(url: str, records: Records, folder: Path) -> dict[str, str]:
         )
         records.record_labels([fact(name, received_at=at)])
     reviews = Reviews(url)
-    shelf = Shelf(str(folder / "media"))
+    shelf = MediaStore(str(folder / "media"))
     digests = {name: shelf.keep(name.encode()) for name in ("old", "open", "new")}
     reviews.admit([_item("p1", {}), _item("p2", {"media": {"image": digests["open"]}})], "routing")
     (first,) = reviews.claim("rita", 1, now=NOVEMBER, lease=SECOND)
@@ -82,7 +82,7 @@ def test_what_is_old_goes_and_what_waits_stays(
     assert (done["media"].deleted, done["media"].waiting) == (1, 1)
     assert (done["rescores"].deleted, done["rescores"].waiting) == (0, 1)
     assert done["facts"].deleted == 2
-    shelf = Shelf(str(tmp_path / "media"))
+    shelf = MediaStore(str(tmp_path / "media"))
     assert [shelf.read(digests[name]) is None for name in ("old", "open", "new")] == [
         True, False, False,
     ]  # fmt: skip

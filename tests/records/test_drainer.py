@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.records import DecisionLog, Drainer, DrainOutcome, Records, RecordsError
+from lib.records import DecisionLog, DrainOutcome, DrainProcess, Records, RecordsError
 from tests.records.conftest import decision
 
 
@@ -27,8 +27,8 @@ def log(tmp_path: Path) -> Iterator[DecisionLog]:
 
 
 @pytest.fixture
-def drainer(log: DecisionLog, url: str) -> Iterator[Drainer]:
-    opened = Drainer(log.directory, url)
+def drainer(log: DecisionLog, url: str) -> Iterator[DrainProcess]:
+    opened = DrainProcess(log.directory, url)
     yield opened
     opened.close()
 
@@ -72,7 +72,7 @@ def test_a_killed_drain_is_replaced_and_loses_nothing(log, drainer, url):
 
 
 def test_a_database_that_is_away_is_named_and_everything_stays(log):
-    drainer = Drainer(log.directory, "postgresql+psycopg://nobody:secret@127.0.0.1:1/records")
+    drainer = DrainProcess(log.directory, "postgresql+psycopg://nobody:secret@127.0.0.1:1/records")
     log.append(decision("t1"))
     log.seal()
     with pytest.raises(RecordsError, match=r"nobody:\*\*\*@127\.0\.0\.1:1/records"):
@@ -84,14 +84,14 @@ def test_a_database_that_is_away_is_named_and_everything_stays(log):
 
 
 def test_a_url_that_is_none_ends_the_process_and_says_so(log):
-    drainer = Drainer(log.directory, "mysql://nobody@127.0.0.1/records")
+    drainer = DrainProcess(log.directory, "mysql://nobody@127.0.0.1/records")
     with pytest.raises(RecordsError, match=r"the drain's process ended with 1"):
         drainer.drain()
     drainer.close()
 
 
 def test_closing_drains_what_was_given_up_before(tmp_path, url):
-    drainer = Drainer(tmp_path / "decisions", url)
+    drainer = DrainProcess(tmp_path / "decisions", url)
     with DecisionLog(tmp_path / "decisions") as log:
         log.append(decision("t1"))
         log.seal()

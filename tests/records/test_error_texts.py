@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from lib.records import DecisionLog, Records, RecordsUnavailableError, RefusedRowsError
 from lib.records.database import Database
-from lib.records.text import write_json
+from lib.records.json_codec import write_json
 from tests.records.conftest import decision
 
 PERSON = "jane.doe@example.org"

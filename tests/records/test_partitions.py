@@ -10,9 +10,9 @@ from sqlalchemy import text
 
 from lib.records import Records
 from lib.records.database import Database
+from lib.records.json_codec import write_json
 from lib.records.migration import alembic_config
 from lib.records.partitions import DAY, partitions
-from lib.records.text import write_json
 from tests.records.conftest import NOVEMBER, decision
 
 

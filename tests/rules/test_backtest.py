@@ -14,8 +14,8 @@ from lib.contract import ContractError
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import rule_fields
 from lib.rules import RuleError, load_rules
+from lib.rules.backtest_report import Backtest
 from lib.rules.measures import Costs, measure_rules
-from lib.rules.page import Backtest
 from lib.rules.tally import Tally
 from tests.local_ray import local_ray
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lib.rules import read_expression
 from lib.rules.condition import Condition
-from lib.rules.reach import implies, never_true
+from lib.rules.reachability import implies, never_true
 from lib.rules.row import row_test
 from tests.rules.conditions import FIELDS, conditions, rows
 

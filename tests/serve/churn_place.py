@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 
 from lib.access import add_key, new_key
 from lib.registry import Registry
-from serve.churn.config import ChurnArgs
-from serve.churn.face import churn_face
-from serve.churn.numbers import INSTRUMENTS
+from serve.churn.metrics import INSTRUMENTS
+from serve.churn.routes import build_gateway
 from serve.churn.service import ChurnService
-from serve.gateway import PrometheusMeter
+from serve.churn.settings import ChurnSettings
+from serve.framework import PrometheusMetrics
 from tests.churn.tables import day, world
 from tests.churn.test_model import save, trained
 
@@ -38,7 +38,7 @@ class Running:
     service: ChurnService
     client: httpx.AsyncClient
     folder: Path
-    meter: PrometheusMeter
+    meter: PrometheusMetrics
 
     async def post(self, path: str, body: Any, status: int = 200) -> dict[str, Any]:
         """An answer, which must have this status."""
@@ -77,7 +77,7 @@ async def churn(folder: Path, now_us: int | None = NOW, **changes: Any) -> Async
     add_key(folder / "keys.json", record)
     if "registry" not in changes and not (folder / "registry").exists():
         published(folder)
-    args = ChurnArgs(
+    args = ChurnSettings(
         **{
             "registry": str(folder / "registry"),
             "profile_store": f"sqlite:///{folder}/profiles.sqlite",
@@ -94,10 +94,10 @@ async def churn(folder: Path, now_us: int | None = NOW, **changes: Any) -> Async
             **changes,
         }
     )
-    meter = PrometheusMeter(INSTRUMENTS)
+    meter = PrometheusMetrics(INSTRUMENTS)
     clock = None if now_us is None else lambda: now_us
     service = ChurnService(args, meter, now=clock)
-    transport = httpx.ASGITransport(churn_face(service))
+    transport = httpx.ASGITransport(build_gateway(service))
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         service.running(),

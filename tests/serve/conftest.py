@@ -16,11 +16,11 @@ import pytest
 
 from lib.access import add_key, new_key
 from lib.registry import Registry
-from serve.fraud.config import FraudArgs
-from serve.fraud.face import fraud_face
-from serve.fraud.numbers import INSTRUMENTS
+from serve.framework import PrometheusMetrics
+from serve.fraud.metrics import INSTRUMENTS
+from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
-from serve.gateway import PrometheusMeter
+from serve.fraud.settings import FraudSettings
 from tests.serve.redis_process import RedisProcess
 from tests.serve.small_model import CREATED_AT, publish, small
 
@@ -58,10 +58,10 @@ class Place:
     versions: tuple[str, str]
     tokens: dict[str, str]
 
-    def args(self, **changes: Any) -> FraudArgs:
+    def args(self, **changes: Any) -> FraudSettings:
         """Arguments of an application that lives here."""
         folder = self.folder
-        return FraudArgs(
+        return FraudSettings(
             **{
                 "registry": str(self.registry),
                 "profile_store": f"sqlite:///{folder}/profiles.sqlite",
@@ -101,7 +101,7 @@ class Running:
 
     service: FraudService
     client: httpx.AsyncClient
-    meter: PrometheusMeter
+    meter: PrometheusMetrics
 
 
 Start = Callable[..., AbstractAsyncContextManager[Running]]
@@ -110,9 +110,9 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 @asynccontextmanager
 async def starting(workspace: Place, **changes: Any) -> AsyncIterator[Running]:
     """The application at a place, with changed arguments."""
-    meter = PrometheusMeter(INSTRUMENTS)
+    meter = PrometheusMetrics(INSTRUMENTS)
     service = FraudService(workspace.args(**changes), meter)
-    transport = httpx.ASGITransport(fraud_face(service))
+    transport = httpx.ASGITransport(build_gateway(service))
     headers = {"Authorization": f"Bearer {workspace.tokens['all']}"}
     async with (
         service.running(),

@@ -15,11 +15,11 @@ import httpx
 
 from lib.access import add_key, new_key
 from lib.registry import Registry
-from serve.gateway import PrometheusMeter
-from serve.maintenance.config import MaintenanceArgs
-from serve.maintenance.face import maintenance_face
-from serve.maintenance.numbers import INSTRUMENTS
+from serve.framework import PrometheusMetrics
+from serve.maintenance.metrics import INSTRUMENTS
+from serve.maintenance.routes import build_gateway
 from serve.maintenance.service import MaintenanceService
+from serve.maintenance.settings import MaintenanceSettings
 from tests.maintenance.small_fleet import CREATED_AT, readings, save, tables, trained
 
 SCOPES = (
@@ -36,7 +36,7 @@ class Running:
     service: MaintenanceService
     client: httpx.AsyncClient
     folder: Path
-    meter: PrometheusMeter
+    meter: PrometheusMetrics
 
     async def post(self, path: str, body: Any, status: int = 200) -> dict[str, Any]:
         """An answer, which must have this status."""
@@ -71,7 +71,7 @@ async def maintenance(
     registry = folder / "registry"
     if fleet is not None and not registry.exists():
         published(fleet, folder)
-    args = MaintenanceArgs(
+    args = MaintenanceSettings(
         **{
             "registry": str(registry),
             "machine_store": f"sqlite:///{folder}/machines.sqlite",
@@ -88,10 +88,10 @@ async def maintenance(
             **changes,
         }
     )
-    meter = PrometheusMeter(INSTRUMENTS)
+    meter = PrometheusMetrics(INSTRUMENTS)
     clock = None if now_us is None else lambda: now_us
     service = MaintenanceService(args, meter, now=clock)
-    transport = httpx.ASGITransport(maintenance_face(service))
+    transport = httpx.ASGITransport(build_gateway(service))
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         service.running(),

@@ -15,11 +15,11 @@ import httpx
 
 from lib.access import add_key, new_key
 from lib.registry import Registry
-from serve.gateway import PrometheusMeter
-from serve.moderation.config import ModerationArgs
-from serve.moderation.face import moderation_face
-from serve.moderation.numbers import INSTRUMENTS
+from serve.framework import PrometheusMetrics
+from serve.moderation.metrics import INSTRUMENTS
+from serve.moderation.routes import build_gateway
 from serve.moderation.service import ModerationService
+from serve.moderation.settings import ModerationSettings
 from tests.moderation import tiny
 
 SCOPES = tuple(f"moderation:{scope}" for scope in ("label", "score", "review", "read"))
@@ -102,12 +102,12 @@ def salt(folder: Path, text: str = "no second opinion") -> str:
 
 def arguments(
     folder: Path, registry: Path, reviewers: tuple[str, ...] | None = None, **changes: Any
-) -> tuple[ModerationArgs, str]:
+) -> tuple[ModerationSettings, str]:
     """What an application in a folder is started with, and a key with every scope."""
     token, record = new_key(SCOPES, time.time_ns() // 1000, reviewers=reviewers)
     folder.mkdir(exist_ok=True)
     add_key(folder / "keys.json", record)
-    args = ModerationArgs(
+    args = ModerationSettings(
         **{
             "registry": str(registry),
             "profile_store": f"sqlite:///{folder}/authors.sqlite",
@@ -136,8 +136,8 @@ async def moderation(folder: Path, registry: Path, **changes: Any) -> AsyncItera
     """The application in a folder."""
     args, token = arguments(folder, registry, **changes)
     clock = Clock()
-    service = ModerationService(args, PrometheusMeter(INSTRUMENTS), now=clock)
-    transport = httpx.ASGITransport(moderation_face(service))
+    service = ModerationService(args, PrometheusMetrics(INSTRUMENTS), now=clock)
+    transport = httpx.ASGITransport(build_gateway(service))
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         service.running(),

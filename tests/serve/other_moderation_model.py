@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from lib.moderation.model.moderation_model import ModerationModel
+from lib.moderation.model.model import ModerationModel
 from tests.moderation import tiny
 
 

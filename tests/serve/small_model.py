@@ -10,13 +10,13 @@ from lib.calibration import fit_calibrator
 from lib.feature import compute
 from lib.fraud.contracts import join_labels
 from lib.fraud.features import FRAUD
-from lib.fraud.model.ensemble import Ensemble, TrainingRecord
 from lib.fraud.model.inputs import feature_matrix
-from lib.fraud.model.meta import fit_meta
+from lib.fraud.model.model import Ensemble, TrainingRecord
 from lib.fraud.model.network import fit_networks
 from lib.fraud.model.policy import Costs, fit_policy
 from lib.fraud.model.sample import Sample
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
+from lib.fraud.model.stacking import fit_meta
 from lib.fraud.model.trees import fit_trees
 from lib.fraud.simulation import SimulationConfig, simulate
 from lib.registry import Registry

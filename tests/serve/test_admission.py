@@ -6,15 +6,15 @@ import asyncio
 
 import pytest
 
-from serve.gateway import Limits, Problem
-from serve.gateway.admission import Admission
+from serve.framework import Problem, RequestLimits
+from serve.framework.admission import Admission
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 def admission() -> Admission:
-    return Admission(Limits(in_flight=2))
+    return Admission(RequestLimits(in_flight=2))
 
 
 async def test_without_keyed_requests_a_public_one_passes_at_once(admission: Admission) -> None:

@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lib.durable import RotatingFile
-from lib.records import DecisionLog, Drainer, DrainOutcome, Records, RecordsUnavailableError
+from lib.records import DecisionLog, DrainOutcome, DrainProcess, Records, RecordsUnavailableError
 from lib.records.draining import drain
-from lib.records.entries import Row
+from lib.records.models import Row
 from lib.records.records import DecisionOutcome
-from serve.gateway import Problem
-from serve.gateway.archive import RECORD_FAULTS, Archive
-from serve.gateway.decision_buffer import DecisionBuffer
-from serve.gateway.log import JsonLog
-from serve.gateway.meter import PrometheusMeter
+from serve.framework import Problem
+from serve.framework.decision_buffer import DecisionBuffer
+from serve.framework.decision_store import RECORD_FAULTS, DecisionStore
+from serve.framework.json_log import JsonLog
+from serve.framework.metrics import PrometheusMetrics
 from tests.records.conftest import NOVEMBER, decision
 
 pytestmark = pytest.mark.anyio
@@ -98,15 +98,15 @@ def failing(faults: Faults) -> Iterator[None]:
 
 
 @contextmanager
-def archive_in(folder: Path, faults: Faults, most_bytes: int = 1 << 30) -> Iterator[Archive]:
+def archive_in(folder: Path, faults: Faults, most_bytes: int = 1 << 30) -> Iterator[DecisionStore]:
     records = Database(f"sqlite:///{folder}/records.db", faults)
     journal = DecisionLog(folder / "journal", flush_interval=3600, max_bytes=most_bytes)
-    archive = Archive(
+    archive = DecisionStore(
         "fraud",
         journal,
         records,
-        cast(Drainer, DrainHere(folder / "journal", records)),
-        PrometheusMeter([RECORD_FAULTS]),
+        cast(DrainProcess, DrainHere(folder / "journal", records)),
+        PrometheusMetrics([RECORD_FAULTS]),
         JsonLog("fraud", RotatingFile(folder / "log.jsonl")),
     )
     archive._buffer = DecisionBuffer(most_bytes=4 * LINE_BYTES)
@@ -118,7 +118,7 @@ def row(number: int) -> Mapping[str, Any]:
     return decision(f"t{number}", decided_at=NOVEMBER + number).to_row()
 
 
-async def stored(archive: Archive) -> list[str]:
+async def stored(archive: DecisionStore) -> list[str]:
     decisions = archive.records.decisions("fraud", 0, 2**60)
     return sorted(record.subject_id for record in decisions)
 

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from lib.churn.events import stream
 from lib.churn.features import churn_features
-from lib.churn.happenings import stream
-from lib.churn.model.churn_model import load_model
+from lib.churn.model.model import load_model
 from lib.churn.model.scores import KEYS, features_in, scores_table
 from lib.churn.snapshots import snapshots
 from lib.feature import DAY
-from serve.churn.config import ChurnArgs
-from serve.churn.schema import MOST_ROWS
+from serve.churn.schemas import MOST_ROWS
+from serve.churn.settings import ChurnSettings
 from tests.churn.tables import world
 from tests.serve.churn_place import NOW, churn, iso, news, stayers
 
@@ -376,7 +376,7 @@ async def test_news_of_simulated_accounts_is_taken_in_whole(registry, tmp_path):
 
 @pytest.mark.slow
 async def test_the_largest_batch_is_answered_within_the_deadline_that_ships(registry, tmp_path):
-    shipped = ChurnArgs.model_fields["deadline_ms"].default
+    shipped = ChurnSettings.model_fields["deadline_ms"].default
     rows = [use(number / 1_000_000, customer=f"c{number % 500}") for number in range(MOST_ROWS)]
     async with churn(tmp_path / "a", registry=str(registry), deadline_ms=shipped) as app:
         answer = await app.post("events", {"usage": rows})

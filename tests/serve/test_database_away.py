@@ -12,10 +12,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from serve.churn.face import churn_face
-from serve.fraud.face import fraud_face
-from serve.maintenance.face import maintenance_face
-from serve.moderation.face import moderation_face
+from serve.churn import routes as churn_routes
+from serve.fraud import routes as fraud_routes
+from serve.maintenance import routes as maintenance_routes
+from serve.moderation import routes as moderation_routes
 from tests.serve import churn_place, maintenance_place, moderation_place
 from tests.serve.conftest import Start
 from tests.serve.made_up import label, payment
@@ -95,10 +95,10 @@ async def running(
 @pytest.mark.parametrize(
     ("system", "bodies", "face", "available"),
     [
-        ("fraud", FRAUD, fraud_face, {"/score_transaction"}),
-        ("moderation", MODERATION, moderation_face, {"/posts", "/review/policies"}),
-        ("churn", CHURN, churn_face, set()),
-        ("maintenance", MAINTENANCE, maintenance_face, set()),
+        ("fraud", FRAUD, fraud_routes.build_gateway, {"/score_transaction"}),
+        ("moderation", MODERATION, moderation_routes.build_gateway, {"/posts", "/review/policies"}),
+        ("churn", CHURN, churn_routes.build_gateway, set()),
+        ("maintenance", MAINTENANCE, maintenance_routes.build_gateway, set()),
     ],
 )
 async def test_no_route_answers_500_without_the_database(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from serve.fraud.config import FraudArgs
-from serve.fraud.schema import MOST_LABELS
+from serve.fraud.schemas import MOST_LABELS
+from serve.fraud.settings import FraudSettings
 from tests.serve.conftest import Running, Start
 from tests.serve.made_up import LABELS, SCORE, label, moment, payment
 
@@ -182,7 +182,7 @@ async def test_many_labels_at_the_same_time_count_each_once(fraud: Running) -> N
 
 
 async def test_the_largest_batch_is_answered_within_the_deadline_that_ships(start: Start) -> None:
-    shipped = FraudArgs.model_fields["deadline_ms"].default
+    shipped = FraudSettings.model_fields["deadline_ms"].default
     async with start(deadline_ms=shipped) as fraud:
         payments = [payment() for _ in range(20)]
         for body in payments:

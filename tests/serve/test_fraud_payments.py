@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve.fraud.schema import ScoreAnswer
+from serve.fraud.schemas import ScoreResponse
 from tests.serve.conftest import Models, Place, Running, new_place, starting
 from tests.serve.made_up import SCORE, moment, payment
 
@@ -31,7 +31,7 @@ async def test_a_good_payment_is_decided_by_the_model(fraud: Running, workspace:
     sent = payment()
     answer = await fraud.client.post(SCORE, json=sent)
     assert answer.status_code == 200
-    response = ScoreAnswer.model_validate_json(answer.content)
+    response = ScoreResponse.model_validate_json(answer.content)
     assert response.transaction_id == sent["transaction_id"]
     assert response.method == "model"
     assert response.fraud_score is not None
@@ -44,7 +44,7 @@ async def test_the_answer_has_exactly_the_fields_that_the_documentation_names(
     fraud: Running,
 ) -> None:
     answer = (await fraud.client.post(SCORE, json=payment())).json()
-    assert list(answer) == list(ScoreAnswer.model_fields)
+    assert list(answer) == list(ScoreResponse.model_fields)
 
 
 BAD: list[tuple[str, Any, str]] = [
@@ -247,19 +247,19 @@ async def test_the_page_documents_every_endpoint(fraud: Running) -> None:
 
 async def test_the_route_behind_the_door_answers_as_the_door_does(fraud: Running) -> None:
     """The documented FastAPI route and the direct handler are one."""
-    from serve.fraud.face import fraud_face  # noqa: PLC0415
-    from serve.gateway import Call  # noqa: PLC0415
+    from serve.framework import RequestContext  # noqa: PLC0415
+    from serve.fraud.routes import build_gateway  # noqa: PLC0415
 
-    gateway = fraud_face(fraud.service)
+    gateway = build_gateway(fraud.service)
 
     async def behind(scope: Any, receive: Any, send: Any) -> None:
-        scope = {**scope, "root_path": "/fraud", "forewarn.call": Call("id-1", "", 0.0)}
+        scope = {**scope, "root_path": "/fraud", "forewarn.call": RequestContext("id-1", "", 0.0)}
         await gateway.app(scope, receive, send)
 
     transport = httpx.ASGITransport(behind)
     async with httpx.AsyncClient(transport=transport, base_url="http://fraud") as client:
         good = await client.post(SCORE, json=payment())
         bad = await client.post(SCORE, json=payment(latitude=200))
-    assert ScoreAnswer.model_validate_json(good.content).method == "model"
+    assert ScoreResponse.model_validate_json(good.content).method == "model"
     assert bad.status_code == 422
     assert bad.json()["errors"][0]["field"] == "latitude"

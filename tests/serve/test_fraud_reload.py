@@ -197,7 +197,7 @@ async def test_an_unknown_option_changes_nothing_and_is_told(fraud: Running) -> 
 async def test_the_answer_is_the_score_of_the_batch_path(
     fraud: Running, workspace: Place, tmp_path: Path
 ) -> None:
-    from lib.fraud.model.ensemble import Ensemble  # noqa: PLC0415  fits models, too
+    from lib.fraud.model.model import Ensemble  # noqa: PLC0415  fits models, too
     from lib.fraud.model.scoring import Scorer  # noqa: PLC0415
     from lib.registry import read_artifact  # noqa: PLC0415
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lib.records.entries import Row
+from lib.records.models import Row
 from tests.serve.conftest import Running, Start
 from tests.serve.made_up import SCORE, moment, payment
 

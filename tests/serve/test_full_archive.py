@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from serve.gateway.archive import Archive
-from serve.gateway.decision_buffer import DecisionBuffer
+from serve.framework.decision_buffer import DecisionBuffer
+from serve.framework.decision_store import DecisionStore
 from tests.serve.conftest import Running
 from tests.serve.made_up import SCORE, payment
 from tests.serve.moderation_place import moderation, published
@@ -15,7 +15,7 @@ from tests.serve.moderation_place import moderation, published
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
-def fill(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+def fill(archive: DecisionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves no room for a decision; `monkeypatch.undo` makes room again."""
     monkeypatch.setattr(archive, "_buffer", DecisionBuffer(most_bytes=0))
 

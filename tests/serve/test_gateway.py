@@ -15,20 +15,20 @@ import pytest
 
 from lib.access import ApiKeys, add_key, new_key
 from lib.durable import RotatingFile
-from serve.gateway import (
-    Breaker,
-    Call,
-    Door,
+from serve.framework import (
+    CircuitBreaker,
     Gateway,
+    Health,
+    HealthChecks,
     JsonLog,
-    Limits,
-    Part,
     Problem,
-    PrometheusMeter,
-    Readiness,
+    PrometheusMetrics,
+    RequestContext,
+    RequestLimits,
+    Route,
     new_app,
 )
-from serve.gateway.gateway import REQUEST_MS, REQUESTS
+from serve.framework.gateway import REQUEST_MS, REQUESTS
 
 pytestmark = pytest.mark.anyio
 
@@ -38,8 +38,8 @@ async def nothing_to_start() -> AsyncIterator[None]:
     yield
 
 
-async def well() -> Part:
-    return Part(True)
+async def well() -> Health:
+    return Health(True)
 
 
 class World:
@@ -50,17 +50,17 @@ class World:
         add_key(folder / "keys.json", record)
         self.log_file = folder / "log.jsonl"
         self.log = JsonLog("test", RotatingFile(self.log_file))
-        self.meter = PrometheusMeter((REQUESTS, REQUEST_MS))
+        self.meter = PrometheusMetrics((REQUESTS, REQUEST_MS))
         self.release = asyncio.Event()
         self.error: str | None = None
         self.request_count = 0
-        readiness = Readiness({"engine": self._engine})
+        readiness = HealthChecks({"engine": self._engine})
         doors = (
-            Door("POST", "/echo", "fraud:score", self._echo),
-            Door("POST", "/slow", "fraud:score", self._slow),
-            Door("POST", "/broken", "fraud:score", self._broken),
-            Door("POST", "/refused", "fraud:score", self._refused),
-            Door("POST", "/labels", "fraud:label", self._echo),
+            Route("POST", "/echo", "fraud:score", self._echo),
+            Route("POST", "/slow", "fraud:score", self._slow),
+            Route("POST", "/broken", "fraud:score", self._broken),
+            Route("POST", "/refused", "fraud:score", self._refused),
+            Route("POST", "/labels", "fraud:label", self._echo),
         )
         self.gateway = Gateway(
             new_app("test", "1", "a test", readiness, nothing_to_start),
@@ -69,7 +69,7 @@ class World:
             ApiKeys(folder / "keys.json"),
             self.log,
             self.meter,
-            Limits(body_bytes=100, deadline_ms=5_000, in_flight=2),
+            RequestLimits(body_bytes=100, deadline_ms=5_000, in_flight=2),
         )
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.gateway), base_url="http://test/system"
@@ -83,22 +83,22 @@ class World:
         self.log.flush()
         return [json.loads(line) for line in self.log_file.read_text().splitlines()]
 
-    async def _engine(self) -> Part:
+    async def _engine(self) -> Health:
         self.request_count += 1
         await asyncio.sleep(0.01)
-        return Part(self.error is None, {"error": self.error})
+        return Health(self.error is None, {"error": self.error})
 
-    async def _echo(self, body: bytes, call: Call) -> bytes:
+    async def _echo(self, body: bytes, call: RequestContext) -> bytes:
         return json.dumps({"request_id": call.request_id, "bytes": len(body)}).encode()
 
-    async def _slow(self, body: bytes, call: Call) -> bytes:
+    async def _slow(self, body: bytes, call: RequestContext) -> bytes:
         await self.release.wait()
         return b"{}"
 
-    async def _broken(self, body: bytes, call: Call) -> bytes:
+    async def _broken(self, body: bytes, call: RequestContext) -> bytes:
         raise KeyError("user-4711 lives in Paris")
 
-    async def _refused(self, body: bytes, call: Call) -> bytes:
+    async def _refused(self, body: bytes, call: RequestContext) -> bytes:
         raise Problem.of_field("amount", "expected more")
 
 
@@ -268,13 +268,13 @@ async def test_health_and_documentation_need_no_key_and_no_network(world: World)
 
 
 async def test_a_part_that_is_out_degrades_and_a_vital_one_stops() -> None:
-    async def out() -> Part:
+    async def out() -> Health:
         raise ConnectionError("no route to postgresql://jane:secret@db/records")
 
-    async def failed_part() -> Part:
-        return Part(False, {"error": "gone"}, vital=True)
+    async def failed_part() -> Health:
+        return Health(False, {"error": "gone"}, vital=True)
 
-    readiness = Readiness({"store": out, "engine": well})
+    readiness = HealthChecks({"store": out, "engine": well})
     status, body = await readiness.report()
     assert (status, body["status"], body["out"]) == (200, "degraded", ["store"])
     assert body["parts"] == {"store": {"ok": False}, "engine": {"ok": True}}
@@ -282,13 +282,13 @@ async def test_a_part_that_is_out_degrades_and_a_vital_one_stops() -> None:
     assert detailed["parts"]["store"]["error"] == (
         "ConnectionError: no route to postgresql://***@db/records"
     )
-    status, body = await Readiness({"engine": failed_part}).report()
+    status, body = await HealthChecks({"engine": failed_part}).report()
     assert (status, body["status"]) == (503, "out")
 
 
 def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_trial_through() -> None:
     now = [0.0]
-    breaker = Breaker(failures=2, rest=1.0, clock=lambda: now[0])
+    breaker = CircuitBreaker(failures=2, rest=1.0, clock=lambda: now[0])
     breaker.failed()
     assert breaker.allows()
     breaker.failed()

@@ -7,7 +7,7 @@ import sys
 
 _SCRIPT = """
 import gc
-from serve.gateway.interpreter import freeze_heap, prepare_interpreter
+from serve.framework.runtime_tuning import freeze_heap, prepare_interpreter
 
 prepare_interpreter()
 alive = [[number] for number in range(50_000)]

@@ -12,7 +12,7 @@ import ray
 from prometheus_client.parser import text_string_to_metric_families
 from ray.util import metrics as ray_metrics
 
-from serve.gateway import Instrument, PrometheusMeter, RayMeter
+from serve.framework import Metric, PrometheusMetrics, RayMetrics
 from tests.local_ray import local_ray
 
 
@@ -50,10 +50,10 @@ class Metered:
     def __init__(self, exported: Exported) -> None:
         self.name = f"test_{uuid4().hex}"
         self.times = f"{self.name}_ms"
-        self.meter = RayMeter(
+        self.meter = RayMetrics(
             (
-                Instrument(self.name, "things", ("kind",)),
-                Instrument(self.times, "times", ("kind",), buckets=(1.0, 10.0)),
+                Metric(self.name, "things", ("kind",)),
+                Metric(self.times, "times", ("kind",), buckets=(1.0, 10.0)),
             )
         )
         self._exported = exported
@@ -157,28 +157,30 @@ def test_observations_reach_ray_without_being_flushed(metered: Metered, exported
     assert exported()[key] == 3
 
 
-@pytest.mark.parametrize("kind", [RayMeter, PrometheusMeter])
+@pytest.mark.parametrize("kind", [RayMetrics, PrometheusMetrics])
 class TestEveryMeter:
     """Refuses where it is counted, not later where nobody knows who counted."""
 
-    def meter(self, kind: type[RayMeter] | type[PrometheusMeter]) -> RayMeter | PrometheusMeter:
-        return kind((Instrument("things", "things", ("kind",)),))
+    def meter(
+        self, kind: type[RayMetrics] | type[PrometheusMetrics]
+    ) -> RayMetrics | PrometheusMetrics:
+        return kind((Metric("things", "things", ("kind",)),))
 
     def test_refuses_a_name_it_was_not_given(
-        self, kind: type[RayMeter] | type[PrometheusMeter]
+        self, kind: type[RayMetrics] | type[PrometheusMetrics]
     ) -> None:
         with pytest.raises(KeyError, match="thinsg"):
             self.meter(kind).count("thinsg", "cheap")
 
     @pytest.mark.parametrize("tags", [(), ("cheap", "dear")])
     def test_refuses_tags_of_another_number(
-        self, kind: type[RayMeter] | type[PrometheusMeter], tags: tuple[str, ...]
+        self, kind: type[RayMetrics] | type[PrometheusMetrics], tags: tuple[str, ...]
     ) -> None:
         with pytest.raises(ValueError, match=r"label|zip|argument"):
             self.meter(kind).count("things", *tags)
 
     def test_refuses_an_amount_below_zero(
-        self, kind: type[RayMeter] | type[PrometheusMeter]
+        self, kind: type[RayMetrics] | type[PrometheusMetrics]
     ) -> None:
         with pytest.raises(ValueError, match=r"things|non-negative"):
             self.meter(kind).count("things", "cheap", amount=-1)

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from lib.calibration import sigmoid
-from lib.moderation.composer.simulated import SIMULATED_RECIPE
 from lib.moderation.media.hashes import pdq_hash, sha256
 from lib.moderation.media.images import decode_image
 from lib.moderation.model.inputs import PostInputs
+from lib.moderation.synthetic.simulated import SIMULATED_RECIPE
 from tests.moderation import tiny
 from tests.moderation.hostile_media import gif_of_many_frames
 from tests.moderation.made_media import encoded, png_that_claims, scene, video

@@ -6,15 +6,15 @@ import time
 
 import pytest
 
-from lib.moderation.wording.folding import fold
-from serve.moderation.texts import TextThreads
+from lib.moderation.text_matching.folding import fold
+from serve.moderation.text_executor import TextExecutor
 from tests.serve.moderation_place import moderation, published
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
 async def test_long_texts_are_worked_on_in_other_threads_and_short_ones_at_once():
-    threads = TextThreads()
+    threads = TextExecutor()
 
     def worker(_: str) -> str:
         return threading.current_thread().name

@@ -12,8 +12,8 @@ import pytest
 from fastapi import FastAPI
 
 from lib.access import add_key, new_key
-from serve.gateway import Door, Part, Problem, Readiness
-from serve.gateway.wire import read_body
+from serve.framework import Health, HealthChecks, Problem, Route
+from serve.framework.asgi import read_body
 from tests.serve.test_gateway import World
 
 pytestmark = pytest.mark.anyio
@@ -125,20 +125,20 @@ async def test_readiness_is_checked_once_for_all_who_ask_at_once(world: World) -
 async def test_a_check_that_hangs_is_late_and_never_started_twice() -> None:
     started = 0
 
-    async def hangs() -> Part:
+    async def hangs() -> Health:
         nonlocal started
         started += 1
         await asyncio.Event().wait()
-        return Part(True)
+        return Health(True)
 
-    readiness = Readiness({"store": hangs}, fresh_seconds=0.0, part_seconds=0.02)
+    readiness = HealthChecks({"store": hangs}, fresh_seconds=0.0, part_seconds=0.02)
     for _ in range(3):
         assert (await readiness.report())[1]["parts"] == {"store": {"ok": False}}
     assert started == 1
 
 
 async def test_a_change_is_seen_at_once(world: World) -> None:
-    readiness = Readiness({"engine": world._engine})
+    readiness = HealthChecks({"engine": world._engine})
     assert (await readiness.report())[1]["status"] == "ready"
     world.error = "gone"
     readiness.expire()
@@ -232,7 +232,7 @@ async def test_a_fault_behind_a_route_is_the_same_problem_as_one_in_a_handler(
     async def broken() -> str:
         raise KeyError("user-4711 lives in Paris")
 
-    door = Door("GET", "/status2", "fraud:score")
+    door = Route("GET", "/status2", "fraud:score")
     world.gateway._doors._exact["/system/status2"] = {"GET": door}
     answer = await world.client.get("/status2", headers={**world.key, "X-Request-ID": "r-1"})
     assert answer.status_code == 500

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lib.records import Decision
-from serve.fraud.numbers import INSTRUMENTS
-from serve.gateway.meter import PrometheusMeter
-from serve.gateway.redoing import Redoing
+from serve.framework.metrics import PrometheusMetrics
+from serve.framework.rescoring import Rescorer
+from serve.fraud.metrics import INSTRUMENTS
 from tests.records.conftest import NOVEMBER, decision
 from tests.serve.conftest import Start
 
@@ -35,8 +35,8 @@ async def test_one_that_fails_does_not_starve_the_others(start: Start, fault: Ex
                 raise fault
             return {"decision": "APPROVE"}
 
-        meter = PrometheusMeter(INSTRUMENTS)
-        redoing = Redoing(archive, redo, ready, meter, "forewarn_fraud_rescored", log, lambda: 1)
+        meter = PrometheusMetrics(INSTRUMENTS)
+        redoing = Rescorer(archive, redo, ready, meter, "forewarn_fraud_rescored", log, lambda: 1)
         assert await redoing.work_off() == 19
         assert archive.records.rescore_backlog("fraud") == 2
         assert 'forewarn_rescore_faults_total{outcome="later"} 2.0' in meter.text()
@@ -55,7 +55,7 @@ async def test_a_part_that_goes_out_ends_the_round_and_keeps_no_claim(start: Sta
         async def redo(_: Decision) -> Mapping[str, Any] | None:
             return answers.pop(0) if answers else {"decision": "APPROVE"}
 
-        meter = PrometheusMeter(INSTRUMENTS)
-        redoing = Redoing(archive, redo, ready, meter, "forewarn_fraud_rescored", log, lambda: 1)
+        meter = PrometheusMetrics(INSTRUMENTS)
+        redoing = Rescorer(archive, redo, ready, meter, "forewarn_fraud_rescored", log, lambda: 1)
         assert await redoing.work_off() == 1
         assert await redoing.work_off() == 6

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve.gateway.together import CallCancelledError, Together
+from serve.framework.batching import CallCancelledError, MicroBatcher
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +49,7 @@ class Doubling:
         return [2 * float(row[0]) for row in rows]
 
 
-def asking(together: Together[Row, float], *numbers: float) -> list[asyncio.Task[float]]:
+def asking(together: MicroBatcher[Row, float], *numbers: float) -> list[asyncio.Task[float]]:
     return [asyncio.create_task(together.ask(np.array([n], np.float32))) for n in numbers]
 
 
@@ -67,20 +67,20 @@ async def answers(tasks: Sequence[asyncio.Task[float]]) -> list[float | BaseExce
 async def test_a_lone_row_is_asked_about_at_once() -> None:
     doubling = Doubling()
     doubling.let_through()
-    assert await answers(asking(Together(doubling), 3)) == [6]
+    assert await answers(asking(MicroBatcher(doubling), 3)) == [6]
     assert doubling.calls == [[3]]
 
 
 async def test_rows_of_one_moment_share_a_call_and_each_gets_its_own_answer() -> None:
     doubling = Doubling()
     doubling.let_through()
-    assert await answers(asking(Together(doubling), 3, 1, 2)) == [6, 2, 4]
+    assert await answers(asking(MicroBatcher(doubling), 3, 1, 2)) == [6, 2, 4]
     assert doubling.calls == [[3, 1, 2]]
 
 
 async def test_rows_that_come_during_a_call_wait_and_leave_as_one() -> None:
     doubling = Doubling()
-    together = Together(doubling)
+    together = MicroBatcher(doubling)
     tasks = asking(together, 1)
     await a_moment()
     tasks += asking(together, 2)
@@ -96,7 +96,7 @@ async def test_rows_that_come_during_a_call_wait_and_leave_as_one() -> None:
 async def test_a_call_takes_64_rows_and_the_rest_leaves_with_the_next() -> None:
     doubling = Doubling()
     doubling.let_through(3)
-    tasks = asking(Together(doubling), *range(150))
+    tasks = asking(MicroBatcher(doubling), *range(150))
     assert await answers(tasks) == [2 * n for n in range(150)]
     assert [len(call) for call in doubling.calls] == [64, 64, 22]
     assert [n for call in doubling.calls for n in call] == list(range(150))
@@ -104,7 +104,7 @@ async def test_a_call_takes_64_rows_and_the_rest_leaves_with_the_next() -> None:
 
 async def test_no_more_calls_are_under_way_than_allowed() -> None:
     doubling = Doubling()
-    together = Together(doubling, at_once=2)
+    together = MicroBatcher(doubling, at_once=2)
     tasks = []
     for number in range(5):
         tasks += asking(together, number)
@@ -118,7 +118,7 @@ async def test_no_more_calls_are_under_way_than_allowed() -> None:
 
 async def test_an_asker_that_leaves_during_the_call_takes_nobodys_answer_along() -> None:
     doubling = Doubling()
-    tasks = asking(Together(doubling), 1, 2, 3)
+    tasks = asking(MicroBatcher(doubling), 1, 2, 3)
     await a_moment()
     tasks[0].cancel()  # the one whose asking began the call
     await a_moment()
@@ -130,7 +130,7 @@ async def test_an_asker_that_leaves_during_the_call_takes_nobodys_answer_along()
 
 async def test_an_asker_that_leaves_before_its_call_is_not_asked_for() -> None:
     doubling = Doubling()
-    together = Together(doubling)
+    together = MicroBatcher(doubling)
     tasks = asking(together, 1)
     await a_moment()
     tasks += asking(together, 2, 3)
@@ -146,7 +146,7 @@ async def test_an_asker_that_leaves_before_its_call_is_not_asked_for() -> None:
 
 async def test_nothing_is_called_for_when_all_that_waited_have_left() -> None:
     doubling = Doubling()
-    together = Together(doubling)
+    together = MicroBatcher(doubling)
     first = asking(together, 1)
     await a_moment()
     other_tasks = asking(together, 2, 3)
@@ -162,7 +162,7 @@ async def test_nothing_is_called_for_when_all_that_waited_have_left() -> None:
 
 async def test_a_failure_reaches_every_asker_and_the_next_call_works() -> None:
     doubling = Doubling()
-    together = Together(doubling)
+    together = MicroBatcher(doubling)
     doubling.failing = [ConnectionError("gone")]
     doubling.let_through(2)
     failed = await answers(asking(together, 1, 2, 3))
@@ -172,7 +172,7 @@ async def test_a_failure_reaches_every_asker_and_the_next_call_works() -> None:
 
 async def test_a_failure_does_not_reach_those_that_wait_for_the_next_call() -> None:
     doubling = Doubling()
-    together = Together(doubling)
+    together = MicroBatcher(doubling)
     doubling.failing = [ConnectionError("gone")]
     tasks = asking(together, 1)
     await a_moment()
@@ -186,7 +186,7 @@ async def test_a_failure_does_not_reach_those_that_wait_for_the_next_call() -> N
 
 async def test_a_call_that_is_cancelled_from_outside_fails_its_askers_and_no_later_one() -> None:
     doubling = Doubling()
-    together = Together(doubling)
+    together = MicroBatcher(doubling)
     doubling.failing = [asyncio.CancelledError()]
     tasks = asking(together, 1, 2)
     await a_moment()
@@ -202,14 +202,14 @@ async def test_too_few_answers_fail_every_asker_instead_of_being_mixed_up() -> N
     async def one_answer(rows: Sequence[Row]) -> list[float]:
         return [float(rows[-1][0])]
 
-    failed = await answers(asking(Together(one_answer), 1, 2))
+    failed = await answers(asking(MicroBatcher(one_answer), 1, 2))
     assert [type(error) for error in failed] == [ValueError] * 2
 
 
 async def test_a_call_does_not_run_in_the_context_of_the_request_that_began_it() -> None:
     doubling = Doubling()
     doubling.let_through()
-    together = Together(doubling)
+    together = MicroBatcher(doubling)
     ASKER.set("somebody")
     assert await answers(asking(together, 1)) == [2]
     assert doubling.asker == "nobody"
@@ -225,7 +225,7 @@ def test_everyone_that_stays_gets_its_own_answer_or_an_error(steps: list[str], m
 
 async def _everyone_is_answered(steps: Sequence[str], most: int) -> None:
     doubling = Doubling()
-    together = Together(doubling, at_once=most)
+    together = MicroBatcher(doubling, at_once=most)
     tasks: list[asyncio.Task[float]] = []
     left: set[int] = set()
     for step in steps:

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from serve.gateway.turns import Turns
+from serve.framework.keyed_lock import KeyedLock
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_turns_of_one_identifier_follow_in_order_and_others_go_on() -> None:
-    turns, order, both = Turns(), [], asyncio.Barrier(2)
+    turns, order, both = KeyedLock(), [], asyncio.Barrier(2)
 
     async def work(identifier: str, number: int) -> None:
         async with turns.of(identifier):
@@ -31,7 +31,7 @@ async def test_turns_of_one_identifier_follow_in_order_and_others_go_on() -> Non
 
 
 async def test_a_caller_that_goes_away_takes_no_turn_and_keeps_none() -> None:
-    turns, inside = Turns(), asyncio.Event()
+    turns, inside = KeyedLock(), asyncio.Event()
 
     async def work() -> None:
         async with turns.of("a"):

@@ -9,8 +9,8 @@ from lifelines.datasets import load_gbsg2, load_lung, load_rossi
 from lib.survival import (
     CoxModel,
     Curves,
-    LikelyRange,
     Outcomes,
+    PredictionInterval,
     SurvivalError,
     blend,
     fit_cox,
@@ -198,7 +198,7 @@ def test_intervals_hold_their_share_in_each_group_of_like_predictions():
     def coverage(low, high):
         return ((low <= observed_times) & (observed_times <= high))[near[rest]].mean()
 
-    grouped = LikelyRange.fit(outcomes.take(first), curves.take(first), 0.8, 400.0)
+    grouped = PredictionInterval.fit(outcomes.take(first), curves.take(first), 0.8, 400.0)
     assert coverage(*grouped.of(new_curves)) == pytest.approx(0.8, abs=0.03)
     single_fit = fit_outside(outcomes.take(first), curves.take(first), 0.8, 400.0)
     assert coverage(*likely_range(new_curves, single_fit, 400.0)) < 0.7
@@ -206,7 +206,7 @@ def test_intervals_hold_their_share_in_each_group_of_like_predictions():
 
 def test_a_likely_range_that_cannot_be_is_refused():
     with pytest.raises(SurvivalError, match="one share more"):
-        LikelyRange(np.array([1.0]), np.array([0.1]), 10.0)
+        PredictionInterval(np.array([1.0]), np.array([0.1]), 10.0)
     nobody = Outcomes([1.0, 2.0], [0, 0])
     with pytest.raises(SurvivalError, match="nothing to fit"):
-        LikelyRange.fit(nobody, Curves(np.array([0.0, 5.0]), np.ones((2, 2))), 0.8, 5.0)
+        PredictionInterval.fit(nobody, Curves(np.array([0.0, 5.0]), np.ones((2, 2))), 0.8, 5.0)

@@ -3,15 +3,15 @@
 from lib.churn.interventions.effects import Effect, estimate_effect, revised
 from lib.churn.interventions.holdout import is_held_out
 from lib.churn.interventions.plan import (
+    Budget,
     Candidates,
-    Limits,
     Plan,
     candidates_of,
-    faults,
+    expected_value,
     highest_risk_first,
     plan_interventions,
     random_plan,
-    worth,
+    violations,
 )
 from lib.churn.interventions.playbooks import (
     PLAYBOOKS_FILE,
@@ -30,9 +30,9 @@ from lib.churn.interventions.uplift import (
 
 __all__ = [
     "PLAYBOOKS_FILE",
+    "Budget",
     "Candidates",
     "Effect",
-    "Limits",
     "Plan",
     "Playbook",
     "PlaybookError",
@@ -41,7 +41,7 @@ __all__ = [
     "area_under_uplift",
     "candidates_of",
     "estimate_effect",
-    "faults",
+    "expected_value",
     "fit_uplift",
     "highest_risk_first",
     "is_held_out",
@@ -51,5 +51,5 @@ __all__ = [
     "qini_curve",
     "random_plan",
     "revised",
-    "worth",
+    "violations",
 ]

@@ -9,22 +9,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lib.churn.base import ChurnError
 from lib.churn.interventions.holdout import is_held_out
 from lib.churn.interventions.plan import (
     NOTHING,
+    Budget,
     Candidates,
-    Limits,
     Plan,
     candidates_of,
+    expected_value,
     highest_risk_first,
     plan_interventions,
     random_plan,
-    worth,
 )
 from lib.churn.interventions.playbooks import Playbooks
 from lib.churn.model.scores import features_in
 from lib.churn.target import Floats, Ints
+from lib.churn.vocabulary import ChurnError
 from lib.contract import TIME
 from lib.feature import DAY
 
@@ -58,7 +58,7 @@ class Economics:
 
 
 @dataclass(frozen=True)
-class Day:
+class DailyPlan:
     """A planned day.
 
     Attributes:
@@ -84,7 +84,7 @@ def plan_day(
     scores: pa.Table,
     names: tuple[str, ...],
     playbooks: Playbooks,
-    limits: Limits,
+    limits: Budget,
     economics: Economics,
     at_us: int,
     history: pa.Table | None = None,
@@ -92,7 +92,7 @@ def plan_day(
     uplift: Floats | None = None,
     salt: str = "churn",
     seed: int = 7,
-) -> Day:
+) -> DailyPlan:
     """Who gets what on a day.
 
     Customers of the holdout are chosen like the others and then left alone: so those who are
@@ -123,13 +123,13 @@ def plan_day(
     candidates = candidates_of(
         customers,
         expected,
-        worth(mrr, economics.margin, economics.months),
+        expected_value(mrr, economics.margin, economics.months),
         mrr * _MONTHS_A_YEAR,
         open_to,
         playbooks,
     )
     plan = plan_interventions(candidates, limits)
-    return Day(
+    return DailyPlan(
         candidates=candidates,
         plan=plan,
         held_out=np.array(
@@ -167,7 +167,7 @@ def _cooling(
     return is_cooling
 
 
-def log_of(day: Day, playbooks: Playbooks, at_us: int) -> pa.Table:
+def log_of(day: DailyPlan, playbooks: Playbooks, at_us: int) -> pa.Table:
     """The chosen customers as they are logged, the most valuable first.
 
     Returns:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from lib.churn.base import ChurnError
 from lib.churn.target import Floats
+from lib.churn.vocabulary import ChurnError
 
 _LEVEL, _POWER = 0.95, 0.80
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from lib.churn.base import ChurnError
 from lib.churn.interventions.effects import Effect, estimate_effect, revised
 from lib.churn.interventions.playbooks import Playbooks
 from lib.churn.target import Floats
+from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
 
 _DOUBT = 0.15
 _FEWEST = 30
 
 
-def who_left(log: pa.Table, churn: pa.Table, window_days: int, until_us: int) -> Floats:
+def churned_customers(log: pa.Table, churn: pa.Table, window_days: int, until_us: int) -> Floats:
     """Of each logged intervention, 1.0 where the customer gave notice within the window after it.
 
     NaN where the window is not over at `until_us`.
@@ -38,7 +38,7 @@ def effects_of(log: pa.Table, left: Floats) -> dict[str, Effect]:
 
     Args:
         log: of earlier plans; see `log_of`.
-        left: see `who_left`.
+        left: see `churned_customers`.
     """
     is_known = ~np.isnan(left)
     books = np.array(log["playbook"].to_pylist(), dtype=np.str_)

@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from lib.churn.base import ChurnError
 from lib.churn.interventions.playbooks import Playbooks
 from lib.churn.target import Floats, Ints
+from lib.churn.vocabulary import ChurnError
 
 NOTHING = -1
 _GAP = 1e-9
 
 
 @dataclass(frozen=True)
-class Limits:
+class Budget:
     """What a plan may use.
 
     Raises:
@@ -75,7 +75,7 @@ class Plan:
     hours: float
 
 
-def worth(mrr: Floats, margin: float, months: float) -> Floats:
+def expected_value(mrr: Floats, margin: float, months: float) -> Floats:
     """What a customer who stays is worth: margin x revenue of the months that it would stay."""
     return np.asarray(np.nan_to_num(mrr) * margin * months)
 
@@ -93,7 +93,7 @@ def candidates_of(
     Args:
         customers: ids.
         uplift: (customers, playbooks) fall of the chance to leave; below 0 where it rises.
-        value_of_staying: (customers,) see `worth`.
+        value_of_staying: (customers,) see `expected_value`.
         yearly_revenue: (customers,) currency units.
         open_to: (customers, playbooks) who may get what.
         playbooks: costs and hours.
@@ -110,7 +110,7 @@ def candidates_of(
     )
 
 
-def plan_interventions(candidates: Candidates, limits: Limits) -> Plan:
+def plan_interventions(candidates: Candidates, limits: Budget) -> Plan:
     """The plan of most value; doing nothing is always one.
 
     A multiple-choice knapsack with several limits, as a mixed-integer program solved to optimality
@@ -135,7 +135,7 @@ def plan_interventions(candidates: Candidates, limits: Limits) -> Plan:
 
 
 def _constraints(
-    candidates: Candidates, limits: Limits, customers: Ints, books: Ints
+    candidates: Candidates, limits: Budget, customers: Ints, books: Ints
 ) -> list[LinearConstraint]:
     count, columns = len(customers), np.arange(len(customers))
     people, row_indices = np.unique(customers, return_inverse=True)
@@ -164,12 +164,12 @@ def plan_of(candidates: Candidates, chosen: Ints) -> Plan:
     )
 
 
-def highest_risk_first(candidates: Candidates, limits: Limits, probabilities: Floats) -> Plan:
+def highest_risk_first(candidates: Candidates, limits: Budget, probabilities: Floats) -> Plan:
     """What teams do: the riskiest customer first, with its best playbook, while there is room."""
     return _in_turn(candidates, limits, np.argsort(-probabilities, kind="stable"))
 
 
-def random_plan(candidates: Candidates, limits: Limits, seed: int) -> Plan:
+def random_plan(candidates: Candidates, limits: Budget, seed: int) -> Plan:
     """Customers in random order, with a random open playbook, while there is room."""
     draw = np.random.default_rng(seed)
     shuffled = np.where(np.isfinite(candidates.value), draw.random(candidates.value.shape), -np.inf)
@@ -178,7 +178,7 @@ def random_plan(candidates: Candidates, limits: Limits, seed: int) -> Plan:
 
 
 def _in_turn(
-    candidates: Candidates, limits: Limits, order: Ints, liking: Floats | None = None
+    candidates: Candidates, limits: Budget, order: Ints, liking: Floats | None = None
 ) -> Plan:
     liking = candidates.value if liking is None else liking
     chosen = np.full(len(candidates.customers), NOTHING, dtype=np.int64)
@@ -196,7 +196,7 @@ def _in_turn(
     return plan_of(candidates, chosen)
 
 
-def faults(candidates: Candidates, limits: Limits, plan: Plan) -> list[str]:
+def violations(candidates: Candidates, limits: Budget, plan: Plan) -> list[str]:
     """Constraints that a plan breaks, counted anew: none of one that was solved."""
     customers = np.flatnonzero(plan.chosen != NOTHING)
     books, slack = plan.chosen[customers], 1e-6

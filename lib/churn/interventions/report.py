@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from lib.churn.health import COMPONENTS
-from lib.churn.interventions.daily import Day, Economics
+from lib.churn.interventions.daily import DailyPlan, Economics
 from lib.churn.interventions.effects import Effect
-from lib.churn.interventions.plan import Limits
+from lib.churn.interventions.plan import Budget
 from lib.churn.interventions.playbooks import Playbooks
 from lib.report import (
     Axis,
@@ -30,11 +30,11 @@ _SHOWN = 50
 
 
 def plan_report(
-    day: Day,
+    day: DailyPlan,
     log: pa.Table,
     scores: pa.Table,
     playbooks: Playbooks,
-    limits: Limits,
+    limits: Budget,
     economics: Economics,
     as_of: str,
     effects: dict[str, Effect] | None = None,
@@ -56,7 +56,7 @@ def plan_report(
     )
 
 
-def facts(day: Day, log: pa.Table, as_of: str, effects: dict[str, Effect]) -> dict[str, Any]:
+def facts(day: DailyPlan, log: pa.Table, as_of: str, effects: dict[str, Effect]) -> dict[str, Any]:
     """The figures, for programs."""
     return {
         "as_of": as_of,
@@ -72,7 +72,7 @@ def facts(day: Day, log: pa.Table, as_of: str, effects: dict[str, Effect]) -> di
 
 
 def _overview(
-    day: Day, log: pa.Table, scores: pa.Table, limits: Limits, economics: Economics
+    day: DailyPlan, log: pa.Table, scores: pa.Table, limits: Budget, economics: Economics
 ) -> Section:
     mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
     at_risk = float((day.probabilities * mrr).sum()) * 12.0
@@ -130,7 +130,7 @@ def _people(treated: pa.Table, scores: pa.Table, playbooks: Playbooks) -> Sectio
     return Section("Who, why, what to do, what it is worth", blocks)
 
 
-def _ways(day: Day, log: pa.Table) -> Section:
+def _ways(day: DailyPlan, log: pa.Table) -> Section:
     rows: list[tuple[Cell, ...]] = [(name, value) for name, value in day.other_ways.items()]
     rows.append(("this plan", day.plan.value))
     text = (
@@ -146,7 +146,7 @@ def _ways(day: Day, log: pa.Table) -> Section:
     )
 
 
-def _spent(day: Day, treated: pa.Table, playbooks: Playbooks, limits: Limits) -> Section:
+def _spent(day: DailyPlan, treated: pa.Table, playbooks: Playbooks, limits: Budget) -> Section:
     count = {playbook.id: 0 for playbook in playbooks.playbooks}
     for name in treated["playbook"].to_pylist():
         count[name] += 1

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.churn.base import ChurnError
 from lib.churn.target import Floats
+from lib.churn.vocabulary import ChurnError
 
 _FEWEST = 20
 Flags = NDArray[np.bool_]

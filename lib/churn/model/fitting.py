@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.calibration import Calibrator, fit_calibrator
-from lib.churn.base import ChurnError, CustomerBase
 from lib.churn.features import churn_features
-from lib.churn.model.churn_model import blended
-from lib.churn.model.linear import FEW, Few, Linear, fit_linear
+from lib.churn.model.linear import FEW, Linear, SparseLinear, fit_linear
+from lib.churn.model.model import blended
 from lib.churn.model.settings import ModelSettings
 from lib.churn.model.trees import Trees, fit_trees
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import FEWEST_CUSTOMERS, Floats, Target
+from lib.churn.vocabulary import ChurnError, CustomerVocabulary
 
 Flags = NDArray[np.bool_]
 _FEWEST_ROWS = 10
@@ -87,7 +87,7 @@ def _refuse_few(what: str, part: Snapshots, known: Snapshots, target: Target) ->
             )
 
 
-def categorical(base: CustomerBase) -> list[int]:
+def categorical(base: CustomerVocabulary) -> list[int]:
     """Places of features that are codes."""
     names = churn_features(base).names
     return [names.index(name) for name in ("segment_code", "plan_code")]
@@ -101,7 +101,7 @@ def row_weights(rows: Snapshots) -> Floats:
 
 
 def fit_halves(
-    base: CustomerBase, rows: Snapshots, settings: ModelSettings, seed: int
+    base: CustomerVocabulary, rows: Snapshots, settings: ModelSettings, seed: int
 ) -> tuple[Linear, Trees]:
     """Both halves in this process."""
     weights = row_weights(rows)
@@ -110,11 +110,15 @@ def fit_halves(
 
 
 def fit_linear_half(
-    base: CustomerBase, rows: Snapshots, weights: Floats, settings: ModelSettings
+    base: CustomerVocabulary, rows: Snapshots, weights: Floats, settings: ModelSettings
 ) -> Linear:
     """The linear half alone."""
     columns = tuple(rows.names.index(name) for name in FEW)
-    few = Few(columns, settings.few_ridge, settings.few_share) if settings.few_share else None
+    few = (
+        SparseLinear(columns, settings.few_ridge, settings.few_share)
+        if settings.few_share
+        else None
+    )
     codes = categorical(base)
     return fit_linear(rows.matrix, rows.labels, weights, settings.ridge, codes, few)
 
@@ -127,7 +131,7 @@ def customer_folds(rows: Snapshots, seed: int, count: int = FOLDS) -> NDArray[np
 
 
 def fold_log_odds(
-    base: CustomerBase,
+    base: CustomerVocabulary,
     rows: Snapshots,
     folds: NDArray[np.int64],
     fold: int,
@@ -142,7 +146,7 @@ def fold_log_odds(
 
 
 def calibrated(
-    base: CustomerBase, rows: Snapshots, settings: ModelSettings, seed: int
+    base: CustomerVocabulary, rows: Snapshots, settings: ModelSettings, seed: int
 ) -> tuple[Calibrator, Floats]:
     """A calibrator from rows out of fold, and their calibrated chances."""
     folds, outside = customer_folds(rows, seed), np.zeros(len(rows))

@@ -26,7 +26,7 @@ _RARE = 0.01
 
 
 @dataclass(frozen=True)
-class Squash:
+class RobustSquash:
     """Features as inputs of mean 0 and deviation 1: sign(x) ln(1 + |x|), a missing one its mean.
 
     Attributes:
@@ -50,7 +50,7 @@ class Squash:
         return np.hstack([inputs, absent[:, self.missing], codes])
 
 
-def fit_squash(matrix: Floats, categorical: Sequence[int] = ()) -> Squash:
+def fit_squash(matrix: Floats, categorical: Sequence[int] = ()) -> RobustSquash:
     """Means and deviations of training rows; constant features come to 0.
 
     Args:
@@ -73,7 +73,7 @@ def fit_squash(matrix: Floats, categorical: Sequence[int] = ()) -> Squash:
         if _RARE <= share <= 1.0 - _RARE
     ]
     pairs = np.array(coded, dtype=np.int64).reshape(-1, 2)
-    return Squash(mean, scale, some, pairs)
+    return RobustSquash(mean, scale, some, pairs)
 
 
 def _shares(codes: Floats) -> tuple[list[float], list[float]]:
@@ -91,7 +91,7 @@ class Linear:
         intercept: log-odds of the mean.
     """
 
-    squash: Squash
+    squash: RobustSquash
     weights: Floats
     intercept: float
 
@@ -118,7 +118,7 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Few:
+class SparseLinear:
     """The fit of a few features.
 
     Attributes:
@@ -138,7 +138,7 @@ def fit_linear(
     weights: Floats,
     ridge: float,
     categorical: Sequence[int] = (),
-    few: Few | None = None,
+    few: SparseLinear | None = None,
 ) -> Linear:
     """Fit on rows whose labels are 0 or 1, both present.
 
@@ -168,7 +168,7 @@ def _fitted(inputs: Floats, labels: Floats, weights: Floats, ridge: float) -> tu
     return model.coef_[0].astype(np.float64), float(model.intercept_[0])
 
 
-def _varying(squash: Squash, few: Few) -> list[int]:
+def _varying(squash: RobustSquash, few: SparseLinear) -> list[int]:
     """Inputs of the few features, with those for their being missing; constant ones are none."""
     features = len(squash.mean)
     columns = [column for column in few.places if np.isfinite(squash.scale[column])]

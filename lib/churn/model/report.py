@@ -9,9 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from lib.churn.model.churn_model import ChurnModel
+from lib.churn.model.evaluation import (
+    AP,
+    AUC,
+    OURS,
+    PRECISION,
+    RECALL,
+    REVENUE,
+    Evaluation,
+    ordered,
+)
 from lib.churn.model.fitting import Split
-from lib.churn.model.judging import AP, AUC, OURS, PRECISION, RECALL, REVENUE, Findings, ordered
+from lib.churn.model.model import ChurnModel
 from lib.churn.reasons import words_for
 from lib.contract import MatchCounts
 from lib.contract.matches import match_figures, match_warnings
@@ -48,7 +57,7 @@ class Subject:
     untold: tuple[str, ...]
 
 
-def training_report(subject: Subject, findings: Findings) -> Report:
+def training_report(subject: Subject, findings: Evaluation) -> Report:
     """The report, and its figures as JSON."""
     target = subject.model.target
     outcome = f"leave within {target.window_days} days"
@@ -71,7 +80,7 @@ def training_report(subject: Subject, findings: Findings) -> Report:
     )
 
 
-def facts(subject: Subject, findings: Findings) -> dict[str, Any]:
+def facts(subject: Subject, findings: Evaluation) -> dict[str, Any]:
     """The figures, for programs."""
     return {
         "simulated": subject.simulated,
@@ -93,7 +102,7 @@ def facts(subject: Subject, findings: Findings) -> dict[str, Any]:
     }
 
 
-def warned(findings: Findings) -> dict[str, float]:
+def warned(findings: Evaluation) -> dict[str, float]:
     """Shares of leavers by how early they were first flagged."""
     days = findings.warned_days
     if not len(days):
@@ -102,7 +111,7 @@ def warned(findings: Findings) -> dict[str, float]:
     return {"leavers": len(days), "flagged": float(np.mean(~np.isnan(days))), **early}
 
 
-def _overview(findings: Findings, outcome: str) -> Section:
+def _overview(findings: Evaluation, outcome: str) -> Section:
     ours = findings.measures[OURS]
     figures = [
         KeyFigure("customers who " + outcome, f"{findings.prevalence:.1%}", "of the test's rows"),
@@ -133,7 +142,7 @@ def _overview(findings: Findings, outcome: str) -> Section:
     return Section("In short", [KeyFigures(tuple(figures)), Note(text)])
 
 
-def _methods(findings: Findings) -> Section:
+def _methods(findings: Evaluation) -> Section:
     names = ordered(findings.measures)
     keys = (AUC, AP, RECALL, PRECISION, REVENUE)
     rows: list[tuple[Cell, ...]] = [
@@ -154,7 +163,7 @@ def _methods(findings: Findings) -> Section:
     )
 
 
-def _pictures(findings: Findings) -> Section:
+def _pictures(findings: Evaluation) -> Section:
     percent = np.arange(101) / 100.0
     lift = {OURS: Curve(percent, findings.lift[OURS])}
     lift |= {name: Curve(percent, curve) for name, curve in findings.lift.items() if name != OURS}
@@ -183,7 +192,7 @@ def _pictures(findings: Findings) -> Section:
     return Section("How well", [Figures(tuple(figures))])
 
 
-def _why(findings: Findings) -> Section:
+def _why(findings: Evaluation) -> Section:
     top = list(findings.importance.items())[:_SHOWN]
     plot = bar_plot(
         "What moves the chances",
@@ -198,7 +207,7 @@ def _why(findings: Findings) -> Section:
     return Section("Why", [Figures((plot,)), Note(text)])
 
 
-def _early(findings: Findings) -> Section:
+def _early(findings: Evaluation) -> Section:
     days = findings.warned_days
     flagged_days = days[~np.isnan(days)]
     if not len(days):
@@ -220,7 +229,7 @@ def _early(findings: Findings) -> Section:
     return Section("How early", blocks)
 
 
-def _groups(subject: Subject, findings: Findings) -> Section:
+def _groups(subject: Subject, findings: Evaluation) -> Section:
     names = subject.model.base.segments
     rows: list[tuple[Cell, ...]] = [
         (names[int(code) - 1] if 0 < code <= len(names) else "other", count, share, auc)

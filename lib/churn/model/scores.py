@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from lib.churn.health import COMPONENTS, health_of
-from lib.churn.profiles import Sight
+from lib.churn.profiles import CustomerFeatures
 from lib.churn.reasons import reasons_of
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import NEVER
@@ -18,7 +18,7 @@ from lib.contract import TIME, ContractError
 from lib.storage import open_dataset, open_storage
 
 if TYPE_CHECKING:
-    from lib.churn.model.churn_model import ChurnModel
+    from lib.churn.model.model import ChurnModel
 
 NOTE = "scores.json"
 KEYS = ("customer_id", "as_of", "chance", "score", "band", "flagged", "mrr", "segment", "reasons")
@@ -69,7 +69,7 @@ def scores_table(model: ChurnModel, rows: Snapshots) -> pa.Table:
     return pa.table(columns | features)
 
 
-def score_customers(model: ChurnModel, sights: Sequence[Sight]) -> pa.Table:
+def score_customers(model: ChurnModel, sights: Sequence[CustomerFeatures]) -> pa.Table:
     """The same for customers as they are known online."""
     names = model.names
     rows = [[sight.values[name] for name in names] for sight in sights]

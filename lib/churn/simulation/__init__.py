@@ -2,17 +2,17 @@
 
 from lib.churn.simulation.accounts import Accounts, SimulationConfig, draw_accounts
 from lib.churn.simulation.effects import TREATMENTS, chances_to_leave
-from lib.churn.simulation.life import CAUSES, Lives, live
-from lib.churn.simulation.telling import tell
+from lib.churn.simulation.lifecycle import CAUSES, Lifecycles, simulate_lifecycles
+from lib.churn.simulation.tables import write_tables
 
 __all__ = [
     "CAUSES",
     "TREATMENTS",
     "Accounts",
-    "Lives",
+    "Lifecycles",
     "SimulationConfig",
     "chances_to_leave",
     "draw_accounts",
-    "live",
-    "tell",
+    "simulate_lifecycles",
+    "write_tables",
 ]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.churn.base import ChurnError
 from lib.churn.target import Floats, Ints
+from lib.churn.vocabulary import ChurnError
 from lib.contract import utc_us
 
 SEGMENTS = ("enterprise", "mid-market", "small")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lib.churn.simulation.life import CAUSES, STRENGTH, Lives
+from lib.churn.simulation.lifecycle import CAUSES, STRENGTH, Lifecycles
 from lib.churn.target import Floats, Ints
 
 TREATMENTS: Mapping[str, Mapping[str, float]] = {
@@ -23,7 +23,7 @@ _CALM_BELOW = 0.15
 
 
 def chances_to_leave(
-    lives: Lives, accounts: Ints, day: int, window: int, treatment: str | None
+    lives: Lifecycles, accounts: Ints, day: int, window: int, treatment: str | None
 ) -> Floats:
     """True chance of accounts to give notice within `(day, day + window]`, treated on that day.
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from lib.fraud.model.dense import Networks
 from lib.fraud.model.inputs import Floats, recency_weights
-from lib.fraud.model.meta import MetaLearner, fit_meta
 from lib.fraud.model.network import fit_networks
+from lib.fraud.model.numpy_mlp import Networks
 from lib.fraud.model.payments import Payments
 from lib.fraud.model.sample import Sample
 from lib.fraud.model.settings import ModelSettings
-from lib.fraud.model.slices import Fold, Slice
+from lib.fraud.model.stacking import MetaLearner, fit_meta
+from lib.fraud.model.time_split import Fold, Slice
 from lib.fraud.model.trees import BoostedTrees, fit_trees
 
 
 @dataclass(frozen=True)
-class Machine:
+class Compute:
     """What a fit may use: `cpu` or `cuda`, and threads (0 takes all cores)."""
 
     device: str = "cpu"
@@ -64,7 +64,7 @@ def fold_data(payments: Payments, fold: Fold, half_life_days: float) -> FoldData
     )
 
 
-def fit_fold(data: FoldData, settings: ModelSettings, seed: int, machine: Machine) -> FoldScores:
+def fit_fold(data: FoldData, settings: ModelSettings, seed: int, machine: Compute) -> FoldScores:
     """Fit one booster and one network on earlier days, stop by the next, score the days after."""
     machine.limit()
     single = replace(settings.trees, boosters=1)
@@ -93,7 +93,7 @@ def settled(settings: ModelSettings, folds: Sequence[FoldScores]) -> ModelSettin
 
 
 def fit_halves(
-    train: Sample, settings: ModelSettings, machine: Machine
+    train: Sample, settings: ModelSettings, machine: Compute
 ) -> tuple[BoostedTrees, Networks]:
     """Fit both halves on all rows, for as long as `settings` say."""
     machine.limit()

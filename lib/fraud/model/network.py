@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from lib.evaluation import average_precision
-from lib.fraud.model.dense import DenseNetwork, Networks
 from lib.fraud.model.inputs import Matrix, fit_standardiser
+from lib.fraud.model.numpy_mlp import DenseNetwork, Networks
 from lib.fraud.model.sample import Sample, refuse_one_class
 from lib.fraud.model.settings import NetworkSettings
 

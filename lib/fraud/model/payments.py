@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lib.fraud.model.inputs import Flags, Floats, Matrix, feature_matrix, known_labels
 from lib.fraud.model.sample import Sample
-from lib.fraud.model.slices import Slice
+from lib.fraud.model.time_split import Slice
 
 FACTS = ("event_time", "user_id", "amount_minor", "fraud_from", "fraud_until")
 """Columns of the contract that training reads beside the features."""

@@ -13,14 +13,14 @@ import onnxruntime
 from safetensors.numpy import load_file
 
 from lib.calibration import Calibrator
-from lib.fraud.model.dense import Networks
-from lib.fraud.model.files import read_json
 from lib.fraud.model.forest import Forest
-from lib.fraud.model.graph import build_graph
 from lib.fraud.model.inputs import Floats, Matrix
-from lib.fraud.model.meta import MetaLearner
+from lib.fraud.model.json_io import read_json
+from lib.fraud.model.numpy_mlp import Networks
+from lib.fraud.model.onnx_export import build_graph
 from lib.fraud.model.policy import Policy
 from lib.fraud.model.reasons import Reason, top_reasons
+from lib.fraud.model.stacking import MetaLearner
 from lib.registry import Artifact
 
 

@@ -9,12 +9,12 @@ import pyarrow.compute as pc
 from lib.contract import TIME
 from lib.fraud.contracts import TRANSACTIONS
 from lib.fraud.simulation.config import SCENARIOS, SECOND_US, SimulationConfig
-from lib.fraud.simulation.crimes import all_crimes
-from lib.fraud.simulation.disturbance import arrivals, with_disturbances
+from lib.fraud.simulation.context import SimulationContext
+from lib.fraud.simulation.data_faults import arrivals, with_data_faults
+from lib.fraud.simulation.fraud_patterns import all_fraud
 from lib.fraud.simulation.honest import honest_payments
 from lib.fraud.simulation.outcomes import make_labels
 from lib.fraud.simulation.payments import METHODS, NO_DEVICE, Floats, Ints, Payments, joined
-from lib.fraud.simulation.scene import Scene
 from lib.fraud.simulation.trips import make_trips
 from lib.fraud.simulation.world import make_merchants, make_users
 
@@ -44,21 +44,21 @@ def simulate(config: SimulationConfig, seed: int) -> Simulated:
     payment rates, log-normal amounts around each merchant's price, hours around each category's
     usual one in the customer's solar time, journeys at 700 km/h. Honest oddities make it hard:
     afternoons of many purchases, renewed and shared devices, refusals for lack of funds, sudden
-    dear purchases, wrong places. The crimes are in `lib.fraud.simulation.crimes`. Of all numbers
-    none is fitted to real payments; figures measured on it must say so.
+    dear purchases, wrong places. The crimes are in `lib.fraud.simulation.fraud_patterns`. Of all
+    numbers none is fitted to real payments; figures measured on it must say so.
     """
     generator = np.random.default_rng(seed)
     merchants = make_merchants(generator, config)
     users = make_users(generator, config, merchants)
     trips = make_trips(generator, config, users)
     honest = honest_payments(generator, config, users, merchants, trips)
-    crimes = all_crimes(Scene(generator, config, users, merchants, honest))
+    crimes = all_fraud(SimulationContext(generator, config, users, merchants, honest))
     payments = joined([honest, crimes])
     payments = payments.take(np.argsort(payments.time, kind="stable"))
     ids = numbered("t", np.arange(len(payments)), width=9)
     transactions = _transactions(generator, config, payments, ids)
     return Simulated(
-        transactions=with_disturbances(generator, config, transactions),
+        transactions=with_data_faults(generator, config, transactions),
         labels=make_labels(generator, config, payments, ids),
         truth=_truth(payments, ids),
     )

@@ -11,7 +11,7 @@ from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import Costs, ModelSettings
 
 if TYPE_CHECKING:
-    from lib.maintenance.model.survival_model import SYSTEM, Half, SurvivalModel
+    from lib.maintenance.model.model import SYSTEM, Half, SurvivalModel
 
 __all__ = [
     "HORIZONS",

@@ -18,7 +18,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Watch:
+class AlarmWindow:
     """Rows of machines over time, and the failures that follow them.
 
     Attributes:
@@ -35,7 +35,7 @@ class Watch:
     step_hours: float
 
     @classmethod
-    def of(cls, rows: TrainingRows) -> Watch:
+    def of(cls, rows: TrainingRows) -> AlarmWindow:
         """The watch of rows that are ordered by machine and time."""
         outcomes = rows.outcomes
         gaps = np.diff(rows.at_us)[rows.machines[1:] == rows.machines[:-1]]
@@ -43,10 +43,10 @@ class Watch:
         hours = np.where(outcomes.failed, outcomes.time, np.inf)
         return cls(rows.machines, rows.at_us, hours, outcomes.time, step)
 
-    def take(self, rows: npt.ArrayLike) -> Watch:
+    def take(self, rows: npt.ArrayLike) -> AlarmWindow:
         """Some of the rows."""
         chosen = np.asarray(rows)
-        return Watch(
+        return AlarmWindow(
             self.machines[chosen],
             self.at_us[chosen],
             self.hours[chosen],
@@ -60,7 +60,7 @@ class Watch:
         return len(self.at_us) * self.step_hours / MONTH_HOURS
 
 
-def false_alarms(watch: Watch, alarms: Mask, within_hours: float) -> float:
+def false_alarms(watch: AlarmWindow, alarms: Mask, within_hours: float) -> float:
     """Episodes of alarms without a failure in the hours after, per machine-month.
 
     Alarms of a machine within a day of each other are one episode; rows that were not watched for
@@ -70,7 +70,7 @@ def false_alarms(watch: Watch, alarms: Mask, within_hours: float) -> float:
     return len(_episodes(watch, wrong)) / max(watch.machine_months, 1e-9)
 
 
-def _episodes(watch: Watch, wrong: Mask) -> Ints:
+def _episodes(watch: AlarmWindow, wrong: Mask) -> Ints:
     """First row of each episode."""
     rows = np.flatnonzero(wrong)
     if not len(rows):
@@ -81,7 +81,7 @@ def _episodes(watch: Watch, wrong: Mask) -> Ints:
     return first
 
 
-def threshold_for(watch: Watch, scores: Floats, within_hours: float, most: float) -> float:
+def threshold_for(watch: AlarmWindow, scores: Floats, within_hours: float, most: float) -> float:
     """The lowest score at which false alarms stay within `most` per machine-month."""
     values = np.append(np.unique(scores), np.inf)
     low, high = -1, len(values) - 1
@@ -95,7 +95,7 @@ def threshold_for(watch: Watch, scores: Floats, within_hours: float, most: float
 
 
 @dataclass(frozen=True)
-class Warned:
+class WarningStats:
     """Per failure: whose, whether it was announced, and how long before.
 
     Attributes:
@@ -109,7 +109,9 @@ class Warned:
     lead_hours: Floats
 
 
-def warned(watch: Watch, alarms: Mask, within_hours: float, ahead_hours: float = 24.0) -> Warned:
+def warned(
+    watch: AlarmWindow, alarms: Mask, within_hours: float, ahead_hours: float = 24.0
+) -> WarningStats:
     """The failures that have rows `ahead_hours` to `within_hours` before them, and their alarms."""
     counts = (watch.hours >= ahead_hours) & (watch.hours <= within_hours)
     seconds = _failure_seconds(watch.take(counts)).astype(str)
@@ -119,17 +121,17 @@ def warned(watch: Watch, alarms: Mask, within_hours: float, ahead_hours: float =
     has_alarm = alarms[counts]
     for index, hours in zip(owner[has_alarm], watch.hours[counts][has_alarm], strict=True):
         lead[index] = hours if np.isnan(lead[index]) else max(lead[index], hours)
-    return Warned(watch.machines[counts][first], np.isfinite(lead), lead)
+    return WarningStats(watch.machines[counts][first], np.isfinite(lead), lead)
 
 
-def _failure_seconds(watch: Watch) -> Ints:
+def _failure_seconds(watch: AlarmWindow) -> Ints:
     """(n,) when each row's failure came, the same number for all rows before it."""
     exact = watch.at_us + np.round(watch.hours * HOUR_US).astype(np.int64)
     return np.asarray((exact + 250_000) // 1_000_000)
 
 
 @dataclass(frozen=True)
-class Replayed:
+class ReplayResult:
     """What a policy would have come to, by machine.
 
     Attributes:
@@ -147,7 +149,7 @@ class Replayed:
     months: Floats
 
 
-def replay(watch: Watch, alarms: Mask, costs: Costs) -> Replayed:
+def replay(watch: AlarmWindow, alarms: Mask, costs: Costs) -> ReplayResult:
     """Each alarm calls for a service `costs.respond_hours` later, and it then helps for a while.
 
     A failure that came within `credit_hours` of such a service would not have come; while it
@@ -163,10 +165,10 @@ def replay(watch: Watch, alarms: Mask, costs: Costs) -> Replayed:
     counts = np.array(machine_counts, dtype=np.int64).reshape(len(names), 3)
     cost = costs.service * counts[:, 0] + costs.failure * counts[:, 1]
     months = np.asarray((ends - starts) * watch.step_hours / MONTH_HOURS, dtype=np.float64)
-    return Replayed(names, counts[:, 0], counts[:, 1], counts[:, 2], cost, months)
+    return ReplayResult(names, counts[:, 0], counts[:, 1], counts[:, 2], cost, months)
 
 
-def _replay_machine(watch: Watch, alarms: Mask, costs: Costs) -> tuple[int, int, int]:
+def _replay_machine(watch: AlarmWindow, alarms: Mask, costs: Costs) -> tuple[int, int, int]:
     """Services, failures and avoided failures of one machine."""
     failures = np.unique(_failure_seconds(watch.take(np.isfinite(watch.hours))))
     respond, credit = costs.respond_hours * 3600.0, costs.credit_hours * 3600.0
@@ -181,7 +183,7 @@ def _replay_machine(watch: Watch, alarms: Mask, costs: Costs) -> tuple[int, int,
     return len(services), len(failures) - avoided, avoided
 
 
-def cheapest_threshold(watch: Watch, scores: Floats, costs: Costs, tries: int = 40) -> float:
+def cheapest_threshold(watch: AlarmWindow, scores: Floats, costs: Costs, tries: int = 40) -> float:
     """The score from which alarms would have cost least; inf where none is worth it."""
     values = np.append(np.quantile(scores, np.linspace(0.0, 1.0, tries)), np.inf)
     spent = [float(replay(watch, scores >= value, costs).cost.sum()) for value in values]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from xgboost import XGBClassifier
 
-from lib.maintenance.feature_set import FeatureSet
+from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import Floats
 from lib.maintenance.model.rows import TrainingRows
 from lib.survival import Curves, KaplanMeier, SurvivalError, fit_cox
@@ -17,7 +17,7 @@ SCORES = ("fixed interval", "threshold", "gradient boosting")
 
 
 def baseline_scores(
-    features: FeatureSet, train: TrainingRows, hours: float, seed: int
+    features: AssetFeatureSet, train: TrainingRows, hours: float, seed: int
 ) -> dict[str, Score]:
     """Functions from rows (n, features) to scores (n,), higher is worse, by name of `SCORES`.
 
@@ -44,7 +44,7 @@ def as_curves(score: Score, train: TrainingRows, horizon: float) -> Callable[[Fl
     return lambda rows: model.curves(score(rows)[:, None])
 
 
-def _longest_unserved(features: FeatureSet) -> Score:
+def _longest_unserved(features: AssetFeatureSet) -> Score:
     heads = [f"hours_since_service_{part}" for part in features.components]
     columns = [features.names.index(name) for name in heads or ["hours_since_service"]]
 
@@ -55,7 +55,7 @@ def _longest_unserved(features: FeatureSet) -> Score:
     return score
 
 
-def _farthest_sensor(features: FeatureSet, train: Floats) -> Score:
+def _farthest_sensor(features: AssetFeatureSet, train: Floats) -> Score:
     """Distance of the window's means from the fleet's, in standard deviations: the largest."""
     hours = features.windows_hours[0]
     columns = [

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from lib.maintenance.feature_set import FeatureSet
+from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import Floats
 from lib.maintenance.model.prediction import Driver
 
 
-def feature_groups(features: FeatureSet) -> dict[str, list[int]]:
+def feature_groups(features: AssetFeatureSet) -> dict[str, list[int]]:
     """Columns by what they are about: each sensor, code and service clock, age, running hours."""
     groups: dict[str, list[int]] = {}
     heads = {f"{code}_count_": code for code in features.error_codes}

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.maintenance.feature_set import FeatureSet
+from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import Floats
 from lib.maintenance.model.baselines import as_curves, baseline_scores
+from lib.maintenance.model.model import Half
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import ModelSettings, time_grid
-from lib.maintenance.model.survival_model import Half
 from lib.survival import (
     Curves,
     KaplanMeier,
-    LikelyRange,
+    PredictionInterval,
     SurvivalError,
     blend,
     fit_cox,
@@ -74,7 +74,7 @@ def mode_names(rows: TrainingRows) -> tuple[str, ...]:
 
 
 def fit_half(
-    features: FeatureSet,
+    features: AssetFeatureSet,
     rows: TrainingRows,
     modes: tuple[str, ...],
     horizon: float,
@@ -115,7 +115,7 @@ def fit_half(
 
 
 def fit_replicate(
-    features: FeatureSet,
+    features: AssetFeatureSet,
     rows: TrainingRows,
     modes: tuple[str, ...],
     horizon: float,
@@ -131,7 +131,7 @@ def fit_replicate(
 
 
 def fold_answers(
-    features: FeatureSet,
+    features: AssetFeatureSet,
     train: TrainingRows,
     rows: Floats,
     horizon: float,
@@ -160,7 +160,7 @@ def fold_answers(
 
 
 @dataclass(frozen=True)
-class Learnt:
+class OutOfFoldStats:
     """What is learnt from machines that no model of their fold saw.
 
     Attributes:
@@ -169,12 +169,12 @@ class Learnt:
     """
 
     weight: float
-    likely: LikelyRange
+    likely: PredictionInterval
 
 
 def learn_from_folds(
     rows: TrainingRows, cox: Floats, deep: Floats, horizon: float, settings: ModelSettings
-) -> Learnt:
+) -> OutOfFoldStats:
     """The blend's weight and the width of its intervals.
 
     Args:
@@ -189,8 +189,9 @@ def learn_from_folds(
     first, second = Curves(grid, deep), Curves(grid, cox)
     weight = fit_weight(outcomes, first, second, scored_times(outcomes.time, grid)).weight
     mixed = blend(first, second, weight, grid)
-    return Learnt(
-        weight, LikelyRange.fit(outcomes, mixed, settings.level, horizon, owners=rows.machines)
+    return OutOfFoldStats(
+        weight,
+        PredictionInterval.fit(outcomes, mixed, settings.level, horizon, owners=rows.machines),
     )
 
 

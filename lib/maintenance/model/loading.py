@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.maintenance.feature_set import FeatureError, FeatureSet
-from lib.maintenance.kind import parse_kind
-from lib.maintenance.model.survival_model import SurvivalModel
+from lib.maintenance.feature_set import AssetFeatureSet, FeatureError
+from lib.maintenance.machine_kind import parse_kind
+from lib.maintenance.model.model import SurvivalModel
 from lib.registry import ArtifactError, read_artifact, verify_artifact
 
 
-def load_model(directory: Path | str, features: FeatureSet | None = None) -> SurvivalModel:
+def load_model(directory: Path | str, features: AssetFeatureSet | None = None) -> SurvivalModel:
     """A verified artifact as a model.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 from lib.evaluation.bootstrap import Interval
 from lib.maintenance.failures import FailureCounts
 from lib.maintenance.history import Floats
-from lib.maintenance.model.judging import (
+from lib.maintenance.model.evaluation import (
     BRIER,
     CONCORDANCE,
     FALSE_ALARMS,
@@ -19,11 +19,11 @@ from lib.maintenance.model.judging import (
     OURS,
     POLICIES,
     WARNED,
-    Findings,
+    Evaluation,
 )
+from lib.maintenance.model.model import SurvivalModel
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import Costs, ModelSettings
-from lib.maintenance.model.survival_model import SurvivalModel
 from lib.report import (
     Axis,
     Block,
@@ -82,7 +82,7 @@ class Subject:
         return "all rows" if self.split is None else f"rows before {self.split}"
 
 
-def training_report(subject: Subject, findings: Findings) -> Report:
+def training_report(subject: Subject, findings: Evaluation) -> Report:
     """The page and its numbers."""
     kind = "simulated machines" if subject.simulated else "machines"
     machines = len(np.unique(subject.test.machines))
@@ -103,7 +103,7 @@ def training_report(subject: Subject, findings: Findings) -> Report:
     )
 
 
-def facts(subject: Subject, findings: Findings) -> dict[str, Any]:
+def facts(subject: Subject, findings: Evaluation) -> dict[str, Any]:
     """The report's numbers."""
     return {
         "simulated": subject.simulated,
@@ -135,7 +135,7 @@ def facts(subject: Subject, findings: Findings) -> dict[str, Any]:
     }
 
 
-def metrics(findings: Findings) -> dict[str, float]:
+def metrics(findings: Evaluation) -> dict[str, float]:
     """What the manifest keeps: finite numbers only."""
     ours = findings.measures[OURS]
     return {
@@ -149,7 +149,7 @@ def _ends(interval: Interval) -> list[float]:
     return [interval.value, interval.low, interval.high]
 
 
-def _short(subject: Subject, findings: Findings) -> list[Block]:
+def _short(subject: Subject, findings: Evaluation) -> list[Block]:
     ours, gain = findings.measures[OURS], findings.gain["Cox"]
     cost, without = findings.money[OURS].cost, findings.money["run to failure"].cost
     figures = (
@@ -172,7 +172,7 @@ def _range(interval: Interval) -> str:
     return f"95% interval {interval.low:.3f} to {interval.high:.3f}"
 
 
-def _methods(subject: Subject, findings: Findings) -> list[Block]:
+def _methods(subject: Subject, findings: Evaluation) -> list[Block]:
     names = list(findings.measures[OURS])
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (name, *(findings.measures[name].get(each, float("nan")) for each in names))
@@ -204,7 +204,7 @@ def _methods(subject: Subject, findings: Findings) -> list[Block]:
     ]
 
 
-def _survival(subject: Subject, findings: Findings) -> list[Block]:
+def _survival(subject: Subject, findings: Evaluation) -> list[Block]:
     risk = 1.0 - findings.curves.at(findings.curves.times[-1] / 2)[:, 0]
     order = np.argsort(risk, kind="stable")
     curves: dict[str, Curve] = {}
@@ -249,7 +249,7 @@ def _extremes(subject: Subject) -> dict[str, Floats]:
     }
 
 
-def _calibration(findings: Findings) -> list[Block]:
+def _calibration(findings: Evaluation) -> list[Block]:
     plots = tuple(
         line_plot(
             f"Failure within {_TOLD[hours]}",
@@ -279,7 +279,7 @@ def _points(groups: list[HorizonGroup], name: str) -> Curve:
     return Curve([group.predicted for group in groups], [getattr(group, name) for group in groups])
 
 
-def _warnings(subject: Subject, findings: Findings) -> list[Block]:
+def _warnings(subject: Subject, findings: Evaluation) -> list[Block]:
     text = (
         f"An alarm says: failure within {subject.model.alarm_hours:g} hours with a chance of "
         f"{findings.threshold:.3f} or more. It counts as announced when it came 24 hours ahead or "
@@ -291,7 +291,7 @@ def _warnings(subject: Subject, findings: Findings) -> list[Block]:
     return [Note(text), Figures((plot,))]
 
 
-def _money(subject: Subject, findings: Findings) -> list[Block]:
+def _money(subject: Subject, findings: Evaluation) -> list[Block]:
     costs = subject.costs
     text = (
         f"Replayed on the test rows, per machine and year. Assumed: a service costs "

@@ -13,8 +13,8 @@ from lib.contract import TIME
 from lib.contract.coercion import as_array
 from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.history import UNKNOWN_US, Floats, Ints
+from lib.maintenance.model.model import SurvivalModel
 from lib.maintenance.model.prediction import HORIZONS
-from lib.maintenance.model.survival_model import SurvivalModel
 from lib.survival import Curves
 
 _SURVIVAL = "survival"

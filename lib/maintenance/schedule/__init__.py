@@ -1,13 +1,13 @@
 """A week's maintenance: who is served when, at which cost, and why not otherwise."""
 
-from lib.maintenance.schedule.changes import Change, change
-from lib.maintenance.schedule.comparisons import (
+from lib.maintenance.schedule.baseline_plans import (
     assignment,
     fixed_interval,
     greedy,
     no_services,
     replayed,
 )
+from lib.maintenance.schedule.changes import Change, change
 from lib.maintenance.schedule.costs import (
     NOT_THIS_WEEK,
     Parts,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lib.maintenance.schedule.capacity import CapacityTracker
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, Parts, parts_of
-from lib.maintenance.schedule.ledger import Ledger
 from lib.maintenance.schedule.problem import Ints, Problem, ScheduleError
 
 
@@ -60,7 +60,7 @@ def _broken(problem: Problem, starts: Ints, index: int, start: int) -> list[str]
     job = problem.jobs[index]
     if start == NOT_THIS_WEEK:
         return ["it must be served this week"] if job.must_serve else []
-    ledger = Ledger(problem)
+    ledger = CapacityTracker(problem)
     for other, begun in enumerate(starts):
         if other != index and begun != NOT_THIS_WEEK:
             ledger.take(problem.jobs[other], int(begun))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK
+from lib.maintenance.schedule.milp import Program, is_demanded, program
 from lib.maintenance.schedule.problem import Problem
-from lib.maintenance.schedule.program import Program, is_demanded, program
 from lib.maintenance.schedule.solver import Slack, run
 
 _LEFT_OUT = 1e6

@@ -46,11 +46,11 @@ Money = Annotated[FiniteFloat, Field(ge=0, le=_MOST_MONEY)]
 Rate = Annotated[FiniteFloat, Field(ge=0, le=_MOST_RATE)]
 
 
-class _Strict(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Crew(_Strict):
+class Team(_StrictModel):
     """Technicians of one skill at one plant."""
 
     plant: Place = Field(EVERYWHERE, description="where they work; * is a crew at every plant")
@@ -63,7 +63,7 @@ class Crew(_Strict):
     weekend: float = Field(0.0, ge=0, le=1, description="share of them on Saturday and Sunday")
 
 
-class ServiceKind(_Strict):
+class ServiceKind(_StrictModel):
     """What a service of a component is, and what its failure costs."""
 
     skill: Id
@@ -81,7 +81,7 @@ class ServiceKind(_Strict):
     failures_per_year: Rate = Field(description="failures a machine has had in a year")
 
 
-class Standstill(_Strict):
+class Downtime(_StrictModel):
     """Hours in which a machine may not stand."""
 
     machine_id: Id | None = Field(None, description="which; none: all")
@@ -90,7 +90,7 @@ class Standstill(_Strict):
     end: datetime
 
 
-class Absence(_Strict):
+class Absence(_StrictModel):
     """Technicians who are not there: ill, on leave, in training."""
 
     plant: Place = Field(EVERYWHERE, description="where; * is every plant")
@@ -106,7 +106,7 @@ class Absence(_Strict):
         return self
 
 
-class Lock(_Strict):
+class PinnedJob(_StrictModel):
     """A start that people fixed, or that they refused."""
 
     machine_id: Id
@@ -114,7 +114,7 @@ class Lock(_Strict):
     start: datetime | None = Field(None, description="full hour; none: not this week")
 
 
-class WeekRequest(_Strict):
+class WeekRequest(_StrictModel):
     """What is to be planned, and with what."""
 
     start: datetime = Field(
@@ -129,7 +129,7 @@ class WeekRequest(_Strict):
         "`start` holds all week",
     )
     currency: Id = "USD"
-    crews: list[Crew] = Field(min_length=1, max_length=MOST_LISTED)
+    crews: list[Team] = Field(min_length=1, max_length=MOST_LISTED)
     work: dict[Id, ServiceKind] = Field(
         max_length=1_000,
         description="by component, named as the failure modes; or `machine` for whole machines",
@@ -159,9 +159,9 @@ class WeekRequest(_Strict):
     must_serve: list[Id] = Field(
         [], max_length=MOST_LISTED, description="machines that must be served, whatever it costs"
     )
-    forbidden: list[Standstill] = Field([], max_length=MOST_LISTED)
+    forbidden: list[Downtime] = Field([], max_length=MOST_LISTED)
     absences: list[Absence] = Field([], max_length=MOST_LISTED)
-    locks: list[Lock] = Field([], max_length=MOST_LISTED)
+    locks: list[PinnedJob] = Field([], max_length=MOST_LISTED)
 
     @field_validator("timezone")
     @classmethod

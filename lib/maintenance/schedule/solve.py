@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from lib.maintenance.schedule.capacity import placed
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, cost_of, start_costs
 from lib.maintenance.schedule.infeasible import Shortage, shortages
-from lib.maintenance.schedule.ledger import placed
+from lib.maintenance.schedule.milp import is_demanded, program
 from lib.maintenance.schedule.problem import Floats, Ints, Problem
-from lib.maintenance.schedule.program import is_demanded, program
 from lib.maintenance.schedule.solver import Progress, run
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import highspy
 import numpy as np
 
+from lib.maintenance.schedule.milp import Program
 from lib.maintenance.schedule.problem import Floats
-from lib.maintenance.schedule.program import Program
 
 _CHANGING = threading.Lock()
 _THREADS: list[int] = []

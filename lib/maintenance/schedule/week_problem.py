@@ -10,7 +10,7 @@ import numpy as np
 
 from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.history import Floats
-from lib.maintenance.planning import Work, jobs
+from lib.maintenance.schedule.jobs import MachineTask, jobs
 from lib.maintenance.schedule.local_week import LocalWeek, in_zone, local_week, zone_of
 from lib.maintenance.schedule.problem import Ints, Job, Problem, ScheduleError, Week
 from lib.maintenance.schedule.request import (
@@ -134,13 +134,13 @@ def _refuse_unknown(
             raise ScheduleError(f"line_minimum: unknown line '{line}'")
 
 
-def _work(request: WeekRequest, kind: ServiceKind, site: Site, component: str) -> Work:
+def _work(request: WeekRequest, kind: ServiceKind, site: Site, component: str) -> MachineTask:
     lost = request.lost_per_hour * site.criticality
     unplanned = lost * request.unplanned_factor
     service = kind.service_cost + kind.duration_hours * lost
     failure = kind.repair_cost + kind.repair_hours * unplanned
     cycle = kind.services_per_year * service + kind.failures_per_year * failure
-    return Work(
+    return MachineTask(
         name=job_name(site.machine_id, component),
         plant=site.plant,
         line=site.line,

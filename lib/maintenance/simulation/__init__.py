@@ -6,7 +6,7 @@ from lib.maintenance.simulation.policies import FixedInterval, Year, run, run_to
 from lib.maintenance.simulation.readings import (
     SAMPLING_RATE_HZ,
     SHAFT_HZ,
-    Told,
+    SimulatedReadings,
     hour_us,
     machine_ids,
     observe,
@@ -25,7 +25,7 @@ __all__ = [
     "FleetConfig",
     "Passed",
     "Service",
-    "Told",
+    "SimulatedReadings",
     "Year",
     "hour_us",
     "machine_ids",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from lib.maintenance.feature_set import FeatureError, FeatureSet, Sensor
+from lib.maintenance.feature_set import AssetFeatureSet, FeatureError, Sensor
 
 SENSORS = (
     Sensor("temperature", "degC", low=-20.0, high=160.0, stuck_hours=6.0),
@@ -99,10 +99,10 @@ class FleetConfig:
             raise FeatureError("fleet: expected a start with a time zone, and components")
 
     @property
-    def features(self) -> FeatureSet:
+    def features(self) -> AssetFeatureSet:
         """The features of these machines."""
         names = tuple(component.name for component in self.components)
-        return FeatureSet(
+        return AssetFeatureSet(
             sensors=SENSORS,
             components=names,
             error_codes=tuple(f"E_{name}" for name in names),

@@ -33,7 +33,7 @@ _NOISE_SIZE = np.array([1.6, 0.35, 0.22, 22.0, 3.0, 1.2, 1.6])
 
 
 @dataclass(frozen=True)
-class Told:
+class SimulatedReadings:
     """A week's tables, and what is wrong in them by design.
 
     Attributes:
@@ -59,7 +59,7 @@ def hour_us(config: FleetConfig, hour: int) -> int:
     return int((config.start + timedelta(hours=int(hour))).timestamp()) * 1_000_000
 
 
-def observe(fleet: Fleet, passed: Passed) -> Told:
+def observe(fleet: Fleet, passed: Passed) -> SimulatedReadings:
     """Telemetry and error codes of a week; a machine that stands is read as standing."""
     config = fleet.config
     values = _true_readings(fleet, passed)
@@ -75,7 +75,7 @@ def observe(fleet: Fleet, passed: Passed) -> Told:
     read = values[machine, when]
     for column, sensor in enumerate(SENSORS):
         columns[sensor.name] = pa.array(np.ascontiguousarray(read[:, column]), from_pandas=True)
-    return Told(pa.table(columns), _errors(config, passed, hours), gaps, stuck, spikes)
+    return SimulatedReadings(pa.table(columns), _errors(config, passed, hours), gaps, stuck, spikes)
 
 
 def waveform(fleet: Fleet, passed: Passed, machine: int, hour: int, seconds: float) -> Floats:

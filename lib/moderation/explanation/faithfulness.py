@@ -17,8 +17,8 @@ from lib.evaluation import Interval, bootstrap_interval
 from lib.moderation.explanation.image import explain_image
 from lib.moderation.explanation.imputation import imputed
 from lib.moderation.explanation.text import explain_text, place_of, without
-from lib.moderation.model.answers import Floats, Ints, ModelError, Pixels
 from lib.moderation.model.image import ImageModel
+from lib.moderation.model.outputs import Floats, Ints, ModelError, Pixels
 from lib.moderation.model.pixels import square
 from lib.moderation.model.text import TextModel
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from lib.moderation.explanation.text import place_of
-from lib.moderation.model.answers import Floats, Pixels
 from lib.moderation.model.image import ImageModel, vit_of
+from lib.moderation.model.outputs import Floats, Pixels
 from lib.moderation.model.pixels import normalised, square
-from lib.moderation.model.stored import config_of
+from lib.moderation.model.serialization import config_of
 
 
 @dataclass(frozen=True)

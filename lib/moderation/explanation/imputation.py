@@ -14,7 +14,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-from lib.moderation.model.answers import Pixels
+from lib.moderation.model.outputs import Pixels
 
 _SIDES, _CORNERS = 1.0 / 6.0, 1.0 / 12.0
 _NEIGHBOURS = [

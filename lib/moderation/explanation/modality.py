@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lib.moderation.model.answers import Floats, ModalityAnswer, Presence
 from lib.moderation.model.fusion import Fusion
 from lib.moderation.model.inputs import Marks
+from lib.moderation.model.outputs import Floats, ModalityAnswer, Presence
 from lib.moderation.post import MODALITIES
 
 

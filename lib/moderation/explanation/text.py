@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.moderation.model.answers import Floats, Ints, ModelError
+from lib.moderation.model.outputs import Floats, Ints, ModelError
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.tokens import padding_of
-from lib.moderation.wording.words import words
+from lib.moderation.text_matching.words import words
 
 _STEPS = 16
 

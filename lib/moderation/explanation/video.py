@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.moderation.explanation.text import place_of
-from lib.moderation.model.answers import ModelError, Pixels
+from lib.moderation.model.outputs import ModelError, Pixels
 from lib.moderation.model.video import VideoModel
 
 

@@ -21,8 +21,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from lib.moderation.media.frame_decoder import Coded, Pictures
 from lib.moderation.media.limits import Limits, MediaError, refusal
-from lib.moderation.media.pictures import Coded, Pictures
 from lib.moderation.media.sample_tables import check_sample_tables
 
 SAMPLES = 16

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from lib.calibration import sigmoid
-from lib.moderation.model.answers import Floats
+from lib.moderation.model.outputs import Floats
 
 # draws the weights together where few rows speak, as if each member were half of the answer
 _RIDGE = 2.0

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib.moderation.model.answers import Ints, ModelError
-from lib.moderation.model.sizes import Learning
-from lib.moderation.model.stored import json_bytes, read_tensors, tensors_bytes
+from lib.moderation.model.model_config import TrainingConfig
+from lib.moderation.model.outputs import Ints, ModelError
+from lib.moderation.model.serialization import json_bytes, read_tensors, tensors_bytes
 
 _WARM_UP, _LONGEST_GRADIENT = 0.1, 1.0
 # batches whose rows are sorted by length together, so that little is padded
@@ -36,7 +36,7 @@ class Task(Protocol):
     def lengths(self) -> Ints:
         """(rows,) cost of each row, e.g. its word pieces; all alike where rows are alike."""
 
-    def groups(self, learning: Learning) -> list[dict[str, Any]]:
+    def groups(self, learning: TrainingConfig) -> list[dict[str, Any]]:
         """Parameters with `lr`, the highest step of each group."""
 
     def loss(self, rows: Ints, rng: np.random.Generator) -> Tensor:
@@ -106,7 +106,7 @@ class Runtime:
 
 def fit(
     task: Task,
-    learning: Learning,
+    learning: TrainingConfig,
     seed: int,
     runtime: Runtime | None = None,
     on_epoch: OnEpoch | None = None,
@@ -231,7 +231,7 @@ def _set_steps(
         group["lr"] = rate * share
 
 
-def _identity(learning: Learning, seed: int) -> dict[str, Any]:
+def _identity(learning: TrainingConfig, seed: int) -> dict[str, Any]:
     return {"learning": vars(learning), "seed": seed}
 
 

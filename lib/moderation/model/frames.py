@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from lib.moderation.model.answers import Floats, ModelError, Pixels, Singles
+from lib.moderation.model.outputs import Floats, ModelError, Pixels, Singles
 from lib.moderation.model.pixels import square
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from lib.calibration import Calibrator
-from lib.moderation.model.answers import Floats, ModalityAnswer, ModelError, Presence, Singles
+from lib.moderation.model.fallback_gate import SingleModalityGate
 from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.guard import Guard
 from lib.moderation.model.inputs import Marks
-from lib.moderation.model.sizes import FusionSize, Learning
-from lib.moderation.model.stored import (
+from lib.moderation.model.model_config import FusionSize, TrainingConfig
+from lib.moderation.model.outputs import Floats, ModalityAnswer, ModelError, Presence, Singles
+from lib.moderation.model.serialization import (
     Files,
     Reader,
     check_sizes,
@@ -109,7 +109,7 @@ class Fusion:
     size: FusionSize
     widths: tuple[int, ...]
     net: FusionNet
-    guard: Guard
+    guard: SingleModalityGate
     calibrators: tuple[Calibrator, ...]
     runtime: Runtime
 
@@ -167,7 +167,7 @@ class Fusion:
         about = json.loads(reader(_ABOUT))
         check_sizes([about["size"], about["widths"]], _ABOUT)
         options = dict(about["size"])
-        options["learning"] = Learning(**options["learning"])
+        options["learning"] = TrainingConfig(**options["learning"])
         size, policies = FusionSize(**options), tuple(map(str, about["policies"]))
         widths = tuple(int(width) for width in about["widths"])
         net = read_module(
@@ -178,7 +178,7 @@ class Fusion:
             size=size,
             widths=widths,
             net=net.to(runtime.device).eval(),
-            guard=Guard.from_json(about["guard"]),
+            guard=SingleModalityGate.from_json(about["guard"]),
             calibrators=tuple(Calibrator.from_json(entry) for entry in about["calibrators"]),
             runtime=runtime,
         )

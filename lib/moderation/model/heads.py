@@ -12,9 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from lib.moderation.model.answers import Floats, ModelError, Singles
 from lib.moderation.model.image import ImageModel, ImageNet, vit_of
-from lib.moderation.model.stored import config_of
+from lib.moderation.model.outputs import Floats, ModelError, Singles
+from lib.moderation.model.serialization import config_of
 
 _STRENGTH = 0.1
 

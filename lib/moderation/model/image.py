@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib.moderation.model.answers import ModalityAnswer, Pixels
 from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.model_config import ImageSize, TrainingConfig
+from lib.moderation.model.outputs import ModalityAnswer, Pixels
 from lib.moderation.model.pixels import normalised, squares
-from lib.moderation.model.sizes import ImageSize, Learning
-from lib.moderation.model.stored import (
+from lib.moderation.model.serialization import (
     Files,
     Reader,
     check_sizes,
@@ -122,7 +122,7 @@ class ImageModel:
         check_sizes([about["size"], about["vit"]], _ABOUT)
         size = dict(about["size"])
         size |= {
-            "learning": Learning(**size["learning"]),
+            "learning": TrainingConfig(**size["learning"]),
             "widths": tuple(size["widths"]),
             "pretrained": None,
         }

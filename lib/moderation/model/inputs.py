@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.moderation.model.answers import Ints, ModelError, Pixels, Presence
+from lib.moderation.model.outputs import Ints, ModelError, Pixels, Presence
 from lib.moderation.post import MODALITIES
-from lib.moderation.wording.folding import shows
+from lib.moderation.text_matching.folding import shows
 
 Marks = NDArray[np.int8]
 

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from lib.moderation.model.answers import Floats, Pixels
 from lib.moderation.model.frames import motion_statistics
-from lib.moderation.model.stored import Files, Reader, arrays_bytes, read_arrays
+from lib.moderation.model.outputs import Floats, Pixels
+from lib.moderation.model.serialization import Files, Reader, arrays_bytes, read_arrays
 
 _ARRAYS = "video-motion.safetensors"
 _STRENGTH = 0.1

@@ -19,8 +19,8 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from lib.moderation.model.answers import Floats, ModelError
-from lib.moderation.model.stored import Files, Reader, arrays_bytes, json_bytes, read_arrays
+from lib.moderation.model.outputs import Floats, ModelError
+from lib.moderation.model.serialization import Files, Reader, arrays_bytes, json_bytes, read_arrays
 
 _ABOUT, _ARRAYS = "text-ngrams.json", "text-ngrams.safetensors"
 _LONGEST = 16

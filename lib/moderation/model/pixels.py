@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lib.moderation.model.answers import ModelError, Pixels
+from lib.moderation.model.outputs import ModelError, Pixels
 
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from lib.calibration import calibration_error_by_chance, reliability, sigmoid
-from lib.moderation.model.answers import Floats, ModalityAnswer
-from lib.moderation.model.inputs import Marks
-from lib.moderation.model.judging import (
+from lib.moderation.model.evaluation import (
     Comparison,
     accuracy_at,
     by_pattern,
@@ -21,6 +19,8 @@ from lib.moderation.model.judging import (
     precision_recall,
     risk_coverage,
 )
+from lib.moderation.model.inputs import Marks
+from lib.moderation.model.outputs import Floats, ModalityAnswer
 from lib.report import (
     Axis,
     Curve,

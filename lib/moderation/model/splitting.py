@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lib.moderation.model.answers import Ints
+from lib.moderation.model.outputs import Ints
 
 
 def split_groups(

@@ -12,12 +12,12 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from lib.moderation.model.answers import Floats, Ints, ModalityAnswer, Singles
 from lib.moderation.model.blending import blended
 from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.model_config import TextSize, TrainingConfig
 from lib.moderation.model.ngrams import NgramModel
-from lib.moderation.model.sizes import Learning, TextSize
-from lib.moderation.model.stored import (
+from lib.moderation.model.outputs import Floats, Ints, ModalityAnswer, Singles
+from lib.moderation.model.serialization import (
     Files,
     Reader,
     check_sizes,
@@ -139,7 +139,7 @@ class TextModel:
         about = json.loads(reader(_ABOUT))
         check_sizes([about["size"], about["config"]], _ABOUT)
         size = dict(about["size"])
-        size["learning"] = Learning(**size["learning"])
+        size["learning"] = TrainingConfig(**size["learning"])
         policies = tuple(str(policy) for policy in about["policies"])
         width = int(about["config"]["hidden_size"])
         net = read_module(

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from lib.moderation.model.answers import Ints, ModelError
-from lib.moderation.model.sizes import MINILM
+from lib.moderation.model.model_config import MINILM
+from lib.moderation.model.outputs import Ints, ModelError
 
 _LONGEST_WORD, _LONGEST_PART = 24, 5
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib.moderation.model.answers import Floats, Ints, ModelError, Pixels
 from lib.moderation.model.blending import fit_blend
 from lib.moderation.model.fitting import (
     Checkpoint,
@@ -21,10 +20,11 @@ from lib.moderation.model.fitting import (
     masked_loss,
 )
 from lib.moderation.model.image import ImageModel, ImageNet, fresh_image_net
+from lib.moderation.model.model_config import ImageSize, TextSize, TrainingConfig, VideoSize
 from lib.moderation.model.motion import fit_motion, statistics_of
 from lib.moderation.model.ngrams import fit_ngrams
+from lib.moderation.model.outputs import Floats, Ints, ModelError, Pixels
 from lib.moderation.model.pixels import normalised
-from lib.moderation.model.sizes import ImageSize, Learning, TextSize, VideoSize
 from lib.moderation.model.text import TextModel, TextNet, fresh_encoder, pretrained_encoder
 from lib.moderation.model.tokens import (
     Tokens,
@@ -59,7 +59,7 @@ class Run:
         is_own = self.resume is not None and self.resume.seed == seed
         return Run(seed, self.runtime, self.on_epoch, self.resume if is_own else None)
 
-    def fit(self, task: Any, learning: Learning) -> float:
+    def fit(self, task: Any, learning: TrainingConfig) -> float:
         """See `fitting.fit`."""
         return fit(task, learning, self.seed, self.runtime, self.on_epoch, self.resume)
 
@@ -80,7 +80,7 @@ class TextTask:
         """Word pieces of each text."""
         return self.tokens.lengths
 
-    def groups(self, learning: Learning) -> list[dict[str, Any]]:
+    def groups(self, learning: TrainingConfig) -> list[dict[str, Any]]:
         """Pretrained weights take smaller steps than the head."""
         is_pretrained = self.size.encoder is not None
         rate = learning.pretrained_rate if is_pretrained else learning.rate
@@ -174,7 +174,7 @@ class ImageTask:
         """All alike."""
         return np.ones(len(self.pixels), dtype=np.int64)
 
-    def groups(self, learning: Learning) -> list[dict[str, Any]]:
+    def groups(self, learning: TrainingConfig) -> list[dict[str, Any]]:
         """Pretrained weights take smaller steps than fresh ones."""
         of_resnet = list(self.module.resnet.named_parameters())
         of_vit = list(self.module.vit.named_parameters())
@@ -224,7 +224,7 @@ class VideoTask:
         """All alike."""
         return np.ones(len(self.places), dtype=np.int64)
 
-    def groups(self, learning: Learning) -> list[dict[str, Any]]:
+    def groups(self, learning: TrainingConfig) -> list[dict[str, Any]]:
         """Pretrained weights take smaller steps than the head."""
         rate = learning.pretrained_rate if self.size.pretrained else learning.rate
         return [

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib.moderation.model.answers import Floats, ModalityAnswer, Pixels, Singles
 from lib.moderation.model.blending import blended
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.frames import evenly_spaced, grey
+from lib.moderation.model.model_config import TrainingConfig, VideoSize
 from lib.moderation.model.motion import MotionModel
+from lib.moderation.model.outputs import Floats, ModalityAnswer, Pixels, Singles
 from lib.moderation.model.pixels import normalised
-from lib.moderation.model.sizes import Learning, VideoSize
-from lib.moderation.model.stored import (
+from lib.moderation.model.serialization import (
     Files,
     Reader,
     check_sizes,
@@ -179,7 +179,7 @@ class VideoModel:
         check_sizes(about["size"], _ABOUT)
         size = dict(about["size"])
         size |= {
-            "learning": Learning(**size["learning"]),
+            "learning": TrainingConfig(**size["learning"]),
             "widths": tuple(size["widths"]),
             "pretrained": None,
         }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lib.moderation.review.draws import opaque_id
 from lib.moderation.review.priority import priority_of, rank_us
 from lib.moderation.review.settings import ReviewSettings
+from lib.moderation.review.stable_random import opaque_id
 from lib.records import ReviewItem
-from lib.records.entries import Json
+from lib.records.models import Json
 from lib.records.review_entries import require_case
 
 

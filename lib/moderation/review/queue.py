@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from lib.moderation.review.agreement import Agreement, agreement_by_policy
 from lib.moderation.review.appeals import Removal, appeal_item
-from lib.moderation.review.draws import opaque_id
 from lib.moderation.review.golden import Accuracy, GoldenMixer, accuracies
 from lib.moderation.review.opinions import next_step
 from lib.moderation.review.priority import priority_of, rank_us
 from lib.moderation.review.settings import ReviewSettings
+from lib.moderation.review.stable_random import opaque_id
 from lib.records import Claim, ReviewItem, ReviewKey, Reviews, Verdict
-from lib.records.entries import Json
+from lib.records.models import Json
 from lib.records.review_entries import require_case
 
 

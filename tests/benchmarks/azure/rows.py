@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from lib.contract import load_mapping, read_checked
 from lib.maintenance.contracts import CONTRACTS
-from lib.maintenance.feature_set import HOUR_US, FeatureSet, Sensor
+from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, Sensor
 from lib.maintenance.history import History
-from lib.maintenance.landmarks import Landmarks, landmarks, together
+from lib.maintenance.landmarks import Landmarks, concat, landmarks
 from lib.maintenance.offline import histories
 from tests.benchmarks.result import ROOT
 
@@ -22,7 +22,7 @@ STEP_HOURS = 6
 NEAR_HOURS = 36
 COHORT = 20
 FAR_WEIGHT = 5
-FEATURES = FeatureSet(
+FEATURES = AssetFeatureSet(
     sensors=(Sensor("volt"), Sensor("rotate", "rpm"), Sensor("pressure"), Sensor("vibration")),
     components=("comp1", "comp2", "comp3", "comp4"),
     error_codes=("error1", "error2", "error3", "error4", "error5"),
@@ -90,7 +90,7 @@ def read(folder: Path, split: str) -> Azure:
         before.append(landmarks(FEATURES, history, warned, fails, 2**62))
         failed.append([f"{history.machine_id} {failure_us}" for failure_us in _next(fails, warned)])
     keep = [index for index, name in enumerate(FEATURES.names) if _supported(name)]
-    parts = [_columns(together(part), keep) for part in (train, test, before)]
+    parts = [_columns(concat(part), keep) for part in (train, test, before)]
     names = tuple(FEATURES.names[index] for index in keep)
     which = np.concatenate([np.array(part, dtype=object) for part in failed]).astype(str)
     telemetry = tables["telemetry"].num_rows

@@ -11,10 +11,10 @@ import pyarrow as pa
 from lib.contract import TIME
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
-from lib.maintenance.landmarks import Landmarks, landmarks, together
+from lib.maintenance.landmarks import Landmarks, concat, landmarks
 from lib.maintenance.offline import histories
-from lib.maintenance.planning import Work, jobs
 from lib.maintenance.schedule import NOT_THIS_WEEK, Problem, Week, shifts, solve
+from lib.maintenance.schedule.jobs import MachineTask, jobs
 from lib.maintenance.simulation import (
     Event,
     FixedInterval,
@@ -102,7 +102,7 @@ def learn(config: FleetConfig, weeks: int, seed: int) -> Models:
     hours = config.machines * weeks * 168.0
     machine_histories = log.histories()
     for component in range(len(config.components)):
-        rows = together([_rows(config, log, past, component, weeks) for past in machine_histories])
+        rows = concat([_rows(config, log, past, component, weeks) for past in machine_histories])
         names = config.features.names
         networks.append(fit_network(names, rows.rows, rows.outcomes, rows.machines, NETWORK, seed))
         rates.append(_rates(log.events, component, hours))
@@ -165,7 +165,7 @@ class Planner:
         candidates = []
         for component, part in enumerate(self.config.components):
             work = [
-                Work(
+                MachineTask(
                     name=f"{names[number]} {part.name}",
                     plant=f"plant {fleet.machines.plant[number]}",
                     line="",

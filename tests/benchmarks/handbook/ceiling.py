@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from lib.feature.compiled import compiled
+from lib.feature.jit import compiled
 from tests.benchmarks.handbook.protocol import DAY, WEEK, Payments
 
 AMOUNT_LIMIT = 220.0  # every amount over it is fraud

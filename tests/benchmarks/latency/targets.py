@@ -20,13 +20,13 @@ import uvicorn
 import uvloop
 from ray.serve import run, shutdown, start
 
+from serve.framework import DeploymentSettings, PrometheusMetrics
+from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
 from serve.fraud.app import build
-from serve.fraud.config import FraudArgs
-from serve.fraud.face import fraud_face
-from serve.fraud.numbers import INSTRUMENTS
+from serve.fraud.metrics import INSTRUMENTS
+from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
-from serve.gateway import PrometheusMeter, Replicas
-from serve.gateway.interpreter import freeze_heap, prepare_interpreter
+from serve.fraud.settings import FraudSettings
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Target:
 
 def main(target: Target) -> None:
     """Serves; prints `ready` once it does."""
-    args = FraudArgs(
+    args = FraudSettings(
         registry=str(target.registry),
         profile_store=target.store,
         records=f"sqlite:///{target.folder}/records.sqlite",
@@ -59,8 +59,8 @@ def main(target: Target) -> None:
         log=target.folder / "log.jsonl",
         colocated=target.kind == "colocated",
         # a second replica on two shared cores would only wait for the first
-        front=Replicas(min=1, cpus=0.5),
-        ensemble=Replicas(min=1, cpus=0.5),
+        front=DeploymentSettings(min=1, cpus=0.5),
+        ensemble=DeploymentSettings(min=1, cpus=0.5),
     )
     if target.kind == "bare":
         _serve_bare(args, target.port)
@@ -68,7 +68,7 @@ def main(target: Target) -> None:
         _serve_on_ray(args, target.port)
 
 
-def _serve_on_ray(args: FraudArgs, port: int) -> None:
+def _serve_on_ray(args: FraudSettings, port: int) -> None:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     start(http_options={"host": "127.0.0.1", "port": port})
     run(build(args), name="fraud", route_prefix="/fraud")
@@ -78,13 +78,13 @@ def _serve_on_ray(args: FraudArgs, port: int) -> None:
     ray.shutdown()
 
 
-def _serve_bare(args: FraudArgs, port: int) -> None:
+def _serve_bare(args: FraudSettings, port: int) -> None:
     async def serve() -> None:
-        service = FraudService(args, PrometheusMeter(INSTRUMENTS))
+        service = FraudService(args, PrometheusMetrics(INSTRUMENTS))
         await service.reconfigure({})
         freeze_heap()
         config = uvicorn.Config(
-            fraud_face(service), port=port, log_level="warning", access_log=False
+            build_gateway(service), port=port, log_level="warning", access_log=False
         )
         server = uvicorn.Server(config)
         threading.Thread(target=_stop_with_input, args=(server,), daemon=True).start()
@@ -94,7 +94,7 @@ def _serve_bare(args: FraudArgs, port: int) -> None:
         print("ready", flush=True)
         await serving
 
-    prepare_interpreter()
+    tune_interpreter()
     uvloop.run(serve())
 
 

@@ -14,10 +14,10 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from lib.evaluation import bootstrap_interval, roc_auc
-from lib.moderation.composer.composing import COMPOSED_POLICIES
 from lib.moderation.model.frames import evenly_spaced
-from lib.moderation.model.sizes import SMALL
+from lib.moderation.model.model_config import SMALL
 from lib.moderation.model.training import Run, fit_video
+from lib.moderation.synthetic.composing import COMPOSED_POLICIES
 
 _SAME_SCENE = 0.9
 _VIOLENCE = COMPOSED_POLICIES.index("violence")

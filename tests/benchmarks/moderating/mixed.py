@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 
 from lib.calibration import calibration_error_by_chance, sigmoid
 from lib.evaluation import average_precision
-from lib.moderation.composer.composing import COMPOSED_POLICIES, Recipe, compose
-from lib.moderation.composer.pieces import Pieces
-from lib.moderation.model.answers import ModalityAnswer, joined
-from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.fusing import fit_fusion
-from lib.moderation.model.heads import with_head
-from lib.moderation.model.image import ImageModel
-from lib.moderation.model.inputs import Marks
-from lib.moderation.model.judging import (
+from lib.moderation.model.evaluation import (
     accuracy_at,
     by_pattern,
     calibration_errors,
     compare,
 )
-from lib.moderation.model.moderation_model import thresholds_of
-from lib.moderation.model.sizes import SMALL
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.fusion_training import fit_fusion
+from lib.moderation.model.heads import with_head
+from lib.moderation.model.image import ImageModel
+from lib.moderation.model.inputs import Marks
+from lib.moderation.model.model import thresholds_of
+from lib.moderation.model.model_config import SMALL
+from lib.moderation.model.outputs import ModalityAnswer, joined
 from lib.moderation.model.splitting import split_groups
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.training import Run
+from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Recipe, compose
+from lib.moderation.synthetic.pieces import Pieces
 from tests.benchmarks.moderating.fights import Fights
 from tests.benchmarks.moderating.pictures import Pictures
 from tests.benchmarks.moderating.tweets import Tweets

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lib.moderation.model.image import ImageModel
-from lib.moderation.model.sizes import SMALL
+from lib.moderation.model.model_config import SMALL
 from lib.moderation.model.training import Run, fit_image
 
 _CELLS, _DIRECTIONS = 4, 8

@@ -7,27 +7,27 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.moderation.composer.composing import COMPOSED_POLICIES, Composed, compose
-from lib.moderation.composer.pieces import Pieces
-from lib.moderation.composer.simulated import SIMULATED_RECIPE, simulated_pieces
-from lib.moderation.model.answers import ModalityAnswer
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.frames import evenly_spaced
-from lib.moderation.model.fusing import fit_fusion
-from lib.moderation.model.moderation_model import ModerationModel
+from lib.moderation.model.fusion_training import fit_fusion
+from lib.moderation.model.model import ModerationModel
+from lib.moderation.model.model_config import LARGE, SMALL, ModelConfig, TrainingConfig
+from lib.moderation.model.outputs import ModalityAnswer
 from lib.moderation.model.pixels import squares
-from lib.moderation.model.sizes import LARGE, SMALL, Learning, Size
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
 from lib.moderation.post import MODALITIES
+from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Composed, compose
+from lib.moderation.synthetic.pieces import Pieces
+from lib.moderation.synthetic.simulated import SIMULATED_RECIPE, simulated_pieces
 from lib.registry import Registry
 
 CREATED_AT = 1_795_428_900_000_000
-_UNTRAINED = Learning(epochs=0)
+_UNTRAINED = TrainingConfig(epochs=0)
 _TEXTS, _IMAGES, _CLIPS, _POSTS = 300, 24, 12, 2_000
 _SHARE = 0.02
 
 
-def size_of(name: str) -> Size:
+def size_of(name: str) -> ModelConfig:
     """`small` or `large`, none of whose weights is learnt here.
 
     BERT-base of `large` is built from fresh weights too: none can be fetched everywhere. Its
@@ -42,11 +42,11 @@ def size_of(name: str) -> Size:
         text=text,
         image=replace(size.image, learning=_UNTRAINED),
         video=replace(size.video, learning=_UNTRAINED),
-        fusion=replace(size.fusion, learning=Learning(epochs=4, batch=256, rate=2e-3)),
+        fusion=replace(size.fusion, learning=TrainingConfig(epochs=4, batch=256, rate=2e-3)),
     )
 
 
-def published(size: Size, folder: Path) -> Path:
+def published(size: ModelConfig, folder: Path) -> Path:
     """A registry whose champion has that size."""
     version = Registry(folder / "registry").publish(_saved(size, folder / "model"), "moderation")
     Registry(folder / "registry").set_alias(
@@ -55,7 +55,7 @@ def published(size: Size, folder: Path) -> Path:
     return folder / "registry"
 
 
-def _saved(size: Size, directory: Path) -> Path:
+def _saved(size: ModelConfig, directory: Path) -> Path:
     run = Run(seed=3, runtime=Runtime(threads=1))
     pieces = simulated_pieces(_TEXTS, _IMAGES, _CLIPS, seed=1)
     posts = compose(pieces, _POSTS, SIMULATED_RECIPE, seed=2)
@@ -67,7 +67,7 @@ def _saved(size: Size, directory: Path) -> Path:
     return directory
 
 
-def _model(size: Size, pieces: Pieces, posts: Composed, run: Run) -> ModerationModel:
+def _model(size: ModelConfig, pieces: Pieces, posts: Composed, run: Run) -> ModerationModel:
     policies, empty = COMPOSED_POLICIES, np.zeros(0, dtype=np.int64)
     targets = {name: posts.piece_targets(name, count) for name, count in _counts(pieces).items()}
     clips = [evenly_spaced(clip, size.video.frames, size.video.side) for clip in pieces.clips]

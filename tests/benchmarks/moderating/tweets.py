@@ -15,10 +15,10 @@ from sklearn.model_selection import train_test_split
 
 from lib.calibration import sigmoid
 from lib.evaluation import bootstrap_interval
-from lib.moderation.composer.composing import COMPOSED_POLICIES
-from lib.moderation.model.sizes import SMALL
+from lib.moderation.model.model_config import SMALL
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.training import Run, fit_text
+from lib.moderation.synthetic.composing import COMPOSED_POLICIES
 
 HATE, OFFENSIVE, NEITHER = 0, 1, 2
 _FACTORS = np.round(np.arange(0.6, 3.01, 0.1), 2)

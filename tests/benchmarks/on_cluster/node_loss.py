@@ -21,7 +21,7 @@ from jobs.fraud import train
 from jobs.fraud.features import FeaturesConfig, write_features
 from jobs.fraud.training_config import TrainConfig
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
-from lib.fraud.model.slices import Lengths
+from lib.fraud.model.time_split import Lengths
 from lib.fraud.simulation import SimulationConfig, simulate
 from tests.cluster.several_nodes import Killer, busy_nodes, nodes_of, once_steady, several_nodes
 from tests.jobs.training_rows import write_rows

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.access import add_key, new_key
-from serve.fraud.config import FraudArgs
+from serve.fraud.settings import FraudSettings
 from tests.benchmarks.fraud_latency import payments, train_model
 from tests.serve.ray_server import RayServer, command, descendants
 from tests.serve.redis_process import RedisProcess
@@ -75,7 +75,7 @@ def served(
         add_key(folder / "keys.json", record)
         store = RedisProcess(folder)
         store.start()
-        settled = FraudArgs(
+        settled = FraudSettings(
             registry=str(registry),
             profile_store=store.url,
             records=f"sqlite:///{folder}/records.sqlite",

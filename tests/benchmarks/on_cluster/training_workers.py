@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from jobs.boosting import BoostingData, Workers, fit_boosted_trees
-from jobs.network import NetworkWorkers, fit_networks_on_workers
+from jobs.framework.xgboost_training import WorkerResources, XGBoostData, fit_boosted_trees
+from jobs.fraud.distributed_network import NetworkWorkers, fit_networks_on_workers
 from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix, fit_standardiser
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
@@ -69,11 +69,11 @@ def _shards(table: pa.Table, folder: Path, count: int) -> tuple[str, ...]:
 def _fit(table: pa.Table, files: tuple[str, ...], workers: int, folder: Path) -> dict[str, float]:
     started = time.monotonic()
     fit_boosted_trees(
-        BoostingData(files, (), FRAUD.names),
+        XGBoostData(files, (), FRAUD.names),
         booster_parameters(TREES, _SEED),
         TREES.trees,
         TREES.early_stopping,
-        Workers(workers),
+        WorkerResources(workers),
     )
     between = time.monotonic()
     fit_networks_on_workers(

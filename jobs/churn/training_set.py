@@ -1,0 +1,80 @@
+"""Reading what `jobs.churn.train` and `tune` learn from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from typing import Any
+
+from jobs.churn.features import NOTE, FeaturesConfig, write_features
+from jobs.churn.training_config import TrainConfig
+from lib.churn.features import churn_features
+from lib.churn.snapshots import Snapshots, from_table
+from lib.churn.target import Target
+from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
+from lib.contract import ContractError
+from lib.storage import open_dataset, open_storage, split_address
+
+
+@dataclass(frozen=True)
+class RowsSource:
+    """Rows, what they are made of, and where they lie."""
+
+    rows: Snapshots
+    base: CustomerVocabulary
+    target: Target
+    note: dict[str, Any]
+    address: str
+    quarantine: str | None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the files that the rows were made of."""
+        return str(self.note["data_fingerprint"])
+
+
+def rows_of(config: TrainConfig) -> RowsSource:
+    """The rows that a training is given, computed first where tables are given instead.
+
+    Raises:
+        ContractError: neither or both are given, or a table cannot be read.
+    """
+    config.check()
+    if config.features is not None:
+        return find_rows(config.features)
+    output = open_storage(config.output).address("rows")
+    names = {field.name for field in fields(FeaturesConfig)} - {"output"}
+    options = {name: getattr(config, name) for name in names}
+    write_features(FeaturesConfig(**options, output=output))
+    return find_rows(output)
+
+
+def find_rows(folder: str) -> RowsSource:
+    """All rows of a folder that `jobs.churn.features` wrote, or of its `data`.
+
+    Raises:
+        ContractError: it is not there, not finished, or of another version of the features.
+    """
+    storage = open_storage(folder)
+    if not storage.files("data"):
+        above, last = split_address(storage.address())
+        storage = open_storage(above) if last == "data" else storage
+    content = storage.read(NOTE)
+    if content is None:
+        state = "is not finished" if storage.exists("work") else "is not there"
+        raise ContractError(
+            f"--features: {folder} {state}: expected the output of jobs.churn.features"
+        )
+    note = json.loads(content)
+    base = parse_vocabulary(note["base"], f"{folder}/{NOTE}")
+    features = churn_features(base)
+    if note["feature_set_digest"] != features.digest:
+        raise ContractError(
+            f"--features: {folder} was computed by another version of the features; compute it "
+            "again with jobs.churn.features --overwrite"
+        )
+    rows = from_table(open_dataset(storage, "data").to_table(), features.names)
+    quarantine = storage.address("quarantine") if storage.exists("quarantine") else None
+    return RowsSource(
+        rows, base, Target(**note["target"]), note, storage.address("data"), quarantine
+    )

@@ -1,0 +1,1 @@
+"""What the cluster has and can hold, and admission of work to it."""

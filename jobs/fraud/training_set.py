@@ -1,0 +1,156 @@
+"""Reading what `jobs.fraud.train` trains on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from jobs import ingestion
+from jobs.fraud.features import FeaturesConfig, write_features
+from jobs.fraud.training_config import TrainConfig
+from lib.contract import ContractError
+from lib.feature import FeatureSet
+from lib.fraud.amounts import AmountScale
+from lib.fraud.features import FRAUD, fraud_features
+from lib.fraud.model.payments import FACTS, Payments, read_payments
+from lib.fraud.model.time_split import Slice
+from lib.fraud.rules import PAYMENT_TEXTS
+from lib.storage import Storage, open_dataset, open_storage, split_address
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder of features.
+
+    Attributes:
+        storage, folder: where it is.
+        fingerprint: of the data.
+        quarantine: where rows lie that were set aside; None where features were made elsewhere.
+        scale: what its amounts are.
+        labels: what the labels were worth, as `jobs.fraud.features` counted them.
+    """
+
+    storage: Storage
+    folder: str
+    fingerprint: str
+    quarantine: str | None
+    scale: AmountScale = field(default_factory=AmountScale)
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def features(self) -> FeatureSet:
+        """What was computed."""
+        return fraud_features(self.scale)
+
+    @property
+    def address(self) -> str:
+        """Path or URI of the folder."""
+        return self.storage.address(self.folder)
+
+    def dataset(self) -> ds.Dataset:
+        """All its files."""
+        return open_dataset(self.storage, self.folder)
+
+
+def find_source(config: TrainConfig) -> Source:
+    """The folder of features, computed first where payments are given instead.
+
+    Raises:
+        ContractError: neither or both are given, there is no file, or the features were computed
+            by another feature set; the message says what to do.
+    """
+    config.check()
+    if config.features is not None:
+        return _existing(open_storage(config.features))
+    output = open_storage(config.output).address("features")
+    written = FeaturesConfig(
+        transactions=str(config.transactions),
+        output=output,
+        labels=config.labels,
+        mapping_transactions=config.mapping_transactions,
+        mapping_labels=config.mapping_labels,
+        overwrite=config.overwrite,
+    )
+    write_features(written)
+    return _existing(open_storage(output))
+
+
+def _existing(storage: Storage) -> Source:
+    """The source below a folder, given with or without its `data`."""
+    storage, name = _parted(storage)
+    files = [file for file in storage.files(name) if file.endswith(".parquet")]
+    if not files:
+        raise ContractError(
+            f"--features: no Parquet file in {storage.shown(name)}; expected the output of "
+            "jobs.fraud.features"
+        )
+    stored = _note(storage)
+    scale = AmountScale(**stored.get("amounts", {}))
+    now = fraud_features(scale).digest
+    digest = stored.get("feature_set_digest", now)
+    if digest != now:
+        raise ContractError(
+            f"--features: {storage.shown()} was computed by another feature set ({digest[:12]}, "
+            f"now {now[:12]}); run jobs.fraud.features again"
+        )
+    fingerprint = stored.get("data_fingerprint") or ingestion.fingerprint_of(
+        [storage.address(name)]
+    )
+    quarantine = storage.address("quarantine") if storage.exists("quarantine") else None
+    labels = stored.get("labels") or {}
+    return Source(storage, name, str(fingerprint), quarantine, scale, labels)
+
+
+def _parted(storage: Storage) -> tuple[Storage, str]:
+    """The folder above the data, and the data's name in it: "" where there is no folder above."""
+    if storage.files("data"):
+        return storage, "data"
+    above, last = split_address(storage.address())
+    if last == "data" and open_storage(above).read("features.json") is not None:
+        return open_storage(above), "data"
+    return storage, ""
+
+
+def _note(storage: Storage) -> dict[str, Any]:
+    """What `features.json` says; nothing where the features were made elsewhere.
+
+    Raises:
+        ContractError: the note is missing since the job that writes it is at work or was cut off.
+    """
+    content = storage.read("features.json")
+    if content is None and storage.exists("work"):
+        raise ContractError(
+            f"--features: {storage.shown()} is not finished: jobs.fraud.features is at work there "
+            "or was cut off; run it again"
+        )
+    stored: dict[str, Any] = json.loads(content) if content else {}
+    return stored
+
+
+def load_payments(source: Source) -> Payments:
+    """All payments with what training reads, sorted by time."""
+    data = source.dataset()
+    present = set(data.schema.names)
+    columns = [name for name in dict.fromkeys((*FACTS, *FRAUD.names)) if name in present]
+    return read_payments(data.to_table(columns=columns), FRAUD.names)
+
+
+def load_rule_columns(source: Source, span: Slice) -> pa.Table:
+    """Features and texts of a slice's payments, for the rules, in the order of `load_payments`."""
+    start, end = (
+        pa.scalar(bound, pa.timestamp("us", tz="UTC")) for bound in (span.start, span.end)
+    )
+    data = source.dataset()
+    inside = (ds.field("event_time") >= start) & (ds.field("event_time") < end)
+    names = ["event_time", *FRAUD.names, *PAYMENT_TEXTS]
+    table = data.to_table(
+        columns=[column for column in names if column in data.schema.names], filter=inside
+    )
+    table = table.sort_by([("event_time", "ascending")])
+    for name in PAYMENT_TEXTS:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
+    return table

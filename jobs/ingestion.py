@@ -1,0 +1,316 @@
+"""Bringing a data set in on Ray Data: read in pieces, checked against its contract, each key once.
+
+Rows that fail are written to the quarantine folder as they come, with their reasons; a ledger
+beside them counts what every piece held (`jobs.quarantine_ledger`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+
+from jobs.data_fingerprint import fingerprint_of
+from jobs.quarantine_ledger import (
+    Stage,
+    adjustment_lines,
+    most_frequent_reason,
+    summary,
+    write_entry,
+)
+from lib.contract import (
+    QUARANTINE_REASON,
+    Checked,
+    Contract,
+    Mapping,
+    Piece,
+    Pivot,
+    check_pieces,
+    load_mapping,
+    nothing_read,
+    parse_mapping,
+    read_checked,
+    read_pieces,
+    source_files,
+    source_schema,
+    summary_of,
+)
+from lib.storage import Storage, open_storage, split_address
+
+__all__ = [
+    "adjustment_lines",
+    "checked_mapping",
+    "deduplicate",
+    "estimated_rows",
+    "fingerprint_of",
+    "mapping_for",
+    "most_frequent_reason",
+    "quarantine_rows",
+    "read",
+    "read_whole",
+    "summary",
+]
+
+if TYPE_CHECKING:
+    import ray.data
+
+ROWS_PER_PIECE = 500_000
+_CSV_BYTES_PER_ROW = 60
+_SHUFFLED_ROWS = 1_000_000
+_CELLS = 16_000_000
+
+
+def mapping_for(contract: Contract, path: str | None, data: str | Sequence[str]) -> Mapping:
+    """The mapping in the file at `path`; without one, columns are taken by the contract's names.
+
+    Raises:
+        ContractError: the mapping is wrong, or required columns are missing.
+    """
+    if path is not None:
+        return load_mapping(path, (contract,), _folder_of(data))
+    column_names = _schema_of(contract, data).names
+    columns = {
+        column.name: {"from": column.name} | ({"unit": "minor"} if column.is_money else {})
+        for column in contract.columns
+        if column.name in column_names
+    }
+    text = yaml.safe_dump({"contract": contract.name, "columns": columns})
+    return parse_mapping(text, (contract,), origin=f"columns of {data}")
+
+
+def checked_mapping(contract: Contract, path: str | None, data: str | Sequence[str]) -> Mapping:
+    """The same, and the files are there with the columns that it reads; no row is read.
+
+    Raises:
+        ContractError: the mapping is wrong, or a file or a column is missing.
+    """
+    mapping = mapping_for(contract, path, data)
+    source_schema(mapping, data, may_be_empty=True)
+    return mapping
+
+
+def _folder_of(data: str | Sequence[str]) -> str:
+    """Where the data lies: the folder of a file, or the folder that is given."""
+    first = data if isinstance(data, str) else data[0]
+    above, last = split_address(first)
+    return above if "." in last else first
+
+
+def _schema_of(contract: Contract, data: str | Sequence[str]) -> pa.Schema:
+    return source_schema(Mapping(contract, ()), data)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Part of one source file: some row groups of a Parquet file, or a whole CSV file.
+
+    Attributes:
+        path: of the file, or its URI where it lies in a bucket.
+        kind: "parquet" or "csv".
+        row_groups: None for the whole file.
+    """
+
+    path: str
+    kind: str
+    row_groups: tuple[int, ...] | None
+
+
+def read(
+    mapping: Mapping,
+    paths: str | Sequence[str],
+    quarantine: str,
+    *,
+    piece_rows: int = ROWS_PER_PIECE,
+    batch_rows: int = ROWS_PER_PIECE,
+    merge_pivot: bool = True,
+) -> ray.data.Dataset:
+    """Rows that pass their contract one by one; the same id may still come twice.
+
+    Values that a pivot brings into one row may lie in several files; such rows are brought
+    together by their key first.
+
+    Args:
+        mapping: what the source's columns mean.
+        paths: files, a folder, or a URI that Arrow knows.
+        quarantine: folder or URI for the rows that do not pass.
+        piece_rows: rows of a Parquet file that one task reads, rounded up to its row groups.
+        batch_rows: rows of it that are in memory at once; fewer where rows are large.
+        merge_pivot: False leaves bringing a pivot's rows together to the caller (`deduplicate`).
+
+    Raises:
+        ContractError: a column is missing or of the wrong type, or nothing is there to read.
+    """
+    import ray.data
+
+    pieces = _pieces(mapping, paths, piece_rows)
+    batch_rows = min(batch_rows, max(1, _CELLS // len(mapping.contract.columns)))
+
+    def load(batch: dict[str, Any]) -> Iterator[pa.Table]:
+        for index in batch["item"]:
+            yield from _checked(mapping, pieces[int(index)], open_storage(quarantine), batch_rows)
+
+    listed = ray.data.from_items(list(range(len(pieces))), override_num_blocks=len(pieces))
+    rows = listed.map_batches(load, batch_size=1, zero_copy_batch=True)
+    if mapping.aggregation is None and not (merge_pivot and isinstance(mapping.reshape, Pivot)):
+        return rows
+    return _by_key(rows, mapping, estimated_rows(mapping, paths), quarantine)
+
+
+def _by_key(
+    rows: ray.data.Dataset, mapping: Mapping, count: int, quarantine: str
+) -> ray.data.Dataset:
+    """Rows of one key as one row; no key is in two blocks."""
+    contract, aggregation = mapping.contract, mapping.aggregation
+    key, blocks = contract.key[0], -(-count // _SHUFFLED_ROWS)
+    rows = rows.repartition(blocks, keys=[key], sort=True) if blocks > 1 else rows.repartition(1)
+
+    def merge(table: pa.Table) -> pa.Table:
+        if not table.num_rows:
+            return contract.schema.empty_table()
+        if aggregation is None:
+            checked = contract.check(table)
+        else:
+            checked = aggregation.check(table, contract)
+        _write_keys(checked, table, contract.name, key, quarantine, Stage.MERGED)
+        return checked.good
+
+    return rows.map_batches(merge, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
+
+
+def read_whole(
+    mapping: Mapping, paths: str | Sequence[str], *, may_be_empty: bool = False
+) -> pa.Table:
+    """The good rows of a table that fits into memory; says how many were set aside, and why.
+
+    Args:
+        mapping: what the source's columns mean.
+        paths: files, a folder, or a URI.
+        may_be_empty: files without rows are no error.
+
+    Raises:
+        ContractError: a column is missing or of the wrong type, or there is nothing to read.
+    """
+    checked = read_checked(mapping, paths, may_be_empty=may_be_empty)
+    if checked.quarantined.num_rows or not checked.rows_in:
+        name = paths if isinstance(paths, str) else ", ".join(paths)
+        print(summary_of(checked, mapping).most_frequent_reason(name))
+    return checked.good
+
+
+def deduplicate(table: pa.Table, contract: Contract, key: str, quarantine: str) -> pa.Table:
+    """One row for each key, of a table that holds all rows of every key in it.
+
+    Retries are dropped and counted; rows that contradict each other go to the quarantine.
+
+    Args:
+        table: rows that pass the contract one by one.
+        contract: theirs.
+        key: column by which rows were brought together.
+        quarantine: folder or URI.
+    """
+    if not table.num_rows:
+        return table
+    checked = contract.check(table)
+    _write_keys(checked, table, contract.name, key, quarantine, Stage.KEYS)
+    return checked.good
+
+
+def _write_keys(
+    checked: Checked, table: pa.Table, name: str, key: str, quarantine: str, stage: Stage
+) -> None:
+    """Count the rows of some keys.
+
+    Args:
+        checked: what `table` came to.
+        table: all rows of the keys in it.
+        name: of the contract.
+        key: column by which rows were brought together.
+        quarantine: folder or URI.
+        stage: in which the rows are counted.
+    """
+    # no other table holds this key, and a second run of the task sees the same keys
+    smallest = str(pc.min(table.column(key)).as_py())
+    digest = sha256(f"{name} {smallest}".encode()).hexdigest()[:24]
+    write_entry(checked, f"{stage}-{digest}", open_storage(quarantine), stage)
+
+
+def quarantine_rows(rows: pa.Table, name: str, quarantine: str) -> None:
+    """Quarantine rows that passed their contract and still cannot be used.
+
+    Args:
+        rows: with `QUARANTINE_REASON`.
+        name: of the file, the same in a second run of the task; nothing is written for no rows.
+        quarantine: folder or URI.
+    """
+    if not rows.num_rows:
+        return
+    reasons = Counter(rows[QUARANTINE_REASON].to_pylist())
+    checked = Checked(rows.slice(0, 0), rows, dict(reasons), 0, rows.num_rows)
+    write_entry(checked, name, open_storage(quarantine), Stage.AFTER)
+
+
+def estimated_rows(mapping: Mapping, paths: str | Sequence[str]) -> int:
+    """Rows of the source: exact for Parquet, by size for CSV."""
+    rows = 0
+    for file in source_files(mapping.file, paths):
+        if file.kind == "parquet":
+            rows += file.fragment().metadata.num_rows
+        else:
+            rows += file.size // _CSV_BYTES_PER_ROW
+    return rows
+
+
+def _pieces(mapping: Mapping, paths: str | Sequence[str], piece_rows: int) -> list[_Piece]:
+    files = source_files(mapping.file, paths)
+    mapping.refuse_shared_names([file.address for file in files])
+    source_schema(mapping, paths, may_be_empty=True)
+    pieces: list[_Piece] = []
+    for file in files:
+        if file.kind == "csv":
+            pieces.append(_Piece(file.address, file.kind, None))
+            continue
+        groups: list[int] = []
+        rows = 0
+        for group in file.fragment().row_groups:
+            groups.append(group.id)
+            rows += group.num_rows
+            if rows >= piece_rows:
+                pieces.append(_Piece(file.address, file.kind, tuple(groups)))
+                groups, rows = [], 0
+        if groups or not rows:
+            pieces.append(_Piece(file.address, file.kind, tuple(groups)))
+    return pieces
+
+
+def _checked(
+    mapping: Mapping, piece: _Piece, quarantine: Storage, batch_rows: int
+) -> Iterator[pa.Table]:
+    name = sha256(f"{mapping.contract.name} {piece}".encode()).hexdigest()[:24]
+    (file,) = source_files(replace(mapping.file, kind=piece.kind), piece.path)
+    batches = _batches(read_pieces(mapping, file, batch_rows, piece.row_groups), batch_rows)
+    number = -1
+    for number, batch in enumerate(batches):
+        checked = check_pieces(mapping, batch, partial=True)
+        write_entry(checked, f"{name}-{number}", quarantine, Stage.READ, mapping)
+        yield checked.good
+    if number < 0:
+        write_entry(nothing_read(mapping), name, quarantine, Stage.READ, mapping)
+        yield mapping.row_contract.schema.empty_table()
+
+
+def _batches(pieces: Iterator[Piece], rows: int) -> Iterator[list[Piece]]:
+    """Pieces together until they have about as many rows."""
+    batch: list[Piece] = []
+    for piece in pieces:
+        batch.append(piece)
+        if sum(batch_piece.rows.num_rows for batch_piece in batch) >= rows:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

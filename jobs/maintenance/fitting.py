@@ -1,0 +1,142 @@
+"""The fits of a training, in this process or spread over Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import ray
+
+from jobs.cluster.admission import await_workers, with_gpus
+from jobs.framework.progress import progress
+from jobs.framework.step_cache import Arrays, StepCache
+from jobs.fraud.distributed_network import NetworkWorkers
+from jobs.maintenance.distributed_hazards import fit_hazards_on_workers
+from jobs.maintenance.training_config import TrainConfig
+from lib.maintenance.feature_set import AssetFeatureSet
+from lib.maintenance.history import Floats, Ints
+from lib.maintenance.model import Half, TrainingRows
+from lib.maintenance.model.fitting import fit_replicate, fold_answers
+from lib.survival import fit_cox, fit_network, folds, prepare
+
+_RETRIES = 3
+Places = list[tuple[Ints, Ints]]
+
+
+def fit_folds(
+    features: AssetFeatureSet,
+    train: TrainingRows,
+    test: TrainingRows,
+    horizon: float,
+    config: TrainConfig,
+    stages: StepCache,
+) -> tuple[list[tuple[Arrays, Arrays]], Places]:
+    """Of each fold: what models answered of its training and test rows, and which rows these are.
+
+    The models of a fold are fitted on training rows of the other machines.
+    """
+    machines = np.unique(np.concatenate([train.machines, test.machines]))
+    chosen = list(folds(machines, config.model.folds, config.seed))
+    row_indices = [
+        (
+            np.flatnonzero(np.isin(train.machines, machines[left])),
+            np.flatnonzero(np.isin(test.machines, machines[left])),
+        )
+        for _, left in chosen
+    ]
+    calls = {
+        number: (
+            features,
+            train.take(np.isin(train.machines, machines[kept])),
+            np.concatenate([train.rows[own_index], test.rows[later]]),
+            horizon,
+            config.model,
+            config.seed + number,
+        )
+        for number, ((kept, _), (own_index, later)) in enumerate(
+            zip(chosen, row_indices, strict=True)
+        )
+        if not stages.has_arrays(f"fold-{number}")
+    }
+    for number, answers in _each(fold_answers, calls, config, "folds"):
+        arrays: dict[str, Floats] = answers
+        stages.arrays(f"fold-{number}", lambda arrays=arrays: arrays)  # type: ignore[misc]
+    answer_pairs = []
+    for number, (train_index, _) in enumerate(row_indices):
+        fold_arrays = stages.arrays(f"fold-{number}", dict)
+        first = {name: values[: len(train_index)] for name, values in fold_arrays.items()}
+        answer_pairs.append(
+            (first, {name: values[len(train_index) :] for name, values in fold_arrays.items()})
+        )
+    return answer_pairs, row_indices
+
+
+def fit_replicates(
+    features: AssetFeatureSet,
+    rows: TrainingRows,
+    modes: tuple[str, ...],
+    horizon: float,
+    config: TrainConfig,
+) -> tuple[Half, ...]:
+    """Small models on machines drawn with replacement."""
+    shared = ray.put(rows) if config.engine == "ray" else rows
+    calls = {
+        number: (features, shared, modes, horizon, config.model, config.seed + 100 + number)
+        for number in range(config.model.replicates)
+    }
+    models = dict(_each(fit_replicate, calls, config, "replicates"))
+    return tuple(models[number] for number in sorted(models))
+
+
+def fit_final(
+    features: AssetFeatureSet,
+    rows: TrainingRows,
+    modes: tuple[str, ...],
+    horizon: float,
+    config: TrainConfig,
+    stages: StepCache,
+) -> Half:
+    """Cox here; the network by Ray Train's workers, or here."""
+    chosen = rows.thinned(config.model.most_rows, config.seed)
+    cox = fit_cox(
+        features.names,
+        chosen.rows,
+        chosen.outcomes.capped(horizon),
+        penalty=config.model.penalty,
+        groups=chosen.machines if config.test_proportionality else None,
+        test_proportionality=config.test_proportionality,
+    )
+    settings = config.model.hazards(horizon)
+    arguments = (features.names, chosen.rows, chosen.by_mode(modes), chosen.machines, settings)
+    if config.engine == "process":
+        return Half(cox, fit_network(*arguments, config.seed, failing=len(modes)))
+    request = with_gpus(config.request)
+    placement = await_workers(request)
+    workers = NetworkWorkers(
+        request.workers,
+        request.least if request.elastic else 0,
+        request.cpus,
+        request.gpus,
+        placement.devices.network,
+    )
+    ready = prepare(*arguments, failing=len(modes))
+    return Half(cox, fit_hazards_on_workers(ready, settings, config.seed, workers, stages.storage))
+
+
+def _each(
+    work: Callable[..., Any], calls: dict[int, tuple[Any, ...]], config: TrainConfig, label: str
+) -> Iterator[tuple[int, Any]]:
+    """Answers of all calls as they come, with progress."""
+    with progress(len(calls), label) as done:
+        if config.engine == "process":
+            for number, arguments in calls.items():
+                yield number, work(*arguments)
+                done(1)
+            return
+        task = ray.remote(num_cpus=1, max_retries=_RETRIES)(work)
+        waiting = {task.remote(*arguments): number for number, arguments in calls.items()}
+        while waiting:
+            (ready,), _ = ray.wait(list(waiting), num_returns=1)
+            yield waiting.pop(ready), ray.get(ready)
+            done(1)

@@ -1,0 +1,86 @@
+"""Reading what `jobs.maintenance.train` and `tune` learn from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from typing import Any
+
+from jobs import ingestion
+from jobs.maintenance.features import FeaturesConfig, write_features
+from jobs.maintenance.training_config import TrainConfig
+from lib.contract import ContractError
+from lib.maintenance.failures import FailureCounts, counts_of
+from lib.maintenance.feature_set import AssetFeatureSet
+from lib.maintenance.machine_kind import parse_kind
+from lib.maintenance.model.rows import KEYS, OUTCOMES, TrainingRows, from_table
+from lib.storage import Storage, open_dataset, open_storage, split_address
+
+
+@dataclass(frozen=True)
+class RowsSource:
+    """Rows, what they are made of, and where they lie."""
+
+    rows: TrainingRows
+    features: AssetFeatureSet
+    fingerprint: str
+    note: dict[str, Any]
+    address: str
+    quarantine: str | None = None
+
+    @property
+    def failures(self) -> FailureCounts:
+        """What the rows see of the failures; zeros where an older job did not count them."""
+        return counts_of(self.note.get("failure_counts", {}))
+
+
+def rows_of(config: TrainConfig) -> RowsSource:
+    """The rows that a training is given, computed first where tables are given instead.
+
+    Raises:
+        ContractError: neither or both are given, or a table cannot be read.
+    """
+    config.check()
+    if config.features is not None:
+        return find_rows(config.features, config.model.preventive)
+    output = open_storage(config.output).address("rows")
+    names = {field.name for field in fields(FeaturesConfig)} - {"output", "preventive"}
+    options = {name: getattr(config, name) for name in names}
+    features_config = FeaturesConfig(**options, output=output, preventive=config.model.preventive)
+    write_features(features_config)
+    return find_rows(output, config.model.preventive)
+
+
+def find_rows(folder: str, preventive: str) -> RowsSource:
+    """All rows of a folder that `jobs.maintenance.features` wrote, or of its `data`.
+
+    Raises:
+        ContractError: it is not there, or not finished.
+        FeatureError: rows lack columns, or were computed with another choice for services.
+    """
+    storage = open_storage(folder)
+    if not storage.files("data"):
+        above, last = split_address(storage.address())
+        storage = open_storage(above) if last == "data" else storage
+    note = _note(storage, folder)
+    features = parse_kind(note["kind"], f"{folder}/features.json")
+    names = [*KEYS, *OUTCOMES, *features.names]
+    data = open_dataset(storage, "data")
+    present = [name for name in names if name in data.schema.names]
+    rows = from_table(data.to_table(columns=present), features.names, preventive)
+    fingerprint = note.get("data_fingerprint") or ingestion.fingerprint_of(
+        [storage.address("data")]
+    )
+    quarantine = storage.address("quarantine") if storage.exists("quarantine") else None
+    return RowsSource(rows, features, str(fingerprint), note, storage.address("data"), quarantine)
+
+
+def _note(storage: Storage, folder: str) -> dict[str, Any]:
+    content = storage.read("features.json")
+    if content is None:
+        state = "is not finished" if storage.exists("work") else "is not there"
+        raise ContractError(
+            f"--features: {folder} {state}: expected the output of jobs.maintenance.features"
+        )
+    note: dict[str, Any] = json.loads(content)
+    return note

@@ -1,0 +1,186 @@
+"""Who trains: this process alone, or workers of Ray Train that share every step."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import ray.train
+import ray.train.torch
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+from lib.moderation.model.fitting import Checkpoint, Runtime, fit
+from lib.moderation.model.model_config import TrainingConfig
+from lib.moderation.model.outputs import Ints
+from lib.moderation.model.training import Run
+from lib.storage import Storage
+
+
+class Backend(Protocol):
+    """Workers of one training.
+
+    Attributes:
+        rank: of this one, from 0.
+        size: how many there are.
+        runtime: where this one computes.
+    """
+
+    rank: int
+    size: int
+    runtime: Runtime
+
+    def joined(self, module: nn.Module) -> nn.Module:
+        """A module whose gradients are averaged over all workers."""
+
+    def report(self, figures: Mapping[str, Any]) -> None:
+        """Tell whoever watches how it goes; every worker calls it."""
+
+    def meet(self) -> None:
+        """Wait until all workers are here."""
+
+
+@dataclass(frozen=True)
+class SingleProcess:
+    """This process."""
+
+    runtime: Runtime
+    rank: int = 0
+    size: int = 1
+
+    def joined(self, module: nn.Module) -> nn.Module:
+        """The module itself."""
+        return module
+
+    def report(self, figures: Mapping[str, Any]) -> None:
+        """Nobody watches."""
+
+    def meet(self) -> None:
+        """Everybody is here."""
+
+
+@dataclass(frozen=True)
+class RayTrainBackend:
+    """Workers of Ray Train, from within one of them."""
+
+    runtime: Runtime
+    rank: int
+    size: int
+
+    def joined(self, module: nn.Module) -> nn.Module:
+        """Distributed data parallel where there are several."""
+        device = torch.device(self.runtime.device)
+        joined: nn.Module = ray.train.torch.prepare_model(module, move_to_device=device)
+        return joined
+
+    def report(self, figures: Mapping[str, Any]) -> None:
+        """To Ray Train, which also learns from it that this worker is alive."""
+        ray.train.report(dict(figures))
+
+    def meet(self) -> None:
+        """A barrier."""
+        if self.size > 1:
+            torch.distributed.barrier()
+
+
+@dataclass(frozen=True)
+class SharedRun(Run):
+    """A run each of whose steps is shared by a crew; checkpoints go to a storage.
+
+    Attributes:
+        crew: who trains.
+        storage: for checkpoints, reachable by all of the crew; the first worker writes them.
+        name: of what is trained.
+        every: epochs from one checkpoint and report to the next. Each takes a second or two, which
+            is long beside an epoch of a small network.
+    """
+
+    crew: Backend = dataclasses.field(kw_only=True)
+    storage: Storage = dataclasses.field(kw_only=True)
+    name: str = dataclasses.field(kw_only=True)
+    every: int = dataclasses.field(default=1, kw_only=True)
+
+    @classmethod
+    def going_on(
+        cls, name: str, seed: int, crew: Backend, storage: Storage, every: int = 1
+    ) -> SharedRun:
+        """A run that continues after the last checkpoint of that name, if there is one."""
+        last = json.loads(storage.read(f"checkpoints/{name}/last.json") or b"{}")
+        resume = None
+        if last and (weights := storage.read(last["weights"])) is not None:
+            resume = Checkpoint.read(weights, last["about"].encode())
+        return cls(
+            seed, crew.runtime, None, resume, crew=crew, storage=storage, name=name, every=every
+        )
+
+    def member(self, number: int) -> SharedRun:
+        """See `Run.member`."""
+        plain = super().member(number)
+        return dataclasses.replace(self, seed=plain.seed, resume=plain.resume)
+
+    def fit(self, task: Any, learning: TrainingConfig) -> float:
+        """See `Run.fit`."""
+        shared = SharedTask(task, self.crew)
+        return fit(shared, learning, self.seed, self.runtime, self._keep, self.resume)
+
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        """The newest checkpoint in full before it is named, so that one is always whole."""
+        if checkpoint.epoch % self.every:
+            return
+        if self.crew.rank == 0:
+            folder = f"checkpoints/{self.name}"
+            weights = f"{folder}/{checkpoint.seed}-{checkpoint.epoch}.safetensors"
+            self.storage.write(weights, checkpoint.weights)
+            last = {"weights": weights, "about": checkpoint.about.decode()}
+            self.storage.write(f"{folder}/last.json", json.dumps(last).encode())
+            for path in self.storage.files(folder):
+                if path not in (weights, f"{folder}/last.json"):
+                    self.storage.delete(path)
+        self.crew.report({"what": self.name, "epoch": checkpoint.epoch, "loss": checkpoint.loss})
+
+
+class SharedTask:
+    """A task of which each worker takes its share of every batch.
+
+    All workers draw the same batches. Shares are of one size, and of two rows at least, since
+    statistics of a batch need two: a few rows count twice.
+
+    Args:
+        task: as the model's fits make it.
+        crew: who trains.
+    """
+
+    def __init__(self, task: Any, crew: Backend) -> None:
+        self._task, self._crew = task, crew
+        self._joined = dataclasses.replace(task, module=crew.joined(task.module))
+
+    @property
+    def module(self) -> nn.Module:
+        """What learns."""
+        module: nn.Module = self._task.module
+        return module
+
+    @property
+    def lengths(self) -> Ints:
+        """Cost of each row."""
+        lengths: Ints = self._task.lengths
+        return lengths
+
+    def groups(self, learning: TrainingConfig) -> list[dict[str, Any]]:
+        """Parameters with their steps."""
+        groups: list[dict[str, Any]] = self._task.groups(learning)
+        return groups
+
+    def loss(self, rows: Ints, rng: np.random.Generator) -> Tensor:
+        """Mean loss of this worker's share."""
+        size = self._crew.size
+        share = max(2, -(-len(rows) // size))
+        loss: Tensor = self._joined.loss(
+            np.resize(rows, share * size)[self._crew.rank :: size], rng
+        )
+        return loss

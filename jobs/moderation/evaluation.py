@@ -1,0 +1,169 @@
+"""What a training came to: the model beside simpler ways, on posts that taught nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jobs.moderation.dataset import PreparedDataset, rows_with
+from jobs.moderation.fitting import FittedModel
+from lib.calibration import logit, sigmoid
+from lib.contract import ContractError
+from lib.evaluation import Interval, average_precision, bootstrap_interval
+from lib.moderation.model.evaluation import accuracy_at, calibration_errors
+from lib.moderation.model.outputs import Floats, Ints, Presence
+from lib.moderation.policies import ACTIONS
+from lib.moderation.post import MODALITIES
+from lib.moderation.routing import REVIEW, Routing
+
+OURS = "ours"
+_LEAST_OF_A_KIND = 3
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of the test.
+
+    Attributes:
+        posts, authors: how many.
+        methods: average precision by method, then policy; `mean` over policies.
+        mean: of ours, with its interval over authors.
+        errors: expected calibration error by policy.
+        accuracy_at_80: of the surest 80% of posts, the share decided right.
+        always_allow: accuracy of allowing everything.
+        actions: share of posts by action of the routing.
+        automatic: accuracy of the posts that routing does not send to people.
+    """
+
+    posts: int
+    authors: int
+    methods: Mapping[str, Mapping[str, float]]
+    mean: Interval
+    errors: Mapping[str, float]
+    accuracy_at_80: float
+    always_allow: float
+    actions: Mapping[str, float]
+    automatic: float
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """For the artifact's manifest."""
+        metrics = {"mean_average_precision": self.mean.value, "accuracy_at_80": self.accuracy_at_80}
+        metrics |= {f"ece_{name}": error for name, error in self.errors.items()}
+        return {name: value for name, value in metrics.items() if np.isfinite(value)}
+
+
+def evaluate(prepared: PreparedDataset, fit: FittedModel, seed: int, repeats: int) -> Evaluation:
+    """All figures.
+
+    Raises:
+        ContractError: no policy has test posts of both outcomes.
+    """
+    targets, log_odds = prepared.targets[fit.rows], fit.log_odds
+    policies = fit.model.policies
+    authors = prepared.posts["author_id"].take(fit.rows).to_numpy()
+    scores = baseline_scores(prepared, fit) | {OURS: log_odds}
+    methods = {
+        name: mean_precision(method_scores, targets, policies)
+        for name, method_scores in scores.items()
+    }
+    if not np.isfinite(methods[OURS]["mean"]):
+        raise ContractError(
+            f"labels: expected test posts that violate a policy and some that do not, got none of "
+            f"{', '.join(policies)} among {len(targets)} test posts; give more labels, or a larger "
+            "--test-share"
+        )
+    routed = _routed(prepared, fit, log_odds)
+    automatic = routed != REVIEW
+    violates = (targets >= 0.5).any(axis=1)
+    right = (routed > REVIEW) == violates
+    return Evaluation(
+        posts=len(targets),
+        authors=len(np.unique(authors)),
+        methods=methods,
+        mean=bootstrap_interval(
+            lambda draw: _mean(log_odds[draw], targets[draw], policies), authors, seed, repeats
+        ),
+        errors=calibration_errors(log_odds, targets, policies),
+        accuracy_at_80=accuracy_at(log_odds, targets, 0.8),
+        always_allow=float((~violates).mean()),
+        actions={name: float((routed == k).mean()) for k, name in enumerate(ACTIONS)},
+        automatic=float(right[automatic].mean()) if automatic.any() else float("nan"),
+    )
+
+
+def ordered(methods: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Names of the methods: ours, then the others from the best to the worst."""
+
+    def rank(name: str) -> tuple[bool, float, str]:
+        mean = methods[name]["mean"]
+        return name != OURS, -mean if np.isfinite(mean) else 1.0, name
+
+    return sorted(methods, key=rank)
+
+
+def mean_precision(scores: Floats, targets: Floats, policies: Sequence[str]) -> dict[str, float]:
+    """Average precision by policy, NaN where outcomes are of one kind, and `mean` over policies."""
+    precisions = {}
+    for p, name in enumerate(policies):
+        is_known = ~np.isnan(targets[:, p])
+        flags = targets[is_known, p] >= 0.5
+        enough = min(flags.sum(), (~flags).sum()) >= _LEAST_OF_A_KIND
+        precisions[name] = average_precision(flags, scores[is_known, p]) if enough else float("nan")
+    some = [precision for precision in precisions.values() if np.isfinite(precision)]
+    return precisions | {"mean": float(np.mean(some)) if some else float("nan")}
+
+
+def baseline_scores(prepared: PreparedDataset, fit: FittedModel) -> dict[str, Floats]:
+    """Log-odds (n, policies) of simpler ways; the usual rate where a post lacks the modality."""
+    model = fit.model
+    shape = len(fit.rows), len(model.policies)
+    baselines: dict[str, Floats] = {"always allow": np.zeros(shape)}
+    if model.text is not None and model.text.ngrams is not None:
+        baselines["word n-grams alone"] = _ngrams(prepared, fit)
+    empty = np.zeros(shape)
+    odds = np.stack([fit.answers[m].log_odds if m in fit.answers else empty for m in MODALITIES])
+    singles = model.fusion.guard.singles_of(odds)
+    for index, name in enumerate(MODALITIES):
+        if name in fit.answers:
+            is_present = fit.presence[:, index] == Presence.PRESENT
+            baselines[f"{name} alone"] = _filled(singles[index], is_present)
+    alone = [scores for name, scores in baselines.items() if name.endswith(" alone")]
+    baselines["the worst of all alone"] = np.max(alone, axis=0)
+    return baselines
+
+
+def _ngrams(prepared: PreparedDataset, fit: FittedModel) -> Floats:
+    model = fit.model.text
+    has = rows_with(fit.presence, "text", np.arange(len(fit.rows)))
+    scores = np.zeros((len(fit.rows), len(fit.model.policies)))
+    is_present = np.zeros(len(fit.rows), dtype=bool)
+    if model is not None and model.ngrams is not None and len(has):
+        scores[has] = model.ngrams.log_odds(prepared.texts(fit.rows[has]))
+        is_present[has] = True
+    return _filled(scores, is_present)
+
+
+def _filled(log_odds: Floats, is_present: Any) -> Floats:
+    if not is_present.any():
+        return np.zeros_like(log_odds)
+    usual = logit(np.clip(sigmoid(log_odds[is_present]).mean(axis=0), 1e-6, 1 - 1e-6))
+    return np.where(is_present[:, None], log_odds, usual)
+
+
+def _mean(scores: Floats, targets: Floats, policies: Sequence[str]) -> float:
+    mean = mean_precision(scores, targets, policies)["mean"]
+    if not np.isfinite(mean):
+        raise ValueError("no policy has both outcomes")
+    return mean
+
+
+def _routed(prepared: PreparedDataset, fit: FittedModel, log_odds: Floats) -> Ints:
+    failed = (fit.presence == Presence.FAILED).any(axis=1)
+    languages = prepared.posts["language"].take(fit.rows).to_pylist()
+    routing = Routing(prepared.policies)
+    routed = routing.route(sigmoid(log_odds), prepared.reach[fit.rows], failed, languages)
+    return np.asarray(routed.actions, dtype=np.int64)

@@ -1,0 +1,98 @@
+"""Labels that people's decisions gave, since the last time that they were learnt from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from jobs.ingestion import read_whole
+from jobs.moderation.sources import Sources
+from lib.contract import TIME
+from lib.moderation.contracts import LABELS
+from lib.moderation.policies import Policies
+from lib.records import Reviews
+from lib.storage import Storage, read_parquet, write_parquet
+
+_STATE = "decisions.json"
+_FOLDER = "decisions"
+_LABELS = f"{_FOLDER}/labels.parquet"
+
+
+@dataclass(frozen=True)
+class ReviewLabels:
+    """Labels of the review queue.
+
+    Attributes:
+        since: number of the last label that was learnt from before; 0 for the first time.
+        until: number of the last label there is.
+        new: labels above `since`.
+        total: labels in all.
+        of_unknown_policies: labels given under a file of policies that is not at hand; they count
+            as given under today's.
+    """
+
+    since: int
+    until: int
+    new: int
+    total: int
+    of_unknown_policies: int
+
+    def with_others(self, sources: Sources, output: Storage) -> str:
+        """All labels, those of other sources too, as one file; its address."""
+        tables = [LABELS.schema.empty_table()]
+        if output.exists(_LABELS):
+            tables.append(read_parquet(output.address(_LABELS)))
+        if sources.labels is not None:
+            tables.append(read_whole(sources.mapping(LABELS), sources.labels, may_be_empty=True))
+        return write_parquet(pa.concat_tables(tables), output, f"{_FOLDER}/all.parquet")
+
+    def settle(self, output: Storage) -> None:
+        """Note that these have been learnt from."""
+        output.write(_STATE, json.dumps({"until": self.until}).encode())
+
+
+def read_review_labels(records: str, output: Storage, files: Sequence[Policies]) -> ReviewLabels:
+    """All labels of the review queue to OUTPUT/decisions/labels.parquet, and what is new of them.
+
+    Args:
+        records: URL of the database.
+        output: where the last time is noted.
+        files: of policies, today's and former ones, by which a label gets the version that its
+            policy had when it was given.
+
+    Raises:
+        RecordsError: the database cannot be read.
+    """
+    since = int(json.loads(output.read(_STATE) or b"{}").get("until", 0))
+    reviews = Reviews(records)
+    try:
+        reviews.migrate()
+        labels = list(reviews.labels())
+    finally:
+        reviews.close()
+    times = pa.array([label.at for label in labels], pa.int64()).cast(TIME)
+    # decisions name the file that was in force, not the version of each policy in it
+    versions = {
+        file.label: {policy.id: policy.version for policy in file.policies} for file in files
+    }
+    policy_versions = [versions.get(label.policy_version, {}).get(label.policy) for label in labels]
+    table = pa.table(
+        {
+            "post_id": pa.array([label.post_id for label in labels], pa.string()),
+            "policy": pa.array([label.policy for label in labels], pa.string()),
+            "violates": pa.array([label.violates for label in labels], pa.bool_()),
+            "by": pa.array([label.by[:128] for label in labels], pa.string()),
+            "event_time": times,
+            "known_at": times,
+            "policy_version": pa.array(policy_versions, pa.int64()),
+        },
+        schema=LABELS.schema,
+    )
+    write_parquet(table, output, _LABELS)
+    numbers = [label.number for label in labels]
+    new = sum(number > since for number in numbers)
+    unknown = sum(label.policy_version not in versions for label in labels)
+    return ReviewLabels(since, max(numbers, default=since), new, len(labels), unknown)

@@ -1,0 +1,80 @@
+"""What befalls accounts: troubles that grow and pass, and notice that follows from them.
+
+An account's hazard of giving notice on a day is `base x exp(sum of strength x severity)`. A trouble
+begins at a random day, grows for about two months, and passes after a while unless the account has
+left: so trouble precedes leaving by months, and most trouble does not end in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.churn.simulation.accounts import Accounts, SimulationConfig
+from lib.churn.target import Floats, Ints
+
+CAUSES = ("adoption", "support", "payment", "champion", "competitor", "price")
+"""Known causes: what each shows in what is told, `telling` says."""
+STRENGTH = np.array([3.2, 2.9, 2.6, 3.0, 2.8, 2.6])
+"""Log hazard ratio of each trouble at its worst."""
+_A_YEAR = np.array([0.30, 0.22, 0.16, 0.14, 0.16, 0.16])
+_GROWS, _LASTS = (50, 110), (80, 220)
+_CALM = np.array([0.75, 1.0, 1.15])
+STAYS = -1
+
+
+@dataclass(frozen=True)
+class Lifecycles:
+    """What happened to each account on each day.
+
+    Attributes:
+        accounts: who.
+        severity: (accounts, causes, days) float32, 0 to 1.
+        hazard: (accounts, days) chance to give notice on a day.
+        notice: (accounts,) day of notice; `STAYS` for none.
+        cause: (accounts,) the worst trouble at notice; `STAYS` for none.
+    """
+
+    accounts: Accounts
+    severity: np.ndarray[tuple[int, int, int], np.dtype[np.float32]]
+    hazard: Floats
+    notice: Ints
+    cause: Ints
+
+
+def simulate_lifecycles(config: SimulationConfig, accounts: Accounts) -> Lifecycles:
+    """Let all days pass."""
+    draw, count = np.random.default_rng([config.seed, 2]), config.accounts
+    severity = _troubles(config, draw, count)
+    ratio = np.exp(np.einsum("k,nkd->nd", STRENGTH, severity)) * _CALM[accounts.segment][:, None]
+    present = np.arange(config.days) >= accounts.signed[:, None]
+    daily = -np.log1p(-config.leave_a_year) / 365.0
+    hazard = daily * ratio / ratio[present].mean() * present
+    probability = -np.expm1(-hazard)
+    gives = draw.random((count, config.days)) < probability
+    first = np.argmax(gives, axis=1)
+    notice = np.where(gives.any(axis=1), first, STAYS).astype(np.int64)
+    at = severity[np.arange(count), :, np.maximum(notice, 0)]
+    worst = np.where((notice >= 0) & (at.max(axis=1) > 0.2), at.argmax(axis=1), STAYS)
+    return Lifecycles(accounts, severity, probability, notice, worst.astype(np.int64))
+
+
+def _troubles(
+    config: SimulationConfig, draw: np.random.Generator, count: int
+) -> np.ndarray[tuple[int, int, int], np.dtype[np.float32]]:
+    """Severity by account, cause and day."""
+    days = np.arange(config.days)
+    severity = np.zeros((count, len(CAUSES), config.days), dtype=np.float32)
+    for cause, rate in enumerate(_A_YEAR):
+        for _ in range(1 + config.days // 365):
+            begins = draw.integers(-120, config.days, count)
+            comes = draw.random(count) < rate
+            grows, lasts = draw.integers(*_GROWS, count), draw.integers(*_LASTS, count)
+            peak = draw.uniform(0.45, 1.0, count)
+            since = days[None, :] - begins[:, None]
+            up = np.clip(since / grows[:, None], 0.0, 1.0)
+            down = np.clip(1.0 - (since - lasts[:, None]) / 40.0, 0.0, 1.0)
+            wave = np.where(comes[:, None], np.minimum(up, down) * peak[:, None], 0.0)
+            severity[:, cause] = np.maximum(severity[:, cause], wave)
+    return severity

@@ -1,0 +1,100 @@
+"""What kinds of customers there are: the vocabularies that features are coded by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from lib.contract import ContractError
+from lib.contract.yaml_document import read_yaml
+
+TABLES = ("usage", "tickets", "invoices", "payments", "surveys", "signals")
+"""Of a base whose every table is told, beside the customers themselves."""
+_MOST = 60
+_KEYS = ("segments", "plans", "tables")
+
+
+class ChurnError(ValueError):
+    """Something about customers that cannot be meant; the message names it."""
+
+
+@dataclass(frozen=True)
+class CustomerVocabulary:
+    """A company's customers, as far as a model has to know them beforehand.
+
+    Args:
+        segments: with whom customers are compared; the code of one is its place, from 1.
+        plans: what is subscribed to, the same way.
+        tables: what is told of customers, by contract's name; features of the others are missing.
+
+    Raises:
+        ChurnError: a name comes twice, or there are more than features can be made of.
+    """
+
+    segments: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
+    tables: tuple[str, ...] = TABLES
+
+    def __post_init__(self) -> None:
+        for key in ("segments", "plans"):
+            names = getattr(self, key)
+            if len(set(names)) != len(names):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise ChurnError(f"{key}: '{twice}' is listed twice")
+            if len(names) > _MOST:
+                raise ChurnError(f"{key}: expected at most {_MOST}, got {len(names)}")
+
+        for name in self.tables:
+            if name not in TABLES:
+                raise ChurnError(f"tables: expected some of {', '.join(TABLES)}, got '{name}'")
+
+    def difference(self, other: CustomerVocabulary) -> str:
+        """What the other base has instead, in words; empty where both are the same."""
+        return "; ".join(
+            f"{key}: {_listed(getattr(self, key))} against {_listed(getattr(other, key))}"
+            for key in _KEYS
+            if getattr(self, key) != getattr(other, key)
+        )
+
+    def to_yaml(self) -> str:
+        """A file that `parse_vocabulary` reads."""
+        content = {name: list(getattr(self, name)) for name in _KEYS}
+        return yaml.safe_dump(content, sort_keys=False)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "none"
+
+
+def parse_vocabulary(text: str, origin: str = "base") -> CustomerVocabulary:
+    """The base in a YAML text: `segments`, `plans` and `tables`, lists, all optional.
+
+    Raises:
+        ChurnError: unknown keys, or something else than lists of names.
+    """
+    try:
+        content: Any = read_yaml(text, origin) or {}
+    except ContractError as error:
+        raise ChurnError(str(error)) from error
+    if not isinstance(content, dict) or not content.keys() <= set(_KEYS):
+        raise ChurnError(f"{origin}: expected {', '.join(_KEYS)}, got {content!r}"[:300])
+    for key, names in content.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ChurnError(f"{origin}: {key}: expected a list of names, got {names!r}"[:300])
+    return CustomerVocabulary(**{key: tuple(names) for key, names in content.items()})
+
+
+def vocabulary_of(
+    segments: Iterable[str | None], plans: Iterable[str | None], tables: Iterable[str] = TABLES
+) -> CustomerVocabulary:
+    """The base that data shows: every segment and plan that comes, by name.
+
+    Rare ones beyond the most that features can be made of have no name of their own.
+    """
+    unique_names = [tuple(sorted({name for name in names if name})) for names in (segments, plans)]
+    table_names = tuple(name for name in TABLES if name in set(tables))
+    kept = [names if len(names) <= _MOST else () for names in unique_names]
+    return CustomerVocabulary(kept[0], kept[1], table_names)

@@ -1,0 +1,98 @@
+"""From measures to features for one event: `Evaluator`'s arithmetic, laid out flat.
+
+Only what there is something to compute from is computed; everything else is a constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from lib.feature.declaration import Category, Columns, Derived, Direct, Feature, FeatureSet
+from lib.feature.exact_arithmetic import NAN
+from lib.feature.measures import Latest, Measure, Streak, measure_columns
+
+
+class FinishStep(NamedTuple):
+    """One aggregate's last step: `values[place] = finish(parts(measured), empty)`."""
+
+    place: int
+    finish: Callable[[tuple[float, ...], float], float]
+    parts: Callable[[tuple[float, ...]], tuple[float, ...]]
+    empty: float
+
+
+class RowEvaluator:
+    """The steps for one event: a value per feature, hidden ones included, by place.
+
+    Aggregates start at what they are for a key without history; whoever reads profiles then runs
+    the `FinishStep` steps of those measures that there is something of.
+    """
+
+    def __init__(self, features: FeatureSet) -> None:
+        declared = list(enumerate(features.features))
+        self._count = len(declared)
+        positions = {feature.name: at for at, feature in declared}
+        self._aggregates = [(at, f) for at, f in declared if isinstance(f, Feature)]
+        self._direct = [(at, f.formula, f.columns) for at, f in declared if isinstance(f, Direct)]
+        self._coded = [(at, f.codes, f.column) for at, f in declared if isinstance(f, Category)]
+        self._derived = [
+            (at, f.formula, _several([positions[name] for name in f.inputs]))
+            for at, f in declared
+            if isinstance(f, Derived)
+        ]
+        self._names = features.names
+        self._shown = _several([positions[name] for name in features.names])
+
+    def without_history(self, absent: Iterable[str]) -> list[float]:
+        """Every aggregate's value for keys that were never seen.
+
+        Args:
+            absent: columns that the event lacks; features of keys with one of them are missing.
+        """
+        lacking = set(absent)
+        values = [NAN] * self._count
+        for at, feature in self._aggregates:
+            if lacking.isdisjoint(feature.key):
+                parts = [number for m in feature.measures for number in nothing_measured(m)]
+                values[at] = feature.aggregate.finish(tuple(parts), feature.empty)
+        return values
+
+    def finishes(self, measures: Sequence[Measure]) -> tuple[FinishStep, ...]:
+        """The steps of all features that are made of `measures` alone, whose numbers they take."""
+        columns = [column for measure in measures for column in measure_columns(measure)]
+        return tuple(
+            FinishStep(
+                at, f.aggregate.finish, _several([columns.index(c) for c in needed]), f.empty
+            )
+            for at, f in self._aggregates
+            if set(f.measures) <= set(measures)
+            for needed in [[c for measure in f.measures for c in measure_columns(measure)]]
+        )
+
+    def features(self, event: Columns, values: list[float]) -> dict[str, float]:
+        """The features by name, once `values` has the aggregates; completes `values`."""
+        for at, formula, columns in self._direct:
+            values[at] = formula(*[event[column] for column in columns])
+        for at, codes, column in self._coded:
+            values[at] = codes.get(str(event.get(column)), 0.0)
+        for at, formula, inputs in self._derived:
+            values[at] = formula(*inputs(values))
+        return dict(zip(self._names, map(float, self._shown(values)), strict=True))
+
+
+def nothing_measured(measure: Measure) -> tuple[float, ...]:
+    """A measure's numbers for a key without events."""
+    if isinstance(measure, Streak):
+        return (-1.0, 0.0, -1.0, 0.0, -1.0)
+    if isinstance(measure, Latest):
+        return (-1.0, *[0.0] * len(measure.quantities))
+    return (0.0,)
+
+
+def _several(positions: list[int]) -> Callable[[Any], Any]:
+    """Takes the numbers at `positions` out of a sequence, as one like it or as a tuple."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return itemgetter(slice(positions[0], positions[0] + 1) if positions else slice(0))

@@ -1,0 +1,143 @@
+"""Trees, network, meta-learner, calibration and policy as one model, and its artifact."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save
+
+from lib.calibration import Calibrator
+from lib.fraud.model.forest import Forest, read_forest
+from lib.fraud.model.inputs import Floats, Matrix
+from lib.fraud.model.json_io import read_json, to_json
+from lib.fraud.model.numpy_mlp import Networks
+from lib.fraud.model.policy import Policy
+from lib.fraud.model.scoring import Scorer
+from lib.fraud.model.stacking import MetaLearner
+from lib.fraud.model.trees import BoostedTrees
+from lib.registry import Artifact, Manifest, write_artifact
+
+SYSTEM = "fraud"
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What a manifest says about how a model came to be.
+
+    Args:
+        created_at: microseconds UTC.
+        data_fingerprint: digest of the data it was trained on.
+        code_version: version of the code.
+        parameters: settings, JSON values only.
+        metrics: measured on the test slice.
+    """
+
+    created_at: int
+    data_fingerprint: str
+    code_version: str
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The model as trained. The reference that the served graph must equal.
+
+    Args:
+        names: of the features, in the order of the matrix.
+        digest: of the feature set.
+        trees: the boosted half.
+        networks: the neural half.
+        meta: how much each half counts.
+        calibrator: from raw log-odds to probability.
+        policy: thresholds on the probability.
+    """
+
+    names: tuple[str, ...]
+    digest: str
+    trees: BoostedTrees
+    networks: Networks
+    meta: MetaLearner
+    calibrator: Calibrator
+    policy: Policy
+
+    def log_odds(self, matrix: Matrix) -> Floats:
+        """Raw log-odds (rows,) of features (rows, features), before calibration."""
+        return self.meta.log_odds(self.trees.log_odds(matrix), self.networks.log_odds(matrix))
+
+    def score(self, matrix: Matrix) -> Floats:
+        """Calibrated probabilities (rows,) of features (rows, features); NaN is missing."""
+        return self.calibrator.probabilities(self.log_odds(matrix))
+
+    def forest(self) -> Forest:
+        """The trees as flat arrays."""
+        return read_forest([bytes(booster.save_raw("json")) for booster in self.trees.boosters])
+
+    def save(self, directory: Path | str, record: TrainingRecord) -> Manifest:
+        """Write the artifact: models, the trees as arrays, manifest.
+
+        Args:
+            directory: must not exist yet.
+            record: what the manifest says about the training.
+        """
+        forest = self.forest()
+        files: dict[str, bytes | Path] = {
+            f"trees.{index}.ubj": content for index, content in enumerate(self.trees.to_bytes())
+        }
+        files["network.safetensors"] = save(self.networks.to_arrays())
+        files["forest.safetensors"] = save(forest.to_arrays())
+        settings = {"meta": self.meta.to_json(), "calibrator": self.calibrator.to_json()}
+        files["ensemble.json"] = to_json(settings)
+        return write_artifact(
+            directory,
+            system=SYSTEM,
+            created_at=record.created_at,
+            feature_set_digest=self.digest,
+            feature_names=self.names,
+            files=files,
+            data_fingerprint=record.data_fingerprint,
+            code_version=record.code_version,
+            parameters=record.parameters,
+            metrics=record.metrics,
+            thresholds=self.policy.to_thresholds(),
+        )
+
+    @classmethod
+    def load(cls, artifact: Artifact, threads: int = 1) -> "Ensemble":
+        """The model of a verified artifact, from its UBJ, safetensors and JSON."""
+        settings = read_json(artifact.path("ensemble.json"))
+        names = sorted(name for name in artifact.manifest.files if name.endswith(".ubj"))
+        names.sort(key=lambda name: int(name.split(".")[1]))
+        boosters = [artifact.path(name).read_bytes() for name in names]
+        return cls(
+            names=tuple(artifact.manifest.feature_names),
+            digest=artifact.manifest.feature_set_digest,
+            trees=BoostedTrees.from_bytes(boosters, len(artifact.manifest.feature_names), threads),
+            networks=Networks.from_arrays(load_file(artifact.path("network.safetensors"))),
+            meta=MetaLearner.from_json(settings["meta"]),
+            calibrator=Calibrator.from_json(settings["calibrator"]),
+            policy=Policy.from_thresholds(artifact.manifest.thresholds),
+        )
+
+    def scorer(self, version: str = "unpublished", threads: int = 1) -> Scorer:
+        """The served form of this model, without writing it."""
+        forest = self.forest()
+        return Scorer(
+            names=self.names,
+            version=version,
+            forest=forest,
+            networks=self.networks,
+            meta=self.meta,
+            calibrator=self.calibrator,
+            policy=self.policy,
+            threads=threads,
+        )
+
+
+def largest_difference(ensemble: Ensemble, scorer: Scorer, matrix: Matrix) -> float:
+    """Largest difference in probability between the model as trained and as served."""
+    if not len(matrix):
+        return 0.0
+    return float(np.abs(ensemble.score(matrix) - scorer.score(matrix)).max())

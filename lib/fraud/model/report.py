@@ -1,0 +1,323 @@
+"""The training report of the fraud model: what it catches, what it costs, beside its baselines."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from lib.calibration import expected_calibration_error, reliability
+from lib.evaluation import Interval
+from lib.fraud.amounts import AmountScale
+from lib.fraud.model.evaluation import TestRows
+from lib.fraud.model.inputs import Floats
+from lib.fraud.model.model import Ensemble
+from lib.fraud.model.outcome import Outcome
+from lib.fraud.model.payments import Payments
+from lib.fraud.model.policy import Costs
+from lib.fraud.model.report_profile import profile_blocks
+from lib.fraud.model.report_tables import (
+    business_table,
+    comparison_tables,
+    interval_table,
+    money_blocks,
+    reliability_table,
+    slices_table,
+)
+from lib.fraud.model.time_split import Plan
+from lib.report import (
+    Axis,
+    Block,
+    Curve,
+    Figure,
+    Figures,
+    KeyFigure,
+    KeyFigures,
+    Note,
+    Report,
+    Section,
+    Table,
+    bar_plot,
+    histogram,
+    line_plot,
+)
+
+OURS = "ensemble"
+_SLICES = ("train", "calibrate", "test")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything a training run found out.
+
+    Args:
+        source: what the data is, in words.
+        simulated: whether the payments were simulated.
+        plan: slices.
+        payments: all of them.
+        rows: test rows.
+        scores: for each method, scores (n,) of the test rows; `ensemble` is the model.
+        probabilities: of the model, calibrated (n,).
+        before: of the model, without calibration (n,).
+        measures: for each method, its measures.
+        intervals: of the model's main measures.
+        outcomes: for each policy by name, what it would have done; `ensemble` is the model's.
+        costs: what decisions cost.
+        ensemble: the model.
+        importance: gain by feature.
+        served_difference: largest difference in probability between trained and served form.
+        labels: counts of the labels that were read, of those that match no payment, ...
+        scale: the digits of the settlement currency.
+    """
+
+    source: str
+    simulated: bool
+    plan: Plan
+    payments: Payments
+    rows: TestRows
+    scores: Mapping[str, Floats]
+    probabilities: Floats
+    before: Floats
+    measures: Mapping[str, Mapping[str, float]]
+    intervals: Mapping[str, Interval]
+    outcomes: Mapping[str, Outcome]
+    costs: Costs
+    ensemble: Ensemble
+    importance: Mapping[str, float]
+    served_difference: float
+    labels: Mapping[str, int] = field(default_factory=dict)
+    scale: AmountScale = field(default_factory=AmountScale)
+
+
+def build_report(findings: Findings) -> Report:
+    """The report as data, for `lib.report.write_report`."""
+    rows = findings.rows
+    subtitle = (
+        f"{findings.source}: {len(rows.labels):,} test payments over "
+        f"{findings.plan.test.days:.0f} days, "
+        f"{int(rows.labels.sum()):,} frauds ({rows.labels.mean():.3%})"
+    )
+    sections = [
+        Section("In short", _summary(findings)),
+        Section("Against the goals", _goals(findings)),
+        Section("Compared with the baselines", _comparison(findings)),
+        Section("Calibration", _calibration(findings)),
+        Section(
+            "Decisions and money",
+            money_blocks(
+                findings.ensemble.policy, findings.outcomes, findings.costs, findings.scale
+            ),
+        ),
+        Section("What the model looks at", _importance(findings)),
+        Section(
+            "Data",
+            [
+                slices_table(findings.plan, findings.payments),
+                *_labels(findings),
+                *profile_blocks(findings.payments, findings.ensemble.names),
+            ],
+        ),
+    ]
+    return Report("Fraud model: training report", subtitle, sections, _facts(findings))
+
+
+def _labels(findings: Findings) -> list[Block]:
+    if not findings.labels:
+        return []
+    return [Table(("labels", "count"), tuple(findings.labels.items()))]
+
+
+def _summary(findings: Findings) -> list[Block]:
+    ours, outcome = findings.measures[OURS], findings.outcomes[OURS]
+    auc, ap = findings.intervals["auc"], findings.intervals["ap"]
+    figures = (
+        KeyFigure("ROC AUC", f"{ours['auc']:.3f}", f"{auc.low:.3f} to {auc.high:.3f}"),
+        KeyFigure("Average precision", f"{ours['ap']:.3f}", f"{ap.low:.3f} to {ap.high:.3f}"),
+        KeyFigure("Precision at 1,000", f"{ours['precision_at_1000']:.1%}", _ceiling(findings)),
+        KeyFigure("Fraud losses", f"{-outcome.loss_reduction:+.0%}", "against approving all"),
+        KeyFigure("Good ones stopped", f"{outcome.false_positive_rate:.2%}", "review or decline"),
+        KeyFigure(
+            "Reviews a day",
+            f"{outcome.reviews_per_day:,.0f}",
+            f"of {findings.costs.reviews_per_day:,.0f} possible",
+        ),
+    )
+    blocks: list[Block] = [KeyFigures(figures)]
+    if findings.simulated:
+        blocks.append(
+            Note(
+                "Simulated payments: these figures say that the system works, not how "
+                "well it will do on real ones."
+            )
+        )
+    return blocks
+
+
+def _ceiling(findings: Findings) -> str:
+    best = min(1.0, findings.rows.labels.sum() / 1_000)
+    return f"at most {best:.1%} on these rows" if best < 1 else "of the whole test"
+
+
+def _goals(findings: Findings) -> list[Block]:
+    return [
+        business_table(findings.measures[OURS], findings.outcomes, findings.rows),
+        Note(
+            f"The prevalence is {findings.rows.labels.mean():.3%}. A rate of 1.8% of 50 million "
+            "payments a day is 900,000 payments: read every rate beside the count it stands for."
+        ),
+    ]
+
+
+def _comparison(findings: Findings) -> list[Block]:
+    plots = Figures((_roc(findings), _precision_recall(findings)))
+    return [
+        *comparison_tables(findings.measures, OURS),
+        plots,
+        interval_table(findings.intervals),
+        Note(
+            "Intervals: 95%, users drawn with replacement. All methods saw the same training days "
+            "and are measured on the same test payments; cards known as compromised are left out "
+            "of card precision."
+        ),
+    ]
+
+
+def _roc(findings: Findings) -> Figure:
+    curves = {}
+    for name, scores in _strongest_first(findings.scores).items():
+        false, true, _ = roc_curve(findings.rows.labels, scores)
+        curves[name] = Curve(np.maximum(false, 1e-4), true)
+    return line_plot(
+        "Frauds caught by good payments disturbed",
+        curves,
+        Axis("false positive rate", logarithmic=True),
+        Axis("recall"),
+    )
+
+
+def _precision_recall(findings: Findings) -> Figure:
+    curves = {}
+    for name, scores in _strongest_first(findings.scores).items():
+        precision, recall, _ = precision_recall_curve(findings.rows.labels, scores)
+        curves[name] = Curve(recall[::-1], precision[::-1])
+    return line_plot("Precision by recall", curves, Axis("recall"), Axis("precision"))
+
+
+def _strongest_first(scores: Mapping[str, Floats]) -> dict[str, Floats]:
+    """The model first, then the others as they come."""
+    return {OURS: scores[OURS]} | {
+        name: method_scores for name, method_scores in scores.items() if name != OURS
+    }
+
+
+def _calibration(findings: Findings) -> list[Block]:
+    labels = findings.rows.labels
+    after, before = (
+        reliability(labels, probabilities)
+        for probabilities in (findings.probabilities, findings.before)
+    )
+    plot = line_plot(
+        "Stated and observed",
+        {
+            "calibrated": Curve(
+                [reliability_bin.stated for reliability_bin in after],
+                [reliability_bin.observed for reliability_bin in after],
+            ),
+            "before": Curve(
+                [reliability_bin.stated for reliability_bin in before],
+                [reliability_bin.observed for reliability_bin in before],
+            ),
+        },
+        Axis("stated probability", logarithmic=True),
+        Axis("observed rate", logarithmic=True),
+        diagonal=True,
+        points=True,
+        caption="Bins of equal size; the dashed line is perfect.",
+    )
+    spread = histogram(
+        "Scores",
+        {"good": findings.probabilities[~labels], "fraud": findings.probabilities[labels]},
+        Axis("calibrated probability"),
+    )
+    errors = [
+        expected_calibration_error(labels, probabilities)
+        for probabilities in (findings.before, findings.probabilities)
+    ]
+    return [
+        Note(
+            f"Calibrated by {findings.ensemble.calibrator.method} on the days before the test. "
+            f"Expected calibration error: {errors[0]:.4f} before, {errors[1]:.4f} after."
+        ),
+        Figures((plot, spread)),
+        reliability_table(after),
+    ]
+
+
+def _importance(findings: Findings) -> list[Block]:
+    top = sorted(findings.importance.items(), key=lambda entry: -entry[1])[:15]
+    meta = findings.ensemble.meta
+    return [
+        Note(
+            f"Meta-learner: {meta.trees:.2f} x trees {meta.network:+.2f} x network "
+            f"{meta.intercept:+.2f}, in log-odds."
+        ),
+        bar_plot(
+            "Share of the trees' gain",
+            [name for name, _ in top],
+            [share for _, share in top],
+            Axis("share"),
+        ),
+    ]
+
+
+def _facts(findings: Findings) -> dict[str, Any]:
+    labels = findings.rows.labels
+    return {
+        "source": findings.source,
+        "simulated": findings.simulated,
+        "labels": dict(findings.labels),
+        "rows": len(findings.payments),
+        "test_rows": len(labels),
+        "test_frauds": int(labels.sum()),
+        "prevalence": float(labels.mean()),
+        "slices": {
+            name: asdict(getattr(findings.plan, name)) for name in ("train", "calibrate", "test")
+        },
+        "measures": {name: dict(measures) for name, measures in findings.measures.items()},
+        "intervals": {name: asdict(interval) for name, interval in findings.intervals.items()},
+        "calibration": {
+            "method": findings.ensemble.calibrator.method,
+            "ece_before": expected_calibration_error(labels, findings.before),
+            "ece_after": expected_calibration_error(labels, findings.probabilities),
+            "reliability": [
+                asdict(reliability_bin)
+                for reliability_bin in reliability(labels, findings.probabilities)
+            ],
+        },
+        "policy": findings.ensemble.policy.to_thresholds(),
+        "outcomes": {name: outcome_facts(outcome) for name, outcome in findings.outcomes.items()},
+        "assumptions": asdict(findings.costs),
+        "currency_digits": findings.scale.digits,
+        "meta": findings.ensemble.meta.to_json(),
+        "served_difference": findings.served_difference,
+    }
+
+
+def outcome_facts(outcome: Outcome) -> dict[str, float]:
+    """An outcome with what follows from it."""
+    return {
+        **asdict(outcome),
+        "alerts_per_day": outcome.alerts_per_day,
+        "loss_reduction": outcome.loss_reduction,
+        "saved_minor": outcome.saved_minor,
+        "roi": outcome.roi,
+    }
+
+
+def gain_shares(gains: Mapping[str, float], names: npt.ArrayLike) -> dict[str, float]:
+    """Share of each feature in XGBoost's total gain, whose keys are `f0`, `f1`, ..."""
+    total = sum(gains.values()) or 1.0
+    listed = list(np.asarray(names))
+    return {str(name): gains.get(f"f{index}", 0.0) / total for index, name in enumerate(listed)}

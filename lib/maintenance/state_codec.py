@@ -1,0 +1,317 @@
+"""What is remembered of a machine between requests: thirty days of its past, in a few kilobytes.
+
+The same `History` as offline, kept short. A reading may come late, twice, or too late; each is
+counted, and none is averaged in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.maintenance.feature_set import AssetFeatureSet, FeatureError
+from lib.maintenance.history import UNKNOWN_US, Floats, History, Ints, running
+
+_MAGIC = b"FWM2"
+_INTS = (
+    *("times_us", "error_times_us", "error_codes", "service_times_us", "service_parts"),
+    *("run_days", "run_counts", "wave_times_us"),
+)
+
+
+@dataclass(frozen=True)
+class EventBatch:
+    """What became of readings that came in.
+
+    Attributes:
+        new: remembered.
+        late: of these, older than the newest that was known.
+        repeated: known already, with the same values.
+        contradicting: known already with other values; the first ones stay.
+        too_old: older than anything that still counts.
+        merged: of a time that was known, with values of sensors that had none then.
+    """
+
+    new: int
+    late: int
+    repeated: int
+    contradicting: int
+    too_old: int
+    merged: int = 0
+
+
+def empty_state(
+    features: AssetFeatureSet, machine_id: str, installed_us: int = UNKNOWN_US
+) -> History:
+    """A machine of which nothing was read."""
+    empty = np.empty((0, len(features.sensors)))
+    waves = np.empty((0, len(features.wave_measures)))
+    return History(
+        machine_id,
+        np.empty(0, np.int64),
+        empty,
+        installed_us=installed_us,
+        wave_measures=waves,
+    )
+
+
+def with_readings(
+    features: AssetFeatureSet, history: History, times_us: npt.ArrayLike, readings: npt.ArrayLike
+) -> tuple[History, EventBatch]:
+    """The past with more readings in it, and what became of each.
+
+    Args:
+        features: which sensors, and how far back they count.
+        history: of the machine.
+        times_us: (n,) microseconds UTC, any order.
+        readings: (n, sensors), NaN where a sensor gave none.
+
+    Raises:
+        FeatureError: readings are not of the feature set's sensors.
+    """
+    times = np.asarray(times_us, dtype=np.int64)
+    values = np.asarray(readings, dtype=np.float64)
+    if values.shape != (len(times), len(features.sensors)):
+        raise FeatureError(
+            f"machine '{history.machine_id}': expected readings of shape "
+            f"({len(times)}, {len(features.sensors)}), got {values.shape}"
+        )
+    newest = int(history.times_us[-1]) if len(history.times_us) else UNKNOWN_US
+    oldest = max(newest, int(times.max(initial=UNKNOWN_US))) - features.kept_us
+    young = times > oldest
+    sorted_out = _sorted_out(history, times[young], values[young])
+    times, values = times[young][sorted_out.fresh], sorted_out.values
+    received = EventBatch(
+        new=len(times),
+        late=int((times < newest).sum()),
+        repeated=sorted_out.repeated,
+        contradicting=sorted_out.contradicting,
+        too_old=int((~young).sum()),
+        merged=sorted_out.merged,
+    )
+    all_times = np.concatenate([history.times_us, times])
+    order = np.argsort(all_times, kind="stable")
+    new_history = replace(
+        _run(_completed(features, history, sorted_out), *running(features, times, values), 1),
+        times_us=all_times[order],
+        readings=np.concatenate([sorted_out.known, values])[order],
+    )
+    return _short(features, new_history), received
+
+
+def with_errors(
+    features: AssetFeatureSet, history: History, times_us: npt.ArrayLike, codes: list[str]
+) -> History:
+    """The past with more reports of the controller; a report that is known is not counted again.
+
+    Raises:
+        FeatureError: a code is not declared.
+    """
+    indices = [_index_of("error code", code, features.error_codes) for code in codes]
+    times, kinds = _merged(history.error_times_us, history.error_codes, times_us, indices)
+    return _short(features, replace(history, error_times_us=times, error_codes=kinds))
+
+
+def with_services(
+    features: AssetFeatureSet,
+    history: History,
+    times_us: npt.ArrayLike,
+    components: list[str | None],
+) -> History:
+    """The past with more services; None is a service of the whole machine.
+
+    Raises:
+        FeatureError: a component is not declared.
+    """
+    indices = [
+        -1 if part is None else _index_of("component", part, features.components)
+        for part in components
+    ]
+    times, parts = _merged(history.service_times_us, history.service_parts, times_us, indices)
+    return _short(features, replace(history, service_times_us=times, service_parts=parts))
+
+
+def with_waveforms(
+    features: AssetFeatureSet, history: History, times_us: npt.ArrayLike, measures: npt.ArrayLike
+) -> History:
+    """The past with more waveforms, of which (n, measures) were taken; the first of a time stays.
+
+    Raises:
+        FeatureError: they are not the feature set's measures.
+    """
+    times = np.asarray(times_us, dtype=np.int64)
+    width = len(features.wave_measures)
+    rows = np.asarray(measures, dtype=np.float64)
+    if rows.size != len(times) * width:
+        raise FeatureError(
+            f"machine '{history.machine_id}': expected {width} measures of each of {len(times)} "
+            f"waveforms, got shape {rows.shape}"
+        )
+    rows = rows.reshape(len(times), width)
+    all_times = np.concatenate([history.wave_times_us, times])
+    unique_times, first = np.unique(all_times, return_index=True)
+    all_rows = np.vstack([history.wave_measures.reshape(-1, width), rows])
+    return _short(
+        features, replace(history, wave_times_us=unique_times, wave_measures=all_rows[first])
+    )
+
+
+def pack(features: AssetFeatureSet, history: History) -> bytes:
+    """For a store; holds the feature set's digest."""
+    about = {
+        "machine_id": history.machine_id,
+        "features": features.digest,
+        "installed_us": history.installed_us,
+        "lengths": [len(getattr(history, name)) for name in _INTS],
+    }
+    header = json.dumps(about).encode()
+    arrays = [getattr(history, name).astype("<i8").tobytes() for name in _INTS]
+    body = [each.astype("<f8").tobytes() for each in (history.readings, history.wave_measures)]
+    return b"".join([_MAGIC, struct.pack("<I", len(header)), header, *arrays, *body])
+
+
+def unpack(features: AssetFeatureSet, stored: bytes) -> History:
+    """What `pack` wrote, bit by bit.
+
+    Raises:
+        FeatureError: it is damaged, or was written for other features.
+    """
+    try:
+        about, at = _header(stored)
+        lengths = [int(length) for length in about["lengths"]]
+        rows, width = lengths[0], len(features.sensors)
+        waves, measures = lengths[-1], len(features.wave_measures)
+        if len(stored) != at + 8 * (sum(lengths) + rows * width + waves * measures):
+            raise ValueError("its length is not what its header says")
+        if about["features"] != features.digest:
+            raise ValueError("it was written for other features")
+        arrays = {}
+        for name, length in zip(_INTS, lengths, strict=True):
+            arrays[name] = np.frombuffer(stored, "<i8", length, at).astype(np.int64)
+            at += 8 * length
+        readings = np.frombuffer(stored, "<f8", rows * width, at).astype(np.float64)
+        at += 8 * rows * width
+        heard = np.frombuffer(stored, "<f8", waves * measures, at).astype(np.float64)
+        return History(
+            str(about["machine_id"]),
+            readings=readings.reshape(rows, width),
+            installed_us=int(about["installed_us"]),
+            wave_measures=heard.reshape(waves, measures),
+            **arrays,
+        )
+    except (ValueError, KeyError, TypeError, struct.error, UnicodeDecodeError) as error:
+        raise FeatureError(f"what is stored of a machine cannot be read: {error}") from error
+
+
+def _header(stored: bytes) -> tuple[dict[str, Any], int]:
+    if stored[:4] != _MAGIC:
+        raise ValueError("it does not begin as it should")
+    (length,) = struct.unpack_from("<I", stored, 4)
+    about = json.loads(stored[8 : 8 + length].decode())
+    if not isinstance(about, dict):
+        raise ValueError("its header is not an object")
+    return about, 8 + length
+
+
+@dataclass(frozen=True)
+class _SortedOut:
+    """What is done with readings that came.
+
+    Attributes:
+        fresh: (k,) rows of times that were not known.
+        values: (k, sensors) their readings, with what later rows of the same time say.
+        known: (n, sensors) readings that were known, with what the rows say of other sensors.
+        repeated, contradicting, merged: other rows, see `EventBatch`.
+    """
+
+    fresh: npt.NDArray[np.int64]
+    values: Floats
+    known: Floats
+    repeated: int
+    contradicting: int
+    merged: int
+
+
+def _sorted_out(history: History, times: Ints, values: Floats) -> _SortedOut:
+    """Rows of one time are one reading, unless they give one sensor two values."""
+    readings = history.readings.copy()
+    readings_by_time = {time: readings[row] for row, time in enumerate(history.times_us.tolist())}
+    fresh, repeated, contradicting, merged = [], 0, 0, 0
+    for row, time in enumerate(times.tolist()):
+        before = readings_by_time.get(time)
+        if before is None:
+            readings_by_time[time] = values[row].copy()
+            fresh.append(row)
+            continue
+        has_value = ~np.isnan(values[row])
+        adds = has_value & np.isnan(before)
+        if (values[row] != before)[has_value & ~adds].any():
+            contradicting += 1
+        elif adds.any():
+            before[adds] = values[row][adds]
+            merged += 1
+        else:
+            repeated += 1
+    chosen = [readings_by_time[time] for time in times[fresh].tolist()]
+    width = values.shape[1]
+    return _SortedOut(
+        np.array(fresh, dtype=np.int64),
+        np.array(chosen, dtype=np.float64).reshape(len(fresh), width),
+        readings,
+        repeated,
+        contradicting,
+        merged,
+    )
+
+
+def _completed(features: AssetFeatureSet, history: History, sorted_out: _SortedOut) -> History:
+    """The history with the hours that a machine turns out to have run, by merged readings."""
+    if not sorted_out.merged:
+        return history
+    before = _run(history, *running(features, history.times_us, history.readings), -1)
+    return _run(before, *running(features, history.times_us, sorted_out.known), 1)
+
+
+def _run(history: History, days: Ints, counts: Ints, sign: int) -> History:
+    """The history with readings while running added, or taken away, by day."""
+    every, day_index = np.unique(np.concatenate([history.run_days, days]), return_inverse=True)
+    weights = np.concatenate([history.run_counts, sign * counts])
+    added = np.bincount(day_index, weights=weights, minlength=len(every)).astype(np.int64)
+    return replace(history, run_days=every[added > 0], run_counts=added[added > 0])
+
+
+def _merged(
+    times: Ints, kinds: Ints, more_times: npt.ArrayLike, more_kinds: list[int]
+) -> tuple[Ints, Ints]:
+    """Both in order of time, no pair twice."""
+    pairs = np.stack(
+        [
+            np.concatenate([times, np.asarray(more_times, dtype=np.int64)]),
+            np.concatenate([kinds, np.asarray(more_kinds, dtype=np.int64)]),
+        ]
+    )
+    unique = np.unique(pairs, axis=1)
+    return unique[0], unique[1]
+
+
+def _index_of(kind: str, name: str, names: tuple[str, ...]) -> int:
+    if name not in names:
+        raise FeatureError(f"unknown {kind} '{name}'; declared are {', '.join(names) or 'none'}")
+    return names.index(name)
+
+
+def _short(features: AssetFeatureSet, history: History) -> History:
+    newest = [
+        int(times[-1])
+        for times in (
+            *(history.times_us, history.error_times_us),
+            *(history.service_times_us, history.wave_times_us),
+        )
+        if len(times)
+    ]
+    return history.kept(features, max(newest)) if newest else history

@@ -1,0 +1,243 @@
+"""The model: text, image and video answered apart, put together, calibrated; one artifact."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from lib.calibration import sigmoid
+from lib.moderation.model import SYSTEM
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.fusion import Fusion
+from lib.moderation.model.image import ImageModel
+from lib.moderation.model.inputs import Batch, PostInputs, batch_of
+from lib.moderation.model.outputs import Floats, ModalityAnswer, ModelError
+from lib.moderation.model.serialization import Files, Reader, json_bytes
+from lib.moderation.model.text import TextModel
+from lib.moderation.model.video import VideoModel
+from lib.registry import Artifact, ArtifactError, Manifest, verify_artifact, write_artifact
+
+_ABOUT = "model.json"
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class PolicyFeatures:
+    """What an artifact is checked against: the policies, in the order of log-odds."""
+
+    names: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the names, in hex."""
+        return hashlib.sha256(json.dumps(list(self.names)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ModerationModel:
+    """A fitted model.
+
+    Attributes:
+        fusion: puts modalities together, calibrated.
+        text, image, video: models of a modality; None where nobody looks at it, and a post that
+            has it counts as one that failed to decode.
+        thresholds: by policy, the probability from which a post is taken to violate it.
+        version: of the artifact that it was loaded from.
+    """
+
+    fusion: Fusion
+    text: TextModel | None
+    image: ImageModel | None
+    video: VideoModel | None
+    thresholds: Mapping[str, float]
+    version: str | None = None
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Names, in the order of the answer's columns."""
+        return self.fusion.policies
+
+    def probabilities(self, posts: Sequence[PostInputs]) -> Floats:
+        """Calibrated probabilities (n, policies) that a post violates each policy."""
+        return sigmoid(self.log_odds(posts))
+
+    def log_odds(self, posts: Sequence[PostInputs]) -> Floats:
+        """Their calibrated log-odds."""
+        batch = batch_of(posts)
+        return self.fusion.answer(self.answers(batch), batch.presence)
+
+    def answers(self, batch: Batch) -> dict[str, ModalityAnswer]:
+        """By modality, a row for each post; see `Fusion.answer`."""
+        return answers_of(batch, self.text, self.image, self.video)
+
+    def save(
+        self,
+        directory: Path | str,
+        *,
+        created_at: int,
+        data_fingerprint: str,
+        code_version: str,
+        parameters: Mapping[str, Any],
+        metrics: Mapping[str, float],
+    ) -> Manifest:
+        """Write the artifact: safetensors and JSON; see `write_artifact`."""
+        features = PolicyFeatures(self.policies)
+        parts = {"text": self.text, "image": self.image, "video": self.video}
+        has = [name for name, part in parts.items() if part is not None]
+        files: Files = {_ABOUT: json_bytes({"modalities": has})} | self.fusion.files()
+        for model in parts.values():
+            files |= model.files() if model is not None else {}
+        return write_artifact(
+            directory,
+            system=SYSTEM,
+            created_at=created_at,
+            feature_set_digest=features.digest,
+            feature_names=features.names,
+            files=files,
+            data_fingerprint=data_fingerprint,
+            code_version=code_version,
+            parameters=parameters,
+            metrics=metrics,
+            thresholds=self.thresholds,
+        )
+
+
+def answers_of(
+    batch: Batch, text: TextModel | None, image: ImageModel | None, video: VideoModel | None
+) -> dict[str, ModalityAnswer]:
+    """What the models say of a batch: by modality, a row for each post."""
+    count = len(batch)
+    answers: dict[str, ModalityAnswer] = {}
+    if text is not None:
+        answers["text"] = text.answer(batch.texts).spread(batch.text_rows, count)
+    if image is not None:
+        answers["image"] = image.answer(batch.images).pooled(batch.image_rows, count)
+    if video is not None:
+        answers["video"] = video.answer(batch.clips).spread(batch.clip_rows, count)
+    return answers
+
+
+def load_model(
+    directory: Path | str,
+    policies: Sequence[str] | None = None,
+    runtime: Runtime | None = None,
+) -> ModerationModel:
+    """A verified artifact as a model.
+
+    Args:
+        directory: of the artifact.
+        policies: that are enforced; None takes those that the model knows. A model may know more
+            than are enforced, never fewer.
+        runtime: where answers are computed.
+
+    Raises:
+        ArtifactError: it is damaged, of another system, or lacks a policy; the message names it.
+    """
+    artifact = _verified(directory)
+    known_policies = artifact.manifest.feature_names
+    if lacking := [name for name in policies or () if name not in known_policies]:
+        raise ArtifactError(
+            f"{directory}: no answer for {', '.join(lacking)}; it was trained for "
+            f"{', '.join(known_policies)}; train it again with the policies that are enforced"
+        )
+    runtime = runtime or Runtime()
+    has = _modalities(artifact)
+    return ModerationModel(
+        fusion=_part(artifact, Fusion.read, runtime),
+        text=_part(artifact, TextModel.read, runtime) if "text" in has else None,
+        image=_part(artifact, ImageModel.read, runtime) if "image" in has else None,
+        video=_part(artifact, VideoModel.read, runtime) if "video" in has else None,
+        thresholds=dict(artifact.manifest.thresholds),
+        version=artifact.manifest.version,
+    )
+
+
+def modalities_in(directory: Path | str) -> tuple[str, ...]:
+    """Which modalities an artifact has models of.
+
+    Raises:
+        ArtifactError: it is damaged, or of another system.
+    """
+    return _modalities(_verified(directory))
+
+
+def load_text(directory: Path | str, runtime: Runtime | None = None) -> TextModel:
+    """The model of texts alone.
+
+    Raises:
+        ArtifactError: the artifact is damaged, or has none.
+    """
+    return _part(_having(directory, "text"), TextModel.read, runtime or Runtime())
+
+
+def load_image(directory: Path | str, runtime: Runtime | None = None) -> ImageModel:
+    """The model of images alone; see `load_text`."""
+    return _part(_having(directory, "image"), ImageModel.read, runtime or Runtime())
+
+
+def load_video(directory: Path | str, runtime: Runtime | None = None) -> VideoModel:
+    """The model of clips alone; see `load_text`."""
+    return _part(_having(directory, "video"), VideoModel.read, runtime or Runtime())
+
+
+def load_fusion(directory: Path | str, runtime: Runtime | None = None) -> Fusion:
+    """Fusion alone; see `load_text`."""
+    return _part(_verified(directory), Fusion.read, runtime or Runtime())
+
+
+def _verified(directory: Path | str) -> Artifact:
+    artifact = verify_artifact(directory)
+    if artifact.manifest.system != SYSTEM:
+        raise ArtifactError(
+            f"{directory}: expected a model of {SYSTEM}, got one of {artifact.manifest.system}"
+        )
+    return artifact
+
+
+def _modalities(artifact: Artifact) -> tuple[str, ...]:
+    metadata = json.loads(artifact.path(_ABOUT).read_bytes())
+    return tuple(str(name) for name in metadata["modalities"])
+
+
+def _having(directory: Path | str, modality: str) -> Artifact:
+    artifact = _verified(directory)
+    if modality not in (has := _modalities(artifact)):
+        raise ArtifactError(
+            f"{directory}: it has no model of {modality}, only of {', '.join(has) or 'nothing'}"
+        )
+    return artifact
+
+
+def _part(artifact: Artifact, read: Callable[[Reader, Runtime], Part], runtime: Runtime) -> Part:
+    try:
+        runtime.start()
+        return read(lambda name: artifact.path(name).read_bytes(), runtime)
+    except (KeyError, TypeError, ValueError, ModelError) as error:
+        raise ArtifactError(f"{artifact.directory}: {type(error).__name__}: {error}") from error
+
+
+def thresholds_of(log_odds: Floats, targets: Floats, policies: Sequence[str]) -> dict[str, float]:
+    """By policy, the probability with the best F1 on held-out posts; 0.5 where nothing is known."""
+    thresholds = {}
+    probabilities = sigmoid(log_odds)
+    for p, name in enumerate(policies):
+        is_known = ~np.isnan(targets[:, p])
+        thresholds[name] = _best_threshold(probabilities[is_known, p], targets[is_known, p] >= 0.5)
+    return thresholds
+
+
+def _best_threshold(probabilities: Floats, flags: Any) -> float:
+    if not 0 < flags.sum() < len(flags):
+        return 0.5
+    order = np.argsort(-probabilities, kind="stable")
+    hits = np.cumsum(flags[order])
+    f1 = 2.0 * hits / (np.arange(1, len(flags) + 1) + flags.sum())
+    # only where the next chance is another one can a threshold lie
+    last = np.append(np.diff(probabilities[order]) != 0, True)
+    return float(probabilities[order][np.argmax(np.where(last, f1, -1.0))])

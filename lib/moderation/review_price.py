@@ -1,0 +1,73 @@
+"""Scarce reviewers as a price on review: what is worth least to review is decided without them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lib.moderation.policies import Policies
+from lib.moderation.routing import REVIEW, Routing
+
+_ABOVE = 1 + 1e-9
+"""A price that is to keep a post from review lies above its patience by more than rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewPrice:
+    """A price of review.
+
+    Attributes:
+        price: for `Routing`, in the policies' unit; 0 where capacity is enough as it is.
+        share: of the posts that goes to review at that price.
+        met: whether that is within capacity; False where more than that must be reviewed at any
+            price (thresholds, posts that did not decode).
+    """
+
+    price: float
+    share: float
+    met: bool
+
+
+def capacity_price(
+    policies: Policies,
+    capacity: float,
+    probabilities: ArrayLike,
+    reach: ArrayLike = 0,
+    failed: ArrayLike = False,
+    languages: Sequence[str | None] | None = None,
+) -> ReviewPrice:
+    """The lowest price at which recent posts would have kept reviewers within capacity.
+
+    Exact: each post has one price up to which it goes to review, and the price is the one of them
+    that leaves as many above it as can be reviewed.
+
+    Args:
+        policies: by which posts are routed.
+        capacity: share of the posts that can be reviewed, 0..1.
+        probabilities: (n, policies), calibrated, of recent posts; at least one.
+        reach: as in `Routing.route`.
+        failed: as in `Routing.route`.
+        languages: as in `Routing.route`.
+
+    Raises:
+        ValueError: no posts, or a value outside its range.
+    """
+    if not 0 <= capacity <= 1:
+        raise ValueError(f"capacity: expected a share 0..1, got {capacity}")
+    if not len(np.asarray(probabilities)):
+        raise ValueError("probabilities: expected recent posts, got none")
+    patience = Routing(policies).patience(probabilities, reach, failed, languages)
+    price = _lowest(np.sort(patience)[::-1], int(capacity * len(patience) + 1e-9))
+    routed = Routing(policies, price).route(probabilities, reach, failed, languages)
+    share = float((routed.actions == REVIEW).mean())
+    return ReviewPrice(price, share, share <= capacity + 1e-9)
+
+
+def _lowest(falling: np.ndarray[tuple[int], np.dtype[np.float64]], reviewed: int) -> float:
+    """The lowest price at which at most so many posts keep patience, or the lowest that helps."""
+    over = falling[reviewed:]
+    over = over[np.isfinite(over) & (over >= 0)]
+    return float(over[0] * _ABOVE + 1e-12) if over.size else 0.0

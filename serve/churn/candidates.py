@@ -1,0 +1,67 @@
+"""Whom a plan considers: customers that are named, scored on the spot, or the nightly scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from lib.churn.model.scores import read_scores
+from lib.contract import ContractError
+from lib.storage import StorageError
+from serve.churn.decision import CustomerScorer
+from serve.framework import Problem, RequestContext
+from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.timestamps import to_micros
+
+
+class CandidateSource:
+    """Finds scores.
+
+    Args:
+        desk: scores customers that are named.
+        folder: output of jobs.churn.score; None: there is none.
+        now: microseconds since 1970 UTC.
+    """
+
+    def __init__(self, desk: CustomerScorer, folder: str | None, now: Callable[[], int]) -> None:
+        self._desk, self._folder, self._now = desk, folder, now
+        self._reading = BoundedExecutor("nightly-scores", 1)
+
+    async def of(
+        self, names: Sequence[str] | None, at_us: int | None, call: RequestContext
+    ) -> tuple[pa.Table, dict[str, str], int]:
+        """Scores, why customers have none, and the moment that they are of.
+
+        Raises:
+            Problem: 422 where nobody is named and there are no nightly scores, or a time is given
+                that is not theirs; 503 while model or store is out.
+        """
+        if names is None:
+            return await self._nightly(at_us)
+        moment_us = self._now() if at_us is None else at_us
+        once = list(dict.fromkeys(names))
+        table, left_out = await self._desk.scores(once, moment_us, call)
+        return table, left_out, moment_us
+
+    async def _nightly(self, at_us: int | None) -> tuple[pa.Table, dict[str, str], int]:
+        if self._folder is None:
+            raise Problem.of_field(
+                "customers",
+                "expected who is considered: this application was started without `scores`, the "
+                "output of the nightly job",
+            )
+        try:
+            table, note = await self._reading.run(read_scores, self._folder)
+        except (ContractError, StorageError, OSError) as error:
+            raise Problem(503, "unavailable", f"nightly scores: {error}", retry_after=60) from error
+        as_of = to_micros(table["as_of"][0].as_py())
+        if at_us is not None and at_us != as_of:
+            raise Problem.of_field(
+                "at",
+                f"expected {note['as_of']}, the moment of the nightly scores, or customers that "
+                "are named",
+            )
+        about = {"model_version": json.dumps(note["model_version"])}
+        return table.replace_schema_metadata(about), {}, as_of

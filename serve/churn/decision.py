@@ -1,0 +1,283 @@
+"""How one customer is judged: its profile, rules, model, record."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from lib.churn.model import SYSTEM
+from lib.churn.model.model import ChurnModel
+from lib.churn.model.scores import score_customers
+from lib.churn.profiles import CustomerFeatures
+from lib.feature import StoreError
+from lib.records import Decision
+from lib.rules import Verdict
+from serve.churn import metrics
+from serve.churn.health_history import HealthHistory
+from serve.churn.profiles import ProfileRepository
+from serve.churn.schemas import HealthAnswer, ReasonAnswer, ScoreRequest, ScoreResponse
+from serve.framework import Metrics, Problem, RequestContext
+from serve.framework.active_rules import ActiveRules
+from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.decision_store import DecisionStore
+from serve.framework.model_slot import ModelSlot
+from serve.framework.timestamps import SECOND, reject_future, to_datetime
+
+Row = Mapping[str, Any]
+_AT_ONCE = 2
+
+
+class CustomerScorer:
+    """Judges customers.
+
+    Args:
+        customers: profiles.
+        rulings: rules in force.
+        holder: the model in force.
+        health: history of scores.
+        archive: where answers go.
+        meter: counts.
+        now: microseconds since 1970 UTC.
+        ahead_us: how far a caller's clock may be ahead.
+    """
+
+    def __init__(
+        self,
+        customers: ProfileRepository,
+        rulings: ActiveRules,
+        holder: ModelSlot[ChurnModel],
+        health: HealthHistory,
+        archive: DecisionStore,
+        meter: Metrics,
+        now: Callable[[], int],
+        ahead_us: int,
+    ) -> None:
+        self._customers, self._rulings, self._holder = customers, rulings, holder
+        self._health, self._archive, self._meter = health, archive, meter
+        self._now, self._ahead = now, ahead_us
+        self._scoring = BoundedExecutor("scores", _AT_ONCE)
+
+    async def score(self, request: ScoreRequest, call: RequestContext) -> bytes:
+        """The answer of a request.
+
+        Raises:
+            Problem: 404 for a customer of whom nothing was told, 422 for a time that is too far
+                ahead or before the newest event, 503 where decisions cannot be kept.
+        """
+        self._archive.require_room()
+        received = self._now()
+        at_us = reject_future("at", request.at, received, self._ahead)
+        sight = await self._see(request.customer_id, at_us, call)
+        values = {} if sight is None else sight.values
+        rules = self._rulings.rules(sight is not None)
+        verdict = rules.evaluate(
+            {**values, "customer_id": request.customer_id}, request.customer_id
+        )
+        model = self._holder.current
+        row, health = None, None
+        if sight is not None and model is not None and not sight.standing.leaving:
+            row = (await self._scoring.run(score_customers, model, [sight])).to_pylist()[0]
+            health = await self._health.note(row, model.version)
+        decision, method, reason = decide(sight, verdict, row, model)
+        answer = ScoreResponse(
+            prediction_id=f"{request.customer_id}:{at_us}:{call.request_id}",
+            customer_id=request.customer_id,
+            at=to_datetime(at_us),
+            decision=decision,  # type: ignore[arg-type]
+            method=method,  # type: ignore[arg-type]
+            reason=reason,
+            rule_id=verdict.rule_id if decision == verdict.action else None,
+            **_model_fields(row, health, model),
+            newest_event=None if sight is None else _newest(sight),
+            model_version=None if row is None or model is None else model.version,
+            rules_version=self._rulings.version,
+            latency_ms=round((time.perf_counter() - call.started) * 1000.0, 3),
+            request_id=call.request_id,
+        )
+        self._archive.keep(self._record(sight, at_us, verdict, answer, received))
+        self._count(answer, verdict, call, sight is not None)
+        return answer.model_dump_json().encode()
+
+    async def scores(
+        self, names: Sequence[str], at_us: int, call: RequestContext
+    ) -> tuple[pa.Table, dict[str, str]]:
+        """Scores of several customers, and why others have none.
+
+        Raises:
+            Problem: 503 while model or store is out.
+        """
+        model = self._holder.current
+        if model is None:
+            text = "no model is loaded, and without one nobody's chance to leave is known"
+            raise Problem(503, "unavailable", text, retry_after=5)
+        sights: list[CustomerFeatures] = []
+        left_out: dict[str, str] = {}
+        for name in names:
+            try:
+                sight = await self._customers.look(name, at_us, f"plan:{call.request_id}")
+            except StoreError as error:
+                text = "customers' profiles are unavailable for a moment; ask again"
+                raise Problem(503, "unavailable", text, retry_after=1) from error
+            if not sight.known:
+                left_out[name] = "nothing is known of this customer"
+            elif sight.standing.leaving:
+                left_out[name] = "gave notice"
+            elif (newest := sight.standing.newest_us or 0) > at_us:
+                left_out[name] = f"its newest event is later, {to_datetime(newest).isoformat()}"
+            else:
+                sights.append(sight)
+        table = await self._scoring.run(score_customers, model, sights)
+        about = {"model_version": json.dumps(model.version)}
+        return table.replace_schema_metadata(about), left_out
+
+    async def redo(self, decision: Decision) -> dict[str, Any] | None:
+        """What the model says of a fallback's customer and time; None while a part is out."""
+        model = self._holder.current
+        if model is None:
+            return None
+        name = str(decision.entities["customer_id"])
+        sight = await self._seen_again(name, decision)
+        if sight is None:
+            return None
+        if not sight.known:
+            return {"decision": "MONITOR", "reason": "nothing is known of this customer"}
+        row = (await self._scoring.run(score_customers, model, [sight])).to_pylist()[0]
+        health = await self._health.note(row, model.version)
+        return {
+            "decision": "CONTACT" if row["flagged"] else "MONITOR",
+            "chance": row["chance"],
+            "health": health.model_dump(),
+            "reasons": json.loads(row["reasons"]),
+            "model_version": model.version,
+        }
+
+    async def _seen_again(self, name: str, decision: Decision) -> CustomerFeatures | None:
+        """The customer as it was seen, or, where nothing was, as it is since its newest event."""
+        request_id = f"redo:{decision.request_id}"
+        try:
+            sight = await self._customers.look(name, decision.event_time, request_id)
+            newest = sight.standing.newest_us or 0
+            if newest > decision.event_time:
+                sight = await self._customers.look(name, newest + SECOND, f"{request_id}:later")
+        except StoreError:
+            return None
+        if decision.features:
+            return CustomerFeatures(name, decision.event_time, decision.features, sight.standing)
+        return sight
+
+    async def _see(self, name: str, at_us: int, call: RequestContext) -> CustomerFeatures | None:
+        try:
+            sight = await self._customers.look(name, at_us, f"score:{call.request_id}")
+        except StoreError:
+            return None
+        if not sight.known:
+            raise unknown_customer(name, sight)
+        newest = sight.standing.newest_us or 0
+        if at_us < newest // SECOND * SECOND:
+            raise Problem.of_field(
+                "at",
+                f"expected {to_datetime(newest).isoformat()} or later, the newest event of this "
+                f"customer, got {to_datetime(at_us).isoformat()}; older scores are in its history",
+            )
+        return sight
+
+    def _record(
+        self,
+        sight: CustomerFeatures | None,
+        at_us: int,
+        verdict: Verdict,
+        answer: ScoreResponse,
+        received: int,
+    ) -> dict[str, Any]:
+        """The record of what was answered."""
+        decision = Decision(
+            system=SYSTEM,
+            subject_id=answer.prediction_id,
+            entities={"customer_id": answer.customer_id},
+            event_time=at_us,
+            received_at=received,
+            decided_at=self._now(),
+            decision=answer.decision,
+            score=answer.chance,
+            method="rule" if answer.method == "told" else answer.method,
+            rule_id=answer.rule_id,
+            reasons=[reason.model_dump() for reason in answer.reasons],
+            rule_hits=list(verdict.hits),
+            shadow_hits=list(verdict.shadow_hits),
+            model_version=answer.model_version,
+            rules_version=answer.rules_version,
+            feature_set_digest=self._customers.digest,
+            features={} if sight is None else dict(sight.values),
+            request_id=answer.request_id,
+            latency_ms=answer.latency_ms,
+            answer=answer.model_dump(mode="json"),
+            request={"customer_id": answer.customer_id, "at": answer.at.isoformat()},
+        )
+        return decision.to_row()
+
+    def _count(
+        self, answer: ScoreResponse, verdict: Verdict, call: RequestContext, complete: bool
+    ) -> None:
+        call.notes.update(decision=answer.decision, by=answer.method)
+        self._meter.count(metrics.DECISIONS, answer.decision, answer.method)
+        if answer.method == "fallback":
+            call.notes["out"] = "model" if complete else "store"
+            self._meter.count(metrics.FALLBACKS, call.notes["out"])
+        for status, hits in (("active", verdict.hits), ("shadow", verdict.shadow_hits)):
+            for rule in hits:
+                self._meter.count(metrics.RULE_HITS, rule, status)
+
+
+def decide(
+    sight: CustomerFeatures | None, verdict: Verdict, row: Row | None, model: ChurnModel | None
+) -> tuple[str, str, str]:
+    """Decision, method and reason: what was told, then rules, then the model."""
+    if sight is None:
+        return "MONITOR", "fallback", "the customer's profile is unavailable for a moment"
+    if sight.standing.leaving:
+        when = to_datetime(sight.standing.noticed_us or 0).date()
+        return "LEAVING", "told", f"gave notice on {when}"
+    if verdict.action is not None:
+        return verdict.action, "rule" if row is not None else "fallback", verdict.reason
+    if row is None or model is None:
+        return "MONITOR", "fallback", "the model is unavailable for a moment; no rule objects"
+    share = f"leaves within {model.target.window_days} days with a chance of {row['chance']:.1%}"
+    if row["flagged"]:
+        return "CONTACT", "model", f"{share}, among the riskiest {model.capacity:.0%}"
+    return "MONITOR", "model", f"{share}, below the {model.threshold:.1%} that the team can see to"
+
+
+def unknown_customer(name: str, sight: CustomerFeatures) -> Problem:
+    """The 404 for a customer that nobody has introduced."""
+    more = "; its events are kept, but not who it is" if sight.standing.newest_us else ""
+    return Problem(
+        404,
+        "unknown-customer",
+        f"nothing is known of customer {name!r}{more}; send its row of `customers` to "
+        "/churn/events first",
+    )
+
+
+def _newest(sight: CustomerFeatures) -> Any:
+    newest = sight.standing.newest_us
+    return None if newest is None else to_datetime(newest)
+
+
+def _model_fields(
+    row: Row | None, health: HealthAnswer | None, model: ChurnModel | None
+) -> dict[str, Any]:
+    """The fields of an answer that are the model's."""
+    if row is None or model is None:
+        names = ("chance", "window_days", "flagged", "health")
+        return {**dict.fromkeys(names), "reasons": []}
+    return {
+        "chance": row["chance"],
+        "window_days": model.target.window_days,
+        "flagged": row["flagged"],
+        "health": health,
+        "reasons": [ReasonAnswer.model_validate(reason) for reason in json.loads(row["reasons"])],
+    }

@@ -1,0 +1,208 @@
+"""Health over time, and what people know better."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from lib.churn.health import COMPONENTS, band_of
+from lib.feature import DAY
+from lib.records import (
+    CustomerHealth,
+    HealthEntry,
+    Interventions,
+    Override,
+    RecordsUnavailableError,
+)
+from serve.churn import metrics
+from serve.churn.plan_responses import intervention_answer
+from serve.churn.schemas import (
+    CustomerResponse,
+    HealthAnswer,
+    HealthPoint,
+    OverrideRequest,
+    OverrideResponse,
+    ReasonAnswer,
+)
+from serve.framework import Metrics, Problem, RequestContext
+from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.timestamps import to_datetime, to_micros
+
+_MONTH_US = 30 * DAY
+_LONGEST_US = 366 * DAY
+_SHOWN = 100
+_AT_ONCE = 4
+
+
+class HealthHistory:
+    """Keeps and shows what scores said of customers.
+
+    Args:
+        book: history and overrides.
+        interventions: what was planned for customers.
+        meter: counts.
+        later: runs what may follow the answer.
+        now: microseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        book: CustomerHealth,
+        interventions: Interventions,
+        meter: Metrics,
+        later: Callable[[Callable[[], Awaitable[object]]], None],
+        now: Callable[[], int],
+    ) -> None:
+        self.book, self._interventions = book, interventions
+        self._meter, self._later, self._now = meter, later, now
+        self._threads = BoundedExecutor("health", _AT_ONCE)
+
+    async def note(self, row: Mapping[str, Any], version: str | None) -> HealthAnswer:
+        """Keeps a row of scores, and says how the customer is beside a month before."""
+        entry = entry_of(row, version, self._now())
+        try:
+            past = await self._threads.run(self.book.history, entry.customer_id)
+            await self._threads.run(self.book.keep, [entry])
+        except RecordsUnavailableError:
+            # the score is in the journal all the same; its place in the history waits
+            self._later(lambda: self._threads.run(self.book.keep, [entry]))
+            past = []
+        self._meter.count(metrics.BANDS, entry.band)
+        return health_answer(entry, past)
+
+    async def show(self, customer_id: str, call: RequestContext) -> CustomerResponse:
+        """How a customer was when it was last scored.
+
+        Raises:
+            Problem: 404 of one that was never scored, 503 without records.
+        """
+        try:
+            past = await self._threads.run(self.book.history, customer_id)
+            overrides = await self._threads.run(self.book.overrides, customer_id)
+            chosen = await self._threads.run(self._interventions.of_customer, customer_id)
+        except RecordsUnavailableError as error:
+            raise records_out() from error
+        if not past:
+            raise Problem(
+                404,
+                "not-found",
+                f"customer {customer_id!r} was never scored; ask /churn/score, or let the nightly "
+                "job keep its scores (jobs.churn.score --records)",
+            )
+        now, newest = self._now(), past[0]
+        holds = overrides[0] if overrides and _in_force(overrides[0], now) else None
+        score = newest.score if holds is None or holds.score is None else holds.score
+        return CustomerResponse(
+            customer_id=customer_id,
+            at=to_datetime(newest.at),
+            chance=newest.chance,
+            health=health_answer(newest, past),
+            score_in_force=score,
+            band_in_force=band_of(score),  # type: ignore[arg-type]
+            override=None if holds is None else _override_answer(holds, now, True),
+            overrides=[
+                _override_answer(override, now, override is holds) for override in overrides
+            ],
+            reasons=[ReasonAnswer.model_validate(dict(reason)) for reason in newest.reasons],
+            history=[_point(entry) for entry in past[:_SHOWN]],
+            # who is held out is not told: it would be treated by mistake
+            interventions=[
+                intervention_answer(intervention, None)
+                for intervention in chosen
+                if not intervention.held_out
+            ],
+            model_version=newest.model_version,
+            request_id=call.request_id,
+        )
+
+    async def override(
+        self, customer_id: str, request: OverrideRequest, call: RequestContext
+    ) -> OverrideResponse:
+        """Keeps what a person knows better.
+
+        Raises:
+            Problem: 422 for an expiry that is past or more than a year away, 503 without records.
+        """
+        now, until = self._now(), to_micros(request.expires_at)
+        if not now < until <= now + _LONGEST_US:
+            raise Problem.of_field(
+                "expires_at",
+                f"expected after now and within a year, got {request.expires_at.isoformat()}",
+            )
+        override = Override(
+            id=uuid.uuid4().hex,
+            customer_id=customer_id,
+            score=request.score,
+            author=request.author,
+            reason=request.reason,
+            key_id=call.key_id or "-",
+            created_at=now,
+            expires_at=until,
+        )
+        try:
+            await self._threads.run(self.book.override, override)
+        except RecordsUnavailableError as error:
+            raise records_out() from error
+        self._meter.count(metrics.OVERRIDES)
+        return _override_answer(override, now, override.score is not None)
+
+
+def entry_of(row: Mapping[str, Any], version: str | None, now: int) -> HealthEntry:
+    """A row of `scores_table` as it is kept."""
+    return HealthEntry(
+        customer_id=row["customer_id"],
+        at=to_micros(row["as_of"]),
+        created_at=now,
+        chance=row["chance"],
+        score=row["score"],
+        band=row["band"],
+        components={name: row[name] for name in COMPONENTS},
+        reasons=json.loads(row["reasons"]),
+        model_version=version,
+    )
+
+
+def health_answer(entry: HealthEntry, past: Sequence[HealthEntry]) -> HealthAnswer:
+    """How a customer is, and how its score changed."""
+    before = next(
+        (past_entry for past_entry in past if past_entry.at <= entry.at - _MONTH_US), None
+    )
+    return HealthAnswer(
+        score=entry.score,
+        band=entry.band,  # type: ignore[arg-type]
+        components=dict(entry.components),  # type: ignore[arg-type]
+        change_30d=None if before is None else entry.score - before.score,
+    )
+
+
+def records_out() -> Problem:
+    """The 503 while the database is away."""
+    text = "the records cannot be reached at the moment"
+    return Problem(503, "unavailable", text, retry_after=1)
+
+
+def _in_force(override: Override, now: int) -> bool:
+    return override.score is not None and override.expires_at > now
+
+
+def _override_answer(override: Override, now: int, newest: bool) -> OverrideResponse:
+    return OverrideResponse(
+        score=override.score,
+        band=None if override.score is None else band_of(override.score),  # type: ignore[arg-type]
+        author=override.author,
+        reason=override.reason,
+        created_at=to_datetime(override.created_at),
+        expires_at=to_datetime(override.expires_at),
+        in_force=newest and _in_force(override, now),
+    )
+
+
+def _point(entry: HealthEntry) -> HealthPoint:
+    return HealthPoint(
+        at=to_datetime(entry.at),
+        chance=entry.chance,
+        score=entry.score,
+        band=entry.band,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,249 @@
+"""News of customers in: checked, remembered, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from lib.churn.contracts import CONTRACTS
+from lib.churn.events import events_of
+from lib.churn.profiles import CustomerFeatures
+from lib.feature import DAY, StoreError
+from lib.records import RecordsUnavailableError
+from serve.churn import metrics
+from serve.churn.intervention_outcomes import InterventionOutcomes
+from serve.churn.profiles import ProfileRepository
+from serve.churn.schemas import EventsResponse, IngestCounts
+from serve.framework import FieldError, Metrics, Problem, RequestContext
+from serve.framework.contract_models import to_rows
+from serve.framework.timestamps import SECOND, to_datetime, to_micros
+
+_MOST_SHOWN = 20
+
+
+class EventIngestor:
+    """Takes news in.
+
+    Args:
+        customers: profiles.
+        outcomes: of interventions; notices count among them.
+        meter: counts.
+        now: microseconds since 1970 UTC.
+        ahead_us: how far a caller's clock may be ahead.
+    """
+
+    def __init__(
+        self,
+        customers: ProfileRepository,
+        outcomes: InterventionOutcomes,
+        meter: Metrics,
+        now: Callable[[], int],
+        ahead_us: int,
+    ) -> None:
+        self._customers, self._outcomes = customers, outcomes
+        self._meter, self._now, self._ahead = meter, now, ahead_us
+
+    async def take(self, news: Any, call: RequestContext) -> EventsResponse:
+        """Remembers all of it.
+
+        Raises:
+            Problem: 422 with every field at fault, and nothing is remembered; 503 while the store
+                is out: the same can be sent again, what was remembered meanwhile counts once.
+        """
+        self._check(news)
+        tables = to_rows(news, CONTRACTS)
+        names = sorted(
+            {name for table in tables.values() for name in table["customer_id"].to_pylist()}
+        )
+        call.notes["customers"] = len(names)
+        try:
+            sights = {name: await self._look(name, call) for name in names}
+            contradictions = self._contradictions(tables, sights)
+            tallies = {
+                name: await self._tell(name, table, sights) for name, table in tables.items()
+            }
+            if "churn" in tables:
+                await self._outcomes.record_notices(tables["churn"])
+        except (StoreError, RecordsUnavailableError) as error:
+            text = "rows cannot be taken in at the moment; send the same again"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+        counts_by_table = {name: count for name, (count, _) in tallies.items()}
+        contradictions += [text for _, texts in tallies.values() for text in texts]
+        self._count(counts_by_table, contradictions)
+        introduced = set(_names(tables.get("customers")))
+        strangers = [name for name in names if not sights[name].known and name not in introduced]
+        return EventsResponse(
+            tables=counts_by_table,
+            contradictions=contradictions[:_MOST_SHOWN],
+            unknown_customers=strangers[:_MOST_SHOWN],
+            request_id=call.request_id,
+        )
+
+    async def _look(self, customer_id: str, call: RequestContext) -> CustomerFeatures:
+        request_id = f"events:{call.request_id}"
+        return await self._customers.look(customer_id, self._now(), request_id)
+
+    async def _tell(
+        self, name: str, table: pa.Table, sights: Mapping[str, CustomerFeatures]
+    ) -> tuple[IngestCounts, list[str]]:
+        """What became of a table's rows, and which of them were told before with other content."""
+        if name == "customers":
+            table = _with_start(table, sights)
+        happened = _told_apart(events_of(name, table, self._customers.base))
+        order = [
+            ("received_at", "ascending"),
+            ("event_time", "ascending"),
+            ("event_id", "ascending"),
+        ]
+        tally = await self._customers.tell(happened.sort_by(order))
+        contradicting = len(tally.contradicting)
+        counts = IngestCounts(
+            rows=table.num_rows,
+            new=tally.new,
+            repeated=happened.num_rows - tally.new - contradicting,
+            contradicting=contradicting,
+        )
+        text = "known with other content; the first stays, tell a correction under a new id or time"
+        return counts, [f"{name}: {event_id}: {text}" for event_id in tally.contradicting]
+
+    def _count(
+        self, counts_by_table: Mapping[str, IngestCounts], contradictions: list[str]
+    ) -> None:
+        for name, counts in counts_by_table.items():
+            for outcome in ("new", "repeated", "contradicting"):
+                if count := getattr(counts, outcome):
+                    self._meter.count(metrics.EVENTS, name, outcome, amount=count)
+        if contradictions:
+            self._meter.count(metrics.CONTRADICTIONS, amount=len(contradictions))
+
+    def _check(self, news: Any) -> None:
+        """Nothing may have happened, or be known, later than now."""
+        latest, faults = self._now() + self._ahead, []
+        for contract in CONTRACTS:
+            for index, row in enumerate(getattr(news, contract.name)):
+                for field in ("event_time", "known_at"):
+                    at = getattr(row, field)
+                    if at is not None and to_micros(at) > latest:
+                        ahead = (to_micros(at) - latest + self._ahead) // SECOND
+                        message = (
+                            f"expected at most {self._ahead // SECOND} seconds from now, got "
+                            f"{ahead} seconds ahead; check the clock and the offset, and tell what "
+                            "holds from a later day on that day"
+                        )
+                        where = f"{contract.name}.{index}.{field}"
+                        faults.append(FieldError(where, message))
+        faults += self._before_start(news)
+        if faults:
+            text = "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:3])
+            more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+            raise Problem(422, "invalid-field", text + more, faults[:_MOST_SHOWN])
+
+    def _before_start(self, news: Any) -> list[FieldError]:
+        """Contracts that end before they begin, and notices that end before they are given."""
+        faults = []
+        for index, row in enumerate(news.customers):
+            start, end = row.contract_start, row.renewal_at
+            if start is not None and end is not None and end < start:
+                message = (
+                    f"expected after contract_start, {start.isoformat()}, got {end.isoformat()}"
+                )
+                faults.append(FieldError(f"customers.{index}.renewal_at", message))
+        for index, row in enumerate(news.churn):
+            if row.ends_at is not None and row.ends_at < row.event_time:
+                message = (
+                    f"expected at or after event_time, {row.event_time.isoformat()}, got "
+                    f"{row.ends_at.isoformat()}"
+                )
+                faults.append(FieldError(f"churn.{index}.ends_at", message))
+        for index, row in enumerate(news.tickets):
+            if row.closed_at is not None and row.closed_at < row.event_time:
+                message = (
+                    f"expected at or after event_time, {row.event_time.isoformat()}, got "
+                    f"{row.closed_at.isoformat()}"
+                )
+                faults.append(FieldError(f"tickets.{index}.closed_at", message))
+        return faults
+
+    def _contradictions(
+        self, tables: Mapping[str, pa.Table], sights: Mapping[str, CustomerFeatures]
+    ) -> list[str]:
+        """What is told against what is known: taken in, and said.
+
+        Raises:
+            Problem: 422 for notice that was given before the contract began.
+        """
+        contradictions = []
+        for row in _rows(tables.get("customers")):
+            sight = sights[row["customer_id"]]
+            starts, ends = _contract(sight)
+            begins = row["contract_start"]
+            if begins is None or starts is None or ends is None:
+                continue
+            day = to_micros(begins) // DAY
+            if starts < day < ends:
+                contradictions.append(
+                    f"customers: {row['customer_id']}: contract_start {begins.date()} lies before "
+                    f"the end of the contract that is known, {to_datetime(ends * DAY).date()}; "
+                    "the new one counts from now on"
+                )
+        begun = {
+            row["customer_id"]: row["contract_start"] for row in _rows(tables.get("customers"))
+        }
+        for index, row in enumerate(_rows(tables.get("churn"))):
+            contract_start = begun.get(row["customer_id"])
+            starts = (
+                _contract(sights[row["customer_id"]])[0]
+                if contract_start is None
+                else to_micros(contract_start) // DAY
+            )
+            if starts is not None and to_micros(row["event_time"]) // DAY < starts:
+                raise Problem.of_field(
+                    f"churn.{index}.event_time",
+                    f"expected after the contract began, {to_datetime(starts * DAY).date()}, got "
+                    f"{row['event_time'].date()}",
+                )
+        return contradictions
+
+
+def _rows(table: pa.Table | None) -> list[dict[str, Any]]:
+    return [] if table is None else table.to_pylist()
+
+
+def _names(table: pa.Table | None) -> list[str]:
+    return [] if table is None else table["customer_id"].to_pylist()
+
+
+def _contract(sight: CustomerFeatures) -> tuple[int | None, int | None]:
+    """First day and day of renewal that are known, in days since 1970."""
+    now = sight.at_us / DAY
+    tenure, left = sight.values["tenure_days"], sight.values["days_to_renewal"]
+    starts = None if tenure != tenure else round(now - tenure)  # noqa: PLR0124
+    return starts, None if left != left else round(now + left)  # noqa: PLR0124
+
+
+def _with_start(table: pa.Table, sights: Mapping[str, CustomerFeatures]) -> pa.Table:
+    """Rows that do not say when the contract began say what is known: it does not begin anew."""
+    filled = []
+    for row in table.to_pylist():
+        starts, _ = _contract(sights[row["customer_id"]])
+        if row["contract_start"] is None and starts is not None:
+            row["contract_start"] = to_datetime(starts * DAY)
+        filled.append(row["contract_start"])
+    index = table.schema.get_field_index("contract_start")
+    field = table.schema.field(index)
+    return table.set_column(index, field, pa.array(filled, field.type))
+
+
+def _told_apart(happened: pa.Table) -> pa.Table:
+    """Equal rows of one request are several; the same request again tells the same ones."""
+    occurrences: dict[str, int] = {}
+    ids = []
+    for event_id in happened["event_id"].to_pylist():
+        occurrences[event_id] = occurrences.get(event_id, 0) + 1
+        ids.append(
+            event_id if occurrences[event_id] == 1 else f"{event_id}#{occurrences[event_id]}"
+        )
+    index = happened.schema.get_field_index("event_id")
+    return happened.set_column(index, happened.schema.field(index), pa.array(ids, pa.string()))

@@ -1,0 +1,109 @@
+"""Profiles of customers: kept up to date happening by happening, and looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from lib.churn.features import churn_features
+from lib.churn.profiles import CustomerFeatures, OnlineCustomers, probe
+from lib.churn.vocabulary import CustomerVocabulary
+from lib.feature import AsyncProfileStore, Event, ProfileReply, StoreError, events
+from serve.framework.guarded_call import GuardedCall
+
+_AT_A_TIME = 16
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of happenings.
+
+    Attributes:
+        new: how many were not known.
+        contradicting: ids of those that were known with other content; the first ones stay.
+    """
+
+    new: int
+    contradicting: tuple[str, ...]
+
+
+class ProfileRepository:
+    """What is known of a base's customers.
+
+    Args:
+        base: vocabularies.
+        store: where profiles are kept.
+        timeout: seconds to wait for it.
+        receipt_seconds: how long a row that is told again is recognised.
+    """
+
+    def __init__(
+        self,
+        base: CustomerVocabulary,
+        store: AsyncProfileStore,
+        timeout: float,
+        receipt_seconds: int,
+    ) -> None:
+        self.base, self._store = base, store
+        self._guard = GuardedCall("profile store", StoreError, timeout)
+        self._online = OnlineCustomers(base, receipt_seconds)
+        self.digest = churn_features(base).digest
+
+    @property
+    def out(self) -> bool:
+        """Whether the store failed the last times it was asked."""
+        return self._guard.out
+
+    async def tell(self, happened: pa.Table) -> Tally:
+        """Lets happenings count, those of a customer in their order, each once.
+
+        Raises:
+            StoreError: the store is out; the same can be told again.
+        """
+        by_customer: dict[str, list[Event]] = {}
+        for event in events(happened):
+            by_customer.setdefault(event["customer_id"], []).append(event)
+        turns = asyncio.Semaphore(_AT_A_TIME)
+
+        async def count(several: list[Event]) -> list[tuple[str, ProfileReply]]:
+            async with turns:
+                return [(str(event["event_id"]), await self._count(event)) for event in several]
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(count(several)) for several in by_customer.values()]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        replies = [each for task in tasks for each in task.result()]
+        new = sum(reply.first for _, reply in replies)
+        return Tally(new, tuple(name for name, reply in replies if not reply.same))
+
+    async def _count(self, event: Event) -> ProfileReply:
+        request = self._online.request(event)
+        return await self._guard.ask(lambda: self._store.exchange(request))
+
+    async def look(self, customer_id: str, at_us: int, request_id: str) -> CustomerFeatures:
+        """A customer as of a moment that is not before its newest happening.
+
+        Args:
+            customer_id: who.
+            at_us: microseconds UTC.
+            request_id: names the request: one that is sent again sees what the first one saw.
+
+        Raises:
+            StoreError: the store is out.
+        """
+        event = probe(customer_id, at_us, request_id)
+        request = self._online.look(event)
+        reply = await self._guard.ask(lambda: self._store.exchange(request))
+        return self._online.read(event, reply)
+
+    async def ping(self) -> None:
+        """Returns if the store answers."""
+        await self._guard.ping(self._store.ping)
+
+    async def close(self) -> None:
+        """Gives connections back."""
+        await self._store.close()

@@ -1,0 +1,73 @@
+"""What a churn application is started with, and what may change while it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from serve.framework import DeploymentSettings
+from serve.framework.settings import ServiceSettings, UserConfig
+
+
+class ChurnSettings(ServiceSettings):
+    """Arguments of the application, as a Serve config file gives them."""
+
+    base: Path | None = Field(
+        None,
+        description="YAML of segments, plans and tables, as the model was trained on; none: that "
+        "of the model it starts with",
+    )
+    profile_store: str = Field(
+        "sqlite:///data/churn/profiles.sqlite", description="sqlite:///path or redis://host:port/0"
+    )
+    records: str = Field(
+        "sqlite:///data/churn/records.sqlite",
+        description="database of scores, overrides, interventions and outcomes",
+    )
+    journal: Path = Field(
+        Path("data/churn/journal"), description="local directory for scores not yet stored"
+    )
+    models: Path = Field(Path("data/churn/models"), description="local copies of models")
+    scores: str | None = Field(
+        None,
+        description="output of jobs.churn.score, file or URI: who is planned for where a request "
+        "names no customers",
+    )
+
+    playbooks: str | None = Field(
+        None,
+        description="playbooks to start with: path, or the YAML itself; none: the packaged ones",
+    )
+    interventions: bool = Field(True, description="false: nobody is planned for")
+    holdout_name: str = Field("churn", description="names the experiment, and so the holdout")
+    margin: float = Field(0.8, gt=0, le=1, description="share of revenue that is kept")
+    months: float = Field(12.0, gt=0, description="months that a saved customer is reckoned with")
+
+    planner: DeploymentSettings = Field(
+        DeploymentSettings(min=1), description="replicas that solve plans, one at a time each"
+    )
+
+    events_body_bytes: int = Field(
+        8 * 1024 * 1024, gt=0, description="largest body of events, bytes"
+    )
+    events_deadline_ms: float = Field(
+        120_000.0, gt=0, description="time for an answer to events, milliseconds; 20,000 must fit"
+    )
+    in_flight: int = Field(64, gt=0, description="requests at a time in a replica; then 503")
+    receipt_days: int = Field(
+        7, gt=0, description="days within which the same row told again changes nothing"
+    )
+    store_timeout_ms: float = Field(1000.0, gt=0, description="then the profile store is out")
+
+
+class ChurnUserConfig(UserConfig):
+    """`user_config` of a churn application.
+
+    Attributes:
+        playbooks: path, or the YAML itself; None: the packaged ones.
+        interventions: False stops all interventions at once.
+    """
+
+    playbooks: str | None = None
+    interventions: bool = True

@@ -1,0 +1,34 @@
+"""What every system's HTTP face shares: keys, limits, request ids, deadlines, errors, logs."""
+
+from serve.framework.app_factory import new_app
+from serve.framework.circuit_breaker import CircuitBreaker
+from serve.framework.deployment import DeploymentSettings
+from serve.framework.gateway import Gateway
+from serve.framework.health import Health, HealthChecks
+from serve.framework.json_log import JsonLog
+from serve.framework.metrics import Metric, Metrics, PrometheusMetrics, RayMetrics
+from serve.framework.problem import FieldError, Problem, as_response
+from serve.framework.request_context import RequestContext
+from serve.framework.routes import RequestLimits, Route
+from serve.framework.validation import parse_body
+
+__all__ = [
+    "CircuitBreaker",
+    "DeploymentSettings",
+    "FieldError",
+    "Gateway",
+    "Health",
+    "HealthChecks",
+    "JsonLog",
+    "Metric",
+    "Metrics",
+    "Problem",
+    "PrometheusMetrics",
+    "RayMetrics",
+    "RequestContext",
+    "RequestLimits",
+    "Route",
+    "as_response",
+    "new_app",
+    "parse_body",
+]

@@ -1,0 +1,75 @@
+"""Work that may follow an answer, and work that comes round again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from serve.framework.error_text import fault_fields
+from serve.framework.json_log import JsonLog
+
+_ATTEMPTS = 6
+_FIRST_PAUSE = 0.2
+Work = Callable[[], Awaitable[object]]
+
+
+class BackgroundTasks:
+    """Runs work beside requests, and ends it in good order.
+
+    Args:
+        log: says what failed for good.
+        most: pieces of work at a time; more are refused, and logged.
+    """
+
+    def __init__(self, log: JsonLog, most: int = 10_000) -> None:
+        self._log, self._most = log, most
+        self._once: set[asyncio.Task[None]] = set()
+        self._rounds: set[asyncio.Task[None]] = set()
+
+    def run(self, work: Work) -> None:
+        """Does work once, soon; tried again a few times if it fails."""
+        if len(self._once) >= self._most:
+            self._log.write("later-full", "error", most=self._most)
+            return
+        task = asyncio.get_running_loop().create_task(self._try(work))
+        self._once.add(task)
+        task.add_done_callback(self._once.discard)
+
+    def every(self, seconds: float, work: Work) -> None:
+        """Does work `seconds` from now and from each end; an error is logged, no more."""
+        task = asyncio.get_running_loop().create_task(self._repeat(seconds, work))
+        self._rounds.add(task)
+
+    async def idle(self) -> None:
+        """Waits until what was begun so far is done."""
+        if self._once:
+            await asyncio.wait(tuple(self._once))
+
+    async def close(self, seconds: float) -> None:
+        """Ends the rounds, then waits so long for what was begun."""
+        for task in self._rounds:
+            task.cancel()
+        await asyncio.gather(*self._rounds, return_exceptions=True)
+        if self._once:
+            await asyncio.wait(self._once, timeout=seconds)
+        for task in tuple(self._once):
+            task.cancel()
+
+    async def _try(self, work: Work) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await work()
+                return
+            except Exception as error:  # what it was matters less than that it is tried again
+                if attempt == _ATTEMPTS:
+                    self._log.write("later-failed", "error", **fault_fields(error))
+                else:
+                    await asyncio.sleep(_FIRST_PAUSE * 2 ** (attempt - 1))
+
+    async def _repeat(self, seconds: float, work: Work) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except Exception as error:  # one bad round must not end the others
+                self._log.write("round-failed", "error", **fault_fields(error))

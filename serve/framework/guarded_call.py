@@ -1,0 +1,56 @@
+"""Asks a store with a timeout, and not at all while it is out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from serve.framework.circuit_breaker import CircuitBreaker
+
+Done = TypeVar("Done")
+
+
+class GuardedCall:
+    """Stands between callers and a store.
+
+    Args:
+        what: the store, for messages.
+        error: what its calls raise where it is out, and what is raised here.
+        timeout: seconds to wait.
+    """
+
+    def __init__(self, name: str, error: type[Exception], timeout: float) -> None:
+        self._what, self._error, self._timeout = name, error, timeout
+        self._breaker = CircuitBreaker()
+
+    @property
+    def out(self) -> bool:
+        """Whether the store failed the last times it was asked."""
+        return self._breaker.open
+
+    async def ask(self, call: Callable[[], Awaitable[Done]]) -> Done:
+        """What `call` returns.
+
+        Raises:
+            Exception: the store's error: it failed, gave no answer in time, or is left alone.
+        """
+        if not self._breaker.allows():
+            raise self._error(f"{self._what}: out, tried again shortly")
+        try:
+            async with asyncio.timeout(self._timeout):
+                done = await call()
+        except (self._error, TimeoutError) as error:
+            self._breaker.failed()
+            text = f"{self._what}: {str(error) or 'no answer in time'}"
+            raise self._error(text) from error
+        except Exception:  # it answered, if only that the question is wrong
+            self._breaker.succeeded()
+            raise
+        self._breaker.succeeded()
+        return done
+
+    async def ping(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Returns if the store answers in time, whatever it did before."""
+        async with asyncio.timeout(self._timeout):
+            await call()

@@ -1,0 +1,159 @@
+"""Counters and histograms, exported by Ray inside a replica and by Prometheus' client elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from ray.util import metrics as ray_metrics
+
+MILLISECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 25, 50, 100, 250, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A counter, or a histogram where `buckets` are given.
+
+    Attributes:
+        name: e.g. `forewarn_fraud_stage_ms`, its unit last.
+        words: what it counts.
+        tags: names of its labels; values come from small fixed sets.
+        buckets: upper bounds, rising.
+    """
+
+    name: str
+    words: str
+    tags: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+class Metrics(Protocol):
+    """Where numbers go; `tags` are values in the order of the instrument's."""
+
+    def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
+        """Adds to a counter."""
+
+    def observe(self, name: str, value: float, *tags: str) -> None:
+        """Adds to a histogram."""
+
+    def flush(self) -> None:
+        """Hands on what was only noted; called a few times a second."""
+
+
+class RayMetrics:
+    """Ray's own exporter; names are given the prefix `ray_` there.
+
+    One count there costs what a hundred additions do, so counts are added up here until `flush`;
+    what a killed replica had not handed on is lost. An unknown name is a KeyError, tags of another
+    number and an amount below zero are a ValueError, all where they are counted.
+
+    Args:
+        instruments: all that will be used.
+    """
+
+    def __init__(self, instruments: Iterable[Metric]) -> None:
+        self._tags = {i.name: i.tags for i in instruments}
+        self._series: dict[str, Any] = {i.name: _ray_series(i) for i in instruments}
+        self._tagged: dict[tuple[str, ...], dict[str, str]] = {}
+        self._counts: dict[tuple[str, ...], float] = {}
+
+    def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
+        """See `Meter.count`."""
+        if not amount > 0:
+            _check_zero(name, amount)
+            return
+        key = (name, *tags)
+        if key not in self._tagged:
+            self._named(name, tags)
+        self._counts[key] = self._counts.get(key, 0.0) + amount
+
+    def observe(self, name: str, value: float, *tags: str) -> None:
+        """See `Meter.observe`."""
+        self._series[name].observe(value, self._named(name, tags))
+
+    def flush(self) -> None:
+        """See `Meter.flush`; what Ray refuses waits for the next.
+
+        Raises:
+            ExceptionGroup: what Ray said of each count that it refused; the others are handed on.
+        """
+        counts, self._counts = self._counts, {}
+        errors = []
+        for key, amount in counts.items():
+            try:
+                self._series[key[0]].inc(amount, self._tagged[key])
+            except Exception as error:  # one that is refused must not take the others along
+                self._counts[key] = self._counts.get(key, 0.0) + amount
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("counts that Ray refused are kept for the next time", errors)
+
+    def _named(self, name: str, tags: tuple[str, ...]) -> dict[str, str]:
+        key = (name, *tags)
+        if key not in self._tagged:
+            self._tagged[key] = dict(zip(self._tags[name], tags, strict=True))
+        return self._tagged[key]
+
+
+class PrometheusMetrics:
+    """A registry of its own, read by `text`.
+
+    Args:
+        instruments: all that will be used.
+    """
+
+    def __init__(self, instruments: Iterable[Metric]) -> None:
+        self._registry = CollectorRegistry()
+        self._series: dict[str, Any] = {i.name: self._new(i) for i in instruments}
+        self._tagged: dict[tuple[str, ...], Any] = {}
+
+    def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
+        """See `Meter.count`."""
+        self._child(name, tags).inc(amount)
+
+    def observe(self, name: str, value: float, *tags: str) -> None:
+        """See `Meter.observe`."""
+        self._child(name, tags).observe(value)
+
+    def flush(self) -> None:
+        """See `Meter.flush`; nothing waits here."""
+
+    def text(self) -> str:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self._registry).decode()
+
+    def _child(self, name: str, tags: tuple[str, ...]) -> Any:
+        key = (name, *tags)
+        if key not in self._tagged:
+            series = self._series[name]
+            self._tagged[key] = series.labels(*tags) if tags else series
+        return self._tagged[key]
+
+    def _new(self, instrument: Metric) -> Any:
+        if instrument.buckets:
+            return Histogram(
+                instrument.name,
+                instrument.words,
+                instrument.tags,
+                buckets=instrument.buckets,
+                registry=self._registry,
+            )
+        return Counter(instrument.name, instrument.words, instrument.tags, registry=self._registry)
+
+
+def _ray_series(instrument: Metric) -> Any:
+    if instrument.buckets:
+        return ray_metrics.Histogram(
+            instrument.name,
+            instrument.words,
+            boundaries=list(instrument.buckets),
+            tag_keys=instrument.tags,
+        )
+    return ray_metrics.Counter(instrument.name, instrument.words, tag_keys=instrument.tags)
+
+
+def _check_zero(name: str, amount: float) -> None:
+    if amount != 0:
+        raise ValueError(f"{name}: an amount of zero or more is expected, got {amount!r}")

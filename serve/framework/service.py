@@ -1,0 +1,214 @@
+"""What the applications of all systems have in common: log, keys, rules, records, upkeep."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from lib.access import ApiKeys
+from lib.records import DecisionLog, DrainProcess, Records
+from lib.storage import redact_uri
+from serve.framework.active_rules import ActiveRules
+from serve.framework.background import BackgroundTasks
+from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.decision_store import DecisionStore
+from serve.framework.health import Health, HealthChecks
+from serve.framework.json_log import JsonLog
+from serve.framework.metrics import Metrics
+from serve.framework.settings import ServiceSettings, UserConfig
+from serve.framework.validation import BodyParser
+
+_FLUSH_SECONDS = 0.25
+
+
+class ReloadableModel(Protocol):
+    """A model that can be replaced while requests run; see `ModelSlot`."""
+
+    error: str | None
+
+    def load(self, version_or_alias: str) -> bool:
+        """See `ModelSlot.load`."""
+        ...
+
+    def follow(self) -> bool | None:
+        """See `ModelSlot.follow`."""
+        ...
+
+
+class RiskService:
+    """One replica's service: what a system's own parts are added to.
+
+    Args:
+        system: its name.
+        args: what it was started with.
+        meter: counts.
+        reloads: the instrument that counts loads, by part and outcome.
+        rulings: rules in force.
+        live: the form of `user_config`; its fields but `model` and `rules` are the system's own,
+            taken in by `take_live`.
+    """
+
+    def __init__(
+        self,
+        system: str,
+        args: ServiceSettings,
+        meter: Metrics,
+        reloads: str,
+        rulings: ActiveRules,
+        live: type[UserConfig] = UserConfig,
+    ) -> None:
+        self.meter, self._reloads, self._live = meter, reloads, live
+        self._start = {
+            name: getattr(args, name) for name in live.model_fields if hasattr(args, name)
+        }
+        self._upkeep = args
+        self.log = JsonLog(system, args.log_file)
+        # threads of their own: a database or registry that hangs takes none of the others'
+        self.loading = BoundedExecutor("loading", 1)
+        self._logging = BoundedExecutor("logging", 1)
+        self.parsing = BodyParser()
+        self.keys = ApiKeys(args.api_keys)
+        self.later = BackgroundTasks(self.log)
+        self.rulings = rulings
+        self.archive = DecisionStore(
+            system,
+            DecisionLog(args.journal),
+            Records(args.records),
+            DrainProcess(args.journal, args.records),
+            meter,
+            self.log,
+        )
+        self._config_error: str | None = None
+        self.readiness = HealthChecks(
+            {
+                "model": self.model_part,
+                "rules": self._rules_part,
+                "store": self.store_part,
+                "records": self._records_part,
+                "keys": self._keys_part,
+                "config": self._config_part,
+            }
+        )
+
+    @property
+    def replaceable(self) -> ReloadableModel | None:
+        """The model of this process; None where it lives in another deployment."""
+        raise NotImplementedError
+
+    async def model_part(self) -> Health:
+        """How the model is."""
+        raise NotImplementedError
+
+    async def store_part(self) -> Health:
+        """How the store of profiles is."""
+        raise NotImplementedError
+
+    def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
+        """Work of the system's own that comes round again, and after how many seconds."""
+        return []
+
+    async def close(self) -> None:
+        """Gives back what the system's own parts hold."""
+
+    async def take_live(self, live: UserConfig) -> None:
+        """Takes in the fields of `user_config` that are the system's own; never raises."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything that goes on beside requests; at the end nothing is left half done."""
+        await self.archive.drain()
+        self.later.every(_FLUSH_SECONDS, self._flush)
+        self.later.every(self._upkeep.drain_seconds, self.archive.drain)
+        if self.replaceable is not None:
+            self.later.every(self._upkeep.follow_seconds, self._follow)
+        for seconds, work in self.rounds():
+            self.later.every(seconds, work)
+        try:
+            yield
+        finally:
+            await self.later.close(self._upkeep.shutdown_s)
+            await self.archive.drain()
+            self.archive.close()
+            await self.close()
+            for threads in (self.loading, self._logging, self.parsing):
+                threads.close()
+            try:
+                self.meter.flush()
+            finally:
+                self.log.close()
+
+    async def reconfigure(self, config: Mapping[str, Any]) -> None:
+        """Loads, checks and swaps model and rules; never raises.
+
+        Ray Serve would replace a replica whose reconfiguration fails, so one bad file would take
+        the application down. What is wrong is in `/readyz`, the log and the metrics, and what was
+        in force stays so.
+
+        Args:
+            config: fields of `UserConfig`; what is not named is as at the start.
+        """
+        try:
+            live = self._live.model_validate({**self._start, **config})
+        except ValidationError as error:
+            self._config_error = "; ".join(
+                f"user_config.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
+            )
+            self.log_load("config", False, self._config_error)
+            return
+        self._config_error = None
+        loaded = await self.loading.run(self.rulings.load, live.rules)
+        self.log_load("rules", loaded, self.rulings.error)
+        await self.take_live(live)
+        if (model := self.replaceable) is not None:
+            loaded = await self.loading.run(model.load, live.model)
+            self.log_load("model", loaded, model.error)
+
+    def log_load(self, part: str, loaded: bool, error: str | None) -> None:
+        """Counts and logs a load."""
+        outcome = "loaded" if loaded else "refused"
+        self.readiness.expire()
+        self.meter.count(self._reloads, part, outcome)
+        level = "info" if loaded else "error"
+        error_text = None if error is None else redact_uri(error)
+        self.log.write("reload", level, part=part, outcome=outcome, error=error_text)
+
+    async def _follow(self) -> None:
+        model = self.replaceable
+        loaded = None if model is None else await self.loading.run(model.follow)
+        if model is not None and loaded is not None:
+            self.log_load("model", loaded, model.error)
+
+    async def _flush(self) -> None:
+        try:
+            self.meter.flush()
+        finally:
+            await self._logging.run(self.log.flush)
+
+    async def _rules_part(self) -> Health:
+        return Health(self.rulings.error is None, self.rulings.status())
+
+    async def _records_part(self) -> Health:
+        await self.archive.ping()
+        backlog = self.archive.journal.pending_bytes
+        return Health(
+            self.archive.error is None,
+            {
+                "error": self.archive.error,
+                "journal_bytes": backlog,
+                "memory_bytes": self.archive.buffered_bytes,
+            },
+        )
+
+    async def _keys_part(self) -> Health:
+        return Health(self.keys.fault is None, {"error": self.keys.fault})
+
+    async def _config_part(self) -> Health:
+        return Health(self._config_error is None, {"error": self._config_error})
+
+
+def model_health(state: Mapping[str, Any]) -> Health:
+    """How a model is, by its `version` and `error`; see `ModelSlot.state`."""
+    return Health(state["version"] is not None and state["error"] is None, state)

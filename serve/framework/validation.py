@@ -1,0 +1,111 @@
+"""From a body to a typed value, or a 422 that names the field and says what was expected."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.problem import FieldError, Problem
+
+_LONGEST_SHOWN = 60
+_LARGE_BYTES, _LARGE_AT_ONCE = 64 * 1024, 2
+_MOST_ERRORS = 20
+_LONGEST_INTEGER_BITS = 1024
+Parsed = TypeVar("Parsed")
+
+
+def parse_body(adapter: TypeAdapter[Parsed], body: bytes) -> Parsed:
+    """A body of JSON as the adapter's type.
+
+    Raises:
+        Problem: 422 with every field at fault (20 at most), in the order of the body.
+    """
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise to_problem(error.errors(include_url=False), adapter) from None
+
+
+class BodyParser:
+    """Parses bodies; those above 64 KiB in a thread, so that other requests go on meanwhile.
+
+    At most two large bodies are parsed at once; further ones wait within their deadline.
+    """
+
+    def __init__(self) -> None:
+        self._threads = BoundedExecutor("parsing", _LARGE_AT_ONCE)
+
+    async def parse(self, adapter: TypeAdapter[Parsed], body: bytes) -> Parsed:
+        """As `parse_body`.
+
+        Raises:
+            Problem: see `parse_body`.
+        """
+        if len(body) <= _LARGE_BYTES:
+            return parse_body(adapter, body)
+        return await self._threads.run(parse_body, adapter, body)
+
+    def close(self) -> None:
+        """Drops what waits; see `BoundedExecutor.close`."""
+        self._threads.close()
+
+
+def to_problem(
+    errors: Sequence[Mapping[str, Any]], adapter: TypeAdapter[Any] | None = None
+) -> Problem:
+    """The 422 for errors as pydantic lists them."""
+    field_errors = [
+        FieldError(_field_path(e["loc"]), _message(e, adapter)) for e in errors[:_MOST_ERRORS]
+    ]
+    detail = "; ".join(f"{e.field}: {e.message}" for e in field_errors[:3])
+    more = len(errors) - 3
+    return Problem(
+        422, "invalid-field", detail + (f"; and {more} more" if more > 0 else ""), field_errors
+    )
+
+
+def _field_path(location: Sequence[int | str]) -> str:
+    parts = [str(part) for part in location if part != "body"]
+    return ".".join(parts) or "body"
+
+
+def _message(error: Mapping[str, Any], adapter: TypeAdapter[Any] | None) -> str:
+    kind = error["type"]
+    if kind == "missing":
+        return "this field is required"
+    if kind == "json_invalid":
+        return f"expected JSON: {error['ctx']['error']}"
+    if kind == "extra_forbidden":
+        return "unknown field" + _value_text(error) + _suggestion(str(error["loc"][-1]), adapter)
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return message[:1].lower() + message[1:] + ("" if ", got " in message else _value_text(error))
+
+
+def _value_text(error: Mapping[str, Any]) -> str:
+    """What came, a text in quotes and a number without; nothing for lists and objects."""
+    value = error.get("input")
+    if not isinstance(value, str | int | float | bool):
+        return ""
+    if isinstance(value, int) and value.bit_length() > _LONGEST_INTEGER_BITS:
+        return ", got a longer number"  # Python refuses to write more than 4,300 digits
+    text = repr(value[:_LONGEST_SHOWN]) if isinstance(value, str) else str(value)
+    return f", got {text[: _LONGEST_SHOWN + 2]}"
+
+
+def _suggestion(name: str, adapter: TypeAdapter[Any] | None) -> str:
+    field_names = sorted(_field_names(getattr(adapter, "_type", None)))
+    near = difflib.get_close_matches(name, field_names, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known are {', '.join(field_names)}" if field_names else ""
+
+
+def _field_names(kind: Any) -> set[str]:
+    """Names of the fields of a model, or of the models that a list or union is made of."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return set(kind.model_fields)
+    return set[str]().union(*(_field_names(part) for part in getattr(kind, "__args__", ())))

@@ -1,0 +1,91 @@
+"""From a verdict and an opinion to an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lib.rules import Verdict
+from serve.fraud.model import ModelScore
+
+_APPROVED = "nothing speaks against this payment"
+_OUT = {
+    "history": "the customer's history is unavailable for a moment",
+    "model": "the model is unavailable for a moment",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionResult:
+    """A decision and its grounds.
+
+    Attributes:
+        decision: APPROVE, REVIEW or DECLINE.
+        method: rule, model or fallback.
+        reason: one sentence.
+        reasons: code, words, feature, value, contribution each.
+    """
+
+    decision: str
+    method: str
+    reason: str
+    reasons: tuple[Mapping[str, Any], ...]
+
+
+def decide(
+    verdict: Verdict, opinion: ModelScore | None, complete: bool, amount_minor: int, cap: float
+) -> DecisionResult:
+    """Rules first, then the model; without history or model, rules and the cap on the amount.
+
+    Args:
+        verdict: of the rules that could be evaluated.
+        opinion: of the model, None while it is out.
+        complete: whether history was known.
+        amount_minor: minor units.
+        cap: largest amount that a fallback approves, minor units.
+    """
+    if complete and verdict.action is not None:
+        return DecisionResult(verdict.action, "rule", verdict.reason, _rule_reasons(verdict))
+    if complete and opinion is not None:
+        reason = opinion.reasons[0]["words"] if opinion.reasons else _sentence(opinion)
+        return DecisionResult(opinion.decision, "model", reason, opinion.reasons)
+    out = "history" if not complete else "model"
+    return _fallback(verdict, out, amount_minor, cap)
+
+
+def _fallback(verdict: Verdict, out: str, amount_minor: int, cap: float) -> DecisionResult:
+    text = _OUT[out]
+    grounds: dict[str, Any] = {"code": f"{out.upper()}_UNAVAILABLE", "words": text}
+    if verdict.action is not None:
+        reasons = (*_rule_reasons(verdict), _reason(**grounds))
+        return DecisionResult(verdict.action, "fallback", verdict.reason, reasons)
+    over = amount_minor > cap
+    size = "above" if over else "up to"
+    reason = f"{text}; amounts {size} the cap are {'reviewed' if over else 'approved'} meanwhile"
+    code = "AMOUNT_ABOVE_CAP" if over else "AMOUNT_WITHIN_CAP"
+    capped = _reason(code=code, words=f"Amount {size} the cap of a fallback", feature="amount")
+    return DecisionResult(
+        "REVIEW" if over else "APPROVE", "fallback", reason, (_reason(**grounds), capped)
+    )
+
+
+def _sentence(opinion: ModelScore) -> str:
+    return _APPROVED if opinion.decision == "APPROVE" else "the score is high in all"
+
+
+def _rule_reasons(verdict: Verdict) -> tuple[Mapping[str, Any], ...]:
+    code, confidence = str(verdict.rule_id).upper(), verdict.confidence
+    return (_reason(code=code, words=verdict.reason, contribution=confidence),)
+
+
+def _reason(
+    code: str, words: str, feature: str | None = None, contribution: float | None = None
+) -> Mapping[str, Any]:
+    return {
+        "code": code,
+        "words": words,
+        "feature": feature,
+        "value": None,
+        "contribution": contribution,
+    }

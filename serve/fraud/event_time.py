@@ -1,0 +1,48 @@
+"""When a payment may come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from serve.framework import Problem
+
+SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EventTimePolicy:
+    """When a payment may come.
+
+    Attributes:
+        window: microseconds within which a retry is recognised; older payments are refused.
+        ahead: microseconds that a caller's clock may be ahead.
+        now: microseconds since 1970 UTC.
+    """
+
+    window: int
+    ahead: int
+    now: Callable[[], int] = lambda: time.time_ns() // 1000
+
+    def in_time(self, event_time: int, now: int) -> bool:
+        """Whether a payment made then is recent.
+
+        Raises:
+            Problem: 422 for a time that is too far ahead.
+        """
+        if event_time > now + self.ahead:
+            raise Problem.of_field(
+                "event_time",
+                f"expected at most {self.ahead // SECOND} seconds from now, got "
+                f"{(event_time - now) // SECOND} seconds ahead; check the clock and the offset",
+            )
+        return event_time >= now - self.window
+
+    def too_late(self, event_time: int, now: int) -> Problem:
+        """The 422 for a payment that is not recent."""
+        return Problem.of_field(
+            "event_time",
+            f"expected within the last {self.window // SECOND} seconds, got "
+            f"{(now - event_time) // SECOND} seconds ago; import older payments with a job",
+        )

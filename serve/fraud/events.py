@@ -1,0 +1,72 @@
+"""From what a caller sent to the event that the features read, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any
+
+from lib.feature import Event
+from lib.fraud.amounts import AmountScale
+from serve.fraud.schemas import Payment, microseconds
+
+_FINGERPRINT_BYTES = 8
+_content = itemgetter(
+    *("event_time", "transaction_id", "user_id", "merchant_id", "device_id", "amount_minor"),
+    *("currency", "payment_method", "latitude", "longitude"),
+)
+_PLACE = ("latitude", "longitude")
+_TEXTS = (
+    "transaction_id",
+    "user_id",
+    "merchant_id",
+    "device_id",
+    "currency",
+    "payment_method",
+)
+
+
+def to_event(payment: Payment, scale: AmountScale) -> dict[str, Any]:
+    """The event: microseconds UTC, minor units, NaN where there is no place."""
+    return {
+        "event_time": microseconds(payment.event_time),
+        "transaction_id": payment.transaction_id,
+        "user_id": payment.user_id,
+        "merchant_id": payment.merchant_id,
+        "device_id": payment.device_id,
+        "amount_minor": int(payment.amount * scale.minor_per_unit),
+        "currency": payment.currency,
+        "payment_method": payment.payment_method,
+        "latitude": math.nan if payment.latitude is None else payment.latitude,
+        "longitude": math.nan if payment.longitude is None else payment.longitude,
+    }
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """The event as it is kept with its decision; a missing place is null."""
+    location = {name: None if math.isnan(event[name]) else event[name] for name in _PLACE}
+    return {**event, **location}
+
+
+def from_json(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The event that `to_json` wrote."""
+    location = {name: stored[name] for name in _PLACE}
+    return {
+        **{name: stored[name] for name in _TEXTS},
+        "event_time": int(stored["event_time"]),
+        "amount_minor": int(stored["amount_minor"]),
+        **{name: math.nan if value is None else float(value) for name, value in location.items()},
+    }
+
+
+def fingerprint(event: Event) -> bytes:
+    """Eight bytes that differ when a transaction_id is used for another payment."""
+    text = repr(_content(event)).encode()
+    return hashlib.blake2b(text, digest_size=_FINGERPRINT_BYTES).digest()
+
+
+def split_cached_response(settled: bytes) -> tuple[bytes, bytes]:
+    """Fingerprint and answer of what was settled."""
+    return settled[:_FINGERPRINT_BYTES], settled[_FINGERPRINT_BYTES:]

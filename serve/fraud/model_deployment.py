@@ -1,0 +1,140 @@
+"""The model as a deployment of its own, and how the front node asks it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from lib.fraud.features import FRAUD
+
+from ..framework import CircuitBreaker
+from ..framework.batching import MicroBatcher
+from ..framework.bounded_executor import BoundedExecutor
+from ..framework.runtime_tuning import freeze_heap, tune_interpreter
+from ..framework.settings import UserConfig
+from .model import LocalModel, ModelScore, ModelUnavailableError, Row
+from .settings import FraudSettings
+
+_ATTEMPTS = 2
+_FIELDS = tuple(field.name for field in fields(ModelScore))
+Opinions = list[tuple[Any, ...]]
+
+
+class ModelDeployment:
+    """One replica of the model.
+
+    Args:
+        args: what the application was started with.
+    """
+
+    def __init__(self, args: FraudSettings) -> None:
+        tune_interpreter()
+        self._seat = LocalModel(args.registry, args.models, args.features)
+        self._start, self._pause = args.model, args.follow_seconds
+        self._following: asyncio.Task[None] | None = None
+        self._loading = BoundedExecutor("loading", 1)
+
+    async def reconfigure(self, config: Mapping[str, Any]) -> None:
+        """Loads, checks and swaps; never raises (see `FraudService.reconfigure`)."""
+        version_or_alias = config.get("model", self._start)
+        if set(config) - set(UserConfig.model_fields) or not isinstance(version_or_alias, str):
+            self._seat.error = f"user_config: expected a model's alias or version, got {config!r}"
+            return
+        await self._loading.run(self._seat.load, version_or_alias)
+        freeze_heap()
+        if self._following is None:
+            self._following = asyncio.get_running_loop().create_task(self._follow())
+
+    async def opinions(self, rows: bytes) -> Opinions | str:
+        """What the model says of each of several rows; a text says why there is none.
+
+        Args:
+            rows: features as float32, in the order of the feature set, row after row.
+        """
+        matrix = np.frombuffer(rows, dtype=np.float32).reshape(-1, len(FRAUD.names))
+        try:
+            return [_packed(opinion) for opinion in await self._seat.opinions(list(matrix))]
+        except ModelUnavailableError as error:
+            return str(error)
+
+    async def status(self) -> Mapping[str, Any]:
+        """See `Model.status`."""
+        return await self._seat.status()
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(self._pause)
+            await self._loading.run(self._seat.follow)
+
+
+class RemoteModel:
+    """The model of another deployment.
+
+    A call between deployments costs a hundred times what the model does, so requests share calls.
+
+    Args:
+        handle: of the deployment of `ModelDeployment`.
+        timeout: seconds to wait for an opinion.
+        replicas: of the deployment; each is asked by one call at a time, and one more waits.
+    """
+
+    def __init__(self, handle: Any, timeout: float, replicas: int = 1) -> None:
+        self._opinions, self._status = handle.opinions, handle.status
+        self._timeout = timeout
+        self._together: MicroBatcher[Row, ModelScore] = MicroBatcher(self._ask, replicas + 1)
+        self._breaker = CircuitBreaker()
+
+    async def opinion(self, row: Row) -> ModelScore:
+        """See `Model.opinion`; asked once more where a replica died."""
+        if not self._breaker.allows():
+            raise ModelUnavailableError("the model's deployment is out, tried again shortly")
+        try:
+            async with asyncio.timeout(self._timeout):
+                opinion = await self._together.ask(row)
+        except ModelUnavailableError:  # it answered: it has no model
+            self._breaker.succeeded()
+            raise
+        except Exception as error:  # a dead replica, no replica, an overload, a late answer
+            self._breaker.failed()
+            raise ModelUnavailableError(f"the model's deployment: {error!r}") from error
+        self._breaker.succeeded()
+        return opinion
+
+    async def status(self) -> Mapping[str, Any]:
+        """See `Model.status`."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                status: Mapping[str, Any] = await self._status.remote()
+        except Exception as error:
+            text = f"the model's deployment does not answer: {type(error).__name__}"
+            return {"version": None, "wanted": None, "error": text}
+        return status
+
+    async def _ask(self, rows: Sequence[Row]) -> list[ModelScore]:
+        packed = b"".join([row.tobytes() for row in rows])
+        async with asyncio.timeout(self._timeout):
+            opinions = await self._call_with_retries(packed)
+        if isinstance(opinions, str):
+            raise ModelUnavailableError(opinions)
+        return [ModelScore(*packed_opinion) for packed_opinion in opinions]
+
+    async def _call_with_retries(self, rows: bytes) -> Opinions | str:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                opinions: Opinions | str = await self._opinions.remote(rows)
+            except Exception:
+                if attempt == _ATTEMPTS:
+                    raise
+            else:
+                return opinions
+        raise AssertionError(sys.exc_info())
+
+
+def _packed(opinion: ModelScore) -> tuple[Any, ...]:
+    """The fields in order: a third of what the object costs to send."""
+    return tuple(getattr(opinion, name) for name in _FIELDS)

@@ -1,0 +1,85 @@
+"""Scores again what a fallback decided, once the parts that were out are back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lib.feature import FeatureSet, ReceiptConflictError, StoreError
+from lib.records import Decision
+from lib.records.json_codec import write_json
+from serve.fraud.decision import PaymentDecider
+from serve.fraud.events import from_json, split_cached_response
+from serve.fraud.labels import LabelIngestor
+from serve.fraud.profiles import ProfileRepository
+
+_KEPT = ("decision", "fraud_score", "model_version", "reasons")
+
+
+class PaymentRescorer:
+    """Replays what the profiles missed and asks the model that was out.
+
+    Args:
+        features: the declarations.
+        desk: gives the model's opinion.
+        history: profiles.
+        labels: lets facts count that came meanwhile.
+        now: microseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        features: FeatureSet,
+        desk: PaymentDecider,
+        history: ProfileRepository,
+        labels: LabelIngestor,
+        now: Callable[[], int],
+    ) -> None:
+        self._features, self._desk, self._history = features, desk, history
+        self._labels = labels
+        self._now = now
+
+    async def ready(self) -> bool:
+        """Whether everything is back."""
+        return not self._history.out and await self._desk.has_model()
+
+    async def redo(self, decision: Decision) -> dict[str, Any] | None:
+        """What would have been answered; None while a part is out."""
+        try:
+            if set(self._features.names) <= decision.features.keys():
+                return await self._by_model(decision.features)
+            return await self._replayed(decision)
+        except StoreError:
+            return None
+
+    async def _replayed(self, decision: Decision) -> dict[str, Any] | None:
+        """The same, and the profiles know of the payment and of what followed from then on."""
+        event = from_json(decision.request)
+        sight = await self._history.count(event)
+        if sight.settled is not None:
+            # a retry has reached another replica while this one was cut off from the store
+            content, answer = split_cached_response(sight.settled)
+            if content != sight.fingerprint:
+                raise ReceiptConflictError("transaction_id: used meanwhile for another payment")
+            settled = json.loads(answer)
+            return {name: settled[name] for name in _KEPT}
+        if decision.decision == "DECLINE":
+            await self._history.learn(event, "declined", event["event_time"], True, 0)
+        await self._labels.catch_up(decision)
+        answer = await self._by_model(sight.values)
+        if answer is not None:
+            first = write_json(decision.answer)
+            await self._history.settle(decision.subject_id, sight.fingerprint + first)
+        return answer
+
+    async def _by_model(self, values: Mapping[str, float]) -> dict[str, Any] | None:
+        opinion = await self._desk.opinion(values)
+        if opinion is None:
+            return None
+        return {
+            "decision": opinion.decision,
+            "fraud_score": opinion.probability,
+            "model_version": opinion.model_version,
+            "reasons": list(opinion.reasons),
+        }

@@ -1,0 +1,78 @@
+"""What a fraud application is started with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from lib.feature import FeatureSet
+from lib.fraud.amounts import LARGEST_OF_ALL_MINOR, MOST_DIGITS, AmountScale
+from lib.fraud.contracts import LARGEST_AMOUNT_MINOR
+from lib.fraud.features import fraud_features
+from serve.framework import DeploymentSettings
+from serve.framework.settings import ServiceSettings
+
+
+class FraudSettings(ServiceSettings):
+    """Arguments of the application, as a Serve config file gives them."""
+
+    profile_store: str = Field(
+        "sqlite:///data/fraud/profiles.sqlite", description="sqlite:///path or redis://host:port/0"
+    )
+    records: str = Field(
+        "sqlite:///data/fraud/records.sqlite", description="database of decisions and labels"
+    )
+    journal: Path = Field(
+        Path("data/fraud/journal"), description="local directory for decisions not yet stored"
+    )
+    models: Path = Field(Path("data/fraud/models"), description="local copies of models")
+    exploration_key: Path | None = Field(
+        None, description="file with the secret of the exploration sample, if rules have one"
+    )
+
+    ensemble: DeploymentSettings = Field(
+        DeploymentSettings(), description="replicas of the model, unless colocated"
+    )
+
+    labels_body_bytes: int = Field(1024 * 1024, gt=0, description="largest body of labels, bytes")
+    labels_deadline_ms: float = Field(
+        30_000.0, gt=0, description="time for an answer to labels, milliseconds; 1,000 must fit"
+    )
+    deadline_ms: float = Field(2000.0, gt=0, description="time for an answer, milliseconds")
+    shutdown_s: float = Field(10.0, gt=0, description="seconds to finish what was begun")
+
+    receipt_seconds: int = Field(
+        3600, gt=0, description="how long a retry is recognised; older payments are refused"
+    )
+    store_timeout_ms: float = Field(250.0, gt=0, description="then the profile store counts as out")
+    model_timeout_ms: float = Field(250.0, gt=0, description="then the model counts as out")
+    currency_digits: int = Field(
+        2,
+        ge=0,
+        le=MOST_DIGITS,
+        description="decimal digits of the settlement currency (ISO 4217: 2 for EUR, 0 for JPY, "
+        "3 for KWD), as in the mapping file of training",
+    )
+    largest_amount_minor: int = Field(
+        LARGEST_AMOUNT_MINOR,
+        gt=0,
+        le=LARGEST_OF_ALL_MINOR,
+        description="largest amount of a payment, minor units; larger ones are refused",
+    )
+    fallback_cap_minor: int = Field(
+        5_000,
+        ge=0,
+        description="without a model ever loaded: larger amounts go to REVIEW, minor units",
+    )
+    rescore_seconds: float = Field(2.0, gt=0, description="between looks for fallbacks to redo")
+
+    @property
+    def scale(self) -> AmountScale:
+        """What an amount is."""
+        return AmountScale(self.currency_digits, self.largest_amount_minor)
+
+    @property
+    def features(self) -> FeatureSet:
+        """The feature set on that scale; a model of another one is refused."""
+        return fraud_features(self.scale)

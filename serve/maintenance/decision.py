@@ -1,0 +1,308 @@
+"""How one machine is judged: its past, rules, model, record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lib.maintenance.features import evaluate
+from lib.maintenance.history import Floats, History
+from lib.maintenance.machine_store import MachineStoreError
+from lib.maintenance.model import Driver, Prediction, SurvivalModel
+from lib.records import Decision
+from lib.rules import Verdict
+from serve.framework import Metrics, Problem, RequestContext
+from serve.framework.active_rules import ActiveRules
+from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.decision_store import DecisionStore
+from serve.framework.model_slot import ModelSlot
+from serve.framework.timestamps import reject_future, to_datetime
+from serve.maintenance import metrics
+from serve.maintenance.machine_states import MachineStates, sensor_faults
+from serve.maintenance.schemas import (
+    CurvePoint,
+    DriverAnswer,
+    PredictRequest,
+    PredictResponse,
+    SensorFault,
+)
+
+Features = Mapping[str, float]
+_SHOWN_DRIVERS = 5
+_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class FeatureVector:
+    """What a prediction is made of.
+
+    Attributes:
+        machine_id, at_us: what is asked.
+        past: what is known; None while the store is out.
+        values: features by name; empty while the store is out.
+        faults: of sensors.
+    """
+
+    machine_id: str
+    at_us: int
+    past: History | None
+    values: Features
+    faults: list[SensorFault]
+
+
+class MachinePredictor:
+    """Judges machines.
+
+    Args:
+        machines: what is known.
+        rulings: rules in force.
+        holder: the model in force.
+        archive: where predictions go.
+        meter: counts.
+        later: runs what may follow the answer.
+        now: microseconds since 1970 UTC.
+        ahead_us: how far a caller's clock may be ahead.
+    """
+
+    def __init__(
+        self,
+        machines: MachineStates,
+        rulings: ActiveRules,
+        holder: ModelSlot[SurvivalModel],
+        archive: DecisionStore,
+        meter: Metrics,
+        later: Callable[[Callable[[], Awaitable[object]]], None],
+        now: Callable[[], int],
+        ahead_us: int,
+    ) -> None:
+        self._machines, self._rulings, self._holder = machines, rulings, holder
+        self._archive, self._meter, self._later = archive, meter, later
+        self._now, self._ahead = now, ahead_us
+        self._predicting = BoundedExecutor("predictions", _AT_ONCE)
+
+    async def predict(self, request: PredictRequest, call: RequestContext) -> bytes:
+        """The answer of a request.
+
+        Raises:
+            Problem: 404 for a machine of which nothing was told, 422 for a time that is too far
+                ahead or before the last reading, 503 where decisions cannot be kept.
+        """
+        self._archive.require_room()
+        call.notes["machine_id"] = request.machine_id
+        received = self._now()
+        observation = await self._see(request, received)
+        rules = self._rulings.rules(observation.past is not None)
+        verdict = rules.evaluate(
+            {**observation.values, "machine_id": observation.machine_id}, observation.machine_id
+        )
+        model = self._holder.current if observation.past is not None else None
+        prediction = None
+        if model is not None:
+            prediction = await self._predicting.run(self.predict_row, model, observation.values)
+        answer = self._answer(observation, verdict, model, prediction, call)
+        body = answer.model_dump_json().encode()
+        self._archive.keep(self._row(observation, verdict, answer, received))
+        self._later(lambda: self._machines.note_prediction(observation.machine_id, body))
+        self._count(answer, verdict, call, observation.past is not None)
+        return body
+
+    def predict_row(self, model: SurvivalModel, values: Features) -> Prediction:
+        """What the model says of features by name."""
+        row = np.array([[values[name] for name in model.features.names]], dtype=np.float64)
+        return model.predict(row)[0]
+
+    async def _see(self, request: PredictRequest, now: int) -> FeatureVector:
+        at = reject_future("at", request.at, now, self._ahead)
+        try:
+            past = await self._machines.known(request.machine_id)
+        except MachineStoreError:
+            return FeatureVector(request.machine_id, at, None, {}, [])
+        if past is None:
+            raise unknown_machine(request.machine_id)
+        if len(past.times_us) and at < int(past.times_us[-1]):
+            raise Problem.of_field(
+                "at",
+                f"expected {to_datetime(int(past.times_us[-1])).isoformat()} or later, the last "
+                f"reading of this machine, got {to_datetime(at).isoformat()}; older predictions "
+                "are in the records",
+            )
+        values = await self._predicting.run(self._values, past, at)
+        return FeatureVector(
+            request.machine_id, at, past, values, sensor_faults(self._machines.features, past)
+        )
+
+    def _values(self, past: History, at_us: int) -> Features:
+        features = self._machines.features
+        row: Floats = evaluate(features, past, [at_us])[0]
+        return dict(zip(features.names, row.tolist(), strict=True))
+
+    def _answer(
+        self,
+        observation: FeatureVector,
+        verdict: Verdict,
+        model: SurvivalModel | None,
+        prediction: Prediction | None,
+        call: RequestContext,
+    ) -> PredictResponse:
+        decision, method, reason = decide(verdict, prediction, observation.past is not None, model)
+        last = (
+            None
+            if observation.past is None or not len(observation.past.times_us)
+            else observation.past.times_us[-1]
+        )
+        return PredictResponse(
+            prediction_id=f"{observation.machine_id}:{observation.at_us}:{call.request_id}",
+            machine_id=observation.machine_id,
+            at=to_datetime(observation.at_us),
+            decision=decision,  # type: ignore[arg-type]
+            method=method,  # type: ignore[arg-type]
+            reason=reason,
+            rule_id=None if verdict.action is None else verdict.rule_id,
+            **_model_fields(prediction),
+            sensor_faults=observation.faults,
+            last_reading=None if last is None else to_datetime(int(last)),
+            model_version=None if prediction is None or model is None else model.version,
+            rules_version=self._rulings.version,
+            latency_ms=round((time.perf_counter() - call.started) * 1000.0, 3),
+            request_id=call.request_id,
+        )
+
+    def _row(
+        self, observation: FeatureVector, verdict: Verdict, answer: PredictResponse, received: int
+    ) -> dict[str, Any]:
+        """The record of what was answered."""
+        decision = Decision(
+            system=metrics.SYSTEM,
+            subject_id=answer.prediction_id,
+            entities={"machine_id": observation.machine_id},
+            event_time=observation.at_us,
+            received_at=received,
+            decided_at=self._now(),
+            decision=answer.decision,
+            score=None if answer.failure_within is None else answer.failure_within["7d"],
+            method=answer.method,
+            rule_id=answer.rule_id,
+            reasons=[driver.model_dump() for driver in answer.drivers],
+            rule_hits=list(verdict.hits),
+            shadow_hits=list(verdict.shadow_hits),
+            model_version=answer.model_version,
+            rules_version=answer.rules_version,
+            feature_set_digest=self._machines.features.digest,
+            features=observation.values,
+            request_id=answer.request_id,
+            latency_ms=answer.latency_ms,
+            answer=answer.model_dump(mode="json"),
+            request={"machine_id": observation.machine_id, "at": answer.at.isoformat()},
+        )
+        return decision.to_row()
+
+    def _count(
+        self, answer: PredictResponse, verdict: Verdict, call: RequestContext, complete: bool
+    ) -> None:
+        call.notes.update(decision=answer.decision, by=answer.method)
+        self._meter.count(metrics.DECISIONS, answer.decision, answer.method)
+        if answer.method == "fallback":
+            call.notes["out"] = "model" if complete else "store"
+            self._meter.count(metrics.FALLBACKS, call.notes["out"])
+        for status, hits in (("active", verdict.hits), ("shadow", verdict.shadow_hits)):
+            for rule in hits:
+                self._meter.count(metrics.RULE_HITS, rule, status)
+
+    async def redo(self, decision: Decision) -> dict[str, Any] | None:
+        """What the model says of a fallback's machine and time; None while a part is out."""
+        model = self._holder.current
+        if model is None:
+            return None
+        values: Features = decision.features
+        if not set(model.features.names) <= values.keys():
+            machine = str(decision.entities["machine_id"])
+            try:
+                past = await self._machines.known(machine)
+            except MachineStoreError:
+                return None
+            if past is None:
+                return {"decision": "INSPECT", "reason": "nothing is known of this machine"}
+            values = self._values(past, decision.event_time)
+        prediction = await self._predicting.run(self.predict_row, model, values)
+        fields = {
+            name: value for name, value in _model_fields(prediction).items() if name != "survival"
+        }
+        fields["drivers"] = [driver.model_dump() for driver in fields["drivers"]]
+        return {
+            "decision": "SERVICE" if prediction.alarm else "MONITOR",
+            "model_version": model.version,
+            **fields,
+        }
+
+
+def unknown_machine(machine_id: str) -> Problem:
+    """The 404 for a machine that nobody has told of."""
+    return Problem(
+        404,
+        "unknown-machine",
+        f"nothing is known of machine {machine_id!r}; send its readings to /maintenance/readings "
+        "first",
+    )
+
+
+def decide(
+    verdict: Verdict, prediction: Prediction | None, complete: bool, model: SurvivalModel | None
+) -> tuple[str, str, str]:
+    """Decision, method and reason: rules first, then the model; without one of them, a look."""
+    if not complete:
+        return "INSPECT", "fallback", "the machine's readings are unavailable for a moment"
+    if verdict.action is not None:
+        return verdict.action, "rule" if prediction is not None else "fallback", verdict.reason
+    if prediction is None or model is None:
+        return "INSPECT", "fallback", "the model is unavailable for a moment; no rule objects"
+    risk = 1.0 - float(np.interp(model.alarm_hours, prediction.hours, prediction.survival))
+    within = f"fails within {model.alarm_hours:g} h with a chance of {risk:.1%}"
+    if prediction.alarm:
+        return "SERVICE", "model", f"{within}, likely by its {prediction.likely_mode}"
+    return "MONITOR", "model", f"{within}, below the alarm's {model.alarm_threshold:.1%}"
+
+
+def _model_fields(prediction: Prediction | None) -> dict[str, Any]:
+    """The fields of an answer that are the model's."""
+    if prediction is None:
+        names = ("failure_within", "survival", "median_hours", "mean_hours", "likely_hours")
+        return {**dict.fromkeys(names), "likely_mode": None, "modes": None, "drivers": []}
+    points = zip(
+        prediction.hours, prediction.survival, prediction.low, prediction.high, strict=True
+    )
+    return {
+        "failure_within": prediction.probabilities,
+        "survival": [
+            CurvePoint(hours=hours, survival=middle, low=low, high=high)
+            for hours, middle, low, high in points
+        ],
+        "median_hours": prediction.median_hours,
+        "mean_hours": prediction.mean_hours,
+        "likely_hours": prediction.likely_hours,
+        "likely_mode": prediction.likely_mode,
+        "modes": prediction.modes,
+        "drivers": [_driver(driver) for driver in prediction.drivers[:_SHOWN_DRIVERS]],
+    }
+
+
+def _driver(driver: Driver) -> DriverAnswer:
+    value = "unknown" if driver.value is None else f"{driver.value:.4g}"
+    more = "raises" if driver.effect > 0 else "lowers"
+    text = f"{driver.what} {more} the risk: {driver.feature} is {value}, usually {driver.usual:.4g}"
+    return DriverAnswer(
+        what=driver.what,
+        words=text,
+        effect=driver.effect,
+        feature=driver.feature,
+        value=driver.value,
+        usual=driver.usual,
+    )
+
+
+def without_survival(body: dict[str, Any]) -> dict[str, Any]:
+    """An answer without its curve, for lists."""
+    return {name: value for name, value in body.items() if name != "survival"}

@@ -1,0 +1,144 @@
+"""What is known of machines: read, changed without losing another's change, put into words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, FeatureError
+from lib.maintenance.features import last_services, sound_readings
+from lib.maintenance.history import UNKNOWN_US, History
+from lib.maintenance.machine_store import MachineStore, MachineStoreError
+from lib.maintenance.state_codec import pack, unpack
+from serve.framework.guarded_call import GuardedCall
+from serve.maintenance.schemas import SensorFault
+
+_ATTEMPTS = 20
+_PREDICTION = "\x00prediction"  # no id of a machine holds it
+Result = TypeVar("Result")
+
+
+class MachineStates:
+    """Memories of machines.
+
+    Args:
+        features: what is remembered.
+        store: where.
+        timeout: seconds to wait for it.
+    """
+
+    def __init__(self, features: AssetFeatureSet, store: MachineStore, timeout: float) -> None:
+        self.features = features
+        self._store = store
+        self._guard = GuardedCall("machine store", MachineStoreError, timeout)
+        self.unreadable = 0
+
+    @property
+    def out(self) -> bool:
+        """Whether the store failed the last times it was asked."""
+        return self._guard.out
+
+    async def known(self, machine_id: str) -> History | None:
+        """What is known of a machine; None of one that nobody has told of.
+
+        Raises:
+            MachineStoreError: the store is out.
+        """
+        stored, _ = await self._guard.ask(lambda: self._store.read(machine_id))
+        return self._read(stored)
+
+    async def change(
+        self, machine_id: str, work: Callable[[History | None], tuple[History, Result]]
+    ) -> Result:
+        """Puts what `work` makes of a machine's past in its place; `work` may be called again.
+
+        Raises:
+            MachineStoreError: the store is out, or others change this machine all the time.
+        """
+        for attempt in range(_ATTEMPTS):
+            stored, revision = await self._guard.ask(lambda: self._store.read(machine_id))
+            after, result = work(self._read(stored))
+            memory, at = pack(self.features, after), revision
+            if await self._guard.ask(
+                lambda memory=memory, at=at: self._store.write(machine_id, memory, at)
+            ):  # type: ignore[misc]
+                return result
+            await asyncio.sleep(0.002 * attempt)
+        raise MachineStoreError(f"machine '{machine_id}' is changed by others all the time")
+
+    async def note_prediction(self, machine_id: str, answer: bytes) -> None:
+        """Keeps the newest answer about a machine beside it."""
+        key = machine_id + _PREDICTION
+        _, revision = await self._guard.ask(lambda: self._store.read(key))
+        await self._guard.ask(lambda: self._store.write(key, answer, revision))
+
+    async def last_prediction(self, machine_id: str) -> dict[str, Any] | None:
+        """The newest answer about a machine."""
+        stored, _ = await self._guard.ask(lambda: self._store.read(machine_id + _PREDICTION))
+        prediction: dict[str, Any] | None = None if stored is None else json.loads(stored)
+        return prediction
+
+    async def ping(self) -> None:
+        """Returns if the store answers."""
+        await self._guard.ping(self._store.ping)
+
+    async def close(self) -> None:
+        """Gives connections back."""
+        await self._store.close()
+
+    def _read(self, stored: bytes | None) -> History | None:
+        """A memory that was written for another feature set counts as none, and is counted."""
+        if stored is None:
+            return None
+        try:
+            return unpack(self.features, stored)
+        except FeatureError:
+            self.unreadable += 1
+            return None
+
+
+def sensor_faults(features: AssetFeatureSet, past: History) -> list[SensorFault]:
+    """Sensors whose newest reading is missing, out of range or stuck."""
+    faults: list[SensorFault] = []
+    if not len(past.times_us):
+        return faults
+    for column, sensor in enumerate(features.sensors):
+        raw = np.ascontiguousarray(past.readings[:, column])
+        _, faulty, _ = sound_readings(sensor, past.times_us, raw)
+        newest = float(raw[-1])
+        if np.isnan(newest):
+            faults.append(SensorFault(sensor=sensor.name, fault="missing", value=None))
+        elif faulty[-1]:
+            outside = (sensor.low is not None and newest < sensor.low) or (
+                sensor.high is not None and newest > sensor.high
+            )
+            fault = "out of range" if outside else "stuck"
+            faults.append(SensorFault(sensor=sensor.name, fault=fault, value=newest))  # type: ignore[arg-type]
+    return faults
+
+
+def latest(features: AssetFeatureSet, past: History) -> dict[str, float | None]:
+    """Newest reading by sensor, None where it gave none."""
+    if not len(past.times_us):
+        return dict.fromkeys(features.sensor_names)
+    values = past.readings[-1].tolist()
+    return {
+        name: None if np.isnan(value) else value
+        for name, value in zip(features.sensor_names, values, strict=True)
+    }
+
+
+def hours_since_service(
+    features: AssetFeatureSet, past: History, at_us: int
+) -> Mapping[str, float | None]:
+    """By component, and `any`."""
+    times = last_services(features, past, np.array([at_us]))[0].tolist()
+    names = (*features.components, "any")
+    return {
+        name: None if time == UNKNOWN_US else (at_us - time) / HOUR_US
+        for name, time in zip(names, times, strict=True)
+    }

@@ -1,0 +1,47 @@
+"""What a maintenance application is started with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from serve.framework import DeploymentSettings
+from serve.framework.settings import ServiceSettings
+
+
+class MaintenanceSettings(ServiceSettings):
+    """Arguments of the application, as a Serve config file gives them."""
+
+    kind: Path | None = Field(
+        None, description="YAML of the kind of machine; none: the simulated fleet's"
+    )
+    machine_store: str = Field(
+        "sqlite:///data/maintenance/machines.sqlite",
+        description="sqlite:///path or redis://host:port/0",
+    )
+    records: str = Field(
+        "sqlite:///data/maintenance/records.sqlite",
+        description="database of predictions, schedules and work orders",
+    )
+    journal: Path = Field(
+        Path("data/maintenance/journal"),
+        description="local directory for predictions not yet stored",
+    )
+    models: Path = Field(Path("data/maintenance/models"), description="local copies of models")
+
+    planner: DeploymentSettings = Field(
+        DeploymentSettings(min=1), description="replicas that solve schedules, one at a time each"
+    )
+
+    readings_body_bytes: int = Field(
+        8 * 1024 * 1024, gt=0, description="largest body of readings and of a schedule, bytes"
+    )
+    readings_deadline_ms: float = Field(
+        60_000.0, gt=0, description="time for an answer to readings, milliseconds"
+    )
+    in_flight: int = Field(64, gt=0, description="requests at a time in a replica; then 503")
+    register_unknown: bool = Field(
+        True, description="whether readings of a machine that is not known yet make it known"
+    )
+    store_timeout_ms: float = Field(1000.0, gt=0, description="then the machine store is out")

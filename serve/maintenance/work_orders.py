@@ -1,0 +1,333 @@
+"""Schedules asked for and looked up, and outcomes of work orders that feed back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from lib.maintenance.features import evaluate
+from lib.maintenance.history import UNKNOWN_US, Floats
+from lib.maintenance.machine_store import MachineStoreError
+from lib.maintenance.model import SurvivalModel
+from lib.maintenance.schedule import ScheduleError
+from lib.maintenance.schedule.week_problem import from_week_start
+from lib.maintenance.state_codec import empty_state, with_services
+from lib.records import (
+    ClosedOrderError,
+    RecordsUnavailableError,
+    StoredSchedule,
+    UnknownOrderError,
+    WorkOrder,
+    WorkOrders,
+)
+from lib.survival import Curves
+from serve.framework import FieldError, Metrics, Problem, RequestContext
+from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.model_slot import ModelSlot
+from serve.framework.timestamps import to_datetime, to_micros
+from serve.maintenance import metrics
+from serve.maintenance.machine_states import MachineStates
+from serve.maintenance.planner import Planning
+from serve.maintenance.schemas import (
+    Outcome,
+    OutcomeResponse,
+    ScheduleRequest,
+    ScheduleResponse,
+    WorkOrderResponse,
+)
+
+_AT_ONCE = 4
+
+
+class WorkOrderService:
+    """Plans weeks and closes work orders.
+
+    Args:
+        machines: what is known.
+        holder: the model in force.
+        planning: where weeks are solved.
+        book: schedules and orders.
+        meter: counts.
+        now: microseconds since 1970 UTC.
+        ahead_us: how far a caller's clock may be ahead.
+    """
+
+    def __init__(
+        self,
+        machines: MachineStates,
+        holder: ModelSlot[SurvivalModel],
+        planning: Planning,
+        book: WorkOrders,
+        meter: Metrics,
+        now: Callable[[], int],
+        ahead_us: int,
+    ) -> None:
+        self._machines, self._holder, self._planning = machines, holder, planning
+        self.book, self._meter, self._now, self._ahead = book, meter, now, ahead_us
+        self._threads = BoundedExecutor("work-orders", _AT_ONCE)
+        self._computing = BoundedExecutor("schedules", 2)
+
+    async def plan(self, request: ScheduleRequest, call: RequestContext) -> ScheduleResponse:
+        """A week, solved and kept.
+
+        Raises:
+            Problem: 422 for a field that cannot be meant or a week that no plan fits, which says
+                what to relax; 503 without model, store or records.
+        """
+        schedule_id, digest = _identity(request, call)
+        stored = await self._stored(schedule_id, digest, call)
+        if stored is not None:
+            return stored
+        model = self._holder.current
+        if model is None:
+            text = "no model is loaded, and without one no machine's risk is known"
+            raise Problem(503, "unavailable", text, retry_after=5)
+        now = self._now()
+        at = now if request.at is None else to_micros(request.at)
+        rows, silent = await self._rows(request, at)
+        try:
+            payload = await self._computing.run(_payload, model, rows, at, request)
+        except ScheduleError as error:
+            raise Problem.of_field("week.start", str(error).removeprefix("start: ")) from None
+        payload |= {"id": schedule_id, "created_at": now}
+        solution = await self._planning.solve(payload)
+        if "refused" in solution:
+            self._meter.count(metrics.SCHEDULES, "refused")
+            raise _refusal(solution["refused"])
+        plan = {**solution["schedule"]["plan"], "request_digest": digest, "without_history": silent}
+        schedule = StoredSchedule(**{**solution["schedule"], "plan": plan})
+        orders = [WorkOrder(**order) for order in solution["orders"]]
+        fresh = await self._run(lambda: self.book.keep(schedule, orders))
+        if not fresh:  # the same was sent at the same time, and is stored by now
+            stored = await self._stored(schedule_id, digest, call)
+            if stored is not None:
+                return stored
+        self._meter.count(metrics.SCHEDULES, "planned")
+        call.notes.update(schedule_id=schedule.id, orders=len(orders))
+        return _schedule_answer(schedule, orders, call)
+
+    async def _stored(
+        self, schedule_id: str, digest: str, call: RequestContext
+    ) -> ScheduleResponse | None:
+        """The plan of the same request, where one is stored.
+
+        Raises:
+            Problem: 409 where the id is that of another request.
+        """
+        try:
+            schedule, orders = await self._run(lambda: self.book.schedule(schedule_id))
+        except Problem as problem:
+            if problem.status == 404:
+                return None
+            raise
+        if schedule.plan.get("request_digest") != digest:
+            raise Problem(
+                409,
+                "schedule-exists",
+                f"schedule_id: '{schedule_id}' names a schedule of another request; expected the "
+                "same request or an id of its own",
+            )
+        self._meter.count(metrics.SCHEDULES, "repeated")
+        return _schedule_answer(schedule, orders, call, repeated=True)
+
+    async def schedule(self, schedule_id: str, call: RequestContext) -> ScheduleResponse:
+        """A week that was planned before.
+
+        Raises:
+            Problem: 404 where there is none of that id.
+        """
+        schedule, orders = await self._run(lambda: self.book.schedule(schedule_id))
+        return _schedule_answer(schedule, orders, call)
+
+    async def export(self, schedule_id: str, kind: str) -> str:
+        """The plan as `csv` or `ics`.
+
+        Raises:
+            Problem: 404 where there is none of that id.
+        """
+        schedule, _ = await self._run(lambda: self.book.schedule(schedule_id))
+        return str(schedule.plan[kind])
+
+    async def of_machine(self, machine_id: str) -> list[WorkOrderResponse]:
+        """The newest orders of a machine."""
+        return [
+            order_answer(order)
+            for order in await self._run(lambda: self.book.of_machine(machine_id))
+        ]
+
+    async def settle(
+        self, order_id: str, order_outcome: Outcome, call: RequestContext
+    ) -> OutcomeResponse:
+        """Closes an order, and lets a service count in the machine's features from then on.
+
+        Raises:
+            Problem: 404 for an unknown order, 409 for one that was closed with another outcome,
+                422 for a field that cannot be meant, 503 while a store is out (send it again).
+        """
+        self._check(order_outcome)
+        outcome = order_outcome.model_dump(mode="json", exclude_none=True)
+        at = self._now()
+        closed, fresh = await self._run(lambda: self.book.settle(order_id, outcome, at))
+        if order_outcome.result != "not_done":
+            # of an order that was closed before, too: that request may have ended here
+            await self._renew(closed, order_outcome)
+        if fresh:
+            self._meter.count(metrics.ORDERS, order_outcome.result)
+        call.notes.update(order_id=order_id, result=order_outcome.result)
+        return OutcomeResponse(
+            order=order_answer(closed), repeated=not fresh, request_id=call.request_id
+        )
+
+    def _check(self, outcome: Outcome) -> None:
+        features = self._machines.features
+        if outcome.component is not None and outcome.component not in features.components:
+            component_names = ", ".join(features.components) or "none"
+            raise Problem.of_field(
+                "component", f"unknown component, declared are {component_names}"
+            )
+        if to_micros(outcome.event_time) > self._now() + self._ahead:
+            raise Problem.of_field("event_time", "expected a time that has come")
+
+    async def _renew(self, order: WorkOrder, outcome: Outcome) -> None:
+        """Lets the service count in the machine's features; the same again changes nothing."""
+        part, at = outcome.component or order.component, to_micros(outcome.event_time)
+        features = self._machines.features
+        if part is not None and part not in features.components:
+            part = None
+
+        def work(past: Any) -> tuple[Any, None]:
+            history = empty_state(features, order.machine_id) if past is None else past
+            return with_services(features, history, [at], [part]), None
+
+        try:
+            await self._machines.change(order.machine_id, work)
+        except MachineStoreError as error:
+            text = "the outcome cannot be taken in at the moment; send the same again"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+
+    async def _rows(self, request: ScheduleRequest, at_us: int) -> tuple[Floats, list[str]]:
+        """Features of the machines, and who is planned without any history."""
+        features = self._machines.features
+        try:
+            pasts = [await self._machines.known(machine.machine_id) for machine in request.machines]
+        except MachineStoreError as error:
+            text = "the machines' readings are unavailable for a moment"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+        silent = [
+            machine.machine_id
+            for machine, past in zip(request.machines, pasts, strict=True)
+            if past is None
+        ]
+
+        def compute() -> Floats:
+            empty = [
+                empty_state(features, machine.machine_id, UNKNOWN_US)
+                for machine in request.machines
+            ]
+            return np.concatenate(
+                [
+                    evaluate(features, nobody if past is None else past, [at_us])
+                    for past, nobody in zip(pasts, empty, strict=True)
+                ]
+            )
+
+        return await self._computing.run(compute), silent
+
+    async def _run(self, work: Callable[[], Any]) -> Any:
+        try:
+            return await self._threads.run(work)
+        except UnknownOrderError as error:
+            raise Problem(404, "not-found", str(error)) from None
+        except ClosedOrderError as error:
+            raise Problem(409, "closed", str(error)) from None
+        except RecordsUnavailableError as error:
+            text = "the records cannot be reached at the moment"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+
+
+def _payload(
+    model: SurvivalModel, rows: Floats, at_us: int, request: ScheduleRequest
+) -> dict[str, Any]:
+    """What the planner needs: curves from the week's start on, of who lasts until then."""
+    overall_curves, modes = model.curves(rows), model.by_mode(rows)
+
+    def later(curves: Curves) -> bytes:
+        conditional_curves = from_week_start(request.week, at_us, curves)
+        return np.ascontiguousarray(conditional_curves.survival, dtype=np.float64).tobytes()
+
+    return {
+        "week": request.week.model_dump(mode="json"),
+        "sites": [machine.model_dump() for machine in request.machines],
+        "grid": model.grid.tolist(),
+        "whole": later(overall_curves),
+        "modes": {name: later(each) for name, each in modes.items()},
+        "gap": request.gap,
+        "seconds": request.seconds,
+        "model_version": model.version,
+    }
+
+
+def _refusal(refused: dict[str, Any]) -> Problem:
+    if refused["kind"] == "invalid-field":
+        field = refused["text"].split(":", 1)[0]
+        return Problem(
+            422, "invalid-field", refused["text"], (FieldError(f"week.{field}", refused["text"]),)
+        )
+    errors = [FieldError("week", shortage) for shortage in refused["shortages"]]
+    return Problem(422, refused["kind"], refused["text"], errors)
+
+
+def _identity(request: ScheduleRequest, call: RequestContext) -> tuple[str, str]:
+    """The schedule's id, and a digest of what is asked for.
+
+    Without an id of the caller's, a request that is sent again under its X-Request-ID gets the same
+    one; another request under that header gets another.
+    """
+    content = request.model_dump_json(exclude={"schedule_id"})
+    digest = sha256(content.encode()).hexdigest()
+    if request.schedule_id is not None:
+        return request.schedule_id, digest
+    return sha256(f"{call.request_id}\n{digest}".encode()).hexdigest()[:16], digest
+
+
+def _schedule_answer(
+    schedule: StoredSchedule,
+    orders: list[WorkOrder],
+    call: RequestContext,
+    *,
+    repeated: bool = False,
+) -> ScheduleResponse:
+    plan: Any = schedule.plan
+    return ScheduleResponse(
+        schedule_id=schedule.id,
+        week_start=to_datetime(schedule.week_start),
+        currency=str(schedule.request["currency"]),
+        orders=[order_answer(order) for order in orders],
+        **{name: plan[name] for name in ("cost", "saved", "gap", "finished", "seconds")},
+        other_plans=plan["other_plans"],
+        without_history=plan.get("without_history", []),
+        repeated=repeated,
+        model_version=schedule.model_version,
+        request_id=call.request_id,
+    )
+
+
+def order_answer(order: WorkOrder) -> WorkOrderResponse:
+    """A work order as callers see it."""
+    return WorkOrderResponse(
+        order_id=order.id,
+        schedule_id=order.schedule_id,
+        machine_id=order.machine_id,
+        component=order.component,
+        plant=order.plant,
+        line=order.line,
+        skill=order.skill,
+        starts_at=to_datetime(order.starts_at),
+        ends_at=to_datetime(order.ends_at),
+        expected=dict(order.expected),  # type: ignore[arg-type]
+        closed_at=None if order.closed_at is None else to_datetime(order.closed_at),
+        outcome=None if order.outcome is None else dict(order.outcome),  # type: ignore[arg-type]
+    )

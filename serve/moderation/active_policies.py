@@ -1,0 +1,90 @@
+"""Policies, word lists and hashes in force; a text that cannot be meant leaves the old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.moderation.media.hashes import HashList, load_hashes
+from lib.moderation.policies import POLICIES_FILE, Policies, load_policies
+from lib.moderation.text_matching.lists import LISTS_FILE, Lists, load_lists
+from serve.moderation.settings import ModerationUserConfig
+
+_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class PolicyBundle:
+    """What posts are held against, together.
+
+    Attributes:
+        policies: in the order of probabilities.
+        lists: words, whose hits name only these policies.
+        hashes: known media, likewise.
+    """
+
+    policies: Policies
+    lists: Lists
+    hashes: HashList
+
+    @property
+    def version(self) -> str:
+        """Of the policies; see `Policies.label`."""
+        return self.policies.label
+
+
+class ActivePolicies:
+    """Holds what is in force; swapped as one, so that lists never name a policy that is gone."""
+
+    def __init__(self) -> None:
+        self.error: str | None = None
+        self._held = _read(ModerationUserConfig())
+
+    @property
+    def current(self) -> PolicyBundle:
+        """What is in force."""
+        return self._held
+
+    def load(self, live: ModerationUserConfig) -> bool:
+        """Reads, checks and swaps. Never raises; `error` says why nothing was swapped."""
+        try:
+            self._held = _read(live)
+        except (ValueError, OSError) as error:
+            self.error = str(error)
+            return False
+        self.error = None
+        return True
+
+    def status(self) -> Mapping[str, Any]:
+        """Versions, sizes, and why the last ones were refused."""
+        return {
+            "policies": self._held.version,
+            "lists": self._held.lists.digest[:_DIGITS],
+            "hashes": len(self._held.hashes.entries),
+            "error": self.error,
+        }
+
+
+def _read(live: ModerationUserConfig) -> PolicyBundle:
+    policies = load_policies(*_text(live.policies, POLICIES_FILE))
+    text, source = _text(live.lists, LISTS_FILE)
+    lists = load_lists(text, policies.ids, source)
+    hashes = HashList(())
+    if live.hashes is not None:
+        hashes = load_hashes(Path(live.hashes).read_text(encoding="utf-8"), live.hashes)
+    for entry in hashes.entries:
+        if entry.policy not in policies.ids:
+            raise ValueError(
+                f"{live.hashes}: {entry.hash}: policy: expected one of "
+                f"{', '.join(policies.ids)}, got {entry.policy!r}"
+            )
+    return PolicyBundle(policies, lists, hashes)
+
+
+def _text(source: str | None, packaged: Path) -> tuple[str, str]:
+    if source is not None and "\n" in source:
+        return source, "user_config"
+    path = packaged if source is None else Path(source)
+    return path.read_text(encoding="utf-8"), str(path)

@@ -1,0 +1,104 @@
+"""Histories of authors: what they posted, what of it was removed, what was restored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lib.feature import (
+    AsyncProfileStore,
+    Event,
+    OnlineFeatures,
+    ReceiptConflictError,
+    StoreError,
+)
+from lib.moderation.author import AUTHORS, wording_key
+from lib.moderation.post import Post
+from serve.framework import Problem
+from serve.framework.guarded_call import GuardedCall
+from serve.moderation.text_executor import TextExecutor
+
+REMOVED, RESTORED = "removed", "restored"
+
+
+class AuthorProfiles:
+    """Reads and updates histories, one exchange a post, and survives a store that is out.
+
+    Args:
+        store: where profiles are kept.
+        timeout: seconds to wait for it.
+        receipt_seconds: how long a post that comes again is recognised.
+    """
+
+    def __init__(self, store: AsyncProfileStore, timeout: float, receipt_seconds: int) -> None:
+        self._online = OnlineFeatures(AUTHORS, receipt_seconds)
+        self._store = store
+        self._guard = GuardedCall("profile store", StoreError, timeout)
+        self._texts = TextExecutor()
+        self.digest = AUTHORS.digest
+
+    @property
+    def out(self) -> bool:
+        """Whether the store failed the last times it was asked."""
+        return self._guard.out
+
+    async def look(self, post: Post, content: str) -> Mapping[str, float] | None:
+        """Features as they were before a post, which counts from then on, once.
+
+        None while the store is out.
+
+        Args:
+            post: that counts.
+            content: what tells it from another post under its id; empty where that is not known.
+
+        Raises:
+            Problem: 409 where the id is that of another post, of whichever replica.
+        """
+        event = await self._event(post)
+        try:
+            request = self._online.request(event, content.encode())
+            reply = await self._guard.ask(lambda: self._store.exchange(request))
+        except StoreError:
+            return None
+        try:
+            return self._online.read(event, reply).values
+        except ReceiptConflictError as error:
+            text = (
+                "post_id: expected an id of its own for each post, got one that was used with "
+                "other content; send an edited post under a new id, or the first one unchanged"
+            )
+            raise Problem(409, "conflict", text) from error
+
+    async def learn(self, post: Post, fact: str, at_us: int, is_known: bool, revision: int) -> None:
+        """Lets a fact about a post count from `at_us`; each revision of it counts once.
+
+        Args:
+            post: what it is about.
+            fact: `removed` or `restored`.
+            at_us: when it became known, microseconds UTC.
+            is_known: False withdraws it.
+            revision: number of the statement about this post.
+
+        Raises:
+            StoreError: the store is out.
+        """
+        request = self._online.learn(await self._event(post), fact, at_us, is_known, revision)
+        await self._guard.ask(lambda: self._store.exchange(request))
+
+    async def ping(self) -> None:
+        """Returns if the store answers."""
+        await self._guard.ping(self._store.ping)
+
+    async def close(self) -> None:
+        """Gives connections back."""
+        await self._store.close()
+
+    async def _event(self, post: Post) -> Event:
+        """A post as the features read it."""
+        event: dict[str, Any] = {
+            "event_time": post.created_at_us,
+            "post_id": post.post_id,
+            "author_id": post.author_id,
+            "wording_key": await self._texts.run(wording_key, post.text or ""),
+        }
+        return event

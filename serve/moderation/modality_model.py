@@ -1,0 +1,141 @@
+"""One modality's model, in the versions that were asked for last."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from lib.moderation.model import SYSTEM
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.model import load_image, load_text, load_video
+from lib.moderation.model.outputs import ModalityAnswer, Pixels
+from lib.registry import Registry
+from serve.moderation.explanations import TOLD
+from serve.moderation.settings import ModerationSettings
+
+Payload = str | Pixels
+Asked = tuple[str, Payload]
+Model = TypeVar("Model")
+LOADERS: Mapping[str, Callable[[Path, Runtime], Any]] = {
+    "text": load_text,
+    "image": load_image,
+    "video": load_video,
+}
+"""By modality, what reads its model."""
+_KEPT = 2
+
+
+class ModelVersions(Generic[Model]):
+    """Models by version: the newest asked for stay, the others are forgotten.
+
+    Args:
+        registry: directory or URI.
+        folder: where local copies are kept.
+        load: reads an artifact's directory.
+    """
+
+    def __init__(self, registry: str, folder: Path, load: Callable[[Path], Model]) -> None:
+        self._registry, self._folder, self._load = registry, folder, load
+        self._loading, self._swapping = threading.Lock(), threading.Lock()
+        self._held: OrderedDict[str, Model] = OrderedDict()
+
+    def get(self, version: str) -> Model | None:
+        """A model that is here; None where it is not. Never waits for one that is loading."""
+        with self._swapping:
+            if version in self._held:
+                self._held.move_to_end(version)
+            return self._held.get(version)
+
+    def prepare(self, version_or_alias: str) -> Model:
+        """A model, loaded if it is not here; blocks.
+
+        Args:
+            version_or_alias: alias or version.
+
+        Raises:
+            RegistryError, ArtifactError, OSError: it cannot be had.
+        """
+        with self._loading:
+            registry = Registry(self._registry)
+            version = registry.resolve(SYSTEM, version_or_alias)
+            if (cached_model := self.get(version)) is not None:
+                return cached_model
+            model = self._load(registry.fetch(SYSTEM, version, self._folder))
+            with self._swapping:
+                self._held[version] = model
+                while len(self._held) > _KEPT:
+                    self._held.popitem(last=False)
+            return model
+
+
+class ModalityModel:
+    """One modality.
+
+    Args:
+        modality: `text`, `image` or `video`.
+        args: what the application was started with.
+    """
+
+    def __init__(self, modality: str, args: ModerationSettings) -> None:
+        self.modality = modality
+        runtime = Runtime(device=device_of(args.device), threads=args.threads)
+        loader = LOADERS[modality]
+        self._versions: ModelVersions[Any] = ModelVersions(
+            args.registry, args.models, lambda folder: loader(folder, runtime)
+        )
+
+    def prepare(self, version_or_alias: str) -> None:
+        """Loads a version; see `Versions.prepare`."""
+        self._versions.prepare(version_or_alias)
+
+    def answers(self, requests: Sequence[Asked]) -> list[ModalityAnswer | None]:
+        """An answer of one row for each, in their order; None of a version that is not here.
+
+        Args:
+            requests: version and payload: a text; images (k, S, S, 3) of one post; frames
+                (T, S, S, 3) of its clip, as `Views` prepares them.
+        """
+        answers: dict[int, ModalityAnswer] = {}
+        for version in dict.fromkeys(version for version, _ in requests):
+            if (model := self._versions.get(version)) is None:
+                continue
+            indices = [index for index, request in enumerate(requests) if request[0] == version]
+            batch_answer = self._answer(model, [requests[index][1] for index in indices])
+            rows = np.arange(len(indices))
+            answers |= {index: batch_answer.take(rows[[k]]) for k, index in enumerate(indices)}
+        return [answers.get(index) for index in range(len(requests))]
+
+    def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
+        """What of a payload speaks for a policy, as JSON; blocks."""
+        model = self._versions.prepare(version)
+        if self.modality == "text":
+            # gradients are taken through hooks, which posts that are judged meanwhile must not see
+            model = replace(model, net=copy.deepcopy(model.net))
+        return TOLD[self.modality](model, payload, policy)
+
+    def _answer(self, model: Any, payloads: Sequence[Any]) -> ModalityAnswer:
+        if self.modality == "text":
+            answer: ModalityAnswer = model.answer(payloads)
+        elif self.modality == "video":
+            answer = model.answer_frames(payloads)
+        else:
+            owners = np.repeat(np.arange(len(payloads)), [len(payload) for payload in payloads])
+            squares = model.answer_squares(np.concatenate(payloads))
+            answer = squares.pooled(owners, len(payloads))
+        return answer
+
+
+def device_of(device: str) -> str:
+    """`cpu` or `cuda`, as asked for or as there is."""
+    import torch  # noqa: PLC0415 - a second that only replicas with models spend
+
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"

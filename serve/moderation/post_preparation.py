@@ -1,0 +1,276 @@
+"""From a request to a post that rules and models can look at: fetched, decoded, hashed, kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from lib.moderation.media.decoder_pool import shared_pool
+from lib.moderation.media.hashes import HashList, Known, Near, sha256
+from lib.moderation.media.limits import Limits, MediaError
+from lib.moderation.media.media_fetcher import MediaFetcher
+from lib.moderation.media.media_store import MediaStore
+from lib.moderation.model.inputs import PostInputs
+from lib.moderation.model.outputs import Pixels
+from lib.moderation.post import Media, Post
+from serve.framework import Metrics
+from serve.framework.bounded_executor import BoundedExecutor
+from serve.moderation import metrics
+from serve.moderation.schemas import MediaUpload, PostRequest, UndecodedAnswer
+
+_AT_ONCE = 4
+_KEPT = ("post_id", "author_id", "created_at_us", "text", "language", "reports", "reach")
+
+
+@dataclass(frozen=True)
+class PreparedPost:
+    """A post as it was read.
+
+    Attributes:
+        post: as asked.
+        inputs: decoded.
+        kept: by place (`images.0`, `video`), the SHA-256 under which the media are kept.
+        keeping: what writes them meanwhile; see `shelved`.
+        undecoded: media that could not be used, or of which a part could not be looked at.
+        hashes: hits of known media, by place; a distance of 0 with the very bytes.
+        exact: places whose very bytes are known.
+        duration_s: of the video; 0 without one.
+        decode_ms: time to fetch, decode and hash.
+    """
+
+    post: Post
+    inputs: PostInputs
+    kept: Mapping[str, str]
+    undecoded: tuple[UndecodedAnswer, ...]
+    hashes: Mapping[str, Near]
+    exact: frozenset[str]
+    duration_s: float
+    decode_ms: float
+    keeping: tuple[asyncio.Future[str], ...] = ()
+
+    async def shelved(self) -> None:
+        """Returns once all media are kept; nothing may be answered or recorded before.
+
+        Raises:
+            OSError, StorageError: they cannot be kept.
+        """
+        await asyncio.gather(*self.keeping)
+
+    @property
+    def known(self) -> list[Known]:
+        """Listed entries of the very bytes of its media."""
+        return [self.hashes[media_key].known for media_key in sorted(self.exact)]
+
+    @property
+    def near(self) -> Near | None:
+        """The nearest listed entry by looks."""
+        looks = [
+            hash_match
+            for media_key, hash_match in self.hashes.items()
+            if media_key not in self.exact
+        ]
+        return min(looks, key=lambda hash_match: hash_match.distance, default=None)
+
+
+@dataclass
+class _Piece:
+    """One of a post's media while it is read."""
+
+    place: str
+    media: Media
+    frames: tuple[Pixels, ...] = ()
+    hit: Near | None = None
+    exact: bool = False
+    duration_s: float = 0.0
+    content: bytes | None = None
+    digest: str | None = None
+    fault: MediaError | None = None
+
+
+class PostPreparer:
+    """Reads posts; at most four media at a time in one process, also of posts that were given up.
+
+    Args:
+        addresses: where media may be fetched from.
+        limits: how large they may be.
+        shelf: keeps them.
+        hash_list: hashes of known media in force.
+        meter: counts what could not be used.
+    """
+
+    def __init__(
+        self,
+        addresses: MediaFetcher,
+        limits: Limits,
+        shelf: MediaStore,
+        hash_list: Callable[[], HashList],
+        meter: Metrics,
+    ) -> None:
+        self._addresses, self._limits, self.shelf = addresses, limits, shelf
+        self._hash_list, self._meter = hash_list, meter
+        self._decoders = shared_pool()
+        self._reading = BoundedExecutor("media", _AT_ONCE)
+        self._storing = BoundedExecutor("shelf", _AT_ONCE)
+
+    async def read(self, request: PostRequest, created_at_us: int) -> PreparedPost:
+        """A request's post, decoded; broken media are told in the answer and never raise.
+
+        Media are still being kept then, so that a slow place costs no time beside the models'.
+        """
+        started = time.perf_counter()
+        post = post_of(request, created_at_us)
+        media_by_key = {f"images.{k}": image for k, image in enumerate(post.images)}
+        media_by_key |= {"video": post.video} if post.video is not None else {}
+        pieces = await asyncio.gather(*(self._piece(*entry) for entry in media_by_key.items()))
+        observation = self._observation(post, pieces, (time.perf_counter() - started) * 1000.0)
+        contents = [piece.content for piece in pieces if piece.content is not None]
+        keeping = [self._storing.run(self.shelf.keep, content) for content in contents]
+        return replace(observation, keeping=tuple(map(asyncio.ensure_future, keeping)))
+
+    async def again(self, request: Mapping[str, Any]) -> PreparedPost:
+        """A post that was kept, read once more.
+
+        Args:
+            request: as `request_row` made it.
+        """
+        started = time.perf_counter()
+        row = {name: request[name] for name in _KEPT}
+        kept = request["media"]
+        contents = {
+            media_key: await self._storing.run(self.shelf.read, digest)
+            for media_key, digest in kept.items()
+        }
+        images = [
+            Media(content)
+            for media_key, content in contents.items()
+            if media_key != "video" and content
+        ]
+        video = contents.get("video")
+        lost = {media_key for media_key, content in contents.items() if content is None}
+        failed = set(request["undecoded"]) | lost
+        post = Post(**row, images=tuple(images), video=Media(video) if video else None)
+        media_by_key = {
+            media_key: Media(content)
+            for media_key, content in contents.items()
+            if content is not None
+        }
+        pieces = await asyncio.gather(*(self._piece(*entry) for entry in media_by_key.items()))
+        missing = [
+            _Piece(media_key, Media(None, "kept"), fault=MediaError("not_found", "it is not kept"))
+            for media_key in failed
+            if media_key not in media_by_key
+        ]
+        return self._observation(
+            post, [*pieces, *missing], (time.perf_counter() - started) * 1000.0
+        )
+
+    async def _piece(self, media_key: str, media: Media) -> _Piece:
+        return await self._reading.run(self._read, _Piece(media_key, media))
+
+    def _read(self, piece: _Piece) -> _Piece:
+        try:
+            kind = "video" if piece.place == "video" else "image"
+            content = self._addresses.content(piece.media, kind)
+            hash_list = self._hash_list()
+            if (same := hash_list.exact(content)) is not None:
+                piece.hit, piece.exact = Near(same, 0), True
+            piece.content, piece.digest = content, sha256(content)
+            self._decode(piece, content)
+            piece.hit = piece.hit or hash_list.nearest(piece.frames)
+        except MediaError as error:
+            piece.fault = error
+        return piece
+
+    def _decode(self, piece: _Piece, content: bytes) -> None:
+        """Fills in frames; those of an animated image as training and batch scoring see them."""
+        if piece.place == "video":
+            clip = self._decoders.video(content, self._limits)
+            piece.frames, piece.duration_s = tuple(clip.frames), clip.duration_s
+            return
+        image = self._decoders.image(content, self._limits)
+        piece.frames, piece.fault = image.frames, image.fault
+
+    def _observation(self, post: Post, pieces: list[_Piece], ms: float) -> PreparedPost:
+        images = [piece.frames for piece in pieces if piece.place != "video" and piece.frames]
+        clip = next(
+            (piece.frames for piece in pieces if piece.place == "video" and piece.frames), None
+        )
+        failed = {_modality(piece.place) for piece in pieces if piece.fault is not None}
+        undecoded = []
+        for piece in pieces:
+            if piece.fault is not None:
+                self._meter.count(metrics.UNDECODED, _modality(piece.place), piece.fault.reason)
+                undecoded.append(
+                    UndecodedAnswer(
+                        place=piece.place, reason=piece.fault.reason, words=piece.fault.words
+                    )
+                )
+        return PreparedPost(
+            post=post,
+            inputs=PostInputs(
+                text=post.text,
+                images=tuple(chain.from_iterable(images)),
+                clip=None if clip is None else np.stack(clip),
+                failed=frozenset(failed),
+                image_frames=tuple(map(len, images)),
+            ),
+            kept={piece.place: piece.digest for piece in pieces if piece.digest is not None},
+            undecoded=tuple(undecoded),
+            hashes={piece.place: piece.hit for piece in pieces if piece.hit is not None},
+            exact=frozenset(piece.place for piece in pieces if piece.exact),
+            duration_s=max((piece.duration_s for piece in pieces), default=0.0),
+            decode_ms=ms,
+        )
+
+
+def post_of(request: PostRequest, created_at_us: int) -> Post:
+    """A request's post, its media not fetched yet."""
+    return Post(
+        post_id=request.post_id,
+        author_id=request.author_id,
+        created_at_us=created_at_us,
+        text=request.text,
+        images=tuple(_media(image) for image in request.images),
+        video=None if request.video is None else _media(request.video),
+        language=request.language,
+        reports=request.reports,
+        reach=request.reach,
+    )
+
+
+def request_row(observation: PreparedPost) -> dict[str, Any]:
+    """A post as the records keep it: its media by their SHA-256."""
+    return {
+        **{name: getattr(observation.post, name) for name in _KEPT},
+        "media": dict(observation.kept),
+        "undecoded": [failure.place for failure in observation.undecoded],
+    }
+
+
+def kept_post(request: Mapping[str, Any]) -> Post:
+    """A post as `request_row` kept it, its media by their SHA-256 and not read."""
+    named = {media_key: Media(None, digest) for media_key, digest in request["media"].items()}
+    named |= {
+        media_key: Media(None, "lost")
+        for media_key in request["undecoded"]
+        if media_key not in named
+    }
+    return Post(
+        **{name: request[name] for name in _KEPT},
+        images=tuple(media for media_key, media in sorted(named.items()) if media_key != "video"),
+        video=named.get("video"),
+    )
+
+
+def _media(sent: MediaUpload) -> Media:
+    return Media(sent.content) if sent.uri is None else Media(None, sent.uri)
+
+
+def _modality(media_key: str) -> str:
+    return "video" if media_key == "video" else "image"

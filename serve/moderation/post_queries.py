@@ -1,0 +1,282 @@
+"""Posts as they stand: first answer, what came afterwards, what people decided; appeals; why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from starlette.responses import Response
+
+from lib.moderation.review.appeals import Removal
+from lib.records import Decision, Outcome, RecordsUnavailableError
+from lib.storage import Storage, StorageError
+from serve.framework import Problem, RequestContext
+from serve.framework.bounded_executor import BoundedExecutor
+from serve.moderation.author_profiles import REMOVED, RESTORED
+from serve.moderation.dependencies import Dependencies
+from serve.moderation.fusion_model import ModelUnavailableError, explained
+from serve.moderation.post_preparation import kept_post
+from serve.moderation.review import outcome_answer
+from serve.moderation.schemas import (
+    AppealRequest,
+    AppealResponse,
+    ExplanationResponse,
+    PoliciesResponse,
+    PolicyView,
+    PostResponse,
+    PostView,
+)
+
+_FIRST_OUTCOME = 2  # 0 is the answer's revision of what is known of a post, 1 that afterwards
+_UNSAID = "this post was never sent here, or its record is not stored yet"
+
+
+class PostService:
+    """Looks posts up.
+
+    Args:
+        parts: what the application is made of.
+        kept: where explanations are stored.
+        timeout_s: then a model is out.
+    """
+
+    def __init__(self, parts: Dependencies, kept: Callable[[], Storage], timeout_s: float) -> None:
+        self._archive, self._review, self._books = parts.archive, parts.review, parts.books
+        self._holder, self._members, self._intake = parts.holder, parts.members, parts.intake
+        self._authors, self._kept, self._timeout = parts.authors, kept, timeout_s
+        self._storing = BoundedExecutor("explanations", 2)
+
+    async def show(self, post_id: str, call: RequestContext) -> PostView:
+        """A post's state.
+
+        Raises:
+            Problem: 404 for a post that was never judged, 503 without records.
+        """
+        first = await self._first_decision(post_id)
+        outcomes = await self._review.outcomes(post_id)
+        later = await self._afterwards(post_id)
+        decision, by = in_force(first, later, outcomes)
+        return PostView(
+            post_id=post_id,
+            author_id=str(first.entities["author_id"]),
+            decision=decision,  # type: ignore[arg-type]
+            decided_by=by,  # type: ignore[arg-type]
+            first=PostResponse.model_validate(first.answer),
+            afterwards=later,
+            outcomes=[outcome_answer(outcome) for outcome in outcomes],
+            request_id=call.request_id,
+        )
+
+    async def appeal(self, request: AppealRequest, call: RequestContext) -> AppealResponse:
+        """Takes an author's appeal against a removal in.
+
+        Raises:
+            Problem: 404 for an unknown post, 403 for another author, 409 where the post is up, 422
+                where it is too late, 503 without records.
+        """
+        first = await self._first_decision(request.post_id)
+        outcomes = await self._review.outcomes(request.post_id)
+        later = await self._afterwards(request.post_id)
+        decision, _ = in_force(first, later, outcomes)
+        if decision != "REMOVE":
+            text = f"post {request.post_id!r} is not removed: {decision}"
+            raise Problem(409, "conflict", text)
+        removal = self._removal(first, later, outcomes)
+        return await self._review.appeal(removal, request.author_id, request.statement, call)
+
+    async def settle(self, post_id: str) -> None:
+        """Lets an author's history know what people decided about a post, once for each outcome.
+
+        Raises:
+            StoreError, RecordsUnavailableError: a part is out.
+        """
+        first = await self._archive.find(post_id)
+        outcomes = await self._review.outcomes(post_id)
+        if first is None or not outcomes:
+            return
+        later = await self._afterwards(post_id)
+        was, _ = in_force(first, later, outcomes[1:])
+        now, _ = in_force(first, later, outcomes)
+        post, newest = kept_post(first.request), outcomes[0]
+        number = _FIRST_OUTCOME + len(outcomes)
+        if (was == "REMOVE") != (now == "REMOVE"):
+            await self._authors.learn(post, REMOVED, newest.at, now == "REMOVE", number)
+        if was == "REMOVE" and now != "REMOVE" and newest.kind == "appeal":
+            await self._authors.learn(post, RESTORED, newest.at, True, number)
+
+    async def explain(
+        self, post_id: str, policy: str | None, call: RequestContext
+    ) -> ExplanationResponse:
+        """What of a post speaks for a policy; stored once it is made.
+
+        Raises:
+            Problem: 404 for an unknown post, 422 for an unknown policy, 503 while a part is out.
+        """
+        first = await self._first_decision(post_id)
+        policy_ids = self._books.current.policies.ids
+        chosen = policy or _deciding(first, policy_ids)
+        if chosen not in policy_ids:
+            raise Problem.of_field(
+                "policy", f"expected one of {', '.join(policy_ids)}, got {policy!r}"
+            )
+        stored = await self._stored(post_id, chosen)
+        if stored is None:
+            stored = await self.make_explanation(first, chosen)
+        return ExplanationResponse(
+            post_id=post_id,
+            policy=chosen,
+            model_version=stored["model_version"],
+            explanation=stored["explanation"],
+            request_id=call.request_id,
+        )
+
+    async def make_explanation(self, first: Decision, policy: str) -> dict[str, Any]:
+        """An explanation, made and stored.
+
+        Raises:
+            Problem: 503 while a part is out.
+        """
+        mind = self._holder.current
+        if mind is None:
+            raise _model_out("no model is loaded")
+        try:
+            observation = await self._intake.again(first.request)
+            explanation = await explained(
+                mind, self._members, observation.inputs, policy, self._timeout
+            )
+        except (ModelUnavailableError, OSError, StorageError) as error:
+            raise _model_out(str(error)) from error
+        record = {"model_version": mind.version, "policy": policy, "explanation": explanation}
+        path, content = _explanation_path(first.subject_id, policy), json.dumps(record).encode()
+        await self._storing.run(lambda: self._kept().write(path, content))
+        return record
+
+    def policies(self, call: RequestContext) -> PoliciesResponse:
+        """The policies in force, for reviewers."""
+        active = self._books.current
+        names = PolicyView.model_fields
+        return PoliciesResponse(
+            version=active.version,
+            policies=[
+                PolicyView(**{name: getattr(policy, name) for name in names})
+                for policy in active.policies.policies
+            ],
+            request_id=call.request_id,
+        )
+
+    async def media(self, digest: str) -> Response:
+        """Kept media as they were sent.
+
+        Raises:
+            Problem: 404 where there are none, 503 where the place cannot be read.
+        """
+        try:
+            content = await self._storing.run(self._intake.shelf.read, digest)
+        except (OSError, StorageError) as error:
+            raise Problem(503, "unavailable", str(error), retry_after=1) from error
+        if content is None:
+            raise Problem(404, "not-found", f"no media are kept under {digest}")
+        # whatever a poster uploaded must not run in a reviewer's browser
+        headers = {
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Content-Disposition": f'attachment; filename="{digest[:16]}"',
+        }
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
+    async def _stored(self, post_id: str, policy: str) -> dict[str, Any] | None:
+        content = await self._storing.run(
+            lambda: self._kept().read(_explanation_path(post_id, policy))
+        )
+        return None if content is None else dict(json.loads(content))
+
+    async def _first_decision(self, post_id: str) -> Decision:
+        try:
+            first = await self._archive.find(post_id)
+        except RecordsUnavailableError as error:
+            text = "the records cannot be reached for a moment; ask again"
+            raise Problem(503, "unavailable", text, retry_after=1) from error
+        if first is None:
+            raise Problem(404, "not-found", _UNSAID)
+        return first
+
+    async def _afterwards(self, post_id: str) -> dict[str, Any] | None:
+        try:
+            rescore = await self._archive.rescored(post_id)
+        except RecordsUnavailableError:
+            return None
+        return None if rescore is None or rescore.answer is None else dict(rescore.answer)
+
+    def _removal(
+        self, first: Decision, later: dict[str, Any] | None, outcomes: list[Outcome]
+    ) -> Removal:
+        answer, request = later or dict(first.answer), first.request
+        removed_at = int(answer.get("decided_at_us", first.decided_at))
+        version = str(answer.get("policies_version", ""))
+        broken = _broken(answer, first)
+        if outcomes:
+            newest = outcomes[0]
+            removed_at, version = newest.at, newest.policy_version
+            broken = {name: 1.0 for name, violates in newest.verdicts.items() if violates}
+        policies = self._books.current.policies
+        severity = max(
+            (policies.named(name).severity for name in broken if name in policies.ids), default=1
+        )
+        return Removal(
+            post_id=first.subject_id,
+            author_id=str(first.entities["author_id"]),
+            removed_at=removed_at,
+            policies=broken,
+            severity=severity,
+            reach=int(request["reach"]),  # type: ignore[arg-type]
+            policy_version=version,
+            model_version=answer.get("model_version"),
+            shown={"text": request["text"], "media": request["media"]},
+            language=request["language"],  # type: ignore[arg-type]
+        )
+
+
+def in_force(
+    first: Decision, later: dict[str, Any] | None, outcomes: list[Outcome]
+) -> tuple[str, str]:
+    """The decision that holds and who made it: people, else models afterwards, else the first."""
+    if outcomes:
+        return ("REMOVE" if any(outcomes[0].verdicts.values()) else "ALLOW"), "people"
+    if later is not None:
+        return str(later["decision"]), str(later["method"])
+    return first.decision, first.method
+
+
+def _broken(answer: dict[str, Any], first: Decision) -> dict[str, float]:
+    """What a post was removed for, to the chance of each; 1 for a hit of a list."""
+    policies = answer.get("policies") or {}
+    broken = {
+        name: float(policy["probability"])
+        for name, policy in policies.items()
+        if policy["action"] == "REMOVE"
+    }
+    if not broken:
+        broken = {
+            str(reason["policy"]): 1.0
+            for reason in first.reasons
+            if isinstance(reason, dict) and reason.get("policy")
+        }
+    return broken
+
+
+def _deciding(first: Decision, policy_ids: tuple[str, ...]) -> str:
+    policies = first.answer.get("policies") or {}
+    if isinstance(policies, dict) and policies:
+        return max(policies, key=lambda name: float(policies[name]["probability"]))
+    return policy_ids[0]
+
+
+def _explanation_path(post_id: str, policy: str) -> str:
+    name = hashlib.sha256(post_id.encode()).hexdigest()
+    return f"explanations/{name[:2]}/{name}-{policy}.json"
+
+
+def _model_out(why: str) -> Problem:
+    return Problem(503, "unavailable", f"cannot be explained now: {why}", retry_after=5)

@@ -1,0 +1,107 @@
+"""What a moderation application is started with, and what may change while it runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from lib.moderation.review.salt import require_salt_address
+from serve.framework import DeploymentSettings
+from serve.framework.settings import ServiceSettings, UserConfig
+
+
+class Batching(BaseModel):
+    """How posts are put together for a model: those that come while it is busy leave as one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: int = Field(16, ge=1, description="posts of a batch at most")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return json.loads(value) if isinstance(value, str) else value
+
+
+class ModerationSettings(ServiceSettings):
+    """Arguments of the application, as a Serve config file gives them."""
+
+    profile_store: str = Field(
+        "sqlite:///data/moderation/authors.sqlite",
+        description="histories of authors: sqlite:///path or redis://host:port/0",
+    )
+    records: str = Field(
+        "sqlite:///data/moderation/records.sqlite",
+        description="database of decisions, the review queue and appeals",
+    )
+    journal: Path = Field(
+        Path("data/moderation/journal"), description="local directory for decisions not yet stored"
+    )
+    models: Path = Field(Path("data/moderation/models"), description="local copies of models")
+    media: str = Field(
+        "data/moderation/media",
+        description="folder or URI where media of posts are kept for reviewers, by their SHA-256",
+    )
+    addresses: tuple[str, ...] = Field(
+        (), description="prefixes of URIs that media may be fetched from, e.g. s3://uploads/"
+    )
+
+    policies: str | None = Field(
+        None, description="policies: path, or the YAML itself; none: the packaged ones"
+    )
+    lists: str | None = Field(
+        None, description="word lists: path, or the YAML itself; none: the packaged ones"
+    )
+    hashes: str | None = Field(None, description="file of hashes of known media; none: no list")
+    review_salt: Annotated[str | None, AfterValidator(require_salt_address)] = Field(
+        None,
+        description="env:NAME or file:/path, holding what draws second opinions and golden items; "
+        "none: a random one, made once and kept with the records",
+    )
+    reviews_per_hour: float | None = Field(
+        None, gt=0, description="posts that people can review in an hour; none: no limit is priced"
+    )
+
+    text: DeploymentSettings = Field(DeploymentSettings(), description="replicas of the text model")
+    image: DeploymentSettings = Field(
+        DeploymentSettings(), description="replicas of the image models"
+    )
+    video: DeploymentSettings = Field(
+        DeploymentSettings(), description="replicas of the video model"
+    )
+    batching: Batching = Field(Batching(), description="how posts are put together")
+    device: str = Field("auto", description="of the models: cpu, cuda, or what there is")
+    threads: int = Field(1, ge=1, description="of each model on the CPU")
+    video_at_once: bool = Field(
+        False, description="answer when the video is judged; else PENDING, and it follows"
+    )
+
+    body_bytes: int = Field(48 * 1024 * 1024, gt=0, description="largest body of a post, bytes")
+    deadline_ms: float = Field(2_000.0, gt=0, description="time for an answer, milliseconds")
+    in_flight: int = Field(64, gt=0, description="requests at a time in a replica; then 503")
+    store_timeout_ms: float = Field(500.0, gt=0, description="then the profile store is out")
+    model_timeout_ms: float = Field(10_000.0, gt=0, description="then a model is out")
+    prepare_seconds: float = Field(
+        60.0, gt=0, description="that a new version may load in members before it is used"
+    )
+    receipt_days: int = Field(7, gt=0, description="how long a post told again is recognised")
+    capacity_seconds: float = Field(
+        60.0, gt=0, description="between looks at how scarce reviewers are"
+    )
+
+
+class ModerationUserConfig(UserConfig):
+    """`user_config` of a moderation application.
+
+    Attributes:
+        policies: path, or the YAML itself; None: the packaged ones.
+        lists: word lists, the same way.
+        hashes: file of hashes of known media, or None.
+    """
+
+    policies: str | None = None
+    lists: str | None = None
+    hashes: str | None = None
