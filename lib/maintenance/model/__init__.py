@@ -30,4 +30,4 @@ def __getattr__(name: str) -> Any:
     """Import what needs torch."""
     if name not in {"SYSTEM", "Half", "SurvivalModel"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.survival_model"), name)
+    return getattr(import_module(f"{__name__}.model"), name)
