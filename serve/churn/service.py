@@ -85,11 +85,7 @@ class ChurnService(RiskService):
             ahead,
         )
         self.health = HealthHistory(
-            CustomerHealth(args.records),
-            self.interventions.book,
-            meter,
-            self.later.run,
-            self._now,
+            CustomerHealth(args.records), self.interventions.book, meter, self.later.run, self._now
         )
         self.desk = CustomerScorer(
             self.customers,

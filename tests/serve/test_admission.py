@@ -74,13 +74,13 @@ async def test_a_public_request_waits_a_tenth_of_a_second_at_most(admission: Adm
 
 async def test_a_public_request_that_is_given_up_holds_nobody(admission: Admission) -> None:
     with admission.keyed():
-        gone = asyncio.create_task(admission.public())
+        cancelled = asyncio.create_task(admission.public())
         stays = asyncio.create_task(admission.public())
         await asyncio.sleep(0)
-        gone.cancel()
+        cancelled.cancel()
     async with asyncio.timeout(0.05):
         await stays
-    assert gone.cancelled()
+    assert cancelled.cancelled()
 
 
 async def test_too_many_keyed_requests_are_refused_and_leave_no_trace(admission: Admission) -> None:

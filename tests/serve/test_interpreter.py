@@ -7,9 +7,9 @@ import sys
 
 _SCRIPT = """
 import gc
-from serve.framework.runtime_tuning import freeze_heap, prepare_interpreter
+from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
 
-prepare_interpreter()
+tune_interpreter()
 alive = [[number] for number in range(50_000)]
 before = len(gc.get_objects())
 freeze_heap()

@@ -76,12 +76,12 @@ async def test_one_of_two_posts_under_one_id_takes_effect(
 
 
 async def test_one_of_two_payments_under_one_id_takes_effect(
-    place: Place, profile_store: str
+    workspace: Place, profile_store: str
 ) -> None:
     # a store that is slow for a moment is not out: without it, replicas know nothing of each other
     shared = {"profile_store": profile_store, "store_timeout_ms": 30_000.0, "deadline_ms": 60_000.0}
-    other = {**shared, "journal": place.folder / "other-journal"}
-    async with starting(place, **shared) as first, starting(place, **other) as second:
+    other = {**shared, "journal": workspace.folder / "other-journal"}
+    async with starting(workspace, **shared) as first, starting(workspace, **other) as second:
         clients = [first.client, second.client]
         for number in range(ROUNDS):
             body = payment(transaction_id=f"t{number}", amount="1.00")
@@ -90,15 +90,15 @@ async def test_one_of_two_payments_under_one_id_takes_effect(
 
 
 async def test_a_fallback_never_takes_the_answer_of_another_payment_under_its_id(
-    place: Place, redis_process: RedisProcess
+    workspace: Place, redis_process: RedisProcess
 ) -> None:
     shared = {"profile_store": redis_process.url}
-    other = {name: place.folder / f"other-{name}" for name in ("journal", "log")}
-    other_records = f"sqlite:///{place.folder}/other-records.sqlite"
+    other = {name: workspace.folder / f"other-{name}" for name in ("journal", "log")}
+    other_records = f"sqlite:///{workspace.folder}/other-records.sqlite"
     body = payment(transaction_id="t1", amount="1.00")
     async with (
-        starting(place, **shared) as first,
-        starting(place, **shared, **other, records=other_records) as second,
+        starting(workspace, **shared) as first,
+        starting(workspace, **shared, **other, records=other_records) as second,
     ):
         counted = await second.client.post(SCORE, json={**body, "amount": "2.00"})
         redis_process.stop()

@@ -115,10 +115,7 @@ def plan_day(
     probabilities = scores["chance"].to_numpy()
     mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
     matrix = features_in(scores, names)
-    shares = np.array(
-        [(effects or {}).get(playbook.id, playbook.effect) for playbook in playbooks.playbooks]
-    )
-    expected = probabilities[:, None] * shares if uplift is None else uplift
+    expected = probabilities[:, None] * _shares(playbooks, effects) if uplift is None else uplift
     open_to = playbooks.qualified(names, matrix) & ~_cooling(customers, playbooks, at_us, history)
     candidates = candidates_of(
         customers,
@@ -144,6 +141,12 @@ def plan_day(
             "random": random_plan(candidates, limits, seed).value,
         },
     )
+
+
+def _shares(playbooks: Playbooks, effects: dict[str, float] | None) -> Floats:
+    """Share of the probability that each playbook removes, as it is known or assumed."""
+    known = effects or {}
+    return np.array([known.get(playbook.id, playbook.effect) for playbook in playbooks.playbooks])
 
 
 def _cooling(
