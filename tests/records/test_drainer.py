@@ -105,9 +105,9 @@ def test_decisions_of_a_killed_process_reach_the_database_at_once(tmp_path, url)
     program = textwrap.dedent("""
         import sys, time
         from pathlib import Path
-        from lib.records import DecisionLog, Drainer
+        from lib.records import DecisionLog, DrainProcess
         from tests.records.conftest import decision
-        log, drainer = DecisionLog(Path(sys.argv[1])), Drainer(Path(sys.argv[1]), sys.argv[2])
+        log, drainer = DecisionLog(Path(sys.argv[1])), DrainProcess(Path(sys.argv[1]), sys.argv[2])
         drainer.drain()
         log.append(decision("t1"))
         print("appended", flush=True)

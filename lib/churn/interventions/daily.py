@@ -129,9 +129,7 @@ def plan_day(
     return DailyPlan(
         candidates=candidates,
         plan=plan,
-        held_out=np.array(
-            [is_held_out(customer, playbooks.holdout, salt) for customer in customers]
-        ),
+        held_out=np.array([is_held_out(name, playbooks.holdout, salt) for name in customers]),
         propensity=1.0 - playbooks.holdout,
         probabilities=probabilities,
         uplift=expected,
