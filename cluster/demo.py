@@ -140,21 +140,43 @@ def _train(head: LocalHead, folder: Path, options: Demo, say: Callable[[str], No
     say(f"simulating payments of {options.users} customers over {options.days} days")
     must(
         head.submit(
-            *jobs, "jobs.fraud.simulate", "--output", str(data), "--users", str(options.users),
-            "--days", str(options.days), "--seed", str(options.seed),
-            "--retry-share", "0.002", "--malformed-share", "0.001",
+            *jobs,
+            "jobs.fraud.simulate",
+            "--output",
+            str(data),
+            "--users",
+            str(options.users),
+            "--days",
+            str(options.days),
+            "--seed",
+            str(options.seed),
+            "--retry-share",
+            "0.002",
+            "--malformed-share",
+            "0.001",
         ),
         "the simulation",
-    )  # fmt: skip
+    )
     say("training through the Jobs API: features on Ray Data, trees and network on Ray")
     must(
         head.submit(
-            *jobs, "jobs.fraud.train", "--transactions", str(data / "transactions.parquet"),
-            "--labels", str(data / "labels.parquet"), "--output", str(folder / "training"),
-            "--registry", str(folder / "registry"), "--alias", "champion", "--quick", "--simulated",
+            *jobs,
+            "jobs.fraud.train",
+            "--transactions",
+            str(data / "transactions.parquet"),
+            "--labels",
+            str(data / "labels.parquet"),
+            "--output",
+            str(folder / "training"),
+            "--registry",
+            str(folder / "registry"),
+            "--alias",
+            "champion",
+            "--quick",
+            "--simulated",
         ),
         "the training job",
-    )  # fmt: skip
+    )
 
 
 def _backfill(head: LocalHead, folder: Path, stories: Sequence[Example]) -> None:
@@ -163,12 +185,18 @@ def _backfill(head: LocalHead, folder: Path, stories: Sequence[Example]) -> None
     labels = write_parquet(_labels(stories), history, "labels.parquet")
     must(
         head.run(
-            sys.executable, "-m", "jobs.fraud.backfill",
-            "--transactions", transactions, "--labels", labels,
-            "--profile-store", f"sqlite:///{folder / 'profiles.sqlite'}",
+            sys.executable,
+            "-m",
+            "jobs.fraud.backfill",
+            "--transactions",
+            transactions,
+            "--labels",
+            labels,
+            "--profile-store",
+            f"sqlite:///{folder / 'profiles.sqlite'}",
         ),
         "the backfill",
-    )  # fmt: skip
+    )
 
 
 def _payments(stories: Sequence[Example]) -> pa.Table:

@@ -34,35 +34,66 @@ def prepare(head: LocalHead, folder: Path, accounts: int, say: Callable[[str], N
     say(f"simulating {accounts} accounts over {_DAYS} days")
     must(
         head.submit(
-            *job, "jobs.churn.simulate", "--output", str(data), "--accounts", str(accounts),
-            "--days", str(_DAYS),
+            *job,
+            "jobs.churn.simulate",
+            "--output",
+            str(data),
+            "--accounts",
+            str(accounts),
+            "--days",
+            str(_DAYS),
         ),
         "the simulation",
-    )  # fmt: skip
+    )
     say("training through the Jobs API: rows on Ray Data, folds as tasks, trees by xgboost-ray")
     must(
         head.submit(
-            *job, "jobs.churn.train", *sources, "--output", str(folder / "training"), "--registry",
-            str(folder / "registry"), "--alias", "champion", "--quick", "--simulated", "--source",
+            *job,
+            "jobs.churn.train",
+            *sources,
+            "--output",
+            str(folder / "training"),
+            "--registry",
+            str(folder / "registry"),
+            "--alias",
+            "champion",
+            "--quick",
+            "--simulated",
+            "--source",
             "simulated accounts",
         ),
         "the training job",
-    )  # fmt: skip
+    )
     say("scoring every customer and planning the day")
     must(
         head.submit(
-            *job, "jobs.churn.score", *sources, "--output", str(folder / "scores"), "--registry",
+            *job,
+            "jobs.churn.score",
+            *sources,
+            "--output",
+            str(folder / "scores"),
+            "--registry",
             str(folder / "registry"),
         ),
         "the scoring job",
-    )  # fmt: skip
+    )
     must(
         head.submit(
-            *job, "jobs.churn.plan", "--scores", str(folder / "scores"), "--hours", str(_HOURS),
-            "--budget", str(_BUDGET), "--output", str(folder / "plans"), "--currency", "USD",
+            *job,
+            "jobs.churn.plan",
+            "--scores",
+            str(folder / "scores"),
+            "--hours",
+            str(_HOURS),
+            "--budget",
+            str(_BUDGET),
+            "--output",
+            str(folder / "plans"),
+            "--currency",
+            "USD",
         ),
         "the planning job",
-    )  # fmt: skip
+    )
 
 
 def show(head: LocalHead, folder: Path, say: Callable[[str], None]) -> Shown:
@@ -163,9 +194,14 @@ def _made_up(at: datetime) -> dict[str, Any]:
         return (at - timedelta(days=days)).isoformat()
 
     signed = {
-        "event_time": ago(355), "contract_start": ago(355), "renewal_at": ago(-10), "seats": 12,
-        "mrr_minor": 60_000, "segment": "small", "plan": "basic",
-    }  # fmt: skip
+        "event_time": ago(355),
+        "contract_start": ago(355),
+        "renewal_at": ago(-10),
+        "seats": 12,
+        "mrr_minor": 60_000,
+        "segment": "small",
+        "plan": "basic",
+    }
     use = {"user_id": "u1", "feature": "feature_01"}
     return {
         "customers": [{"customer_id": name, **signed} for name in ("silent", "gone")],
@@ -259,9 +295,11 @@ def _planned(client: httpx.Client) -> list[str]:
     )
     first = plan["interventions"][0]
     outcome = {
-        "intervention_id": first["intervention_id"], "delivered": True, "left": False,
+        "intervention_id": first["intervention_id"],
+        "delivered": True,
+        "left": False,
         "observed_at": datetime.now().astimezone().isoformat(),
-    }  # fmt: skip
+    }
     outcome_answer, again = (client.post("/outcomes", json=outcome).json() for _ in range(2))
     effects = client.get("/interventions/effects").json()
     print(f"first: {first['playbook']} for {first['customer_id']}; effects: {effects['words']}")

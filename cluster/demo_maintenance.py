@@ -64,47 +64,85 @@ def _train(head: LocalHead, folder: Path, machines: int, say: Callable[[str], No
     say(f"simulating {machines} machines over {_WEEKS} weeks")
     must(
         head.submit(
-            *job, "jobs.maintenance.simulate", "--output", str(fleet), "--machines", str(machines),
-            "--plants", "4", "--weeks", str(_WEEKS), "--share-of-life", str(_SHARE_OF_LIFE),
+            *job,
+            "jobs.maintenance.simulate",
+            "--output",
+            str(fleet),
+            "--machines",
+            str(machines),
+            "--plants",
+            "4",
+            "--weeks",
+            str(_WEEKS),
+            "--share-of-life",
+            str(_SHARE_OF_LIFE),
         ),
         "the simulation",
-    )  # fmt: skip
+    )
     say("training through the Jobs API: rows on Ray Data, folds as tasks, network by Ray Train")
     must(
         head.submit(
-            *job, "jobs.maintenance.features", *_sources(fleet), "--kind", str(KIND_FILE),
-            "--output", str(folder / "features"),
+            *job,
+            "jobs.maintenance.features",
+            *_sources(fleet),
+            "--kind",
+            str(KIND_FILE),
+            "--output",
+            str(folder / "features"),
         ),
         "the features job",
-    )  # fmt: skip
+    )
     must(
         head.submit(
-            *job, "jobs.maintenance.train", "--features", str(folder / "features"), "--output",
-            str(folder / "training"), "--registry", str(folder / "registry"), "--alias", "champion",
-            "--quick", "--simulated", "--source", "simulated fleet",
+            *job,
+            "jobs.maintenance.train",
+            "--features",
+            str(folder / "features"),
+            "--output",
+            str(folder / "training"),
+            "--registry",
+            str(folder / "registry"),
+            "--alias",
+            "champion",
+            "--quick",
+            "--simulated",
+            "--source",
+            "simulated fleet",
         ),
         "the training job",
-    )  # fmt: skip
+    )
 
 
 def _plan(head: LocalHead, folder: Path) -> None:
     job, fleet = ("python", "-m"), folder / "fleet"
     must(
         head.submit(
-            *job, "jobs.maintenance.score", *_sources(fleet), "--output", str(folder / "scores"),
-            "--registry", str(folder / "registry"),
+            *job,
+            "jobs.maintenance.score",
+            *_sources(fleet),
+            "--output",
+            str(folder / "scores"),
+            "--registry",
+            str(folder / "registry"),
         ),
         "the scoring job",
-    )  # fmt: skip
+    )
     (folder / "week.yaml").write_text(yaml.safe_dump(_week(fleet), sort_keys=False))
     must(
         head.submit(
-            *job, "jobs.maintenance.schedule", "--scores", str(folder / "scores"), "--week",
-            str(folder / "week.yaml"), "--machines", str(fleet / "machines.parquet"), "--output",
+            *job,
+            "jobs.maintenance.schedule",
+            "--scores",
+            str(folder / "scores"),
+            "--week",
+            str(folder / "week.yaml"),
+            "--machines",
+            str(fleet / "machines.parquet"),
+            "--output",
             str(folder / "plan"),
         ),
         "the scheduling job",
-    )  # fmt: skip
+    )
 
 
 def _week(fleet: Path) -> dict[str, Any]:

@@ -34,35 +34,65 @@ def prepare(head: LocalHead, folder: Path, posts: int, say: Callable[[str], None
     say(f"composing {posts} posts of generated texts, images and clips")
     must(
         head.submit(
-            *job, "jobs.moderation.simulate", "--output", str(data), "--posts", str(posts),
+            *job,
+            "jobs.moderation.simulate",
+            "--output",
+            str(data),
+            "--posts",
+            str(posts),
         ),
         "the simulation",
-    )  # fmt: skip
+    )
     say("training through the Jobs API: decoding on Ray Data, text, image, video, fusion on Ray")
     must(
         head.submit(
-            *job, "jobs.moderation.train", *tables, *label_options,
-            "--size", "tiny", "--num-workers", "1",
-            "--output", str(folder / "training"), "--registry", str(folder / "registry"),
-            "--alias", "champion", "--simulated", "--source", "composed posts",
+            *job,
+            "jobs.moderation.train",
+            *tables,
+            *label_options,
+            "--size",
+            "tiny",
+            "--num-workers",
+            "1",
+            "--output",
+            str(folder / "training"),
+            "--registry",
+            str(folder / "registry"),
+            "--alias",
+            "champion",
+            "--simulated",
+            "--source",
+            "composed posts",
         ),
         "the training job",
-    )  # fmt: skip
+    )
     say("scoring every post, and choosing what people should label next")
     must(
         head.submit(
-            *job, "jobs.moderation.score", *tables, label_options[1], "--registry",
-            str(folder / "registry"), "--output", str(folder / "scores"),
+            *job,
+            "jobs.moderation.score",
+            *tables,
+            label_options[1],
+            "--registry",
+            str(folder / "registry"),
+            "--output",
+            str(folder / "scores"),
         ),
         "the scoring job",
-    )  # fmt: skip
+    )
     must(
         head.submit(
-            *job, "jobs.moderation.select", "--scores", str(folder / "scores"), "--count", "40",
-            "--output", str(folder / "batch"),
+            *job,
+            "jobs.moderation.select",
+            "--scores",
+            str(folder / "scores"),
+            "--count",
+            "40",
+            "--output",
+            str(folder / "batch"),
         ),
         "the choice of posts",
-    )  # fmt: skip
+    )
     (folder / "lists.yaml").write_text(yaml.safe_dump(_lists()))
 
 

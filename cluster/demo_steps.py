@@ -37,30 +37,55 @@ def new_key(
     bound = ["--reviewers", ",".join(reviewers)] if reviewers else []
     process = subprocess.run(
         [
-            sys.executable, "-m", "jobs.access.keys", "create", "--file", str(keys),
-            "--scopes", *scopes, *bound,
+            sys.executable,
+            "-m",
+            "jobs.access.keys",
+            "create",
+            "--file",
+            str(keys),
+            "--scopes",
+            *scopes,
+            *bound,
         ],
-        cwd=ROOT, env=head.environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=head.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return process.stdout.strip().splitlines()[-1]
 
 
 def start_serve(head: LocalHead, log: Path) -> None:
     """Starts Ray Serve's proxy on the head."""
     status = head.run(
-        program("serve"), "start", "--http-host", "127.0.0.1", "--http-port", str(head.http_port),
+        program("serve"),
+        "start",
+        "--http-host",
+        "127.0.0.1",
+        "--http-port",
+        str(head.http_port),
         log=log,
-    )  # fmt: skip
+    )
     must(status, f"Ray Serve (see {log})")
 
 
 def deploy(head: LocalHead, system: str, arguments: Mapping[str, object], log: Path) -> str:
     """Deploys an application and waits until it is ready; returns its URL."""
     status = head.run(
-        program("serve"), "run", f"serve.{system}.app:build", "--name", system,
-        "--route-prefix", f"/{system}", "--working-dir", str(ROOT), "--non-blocking",
-        *(f"{name}={value}" for name, value in arguments.items()), log=log,
-    )  # fmt: skip
+        program("serve"),
+        "run",
+        f"serve.{system}.app:build",
+        "--name",
+        system,
+        "--route-prefix",
+        f"/{system}",
+        "--working-dir",
+        str(ROOT),
+        "--non-blocking",
+        *(f"{name}={value}" for name, value in arguments.items()),
+        log=log,
+    )
     must(status, f"the {system} application (see {log})")
     url = f"http://127.0.0.1:{head.http_port}/{system}"
     _await_ready(f"{url}/readyz", log)

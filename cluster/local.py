@@ -66,10 +66,16 @@ class LocalHead:
     def submit(self, *entrypoint: str) -> int:
         """Submits a job through Ray's Jobs API with this tree, and follows its log."""
         return self.run(
-            program("ray"), "job", "submit", "--address", self.dashboard,
-            "--working-dir", str(ROOT),
-            "--", *entrypoint,
-        )  # fmt: skip
+            program("ray"),
+            "job",
+            "submit",
+            "--address",
+            self.dashboard,
+            "--working-dir",
+            str(ROOT),
+            "--",
+            *entrypoint,
+        )
 
     def serve(self, log: Path) -> int:
         """Starts Ray Serve on loopback; what is deployed afterwards cannot open it wider."""
@@ -148,8 +154,12 @@ def local_head(
         head = _describe(http_port, dashboard_port, Path(scratch), own_token)
         process = subprocess.Popen(
             _start_command(head, cpus),
-            cwd=ROOT, env=head.environment, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=head.environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
         try:
             _await(head, process, log)
             yield head
@@ -207,18 +217,32 @@ def _describe(
 def _start_command(head: LocalHead, cpus: int) -> list[str]:
     agent_http, agent_grpc, metrics, client, environment = free_ports(5)
     return [
-        program("ray"), "start", "--head", "--block", "--disable-usage-stats",
-        "--node-ip-address", HOST,
-        "--port", head.address.rpartition(":")[2],
-        "--num-cpus", str(cpus),
-        "--dashboard-host", HOST,
-        "--dashboard-port", head.dashboard.rpartition(":")[2],
-        "--dashboard-agent-listen-port", str(agent_http),
-        "--dashboard-agent-grpc-port", str(agent_grpc),
-        "--metrics-export-port", str(metrics),
-        "--ray-client-server-port", str(client),
-        "--runtime-env-agent-port", str(environment),
-    ]  # fmt: skip
+        program("ray"),
+        "start",
+        "--head",
+        "--block",
+        "--disable-usage-stats",
+        "--node-ip-address",
+        HOST,
+        "--port",
+        head.address.rpartition(":")[2],
+        "--num-cpus",
+        str(cpus),
+        "--dashboard-host",
+        HOST,
+        "--dashboard-port",
+        head.dashboard.rpartition(":")[2],
+        "--dashboard-agent-listen-port",
+        str(agent_http),
+        "--dashboard-agent-grpc-port",
+        str(agent_grpc),
+        "--metrics-export-port",
+        str(metrics),
+        "--ray-client-server-port",
+        str(client),
+        "--runtime-env-agent-port",
+        str(environment),
+    ]
 
 
 def _await(head: LocalHead, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -103,9 +103,17 @@ def test_no_module_imports_both_ray_serve_and_our_serve():
 
 
 CALLS_THAT_RUN_DATA = {"eval", "exec", "compile"}
-UNSAFE = {("pickle", "load"), ("pickle", "loads"), ("torch", "load"), ("joblib", "load"),
-          ("cloudpickle", "load"), ("cloudpickle", "loads"), ("yaml", "load"), ("marshal", "loads"),
-          ("os", "system")}  # fmt: skip
+UNSAFE = {
+    ("pickle", "load"),
+    ("pickle", "loads"),
+    ("torch", "load"),
+    ("joblib", "load"),
+    ("cloudpickle", "load"),
+    ("cloudpickle", "loads"),
+    ("yaml", "load"),
+    ("marshal", "loads"),
+    ("os", "system"),
+}
 
 
 def test_nothing_on_the_way_from_data_to_decision_runs_data():

@@ -168,9 +168,12 @@ def plot(result: dict[str, Any]) -> str:
         }
     height = sum(0.6 + 0.24 * len(group) for group in groups.values())
     figure, axes = plt.subplots(
-        len(groups), 1, figsize=(9, max(height, 1.5)), squeeze=False,
+        len(groups),
+        1,
+        figsize=(9, max(height, 1.5)),
+        squeeze=False,
         gridspec_kw={"height_ratios": [max(len(group), 1) for group in groups.values()]},
-    )  # fmt: skip
+    )
     for axis, (title, bars) in zip(axes[:, 0], groups.items(), strict=True):
         axis.barh(list(bars), list(bars.values()), color="#3b6ea5")
         axis.invert_yaxis()

@@ -89,9 +89,16 @@ def judged(split: Split, model: ChurnModel, seed: int) -> tuple[Evaluation, dict
     scores = baseline_scores(split, seed)
     scores[OURS] = model.log_odds(split.test.matrix)
     findings = evaluate(
-        split, TARGET, scores, model.calibrator.probabilities(scores[OURS]),
-        model.contributions(split.test.matrix), model.capacity, model.threshold, seed, 500,
-    )  # fmt: skip
+        split,
+        TARGET,
+        scores,
+        model.calibrator.probabilities(scores[OURS]),
+        model.contributions(split.test.matrix),
+        model.capacity,
+        model.threshold,
+        seed,
+        500,
+    )
     return findings, scores
 
 
@@ -169,13 +176,16 @@ def main() -> None:
         lambda chosen: measures_of(split.test.take(chosen), scores[OURS][chosen], 0.1)[
             "recall_at_capacity"
         ],
-        split.test.customers, options.seed, 200,
-    )  # fmt: skip
+        split.test.customers,
+        options.seed,
+        200,
+    )
     early = findings.warned_days
     why = drivers(lives, config, split.test, model)
-    print("strongest reason is the only trouble: " + ", ".join(
-        f"{cause} {share:.2f} of {count}" for cause, (count, share) in why.items()
-    ))  # fmt: skip
+    print(
+        "strongest reason is the only trouble: "
+        + ", ".join(f"{cause} {share:.2f} of {count}" for cause, (count, share) in why.items())
+    )
     print_result(
         len(rows),
         time.perf_counter() - started,

@@ -54,8 +54,10 @@ def figures(split: Split, scores: Floats, seed: int) -> dict[str, float]:
     for name, measure in (("auc", roc_auc), ("ap", average_precision)):
         interval = bootstrap_interval(
             lambda rows, measure=measure: measure(test.labels[rows], scores[rows]),  # type: ignore[misc]
-            test.customers, seed, 1000,
-        )  # fmt: skip
+            test.customers,
+            seed,
+            1000,
+        )
         measures |= {
             name: interval.value,
             f"{name}_low": interval.low,
@@ -120,8 +122,10 @@ def _difference(
     labels, ours, baseline = split.test.labels, methods["ours"], methods["rfm_logistic"]
     interval = bootstrap_interval(
         lambda rows: measure(labels[rows], ours[rows]) - measure(labels[rows], baseline[rows]),  # type: ignore[operator]
-        split.test.customers, seed, 1000,
-    )  # fmt: skip
+        split.test.customers,
+        seed,
+        1000,
+    )
     return interval.value, interval.low, interval.high
 
 

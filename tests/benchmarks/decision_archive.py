@@ -58,18 +58,35 @@ def rows(count: int, days: int, seed: int = 0) -> Iterator[dict[str, Any]]:
         shared = {"decision": decision, "fraud_score": score, "reasons": reasons}
         amount = rng.randrange(100, 90_000)
         yield {
-            "system": "fraud", "subject_id": name, "entities": entities, "event_time": at,
-            "received_at": at + 40_000, "decided_at": at + 47_000, "decision": decision,
-            "score": score, "method": "model", "rule_id": None, "reasons": reasons,
-            "rule_hits": [], "shadow_hits": ["new_device"],
-            "model_version": "20261123T101500Z-0f3a9c21", "rules_version": "r1",
-            "feature_set_digest": FRAUD.digest, "features": features,
+            "system": "fraud",
+            "subject_id": name,
+            "entities": entities,
+            "event_time": at,
+            "received_at": at + 40_000,
+            "decided_at": at + 47_000,
+            "decision": decision,
+            "score": score,
+            "method": "model",
+            "rule_id": None,
+            "reasons": reasons,
+            "rule_hits": [],
+            "shadow_hits": ["new_device"],
+            "model_version": "20261123T101500Z-0f3a9c21",
+            "rules_version": "r1",
+            "feature_set_digest": FRAUD.digest,
+            "features": features,
             "request_id": f"{rng.getrandbits(128):032x}",
             "latency_ms": round(4 + rng.expovariate(0.5), 3),
             "answer": {"transaction_id": name, **shared, "method": "model"},
-            "request": {**entities, "transaction_id": name, "event_time": at,
-                        "amount_minor": amount, "currency": "EUR", "payment_method": "card"},
-        }  # fmt: skip
+            "request": {
+                **entities,
+                "transaction_id": name,
+                "event_time": at,
+                "amount_minor": amount,
+                "currency": "EUR",
+                "payment_method": "card",
+            },
+        }
 
 
 def copied(url: str, count: int) -> tuple[float, list[tuple[str, int]]]:

@@ -129,9 +129,12 @@ def curve(tweets: Tweets, test: Tweets, way: str, seed: int, plan: Plan) -> list
         if labelled.sum() >= plan.most:
             return points
         pool = Pool(
-            embeddings=tweets.embeddings, probabilities=model.predict_proba(tweets.embeddings),
-            exclusive=True, labelled=labelled.copy(), keys=tweets.keys,
-        )  # fmt: skip
+            embeddings=tweets.embeddings,
+            probabilities=model.predict_proba(tweets.embeddings),
+            exclusive=True,
+            labelled=labelled.copy(),
+            keys=tweets.keys,
+        )
         chosen = select_batch(pool, plan.batch, seed * 1000 + len(points), WAYS[way])
         labelled[chosen.rows] = True
 
@@ -246,9 +249,14 @@ def main() -> None:
                 f"seed {seed}: full {result['full']}; labels needed {result['needed']}", flush=True
             )
     print_result(
-        len(texts), time.perf_counter() - started, **summary(results, plan), seeds=options.seeds,
-        pool=results[0]["pool"], batch=plan.batch, duplicates=_duplicates(tweets.keys),
-    )  # fmt: skip
+        len(texts),
+        time.perf_counter() - started,
+        **summary(results, plan),
+        seeds=options.seeds,
+        pool=results[0]["pool"],
+        batch=plan.batch,
+        duplicates=_duplicates(tweets.keys),
+    )
 
 
 def _duplicates(keys: np.ndarray) -> int:

@@ -106,8 +106,10 @@ def hostile(media_url: str) -> Iterator[Hostile]:
         yield Hostile(name, {"text": disguised}, 200, "slur")
     yield Hostile(
         f"PNG bomb, {_BOMB_SIDE:,} x {_BOMB_SIDE:,} in {len(bomb) / 1e6:.1f} MB",
-        text | {"images": [sent(bomb)]}, 200, "too_many_pixels",
-    )  # fmt: skip
+        text | {"images": [sent(bomb)]},
+        200,
+        "too_many_pixels",
+    )
     cut = sent(picture[: len(picture) // 2])
     yield Hostile("truncated JPEG", text | {"images": [cut]}, 200, "truncated")
     yield Hostile("mp4 with no frames", text | {"video": sent(no_frames())}, 200, "no_frames")

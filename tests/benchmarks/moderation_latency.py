@@ -47,8 +47,10 @@ RATES: dict[str, dict[str, tuple[float, ...]]] = {
 }
 """Posts per second by size and mix, for two cores."""
 GPU_RATES: dict[str, tuple[float, ...]] = {
-    "text": (50.0, 150.0), "text_image": (50.0, 100.0), "text_image_video": (10.0, 20.0),
-}  # fmt: skip
+    "text": (50.0, 150.0),
+    "text_image": (50.0, 100.0),
+    "text_image_video": (10.0, 20.0),
+}
 """The same of any size where models run on a GPU."""
 CONNECTIONS = (1, 8)
 BODIES = 16

@@ -51,9 +51,12 @@ class Fire:
     def settings(self) -> ReviewSettings:
         """A short lease, and second opinions of a fifth and of the severest."""
         return ReviewSettings(
-            salt=f"fire-{self.seed}", lease_us=round(self.lease_s * 1e6),
-            second_opinion_share=0.2, second_opinion_severity=5, golden_share=0.05,
-        )  # fmt: skip
+            salt=f"fire-{self.seed}",
+            lease_us=round(self.lease_s * 1e6),
+            second_opinion_share=0.2,
+            second_opinion_severity=5,
+            golden_share=0.05,
+        )
 
 
 def _now() -> int:
@@ -109,8 +112,12 @@ def run(url: str, fire: Fire) -> dict[str, Any]:
     counts = counted(reviews, fire)
     reviews.close()
     decided = counts["decided"]
-    return {**counts, "killed": killed, "seconds": round(seconds, 2),
-            "decisions_per_s": round(decided / seconds, 1)}  # fmt: skip
+    return {
+        **counts,
+        "killed": killed,
+        "seconds": round(seconds, 2),
+        "decisions_per_s": round(decided / seconds, 1),
+    }
 
 
 def doubts(fire: Fire) -> list[Doubt]:
@@ -118,24 +125,33 @@ def doubts(fire: Fire) -> list[Doubt]:
     draw = np.random.default_rng(fire.seed)
     return [
         Doubt(
-            post_id=f"p{number}", policies=_POLICIES, severity=int(draw.integers(1, 6)),
-            reach=int(draw.integers(0, 10**6)), policy_version="v1", model_version="m1",
+            post_id=f"p{number}",
+            policies=_POLICIES,
+            severity=int(draw.integers(1, 6)),
+            reach=int(draw.integers(0, 10**6)),
+            policy_version="v1",
+            model_version="m1",
             shown={"text": f"post {number}"},
         )
         for number in range(fire.posts)
-    ]  # fmt: skip
+    ]
 
 
 def golden(fire: Fire) -> list[GoldenPost]:
     """Posts with known answers, a tenth as many."""
     return [
         GoldenPost(
-            id=f"g{number}", post_id=f"g{number}", policies=_POLICIES, severity=2, reach=10,
-            policy_version="v1", shown={"text": f"known {number}"},
+            id=f"g{number}",
+            post_id=f"g{number}",
+            policies=_POLICIES,
+            severity=2,
+            reach=10,
+            policy_version="v1",
+            shown={"text": f"known {number}"},
             known={policy: share_of("truth", policy, f"g{number}") < 0.4 for policy in _POLICIES},
         )
         for number in range(max(fire.posts // 10, 5))
-    ]  # fmt: skip
+    ]
 
 
 def counted(reviews: Reviews, fire: Fire) -> dict[str, Any]:

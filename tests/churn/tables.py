@@ -44,8 +44,15 @@ def table(name: str, *rows: dict[str, Any]) -> pa.Table:
     return checked.good
 
 
-SIGNED = {"event_time": at(1, 1), "contract_start": at(1, 1), "segment": "small", "seats": 10,
-          "mrr_minor": 100_000, "plan": "pro", "renewal_at": at(12, 31)}  # fmt: skip
+SIGNED = {
+    "event_time": at(1, 1),
+    "contract_start": at(1, 1),
+    "segment": "small",
+    "seats": 10,
+    "mrr_minor": 100_000,
+    "plan": "pro",
+    "renewal_at": at(12, 31),
+}
 
 
 def happened(base: CustomerVocabulary = BASE, **tables: pa.Table) -> pa.Table:

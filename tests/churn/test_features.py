@@ -43,8 +43,14 @@ def test_what_became_known_later_does_not_count():
 
 
 def test_how_a_ticket_ended_counts_once_it_is_closed():
-    ticket = {"ticket_id": "t", "event_time": at(3, 1), "closed_at": at(3, 9), "satisfaction": 3.0,
-              "escalated": True, "priority": "urgent"}  # fmt: skip
+    ticket = {
+        "ticket_id": "t",
+        "event_time": at(3, 1),
+        "closed_at": at(3, 9),
+        "satisfaction": 3.0,
+        "escalated": True,
+        "priority": "urgent",
+    }
     open_yet = features(at(3, 5), tickets=table("tickets", ticket))
     closed = features(at(3, 10), tickets=table("tickets", ticket))
     assert (open_yet["open_tickets"], closed["open_tickets"]) == (1, 0)

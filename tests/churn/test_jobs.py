@@ -198,9 +198,11 @@ def test_customers_alone_with_invoices_are_enough(dataset, tmp_path):
         "invoices": str(dataset / "invoices.parquet"),
     }
     config = FeaturesConfig(
-        **only, output=str(tmp_path), target=Target(means="no_invoice", active_days=60),
+        **only,
+        output=str(tmp_path),
+        target=Target(means="no_invoice", active_days=60),
         every_days=40,
-    )  # fmt: skip
+    )
     table = pq.read_table(features.main(config))
     assert table["usage_30d"].to_pandas().isna().all()
     assert table["invoices_90d"].to_pandas().notna().all()
@@ -244,9 +246,10 @@ def test_an_empty_table_and_bad_rows_are_told(dataset, tmp_path):
     )
     tickets = pq.read_table(dataset / "tickets.parquet")
     bad = tickets.set_column(
-        tickets.column_names.index("satisfaction"), "satisfaction",
+        tickets.column_names.index("satisfaction"),
+        "satisfaction",
         pa.array([99.0] * 3 + [None] * (tickets.num_rows - 3), pa.float64()),
-    )  # fmt: skip
+    )
     pq.write_table(bad, tmp_path / "tickets.parquet")
     changes = {name: str(tmp_path / f"{name}.parquet") for name in ("customers", "tickets")}
     features.main(FeaturesConfig(**sources(dataset, tmp_path / "x", **changes), every_days=60))

@@ -75,9 +75,13 @@ def trained() -> ChurnModel:
 
 def save(model: ChurnModel, folder: Path) -> Path:
     model.save(
-        folder, created_at=1_795_428_900_000_000, data_fingerprint="f" * 64, code_version="test",
-        parameters={}, metrics={},
-    )  # fmt: skip
+        folder,
+        created_at=1_795_428_900_000_000,
+        data_fingerprint="f" * 64,
+        code_version="test",
+        parameters={},
+        metrics={},
+    )
     return folder
 
 
@@ -247,9 +251,16 @@ def test_the_report_tells_what_was_measured(tmp_path: Path):
     model = trained()
     scores = baseline_scores(split, 1) | {OURS: model.log_odds(split.test.matrix)}
     judged = evaluate(
-        split, TARGET, scores, model.probabilities(split.test.matrix),
-        model.contributions(split.test.matrix), 0.1, model.threshold, 1, 20,
-    )  # fmt: skip
+        split,
+        TARGET,
+        scores,
+        model.probabilities(split.test.matrix),
+        model.contributions(split.test.matrix),
+        0.1,
+        model.threshold,
+        1,
+        20,
+    )
     matches = {"usage": MatchCounts(10, 4, "a9.9", "a9")}
     subject = Subject("tests", True, split, model, {"odd things": 3}, {}, matches, ("usage_7d",))
     report = training_report(subject, judged)

@@ -100,9 +100,14 @@ def test_the_job_knows_of_an_account_what_the_service_knows(output, tmp_path):
     moments = rows["as_of"].cast(pa.int64()).to_numpy()
     assert len(moments) > 3
     customer = {
-        "customer_id": "a3", "event_time": SINCE, "contract_start": SINCE, "segment": "small",
-        "plan": "pro", "seats": 7, "mrr_minor": 30_100,
-    }  # fmt: skip
+        "customer_id": "a3",
+        "event_time": SINCE,
+        "contract_start": SINCE,
+        "segment": "small",
+        "plan": "pro",
+        "seats": 7,
+        "mrr_minor": 30_100,
+    }
     use = [
         {"customer_id": "a3", "event_time": datetime(2024, month, 5, tzinfo=UTC)}
         for month in range(1, 13)

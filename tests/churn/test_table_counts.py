@@ -93,10 +93,18 @@ def test_ids_that_are_written_alike_are_of_other_customers() -> None:
 )
 def test_data_in_which_nobody_leaves_says_first_what_training_needs(tmp_path, means, words) -> None:
     note = {
-        "tables": {}, "matches": {}, "contradictions": {}, "target": asdict(Target(means=means)),
-        "rows": 9, "customers": 7, "leavers": 0, "moments": 3, "share_leaving": 0.0,
-        "features": [], "untold": [],
-    }  # fmt: skip
+        "tables": {},
+        "matches": {},
+        "contradictions": {},
+        "target": asdict(Target(means=means)),
+        "rows": 9,
+        "customers": 7,
+        "leavers": 0,
+        "moments": 3,
+        "share_leaving": 0.0,
+        "features": [],
+        "untold": [],
+    }
     (tmp_path / "features.json").write_text(json.dumps(note))
     storage = open_storage(str(tmp_path))
     first = closing_lines(storage).splitlines()[0]

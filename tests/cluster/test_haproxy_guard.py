@@ -129,9 +129,12 @@ def test_haproxy_accepts_what_was_corrected(tmp_path: Path) -> None:
 def test_haproxy_accepts_what_ray_writes_for_applications(tmp_path: Path) -> None:
     servers = [ray_haproxy.ServerConfig(name, "127.0.0.1", port) for name, port in _SERVERS]
     backend = ray_haproxy.BackendConfig(
-        name="http-fraud", path_prefix="/fraud", app_name="fraud", servers=servers[:2],
+        name="http-fraud",
+        path_prefix="/fraud",
+        app_name="fraud",
+        servers=servers[:2],
         fallback_server=servers[2],
-    )  # fmt: skip
+    )
     path = tmp_path / "haproxy.cfg"
     settings = ray_haproxy.HAProxyConfig(socket_path=str(tmp_path / "s"))
     ray_haproxy.HAProxyApi(

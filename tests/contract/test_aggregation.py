@@ -45,9 +45,16 @@ def raw(rows):
 
 def row(subscription, account="a", since="2024-01-01", mrr="100", **other):
     return {
-        "subscription": subscription, "account": account, "since": since, "plan": "pro",
-        "seats": "1", "gone": "false", "mrr": mrr, "currency": "USD", **other,
-    }  # fmt: skip
+        "subscription": subscription,
+        "account": account,
+        "since": since,
+        "plan": "pro",
+        "seats": "1",
+        "gone": "false",
+        "mrr": mrr,
+        "currency": "USD",
+        **other,
+    }
 
 
 def test_amounts_of_two_currencies_are_settled_and_summed():
@@ -151,13 +158,17 @@ def test_running_sums_follow_what_begins_and_what_ends():
         ("aggregate: {by: [customer_id], sum: [mrr_minor]}", "say what becomes of it"),
         ("aggregate: {by: [customer_id], earliest: [event_time]}", "needs 'distinct'"),
         ("aggregate: {by: [customer_id], latest: [event_time], sum: [plan]}", "not possible for"),
-        ("aggregate: {by: [customer_id], latest: [event_time], sum: [mrr]}",
-         "fills no column 'mrr'"),
+        (
+            "aggregate: {by: [customer_id], latest: [event_time], sum: [mrr]}",
+            "fills no column 'mrr'",
+        ),
         ("aggregate: {by: [customer_id], sums: [mrr_minor]}", "unknown key"),
-        ("aggregate: {by: [customer_id], latest: [event_time], distinct: none, running: true}",
-         "needs rows that are named by a thing and a time"),
+        (
+            "aggregate: {by: [customer_id], latest: [event_time], distinct: none, running: true}",
+            "needs rows that are named by a thing and a time",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_aggregation_that_is_not_possible_is_refused(text, message):
     with pytest.raises(ContractError, match=message):
         mapping(text + "\n")

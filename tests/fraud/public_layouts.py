@@ -105,9 +105,20 @@ def write_paysim(folder: Path) -> None:
         payer, payee = (int(number) for number in random.integers(10**8, 10**8 + 1_500, 2))
         letter = "M" if kind == "PAYMENT" else "C"
         rows.append(
-            [step, kind, amount, f"C{payer}", before, round(max(before - amount, 0.0), 2),
-             f"{letter}{payee}", 0.0, amount, int(is_fraud), int(is_fraud and amount > 10**7)]
-        )  # fmt: skip
+            [
+                step,
+                kind,
+                amount,
+                f"C{payer}",
+                before,
+                round(max(before - amount, 0.0), 2),
+                f"{letter}{payee}",
+                0.0,
+                amount,
+                int(is_fraud),
+                int(is_fraud and amount > 10**7),
+            ]
+        )
     write_csv(folder / "paysim.csv", _PAYSIM, rows)
     write_texts(
         folder,
@@ -134,10 +145,22 @@ def write_tabformer(folder: Path) -> None:
         place = ["ONLINE", "", ""] if is_online else ["La Verne", "CA", "91750.0"]
         error = ("Insufficient Balance", '"Bad PIN,Insufficient Balance"')[number % 2]
         rows.append(
-            [user, card, when.year, when.month, when.day, f"{when:%H:%M}", money,
-             _WAYS[2] if is_online else _WAYS[number % 2], shop, *place, 5300 + number % 9,
-             error if number % 60 == 5 else "", "Yes" if is_fraud else "No"]
-        )  # fmt: skip
+            [
+                user,
+                card,
+                when.year,
+                when.month,
+                when.day,
+                f"{when:%H:%M}",
+                money,
+                _WAYS[2] if is_online else _WAYS[number % 2],
+                shop,
+                *place,
+                5300 + number % 9,
+                error if number % 60 == 5 else "",
+                "Yes" if is_fraud else "No",
+            ]
+        )
     write_csv(folder / "tabformer.csv", _TABFORMER, rows)
     write_texts(
         folder,

@@ -105,9 +105,12 @@ def test_row_numbers_are_the_same_in_however_many_pieces_a_file_is_read(tmp_path
     options = {"parcel_id": "{from_file: [stem, row_number]}"}
     table, _ = read(tmp_path / "p.parquet", tmp_path / "whole", **options)
     pieces = ingestion.read(
-        mapping(**options), str(tmp_path / "p.parquet"), str(tmp_path / "q"), piece_rows=10,
+        mapping(**options),
+        str(tmp_path / "p.parquet"),
+        str(tmp_path / "q"),
+        piece_rows=10,
         batch_rows=3,
-    ).take_all()  # fmt: skip
+    ).take_all()
     ids = [f"p-{number}" for number in range(1, 101)]
     assert sorted(table["parcel_id"].to_pylist()) == sorted(ids)
     assert sorted(parcel["parcel_id"] for parcel in pieces) == sorted(ids)

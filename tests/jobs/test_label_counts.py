@@ -3,10 +3,16 @@
 from jobs.fraud.label_counts import label_lines, label_warnings
 
 LABELS = {
-    "rows_in": 400, "repeats": 0, "left_out": 0, "quarantined": 0, "reasons": {},
+    "rows_in": 400,
+    "repeats": 0,
+    "left_out": 0,
+    "quarantined": 0,
+    "reasons": {},
     "matches": {"rows": 400, "unmatched": 0, "example": "", "subject_example": "1001"},
-    "before_payment": 0, "known_frauds": 40, "withdrawn": 0,
-}  # fmt: skip
+    "before_payment": 0,
+    "known_frauds": 40,
+    "withdrawn": 0,
+}
 
 
 def test_labels_that_match_need_no_warning() -> None:

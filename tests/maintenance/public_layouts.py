@@ -138,8 +138,10 @@ def write_skab(folder: Path) -> None:
         seconds = int(SKAB_SECONDS * random.uniform(0.5, 1.0))
         start = datetime(2020, 3, 9, 10, 14) + timedelta(minutes=20 * run)
         wear = (np.arange(seconds) / seconds) ** 3
-        columns = [level + step * wear + random.normal(0, spread, seconds)
-                   for level, step, spread in _SKAB_LEVELS]  # fmt: skip
+        columns = [
+            level + step * wear + random.normal(0, spread, seconds)
+            for level, step, spread in _SKAB_LEVELS
+        ]
         times = [start + timedelta(seconds=k) for k in range(seconds)]
         rows = zip(times, *(column.round(6) for column in columns), strict=True)
         path = folder / "skab" / f"{run}.csv"
@@ -161,10 +163,19 @@ def write_ai4i(folder: Path) -> None:
             wear[kind] = 0.0
         air = 300 + random.normal(0, 2)
         rows.append(
-            [number, f"{kind}{14859 + number}", kind, round(air, 1), round(air + 10, 1),
-             int(random.normal(1540, 180)), round(40 + wear[kind] / 10 + random.normal(0, 5), 1),
-             int(wear[kind]), int(any(flags.values())), *flags.values()]
-        )  # fmt: skip
+            [
+                number,
+                f"{kind}{14859 + number}",
+                kind,
+                round(air, 1),
+                round(air + 10, 1),
+                int(random.normal(1540, 180)),
+                round(40 + wear[kind] / 10 + random.normal(0, 5), 1),
+                int(wear[kind]),
+                int(any(flags.values())),
+                *flags.values(),
+            ]
+        )
     header = (
         *("UDI", "Product ID", "Type", "Air temperature [K]", "Process temperature [K]"),
         *("Rotational speed [rpm]", "Torque [Nm]", "Tool wear [min]", "Machine failure", *_FLAGS),

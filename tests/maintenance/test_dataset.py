@@ -12,8 +12,9 @@ from lib.maintenance.model.rows import from_table, to_table
 from tests.maintenance.small_fleet import CONFIG, tables, trained
 
 START = 20_000 * DAY_US
-SMALL = AssetFeatureSet(sensors=(Sensor("heat", low=0.0, high=100.0, stuck_hours=4.0),),
-                   components=("belt",))  # fmt: skip
+SMALL = AssetFeatureSet(
+    sensors=(Sensor("heat", low=0.0, high=100.0, stuck_hours=4.0),), components=("belt",)
+)
 
 
 def telemetry(machine="m", hours=240, value=None):

@@ -102,9 +102,11 @@ def scored(small_fleet, model, tmp_path_factory) -> Path:
     shutil.copytree(small_fleet / "telemetry", output / "telemetry")
     far_reading(small_fleet, output / "telemetry")
     arguments = sources(
-        small_fleet, output / "out", machines=str(output / "machines.parquet"),
+        small_fleet,
+        output / "out",
+        machines=str(output / "machines.parquet"),
         telemetry=str(output / "telemetry"),
-    )  # fmt: skip
+    )
     score.main(ScoreConfig(**arguments, registry=str(model / "registry")))
     return output / "out"
 
@@ -180,8 +182,12 @@ def test_long_telemetry_in_another_unit_gives_the_rows_of_the_wide_one(
         unit = sensor.unit
         if sensor.name == "temperature":
             values, unit = pc.add(pc.multiply(values, 1.8), 32.0), "degF"
-        rows = {"asset": wide["machine_id"], "ts": wide["event_time"].cast(pa.int64()),
-                "tag": [f"tag {sensor.name}"] * len(wide), "v": values}  # fmt: skip
+        rows = {
+            "asset": wide["machine_id"],
+            "ts": wide["event_time"].cast(pa.int64()),
+            "tag": [f"tag {sensor.name}"] * len(wide),
+            "v": values,
+        }
         write_csv(pa.table(rows), tmp_path / f"long/{sensor.name}.csv")
         lines.append(f"  {sensor.name}: {{from: tag {sensor.name}, unit: '{unit}'}}")
     (tmp_path / "long.yaml").write_text("\n".join(lines))
@@ -191,10 +197,13 @@ def test_long_telemetry_in_another_unit_gives_the_rows_of_the_wide_one(
     more = pa.Table.from_pylist([strange, late], schema=failures.schema)
     pq.write_table(pa.concat_tables([failures, more]), tmp_path / "failures.parquet")
     arguments = sources(
-        small_fleet, tmp_path / "out", telemetry=str(tmp_path / "long"), partitions=2,
+        small_fleet,
+        tmp_path / "out",
+        telemetry=str(tmp_path / "long"),
+        partitions=2,
         mapping_telemetry=str(tmp_path / "long.yaml"),
         failures=str(tmp_path / "failures.parquet"),
-    )  # fmt: skip
+    )
     features.main(FeaturesConfig(**arguments, kind=KIND))
     rows_of_long = read(tmp_path / "out").sort_by(
         [("machine_id", "ascending"), ("event_time", "ascending")]
@@ -235,8 +244,14 @@ def test_training_publishes_a_model_and_a_report(model):
 
 
 def test_training_in_one_process_finds_the_same_folds(computed, model, tmp_path):
-    config = TrainConfig(features=str(computed), output=str(tmp_path), engine="process",
-                         model=SETTINGS, bootstrap=5, test_proportionality=False)  # fmt: skip
+    config = TrainConfig(
+        features=str(computed),
+        output=str(tmp_path),
+        engine="process",
+        model=SETTINGS,
+        bootstrap=5,
+        test_proportionality=False,
+    )
     train.main(config)
     ours, expected = (
         json.loads((folder / "report.json").read_text())["measures"] for folder in (tmp_path, model)
@@ -262,8 +277,15 @@ def test_scores_name_every_machine_the_silent_one_too(scored, model, small_fleet
 
 def week(fleet: Path, **changes: object) -> dict[str, object]:
     newest = max(tables(fleet).telemetry["event_time"].to_pylist())
-    kind = {"skill": "mechanical", "duration_hours": 4, "service_cost": 400, "repair_cost": 3000,
-            "repair_hours": 14, "services_per_year": 2.0, "failures_per_year": 0.3}  # fmt: skip
+    kind = {
+        "skill": "mechanical",
+        "duration_hours": 4,
+        "service_cost": 400,
+        "repair_cost": 3000,
+        "repair_hours": 14,
+        "services_per_year": 2.0,
+        "failures_per_year": 0.3,
+    }
     start = newest.replace(hour=0, minute=0, second=0, microsecond=0)
     start = start.fromtimestamp(start.timestamp() + 86_400 * (7 - start.weekday()), start.tzinfo)
     return {
@@ -327,9 +349,14 @@ def test_a_week_that_cannot_be_meant_is_refused(
 
 def test_a_search_ends_with_settings_that_training_reads(computed, tmp_path):
     config = TuneConfig(
-        features=str(computed), output=str(tmp_path), trials=2, epochs=5, folds=2, most_rows=600,
+        features=str(computed),
+        output=str(tmp_path),
+        trials=2,
+        epochs=5,
+        folds=2,
+        most_rows=600,
         horizon_hours=720.0,
-    )  # fmt: skip
+    )
     best = yaml.safe_load(Path(tune.main(config)).read_text())
     from jobs.framework.options import read_options  # noqa: PLC0415
 
@@ -362,8 +389,13 @@ def test_constant_columns_are_left_out_and_training_goes_on(small_fleet, tmp_pat
         pq.write_table(table.set_column(position, "rpm", flat), folder / file.name)
     arguments = sources(small_fleet, tmp_path / "rows", telemetry=str(folder))
     features.main(FeaturesConfig(**arguments))
-    config = TrainConfig(features=str(tmp_path / "rows"), output=str(tmp_path / "t"),
-                         engine="process", model=SETTINGS, bootstrap=5)  # fmt: skip
+    config = TrainConfig(
+        features=str(tmp_path / "rows"),
+        output=str(tmp_path / "t"),
+        engine="process",
+        model=SETTINGS,
+        bootstrap=5,
+    )
     train.main(config)
     loaded = load_model(tmp_path / "t/model")
     assert "rpm_mean_rpm_24h" not in loaded.main_half.cox.scaling.columns
@@ -409,15 +441,31 @@ def test_waveforms_become_features_and_bad_ones_are_set_aside(small_fleet, tmp_p
     newest = max(tables(small_fleet).telemetry["event_time"].to_pylist())
     day = timedelta(days=1)
     rows = [
-        {"machine_id": "M00001", "event_time": newest - 9 * day, "sampling_rate_hz": 12_000.0,
-         "samples": (np.sin(np.arange(4096) * 2 * np.pi * 157 / 12_000)).tolist()},
-        {"machine_id": "M00001", "event_time": newest - 5 * day, "sampling_rate_hz": None,
-         "samples": random.normal(size=256).tolist()},
-        {"machine_id": "M00002", "event_time": newest - 5 * day, "sampling_rate_hz": 12_000.0,
-         "samples": [1.0, float("nan")] * 64},
-        {"machine_id": "M00002", "event_time": newest - 4 * day, "sampling_rate_hz": 12_000.0,
-         "samples": [1.0, 2.0]},
-    ]  # fmt: skip
+        {
+            "machine_id": "M00001",
+            "event_time": newest - 9 * day,
+            "sampling_rate_hz": 12_000.0,
+            "samples": (np.sin(np.arange(4096) * 2 * np.pi * 157 / 12_000)).tolist(),
+        },
+        {
+            "machine_id": "M00001",
+            "event_time": newest - 5 * day,
+            "sampling_rate_hz": None,
+            "samples": random.normal(size=256).tolist(),
+        },
+        {
+            "machine_id": "M00002",
+            "event_time": newest - 5 * day,
+            "sampling_rate_hz": 12_000.0,
+            "samples": [1.0, float("nan")] * 64,
+        },
+        {
+            "machine_id": "M00002",
+            "event_time": newest - 4 * day,
+            "sampling_rate_hz": 12_000.0,
+            "samples": [1.0, 2.0],
+        },
+    ]
     rows.append(rows[0])
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "waves.parquet")
     arguments = sources(small_fleet, tmp_path / "o", waveforms=str(tmp_path / "waves.parquet"))
@@ -452,8 +500,14 @@ def test_waveforms_that_the_kind_does_not_declare_are_refused(small_fleet, tmp_p
 
 def test_raw_tables_without_a_kind_train_at_once(small_fleet, tmp_path, capsys):
     arguments = sources(small_fleet, tmp_path, mapping_telemetry=None)
-    config = TrainConfig(**arguments, engine="process", model=SETTINGS, bootstrap=5,
-                         every_hours=48.0, test_proportionality=False)  # fmt: skip
+    config = TrainConfig(
+        **arguments,
+        engine="process",
+        model=SETTINGS,
+        bootstrap=5,
+        every_hours=48.0,
+        test_proportionality=False,
+    )
     train.main(config)
     output = capsys.readouterr().out
     assert f"quarantine:  {tmp_path}/rows/quarantine" in output

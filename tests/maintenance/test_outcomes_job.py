@@ -53,8 +53,9 @@ def test_services_and_failures_are_written_by_our_contracts(book, tmp_path, caps
     book.settle("s-1", broken, NOW + 2 * HOUR)
     not_done = {"result": "not_done", "event_time": "2026-11-23T20:00:00Z"}
     book.settle("s-2", not_done, NOW + 3 * HOUR)
-    config = OutcomesConfig(records=f"sqlite:///{tmp_path}/records.sqlite",
-                            output=str(tmp_path / "out"))  # fmt: skip
+    config = OutcomesConfig(
+        records=f"sqlite:///{tmp_path}/records.sqlite", output=str(tmp_path / "out")
+    )
     main(config)
     services = pq.read_table(tmp_path / "out/maintenance.parquet").to_pylist()
     kept = ("machine_id", "component", "maintenance_type", "failure_mode", "cost")

@@ -49,10 +49,19 @@ def test_curves_of_a_week_to_come_are_of_who_lasts_until_then():
     request = WeekRequest(
         start=start,
         crews=[{"skill": "s", "shifts": {"06-14": 1}}],
-        work={"machine": {"skill": "s", "duration_hours": 1, "service_cost": 1, "repair_cost": 1,
-                          "repair_hours": 1, "services_per_year": 1, "failures_per_year": 1}},
+        work={
+            "machine": {
+                "skill": "s",
+                "duration_hours": 1,
+                "service_cost": 1,
+                "repair_cost": 1,
+                "repair_hours": 1,
+                "services_per_year": 1,
+                "failures_per_year": 1,
+            }
+        },
         lost_per_hour=1,
-    )  # fmt: skip
+    )
     grid = np.arange(0.0, 401.0, 1.0)
     curves = Curves(grid, np.exp(-((grid[None, :] / 300.0) ** 2)))
     now = round(start.timestamp() * 1e6)

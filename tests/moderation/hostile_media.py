@@ -188,8 +188,17 @@ def avi_index(streams: int, entries: int = 1) -> bytes:
     sound += bytes(4) + struct.pack("<I", 1) + bytes(8)
     form = b"strf" + struct.pack("<I", 16) + struct.pack("<HHIIHH", 1, 1, 8000, 8000, 1, 8)
     tracks = b"".join(riff(b"strl", sound + form) for _ in range(streams))
-    head = riff(b"hdrl", b"avih" + struct.pack("<I", 56) + bytes(12) + struct.pack("<I", 0x10)
-                + bytes(8) + struct.pack("<I", streams) + bytes(28) + tracks)  # fmt: skip
+    head = riff(
+        b"hdrl",
+        b"avih"
+        + struct.pack("<I", 56)
+        + bytes(12)
+        + struct.pack("<I", 0x10)
+        + bytes(8)
+        + struct.pack("<I", streams)
+        + bytes(28)
+        + tracks,
+    )
     pieces = b"".join(
         (f"{k:02d}wb".encode() + struct.pack("<III", 16, 4, 0x7FFF_FFFF)) * entries
         for k in range(streams)

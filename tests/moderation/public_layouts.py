@@ -152,9 +152,21 @@ def write_hatecheck(folder: Path) -> None:
         gold = "hateful" if is_hate else "non-hateful"
         target = TARGETS[number % len(TARGETS)] if number % 9 else ""
         rows.append(
-            [number, "derog_neg_emote_h", number + 1, text, gold, target, "directed", "", "", "",
-             "", number // 7]
-        )  # fmt: skip
+            [
+                number,
+                "derog_neg_emote_h",
+                number + 1,
+                text,
+                gold,
+                target,
+                "directed",
+                "",
+                "",
+                "",
+                "",
+                number // 7,
+            ]
+        )
     header = (
         *("", "functionality", "case_id", "test_case", "label_gold", "target_ident", "direction"),
         *("focus_words", "focus_lemma", "ref_case_id", "ref_templ_id", "templ_id"),

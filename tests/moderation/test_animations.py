@@ -38,19 +38,26 @@ def batch(folder, registry, contents: dict[str, bytes]) -> dict[str, dict[str, o
     """What the jobs say of posts of one image each, without Ray."""
     model = ModelLocation(None, str(registry), "champion", load_policies(POLICIES), 1)
     quarantine = str(folder / "quarantine")
-    media = pa.table({
-        "post_id": list(contents), "kind": ["image"] * len(contents),
-        "place": pa.array([0] * len(contents), pa.int64()), "content": list(contents.values()),
-        "uri": pa.nulls(len(contents), pa.string()),
-    })  # fmt: skip
+    media = pa.table(
+        {
+            "post_id": list(contents),
+            "kind": ["image"] * len(contents),
+            "place": pa.array([0] * len(contents), pa.int64()),
+            "content": list(contents.values()),
+            "uri": pa.nulls(len(contents), pa.string()),
+        }
+    )
     answers = MediaScorer(model, MediaFetcher(()), quarantine)(media)
-    posts = pa.table({
-        name: pa.nulls(len(contents), POSTS.schema.field(name).type) for name in POSTS.names
-    } | {
-        "post_id": list(contents), "author_id": ["ann"] * len(contents),
-        "event_time": pa.array([CREATED_AT] * len(contents), pa.int64()).cast(
-            POSTS.schema.field("event_time").type),
-    })  # fmt: skip
+    posts = pa.table(
+        {name: pa.nulls(len(contents), POSTS.schema.field(name).type) for name in POSTS.names}
+        | {
+            "post_id": list(contents),
+            "author_id": ["ann"] * len(contents),
+            "event_time": pa.array([CREATED_AT] * len(contents), pa.int64()).cast(
+                POSTS.schema.field("event_time").type
+            ),
+        }
+    )
     scored = PostScorer(model, quarantine, 0.0)(
         pa.concat_tables([as_answers(posts, POST), answers])
     )
@@ -66,7 +73,7 @@ async def test_batch_and_service_say_the_same_of_every_animation(tmp_path):
             body = {"post_id": name, "author_id": "ann", "images": [sent(content)]}
             answer = await app.post("posts", body)
             served = {k: policy["probability"] for k, policy in answer["policies"].items()}
-            assert served == pytest.approx(
-                {k: scored[name][f"p_{k}"] for k in served}, abs=1e-4
-            ), name  # fmt: skip
+            assert served == pytest.approx({k: scored[name][f"p_{k}"] for k in served}, abs=1e-4), (
+                name
+            )
             assert answer["decision"] == scored[name]["action"].upper(), name

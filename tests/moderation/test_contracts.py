@@ -199,11 +199,27 @@ def test_a_second_video_makes_no_post():
 
 @pytest.mark.parametrize(
     ("tag", "known"),
-    [("de", True), ("de-AT", True), ("zh-Hant-TW", True), ("sr-Latn", True), ("EN-us", True),
-     ("gsw", True), ("es-419", True), ("sl-rozaj", True), ("en-x-pirate", True), ("xx", False),
-     ("german", False), ("de_AT", False), ("und", False), ("qaa", False), ("", False),
-     ("e", False), ("en-", False), ("d\u0435", False)],
-)  # fmt: skip
+    [
+        ("de", True),
+        ("de-AT", True),
+        ("zh-Hant-TW", True),
+        ("sr-Latn", True),
+        ("EN-us", True),
+        ("gsw", True),
+        ("es-419", True),
+        ("sl-rozaj", True),
+        ("en-x-pirate", True),
+        ("xx", False),
+        ("german", False),
+        ("de_AT", False),
+        ("und", False),
+        ("qaa", False),
+        ("", False),
+        ("e", False),
+        ("en-", False),
+        ("d\u0435", False),
+    ],
+)
 def test_languages_are_known_by_their_tags(tag, known):
     assert language_known(tag) is known
 

@@ -94,9 +94,13 @@ def test_rows_that_choose_the_blend_are_not_learnt_from():
     targets = np.array([[float(kind == "hate")] for kind in pieces.text_kinds])
     texts = ["quokka " * 3 if k % 5 == 0 else text for k, text in enumerate(pieces.texts)]
     model = fit_text(
-        texts, targets, ("hate",), np.arange(0, 40, 5), replace(TINY.text, learning=FEW),
+        texts,
+        targets,
+        ("hate",),
+        np.arange(0, 40, 5),
+        replace(TINY.text, learning=FEW),
         Run(1, Runtime()),
-    )  # fmt: skip
+    )
     assert model.ngrams is not None
     assert not any("quokk" in ngram for ngram in model.ngrams.words.vocabulary_)
     assert "quokka" not in model.tokenizer.get_vocab()
@@ -116,9 +120,13 @@ def test_a_policy_without_labels_is_answered_with_exactly_zero():
     targets = np.full((30, 2), np.nan)
     targets[:, 0] = [float(kind == "hate") for kind in pieces.text_kinds]
     model = fit_text(
-        pieces.texts, targets, ("hate", "spam"), np.arange(0, 30, 5),
-        replace(TINY.text, learning=FEW), Run(1, Runtime()),
-    )  # fmt: skip
+        pieces.texts,
+        targets,
+        ("hate", "spam"),
+        np.arange(0, 30, 5),
+        replace(TINY.text, learning=FEW),
+        Run(1, Runtime()),
+    )
     odds = model.answer(pieces.texts).log_odds
     assert not odds[:, 1].any()
     assert odds[:, 0].all()

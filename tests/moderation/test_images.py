@@ -175,8 +175,13 @@ def test_a_large_image_is_scaled_as_pillow_scales_it(mode, size):
         image = Image.fromarray(wide)
     else:
         image = rgb.convert(mode)
-    reference = rgb if mode in {"RGB", "RGBA"} else image.convert("RGB") if mode != "I;16" else (
-        rgb.convert("L").convert("RGB"))  # fmt: skip
+    reference = (
+        rgb
+        if mode in {"RGB", "RGBA"}
+        else image.convert("RGB")
+        if mode != "I;16"
+        else (rgb.convert("L").convert("RGB"))
+    )
     reference.thumbnail((256, 256), Image.Resampling.BICUBIC, reducing_gap=2.0)
     pixels = decode_image(encoded(image, "PNG"), Limits(image_side=256))
     assert max(pixels.shape) == 256

@@ -86,9 +86,14 @@ def rows(dataset, tmp_path_factory) -> Path:
 def trained(dataset, rows, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("trained")
     config = TrainConfig(
-        rows=str(rows), size=str(dataset / "size.yaml"), output=str(output), simulated=True,
-        registry=str(output / "registry"), alias="champion", bootstrap=20,
-    )  # fmt: skip
+        rows=str(rows),
+        size=str(dataset / "size.yaml"),
+        output=str(output),
+        simulated=True,
+        registry=str(output / "registry"),
+        alias="champion",
+        bootstrap=20,
+    )
     train.main(config)
     return output
 
@@ -131,10 +136,8 @@ def test_rows_hold_what_posts_say_and_show(dataset, rows):
     np.testing.assert_array_equal(prepared.presence, presence)
     labels = pq.read_table(dataset / "labels.parquet")
     hate = {
-        row["post_id"]: row["violates"]
-        for row in labels.to_pylist()
-        if row["policy"] == "hate"
-    }  # fmt: skip
+        row["post_id"]: row["violates"] for row in labels.to_pylist() if row["policy"] == "hate"
+    }
     np.testing.assert_array_equal(prepared.targets[:, 0], [hate[name] for name in names])
     some = np.arange(0, POSTS, 7)
     for index, inputs in zip(some.tolist(), inputs_of(prepared, some), strict=True):
@@ -209,9 +212,15 @@ def test_training_ends_with_model_report_and_registry(trained):
 @pytest.mark.slow
 def test_two_workers_share_a_training_up_to_the_registry(dataset, rows, trained, tmp_path):
     config = TrainConfig(
-        rows=str(rows), size=str(dataset / "size.yaml"), output=str(tmp_path), simulated=True,
-        registry=str(tmp_path / "registry"), alias="champion", bootstrap=20, num_workers=2,
-    )  # fmt: skip
+        rows=str(rows),
+        size=str(dataset / "size.yaml"),
+        output=str(tmp_path),
+        simulated=True,
+        registry=str(tmp_path / "registry"),
+        alias="champion",
+        bootstrap=20,
+        num_workers=2,
+    )
     train.main(config)
     model = load_model(tmp_path / "model")
     assert Registry(tmp_path / "registry").resolve("moderation", "champion") == model.version
@@ -228,9 +237,12 @@ def test_two_workers_share_a_training_up_to_the_registry(dataset, rows, trained,
 
 def test_training_again_continues_and_says_where_everything_is(dataset, rows, trained, capsys):
     config = TrainConfig(
-        rows=str(rows), size=str(dataset / "size.yaml"), output=str(trained), simulated=True,
+        rows=str(rows),
+        size=str(dataset / "size.yaml"),
+        output=str(trained),
+        simulated=True,
         bootstrap=20,
-    )  # fmt: skip
+    )
     train.main(config)
     output = capsys.readouterr().out
     assert "worker with" not in output  # nothing is fitted again
@@ -240,9 +252,12 @@ def test_training_again_continues_and_says_where_everything_is(dataset, rows, tr
 
 def test_this_process_fits_the_same_model_without_ray(dataset, rows, trained, tmp_path):
     config = TrainConfig(
-        rows=str(rows), size=str(dataset / "size.yaml"), output=str(tmp_path), engine="process",
+        rows=str(rows),
+        size=str(dataset / "size.yaml"),
+        output=str(tmp_path),
+        engine="process",
         bootstrap=10,
-    )  # fmt: skip
+    )
     train.main(config)
     ours, expected = load_model(tmp_path / "model"), load_model(trained / "model")
     prepared = find_rows(str(rows))
@@ -272,9 +287,14 @@ def test_scores_are_those_of_the_model_in_this_process(dataset, trained, scored)
 def test_the_next_batch_is_fair_random_in_part_and_goes_to_the_queue(scored, tmp_path):
     url = f"sqlite:///{tmp_path / 'records.db'}"
     config = SelectConfig(
-        scores=str(scored), output=str(tmp_path), count=40, records=url, random_share=0.1,
-        quotas=("hate=0.25",), at=1_770_000_000_000_000,
-    )  # fmt: skip
+        scores=str(scored),
+        output=str(tmp_path),
+        count=40,
+        records=url,
+        random_share=0.1,
+        quotas=("hate=0.25",),
+        at=1_770_000_000_000_000,
+    )
     batch = pq.read_table(select.main(config))
     assert batch.num_rows == 40
     random = batch.filter(batch["random"])
@@ -302,9 +322,13 @@ def decide(url: str, dataset: Path, now: int) -> int:
     for claim in claims:
         verdicts = {name: truth[claim.post_id, name] for name in claim.policies}
         reviews.decide(
-            claim.item_id, "ann", claim.token, verdicts, now=now + 1,
+            claim.item_id,
+            "ann",
+            claim.token,
+            verdicts,
+            now=now + 1,
             next_step=lambda item, case: next_step(item, case, settings),
-        )  # fmt: skip
+        )
     reviews.close()
     return len(claims)
 
@@ -314,20 +338,31 @@ def test_decisions_are_learnt_from_and_the_champion_stays_unless_it_is_beaten(
 ):
     url = f"sqlite:///{tmp_path / 'records.db'}"
     at = 1_780_000_000_000_000
-    chosen = SelectConfig(scores=str(scored), output=str(tmp_path / "b"), count=30, records=url,
-                          at=at)  # fmt: skip
+    chosen = SelectConfig(
+        scores=str(scored), output=str(tmp_path / "b"), count=30, records=url, at=at
+    )
     select.main(chosen)
     assert decide(url, dataset, at + 1) == 30
     registry = Registry(trained / "registry")
     before = registry.versions("moderation")
     config = RetrainConfig(
-        **tables(dataset), size=str(dataset / "size.yaml"), output=str(tmp_path / "r"), records=url,
-        registry=str(trained / "registry"), engine="process", bootstrap=20, margin=0.9,
-    )  # fmt: skip
+        **tables(dataset),
+        size=str(dataset / "size.yaml"),
+        output=str(tmp_path / "r"),
+        records=url,
+        registry=str(trained / "registry"),
+        engine="process",
+        bootstrap=20,
+        margin=0.9,
+    )
     result = retrain.main(config)
     assert result["labels"] == {
-        "since": 0, "until": 150, "new": 150, "total": 150, "of_unknown_policies": 0,
-    }  # fmt: skip
+        "since": 0,
+        "until": 150,
+        "new": 150,
+        "total": 150,
+        "of_unknown_policies": 0,
+    }
     assert result["won"] is False
     assert result["gain"]["low"] <= result["gain"]["value"] <= result["gain"]["high"]
     assert "not better than the champion by the margin" in result["decision"]
@@ -353,11 +388,13 @@ def test_decisions_keep_the_version_that_their_policy_had(dataset, scored, tmp_p
     text = (dataset / "policies.yaml").read_text()
     then = load_policies(text)
     now = then.model_copy(
-        update={"policies": tuple(
-            policy.model_copy(update={"version": 7 if policy.id == "hate" else policy.version})
-            for policy in then.policies
-        )}
-    )  # fmt: skip
+        update={
+            "policies": tuple(
+                policy.model_copy(update={"version": 7 if policy.id == "hate" else policy.version})
+                for policy in then.policies
+            )
+        }
+    )
     assert now.label != then.label
 
     def versions(*files):
@@ -379,9 +416,14 @@ def test_a_first_model_needs_no_champion_to_beat(dataset, scored, tmp_path):
     decide(url, dataset, at + 1)
     registry = tmp_path / "registry"
     config = RetrainConfig(
-        **tables(dataset, media=None), size=str(dataset / "size.yaml"), output=str(tmp_path / "r"),
-        records=url, registry=str(registry), engine="process", bootstrap=10,
-    )  # fmt: skip
+        **tables(dataset, media=None),
+        size=str(dataset / "size.yaml"),
+        output=str(tmp_path / "r"),
+        records=url,
+        registry=str(registry),
+        engine="process",
+        bootstrap=10,
+    )
     result = retrain.main(config)
     assert result["champion"] is None
     assert Registry(registry).resolve("moderation", "challenger") == result["version"]
@@ -390,9 +432,12 @@ def test_a_first_model_needs_no_champion_to_beat(dataset, scored, tmp_path):
 
 def test_a_search_writes_a_size_that_training_reads(dataset, rows, tmp_path):
     config = TuneConfig(
-        rows=str(rows), size=str(dataset / "size.yaml"), output=str(tmp_path), modalities=("text",),
+        rows=str(rows),
+        size=str(dataset / "size.yaml"),
+        output=str(tmp_path),
+        modalities=("text",),
         trials=2,
-    )  # fmt: skip
+    )
     best = parse_size(Path(tune.main(config)).read_text(), "best")
     around = parse_size(QUICK, "size")
     assert best.text.learning.rate != around.text.learning.rate
@@ -441,8 +486,7 @@ def test_what_belongs_to_no_post_or_to_no_listed_place_is_quarantined(dataset, t
     )
     empty = {"post_id": "empty", "author_id": "a", "event_time": posts["event_time"][0].as_py()}
     more = pa.Table.from_pylist([empty], schema=posts.schema)
-    pq.write_table(pa.concat_tables([spoken, more]),
-                   tmp_path / "posts.parquet")  # fmt: skip
+    pq.write_table(pa.concat_tables([spoken, more]), tmp_path / "posts.parquet")
     files = {name: str(tmp_path / f"{name}.parquet") for name in ("posts", "media", "labels")}
     note = preprocessed(dataset, tmp_path, **files, allow=(prefix,))
     assert note["broken_media"] == {"address_not_allowed": 3, "not_found": 1}
@@ -500,9 +544,12 @@ def test_options_that_cannot_be_meant_are_refused(dataset, rows, trained, scored
         select.main(SelectConfig(scores=str(scored), output=str(tmp_path), quotas=("hat=0.1",)))
     with pytest.raises(ArtifactError, match=r"expected one of moderation for .*harassment"):
         score.main(
-            ScoreConfig(posts=str(dataset / "posts.parquet"), model=str(trained / "model"),
-                        output=str(tmp_path))
-        )  # fmt: skip
+            ScoreConfig(
+                posts=str(dataset / "posts.parquet"),
+                model=str(trained / "model"),
+                output=str(tmp_path),
+            )
+        )
     with pytest.raises(ContractError, match="--records is missing"):
         retrain.main(RetrainConfig(output=str(tmp_path)))
 

@@ -67,8 +67,14 @@ def test_no_author_and_no_time_is_on_both_sides():
 def test_more_posts_move_no_author_to_another_part():
     author_ids, at_us, labelled = posts()
     before = split_posts(author_ids, at_us, labelled, 0.25, 0.3, seed=1)
-    more = split_posts([*author_ids, "new"], np.append(at_us, 91 * DAY), np.append(labelled, True),
-                      0.25, 0.3, seed=1)  # fmt: skip
+    more = split_posts(
+        [*author_ids, "new"],
+        np.append(at_us, 91 * DAY),
+        np.append(labelled, True),
+        0.25,
+        0.3,
+        seed=1,
+    )
     both = before.rows("members")
     moved = set(more.part[both].tolist()) - {PARTS.index("members")}
     assert moved <= {PARTS.index("unused")}
@@ -78,10 +84,12 @@ def test_more_posts_move_no_author_to_another_part():
 @pytest.mark.parametrize("split", ["author", "time", "random"])
 def test_posts_without_authors_or_times_are_parted_by_what_there_is(split):
     count = 400
-    posts = pa.table({
-        "post_id": [f"p{k}" for k in range(count)],
-        "author_id": [f"a{k % 40}" if split == "author" else "a" for k in range(count)],
-    })  # fmt: skip
+    posts = pa.table(
+        {
+            "post_id": [f"p{k}" for k in range(count)],
+            "author_id": [f"a{k % 40}" if split == "author" else "a" for k in range(count)],
+        }
+    )
     at_us = np.arange(count) * DAY if split == "time" else np.zeros(count, dtype=np.int64)
     author_ids = split_authors(posts, split)["author_id"].to_pylist()
     parting = split_posts(
@@ -247,10 +255,17 @@ def test_the_last_word_of_each_person_counts_and_people_may_differ(tmp_path):
     post = {"post_id": "p", "author_id": "a", "event_time": FIRST, "text": "words"}
     judgements = [("ann", True, 11), ("ann", False, 12), ("bob", True, 11), ("cy", True, 11)]
     labels = [
-        {"post_id": "p", "policy": "hate", "violates": violates, "by": by,
-         "event_time": FIRST + day * DAY, "known_at": FIRST + day * DAY, "policy_version": 1}
+        {
+            "post_id": "p",
+            "policy": "hate",
+            "violates": violates,
+            "by": by,
+            "event_time": FIRST + day * DAY,
+            "known_at": FIRST + day * DAY,
+            "policy_version": 1,
+        }
         for by, violates, day in judgements
-    ]  # fmt: skip
+    ]
     facts = pa.concat_tables([_facts([post], POST), _facts(labels, LABEL)])
     rows = RowBuilder(policies(), str(tmp_path)).rows(facts)
     targets = rows["targets"].to_pylist()[0]
@@ -265,10 +280,17 @@ def test_labels_of_posts_that_are_set_aside_are_set_aside_with_them(tmp_path):
         for name, text in (("a", "words"), ("b", None), ("c", "more"))
     ]
     labels = [
-        {"post_id": name, "policy": "hate", "violates": True, "by": "ann", "event_time": FIRST,
-         "known_at": FIRST, "policy_version": 1}
+        {
+            "post_id": name,
+            "policy": "hate",
+            "violates": True,
+            "by": "ann",
+            "event_time": FIRST,
+            "known_at": FIRST,
+            "policy_version": 1,
+        }
         for name in ("a", "b", "nobody")
-    ]  # fmt: skip
+    ]
     facts = pa.concat_tables([_facts(posts, POST), _facts(labels, LABEL)])
     rows = RowBuilder(policies(), str(tmp_path)).rows(facts)
     assert rows["post_id"].to_pylist() == ["a", "c"]
@@ -280,8 +302,14 @@ def test_labels_of_posts_that_are_set_aside_are_set_aside_with_them(tmp_path):
 
 def test_labels_of_posts_that_are_not_there_are_warned_of_first(tmp_path):
     post = {"author_id": "a", "event_time": FIRST, "text": "words"}
-    label = {"policy": "hate", "violates": True, "by": "ann", "event_time": FIRST,
-            "known_at": FIRST, "policy_version": 1}  # fmt: skip
+    label = {
+        "policy": "hate",
+        "violates": True,
+        "by": "ann",
+        "event_time": FIRST,
+        "known_at": FIRST,
+        "policy_version": 1,
+    }
     assembly = RowBuilder(policies(), str(tmp_path))
     for names, labelled in (("12", ["1", "2.0", "2.0"]), ("", ["7.0"]), ("9", [])):
         parts = (
@@ -302,8 +330,14 @@ def test_labels_of_posts_that_are_not_there_are_warned_of_first(tmp_path):
 def test_a_post_of_a_broken_clock_moves_no_test():
     post_ids, at_us, labelled = posts()
     before = split_posts(post_ids, at_us, labelled, 0.25, 0.3, seed=1)
-    far = split_posts([*post_ids, "new"], np.append(at_us, at_us.max() + 9_000 * DAY),
-                     np.append(labelled, True), 0.25, 0.3, seed=1)  # fmt: skip
+    far = split_posts(
+        [*post_ids, "new"],
+        np.append(at_us, at_us.max() + 9_000 * DAY),
+        np.append(labelled, True),
+        0.25,
+        0.3,
+        seed=1,
+    )
     assert far.test_from_us == before.test_from_us
     assert far.part[:-1].tolist() == before.part.tolist()
 
@@ -316,15 +350,19 @@ def test_word_pieces_of_rows_are_those_that_the_encoder_would_take(tmp_path):
     encoder.save_pretrained(tmp_path / "encoder")
     tokenizer.save(str(tmp_path / "encoder" / "tokenizer.json"))
     size = dataclasses.replace(size, encoder=str(tmp_path / "encoder"))
-    post_rows = [{"post_id": f"p{k}", "author_id": "a", "event_time": FIRST, "text": text}
-            for k, text in enumerate(texts)]  # fmt: skip
+    post_rows = [
+        {"post_id": f"p{k}", "author_id": "a", "event_time": FIRST, "text": text}
+        for k, text in enumerate(texts)
+    ]
     rows = RowBuilder(policies(), str(tmp_path / "q"), size).rows(_facts(post_rows, POST))
     ids = tuple(np.array(row, dtype=np.int64) for row in rows["tokens"].to_pylist())
     tokens = Tokens(ids, tuple(np.zeros((len(row), 2), dtype=np.int64) for row in ids))
     targets = np.array([[float("word" in text)] for text in texts])
     run, held_out = Run(1, Runtime(threads=1)), np.arange(2)
-    apart, before = (fit_text(texts, targets, ("spam",), held_out, size, run, stored_tokens)
-                     for stored_tokens in (None, tokens))  # fmt: skip
+    apart, before = (
+        fit_text(texts, targets, ("spam",), held_out, size, run, stored_tokens)
+        for stored_tokens in (None, tokens)
+    )
     np.testing.assert_array_equal(apart.answer(texts).log_odds, before.answer(texts).log_odds)
 
 
@@ -347,8 +385,10 @@ def test_encoded_pieces_decode_to_what_they_were():
 
 def test_posts_are_composed_of_pieces_that_a_file_names(tmp_path):
     source_pieces = simulated_pieces(24, 24, 8, seed=1)
-    pq.write_table(pa.table({"tweet": source_pieces.texts, "class": [k % 3 for k in range(24)]}),
-                   tmp_path / "texts.parquet")  # fmt: skip
+    pq.write_table(
+        pa.table({"tweet": source_pieces.texts, "class": [k % 3 for k in range(24)]}),
+        tmp_path / "texts.parquet",
+    )
     pq.write_table(
         pa.table(
             {
@@ -359,8 +399,9 @@ def test_posts_are_composed_of_pieces_that_a_file_names(tmp_path):
         tmp_path / "images.parquet",
     )
     frames = [[encoded_image(frame) for frame in clip] for clip in source_pieces.clips]
-    pq.write_table(pa.table({"frames": frames, "label": [k % 2 for k in range(8)]}),
-                   tmp_path / "clips.parquet")  # fmt: skip
+    pq.write_table(
+        pa.table({"frames": frames, "label": [k % 2 for k in range(8)]}), tmp_path / "clips.parquet"
+    )
     file = tmp_path / "pieces.yaml"
     file.write_text(
         """

@@ -79,11 +79,19 @@ def test_the_report_says_what_was_measured():
     posts, probabilities, answers = unseen_posts()
     odds = logit(probabilities.clip(1e-9, 1 - 1e-9))
     tested = Measured(
-        source="made up", simulated=True, policies=POLICIES, log_odds=odds, targets=posts.targets,
-        presence=posts.presence, answers=answers, authors=[f"{k % 90}" for k in range(len(odds))],
-        thresholds=model().thresholds, training_posts=10,
-        quarantined={"image: truncated": 3}, seed=1,
-    )  # fmt: skip
+        source="made up",
+        simulated=True,
+        policies=POLICIES,
+        log_odds=odds,
+        targets=posts.targets,
+        presence=posts.presence,
+        answers=answers,
+        authors=[f"{k % 90}" for k in range(len(odds))],
+        thresholds=model().thresholds,
+        training_posts=10,
+        quarantined={"image: truncated": 3},
+        seed=1,
+    )
     report = training_report(tested)
     page = render_page(report)
     assert "simulated posts; made up" in page

@@ -96,8 +96,12 @@ def test_posts_are_drawn_by_their_squared_distance():
     assert spread.draw(np.zeros(6, dtype=bool), generator) is None
 
 
-@given(st.integers(0, 10_000), st.sampled_from(["badge", "entropy", "margin", "random"]),
-       st.integers(1, 80), st.booleans())  # fmt: skip
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from(["badge", "entropy", "margin", "random"]),
+    st.integers(1, 80),
+    st.booleans(),
+)
 def test_a_batch_holds_different_unlabelled_posts_the_same_for_the_same_seed(
     seed, method, size, exclusive
 ):
@@ -171,8 +175,12 @@ def test_a_quota_holds_for_a_rare_policy():
     draw = np.random.default_rng(5)
     rare = draw.random(2000) < 0.03
     probabilities = np.column_stack([np.where(rare, 0.3, 0.01), draw.random(2000) * 0.8 + 0.1])
-    candidates = pool(2000, exclusive=False, probabilities=probabilities,
-                 embeddings=draw.normal(size=(2000, 8)).astype(np.float32))  # fmt: skip
+    candidates = pool(
+        2000,
+        exclusive=False,
+        probabilities=probabilities,
+        embeddings=draw.normal(size=(2000, 8)).astype(np.float32),
+    )
     without, with_quota = (
         select_batch(candidates, 50, 1, SelectionSettings(random_share=0.0, quotas=quotas)).rows
         for quotas in ({}, {0: 0.4})

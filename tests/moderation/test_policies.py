@@ -43,36 +43,69 @@ def test_policies_keep_their_order_and_fields():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("    severity: 4", "    severty: 4",
-         "p.yaml:6: hate: policies.severty: unknown field; did you mean 'severity'?"),
-        ("missed_violation", "mised_violation",
-         "p.yaml:10: hate: policies.costs.mised_violation: unknown field; "
-         "did you mean 'missed_violation'?"),
-        ("views_that_double", "views_to_double",
-         "p.yaml:2: views_to_double: unknown field; did you mean 'views_that_double'?"),
-        ("severity: 4", "severity: 6",
-         "p.yaml:6: hate: policies.severity: input should be less than or equal to 5, got 6"),
+        (
+            "    severity: 4",
+            "    severty: 4",
+            "p.yaml:6: hate: policies.severty: unknown field; did you mean 'severity'?",
+        ),
+        (
+            "missed_violation",
+            "mised_violation",
+            "p.yaml:10: hate: policies.costs.mised_violation: unknown field; "
+            "did you mean 'missed_violation'?",
+        ),
+        (
+            "views_that_double",
+            "views_to_double",
+            "p.yaml:2: views_to_double: unknown field; did you mean 'views_that_double'?",
+        ),
+        (
+            "severity: 4",
+            "severity: 6",
+            "p.yaml:6: hate: policies.severity: input should be less than or equal to 5, got 6",
+        ),
         ("    severity: 4\n", "", "p.yaml:4: hate: policies.severity: field required"),
-        ("wrong_removal: 8", "wrong_removal: .inf",
-         "p.yaml:9: hate: policies.costs.wrong_removal: input should be "),
-        ("remove: 0.97", "remove: 0.5",
-         "p.yaml:16: spam: policies.thresholds: review (0.8) stands above remove (0.5)"),
-        ("    thresholds: {review: 0.8, remove: 0.97}\n", "",
-         "p.yaml:12: spam: policies: expected either costs or thresholds, got neither"),
-        ("[ALLOW, REVIEW]", "[ALLOW, REMOV]",
-         "p.yaml:17: spam: policies.actions: input should be 'ALLOW', 'REVIEW' or 'REMOVE', "
-         "got 'REMOV'; did you mean 'REMOVE'?"),
-        ("[ALLOW, REVIEW]", "[REVIEW, REMOVE]",
-         "p.yaml:12: spam: policies: actions: expected ALLOW and at least one of"),
-        ("[de, pt-BR]", "[german]",
-         "p.yaml:18: spam: policies.languages: string should match pattern"),
+        (
+            "wrong_removal: 8",
+            "wrong_removal: .inf",
+            "p.yaml:9: hate: policies.costs.wrong_removal: input should be ",
+        ),
+        (
+            "remove: 0.97",
+            "remove: 0.5",
+            "p.yaml:16: spam: policies.thresholds: review (0.8) stands above remove (0.5)",
+        ),
+        (
+            "    thresholds: {review: 0.8, remove: 0.97}\n",
+            "",
+            "p.yaml:12: spam: policies: expected either costs or thresholds, got neither",
+        ),
+        (
+            "[ALLOW, REVIEW]",
+            "[ALLOW, REMOV]",
+            "p.yaml:17: spam: policies.actions: input should be 'ALLOW', 'REVIEW' or 'REMOVE', "
+            "got 'REMOV'; did you mean 'REMOVE'?",
+        ),
+        (
+            "[ALLOW, REVIEW]",
+            "[REVIEW, REMOVE]",
+            "p.yaml:12: spam: policies: actions: expected ALLOW and at least one of",
+        ),
+        (
+            "[de, pt-BR]",
+            "[german]",
+            "p.yaml:18: spam: policies.languages: string should match pattern",
+        ),
         ("id: spam", "id: hate", "p.yaml:1: policies: 'hate' is declared twice"),
         ("    severity: 1", "    severity: 1\n    severity: 2", "p.yaml:15: severity: stands here"),
-        ("severity: 4\n    version: 2", "severity: &four 4\n    version: *four",
-         "p.yaml:6: aliases are refused"),
+        (
+            "severity: 4\n    version: 2",
+            "severity: &four 4\n    version: *four",
+            "p.yaml:6: aliases are refused",
+        ),
         ("version: 3", "version: 3: 4", "p.yaml: not YAML"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_named_with_its_line(old, new, message):
     with pytest.raises(PolicyError) as caught:
         load_policies(GOOD.replace(old, new, 1), "p.yaml")
@@ -99,9 +132,17 @@ def test_a_digest_changes_with_the_meaning_and_not_with_comments():
 
 @pytest.mark.parametrize(
     ("language", "holds"),
-    [("de", True), ("de-AT", True), ("DE", True), ("pt-BR", True), ("pt", False), ("den", False),
-     ("xx-unknown", False), (None, True)],
-)  # fmt: skip
+    [
+        ("de", True),
+        ("de-AT", True),
+        ("DE", True),
+        ("pt-BR", True),
+        ("pt", False),
+        ("den", False),
+        ("xx-unknown", False),
+        (None, True),
+    ],
+)
 def test_a_policy_limited_to_languages_holds_there_and_where_nothing_is_known(language, holds):
     policies = load_policies(GOOD)
     assert policies.named("spam").holds_in(language) is holds

@@ -111,8 +111,11 @@ def test_comments_with_line_ends_and_a_column_for_each_label(tmp_path, capsys):
     assert outcome(tables["posts"]) == (JIGSAW_ROWS + 1 + JIGSAW_UNJUDGED, 0, 1, 0)
     assert adds_up(tables["posts"], rows["posts"])
     assert outcome(labels) == (
-        kinds * (JIGSAW_ROWS + 1 + JIGSAW_UNJUDGED), 0, kinds, kinds * JIGSAW_UNJUDGED,
-    )  # fmt: skip
+        kinds * (JIGSAW_ROWS + 1 + JIGSAW_UNJUDGED),
+        0,
+        kinds,
+        kinds * JIGSAW_UNJUDGED,
+    )
     assert adds_up(labels, kinds * JIGSAW_ROWS)
     assert rows["labelled"] == JIGSAW_ROWS
     assert "24  left out by 'where', of the rows that 'unpivot' makes" in output
@@ -133,9 +136,14 @@ def test_cases_behind_a_nameless_index_of_one_author_and_one_time(tmp_path, caps
     assert tables["posts"]["quarantined"] + rows["posts"] == HATECHECK_ROWS + 1
     assert tables["labels"]["rows_in"] == HATECHECK_ROWS + 1
     again = replace(
-        config, posts=None, labels=None, mapping_posts=None, mapping_labels=None,
-        rows=str(tmp_path / "out" / "rows"), output=str(tmp_path / "again"),
-    )  # fmt: skip
+        config,
+        posts=None,
+        labels=None,
+        mapping_posts=None,
+        mapping_labels=None,
+        rows=str(tmp_path / "out" / "rows"),
+        output=str(tmp_path / "again"),
+    )
     with pytest.raises(ContractError, match=r"are of 1 authors.*map author_id.*--split random"):
         train.main(replace(again, split="author-time"))
     with pytest.raises(ContractError, match=r"are of one time.*map event_time.*--split random"):

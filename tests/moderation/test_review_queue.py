@@ -22,16 +22,24 @@ def reviews(tmp_path: Path) -> Iterator[Reviews]:
 
 def queue(reviews: Reviews, **changes: object) -> ReviewQueue:
     fields: dict[str, object] = {
-        "salt": "s", "second_opinion_share": 0.0, "second_opinion_severity": 6, "golden_share": 0.0,
-    }  # fmt: skip
+        "salt": "s",
+        "second_opinion_share": 0.0,
+        "second_opinion_severity": 6,
+        "golden_share": 0.0,
+    }
     return ReviewQueue(reviews, ReviewSettings(**(fields | changes)))
 
 
 def doubt(number: int = 0, **changes: object) -> Doubt:
     fields: dict[str, object] = {
-        "post_id": f"p{number}", "policies": POLICIES, "severity": 2, "reach": 100,
-        "policy_version": "v1", "model_version": "m1", "shown": {"text": "words"},
-    }  # fmt: skip
+        "post_id": f"p{number}",
+        "policies": POLICIES,
+        "severity": 2,
+        "reach": 100,
+        "policy_version": "v1",
+        "model_version": "m1",
+        "shown": {"text": "words"},
+    }
     return Doubt(**(fields | changes))
 
 
@@ -88,10 +96,16 @@ def test_where_two_differ_a_third_decides_by_majority(reviews):
 
 def removed(**changes: object) -> Removal:
     fields: dict[str, object] = {
-        "post_id": "p0", "author_id": "author", "removed_at": NOW + 1, "policies": {"hate": 1.0},
-        "severity": 2, "reach": 100, "policy_version": "v1", "model_version": "m1",
+        "post_id": "p0",
+        "author_id": "author",
+        "removed_at": NOW + 1,
+        "policies": {"hate": 1.0},
+        "severity": 2,
+        "reach": 100,
+        "policy_version": "v1",
+        "model_version": "m1",
         "shown": {"text": "words"},
-    }  # fmt: skip
+    }
     return Removal(**(fields | changes))
 
 
@@ -118,12 +132,18 @@ def test_nothing_tells_a_golden_item_from_another(reviews):
     reviews.keep_golden(
         [
             GoldenPost(
-                id=f"g{number}", post_id=f"q{number}", policies=POLICIES, severity=2, reach=100,
-                policy_version="v1", shown={"text": "words"}, known={"hate": True, "spam": False},
+                id=f"g{number}",
+                post_id=f"q{number}",
+                policies=POLICIES,
+                severity=2,
+                reach=100,
+                policy_version="v1",
+                shown={"text": "words"},
+                known={"hate": True, "spam": False},
             )
             for number in range(40)
         ]
-    )  # fmt: skip
+    )
     review_queue.admit([doubt(number) for number in range(60)], NOW)
     claims = review_queue.claim("ann", 60, NOW + 1)
     golden = [claim for claim in claims if claim.post_id.startswith("q")]

@@ -88,8 +88,10 @@ def test_the_sample_for_second_opinions_is_drawn_by_post_and_not_by_anything_els
 def test_severe_posts_always_get_a_second_opinion():
     settings = ReviewSettings(salt="s", second_opinion_share=0.0, second_opinion_severity=4)
     assert [second_opinion_rule("p", severity, settings) for severity in (3, 4, 5)] == [
-        None, "severity", "severity",
-    ]  # fmt: skip
+        None,
+        "severity",
+        "severity",
+    ]
 
 
 def test_the_majority_counts_policy_by_policy():
@@ -119,9 +121,13 @@ def pairs_of(count: int, seed: int) -> list[OpinionPair]:
         truth = bool(draw.random() < 0.4)
         first, second = (bool(truth ^ (draw.random() < 0.1)) for _ in range(2))
         pairs.append(
-            OpinionPair(f"p{number}", "sample", {"hate": first, "spam": False},
-                        {"hate": second, "spam": False})
-        )  # fmt: skip
+            OpinionPair(
+                f"p{number}",
+                "sample",
+                {"hate": first, "spam": False},
+                {"hate": second, "spam": False},
+            )
+        )
     return pairs
 
 
@@ -167,16 +173,24 @@ def test_golden_items_come_at_their_declared_rate_to_each_reviewer():
     for reviewer in ("ann", "bob"):
         drawn = [mixer.draws(reviewer, slot) for slot in range(20_000)]
         assert abs(sum(drawn) / 20_000 - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 20_000)
-    assert not any(GoldenMixer(ReviewSettings(salt="s", golden_share=0.0)).draws("ann", slot)
-                   for slot in range(1000))  # fmt: skip
+    assert not any(
+        GoldenMixer(ReviewSettings(salt="s", golden_share=0.0)).draws("ann", slot)
+        for slot in range(1000)
+    )
 
 
 def removal(**changes: object) -> Removal:
     fields: dict[str, object] = {
-        "post_id": "p", "author_id": "author", "removed_at": NOW, "policies": {"hate": 0.97},
-        "severity": 4, "reach": 50, "policy_version": "v1", "model_version": "m1",
+        "post_id": "p",
+        "author_id": "author",
+        "removed_at": NOW,
+        "policies": {"hate": 0.97},
+        "severity": 4,
+        "reach": 50,
+        "policy_version": "v1",
+        "model_version": "m1",
         "shown": {"text": "words"},
-    }  # fmt: skip
+    }
     return Removal(**(fields | changes))
 
 

@@ -26,9 +26,11 @@ money = st.floats(0.01, 1000)
 @st.composite
 def policy(draw, number):
     costs = Costs(
-        wrong_removal=draw(money), missed_violation=draw(money), review=draw(money),
+        wrong_removal=draw(money),
+        missed_violation=draw(money),
+        review=draw(money),
         waiting_share=draw(st.floats(0, 0.9)),
-    )  # fmt: skip
+    )
     low, high = sorted((draw(st.floats(0.01, 1)), draw(st.floats(0.01, 1))))
     by_cost = draw(st.booleans())
     return Policy(
@@ -142,11 +144,16 @@ def test_the_hardest_policy_decides_and_is_named():
     few = Policies(
         version=1,
         policies=tuple(
-            Policy(id=name, description="x", severity=severity, version=1,
-                   thresholds=Thresholds(review=0.5, remove=0.9))
+            Policy(
+                id=name,
+                description="x",
+                severity=severity,
+                version=1,
+                thresholds=Thresholds(review=0.5, remove=0.9),
+            )
             for name, severity in (("mild", 1), ("bad", 5), ("other", 3))
         ),
-    )  # fmt: skip
+    )
     routed = Routing(few).route([[0.95, 0.6, 0.6], [0.1, 0.6, 0.7], [0.1, 0.1, 0.1]])
     assert routed.actions.tolist() == [REMOVE, REVIEW, ALLOW]
     assert [routed.words(row, few) for row in range(3)] == [
@@ -163,10 +170,16 @@ def test_a_policy_for_other_languages_does_not_hold():
     few = Policies(
         version=1,
         policies=(
-            Policy(id="local", description="x", severity=5, version=1, languages=("de",),
-                   thresholds=Thresholds(review=0.5, remove=0.9)),
+            Policy(
+                id="local",
+                description="x",
+                severity=5,
+                version=1,
+                languages=("de",),
+                thresholds=Thresholds(review=0.5, remove=0.9),
+            ),
         ),
-    )  # fmt: skip
+    )
     routed = Routing(few).route([[0.99]] * 4, languages=["de-CH", "en", None, "zz-qaa"])
     assert routed.actions.tolist() == [REMOVE, ALLOW, REMOVE, ALLOW]
     assert routed.risk.tolist() == pytest.approx([4.95, 0, 4.95, 0])

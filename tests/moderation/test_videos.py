@@ -25,9 +25,13 @@ from tests.moderation.made_media import (
 )
 
 SMALL = Limits(
-    video_bytes=300_000, video_pixels=200_000, video_seconds=10, video_frames=300, video_side=64,
+    video_bytes=300_000,
+    video_pixels=200_000,
+    video_seconds=10,
+    video_frames=300,
+    video_side=64,
     decode_seconds=5,
-)  # fmt: skip
+)
 
 
 def refused(content: bytes, limits: Limits = SMALL) -> str:

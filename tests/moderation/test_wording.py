@@ -74,11 +74,22 @@ def test_resolving_leetspeak_changes_no_length(text):
 @pytest.mark.parametrize(
     "disguised",
     [
-        "VILE", "ｖｉｌｅ", "𝓿𝓲𝓵𝓮", "ⓥⓘⓛⓔ", "v\u200bi\u200cl\u200de", "vi\u00adle", "v\u202eile",
-        "\u2066vile\u2069", "v\u0336i\u0336l\u0336e\u0336", "vïlé", "vi\ufe0fle", "v\u2060ile",
-        "v\u034file", "vi\U000e0061le",
+        "VILE",
+        "ｖｉｌｅ",
+        "𝓿𝓲𝓵𝓮",
+        "ⓥⓘⓛⓔ",
+        "v\u200bi\u200cl\u200de",
+        "vi\u00adle",
+        "v\u202eile",
+        "\u2066vile\u2069",
+        "v\u0336i\u0336l\u0336e\u0336",
+        "vïlé",
+        "vi\ufe0fle",
+        "v\u2060ile",
+        "v\u034file",
+        "vi\U000e0061le",
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_seen_or_is_only_styled_falls_away(disguised):
     assert fold(disguised).text == "vile"
     (hit,) = load_lists(LISTS).hits(f"so {disguised}!")
@@ -88,9 +99,26 @@ def test_what_cannot_be_seen_or_is_only_styled_falls_away(disguised):
 
 @pytest.mark.parametrize(
     "disguised",
-    ["νіⅼе", "vіӏе", "ᴠɪʟᴇ", "🆅🅸🅻🅴", "🅥🅘🅛🅔", "🇻🇮🇱🇪", "v1le", "v!l3", "vi1e", "vi|3",
-     "v113", "viiiileee", "VІLЕ", "v i l e", "v.i.l.e", "v - i - l - e", "v*i*l*e"],
-)  # fmt: skip
+    [
+        "νіⅼе",
+        "vіӏе",
+        "ᴠɪʟᴇ",
+        "🆅🅸🅻🅴",
+        "🅥🅘🅛🅔",
+        "🇻🇮🇱🇪",
+        "v1le",
+        "v!l3",
+        "vi1e",
+        "vi|3",
+        "v113",
+        "viiiileee",
+        "VІLЕ",
+        "v i l e",
+        "v.i.l.e",
+        "v - i - l - e",
+        "v*i*l*e",
+    ],
+)
 def test_a_blocked_word_is_found_behind_every_disguise(disguised):
     (hit,) = load_lists(LISTS).hits(f"you {disguised} one")
     assert (hit.entry, hit.start, hit.end) == ("vile", 4, 4 + len(disguised))
@@ -132,10 +160,24 @@ def test_a_word_in_pieces_is_found_where_it_is_written(text, hit):
 
 @pytest.mark.parametrize(
     "innocent",
-    ["glor.pick", "g lorpick", "glor pick", "*l*rpick", "g******k", "gl***ick", "#glorpicking",
-     "#Glorpicking", "glorpick12345", "123glorpick", "glorpicks", "gl.rpick", "a & b; glor&pick;",
-     "Glor#Pickled", "#Glor #Pick"],
-)  # fmt: skip
+    [
+        "glor.pick",
+        "g lorpick",
+        "glor pick",
+        "*l*rpick",
+        "g******k",
+        "gl***ick",
+        "#glorpicking",
+        "#Glorpicking",
+        "glorpick12345",
+        "123glorpick",
+        "glorpicks",
+        "gl.rpick",
+        "a & b; glor&pick;",
+        "Glor#Pickled",
+        "#Glor #Pick",
+    ],
+)
 def test_what_only_resembles_a_word_in_pieces_is_left_alone(innocent):
     assert load_lists(GLORPICK).hits(innocent) == ()
 
@@ -151,9 +193,12 @@ def test_every_reading_has_its_places_in_the_original(text):
 
 
 invisible = st.text(
-    st.sampled_from("\u200b\u200c\u200d\u2060\ufeff\u00ad\u202a\u202b\u202e\u2066\u2067\u2069\u034f\u180e"
-                    "\ufe0f\u0301\u0336\u0489\u20dd\U000e0061\U000e0100"), max_size=3,
-)  # fmt: skip
+    st.sampled_from(
+        "\u200b\u200c\u200d\u2060\ufeff\u00ad\u202a\u202b\u202e\u2066\u2067\u2069\u034f\u180e"
+        "\ufe0f\u0301\u0336\u0489\u20dd\U000e0061\U000e0100"
+    ),
+    max_size=3,
+)
 
 
 @given(anything, anything, st.lists(invisible, min_size=5, max_size=5))
@@ -172,9 +217,22 @@ def test_no_invisible_characters_hide_a_blocked_word_in_any_text(left, right, be
 
 @pytest.mark.parametrize(
     "innocent",
-    ["reviled", "evil eye", "servile", "a village", "Seville", "the mark: rnark", "rnаrk", "m4rk",
-     "455 vi 1e", "113", "grotto and Grotto", "killing them all", "v. i. Lee"],
-)  # fmt: skip
+    [
+        "reviled",
+        "evil eye",
+        "servile",
+        "a village",
+        "Seville",
+        "the mark: rnark",
+        "rnаrk",
+        "m4rk",
+        "455 vi 1e",
+        "113",
+        "grotto and Grotto",
+        "killing them all",
+        "v. i. Lee",
+    ],
+)
 def test_what_only_resembles_a_blocked_word_is_left_alone(innocent):
     assert [hit for hit in hits_of(innocent) if hit[1] != "mark"] == []
 
@@ -218,29 +276,50 @@ def test_a_pattern_that_would_explode_elsewhere_takes_no_long_time():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("{id: a, wrod: x, action: review, policy: hate}",
-         "l.yaml:3: a: entries.wrod: unknown field; did you mean 'word'?"),
-        ("{id: a, pattern: '(x', action: review, policy: hate}",
-         "l.yaml:3: a: entries: pattern: expected RE2 syntax, got '(x': missing )"),
-        ("{id: a, pattern: '(?=x)', action: review, policy: hate}",
-         "l.yaml:3: a: entries: pattern: expected RE2 syntax, got '(?=x)': "),
-        ("{id: a, pattern: '((a{100}){100}){100}', action: review, policy: hate}",
-         "l.yaml:3: a: entries: pattern: expected RE2 syntax"),
-        ("{id: a, pattern: 'x*', action: review, policy: hate}",
-         "l.yaml:3: a: entries: pattern: expected to match something, got 'x*'"),
-        ("{id: a, pattern: 'né', action: review, policy: hate}",
-         "l.yaml:3: a: entries: pattern: folded text never holds 'é'; write 'e'"),
-        ("{id: a, word: \"\\u200b\", action: review, policy: hate}",
-         "l.yaml:3: a: entries: word: expected something that can be seen"),
-        ("{id: a, word: x, pattern: y, action: review, policy: hate}",
-         "l.yaml:3: a: entries: expected either word or pattern, got both"),
-        ("{id: a, word: x, action: deny, policy: hate}",
-         "l.yaml:3: a: entries.action: input should be 'allow', 'review' or 'remove', got 'deny'"),
+        (
+            "{id: a, wrod: x, action: review, policy: hate}",
+            "l.yaml:3: a: entries.wrod: unknown field; did you mean 'word'?",
+        ),
+        (
+            "{id: a, pattern: '(x', action: review, policy: hate}",
+            "l.yaml:3: a: entries: pattern: expected RE2 syntax, got '(x': missing )",
+        ),
+        (
+            "{id: a, pattern: '(?=x)', action: review, policy: hate}",
+            "l.yaml:3: a: entries: pattern: expected RE2 syntax, got '(?=x)': ",
+        ),
+        (
+            "{id: a, pattern: '((a{100}){100}){100}', action: review, policy: hate}",
+            "l.yaml:3: a: entries: pattern: expected RE2 syntax",
+        ),
+        (
+            "{id: a, pattern: 'x*', action: review, policy: hate}",
+            "l.yaml:3: a: entries: pattern: expected to match something, got 'x*'",
+        ),
+        (
+            "{id: a, pattern: 'né', action: review, policy: hate}",
+            "l.yaml:3: a: entries: pattern: folded text never holds 'é'; write 'e'",
+        ),
+        (
+            '{id: a, word: "\\u200b", action: review, policy: hate}',
+            "l.yaml:3: a: entries: word: expected something that can be seen",
+        ),
+        (
+            "{id: a, word: x, pattern: y, action: review, policy: hate}",
+            "l.yaml:3: a: entries: expected either word or pattern, got both",
+        ),
+        (
+            "{id: a, word: x, action: deny, policy: hate}",
+            "l.yaml:3: a: entries.action: input should be 'allow', 'review' or 'remove'"
+            ", got 'deny'",
+        ),
         ("{id: a, word: x, action: review}", "l.yaml:3: a: entries: policy: expected for review"),
-        ("{id: a, word: x, action: review, policy: hat}",
-         "l.yaml: a: policy: 'hat' is unknown; did you mean 'hate'?"),
+        (
+            "{id: a, word: x, action: review, policy: hat}",
+            "l.yaml: a: policy: 'hat' is unknown; did you mean 'hate'?",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_named_with_its_line(entry, message):
     with pytest.raises(ListError) as caught:
         load_lists(f"version: 1\nentries:\n  - {entry}\n", ("hate",), "l.yaml")

@@ -93,7 +93,11 @@ def unseen_posts() -> tuple[Composed, np.ndarray, dict[str, ModalityAnswer]]:
 
 def save(model: ModerationModel, folder: Path) -> Path:
     model.save(
-        folder, created_at=1_795_428_900_000_000, data_fingerprint="f" * 64, code_version="test",
-        parameters={}, metrics={},
-    )  # fmt: skip
+        folder,
+        created_at=1_795_428_900_000_000,
+        data_fingerprint="f" * 64,
+        code_version="test",
+        parameters={},
+        metrics={},
+    )
     return folder

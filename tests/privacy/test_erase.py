@@ -93,10 +93,13 @@ def test_a_payer_is_erased_from_table_archive_facts_backlog_and_journal(
 ) -> None:
     records.record_decisions(
         [
-            payment("t1", ANN), payment("t2", BOB), payment("t3", ANN, 5, method="fallback"),
-            payment("t4", BOB, 5), decision("t5", system="churn", entities={"customer_id": ANN}),
+            payment("t1", ANN),
+            payment("t2", BOB),
+            payment("t3", ANN, 5, method="fallback"),
+            payment("t4", BOB, 5),
+            decision("t5", system="churn", entities={"customer_id": ANN}),
         ]
-    )  # fmt: skip
+    )
     records.record_labels([fact("t1"), fact("t2"), fact("t3")])
     for day in days_before(database, NOVEMBER + DAY):
         archive_day(database, str(tmp_path / "archive"), day, NOVEMBER)
@@ -166,10 +169,17 @@ def test_other_kinds_of_entities_are_found_without_an_index(
 
 def event(name: str, user: str, device: str) -> dict[str, object]:
     return {
-        "event_time": NOVEMBER, "transaction_id": name, "user_id": user, "merchant_id": "m1",
-        "device_id": device, "amount_minor": 100, "currency": "EUR", "payment_method": "card",
-        "latitude": math.nan, "longitude": math.nan,
-    }  # fmt: skip
+        "event_time": NOVEMBER,
+        "transaction_id": name,
+        "user_id": user,
+        "merchant_id": "m1",
+        "device_id": device,
+        "amount_minor": 100,
+        "currency": "EUR",
+        "payment_method": "card",
+        "latitude": math.nan,
+        "longitude": math.nan,
+    }
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -228,9 +238,13 @@ def test_a_journal_in_use_that_hands_nothing_over_is_told(
     with DecisionLog(tmp_path / "journal") as journal:
         journal.append(payment("t1", ANN))
         config = EraseConfig(
-            "fraud", (ANN,), url, journal=(tmp_path / "journal",), secret_file=secret,
+            "fraud",
+            (ANN,),
+            url,
+            journal=(tmp_path / "journal",),
+            secret_file=secret,
             wait_seconds=0.0,
-        )  # fmt: skip
+        )
         assert main(config, NOVEMBER) == INCOMPLETE
     assert main(config, NOVEMBER) == 0
     assert records.decision("fraud", "t1") is None
@@ -260,9 +274,14 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
     reviews.admit([_item(post, contents[post]) for post in contents], "routing")
     (first,) = reviews.claim("rita", 1, now=NOVEMBER, lease=10 * SECOND)
     reviews.decide(
-        first.item_id, "rita", first.token, {"hate": True}, now=NOVEMBER, note=ANN,
+        first.item_id,
+        "rita",
+        first.token,
+        {"hate": True},
+        now=NOVEMBER,
+        note=ANN,
         next_step=_closed,
-    )  # fmt: skip
+    )
     config = EraseConfig(
         "moderation", (ANN,), url, media=str(tmp_path / "media"), secret_file=secret, by="dpo"
     )
@@ -288,19 +307,37 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
 
 def _item(post: str, content: dict[str, object]) -> ReviewItem:
     return ReviewItem(
-        id=post, case_id=post, post_id=post, kind="review", rule="routed", policies={"hate": 0.5},
-        severity=3, reach=1, priority=1.0, created_at=NOVEMBER, due_at=NOVEMBER,
-        rank_us=NOVEMBER + int(post[1]), policy_version="v1", model_version=None, shown=content,
-    )  # fmt: skip
+        id=post,
+        case_id=post,
+        post_id=post,
+        kind="review",
+        rule="routed",
+        policies={"hate": 0.5},
+        severity=3,
+        reach=1,
+        priority=1.0,
+        created_at=NOVEMBER,
+        due_at=NOVEMBER,
+        rank_us=NOVEMBER + int(post[1]),
+        policy_version="v1",
+        model_version=None,
+        shown=content,
+    )
 
 
 def _closed(item: ReviewItem, case: object) -> Step:
     return Step(
         outcome=Outcome(
-            case_id=item.case_id, post_id=item.post_id, kind=item.kind, rule="single",
-            verdicts={"hate": True}, at=NOVEMBER, policy_version="v1", model_version=None,
+            case_id=item.case_id,
+            post_id=item.post_id,
+            kind=item.kind,
+            rule="single",
+            verdicts={"hate": True},
+            at=NOVEMBER,
+            policy_version="v1",
+            model_version=None,
         )
-    )  # fmt: skip
+    )
 
 
 def test_the_audit_refuses_every_other_change(url: str, database: Database) -> None:
@@ -308,9 +345,11 @@ def test_the_audit_refuses_every_other_change(url: str, database: Database) -> N
     reviews.admit([_item("p1", {})], "routing")
     reviews.close()
     for change in (
-        "UPDATE review_audit SET who = 'x'", "UPDATE review_audit SET before = NULL, at = 1",
-        "UPDATE review_audit SET after = '{}'", "DELETE FROM review_audit",
-    ):  # fmt: skip
+        "UPDATE review_audit SET who = 'x'",
+        "UPDATE review_audit SET before = NULL, at = 1",
+        "UPDATE review_audit SET after = '{}'",
+        "DELETE FROM review_audit",
+    ):
         with pytest.raises(RecordsError, match="refused"), database.writing() as connection:
             connection.execute(text(change))
 
@@ -323,25 +362,39 @@ def test_a_customer_is_erased_from_health_interventions_and_plans(
         health.keep(
             [
                 HealthEntry(
-                    customer_id=name, at=NOVEMBER, created_at=NOVEMBER, chance=0.5, score=1.0,
-                    band="red", components={}, reasons=[], model_version=None,
+                    customer_id=name,
+                    at=NOVEMBER,
+                    created_at=NOVEMBER,
+                    chance=0.5,
+                    score=1.0,
+                    band="red",
+                    components={},
+                    reasons=[],
+                    model_version=None,
                 )
             ]
-        )  # fmt: skip
+        )
     plan = StoredPlan(
-        id="p", planned_at=NOVEMBER, created_at=NOVEMBER, request={"customers": [ANN, BOB]},
+        id="p",
+        planned_at=NOVEMBER,
+        created_at=NOVEMBER,
+        request={"customers": [ANN, BOB]},
         summary={"not_considered": {ANN: "held out", BOB: "too late"}},
-    )  # fmt: skip
+    )
     book.keep(plan, [_intervention(0, ANN), _intervention(1, BOB)])
     book.tell(
         [
             InterventionOutcome(
-                intervention_id=f"p-{n}", kind="left", value=True, observed_at=NOVEMBER,
-                received_at=NOVEMBER, note=f"called {name}",
+                intervention_id=f"p-{n}",
+                kind="left",
+                value=True,
+                observed_at=NOVEMBER,
+                received_at=NOVEMBER,
+                note=f"called {name}",
             )
             for n, name in enumerate((ANN, BOB))
         ]
-    )  # fmt: skip
+    )
     assert main(EraseConfig("churn", (ANN,), url, secret_file=secret), NOVEMBER) == 0
     assert ANN not in all_values(database)
     kept, chosen = book.plan("p")
@@ -355,10 +408,19 @@ def test_a_customer_is_erased_from_health_interventions_and_plans(
 
 def _intervention(number: int, customer: str) -> Intervention:
     return Intervention(
-        id=f"p-{number}", plan_id="p", customer_id=customer, playbook="call", planned_at=NOVEMBER,
-        held_out=False, propensity=0.9, chance=0.3, expected_fall=0.1, value=1.0, cost=1.0,
+        id=f"p-{number}",
+        plan_id="p",
+        customer_id=customer,
+        playbook="call",
+        planned_at=NOVEMBER,
+        held_out=False,
+        propensity=0.9,
+        chance=0.3,
+        expected_fall=0.1,
+        value=1.0,
+        cost=1.0,
         hours=1.0,
-    )  # fmt: skip
+    )
 
 
 def in_machines(path: Path, call: Callable[[SqliteMachines], Awaitable[Any]]) -> Any:
@@ -381,21 +443,37 @@ def test_a_machine_is_erased_from_orders_schedules_and_its_store(
         assert in_machines(path, lambda store, name=name: store.write(name, b"memory", 0))
     orders = WorkOrders(url)
     schedule = StoredSchedule(
-        id="s", week_start=NOVEMBER, created_at=NOVEMBER, model_version=None,
-        request={"machines": [machine, "other"]}, plan={"visits": [{"machine_id": machine}]},
-    )  # fmt: skip
+        id="s",
+        week_start=NOVEMBER,
+        created_at=NOVEMBER,
+        model_version=None,
+        request={"machines": [machine, "other"]},
+        plan={"visits": [{"machine_id": machine}]},
+    )
     work_orders = [
         WorkOrder(
-            id=f"s-{number}", schedule_id="s", machine_id=name, component=None, plant="", line="",
-            skill="s", starts_at=NOVEMBER, ends_at=NOVEMBER, expected={}, created_at=NOVEMBER,
+            id=f"s-{number}",
+            schedule_id="s",
+            machine_id=name,
+            component=None,
+            plant="",
+            line="",
+            skill="s",
+            starts_at=NOVEMBER,
+            ends_at=NOVEMBER,
+            expected={},
+            created_at=NOVEMBER,
         )
         for number, name in enumerate((machine, "other"))
-    ]  # fmt: skip
+    ]
     orders.keep(schedule, work_orders)
     config = EraseConfig(
-        "maintenance", (machine,), url, secret_file=secret,
+        "maintenance",
+        (machine,),
+        url,
+        secret_file=secret,
         profile_store=f"sqlite:///{tmp_path}/machines.sqlite",
-    )  # fmt: skip
+    )
     assert main(config, NOVEMBER) == 0
     kept, left = orders.schedule("s")
     assert kept.request == {"machines": ["erased", "other"]}

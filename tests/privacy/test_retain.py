@@ -55,11 +55,18 @@ def seed(url: str, records: Records, folder: Path) -> dict[str, str]:
 
 def config(url: str, folder: Path, **changes: object) -> RetainConfig:
     fields: dict[str, object] = {
-        "records": url, "archive": str(folder / "archive"), "archive_decisions_days": 30,
-        "facts_days": 30, "rescores_days": 30, "reviews_days": 30, "health_days": 30,
-        "interventions_days": 30, "orders_days": 30, "media": str(folder / "media"),
+        "records": url,
+        "archive": str(folder / "archive"),
+        "archive_decisions_days": 30,
+        "facts_days": 30,
+        "rescores_days": 30,
+        "reviews_days": 30,
+        "health_days": 30,
+        "interventions_days": 30,
+        "orders_days": 30,
+        "media": str(folder / "media"),
         "media_days": 30,
-    }  # fmt: skip
+    }
     return RetainConfig(**(fields | changes))  # type: ignore[arg-type]
 
 
@@ -84,8 +91,10 @@ def test_what_is_old_goes_and_what_waits_stays(
     assert done["facts"].deleted == 2
     shelf = MediaStore(str(tmp_path / "media"))
     assert [shelf.read(digests[name]) is None for name in ("old", "open", "new")] == [
-        True, False, False,
-    ]  # fmt: skip
+        True,
+        False,
+        False,
+    ]
     kept = [records.decision("fraud", name) for name in ("old", "due", "new")]
     assert all(kept)
     assert len(records.to_rescore("fraud", 9, worker="w", now=NOW)) == 1
@@ -123,22 +132,42 @@ def test_open_orders_stay_and_customers_health_ages(url: str, records: Records) 
     orders, health = WorkOrders(url), CustomerHealth(url)
     for name in ("open", "closed"):
         schedule = StoredSchedule(
-            id=name, week_start=NOVEMBER, created_at=NOVEMBER, model_version=None, request={},
+            id=name,
+            week_start=NOVEMBER,
+            created_at=NOVEMBER,
+            model_version=None,
+            request={},
             plan={},
-        )  # fmt: skip
+        )
         order = WorkOrder(
-            id=name, schedule_id=name, machine_id="m", component=None, plant="", line="", skill="s",
-            starts_at=NOVEMBER, ends_at=NOVEMBER, expected={}, created_at=NOVEMBER,
-        )  # fmt: skip
+            id=name,
+            schedule_id=name,
+            machine_id="m",
+            component=None,
+            plant="",
+            line="",
+            skill="s",
+            starts_at=NOVEMBER,
+            ends_at=NOVEMBER,
+            expected={},
+            created_at=NOVEMBER,
+        )
         orders.keep(schedule, [order])
     orders.settle("closed", {"result": "done"}, NOVEMBER)
     entries = [
         HealthEntry(
-            customer_id="c", at=at, created_at=at, chance=0.5, score=1.0, band="red", components={},
-            reasons=[], model_version=None,
+            customer_id="c",
+            at=at,
+            created_at=at,
+            chance=0.5,
+            score=1.0,
+            band="red",
+            components={},
+            reasons=[],
+            model_version=None,
         )
         for at in (NOVEMBER, NOW)
-    ]  # fmt: skip
+    ]
     health.keep(entries)
     done = main(RetainConfig(url, orders_days=30, health_days=30), NOW)
     assert (done["work orders"].deleted, done["work orders"].waiting) == (2, 1)

@@ -20,9 +20,13 @@ def numbered_decision(number: int, day: int, **changes: object) -> Decision:
     at = NOVEMBER + day * DAY + number * SECOND
     features = {"amount": float(number), "hour_of_day": float("nan"), "é": float("inf")}
     return decision(
-        f"t{day}-{number:03d}", event_time=at, received_at=at, decided_at=at, features=features,
+        f"t{day}-{number:03d}",
+        event_time=at,
+        received_at=at,
+        decided_at=at,
+        features=features,
         **changes,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

@@ -39,37 +39,60 @@ def book(url):
 
 def entry(number: int, **changes) -> HealthEntry:
     fields = {
-        "customer_id": "c1", "at": NOVEMBER + number * SECOND, "created_at": NOVEMBER,
-        "chance": 0.25, "score": 61.5, "band": "amber",
-        "components": {"adoption": 40.0, "support": None}, "reasons": [{"words": "quiet"}],
+        "customer_id": "c1",
+        "at": NOVEMBER + number * SECOND,
+        "created_at": NOVEMBER,
+        "chance": 0.25,
+        "score": 61.5,
+        "band": "amber",
+        "components": {"adoption": 40.0, "support": None},
+        "reasons": [{"words": "quiet"}],
         "model_version": "v1",
-    }  # fmt: skip
+    }
     return HealthEntry(**(fields | changes))
 
 
 def override(number: int, **changes) -> Override:
     fields = {
-        "id": f"o{number}", "customer_id": "c1", "score": 90.0, "author": "ann", "reason": "met",
-        "key_id": "k", "created_at": NOVEMBER + number * SECOND,
+        "id": f"o{number}",
+        "customer_id": "c1",
+        "score": 90.0,
+        "author": "ann",
+        "reason": "met",
+        "key_id": "k",
+        "created_at": NOVEMBER + number * SECOND,
         "expires_at": NOVEMBER + (number + 10) * SECOND,
-    }  # fmt: skip
+    }
     return Override(**(fields | changes))
 
 
 def intervention(number: int, **changes) -> Intervention:
     fields = {
-        "id": f"p-{number}", "plan_id": "p", "customer_id": f"c{number}", "playbook": "call",
-        "planned_at": NOVEMBER, "held_out": number == 2, "propensity": 0.9, "chance": 0.3,
-        "expected_fall": 0.1, "value": 100.0 * number, "cost": 60.0, "hours": 1.5,
-    }  # fmt: skip
+        "id": f"p-{number}",
+        "plan_id": "p",
+        "customer_id": f"c{number}",
+        "playbook": "call",
+        "planned_at": NOVEMBER,
+        "held_out": number == 2,
+        "propensity": 0.9,
+        "chance": 0.3,
+        "expected_fall": 0.1,
+        "value": 100.0 * number,
+        "cost": 60.0,
+        "hours": 1.5,
+    }
     return Intervention(**(fields | changes))
 
 
 def outcome(**changes) -> InterventionOutcome:
     fields = {
-        "intervention_id": "p-1", "kind": "delivered", "value": True,
-        "observed_at": NOVEMBER, "received_at": NOVEMBER + SECOND, "note": "went well",
-    }  # fmt: skip
+        "intervention_id": "p-1",
+        "kind": "delivered",
+        "value": True,
+        "observed_at": NOVEMBER,
+        "received_at": NOVEMBER + SECOND,
+        "note": "went well",
+    }
     return InterventionOutcome(**(fields | changes))
 
 

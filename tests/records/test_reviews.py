@@ -26,12 +26,22 @@ LEASE = 60 * SECOND
 
 def item(number: int = 0, **changes: object) -> ReviewItem:
     fields: dict[str, object] = {
-        "id": f"i{number}", "case_id": f"i{number}", "post_id": f"p{number}", "kind": "review",
-        "rule": "routed", "policies": {"hate": 0.625, "spam": 0.25}, "severity": 3,
-        "reach": 1000, "priority": 8.5, "created_at": NOVEMBER + number,
-        "due_at": NOVEMBER + HOUR + number, "rank_us": NOVEMBER + number,
-        "policy_version": "v1", "model_version": "m1", "shown": {"text": "hello"},
-    }  # fmt: skip
+        "id": f"i{number}",
+        "case_id": f"i{number}",
+        "post_id": f"p{number}",
+        "kind": "review",
+        "rule": "routed",
+        "policies": {"hate": 0.625, "spam": 0.25},
+        "severity": 3,
+        "reach": 1000,
+        "priority": 8.5,
+        "created_at": NOVEMBER + number,
+        "due_at": NOVEMBER + HOUR + number,
+        "rank_us": NOVEMBER + number,
+        "policy_version": "v1",
+        "model_version": "m1",
+        "shown": {"text": "hello"},
+    }
     return ReviewItem(**(fields | changes))
 
 
@@ -39,11 +49,16 @@ def close(item, case):
     """One decision is enough."""
     return Step(
         outcome=Outcome(
-            case_id=item.case_id, post_id=item.post_id, kind=item.kind, rule="single",
-            verdicts=case[-1].verdicts, at=case[-1].decided_at,
-            policy_version=item.policy_version, model_version=item.model_version,
+            case_id=item.case_id,
+            post_id=item.post_id,
+            kind=item.kind,
+            rule="single",
+            verdicts=case[-1].verdicts,
+            at=case[-1].decided_at,
+            policy_version=item.policy_version,
+            model_version=item.model_version,
         )
-    )  # fmt: skip
+    )
 
 
 def look_twice(item, case):
@@ -85,9 +100,13 @@ def test_a_lease_that_ended_gives_the_item_to_another_and_refuses_the_first(revi
     assert verdict.reviewer == "bob"
     whats = [(entry.what, entry.who) for entry in reviews.history("p0")]
     assert whats == [
-        ("opened", "routing"), ("claimed", "ann"), ("expired", "queue"), ("claimed", "bob"),
-        ("decided", "bob"), ("closed", "queue"),
-    ]  # fmt: skip
+        ("opened", "routing"),
+        ("claimed", "ann"),
+        ("expired", "queue"),
+        ("claimed", "bob"),
+        ("decided", "bob"),
+        ("closed", "queue"),
+    ]
 
 
 def test_a_late_decision_counts_while_nobody_else_has_the_item(reviews):
@@ -200,8 +219,9 @@ def test_labels_come_each_once_in_their_order(reviews):
     decide(reviews, claims[0])
     labels = list(reviews.labels())
     assert [(label.post_id, label.policy, label.violates) for label in labels] == [
-        ("p0", "hate", True), ("p0", "spam", False),
-    ]  # fmt: skip
+        ("p0", "hate", True),
+        ("p0", "spam", False),
+    ]
     assert labels[0].policy_version == "v1"
     assert list(reviews.labels(labels[-1].number)) == []
     decide(reviews, claims[1])
@@ -263,18 +283,29 @@ class EveryThird:
     def item(self, unseen, like, reviewer, slot):
         post = unseen[0]
         return replace(
-            like, id=f"{post.id}-{reviewer}", case_id=f"{post.id}-{reviewer}", kind="golden",
-            post_id=post.post_id, policies=post.policies, shown=post.shown, known=post.known,
+            like,
+            id=f"{post.id}-{reviewer}",
+            case_id=f"{post.id}-{reviewer}",
+            kind="golden",
+            post_id=post.post_id,
+            policies=post.policies,
+            shown=post.shown,
+            known=post.known,
             for_reviewer=reviewer,
-        )  # fmt: skip
+        )
 
 
 def golden(number: int, **changes: object) -> GoldenPost:
     fields: dict[str, object] = {
-        "id": f"g{number}", "post_id": f"gp{number}", "policies": {"hate": 0.5, "spam": 0.5},
-        "severity": 2, "reach": 10, "policy_version": "v1", "shown": {"text": "known"},
+        "id": f"g{number}",
+        "post_id": f"gp{number}",
+        "policies": {"hate": 0.5, "spam": 0.5},
+        "severity": 2,
+        "reach": 10,
+        "policy_version": "v1",
+        "shown": {"text": "known"},
         "known": {"hate": True, "spam": False},
-    }  # fmt: skip
+    }
     return GoldenPost(**(fields | changes))
 
 
@@ -283,14 +314,23 @@ def test_golden_items_are_mixed_in_one_by_one_and_judged(reviews):
     assert reviews.keep_golden([golden(0), golden(1), golden(2, policy_version="v0")]) == 3
     leases = [claim(reviews, most=1, mixer=EveryThird())[0] for _ in range(9)]
     assert [lease.item_id for lease in leases] == [
-        "i0", "i1", "g0-ann", "i2", "i3", "g1-ann", "i4", "i5", "i6",
-    ]  # fmt: skip
+        "i0",
+        "i1",
+        "g0-ann",
+        "i2",
+        "i3",
+        "g1-ann",
+        "i4",
+        "i5",
+        "i6",
+    ]
     decide(reviews, leases[2], step=lambda item, case: Step())
     decide(reviews, leases[5], hate=False, step=lambda item, case: Step())
     answers = reviews.golden_answers()
     assert [(answer.known["hate"], answer.verdicts["hate"]) for answer in answers] == [
-        (True, True), (True, False),
-    ]  # fmt: skip
+        (True, True),
+        (True, False),
+    ]
     assert list(reviews.labels()) == []
     assert reviews.figures(NOVEMBER, HOUR).depth == {"hate": 8}
 

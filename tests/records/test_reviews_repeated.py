@@ -59,8 +59,9 @@ def test_a_name_is_free_for_another_claim_once_nothing_of_the_first_is_held(revi
     assert [lease.item_id for lease in claim(reviews, most=2, claim_id="q")] == ["i1", "i2"]
     later = claim(reviews, most=2, claim_id="q", now=NOVEMBER + LEASE)
     assert [(lease.item_id, lease.leased_until) for lease in later] == [
-        ("i1", NOVEMBER + 2 * LEASE), ("i2", NOVEMBER + 2 * LEASE),
-    ]  # fmt: skip
+        ("i1", NOVEMBER + 2 * LEASE),
+        ("i2", NOVEMBER + 2 * LEASE),
+    ]
 
 
 def test_a_decision_that_comes_at_once_is_kept_once(reviews):
@@ -76,15 +77,28 @@ def test_an_outcome_that_comes_twice_and_at_once_is_kept_once(url, reviews):
     book = Interventions(url)
     plan = StoredPlan(id="d", planned_at=NOVEMBER, created_at=NOVEMBER, request={}, summary={})
     chosen = Intervention(
-        id="d-0", plan_id="d", customer_id="c", playbook="call", planned_at=NOVEMBER,
-        held_out=False, propensity=0.9, chance=0.5, expected_fall=0.1, value=1.0, cost=1.0,
+        id="d-0",
+        plan_id="d",
+        customer_id="c",
+        playbook="call",
+        planned_at=NOVEMBER,
+        held_out=False,
+        propensity=0.9,
+        chance=0.5,
+        expected_fall=0.1,
+        value=1.0,
+        cost=1.0,
         hours=1.0,
-    )  # fmt: skip
+    )
     book.keep(plan, [chosen], [], 0)
     outcome = InterventionOutcome(
-        intervention_id="d-0", kind="left", value=True, observed_at=NOVEMBER,
-        received_at=NOVEMBER, note=None,
-    )  # fmt: skip
+        intervention_id="d-0",
+        kind="left",
+        value=True,
+        observed_at=NOVEMBER,
+        received_at=NOVEMBER,
+        note=None,
+    )
     assert sum(at_once(lambda: book.tell([outcome]))) == 1
     assert book.tell([outcome]) == 0
     assert len(book.outcomes()) == 1
@@ -115,16 +129,26 @@ def test_the_audit_and_the_verdict_keep_the_key_that_acted(reviews):
     verdict, _ = opinion(reviews, other_lease, "bob", BOB)
     assert verdict.key_id == BOB.id
     assert [(entry.what, entry.key_id) for entry in reviews.history("p0")] == [
-        ("opened", None), ("claimed", ANN.id), ("renewed", ANN.id), ("released", ANN.id),
-        ("claimed", BOB.id), ("decided", BOB.id), ("closed", None),
-    ]  # fmt: skip
+        ("opened", None),
+        ("claimed", ANN.id),
+        ("renewed", ANN.id),
+        ("released", ANN.id),
+        ("claimed", BOB.id),
+        ("decided", BOB.id),
+        ("closed", None),
+    ]
 
 
 def opinion(reviews, claimed, reviewer, key, step=close):
     return reviews.decide(
-        claimed.item_id, reviewer, claimed.token, {"hate": True, "spam": False},
-        now=NOVEMBER + SECOND, next_step=step, key=key,
-    )  # fmt: skip
+        claimed.item_id,
+        reviewer,
+        claimed.token,
+        {"hate": True, "spam": False},
+        now=NOVEMBER + SECOND,
+        next_step=step,
+        key=key,
+    )
 
 
 @pytest.mark.parametrize("kind", ["second_opinion", "appeal"])

@@ -19,17 +19,29 @@ def book(url):
 
 def order(number: int) -> WorkOrder:
     return WorkOrder(
-        id=f"w-{number}", schedule_id="w", machine_id="m", component=None, plant="", line="",
-        skill="s", starts_at=NOVEMBER + number * SECOND, ends_at=NOVEMBER + 9 * SECOND,
-        expected={"saved": 1.5}, created_at=NOVEMBER,
-    )  # fmt: skip
+        id=f"w-{number}",
+        schedule_id="w",
+        machine_id="m",
+        component=None,
+        plant="",
+        line="",
+        skill="s",
+        starts_at=NOVEMBER + number * SECOND,
+        ends_at=NOVEMBER + 9 * SECOND,
+        expected={"saved": 1.5},
+        created_at=NOVEMBER,
+    )
 
 
 def test_a_schedule_is_kept_once_and_its_orders_come_by_start(book):
     schedule = StoredSchedule(
-        id="w", week_start=NOVEMBER, created_at=NOVEMBER, model_version="v",
-        request={"a": [1, None]}, plan={"b": 2.5},
-    )  # fmt: skip
+        id="w",
+        week_start=NOVEMBER,
+        created_at=NOVEMBER,
+        model_version="v",
+        request={"a": [1, None]},
+        plan={"b": 2.5},
+    )
     assert book.keep(schedule, [order(3), order(1)])
     assert not book.keep(schedule, [order(5)])
     stored_schedule, orders = book.schedule("w")
@@ -68,9 +80,13 @@ def at_once(*calls):
 
 def planned(name: str, number: int) -> tuple[StoredSchedule, list[WorkOrder]]:
     schedule = StoredSchedule(
-        id=name, week_start=NOVEMBER, created_at=NOVEMBER, model_version="v",
-        request={"by": number}, plan={"by": number},
-    )  # fmt: skip
+        id=name,
+        week_start=NOVEMBER,
+        created_at=NOVEMBER,
+        model_version="v",
+        request={"by": number},
+        plan={"by": number},
+    )
     fields = {name: getattr(order(1), name) for name in WorkOrder.__dataclass_fields__}
     return schedule, [WorkOrder(**fields | {"id": f"{name}-{number}", "schedule_id": name})]
 

@@ -69,6 +69,12 @@ def rows(missing: bool) -> st.SearchStrategy[dict[str, object]]:
     hole = st.none() if missing else st.nothing()
     number = eighths | hole | (st.just(float("nan")) if missing else st.nothing())
     return st.fixed_dictionaries(
-        {"x": number, "y": number, "z": number, "s": texts | hole, "t": texts | hole,
-         "b": st.booleans() | hole}
-    )  # fmt: skip
+        {
+            "x": number,
+            "y": number,
+            "z": number,
+            "s": texts | hole,
+            "t": texts | hole,
+            "b": st.booleans() | hole,
+        }
+    )

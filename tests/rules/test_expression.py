@@ -20,10 +20,18 @@ def holds(expression: str, **row: object) -> bool:
 @pytest.mark.parametrize(
     "expression",
     [
-        "x > 1", "not (x > 1)", "x == 1", "x != 1", "x in [1]", "x not in [1]", "x + 1 > 0",
-        "not (x == 1 or y == 5)", "x == y", "x != y",
+        "x > 1",
+        "not (x > 1)",
+        "x == 1",
+        "x != 1",
+        "x in [1]",
+        "x not in [1]",
+        "x + 1 > 0",
+        "not (x == 1 or y == 5)",
+        "x == y",
+        "x != y",
     ],
-)  # fmt: skip
+)
 def test_a_comparison_with_a_missing_value_never_fires(
     expression: str, missing: float | None
 ) -> None:
@@ -113,9 +121,40 @@ def test_a_misspelt_field_gets_a_suggestion() -> None:
 
 
 WORDS = [
-    "x", "s", "b", "1", "0", "-", "'a'", "null", "true", "not", "and", "or", "in", "(", ")", "[",
-    "]", ",", "==", ">", "/", "%", "1e308", "r", "d", "$", ".", "{", "}", "?", "??", "nan", "\n",
-]  # fmt: skip
+    "x",
+    "s",
+    "b",
+    "1",
+    "0",
+    "-",
+    "'a'",
+    "null",
+    "true",
+    "not",
+    "and",
+    "or",
+    "in",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    "==",
+    ">",
+    "/",
+    "%",
+    "1e308",
+    "r",
+    "d",
+    "$",
+    ".",
+    "{",
+    "}",
+    "?",
+    "??",
+    "nan",
+    "\n",
+]
 
 
 @settings(max_examples=600, deadline=None)

@@ -39,9 +39,14 @@ payments = st.lists(
     max_size=30,
 )
 SCHEMA = pa.schema(
-    {"amount": pa.float64(), "visits": pa.float64(), "is_fraud": pa.bool_(),
-     "amount_minor": pa.int64(), "event_time": pa.timestamp("us", "UTC")}
-)  # fmt: skip
+    {
+        "amount": pa.float64(),
+        "visits": pa.float64(),
+        "is_fraud": pa.bool_(),
+        "amount_minor": pa.int64(),
+        "event_time": pa.timestamp("us", "UTC"),
+    }
+)
 
 
 def table_of(rows: list[dict[str, object]]) -> pa.Table:
@@ -78,8 +83,13 @@ def measured(rules: RuleSet, rows: list[dict[str, object]]) -> dict:
 
 
 def payment(amount: float, visits: float, fraud: bool | None, minor: int = 1_000) -> dict:
-    return {"amount": amount, "visits": visits, "is_fraud": fraud, "amount_minor": minor,
-            "event_time": 0}  # fmt: skip
+    return {
+        "amount": amount,
+        "visits": visits,
+        "is_fraud": fraud,
+        "amount_minor": minor,
+        "event_time": 0,
+    }
 
 
 HISTORY = [

@@ -13,13 +13,14 @@ from tests.rules.conditions import FIELDS, conditions, rows
 # A few limits on two fields, so that conditions often contradict or imply each other.
 parts = st.one_of(
     st.tuples(
-        st.sampled_from("xy"), st.sampled_from(["<", "<=", ">", ">=", "==", "!="]),
+        st.sampled_from("xy"),
+        st.sampled_from(["<", "<=", ">", ">=", "==", "!="]),
         st.sampled_from(["0", "1", "2"]),
     ).map(" ".join),
     st.sampled_from(
         ["x in [0, 1]", "x not in [1, 2]", "x == null", "y != null", "b", "not b", "x > y"]
     ),
-)  # fmt: skip
+)
 alternatives = st.lists(parts, min_size=1, max_size=3).map(lambda few: f"({' and '.join(few)})")
 narrow = st.lists(alternatives, min_size=1, max_size=2).map(" or ".join)
 narrow_rows = st.fixed_dictionaries(

@@ -9,8 +9,15 @@ FIELDS = {"amount": float, "visits": float, "country": str}
 
 
 def rule(name: str, when: str, action: str = "DECLINE", **more: object) -> str:
-    keys = {"id": name, "when": f"'{when}'", "action": action, "reason": f"because {name}",
-            "confidence": 0.5, "owner": "ana", **more}  # fmt: skip
+    keys = {
+        "id": name,
+        "when": f"'{when}'",
+        "action": action,
+        "reason": f"because {name}",
+        "confidence": 0.5,
+        "owner": "ana",
+        **more,
+    }
     return "  - " + "\n    ".join(f"{key}: {value}" for key, value in keys.items())
 
 

@@ -21,10 +21,14 @@ from tests.serve.churn_place import NOW, churn, iso, news, stayers
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 SIGNED = {
-    "customer_id": "new", "event_time": iso(NOW - 200 * DAY), "segment": "small", "seats": 10,
-    "mrr_minor": 200_000, "contract_start": iso(NOW - 200 * DAY),
+    "customer_id": "new",
+    "event_time": iso(NOW - 200 * DAY),
+    "segment": "small",
+    "seats": 10,
+    "mrr_minor": 200_000,
+    "contract_start": iso(NOW - 200 * DAY),
     "renewal_at": iso(NOW + 165 * DAY),
-}  # fmt: skip
+}
 
 
 def use(days_ago: float, user: str = "u1", customer: str = "new") -> dict[str, object]:
@@ -265,8 +269,12 @@ async def test_while_the_model_is_out_rules_answer_and_the_rest_is_scored_again(
 
 
 async def test_what_contradicts_what_is_known_is_taken_in_and_said(registry, tmp_path):
-    early = {**SIGNED, "event_time": iso(NOW - DAY), "contract_start": iso(NOW - 20 * DAY),
-             "renewal_at": iso(NOW + 300 * DAY)}  # fmt: skip
+    early = {
+        **SIGNED,
+        "event_time": iso(NOW - DAY),
+        "contract_start": iso(NOW - 20 * DAY),
+        "renewal_at": iso(NOW + 300 * DAY),
+    }
     async with churn(tmp_path / "a", registry=str(registry)) as app:
         await app.post("events", {"customers": [SIGNED]})
         answer = await app.post("events", {"customers": [early], "usage": [use(1, customer="x")]})
@@ -307,26 +315,47 @@ BAD = {
         "customers.0.renewal_at: expected after contract_start",
     ),
     "notice before the contract began": (
-        {"customers": [SIGNED],
-         "churn": [{"customer_id": "new", "event_time": iso(NOW - 250 * DAY)}]},
+        {
+            "customers": [SIGNED],
+            "churn": [{"customer_id": "new", "event_time": iso(NOW - 250 * DAY)}],
+        },
         "churn.0.event_time: expected after the contract began, 2024-08-08",
     ),
     "an end before notice": (
-        {"churn": [{"customer_id": "new", "event_time": iso(NOW - 5 * DAY),
-                    "ends_at": iso(NOW - 9 * DAY)}]},
+        {
+            "churn": [
+                {
+                    "customer_id": "new",
+                    "event_time": iso(NOW - 5 * DAY),
+                    "ends_at": iso(NOW - 9 * DAY),
+                }
+            ]
+        },
         "churn.0.ends_at: expected at or after event_time",
     ),
     "a ticket that closes before it opens": (
-        {"tickets": [{"ticket_id": "t", "customer_id": "new", "event_time": iso(NOW - 5 * DAY),
-                      "closed_at": iso(NOW - 9 * DAY)}]},
+        {
+            "tickets": [
+                {
+                    "ticket_id": "t",
+                    "customer_id": "new",
+                    "event_time": iso(NOW - 5 * DAY),
+                    "closed_at": iso(NOW - 9 * DAY),
+                }
+            ]
+        },
         "tickets.0.closed_at: expected at or after event_time",
     ),
     "one ticket told twice, differently": (
-        {"tickets": [{"ticket_id": "t", "customer_id": "new", "event_time": iso(NOW - 5 * DAY)},
-                     {"ticket_id": "t", "customer_id": "new", "event_time": iso(NOW - 6 * DAY)}]},
+        {
+            "tickets": [
+                {"ticket_id": "t", "customer_id": "new", "event_time": iso(NOW - 5 * DAY)},
+                {"ticket_id": "t", "customer_id": "new", "event_time": iso(NOW - 6 * DAY)},
+            ]
+        },
         "tickets: ticket_id: came before with other content",
     ),
-}  # fmt: skip
+}
 
 
 async def test_bad_news_is_refused_with_the_field_and_nothing_of_it_is_kept(registry, tmp_path):

@@ -95,12 +95,21 @@ async def test_effects_are_estimated_and_revise_the_next_plan(registry, scores, 
     async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
         chosen = [
             Intervention(
-                id=f"old-{k}", plan_id="old", customer_id=f"c{k}", playbook="success_call",
-                planned_at=long_ago, held_out=k % 2 == 0, propensity=0.5, chance=0.5,
-                expected_fall=0.1, value=1.0, cost=60.0, hours=1.5,
+                id=f"old-{k}",
+                plan_id="old",
+                customer_id=f"c{k}",
+                playbook="success_call",
+                planned_at=long_ago,
+                held_out=k % 2 == 0,
+                propensity=0.5,
+                chance=0.5,
+                expected_fall=0.1,
+                value=1.0,
+                cost=60.0,
+                hours=1.5,
             )
             for k in range(400)
-        ]  # fmt: skip
+        ]
         old = StoredPlan(id="old", planned_at=long_ago, created_at=long_ago, request={}, summary={})
         app.service.interventions.book.keep(old, chosen)
         # half of those who are left alone leave, as foreseen; of the others one in ten
@@ -125,10 +134,19 @@ async def test_notice_settles_what_was_planned(registry, tmp_path):
         await app.tell([name])
         planned = NOW - 20 * DAY
         chosen = Intervention(
-            id="p-0", plan_id="p", customer_id=name, playbook="success_call", planned_at=planned,
-            held_out=False, propensity=0.9, chance=0.2, expected_fall=0.03, value=1.0, cost=60.0,
+            id="p-0",
+            plan_id="p",
+            customer_id=name,
+            playbook="success_call",
+            planned_at=planned,
+            held_out=False,
+            propensity=0.9,
+            chance=0.2,
+            expected_fall=0.03,
+            value=1.0,
+            cost=60.0,
             hours=1.5,
-        )  # fmt: skip
+        )
         plan = StoredPlan(id="p", planned_at=planned, created_at=planned, request={}, summary={})
         app.service.interventions.book.keep(plan, [chosen])
         notice = {"customer_id": name, "event_time": iso(NOW - DAY)}

@@ -50,7 +50,10 @@ CHURN: Bodies = {
     ("post", "/score"): {"customer_id": "c1"},
     ("get", "/customers/{customer_id}/health"): None,
     ("post", "/customers/{customer_id}/override"): {
-        "score": 50, "author": "ann", "reason": "met them", "expires_at": "2027-06-01T00:00:00Z",
+        "score": 50,
+        "author": "ann",
+        "reason": "met them",
+        "expires_at": "2027-06-01T00:00:00Z",
     },
     ("post", "/interventions/plan"): {"hours": 10, "budget": 100},
     ("get", "/interventions/plans/{plan_id}"): None,
@@ -58,7 +61,7 @@ CHURN: Bodies = {
     ("post", "/outcomes"): [
         {"intervention_id": "i1", "left": True, "observed_at": "2021-01-01T00:00:00Z"}
     ],
-}  # fmt: skip
+}
 MAINTENANCE: Bodies = {
     ("post", "/readings"): {"machine_id": "m1", "readings": []},
     ("post", "/predict"): {"machine_id": "m1"},

@@ -52,9 +52,17 @@ def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnRay]:
     registry = published(folder)
     deployment = {"min": 1, "cpus": 0.1}
     args, token = arguments(
-        folder, registry, front=deployment, text=deployment, image=deployment, video=deployment,
-        rescore_seconds=0.1, follow_seconds=0.1, shutdown_s=2, review_salt=salt(folder),
-    )  # fmt: skip
+        folder,
+        registry,
+        front=deployment,
+        text=deployment,
+        image=deployment,
+        video=deployment,
+        rescore_seconds=0.1,
+        follow_seconds=0.1,
+        shutdown_s=2,
+        review_salt=salt(folder),
+    )
     server = RayServer(folder, json.loads(args.model_dump_json()), system="moderation")
     try:
         server.deploy()

@@ -130,8 +130,10 @@ async def test_the_worst_frame_of_an_animation_decides_and_is_the_one_explained(
         late = await app.post("posts", post("late", images=[sent(moving)]))
         await app.settled()
         explained = await app.get("posts/late/explanation?policy=prohibited_item")
-    worst = {k: answer["policies"]["prohibited_item"]["probability"] for k, answer in
-             {"still": still, "bad": bad_answer, "late": late}.items()}  # fmt: skip
+    worst = {
+        k: answer["policies"]["prohibited_item"]["probability"]
+        for k, answer in {"still": still, "bad": bad_answer, "late": late}.items()
+    }
     assert worst["late"] > worst["still"]
     assert worst["late"] == pytest.approx(worst["bad"], rel=0.5)
     image = explained["explanation"]["image"]
@@ -232,9 +234,11 @@ def broken() -> dict[str, tuple[dict[str, object], str]]:
         "cut off": ({"images": [sent(image[: len(image) // 2])]}, "truncated"),
         "no image": ({"images": [sent(b"GIF-ish but not")]}, "not_an_image"),
         "a text named mp4": ({"video": sent(b"just some text, really\n" * 50)}, "not_a_video"),
-        "elsewhere": ({"images": [{"uri": "https://elsewhere.example/x.png"}]},
-                      "address_not_allowed"),
-    }  # fmt: skip
+        "elsewhere": (
+            {"images": [{"uri": "https://elsewhere.example/x.png"}]},
+            "address_not_allowed",
+        ),
+    }
 
 
 async def test_broken_media_are_told_and_never_allowed_unseen(registry, tmp_path):

@@ -41,8 +41,11 @@ def test_no_password_is_shown_whatever_its_characters(secret: str, scheme: str) 
 def test_a_configuration_is_redacted_at_every_depth() -> None:
     config = {"registry": "s3://a:b@c/d", "data": [{"uri": "s3://a:b@c"}], "seed": 7, "none": None}
     assert redacted(config) == {
-        "registry": "s3://***@c/d", "data": [{"uri": "s3://***@c"}], "seed": 7, "none": None,
-    }  # fmt: skip
+        "registry": "s3://***@c/d",
+        "data": [{"uri": "s3://***@c"}],
+        "seed": 7,
+        "none": None,
+    }
 
 
 def test_an_address_is_shown_without_its_credentials(tmp_path) -> None:

@@ -46,8 +46,14 @@ def test_what_is_survived_of_a_constant_hazard_does_not_matter(rate, survived):
 def test_a_step_stays_until_the_next_time():
     curve = Curves(TIMES, np.array([[1.0, 0.8, 0.5, 0.2]]), "step")
     assert curve.at([0.0, 0.9, 1.0, 2.9, 3.0, 4.0, 9.0])[0].tolist() == [
-        1.0, 1.0, 0.8, 0.8, 0.5, 0.2, 0.2,
-    ]  # fmt: skip
+        1.0,
+        1.0,
+        0.8,
+        0.8,
+        0.5,
+        0.2,
+        0.2,
+    ]
     assert curve.quantile(0.5).tolist() == [3.0]
     assert curve.restricted_mean(4.0)[0] == pytest.approx(1.0 + 2 * 0.8 + 0.5)
     assert curve.own([3.5]).tolist() == [0.5]

@@ -81,10 +81,13 @@ def judge_fights(
         lambda rows: float(right[rows].mean()), fights.scenes, run.seed, 1000
     )
     measures |= {
-        "accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high,
-        "auc": roc_auc(fights.fights, odds["ours"]), "clips": len(clips),
+        "accuracy": accuracy.value,
+        "accuracy_low": accuracy.low,
+        "accuracy_high": accuracy.high,
+        "auc": roc_auc(fights.fights, odds["ours"]),
+        "clips": len(clips),
         "scenes": len(np.unique(fights.scenes)),
-    }  # fmt: skip
+    }
     return measures, odds["ours"]
 
 

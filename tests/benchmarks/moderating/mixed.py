@@ -185,9 +185,14 @@ def judge_mixed(mixed: Mixed, seed: int, runtime: Runtime) -> dict[str, object]:
         )
         rows = posts.part == turn
         fused = fit_fusion(
-            learn.answers, learn.presence, learn.targets, COMPOSED_POLICIES, learn.part,
-            SMALL.fusion, Run(seed, runtime),
-        )  # fmt: skip
+            learn.answers,
+            learn.presence,
+            learn.targets,
+            COMPOSED_POLICIES,
+            learn.part,
+            SMALL.fusion,
+            Run(seed, runtime),
+        )
         calibrated[rows] = fused.fusion.answer(test.answers, test.presence)
         raw[rows] = fused.fusion.unguarded(test.answers, test.presence)
         thresholds = thresholds_of(fused.log_odds, learn.targets, COMPOSED_POLICIES)

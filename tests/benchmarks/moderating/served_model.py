@@ -61,9 +61,13 @@ def _saved(size: ModelConfig, directory: Path) -> Path:
     posts = compose(pieces, _POSTS, SIMULATED_RECIPE, seed=2)
     model = _model(size, pieces, posts, run)
     model.save(
-        directory, created_at=CREATED_AT, data_fingerprint="0" * 64, code_version="benchmark",
-        parameters=size.to_json(), metrics={},
-    )  # fmt: skip
+        directory,
+        created_at=CREATED_AT,
+        data_fingerprint="0" * 64,
+        code_version="benchmark",
+        parameters=size.to_json(),
+        metrics={},
+    )
     return directory
 
 

@@ -141,9 +141,13 @@ def test_absent_people_are_not_there_in_any_hour_that_is_touched():
     crews = [{"skill": "mechanical", "shifts": {"06-14": 2}}]
     absences = [
         {"skill": "mechanical", "begin": "2026-06-01T08:30:00", "end": "2026-06-01T10:00:00"},
-        {"skill": "mechanical", "count": 5, "begin": "2026-05-01T00:00:00",
-         "end": "2026-06-01T07:00:00"},
-    ]  # fmt: skip
+        {
+            "skill": "mechanical",
+            "count": 5,
+            "begin": "2026-05-01T00:00:00",
+            "end": "2026-06-01T07:00:00",
+        },
+    ]
     schedule_problem, _ = problem(request(USUAL, crews=crews, absences=absences))
     there = schedule_problem.week.there("p", "mechanical")[6:14]
     assert there.tolist() == [0, 2, 1, 1, 2, 2, 2, 2]
