@@ -1,4 +1,4 @@
-"""README's cluster section does what it says, word for word, in a copy of the tree."""
+"""The commands of cluster/README.md work as written, word for word, in a copy of the tree."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HEADING = "## Run it on a cluster"
 
 def written(heading: str) -> list[str]:
     """The shell commands of one section, block by block."""
-    section = (ROOT / "README.md").read_text().split(heading, 1)[1].split("\n## ", 1)[0]
+    section = (ROOT / "cluster/README.md").read_text().split(heading, 1)[1].split("\n## ", 1)[0]
     return re.findall(r"```sh\n(.*?)```", section, re.S)
 
 
@@ -80,7 +80,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     for port in (8000, 8265):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
-                pytest.skip(f"port {port}, which README's commands use, is taken on this machine")
+                pytest.skip(f"port {port}, which these commands use, is taken on this machine")
     tree, home = tmp_path / "forewarn", tmp_path / "home"
     home.mkdir()
     left_out = shutil.ignore_patterns(".*", "var", "__pycache__")

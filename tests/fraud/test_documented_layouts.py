@@ -10,7 +10,7 @@ from lib.contract import parse_mapping
 from lib.fraud.contracts import CONTRACTS
 from tests.fraud import public_layouts
 
-TEXT = (Path(__file__).parents[2] / "jobs/README.md").read_text()
+TEXT = (Path(__file__).parents[2] / "jobs/fraud/README.md").read_text()
 DOCUMENTED = dict(re.findall(r"```yaml\n# (\w+)\.yaml\n(.*?)```", TEXT, re.DOTALL))
 
 
