@@ -20,17 +20,17 @@ class CandidateSource:
     """Finds scores.
 
     Args:
-        desk: scores customers that are named.
+        decider: scores customers that are named.
         folder: output of jobs.churn.score; None: there is none.
         now: microseconds since 1970 UTC.
     """
 
-    def __init__(self, desk: CustomerScorer, folder: str | None, now: Callable[[], int]) -> None:
-        self._desk, self._folder, self._now = desk, folder, now
+    def __init__(self, decider: CustomerScorer, folder: str | None, now: Callable[[], int]) -> None:
+        self._decider, self._folder, self._now = decider, folder, now
         self._reading = BoundedExecutor("nightly-scores", 1)
 
-    async def of(
-        self, names: Sequence[str] | None, at_us: int | None, call: RequestContext
+    async def fetch(
+        self, names: Sequence[str] | None, at_us: int | None, context: RequestContext
     ) -> tuple[pa.Table, dict[str, str], int]:
         """Scores, why customers have none, and the moment that they are of.
 
@@ -42,7 +42,7 @@ class CandidateSource:
             return await self._nightly(at_us)
         moment_us = self._now() if at_us is None else at_us
         once = list(dict.fromkeys(names))
-        table, left_out = await self._desk.scores(once, moment_us, call)
+        table, left_out = await self._decider.scores(once, moment_us, context)
         return table, left_out, moment_us
 
     async def _nightly(self, at_us: int | None) -> tuple[pa.Table, dict[str, str], int]:

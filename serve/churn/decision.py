@@ -36,10 +36,10 @@ class CustomerScorer:
 
     Args:
         customers: profiles.
-        rulings: rules in force.
-        holder: the model in force.
+        active_rules: rules in force.
+        model_slot: the model in force.
         health: history of scores.
-        archive: where answers go.
+        decision_store: where answers go.
         meter: counts.
         now: microseconds since 1970 UTC.
         ahead_us: how far a caller's clock may be ahead.
@@ -48,43 +48,43 @@ class CustomerScorer:
     def __init__(
         self,
         customers: ProfileRepository,
-        rulings: ActiveRules,
-        holder: ModelSlot[ChurnModel],
+        active_rules: ActiveRules,
+        model_slot: ModelSlot[ChurnModel],
         health: HealthHistory,
-        archive: DecisionStore,
+        decision_store: DecisionStore,
         meter: Metrics,
         now: Callable[[], int],
         ahead_us: int,
     ) -> None:
-        self._customers, self._rulings, self._holder = customers, rulings, holder
-        self._health, self._archive, self._meter = health, archive, meter
+        self._customers, self._active_rules, self._model_slot = customers, active_rules, model_slot
+        self._health, self._decision_store, self._meter = health, decision_store, meter
         self._now, self._ahead = now, ahead_us
         self._scoring = BoundedExecutor("scores", _AT_ONCE)
 
-    async def score(self, request: ScoreRequest, call: RequestContext) -> bytes:
+    async def score(self, request: ScoreRequest, context: RequestContext) -> bytes:
         """The answer of a request.
 
         Raises:
             Problem: 404 for a customer of whom nothing was told, 422 for a time that is too far
                 ahead or before the newest event, 503 where decisions cannot be kept.
         """
-        self._archive.require_room()
+        self._decision_store.require_room()
         received = self._now()
         at_us = reject_future("at", request.at, received, self._ahead)
-        sight = await self._see(request.customer_id, at_us, call)
-        values = {} if sight is None else sight.values
-        rules = self._rulings.rules(sight is not None)
+        features = await self._see(request.customer_id, at_us, context)
+        values = {} if features is None else features.values
+        rules = self._active_rules.rules(features is not None)
         verdict = rules.evaluate(
             {**values, "customer_id": request.customer_id}, request.customer_id
         )
-        model = self._holder.current
+        model = self._model_slot.current
         row, health = None, None
-        if sight is not None and model is not None and not sight.standing.leaving:
-            row = (await self._scoring.run(score_customers, model, [sight])).to_pylist()[0]
-            health = await self._health.note(row, model.version)
-        decision, method, reason = decide(sight, verdict, row, model)
+        if features is not None and model is not None and not features.standing.leaving:
+            row = (await self._scoring.run(score_customers, model, [features])).to_pylist()[0]
+            health = await self._health.record(row, model.version)
+        decision, method, reason = decide(features, verdict, row, model)
         answer = ScoreResponse(
-            prediction_id=f"{request.customer_id}:{at_us}:{call.request_id}",
+            prediction_id=f"{request.customer_id}:{at_us}:{context.request_id}",
             customer_id=request.customer_id,
             at=to_datetime(at_us),
             decision=decision,  # type: ignore[arg-type]
@@ -92,61 +92,61 @@ class CustomerScorer:
             reason=reason,
             rule_id=verdict.rule_id if decision == verdict.action else None,
             **_model_fields(row, health, model),
-            newest_event=None if sight is None else _newest(sight),
+            newest_event=None if features is None else _newest(features),
             model_version=None if row is None or model is None else model.version,
-            rules_version=self._rulings.version,
-            latency_ms=round((time.perf_counter() - call.started) * 1000.0, 3),
-            request_id=call.request_id,
+            rules_version=self._active_rules.version,
+            latency_ms=round((time.perf_counter() - context.started) * 1000.0, 3),
+            request_id=context.request_id,
         )
-        self._archive.keep(self._record(sight, at_us, verdict, answer, received))
-        self._count(answer, verdict, call, sight is not None)
+        self._decision_store.append(self._record(features, at_us, verdict, answer, received))
+        self._count(answer, verdict, context, features is not None)
         return answer.model_dump_json().encode()
 
     async def scores(
-        self, names: Sequence[str], at_us: int, call: RequestContext
+        self, names: Sequence[str], at_us: int, context: RequestContext
     ) -> tuple[pa.Table, dict[str, str]]:
         """Scores of several customers, and why others have none.
 
         Raises:
             Problem: 503 while model or store is out.
         """
-        model = self._holder.current
+        model = self._model_slot.current
         if model is None:
             text = "no model is loaded, and without one nobody's chance to leave is known"
             raise Problem(503, "unavailable", text, retry_after=5)
-        sights: list[CustomerFeatures] = []
+        customers: list[CustomerFeatures] = []
         left_out: dict[str, str] = {}
         for name in names:
             try:
-                sight = await self._customers.look(name, at_us, f"plan:{call.request_id}")
+                features = await self._customers.fetch(name, at_us, f"plan:{context.request_id}")
             except StoreError as error:
                 text = "customers' profiles are unavailable for a moment; ask again"
                 raise Problem(503, "unavailable", text, retry_after=1) from error
-            if not sight.known:
+            if not features.known:
                 left_out[name] = "nothing is known of this customer"
-            elif sight.standing.leaving:
+            elif features.standing.leaving:
                 left_out[name] = "gave notice"
-            elif (newest := sight.standing.newest_us or 0) > at_us:
+            elif (newest := features.standing.newest_us or 0) > at_us:
                 left_out[name] = f"its newest event is later, {to_datetime(newest).isoformat()}"
             else:
-                sights.append(sight)
-        table = await self._scoring.run(score_customers, model, sights)
+                customers.append(features)
+        table = await self._scoring.run(score_customers, model, customers)
         about = {"model_version": json.dumps(model.version)}
         return table.replace_schema_metadata(about), left_out
 
-    async def redo(self, decision: Decision) -> dict[str, Any] | None:
+    async def rescore(self, decision: Decision) -> dict[str, Any] | None:
         """What the model says of a fallback's customer and time; None while a part is out."""
-        model = self._holder.current
+        model = self._model_slot.current
         if model is None:
             return None
         name = str(decision.entities["customer_id"])
-        sight = await self._seen_again(name, decision)
-        if sight is None:
+        features = await self._seen_again(name, decision)
+        if features is None:
             return None
-        if not sight.known:
+        if not features.known:
             return {"decision": "MONITOR", "reason": "nothing is known of this customer"}
-        row = (await self._scoring.run(score_customers, model, [sight])).to_pylist()[0]
-        health = await self._health.note(row, model.version)
+        row = (await self._scoring.run(score_customers, model, [features])).to_pylist()[0]
+        health = await self._health.record(row, model.version)
         return {
             "decision": "CONTACT" if row["flagged"] else "MONITOR",
             "chance": row["chance"],
@@ -159,35 +159,35 @@ class CustomerScorer:
         """The customer as it was seen, or, where nothing was, as it is since its newest event."""
         request_id = f"redo:{decision.request_id}"
         try:
-            sight = await self._customers.look(name, decision.event_time, request_id)
-            newest = sight.standing.newest_us or 0
+            features = await self._customers.fetch(name, decision.event_time, request_id)
+            newest = features.standing.newest_us or 0
             if newest > decision.event_time:
-                sight = await self._customers.look(name, newest + SECOND, f"{request_id}:later")
+                features = await self._customers.fetch(name, newest + SECOND, f"{request_id}:later")
         except StoreError:
             return None
         if decision.features:
-            return CustomerFeatures(name, decision.event_time, decision.features, sight.standing)
-        return sight
+            return CustomerFeatures(name, decision.event_time, decision.features, features.standing)
+        return features
 
-    async def _see(self, name: str, at_us: int, call: RequestContext) -> CustomerFeatures | None:
+    async def _see(self, name: str, at_us: int, context: RequestContext) -> CustomerFeatures | None:
         try:
-            sight = await self._customers.look(name, at_us, f"score:{call.request_id}")
+            features = await self._customers.fetch(name, at_us, f"score:{context.request_id}")
         except StoreError:
             return None
-        if not sight.known:
-            raise unknown_customer(name, sight)
-        newest = sight.standing.newest_us or 0
+        if not features.known:
+            raise unknown_customer(name, features)
+        newest = features.standing.newest_us or 0
         if at_us < newest // SECOND * SECOND:
             raise Problem.of_field(
                 "at",
                 f"expected {to_datetime(newest).isoformat()} or later, the newest event of this "
                 f"customer, got {to_datetime(at_us).isoformat()}; older scores are in its history",
             )
-        return sight
+        return features
 
     def _record(
         self,
-        sight: CustomerFeatures | None,
+        features: CustomerFeatures | None,
         at_us: int,
         verdict: Verdict,
         answer: ScoreResponse,
@@ -211,7 +211,7 @@ class CustomerScorer:
             model_version=answer.model_version,
             rules_version=answer.rules_version,
             feature_set_digest=self._customers.digest,
-            features={} if sight is None else dict(sight.values),
+            features={} if features is None else dict(features.values),
             request_id=answer.request_id,
             latency_ms=answer.latency_ms,
             answer=answer.model_dump(mode="json"),
@@ -220,26 +220,26 @@ class CustomerScorer:
         return decision.to_row()
 
     def _count(
-        self, answer: ScoreResponse, verdict: Verdict, call: RequestContext, complete: bool
+        self, answer: ScoreResponse, verdict: Verdict, context: RequestContext, complete: bool
     ) -> None:
-        call.notes.update(decision=answer.decision, by=answer.method)
+        context.log_fields.update(decision=answer.decision, by=answer.method)
         self._meter.count(metrics.DECISIONS, answer.decision, answer.method)
         if answer.method == "fallback":
-            call.notes["out"] = "model" if complete else "store"
-            self._meter.count(metrics.FALLBACKS, call.notes["out"])
+            context.log_fields["out"] = "model" if complete else "store"
+            self._meter.count(metrics.FALLBACKS, context.log_fields["out"])
         for status, hits in (("active", verdict.hits), ("shadow", verdict.shadow_hits)):
             for rule in hits:
                 self._meter.count(metrics.RULE_HITS, rule, status)
 
 
 def decide(
-    sight: CustomerFeatures | None, verdict: Verdict, row: Row | None, model: ChurnModel | None
+    features: CustomerFeatures | None, verdict: Verdict, row: Row | None, model: ChurnModel | None
 ) -> tuple[str, str, str]:
     """Decision, method and reason: what was told, then rules, then the model."""
-    if sight is None:
+    if features is None:
         return "MONITOR", "fallback", "the customer's profile is unavailable for a moment"
-    if sight.standing.leaving:
-        when = to_datetime(sight.standing.noticed_us or 0).date()
+    if features.standing.leaving:
+        when = to_datetime(features.standing.noticed_us or 0).date()
         return "LEAVING", "told", f"gave notice on {when}"
     if verdict.action is not None:
         return verdict.action, "rule" if row is not None else "fallback", verdict.reason
@@ -251,9 +251,9 @@ def decide(
     return "MONITOR", "model", f"{share}, below the {model.threshold:.1%} that the team can see to"
 
 
-def unknown_customer(name: str, sight: CustomerFeatures) -> Problem:
+def unknown_customer(name: str, features: CustomerFeatures) -> Problem:
     """The 404 for a customer that nobody has introduced."""
-    more = "; its events are kept, but not who it is" if sight.standing.newest_us else ""
+    more = "; its events are kept, but not who it is" if features.standing.newest_us else ""
     return Problem(
         404,
         "unknown-customer",
@@ -262,8 +262,8 @@ def unknown_customer(name: str, sight: CustomerFeatures) -> Problem:
     )
 
 
-def _newest(sight: CustomerFeatures) -> Any:
-    newest = sight.standing.newest_us
+def _newest(features: CustomerFeatures) -> Any:
+    newest = features.standing.newest_us
     return None if newest is None else to_datetime(newest)
 
 

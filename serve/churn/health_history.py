@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lib.churn.health import COMPONENTS, band_of
@@ -27,6 +27,7 @@ from serve.churn.schemas import (
     ReasonAnswer,
 )
 from serve.framework import Metrics, Problem, RequestContext
+from serve.framework.background import BackgroundTasks
 from serve.framework.bounded_executor import BoundedExecutor
 from serve.framework.timestamps import to_datetime, to_micros
 
@@ -40,47 +41,47 @@ class HealthHistory:
     """Keeps and shows what scores said of customers.
 
     Args:
-        book: history and overrides.
+        repository: history and overrides.
         interventions: what was planned for customers.
         meter: counts.
-        later: runs what may follow the answer.
+        background: runs what may follow the answer.
         now: microseconds since 1970 UTC.
     """
 
     def __init__(
         self,
-        book: CustomerHealth,
+        repository: CustomerHealth,
         interventions: Interventions,
         meter: Metrics,
-        later: Callable[[Callable[[], Awaitable[object]]], None],
+        background: BackgroundTasks,
         now: Callable[[], int],
     ) -> None:
-        self.book, self._interventions = book, interventions
-        self._meter, self._later, self._now = meter, later, now
+        self.repository, self._interventions = repository, interventions
+        self._meter, self._background, self._now = meter, background, now
         self._threads = BoundedExecutor("health", _AT_ONCE)
 
-    async def note(self, row: Mapping[str, Any], version: str | None) -> HealthAnswer:
+    async def record(self, row: Mapping[str, Any], version: str | None) -> HealthAnswer:
         """Keeps a row of scores, and says how the customer is beside a month before."""
         entry = entry_of(row, version, self._now())
         try:
-            past = await self._threads.run(self.book.history, entry.customer_id)
-            await self._threads.run(self.book.keep, [entry])
+            past = await self._threads.run(self.repository.history, entry.customer_id)
+            await self._threads.run(self.repository.keep, [entry])
         except RecordsUnavailableError:
             # the score is in the journal all the same; its place in the history waits
-            self._later(lambda: self._threads.run(self.book.keep, [entry]))
+            self._background.submit(lambda: self._threads.run(self.repository.keep, [entry]))
             past = []
         self._meter.count(metrics.BANDS, entry.band)
         return health_answer(entry, past)
 
-    async def show(self, customer_id: str, call: RequestContext) -> CustomerResponse:
+    async def get(self, customer_id: str, context: RequestContext) -> CustomerResponse:
         """How a customer was when it was last scored.
 
         Raises:
             Problem: 404 of one that was never scored, 503 without records.
         """
         try:
-            past = await self._threads.run(self.book.history, customer_id)
-            overrides = await self._threads.run(self.book.overrides, customer_id)
+            past = await self._threads.run(self.repository.history, customer_id)
+            overrides = await self._threads.run(self.repository.overrides, customer_id)
             chosen = await self._threads.run(self._interventions.of_customer, customer_id)
         except RecordsUnavailableError as error:
             raise records_out() from error
@@ -114,11 +115,11 @@ class HealthHistory:
                 if not intervention.held_out
             ],
             model_version=newest.model_version,
-            request_id=call.request_id,
+            request_id=context.request_id,
         )
 
     async def override(
-        self, customer_id: str, request: OverrideRequest, call: RequestContext
+        self, customer_id: str, request: OverrideRequest, context: RequestContext
     ) -> OverrideResponse:
         """Keeps what a person knows better.
 
@@ -137,12 +138,12 @@ class HealthHistory:
             score=request.score,
             author=request.author,
             reason=request.reason,
-            key_id=call.key_id or "-",
+            key_id=context.key_id or "-",
             created_at=now,
             expires_at=until,
         )
         try:
-            await self._threads.run(self.book.override, override)
+            await self._threads.run(self.repository.override, override)
         except RecordsUnavailableError as error:
             raise records_out() from error
         self._meter.count(metrics.OVERRIDES)

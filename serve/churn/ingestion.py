@@ -45,7 +45,7 @@ class EventIngestor:
         self._customers, self._outcomes = customers, outcomes
         self._meter, self._now, self._ahead = meter, now, ahead_us
 
-    async def take(self, news: Any, call: RequestContext) -> EventsResponse:
+    async def ingest(self, news: Any, context: RequestContext) -> EventsResponse:
         """Remembers all of it.
 
         Raises:
@@ -57,12 +57,12 @@ class EventIngestor:
         names = sorted(
             {name for table in tables.values() for name in table["customer_id"].to_pylist()}
         )
-        call.notes["customers"] = len(names)
+        context.log_fields["customers"] = len(names)
         try:
-            sights = {name: await self._look(name, call) for name in names}
-            contradictions = self._contradictions(tables, sights)
+            by_customer = {name: await self._look(name, context) for name in names}
+            contradictions = self._contradictions(tables, by_customer)
             tallies = {
-                name: await self._tell(name, table, sights) for name, table in tables.items()
+                name: await self._tell(name, table, by_customer) for name, table in tables.items()
             }
             if "churn" in tables:
                 await self._outcomes.record_notices(tables["churn"])
@@ -73,31 +73,33 @@ class EventIngestor:
         contradictions += [text for _, texts in tallies.values() for text in texts]
         self._count(counts_by_table, contradictions)
         introduced = set(_names(tables.get("customers")))
-        strangers = [name for name in names if not sights[name].known and name not in introduced]
+        strangers = [
+            name for name in names if not by_customer[name].known and name not in introduced
+        ]
         return EventsResponse(
             tables=counts_by_table,
             contradictions=contradictions[:_MOST_SHOWN],
             unknown_customers=strangers[:_MOST_SHOWN],
-            request_id=call.request_id,
+            request_id=context.request_id,
         )
 
-    async def _look(self, customer_id: str, call: RequestContext) -> CustomerFeatures:
-        request_id = f"events:{call.request_id}"
-        return await self._customers.look(customer_id, self._now(), request_id)
+    async def _look(self, customer_id: str, context: RequestContext) -> CustomerFeatures:
+        request_id = f"events:{context.request_id}"
+        return await self._customers.fetch(customer_id, self._now(), request_id)
 
     async def _tell(
-        self, name: str, table: pa.Table, sights: Mapping[str, CustomerFeatures]
+        self, name: str, table: pa.Table, by_customer: Mapping[str, CustomerFeatures]
     ) -> tuple[IngestCounts, list[str]]:
         """What became of a table's rows, and which of them were told before with other content."""
         if name == "customers":
-            table = _with_start(table, sights)
+            table = _with_start(table, by_customer)
         happened = _told_apart(events_of(name, table, self._customers.base))
         order = [
             ("received_at", "ascending"),
             ("event_time", "ascending"),
             ("event_id", "ascending"),
         ]
-        tally = await self._customers.tell(happened.sort_by(order))
+        tally = await self._customers.record_events(happened.sort_by(order))
         contradicting = len(tally.contradicting)
         counts = IngestCounts(
             rows=table.num_rows,
@@ -167,7 +169,7 @@ class EventIngestor:
         return faults
 
     def _contradictions(
-        self, tables: Mapping[str, pa.Table], sights: Mapping[str, CustomerFeatures]
+        self, tables: Mapping[str, pa.Table], by_customer: Mapping[str, CustomerFeatures]
     ) -> list[str]:
         """What is told against what is known: taken in, and said.
 
@@ -176,8 +178,8 @@ class EventIngestor:
         """
         contradictions = []
         for row in _rows(tables.get("customers")):
-            sight = sights[row["customer_id"]]
-            starts, ends = _contract(sight)
+            features = by_customer[row["customer_id"]]
+            starts, ends = _contract(features)
             begins = row["contract_start"]
             if begins is None or starts is None or ends is None:
                 continue
@@ -194,7 +196,7 @@ class EventIngestor:
         for index, row in enumerate(_rows(tables.get("churn"))):
             contract_start = begun.get(row["customer_id"])
             starts = (
-                _contract(sights[row["customer_id"]])[0]
+                _contract(by_customer[row["customer_id"]])[0]
                 if contract_start is None
                 else to_micros(contract_start) // DAY
             )
@@ -215,19 +217,19 @@ def _names(table: pa.Table | None) -> list[str]:
     return [] if table is None else table["customer_id"].to_pylist()
 
 
-def _contract(sight: CustomerFeatures) -> tuple[int | None, int | None]:
+def _contract(features: CustomerFeatures) -> tuple[int | None, int | None]:
     """First day and day of renewal that are known, in days since 1970."""
-    now = sight.at_us / DAY
-    tenure, left = sight.values["tenure_days"], sight.values["days_to_renewal"]
+    now = features.at_us / DAY
+    tenure, left = features.values["tenure_days"], features.values["days_to_renewal"]
     starts = None if tenure != tenure else round(now - tenure)  # noqa: PLR0124
     return starts, None if left != left else round(now + left)  # noqa: PLR0124
 
 
-def _with_start(table: pa.Table, sights: Mapping[str, CustomerFeatures]) -> pa.Table:
+def _with_start(table: pa.Table, by_customer: Mapping[str, CustomerFeatures]) -> pa.Table:
     """Rows that do not say when the contract began say what is known: it does not begin anew."""
     filled = []
     for row in table.to_pylist():
-        starts, _ = _contract(sights[row["customer_id"]])
+        starts, _ = _contract(by_customer[row["customer_id"]])
         if row["contract_start"] is None and starts is not None:
             row["contract_start"] = to_datetime(starts * DAY)
         filled.append(row["contract_start"])

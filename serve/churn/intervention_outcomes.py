@@ -37,9 +37,9 @@ class InterventionOutcomes:
     """Stores outcomes, and estimates by intention to treat what each playbook changed.
 
     Args:
-        book: interventions and their outcomes.
+        repository: interventions and their outcomes.
         threads: run the calls to the database.
-        shelf: active playbooks.
+        active_playbooks: active playbooks.
         window_days: days in which leaving counts against an intervention.
         meter: counts.
         now: microseconds since 1970 UTC.
@@ -48,18 +48,24 @@ class InterventionOutcomes:
 
     def __init__(
         self,
-        book: Interventions,
+        repository: Interventions,
         threads: BoundedExecutor,
-        shelf: ActivePlaybooks,
+        active_playbooks: ActivePlaybooks,
         window_days: Callable[[], int],
         meter: Metrics,
         now: Callable[[], int],
         ahead_us: int,
     ) -> None:
-        self._book, self._threads, self._shelf = book, threads, shelf
+        self._repository, self._threads, self._active_playbooks = (
+            repository,
+            threads,
+            active_playbooks,
+        )
         self._window, self._meter, self._now, self._ahead = window_days, meter, now, ahead_us
 
-    async def record(self, outcomes: Sequence[Outcome], call: RequestContext) -> OutcomesResponse:
+    async def record(
+        self, outcomes: Sequence[Outcome], context: RequestContext
+    ) -> OutcomesResponse:
         """Store all outcomes or none; repeated ones change nothing.
 
         Raises:
@@ -68,7 +74,7 @@ class InterventionOutcomes:
         """
         entries = list(self._entries(outcomes))
         try:
-            new = await self._threads.run(self._book.tell, entries)
+            new = await self._threads.run(self._repository.tell, entries)
         except UnknownInterventionError as error:
             raise Problem(404, "not-found", str(error)) from error
         except ContradictedOutcomeError as error:
@@ -77,7 +83,7 @@ class InterventionOutcomes:
             raise records_out() from error
         for entry in entries:
             self._meter.count(metrics.OUTCOMES, entry.kind, str(entry.value).lower())
-        return OutcomesResponse(new=new, repeated=len(entries) - new, request_id=call.request_id)
+        return OutcomesResponse(new=new, repeated=len(entries) - new, request_id=context.request_id)
 
     async def record_notices(self, churn: pa.Table) -> None:
         """Store for each notice that interventions before it, within the window, were left.
@@ -90,14 +96,14 @@ class InterventionOutcomes:
         """
         await self._threads.run(self._record_notices, churn)
 
-    async def effects(self, call: RequestContext) -> EffectsResponse:
+    async def effects(self, context: RequestContext) -> EffectsResponse:
         """The effect of each playbook, by intention to treat.
 
         Raises:
             Problem: 503 without records.
         """
         try:
-            past = await self._threads.run(self._book.since, self._now() - HISTORY_US)
+            past = await self._threads.run(self._repository.since, self._now() - HISTORY_US)
             left, delivered = await self._threads.run(self._outcomes, past)
         except RecordsUnavailableError as error:
             raise records_out() from error
@@ -112,7 +118,7 @@ class InterventionOutcomes:
             known=outcome_count,
             window_days=self._window(),
             words=_text(effects, outcome_count),
-            request_id=call.request_id,
+            request_id=context.request_id,
         )
 
     def revised_effects(self, past: Sequence[Intervention]) -> dict[str, float]:
@@ -121,7 +127,7 @@ class InterventionOutcomes:
             return {}
         left, _ = self._outcomes(past)
         log = log_of_interventions(past)
-        return revised_effects(self._shelf.playbooks, log, effects_of(log, left))
+        return revised_effects(self._active_playbooks.playbooks, log, effects_of(log, left))
 
     def _entries(self, outcomes: Sequence[Outcome]) -> Iterator[InterventionOutcome]:
         now = self._now()
@@ -143,7 +149,7 @@ class InterventionOutcomes:
         self, past: Sequence[Intervention]
     ) -> tuple[np.ndarray[Any, np.dtype[np.float64]], dict[str, bool]]:
         """Of each intervention whether the customer left (NaN: open), and what was delivered."""
-        stored = self._book.outcomes()
+        stored = self._repository.outcomes()
         left_by_id = {row.intervention_id: row.value for row in stored if row.kind == "left"}
         delivered = {row.intervention_id: row.value for row in stored if row.kind == "delivered"}
         over = self._now() - self._window() * DAY
@@ -161,7 +167,7 @@ class InterventionOutcomes:
         outcomes = {}
         for row in churn.select(["customer_id", "event_time"]).to_pylist():
             at = to_micros(row["event_time"])
-            for intervention in self._book.of_customer(row["customer_id"]):
+            for intervention in self._repository.of_customer(row["customer_id"]):
                 planned_at = intervention.planned_at
                 if planned_at < at <= planned_at + self._window() * DAY:
                     outcomes[intervention.id] = InterventionOutcome(
@@ -172,8 +178,8 @@ class InterventionOutcomes:
                         received_at=self._now(),
                         note="notice",
                     )
-        stored = {row.intervention_id for row in self._book.outcomes() if row.kind == "left"}
-        self._book.tell([row for name, row in outcomes.items() if name not in stored])
+        stored = {row.intervention_id for row in self._repository.outcomes() if row.kind == "left"}
+        self._repository.tell([row for name, row in outcomes.items() if name not in stored])
 
 
 def log_of_interventions(interventions: Sequence[Intervention]) -> pa.Table:

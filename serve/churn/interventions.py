@@ -40,8 +40,8 @@ _THREADS = 4
 class Scores(Protocol):
     """Where scores of those who are considered come from."""
 
-    async def of(
-        self, names: Sequence[str] | None, at_us: int | None, call: RequestContext
+    async def fetch(
+        self, names: Sequence[str] | None, at_us: int | None, context: RequestContext
     ) -> tuple[pa.Table, dict[str, str], int]:
         """Scores, why others have none, and the moment; None: all of the nightly ones."""
         ...
@@ -51,9 +51,9 @@ class InterventionService:
     """Plans days.
 
     Args:
-        shelf: active playbooks.
+        active_playbooks: active playbooks.
         planning: where days are solved.
-        book: plans, interventions, outcomes.
+        repository: plans, interventions, outcomes.
         economics: `margin` and `months`.
         salt: names the experiment.
         window_days: days in which leaving counts against an intervention.
@@ -62,15 +62,15 @@ class InterventionService:
         ahead_us: how far a caller's clock may be ahead.
 
     Attributes:
-        book: as given.
+        repository: as given.
         outcomes: what became of interventions.
     """
 
     def __init__(
         self,
-        shelf: ActivePlaybooks,
+        active_playbooks: ActivePlaybooks,
         planning: Planning,
-        book: Interventions,
+        repository: Interventions,
         economics: Mapping[str, float],
         salt: str,
         window_days: Callable[[], int],
@@ -78,22 +78,26 @@ class InterventionService:
         now: Callable[[], int],
         ahead_us: int,
     ) -> None:
-        self._shelf, self._planning, self.book = shelf, planning, book
+        self._active_playbooks, self._planning, self.repository = (
+            active_playbooks,
+            planning,
+            repository,
+        )
         self._economics, self._salt = dict(economics), salt
         self._meter, self._now, self._ahead = meter, now, ahead_us
         self._turns = KeyedLock()
         self._threads = BoundedExecutor("interventions", _THREADS)
         self.outcomes = InterventionOutcomes(
-            book, self._threads, shelf, window_days, meter, now, ahead_us
+            repository, self._threads, active_playbooks, window_days, meter, now, ahead_us
         )
 
     def close(self) -> None:
         """Ends the threads, and gives the database's connections back."""
         self._threads.close()
-        self.book.close()
+        self.repository.close()
 
     async def plan(
-        self, request: PlanRequest, scores: Scores, call: RequestContext
+        self, request: PlanRequest, scores: Scores, context: RequestContext
     ) -> PlanResponse:
         """Solve and store a day; a repeated request gets the plan that is stored.
 
@@ -104,15 +108,15 @@ class InterventionService:
             Problem: 404 without scores, 409 where the name is that of another request, 422 for
                 limits that contradict each other, 503 without model, store or records.
         """
-        plan_id = request.plan_id or call.request_id
+        plan_id = request.plan_id or context.request_id
         try:
             if stored := await self._find(plan_id):
-                return repeated_plan(*stored, request, call)
+                return repeated_plan(*stored, request, context)
             # one at a time here; another replica's plan is seen when this one is stored
             async with self._turns.of(""):
                 if stored := await self._find(plan_id):
-                    return repeated_plan(*stored, request, call)
-                solution = await self._solve_and_store(plan_id, request, scores, call)
+                    return repeated_plan(*stored, request, context)
+                solution = await self._solve_and_store(plan_id, request, scores, context)
         except RecordsUnavailableError as error:
             text = "the records cannot be reached, and a plan that is not kept would be made twice"
             raise Problem(503, "unavailable", text, retry_after=1) from error
@@ -120,13 +124,15 @@ class InterventionService:
             text = "other plans are stored all the time; send the same request again"
             raise Problem(503, "unavailable", text, retry_after=1)
         plan, chosen = solution
-        self._meter.count(metrics.PLANS, "made" if self._shelf.enabled else "switched off")
+        self._meter.count(
+            metrics.PLANS, "made" if self._active_playbooks.enabled else "switched off"
+        )
         for row in chosen:
             arm = "held out" if row.held_out else "treated"
             self._meter.count(metrics.INTERVENTIONS, row.playbook, arm)
-        return plan_answer(plan, chosen, call)
+        return plan_answer(plan, chosen, context)
 
-    async def show(self, plan_id: str, call: RequestContext) -> PlanResponse:
+    async def show(self, plan_id: str, context: RequestContext) -> PlanResponse:
         """A plan as it was stored.
 
         Raises:
@@ -138,26 +144,26 @@ class InterventionService:
             raise records_out() from error
         if stored is None:
             raise Problem(404, "not-found", f"there is no plan {plan_id!r}")
-        return plan_answer(*stored, call)
+        return plan_answer(*stored, context)
 
     async def _find(self, plan_id: str) -> tuple[StoredPlan, list[Intervention]] | None:
         try:
-            return await self._threads.run(self.book.plan, plan_id)
+            return await self._threads.run(self.repository.plan, plan_id)
         except UnknownInterventionError:
             return None
 
     async def _solve_and_store(
-        self, plan_id: str, request: PlanRequest, scores: Scores, call: RequestContext
+        self, plan_id: str, request: PlanRequest, scores: Scores, context: RequestContext
     ) -> tuple[StoredPlan, list[Intervention]] | None:
         """A plan that is stored; None where others were stored first each time."""
         now = self._now()
         moment_us = (
             None if request.at is None else reject_future("at", request.at, now, self._ahead)
         )
-        table, left_out, at_us = await scores.of(request.customers, moment_us, call)
+        table, left_out, at_us = await scores.fetch(request.customers, moment_us, context)
         since = at_us - HISTORY_US
         for _ in range(_TRIES):
-            past = await self._threads.run(self.book.since, since)
+            past = await self._threads.run(self.repository.since, since)
             effects = await self._threads.run(self.outcomes.revised_effects, past)
             payload = self._payload(request, table, past, effects, at_us)
             solved = await self._planning.solve(payload)
@@ -165,9 +171,9 @@ class InterventionService:
                 raise Problem.of_field("body", solved["refused"])
             plan, chosen = self._stored(plan_id, request, solved, left_out, effects, at_us, table)
             try:
-                if await self._threads.run(self.book.keep, plan, chosen, past, since):
+                if await self._threads.run(self.repository.keep, plan, chosen, past, since):
                     return plan, chosen
-                return await self._threads.run(self.book.plan, plan_id)
+                return await self._threads.run(self.repository.plan, plan_id)
             except StalePlanError:
                 continue
         return None
@@ -184,8 +190,8 @@ class InterventionService:
         return {
             "scores": bytes_of(scores),
             "history": None if history is None else bytes_of(history),
-            "names": self._shelf.names,
-            "playbooks": self._shelf.text,
+            "names": self._active_playbooks.names,
+            "playbooks": self._active_playbooks.text,
             "limits": {"hours": request.hours, "budget": request.budget, "most": request.most},
             "economics": self._economics,
             "at_us": at_us,
@@ -220,7 +226,7 @@ class InterventionService:
                 "words": solved["words"],
                 "effects": dict(effects),
                 "not_considered": dict(left_out),
-                "enabled": self._shelf.enabled,
+                "enabled": self._active_playbooks.enabled,
                 "model_version": _version(scores),
             },
         )

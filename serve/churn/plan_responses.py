@@ -17,7 +17,7 @@ def request_fields(request: PlanRequest) -> dict[str, Any]:
 
 
 def repeated_plan(
-    plan: StoredPlan, chosen: Sequence[Intervention], request: PlanRequest, call: RequestContext
+    plan: StoredPlan, chosen: Sequence[Intervention], request: PlanRequest, context: RequestContext
 ) -> PlanResponse:
     """A stored plan, for a request that comes again.
 
@@ -31,11 +31,11 @@ def repeated_plan(
             "send a plan_id (or an X-Request-ID) of its own"
         )
         raise Problem(409, "conflict", text)
-    return plan_answer(plan, chosen, call)
+    return plan_answer(plan, chosen, context)
 
 
 def plan_answer(
-    plan: StoredPlan, chosen: Sequence[Intervention], call: RequestContext
+    plan: StoredPlan, chosen: Sequence[Intervention], context: RequestContext
 ) -> PlanResponse:
     """A plan and its interventions; of those who are held out, how many they are."""
     summary: dict[str, Any] = dict(plan.summary)
@@ -49,7 +49,7 @@ def plan_answer(
             if not row.held_out
         ],
         held_out=sum(row.held_out for row in chosen),
-        request_id=call.request_id,
+        request_id=context.request_id,
         **summary,
     )
 

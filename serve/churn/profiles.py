@@ -52,11 +52,11 @@ class ProfileRepository:
         self.digest = churn_features(base).digest
 
     @property
-    def out(self) -> bool:
+    def unavailable(self) -> bool:
         """Whether the store failed the last times it was asked."""
-        return self._guard.out
+        return self._guard.unavailable
 
-    async def tell(self, happened: pa.Table) -> Tally:
+    async def record_events(self, happened: pa.Table) -> Tally:
         """Lets happenings count, those of a customer in their order, each once.
 
         Raises:
@@ -82,9 +82,9 @@ class ProfileRepository:
 
     async def _count(self, event: Event) -> ProfileReply:
         request = self._online.request(event)
-        return await self._guard.ask(lambda: self._store.exchange(request))
+        return await self._guard.run(lambda: self._store.exchange(request))
 
-    async def look(self, customer_id: str, at_us: int, request_id: str) -> CustomerFeatures:
+    async def fetch(self, customer_id: str, at_us: int, request_id: str) -> CustomerFeatures:
         """A customer as of a moment that is not before its newest happening.
 
         Args:
@@ -97,7 +97,7 @@ class ProfileRepository:
         """
         event = probe(customer_id, at_us, request_id)
         request = self._online.look(event)
-        reply = await self._guard.ask(lambda: self._store.exchange(request))
+        reply = await self._guard.run(lambda: self._store.exchange(request))
         return self._online.read(event, reply)
 
     async def ping(self) -> None:

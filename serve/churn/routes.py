@@ -45,11 +45,11 @@ def build_gateway(service: ChurnService, names_request: bool = True) -> Gateway:
     large = service.args.events_body_bytes
 
     async def events(body: bytes, call: RequestContext) -> bytes:
-        answer = await service.intake.take(await service.parsing.parse(EVENTS, body), call)
+        answer = await service.ingestor.ingest(await service.parsing.parse(EVENTS, body), call)
         return answer.model_dump_json().encode()
 
     async def score(body: bytes, call: RequestContext) -> bytes:
-        return await service.desk.score(parse_body(SCORE, body), call)
+        return await service.decider.score(parse_body(SCORE, body), call)
 
     doors = (
         Route("POST", "/events", TELL, events, large, service.args.events_deadline_ms),
@@ -79,7 +79,7 @@ def _app(service: ChurnService) -> FastAPI:
         "1",
         "Who leaves within 60 days, and what should be done about it?",
         service.readiness,
-        service.running,
+        service.lifespan,
     )
     _declare_customers(app, service)
     _declare_interventions(app, service)
@@ -93,19 +93,19 @@ def _declare_customers(app: FastAPI, service: ChurnService) -> None:
 
         The same rows again change nothing, for as many days as receipts are kept.
         """
-        return await service.intake.take(news, call_of(request))
+        return await service.ingestor.ingest(news, call_of(request))
 
     @app.post("/score", response_model=ScoreResponse, responses=ERRORS | MISSING,
               tags=["customers"])  # fmt: skip
     async def score(score_request: ScoreRequest, request: Request) -> Response:
         """Say how likely a customer leaves, how healthy it is and why; rules decide first."""
-        body = await service.desk.score(score_request, call_of(request))
+        body = await service.decider.score(score_request, call_of(request))
         return Response(body, media_type="application/json")
 
     @app.get("/customers/{customer_id}/health", responses=ERRORS | MISSING, tags=["customers"])
     async def health(customer_id: _Id, request: Request) -> CustomerResponse:
         """How a customer was when it was last scored, how that changed, and what people say."""
-        return await service.health.show(customer_id, call_of(request))
+        return await service.health.get(customer_id, call_of(request))
 
     @app.post("/customers/{customer_id}/override", responses=ERRORS, tags=["customers"])
     async def override(

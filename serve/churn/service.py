@@ -64,17 +64,17 @@ class ChurnService(RiskService):
         self._now = now or system_clock
         self.base = _base(args)
         names = churn_features(self.base).names
-        rulings = ActiveRules(rule_fields(names), RULES_FILE, ACTIONS, {"customer_id"})
-        super().__init__(SYSTEM, args, meter, metrics.RELOADS, rulings, ChurnUserConfig)
-        self.shelf = ActivePlaybooks(names)
-        self.holder = ModelSlot(SYSTEM, args.registry, args.models, self._load)
+        active_rules = ActiveRules(rule_fields(names), RULES_FILE, ACTIONS, {"customer_id"})
+        super().__init__(SYSTEM, args, meter, metrics.RELOADS, active_rules, ChurnUserConfig)
+        self.active_playbooks = ActivePlaybooks(names)
+        self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * SECOND
         self._store = open_profile_store(args.profile_store, timeout)
         self.customers = ProfileRepository(
             self.base, self._store, timeout, args.receipt_days * _DAY_SECONDS
         )
         self.interventions = InterventionDesk(
-            self.shelf,
+            self.active_playbooks,
             planning or PlannerHere(),
             Interventions(args.records),
             vars(Economics(args.margin, args.months)),
@@ -84,77 +84,76 @@ class ChurnService(RiskService):
             self._now,
             ahead,
         )
-        self.health = HealthHistory(
-            CustomerHealth(args.records), self.interventions.book, meter, self.later.run, self._now
-        )
-        self.desk = CustomerScorer(
+        repository, plans = CustomerHealth(args.records), self.interventions.repository
+        self.health = HealthHistory(repository, plans, meter, self.background, self._now)
+        self.decider = CustomerScorer(
             self.customers,
-            self.rulings,
-            self.holder,
+            self.active_rules,
+            self.model_slot,
             self.health,
-            self.archive,
+            self.decision_store,
             meter,
             self._now,
             ahead,
         )
-        self.considered = CandidateSource(self.desk, args.scores, self._now)
-        self.intake = EventIngestor(
+        self.considered = CandidateSource(self.decider, args.scores, self._now)
+        self.ingestor = EventIngestor(
             self.customers, self.interventions.outcomes, meter, self._now, ahead
         )
-        self.redoing = Rescorer(
-            self.archive,
-            self.desk.redo,
+        self.rescorer = Rescorer(
+            self.decision_store,
+            self.decider.rescore,
             self._ready,
             meter,
             metrics.RESCORED,
             self.log,
             self._now,
         )
-        self.readiness.add("playbooks", self._playbooks_part)
+        self.readiness.add("playbooks", self._check_playbooks)
 
     @property
-    def replaceable(self) -> ModelSlot[ChurnModel]:
+    def local_model(self) -> ModelSlot[ChurnModel]:
         """See `RiskService`."""
-        return self.holder
+        return self.model_slot
 
-    def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
+    def periodic_tasks(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
         """See `RiskService`."""
-        rounds: list[tuple[float, Callable[[], Awaitable[object]]]] = [
-            (self.args.rescore_seconds, self.redoing.work_off)
+        tasks: list[tuple[float, Callable[[], Awaitable[object]]]] = [
+            (self.args.rescore_seconds, self.rescorer.run_once)
         ]
         if isinstance(self._store, ThreadedSqliteStore):
-            rounds.append((_SWEEP_SECONDS, self._store.sweep))
-        return rounds
+            tasks.append((_SWEEP_SECONDS, self._store.sweep))
+        return tasks
 
     async def close(self) -> None:
         """See `RiskService`."""
-        self.health.book.close()
+        self.health.repository.close()
         self.interventions.close()
         await self.customers.close()
 
-    async def take_live(self, live: UserConfig) -> None:
+    async def apply_user_config(self, live: UserConfig) -> None:
         """See `RiskService`."""
         if isinstance(live, ChurnUserConfig):
-            loaded = self.shelf.load(live.playbooks, live.interventions)
-            self.log_load("playbooks", loaded, self.shelf.error)
+            loaded = self.active_playbooks.load(live.playbooks, live.interventions)
+            self.record_reload("playbooks", loaded, self.active_playbooks.error)
 
-    async def model_part(self) -> Health:
+    async def check_model(self) -> Health:
         """See `RiskService`."""
-        return model_health(self.holder.state())
+        return model_health(self.model_slot.state())
 
-    async def store_part(self) -> Health:
+    async def check_store(self) -> Health:
         """See `RiskService`."""
         await self.customers.ping()
         return Health(True)
 
-    async def _playbooks_part(self) -> Health:
-        return Health(self.shelf.error is None, self.shelf.status())
+    async def _check_playbooks(self) -> Health:
+        return Health(self.active_playbooks.error is None, self.active_playbooks.status())
 
     async def _ready(self) -> bool:
-        return not self.customers.out and self.holder.current is not None
+        return not self.customers.unavailable and self.model_slot.current is not None
 
     def _window_days(self) -> int:
-        target = Target() if self.holder.current is None else self.holder.current.target
+        target = Target() if self.model_slot.current is None else self.model_slot.current.target
         return target.lead_days + target.window_days
 
     def _load(self, directory: Path) -> ChurnModel:

@@ -23,36 +23,36 @@ class BackgroundTasks:
 
     def __init__(self, log: JsonLog, most: int = 10_000) -> None:
         self._log, self._most = log, most
-        self._once: set[asyncio.Task[None]] = set()
-        self._rounds: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._periodic: set[asyncio.Task[None]] = set()
 
-    def run(self, work: Work) -> None:
+    def submit(self, work: Work) -> None:
         """Does work once, soon; tried again a few times if it fails."""
-        if len(self._once) >= self._most:
+        if len(self._tasks) >= self._most:
             self._log.write("later-full", "error", most=self._most)
             return
         task = asyncio.get_running_loop().create_task(self._try(work))
-        self._once.add(task)
-        task.add_done_callback(self._once.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    def every(self, seconds: float, work: Work) -> None:
+    def schedule(self, seconds: float, work: Work) -> None:
         """Does work `seconds` from now and from each end; an error is logged, no more."""
         task = asyncio.get_running_loop().create_task(self._repeat(seconds, work))
-        self._rounds.add(task)
+        self._periodic.add(task)
 
-    async def idle(self) -> None:
+    async def wait_idle(self) -> None:
         """Waits until what was begun so far is done."""
-        if self._once:
-            await asyncio.wait(tuple(self._once))
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks))
 
     async def close(self, seconds: float) -> None:
         """Ends the rounds, then waits so long for what was begun."""
-        for task in self._rounds:
+        for task in self._periodic:
             task.cancel()
-        await asyncio.gather(*self._rounds, return_exceptions=True)
-        if self._once:
-            await asyncio.wait(self._once, timeout=seconds)
-        for task in tuple(self._once):
+        await asyncio.gather(*self._periodic, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in tuple(self._tasks):
             task.cancel()
 
     async def _try(self, work: Work) -> None:

@@ -25,24 +25,24 @@ class MicroBatcher(Generic[Asked, Answer]):
     Args:
         call: one answer for each that is asked, in order; an error goes to all that asked. It runs
             in the context in which this was made, as it belongs to no one asker.
-        at_once: calls under way at a time.
-        most: asked of one call.
+        max_concurrency: calls under way at a time.
+        max_batch_size: asked of one call.
     """
 
     def __init__(
         self,
         call: Callable[[Sequence[Asked]], Awaitable[Sequence[Answer]]],
-        at_once: int = 1,
-        most: int = 64,
+        max_concurrency: int = 1,
+        max_batch_size: int = 64,
     ) -> None:
-        self._call, self._most = call, most
+        self._call, self._max_batch_size = call, max_batch_size
         self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
-        self._free = at_once
+        self._free = max_concurrency
         # in an asker's, Ray Serve would end everybody's call when that one request is cancelled
         self._context = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def ask(self, request: Asked) -> Answer:
+    async def submit(self, request: Asked) -> Answer:
         """The answer to one; an asker that is cancelled disturbs no other."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
@@ -57,7 +57,10 @@ class MicroBatcher(Generic[Asked, Answer]):
     async def _work(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                batch, self._waiting = (
+                    self._waiting[: self._max_batch_size],
+                    self._waiting[self._max_batch_size :],
+                )
                 await self._answer([entry for entry in batch if not entry[1].done()])
         finally:
             self._free += 1

@@ -92,7 +92,7 @@ class DecisionStore:
             text = "decisions cannot be stored at the moment; send the same request again"
             raise Problem(503, "unavailable", text, retry_after=1)
 
-    def keep(self, row: Row) -> None:
+    def append(self, row: Row) -> None:
         """Writes the columns of a decision to the journal; refused, they wait in memory."""
         line = encode_row(spelled_row(row))
         try:
@@ -112,7 +112,7 @@ class DecisionStore:
         """
         return await self._read(lambda: self._find(subject_id))
 
-    async def find_here(self, subject_id: str) -> Decision | None:
+    async def find_if_available(self, subject_id: str) -> Decision | None:
         """The same, and None where the database is away."""
         try:
             return await self.find(subject_id)
@@ -127,7 +127,7 @@ class DecisionStore:
         """Every fact about a subject, in the order in which it became known."""
         return await self._read(lambda: self.records.labels_for(self._system, subject_id))
 
-    async def learn(self, facts: Sequence[Fact]) -> LabelOutcome:
+    async def record_labels(self, facts: Sequence[Fact]) -> LabelOutcome:
         """Stores facts; a repeat changes nothing."""
         return await self._write(lambda: self.records.record_labels(facts))
 
@@ -149,7 +149,7 @@ class DecisionStore:
         """Ends claims of fallbacks that were not tried."""
         await self._write(lambda: self.records.give_back(self._system, subjects))
 
-    async def mark(self, subject_id: str, answer: Mapping[str, Json], at: int) -> bool:
+    async def mark_rescored(self, subject_id: str, answer: Mapping[str, Json], at: int) -> bool:
         """Keeps the model's answer beside the fallback's."""
         return await self._write(
             lambda: self.records.mark_rescored(self._system, subject_id, answer, at)
@@ -190,7 +190,7 @@ class DecisionStore:
         def call() -> Awaitable[Answer]:
             return self._threads.run(work)
 
-        return await guard.ask(call)
+        return await guard.run(call)
 
     def _find(self, subject_id: str) -> Decision | None:
         kept = (self._buffer.find(subject_id), self.journal.find(self._system, subject_id))

@@ -54,7 +54,7 @@ class DeploymentSettings(BaseModel):
         return self
 
     @property
-    def most(self) -> int:
+    def max_replicas(self) -> int:
         """Replicas at most."""
         return self.min if self.max is None else self.max
 
@@ -63,12 +63,12 @@ class DeploymentSettings(BaseModel):
         resources: dict[str, Any] = {"num_cpus": self.cpus}
         if self.gpus:
             resources["num_gpus"] = self.gpus
-        if self.most == self.min:
+        if self.max_replicas == self.min:
             return {"num_replicas": self.min, "ray_actor_options": resources}
         scaling = {
             "min_replicas": self.min,
             "initial_replicas": self.min,
-            "max_replicas": self.most,
+            "max_replicas": self.max_replicas,
             "target_ongoing_requests": self.target_ongoing_requests,
             "look_back_period_s": self.look_back_period_s,
             "upscale_delay_s": self.upscale_delay_s,

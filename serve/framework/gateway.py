@@ -194,7 +194,7 @@ class Gateway:
         try:
             caller = self.keys.verify(bearer_token(headers), door.scope, time.time_ns() // 1000)
         except AccessError as error:
-            call.notes["refused"] = error.cause
+            call.log_fields["refused"] = error.cause
             call.key_id = error.key_id or ""
             kind = "unauthenticated" if error.status == 401 else "forbidden"
             raise Problem(error.status, kind, str(error)) from None
@@ -231,7 +231,7 @@ class Gateway:
             status=status,
             ms=round(elapsed_ms, 3),
             key_id=call.key_id,
-            **call.notes,
+            **call.log_fields,
         )
 
     def _confess(self, error: Exception, call: RequestContext) -> None:

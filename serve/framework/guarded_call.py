@@ -25,11 +25,11 @@ class GuardedCall:
         self._breaker = CircuitBreaker()
 
     @property
-    def out(self) -> bool:
+    def unavailable(self) -> bool:
         """Whether the store failed the last times it was asked."""
         return self._breaker.open
 
-    async def ask(self, call: Callable[[], Awaitable[Done]]) -> Done:
+    async def run(self, call: Callable[[], Awaitable[Done]]) -> Done:
         """What `call` returns.
 
         Raises:

@@ -21,12 +21,12 @@ class Health:
     Attributes:
         ok: whether it works.
         detail: what it is, or why it does not work; only callers with a key read it.
-        vital: whether the application cannot do without it; others have a fallback.
+        required: whether the application cannot do without it; others have a fallback.
     """
 
     ok: bool
     detail: Mapping[str, Any] = field(default_factory=dict)
-    vital: bool = False
+    required: bool = False
 
 
 Check = Callable[[], Awaitable[Health]]
@@ -87,7 +87,7 @@ class HealthChecks:
         self, parts: Mapping[str, Health], details: Mapping[str, Any]
     ) -> tuple[int, dict[str, Any]]:
         down = [name for name, part in parts.items() if not part.ok]
-        out = [name for name in down if parts[name].vital]
+        out = [name for name in down if parts[name].required]
         status = "out" if out else "degraded" if down else "ready"
         return (503 if out else 200), {"status": status, "out": down, "parts": dict(details)}
 

@@ -52,7 +52,7 @@ class ModelSlot(Generic[Held]):
                 self.error = why
             return loaded
 
-    def follow(self) -> bool | None:
+    def refresh_alias(self) -> bool | None:
         """Loads the wanted model again if its alias has moved or it could not be loaded before.
 
         Returns:

@@ -19,7 +19,7 @@ class RequestContext:
         request_id: in the answer, its header and the log.
         key_id: public id of the caller's key; empty on public pages.
         started: reading of a monotonic clock when the request came, seconds.
-        notes: what the log line says beside the gateway's own fields; no personal data.
+        log_fields: what the log line says beside the gateway's own fields; no personal data.
         body_read: whether the whole body was read.
         reviewers: names under which the key may act in review; None is any.
     """
@@ -27,7 +27,7 @@ class RequestContext:
     request_id: str
     key_id: str
     started: float
-    notes: dict[str, Any] = field(default_factory=dict)
+    log_fields: dict[str, Any] = field(default_factory=dict)
     body_read: bool = False
     reviewers: frozenset[str] | None = None
 

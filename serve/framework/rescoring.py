@@ -14,7 +14,7 @@ from serve.framework.error_text import fault_fields
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metric, Metrics
 
-Redo = Callable[[Decision], Awaitable[Mapping[str, Any] | None]]
+RescoreDecision = Callable[[Decision], Awaitable[Mapping[str, Any] | None]]
 RESCORE_FAULTS = Metric(
     "forewarn_rescore_faults",
     "fallbacks that could not be answered again: tried later, or parked for good",
@@ -30,8 +30,8 @@ class Rescorer:
     """Works off the fallbacks that wait.
 
     Args:
-        archive: where they wait.
-        redo: what would have been answered; None while a part is out.
+        decision_store: where they wait.
+        rescore: what would have been answered; None while a part is out.
         ready: whether the parts are back.
         meter: counts them.
         rescored: the instrument.
@@ -41,19 +41,19 @@ class Rescorer:
 
     def __init__(
         self,
-        archive: DecisionStore,
-        redo: Redo,
+        decision_store: DecisionStore,
+        rescore: RescoreDecision,
         ready: Callable[[], Awaitable[bool]],
         meter: Metrics,
         rescored: str,
         log: JsonLog,
         now: Callable[[], int],
     ) -> None:
-        self._archive, self._redo, self._ready = archive, redo, ready
+        self._decision_store, self._rescore, self._ready = decision_store, rescore, ready
         self._meter, self._rescored, self._log, self._now = meter, rescored, log, now
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
 
-    async def work_off(self) -> int:
+    async def run_once(self) -> int:
         """Answers the oldest fallbacks again until none waits; returns how many it answered.
 
         Claims none while a part is out, and stops when one goes out. A fallback that fails
@@ -63,14 +63,14 @@ class Rescorer:
         done, more = 0, True
         try:
             while more and await self._ready():
-                waiting = await self._archive.claim(_AT_ONCE, self._worker, _LEASE_US)
+                waiting = await self._decision_store.claim(_AT_ONCE, self._worker, _LEASE_US)
                 more = len(waiting) == _AT_ONCE
                 for index, decision in enumerate(waiting):
                     outcome = await self._try(decision)
                     done += outcome is True
                     if outcome is None:
                         more = False
-                        await self._archive.give_back(
+                        await self._decision_store.give_back(
                             [later_decision.subject_id for later_decision in waiting[index:]]
                         )
                         break
@@ -85,14 +85,14 @@ class Rescorer:
         """True: answered; False: it failed; None: a part is out."""
         try:
             async with asyncio.timeout(_ITEM_SECONDS):
-                answer = await self._redo(decision)
+                answer = await self._rescore(decision)
             if answer is None:
                 return None
-            await self._archive.mark(decision.subject_id, answer, self._now())
+            await self._decision_store.mark_rescored(decision.subject_id, answer, self._now())
         except RecordsUnavailableError:
             raise
         except Exception as error:  # whatever it was, the others are not held up by it
-            parked = await self._archive.fail(decision.subject_id, type(error).__name__)
+            parked = await self._decision_store.fail(decision.subject_id, type(error).__name__)
             outcome = "parked" if parked else "later"
             self._meter.count(RESCORE_FAULTS.name, outcome)
             self._log.write("rescore-failed", "error", outcome=outcome, **fault_fields(error))

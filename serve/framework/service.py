@@ -33,8 +33,8 @@ class ReloadableModel(Protocol):
         """See `ModelSlot.load`."""
         ...
 
-    def follow(self) -> bool | None:
-        """See `ModelSlot.follow`."""
+    def refresh_alias(self) -> bool | None:
+        """See `ModelSlot.refresh_alias`."""
         ...
 
 
@@ -46,9 +46,9 @@ class RiskService:
         args: what it was started with.
         meter: counts.
         reloads: the instrument that counts loads, by part and outcome.
-        rulings: rules in force.
+        active_rules: rules in force.
         live: the form of `user_config`; its fields but `model` and `rules` are the system's own,
-            taken in by `take_live`.
+            taken in by `apply_user_config`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class RiskService:
         args: ServiceSettings,
         meter: Metrics,
         reloads: str,
-        rulings: ActiveRules,
+        active_rules: ActiveRules,
         live: type[UserConfig] = UserConfig,
     ) -> None:
         self.meter, self._reloads, self._live = meter, reloads, live
@@ -71,9 +71,9 @@ class RiskService:
         self._logging = BoundedExecutor("logging", 1)
         self.parsing = BodyParser()
         self.keys = ApiKeys(args.api_keys)
-        self.later = BackgroundTasks(self.log)
-        self.rulings = rulings
-        self.archive = DecisionStore(
+        self.background = BackgroundTasks(self.log)
+        self.active_rules = active_rules
+        self.decision_store = DecisionStore(
             system,
             DecisionLog(args.journal),
             Records(args.records),
@@ -84,54 +84,54 @@ class RiskService:
         self._config_error: str | None = None
         self.readiness = HealthChecks(
             {
-                "model": self.model_part,
-                "rules": self._rules_part,
-                "store": self.store_part,
-                "records": self._records_part,
-                "keys": self._keys_part,
-                "config": self._config_part,
+                "model": self.check_model,
+                "rules": self._check_rules,
+                "store": self.check_store,
+                "records": self._check_records,
+                "keys": self._check_keys,
+                "config": self._check_config,
             }
         )
 
     @property
-    def replaceable(self) -> ReloadableModel | None:
+    def local_model(self) -> ReloadableModel | None:
         """The model of this process; None where it lives in another deployment."""
         raise NotImplementedError
 
-    async def model_part(self) -> Health:
+    async def check_model(self) -> Health:
         """How the model is."""
         raise NotImplementedError
 
-    async def store_part(self) -> Health:
+    async def check_store(self) -> Health:
         """How the store of profiles is."""
         raise NotImplementedError
 
-    def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
+    def periodic_tasks(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
         """Work of the system's own that comes round again, and after how many seconds."""
         return []
 
     async def close(self) -> None:
         """Gives back what the system's own parts hold."""
 
-    async def take_live(self, live: UserConfig) -> None:
+    async def apply_user_config(self, live: UserConfig) -> None:
         """Takes in the fields of `user_config` that are the system's own; never raises."""
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def lifespan(self) -> AsyncIterator[None]:
         """Everything that goes on beside requests; at the end nothing is left half done."""
-        await self.archive.drain()
-        self.later.every(_FLUSH_SECONDS, self._flush)
-        self.later.every(self._upkeep.drain_seconds, self.archive.drain)
-        if self.replaceable is not None:
-            self.later.every(self._upkeep.follow_seconds, self._follow)
-        for seconds, work in self.rounds():
-            self.later.every(seconds, work)
+        await self.decision_store.drain()
+        self.background.schedule(_FLUSH_SECONDS, self._flush)
+        self.background.schedule(self._upkeep.drain_seconds, self.decision_store.drain)
+        if self.local_model is not None:
+            self.background.schedule(self._upkeep.follow_seconds, self._follow)
+        for seconds, work in self.periodic_tasks():
+            self.background.schedule(seconds, work)
         try:
             yield
         finally:
-            await self.later.close(self._upkeep.shutdown_s)
-            await self.archive.drain()
-            self.archive.close()
+            await self.background.close(self._upkeep.shutdown_s)
+            await self.decision_store.drain()
+            self.decision_store.close()
             await self.close()
             for threads in (self.loading, self._logging, self.parsing):
                 threads.close()
@@ -156,17 +156,17 @@ class RiskService:
             self._config_error = "; ".join(
                 f"user_config.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
             )
-            self.log_load("config", False, self._config_error)
+            self.record_reload("config", False, self._config_error)
             return
         self._config_error = None
-        loaded = await self.loading.run(self.rulings.load, live.rules)
-        self.log_load("rules", loaded, self.rulings.error)
-        await self.take_live(live)
-        if (model := self.replaceable) is not None:
+        loaded = await self.loading.run(self.active_rules.load, live.rules)
+        self.record_reload("rules", loaded, self.active_rules.error)
+        await self.apply_user_config(live)
+        if (model := self.local_model) is not None:
             loaded = await self.loading.run(model.load, live.model)
-            self.log_load("model", loaded, model.error)
+            self.record_reload("model", loaded, model.error)
 
-    def log_load(self, part: str, loaded: bool, error: str | None) -> None:
+    def record_reload(self, part: str, loaded: bool, error: str | None) -> None:
         """Counts and logs a load."""
         outcome = "loaded" if loaded else "refused"
         self.readiness.expire()
@@ -176,10 +176,10 @@ class RiskService:
         self.log.write("reload", level, part=part, outcome=outcome, error=error_text)
 
     async def _follow(self) -> None:
-        model = self.replaceable
-        loaded = None if model is None else await self.loading.run(model.follow)
+        model = self.local_model
+        loaded = None if model is None else await self.loading.run(model.refresh_alias)
         if model is not None and loaded is not None:
-            self.log_load("model", loaded, model.error)
+            self.record_reload("model", loaded, model.error)
 
     async def _flush(self) -> None:
         try:
@@ -187,25 +187,25 @@ class RiskService:
         finally:
             await self._logging.run(self.log.flush)
 
-    async def _rules_part(self) -> Health:
-        return Health(self.rulings.error is None, self.rulings.status())
+    async def _check_rules(self) -> Health:
+        return Health(self.active_rules.error is None, self.active_rules.status())
 
-    async def _records_part(self) -> Health:
-        await self.archive.ping()
-        backlog = self.archive.journal.pending_bytes
+    async def _check_records(self) -> Health:
+        await self.decision_store.ping()
+        backlog = self.decision_store.journal.pending_bytes
         return Health(
-            self.archive.error is None,
+            self.decision_store.error is None,
             {
-                "error": self.archive.error,
+                "error": self.decision_store.error,
                 "journal_bytes": backlog,
-                "memory_bytes": self.archive.buffered_bytes,
+                "memory_bytes": self.decision_store.buffered_bytes,
             },
         )
 
-    async def _keys_part(self) -> Health:
+    async def _check_keys(self) -> Health:
         return Health(self.keys.fault is None, {"error": self.keys.fault})
 
-    async def _config_part(self) -> Health:
+    async def _check_config(self) -> Health:
         return Health(self._config_error is None, {"error": self._config_error})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from operator import itemgetter
 
 import numpy as np
@@ -14,6 +14,7 @@ from lib.records import Decision
 from lib.records.json_codec import write_json
 from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.active_rules import ActiveRules
+from serve.framework.background import BackgroundTasks
 from serve.framework.decision_store import DecisionStore
 from serve.framework.keyed_lock import KeyedLock
 from serve.fraud import metrics
@@ -33,12 +34,12 @@ class PaymentDecider:
 
     Args:
         features: the declarations.
-        history: profiles.
-        rulings: rules in force.
-        model: where opinions come from.
-        archive: where decisions go.
+        profiles: profiles.
+        active_rules: rules in force.
+        model: where scores come from.
+        decision_store: where decisions go.
         meter: counts and times.
-        later: runs what may follow the answer.
+        background: runs what may follow the answer.
         times: when a payment may come.
         cap: largest amount that a fallback approves before any model was seen, minor units.
         scale: what an amount is.
@@ -47,62 +48,62 @@ class PaymentDecider:
     def __init__(
         self,
         features: FeatureSet,
-        history: ProfileRepository,
-        rulings: ActiveRules,
+        profiles: ProfileRepository,
+        active_rules: ActiveRules,
         model: ScoreProvider,
-        archive: DecisionStore,
+        decision_store: DecisionStore,
         meter: Metrics,
-        later: Callable[[Callable[[], Awaitable[None]]], None],
+        background: BackgroundTasks,
         times: EventTimePolicy,
         cap: float,
         scale: AmountScale,
     ) -> None:
         self._digest, self._in_order = features.digest, itemgetter(*features.names)
-        self._history, self._rulings = history, rulings
-        self._model, self._archive, self._meter = model, archive, meter
-        self._later, self._times, self._cap = later, times, cap
+        self._profiles, self._active_rules = profiles, active_rules
+        self._model, self._decision_store, self._meter = model, decision_store, meter
+        self._background, self._times, self._cap = background, times, cap
         self._scale = scale
         self._turns = KeyedLock()
 
-    async def score(self, payment: Payment, call: RequestContext) -> bytes:
+    async def score(self, payment: Payment, context: RequestContext) -> bytes:
         """The answer as JSON: the first one for a retry, to the letter.
 
         Raises:
             Problem: 409 for another payment under a known id, 422 for a time that is too far ahead,
                 or too old and unknown, 503 where decisions cannot be kept.
         """
-        self._archive.require_room()
+        self._decision_store.require_room()
         async with self._turns.of(payment.transaction_id):
-            return await self._score(payment, call)
+            return await self._score(payment, context)
 
-    async def _score(self, payment: Payment, call: RequestContext) -> bytes:
+    async def _score(self, payment: Payment, context: RequestContext) -> bytes:
         timer = metrics.stage_timer(self._meter)
         event = to_event(payment, self._scale)
         received_at = self._times.now()
-        call.notes["transaction_id"] = payment.transaction_id
-        if not self._times.in_time(event["event_time"], received_at):
-            return await self._late(event, received_at, call)
-        sight = await self._look(event, call)
+        context.log_fields["transaction_id"] = payment.transaction_id
+        if not self._times.accepts(event["event_time"], received_at):
+            return await self._late(event, received_at, context)
+        features = await self._look(event, context)
         timer.mark("history")
-        if not sight.first and sight.complete and sight.settled is None:
-            sight = await self._settled_elsewhere(event, sight)
-        if sight.settled is not None:
-            return self._retry(sight.settled, sight.fingerprint, call)
-        if not (sight.first and sight.complete):
-            decision = await self._archive.find_here(payment.transaction_id)
+        if not features.is_first and features.is_complete and features.cached_response is None:
+            features = await self._settled_elsewhere(event, features)
+        if features.cached_response is not None:
+            return self._retry(features.cached_response, features.fingerprint, context)
+        if not (features.is_first and features.is_complete):
+            decision = await self._decision_store.find_if_available(payment.transaction_id)
             if decision is not None:
-                return self._again(event, decision, call)
-        return await self._decide(event, sight, received_at, call, timer)
+                return self._again(event, decision, context)
+        return await self._decide(event, features, received_at, context, timer)
 
-    async def opinion(self, values: Mapping[str, float]) -> ModelScore | None:
+    async def model_score(self, values: Mapping[str, float]) -> ModelScore | None:
         """What the model says of a payment's features; None while it is out."""
         row = np.array(self._in_order(values), dtype=np.float32)
         try:
-            opinion = await self._model.opinion(row)
+            model_score = await self._model.score(row)
         except ModelUnavailableError:
             return None
-        self._cap = opinion.fallback_amount_minor
-        return opinion
+        self._cap = model_score.fallback_amount_minor
+        return model_score
 
     async def has_model(self) -> bool:
         """Whether a model answers."""
@@ -114,79 +115,81 @@ class PaymentDecider:
     async def _decide(
         self,
         event: Event,
-        sight: FeatureVector,
+        features: FeatureVector,
         received_at: int,
-        call: RequestContext,
+        context: RequestContext,
         timer: metrics.StageTimer,
     ) -> bytes:
-        row = {**sight.values, **event}
-        verdict = self._rulings.rules(sight.complete).evaluate(row, event["user_id"])
+        row = {**features.values, **event}
+        verdict = self._active_rules.rules(features.is_complete).evaluate(row, event["user_id"])
         timer.mark("rules")
         # asked even where a rule decides: what rules stop is learned from, too
-        opinion = await self.opinion(sight.values) if sight.complete else None
+        model_score = await self.model_score(features.values) if features.is_complete else None
         timer.mark("model")
-        choice = decide(verdict, opinion, sight.complete, event["amount_minor"], self._cap)
+        result = decide(
+            verdict, model_score, features.is_complete, event["amount_minor"], self._cap
+        )
         now = self._times.now()
-        judgement = DecisionRecord(event, sight, verdict, opinion, choice, received_at, now)
-        if choice.decision == "DECLINE" and sight.complete:
+        record = DecisionRecord(event, features, verdict, model_score, result, received_at, now)
+        if result.decision == "DECLINE" and features.is_complete:
             await self._learn_decline(event)
-        body = self._record(judgement, call)
+        body = self._record(record, context)
         timer.mark("record")
-        judgement.count(self._meter, call.notes)
+        record.count(self._meter, context.log_fields)
         return body
 
-    def _record(self, judgement: DecisionRecord, call: RequestContext) -> bytes:
+    def _record(self, record: DecisionRecord, context: RequestContext) -> bytes:
         """Keeps the decision and returns its answer."""
-        answer = judgement.answer(call)
+        answer = record.answer(context)
         body = write_json(answer)
-        self._archive.keep(judgement.row(answer, self._rulings.version, self._digest))
-        if judgement.sight.complete:
-            receipt, settled = judgement.event["transaction_id"], judgement.sight.fingerprint + body
-            self._later(lambda: self._history.settle(receipt, settled))
+        self._decision_store.append(record.row(answer, self._active_rules.version, self._digest))
+        if record.features.is_complete:
+            receipt, settled = record.event["transaction_id"], record.features.fingerprint + body
+            self._background.submit(lambda: self._profiles.cache_response(receipt, settled))
         return body
 
-    async def _late(self, event: Event, now: int, call: RequestContext) -> bytes:
+    async def _late(self, event: Event, now: int, context: RequestContext) -> bytes:
         """The first answer to a payment that is too old but known."""
-        decision = await self._archive.find_here(event["transaction_id"])
+        decision = await self._decision_store.find_if_available(event["transaction_id"])
         if decision is None:
-            raise self._times.too_late(event["event_time"], now)
-        return self._again(event, decision, call)
+            raise self._times.rejection(event["event_time"], now)
+        return self._again(event, decision, context)
 
-    async def _settled_elsewhere(self, event: Event, sight: FeatureVector) -> FeatureVector:
+    async def _settled_elsewhere(self, event: Event, features: FeatureVector) -> FeatureVector:
         """The same once another replica has answered, or as it was if it does not within 0.2 s."""
         for pause in _PAUSES:
-            if await self._archive.find_here(event["transaction_id"]) is not None:
-                return sight
+            if await self._decision_store.find_if_available(event["transaction_id"]) is not None:
+                return features
             await asyncio.sleep(pause)
-            again = await self._history.look(event)
-            if again.settled is not None:
+            again = await self._profiles.fetch(event)
+            if again.cached_response is not None:
                 return again
-        return sight
+        return features
 
-    async def _look(self, event: Event, call: RequestContext) -> FeatureVector:
+    async def _look(self, event: Event, context: RequestContext) -> FeatureVector:
         try:
-            return await self._history.look(event)
+            return await self._profiles.fetch(event)
         except ReceiptConflictError:
-            self._count_retry("differs", call)
+            self._count_retry("differs", context)
             raise
 
-    def _retry(self, settled: bytes, content: bytes, call: RequestContext) -> bytes:
+    def _retry(self, settled: bytes, content: bytes, context: RequestContext) -> bytes:
         first, body = split_cached_response(settled)
-        self._count_retry("same" if first == content else "differs", call)
+        self._count_retry("same" if first == content else "differs", context)
         return body
 
-    def _again(self, event: Event, decision: Decision, call: RequestContext) -> bytes:
+    def _again(self, event: Event, decision: Decision, context: RequestContext) -> bytes:
         same = fingerprint(from_json(decision.request)) == fingerprint(event)
-        self._count_retry("recorded" if same else "differs", call)
+        self._count_retry("recorded" if same else "differs", context)
         return write_json(decision.answer)
 
-    def _count_retry(self, kind: str, call: RequestContext) -> None:
+    def _count_retry(self, kind: str, context: RequestContext) -> None:
         """Counts a retry.
 
         Raises:
             Problem: 409 for one that differs; nothing of the first payment is in it.
         """
-        call.notes["retry"] = kind
+        context.log_fields["retry"] = kind
         self._meter.count(metrics.RETRIES, kind)
         if kind == "differs":
             text = (
@@ -197,8 +200,8 @@ class PaymentDecider:
 
     async def _learn_decline(self, event: Event) -> None:
         try:
-            await self._history.learn(event, "declined", event["event_time"], True, 0)
+            await self._profiles.record_label(event, "declined", event["event_time"], True, 0)
         except StoreError:
-            self._later(
-                lambda: self._history.learn(event, "declined", event["event_time"], True, 0)
+            self._background.submit(
+                lambda: self._profiles.record_label(event, "declined", event["event_time"], True, 0)
             )

@@ -1,4 +1,4 @@
-"""From a verdict and an opinion to an answer."""
+"""From a verdict and a model score to an answer."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ class DecisionResult:
 
 
 def decide(
-    verdict: Verdict, opinion: ModelScore | None, complete: bool, amount_minor: int, cap: float
+    verdict: Verdict, model_score: ModelScore | None, complete: bool, amount_minor: int, cap: float
 ) -> DecisionResult:
     """Rules first, then the model; without history or model, rules and the cap on the amount.
 
     Args:
         verdict: of the rules that could be evaluated.
-        opinion: of the model, None while it is out.
+        model_score: of the model, None while it is out.
         complete: whether history was known.
         amount_minor: minor units.
         cap: largest amount that a fallback approves, minor units.
     """
     if complete and verdict.action is not None:
         return DecisionResult(verdict.action, "rule", verdict.reason, _rule_reasons(verdict))
-    if complete and opinion is not None:
-        reason = opinion.reasons[0]["words"] if opinion.reasons else _sentence(opinion)
-        return DecisionResult(opinion.decision, "model", reason, opinion.reasons)
+    if complete and model_score is not None:
+        reason = model_score.reasons[0]["words"] if model_score.reasons else _sentence(model_score)
+        return DecisionResult(model_score.decision, "model", reason, model_score.reasons)
     out = "history" if not complete else "model"
     return _fallback(verdict, out, amount_minor, cap)
 
@@ -70,8 +70,8 @@ def _fallback(verdict: Verdict, out: str, amount_minor: int, cap: float) -> Deci
     )
 
 
-def _sentence(opinion: ModelScore) -> str:
-    return _APPROVED if opinion.decision == "APPROVE" else "the score is high in all"
+def _sentence(model_score: ModelScore) -> str:
+    return _APPROVED if model_score.decision == "APPROVE" else "the score is high in all"
 
 
 def _rule_reasons(verdict: Verdict) -> tuple[Mapping[str, Any], ...]:

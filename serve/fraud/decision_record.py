@@ -27,43 +27,43 @@ class DecisionRecord:
 
     Attributes:
         event: the payment.
-        sight: its features.
+        features: its features.
         verdict: of the rules.
-        opinion: of the model, None while it is out.
-        choice: the decision.
+        model_score: of the model, None while it is out.
+        result: the decision.
         received_at: microseconds since 1970 UTC.
         decided_at: likewise.
     """
 
     event: Event
-    sight: FeatureVector
+    features: FeatureVector
     verdict: Verdict
-    opinion: ModelScore | None
-    choice: DecisionResult
+    model_score: ModelScore | None
+    result: DecisionResult
     received_at: int
     decided_at: int
 
-    def answer(self, call: RequestContext) -> dict[str, Any]:
+    def answer(self, context: RequestContext) -> dict[str, Any]:
         """The body; see `ScoreAnswer`, which tests hold it to."""
-        opinion, choice = self.opinion, self.choice
+        model_score, result = self.model_score, self.result
         return {
             "transaction_id": self.event["transaction_id"],
-            "decision": choice.decision,
-            "fraud_score": None if opinion is None else opinion.probability,
-            "reason": choice.reason,
-            "reasons": list(choice.reasons),
-            "method": choice.method,
+            "decision": result.decision,
+            "fraud_score": None if model_score is None else model_score.probability,
+            "reason": result.reason,
+            "reasons": list(result.reasons),
+            "method": result.method,
             "rule_id": None if self.verdict.action is None else self.verdict.rule_id,
-            "model_version": None if opinion is None else opinion.model_version,
-            "latency_ms": round((time.perf_counter() - call.started) * 1000.0, 3),
-            "request_id": call.request_id,
+            "model_version": None if model_score is None else model_score.model_version,
+            "latency_ms": round((time.perf_counter() - context.started) * 1000.0, 3),
+            "request_id": context.request_id,
         }
 
     def row(
         self, answer: Mapping[str, Any], rules_version: str, feature_set_digest: str
     ) -> dict[str, Any]:
         """The record of the decision that was answered so: the columns of `Decision`."""
-        event, features = self.event, self.sight.values
+        event, features = self.event, self.features.values
         return {
             "system": SYSTEM,
             "subject_id": event["transaction_id"],
@@ -92,18 +92,18 @@ class DecisionRecord:
             "request": to_json(event),
         }
 
-    def count(self, meter: Metrics, notes: dict[str, Any]) -> None:
-        """Counts the decision, and notes for the log what it was."""
-        choice = self.choice
-        meter.count(metrics.DECISIONS, choice.decision, choice.method)
-        notes["decision"], notes["by"] = choice.decision, choice.method
-        if choice.method == "fallback":
-            notes["out"] = "model" if self.sight.complete else "history"
-            meter.count(metrics.FALLBACKS, notes["out"])
+    def count(self, meter: Metrics, log_fields: dict[str, Any]) -> None:
+        """Counts the decision, and adds it to the log line."""
+        result = self.result
+        meter.count(metrics.DECISIONS, result.decision, result.method)
+        log_fields["decision"], log_fields["by"] = result.decision, result.method
+        if result.method == "fallback":
+            log_fields["out"] = "model" if self.features.is_complete else "history"
+            meter.count(metrics.FALLBACKS, log_fields["out"])
         for rule in self.verdict.hits:
             meter.count(metrics.RULE_HITS, rule, "active")
         for rule in self.verdict.shadow_hits:
             meter.count(metrics.RULE_HITS, rule, "shadow")
         if self.event["payment_method"] not in _KNOWN_METHODS:
             meter.count(metrics.UNKNOWN_METHODS)
-            notes["unknown_payment_method"] = True
+            log_fields["unknown_payment_method"] = True

@@ -28,11 +28,11 @@ class Ingress:
 
     def __init__(self, args: FraudSettings, ensemble: DeploymentHandle[Any] | None = None) -> None:
         tune_interpreter()
-        elsewhere = None
+        remote_model = None
         if ensemble is not None:
             timeout = args.model_timeout_ms / 1000.0
-            elsewhere = RemoteModel(ensemble, timeout, args.ensemble.most)
-        self._service = FraudService(args, RayMetrics(INSTRUMENTS), elsewhere)
+            remote_model = RemoteModel(ensemble, timeout, args.ensemble.max_replicas)
+        self._service = FraudService(args, RayMetrics(INSTRUMENTS), remote_model)
 
     def __serve_build_asgi_app__(self) -> Gateway:
         """What answers on the proxy's port and on the replica's own."""

@@ -25,7 +25,7 @@ class EventTimePolicy:
     ahead: int
     now: Callable[[], int] = lambda: time.time_ns() // 1000
 
-    def in_time(self, event_time: int, now: int) -> bool:
+    def accepts(self, event_time: int, now: int) -> bool:
         """Whether a payment made then is recent.
 
         Raises:
@@ -39,7 +39,7 @@ class EventTimePolicy:
             )
         return event_time >= now - self.window
 
-    def too_late(self, event_time: int, now: int) -> Problem:
+    def rejection(self, event_time: int, now: int) -> Problem:
         """The 422 for a payment that is not recent."""
         return Problem.of_field(
             "event_time",

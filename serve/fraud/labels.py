@@ -24,8 +24,8 @@ class LabelIngestor:
     """Takes labels in.
 
     Args:
-        archive: keeps them, and knows the payments they are about.
-        history: lets them count.
+        decision_store: keeps them, and knows the payments they are about.
+        profiles: lets them count.
         meter: counts them.
         now: microseconds since 1970 UTC.
         ahead: microseconds that a caller's clock may be ahead.
@@ -33,16 +33,16 @@ class LabelIngestor:
 
     def __init__(
         self,
-        archive: DecisionStore,
-        history: ProfileRepository,
+        decision_store: DecisionStore,
+        profiles: ProfileRepository,
         meter: Metrics,
         now: Callable[[], int],
         ahead: int,
     ) -> None:
-        self._archive, self._history, self._meter = archive, history, meter
+        self._decision_store, self._profiles, self._meter = decision_store, profiles, meter
         self._now, self._ahead = now, ahead
 
-    async def take(self, labels: Sequence[Label], call: RequestContext) -> LabelsResponse:
+    async def ingest(self, labels: Sequence[Label], context: RequestContext) -> LabelsResponse:
         """Keeps labels and lets them count; the same ones again change nothing.
 
         Raises:
@@ -54,10 +54,10 @@ class LabelIngestor:
             fact for index, label in enumerate(labels) for fact in self._facts(label, index, now)
         ]
         try:
-            outcome = await self._archive.learn(facts)
+            outcome = await self._decision_store.record_labels(facts)
             missing = await self._count_in_profiles({label.transaction_id for label in labels})
         except (RecordsUnavailableError, StoreError) as error:
-            call.notes["out"] = type(error).__name__
+            context.log_fields["out"] = type(error).__name__
             text = "labels cannot be taken in at the moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
         answer = LabelsResponse(
@@ -65,27 +65,29 @@ class LabelIngestor:
             stored=outcome.stored,
             repeated=outcome.repeated,
             unknown=sum(fact.subject_id in missing for fact in facts),
-            request_id=call.request_id,
+            request_id=context.request_id,
         )
         for name in ("stored", "repeated", "unknown"):
             if amount := getattr(answer, name):
                 self._meter.count(metrics.LABELS, name, amount=amount)
-        call.notes.update(labels=len(labels), stored=outcome.stored)
+        context.log_fields.update(labels=len(labels), stored=outcome.stored)
         return answer
 
-    async def catch_up(self, decision: Decision) -> None:
+    async def replay(self, decision: Decision) -> None:
         """Lets every fact about a payment count that does not count yet.
 
         Raises:
             StoreError: the profile store is out.
             RecordsUnavailableError: the database is out.
         """
-        facts = await self._archive.labels_as_stored(decision.subject_id)
+        facts = await self._decision_store.labels_as_stored(decision.subject_id)
         event = from_json(decision.request)
         for kind in _KINDS:
             start = kind == "declined" and decision.decision == "DECLINE"
             for revision, turn in enumerate(_turns(facts, kind, start), 1):
-                await self._history.learn(event, kind, turn.observed_at, turn.value, revision)
+                await self._profiles.record_label(
+                    event, kind, turn.observed_at, turn.value, revision
+                )
 
     async def _count_in_profiles(self, subjects: Iterable[str]) -> set[str]:
         """Lets labels count; returns the payments that are not known here."""
@@ -94,11 +96,11 @@ class LabelIngestor:
 
         async def count_subject(subject: str) -> None:
             async with at_a_time:
-                decision = await self._archive.find(subject)
+                decision = await self._decision_store.find(subject)
                 if decision is None:
                     missing.add(subject)
                 else:
-                    await self.catch_up(decision)
+                    await self.replay(decision)
 
         await asyncio.gather(*(count_subject(subject) for subject in subjects))
         return missing

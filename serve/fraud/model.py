@@ -43,9 +43,9 @@ class ModelScore:
 
 
 class ScoreProvider(Protocol):
-    """Where opinions come from: the same replica, or another deployment."""
+    """Where scores come from: the same replica, or another deployment."""
 
-    async def opinion(self, row: Row) -> ModelScore:
+    async def score(self, row: Row) -> ModelScore:
         """What the model says of features (features,) in the order of the feature set.
 
         Raises:
@@ -74,13 +74,13 @@ class LocalModel(ModelSlot[Scorer]):
             return scorer
 
         super().__init__("fraud", registry, folder, load)
-        self._together: MicroBatcher[Row, ModelScore] = MicroBatcher(self.opinions)
+        self._batcher: MicroBatcher[Row, ModelScore] = MicroBatcher(self.score_rows)
 
-    async def opinion(self, row: Row) -> ModelScore:
-        """See `Model.opinion`."""
-        return await self._together.ask(row)
+    async def score(self, row: Row) -> ModelScore:
+        """See `Model.score`."""
+        return await self._batcher.submit(row)
 
-    async def opinions(self, rows: Sequence[Row]) -> list[ModelScore]:
+    async def score_rows(self, rows: Sequence[Row]) -> list[ModelScore]:
         """What the model says of each of several rows.
 
         Raises:
@@ -88,7 +88,7 @@ class LocalModel(ModelSlot[Scorer]):
         """
         scorer = self._in_force()
         scored = scorer.score_rows(np.stack(rows))
-        return [_opinion(scorer, row, score) for row, score in zip(rows, scored, strict=True)]
+        return [_model_score(scorer, row, score) for row, score in zip(rows, scored, strict=True)]
 
     async def status(self) -> Mapping[str, Any]:
         """See `Model.status`."""
@@ -108,8 +108,8 @@ def _try_out(scorer: Scorer, width: int) -> None:
             raise ValueError(f"the model answers {probability}; expected a probability")
 
 
-def _opinion(scorer: Scorer, row: Row, scored: Scored) -> ModelScore:
-    """An opinion, with reasons where it is not an approval."""
+def _model_score(scorer: Scorer, row: Row, scored: Scored) -> ModelScore:
+    """A model score, with reasons where it is not an approval."""
     cap = scorer.policy.fallback_amount_minor
     reasons = () if scored.decision == "APPROVE" else _reasons(scorer, row)
     return ModelScore(scored.probability, scored.decision, scorer.version, cap, reasons)

@@ -22,7 +22,7 @@ from .settings import FraudSettings
 
 _ATTEMPTS = 2
 _FIELDS = tuple(field.name for field in fields(ModelScore))
-Opinions = list[tuple[Any, ...]]
+PackedScores = list[tuple[Any, ...]]
 
 
 class ModelDeployment:
@@ -34,7 +34,7 @@ class ModelDeployment:
 
     def __init__(self, args: FraudSettings) -> None:
         tune_interpreter()
-        self._seat = LocalModel(args.registry, args.models, args.features)
+        self._local_model = LocalModel(args.registry, args.models, args.features)
         self._start, self._pause = args.model, args.follow_seconds
         self._following: asyncio.Task[None] | None = None
         self._loading = BoundedExecutor("loading", 1)
@@ -43,14 +43,16 @@ class ModelDeployment:
         """Loads, checks and swaps; never raises (see `FraudService.reconfigure`)."""
         version_or_alias = config.get("model", self._start)
         if set(config) - set(UserConfig.model_fields) or not isinstance(version_or_alias, str):
-            self._seat.error = f"user_config: expected a model's alias or version, got {config!r}"
+            self._local_model.error = (
+                f"user_config: expected a model's alias or version, got {config!r}"
+            )
             return
-        await self._loading.run(self._seat.load, version_or_alias)
+        await self._loading.run(self._local_model.load, version_or_alias)
         freeze_heap()
         if self._following is None:
             self._following = asyncio.get_running_loop().create_task(self._follow())
 
-    async def opinions(self, rows: bytes) -> Opinions | str:
+    async def score_rows(self, rows: bytes) -> PackedScores | str:
         """What the model says of each of several rows; a text says why there is none.
 
         Args:
@@ -58,18 +60,21 @@ class ModelDeployment:
         """
         matrix = np.frombuffer(rows, dtype=np.float32).reshape(-1, len(FRAUD.names))
         try:
-            return [_packed(opinion) for opinion in await self._seat.opinions(list(matrix))]
+            return [
+                _packed(model_score)
+                for model_score in await self._local_model.score_rows(list(matrix))
+            ]
         except ModelUnavailableError as error:
             return str(error)
 
     async def status(self) -> Mapping[str, Any]:
         """See `Model.status`."""
-        return await self._seat.status()
+        return await self._local_model.status()
 
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self._pause)
-            await self._loading.run(self._seat.follow)
+            await self._loading.run(self._local_model.refresh_alias)
 
 
 class RemoteModel:
@@ -79,23 +84,23 @@ class RemoteModel:
 
     Args:
         handle: of the deployment of `ModelDeployment`.
-        timeout: seconds to wait for an opinion.
+        timeout: seconds to wait for a model score.
         replicas: of the deployment; each is asked by one call at a time, and one more waits.
     """
 
     def __init__(self, handle: Any, timeout: float, replicas: int = 1) -> None:
-        self._opinions, self._status = handle.opinions, handle.status
+        self._score_rows, self._status = handle.score_rows, handle.status
         self._timeout = timeout
-        self._together: MicroBatcher[Row, ModelScore] = MicroBatcher(self._ask, replicas + 1)
+        self._batcher: MicroBatcher[Row, ModelScore] = MicroBatcher(self._ask, replicas + 1)
         self._breaker = CircuitBreaker()
 
-    async def opinion(self, row: Row) -> ModelScore:
-        """See `Model.opinion`; asked once more where a replica died."""
+    async def score(self, row: Row) -> ModelScore:
+        """See `Model.score`; asked once more where a replica died."""
         if not self._breaker.allows():
             raise ModelUnavailableError("the model's deployment is out, tried again shortly")
         try:
             async with asyncio.timeout(self._timeout):
-                opinion = await self._together.ask(row)
+                model_score = await self._batcher.submit(row)
         except ModelUnavailableError:  # it answered: it has no model
             self._breaker.succeeded()
             raise
@@ -103,7 +108,7 @@ class RemoteModel:
             self._breaker.failed()
             raise ModelUnavailableError(f"the model's deployment: {error!r}") from error
         self._breaker.succeeded()
-        return opinion
+        return model_score
 
     async def status(self) -> Mapping[str, Any]:
         """See `Model.status`."""
@@ -118,23 +123,23 @@ class RemoteModel:
     async def _ask(self, rows: Sequence[Row]) -> list[ModelScore]:
         packed = b"".join([row.tobytes() for row in rows])
         async with asyncio.timeout(self._timeout):
-            opinions = await self._call_with_retries(packed)
-        if isinstance(opinions, str):
-            raise ModelUnavailableError(opinions)
-        return [ModelScore(*packed_opinion) for packed_opinion in opinions]
+            score_rows = await self._call_with_retries(packed)
+        if isinstance(score_rows, str):
+            raise ModelUnavailableError(score_rows)
+        return [ModelScore(*packed_score) for packed_score in score_rows]
 
-    async def _call_with_retries(self, rows: bytes) -> Opinions | str:
+    async def _call_with_retries(self, rows: bytes) -> PackedScores | str:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                opinions: Opinions | str = await self._opinions.remote(rows)
+                score_rows: PackedScores | str = await self._score_rows.remote(rows)
             except Exception:
                 if attempt == _ATTEMPTS:
                     raise
             else:
-                return opinions
+                return score_rows
         raise AssertionError(sys.exc_info())
 
 
-def _packed(opinion: ModelScore) -> tuple[Any, ...]:
+def _packed(model_score: ModelScore) -> tuple[Any, ...]:
     """The fields in order: a third of what the object costs to send."""
-    return tuple(getattr(opinion, name) for name in _FIELDS)
+    return tuple(getattr(model_score, name) for name in _FIELDS)

@@ -26,16 +26,16 @@ class FeatureVector:
 
     Attributes:
         values: features by name, NaN where missing; without the store only those of the payment.
-        complete: whether the store answered.
-        first: False for a payment that was seen before.
-        settled: what was settled for it, if it was; then `values` is empty.
+        is_complete: whether the store answered.
+        is_first: False for a payment that was seen before.
+        cached_response: what was settled for it, if it was; then `values` is empty.
         fingerprint: of the payment.
     """
 
     values: Mapping[str, float]
-    complete: bool = True
-    first: bool = True
-    settled: bytes | None = None
+    is_complete: bool = True
+    is_first: bool = True
+    cached_response: bytes | None = None
     fingerprint: bytes = b""
 
 
@@ -63,22 +63,22 @@ class ProfileRepository:
         self.without_store = frozenset(_known_without_history(features))
 
     @property
-    def out(self) -> bool:
+    def unavailable(self) -> bool:
         """Whether the store failed the last times it was asked."""
-        return self._guard.out
+        return self._guard.unavailable
 
-    async def look(self, event: Event) -> FeatureVector:
+    async def fetch(self, event: Event) -> FeatureVector:
         """The payment's features as they were before it; the payment counts from then on.
 
         Raises:
             ReceiptConflictError: the id is that of another payment.
         """
         try:
-            return await self.count(event)
+            return await self.record_event(event)
         except StoreError:
-            return self._look_without(event)
+            return self._fetch_without_store(event)
 
-    async def count(self, event: Event) -> FeatureVector:
+    async def record_event(self, event: Event) -> FeatureVector:
         """The same, for those who can wait.
 
         Raises:
@@ -87,29 +87,31 @@ class ProfileRepository:
         """
         content = fingerprint(event)
         request = self._online.request(event, content)
-        reply = await self._guard.ask(lambda: self._store.exchange(request))
+        reply = await self._guard.run(lambda: self._store.exchange(request))
         observation = self._online.read(event, reply)
         return FeatureVector(
             observation.values, True, observation.first, observation.answer, content
         )
 
-    async def learn(self, event: Event, fact: str, at: int, is_known: bool, revision: int) -> None:
+    async def record_label(
+        self, event: Event, fact: str, at: int, is_known: bool, revision: int
+    ) -> None:
         """Lets a fact about an earlier payment, known since `at`, count; each revision once.
 
         Raises:
             StoreError: the store is out.
         """
         request: ProfileRequest = self._online.learn(event, fact, at, is_known, revision)
-        await self._guard.ask(lambda: self._store.exchange(request))
+        await self._guard.run(lambda: self._store.exchange(request))
 
-    async def settle(self, transaction_id: str, settled: bytes) -> None:
+    async def cache_response(self, transaction_id: str, settled: bytes) -> None:
         """Keeps what retries get.
 
         Raises:
             StoreError: the store is out.
         """
         receipt = self._online.receipt(transaction_id)
-        await self._guard.ask(lambda: self._store.settle(receipt, settled, self._receipt_seconds))
+        await self._guard.run(lambda: self._store.settle(receipt, settled, self._receipt_seconds))
 
     async def ping(self) -> None:
         """Returns if the store answers, else raises StoreError."""
@@ -119,10 +121,10 @@ class ProfileRepository:
         """Gives connections back."""
         await self._store.close()
 
-    def _look_without(self, event: Event) -> FeatureVector:
+    def _fetch_without_store(self, event: Event) -> FeatureVector:
         values = self._online.unseen(event)
         known = {name: value for name, value in values.items() if name in self.without_store}
-        return FeatureVector(known, complete=False)
+        return FeatureVector(known, is_complete=False)
 
 
 def _known_without_history(features: FeatureSet) -> set[str]:

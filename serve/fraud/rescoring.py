@@ -22,8 +22,8 @@ class PaymentRescorer:
 
     Args:
         features: the declarations.
-        desk: gives the model's opinion.
-        history: profiles.
+        decider: asks the model.
+        profiles: profiles.
         labels: lets facts count that came meanwhile.
         now: microseconds since 1970 UTC.
     """
@@ -31,20 +31,20 @@ class PaymentRescorer:
     def __init__(
         self,
         features: FeatureSet,
-        desk: PaymentDecider,
-        history: ProfileRepository,
+        decider: PaymentDecider,
+        profiles: ProfileRepository,
         labels: LabelIngestor,
         now: Callable[[], int],
     ) -> None:
-        self._features, self._desk, self._history = features, desk, history
+        self._features, self._decider, self._profiles = features, decider, profiles
         self._labels = labels
         self._now = now
 
     async def ready(self) -> bool:
         """Whether everything is back."""
-        return not self._history.out and await self._desk.has_model()
+        return not self._profiles.unavailable and await self._decider.has_model()
 
-    async def redo(self, decision: Decision) -> dict[str, Any] | None:
+    async def rescore(self, decision: Decision) -> dict[str, Any] | None:
         """What would have been answered; None while a part is out."""
         try:
             if set(self._features.names) <= decision.features.keys():
@@ -56,30 +56,30 @@ class PaymentRescorer:
     async def _replayed(self, decision: Decision) -> dict[str, Any] | None:
         """The same, and the profiles know of the payment and of what followed from then on."""
         event = from_json(decision.request)
-        sight = await self._history.count(event)
-        if sight.settled is not None:
+        features = await self._profiles.record_event(event)
+        if features.cached_response is not None:
             # a retry has reached another replica while this one was cut off from the store
-            content, answer = split_cached_response(sight.settled)
-            if content != sight.fingerprint:
+            content, answer = split_cached_response(features.cached_response)
+            if content != features.fingerprint:
                 raise ReceiptConflictError("transaction_id: used meanwhile for another payment")
             settled = json.loads(answer)
             return {name: settled[name] for name in _KEPT}
         if decision.decision == "DECLINE":
-            await self._history.learn(event, "declined", event["event_time"], True, 0)
-        await self._labels.catch_up(decision)
-        answer = await self._by_model(sight.values)
+            await self._profiles.record_label(event, "declined", event["event_time"], True, 0)
+        await self._labels.replay(decision)
+        answer = await self._by_model(features.values)
         if answer is not None:
             first = write_json(decision.answer)
-            await self._history.settle(decision.subject_id, sight.fingerprint + first)
+            await self._profiles.cache_response(decision.subject_id, features.fingerprint + first)
         return answer
 
     async def _by_model(self, values: Mapping[str, float]) -> dict[str, Any] | None:
-        opinion = await self._desk.opinion(values)
-        if opinion is None:
+        model_score = await self._decider.model_score(values)
+        if model_score is None:
             return None
         return {
-            "decision": opinion.decision,
-            "fraud_score": opinion.probability,
-            "model_version": opinion.model_version,
-            "reasons": list(opinion.reasons),
+            "decision": model_score.decision,
+            "fraud_score": model_score.probability,
+            "model_version": model_score.model_version,
+            "reasons": list(model_score.reasons),
         }

@@ -42,12 +42,12 @@ def build_gateway(service: FraudService, names_request: bool = True) -> Gateway:
     payment = payment_adapter(service.args.scale)
 
     async def score(body: bytes, call: RequestContext) -> bytes:
-        return await service.desk.score(parse_body(payment, body), call)
+        return await service.decider.score(parse_body(payment, body), call)
 
     async def label(body: bytes, call: RequestContext) -> bytes:
         several = body.lstrip()[:1] == b"["
         labels = await parse(LABELS, body) if several else [await parse(LABEL, body)]
-        return (await service.labels.take(labels, call)).model_dump_json().encode()
+        return (await service.labels.ingest(labels, call)).model_dump_json().encode()
 
     doors = (
         Route("POST", "/score_transaction", SCORE, score),
@@ -76,7 +76,7 @@ def build_gateway(service: FraudService, names_request: bool = True) -> Gateway:
 
 def _app(service: FraudService) -> FastAPI:
     app = new_app(
-        "Forewarn: fraud", "1", "Is this payment fraud?", service.readiness, service.running
+        "Forewarn: fraud", "1", "Is this payment fraud?", service.readiness, service.lifespan
     )
 
     @app.post(
@@ -92,7 +92,7 @@ def _app(service: FraudService) -> FastAPI:
         transaction_id gets 409. Ids are compared byte for byte: normalise case and Unicode (NFC)
         of user_id, merchant_id and device_id before you send them, or one payer counts as several.
         """
-        body = await service.desk.score(payment, call_of(request))
+        body = await service.decider.score(payment, call_of(request))
         return Response(body, media_type="application/json")
 
     @app.post("/labels", responses=ERRORS, tags=["fraud"])
@@ -104,7 +104,7 @@ def _app(service: FraudService) -> FastAPI:
     ) -> LabelsResponse:
         """Tell what became known: a chargeback, a review's outcome, a refusal by the issuer."""
         several = stated if isinstance(stated, list) else [stated]
-        return await service.labels.take(several, call_of(request))
+        return await service.labels.ingest(several, call_of(request))
 
     @app.get("/transactions/{transaction_id}", responses=ERRORS | MISSING, tags=["fraud"])
     async def transaction(
@@ -118,11 +118,11 @@ def _app(service: FraudService) -> FastAPI:
 
 async def _transaction(service: FraudService, transaction_id: str) -> TransactionResponse:
     try:
-        decision = await service.archive.find(transaction_id)
+        decision = await service.decision_store.find(transaction_id)
         if decision is None:
             raise Problem(404, "not-found", f"no decision about {transaction_id!r}")
-        labels = await service.archive.labels(transaction_id)
-        rescored = await service.archive.rescored(transaction_id)
+        labels = await service.decision_store.labels(transaction_id)
+        rescored = await service.decision_store.rescored(transaction_id)
     except RecordsUnavailableError as error:
         text = "the records cannot be read at the moment"
         raise Problem(503, "unavailable", text, retry_after=1) from error

@@ -34,7 +34,7 @@ class FraudService(RiskService):
     Args:
         args: what the application was started with.
         meter: counts and times.
-        elsewhere: the model's deployment; None keeps the model in this process.
+        remote_model: the model's deployment; None keeps the model in this process.
         times: when a payment may come; None is the system clock.
     """
 
@@ -42,42 +42,48 @@ class FraudService(RiskService):
         self,
         args: FraudSettings,
         meter: Metrics,
-        elsewhere: ScoreProvider | None = None,
+        remote_model: ScoreProvider | None = None,
         times: EventTimePolicy | None = None,
     ) -> None:
         self.args = args
         features = args.features
-        self._seat = LocalModel(args.registry, args.models, features) if elsewhere is None else None
-        self._model: ScoreProvider = elsewhere or self._seat  # type: ignore[assignment]
+        self._local_model = (
+            LocalModel(args.registry, args.models, features) if remote_model is None else None
+        )
+        self._model: ScoreProvider = remote_model or self._local_model  # type: ignore[assignment]
         times = times or EventTimePolicy(args.receipt_seconds * SECOND, args.ahead_seconds * SECOND)
         self._store = open_profile_store(args.profile_store, args.store_timeout_ms / 1000.0)
-        self.history = ProfileRepository(
+        self.profiles = ProfileRepository(
             features,
             self._store,
             # a clock that is ahead must not outlive its receipt
             args.receipt_seconds + args.ahead_seconds,
             args.store_timeout_ms / 1000.0,
         )
-        rulings = _rulings(args, self.history.without_store)
-        super().__init__(metrics.SYSTEM, args, meter, metrics.RELOADS, rulings)
-        self.desk = PaymentDecider(
+        active_rules = _rulings(args, self.profiles.without_store)
+        super().__init__(metrics.SYSTEM, args, meter, metrics.RELOADS, active_rules)
+        self.decider = PaymentDecider(
             features,
-            self.history,
-            self.rulings,
+            self.profiles,
+            self.active_rules,
             self._model,
-            self.archive,
+            self.decision_store,
             meter,
-            self.later.run,
+            self.background,
             times,
             args.fallback_cap_minor,
             args.scale,
         )
-        self.labels = LabelIngestor(self.archive, self.history, meter, times.now, times.ahead)
-        recovery = PaymentRescorer(features, self.desk, self.history, self.labels, times.now)
-        self.redoing = Rescorer(
-            self.archive,
-            recovery.redo,
-            recovery.ready,
+        self.labels = LabelIngestor(
+            self.decision_store, self.profiles, meter, times.now, times.ahead
+        )
+        payment_rescorer = PaymentRescorer(
+            features, self.decider, self.profiles, self.labels, times.now
+        )
+        self.rescorer = Rescorer(
+            self.decision_store,
+            payment_rescorer.rescore,
+            payment_rescorer.ready,
             meter,
             metrics.RESCORED,
             self.log,
@@ -85,28 +91,28 @@ class FraudService(RiskService):
         )
 
     @property
-    def replaceable(self) -> LocalModel | None:
+    def local_model(self) -> LocalModel | None:
         """See `RiskService`."""
-        return self._seat
+        return self._local_model
 
-    def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
+    def periodic_tasks(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
         """See `RiskService`."""
-        rounds = [(self.args.rescore_seconds, self.redoing.work_off)]
+        tasks = [(self.args.rescore_seconds, self.rescorer.run_once)]
         if isinstance(self._store, ThreadedSqliteStore):
-            rounds.append((_SWEEP_SECONDS, self._store.sweep))
-        return list(rounds)
+            tasks.append((_SWEEP_SECONDS, self._store.sweep))
+        return list(tasks)
 
     async def close(self) -> None:
         """See `RiskService`."""
-        await self.history.close()
+        await self.profiles.close()
 
-    async def model_part(self) -> Health:
+    async def check_model(self) -> Health:
         """See `RiskService`."""
         return model_health(await self._model.status())
 
-    async def store_part(self) -> Health:
+    async def check_store(self) -> Health:
         """See `RiskService`."""
-        await self.history.ping()
+        await self.profiles.ping()
         return Health(True)
 
 

@@ -65,7 +65,7 @@ class FraudSettings(ServiceSettings):
         ge=0,
         description="without a model ever loaded: larger amounts go to REVIEW, minor units",
     )
-    rescore_seconds: float = Field(2.0, gt=0, description="between looks for fallbacks to redo")
+    rescore_seconds: float = Field(2.0, gt=0, description="between looks for fallbacks to rescore")
 
     @property
     def scale(self) -> AmountScale:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from lib.records import Decision
 from lib.rules import Verdict
 from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.active_rules import ActiveRules
+from serve.framework.background import BackgroundTasks
 from serve.framework.bounded_executor import BoundedExecutor
 from serve.framework.decision_store import DecisionStore
 from serve.framework.model_slot import ModelSlot
@@ -59,11 +60,11 @@ class MachinePredictor:
 
     Args:
         machines: what is known.
-        rulings: rules in force.
-        holder: the model in force.
-        archive: where predictions go.
+        active_rules: rules in force.
+        model_slot: the model in force.
+        decision_store: where predictions go.
         meter: counts.
-        later: runs what may follow the answer.
+        background: runs what may follow the answer.
         now: microseconds since 1970 UTC.
         ahead_us: how far a caller's clock may be ahead.
     """
@@ -71,43 +72,45 @@ class MachinePredictor:
     def __init__(
         self,
         machines: MachineStates,
-        rulings: ActiveRules,
-        holder: ModelSlot[SurvivalModel],
-        archive: DecisionStore,
+        active_rules: ActiveRules,
+        model_slot: ModelSlot[SurvivalModel],
+        decision_store: DecisionStore,
         meter: Metrics,
-        later: Callable[[Callable[[], Awaitable[object]]], None],
+        background: BackgroundTasks,
         now: Callable[[], int],
         ahead_us: int,
     ) -> None:
-        self._machines, self._rulings, self._holder = machines, rulings, holder
-        self._archive, self._meter, self._later = archive, meter, later
+        self._machines, self._active_rules, self._model_slot = machines, active_rules, model_slot
+        self._decision_store, self._meter, self._background = decision_store, meter, background
         self._now, self._ahead = now, ahead_us
         self._predicting = BoundedExecutor("predictions", _AT_ONCE)
 
-    async def predict(self, request: PredictRequest, call: RequestContext) -> bytes:
+    async def predict(self, request: PredictRequest, context: RequestContext) -> bytes:
         """The answer of a request.
 
         Raises:
             Problem: 404 for a machine of which nothing was told, 422 for a time that is too far
                 ahead or before the last reading, 503 where decisions cannot be kept.
         """
-        self._archive.require_room()
-        call.notes["machine_id"] = request.machine_id
+        self._decision_store.require_room()
+        context.log_fields["machine_id"] = request.machine_id
         received = self._now()
         observation = await self._see(request, received)
-        rules = self._rulings.rules(observation.past is not None)
+        rules = self._active_rules.rules(observation.past is not None)
         verdict = rules.evaluate(
             {**observation.values, "machine_id": observation.machine_id}, observation.machine_id
         )
-        model = self._holder.current if observation.past is not None else None
+        model = self._model_slot.current if observation.past is not None else None
         prediction = None
         if model is not None:
             prediction = await self._predicting.run(self.predict_row, model, observation.values)
-        answer = self._answer(observation, verdict, model, prediction, call)
+        answer = self._answer(observation, verdict, model, prediction, context)
         body = answer.model_dump_json().encode()
-        self._archive.keep(self._row(observation, verdict, answer, received))
-        self._later(lambda: self._machines.note_prediction(observation.machine_id, body))
-        self._count(answer, verdict, call, observation.past is not None)
+        self._decision_store.append(self._row(observation, verdict, answer, received))
+        self._background.submit(
+            lambda: self._machines.save_prediction(observation.machine_id, body)
+        )
+        self._count(answer, verdict, context, observation.past is not None)
         return body
 
     def predict_row(self, model: SurvivalModel, values: Features) -> Prediction:
@@ -118,7 +121,7 @@ class MachinePredictor:
     async def _see(self, request: PredictRequest, now: int) -> FeatureVector:
         at = reject_future("at", request.at, now, self._ahead)
         try:
-            past = await self._machines.known(request.machine_id)
+            past = await self._machines.get(request.machine_id)
         except MachineStoreError:
             return FeatureVector(request.machine_id, at, None, {}, [])
         if past is None:
@@ -146,7 +149,7 @@ class MachinePredictor:
         verdict: Verdict,
         model: SurvivalModel | None,
         prediction: Prediction | None,
-        call: RequestContext,
+        context: RequestContext,
     ) -> PredictResponse:
         decision, method, reason = decide(verdict, prediction, observation.past is not None, model)
         last = (
@@ -155,7 +158,7 @@ class MachinePredictor:
             else observation.past.times_us[-1]
         )
         return PredictResponse(
-            prediction_id=f"{observation.machine_id}:{observation.at_us}:{call.request_id}",
+            prediction_id=f"{observation.machine_id}:{observation.at_us}:{context.request_id}",
             machine_id=observation.machine_id,
             at=to_datetime(observation.at_us),
             decision=decision,  # type: ignore[arg-type]
@@ -166,9 +169,9 @@ class MachinePredictor:
             sensor_faults=observation.faults,
             last_reading=None if last is None else to_datetime(int(last)),
             model_version=None if prediction is None or model is None else model.version,
-            rules_version=self._rulings.version,
-            latency_ms=round((time.perf_counter() - call.started) * 1000.0, 3),
-            request_id=call.request_id,
+            rules_version=self._active_rules.version,
+            latency_ms=round((time.perf_counter() - context.started) * 1000.0, 3),
+            request_id=context.request_id,
         )
 
     def _row(
@@ -201,27 +204,27 @@ class MachinePredictor:
         return decision.to_row()
 
     def _count(
-        self, answer: PredictResponse, verdict: Verdict, call: RequestContext, complete: bool
+        self, answer: PredictResponse, verdict: Verdict, context: RequestContext, complete: bool
     ) -> None:
-        call.notes.update(decision=answer.decision, by=answer.method)
+        context.log_fields.update(decision=answer.decision, by=answer.method)
         self._meter.count(metrics.DECISIONS, answer.decision, answer.method)
         if answer.method == "fallback":
-            call.notes["out"] = "model" if complete else "store"
-            self._meter.count(metrics.FALLBACKS, call.notes["out"])
+            context.log_fields["out"] = "model" if complete else "store"
+            self._meter.count(metrics.FALLBACKS, context.log_fields["out"])
         for status, hits in (("active", verdict.hits), ("shadow", verdict.shadow_hits)):
             for rule in hits:
                 self._meter.count(metrics.RULE_HITS, rule, status)
 
-    async def redo(self, decision: Decision) -> dict[str, Any] | None:
+    async def rescore(self, decision: Decision) -> dict[str, Any] | None:
         """What the model says of a fallback's machine and time; None while a part is out."""
-        model = self._holder.current
+        model = self._model_slot.current
         if model is None:
             return None
         values: Features = decision.features
         if not set(model.features.names) <= values.keys():
             machine = str(decision.entities["machine_id"])
             try:
-                past = await self._machines.known(machine)
+                past = await self._machines.get(machine)
             except MachineStoreError:
                 return None
             if past is None:

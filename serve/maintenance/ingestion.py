@@ -54,7 +54,9 @@ class EventIngestor:
         self._ahead, self._register = ahead_us, register_unknown
         self._measuring = BoundedExecutor("waveforms", 2)
 
-    async def take(self, news: Sequence[MachineReadings], call: RequestContext) -> ReadingsResponse:
+    async def ingest(
+        self, news: Sequence[MachineReadings], context: RequestContext
+    ) -> ReadingsResponse:
         """Remembers all of it.
 
         Raises:
@@ -63,7 +65,7 @@ class EventIngestor:
                 can be sent again, what was remembered meanwhile is not counted twice.
         """
         self._check(news)
-        call.notes["machines"] = len(news)
+        context.log_fields["machines"] = len(news)
         try:
             if not self._register:
                 await self._refuse_unknown(news)
@@ -71,14 +73,14 @@ class EventIngestor:
         except MachineStoreError as error:
             text = "readings cannot be taken in at the moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
-        return ReadingsResponse(machines=machine_counts, request_id=call.request_id)
+        return ReadingsResponse(machines=machine_counts, request_id=context.request_id)
 
     async def _take(self, machine: MachineReadings) -> IngestCounts:
         features = self._machines.features
         heard = (
             await self._measuring.run(_measured, features, machine) if machine.waveforms else None
         )
-        counts = await self._machines.change(
+        counts = await self._machines.update(
             machine.machine_id, lambda past: _merge_news(features, past, machine, heard)
         )
         for outcome in ("late", "repeated", "merged", "contradicting", "too_old"):
@@ -93,7 +95,7 @@ class EventIngestor:
     async def _refuse_unknown(self, news: Sequence[MachineReadings]) -> None:
         for machine in news:
             if (
-                await self._machines.known(machine.machine_id) is None
+                await self._machines.get(machine.machine_id) is None
                 and machine.installed_at is None
             ):
                 raise Problem(

@@ -38,20 +38,20 @@ class MachineStates:
         self.unreadable = 0
 
     @property
-    def out(self) -> bool:
+    def unavailable(self) -> bool:
         """Whether the store failed the last times it was asked."""
-        return self._guard.out
+        return self._guard.unavailable
 
-    async def known(self, machine_id: str) -> History | None:
+    async def get(self, machine_id: str) -> History | None:
         """What is known of a machine; None of one that nobody has told of.
 
         Raises:
             MachineStoreError: the store is out.
         """
-        stored, _ = await self._guard.ask(lambda: self._store.read(machine_id))
+        stored, _ = await self._guard.run(lambda: self._store.read(machine_id))
         return self._read(stored)
 
-    async def change(
+    async def update(
         self, machine_id: str, work: Callable[[History | None], tuple[History, Result]]
     ) -> Result:
         """Puts what `work` makes of a machine's past in its place; `work` may be called again.
@@ -60,25 +60,25 @@ class MachineStates:
             MachineStoreError: the store is out, or others change this machine all the time.
         """
         for attempt in range(_ATTEMPTS):
-            stored, revision = await self._guard.ask(lambda: self._store.read(machine_id))
+            stored, revision = await self._guard.run(lambda: self._store.read(machine_id))
             after, result = work(self._read(stored))
             memory, at = pack(self.features, after), revision
-            if await self._guard.ask(
+            if await self._guard.run(
                 lambda memory=memory, at=at: self._store.write(machine_id, memory, at)
             ):  # type: ignore[misc]
                 return result
             await asyncio.sleep(0.002 * attempt)
         raise MachineStoreError(f"machine '{machine_id}' is changed by others all the time")
 
-    async def note_prediction(self, machine_id: str, answer: bytes) -> None:
+    async def save_prediction(self, machine_id: str, answer: bytes) -> None:
         """Keeps the newest answer about a machine beside it."""
         key = machine_id + _PREDICTION
-        _, revision = await self._guard.ask(lambda: self._store.read(key))
-        await self._guard.ask(lambda: self._store.write(key, answer, revision))
+        _, revision = await self._guard.run(lambda: self._store.read(key))
+        await self._guard.run(lambda: self._store.write(key, answer, revision))
 
     async def last_prediction(self, machine_id: str) -> dict[str, Any] | None:
         """The newest answer about a machine."""
-        stored, _ = await self._guard.ask(lambda: self._store.read(machine_id + _PREDICTION))
+        stored, _ = await self._guard.run(lambda: self._store.read(machine_id + _PREDICTION))
         prediction: dict[str, Any] | None = None if stored is None else json.loads(stored)
         return prediction
 

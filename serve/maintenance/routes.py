@@ -58,10 +58,10 @@ def build_gateway(service: MaintenanceService, names_request: bool = True) -> Ga
     async def readings(body: bytes, call: RequestContext) -> bytes:
         several = body.lstrip()[:1] == b"["
         news = await parse(MANY_READINGS, body) if several else [await parse(READINGS, body)]
-        return (await service.intake.take(news, call)).model_dump_json().encode()
+        return (await service.ingestor.ingest(news, call)).model_dump_json().encode()
 
     async def predict(body: bytes, call: RequestContext) -> bytes:
-        return await service.desk.predict(parse_body(PREDICT, body), call)
+        return await service.decider.predict(parse_body(PREDICT, body), call)
 
     doors = (
         Route("POST", "/readings", TELL, readings, large, service.args.readings_deadline_ms),
@@ -90,7 +90,7 @@ def _app(service: MaintenanceService) -> FastAPI:
         "1",
         "When will this machine fail, and when should it be serviced?",
         service.readiness,
-        service.running,
+        service.lifespan,
     )
     _declare_machines(app, service)
     _declare_schedules(app, service)
@@ -109,13 +109,13 @@ def _declare_machines(app: FastAPI, service: MaintenanceService) -> None:
     ) -> ReadingsResponse:
         """Tell what sensors and controllers said and what was serviced; repeats change nothing."""
         several = news if isinstance(news, list) else [news]
-        return await service.intake.take(several, call_of(request))
+        return await service.ingestor.ingest(several, call_of(request))
 
     @app.post("/predict", response_model=PredictResponse, responses=ERRORS | MISSING,
               tags=["machines"])  # fmt: skip
     async def predict(predict_request: PredictRequest, request: Request) -> Response:
         """Say when a machine will fail and what to do; rules decide first."""
-        body = await service.desk.predict(predict_request, call_of(request))
+        body = await service.decider.predict(predict_request, call_of(request))
         return Response(body, media_type="application/json")
 
     @app.get("/machines/{machine_id}", responses=ERRORS | MISSING, tags=["machines"])
@@ -157,12 +157,12 @@ def _declare_schedules(app: FastAPI, service: MaintenanceService) -> None:
     @app.post("/work_orders/{order_id}/outcome", responses=_CLOSED, tags=["schedules"])
     async def outcome(order_id: _Key, order_outcome: Outcome, request: Request) -> OutcomeResponse:
         """Tell what became of a planned service; the machine's features know of it from then on."""
-        return await service.orders.settle(order_id, order_outcome, call_of(request))
+        return await service.orders.record_outcome(order_id, order_outcome, call_of(request))
 
 
 async def _machine(service: MaintenanceService, machine_id: str) -> MachineResponse:
     try:
-        past = await service.machines.known(machine_id)
+        past = await service.machines.get(machine_id)
         prediction = await service.machines.last_prediction(machine_id)
     except MachineStoreError as error:
         text = "the machines' readings are unavailable for a moment"

@@ -52,35 +52,35 @@ class MaintenanceService(RiskService):
         self.args = args
         self._now = now or system_clock
         self.features = load_kind(args.kind)
-        rulings = ActiveRules(rule_fields(self.features), RULES_FILE, ACTIONS, {"machine_id"})
-        super().__init__(SYSTEM, args, meter, metrics.RELOADS, rulings)
-        self.holder = ModelSlot(SYSTEM, args.registry, args.models, self._load)
+        active_rules = ActiveRules(rule_fields(self.features), RULES_FILE, ACTIONS, {"machine_id"})
+        super().__init__(SYSTEM, args, meter, metrics.RELOADS, active_rules)
+        self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * SECOND
         store = open_machine_store(args.machine_store, timeout)
         self.machines = MachineStates(self.features, store, timeout)
-        self.desk = MachinePredictor(
+        self.decider = MachinePredictor(
             self.machines,
-            self.rulings,
-            self.holder,
-            self.archive,
+            self.active_rules,
+            self.model_slot,
+            self.decision_store,
             meter,
-            self.later.run,
+            self.background,
             self._now,
             ahead,
         )
-        self.intake = EventIngestor(self.machines, meter, self._now, ahead, args.register_unknown)
+        self.ingestor = EventIngestor(self.machines, meter, self._now, ahead, args.register_unknown)
         self.orders = WorkOrderService(
             self.machines,
-            self.holder,
+            self.model_slot,
             planning or PlannerHere(),
             WorkOrders(args.records),
             meter,
             self._now,
             ahead,
         )
-        self.redoing = Rescorer(
-            self.archive,
-            self.desk.redo,
+        self.rescorer = Rescorer(
+            self.decision_store,
+            self.decider.rescore,
             self._ready,
             meter,
             metrics.RESCORED,
@@ -89,30 +89,30 @@ class MaintenanceService(RiskService):
         )
 
     @property
-    def replaceable(self) -> ModelSlot[SurvivalModel]:
+    def local_model(self) -> ModelSlot[SurvivalModel]:
         """See `RiskService`."""
-        return self.holder
+        return self.model_slot
 
-    def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
+    def periodic_tasks(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
         """See `RiskService`."""
-        return [(self.args.rescore_seconds, self.redoing.work_off)]
+        return [(self.args.rescore_seconds, self.rescorer.run_once)]
 
     async def close(self) -> None:
         """See `RiskService`."""
-        self.orders.book.close()
+        self.orders.repository.close()
         await self.machines.close()
 
-    async def model_part(self) -> Health:
+    async def check_model(self) -> Health:
         """See `RiskService`."""
-        return model_health(self.holder.state())
+        return model_health(self.model_slot.state())
 
-    async def store_part(self) -> Health:
+    async def check_store(self) -> Health:
         """See `RiskService`."""
         await self.machines.ping()
         return Health(True, {"memories_of_other_features": self.machines.unreadable})
 
     async def _ready(self) -> bool:
-        return not self.machines.out and self.holder.current is not None
+        return not self.machines.unavailable and self.model_slot.current is not None
 
     def _load(self, directory: Path) -> SurvivalModel:
         """A model of this kind of machine that can answer, tried out."""

@@ -47,9 +47,9 @@ class WorkOrderService:
 
     Args:
         machines: what is known.
-        holder: the model in force.
+        model_slot: the model in force.
         planning: where weeks are solved.
-        book: schedules and orders.
+        repository: schedules and orders.
         meter: counts.
         now: microseconds since 1970 UTC.
         ahead_us: how far a caller's clock may be ahead.
@@ -58,30 +58,30 @@ class WorkOrderService:
     def __init__(
         self,
         machines: MachineStates,
-        holder: ModelSlot[SurvivalModel],
+        model_slot: ModelSlot[SurvivalModel],
         planning: Planning,
-        book: WorkOrders,
+        repository: WorkOrders,
         meter: Metrics,
         now: Callable[[], int],
         ahead_us: int,
     ) -> None:
-        self._machines, self._holder, self._planning = machines, holder, planning
-        self.book, self._meter, self._now, self._ahead = book, meter, now, ahead_us
+        self._machines, self._model_slot, self._planning = machines, model_slot, planning
+        self.repository, self._meter, self._now, self._ahead = repository, meter, now, ahead_us
         self._threads = BoundedExecutor("work-orders", _AT_ONCE)
         self._computing = BoundedExecutor("schedules", 2)
 
-    async def plan(self, request: ScheduleRequest, call: RequestContext) -> ScheduleResponse:
+    async def plan(self, request: ScheduleRequest, context: RequestContext) -> ScheduleResponse:
         """A week, solved and kept.
 
         Raises:
             Problem: 422 for a field that cannot be meant or a week that no plan fits, which says
                 what to relax; 503 without model, store or records.
         """
-        schedule_id, digest = _identity(request, call)
-        stored = await self._stored(schedule_id, digest, call)
+        schedule_id, digest = _identity(request, context)
+        stored = await self._stored(schedule_id, digest, context)
         if stored is not None:
             return stored
-        model = self._holder.current
+        model = self._model_slot.current
         if model is None:
             text = "no model is loaded, and without one no machine's risk is known"
             raise Problem(503, "unavailable", text, retry_after=5)
@@ -100,17 +100,17 @@ class WorkOrderService:
         plan = {**solution["schedule"]["plan"], "request_digest": digest, "without_history": silent}
         schedule = StoredSchedule(**{**solution["schedule"], "plan": plan})
         orders = [WorkOrder(**order) for order in solution["orders"]]
-        fresh = await self._run(lambda: self.book.keep(schedule, orders))
+        fresh = await self._run(lambda: self.repository.keep(schedule, orders))
         if not fresh:  # the same was sent at the same time, and is stored by now
-            stored = await self._stored(schedule_id, digest, call)
+            stored = await self._stored(schedule_id, digest, context)
             if stored is not None:
                 return stored
         self._meter.count(metrics.SCHEDULES, "planned")
-        call.notes.update(schedule_id=schedule.id, orders=len(orders))
-        return _schedule_answer(schedule, orders, call)
+        context.log_fields.update(schedule_id=schedule.id, orders=len(orders))
+        return _schedule_answer(schedule, orders, context)
 
     async def _stored(
-        self, schedule_id: str, digest: str, call: RequestContext
+        self, schedule_id: str, digest: str, context: RequestContext
     ) -> ScheduleResponse | None:
         """The plan of the same request, where one is stored.
 
@@ -118,7 +118,7 @@ class WorkOrderService:
             Problem: 409 where the id is that of another request.
         """
         try:
-            schedule, orders = await self._run(lambda: self.book.schedule(schedule_id))
+            schedule, orders = await self._run(lambda: self.repository.schedule(schedule_id))
         except Problem as problem:
             if problem.status == 404:
                 return None
@@ -131,16 +131,16 @@ class WorkOrderService:
                 "same request or an id of its own",
             )
         self._meter.count(metrics.SCHEDULES, "repeated")
-        return _schedule_answer(schedule, orders, call, repeated=True)
+        return _schedule_answer(schedule, orders, context, repeated=True)
 
-    async def schedule(self, schedule_id: str, call: RequestContext) -> ScheduleResponse:
+    async def schedule(self, schedule_id: str, context: RequestContext) -> ScheduleResponse:
         """A week that was planned before.
 
         Raises:
             Problem: 404 where there is none of that id.
         """
-        schedule, orders = await self._run(lambda: self.book.schedule(schedule_id))
-        return _schedule_answer(schedule, orders, call)
+        schedule, orders = await self._run(lambda: self.repository.schedule(schedule_id))
+        return _schedule_answer(schedule, orders, context)
 
     async def export(self, schedule_id: str, kind: str) -> str:
         """The plan as `csv` or `ics`.
@@ -148,18 +148,18 @@ class WorkOrderService:
         Raises:
             Problem: 404 where there is none of that id.
         """
-        schedule, _ = await self._run(lambda: self.book.schedule(schedule_id))
+        schedule, _ = await self._run(lambda: self.repository.schedule(schedule_id))
         return str(schedule.plan[kind])
 
     async def of_machine(self, machine_id: str) -> list[WorkOrderResponse]:
         """The newest orders of a machine."""
         return [
             order_answer(order)
-            for order in await self._run(lambda: self.book.of_machine(machine_id))
+            for order in await self._run(lambda: self.repository.of_machine(machine_id))
         ]
 
-    async def settle(
-        self, order_id: str, order_outcome: Outcome, call: RequestContext
+    async def record_outcome(
+        self, order_id: str, order_outcome: Outcome, context: RequestContext
     ) -> OutcomeResponse:
         """Closes an order, and lets a service count in the machine's features from then on.
 
@@ -170,15 +170,15 @@ class WorkOrderService:
         self._check(order_outcome)
         outcome = order_outcome.model_dump(mode="json", exclude_none=True)
         at = self._now()
-        closed, fresh = await self._run(lambda: self.book.settle(order_id, outcome, at))
+        closed, fresh = await self._run(lambda: self.repository.settle(order_id, outcome, at))
         if order_outcome.result != "not_done":
             # of an order that was closed before, too: that request may have ended here
             await self._renew(closed, order_outcome)
         if fresh:
             self._meter.count(metrics.ORDERS, order_outcome.result)
-        call.notes.update(order_id=order_id, result=order_outcome.result)
+        context.log_fields.update(order_id=order_id, result=order_outcome.result)
         return OutcomeResponse(
-            order=order_answer(closed), repeated=not fresh, request_id=call.request_id
+            order=order_answer(closed), repeated=not fresh, request_id=context.request_id
         )
 
     def _check(self, outcome: Outcome) -> None:
@@ -203,7 +203,7 @@ class WorkOrderService:
             return with_services(features, history, [at], [part]), None
 
         try:
-            await self._machines.change(order.machine_id, work)
+            await self._machines.update(order.machine_id, work)
         except MachineStoreError as error:
             text = "the outcome cannot be taken in at the moment; send the same again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
@@ -212,7 +212,7 @@ class WorkOrderService:
         """Features of the machines, and who is planned without any history."""
         features = self._machines.features
         try:
-            pasts = [await self._machines.known(machine.machine_id) for machine in request.machines]
+            pasts = [await self._machines.get(machine.machine_id) for machine in request.machines]
         except MachineStoreError as error:
             text = "the machines' readings are unavailable for a moment"
             raise Problem(503, "unavailable", text, retry_after=1) from error
@@ -280,7 +280,7 @@ def _refusal(refused: dict[str, Any]) -> Problem:
     return Problem(422, refused["kind"], refused["text"], errors)
 
 
-def _identity(request: ScheduleRequest, call: RequestContext) -> tuple[str, str]:
+def _identity(request: ScheduleRequest, context: RequestContext) -> tuple[str, str]:
     """The schedule's id, and a digest of what is asked for.
 
     Without an id of the caller's, a request that is sent again under its X-Request-ID gets the same
@@ -290,13 +290,13 @@ def _identity(request: ScheduleRequest, call: RequestContext) -> tuple[str, str]
     digest = sha256(content.encode()).hexdigest()
     if request.schedule_id is not None:
         return request.schedule_id, digest
-    return sha256(f"{call.request_id}\n{digest}".encode()).hexdigest()[:16], digest
+    return sha256(f"{context.request_id}\n{digest}".encode()).hexdigest()[:16], digest
 
 
 def _schedule_answer(
     schedule: StoredSchedule,
     orders: list[WorkOrder],
-    call: RequestContext,
+    context: RequestContext,
     *,
     repeated: bool = False,
 ) -> ScheduleResponse:
@@ -311,7 +311,7 @@ def _schedule_answer(
         without_history=plan.get("without_history", []),
         repeated=repeated,
         model_version=schedule.model_version,
-        request_id=call.request_id,
+        request_id=context.request_id,
     )
 
 

@@ -38,11 +38,11 @@ class AuthorProfiles:
         self.digest = AUTHORS.digest
 
     @property
-    def out(self) -> bool:
+    def unavailable(self) -> bool:
         """Whether the store failed the last times it was asked."""
-        return self._guard.out
+        return self._guard.unavailable
 
-    async def look(self, post: Post, content: str) -> Mapping[str, float] | None:
+    async def fetch(self, post: Post, content: str) -> Mapping[str, float] | None:
         """Features as they were before a post, which counts from then on, once.
 
         None while the store is out.
@@ -57,7 +57,7 @@ class AuthorProfiles:
         event = await self._event(post)
         try:
             request = self._online.request(event, content.encode())
-            reply = await self._guard.ask(lambda: self._store.exchange(request))
+            reply = await self._guard.run(lambda: self._store.exchange(request))
         except StoreError:
             return None
         try:
@@ -69,7 +69,9 @@ class AuthorProfiles:
             )
             raise Problem(409, "conflict", text) from error
 
-    async def learn(self, post: Post, fact: str, at_us: int, is_known: bool, revision: int) -> None:
+    async def record_label(
+        self, post: Post, fact: str, at_us: int, is_known: bool, revision: int
+    ) -> None:
         """Lets a fact about a post count from `at_us`; each revision of it counts once.
 
         Args:
@@ -83,7 +85,7 @@ class AuthorProfiles:
             StoreError: the store is out.
         """
         request = self._online.learn(await self._event(post), fact, at_us, is_known, revision)
-        await self._guard.ask(lambda: self._store.exchange(request))
+        await self._guard.run(lambda: self._store.exchange(request))
 
     async def ping(self) -> None:
         """Returns if the store answers."""

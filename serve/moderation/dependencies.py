@@ -17,24 +17,24 @@ from serve.moderation.review import ReviewService
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The parts.
+    """The dependencies.
 
     Attributes:
-        intake: reads posts.
+        preparer: reads posts.
         authors: histories.
-        books: policies and lists in force.
-        rulings: rules in force.
-        holder: the model in force.
-        members: where modalities are answered.
+        active_policies: policies and lists in force.
+        active_rules: rules in force.
+        model_slot: the model in force.
+        modalities: where modalities are answered.
         review: the queue.
-        archive: where decisions go.
+        decision_store: where decisions go.
     """
 
-    intake: PostPreparer
+    preparer: PostPreparer
     authors: AuthorProfiles
-    books: ActivePolicies
-    rulings: ActiveRules
-    holder: ModelSlot[FusionModelVersion]
-    members: ModalityClient
+    active_policies: ActivePolicies
+    active_rules: ActiveRules
+    model_slot: ModelSlot[FusionModelVersion]
+    modalities: ModalityClient
     review: ReviewService
-    archive: DecisionStore
+    decision_store: DecisionStore

@@ -43,16 +43,16 @@ class FusionModelVersion:
 
     Attributes:
         fusion: puts answers together, calibrated.
-        views: how posts are prepared for the members.
+        views: how posts are prepared for the modalities.
         version: of the artifact.
-        before: the version that was in force before, which answers where this one still loads.
+        previous: the version that was in force before, which answers where this one still loads.
         threads: prepare posts and put answers together.
     """
 
     fusion: Fusion
     views: Preprocessing
     version: str
-    before: FusionModelVersion | None = None
+    previous: FusionModelVersion | None = None
     threads: BoundedExecutor = field(
         default_factory=lambda: BoundedExecutor("fusion", _AT_ONCE), compare=False
     )
@@ -88,7 +88,7 @@ class ModelOutput:
 
 
 async def run_model(
-    mind: FusionModelVersion, members: ModalityClient, post: PostInputs, timeout_s: float
+    model: FusionModelVersion, modalities: ModalityClient, post: PostInputs, timeout_s: float
 ) -> ModelOutput:
     """What the model says of a post.
 
@@ -96,8 +96,8 @@ async def run_model(
         VersionOutError: a member does not have this version.
         ModelOutError: a modality's model did not answer, or not in time.
     """
-    payloads = await _prepared(mind, post)
-    calls = [members.answer(name, mind.version, payload) for name, payload in payloads.items()]
+    payloads = await _prepared(model, post)
+    calls = [modalities.answer(name, model.version, payload) for name, payload in payloads.items()]
     try:
         async with asyncio.timeout(timeout_s):
             results = await asyncio.gather(*calls)
@@ -109,18 +109,18 @@ async def run_model(
     except Exception as error:  # a member's own fault is ours, never the post's
         raise ModelUnavailableError(f"{type(error).__name__}: {error}") from error
     answers = dict(zip(payloads, results, strict=True))
-    return ModelOutput(await mind.threads.run(mind.fused, post, answers), payloads, answers)
+    return ModelOutput(await model.threads.run(model.fused, post, answers), payloads, answers)
 
 
-async def _prepared(mind: FusionModelVersion, post: PostInputs) -> dict[str, Payload]:
+async def _prepared(model: FusionModelVersion, post: PostInputs) -> dict[str, Payload]:
     if post.images or post.clip is not None:
-        return await mind.threads.run(mind.payloads, post)
-    return mind.payloads(post)  # a text is handed on as it is: no thread for that
+        return await model.threads.run(model.payloads, post)
+    return model.payloads(post)  # a text is handed on as it is: no thread for that
 
 
 async def explained(
-    mind: FusionModelVersion,
-    members: ModalityClient,
+    model: FusionModelVersion,
+    modalities: ModalityClient,
     post: PostInputs,
     policy: str,
     timeout_s: float,
@@ -134,9 +134,9 @@ async def explained(
     Raises:
         ModelOutError: as `run_model`.
     """
-    prediction = await run_model(mind, members, post, timeout_s)
-    index = mind.fusion.policies.index(policy)
-    adds = explain_modalities(mind.fusion, prediction.answers, batch_of([post]).presence)
+    prediction = await run_model(model, modalities, post, timeout_s)
+    index = model.fusion.policies.index(policy)
+    adds = explain_modalities(model.fusion, prediction.answers, batch_of([post]).presence)
     explanation: dict[str, Any] = {
         "probability": float(prediction.probabilities[index]),
         "modalities": {name: float(adds[name][0, index]) for name in prediction.payloads},
@@ -146,9 +146,11 @@ async def explained(
             for name, payload in prediction.payloads.items():
                 model_input, chosen = payload, list[int]()
                 if name == "image" and not isinstance(payload, str):
-                    chosen = await _worst_frames(mind, members, post, payload, index)
+                    chosen = await _worst_frames(model, modalities, post, payload, index)
                     model_input = payload[_rows_of(post, chosen)]
-                explanation[name] = await members.explain(name, mind.version, model_input, policy)
+                explanation[name] = await modalities.explain(
+                    name, model.version, model_input, policy
+                )
                 explanation[name] |= {"frame": chosen} if chosen else {}
     except Exception as error:  # as in `run_model`
         raise ModelUnavailableError(f"{type(error).__name__}: {error}") from error
@@ -156,13 +158,17 @@ async def explained(
 
 
 async def _worst_frames(
-    mind: FusionModelVersion, members: ModalityClient, post: PostInputs, frames: Pixels, index: int
+    model: FusionModelVersion,
+    modalities: ModalityClient,
+    post: PostInputs,
+    frames: Pixels,
+    index: int,
 ) -> list[int]:
     """Of each image, the number of the frame with the highest odds of the policy at a place."""
     counts = post.image_frames or (1,) * len(frames)
     if max(counts) == 1:
         return [0] * len(counts)
-    answers = [members.answer("image", mind.version, frames[[k]]) for k in range(len(frames))]
+    answers = [modalities.answer("image", model.version, frames[[k]]) for k in range(len(frames))]
     odds = np.array([answer.log_odds[0, index] for answer in await asyncio.gather(*answers)])
     return [int(some.argmax()) for some in np.split(odds, np.cumsum(counts)[:-1])]
 

@@ -40,9 +40,9 @@ class ModalityBatcher:
 
     def __init__(self, modality: str, args: ModerationSettings, meter: Metrics) -> None:
         self._modality, self._meter = modality, meter
-        self._member = ModalityModel(modality, args)
-        self._together: MicroBatcher[Asked, ModalityAnswer | None] = MicroBatcher(
-            self._all, most=args.batching.size
+        self._model = ModalityModel(modality, args)
+        self._batcher: MicroBatcher[Asked, ModalityAnswer | None] = MicroBatcher(
+            self._all, max_batch_size=args.batching.size
         )
         self._answering = BoundedExecutor(f"{modality}-answers", 1)
         self._explaining = BoundedExecutor(f"{modality}-explanations", 1)
@@ -52,23 +52,23 @@ class ModalityBatcher:
 
     async def answer(self, version: str, payload: Payload) -> ModalityAnswer | None:
         """One row; None where the version is not here, which then loads beside other answers."""
-        answer = await self._together.ask((version, payload))
+        answer = await self._batcher.submit((version, payload))
         if answer is None:
             self._load(version)
         return answer
 
     async def prepare(self, version_or_alias: str) -> None:
         """See `Member.prepare`."""
-        await self._preparing.run(self._member.prepare, version_or_alias)
+        await self._preparing.run(self._model.prepare, version_or_alias)
 
     async def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
         """See `Member.explain`; one at a time, beside answers, however many callers gave up."""
-        return await self._explaining.run(self._member.explain, version, payload, policy)
+        return await self._explaining.run(self._model.explain, version, payload, policy)
 
     async def _all(self, requests: Sequence[Asked]) -> list[ModalityAnswer | None]:
         self.sizes[len(requests)] = self.sizes.get(len(requests), 0) + 1
         self._meter.observe(BATCH_POSTS, len(requests), self._modality)
-        return await self._answering.run(self._member.answers, requests)
+        return await self._answering.run(self._model.answers, requests)
 
     def _load(self, version: str) -> None:
         if version not in self._loading:
@@ -113,22 +113,22 @@ class LocalModalities:
     """
 
     def __init__(self, args: ModerationSettings, meter: Metrics) -> None:
-        self._seats = {name: ModalityBatcher(name, args, meter) for name in LOADERS}
+        self._batchers = {name: ModalityBatcher(name, args, meter) for name in LOADERS}
 
     async def answer(self, modality: str, version: str, payload: Payload) -> ModalityAnswer:
         """See `ModalityClient`."""
-        return _present(await self._seats[modality].answer(version, payload), modality, version)
+        return _present(await self._batchers[modality].answer(version, payload), modality, version)
 
     async def explain(
         self, modality: str, version: str, payload: Payload, policy: str
     ) -> dict[str, Any]:
         """See `ModalityClient`."""
-        return await self._seats[modality].explain(version, payload, policy)
+        return await self._batchers[modality].explain(version, payload, policy)
 
     async def prepare(self, modalities: Sequence[str], version: str) -> None:
         """See `ModalityClient`."""
         for name in modalities:
-            await self._seats[name].prepare(version)
+            await self._batchers[name].prepare(version)
 
 
 class ModalityDeployment:
@@ -142,7 +142,7 @@ class ModalityDeployment:
     def __init__(self, modality: str, args: ModerationSettings) -> None:
         tune_interpreter()
         self._modality, self._model = modality, args.model
-        self._seat = ModalityBatcher(modality, args, RayMetrics((BATCH,)))
+        self._batcher = ModalityBatcher(modality, args, RayMetrics((BATCH,)))
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """Loads the model before the first post comes; one that cannot be had is asked for later.
@@ -151,26 +151,26 @@ class ModalityDeployment:
             config: `model`, alias or version.
         """
         try:
-            await self._seat.prepare(str(config.get("model", self._model)))
+            await self._batcher.prepare(str(config.get("model", self._model)))
         except Exception as error:  # the replica must come up: the front node says what is out
             _LOG.warning("no model of %s yet: %r", self._modality, error)
         freeze_heap()
 
     async def answer(self, version: str, payload: Payload) -> ModalityAnswer | None:
         """See `Seat.answer`."""
-        return await self._seat.answer(version, payload)
+        return await self._batcher.answer(version, payload)
 
     async def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
         """See `Member.explain`."""
-        return await self._seat.explain(version, payload, policy)
+        return await self._batcher.explain(version, payload, policy)
 
     async def prepare(self, version: str) -> None:
         """See `Member.prepare`."""
-        await self._seat.prepare(version)
+        await self._batcher.prepare(version)
 
     async def sizes(self) -> dict[int, int]:
         """How often batches of each size came since the replica started."""
-        return self._seat.sizes
+        return self._batcher.sizes
 
 
 class RemoteModalities:

@@ -36,7 +36,7 @@ class PreparedPost:
         post: as asked.
         inputs: decoded.
         kept: by place (`images.0`, `video`), the SHA-256 under which the media are kept.
-        keeping: what writes them meanwhile; see `shelved`.
+        keeping: what writes them meanwhile; see `stored`.
         undecoded: media that could not be used, or of which a part could not be looked at.
         hashes: hits of known media, by place; a distance of 0 with the very bytes.
         exact: places whose very bytes are known.
@@ -54,7 +54,7 @@ class PreparedPost:
     decode_ms: float
     keeping: tuple[asyncio.Future[str], ...] = ()
 
-    async def shelved(self) -> None:
+    async def stored(self) -> None:
         """Returns once all media are kept; nothing may be answered or recorded before.
 
         Raises:
@@ -63,12 +63,12 @@ class PreparedPost:
         await asyncio.gather(*self.keeping)
 
     @property
-    def known(self) -> list[Known]:
+    def exact_matches(self) -> list[Known]:
         """Listed entries of the very bytes of its media."""
         return [self.hashes[media_key].known for media_key in sorted(self.exact)]
 
     @property
-    def near(self) -> Near | None:
+    def near_match(self) -> Near | None:
         """The nearest listed entry by looks."""
         looks = [
             hash_match
@@ -99,7 +99,7 @@ class PostPreparer:
     Args:
         addresses: where media may be fetched from.
         limits: how large they may be.
-        shelf: keeps them.
+        media_store: keeps them.
         hash_list: hashes of known media in force.
         meter: counts what could not be used.
     """
@@ -108,17 +108,17 @@ class PostPreparer:
         self,
         addresses: MediaFetcher,
         limits: Limits,
-        shelf: MediaStore,
+        media_store: MediaStore,
         hash_list: Callable[[], HashList],
         meter: Metrics,
     ) -> None:
-        self._addresses, self._limits, self.shelf = addresses, limits, shelf
+        self._addresses, self._limits, self.media_store = addresses, limits, media_store
         self._hash_list, self._meter = hash_list, meter
         self._decoders = shared_pool()
         self._reading = BoundedExecutor("media", _AT_ONCE)
         self._storing = BoundedExecutor("shelf", _AT_ONCE)
 
-    async def read(self, request: PostRequest, created_at_us: int) -> PreparedPost:
+    async def prepare(self, request: PostRequest, created_at_us: int) -> PreparedPost:
         """A request's post, decoded; broken media are told in the answer and never raise.
 
         Media are still being kept then, so that a slow place costs no time beside the models'.
@@ -128,12 +128,12 @@ class PostPreparer:
         media_by_key = {f"images.{k}": image for k, image in enumerate(post.images)}
         media_by_key |= {"video": post.video} if post.video is not None else {}
         pieces = await asyncio.gather(*(self._piece(*entry) for entry in media_by_key.items()))
-        observation = self._observation(post, pieces, (time.perf_counter() - started) * 1000.0)
+        prepared = self._observation(post, pieces, (time.perf_counter() - started) * 1000.0)
         contents = [piece.content for piece in pieces if piece.content is not None]
-        keeping = [self._storing.run(self.shelf.keep, content) for content in contents]
-        return replace(observation, keeping=tuple(map(asyncio.ensure_future, keeping)))
+        keeping = [self._storing.run(self.media_store.keep, content) for content in contents]
+        return replace(prepared, keeping=tuple(map(asyncio.ensure_future, keeping)))
 
-    async def again(self, request: Mapping[str, Any]) -> PreparedPost:
+    async def reload(self, request: Mapping[str, Any]) -> PreparedPost:
         """A post that was kept, read once more.
 
         Args:
@@ -143,7 +143,7 @@ class PostPreparer:
         row = {name: request[name] for name in _KEPT}
         kept = request["media"]
         contents = {
-            media_key: await self._storing.run(self.shelf.read, digest)
+            media_key: await self._storing.run(self.media_store.read, digest)
             for media_key, digest in kept.items()
         }
         images = [
@@ -244,12 +244,12 @@ def post_of(request: PostRequest, created_at_us: int) -> Post:
     )
 
 
-def request_row(observation: PreparedPost) -> dict[str, Any]:
+def request_row(prepared: PreparedPost) -> dict[str, Any]:
     """A post as the records keep it: its media by their SHA-256."""
     return {
-        **{name: getattr(observation.post, name) for name in _KEPT},
-        "media": dict(observation.kept),
-        "undecoded": [failure.place for failure in observation.undecoded],
+        **{name: getattr(prepared.post, name) for name in _KEPT},
+        "media": dict(prepared.kept),
+        "undecoded": [failure.place for failure in prepared.undecoded],
     }
 
 

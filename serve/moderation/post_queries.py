@@ -37,18 +37,28 @@ class PostService:
     """Looks posts up.
 
     Args:
-        parts: what the application is made of.
+        dependencies: what the application is made of.
         kept: where explanations are stored.
         timeout_s: then a model is out.
     """
 
-    def __init__(self, parts: Dependencies, kept: Callable[[], Storage], timeout_s: float) -> None:
-        self._archive, self._review, self._books = parts.archive, parts.review, parts.books
-        self._holder, self._members, self._intake = parts.holder, parts.members, parts.intake
-        self._authors, self._kept, self._timeout = parts.authors, kept, timeout_s
+    def __init__(
+        self, dependencies: Dependencies, kept: Callable[[], Storage], timeout_s: float
+    ) -> None:
+        self._decision_store, self._review, self._active_policies = (
+            dependencies.decision_store,
+            dependencies.review,
+            dependencies.active_policies,
+        )
+        self._model_slot, self._modalities, self._preparer = (
+            dependencies.model_slot,
+            dependencies.modalities,
+            dependencies.preparer,
+        )
+        self._authors, self._kept, self._timeout = dependencies.authors, kept, timeout_s
         self._storing = BoundedExecutor("explanations", 2)
 
-    async def show(self, post_id: str, call: RequestContext) -> PostView:
+    async def show(self, post_id: str, context: RequestContext) -> PostView:
         """A post's state.
 
         Raises:
@@ -66,10 +76,10 @@ class PostService:
             first=PostResponse.model_validate(first.answer),
             afterwards=later,
             outcomes=[outcome_answer(outcome) for outcome in outcomes],
-            request_id=call.request_id,
+            request_id=context.request_id,
         )
 
-    async def appeal(self, request: AppealRequest, call: RequestContext) -> AppealResponse:
+    async def appeal(self, request: AppealRequest, context: RequestContext) -> AppealResponse:
         """Takes an author's appeal against a removal in.
 
         Raises:
@@ -84,15 +94,15 @@ class PostService:
             text = f"post {request.post_id!r} is not removed: {decision}"
             raise Problem(409, "conflict", text)
         removal = self._removal(first, later, outcomes)
-        return await self._review.appeal(removal, request.author_id, request.statement, call)
+        return await self._review.appeal(removal, request.author_id, request.statement, context)
 
-    async def settle(self, post_id: str) -> None:
+    async def apply_outcome(self, post_id: str) -> None:
         """Lets an author's history know what people decided about a post, once for each outcome.
 
         Raises:
             StoreError, RecordsUnavailableError: a part is out.
         """
-        first = await self._archive.find(post_id)
+        first = await self._decision_store.find(post_id)
         outcomes = await self._review.outcomes(post_id)
         if first is None or not outcomes:
             return
@@ -102,12 +112,12 @@ class PostService:
         post, newest = kept_post(first.request), outcomes[0]
         number = _FIRST_OUTCOME + len(outcomes)
         if (was == "REMOVE") != (now == "REMOVE"):
-            await self._authors.learn(post, REMOVED, newest.at, now == "REMOVE", number)
+            await self._authors.record_label(post, REMOVED, newest.at, now == "REMOVE", number)
         if was == "REMOVE" and now != "REMOVE" and newest.kind == "appeal":
-            await self._authors.learn(post, RESTORED, newest.at, True, number)
+            await self._authors.record_label(post, RESTORED, newest.at, True, number)
 
     async def explain(
-        self, post_id: str, policy: str | None, call: RequestContext
+        self, post_id: str, policy: str | None, context: RequestContext
     ) -> ExplanationResponse:
         """What of a post speaks for a policy; stored once it is made.
 
@@ -115,7 +125,7 @@ class PostService:
             Problem: 404 for an unknown post, 422 for an unknown policy, 503 while a part is out.
         """
         first = await self._first_decision(post_id)
-        policy_ids = self._books.current.policies.ids
+        policy_ids = self._active_policies.current.policies.ids
         chosen = policy or _deciding(first, policy_ids)
         if chosen not in policy_ids:
             raise Problem.of_field(
@@ -129,7 +139,7 @@ class PostService:
             policy=chosen,
             model_version=stored["model_version"],
             explanation=stored["explanation"],
-            request_id=call.request_id,
+            request_id=context.request_id,
         )
 
     async def make_explanation(self, first: Decision, policy: str) -> dict[str, Any]:
@@ -138,24 +148,24 @@ class PostService:
         Raises:
             Problem: 503 while a part is out.
         """
-        mind = self._holder.current
-        if mind is None:
+        model = self._model_slot.current
+        if model is None:
             raise _model_out("no model is loaded")
         try:
-            observation = await self._intake.again(first.request)
+            prepared = await self._preparer.reload(first.request)
             explanation = await explained(
-                mind, self._members, observation.inputs, policy, self._timeout
+                model, self._modalities, prepared.inputs, policy, self._timeout
             )
         except (ModelUnavailableError, OSError, StorageError) as error:
             raise _model_out(str(error)) from error
-        record = {"model_version": mind.version, "policy": policy, "explanation": explanation}
+        record = {"model_version": model.version, "policy": policy, "explanation": explanation}
         path, content = _explanation_path(first.subject_id, policy), json.dumps(record).encode()
         await self._storing.run(lambda: self._kept().write(path, content))
         return record
 
-    def policies(self, call: RequestContext) -> PoliciesResponse:
+    def policies(self, context: RequestContext) -> PoliciesResponse:
         """The policies in force, for reviewers."""
-        active = self._books.current
+        active = self._active_policies.current
         names = PolicyView.model_fields
         return PoliciesResponse(
             version=active.version,
@@ -163,7 +173,7 @@ class PostService:
                 PolicyView(**{name: getattr(policy, name) for name in names})
                 for policy in active.policies.policies
             ],
-            request_id=call.request_id,
+            request_id=context.request_id,
         )
 
     async def media(self, digest: str) -> Response:
@@ -173,7 +183,7 @@ class PostService:
             Problem: 404 where there are none, 503 where the place cannot be read.
         """
         try:
-            content = await self._storing.run(self._intake.shelf.read, digest)
+            content = await self._storing.run(self._preparer.media_store.read, digest)
         except (OSError, StorageError) as error:
             raise Problem(503, "unavailable", str(error), retry_after=1) from error
         if content is None:
@@ -194,7 +204,7 @@ class PostService:
 
     async def _first_decision(self, post_id: str) -> Decision:
         try:
-            first = await self._archive.find(post_id)
+            first = await self._decision_store.find(post_id)
         except RecordsUnavailableError as error:
             text = "the records cannot be reached for a moment; ask again"
             raise Problem(503, "unavailable", text, retry_after=1) from error
@@ -204,7 +214,7 @@ class PostService:
 
     async def _afterwards(self, post_id: str) -> dict[str, Any] | None:
         try:
-            rescore = await self._archive.rescored(post_id)
+            rescore = await self._decision_store.rescored(post_id)
         except RecordsUnavailableError:
             return None
         return None if rescore is None or rescore.answer is None else dict(rescore.answer)
@@ -220,7 +230,7 @@ class PostService:
             newest = outcomes[0]
             removed_at, version = newest.at, newest.policy_version
             broken = {name: 1.0 for name, violates in newest.verdicts.items() if violates}
-        policies = self._books.current.policies
+        policies = self._active_policies.current.policies
         severity = max(
             (policies.named(name).severity for name in broken if name in policies.ids), default=1
         )

@@ -44,7 +44,7 @@ class ModerationResult:
 
     Attributes:
         seen: the post.
-        books: what it was held against.
+        bundle: what it was held against.
         words: hits of word lists.
         verdict: of the rules.
         chances: (policies,) by the models, in the order of the policies; None where none ran.
@@ -55,8 +55,8 @@ class ModerationResult:
         stages_ms: times by stage.
     """
 
-    observation: PreparedPost
-    books: PolicyBundle
+    prepared: PreparedPost
+    bundle: PolicyBundle
     words: tuple[Hit, ...]
     verdict: Verdict
     probabilities: Floats | None
@@ -74,7 +74,7 @@ class ModerationResult:
         return {
             name: PolicyAnswer(probability=float(probability), action=ACTIONS[int(code)])
             for name, probability, code in zip(
-                self.books.policies.ids, self.probabilities, self.routed.by_policy[0], strict=True
+                self.bundle.policies.ids, self.probabilities, self.routed.by_policy[0], strict=True
             )
         }
 
@@ -93,14 +93,14 @@ class ModerationResult:
                 kind="hash", entry=media_key, policy=near.known.policy, start=None, end=None,
                 text=None, distance=near.distance,
             )
-            for media_key, near in self.observation.hashes.items()
+            for media_key, near in self.prepared.hashes.items()
         ]  # fmt: skip
         return word_hits + media
 
     @property
     def presence(self) -> dict[str, str]:
         """`present`, `absent` or `failed` by modality."""
-        marks = self.observation.inputs.presence
+        marks = self.prepared.inputs.presence
         return {
             name: Presence(mark).name.lower() for name, mark in zip(MODALITIES, marks, strict=True)
         }
@@ -115,20 +115,20 @@ class ModerationResult:
         probabilities = {name: policy.probability for name, policy in self.policies.items()}
         named = {name for name, policy in self.policies.items() if policy.action != "ALLOW"}
         named |= {hit.policy for hit in self.hits if hit.policy is not None}
-        names = [name for name in self.books.policies.ids if name in named or not named]
+        names = [name for name in self.bundle.policies.ids if name in named or not named]
         return {name: probabilities.get(name, 0.5) for name in names}
 
     def doubt(self) -> Doubt:
         """The post as the review queue takes it."""
-        post, broken = self.observation.post, self.broken
-        severities = [self.books.policies.named(name).severity for name in broken]
-        unseen = bool(self.observation.undecoded)
+        post, broken = self.prepared.post, self.broken
+        severities = [self.bundle.policies.named(name).severity for name in broken]
+        unseen = bool(self.prepared.undecoded)
         return Doubt(
             post_id=post.post_id,
             policies=broken,
             severity=max([*severities, *([_SEVERITY_OF_THE_UNSEEN] if unseen else [])]),
             reach=post.reach,
-            policy_version=self.books.version,
+            policy_version=self.bundle.version,
             model_version=self.model_version,
             shown=self.shown(),
             language=post.language,
@@ -137,11 +137,11 @@ class ModerationResult:
     def shown(self) -> dict[str, Any]:
         """What reviewers see of the post."""
         return {
-            "text": self.observation.post.text,
-            "media": dict(self.observation.kept),
-            "undecoded": [failure.model_dump() for failure in self.observation.undecoded],
+            "text": self.prepared.post.text,
+            "media": dict(self.prepared.kept),
+            "undecoded": [failure.model_dump() for failure in self.prepared.undecoded],
             "hits": [hit.model_dump() for hit in self.hits],
-            "reports": self.observation.post.reports,
+            "reports": self.prepared.post.reports,
             "reason": self.choice.reason,
             "rule_id": self.verdict.rule_id,
         }
@@ -155,13 +155,13 @@ def from_rule(verdict: Verdict) -> DecisionResult | None:
 
 
 def from_model(
-    verdict: Verdict, routed: Routed, probabilities: Floats, books: PolicyBundle
+    verdict: Verdict, routed: Routed, probabilities: Floats, bundle: PolicyBundle
 ) -> DecisionResult:
     """What models come to, unless a rule asks for review and they do not remove the post."""
-    action, policy = routed.words(0, books.policies)
+    action, policy = routed.words(0, bundle.policies)
     if verdict.action == "REVIEW" and int(routed.actions[0]) != REMOVE:
         return DecisionResult("REVIEW", "rule", verdict.reason or _RULE)
-    return DecisionResult(action, "model", _reason(policy, routed, probabilities, books), policy)
+    return DecisionResult(action, "model", _reason(policy, routed, probabilities, bundle), policy)
 
 
 def without_model(verdict: Verdict, why: str) -> DecisionResult:
@@ -177,11 +177,11 @@ def pending(verdict: Verdict) -> DecisionResult:
     return DecisionResult("PENDING", "pending", f"the video is being judged{more}")
 
 
-def _reason(policy: str | None, routed: Routed, probabilities: Floats, books: PolicyBundle) -> str:
+def _reason(policy: str | None, routed: Routed, probabilities: Floats, bundle: PolicyBundle) -> str:
     if policy == UNDECODED:
         return "part of the post could not be decoded, so a person looks at it"
     if policy is None:
         return "no policy asks for more than to allow it"
-    probability = float(probabilities[books.policies.ids.index(policy)])
+    probability = float(probabilities[bundle.policies.ids.index(policy)])
     does = {REVIEW: "a person should look", REMOVE: "it is removed"}[int(routed.actions[0])]
     return f"{policy}: broken with a chance of {probability:.1%}; at these costs {does}"

@@ -1,4 +1,4 @@
-"""What is told of a judgement: to the caller, to the records, and to whoever counts."""
+"""What is told of a result: to the caller, to the records, and to whoever counts."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ CONTENT_DIGEST = "content_digest"
 
 
 def to_response(
-    judgement: ModerationResult, rules_version: str, call: RequestContext
+    result: ModerationResult, rules_version: str, context: RequestContext
 ) -> PostResponse:
     """The answer to a post."""
-    choice = judgement.choice
+    choice = result.choice
     return PostResponse(
-        post_id=judgement.observation.post.post_id,
+        post_id=result.prepared.post.post_id,
         decision=choice.decision,  # type: ignore[arg-type]
         method=choice.method,  # type: ignore[arg-type]
         reason=choice.reason,
-        rule_id=judgement.verdict.rule_id if choice.method == "rule" else None,
+        rule_id=result.verdict.rule_id if choice.method == "rule" else None,
         policy=choice.policy,
-        policies=judgement.policies,
-        presence=judgement.presence,  # type: ignore[arg-type]
-        hits=judgement.hits,
-        undecoded=list(judgement.observation.undecoded),
-        model_version=judgement.model_version,
-        policies_version=judgement.books.version,
+        policies=result.policies,
+        presence=result.presence,  # type: ignore[arg-type]
+        hits=result.hits,
+        undecoded=list(result.prepared.undecoded),
+        model_version=result.model_version,
+        policies_version=result.bundle.version,
         rules_version=rules_version,
-        stages_ms={name: round(ms, 3) for name, ms in judgement.stages_ms.items()},
-        latency_ms=round((time.perf_counter() - call.started) * 1000.0, 3),
-        request_id=call.request_id,
+        stages_ms={name: round(ms, 3) for name, ms in result.stages_ms.items()},
+        latency_ms=round((time.perf_counter() - context.started) * 1000.0, 3),
+        request_id=context.request_id,
     )
 
 
 def to_record(
-    judgement: ModerationResult,
+    result: ModerationResult,
     answer: PostResponse,
     digest: str,
     content: str,
@@ -53,14 +53,14 @@ def to_record(
     """The record of what was answered.
 
     Args:
-        judgement: how it came about.
+        result: how it came about.
         answer: as it was given.
         digest: of the features of authors.
         content: see `content_digest`.
         received: microseconds since 1970 UTC.
         decided: likewise.
     """
-    post = judgement.observation.post
+    post = result.prepared.post
     decision = Decision(
         system=SYSTEM,
         subject_id=post.post_id,
@@ -69,41 +69,41 @@ def to_record(
         received_at=received,
         decided_at=decided,
         decision=answer.decision,
-        score=None if judgement.probabilities is None else float(judgement.probabilities.max()),
+        score=None if result.probabilities is None else float(result.probabilities.max()),
         method=answer.method,
         rule_id=answer.rule_id,
         reasons=[hit.model_dump() for hit in answer.hits],
-        rule_hits=list(judgement.verdict.hits),
-        shadow_hits=list(judgement.verdict.shadow_hits),
+        rule_hits=list(result.verdict.hits),
+        shadow_hits=list(result.verdict.shadow_hits),
         model_version=answer.model_version,
         rules_version=answer.rules_version,
         feature_set_digest=digest,
-        features=judgement.history,
+        features=result.history,
         request_id=answer.request_id,
         latency_ms=answer.latency_ms,
         answer=answer.model_dump(mode="json"),
-        request={**request_row(judgement.observation), CONTENT_DIGEST: content},
+        request={**request_row(result.prepared), CONTENT_DIGEST: content},
     )
     return decision.to_row()
 
 
-def record_metrics(meter: Metrics, judgement: ModerationResult, call: RequestContext) -> None:
-    """Counts a judgement, and notes it for the log line of its request."""
-    choice = judgement.choice
-    call.notes.update(decision=choice.decision, by=choice.method)
+def record_metrics(meter: Metrics, result: ModerationResult, context: RequestContext) -> None:
+    """Counts a result, and adds it to the log line of its request."""
+    choice = result.choice
+    context.log_fields.update(decision=choice.decision, by=choice.method)
     meter.count(metrics.DECISIONS, choice.decision, choice.method)
-    for name, policy in judgement.policies.items():
+    for name, policy in result.policies.items():
         if policy.action != "ALLOW":
             meter.count(metrics.POLICIES, name, policy.action)
-    for hit in judgement.hits:
+    for hit in result.hits:
         meter.count(metrics.HITS, hit.kind)
     if choice.method == "fallback":
-        meter.count(metrics.FALLBACKS, "model" if judgement.history else "store")
+        meter.count(metrics.FALLBACKS, "model" if result.history else "store")
     for status, hits in (
-        ("active", judgement.verdict.hits),
-        ("shadow", judgement.verdict.shadow_hits),
+        ("active", result.verdict.hits),
+        ("shadow", result.verdict.shadow_hits),
     ):
         for rule in hits:
             meter.count(metrics.RULE_HITS, rule, status)
-    for stage, ms in judgement.stages_ms.items():
+    for stage, ms in result.stages_ms.items():
         meter.observe(metrics.STAGE_MS, ms, stage)

@@ -80,14 +80,14 @@ class ReviewService:
         """
         return bool(await self._threads.run(self.queue.admit, [doubt], self._now()))
 
-    async def claim(self, request: ClaimRequest, call: RequestContext) -> ClaimsResponse:
+    async def claim(self, request: ClaimRequest, context: RequestContext) -> ClaimsResponse:
         """Leases items to a reviewer; the same request again gets what it still holds.
 
         Raises:
             Problem: 403 for a name that the key may not act under, 503 without records.
         """
-        key = _key_of(request.reviewer, call)
-        claim_id = request.claim_id or call.request_id
+        key = _key_of(request.reviewer, context)
+        claim_id = request.claim_id or context.request_id
 
         def claim() -> list[Claim]:
             return self.queue.claim(
@@ -102,17 +102,19 @@ class ReviewService:
         claims = await self._kept(claim)
         self._meter.count(metrics.CLAIMED, amount=len(claims))
         return ClaimsResponse(
-            claims=[_claim_answer(entry) for entry in claims], request_id=call.request_id
+            claims=[_claim_answer(entry) for entry in claims], request_id=context.request_id
         )
 
-    async def renew(self, item_id: str, lease: LeaseRequest, call: RequestContext) -> LeaseResponse:
+    async def renew(
+        self, item_id: str, lease: LeaseRequest, context: RequestContext
+    ) -> LeaseResponse:
         """Holds an item for longer.
 
         Raises:
             Problem: 403 for a name that the key may not act under, 404 for no such item, 409 where
                 it is not this reviewer's any more.
         """
-        key = _key_of(lease.reviewer, call)
+        key = _key_of(lease.reviewer, context)
         until = await self._kept(
             lambda: self.queue.reviews.renew(
                 item_id, lease.reviewer, lease.token, now=self._lease_now(),
@@ -120,23 +122,23 @@ class ReviewService:
             )
         )  # fmt: skip
         return LeaseResponse(
-            item_id=item_id, leased_until=to_datetime(until), request_id=call.request_id
+            item_id=item_id, leased_until=to_datetime(until), request_id=context.request_id
         )
 
     async def release(
-        self, item_id: str, lease: LeaseRequest, call: RequestContext
+        self, item_id: str, lease: LeaseRequest, context: RequestContext
     ) -> LeaseResponse:
         """Gives an item back undecided; raises as `renew` does."""
-        key = _key_of(lease.reviewer, call)
+        key = _key_of(lease.reviewer, context)
         await self._kept(
             lambda: self.queue.reviews.release(
                 item_id, lease.reviewer, lease.token, now=self._lease_now(), key=key
             )
         )
-        return LeaseResponse(item_id=item_id, leased_until=None, request_id=call.request_id)
+        return LeaseResponse(item_id=item_id, leased_until=None, request_id=context.request_id)
 
     async def decide(
-        self, item_id: str, request: DecideRequest, call: RequestContext
+        self, item_id: str, request: DecideRequest, context: RequestContext
     ) -> DecideResponse:
         """Keeps a verdict; the same again changes nothing.
 
@@ -145,7 +147,7 @@ class ReviewService:
                 person or one key, 404 for no such item, 409 where another holds it or it was
                 decided otherwise, 422 for verdicts that do not fit its policies.
         """
-        key = _key_of(request.reviewer, call)
+        key = _key_of(request.reviewer, context)
         verdict, new = await self._kept(
             lambda: self.queue.decide(
                 item_id,
@@ -168,7 +170,7 @@ class ReviewService:
             verdicts=dict(verdict.verdicts),
             new=new,
             outcome=None if outcome is None else outcome_answer(outcome),
-            request_id=call.request_id,
+            request_id=context.request_id,
         )
 
     async def outcome(self, post_id: str) -> Outcome | None:
@@ -181,7 +183,7 @@ class ReviewService:
         return await self._kept(lambda: self.queue.reviews.outcomes(post_id))
 
     async def appeal(
-        self, removal: Removal, author_id: str, statement: str, call: RequestContext
+        self, removal: Removal, author_id: str, statement: str, context: RequestContext
     ) -> AppealResponse:
         """Takes an author's appeal in.
 
@@ -190,16 +192,18 @@ class ReviewService:
         """
         try:
             item_id, new = await self._kept(
-                lambda: self.queue.appeal(removal, author_id, statement, self._now(), call.key_id)
+                lambda: self.queue.appeal(
+                    removal, author_id, statement, self._now(), context.key_id
+                )
             )
         except AppealError as error:
             self._meter.count(metrics.APPEALS, "refused")
             status = 403 if author_id != removal.author_id else 422
             raise Problem(status, "no-appeal", str(error)) from error
         self._meter.count(metrics.APPEALS, "new" if new else "repeated")
-        return AppealResponse(item_id=item_id, new=new, request_id=call.request_id)
+        return AppealResponse(item_id=item_id, new=new, request_id=context.request_id)
 
-    async def history(self, post_id: str, call: RequestContext) -> HistoryResponse:
+    async def history(self, post_id: str, context: RequestContext) -> HistoryResponse:
         """Everything that happened to a post in review."""
         entries = await self._kept(lambda: self.queue.reviews.history(post_id))
         history_entries = [
@@ -211,9 +215,11 @@ class ReviewService:
             )
             for entry in entries
         ]
-        return HistoryResponse(post_id=post_id, entries=history_entries, request_id=call.request_id)
+        return HistoryResponse(
+            post_id=post_id, entries=history_entries, request_id=context.request_id
+        )
 
-    async def figures(self, price: float, call: RequestContext) -> QueueStatsResponse:
+    async def figures(self, price: float, context: RequestContext) -> QueueStatsResponse:
         """How the queue stands; agreement and accuracy over the last week."""
         now = self._now()
         since = max(0, now - _WEEK_US)
@@ -228,7 +234,7 @@ class ReviewService:
             price=price,
             kappa={policy: _plain(asdict(agreement)) for policy, agreement in kappa.items()},
             accuracy=accuracy,
-            request_id=call.request_id,
+            request_id=context.request_id,
         )
 
     def _lease_now(self) -> int | None:
@@ -254,16 +260,16 @@ def outcome_answer(outcome: Outcome) -> OutcomeAnswer:
     )
 
 
-def _key_of(reviewer: str, call: RequestContext) -> ReviewKey:
-    """The key of a call.
+def _key_of(reviewer: str, context: RequestContext) -> ReviewKey:
+    """The key of a context.
 
     Raises:
         Problem: 403 where it is bound to other names.
     """
-    if call.reviewers is not None and reviewer not in call.reviewers:
+    if context.reviewers is not None and reviewer not in context.reviewers:
         text = "reviewer: expected a name that this API key is bound to, got another one"
         raise Problem(403, "forbidden", text)
-    return ReviewKey(call.key_id, call.reviewers is not None)
+    return ReviewKey(context.key_id, context.reviewers is not None)
 
 
 def _refuse(error: RecordsError) -> NoReturn:

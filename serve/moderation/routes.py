@@ -55,7 +55,7 @@ def build_gateway(service: ModerationService, names_request: bool = True) -> Gat
     async def posts(body: bytes, call: RequestContext) -> bytes:
         post = await service.parsing.parse(POST, body)
         del body  # of megabytes in base 64, while decoders take their memory
-        return await service.desk.judge(post, call)
+        return await service.decider.moderate(post, call)
 
     doors = (
         Route("POST", "/posts", ASK, posts, service.args.body_bytes),
@@ -84,7 +84,7 @@ def _app(service: ModerationService) -> FastAPI:
         "1",
         "Does this post break a policy? Text, images and video, and the people who decide.",
         service.readiness,
-        service.running,
+        service.lifespan,
     )
     _declare_posts(app, service)
     _declare_queue(app, service)
@@ -94,13 +94,13 @@ def _app(service: ModerationService) -> FastAPI:
 
 def _declare_posts(app: FastAPI, service: ModerationService) -> None:
     @app.post("/posts", response_model=PostResponse, responses=ERRORS | _CONFLICT, tags=["posts"])
-    async def judge(post: PostRequest, request: Request) -> Response:
+    async def moderate(post: PostRequest, request: Request) -> Response:
         """Say whether a post may stay: rules first, then models, then the costs of each mistake.
 
         A post with a video may be PENDING; ask for it again, or look at it, a little later. The
         same post again gets its first answer.
         """
-        body = await service.desk.judge(post, call_of(request))
+        body = await service.decider.moderate(post, call_of(request))
         return Response(body, media_type="application/json")
 
     @app.get("/posts/{post_id}", responses=ERRORS | MISSING, tags=["posts"])
@@ -167,7 +167,7 @@ def _declare_looks(app: FastAPI, service: ModerationService) -> None:
     @app.get("/review/figures", responses=ERRORS, tags=["review"])
     async def figures(request: Request) -> QueueStatsResponse:
         """How the queue stands, how reviewers agree, and how right they are on known items."""
-        priced = service.desk.priced
+        priced = service.decider.priced
         price = 0.0 if priced is None else priced.price
         return await service.review.figures(price, call_of(request))
 

@@ -49,7 +49,7 @@ class ModerationService(RiskService):
     Args:
         args: what the application was started with.
         meter: counts.
-        members: where modalities are answered; None answers them here.
+        modalities: where modalities are answered; None answers them here.
         now: microseconds since 1970 UTC; None is the system clock.
     """
 
@@ -57,81 +57,91 @@ class ModerationService(RiskService):
         self,
         args: ModerationSettings,
         meter: Metrics,
-        members: ModalityClient | None = None,
+        modalities: ModalityClient | None = None,
         now: Callable[[], int] | None = None,
     ) -> None:
         self.args = args
         self._now, self._lease_clock = now or system_clock, now
-        rulings = ActiveRules(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
-        super().__init__(SYSTEM, args, meter, metrics.RELOADS, rulings, ModerationUserConfig)
-        self.books = ActivePolicies()
+        active_rules = ActiveRules(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
+        super().__init__(SYSTEM, args, meter, metrics.RELOADS, active_rules, ModerationUserConfig)
+        self.active_policies = ActivePolicies()
         # at once: a model is only taken where it answers for the policies in force
-        self.books.load(
+        self.active_policies.load(
             ModerationUserConfig(policies=args.policies, lists=args.lists, hashes=args.hashes)
         )
-        self.holder = ModelSlot(SYSTEM, args.registry, args.models, self._load)
+        self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         self._store = open_profile_store(args.profile_store, args.store_timeout_ms / 1000.0)
         self._reviews = Reviews(args.records)
-        self._members = members or LocalModalities(args, meter)
+        self._modalities = modalities or LocalModalities(args, meter)
         self._loop: asyncio.AbstractEventLoop | None = None
-        parts = self._parts(meter)
-        self.intake, self.authors, self.review = parts.intake, parts.authors, parts.review
-        model_s, ahead = args.model_timeout_ms / 1000.0, args.ahead_seconds * SECOND
-        self.desk = PostModerator(
-            parts, meter, self.later.run, self._now, ahead, model_s, args.video_at_once
+        dependencies = self._dependencies(meter)
+        self.preparer, self.authors, self.review = (
+            dependencies.preparer,
+            dependencies.authors,
+            dependencies.review,
         )
-        self.posts = PostService(parts, lambda: open_storage(args.media), model_s)
-        self.redoing = Rescorer(
-            self.archive,
-            self.desk.redo,
+        model_s, ahead = args.model_timeout_ms / 1000.0, args.ahead_seconds * SECOND
+        self.decider = PostModerator(
+            dependencies,
+            meter,
+            self.background,
+            self._now,
+            ahead,
+            model_s,
+            args.video_at_once,
+        )
+        self.posts = PostService(dependencies, lambda: open_storage(args.media), model_s)
+        self.rescorer = Rescorer(
+            self.decision_store,
+            self.decider.rescore,
             self._ready,
             meter,
             metrics.RESCORED,
             self.log,
             self._now,
         )
-        self.readiness.add("policies", self._books_part)
+        self.readiness.add("policies", self._check_policies)
 
-    def _parts(self, meter: Metrics) -> Dependencies:
+    def _dependencies(self, meter: Metrics) -> Dependencies:
         args, limits = self.args, Limits()
         queue = ReviewQueue(self._reviews, ReviewSettings(salt=read_salt(args.review_salt)))
         timeout, receipts = args.store_timeout_ms / 1000.0, args.receipt_days * _DAY_SECONDS
         return Dependencies(
-            intake=PostPreparer(
+            preparer=PostPreparer(
                 MediaFetcher(args.addresses, limits),
                 limits,
                 MediaStore(args.media),
-                lambda: self.books.current.hashes,
+                lambda: self.active_policies.current.hashes,
                 meter,
             ),
             authors=AuthorProfiles(self._store, timeout, receipts),
-            books=self.books,
-            rulings=self.rulings,
-            holder=self.holder,
-            members=self._members,
+            active_policies=self.active_policies,
+            active_rules=self.active_rules,
+            model_slot=self.model_slot,
+            modalities=self._modalities,
             review=ReviewService(queue, meter, self._now, self._closed, self._lease_clock),
-            archive=self.archive,
+            decision_store=self.decision_store,
         )
 
     def _closed(self, post_id: str) -> None:
         """Lets the author know of a case's outcome, soon."""
-        self.later.run(lambda: self.posts.settle(post_id))
+        self.background.submit(lambda: self.posts.apply_outcome(post_id))
 
     @property
-    def replaceable(self) -> ModelSlot[FusionModelVersion]:
+    def local_model(self) -> ModelSlot[FusionModelVersion]:
         """See `RiskService`."""
-        return self.holder
+        return self.model_slot
 
-    def rounds(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
+    def periodic_tasks(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
         """See `RiskService`."""
-        rounds: list[tuple[float, Callable[[], Awaitable[object]]]] = [
-            (self.args.rescore_seconds, self.redoing.work_off)
+        tasks: list[tuple[float, Callable[[], Awaitable[object]]]] = [
+            (self.args.rescore_seconds, self.rescorer.run_once)
         ]
         if self.args.reviews_per_hour is not None:
-            rounds.append((self.args.capacity_seconds, self.price_reviews))
+            tasks.append((self.args.capacity_seconds, self.price_reviews))
         if isinstance(self._store, ThreadedSqliteStore):
-            rounds.append((_SWEEP_SECONDS, self._store.sweep))
-        return rounds
+            tasks.append((_SWEEP_SECONDS, self._store.sweep))
+        return tasks
 
     async def close(self) -> None:
         """See `RiskService`."""
@@ -144,46 +154,46 @@ class ModerationService(RiskService):
         self._loop = asyncio.get_running_loop()
         await super().reconfigure(config)
 
-    async def take_live(self, live: UserConfig) -> None:
+    async def apply_user_config(self, live: UserConfig) -> None:
         """See `RiskService`."""
         if isinstance(live, ModerationUserConfig):
-            loaded = await self.loading.run(self.books.load, live)
-            self.log_load("policies", loaded, self.books.error)
+            loaded = await self.loading.run(self.active_policies.load, live)
+            self.record_reload("policies", loaded, self.active_policies.error)
 
     async def price_reviews(self) -> None:
         """Prices reviews so that recent posts would have kept people within their hours."""
         if self.args.reviews_per_hour is not None:
             # each replica sees its share of the posts, and prices its share of the hours
             hours = self.args.reviews_per_hour / self.args.front.min
-            policies = self.books.current.policies
-            self.desk.priced = await self.loading.run(self.desk.recent.price, policies, hours)
+            policies = self.active_policies.current.policies
+            self.decider.priced = await self.loading.run(self.decider.recent.price, policies, hours)
 
-    async def model_part(self) -> Health:
+    async def check_model(self) -> Health:
         """See `RiskService`."""
-        return model_health(self.holder.state())
+        return model_health(self.model_slot.state())
 
-    async def store_part(self) -> Health:
+    async def check_store(self) -> Health:
         """See `RiskService`."""
         await self.authors.ping()
         return Health(True)
 
-    async def _books_part(self) -> Health:
-        return Health(self.books.error is None, self.books.status())
+    async def _check_policies(self) -> Health:
+        return Health(self.active_policies.error is None, self.active_policies.status())
 
     async def _ready(self) -> bool:
-        return self.holder.current is not None
+        return self.model_slot.current is not None
 
     def _load(self, directory: Path) -> FusionModelVersion:
-        mind, active_mind = (
-            load_fusion_version(directory, self.books.current.policies.ids),
-            self.holder.current,
+        model, active_model = (
+            load_fusion_version(directory, self.active_policies.current.policies.ids),
+            self.model_slot.current,
         )
-        if active_mind is not None and active_mind.version != mind.version:
-            mind = replace(mind, before=replace(active_mind, before=None))
-        self._prepare(mind)
-        return mind
+        if active_model is not None and active_model.version != model.version:
+            model = replace(model, previous=replace(active_model, previous=None))
+        self._prepare(model)
+        return model
 
-    def _prepare(self, mind: FusionModelVersion) -> None:
+    def _prepare(self, model: FusionModelVersion) -> None:
         """Has the members load a version before it is used; blocks.
 
         Members that are away load it when they are asked for it.
@@ -193,7 +203,7 @@ class ModerationService(RiskService):
         """
         if self._loop is None:
             return
-        ready = self._members.prepare(mind.views.modalities, mind.version)
+        ready = self._modalities.prepare(model.views.modalities, model.version)
         future = asyncio.run_coroutine_threadsafe(ready, self._loop)
         try:
             future.result(self.args.prepare_seconds)

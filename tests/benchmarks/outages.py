@@ -135,11 +135,11 @@ async def application(
         drain_seconds=0.2,
     )
     service = FraudService(args, PrometheusMetrics(INSTRUMENTS))
-    service.archive._buffer = DecisionBuffer(_SMALL)
+    service.decision_store._buffer = DecisionBuffer(_SMALL)
     headers = {"Authorization": f"Bearer {token}"}
     transport = httpx.ASGITransport(build_gateway(service))
     async with (
-        service.running(),
+        service.lifespan(),
         httpx.AsyncClient(transport=transport, base_url="http://fraud", headers=headers) as client,
     ):
         await service.reconfigure({})
@@ -198,7 +198,7 @@ def _fault(
         return redis.stop, redis.start
     mode = "hung" if scenario == "database hung" else "away"
     if scenario == "journal at its limit":
-        service.archive.journal._max_bytes = _SMALL
+        service.decision_store.journal._max_bytes = _SMALL
     return lambda: database.begin(mode), database.end
 
 
@@ -206,7 +206,7 @@ async def _recovered(service: FraudService) -> float | None:
     """Seconds until nothing waits any more."""
     start = time.monotonic()
     while time.monotonic() - start < _RECOVERY_SECONDS:
-        archive = service.archive
+        archive = service.decision_store
         if archive.error is None and not archive.buffered_bytes:
             archive.journal.measure()
             if not archive.journal.pending_bytes:
@@ -218,7 +218,7 @@ async def _recovered(service: FraudService) -> float | None:
 def _counted(service: FraudService, sent: Payments) -> dict[str, int]:
     stored = Counter[str]()
     differs = 0
-    for decision in service.archive.records.decisions("fraud", 0, 2**60):
+    for decision in service.decision_store.records.decisions("fraud", 0, 2**60):
         stored[decision.subject_id] += 1
         answer = sent.answers.get(decision.subject_id)
         differs += answer is not None and json.loads(answer) != dict(decision.answer)

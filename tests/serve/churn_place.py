@@ -100,7 +100,7 @@ async def churn(folder: Path, now_us: int | None = NOW, **changes: Any) -> Async
     transport = httpx.ASGITransport(build_gateway(service))
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        service.running(),
+        service.lifespan(),
         httpx.AsyncClient(transport=transport, base_url="http://here", headers=headers) as client,
     ):
         await service.reconfigure({})

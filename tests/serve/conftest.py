@@ -115,7 +115,7 @@ async def starting(workspace: Place, **changes: Any) -> AsyncIterator[Running]:
     transport = httpx.ASGITransport(build_gateway(service))
     headers = {"Authorization": f"Bearer {workspace.tokens['all']}"}
     async with (
-        service.running(),
+        service.lifespan(),
         httpx.AsyncClient(transport=transport, base_url="http://fraud", headers=headers) as client,
     ):
         await service.reconfigure({})

@@ -94,7 +94,7 @@ async def maintenance(
     transport = httpx.ASGITransport(build_gateway(service))
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        service.running(),
+        service.lifespan(),
         httpx.AsyncClient(transport=transport, base_url="http://here", headers=headers) as client,
     ):
         await service.reconfigure({})

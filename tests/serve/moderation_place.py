@@ -81,9 +81,9 @@ class Running:
 
     async def settled(self) -> None:
         """Waits until what follows answers is done, and records are in the database."""
-        await self.service.archive.drain()
-        await self.service.redoing.work_off()
-        await self.service.later.idle()
+        await self.service.decision_store.drain()
+        await self.service.rescorer.run_once()
+        await self.service.background.wait_idle()
 
 
 def published(folder: Path) -> Path:
@@ -140,7 +140,7 @@ async def moderation(folder: Path, registry: Path, **changes: Any) -> AsyncItera
     transport = httpx.ASGITransport(build_gateway(service))
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        service.running(),
+        service.lifespan(),
         httpx.AsyncClient(transport=transport, base_url="http://here", headers=headers) as client,
     ):
         await service.reconfigure({})

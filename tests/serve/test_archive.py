@@ -126,10 +126,10 @@ async def stored(archive: DecisionStore) -> list[str]:
 async def test_a_full_disk_is_drained_first_and_used_again(tmp_path: Path) -> None:
     faults = Faults()
     with failing(faults), archive_in(tmp_path, faults) as archive:
-        archive.keep(dict(row(1)))
+        archive.append(dict(row(1)))
         faults.disk_full = faults.no_files = True
         for number in (2, 3):
-            archive.keep(dict(row(number)))
+            archive.append(dict(row(number)))
         decision = await archive.find("t3")
         assert decision is not None
         assert decision.subject_id == "t3"
@@ -138,7 +138,7 @@ async def test_a_full_disk_is_drained_first_and_used_again(tmp_path: Path) -> No
         await archive.drain()
         assert await stored(archive) == ["t1", "t2", "t3"]
         assert (archive.error, archive.buffered_bytes) == (None, 0)
-        archive.keep(dict(row(4)))
+        archive.append(dict(row(4)))
         faults.end()
         for _ in range(2):  # to the journal, and on
             await archive.drain()
@@ -152,7 +152,7 @@ async def test_a_journal_at_its_limit_goes_on_in_memory_and_then_refuses(tmp_pat
         answered = 0
         while not archive._buffer.full:
             archive.require_room()
-            archive.keep(dict(row(answered)))
+            archive.append(dict(row(answered)))
             answered += 1
         with pytest.raises(Problem) as refused:
             archive.require_room()
@@ -171,7 +171,7 @@ async def test_a_journal_at_its_limit_goes_on_in_memory_and_then_refuses(tmp_pat
 async def test_what_a_failed_sync_may_have_lost_is_written_anew(tmp_path: Path) -> None:
     faults = Faults()
     with failing(faults), archive_in(tmp_path, faults) as archive:
-        archive.keep(dict(row(1)))
+        archive.append(dict(row(1)))
         poisoned = archive.journal._writer
         assert poisoned is not None
         faults.sync_fails = True
@@ -189,7 +189,7 @@ async def test_a_journal_has_few_files_however_long_the_database_is_away(tmp_pat
     with failing(faults), archive_in(tmp_path, faults) as archive:
         faults.database_away = True
         for number in range(50):
-            archive.keep(dict(row(number)))
+            archive.append(dict(row(number)))
             await archive.drain()
         assert len(list(archive.journal.directory.glob("*.journal"))) <= 2
         faults.end()
@@ -221,10 +221,10 @@ async def test_every_decision_that_was_answered_is_stored_once(
                     archive.require_room()
                 except Problem:
                     continue
-                archive.keep(dict(row(answered)))
+                archive.append(dict(row(answered)))
                 answered += 1
             elif step == "retry" and answered:
-                archive.keep(dict(row(answered - 1)))
+                archive.append(dict(row(answered - 1)))
             elif step == "drain":
                 await archive.drain()
             elif step == "sync":

@@ -49,7 +49,7 @@ async def test_an_answer_is_that_of_the_nightly_scores(registry, tmp_path):
         await app.tell(names)
         answers = {name: await app.post("score", {"customer_id": name}) for name in names}
         records = {
-            name: await app.service.archive.find(response["prediction_id"])
+            name: await app.service.decision_store.find(response["prediction_id"])
             for name, response in answers.items()
         }
         model = load_model(next((app.folder / "models").rglob("manifest.json")).parent)
@@ -90,7 +90,7 @@ async def test_repeats_count_once_and_equal_rows_of_one_request_are_several(regi
         first = await app.post("events", events)
         again = await app.post("events", events)
         answer = await app.post("score", {"customer_id": "new"})
-        record = await app.service.archive.find(answer["prediction_id"])
+        record = await app.service.decision_store.find(answer["prediction_id"])
     assert first["tables"]["usage"] == counted(rows=3, new=3)
     assert again["tables"]["usage"] == counted(rows=3, repeated=3)
     assert record.features["usage_7d"] == 3.0
@@ -149,7 +149,9 @@ async def test_news_that_is_told_late_counts_from_then_on(registry, tmp_path):
         await app.post("events", {"usage": [use(20, "u2")]})
         second = await app.post("score", {"customer_id": "new"})
         counts = [
-            (await app.service.archive.find(answer["prediction_id"])).features["active_users_30d"]
+            (await app.service.decision_store.find(answer["prediction_id"])).features[
+                "active_users_30d"
+            ]
             for answer in (first, second)
         ]
     assert counts == [1.0, 2.0]
@@ -201,7 +203,7 @@ async def test_a_customer_that_does_not_say_when_it_began_began_when_it_was_firs
         for changes in ({}, {"event_time": iso(NOW - DAY), "seats": 9}):
             await app.post("events", {"customers": [{**first, **changes}]})
         answer = await app.post("score", {"customer_id": "new"})
-        record = await app.service.archive.find(answer["prediction_id"])
+        record = await app.service.decision_store.find(answer["prediction_id"])
     assert (record.features["tenure_days"], record.features["seats"]) == (100.0, 9.0)
 
 
@@ -256,14 +258,14 @@ async def test_while_the_model_is_out_rules_answer_and_the_rest_is_scored_again(
         await app.post("events", {"customers": [SIGNED], "usage": [use(3)]})
         answer = await app.post("score", {"customer_id": "new"})
         assert (answer["decision"], answer["method"]) == ("MONITOR", "fallback")
-        await app.service.archive.drain()
-        app.service.holder._registry = str(registry)
-        assert app.service.holder.load("champion"), app.service.holder.error
+        await app.service.decision_store.drain()
+        app.service.model_slot._registry = str(registry)
+        assert app.service.model_slot.load("champion"), app.service.model_slot.error
         again = None
         while again is None or again.answer is None:  # the application's own rounds may be first
-            await app.service.redoing.work_off()
+            await app.service.rescorer.run_once()
             await asyncio.sleep(0.05)
-            again = await app.service.archive.rescored(answer["prediction_id"])
+            again = await app.service.decision_store.rescored(answer["prediction_id"])
         health = await app.get("customers/new/health")
     assert again.answer["chance"] == health["chance"]
 

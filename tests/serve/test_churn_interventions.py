@@ -42,7 +42,7 @@ async def test_a_day_is_planned_from_nightly_scores_within_its_limits(registry, 
         again = await app.post("interventions/plan", {**LIMITS, "plan_id": "monday"})
         next_one = await app.post("interventions/plan", LIMITS)
         stored_plan = await app.get("interventions/plans/monday")
-        _, chosen = app.service.interventions.book.plan("monday")
+        _, chosen = app.service.interventions.repository.plan("monday")
         customer = await app.post("interventions/plan", {**LIMITS, "most": 1})
     same = {key: value for key, value in plan.items() if key != "request_id"}
     for other in (again, stored_plan):
@@ -111,7 +111,7 @@ async def test_effects_are_estimated_and_revise_the_next_plan(registry, scores, 
             for k in range(400)
         ]
         old = StoredPlan(id="old", planned_at=long_ago, created_at=long_ago, request={}, summary={})
-        app.service.interventions.book.keep(old, chosen)
+        app.service.interventions.repository.keep(old, chosen)
         # half of those who are left alone leave, as foreseen; of the others one in ten
         leavers = [k for k in range(400) if k % 4 == 0 or k % 20 == 1]
         outcomes = [
@@ -148,11 +148,11 @@ async def test_notice_settles_what_was_planned(registry, tmp_path):
             hours=1.5,
         )
         plan = StoredPlan(id="p", planned_at=planned, created_at=planned, request={}, summary={})
-        app.service.interventions.book.keep(plan, [chosen])
+        app.service.interventions.repository.keep(plan, [chosen])
         notice = {"customer_id": name, "event_time": iso(NOW - DAY)}
         for _ in range(2):
             await app.post("events", {"churn": [notice]})
-        outcomes = app.service.interventions.book.outcomes()
+        outcomes = app.service.interventions.repository.outcomes()
     assert [(outcome.intervention_id, outcome.kind, outcome.value) for outcome in outcomes] == [
         ("p-0", "left", True)
     ]
@@ -234,7 +234,7 @@ async def test_the_same_plan_twice_and_at_once_is_made_once(registry, scores, tm
         answers.append(await planned(app, "r1"))
         other = await planned(app, "r1", hours=3)
         named = await planned(app, "r2", plan_id="r1", hours=3)
-        book = app.service.interventions.book
+        book = app.service.interventions.repository
         assert {intervention.plan_id for intervention in book.since(0)} == {"r1"}
     assert [answer.status_code for answer in answers] == [200] * 4
     assert len({tuple(sorted(customers_of(answer.json()))) for answer in answers}) == 1
@@ -244,7 +244,7 @@ async def test_the_same_plan_twice_and_at_once_is_made_once(registry, scores, tm
 async def test_plans_at_once_do_not_choose_the_same_customers(registry, scores, tmp_path):
     async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
         answers = await asyncio.gather(*(planned(app, f"r{number}") for number in range(3)))
-        chosen = app.service.interventions.book.since(0)
+        chosen = app.service.interventions.repository.since(0)
     assert [answer.status_code for answer in answers] == [200] * 3
     assert len(
         {(intervention.customer_id, intervention.playbook) for intervention in chosen}

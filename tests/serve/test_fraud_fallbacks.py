@@ -177,8 +177,8 @@ async def test_without_the_database_payments_are_decided_and_recorded_later(
         records.parent.mkdir()
 
         async def stored() -> bool:
-            await fraud.service.archive.drain()
-            return records.exists() and fraud.service.archive.error is None
+            await fraud.service.decision_store.drain()
+            return records.exists() and fraud.service.decision_store.error is None
 
         await eventually(stored)
         assert (await get_transaction(fraud, answer["transaction_id"]))["answer"] == answer
@@ -195,7 +195,7 @@ async def test_decisions_of_a_killed_process_are_stored_by_the_next(
     shutil.move(left, journal)
     records = f"sqlite:///{workspace.folder}/other.sqlite"
     async with start(journal=journal, records=records) as fraud:
-        assert fraud.service.archive.records.decision_count("fraud") == 1
+        assert fraud.service.decision_store.records.decision_count("fraud") == 1
         assert (await get_transaction(fraud, answer["transaction_id"]))["answer"] == answer
 
 

@@ -161,8 +161,8 @@ async def test_a_decision_is_found_before_and_after_it_is_in_the_database(start:
     async with start(drain_seconds=3600) as fraud:
         about = await scored(fraud)
         early = (await fraud.client.get(f"/fraud/transactions/{about}")).json()
-        await fraud.service.archive.drain()
-        assert fraud.service.archive.records.decision("fraud", about) is not None
+        await fraud.service.decision_store.drain()
+        assert fraud.service.decision_store.records.decision("fraud", about) is not None
         late = (await fraud.client.get(f"/fraud/transactions/{about}")).json()
     assert early == late
     assert early["answer"]["transaction_id"] == about

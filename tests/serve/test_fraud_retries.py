@@ -61,9 +61,9 @@ async def test_another_payment_under_a_known_id_is_a_conflict_and_learns_nothing
     sent = payment(latitude=48.0, longitude=2.0)
     first = await fraud.client.post(SCORE, json=sent)
     if kept == "receipt":
-        await fraud.service.later.idle()
+        await fraud.service.background.wait_idle()
     if kept == "database":
-        await fraud.service.archive.drain()
+        await fraud.service.decision_store.drain()
     for field, value in OTHER.items():
         other = await fraud.client.post(SCORE, json={**sent, field: value})
         assert other.status_code == 409, field
@@ -106,18 +106,18 @@ async def test_a_replica_waits_for_the_answer_that_another_one_is_making(
 ) -> None:
     sent = payment()
     async with start() as replica, start() as other:
-        keep = replica.service.archive.keep
-        settle = replica.service.history.settle
+        keep = replica.service.decision_store.append
+        settle = replica.service.profiles.cache_response
 
         async def slowly(transaction_id: str, settled: bytes) -> None:
             await asyncio.sleep(0.05)
             await settle(transaction_id, settled)
 
-        replica.service.history.settle = slowly  # type: ignore[method-assign]
-        replica.service.archive.keep = lambda row: None  # type: ignore[method-assign]
+        replica.service.profiles.cache_response = slowly  # type: ignore[method-assign]
+        replica.service.decision_store.append = lambda row: None  # type: ignore[method-assign]
         first = await replica.client.post(SCORE, json=sent)
         again = await other.client.post(SCORE, json=sent)
-        replica.service.archive.keep = keep  # type: ignore[method-assign]
+        replica.service.decision_store.append = keep  # type: ignore[method-assign]
     assert again.content == first.content
 
 
@@ -145,15 +145,15 @@ async def test_a_payment_counted_but_not_answered_is_scored_on_its_first_sight(
     """A replica may die between the count and the answer."""
     sent = payment()
     decisions: list[Row] = []
-    keep = fraud.service.archive.keep
+    keep = fraud.service.decision_store.append
 
     def die(row: Row) -> None:
         decisions.append(row)
         raise RuntimeError("killed here")
 
-    fraud.service.archive.keep = die  # type: ignore[method-assign]
+    fraud.service.decision_store.append = die  # type: ignore[method-assign]
     assert (await fraud.client.post(SCORE, json=sent)).status_code == 500
-    fraud.service.archive.keep = keep  # type: ignore[method-assign]
+    fraud.service.decision_store.append = keep  # type: ignore[method-assign]
     answer = await fraud.client.post(SCORE, json=sent)
     assert answer.status_code == 200
     assert answer.json()["fraud_score"] == decisions[0]["score"]

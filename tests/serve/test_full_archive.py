@@ -24,7 +24,7 @@ async def test_a_payment_that_cannot_be_kept_is_refused_before_it_counts(
     fraud: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = payment()
-    fill(fraud.service.archive, monkeypatch)
+    fill(fraud.service.decision_store, monkeypatch)
     refused = await fraud.client.post(SCORE, json=sent)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     monkeypatch.undo()
@@ -40,7 +40,7 @@ async def test_a_post_that_cannot_be_kept_is_refused_before_it_counts(
 ) -> None:
     body = {"post_id": "p", "author_id": "ann", "text": "a blockedword"}
     async with moderation(tmp_path / "a", published(tmp_path)) as app:
-        fill(app.service.archive, monkeypatch)
+        fill(app.service.decision_store, monkeypatch)
         refused = await app.client.post("/moderation/posts", json=body)
         await app.settled()
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")

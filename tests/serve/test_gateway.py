@@ -272,7 +272,7 @@ async def test_a_part_that_is_out_degrades_and_a_vital_one_stops() -> None:
         raise ConnectionError("no route to postgresql://jane:secret@db/records")
 
     async def failed_part() -> Health:
-        return Health(False, {"error": "gone"}, vital=True)
+        return Health(False, {"error": "gone"}, required=True)
 
     readiness = HealthChecks({"store": out, "engine": well})
     status, body = await readiness.report()

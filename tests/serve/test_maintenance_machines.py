@@ -29,7 +29,7 @@ async def test_a_prediction_equals_what_the_job_says_of_the_same_past(small_flee
             body["readings"] = body["readings"][start : start + 500]
             await app.post("readings", body)
         answer = await app.post("predict", {"machine_id": machine, "at": iso(at)})
-        record = await app.service.archive.find(answer["prediction_id"])
+        record = await app.service.decision_store.find(answer["prediction_id"])
         model = load_model(next((app.folder / "models").rglob("manifest.json")).parent)
     telemetry = source_tables.telemetry.filter(
         np.array(source_tables.telemetry["machine_id"].to_pylist()) == machine
@@ -184,7 +184,9 @@ async def test_without_a_model_rules_decide_and_the_rest_is_inspected_then_redon
     assert answer["failure_within"] is None
     async with maintenance(small_fleet, folder, at) as app:
         for _ in range(100):
-            again = app.service.archive.records.rescore("maintenance", answer["prediction_id"])
+            again = app.service.decision_store.records.rescore(
+                "maintenance", answer["prediction_id"]
+            )
             if again is not None and again.answer is not None:
                 break
             await asyncio.sleep(0.05)
@@ -208,7 +210,9 @@ async def test_while_the_store_is_out_nothing_is_lost_and_the_service_is_up(
         assert (blind["decision"], blind["method"]) == ("INSPECT", "fallback")
         redis_process.start()
         for _ in range(200):
-            again = app.service.archive.records.rescore("maintenance", blind["prediction_id"])
+            again = app.service.decision_store.records.rescore(
+                "maintenance", blind["prediction_id"]
+            )
             if again is not None and again.answer is not None:
                 break
             await asyncio.sleep(0.05)
@@ -290,7 +294,7 @@ async def test_waveforms_are_measured_or_refused(tmp_path, at):
     good = {"event_time": iso(at - MINUTE), "sampling_rate_hz": 12_000, "samples": tone}
     async with maintenance(None, tmp_path / "a", at, kind=kind) as app:
         response = await app.post("readings", {"machine_id": "m", "waveforms": [good]})
-        past = await app.service.machines.known("m")
+        past = await app.service.machines.get("m")
         index = app.service.features.wave_measures.index("dominant_hz")
         for change, message in (
             ({"sampling_rate_hz": None}, "waveforms.0.sampling_rate_hz"),

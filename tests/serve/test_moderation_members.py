@@ -47,7 +47,7 @@ async def test_while_a_version_loads_the_one_before_answers_and_never_half_of_ea
 
         await eventually(from_a_model, within=60)
         book.set_alias("moderation", "champion", version, at=CREATED_AT + 1, by="test")
-        loading = asyncio.create_task(asyncio.to_thread(app.service.holder.load, "champion"))
+        loading = asyncio.create_task(asyncio.to_thread(app.service.model_slot.load, "champion"))
         versions: list[str] = []
         while not versions or versions[-1] != version:
             answer = await judged(app, f"later-{next(numbers)}", text=TEXT)

@@ -214,10 +214,10 @@ async def test_while_the_model_is_out_a_person_would_look_and_it_is_judged_again
     registry, tmp_path
 ):
     async with moderation(tmp_path / "a", registry) as app:
-        model, app.service.holder.current = app.service.holder.current, None
+        model, app.service.model_slot.current = app.service.model_slot.current, None
         answer = await app.post("posts", post("p", text=tiny.parts()[2].texts[1]))
         listed = await app.post("posts", post("w", text="doubtfulword"))
-        app.service.holder.current = model
+        app.service.model_slot.current = model
         await app.settled()
         record = await app.get("posts/p")
     assert (answer["decision"], answer["method"]) == ("REVIEW", "fallback")
@@ -289,12 +289,12 @@ async def test_bad_posts_are_refused_with_the_field(registry, tmp_path):
 
 async def test_policies_are_replaced_while_it_runs_and_bad_ones_refused(registry, tmp_path):
     async with moderation(tmp_path / "a", registry) as app:
-        before = app.service.books.current.version
+        before = app.service.active_policies.current.version
         typo = app.service.args.policies.replace("severity: 2", "severty: 2")
         await app.service.reconfigure({"policies": typo})
         ready = (await app.client.get("/moderation/status")).json()
         assert "did you mean 'severity'" in ready["parts"]["policies"]["error"]
-        assert app.service.books.current.version == before
+        assert app.service.active_policies.current.version == before
         fewer = app.service.args.policies.split("  - id: contextual")[0]
         await app.service.reconfigure({"policies": fewer})
         answer = await app.post("posts", post("p", text="hello there"))

@@ -127,7 +127,7 @@ async def test_an_appeal_goes_to_somebody_else_and_may_overturn(registry, tmp_pa
         await app.settled()
         app.clock.us += 60 * SECOND
         nxt = await doubtful(app, "q")
-        record = await app.service.archive.find("q")
+        record = await app.service.decision_store.find("q")
     assert (first["new"], again["new"]) == (True, False)
     assert own == []
     assert appeal["shown"]["appeal"] == "it was a quotation"

@@ -24,10 +24,10 @@ async def ready() -> bool:
 @pytest.mark.parametrize("fault", [OverflowError("4242"), ValueError("4242"), TimeoutError()])
 async def test_one_that_fails_does_not_starve_the_others(start: Start, fault: Exception) -> None:
     async with start(rescore_seconds=600.0, follow_seconds=600.0) as fraud:
-        archive, log = fraud.service.archive, fraud.service.log
+        archive, log = fraud.service.decision_store, fraud.service.log
         for number in range(21):
             row = decision(f"t{number:02}", method="fallback", decided_at=NOVEMBER + number)
-            archive.keep(row.to_row())
+            archive.append(row.to_row())
         await archive.drain()
 
         async def redo(record: Decision) -> Mapping[str, Any] | None:
@@ -37,7 +37,7 @@ async def test_one_that_fails_does_not_starve_the_others(start: Start, fault: Ex
 
         meter = PrometheusMetrics(INSTRUMENTS)
         redoing = Rescorer(archive, redo, ready, meter, "forewarn_fraud_rescored", log, lambda: 1)
-        assert await redoing.work_off() == 19
+        assert await redoing.run_once() == 19
         assert archive.records.rescore_backlog("fraud") == 2
         assert 'forewarn_rescore_faults_total{outcome="later"} 2.0' in meter.text()
         log.flush()
@@ -46,9 +46,9 @@ async def test_one_that_fails_does_not_starve_the_others(start: Start, fault: Ex
 
 async def test_a_part_that_goes_out_ends_the_round_and_keeps_no_claim(start: Start) -> None:
     async with start(rescore_seconds=600.0, follow_seconds=600.0) as fraud:
-        archive, log = fraud.service.archive, fraud.service.log
+        archive, log = fraud.service.decision_store, fraud.service.log
         for number in range(7):
-            archive.keep(decision(f"t{number}", method="fallback").to_row())
+            archive.append(decision(f"t{number}", method="fallback").to_row())
         await archive.drain()
         answers: list[Mapping[str, Any] | None] = [{"decision": "APPROVE"}, None]
 
@@ -57,5 +57,5 @@ async def test_a_part_that_goes_out_ends_the_round_and_keeps_no_claim(start: Sta
 
         meter = PrometheusMetrics(INSTRUMENTS)
         redoing = Rescorer(archive, redo, ready, meter, "forewarn_fraud_rescored", log, lambda: 1)
-        assert await redoing.work_off() == 1
-        assert await redoing.work_off() == 6
+        assert await redoing.run_once() == 1
+        assert await redoing.run_once() == 6

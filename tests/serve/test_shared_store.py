@@ -25,7 +25,7 @@ def post(name: str) -> dict[str, object]:
 
 
 async def features_of(app: Running, name: str) -> dict[str, float]:
-    decision = await app.service.archive.find(name)
+    decision = await app.service.decision_store.find(name)
     assert decision is not None
     return dict(decision.features)
 
@@ -41,7 +41,7 @@ async def test_payments_and_posts_of_the_same_ids_are_answered_and_counted(
         assert answer.status_code == 200, answer.text
         await fraud.client.post(SCORE, json=payment(transaction_id="1002"))
         await posts.post("posts", post("1002"))
-        await fraud.service.later.idle()
+        await fraud.service.background.wait_idle()
         await posts.post("posts", post("1003"))
         following = payment(transaction_id="1003")
         answer = await fraud.client.post(SCORE, json=following)
@@ -58,7 +58,7 @@ async def test_a_label_counts_whatever_payments_are_called(start: Start) -> None
         for name in ("fraud:b1:1", "declined:b1:0", "b1"):
             answer = await fraud.client.post(SCORE, json=payment(transaction_id=name))
             assert answer.status_code == 200, answer.text
-        await fraud.service.archive.drain()
+        await fraud.service.decision_store.drain()
         answer = await fraud.client.post("/fraud/labels", json=[label("b1")])
         assert answer.status_code == 200, answer.text
         await fraud.client.post(SCORE, json=payment(transaction_id="next"))
@@ -67,7 +67,7 @@ async def test_a_label_counts_whatever_payments_are_called(start: Start) -> None
 
 async def test_an_unsettled_id_with_another_device_is_refused(start: Start) -> None:
     async with start() as fraud:
-        fraud.service.later.run = lambda work: None  # nothing is settled
+        fraud.service.background.submit = lambda work: None  # nothing is settled
         await fraud.client.post(SCORE, json=payment(transaction_id="b1"))
         answer = await fraud.client.post(SCORE, json=payment(transaction_id="b1", device_id=None))
     assert answer.status_code == 409, answer.text

@@ -50,7 +50,7 @@ class Doubling:
 
 
 def asking(together: MicroBatcher[Row, float], *numbers: float) -> list[asyncio.Task[float]]:
-    return [asyncio.create_task(together.ask(np.array([n], np.float32))) for n in numbers]
+    return [asyncio.create_task(together.submit(np.array([n], np.float32))) for n in numbers]
 
 
 async def a_moment() -> None:
@@ -104,7 +104,7 @@ async def test_a_call_takes_64_rows_and_the_rest_leaves_with_the_next() -> None:
 
 async def test_no_more_calls_are_under_way_than_allowed() -> None:
     doubling = Doubling()
-    together = MicroBatcher(doubling, at_once=2)
+    together = MicroBatcher(doubling, max_concurrency=2)
     tasks = []
     for number in range(5):
         tasks += asking(together, number)
@@ -225,7 +225,7 @@ def test_everyone_that_stays_gets_its_own_answer_or_an_error(steps: list[str], m
 
 async def _everyone_is_answered(steps: Sequence[str], most: int) -> None:
     doubling = Doubling()
-    together = MicroBatcher(doubling, at_once=most)
+    together = MicroBatcher(doubling, max_concurrency=most)
     tasks: list[asyncio.Task[float]] = []
     left: set[int] = set()
     for step in steps:
