@@ -18,7 +18,7 @@ from lib.churn.interventions.effects import Effect
 from lib.churn.interventions.outcomes import churned_customers, effects_of, revised_effects
 from lib.churn.interventions.report import plan_report
 from lib.churn.model.scores import read_scores
-from lib.contract.yaml_document import read_yaml_text
+from lib.declaration import read_yaml_text
 from lib.storage import Storage, open_dataset, open_storage, write_parquet
 
 _SHOWN = 10

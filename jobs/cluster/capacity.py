@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.contract.yaml_document import read_yaml
+from lib.declaration import read_yaml
 
 if TYPE_CHECKING:
     from ray._raylet import GcsClient

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import tyro
 
-from lib.contract.yaml_document import read_yaml, read_yaml_text
+from lib.declaration import read_yaml, read_yaml_text
 
 Options = TypeVar("Options")
 _FLAG = "--config"

@@ -7,16 +7,13 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
-
-from pydantic import ValidationError
 
 from jobs import ingestion
 from jobs.framework.progress import progress
 from jobs.maintenance.schedule import ScheduleConfig
 from jobs.publishing import store_report
 from lib.contract import ContractError
-from lib.contract.yaml_document import read_yaml, read_yaml_text
+from lib.declaration import load_declaration, read_yaml_text
 from lib.maintenance.contracts import MACHINES
 from lib.maintenance.model.scores import curves_of_scores
 from lib.maintenance.schedule import (
@@ -74,17 +71,9 @@ def plan_week(config: ScheduleConfig) -> str:
 
 
 def _request(path: str) -> WeekRequest:
-    try:
-        content = read_yaml(read_yaml_text(Path(path)), f"--week: {path}")
-        return WeekRequest.model_validate(content)
-    except OSError as error:
-        raise ContractError(f"--week: {path}: {error}") from error
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, detail['loc'])) or 'the week'}: {detail['msg']}"
-            for detail in error.errors()
-        )
-        raise ContractError(f"--week: {path}: {faults}") from error
+    origin = f"--week: {path}"
+    text = read_yaml_text(path, origin, ContractError)
+    return load_declaration(text, WeekRequest, origin, ContractError)
 
 
 def _scores(folder: str) -> _Scores:

@@ -22,12 +22,12 @@ from lib.contract import (
     Contract,
     ContractError,
     Mapping,
-    did_you_mean,
     load_mapping,
     parse_mapping,
     source_schema,
 )
 from lib.contract.end_of_data import DataEnd
+from lib.declaration import did_you_mean
 from lib.maintenance.contracts import (
     ERRORS,
     FAILURES,

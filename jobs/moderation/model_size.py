@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib.contract import ContractError
-from lib.contract.yaml_document import read_yaml_text
+from lib.declaration import read_yaml_text
 from lib.moderation.model.model_config import SIZES, ModelConfig, parse_size, size_of
 
 

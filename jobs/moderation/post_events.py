@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.contract import ContractError, did_you_mean
+from lib.contract import ContractError
+from lib.declaration import did_you_mean
 from lib.moderation.contracts import LABELS, MEDIA, POSTS
 from lib.moderation.policies import Policies
 

@@ -14,7 +14,8 @@ import pyarrow.dataset as ds
 from jobs.moderation.score import NOTE
 from jobs.moderation.select import SelectConfig
 from jobs.moderation.sources import Sources
-from lib.contract import ContractError, did_you_mean
+from lib.contract import ContractError
+from lib.declaration import did_you_mean
 from lib.moderation.active_learning import (
     Pool,
     Selection,

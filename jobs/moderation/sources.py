@@ -14,7 +14,7 @@ from jobs.framework.progress import JobOptions
 from lib.contract import Contract, ContractError, MatchCounts
 from lib.contract import Mapping as ColumnMapping
 from lib.contract.matches import match_warnings
-from lib.contract.yaml_document import decode_yaml
+from lib.declaration.yaml_document import decode_yaml
 from lib.moderation.contracts import CONTRACTS, MEDIA
 from lib.moderation.media.media_fetcher import AddressError, MediaFetcher
 from lib.moderation.policies import POLICIES_FILE, Policies, load_policies

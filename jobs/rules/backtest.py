@@ -15,8 +15,7 @@ from jobs.framework.cluster import start_ray
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, LocalInput, LocalOutput
 from jobs.framework.progress import JobOptions
-from lib.contract import ContractError
-from lib.contract.yaml_document import read_yaml_text
+from lib.declaration import did_you_mean, read_yaml_text
 from lib.durable import PUBLIC_FILE, make_folder, replace_file
 from lib.fraud.amounts import USUAL_DIGITS, AmountScale
 from lib.fraud.features import FRAUD
@@ -24,7 +23,6 @@ from lib.fraud.rules import ACTIONS, RULES_FILE, rule_fields
 from lib.rules import RuleSet, load_rules
 from lib.rules.backtest_report import Backtest
 from lib.rules.measures import Costs, measure_rules
-from lib.rules.problems import did_you_mean
 from lib.rules.tally import Tally, empty_tally, tally, tally_columns
 from lib.storage import open_storage, split_address
 
@@ -135,10 +133,7 @@ def currency_digits(config: Config) -> int:
 def _read_rules(config: Config) -> RuleSet:
     system = SYSTEMS[config.system]
     path = config.rules or system.rules
-    try:
-        text = read_yaml_text(path)
-    except (OSError, ContractError) as error:
-        raise BacktestError(f"--rules {path}: cannot be read as text: {error}") from None
+    text = read_yaml_text(path, f"--rules {path}", BacktestError)
     # History is replayed without waiving anything, so the exploration sample needs no real key.
     return load_rules(
         text, system.fields(), actions=system.actions, source=str(path), pass_key=b"backtest"
@@ -155,7 +150,7 @@ def _check_data(data: str, rules: RuleSet) -> tuple[str, ...]:
     columns = tally_columns(rules)
     if _LABEL not in schema.names and set(_KNOWN_FROM) <= set(schema.names):
         columns = (*(name for name in columns if name != _LABEL), *_KNOWN_FROM)
-    absent = [f"{name}{did_you_mean(name, schema.names)}" for name in columns]
+    absent = [f"{name}; {did_you_mean(name, schema.names)}" for name in columns]
     absent = [line for name, line in zip(columns, absent, strict=True) if name not in schema.names]
     if absent:
         lines = "\n  ".join(absent)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict
 
-from lib.contract import ContractError
-from lib.contract.yaml_document import read_yaml
+from lib.declaration import load_declaration
 
 TABLES = ("usage", "tickets", "invoices", "payments", "surveys", "signals")
 """Of a base whose every table is told, beside the customers themselves."""
@@ -69,22 +68,22 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names) or "none"
 
 
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    segments: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
+    tables: tuple[str, ...] = TABLES
+
+
 def parse_vocabulary(text: str, origin: str = "base") -> CustomerVocabulary:
     """The base in a YAML text: `segments`, `plans` and `tables`, lists, all optional.
 
     Raises:
         ChurnError: unknown keys, or something else than lists of names.
     """
-    try:
-        content: Any = read_yaml(text, origin) or {}
-    except ContractError as error:
-        raise ChurnError(str(error)) from error
-    if not isinstance(content, dict) or not content.keys() <= set(_KEYS):
-        raise ChurnError(f"{origin}: expected {', '.join(_KEYS)}, got {content!r}"[:300])
-    for key, names in content.items():
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ChurnError(f"{origin}: {key}: expected a list of names, got {names!r}"[:300])
-    return CustomerVocabulary(**{key: tuple(names) for key, names in content.items()})
+    content = load_declaration(text, _File, origin, ChurnError)
+    return CustomerVocabulary(**content.model_dump(exclude_unset=True))
 
 
 def vocabulary_of(

@@ -4,7 +4,7 @@ from lib.contract.checked import Checked
 from lib.contract.contract import Contract
 from lib.contract.csv_rows import Piece
 from lib.contract.declaration import MINOR_UNITS, TIME, Column, Precedes, time_column, utc_us
-from lib.contract.error import ContractError, did_you_mean
+from lib.contract.error import ContractError
 from lib.contract.file_format import FileFormat
 from lib.contract.fingerprint import Fingerprint, fingerprint, fingerprint_files
 from lib.contract.mapping import Mapping
@@ -57,7 +57,6 @@ __all__ = [
     "TableProfile",
     "Unpivot",
     "check_pieces",
-    "did_you_mean",
     "fingerprint",
     "fingerprint_files",
     "is_data_file",

@@ -9,8 +9,8 @@ import pyarrow.types as pat
 from lib.contract.aggregation import OPERATIONS, ROW_ENDS, ROW_ID, SUM, Aggregation, fits
 from lib.contract.column_rule import ColumnRule
 from lib.contract.contract import Contract
-from lib.contract.error import did_you_mean
 from lib.contract.yaml_section import Section
+from lib.declaration import did_you_mean
 
 _NO_ID = "none"
 

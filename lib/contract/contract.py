@@ -13,11 +13,12 @@ from lib.contract.checked import Checked, in_turn
 from lib.contract.coercion import as_array, nan_to_null, to_contract_type
 from lib.contract.declaration import Column, Precedes
 from lib.contract.duplicates import drop_repeats
-from lib.contract.error import ContractError, did_you_mean
+from lib.contract.error import ContractError
 from lib.contract.lenience import set_missing
 from lib.contract.merge import merge_rows
 from lib.contract.reason import QUARANTINE_REASON, RowReasons
 from lib.contract.row_check import column_faults, either_faults, order_faults, together_faults
+from lib.declaration import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,8 @@
 """Errors that a user can cause, worded so that the next step is clear."""
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-
 
 class ContractError(ValueError):
     """A data set or a mapping file cannot be used as it is; nothing was read past this point.
 
     The message names the field, what was expected, what came, and what to do next.
     """
-
-
-def did_you_mean(name: str, known_names: Iterable[str]) -> str:
-    """Words that point from a misspelt `name` to the nearest known one, or list what is known.
-
-    >>> did_you_mean("amuont", ["amount", "currency"])
-    "did you mean 'amount'?"
-    >>> did_you_mean("x", ["amount", "currency"])
-    'known: amount, currency'
-    """
-    names = [str(known_name) for known_name in known_names]
-    lowered = {known_name.lower(): known_name for known_name in names}
-    near = get_close_matches(str(name).lower(), list(lowered), n=1, cutoff=0.6)
-    if near:
-        return f"did you mean '{lowered[near[0]]}'?"
-    return f"known: {', '.join(names)}" if names else "nothing is known here"

@@ -9,12 +9,13 @@ import pyarrow as pa
 from lib.contract.cast import to_text
 from lib.contract.coercion import as_array
 from lib.contract.csv_file import CsvFile
-from lib.contract.error import ContractError, did_you_mean
+from lib.contract.error import ContractError
 from lib.contract.file_format import FileFormat
 from lib.contract.origin import QUARANTINE_ROW
 from lib.contract.reason import QUARANTINE_REASON, Mask
 from lib.contract.source_files import SourceFile, source_files
 from lib.contract.yaml_section import Section
+from lib.declaration import did_you_mean
 
 _MOST_ROWS = 5_000_000
 

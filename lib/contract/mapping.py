@@ -13,7 +13,7 @@ from lib.contract.column_rule import ColumnRule
 from lib.contract.condition import Condition, all_hold
 from lib.contract.contract import Contract
 from lib.contract.csv_record import FieldUse
-from lib.contract.error import ContractError, did_you_mean
+from lib.contract.error import ContractError
 from lib.contract.file_format import FileFormat
 from lib.contract.iso_4217 import MINOR_DIGITS
 from lib.contract.money import Currencies
@@ -21,6 +21,7 @@ from lib.contract.origin import QUARANTINE_ROW, refuse_shared_names
 from lib.contract.reason import QUARANTINE_REASON, Mask, RowReasons
 from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.unit import conversion
+from lib.declaration import did_you_mean
 
 _LONGEST_SHOWN = 1_000
 

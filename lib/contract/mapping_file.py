@@ -10,7 +10,7 @@ from lib.contract.aggregate_section import read_aggregation, row_rules
 from lib.contract.column_rule import ColumnRule
 from lib.contract.contract import Contract
 from lib.contract.declaration import TIME, Column
-from lib.contract.error import ContractError, did_you_mean
+from lib.contract.error import ContractError
 from lib.contract.file_format import FileFormat
 from lib.contract.lookup import looked_up
 from lib.contract.mapping import Mapping
@@ -25,8 +25,8 @@ from lib.contract.mapping_sections import (
 from lib.contract.money import Currencies
 from lib.contract.reading_keys import reading_keys, with_reading
 from lib.contract.reshape import Pivot
-from lib.contract.yaml_document import read_yaml_text
 from lib.contract.yaml_section import Scalar, Section, parse_section
+from lib.declaration import did_you_mean, read_yaml_text
 
 _TOP = (
     *("contract", "note", "file", "where", "pivot", "unpivot", "currencies", "columns"),
@@ -52,7 +52,7 @@ def load_mapping(
     file = Path(path)
     if not file.is_file():
         raise ContractError(f"there is no mapping file '{path}'; give the path of a YAML file")
-    text = read_yaml_text(file)
+    text = read_yaml_text(file, file.name, ContractError)
     return parse_mapping(text, contracts, file.name, str(file.parent) if beside is None else beside)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 from lib.contract.condition import BOUNDS, Condition
 from lib.contract.csv_text import is_text_encoding
-from lib.contract.error import did_you_mean
 from lib.contract.file_format import FileFormat
 from lib.contract.iso_4217 import MINOR_DIGITS
 from lib.contract.money import MILLION, MOST_DIGITS, Currencies, Currency
@@ -19,6 +18,7 @@ from lib.contract.number_text import (
 from lib.contract.origin import FILE_PARTS
 from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.yaml_section import Section
+from lib.declaration import did_you_mean
 
 _FILE = (
     "format",

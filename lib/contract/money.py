@@ -12,8 +12,9 @@ import pyarrow.types as pat
 
 from lib.contract.cast import Converted, cast_or_null, lost, matching
 from lib.contract.coercion import plain
-from lib.contract.error import ContractError, did_you_mean
+from lib.contract.error import ContractError
 from lib.contract.number_text import PLAIN, NumberFormat
+from lib.declaration import did_you_mean
 
 Integers = npt.NDArray[np.int64]
 

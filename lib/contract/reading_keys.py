@@ -8,7 +8,7 @@ import pyarrow.types as pat
 
 from lib.contract.column_rule import ColumnRule
 from lib.contract.declaration import Column
-from lib.contract.error import ContractError, did_you_mean
+from lib.contract.error import ContractError
 from lib.contract.mapping_sections import read_number_format
 from lib.contract.money import MOST_DIGITS, MOST_UNITS, Currencies
 from lib.contract.money_reading import MoneyReading
@@ -23,6 +23,7 @@ from lib.contract.time_reading import (
 )
 from lib.contract.unit import Linear, conversion
 from lib.contract.yaml_section import Section
+from lib.declaration import did_you_mean
 
 _TIME = ("timezone", "unit", "format", "plus", "join", "decimal_mark", "thousands")
 _NUMBER = ("decimal_mark", "thousands", "sign", "negative")

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lib.contract.error import ContractError, did_you_mean
+from lib.contract.error import ContractError
+from lib.declaration import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from typing import Any, NoReturn
 
 import yaml
 
-from lib.contract.error import ContractError, did_you_mean
-from lib.contract.yaml_document import check_yaml
+from lib.contract.error import ContractError
+from lib.declaration import did_you_mean
+from lib.declaration.yaml_document import DocumentError, compose_yaml, construct_yaml, line_of
 
 _DEEPEST = 8
-_LONGEST_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,7 @@ class Section:
         if isinstance(entry, list) and entry:
             line = entry[0].line
         key_path = ".".join(part for part in (self.path, key) if part)
-        raise ContractError(
-            f"{self.origin}, line {line}{f', {key_path}' if key_path else ''}: {message}"
-        )
+        raise ContractError(f"{self.origin}:{line}: {f'{key_path}: ' if key_path else ''}{message}")
 
     def only(self, known_keys: Iterable[str]) -> None:
         """Refuse keys that are not in `known_keys`, with a suggestion."""
@@ -113,23 +111,17 @@ def parse_section(text: str, origin: str) -> Section:
     Raises:
         ContractError: the text is not YAML, not a mapping, names a key twice or nests too deep.
     """
-    check_yaml(text, origin)
-    loader = yaml.SafeLoader(text)
     try:
-        node = loader.get_single_node()
-        if not isinstance(node, yaml.MappingNode):
-            raise ContractError(f"{origin}: expected 'key: value' lines at the top")
-        return _section(loader, node, origin, "", 1)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ContractError(f"{origin}: not valid YAML: {error}") from error
-    finally:
-        loader.dispose()
+        node = compose_yaml(text)
+    except DocumentError as fault:
+        raise ContractError(fault.at(origin)) from fault
+    if not isinstance(node, yaml.MappingNode):
+        raise ContractError(f"{origin}: expected 'key: value' lines at the top")
+    return _section(node, origin, "", 1)
 
 
-def _section(
-    loader: yaml.SafeLoader, node: yaml.MappingNode, origin: str, path: str, depth: int
-) -> Section:
-    section = Section(origin, path, node.start_mark.line + 1, {})
+def _section(node: yaml.MappingNode, origin: str, path: str, depth: int) -> Section:
+    section = Section(origin, path, line_of(node), {})
     if depth > _DEEPEST:
         section.fail("nested too deep")
     for key_node, value_node in node.value:
@@ -137,30 +129,23 @@ def _section(
         if key in section.entries:
             section.fail("stands here twice; keep one", key)
         inner = f"{path}.{key}" if path else key
-        section.entries[key] = _entry(loader, value_node, origin, inner, depth)
+        section.entries[key] = _entry(value_node, origin, inner, depth)
     return section
 
 
-def _entry(
-    loader: yaml.SafeLoader, node: yaml.Node, origin: str, path: str, depth: int
-) -> Scalar | Section | list[Scalar]:
+def _entry(node: yaml.Node, origin: str, path: str, depth: int) -> Scalar | Section | list[Scalar]:
     if isinstance(node, yaml.MappingNode):
-        return _section(loader, node, origin, path, depth + 1)
+        return _section(node, origin, path, depth + 1)
     if isinstance(node, yaml.SequenceNode):
-        return [_scalar(loader, child, origin, path) for child in node.value]
-    return _scalar(loader, node, origin, path)
+        return [_scalar(child, origin, path) for child in node.value]
+    return _scalar(node, origin, path)
 
 
-def _scalar(loader: yaml.SafeLoader, node: yaml.Node, origin: str, path: str) -> Scalar:
-    line = node.start_mark.line + 1
+def _scalar(node: yaml.Node, origin: str, path: str) -> Scalar:
+    line = line_of(node)
     if not isinstance(node, yaml.ScalarNode):
-        raise ContractError(f"{origin}, line {line}, {path}: expected plain values in this list")
+        raise ContractError(f"{origin}:{line}: {path}: expected plain values in this list")
     try:
-        return Scalar(loader.construct_object(node), node.value, line)
-    except (ValueError, TypeError, OverflowError) as error:
-        excerpt = (
-            node.value if len(node.value) <= _LONGEST_SHOWN else f"{node.value[:_LONGEST_SHOWN]}..."
-        )
-        raise ContractError(
-            f"{origin}, line {line}, {path}: '{excerpt}' is no value of YAML; put it in quotes"
-        ) from error
+        return Scalar(construct_yaml(node), node.value, line)
+    except DocumentError as fault:
+        raise ContractError(f"{origin}:{line}: {path}: {fault.problem}") from fault

@@ -2,23 +2,80 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr
 
-from lib.contract import ContractError
-from lib.contract.yaml_document import read_yaml, read_yaml_text
+from lib.declaration import load_declaration, read_yaml_text
+from lib.declaration.yaml_model import Number, Text
 from lib.maintenance.feature_set import AssetFeatureSet, FeatureError, Sensor, Waveforms
 from lib.maintenance.waveform import Bearing, WaveformError
 
 KIND_FILE = Path(__file__).with_name("kind.yaml")
 """The presses of the simulated fleet."""
 
-_NUMBERS = (int, float)
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Sensor(_Declared):
+    unit: StrictStr = ""
+    low: Number | None = None
+    high: Number | None = None
+    stuck_hours: Number | None = None
+
+
+class _Operating(_Declared):
+    sensor: Text
+    above: Number
+
+
+class _Bearing(_Declared):
+    balls: StrictInt
+    ball_mm: Number
+    pitch_mm: Number
+    contact_deg: Number = 0.0
+
+
+class _Waveforms(_Declared):
+    bearing: _Bearing | None = None
+
+
+class _Kind(_Declared):
+    sensors: dict[Text, _Sensor | None]
+    components: tuple[Text, ...] = ()
+    error_codes: tuple[Text, ...] = ()
+    windows_hours: tuple[StrictInt, ...] = ()
+    trailing_hours: StrictInt = 0
+    error_windows_hours: tuple[StrictInt, ...] = ()
+    interval_hours: Number = 0
+    correlations: tuple[tuple[Text, Text], ...] = ()
+    operating: _Operating | None = None
+    waveforms: _Waveforms | None = None
+
+    def feature_set(self) -> AssetFeatureSet:
+        values = {name: getattr(self, name) for name in self.model_fields_set}
+        values["sensors"] = tuple(_sensor(*item) for item in self.sensors.items())
+        if "interval_hours" in values:
+            values["interval_hours"] = float(self.interval_hours)
+        if self.operating is not None:
+            values["operating"] = self.operating.sensor, float(self.operating.above)
+        if self.waveforms is not None:
+            bearing = self.waveforms.bearing
+            options = None if bearing is None else bearing.model_dump(exclude_unset=True)
+            values["waveforms"] = Waveforms(None if options is None else Bearing(**options))
+        return AssetFeatureSet(**values)
+
+
+def _sensor(name: str, declared: _Sensor | None) -> Sensor:
+    options = {} if declared is None else declared.model_dump(exclude_unset=True)
+    unit = options.pop("unit", "")
+    limits = {key: None if value is None else float(value) for key, value in options.items()}
+    return Sensor(name, unit, **limits)
 
 
 def load_kind(path: str | Path | None = None) -> AssetFeatureSet:
@@ -28,11 +85,7 @@ def load_kind(path: str | Path | None = None) -> AssetFeatureSet:
         FeatureError: the file cannot be read, or a key in it is not what it has to be.
     """
     file = KIND_FILE if path is None else Path(path)
-    try:
-        text = read_yaml_text(file)
-    except (OSError, ContractError) as error:
-        raise FeatureError(f"kind of machine: {file}: {error}") from error
-    return parse_kind(text, str(file))
+    return parse_kind(read_yaml_text(file, f"kind of machine: {file}", FeatureError), str(file))
 
 
 def parse_kind(text: str, origin: str = "kind.yaml") -> AssetFeatureSet:
@@ -44,24 +97,12 @@ def parse_kind(text: str, origin: str = "kind.yaml") -> AssetFeatureSet:
     `bearing` whose faults are looked for, or empty).
 
     Raises:
-        FeatureError: names the key, what was expected and what came.
+        FeatureError: names the line, the key, what was expected and what came.
     """
+    kind = load_declaration(text, _Kind, origin, FeatureError)
     try:
-        content = read_yaml(text, origin)
-    except ContractError as error:
-        raise FeatureError(str(error)) from error
-    if not isinstance(content, dict):
-        raise FeatureError(f"{origin}: expected keys as 'name: value', got {_short_repr(content)}")
-    field_names = [field.name for field in fields(AssetFeatureSet)]
-    for key in content:
-        if key not in field_names:
-            raise FeatureError(f"{origin}: unknown key {key!r}{_hint(str(key), field_names)}")
-    if "sensors" not in content:
-        raise FeatureError(f"{origin}: expected 'sensors', a machine without one says nothing")
-    try:
-        values = {key: _READERS[key](value) for key, value in content.items()}
-        return AssetFeatureSet(**values)
-    except FeatureError as error:
+        return kind.feature_set()
+    except (FeatureError, WaveformError) as error:
         raise FeatureError(f"{origin}: {error}") from error
 
 
@@ -91,128 +132,3 @@ def kind_text(features: AssetFeatureSet) -> str:
         bearing = features.waveforms.bearing
         content["waveforms"] = {} if bearing is None else {"bearing": asdict(bearing)}
     return yaml.safe_dump(content, sort_keys=False)
-
-
-def _sensors(value: Any) -> tuple[Sensor, ...]:
-    return tuple(_sensor(str(name), about) for name, about in _object("sensors", value).items())
-
-
-def _sensor(name: str, about: Any) -> Sensor:
-    options = {} if about is None else _object(f"sensors.{name}", about)
-    option_names = ["unit", "low", "high", "stuck_hours"]
-    for key, value in options.items():
-        if key not in option_names:
-            raise FeatureError(
-                f"sensors.{name}: unknown key {key!r}{_hint(str(key), option_names)}"
-            )
-        if key == "unit":
-            _expect(f"sensors.{name}.unit", value, str)
-        elif value is not None:
-            _expect(f"sensors.{name}.{key}", value, _NUMBERS)
-    limits = {key: None if value is None else float(value)
-              for key, value in options.items() if key != "unit"}  # fmt: skip
-    return Sensor(name, str(options.get("unit", "")), **limits)
-
-
-def _operating(value: Any) -> tuple[str, float] | None:
-    if value is None:
-        return None
-    options = _object("operating", value)
-    if set(options) != {"sensor", "above"}:
-        raise FeatureError(f"operating: expected the keys sensor and above, got {list(options)}")
-    _expect("operating.above", options["above"], _NUMBERS)
-    return str(options["sensor"]), float(options["above"])
-
-
-def _waveforms(value: Any) -> Waveforms | None:
-    if value is None:
-        return None
-    options = _object("waveforms", value)
-    if set(options) - {"bearing"}:
-        raise FeatureError(f"waveforms: expected the key bearing or none, got {list(options)}")
-    if options.get("bearing") is None:
-        return Waveforms()
-    about, field_names = (
-        _object("waveforms.bearing", options["bearing"]),
-        [f.name for f in fields(Bearing)],
-    )
-    for key, number in about.items():
-        if key not in field_names:
-            raise FeatureError(
-                f"waveforms.bearing: unknown key {key!r}{_hint(str(key), field_names)}"
-            )
-        _expect(f"waveforms.bearing.{key}", number, int if key == "balls" else _NUMBERS)
-    try:
-        return Waveforms(Bearing(**about))
-    except (TypeError, WaveformError) as error:
-        raise FeatureError(f"waveforms.bearing: {error}") from error
-
-
-def _correlations(value: Any) -> tuple[tuple[str, str], ...]:
-    pairs = _list("correlations", value)
-    for pair in pairs:
-        if not (isinstance(pair, list) and len(pair) == 2):
-            raise FeatureError(f"correlations: expected pairs of sensors, got {_short_repr(pair)}")
-    return tuple((str(first), str(second)) for first, second in pairs)
-
-
-def _texts(name: str) -> Callable[[Any], tuple[str, ...]]:
-    return lambda value: tuple(str(entry) for entry in _list(name, value))
-
-
-def _hours(name: str) -> Callable[[Any], tuple[int, ...]]:
-    def read(value: Any) -> tuple[int, ...]:
-        for hour in (hours := _list(name, value)):
-            _expect(name, hour, int)
-        return tuple(hours)
-
-    return read
-
-
-def _number(name: str, kind: type[int] | type[float]) -> Callable[[Any], Any]:
-    def read(value: Any) -> int | float:
-        _expect(name, value, int if kind is int else _NUMBERS)
-        return kind(value)
-
-    return read
-
-
-def _object(name: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise FeatureError(f"{name}: expected keys as 'name: value', got {_short_repr(value)}")
-    return value
-
-
-def _list(name: str, value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise FeatureError(f"{name}: expected a list, got {_short_repr(value)}")
-    return value
-
-
-def _expect(name: str, value: Any, kind: type | tuple[type, ...]) -> None:
-    if isinstance(value, bool) or not isinstance(value, kind):
-        type_text = "a text" if kind is str else "a whole number" if kind is int else "a number"
-        raise FeatureError(f"{name}: expected {type_text}, got {_short_repr(value)}")
-
-
-def _short_repr(value: Any) -> str:
-    return repr(value)[:60]
-
-
-def _hint(name: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(name, names, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "sensors": _sensors,
-    "components": _texts("components"),
-    "error_codes": _texts("error_codes"),
-    "windows_hours": _hours("windows_hours"),
-    "trailing_hours": _number("trailing_hours", int),
-    "error_windows_hours": _hours("error_windows_hours"),
-    "interval_hours": _number("interval_hours", float),
-    "correlations": _correlations,
-    "operating": _operating,
-    "waveforms": _waveforms,
-}

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from lib.contract import did_you_mean
-from lib.moderation.declared import DeclarationError, read_declared
+from lib.declaration import DeclarationError, did_you_mean, load_declaration
 
 POLICIES_FILE = Path(__file__).with_name("policies.yaml")
 """The policies that come with the product."""
@@ -176,4 +175,4 @@ def load_policies(text: str, source: str = "policies.yaml") -> Policies:
     Raises:
         PolicyError: naming the line, the policy, the field, what was expected and what came.
     """
-    return read_declared(text, Policies, source)
+    return load_declaration(text, Policies, source)

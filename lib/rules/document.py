@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import yaml
 
-from lib.contract.yaml_document import DEEPEST
-from lib.rules.problems import Problem, RuleError, did_you_mean, one_of
+from lib.declaration import did_you_mean
+from lib.declaration.yaml_document import DEEPEST
+from lib.rules.problems import Problem, RuleError, one_of
 
 LARGEST_DOCUMENT = 1_000_000
 """Characters of one rule file, at most."""
@@ -146,7 +147,7 @@ class _Reader:
             key = str(key_node.value)
             if key not in (*required, *optional):
                 hint = did_you_mean(key, (*required, *optional))
-                self.report(_line(key_node), rule_id, key, f"unknown key{hint}")
+                self.report(_line(key_node), rule_id, key, f"unknown key; {hint}")
             elif key in entries:
                 self.report(_line(key_node), rule_id, key, "the key stands here twice: keep one")
             else:

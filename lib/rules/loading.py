@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import cast
 
+from lib.declaration import did_you_mean
 from lib.rules.condition import Always, Condition
 from lib.rules.document import Block, Entry, read_document
 from lib.rules.exploration import LARGEST_SHARE, ExplorationSample
 from lib.rules.expression import read_expression
-from lib.rules.problems import Problem, RuleError, did_you_mean, one_of
+from lib.rules.problems import Problem, RuleError, one_of
 from lib.rules.reachability import Reach, never_true, reach_of
 from lib.rules.ruleset import Rule, RuleSet, Status
 from lib.rules.scanner import ExpressionError
@@ -174,7 +175,7 @@ class _Loader:
             return default
         if entry.text not in choices:
             hint = did_you_mean(entry.text, choices)
-            message = f"expected {one_of(choices)}, got {entry.text or 'nothing'!r}{hint}"
+            message = f"expected {one_of(choices)}, got {entry.text or 'nothing'!r}; {hint}"
             self._report(block, key, message)
         return entry.text
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -46,19 +45,6 @@ class RuleError(ValueError):
 
 class RowError(ValueError):
     """A row or table that a rule set cannot be evaluated on: a field is absent or mistyped."""
-
-
-def did_you_mean(word: str, known_names: Iterable[str]) -> str:
-    """Return '; did you mean ...?' for the nearest known word, or the known words if few.
-
-    >>> did_you_mean("txn_count_1h", ["txn_count_by_user_1h", "amount"])
-    "; did you mean 'txn_count_by_user_1h'?"
-    """
-    names = sorted(known_names)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; known are {one_of(names)}" if len(names) <= 12 else ""
 
 
 def one_of(names: Sequence[str]) -> str:

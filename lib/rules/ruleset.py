@@ -11,10 +11,11 @@ from typing import Literal
 
 import pyarrow as pa
 
+from lib.declaration import did_you_mean
 from lib.rules.columns import Columns
 from lib.rules.condition import Condition, fields_of
 from lib.rules.exploration import ExplorationSample
-from lib.rules.problems import RowError, did_you_mean
+from lib.rules.problems import RowError
 from lib.rules.row import Row, Test, row_test
 
 Status = Literal["active", "shadow", "off"]

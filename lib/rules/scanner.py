@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from lib.rules.problems import did_you_mean
+from lib.declaration import did_you_mean
 
 LONGEST_EXPRESSION = 4_000
 """Characters of one expression, at most."""
@@ -81,7 +81,7 @@ def _check_field(text: str, name: str, position: int, names: Collection[str]) ->
         )
     if name not in names:
         hint = did_you_mean(name, [*names, *_KEYWORDS])
-        raise ExpressionError(f"unknown field {name!r} at {position_text(text, position)}{hint}")
+        raise ExpressionError(f"unknown field {name!r} at {position_text(text, position)}; {hint}")
 
 
 def _check_opening(text: str, previous: str, kind: str, opened: str, position: int) -> None:

@@ -135,8 +135,8 @@ def test_nothing_later_than_the_moment_changes_a_row():
     ("text", "words"),
     [
         ("segments: [a, a]", "'a' is listed twice"),
-        ("segmets: [a]", "expected segments, plans, tables"),
-        ("plans: basic", "expected a list of names, got 'basic'"),
+        ("segmets: [a]", "segmets: unknown field; did you mean 'segments'"),
+        ("plans: basic", "plans: expected a list, got 'basic'"),
         ("tables: [usge]", "got 'usge'"),
     ],
 )

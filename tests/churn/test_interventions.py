@@ -54,9 +54,17 @@ def test_the_packaged_playbooks_are_sound():
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("hours: 1.5", "hors: 1.5", r"success_call: hors: unknown field; did you mean 'hours'"),
-        ("cost: 350", "cost: -350", r"training: cost: .*greater than or equal to 0.*-350"),
-        ("effect: 0.35", "effect: 1.5", r"training: effect"),
+        (
+            "hours: 1.5",
+            "hors: 1.5",
+            r"success_call: playbooks.hors: unknown .* 'hours'",
+        ),
+        (
+            "cost: 350",
+            "cost: -350",
+            r"training: playbooks.cost: .*than or equal to 0.*-350",
+        ),
+        ("effect: 0.35", "effect: 1.5", r"training: playbooks.effect"),
         ("usage_trend_30d < 0.8", "usage_trnd_30d < 0.8", r"training: who: .*usage_trend_30d"),
         ("- id: training", "- id: success_call", "playbook 'success_call' is declared twice"),
         ("version: 1", "vershun: 1", "vershun: unknown field; did you mean 'version'"),

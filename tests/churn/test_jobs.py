@@ -177,7 +177,7 @@ def test_a_plan_is_refused_for_what_cannot_be_meant(scored, tmp_path):
         plan.main(config)
     typo = tmp_path / "typo.yaml"
     typo.write_text(PLAYBOOKS_FILE.read_text().replace("hours: 5", "hors: 5"))
-    with pytest.raises(PlaybookError, match="training: hors: unknown field"):
+    with pytest.raises(PlaybookError, match=r"training: playbooks\.hors: unknown field"):
         plan.main(replace(config, budget=1, playbooks=typo))
     with pytest.raises(ContractError, match=r"expected output of jobs\.churn\.score"):
         plan.main(replace(config, budget=1, scores=str(tmp_path / "nowhere")))

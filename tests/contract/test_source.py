@@ -359,7 +359,7 @@ def test_a_file_that_is_cut_off_is_said(tmp_path):
     ],
 )
 def test_a_format_that_cannot_be_is_refused_with_its_line(file, words):
-    with pytest.raises(ContractError, match=f"line 3.*{words}"):
+    with pytest.raises(ContractError, match=f":3: .*{words}"):
         parcels(file)
 
 

@@ -23,21 +23,21 @@ def test_little_is_needed():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[1]", "expected keys"),
+        ("[1]", "expected 'key: value' lines"),
         ("sensors: {a: {}", "not valid YAML"),
-        ("components: [a]", "expected 'sensors'"),
+        ("components: [a]", "sensors: field required"),
         ("sensors: {a: {}}\nwindow_hours: [1]", "did you mean 'windows_hours'"),
         ("sensors: {a: {unit: 3}}", "sensors.a.unit: expected a text, got 3"),
-        ("sensors: {a: {hi: 3}}", "sensors.a: unknown key 'hi'"),
+        ("sensors: {a: {hi: 3}}", "sensors.a.hi: unknown field; did you mean 'high'?"),
         ("sensors: {a: {low: x}}", "sensors.a.low: expected a number, got 'x'"),
         ("sensors: {a: {low: 2, high: 1}}", "expected low below high"),
         ("sensors: {a: {stuck_hours: 40}}", "stuck_hours above 0 and up to 12"),
-        ("sensors: [a]", "sensors: expected keys"),
+        ("sensors: [a]", "sensors: expected 'key: value' lines, got ['a']"),
         ("sensors: {a: {}}\nwindows_hours: [1.5]", "windows_hours: expected a whole number"),
         ("sensors: {a: {}}\nwindows_hours: 24", "windows_hours: expected a list"),
-        ("sensors: {a: {}}\ncorrelations: [[a]]", "expected pairs of sensors"),
+        ("sensors: {a: {}}\ncorrelations: [[a]]", "correlations: field required"),
         ("sensors: {a: {}}\ncorrelations: [[a, b]]", "unknown sensor 'b'"),
-        ("sensors: {a: {}}\noperating: {sensor: a}", "expected the keys sensor and above"),
+        ("sensors: {a: {}}\noperating: {sensor: a}", "operating.above: field required"),
         ("sensors: {a: {}}\ninterval_hours: yes", "interval_hours: expected a number"),
     ],
 )
@@ -45,7 +45,7 @@ def test_what_cannot_be_meant_is_named(text, words):
     with pytest.raises(FeatureError, match=None) as caught:
         parse_kind(text, "k.yaml")
     assert words in str(caught.value)
-    assert str(caught.value).startswith("k.yaml: ")
+    assert str(caught.value).startswith("k.yaml:")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -101,9 +101,9 @@ def test_policies_keep_their_order_and_fields():
         (
             "severity: 4\n    version: 2",
             "severity: &four 4\n    version: *four",
-            "p.yaml:6: aliases are refused",
+            "p.yaml:7: aliases are refused",
         ),
-        ("version: 3", "version: 3: 4", "p.yaml: not YAML"),
+        ("version: 3", "version: 3: 4", "p.yaml:1: not valid YAML"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(old, new, message):

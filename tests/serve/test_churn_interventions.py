@@ -170,7 +170,7 @@ async def test_everything_is_stopped_by_a_switch_and_bad_playbooks_change_nothin
         ready = (await app.client.get("/churn/status")).json()
         assert ready["status"] == "degraded"
         assert (
-            "success_call: cooldown_days: unknown field; did you mean 'cool_down_days'?"
+            "success_call: playbooks.cooldown_days: unknown field; did you mean 'cool_down_days'?"
             in (ready["parts"]["playbooks"]["error"])
         )
         on = await app.post("interventions/plan", LIMITS)

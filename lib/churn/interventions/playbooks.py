@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib.churn.target import Floats
-from lib.contract import ContractError, did_you_mean
-from lib.contract.yaml_document import read_yaml
+from lib.declaration import load_declaration
 from lib.rules import ExpressionError, read_expression
 from lib.rules.columns import Columns
 from lib.rules.condition import Condition
@@ -101,15 +99,9 @@ def load_playbooks(text: str, names: Iterable[str], origin: str = "playbooks") -
         origin: for messages.
 
     Raises:
-        PlaybookError: naming the playbook, the field, what was expected and what came.
+        PlaybookError: naming the line, the playbook, the field, what was expected and what came.
     """
-    try:
-        content = read_yaml(text, origin)
-        read = _File.model_validate(content)
-    except ContractError as error:
-        raise PlaybookError(str(error)) from error
-    except ValidationError as error:
-        raise PlaybookError(f"{origin}: {_first(error, content)}") from error
+    read = load_declaration(text, _File, origin, PlaybookError)
     fields = dict.fromkeys(names, float)
     enabled = tuple(playbook for playbook in read.playbooks if playbook.enabled and read.enabled)
     conditions = []
@@ -120,20 +112,3 @@ def load_playbooks(text: str, names: Iterable[str], origin: str = "playbooks") -
         except ExpressionError as error:
             raise PlaybookError(f"{origin}: {playbook.id}: who: {error}") from error
     return Playbooks(read.version, read.holdout, enabled, tuple(conditions))
-
-
-def _first(error: ValidationError, content: Any) -> str:
-    """The first fault in words, with the playbook's id and a suggestion for a typo."""
-    # a typo leaves its field missing, too: the unknown name says more
-    fault = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
-    path = list(fault["loc"])
-    if len(path) > 1 and path[0] == "playbooks" and isinstance(path[1], int):
-        entry = content["playbooks"][path[1]]
-        name = entry.get("id") if isinstance(entry, dict) else None
-        path[:2] = [str(name or f"playbook {path[1] + 1}")]
-    where = ": ".join(map(str, path))
-    if fault["type"] == "extra_forbidden":
-        fields = Playbook.model_fields if len(path) > 1 else _File.model_fields
-        return f"{where}: unknown field; {did_you_mean(str(path[-1]), fields)}"
-    suffix = "" if fault["type"] == "missing" else f", got {fault['input']!r}"
-    return f"{where}: {fault['msg'].lower()}{suffix}"[:300]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lib.contract import did_you_mean
+from lib.declaration import did_you_mean
 from lib.moderation.media.images import Pixels
 
 CERTAIN = 31

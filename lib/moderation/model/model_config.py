@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
-from lib.contract import ContractError
-from lib.contract.yaml_document import read_yaml
+from lib.declaration import check_declaration, load_over
 from lib.moderation.model.outputs import ModelError
 
 _STRICT = ConfigDict(extra="forbid")
@@ -211,14 +210,7 @@ def parse_size(text: str, origin: str) -> ModelConfig:
     Raises:
         ModelError: it is no YAML, or a field is unknown or of the wrong kind; named with `origin`.
     """
-    try:
-        values = read_yaml(text, origin) or {}
-    except ContractError as error:
-        raise ModelError(str(error)) from error
-    if not isinstance(values, dict):
-        raise ModelError(f"{origin}: expected fields with values, got {type(values).__name__}")
-    base = size_of(str(values.pop("like", "small"))).to_json()
-    return read_size(_over(base, values), origin)
+    return load_over(text, ModelConfig, origin, _over_named_size, ModelError)
 
 
 def read_size(values: object, origin: str) -> ModelConfig:
@@ -227,15 +219,12 @@ def read_size(values: object, origin: str) -> ModelConfig:
     Raises:
         ModelError: a field is unknown or of the wrong kind; the message names it.
     """
-    try:
-        return TypeAdapter(ModelConfig).validate_python(values)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, details['loc']))}: {details['msg']}, got "
-            f"{str(details['input'])[:60]!r}"
-            for details in error.errors(include_url=False)
-        )
-        raise ModelError(f"{origin}: {faults}") from error
+    return check_declaration(values, ModelConfig, origin, ModelError)
+
+
+def _over_named_size(values: dict[str, Any]) -> dict[str, Any]:
+    base = size_of(str(values.pop("like", "small"))).to_json()
+    return _over(base, values)
 
 
 def _over(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

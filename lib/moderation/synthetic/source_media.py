@@ -12,10 +12,10 @@ import av
 import numpy as np
 import pyarrow as pa
 from PIL import Image
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 
-from lib.contract import ContractError, did_you_mean
-from lib.contract.yaml_document import read_yaml, read_yaml_text
+from lib.contract import ContractError
+from lib.declaration import did_you_mean, load_declaration, read_yaml_text
 from lib.moderation.media.decoder_pool import shared_pool
 from lib.moderation.media.limits import MediaError
 from lib.moderation.model.outputs import Pixels
@@ -106,16 +106,9 @@ def encoded_clip(frames: Pixels, rate: int = 8) -> bytes:
 
 
 def _read_piece_files(path: str) -> PieceFiles:
-    try:
-        content = read_yaml(read_yaml_text(Path(path)), f"--pieces {path}")
-        return TypeAdapter(PieceFiles).validate_python(content)
-    except OSError as error:
-        raise ContractError(f"--pieces {path}: {error}") from error
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()
-        )
-        raise ContractError(f"--pieces {path}: {faults}") from error
+    origin = f"--pieces {path}"
+    text = read_yaml_text(path, origin, ContractError)
+    return load_declaration(text, PieceFiles, origin, ContractError)
 
 
 def _column(table: PieceTable, origin: str) -> tuple[list[Any], tuple[str, ...]]:

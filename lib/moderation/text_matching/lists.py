@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lib.contract import did_you_mean
-from lib.moderation.declared import DeclarationError, read_declared
+from lib.declaration import DeclarationError, did_you_mean, load_declaration
 from lib.moderation.text_matching.folding import Folded, Span, fold
 from lib.moderation.text_matching.patterns import (
     MASKS,
@@ -243,7 +242,7 @@ def load_lists(
     Raises:
         ListError: naming the line, the entry, the field, what was expected and what came.
     """
-    file = read_declared(text, ListFile, source)
+    file = load_declaration(text, ListFile, source)
     policy_ids = None if policies is None else tuple(policies)
     for entry in file.entries:
         if policy_ids is not None and entry.policy is not None and entry.policy not in policy_ids:

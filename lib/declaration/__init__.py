@@ -1,0 +1,21 @@
+"""Files in which people declare something: YAML in, a checked model out, faults with their line."""
+
+from lib.declaration.spelling import did_you_mean
+from lib.declaration.yaml_document import DocumentError, read_yaml, read_yaml_text
+from lib.declaration.yaml_model import (
+    DeclarationError,
+    check_declaration,
+    load_declaration,
+    load_over,
+)
+
+__all__ = [
+    "DeclarationError",
+    "DocumentError",
+    "check_declaration",
+    "did_you_mean",
+    "load_declaration",
+    "load_over",
+    "read_yaml",
+    "read_yaml_text",
+]
