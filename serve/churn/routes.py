@@ -1,12 +1,11 @@
-"""The HTTP face of the churn application."""
+"""The endpoints of the churn application."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Body, FastAPI, Path, Request
+from fastapi import Body, Path
 from pydantic import Field
-from starlette.responses import Response
 
 from serve.churn.schemas import (
     EVENTS,
@@ -26,125 +25,96 @@ from serve.churn.schemas import (
     ScoreResponse,
 )
 from serve.churn.service import ChurnService
-from serve.framework import Gateway, RequestContext, Route, new_app, parse_body
-from serve.framework.app_factory import CONFLICT, ERRORS, MISSING, call_of
+from serve.framework import (
+    Context,
+    Gateway,
+    RequestContext,
+    Route,
+    Router,
+    new_gateway,
+    parse_body,
+)
 from serve.framework.paths import SLASH, PathIdParam
+from serve.framework.routes import CONFLICT, MISSING
 
-PREFIX = "/churn"
-TELL, ASK, PLAN, READ = "churn:label", "churn:score", "churn:review", "churn:read"
 _Id = Annotated[PathIdParam, Path(description=SLASH)]
+_Outcomes = Outcome | Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)]
 
 
 def build_gateway(service: ChurnService, names_request: bool = True) -> Gateway:
-    """The gateway of a service, which starts and ends with the application's lifespan.
+    """The gateway of a service; see `new_gateway`."""
+    summary = "Who leaves within 60 days, and what should be done about it?"
+    routes = (*_customer_routes(service), *_intervention_routes(service))
+    return new_gateway("churn", summary, service, routes, names_request)
 
-    Args:
-        service: what answers.
-        names_request: see `Gateway`.
-    """
-    large = service.args.events_body_bytes
 
-    async def events(body: bytes, call: RequestContext) -> bytes:
-        answer = await service.ingestor.ingest(await service.parsing.parse(EVENTS, body), call)
-        return answer.model_dump_json().encode()
+def _customer_routes(service: ChurnService) -> list[Route]:
+    router, args = Router("customers"), service.args
 
-    async def score(body: bytes, call: RequestContext) -> bytes:
-        return await service.decider.score(parse_body(SCORE, body), call)
-
-    doors = (
-        Route("POST", "/events", TELL, events, large, service.args.events_deadline_ms),
-        Route("POST", "/score", ASK, score),
-        Route("GET", "/customers/", READ),
-        Route("POST", "/customers/", PLAN),
-        Route("POST", "/interventions/plan", PLAN, None, large),
-        Route("GET", "/interventions/", READ),
-        Route("POST", "/outcomes", TELL, None, large),
+    @router.direct(
+        "/events",
+        "churn:label",
+        Events,
+        EventsResponse,
+        body_bytes=args.events_body_bytes,
+        deadline_ms=args.events_deadline_ms,
     )
-    return Gateway(
-        app=_app(service),
-        prefix=PREFIX,
-        doors=doors,
-        keys=service.keys,
-        log=service.log,
-        meter=service.meter,
-        limits=service.args.limits,
-        names_request=names_request,
-        readiness=service.readiness,
-    )
-
-
-def _app(service: ChurnService) -> FastAPI:
-    app = new_app(
-        "Forewarn: churn",
-        "1",
-        "Who leaves within 60 days, and what should be done about it?",
-        service.readiness,
-        service.lifespan,
-    )
-    _declare_customers(app, service)
-    _declare_interventions(app, service)
-    return app
-
-
-def _declare_customers(app: FastAPI, service: ChurnService) -> None:
-    @app.post("/events", responses=ERRORS, tags=["customers"])
-    async def events(news: Events, request: Request) -> EventsResponse:
+    async def events(body: bytes, context: RequestContext) -> bytes:
         """Tell what happened: who customers are, what they use, ask, pay and say, who gave notice.
 
         The same rows again change nothing, for as many days as receipts are kept.
         """
-        return await service.ingestor.ingest(news, call_of(request))
+        answer = await service.ingestor.ingest(await service.parsing.parse(EVENTS, body), context)
+        return answer.model_dump_json().encode()
 
-    @app.post("/score", response_model=ScoreResponse, responses=ERRORS | MISSING,
-              tags=["customers"])  # fmt: skip
-    async def score(score_request: ScoreRequest, request: Request) -> Response:
+    @router.direct("/score", "churn:score", ScoreRequest, ScoreResponse, MISSING)
+    async def score(body: bytes, context: RequestContext) -> bytes:
         """Say how likely a customer leaves, how healthy it is and why; rules decide first."""
-        body = await service.decider.score(score_request, call_of(request))
-        return Response(body, media_type="application/json")
+        return await service.decider.score(parse_body(SCORE, body), context)
 
-    @app.get("/customers/{customer_id}/health", responses=ERRORS | MISSING, tags=["customers"])
-    async def health(customer_id: _Id, request: Request) -> CustomerResponse:
+    @router.route("GET", "/customers/{customer_id}/health", "churn:read", MISSING)
+    async def health(customer_id: _Id, context: Context) -> CustomerResponse:
         """How a customer was when it was last scored, how that changed, and what people say."""
-        return await service.health.get(customer_id, call_of(request))
+        return await service.health.get(customer_id, context)
 
-    @app.post("/customers/{customer_id}/override", responses=ERRORS, tags=["customers"])
+    @router.route("POST", "/customers/{customer_id}/override", "churn:review")
     async def override(
-        customer_id: _Id, override_request: OverrideRequest, request: Request
+        customer_id: _Id, request: OverrideRequest, context: Context
     ) -> OverrideResponse:
         """Put one's own score in the place of the reckoned one, with a reason, for a time.
 
         What is planned goes by the reckoned chance all the same.
         """
-        return await service.health.override(customer_id, override_request, call_of(request))
+        return await service.health.override(customer_id, request, context)
+
+    return router.routes
 
 
-def _declare_interventions(app: FastAPI, service: ChurnService) -> None:
-    @app.post("/interventions/plan", responses=ERRORS | CONFLICT, tags=["interventions"])
-    async def plan(plan_request: PlanRequest, request: Request) -> PlanResponse:
+def _intervention_routes(service: ChurnService) -> list[Route]:
+    router, large = Router("interventions"), service.args.events_body_bytes
+
+    @router.route("POST", "/interventions/plan", "churn:review", CONFLICT, body_bytes=large)
+    async def plan(request: PlanRequest, context: Context) -> PlanResponse:
         """Choose whom to look after, and how, within hours and budget; nobody is always allowed.
 
         The same request with the same plan_id, or the same X-Request-ID, gets the same plan.
         """
-        return await service.interventions.plan(plan_request, service.considered, call_of(request))
+        return await service.interventions.plan(request, service.considered, context)
 
-    @app.get("/interventions/effects", responses=ERRORS, tags=["interventions"])
-    async def effects(request: Request) -> EffectsResponse:
+    @router.route("GET", "/interventions/effects", "churn:read")
+    async def effects(context: Context) -> EffectsResponse:
         """What each playbook changed, against customers who were chosen and left alone."""
-        return await service.interventions.outcomes.effects(call_of(request))
+        return await service.interventions.outcomes.effects(context)
 
-    @app.get("/interventions/plans/{plan_id}", responses=ERRORS | MISSING, tags=["interventions"])
-    async def known_plan(plan_id: _Id, request: Request) -> PlanResponse:
+    @router.route("GET", "/interventions/plans/{plan_id}", "churn:read", MISSING)
+    async def known_plan(plan_id: _Id, context: Context) -> PlanResponse:
         """A plan as it was made."""
-        return await service.interventions.show(plan_id, call_of(request))
+        return await service.interventions.show(plan_id, context)
 
-    @app.post("/outcomes", responses=ERRORS | MISSING | CONFLICT, tags=["interventions"])
-    async def outcomes(
-        body: Annotated[
-            Outcome | Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)],
-            Body(),
-        ],
-        request: Request,
-    ) -> OutcomesResponse:
+    @router.route("POST", "/outcomes", "churn:label", MISSING | CONFLICT, body_bytes=large)
+    async def outcomes(body: Annotated[_Outcomes, Body()], context: Context) -> OutcomesResponse:
         """Tell whether interventions took place and whether customers left; all or none is kept."""
         several = body if isinstance(body, list) else [body]
-        return await service.interventions.outcomes.record(several, call_of(request))
+        return await service.interventions.outcomes.record(several, context)
+
+    return router.routes

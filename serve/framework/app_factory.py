@@ -1,100 +1,169 @@
-"""The FastAPI application behind a gateway: documentation without a CDN, health, readiness."""
+"""An application from its routes: the gateway, and behind it FastAPI with the documentation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from inspect import Parameter, Signature
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import Body, Depends, FastAPI, Request
+from fastapi.datastructures import Default
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from serve.framework.exception_mapping import problem_from
+from serve.framework.gateway import Gateway
 from serve.framework.health import HealthChecks
 from serve.framework.problem import Problem, as_response
 from serve.framework.request_context import RequestContext
+from serve.framework.routes import ERRORS, PUBLIC, Handler, Responses, Route, Router
+from serve.framework.service import RiskService
 from serve.framework.validation import to_problem
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    401: {"description": "no valid key"},
-    403: {"description": "the key lacks the scope, or may not act so"},
-    413: {"description": "the body is too large"},
-    422: {"description": "a field is at fault, or it cannot be done; `errors` says what"},
-    503: {"description": "overloaded or out; Retry-After says when to try again"},
-    504: {"description": "no answer within the deadline"},
-}
-"""What every endpoint may answer beside its own, for the documentation."""
-_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "a vital part is out"}}
-MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "nothing of that id"}}
-
-CONFLICT: dict[int | str, dict[str, Any]] = {409: {"description": "the id was used otherwise"}}
+_NOT_READY: Responses = {503: {"description": "a vital part is out"}}
+_DOCUMENTATION = (
+    Route("GET", "/docs", PUBLIC),
+    Route("GET", "/openapi.json", PUBLIC),
+    Route("GET", "/static-offline-docs/{path:path}", PUBLIC),
+)
 
 
-def new_app(
-    title: str,
-    version: str,
+def new_gateway(
+    system: str,
     summary: str,
-    readiness: HealthChecks,
-    running: Callable[[], AbstractAsyncContextManager[None]],
-) -> FastAPI:
-    """An application with `/docs`, `/openapi.json`, `/healthz` and `/readyz`.
-
-    Errors of its routes are problems (RFC 9457), like the gateway's own.
+    service: RiskService,
+    routes: Iterable[Route],
+    names_request: bool = True,
+) -> Gateway:
+    """The gateway of a service, which starts and ends with the application's lifespan.
 
     Args:
-        title: for the documentation.
-        version: of the interface.
-        summary: one line.
-        readiness: asked by `/readyz`.
-        running: what starts and ends with the application.
+        system: its name, which is also where it is served: `fraud` at `/fraud`.
+        summary: one line for the documentation.
+        service: what answers.
+        routes: of the system, beside those of health and documentation.
+        names_request: see `Gateway`.
     """
-    app = FastAPIOffline(
-        title=title,
-        version=version,
-        summary=summary,
-        redoc_url=None,
-        # a redirect would carry the Host header of whoever asks
-        redirect_slashes=False,
-        lifespan=lambda _app: running(),
+    routes = (*_DOCUMENTATION, *_health_routes(system, service.readiness), *routes)
+    return Gateway(
+        app=_new_app(f"Forewarn: {system}", summary, routes, service.lifespan),
+        prefix=f"/{system}",
+        routes=routes,
+        keys=service.keys,
+        log=service.log,
+        metrics=service.meter,
+        limits=service.limits,
+        names_request=names_request,
     )
 
-    @app.get("/healthz", tags=["health"], summary="Whether the process answers")
-    async def healthz() -> dict[str, str]:
-        return {"status": "alive"}
 
-    @app.get("/readyz", tags=["health"], summary="Whether each part works", responses=_NOT_READY)
-    async def readyz() -> JSONResponse:
+def _health_routes(system: str, readiness: HealthChecks) -> list[Route]:
+    router = Router("health")
+
+    @router.route(
+        "GET",
+        "/healthz",
+        PUBLIC,
+        direct=True,
+        response=dict[str, str],
+        summary="Whether the process answers",
+    )
+    async def healthz() -> tuple[int, dict[str, str]]:
+        return 200, {"status": "alive"}
+
+    @router.route(
+        "GET",
+        "/readyz",
+        PUBLIC,
+        _NOT_READY,
+        direct=True,
+        response=JSONResponse,
+        summary="Whether each part works",
+    )
+    async def readyz() -> tuple[int, dict[str, Any]]:
         """`ready`, `degraded` (a fallback answers) or `out`, and of each part whether it works.
 
         Needs no key, and says nothing else; `/status` says why.
         """
-        status, body = await readiness.report()
-        return JSONResponse(body, status)
+        return await readiness.report()
 
-    @app.get(
-        "/status",
-        tags=["health"],
-        summary="What each part is, and why it does not work",
-        responses=_NOT_READY,
-    )
+    summary = "What each part is, and why it does not work"
+
+    @router.route("GET", "/status", f"{system}:read", _NOT_READY, summary=summary)
     async def status() -> JSONResponse:
         """As `/readyz`, with versions and errors, for a key with the system's scope `read`."""
         code, body = await readiness.details()
         return JSONResponse(body, code)
 
+    return router.routes
+
+
+def _new_app(
+    title: str,
+    summary: str,
+    routes: Iterable[Route],
+    lifespan: Callable[[], AbstractAsyncContextManager[None]],
+) -> FastAPI:
+    """Documentation at `/docs` and `/openapi.json`, and the routes that are not direct.
+
+    Errors of its routes are problems (RFC 9457), like the gateway's own.
+    """
+    app = FastAPIOffline(
+        title=title,
+        version="1",
+        summary=summary,
+        redoc_url=None,
+        # a redirect would carry the Host header of whoever asks
+        redirect_slashes=False,
+        lifespan=lambda _app: lifespan(),
+    )
+    for route in routes:
+        _add_route(app, route)
     for kind in (Problem, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _on_error)
     _declare_keys(app)
     return app
 
 
-def call_of(request: Request) -> RequestContext:
-    """What the gateway knows of a request that reached a route."""
-    call: RequestContext = request.scope["forewarn.call"]
-    return call
+def _add_route(app: FastAPI, route: Route) -> None:
+    if route.handler is None:
+        return
+    app.add_api_route(
+        route.path,
+        _documentation(route, route.handler) if route.direct else route.handler,
+        methods=[route.method],
+        responses=route.responses if route.scope == PUBLIC else ERRORS | route.responses,
+        response_class=Response if route.response is Response else Default(JSONResponse),
+        tags=[route.tag],
+        summary=route.summary,
+    )
+
+
+def _documentation(route: Route, handler: Handler) -> Handler:
+    """An endpoint that is only described: the gateway answers for it."""
+
+    async def endpoint() -> None:
+        raise NotImplementedError
+
+    body: Any = Annotated[route.request, Body()]  # type: ignore[name-defined]
+    endpoint.__name__, endpoint.__doc__ = handler.__name__, handler.__doc__
+    endpoint.__signature__ = Signature(  # type: ignore[attr-defined]
+        [Parameter("body", Parameter.KEYWORD_ONLY, annotation=body)] if route.request else [],
+        return_annotation=route.response,
+    )
+    return endpoint
+
+
+async def _context_of(request: Request) -> RequestContext:
+    context: RequestContext = request.scope["forewarn.context"]
+    return context
+
+
+Context = Annotated[RequestContext, Depends(_context_of)]
+"""A parameter of a FastAPI endpoint: what the gateway knows of the request."""
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
@@ -104,7 +173,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
         problem = Problem(error.status_code, "http", str(error.detail))
     else:
         problem = problem_from(error)
-    return as_response(problem, call_of(request).request_id)
+    return as_response(problem, (await _context_of(request)).request_id)
 
 
 def _declare_keys(app: FastAPI) -> None:

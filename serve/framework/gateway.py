@@ -1,8 +1,8 @@
 """Authentication, limits, deadlines, error answers and the access log of every application.
 
-Pure ASGI, around the FastAPI application of a system. A door may name a direct handler, which then
+Pure ASGI, around the FastAPI application of a system. A route may name a direct handler, which then
 answers without FastAPI's routing (0.2 ms a request); the same route stays in FastAPI for its
-documentation. A path without a door is a 404 here, so a route that was forgotten is never open.
+documentation. A path without a route is a 404 here, so a route that was forgotten is never open.
 Callers without a key get prepared pages only: they have no deadline of their own, send no body, and
 take none of the places of callers with a key.
 """
@@ -33,7 +33,6 @@ from serve.framework.asgi import (
     replay_body,
 )
 from serve.framework.exception_mapping import problem_from
-from serve.framework.health import HealthChecks
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import MILLISECONDS, Metric, Metrics
 from serve.framework.paths import routed_path
@@ -60,30 +59,28 @@ class Gateway:
     Attributes:
         app: the FastAPI application of the system.
         prefix: where the system lives, e.g. `/fraud`.
-        doors: what is open, beside health, readiness and documentation.
+        routes: every endpoint.
         keys: who may come in.
         log: one line per request.
-        meter: counts answers.
+        metrics: counts answers.
         limits: what is admitted.
         names_request: whether to put the request id into the answer's header; False under Ray
             Serve, which does so itself.
-        readiness: of the application; None leaves `/readyz` to its route.
     """
 
     app: Callable[[Scope, Receive, Send], Awaitable[None]]
     prefix: str
-    doors: tuple[Route, ...]
+    routes: tuple[Route, ...]
     keys: ApiKeys
     log: JsonLog
-    meter: Metrics
+    metrics: Metrics
     limits: RequestLimits = field(default_factory=RequestLimits)
     names_request: bool = True
-    readiness: HealthChecks | None = None
 
     def __post_init__(self) -> None:
-        self._doors = RouteTable(self.prefix, self.doors)
+        self._table = RouteTable(self.prefix, self.routes)
         self._admission = Admission(self.limits)
-        self._public = PublicPages(self.app, self.prefix, self.limits, self.readiness)
+        self._public = PublicPages(self.app, self.prefix, self.limits)
         self._turns = itertools.cycle(range(TIMED_ONE_IN))
 
     def prepare_documentation(self) -> Self:
@@ -104,112 +101,121 @@ class Gateway:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        call = RequestContext(request_id_of(headers.get(b"x-request-id")), "", time.perf_counter())
-        sender = ResponseSender(send, call.request_id, self.names_request)
-        route = "unknown"
+        context = RequestContext(
+            request_id_of(headers.get(b"x-request-id")), "", time.perf_counter()
+        )
+        sender = ResponseSender(send, context.request_id, self.names_request)
+        label = "unknown"
         try:
             path = routed_path(scope)
-            door = self._doors.find(scope["method"], path)
-            route = door.path
-            if door.method == "GET":
+            route = self._table.find(scope["method"], path)
+            label = route.path
+            if route.method == "GET":
                 refuse_body(headers)
-            if door.scope == PUBLIC:
+            if route.scope == PUBLIC:
                 await self._admission.public()
-                await self._public.answer(path, {**scope, "path": path}, sender, call)
+                await self._public.answer(route, path, {**scope, "path": path}, sender, context)
             else:
-                await self._admitted(door, {**scope, "path": path}, headers, receive, sender, call)
+                await self._admitted(
+                    route, {**scope, "path": path}, headers, receive, sender, context
+                )
         except Problem as problem:
-            if not call.key_id:
+            if not context.key_id:
                 await self._admission.public()
-            if has_body(headers) and not call.body_read:
+            if has_body(headers) and not context.body_read:
                 sender.close_after()
             await sender.problem(problem)
         except TimeoutError:
-            if has_body(headers) and not call.body_read:
+            if has_body(headers) and not context.body_read:
                 sender.close_after()
             late = "no answer within the deadline; the same request can be sent again"
             await sender.problem(Problem(504, "deadline", late))
         except Exception as error:
-            self._confess(error, call)
+            self._log_fault(error, context)
             await sender.problem(problem_from(error))
         finally:
-            self._note(route, scope["method"], sender.status, call)
+            self._log_request(label, scope["method"], sender.status, context)
 
     async def _admitted(
         self,
-        door: Route,
+        route: Route,
         scope: Scope,
         headers: Mapping[bytes, bytes],
         receive: Receive,
         sender: ResponseSender,
-        call: RequestContext,
+        context: RequestContext,
     ) -> None:
         """Answers a caller whose key has the scope, within limits and deadline."""
-        self._authenticate(door, headers, call)
-        deadline = self._deadline(door, headers)
+        self._authenticate(route, headers, context)
+        deadline = self._deadline(route, headers)
         with self._admission.keyed():
             async with asyncio.timeout(deadline):
-                await self._serve(door, scope, headers, receive, sender, call)
+                await self._serve(route, scope, headers, receive, sender, context)
 
     async def _serve(
         self,
-        door: Route,
+        route: Route,
         scope: Scope,
         headers: Mapping[bytes, bytes],
         receive: Receive,
         sender: ResponseSender,
-        call: RequestContext,
+        context: RequestContext,
     ) -> None:
-        if door.handler is not None:
+        if route.direct and route.handler is not None:
             # no name here holds the body: it goes once the handler needs it no more
-            answer = await door.handler(await self._body(door, headers, receive, call), call)
-            await sender.json(answer)
+            await sender.json(
+                await route.handler(await self._body(route, headers, receive, context), context)
+            )
             return
-        body = await self._body(door, headers, receive, call)
+        body = await self._body(route, headers, receive, context)
         # every body here is JSON, whatever `curl -d` calls it
         others = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
         scope["headers"] = [*others, (b"content-type", b"application/json")]
         scope["root_path"] = self.prefix
-        scope["forewarn.call"] = call
+        scope["forewarn.context"] = context
         await self.app(scope, replay_body(body, receive), sender.forward)
 
     async def _body(
-        self, door: Route, headers: Mapping[bytes, bytes], receive: Receive, call: RequestContext
+        self,
+        route: Route,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        context: RequestContext,
     ) -> bytes:
-        if door.method == "GET":
+        if route.method == "GET":
             return b""
-        most = door.body_bytes or self.limits.body_bytes
+        most = route.body_bytes or self.limits.body_bytes
         try:
             body = await read_body(headers, receive, most)
         except Problem as problem:
             if problem.status == 413 and b"content-length" in headers:
-                call.body_read = await discard_body(receive, _DISCARDED_BYTES, _DISCARD_SECONDS)
+                context.body_read = await discard_body(receive, _DISCARDED_BYTES, _DISCARD_SECONDS)
             raise
-        call.body_read = True
+        context.body_read = True
         return body
 
     def _authenticate(
-        self, door: Route, headers: Mapping[bytes, bytes], call: RequestContext
+        self, route: Route, headers: Mapping[bytes, bytes], context: RequestContext
     ) -> None:
         try:
-            caller = self.keys.verify(bearer_token(headers), door.scope, time.time_ns() // 1000)
+            caller = self.keys.verify(bearer_token(headers), route.scope, time.time_ns() // 1000)
         except AccessError as error:
-            call.log_fields["refused"] = error.cause
-            call.key_id = error.key_id or ""
+            context.log_fields["refused"] = error.cause
+            context.key_id = error.key_id or ""
             kind = "unauthenticated" if error.status == 401 else "forbidden"
             raise Problem(error.status, kind, str(error)) from None
-        call.key_id, call.reviewers = caller.key_id, caller.reviewers
+        context.key_id, context.reviewers = caller.key_id, caller.reviewers
 
-    def _deadline(self, door: Route, headers: Mapping[bytes, bytes]) -> float:
+    def _deadline(self, route: Route, headers: Mapping[bytes, bytes]) -> float:
         """Seconds until the answer is due: the caller's wish, the route's default, ours."""
         wish = headers.get(b"x-deadline-ms")
         if wish is None:
-            return (door.deadline_ms or self.limits.deadline_ms) / _SECONDS
+            return (route.deadline_ms or self.limits.deadline_ms) / _SECONDS
         try:
             milliseconds = float(wish)
         except ValueError:
             milliseconds = -1.0
-        most = max(self.limits.longest_deadline_ms, door.deadline_ms or 0.0)
+        most = max(self.limits.longest_deadline_ms, route.deadline_ms or 0.0)
         if not 0.0 < milliseconds <= most:
             text = (
                 f"X-Deadline-Ms: expected milliseconds above 0 and up to {most:.0f}, "
@@ -218,23 +224,23 @@ class Gateway:
             raise Problem(400, "deadline", text)
         return milliseconds / _SECONDS
 
-    def _note(self, route: str, method: str, status: int, call: RequestContext) -> None:
-        elapsed_ms = (time.perf_counter() - call.started) * _SECONDS
-        self.meter.count(REQUESTS.name, route, str(status))
+    def _log_request(self, route: str, method: str, status: int, context: RequestContext) -> None:
+        elapsed_ms = (time.perf_counter() - context.started) * _SECONDS
+        self.metrics.count(REQUESTS.name, route, str(status))
         if next(self._turns) == 0:  # a histogram's price is that of ten counts
-            self.meter.observe(REQUEST_MS.name, elapsed_ms, route)
+            self.metrics.observe(REQUEST_MS.name, elapsed_ms, route)
         self.log.write(
             "request",
-            request_id=call.request_id,
+            request_id=context.request_id,
             method=method,
             route=route,
             status=status,
             ms=round(elapsed_ms, 3),
-            key_id=call.key_id,
-            **call.log_fields,
+            key_id=context.key_id,
+            **context.log_fields,
         )
 
-    def _confess(self, error: Exception, call: RequestContext) -> None:
+    def _log_fault(self, error: Exception, context: RequestContext) -> None:
         # the type and place only: a message may quote what a person sent
         trace, frames = error.__traceback__, []
         while trace is not None:
@@ -244,7 +250,7 @@ class Gateway:
         self.log.write(
             "fault",
             "error",
-            request_id=call.request_id,
+            request_id=context.request_id,
             error=type(error).__name__,
             trace=frames[-8:],
         )

@@ -9,10 +9,9 @@ from typing import Any
 from pydantic_core import to_json
 
 from serve.framework.asgi import Headers, Receive, ResponseSender, Scope, Send
-from serve.framework.health import HealthChecks
 from serve.framework.problem import Problem
 from serve.framework.request_context import RequestContext
-from serve.framework.routes import RequestLimits
+from serve.framework.routes import RequestLimits, Route
 
 _MOST_KEPT = 64
 _PREPARING_SECONDS = 10.0
@@ -22,15 +21,13 @@ Page = tuple[int, Headers, bytes]
 class PublicPages:
     """Answers GET requests of anybody, at little cost and with none of the caller's settings.
 
-    A page that was answered 200 is kept and given again. Readiness is asked of the application,
-    which checks its parts at most once a second. Health and readiness are never refused;
-    documentation, whose pages are large, is given to few callers at a time.
+    Health and readiness are never refused. Documentation, whose pages are large, is given to few
+    callers at a time; a page that was answered 200 is kept and given again.
 
     Args:
         app: the FastAPI application.
         prefix: where it lives.
         limits: `public_in_flight` and `retry_after_s` count here.
-        readiness: of the application; None leaves the answer to its route.
     """
 
     def __init__(
@@ -38,28 +35,22 @@ class PublicPages:
         app: Callable[[Scope, Receive, Send], Awaitable[None]],
         prefix: str,
         limits: RequestLimits,
-        readiness: HealthChecks | None = None,
     ) -> None:
         self._app, self._prefix, self._limits = app, prefix, limits
-        self._readiness = readiness
         self._kept: dict[str, Page] = {}
         self._in_flight = 0
 
     async def answer(
-        self, path: str, scope: Scope, sender: ResponseSender, call: RequestContext
+        self, route: Route, path: str, scope: Scope, sender: ResponseSender, context: RequestContext
     ) -> None:
         """Answers a request for a page.
 
         Raises:
             Problem: 503 where too many callers read documentation.
         """
-        name = path.removeprefix(self._prefix)
-        if name == "/readyz" and self._readiness is not None:
-            status, report = await self._readiness.report()
-            await sender.json(to_json(report), status)
-            return
-        if name in ("/healthz", "/readyz"):
-            await sender.page(*await self._page(path, scope, call, keep=name == "/healthz"))
+        if route.handler is not None:
+            status, value = await route.handler()
+            await sender.json(to_json(value), status)
             return
         if self._in_flight >= self._limits.public_in_flight:
             text = "too many callers read these pages; try again later"
@@ -67,20 +58,20 @@ class PublicPages:
         self._in_flight += 1
         try:
             async with asyncio.timeout(self._limits.deadline_ms / 1000.0):
-                await sender.page(*await self._page(path, scope, call, keep=True))
+                await sender.page(*await self._page(path, scope, context))
         finally:
             self._in_flight -= 1
 
-    async def _page(self, path: str, scope: Scope, call: RequestContext, keep: bool) -> Page:
+    async def _page(self, path: str, scope: Scope, context: RequestContext) -> Page:
         if (page := self._kept.get(path)) is not None:
             return page
         async with asyncio.timeout(_PREPARING_SECONDS):
-            page = await self._prepared(scope, call)
-        if keep and page[0] == 200 and len(self._kept) < _MOST_KEPT:
+            page = await self._prepared(scope, context)
+        if page[0] == 200 and len(self._kept) < _MOST_KEPT:
             self._kept[path] = page
         return page
 
-    async def _prepared(self, scope: Scope, call: RequestContext) -> Page:
+    async def _prepared(self, scope: Scope, context: RequestContext) -> Page:
         """The application's answer to a plain GET of the path."""
         status, headers, body = 500, [], bytearray()
 
@@ -105,7 +96,7 @@ class PublicPages:
             **{name: scope[name] for name in ("type", "asgi", "http_version", "path")},
             **{"method": "GET", "query_string": b"", "headers": [], "scheme": "http"},
             **{"raw_path": scope["path"].encode(), "root_path": self._prefix, "client": None},
-            **{"server": ("localhost", 80), "forewarn.call": call},
+            **{"server": ("localhost", 80), "forewarn.context": context},
         }
         await self._app(plain, receive, send)
         return status, headers, bytes(body)

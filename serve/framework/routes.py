@@ -1,27 +1,51 @@
-"""What is open, to whom, and how much of it at a time."""
+"""The endpoints of an application: each is declared once, for the gateway and the documentation."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.routing import compile_path
 
 from serve.framework.problem import Problem
-from serve.framework.request_context import RequestContext
-
-Handler = Callable[[bytes, RequestContext], Awaitable[bytes]]
 
 PUBLIC = ""
+Handler = Callable[..., Awaitable[Any]]
+Responses = dict[int | str, dict[str, Any]]
+ERRORS: Responses = {
+    401: {"description": "no valid key"},
+    403: {"description": "the key lacks the scope, or may not act so"},
+    413: {"description": "the body is too large"},
+    422: {"description": "a field is at fault, or it cannot be done; `errors` says what"},
+    503: {"description": "overloaded or out; Retry-After says when to try again"},
+    504: {"description": "no answer within the deadline"},
+}
+"""What every endpoint with a key may answer beside its own, for the documentation."""
+MISSING: Responses = {404: {"description": "nothing of that id"}}
+CONFLICT: Responses = {409: {"description": "the id was used otherwise"}}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way in.
+    """One endpoint.
 
     Attributes:
         method: GET or POST.
-        path: below the prefix; one that ends in `/` admits everything below it.
+        path: below the prefix, with parameters as Starlette writes them.
         scope: what the caller's key must allow; `PUBLIC` asks for no key.
-        handler: answers 200 with JSON from the body, without FastAPI; None leaves it to FastAPI.
+        handler: a FastAPI endpoint, or what the gateway calls itself where `direct`: with the
+            body and the request's context, for the JSON of a 200; on a public path with no
+            argument, for a status and a value. Its name and docstring are its documentation.
+            None is a page of FastAPI's own.
+        responses: answers beside 200 and `ERRORS` by status, for the documentation.
+        tag: what the documentation lists it under.
+        direct: whether the gateway answers without FastAPI, which takes 0.2 ms a request.
+        request: type of a direct handler's body, for the documentation.
+        response: type of a direct handler's answer, for the documentation; `Response` of any
+            handler is an answer that is no JSON.
+        summary: one line; None is the handler's name.
         body_bytes: largest body, in bytes; None is the gateway's default.
         deadline_ms: time for an answer where the caller names none; None is the gateway's default.
     """
@@ -30,8 +54,54 @@ class Route:
     path: str
     scope: str
     handler: Handler | None = None
+    responses: Responses = field(default_factory=dict)
+    tag: str = ""
+    direct: bool = False
+    request: Any = None
+    response: Any = None
+    summary: str | None = None
     body_bytes: int | None = None
     deadline_ms: float | None = None
+
+
+class Router:
+    """Declares endpoints by decorating their handlers, as FastAPI's `APIRouter` does.
+
+    Args:
+        tag: what the documentation lists them under.
+
+    Attributes:
+        routes: what was declared.
+    """
+
+    def __init__(self, tag: str) -> None:
+        self._tag = tag
+        self.routes: list[Route] = []
+
+    def route(
+        self, method: str, path: str, scope: str, responses: Responses | None = None, **others: Any
+    ) -> Callable[[Handler], Handler]:
+        """Declares an endpoint; see `Route`."""
+
+        def add(handler: Handler) -> Handler:
+            others["responses"] = responses or {}
+            self.routes.append(Route(method, path, scope, handler, tag=self._tag, **others))
+            return handler
+
+        return add
+
+    def direct(
+        self,
+        path: str,
+        scope: str,
+        request: Any,
+        response: Any,
+        responses: Responses | None = None,
+        **limits: Any,
+    ) -> Callable[[Handler], Handler]:
+        """Declares a POST that the gateway answers without FastAPI; see `Route`."""
+        body = {"direct": True, "request": request, "response": response}
+        return self.route("POST", path, scope, responses, **body, **limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,50 +125,38 @@ class RequestLimits:
     public_in_flight: int = 16
 
 
-_PUBLIC_DOORS = (
-    Route("GET", "/healthz", PUBLIC),
-    Route("GET", "/readyz", PUBLIC),
-    Route("GET", "/docs", PUBLIC),
-    Route("GET", "/openapi.json", PUBLIC),
-    Route("GET", "/static-offline-docs/", PUBLIC),
-)
-
-
 class RouteTable:
-    """Every door of an application.
+    """Finds the route of a request.
 
     Args:
         prefix: where the application lives, e.g. `/fraud`.
-        doors: its own, beside health, readiness, documentation and, with the system's scope
-            `read`, the details of readiness.
+        routes: all of the application.
     """
 
-    def __init__(self, prefix: str, doors: Iterable[Route]) -> None:
+    def __init__(self, prefix: str, routes: Iterable[Route]) -> None:
         self._prefix = prefix
         self._exact: dict[str, dict[str, Route]] = {}
-        self._below: list[Route] = []
-        for door in (*_PUBLIC_DOORS, Route("GET", "/status", f"{prefix[1:]}:read"), *doors):
-            if door.path.endswith("/"):
-                self._below.append(door)
+        self._patterns: list[tuple[re.Pattern[str], Route]] = []
+        for route in routes:
+            if "{" in route.path:
+                self._patterns.append((compile_path(prefix + route.path)[0], route))
             else:
-                self._exact.setdefault(prefix + door.path, {})[door.method] = door
+                self._exact.setdefault(prefix + route.path, {})[route.method] = route
 
     def find(self, method: str, path: str) -> Route:
-        """The door of a request.
+        """The route of a request.
 
         Raises:
             Problem: 404 where there is none, 405 where there is one for other methods.
         """
-        methods = self._exact.get(path) or self._leading_to(path)
-        door = methods.get(method)
-        if door is not None:
-            return door
+        methods = self._exact.get(path) or self._matching(path)
+        route = methods.get(method)
+        if route is not None:
+            return route
         if methods:
             allowed = ", ".join(sorted(methods))
             raise Problem(405, "method", f"expected {allowed}, got {method}")
         raise Problem(404, "not-found", f"nothing is served here; see {self._prefix}/docs")
 
-    def _leading_to(self, path: str) -> dict[str, Route]:
-        return {
-            door.method: door for door in self._below if path.startswith(self._prefix + door.path)
-        }
+    def _matching(self, path: str) -> dict[str, Route]:
+        return {route.method: route for pattern, route in self._patterns if pattern.match(path)}

@@ -64,7 +64,7 @@ class RiskService:
         self._start = {
             name: getattr(args, name) for name in live.model_fields if hasattr(args, name)
         }
-        self._upkeep = args
+        self._upkeep, self.limits = args, args.limits
         self.log = JsonLog(system, args.log_file)
         # threads of their own: a database or registry that hangs takes none of the others'
         self.loading = BoundedExecutor("loading", 1)

@@ -49,6 +49,18 @@ class BodyParser:
             return parse_body(adapter, body)
         return await self._threads.run(parse_body, adapter, body)
 
+    async def parse_list(
+        self, item: TypeAdapter[Parsed], items: TypeAdapter[list[Parsed]], body: bytes
+    ) -> list[Parsed]:
+        """A body that is one object or a list of them.
+
+        Raises:
+            Problem: see `parse_body`.
+        """
+        if body.lstrip()[:1] == b"[":
+            return await self.parse(items, body)
+        return [await self.parse(item, body)]
+
     def close(self) -> None:
         """Drops what waits; see `BoundedExecutor.close`."""
         self._threads.close()

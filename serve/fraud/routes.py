@@ -1,24 +1,22 @@
-"""The HTTP face of the fraud application."""
+"""The endpoints of the fraud application."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, Path, Request
-from pydantic import Field
-from starlette.responses import Response
+from fastapi import Path
 
 from lib.records import Decision, RecordsUnavailableError
-from serve.framework import Gateway, Problem, RequestContext, Route, new_app, parse_body
-from serve.framework.app_factory import CONFLICT, ERRORS, MISSING, call_of
+from serve.framework import Gateway, Problem, RequestContext, Route, Router, new_gateway, parse_body
 from serve.framework.paths import SLASH, PathIdParam
+from serve.framework.routes import CONFLICT, MISSING
 from serve.framework.timestamps import to_datetime
 from serve.fraud.schemas import (
     LABEL,
     LABELS,
-    MOST_LABELS,
     Label,
     LabelFact,
+    Labels,
     LabelsResponse,
     Payment,
     ScoreResponse,
@@ -27,93 +25,48 @@ from serve.fraud.schemas import (
 )
 from serve.fraud.service import FraudService
 
-PREFIX = "/fraud"
-SCORE, LABEL_SCOPE, READ = "fraud:score", "fraud:label", "fraud:read"
-
 
 def build_gateway(service: FraudService, names_request: bool = True) -> Gateway:
-    """The gateway of a service, which starts and ends with the application's lifespan.
-
-    Args:
-        service: what answers.
-        names_request: see `Gateway`.
-    """
-    app, parse = _app(service), service.parsing.parse
-    payment = payment_adapter(service.args.scale)
-
-    async def score(body: bytes, call: RequestContext) -> bytes:
-        return await service.decider.score(parse_body(payment, body), call)
-
-    async def label(body: bytes, call: RequestContext) -> bytes:
-        several = body.lstrip()[:1] == b"["
-        labels = await parse(LABELS, body) if several else [await parse(LABEL, body)]
-        return (await service.labels.ingest(labels, call)).model_dump_json().encode()
-
-    doors = (
-        Route("POST", "/score_transaction", SCORE, score),
-        Route(
-            "POST",
-            "/labels",
-            LABEL_SCOPE,
-            label,
-            service.args.labels_body_bytes,
-            service.args.labels_deadline_ms,
-        ),
-        Route("GET", "/transactions/", READ),
-    )
-    return Gateway(
-        app=app,
-        prefix=PREFIX,
-        doors=doors,
-        keys=service.keys,
-        log=service.log,
-        meter=service.meter,
-        limits=service.args.limits,
-        names_request=names_request,
-        readiness=service.readiness,
-    )
+    """The gateway of a service; see `new_gateway`."""
+    summary = "Is this payment fraud?"
+    return new_gateway("fraud", summary, service, _routes(service), names_request)
 
 
-def _app(service: FraudService) -> FastAPI:
-    app = new_app(
-        "Forewarn: fraud", "1", "Is this payment fraud?", service.readiness, service.lifespan
-    )
+def _routes(service: FraudService) -> list[Route]:
+    router, args = Router("fraud"), service.args
+    payment_type = payment_adapter(args.scale)
 
-    @app.post(
-        "/score_transaction",
-        response_model=ScoreResponse,
-        responses=ERRORS | CONFLICT,
-        tags=["fraud"],
-    )
-    async def score_transaction(payment: Payment, request: Request) -> Response:
+    @router.direct("/score_transaction", "fraud:score", Payment, ScoreResponse, CONFLICT)
+    async def score_transaction(body: bytes, context: RequestContext) -> bytes:
         """Decide a payment in milliseconds.
 
         The same payment again gets the first answer byte for byte; another payment under a known
         transaction_id gets 409. Ids are compared byte for byte: normalise case and Unicode (NFC)
         of user_id, merchant_id and device_id before you send them, or one payer counts as several.
         """
-        body = await service.decider.score(payment, call_of(request))
-        return Response(body, media_type="application/json")
+        return await service.decider.score(parse_body(payment_type, body), context)
 
-    @app.post("/labels", responses=ERRORS, tags=["fraud"])
-    async def labels(
-        stated: Annotated[
-            Label | Annotated[list[Label], Field(min_length=1, max_length=MOST_LABELS)], Body()
-        ],
-        request: Request,
-    ) -> LabelsResponse:
+    @router.direct(
+        "/labels",
+        "fraud:label",
+        Label | Labels,
+        LabelsResponse,
+        body_bytes=args.labels_body_bytes,
+        deadline_ms=args.labels_deadline_ms,
+    )
+    async def labels(body: bytes, context: RequestContext) -> bytes:
         """Tell what became known: a chargeback, a review's outcome, a refusal by the issuer."""
-        several = stated if isinstance(stated, list) else [stated]
-        return await service.labels.ingest(several, call_of(request))
+        stated = await service.parsing.parse_list(LABEL, LABELS, body)
+        return (await service.labels.ingest(stated, context)).model_dump_json().encode()
 
-    @app.get("/transactions/{transaction_id}", responses=ERRORS | MISSING, tags=["fraud"])
+    @router.route("GET", "/transactions/{transaction_id}", "fraud:read", MISSING)
     async def transaction(
         transaction_id: Annotated[PathIdParam, Path(description=SLASH)],
     ) -> TransactionResponse:
         """What was decided about a payment, on which features, rules and model."""
         return await _transaction(service, transaction_id)
 
-    return app
+    return router.routes
 
 
 async def _transaction(service: FraudService, transaction_id: str) -> TransactionResponse:

@@ -187,7 +187,6 @@ def payment_adapter(scale: AmountScale) -> TypeAdapter[Payment]:
     return TypeAdapter(create_model("Payment", __base__=Payment, amount=(amount_of(scale), field)))
 
 
+Labels = Annotated[list[Label], Field(min_length=1, max_length=MOST_LABELS)]
 LABEL: TypeAdapter[Label] = TypeAdapter(Label)
-LABELS: TypeAdapter[list[Label]] = TypeAdapter(
-    Annotated[list[Label], Field(min_length=1, max_length=MOST_LABELS)]
-)
+LABELS: TypeAdapter[list[Label]] = TypeAdapter(Labels)

@@ -1,28 +1,36 @@
-"""The HTTP face of the maintenance application."""
+"""The endpoints of the maintenance application."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Body, FastAPI, Path, Request
-from pydantic import Field
+from fastapi import Path
 from starlette.responses import Response
 
 from lib.maintenance.history import UNKNOWN_US, History
 from lib.maintenance.machine_store import MachineStoreError
-from serve.framework import Gateway, Problem, RequestContext, Route, new_app, parse_body
-from serve.framework.app_factory import ERRORS, MISSING, call_of
+from serve.framework import (
+    Context,
+    Gateway,
+    Problem,
+    RequestContext,
+    Route,
+    Router,
+    new_gateway,
+    parse_body,
+)
 from serve.framework.paths import SLASH, PathIdParam, PathKeyParam
+from serve.framework.routes import MISSING, Responses
 from serve.framework.timestamps import to_datetime
 from serve.maintenance.decision import unknown_machine, without_survival
 from serve.maintenance.machine_states import hours_since_service, latest, sensor_faults
 from serve.maintenance.schemas import (
     MANY_READINGS,
-    MOST_MACHINES,
     PREDICT,
     READINGS,
     MachineReadings,
     MachineResponse,
+    ManyReadings,
     Outcome,
     OutcomeResponse,
     PredictRequest,
@@ -33,131 +41,86 @@ from serve.maintenance.schemas import (
 )
 from serve.maintenance.service import MaintenanceService
 
-PREFIX = "/maintenance"
-TELL, ASK, PLAN, READ = (
-    *("maintenance:label", "maintenance:score"),
-    *("maintenance:review", "maintenance:read"),
-)
 _DAY_US = 86_400_000_000
 _Id = Annotated[PathIdParam, Path(description=SLASH)]
 _Key = Annotated[PathKeyParam, Path(description=SLASH)]
-_PLANNED = ERRORS | {409: {"description": "`schedule_id` names a schedule of another request"}}
-_CLOSED = ERRORS | MISSING | {409: {"description": "closed before, with another outcome"}}
+_PLANNED: Responses = {409: {"description": "`schedule_id` names a schedule of another request"}}
+_CLOSED = MISSING | {409: {"description": "closed before, with another outcome"}}
 
 
 def build_gateway(service: MaintenanceService, names_request: bool = True) -> Gateway:
-    """The gateway of a service, which starts and ends with the application's lifespan.
+    """The gateway of a service; see `new_gateway`."""
+    summary = "When will this machine fail, and when should it be serviced?"
+    routes = (*_machine_routes(service), *_schedule_routes(service))
+    return new_gateway("maintenance", summary, service, routes, names_request)
 
-    Args:
-        service: what answers.
-        names_request: see `Gateway`.
-    """
-    app, parse = _app(service), service.parsing.parse
-    large = service.args.readings_body_bytes
 
-    async def readings(body: bytes, call: RequestContext) -> bytes:
-        several = body.lstrip()[:1] == b"["
-        news = await parse(MANY_READINGS, body) if several else [await parse(READINGS, body)]
-        return (await service.ingestor.ingest(news, call)).model_dump_json().encode()
+def _machine_routes(service: MaintenanceService) -> list[Route]:
+    router, args = Router("machines"), service.args
 
-    async def predict(body: bytes, call: RequestContext) -> bytes:
-        return await service.decider.predict(parse_body(PREDICT, body), call)
-
-    doors = (
-        Route("POST", "/readings", TELL, readings, large, service.args.readings_deadline_ms),
-        Route("POST", "/predict", ASK, predict),
-        Route("POST", "/schedules", PLAN, None, large),
-        Route("GET", "/schedules/", READ),
-        Route("GET", "/machines/", READ),
-        Route("POST", "/work_orders/", TELL),
+    @router.direct(
+        "/readings",
+        "maintenance:label",
+        MachineReadings | ManyReadings,
+        ReadingsResponse,
+        body_bytes=args.readings_body_bytes,
+        deadline_ms=args.readings_deadline_ms,
     )
-    return Gateway(
-        app=app,
-        prefix=PREFIX,
-        doors=doors,
-        keys=service.keys,
-        log=service.log,
-        meter=service.meter,
-        limits=service.args.limits,
-        names_request=names_request,
-        readiness=service.readiness,
-    )
-
-
-def _app(service: MaintenanceService) -> FastAPI:
-    app = new_app(
-        "Forewarn: maintenance",
-        "1",
-        "When will this machine fail, and when should it be serviced?",
-        service.readiness,
-        service.lifespan,
-    )
-    _declare_machines(app, service)
-    _declare_schedules(app, service)
-    return app
-
-
-def _declare_machines(app: FastAPI, service: MaintenanceService) -> None:
-    @app.post("/readings", responses=ERRORS, tags=["machines"])
-    async def readings(
-        news: Annotated[
-            MachineReadings
-            | Annotated[list[MachineReadings], Field(min_length=1, max_length=MOST_MACHINES)],
-            Body(),
-        ],
-        request: Request,
-    ) -> ReadingsResponse:
+    async def readings(body: bytes, context: RequestContext) -> bytes:
         """Tell what sensors and controllers said and what was serviced; repeats change nothing."""
-        several = news if isinstance(news, list) else [news]
-        return await service.ingestor.ingest(several, call_of(request))
+        batches = await service.parsing.parse_list(READINGS, MANY_READINGS, body)
+        return (await service.ingestor.ingest(batches, context)).model_dump_json().encode()
 
-    @app.post("/predict", response_model=PredictResponse, responses=ERRORS | MISSING,
-              tags=["machines"])  # fmt: skip
-    async def predict(predict_request: PredictRequest, request: Request) -> Response:
+    @router.direct("/predict", "maintenance:score", PredictRequest, PredictResponse, MISSING)
+    async def predict(body: bytes, context: RequestContext) -> bytes:
         """Say when a machine will fail and what to do; rules decide first."""
-        body = await service.decider.predict(predict_request, call_of(request))
-        return Response(body, media_type="application/json")
+        return await service.decider.predict(parse_body(PREDICT, body), context)
 
-    @app.get("/machines/{machine_id}", responses=ERRORS | MISSING, tags=["machines"])
+    @router.route("GET", "/machines/{machine_id}", "maintenance:read", MISSING)
     async def machine(machine_id: _Id) -> MachineResponse:
         """What is known of a machine: its sensors, services, last prediction and work orders."""
         return await _machine(service, machine_id)
 
+    return router.routes
 
-def _declare_schedules(app: FastAPI, service: MaintenanceService) -> None:
-    @app.post("/schedules", responses=_PLANNED, tags=["schedules"])
-    async def schedules(schedule_request: ScheduleRequest, request: Request) -> ScheduleResponse:
+
+def _schedule_routes(service: MaintenanceService) -> list[Route]:
+    router, large = Router("schedules"), service.args.readings_body_bytes
+    read = "maintenance:read"
+
+    @router.route("POST", "/schedules", "maintenance:review", _PLANNED, body_bytes=large)
+    async def schedules(request: ScheduleRequest, context: Context) -> ScheduleResponse:
         """Plan a week: who is served when, within crews, parts, budget and what must not stand.
 
         The same request again, under its `schedule_id` or its X-Request-ID, is answered with the
         plan that is stored. Large weeks take longer than the usual deadline: send X-Deadline-Ms,
         up to 30000.
         """
-        return await service.orders.plan(schedule_request, call_of(request))
+        return await service.orders.plan(request, context)
 
-    @app.get("/schedules/{schedule_id}", responses=ERRORS | MISSING, tags=["schedules"])
-    async def schedule(schedule_id: _Key, request: Request) -> ScheduleResponse:
+    @router.route("GET", "/schedules/{schedule_id}", read, MISSING)
+    async def schedule(schedule_id: _Key, context: Context) -> ScheduleResponse:
         """A planned week with its work orders as they are now."""
-        return await service.orders.schedule(schedule_id, call_of(request))
+        return await service.orders.schedule(schedule_id, context)
 
-    @app.get("/schedules/{schedule_id}/calendar.ics", responses=ERRORS | MISSING,
-             response_class=Response, tags=["schedules"])  # fmt: skip
+    @router.route("GET", "/schedules/{schedule_id}/calendar.ics", read, MISSING, response=Response)
     async def calendar(schedule_id: _Key) -> Response:
         """The plan as a calendar (RFC 5545)."""
         text = await service.orders.export(schedule_id, "ics")
         return Response(text, media_type="text/calendar; charset=utf-8")
 
-    @app.get("/schedules/{schedule_id}/plan.csv", responses=ERRORS | MISSING,
-             response_class=Response, tags=["schedules"])  # fmt: skip
+    @router.route("GET", "/schedules/{schedule_id}/plan.csv", read, MISSING, response=Response)
     async def plan(schedule_id: _Key) -> Response:
         """The plan as a table (RFC 4180)."""
         text = await service.orders.export(schedule_id, "csv")
         return Response(text, media_type="text/csv; charset=utf-8")
 
-    @app.post("/work_orders/{order_id}/outcome", responses=_CLOSED, tags=["schedules"])
-    async def outcome(order_id: _Key, order_outcome: Outcome, request: Request) -> OutcomeResponse:
+    @router.route("POST", "/work_orders/{order_id}/outcome", "maintenance:label", _CLOSED)
+    async def outcome(order_id: _Key, outcome: Outcome, context: Context) -> OutcomeResponse:
         """Tell what became of a planned service; the machine's features know of it from then on."""
-        return await service.orders.record_outcome(order_id, order_outcome, call_of(request))
+        return await service.orders.record_outcome(order_id, outcome, context)
+
+    return router.routes
 
 
 async def _machine(service: MaintenanceService, machine_id: str) -> MachineResponse:

@@ -307,10 +307,9 @@ class MachineResponse(BaseModel):
     orders: list[WorkOrderResponse]
 
 
+ManyReadings = Annotated[list[MachineReadings], Field(min_length=1, max_length=MOST_MACHINES)]
 READINGS: TypeAdapter[MachineReadings] = TypeAdapter(MachineReadings)
-MANY_READINGS: TypeAdapter[list[MachineReadings]] = TypeAdapter(
-    Annotated[list[MachineReadings], Field(min_length=1, max_length=MOST_MACHINES)]
-)
+MANY_READINGS: TypeAdapter[list[MachineReadings]] = TypeAdapter(ManyReadings)
 PREDICT: TypeAdapter[PredictRequest] = TypeAdapter(PredictRequest)
 SCHEDULE: TypeAdapter[ScheduleRequest] = TypeAdapter(ScheduleRequest)
 OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)

@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 
 from serve.fraud.schemas import ScoreResponse
@@ -243,23 +242,3 @@ async def test_the_page_documents_every_endpoint(fraud: Running) -> None:
         schema["paths"]
     )
     assert schema["servers"] == [{"url": "/fraud"}]
-
-
-async def test_the_route_behind_the_door_answers_as_the_door_does(fraud: Running) -> None:
-    """The documented FastAPI route and the direct handler are one."""
-    from serve.framework import RequestContext  # noqa: PLC0415
-    from serve.fraud.routes import build_gateway  # noqa: PLC0415
-
-    gateway = build_gateway(fraud.service)
-
-    async def behind(scope: Any, receive: Any, send: Any) -> None:
-        scope = {**scope, "root_path": "/fraud", "forewarn.call": RequestContext("id-1", "", 0.0)}
-        await gateway.app(scope, receive, send)
-
-    transport = httpx.ASGITransport(behind)
-    async with httpx.AsyncClient(transport=transport, base_url="http://fraud") as client:
-        good = await client.post(SCORE, json=payment())
-        bad = await client.post(SCORE, json=payment(latitude=200))
-    assert ScoreResponse.model_validate_json(good.content).method == "model"
-    assert bad.status_code == 422
-    assert bad.json()["errors"][0]["field"] == "latitude"

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -17,7 +18,6 @@ from lib.access import ApiKeys, add_key, new_key
 from lib.durable import RotatingFile
 from serve.framework import (
     CircuitBreaker,
-    Gateway,
     Health,
     HealthChecks,
     JsonLog,
@@ -25,8 +25,8 @@ from serve.framework import (
     PrometheusMetrics,
     RequestContext,
     RequestLimits,
-    Route,
-    new_app,
+    Router,
+    new_gateway,
 )
 from serve.framework.gateway import REQUEST_MS, REQUESTS
 
@@ -43,7 +43,7 @@ async def well() -> Health:
 
 
 class World:
-    """A gateway with doors that echo, dawdle and fail."""
+    """A gateway with routes that echo, dawdle and fail."""
 
     def __init__(self, folder: Path) -> None:
         self.token, record = new_key(["fraud:score"], time.time_ns() // 1000)
@@ -54,23 +54,25 @@ class World:
         self.release = asyncio.Event()
         self.error: str | None = None
         self.request_count = 0
-        readiness = HealthChecks({"engine": self._engine})
-        doors = (
-            Route("POST", "/echo", "fraud:score", self._echo),
-            Route("POST", "/slow", "fraud:score", self._slow),
-            Route("POST", "/broken", "fraud:score", self._broken),
-            Route("POST", "/refused", "fraud:score", self._refused),
-            Route("POST", "/labels", "fraud:label", self._echo),
+        router = Router("test")
+        for path, handler in {
+            "/echo": self._echo,
+            "/slow": self._slow,
+            "/broken": self._broken,
+            "/refused": self._refused,
+        }.items():
+            router.direct(path, "fraud:score", dict, dict)(handler)
+        router.direct("/labels", "fraud:label", dict, dict)(self._echo)
+        router.route("GET", "/failing/{name}", "fraud:score")(self._failing)
+        service = SimpleNamespace(
+            readiness=HealthChecks({"engine": self._engine}),
+            lifespan=nothing_to_start,
+            keys=ApiKeys(folder / "keys.json"),
+            log=self.log,
+            meter=self.meter,
+            limits=RequestLimits(body_bytes=100, deadline_ms=5_000, in_flight=2),
         )
-        self.gateway = Gateway(
-            new_app("test", "1", "a test", readiness, nothing_to_start),
-            "/system",
-            doors,
-            ApiKeys(folder / "keys.json"),
-            self.log,
-            self.meter,
-            RequestLimits(body_bytes=100, deadline_ms=5_000, in_flight=2),
-        )
+        self.gateway = new_gateway("system", "a test", service, router.routes)
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.gateway), base_url="http://test/system"
         )
@@ -88,17 +90,20 @@ class World:
         await asyncio.sleep(0.01)
         return Health(self.error is None, {"error": self.error})
 
-    async def _echo(self, body: bytes, call: RequestContext) -> bytes:
-        return json.dumps({"request_id": call.request_id, "bytes": len(body)}).encode()
+    async def _echo(self, body: bytes, context: RequestContext) -> bytes:
+        return json.dumps({"request_id": context.request_id, "bytes": len(body)}).encode()
 
-    async def _slow(self, body: bytes, call: RequestContext) -> bytes:
+    async def _slow(self, body: bytes, context: RequestContext) -> bytes:
         await self.release.wait()
         return b"{}"
 
-    async def _broken(self, body: bytes, call: RequestContext) -> bytes:
+    async def _broken(self, body: bytes, context: RequestContext) -> bytes:
         raise KeyError("user-4711 lives in Paris")
 
-    async def _refused(self, body: bytes, call: RequestContext) -> bytes:
+    async def _failing(self, name: str) -> str:
+        raise KeyError("user-4711 lives in Paris")
+
+    async def _refused(self, body: bytes, context: RequestContext) -> bytes:
         raise Problem.of_field("amount", "expected more")
 
 
@@ -216,7 +221,7 @@ async def test_too_many_requests_at_a_time_are_sent_away_for_a_moment(world: Wor
     assert (await world.client.post("/echo", headers=world.key)).status_code == 200
 
 
-async def test_a_path_without_a_door_is_closed_even_with_a_route_behind_it(world: World) -> None:
+async def test_a_path_that_only_fastapi_knows_is_closed(world: World) -> None:
     app = world.gateway.app
 
     @app.get("/forgotten")  # type: ignore[attr-defined]
@@ -231,6 +236,24 @@ async def test_a_wrong_method_says_which_is_right(world: World) -> None:
     answer = await world.client.get("/echo", headers=world.key)
     assert answer.status_code == 405
     assert "POST" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/failing/", "/failing/a/b", "/failing", "/echo/a"])
+async def test_a_parameter_is_one_segment_of_the_path(world: World, path: str) -> None:
+    answer = await world.client.get(path, headers=world.key)
+    assert answer.status_code == 404
+
+
+async def test_a_path_with_a_parameter_says_which_method_is_right(world: World) -> None:
+    answer = await world.client.post("/failing/a", headers=world.key)
+    assert answer.status_code == 405
+    assert "expected GET" in answer.json()["detail"]
+
+
+async def test_a_route_that_the_gateway_answers_itself_is_documented(world: World) -> None:
+    document = (await world.client.get("/openapi.json")).json()["paths"]["/echo"]["post"]
+    assert document["tags"] == ["test"]
+    assert "requestBody" in document
 
 
 async def test_a_fault_of_ours_tells_the_caller_nothing_and_the_log_no_message(
@@ -250,6 +273,10 @@ async def test_requests_are_counted_by_route_and_status(world: World) -> None:
     text = world.meter.text()
     assert 'forewarn_requests_total{route="/echo",status="200"} 1.0' in text
     assert 'forewarn_requests_total{route="/echo",status="401"} 1.0' in text
+    await world.client.get("/failing/user-4711", headers=world.key)
+    text = world.meter.text()
+    assert 'forewarn_requests_total{route="/failing/{name}",status="500"} 1.0' in text
+    assert "4711" not in text
 
 
 async def test_one_answer_in_eight_is_timed_by_route(world: World) -> None:
