@@ -1,18 +1,20 @@
 """Options of a job: a frozen dataclass, filled from the command line and a YAML file."""
 
 import dataclasses
-import difflib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import tyro
+from pydantic import AfterValidator, ConfigDict, StrictBool, StrictInt, StrictStr
 
-from lib.declaration import read_yaml, read_yaml_text
+from lib.declaration import load_declaration, read_yaml_text
+from lib.declaration.yaml_model import Number
 
 Options = TypeVar("Options")
 _FLAG = "--config"
+_PLAIN: dict[Any, Any] = {bool: StrictBool, int: StrictInt, float: Number, str: StrictStr}
 
 
 def read_options(kind: type[Options], arguments: Sequence[str] | None = None) -> Options:
@@ -32,8 +34,9 @@ def read_options(kind: type[Options], arguments: Sequence[str] | None = None) ->
         return tyro.cli(kind, args=command_line)
     kind, command_line = _command(kind, command_line)
     try:
-        default = _filled(kind, _yaml_object(file), file)
-    except (OSError, ValueError) as error:
+        text = read_yaml_text(file)
+        default = _filled(kind, load_declaration(text, _declared(kind), file))
+    except ValueError as error:
         raise SystemExit(f"error: {_FLAG}: {error}") from error
     return tyro.cli(kind, args=command_line, default=default)
 
@@ -66,44 +69,39 @@ def _without_config(command_line: list[str]) -> tuple[list[str], str | None]:
     return command_line, None
 
 
-def _yaml_object(file: str) -> Mapping[str, Any]:
-    content = read_yaml(read_yaml_text(Path(file)), file) or {}
-    if not isinstance(content, dict):
-        raise ValueError(f"{file}: expected options as 'name: value', got a list or one value")
-    return content
-
-
-def _filled(kind: type[Any], content: Mapping[str, Any], origin: str) -> Any:
-    """A dataclass with the values of `content`; fields without any value stay required."""
-    names = [option.name for option in dataclasses.fields(kind)]
-    for key in content:
-        if key not in names:
-            close = difflib.get_close_matches(str(key), names, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"
-            raise ValueError(f"{origin}: unknown option {key!r}{hint}")
-    kinds = get_type_hints(kind)
-    values = {
-        name: _value(kinds[name], content[name], f"{origin}: {name}")
-        for name in names & content.keys()
-    }
-    for field in dataclasses.fields(kind):
-        bare = field.default is field.default_factory is dataclasses.MISSING
-        if bare and field.name not in values:
-            values[field.name] = tyro.MISSING
+def _filled(kind: type[Any], declared: Any) -> Any:
+    """A dataclass with the values of a file; fields without any value stay required."""
+    values = {}
+    for option in dataclasses.fields(kind):
+        value = getattr(declared, option.name)
+        if dataclasses.is_dataclass(value):
+            values[option.name] = _filled(get_type_hints(kind)[option.name], value)
+        elif value is not tyro.MISSING:
+            values[option.name] = value
+        elif option.default is option.default_factory is dataclasses.MISSING:
+            values[option.name] = tyro.MISSING
     return kind(**values)
 
 
-def _value(kind: Any, value: Any, origin: str) -> Any:
-    """A YAML value for a field, nested dataclasses and tuples included; wrong types are refused."""
+def _declared(kind: type[Any]) -> type[Any]:
+    """What a file may say of a dataclass: any of its options, and of those below them."""
+    hints = get_type_hints(kind)
+    options = [
+        (option.name, _read_as(hints[option.name]), dataclasses.field(default=tyro.MISSING))
+        for option in dataclasses.fields(kind)
+    ]
+    strict = {"__pydantic_config__": ConfigDict(extra="forbid")}
+    return dataclasses.make_dataclass(kind.__name__, options, namespace=strict)
+
+
+def _read_as(kind: Any) -> Any:
+    """How a YAML value is read for a field; what is neither plain nor nested is left to tyro."""
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        if not isinstance(value, dict):
-            raise ValueError(f"{origin}: expected options below this key, got {value!r}")
-        return _filled(kind, value, origin)
-    if isinstance(value, list):
-        return tuple(value)
-    if isinstance(value, str) and Path in (kind, *get_args(kind)):
-        return Path(value)
-    for plain in (bool, int, float, str):
-        if kind is plain and not isinstance(value, (int, float) if plain is float else plain):
-            raise ValueError(f"{origin}: expected {plain.__name__}, got {value!r}")
-    return value
+        return _declared(kind)
+
+    def converted(value: Any) -> Any:
+        if isinstance(value, str) and Path in (kind, *get_args(kind)):
+            return Path(value)
+        return tuple(value) if isinstance(value, list) else value
+
+    return _PLAIN.get(kind) or Annotated[Any, AfterValidator(converted)]

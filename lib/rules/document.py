@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import yaml
 
 from lib.declaration import did_you_mean
-from lib.declaration.yaml_document import DEEPEST
+from lib.declaration.yaml_document import DocumentError, compose_yaml, construct_yaml, line_of
 from lib.rules.problems import Problem, RuleError, one_of
 
 LARGEST_DOCUMENT = 1_000_000
@@ -77,26 +77,15 @@ def read_document(text: str, source: str) -> Document:
 
 
 def _compose(text: str, source: str) -> yaml.MappingNode:
-    if len(text) > LARGEST_DOCUMENT:
-        raise _fatal(source, None, f"at most {LARGEST_DOCUMENT} characters, got {len(text)}")
-    depth = 0
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST:
-                raise _fatal(source, None, f"nested too deep; expected at most {DEEPEST} levels")
-            if getattr(event, "anchor", None):
-                line = event.start_mark.line + 1 if event.start_mark else None
-                raise _fatal(source, line, "anchors and aliases are refused: write the value out")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else None
-        raise _fatal(source, line, f"not YAML: {getattr(error, 'problem', error)}") from None
-    except (ValueError, RecursionError) as error:
-        raise _fatal(source, None, f"not readable as YAML: {error}") from None
+        root = compose_yaml(text, LARGEST_DOCUMENT)
+        if root is not None:
+            construct_yaml(root)
+    except DocumentError as error:
+        raise _fatal(source, error.line, error.problem) from None
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if getattr(event, "anchor", None):
+            raise _fatal(source, line_of(event), "anchors are refused: write the value out")
     if root is None:
         raise _fatal(source, 1, "the file is empty: expected the keys version and rules")
     if not isinstance(root, yaml.MappingNode):
@@ -123,12 +112,12 @@ class _Reader:
         """Yield one block per item of the list `rules`."""
         if not isinstance(node, yaml.SequenceNode) or not node.value:
             message = f"expected a list of at least one rule, got {_described(node)}"
-            self.report(_line(node), None, "rules", message)
+            self.report(line_of(node), None, "rules", message)
             return
         for item in node.value:
             if not isinstance(item, yaml.MappingNode):
                 message = f"expected a mapping of {one_of(RULE_KEYS)}, got {_described(item)}"
-                self.report(_line(item), None, "rules", message)
+                self.report(line_of(item), None, "rules", message)
                 continue
             rule_id = _own_id(item)
             nodes = self.mapping(item, RULE_KEYS, OPTIONAL_RULE_KEYS, rule_id)
@@ -147,14 +136,14 @@ class _Reader:
             key = str(key_node.value)
             if key not in (*required, *optional):
                 hint = did_you_mean(key, (*required, *optional))
-                self.report(_line(key_node), rule_id, key, f"unknown key; {hint}")
+                self.report(line_of(key_node), rule_id, key, f"unknown key; {hint}")
             elif key in entries:
-                self.report(_line(key_node), rule_id, key, "the key stands here twice: keep one")
+                self.report(line_of(key_node), rule_id, key, "the key stands here twice: keep one")
             else:
                 entries[key] = value
         for key in required:
             if key not in entries:
-                self.report(_line(node), rule_id, key, "the key is missing: it is required")
+                self.report(line_of(node), rule_id, key, "the key is missing: it is required")
         return entries
 
     def block(
@@ -165,11 +154,11 @@ class _Reader:
         for key, value in nodes.items():
             if isinstance(value, yaml.ScalarNode):
                 tag = value.tag.rpartition(":")[2]
-                entries[key] = Entry(value.value, _line(value), tag)
+                entries[key] = Entry(value.value, line_of(value), tag)
             else:
                 message = f"expected a single value, got {_described(value)}"
-                self.report(_line(value), rule_id, key, message)
-        return Block(entries, _line(node))
+                self.report(line_of(value), rule_id, key, message)
+        return Block(entries, line_of(node))
 
 
 def _own_id(node: yaml.MappingNode) -> str | None:
@@ -177,10 +166,6 @@ def _own_id(node: yaml.MappingNode) -> str | None:
         if key.value == "id" and isinstance(value, yaml.ScalarNode):
             return str(value.value)
     return None
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
 
 
 def _described(node: yaml.Node) -> str:

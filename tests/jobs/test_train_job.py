@@ -167,9 +167,9 @@ def test_yaml_gives_defaults_that_the_command_line_overrides(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("trees: {deptf: 4}", "unknown option 'deptf'; did you mean 'depth'"),
-        ("seed: many", "seed: expected int, got 'many'"),
-        ("- a", "expected options as 'name: value'"),
+        ("trees: {deptf: 4}", r":1: trees\.deptf: unknown field; did you mean 'depth'"),
+        ("seed: many", ":1: seed: expected a whole number, got 'many'"),
+        ("- a", "expected 'key: value' lines at the top"),
     ],
 )
 def test_wrong_yaml_is_refused_with_a_hint(tmp_path: Path, text: str, complaint: str) -> None:

@@ -113,13 +113,14 @@ def test_all_faults_of_a_file_come_at_once() -> None:
         ("", "the file is empty"),
         ("- a", "expected a mapping with the keys version and rules, got a list"),
         ("just words", "got 'just words'"),
-        ("version: 1\nrules: [", "fraud.yaml:2: not YAML"),
+        ("version: 1\nrules: [", "fraud.yaml:2: not valid YAML"),
         ("version: 1\nrules: []", "2: rules: expected a list of at least one rule"),
         ("version: 1\nrules: {a: 1}", "got a mapping"),
         ("version: 1\nrules: [5]", "rules: expected a mapping of id, when"),
-        ("version: &v 1\nrules: *v", "anchors and aliases are refused"),
-        ("version: !!python/name:os.system 1\nrules: []", "not YAML"),
-        ("a: " + "[" * 2000, "not"),
+        ("version: &v 1\nrules: *v", "aliases are refused"),
+        ("version: &v 1\nrules: []", "anchors are refused"),
+        ("version: !!python/name:os.system 1\nrules: []", "not valid YAML"),
+        ("a: " + "[" * 2000, "nested too deep"),
     ],
 )
 def test_what_is_no_rule_file_is_refused(text: str, message: str) -> None:
