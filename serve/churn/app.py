@@ -5,9 +5,9 @@ The application belongs under the route prefix `/churn`.
 
 from typing import Any
 
-from ray.serve import Application, deployment
+from ray.serve import Application
 
-from ..framework.queue_options import queue_options
+from ..framework.ingress import new_deployment
 from .deployment import Ingress
 from .planner import Planner
 from .settings import ChurnSettings, ChurnUserConfig
@@ -20,9 +20,8 @@ def build(args: ChurnSettings) -> Application:
     the annotation of `args` to parse them, so this module must not postpone annotations.
     """
     live: dict[str, Any] = {name: getattr(args, name) for name in ChurnUserConfig.model_fields}
-    shared = queue_options(args.in_flight, args.retry_after_s, args.shutdown_s)
-    front = deployment(name="Front", user_config=live, **args.front.options(), **shared)(Ingress)
+    front = new_deployment(Ingress, "Front", args.front, args, live)
     if args.colocated:
         return front.bind(args)
-    planner = deployment(name="Planner", **args.planner.options(), **shared)(Planner)
+    planner = new_deployment(Planner, "Planner", args.planner, args)
     return front.bind(args, planner.bind())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ray.serve import ingress
 from ray.serve.handle import DeploymentHandle
 
-from ..framework import Gateway, RayMetrics
-from ..framework.runtime_tuning import freeze_heap, tune_interpreter
+from ..framework import RayMetrics
+from ..framework.ingress import BaseIngress
 from .metrics import INSTRUMENTS
 from .planner import PlannerElsewhere
 from .routes import build_gateway
@@ -18,7 +17,7 @@ from .settings import ChurnSettings
 
 
 @ingress()
-class Ingress:
+class Ingress(BaseIngress):
     """One replica: rules, profiles, model and records; the planner too where it is colocated.
 
     Args:
@@ -27,15 +26,6 @@ class Ingress:
     """
 
     def __init__(self, args: ChurnSettings, planner: DeploymentHandle[Any] | None = None) -> None:
-        tune_interpreter()
         elsewhere = None if planner is None else PlannerElsewhere(planner)
-        self._service = ChurnService(args, RayMetrics(INSTRUMENTS), elsewhere)
-
-    def __serve_build_asgi_app__(self) -> Gateway:
-        """What answers on the proxy's port and on the replica's own."""
-        return build_gateway(self._service, names_request=False).prepare_documentation()
-
-    async def reconfigure(self, config: Mapping[str, Any]) -> None:
-        """See `RiskService.reconfigure`."""
-        await self._service.reconfigure(config)
-        freeze_heap()
+        service = ChurnService(args, RayMetrics(INSTRUMENTS), elsewhere)
+        super().__init__(service, build_gateway)

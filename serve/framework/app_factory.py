@@ -148,7 +148,7 @@ def _documentation(route: Route, handler: Handler) -> Handler:
     async def endpoint() -> None:
         raise NotImplementedError
 
-    body: Any = Annotated[route.request, Body()]  # type: ignore[name-defined]
+    body: Any = Annotated[route.request, Body()]
     endpoint.__name__, endpoint.__doc__ = handler.__name__, handler.__doc__
     endpoint.__signature__ = Signature(  # type: ignore[attr-defined]
         [Parameter("body", Parameter.KEYWORD_ONLY, annotation=body)] if route.request else [],

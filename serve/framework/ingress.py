@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ray.serve import Deployment, deployment
 
 from serve.framework.deployment import DeploymentSettings
 from serve.framework.gateway import Gateway
-from serve.framework.queue_options import queue_options
 from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
 from serve.framework.service import RiskService
 from serve.framework.settings import ServiceSettings
 
+_QUEUE_FACTOR = 4
+
 
 class BaseIngress:
-    """One replica: a service behind its gateway. A system says of what both are made.
+    """One replica: a service behind its gateway.
 
     Args:
-        args: what the application was started with.
-        handles: other deployments of the application; none where all is colocated.
+        service: what answers.
+        build_gateway: the system's own; Ray Serve names requests itself.
     """
 
-    def __init__(self, args: Any, *handles: Any) -> None:
+    def __init__(self, service: RiskService, build_gateway: Callable[..., Gateway]) -> None:
         tune_interpreter()
-        self._service = self.build_service(args, *handles)
-
-    def build_service(self, args: Any, *handles: Any) -> RiskService:
-        """The service."""
-        raise NotImplementedError
-
-    def build_gateway(self) -> Gateway:
-        """The gateway of the service; Ray Serve names requests itself."""
-        raise NotImplementedError
+        self._service, self._build_gateway = service, build_gateway
 
     def __serve_build_asgi_app__(self) -> Gateway:
         """What answers on the proxy's port and on the replica's own."""
-        return self.build_gateway().prepare_documentation()
+        return self._build_gateway(self._service, names_request=False).prepare_documentation()
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """See `RiskService.reconfigure`."""
@@ -61,7 +54,19 @@ def new_deployment(
         args: what the application was started with.
         user_config: what Ray Serve may change while it runs.
     """
-    options = settings.options() | queue_options(args.in_flight, args.retry_after_s, args.shutdown_s)
-    if user_config is not None:
-        options["user_config"] = user_config
-    return deployment(name=name, **options)(target)
+    live: dict[str, Any] = {} if user_config is None else {"user_config": user_config}
+    return deployment(
+        name=name,
+        # the gateway refuses first, with a problem; Serve's queue is behind it
+        max_ongoing_requests=2 * args.in_flight,
+        max_queued_requests=_QUEUE_FACTOR * args.in_flight,
+        backpressure_config={"status_code": 503, "retry_after_s": args.retry_after_s},
+        # the gateway's own log has a line for each request
+        logging_config={"enable_access_log": False},
+        graceful_shutdown_timeout_s=args.shutdown_s,
+        graceful_shutdown_wait_loop_s=0.5,
+        # of two replicas, one is replaced at a time: a start takes a core for some seconds
+        max_surge_percent=50,
+        **settings.options(),
+        **live,
+    )(target)

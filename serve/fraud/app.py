@@ -7,9 +7,9 @@ belongs under the route prefix `/fraud`.
 
 from typing import Any
 
-from ray.serve import Application, deployment
+from ray.serve import Application
 
-from ..framework.queue_options import queue_options
+from ..framework.ingress import new_deployment
 from .deployment import Ingress
 from .model_deployment import ModelDeployment
 from .settings import FraudSettings
@@ -23,18 +23,9 @@ def build(args: FraudSettings) -> Application:
     them, so this module must not postpone annotations.
     """
     live: dict[str, Any] = {"model": args.model, "rules": args.rules}
-    front = deployment(
-        name="Front",
-        user_config=live,
-        **args.front.options(),
-        **queue_options(args.in_flight, args.retry_after_s, args.shutdown_s),
-    )(Ingress)
+    front = new_deployment(Ingress, "Front", args.front, args, live)
     if args.colocated:
         return front.bind(args)
-    ensemble = deployment(
-        name="Ensemble",
-        user_config={"model": args.model},
-        **args.ensemble.options(),
-        **queue_options(args.in_flight, args.retry_after_s, args.shutdown_s),
-    )(ModelDeployment)
+    model = {"model": args.model}
+    ensemble = new_deployment(ModelDeployment, "Ensemble", args.ensemble, args, model)
     return front.bind(args, ensemble.bind(args))

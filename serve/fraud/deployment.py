@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ray.serve import ingress
 from ray.serve.handle import DeploymentHandle
 
-from ..framework import Gateway, RayMetrics
-from ..framework.runtime_tuning import freeze_heap, tune_interpreter
+from ..framework import RayMetrics
+from ..framework.ingress import BaseIngress
 from .metrics import INSTRUMENTS
 from .model_deployment import RemoteModel
 from .routes import build_gateway
@@ -18,7 +17,7 @@ from .settings import FraudSettings
 
 
 @ingress()
-class Ingress:
+class Ingress(BaseIngress):
     """One replica: rules, features and records, and the model too where it is colocated.
 
     Args:
@@ -27,18 +26,9 @@ class Ingress:
     """
 
     def __init__(self, args: FraudSettings, ensemble: DeploymentHandle[Any] | None = None) -> None:
-        tune_interpreter()
         remote_model = None
         if ensemble is not None:
             timeout = args.model_timeout_ms / 1000.0
             remote_model = RemoteModel(ensemble, timeout, args.ensemble.max_replicas)
-        self._service = FraudService(args, RayMetrics(INSTRUMENTS), remote_model)
-
-    def __serve_build_asgi_app__(self) -> Gateway:
-        """What answers on the proxy's port and on the replica's own."""
-        return build_gateway(self._service, names_request=False).prepare_documentation()
-
-    async def reconfigure(self, config: Mapping[str, Any]) -> None:
-        """See `FraudService.reconfigure`."""
-        await self._service.reconfigure(config)
-        freeze_heap()
+        service = FraudService(args, RayMetrics(INSTRUMENTS), remote_model)
+        super().__init__(service, build_gateway)

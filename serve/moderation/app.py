@@ -5,11 +5,11 @@ The application belongs under the route prefix `/moderation`.
 
 from typing import Any
 
-from ray.serve import Application, deployment
+from ray.serve import Application
 
 from lib.moderation.post import MODALITIES
 
-from ..framework.queue_options import queue_options
+from ..framework.ingress import new_deployment
 from .deployment import Ingress
 from .modality_client import ModalityDeployment
 from .settings import ModerationSettings, ModerationUserConfig
@@ -24,17 +24,14 @@ def build(args: ModerationSettings) -> Application:
     annotations.
     """
     live: dict[str, Any] = {name: getattr(args, name) for name in ModerationUserConfig.model_fields}
-    shared = queue_options(args.in_flight, args.retry_after_s, args.shutdown_s)
-    front = deployment(name="Front", user_config=live, **args.front.options(), **shared)(Ingress)
+    front = new_deployment(Ingress, "Front", args.front, args, live)
     if args.colocated:
         return front.bind(args)
+    model = {"model": args.model}
     members = [
-        deployment(
-            name=name.capitalize(),
-            user_config={"model": args.model},
-            **getattr(args, name).options(),
-            **shared,
-        )(ModalityDeployment).bind(name, args)
+        new_deployment(
+            ModalityDeployment, name.capitalize(), getattr(args, name), args, model
+        ).bind(name, args)
         for name in MODALITIES
     ]
     return front.bind(args, *members)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ray.serve import ingress
@@ -10,8 +9,8 @@ from ray.serve.handle import DeploymentHandle
 
 from lib.moderation.post import MODALITIES
 
-from ..framework import Gateway, RayMetrics
-from ..framework.runtime_tuning import freeze_heap, tune_interpreter
+from ..framework import RayMetrics
+from ..framework.ingress import BaseIngress
 from .metrics import INSTRUMENTS
 from .modality_client import RemoteModalities
 from .routes import build_gateway
@@ -20,7 +19,7 @@ from .settings import ModerationSettings
 
 
 @ingress()
-class Ingress:
+class Ingress(BaseIngress):
     """One replica: rules, fusion, routing, queue and records; the models too where colocated.
 
     Args:
@@ -29,17 +28,8 @@ class Ingress:
     """
 
     def __init__(self, args: ModerationSettings, *members: DeploymentHandle[Any]) -> None:
-        tune_interpreter()
         elsewhere = None
         if members:
             elsewhere = RemoteModalities(dict(zip(MODALITIES, members, strict=True)))
-        self._service = ModerationService(args, RayMetrics(INSTRUMENTS), elsewhere)
-
-    def __serve_build_asgi_app__(self) -> Gateway:
-        """What answers on the proxy's port and on the replica's own."""
-        return build_gateway(self._service, names_request=False).prepare_documentation()
-
-    async def reconfigure(self, config: Mapping[str, Any]) -> None:
-        """See `ModerationService.reconfigure`."""
-        await self._service.reconfigure(config)
-        freeze_heap()
+        service = ModerationService(args, RayMetrics(INSTRUMENTS), elsewhere)
+        super().__init__(service, build_gateway)
