@@ -25,8 +25,8 @@ import tyro
 from jobs.fraud.features import FeaturesConfig, write_features
 from lib.feature import FeatureSet, compute
 from lib.fraud.features import FRAUD
-from tests.benchmarks.payments import HANDBOOK_COLUMN, MAPPINGS, read_payments
 from tests.benchmarks.result import peak_mb, print_result
+from tests.fraud.payment_files import HANDBOOK_COLUMN, MAPPINGS, read_payments
 
 FRACTIONS = (16, 4, 1)
 _KEEP = {"MALLOC_TRIM_THRESHOLD_": str(2**36), "MALLOC_MMAP_THRESHOLD_": str(2**25)}

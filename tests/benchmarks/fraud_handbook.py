@@ -22,7 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.handbook.baselines import (
+from tests.benchmarks.result import print_result
+from tests.fraud.handbook.baselines import (
     CHOSEN,
     DEFAULTS,
     NAMES,
@@ -30,11 +31,10 @@ from tests.benchmarks.handbook.baselines import (
     handbook_inputs,
     score_baseline,
 )
-from tests.benchmarks.handbook.ceiling import score_ceiling
-from tests.benchmarks.handbook.informed import score_informed, score_informed_history
-from tests.benchmarks.handbook.ours import our_inputs, score_ours, score_ours_history
-from tests.benchmarks.handbook.protocol import Payments, Split, measure, read_payments, split
-from tests.benchmarks.result import print_result
+from tests.fraud.handbook.ceiling import score_ceiling
+from tests.fraud.handbook.informed import score_informed, score_informed_history
+from tests.fraud.handbook.ours import our_inputs, score_ours, score_ours_history
+from tests.fraud.handbook.protocol import Payments, Split, measure, read_payments, split
 
 SINGLE = date(2018, 7, 25)
 PREQUENTIAL = (date(2018, 8, 15), date(2018, 8, 8), date(2018, 8, 1), date(2018, 7, 25))

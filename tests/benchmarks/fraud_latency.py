@@ -44,7 +44,7 @@ from lib.registry import Registry
 from tests.benchmarks.latency.load import Load, Tally
 from tests.benchmarks.result import print_result
 from tests.serve.ray_server import environment
-from tests.serve.small_model import CREATED_AT, publish, train
+from tests.serve.small_fraud_model import CREATED_AT, publish, train
 
 KINDS = ("bare", "colocated", "composed")
 RATES = (50, 100, 200)

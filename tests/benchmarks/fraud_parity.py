@@ -33,8 +33,8 @@ from lib.feature import (
     replay,
 )
 from lib.fraud.features import FRAUD
-from tests.benchmarks.payments import read_payments
 from tests.benchmarks.result import print_result
+from tests.fraud.payment_files import read_payments
 
 
 @dataclass(frozen=True)

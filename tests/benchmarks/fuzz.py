@@ -23,9 +23,9 @@ from lib.registry import Registry
 from tests.benchmarks.result import print_result
 from tests.records.server import new_database, running
 from tests.serve.conftest import Models
-from tests.serve.fuzzed_places import SYSTEMS, fuzzed_place
+from tests.serve.fuzz_targets import SYSTEMS, fuzz_target
 from tests.serve.fuzzing import Outcome, fuzzed
-from tests.serve.small_model import CREATED_AT, publish, small
+from tests.serve.small_fraud_model import CREATED_AT, publish, small
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def main(config: Config) -> int:
 
 
 def _fuzz(config: Config, system: str, folder: Path, records: str, models: Models) -> SystemOutcome:
-    with fuzzed_place(system, folder, records, models) as place:
+    with fuzz_target(system, folder, records, models) as place:
         routes = sum(len(methods) for methods in place.document["paths"].values())
         return SystemOutcome(routes, fuzzed(place, config.examples, config.seed))
 

@@ -22,10 +22,10 @@ from typing import Any
 
 from lib.moderation.media.decoder_pool import shared_pool
 from tests.benchmarks.result import print_result
-from tests.moderation import tiny
+from tests.moderation import small_model
 from tests.moderation.hostile_media import Bomb, bombs
-from tests.moderation.made_media import brightening, encoded, scene, video
-from tests.serve.moderation_place import Running, moderation, published, sent
+from tests.moderation.media_factories import brightening, encoded, scene, video
+from tests.serve.moderation_app import Running, moderation, published, sent
 
 _MOST_MB = 170.0
 _SAMPLE_SECONDS = 0.002
@@ -124,7 +124,7 @@ async def _attack(app: Running, number: int, bomb: Bomb) -> dict[str, Any]:
         status, answer = await _answered(app, request)
         seconds = time.perf_counter() - started
     grown = max(0.0, memory.peak - before)
-    good, after = await _judged(app, f"good-{number}", {"text": tiny.parts()[2].texts[0]})
+    good, after = await _judged(app, f"good-{number}", {"text": small_model.parts()[2].texts[0]})
     reasons = [medium["reason"] for medium in answer.get("undecoded", [])]
     outcome = f"{answer.get('decision', answer.get('type'))} {' '.join(reasons)}"
     print(f"{bomb.name:46} {status} {outcome:26} {seconds:6.2f} s {grown:6.0f} MB", flush=True)

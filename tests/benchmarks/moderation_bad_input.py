@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.result import peak_mb, print_result
-from tests.moderation import tiny
-from tests.moderation.made_media import encoded, no_frames, scene
-from tests.moderation.test_addresses import serving
-from tests.serve.moderation_place import Running, moderation, published, sent
+from tests.moderation import small_model
+from tests.moderation.media_factories import encoded, no_frames, scene
+from tests.moderation.media_server import serving
+from tests.serve.moderation_app import Running, moderation, published, sent
 
 _BOMB_SIDE = 30_000
 _MOST_MB = 700.0
@@ -63,7 +63,7 @@ async def _run(folder: Path) -> dict[str, Any]:
         media_url = f"http://127.0.0.1:{server.server_address[1]}/media/"
         async with moderation(folder / "a", registry, addresses=(media_url,)) as app:
             # the largest image allowed and a video: what good posts need anyway
-            await _judge(app, "first", {"text": tiny.parts()[2].texts[0]})
+            await _judge(app, "first", {"text": small_model.parts()[2].texts[0]})
             large = encoded(scene(1, 256).resize((6_000, 4_000)), quality=60)
             await _judge(app, "large", {"images": [sent(large)]})
             before, started = peak_mb(), time.perf_counter()
@@ -138,7 +138,7 @@ async def _attack(app: Running, number: int, attack: Hostile) -> str:
     hits = [hit["entry"] for hit in answer.get("hits", [])]
     message = answer.get("detail") or " ".join([answer["decision"], *reasons, *hits])
     print(f"{attack.name:44} {status}  {took:6.0f} ms  {message[:90]}", flush=True)
-    good, after = await _judge(app, f"good-{number}", {"text": tiny.parts()[2].texts[0]})
+    good, after = await _judge(app, f"good-{number}", {"text": small_model.parts()[2].texts[0]})
     if (status, good) != (attack.status, 200) or attack.expected not in message:
         expected = f"expected {attack.status} {attack.expected}"
         return f"{status} {message}; {expected}; a good post got {good}"

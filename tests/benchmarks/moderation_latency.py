@@ -33,8 +33,8 @@ from serve.moderation.modality_model import device_of
 from tests.benchmarks.latency.load import Answer, Load, Tally, quantile
 from tests.benchmarks.moderating.served_model import published, size_of
 from tests.benchmarks.result import print_result
-from tests.moderation.made_media import encoded, scene, video
-from tests.serve.moderation_place import arguments
+from tests.moderation.media_factories import encoded, scene, video
+from tests.serve.moderation_app import arguments
 from tests.serve.ray_server import RayServer
 
 Mix = Literal["text", "text_image", "text_image_video"]

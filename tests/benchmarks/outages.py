@@ -36,7 +36,7 @@ from serve.fraud.service import FraudService
 from serve.fraud.settings import FraudSettings
 from tests.benchmarks.result import print_result
 from tests.records.server import installed, new_database, running
-from tests.serve.made_up import SCORE, payment
+from tests.serve.factories import SCORE, payment
 from tests.serve.redis_process import RedisProcess
 from tests.serve.switched_proxy import SwitchedProxy
 

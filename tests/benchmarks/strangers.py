@@ -38,8 +38,8 @@ from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
 from tests.benchmarks.fuzz import fraud_models
 from tests.benchmarks.result import print_result
-from tests.serve.conftest import new_place
-from tests.serve.made_up import SCORE, payment
+from tests.serve.conftest import new_workspace
+from tests.serve.factories import SCORE, payment
 
 PAGES = ("/fraud/healthz", "/fraud/readyz", "/fraud/docs", "/fraud/openapi.json")
 HOST = "127.0.0.1"
@@ -233,7 +233,7 @@ async def _both(config: Config, port: int, token: str) -> None:
 
 async def _serve(folder: Path) -> None:
     """The server's process: prints port and key, ends when its input does."""
-    setup = new_place(folder / "place", fraud_models(folder / "models"))
+    setup = new_workspace(folder / "place", fraud_models(folder / "models"))
     service = FraudService(setup.args(deadline_ms=2000.0), PrometheusMetrics(INSTRUMENTS))
     await service.reconfigure({})
     freeze_heap()

@@ -36,8 +36,8 @@ from lib.churn.interventions.report import plan_report
 from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
 from lib.report import render_page
+from tests.churn.small_model import rows, trained
 from tests.churn.tables import BASE
-from tests.churn.test_model import rows, trained
 
 NAMES = churn_features(BASE).names
 TEXT = PLAYBOOKS_FILE.read_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from lib.calibration import fit_calibrator
-from lib.churn.events import stream
-from lib.churn.health import COMPONENTS, fit_reference, health_of
+from lib.churn.health import COMPONENTS, health_of
 from lib.churn.model.baselines import baseline_scores
 from lib.churn.model.evaluation import OURS, evaluate, first_flags, measures_of
 from lib.churn.model.fitting import (
-    calibrated,
     customer_folds,
     fit_halves,
     fit_linear_half,
@@ -25,12 +22,11 @@ from lib.churn.model.fitting import (
     split_by_time,
 )
 from lib.churn.model.linear import FEW
-from lib.churn.model.model import ChurnModel, load_model
+from lib.churn.model.model import load_model
 from lib.churn.model.report import Subject, training_report
 from lib.churn.model.scores import features_in, scores_table
-from lib.churn.model.settings import ModelSettings, TreeSettings
 from lib.churn.reasons import reasons_of
-from lib.churn.snapshots import Snapshots, from_table, moments_between, snapshots, to_table
+from lib.churn.snapshots import from_table, to_table
 from lib.churn.target import NEVER, Target
 from lib.churn.vocabulary import ChurnError, CustomerVocabulary
 from lib.contract import MatchCounts
@@ -38,51 +34,8 @@ from lib.evaluation import roc_auc
 from lib.feature import DAY
 from lib.registry import ArtifactError
 from lib.report import render_page
-from tests.churn.tables import base_in, day, world
-
-TARGET = Target()
-SETTINGS = ModelSettings(trees=TreeSettings(trees=40, boosters=2, min_child_weight=5.0))
-
-
-@cache
-def rows() -> tuple[CustomerVocabulary, Snapshots]:
-    _, tables = world()
-    base = base_in(tables)
-    moments = moments_between(day(120), day(420), 20)
-    return base, snapshots(stream(tables, base), base, moments, TARGET, day(420))
-
-
-@cache
-def trained() -> ChurnModel:
-    base, customer_rows = rows()
-    known_rows = customer_rows.known()
-    calibrator, probabilities = calibrated(base, known_rows, SETTINGS, 1)
-    linear, trees = fit_halves(base, known_rows, SETTINGS, 1)
-    newest = known_rows.at_us == known_rows.at_us.max()
-    return ChurnModel(
-        base=base,
-        target=TARGET,
-        linear=linear,
-        trees=trees,
-        linear_share=0.5,
-        calibrator=calibrator,
-        usual=np.nanmedian(known_rows.matrix, axis=0),
-        reference=fit_reference(known_rows.matrix[newest], known_rows.names, probabilities),
-        capacity=0.1,
-        threshold=float(np.quantile(probabilities, 0.9)),
-    )
-
-
-def save(model: ChurnModel, folder: Path) -> Path:
-    model.save(
-        folder,
-        created_at=1_795_428_900_000_000,
-        data_fingerprint="f" * 64,
-        code_version="test",
-        parameters={},
-        metrics={},
-    )
-    return folder
+from tests.churn.small_model import SETTINGS, TARGET, rows, save, trained
+from tests.churn.tables import day
 
 
 def test_training_rows_are_purged():

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.on_cluster.gpu_worker import GPU_TYPE, ROOT, watch_training
 from tests.cluster.fake_nodes import FakeNodes
+from tests.cluster.gpu_worker import GPU_TYPE, ROOT, watch_training
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.on_cluster.node_loss import measure_features, measure_training
+from tests.cluster.node_loss import measure_features, measure_training
 
 pytestmark = [
     pytest.mark.filterwarnings("default"),

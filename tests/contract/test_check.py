@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from lib.contract import QUARANTINE_REASON, TIME, ContractError
-from tests.contract.parcels import PARCELS
+from tests.contract.factories import PARCELS
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 

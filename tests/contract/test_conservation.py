@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.contract import QUARANTINE_REASON, TIME, parse_mapping
-from tests.contract.parcels import PARCELS
+from tests.contract.factories import PARCELS
 
 MICROSECONDS = st.integers(-(2**62), 2**62)
 ROWS = st.lists(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lib.contract import ContractError, read_checked
 from lib.contract.csv_text import utf8_blocks
-from tests.contract.test_source import parcels
+from tests.contract.factories import parcels
 
 CSV = b"ID,SENT,WEIGHT,PAID\na,2025-01-01,1,1\n"
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.contract import ContractError, load_mapping, parse_mapping
-from tests.contract.parcels import MACHINES, PARCELS
+from tests.contract.factories import MACHINES, PARCELS
 
 COLUMNS = {
     "parcel_id": "{from: ID}",

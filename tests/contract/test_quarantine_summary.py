@@ -13,7 +13,7 @@ from lib.contract import (
     summary_of,
     with_origin,
 )
-from tests.contract.parcels import PARCELS
+from tests.contract.factories import PARCELS
 
 MAPPING = parse_mapping(
     """

@@ -19,28 +19,14 @@ from lib.contract import (
     write_parquet,
     write_quarantine,
 )
-from tests.contract.parcels import PARCELS
+from tests.contract.factories import PARCELS, TEXT, parcels
 
-TEXT = """
-contract: parcels
-{file}
-columns:
-  parcel_id: ID
-  sent_at: {{from: SENT, timezone: UTC}}
-  weight_kg: WEIGHT
-  postage_minor: {{from: PAID, unit: major, currency_digits: 2}}
-  kind: {{value: small}}
-"""
 _NO_TIME = "sent_at: not an ISO 8601 time; declare 'format' where it is another"
 LINES = """ID,SENT,WEIGHT,PAID,NOTE
 007,2025-01-01 10:00:00,1.5,4.99,"a, b"
 008,2025-01-02T10:00:00Z,NA,5,
 009,never,2.5,5.00,x
 """
-
-
-def parcels(file: str = ""):
-    return parse_mapping(TEXT.format(file=file), [PARCELS], "p.yaml")
 
 
 def test_csv_keeps_leading_zeros_and_exact_amounts(tmp_path):

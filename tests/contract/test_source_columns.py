@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lib.contract import ContractError, read_checked, source_schema
 from lib.contract.origin import partition_values
-from tests.contract.test_source import parcels
+from tests.contract.factories import parcels
 
 HEADER = "ID,SENT,WEIGHT,PAID\n"
 ROW = "a,2025-01-01,1,1\n"

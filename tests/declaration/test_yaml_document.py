@@ -18,7 +18,7 @@ from lib.moderation.model.outputs import ModelError
 from lib.moderation.policies import load_policies
 from lib.rules import RuleError, load_rules
 from serve.churn.active_playbooks import ActivePlaybooks
-from tests.contract.parcels import PARCELS
+from tests.contract.factories import PARCELS
 
 BOMB = "\n".join(
     ["a: &a [x, x, x, x, x, x, x, x]"]

@@ -22,7 +22,7 @@ NAMES = (
 DIGEST = "ab" * 32
 
 
-def made_up(rows: int, seed: int) -> Sample:
+def sample_of(rows: int, seed: int) -> Sample:
     generator = np.random.default_rng(seed)
     matrix = generator.normal(size=(rows, len(NAMES)))
     matrix[:, 0] = np.exp(3 + 1.5 * matrix[:, 0])
@@ -35,7 +35,7 @@ def made_up(rows: int, seed: int) -> Sample:
 
 
 def small_ensemble(boosters: int = 2, networks: int = 2) -> Ensemble:
-    train, valid, later = made_up(3_000, 1), made_up(1_000, 2), made_up(2_000, 3)
+    train, valid, later = sample_of(3_000, 1), sample_of(1_000, 2), sample_of(2_000, 3)
     trees = fit_trees(
         train, valid, TreeSettings(trees=40, depth=4, boosters=boosters), seed=1, threads=1
     )

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.benchmarks.handbook.ceiling import score_ceiling
-from tests.benchmarks.handbook.informed import (
+from tests.fraud.handbook.ceiling import score_ceiling
+from tests.fraud.handbook.informed import (
     START,
     fit_rows,
     score_informed,
     score_informed_history,
 )
-from tests.benchmarks.handbook.ours import our_inputs, score_ours
-from tests.benchmarks.handbook.protocol import DAY, WEEK, Payments, Split, split
-from tests.fraud.small_handbook import Town, payments_of, simulate, write
+from tests.fraud.handbook.ours import our_inputs, score_ours
+from tests.fraud.handbook.protocol import DAY, WEEK, Payments, Split, split
+from tests.fraud.handbook.small_town import Town, payments_of, simulate, write
 
 TOWN = Town()
 TRAIN_START = date(2018, 5, 17)  # day 46: the test days are 60 to 66, the last ones

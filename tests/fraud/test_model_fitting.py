@@ -26,7 +26,7 @@ from lib.fraud.model.sample import Sample, kept_rows
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
 from lib.fraud.model.stacking import fit_meta
 from lib.fraud.model.trees import fit_trees
-from tests.fraud.model_sample import made_up
+from tests.fraud.model_sample import sample_of
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_null_becomes_missing_and_order_is_that_of_the_names() -> None:
 
 
 def test_standardised_inputs_hold_no_missing_value_and_flag_it() -> None:
-    matrix = made_up(2_000, 1).matrix
+    matrix = sample_of(2_000, 1).matrix
     standardiser = fit_standardiser(matrix)
     inputs = standardiser.apply(matrix)
     assert np.isfinite(inputs).all()
@@ -105,7 +105,7 @@ def test_mean_network_gradients_along_a_way_equal_torch() -> None:
 
 @pytest.mark.parametrize("half", ["trees", "network"])
 def test_either_half_learns_and_repeats_with_its_seed(half: str) -> None:
-    train, valid, later = made_up(3_000, 1), made_up(1_000, 2), made_up(3_000, 3)
+    train, valid, later = sample_of(3_000, 1), sample_of(1_000, 2), sample_of(3_000, 3)
 
     def fit() -> np.ndarray:
         if half == "trees":
@@ -119,14 +119,14 @@ def test_either_half_learns_and_repeats_with_its_seed(half: str) -> None:
 
 
 def test_early_stopping_keeps_the_best_tree() -> None:
-    train, valid = made_up(2_000, 1), made_up(1_000, 2)
+    train, valid = sample_of(2_000, 1), sample_of(1_000, 2)
     settings = TreeSettings(trees=300, depth=6, learning_rate=0.5, early_stopping=10)
     stopped = fit_trees(train, valid, settings, seed=1, threads=1)
     assert stopped.rounds < 150
 
 
 def test_each_booster_of_a_bag_draws_its_own_negatives() -> None:
-    labels = made_up(2_000, 1).labels
+    labels = sample_of(2_000, 1).labels
     first, second = kept_rows(labels, 0.2, 1), kept_rows(labels, 0.2, 2)
     assert first[labels].all()
     assert (first != second).any()
@@ -135,7 +135,7 @@ def test_each_booster_of_a_bag_draws_its_own_negatives() -> None:
 
 @pytest.mark.parametrize("value", [False, True])
 def test_one_class_only_is_refused_with_advice(value: bool) -> None:
-    sample = made_up(100, 1)
+    sample = sample_of(100, 1)
     single_class = Sample(sample.matrix, np.full(100, value), sample.weights)
     with pytest.raises(ValueError, match="both classes"):
         fit_trees(single_class, None, TreeSettings(trees=2), seed=1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lib.fraud.model.model import Ensemble, TrainingRecord
 from lib.fraud.model.scoring import Scorer
 from lib.registry import Artifact, ArtifactError, read_artifact
-from tests.fraud.model_sample import DIGEST, NAMES, made_up, small_ensemble
+from tests.fraud.model_sample import DIGEST, NAMES, sample_of, small_ensemble
 
 RECORD = TrainingRecord(1_700_000_000_000_000, "data", "code", {"trees": 40}, {"auc": 0.9})
 
@@ -41,12 +41,12 @@ def scorer(artifact: Artifact) -> Scorer:
 
 
 def test_served_model_equals_the_trained_one(ensemble: Ensemble, scorer: Scorer) -> None:
-    matrix = made_up(3_000, 9).matrix
+    matrix = sample_of(3_000, 9).matrix
     assert np.abs(ensemble.score(matrix) - scorer.score(matrix)).max() < 1e-6
 
 
 def test_one_row_is_answered_as_in_a_batch(scorer: Scorer) -> None:
-    matrix = made_up(500, 10).matrix
+    matrix = sample_of(500, 10).matrix
     single = [scorer.score_row(row).probability for row in matrix]
     assert np.abs(np.array(single) - scorer.score(matrix)).max() < 1e-6
 
@@ -83,14 +83,14 @@ def test_values_on_a_split_and_missing_ones_go_the_same_way(
 
 
 def test_stored_model_loads_into_the_same_model(ensemble: Ensemble, artifact: Artifact) -> None:
-    matrix = made_up(500, 11).matrix
+    matrix = sample_of(500, 11).matrix
     loaded = Ensemble.load(artifact)
     assert np.array_equal(loaded.score(matrix), ensemble.score(matrix))
     assert loaded.policy == ensemble.policy
 
 
 def test_tree_contributions_equal_xgboosts_approximate_ones(ensemble: Ensemble) -> None:
-    rows = made_up(100, 12).matrix
+    rows = sample_of(100, 12).matrix
     forest = ensemble.forest()
     expected = np.mean(
         [
@@ -104,7 +104,7 @@ def test_tree_contributions_equal_xgboosts_approximate_ones(ensemble: Ensemble) 
 
 
 def test_contributions_add_up_to_the_score(ensemble: Ensemble, scorer: Scorer) -> None:
-    rows = made_up(200, 13).matrix
+    rows = sample_of(200, 13).matrix
     sums = np.array([scorer.contributions(row).sum() for row in rows])
     assert np.ptp(ensemble.log_odds(rows) - sums) < 0.05
 

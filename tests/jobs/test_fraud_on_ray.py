@@ -32,7 +32,7 @@ from lib.fraud.model.time_split import Lengths
 from lib.fraud.model.trees import BoostedTrees, booster_parameters, fit_trees
 from lib.registry import read_artifact
 from lib.storage import open_storage
-from tests.fraud.model_sample import NAMES, made_up
+from tests.fraud.model_sample import NAMES, sample_of
 from tests.jobs.training_rows import write_rows
 from tests.local_ray import local_ray
 
@@ -79,7 +79,7 @@ BACKENDS: tuple[Backend, ...] = (
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: Backend) -> None:
-    parts = [made_up(2_000, seed) for seed in (1, 2, 3, 4)]
+    parts = [sample_of(2_000, seed) for seed in (1, 2, 3, 4)]
     spread = spread_trees(tmp_path, backend, parts)
     train_sample, later = (
         Sample(
@@ -90,16 +90,16 @@ def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: Ba
         for pair in (parts[:2], parts[2:])
     )
     alone = fit_trees(train_sample, later, replace(SETTINGS, early_stopping=10), seed=1, threads=1)
-    fresh = made_up(4_000, 9)
+    fresh = sample_of(4_000, 9)
     expected = average_precision(fresh.labels, alone.log_odds(fresh.matrix))
     assert average_precision(fresh.labels, spread.log_odds(fresh.matrix)) > expected - 0.03
 
 
 @pytest.mark.skipif(len(BACKENDS) < 2, reason="xgboost-ray works with xgboost 2.0 alone")
 def test_both_ways_of_spreading_grow_the_same_trees(tmp_path: Path) -> None:
-    parts = [made_up(2_000, seed) for seed in (1, 2, 3, 4)]
+    parts = [sample_of(2_000, seed) for seed in (1, 2, 3, 4)]
     first, other = (spread_trees(tmp_path, backend, parts) for backend in BACKENDS)
-    matrix = made_up(4_000, 9).matrix
+    matrix = sample_of(4_000, 9).matrix
     assert first.rounds == other.rounds
     assert np.abs(first.log_odds(matrix) - other.log_odds(matrix)).max() < 1e-4
 
@@ -112,7 +112,7 @@ def test_xgboost_ray_is_refused_beside_a_later_xgboost() -> None:
 
 
 def test_too_few_files_for_the_actors_are_refused(tmp_path: Path) -> None:
-    file = write_sample(tmp_path / "0.parquet", made_up(50, 1))
+    file = write_sample(tmp_path / "0.parquet", sample_of(50, 1))
     with pytest.raises(ValueError, match="1 training files for 2 actors"):
         fit_boosted_trees(XGBoostData((file,), (), NAMES), {}, 5, 5, WorkerResources())
 

@@ -12,7 +12,7 @@ import ray
 from jobs import ingestion
 from lib.contract import ContractError, QuarantineSummary, parse_mapping
 from lib.storage import open_storage
-from tests.contract.parcels import PARCELS
+from tests.contract.factories import PARCELS
 from tests.local_ray import local_ray
 
 pytestmark = pytest.mark.filterwarnings("default")

@@ -17,7 +17,7 @@ from ray.cluster_utils import Cluster
 
 from jobs.fraud.features import FeaturesConfig, write_features
 from lib.registry import Registry
-from tests.benchmarks.on_cluster.node_loss import compare_features, write_sources
+from tests.cluster.node_loss import compare_features, write_sources
 from tests.jobs.training_rows import write_rows
 from tests.local_ray import NO_EXPORTER
 

@@ -1,43 +1,14 @@
 """Training rows: what is known then, what comes after, and what is cut off."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from lib.contract import TIME
 from lib.maintenance.dataset import Tables, current_rows, sensor_faults, training_rows
-from lib.maintenance.feature_set import DAY_US, HOUR_US, AssetFeatureSet, FeatureError, Sensor
+from lib.maintenance.feature_set import HOUR_US, FeatureError
 from lib.maintenance.features import evaluate
 from lib.maintenance.model.rows import from_table, to_table
+from tests.maintenance.single_sensor import SMALL, START, events, telemetry
 from tests.maintenance.small_fleet import CONFIG, tables, trained
-
-START = 20_000 * DAY_US
-SMALL = AssetFeatureSet(
-    sensors=(Sensor("heat", low=0.0, high=100.0, stuck_hours=4.0),), components=("belt",)
-)
-
-
-def telemetry(machine="m", hours=240, value=None):
-    times = START + np.arange(hours) * HOUR_US
-    heat = np.random.default_rng(1).uniform(40, 60, hours) if value is None else value
-    return pa.table(
-        {"machine_id": [machine] * hours, "event_time": pa.array(times).cast(TIME), "heat": heat}
-    )
-
-
-def events(kind, rows):
-    """Rows of machine, hour and name."""
-    columns = {"failures": "failure_mode", "maintenance": "component"}
-    arrays = {
-        "machine_id": pa.array([row[0] for row in rows], pa.string()),
-        "event_time": pa.array([START + int(row[1] * HOUR_US) for row in rows], pa.int64()).cast(
-            TIME
-        ),
-        columns[kind]: pa.array([row[2] for row in rows], pa.string()),
-    }
-    if kind == "maintenance":
-        arrays["maintenance_type"] = pa.array([row[3] for row in rows], pa.string())
-    return pa.table(arrays)
 
 
 def test_each_row_waits_for_what_comes_first():

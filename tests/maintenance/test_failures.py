@@ -11,7 +11,7 @@ from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.model.fitting import reach, require_machines
 from lib.maintenance.model.settings import ModelSettings, time_grid
 from lib.survival import SurvivalError
-from tests.maintenance.test_dataset import SMALL, START, events, telemetry
+from tests.maintenance.single_sensor import SMALL, START, events, telemetry
 
 
 def rows_of_failures(failures, hours=240, served=(), **options):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from lib.maintenance.feature_set import DAY_US, HOUR_US, AssetFeatureSet, FeatureError, Sensor
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
+from tests.maintenance.factories import SMALL, START_US, past
 from tests.maintenance.oracle import expected
-from tests.maintenance.pasts import SMALL, START_US, past
 
 HOURS = st.integers(-5, 62 * 24)
 SEEDS = st.integers(0, 10_000)

@@ -5,7 +5,7 @@ import pytest
 from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.machine_kind import kind_text, load_kind, parse_kind
 from lib.maintenance.simulation import FleetConfig
-from tests.maintenance.pasts import SMALL
+from tests.maintenance.factories import SMALL
 
 
 def test_the_packaged_kind_is_the_simulated_fleets():

@@ -18,7 +18,7 @@ from lib.maintenance.state_codec import (
     with_services,
     with_waveforms,
 )
-from tests.maintenance.pasts import SMALL, START_US, past
+from tests.maintenance.factories import SMALL, START_US, past
 
 SEEDS = st.integers(0, 10_000)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from tests.moderation.made_media import brightening, encoded, png_that_claims, scene, video
+from tests.moderation.media_factories import brightening, encoded, png_that_claims, scene, video
 
 COUNTS = (50_000_000, 170_000_000)
 

@@ -9,16 +9,16 @@ from jobs.moderation.post_events import POST, POSTS
 from jobs.moderation.scoring import MediaScorer, ModelLocation, PostScorer, as_answers
 from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.policies import load_policies
-from tests.moderation import tiny
+from tests.moderation import small_model
 from tests.moderation.hostile_media import gif_of_many_frames, png_claims_frames
-from tests.moderation.made_media import encoded, scene
-from tests.serve.moderation_place import CREATED_AT, POLICIES, moderation, published, sent
+from tests.moderation.media_factories import encoded, scene
+from tests.serve.moderation_app import CREATED_AT, POLICIES, moderation, published, sent
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
 def animations() -> dict[str, bytes]:
-    pieces = tiny.parts()[2]
+    pieces = small_model.parts()[2]
     contents = {}
     for seed, (kind, count) in enumerate(
         (kind, count) for kind in ("GIF", "PNG", "WEBP", "AVIF") for count in (2, 5, 19)

@@ -22,7 +22,7 @@ from lib.moderation.media.messages import MessageError, read_frames, write_frame
 from lib.moderation.media.sample_tables import check_sample_tables
 from lib.moderation.media.videos import decode_video
 from tests.moderation.hostile_media import bombs, containers, mp4_with_table, small_images
-from tests.moderation.made_media import brightening, encoded, scene, video
+from tests.moderation.media_factories import brightening, encoded, scene, video
 
 MB = 1 << 20
 # a decoder of 3840 x 2160 holds up to 150 MB of pictures

@@ -27,7 +27,14 @@ from lib.moderation.explanation.video import explain_video, stilled
 from lib.moderation.model.inputs import PostInputs, batch_of
 from lib.moderation.model.model import answers_of
 from lib.moderation.model.outputs import ModelError, Presence
-from tests.moderation.tiny import POLICIES, image_model, model, parts, text_model, video_model
+from tests.moderation.small_model import (
+    POLICIES,
+    image_model,
+    model,
+    parts,
+    text_model,
+    video_model,
+)
 
 
 def test_words_point_at_the_characters_of_the_original():

@@ -38,7 +38,7 @@ from lib.moderation.model.text import TextModel
 from lib.moderation.model.tokens import encoder_directory, learnt, tokenise
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
 from lib.moderation.synthetic.simulated import simulated_pieces
-from tests.moderation.tiny import image_model, parts
+from tests.moderation.small_model import image_model, parts
 
 FEW = TrainingConfig(epochs=3, batch=8)
 

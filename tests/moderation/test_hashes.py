@@ -20,7 +20,7 @@ from lib.moderation.media.hashes import (
 )
 from lib.moderation.media.images import decode_image
 from lib.moderation.media.videos import decode_video
-from tests.moderation.made_media import encoded, scene, video
+from tests.moderation.media_factories import encoded, scene, video
 
 
 def pixels(image: Image.Image) -> np.ndarray:

@@ -14,7 +14,7 @@ from PIL import Image
 from lib.moderation.media.images import decode_frames, decode_image
 from lib.moderation.media.limits import Limits, MediaError
 from tests.moderation.hostile_media import gif_of_many_frames, png_claims_frames, png_with
-from tests.moderation.made_media import encoded, png_that_claims, scene
+from tests.moderation.media_factories import encoded, png_that_claims, scene
 
 KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 SMALL = Limits(image_bytes=200_000, image_pixels=300_000, image_side=256)

@@ -37,7 +37,7 @@ from lib.moderation.synthetic.composing import COMPOSED_POLICIES
 from lib.moderation.synthetic.simulated import simulated_pieces
 from lib.moderation.synthetic.source_media import encoded_clip, encoded_image, read_source_media
 from lib.storage import open_storage
-from tests.moderation.made_media import scene
+from tests.moderation.media_factories import scene
 
 DAY = 86_400_000_000
 FIRST = 20_000 * DAY

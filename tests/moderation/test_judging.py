@@ -20,7 +20,7 @@ from lib.moderation.model.evaluation import (
 from lib.moderation.model.outputs import ModalityAnswer, Presence
 from lib.moderation.model.report import Measured, training_report
 from lib.report import render_page
-from tests.moderation.tiny import POLICIES, model, unseen_posts
+from tests.moderation.small_model import POLICIES, model, unseen_posts
 
 
 def drawn(count: int = 4000) -> tuple[np.ndarray, np.ndarray]:

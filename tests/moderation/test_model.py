@@ -33,7 +33,7 @@ from lib.moderation.model.text import TextModel
 from lib.moderation.model.training import Run
 from lib.moderation.model.video import VideoModel
 from lib.registry import ArtifactError
-from tests.moderation.tiny import (
+from tests.moderation.small_model import (
     POLICIES,
     image_model,
     model,

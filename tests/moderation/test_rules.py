@@ -10,7 +10,7 @@ from lib.moderation.post import Media, Post
 from lib.moderation.rules import ACTIONS, RULES_FILE, row_of, rule_fields
 from lib.moderation.text_matching.lists import load_lists
 from lib.rules import RuleError, load_rules
-from tests.moderation.made_media import encoded, scene
+from tests.moderation.media_factories import encoded, scene
 
 LISTS = """
 version: 1

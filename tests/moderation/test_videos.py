@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lib.moderation.media.limits import Limits, MediaError
 from lib.moderation.media.videos import decode_video
-from tests.moderation.made_media import (
+from tests.moderation.media_factories import (
     at_times,
     brightening,
     encoded,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, select, text
+from sqlalchemy import select, text
 
 from jobs.privacy.erase import INCOMPLETE, EraseConfig, main
 from lib.feature import OnlineFeatures, RedisStore, SqliteStore
@@ -25,12 +25,9 @@ from lib.records import (
     Intervention,
     InterventionOutcome,
     Interventions,
-    Outcome,
     Records,
     RecordsError,
-    ReviewItem,
     Reviews,
-    Step,
     StoredPlan,
     StoredSchedule,
     WorkOrder,
@@ -42,6 +39,7 @@ from lib.records.entity import Entity, entity_hash
 from lib.records.partitions import DAY
 from lib.records.review_schema import AUDIT
 from lib.records.schema import ERASURES
+from tests.privacy.factories import all_values, close_item, review_item
 from tests.records.conftest import NOVEMBER, SECOND, decision, fact
 from tests.serve.redis_process import RedisProcess
 
@@ -56,13 +54,6 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def database(url: str, records: Records) -> Iterator[Database]:
-    opened = Database(url)
-    yield opened
-    opened.close()
-
-
 def payment(name: str, user: str, day: int = 0, **changes: object) -> Decision:
     at = NOVEMBER + day * DAY
     request = {"user_id": user, "transaction_id": name}
@@ -70,18 +61,6 @@ def payment(name: str, user: str, day: int = 0, **changes: object) -> Decision:
     return decision(
         name, entities=entities, request=request, event_time=at, received_at=at, **changes
     )
-
-
-def all_values(database: Database) -> str:
-    """Every value of every table, as text."""
-    with database.reading() as connection:
-        tables = inspect(connection).get_table_names()
-        rows = [
-            str(row)
-            for table in tables
-            for row in connection.execute(text(f'SELECT * FROM "{table}"'))
-        ]
-    return "\n".join(rows)
 
 
 def bytes_below(folder: Path) -> bytes:
@@ -271,7 +250,7 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
         "p1": {"text": f"words of {ANN}"},
         "p2": {"text": "other", "media": {"image": shared}},
     }
-    reviews.admit([_item(post, contents[post]) for post in contents], "routing")
+    reviews.admit([review_item(post, contents[post]) for post in contents], "routing")
     (first,) = reviews.claim("rita", 1, now=NOVEMBER, lease=10 * SECOND)
     reviews.decide(
         first.item_id,
@@ -280,7 +259,7 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
         {"hate": True},
         now=NOVEMBER,
         note=ANN,
-        next_step=_closed,
+        next_step=close_item,
     )
     config = EraseConfig(
         "moderation", (ANN,), url, media=str(tmp_path / "media"), secret_file=secret, by="dpo"
@@ -305,44 +284,9 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
     reviews.close()
 
 
-def _item(post: str, content: dict[str, object]) -> ReviewItem:
-    return ReviewItem(
-        id=post,
-        case_id=post,
-        post_id=post,
-        kind="review",
-        rule="routed",
-        policies={"hate": 0.5},
-        severity=3,
-        reach=1,
-        priority=1.0,
-        created_at=NOVEMBER,
-        due_at=NOVEMBER,
-        rank_us=NOVEMBER + int(post[1]),
-        policy_version="v1",
-        model_version=None,
-        shown=content,
-    )
-
-
-def _closed(item: ReviewItem, case: object) -> Step:
-    return Step(
-        outcome=Outcome(
-            case_id=item.case_id,
-            post_id=item.post_id,
-            kind=item.kind,
-            rule="single",
-            verdicts={"hate": True},
-            at=NOVEMBER,
-            policy_version="v1",
-            model_version=None,
-        )
-    )
-
-
 def test_the_audit_refuses_every_other_change(url: str, database: Database) -> None:
     reviews = Reviews(url)
-    reviews.admit([_item("p1", {})], "routing")
+    reviews.admit([review_item("p1", {})], "routing")
     reviews.close()
     for change in (
         "UPDATE review_audit SET who = 'x'",

@@ -24,7 +24,7 @@ from lib.records import (
     WorkOrders,
 )
 from lib.records.partitions import DAY
-from tests.privacy.test_erase import _closed, _item, all_values, database  # noqa: F401
+from tests.privacy.factories import all_values, close_item, review_item
 from tests.records.conftest import NOVEMBER, SECOND, decision, fact
 
 NOW = NOVEMBER + 100 * DAY
@@ -41,10 +41,12 @@ def seed(url: str, records: Records, folder: Path) -> dict[str, str]:
     reviews = Reviews(url)
     shelf = MediaStore(str(folder / "media"))
     digests = {name: shelf.keep(name.encode()) for name in ("old", "open", "new")}
-    reviews.admit([_item("p1", {}), _item("p2", {"media": {"image": digests["open"]}})], "routing")
+    reviews.admit(
+        [review_item("p1", {}), review_item("p2", {"media": {"image": digests["open"]}})], "routing"
+    )
     (first,) = reviews.claim("rita", 1, now=NOVEMBER, lease=SECOND)
     reviews.decide(
-        first.item_id, "rita", first.token, {"hate": True}, now=NOVEMBER, next_step=_closed
+        first.item_id, "rita", first.token, {"hate": True}, now=NOVEMBER, next_step=close_item
     )
     reviews.close()
     for name in ("old", "open"):
@@ -74,7 +76,7 @@ def test_what_is_old_goes_and_what_waits_stays(
     url: str,
     records: Records,
     tmp_path: Path,
-    database,  # noqa: F811
+    database,
 ) -> None:
     digests = seed(url, records, tmp_path)
     before = all_values(database)
@@ -120,7 +122,7 @@ def test_nothing_goes_that_was_not_asked_for(
     url: str,
     records: Records,
     tmp_path: Path,
-    database,  # noqa: F811
+    database,
 ) -> None:
     seed(url, records, tmp_path)
     before = all_values(database)
@@ -225,7 +227,7 @@ def test_options_come_from_a_file_and_the_url_from_the_environment(tmp_path: Pat
     assert "FOREWARN_RECORDS; it is not set" in done.stderr
 
 
-def test_two_at_once_do_not_remove_the_same(url: str, records: Records, database) -> None:  # noqa: F811
+def test_two_at_once_do_not_remove_the_same(url: str, records: Records, database) -> None:
     with database.removing():
         with pytest.raises(RecordsUnavailableError, match="another erasure or retention runs"):
             main(RetainConfig(url, facts_days=1), NOW)

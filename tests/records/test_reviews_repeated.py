@@ -22,7 +22,7 @@ from lib.records import (
 )
 from lib.records.database import Database
 from tests.records.conftest import NOVEMBER, SECOND
-from tests.records.test_reviews import LEASE, claim, close, decide, item, look_twice
+from tests.records.review_factories import LEASE, claim, close, decide, item, look_twice
 
 Answer = TypeVar("Answer")
 ANN, BOB = ReviewKey("a" * 12, bound=True), ReviewKey("b" * 12, bound=True)

@@ -22,7 +22,7 @@ from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
 from serve.fraud.settings import FraudSettings
 from tests.serve.redis_process import RedisProcess
-from tests.serve.small_model import CREATED_AT, publish, small
+from tests.serve.small_fraud_model import CREATED_AT, publish, small
 
 SCOPES = ("fraud:score", "fraud:label", "fraud:read")
 
@@ -50,7 +50,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
 
 
 @dataclass(frozen=True)
-class Place:
+class Workspace:
     """A directory of its own for one application, with keys and a registry to break."""
 
     folder: Path
@@ -80,19 +80,19 @@ class Place:
         )
 
 
-def new_place(folder: Path, models: Models) -> Place:
+def new_workspace(folder: Path, models: Models) -> Workspace:
     registry = folder / "registry"
     shutil.copytree(models.registry, registry)
     tokens = {}
     for name, scopes in {"all": SCOPES, "score": SCOPES[:1], "label": SCOPES[1:2]}.items():
         tokens[name], record = new_key(scopes, time.time_ns() // 1000)
         add_key(folder / "keys.json", record)
-    return Place(folder, registry, models.versions, tokens)
+    return Workspace(folder, registry, models.versions, tokens)
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, models: Models) -> Place:
-    return new_place(tmp_path, models)
+def workspace(tmp_path: Path, models: Models) -> Workspace:
+    return new_workspace(tmp_path, models)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 
 @asynccontextmanager
-async def starting(workspace: Place, **changes: Any) -> AsyncIterator[Running]:
+async def starting(workspace: Workspace, **changes: Any) -> AsyncIterator[Running]:
     """The application at a place, with changed arguments."""
     meter = PrometheusMetrics(INSTRUMENTS)
     service = FraudService(workspace.args(**changes), meter)
@@ -123,7 +123,7 @@ async def starting(workspace: Place, **changes: Any) -> AsyncIterator[Running]:
 
 
 @pytest.fixture
-def start(workspace: Place) -> Start:
+def start(workspace: Workspace) -> Start:
     """Starts the application here; it can be started again."""
     return partial(starting, workspace)
 

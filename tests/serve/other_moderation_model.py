@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from lib.moderation.model.model import ModerationModel
-from tests.moderation import tiny
+from tests.moderation import small_model
 
 
 def other_model() -> ModerationModel:
     """A model whose texts and whose fusion both answer otherwise than the first one's."""
-    first = tiny.model()
+    first = small_model.model()
     assert first.text is not None
     net = copy.deepcopy(first.fusion.net)
     with torch.no_grad():

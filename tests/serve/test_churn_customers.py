@@ -17,7 +17,7 @@ from lib.feature import DAY
 from serve.churn.schemas import MOST_ROWS
 from serve.churn.settings import ChurnSettings
 from tests.churn.tables import world
-from tests.serve.churn_place import NOW, churn, iso, news, stayers
+from tests.serve.churn_app import NOW, churn, iso, news, stayers
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 SIGNED = {
@@ -38,7 +38,7 @@ def use(days_ago: float, user: str = "u1", customer: str = "new") -> dict[str, o
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory) -> Path:
-    from tests.serve.churn_place import published  # noqa: PLC0415
+    from tests.serve.churn_app import published  # noqa: PLC0415
 
     return published(tmp_path_factory.mktemp("published"))
 

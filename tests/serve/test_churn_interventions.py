@@ -11,8 +11,8 @@ from lib.churn.interventions import PLAYBOOKS_FILE, is_held_out
 from lib.churn.model.scores import NOTE, scores_table
 from lib.feature import DAY
 from lib.records import Intervention, StoredPlan
-from tests.churn.test_model import rows, trained
-from tests.serve.churn_place import NOW, churn, iso, published, stayers
+from tests.churn.small_model import rows, trained
+from tests.serve.churn_app import NOW, churn, iso, published, stayers
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 LIMITS = {"hours": 12, "budget": 3000}

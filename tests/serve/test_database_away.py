@@ -16,9 +16,9 @@ from serve.churn import routes as churn_routes
 from serve.fraud import routes as fraud_routes
 from serve.maintenance import routes as maintenance_routes
 from serve.moderation import routes as moderation_routes
-from tests.serve import churn_place, maintenance_place, moderation_place
+from tests.serve import churn_app, maintenance_app, moderation_app
 from tests.serve.conftest import Start
-from tests.serve.made_up import label, payment
+from tests.serve.factories import label, payment
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 AWAY = "postgresql+psycopg://nobody@127.0.0.1:1/records"
@@ -83,15 +83,15 @@ async def running(
         async with start(records=AWAY) as app:
             yield app.service, app.client
     elif system == "moderation":
-        registry = moderation_place.published(tmp_path / "registry")
-        async with moderation_place.moderation(tmp_path / "m", registry, records=AWAY) as there:
+        registry = moderation_app.published(tmp_path / "registry")
+        async with moderation_app.moderation(tmp_path / "m", registry, records=AWAY) as there:
             yield there.service, there.client
     elif system == "churn":
-        async with churn_place.churn(tmp_path / "c", records=AWAY) as churn:
+        async with churn_app.churn(tmp_path / "c", records=AWAY) as churn:
             yield churn.service, churn.client
     else:
         folder = tmp_path / "t"
-        async with maintenance_place.maintenance(None, folder, records=AWAY) as plant:
+        async with maintenance_app.maintenance(None, folder, records=AWAY) as plant:
             yield plant.service, plant.client
 
 

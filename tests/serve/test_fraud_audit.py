@@ -14,15 +14,15 @@ from lib.contract import ContractError
 from lib.fraud.audit import audit
 from lib.fraud.features import FRAUD
 from lib.records import Records
-from tests.serve.conftest import Place, Start
-from tests.serve.made_up import LABELS, SCORE, eventually, label, moment, payment
+from tests.serve.conftest import Start, Workspace
+from tests.serve.factories import LABELS, SCORE, eventually, label, moment, payment
 
 pytestmark = pytest.mark.anyio
 
 PAYMENTS = 60
 
 
-async def served(workspace: Place, start: Start) -> Records:
+async def served(workspace: Workspace, start: Start) -> Records:
     """Serves payments of few customers, merchants and devices, and labels some of them."""
     draw = random.Random(5)
     async with start() as fraud:
@@ -49,7 +49,7 @@ async def served(workspace: Place, start: Start) -> Records:
     return Records(str(workspace.args().records))
 
 
-async def test_every_served_value_is_the_offline_one(workspace: Place, start: Start) -> None:
+async def test_every_served_value_is_the_offline_one(workspace: Workspace, start: Start) -> None:
     with await served(workspace, start) as records:
         audit_result = main(AuditConfig(records=str(workspace.args().records)))
         decisions = list(records.decisions("fraud", 0, time.time_ns() // 1000))
@@ -62,7 +62,7 @@ async def test_every_served_value_is_the_offline_one(workspace: Place, start: St
 
 
 async def test_a_value_that_was_served_otherwise_is_found_and_named(
-    workspace: Place, start: Start, tmp_path: Path
+    workspace: Workspace, start: Start, tmp_path: Path
 ) -> None:
     with await served(workspace, start) as records:
         decisions = list(records.decisions("fraud", 0, time.time_ns() // 1000))

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.serve.conftest import Place, Running, Start
-from tests.serve.made_up import LABELS, SCORE, eventually, label, payment
+from tests.serve.conftest import Running, Start, Workspace
+from tests.serve.factories import ALWAYS_REVIEW, LABELS, SCORE, eventually, label, payment
 from tests.serve.redis_process import RedisProcess
-from tests.serve.test_fraud_reload import ALWAYS_REVIEW
 
 pytestmark = pytest.mark.anyio
 
@@ -39,14 +38,14 @@ async def rescored(fraud: Running, transaction_id: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def no_model(workspace: Place) -> Path:
+def no_model(workspace: Workspace) -> Path:
     """The registry is away; moving it back is up to the test."""
     away = workspace.folder / "away"
     workspace.registry.rename(away)
     return away
 
 
-def bring_back(workspace: Place, away: Path) -> None:
+def bring_back(workspace: Workspace, away: Path) -> None:
     away.rename(workspace.registry)
 
 
@@ -76,7 +75,7 @@ async def test_without_a_model_rules_still_decide(start: Start, no_model: Path) 
 
 
 async def test_once_the_model_is_back_its_answer_is_kept_beside_the_fallbacks(
-    start: Start, workspace: Place, no_model: Path
+    start: Start, workspace: Workspace, no_model: Path
 ) -> None:
     async with start() as fraud:
         before = await sent(fraud)
@@ -88,7 +87,7 @@ async def test_once_the_model_is_back_its_answer_is_kept_beside_the_fallbacks(
 
 
 async def test_a_fallback_keeps_its_first_answer_after_it_was_scored_again(
-    start: Start, workspace: Place, no_model: Path
+    start: Start, workspace: Workspace, no_model: Path
 ) -> None:
     body = payment()
     async with start() as fraud:
@@ -164,7 +163,7 @@ async def test_a_malformed_payment_is_never_a_fallback(
 
 
 async def test_without_the_database_payments_are_decided_and_recorded_later(
-    start: Start, workspace: Place
+    start: Start, workspace: Workspace
 ) -> None:
     records = workspace.folder / "sub" / "records.sqlite"
     records.parent.write_text("a file where a directory should be")
@@ -185,7 +184,7 @@ async def test_without_the_database_payments_are_decided_and_recorded_later(
 
 
 async def test_decisions_of_a_killed_process_are_stored_by_the_next(
-    start: Start, workspace: Place
+    start: Start, workspace: Workspace
 ) -> None:
     async with start(drain_seconds=3600) as fraud:
         answer = await sent(fraud)

@@ -10,7 +10,7 @@ import pytest
 from serve.fraud.schemas import MOST_LABELS
 from serve.fraud.settings import FraudSettings
 from tests.serve.conftest import Running, Start
-from tests.serve.made_up import LABELS, SCORE, label, moment, payment
+from tests.serve.factories import LABELS, SCORE, label, moment, payment
 
 pytestmark = pytest.mark.anyio
 

@@ -13,11 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serve.conftest import Models, Place, new_place
-from tests.serve.made_up import SCORE, eventually, payment
+from tests.serve.conftest import Models, Workspace, new_workspace
+from tests.serve.factories import ALWAYS_REVIEW, SCORE, eventually, payment
 from tests.serve.ray_server import RayServer, listening_ports
 from tests.serve.redis_process import RedisProcess
-from tests.serve.test_fraud_reload import ALWAYS_REVIEW
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 
@@ -29,13 +28,13 @@ class OnRay:
     """The server and where it lives."""
 
     server: RayServer
-    place: Place
+    place: Workspace
 
 
 @pytest.fixture(scope="module")
 def on_ray(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnRay]:
     folder = tmp_path_factory.mktemp("ray")
-    workspace = new_place(folder, models)
+    workspace = new_workspace(folder, models)
     store = RedisProcess(folder)
     store.start()
     args = workspace.args(

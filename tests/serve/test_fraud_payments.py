@@ -9,24 +9,24 @@ from typing import Any
 import pytest
 
 from serve.fraud.schemas import ScoreResponse
-from tests.serve.conftest import Models, Place, Running, new_place, starting
-from tests.serve.made_up import SCORE, moment, payment
+from tests.serve.conftest import Models, Running, Workspace, new_workspace, starting
+from tests.serve.factories import SCORE, moment, payment
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-def workspace(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return new_place(tmp_path_factory.mktemp("payments"), models)
+def workspace(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return new_workspace(tmp_path_factory.mktemp("payments"), models)
 
 
 @pytest.fixture(scope="module")
-async def fraud(workspace: Place) -> AsyncIterator[Running]:
+async def fraud(workspace: Workspace) -> AsyncIterator[Running]:
     async with starting(workspace) as running:
         yield running
 
 
-async def test_a_good_payment_is_decided_by_the_model(fraud: Running, workspace: Place) -> None:
+async def test_a_good_payment_is_decided_by_the_model(fraud: Running, workspace: Workspace) -> None:
     sent = payment()
     answer = await fraud.client.post(SCORE, json=sent)
     assert answer.status_code == 200
@@ -216,7 +216,7 @@ async def test_a_bad_payment_is_never_counted_nor_recorded(fraud: Running) -> No
     assert kept.status_code == 404
 
 
-async def test_each_scope_opens_its_own_door(fraud: Running, workspace: Place) -> None:
+async def test_each_scope_opens_its_own_door(fraud: Running, workspace: Workspace) -> None:
     async def status(method: str, path: str, key: str) -> int:
         headers = {"Authorization": f"Bearer {workspace.tokens[key]}"}
         return (await fraud.client.request(method, path, headers=headers)).status_code
@@ -226,7 +226,7 @@ async def test_each_scope_opens_its_own_door(fraud: Running, workspace: Place) -
     assert await status("GET", "/fraud/transactions/x", "score") == 403
 
 
-async def test_no_id_of_a_person_is_in_the_log(fraud: Running, workspace: Place) -> None:
+async def test_no_id_of_a_person_is_in_the_log(fraud: Running, workspace: Workspace) -> None:
     sent = payment(user_id="jane.doe@example.com", device_id="imei-990000862471854")
     await fraud.client.post(SCORE, json=sent)
     fraud.service.log.flush()

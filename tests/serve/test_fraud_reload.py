@@ -13,22 +13,11 @@ import pytest
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import RULES_FILE
 from lib.registry import Registry, verify_artifact, write_artifact
-from tests.serve.conftest import Place, Running, Start
-from tests.serve.made_up import SCORE, eventually, payment
-from tests.serve.small_model import CREATED_AT
+from tests.serve.conftest import Running, Start, Workspace
+from tests.serve.factories import ALWAYS_REVIEW, SCORE, eventually, payment
+from tests.serve.small_fraud_model import CREATED_AT
 
 pytestmark = pytest.mark.anyio
-
-ALWAYS_REVIEW = """
-version: 7
-rules:
-  - id: everything_twice
-    when: amount >= 0
-    action: REVIEW
-    reason: everything is looked at twice today
-    confidence: 0.5
-    owner: tests
-"""
 
 
 async def served(fraud: Running) -> dict[str, Any]:
@@ -42,14 +31,14 @@ async def part(fraud: Running, name: str) -> dict[str, Any]:
     return dict(body["parts"][name])
 
 
-async def test_another_version_takes_over(fraud: Running, workspace: Place) -> None:
+async def test_another_version_takes_over(fraud: Running, workspace: Workspace) -> None:
     assert (await served(fraud))["model_version"] == workspace.versions[0]
     await fraud.service.reconfigure({"model": workspace.versions[1]})
     assert (await served(fraud))["model_version"] == workspace.versions[1]
 
 
 async def test_a_moved_alias_is_followed_without_being_told(
-    fraud: Running, workspace: Place
+    fraud: Running, workspace: Workspace
 ) -> None:
     registry = Registry(workspace.registry)
     registry.set_alias("fraud", "champion", workspace.versions[1], at=CREATED_AT + 1, by="test")
@@ -66,7 +55,7 @@ async def test_a_moved_alias_is_followed_without_being_told(
     await eventually(rolled_back)
 
 
-def published_for_other_features(workspace: Place) -> str:
+def published_for_other_features(workspace: Workspace) -> str:
     """A version that is whole, but was trained on other inputs."""
     source = workspace.registry / "fraud" / "versions" / workspace.versions[0]
     manifest = verify_artifact(source).manifest
@@ -87,7 +76,7 @@ def published_for_other_features(workspace: Place) -> str:
     return Registry(workspace.registry).publish(target, "fraud")
 
 
-async def refused(fraud: Running, workspace: Place, version: str, hint: str) -> None:
+async def refused(fraud: Running, workspace: Workspace, version: str, hint: str) -> None:
     await fraud.service.reconfigure({"model": version})
     assert (await served(fraud))["model_version"] == workspace.versions[0]
     status = await part(fraud, "model")
@@ -97,12 +86,12 @@ async def refused(fraud: Running, workspace: Place, version: str, hint: str) -> 
 
 
 async def test_a_model_of_other_features_is_refused_and_they_are_named(
-    fraud: Running, workspace: Place
+    fraud: Running, workspace: Workspace
 ) -> None:
     await refused(fraud, workspace, published_for_other_features(workspace), "moon_phase")
 
 
-async def test_truncated_weights_are_refused(fraud: Running, workspace: Place) -> None:
+async def test_truncated_weights_are_refused(fraud: Running, workspace: Workspace) -> None:
     weights = (
         workspace.registry / "fraud" / "versions" / workspace.versions[1] / "forest.safetensors"
     )
@@ -110,7 +99,7 @@ async def test_truncated_weights_are_refused(fraud: Running, workspace: Place) -
     await refused(fraud, workspace, workspace.versions[1], "forest.safetensors")
 
 
-async def test_changed_thresholds_are_refused(fraud: Running, workspace: Place) -> None:
+async def test_changed_thresholds_are_refused(fraud: Running, workspace: Workspace) -> None:
     manifest = workspace.registry / "fraud" / "versions" / workspace.versions[1] / "manifest.json"
     content = json.loads(manifest.read_text())
     content["thresholds"]["decline"] = 2.0
@@ -118,12 +107,14 @@ async def test_changed_thresholds_are_refused(fraud: Running, workspace: Place) 
     await refused(fraud, workspace, workspace.versions[1], "edited")
 
 
-async def test_a_version_that_does_not_exist_is_refused(fraud: Running, workspace: Place) -> None:
+async def test_a_version_that_does_not_exist_is_refused(
+    fraud: Running, workspace: Workspace
+) -> None:
     await refused(fraud, workspace, "20200101T000000Z-00000000", "no version")
 
 
 async def test_a_good_model_after_a_bad_one_makes_it_ready_again(
-    fraud: Running, workspace: Place
+    fraud: Running, workspace: Workspace
 ) -> None:
     await fraud.service.reconfigure({"model": "20200101T000000Z-00000000"})
     await fraud.service.reconfigure({"model": workspace.versions[1]})
@@ -132,7 +123,7 @@ async def test_a_good_model_after_a_bad_one_makes_it_ready_again(
 
 
 async def test_a_registry_that_is_gone_leaves_the_model_on(
-    fraud: Running, workspace: Place
+    fraud: Running, workspace: Workspace
 ) -> None:
     shutil.rmtree(workspace.registry)
     await fraud.service.reconfigure({})
@@ -140,14 +131,14 @@ async def test_a_registry_that_is_gone_leaves_the_model_on(
 
 
 async def test_a_fresh_start_with_a_bad_version_takes_the_champion(
-    start: Start, workspace: Place
+    start: Start, workspace: Workspace
 ) -> None:
     async with start(model="20200101T000000Z-00000000") as fraud:
         assert (await served(fraud))["model_version"] == workspace.versions[0]
         assert not (await part(fraud, "model"))["ok"]
 
 
-async def test_rules_come_as_text_or_as_a_file(fraud: Running, workspace: Place) -> None:
+async def test_rules_come_as_text_or_as_a_file(fraud: Running, workspace: Workspace) -> None:
     await fraud.service.reconfigure({"rules": ALWAYS_REVIEW})
     answer = await served(fraud)
     assert (answer["decision"], answer["method"]) == ("REVIEW", "rule")
@@ -195,7 +186,7 @@ async def test_an_unknown_option_changes_nothing_and_is_told(fraud: Running) -> 
 
 
 async def test_the_answer_is_the_score_of_the_batch_path(
-    fraud: Running, workspace: Place, tmp_path: Path
+    fraud: Running, workspace: Workspace, tmp_path: Path
 ) -> None:
     from lib.fraud.model.model import Ensemble  # noqa: PLC0415  fits models, too
     from lib.fraud.model.scoring import Scorer  # noqa: PLC0415

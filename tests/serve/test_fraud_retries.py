@@ -8,7 +8,7 @@ import pytest
 
 from lib.records.models import Row
 from tests.serve.conftest import Running, Start
-from tests.serve.made_up import SCORE, moment, payment
+from tests.serve.factories import SCORE, moment, payment
 
 pytestmark = pytest.mark.anyio
 

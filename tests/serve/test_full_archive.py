@@ -9,8 +9,8 @@ import pytest
 from serve.framework.decision_buffer import DecisionBuffer
 from serve.framework.decision_store import DecisionStore
 from tests.serve.conftest import Running
-from tests.serve.made_up import SCORE, payment
-from tests.serve.moderation_place import moderation, published
+from tests.serve.factories import SCORE, payment
+from tests.serve.moderation_app import moderation, published
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.records.server import installed, new_database, running
 from tests.serve.conftest import Models
-from tests.serve.fuzzed_places import SYSTEMS, fuzzed_place
+from tests.serve.fuzz_targets import SYSTEMS, fuzz_target
 from tests.serve.fuzzing import fuzzed
 
 pytestmark = pytest.mark.timeout(300)
@@ -28,7 +28,7 @@ def server() -> Iterator[str]:
 def test_no_request_is_a_fault_of_ours(
     system: str, tmp_path: Path, models: Models, server: str
 ) -> None:
-    with fuzzed_place(system, tmp_path / "a", new_database(server), models) as application:
+    with fuzz_target(system, tmp_path / "a", new_database(server), models) as application:
         outcome = fuzzed(application, EXAMPLES)
     assert outcome.faults == []
     assert outcome.requests > 50
@@ -40,6 +40,6 @@ def test_no_request_is_a_fault_of_ours_on_sqlite(
     system: str, tmp_path: Path, models: Models
 ) -> None:
     folder = tmp_path / "a"
-    with fuzzed_place(system, folder, f"sqlite:///{tmp_path}/r.sqlite", models) as application:
+    with fuzz_target(system, folder, f"sqlite:///{tmp_path}/r.sqlite", models) as application:
         outcome = fuzzed(application, 5 * EXAMPLES, number=1)
     assert outcome.faults == []

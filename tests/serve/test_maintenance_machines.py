@@ -9,7 +9,7 @@ import pytest
 from lib.maintenance.dataset import Tables, current_rows
 from lib.maintenance.model.loading import load_model
 from tests.maintenance.small_fleet import tables
-from tests.serve.maintenance_place import end_of, iso, maintenance, news
+from tests.serve.maintenance_app import end_of, iso, maintenance, news
 
 pytestmark = pytest.mark.anyio
 MINUTE = 60_000_000

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.serve.maintenance_place import end_of, iso, maintenance, news
+from tests.serve.maintenance_app import end_of, iso, maintenance, monday, news, week
 
 pytestmark = pytest.mark.anyio
 MINUTE, HOUR = 60_000_000, 3_600_000_000
@@ -18,31 +18,6 @@ MACHINES = [f"M0000{number}" for number in range(5)]
 @pytest.fixture
 def at(small_fleet: Path) -> int:
     return end_of(small_fleet) + MINUTE
-
-
-def monday(at: int) -> datetime:
-    day = datetime.fromtimestamp(at / 1e6, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return day + timedelta(days=7 - day.weekday())
-
-
-def week(at: int, **changes: Any) -> dict[str, Any]:
-    kind = {
-        "skill": "mechanical",
-        "duration_hours": 4,
-        "service_cost": 400,
-        "repair_cost": 3000,
-        "repair_hours": 14,
-        "services_per_year": 2.0,
-        "failures_per_year": 0.3,
-    }
-    return {
-        "start": monday(at).isoformat(),
-        "crews": [{"skill": "mechanical", "shifts": {"06-14": 1}}],
-        "work": {"bearing": kind, "seal": {**kind, "duration_hours": 3}},
-        "lost_per_hour": 900,
-        "unplanned_factor": 9,
-        **changes,
-    }
 
 
 def schedule_request(at: int, machines: list[str] = MACHINES, **changes: Any) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import pytest
 from lib.calibration import sigmoid
 from lib.moderation.model.inputs import PostInputs
 from lib.registry import Registry
-from tests.moderation import tiny
-from tests.moderation.made_media import encoded, scene
-from tests.serve.made_up import eventually
-from tests.serve.moderation_place import CREATED_AT, Running, moderation, published, sent
+from tests.moderation import small_model
+from tests.moderation.media_factories import encoded, scene
+from tests.serve.factories import eventually
+from tests.serve.moderation_app import CREATED_AT, Running, moderation, published, sent
 from tests.serve.other_moderation_model import other_model
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -33,10 +33,10 @@ async def test_while_a_version_loads_the_one_before_answers_and_never_half_of_ea
 ) -> None:
     other, book = other_model(), Registry(registry)
     before = book.resolve("moderation", "champion")
-    version = book.publish(tiny.save(other, tmp_path / "other"), "moderation")
+    version = book.publish(small_model.save(other, tmp_path / "other"), "moderation")
     probabilities = {
         name: sigmoid(model.log_odds([PostInputs(TEXT)]))[0].tolist()
-        for name, model in ((before, tiny.model()), (version, other))
+        for name, model in ((before, small_model.model()), (version, other))
     }
     # nobody waits for the members: they are asked for what they do not have yet
     async with moderation(tmp_path / "a", registry, prepare_seconds=0.001) as app:

@@ -20,13 +20,12 @@ from lib.calibration import sigmoid
 from lib.moderation.model.inputs import PostInputs
 from lib.records import Reviews
 from lib.registry import Registry
-from tests.moderation import tiny
-from tests.moderation.made_media import video
-from tests.serve.made_up import eventually
-from tests.serve.moderation_place import CREATED_AT, arguments, published, salt, sent
+from tests.moderation import small_model
+from tests.moderation.media_factories import video
+from tests.serve.factories import eventually
+from tests.serve.moderation_app import CREATED_AT, arguments, png, published, salt, sent
 from tests.serve.other_moderation_model import other_model
 from tests.serve.ray_server import RayServer
-from tests.serve.test_moderation_posts import png
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 
@@ -100,12 +99,12 @@ def probabilities_of(answer: dict[str, Any]) -> list[float]:
 async def test_a_post_through_the_proxy_gets_the_chances_of_the_model_in_this_process(
     client: httpx.AsyncClient,
 ) -> None:
-    pieces = tiny.parts()[2]
+    pieces = small_model.parts()[2]
     text, pixels = pieces.texts[0], pieces.images[0]
     ready = (await client.get("/moderation/readyz")).json()
     assert ready["status"] == "ready", ready
     answer = await judged(client, text=text, images=[sent(png(pixels))] * 2)
-    expected = sigmoid(tiny.model().log_odds([PostInputs(text, (pixels, pixels))]))[0]
+    expected = sigmoid(small_model.model().log_odds([PostInputs(text, (pixels, pixels))]))[0]
     assert probabilities_of(answer) == pytest.approx(expected.tolist(), abs=1e-6)
     assert answer["method"] == "model"
     described = (await client.get("/moderation/openapi.json")).json()
@@ -116,7 +115,7 @@ async def test_a_post_through_the_proxy_gets_the_chances_of_the_model_in_this_pr
 
 
 async def test_a_pending_video_is_judged_afterwards(client: httpx.AsyncClient) -> None:
-    clip = np.repeat(np.repeat(tiny.parts()[2].clips[0], 2, axis=1), 2, axis=2)
+    clip = np.repeat(np.repeat(small_model.parts()[2].clips[0], 2, axis=1), 2, axis=2)
     first = await judged(client, text="look", video=sent(video(list(clip), rate=8)))
     path = f"{POSTS}/{first['post_id']}"
 
@@ -127,13 +126,13 @@ async def test_a_pending_video_is_judged_afterwards(client: httpx.AsyncClient) -
     await eventually(followed, within=60, pause=0.2)
     record = (await client.get(path)).json()
     assert record["decision"] in {"ALLOW", "REVIEW", "REMOVE"}
-    assert set(record["afterwards"]["policies"]) == set(tiny.POLICIES)
+    assert set(record["afterwards"]["policies"]) == set(small_model.POLICIES)
 
 
 async def test_posts_that_come_together_are_judged_together_and_as_if_alone(
     client: httpx.AsyncClient, on_ray: OnRay
 ) -> None:
-    texts = tiny.parts()[2].texts[:48]
+    texts = small_model.parts()[2].texts[:48]
     at_a_time = asyncio.Semaphore(AT_A_TIME)
 
     async def judge(text: str) -> dict[str, Any]:
@@ -141,7 +140,7 @@ async def test_posts_that_come_together_are_judged_together_and_as_if_alone(
             return await judged(client, text=text)
 
     answers = await asyncio.gather(*(judge(text) for text in texts))
-    expected = sigmoid(tiny.model().log_odds([PostInputs(text) for text in texts]))
+    expected = sigmoid(small_model.model().log_odds([PostInputs(text) for text in texts]))
     assert np.array([probabilities_of(answer) for answer in answers]) == pytest.approx(
         expected, abs=1e-6
     )
@@ -154,11 +153,11 @@ async def test_a_promoted_model_is_taken_up_without_an_error_and_never_by_halves
 ) -> None:
     registry, other = Registry(on_ray.registry), other_model()
     before = registry.resolve("moderation", "champion")
-    version = registry.publish(tiny.save(other, on_ray.folder / "other"), "moderation")
-    text = tiny.parts()[2].texts[0]
+    version = registry.publish(small_model.save(other, on_ray.folder / "other"), "moderation")
+    text = small_model.parts()[2].texts[0]
     probabilities = {
         name: sigmoid(model.log_odds([PostInputs(text)]))[0].tolist()
-        for name, model in ((before, tiny.model()), (version, other))
+        for name, model in ((before, small_model.model()), (version, other))
     }
     assert probabilities[before] != pytest.approx(probabilities[version], abs=1e-3)
     versions: list[str] = []
@@ -197,7 +196,7 @@ async def answered(client: httpx.AsyncClient, post: dict[str, Any]) -> dict[str,
 async def test_while_the_model_of_texts_is_killed_every_post_is_answered_and_queued_once(
     client: httpx.AsyncClient, on_ray: OnRay
 ) -> None:
-    texts = [*tiny.parts()[2].texts[:60], *["a doubtfulword"] * 20]
+    texts = [*small_model.parts()[2].texts[:60], *["a doubtfulword"] * 20]
     posts = [body(text=text) for text in texts]
     at_a_time = asyncio.Semaphore(AT_A_TIME // 2)
 
@@ -237,7 +236,7 @@ async def test_while_the_model_of_texts_is_killed_every_post_is_answered_and_que
 
 @pytest.mark.slow
 async def test_colocated_the_answers_are_the_same(client: httpx.AsyncClient, on_ray: OnRay) -> None:
-    pieces = tiny.parts()[2]
+    pieces = small_model.parts()[2]
     fields = {"text": pieces.texts[3], "images": [sent(png(pieces.images[3]))]}
     apart = await judged(client, **fields)
     on_ray.server.deploy(colocated=True)

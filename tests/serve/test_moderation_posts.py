@@ -15,10 +15,10 @@ from lib.moderation.media.hashes import pdq_hash, sha256
 from lib.moderation.media.images import decode_image
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.synthetic.simulated import SIMULATED_RECIPE
-from tests.moderation import tiny
+from tests.moderation import small_model
 from tests.moderation.hostile_media import gif_of_many_frames
-from tests.moderation.made_media import encoded, png_that_claims, scene, video
-from tests.serve.moderation_place import SECOND, moderation, published, sent
+from tests.moderation.media_factories import encoded, png_that_claims, scene, video
+from tests.serve.moderation_app import SECOND, moderation, png, published, sent
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
@@ -28,17 +28,10 @@ def registry(tmp_path_factory) -> Path:
     return published(tmp_path_factory.mktemp("published"))
 
 
-def png(pixels: np.ndarray) -> bytes:
-    """An image without loss."""
-    written = io.BytesIO()
-    Image.fromarray(pixels).save(written, "PNG")
-    return written.getvalue()
-
-
 def simulated(row_of: str, want: bool) -> tuple[int, object]:
     """A piece of the simulated test posts that does, or does not, break a policy by itself."""
-    posts, probabilities, _ = tiny.unseen_posts()
-    column = tiny.POLICIES.index(row_of)
+    posts, probabilities, _ = small_model.unseen_posts()
+    column = small_model.POLICIES.index(row_of)
     single = (posts.presence == 1).sum(axis=1) == 1
     order = np.argsort(-probabilities[:, column] if want else probabilities.max(axis=1))
     return next((int(row), posts) for row in order if single[row])
@@ -49,15 +42,15 @@ def post(name: str, **fields: object) -> dict[str, object]:
 
 
 async def test_a_post_gets_the_chances_of_the_model_in_this_process(registry, tmp_path):
-    pieces, pixels = tiny.parts()[2], tiny.parts()[2].images[0]
+    pieces, pixels = small_model.parts()[2], small_model.parts()[2].images[0]
     text = pieces.texts[0]
     async with moderation(tmp_path / "a", registry) as app:
         answer = await app.post("posts", post("p", text=text, images=[sent(png(pixels))]))
         again = await app.post("posts", post("p", text=text, images=[sent(png(pixels))]))
-    expected = sigmoid(tiny.model().log_odds([PostInputs(text, (pixels,))]))[0]
+    expected = sigmoid(small_model.model().log_odds([PostInputs(text, (pixels,))]))[0]
     probabilities = [policy["probability"] for policy in answer["policies"].values()]
     assert probabilities == pytest.approx(expected.tolist(), abs=1e-6)
-    assert list(answer["policies"]) == list(tiny.POLICIES)
+    assert list(answer["policies"]) == list(small_model.POLICIES)
     assert answer["presence"] == {"text": "present", "image": "present", "video": "absent"}
     assert answer["method"] == "model"
     assert again == answer  # to the letter, its request id too
@@ -70,7 +63,7 @@ async def test_what_breaks_a_policy_is_removed_or_reviewed_and_what_does_not_sta
         answers = {}
         for want in (True, False):
             row, posts = simulated("hate", want)
-            inputs = posts.inputs(tiny.parts()[2])[row]
+            inputs = posts.inputs(small_model.parts()[2])[row]
             answers[want] = await app.post("posts", post(f"p{want}", text=inputs.text or "hello"))
         figures = await app.get("review/figures")
     assert answers[True]["decision"] in {"REMOVE", "REVIEW"}
@@ -117,7 +110,7 @@ async def test_a_known_picture_is_found_behind_the_first_frame_of_an_animation(
 
 
 async def test_the_worst_frame_of_an_animation_decides_and_is_the_one_explained(registry, tmp_path):
-    pieces = tiny.parts()[2]
+    pieces = small_model.parts()[2]
     pictures = dict(zip(pieces.image_kinds, pieces.images, strict=True))
     banned = sorted(SIMULATED_RECIPE.prohibited)[0]
     usual = sorted(set(pictures) - SIMULATED_RECIPE.prohibited - SIMULATED_RECIPE.context)[0]
@@ -186,7 +179,7 @@ async def test_an_author_whose_post_was_removed_is_known_for_it(registry, tmp_pa
 
 
 async def test_a_video_is_pending_and_then_judged_whole(registry, tmp_path):
-    clip = tiny.parts()[2].clips[0]
+    clip = small_model.parts()[2].clips[0]
     clip = np.repeat(np.repeat(clip, 2, axis=1), 2, axis=2)
     content = video(list(clip), rate=8)
     async with moderation(tmp_path / "a", registry) as app:
@@ -198,7 +191,7 @@ async def test_a_video_is_pending_and_then_judged_whole(registry, tmp_path):
     assert (first["decision"], first["method"]) == ("PENDING", "pending")
     assert before["decision"] == "PENDING"
     assert after["decision"] in {"ALLOW", "REVIEW", "REMOVE"}
-    assert set(after["afterwards"]["policies"]) == set(tiny.POLICIES)
+    assert set(after["afterwards"]["policies"]) == set(small_model.POLICIES)
     assert again == first
 
 
@@ -215,7 +208,7 @@ async def test_while_the_model_is_out_a_person_would_look_and_it_is_judged_again
 ):
     async with moderation(tmp_path / "a", registry) as app:
         model, app.service.model_slot.current = app.service.model_slot.current, None
-        answer = await app.post("posts", post("p", text=tiny.parts()[2].texts[1]))
+        answer = await app.post("posts", post("p", text=small_model.parts()[2].texts[1]))
         listed = await app.post("posts", post("w", text="doubtfulword"))
         app.service.model_slot.current = model
         await app.settled()
@@ -248,7 +241,7 @@ async def test_broken_media_are_told_and_never_allowed_unseen(registry, tmp_path
             assert [medium["reason"] for medium in answer["undecoded"]] == [reason], name
             assert answer["decision"] in {"REVIEW", "REMOVE"}, name
             assert "failed" in answer["presence"].values()
-        good = await app.post("posts", post("good", text=tiny.parts()[2].texts[0]))
+        good = await app.post("posts", post("good", text=small_model.parts()[2].texts[0]))
         assert good["method"] == "model"
 
 
@@ -298,7 +291,7 @@ async def test_policies_are_replaced_while_it_runs_and_bad_ones_refused(registry
         fewer = app.service.args.policies.split("  - id: contextual")[0]
         await app.service.reconfigure({"policies": fewer})
         answer = await app.post("posts", post("p", text="hello there"))
-        assert list(answer["policies"]) == list(tiny.POLICIES)[:-1]
+        assert list(answer["policies"]) == list(small_model.POLICIES)[:-1]
         other = fewer.replace("id: hate", "id: spam")
         await app.service.reconfigure({"policies": other, "lists": "version: 1\nentries: []\n"})
         ready = (await app.client.get("/moderation/status")).json()
@@ -306,7 +299,7 @@ async def test_policies_are_replaced_while_it_runs_and_bad_ones_refused(registry
 
 
 async def test_explanations_point_into_the_post_and_are_stored(registry, tmp_path):
-    pieces = tiny.parts()[2]
+    pieces = small_model.parts()[2]
     text = pieces.texts[0] + " \U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301nd"
     async with moderation(tmp_path / "a", registry) as app:
         body = post("p", text=text, images=[sent(png(pieces.images[0]))])
@@ -319,7 +312,7 @@ async def test_explanations_point_into_the_post_and_are_stored(registry, tmp_pat
     for word in explanation["text"]["words"]:
         assert text[word["begin"] : word["end"]] == word["word"]
     heat = Image.open(io.BytesIO(base64.b64decode(explanation["image"]["heat_png"][0])))
-    assert heat.size == (tiny.TINY.image.side, tiny.TINY.image.side)
+    assert heat.size == (small_model.TINY.image.side, small_model.TINY.image.side)
     assert again["explanation"] == explanation
     assert "expected one of hate, offensive" in wrong["detail"]
 

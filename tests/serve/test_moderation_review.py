@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.moderation.made_media import encoded, scene
-from tests.serve.moderation_place import (
+from tests.moderation.media_factories import encoded, scene
+from tests.serve.moderation_app import (
     SECOND,
     Running,
     arguments,

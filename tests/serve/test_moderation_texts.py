@@ -8,7 +8,7 @@ import pytest
 
 from lib.moderation.text_matching.folding import fold
 from serve.moderation.text_executor import TextExecutor
-from tests.serve.moderation_place import moderation, published
+from tests.serve.moderation_app import moderation, published
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from lib.access import add_key, new_key
 from serve.framework import Health, HealthChecks, Problem
 from serve.framework.asgi import read_body
-from tests.serve.test_gateway import World
+from tests.serve.echo_gateway import World
 
 pytestmark = pytest.mark.anyio
 PUBLIC = ("/healthz", "/readyz", "/docs", "/openapi.json")

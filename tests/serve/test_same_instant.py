@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serve.conftest import Place, starting
-from tests.serve.made_up import SCORE, eventually, payment
-from tests.serve.moderation_place import Running, moderation, published
+from tests.serve.conftest import Workspace, starting
+from tests.serve.factories import SCORE, eventually, payment
+from tests.serve.moderation_app import Running, moderation, published
 from tests.serve.redis_process import RedisProcess
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -76,7 +76,7 @@ async def test_one_of_two_posts_under_one_id_takes_effect(
 
 
 async def test_one_of_two_payments_under_one_id_takes_effect(
-    workspace: Place, profile_store: str
+    workspace: Workspace, profile_store: str
 ) -> None:
     # a store that is slow for a moment is not out: without it, replicas know nothing of each other
     shared = {"profile_store": profile_store, "store_timeout_ms": 30_000.0, "deadline_ms": 60_000.0}
@@ -90,7 +90,7 @@ async def test_one_of_two_payments_under_one_id_takes_effect(
 
 
 async def test_a_fallback_never_takes_the_answer_of_another_payment_under_its_id(
-    workspace: Place, redis_process: RedisProcess
+    workspace: Workspace, redis_process: RedisProcess
 ) -> None:
     shared = {"profile_store": redis_process.url}
     other = {name: workspace.folder / f"other-{name}" for name in ("journal", "log")}

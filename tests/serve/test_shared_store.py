@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.serve.conftest import Start
-from tests.serve.made_up import SCORE, label, payment
-from tests.serve.moderation_place import Running, moderation, published
+from tests.serve.factories import SCORE, label, payment
+from tests.serve.moderation_app import Running, moderation, published
 from tests.serve.redis_process import RedisProcess
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]

@@ -28,7 +28,7 @@ from tests.benchmarks.fraud_latency import HOST, payments, requests
 from tests.benchmarks.latency.load import Answer, Load
 from tests.benchmarks.on_cluster.ledger import Ledger, wrong_answers, wrong_counts
 from tests.benchmarks.on_cluster.served import USERS, Served, registry_for, served
-from tests.serve.small_model import CREATED_AT, publish, small
+from tests.serve.small_fraud_model import CREATED_AT, publish, small
 
 _SHADOW_RULE = """
 version: 2

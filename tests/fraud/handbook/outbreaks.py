@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lib.fraud.features import STREAK
-from tests.benchmarks.handbook.ours import INPUTS, SPANS
-from tests.benchmarks.handbook.protocol import DAY, WEEK, Payments
+from tests.fraud.handbook.ours import INPUTS, SPANS
+from tests.fraud.handbook.protocol import DAY, WEEK, Payments
 
 NEW_CARD_MEAN = 50.0  # currency units, for a card without settled payments
 NEW_TERMINAL_DAYS = 30.0  # since its last good payment, for a terminal without one

@@ -22,8 +22,8 @@ from serve.churn.routes import build_gateway
 from serve.churn.service import ChurnService
 from serve.churn.settings import ChurnSettings
 from serve.framework import PrometheusMetrics
+from tests.churn.small_model import save, trained
 from tests.churn.tables import day, world
-from tests.churn.test_model import save, trained
 
 SCOPES = ("churn:label", "churn:score", "churn:review", "churn:read")
 CREATED_AT = 1_795_428_900_000_000

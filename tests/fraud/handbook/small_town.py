@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.benchmarks.handbook.protocol import DAY, Payments, read_payments
+from tests.fraud.handbook.protocol import DAY, Payments, read_payments
 
 MIDNIGHT = 1_522_540_800  # 2018-04-01 UTC, seconds
 

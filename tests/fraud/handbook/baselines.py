@@ -6,7 +6,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from tests.benchmarks.handbook.protocol import DAY, WEEK, Payments, Split
+from tests.fraud.handbook.protocol import DAY, WEEK, Payments, Split
 
 WINDOWS = (1, 7, 30)  # days
 NAMES = ("logistic_regression", "random_forest", "xgboost")

@@ -54,3 +54,15 @@ async def eventually(
     while not await happens():
         assert time.monotonic() < end, "it did not happen in time"
         await asyncio.sleep(pause)
+
+
+ALWAYS_REVIEW = """
+version: 7
+rules:
+  - id: everything_twice
+    when: amount >= 0
+    action: REVIEW
+    reason: everything is looked at twice today
+    confidence: 0.5
+    owner: tests
+"""

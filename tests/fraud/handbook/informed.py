@@ -11,8 +11,8 @@ Recipe chosen on weeks that train from 2018-05-30 to 2018-07-18, whose tests end
 import numpy as np
 from scipy.optimize import minimize
 
-from tests.benchmarks.handbook.outbreaks import Evidence, Outbreaks, evidence, fraud_chance
-from tests.benchmarks.handbook.protocol import Payments, Split
+from tests.fraud.handbook.outbreaks import Evidence, Outbreaks, evidence, fraud_chance
+from tests.fraud.handbook.protocol import Payments, Split
 
 GENERIC_WEIGHT = 0.05  # of the generic log-odds: they order what the few numbers cannot tell apart
 WARM_UP_DAYS = 45  # before that, too few settled payments tell a terminal's last good one

@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 
 from lib.feature import compute
 from lib.fraud.features import FRAUD
-from tests.benchmarks.handbook.protocol import Payments, Split
-from tests.benchmarks.payments import read_payments
+from tests.fraud.handbook.protocol import Payments, Split
+from tests.fraud.payment_files import read_payments
 
 WARM_UP_DAYS = 30  # the file's first days have no settled labels to look back on
 GOOD_SHARE = 0.1  # of genuine payments, per member, that history is trained on

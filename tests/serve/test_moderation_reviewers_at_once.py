@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.serve.moderation_place import SECOND, Running, moderation, published
+from tests.serve.moderation_app import SECOND, Running, moderation, published
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 

@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from lib.feature.jit import compiled
-from tests.benchmarks.handbook.protocol import DAY, WEEK, Payments
+from tests.fraud.handbook.protocol import DAY, WEEK, Payments
 
 AMOUNT_LIMIT = 220.0  # every amount over it is fraud
 TERMINAL_DAYS = 28  # all payments at a compromised terminal are fraud

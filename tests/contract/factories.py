@@ -2,7 +2,14 @@
 
 import pyarrow as pa
 
-from lib.contract import MINOR_UNITS, Column, Contract, Precedes, time_column
+from lib.contract import (
+    MINOR_UNITS,
+    Column,
+    Contract,
+    Precedes,
+    parse_mapping,
+    time_column,
+)
 
 PARCELS = Contract(
     name="parcels",
@@ -33,3 +40,19 @@ MACHINES = Contract(
     key=("machine_id", "event_time"),
     extras=Column("", pa.float64(), "a sensor", required=False),
 )
+
+
+TEXT = """
+contract: parcels
+{file}
+columns:
+  parcel_id: ID
+  sent_at: {{from: SENT, timezone: UTC}}
+  weight_kg: WEIGHT
+  postage_minor: {{from: PAID, unit: major, currency_digits: 2}}
+  kind: {{value: small}}
+"""
+
+
+def parcels(file: str = ""):
+    return parse_mapping(TEXT.format(file=file), [PARCELS], "p.yaml")

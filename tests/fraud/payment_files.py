@@ -8,14 +8,14 @@ import pyarrow.parquet as pq
 from lib.contract import load_mapping, read_checked
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
 
-MAPPINGS = Path(__file__).parent / "mappings"
+MAPPINGS = Path(__file__).parents[1] / "benchmarks/mappings"
 HANDBOOK_COLUMN = "TX_DATETIME"
 
 
 def read_payments(path: str) -> pa.Table:
     """Checked payments with their labels joined, in the order of (event_time, id).
 
-    A file with the Handbook's columns is read through the mapping files beside this module, its
+    A file with the Handbook's columns is read through the mapping files of the benchmarks, its
     labels observed seven days after the payment; any other must have the contract's columns.
     """
     if HANDBOOK_COLUMN not in pq.read_schema(path).names:

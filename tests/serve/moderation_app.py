@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import time
 from collections.abc import AsyncIterator
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+from PIL import Image
 
 from lib.access import add_key, new_key
 from lib.registry import Registry
@@ -20,7 +23,7 @@ from serve.moderation.metrics import INSTRUMENTS
 from serve.moderation.routes import build_gateway
 from serve.moderation.service import ModerationService
 from serve.moderation.settings import ModerationSettings
-from tests.moderation import tiny
+from tests.moderation import small_model
 
 SCOPES = tuple(f"moderation:{scope}" for scope in ("label", "score", "review", "read"))
 CREATED_AT = 1_795_428_900_000_000
@@ -38,7 +41,7 @@ policies:
     version: 1
     costs: {{wrong_removal: 8, missed_violation: 10, review: 1.5}}
 """
-    for name, severity in zip(tiny.POLICIES, (4, 2, 4, 3, 3), strict=True)
+    for name, severity in zip(small_model.POLICIES, (4, 2, 4, 3, 3), strict=True)
 )
 LISTS = """\
 version: 1
@@ -89,7 +92,9 @@ class Running:
 def published(folder: Path) -> Path:
     """A registry whose champion is the tiny model."""
     registry = Registry(folder / "registry")
-    version = registry.publish(tiny.save(tiny.model(), folder / "model"), "moderation")
+    version = registry.publish(
+        small_model.save(small_model.model(), folder / "model"), "moderation"
+    )
     registry.set_alias("moderation", "champion", version, at=CREATED_AT, by="test")
     return folder / "registry"
 
@@ -150,3 +155,10 @@ async def moderation(folder: Path, registry: Path, **changes: Any) -> AsyncItera
 def sent(content: bytes) -> dict[str, str]:
     """Media as a caller sends them."""
     return {"content": base64.b64encode(content).decode()}
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """An image without loss."""
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, "PNG")
+    return written.getvalue()

@@ -9,22 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from tests.serve.churn_place import NOW, churn, iso
-from tests.serve.conftest import Models, new_place, starting
+from tests.serve.churn_app import NOW, churn, iso
+from tests.serve.conftest import Models, new_workspace, starting
+from tests.serve.factories import payment
 from tests.serve.fuzzing import Target, path_of, target
-from tests.serve.made_up import payment
-from tests.serve.maintenance_place import maintenance
-from tests.serve.moderation_place import moderation, published, sent
-from tests.serve.test_maintenance_schedules import HOUR, week
-from tests.serve.test_moderation_posts import png
+from tests.serve.maintenance_app import maintenance, week
+from tests.serve.moderation_app import moderation, png, published, sent
 
 SYSTEMS = ("fraud", "maintenance", "churn", "moderation")
+HOUR = 3_600_000_000  # microseconds
 SLASHED = "order/2026/77"
 Prepared = tuple[dict[tuple[str, str], Any], dict[str, str]]
 
 
 @contextmanager
-def fuzzed_place(system: str, folder: Path, records: str, models: Models) -> Iterator[Target]:
+def fuzz_target(system: str, folder: Path, records: str, models: Models) -> Iterator[Target]:
     """An application in a folder.
 
     Args:
@@ -35,7 +34,7 @@ def fuzzed_place(system: str, folder: Path, records: str, models: Models) -> Ite
     """
     folder.mkdir(parents=True, exist_ok=True)
     starters = {
-        "fraud": lambda: starting(new_place(folder, models), records=records),
+        "fraud": lambda: starting(new_workspace(folder, models), records=records),
         "maintenance": lambda: maintenance(None, folder, NOW, records=records),
         "churn": lambda: churn(folder, NOW, records=records),
         "moderation": lambda: moderation(folder, published(folder), records=records),

@@ -1,0 +1,67 @@
+"""A small model of simulated accounts, fitted once for all tests that need one."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from lib.churn.events import stream
+from lib.churn.health import fit_reference
+from lib.churn.model.fitting import (
+    calibrated,
+    fit_halves,
+)
+from lib.churn.model.model import ChurnModel
+from lib.churn.model.settings import ModelSettings, TreeSettings
+from lib.churn.snapshots import Snapshots, moments_between, snapshots
+from lib.churn.target import Target
+from lib.churn.vocabulary import CustomerVocabulary
+from tests.churn.tables import base_in, day, world
+
+TARGET = Target()
+
+
+SETTINGS = ModelSettings(trees=TreeSettings(trees=40, boosters=2, min_child_weight=5.0))
+
+
+@cache
+def rows() -> tuple[CustomerVocabulary, Snapshots]:
+    _, tables = world()
+    base = base_in(tables)
+    moments = moments_between(day(120), day(420), 20)
+    return base, snapshots(stream(tables, base), base, moments, TARGET, day(420))
+
+
+@cache
+def trained() -> ChurnModel:
+    base, customer_rows = rows()
+    known_rows = customer_rows.known()
+    calibrator, probabilities = calibrated(base, known_rows, SETTINGS, 1)
+    linear, trees = fit_halves(base, known_rows, SETTINGS, 1)
+    newest = known_rows.at_us == known_rows.at_us.max()
+    return ChurnModel(
+        base=base,
+        target=TARGET,
+        linear=linear,
+        trees=trees,
+        linear_share=0.5,
+        calibrator=calibrator,
+        usual=np.nanmedian(known_rows.matrix, axis=0),
+        reference=fit_reference(known_rows.matrix[newest], known_rows.names, probabilities),
+        capacity=0.1,
+        threshold=float(np.quantile(probabilities, 0.9)),
+    )
+
+
+def save(model: ChurnModel, folder: Path) -> Path:
+    model.save(
+        folder,
+        created_at=1_795_428_900_000_000,
+        data_fingerprint="f" * 64,
+        code_version="test",
+        parameters={},
+        metrics={},
+    )
+    return folder
