@@ -25,11 +25,14 @@ demo: $(READY) ## Train on simulated payments, deploy, score payments over HTTP,
 serve: $(READY) ## The same, left running: prints the URL and a key; Ctrl-C ends it
 	@$(BIN)/python -m cluster.demo --keep-running
 
-test: $(READY) ## The default tests, about half an hour on two cores
-	$(BIN)/python -m pytest -m "not slow"
+# the tests of a file run on one worker, for they share models, servers and clusters
+WORKERS := -n auto --maxprocesses 4 --dist loadfile
+
+test: $(READY) ## The default tests, about a quarter of an hour on two cores
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
 
 test-all: $(READY) ## All tests, the slow ones too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 # xgboost 3 lies beside the environment, not in it: xgboost-ray needs the one in there
 XGBOOST3 := $(CURDIR)/$(VENV)/xgboost3
