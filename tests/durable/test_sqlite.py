@@ -71,7 +71,7 @@ def test_a_log_is_moved_beside_commits_and_begins_anew(
     finally:
         checkpointer.close()
     assert table.execute("SELECT count(*), sum(number) FROM rows").fetchone() == (2000, 1999000)
-    assert log.stat().st_size < 2000 * 3000 / 2
+    assert log.stat().st_size < 2000 * 3000  # every commit writes two pages or more
 
 
 def test_a_log_is_moved_once_its_file_is_there(tmp_path: Path) -> None:
