@@ -16,7 +16,8 @@ class ScheduleConfig(JobOptions):
     """Choose which machines are served in a week, and when.
 
     Reads the survival curves of jobs.maintenance.score and a YAML file with crews, work, costs and
-    bounds (see README), and writes plan.csv, plan.ics, plan.json, report.html and report.json.
+    bounds (see jobs/maintenance/README.md), and writes plan.csv, plan.ics, plan.json, report.html
+    and report.json.
     """
 
     scores: InputPath

@@ -11,6 +11,7 @@ from pathlib import Path
 _PAUSE_SECONDS = 0.01
 _INTERVAL_SECONDS = 0.5
 _LARGEST_LOG_PAGES = 8192
+_COMMITS_MOVE_PAGES = 4 * _LARGEST_LOG_PAGES
 
 
 def write_ahead(connection: sqlite3.Connection, seconds: float) -> None:
@@ -38,13 +39,19 @@ def write_ahead(connection: sqlite3.Connection, seconds: float) -> None:
             time.sleep(_PAUSE_SECONDS)
 
 
+def leave_checkpoints(connection: sqlite3.Connection) -> None:
+    """Has commits of a connection move the log only where the `Checkpointer` has long failed to."""
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_COMMITS_MOVE_PAGES}")
+
+
 class Checkpointer:
     """Moves the write-ahead log into its SQLite file, on a thread of its own.
 
     SQLite does so in the commit that fills the log's first 1,000 pages, and whoever commits waits
     for the disk twice (https://sqlite.org/wal.html#ckpt), tens of milliseconds on a busy one. The
     thread does it beside the commits. While commits never pause the log cannot begin anew, so it
-    has them wait once it holds more than `largest_log_pages`, when little is left to move.
+    has them wait once it holds more than `largest_log_pages`, when little is left to move. The
+    connections that commit call `leave_checkpoints`.
 
     Args:
         path: the SQLite file; it is in WAL mode.

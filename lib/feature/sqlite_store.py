@@ -15,7 +15,7 @@ from pathlib import Path
 import msgpack
 
 from lib.durable import make_private
-from lib.durable.sqlite import Checkpointer, write_ahead
+from lib.durable.sqlite import Checkpointer, leave_checkpoints, write_ahead
 from lib.feature.profile_exchange import (
     FOR_EVER,
     Profile,
@@ -74,7 +74,7 @@ class SqliteStore:
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
             if checkpoints_apart:
-                self._connection.execute("PRAGMA wal_autocheckpoint=0")
+                leave_checkpoints(self._connection)
                 self._checkpointer = Checkpointer(Path(path), timeout=timeout)
         except sqlite3.Error as error:
             raise StoreError(f"profile store {path}: {error}") from error

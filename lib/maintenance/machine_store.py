@@ -18,7 +18,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from lib.durable import make_private
-from lib.durable.sqlite import write_ahead
+from lib.durable.sqlite import Checkpointer, leave_checkpoints, write_ahead
 
 _SQLITE, _REDIS = "sqlite:///", ("redis://", "rediss://", "unix://")
 _KEY = "forewarn:machine:"
@@ -122,6 +122,7 @@ class SqliteMachines:
         self._path, self._timeout = path, timeout
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="machines")
         self._opened: sqlite3.Connection | None = None
+        self._checkpointer: Checkpointer | None = None
 
     async def read(self, machine_id: str) -> tuple[bytes | None, int]:
         """See `MachineStore.read`."""
@@ -159,6 +160,8 @@ class SqliteMachines:
 
     async def close(self) -> None:
         """See `MachineStore.close`."""
+        if self._checkpointer is not None:
+            await asyncio.to_thread(self._checkpointer.close)
         if self._opened is not None:
             await self._run(lambda connection: connection.close())
         self._thread.shutdown()
@@ -184,7 +187,9 @@ class SqliteMachines:
                 "CREATE TABLE IF NOT EXISTS machines (machine_id TEXT PRIMARY KEY, "
                 "revision INTEGER NOT NULL, memory BLOB NOT NULL) WITHOUT ROWID"
             )
+            leave_checkpoints(opened)
             self._opened = opened
+            self._checkpointer = Checkpointer(self._path, timeout=self._timeout)
         return self._opened
 
 

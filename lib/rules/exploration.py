@@ -18,7 +18,7 @@ class ExplorationSample:
         share: expected share of entities that pass, 0..0.05.
         key: secret of any length, not empty if share > 0; never part of a rule file.
 
-    >>> Passing().passes("user-1")
+    >>> ExplorationSample().passes("user-1")
     False
     """
 
