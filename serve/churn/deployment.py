@@ -9,8 +9,8 @@ from ray.serve.handle import DeploymentHandle
 
 from ..framework import RayMetrics
 from ..framework.ingress import BaseIngress
+from ..framework.offload import RemoteSolver
 from .metrics import INSTRUMENTS
-from .planner import PlannerElsewhere
 from .routes import build_gateway
 from .service import ChurnService
 from .settings import ChurnSettings
@@ -26,6 +26,6 @@ class Ingress(BaseIngress):
     """
 
     def __init__(self, args: ChurnSettings, planner: DeploymentHandle[Any] | None = None) -> None:
-        elsewhere = None if planner is None else PlannerElsewhere(planner)
+        elsewhere = None if planner is None else RemoteSolver(planner)
         service = ChurnService(args, RayMetrics(INSTRUMENTS), elsewhere)
         super().__init__(service, build_gateway)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ from lib.records import (
 )
 from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
+from serve.churn.candidates import CandidateSource
 from serve.churn.health_history import records_out
 from serve.churn.intervention_outcomes import (
     HISTORY_US,
@@ -26,25 +27,16 @@ from serve.churn.intervention_outcomes import (
     log_of_interventions,
 )
 from serve.churn.plan_responses import plan_answer, repeated_plan, request_fields
-from serve.churn.planner import Planning, bytes_of
+from serve.churn.planner import bytes_of
 from serve.churn.schemas import PlanRequest, PlanResponse
 from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.bounded_executor import BoundedExecutor
 from serve.framework.keyed_lock import KeyedLock
+from serve.framework.offload import Solver
 from serve.framework.timestamps import reject_future
 
 _TRIES = 4
 _THREADS = 4
-
-
-class Scores(Protocol):
-    """Where scores of those who are considered come from."""
-
-    async def fetch(
-        self, names: Sequence[str] | None, at_us: int | None, context: RequestContext
-    ) -> tuple[pa.Table, dict[str, str], int]:
-        """Scores, why others have none, and the moment; None: all of the nightly ones."""
-        ...
 
 
 class InterventionService:
@@ -52,7 +44,7 @@ class InterventionService:
 
     Args:
         active_playbooks: active playbooks.
-        planning: where days are solved.
+        solver: where days are solved.
         repository: plans, interventions, outcomes.
         economics: `margin` and `months`.
         salt: names the experiment.
@@ -69,7 +61,7 @@ class InterventionService:
     def __init__(
         self,
         active_playbooks: ActivePlaybooks,
-        planning: Planning,
+        solver: Solver,
         repository: Interventions,
         economics: Mapping[str, float],
         salt: str,
@@ -78,9 +70,9 @@ class InterventionService:
         now: Callable[[], int],
         ahead_us: int,
     ) -> None:
-        self._active_playbooks, self._planning, self.repository = (
+        self._active_playbooks, self._solver, self.repository = (
             active_playbooks,
-            planning,
+            solver,
             repository,
         )
         self._economics, self._salt = dict(economics), salt
@@ -97,7 +89,7 @@ class InterventionService:
         self.repository.close()
 
     async def plan(
-        self, request: PlanRequest, scores: Scores, context: RequestContext
+        self, request: PlanRequest, scores: CandidateSource, context: RequestContext
     ) -> PlanResponse:
         """Solve and store a day; a repeated request gets the plan that is stored.
 
@@ -153,7 +145,7 @@ class InterventionService:
             return None
 
     async def _solve_and_store(
-        self, plan_id: str, request: PlanRequest, scores: Scores, context: RequestContext
+        self, plan_id: str, request: PlanRequest, scores: CandidateSource, context: RequestContext
     ) -> tuple[StoredPlan, list[Intervention]] | None:
         """A plan that is stored; None where others were stored first each time."""
         now = self._now()
@@ -166,7 +158,7 @@ class InterventionService:
             past = await self._threads.run(self.repository.since, since)
             effects = await self._threads.run(self.outcomes.revised_effects, past)
             payload = self._payload(request, table, past, effects, at_us)
-            solved = await self._planning.solve(payload)
+            solved = await self._solver.solve(payload)
             if "refused" in solved:
                 raise Problem.of_field("body", solved["refused"])
             plan, chosen = self._stored(plan_id, request, solved, left_out, effects, at_us, table)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
-
 import pyarrow as pa
 
 from lib.churn.interventions import Budget, load_playbooks
 from lib.churn.interventions.daily import Economics, log_of, plan_day
 from lib.churn.vocabulary import ChurnError
 
-from ..framework.bounded_executor import BoundedExecutor
-from ..framework.runtime_tuning import tune_interpreter
-
-Payload = dict[str, Any]
+from ..framework.offload import Payload, SolverDeployment
 
 
-def planned(payload: Mapping[str, Any]) -> Payload:
+def solve_plan(payload: Payload) -> Payload:
     """A day solved: `log` as rows, what it comes to, or `refused` in words.
 
     Args:
@@ -62,44 +56,8 @@ def table_from(stream: bytes) -> pa.Table:
         return reader.read_all()
 
 
-class Planning(Protocol):
-    """Where days are solved: here, or in another deployment."""
-
-    async def solve(self, payload: Payload) -> Payload:
-        """See `planned`."""
-        ...
-
-
-class PlannerHere:
-    """Solves in a thread of this process, one at a time, however many callers gave up."""
-
-    def __init__(self) -> None:
-        self._solving = BoundedExecutor("planner", 1)
-
-    async def solve(self, payload: Payload) -> Payload:
-        """See `planned`."""
-        return await self._solving.run(planned, payload)
-
-
-class Planner(PlannerHere):
+class Planner(SolverDeployment):
     """One replica of the deployment."""
 
     def __init__(self) -> None:
-        tune_interpreter()
-        super().__init__()
-
-
-class PlannerElsewhere:
-    """The deployment, asked through Ray.
-
-    Args:
-        handle: of the deployment of `Planner`.
-    """
-
-    def __init__(self, handle: Any) -> None:
-        self._solve = handle.solve
-
-    async def solve(self, payload: Payload) -> Payload:
-        """See `planned`."""
-        solution: Payload = await self._solve.remote(payload)
-        return solution
+        super().__init__(solve_plan)

@@ -11,7 +11,7 @@ from lib.churn.features import churn_features
 from lib.churn.profiles import CustomerFeatures, OnlineCustomers, probe
 from lib.churn.vocabulary import CustomerVocabulary
 from lib.feature import AsyncProfileStore, Event, ProfileReply, StoreError, events
-from serve.framework.guarded_call import GuardedCall
+from serve.framework.guarded_call import GuardedCall, GuardedRepository
 
 _AT_A_TIME = 16
 
@@ -29,7 +29,7 @@ class Tally:
     contradicting: tuple[str, ...]
 
 
-class ProfileRepository:
+class ProfileRepository(GuardedRepository[AsyncProfileStore]):
     """What is known of a base's customers.
 
     Args:
@@ -46,15 +46,10 @@ class ProfileRepository:
         timeout: float,
         receipt_seconds: int,
     ) -> None:
-        self.base, self._store = base, store
-        self._guard = GuardedCall("profile store", StoreError, timeout)
+        self.base = base
+        super().__init__(store, GuardedCall("profile store", StoreError, timeout))
         self._online = OnlineCustomers(base, receipt_seconds)
         self.digest = churn_features(base).digest
-
-    @property
-    def unavailable(self) -> bool:
-        """Whether the store failed the last times it was asked."""
-        return self._guard.unavailable
 
     async def record_events(self, happened: pa.Table) -> Tally:
         """Lets happenings count, those of a customer in their order, each once.
@@ -99,11 +94,3 @@ class ProfileRepository:
         request = self._online.look(event)
         reply = await self._guard.run(lambda: self._store.exchange(request))
         return self._online.read(event, reply)
-
-    async def ping(self) -> None:
-        """Returns if the store answers."""
-        await self._guard.ping(self._store.ping)
-
-    async def close(self) -> None:
-        """Gives connections back."""
-        await self._store.close()

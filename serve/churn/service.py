@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +17,23 @@ from lib.churn.target import Target
 from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
 from lib.records import CustomerHealth, Interventions
 from lib.registry import Registry
-from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
 from serve.churn.candidates import CandidateSource
 from serve.churn.decision import CustomerScorer
 from serve.churn.health_history import HealthHistory
 from serve.churn.ingestion import EventIngestor
-from serve.churn.interventions import InterventionService as InterventionDesk
-from serve.churn.planner import PlannerHere, Planning
+from serve.churn.interventions import InterventionService
+from serve.churn.planner import solve_plan
 from serve.churn.profiles import ProfileRepository
 from serve.churn.settings import ChurnSettings, ChurnUserConfig
-from serve.framework import Health, Metrics
+from serve.framework import Metrics
 from serve.framework.active_rules import ActiveRules
 from serve.framework.model_slot import ModelSlot
-from serve.framework.profile_stores import ThreadedSqliteStore, open_profile_store
-from serve.framework.rescoring import Rescorer
-from serve.framework.service import RiskService, model_health
+from serve.framework.offload import LocalSolver, Solver
+from serve.framework.service import RiskService
 from serve.framework.settings import UserConfig
 from serve.framework.timestamps import SECOND, system_clock
 
-_SWEEP_SECONDS = 600.0
 _DAY_SECONDS = 86_400
 
 
@@ -46,18 +43,21 @@ class ChurnService(RiskService):
     Args:
         args: what the application was started with.
         meter: counts.
-        planning: where days are solved; None solves them here.
+        solver: where days are solved; None solves them here.
         now: microseconds since 1970 UTC; None is the system clock.
 
     Raises:
         ChurnError, RegistryError, ArtifactError: no base is named, and no model says which.
     """
 
+    profiles: ProfileRepository
+    model_slot: ModelSlot[ChurnModel]
+
     def __init__(
         self,
         args: ChurnSettings,
         meter: Metrics,
-        planning: Planning | None = None,
+        solver: Solver | None = None,
         now: Callable[[], int] | None = None,
     ) -> None:
         self.args = args
@@ -65,17 +65,17 @@ class ChurnService(RiskService):
         self.base = _base(args)
         names = churn_features(self.base).names
         active_rules = ActiveRules(rule_fields(names), RULES_FILE, ACTIONS, {"customer_id"})
-        super().__init__(SYSTEM, args, meter, metrics.RELOADS, active_rules, ChurnUserConfig)
+        super().__init__(SYSTEM, args, meter, active_rules, ChurnUserConfig)
         self.active_playbooks = ActivePlaybooks(names)
         self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * SECOND
-        self._store = open_profile_store(args.profile_store, timeout)
-        self.customers = ProfileRepository(
-            self.base, self._store, timeout, args.receipt_days * _DAY_SECONDS
+        store = self.new_profile_store(args.profile_store, timeout)
+        self.profiles = ProfileRepository(
+            self.base, store, timeout, args.receipt_days * _DAY_SECONDS
         )
-        self.interventions = InterventionDesk(
+        self.interventions = InterventionService(
             self.active_playbooks,
-            planning or PlannerHere(),
+            solver or LocalSolver(solve_plan),
             Interventions(args.records),
             vars(Economics(args.margin, args.months)),
             args.holdout_name,
@@ -87,7 +87,7 @@ class ChurnService(RiskService):
         repository, plans = CustomerHealth(args.records), self.interventions.repository
         self.health = HealthHistory(repository, plans, meter, self.background, self._now)
         self.decider = CustomerScorer(
-            self.customers,
+            self.profiles,
             self.active_rules,
             self.model_slot,
             self.health,
@@ -98,59 +98,22 @@ class ChurnService(RiskService):
         )
         self.considered = CandidateSource(self.decider, args.scores, self._now)
         self.ingestor = EventIngestor(
-            self.customers, self.interventions.outcomes, meter, self._now, ahead
+            self.profiles, self.interventions.outcomes, meter, self._now, ahead
         )
-        self.rescorer = Rescorer(
-            self.decision_store,
-            self.decider.rescore,
-            self._ready,
-            meter,
-            metrics.RESCORED,
-            self.log,
-            self._now,
-        )
-        self.readiness.add("playbooks", self._check_playbooks)
-
-    @property
-    def local_model(self) -> ModelSlot[ChurnModel]:
-        """See `RiskService`."""
-        return self.model_slot
-
-    def periodic_tasks(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
-        """See `RiskService`."""
-        tasks: list[tuple[float, Callable[[], Awaitable[object]]]] = [
-            (self.args.rescore_seconds, self.rescorer.run_once)
-        ]
-        if isinstance(self._store, ThreadedSqliteStore):
-            tasks.append((_SWEEP_SECONDS, self._store.sweep))
-        return tasks
+        self.rescorer = self.new_rescorer(self.decider.rescore, self.is_ready, self._now)
+        self.readiness.add("playbooks", self.active_playbooks.check)
 
     async def close(self) -> None:
         """See `RiskService`."""
         self.health.repository.close()
         self.interventions.close()
-        await self.customers.close()
+        await super().close()
 
     async def apply_user_config(self, live: UserConfig) -> None:
         """See `RiskService`."""
         if isinstance(live, ChurnUserConfig):
             loaded = self.active_playbooks.load(live.playbooks, live.interventions)
             self.record_reload("playbooks", loaded, self.active_playbooks.error)
-
-    async def check_model(self) -> Health:
-        """See `RiskService`."""
-        return model_health(self.model_slot.state())
-
-    async def check_store(self) -> Health:
-        """See `RiskService`."""
-        await self.customers.ping()
-        return Health(True)
-
-    async def _check_playbooks(self) -> Health:
-        return Health(self.active_playbooks.error is None, self.active_playbooks.status())
-
-    async def _ready(self) -> bool:
-        return not self.customers.unavailable and self.model_slot.current is not None
 
     def _window_days(self) -> int:
         target = Target() if self.model_slot.current is None else self.model_slot.current.target

@@ -1,4 +1,4 @@
-"""The rules in force, whole and for when history is out."""
+"""The active rule set: all rules, and those that need no profile store."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.rules import RuleError, RuleSet, load_rules
+from lib.rules import RuleSet, load_rules
+from serve.framework.reloadable import Reloadable, read_source
 
 
 @dataclass(frozen=True, slots=True)
-class _InForce:
+class _Loaded:
     all_rules: RuleSet
     restricted: RuleSet
     version: str
 
 
-class ActiveRules:
-    """Holds the rules in force; a bad text leaves them as they were.
+class ActiveRules(Reloadable[_Loaded]):
+    """The active rules; a bad text leaves them as they are.
 
     Args:
         fields: what rules may read, with their types.
@@ -40,49 +41,35 @@ class ActiveRules:
         self._fields, self._packaged, self._actions = fields, packaged, actions
         self._key, self._known = exploration_key, set(without_store)
         empty = RuleSet(0, (), actions)
-        self._in_force = _InForce(empty, empty, "none")
-        self.error: str | None = None
+        super().__init__(_Loaded(empty, empty, "none"))
         self.load(None)
 
     @property
     def version(self) -> str:
-        """Revision and digest of the rules in force."""
-        return self._in_force.version
+        """Revision and digest of the active rules."""
+        return self.current.version
 
     def rules(self, complete: bool) -> RuleSet:
-        """The rules in force: all, or those that need no history."""
-        return self._in_force.all_rules if complete else self._in_force.restricted
+        """The rules: all, or those that need no history."""
+        return self.current.all_rules if complete else self.current.restricted
 
     def load(self, source: str | None) -> bool:
         """Reads, checks and swaps. Never raises.
 
         Args:
-            source: path of a file, or the YAML itself (it has more than one line); None: the
-                packaged rules.
+            source: see `read_source`.
 
         Returns:
-            Whether the wanted rules are in force now; `error` says why not.
+            Whether these rules are active now; `error` says why not.
         """
-        try:
-            self._in_force = self._read(*self._text(source))
-        except (RuleError, OSError, ValueError) as error:
-            self.error = str(error)
-            return False
-        self.error = None
-        return True
+        return self._replace(lambda: self._read(*read_source(source, self._packaged)))
 
     def status(self) -> Mapping[str, Any]:
-        """Version of the rules in force, and why the last ones were refused."""
+        """Version of the active rules, and why the last ones were refused."""
         return {"version": self.version, "error": self.error}
 
-    def _read(self, text: str, source: str) -> _InForce:
+    def _read(self, text: str, source: str) -> _Loaded:
         rules = load_rules(
             text, self._fields, actions=self._actions, source=source, pass_key=self._key
         )
-        return _InForce(rules, rules.restrict(self._known), f"{rules.version}-{rules.digest[:12]}")
-
-    def _text(self, source: str | None) -> tuple[str, str]:
-        if source is not None and "\n" in source:
-            return source, "user_config"
-        path = self._packaged if source is None else Path(source)
-        return path.read_text(encoding="utf-8"), str(path)
+        return _Loaded(rules, rules.restrict(self._known), f"{rules.version}-{rules.digest[:12]}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from serve.framework.circuit_breaker import CircuitBreaker
 
@@ -54,3 +54,43 @@ class GuardedCall:
         """Returns if the store answers in time, whatever it did before."""
         async with asyncio.timeout(self._timeout):
             await call()
+
+
+class ClosableStore(Protocol):
+    """What every store offers."""
+
+    async def ping(self) -> None:
+        """Returns if the store answers."""
+        ...
+
+    async def close(self) -> None:
+        """Gives connections back."""
+        ...
+
+
+Store = TypeVar("Store", bound=ClosableStore)
+
+
+class GuardedRepository(Generic[Store]):
+    """A repository whose calls of its store have a timeout and a circuit breaker.
+
+    Args:
+        store: where its rows are.
+        guard: for calls of the store.
+    """
+
+    def __init__(self, store: Store, guard: GuardedCall) -> None:
+        self._store, self._guard = store, guard
+
+    @property
+    def unavailable(self) -> bool:
+        """Whether the last calls of the store failed."""
+        return self._guard.unavailable
+
+    async def ping(self) -> None:
+        """Returns if the store answers."""
+        await self._guard.ping(self._store.ping)
+
+    async def close(self) -> None:
+        """Gives connections back."""
+        await self._store.close()

@@ -4,38 +4,29 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
 from lib.access import ApiKeys
+from lib.feature import AsyncProfileStore
 from lib.records import DecisionLog, DrainProcess, Records
 from lib.storage import redact_uri
 from serve.framework.active_rules import ActiveRules
 from serve.framework.background import BackgroundTasks
 from serve.framework.bounded_executor import BoundedExecutor
 from serve.framework.decision_store import DecisionStore
+from serve.framework.guarded_call import GuardedRepository
 from serve.framework.health import Health, HealthChecks
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metrics
+from serve.framework.model_slot import ModelSlot
+from serve.framework.profile_stores import ThreadedSqliteStore, open_profile_store
+from serve.framework.rescoring import RescoreDecision, Rescorer
 from serve.framework.settings import ServiceSettings, UserConfig
 from serve.framework.validation import BodyParser
 
-_FLUSH_SECONDS = 0.25
-
-
-class ReloadableModel(Protocol):
-    """A model that can be replaced while requests run; see `ModelSlot`."""
-
-    error: str | None
-
-    def load(self, version_or_alias: str) -> bool:
-        """See `ModelSlot.load`."""
-        ...
-
-    def refresh_alias(self) -> bool | None:
-        """See `ModelSlot.refresh_alias`."""
-        ...
+_FLUSH_SECONDS, _SWEEP_SECONDS = 0.25, 600.0
 
 
 class RiskService:
@@ -45,26 +36,33 @@ class RiskService:
         system: its name.
         args: what it was started with.
         meter: counts.
-        reloads: the instrument that counts loads, by part and outcome.
         active_rules: rules in force.
         live: the form of `user_config`; its fields but `model` and `rules` are the system's own,
             taken in by `apply_user_config`.
+
+    Attributes:
+        profiles: what is known of subjects, in the system's own store.
+        model_slot: the model of this process; None where it is in another deployment.
+        periodic_tasks: the system's own, with the seconds between them.
     """
+
+    profiles: GuardedRepository[Any]
+    model_slot: ModelSlot[Any] | None
 
     def __init__(
         self,
         system: str,
         args: ServiceSettings,
         meter: Metrics,
-        reloads: str,
         active_rules: ActiveRules,
         live: type[UserConfig] = UserConfig,
     ) -> None:
-        self.meter, self._reloads, self._live = meter, reloads, live
+        self.system, self.meter, self._live = system, meter, live
         self._start = {
             name: getattr(args, name) for name in live.model_fields if hasattr(args, name)
         }
-        self._upkeep, self.limits = args, args.limits
+        self._settings, self.limits = args, args.limits
+        self.periodic_tasks: list[tuple[float, Callable[[], Awaitable[object]]]] = []
         self.log = JsonLog(system, args.log_file)
         # threads of their own: a database or registry that hangs takes none of the others'
         self.loading = BoundedExecutor("loading", 1)
@@ -85,7 +83,7 @@ class RiskService:
         self.readiness = HealthChecks(
             {
                 "model": self.check_model,
-                "rules": self._check_rules,
+                "rules": active_rules.check,
                 "store": self.check_store,
                 "records": self._check_records,
                 "keys": self._check_keys,
@@ -93,25 +91,46 @@ class RiskService:
             }
         )
 
-    @property
-    def local_model(self) -> ReloadableModel | None:
-        """The model of this process; None where it lives in another deployment."""
-        raise NotImplementedError
-
     async def check_model(self) -> Health:
         """How the model is."""
-        raise NotImplementedError
+        if self.model_slot is None:
+            raise NotImplementedError
+        return model_health(self.model_slot.state())
 
     async def check_store(self) -> Health:
         """How the store of profiles is."""
-        raise NotImplementedError
+        await self.profiles.ping()
+        return Health(True)
 
-    def periodic_tasks(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
-        """Work of the system's own that comes round again, and after how many seconds."""
-        return []
+    async def is_ready(self) -> bool:
+        """Whether what fallbacks waited for is back."""
+        model = None if self.model_slot is None else self.model_slot.current
+        return not self.profiles.unavailable and model is not None
 
     async def close(self) -> None:
-        """Gives back what the system's own parts hold."""
+        """Gives back what the system's own parts hold; called last."""
+        await self.profiles.close()
+
+    def new_profile_store(self, url: str, timeout: float) -> AsyncProfileStore:
+        """See `open_profile_store`; an SQLite file is swept every ten minutes."""
+        store = open_profile_store(url, timeout)
+        if isinstance(store, ThreadedSqliteStore):
+            self.periodic_tasks.append((_SWEEP_SECONDS, store.sweep))
+        return store
+
+    def new_rescorer(
+        self,
+        rescore: RescoreDecision,
+        is_ready: Callable[[], Awaitable[bool]],
+        now: Callable[[], int],
+    ) -> Rescorer:
+        """See `Rescorer`; it runs every `rescore_seconds`."""
+        rescorer = Rescorer(
+            self.decision_store, rescore, is_ready, self.meter,
+            f"forewarn_{self.system}_rescored", self.log, now,
+        )  # fmt: skip
+        self.periodic_tasks.append((self._settings.rescore_seconds, rescorer.run_once))
+        return rescorer
 
     async def apply_user_config(self, live: UserConfig) -> None:
         """Takes in the fields of `user_config` that are the system's own; never raises."""
@@ -121,15 +140,15 @@ class RiskService:
         """Everything that goes on beside requests; at the end nothing is left half done."""
         await self.decision_store.drain()
         self.background.schedule(_FLUSH_SECONDS, self._flush)
-        self.background.schedule(self._upkeep.drain_seconds, self.decision_store.drain)
-        if self.local_model is not None:
-            self.background.schedule(self._upkeep.follow_seconds, self._follow)
-        for seconds, work in self.periodic_tasks():
+        self.background.schedule(self._settings.drain_seconds, self.decision_store.drain)
+        if self.model_slot is not None:
+            self.background.schedule(self._settings.follow_seconds, self._follow)
+        for seconds, work in self.periodic_tasks:
             self.background.schedule(seconds, work)
         try:
             yield
         finally:
-            await self.background.close(self._upkeep.shutdown_s)
+            await self.background.close(self._settings.shutdown_s)
             await self.decision_store.drain()
             self.decision_store.close()
             await self.close()
@@ -162,7 +181,7 @@ class RiskService:
         loaded = await self.loading.run(self.active_rules.load, live.rules)
         self.record_reload("rules", loaded, self.active_rules.error)
         await self.apply_user_config(live)
-        if (model := self.local_model) is not None:
+        if (model := self.model_slot) is not None:
             loaded = await self.loading.run(model.load, live.model)
             self.record_reload("model", loaded, model.error)
 
@@ -170,13 +189,13 @@ class RiskService:
         """Counts and logs a load."""
         outcome = "loaded" if loaded else "refused"
         self.readiness.expire()
-        self.meter.count(self._reloads, part, outcome)
+        self.meter.count(f"forewarn_{self.system}_reloads", part, outcome)
         level = "info" if loaded else "error"
         error_text = None if error is None else redact_uri(error)
         self.log.write("reload", level, part=part, outcome=outcome, error=error_text)
 
     async def _follow(self) -> None:
-        model = self.local_model
+        model = self.model_slot
         loaded = None if model is None else await self.loading.run(model.refresh_alias)
         if model is not None and loaded is not None:
             self.record_reload("model", loaded, model.error)
@@ -186,9 +205,6 @@ class RiskService:
             self.meter.flush()
         finally:
             await self._logging.run(self.log.flush)
-
-    async def _check_rules(self) -> Health:
-        return Health(self.active_rules.error is None, self.active_rules.status())
 
     async def _check_records(self) -> Health:
         await self.decision_store.ping()

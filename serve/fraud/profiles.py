@@ -16,7 +16,7 @@ from lib.feature import (
     ProfileRequest,
     StoreError,
 )
-from serve.framework.guarded_call import GuardedCall
+from serve.framework.guarded_call import GuardedCall, GuardedRepository
 from serve.fraud.events import fingerprint
 
 
@@ -39,7 +39,7 @@ class FeatureVector:
     fingerprint: bytes = b""
 
 
-class ProfileRepository:
+class ProfileRepository(GuardedRepository[AsyncProfileStore]):
     """Reads and updates profiles, one exchange per payment, and survives a store that is out.
 
     Args:
@@ -58,14 +58,8 @@ class ProfileRepository:
     ) -> None:
         self._online = OnlineFeatures(features, receipt_seconds, legacy_receipts=False)
         self._receipt_seconds = receipt_seconds
-        self._store = store
-        self._guard = GuardedCall("profile store", StoreError, timeout)
-        self.without_store = frozenset(_known_without_history(features))
-
-    @property
-    def unavailable(self) -> bool:
-        """Whether the store failed the last times it was asked."""
-        return self._guard.unavailable
+        super().__init__(store, GuardedCall("profile store", StoreError, timeout))
+        self._without_store = known_without_store(features)
 
     async def fetch(self, event: Event) -> FeatureVector:
         """The payment's features as they were before it; the payment counts from then on.
@@ -113,21 +107,13 @@ class ProfileRepository:
         receipt = self._online.receipt(transaction_id)
         await self._guard.run(lambda: self._store.settle(receipt, settled, self._receipt_seconds))
 
-    async def ping(self) -> None:
-        """Returns if the store answers, else raises StoreError."""
-        await self._guard.ping(self._store.ping)
-
-    async def close(self) -> None:
-        """Gives connections back."""
-        await self._store.close()
-
     def _fetch_without_store(self, event: Event) -> FeatureVector:
         values = self._online.unseen(event)
-        known = {name: value for name, value in values.items() if name in self.without_store}
+        known = {name: value for name, value in values.items() if name in self._without_store}
         return FeatureVector(known, is_complete=False)
 
 
-def _known_without_history(features: FeatureSet) -> set[str]:
+def known_without_store(features: FeatureSet) -> frozenset[str]:
     """Names of the features that the payment alone decides."""
     known_names: set[str] = set()
     for feature in features.features:
@@ -135,4 +121,4 @@ def _known_without_history(features: FeatureSet) -> set[str]:
             isinstance(feature, Derived) and set(feature.inputs) <= known_names
         ):
             known_names.add(feature.name)
-    return known_names & set(features.names)
+    return frozenset(known_names & set(features.names))

@@ -7,25 +7,19 @@ others.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, PAYMENT_TEXTS, RULES_FILE, rule_fields
 from serve.framework import Health, Metrics
 from serve.framework.active_rules import ActiveRules
-from serve.framework.profile_stores import ThreadedSqliteStore, open_profile_store
-from serve.framework.rescoring import Rescorer
 from serve.framework.service import RiskService, model_health
 from serve.fraud import metrics
 from serve.fraud.decision import PaymentDecider
 from serve.fraud.event_time import SECOND, EventTimePolicy
 from serve.fraud.labels import LabelIngestor
 from serve.fraud.model import LocalModel, ScoreProvider
-from serve.fraud.profiles import ProfileRepository
+from serve.fraud.profiles import ProfileRepository, known_without_store
 from serve.fraud.rescoring import PaymentRescorer
 from serve.fraud.settings import FraudSettings
-
-_SWEEP_SECONDS = 600.0
 
 
 class FraudService(RiskService):
@@ -38,6 +32,9 @@ class FraudService(RiskService):
         times: when a payment may come; None is the system clock.
     """
 
+    profiles: ProfileRepository
+    model_slot: LocalModel | None
+
     def __init__(
         self,
         args: FraudSettings,
@@ -47,21 +44,20 @@ class FraudService(RiskService):
     ) -> None:
         self.args = args
         features = args.features
-        self._local_model = (
+        times = times or EventTimePolicy(args.receipt_seconds * SECOND, args.ahead_seconds * SECOND)
+        super().__init__(metrics.SYSTEM, args, meter, _active_rules(args))
+        self.model_slot = (
             LocalModel(args.registry, args.models, features) if remote_model is None else None
         )
-        self._model: ScoreProvider = remote_model or self._local_model  # type: ignore[assignment]
-        times = times or EventTimePolicy(args.receipt_seconds * SECOND, args.ahead_seconds * SECOND)
-        self._store = open_profile_store(args.profile_store, args.store_timeout_ms / 1000.0)
+        self._model: ScoreProvider = remote_model or self.model_slot  # type: ignore[assignment]
+        timeout = args.store_timeout_ms / 1000.0
         self.profiles = ProfileRepository(
             features,
-            self._store,
+            self.new_profile_store(args.profile_store, timeout),
             # a clock that is ahead must not outlive its receipt
             args.receipt_seconds + args.ahead_seconds,
-            args.store_timeout_ms / 1000.0,
+            timeout,
         )
-        active_rules = _rulings(args, self.profiles.without_store)
-        super().__init__(metrics.SYSTEM, args, meter, metrics.RELOADS, active_rules)
         self.decider = PaymentDecider(
             features,
             self.profiles,
@@ -80,45 +76,18 @@ class FraudService(RiskService):
         payment_rescorer = PaymentRescorer(
             features, self.decider, self.profiles, self.labels, times.now
         )
-        self.rescorer = Rescorer(
-            self.decision_store,
-            payment_rescorer.rescore,
-            payment_rescorer.ready,
-            meter,
-            metrics.RESCORED,
-            self.log,
-            times.now,
+        self.rescorer = self.new_rescorer(
+            payment_rescorer.rescore, payment_rescorer.ready, times.now
         )
-
-    @property
-    def local_model(self) -> LocalModel | None:
-        """See `RiskService`."""
-        return self._local_model
-
-    def periodic_tasks(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
-        """See `RiskService`."""
-        tasks = [(self.args.rescore_seconds, self.rescorer.run_once)]
-        if isinstance(self._store, ThreadedSqliteStore):
-            tasks.append((_SWEEP_SECONDS, self._store.sweep))
-        return list(tasks)
-
-    async def close(self) -> None:
-        """See `RiskService`."""
-        await self.profiles.close()
 
     async def check_model(self) -> Health:
         """See `RiskService`."""
         return model_health(await self._model.status())
 
-    async def check_store(self) -> Health:
-        """See `RiskService`."""
-        await self.profiles.ping()
-        return Health(True)
 
-
-def _rulings(args: FraudSettings, without_store: frozenset[str]) -> ActiveRules:
-    fields = rule_fields(FRAUD.names)
-    return ActiveRules(fields, RULES_FILE, ACTIONS, {*without_store, *PAYMENT_TEXTS}, _secret(args))
+def _active_rules(args: FraudSettings) -> ActiveRules:
+    without_store = {*known_without_store(args.features), *PAYMENT_TEXTS}
+    return ActiveRules(rule_fields(FRAUD.names), RULES_FILE, ACTIONS, without_store, _secret(args))
 
 
 def _secret(args: FraudSettings) -> bytes:

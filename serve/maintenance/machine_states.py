@@ -14,7 +14,7 @@ from lib.maintenance.features import last_services, sound_readings
 from lib.maintenance.history import UNKNOWN_US, History
 from lib.maintenance.machine_store import MachineStore, MachineStoreError
 from lib.maintenance.state_codec import pack, unpack
-from serve.framework.guarded_call import GuardedCall
+from serve.framework.guarded_call import GuardedCall, GuardedRepository
 from serve.maintenance.schemas import SensorFault
 
 _ATTEMPTS = 20
@@ -22,7 +22,7 @@ _PREDICTION = "\x00prediction"  # no id of a machine holds it
 Result = TypeVar("Result")
 
 
-class MachineStates:
+class MachineStates(GuardedRepository[MachineStore]):
     """Memories of machines.
 
     Args:
@@ -33,14 +33,8 @@ class MachineStates:
 
     def __init__(self, features: AssetFeatureSet, store: MachineStore, timeout: float) -> None:
         self.features = features
-        self._store = store
-        self._guard = GuardedCall("machine store", MachineStoreError, timeout)
+        super().__init__(store, GuardedCall("machine store", MachineStoreError, timeout))
         self.unreadable = 0
-
-    @property
-    def unavailable(self) -> bool:
-        """Whether the store failed the last times it was asked."""
-        return self._guard.unavailable
 
     async def get(self, machine_id: str) -> History | None:
         """What is known of a machine; None of one that nobody has told of.
@@ -81,14 +75,6 @@ class MachineStates:
         stored, _ = await self._guard.run(lambda: self._store.read(machine_id + _PREDICTION))
         prediction: dict[str, Any] | None = None if stored is None else json.loads(stored)
         return prediction
-
-    async def ping(self) -> None:
-        """Returns if the store answers."""
-        await self._guard.ping(self._store.ping)
-
-    async def close(self) -> None:
-        """Gives connections back."""
-        await self._store.close()
 
     def _read(self, stored: bytes | None) -> History | None:
         """A memory that was written for another feature set counts as none, and is counted."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -26,13 +25,10 @@ from lib.maintenance.schedule.week_problem import Site, problem_of
 from lib.records import StoredSchedule
 from lib.survival import Curves
 
-from ..framework.bounded_executor import BoundedExecutor
-from ..framework.runtime_tuning import tune_interpreter
-
-Payload = dict[str, Any]
+from ..framework.offload import Payload, SolverDeployment
 
 
-def planned(payload: Mapping[str, Any]) -> Payload:
+def solve_plan(payload: Payload) -> Payload:
     """A week solved: `schedule` and `orders` as they are stored, or why there is none.
 
     Args:
@@ -83,44 +79,8 @@ def _curves(grid: Any, values: bytes) -> Curves:
     return Curves(grid, np.frombuffer(values, dtype=np.float64).reshape(-1, len(grid)))
 
 
-class Planning(Protocol):
-    """Where weeks are solved: here, or in another deployment."""
-
-    async def solve(self, payload: Payload) -> Payload:
-        """See `planned`."""
-        ...
-
-
-class PlannerHere:
-    """Solves in a thread of this process, one at a time, however many callers gave up."""
-
-    def __init__(self) -> None:
-        self._solving = BoundedExecutor("planner", 1)
-
-    async def solve(self, payload: Payload) -> Payload:
-        """See `planned`."""
-        return await self._solving.run(planned, payload)
-
-
-class Planner(PlannerHere):
+class Planner(SolverDeployment):
     """One replica of the deployment."""
 
     def __init__(self) -> None:
-        tune_interpreter()
-        super().__init__()
-
-
-class PlannerElsewhere:
-    """The deployment, asked through Ray.
-
-    Args:
-        handle: of the deployment of `Planner`.
-    """
-
-    def __init__(self, handle: Any) -> None:
-        self._solve = handle.solve
-
-    async def solve(self, payload: Payload) -> Payload:
-        """See `planned`."""
-        solution: Payload = await self._solve.remote(payload)
-        return solution
+        super().__init__(solve_plan)

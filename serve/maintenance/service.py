@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,13 @@ from lib.records import WorkOrders
 from serve.framework import Health, Metrics
 from serve.framework.active_rules import ActiveRules
 from serve.framework.model_slot import ModelSlot
-from serve.framework.rescoring import Rescorer
-from serve.framework.service import RiskService, model_health
+from serve.framework.offload import LocalSolver, Solver
+from serve.framework.service import RiskService
 from serve.framework.timestamps import SECOND, system_clock
-from serve.maintenance import metrics
 from serve.maintenance.decision import MachinePredictor
 from serve.maintenance.ingestion import EventIngestor
 from serve.maintenance.machine_states import MachineStates
-from serve.maintenance.planner import PlannerHere, Planning
+from serve.maintenance.planner import solve_plan
 from serve.maintenance.settings import MaintenanceSettings
 from serve.maintenance.work_orders import WorkOrderService
 
@@ -38,26 +37,29 @@ class MaintenanceService(RiskService):
     Args:
         args: what the application was started with.
         meter: counts.
-        planning: where weeks are solved; None solves them here.
+        solver: where weeks are solved; None solves them here.
         now: microseconds since 1970 UTC; None is the system clock.
     """
+
+    profiles: MachineStates
+    model_slot: ModelSlot[SurvivalModel]
 
     def __init__(
         self,
         args: MaintenanceSettings,
         meter: Metrics,
-        planning: Planning | None = None,
+        solver: Solver | None = None,
         now: Callable[[], int] | None = None,
     ) -> None:
         self.args = args
         self._now = now or system_clock
         self.features = load_kind(args.kind)
         active_rules = ActiveRules(rule_fields(self.features), RULES_FILE, ACTIONS, {"machine_id"})
-        super().__init__(SYSTEM, args, meter, metrics.RELOADS, active_rules)
+        super().__init__(SYSTEM, args, meter, active_rules)
         self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * SECOND
         store = open_machine_store(args.machine_store, timeout)
-        self.machines = MachineStates(self.features, store, timeout)
+        self.machines = self.profiles = MachineStates(self.features, store, timeout)
         self.decider = MachinePredictor(
             self.machines,
             self.active_rules,
@@ -72,47 +74,23 @@ class MaintenanceService(RiskService):
         self.orders = WorkOrderService(
             self.machines,
             self.model_slot,
-            planning or PlannerHere(),
+            solver or LocalSolver(solve_plan),
             WorkOrders(args.records),
             meter,
             self._now,
             ahead,
         )
-        self.rescorer = Rescorer(
-            self.decision_store,
-            self.decider.rescore,
-            self._ready,
-            meter,
-            metrics.RESCORED,
-            self.log,
-            self._now,
-        )
-
-    @property
-    def local_model(self) -> ModelSlot[SurvivalModel]:
-        """See `RiskService`."""
-        return self.model_slot
-
-    def periodic_tasks(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
-        """See `RiskService`."""
-        return [(self.args.rescore_seconds, self.rescorer.run_once)]
+        self.rescorer = self.new_rescorer(self.decider.rescore, self.is_ready, self._now)
 
     async def close(self) -> None:
         """See `RiskService`."""
         self.orders.repository.close()
-        await self.machines.close()
-
-    async def check_model(self) -> Health:
-        """See `RiskService`."""
-        return model_health(self.model_slot.state())
+        await super().close()
 
     async def check_store(self) -> Health:
         """See `RiskService`."""
         await self.machines.ping()
         return Health(True, {"memories_of_other_features": self.machines.unreadable})
-
-    async def _ready(self) -> bool:
-        return not self.machines.unavailable and self.model_slot.current is not None
 
     def _load(self, directory: Path) -> SurvivalModel:
         """A model of this kind of machine that can answer, tried out."""

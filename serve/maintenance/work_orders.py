@@ -27,10 +27,10 @@ from lib.survival import Curves
 from serve.framework import FieldError, Metrics, Problem, RequestContext
 from serve.framework.bounded_executor import BoundedExecutor
 from serve.framework.model_slot import ModelSlot
+from serve.framework.offload import Solver
 from serve.framework.timestamps import to_datetime, to_micros
 from serve.maintenance import metrics
 from serve.maintenance.machine_states import MachineStates
-from serve.maintenance.planner import Planning
 from serve.maintenance.schemas import (
     Outcome,
     OutcomeResponse,
@@ -48,7 +48,7 @@ class WorkOrderService:
     Args:
         machines: what is known.
         model_slot: the model in force.
-        planning: where weeks are solved.
+        solver: where weeks are solved.
         repository: schedules and orders.
         meter: counts.
         now: microseconds since 1970 UTC.
@@ -59,13 +59,13 @@ class WorkOrderService:
         self,
         machines: MachineStates,
         model_slot: ModelSlot[SurvivalModel],
-        planning: Planning,
+        solver: Solver,
         repository: WorkOrders,
         meter: Metrics,
         now: Callable[[], int],
         ahead_us: int,
     ) -> None:
-        self._machines, self._model_slot, self._planning = machines, model_slot, planning
+        self._machines, self._model_slot, self._solver = machines, model_slot, solver
         self.repository, self._meter, self._now, self._ahead = repository, meter, now, ahead_us
         self._threads = BoundedExecutor("work-orders", _AT_ONCE)
         self._computing = BoundedExecutor("schedules", 2)
@@ -93,7 +93,7 @@ class WorkOrderService:
         except ScheduleError as error:
             raise Problem.of_field("week.start", str(error).removeprefix("start: ")) from None
         payload |= {"id": schedule_id, "created_at": now}
-        solution = await self._planning.solve(payload)
+        solution = await self._solver.solve(payload)
         if "refused" in solution:
             self._meter.count(metrics.SCHEDULES, "refused")
             raise _refusal(solution["refused"])

@@ -1,4 +1,4 @@
-"""Policies, word lists and hashes in force; a text that cannot be meant leaves the old ones."""
+"""The active policies, word lists and hashes; an invalid text leaves the old ones active."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from lib.moderation.media.hashes import HashList, load_hashes
 from lib.moderation.policies import POLICIES_FILE, Policies, load_policies
 from lib.moderation.text_matching.lists import LISTS_FILE, Lists, load_lists
+from serve.framework.reloadable import Reloadable, read_source
 from serve.moderation.settings import ModerationUserConfig
 
 _DIGITS = 12
@@ -35,41 +36,29 @@ class PolicyBundle:
         return self.policies.label
 
 
-class ActivePolicies:
-    """Holds what is in force; swapped as one, so that lists never name a policy that is gone."""
+class ActivePolicies(Reloadable[PolicyBundle]):
+    """The active policies; swapped as one, so that lists never name a policy that is gone."""
 
     def __init__(self) -> None:
-        self.error: str | None = None
-        self._held = _read(ModerationUserConfig())
-
-    @property
-    def current(self) -> PolicyBundle:
-        """What is in force."""
-        return self._held
+        super().__init__(_read(ModerationUserConfig()))
 
     def load(self, live: ModerationUserConfig) -> bool:
         """Reads, checks and swaps. Never raises; `error` says why nothing was swapped."""
-        try:
-            self._held = _read(live)
-        except (ValueError, OSError) as error:
-            self.error = str(error)
-            return False
-        self.error = None
-        return True
+        return self._replace(lambda: _read(live))
 
     def status(self) -> Mapping[str, Any]:
         """Versions, sizes, and why the last ones were refused."""
         return {
-            "policies": self._held.version,
-            "lists": self._held.lists.digest[:_DIGITS],
-            "hashes": len(self._held.hashes.entries),
+            "policies": self.current.version,
+            "lists": self.current.lists.digest[:_DIGITS],
+            "hashes": len(self.current.hashes.entries),
             "error": self.error,
         }
 
 
 def _read(live: ModerationUserConfig) -> PolicyBundle:
-    policies = load_policies(*_text(live.policies, POLICIES_FILE))
-    text, source = _text(live.lists, LISTS_FILE)
+    policies = load_policies(*read_source(live.policies, POLICIES_FILE))
+    text, source = read_source(live.lists, LISTS_FILE)
     lists = load_lists(text, policies.ids, source)
     hashes = HashList(())
     if live.hashes is not None:
@@ -81,10 +70,3 @@ def _read(live: ModerationUserConfig) -> PolicyBundle:
                 f"{', '.join(policies.ids)}, got {entry.policy!r}"
             )
     return PolicyBundle(policies, lists, hashes)
-
-
-def _text(source: str | None, packaged: Path) -> tuple[str, str]:
-    if source is not None and "\n" in source:
-        return source, "user_config"
-    path = packaged if source is None else Path(source)
-    return path.read_text(encoding="utf-8"), str(path)

@@ -15,13 +15,13 @@ from lib.feature import (
 from lib.moderation.author import AUTHORS, wording_key
 from lib.moderation.post import Post
 from serve.framework import Problem
-from serve.framework.guarded_call import GuardedCall
+from serve.framework.guarded_call import GuardedCall, GuardedRepository
 from serve.moderation.text_executor import TextExecutor
 
 REMOVED, RESTORED = "removed", "restored"
 
 
-class AuthorProfiles:
+class AuthorProfiles(GuardedRepository[AsyncProfileStore]):
     """Reads and updates histories, one exchange a post, and survives a store that is out.
 
     Args:
@@ -32,15 +32,9 @@ class AuthorProfiles:
 
     def __init__(self, store: AsyncProfileStore, timeout: float, receipt_seconds: int) -> None:
         self._online = OnlineFeatures(AUTHORS, receipt_seconds)
-        self._store = store
-        self._guard = GuardedCall("profile store", StoreError, timeout)
+        super().__init__(store, GuardedCall("profile store", StoreError, timeout))
         self._texts = TextExecutor()
         self.digest = AUTHORS.digest
-
-    @property
-    def unavailable(self) -> bool:
-        """Whether the store failed the last times it was asked."""
-        return self._guard.unavailable
 
     async def fetch(self, post: Post, content: str) -> Mapping[str, float] | None:
         """Features as they were before a post, which counts from then on, once.
@@ -86,14 +80,6 @@ class AuthorProfiles:
         """
         request = self._online.learn(await self._event(post), fact, at_us, is_known, revision)
         await self._guard.run(lambda: self._store.exchange(request))
-
-    async def ping(self) -> None:
-        """Returns if the store answers."""
-        await self._guard.ping(self._store.ping)
-
-    async def close(self) -> None:
-        """Gives connections back."""
-        await self._store.close()
 
     async def _event(self, post: Post) -> Event:
         """A post as the features read it."""

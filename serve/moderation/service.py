@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,12 @@ from lib.moderation.rules import ACTIONS, NUMBERS, RULES_FILE, TEXTS, rule_field
 from lib.records import Reviews
 from lib.registry import ArtifactError
 from lib.storage import open_storage
-from serve.framework import Health, Metrics
+from serve.framework import Metrics
 from serve.framework.active_rules import ActiveRules
 from serve.framework.model_slot import ModelSlot
-from serve.framework.profile_stores import ThreadedSqliteStore, open_profile_store
-from serve.framework.rescoring import Rescorer
-from serve.framework.service import RiskService, model_health
+from serve.framework.service import RiskService
 from serve.framework.settings import UserConfig
 from serve.framework.timestamps import SECOND, system_clock
-from serve.moderation import metrics
 from serve.moderation.active_policies import ActivePolicies
 from serve.moderation.author_profiles import AuthorProfiles
 from serve.moderation.decision import PostModerator
@@ -39,7 +36,6 @@ from serve.moderation.post_queries import PostService
 from serve.moderation.review import ReviewService
 from serve.moderation.settings import ModerationSettings, ModerationUserConfig
 
-_SWEEP_SECONDS = 600.0
 _DAY_SECONDS = 86_400
 
 
@@ -53,6 +49,9 @@ class ModerationService(RiskService):
         now: microseconds since 1970 UTC; None is the system clock.
     """
 
+    profiles: AuthorProfiles
+    model_slot: ModelSlot[FusionModelVersion]
+
     def __init__(
         self,
         args: ModerationSettings,
@@ -63,23 +62,21 @@ class ModerationService(RiskService):
         self.args = args
         self._now, self._lease_clock = now or system_clock, now
         active_rules = ActiveRules(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
-        super().__init__(SYSTEM, args, meter, metrics.RELOADS, active_rules, ModerationUserConfig)
+        super().__init__(SYSTEM, args, meter, active_rules, ModerationUserConfig)
         self.active_policies = ActivePolicies()
         # at once: a model is only taken where it answers for the policies in force
         self.active_policies.load(
             ModerationUserConfig(policies=args.policies, lists=args.lists, hashes=args.hashes)
         )
         self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
-        self._store = open_profile_store(args.profile_store, args.store_timeout_ms / 1000.0)
+        timeout, receipts = args.store_timeout_ms / 1000.0, args.receipt_days * _DAY_SECONDS
+        store = self.new_profile_store(args.profile_store, timeout)
+        self.profiles = AuthorProfiles(store, timeout, receipts)
         self._reviews = Reviews(args.records)
         self._modalities = modalities or LocalModalities(args, meter)
         self._loop: asyncio.AbstractEventLoop | None = None
         dependencies = self._dependencies(meter)
-        self.preparer, self.authors, self.review = (
-            dependencies.preparer,
-            dependencies.authors,
-            dependencies.review,
-        )
+        self.preparer, self.review = dependencies.preparer, dependencies.review
         model_s, ahead = args.model_timeout_ms / 1000.0, args.ahead_seconds * SECOND
         self.decider = PostModerator(
             dependencies,
@@ -91,21 +88,14 @@ class ModerationService(RiskService):
             args.video_at_once,
         )
         self.posts = PostService(dependencies, lambda: open_storage(args.media), model_s)
-        self.rescorer = Rescorer(
-            self.decision_store,
-            self.decider.rescore,
-            self._ready,
-            meter,
-            metrics.RESCORED,
-            self.log,
-            self._now,
-        )
-        self.readiness.add("policies", self._check_policies)
+        self.rescorer = self.new_rescorer(self.decider.rescore, self.is_ready, self._now)
+        if args.reviews_per_hour is not None:
+            self.periodic_tasks.append((args.capacity_seconds, self.price_reviews))
+        self.readiness.add("policies", self.active_policies.check)
 
     def _dependencies(self, meter: Metrics) -> Dependencies:
         args, limits = self.args, Limits()
         queue = ReviewQueue(self._reviews, ReviewSettings(salt=read_salt(args.review_salt)))
-        timeout, receipts = args.store_timeout_ms / 1000.0, args.receipt_days * _DAY_SECONDS
         return Dependencies(
             preparer=PostPreparer(
                 MediaFetcher(args.addresses, limits),
@@ -114,7 +104,7 @@ class ModerationService(RiskService):
                 lambda: self.active_policies.current.hashes,
                 meter,
             ),
-            authors=AuthorProfiles(self._store, timeout, receipts),
+            authors=self.profiles,
             active_policies=self.active_policies,
             active_rules=self.active_rules,
             model_slot=self.model_slot,
@@ -127,27 +117,11 @@ class ModerationService(RiskService):
         """Lets the author know of a case's outcome, soon."""
         self.background.submit(lambda: self.posts.apply_outcome(post_id))
 
-    @property
-    def local_model(self) -> ModelSlot[FusionModelVersion]:
-        """See `RiskService`."""
-        return self.model_slot
-
-    def periodic_tasks(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
-        """See `RiskService`."""
-        tasks: list[tuple[float, Callable[[], Awaitable[object]]]] = [
-            (self.args.rescore_seconds, self.rescorer.run_once)
-        ]
-        if self.args.reviews_per_hour is not None:
-            tasks.append((self.args.capacity_seconds, self.price_reviews))
-        if isinstance(self._store, ThreadedSqliteStore):
-            tasks.append((_SWEEP_SECONDS, self._store.sweep))
-        return tasks
-
     async def close(self) -> None:
         """See `RiskService`."""
         self.review.close()
         self._reviews.close()
-        await self.authors.close()
+        await super().close()
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """See `RiskService`; a model is in force once the members have it too."""
@@ -168,19 +142,8 @@ class ModerationService(RiskService):
             policies = self.active_policies.current.policies
             self.decider.priced = await self.loading.run(self.decider.recent.price, policies, hours)
 
-    async def check_model(self) -> Health:
-        """See `RiskService`."""
-        return model_health(self.model_slot.state())
-
-    async def check_store(self) -> Health:
-        """See `RiskService`."""
-        await self.authors.ping()
-        return Health(True)
-
-    async def _check_policies(self) -> Health:
-        return Health(self.active_policies.error is None, self.active_policies.status())
-
-    async def _ready(self) -> bool:
+    async def is_ready(self) -> bool:
+        """See `RiskService`; a post is judged without its author's profile, too."""
         return self.model_slot.current is not None
 
     def _load(self, directory: Path) -> FusionModelVersion:
