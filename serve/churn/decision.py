@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,13 +15,13 @@ from lib.churn.profiles import CustomerFeatures
 from lib.feature import StoreError
 from lib.records import Decision
 from lib.rules import Verdict
-from serve.churn import metrics
 from serve.churn.health_history import HealthHistory
 from serve.churn.profiles import ProfileRepository
 from serve.churn.schemas import HealthAnswer, ReasonAnswer, ScoreRequest, ScoreResponse
 from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.active_rules import ActiveRules
 from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.decision_record import DecisionCounter, decision_row
 from serve.framework.decision_store import DecisionStore
 from serve.framework.model_slot import ModelSlot
 from serve.framework.timestamps import SECOND, reject_future, to_datetime
@@ -59,6 +58,7 @@ class CustomerScorer:
         self._customers, self._active_rules, self._model_slot = customers, active_rules, model_slot
         self._health, self._decision_store, self._meter = health, decision_store, meter
         self._now, self._ahead = now, ahead_us
+        self._counter = DecisionCounter(meter, SYSTEM)
         self._scoring = BoundedExecutor("scores", _AT_ONCE)
 
     async def score(self, request: ScoreRequest, context: RequestContext) -> bytes:
@@ -95,11 +95,14 @@ class CustomerScorer:
             newest_event=None if features is None else _newest(features),
             model_version=None if row is None or model is None else model.version,
             rules_version=self._active_rules.version,
-            latency_ms=round((time.perf_counter() - context.started) * 1000.0, 3),
+            latency_ms=context.latency_ms(),
             request_id=context.request_id,
         )
         self._decision_store.append(self._record(features, at_us, verdict, answer, received))
-        self._count(answer, verdict, context, features is not None)
+        unavailable = "model" if features is not None else "store"
+        self._counter.count(
+            context.log_fields, answer.decision, answer.method, verdict, unavailable
+        )
         return answer.model_dump_json().encode()
 
     async def scores(
@@ -120,8 +123,9 @@ class CustomerScorer:
             try:
                 features = await self._customers.fetch(name, at_us, f"plan:{context.request_id}")
             except StoreError as error:
-                text = "customers' profiles are unavailable for a moment; ask again"
-                raise Problem(503, "unavailable", text, retry_after=1) from error
+                raise Problem.unavailable(
+                    "customers' profiles are unavailable for a moment; ask again"
+                ) from error
             if not features.known:
                 left_out[name] = "nothing is known of this customer"
             elif features.standing.leaving:
@@ -194,42 +198,24 @@ class CustomerScorer:
         received: int,
     ) -> dict[str, Any]:
         """The record of what was answered."""
-        decision = Decision(
+        body = answer.model_dump(mode="json")
+        row = decision_row(
+            body,
+            verdict,
+            {} if features is None else dict(features.values),
             system=SYSTEM,
             subject_id=answer.prediction_id,
             entities={"customer_id": answer.customer_id},
             event_time=at_us,
             received_at=received,
             decided_at=self._now(),
-            decision=answer.decision,
             score=answer.chance,
-            method="rule" if answer.method == "told" else answer.method,
-            rule_id=answer.rule_id,
             reasons=[reason.model_dump() for reason in answer.reasons],
-            rule_hits=list(verdict.hits),
-            shadow_hits=list(verdict.shadow_hits),
-            model_version=answer.model_version,
             rules_version=answer.rules_version,
             feature_set_digest=self._customers.digest,
-            features={} if features is None else dict(features.values),
-            request_id=answer.request_id,
-            latency_ms=answer.latency_ms,
-            answer=answer.model_dump(mode="json"),
             request={"customer_id": answer.customer_id, "at": answer.at.isoformat()},
         )
-        return decision.to_row()
-
-    def _count(
-        self, answer: ScoreResponse, verdict: Verdict, context: RequestContext, complete: bool
-    ) -> None:
-        context.log_fields.update(decision=answer.decision, by=answer.method)
-        self._meter.count(metrics.DECISIONS, answer.decision, answer.method)
-        if answer.method == "fallback":
-            context.log_fields["out"] = "model" if complete else "store"
-            self._meter.count(metrics.FALLBACKS, context.log_fields["out"])
-        for status, hits in (("active", verdict.hits), ("shadow", verdict.shadow_hits)):
-            for rule in hits:
-                self._meter.count(metrics.RULE_HITS, rule, status)
+        return {**row, "method": "rule"} if answer.method == "told" else row
 
 
 def decide(

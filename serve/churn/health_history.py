@@ -180,8 +180,7 @@ def health_answer(entry: HealthEntry, past: Sequence[HealthEntry]) -> HealthAnsw
 
 def records_out() -> Problem:
     """The 503 while the database is away."""
-    text = "the records cannot be reached at the moment"
-    return Problem(503, "unavailable", text, retry_after=1)
+    return Problem.unavailable("the records cannot be reached at the moment")
 
 
 def _in_force(override: Override, now: int) -> bool:

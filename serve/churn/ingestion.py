@@ -67,8 +67,9 @@ class EventIngestor:
             if "churn" in tables:
                 await self._outcomes.record_notices(tables["churn"])
         except (StoreError, RecordsUnavailableError) as error:
-            text = "rows cannot be taken in at the moment; send the same again"
-            raise Problem(503, "unavailable", text, retry_after=1) from error
+            raise Problem.unavailable(
+                "rows cannot be taken in at the moment; send the same again"
+            ) from error
         counts_by_table = {name: count for name, (count, _) in tallies.items()}
         contradictions += [text for _, texts in tallies.values() for text in texts]
         self._count(counts_by_table, contradictions)
@@ -138,9 +139,7 @@ class EventIngestor:
                         faults.append(FieldError(where, message))
         faults += self._before_start(news)
         if faults:
-            text = "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:3])
-            more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
-            raise Problem(422, "invalid-field", text + more, faults[:_MOST_SHOWN])
+            raise Problem.of_fields(faults)
 
     def _before_start(self, news: Any) -> list[FieldError]:
         """Contracts that end before they begin, and notices that end before they are given."""

@@ -110,11 +110,13 @@ class InterventionService:
                     return repeated_plan(*stored, request, context)
                 solution = await self._solve_and_store(plan_id, request, scores, context)
         except RecordsUnavailableError as error:
-            text = "the records cannot be reached, and a plan that is not kept would be made twice"
-            raise Problem(503, "unavailable", text, retry_after=1) from error
+            raise Problem.unavailable(
+                "the records cannot be reached, and a plan that is not kept would be made twice"
+            ) from error
         if solution is None:
-            text = "other plans are stored all the time; send the same request again"
-            raise Problem(503, "unavailable", text, retry_after=1)
+            raise Problem.unavailable(
+                "other plans are stored all the time; send the same request again"
+            )
         plan, chosen = solution
         self._meter.count(
             metrics.PLANS, "made" if self._active_playbooks.enabled else "switched off"

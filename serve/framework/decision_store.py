@@ -89,8 +89,9 @@ class DecisionStore:
             Problem: 503 where disk and memory are full of decisions.
         """
         if self._buffer.full:
-            text = "decisions cannot be stored at the moment; send the same request again"
-            raise Problem(503, "unavailable", text, retry_after=1)
+            raise Problem.unavailable(
+                "decisions cannot be stored at the moment; send the same request again"
+            )
 
     def append(self, row: Row) -> None:
         """Writes the columns of a decision to the journal; refused, they wait in memory."""

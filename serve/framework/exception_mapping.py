@@ -28,6 +28,7 @@ def problem_from(error: Exception) -> Problem:
         message = "expected values that can be stored; a number, time or text is out of range"
         return Problem(422, "invalid-field", message, [FieldError("body", message)])
     if isinstance(error, _AWAY):
-        text = "a store is temporarily unavailable; send the same request again"
-        return Problem(503, "unavailable", text, retry_after=1)
+        return Problem.unavailable(
+            "a store is temporarily unavailable; send the same request again"
+        )
     return Problem(500, "internal", "internal error; quote the request_id when you report it")

@@ -54,6 +54,18 @@ class Problem(Exception):  # noqa: N818  the word of RFC 9457
         """A 422 for one field."""
         return cls(422, "invalid-field", f"{field}: {message}", (FieldError(field, message),))
 
+    @classmethod
+    def of_fields(cls, errors: Sequence[FieldError]) -> Problem:
+        """A 422 for several fields; the detail names three of them, the list twenty."""
+        detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:3])
+        more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
+        return cls(422, "invalid-field", detail + more, errors[:20])
+
+    @classmethod
+    def unavailable(cls, detail: str) -> Problem:
+        """A 503 for what may work a second later."""
+        return cls(503, "unavailable", detail, retry_after=1)
+
     def body(self, request_id: str) -> bytes:
         """The problem as JSON."""
         content: dict[str, Any] = {

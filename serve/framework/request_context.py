@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,10 @@ class RequestContext:
     log_fields: dict[str, Any] = field(default_factory=dict)
     body_read: bool = False
     reviewers: frozenset[str] | None = None
+
+    def latency_ms(self) -> float:
+        """Milliseconds since the request came."""
+        return round((time.perf_counter() - self.started) * 1000.0, 3)
 
 
 def request_id_of(header: bytes | None) -> str:

@@ -15,6 +15,7 @@ from lib.records.json_codec import write_json
 from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.active_rules import ActiveRules
 from serve.framework.background import BackgroundTasks
+from serve.framework.decision_record import DecisionCounter
 from serve.framework.decision_store import DecisionStore
 from serve.framework.keyed_lock import KeyedLock
 from serve.fraud import metrics
@@ -63,6 +64,7 @@ class PaymentDecider:
         self._model, self._decision_store, self._meter = model, decision_store, meter
         self._background, self._times, self._cap = background, times, cap
         self._scale = scale
+        self._counter = DecisionCounter(meter, metrics.SYSTEM)
         self._turns = KeyedLock()
 
     async def score(self, payment: Payment, context: RequestContext) -> bytes:
@@ -135,7 +137,7 @@ class PaymentDecider:
             await self._learn_decline(event)
         body = self._record(record, context)
         timer.mark("record")
-        record.count(self._meter, context.log_fields)
+        record.count(self._counter, self._meter, context.log_fields)
         return body
 
     def _record(self, record: DecisionRecord, context: RequestContext) -> bytes:

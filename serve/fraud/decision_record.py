@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from lib.feature import Event
 from lib.fraud.features import PAYMENT_METHODS
 from lib.rules import Verdict
 from serve.framework import Metrics, RequestContext
+from serve.framework.decision_record import DecisionCounter, decision_row
 from serve.fraud import metrics
 from serve.fraud.decision_policy import DecisionResult
 from serve.fraud.events import to_json
@@ -55,7 +55,7 @@ class DecisionRecord:
             "method": result.method,
             "rule_id": None if self.verdict.action is None else self.verdict.rule_id,
             "model_version": None if model_score is None else model_score.model_version,
-            "latency_ms": round((time.perf_counter() - context.started) * 1000.0, 3),
+            "latency_ms": context.latency_ms(),
             "request_id": context.request_id,
         }
 
@@ -63,47 +63,30 @@ class DecisionRecord:
         self, answer: Mapping[str, Any], rules_version: str, feature_set_digest: str
     ) -> dict[str, Any]:
         """The record of the decision that was answered so: the columns of `Decision`."""
-        event, features = self.event, self.features.values
-        return {
-            "system": SYSTEM,
-            "subject_id": event["transaction_id"],
-            "entities": {
-                "user_id": event["user_id"],
-                "merchant_id": event["merchant_id"],
-                "device_id": event["device_id"],
-            },
-            "event_time": event["event_time"],
-            "received_at": self.received_at,
-            "decided_at": self.decided_at,
-            "decision": answer["decision"],
-            "score": answer["fraud_score"],
-            "method": answer["method"],
-            "rule_id": answer["rule_id"],
-            "reasons": answer["reasons"],
-            "rule_hits": self.verdict.hits,
-            "shadow_hits": self.verdict.shadow_hits,
-            "model_version": answer["model_version"],
-            "rules_version": rules_version,
-            "feature_set_digest": feature_set_digest,
-            "features": features if isinstance(features, dict) else dict(features),
-            "request_id": answer["request_id"],
-            "latency_ms": answer["latency_ms"],
-            "answer": answer,
-            "request": to_json(event),
-        }
+        event = self.event
+        names = ("user_id", "merchant_id", "device_id")
+        return decision_row(
+            answer,
+            self.verdict,
+            self.features.values,
+            system=SYSTEM,
+            subject_id=event["transaction_id"],
+            entities={name: event[name] for name in names},
+            event_time=event["event_time"],
+            received_at=self.received_at,
+            decided_at=self.decided_at,
+            score=answer["fraud_score"],
+            reasons=answer["reasons"],
+            rules_version=rules_version,
+            feature_set_digest=feature_set_digest,
+            request=to_json(event),
+        )
 
-    def count(self, meter: Metrics, log_fields: dict[str, Any]) -> None:
+    def count(self, counter: DecisionCounter, meter: Metrics, log_fields: dict[str, Any]) -> None:
         """Counts the decision, and adds it to the log line."""
+        unavailable = "model" if self.features.is_complete else "history"
         result = self.result
-        meter.count(metrics.DECISIONS, result.decision, result.method)
-        log_fields["decision"], log_fields["by"] = result.decision, result.method
-        if result.method == "fallback":
-            log_fields["out"] = "model" if self.features.is_complete else "history"
-            meter.count(metrics.FALLBACKS, log_fields["out"])
-        for rule in self.verdict.hits:
-            meter.count(metrics.RULE_HITS, rule, "active")
-        for rule in self.verdict.shadow_hits:
-            meter.count(metrics.RULE_HITS, rule, "shadow")
+        counter.count(log_fields, result.decision, result.method, self.verdict, unavailable)
         if self.event["payment_method"] not in _KNOWN_METHODS:
             meter.count(metrics.UNKNOWN_METHODS)
             log_fields["unknown_payment_method"] = True

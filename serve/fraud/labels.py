@@ -58,8 +58,9 @@ class LabelIngestor:
             missing = await self._count_in_profiles({label.transaction_id for label in labels})
         except (RecordsUnavailableError, StoreError) as error:
             context.log_fields["out"] = type(error).__name__
-            text = "labels cannot be taken in at the moment; send the same again"
-            raise Problem(503, "unavailable", text, retry_after=1) from error
+            raise Problem.unavailable(
+                "labels cannot be taken in at the moment; send the same again"
+            ) from error
         answer = LabelsResponse(
             received=len(labels),
             stored=outcome.stored,

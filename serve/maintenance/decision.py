@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.active_rules import ActiveRules
 from serve.framework.background import BackgroundTasks
 from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.decision_record import DecisionCounter, decision_row
 from serve.framework.decision_store import DecisionStore
 from serve.framework.model_slot import ModelSlot
 from serve.framework.timestamps import reject_future, to_datetime
@@ -83,6 +83,7 @@ class MachinePredictor:
         self._machines, self._active_rules, self._model_slot = machines, active_rules, model_slot
         self._decision_store, self._meter, self._background = decision_store, meter, background
         self._now, self._ahead = now, ahead_us
+        self._counter = DecisionCounter(meter, metrics.SYSTEM)
         self._predicting = BoundedExecutor("predictions", _AT_ONCE)
 
     async def predict(self, request: PredictRequest, context: RequestContext) -> bytes:
@@ -110,7 +111,10 @@ class MachinePredictor:
         self._background.submit(
             lambda: self._machines.save_prediction(observation.machine_id, body)
         )
-        self._count(answer, verdict, context, observation.past is not None)
+        unavailable = "model" if observation.past is not None else "store"
+        self._counter.count(
+            context.log_fields, answer.decision, answer.method, verdict, unavailable
+        )
         return body
 
     def predict_row(self, model: SurvivalModel, values: Features) -> Prediction:
@@ -170,7 +174,7 @@ class MachinePredictor:
             last_reading=None if last is None else to_datetime(int(last)),
             model_version=None if prediction is None or model is None else model.version,
             rules_version=self._active_rules.version,
-            latency_ms=round((time.perf_counter() - context.started) * 1000.0, 3),
+            latency_ms=context.latency_ms(),
             request_id=context.request_id,
         )
 
@@ -178,42 +182,23 @@ class MachinePredictor:
         self, observation: FeatureVector, verdict: Verdict, answer: PredictResponse, received: int
     ) -> dict[str, Any]:
         """The record of what was answered."""
-        decision = Decision(
+        body = answer.model_dump(mode="json")
+        return decision_row(
+            body,
+            verdict,
+            observation.values,
             system=metrics.SYSTEM,
             subject_id=answer.prediction_id,
             entities={"machine_id": observation.machine_id},
             event_time=observation.at_us,
             received_at=received,
             decided_at=self._now(),
-            decision=answer.decision,
             score=None if answer.failure_within is None else answer.failure_within["7d"],
-            method=answer.method,
-            rule_id=answer.rule_id,
             reasons=[driver.model_dump() for driver in answer.drivers],
-            rule_hits=list(verdict.hits),
-            shadow_hits=list(verdict.shadow_hits),
-            model_version=answer.model_version,
             rules_version=answer.rules_version,
             feature_set_digest=self._machines.features.digest,
-            features=observation.values,
-            request_id=answer.request_id,
-            latency_ms=answer.latency_ms,
-            answer=answer.model_dump(mode="json"),
             request={"machine_id": observation.machine_id, "at": answer.at.isoformat()},
         )
-        return decision.to_row()
-
-    def _count(
-        self, answer: PredictResponse, verdict: Verdict, context: RequestContext, complete: bool
-    ) -> None:
-        context.log_fields.update(decision=answer.decision, by=answer.method)
-        self._meter.count(metrics.DECISIONS, answer.decision, answer.method)
-        if answer.method == "fallback":
-            context.log_fields["out"] = "model" if complete else "store"
-            self._meter.count(metrics.FALLBACKS, context.log_fields["out"])
-        for status, hits in (("active", verdict.hits), ("shadow", verdict.shadow_hits)):
-            for rule in hits:
-                self._meter.count(metrics.RULE_HITS, rule, status)
 
     async def rescore(self, decision: Decision) -> dict[str, Any] | None:
         """What the model says of a fallback's machine and time; None while a part is out."""

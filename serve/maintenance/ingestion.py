@@ -71,8 +71,9 @@ class EventIngestor:
                 await self._refuse_unknown(news)
             machine_counts = [await self._take(machine) for machine in news]
         except MachineStoreError as error:
-            text = "readings cannot be taken in at the moment; send the same again"
-            raise Problem(503, "unavailable", text, retry_after=1) from error
+            raise Problem.unavailable(
+                "readings cannot be taken in at the moment; send the same again"
+            ) from error
         return ReadingsResponse(machines=machine_counts, request_id=context.request_id)
 
     async def _take(self, machine: MachineReadings) -> IngestCounts:
@@ -112,9 +113,7 @@ class EventIngestor:
         for number, machine in enumerate(news):
             faults += self._faults(machine, f"{number}." if many else "")
         if faults:
-            detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:3])
-            more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
-            raise Problem(422, "invalid-field", detail + more, faults[:20])
+            raise Problem.of_fields(faults)
 
     def _faults(self, machine: MachineReadings, head: str) -> list[FieldError]:
         features, latest = self._machines.features, self._now() + self._ahead

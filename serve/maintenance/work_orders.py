@@ -205,8 +205,9 @@ class WorkOrderService:
         try:
             await self._machines.update(order.machine_id, work)
         except MachineStoreError as error:
-            text = "the outcome cannot be taken in at the moment; send the same again"
-            raise Problem(503, "unavailable", text, retry_after=1) from error
+            raise Problem.unavailable(
+                "the outcome cannot be taken in at the moment; send the same again"
+            ) from error
 
     async def _rows(self, request: ScheduleRequest, at_us: int) -> tuple[Floats, list[str]]:
         """Features of the machines, and who is planned without any history."""
@@ -214,8 +215,9 @@ class WorkOrderService:
         try:
             pasts = [await self._machines.get(machine.machine_id) for machine in request.machines]
         except MachineStoreError as error:
-            text = "the machines' readings are unavailable for a moment"
-            raise Problem(503, "unavailable", text, retry_after=1) from error
+            raise Problem.unavailable(
+                "the machines' readings are unavailable for a moment"
+            ) from error
         silent = [
             machine.machine_id
             for machine, past in zip(request.machines, pasts, strict=True)
@@ -244,8 +246,7 @@ class WorkOrderService:
         except ClosedOrderError as error:
             raise Problem(409, "closed", str(error)) from None
         except RecordsUnavailableError as error:
-            text = "the records cannot be reached at the moment"
-            raise Problem(503, "unavailable", text, retry_after=1) from error
+            raise Problem.unavailable("the records cannot be reached at the moment") from error
 
 
 def _payload(

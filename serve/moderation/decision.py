@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lib.moderation.media.decoder_pool import DecoderUnavailableError
+from lib.moderation.model import SYSTEM
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.outputs import Floats
 from lib.moderation.review_price import ReviewPrice
@@ -21,6 +22,7 @@ from lib.storage import StorageError
 from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.background import BackgroundTasks
 from serve.framework.bounded_executor import BoundedExecutor
+from serve.framework.decision_record import DecisionCounter
 from serve.framework.keyed_lock import KeyedLock
 from serve.framework.timestamps import reject_future
 from serve.moderation import metrics
@@ -78,6 +80,7 @@ class PostModerator:
         self._texts = TextExecutor()
         self.priced: ReviewPrice | None = None
         self.recent = ReviewPricer()
+        self._counter = DecisionCounter(meter, SYSTEM)
         self._turns = KeyedLock()
         self._digesting = BoundedExecutor("digests", 2)
 
@@ -112,7 +115,7 @@ class PostModerator:
                 result, answer, self._dependencies.authors.digest, digest, received, self._now()
             )
         )
-        record_metrics(self._meter, result, context)
+        record_metrics(self._counter, self._meter, result, context)
         self._background.submit(lambda: self._tell_author(result, 0))
         return body
 
@@ -147,15 +150,17 @@ class PostModerator:
         try:
             return await self._dependencies.preparer.prepare(request, created_at_us)
         except DecoderUnavailableError as error:
-            text = "media cannot be decoded for a moment; send the same again"
-            raise Problem(503, "unavailable", text, retry_after=1) from error
+            raise Problem.unavailable(
+                "media cannot be decoded for a moment; send the same again"
+            ) from error
 
     async def _shelved(self, prepared: PreparedPost) -> None:
         try:
             await prepared.stored()
         except (OSError, StorageError) as error:
-            text = "the post's media cannot be kept for a moment; send the same again"
-            raise Problem(503, "unavailable", text, retry_after=1) from error
+            raise Problem.unavailable(
+                "the post's media cannot be kept for a moment; send the same again"
+            ) from error
 
     async def _judged(self, prepared: PreparedPost, content: str, wait: bool) -> ModerationResult:
         bundle, started = self._dependencies.active_policies.current, time.perf_counter()

@@ -185,7 +185,7 @@ class PostService:
         try:
             content = await self._storing.run(self._preparer.media_store.read, digest)
         except (OSError, StorageError) as error:
-            raise Problem(503, "unavailable", str(error), retry_after=1) from error
+            raise Problem.unavailable(str(error)) from error
         if content is None:
             raise Problem(404, "not-found", f"no media are kept under {digest}")
         # whatever a poster uploaded must not run in a reviewer's browser
@@ -206,8 +206,9 @@ class PostService:
         try:
             first = await self._decision_store.find(post_id)
         except RecordsUnavailableError as error:
-            text = "the records cannot be reached for a moment; ask again"
-            raise Problem(503, "unavailable", text, retry_after=1) from error
+            raise Problem.unavailable(
+                "the records cannot be reached for a moment; ask again"
+            ) from error
         if first is None:
             raise Problem(404, "not-found", _UNSAID)
         return first

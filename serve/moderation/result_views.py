@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from lib.moderation.model import SYSTEM
-from lib.records import Decision
 from serve.framework import Metrics, RequestContext
+from serve.framework.decision_record import DecisionCounter, decision_row
 from serve.moderation import metrics
 from serve.moderation.post_preparation import request_row
 from serve.moderation.result import ModerationResult
@@ -37,7 +36,7 @@ def to_response(
         policies_version=result.bundle.version,
         rules_version=rules_version,
         stages_ms={name: round(ms, 3) for name, ms in result.stages_ms.items()},
-        latency_ms=round((time.perf_counter() - context.started) * 1000.0, 3),
+        latency_ms=context.latency_ms(),
         request_id=context.request_id,
     )
 
@@ -61,49 +60,35 @@ def to_record(
         decided: likewise.
     """
     post = result.prepared.post
-    decision = Decision(
+    return decision_row(
+        answer.model_dump(mode="json"),
+        result.verdict,
+        result.history,
         system=SYSTEM,
         subject_id=post.post_id,
         entities={"author_id": post.author_id},
         event_time=post.created_at_us,
         received_at=received,
         decided_at=decided,
-        decision=answer.decision,
         score=None if result.probabilities is None else float(result.probabilities.max()),
-        method=answer.method,
-        rule_id=answer.rule_id,
         reasons=[hit.model_dump() for hit in answer.hits],
-        rule_hits=list(result.verdict.hits),
-        shadow_hits=list(result.verdict.shadow_hits),
-        model_version=answer.model_version,
         rules_version=answer.rules_version,
         feature_set_digest=digest,
-        features=result.history,
-        request_id=answer.request_id,
-        latency_ms=answer.latency_ms,
-        answer=answer.model_dump(mode="json"),
         request={**request_row(result.prepared), CONTENT_DIGEST: content},
     )
-    return decision.to_row()
 
 
-def record_metrics(meter: Metrics, result: ModerationResult, context: RequestContext) -> None:
+def record_metrics(
+    counter: DecisionCounter, meter: Metrics, result: ModerationResult, context: RequestContext
+) -> None:
     """Counts a result, and adds it to the log line of its request."""
     choice = result.choice
-    context.log_fields.update(decision=choice.decision, by=choice.method)
-    meter.count(metrics.DECISIONS, choice.decision, choice.method)
+    unavailable = "model" if result.history else "store"
+    counter.count(context.log_fields, choice.decision, choice.method, result.verdict, unavailable)
     for name, policy in result.policies.items():
         if policy.action != "ALLOW":
             meter.count(metrics.POLICIES, name, policy.action)
     for hit in result.hits:
         meter.count(metrics.HITS, hit.kind)
-    if choice.method == "fallback":
-        meter.count(metrics.FALLBACKS, "model" if result.history else "store")
-    for status, hits in (
-        ("active", result.verdict.hits),
-        ("shadow", result.verdict.shadow_hits),
-    ):
-        for rule in hits:
-            meter.count(metrics.RULE_HITS, rule, status)
     for stage, ms in result.stages_ms.items():
         meter.observe(metrics.STAGE_MS, ms, stage)

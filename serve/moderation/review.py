@@ -244,8 +244,9 @@ class ReviewService:
         try:
             return await self._threads.run(work)
         except RecordsUnavailableError as error:
-            text = "the records are temporarily unavailable; send the same request again"
-            raise Problem(503, "unavailable", text, retry_after=1) from error
+            raise Problem.unavailable(
+                "the records are temporarily unavailable; send the same request again"
+            ) from error
         except RecordsError as error:
             _refuse(error)
 
