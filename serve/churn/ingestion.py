@@ -18,7 +18,7 @@ from serve.churn.profiles import ProfileRepository
 from serve.churn.schemas import EventsResponse, IngestCounts
 from serve.framework import FieldError, Metrics, Problem, RequestContext
 from serve.framework.contract_models import to_rows
-from serve.framework.timestamps import SECOND, to_datetime, to_micros
+from serve.framework.timestamps import future_text, to_datetime, to_micros
 
 _MOST_SHOWN = 20
 
@@ -129,11 +129,9 @@ class EventIngestor:
                 for field in ("event_time", "known_at"):
                     at = getattr(row, field)
                     if at is not None and to_micros(at) > latest:
-                        ahead = (to_micros(at) - latest + self._ahead) // SECOND
                         message = (
-                            f"expected at most {self._ahead // SECOND} seconds from now, got "
-                            f"{ahead} seconds ahead; check the clock and the offset, and tell what "
-                            "holds from a later day on that day"
+                            future_text(to_micros(at), latest - self._ahead, self._ahead)
+                            + ", and tell what holds from a later day on that day"
                         )
                         where = f"{contract.name}.{index}.{field}"
                         faults.append(FieldError(where, message))

@@ -40,9 +40,13 @@ def reject_future(field: str, at: datetime | None, now: int, ahead: int) -> int:
     """
     at_us = now if at is None else to_micros(at)
     if at_us > now + ahead:
-        raise Problem.of_field(
-            field,
-            f"expected at most {ahead // SECOND} seconds from now, got "
-            f"{(at_us - now) // SECOND} seconds ahead; check the clock and the offset",
-        )
+        raise Problem.of_field(field, future_text(at_us, now, ahead))
     return at_us
+
+
+def future_text(at_us: int, now: int, ahead: int) -> str:
+    """What is wrong with a time that is too far ahead; all in microseconds."""
+    return (
+        f"expected at most {ahead // SECOND} seconds from now, got "
+        f"{(at_us - now) // SECOND} seconds ahead; check the clock and the offset"
+    )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from serve.framework import Problem
-
-SECOND = 1_000_000
+from serve.framework.timestamps import SECOND, future_text, system_clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,7 @@ class EventTimePolicy:
 
     window: int
     ahead: int
-    now: Callable[[], int] = lambda: time.time_ns() // 1000
+    now: Callable[[], int] = system_clock
 
     def accepts(self, event_time: int, now: int) -> bool:
         """Whether a payment made then is recent.
@@ -32,11 +30,7 @@ class EventTimePolicy:
             Problem: 422 for a time that is too far ahead.
         """
         if event_time > now + self.ahead:
-            raise Problem.of_field(
-                "event_time",
-                f"expected at most {self.ahead // SECOND} seconds from now, got "
-                f"{(event_time - now) // SECOND} seconds ahead; check the clock and the offset",
-            )
+            raise Problem.of_field("event_time", future_text(event_time, now, self.ahead))
         return event_time >= now - self.window
 
     def rejection(self, event_time: int, now: int) -> Problem:

@@ -23,12 +23,10 @@ from lib.maintenance.state_codec import (
 from lib.maintenance.waveform import WaveformError, waveform_features
 from serve.framework import FieldError, Metrics, Problem, RequestContext
 from serve.framework.bounded_executor import BoundedExecutor
-from serve.framework.timestamps import to_micros
+from serve.framework.timestamps import SECOND, future_text, to_micros
 from serve.maintenance import metrics
 from serve.maintenance.machine_states import MachineStates, sensor_faults
 from serve.maintenance.schemas import IngestCounts, MachineReadings, ReadingsResponse
-
-_SECOND = 1_000_000
 
 
 class EventIngestor:
@@ -138,16 +136,10 @@ class EventIngestor:
             faults.append(FieldError(f"{head}waveforms", text))
         for kind in ("readings", "errors", "services", "waveforms"):
             for index, each in enumerate(getattr(machine, kind)):
-                ahead = (to_micros(each.event_time) - latest) // _SECOND
-                if ahead > 0:
-                    faults.append(
-                        FieldError(
-                            f"{head}{kind}.{index}.event_time",
-                            f"expected at most {self._ahead // _SECOND} seconds from now, got "
-                            f"{ahead + self._ahead // _SECOND} seconds ahead; check the clock and "
-                            "the offset",
-                        )
-                    )
+                at_us = to_micros(each.event_time)
+                if at_us >= latest + SECOND:
+                    text = future_text(at_us, latest - self._ahead, self._ahead)
+                    faults.append(FieldError(f"{head}{kind}.{index}.event_time", text))
         return faults
 
 
