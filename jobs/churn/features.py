@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ from jobs.churn.sources import Sources, Stream, by_customer, intakes, read_strea
 from jobs.churn.table_counts import customer_counts, note_customers, table_lines, table_warnings
 from jobs.framework.command import run_job
 from jobs.framework.paths import OutputPath
-from jobs.private_rows import write_private_rows
+from jobs.framework.row_folder import RowFolder
 from lib.churn.features import churn_features, untold
 from lib.churn.snapshots import moments_between, snapshots, to_table
 from lib.churn.target import FEWEST_CUSTOMERS, Target
@@ -79,39 +78,32 @@ def write_features(config: FeaturesConfig) -> str:
         ChurnError: an option means nothing, or no moment has a known outcome.
     """
     config.check()
-    output = open_storage(config.output)
+    folder = RowFolder(open_storage(config.output), NOTE)
     inputs = _inputs(config)
-    note = json.loads(output.read(NOTE) or b"{}")
-    if not config.overwrite and all(note.get(name) == value for name, value in inputs.items()):
-        print(f"rows are there already: {output.shown('data')} (--overwrite computes them again)")
-        return output.address("data")
+    if not config.overwrite and folder.has(inputs):
+        return folder.data
     started = time.monotonic()
-    output.delete("work")
-    output.write("work/started", b"")  # marks the folder as unfinished for readers
-    quarantine = output.address("work/quarantine")
-    stream = read_stream(config, quarantine)
-    counted = _computed(config, stream, output)
-    output.delete(NOTE)
-    for name in ("data", "quarantine"):
-        output.move(f"work/{name}", name)
+    folder.start()
+    stream = read_stream(config, folder.quarantine)
+    counted = _computed(config, stream, folder)
+    folder.publish()
     note = {
         **inputs,
         **counted,
-        **customer_counts(output),
+        **customer_counts(folder.storage),
         "base": stream.base.to_yaml(),
         "feature_set_digest": churn_features(stream.base).digest,
         "features": list(churn_features(stream.base).names),
         "untold": list(untold(stream.base)),
-        "tables": intakes(output, "quarantine"),
+        "tables": intakes(folder.storage, "quarantine"),
         "seconds": round(time.monotonic() - started, 3),
     }
     if stream.after_the_end:
         note["contradictions"]["rows dated after --until"] = stream.after_the_end
     if stream.end is not None and stream.end.far_rows:
         note["contradictions"][stream.end.text] = stream.end.far_rows
-    output.write(NOTE, json.dumps(note, indent=2).encode())
-    output.delete("work")
-    return output.address("data")
+    folder.finish(note)
+    return folder.data
 
 
 def _inputs(config: FeaturesConfig) -> dict[str, Any]:
@@ -125,7 +117,7 @@ def _inputs(config: FeaturesConfig) -> dict[str, Any]:
     }
 
 
-def _computed(config: FeaturesConfig, stream: Stream, output: Storage) -> dict[str, Any]:
+def _computed(config: FeaturesConfig, stream: Stream, folder: RowFolder) -> dict[str, Any]:
     """Rows in OUTPUT/work, and what they came to."""
     last = stream.last_us - config.target.reach_us
     first = stream.first_us + config.warm_up_days * DAY
@@ -137,7 +129,7 @@ def _computed(config: FeaturesConfig, stream: Stream, output: Storage) -> dict[s
             f"{config.target.reach_us // DAY} days"
         )
     base, target, until = stream.base, config.target, stream.last_us
-    quarantine = output.address("work/quarantine")
+    quarantine = folder.quarantine
 
     def rows_of(happened: pa.Table) -> pa.Table:
         note_customers(happened, quarantine)
@@ -147,8 +139,8 @@ def _computed(config: FeaturesConfig, stream: Stream, output: Storage) -> dict[s
     count = rows.count()
     if not count:
         raise ChurnError("no customer is there at any moment: check contract starts and activity")
-    write_private_rows(rows, output, "work/data")
-    labels = open_dataset(output, "work/data").to_table(columns=["customer_id", "label"])
+    folder.write(rows)
+    labels = open_dataset(folder.work, "data").to_table(columns=["customer_id", "label"])
     left = float(labels["label"].to_numpy().mean())
     leavers = labels.filter(pc.greater(labels["label"], 0))
     return {
@@ -174,7 +166,8 @@ def _leaving_warnings(note: dict[str, Any]) -> list[str]:
 
 def closing_lines(output: Storage) -> str:
     """A short table of what was read and made."""
-    note = json.loads(output.read(NOTE) or b"")
+    folder = RowFolder(output, NOTE)
+    note = folder.read_note()
     return "\n".join(
         [
             *table_warnings(note),
@@ -183,8 +176,7 @@ def closing_lines(output: Storage) -> str:
             f"rows {note['rows']:,} of {note['customers']:,} customers at {note['moments']} "
             f"moments, {note['share_leaving']:.1%} leave; {len(note['features'])} features, "
             f"{len(note['untold'])} of them of tables that are not given",
-            f"features:   {output.shown('data')}",
-            f"quarantine: {output.shown('quarantine')}",
+            *folder.locations("features"),
         ]
     )
 

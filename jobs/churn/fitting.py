@@ -5,19 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import pyarrow as pa
 import ray
 
 from jobs.churn.training_config import TrainConfig
-from jobs.cluster.admission import await_workers, with_gpus
+from jobs.cluster.admission import Request, await_workers, with_gpus
 from jobs.framework.step_cache import StepCache
-from jobs.framework.xgboost_training import (
-    LABEL,
-    WEIGHT,
-    WorkerResources,
-    XGBoostData,
-    fit_boosted_trees,
-)
+from jobs.framework.training_files import write_training_files
+from jobs.framework.workers import Workers, run_calls
+from jobs.framework.xgboost_training import XGBoostData, fit_boosted_trees
 from lib.churn.model.fitting import (
     FOLDS,
     customer_folds,
@@ -31,9 +26,6 @@ from lib.churn.model.trees import Trees, tree_parameters
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import Floats
 from lib.churn.vocabulary import CustomerVocabulary
-from lib.storage import write_parquet
-
-_RETRIES = 3
 
 
 def fit_final(
@@ -55,15 +47,11 @@ def _grow(
     rows: Snapshots, weights: Floats, config: TrainConfig, stages: StepCache, names: list[str]
 ) -> None:
     request = with_gpus(config.request)
-    placement = await_workers(request)
-    files = _shards(rows, weights, request.workers, stages, names[0].removesuffix(".ubj"))
-    workers = WorkerResources(
-        request.workers,
-        request.least if request.elastic else 0,
-        request.cpus,
-        request.gpus,
-        placement.devices.trees,
-    )
+    devices = await_workers(request).devices
+    files = write_training_files(
+        rows.matrix, rows.labels, weights, rows.names, request.workers, stages.storage,
+        names[0].removesuffix(".ubj"),
+    )  # fmt: skip
     base = float(np.average(rows.labels, weights=weights))
     settings = config.model.trees
     for number, name in enumerate(names):
@@ -73,29 +61,12 @@ def _grow(
             tree_parameters(settings, config.seed + number, base),
             settings.trees,
             0,
-            workers,
+            Workers.of(request, devices.trees),
             backend=config.boosting,
             storage=stages.storage,
             name=name.removesuffix(".ubj"),
         )
         stages.bytes(name, grow)
-
-
-def _shards(
-    rows: Snapshots, weights: Floats, count: int, stages: StepCache, folder: str
-) -> tuple[str, ...]:
-    """Rows as `count` Parquet files, every count-th row to each; their addresses."""
-    addresses = []
-    for index in range(count):
-        own_rows = slice(index, None, count)
-        columns = {
-            name: rows.matrix[own_rows, k].astype(np.float32) for k, name in enumerate(rows.names)
-        }
-        columns[LABEL] = rows.labels[own_rows].astype(np.float32)
-        columns[WEIGHT] = weights[own_rows].astype(np.float32)
-        path = f"{folder}/{index:04d}.parquet"
-        addresses.append(write_parquet(pa.table(columns), stages.storage, path))
-    return tuple(addresses)
 
 
 def fit_folds(
@@ -105,19 +76,11 @@ def fit_folds(
     folds = customer_folds(rows, config.seed)
 
     def compute() -> dict[str, Floats]:
+        on_ray = config.engine == "ray"
+        shared, request = (ray.put(rows), Request()) if on_ray else (rows, None)
+        calls = {k: (base, shared, folds, k, config.model, config.seed) for k in range(FOLDS)}
         log_odds = np.zeros(len(rows))
-        if config.engine == "process":
-            parts = [
-                fold_log_odds(base, rows, folds, k, config.model, config.seed) for k in range(FOLDS)
-            ]
-        else:
-            shared = ray.put(rows)
-            task = ray.remote(num_cpus=1, max_retries=_RETRIES)(fold_log_odds)
-            waiting = [
-                task.remote(base, shared, folds, k, config.model, config.seed) for k in range(FOLDS)
-            ]
-            parts = ray.get(waiting)
-        for k, part in enumerate(parts):
+        for k, part in run_calls(fold_log_odds, calls, "folds", request):
             log_odds[folds == k] = part
         return {"log_odds": log_odds}
 

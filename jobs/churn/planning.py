@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.churn.plan import PlanConfig
-from jobs.churn.sources import moment
+from jobs.framework.times import parse_time
 from jobs.ingestion import mapping_for, read_whole
 from jobs.publishing import store_report
 from lib.churn.contracts import CHURN
@@ -36,7 +36,7 @@ def plan_interventions(config: PlanConfig) -> str:
     text = read_yaml_text(config.playbooks)
     playbooks = load_playbooks(text, names, str(config.playbooks))
     output = open_storage(config.output)
-    at_us = moment("as_of", note["as_of"])
+    at_us = parse_time("as_of", note["as_of"])
     history = _history(output, at_us)
     effects, shares = _past_effects(config, playbooks, history, note, at_us)
     day = plan_day(

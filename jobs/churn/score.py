@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.churn.sources import Sources, moment
+from jobs.churn.sources import Sources
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.times import parse_time
 from jobs.model_source import check_model
 
 
@@ -34,7 +35,7 @@ class ScoreConfig(Sources):
         super().check()
         check_model(self.model, self.registry)
         if self.at is not None:
-            moment("--at", self.at)
+            parse_time("--at", self.at)
 
 
 def main(config: ScoreConfig) -> str:

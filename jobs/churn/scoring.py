@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
 from jobs.churn.score import ScoreConfig
-from jobs.churn.sources import by_customer, intakes, moment, read_stream
+from jobs.churn.sources import by_customer, intakes, read_stream
 from jobs.churn.table_counts import customer_counts, note_customers, table_lines, table_warnings
+from jobs.framework.row_folder import RowFolder
+from jobs.framework.times import parse_time, time_text
 from jobs.model_source import model_directory
-from jobs.private_rows import write_private_rows
 from lib.churn.features import base_tables
 from lib.churn.model import SYSTEM
 from lib.churn.model.model import ChurnModel, load_model
@@ -21,28 +21,29 @@ from lib.churn.model.scores import NOTE, scores_table
 from lib.churn.snapshots import snapshots
 from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
-from lib.storage import Storage, open_dataset, open_storage
+from lib.storage import open_dataset, open_storage
 
 _SHOWN = 10
 
 
 def score_customers(config: ScoreConfig) -> str:
     """Score and write; returns the folder or URI of Parquet files."""
-    with model_directory(SYSTEM, config.model, config.registry, config.version) as folder:
-        model = load_model(folder)
+    with model_directory(SYSTEM, config.model, config.registry, config.version) as directory:
+        model = load_model(directory)
     absent = sorted(base_tables(model.base) - {*config.table_names, "customers"})
     if absent:
         raise ChurnError(
             f"--{absent[0]} is missing, which the model was trained with; without it every "
             "customer would look silent"
         )
-    output = open_storage(config.output)
-    output.delete("work")
-    stream = read_stream(config, output.address("work/quarantine"), model.base)
-    at_us = (stream.last_us // DAY + 1) * DAY if config.at is None else moment("--at", config.at)
+    folder = RowFolder(open_storage(config.output), NOTE)
+    folder.start()
+    quarantine = folder.quarantine
+    stream = read_stream(config, quarantine, model.base)
+    at_us = (
+        (stream.last_us // DAY + 1) * DAY if config.at is None else parse_time("--at", config.at)
+    )
     shared, until = ray.put(model), stream.last_us
-
-    quarantine = output.address("work/quarantine")
 
     def score(happened: pa.Table) -> pa.Table:
         note_customers(happened, quarantine)
@@ -54,35 +55,27 @@ def score_customers(config: ScoreConfig) -> str:
 
     rows = by_customer(stream, score).materialize()
     if not rows.count():
-        raise ChurnError(f"no customer is there at {iso(at_us)}")
-    write_private_rows(rows, output, "work/data")
-    output.delete(NOTE)
-    for name in ("data", "quarantine"):
-        output.move(f"work/{name}", name)
+        raise ChurnError(f"no customer is there at {time_text(at_us)}")
+    folder.write(rows)
+    folder.publish()
     note = {
-        "as_of": iso(at_us),
+        "as_of": time_text(at_us),
         "model_version": model.version,
         "window_days": model.target.window_days,
         "customers": rows.count(),
-        "tables": intakes(output, "quarantine"),
-        **customer_counts(output),
+        "tables": intakes(folder.storage, "quarantine"),
+        **customer_counts(folder.storage),
     }
-    output.write(NOTE, json.dumps(note, indent=2).encode())
-    output.delete("work")
-    print(closing_lines(output))
-    return output.address("data")
+    folder.finish(note)
+    print(closing_lines(folder))
+    return folder.data
 
 
-def iso(at_us: int) -> str:
-    """The same as text."""
-    return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="seconds")
-
-
-def closing_lines(output: Storage) -> str:
+def closing_lines(folder: RowFolder) -> str:
     """The riskiest customers, and where everything lies."""
-    note = json.loads(output.read(NOTE) or b"")
+    note = folder.read_note()
     columns = ["customer_id", "chance", "score", "band", "reasons", "flagged"]
-    table = open_dataset(output, "data").to_table(columns=columns)
+    table = open_dataset(folder.storage, "data").to_table(columns=columns)
     worst = table.sort_by([("chance", "descending")]).slice(0, _SHOWN).to_pylist()
     lines = [f"{'customer':18}{'leaves':>8}{'health':>8}  {'band':7}because of"]
     for row in worst:
@@ -104,7 +97,6 @@ def closing_lines(output: Storage) -> str:
             f"{note['customers']:,} customers as of {note['as_of']}: {counted}; "
             f"{pc.sum(table['flagged']).as_py():,} flagged; within {note['window_days']} days; "
             f"model {note['model_version']}",
-            f"scores:     {output.shown('data')}",
-            f"quarantine: {output.shown('quarantine')}",
+            *folder.locations("scores"),
         ]
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,14 +14,15 @@ import pyarrow.compute as pc
 from jobs import ingestion
 from jobs.cluster.admission import await_core
 from jobs.data_end import end_of
-from jobs.feature_join import partitions_for
 from jobs.framework.cluster import start_ray
 from jobs.framework.paths import InputPath
-from jobs.framework.progress import JobOptions
+from jobs.framework.shuffle import choose_shuffle, gather_rows, shuffle_partitions
+from jobs.framework.tables import TableSources, table_summaries
+from jobs.framework.times import parse_time
 from lib.churn.contracts import CONTRACTS, CUSTOMERS
 from lib.churn.events import SCHEMA, events_of
 from lib.churn.vocabulary import CustomerVocabulary, vocabulary_of
-from lib.contract import Contract, ContractError, Mapping
+from lib.contract import ContractError, Mapping
 from lib.contract.end_of_data import DataEnd
 from lib.storage import Storage, open_storage
 
@@ -34,8 +34,10 @@ TABLES = tuple(contract.name for contract in CONTRACTS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources(JobOptions):
+class Sources(TableSources):
     """Where the tables are. All but the customers may be left out."""
+
+    contracts = CONTRACTS
 
     customers: InputPath | None = None
     """customers with contract start, renewal, plan, seats, revenue, segment: Parquet or CSV file,
@@ -76,33 +78,13 @@ class Sources(JobOptions):
     partitions: int = 0
     """blocks that customers are spread over; 0 chooses by size and cores"""
 
-    @property
-    def table_names(self) -> tuple[str, ...]:
-        """Names of the tables that are there."""
-        return tuple(name for name in TABLES if getattr(self, name) is not None)
-
-    @property
-    def files(self) -> list[str]:
-        """All files and mappings that are named."""
-        names = [*TABLES, *(f"mapping_{name}" for name in TABLES)]
-        paths = [getattr(self, name) for name in names]
-        return [str(path) for path in paths if path is not None]
-
     def check(self) -> None:
         """See `JobOptions`."""
         if self.customers is None:
             raise ContractError("--customers is missing: say who the customers are")
         if self.until is not None:
-            moment("--until", self.until)
-        for contract in CONTRACTS:
-            if contract.name in self.table_names:
-                path = getattr(self, f"mapping_{contract.name}")
-                ingestion.checked_mapping(contract, path, getattr(self, contract.name))
-
-    def mapping(self, contract: Contract) -> Mapping:
-        """The mapping of a table that is given."""
-        path = getattr(self, f"mapping_{contract.name}")
-        return ingestion.mapping_for(contract, path, getattr(self, contract.name))
+            parse_time("--until", self.until)
+        self.check_mappings()
 
 
 @dataclass(frozen=True)
@@ -133,7 +115,6 @@ def read_stream(
     """
     Sources.check(sources)
     import ray
-    from ray.data import DataContext
 
     start_ray()
     await_core()
@@ -143,9 +124,7 @@ def read_stream(
         if contract.name in sources.table_names
     }
     count = sum(ingestion.estimated_rows(m, getattr(sources, n)) for n, m in mappings.items())
-    resources = ray.cluster_resources()
-    fits = count * _BYTES_PER_ROW < resources.get("object_store_memory", 0) / 2
-    DataContext.get_current().use_disk_based_hash_shuffle = not fits
+    choose_shuffle(count, _BYTES_PER_ROW)
     customers = _customers(sources, mappings[CUSTOMERS.name], quarantine)
     if base is None:
         columns = (customers[name].unique().to_pylist() for name in ("segment", "plan"))
@@ -158,14 +137,12 @@ def read_stream(
             rows = rows.union(read.map_batches(convert, batch_format="pyarrow", batch_size=None))
     late = 0
     if sources.until is not None:
-        end_us = moment("--until", sources.until)
+        end_us = parse_time("--until", sources.until)
         rows, all_rows = rows.map_batches(partial(_not_after, end_us), batch_format="pyarrow"), rows
         rows = rows.materialize()
         late = all_rows.count() - rows.count()
     rows = rows.materialize()
-    partitions = sources.partitions or partitions_for(
-        count, int(resources.get("CPU", 1)), resources.get("memory", 0.0)
-    )
+    partitions = shuffle_partitions(sources.partitions, count)
     first, end = _span(rows)
     if end.far_rows:
         print(f"{end.far_rows:,} {end.text}; a moment `until` leaves them out", flush=True)
@@ -178,9 +155,7 @@ def by_customer(stream: Stream, work: Callable[[pa.Table], pa.Table]) -> Dataset
     def group(happened: pa.Table) -> pa.Table:
         return work(deduplicate(happened.cast(SCHEMA)))
 
-    together = stream.rows.repartition(1)
-    if stream.partitions > 1:
-        together = stream.rows.repartition(stream.partitions, keys=["customer_id"], sort=True)
+    together = gather_rows(stream.rows, "customer_id", stream.partitions)
     return together.map_batches(
         group, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
     )
@@ -198,28 +173,9 @@ def deduplicate(happened: pa.Table) -> pa.Table:
     return happened.filter(pc.or_(pc.invert(named), pa.array(first)))
 
 
-def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
+def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, Any]]:
     """What became of the rows of each table that was read."""
-    summaries = {}
-    for name in TABLES:
-        summary = ingestion.summary(storage, f"{quarantine}/{name}")
-        if summary.rows_in or summary.empty_files:
-            summaries[name] = asdict(summary)
-    return summaries
-
-
-def moment(option: str, text: str) -> int:
-    """Microseconds since 1970 of a time in ISO 8601, UTC where it says nothing else.
-
-    Raises:
-        ContractError: it is none, naming the option.
-    """
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ContractError(f"{option}: expected a time in ISO 8601, got {text!r}") from error
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
-    return round(time.timestamp() * 1e6)
+    return table_summaries(storage, quarantine, TABLES)
 
 
 def _not_after(end_us: int, table: pa.Table) -> pa.Table:

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs import ingestion
 from jobs.churn.sources import TABLES
+from jobs.framework import tables
 from lib.churn.consistency import contradictions
 from lib.churn.matches import table_matches
 from lib.contract import MatchCounts
@@ -63,16 +63,6 @@ def table_lines(note: Mapping[str, Any]) -> list[str]:
     Args:
         note: with `tables`, `matches` and `contradictions`.
     """
-    lines = [
-        f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'merged':>10}{'quarantined':>13}"
-    ]
-    for name, table in note["tables"].items():
-        lines.append(
-            f"{name:12}{table['rows_in']:>12,}"
-            f"{table.get('left_out', 0):>10,}{table['repeats']:>10,}"
-            f"{table.get('merged', 0):>10,}{table['quarantined']:>13,}"
-        )
-        lines += [f"    {count:>8,}  {reason}" for reason, count in table["reasons"].items()]
-        lines += ingestion.adjustment_lines(table)
+    lines = tables.table_lines(note["tables"], 12)
     lines += match_lines(MatchCounts.by_table(note.get("matches", {})), "customer")
     return lines + [f"{count:>8,}  {what}" for what, count in note["contradictions"].items()]

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-import time
-from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -15,11 +10,9 @@ from jobs.churn.fitting import fit_final, fit_folds
 from jobs.churn.table_counts import table_lines, table_warnings
 from jobs.churn.training_config import TrainConfig
 from jobs.churn.training_set import RowsSource, rows_of
-from jobs.cluster.admission import refuse_at_once
-from jobs.framework.cluster import start_ray
+from jobs.framework.closing_lines import align, decimals
 from jobs.framework.step_cache import StepCache
-from jobs.framework.step_printer import step_printer
-from jobs.publishing import code_version, publish, store_report
+from jobs.framework.training import Training
 from lib.calibration import fit_calibrator
 from lib.churn.features import churn_features, untold
 from lib.churn.health import fit_reference
@@ -41,20 +34,14 @@ from lib.churn.model.model import ChurnModel
 from lib.churn.model.report import Subject, training_report, warned
 from lib.churn.snapshots import Snapshots
 from lib.contract import MatchCounts
-from lib.registry import MANIFEST, verify_artifact
-from lib.storage import Storage, open_storage, redacted
 
 
 def train_model(config: TrainConfig) -> str:
     """Train, report and publish; returns the folder or URI of the model."""
     config = config.settled()
     config.check()
-    started = time.monotonic()
-    step = step_printer(started)
-    output = open_storage(config.output)
-    if config.engine == "ray":
-        start_ray()
-        refuse_at_once(config.request)
+    training = Training.start(SYSTEM, config)
+    step = training.step
     source = rows_of(config)
     config = replace(config, model=config.model.suited(source.target))
     split = split_by_time(source.rows, source.target, config.test_share)
@@ -62,7 +49,7 @@ def train_model(config: TrainConfig) -> str:
         f"{len(source.rows):,} rows: {len(split.train):,} to learn from, "
         f"{len(split.test):,} to test"
     )
-    stages = StepCache(output, _inputs(config, source))
+    stages = StepCache(training.output, _inputs(config, source))
     judged = _fitted(config, source, split.train, stages, "test")
     step("measuring on the test rows")
     findings = _findings(config, source, split, judged)
@@ -78,11 +65,18 @@ def train_model(config: TrainConfig) -> str:
         matches=MatchCounts.by_table(source.note.get("matches", {})),
         untold=untold(source.base),
     )
-    version = _save(config, source, model, findings, stages, output)
-    written = [output.address("model"), *_report(subject, findings, output)]
-    seconds = time.monotonic() - started
-    print(_closing_lines(config, source, findings, version, written, seconds))
-    return output.address("model")
+    ours = findings.measures[OURS]
+    kept = {name: ours[name] for name in (AUC, AP, RECALL, PRECISION)}
+    version = training.save(
+        model.save,
+        stages,
+        source.fingerprint,
+        {"train": training.parameters},
+        {**kept, "ece": findings.calibration_error},
+    )
+    lines = _closing_lines(config, source, findings, training.seconds)
+    report = training_report(subject, findings)
+    return training.finish(version, report, lines, source.quarantine or "none")
 
 
 def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:
@@ -146,70 +140,22 @@ def _findings(
     )
 
 
-def _report(subject: Subject, findings: Evaluation, output: Storage) -> list[str]:
-    return store_report(training_report(subject, findings), output)
-
-
-def _save(
-    config: TrainConfig,
-    source: RowsSource,
-    model: ChurnModel,
-    findings: Evaluation,
-    stages: StepCache,
-    output: Storage,
-) -> str:
-    """The artifact to OUTPUT/model and, if asked, to the registry; returns its version."""
-    ours = findings.measures[OURS]
-    kept = {name: ours[name] for name in (AUC, AP, RECALL, PRECISION)}
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder) / "model"
-        model.save(
-            directory,
-            created_at=stages.number("created_at", lambda: time.time_ns() // 1000),
-            data_fingerprint=source.fingerprint,
-            code_version=code_version(),
-            parameters={"train": redacted(json.loads(json.dumps(asdict(config), default=str)))},
-            metrics={**kept, "ece": findings.calibration_error},
-        )
-        output.delete("model")
-        output.upload(directory, "model", last=MANIFEST)
-        if config.registry is not None:
-            publish(config.registry, SYSTEM, directory, config.alias, "jobs.churn.train")
-        return verify_artifact(directory).manifest.version
-
-
 def _closing_lines(
-    config: TrainConfig,
-    source: RowsSource,
-    findings: Evaluation,
-    version: str,
-    written: Sequence[str],
-    seconds: float,
-) -> str:
-    """A short table, and where everything lies."""
+    config: TrainConfig, source: RowsSource, findings: Evaluation, seconds: float
+) -> list[str]:
+    """Methods on the test rows, what the test was, and what was read."""
     heads = {AUC: "AUC", AP: "AP", RECALL: "recall", PRECISION: "precision", REVENUE: "revenue"}
-    lines = [f"{'method':26}" + "".join(f"{head:>11}" for head in heads.values())]
+    rows = [("method", *heads.values())]
     for name in ordered(findings.measures):
-        values = [findings.measures[name][key] for key in heads]
-        cells = ["-" if np.isnan(value) else f"{value:.3f}" for value in values]
-        lines.append(f"{name:26}" + "".join(f"{cell:>11}" for cell in cells))
+        rows.append((name, *(decimals(findings.measures[name][key]) for key in heads)))
     early = warned(findings)
-    where = f"{config.registry} ({version}, {config.alias})" if config.registry else "not published"
-    return "\n".join(
-        [
-            *table_warnings(source.note),
-            *lines,
-            f"test: {findings.rows:,} rows of {findings.customers:,} customers, "
-            f"{findings.prevalence:.1%} "
-            f"leave; calibration error {findings.calibration_error:.4f}; at a capacity of "
-            f"{config.capacity:.0%}; flagged 60 days before notice: "
-            f"{early.get('flagged_60_days_before', float('nan')):.0%} "
-            f"of {early['leavers']} leavers; "
-            f"{seconds:.0f} s",
-            *table_lines(source.note),
-            f"model:       {written[0]} ({version})",
-            f"registry:    {where}",
-            *(f"report:      {path}" for path in written[1:]),
-            f"quarantine:  {source.quarantine or 'none'}",
-        ]
-    )
+    flagged = early.get("flagged_60_days_before", float("nan"))
+    return [
+        *table_warnings(source.note),
+        *align(rows, (26, 11)),
+        f"test: {findings.rows:,} rows of {findings.customers:,} customers, "
+        f"{findings.prevalence:.1%} leave; calibration error {findings.calibration_error:.4f}; "
+        f"at a capacity of {config.capacity:.0%}; flagged 60 days before notice: {flagged:.0%} "
+        f"of {early['leavers']} leavers; {seconds:.0f} s",
+        *table_lines(source.note),
+    ]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from typing import Any
 
 from jobs.churn.features import NOTE, FeaturesConfig, write_features
 from jobs.churn.training_config import TrainConfig
+from jobs.framework.row_folder import find_row_folder
 from lib.churn.features import churn_features
 from lib.churn.snapshots import Snapshots, from_table
 from lib.churn.target import Target
 from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
 from lib.contract import ContractError
-from lib.storage import open_dataset, open_storage, split_address
+from lib.storage import open_dataset, open_storage
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,8 @@ def find_rows(folder: str) -> RowsSource:
     Raises:
         ContractError: it is not there, not finished, or of another version of the features.
     """
-    storage = open_storage(folder)
-    if not storage.files("data"):
-        above, last = split_address(storage.address())
-        storage = open_storage(above) if last == "data" else storage
-    content = storage.read(NOTE)
-    if content is None:
-        state = "is not finished" if storage.exists("work") else "is not there"
-        raise ContractError(
-            f"--features: {folder} {state}: expected the output of jobs.churn.features"
-        )
-    note = json.loads(content)
+    row_folder = find_row_folder(folder, NOTE, "--features", "jobs.churn.features")
+    storage, note = row_folder.storage, row_folder.read_note()
     base = parse_vocabulary(note["base"], f"{folder}/{NOTE}")
     features = churn_features(base)
     if note["feature_set_digest"] != features.digest:

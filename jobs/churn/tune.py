@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath, OutputPath
-from jobs.framework.progress import JobOptions
+from jobs.framework.paths import InputPath
+from jobs.framework.tune_options import TuneOptions
 
 
-@dataclass(frozen=True)
-class TuneConfig(JobOptions):
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig(TuneOptions):
     """Search the settings by average precision on customers that the trial's folds did not see.
 
     Only rows before the test moments are looked at. Trials that lag are stopped after a fold
@@ -20,18 +20,8 @@ class TuneConfig(JobOptions):
 
     features: InputPath
     """folder or URI of rows, as written by jobs.churn.features"""
-    output: OutputPath
-    """folder or URI for the search and best.yaml; on a cluster one that all machines reach"""
-    trials: int = 20
-    """settings tried"""
-    concurrent: int = 2
-    """trials that run at once"""
-    cpus_per_trial: int = 1
-    """cores of each trial"""
     test_share: float = 0.25
     """the same as in training, so that the search sees training moments only"""
-    seed: int = 7
-    """of the draws"""
 
 
 def main(config: TuneConfig) -> str:

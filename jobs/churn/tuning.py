@@ -7,21 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import yaml
 from ray import tune
 
 from jobs.churn.training_set import find_rows
 from jobs.churn.tune import TuneConfig
-from jobs.cluster.admission import Request, await_workers
-from jobs.framework.cluster import start_ray
-from jobs.framework.tuning import Search, search
+from jobs.framework.tuning import Search, Tuner
 from lib.churn.model.fitting import FOLDS, customer_folds, fold_log_odds, split_by_time
 from lib.churn.model.settings import ModelSettings
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import Target
 from lib.churn.vocabulary import CustomerVocabulary
 from lib.evaluation import average_precision
-from lib.storage import open_storage
 
 MEASURE = "average_precision"
 
@@ -30,23 +26,9 @@ def search_settings(config: TuneConfig) -> str:
     """Search; returns the path or URI of best.yaml."""
     source = find_rows(config.features)
     train = split_by_time(source.rows, source.target, config.test_share).train
-    start_ray()
-    await_workers(Request(config.concurrent, 1, config.cpus_per_trial, 0.0))
-    search_options = Search(
-        output=config.output,
-        name="trees",
-        measure=MEASURE,
-        mode="max",
-        trials=config.trials,
-        concurrent=config.concurrent,
-        cpus=config.cpus_per_trial,
-        gpus=0.0,
-        longest=FOLDS,
-        grace=1,
-    )
-    best = search(
-        search_options,
-        _space(),
+    tuner = Tuner(config)
+    best = tuner.search(
+        Search("trees", _space(), MEASURE, "max", FOLDS),
         _trial,
         rows=train,
         base=source.base,
@@ -54,10 +36,7 @@ def search_settings(config: TuneConfig) -> str:
         seed=config.seed,
     )
     model = {name: best.pop(name) for name in ("ridge", "linear_share")}
-    output = open_storage(config.output)
-    text = yaml.safe_dump({"model": {**model, "trees": best}}, sort_keys=False)
-    output.write("best.yaml", text.encode())
-    path = output.address("best.yaml")
+    path = tuner.store({"model": {**model, "trees": best}})
     print(f"best settings: {path}\nuse them: python -m jobs.churn.train --config {path} ...")
     return path
 

@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import yaml
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
+from jobs.cluster.admission import Request, await_workers, with_gpus
 from jobs.cluster.run_storage import run_location
+from jobs.framework.cluster import start_ray
 from jobs.framework.progress import progress_style
+from jobs.framework.tune_options import TuneOptions
 from lib.storage import open_storage
 
 
@@ -19,71 +23,84 @@ class Search:
     """What is searched, and with how much.
 
     Args:
-        output: folder or URI; trials go to `search/NAME` in it.
         name: of the search.
+        space: of a trial's settings, with Tune's distributions.
         measure: that trials report, beside `step`.
         mode: whether more or less of it is better.
-        trials: settings tried.
-        concurrent: trials at once.
-        cpus, gpus: of each trial.
         longest: steps of a trial at most.
         grace: steps before a trial may be stopped (ASHA: Li et al., MLSys 2020).
     """
 
-    output: str
     name: str
+    space: Mapping[str, Any]
     measure: str
     mode: Literal["min", "max"]
-    trials: int
-    concurrent: int
-    cpus: int
-    gpus: float
     longest: int
-    grace: int
+    grace: int = 1
 
 
-def search(
-    settings: Search, space: Mapping[str, Any], trial: Callable[..., None], **data: Any
-) -> dict[str, Any]:
-    """Best settings of a space; prints how many were tried.
+class Tuner:
+    """Searches of one job, whose trials share the workers that it asks for.
 
     Args:
-        settings: of the search.
-        space: of a trial's settings, with Tune's distributions.
-        trial: takes settings and `data`, and reports.
-        data: put into the object store once.
+        options: of the job; trials go to `search/NAME` in its output.
     """
-    storage = open_storage(settings.output)
-    storage_options = run_location(storage, "search")
-    name = settings.name
-    folder, files = (
-        f"{storage_options['storage_path']}/{name}",
-        storage_options.get("storage_filesystem"),
-    )
-    trainable = tune.with_resources(
-        tune.with_parameters(trial, **data), {"cpu": settings.cpus, "gpu": settings.gpus}
-    )
-    if tune.Tuner.can_restore(folder, storage_filesystem=files):
-        print(f"{name}: going on with {storage.shown(f'search/{name}')}")
-        tuner = tune.Tuner.restore(
-            folder,
-            trainable,
-            resume_errored=True,
-            param_space=dict(space),
-            storage_filesystem=files,
+
+    def __init__(self, options: TuneOptions) -> None:
+        self._options = options
+        self._output = open_storage(options.output)
+        start_ray()
+        self.request = with_gpus(
+            Request(options.concurrent, 1, options.cpus_per_trial, options.gpus)
         )
-    else:
-        tuner = tune.Tuner(
-            trainable,
-            param_space=dict(space),
-            tune_config=_tune_config(settings),
-            run_config=tune.RunConfig(name=name, verbose=_verbosity(), **storage_options),
+        self.devices = await_workers(self.request).devices
+
+    def search(self, search: Search, trial: Callable[..., None], **data: Any) -> dict[str, Any]:
+        """Best settings of a space; prints how many were tried.
+
+        Args:
+            search: what is searched.
+            trial: takes settings and `data`, and reports.
+            data: put into the object store once.
+        """
+        results = self._tuner(search, trial, data).fit()
+        winner = results.get_best_result(metric=search.measure, mode=search.mode, scope="all")
+        best, measure = winner.metrics[search.measure], search.measure.replace("_", " ")
+        print(f"{search.name}: {len(results)} trials, best {measure} {best:.4f}")
+        return dict(winner.config)
+
+    def _tuner(
+        self, search: Search, trial: Callable[..., None], data: Mapping[str, Any]
+    ) -> tune.Tuner:
+        location = run_location(self._output, "search")
+        folder = f"{location['storage_path']}/{search.name}"
+        files = location.get("storage_filesystem")
+        trainable = tune.with_resources(
+            tune.with_parameters(trial, **data),
+            {"cpu": self.request.cpus, "gpu": self.request.gpus},
         )
-    results = tuner.fit()
-    winner = results.get_best_result(metric=settings.measure, mode=settings.mode, scope="all")
-    measure = settings.measure.replace("_", " ")
-    print(f"{name}: {len(results)} trials, best {measure} {winner.metrics[settings.measure]:.4f}")
-    return dict(winner.config)
+        space = dict(search.space)
+        if tune.Tuner.can_restore(folder, storage_filesystem=files):
+            shown = self._output.shown(f"search/{search.name}")
+            print(f"{search.name}: going on with {shown}")
+            return tune.Tuner.restore(
+                folder,
+                trainable,
+                resume_errored=True,
+                param_space=space,
+                storage_filesystem=files,
+            )
+        return tune.Tuner(
+            trainable,
+            param_space=space,
+            tune_config=_tune_config(search, self._options),
+            run_config=tune.RunConfig(name=search.name, verbose=_verbosity(), **location),
+        )
+
+    def store(self, best: Mapping[str, Any]) -> str:
+        """Write OUTPUT/best.yaml; returns its address."""
+        self._output.write("best.yaml", yaml.safe_dump(dict(best), sort_keys=False).encode())
+        return self._output.address("best.yaml")
 
 
 def _verbosity() -> int:
@@ -91,13 +108,13 @@ def _verbosity() -> int:
     return 0 if progress_style() == "none" else 1
 
 
-def _tune_config(settings: Search) -> tune.TuneConfig:
+def _tune_config(search: Search, options: TuneOptions) -> tune.TuneConfig:
     """ASHA over steps, with no more trials at once than asked."""
-    grace = max(1, min(settings.longest, settings.grace))
+    grace = max(1, min(search.longest, search.grace))
     return tune.TuneConfig(
-        metric=settings.measure,
-        mode=settings.mode,
-        num_samples=settings.trials,
-        max_concurrent_trials=settings.concurrent,
-        scheduler=ASHAScheduler(time_attr="step", max_t=settings.longest, grace_period=grace),
+        metric=search.measure,
+        mode=search.mode,
+        num_samples=options.trials,
+        max_concurrent_trials=options.concurrent,
+        scheduler=ASHAScheduler(time_attr="step", max_t=search.longest, grace_period=grace),
     )

@@ -11,44 +11,22 @@ from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 import ray.train
 import xgboost as xgb
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import CheckpointConfig, FailureConfig, RunConfig
 from ray.train.xgboost import RayTrainReportCallback, XGBoostTrainer
 
 from jobs.cluster.run_storage import run_location
+from jobs.framework.training_files import LABEL, WEIGHT, read_share
+from jobs.framework.workers import Workers
 from lib.storage import Storage, read_parquet
 
-LABEL = "label"
-WEIGHT = "weight"
+# trees between checkpoints, from which a lost actor's work resumes
+_CHECKPOINT_FREQUENCY = 50
 _NODE_SECONDS = 3_600
 Backend = Literal["auto", "xgboost_ray", "ray_train"]
 """auto: xgboost-ray where the installed xgboost is one that it works with, else Ray Train"""
 _XGBOOST_OF_XGBOOST_RAY = "2.0."
-
-
-@dataclass(frozen=True)
-class WorkerResources:
-    """Who trains.
-
-    Args:
-        actors: processes, each with its share of the rows.
-        least: fewest with which Ray Train goes on while nodes are missing; 0 keeps the number.
-        cpus_per_actor: cores of each.
-        gpus_per_actor: GPUs that each holds.
-        device: `cuda`, or `cpu` also where GPUs are held that this build cannot use.
-        checkpoint_frequency: trees between checkpoints, from which a lost actor's work resumes.
-        max_restarts: lost actors that are replaced before training fails.
-    """
-
-    actors: int = 2
-    least: int = 0
-    cpus_per_actor: int = 1
-    gpus_per_actor: float = 0.0
-    device: str = "cpu"
-    checkpoint_frequency: int = 50
-    max_restarts: int = 3
 
 
 @dataclass(frozen=True)
@@ -71,7 +49,7 @@ def fit_boosted_trees(
     parameters: Mapping[str, Any],
     trees: int,
     early_stopping: int,
-    workers: WorkerResources,
+    workers: Workers,
     *,
     backend: Backend = "auto",
     storage: Storage | None = None,
@@ -95,12 +73,12 @@ def fit_boosted_trees(
     """
     chosen = backend_of(backend, xgb.__version__)
     for split, files in (("training", data.train), ("validation", data.valid)):
-        if len(files) < workers.actors and (files or split == "training"):
+        if len(files) < workers.count and (files or split == "training"):
             raise ValueError(
-                f"{len(files)} {split} files for {workers.actors} actors; "
+                f"{len(files)} {split} files for {workers.count} actors; "
                 "write at least one file for each actor"
             )
-    settings = {**parameters, "device": workers.device, "nthread": workers.cpus_per_actor}
+    settings = {**parameters, "device": workers.device, "nthread": workers.cpus}
     # xgboost_ray would go on without the rows of a lost actor: elastic fits are Ray Train's
     if chosen == "xgboost_ray" and not workers.least:
         booster = _with_xgboost_ray(data, settings, trees, early_stopping, workers)
@@ -108,7 +86,7 @@ def fit_boosted_trees(
         storage_options = {} if storage is None else run_location(storage, "ray-train")
         run = RunConfig(
             name=name,
-            failure_config=FailureConfig(max_failures=workers.max_restarts),
+            failure_config=FailureConfig(max_failures=workers.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=2),
             **storage_options,
         )
@@ -144,7 +122,7 @@ def _with_xgboost_ray(
     settings: Mapping[str, Any],
     trees: int,
     early_stopping: int,
-    workers: WorkerResources,
+    workers: Workers,
 ) -> xgb.Booster:
     """Actors load their own files; a lost actor is replaced and resumes from a checkpoint."""
     import xgboost_ray
@@ -160,11 +138,11 @@ def _with_xgboost_ray(
         early_stopping_rounds=early_stopping if judged else None,
         verbose_eval=False,
         ray_params=xgboost_ray.RayParams(
-            num_actors=workers.actors,
-            cpus_per_actor=workers.cpus_per_actor,
-            gpus_per_actor=workers.gpus_per_actor,
-            checkpoint_frequency=workers.checkpoint_frequency,
-            max_actor_restarts=workers.max_restarts,
+            num_actors=workers.count,
+            cpus_per_actor=workers.cpus,
+            gpus_per_actor=workers.gpus,
+            checkpoint_frequency=_CHECKPOINT_FREQUENCY,
+            max_actor_restarts=workers.max_failures,
         ),
     )
 
@@ -191,7 +169,7 @@ def _with_ray_train(
     settings: Mapping[str, Any],
     trees: int,
     early_stopping: int,
-    workers: WorkerResources,
+    workers: Workers,
     run: RunConfig,
 ) -> xgb.Booster:
     """Ray Train's workers, each with its share of the files."""
@@ -205,25 +183,15 @@ def _with_ray_train(
             "features": list(data.features),
             "trees": trees,
             "early_stopping": early_stopping,
-            "checkpoint_frequency": workers.checkpoint_frequency,
+            "checkpoint_frequency": _CHECKPOINT_FREQUENCY,
         },
-        scaling_config=ScalingConfig(
-            num_workers=(workers.least, workers.actors) if workers.least else workers.actors,
-            use_gpu=workers.gpus_per_actor > 0,
-            resources_per_worker=_resources(workers),
-        ),
+        scaling_config=workers.scaling,
         run_config=run,
     )
     checkpoint = trainer.fit().checkpoint
     if checkpoint is None:
         raise RuntimeError("Ray Train ended without a checkpoint; see its log above")
     return RayTrainReportCallback.get_model(checkpoint)
-
-
-def _resources(workers: WorkerResources) -> dict[str, float]:
-    """What one worker holds."""
-    resources: dict[str, float] = {"CPU": workers.cpus_per_actor}
-    return resources | ({"GPU": workers.gpus_per_actor} if workers.gpus_per_actor > 0 else {})
 
 
 def _train_shard(config: Mapping[str, Any]) -> None:
@@ -248,8 +216,7 @@ def _train_shard(config: Mapping[str, Any]) -> None:
 def _share(files: Sequence[str], features: Sequence[str]) -> xgb.DMatrix:
     """This worker's rows: every n-th file."""
     context = ray.train.get_context()
-    own_files = files[context.get_world_rank() :: context.get_world_size()]
-    table = pa.concat_tables([read_parquet(file) for file in own_files])
-    matrix = np.column_stack([np.asarray(table[name], dtype=np.float32) for name in features])
-    label, weight = np.asarray(table[LABEL]), np.asarray(table[WEIGHT])
+    matrix, label, weight = read_share(
+        files, features, context.get_world_rank(), context.get_world_size()
+    )
     return xgb.DMatrix(matrix, label, weight=weight)

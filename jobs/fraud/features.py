@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,25 +12,27 @@ import pyarrow.compute as pc
 
 from jobs import ingestion
 from jobs.cluster.admission import await_core
-from jobs.feature_join import add_features, partitions_for
+from jobs.feature_join import add_features
 from jobs.framework.cluster import start_ray
 from jobs.framework.command import run_job
 from jobs.framework.faults import cause_in
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
+from jobs.framework.row_folder import RowFolder
+from jobs.framework.shuffle import choose_shuffle, gather_rows, shuffle_partitions
 from jobs.fraud.history import check_tables
 from jobs.fraud.label_counts import label_counts, label_lines, label_warnings, note_labels
-from jobs.private_rows import write_private_rows
 from lib.contract import Contract, ContractError, Mapping
 from lib.feature import FeatureSet
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
 from lib.fraud.features import fraud_features
-from lib.storage import Storage, open_storage
+from lib.storage import open_storage
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
+NOTE = "features.json"
 _LABEL_COLUMNS = ("is_fraud", "observed_at")
 _BYTES_PER_ROW = 1_500
 _ATTEMPTS = 3
@@ -70,7 +71,7 @@ class FeaturesConfig(JobOptions):
 def main(config: FeaturesConfig) -> str:
     """Compute and write the features; returns the folder or URI of Parquet files."""
     data = write_features(config)
-    print(_closing_lines(open_storage(config.output)))
+    print(_closing_lines(RowFolder(open_storage(config.output), NOTE)))
     return data
 
 
@@ -80,18 +81,16 @@ def write_features(config: FeaturesConfig) -> str:
     Raises:
         ContractError: a column is missing or of the wrong type, or there is nothing to read.
     """
-    output = open_storage(config.output)
+    folder = RowFolder(open_storage(config.output), NOTE)
     inputs, scale = _inputs(config), _scale(config)
     inputs["feature_set_digest"] = fraud_features(scale).digest
-    if not config.overwrite and _is_done(output, inputs):
-        print(
-            f"features are there already: {output.shown('data')} (--overwrite computes them again)"
-        )
-        return output.address("data")
+    if not config.overwrite and folder.has(inputs, "features"):
+        return folder.data
     started = time.monotonic()
     plan = _Plan(config, fraud_features(scale))
-    count = _computed(plan, config, output)
-    _publish(output)
+    count = _computed(plan, config, folder)
+    folder.publish()
+    output = folder.storage
     note = {
         **inputs,
         "rows": count,
@@ -103,12 +102,11 @@ def write_features(config: FeaturesConfig) -> str:
         else asdict(ingestion.summary(output, "quarantine/labels")) | label_counts(output),
         "seconds": round(time.monotonic() - started, 3),
     }
-    output.write("features.json", json.dumps(note, indent=2).encode())
-    output.delete("work")
-    return output.address("data")
+    folder.finish(note)
+    return folder.data
 
 
-def _computed(plan: _Plan, config: FeaturesConfig, output: Storage) -> int:
+def _computed(plan: _Plan, config: FeaturesConfig, folder: RowFolder) -> int:
     """Features in OUTPUT/work, begun again where a lost node took more than Ray could restore.
 
     Nothing of an attempt is published before it is whole, so no row is lost or doubled.
@@ -116,23 +114,19 @@ def _computed(plan: _Plan, config: FeaturesConfig, output: Storage) -> int:
     from ray.exceptions import RayError
 
     for attempt in range(1, _ATTEMPTS + 1):
-        output.delete("work")
-        # marks the folder as unfinished for readers
-        output.write("work/started", str(attempt).encode())
+        folder.start()
         try:
-            rows = _checked_payments(plan, config, output.address("work/quarantine"))
+            rows = _checked_payments(plan, config, folder.quarantine)
             count: int = rows.count()
             if not count:
                 reason = ingestion.most_frequent_reason(
-                    output, "work/quarantine/transactions", config.transactions
+                    folder.work, "quarantine/transactions", config.transactions
                 )
                 raise ContractError(
                     f"{reason}; no payment passed the contract; see "
-                    f"{output.shown('work/quarantine/transactions')}"
+                    f"{folder.work.shown('quarantine/transactions')}"
                 )
-            write_private_rows(
-                add_features(plan.features, rows, plan.partitions), output, "work/data"
-            )
+            folder.write(add_features(plan.features, rows, plan.partitions))
             return count
         except RayError as error:
             if attempt == _ATTEMPTS or not _of_a_lost_node(error):
@@ -163,16 +157,8 @@ class _Plan:
             rows += ingestion.estimated_rows(self.labels, config.labels)
         start_ray()
         await_core()
-        import ray
-        from ray.data import DataContext
-
-        resources = ray.cluster_resources()
-        self.partitions = config.partitions or partitions_for(
-            payments, int(resources.get("CPU", 1)), resources.get("memory", 0.0)
-        )
-        # a shuffle through memory is faster while all of it fits
-        fits = rows * _BYTES_PER_ROW < resources.get("object_store_memory", 0) / 2
-        DataContext.get_current().use_disk_based_hash_shuffle = not fits
+        self.partitions = shuffle_partitions(config.partitions, payments)
+        choose_shuffle(rows, _BYTES_PER_ROW)
 
 
 def _checked_payments(plan: _Plan, config: FeaturesConfig, quarantine: str) -> Dataset:
@@ -184,9 +170,7 @@ def _checked_payments(plan: _Plan, config: FeaturesConfig, quarantine: str) -> D
         both = both.union(
             labels.map_batches(_as_labels, batch_format="pyarrow", zero_copy_batch=True)
         )
-    together = both.repartition(1)
-    if plan.partitions > 1:
-        together = both.repartition(plan.partitions, keys=["transaction_id"], sort=True)
+    together = gather_rows(both, "transaction_id", plan.partitions)
     join = partial(_join, quarantine, plan.payments.contract)
     return together.map_batches(
         join, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
@@ -230,21 +214,8 @@ def _inputs(config: FeaturesConfig) -> dict[str, str]:
     }
 
 
-def _is_done(output: Storage, inputs: dict[str, str]) -> bool:
-    note = output.read("features.json")
-    done = json.loads(note) if note else {}
-    return all(done.get(name) == value for name, value in inputs.items())
-
-
-def _publish(output: Storage) -> None:
-    """Moves the finished folders into place; `features.json` follows and makes them valid."""
-    output.delete("features.json")
-    for name in ("data", "quarantine"):
-        output.move(f"work/{name}", name)
-
-
-def _closing_lines(output: Storage) -> str:
-    note = json.loads(output.read("features.json") or b"")
+def _closing_lines(folder: RowFolder) -> str:
+    note = folder.read_note()
     reasons = note["transactions"]["reasons"]
     lines = [
         *label_warnings(note["labels"]),
@@ -257,8 +228,7 @@ def _closing_lines(output: Storage) -> str:
         *ingestion.adjustment_lines(note["labels"] or {}, "labels: "),
         *label_lines(note["labels"]),
         f"rows with features{note['rows']:>12,}   ({len(note['features'])} features each)",
-        f"features:   {output.shown('data')}",
-        f"quarantine: {output.shown('quarantine')}",
+        *folder.locations("features"),
     ]
     return "\n".join(lines)
 

@@ -1,19 +1,18 @@
 """Fitting the folds and the final halves, in this process or spread over Ray."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
-import pyarrow as pa
-import ray
 
-from jobs.cluster.admission import Placement, Request, await_workers, with_gpus
+from jobs.cluster.admission import Request, await_workers, with_gpus
 from jobs.cluster.gpu import devices_here
-from jobs.framework.progress import progress
 from jobs.framework.step_cache import Arrays, StepCache
-from jobs.framework.xgboost_training import WorkerResources, XGBoostData, fit_boosted_trees
-from jobs.fraud.distributed_network import NetworkWorkers, fit_networks_on_workers
+from jobs.framework.training_files import write_training_files
+from jobs.framework.workers import Workers, run_calls
+from jobs.framework.xgboost_training import XGBoostData, fit_boosted_trees
+from jobs.fraud.distributed_network import fit_networks_on_workers
 from jobs.fraud.training_config import TrainConfig
 from lib.fraud.model.fitting import Compute, FoldData, FoldScores, fit_fold, fit_halves
 from lib.fraud.model.inputs import fit_standardiser
@@ -21,9 +20,6 @@ from lib.fraud.model.numpy_mlp import Networks
 from lib.fraud.model.sample import Sample, kept_rows, refuse_one_class
 from lib.fraud.model.settings import ModelSettings
 from lib.fraud.model.trees import BoostedTrees, booster_parameters
-from lib.storage import write_parquet
-
-_RETRIES = 3
 
 
 def local_compute(config: TrainConfig) -> Compute:
@@ -42,46 +38,22 @@ def fit_folds(
     for fold in folds:
         refuse_one_class(fold.train.labels)
     missing = [number for number, name in enumerate(names) if not stages.has_arrays(name)]
-    fitted = (_on_ray if config.engine == "ray" else _in_process)(missing, folds, settings, config)
-    with progress(len(missing), "fitted", "folds") as done:
-        for index, scores in fitted:
+    if missing:
+        compute, request = _fold_compute(config)
+        calls = {k: (folds[k], settings, config.seed + k, compute) for k in missing}
+        for index, scores in run_calls(fit_fold, calls, "folds", request):
             stages.arrays(names[index], partial(_fold_arrays, scores))
-            done(1)
     return [_read_fold(stages.arrays(name, dict)) for name in names]
 
 
-def _in_process(
-    missing: Sequence[int],
-    folds: Sequence[FoldData],
-    settings: ModelSettings,
-    config: TrainConfig,
-) -> Iterator[tuple[int, FoldScores]]:
-    machine = local_compute(config)
-    for index in missing:
-        yield index, fit_fold(folds[index], settings, config.seed + index, machine)
-
-
-def _on_ray(
-    missing: Sequence[int],
-    folds: Sequence[FoldData],
-    settings: ModelSettings,
-    config: TrainConfig,
-) -> Iterator[tuple[int, FoldScores]]:
-    """One Ray task for each fold, all at once; answers come as they end."""
-    if not missing:
-        return
+def _fold_compute(config: TrainConfig) -> tuple[Compute, Request | None]:
+    """What the fit of a fold uses, and on Ray what it asks for."""
+    if config.engine == "process":
+        return local_compute(config), None
     request = with_gpus(config.request)
     # one is enough to begin with: folds do not wait for each other
     placement = await_workers(replace(request, workers=1, least=0))
-    task = ray.remote(num_cpus=request.cpus, num_gpus=request.gpus, max_retries=_RETRIES)(fit_fold)
-    machine = Compute(placement.devices.both, request.cpus)
-    waiting = {
-        task.remote(folds[index], settings, config.seed + index, machine): index
-        for index in missing
-    }
-    while waiting:
-        (ready, *_), _rest = ray.wait(list(waiting))
-        yield waiting.pop(ready), ray.get(ready)
+    return Compute(placement.devices.both, request.cpus), request
 
 
 def _fold_arrays(scores: FoldScores) -> Arrays:
@@ -142,24 +114,16 @@ def _fit_on_ray(
 ) -> None:
     """What is missing of both halves, by workers."""
     request = with_gpus(config.request)
-    placement = await_workers(request)
-    files = _write_shards(train, names, request.workers, stages, "rows")
+    devices = await_workers(request).devices
+    files = _write_files(train, names, request.workers, stages, "rows")
     for number, name in enumerate(_booster_names(settings)):
-        seed = settings.seed + number
-        rows = partial(_bagged_shards, train, names, settings, request, stages, files, seed)
         stages.bytes(
             name,
-            lambda rows=rows, seed=seed: _booster(
-                rows(), names, settings, config, stages, seed, request, placement
+            partial(
+                _booster, train, names, settings, config, stages, settings.seed + number, files,
+                Workers.of(request, devices.trees),
             ),
-        )
-    workers = NetworkWorkers(
-        request.workers,
-        request.least if request.elastic else 0,
-        request.cpus,
-        request.gpus,
-        placement.devices.network,
-    )
+        )  # fmt: skip
     stages.arrays(
         "network",
         lambda: fit_networks_on_workers(
@@ -168,30 +132,27 @@ def _fit_on_ray(
             fit_standardiser(train.matrix),
             settings.network,
             settings.seed,
-            workers,
+            Workers.of(request, devices.network),
             stages.storage,
         ).to_arrays(),
     )
 
 
 def _booster(
-    files: tuple[str, ...],
+    train: Sample,
     names: Sequence[str],
     settings: ModelSettings,
     config: TrainConfig,
     stages: StepCache,
     seed: int,
-    request: Request,
-    placement: Placement,
+    files: tuple[str, ...],
+    workers: Workers,
 ) -> bytes:
-    """One booster over Ray."""
-    workers = WorkerResources(
-        request.workers,
-        request.least if request.elastic else 0,
-        request.cpus,
-        request.gpus,
-        placement.devices.trees,
-    )
+    """One booster over Ray, of all rows, or with a bag those of its own draw of good payments."""
+    share = settings.trees.negative_share
+    if share < 1.0:
+        bag = train.rows(kept_rows(train.labels, share, seed))
+        files = _write_files(bag, names, workers.count, stages, f"rows-{seed}")
     return fit_boosted_trees(
         XGBoostData(files, (), tuple(names)),
         booster_parameters(settings.trees, seed),
@@ -204,32 +165,9 @@ def _booster(
     )
 
 
-def _bagged_shards(
-    train: Sample,
-    names: Sequence[str],
-    settings: ModelSettings,
-    request: Request,
-    stages: StepCache,
-    files: tuple[str, ...],
-    seed: int,
-) -> tuple[str, ...]:
-    """All rows, or with a bag those of its own draw of good payments."""
-    if settings.trees.negative_share >= 1.0:
-        return files
-    kept = kept_rows(train.labels, settings.trees.negative_share, seed)
-    return _write_shards(train.rows(kept), names, request.workers, stages, f"rows-{seed}")
-
-
-def _write_shards(
+def _write_files(
     train: Sample, names: Sequence[str], count: int, stages: StepCache, folder: str
 ) -> tuple[str, ...]:
-    """Training rows as `count` Parquet files, every count-th row to each; their addresses."""
-    addresses = []
-    for index in range(count):
-        rows = train.rows(slice(index, None, count))
-        columns = {name: rows.matrix[:, at] for at, name in enumerate(names)}
-        columns["label"] = rows.labels.astype(np.float32)
-        columns["weight"] = rows.weights.astype(np.float32)
-        path = f"{folder}/{index:04d}.parquet"
-        addresses.append(write_parquet(pa.table(columns), stages.storage, path))
-    return tuple(addresses)
+    return write_training_files(
+        train.matrix, train.labels, train.weights, names, count, stages.storage, folder
+    )

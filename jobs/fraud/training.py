@@ -1,23 +1,19 @@
 """Training of the fraud model, from rows to a published version."""
 
-import json
-import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from jobs.cluster.admission import refuse_at_once
-from jobs.framework.cluster import start_ray
+from jobs.framework.closing_lines import align
 from jobs.framework.step_cache import Arrays, StepCache
-from jobs.framework.step_printer import step_printer
+from jobs.framework.training import Training
 from jobs.fraud.fitting import fit_final, fit_folds
 from jobs.fraud.label_counts import label_figures, label_warnings
 from jobs.fraud.training_config import TrainConfig
 from jobs.fraud.training_set import Source, find_source, load_payments, load_rule_columns
-from jobs.publishing import code_version, publish, store_report
 from lib.calibration import fit_calibrator, sigmoid
 from lib.contract import ContractError
 from lib.contract.end_of_data import end_of_data
@@ -33,8 +29,6 @@ from lib.fraud.model.policy import fit_policy
 from lib.fraud.model.report import OURS, Findings, build_report, gain_shares, outcome_facts
 from lib.fraud.model.rules_baseline import rule_answers
 from lib.fraud.model.time_split import Plan, plan_slices
-from lib.registry import MANIFEST, verify_artifact
-from lib.storage import Storage, open_storage, redacted
 
 _SAMPLE = 20_000
 _KEPT_MEASURES = ("auc", "ap", "precision_at_1000", "cp_100", "recall_at_fpr_1_8")
@@ -43,12 +37,8 @@ _KEPT_MEASURES = ("auc", "ap", "precision_at_1000", "cp_100", "recall_at_fpr_1_8
 def train_model(config: TrainConfig) -> str:
     """Train, report and publish; returns the folder or URI of the model."""
     config = config.settled()
-    output = open_storage(config.output)
-    started = time.monotonic()
-    step = step_printer(started)
-    if config.engine == "ray":
-        start_ray()
-        refuse_at_once(config.request)
+    training = Training.start(SYSTEM, config)
+    step = training.step
     source = find_source(config)
     step("reading features")
     payments = load_payments(source)
@@ -62,19 +52,14 @@ def train_model(config: TrainConfig) -> str:
         payments.known_until(),
     )
     _refuse_empty_slices(payments, plan, source)
-    stages = StepCache(output, _inputs(config, source))
+    stages = StepCache(training.output, _inputs(config, source))
     ensemble = _fit(config, source, payments, plan, stages, step)
     step("measuring on the test days")
     findings = _findings(config, source, payments, plan, ensemble, stages)
-    report = _report(findings, output)
-    version = _save(config, source, findings, stages, output)
-    seconds = time.monotonic() - started
-    print(
-        _closing_lines(
-            config, source, findings, version, [output.address("model"), *report], seconds
-        )
-    )
-    return output.address("model")
+    version = _save(training, source, findings, stages)
+    lines = _closing_lines(source, findings, training.seconds)
+    quarantine = source.quarantine or "none (features were given)"
+    return training.finish(version, build_report(findings), lines, quarantine)
 
 
 def _inputs(config: TrainConfig, source: Source) -> dict[str, object]:
@@ -209,69 +194,29 @@ def _importance(ensemble: Ensemble) -> dict[str, float]:
     return gain_shares(gains, ensemble.names)
 
 
-def _report(findings: Findings, output: Storage) -> list[str]:
-    """Write both forms of the report; their addresses."""
-    return store_report(build_report(findings), output)
-
-
-def _save(
-    config: TrainConfig, source: Source, findings: Findings, stages: StepCache, output: Storage
-) -> str:
-    """Write the artifact and publish it; a repeated run writes the same version, returned."""
-    created_at = stages.number("created_at", lambda: time.time_ns() // 1000)
+def _save(training: Training, source: Source, findings: Findings, stages: StepCache) -> str:
+    """The artifact and its figures; returns the version."""
     ours = findings.measures[OURS]
     metrics = {name: ours[name] for name in _KEPT_MEASURES if name in ours}
     kept = outcome_facts(findings.outcomes[OURS])
     names = ("loss_reduction", "false_positive_rate", "reviews_per_day", "alerts_per_day")
     metrics |= {name: kept[name] for name in names}
-    record = TrainingRecord(
-        created_at=created_at,
-        data_fingerprint=source.fingerprint,
-        code_version=code_version(),
-        parameters=redacted(json.loads(json.dumps(asdict(config), default=str))),
-        metrics=metrics,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder) / "model"
-        findings.ensemble.save(directory, record)
-        output.delete("model")
-        output.upload(directory, "model", last=MANIFEST)
-        if config.registry is not None:
-            publish(config.registry, SYSTEM, directory, config.alias, "jobs.fraud.train")
-        return verify_artifact(directory).manifest.version
+
+    def save(directory: Path, **record: Any) -> None:
+        findings.ensemble.save(directory, TrainingRecord(**record))
+
+    return training.save(save, stages, source.fingerprint, training.parameters, metrics)
 
 
-def _closing_lines(
-    config: TrainConfig,
-    source: Source,
-    findings: Findings,
-    published: str,
-    written: Sequence[str],
-    seconds: float,
-) -> str:
-    """A short table, and where everything lies."""
-    names = [*(name for name in findings.measures if name != OURS), OURS]
-    lines = [f"{'method':22}{'AUC':>8}{'AP':>8}{'P@1000':>8}{'CP@100':>8}{'recall 1.8%':>13}"]
-    for name in names:
+def _closing_lines(source: Source, findings: Findings, seconds: float) -> list[str]:
+    """Methods on the test days, and what the test was."""
+    rows: list[tuple[str, ...]] = [("method", "AUC", "AP", "P@1000", "CP@100", "recall 1.8%")]
+    for name in [*(name for name in findings.measures if name != OURS), OURS]:
         measures = findings.measures[name]
-        values = [measures.get(key, float("nan")) for key in _KEPT_MEASURES]
-        lines.append(
-            f"{name:22}" + "".join(f"{value:8.3f}" for value in values[:4]) + f"{values[4]:13.3f}"
-        )
-    where = (
-        f"{config.registry} ({published}, {config.alias})" if config.registry else "not published"
-    )
-    return "\n".join(
-        [
-            *label_warnings(source.labels),
-            *lines,
-            f"test: {len(findings.rows.labels):,} payments, {int(findings.rows.labels.sum()):,} "
-            "frauds; "
-            f"served form differs by {findings.served_difference:.1e}; {seconds:.0f} s",
-            f"model:       {written[0]} ({published})",
-            f"registry:    {where}",
-            f"report:      {written[1]}",
-            f"report:      {written[2]}",
-            f"quarantine:  {source.quarantine or 'none (features were given)'}",
-        ]
-    )
+        rows.append((name, *(f"{measures.get(key, np.nan):.3f}" for key in _KEPT_MEASURES)))
+    return [
+        *label_warnings(source.labels),
+        *align(rows, (22, 8, 8, 8, 8, 13)),
+        f"test: {len(findings.rows.labels):,} payments, {int(findings.rows.labels.sum()):,} "
+        f"frauds; served form differs by {findings.served_difference:.1e}; {seconds:.0f} s",
+    ]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from jobs import ingestion
-from jobs.fraud.features import FeaturesConfig, write_features
+from jobs.fraud.features import NOTE, FeaturesConfig, write_features
 from jobs.fraud.training_config import TrainConfig
 from lib.contract import ContractError
 from lib.feature import FeatureSet
@@ -109,7 +109,7 @@ def _parted(storage: Storage) -> tuple[Storage, str]:
     if storage.files("data"):
         return storage, "data"
     above, last = split_address(storage.address())
-    if last == "data" and open_storage(above).read("features.json") is not None:
+    if last == "data" and open_storage(above).read(NOTE) is not None:
         return open_storage(above), "data"
     return storage, ""
 
@@ -120,7 +120,7 @@ def _note(storage: Storage) -> dict[str, Any]:
     Raises:
         ContractError: the note is missing since the job that writes it is at work or was cut off.
     """
-    content = storage.read("features.json")
+    content = storage.read(NOTE)
     if content is None and storage.exists("work"):
         raise ContractError(
             f"--features: {storage.shown()} is not finished: jobs.fraud.features is at work there "

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath, OutputPath
-from jobs.framework.progress import JobOptions
+from jobs.framework.paths import InputPath
+from jobs.framework.tune_options import TuneOptions
 from lib.fraud.model.time_split import Lengths
 
 
-@dataclass(frozen=True)
-class TuneConfig(JobOptions):
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig(TuneOptions):
     """Search the settings of trees and network on the newest time-forward fold.
 
     Neither the calibration nor the test days are looked at. Trials that lag are stopped early
@@ -19,14 +19,8 @@ class TuneConfig(JobOptions):
 
     features: InputPath
     """folder or URI of features, as written by jobs.fraud.features"""
-    output: OutputPath
-    """folder or URI for the search and best.yaml; on a cluster one that all machines reach"""
     trials: int = 20
     """settings tried for each half"""
-    concurrent: int = 2
-    """trials that run at once"""
-    cpus_per_trial: int = 1
-    """cores of each trial"""
     gpus_per_trial: float = 0.0
     """GPUs of each trial"""
     trees: int = 500
@@ -37,8 +31,6 @@ class TuneConfig(JobOptions):
     """trees between two looks at a trial"""
     slices: Lengths = field(default_factory=Lengths)
     """the same as in training, so that the search sees training days only"""
-    seed: int = 7
-    """of the draws"""
 
 
 def main(config: TuneConfig) -> str:

@@ -3,13 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import yaml
 from ray import tune
 
-from jobs.cluster.admission import Request, await_workers
 from jobs.cluster.gpu import Devices
-from jobs.framework.cluster import start_ray
-from jobs.framework.tuning import Search, search
+from jobs.framework.tuning import Search, Tuner
 from jobs.fraud.training_config import TrainConfig
 from jobs.fraud.training_set import find_source, load_payments
 from jobs.fraud.tune import TuneConfig
@@ -20,7 +17,6 @@ from lib.fraud.model.sample import Sample, refuse_one_class
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
 from lib.fraud.model.time_split import plan_slices
 from lib.fraud.model.trees import fit_trees
-from lib.storage import open_storage
 
 MEASURE = "average_precision"
 
@@ -28,45 +24,19 @@ MEASURE = "average_precision"
 def search_settings(config: TuneConfig) -> str:
     """Search both halves; returns the path or URI of best.yaml."""
     train, later = _samples(config)
-    start_ray()
-    request = Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial)
-    devices = await_workers(request).devices
+    tuner = Tuner(config)
+    sample = {"train": train, "later": later}
+    trees = Search(
+        "trees", _tree_space(config), MEASURE, "max", config.trees, 3 * config.report_every
+    )
+    network = Search("network", _network_space(config), MEASURE, "max", config.epochs, 3)
     best = {
-        "trees": search(
-            _settings(config, "trees", config.trees, 3 * config.report_every),
-            _tree_space(config),
-            _tree_trial(config, devices),
-            train=train,
-            later=later,
-        ),
-        "network": search(
-            _settings(config, "network", config.epochs, 3),
-            _network_space(config),
-            _network_trial(config, devices),
-            train=train,
-            later=later,
-        ),
+        "trees": tuner.search(trees, _tree_trial(config, tuner.devices), **sample),
+        "network": tuner.search(network, _network_trial(config, tuner.devices), **sample),
     }
-    output = open_storage(config.output)
-    output.write("best.yaml", yaml.safe_dump(best, sort_keys=False).encode())
-    path = output.address("best.yaml")
+    path = tuner.store(best)
     print(f"best settings: {path}\nuse them:      python -m jobs.fraud.train --config {path} ...")
     return path
-
-
-def _settings(config: TuneConfig, half: str, longest: int, grace: int) -> Search:
-    return Search(
-        output=config.output,
-        name=half,
-        measure=MEASURE,
-        mode="max",
-        trials=config.trials,
-        concurrent=config.concurrent,
-        cpus=config.cpus_per_trial,
-        gpus=config.gpus_per_trial,
-        longest=longest,
-        grace=grace,
-    )
 
 
 def _samples(config: TuneConfig) -> tuple[Sample, Sample]:

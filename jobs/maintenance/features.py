@@ -16,6 +16,8 @@ from jobs import ingestion
 from jobs.framework.cluster import start_ray
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
+from jobs.framework.row_folder import RowFolder
+from jobs.framework.tables import table_lines
 from jobs.maintenance.sources import (
     Sources,
     by_machine,
@@ -25,11 +27,9 @@ from jobs.maintenance.sources import (
     kind_in,
     measured,
     small_tables,
-    table_lines,
     telemetry_end,
     telemetry_mapping,
 )
-from jobs.private_rows import write_private_rows
 from lib.contract import ContractError
 from lib.maintenance.dataset import (
     Tables,
@@ -43,6 +43,8 @@ from lib.maintenance.history import History
 from lib.maintenance.machine_kind import kind_text, load_kind
 from lib.maintenance.model.rows import TrainingRows, to_table
 from lib.storage import Storage, open_dataset, open_storage
+
+NOTE = "features.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ class FeaturesConfig(Sources):
 def main(config: FeaturesConfig) -> str:
     """Compute and write the rows; returns the folder or URI of Parquet files."""
     data = write_features(config)
-    print(_closing_lines(open_storage(config.output)))
+    print(_closing_lines(RowFolder(open_storage(config.output), NOTE)))
     return data
 
 
@@ -95,35 +97,29 @@ def write_features(config: FeaturesConfig) -> str:
         ContractError: a column is missing or of the wrong type, or there is nothing to read.
         FeatureError: the kind of machine cannot be meant, or telemetry lacks a sensor of it.
     """
-    output = open_storage(config.output)
+    folder = RowFolder(open_storage(config.output), NOTE)
     declared = None if config.kind is None else load_kind(config.kind)
     config.check()
     inputs = _inputs(config, declared)
-    note = json.loads(output.read("features.json") or b"{}")
-    if not config.overwrite and all(note.get(name) == value for name, value in inputs.items()):
-        print(f"rows are there already: {output.shown('data')} (--overwrite computes them again)")
-        return output.address("data")
+    if not config.overwrite and folder.has(inputs):
+        return folder.data
     started = time.monotonic()
-    output.delete("work")
-    output.write("work/started", b"")  # marks the folder as unfinished for readers
-    features, counted = _computed(config, declared, output)
-    output.delete("features.json")
-    for name in ("data", "quarantine"):
-        output.move(f"work/{name}", name)
+    folder.start()
+    features, counted = _computed(config, declared, folder)
+    folder.publish()
     note = {
         **inputs,
         **counted,
         "feature_set_digest": features.digest,
         "kind": kind_text(features),
         "features": list(features.names),
-        "sensor_faults": _faults(output),
-        "tables": intakes(output, "quarantine"),
+        "sensor_faults": _faults(folder.storage),
+        "tables": intakes(folder.storage, "quarantine"),
         "seconds": round(time.monotonic() - started, 3),
     }
-    output.write("kind.yaml", kind_text(features).encode())
-    output.write("features.json", json.dumps(note, indent=2).encode())
-    output.delete("work")
-    return output.address("data")
+    folder.storage.write("kind.yaml", kind_text(features).encode())
+    folder.finish(note)
+    return folder.data
 
 
 def _inputs(config: FeaturesConfig, declared: AssetFeatureSet | None) -> dict[str, Any]:
@@ -140,17 +136,17 @@ def _inputs(config: FeaturesConfig, declared: AssetFeatureSet | None) -> dict[st
 
 
 def _computed(
-    config: FeaturesConfig, declared: AssetFeatureSet | None, output: Storage
+    config: FeaturesConfig, declared: AssetFeatureSet | None, folder: RowFolder
 ) -> tuple[AssetFeatureSet, dict[str, Any]]:
     """The kind of machine, and how many rows of how many machines were written."""
     start_ray()
-    quarantine = output.address("work/quarantine")
+    quarantine, work = folder.quarantine, folder.work
     small = small_tables(config, quarantine)
     features = declared or kind_in(telemetry_mapping(config), small)
     small["waveforms"] = measured(config, features, quarantine)
     every, warm_up, preventive = config.every_hours, config.warm_up_hours, config.preventive
     to_the_end, grace = config.run_to_failure, config.failure_grace_hours
-    end = telemetry_end(config, output.address("work/end"))
+    end = telemetry_end(config, work.address("end"))
 
     def rows_of(tables: Tables) -> pa.Table:
         if not tables.telemetry.num_rows:
@@ -173,15 +169,13 @@ def _computed(
     rows = by_machine(config, small, rows_of, quarantine, features, end_us).materialize()
     count = rows.count()
     if not count:
-        reason = ingestion.most_frequent_reason(
-            output, "work/quarantine/telemetry", config.telemetry
-        )
+        reason = ingestion.most_frequent_reason(work, "quarantine/telemetry", config.telemetry)
         raise ContractError(
             f"{reason}; no machine has readings for longer than {config.warm_up_hours:g} h that "
-            f"pass the contract; see {output.shown('work/quarantine/telemetry')}"
+            f"pass the contract; see {work.shown('quarantine/telemetry')}"
         )
-    write_private_rows(rows, output, "work/data")
-    data = open_dataset(open_storage(output.address("work")), "data")
+    folder.write(rows)
+    data = open_dataset(work, "data")
     names = set(data.to_table(columns=["machine_id"])["machine_id"].unique().to_pylist())
     listed = small["machines"]
     silent = [] if listed is None else sorted({*listed["machine_id"].to_pylist()} - names)
@@ -189,7 +183,7 @@ def _computed(
         "rows": count,
         "machines": len(names),
         "machines_without_rows": silent,
-        "failure_counts": asdict(_failures_seen(output, small["failures"])),
+        "failure_counts": asdict(_failures_seen(work, small["failures"])),
         "far_readings": far_readings(end),
     }
 
@@ -217,11 +211,11 @@ def _group_name(pasts: Sequence[History]) -> str:
     return hashlib.sha256(pasts[0].machine_id.encode()).hexdigest()[:24]
 
 
-def _failures_seen(output: Storage, failures: pa.Table | None) -> FailureCounts:
+def _failures_seen(work: Storage, failures: pa.Table | None) -> FailureCounts:
     """What rows see of all failures, those of machines that were never read included."""
     total, booked = FailureCounts(), 0
-    for path in output.files("work/quarantine/failures_seen"):
-        entry = json.loads(output.read(path) or b"{}")
+    for path in work.files("quarantine/failures_seen"):
+        entry = json.loads(work.read(path) or b"{}")
         booked += entry.pop("booked", 0)
         total += counts_of(entry)
     others = (0 if failures is None else failures.num_rows) - booked
@@ -237,9 +231,9 @@ def _faults(output: Storage) -> dict[str, dict[str, int]]:
     return {name: dict(counts) for name, counts in total.items()}
 
 
-def _closing_lines(output: Storage) -> str:
-    note = json.loads(output.read("features.json") or b"")
-    lines = table_lines(note["tables"])
+def _closing_lines(folder: RowFolder) -> str:
+    note = folder.read_note()
+    lines = table_lines(note["tables"], 14)
     lines.append(f"{'sensor':14}{'missing':>12}{'stuck':>10}{'out of range':>13}")
     for name, counts in note["sensor_faults"].items():
         lines.append(
@@ -258,8 +252,7 @@ def _closing_lines(output: Storage) -> str:
             f"machines listed that have none: {len(note['machines_without_rows']):,}",
             *far_lines(note),
             *_failure_lines(note),
-            f"features:   {output.shown('data')}",
-            f"quarantine: {output.shown('quarantine')}",
+            *folder.locations("features"),
         ]
     )
 

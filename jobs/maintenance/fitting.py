@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import numpy as np
 import ray
 
-from jobs.cluster.admission import await_workers, with_gpus
-from jobs.framework.progress import progress
+from jobs.cluster.admission import Request, await_workers, with_gpus
 from jobs.framework.step_cache import Arrays, StepCache
-from jobs.fraud.distributed_network import NetworkWorkers
+from jobs.framework.workers import Workers, run_calls
 from jobs.maintenance.distributed_hazards import fit_hazards_on_workers
 from jobs.maintenance.training_config import TrainConfig
 from lib.maintenance.feature_set import AssetFeatureSet
@@ -20,7 +16,6 @@ from lib.maintenance.model import Half, TrainingRows
 from lib.maintenance.model.fitting import fit_replicate, fold_answers
 from lib.survival import fit_cox, fit_network, folds, prepare
 
-_RETRIES = 3
 Places = list[tuple[Ints, Ints]]
 
 
@@ -59,7 +54,7 @@ def fit_folds(
         )
         if not stages.has_arrays(f"fold-{number}")
     }
-    for number, answers in _each(fold_answers, calls, config, "folds"):
+    for number, answers in run_calls(fold_answers, calls, "folds", _request(config)):
         arrays: dict[str, Floats] = answers
         stages.arrays(f"fold-{number}", lambda arrays=arrays: arrays)  # type: ignore[misc]
     answer_pairs = []
@@ -85,7 +80,7 @@ def fit_replicates(
         number: (features, shared, modes, horizon, config.model, config.seed + 100 + number)
         for number in range(config.model.replicates)
     }
-    models = dict(_each(fit_replicate, calls, config, "replicates"))
+    models = dict(run_calls(fit_replicate, calls, "replicates", _request(config)))
     return tuple(models[number] for number in sorted(models))
 
 
@@ -112,31 +107,11 @@ def fit_final(
     if config.engine == "process":
         return Half(cox, fit_network(*arguments, config.seed, failing=len(modes)))
     request = with_gpus(config.request)
-    placement = await_workers(request)
-    workers = NetworkWorkers(
-        request.workers,
-        request.least if request.elastic else 0,
-        request.cpus,
-        request.gpus,
-        placement.devices.network,
-    )
+    workers = Workers.of(request, await_workers(request).devices.network)
     ready = prepare(*arguments, failing=len(modes))
     return Half(cox, fit_hazards_on_workers(ready, settings, config.seed, workers, stages.storage))
 
 
-def _each(
-    work: Callable[..., Any], calls: dict[int, tuple[Any, ...]], config: TrainConfig, label: str
-) -> Iterator[tuple[int, Any]]:
-    """Answers of all calls as they come, with progress."""
-    with progress(len(calls), label) as done:
-        if config.engine == "process":
-            for number, arguments in calls.items():
-                yield number, work(*arguments)
-                done(1)
-            return
-        task = ray.remote(num_cpus=1, max_retries=_RETRIES)(work)
-        waiting = {task.remote(*arguments): number for number, arguments in calls.items()}
-        while waiting:
-            (ready,), _ = ray.wait(list(waiting), num_returns=1)
-            yield waiting.pop(ready), ray.get(ready)
-            done(1)
+def _request(config: TrainConfig) -> Request | None:
+    """A core for each call on Ray; None in this process."""
+    return Request() if config.engine == "ray" else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +10,9 @@ import ray
 
 from jobs import ingestion
 from jobs.framework.cluster import start_ray
+from jobs.framework.row_folder import RowFolder
+from jobs.framework.tables import table_lines
+from jobs.framework.times import parse_time, time_text
 from jobs.maintenance.score import ScoreConfig
 from jobs.maintenance.sources import (
     by_machine,
@@ -19,12 +21,10 @@ from jobs.maintenance.sources import (
     intakes,
     measured,
     small_tables,
-    table_lines,
     telemetry_end,
     telemetry_mapping,
 )
 from jobs.model_source import model_directory
-from jobs.private_rows import write_private_rows
 from lib.contract import ContractError
 from lib.contract.coercion import as_array
 from lib.contract.end_of_data import DataEnd
@@ -32,7 +32,7 @@ from lib.maintenance.dataset import Tables, current_rows
 from lib.maintenance.model import SYSTEM, SurvivalModel
 from lib.maintenance.model.loading import load_model
 from lib.maintenance.model.scores import scores_table
-from lib.storage import Storage, open_dataset, open_storage
+from lib.storage import open_dataset, open_storage
 
 _SHOWN = 10
 _NOTE = "scores.json"
@@ -40,35 +40,32 @@ _NOTE = "scores.json"
 
 def score_machines(config: ScoreConfig) -> str:
     """Score and write; returns the folder or URI of Parquet files."""
-    with model_directory(SYSTEM, config.model, config.registry, config.version) as folder:
-        model = load_model(folder)
+    with model_directory(SYSTEM, config.model, config.registry, config.version) as directory:
+        model = load_model(directory)
     telemetry_mapping(config, model.features)  # refuses units that the model cannot take
-    output = open_storage(config.output)
+    folder = RowFolder(open_storage(config.output), _NOTE)
     start_ray()
-    output.delete("work")
-    quarantine = output.address("work/quarantine")
+    folder.start()
+    quarantine = folder.quarantine
     small = small_tables(config, quarantine)
     small["waveforms"] = measured(config, model.features, quarantine)
-    end = None if config.at is not None else _end(config, output.address("work/end"))
-    at_us = _moment(str(config.at)) if end is None else end.last_us
+    end = None if config.at is not None else _end(config, folder.work.address("end"))
+    at_us = parse_time("--at", str(config.at)) if end is None else end.last_us
     rows = _scored(config, model, small, at_us, quarantine)
-    write_private_rows(rows, output, "work/data")
-    output.delete(_NOTE)
-    for name in ("data", "quarantine"):
-        output.move(f"work/{name}", name)
+    folder.write(rows)
+    folder.publish()
     note = {
-        "scored_at": _iso(at_us),
+        "scored_at": time_text(at_us),
         "model_version": model.version,
         "grid_hours": model.grid.tolist(),
         "modes": list(model.modes),
-        "machines": open_dataset(output, "data").count_rows(),
-        "tables": intakes(output, "quarantine"),
+        "machines": open_dataset(folder.storage, "data").count_rows(),
+        "tables": intakes(folder.storage, "quarantine"),
         "far_readings": far_readings(end),
     }
-    output.write(_NOTE, json.dumps(note, indent=2).encode())
-    output.delete("work")
-    print(_closing_lines(output))
-    return output.address("data")
+    folder.finish(note)
+    print(_closing_lines(folder))
+    return folder.data
 
 
 def _end(config: ScoreConfig, quarantine: str) -> DataEnd:
@@ -128,22 +125,9 @@ def _silent(machines: pa.Table | None, scores: ray.data.Dataset) -> pa.Table | N
     return rest if rest.num_rows else None
 
 
-def _moment(text: str) -> int:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ContractError(f"--at: expected a time in ISO 8601, got {text!r}") from error
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
-    return round(time.timestamp() * 1e6)
-
-
-def _iso(at_us: int) -> str:
-    return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="seconds")
-
-
-def _closing_lines(output: Storage) -> str:
-    note = json.loads(output.read(_NOTE) or b"")
-    table = open_dataset(output, "data").to_table()
+def _closing_lines(folder: RowFolder) -> str:
+    note = folder.read_note()
+    table = open_dataset(folder.storage, "data").to_table()
     worst = table.sort_by([("mean_hours", "ascending")]).slice(0, _SHOWN).to_pylist()
     lines = [f"{'machine':16}{'24 h':>8}{'7 d':>8}{'30 d':>8}  {'likely':12} because of"]
     for row in worst:
@@ -157,11 +141,10 @@ def _closing_lines(output: Storage) -> str:
     return "\n".join(
         [
             *lines,
-            *table_lines(note["tables"]),
+            *table_lines(note["tables"], 14),
             *far_lines(note),
             f"{note['machines']:,} machines at {note['scored_at']}, "
             f"{pc.sum(table['alarm']).as_py()} alarms, model {note['model_version']}",
-            f"scores:     {output.shown('data')}",
-            f"quarantine: {output.shown('quarantine')}",
+            *folder.locations("scores"),
         ]
     )

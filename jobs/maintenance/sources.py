@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -13,10 +13,11 @@ import yaml
 from jobs import ingestion
 from jobs.cluster.admission import await_core
 from jobs.data_end import end_of
-from jobs.feature_join import partitions_for
 from jobs.framework.cluster import start_ray
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
+from jobs.framework.shuffle import choose_shuffle, gather_rows, shuffle_partitions
+from jobs.framework.tables import table_summaries
 from lib.contract import (
     Column,
     Contract,
@@ -265,18 +266,13 @@ def by_machine(
         end_us: readings after it are left out; see `telemetry_end`.
     """
     import ray
-    from ray.data import DataContext
 
     mapping = telemetry_mapping(sources, features)
     start_ray()
     await_core()
     rows = ingestion.estimated_rows(mapping, sources.telemetry)
-    resources = ray.cluster_resources()
-    partitions = sources.partitions or partitions_for(
-        rows, int(resources.get("CPU", 1)), resources.get("memory", 0.0)
-    )
-    fits = rows * _BYTES_PER_ROW < resources.get("object_store_memory", 0) / 2
-    DataContext.get_current().use_disk_based_hash_shuffle = not fits
+    choose_shuffle(rows, _BYTES_PER_ROW)
+    partitions = shuffle_partitions(sources.partitions, rows)
     folder = f"{quarantine}/telemetry"
     shared = ray.put(small)
 
@@ -287,9 +283,7 @@ def by_machine(
         return work(Tables(telemetry, **ray.get(shared)).of(once))
 
     read = ingestion.read(mapping, sources.telemetry, folder, merge_pivot=False)
-    together = read.repartition(1)
-    if partitions > 1:
-        together = read.repartition(partitions, keys=["machine_id"], sort=True)
+    together = gather_rows(read, "machine_id", partitions)
     return together.map_batches(
         group, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
     )
@@ -334,28 +328,7 @@ def _times_only(mapping: Mapping) -> Mapping:
 
 def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, Any]]:
     """What became of the rows of each table that was read."""
-    summaries = {}
-    for name in ("telemetry", "waveforms", *_SMALL):
-        summary = ingestion.summary(storage, f"{quarantine}/{name}")
-        if summary.rows_in or summary.empty_files:
-            summaries[name] = asdict(summary)
-    return summaries
-
-
-def table_lines(tables: dict[str, dict[str, Any]]) -> list[str]:
-    """What became of the rows of each table, as lines for people; see `intakes`."""
-    lines = [
-        f"{'table':14}{'rows':>12}{'left out':>10}{'repeats':>10}{'merged':>10}{'quarantined':>13}"
-    ]
-    for name, summary in tables.items():
-        lines.append(
-            f"{name:14}{summary['rows_in']:>12,}"
-            f"{summary.get('left_out', 0):>10,}{summary['repeats']:>10,}"
-            f"{summary.get('merged', 0):>10,}{summary['quarantined']:>13,}"
-        )
-        lines += [f"    {count:>8,}  {reason}" for reason, count in summary["reasons"].items()]
-        lines += ingestion.adjustment_lines(summary)
-    return lines
+    return table_summaries(storage, quarantine, ("telemetry", "waveforms", *_SMALL))
 
 
 def _refuse_unknown_machines(small: dict[str, pa.Table | None]) -> None:

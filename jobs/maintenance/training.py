@@ -1,25 +1,19 @@
 """Training of the maintenance model, from rows to a published version."""
 
-import json
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 
-from jobs.cluster.admission import refuse_at_once
-from jobs.framework.cluster import start_ray
+from jobs.framework.closing_lines import align
 from jobs.framework.step_cache import StepCache
-from jobs.framework.step_printer import step_printer
+from jobs.framework.training import Training
 from jobs.maintenance.fitting import fit_final, fit_folds, fit_replicates
 from jobs.maintenance.sources import far_lines
 from jobs.maintenance.training_config import TrainConfig
 from jobs.maintenance.training_set import RowsSource, rows_of
-from jobs.publishing import code_version, publish, store_report
 from lib.contract import ContractError
 from lib.maintenance.failures import FailureCounts
 from lib.maintenance.machine_kind import kind_text
@@ -45,8 +39,6 @@ from lib.maintenance.model.fitting import (
 )
 from lib.maintenance.model.report import Subject, metrics, training_report
 from lib.maintenance.model.settings import time_grid
-from lib.registry import MANIFEST, verify_artifact
-from lib.storage import Storage, open_storage, redacted
 from lib.survival import SurvivalError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,16 +48,12 @@ def train_model(config: TrainConfig) -> str:
     """Train, report and publish; returns the folder or URI of the model."""
     config = config.settled()
     config.check()
-    started = time.monotonic()
-    step = step_printer(started)
-    output = open_storage(config.output)
-    if config.engine == "ray":
-        start_ray()
-        refuse_at_once(config.request)
+    training = Training.start(SYSTEM, config)
+    step = training.step
     source = rows_of(config)
     require_machines(source.rows, config.model.folds)
     step(f"{len(source.rows):,} rows of {len(np.unique(source.rows.machines)):,} machines")
-    stages = StepCache(output, _inputs(config, source))
+    stages = StepCache(training.output, _inputs(config, source))
     split_us = _split(source.rows, config.test_share) if config.split == "time" else None
     with _unseen_failures_named(source.failures):
         judgement = _evaluation(config, source, split_us, stages, step)
@@ -83,11 +71,12 @@ def train_model(config: TrainConfig) -> str:
         faults=source.note.get("sensor_faults", {}),
         failures=source.failures,
     )
-    version = _save(config, source, model, judgement.findings, stages, output)
-    written = [output.address("model"), *_report(subject, judgement.findings, output)]
-    seconds = time.monotonic() - started
-    print(_closing_lines(config, source, subject, judgement.findings, version, written, seconds))
-    return output.address("model")
+    parameters = {"kind": kind_text(model.features), "train": training.parameters}
+    findings = judgement.findings
+    version = training.save(model.save, stages, source.fingerprint, parameters, metrics(findings))
+    lines = _closing_lines(source, subject, findings, training.seconds)
+    report = training_report(subject, findings)
+    return training.finish(version, report, lines, source.quarantine or "none")
 
 
 @dataclass(frozen=True)
@@ -192,77 +181,27 @@ def _moment(time_us: int) -> str:
     return (_EPOCH + timedelta(microseconds=time_us)).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _report(subject: Subject, findings: Evaluation, output: Storage) -> list[str]:
-    return store_report(training_report(subject, findings), output)
-
-
-def _save(
-    config: TrainConfig,
-    source: RowsSource,
-    model: SurvivalModel,
-    findings: Evaluation,
-    stages: StepCache,
-    output: Storage,
-) -> str:
-    """The artifact to OUTPUT/model and, if asked, to the registry; returns its version."""
-    parameters = {
-        "kind": kind_text(model.features),
-        "train": redacted(json.loads(json.dumps(asdict(config), default=str))),
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder) / "model"
-        model.save(
-            directory,
-            created_at=stages.number("created_at", lambda: time.time_ns() // 1000),
-            data_fingerprint=source.fingerprint,
-            code_version=code_version(),
-            parameters=parameters,
-            metrics=metrics(findings),
-        )
-        output.delete("model")
-        output.upload(directory, "model", last=MANIFEST)
-        if config.registry is not None:
-            publish(config.registry, SYSTEM, directory, config.alias, "jobs.maintenance.train")
-        return verify_artifact(directory).manifest.version
-
-
 def _closing_lines(
-    config: TrainConfig,
-    source: RowsSource,
-    subject: Subject,
-    findings: Evaluation,
-    version: str,
-    written: Sequence[str],
-    seconds: float,
-) -> str:
-    """A short table, and where everything lies."""
+    source: RowsSource, subject: Subject, findings: Evaluation, seconds: float
+) -> list[str]:
+    """Methods on the test rows, what the test was, and what was read."""
     columns: list[tuple[str, str, Callable[[float], str]]] = [
         ("C-td", CONCORDANCE, "{:.3f}".format),
         ("IBS", BRIER, "{:.4f}".format),
         ("warned", WARNED, "{:.0%}".format),
         ("false alarms", FALSE_ALARMS, "{:.2f}".format),
     ]
-    lines = [f"{'method':20}" + "".join(f"{head:>14}" for head, _, _ in columns)]
+    rows = [("method", *(head for head, _, _ in columns))]
     for name in METHODS:
         figures = findings.measures[name]
-        lines.append(
-            f"{name:20}"
-            + "".join(f"{formatter(figures.get(key, np.nan)):>14}" for _, key, formatter in columns)
-        )
+        rows.append((name, *(text(figures.get(key, np.nan)) for _, key, text in columns)))
     ours, idle = findings.money[OURS].cost, findings.money["run to failure"].cost
-    where = f"{config.registry} ({version}, {config.alias})" if config.registry else "not published"
-    return "\n".join(
-        [
-            *lines,
-            f"test: {len(subject.test):,} rows {subject.tested}, "
-            f"{findings.warned_of} failures to announce; blend {subject.model.weight:.2f}; "
-            f"replayed cost a machine-year {ours.value:,.0f}, run to failure {idle.value:,.0f}; "
-            f"{seconds:.0f} s",
-            *(source.failures.lines() if source.failures.unseen else ()),
-            *far_lines(source.note),
-            f"model:       {written[0]} ({version})",
-            f"registry:    {where}",
-            *(f"report:      {path}" for path in written[1:]),
-            f"quarantine:  {source.quarantine or 'none'}",
-        ]
-    )
+    return [
+        *align(rows, (20, 14)),
+        f"test: {len(subject.test):,} rows {subject.tested}, "
+        f"{findings.warned_of} failures to announce; blend {subject.model.weight:.2f}; "
+        f"replayed cost a machine-year {ours.value:,.0f}, run to failure {idle.value:,.0f}; "
+        f"{seconds:.0f} s",
+        *(source.failures.lines() if source.failures.unseen else ()),
+        *far_lines(source.note),
+    ]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from typing import Any
 
 from jobs import ingestion
-from jobs.maintenance.features import FeaturesConfig, write_features
+from jobs.framework.row_folder import find_row_folder
+from jobs.maintenance.features import NOTE, FeaturesConfig, write_features
 from jobs.maintenance.training_config import TrainConfig
-from lib.contract import ContractError
 from lib.maintenance.failures import FailureCounts, counts_of
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.machine_kind import parse_kind
 from lib.maintenance.model.rows import KEYS, OUTCOMES, TrainingRows, from_table
-from lib.storage import Storage, open_dataset, open_storage, split_address
+from lib.storage import open_dataset, open_storage
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,9 @@ def find_rows(folder: str, preventive: str) -> RowsSource:
         ContractError: it is not there, or not finished.
         FeatureError: rows lack columns, or were computed with another choice for services.
     """
-    storage = open_storage(folder)
-    if not storage.files("data"):
-        above, last = split_address(storage.address())
-        storage = open_storage(above) if last == "data" else storage
-    note = _note(storage, folder)
-    features = parse_kind(note["kind"], f"{folder}/features.json")
+    row_folder = find_row_folder(folder, NOTE, "--features", "jobs.maintenance.features")
+    storage, note = row_folder.storage, row_folder.read_note()
+    features = parse_kind(note["kind"], f"{folder}/{NOTE}")
     names = [*KEYS, *OUTCOMES, *features.names]
     data = open_dataset(storage, "data")
     present = [name for name in names if name in data.schema.names]
@@ -73,14 +69,3 @@ def find_rows(folder: str, preventive: str) -> RowsSource:
     )
     quarantine = storage.address("quarantine") if storage.exists("quarantine") else None
     return RowsSource(rows, features, str(fingerprint), note, storage.address("data"), quarantine)
-
-
-def _note(storage: Storage, folder: str) -> dict[str, Any]:
-    content = storage.read("features.json")
-    if content is None:
-        state = "is not finished" if storage.exists("work") else "is not there"
-        raise ContractError(
-            f"--features: {folder} {state}: expected the output of jobs.maintenance.features"
-        )
-    note: dict[str, Any] = json.loads(content)
-    return note

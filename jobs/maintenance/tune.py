@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath, OutputPath
-from jobs.framework.progress import JobOptions
+from jobs.framework.paths import InputPath
+from jobs.framework.tune_options import TuneOptions
 
 
-@dataclass(frozen=True)
-class TuneConfig(JobOptions):
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig(TuneOptions):
     """Search the settings of the survival network by its Brier score on machines it did not see.
 
     Only the days before the test share are looked at. Trials that lag are stopped after a fold
@@ -21,14 +21,6 @@ class TuneConfig(JobOptions):
 
     features: InputPath
     """folder or URI of rows, as written by jobs.maintenance.features"""
-    output: OutputPath
-    """folder or URI for the search and best.yaml; on a cluster one that all machines reach"""
-    trials: int = 20
-    """settings tried"""
-    concurrent: int = 2
-    """trials that run at once"""
-    cpus_per_trial: int = 1
-    """cores of each trial"""
     gpus_per_trial: float = 0.0
     """GPUs of each trial"""
     epochs: int = 25
@@ -43,8 +35,6 @@ class TuneConfig(JobOptions):
     """the same as in training"""
     most_rows: int = 20_000
     """rows of one fit; more are thinned at random"""
-    seed: int = 7
-    """of the draws"""
 
 
 def main(config: TuneConfig) -> str:

@@ -7,19 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import yaml
 from ray import tune
 
-from jobs.cluster.admission import Request, await_workers
-from jobs.framework.cluster import start_ray
-from jobs.framework.tuning import Search, search
+from jobs.framework.tuning import Search, Tuner
 from jobs.maintenance.training_set import find_rows
 from jobs.maintenance.tune import TuneConfig
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.model import ModelSettings, TrainingRows
 from lib.maintenance.model.fitting import mode_names, reach, require_machines, scored_times
 from lib.maintenance.model.settings import time_grid
-from lib.storage import open_storage
 from lib.survival import fit_network, folds, integrated_brier_score
 
 MEASURE = "integrated_brier_score"
@@ -34,23 +30,9 @@ def search_settings(config: TuneConfig) -> str:
     train = source.rows.until(first + round((1.0 - config.test_share) * (last - first)))
     settings = ModelSettings(horizon_hours=config.horizon_hours)
     horizon = reach(train, settings)
-    start_ray()
-    await_workers(Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial))
-    search_options = Search(
-        output=config.output,
-        name="network",
-        measure=MEASURE,
-        mode="min",
-        trials=config.trials,
-        concurrent=config.concurrent,
-        cpus=config.cpus_per_trial,
-        gpus=config.gpus_per_trial,
-        longest=config.folds,
-        grace=1,
-    )
-    best = search(
-        search_options,
-        _space(config),
+    tuner = Tuner(config)
+    best = tuner.search(
+        Search("network", _space(config), MEASURE, "min", config.folds),
         _trial,
         rows=train.thinned(config.most_rows, config.seed),
         features=source.features,
@@ -59,10 +41,7 @@ def search_settings(config: TuneConfig) -> str:
         seed=config.seed,
     )
     best["hidden"] = list(_WIDTHS[best.pop("width")])
-    output = open_storage(config.output)
-    text = yaml.safe_dump({"model": {"network": best}}, sort_keys=False)
-    output.write("best.yaml", text.encode())
-    path = output.address("best.yaml")
+    path = tuner.store({"model": {"network": best}})
     print(f"best settings: {path}\nuse them: python -m jobs.maintenance.train --config {path} ...")
     return path
 

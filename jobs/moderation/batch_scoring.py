@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 
 from jobs import ingestion
 from jobs.cluster.admission import Request, await_workers, with_gpus
-from jobs.feature_join import partitions_for
 from jobs.framework.cluster import start_ray
+from jobs.framework.row_folder import RowFolder
+from jobs.framework.shuffle import shuffle_partitions
 from jobs.model_source import model_directory
 from jobs.moderation.post_events import MEDIA, POST, POSTS, by_post
 from jobs.moderation.score import NOTE, ScoreConfig
 from jobs.moderation.scoring import MediaScorer, ModelLocation, PostScorer, as_answers
 from jobs.moderation.sources import intakes, read_policies, table_lines
-from jobs.private_rows import write_private_rows
 from lib.contract import ContractError
 from lib.moderation.model import SYSTEM
 from lib.moderation.policies import Policies
@@ -35,25 +33,18 @@ def score_posts(config: ScoreConfig) -> str:
         raise ContractError("--posts is missing: say where the posts are")
     policies = read_policies(config.policies)
     model_location, version = _model_location(config, policies)
-    output = open_storage(config.output)
-    output.delete("work")
+    folder = RowFolder(open_storage(config.output), NOTE)
+    folder.start()
     start_ray()
     DataContext.get_current().target_max_block_size = _BLOCK_BYTES
     request = with_gpus(Request(config.actors, 0, config.cpus_per_actor, config.gpus_per_actor))
     await_workers(request)
-    work = open_storage(output.address("work"))
-    scored = _scored(config, model_location, request, work)
-    write_private_rows(scored, work, "data")
-    note = _note(config, policies, version, work)
-    output.delete(NOTE)
-    for name in ("data", "quarantine"):
-        output.delete(name)
-        output.move(f"work/{name}", name)
-    note["tables"] = intakes(output, "quarantine")
-    output.write(NOTE, json.dumps(note, indent=2).encode())
-    output.delete("work")
-    print(closing_lines(output))
-    return output.address("data")
+    folder.write(_scored(config, model_location, request, folder.work))
+    note = _note(config, policies, version, folder.work)
+    folder.publish()
+    folder.finish({**note, "tables": intakes(folder.storage, "quarantine")})
+    print(closing_lines(folder))
+    return folder.data
 
 
 def _model_location(config: ScoreConfig, policies: Policies) -> tuple[ModelLocation, str]:
@@ -107,13 +98,7 @@ def _scored(
 def _partitions(config: ScoreConfig) -> int:
     if config.partitions:
         return config.partitions
-    contracts = [contract for contract in (POSTS, MEDIA) if contract.name in config.table_names]
-    count = sum(
-        ingestion.estimated_rows(config.mapping(contract), getattr(config, contract.name))
-        for contract in contracts
-    )
-    resources = ray.cluster_resources()
-    return partitions_for(count, int(resources.get("CPU", 1)), resources.get("memory", 0.0))
+    return shuffle_partitions(0, config.estimated_rows(POSTS, MEDIA))
 
 
 def _note(config: ScoreConfig, policies: Policies, version: str, work: Storage) -> dict[str, Any]:
@@ -134,11 +119,11 @@ def _note(config: ScoreConfig, policies: Policies, version: str, work: Storage) 
     }
 
 
-def closing_lines(output: Storage) -> str:
+def closing_lines(folder: RowFolder) -> str:
     """How many posts would meet what, and where everything lies."""
-    note = json.loads(output.read(NOTE) or b"")
+    note = folder.read_note()
     names = [policy["id"] for policy in note["policies"]["policies"]]
-    table = open_dataset(output, "data").to_table(columns=[f"p_{name}" for name in names])
+    table = open_dataset(folder.storage, "data").to_table(columns=[f"p_{name}" for name in names])
     lines = [f"{'policy':24}{'mean':>8}{'above 50%':>12}"]
     for name in names:
         probabilities: pa.ChunkedArray = table[f"p_{name}"]
@@ -152,7 +137,6 @@ def closing_lines(output: Storage) -> str:
             *lines,
             f"{note['posts']:,} posts: {counted}; {broken:,} media could not be used; model "
             f"{note['model_version']}",
-            f"scores:     {output.shown('data')}",
-            f"quarantine: {output.shown('quarantine')}",
+            *folder.locations("scores"),
         ]
     )

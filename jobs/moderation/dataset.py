@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
+from jobs.framework.row_folder import find_row_folder
 from jobs.moderation.media_decoding import DecodeSpec
 from jobs.moderation.preprocess import NOTE
 from jobs.moderation.preprocessing import words_of
@@ -182,17 +182,8 @@ def find_rows(folder: str, size: ModelConfig | None = None) -> PreparedDataset:
     Raises:
         ContractError: it is not there, not finished, or its media are of another shape.
     """
-    storage = open_storage(folder)
-    if storage.read(NOTE) is None:
-        above, last = split_address(storage.address())
-        storage = open_storage(above) if last == "data" else storage
-    content = storage.read(NOTE)
-    if content is None:
-        state = "is not finished" if storage.exists("work") else "is not there"
-        raise ContractError(
-            f"--rows: {folder} {state}: expected the output of jobs.moderation.preprocess"
-        )
-    note = json.loads(content)
+    row_folder = find_row_folder(folder, NOTE, "--rows", "jobs.moderation.preprocess")
+    storage, note = row_folder.storage, row_folder.read_note()
     if size is not None and (expected := DecodeSpec.of(size).stored) != note["shape"]:
         raise ContractError(
             f"--rows: {folder}: expected media of {expected}, which --size asks for, got "
@@ -207,9 +198,9 @@ def find_rows(folder: str, size: ModelConfig | None = None) -> PreparedDataset:
     return PreparedDataset(posts, storage.address("data"), note)
 
 
-def quarantine_of(prepared: PreparedDataset) -> Storage:
+def quarantine_of(dataset: PreparedDataset) -> Storage:
     """Where rows lie that could not be used."""
-    above, _ = split_address(prepared.folder)
+    above, _ = split_address(dataset.folder)
     return open_storage(open_storage(above).address("quarantine"))
 
 

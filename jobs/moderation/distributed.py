@@ -35,14 +35,14 @@ class Backend(Protocol):
     size: int
     runtime: Runtime
 
-    def joined(self, module: nn.Module) -> nn.Module:
+    def wrap_ddp(self, module: nn.Module) -> nn.Module:
         """A module whose gradients are averaged over all workers."""
 
     def report(self, figures: Mapping[str, Any]) -> None:
         """Tell whoever watches how it goes; every worker calls it."""
 
-    def meet(self) -> None:
-        """Wait until all workers are here."""
+    def barrier(self) -> None:
+        """Wait until all workers call it."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,15 @@ class SingleProcess:
     rank: int = 0
     size: int = 1
 
-    def joined(self, module: nn.Module) -> nn.Module:
+    def wrap_ddp(self, module: nn.Module) -> nn.Module:
         """The module itself."""
         return module
 
     def report(self, figures: Mapping[str, Any]) -> None:
         """Nobody watches."""
 
-    def meet(self) -> None:
-        """Everybody is here."""
+    def barrier(self) -> None:
+        """There is nobody to wait for."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,17 @@ class RayTrainBackend:
     rank: int
     size: int
 
-    def joined(self, module: nn.Module) -> nn.Module:
+    def wrap_ddp(self, module: nn.Module) -> nn.Module:
         """Distributed data parallel where there are several."""
         device = torch.device(self.runtime.device)
-        joined: nn.Module = ray.train.torch.prepare_model(module, move_to_device=device)
-        return joined
+        wrapped: nn.Module = ray.train.torch.prepare_model(module, move_to_device=device)
+        return wrapped
 
     def report(self, figures: Mapping[str, Any]) -> None:
         """To Ray Train, which also learns from it that this worker is alive."""
         ray.train.report(dict(figures))
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """A barrier."""
         if self.size > 1:
             torch.distributed.barrier()
@@ -90,24 +90,24 @@ class RayTrainBackend:
 
 @dataclass(frozen=True)
 class SharedRun(Run):
-    """A run each of whose steps is shared by a crew; checkpoints go to a storage.
+    """A run each of whose steps is shared by all workers; checkpoints go to a storage.
 
     Attributes:
-        crew: who trains.
-        storage: for checkpoints, reachable by all of the crew; the first worker writes them.
+        backend: who trains.
+        storage: for checkpoints, reachable by all workers; the first worker writes them.
         name: of what is trained.
         every: epochs from one checkpoint and report to the next. Each takes a second or two, which
             is long beside an epoch of a small network.
     """
 
-    crew: Backend = dataclasses.field(kw_only=True)
+    backend: Backend = dataclasses.field(kw_only=True)
     storage: Storage = dataclasses.field(kw_only=True)
     name: str = dataclasses.field(kw_only=True)
     every: int = dataclasses.field(default=1, kw_only=True)
 
     @classmethod
     def going_on(
-        cls, name: str, seed: int, crew: Backend, storage: Storage, every: int = 1
+        cls, name: str, seed: int, backend: Backend, storage: Storage, every: int = 1
     ) -> SharedRun:
         """A run that continues after the last checkpoint of that name, if there is one."""
         last = json.loads(storage.read(f"checkpoints/{name}/last.json") or b"{}")
@@ -115,7 +115,14 @@ class SharedRun(Run):
         if last and (weights := storage.read(last["weights"])) is not None:
             resume = Checkpoint.read(weights, last["about"].encode())
         return cls(
-            seed, crew.runtime, None, resume, crew=crew, storage=storage, name=name, every=every
+            seed,
+            backend.runtime,
+            None,
+            resume,
+            backend=backend,
+            storage=storage,
+            name=name,
+            every=every,
         )
 
     def member(self, number: int) -> SharedRun:
@@ -125,14 +132,14 @@ class SharedRun(Run):
 
     def fit(self, task: Any, learning: TrainingConfig) -> float:
         """See `Run.fit`."""
-        shared = SharedTask(task, self.crew)
+        shared = SharedTask(task, self.backend)
         return fit(shared, learning, self.seed, self.runtime, self._keep, self.resume)
 
     def _keep(self, checkpoint: Checkpoint) -> None:
         """The newest checkpoint in full before it is named, so that one is always whole."""
         if checkpoint.epoch % self.every:
             return
-        if self.crew.rank == 0:
+        if self.backend.rank == 0:
             folder = f"checkpoints/{self.name}"
             weights = f"{folder}/{checkpoint.seed}-{checkpoint.epoch}.safetensors"
             self.storage.write(weights, checkpoint.weights)
@@ -141,7 +148,7 @@ class SharedRun(Run):
             for path in self.storage.files(folder):
                 if path not in (weights, f"{folder}/last.json"):
                     self.storage.delete(path)
-        self.crew.report({"what": self.name, "epoch": checkpoint.epoch, "loss": checkpoint.loss})
+        self.backend.report({"what": self.name, "epoch": checkpoint.epoch, "loss": checkpoint.loss})
 
 
 class SharedTask:
@@ -152,12 +159,12 @@ class SharedTask:
 
     Args:
         task: as the model's fits make it.
-        crew: who trains.
+        backend: who trains.
     """
 
-    def __init__(self, task: Any, crew: Backend) -> None:
-        self._task, self._crew = task, crew
-        self._joined = dataclasses.replace(task, module=crew.joined(task.module))
+    def __init__(self, task: Any, backend: Backend) -> None:
+        self._task, self._backend = task, backend
+        self._wrapped = dataclasses.replace(task, module=backend.wrap_ddp(task.module))
 
     @property
     def module(self) -> nn.Module:
@@ -178,9 +185,9 @@ class SharedTask:
 
     def loss(self, rows: Ints, rng: np.random.Generator) -> Tensor:
         """Mean loss of this worker's share."""
-        size = self._crew.size
+        size = self._backend.size
         share = max(2, -(-len(rows) // size))
-        loss: Tensor = self._joined.loss(
-            np.resize(rows, share * size)[self._crew.rank :: size], rng
+        loss: Tensor = self._wrapped.loss(
+            np.resize(rows, share * size)[self._backend.rank :: size], rng
         )
         return loss

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.framework.shuffle import gather_rows
 from lib.contract import ContractError
 from lib.declaration import did_you_mean
 from lib.moderation.contracts import LABELS, MEDIA, POSTS
@@ -47,9 +48,7 @@ def map_to_events(rows: Dataset, kind: int) -> Dataset:
 
 def by_post(rows: Dataset, partitions: int) -> Dataset:
     """All facts of a post in one block."""
-    if partitions == 1:
-        return rows.repartition(1)
-    return rows.repartition(partitions, keys=["post_id"], sort=True)
+    return gather_rows(rows, "post_id", partitions)
 
 
 def refuse_unknown_policies(labels: Sequence[str], policies: Policies) -> None:

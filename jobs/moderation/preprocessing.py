@@ -14,8 +14,9 @@ import pyarrow.dataset as ds
 
 from jobs import ingestion
 from jobs.cluster.admission import await_core
-from jobs.feature_join import partitions_for
 from jobs.framework.cluster import start_ray
+from jobs.framework.row_folder import RowFolder
+from jobs.framework.shuffle import shuffle_partitions
 from jobs.moderation.media_decoding import DecodeSpec, decode_rows
 from jobs.moderation.model_size import read_size_option
 from jobs.moderation.post_events import (
@@ -52,7 +53,7 @@ _BLOCK_BYTES = 64 * 1024 * 1024
 def preprocess_posts(config: PreprocessConfig) -> str:
     """Write the rows; returns the folder or URI of Parquet files."""
     data = write_rows(config)
-    print(closing_lines(open_storage(config.output)))
+    print(closing_lines(RowFolder(open_storage(config.output), NOTE)))
     return data
 
 
@@ -66,33 +67,26 @@ def write_rows(config: PreprocessConfig) -> str:
     if config.posts is None:
         raise ContractError("--posts is missing: say where the posts are")
     size, policies = read_size_option(config.size), read_policies(config.policies)
-    output = open_storage(config.output)
+    folder = RowFolder(open_storage(config.output), NOTE)
     inputs = _inputs(config, size, policies)
-    note = json.loads(output.read(NOTE) or b"{}")
-    if not config.overwrite and all(note.get(name) == value for name, value in inputs.items()):
-        print(f"rows are there already: {output.shown('data')} (--overwrite computes them again)")
-        return output.address("data")
+    if not config.overwrite and folder.has(inputs):
+        return folder.data
     started = time.monotonic()
     if config.overwrite:
-        output.delete("work")
-    _open_work(output, inputs)
-    work = open_storage(output.address("work"))
+        folder.storage.delete("work")
+    _open_work(folder.work, inputs)
     if not config.overwrite:
-        _keep_media(output, inputs, note)
-    counted = _computed(config, size, policies, work)
-    output.delete(NOTE)
-    for name in ("data", "quarantine"):
-        output.delete(name)
-        output.move(f"work/{name}", name)
+        _keep_media(folder, inputs)
+    counted = _computed(config, size, policies, folder)
+    folder.publish()
     note = {
         **inputs,
         **counted,
-        "tables": intakes(output, "quarantine"),
+        "tables": intakes(folder.storage, "quarantine"),
         "seconds": round(time.monotonic() - started, 3),
     }
-    output.write(NOTE, json.dumps(note, indent=2).encode())
-    output.delete("work")
-    return output.address("data")
+    folder.finish(note)
+    return folder.data
 
 
 def _inputs(config: PreprocessConfig, size: ModelConfig, policies: Policies) -> dict[str, Any]:
@@ -117,18 +111,19 @@ def words_of(size: ModelConfig) -> dict[str, Any]:
     return {"encoder": size.text.encoder, "length": None if fresh else size.text.length}
 
 
-def _open_work(output: Storage, inputs: Mapping[str, Any]) -> None:
+def _open_work(work: Storage, inputs: Mapping[str, Any]) -> None:
     """A folder for what is not finished: kept where it is of the same inputs, with its media."""
     mark = json.dumps(inputs, sort_keys=True).encode()
-    if output.read("work/inputs.json") != mark:
-        output.delete("work")
-        output.write("work/inputs.json", mark)
+    if work.read("inputs.json") != mark:
+        work.delete("")
+        work.write("inputs.json", mark)
     for name in ("quarantine", "data/posts", "data/used"):
-        output.delete(f"work/{name}")
+        work.delete(name)
 
 
-def _keep_media(output: Storage, inputs: Mapping[str, Any], note: Mapping[str, Any]) -> None:
+def _keep_media(folder: RowFolder, inputs: Mapping[str, Any]) -> None:
     """Media of a finished run that are still what they were: other tables may have changed."""
+    note, output = folder.read_note(), folder.storage
     same = all(note.get(name) == inputs[name] for name in ("media_fingerprint", "shape", "allow"))
     if same and output.files("data/media") and not output.files("work/data/media"):
         output.delete(NOTE)
@@ -145,7 +140,7 @@ def _drop_unused_media(work: Storage) -> None:
 
 
 def _computed(
-    config: PreprocessConfig, size: ModelConfig, policies: Policies, work: Storage
+    config: PreprocessConfig, size: ModelConfig, policies: Policies, folder: RowFolder
 ) -> dict[str, Any]:
     """Rows in OUTPUT/work, and what they came to."""
     from ray.data import DataContext
@@ -154,7 +149,7 @@ def _computed(
     await_core()
     context = DataContext.get_current()
     context.target_max_block_size = _BLOCK_BYTES
-    quarantine = work.address("quarantine")
+    quarantine, work = folder.quarantine, folder.work
     facts = map_to_events(config.read(POSTS, quarantine), POST)
     if config.media is not None:
         facts = facts.union(map_to_events(decoded(config, size, work), MEDIUM))
@@ -162,9 +157,9 @@ def _computed(
         labels = config.read(LABELS, quarantine)
         refuse_unknown_policies(policies_in(labels), policies)
         facts = facts.union(map_to_events(labels, LABEL))
-    assembly = RowBuilder(policies, quarantine, size.text)
+    builder = RowBuilder(policies, quarantine, size.text)
     rows = by_post(facts, partitions_of(config)).map_batches(
-        assembly.rows, batch_format="pyarrow", batch_size=None, zero_copy_batch=True
+        builder.rows, batch_format="pyarrow", batch_size=None, zero_copy_batch=True
     )
     write_private_rows(rows, work, "data/posts")
     _drop_unused_media(work)
@@ -187,17 +182,7 @@ def partitions_of(config: PreprocessConfig) -> int:
     """Blocks over which posts are spread."""
     if config.partitions:
         return config.partitions
-    contracts = [
-        contract for contract in (POSTS, MEDIA, LABELS) if contract.name in config.table_names
-    ]
-    count = sum(
-        ingestion.estimated_rows(config.mapping(contract), getattr(config, contract.name))
-        for contract in contracts
-    )
-    import ray
-
-    resources = ray.cluster_resources()
-    return partitions_for(count, int(resources.get("CPU", 1)), resources.get("memory", 0.0))
+    return shuffle_partitions(0, config.estimated_rows(POSTS, MEDIA, LABELS))
 
 
 def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
@@ -250,9 +235,9 @@ def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
     }
 
 
-def closing_lines(output: Storage) -> str:
+def closing_lines(folder: RowFolder) -> str:
     """A short table of what was read and made."""
-    note = json.loads(output.read(NOTE) or b"")
+    note = folder.read_note()
     lines = table_lines(note["tables"])
     lines += [f"{n:>8,}  posts: {text}" for text, n in note.get("far_posts", {}).items()]
     for name, counts in note["presence"].items():
@@ -266,7 +251,6 @@ def closing_lines(output: Storage) -> str:
             f"rows {note['posts']:,} posts, {note['labelled']:,} of them labelled; "
             f"{note['repeated_posts']:,} repeat an earlier one; media {note['media']:,} decoded, "
             f"{sum(note['broken_media'].values()):,} broken",
-            f"rows:       {output.shown('data')}",
-            f"quarantine: {output.shown('quarantine')}",
+            *folder.locations("rows"),
         ]
     )

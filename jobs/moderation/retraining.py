@@ -12,16 +12,17 @@ import numpy as np
 
 from jobs.model_source import model_directory
 from jobs.moderation.dataset import PreparedDataset
-from jobs.moderation.evaluation import OURS, mean_precision
 from jobs.moderation.retrain import RetrainConfig
 from jobs.moderation.review_labels import ReviewLabels, read_review_labels
 from jobs.moderation.scoring import shape_of
 from jobs.moderation.sources import read_policies
-from jobs.moderation.training import TrainingResult, save, trained_by, write_training_report
+from jobs.moderation.training import TrainingResult, build_report, trained_by
 from jobs.moderation.training_config import TrainConfig
+from jobs.publishing import store_report
 from lib.contract import ContractError
 from lib.evaluation import Interval, bootstrap_interval
 from lib.moderation.model import SYSTEM
+from lib.moderation.model.comparison import OURS, mean_precision
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.model import ModerationModel, load_model
 from lib.moderation.model.outputs import Floats, Ints, Presence
@@ -36,7 +37,6 @@ _AT_ONCE = 64
 def retrain_model(config: RetrainConfig) -> dict[str, Any]:
     """Retrain and compare; returns what is written to report.json, below `retraining`."""
     config.check()
-    started = time.monotonic()
     output = open_storage(config.output)
     files = [read_policies(path) for path in (config.policies, *config.former_policies)]
     decisions = read_review_labels(str(config.records), output, files)
@@ -48,11 +48,11 @@ def retrain_model(config: RetrainConfig) -> dict[str, Any]:
         )
         return _finished(report, output, config)
     train_config = _training(config, decisions)
-    trained = trained_by(train_config, started)
+    trained = trained_by(train_config)
     report["training"] = {
-        "parts": trained.parting.counts,
-        "rows": {key: trained.prepared.note[key] for key in ("posts", "labelled", "tables")},
-        "test_from_us": trained.parting.test_from_us,
+        "parts": trained.split.counts,
+        "rows": {key: trained.dataset.note[key] for key in ("posts", "labelled", "tables")},
+        "test_from_us": trained.split.test_from_us,
     }
     champion = _champion(config)
     report |= compared(trained, champion, config)
@@ -60,9 +60,9 @@ def retrain_model(config: RetrainConfig) -> dict[str, Any]:
     save_config = (
         replace(train_config, alias=config.alias) if won else replace(train_config, registry=None)
     )
-    report["version"] = save(save_config, trained, output)
+    report["version"] = trained.save(replace(trained.training, options=save_config))
     report["decision"] = _decision_text(report, won, config.alias)
-    write_training_report(train_config, trained, output)
+    store_report(build_report(train_config, trained), output)
     decisions.settle(output)
     return _finished(report, output, config)
 
@@ -71,25 +71,24 @@ def compared(
     trained: TrainingResult, champion: ModerationModel | None, config: RetrainConfig
 ) -> dict[str, Any]:
     """The new model and the champion on the same posts; without a champion the new one wins."""
-    rows, targets = trained.fit.rows, trained.prepared.targets[trained.fit.rows]
+    rows, targets = trained.split.rows("test"), trained.fit.targets
     policies = trained.fit.model.policies
     ours = trained.fit.log_odds
     comparison: dict[str, Any] = {"posts": len(rows), OURS: mean_precision(ours, targets, policies)}
     if champion is None:
         return comparison | {"champion": None, "won": True}
-    _refuse_other_shape(champion, trained.prepared)
+    _refuse_other_shape(champion, trained.dataset)
     lacking = sorted(set(policies) - set(champion.policies))
     shared = [name for name in policies if name not in lacking]
     columns = [policies.index(name) for name in shared]
-    champion_log_odds = answers_of(champion, trained.prepared, rows)
+    champion_log_odds = answers_of(champion, trained.dataset, rows)
     champion_log_odds = champion_log_odds[:, [champion.policies.index(name) for name in shared]]
-    authors = trained.prepared.posts["author_id"].take(rows).to_pylist()
     gain = paired(
         ours[:, columns],
         champion_log_odds,
         targets[:, columns],
         shared,
-        authors,
+        trained.fit.authors.tolist(),
         config.seed,
         config.bootstrap,
     )
@@ -127,22 +126,22 @@ def paired(
     return bootstrap_interval(gain, authors, seed, repeats)
 
 
-def answers_of(model: ModerationModel, prepared: PreparedDataset, rows: Ints) -> Floats:
+def answers_of(model: ModerationModel, dataset: PreparedDataset, rows: Ints) -> Floats:
     """Calibrated log-odds (n, policies) of prepared posts, a few at a time."""
     parts = [
-        model.log_odds(inputs_of(prepared, rows[start : start + _AT_ONCE]))
+        model.log_odds(inputs_of(dataset, rows[start : start + _AT_ONCE]))
         for start in range(0, len(rows), _AT_ONCE)
     ]
     return np.concatenate(parts)
 
 
-def inputs_of(prepared: PreparedDataset, rows: Ints) -> list[PostInputs]:
+def inputs_of(dataset: PreparedDataset, rows: Ints) -> list[PostInputs]:
     """Prepared posts as models take them."""
     media: dict[tuple[str, int], list[Any]] = {}
     for kind in ("image", "video"):
-        for row, pixels in prepared.frames(kind, rows):
+        for row, pixels in dataset.frames(kind, rows):
             media.setdefault((kind, row), []).append(pixels)
-    presence, texts = prepared.presence[rows], prepared.texts(rows)
+    presence, texts = dataset.presence[rows], dataset.texts(rows)
     inputs = []
     for row, text, marks in zip(rows.tolist(), texts, presence, strict=True):
         failed = [m for k, m in enumerate(MODALITIES) if marks[k] == Presence.FAILED]
@@ -168,8 +167,8 @@ def _champion(config: RetrainConfig) -> ModerationModel | None:
         return load_model(folder)
 
 
-def _refuse_other_shape(champion: ModerationModel, prepared: PreparedDataset) -> None:
-    champion_shape, shape = shape_of(champion).stored, prepared.note["shape"]
+def _refuse_other_shape(champion: ModerationModel, dataset: PreparedDataset) -> None:
+    champion_shape, shape = shape_of(champion).stored, dataset.note["shape"]
     kinds = {
         "image_side": champion.image,
         "clip_side": champion.video,

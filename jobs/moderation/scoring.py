@@ -133,7 +133,7 @@ class PostScorer:
 
     def __init__(self, model_location: ModelLocation, quarantine: str, price: float) -> None:
         self._model, self._policies = model_location.load(), model_location.policies
-        self._assembly = RowBuilder(model_location.policies, quarantine)
+        self._builder = RowBuilder(model_location.policies, quarantine)
         self._routing = Routing(model_location.policies, price)
 
     def __call__(self, answers: pa.Table) -> pa.Table:
@@ -144,7 +144,7 @@ class PostScorer:
         pieces = answers.filter(
             pc.and_(pc.equal(answers["what"], MEDIUM), pc.is_null(answers["reason"]))
         )
-        rows = self._assembly.rows(facts)
+        rows = self._builder.rows(facts)
         presence = np.stack([rows[f"{m}_presence"].to_numpy() for m in MODALITIES], axis=1)
         modality_answers = self._answers(rows, pieces, presence.astype(np.int8))
         return self._table(

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from jobs.framework.row_folder import find_row_folder
 from jobs.moderation.score import NOTE
 from jobs.moderation.select import SelectConfig
 from jobs.moderation.sources import Sources
@@ -28,7 +29,7 @@ from lib.moderation.review.queue import Doubt, ReviewQueue
 from lib.moderation.review.salt import read_salt
 from lib.moderation.review.settings import ReviewSettings
 from lib.records import Reviews
-from lib.storage import open_dataset, open_storage, split_address, write_parquet
+from lib.storage import open_dataset, open_storage, write_parquet
 
 _MOST_QUOTA = 0.6
 
@@ -106,14 +107,8 @@ def find_scores(config: SelectConfig) -> Scored:
     Raises:
         ContractError: it is not the output of jobs.moderation.score.
     """
-    storage = open_storage(config.scores)
-    if storage.read(NOTE) is None:
-        above, last = split_address(storage.address())
-        storage = open_storage(above) if last == "data" else storage
-    content = storage.read(NOTE)
-    if content is None:
-        raise ContractError(f"--scores: {config.scores}: expected output of jobs.moderation.score")
-    note = json.loads(content)
+    folder = find_row_folder(config.scores, NOTE, "--scores", "jobs.moderation.score")
+    storage, note = folder.storage, folder.read_note()
     table = open_dataset(storage, "data").to_table().sort_by("post_id")
     policies = Policies.model_validate(note["policies"])
     labelled_ids: set[str] = set()

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs import ingestion
 from jobs.framework.paths import InputPath
-from jobs.framework.progress import JobOptions
+from jobs.framework.tables import TableSources, table_summaries
 from lib.contract import Contract, ContractError, MatchCounts
-from lib.contract import Mapping as ColumnMapping
-from lib.contract.matches import match_warnings
 from lib.declaration.yaml_document import decode_yaml
 from lib.moderation.contracts import CONTRACTS, MEDIA
 from lib.moderation.media.media_fetcher import AddressError, MediaFetcher
+from lib.moderation.model.training_report import unmatched_tables
 from lib.moderation.policies import POLICIES_FILE, Policies, load_policies
 from lib.storage import Storage, open_storage
 
@@ -30,8 +29,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources(JobOptions):
+class Sources(TableSources):
     """Where the tables are. Media and labels may be left out."""
+
+    contracts = CONTRACTS
 
     posts: InputPath | None = None
     """posts with author, time, text, language, reports, reach: Parquet or CSV file, folder or
@@ -52,18 +53,6 @@ class Sources(JobOptions):
     """places, ending with /, from which URIs of media may be fetched: file:///, s3://, gs:// or
     https:// with a host; everything else is quarantined"""
 
-    @property
-    def table_names(self) -> tuple[str, ...]:
-        """Names of the tables that are there."""
-        return tuple(name for name in TABLES if getattr(self, name) is not None)
-
-    @property
-    def files(self) -> list[str]:
-        """All files and mappings that are named."""
-        names = [*TABLES, *(f"mapping_{name}" for name in TABLES)]
-        paths = [getattr(self, name) for name in names]
-        return [str(path) for path in paths if path is not None]
-
     def check(self) -> None:
         """See `JobOptions`."""
         self.check_tables()
@@ -74,15 +63,7 @@ class Sources(JobOptions):
             raise ContractError("--posts is missing: say where the posts are")
         read_policies(self.policies)
         self.addresses()
-        for contract in CONTRACTS:
-            if contract.name in self.table_names:
-                path = getattr(self, f"mapping_{contract.name}")
-                ingestion.checked_mapping(contract, path, getattr(self, contract.name))
-
-    def mapping(self, contract: Contract) -> ColumnMapping:
-        """The mapping of a table that is given."""
-        path = getattr(self, f"mapping_{contract.name}")
-        return ingestion.mapping_for(contract, path, getattr(self, contract.name))
+        self.check_mappings()
 
     def read(self, contract: Contract, quarantine: str) -> ray.data.Dataset:
         """Rows of a table that pass its contract.
@@ -128,16 +109,13 @@ def read_policies(path: str | None) -> Policies:
     return load_policies(decode_yaml(content, path), path)
 
 
-def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, object]]:
+def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, Any]]:
     """What became of the rows of each table that was read."""
-    summaries: dict[str, dict[str, object]] = {}
-    for name in TABLES:
-        summary = ingestion.summary(storage, f"{quarantine}/{name}")
-        if summary.rows_in or summary.quarantined or summary.empty_files:
-            summaries[name] = asdict(summary)
-            counts = _matches(storage, f"{quarantine}/{_MATCHES}/{name}")
-            if counts.rows:
-                summaries[name]["matches"] = counts.to_json()
+    summaries = table_summaries(storage, quarantine, TABLES)
+    for name, summary in summaries.items():
+        counts = _matches(storage, f"{quarantine}/{_MATCHES}/{name}")
+        if counts.rows:
+            summary["matches"] = counts.to_json()
     return summaries
 
 
@@ -159,16 +137,10 @@ def _matches(storage: Storage, folder: str) -> MatchCounts:
     return sum((MatchCounts.from_json(json.loads(entry)) for entry in entries), MatchCounts())
 
 
-def table_warnings(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Lines that come first: tables of which a large share is of no post that is there."""
-    matches = {name: table["matches"] for name, table in tables.items() if "matches" in table}
-    return match_warnings(MatchCounts.by_table(matches), "post")
-
-
 def table_lines(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Closing lines: what became of the rows of each table, as `intakes` counts them."""
     lines = [
-        *table_warnings(tables),
+        *unmatched_tables(tables),
         f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}{'taken':>12}",
     ]
     for name, summary in tables.items():

@@ -39,31 +39,31 @@ MemberModel = TextModel | ImageModel | VideoModel
 KINDS: dict[str, Any] = {"text": TextModel, "image": ImageModel, "video": VideoModel}
 
 
-def train_members(plan: Mapping[str, Any], crew: Backend) -> None:
+def train_members(plan: Mapping[str, Any], backend: Backend) -> None:
     """Fit everything that is not there yet.
 
     Args:
         plan: `rows` and `storage` (addresses), `size`, `seed`, and `modalities` to fit.
-        crew: who does it; all of them call this.
+        backend: who does it; all of them call this.
     """
-    prepared, size = find_rows(plan["rows"]), read_size(plan["size"], "plan")
+    dataset, size = find_rows(plan["rows"]), read_size(plan["size"], "plan")
     storage = open_storage(plan["storage"])
-    parting = read_split(storage)
+    split = read_split(storage)
     for name in plan["modalities"]:
         if not storage.exists(f"{name}/finished"):
             with tempfile.TemporaryDirectory() as folder:
-                _member(name, prepared, parting, size, plan["seed"], crew, storage, Path(folder))
-        crew.meet()
+                _member(name, dataset, split, size, plan["seed"], backend, storage, Path(folder))
+        backend.barrier()
     if not storage.exists("fusion/finished"):
-        _fusion(prepared, parting, size, plan, crew, storage)
-    crew.meet()
+        _fusion(dataset, split, size, plan, backend, storage)
+    backend.barrier()
 
 
-def write_split(parting: PostSplit, storage: Storage) -> None:
+def write_split(split: PostSplit, storage: Storage) -> None:
     """Keep it for all workers."""
     arrays = {
-        "part": parting.part, "held": parting.held_out.astype(np.int8), "fold": parting.fold,
-        "test_from_us": np.array([parting.test_from_us]),
+        "part": split.part, "held": split.held_out.astype(np.int8), "fold": split.fold,
+        "test_from_us": np.array([split.test_from_us]),
     }  # fmt: skip
     storage.write(SPLIT, arrays_bytes(arrays))
 
@@ -108,81 +108,83 @@ def answers_about(
 
 def _member(
     name: str,
-    prepared: PreparedDataset,
-    parting: PostSplit,
+    dataset: PreparedDataset,
+    split: PostSplit,
     size: ModelConfig,
     seed: int,
-    crew: Backend,
+    backend: Backend,
     storage: Storage,
     folder: Path,
 ) -> None:
     """One modality: fit, keep, and answer about the posts that it did not learn from."""
-    presence = prepared.presence
-    rows = rows_with(presence, name, parting.rows("members"))
-    run = SharedRun.going_on(name, seed, crew, storage)
-    model = _fitted(name, prepared, parting, rows, size, run, folder)
-    if crew.rank == 0:
+    presence = dataset.presence
+    rows = rows_with(presence, name, split.rows("members"))
+    run = SharedRun.going_on(name, seed, backend, storage)
+    model = _fitted(name, dataset, split, rows, size, run, folder)
+    if backend.rank == 0:
         _keep(model.files(), name, storage)
-    crew.meet()
+    backend.barrier()
     # all workers answer by what was kept, not by what each has in its own hands
-    kept = read_member(storage, name, crew.runtime)
+    kept = read_member(storage, name, backend.runtime)
     _answer(
         name,
         kept,
-        prepared,
-        rows_with(presence, name, parting.rows(*_OTHERS)),
-        crew,
+        dataset,
+        rows_with(presence, name, split.rows(*_OTHERS)),
+        backend,
         storage,
         folder,
     )
-    crew.meet()
-    if crew.rank == 0:
-        storage.write(f"{name}/finished", str(crew.size).encode())
+    backend.barrier()
+    if backend.rank == 0:
+        storage.write(f"{name}/finished", str(backend.size).encode())
         storage.delete(f"checkpoints/{name}")
 
 
 def _fitted(
     name: str,
-    prepared: PreparedDataset,
-    parting: PostSplit,
+    dataset: PreparedDataset,
+    split: PostSplit,
     rows: Ints,
     size: ModelConfig,
     run: SharedRun,
     folder: Path,
 ) -> MemberModel:
-    targets, policies = prepared.targets, prepared.policies.ids
+    targets, policies = dataset.targets, dataset.policies.ids
     if name == "text":
-        held_out = np.flatnonzero(parting.held_out[rows])
-        texts, tokens = prepared.texts(rows), prepared.tokens(rows)
+        held_out = np.flatnonzero(split.held_out[rows])
+        texts, tokens = dataset.texts(rows), dataset.tokens(rows)
         return fit_text(texts, targets[rows], policies, held_out, size.text, run, tokens)
-    pixels, owners = prepared.pixels(name, rows, folder)
+    pixels, owners = dataset.pixels(name, rows, folder)
     if name == "image":
         return fit_image(pixels, targets[owners], policies, size.image, run)
-    held_out = np.flatnonzero(parting.held_out[owners])
+    held_out = np.flatnonzero(split.held_out[owners])
     return fit_video(pixels, targets[owners], policies, held_out, size.video, run)
 
 
 def _answer(
     name: str,
     model: MemberModel,
-    prepared: PreparedDataset,
+    dataset: PreparedDataset,
     rows: Ints,
-    crew: Backend,
+    backend: Backend,
     storage: Storage,
     folder: Path,
 ) -> None:
     """This worker's share of the answers, to a file of its own."""
-    own_rows = rows[crew.rank :: crew.size]
+    own_rows = rows[backend.rank :: backend.size]
     if isinstance(model, TextModel):
-        answer, owners = model.answer(prepared.texts(own_rows)), own_rows
+        answer, owners = model.answer(dataset.texts(own_rows)), own_rows
     else:
-        pixels, owners = prepared.pixels(name, own_rows, folder)
+        pixels, owners = dataset.pixels(name, own_rows, folder)
         answer = joined([
             _media_answer(model, pixels[k : k + _AT_ONCE])
             for k in range(0, max(len(pixels), 1), _AT_ONCE)
         ])  # fmt: skip
     arrays = {"embeddings": answer.embeddings, "log_odds": answer.log_odds, "owners": owners}
-    storage.write(f"{name}/answers/{crew.rank}-of-{crew.size}.safetensors", arrays_bytes(arrays))
+    storage.write(
+        f"{name}/answers/{backend.rank}-of-{backend.size}.safetensors", arrays_bytes(arrays)
+    )
 
 
 def _media_answer(model: ImageModel | VideoModel, pixels: Any) -> ModalityAnswer:
@@ -197,21 +199,21 @@ def _answer_files(storage: Storage, name: str) -> list[str]:
 
 
 def _fusion(
-    prepared: PreparedDataset,
-    parting: PostSplit,
+    dataset: PreparedDataset,
+    split: PostSplit,
     size: ModelConfig,
     plan: Mapping[str, Any],
-    crew: Backend,
+    backend: Backend,
     storage: Storage,
 ) -> None:
-    rows = parting.rows("fusion")
+    rows = split.rows("fusion")
     answers = answers_about(storage, plan["modalities"], rows)
-    presence: Marks = unseen_as_failed(prepared.presence[rows], plan["modalities"])
+    presence: Marks = unseen_as_failed(dataset.presence[rows], plan["modalities"])
     epochs = max(1, size.fusion.learning.epochs)
-    run = SharedRun.going_on("fusion", plan["seed"], crew, storage, every=epochs)
-    policies, targets = prepared.policies.ids, prepared.targets[rows]
-    fused = fit_fusion(answers, presence, targets, policies, parting.fold[rows], size.fusion, run)
-    if crew.rank == 0:
+    run = SharedRun.going_on("fusion", plan["seed"], backend, storage, every=epochs)
+    policies, targets = dataset.policies.ids, dataset.targets[rows]
+    fused = fit_fusion(answers, presence, targets, policies, split.fold[rows], size.fusion, run)
+    if backend.rank == 0:
         _keep(fused.fusion.files(), "fusion", storage)
         thresholds = thresholds_of(fused.log_odds, targets, policies)
         storage.write(THRESHOLDS, json.dumps(thresholds).encode())

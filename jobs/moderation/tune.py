@@ -7,15 +7,15 @@ from typing import Literal
 
 from jobs.cluster.admission import AUTO
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath, OutputPath
-from jobs.framework.progress import JobOptions
+from jobs.framework.paths import InputPath
+from jobs.framework.tune_options import TuneOptions
 from lib.moderation.model.split_settings import Split
 
 Modality = Literal["text", "image", "video"]
 
 
-@dataclass(frozen=True)
-class TuneConfig(JobOptions):
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig(TuneOptions):
     """Search step sizes and widths by the loss on posts of authors that a trial did not learn from.
 
     Only posts before the test are looked at. Trials that lag are stopped after an epoch (ASHA). The
@@ -25,18 +25,12 @@ class TuneConfig(JobOptions):
 
     rows: InputPath
     """folder or URI of rows, as written by jobs.moderation.preprocess with the same --size"""
-    output: OutputPath
-    """folder or URI for the search and best.yaml; on a cluster one that all machines reach"""
     size: str = "small"
     """tiny, small, large, or a YAML file: what is searched around"""
     modalities: tuple[Modality, ...] = ("text", "image", "video")
     """whose models are searched, one after another; those of too few posts stay as they are"""
     trials: int = 12
     """settings tried for each"""
-    concurrent: int = 2
-    """trials that run at once"""
-    cpus_per_trial: int = 1
-    """cores of each trial"""
     gpus_per_trial: float = AUTO
     """GPUs of each trial; -1 takes one where the cluster has or can start as many"""
     test_share: float = 0.25
@@ -46,8 +40,6 @@ class TuneConfig(JobOptions):
     split: Split = "author-time"
     """test on the newest posts of authors that taught nothing; author: whenever they posted; time:
     whoever posted them; random: neither, for data without authors and times"""
-    seed: int = 7
-    """of the draws"""
 
 
 def main(config: TuneConfig) -> str:

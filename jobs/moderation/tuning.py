@@ -11,12 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from ray import tune
 
-from jobs.cluster.admission import Request, await_workers, with_gpus
-from jobs.framework.cluster import start_ray
-from jobs.framework.tuning import Search, search
+from jobs.framework.tuning import Search, Tuner
 from jobs.moderation.dataset import PreparedDataset, find_rows, rows_with
 from jobs.moderation.model_size import read_size_option
 from jobs.moderation.tune import TuneConfig
@@ -25,7 +22,6 @@ from lib.moderation.model.model_config import ModelConfig, TrainingConfig, read_
 from lib.moderation.model.outputs import Ints
 from lib.moderation.model.splits import split_posts
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
-from lib.storage import open_storage
 
 MEASURE = "log_loss"
 _AT_ONCE = 64
@@ -35,48 +31,29 @@ _LEAST = 8
 def search_settings(config: TuneConfig) -> str:
     """Search; returns the path or URI of best.yaml."""
     size = read_size_option(config.size)
-    prepared = find_rows(config.rows, size)
-    parting = split_posts(
-        prepared.posts["author_id"].to_pylist(), prepared.at_us, prepared.labelled,
+    dataset = find_rows(config.rows, size)
+    split = split_posts(
+        dataset.posts["author_id"].to_pylist(), dataset.at_us, dataset.labelled,
         config.test_share, config.test_authors, config.seed, config.split,
     )  # fmt: skip
-    start_ray()
-    base_request = Request(config.concurrent, 1, config.cpus_per_trial, config.gpus_per_trial)
-    request = with_gpus(base_request)
-    await_workers(request)
+    tuner = Tuner(config)
     best = size.to_json()
     for name in config.modalities:
-        learn = rows_with(prepared.presence, name, parting.rows("members"))
-        other = rows_with(prepared.presence, name, parting.rows("fusion"))
+        learn = rows_with(dataset.presence, name, split.rows("members"))
+        other = rows_with(dataset.presence, name, split.rows("fusion"))
         if min(len(learn), len(other)) < _LEAST:
             print(f"{name}: too few posts have it ({len(learn)}); it stays as it is")
             continue
-        settings = search(
-            _search_options(config, name, size, request), space_of(name, size), trial,
-            rows=prepared.folder, learn=learn, other=other, size=size.to_json(), name=name,
-            seed=config.seed, threads=request.cpus,
+        longest = getattr(size, name).learning.epochs
+        settings = tuner.search(
+            Search(name, space_of(name, size), MEASURE, "min", longest), trial,
+            rows=dataset.folder, learn=learn, other=other, size=size.to_json(), modality=name,
+            seed=config.seed, threads=tuner.request.cpus,
         )  # fmt: skip
         best[name] = changed(size, name, settings).to_json()[name]
-    output = open_storage(config.output)
-    output.write("best.yaml", yaml.safe_dump(best, sort_keys=False).encode())
-    path = output.address("best.yaml")
+    path = tuner.store(best)
     print(f"best size: {path}\nuse it: python -m jobs.moderation.train --size {path} ...")
     return path
-
-
-def _search_options(config: TuneConfig, name: str, size: ModelConfig, request: Request) -> Search:
-    return Search(
-        output=config.output,
-        name=name,
-        measure=MEASURE,
-        mode="min",
-        trials=config.trials,
-        concurrent=config.concurrent,
-        cpus=request.cpus,
-        gpus=max(request.gpus, 0.0),
-        longest=getattr(size, name).learning.epochs,
-        grace=1,
-    )
 
 
 def space_of(name: str, size: ModelConfig) -> dict[str, Any]:
@@ -120,35 +97,35 @@ def trial(
     learn: Ints,
     other: Ints,
     size: Mapping[str, Any],
-    name: str,
+    modality: str,
     seed: int,
     threads: int,
 ) -> None:
     """Fits one modality, and reports after each epoch the loss on posts that it does not see."""
-    prepared = find_rows(rows)
-    trial_size = _without_companions(changed(read_size(dict(size), "trial"), name, chosen))
+    dataset = find_rows(rows)
+    trial_size = _without_companions(changed(read_size(dict(size), "trial"), modality, chosen))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with tempfile.TemporaryDirectory() as folder:
-        inputs, targets, first = _examples(name, prepared, learn, other, Path(folder))
+        inputs, targets, first = _examples(modality, dataset, learn, other, Path(folder))
         run = EvaluatedRun(seed, Runtime(device, threads), learnt=first)
-        policies, held_out = prepared.policies.ids, np.zeros(0, dtype=np.int64)
-        if name == "text":
+        policies, held_out = dataset.policies.ids, np.zeros(0, dtype=np.int64)
+        if modality == "text":
             fit_text(inputs, targets, policies, held_out, trial_size.text, run)
-        elif name == "image":
+        elif modality == "image":
             fit_image(inputs, targets, policies, trial_size.image, run)
         else:
             fit_video(inputs, targets, policies, held_out, trial_size.video, run)
 
 
 def _examples(
-    name: str, prepared: PreparedDataset, learn: Ints, other: Ints, folder: Path
+    name: str, dataset: PreparedDataset, learn: Ints, other: Ints, folder: Path
 ) -> tuple[Any, Any, int]:
     """Pieces to learn from, then those to judge by; their targets; how many are learnt from."""
-    targets = prepared.targets
+    targets = dataset.targets
     if name == "text":
-        texts = [*prepared.texts(learn), *prepared.texts(other)]
+        texts = [*dataset.texts(learn), *dataset.texts(other)]
         return texts, targets[np.concatenate([learn, other])], len(learn)
-    parts = [prepared.pixels(name, some, folder) for some in (learn, other)]
+    parts = [dataset.pixels(name, some, folder) for some in (learn, other)]
     pixels = np.concatenate([part_pixels for part_pixels, _ in parts])
     owners = np.concatenate([owned for _, owned in parts])
     return pixels, targets[owners], len(parts[0][1])

@@ -13,9 +13,9 @@ import pytest
 import xgboost as xgb
 import yaml
 
+from jobs.framework.workers import Workers
 from jobs.framework.xgboost_training import (
     Backend,
-    WorkerResources,
     XGBoostData,
     backend_of,
     fit_boosted_trees,
@@ -67,7 +67,7 @@ def spread_trees(folder: Path, backend: Backend, parts: Sequence[Sample]) -> Boo
     parameters = booster_parameters(SETTINGS, seed=1)
     ray_train = open_storage(folder / backend)
     stored = fit_boosted_trees(
-        data, parameters, 30, 10, WorkerResources(), backend=backend, storage=ray_train
+        data, parameters, 30, 10, Workers(), backend=backend, storage=ray_train
     )
     return BoostedTrees.from_bytes([stored], len(NAMES))
 
@@ -114,7 +114,7 @@ def test_xgboost_ray_is_refused_beside_a_later_xgboost() -> None:
 def test_too_few_files_for_the_actors_are_refused(tmp_path: Path) -> None:
     file = write_sample(tmp_path / "0.parquet", sample_of(50, 1))
     with pytest.raises(ValueError, match="1 training files for 2 actors"):
-        fit_boosted_trees(XGBoostData((file,), (), NAMES), {}, 5, 5, WorkerResources())
+        fit_boosted_trees(XGBoostData((file,), (), NAMES), {}, 5, 5, Workers())
 
 
 @pytest.fixture(scope="module")

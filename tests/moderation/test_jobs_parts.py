@@ -215,7 +215,7 @@ def test_workers_share_every_batch_and_each_has_as_much(count, size):
         crew = dataclasses.replace(SingleProcess(Runtime()), rank=rank, size=size)
         shared = SharedTask(task, crew)
         shared.loss(np.arange(count), np.random.default_rng(0))
-        shares.append(shared._joined.batches[0])
+        shares.append(shared._wrapped.batches[0])
     assert {len(share) for share in shares} == {max(2, -(-count // size))}
     assert set(np.concatenate(shares).tolist()) == set(range(count))
 

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from jobs.framework.xgboost_training import WorkerResources, XGBoostData, fit_boosted_trees
-from jobs.fraud.distributed_network import NetworkWorkers, fit_networks_on_workers
+from jobs.framework.workers import Workers
+from jobs.framework.xgboost_training import XGBoostData, fit_boosted_trees
+from jobs.fraud.distributed_network import fit_networks_on_workers
 from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix, fit_standardiser
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
@@ -73,7 +74,7 @@ def _fit(table: pa.Table, files: tuple[str, ...], workers: int, folder: Path) ->
         booster_parameters(TREES, _SEED),
         TREES.trees,
         TREES.early_stopping,
-        WorkerResources(workers),
+        Workers(workers),
     )
     between = time.monotonic()
     fit_networks_on_workers(
@@ -82,7 +83,7 @@ def _fit(table: pa.Table, files: tuple[str, ...], workers: int, folder: Path) ->
         fit_standardiser(feature_matrix(table, FRAUD.names)),
         NETWORK,
         _SEED,
-        NetworkWorkers(workers),
+        Workers(workers),
         open_storage(folder),
     )
     ended = time.monotonic()

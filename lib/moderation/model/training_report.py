@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from jobs.moderation.dataset import PreparedDataset
-from jobs.moderation.evaluation import OURS, Evaluation, ordered
-from jobs.moderation.fitting import FittedModel
-from jobs.moderation.sources import table_warnings
+from lib.contract import MatchCounts
+from lib.contract.matches import match_warnings
+from lib.moderation.model.comparison import OURS, Evaluation, ordered
+from lib.moderation.model.fitted import FittedModel
 from lib.moderation.model.report import Measured
 from lib.moderation.model.report import training_report as model_report
 from lib.moderation.model.splits import PostSplit
@@ -21,39 +21,53 @@ from lib.report import Note, Report, Section, Table
 
 @dataclass(frozen=True)
 class Subject:
-    """What the report is about."""
+    """What the report is about.
+
+    Attributes:
+        source: what the data is, in words.
+        simulated: whether the posts are simulated.
+        note: what `jobs.moderation.preprocess` counted.
+        split: into parts that teach and test.
+        fit: the model and its test posts.
+        seed: of the intervals.
+    """
 
     source: str
     simulated: bool
-    prepared: PreparedDataset
-    parting: PostSplit
+    note: Mapping[str, Any]
+    split: PostSplit
     fit: FittedModel
     seed: int
 
 
 def training_report(subject: Subject, findings: Evaluation) -> Report:
     """The report, and its figures as JSON."""
-    fit, prepared = subject.fit, subject.prepared
-    counts = subject.parting.counts
+    fit, counts = subject.fit, subject.split.counts
     report = model_report(
         Measured(
             source=subject.source,
             simulated=subject.simulated,
             policies=fit.model.policies,
             log_odds=fit.log_odds,
-            targets=prepared.targets[fit.rows],
+            targets=fit.targets,
             presence=fit.presence,
-            authors=prepared.posts["author_id"].take(fit.rows).to_pylist(),
+            authors=fit.authors.tolist(),
             answers=fit.answers,
             thresholds=fit.model.thresholds,
             training_posts=counts["members"] + counts["fusion"],
-            quarantined=_quarantined(prepared.note),
+            quarantined=_quarantined(subject.note),
             seed=subject.seed,
         )
     )
     first, *others = report.sections
     sections = [first, _methods(findings), _routing(findings), *others, _data(subject)]
     return replace(report, sections=sections, facts=dict(report.facts) | facts(subject, findings))
+
+
+def unmatched_tables(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Lines that come first: tables of which a large share is of no post that is there."""
+    matches = {name: table["matches"] for name, table in tables.items() if "matches" in table}
+    return match_warnings(MatchCounts.by_table(matches), "post")
 
 
 def facts(subject: Subject, findings: Evaluation) -> dict[str, Any]:
@@ -66,9 +80,9 @@ def facts(subject: Subject, findings: Evaluation) -> dict[str, Any]:
         "actions": dict(findings.actions),
         "automatic_accuracy": findings.automatic,
         "modalities": list(subject.fit.answers),
-        "parts": subject.parting.counts,
-        "test_from_us": subject.parting.test_from_us,
-        "rows": {name: subject.prepared.note[name] for name in names},
+        "parts": subject.split.counts,
+        "test_from_us": subject.split.test_from_us,
+        "rows": {name: subject.note[name] for name in names},
     }
 
 
@@ -99,8 +113,8 @@ def _routing(findings: Evaluation) -> Section:
 
 
 def _data(subject: Subject) -> Section:
-    counts = tuple(subject.parting.counts.items())
-    note = subject.prepared.note
+    counts = tuple(subject.split.counts.items())
+    note = subject.note
     tables = tuple(
         (
             name,
@@ -111,7 +125,7 @@ def _data(subject: Subject) -> Section:
         )
         for name, summary in note["tables"].items()
     )
-    day = datetime.fromtimestamp(subject.parting.test_from_us / 1e6, UTC).date()
+    day = datetime.fromtimestamp(subject.split.test_from_us / 1e6, UTC).date()
     text = (
         f"Models of {', '.join(subject.fit.answers)}. The test begins on {day}. Unused are posts "
         "without a label, and posts whose author or time belongs to the other side. "
@@ -119,7 +133,7 @@ def _data(subject: Subject) -> Section:
     )
     text += "".join(f" {n:,} {words}." for words, n in note.get("far_posts", {}).items())
     parts, read = Table(("part", "posts"), counts), Table(_TABLE_HEAD, tables)
-    warnings = (Note(line) for line in table_warnings(note["tables"]))
+    warnings = (Note(line) for line in unmatched_tables(note["tables"]))
     return Section("What it rests on", (*warnings, Note(text), parts, read))
 
 

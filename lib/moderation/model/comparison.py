@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from jobs.moderation.dataset import PreparedDataset, rows_with
-from jobs.moderation.fitting import FittedModel
 from lib.calibration import logit, sigmoid
 from lib.contract import ContractError
 from lib.evaluation import Interval, average_precision, bootstrap_interval
 from lib.moderation.model.evaluation import accuracy_at, calibration_errors
+from lib.moderation.model.fitted import FittedModel
 from lib.moderation.model.outputs import Floats, Ints, Presence
 from lib.moderation.policies import ACTIONS
 from lib.moderation.post import MODALITIES
@@ -56,16 +55,15 @@ class Evaluation:
         return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
-def evaluate(prepared: PreparedDataset, fit: FittedModel, seed: int, repeats: int) -> Evaluation:
+def evaluate(fit: FittedModel, seed: int, repeats: int) -> Evaluation:
     """All figures.
 
     Raises:
         ContractError: no policy has test posts of both outcomes.
     """
-    targets, log_odds = prepared.targets[fit.rows], fit.log_odds
+    targets, log_odds = fit.targets, fit.log_odds
     policies = fit.model.policies
-    authors = prepared.posts["author_id"].take(fit.rows).to_numpy()
-    scores = baseline_scores(prepared, fit) | {OURS: log_odds}
+    scores = baseline_scores(fit) | {OURS: log_odds}
     methods = {
         name: mean_precision(method_scores, targets, policies)
         for name, method_scores in scores.items()
@@ -76,16 +74,16 @@ def evaluate(prepared: PreparedDataset, fit: FittedModel, seed: int, repeats: in
             f"{', '.join(policies)} among {len(targets)} test posts; give more labels, or a larger "
             "--test-share"
         )
-    routed = _routed(prepared, fit, log_odds)
+    routed = _routed(fit, log_odds)
     automatic = routed != REVIEW
     violates = (targets >= 0.5).any(axis=1)
     right = (routed > REVIEW) == violates
     return Evaluation(
         posts=len(targets),
-        authors=len(np.unique(authors)),
+        authors=len(np.unique(fit.authors)),
         methods=methods,
         mean=bootstrap_interval(
-            lambda draw: _mean(log_odds[draw], targets[draw], policies), authors, seed, repeats
+            lambda draw: _mean(log_odds[draw], targets[draw], policies), fit.authors, seed, repeats
         ),
         errors=calibration_errors(log_odds, targets, policies),
         accuracy_at_80=accuracy_at(log_odds, targets, 0.8),
@@ -117,13 +115,13 @@ def mean_precision(scores: Floats, targets: Floats, policies: Sequence[str]) -> 
     return precisions | {"mean": float(np.mean(some)) if some else float("nan")}
 
 
-def baseline_scores(prepared: PreparedDataset, fit: FittedModel) -> dict[str, Floats]:
+def baseline_scores(fit: FittedModel) -> dict[str, Floats]:
     """Log-odds (n, policies) of simpler ways; the usual rate where a post lacks the modality."""
     model = fit.model
-    shape = len(fit.rows), len(model.policies)
+    shape = len(fit.targets), len(model.policies)
     baselines: dict[str, Floats] = {"always allow": np.zeros(shape)}
     if model.text is not None and model.text.ngrams is not None:
-        baselines["word n-grams alone"] = _ngrams(prepared, fit)
+        baselines["word n-grams alone"] = _ngrams(fit)
     empty = np.zeros(shape)
     odds = np.stack([fit.answers[m].log_odds if m in fit.answers else empty for m in MODALITIES])
     singles = model.fusion.guard.singles_of(odds)
@@ -136,14 +134,13 @@ def baseline_scores(prepared: PreparedDataset, fit: FittedModel) -> dict[str, Fl
     return baselines
 
 
-def _ngrams(prepared: PreparedDataset, fit: FittedModel) -> Floats:
+def _ngrams(fit: FittedModel) -> Floats:
     model = fit.model.text
-    has = rows_with(fit.presence, "text", np.arange(len(fit.rows)))
-    scores = np.zeros((len(fit.rows), len(fit.model.policies)))
-    is_present = np.zeros(len(fit.rows), dtype=bool)
-    if model is not None and model.ngrams is not None and len(has):
-        scores[has] = model.ngrams.log_odds(prepared.texts(fit.rows[has]))
-        is_present[has] = True
+    scores = np.zeros((len(fit.targets), len(fit.model.policies)))
+    is_present = fit.presence[:, MODALITIES.index("text")] == Presence.PRESENT
+    if model is not None and model.ngrams is not None and is_present.any():
+        texts = [fit.texts[row] for row in np.flatnonzero(is_present).tolist()]
+        scores[is_present] = model.ngrams.log_odds(texts)
     return _filled(scores, is_present)
 
 
@@ -161,9 +158,7 @@ def _mean(scores: Floats, targets: Floats, policies: Sequence[str]) -> float:
     return mean
 
 
-def _routed(prepared: PreparedDataset, fit: FittedModel, log_odds: Floats) -> Ints:
+def _routed(fit: FittedModel, log_odds: Floats) -> Ints:
     failed = (fit.presence == Presence.FAILED).any(axis=1)
-    languages = prepared.posts["language"].take(fit.rows).to_pylist()
-    routing = Routing(prepared.policies)
-    routed = routing.route(sigmoid(log_odds), prepared.reach[fit.rows], failed, languages)
+    routed = Routing(fit.policies).route(sigmoid(log_odds), fit.reach, failed, fit.languages)
     return np.asarray(routed.actions, dtype=np.int64)

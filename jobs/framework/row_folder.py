@@ -1,0 +1,110 @@
+"""OUTPUT of a job that writes rows: in `work` until all is there, then in place, its note last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobs.private_rows import write_private_rows
+from lib.contract import ContractError
+from lib.storage import Storage, open_storage, split_address
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+_FOLDERS = ("data", "quarantine")
+
+
+@dataclass(frozen=True)
+class RowFolder:
+    """The folder that a job writes; it is finished once its note is there.
+
+    Args:
+        storage: OUTPUT.
+        note: name of the file that says what the rows are and what they were made of.
+    """
+
+    storage: Storage
+    note: str
+
+    @property
+    def data(self) -> str:
+        """Address of the finished rows."""
+        return self.storage.address("data")
+
+    @property
+    def work(self) -> Storage:
+        """Where the job writes until it is finished."""
+        return open_storage(self.storage.address("work"))
+
+    @property
+    def quarantine(self) -> str:
+        """Address of the rows that a job at work sets aside."""
+        return self.storage.address("work/quarantine")
+
+    def read_note(self) -> dict[str, Any]:
+        """What the note says; empty without one."""
+        note: dict[str, Any] = json.loads(self.storage.read(self.note) or b"{}")
+        return note
+
+    def has(self, inputs: Mapping[str, Any], rows: str = "rows") -> bool:
+        """Whether rows of the same inputs are there already; says so if they are."""
+        note = self.read_note()
+        same = all(note.get(name) == value for name, value in inputs.items())
+        if same:
+            print(
+                f"{rows} are there already: {self.storage.shown('data')} "
+                "(--overwrite computes them again)"
+            )
+        return same
+
+    def start(self) -> None:
+        """Empty `work`, which marks the folder as unfinished for readers."""
+        self.storage.delete("work")
+        self.storage.write("work/started", b"")
+
+    def write(self, rows: Dataset) -> None:
+        """Write the rows to `work`, for their owner alone."""
+        write_private_rows(rows, self.storage, "work/data")
+
+    def publish(self) -> None:
+        """Move the folders into place; without the note, readers do not take them yet."""
+        self.storage.delete(self.note)
+        for name in _FOLDERS:
+            self.storage.move(f"work/{name}", name)
+
+    def finish(self, note: Mapping[str, Any]) -> None:
+        """Write the note, and drop what is left of the work."""
+        self.storage.write(self.note, json.dumps(note, indent=2).encode())
+        self.storage.delete("work")
+
+    def locations(self, rows: str) -> list[str]:
+        """The closing lines that say where rows and quarantine lie."""
+        return [
+            f"{f'{rows}:':12}{self.storage.shown('data')}",
+            f"quarantine: {self.storage.shown('quarantine')}",
+        ]
+
+
+def find_row_folder(folder: str, note: str, option: str, job: str) -> RowFolder:
+    """The finished output of a job.
+
+    Args:
+        folder: path or URI of it, or of its `data`.
+        note: name of its note.
+        option: that gave the folder.
+        job: that writes such folders.
+
+    Raises:
+        ContractError: it is not there, or not finished.
+    """
+    storage = open_storage(folder)
+    if not storage.exists(note):
+        above, last = split_address(storage.address())
+        storage = open_storage(above) if last == "data" else storage
+    if not storage.exists(note):
+        state = "is not finished" if storage.exists("work") else "is not there"
+        raise ContractError(f"{option}: {folder} {state}: expected the output of {job}")
+    return RowFolder(storage, note)

@@ -1,0 +1,152 @@
+"""A training from its options to a published version with a report."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from jobs.cluster.admission import Request, refuse_at_once
+from jobs.framework.cluster import start_ray
+from jobs.framework.step_cache import StepCache
+from jobs.framework.step_printer import step_printer
+from jobs.publishing import code_version, publish, store_report
+from lib.registry import MANIFEST, verify_artifact
+from lib.report import Report
+from lib.storage import Storage, open_storage, redacted
+
+
+class TrainingOptions(Protocol):
+    """What every training is told; a dataclass."""
+
+    @property
+    def output(self) -> str:
+        """Folder or URI for everything that it writes."""
+
+    @property
+    def registry(self) -> str | None:
+        """Registry to publish to."""
+
+    @property
+    def alias(self) -> str:
+        """What the published version becomes."""
+
+    @property
+    def engine(self) -> str:
+        """`ray` or `process`."""
+
+    @property
+    def request(self) -> Request:
+        """The workers asked for."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training of one system: its steps are printed, cached, saved, published and reported.
+
+    Args:
+        system: whose model is trained.
+        options: of the job.
+        started: reading of the monotonic clock.
+    """
+
+    system: str
+    options: TrainingOptions
+    started: float
+
+    @classmethod
+    def start(cls, system: str, options: TrainingOptions) -> Training:
+        """Begin: on Ray, workers that can never be had are refused before anything is read."""
+        started = time.monotonic()
+        if options.engine == "ray":
+            start_ray()
+            refuse_at_once(options.request)
+        return cls(system, options, started)
+
+    @property
+    def output(self) -> Storage:
+        """Where everything is written."""
+        return open_storage(self.options.output)
+
+    @property
+    def step(self) -> Callable[[str], None]:
+        """Prints a step with the seconds since the start."""
+        return step_printer(self.started)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The options for a manifest, without credentials."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self.options), default=str))  # type: ignore[call-overload]
+        return dict(redacted(plain))
+
+    def save(
+        self,
+        save: Callable[..., object],
+        cache: StepCache,
+        fingerprint: str,
+        parameters: Mapping[str, Any],
+        metrics: Mapping[str, float],
+    ) -> str:
+        """Write the artifact to OUTPUT/model and, if asked, to the registry; returns its version.
+
+        A repeated run writes the same version.
+
+        Args:
+            save: writes the model to a folder, with its record as keyword arguments.
+            cache: of the steps, which keeps when the model was made.
+            fingerprint: of the data.
+            parameters: for the manifest.
+            metrics: for the manifest.
+        """
+        output, options = self.output, self.options
+        with tempfile.TemporaryDirectory() as folder:
+            directory = Path(folder) / "model"
+            save(
+                directory,
+                created_at=cache.number("created_at", lambda: time.time_ns() // 1000),
+                data_fingerprint=fingerprint,
+                code_version=code_version(),
+                parameters=parameters,
+                metrics=metrics,
+            )
+            output.delete("model")
+            output.upload(directory, "model", last=MANIFEST)
+            if options.registry is not None:
+                by = f"jobs.{self.system}.train"
+                publish(options.registry, self.system, directory, options.alias, by)
+            return verify_artifact(directory).manifest.version
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self.started
+
+    def finish(self, version: str, report: Report, lines: Iterable[str], quarantine: str) -> str:
+        """Write the report and print the closing lines; returns the address of the model.
+
+        Args:
+            version: of the model.
+            report: about it.
+            lines: that come first.
+            quarantine: where rows lie that were set aside, or that there are none.
+        """
+        output, options = self.output, self.options
+        reports = store_report(report, output)
+        published = f"{options.registry} ({version}, {options.alias})"
+        model = output.address("model")
+        print(
+            "\n".join(
+                [
+                    *lines,
+                    f"model:       {model} ({version})",
+                    f"registry:    {published if options.registry else 'not published'}",
+                    *(f"report:      {path}" for path in reports),
+                    f"quarantine:  {quarantine}",
+                ]
+            )
+        )
+        return model

@@ -1,0 +1,94 @@
+"""Workers that train one model together, and calls that run side by side on Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import ray
+from ray.train import ScalingConfig
+
+from jobs.cluster.admission import Request
+from jobs.framework.progress import progress
+
+_RETRIES = 3
+Key = TypeVar("Key", bound=Hashable)
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who trains.
+
+    Args:
+        count: processes that train together, each with its share of the rows.
+        least: fewest with which training goes on while nodes are missing; 0 keeps the number.
+        cpus: cores of each.
+        gpus: GPUs that each holds.
+        device: `cuda`, or `cpu` also where GPUs are held that this build cannot use.
+        max_failures: lost workers that are replaced before training fails.
+    """
+
+    count: int = 2
+    least: int = 0
+    cpus: int = 1
+    gpus: float = 0.0
+    device: str = "cpu"
+    max_failures: int = 3
+
+    @classmethod
+    def of(cls, request: Request, device: str, max_failures: int = 3) -> Workers:
+        """The workers of a request, whose GPUs are settled."""
+        least = request.least if request.elastic else 0
+        return cls(request.workers, least, request.cpus, request.gpus, device, max_failures)
+
+    @property
+    def scaling(self) -> ScalingConfig:
+        """The same for Ray Train."""
+        gpus = {"GPU": self.gpus} if self.gpus > 0 else {}
+        return ScalingConfig(
+            num_workers=(self.least, self.count) if self.least else self.count,
+            use_gpu=self.gpus > 0,
+            resources_per_worker={"CPU": self.cpus} | gpus,
+        )
+
+
+def run_calls(
+    work: Callable[..., Answer],
+    calls: Mapping[Key, tuple[Any, ...]],
+    label: str,
+    request: Request | None,
+) -> Iterator[tuple[Key, Answer]]:
+    """Answers of calls as they end, with progress.
+
+    Args:
+        work: is called.
+        calls: arguments by key.
+        label: what is called, in words.
+        request: cores and GPUs of each call, all of which run at once on Ray; None calls one after
+            another in this process.
+    """
+    with progress(len(calls), label) as done:
+        for answer in (
+            _in_process(work, calls) if request is None else _on_ray(work, calls, request)
+        ):
+            yield answer
+            done(1)
+
+
+def _in_process(
+    work: Callable[..., Answer], calls: Mapping[Key, tuple[Any, ...]]
+) -> Iterator[tuple[Key, Answer]]:
+    for key, arguments in calls.items():
+        yield key, work(*arguments)
+
+
+def _on_ray(
+    work: Callable[..., Answer], calls: Mapping[Key, tuple[Any, ...]], request: Request
+) -> Iterator[tuple[Key, Answer]]:
+    task = ray.remote(num_cpus=request.cpus, num_gpus=request.gpus, max_retries=_RETRIES)(work)
+    waiting = {task.remote(*arguments): key for key, arguments in calls.items()}
+    while waiting:
+        (ready, *_), _rest = ray.wait(list(waiting))
+        yield waiting.pop(ready), ray.get(ready)
