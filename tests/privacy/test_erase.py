@@ -171,8 +171,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     server = RedisProcess(tmp_path)
     server.start()
     yield server.url
-    server._process.terminate()
-    server._process.wait()
+    server.stop()
 
 
 def test_profiles_and_receipts_of_a_payer_go_and_others_stay(

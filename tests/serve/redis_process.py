@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import socket
+import contextlib
 import subprocess
 import time
 from pathlib import Path
 
 import redis
+
+from tests.conftest import free_port
+
+_SECONDS = 60.0
 
 
 class RedisProcess:
@@ -15,9 +19,9 @@ class RedisProcess:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self._port = listener.getsockname()[1]
+        self._port = free_port()
+        self._log = folder / "redis.log"
+        self._has_answered = False
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -25,19 +29,30 @@ class RedisProcess:
         return f"redis://127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
-        options = ["--port", str(self._port), "--dir", str(self._folder), "--appendonly", "yes"]
-        self._process = subprocess.Popen(
-            ["redis-server", *options, "--save", ""], stdout=subprocess.DEVNULL
-        )
-        with redis.Redis.from_url(self.url) as client:
-            for _ in range(200):
-                try:
-                    client.ping()
-                except redis.RedisError:
-                    time.sleep(0.02)
-                else:
+        """Start the server and wait until it answers.
+
+        Before the first answer, a port that somebody else took meanwhile is exchanged for another.
+
+        Raises:
+            RuntimeError: it did not answer in a minute; carries the end of its log.
+        """
+        until = time.monotonic() + _SECONDS
+        while time.monotonic() < until:
+            if self._process is None or self._process.poll() is not None:
+                self._begin()
+            with redis.Redis.from_url(self.url) as client, contextlib.suppress(redis.RedisError):
+                if client.info("server")["process_id"] == self._process.pid:
+                    self._has_answered = True
                     return
-        raise RuntimeError("redis-server did not start")
+            time.sleep(0.02)
+        raise RuntimeError(f"redis-server did not start: {self._log.read_text()[-2000:]}")
+
+    def _begin(self) -> None:
+        if self._process is not None and not self._has_answered:
+            self._port = free_port()
+        command = ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1", "--save", ""]
+        options = ["--appendonly", "yes", "--dir", str(self._folder), "--logfile", str(self._log)]
+        self._process = subprocess.Popen([*command, *options])
 
     def stop(self) -> None:
         if self._process is not None:
