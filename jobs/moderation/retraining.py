@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -153,8 +153,7 @@ def inputs_of(dataset: PreparedDataset, rows: Ints) -> list[PostInputs]:
 
 def _training(config: RetrainConfig, decisions: ReviewLabels) -> TrainConfig:
     """Options of the training: those of this job, with the decisions beside other labels."""
-    names = TrainConfig.__dataclass_fields__
-    options = {name: getattr(config, name) for name in names}
+    options = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
     labels = decisions.with_others(config, open_storage(config.output))
     return TrainConfig(**(options | {"labels": labels, "mapping_labels": None, "alias": "none"}))
 

@@ -12,10 +12,10 @@ from jobs import ingestion
 from jobs.framework.paths import InputPath
 from jobs.framework.tables import TableSources, table_summaries
 from lib.contract import Contract, ContractError, MatchCounts
+from lib.contract.matches import table_match_warnings
 from lib.declaration.yaml_document import decode_yaml
 from lib.moderation.contracts import CONTRACTS, MEDIA
 from lib.moderation.media.media_fetcher import AddressError, MediaFetcher
-from lib.moderation.model.training_report import unmatched_tables
 from lib.moderation.policies import POLICIES_FILE, Policies, load_policies
 from lib.storage import Storage, open_storage
 
@@ -140,7 +140,7 @@ def _matches(storage: Storage, folder: str) -> MatchCounts:
 def table_lines(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Closing lines: what became of the rows of each table, as `intakes` counts them."""
     lines = [
-        *unmatched_tables(tables),
+        *table_match_warnings(tables, "post"),
         f"{'table':12}{'rows':>12}{'left out':>10}{'repeats':>10}{'quarantined':>13}{'taken':>12}",
     ]
     for name, summary in tables.items():

@@ -95,6 +95,12 @@ def match_warnings(matches: Mapping[str, MatchCounts], subject: str) -> list[str
     return [line for line in lines if line is not None]
 
 
+def table_match_warnings(tables: Mapping[str, Mapping[str, Any]], subject: str) -> list[str]:
+    """The same from what was read of each table, which has its counts under `matches`."""
+    matches = {name: table["matches"] for name, table in tables.items() if "matches" in table}
+    return match_warnings(MatchCounts.by_table(matches), subject)
+
+
 def match_lines(matches: Mapping[str, MatchCounts], subject: str) -> list[str]:
     """Closing lines: the rows of each table whose subject is unknown; none where all match.
 

@@ -50,7 +50,8 @@ def window_measures(
         if count == 0:
             out[k, :6] = np.nan
             continue
-        mean, middle = total / count, hours / count
+        # a sum of equal values is rounded: its mean would give them a spread that they have not
+        mean, middle = low if high == low else total / count, hours / count
         squares, across, spread = 0.0, 0.0, 0.0
         for row in range(first[k], end[k]):
             value = values[row]
@@ -71,13 +72,14 @@ def against_trailing(
 ) -> None:
     """Each of `now` (k, m) in standard deviations from the mean of rows [first, end)."""
     for k in range(len(first)):
-        count, total = 0, 0.0
+        count, total, low, high = 0, 0.0, np.inf, -np.inf
         for row in range(first[k], end[k]):
             if not np.isnan(values[row]):
                 count += 1
                 total += values[row]
+                low, high = min(low, values[row]), max(high, values[row])
         out[k, :] = np.nan
-        if count < rows_needed:
+        if count < rows_needed or high == low:
             continue
         mean, squares = total / count, 0.0
         for row in range(first[k], end[k]):
@@ -105,13 +107,16 @@ def correlation(values: Floats, other: Floats, first: Ints, end: Ints, out: Floa
     """Pearson's correlation over rows [first, end) where both are there; three are needed."""
     for k in range(len(first)):
         count, mean_one, mean_other = 0, 0.0, 0.0
+        low, high, low_other, high_other = np.inf, -np.inf, np.inf, -np.inf
         for row in range(first[k], end[k]):
             if not (np.isnan(values[row]) or np.isnan(other[row])):
                 count += 1
+                low, high = min(low, values[row]), max(high, values[row])
+                low_other, high_other = min(low_other, other[row]), max(high_other, other[row])
                 mean_one += values[row]
                 mean_other += other[row]
         out[k] = np.nan
-        if count < 3:
+        if count < 3 or high == low or high_other == low_other:
             continue
         mean_one, mean_other = mean_one / count, mean_other / count
         both, squares_one, squares_other = 0.0, 0.0, 0.0

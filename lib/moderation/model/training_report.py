@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.contract import MatchCounts
-from lib.contract.matches import match_warnings
+from lib.contract.matches import table_match_warnings
 from lib.moderation.model.comparison import OURS, Evaluation, ordered
 from lib.moderation.model.fitted import FittedModel
 from lib.moderation.model.report import Measured
@@ -62,12 +61,6 @@ def training_report(subject: Subject, findings: Evaluation) -> Report:
     first, *others = report.sections
     sections = [first, _methods(findings), _routing(findings), *others, _data(subject)]
     return replace(report, sections=sections, facts=dict(report.facts) | facts(subject, findings))
-
-
-def unmatched_tables(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Lines that come first: tables of which a large share is of no post that is there."""
-    matches = {name: table["matches"] for name, table in tables.items() if "matches" in table}
-    return match_warnings(MatchCounts.by_table(matches), "post")
 
 
 def facts(subject: Subject, findings: Evaluation) -> dict[str, Any]:
@@ -133,7 +126,7 @@ def _data(subject: Subject) -> Section:
     )
     text += "".join(f" {n:,} {words}." for words, n in note.get("far_posts", {}).items())
     parts, read = Table(("part", "posts"), counts), Table(_TABLE_HEAD, tables)
-    warnings = (Note(line) for line in unmatched_tables(note["tables"]))
+    warnings = (Note(line) for line in table_match_warnings(note["tables"], "post"))
     return Section("What it rests on", (*warnings, Note(text), parts, read))
 
 
