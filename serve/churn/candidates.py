@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 
 from lib.churn.model.scores import read_scores
+from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.contract import ContractError
 from lib.storage import StorageError
 from serve.churn.decision import CustomerScorer
 from serve.framework import Problem, RequestContext
-from serve.framework.bounded_executor import BoundedExecutor
-from serve.framework.timestamps import to_micros
+from serve.framework.validation import to_micros
 
 
 class CandidateSource:

@@ -12,6 +12,7 @@ from lib.churn.model import SYSTEM
 from lib.churn.model.model import ChurnModel
 from lib.churn.model.scores import score_customers
 from lib.churn.profiles import CustomerFeatures
+from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.feature import StoreError
 from lib.records import Decision
 from lib.rules import Verdict
@@ -20,11 +21,9 @@ from serve.churn.profiles import ProfileRepository
 from serve.churn.schemas import HealthAnswer, ReasonAnswer, ScoreRequest, ScoreResponse
 from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.active_rules import ActiveRules
-from serve.framework.bounded_executor import BoundedExecutor
-from serve.framework.decision_record import DecisionCounter, decision_row
-from serve.framework.decision_store import DecisionStore
+from serve.framework.decision_store import DecisionCounter, DecisionStore, decision_row
 from serve.framework.model_slot import ModelSlot
-from serve.framework.timestamps import SECOND, reject_future, to_datetime
+from serve.framework.validation import SECOND, reject_future, to_datetime
 
 Row = Mapping[str, Any]
 _AT_ONCE = 2

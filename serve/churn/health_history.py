@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lib.churn.health import COMPONENTS, band_of
+from lib.concurrency.background_tasks import BackgroundTasks
+from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.feature import DAY
 from lib.records import (
     CustomerHealth,
@@ -27,9 +29,7 @@ from serve.churn.schemas import (
     ReasonAnswer,
 )
 from serve.framework import Metrics, Problem, RequestContext
-from serve.framework.background import BackgroundTasks
-from serve.framework.bounded_executor import BoundedExecutor
-from serve.framework.timestamps import to_datetime, to_micros
+from serve.framework.validation import to_datetime, to_micros
 
 _MONTH_US = 30 * DAY
 _LONGEST_US = 366 * DAY

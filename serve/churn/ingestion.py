@@ -18,7 +18,7 @@ from serve.churn.profiles import ProfileRepository
 from serve.churn.schemas import EventsResponse, IngestCounts
 from serve.framework import FieldError, Metrics, Problem, RequestContext
 from serve.framework.contract_models import to_rows
-from serve.framework.timestamps import future_text, to_datetime, to_micros
+from serve.framework.validation import future_text, to_datetime, to_micros
 
 _MOST_SHOWN = 20
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from lib.churn.interventions import Effect
 from lib.churn.interventions.outcomes import effects_of, revised_effects
+from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.contract import TIME
 from lib.feature import DAY
 from lib.records import (
@@ -26,8 +27,7 @@ from serve.churn.active_playbooks import ActivePlaybooks
 from serve.churn.health_history import records_out
 from serve.churn.schemas import EffectAnswer, EffectsResponse, Outcome, OutcomesResponse
 from serve.framework import Metrics, Problem, RequestContext
-from serve.framework.bounded_executor import BoundedExecutor
-from serve.framework.timestamps import reject_future, to_micros
+from serve.framework.validation import reject_future, to_micros
 
 HISTORY_US = 3 * 365 * DAY
 """How far back interventions count, in microseconds."""

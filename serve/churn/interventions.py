@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from lib.churn.interventions.daily import HISTORY
+from lib.concurrency.bounded_executor import BoundedExecutor
+from lib.concurrency.keyed_lock import KeyedLock
 from lib.records import (
     Intervention,
     Interventions,
@@ -30,10 +32,8 @@ from serve.churn.plan_responses import plan_answer, repeated_plan, request_field
 from serve.churn.planner import bytes_of
 from serve.churn.schemas import PlanRequest, PlanResponse
 from serve.framework import Metrics, Problem, RequestContext
-from serve.framework.bounded_executor import BoundedExecutor
-from serve.framework.keyed_lock import KeyedLock
 from serve.framework.offload import Solver
-from serve.framework.timestamps import reject_future
+from serve.framework.validation import reject_future
 
 _TRIES = 4
 _THREADS = 4

@@ -8,7 +8,7 @@ from typing import Any
 from lib.records import Intervention, StoredPlan
 from serve.churn.schemas import InterventionAnswer, PlanRequest, PlanResponse
 from serve.framework import Problem, RequestContext
-from serve.framework.timestamps import to_datetime
+from serve.framework.validation import to_datetime
 
 
 def request_fields(request: PlanRequest) -> dict[str, Any]:

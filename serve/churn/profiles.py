@@ -10,8 +10,8 @@ import pyarrow as pa
 from lib.churn.features import churn_features
 from lib.churn.profiles import CustomerFeatures, OnlineCustomers, probe
 from lib.churn.vocabulary import CustomerVocabulary
+from lib.concurrency.guarded_call import GuardedCall, GuardedRepository
 from lib.feature import AsyncProfileStore, Event, ProfileReply, StoreError, events
-from serve.framework.guarded_call import GuardedCall, GuardedRepository
 
 _AT_A_TIME = 16
 

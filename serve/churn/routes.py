@@ -34,8 +34,7 @@ from serve.framework import (
     new_gateway,
     parse_body,
 )
-from serve.framework.paths import SLASH, PathIdParam
-from serve.framework.routes import CONFLICT, MISSING
+from serve.framework.routes import CONFLICT, MISSING, SLASH, PathIdParam
 
 _Id = Annotated[PathIdParam, Path(description=SLASH)]
 _Outcomes = Outcome | Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)]

@@ -32,7 +32,7 @@ from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import LocalSolver, Solver
 from serve.framework.service import RiskService
 from serve.framework.settings import UserConfig
-from serve.framework.timestamps import SECOND, system_clock
+from serve.framework.validation import SECOND, system_clock
 
 _DAY_SECONDS = 86_400
 

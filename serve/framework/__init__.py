@@ -1,19 +1,17 @@
 """What every system's HTTP face shares: keys, limits, request ids, deadlines, errors, logs."""
 
 from serve.framework.app_factory import Context, new_gateway
-from serve.framework.circuit_breaker import CircuitBreaker
+from serve.framework.asgi import RequestContext
 from serve.framework.deployment import DeploymentSettings
 from serve.framework.gateway import Gateway
 from serve.framework.health import Health, HealthChecks
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metric, Metrics, PrometheusMetrics, RayMetrics
 from serve.framework.problem import FieldError, Problem, as_response
-from serve.framework.request_context import RequestContext
 from serve.framework.routes import RequestLimits, Route, Router
 from serve.framework.validation import parse_body
 
 __all__ = [
-    "CircuitBreaker",
     "Context",
     "DeploymentSettings",
     "FieldError",

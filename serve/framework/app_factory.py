@@ -14,11 +14,11 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from serve.framework.asgi import RequestContext
 from serve.framework.exception_mapping import problem_from
 from serve.framework.gateway import Gateway
 from serve.framework.health import HealthChecks
 from serve.framework.problem import Problem, as_response
-from serve.framework.request_context import RequestContext
 from serve.framework.routes import ERRORS, PUBLIC, Handler, Responses, Route, Router
 from serve.framework.service import RiskService
 from serve.framework.validation import to_problem

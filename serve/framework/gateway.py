@@ -12,16 +12,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
 from fastapi import FastAPI
 
 from lib.access import AccessError, ApiKeys
-from serve.framework.admission import Admission
 from serve.framework.asgi import (
     Receive,
+    RequestContext,
     ResponseSender,
     Scope,
     Send,
@@ -31,15 +33,15 @@ from serve.framework.asgi import (
     read_body,
     refuse_body,
     replay_body,
+    request_id_of,
 )
+from serve.framework.error_text import fault_fields
 from serve.framework.exception_mapping import problem_from
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import MILLISECONDS, Metric, Metrics
-from serve.framework.paths import routed_path
 from serve.framework.problem import Problem
 from serve.framework.public_pages import PublicPages
-from serve.framework.request_context import RequestContext, request_id_of
-from serve.framework.routes import PUBLIC, RequestLimits, Route, RouteTable
+from serve.framework.routes import PUBLIC, RequestLimits, Route, RouteTable, routed_path
 
 TIMED_ONE_IN = 8
 REQUEST_MS = Metric(
@@ -50,6 +52,7 @@ _SECONDS = 1000.0
 _DISCARDED_BYTES, _DISCARD_SECONDS = 64 * 1024 * 1024, 2.0
 _POLICY_VIOLATION = 1008
 _LONGEST_SHOWN = 40
+_LONGEST_WAIT_SECONDS = 0.1
 
 
 @dataclass
@@ -242,15 +245,72 @@ class Gateway:
 
     def _log_fault(self, error: Exception, context: RequestContext) -> None:
         # the type and place only: a message may quote what a person sent
-        trace, frames = error.__traceback__, []
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
-            trace = trace.tb_next
-        self.log.write(
-            "fault",
-            "error",
-            request_id=context.request_id,
-            error=type(error).__name__,
-            trace=frames[-8:],
-        )
+        fields = fault_fields(error) | {"error": type(error).__name__}
+        self.log.write("fault", "error", request_id=context.request_id, **fields)
+
+
+class Admission:
+    """Admits requests of one event loop.
+
+    A request with a key begins at once, and is refused where too many are being answered. One
+    without a key waits until none with a key is being answered, in the order of arrival and one
+    for each turn of the event loop; after 0.1 s it passes in any case.
+
+    Args:
+        limits: `in_flight` and `retry_after_s` count here.
+    """
+
+    def __init__(self, limits: RequestLimits) -> None:
+        self._limits = limits
+        self._in_flight = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._is_releasing = False
+
+    @contextmanager
+    def keyed(self) -> Iterator[None]:
+        """A request with a key is being answered.
+
+        Raises:
+            Problem: 503 where too many are.
+        """
+        if self._in_flight >= self._limits.in_flight:
+            text = f"{self._limits.in_flight} requests are being answered; send it again later"
+            raise Problem(503, "overload", text, retry_after=self._limits.retry_after_s)
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self._release()
+
+    async def public(self) -> None:
+        """Waits until a request without a key may be answered, 0.1 s at most."""
+        if not self._in_flight and not self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        latest = loop.call_later(_LONGEST_WAIT_SECONDS, _begin, turn)
+        try:
+            self._release()
+            await turn
+        finally:
+            latest.cancel()
+
+    def _release(self) -> None:
+        """Has the first that waits begin, and looks again in the next turn of the event loop."""
+        if not self._is_releasing:
+            self._release_next()
+
+    def _release_next(self) -> None:
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft()
+        self._is_releasing = bool(self._waiting) and not self._in_flight
+        if self._is_releasing:
+            _begin(self._waiting.popleft())
+            asyncio.get_running_loop().call_soon(self._release_next)
+
+
+def _begin(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)

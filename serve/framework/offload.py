@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .bounded_executor import BoundedExecutor
+from lib.concurrency.bounded_executor import BoundedExecutor
+
 from .runtime_tuning import tune_interpreter
 
 Payload = dict[str, Any]

@@ -8,9 +8,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from serve.framework.asgi import Headers, Receive, ResponseSender, Scope, Send
+from serve.framework.asgi import Headers, Receive, RequestContext, ResponseSender, Scope, Send
 from serve.framework.problem import Problem
-from serve.framework.request_context import RequestContext
 from serve.framework.routes import RequestLimits, Route
 
 _MOST_KEPT = 64

@@ -9,19 +9,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from lib.access import ApiKeys
+from lib.concurrency.background_tasks import BackgroundTasks
+from lib.concurrency.bounded_executor import BoundedExecutor
+from lib.concurrency.guarded_call import GuardedRepository
 from lib.feature import AsyncProfileStore
+from lib.feature.async_store import ThreadedSqliteStore, open_profile_store
 from lib.records import DecisionLog, DrainProcess, Records
 from lib.storage import redact_uri
 from serve.framework.active_rules import ActiveRules
-from serve.framework.background import BackgroundTasks
-from serve.framework.bounded_executor import BoundedExecutor
 from serve.framework.decision_store import DecisionStore
-from serve.framework.guarded_call import GuardedRepository
+from serve.framework.error_text import fault_fields
 from serve.framework.health import Health, HealthChecks
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metrics
 from serve.framework.model_slot import ModelSlot
-from serve.framework.profile_stores import ThreadedSqliteStore, open_profile_store
 from serve.framework.rescoring import RescoreDecision, Rescorer
 from serve.framework.settings import ServiceSettings, UserConfig
 from serve.framework.validation import BodyParser
@@ -69,7 +70,7 @@ class RiskService:
         self._logging = BoundedExecutor("logging", 1)
         self.parsing = BodyParser()
         self.keys = ApiKeys(args.api_keys)
-        self.background = BackgroundTasks(self.log)
+        self.background = BackgroundTasks(self.log, fault_fields)
         self.active_rules = active_rules
         self.decision_store = DecisionStore(
             system,

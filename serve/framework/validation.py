@@ -1,16 +1,21 @@
-"""From a body to a typed value, or a 422 that names the field and says what was expected."""
+"""From a body to a typed value, or a 422 that names the field; times as callers write them."""
 
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from serve.framework.bounded_executor import BoundedExecutor
+from lib.concurrency.bounded_executor import SizedExecutor
 from serve.framework.problem import FieldError, Problem
 
+SECOND = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_SHOWN = 60
 _LARGE_BYTES, _LARGE_AT_ONCE = 64 * 1024, 2
 _MOST_ERRORS = 20
@@ -37,7 +42,7 @@ class BodyParser:
     """
 
     def __init__(self) -> None:
-        self._threads = BoundedExecutor("parsing", _LARGE_AT_ONCE)
+        self._threads = SizedExecutor("parsing", _LARGE_AT_ONCE, _LARGE_BYTES)
 
     async def parse(self, adapter: TypeAdapter[Parsed], body: bytes) -> Parsed:
         """As `parse_body`.
@@ -45,9 +50,7 @@ class BodyParser:
         Raises:
             Problem: see `parse_body`.
         """
-        if len(body) <= _LARGE_BYTES:
-            return parse_body(adapter, body)
-        return await self._threads.run(parse_body, adapter, body)
+        return await self._threads.run_sized(partial(parse_body, adapter), body)
 
     async def parse_list(
         self, item: TypeAdapter[Parsed], items: TypeAdapter[list[Parsed]], body: bytes
@@ -121,3 +124,44 @@ def _field_names(kind: Any) -> set[str]:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return set(kind.model_fields)
     return set[str]().union(*(_field_names(part) for part in getattr(kind, "__args__", ())))
+
+
+def system_clock() -> int:
+    """Microseconds since 1970 UTC, now."""
+    return time.time_ns() // 1000
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since 1970 UTC."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def to_datetime(time_us: int) -> datetime:
+    """The same as a time."""
+    return _EPOCH + timedelta(microseconds=time_us)
+
+
+def reject_future(field: str, at: datetime | None, now: int, ahead: int) -> int:
+    """A caller's time in microseconds, or now where it gave none.
+
+    Args:
+        field: for the message.
+        at: the caller's.
+        now: microseconds since 1970 UTC.
+        ahead: microseconds that a caller's clock may be ahead.
+
+    Raises:
+        Problem: 422 for a time that is too far ahead.
+    """
+    at_us = now if at is None else to_micros(at)
+    if at_us > now + ahead:
+        raise Problem.of_field(field, future_text(at_us, now, ahead))
+    return at_us
+
+
+def future_text(at_us: int, now: int, ahead: int) -> str:
+    """What is wrong with a time that is too far ahead; all in microseconds."""
+    return (
+        f"expected at most {ahead // SECOND} seconds from now, got "
+        f"{(at_us - now) // SECOND} seconds ahead; check the clock and the offset"
+    )

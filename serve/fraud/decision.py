@@ -3,31 +3,97 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
+from lib.concurrency.background_tasks import BackgroundTasks
+from lib.concurrency.keyed_lock import KeyedLock
 from lib.feature import Event, FeatureSet, ReceiptConflictError, StoreError
 from lib.fraud.amounts import AmountScale
+from lib.fraud.decision_policy import DecisionResult, decide
+from lib.fraud.features import PAYMENT_METHODS
+from lib.fraud.model.scoring import ModelScore
+from lib.fraud.payment_event import fingerprint, from_json, split_cached_response, to_json
 from lib.records import Decision
 from lib.records.json_codec import write_json
+from lib.rules import Verdict
 from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.active_rules import ActiveRules
-from serve.framework.background import BackgroundTasks
-from serve.framework.decision_record import DecisionCounter
-from serve.framework.decision_store import DecisionStore
-from serve.framework.keyed_lock import KeyedLock
+from serve.framework.decision_store import DecisionCounter, DecisionStore, decision_row
+from serve.framework.gateway import TIMED_ONE_IN
+from serve.framework.validation import SECOND, future_text, system_clock
 from serve.fraud import metrics
-from serve.fraud.decision_policy import decide
-from serve.fraud.decision_record import DecisionRecord
-from serve.fraud.event_time import EventTimePolicy
-from serve.fraud.events import fingerprint, from_json, split_cached_response, to_event
-from serve.fraud.model import ModelScore, ModelUnavailableError, ScoreProvider
+from serve.fraud.model import ModelUnavailableError, ScoreProvider
 from serve.fraud.profiles import FeatureVector, ProfileRepository
-from serve.fraud.schemas import Payment
+from serve.fraud.schemas import Payment, to_event
 
+_KNOWN_METHODS = frozenset(PAYMENT_METHODS)
 _PAUSES = (0.01, 0.02, 0.04, 0.06, 0.07)
+
+
+@dataclass(frozen=True, slots=True)
+class EventTimePolicy:
+    """When a payment may come.
+
+    Attributes:
+        window: microseconds within which a retry is recognised; older payments are refused.
+        ahead: microseconds that a caller's clock may be ahead.
+        now: microseconds since 1970 UTC.
+    """
+
+    window: int
+    ahead: int
+    now: Callable[[], int] = system_clock
+
+    def accepts(self, event_time: int, now: int) -> bool:
+        """Whether a payment made then is recent.
+
+        Raises:
+            Problem: 422 for a time that is too far ahead.
+        """
+        if event_time > now + self.ahead:
+            raise Problem.of_field("event_time", future_text(event_time, now, self.ahead))
+        return event_time >= now - self.window
+
+    def rejection(self, event_time: int, now: int) -> Problem:
+        """The 422 for a payment that is not recent."""
+        return Problem.of_field(
+            "event_time",
+            f"expected within the last {self.window // SECOND} seconds, got "
+            f"{(now - event_time) // SECOND} seconds ago; import older payments with a job",
+        )
+
+
+class StageTimer:
+    """Times the stages of one request."""
+
+    __slots__ = ("_last", "_meter")
+
+    def __init__(self, meter: Metrics | None) -> None:
+        self._meter = meter
+        self._last = time.perf_counter()
+
+    def mark(self, stage: str) -> None:
+        """Ends a stage; the next one begins."""
+        if self._meter is not None:
+            now = time.perf_counter()
+            self._meter.observe(metrics.STAGE, (now - self._last) * 1000.0, stage)
+            self._last = now
+
+
+_NOT_TIMED = StageTimer(None)
+_turns = itertools.cycle(range(TIMED_ONE_IN))
+
+
+def stage_timer(meter: Metrics) -> StageTimer:
+    """The watch of one request; one in `TIMED_ONE_IN` has a real one, as timing has its price."""
+    return StageTimer(meter) if next(_turns) == 0 else _NOT_TIMED
 
 
 class PaymentDecider:
@@ -79,7 +145,7 @@ class PaymentDecider:
             return await self._score(payment, context)
 
     async def _score(self, payment: Payment, context: RequestContext) -> bytes:
-        timer = metrics.stage_timer(self._meter)
+        timer = stage_timer(self._meter)
         event = to_event(payment, self._scale)
         received_at = self._times.now()
         context.log_fields["transaction_id"] = payment.transaction_id
@@ -120,7 +186,7 @@ class PaymentDecider:
         features: FeatureVector,
         received_at: int,
         context: RequestContext,
-        timer: metrics.StageTimer,
+        timer: StageTimer,
     ) -> bytes:
         row = {**features.values, **event}
         verdict = self._active_rules.rules(features.is_complete).evaluate(row, event["user_id"])
@@ -131,23 +197,40 @@ class PaymentDecider:
         result = decide(
             verdict, model_score, features.is_complete, event["amount_minor"], self._cap
         )
-        now = self._times.now()
-        record = DecisionRecord(event, features, verdict, model_score, result, received_at, now)
+        decided_at = self._times.now()
         if result.decision == "DECLINE" and features.is_complete:
             await self._learn_decline(event)
-        body = self._record(record, context)
-        timer.mark("record")
-        record.count(self._counter, self._meter, context.log_fields)
-        return body
-
-    def _record(self, record: DecisionRecord, context: RequestContext) -> bytes:
-        """Keeps the decision and returns its answer."""
-        answer = record.answer(context)
+        answer = _answer(event, verdict, model_score, result, context)
         body = write_json(answer)
-        self._decision_store.append(record.row(answer, self._active_rules.version, self._digest))
-        if record.features.is_complete:
-            receipt, settled = record.event["transaction_id"], record.features.fingerprint + body
+        self._decision_store.append(
+            decision_row(
+                answer,
+                verdict,
+                features.values,
+                system=metrics.SYSTEM,
+                subject_id=event["transaction_id"],
+                entities={name: event[name] for name in ("user_id", "merchant_id", "device_id")},
+                event_time=event["event_time"],
+                received_at=received_at,
+                decided_at=decided_at,
+                score=answer["fraud_score"],
+                reasons=answer["reasons"],
+                rules_version=self._active_rules.version,
+                feature_set_digest=self._digest,
+                request=to_json(event),
+            )
+        )
+        if features.is_complete:
+            receipt, settled = event["transaction_id"], features.fingerprint + body
             self._background.submit(lambda: self._profiles.cache_response(receipt, settled))
+        timer.mark("record")
+        unavailable = "model" if features.is_complete else "history"
+        self._counter.count(
+            context.log_fields, result.decision, result.method, verdict, unavailable
+        )
+        if event["payment_method"] not in _KNOWN_METHODS:
+            self._meter.count(metrics.UNKNOWN_METHODS)
+            context.log_fields["unknown_payment_method"] = True
         return body
 
     async def _late(self, event: Event, now: int, context: RequestContext) -> bytes:
@@ -207,3 +290,25 @@ class PaymentDecider:
             self._background.submit(
                 lambda: self._profiles.record_label(event, "declined", event["event_time"], True, 0)
             )
+
+
+def _answer(
+    event: Event,
+    verdict: Verdict,
+    model_score: ModelScore | None,
+    result: DecisionResult,
+    context: RequestContext,
+) -> dict[str, Any]:
+    """The body; see `ScoreResponse`, which tests hold it to."""
+    return {
+        "transaction_id": event["transaction_id"],
+        "decision": result.decision,
+        "fraud_score": None if model_score is None else model_score.probability,
+        "reason": result.reason,
+        "reasons": list(result.reasons),
+        "method": result.method,
+        "rule_id": None if verdict.action is None else verdict.rule_id,
+        "model_version": None if model_score is None else model_score.model_version,
+        "latency_ms": context.latency_ms(),
+        "request_id": context.request_id,
+    }

@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from lib.feature import StoreError
+from lib.fraud.payment_event import from_json
 from lib.records import Decision, Fact, RecordsUnavailableError
 from lib.records.models import FactKind
 from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.decision_store import DecisionStore
+from serve.framework.validation import to_micros
 from serve.fraud import metrics
-from serve.fraud.events import from_json
 from serve.fraud.metrics import SYSTEM
 from serve.fraud.profiles import ProfileRepository
-from serve.fraud.schemas import Label, LabelsResponse, microseconds
+from serve.fraud.schemas import Label, LabelsResponse
 
 _KINDS: tuple[FactKind, ...] = ("fraud", "declined")
 _AT_A_TIME = 8
@@ -107,7 +108,7 @@ class LabelIngestor:
         return missing
 
     def _facts(self, label: Label, index: int, now: int) -> Iterable[Fact]:
-        observed_at = microseconds(label.observed_at)
+        observed_at = to_micros(label.observed_at)
         if observed_at > now + self._ahead:
             message = "expected a time that has passed; check the clock and the offset"
             raise Problem.of_field(f"{index}.observed_at", message)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import time
-
-from serve.framework import Metric, Metrics
+from serve.framework import Metric
 from serve.framework.decision_store import RECORD_FAULTS
-from serve.framework.gateway import REQUEST_MS, REQUESTS, TIMED_ONE_IN
+from serve.framework.gateway import REQUEST_MS, REQUESTS
 from serve.framework.metrics import MILLISECONDS
 from serve.framework.rescoring import RESCORE_FAULTS
 
@@ -37,29 +34,3 @@ INSTRUMENTS = (
     RECORD_FAULTS,
     RESCORE_FAULTS,
 )
-
-
-class StageTimer:
-    """Times the stages of one request."""
-
-    __slots__ = ("_last", "_meter")
-
-    def __init__(self, meter: Metrics | None) -> None:
-        self._meter = meter
-        self._last = time.perf_counter()
-
-    def mark(self, stage: str) -> None:
-        """Ends a stage; the next one begins."""
-        if self._meter is not None:
-            now = time.perf_counter()
-            self._meter.observe(STAGE, (now - self._last) * 1000.0, stage)
-            self._last = now
-
-
-_NOT_TIMED = StageTimer(None)
-_turns = itertools.cycle(range(TIMED_ONE_IN))
-
-
-def stage_timer(meter: Metrics) -> StageTimer:
-    """The watch of one request; one in `TIMED_ONE_IN` has a real one, as timing has its price."""
-    return StageTimer(meter) if next(_turns) == 0 else _NOT_TIMED

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from lib.concurrency.bounded_executor import BoundedExecutor
+from lib.concurrency.circuit_breaker import CircuitBreaker
+from lib.concurrency.micro_batcher import MicroBatcher
 from lib.fraud.features import FRAUD
+from lib.fraud.model.scoring import ModelScore
 
-from ..framework import CircuitBreaker
-from ..framework.batching import MicroBatcher
-from ..framework.bounded_executor import BoundedExecutor
 from ..framework.runtime_tuning import freeze_heap, tune_interpreter
 from ..framework.settings import UserConfig
-from .model import LocalModel, ModelScore, ModelUnavailableError, Row
+from .model import LocalModel, ModelUnavailableError, Row
 from .settings import FraudSettings
 
 _ATTEMPTS = 2

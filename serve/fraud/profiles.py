@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lib.concurrency.guarded_call import GuardedCall, GuardedRepository
 from lib.feature import (
     AsyncProfileStore,
     Category,
@@ -16,8 +17,7 @@ from lib.feature import (
     ProfileRequest,
     StoreError,
 )
-from serve.framework.guarded_call import GuardedCall, GuardedRepository
-from serve.fraud.events import fingerprint
+from lib.fraud.payment_event import fingerprint
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lib.feature import FeatureSet, ReceiptConflictError, StoreError
+from lib.fraud.payment_event import from_json, split_cached_response
 from lib.records import Decision
 from lib.records.json_codec import write_json
 from serve.fraud.decision import PaymentDecider
-from serve.fraud.events import from_json, split_cached_response
 from serve.fraud.labels import LabelIngestor
 from serve.fraud.profiles import ProfileRepository
 

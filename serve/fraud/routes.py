@@ -8,9 +8,8 @@ from fastapi import Path
 
 from lib.records import Decision, RecordsUnavailableError
 from serve.framework import Gateway, Problem, RequestContext, Route, Router, new_gateway, parse_body
-from serve.framework.paths import SLASH, PathIdParam
-from serve.framework.routes import CONFLICT, MISSING
-from serve.framework.timestamps import to_datetime
+from serve.framework.routes import CONFLICT, MISSING, SLASH, PathIdParam
+from serve.framework.validation import to_datetime
 from serve.fraud.schemas import (
     LABEL,
     LABELS,

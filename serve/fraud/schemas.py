@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -21,10 +22,9 @@ from pydantic import (
 from lib.contract.fields import Id, Moment, PathId, identifier_of
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import LONGEST_PAYMENT_METHOD_BYTES
+from serve.framework.validation import to_micros
 
 MOST_LABELS = 1000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _Method = identifier_of(LONGEST_PAYMENT_METHOD_BYTES)
 _Source = identifier_of(64)
@@ -49,11 +49,6 @@ def amount_of(scale: AmountScale) -> Any:
 Amount = Annotated[Decimal, BeforeValidator(_plain_decimal), Field(ge=0)]
 Latitude = Annotated[float, Field(ge=-90, le=90, strict=True)]
 Longitude = Annotated[float, Field(ge=-180, le=180, strict=True)]
-
-
-def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 UTC of a moment with an offset."""
-    return (moment - _EPOCH) // _MICROSECOND
 
 
 class _Strict(BaseModel):
@@ -92,6 +87,22 @@ class Payment(_Strict):
         if (self.latitude is None) != (self.longitude is None):
             raise ValueError("latitude and longitude: expected both or neither")
         return self
+
+
+def to_event(payment: Payment, scale: AmountScale) -> dict[str, Any]:
+    """The event: microseconds UTC, minor units, NaN where there is no place."""
+    return {
+        "event_time": to_micros(payment.event_time),
+        "transaction_id": payment.transaction_id,
+        "user_id": payment.user_id,
+        "merchant_id": payment.merchant_id,
+        "device_id": payment.device_id,
+        "amount_minor": int(payment.amount * scale.minor_per_unit),
+        "currency": payment.currency,
+        "payment_method": payment.payment_method,
+        "latitude": math.nan if payment.latitude is None else payment.latitude,
+        "longitude": math.nan if payment.longitude is None else payment.longitude,
+    }
 
 
 class ReasonAnswer(BaseModel):

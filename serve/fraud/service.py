@@ -12,10 +12,9 @@ from lib.fraud.rules import ACTIONS, PAYMENT_TEXTS, RULES_FILE, rule_fields
 from serve.framework import Health, Metrics
 from serve.framework.active_rules import ActiveRules
 from serve.framework.service import RiskService, model_health
-from serve.framework.timestamps import SECOND
+from serve.framework.validation import SECOND
 from serve.fraud import metrics
-from serve.fraud.decision import PaymentDecider
-from serve.fraud.event_time import EventTimePolicy
+from serve.fraud.decision import EventTimePolicy, PaymentDecider
 from serve.fraud.labels import LabelIngestor
 from serve.fraud.model import LocalModel, ScoreProvider
 from serve.fraud.profiles import ProfileRepository, known_without_store

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from lib.concurrency.background_tasks import BackgroundTasks
+from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import Floats, History
 from lib.maintenance.machine_store import MachineStoreError
@@ -16,12 +18,9 @@ from lib.records import Decision
 from lib.rules import Verdict
 from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.active_rules import ActiveRules
-from serve.framework.background import BackgroundTasks
-from serve.framework.bounded_executor import BoundedExecutor
-from serve.framework.decision_record import DecisionCounter, decision_row
-from serve.framework.decision_store import DecisionStore
+from serve.framework.decision_store import DecisionCounter, DecisionStore, decision_row
 from serve.framework.model_slot import ModelSlot
-from serve.framework.timestamps import reject_future, to_datetime
+from serve.framework.validation import reject_future, to_datetime
 from serve.maintenance import metrics
 from serve.maintenance.machine_states import MachineStates, sensor_faults
 from serve.maintenance.schemas import (

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.contract import ContractError
 from lib.contract.unit import Linear, conversion
 from lib.maintenance.feature_set import AssetFeatureSet
@@ -22,8 +23,7 @@ from lib.maintenance.state_codec import (
 )
 from lib.maintenance.waveform import WaveformError, waveform_features
 from serve.framework import FieldError, Metrics, Problem, RequestContext
-from serve.framework.bounded_executor import BoundedExecutor
-from serve.framework.timestamps import SECOND, future_text, to_micros
+from serve.framework.validation import SECOND, future_text, to_micros
 from serve.maintenance import metrics
 from serve.maintenance.machine_states import MachineStates, sensor_faults
 from serve.maintenance.schemas import IngestCounts, MachineReadings, ReadingsResponse

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from lib.concurrency.guarded_call import GuardedCall, GuardedRepository
 from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, FeatureError
 from lib.maintenance.features import last_services, sound_readings
 from lib.maintenance.history import UNKNOWN_US, History
 from lib.maintenance.machine_store import MachineStore, MachineStoreError
 from lib.maintenance.state_codec import pack, unpack
-from serve.framework.guarded_call import GuardedCall, GuardedRepository
 from serve.maintenance.schemas import SensorFault
 
 _ATTEMPTS = 20

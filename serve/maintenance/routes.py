@@ -19,9 +19,8 @@ from serve.framework import (
     new_gateway,
     parse_body,
 )
-from serve.framework.paths import SLASH, PathIdParam, PathKeyParam
-from serve.framework.routes import MISSING, Responses
-from serve.framework.timestamps import to_datetime
+from serve.framework.routes import MISSING, SLASH, PathIdParam, PathKeyParam, Responses
+from serve.framework.validation import to_datetime
 from serve.maintenance.decision import unknown_machine, without_survival
 from serve.maintenance.machine_states import hours_since_service, latest, sensor_faults
 from serve.maintenance.schemas import (

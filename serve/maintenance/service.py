@@ -22,7 +22,7 @@ from serve.framework.active_rules import ActiveRules
 from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import LocalSolver, Solver
 from serve.framework.service import RiskService
-from serve.framework.timestamps import SECOND, system_clock
+from serve.framework.validation import SECOND, system_clock
 from serve.maintenance.decision import MachinePredictor
 from serve.maintenance.ingestion import EventIngestor
 from serve.maintenance.machine_states import MachineStates

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import UNKNOWN_US, Floats
 from lib.maintenance.machine_store import MachineStoreError
@@ -25,10 +26,9 @@ from lib.records import (
 )
 from lib.survival import Curves
 from serve.framework import FieldError, Metrics, Problem, RequestContext
-from serve.framework.bounded_executor import BoundedExecutor
 from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import Solver
-from serve.framework.timestamps import to_datetime, to_micros
+from serve.framework.validation import to_datetime, to_micros
 from serve.maintenance import metrics
 from serve.maintenance.machine_states import MachineStates
 from serve.maintenance.schemas import (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lib.concurrency.bounded_executor import SizedExecutor
+from lib.concurrency.guarded_call import GuardedCall, GuardedRepository
 from lib.feature import (
     AsyncProfileStore,
     Event,
@@ -15,10 +17,10 @@ from lib.feature import (
 from lib.moderation.author import AUTHORS, wording_key
 from lib.moderation.post import Post
 from serve.framework import Problem
-from serve.framework.guarded_call import GuardedCall, GuardedRepository
-from serve.moderation.text_executor import TextExecutor
 
 REMOVED, RESTORED = "removed", "restored"
+TEXT_THREADS = ("texts", 2, 500)
+"""Of work on texts: name, calls at once, and characters that take less time than a thread."""
 
 
 class AuthorProfiles(GuardedRepository[AsyncProfileStore]):
@@ -33,7 +35,7 @@ class AuthorProfiles(GuardedRepository[AsyncProfileStore]):
     def __init__(self, store: AsyncProfileStore, timeout: float, receipt_seconds: int) -> None:
         self._online = OnlineFeatures(AUTHORS, receipt_seconds)
         super().__init__(store, GuardedCall("profile store", StoreError, timeout))
-        self._texts = TextExecutor()
+        self._texts = SizedExecutor(*TEXT_THREADS)
         self.digest = AUTHORS.digest
 
     async def fetch(self, post: Post, content: str) -> Mapping[str, float] | None:
@@ -87,6 +89,6 @@ class AuthorProfiles(GuardedRepository[AsyncProfileStore]):
             "event_time": post.created_at_us,
             "post_id": post.post_id,
             "author_id": post.author_id,
-            "wording_key": await self._texts.run(wording_key, post.text or ""),
+            "wording_key": await self._texts.run_sized(wording_key, post.text or ""),
         }
         return event

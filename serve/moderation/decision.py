@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from lib.concurrency.background_tasks import BackgroundTasks
+from lib.concurrency.bounded_executor import BoundedExecutor, SizedExecutor
+from lib.concurrency.keyed_lock import KeyedLock
 from lib.moderation.media.decoder_pool import DecoderUnavailableError
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.inputs import PostInputs
@@ -20,14 +23,11 @@ from lib.records import Decision, RecordsUnavailableError
 from lib.rules import Verdict
 from lib.storage import StorageError
 from serve.framework import Metrics, Problem, RequestContext
-from serve.framework.background import BackgroundTasks
-from serve.framework.bounded_executor import BoundedExecutor
-from serve.framework.decision_record import DecisionCounter
-from serve.framework.keyed_lock import KeyedLock
-from serve.framework.timestamps import reject_future
+from serve.framework.decision_store import DecisionCounter
+from serve.framework.validation import reject_future
 from serve.moderation import metrics
 from serve.moderation.active_policies import PolicyBundle
-from serve.moderation.author_profiles import REMOVED
+from serve.moderation.author_profiles import REMOVED, TEXT_THREADS
 from serve.moderation.content import content_digest
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.fusion_model import (
@@ -48,7 +48,6 @@ from serve.moderation.result import (
 from serve.moderation.result_views import CONTENT_DIGEST, record_metrics, to_record, to_response
 from serve.moderation.review_pricing import ReviewPricer
 from serve.moderation.schemas import PostRequest, PostResponse
-from serve.moderation.text_executor import TextExecutor
 
 
 class PostModerator:
@@ -77,7 +76,7 @@ class PostModerator:
         self._dependencies, self._meter, self._background = dependencies, meter, background
         self._now, self._ahead, self._timeout = now, ahead_us, timeout_s
         self._video_at_once = video_at_once
-        self._texts = TextExecutor()
+        self._texts = SizedExecutor(*TEXT_THREADS)
         self.priced: ReviewPrice | None = None
         self.recent = ReviewPricer()
         self._counter = DecisionCounter(meter, SYSTEM)
@@ -164,7 +163,7 @@ class PostModerator:
 
     async def _judged(self, prepared: PreparedPost, content: str, wait: bool) -> ModerationResult:
         bundle, started = self._dependencies.active_policies.current, time.perf_counter()
-        word_hits = await self._texts.run(bundle.lists.hits, prepared.post.text or "")
+        word_hits = await self._texts.run_sized(bundle.lists.hits, prepared.post.text or "")
         history = await self._dependencies.authors.fetch(prepared.post, content)
         facts = row_of(
             prepared.post,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lib.calibration import sigmoid
+from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.moderation.explanation.modality import explain_modalities
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.fitting import Runtime
@@ -22,7 +23,6 @@ from lib.moderation.model.outputs import Floats, ModalityAnswer, Pixels, Presenc
 from lib.moderation.model.preprocessing import Preprocessing, views_in
 from lib.moderation.post import MODALITIES
 from lib.registry import ArtifactError, verify_artifact
-from serve.framework.bounded_executor import BoundedExecutor
 from serve.moderation.modality_client import MissingVersionError, ModalityClient
 from serve.moderation.modality_model import Payload
 

@@ -12,11 +12,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from lib.concurrency.bounded_executor import BoundedExecutor
+from lib.concurrency.micro_batcher import MicroBatcher
 from lib.moderation.model.outputs import ModalityAnswer
 
 from ..framework import Metrics, RayMetrics
-from ..framework.batching import MicroBatcher
-from ..framework.bounded_executor import BoundedExecutor
 from ..framework.runtime_tuning import freeze_heap, tune_interpreter
 from .metrics import BATCH, BATCH_POSTS
 from .modality_model import LOADERS, Asked, ModalityModel, Payload

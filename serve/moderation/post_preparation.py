@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.moderation.media.decoder_pool import shared_pool
 from lib.moderation.media.hashes import HashList, Known, Near, sha256
 from lib.moderation.media.limits import Limits, MediaError
@@ -20,7 +21,6 @@ from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.outputs import Pixels
 from lib.moderation.post import Media, Post
 from serve.framework import Metrics
-from serve.framework.bounded_executor import BoundedExecutor
 from serve.moderation import metrics
 from serve.moderation.schemas import MediaUpload, PostRequest, UndecodedAnswer
 

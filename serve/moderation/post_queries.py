@@ -9,11 +9,11 @@ from typing import Any
 
 from starlette.responses import Response
 
+from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.moderation.review.appeals import Removal
 from lib.records import Decision, Outcome, RecordsUnavailableError
 from lib.storage import Storage, StorageError
 from serve.framework import Problem, RequestContext
-from serve.framework.bounded_executor import BoundedExecutor
 from serve.moderation.author_profiles import REMOVED, RESTORED
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.fusion_model import ModelUnavailableError, explained

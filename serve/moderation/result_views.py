@@ -6,7 +6,7 @@ from typing import Any
 
 from lib.moderation.model import SYSTEM
 from serve.framework import Metrics, RequestContext
-from serve.framework.decision_record import DecisionCounter, decision_row
+from serve.framework.decision_store import DecisionCounter, decision_row
 from serve.moderation import metrics
 from serve.moderation.post_preparation import request_row
 from serve.moderation.result import ModerationResult

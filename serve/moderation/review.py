@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, NoReturn, TypeVar
 
+from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.moderation.review.appeals import AppealError, Removal
 from lib.moderation.review.queue import Doubt, ReviewQueue
 from lib.records import (
@@ -21,8 +22,7 @@ from lib.records import (
     UnknownItemError,
 )
 from serve.framework import Metrics, Problem, RequestContext
-from serve.framework.bounded_executor import BoundedExecutor
-from serve.framework.timestamps import to_datetime
+from serve.framework.validation import to_datetime
 from serve.moderation import metrics
 from serve.moderation.schemas import (
     AppealResponse,

@@ -8,8 +8,7 @@ from fastapi import Path, Query
 from starlette.responses import Response
 
 from serve.framework import Context, Gateway, RequestContext, Route, Router, new_gateway
-from serve.framework.paths import SLASH, PathIdParam, PathKeyParam
-from serve.framework.routes import MISSING, Responses
+from serve.framework.routes import MISSING, SLASH, PathIdParam, PathKeyParam, Responses
 from serve.moderation.schemas import (
     POST,
     AppealRequest,

@@ -24,7 +24,7 @@ from serve.framework.active_rules import ActiveRules
 from serve.framework.model_slot import ModelSlot
 from serve.framework.service import RiskService
 from serve.framework.settings import UserConfig
-from serve.framework.timestamps import SECOND, system_clock
+from serve.framework.validation import SECOND, system_clock
 from serve.moderation.active_policies import ActivePolicies
 from serve.moderation.author_profiles import AuthorProfiles
 from serve.moderation.decision import PostModerator

@@ -30,7 +30,7 @@ def test_services_use_no_thread_of_the_default_executor() -> None:
         for path in sorted(SERVE.rglob("*.py"))
         for line in shared_threads(path.read_text())
     ]
-    assert faults == [], "use serve.framework.bounded_executor.BoundedExecutor"
+    assert faults == [], "use lib.concurrency.bounded_executor.BoundedExecutor"
 
 
 def test_every_way_to_the_default_executor_is_seen() -> None:

@@ -28,8 +28,8 @@ import tyro
 from sqlalchemy.engine import make_url
 
 from lib.access import add_key, new_key
+from lib.records.decision_buffer import DecisionBuffer
 from serve.framework import PrometheusMetrics
-from serve.framework.decision_buffer import DecisionBuffer
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService

@@ -11,8 +11,7 @@ from lib.feature import OnlineFeatures, SqliteStore, compute
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import CONTRACTS, TRANSACTIONS
 from lib.fraud.features import FRAUD, fraud_features
-from serve.fraud.events import to_event
-from serve.fraud.schemas import payment_adapter
+from serve.fraud.schemas import payment_adapter, to_event
 from tests.fraud import oracle, streams
 from tests.fraud.replay import replay
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from serve.framework import Problem, RequestLimits
-from serve.framework.admission import Admission
+from serve.framework.gateway import Admission
 
 pytestmark = pytest.mark.anyio
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from lib.durable import RotatingFile
 from lib.records import DecisionLog, DrainOutcome, DrainProcess, Records, RecordsUnavailableError
+from lib.records.decision_buffer import DecisionBuffer
 from lib.records.draining import drain
 from lib.records.models import Row
 from lib.records.records import DecisionOutcome
 from serve.framework import Problem
-from serve.framework.decision_buffer import DecisionBuffer
 from serve.framework.decision_store import RECORD_FAULTS, DecisionStore
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import PrometheusMetrics

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serve.framework.decision_buffer import DecisionBuffer
+from lib.records.decision_buffer import DecisionBuffer
 from serve.framework.decision_store import DecisionStore
 from tests.serve.conftest import Running
 from tests.serve.factories import SCORE, payment

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from serve.framework import (
-    CircuitBreaker,
     Health,
     HealthChecks,
 )
@@ -224,16 +223,3 @@ async def test_a_part_that_is_out_degrades_and_a_vital_one_stops() -> None:
     )
     status, body = await HealthChecks({"engine": failed_part}).report()
     assert (status, body["status"]) == (503, "out")
-
-
-def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_trial_through() -> None:
-    now = [0.0]
-    breaker = CircuitBreaker(failures=2, rest=1.0, clock=lambda: now[0])
-    breaker.failed()
-    assert breaker.allows()
-    breaker.failed()
-    assert not breaker.allows()
-    now[0] = 1.5
-    assert [breaker.allows(), breaker.allows()] == [True, False]
-    breaker.succeeded()
-    assert breaker.allows()

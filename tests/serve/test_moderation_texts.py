@@ -6,22 +6,22 @@ import time
 
 import pytest
 
+from lib.concurrency.bounded_executor import SizedExecutor
 from lib.moderation.text_matching.folding import fold
-from serve.moderation.text_executor import TextExecutor
 from tests.serve.moderation_app import moderation, published
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
 async def test_long_texts_are_worked_on_in_other_threads_and_short_ones_at_once():
-    threads = TextExecutor()
+    threads = SizedExecutor("texts", 2, 500)
 
     def worker(_: str) -> str:
         return threading.current_thread().name
 
     own_thread = threading.current_thread().name
-    assert await threads.run(worker, "short") == own_thread
-    assert await threads.run(worker, "long" * 1_000) != own_thread
+    assert await threads.run_sized(worker, "short") == own_thread
+    assert await threads.run_sized(worker, "long" * 1_000) != own_thread
 
 
 async def test_texts_that_grow_when_they_are_folded_do_not_hold_the_loop(tmp_path):

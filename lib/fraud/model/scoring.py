@@ -5,7 +5,7 @@ One row of 500 trees and a 256-128-64 network costs tens of microseconds; see
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,25 @@ class Scored:
     decision: str
     trees: float
     network: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelScore:
+    """What the model says of one payment.
+
+    Attributes:
+        probability: of fraud, calibrated, 0..1.
+        decision: by the thresholds stored with the model.
+        model_version: of the model.
+        fallback_amount_minor: the cap stored with the model for when none answers, minor units.
+        reasons: code, words, feature, value, contribution each; none for an approval.
+    """
+
+    probability: float
+    decision: str
+    model_version: str
+    fallback_amount_minor: float
+    reasons: tuple[Mapping[str, Any], ...] = ()
 
 
 class Scorer:
@@ -126,6 +145,13 @@ class Scorer:
         halves = zip(*(output.tolist() for output in self._run(matrix)), strict=True)
         return [self._scored(*logits) for logits in halves]
 
+    def model_scores(self, matrix: Matrix) -> list[ModelScore]:
+        """The answers to payments as `score_rows` gives them, each with its reasons."""
+        return [
+            self._model_score(row, scored)
+            for row, scored in zip(matrix, self.score_rows(matrix), strict=True)
+        ]
+
     def row(self, features: Mapping[str, float]) -> Matrix:
         """Features (features,) float32 in the model's order; a missing name is a KeyError."""
         return np.array([features[name] for name in self.names], dtype=np.float32)
@@ -147,6 +173,16 @@ class Scorer:
     def _scored(self, log_odds: float, trees: float, network: float) -> Scored:
         probability = self._calibrator.probability(log_odds)
         return Scored(probability, self.policy.decide(probability), trees, network)
+
+    def _model_score(self, row: Matrix, scored: Scored) -> ModelScore:
+        cap = self.policy.fallback_amount_minor
+        reasons: tuple[Mapping[str, Any], ...] = ()
+        if scored.decision != "APPROVE":
+            reasons = tuple(
+                asdict(reason) | {"contribution": round(reason.contribution, 4)}
+                for reason in self.reasons(row)
+            )
+        return ModelScore(scored.probability, scored.decision, self.version, cap, reasons)
 
     def _run(self, matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:
         if matrix.ndim != 2 or matrix.shape[1] != len(self.names):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve.framework.batching import CallCancelledError, MicroBatcher
+from lib.concurrency.micro_batcher import CallCancelledError, MicroBatcher
 
 pytestmark = pytest.mark.anyio
 

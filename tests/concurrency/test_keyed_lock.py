@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from serve.framework.keyed_lock import KeyedLock
+from lib.concurrency.keyed_lock import KeyedLock
 
 pytestmark = pytest.mark.anyio
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from lib.records import Decision
 from lib.records.journal import decided_first
+from lib.records.models import Decision
 from lib.records.segment import decode_line
 
 _LARGEST_BYTES = 64 << 20

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+Input = TypeVar("Input", bound=Sized)
 
 
 class BoundedExecutor:
@@ -45,3 +46,23 @@ class BoundedExecutor:
         A call after this raises RuntimeError.
         """
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class SizedExecutor(BoundedExecutor):
+    """Works on short inputs at once, and on longer ones in its threads.
+
+    Args:
+        name: of the threads.
+        limit: calls at once in threads.
+        longest: length of an input on which the work takes less time than a thread would.
+    """
+
+    def __init__(self, name: str, limit: int, longest: int) -> None:
+        super().__init__(name, limit)
+        self._longest = longest
+
+    async def run_sized(self, work: Callable[[Input], Result], value: Input) -> Result:
+        """What `work` makes of an input."""
+        if len(value) <= self._longest:
+            return work(value)
+        return await self.run(work, value)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-
-from serve.framework.error_text import fault_fields
-from serve.framework.json_log import JsonLog
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
 _ATTEMPTS = 6
 _FIRST_PAUSE = 0.2
 Work = Callable[[], Awaitable[object]]
+
+
+class Log(Protocol):
+    """Where failures are written."""
+
+    def write(self, event: str, level: str = "info", **fields: Any) -> None:
+        """Adds one line."""
 
 
 class BackgroundTasks:
@@ -18,11 +23,17 @@ class BackgroundTasks:
 
     Args:
         log: says what failed for good.
+        fault_fields: what a line says of an error.
         most: pieces of work at a time; more are refused, and logged.
     """
 
-    def __init__(self, log: JsonLog, most: int = 10_000) -> None:
-        self._log, self._most = log, most
+    def __init__(
+        self,
+        log: Log,
+        fault_fields: Callable[[BaseException], Mapping[str, Any]],
+        most: int = 10_000,
+    ) -> None:
+        self._log, self._fault_fields, self._most = log, fault_fields, most
         self._tasks: set[asyncio.Task[None]] = set()
         self._periodic: set[asyncio.Task[None]] = set()
 
@@ -62,7 +73,7 @@ class BackgroundTasks:
                 return
             except Exception as error:  # what it was matters less than that it is tried again
                 if attempt == _ATTEMPTS:
-                    self._log.write("later-failed", "error", **fault_fields(error))
+                    self._log.write("later-failed", "error", **self._fault_fields(error))
                 else:
                     await asyncio.sleep(_FIRST_PAUSE * 2 ** (attempt - 1))
 
@@ -72,4 +83,4 @@ class BackgroundTasks:
             try:
                 await work()
             except Exception as error:  # one bad round must not end the others
-                self._log.write("round-failed", "error", **fault_fields(error))
+                self._log.write("round-failed", "error", **self._fault_fields(error))

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lib.fraud.model.scoring import ModelScore
 from lib.rules import Verdict
-from serve.fraud.model import ModelScore
 
 _APPROVED = "nothing speaks against this payment"
 _OUT = {

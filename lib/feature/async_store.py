@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from lib.durable import make_folder
-from lib.feature import (
-    AsyncProfileStore,
-    AsyncRedisStore,
-    ProfileReply,
-    ProfileRequest,
-    SqliteStore,
-    StoreError,
-)
+from lib.feature.profile_exchange import ProfileReply, ProfileRequest
+from lib.feature.redis_store import AsyncRedisStore
+from lib.feature.sqlite_store import SqliteStore
+from lib.feature.store import AsyncProfileStore, StoreError
 
 _SQLITE = "sqlite:///"
 _REDIS = ("redis://", "rediss://", "unix://")

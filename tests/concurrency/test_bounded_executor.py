@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from serve.framework.bounded_executor import BoundedExecutor
+from lib.concurrency.bounded_executor import BoundedExecutor
 
 pytestmark = pytest.mark.anyio
 

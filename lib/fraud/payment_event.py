@@ -1,4 +1,4 @@
-"""From what a caller sent to the event that the features read, and back."""
+"""A payment as the event that the features read: as it is stored, and what tells it from others."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from operator import itemgetter
 from typing import Any
 
 from lib.feature import Event
-from lib.fraud.amounts import AmountScale
-from serve.fraud.schemas import Payment, microseconds
 
 _FINGERPRINT_BYTES = 8
 _content = itemgetter(
@@ -26,22 +24,6 @@ _TEXTS = (
     "currency",
     "payment_method",
 )
-
-
-def to_event(payment: Payment, scale: AmountScale) -> dict[str, Any]:
-    """The event: microseconds UTC, minor units, NaN where there is no place."""
-    return {
-        "event_time": microseconds(payment.event_time),
-        "transaction_id": payment.transaction_id,
-        "user_id": payment.user_id,
-        "merchant_id": payment.merchant_id,
-        "device_id": payment.device_id,
-        "amount_minor": int(payment.amount * scale.minor_per_unit),
-        "currency": payment.currency,
-        "payment_method": payment.payment_method,
-        "latitude": math.nan if payment.latitude is None else payment.latitude,
-        "longitude": math.nan if payment.longitude is None else payment.longitude,
-    }
 
 
 def to_json(event: Event) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
-from serve.framework.circuit_breaker import CircuitBreaker
+from lib.concurrency.circuit_breaker import CircuitBreaker
 
 Done = TypeVar("Done")
 
@@ -15,13 +15,13 @@ class GuardedCall:
     """Stands between callers and a store.
 
     Args:
-        what: the store, for messages.
+        name: of the store, for messages.
         error: what its calls raise where it is out, and what is raised here.
         timeout: seconds to wait.
     """
 
     def __init__(self, name: str, error: type[Exception], timeout: float) -> None:
-        self._what, self._error, self._timeout = name, error, timeout
+        self._name, self._error, self._timeout = name, error, timeout
         self._breaker = CircuitBreaker()
 
     @property
@@ -36,13 +36,13 @@ class GuardedCall:
             Exception: the store's error: it failed, gave no answer in time, or is left alone.
         """
         if not self._breaker.allows():
-            raise self._error(f"{self._what}: out, tried again shortly")
+            raise self._error(f"{self._name}: out, tried again shortly")
         try:
             async with asyncio.timeout(self._timeout):
                 done = await call()
         except (self._error, TimeoutError) as error:
             self._breaker.failed()
-            text = f"{self._what}: {str(error) or 'no answer in time'}"
+            text = f"{self._name}: {str(error) or 'no answer in time'}"
             raise self._error(text) from error
         except Exception:  # it answered, if only that the question is wrong
             self._breaker.succeeded()

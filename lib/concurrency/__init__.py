@@ -1,0 +1,1 @@
+"""What asyncio needs beside itself: locks, threads, batches and circuit breakers of one process."""
