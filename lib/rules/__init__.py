@@ -4,7 +4,7 @@ from lib.rules.exploration import ExplorationSample
 from lib.rules.expression import read_expression
 from lib.rules.loading import load_rules
 from lib.rules.problems import Problem, RowError, RuleError
-from lib.rules.ruleset import NO_RULE, Rule, RuleSet, Status, Verdict
+from lib.rules.ruleset import NO_RULE, Rule, RuleSet, RuleVersion, Status, Verdict
 from lib.rules.scanner import ExpressionError
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Rule",
     "RuleError",
     "RuleSet",
+    "RuleVersion",
     "Status",
     "Verdict",
     "load_rules",

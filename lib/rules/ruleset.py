@@ -224,3 +224,22 @@ class RuleSet:
                 for name, rules in sorted(needed.items())
             ]
             raise RowError("; ".join(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class RuleVersion:
+    """One version of the rules of a service.
+
+    Attributes:
+        all_rules: every rule.
+        restricted: those that read only what is known without a store.
+        version: revision and digest.
+    """
+
+    all_rules: RuleSet
+    restricted: RuleSet
+    version: str
+
+    def select(self, complete: bool) -> RuleSet:
+        """The rules: all, or those that need no history."""
+        return self.all_rules if complete else self.restricted

@@ -72,7 +72,7 @@ class CustomerScorer:
         at_us = reject_future("at", request.at, received, self._ahead)
         features = await self._see(request.customer_id, at_us, context)
         values = {} if features is None else features.values
-        rules = self._active_rules.rules(features is not None)
+        rules = self._active_rules.current.select(features is not None)
         verdict = rules.evaluate(
             {**values, "customer_id": request.customer_id}, request.customer_id
         )
@@ -93,7 +93,7 @@ class CustomerScorer:
             **_model_fields(row, health, model),
             newest_event=None if features is None else _newest(features),
             model_version=None if row is None or model is None else model.version,
-            rules_version=self._active_rules.version,
+            rules_version=self._active_rules.current.version,
             latency_ms=context.latency_ms(),
             request_id=context.request_id,
         )

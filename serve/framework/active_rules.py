@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.rules import RuleSet, load_rules
+from lib.rules import RuleSet, RuleVersion, load_rules
 from serve.framework.reloadable import Reloadable, read_source
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    all_rules: RuleSet
-    restricted: RuleSet
-    version: str
-
-
-class ActiveRules(Reloadable[_Loaded]):
+class ActiveRules(Reloadable[RuleVersion]):
     """The active rules; a bad text leaves them as they are.
 
     Args:
@@ -41,17 +33,8 @@ class ActiveRules(Reloadable[_Loaded]):
         self._fields, self._packaged, self._actions = fields, packaged, actions
         self._key, self._known = exploration_key, set(without_store)
         empty = RuleSet(0, (), actions)
-        super().__init__(_Loaded(empty, empty, "none"))
+        super().__init__(RuleVersion(empty, empty, "none"))
         self.load(None)
-
-    @property
-    def version(self) -> str:
-        """Revision and digest of the active rules."""
-        return self.current.version
-
-    def rules(self, complete: bool) -> RuleSet:
-        """The rules: all, or those that need no history."""
-        return self.current.all_rules if complete else self.current.restricted
 
     def load(self, source: str | None) -> bool:
         """Reads, checks and swaps. Never raises.
@@ -66,10 +49,12 @@ class ActiveRules(Reloadable[_Loaded]):
 
     def status(self) -> Mapping[str, Any]:
         """Version of the active rules, and why the last ones were refused."""
-        return {"version": self.version, "error": self.error}
+        return {"version": self.current.version, "error": self.error}
 
-    def _read(self, text: str, source: str) -> _Loaded:
+    def _read(self, text: str, source: str) -> RuleVersion:
         rules = load_rules(
             text, self._fields, actions=self._actions, source=source, pass_key=self._key
         )
-        return _Loaded(rules, rules.restrict(self._known), f"{rules.version}-{rules.digest[:12]}")
+        return RuleVersion(
+            rules, rules.restrict(self._known), f"{rules.version}-{rules.digest[:12]}"
+        )

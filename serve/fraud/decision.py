@@ -189,7 +189,9 @@ class PaymentDecider:
         timer: StageTimer,
     ) -> bytes:
         row = {**features.values, **event}
-        verdict = self._active_rules.rules(features.is_complete).evaluate(row, event["user_id"])
+        verdict = self._active_rules.current.select(features.is_complete).evaluate(
+            row, event["user_id"]
+        )
         timer.mark("rules")
         # asked even where a rule decides: what rules stop is learned from, too
         model_score = await self.model_score(features.values) if features.is_complete else None
@@ -215,7 +217,7 @@ class PaymentDecider:
                 decided_at=decided_at,
                 score=answer["fraud_score"],
                 reasons=answer["reasons"],
-                rules_version=self._active_rules.version,
+                rules_version=self._active_rules.current.version,
                 feature_set_digest=self._digest,
                 request=to_json(event),
             )

@@ -96,7 +96,7 @@ class MachinePredictor:
         context.log_fields["machine_id"] = request.machine_id
         received = self._now()
         observation = await self._see(request, received)
-        rules = self._active_rules.rules(observation.past is not None)
+        rules = self._active_rules.current.select(observation.past is not None)
         verdict = rules.evaluate(
             {**observation.values, "machine_id": observation.machine_id}, observation.machine_id
         )
@@ -172,7 +172,7 @@ class MachinePredictor:
             sensor_faults=observation.faults,
             last_reading=None if last is None else to_datetime(int(last)),
             model_version=None if prediction is None or model is None else model.version,
-            rules_version=self._active_rules.version,
+            rules_version=self._active_rules.current.version,
             latency_ms=context.latency_ms(),
             request_id=context.request_id,
         )

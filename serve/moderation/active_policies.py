@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lib.moderation.media.hashes import HashList, load_hashes
-from lib.moderation.policies import POLICIES_FILE, Policies, load_policies
-from lib.moderation.text_matching.lists import LISTS_FILE, Lists, load_lists
+from lib.moderation.policies import POLICIES_FILE, load_policies
+from lib.moderation.policy_bundle import PolicyBundle
+from lib.moderation.text_matching.lists import LISTS_FILE, load_lists
 from serve.framework.reloadable import Reloadable, read_source
 from serve.moderation.settings import ModerationUserConfig
 
 _DIGITS = 12
-
-
-@dataclass(frozen=True)
-class PolicyBundle:
-    """What posts are held against, together.
-
-    Attributes:
-        policies: in the order of probabilities.
-        lists: words, whose hits name only these policies.
-        hashes: known media, likewise.
-    """
-
-    policies: Policies
-    lists: Lists
-    hashes: HashList
-
-    @property
-    def version(self) -> str:
-        """Of the policies; see `Policies.label`."""
-        return self.policies.label
 
 
 class ActivePolicies(Reloadable[PolicyBundle]):

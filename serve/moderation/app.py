@@ -11,7 +11,7 @@ from lib.moderation.post import MODALITIES
 
 from ..framework.ingress import new_deployment
 from .deployment import Ingress
-from .modality_client import ModalityDeployment
+from .model_deployment import ModalityDeployment
 from .settings import ModerationSettings, ModerationUserConfig
 
 

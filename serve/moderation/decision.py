@@ -7,47 +7,41 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from lib.concurrency.background_tasks import BackgroundTasks
 from lib.concurrency.bounded_executor import BoundedExecutor, SizedExecutor
 from lib.concurrency.keyed_lock import KeyedLock
+from lib.moderation.decision_policy import (
+    DecisionResult,
+    from_model,
+    from_rule,
+    pending,
+    without_model,
+)
 from lib.moderation.media.decoder_pool import DecoderUnavailableError
 from lib.moderation.model import SYSTEM
-from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.outputs import Floats
-from lib.moderation.review_price import ReviewPrice
+from lib.moderation.policy_bundle import PolicyBundle
+from lib.moderation.prepared_post import PreparedPost
+from lib.moderation.result import ModerationResult
+from lib.moderation.review_price import ReviewPrice, ReviewPricer
 from lib.moderation.routing import Routed, Routing
 from lib.moderation.rules import row_of
 from lib.records import Decision, RecordsUnavailableError
 from lib.rules import Verdict
 from lib.storage import StorageError
 from serve.framework import Metrics, Problem, RequestContext
-from serve.framework.decision_store import DecisionCounter
+from serve.framework.decision_store import DecisionCounter, decision_row
 from serve.framework.validation import reject_future
 from serve.moderation import metrics
-from serve.moderation.active_policies import PolicyBundle
 from serve.moderation.author_profiles import REMOVED, TEXT_THREADS
 from serve.moderation.content import content_digest
 from serve.moderation.dependencies import Dependencies
-from serve.moderation.fusion_model import (
-    FusionModelVersion,
-    ModelUnavailableError,
-    VersionUnavailableError,
-    run_model,
-)
-from serve.moderation.post_preparation import PreparedPost
-from serve.moderation.result import (
-    DecisionResult,
-    ModerationResult,
-    from_model,
-    from_rule,
-    pending,
-    without_model,
-)
-from serve.moderation.result_views import CONTENT_DIGEST, record_metrics, to_record, to_response
-from serve.moderation.review_pricing import ReviewPricer
+from serve.moderation.model import ModelUnavailableError
+from serve.moderation.post_preparation import Storing
 from serve.moderation.schemas import PostRequest, PostResponse
+
+CONTENT_DIGEST = "content_digest"
+"""Where the record of a post keeps what tells it from another one under its id."""
 
 
 class PostModerator:
@@ -59,7 +53,6 @@ class PostModerator:
         background: runs what may follow the answer.
         now: microseconds since 1970 UTC.
         ahead_us: how far a caller's clock may be ahead.
-        timeout_s: then a model is out.
         video_at_once: whether the answer waits for the video.
     """
 
@@ -70,11 +63,10 @@ class PostModerator:
         background: BackgroundTasks,
         now: Callable[[], int],
         ahead_us: int,
-        timeout_s: float,
         video_at_once: bool,
     ) -> None:
         self._dependencies, self._meter, self._background = dependencies, meter, background
-        self._now, self._ahead, self._timeout = now, ahead_us, timeout_s
+        self._now, self._ahead = now, ahead_us
         self._video_at_once = video_at_once
         self._texts = SizedExecutor(*TEXT_THREADS)
         self.priced: ReviewPrice | None = None
@@ -102,19 +94,24 @@ class PostModerator:
             first := await self._dependencies.decision_store.find_if_available(request.post_id)
         ) is not None:
             return self._again(first, request, digest, context)
-        prepared = await self._read(request, created)
+        prepared, storing = await self._read(request, created)
         result = await self._judged(prepared, digest, wait=self._video_at_once)
-        await self._shelved(prepared)
+        try:
+            await storing
+        except (OSError, StorageError) as error:
+            raise Problem.unavailable(
+                "the post's media cannot be kept for a moment; send the same again"
+            ) from error
         if result.choice.decision == "REVIEW" and result.choice.method != "fallback":
             result = await self._admitted(result)
-        answer = to_response(result, self._dependencies.active_rules.version, context)
+        answer = PostResponse.of(result, self._dependencies.active_rules.current.version, context)
         body = answer.model_dump_json().encode()
         self._dependencies.decision_store.append(
-            to_record(
+            _record(
                 result, answer, self._dependencies.authors.digest, digest, received, self._now()
             )
         )
-        record_metrics(self._counter, self._meter, result, context)
+        self._count(result, context)
         self._background.submit(lambda: self._tell_author(result, 0))
         return body
 
@@ -145,20 +142,12 @@ class PostModerator:
             "decided_at_us": self._now(),
         }
 
-    async def _read(self, request: PostRequest, created_at_us: int) -> PreparedPost:
+    async def _read(self, request: PostRequest, created_at_us: int) -> tuple[PreparedPost, Storing]:
         try:
             return await self._dependencies.preparer.prepare(request, created_at_us)
         except DecoderUnavailableError as error:
             raise Problem.unavailable(
                 "media cannot be decoded for a moment; send the same again"
-            ) from error
-
-    async def _shelved(self, prepared: PreparedPost) -> None:
-        try:
-            await prepared.stored()
-        except (OSError, StorageError) as error:
-            raise Problem.unavailable(
-                "the post's media cannot be kept for a moment; send the same again"
             ) from error
 
     async def _judged(self, prepared: PreparedPost, content: str, wait: bool) -> ModerationResult:
@@ -173,7 +162,7 @@ class PostModerator:
             hits=word_hits,
             failed_media=len(prepared.undecoded),
         )
-        rules = self._dependencies.active_rules.rules(history is not None)
+        rules = self._dependencies.active_rules.current.select(history is not None)
         verdict = rules.evaluate(facts, prepared.post.post_id)
         ruled = time.perf_counter()
         probabilities, routed, choice, version = await self._chosen(prepared, verdict, bundle, wait)
@@ -207,7 +196,9 @@ class PostModerator:
         if video_waits and not (inputs.images or inputs.text):
             return None, None, pending(verdict), model.version
         try:
-            probabilities, version = await self._probabilities(model, inputs, bundle)
+            probabilities, version = await self._dependencies.model_runner.predict(
+                model, inputs, bundle.policies.ids
+            )
         except ModelUnavailableError as error:
             return None, None, without_model(verdict, str(error)), model.version
         routed = self._routed(probabilities, prepared, bundle)
@@ -216,30 +207,6 @@ class PostModerator:
         if video_waits and choice.decision != "REMOVE":
             return None, None, pending(verdict), version
         return probabilities, routed, choice, version
-
-    async def _probabilities(
-        self, model: FusionModelVersion, inputs: PostInputs, bundle: PolicyBundle
-    ) -> tuple[Floats, str]:
-        """Of the policies in force, in their order, and whose they are.
-
-        Where a member still loads the newest version, the one before answers as a whole.
-        """
-        try:
-            return await self._predict(model, inputs, bundle), model.version
-        except VersionUnavailableError:
-            if model.previous is None:
-                raise
-            return await self._predict(model.previous, inputs, bundle), model.previous.version
-
-    async def _predict(
-        self, model: FusionModelVersion, inputs: PostInputs, bundle: PolicyBundle
-    ) -> Floats:
-        policies = model.fusion.policies
-        if lacking := [name for name in bundle.policies.ids if name not in policies]:
-            raise ModelUnavailableError(f"the model was not trained for {', '.join(lacking)}")
-        prediction = await run_model(model, self._dependencies.modalities, inputs, self._timeout)
-        indices = [policies.index(name) for name in bundle.policies.ids]
-        return np.asarray(prediction.probabilities[indices], dtype=np.float64)
 
     def _routed(
         self, probabilities: Floats, prepared: PreparedPost, bundle: PolicyBundle
@@ -259,6 +226,21 @@ class PostModerator:
         except RecordsUnavailableError:
             return replace(result, choice=replace(result.choice, method="fallback"))
         return result
+
+    def _count(self, result: ModerationResult, context: RequestContext) -> None:
+        """Counts a result, and adds it to the log line of its request."""
+        choice, meter = result.choice, self._meter
+        unavailable = "model" if result.history else "store"
+        self._counter.count(
+            context.log_fields, choice.decision, choice.method, result.verdict, unavailable
+        )
+        for name, policy in result.policies.items():
+            if policy.action != "ALLOW":
+                meter.count(metrics.POLICIES, name, policy.action)
+        for hit in result.hits:
+            meter.count(metrics.HITS, hit.kind)
+        for stage, ms in result.stages_ms.items():
+            meter.observe(metrics.STAGE_MS, ms, stage)
 
     def _again(
         self, first: Decision, request: PostRequest, digest: str, context: RequestContext
@@ -284,3 +266,40 @@ class PostModerator:
             await self._dependencies.authors.record_label(
                 post, REMOVED, self._now(), True, revision
             )
+
+
+def _record(
+    result: ModerationResult,
+    answer: PostResponse,
+    digest: str,
+    content: str,
+    received: int,
+    decided: int,
+) -> dict[str, Any]:
+    """The record of what was answered.
+
+    Args:
+        result: how it came about.
+        answer: as it was given.
+        digest: of the features of authors.
+        content: see `content_digest`.
+        received: microseconds since 1970 UTC.
+        decided: likewise.
+    """
+    post = result.prepared.post
+    return decision_row(
+        answer.model_dump(mode="json"),
+        result.verdict,
+        result.history,
+        system=SYSTEM,
+        subject_id=post.post_id,
+        entities={"author_id": post.author_id},
+        event_time=post.created_at_us,
+        received_at=received,
+        decided_at=decided,
+        score=None if result.probabilities is None else float(result.probabilities.max()),
+        reasons=[hit.model_dump() for hit in answer.hits],
+        rules_version=answer.rules_version,
+        feature_set_digest=digest,
+        request={**result.prepared.row(), CONTENT_DIGEST: content},
+    )

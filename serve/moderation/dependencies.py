@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lib.moderation.model.fusion_version import FusionModelVersion
 from serve.framework.active_rules import ActiveRules
 from serve.framework.decision_store import DecisionStore
 from serve.framework.model_slot import ModelSlot
 from serve.moderation.active_policies import ActivePolicies
 from serve.moderation.author_profiles import AuthorProfiles
-from serve.moderation.fusion_model import FusionModelVersion
-from serve.moderation.modality_client import ModalityClient
+from serve.moderation.model import ModelRunner
 from serve.moderation.post_preparation import PostPreparer
 from serve.moderation.review import ReviewService
 
@@ -25,7 +25,7 @@ class Dependencies:
         active_policies: policies and lists in force.
         active_rules: rules in force.
         model_slot: the model in force.
-        modalities: where modalities are answered.
+        model_runner: asks it.
         review: the queue.
         decision_store: where decisions go.
     """
@@ -35,6 +35,6 @@ class Dependencies:
     active_policies: ActivePolicies
     active_rules: ActiveRules
     model_slot: ModelSlot[FusionModelVersion]
-    modalities: ModalityClient
+    model_runner: ModelRunner
     review: ReviewService
     decision_store: DecisionStore

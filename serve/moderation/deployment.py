@@ -12,7 +12,7 @@ from lib.moderation.post import MODALITIES
 from ..framework import RayMetrics
 from ..framework.ingress import BaseIngress
 from .metrics import INSTRUMENTS
-from .modality_client import RemoteModalities
+from .model import RemoteModalities
 from .routes import build_gateway
 from .service import ModerationService
 from .settings import ModerationSettings

@@ -14,13 +14,13 @@ import numpy as np
 
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.fusion_version import Payload
 from lib.moderation.model.model import load_image, load_text, load_video
-from lib.moderation.model.outputs import ModalityAnswer, Pixels
+from lib.moderation.model.outputs import ModalityAnswer
 from lib.registry import Registry
 from serve.moderation.explanations import TOLD
 from serve.moderation.settings import ModerationSettings
 
-Payload = str | Pixels
 Asked = tuple[str, Payload]
 Model = TypeVar("Model")
 LOADERS: Mapping[str, Callable[[Path, Runtime], Any]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -13,69 +13,20 @@ import numpy as np
 
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.moderation.media.decoder_pool import shared_pool
-from lib.moderation.media.hashes import HashList, Known, Near, sha256
+from lib.moderation.media.hashes import HashList, Near, sha256
 from lib.moderation.media.limits import Limits, MediaError
 from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.media.media_store import MediaStore
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.outputs import Pixels
 from lib.moderation.post import Media, Post
+from lib.moderation.prepared_post import POST_FIELDS, PreparedPost, UndecodedAnswer
 from serve.framework import Metrics
 from serve.moderation import metrics
-from serve.moderation.schemas import MediaUpload, PostRequest, UndecodedAnswer
+from serve.moderation.schemas import MediaUpload, PostRequest
 
 _AT_ONCE = 4
-_KEPT = ("post_id", "author_id", "created_at_us", "text", "language", "reports", "reach")
-
-
-@dataclass(frozen=True)
-class PreparedPost:
-    """A post as it was read.
-
-    Attributes:
-        post: as asked.
-        inputs: decoded.
-        kept: by place (`images.0`, `video`), the SHA-256 under which the media are kept.
-        keeping: what writes them meanwhile; see `stored`.
-        undecoded: media that could not be used, or of which a part could not be looked at.
-        hashes: hits of known media, by place; a distance of 0 with the very bytes.
-        exact: places whose very bytes are known.
-        duration_s: of the video; 0 without one.
-        decode_ms: time to fetch, decode and hash.
-    """
-
-    post: Post
-    inputs: PostInputs
-    kept: Mapping[str, str]
-    undecoded: tuple[UndecodedAnswer, ...]
-    hashes: Mapping[str, Near]
-    exact: frozenset[str]
-    duration_s: float
-    decode_ms: float
-    keeping: tuple[asyncio.Future[str], ...] = ()
-
-    async def stored(self) -> None:
-        """Returns once all media are kept; nothing may be answered or recorded before.
-
-        Raises:
-            OSError, StorageError: they cannot be kept.
-        """
-        await asyncio.gather(*self.keeping)
-
-    @property
-    def exact_matches(self) -> list[Known]:
-        """Listed entries of the very bytes of its media."""
-        return [self.hashes[media_key].known for media_key in sorted(self.exact)]
-
-    @property
-    def near_match(self) -> Near | None:
-        """The nearest listed entry by looks."""
-        looks = [
-            hash_match
-            for media_key, hash_match in self.hashes.items()
-            if media_key not in self.exact
-        ]
-        return min(looks, key=lambda hash_match: hash_match.distance, default=None)
+Storing = asyncio.Future[list[str]]
 
 
 @dataclass
@@ -87,7 +38,6 @@ class _Piece:
     frames: tuple[Pixels, ...] = ()
     hit: Near | None = None
     exact: bool = False
-    duration_s: float = 0.0
     content: bytes | None = None
     digest: str | None = None
     fault: MediaError | None = None
@@ -118,10 +68,13 @@ class PostPreparer:
         self._reading = BoundedExecutor("media", _AT_ONCE)
         self._storing = BoundedExecutor("shelf", _AT_ONCE)
 
-    async def prepare(self, request: PostRequest, created_at_us: int) -> PreparedPost:
+    async def prepare(
+        self, request: PostRequest, created_at_us: int
+    ) -> tuple[PreparedPost, Storing]:
         """A request's post, decoded; broken media are told in the answer and never raise.
 
-        Media are still being kept then, so that a slow place costs no time beside the models'.
+        Media are still being kept then, so that a slow place costs no time beside the models'; the
+        second part of the answer ends when they are, or raises OSError or StorageError.
         """
         started = time.perf_counter()
         post = post_of(request, created_at_us)
@@ -131,16 +84,16 @@ class PostPreparer:
         prepared = self._observation(post, pieces, (time.perf_counter() - started) * 1000.0)
         contents = [piece.content for piece in pieces if piece.content is not None]
         keeping = [self._storing.run(self.media_store.keep, content) for content in contents]
-        return replace(prepared, keeping=tuple(map(asyncio.ensure_future, keeping)))
+        return prepared, asyncio.gather(*keeping)
 
     async def reload(self, request: Mapping[str, Any]) -> PreparedPost:
         """A post that was kept, read once more.
 
         Args:
-            request: as `request_row` made it.
+            request: as `PreparedPost.row` made it.
         """
         started = time.perf_counter()
-        row = {name: request[name] for name in _KEPT}
+        row = {name: request[name] for name in POST_FIELDS}
         kept = request["media"]
         contents = {
             media_key: await self._storing.run(self.media_store.read, digest)
@@ -191,7 +144,7 @@ class PostPreparer:
         """Fills in frames; those of an animated image as training and batch scoring see them."""
         if piece.place == "video":
             clip = self._decoders.video(content, self._limits)
-            piece.frames, piece.duration_s = tuple(clip.frames), clip.duration_s
+            piece.frames = tuple(clip.frames)
             return
         image = self._decoders.image(content, self._limits)
         piece.frames, piece.fault = image.frames, image.fault
@@ -224,7 +177,6 @@ class PostPreparer:
             undecoded=tuple(undecoded),
             hashes={piece.place: piece.hit for piece in pieces if piece.hit is not None},
             exact=frozenset(piece.place for piece in pieces if piece.exact),
-            duration_s=max((piece.duration_s for piece in pieces), default=0.0),
             decode_ms=ms,
         )
 
@@ -241,30 +193,6 @@ def post_of(request: PostRequest, created_at_us: int) -> Post:
         language=request.language,
         reports=request.reports,
         reach=request.reach,
-    )
-
-
-def request_row(prepared: PreparedPost) -> dict[str, Any]:
-    """A post as the records keep it: its media by their SHA-256."""
-    return {
-        **{name: getattr(prepared.post, name) for name in _KEPT},
-        "media": dict(prepared.kept),
-        "undecoded": [failure.place for failure in prepared.undecoded],
-    }
-
-
-def kept_post(request: Mapping[str, Any]) -> Post:
-    """A post as `request_row` kept it, its media by their SHA-256 and not read."""
-    named = {media_key: Media(None, digest) for media_key, digest in request["media"].items()}
-    named |= {
-        media_key: Media(None, "lost")
-        for media_key in request["undecoded"]
-        if media_key not in named
-    }
-    return Post(
-        **{name: request[name] for name in _KEPT},
-        images=tuple(media for media_key, media in sorted(named.items()) if media_key != "video"),
-        video=named.get("video"),
     )
 
 

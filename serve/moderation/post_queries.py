@@ -10,14 +10,14 @@ from typing import Any
 from starlette.responses import Response
 
 from lib.concurrency.bounded_executor import BoundedExecutor
+from lib.moderation.prepared_post import kept_post
 from lib.moderation.review.appeals import Removal
 from lib.records import Decision, Outcome, RecordsUnavailableError
 from lib.storage import Storage, StorageError
 from serve.framework import Problem, RequestContext
 from serve.moderation.author_profiles import REMOVED, RESTORED
 from serve.moderation.dependencies import Dependencies
-from serve.moderation.fusion_model import ModelUnavailableError, explained
-from serve.moderation.post_preparation import kept_post
+from serve.moderation.model import ModelUnavailableError
 from serve.moderation.review import outcome_answer
 from serve.moderation.schemas import (
     AppealRequest,
@@ -39,23 +39,20 @@ class PostService:
     Args:
         dependencies: what the application is made of.
         kept: where explanations are stored.
-        timeout_s: then a model is out.
     """
 
-    def __init__(
-        self, dependencies: Dependencies, kept: Callable[[], Storage], timeout_s: float
-    ) -> None:
+    def __init__(self, dependencies: Dependencies, kept: Callable[[], Storage]) -> None:
         self._decision_store, self._review, self._active_policies = (
             dependencies.decision_store,
             dependencies.review,
             dependencies.active_policies,
         )
-        self._model_slot, self._modalities, self._preparer = (
+        self._model_slot, self._model_runner, self._preparer = (
             dependencies.model_slot,
-            dependencies.modalities,
+            dependencies.model_runner,
             dependencies.preparer,
         )
-        self._authors, self._kept, self._timeout = dependencies.authors, kept, timeout_s
+        self._authors, self._kept = dependencies.authors, kept
         self._storing = BoundedExecutor("explanations", 2)
 
     async def show(self, post_id: str, context: RequestContext) -> PostView:
@@ -153,9 +150,7 @@ class PostService:
             raise _model_out("no model is loaded")
         try:
             prepared = await self._preparer.reload(first.request)
-            explanation = await explained(
-                model, self._modalities, prepared.inputs, policy, self._timeout
-            )
+            explanation = await self._model_runner.explain(model, prepared.inputs, policy)
         except (ModelUnavailableError, OSError, StorageError) as error:
             raise _model_out(str(error)) from error
         record = {"model_version": model.version, "policy": policy, "explanation": explanation}

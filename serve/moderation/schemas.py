@@ -22,9 +22,11 @@ from pydantic import (
 
 from lib.contract.fields import Id, Moment, Note, PathId, Whole
 from lib.moderation.post import LONGEST_TEXT, MOST_IMAGES
+from lib.moderation.prepared_post import UndecodedAnswer
+from lib.moderation.result import HitAnswer, ModerationResult, PolicyAnswer
 from lib.moderation.text_matching.folding import shows
+from serve.framework.asgi import RequestContext
 
-Action = Literal["ALLOW", "REVIEW", "REMOVE"]
 Decision = Literal["ALLOW", "REVIEW", "REMOVE", "PENDING"]
 LANGUAGE = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
 MOST_CLAIMED = 100
@@ -104,33 +106,6 @@ class PostRequest(_Sent):
         return self
 
 
-class PolicyAnswer(BaseModel):
-    """What one policy makes of a post."""
-
-    probability: float = Field(description="that the post breaks it, calibrated")
-    action: Action = Field(description="what this policy alone would do")
-
-
-class HitAnswer(BaseModel):
-    """A hit of a list, in the post's own characters."""
-
-    kind: Literal["word", "hash"]
-    entry: str
-    policy: str | None
-    start: int | None = Field(description="first character of the text; null for media")
-    end: int | None = Field(description="one past the last")
-    text: str | None
-    distance: int | None = Field(description="bits that differ, of a hash; 0 is exact")
-
-
-class UndecodedAnswer(BaseModel):
-    """Media that could not be used."""
-
-    place: str = Field(description="images.0, video")
-    reason: str
-    words: str
-
-
 class PostResponse(BaseModel):
     """What happens to a post, and why."""
 
@@ -150,6 +125,31 @@ class PostResponse(BaseModel):
     stages_ms: dict[str, float] = Field(description="decode apart from models")
     latency_ms: float
     request_id: str
+
+    @classmethod
+    def of(
+        cls, result: ModerationResult, rules_version: str, context: RequestContext
+    ) -> PostResponse:
+        """The answer to a post."""
+        choice = result.choice
+        return cls(
+            post_id=result.prepared.post.post_id,
+            decision=choice.decision,  # type: ignore[arg-type]
+            method=choice.method,  # type: ignore[arg-type]
+            reason=choice.reason,
+            rule_id=result.verdict.rule_id if choice.method == "rule" else None,
+            policy=choice.policy,
+            policies=result.policies,
+            presence=result.presence,  # type: ignore[arg-type]
+            hits=result.hits,
+            undecoded=list(result.prepared.undecoded),
+            model_version=result.model_version,
+            policies_version=result.bundle.version,
+            rules_version=rules_version,
+            stages_ms={name: round(ms, 3) for name, ms in result.stages_ms.items()},
+            latency_ms=context.latency_ms(),
+            request_id=context.request_id,
+        )
 
 
 class OutcomeAnswer(BaseModel):

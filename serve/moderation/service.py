@@ -12,6 +12,7 @@ from lib.moderation.media.limits import Limits
 from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.media.media_store import MediaStore
 from lib.moderation.model import SYSTEM
+from lib.moderation.model.fusion_version import FusionModelVersion, load_fusion_version
 from lib.moderation.review.queue import ReviewQueue
 from lib.moderation.review.salt import read_salt
 from lib.moderation.review.settings import ReviewSettings
@@ -29,8 +30,7 @@ from serve.moderation.active_policies import ActivePolicies
 from serve.moderation.author_profiles import AuthorProfiles
 from serve.moderation.decision import PostModerator
 from serve.moderation.dependencies import Dependencies
-from serve.moderation.fusion_model import FusionModelVersion, load_fusion_version
-from serve.moderation.modality_client import LocalModalities, ModalityClient
+from serve.moderation.model import LocalModalities, ModalityClient, ModelRunner
 from serve.moderation.post_preparation import PostPreparer
 from serve.moderation.post_queries import PostService
 from serve.moderation.review import ReviewService
@@ -77,17 +77,15 @@ class ModerationService(RiskService):
         self._loop: asyncio.AbstractEventLoop | None = None
         dependencies = self._dependencies(meter)
         self.preparer, self.review = dependencies.preparer, dependencies.review
-        model_s, ahead = args.model_timeout_ms / 1000.0, args.ahead_seconds * SECOND
         self.decider = PostModerator(
             dependencies,
             meter,
             self.background,
             self._now,
-            ahead,
-            model_s,
+            args.ahead_seconds * SECOND,
             args.video_at_once,
         )
-        self.posts = PostService(dependencies, lambda: open_storage(args.media), model_s)
+        self.posts = PostService(dependencies, lambda: open_storage(args.media))
         self.rescorer = self.new_rescorer(self.decider.rescore, self.is_ready, self._now)
         if args.reviews_per_hour is not None:
             self.periodic_tasks.append((args.capacity_seconds, self.price_reviews))
@@ -108,7 +106,7 @@ class ModerationService(RiskService):
             active_policies=self.active_policies,
             active_rules=self.active_rules,
             model_slot=self.model_slot,
-            modalities=self._modalities,
+            model_runner=ModelRunner(self._modalities, args.model_timeout_ms / 1000.0),
             review=ReviewService(queue, meter, self._now, self._closed, self._lease_clock),
             decision_store=self.decision_store,
         )

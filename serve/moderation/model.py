@@ -1,4 +1,6 @@
-"""The models of text, image and video: each in a deployment of its own, or all in this process.
+"""The model as the front node asks it: text, image and video answered apart, then put together.
+
+The models of text, image and video are in deployments of their own, or all in this process.
 
 Fusion needs the answers of the very version that it was trained with, so whoever asks names the
 version. A member keeps the two that were asked for last, and never makes a post wait for one to
@@ -12,17 +14,30 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.concurrency.micro_batcher import MicroBatcher
-from lib.moderation.model.outputs import ModalityAnswer
+from lib.moderation.explanation.modality import explain_modalities
+from lib.moderation.model.fusion_version import FusionModelVersion, ModelOutput, Payload
+from lib.moderation.model.inputs import PostInputs, batch_of
+from lib.moderation.model.outputs import Floats, ModalityAnswer, Pixels
 
-from ..framework import Metrics, RayMetrics
-from ..framework.runtime_tuning import freeze_heap, tune_interpreter
-from .metrics import BATCH, BATCH_POSTS
-from .modality_model import LOADERS, Asked, ModalityModel, Payload
+from ..framework import Metrics
+from .metrics import BATCH_POSTS
+from .modality_model import LOADERS, Asked, ModalityModel
 from .settings import ModerationSettings
 
+_AT_ONCE = 4
 _LOG = logging.getLogger("ray.serve")
+
+
+class ModelUnavailableError(RuntimeError):
+    """A part of the model does not answer; its message says which."""
+
+
+class VersionUnavailableError(ModelUnavailableError):
+    """A member does not have the version that was asked for, or not yet."""
 
 
 class MissingVersionError(RuntimeError):
@@ -131,48 +146,6 @@ class LocalModalities:
             await self._batchers[name].prepare(version)
 
 
-class ModalityDeployment:
-    """One replica of the deployment of a modality.
-
-    Args:
-        modality: which.
-        args: what the application was started with.
-    """
-
-    def __init__(self, modality: str, args: ModerationSettings) -> None:
-        tune_interpreter()
-        self._modality, self._model = modality, args.model
-        self._batcher = ModalityBatcher(modality, args, RayMetrics((BATCH,)))
-
-    async def reconfigure(self, config: Mapping[str, Any]) -> None:
-        """Loads the model before the first post comes; one that cannot be had is asked for later.
-
-        Args:
-            config: `model`, alias or version.
-        """
-        try:
-            await self._batcher.prepare(str(config.get("model", self._model)))
-        except Exception as error:  # the replica must come up: the front node says what is out
-            _LOG.warning("no model of %s yet: %r", self._modality, error)
-        freeze_heap()
-
-    async def answer(self, version: str, payload: Payload) -> ModalityAnswer | None:
-        """See `Seat.answer`."""
-        return await self._batcher.answer(version, payload)
-
-    async def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
-        """See `Member.explain`."""
-        return await self._batcher.explain(version, payload, policy)
-
-    async def prepare(self, version: str) -> None:
-        """See `Member.prepare`."""
-        await self._batcher.prepare(version)
-
-    async def sizes(self) -> dict[int, int]:
-        """How often batches of each size came since the replica started."""
-        return self._batcher.sizes
-
-
 class RemoteModalities:
     """The deployments, asked through Ray.
 
@@ -210,3 +183,116 @@ def _present(answer: ModalityAnswer | None, modality: str, version: str) -> Moda
     if answer is None:
         raise MissingVersionError(f"{modality}: {version} is loading")
     return answer
+
+
+class ModelRunner:
+    """Asks versions of the model about posts.
+
+    Args:
+        modalities: where modalities are answered.
+        timeout_s: then a model is out.
+    """
+
+    def __init__(self, modalities: ModalityClient, timeout_s: float) -> None:
+        self._modalities, self._timeout = modalities, timeout_s
+        self._threads = BoundedExecutor("fusion", _AT_ONCE)
+
+    async def predict(
+        self, model: FusionModelVersion, post: PostInputs, policies: tuple[str, ...]
+    ) -> tuple[Floats, str]:
+        """Probabilities of policies, in their order, and the version that they are of.
+
+        Where a member still loads the newest version, the one before answers as a whole.
+
+        Raises:
+            ModelUnavailableError: as `run`, or the model was not trained for a policy.
+        """
+        if lacking := [name for name in policies if name not in model.fusion.policies]:
+            raise ModelUnavailableError(f"the model was not trained for {', '.join(lacking)}")
+        try:
+            output = await self.run(model, post)
+        except VersionUnavailableError:
+            if model.previous is None:
+                raise
+            return await self.predict(model.previous, post, policies)
+        indices = [model.fusion.policies.index(name) for name in policies]
+        return np.asarray(output.probabilities[indices], dtype=np.float64), model.version
+
+    async def run(self, model: FusionModelVersion, post: PostInputs) -> ModelOutput:
+        """What a version says of a post.
+
+        Raises:
+            VersionUnavailableError: a member does not have this version.
+            ModelUnavailableError: a modality's model did not answer, or not in time.
+        """
+        payloads = await self._payloads(model, post)
+        calls = [
+            self._modalities.answer(name, model.version, payload)
+            for name, payload in payloads.items()
+        ]
+        try:
+            async with asyncio.timeout(self._timeout):
+                results = await asyncio.gather(*calls)
+        except TimeoutError as error:
+            text = f"no answer of {', '.join(payloads)} within {self._timeout:g} s"
+            raise ModelUnavailableError(text) from error
+        except MissingVersionError as error:
+            raise VersionUnavailableError(str(error)) from error
+        except Exception as error:  # a member's own fault is ours, never the post's
+            raise ModelUnavailableError(f"{type(error).__name__}: {error}") from error
+        answers = dict(zip(payloads, results, strict=True))
+        fused = await self._threads.run(model.fused, post, answers)
+        return ModelOutput(fused, payloads, answers)
+
+    async def explain(
+        self, model: FusionModelVersion, post: PostInputs, policy: str
+    ) -> dict[str, Any]:
+        """What of a post speaks for a policy: which modality mattered, and what within each.
+
+        Returns:
+            `probability`; `modalities`, what each adds to the log-odds beside the others; and by
+            name the explanation of each modality that is present.
+
+        Raises:
+            ModelUnavailableError: as `run`.
+        """
+        output = await self.run(model, post)
+        index = model.fusion.policies.index(policy)
+        adds = explain_modalities(model.fusion, output.answers, batch_of([post]).presence)
+        explanation: dict[str, Any] = {
+            "probability": float(output.probabilities[index]),
+            "modalities": {name: float(adds[name][0, index]) for name in output.payloads},
+        }
+        try:
+            async with asyncio.timeout(self._timeout):
+                for name, payload in output.payloads.items():
+                    model_input, chosen = payload, list[int]()
+                    if name == "image" and not isinstance(payload, str):
+                        chosen = await self._worst_frames(model, post, payload, index)
+                        counts = post.image_frames or (1,) * len(chosen)
+                        model_input = payload[np.cumsum([0, *counts[:-1]]) + chosen]
+                    explanation[name] = await self._modalities.explain(
+                        name, model.version, model_input, policy
+                    )
+                    explanation[name] |= {"frame": chosen} if chosen else {}
+        except Exception as error:  # as in `run`
+            raise ModelUnavailableError(f"{type(error).__name__}: {error}") from error
+        return explanation
+
+    async def _payloads(self, model: FusionModelVersion, post: PostInputs) -> dict[str, Payload]:
+        if post.images or post.clip is not None:
+            return await self._threads.run(model.payloads, post)
+        return model.payloads(post)  # a text is handed on as it is: no thread for that
+
+    async def _worst_frames(
+        self, model: FusionModelVersion, post: PostInputs, frames: Pixels, index: int
+    ) -> list[int]:
+        """Of each image, the number of the frame with the highest odds of the policy."""
+        counts = post.image_frames or (1,) * len(frames)
+        if max(counts) == 1:
+            return [0] * len(counts)
+        answers = [
+            self._modalities.answer("image", model.version, frames[[k]]) for k in range(len(frames))
+        ]
+        odds = np.array([answer.log_odds[0, index] for answer in await asyncio.gather(*answers)])
+        return [int(some.argmax()) for some in np.split(odds, np.cumsum(counts)[:-1])]

@@ -1,41 +1,47 @@
-"""What is made of a post: rules and models put together into one decision and its answer."""
+"""What a post was decided by: rules, hits, models and the decision."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel, Field
+
+from lib.moderation.decision_policy import DecisionResult
 from lib.moderation.model.outputs import Floats, Presence
 from lib.moderation.policies import ACTIONS
+from lib.moderation.policy_bundle import PolicyBundle
 from lib.moderation.post import MODALITIES
+from lib.moderation.prepared_post import PreparedPost
 from lib.moderation.review.queue import Doubt
-from lib.moderation.routing import REMOVE, REVIEW, UNDECODED, Routed
+from lib.moderation.routing import Routed
 from lib.moderation.text_matching.lists import Hit
 from lib.rules import Verdict
-from serve.moderation.active_policies import PolicyBundle
-from serve.moderation.post_preparation import PreparedPost
-from serve.moderation.schemas import HitAnswer, PolicyAnswer
 
 _SEVERITY_OF_THE_UNSEEN = 3
-_RULE = "a rule decides"
 
 
-@dataclass(frozen=True)
-class DecisionResult:
-    """A decision.
+Action = Literal["ALLOW", "REVIEW", "REMOVE"]
 
-    Attributes:
-        decision: ALLOW, REVIEW, REMOVE or PENDING.
-        method: rule, model, fallback or pending.
-        reason: in words.
-        policy: that decided, if one did.
-    """
 
-    decision: str
-    method: str
-    reason: str
-    policy: str | None = None
+class PolicyAnswer(BaseModel):
+    """What one policy makes of a post."""
+
+    probability: float = Field(description="that the post breaks it, calibrated")
+    action: Action = Field(description="what this policy alone would do")
+
+
+class HitAnswer(BaseModel):
+    """A hit of a list, in the post's own characters."""
+
+    kind: Literal["word", "hash"]
+    entry: str
+    policy: str | None
+    start: int | None = Field(description="first character of the text; null for media")
+    end: int | None = Field(description="one past the last")
+    text: str | None
+    distance: int | None = Field(description="bits that differ, of a hash; 0 is exact")
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,11 @@ class ModerationResult:
     """Everything that a post was judged by.
 
     Attributes:
-        seen: the post.
+        prepared: the post.
         bundle: what it was held against.
         words: hits of word lists.
         verdict: of the rules.
-        chances: (policies,) by the models, in the order of the policies; None where none ran.
+        probabilities: (policies,) by the models, in the order of the policies; None where none ran.
         routed: what they come to.
         model_version: whose they are.
         choice: the decision.
@@ -145,43 +151,3 @@ class ModerationResult:
             "reason": self.choice.reason,
             "rule_id": self.verdict.rule_id,
         }
-
-
-def from_rule(verdict: Verdict) -> DecisionResult | None:
-    """The decision of a rule that needs no model; None where models are to be asked."""
-    if verdict.action in ("REMOVE", "ALLOW"):
-        return DecisionResult(verdict.action, "rule", verdict.reason or _RULE)
-    return None
-
-
-def from_model(
-    verdict: Verdict, routed: Routed, probabilities: Floats, bundle: PolicyBundle
-) -> DecisionResult:
-    """What models come to, unless a rule asks for review and they do not remove the post."""
-    action, policy = routed.words(0, bundle.policies)
-    if verdict.action == "REVIEW" and int(routed.actions[0]) != REMOVE:
-        return DecisionResult("REVIEW", "rule", verdict.reason or _RULE)
-    return DecisionResult(action, "model", _reason(policy, routed, probabilities, bundle), policy)
-
-
-def without_model(verdict: Verdict, why: str) -> DecisionResult:
-    """The careful decision while a model is out: a person looks, if it is not back before."""
-    if verdict.action == "REVIEW":
-        return DecisionResult("REVIEW", "fallback", verdict.reason or _RULE)
-    return DecisionResult("REVIEW", "fallback", f"the models are unavailable for a moment ({why})")
-
-
-def pending(verdict: Verdict) -> DecisionResult:
-    """While a video waits to be judged."""
-    more = f"; {verdict.reason}" if verdict.action == "REVIEW" else ""
-    return DecisionResult("PENDING", "pending", f"the video is being judged{more}")
-
-
-def _reason(policy: str | None, routed: Routed, probabilities: Floats, bundle: PolicyBundle) -> str:
-    if policy == UNDECODED:
-        return "part of the post could not be decoded, so a person looks at it"
-    if policy is None:
-        return "no policy asks for more than to allow it"
-    probability = float(probabilities[bundle.policies.ids.index(policy)])
-    does = {REVIEW: "a person should look", REMOVE: "it is removed"}[int(routed.actions[0])]
-    return f"{policy}: broken with a chance of {probability:.1%}; at these costs {does}"

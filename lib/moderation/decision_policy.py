@@ -1,0 +1,68 @@
+"""From the verdict of rules and the routing of the model to a decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lib.moderation.policy_bundle import PolicyBundle
+from lib.moderation.routing import REMOVE, REVIEW, UNDECODED, Floats, Routed
+from lib.rules import Verdict
+
+_RULE = "a rule decides"
+
+
+@dataclass(frozen=True)
+class DecisionResult:
+    """A decision.
+
+    Attributes:
+        decision: ALLOW, REVIEW, REMOVE or PENDING.
+        method: rule, model, fallback or pending.
+        reason: in words.
+        policy: that decided, if one did.
+    """
+
+    decision: str
+    method: str
+    reason: str
+    policy: str | None = None
+
+
+def from_rule(verdict: Verdict) -> DecisionResult | None:
+    """The decision of a rule that needs no model; None where models are to be asked."""
+    if verdict.action in ("REMOVE", "ALLOW"):
+        return DecisionResult(verdict.action, "rule", verdict.reason or _RULE)
+    return None
+
+
+def from_model(
+    verdict: Verdict, routed: Routed, probabilities: Floats, bundle: PolicyBundle
+) -> DecisionResult:
+    """What models come to, unless a rule asks for review and they do not remove the post."""
+    action, policy = routed.words(0, bundle.policies)
+    if verdict.action == "REVIEW" and int(routed.actions[0]) != REMOVE:
+        return DecisionResult("REVIEW", "rule", verdict.reason or _RULE)
+    return DecisionResult(action, "model", _reason(policy, routed, probabilities, bundle), policy)
+
+
+def without_model(verdict: Verdict, why: str) -> DecisionResult:
+    """The careful decision while a model is out: a person looks, if it is not back before."""
+    if verdict.action == "REVIEW":
+        return DecisionResult("REVIEW", "fallback", verdict.reason or _RULE)
+    return DecisionResult("REVIEW", "fallback", f"the models are unavailable for a moment ({why})")
+
+
+def pending(verdict: Verdict) -> DecisionResult:
+    """While a video waits to be judged."""
+    more = f"; {verdict.reason}" if verdict.action == "REVIEW" else ""
+    return DecisionResult("PENDING", "pending", f"the video is being judged{more}")
+
+
+def _reason(policy: str | None, routed: Routed, probabilities: Floats, bundle: PolicyBundle) -> str:
+    if policy == UNDECODED:
+        return "part of the post could not be decoded, so a person looks at it"
+    if policy is None:
+        return "no policy asks for more than to allow it"
+    probability = float(probabilities[bundle.policies.ids.index(policy)])
+    does = {REVIEW: "a person should look", REMOVE: "it is removed"}[int(routed.actions[0])]
+    return f"{policy}: broken with a chance of {probability:.1%}; at these costs {does}"
