@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from lib.concurrency.bounded_executor import BoundedExecutor
@@ -183,16 +183,10 @@ class DecisionStore:
             self.records.close()
 
     async def _read(self, work: Callable[[], Answer]) -> Answer:
-        return await self._call_guarded(self._reads, work)
+        return await self._reads.run(lambda: self._threads.run(work))
 
     async def _write(self, work: Callable[[], Answer]) -> Answer:
-        return await self._call_guarded(self._writes, work)
-
-    async def _call_guarded(self, guard: GuardedCall, work: Callable[[], Answer]) -> Answer:
-        def call() -> Awaitable[Answer]:
-            return self._threads.run(work)
-
-        return await guard.run(call)
+        return await self._writes.run(lambda: self._threads.run(work))
 
     def _find(self, subject_id: str) -> Decision | None:
         kept = (self._buffer.find(subject_id), self.journal.find(self._system, subject_id))

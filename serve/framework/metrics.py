@@ -60,7 +60,7 @@ class RayMetrics:
         self._counts: dict[tuple[str, ...], float] = {}
 
     def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
-        """See `Meter.count`."""
+        """See `Metrics.count`."""
         if not amount > 0:
             _check_zero(name, amount)
             return
@@ -70,11 +70,11 @@ class RayMetrics:
         self._counts[key] = self._counts.get(key, 0.0) + amount
 
     def observe(self, name: str, value: float, *tags: str) -> None:
-        """See `Meter.observe`."""
+        """See `Metrics.observe`."""
         self._series[name].observe(value, self._named(name, tags))
 
     def flush(self) -> None:
-        """See `Meter.flush`; what Ray refuses waits for the next.
+        """See `Metrics.flush`; what Ray refuses waits for the next.
 
         Raises:
             ExceptionGroup: what Ray said of each count that it refused; the others are handed on.
@@ -110,15 +110,15 @@ class PrometheusMetrics:
         self._tagged: dict[tuple[str, ...], Any] = {}
 
     def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
-        """See `Meter.count`."""
+        """See `Metrics.count`."""
         self._child(name, tags).inc(amount)
 
     def observe(self, name: str, value: float, *tags: str) -> None:
-        """See `Meter.observe`."""
+        """See `Metrics.observe`."""
         self._child(name, tags).observe(value)
 
     def flush(self) -> None:
-        """See `Meter.flush`; nothing waits here."""
+        """See `Metrics.flush`; nothing waits here."""
 
     def text(self) -> str:
         """Everything in Prometheus' text format."""

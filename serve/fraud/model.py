@@ -55,7 +55,7 @@ class LocalModel(ModelSlot[Scorer]):
         self._batcher: MicroBatcher[Row, ModelScore] = MicroBatcher(self.score_rows)
 
     async def score(self, row: Row) -> ModelScore:
-        """See `Model.score`."""
+        """See `ScoreProvider.score`."""
         return await self._batcher.submit(row)
 
     async def score_rows(self, rows: Sequence[Row]) -> list[ModelScore]:
@@ -68,7 +68,7 @@ class LocalModel(ModelSlot[Scorer]):
         return scorer.model_scores(np.stack(rows))
 
     async def status(self) -> Mapping[str, Any]:
-        """See `Model.status`."""
+        """See `ScoreProvider.status`."""
         return self.state()
 
     def _in_force(self) -> Scorer:

@@ -69,7 +69,7 @@ class ModelDeployment:
             return str(error)
 
     async def status(self) -> Mapping[str, Any]:
-        """See `Model.status`."""
+        """See `ScoreProvider.status`."""
         return await self._local_model.status()
 
     async def _follow(self) -> None:
@@ -96,7 +96,7 @@ class RemoteModel:
         self._breaker = CircuitBreaker()
 
     async def score(self, row: Row) -> ModelScore:
-        """See `Model.score`; asked once more where a replica died."""
+        """See `ScoreProvider.score`; asked once more where a replica died."""
         if not self._breaker.allows():
             raise ModelUnavailableError("the model's deployment is out, tried again shortly")
         try:
@@ -112,7 +112,7 @@ class RemoteModel:
         return model_score
 
     async def status(self) -> Mapping[str, Any]:
-        """See `Model.status`."""
+        """See `ScoreProvider.status`."""
         try:
             async with asyncio.timeout(self._timeout):
                 status: Mapping[str, Any] = await self._status.remote()

@@ -12,13 +12,13 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from lib.moderation.explanation.to_json import TO_JSON
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusion_version import Payload
 from lib.moderation.model.model import load_image, load_text, load_video
 from lib.moderation.model.outputs import ModalityAnswer
 from lib.registry import Registry
-from serve.moderation.explanations import TOLD
 from serve.moderation.settings import ModerationSettings
 
 Asked = tuple[str, Payload]
@@ -92,7 +92,7 @@ class ModalityModel:
         )
 
     def prepare(self, version_or_alias: str) -> None:
-        """Loads a version; see `Versions.prepare`."""
+        """Loads a version; see `ModelVersions.prepare`."""
         self._versions.prepare(version_or_alias)
 
     def answers(self, requests: Sequence[Asked]) -> list[ModalityAnswer | None]:
@@ -100,7 +100,7 @@ class ModalityModel:
 
         Args:
             requests: version and payload: a text; images (k, S, S, 3) of one post; frames
-                (T, S, S, 3) of its clip, as `Views` prepares them.
+                (T, S, S, 3) of its clip, as `Preprocessing` prepares them.
         """
         answers: dict[int, ModalityAnswer] = {}
         for version in dict.fromkeys(version for version, _ in requests):
@@ -118,7 +118,7 @@ class ModalityModel:
         if self.modality == "text":
             # gradients are taken through hooks, which posts that are judged meanwhile must not see
             model = replace(model, net=copy.deepcopy(model.net))
-        return TOLD[self.modality](model, payload, policy)
+        return TO_JSON[self.modality](model, payload, policy)
 
     def _answer(self, model: Any, payloads: Sequence[Any]) -> ModalityAnswer:
         if self.modality == "text":

@@ -73,11 +73,11 @@ class ModalityBatcher:
         return answer
 
     async def prepare(self, version_or_alias: str) -> None:
-        """See `Member.prepare`."""
+        """Loads a version beside answers; see `ModelVersions.prepare`."""
         await self._preparing.run(self._model.prepare, version_or_alias)
 
     async def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
-        """See `Member.explain`; one at a time, beside answers, however many callers gave up."""
+        """See `ModalityModel.explain`; one at a time, however many callers gave up."""
         return await self._explaining.run(self._model.explain, version, payload, policy)
 
     async def _all(self, requests: Sequence[Asked]) -> list[ModalityAnswer | None]:
@@ -101,7 +101,7 @@ class ModalityClient(Protocol):
     """Where modalities are answered: here, or in other deployments."""
 
     async def answer(self, modality: str, version: str, payload: Payload) -> ModalityAnswer:
-        """One row of a modality; see `Member.answers`.
+        """One row of a modality; see `ModalityModel.answers`.
 
         Raises:
             MissingVersionError: the version is not there.
@@ -111,7 +111,7 @@ class ModalityClient(Protocol):
     async def explain(
         self, modality: str, version: str, payload: Payload, policy: str
     ) -> dict[str, Any]:
-        """See `Member.explain`."""
+        """See `ModalityModel.explain`."""
         ...
 
     async def prepare(self, modalities: Sequence[str], version: str) -> None:

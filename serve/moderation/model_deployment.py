@@ -44,15 +44,15 @@ class ModalityDeployment:
         freeze_heap()
 
     async def answer(self, version: str, payload: Payload) -> ModalityAnswer | None:
-        """See `Seat.answer`."""
+        """See `ModalityBatcher.answer`."""
         return await self._batcher.answer(version, payload)
 
     async def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
-        """See `Member.explain`."""
+        """See `ModalityBatcher.explain`."""
         return await self._batcher.explain(version, payload, policy)
 
     async def prepare(self, version: str) -> None:
-        """See `Member.prepare`."""
+        """See `ModalityBatcher.prepare`."""
         await self._batcher.prepare(version)
 
     async def sizes(self) -> dict[int, int]:

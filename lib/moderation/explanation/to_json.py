@@ -51,7 +51,7 @@ def video_to_json(model: Any, frames: Pixels, policy: str) -> dict[str, Any]:
     }
 
 
-TOLD: Mapping[str, Callable[..., dict[str, Any]]] = {
+TO_JSON: Mapping[str, Callable[..., dict[str, Any]]] = {
     "text": text_to_json,
     "image": image_to_json,
     "video": video_to_json,
