@@ -20,8 +20,6 @@ from lib.moderation.text_matching.lists import Hit
 from lib.rules import Verdict
 
 _SEVERITY_OF_THE_UNSEEN = 3
-
-
 Action = Literal["ALLOW", "REVIEW", "REMOVE"]
 
 

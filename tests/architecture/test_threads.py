@@ -4,7 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-SERVE = Path(__file__).parents[2] / "serve"
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("serve", "lib/concurrency", "lib/feature")
 
 
 def shared_threads(source: str) -> Iterator[int]:
@@ -26,8 +27,9 @@ def shared_threads(source: str) -> Iterator[int]:
 
 def test_services_use_no_thread_of_the_default_executor() -> None:
     faults = [
-        f"{path.relative_to(SERVE.parent)}:{line}"
-        for path in sorted(SERVE.rglob("*.py"))
+        f"{path.relative_to(ROOT)}:{line}"
+        for folder in FOLDERS
+        for path in sorted((ROOT / folder).rglob("*.py"))
         for line in shared_threads(path.read_text())
     ]
     assert faults == [], "use lib.concurrency.bounded_executor.BoundedExecutor"
