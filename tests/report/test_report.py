@@ -8,38 +8,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.report import (
-    Axis,
-    Curve,
-    Figures,
-    KeyFigure,
-    KeyFigures,
-    Note,
-    Report,
-    Section,
-    Table,
-    bar_plot,
-    histogram,
-    line_plot,
-    render_page,
-    write_report,
-)
+from lib import report
 
 
-def small_report(text: str = "a note") -> Report:
+def small_report(text: str = "a note") -> report.Report:
     line = np.linspace(0.01, 1, 5_000)
-    plots = Figures(
+    plots = report.Figures(
         (
-            line_plot(
-                "up", {"one": Curve(line, line), "two": Curve(line, line**2)}, Axis("x"), Axis("y")
+            report.line_plot(
+                "up",
+                {"one": report.Curve(line, line), "two": report.Curve(line, line**2)},
+                report.Axis("x"),
+                report.Axis("y"),
             ),
-            histogram("spread", {"good": line, "fraud": line[::3]}, Axis("score")),
-            bar_plot("bars", ["a", "b"], [1.0, 2.0], Axis("share")),
+            report.histogram("spread", {"good": line, "fraud": line[::3]}, report.Axis("score")),
+            report.bar_plot("bars", ["a", "b"], [1.0, 2.0], report.Axis("share")),
         )
     )
-    table = Table(("method", "auc"), (("forest", 0.91234), (text, None)), emphasis=1)
-    blocks = [KeyFigures((KeyFigure("AUC", "0.912"),)), Note(text), table, plots]
-    return Report("Title", text, [Section("First", blocks)], {"auc": 0.91234, "gap": float("nan")})
+    table = report.Table(("method", "auc"), (("forest", 0.91234), (text, None)), emphasis=1)
+    blocks = [
+        report.KeyFigures((report.KeyFigure("AUC", "0.912"),)),
+        report.Note(text),
+        table,
+        plots,
+    ]
+    return report.Report(
+        "Title", text, [report.Section("First", blocks)], {"auc": 0.91234, "gap": float("nan")}
+    )
 
 
 class Links(HTMLParser):
@@ -55,27 +50,30 @@ class Links(HTMLParser):
 
 def test_page_needs_nothing_from_elsewhere() -> None:
     page = Links()
-    page.feed(render_page(small_report()))
+    page.feed(report.render_page(small_report()))
     assert all(link.startswith("#") for link in page.links)
     assert not page.tags & {"script", "link", "iframe", "img"}
-    assert "@import" not in render_page(small_report())
+    assert "@import" not in report.render_page(small_report())
 
 
 def test_text_is_escaped_everywhere() -> None:
-    page = render_page(small_report("<script>alert(1)</script>"))
+    page = report.render_page(small_report("<script>alert(1)</script>"))
     assert "<script>" not in page
     assert page.count("&lt;script&gt;") == 3
 
 
 def test_numbers_are_written_for_people_and_absent_ones_as_a_dash() -> None:
-    page = render_page(small_report())
+    page = report.render_page(small_report())
     assert "0.912</td>" in page
     assert "–</td>" in page
 
 
 def test_plots_are_sound_svg_and_repeat() -> None:
     first, second = (
-        line_plot("t", {"a": Curve([0, 1], [1, 2])}, Axis("x"), Axis("y")) for _ in "ab"
+        report.line_plot(
+            "t", {"a": report.Curve([0, 1], [1, 2])}, report.Axis("x"), report.Axis("y")
+        )
+        for _ in "ab"
     )
     assert ET.fromstring(first.svg).tag.endswith("svg")
     assert [token for token in first.svg.split() if token.startswith("<")] == [
@@ -84,13 +82,18 @@ def test_plots_are_sound_svg_and_repeat() -> None:
 
 
 def test_ids_of_two_plots_on_a_page_differ() -> None:
-    plots = [line_plot(name, {"a": Curve([0, 1], [1, 2])}, Axis(name), Axis("y")) for name in "ab"]
+    plots = [
+        report.line_plot(
+            name, {"a": report.Curve([0, 1], [1, 2])}, report.Axis(name), report.Axis("y")
+        )
+        for name in "ab"
+    ]
     ids = [{part.split('"')[0] for part in plot.svg.split('id="')[1:]} for plot in plots]
     assert not ids[0] & ids[1]
 
 
 def test_files_are_written_whole_and_hold_the_numbers(tmp_path: Path) -> None:
-    page, facts = write_report(small_report(), tmp_path / "out")
+    page, facts = report.write_report(small_report(), tmp_path / "out")
     assert json.loads(facts.read_text())["auc"] == 0.91234
     assert json.loads(facts.read_text())["gap"] is None
     assert page.read_text().startswith("<!doctype html>")
@@ -102,4 +105,4 @@ def test_files_are_written_whole_and_hold_the_numbers(tmp_path: Path) -> None:
 
 def test_ragged_table_is_refused() -> None:
     with pytest.raises(ValueError, match="row 0 has 1 cells under 2 headings"):
-        Table(("a", "b"), (("only one",),))
+        report.Table(("a", "b"), (("only one",),))

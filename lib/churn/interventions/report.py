@@ -8,23 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lib import report
 from lib.churn.health import COMPONENTS
 from lib.churn.interventions.daily import DailyPlan, Economics
 from lib.churn.interventions.effects import Effect
 from lib.churn.interventions.plan import Budget
 from lib.churn.interventions.playbooks import Playbooks
-from lib.report import (
-    Axis,
-    Cell,
-    Figures,
-    KeyFigure,
-    KeyFigures,
-    Note,
-    Report,
-    Section,
-    Table,
-    bar_plot,
-)
 
 _SHOWN = 50
 
@@ -39,10 +28,10 @@ def plan_report(
     as_of: str,
     effects: dict[str, Effect] | None = None,
     currency: str = "",
-) -> Report:
+) -> report.Report:
     """The report of a planned day."""
     treated = log.filter(pa.array(~log["held_out"].to_numpy(zero_copy_only=False)))
-    return Report(
+    return report.Report(
         title="Customers: whom to look after today",
         subtitle=f"as of {as_of}; amounts in {currency or 'the settlement currency'}",
         sections=[
@@ -73,40 +62,44 @@ def facts(day: DailyPlan, log: pa.Table, as_of: str, effects: dict[str, Effect])
 
 def _overview(
     day: DailyPlan, log: pa.Table, scores: pa.Table, limits: Budget, economics: Economics
-) -> Section:
+) -> report.Section:
     mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
     at_risk = float((day.probabilities * mrr).sum()) * 12.0
     held_out = int(log["held_out"].to_numpy(zero_copy_only=False).sum())
     figures = (
-        KeyFigure(
+        report.KeyFigure(
             "customers",
             f"{scores.num_rows:,}",
             f"{int(day.probabilities.sum()):,} expected to leave",
         ),
-        KeyFigure("yearly revenue expected to go", f"{at_risk:,.0f}", "chance times revenue"),
-        KeyFigure(
+        report.KeyFigure(
+            "yearly revenue expected to go", f"{at_risk:,.0f}", "chance times revenue"
+        ),
+        report.KeyFigure(
             "to look after",
             f"{log.num_rows - held_out:,}",
             f"{held_out} more left alone, to compare",
         ),
-        KeyFigure("expected gain", f"{day.plan.value:,.0f}", "what staying is worth, less cost"),
-        KeyFigure("hours", f"{day.plan.hours:,.1f}", f"of {limits.hours:,.1f}"),
-        KeyFigure("cost", f"{day.plan.cost:,.0f}", f"of {limits.budget:,.0f}"),
+        report.KeyFigure(
+            "expected gain", f"{day.plan.value:,.0f}", "what staying is worth, less cost"
+        ),
+        report.KeyFigure("hours", f"{day.plan.hours:,.1f}", f"of {limits.hours:,.1f}"),
+        report.KeyFigure("cost", f"{day.plan.cost:,.0f}", f"of {limits.budget:,.0f}"),
     )
     text = (
         f"A customer who stays is reckoned at {economics.margin:.0%} of its revenue for "
         f"{economics.months:g} months. The gain rests on the playbooks' effects below: where these "
         "are assumed, so is the gain."
     )
-    return Section("In short", [KeyFigures(figures), Note(text)])
+    return report.Section("In short", [report.KeyFigures(figures), report.Note(text)])
 
 
-def _people(treated: pa.Table, scores: pa.Table, playbooks: Playbooks) -> Section:
+def _people(treated: pa.Table, scores: pa.Table, playbooks: Playbooks) -> report.Section:
     labels = {playbook.id: playbook.words for playbook in playbooks.playbooks}
     about = {row["customer_id"]: row for row in scores.select(
         ["customer_id", "score", "band", "segment", "reasons", *COMPONENTS]
     ).to_pylist()}  # fmt: skip
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[report.Cell, ...]] = []
     for row in treated.slice(0, _SHOWN).to_pylist():
         customer = about[row["customer_id"]]
         raising = [why["words"] for why in json.loads(customer["reasons"]) if why["effect"] > 0]
@@ -124,44 +117,50 @@ def _people(treated: pa.Table, scores: pa.Table, playbooks: Playbooks) -> Sectio
         )
     header = ("customer", "segment", "leaves", "health", "why", "what to do", "worth")
     caption = f"the first {len(rows)} of {treated.num_rows} by worth"
-    blocks: list[Any] = [Table(header, tuple(rows), digits=0, caption=caption)]
+    blocks: list[Any] = [report.Table(header, tuple(rows), digits=0, caption=caption)]
     if not rows:
-        blocks = [Note("Nothing pays today: nobody qualifies, or what could be done costs more.")]
-    return Section("Who, why, what to do, what it is worth", blocks)
+        blocks = [
+            report.Note("Nothing pays today: nobody qualifies, or what could be done costs more.")
+        ]
+    return report.Section("Who, why, what to do, what it is worth", blocks)
 
 
-def _ways(day: DailyPlan, log: pa.Table) -> Section:
-    rows: list[tuple[Cell, ...]] = [(name, value) for name, value in day.other_ways.items()]
+def _ways(day: DailyPlan, log: pa.Table) -> report.Section:
+    rows: list[tuple[report.Cell, ...]] = [(name, value) for name, value in day.other_ways.items()]
     rows.append(("this plan", day.plan.value))
     text = (
         "Expected gain of other ways to choose within the same hours and budget, all reckoned with "
         f"the same expected effects. {log.num_rows} customers are chosen by this plan."
     )
-    return Section(
+    return report.Section(
         "Beside other ways to choose",
         [
-            Table(("way", "expected gain"), tuple(rows), digits=0, emphasis=len(rows) - 1),
-            Note(text),
+            report.Table(("way", "expected gain"), tuple(rows), digits=0, emphasis=len(rows) - 1),
+            report.Note(text),
         ],
     )
 
 
-def _spent(day: DailyPlan, treated: pa.Table, playbooks: Playbooks, limits: Budget) -> Section:
+def _spent(
+    day: DailyPlan, treated: pa.Table, playbooks: Playbooks, limits: Budget
+) -> report.Section:
     count = {playbook.id: 0 for playbook in playbooks.playbooks}
     for name in treated["playbook"].to_pylist():
         count[name] += 1
-    plot = bar_plot(
+    plot = report.bar_plot(
         "Interventions by playbook",
         [playbook.words for playbook in playbooks.playbooks],
         [float(count[playbook.id]) for playbook in playbooks.playbooks],
-        Axis("customers"),
+        report.Axis("customers"),
     )
     left = limits.hours - day.plan.hours
-    return Section("What it takes", [Figures((plot,)), Note(f"{left:,.1f} hours stay free.")])
+    return report.Section(
+        "What it takes", [report.Figures((plot,)), report.Note(f"{left:,.1f} hours stay free.")]
+    )
 
 
-def _effects(playbooks: Playbooks, effects: dict[str, Effect]) -> Section:
-    rows: list[tuple[Cell, ...]] = []
+def _effects(playbooks: Playbooks, effects: dict[str, Effect]) -> report.Section:
+    rows: list[tuple[report.Cell, ...]] = []
     for playbook in playbooks.playbooks:
         effect = effects.get(playbook.id)
         interval = "-"
@@ -188,4 +187,6 @@ def _effects(playbooks: Playbooks, effects: dict[str, Effect]) -> Section:
         "effect shows: that is no evidence of none. Some thousand customers rarely tell what works "
         "for whom."
     )
-    return Section("What the effects rest on", [Table(header, tuple(rows)), Note(text)])
+    return report.Section(
+        "What the effects rest on", [report.Table(header, tuple(rows)), report.Note(text)]
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lib import report
 from lib.churn.model.evaluation import (
     AP,
     AUC,
@@ -24,21 +25,6 @@ from lib.churn.model.model import ChurnModel
 from lib.churn.reasons import words_for
 from lib.contract import MatchCounts
 from lib.contract.matches import match_figures, match_warnings
-from lib.report import (
-    Axis,
-    Cell,
-    Curve,
-    Figures,
-    KeyFigure,
-    KeyFigures,
-    Note,
-    Report,
-    Section,
-    Table,
-    bar_plot,
-    histogram,
-    line_plot,
-)
 
 _SHOWN = 15
 
@@ -57,13 +43,13 @@ class Subject:
     untold: tuple[str, ...]
 
 
-def training_report(subject: Subject, findings: Evaluation) -> Report:
+def training_report(subject: Subject, findings: Evaluation) -> report.Report:
     """The report, and its figures as JSON."""
     target = subject.model.target
     outcome = f"leave within {target.window_days} days"
     outcome += f", {target.lead_days} days ahead" if target.lead_days else ""
     simulated = "simulated customers; " if subject.simulated else ""
-    return Report(
+    return report.Report(
         title="Churn: who leaves, and how sure that is",
         subtitle=f"{simulated}{subject.source}; tested on moments from "
         f"{_day(subject.split.first_test_us)} on, of outcomes that training did not know",
@@ -111,25 +97,27 @@ def warned(findings: Evaluation) -> dict[str, float]:
     return {"leavers": len(days), "flagged": float(np.mean(~np.isnan(days))), **early}
 
 
-def _overview(findings: Evaluation, outcome: str) -> Section:
+def _overview(findings: Evaluation, outcome: str) -> report.Section:
     ours = findings.measures[OURS]
     figures = [
-        KeyFigure("customers who " + outcome, f"{findings.prevalence:.1%}", "of the test's rows"),
-        KeyFigure(
+        report.KeyFigure(
+            "customers who " + outcome, f"{findings.prevalence:.1%}", "of the test's rows"
+        ),
+        report.KeyFigure(
             "found at capacity",
             f"{ours[RECALL]:.0%}",
             f"of leavers among the riskiest {findings.capacity:.0%} of customers",
         ),
-        KeyFigure("precision at capacity", f"{ours[PRECISION]:.1%}", "of those shown leave"),
-        KeyFigure(
+        report.KeyFigure("precision at capacity", f"{ours[PRECISION]:.1%}", "of those shown leave"),
+        report.KeyFigure(
             "AUC", f"{findings.auc.value:.3f}", f"{findings.auc.low:.3f} to {findings.auc.high:.3f}"
         ),
-        KeyFigure(
+        report.KeyFigure(
             "average precision",
             f"{findings.ap.value:.3f}",
             f"{findings.ap.low:.3f} to {findings.ap.high:.3f}",
         ),
-        KeyFigure(
+        report.KeyFigure(
             "calibration error", f"{findings.calibration_error:.3f}", "stated against observed"
         ),
     ]
@@ -139,13 +127,13 @@ def _overview(findings: Evaluation, outcome: str) -> Section:
         "customers with replacement. Read average precision beside the share that leaves: it is "
         "what a random order would reach."
     )
-    return Section("In short", [KeyFigures(tuple(figures)), Note(text)])
+    return report.Section("In short", [report.KeyFigures(tuple(figures)), report.Note(text)])
 
 
-def _methods(findings: Evaluation) -> Section:
+def _methods(findings: Evaluation) -> report.Section:
     names = ordered(findings.measures)
     keys = (AUC, AP, RECALL, PRECISION, REVENUE)
-    rows: list[tuple[Cell, ...]] = [
+    rows: list[tuple[report.Cell, ...]] = [
         (name, *(findings.measures[name][key] for key in keys)) for name in names
     ]
     header = (
@@ -157,61 +145,65 @@ def _methods(findings: Evaluation) -> Section:
         "same "
         "test rows, fitted on the same training rows"
     )
-    return Section(
+    return report.Section(
         "Beside simpler methods",
-        [Table(header, tuple(rows), emphasis=len(rows) - 1, caption=caption)],
+        [report.Table(header, tuple(rows), emphasis=len(rows) - 1, caption=caption)],
     )
 
 
-def _pictures(findings: Evaluation) -> Section:
+def _pictures(findings: Evaluation) -> report.Section:
     percent = np.arange(101) / 100.0
-    lift = {OURS: Curve(percent, findings.lift[OURS])}
-    lift |= {name: Curve(percent, curve) for name, curve in findings.lift.items() if name != OURS}
+    lift = {OURS: report.Curve(percent, findings.lift[OURS])}
+    lift |= {
+        name: report.Curve(percent, curve) for name, curve in findings.lift.items() if name != OURS
+    }
     stated = [reliability_bin.stated for reliability_bin in findings.calibration]
     observed = [reliability_bin.observed for reliability_bin in findings.calibration]
     top = max(*stated, *observed, 1e-9)
     figures = [
-        line_plot(
+        report.line_plot(
             "Leavers found by looking at the riskiest first",
             dict(list(lift.items())[:6]),
-            Axis("share of customers looked at"),
-            Axis("share of leavers found"),
+            report.Axis("share of customers looked at"),
+            report.Axis("share of leavers found"),
             diagonal=True,
         ),
-        line_plot(
+        report.line_plot(
             "Chances stated and observed",
             {
-                "customers of like chance": Curve(stated, observed),
-                "exact": Curve([0, top], [0, top]),
+                "customers of like chance": report.Curve(stated, observed),
+                "exact": report.Curve([0, top], [0, top]),
             },
-            Axis("stated chance"),
-            Axis("share that left"),
+            report.Axis("stated chance"),
+            report.Axis("share that left"),
             points=True,
         ),
     ]
-    return Section("How well", [Figures(tuple(figures))])
+    return report.Section("How well", [report.Figures(tuple(figures))])
 
 
-def _why(findings: Evaluation) -> Section:
+def _why(findings: Evaluation) -> report.Section:
     top = list(findings.importance.items())[:_SHOWN]
-    plot = bar_plot(
+    plot = report.bar_plot(
         "What moves the chances",
         [words_for(name) for name, _ in top],
         [share for _, share in top],
-        Axis("share of all contributions"),
+        report.Axis("share of all contributions"),
     )
     text = (
         "Mean absolute SHAP values of the model's log-odds. They say what the model looks at, not "
         "what would happen if it were changed: effects are for the holdout to show."
     )
-    return Section("Why", [Figures((plot,)), Note(text)])
+    return report.Section("Why", [report.Figures((plot,)), report.Note(text)])
 
 
-def _early(findings: Evaluation) -> Section:
+def _early(findings: Evaluation) -> report.Section:
     days = findings.warned_days
     flagged_days = days[~np.isnan(days)]
     if not len(days):
-        return Section("How early", [Note("No leaver was there long enough before its notice.")])
+        return report.Section(
+            "How early", [report.Note("No leaver was there long enough before its notice.")]
+        )
     shares = warned(findings)
     text = (
         f"Of {len(days):,} leavers who were there for the whole window before their notice, "
@@ -219,63 +211,65 @@ def _early(findings: Evaluation) -> Section:
         f"at least 30 and {shares['flagged_60_days_before']:.0%} at least 60 days ahead. A flag is "
         f"a chance among the riskiest {findings.capacity:.0%} of training."
     )
-    blocks: list[Any] = [Note(text)]
+    blocks: list[Any] = [report.Note(text)]
     if len(flagged_days):
-        plot = histogram(
-            "First flagged", {"leavers": flagged_days}, Axis("days before notice"), bins=20,
+        plot = report.histogram(
+            "First flagged", {"leavers": flagged_days}, report.Axis("days before notice"), bins=20,
             logarithmic=False,
         )  # fmt: skip
-        blocks.append(Figures((plot,)))
-    return Section("How early", blocks)
+        blocks.append(report.Figures((plot,)))
+    return report.Section("How early", blocks)
 
 
-def _groups(subject: Subject, findings: Evaluation) -> Section:
+def _groups(subject: Subject, findings: Evaluation) -> report.Section:
     names = subject.model.base.segments
-    rows: list[tuple[Cell, ...]] = [
+    rows: list[tuple[report.Cell, ...]] = [
         (names[int(code) - 1] if 0 < code <= len(names) else "other", count, share, auc)
         for code, count, share, auc in findings.segments
     ]
     rows.append(("customers never seen in training", findings.unseen[0], None, findings.unseen[1]))
-    return Section(
-        "By segment", [Table(("segment", "rows", "share that leaves", "AUC"), tuple(rows))]
+    return report.Section(
+        "By segment", [report.Table(("segment", "rows", "share that leaves", "AUC"), tuple(rows))]
     )
 
 
-def _data(subject: Subject) -> Section:
+def _data(subject: Subject) -> report.Section:
     counts = ("rows_in", "left_out", "repeats", "merged", "quarantined")
-    rows: list[tuple[Cell, ...]] = [
+    rows: list[tuple[report.Cell, ...]] = [
         (name, *(int(table.get(count, 0)) for count in counts))
         for name, table in subject.tables.items()
     ]
     blocks: list[Any] = [
-        Table(
+        report.Table(
             ("table", "rows", "left out", "repeats dropped", "merged", "quarantined"), tuple(rows)
         )
     ]
-    blocks = [*map(Note, match_warnings(subject.matches, "customer")), *blocks]
+    blocks = [*map(report.Note, match_warnings(subject.matches, "customer")), *blocks]
     reasons = [
         (f"{name}: {reason}", int(count))
         for name, table in subject.tables.items()
         for reason, count in table["reasons"].items()
     ]
     if reasons:
-        blocks.append(Table(("why rows were quarantined", "rows"), tuple(reasons)))
+        blocks.append(report.Table(("why rows were quarantined", "rows"), tuple(reasons)))
     if strangers := match_figures(subject.matches, "customer"):
-        blocks.append(Table(("rows whose customer is unknown", "rows"), tuple(strangers.items())))
+        blocks.append(
+            report.Table(("rows whose customer is unknown", "rows"), tuple(strangers.items()))
+        )
     if subject.contradictions:
         contradiction_rows = tuple((kind, count) for kind, count in subject.contradictions.items())
         blocks.append(
-            Table(("what the tables say against each other", "times"), contradiction_rows,
+            report.Table(("what the tables say against each other", "times"), contradiction_rows,
                   caption="counted and left as it is: events count, flags do not")
         )  # fmt: skip
     if subject.untold:
         blocks.append(
-            Note(
+            report.Note(
                 f"{len(subject.untold)} of {len(subject.model.names)} features are missing, since "
                 "their tables are not given: " + ", ".join(map(words_for, subject.untold)) + "."
             )
         )
-    return Section("The data", blocks)
+    return report.Section("The data", blocks)
 
 
 def _day(time_us: int) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from lib import report
 from lib.calibration import expected_calibration_error, reliability
 from lib.evaluation import Interval
 from lib.fraud.amounts import AmountScale
@@ -27,22 +28,6 @@ from lib.fraud.model.report_tables import (
     slices_table,
 )
 from lib.fraud.model.time_split import Plan
-from lib.report import (
-    Axis,
-    Block,
-    Curve,
-    Figure,
-    Figures,
-    KeyFigure,
-    KeyFigures,
-    Note,
-    Report,
-    Section,
-    Table,
-    bar_plot,
-    histogram,
-    line_plot,
-)
 
 OURS = "ensemble"
 _SLICES = ("train", "calibrate", "test")
@@ -91,7 +76,7 @@ class Findings:
     scale: AmountScale = field(default_factory=AmountScale)
 
 
-def build_report(findings: Findings) -> Report:
+def build_report(findings: Findings) -> report.Report:
     """The report as data, for `lib.report.write_report`."""
     rows = findings.rows
     subtitle = (
@@ -100,18 +85,18 @@ def build_report(findings: Findings) -> Report:
         f"{int(rows.labels.sum()):,} frauds ({rows.labels.mean():.3%})"
     )
     sections = [
-        Section("In short", _summary(findings)),
-        Section("Against the goals", _goals(findings)),
-        Section("Compared with the baselines", _comparison(findings)),
-        Section("Calibration", _calibration(findings)),
-        Section(
+        report.Section("In short", _summary(findings)),
+        report.Section("Against the goals", _goals(findings)),
+        report.Section("Compared with the baselines", _comparison(findings)),
+        report.Section("Calibration", _calibration(findings)),
+        report.Section(
             "Decisions and money",
             money_blocks(
                 findings.ensemble.policy, findings.outcomes, findings.costs, findings.scale
             ),
         ),
-        Section("What the model looks at", _importance(findings)),
-        Section(
+        report.Section("What the model looks at", _importance(findings)),
+        report.Section(
             "Data",
             [
                 slices_table(findings.plan, findings.payments),
@@ -120,34 +105,42 @@ def build_report(findings: Findings) -> Report:
             ],
         ),
     ]
-    return Report("Fraud model: training report", subtitle, sections, _facts(findings))
+    return report.Report("Fraud model: training report", subtitle, sections, _facts(findings))
 
 
-def _labels(findings: Findings) -> list[Block]:
+def _labels(findings: Findings) -> list[report.Block]:
     if not findings.labels:
         return []
-    return [Table(("labels", "count"), tuple(findings.labels.items()))]
+    return [report.Table(("labels", "count"), tuple(findings.labels.items()))]
 
 
-def _summary(findings: Findings) -> list[Block]:
+def _summary(findings: Findings) -> list[report.Block]:
     ours, outcome = findings.measures[OURS], findings.outcomes[OURS]
     auc, ap = findings.intervals["auc"], findings.intervals["ap"]
     figures = (
-        KeyFigure("ROC AUC", f"{ours['auc']:.3f}", f"{auc.low:.3f} to {auc.high:.3f}"),
-        KeyFigure("Average precision", f"{ours['ap']:.3f}", f"{ap.low:.3f} to {ap.high:.3f}"),
-        KeyFigure("Precision at 1,000", f"{ours['precision_at_1000']:.1%}", _ceiling(findings)),
-        KeyFigure("Fraud losses", f"{-outcome.loss_reduction:+.0%}", "against approving all"),
-        KeyFigure("Good ones stopped", f"{outcome.false_positive_rate:.2%}", "review or decline"),
-        KeyFigure(
+        report.KeyFigure("ROC AUC", f"{ours['auc']:.3f}", f"{auc.low:.3f} to {auc.high:.3f}"),
+        report.KeyFigure(
+            "Average precision", f"{ours['ap']:.3f}", f"{ap.low:.3f} to {ap.high:.3f}"
+        ),
+        report.KeyFigure(
+            "Precision at 1,000", f"{ours['precision_at_1000']:.1%}", _ceiling(findings)
+        ),
+        report.KeyFigure(
+            "Fraud losses", f"{-outcome.loss_reduction:+.0%}", "against approving all"
+        ),
+        report.KeyFigure(
+            "Good ones stopped", f"{outcome.false_positive_rate:.2%}", "review or decline"
+        ),
+        report.KeyFigure(
             "Reviews a day",
             f"{outcome.reviews_per_day:,.0f}",
             f"of {findings.costs.reviews_per_day:,.0f} possible",
         ),
     )
-    blocks: list[Block] = [KeyFigures(figures)]
+    blocks: list[report.Block] = [report.KeyFigures(figures)]
     if findings.simulated:
         blocks.append(
-            Note(
+            report.Note(
                 "Simulated payments: these figures say that the system works, not how "
                 "well it will do on real ones."
             )
@@ -160,23 +153,23 @@ def _ceiling(findings: Findings) -> str:
     return f"at most {best:.1%} on these rows" if best < 1 else "of the whole test"
 
 
-def _goals(findings: Findings) -> list[Block]:
+def _goals(findings: Findings) -> list[report.Block]:
     return [
         business_table(findings.measures[OURS], findings.outcomes, findings.rows),
-        Note(
+        report.Note(
             f"The prevalence is {findings.rows.labels.mean():.3%}. A rate of 1.8% of 50 million "
             "payments a day is 900,000 payments: read every rate beside the count it stands for."
         ),
     ]
 
 
-def _comparison(findings: Findings) -> list[Block]:
-    plots = Figures((_roc(findings), _precision_recall(findings)))
+def _comparison(findings: Findings) -> list[report.Block]:
+    plots = report.Figures((_roc(findings), _precision_recall(findings)))
     return [
         *comparison_tables(findings.measures, OURS),
         plots,
         interval_table(findings.intervals),
-        Note(
+        report.Note(
             "Intervals: 95%, users drawn with replacement. All methods saw the same training days "
             "and are measured on the same test payments; cards known as compromised are left out "
             "of card precision."
@@ -184,25 +177,27 @@ def _comparison(findings: Findings) -> list[Block]:
     ]
 
 
-def _roc(findings: Findings) -> Figure:
+def _roc(findings: Findings) -> report.Figure:
     curves = {}
     for name, scores in _strongest_first(findings.scores).items():
         false, true, _ = roc_curve(findings.rows.labels, scores)
-        curves[name] = Curve(np.maximum(false, 1e-4), true)
-    return line_plot(
+        curves[name] = report.Curve(np.maximum(false, 1e-4), true)
+    return report.line_plot(
         "Frauds caught by good payments disturbed",
         curves,
-        Axis("false positive rate", logarithmic=True),
-        Axis("recall"),
+        report.Axis("false positive rate", logarithmic=True),
+        report.Axis("recall"),
     )
 
 
-def _precision_recall(findings: Findings) -> Figure:
+def _precision_recall(findings: Findings) -> report.Figure:
     curves = {}
     for name, scores in _strongest_first(findings.scores).items():
         precision, recall, _ = precision_recall_curve(findings.rows.labels, scores)
-        curves[name] = Curve(recall[::-1], precision[::-1])
-    return line_plot("Precision by recall", curves, Axis("recall"), Axis("precision"))
+        curves[name] = report.Curve(recall[::-1], precision[::-1])
+    return report.line_plot(
+        "Precision by recall", curves, report.Axis("recall"), report.Axis("precision")
+    )
 
 
 def _strongest_first(scores: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -212,62 +207,62 @@ def _strongest_first(scores: Mapping[str, Floats]) -> dict[str, Floats]:
     }
 
 
-def _calibration(findings: Findings) -> list[Block]:
+def _calibration(findings: Findings) -> list[report.Block]:
     labels = findings.rows.labels
     after, before = (
         reliability(labels, probabilities)
         for probabilities in (findings.probabilities, findings.before)
     )
-    plot = line_plot(
+    plot = report.line_plot(
         "Stated and observed",
         {
-            "calibrated": Curve(
+            "calibrated": report.Curve(
                 [reliability_bin.stated for reliability_bin in after],
                 [reliability_bin.observed for reliability_bin in after],
             ),
-            "before": Curve(
+            "before": report.Curve(
                 [reliability_bin.stated for reliability_bin in before],
                 [reliability_bin.observed for reliability_bin in before],
             ),
         },
-        Axis("stated probability", logarithmic=True),
-        Axis("observed rate", logarithmic=True),
+        report.Axis("stated probability", logarithmic=True),
+        report.Axis("observed rate", logarithmic=True),
         diagonal=True,
         points=True,
         caption="Bins of equal size; the dashed line is perfect.",
     )
-    spread = histogram(
+    spread = report.histogram(
         "Scores",
         {"good": findings.probabilities[~labels], "fraud": findings.probabilities[labels]},
-        Axis("calibrated probability"),
+        report.Axis("calibrated probability"),
     )
     errors = [
         expected_calibration_error(labels, probabilities)
         for probabilities in (findings.before, findings.probabilities)
     ]
     return [
-        Note(
+        report.Note(
             f"Calibrated by {findings.ensemble.calibrator.method} on the days before the test. "
             f"Expected calibration error: {errors[0]:.4f} before, {errors[1]:.4f} after."
         ),
-        Figures((plot, spread)),
+        report.Figures((plot, spread)),
         reliability_table(after),
     ]
 
 
-def _importance(findings: Findings) -> list[Block]:
+def _importance(findings: Findings) -> list[report.Block]:
     top = sorted(findings.importance.items(), key=lambda entry: -entry[1])[:15]
     meta = findings.ensemble.meta
     return [
-        Note(
+        report.Note(
             f"Meta-learner: {meta.trees:.2f} x trees {meta.network:+.2f} x network "
             f"{meta.intercept:+.2f}, in log-odds."
         ),
-        bar_plot(
+        report.bar_plot(
             "Share of the trees' gain",
             [name for name, _ in top],
             [share for _, share in top],
-            Axis("share"),
+            report.Axis("share"),
         ),
     ]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lib import report
 from lib.evaluation.bootstrap import Interval
 from lib.maintenance.failures import FailureCounts
 from lib.maintenance.history import Floats
@@ -24,21 +25,6 @@ from lib.maintenance.model.evaluation import (
 from lib.maintenance.model.model import SurvivalModel
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import Costs, ModelSettings
-from lib.report import (
-    Axis,
-    Block,
-    Cell,
-    Curve,
-    Figures,
-    KeyFigure,
-    KeyFigures,
-    Note,
-    Report,
-    Section,
-    Table,
-    histogram,
-    line_plot,
-)
 from lib.survival import HorizonGroup, KaplanMeier
 
 _GROUPS = 4
@@ -82,22 +68,22 @@ class Subject:
         return "all rows" if self.split is None else f"rows before {self.split}"
 
 
-def training_report(subject: Subject, findings: Evaluation) -> Report:
+def training_report(subject: Subject, findings: Evaluation) -> report.Report:
     """The page and its numbers."""
     kind = "simulated machines" if subject.simulated else "machines"
     machines = len(np.unique(subject.test.machines))
-    return Report(
+    return report.Report(
         title="Maintenance model",
         subtitle=f"{subject.source}: {machines} {kind}; tested on rows {subject.tested}",
         sections=(
-            Section("In short", _short(subject, findings)),
-            Section("Every method", _methods(subject, findings)),
-            Section("Survival", _survival(subject, findings)),
-            Section("Calibration", _calibration(findings)),
-            Section("Warnings", _warnings(subject, findings)),
-            Section("Money", _money(subject, findings)),
-            Section("Proportional hazards", _proportional(subject)),
-            Section("The data", _data(subject)),
+            report.Section("In short", _short(subject, findings)),
+            report.Section("Every method", _methods(subject, findings)),
+            report.Section("Survival", _survival(subject, findings)),
+            report.Section("Calibration", _calibration(findings)),
+            report.Section("Warnings", _warnings(subject, findings)),
+            report.Section("Money", _money(subject, findings)),
+            report.Section("Proportional hazards", _proportional(subject)),
+            report.Section("The data", _data(subject)),
         ),
         facts=facts(subject, findings),
     )
@@ -149,22 +135,23 @@ def _ends(interval: Interval) -> list[float]:
     return [interval.value, interval.low, interval.high]
 
 
-def _short(subject: Subject, findings: Evaluation) -> list[Block]:
+def _short(subject: Subject, findings: Evaluation) -> list[report.Block]:
     ours, gain = findings.measures[OURS], findings.gain["Cox"]
     cost, without = findings.money[OURS].cost, findings.money["run to failure"].cost
     figures = (
-        KeyFigure("Concordance", f"{ours[CONCORDANCE]:.3f}", _range(findings.ours[CONCORDANCE])),
-        KeyFigure("Integrated Brier score", f"{ours[BRIER]:.4f}",
-                  f"Cox is {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"),
-        KeyFigure("Failures announced a day ahead", f"{ours[WARNED]:.0%}",
-                  f"of {findings.warned_of}, {ours[FALSE_ALARMS]:.2f} false alarms a "
-                  "machine-month"),
-        KeyFigure("Cost by replay", f"{1 - cost.value / max(without.value, 1e-9):.0%} less",
-                  "than run to failure, at the assumed costs"),
+        report.KeyFigure("Concordance", f"{ours[CONCORDANCE]:.3f}",
+                         _range(findings.ours[CONCORDANCE])),
+        report.KeyFigure("Integrated Brier score", f"{ours[BRIER]:.4f}",
+                         f"Cox is {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"),
+        report.KeyFigure("Failures announced a day ahead", f"{ours[WARNED]:.0%}",
+                         f"of {findings.warned_of}, {ours[FALSE_ALARMS]:.2f} false alarms a "
+                         "machine-month"),
+        report.KeyFigure("Cost by replay", f"{1 - cost.value / max(without.value, 1e-9):.0%} less",
+                         "than run to failure, at the assumed costs"),
     )  # fmt: skip
-    blocks: list[Block] = [KeyFigures(figures)]
+    blocks: list[report.Block] = [report.KeyFigures(figures)]
     if subject.simulated:
-        blocks.append(Note("Machines, failures and costs are simulated."))
+        blocks.append(report.Note("Machines, failures and costs are simulated."))
     return blocks
 
 
@@ -172,9 +159,9 @@ def _range(interval: Interval) -> str:
     return f"95% interval {interval.low:.3f} to {interval.high:.3f}"
 
 
-def _methods(subject: Subject, findings: Evaluation) -> list[Block]:
+def _methods(subject: Subject, findings: Evaluation) -> list[report.Block]:
     names = list(findings.measures[OURS])
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
+    rows: tuple[tuple[report.Cell, ...], ...] = tuple(
         (name, *(findings.measures[name].get(each, float("nan")) for each in names))
         for name in METHODS
     )
@@ -193,8 +180,8 @@ def _methods(subject: Subject, findings: Evaluation) -> list[Block]:
         for name, interval in findings.gain.items()
     )
     return [
-        Table(("method", *names), rows, digits=4, emphasis=len(rows) - 1, caption=text),
-        Table(
+        report.Table(("method", *names), rows, digits=4, emphasis=len(rows) - 1, caption=text),
+        report.Table(
             ("IBS less the blend's", "difference", "2.5%", "97.5%"),
             gains,
             digits=4,
@@ -204,20 +191,20 @@ def _methods(subject: Subject, findings: Evaluation) -> list[Block]:
     ]
 
 
-def _survival(subject: Subject, findings: Evaluation) -> list[Block]:
+def _survival(subject: Subject, findings: Evaluation) -> list[report.Block]:
     risk = 1.0 - findings.curves.at(findings.curves.times[-1] / 2)[:, 0]
     order = np.argsort(risk, kind="stable")
-    curves: dict[str, Curve] = {}
+    curves: dict[str, report.Curve] = {}
     for number, rows in enumerate(np.array_split(order, _GROUPS), 1):
         name = f"{number} of {_GROUPS}"
-        curves[f"predicted, {name}"] = Curve(
+        curves[f"predicted, {name}"] = report.Curve(
             findings.curves.times / 24.0, findings.curves.survival[rows].mean(axis=0)
         )
         marginal = KaplanMeier.fit(findings.outcomes.take(rows))
-        curves[f"came, {name}"] = Curve(marginal.times / 24.0, marginal.survival)
-    x, y = Axis("days"), Axis("still running")
+        curves[f"came, {name}"] = report.Curve(marginal.times / 24.0, marginal.survival)
+    x, y = report.Axis("days"), report.Axis("still running")
     plots = [
-        line_plot(
+        report.line_plot(
             "By predicted risk, four groups",
             curves,
             x,
@@ -229,13 +216,13 @@ def _survival(subject: Subject, findings: Evaluation) -> list[Block]:
         low, high = subject.model.band(row)
         days = subject.model.grid / 24.0
         own = {
-            "survival": Curve(days, subject.model.curves(row).survival[0]),
-            "80% band, low": Curve(days, low[0]),
-            "80% band, high": Curve(days, high[0]),
+            "survival": report.Curve(days, subject.model.curves(row).survival[0]),
+            "80% band, low": report.Curve(days, low[0]),
+            "80% band, high": report.Curve(days, high[0]),
         }
         text = "The band says how far another sample of machines would have moved the curve."
-        plots.append(line_plot(name, own, x, y, caption=text))
-    return [Figures(tuple(plots))]
+        plots.append(report.line_plot(name, own, x, y, caption=text))
+    return [report.Figures(tuple(plots))]
 
 
 def _extremes(subject: Subject) -> dict[str, Floats]:
@@ -249,9 +236,9 @@ def _extremes(subject: Subject) -> dict[str, Floats]:
     }
 
 
-def _calibration(findings: Evaluation) -> list[Block]:
+def _calibration(findings: Evaluation) -> list[report.Block]:
     plots = tuple(
-        line_plot(
+        report.line_plot(
             f"Failure within {_TOLD[hours]}",
             {
                 "observed": _points(groups, "observed"),
@@ -259,8 +246,8 @@ def _calibration(findings: Evaluation) -> list[Block]:
                 "95% high": _points(groups, "high"),
                 "as predicted": _points(groups, "predicted"),
             },
-            Axis("predicted chance"),
-            Axis("observed share"),
+            report.Axis("predicted chance"),
+            report.Axis("observed share"),
             points=True,
         )
         for hours, groups in findings.calibration.items()
@@ -272,26 +259,30 @@ def _calibration(findings: Evaluation) -> list[Block]:
         f"(p {findings.d_calibration.p_value:.3g}; rows of one machine depend on each other, so p "
         "is too small)."
     )
-    return [Figures(plots), Note(text)] if plots else [Note(text)]
+    return [report.Figures(plots), report.Note(text)] if plots else [report.Note(text)]
 
 
-def _points(groups: list[HorizonGroup], name: str) -> Curve:
-    return Curve([group.predicted for group in groups], [getattr(group, name) for group in groups])
+def _points(groups: list[HorizonGroup], name: str) -> report.Curve:
+    return report.Curve(
+        [group.predicted for group in groups], [getattr(group, name) for group in groups]
+    )
 
 
-def _warnings(subject: Subject, findings: Evaluation) -> list[Block]:
+def _warnings(subject: Subject, findings: Evaluation) -> list[report.Block]:
     text = (
         f"An alarm says: failure within {subject.model.alarm_hours:g} hours with a chance of "
         f"{findings.threshold:.3f} or more. It counts as announced when it came 24 hours ahead or "
         "more."
     )
     if not len(findings.lead_hours):
-        return [Note(text)]
-    plot = histogram("Lead of announced failures", {"failures": findings.lead_hours}, Axis("hours"))
-    return [Note(text), Figures((plot,))]
+        return [report.Note(text)]
+    plot = report.histogram(
+        "Lead of announced failures", {"failures": findings.lead_hours}, report.Axis("hours")
+    )
+    return [report.Note(text), report.Figures((plot,))]
 
 
-def _money(subject: Subject, findings: Evaluation) -> list[Block]:
+def _money(subject: Subject, findings: Evaluation) -> list[report.Block]:
     costs = subject.costs
     text = (
         f"Replayed on the test rows, per machine and year. Assumed: a service costs "
@@ -300,7 +291,7 @@ def _money(subject: Subject, findings: Evaluation) -> list[Block]:
         f"{costs.credit_hours:g} h. Every policy uses the threshold that was cheapest on the "
         "training rows."
     )
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
+    rows: tuple[tuple[report.Cell, ...], ...] = tuple(
         (
             name,
             money.services,
@@ -313,13 +304,13 @@ def _money(subject: Subject, findings: Evaluation) -> list[Block]:
         for name, money in ((name, findings.money[name]) for name in POLICIES)
     )
     header = ("policy", "services", "failures", "avoided", "cost", "2.5%", "97.5%")
-    return [Table(header, rows, digits=1, emphasis=len(rows) - 1, caption=text)]
+    return [report.Table(header, rows, digits=1, emphasis=len(rows) - 1, caption=text)]
 
 
-def _proportional(subject: Subject) -> list[Block]:
+def _proportional(subject: Subject) -> list[report.Block]:
     departures = sorted(subject.model.main_half.cox.departures.items(), key=lambda entry: entry[1])
     if not departures:
-        return [Note("Not tested; --test-proportionality does.")]
+        return [report.Note("Not tested; --test-proportionality does.")]
     bad = sum(p < 0.05 for _, p in departures)
     text = (
         f"Cox assumes that a feature multiplies the hazard by the same factor at all times. For "
@@ -327,11 +318,11 @@ def _proportional(subject: Subject) -> list[Block]:
         "ranks "
         "of time); the network does not assume it."
     )
-    return [Table(("feature", "p"), tuple(departures[:12]), digits=4, caption=text)]
+    return [report.Table(("feature", "p"), tuple(departures[:12]), digits=4, caption=text)]
 
 
-def _data(subject: Subject) -> list[Block]:
-    faults: tuple[tuple[Cell, ...], ...] = tuple(
+def _data(subject: Subject) -> list[report.Block]:
+    faults: tuple[tuple[report.Cell, ...], ...] = tuple(
         (
             name,
             *(
@@ -341,13 +332,13 @@ def _data(subject: Subject) -> list[Block]:
         )
         for name, counts in subject.faults.items()
     )
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
+    rows: tuple[tuple[report.Cell, ...], ...] = tuple(
         (name, float(len(part)), float(len(np.unique(part.machines))),
          float(part.outcomes.failed.sum()))
         for name, part in (("to learn from", subject.train), ("to measure on", subject.test))
     )  # fmt: skip
-    blocks: list[Block] = [
-        Table(("rows", "count", "machines", "followed by a failure"), rows, digits=0)
+    blocks: list[report.Block] = [
+        report.Table(("rows", "count", "machines", "followed by a failure"), rows, digits=0)
     ]
     if subject.failures.unseen:
         unseen = tuple((text, float(n)) for text, n in subject.failures.reasons().items())
@@ -355,11 +346,11 @@ def _data(subject: Subject) -> list[Block]:
             f"Rows see {subject.failures.seen:,} of {subject.failures.total:,} failures; the model "
             "learns nothing of the others."
         )
-        blocks.append(Table(("failures that no row sees", "count"), unseen, digits=0,
+        blocks.append(report.Table(("failures that no row sees", "count"), unseen, digits=0,
                             caption=caption))  # fmt: skip
     if faults:
         blocks.append(
-            Table(
+            report.Table(
                 ("sensor", "readings", "missing", "out of range", "stuck"),
                 faults,
                 digits=0,

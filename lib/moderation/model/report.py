@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lib import report
 from lib.calibration import calibration_error_by_chance, reliability, sigmoid
 from lib.moderation.model.evaluation import (
     Comparison,
@@ -21,18 +22,6 @@ from lib.moderation.model.evaluation import (
 )
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.outputs import Floats, ModalityAnswer
-from lib.report import (
-    Axis,
-    Curve,
-    Figures,
-    KeyFigure,
-    KeyFigures,
-    Note,
-    Report,
-    Section,
-    Table,
-    line_plot,
-)
 
 _COVERAGES = (0.5, 0.8, 0.9, 1.0)
 _POINTS = 100
@@ -70,7 +59,7 @@ class Measured:
     seed: int
 
 
-def training_report(tested: Measured) -> Report:
+def training_report(tested: Measured) -> report.Report:
     """The report, and its figures as JSON."""
     authors = np.unique(np.asarray(tested.authors), return_inverse=True)[1]
     compared = compare(
@@ -79,7 +68,7 @@ def training_report(tested: Measured) -> Report:
     )  # fmt: skip
     metrics = facts(tested, compared)
     simulated = "simulated posts; " if tested.simulated else ""
-    return Report(
+    return report.Report(
         title="Moderation: what violates which policy, and what people must see",
         subtitle=f"{simulated}{tested.source}; tested on {len(tested.targets):,} posts of authors "
         "that nothing learnt from",
@@ -117,21 +106,23 @@ def facts(tested: Measured, compared: Sequence[Comparison]) -> dict[str, Any]:
     }
 
 
-def _overview(tested: Measured, metrics: Mapping[str, Any]) -> Section:
+def _overview(tested: Measured, metrics: Mapping[str, Any]) -> report.Section:
     clean = metrics["always_allow_accuracy"]
     figures = (
-        KeyFigure("posts that violate a policy", f"{1.0 - clean:.1%}", "of the test's posts"),
-        KeyFigure(
+        report.KeyFigure(
+            "posts that violate a policy", f"{1.0 - clean:.1%}", "of the test's posts"
+        ),
+        report.KeyFigure(
             "right without people",
             f"{metrics['accuracy_at_coverage']['0.8']:.1%}",
             "when the least sure fifth goes to people",
         ),
-        KeyFigure(
+        report.KeyFigure(
             "right if nobody looked",
             f"{metrics['accuracy_at_coverage']['1.0']:.1%}",
             f"allowing everything would be right in {clean:.1%}",
         ),
-        KeyFigure(
+        report.KeyFigure(
             "calibration error", f"{max(metrics['ece'].values(), default=0.0):.3f}", "worst policy"
         ),
     )
@@ -139,10 +130,10 @@ def _overview(tested: Measured, metrics: Mapping[str, Any]) -> Section:
         f"Learnt from {tested.training_posts:,} posts. A decision counts as right when it is right "
         "for every policy. Read accuracy beside what allowing everything would reach."
     )
-    return Section("In short", [KeyFigures(figures), Note(text)])
+    return report.Section("In short", [report.KeyFigures(figures), report.Note(text)])
 
 
-def _policies(metrics: Mapping[str, Any]) -> Section:
+def _policies(metrics: Mapping[str, Any]) -> report.Section:
     rows = tuple(
         (
             *(name, scores["prevalence"], scores["average_precision"]),
@@ -159,22 +150,22 @@ def _policies(metrics: Mapping[str, Any]) -> Section:
         "Precision and recall at the threshold with the best F1 on training posts; by chance is "
         "the calibration error that true chances would show on so many posts."
     )
-    return Section("By policy", [Table(header, rows, caption=caption)])
+    return report.Section("By policy", [report.Table(header, rows, caption=caption)])
 
 
-def _coverage(tested: Measured) -> Section:
+def _coverage(tested: Measured) -> report.Section:
     coverage, accuracy = risk_coverage(tested.log_odds, tested.targets)
     positions = np.unique(np.linspace(0, len(coverage) - 1, _POINTS).round().astype(int))
-    plot = line_plot(
+    plot = report.line_plot(
         "Right decisions by how many are automatic",
-        {"the surest first": Curve(coverage[positions], accuracy[positions])},
-        Axis("share of posts decided automatically"),
-        Axis("share of those decided rightly"),
+        {"the surest first": report.Curve(coverage[positions], accuracy[positions])},
+        report.Axis("share of posts decided automatically"),
+        report.Axis("share of those decided rightly"),
     )
-    return Section("What can be left to the model", [Figures((plot,))])
+    return report.Section("What can be left to the model", [report.Figures((plot,))])
 
 
-def _fusion(compared: Sequence[Comparison]) -> Section:
+def _fusion(compared: Sequence[Comparison]) -> report.Section:
     rows = tuple(
         (
             *(comparison.pattern, comparison.policy, comparison.posts, comparison.fused),
@@ -184,17 +175,19 @@ def _fusion(compared: Sequence[Comparison]) -> Section:
     )
     if not compared:
         few = "Too few test posts of one set of modalities, with both outcomes, to compare on."
-        return Section("Together against the best single modality", [Note(few)])
+        return report.Section("Together against the best single modality", [report.Note(few)])
     header = ("modalities", "policy", "posts", "fused", "best single", "which", "from", "to")
     worse = sum(comparison.high < 0.0 for comparison in compared)
     text = (
         f"Average precision; the last two are the 95% interval of the difference. Fusion is worse "
         f"beyond chance in {worse} of {len(compared)} cases."
     )
-    return Section("Together against the best single modality", [Note(text), Table(header, rows)])
+    return report.Section(
+        "Together against the best single modality", [report.Note(text), report.Table(header, rows)]
+    )
 
 
-def _calibration(tested: Measured, metrics: Mapping[str, Any]) -> Section:
+def _calibration(tested: Measured, metrics: Mapping[str, Any]) -> report.Section:
     curves = {}
     for p, name in enumerate(tested.policies):
         is_known = ~np.isnan(tested.targets[:, p])
@@ -202,19 +195,21 @@ def _calibration(tested: Measured, metrics: Mapping[str, Any]) -> Section:
             table = reliability(
                 tested.targets[is_known, p] >= 0.5, sigmoid(tested.log_odds[is_known, p]), 10
             )
-            curves[name] = Curve([row.stated for row in table], [row.observed for row in table])
-    plot = line_plot(
-        "Chances stated and observed", dict(list(curves.items())[:6]), Axis("stated chance"),
-        Axis("share that violates"), points=True, diagonal=True,
+            curves[name] = report.Curve(
+                [row.stated for row in table], [row.observed for row in table]
+            )
+    plot = report.line_plot(
+        "Chances stated and observed", dict(list(curves.items())[:6]), report.Axis("stated chance"),
+        report.Axis("share that violates"), points=True, diagonal=True,
     )  # fmt: skip
     rows = tuple(
         (pattern, *(errors.get(name) for name in tested.policies))
         for pattern, errors in metrics["ece_by_pattern"].items()
     )
-    blocks: list[Any] = [Figures((plot,))]
+    blocks: list[Any] = [report.Figures((plot,))]
     if rows:
-        blocks.append(Table(("calibration error of", *tested.policies), rows))
-    return Section("How sure is sure", blocks)
+        blocks.append(report.Table(("calibration error of", *tested.policies), rows))
+    return report.Section("How sure is sure", blocks)
 
 
 def _by_chance(tested: Measured) -> dict[str, float]:
@@ -227,13 +222,13 @@ def _by_chance(tested: Measured) -> dict[str, float]:
     return errors
 
 
-def _data(tested: Measured) -> Section:
+def _data(tested: Measured) -> report.Section:
     text = f"{failed_share(tested.presence):.1%} of test posts had media that did not decode."
-    blocks: list[Any] = [Note(text)]
+    blocks: list[Any] = [report.Note(text)]
     if tested.quarantined:
         rows = tuple((reason, count) for reason, count in tested.quarantined.items())
-        blocks.append(Table(("left out because of", "rows"), rows))
-    return Section("The data", blocks)
+        blocks.append(report.Table(("left out because of", "rows"), rows))
+    return report.Section("The data", blocks)
 
 
 def _clean_share(targets: Floats) -> float:
