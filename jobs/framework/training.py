@@ -15,7 +15,7 @@ from jobs.framework.cluster import start_ray
 from jobs.framework.step_cache import StepCache
 from jobs.framework.step_printer import step_printer
 from jobs.publishing import code_version, publish, store_report
-from lib.registry import MANIFEST, verify_artifact
+from lib.registry import MANIFEST, TrainingRecord, verify_artifact
 from lib.report import Report
 from lib.storage import Storage, open_storage, redacted
 
@@ -85,7 +85,7 @@ class Training:
 
     def save(
         self,
-        save: Callable[..., object],
+        save: Callable[[Path, TrainingRecord], object],
         cache: StepCache,
         fingerprint: str,
         parameters: Mapping[str, Any],
@@ -96,7 +96,7 @@ class Training:
         A repeated run writes the same version.
 
         Args:
-            save: writes the model to a folder, with its record as keyword arguments.
+            save: writes the model to a folder, with its record.
             cache: of the steps, which keeps when the model was made.
             fingerprint: of the data.
             parameters: for the manifest.
@@ -105,13 +105,10 @@ class Training:
         output, options = self.output, self.options
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder) / "model"
+            created_at = cache.number("created_at", lambda: time.time_ns() // 1000)
             save(
                 directory,
-                created_at=cache.number("created_at", lambda: time.time_ns() // 1000),
-                data_fingerprint=fingerprint,
-                code_version=code_version(),
-                parameters=parameters,
-                metrics=metrics,
+                TrainingRecord(created_at, fingerprint, code_version(), parameters, metrics),
             )
             output.delete("model")
             output.upload(directory, "model", last=MANIFEST)

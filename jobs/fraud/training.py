@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +20,7 @@ from lib.fraud.model.baselines import baseline_scores
 from lib.fraud.model.evaluation import intervals, make_test_rows, measure
 from lib.fraud.model.fitting import fold_data, settled, stack, weighed_sample
 from lib.fraud.model.inputs import Floats
-from lib.fraud.model.model import SYSTEM, Ensemble, TrainingRecord, largest_difference
+from lib.fraud.model.model import SYSTEM, Ensemble, largest_difference
 from lib.fraud.model.outcome import measure_outcome
 from lib.fraud.model.payments import Payments
 from lib.fraud.model.policy import fit_policy
@@ -202,9 +200,7 @@ def _save(training: Training, source: Source, findings: Findings, stages: StepCa
     names = ("loss_reduction", "false_positive_rate", "reviews_per_day", "alerts_per_day")
     metrics |= {name: kept[name] for name in names}
 
-    def save(directory: Path, **record: Any) -> None:
-        findings.ensemble.save(directory, TrainingRecord(**record))
-
+    save = findings.ensemble.save
     return training.save(save, stages, source.fingerprint, training.parameters, metrics)
 
 

@@ -8,6 +8,7 @@ from lib.registry.aliases import AliasChange
 from lib.registry.artifact import (
     Artifact,
     Features,
+    TrainingRecord,
     read_artifact,
     verify_artifact,
     write_artifact,
@@ -27,6 +28,7 @@ __all__ = [
     "Manifest",
     "Registry",
     "RegistryError",
+    "TrainingRecord",
     "read_artifact",
     "verify_artifact",
     "write_artifact",

@@ -49,33 +49,44 @@ class Artifact:
         return self.directory / name
 
 
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What a manifest says about how a model came to be.
+
+    Args:
+        created_at: microseconds since 1970 UTC; the version is named after it.
+        data_fingerprint: what identifies the training data.
+        code_version: what identifies the code.
+        parameters: what is needed to train it again, as JSON.
+        metrics: finite numbers measured on held-out data.
+    """
+
+    created_at: int
+    data_fingerprint: str
+    code_version: str
+    parameters: Mapping[str, JsonValue]
+    metrics: Mapping[str, float]
+
+
 def write_artifact(
     directory: Path | str,
+    record: TrainingRecord,
     *,
     system: str,
-    created_at: int,
     feature_set_digest: str,
     feature_names: Sequence[str],
     files: Mapping[str, bytes | Path],
-    data_fingerprint: str,
-    code_version: str,
-    parameters: Mapping[str, JsonValue],
-    metrics: Mapping[str, float],
     thresholds: Mapping[str, float],
 ) -> Manifest:
     """Write a model to a new directory, whole or not at all.
 
     Args:
         directory: where to; must not exist yet.
+        record: how the model came to be.
         system: the risk system, e.g. `fraud`.
-        created_at: microseconds since 1970 UTC; the version is named after it.
         feature_set_digest: SHA-256 of the feature declarations, in hex.
         feature_names: the model's inputs, in order.
         files: plain file name -> bytes, or a file to copy.
-        data_fingerprint: what identifies the training data.
-        code_version: what identifies the code.
-        parameters: what is needed to train it again, as JSON.
-        metrics: finite numbers measured on held-out data.
         thresholds: finite numbers the policy decides by.
 
     Raises:
@@ -92,13 +103,13 @@ def write_artifact(
     try:
         manifest = new_manifest(
             system=system,
-            created_at=created_at,
+            created_at=record.created_at,
             feature_set_digest=feature_set_digest,
             feature_names=tuple(feature_names),
-            data_fingerprint=data_fingerprint,
-            code_version=code_version,
-            parameters=dict(parameters),
-            metrics={name: float(value) for name, value in metrics.items()},
+            data_fingerprint=record.data_fingerprint,
+            code_version=record.code_version,
+            parameters=dict(record.parameters),
+            metrics={name: float(value) for name, value in record.metrics.items()},
             thresholds={name: float(value) for name, value in thresholds.items()},
             files={name: _write_file(draft / name, source) for name, source in files.items()},
         )

@@ -18,6 +18,7 @@ from lib.churn.model.settings import ModelSettings, TreeSettings
 from lib.churn.snapshots import Snapshots, moments_between, snapshots
 from lib.churn.target import Target
 from lib.churn.vocabulary import CustomerVocabulary
+from lib.registry import TrainingRecord
 from tests.churn.tables import base_in, day, world
 
 TARGET = Target()
@@ -56,12 +57,5 @@ def trained() -> ChurnModel:
 
 
 def save(model: ChurnModel, folder: Path) -> Path:
-    model.save(
-        folder,
-        created_at=1_795_428_900_000_000,
-        data_fingerprint="f" * 64,
-        code_version="test",
-        parameters={},
-        metrics={},
-    )
+    model.save(folder, TrainingRecord(1_795_428_900_000_000, "f" * 64, "test", {}, {}))
     return folder

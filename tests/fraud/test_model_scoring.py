@@ -10,9 +10,9 @@ import xgboost as xgb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.fraud.model.model import Ensemble, TrainingRecord
+from lib.fraud.model.model import Ensemble
 from lib.fraud.model.scoring import Scorer
-from lib.registry import Artifact, ArtifactError, read_artifact
+from lib.registry import Artifact, ArtifactError, TrainingRecord, read_artifact
 from tests.fraud.model_sample import DIGEST, NAMES, sample_of, small_ensemble
 
 RECORD = TrainingRecord(1_700_000_000_000_000, "data", "code", {"trees": 40}, {"auc": 0.9})

@@ -20,6 +20,7 @@ from lib.maintenance.model.fitting import fit_half, fit_replicate, mode_names, r
 from lib.maintenance.model.settings import time_grid
 from lib.maintenance.simulation import FixedInterval, FleetConfig
 from lib.maintenance.simulation.files import write_fleet
+from lib.registry import TrainingRecord
 from lib.survival import HazardSettings, PredictionInterval
 
 CONFIG = FleetConfig(machines=16, plants=2, seed=3, sudden_per_year=0.5)
@@ -89,14 +90,8 @@ def trained(folder: Path) -> Trained:
 
 def save(model: SurvivalModel, folder: Path, created_at: int = CREATED_AT) -> Path:
     """The model's artifact in a new folder."""
-    model.save(
-        folder,
-        created_at=created_at,
-        data_fingerprint="f" * 64,
-        code_version="test",
-        parameters={"kind": kind_text(model.features)},
-        metrics={},
-    )
+    parameters = {"kind": kind_text(model.features)}
+    model.save(folder, TrainingRecord(created_at, "f" * 64, "test", parameters, {}))
     return folder
 
 

@@ -23,6 +23,7 @@ from lib.moderation.model.video import VideoModel
 from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Composed, compose
 from lib.moderation.synthetic.pieces import Pieces, split_pieces
 from lib.moderation.synthetic.simulated import SIMULATED_RECIPE, simulated_pieces
+from lib.registry import TrainingRecord
 
 POLICIES = COMPOSED_POLICIES
 RUN = Run(seed=3, runtime=Runtime(threads=1))
@@ -92,12 +93,5 @@ def unseen_posts() -> tuple[Composed, np.ndarray, dict[str, ModalityAnswer]]:
 
 
 def save(model: ModerationModel, folder: Path) -> Path:
-    model.save(
-        folder,
-        created_at=1_795_428_900_000_000,
-        data_fingerprint="f" * 64,
-        code_version="test",
-        parameters={},
-        metrics={},
-    )
+    model.save(folder, TrainingRecord(1_795_428_900_000_000, "f" * 64, "test", {}, {}))
     return folder

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 from pyarrow import fs
 from safetensors.numpy import save
 
-from lib.registry import Manifest, Registry, write_artifact
+from lib.registry import Manifest, Registry, TrainingRecord, write_artifact
 
 NOVEMBER = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
 
@@ -21,6 +21,9 @@ class FeatureSet:
     digest: str = "ab" * 32
 
 
+RECORD = TrainingRecord(
+    NOVEMBER, "handbook-2018-07", "0.1.0", {"max_depth": 6}, {"average_precision": 0.7}
+)
 WriteModel = Callable[..., Manifest]
 
 
@@ -29,20 +32,16 @@ def write_model() -> WriteModel:
     def write(directory: Path, **changes: object) -> Manifest:
         fields: dict[str, object] = {
             "system": "fraud",
-            "created_at": NOVEMBER,
             "feature_set_digest": FeatureSet().digest,
             "feature_names": FeatureSet().names,
             "files": {
                 "network.safetensors": save({"weight": np.arange(6, dtype=np.float32)}),
                 "policy.json": b'{"review": 0.4}',
             },
-            "data_fingerprint": "handbook-2018-07",
-            "code_version": "0.1.0",
-            "parameters": {"max_depth": 6},
-            "metrics": {"average_precision": 0.7},
             "thresholds": {"review": 0.4, "decline": 0.9},
         }
-        return write_artifact(directory, **(fields | changes))
+        about = {name: changes.pop(name) for name in list(changes) if name not in fields}
+        return write_artifact(directory, replace(RECORD, **about), **(fields | changes))
 
     return write
 

@@ -11,7 +11,7 @@ from lib.feature import compute
 from lib.fraud.contracts import join_labels
 from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix
-from lib.fraud.model.model import Ensemble, TrainingRecord
+from lib.fraud.model.model import Ensemble
 from lib.fraud.model.network import fit_networks
 from lib.fraud.model.policy import Costs, fit_policy
 from lib.fraud.model.sample import Sample
@@ -19,7 +19,7 @@ from lib.fraud.model.settings import NetworkSettings, TreeSettings
 from lib.fraud.model.stacking import fit_meta
 from lib.fraud.model.trees import fit_trees
 from lib.fraud.simulation import SimulationConfig, simulate
-from lib.registry import Registry
+from lib.registry import Registry, TrainingRecord
 
 CREATED_AT = 1_790_000_000_000_000
 
@@ -66,14 +66,6 @@ def small(seed: int = 1) -> Ensemble:
 
 def publish(ensemble: Ensemble, registry: Path, folder: Path, number: int = 0) -> str:
     """Publishes a model; returns its version. `number` tells versions of one model apart."""
-    ensemble.save(
-        folder / f"artifact-{number}",
-        TrainingRecord(
-            created_at=CREATED_AT + number * 1_000_000,
-            data_fingerprint="simulated",
-            code_version="test",
-            parameters={},
-            metrics={},
-        ),
-    )
+    record = TrainingRecord(CREATED_AT + number * 1_000_000, "simulated", "test", {}, {})
+    ensemble.save(folder / f"artifact-{number}", record)
     return Registry(registry).publish(folder / f"artifact-{number}", "fraud")

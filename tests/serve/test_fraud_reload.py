@@ -12,7 +12,7 @@ import pytest
 
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import RULES_FILE
-from lib.registry import Registry, verify_artifact, write_artifact
+from lib.registry import Registry, TrainingRecord, verify_artifact, write_artifact
 from tests.serve.conftest import Running, Start, Workspace
 from tests.serve.factories import ALWAYS_REVIEW, SCORE, eventually, payment
 from tests.serve.small_fraud_model import CREATED_AT
@@ -62,15 +62,11 @@ def published_for_other_features(workspace: Workspace) -> str:
     target = workspace.folder / "foreign"
     write_artifact(
         target,
+        TrainingRecord(CREATED_AT + 9, "x", "x", {}, {}),
         system="fraud",
-        created_at=CREATED_AT + 9,
         feature_set_digest="0" * 64,
         feature_names=(*FRAUD.names[:-1], "moon_phase"),
         files={name: source / name for name in manifest.files},
-        data_fingerprint="x",
-        code_version="x",
-        parameters={},
-        metrics={},
         thresholds=manifest.thresholds,
     )
     return Registry(workspace.registry).publish(target, "fraud")

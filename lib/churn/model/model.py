@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -24,6 +22,7 @@ from lib.registry import (
     Artifact,
     ArtifactError,
     Manifest,
+    TrainingRecord,
     read_artifact,
     verify_artifact,
     write_artifact,
@@ -80,16 +79,7 @@ class ChurnModel:
         of_linear = self.linear.contributions(matrix)
         return blended(of_linear, of_trees, self.linear_share)
 
-    def save(
-        self,
-        directory: Path | str,
-        *,
-        created_at: int,
-        data_fingerprint: str,
-        code_version: str,
-        parameters: Mapping[str, Any],
-        metrics: Mapping[str, float],
-    ) -> Manifest:
+    def save(self, directory: Path | str, record: TrainingRecord) -> Manifest:
         """Write the artifact: safetensors, UBJ and JSON; see `write_artifact`."""
         features = churn_features(self.base)
         squash = self.linear.squash
@@ -115,17 +105,14 @@ class ChurnModel:
             _REFERENCE: save(dict(self.reference.to_arrays())),
         }
         files |= {f"trees-{k}.ubj": booster for k, booster in enumerate(self.trees.to_bytes())}
+        parameters = {**record.parameters, "base": self.base.to_yaml()}
         return write_artifact(
             directory,
+            replace(record, parameters=parameters),
             system=SYSTEM,
-            created_at=created_at,
             feature_set_digest=features.digest,
             feature_names=features.names,
             files=files,
-            data_fingerprint=data_fingerprint,
-            code_version=code_version,
-            parameters={**parameters, "base": self.base.to_yaml()},
-            metrics=metrics,
             thresholds={"churn": self.threshold},
         )
 

@@ -1,9 +1,7 @@
 """Trees, network, meta-learner, calibration and policy as one model, and its artifact."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save
@@ -17,28 +15,9 @@ from lib.fraud.model.policy import Policy
 from lib.fraud.model.scoring import Scorer
 from lib.fraud.model.stacking import MetaLearner
 from lib.fraud.model.trees import BoostedTrees
-from lib.registry import Artifact, Manifest, write_artifact
+from lib.registry import Artifact, Manifest, TrainingRecord, write_artifact
 
 SYSTEM = "fraud"
-
-
-@dataclass(frozen=True)
-class TrainingRecord:
-    """What a manifest says about how a model came to be.
-
-    Args:
-        created_at: microseconds UTC.
-        data_fingerprint: digest of the data it was trained on.
-        code_version: version of the code.
-        parameters: settings, JSON values only.
-        metrics: measured on the test slice.
-    """
-
-    created_at: int
-    data_fingerprint: str
-    code_version: str
-    parameters: Mapping[str, Any]
-    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -92,15 +71,11 @@ class Ensemble:
         files["ensemble.json"] = to_json(settings)
         return write_artifact(
             directory,
+            record,
             system=SYSTEM,
-            created_at=record.created_at,
             feature_set_digest=self.digest,
             feature_names=self.names,
             files=files,
-            data_fingerprint=record.data_fingerprint,
-            code_version=record.code_version,
-            parameters=record.parameters,
-            metrics=record.metrics,
             thresholds=self.policy.to_thresholds(),
         )
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +13,7 @@ from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import Floats
 from lib.maintenance.model.drivers import drivers, feature_groups
 from lib.maintenance.model.prediction import HORIZONS, Prediction
-from lib.registry import Artifact, Manifest, write_artifact
+from lib.registry import Artifact, Manifest, TrainingRecord, write_artifact
 from lib.survival import CoxModel, Curves, HazardNetwork, PredictionInterval, SurvivalError, blend
 
 SYSTEM = "maintenance"
@@ -153,16 +151,7 @@ class SurvivalModel:
             for at in range(len(rows))
         ]
 
-    def save(
-        self,
-        directory: Path | str,
-        *,
-        created_at: int,
-        data_fingerprint: str,
-        code_version: str,
-        parameters: Mapping[str, Any],
-        metrics: Mapping[str, float],
-    ) -> Manifest:
+    def save(self, directory: Path | str, record: TrainingRecord) -> Manifest:
         """Write the artifact: safetensors and JSON; see `write_artifact`."""
         about = {
             "weight": self.weight,
@@ -183,15 +172,11 @@ class SurvivalModel:
             (Path(folder) / _ABOUT).write_text(json.dumps(about, indent=1))
             return write_artifact(
                 directory,
+                record,
                 system=SYSTEM,
-                created_at=created_at,
                 feature_set_digest=self.features.digest,
                 feature_names=self.features.names,
                 files={file.name: file for file in sorted(Path(folder).iterdir())},
-                data_fingerprint=data_fingerprint,
-                code_version=code_version,
-                parameters=parameters,
-                metrics=metrics,
                 thresholds={
                     "alarm_hours": self.alarm_hours,
                     "alarm_threshold": self.alarm_threshold,

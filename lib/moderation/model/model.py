@@ -21,7 +21,14 @@ from lib.moderation.model.outputs import Floats, ModalityAnswer, ModelError
 from lib.moderation.model.serialization import Files, Reader, json_bytes
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.video import VideoModel
-from lib.registry import Artifact, ArtifactError, Manifest, verify_artifact, write_artifact
+from lib.registry import (
+    Artifact,
+    ArtifactError,
+    Manifest,
+    TrainingRecord,
+    verify_artifact,
+    write_artifact,
+)
 
 _ABOUT = "model.json"
 Part = TypeVar("Part")
@@ -76,16 +83,7 @@ class ModerationModel:
         """By modality, a row for each post; see `Fusion.answer`."""
         return answers_of(batch, self.text, self.image, self.video)
 
-    def save(
-        self,
-        directory: Path | str,
-        *,
-        created_at: int,
-        data_fingerprint: str,
-        code_version: str,
-        parameters: Mapping[str, Any],
-        metrics: Mapping[str, float],
-    ) -> Manifest:
+    def save(self, directory: Path | str, record: TrainingRecord) -> Manifest:
         """Write the artifact: safetensors and JSON; see `write_artifact`."""
         features = PolicyFeatures(self.policies)
         parts = {"text": self.text, "image": self.image, "video": self.video}
@@ -95,15 +93,11 @@ class ModerationModel:
             files |= model.files() if model is not None else {}
         return write_artifact(
             directory,
+            record,
             system=SYSTEM,
-            created_at=created_at,
             feature_set_digest=features.digest,
             feature_names=features.names,
             files=files,
-            data_fingerprint=data_fingerprint,
-            code_version=code_version,
-            parameters=parameters,
-            metrics=metrics,
             thresholds=self.thresholds,
         )
 

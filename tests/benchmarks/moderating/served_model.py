@@ -19,7 +19,7 @@ from lib.moderation.post import MODALITIES
 from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Composed, compose
 from lib.moderation.synthetic.pieces import Pieces
 from lib.moderation.synthetic.simulated import SIMULATED_RECIPE, simulated_pieces
-from lib.registry import Registry
+from lib.registry import Registry, TrainingRecord
 
 CREATED_AT = 1_795_428_900_000_000
 _UNTRAINED = TrainingConfig(epochs=0)
@@ -60,14 +60,8 @@ def _saved(size: ModelConfig, directory: Path) -> Path:
     pieces = simulated_pieces(_TEXTS, _IMAGES, _CLIPS, seed=1)
     posts = compose(pieces, _POSTS, SIMULATED_RECIPE, seed=2)
     model = _model(size, pieces, posts, run)
-    model.save(
-        directory,
-        created_at=CREATED_AT,
-        data_fingerprint="0" * 64,
-        code_version="benchmark",
-        parameters=size.to_json(),
-        metrics={},
-    )
+    record = TrainingRecord(CREATED_AT, "0" * 64, "benchmark", size.to_json(), {})
+    model.save(directory, record)
     return directory
 
 
