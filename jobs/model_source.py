@@ -5,8 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.framework.paths import InputPath
+from jobs.framework.progress import JobOptions
 from lib.contract import ContractError
 from lib.registry import Registry
 from lib.storage import LocalStorage, open_storage
@@ -20,6 +23,23 @@ def check_model(model: str | None, registry: str | None) -> None:
     """
     if (model is None) == (registry is None):
         raise ContractError("expected either --model or --registry")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(JobOptions):
+    """Which model a job asks."""
+
+    model: InputPath | None = None
+    """folder or URI of a model"""
+    registry: InputPath | None = None
+    """directory or URI of the model registry"""
+    version: str = "champion"
+    """version or alias in the registry"""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        check_model(self.model, self.registry)
+        super().check()
 
 
 @contextmanager

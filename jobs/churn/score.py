@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from jobs.churn.sources import Sources
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.paths import OutputPath
 from jobs.framework.times import parse_time
-from jobs.model_source import check_model
+from jobs.model_source import ModelOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreConfig(Sources):
+class ScoreConfig(ModelOptions, Sources):
     """Say of every customer how likely it leaves, how healthy it is, and why.
 
     Give --model or --registry. Customers who gave notice, or fell silent where that is leaving, are
@@ -23,17 +23,10 @@ class ScoreConfig(Sources):
     """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
     at: str | None = None
     """moment to score at, ISO 8601 in UTC; default: midnight after the newest row"""
-    model: InputPath | None = None
-    """folder or URI of a model"""
-    registry: InputPath | None = None
-    """directory or URI of the model registry"""
-    version: str = "champion"
-    """version or alias in the registry"""
 
     def check(self) -> None:
         """See `JobOptions`."""
         super().check()
-        check_model(self.model, self.registry)
         if self.at is not None:
             parse_time("--at", self.at)
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from jobs.churn.sources import Sources
-from jobs.cluster.admission import Request
-from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.paths import InputPath
+from jobs.framework.training_options import TrainingOptions
 from lib.churn.model.settings import ModelSettings
 from lib.churn.target import Target
 from lib.churn.vocabulary import ChurnError
@@ -13,7 +13,7 @@ from lib.contract import ContractError
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(Sources):
+class TrainConfig(TrainingOptions, Sources):
     """Train the churn model, compare it with baselines and publish it.
 
     Give --features (the output of jobs.churn.features), or --customers with, as far as there are
@@ -21,9 +21,6 @@ class TrainConfig(Sources):
     it was cut off. `--config FILE` reads any of these options from YAML.
     """
 
-    output: OutputPath
-    """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
-    intermediate results; on a cluster one that all machines reach"""
     features: InputPath | None = None
     """folder or URI of rows, as written by jobs.churn.features"""
     target: Target = field(default_factory=Target)
@@ -33,16 +30,8 @@ class TrainConfig(Sources):
     warm_up_days: int = 90
     """days of data before the first moment; windows reach back 365 days, so that from there on none
     is cut off by where the data begins"""
-    overwrite: bool = False
-    """compute the rows again even if OUTPUT holds those of the same files already"""
-    source: str = ""
-    """what the data is, in words, for the report; default: where it was read from"""
     simulated: bool = False
     """say in the report that the customers are simulated"""
-    registry: OutputPath | None = None
-    """directory or URI of the model registry; without it the model is not published"""
-    alias: Literal["champion", "challenger", "none"] = "challenger"
-    """what the published version becomes"""
     test_share: float = 0.25
     """share of the moments, the newest, that the report is measured on; training rows whose
     outcome was not known at the first of them are left out (purged)"""
@@ -54,20 +43,12 @@ class TrainConfig(Sources):
     """who grows the trees over Ray; auto: xgboost-ray beside xgboost 2.0, else Ray Train"""
     num_workers: int = 2
     """processes that grow the trees together; more than the cluster can ever hold is refused"""
-    min_workers: int = 0
-    """elastic: fewest that it goes on with while nodes are missing; 0 keeps the number fixed"""
-    cpus_per_worker: int = 1
-    """cores of each"""
-    gpus_per_worker: float = -1.0
-    """GPUs of each; -1 takes one where the cluster has or can start as many as workers"""
     quick: bool = False
     """a small model in a minute: fewer trees and draws"""
     model: ModelSettings = field(default_factory=ModelSettings)
     """both halves"""
     bootstrap: int = 500
     """draws of customers for the intervals"""
-    seed: int = 7
-    """of every random draw"""
 
     def check(self) -> None:
         """See `JobOptions`."""
@@ -90,10 +71,3 @@ class TrainConfig(Sources):
         trees = replace(self.model.trees, trees=min(self.model.trees.trees, 60), boosters=1)
         model = replace(self.model, trees=trees)
         return replace(self, model=model, bootstrap=min(self.bootstrap, 50))
-
-    @property
-    def request(self) -> Request:
-        """The workers asked for."""
-        return Request(
-            self.num_workers, self.min_workers, self.cpus_per_worker, self.gpus_per_worker
-        )

@@ -8,40 +8,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from jobs.cluster.admission import Request, refuse_at_once
+from jobs.cluster.admission import refuse_at_once
 from jobs.framework.cluster import start_ray
 from jobs.framework.step_cache import StepCache
 from jobs.framework.step_printer import step_printer
+from jobs.framework.training_options import TrainingOptions
 from jobs.publishing import code_version, publish, store_report
 from lib.registry import MANIFEST, TrainingRecord, verify_artifact
 from lib.report import Report
 from lib.storage import Storage, open_storage, redacted
-
-
-class TrainingOptions(Protocol):
-    """What every training is told; a dataclass."""
-
-    @property
-    def output(self) -> str:
-        """Folder or URI for everything that it writes."""
-
-    @property
-    def registry(self) -> str | None:
-        """Registry to publish to."""
-
-    @property
-    def alias(self) -> str:
-        """What the published version becomes."""
-
-    @property
-    def engine(self) -> str:
-        """`ray` or `process`."""
-
-    @property
-    def request(self) -> Request:
-        """The workers asked for."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +57,7 @@ class Training:
     @property
     def parameters(self) -> dict[str, Any]:
         """The options for a manifest, without credentials."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self.options), default=str))  # type: ignore[call-overload]
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self.options), default=str))
         return dict(redacted(plain))
 
     def save(

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, OutputPath
-from jobs.framework.progress import JobOptions
-from jobs.model_source import check_model
+from jobs.model_source import ModelOptions
 
 
-@dataclass(frozen=True)
-class ScoreConfig(JobOptions):
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig(ModelOptions):
     """Score a folder of features with a published or a local model, and write Parquet.
 
     Answers equal those of the endpoint: same graph, same calibration, same thresholds.
@@ -22,18 +21,10 @@ class ScoreConfig(JobOptions):
     complete once it holds _complete.json"""
     model: InputPath | None = None
     """folder or URI of a model; or give --registry"""
-    registry: InputPath | None = None
-    """directory or URI of the model registry"""
-    version: str = "champion"
-    """version or alias in the registry"""
     batch_size: int = 65_536
     """payments scored at once"""
     actors: int = 2
     """processes that score, each with its own copy of the model"""
-
-    def check(self) -> None:
-        """See `JobOptions`."""
-        check_model(self.model, self.registry)
 
 
 def main(config: ScoreConfig) -> str:

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from jobs.cluster.admission import Request
-from jobs.framework.paths import InputPath, OutputPath
-from jobs.framework.progress import JobOptions
+from jobs.framework.paths import InputPath
+from jobs.framework.training_options import TrainingOptions
 from jobs.fraud.history import check_tables
 from lib.contract import ContractError
 from lib.fraud.model.policy import Costs
@@ -13,8 +12,8 @@ from lib.fraud.model.settings import ModelSettings, NetworkSettings, TreeSetting
 from lib.fraud.model.time_split import Lengths
 
 
-@dataclass(frozen=True)
-class TrainConfig(JobOptions):
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(TrainingOptions):
     """Train the fraud model, compare it with its baselines and publish it.
 
     Give --features (the output of jobs.fraud.features), or --transactions and --labels as Parquet
@@ -22,9 +21,6 @@ class TrainConfig(JobOptions):
     continues where it was cut off. `--config FILE` reads any of these options from YAML.
     """
 
-    output: OutputPath
-    """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
-    intermediate results; on a cluster one that all machines reach"""
     features: InputPath | None = None
     """folder or URI of features, as written by jobs.fraud.features (its data folder or the one
     above)"""
@@ -38,14 +34,8 @@ class TrainConfig(JobOptions):
     """YAML that maps the labels' columns to the contract"""
     overwrite: bool = False
     """compute the features again even if OUTPUT holds those of the same files already"""
-    source: str = ""
-    """what the data is, in words, for the report; default: where it was read from"""
     simulated: bool = False
     """say in the report that the payments are simulated"""
-    registry: OutputPath | None = None
-    """directory or URI of the model registry; without it the model is not published"""
-    alias: Literal["champion", "challenger", "none"] = "challenger"
-    """what the published version becomes"""
     engine: Literal["ray", "process"] = "ray"
     """ray: folds as Ray tasks, xgboost-ray and Ray Train for the final fit; process: all in this
     process, without Ray"""
@@ -56,10 +46,6 @@ class TrainConfig(JobOptions):
     min_workers: int = 0
     """elastic: fewest with which training starts and goes on while nodes are missing (the trees
     then by Ray Train); 0 keeps the number fixed"""
-    cpus_per_worker: int = 1
-    """cores of each"""
-    gpus_per_worker: float = -1.0
-    """GPUs of each; -1 takes one where the cluster has or can start as many as workers"""
     quick: bool = False
     """a small model in under two minutes: 150 trees, 2 folds, 10 epochs, short intervals"""
     trees: TreeSettings = field(default_factory=TreeSettings)
@@ -78,8 +64,6 @@ class TrainConfig(JobOptions):
     """draws of users for the intervals"""
     threads: int = 1
     """threads of a fit in one process; 0 takes all cores, which on a busy machine is slower"""
-    seed: int = 7
-    """of every random draw"""
 
     def check(self) -> None:
         """See `JobOptions`."""
@@ -104,13 +88,6 @@ class TrainConfig(JobOptions):
             network=replace(self.network, epochs=min(self.network.epochs, 10)),
             slices=replace(self.slices, folds=min(self.slices.folds, 2)),
             bootstrap=min(self.bootstrap, 50),
-        )
-
-    @property
-    def request(self) -> Request:
-        """The workers asked for."""
-        return Request(
-            self.num_workers, self.min_workers, self.cpus_per_worker, self.gpus_per_worker
         )
 
     @property

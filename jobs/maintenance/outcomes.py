@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +11,8 @@ import pyarrow as pa
 from jobs.framework.command import run_job
 from jobs.framework.paths import OutputPath
 from jobs.framework.progress import JobOptions
-from lib.contract import Contract, ContractError
+from jobs.framework.times import parse_time
+from lib.contract import Contract
 from lib.maintenance.contracts import FAILURES, MAINTENANCE
 from lib.records import WorkOrder, WorkOrders
 from lib.storage import open_storage, write_parquet
@@ -39,8 +40,8 @@ class OutcomesConfig(JobOptions):
 
 def main(config: OutcomesConfig) -> str:
     """Write both tables; returns the folder or URI."""
-    since = _FIRST if config.since is None else _moment("--since", config.since)
-    until = _LAST if config.until is None else _moment("--until", config.until)
+    since = _FIRST if config.since is None else parse_time("--since", config.since)
+    until = _LAST if config.until is None else parse_time("--until", config.until)
     book = WorkOrders(config.records)
     try:
         orders = book.closed_between(since, until)
@@ -105,15 +106,6 @@ def _table(contract: Contract, rows: list[dict[str, Any]]) -> pa.Table:
             values = [datetime.fromisoformat(value) for value in values]
         columns[column.name] = pa.array(values, column.type)
     return pa.table(columns)
-
-
-def _moment(option: str, text: str) -> int:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ContractError(f"{option}: expected a time in ISO 8601, got {text!r}") from error
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
-    return round(time.timestamp() * 1e6)
 
 
 if __name__ == "__main__":

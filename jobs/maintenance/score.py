@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath
-from jobs.maintenance.sources import (
-    Sources,
-)
-from jobs.model_source import check_model
+from jobs.maintenance.sources import Sources
+from jobs.model_source import ModelOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreConfig(Sources):
+class ScoreConfig(ModelOptions, Sources):
     """Say for every machine when it will fail: chances, survival curves, mode, drivers.
 
     Machines that are listed and never read are answered, too: by what is usual in training. Give
@@ -22,19 +19,8 @@ class ScoreConfig(Sources):
 
     at: str | None = None
     """moment to score at, ISO 8601 in UTC; default: the newest reading of all"""
-    model: InputPath | None = None
-    """folder or URI of a model"""
-    registry: InputPath | None = None
-    """directory or URI of the model registry"""
-    version: str = "champion"
-    """version or alias in the registry"""
     explain: bool = True
     """say what drives each risk"""
-
-    def check(self) -> None:
-        """See `JobOptions`."""
-        check_model(self.model, self.registry)
-        super().check()
 
 
 def main(config: ScoreConfig) -> str:

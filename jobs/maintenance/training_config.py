@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from jobs.cluster.admission import Request
-from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.paths import InputPath
+from jobs.framework.training_options import TrainingOptions
 from jobs.maintenance.sources import Sources
 from lib.contract import ContractError
 from lib.maintenance.failures import GRACE_HOURS
@@ -14,7 +14,7 @@ from lib.maintenance.model.settings import Costs, ModelSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(Sources):
+class TrainConfig(TrainingOptions, Sources):
     """Train the survival models of machines, compare them with baselines and publish them.
 
     Give --features (the output of jobs.maintenance.features), or --telemetry with failures and, as
@@ -22,9 +22,6 @@ class TrainConfig(Sources):
     continues where it was cut off. `--config FILE` reads any of these options from YAML.
     """
 
-    output: OutputPath
-    """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
-    intermediate results; on a cluster one that all machines reach"""
     features: InputPath | None = None
     """folder or URI of rows, as written by jobs.maintenance.features"""
     telemetry: InputPath | None = None
@@ -39,16 +36,8 @@ class TrainConfig(Sources):
     """the last reading of each machine is its failure, as in run-to-failure tests"""
     failure_grace_hours: float = GRACE_HOURS
     """a failure booked so many hours after a machine's last reading ended its run"""
-    overwrite: bool = False
-    """compute the rows again even if OUTPUT holds those of the same files already"""
-    source: str = ""
-    """what the data is, in words, for the report; default: where it was read from"""
     simulated: bool = False
     """say in the report that the machines are simulated"""
-    registry: OutputPath | None = None
-    """directory or URI of the model registry; without it the model is not published"""
-    alias: Literal["champion", "challenger", "none"] = "challenger"
-    """what the published version becomes"""
     test_share: float = 0.3
     """share of the time, at its end, that the report is measured on"""
     split: Literal["time", "machines"] = "time"
@@ -63,10 +52,6 @@ class TrainConfig(Sources):
     min_workers: int = 0
     """elastic: fewest with which training starts and goes on while nodes are missing; 0 keeps the
     number fixed"""
-    cpus_per_worker: int = 1
-    """cores of each"""
-    gpus_per_worker: float = -1.0
-    """GPUs of each; -1 takes one where the cluster has or can start as many as workers"""
     quick: bool = False
     """a small model in a minute: 3 folds, 4 replicates, 8 epochs, short intervals"""
     test_proportionality: bool = True
@@ -77,8 +62,6 @@ class TrainConfig(Sources):
     """assumed where policies are compared in money"""
     bootstrap: int = 200
     """draws of machines for the intervals"""
-    seed: int = 7
-    """of every random draw"""
 
     def check(self) -> None:
         """See `JobOptions`."""
@@ -112,10 +95,3 @@ class TrainConfig(Sources):
             most_rows=min(self.model.most_rows, 12_000),
         )
         return replace(self, model=model, bootstrap=min(self.bootstrap, 40))
-
-    @property
-    def request(self) -> Request:
-        """The workers asked for."""
-        return Request(
-            self.num_workers, self.min_workers, self.cpus_per_worker, self.gpus_per_worker
-        )

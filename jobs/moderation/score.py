@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from jobs.cluster.admission import AUTO
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath, OutputPath
-from jobs.model_source import check_model
+from jobs.framework.paths import OutputPath
+from jobs.model_source import ModelOptions
 from jobs.moderation.sources import Sources
 
 NOTE = "scores.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreConfig(Sources):
+class ScoreConfig(ModelOptions, Sources):
     """Say of every post how likely it violates each policy, and what would happen to it.
 
     Give --model or --registry. Each actor loads the model once and takes media as they stream by;
@@ -23,12 +23,6 @@ class ScoreConfig(Sources):
 
     output: OutputPath
     """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
-    model: InputPath | None = None
-    """folder or URI of a model"""
-    registry: InputPath | None = None
-    """directory or URI of the model registry"""
-    version: str = "champion"
-    """version or alias in the registry"""
     price: float = 0.0
     """of a review beyond its cost, where reviewers are scarce"""
     actors: int = 1
@@ -39,11 +33,6 @@ class ScoreConfig(Sources):
     """GPUs of each, or a part of one; -1 takes one where the cluster has or can start as many"""
     partitions: int = 0
     """blocks that posts are spread over; 0 chooses by size and cores"""
-
-    def check(self) -> None:
-        """See `JobOptions`."""
-        check_model(self.model, self.registry)
-        super().check()
 
 
 def main(config: ScoreConfig) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from jobs.cluster.admission import Request
-from jobs.framework.paths import InputPath, OutputPath
+from jobs.framework.paths import InputPath
+from jobs.framework.training_options import TrainingOptions
 from jobs.moderation.model_size import read_size_option
 from jobs.moderation.sources import Sources
 from lib.contract import ContractError
@@ -14,7 +13,7 @@ from lib.moderation.model.split_settings import Split
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(Sources):
+class TrainConfig(TrainingOptions, Sources):
     """Train the moderation model, compare it with baselines and publish it.
 
     Give --rows (the output of jobs.moderation.preprocess), or --posts with --labels and, as far as
@@ -23,39 +22,20 @@ class TrainConfig(Sources):
     from YAML.
     """
 
-    output: OutputPath
-    """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
-    intermediate results; on a cluster one that all machines reach"""
     rows: InputPath | None = None
     """folder or URI of rows, as written by jobs.moderation.preprocess with the same --size"""
     size: str = "small"
     """tiny, small, large, or a YAML file with the fields of a size"""
     partitions: int = 0
     """blocks that posts are spread over; 0 chooses by size and cores"""
-    overwrite: bool = False
-    """compute the rows again even if OUTPUT holds those of the same files already"""
-    source: str = ""
-    """what the data is, in words, for the report; default: where it was read from"""
     simulated: bool = False
     """say in the report that the posts are simulated"""
-    registry: OutputPath | None = None
-    """directory or URI of the model registry; without it the model is not published"""
-    alias: Literal["champion", "challenger", "none"] = "challenger"
-    """what the published version becomes"""
     test_share: float = 0.25
     """share of the labelled posts, the newest, that the test is from"""
     test_authors: float = 0.25
     """share of the authors whose older posts teach nothing, so that their newer ones can test"""
-    engine: Literal["ray", "process"] = "ray"
-    """ray: workers of Ray Train; process: all in this process"""
     num_workers: int = 1
     """processes that share every step; more than the cluster can ever hold is refused"""
-    min_workers: int = 0
-    """elastic: fewest that it goes on with while nodes are missing; 0 keeps the number fixed"""
-    cpus_per_worker: int = 1
-    """cores of each"""
-    gpus_per_worker: float = -1.0
-    """GPUs of each; -1 takes one where the cluster has or can start as many as workers"""
     max_failures: int = 3
     """lost workers that are replaced before training fails"""
     bootstrap: int = 300
@@ -63,8 +43,6 @@ class TrainConfig(Sources):
     split: Split = "author-time"
     """test on the newest posts of authors that taught nothing; author: whenever they posted; time:
     whoever posted them; random: neither, for data without authors and times"""
-    seed: int = 7
-    """of every random draw"""
 
     def check(self) -> None:
         """See `JobOptions`."""
@@ -86,10 +64,3 @@ class TrainConfig(Sources):
                 raise ContractError(
                     f"--{name.replace('_', '-')}: expected between 0 and 1, got {value}"
                 )
-
-    @property
-    def request(self) -> Request:
-        """The workers asked for."""
-        return Request(
-            self.num_workers, self.min_workers, self.cpus_per_worker, self.gpus_per_worker
-        )

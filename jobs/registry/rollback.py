@@ -1,29 +1,21 @@
 """Return an alias to its version before: `python -m jobs.registry.rollback --registry URI ...`."""
 
-import getpass
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath
-from jobs.framework.progress import JobOptions
+from jobs.registry.alias_options import AliasOptions
 from jobs.registry.list import versions
 from lib.registry import Registry
 
 
-@dataclass(frozen=True)
-class Rollback(JobOptions):
+@dataclass(frozen=True, kw_only=True)
+class Rollback(AliasOptions):
     """Take back the last promotion; run it again to go one further back."""
 
-    registry: InputPath
-    """Local directory or URI (file, s3, gs, ...) of the registry."""
-    system: str
-    """The risk system, e.g. fraud."""
     alias: Literal["champion", "challenger"] = "champion"
     """What is rolled back."""
-    by: str = field(default_factory=getpass.getuser)
-    """Who decided it, for the history."""
 
 
 def main(options: Rollback, now: int) -> str:

@@ -1,0 +1,19 @@
+"""The options of the jobs that move an alias."""
+
+import getpass
+from dataclasses import dataclass, field
+
+from jobs.framework.paths import InputPath
+from jobs.framework.progress import JobOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class AliasOptions(JobOptions):
+    """Which system's alias is moved, and by whom."""
+
+    registry: InputPath
+    """Local directory or URI (file, s3, gs, ...) of the registry."""
+    system: str
+    """The risk system, e.g. fraud."""
+    by: str = field(default_factory=getpass.getuser)
+    """Who decided it, for the history."""
