@@ -15,7 +15,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from lib.access.errors import KeyFileError
-from lib.contract.scalar import LONGEST_ID_BYTES, identifier_fault
+from lib.contract.declaration import LONGEST_ID_BYTES
+from lib.contract.scalar import identifier_fault
 from lib.durable import locked, replace_file
 
 LAST_EXPIRY = 253_402_300_799_999_999

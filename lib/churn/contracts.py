@@ -5,19 +5,17 @@ Every row has an event time and, where they differ, the time it became known: no
 
 from __future__ import annotations
 
+from functools import partial
+
 import pyarrow as pa
 
-from lib.contract import MINOR_UNITS, Column, Contract, time_column
-from lib.contract.scalar import LONGEST_ID_BYTES
+from lib.contract import MINOR_UNITS, Column, Contract, known_times, text_column, time_column
 
 PRIORITIES = ("low", "normal", "high", "urgent")
 SIGNALS = ("competitor_mention", "champion_left", "price_complaint", "other")
 
 
-def _text(name: str, description: str, *, required: bool = False, lenient: bool = False) -> Column:
-    return Column(
-        name, pa.string(), description, required, max_length=LONGEST_ID_BYTES, lenient=lenient
-    )
+_text = partial(text_column, required=False)
 
 
 def _count(name: str, description: str, *, lenient: bool = False) -> Column:
@@ -34,20 +32,13 @@ def _money(name: str, description: str, *, required: bool = False, low: float = 
     )
 
 
-def _times(description: str) -> tuple[Column, Column]:
-    return (
-        time_column("event_time", description),
-        time_column("known_at", "when it became known", required=False, fallback="event_time"),
-    )
-
-
-_CUSTOMER = _text("customer_id", "names the customer", required=True)
+_CUSTOMER = text_column("customer_id", "names the customer")
 
 CUSTOMERS = Contract(
     name="customers",
     columns=(
         _CUSTOMER,
-        *_times("from when on the rest of the row holds; several rows tell a history"),
+        *known_times("from when on the rest of the row holds; several rows tell a history"),
         time_column(
             "contract_start", "when the customer first signed", required=False, lenient=True
         ),
@@ -71,7 +62,7 @@ USAGE = Contract(
     name="usage",
     columns=(
         _CUSTOMER,
-        *_times("when the product was used"),
+        *known_times("when the product was used"),
         _text("user_id", "who used it"),
         _text("feature", "which feature of the product"),
         _count("count", "how often; 1 where nothing is said"),
@@ -81,9 +72,9 @@ USAGE = Contract(
 TICKETS = Contract(
     name="tickets",
     columns=(
-        _text("ticket_id", "names the ticket", required=True),
+        text_column("ticket_id", "names the ticket"),
         _CUSTOMER,
-        *_times("when it was opened"),
+        *known_times("when it was opened"),
         time_column("closed_at", "when it was closed", required=False),
         Column(
             "priority", pa.string(), "how urgent", required=False, values=PRIORITIES, lenient=True,
@@ -102,9 +93,9 @@ TICKETS = Contract(
 INVOICES = Contract(
     name="invoices",
     columns=(
-        _text("invoice_id", "names the invoice; several lines may share it", required=True),
+        text_column("invoice_id", "names the invoice; several lines may share it"),
         _CUSTOMER,
-        *_times("when it was issued"),
+        *known_times("when it was issued"),
         time_column("due_at", "when it is to be paid", required=False),
         _money("amount_minor", "of the line; below 0 for a credit", required=True, low=-1e13),
         _money("discount_minor", "taken off it"),
@@ -117,7 +108,7 @@ PAYMENTS = Contract(
     name="payments",
     columns=(
         _CUSTOMER,
-        *_times("when it was paid, or failed"),
+        *known_times("when it was paid, or failed"),
         _text("invoice_id", "what it pays"),
         time_column("due_at", "when it was to be paid", required=False),
         _money("amount_minor", "paid", required=True),
@@ -129,7 +120,7 @@ SURVEYS = Contract(
     name="surveys",
     columns=(
         _CUSTOMER,
-        *_times("when it was answered"),
+        *known_times("when it was answered"),
         Column("score", pa.int64(), "net promoter score, 0 to 10", low=0, high=10),
     ),
     key=("customer_id", "event_time"),
@@ -139,7 +130,7 @@ CUSTOMER_SIGNALS = Contract(
     name="signals",
     columns=(
         _CUSTOMER,
-        *_times("when it was noticed"),
+        *known_times("when it was noticed"),
         Column("kind", pa.string(), "what was noticed", values=SIGNALS),
         _text("source", "who or what noticed it", lenient=True),
     ),
@@ -150,7 +141,7 @@ CHURN = Contract(
     name="churn",
     columns=(
         _CUSTOMER,
-        *_times("when notice was given"),
+        *known_times("when notice was given"),
         time_column("ends_at", "when the contract ended", required=False),
         _text("reason", "why", lenient=True),
     ),

@@ -3,7 +3,16 @@
 from lib.contract.checked import Checked
 from lib.contract.contract import Contract
 from lib.contract.csv_rows import Piece
-from lib.contract.declaration import MINOR_UNITS, TIME, Column, Precedes, time_column, utc_us
+from lib.contract.declaration import (
+    MINOR_UNITS,
+    TIME,
+    Column,
+    Precedes,
+    known_times,
+    text_column,
+    time_column,
+    utc_us,
+)
 from lib.contract.error import ContractError
 from lib.contract.file_format import FileFormat
 from lib.contract.fingerprint import Fingerprint, fingerprint, fingerprint_files
@@ -60,6 +69,7 @@ __all__ = [
     "fingerprint",
     "fingerprint_files",
     "is_data_file",
+    "known_times",
     "load_mapping",
     "minor_units",
     "nothing_read",
@@ -71,6 +81,7 @@ __all__ = [
     "source_files",
     "source_schema",
     "summary_of",
+    "text_column",
     "time_column",
     "utc_us",
     "with_origin",

@@ -8,6 +8,8 @@ import pyarrow.types as pat
 
 TIME = pa.timestamp("us", tz="UTC")
 MINOR_UNITS = "minor units"
+LONGEST_ID_BYTES = 128
+"""Of an identifier that a caller chooses."""
 
 
 def utc_us(year: int, month: int = 1, day: int = 1) -> int:
@@ -90,6 +92,26 @@ def time_column(
         fallback=fallback,
         lenient=lenient,
     )
+
+
+def known_times(description: str) -> tuple[Column, Column]:
+    """The event time, and when the event became known, which is the event time if not given."""
+    return (
+        time_column("event_time", description),
+        time_column("known_at", "when it became known", required=False, fallback="event_time"),
+    )
+
+
+def text_column(
+    name: str,
+    description: str,
+    *,
+    required: bool = True,
+    lenient: bool = False,
+    length: int = LONGEST_ID_BYTES,
+) -> Column:
+    """A column of texts of at most `length` bytes, such as an identifier."""
+    return Column(name, pa.string(), description, required, max_length=length, lenient=lenient)
 
 
 @dataclass(frozen=True, slots=True)

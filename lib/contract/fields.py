@@ -8,9 +8,9 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, FiniteFloat
 
+from lib.contract.declaration import LONGEST_ID_BYTES
 from lib.contract.scalar import (
     LARGEST_WHOLE,
-    LONGEST_ID_BYTES,
     LONGEST_KEY_BYTES,
     LONGEST_NOTE_BYTES,
     identifier_fault,

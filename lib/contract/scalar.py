@@ -11,10 +11,7 @@ import math
 import re
 from datetime import datetime, timedelta
 
-from lib.contract.declaration import PLAUSIBLE_FROM_US, PLAUSIBLE_TO_US
-
-LONGEST_ID_BYTES = 128
-"""Of an identifier that a caller chooses."""
+from lib.contract.declaration import LONGEST_ID_BYTES, PLAUSIBLE_FROM_US, PLAUSIBLE_TO_US
 
 LONGEST_KEY_BYTES = 512
 """Of a key that is made of identifiers; an index of PostgreSQL holds 2,704."""

@@ -49,27 +49,30 @@ def sync(path: Path) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file `path` (made if absent); waits for whoever holds it on this machine."""
-    make_folder(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
-    try:
+    with _lock_file(path) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
 def locked_at_once(path: Path) -> Iterator[bool]:
     """Hold the lock file `path` (made if absent); False where another process holds it."""
+    with _lock_file(path) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        yield free
+
+
+@contextmanager
+def _lock_file(path: Path) -> Iterator[int]:
+    """The descriptor of a lock file; closing it gives the lock back."""
     make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        free = True
-    except BlockingIOError:
-        free = False
-    try:
-        yield free
+        yield descriptor
     finally:
         os.close(descriptor)
 

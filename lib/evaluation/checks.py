@@ -27,10 +27,12 @@ def checked(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Flags, Floats
     return flags.astype(np.bool_), values
 
 
-def both_classes(flags: Flags) -> None:
-    """Refuse labels of one class only, for measures that compare the two."""
+def both_classes(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Flags, Floats]:
+    """The same, for measures that compare the two classes; labels of one class are refused."""
+    flags, values = checked(labels, scores)
     positives = int(flags.sum())
     if positives in {0, len(flags)}:
         raise ValueError(
             f"labels: {positives} positives among {len(flags)} rows; needs both classes"
         )
+    return flags, values

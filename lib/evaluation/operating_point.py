@@ -17,8 +17,7 @@ def threshold_at_fpr(labels: npt.ArrayLike, scores: npt.ArrayLike, cap: float) -
         scores: (n,) finite, higher means more risk.
         cap: largest false positive rate, between 0 and 1.
     """
-    flags, values = checked(labels, scores)
-    both_classes(flags)
+    flags, values = both_classes(labels, scores)
     if not 0.0 <= cap <= 1.0:
         raise ValueError(f"cap: expected a rate between 0 and 1, got {cap}")
     negatives = np.sort(values[~flags])[::-1]

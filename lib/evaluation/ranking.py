@@ -14,8 +14,7 @@ def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
         labels: (n,) 0/1. One class only is refused with ValueError.
         scores: (n,) finite, higher means more risk.
     """
-    flags, values = checked(labels, scores)
-    both_classes(flags)
+    flags, values = both_classes(labels, scores)
     return float(roc_auc_score(flags, values))
 
 
@@ -28,8 +27,7 @@ def average_precision(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
         labels: (n,) 0/1. One class only is refused with ValueError.
         scores: (n,) finite, higher means more risk.
     """
-    flags, values = checked(labels, scores)
-    both_classes(flags)
+    flags, values = both_classes(labels, scores)
     return float(average_precision_score(flags, values))
 
 

@@ -7,9 +7,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.contract import MINOR_UNITS, TIME, Column, Contract, MatchCounts, Precedes, time_column
+from lib.contract import (
+    MINOR_UNITS,
+    TIME,
+    Column,
+    Contract,
+    MatchCounts,
+    Precedes,
+    text_column,
+    time_column,
+)
 from lib.contract.coercion import as_array
-from lib.contract.scalar import LONGEST_ID_BYTES
 
 LARGEST_AMOUNT_MINOR = 10**8
 LONGEST_PAYMENT_METHOD_BYTES = 64
@@ -19,19 +27,23 @@ LONGITUDE = (-180.0, 180.0)
 CLOCK_SLACK_US = 3_600_000_000
 
 
-def _identifier(name: str, description: str, *, required: bool = True) -> Column:
-    return Column(name, pa.string(), description, required, max_length=LONGEST_ID_BYTES)
+def _degrees(name: str, limits: tuple[float, float]) -> Column:
+    low, high = limits
+    return Column(
+        name, pa.float64(), "where it was made, WGS 84", required=False, unit="deg",
+        low=low, high=high, lenient=True,
+    )  # fmt: skip
 
 
 TRANSACTIONS = Contract(
     name="transactions",
     columns=(
-        _identifier("transaction_id", "names the payment; a retry carries the same"),
+        text_column("transaction_id", "names the payment; a retry carries the same"),
         time_column("event_time", "when the payment was made"),
         time_column("received_at", "when it reached us", required=False, fallback="event_time"),
-        _identifier("user_id", "who pays"),
-        _identifier("merchant_id", "who is paid"),
-        _identifier("device_id", "the device that paid, where one is known", required=False),
+        text_column("user_id", "who pays"),
+        text_column("merchant_id", "who is paid"),
+        text_column("device_id", "the device that paid, where one is known", required=False),
         Column(
             "amount_minor",
             pa.int64(),
@@ -41,32 +53,13 @@ TRANSACTIONS = Contract(
             high=LARGEST_AMOUNT_MINOR,
         ),
         Column("currency", pa.string(), "ISO 4217 code the payment was made in", max_length=3),
-        Column(
+        text_column(
             "payment_method",
-            pa.string(),
             "how it was paid (card, wallet, transfer, ...)",
-            max_length=LONGEST_PAYMENT_METHOD_BYTES,
+            length=LONGEST_PAYMENT_METHOD_BYTES,
         ),
-        Column(
-            "latitude",
-            pa.float64(),
-            "where it was made, WGS 84",
-            required=False,
-            unit="deg",
-            low=LATITUDE[0],
-            high=LATITUDE[1],
-            lenient=True,
-        ),
-        Column(
-            "longitude",
-            pa.float64(),
-            "where it was made, WGS 84",
-            required=False,
-            unit="deg",
-            low=LONGITUDE[0],
-            high=LONGITUDE[1],
-            lenient=True,
-        ),
+        _degrees("latitude", LATITUDE),
+        _degrees("longitude", LONGITUDE),
         time_column("declined_from", "when the issuer's refusal became known", required=False),
     ),
     key=("transaction_id",),
@@ -82,7 +75,7 @@ TRANSACTIONS = Contract(
 LABELS = Contract(
     name="labels",
     columns=(
-        _identifier("transaction_id", "the payment that the label is about"),
+        text_column("transaction_id", "the payment that the label is about"),
         Column("is_fraud", pa.bool_(), "true: fraud; false: found good, or a label withdrawn"),
         time_column("observed_at", "when it became known"),
     ),

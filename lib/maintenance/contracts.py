@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from lib.contract import Column, Contract, time_column
-from lib.contract.scalar import LONGEST_ID_BYTES
+from lib.contract import Column, Contract, text_column, time_column
 from lib.maintenance.waveform import FEWEST_SAMPLES
 
 MAINTENANCE_TYPES = ("scheduled", "corrective", "emergency")
-
-
-def _text(name: str, description: str, *, required: bool = True) -> Column:
-    return Column(name, pa.string(), description, required, max_length=LONGEST_ID_BYTES)
 
 
 def _amount(name: str, description: str, unit: str = "") -> Column:
     return Column(name, pa.float64(), description, required=False, unit=unit, low=0.0, lenient=True)
 
 
-_MACHINE = _text("machine_id", "names the machine")
+_MACHINE = text_column("machine_id", "names the machine")
 
 TELEMETRY = Contract(
     name="telemetry",
@@ -68,7 +63,7 @@ MAINTENANCE = Contract(
     columns=(
         _MACHINE,
         time_column("event_time", "when the machine was back in service"),
-        _text("component", "what was serviced or replaced", required=False),
+        text_column("component", "what was serviced or replaced", required=False),
         Column(
             "maintenance_type",
             pa.string(),
@@ -76,10 +71,10 @@ MAINTENANCE = Contract(
             values=MAINTENANCE_TYPES,
             required=False,
         ),
-        _text("failure_mode", "what had failed, where something had", required=False),
+        text_column("failure_mode", "what had failed, where something had", required=False),
         _amount("downtime_hours", "how long the machine stood", "h"),
         _amount("cost", "labour and parts, in the settlement currency"),
-        _text("parts_replaced", "parts, separated by commas", required=False),
+        text_column("parts_replaced", "parts, separated by commas", required=False),
     ),
     key=("machine_id", "event_time", "component"),
 )
@@ -89,7 +84,7 @@ FAILURES = Contract(
     columns=(
         _MACHINE,
         time_column("event_time", "when the machine failed"),
-        _text("failure_mode", "what failed"),
+        text_column("failure_mode", "what failed"),
     ),
     key=("machine_id", "event_time", "failure_mode"),
 )
@@ -99,7 +94,7 @@ ERRORS = Contract(
     columns=(
         _MACHINE,
         time_column("event_time", "when the controller reported it"),
-        _text("error_code", "the code that it reported"),
+        text_column("error_code", "the code that it reported"),
     ),
     key=("machine_id", "event_time", "error_code"),
 )
@@ -108,11 +103,11 @@ MACHINES = Contract(
     name="machines",
     columns=(
         _MACHINE,
-        _text("model", "make and model", required=False),
+        text_column("model", "make and model", required=False),
         time_column("installed_at", "when it was put into service", required=False, lenient=True),
         _amount("age_years", "age where no date is known; taken as it stands", "years"),
-        _text("plant", "where it stands", required=False),
-        _text("line", "the production line that it belongs to", required=False),
+        text_column("plant", "where it stands", required=False),
+        text_column("line", "the production line that it belongs to", required=False),
         Column(
             "criticality",
             pa.float64(),

@@ -87,22 +87,6 @@ def ending_in_failure(tables: Tables) -> Tables:
     return replace(tables, failures=both)
 
 
-def training_rows(
-    features: AssetFeatureSet,
-    tables: Tables,
-    every_hours: float,
-    warm_up_hours: float = 24.0,
-    preventive: str = "censor",
-    pasts: Iterable[History] | None = None,
-    grace_hours: float = GRACE_HOURS,
-) -> TrainingRows | None:
-    """The rows of `rows_and_failures`."""
-    rows, _ = rows_and_failures(
-        features, tables, every_hours, warm_up_hours, preventive, pasts, grace_hours
-    )
-    return rows
-
-
 def rows_and_failures(
     features: AssetFeatureSet,
     tables: Tables,

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from lib.contract import load_mapping, read_checked
 from lib.maintenance.contracts import CONTRACTS
-from lib.maintenance.dataset import Tables, training_rows
+from lib.maintenance.dataset import Tables, rows_and_failures
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.machine_kind import kind_text
 from lib.maintenance.model import Half, ModelSettings, SurvivalModel, TrainingRows
@@ -65,7 +65,7 @@ class Trained:
 def trained(folder: Path) -> Trained:
     """A model of the fleet in a folder."""
     features = CONFIG.features
-    rows = training_rows(features, tables(folder), every_hours=48.0)
+    rows, _ = rows_and_failures(features, tables(folder), every_hours=48.0)
     assert rows is not None
     horizon, modes = reach(rows, SETTINGS), mode_names(rows)
     usual, spread = usual_values(rows.rows)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.maintenance.dataset import Tables, current_rows, sensor_faults, training_rows
+from lib.maintenance.dataset import Tables, current_rows, rows_and_failures, sensor_faults
 from lib.maintenance.feature_set import HOUR_US, FeatureError
 from lib.maintenance.features import evaluate
 from lib.maintenance.model.rows import from_table, to_table
@@ -15,7 +15,7 @@ def test_each_row_waits_for_what_comes_first():
     failures = events("failures", [("m", 100, "belt"), ("m", 200, "motor")])
     served = events("maintenance", [("m", 150, "belt", "scheduled"), ("m", 101, "belt", None)])
     source_tables = Tables(telemetry(), failures=failures, maintenance=served)
-    rows = training_rows(SMALL, source_tables, every_hours=24.0)
+    rows, _ = rows_and_failures(SMALL, source_tables, every_hours=24.0)
     hours = (rows.at_us - START) / HOUR_US
     assert hours.tolist() == [24, 48, 72, 96, 120, 144, 168, 192, 216]
     ends = hours + rows.landmarks.outcomes.time
@@ -31,9 +31,9 @@ def test_services_do_not_count_where_that_is_asked_for():
     served = events("maintenance", [("m", 150, "belt", "scheduled")])
     failures = events("failures", [("m", 200, "motor")])
     source_tables = Tables(telemetry(), failures=failures, maintenance=served)
-    rows = training_rows(SMALL, source_tables, 24.0, preventive="ignore")
+    rows, _ = rows_and_failures(SMALL, source_tables, 24.0, preventive="ignore")
     assert (rows.landmarks.outcomes.event[:8] == 1).all()
-    censored = training_rows(SMALL, source_tables, 24.0)
+    censored, _ = rows_and_failures(SMALL, source_tables, 24.0)
     table = to_table(censored, SMALL.names)
     assert len(from_table(table, SMALL.names)) == len(censored)
     with pytest.raises(FeatureError, match="--preventive ignore"):
@@ -42,7 +42,7 @@ def test_services_do_not_count_where_that_is_asked_for():
 
 def test_rows_before_a_split_know_nothing_of_what_comes_after():
     failures = events("failures", [("m", 100, "belt"), ("m", 200, "motor")])
-    rows = training_rows(SMALL, Tables(telemetry(), failures=failures), 24.0)
+    rows, _ = rows_and_failures(SMALL, Tables(telemetry(), failures=failures), 24.0)
     early = rows.until(START + 150 * HOUR_US)
     hours = (early.at_us - START) / HOUR_US
     assert hours.max() == 144
@@ -91,4 +91,4 @@ def test_faults_of_sensors_are_counted():
 
 
 def test_a_machine_that_was_hardly_read_has_no_row():
-    assert training_rows(SMALL, Tables(telemetry(hours=20)), 24.0) is None
+    assert rows_and_failures(SMALL, Tables(telemetry(hours=20)), 24.0)[0] is None

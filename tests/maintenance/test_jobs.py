@@ -22,7 +22,7 @@ from jobs.maintenance.score import ScoreConfig
 from jobs.maintenance.training_config import TrainConfig
 from jobs.maintenance.tune import TuneConfig
 from lib.contract import ContractError
-from lib.maintenance.dataset import training_rows
+from lib.maintenance.dataset import rows_and_failures
 from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.machine_kind import KIND_FILE, parse_kind
 from lib.maintenance.model.loading import load_model
@@ -132,7 +132,7 @@ def same(ours: pa.Table, expected: pa.Table) -> None:
 
 def test_rows_of_the_job_are_those_of_the_library_however_they_are_spread(computed, small_fleet):
     written = read(computed)
-    expected = training_rows(CONFIG.features, tables(small_fleet), 24.0)
+    expected, _ = rows_and_failures(CONFIG.features, tables(small_fleet), 24.0)
     expected_table = to_table(expected, CONFIG.features.names).sort_by(
         [("machine_id", "ascending"), ("event_time", "ascending")]
     )

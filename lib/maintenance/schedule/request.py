@@ -15,8 +15,9 @@ from pydantic import (
     model_validator,
 )
 
+from lib.contract.declaration import LONGEST_ID_BYTES
 from lib.contract.fields import Id
-from lib.contract.scalar import LONGEST_ID_BYTES, identifier_fault
+from lib.contract.scalar import identifier_fault
 from lib.maintenance.schedule.local_week import in_zone, local_week, zone_of
 from lib.maintenance.schedule.problem import (
     SLOTS,

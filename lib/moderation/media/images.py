@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from lib.moderation.media.animations import gif_frames, png_without_metadata
-from lib.moderation.media.limits import Limits, MediaError, refusal
+from lib.moderation.media.limits import Limits, MediaError, check_bytes, refusal
 from lib.moderation.media.shrinking import shrunk, upright
 
 Pixels = NDArray[np.uint8]
@@ -86,13 +86,7 @@ def check_image_bytes(content: bytes, limits: Limits) -> None:
     Raises:
         MediaError: empty or too_large.
     """
-    if not content:
-        raise MediaError("empty", "expected an image, got no bytes")
-    if len(content) > limits.image_bytes:
-        raise MediaError(
-            "too_large",
-            f"expected an image of at most {limits.image_bytes:,} bytes, got {len(content):,}",
-        )
+    check_bytes(content, limits.image_bytes, "an image")
 
 
 @contextmanager

@@ -44,6 +44,24 @@ class MediaError(ValueError):
         return f"{self.reason}: {self.words}"
 
 
+def check_bytes(content: bytes, most: int, expected: str) -> None:
+    """Refuse bytes that are none or too many.
+
+    Args:
+        content: encoded.
+        most: bytes that are taken.
+        expected: what they are, with its article.
+
+    Raises:
+        MediaError: empty or too_large.
+    """
+    if not content:
+        raise MediaError("empty", f"expected {expected}, got no bytes")
+    if len(content) > most:
+        message = f"expected {expected} of at most {most:,} bytes, got {len(content):,}"
+        raise MediaError("too_large", message)
+
+
 def refusal(error: Exception, reason: str, expected: str) -> MediaError:
     """Whatever a decoder of foreign bytes raised, as a MediaError.
 

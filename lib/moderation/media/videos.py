@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from lib.moderation.media.frame_decoder import Coded, Pictures
-from lib.moderation.media.limits import Limits, MediaError, refusal
+from lib.moderation.media.limits import Limits, MediaError, check_bytes, refusal
 from lib.moderation.media.sample_tables import check_sample_tables
 
 SAMPLES = 16
@@ -106,13 +106,7 @@ def container_of(content: bytes, limits: Limits) -> str:
     Raises:
         MediaError: empty, too_large or not_a_video.
     """
-    if not content:
-        raise MediaError("empty", "expected a video, got no bytes")
-    if len(content) > limits.video_bytes:
-        raise MediaError(
-            "too_large",
-            f"expected a video of at most {limits.video_bytes:,} bytes, got {len(content):,}",
-        )
+    check_bytes(content, limits.video_bytes, "a video")
     if content[4:8] in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}:
         return "mp4"
     if content[:4] == b"\x1aE\xdf\xa3":

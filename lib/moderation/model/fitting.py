@@ -43,6 +43,17 @@ class Task(Protocol):
         """Mean loss of some rows; `rng` is for augmentation."""
 
 
+class AlikeRows:
+    """What a task has whose rows are all alike in cost."""
+
+    targets: Tensor
+
+    @property
+    def lengths(self) -> Ints:
+        """All alike."""
+        return np.ones(len(self.targets), dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """All that is needed to go on after an epoch.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lib.calibration import Calibrator, Method, choose_method, fit_calibrator
 from lib.moderation.model.fallback_gate import SingleModalityGate, fit_guard
-from lib.moderation.model.fitting import decayed, masked_loss
+from lib.moderation.model.fitting import AlikeRows, decayed, masked_loss
 from lib.moderation.model.fusion import Fusion, FusionNet, fusion_inputs
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.model_config import FusionSize, TrainingConfig
@@ -31,7 +31,7 @@ _AS_IT_IS = Calibrator("temperature", (0.0,), (0.0,))
 
 
 @dataclass
-class FusionTask:
+class FusionTask(AlikeRows):
     """Answers of modalities to be put together, with some hidden at random."""
 
     module: FusionNet
@@ -40,11 +40,6 @@ class FusionTask:
     presence: Marks
     targets: Tensor
     size: FusionSize
-
-    @property
-    def lengths(self) -> Ints:
-        """All alike."""
-        return np.ones(len(self.presence), dtype=np.int64)
 
     def groups(self, learning: TrainingConfig) -> list[dict[str, Any]]:
         """One step for all."""

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lib.moderation.model.embedding_net import EmbeddingNet
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.model_config import ImageSize, TrainingConfig
 from lib.moderation.model.outputs import ModalityAnswer, Pixels
@@ -33,7 +34,7 @@ _ABOUT, _WEIGHTS = "image.json", "image.safetensors"
 _BATCH = 64
 
 
-class ImageNet(nn.Module):
+class ImageNet(EmbeddingNet):
     """Both encoders and a head that starts at zero.
 
     Attributes:
@@ -47,21 +48,13 @@ class ImageNet(nn.Module):
         self.resnet, channels = resnet_of(size)
         self.vit = vit
         self.norm = nn.BatchNorm1d(channels)
-        self.dropout = nn.Dropout(0.1)
-        self.head = nn.Linear(channels + int(config_of(vit)["hidden_size"]), policies)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.add_head(channels + int(config_of(vit)["hidden_size"]), policies, 0.1)
 
     def embed(self, pixels: Tensor) -> Tensor:
         """Embeddings (n, width) of inputs (n, 3, S, S)."""
         features = self.norm(self.resnet(pixels).mean(dim=(2, 3)))
         patches = self.vit(pixel_values=pixels).last_hidden_state[:, 0]
         return torch.cat([features, patches], dim=1)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Log-odds (n, policies)."""
-        logits: Tensor = self.head(self.dropout(self.embed(pixels)))
-        return logits
 
 
 @dataclass(frozen=True)

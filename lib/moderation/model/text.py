@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from lib.moderation.model.blending import blended
+from lib.moderation.model.embedding_net import EmbeddingNet
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.model_config import TextSize, TrainingConfig
 from lib.moderation.model.ngrams import NgramModel
@@ -33,7 +34,7 @@ _ABOUT, _WEIGHTS, _TOKENIZER = "text.json", "text.safetensors", "tokenizer.json"
 _BATCH = 64
 
 
-class TextNet(nn.Module):
+class TextNet(EmbeddingNet):
     """Mean of the last layer over word pieces, then a linear head that starts at zero.
 
     Mean pooling is that of sentence encoders: Reimers and Gurevych, Sentence-BERT (2019).
@@ -42,10 +43,7 @@ class TextNet(nn.Module):
     def __init__(self, encoder: nn.Module, width: int, policies: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.dropout = nn.Dropout(0.1)
-        self.head = nn.Linear(width, policies)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.add_head(width, policies, 0.1)
 
     def embed(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Embeddings (n, width) of word pieces (n, longest) and their mask."""
@@ -53,11 +51,6 @@ class TextNet(nn.Module):
         weights = mask[..., None].to(states.dtype)
         total: Tensor = (states * weights).sum(1) / weights.sum(1).clamp(min=1.0)
         return total
-
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Log-odds (n, policies)."""
-        logits: Tensor = self.head(self.dropout(self.embed(ids, mask)))
-        return logits
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lib.moderation.model.blending import fit_blend
 from lib.moderation.model.fitting import (
+    AlikeRows,
     Checkpoint,
     OnEpoch,
     Runtime,
@@ -160,7 +161,7 @@ def fit_text(
 
 
 @dataclass
-class ImageTask:
+class ImageTask(AlikeRows):
     """Images to be learnt, mirrored and shifted at random."""
 
     module: ImageNet
@@ -168,11 +169,6 @@ class ImageTask:
     targets: Tensor
     size: ImageSize
     device: str
-
-    @property
-    def lengths(self) -> Ints:
-        """All alike."""
-        return np.ones(len(self.pixels), dtype=np.int64)
 
     def groups(self, learning: TrainingConfig) -> list[dict[str, Any]]:
         """Pretrained weights take smaller steps than fresh ones."""
@@ -208,7 +204,7 @@ def fit_image(
 
 
 @dataclass
-class VideoTask:
+class VideoTask(AlikeRows):
     """Clips to be learnt: mirrored, shifted, cut in time and played backwards at random."""
 
     module: VideoNet
@@ -218,11 +214,6 @@ class VideoTask:
     targets: Tensor
     size: VideoSize
     device: str
-
-    @property
-    def lengths(self) -> Ints:
-        """All alike."""
-        return np.ones(len(self.places), dtype=np.int64)
 
     def groups(self, learning: TrainingConfig) -> list[dict[str, Any]]:
         """Pretrained weights take smaller steps than the head."""

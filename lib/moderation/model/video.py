@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.moderation.model.blending import blended
+from lib.moderation.model.embedding_net import EmbeddingNet
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.frames import evenly_spaced, grey
 from lib.moderation.model.model_config import TrainingConfig, VideoSize
@@ -34,7 +35,7 @@ _BATCH = 16
 _SMALL = "small"
 
 
-class SmallVideoNet(nn.Module):
+class SmallVideoNet(EmbeddingNet):
     """3D convolutions over the differences of frames, so that nothing is learnt of places.
 
     Each stage halves height and width, every second one time as well.
@@ -53,23 +54,15 @@ class SmallVideoNet(nn.Module):
             ]
             before = width
         self.stages = nn.Sequential(*stages)
-        self.dropout = nn.Dropout(0.3)
-        self.head = nn.Linear(2 * before, policies)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.add_head(2 * before, policies, 0.3)
 
     def embed(self, clips: Tensor) -> Tensor:
         """Embeddings (n, width) of luminance differences (n, 1, T, S, S)."""
         states = self.stages(clips).mean(dim=(3, 4))  # (n, channels, time)
         return torch.cat([states.mean(dim=2), states.amax(dim=2)], dim=1)
 
-    def forward(self, clips: Tensor) -> Tensor:
-        """Log-odds (n, policies)."""
-        logits: Tensor = self.head(self.dropout(self.embed(clips)))
-        return logits
 
-
-class TorchvisionVideoNet(nn.Module):
+class TorchvisionVideoNet(EmbeddingNet):
     """A video network of torchvision over RGB frames, its last layer replaced."""
 
     def __init__(self, size: VideoSize, policies: int) -> None:
@@ -79,20 +72,12 @@ class TorchvisionVideoNet(nn.Module):
             fill_module(self.stages, Path(size.pretrained).read_bytes(), size.pretrained)
         width = int(self.stages.fc.in_features)
         self.stages.fc = nn.Identity()
-        self.dropout = nn.Dropout(0.3)
-        self.head = nn.Linear(width, policies)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.add_head(width, policies, 0.3)
 
     def embed(self, clips: Tensor) -> Tensor:
         """Embeddings (n, width) of RGB (n, 3, T, S, S)."""
         states: Tensor = self.stages(clips)
         return states
-
-    def forward(self, clips: Tensor) -> Tensor:
-        """Log-odds (n, policies)."""
-        logits: Tensor = self.head(self.dropout(self.embed(clips)))
-        return logits
 
 
 VideoNet = SmallVideoNet | TorchvisionVideoNet

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lib.moderation.review.priority import priority_of, rank_us
+from lib.moderation.review.reviewed_post import ReviewedPost
 from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.review.stable_random import opaque_id
 from lib.records import ReviewItem
-from lib.records.models import Json
 from lib.records.review_entries import require_case
 
 
@@ -18,7 +17,7 @@ class AppealError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Removal:
+class Removal(ReviewedPost):
     """A post that was taken down. Times are microseconds since 1970 UTC.
 
     Attributes:
@@ -31,17 +30,8 @@ class Removal:
         language, skill: see `ReviewItem`.
     """
 
-    post_id: str
     author_id: str
     removed_at: int
-    policies: Mapping[str, float]
-    severity: int
-    reach: int
-    policy_version: str
-    model_version: str | None
-    shown: Mapping[str, Json]
-    language: str | None = None
-    skill: str | None = None
 
 
 def appeal_item(

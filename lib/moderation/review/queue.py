@@ -10,26 +10,16 @@ from lib.moderation.review.appeals import Removal, appeal_item
 from lib.moderation.review.golden import Accuracy, GoldenMixer, accuracies
 from lib.moderation.review.opinions import next_step
 from lib.moderation.review.priority import priority_of, rank_us
+from lib.moderation.review.reviewed_post import ReviewedPost
 from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.review.stable_random import opaque_id
 from lib.records import Claim, ReviewItem, ReviewKey, Reviews, Verdict
-from lib.records.models import Json
 from lib.records.review_entries import require_case
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Doubt:
-    """A post that routing sends to people; fields as in `lib.records.ReviewItem`."""
-
-    post_id: str
-    policies: Mapping[str, float]
-    severity: int
-    reach: int
-    policy_version: str
-    model_version: str | None
-    shown: Mapping[str, Json]
-    language: str | None = None
-    skill: str | None = None
+class Doubt(ReviewedPost):
+    """A post that routing sends to people."""
 
 
 class ReviewQueue:
