@@ -13,9 +13,8 @@ from lib.feature.profile_exchange import ProfileReply, ProfileRequest
 from lib.feature.redis_store import AsyncRedisStore
 from lib.feature.sqlite_store import SqliteStore
 from lib.feature.store import AsyncProfileStore, StoreError
+from lib.feature.store_url import parse_store_url
 
-_SQLITE = "sqlite:///"
-_REDIS = ("redis://", "rediss://", "unix://")
 Done = TypeVar("Done")
 
 
@@ -23,17 +22,13 @@ def open_profile_store(url: str, timeout: float) -> AsyncProfileStore:
     """A store; nothing is connected yet.
 
     Args:
-        url: `sqlite:///path`, `redis://host:port/0`, `rediss://...` or `unix:///socket`.
+        url: see `parse_store_url`, also for what it raises.
         timeout: seconds to wait for it.
-
-    Raises:
-        ValueError: another kind of URL.
     """
-    if url.startswith(_SQLITE):
-        return ThreadedSqliteStore(Path(url.removeprefix(_SQLITE)), timeout)
-    if url.startswith(_REDIS):
+    path = parse_store_url("profile_store", url)
+    if path is None:
         return AsyncRedisStore(url, timeout=timeout)
-    raise ValueError(f"profile_store: expected sqlite:///path or redis://host:port/0, got {url!r}")
+    return ThreadedSqliteStore(path, timeout)
 
 
 class ThreadedSqliteStore:

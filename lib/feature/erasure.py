@@ -16,8 +16,8 @@ import redis
 from lib.feature.declaration import FeatureSet
 from lib.feature.layout import Layout
 from lib.feature.store import StoreError
+from lib.feature.store_url import sqlite_file
 
-_SQLITE = "sqlite:///"
 _KEYS_AT_ONCE = 500
 _BETWEEN = re.compile(r"[\x1f:]")
 
@@ -87,9 +87,10 @@ def erase_profiles(
     Raises:
         StoreError: the store cannot be reached, or there is no such file.
     """
-    if url.startswith(_SQLITE):
-        return _erase_sqlite(Path(url.removeprefix(_SQLITE)), match, count_only)
-    return _erase_redis(url, match, prefix.encode(), count_only)
+    path = sqlite_file(url)
+    if path is None:
+        return _erase_redis(url, match, prefix.encode(), count_only)
+    return _erase_sqlite(path, match, count_only)
 
 
 def _split(key: bytes) -> tuple[bytes, bytes, bytes]:

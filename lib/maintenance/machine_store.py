@@ -19,8 +19,8 @@ from redis.exceptions import RedisError
 
 from lib.durable import make_private
 from lib.durable.sqlite import Checkpointer, leave_checkpoints, write_ahead
+from lib.feature.store_url import parse_store_url, sqlite_file
 
-_SQLITE, _REDIS = "sqlite:///", ("redis://", "rediss://", "unix://")
 _KEY = "forewarn:machine:"
 _WRITE = """
 local at = redis.call('HGET', KEYS[1], 'revision')
@@ -62,17 +62,11 @@ def open_machine_store(url: str, timeout: float) -> MachineStore:
     """A store; nothing is connected yet.
 
     Args:
-        url: `sqlite:///path`, `redis://host:port/0`, `rediss://...` or `unix:///socket`.
+        url: see `parse_store_url`, also for what it raises.
         timeout: seconds to wait for it.
-
-    Raises:
-        ValueError: another kind of URL.
     """
-    if url.startswith(_SQLITE):
-        return SqliteMachines(Path(url.removeprefix(_SQLITE)), timeout)
-    if url.startswith(_REDIS):
-        return RedisMachines(url, timeout)
-    raise ValueError(f"machine_store: expected sqlite:///path or redis://host:port/0, got {url!r}")
+    path = parse_store_url("machine_store", url)
+    return RedisMachines(url, timeout) if path is None else SqliteMachines(path, timeout)
 
 
 def erase_machine(url: str, machine_id: str, *, count_only: bool = False) -> int:
@@ -87,11 +81,11 @@ def erase_machine(url: str, machine_id: str, *, count_only: bool = False) -> int
         MachineStoreError: the store is out, or there is no such file.
     """
     try:
-        if not url.startswith(_SQLITE):
+        path = sqlite_file(url)
+        if path is None:
             with redis.Redis.from_url(url, socket_timeout=30) as client:
                 key = _KEY + machine_id
                 return int(cast(int, client.exists(key) if count_only else client.unlink(key)))
-        path = Path(url.removeprefix(_SQLITE))
         if not path.exists():
             raise MachineStoreError(f"machine store: expected a file at {path}, found none")
         connection = sqlite3.connect(path, 30, isolation_level=None)
