@@ -10,23 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.rules.condition import (
-    All,
-    Always,
-    Any,
-    Arithmetic,
-    Compare,
-    Condition,
-    Constant,
-    Contains,
-    Field,
-    Flag,
-    Kind,
-    Member,
-    Missing,
-    Value,
-    kind_of,
-)
+from lib.rules import condition as nodes
 from lib.rules.operators import COMPARISONS, Mask
 from lib.rules.problems import RowError
 
@@ -35,7 +19,7 @@ Numbers: TypeAlias = npt.NDArray[np.float64]
 _ARITHMETIC: dict[str, Callable[[Numbers | float, Numbers | float], Numbers]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "%": np.fmod
 }  # fmt: skip
-_TARGETS: dict[Kind, pa.DataType] = {
+_TARGETS: dict[nodes.Kind, pa.DataType] = {
     "number": pa.float64(), "text": pa.large_string(), "flag": pa.bool_()
 }  # fmt: skip
 
@@ -53,39 +37,39 @@ class Columns:
         self.rows: int = table.num_rows
         self._numbers: dict[str, Numbers] = {}
 
-    def mask(self, condition: Condition) -> Mask:  # noqa: PLR0911  one per kind of node
+    def mask(self, condition: nodes.Condition) -> Mask:  # noqa: PLR0911  one per kind of node
         """Return, per row, whether the condition is certainly met.
 
         Raises:
             RowError: a column is absent or holds another type than declared.
         """
         match condition:
-            case Compare():
+            case nodes.Compare():
                 return self._compare(condition)
-            case Member():
+            case nodes.Member():
                 return self._member(condition)
-            case Contains():
+            case nodes.Contains():
                 column = self._column(condition.field)
                 is_match = _true(pc.match_substring(column, condition.part))
                 return ~is_match & self._present(condition.field) if condition.negated else is_match
-            case Missing():
+            case nodes.Missing():
                 present = self._present(condition.value)
                 return present if condition.negated else ~present
-            case Flag():
+            case nodes.Flag():
                 return _true(pc.equal(self._column(condition.field), condition.expected))
-            case Always():
+            case nodes.Always():
                 return np.full(self.rows, condition.answer)
-            case All() | Any():
-                join = np.logical_and if isinstance(condition, All) else np.logical_or
+            case nodes.All() | nodes.Any():
+                join = np.logical_and if isinstance(condition, nodes.All) else np.logical_or
                 masks = (self.mask(part) for part in condition.parts)
                 result = next(masks)
                 for other in masks:
                     result = join(result, other)
                 return result
 
-    def _compare(self, condition: Compare) -> Mask:
+    def _compare(self, condition: nodes.Compare) -> Mask:
         left, right = condition.left, condition.right
-        if kind_of(left) == "text":
+        if nodes.kind_of(left) == "text":
             compare = pc.equal if condition.op == "==" else pc.not_equal
             return _true(compare(self._text(left), self._text(right)))
         with np.errstate(all="ignore"):
@@ -95,33 +79,33 @@ class Columns:
             result &= ~(np.isnan(first) | np.isnan(other))
         return result
 
-    def _member(self, condition: Member) -> Mask:
-        if kind_of(condition.value) == "text":
+    def _member(self, condition: nodes.Member) -> Mask:
+        if nodes.kind_of(condition.value) == "text":
             among = pa.array(sorted(condition.among, key=str), pa.large_string())
             is_member = _true(pc.is_in(self._text(condition.value), value_set=among))
         else:
             is_member = np.isin(self._number(condition.value), list(condition.among))
         return ~is_member & self._present(condition.value) if condition.negated else is_member
 
-    def _present(self, value: Value) -> Mask:
-        if kind_of(value) == "number":
+    def _present(self, value: nodes.Value) -> Mask:
+        if nodes.kind_of(value) == "number":
             missing: Mask = np.isnan(np.broadcast_to(self._number(value), (self.rows,)))
             return ~missing
         return _true(self._column(value).is_valid())
 
-    def _number(self, value: Value) -> Numbers | float:
+    def _number(self, value: nodes.Value) -> Numbers | float:
         match value:
-            case Constant():
+            case nodes.Constant():
                 return float(value.value)
-            case Field():
+            case nodes.Field():
                 if value.name not in self._numbers:
                     column = self._column(value)
                     self._numbers[value.name] = column.to_numpy()
                 return self._numbers[value.name]
-            case Arithmetic():
+            case nodes.Arithmetic():
                 return self._arithmetic(value)
 
-    def _arithmetic(self, value: Arithmetic) -> Numbers:
+    def _arithmetic(self, value: nodes.Arithmetic) -> Numbers:
         with np.errstate(all="ignore"):
             left, right = self._number(value.left), self._number(value.right)
             result = _ARITHMETIC[value.op](left, right)
@@ -129,13 +113,13 @@ class Columns:
                 return np.where(np.equal(right, 0), np.nan, result)
         return result
 
-    def _text(self, value: Value) -> pa.ChunkedArray | pa.Scalar:
-        if isinstance(value, Constant):
+    def _text(self, value: nodes.Value) -> pa.ChunkedArray | pa.Scalar:
+        if isinstance(value, nodes.Constant):
             return pa.scalar(str(value.value), pa.large_string())
         return self._column(value)
 
-    def _column(self, value: Value) -> pa.ChunkedArray:
-        assert isinstance(value, Field)  # noqa: S101  texts and flags are fields or constants
+    def _column(self, value: nodes.Value) -> pa.ChunkedArray:
+        assert isinstance(value, nodes.Field)  # noqa: S101  texts and flags are fields or constants
         if value.name not in self.table.column_names:
             raise RowError(f"column {value.name!r} is absent from the table")
         column = self.table.column(value.name)
@@ -146,7 +130,7 @@ class Columns:
         return column.cast(_TARGETS[value.kind], safe=False)
 
 
-def _fits(column_type: pa.DataType, kind: Kind) -> bool:
+def _fits(column_type: pa.DataType, kind: nodes.Kind) -> bool:
     types = pa.types
     if types.is_dictionary(column_type):
         column_type = column_type.value_type

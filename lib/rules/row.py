@@ -8,61 +8,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any as Anything
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from lib.rules.condition import (
-    All,
-    Always,
-    Any,
-    Arithmetic,
-    Compare,
-    Condition,
-    Constant,
-    Contains,
-    Field,
-    Flag,
-    Member,
-    Missing,
-    Value,
-    kind_of,
-)
+from lib.rules import condition as nodes
 from lib.rules.operators import COMPARISONS, Comparison
 
 Row: TypeAlias = Mapping[str, float | str | None]
 Test: TypeAlias = Callable[[Row], bool]
-Read: TypeAlias = Callable[[Row], Anything]
+Read: TypeAlias = Callable[[Row], Any]
 
 
-def row_test(condition: Condition) -> Test:  # noqa: PLR0911  one per kind of node
+def row_test(condition: nodes.Condition) -> Test:  # noqa: PLR0911  one per kind of node
     """Return a function that says whether a row certainly meets the condition."""
     match condition:
-        case Compare(left=Field(name=name), right=Constant(value=limit)):
+        case nodes.Compare(left=nodes.Field(name=name), right=nodes.Constant(value=limit)):
             return _against_constant(condition.op, name, limit)
-        case Compare():
+        case nodes.Compare():
             return _between_values(condition)
-        case Member():
+        case nodes.Member():
             return _member(condition)
-        case Contains():
+        case nodes.Contains():
             return _contains(condition)
-        case Missing():
+        case nodes.Missing():
             read, negated = _reader(condition.value), condition.negated
             return lambda row: (_present(read(row))) is negated
-        case Flag():
+        case nodes.Flag():
             name, expected = condition.field.name, condition.expected
             return lambda row: _present(row[name]) and bool(row[name]) is expected
-        case Always():
+        case nodes.Always():
             answer = condition.answer
             return lambda _row: answer
-        case All() | Any():
+        case nodes.All() | nodes.Any():
             return _joined(condition)
 
 
-def _present(value: Anything) -> bool:
+def _present(value: Any) -> bool:
     return value is not None and value == value  # noqa: PLR0124  NaN alone differs from itself
 
 
-def _against_constant(op: Comparison, name: str, limit: Anything) -> Test:
+def _against_constant(op: Comparison, name: str, limit: Any) -> Test:
     # One closure per operator: a lambda that calls operator.gt costs half as much again.
     tests: dict[Comparison, Test] = {
         "<": lambda row: (value := row[name]) is not None and value < limit,
@@ -75,7 +59,7 @@ def _against_constant(op: Comparison, name: str, limit: Anything) -> Test:
     return tests[op]
 
 
-def _between_values(condition: Compare) -> Test:
+def _between_values(condition: nodes.Compare) -> Test:
     left, right = _reader(condition.left), _reader(condition.right)
     compare = COMPARISONS[condition.op].of_values
 
@@ -86,21 +70,21 @@ def _between_values(condition: Compare) -> Test:
     return test
 
 
-def _member(condition: Member) -> Test:
+def _member(condition: nodes.Member) -> Test:
     read, among = _reader(condition.value), condition.among
     if condition.negated:
         return lambda row: _present(value := read(row)) and value not in among
     return lambda row: read(row) in among
 
 
-def _contains(condition: Contains) -> Test:
+def _contains(condition: nodes.Contains) -> Test:
     name, part, expected = condition.field.name, condition.part, not condition.negated
     return lambda row: _present(value := row[name]) and (part in value) is expected  # type: ignore[operator]
 
 
-def _joined(condition: All | Any) -> Test:
+def _joined(condition: nodes.All | nodes.Any) -> Test:
     tests = tuple(row_test(part) for part in condition.parts)
-    is_any = isinstance(condition, Any)
+    is_any = isinstance(condition, nodes.Any)
     if len(tests) == 2:
         first, other = tests
         if is_any:
@@ -116,20 +100,20 @@ def _joined(condition: All | Any) -> Test:
     return test
 
 
-def _reader(value: Value) -> Read:
+def _reader(value: nodes.Value) -> Read:
     match value:
-        case Constant():
+        case nodes.Constant():
             written = value.value
             return lambda _row: written
-        case Arithmetic():
+        case nodes.Arithmetic():
             return _arithmetic(value)
     name = value.name
-    if kind_of(value) == "number":
+    if nodes.kind_of(value) == "number":
         return lambda row: math.nan if (number := row[name]) is None else number
     return lambda row: row[name]
 
 
-def _arithmetic(value: Arithmetic) -> Read:
+def _arithmetic(value: nodes.Arithmetic) -> Read:
     left, right = _reader(value.left), _reader(value.right)
     match value.op:
         case "+":
