@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,12 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.access import add_key, new_key
-from lib.registry import Registry
 from serve.churn.metrics import INSTRUMENTS
 from serve.churn.routes import build_gateway
 from serve.churn.service import ChurnService
@@ -24,6 +19,13 @@ from serve.churn.settings import ChurnSettings
 from serve.framework import PrometheusMetrics
 from tests.churn.small_model import save, trained
 from tests.churn.tables import day, world
+from tests.serve.application import (
+    Application,
+    add_token,
+    publish_champion,
+    serving,
+    settings_in,
+)
 
 SCOPES = ("churn:label", "churn:score", "churn:review", "churn:read")
 CREATED_AT = 1_795_428_900_000_000
@@ -32,25 +34,12 @@ PER_REQUEST = 15_000
 
 
 @dataclass(frozen=True)
-class Running:
-    """An application that runs, and a caller with every scope."""
+class Running(Application):
+    """The churn application that runs."""
 
-    service: ChurnService
-    client: httpx.AsyncClient
-    folder: Path
+    system = "churn"
+
     meter: PrometheusMetrics
-
-    async def post(self, path: str, body: Any, status: int = 200) -> dict[str, Any]:
-        """An answer, which must have this status."""
-        answer = await self.client.post(f"/churn/{path}", content=json.dumps(body))
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
-    async def get(self, path: str, status: int = 200) -> dict[str, Any]:
-        """The same for a look."""
-        answer = await self.client.get(f"/churn/{path}")
-        assert answer.status_code == status, answer.text
-        return answer.json()
 
     async def tell(self, names: Iterable[str], until: int = NOW) -> None:
         """What the simulation knows of customers before a moment, as a caller tells it."""
@@ -60,50 +49,22 @@ class Running:
 
 def published(folder: Path) -> Path:
     """A registry whose champion is the model of the simulated accounts."""
-    registry = Registry(folder / "registry")
-    artifact = folder / "model"
-    model = trained()
-    save(model, artifact)
-    version = registry.publish(artifact, "churn")
-    registry.set_alias("churn", "champion", version, at=CREATED_AT, by="test")
-    return folder / "registry"
+    artifact = save(trained(), folder / "model")
+    return publish_champion(folder, "churn", artifact, CREATED_AT)
 
 
 @asynccontextmanager
 async def churn(folder: Path, now_us: int | None = NOW, **changes: Any) -> AsyncIterator[Running]:
     """The application in a folder."""
-    token, record = new_key(SCOPES, time.time_ns() // 1000)
-    folder.mkdir(exist_ok=True)
-    add_key(folder / "keys.json", record)
+    token = add_token(folder, SCOPES)
     if "registry" not in changes and not (folder / "registry").exists():
         published(folder)
-    args = ChurnSettings(
-        **{
-            "registry": str(folder / "registry"),
-            "profile_store": f"sqlite:///{folder}/profiles.sqlite",
-            "records": f"sqlite:///{folder}/records.sqlite",
-            "journal": folder / "journal",
-            "models": folder / "models",
-            "api_keys": folder / "keys.json",
-            "log": folder / "log.jsonl",
-            "deadline_ms": 30_000.0,
-            "store_timeout_ms": 5_000.0,
-            "drain_seconds": 0.05,
-            "rescore_seconds": 0.05,
-            "follow_seconds": 0.05,
-            **changes,
-        }
-    )
+    settings = {"profile_store": f"sqlite:///{folder}/profiles.sqlite", **changes}
+    args = ChurnSettings(**settings_in(folder, **settings))
     meter = PrometheusMetrics(INSTRUMENTS)
     clock = None if now_us is None else lambda: now_us
     service = ChurnService(args, meter, now=clock)
-    transport = httpx.ASGITransport(build_gateway(service))
-    headers = {"Authorization": f"Bearer {token}"}
-    async with (
-        service.lifespan(),
-        httpx.AsyncClient(transport=transport, base_url="http://here", headers=headers) as client,
-    ):
-        await service.reconfigure({})
+    async with serving(service, build_gateway(service), token) as client:
         yield Running(service, client, folder, meter)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from lib.access import add_key, new_key
 from lib.registry import Registry
 from serve.framework import PrometheusMetrics
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
 from serve.fraud.settings import FraudSettings
+from tests.serve.application import add_token, serving, settings_in
 from tests.serve.redis_process import RedisProcess
 from tests.serve.small_fraud_model import CREATED_AT, publish, small
 
@@ -60,33 +59,20 @@ class Workspace:
 
     def args(self, **changes: Any) -> FraudSettings:
         """Arguments of an application that lives here."""
-        folder = self.folder
-        return FraudSettings(
-            **{
-                "registry": str(self.registry),
-                "profile_store": f"sqlite:///{folder}/profiles.sqlite",
-                "records": f"sqlite:///{folder}/records.sqlite",
-                "journal": folder / "journal",
-                "models": folder / "models",
-                "api_keys": folder / "keys.json",
-                "log": folder / "log.jsonl",
-                "store_timeout_ms": 5_000.0,
-                "deadline_ms": 20_000.0,
-                "drain_seconds": 0.05,
-                "rescore_seconds": 0.05,
-                "follow_seconds": 0.05,
-                **changes,
-            }
-        )
+        settings = {
+            "registry": str(self.registry),
+            "profile_store": f"sqlite:///{self.folder}/profiles.sqlite",
+            "deadline_ms": 20_000.0,
+            **changes,
+        }
+        return FraudSettings(**settings_in(self.folder, **settings))
 
 
 def new_workspace(folder: Path, models: Models) -> Workspace:
     registry = folder / "registry"
     shutil.copytree(models.registry, registry)
-    tokens = {}
-    for name, scopes in {"all": SCOPES, "score": SCOPES[:1], "label": SCOPES[1:2]}.items():
-        tokens[name], record = new_key(scopes, time.time_ns() // 1000)
-        add_key(folder / "keys.json", record)
+    scopes_by_name = {"all": SCOPES, "score": SCOPES[:1], "label": SCOPES[1:2]}
+    tokens = {name: add_token(folder, scopes) for name, scopes in scopes_by_name.items()}
     return Workspace(folder, registry, models.versions, tokens)
 
 
@@ -112,13 +98,7 @@ async def starting(workspace: Workspace, **changes: Any) -> AsyncIterator[Runnin
     """The application at a place, with changed arguments."""
     meter = PrometheusMetrics(INSTRUMENTS)
     service = FraudService(workspace.args(**changes), meter)
-    transport = httpx.ASGITransport(build_gateway(service))
-    headers = {"Authorization": f"Bearer {workspace.tokens['all']}"}
-    async with (
-        service.lifespan(),
-        httpx.AsyncClient(transport=transport, base_url="http://fraud", headers=headers) as client,
-    ):
-        await service.reconfigure({})
+    async with serving(service, build_gateway(service), workspace.tokens["all"]) as client:
         yield Running(service, client, meter)
 
 

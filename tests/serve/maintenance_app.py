@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,16 +9,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from lib.access import add_key, new_key
-from lib.registry import Registry
 from serve.framework import PrometheusMetrics
 from serve.maintenance.metrics import INSTRUMENTS
 from serve.maintenance.routes import build_gateway
 from serve.maintenance.service import MaintenanceService
 from serve.maintenance.settings import MaintenanceSettings
 from tests.maintenance.small_fleet import CREATED_AT, readings, save, tables, trained
+from tests.serve.application import (
+    Application,
+    add_token,
+    publish_champion,
+    serving,
+    settings_in,
+)
 
 SCOPES = (
     *("maintenance:label", "maintenance:score"),
@@ -30,34 +31,18 @@ HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Running:
-    """An application that runs, and a caller with every scope."""
+class Running(Application):
+    """The maintenance application that runs."""
 
-    service: MaintenanceService
-    client: httpx.AsyncClient
-    folder: Path
+    system = "maintenance"
+
     meter: PrometheusMetrics
-
-    async def post(self, path: str, body: Any, status: int = 200) -> dict[str, Any]:
-        """An answer, which must have this status."""
-        content = body if isinstance(body, str | bytes) else json.dumps(body)
-        answer = await self.client.post(f"/maintenance/{path}", content=content)
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
-    async def get(self, path: str, status: int = 200) -> dict[str, Any]:
-        """The same for a look."""
-        answer = await self.client.get(f"/maintenance/{path}")
-        assert answer.status_code == status, answer.text
-        return answer.json()
 
 
 def published(fleet: Path, folder: Path) -> Path:
     """A registry whose champion is the small fleet's model."""
-    registry = Registry(folder / "registry")
-    version = registry.publish(save(trained(fleet).model, folder / "model"), "maintenance")
-    registry.set_alias("maintenance", "champion", version, at=CREATED_AT, by="test")
-    return folder / "registry"
+    artifact = save(trained(fleet).model, folder / "model")
+    return publish_champion(folder, "maintenance", artifact, CREATED_AT)
 
 
 @asynccontextmanager
@@ -65,39 +50,15 @@ async def maintenance(
     fleet: Path | None, folder: Path, now_us: int | None = None, **changes: Any
 ) -> AsyncIterator[Running]:
     """The application in a folder; without a fleet it has no model."""
-    token, record = new_key(SCOPES, time.time_ns() // 1000)
-    folder.mkdir(exist_ok=True)
-    add_key(folder / "keys.json", record)
-    registry = folder / "registry"
-    if fleet is not None and not registry.exists():
+    token = add_token(folder, SCOPES)
+    if fleet is not None and not (folder / "registry").exists():
         published(fleet, folder)
-    args = MaintenanceSettings(
-        **{
-            "registry": str(registry),
-            "machine_store": f"sqlite:///{folder}/machines.sqlite",
-            "records": f"sqlite:///{folder}/records.sqlite",
-            "journal": folder / "journal",
-            "models": folder / "models",
-            "api_keys": folder / "keys.json",
-            "log": folder / "log.jsonl",
-            "deadline_ms": 30_000.0,
-            "store_timeout_ms": 5_000.0,
-            "drain_seconds": 0.05,
-            "rescore_seconds": 0.05,
-            "follow_seconds": 0.05,
-            **changes,
-        }
-    )
+    settings = {"machine_store": f"sqlite:///{folder}/machines.sqlite", **changes}
+    args = MaintenanceSettings(**settings_in(folder, **settings))
     meter = PrometheusMetrics(INSTRUMENTS)
     clock = None if now_us is None else lambda: now_us
     service = MaintenanceService(args, meter, now=clock)
-    transport = httpx.ASGITransport(build_gateway(service))
-    headers = {"Authorization": f"Bearer {token}"}
-    async with (
-        service.lifespan(),
-        httpx.AsyncClient(transport=transport, base_url="http://here", headers=headers) as client,
-    ):
-        await service.reconfigure({})
+    async with serving(service, build_gateway(service), token) as client:
         yield Running(service, client, folder, meter)
 
 

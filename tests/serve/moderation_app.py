@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 from PIL import Image
 
-from lib.access import add_key, new_key
-from lib.registry import Registry
 from serve.framework import PrometheusMetrics
 from serve.moderation.metrics import INSTRUMENTS
 from serve.moderation.routes import build_gateway
 from serve.moderation.service import ModerationService
 from serve.moderation.settings import ModerationSettings
 from tests.moderation import small_model
+from tests.serve.application import (
+    Application,
+    add_token,
+    publish_champion,
+    serving,
+    settings_in,
+)
 
 SCOPES = tuple(f"moderation:{scope}" for scope in ("label", "score", "review", "read"))
 CREATED_AT = 1_795_428_900_000_000
@@ -62,25 +64,12 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Running:
-    """An application that runs, and a caller with every scope."""
+class Running(Application):
+    """The moderation application that runs."""
 
-    service: ModerationService
-    client: httpx.AsyncClient
-    folder: Path
+    system = "moderation"
+
     clock: Clock
-
-    async def post(self, path: str, body: Any, status: int = 200) -> dict[str, Any]:
-        """An answer, which must have this status."""
-        answer = await self.client.post(f"/moderation/{path}", content=json.dumps(body))
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
-    async def get(self, path: str, status: int = 200) -> dict[str, Any]:
-        """The same for a look."""
-        answer = await self.client.get(f"/moderation/{path}")
-        assert answer.status_code == status, answer.text
-        return answer.json()
 
     async def settled(self) -> None:
         """Waits until what follows answers is done, and records are in the database."""
@@ -91,12 +80,8 @@ class Running:
 
 def published(folder: Path) -> Path:
     """A registry whose champion is the tiny model."""
-    registry = Registry(folder / "registry")
-    version = registry.publish(
-        small_model.save(small_model.model(), folder / "model"), "moderation"
-    )
-    registry.set_alias("moderation", "champion", version, at=CREATED_AT, by="test")
-    return folder / "registry"
+    artifact = small_model.save(small_model.model(), folder / "model")
+    return publish_champion(folder, "moderation", artifact, CREATED_AT)
 
 
 def salt(folder: Path, text: str = "no second opinion") -> str:
@@ -109,31 +94,19 @@ def arguments(
     folder: Path, registry: Path, reviewers: tuple[str, ...] | None = None, **changes: Any
 ) -> tuple[ModerationSettings, str]:
     """What an application in a folder is started with, and a key with every scope."""
-    token, record = new_key(SCOPES, time.time_ns() // 1000, reviewers=reviewers)
-    folder.mkdir(exist_ok=True)
-    add_key(folder / "keys.json", record)
-    args = ModerationSettings(
-        **{
-            "registry": str(registry),
-            "profile_store": f"sqlite:///{folder}/authors.sqlite",
-            "records": f"sqlite:///{folder}/records.sqlite",
-            "journal": folder / "journal",
-            "models": folder / "models",
-            "media": str(folder / "media"),
-            "policies": POLICIES,
-            "lists": LISTS,
-            "api_keys": folder / "keys.json",
-            "log": folder / "log.jsonl",
-            "device": "cpu",
-            "deadline_ms": 30_000.0,
-            "store_timeout_ms": 5_000.0,
-            "drain_seconds": 0.05,
-            "rescore_seconds": 600.0,
-            "follow_seconds": 600.0,
-            **changes,
-        }
-    )
-    return args, token
+    token = add_token(folder, SCOPES, reviewers=reviewers)
+    settings = {
+        "registry": str(registry),
+        "profile_store": f"sqlite:///{folder}/authors.sqlite",
+        "media": str(folder / "media"),
+        "policies": POLICIES,
+        "lists": LISTS,
+        "device": "cpu",
+        "rescore_seconds": 600.0,
+        "follow_seconds": 600.0,
+        **changes,
+    }
+    return ModerationSettings(**settings_in(folder, **settings)), token
 
 
 @asynccontextmanager
@@ -142,13 +115,7 @@ async def moderation(folder: Path, registry: Path, **changes: Any) -> AsyncItera
     args, token = arguments(folder, registry, **changes)
     clock = Clock()
     service = ModerationService(args, PrometheusMetrics(INSTRUMENTS), now=clock)
-    transport = httpx.ASGITransport(build_gateway(service))
-    headers = {"Authorization": f"Bearer {token}"}
-    async with (
-        service.lifespan(),
-        httpx.AsyncClient(transport=transport, base_url="http://here", headers=headers) as client,
-    ):
-        await service.reconfigure({})
+    async with serving(service, build_gateway(service), token) as client:
         yield Running(service, client, folder, clock)
 
 

@@ -1,0 +1,88 @@
+"""What the applications of all systems need to run in this process, without Ray."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httpx
+from fastapi import FastAPI
+
+from lib.access import add_key, new_key
+from lib.registry import Registry
+
+
+def publish_champion(folder: Path, system: str, artifact: Path, created_at: int) -> Path:
+    """A registry in a folder whose champion is this model."""
+    registry = Registry(folder / "registry")
+    version = registry.publish(artifact, system)
+    registry.set_alias(system, "champion", version, at=created_at, by="test")
+    return folder / "registry"
+
+
+def add_token(folder: Path, scopes: Iterable[str], **options: Any) -> str:
+    """A new key of the applications in a folder."""
+    folder.mkdir(exist_ok=True)
+    token, record = new_key(tuple(scopes), time.time_ns() // 1000, **options)
+    add_key(folder / "keys.json", record)
+    return token
+
+
+def settings_in(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Settings of any application that keeps all but its store in a folder, and waits for little."""
+    return {
+        "registry": str(folder / "registry"),
+        "records": f"sqlite:///{folder}/records.sqlite",
+        "journal": folder / "journal",
+        "models": folder / "models",
+        "api_keys": folder / "keys.json",
+        "log": folder / "log.jsonl",
+        "deadline_ms": 30_000.0,
+        "store_timeout_ms": 5_000.0,
+        "drain_seconds": 0.05,
+        "rescore_seconds": 0.05,
+        "follow_seconds": 0.05,
+        **changes,
+    }
+
+
+@asynccontextmanager
+async def serving(service: Any, gateway: FastAPI, token: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller with this key, while the application runs."""
+    transport = httpx.ASGITransport(gateway)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        service.lifespan(),
+        httpx.AsyncClient(transport=transport, base_url="http://here", headers=headers) as client,
+    ):
+        await service.reconfigure({})
+        yield client
+
+
+@dataclass(frozen=True)
+class Application:
+    """An application that runs, and a caller with every scope."""
+
+    system: ClassVar[str]
+
+    service: Any
+    client: httpx.AsyncClient
+    folder: Path
+
+    async def post(self, path: str, body: Any, status: int = 200) -> dict[str, Any]:
+        """An answer, which must have this status."""
+        content = body if isinstance(body, str | bytes) else json.dumps(body)
+        answer = await self.client.post(f"/{self.system}/{path}", content=content)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def get(self, path: str, status: int = 200) -> dict[str, Any]:
+        """The same for a look."""
+        answer = await self.client.get(f"/{self.system}/{path}")
+        assert answer.status_code == status, answer.text
+        return answer.json()
