@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.cluster_utils import Cluster
 
 # Ray 2.x stops the thread that exports metrics only at the first shutdown of a process; those of
 # later ones live on and crash the interpreter when they write a log line while it ends
@@ -28,3 +29,18 @@ def local_ray(num_cpus: int = 2, **options: Any) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def local_cluster(num_cpus: int) -> Iterator[Cluster]:
+    """A cluster of one node, to which others can be added.
+
+    Args:
+        num_cpus: of its head.
+    """
+    head = {"num_cpus": num_cpus, "include_dashboard": False, "_system_config": NO_EXPORTER}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    ray.init(address=cluster.address, log_to_driver=False)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()

@@ -32,17 +32,14 @@ from lib.churn.vocabulary import ChurnError
 from lib.contract import ContractError
 from lib.registry import Registry
 from tests.churn.tables import base_in
-from tests.local_ray import local_ray
 
-pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("ray_on_two_cores"),
+]
 NAMES = ("customers", "usage", "tickets", "invoices", "payments", "surveys", "signals", "churn")
 MODEL = ModelSettings(trees=TreeSettings(trees=20, boosters=1, min_child_weight=5.0))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ray():
-    with local_ray(num_cpus=2):
-        yield
 
 
 @pytest.fixture(scope="module")

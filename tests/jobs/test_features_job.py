@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +19,11 @@ from lib.feature import compute
 from lib.fraud.contracts import join_labels
 from lib.fraud.features import FRAUD
 from lib.fraud.simulation import SimulationConfig, simulate
-from tests.local_ray import local_ray
 
-pytestmark = pytest.mark.filterwarnings("default")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    with local_ray():
-        yield
+pytestmark = [
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.usefixtures("ray_on_two_cores"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Files as other people have them, brought in on Ray: no row is lost without a word."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,9 +12,11 @@ from jobs import ingestion
 from lib.contract import ContractError, QuarantineSummary, parse_mapping
 from lib.storage import open_storage
 from tests.contract.factories import PARCELS
-from tests.local_ray import local_ray
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.usefixtures("ray_on_two_cores"),
+]
 
 HEADER = "ID,SENT,WEIGHT,NOTE\n"
 MAPPING = """
@@ -28,12 +29,6 @@ columns:
   postage_minor: {{value: 1, unit: minor}}
   kind: {{value: small}}
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    with local_ray():
-        yield
 
 
 def mapping(more: str = "", parcel_id: str = "ID"):

@@ -19,7 +19,7 @@ from jobs.cluster.admission import (
 from jobs.cluster.capacity import Node, Nodes, NodeType, declared_types, look, read_node_types
 from jobs.framework.options import read_options
 from jobs.fraud.training_config import TrainConfig
-from tests.local_ray import NO_EXPORTER
+from tests.local_ray import local_cluster
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -29,12 +29,8 @@ GPU = NodeType("gpu", {"CPU": 8.0, "GPU": 1.0}, more=2)
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": NO_EXPORTER}
-    ray_cluster = Cluster(initialize_head=True, head_node_args=head)
-    ray.init(address=ray_cluster.address, log_to_driver=False)
-    yield ray_cluster
-    ray.shutdown()
-    ray_cluster.shutdown()
+    with local_cluster(num_cpus=1) as started:
+        yield started
 
 
 def test_what_no_node_can_ever_hold_is_refused_naming_the_largest() -> None:

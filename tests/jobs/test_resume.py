@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import ray
 import yaml
 from ray.cluster_utils import Cluster
 
@@ -19,7 +18,7 @@ from jobs.fraud.features import FeaturesConfig, write_features
 from lib.registry import Registry
 from tests.cluster.node_loss import compare_features, write_sources
 from tests.jobs.training_rows import write_rows
-from tests.local_ray import NO_EXPORTER
+from tests.local_ray import local_cluster
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(900)]
 
@@ -35,12 +34,8 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    head = {"num_cpus": 2, "include_dashboard": False, "_system_config": NO_EXPORTER}
-    ray_cluster = Cluster(initialize_head=True, head_node_args=head)
-    ray.init(address=ray_cluster.address, log_to_driver=False)
-    yield ray_cluster
-    ray.shutdown()
-    ray_cluster.shutdown()
+    with local_cluster(num_cpus=2) as started:
+        yield started
 
 
 def start(cluster: Cluster, module: str, *options: str) -> subprocess.Popen[str]:

@@ -31,16 +31,13 @@ from lib.maintenance.schedule import ScheduleError
 from lib.records import WorkOrders
 from lib.registry import Registry
 from lib.survival import SurvivalError
-from tests.local_ray import local_ray
 from tests.maintenance.small_fleet import CONFIG, SETTINGS, WEEKS, tables
 
-pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ray():
-    with local_ray(num_cpus=2):
-        yield
+pytestmark = [
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("ray_on_two_cores"),
+]
 
 
 KIND = str(KIND_FILE)

@@ -40,9 +40,12 @@ from lib.moderation.routing import Routing
 from lib.records import Reviews
 from lib.registry import ArtifactError, Registry
 from lib.storage import open_storage
-from tests.local_ray import local_ray
 
-pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("ray_on_two_cores"),
+]
 POSTS = 420
 QUICK = """
 like: tiny
@@ -51,12 +54,6 @@ image: {learning: {epochs: 2}}
 video: {widths: [4, 8], learning: {epochs: 2}}
 fusion: {learning: {epochs: 4}}
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ray():
-    with local_ray(num_cpus=2):
-        yield
 
 
 @pytest.fixture(scope="module")

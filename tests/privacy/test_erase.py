@@ -21,8 +21,6 @@ from lib.records import (
     CustomerHealth,
     Decision,
     DecisionLog,
-    HealthEntry,
-    Intervention,
     InterventionOutcome,
     Interventions,
     Records,
@@ -41,6 +39,7 @@ from lib.records.review_schema import AUDIT
 from lib.records.schema import ERASURES
 from tests.privacy.factories import all_values, close_item, review_item
 from tests.records.conftest import NOVEMBER, SECOND, decision, fact
+from tests.records.customer_factories import health_entry, intervention
 from tests.serve.redis_process import RedisProcess
 
 SECRET = b"a secret of the operator's"
@@ -302,21 +301,7 @@ def test_a_customer_is_erased_from_health_interventions_and_plans(
 ) -> None:
     health, book = CustomerHealth(url), Interventions(url)
     for name in (ANN, BOB):
-        health.keep(
-            [
-                HealthEntry(
-                    customer_id=name,
-                    at=NOVEMBER,
-                    created_at=NOVEMBER,
-                    chance=0.5,
-                    score=1.0,
-                    band="red",
-                    components={},
-                    reasons=[],
-                    model_version=None,
-                )
-            ]
-        )
+        health.keep([health_entry(0, customer_id=name)])
     plan = StoredPlan(
         id="p",
         planned_at=NOVEMBER,
@@ -324,7 +309,7 @@ def test_a_customer_is_erased_from_health_interventions_and_plans(
         request={"customers": [ANN, BOB]},
         summary={"not_considered": {ANN: "held out", BOB: "too late"}},
     )
-    book.keep(plan, [_intervention(0, ANN), _intervention(1, BOB)])
+    book.keep(plan, [intervention(n, customer_id=name) for n, name in enumerate((ANN, BOB))])
     book.tell(
         [
             InterventionOutcome(
@@ -347,23 +332,6 @@ def test_a_customer_is_erased_from_health_interventions_and_plans(
     assert len(health.history(BOB)) == 1
     health.close()
     book.close()
-
-
-def _intervention(number: int, customer: str) -> Intervention:
-    return Intervention(
-        id=f"p-{number}",
-        plan_id="p",
-        customer_id=customer,
-        playbook="call",
-        planned_at=NOVEMBER,
-        held_out=False,
-        propensity=0.9,
-        chance=0.3,
-        expected_fall=0.1,
-        value=1.0,
-        cost=1.0,
-        hours=1.0,
-    )
 
 
 def in_machines(path: Path, call: Callable[[SqliteMachines], Awaitable[Any]]) -> Any:

@@ -14,7 +14,6 @@ from jobs.privacy.retain import RetainConfig, main
 from lib.moderation.media.media_store import MediaStore
 from lib.records import (
     CustomerHealth,
-    HealthEntry,
     Records,
     RecordsError,
     RecordsUnavailableError,
@@ -26,6 +25,7 @@ from lib.records import (
 from lib.records.partitions import DAY
 from tests.privacy.factories import all_values, close_item, review_item
 from tests.records.conftest import NOVEMBER, SECOND, decision, fact
+from tests.records.customer_factories import health_entry
 
 NOW = NOVEMBER + 100 * DAY
 
@@ -156,20 +156,7 @@ def test_open_orders_stay_and_customers_health_ages(url: str, records: Records) 
         )
         orders.keep(schedule, [order])
     orders.settle("closed", {"result": "done"}, NOVEMBER)
-    entries = [
-        HealthEntry(
-            customer_id="c",
-            at=at,
-            created_at=at,
-            chance=0.5,
-            score=1.0,
-            band="red",
-            components={},
-            reasons=[],
-            model_version=None,
-        )
-        for at in (NOVEMBER, NOW)
-    ]
+    entries = [health_entry(0, customer_id="c", at=at, created_at=at) for at in (NOVEMBER, NOW)]
     health.keep(entries)
     done = main(RetainConfig(url, orders_days=30, health_days=30), NOW)
     assert (done["work orders"].deleted, done["work orders"].waiting) == (2, 1)

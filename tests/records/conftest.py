@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -11,6 +13,7 @@ from tests.records.server import POSTGRESQL, installed, new_database, running
 
 NOVEMBER = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
 SECOND = 1_000_000
+Store = TypeVar("Store", bound=Any)
 
 
 def decision(subject_id: str = "t1", **changes: object) -> Decision:
@@ -72,17 +75,21 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return new_database(server)
 
 
+@contextmanager
+def migrated(store: Store) -> Iterator[Store]:
+    """A store with its tables, closed at the end."""
+    store.migrate()
+    with closing(store):
+        yield store
+
+
 @pytest.fixture
 def records(url: str) -> Iterator[Records]:
-    opened = Records(url)
-    opened.migrate()
-    yield opened
-    opened.close()
+    with migrated(Records(url)) as opened:
+        yield opened
 
 
 @pytest.fixture
 def reviews(url: str) -> Iterator[Reviews]:
-    opened = Reviews(url)
-    opened.migrate()
-    yield opened
-    opened.close()
+    with migrated(Reviews(url)) as opened:
+        yield opened

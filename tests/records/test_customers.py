@@ -8,8 +8,6 @@ import pytest
 from lib.records import (
     ContradictedOutcomeError,
     CustomerHealth,
-    HealthEntry,
-    Intervention,
     InterventionOutcome,
     Interventions,
     Override,
@@ -18,38 +16,20 @@ from lib.records import (
     StoredPlan,
     UnknownInterventionError,
 )
-from tests.records.conftest import NOVEMBER, SECOND
+from tests.records.conftest import NOVEMBER, SECOND, migrated
+from tests.records.customer_factories import health_entry, intervention
 
 
 @pytest.fixture
 def health(url):
-    store = CustomerHealth(url)
-    store.migrate()
-    yield store
-    store.close()
+    with migrated(CustomerHealth(url)) as store:
+        yield store
 
 
 @pytest.fixture
 def book(url):
-    store = Interventions(url)
-    store.migrate()
-    yield store
-    store.close()
-
-
-def entry(number: int, **changes) -> HealthEntry:
-    fields = {
-        "customer_id": "c1",
-        "at": NOVEMBER + number * SECOND,
-        "created_at": NOVEMBER,
-        "chance": 0.25,
-        "score": 61.5,
-        "band": "amber",
-        "components": {"adoption": 40.0, "support": None},
-        "reasons": [{"words": "quiet"}],
-        "model_version": "v1",
-    }
-    return HealthEntry(**(fields | changes))
+    with migrated(Interventions(url)) as store:
+        yield store
 
 
 def override(number: int, **changes) -> Override:
@@ -64,24 +44,6 @@ def override(number: int, **changes) -> Override:
         "expires_at": NOVEMBER + (number + 10) * SECOND,
     }
     return Override(**(fields | changes))
-
-
-def intervention(number: int, **changes) -> Intervention:
-    fields = {
-        "id": f"p-{number}",
-        "plan_id": "p",
-        "customer_id": f"c{number}",
-        "playbook": "call",
-        "planned_at": NOVEMBER,
-        "held_out": number == 2,
-        "propensity": 0.9,
-        "chance": 0.3,
-        "expected_fall": 0.1,
-        "value": 100.0 * number,
-        "cost": 60.0,
-        "hours": 1.5,
-    }
-    return Intervention(**(fields | changes))
 
 
 def outcome(**changes) -> InterventionOutcome:
@@ -102,10 +64,10 @@ PLAN = StoredPlan(
 
 
 def test_history_comes_newest_first_and_the_first_entry_of_a_moment_stays(health):
-    assert health.keep([entry(1), entry(3), entry(2)]) == 3
-    assert health.keep([entry(3, score=1.0), entry(4, customer_id="c2")]) == 1
-    assert health.history("c1") == [entry(3), entry(2), entry(1)]
-    assert health.history("c1", most=1) == [entry(3)]
+    assert health.keep([health_entry(1), health_entry(3), health_entry(2)]) == 3
+    assert health.keep([health_entry(3, score=1.0), health_entry(4, customer_id="c2")]) == 1
+    assert health.history("c1") == [health_entry(3), health_entry(2), health_entry(1)]
+    assert health.history("c1", most=1) == [health_entry(3)]
     assert health.history("nobody") == []
 
 
@@ -153,7 +115,7 @@ def test_what_is_not_there_is_said(book):
 
 
 def test_two_who_keep_the_same_entries_in_opposite_order_do_not_wait_for_each_other(health):
-    entries = [entry(number, customer_id=f"c{number % 50}") for number in range(2_000)]
+    entries = [health_entry(number, customer_id=f"c{number % 50}") for number in range(2_000)]
     with ThreadPoolExecutor(2) as pool:
         for _ in range(5):
             both = list(pool.map(health.keep, (entries, entries[::-1])))

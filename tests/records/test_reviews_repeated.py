@@ -11,7 +11,6 @@ from typing import TypeVar
 import pytest
 
 from lib.records import (
-    Intervention,
     InterventionOutcome,
     Interventions,
     RecordsUnavailableError,
@@ -22,6 +21,7 @@ from lib.records import (
 )
 from lib.records.database import Database
 from tests.records.conftest import NOVEMBER, SECOND
+from tests.records.customer_factories import intervention
 from tests.records.review_factories import LEASE, claim, close, decide, item, look_twice
 
 Answer = TypeVar("Answer")
@@ -76,20 +76,7 @@ def test_a_decision_that_comes_at_once_is_kept_once(reviews):
 def test_an_outcome_that_comes_twice_and_at_once_is_kept_once(url, reviews):
     book = Interventions(url)
     plan = StoredPlan(id="d", planned_at=NOVEMBER, created_at=NOVEMBER, request={}, summary={})
-    chosen = Intervention(
-        id="d-0",
-        plan_id="d",
-        customer_id="c",
-        playbook="call",
-        planned_at=NOVEMBER,
-        held_out=False,
-        propensity=0.9,
-        chance=0.5,
-        expected_fall=0.1,
-        value=1.0,
-        cost=1.0,
-        hours=1.0,
-    )
+    chosen = intervention(0, id="d-0", plan_id="d", customer_id="c")
     book.keep(plan, [chosen], [], 0)
     outcome = InterventionOutcome(
         intervention_id="d-0",

@@ -6,15 +6,13 @@ from threading import Barrier
 import pytest
 
 from lib.records import ClosedOrderError, StoredSchedule, UnknownOrderError, WorkOrder, WorkOrders
-from tests.records.conftest import NOVEMBER, SECOND
+from tests.records.conftest import NOVEMBER, SECOND, migrated
 
 
 @pytest.fixture
 def book(url):
-    store = WorkOrders(url)
-    store.migrate()
-    yield store
-    store.close()
+    with migrated(WorkOrders(url)) as store:
+        yield store
 
 
 def order(number: int) -> WorkOrder:

@@ -1,7 +1,6 @@
 """The backtest job on a real local Ray gives the numbers that pandas gives."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from lib.rules import RuleError, load_rules
 from lib.rules.backtest_report import Backtest
 from lib.rules.measures import Costs, measure_rules
 from lib.rules.tally import Tally
-from tests.local_ray import local_ray
 
 # Ray Data itself still uses settings that it warns about.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
@@ -53,12 +51,6 @@ def history() -> pd.DataFrame:
     )
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    with local_ray():
-        yield
-
-
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     data, rules = tmp_path / "data", tmp_path / "rules.yaml"
@@ -70,7 +62,7 @@ def config(tmp_path: Path) -> Config:
     return Config(data=str(data), output=tmp_path / "out", rules=rules)
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_on_two_cores")
 def test_the_report_agrees_with_pandas(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     main(config)
     report = json.loads((config.output / "report.json").read_text())
@@ -113,7 +105,7 @@ def test_the_report_agrees_with_pandas(config: Config, capsys: pytest.CaptureFix
     ]
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_on_two_cores")
 def test_the_output_of_the_features_job_is_data_whose_labels_say_from_when(
     config: Config, tmp_path: Path
 ) -> None:
@@ -174,7 +166,7 @@ def test_digits_are_those_of_the_option_or_of_the_features_job(
         replace(config, currency_digits=9).check()
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_on_two_cores")
 def test_the_page_needs_no_other_file(config: Config) -> None:
     main(config)
     page = (config.output / "report.html").read_text()

@@ -34,7 +34,7 @@ def add_token(folder: Path, scopes: Iterable[str], **options: Any) -> str:
 
 
 def settings_in(folder: Path, **changes: Any) -> dict[str, Any]:
-    """Settings of any application that keeps all but its store in a folder, and waits for little."""
+    """Settings of an application that lives in a folder and waits for little, but for its store."""
     return {
         "registry": str(folder / "registry"),
         "records": f"sqlite:///{folder}/records.sqlite",

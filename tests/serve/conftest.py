@@ -20,6 +20,7 @@ from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
 from serve.fraud.settings import FraudSettings
 from tests.serve.application import add_token, serving, settings_in
+from tests.serve.echo_gateway import World
 from tests.serve.redis_process import RedisProcess
 from tests.serve.small_fraud_model import CREATED_AT, publish, small
 
@@ -112,6 +113,14 @@ def start(workspace: Workspace) -> Start:
 async def fraud(start: Start) -> AsyncIterator[Running]:
     async with start() as running:
         yield running
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = World(tmp_path)
+    async with world.client:
+        yield world
+    world.log.close()
 
 
 @pytest.fixture

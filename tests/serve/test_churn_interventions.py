@@ -10,8 +10,9 @@ import pytest
 from lib.churn.interventions import PLAYBOOKS_FILE, is_held_out
 from lib.churn.model.scores import NOTE, scores_table
 from lib.feature import DAY
-from lib.records import Intervention, StoredPlan
+from lib.records import StoredPlan
 from tests.churn.small_model import rows, trained
+from tests.records.customer_factories import intervention
 from tests.serve.churn_app import NOW, churn, iso, published, stayers
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -94,19 +95,15 @@ async def test_effects_are_estimated_and_revise_the_next_plan(registry, scores, 
     long_ago = NOW - 100 * DAY
     async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
         chosen = [
-            Intervention(
+            intervention(
+                k,
                 id=f"old-{k}",
                 plan_id="old",
-                customer_id=f"c{k}",
                 playbook="success_call",
                 planned_at=long_ago,
                 held_out=k % 2 == 0,
                 propensity=0.5,
                 chance=0.5,
-                expected_fall=0.1,
-                value=1.0,
-                cost=60.0,
-                hours=1.5,
             )
             for k in range(400)
         ]
@@ -133,19 +130,8 @@ async def test_notice_settles_what_was_planned(registry, tmp_path):
     async with churn(tmp_path / "a", registry=str(registry)) as app:
         await app.tell([name])
         planned = NOW - 20 * DAY
-        chosen = Intervention(
-            id="p-0",
-            plan_id="p",
-            customer_id=name,
-            playbook="success_call",
-            planned_at=planned,
-            held_out=False,
-            propensity=0.9,
-            chance=0.2,
-            expected_fall=0.03,
-            value=1.0,
-            cost=60.0,
-            hours=1.5,
+        chosen = intervention(
+            0, customer_id=name, playbook="success_call", planned_at=planned, chance=0.2
         )
         plan = StoredPlan(id="p", planned_at=planned, created_at=planned, request={}, summary={})
         app.service.interventions.repository.keep(plan, [chosen])

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -17,14 +16,6 @@ from serve.framework import (
 from tests.serve.echo_gateway import World, well
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    world = World(tmp_path)
-    async with world.client:
-        yield world
-    world.log.close()
 
 
 async def test_a_caller_without_a_key_is_told_how_to_send_one(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,6 @@ from tests.serve.echo_gateway import World
 pytestmark = pytest.mark.anyio
 PUBLIC = ("/healthz", "/readyz", "/docs", "/openapi.json")
 PIECE = b"x" * 1000
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    world = World(tmp_path)
-    async with world.client:
-        yield world
-    world.log.close()
 
 
 async def ask(
