@@ -1,4 +1,4 @@
-"""Features of simulated machines told bit by bit, against those of their whole past.
+"""Features of simulated machines with_events bit by bit, against those of their whole past.
 
 `python -m tests.benchmarks.maintenance_parity`. Telemetry has gaps, stuck sensors and readings
 out of range; a tenth of it comes hours late, some twice; machines are serviced and repaired. After
@@ -18,18 +18,17 @@ import numpy as np
 from jobs.framework.options import read_options
 from lib.maintenance.feature_set import DAY_US, AssetFeatureSet
 from lib.maintenance.features import evaluate
-from lib.maintenance.history import History, running
+from lib.maintenance.history import History
 from lib.maintenance.simulation import FixedInterval, FleetConfig
 from lib.maintenance.simulation.files import write_fleet
 from lib.maintenance.state_codec import (
     empty_state,
     pack,
     unpack,
-    with_errors,
     with_readings,
-    with_services,
 )
 from tests.benchmarks.result import print_result
+from tests.maintenance.replay import arrived, with_events
 from tests.maintenance.small_fleet import tables
 
 
@@ -90,44 +89,14 @@ def replayed(
             features, unpack(features, stored), past.times_us[rows], past.readings[rows]
         )
         late += received.late
-        history = add_events(features, past, history, day)
+        history = with_events(features, past, history, day - DAY_US, day)
         stored = pack(features, history)
         online = evaluate(features, unpack(features, stored), [day])
-        offline = evaluate(features, arrived(features, past, arrival <= day, day), [day])
+        archive = arrived(features, past, arrival <= day, day, past.times_us[0] // DAY_US * DAY_US)
+        offline = evaluate(features, archive, [day])
         differing += int((online.view(np.int64) != offline.view(np.int64)).sum())
         compared += online.size
     return compared, differing, late
-
-
-def add_events(features: AssetFeatureSet, past: History, known: History, day: int) -> History:
-    """Codes and services of the day before."""
-    codes = (past.error_times_us > day - DAY_US) & (past.error_times_us <= day)
-    names = [features.error_codes[code] for code in past.error_codes[codes]]
-    known = with_errors(features, known, past.error_times_us[codes], names)
-    served = (past.service_times_us > day - DAY_US) & (past.service_times_us <= day)
-    parts = [None if p < 0 else features.components[p] for p in past.service_parts[served]]
-    return with_services(features, known, past.service_times_us[served], parts)
-
-
-def arrived(
-    features: AssetFeatureSet, past: History, arrival_mask: np.ndarray, day: int
-) -> History:
-    """All that an archive holds by then."""
-    first = past.times_us[0] // DAY_US * DAY_US
-    codes = (past.error_times_us > first) & (past.error_times_us <= day)
-    served = (past.service_times_us > first) & (past.service_times_us <= day)
-    times, readings = past.times_us[arrival_mask], past.readings[arrival_mask]
-    return History(
-        past.machine_id,
-        times,
-        readings,
-        past.error_times_us[codes],
-        past.error_codes[codes],
-        past.service_times_us[served],
-        past.service_parts[served],
-        past.installed_us,
-        *running(features, times, readings),
-    )
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -100,3 +102,30 @@ def readings(folder: Path, machine: str, last_hours: int) -> pa.Table:
     table = tables(folder).telemetry
     rows = table.filter(np.array(table["machine_id"].to_pylist()) == machine)
     return rows.sort_by("event_time").slice(max(0, rows.num_rows - last_hours))
+
+
+SERVICE = {
+    "skill": "mechanical",
+    "duration_hours": 4,
+    "service_cost": 400,
+    "repair_cost": 3000,
+    "repair_hours": 14,
+    "services_per_year": 2.0,
+    "failures_per_year": 0.3,
+}
+
+
+def monday(at: int) -> datetime:
+    day = datetime.fromtimestamp(at / 1e6, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day + timedelta(days=7 - day.weekday())
+
+
+def week(at: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "start": monday(at).isoformat(),
+        "crews": [{"skill": "mechanical", "shifts": {"06-14": 1}}],
+        "work": {"bearing": SERVICE, "seal": {**SERVICE, "duration_hours": 3}},
+        "lost_per_hour": 900,
+        "unplanned_factor": 9,
+        **changes,
+    }

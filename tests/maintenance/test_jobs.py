@@ -31,7 +31,7 @@ from lib.maintenance.schedule import ScheduleError
 from lib.records import WorkOrders
 from lib.registry import Registry
 from lib.survival import SurvivalError
-from tests.maintenance.small_fleet import CONFIG, SETTINGS, WEEKS, tables
+from tests.maintenance.small_fleet import CONFIG, SERVICE, SETTINGS, WEEKS, tables, week
 
 pytestmark = [
     pytest.mark.filterwarnings("default"),
@@ -272,32 +272,11 @@ def test_scores_name_every_machine_the_silent_one_too(scored, model, small_fleet
     assert len(rows["M00000"]["survival"]) == len(loaded.grid)
 
 
-def week(fleet: Path, **changes: object) -> dict[str, object]:
-    newest = max(tables(fleet).telemetry["event_time"].to_pylist())
-    kind = {
-        "skill": "mechanical",
-        "duration_hours": 4,
-        "service_cost": 400,
-        "repair_cost": 3000,
-        "repair_hours": 14,
-        "services_per_year": 2.0,
-        "failures_per_year": 0.3,
-    }
-    start = newest.replace(hour=0, minute=0, second=0, microsecond=0)
-    start = start.fromtimestamp(start.timestamp() + 86_400 * (7 - start.weekday()), start.tzinfo)
-    return {
-        "start": start.isoformat(),
-        "crews": [{"skill": "mechanical", "shifts": {"06-14": 1}}],
-        "work": {"bearing": kind},
-        "lost_per_hour": 900,
-        "unplanned_factor": 9,
-        **changes,
-    }
-
-
 def plan(scored: Path, fleet: Path, folder: Path, **changes: object) -> ScheduleConfig:
     folder.mkdir(exist_ok=True)
-    (folder / "week.yaml").write_text(yaml.safe_dump(week(fleet, **changes)))
+    newest = max(tables(fleet).telemetry["event_time"].cast("int64").to_pylist())
+    request = week(newest, **{"work": {"bearing": SERVICE}, **changes})
+    (folder / "week.yaml").write_text(yaml.safe_dump(request))
     return ScheduleConfig(
         scores=str(scored),
         week=str(folder / "week.yaml"),

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from lib.maintenance.feature_set import DAY_US, HOUR_US, AssetFeatureSet, FeatureError
 from lib.maintenance.features import evaluate
-from lib.maintenance.history import History, running
 from lib.maintenance.state_codec import (
     EventBatch,
     empty_state,
@@ -16,31 +15,11 @@ from lib.maintenance.state_codec import (
     with_errors,
     with_readings,
     with_services,
-    with_waveforms,
 )
 from tests.maintenance.factories import SMALL, START_US, past
+from tests.maintenance.replay import arrived, with_events
 
 SEEDS = st.integers(0, 10_000)
-
-
-def arrived(history: History, rows: np.ndarray, at: int) -> History:
-    """What an archive would hold: all readings of `rows`, and what else happened by then."""
-    errors, services = history.error_times_us <= at, history.service_times_us <= at
-    rows = np.sort(rows)
-    times, readings = history.times_us[rows], history.readings[rows]
-    return History(
-        history.machine_id,
-        times,
-        readings,
-        history.error_times_us[errors],
-        history.error_codes[errors],
-        history.service_times_us[services],
-        history.service_parts[services],
-        history.installed_us,
-        *running(SMALL, times, readings),
-        history.wave_times_us[history.wave_times_us <= at],
-        history.wave_measures[history.wave_times_us <= at],
-    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -60,26 +39,14 @@ def test_online_equals_offline_in_every_feature_of_a_replay(seed):
         )
         assert received.new == len(batch)
         at = int(max(history.times_us[order[:done]].max(), told_us))
-        memory = tell(history, memory, told_us, at)
+        memory = with_events(SMALL, history, memory, told_us - HOUR_US, at)
         told_us, stored = at, pack(SMALL, memory)
         online = evaluate(SMALL, unpack(SMALL, stored), [at])
-        offline = evaluate(SMALL, arrived(history, order[:done], at), [at])
+        offline = evaluate(SMALL, arrived(SMALL, history, np.sort(order[:done]), at), [at])
         differing += int((online.view(np.int64) != offline.view(np.int64)).sum())
         compared += online.size
     assert compared > 0
     assert differing == 0
-
-
-def tell(history: History, memory: History, since: int, at: int) -> History:
-    """Errors and services of (since, at], those of an hour told once more."""
-    errors = (history.error_times_us > since - HOUR_US) & (history.error_times_us <= at)
-    codes = [SMALL.error_codes[code] for code in history.error_codes[errors]]
-    memory = with_errors(SMALL, memory, history.error_times_us[errors], codes)
-    services = (history.service_times_us > since - HOUR_US) & (history.service_times_us <= at)
-    parts = [None if p < 0 else SMALL.components[p] for p in history.service_parts[services]]
-    memory = with_services(SMALL, memory, history.service_times_us[services], parts)
-    waves = (history.wave_times_us > since - HOUR_US) & (history.wave_times_us <= at)
-    return with_waveforms(SMALL, memory, history.wave_times_us[waves], history.wave_measures[waves])
 
 
 def test_what_is_remembered_does_not_grow():

@@ -298,3 +298,11 @@ def bmp_that_claims(side: int) -> bytes:
     """A BMP whose header says this size, with hardly anything behind it."""
     plain = encoded(Image.new("RGB", (16, 16)), "BMP")
     return plain[:18] + struct.pack("<ii", side, side) + plain[26:]
+
+
+def damaged(content: bytes, length: int, changes: list[tuple[int, int]]) -> bytes:
+    """Bytes with some changed and the end cut off."""
+    changed = bytearray(content)
+    for position, value in changes:
+        changed[position % len(changed)] = value
+    return bytes(changed[: length % len(changed) + 1])

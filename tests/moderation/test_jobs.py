@@ -79,19 +79,23 @@ def rows(dataset, tmp_path_factory) -> Path:
     return output
 
 
+def training(dataset: Path, rows: Path, output: Path, **changes: object) -> TrainConfig:
+    options: dict[str, object] = {
+        "rows": str(rows),
+        "size": str(dataset / "size.yaml"),
+        "output": str(output),
+        "simulated": True,
+        "registry": str(output / "registry"),
+        "alias": "champion",
+        "bootstrap": 20,
+    }
+    return TrainConfig(**(options | changes))
+
+
 @pytest.fixture(scope="module")
 def trained(dataset, rows, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("trained")
-    config = TrainConfig(
-        rows=str(rows),
-        size=str(dataset / "size.yaml"),
-        output=str(output),
-        simulated=True,
-        registry=str(output / "registry"),
-        alias="champion",
-        bootstrap=20,
-    )
-    train.main(config)
+    train.main(training(dataset, rows, output))
     return output
 
 
@@ -208,17 +212,7 @@ def test_training_ends_with_model_report_and_registry(trained):
 
 @pytest.mark.slow
 def test_two_workers_share_a_training_up_to_the_registry(dataset, rows, trained, tmp_path):
-    config = TrainConfig(
-        rows=str(rows),
-        size=str(dataset / "size.yaml"),
-        output=str(tmp_path),
-        simulated=True,
-        registry=str(tmp_path / "registry"),
-        alias="champion",
-        bootstrap=20,
-        num_workers=2,
-    )
-    train.main(config)
+    train.main(training(dataset, rows, tmp_path, num_workers=2))
     model = load_model(tmp_path / "model")
     assert Registry(tmp_path / "registry").resolve("moderation", "champion") == model.version
     shares = {path.name for path in (tmp_path / "stages").rglob("*-of-*.safetensors")}
@@ -233,14 +227,7 @@ def test_two_workers_share_a_training_up_to_the_registry(dataset, rows, trained,
 
 
 def test_training_again_continues_and_says_where_everything_is(dataset, rows, trained, capsys):
-    config = TrainConfig(
-        rows=str(rows),
-        size=str(dataset / "size.yaml"),
-        output=str(trained),
-        simulated=True,
-        bootstrap=20,
-    )
-    train.main(config)
+    train.main(training(dataset, rows, trained, registry=None, alias="challenger"))
     output = capsys.readouterr().out
     assert "worker with" not in output  # nothing is fitted again
     last = [line.split(":")[0].strip() for line in output.strip().splitlines()[-5:]]
@@ -248,14 +235,7 @@ def test_training_again_continues_and_says_where_everything_is(dataset, rows, tr
 
 
 def test_this_process_fits_the_same_model_without_ray(dataset, rows, trained, tmp_path):
-    config = TrainConfig(
-        rows=str(rows),
-        size=str(dataset / "size.yaml"),
-        output=str(tmp_path),
-        engine="process",
-        bootstrap=10,
-    )
-    train.main(config)
+    train.main(training(dataset, rows, tmp_path, engine="process", bootstrap=10))
     ours, expected = load_model(tmp_path / "model"), load_model(trained / "model")
     prepared = find_rows(str(rows))
     some = inputs_of(prepared, np.arange(40))

@@ -274,23 +274,22 @@ def test_the_last_word_of_each_person_counts_and_people_may_differ(tmp_path):
     assert rows["label_known_at"].cast(pa.int64()).to_pylist() == [FIRST + 12 * DAY]
 
 
+HATE = {
+    "policy": "hate",
+    "violates": True,
+    "by": "ann",
+    "event_time": FIRST,
+    "known_at": FIRST,
+    "policy_version": 1,
+}
+
+
 def test_labels_of_posts_that_are_set_aside_are_set_aside_with_them(tmp_path):
     posts = [
         {"post_id": name, "author_id": "a", "event_time": FIRST, "text": text}
         for name, text in (("a", "words"), ("b", None), ("c", "more"))
     ]
-    labels = [
-        {
-            "post_id": name,
-            "policy": "hate",
-            "violates": True,
-            "by": "ann",
-            "event_time": FIRST,
-            "known_at": FIRST,
-            "policy_version": 1,
-        }
-        for name in ("a", "b", "nobody")
-    ]
+    labels = [{"post_id": name, **HATE} for name in ("a", "b", "nobody")]
     facts = pa.concat_tables([_facts(posts, POST), _facts(labels, LABEL)])
     rows = RowBuilder(policies(), str(tmp_path)).rows(facts)
     assert rows["post_id"].to_pylist() == ["a", "c"]
@@ -302,14 +301,6 @@ def test_labels_of_posts_that_are_set_aside_are_set_aside_with_them(tmp_path):
 
 def test_labels_of_posts_that_are_not_there_are_warned_of_first(tmp_path):
     post = {"author_id": "a", "event_time": FIRST, "text": "words"}
-    label = {
-        "policy": "hate",
-        "violates": True,
-        "by": "ann",
-        "event_time": FIRST,
-        "known_at": FIRST,
-        "policy_version": 1,
-    }
     assembly = RowBuilder(policies(), str(tmp_path))
     for names, labelled in (("12", ["1", "2.0", "2.0"]), ("", ["7.0"]), ("9", [])):
         parts = (

@@ -5,19 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from lib.moderation.review import HOUR_US, Doubt, Removal, ReviewQueue, ReviewSettings
+from lib.moderation.review import HOUR_US, ReviewQueue, ReviewSettings
 from lib.records import GoldenPost, RecordsError, Reviews
-
-NOW = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
-POLICIES = {"hate": 0.5, "spam": 0.25}
+from tests.moderation.review_factories import NOW, POLICIES, doubt, removed
+from tests.records.conftest import migrated
 
 
 @pytest.fixture
 def reviews(tmp_path: Path) -> Iterator[Reviews]:
-    opened = Reviews(f"sqlite:///{tmp_path}/records.db")
-    opened.migrate()
-    yield opened
-    opened.close()
+    with migrated(Reviews(f"sqlite:///{tmp_path}/records.db")) as opened:
+        yield opened
 
 
 def queue(reviews: Reviews, **changes: object) -> ReviewQueue:
@@ -28,19 +25,6 @@ def queue(reviews: Reviews, **changes: object) -> ReviewQueue:
         "golden_share": 0.0,
     }
     return ReviewQueue(reviews, ReviewSettings(**(fields | changes)))
-
-
-def doubt(number: int = 0, **changes: object) -> Doubt:
-    fields: dict[str, object] = {
-        "post_id": f"p{number}",
-        "policies": POLICIES,
-        "severity": 2,
-        "reach": 100,
-        "policy_version": "v1",
-        "model_version": "m1",
-        "shown": {"text": "words"},
-    }
-    return Doubt(**(fields | changes))
 
 
 def decide(queue, reviewer, hate, now):
@@ -92,21 +76,6 @@ def test_where_two_differ_a_third_decides_by_majority(reviews):
     assert {label.by for label in reviews.labels()} == {"ann,bob,cleo"}
     assert review_queue.agreement(0, seed=1)["hate"].pairs == 1
     assert review_queue.agreement(0, seed=1, rule="severity") == {}
-
-
-def removed(**changes: object) -> Removal:
-    fields: dict[str, object] = {
-        "post_id": "p0",
-        "author_id": "author",
-        "removed_at": NOW + 1,
-        "policies": {"hate": 1.0},
-        "severity": 2,
-        "reach": 100,
-        "policy_version": "v1",
-        "model_version": "m1",
-        "shown": {"text": "words"},
-    }
-    return Removal(**(fields | changes))
 
 
 @pytest.mark.parametrize(("still", "rule"), [(True, "upheld"), (False, "overturned")])

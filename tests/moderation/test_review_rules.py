@@ -1,6 +1,7 @@
 """The rules of the review queue, without a database."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from statsmodels.stats.proportion import proportion_confint
 from lib.moderation.review import (
     HOUR_US,
     AppealError,
-    Removal,
     ReviewSettings,
     ReviewSettingsError,
     accuracies,
@@ -29,6 +29,7 @@ from lib.moderation.review import (
 from lib.moderation.review.golden import GoldenMixer
 from lib.moderation.review.stable_random import opaque_id, share_of
 from lib.records import GoldenAnswer, OpinionPair
+from tests.moderation.review_factories import removed
 
 NOW = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
 SETTINGS = ReviewSettings(salt="tests")
@@ -179,19 +180,9 @@ def test_golden_items_come_at_their_declared_rate_to_each_reviewer():
     )
 
 
-def removal(**changes: object) -> Removal:
-    fields: dict[str, object] = {
-        "post_id": "p",
-        "author_id": "author",
-        "removed_at": NOW,
-        "policies": {"hate": 0.97},
-        "severity": 4,
-        "reach": 50,
-        "policy_version": "v1",
-        "model_version": "m1",
-        "shown": {"text": "words"},
-    }
-    return Removal(**(fields | changes))
+removal = partial(
+    removed, post_id="p", removed_at=NOW, policies={"hate": 0.97}, severity=4, reach=50
+)
 
 
 def test_an_appeal_is_one_item_however_often_it_is_asked_for():

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from tests.maintenance.small_fleet import week
 from tests.serve.churn_app import NOW, churn, iso
 from tests.serve.conftest import Models, new_workspace, starting
 from tests.serve.factories import payment
 from tests.serve.fuzzing import Target, path_of, target
-from tests.serve.maintenance_app import maintenance, week
+from tests.serve.maintenance_app import maintenance
 from tests.serve.moderation_app import moderation, png, published, sent
 
 SYSTEMS = ("fraud", "maintenance", "churn", "moderation")

@@ -100,28 +100,3 @@ def news(fleet: Path, machine: str, hours: int = 744, **more: Any) -> dict[str, 
         ],
         **more,
     }
-
-
-def monday(at: int) -> datetime:
-    day = datetime.fromtimestamp(at / 1e6, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return day + timedelta(days=7 - day.weekday())
-
-
-def week(at: int, **changes: Any) -> dict[str, Any]:
-    kind = {
-        "skill": "mechanical",
-        "duration_hours": 4,
-        "service_cost": 400,
-        "repair_cost": 3000,
-        "repair_hours": 14,
-        "services_per_year": 2.0,
-        "failures_per_year": 0.3,
-    }
-    return {
-        "start": monday(at).isoformat(),
-        "crews": [{"skill": "mechanical", "shifts": {"06-14": 1}}],
-        "work": {"bearing": kind, "seal": {**kind, "duration_hours": 3}},
-        "lost_per_hour": 900,
-        "unplanned_factor": 9,
-        **changes,
-    }

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lib.maintenance.dataset import Tables, current_rows
 from lib.maintenance.model.loading import load_model
 from tests.maintenance.small_fleet import tables
-from tests.serve.maintenance_app import end_of, iso, maintenance, news
+from tests.serve.maintenance_app import Running, end_of, iso, maintenance, news
 
 pytestmark = pytest.mark.anyio
 MINUTE = 60_000_000
@@ -18,6 +19,16 @@ MINUTE = 60_000_000
 @pytest.fixture
 def at(small_fleet: Path) -> int:
     return end_of(small_fleet) + MINUTE
+
+
+async def rescored(app: Running, answer: dict[str, Any]) -> Any:
+    """A prediction that was made without the model, once the model has answered."""
+    for _ in range(200):
+        again = app.service.decision_store.records.rescore("maintenance", answer["prediction_id"])
+        if again is not None and again.answer is not None:
+            break
+        await asyncio.sleep(0.05)
+    return again
 
 
 async def test_a_prediction_equals_what_the_job_says_of_the_same_past(small_fleet, tmp_path, at):
@@ -183,13 +194,7 @@ async def test_without_a_model_rules_decide_and_the_rest_is_inspected_then_redon
     assert (answer["decision"], answer["method"]) == ("INSPECT", "fallback")
     assert answer["failure_within"] is None
     async with maintenance(small_fleet, folder, at) as app:
-        for _ in range(100):
-            again = app.service.decision_store.records.rescore(
-                "maintenance", answer["prediction_id"]
-            )
-            if again is not None and again.answer is not None:
-                break
-            await asyncio.sleep(0.05)
+        again = await rescored(app, answer)
     assert again.answer["decision"] in ("MONITOR", "SERVICE")
     assert again.answer["failure_within"]["7d"] > 0.0
 
@@ -209,13 +214,7 @@ async def test_while_the_store_is_out_nothing_is_lost_and_the_service_is_up(
         blind = await app.post("predict", {"machine_id": "M00002"})
         assert (blind["decision"], blind["method"]) == ("INSPECT", "fallback")
         redis_process.start()
-        for _ in range(200):
-            again = app.service.decision_store.records.rescore(
-                "maintenance", blind["prediction_id"]
-            )
-            if again is not None and again.answer is not None:
-                break
-            await asyncio.sleep(0.05)
+        again = await rescored(app, blind)
         after = await app.post("predict", {"machine_id": "M00002"})
     assert again.answer["failure_within"] == pytest.approx(before["failure_within"])
     assert after["failure_within"] == before["failure_within"]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.serve.maintenance_app import end_of, iso, maintenance, monday, news, week
+from tests.maintenance.small_fleet import monday, week
+from tests.serve.maintenance_app import end_of, iso, maintenance, news
 
 pytestmark = pytest.mark.anyio
 MINUTE, HOUR = 60_000_000, 3_600_000_000

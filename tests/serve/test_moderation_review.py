@@ -41,6 +41,15 @@ def decision_body(claim: dict[str, Any], violates: bool, reviewer: str = "rob") 
     return {"reviewer": reviewer, "token": claim["token"], "verdicts": verdicts}
 
 
+async def removed(app: Running) -> dict[str, Any]:
+    """A post that was removed a second ago, as its author appeals."""
+    await doubtful(app, "p")
+    (claim,) = await claimed(app)
+    await app.post(f"review/items/{claim['item_id']}/decide", decision_body(claim, violates=True))
+    app.clock.us += SECOND
+    return {"post_id": "p", "author_id": "ann", "statement": "it was a quotation"}
+
+
 async def test_a_reviewer_gets_what_is_needed_to_decide(registry, tmp_path):
     image = encoded(scene(5))
     async with moderation(tmp_path / "a", registry) as app:
@@ -108,13 +117,7 @@ async def test_an_appeal_goes_to_somebody_else_and_may_overturn(registry, tmp_pa
     async with moderation(
         tmp_path / "a", registry, review_salt=salt(tmp_path), reviewers=NAMES
     ) as app:
-        await doubtful(app, "p")
-        (claim,) = await claimed(app)
-        await app.post(
-            f"review/items/{claim['item_id']}/decide", decision_body(claim, violates=True)
-        )
-        app.clock.us += SECOND
-        appeal_body = {"post_id": "p", "author_id": "ann", "statement": "it was a quotation"}
+        appeal_body = await removed(app)
         await app.post("appeals", {**appeal_body, "author_id": "eve"}, 403)
         first, again = [await app.post("appeals", appeal_body) for _ in range(2)]
         own = await claimed(app)
@@ -204,13 +207,7 @@ async def test_a_key_bound_to_names_acts_under_no_other(registry, tmp_path):
 
 async def test_a_key_for_all_names_does_not_hear_the_appeal_of_its_own_decision(registry, tmp_path):
     async with moderation(tmp_path / "a", registry, review_salt=salt(tmp_path)) as app:
-        await doubtful(app, "p")
-        (claim,) = await claimed(app)
-        await app.post(
-            f"review/items/{claim['item_id']}/decide", decision_body(claim, violates=True)
-        )
-        app.clock.us += SECOND
-        appeal_body = {"post_id": "p", "author_id": "ann", "statement": "it was a quotation"}
+        appeal_body = await removed(app)
         assert (await app.post("appeals", appeal_body))["new"]
         assert await claimed(app, "eve") == []
 

@@ -9,6 +9,7 @@ from xgboost import XGBClassifier
 
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import Floats
+from lib.maintenance.landmarks import Landmarks
 from lib.maintenance.model.rows import TrainingRows
 from lib.survival import Curves, KaplanMeier, SurvivalError, fit_cox
 
@@ -30,7 +31,7 @@ def baseline_scores(
     return {
         "fixed interval": _longest_unserved(features),
         "threshold": _farthest_sensor(features, train.rows),
-        "gradient boosting": _boosted(train, hours, seed),
+        "gradient boosting": boosted(train, hours, seed),
     }
 
 
@@ -81,7 +82,8 @@ def _farthest_sensor(features: AssetFeatureSet, train: Floats) -> Score:
     return score
 
 
-def _boosted(train: TrainingRows, hours: float, seed: int) -> Score:
+def boosted(train: TrainingRows | Landmarks, hours: float, seed: int) -> Score:
+    """Log-odds of boosted trees that a machine fails within some hours."""
     outcomes = train.outcomes
     is_known = outcomes.failed | (outcomes.time > hours)
     fails = (outcomes.failed & (outcomes.time <= hours))[is_known]

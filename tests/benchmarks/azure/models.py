@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from xgboost import XGBClassifier
 
 from lib.maintenance.landmarks import Landmarks
+from lib.maintenance.model.baselines import boosted
 from lib.survival import Curves, HazardSettings, KaplanMeier, fit_cox, fit_network, fit_weight
 from lib.survival.blending import folds
 from lib.survival.curves import blend
@@ -112,23 +112,8 @@ def baselines(data: Azure, train: Landmarks, seed: int):
     since = [k for k, name in enumerate(data.names) if name.startswith("hours_since_service_")]
     means = [k for k, name in enumerate(data.names) if "_mean_" in name and name.endswith("12h")]
     middle, spread = train.rows[:, means].mean(axis=0), train.rows[:, means].std(axis=0)
-    is_known = train.outcomes.failed | (train.outcomes.time > WARN_HOURS)
-    fails = (train.outcomes.failed & (train.outcomes.time <= WARN_HOURS))[is_known]
-    trees = XGBClassifier(
-        n_estimators=200,
-        max_depth=4,
-        learning_rate=0.05,
-        subsample=0.7,
-        n_jobs=1,
-        random_state=seed,
-    ).fit(train.rows[is_known], fails)
-
-    def boosted(rows: np.ndarray) -> np.ndarray:
-        probability = np.clip(trees.predict_proba(rows)[:, 1].astype(np.float64), 1e-6, 1 - 1e-6)
-        return np.log(probability / (1.0 - probability))
-
     return {
         "fixed_interval": lambda rows: np.nan_to_num(rows[:, since], nan=0.0).max(axis=1),
         "threshold": lambda rows: np.abs((rows[:, means] - middle) / spread).max(axis=1),
-        "gradient_boosting": boosted,
+        "gradient_boosting": boosted(train, WARN_HOURS, seed),
     }
