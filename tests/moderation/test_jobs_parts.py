@@ -305,7 +305,7 @@ def test_labels_of_posts_that_are_not_there_are_warned_of_first(tmp_path):
     for names, labelled in (("12", ["1", "2.0", "2.0"]), ("", ["7.0"]), ("9", [])):
         parts = (
             ([post | {"post_id": name} for name in names], POST),
-            ([label | {"post_id": name} for name in labelled], LABEL),
+            ([HATE | {"post_id": name} for name in labelled], LABEL),
         )
         assembly.rows(pa.concat_tables([_facts(rows, what) for rows, what in parts if rows]))
     stored = open_storage(str(tmp_path))
