@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from jobs.framework.command import run_job
-from jobs.framework.paths import LocalOutput
+from jobs.framework.paths import LocalOutput, make_output
 from jobs.framework.progress import JobOptions
 from lib.churn.simulation import SimulationConfig, draw_accounts, simulate_lifecycles, write_tables
 from lib.churn.simulation.tables import truth
-from lib.contract import ContractError, write_parquet
+from lib.contract import write_parquet
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,7 @@ class Simulate(JobOptions):
 def main(options: Simulate) -> int:
     """Write the files; returns how many accounts gave notice."""
     config = SimulationConfig(options.accounts, options.days, options.seed, options.leave_a_year)
-    if options.output.exists() and not options.output.is_dir():
-        raise ContractError(f"'{options.output}' is a file; give a folder")
-    options.output.mkdir(parents=True, exist_ok=True)
+    make_output(options.output)
     lives = simulate_lifecycles(config, draw_accounts(config))
     tables = {**write_tables(config, lives), "truth": truth(config, lives)}
     for name, table in tables.items():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from jobs.churn.features import NOTE, FeaturesConfig, write_features
 from jobs.churn.training_config import TrainConfig
+from jobs.framework.options import shared_options
 from jobs.framework.row_folder import find_row_folder
 from lib.churn.features import churn_features
 from lib.churn.snapshots import Snapshots, from_table
@@ -43,9 +44,7 @@ def rows_of(config: TrainConfig) -> RowsSource:
     if config.features is not None:
         return find_rows(config.features)
     output = open_storage(config.output).address("rows")
-    names = {field.name for field in fields(FeaturesConfig)} - {"output"}
-    options = {name: getattr(config, name) for name in names}
-    write_features(FeaturesConfig(**options, output=output))
+    write_features(shared_options(FeaturesConfig, config, output=output))
     return find_rows(output)
 
 
@@ -65,7 +64,7 @@ def find_rows(folder: str) -> RowsSource:
             "again with jobs.churn.features --overwrite"
         )
     rows = from_table(open_dataset(storage, "data").to_table(), features.names)
-    quarantine = storage.address("quarantine") if storage.exists("quarantine") else None
+    quarantine = row_folder.published_quarantine
     return RowsSource(
         rows, base, Target(**note["target"]), note, storage.address("data"), quarantine
     )

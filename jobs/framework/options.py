@@ -41,6 +41,12 @@ def read_options(kind: type[Options], arguments: Sequence[str] | None = None) ->
     return tyro.cli(kind, args=command_line, default=default)
 
 
+def shared_options(kind: type[Options], source: object, **more: Any) -> Options:
+    """A dataclass with the values that `source` has under the same names, and with `more`."""
+    names = {option.name for option in dataclasses.fields(kind)} - more.keys()  # type: ignore[arg-type]
+    return kind(**{name: getattr(source, name) for name in names if hasattr(source, name)}, **more)
+
+
 def _command(kind: Any, arguments: list[str]) -> tuple[Any, list[str]]:
     """The dataclass of a union that the first argument names, and the arguments behind it."""
     commands = {command.__name__.lower(): command for command in dataclasses_of(kind)}

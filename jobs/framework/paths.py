@@ -95,6 +95,17 @@ def check_paths(
     return warnings
 
 
+def make_output(folder: Path) -> None:
+    """Make a local folder that a job writes to.
+
+    Raises:
+        ContractError: it is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ContractError(f"'{folder}' is a file; give a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def _absent(option: str, value: str, base: Path, *, unpacked: bool) -> str:
     if not unpacked:
         suffix = "" if Path(value).is_absolute() else f" in {base}"

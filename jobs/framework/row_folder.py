@@ -44,6 +44,11 @@ class RowFolder:
         """Address of the rows that a job at work sets aside."""
         return self.storage.address("work/quarantine")
 
+    @property
+    def published_quarantine(self) -> str | None:
+        """Address of the rows that were set aside; None where none were."""
+        return self.storage.address("quarantine") if self.storage.exists("quarantine") else None
+
     def read_note(self) -> dict[str, Any]:
         """What the note says; empty without one."""
         note: dict[str, Any] = json.loads(self.storage.read(self.note) or b"{}")

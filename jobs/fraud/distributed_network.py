@@ -12,7 +12,7 @@ from jobs.framework.training_files import LABEL, read_share
 from jobs.framework.workers import Workers
 from lib.fraud.model.inputs import Standardiser
 from lib.fraud.model.network import Batches, fold, seeded_perceptron, train_network
-from lib.fraud.model.numpy_mlp import DenseNetwork, Networks
+from lib.fraud.model.numpy_mlp import Networks
 from lib.fraud.model.settings import NetworkSettings
 from lib.storage import Storage, read_parquet
 
@@ -44,34 +44,20 @@ def fit_networks_on_workers(
     """
     if len(files) < workers.count:
         raise ValueError(f"{len(files)} files for {workers.count} workers; write one for each")
-    members = [
-        _fit_one(files, features, standardiser, settings, seed + number, workers, storage)
-        for number in range(settings.networks)
-    ]
-    return Networks(standardiser, tuple(members))
-
-
-def _fit_one(
-    files: Sequence[str],
-    features: Sequence[str],
-    standardiser: Standardiser,
-    settings: NetworkSettings,
-    seed: int,
-    workers: Workers,
-    storage: Storage,
-) -> DenseNetwork:
-    """One network by one Ray Train run."""
-    model = seeded_perceptron(standardiser.width, settings, seed)
     options = {
         "files": list(files),
         "features": list(features),
         "standardiser": _plain(standardiser),
         "settings": asdict(settings),
-        "seed": seed,
         "rows": sum(read_parquet(file, [LABEL]).num_rows for file in files),
     }
-    fit_module(model, _train_worker, options, workers, storage, f"network-{seed}")
-    return fold(model)
+    members = []
+    for number in range(seed, seed + settings.networks):
+        model = seeded_perceptron(standardiser.width, settings, number)
+        own = {**options, "seed": number}
+        fit_module(model, _train_worker, own, workers, storage, f"network-{number}")
+        members.append(fold(model))
+    return Networks(standardiser, tuple(members))
 
 
 def _plain(standardiser: Standardiser) -> dict[str, list[float]]:

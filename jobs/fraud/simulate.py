@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from jobs.framework.command import run_job
+from jobs.framework.options import shared_options
 from jobs.framework.paths import LocalOutput
 from jobs.framework.progress import JobOptions
 from lib.contract import ContractError, utc_us
@@ -37,16 +38,7 @@ class Simulate(JobOptions):
 
     def config(self) -> SimulationConfig:
         """The simulator's configuration."""
-        return SimulationConfig(
-            users=self.users,
-            days=self.days,
-            start_us=_day_us(self.start),
-            payments_per_day=self.payments_per_day,
-            fraud_share=self.fraud_share,
-            retry_share=self.retry_share,
-            late_share=self.late_share,
-            malformed_share=self.malformed_share,
-        )
+        return shared_options(SimulationConfig, self, start_us=_day_us(self.start))
 
 
 def main(options: Simulate) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jobs.framework.command import run_job
+from jobs.framework.options import shared_options
 from jobs.framework.paths import LocalOutput
 from jobs.framework.progress import JobOptions, progress
 from lib.contract import ContractError
@@ -43,13 +44,7 @@ class Simulate(JobOptions):
 
     def config(self) -> FleetConfig:
         """The fleet's configuration."""
-        return FleetConfig(
-            machines=self.machines,
-            plants=self.plants,
-            seed=self.seed,
-            sudden_per_year=self.sudden_per_year,
-            gap_share=self.gap_share,
-        )
+        return shared_options(FleetConfig, self)
 
 
 def main(options: Simulate) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from jobs import ingestion
+from jobs.framework.options import shared_options
 from jobs.framework.row_folder import find_row_folder
 from jobs.maintenance.features import NOTE, FeaturesConfig, write_features
 from jobs.maintenance.training_config import TrainConfig
@@ -43,10 +44,8 @@ def rows_of(config: TrainConfig) -> RowsSource:
     if config.features is not None:
         return find_rows(config.features, config.model.preventive)
     output = open_storage(config.output).address("rows")
-    names = {field.name for field in fields(FeaturesConfig)} - {"output", "preventive"}
-    options = {name: getattr(config, name) for name in names}
-    features_config = FeaturesConfig(**options, output=output, preventive=config.model.preventive)
-    write_features(features_config)
+    preventive = config.model.preventive
+    write_features(shared_options(FeaturesConfig, config, output=output, preventive=preventive))
     return find_rows(output, config.model.preventive)
 
 
@@ -67,5 +66,5 @@ def find_rows(folder: str, preventive: str) -> RowsSource:
     fingerprint = note.get("data_fingerprint") or ingestion.fingerprint_of(
         [storage.address("data")]
     )
-    quarantine = storage.address("quarantine") if storage.exists("quarantine") else None
+    quarantine = row_folder.published_quarantine
     return RowsSource(rows, features, str(fingerprint), note, storage.address("data"), quarantine)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
+from jobs.framework.options import shared_options
 from jobs.model_source import model_directory
 from jobs.moderation.dataset import PreparedDataset
 from jobs.moderation.retrain import RetrainConfig
@@ -153,9 +154,8 @@ def inputs_of(dataset: PreparedDataset, rows: Ints) -> list[PostInputs]:
 
 def _training(config: RetrainConfig, decisions: ReviewLabels) -> TrainConfig:
     """Options of the training: those of this job, with the decisions beside other labels."""
-    options = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
     labels = decisions.with_others(config, open_storage(config.output))
-    return TrainConfig(**(options | {"labels": labels, "mapping_labels": None, "alias": "none"}))
+    return shared_options(TrainConfig, config, labels=labels, mapping_labels=None, alias="none")
 
 
 def _champion(config: RetrainConfig) -> ModerationModel | None:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath, LocalOutput
+from jobs.framework.paths import InputPath, LocalOutput, make_output
 from jobs.framework.progress import JobOptions
 from lib.contract import TIME, ContractError, utc_us, write_parquet
 from lib.durable import make_private
@@ -75,6 +75,7 @@ class Simulate(JobOptions):
 def main(options: Simulate) -> int:
     """Write the files; returns how many posts there are."""
     _refuse_bad_options(options)
+    make_output(options.output)
     if options.pieces is None:
         pieces = simulated_pieces(options.texts, options.images, options.clips, options.seed)
         recipe = SIMULATED_RECIPE
@@ -82,7 +83,6 @@ def main(options: Simulate) -> int:
         pieces, recipe = read_source_media(options.pieces)
     composed = _composed(pieces, recipe, options)
     rng = np.random.default_rng((options.seed, 1))
-    options.output.mkdir(parents=True, exist_ok=True)
     posts = _posts(options, composed, pieces, rng)
     paths = {
         "posts": write_parquet(posts, options.output / "posts.parquet"),
@@ -153,8 +153,6 @@ def policies_text() -> str:
 
 
 def _refuse_bad_options(options: Simulate) -> None:
-    if options.output.exists() and not options.output.is_dir():
-        raise ContractError(f"'{options.output}' is a file; give a folder")
     for name in ("posts", "texts", "images", "clips", "days"):
         if getattr(options, name) < 1:
             raise ContractError(f"--{name}: expected 1 or more, got {getattr(options, name)}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
+from jobs.framework.options import shared_options
 from jobs.moderation.dataset import PreparedDataset, find_rows
 from jobs.moderation.preprocess import PreprocessConfig
 from jobs.moderation.preprocessing import write_rows
@@ -22,7 +21,5 @@ def rows_of(config: TrainConfig, size: ModelConfig) -> PreparedDataset:
     if config.rows is not None:
         return find_rows(config.rows, size)
     output = open_storage(config.output).address("rows")
-    names = {field.name for field in fields(PreprocessConfig)} - {"output"}
-    options = {name: getattr(config, name) for name in names}
-    write_rows(PreprocessConfig(**options, output=output))
+    write_rows(shared_options(PreprocessConfig, config, output=output))
     return find_rows(output, size)
