@@ -16,19 +16,8 @@ from jobs.framework.training import Training
 from lib.calibration import fit_calibrator
 from lib.churn.features import churn_features, untold
 from lib.churn.health import fit_reference
-from lib.churn.model import SYSTEM
+from lib.churn.model import SYSTEM, evaluation
 from lib.churn.model.baselines import baseline_scores
-from lib.churn.model.evaluation import (
-    AP,
-    AUC,
-    OURS,
-    PRECISION,
-    RECALL,
-    REVENUE,
-    Evaluation,
-    evaluate,
-    ordered,
-)
 from lib.churn.model.fitting import Split, split_by_time
 from lib.churn.model.model import ChurnModel
 from lib.churn.model.report import Subject, training_report, warned
@@ -65,8 +54,11 @@ def train_model(config: TrainConfig) -> str:
         matches=MatchCounts.by_table(source.note.get("matches", {})),
         untold=untold(source.base),
     )
-    ours = findings.measures[OURS]
-    kept = {name: ours[name] for name in (AUC, AP, RECALL, PRECISION)}
+    ours = findings.measures[evaluation.OURS]
+    kept = {
+        name: ours[name]
+        for name in (evaluation.AUC, evaluation.AP, evaluation.RECALL, evaluation.PRECISION)
+    }
     version = training.save(
         model.save,
         stages,
@@ -123,15 +115,15 @@ def _fitted(
 
 def _findings(
     config: TrainConfig, source: RowsSource, split: Split, model: ChurnModel
-) -> Evaluation:
+) -> evaluation.Evaluation:
     """What the model of the training rows is worth on the test rows."""
     scores = baseline_scores(split, config.seed)
-    scores[OURS] = model.log_odds(split.test.matrix)
-    return evaluate(
+    scores[evaluation.OURS] = model.log_odds(split.test.matrix)
+    return evaluation.evaluate(
         split,
         source.target,
         scores,
-        model.calibrator.probabilities(scores[OURS]),
+        model.calibrator.probabilities(scores[evaluation.OURS]),
         model.contributions(split.test.matrix),
         config.capacity,
         model.threshold,
@@ -141,12 +133,18 @@ def _findings(
 
 
 def _closing_lines(
-    config: TrainConfig, source: RowsSource, findings: Evaluation, seconds: float
+    config: TrainConfig, source: RowsSource, findings: evaluation.Evaluation, seconds: float
 ) -> list[str]:
     """Methods on the test rows, what the test was, and what was read."""
-    heads = {AUC: "AUC", AP: "AP", RECALL: "recall", PRECISION: "precision", REVENUE: "revenue"}
+    heads = {
+        evaluation.AUC: "AUC",
+        evaluation.AP: "AP",
+        evaluation.RECALL: "recall",
+        evaluation.PRECISION: "precision",
+        evaluation.REVENUE: "revenue",
+    }
     rows = [("method", *heads.values())]
-    for name in ordered(findings.measures):
+    for name in evaluation.ordered(findings.measures):
         rows.append((name, *(decimals(findings.measures[name][key]) for key in heads)))
     early = warned(findings)
     flagged = early.get("flagged_60_days_before", float("nan"))

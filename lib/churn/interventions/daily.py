@@ -9,18 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lib.churn.interventions import plan as plans
 from lib.churn.interventions.holdout import is_held_out
-from lib.churn.interventions.plan import (
-    NOTHING,
-    Budget,
-    Candidates,
-    Plan,
-    candidates_of,
-    expected_value,
-    highest_risk_first,
-    plan_interventions,
-    random_plan,
-)
 from lib.churn.interventions.playbooks import Playbooks
 from lib.churn.model.scores import features_in
 from lib.churn.target import Floats, Ints
@@ -71,8 +61,8 @@ class DailyPlan:
         other_ways: expected value of other ways to choose, in currency units.
     """
 
-    candidates: Candidates
-    plan: Plan
+    candidates: plans.Candidates
+    plan: plans.Plan
     held_out: NDArray[np.bool_]
     propensity: float
     probabilities: Floats
@@ -84,7 +74,7 @@ def plan_day(
     scores: pa.Table,
     names: tuple[str, ...],
     playbooks: Playbooks,
-    limits: Budget,
+    limits: plans.Budget,
     economics: Economics,
     at_us: int,
     history: pa.Table | None = None,
@@ -117,15 +107,15 @@ def plan_day(
     matrix = features_in(scores, names)
     expected = probabilities[:, None] * _shares(playbooks, effects) if uplift is None else uplift
     open_to = playbooks.qualified(names, matrix) & ~_cooling(customers, playbooks, at_us, history)
-    candidates = candidates_of(
+    candidates = plans.candidates_of(
         customers,
         expected,
-        expected_value(mrr, economics.margin, economics.months),
+        plans.expected_value(mrr, economics.margin, economics.months),
         mrr * _MONTHS_A_YEAR,
         open_to,
         playbooks,
     )
-    plan = plan_interventions(candidates, limits)
+    plan = plans.plan_interventions(candidates, limits)
     return DailyPlan(
         candidates=candidates,
         plan=plan,
@@ -135,8 +125,8 @@ def plan_day(
         uplift=expected,
         other_ways={
             "do nothing": 0.0,
-            "highest risk first": highest_risk_first(candidates, limits, probabilities).value,
-            "random": random_plan(candidates, limits, seed).value,
+            "highest risk first": plans.highest_risk_first(candidates, limits, probabilities).value,
+            "random": plans.random_plan(candidates, limits, seed).value,
         },
     )
 
@@ -176,7 +166,7 @@ def log_of(day: DailyPlan, playbooks: Playbooks, at_us: int) -> pa.Table:
         untreated, `expected_fall` of it, `value` (currency units, cost taken off), `cost`, `hours`.
     """
     chosen = day.plan.chosen
-    rows: Ints = np.flatnonzero(chosen != NOTHING)
+    rows: Ints = np.flatnonzero(chosen != plans.NOTHING)
     books = chosen[rows]
     order = np.argsort(-day.candidates.value[rows, books], kind="stable")
     rows, books = rows[order], books[order]

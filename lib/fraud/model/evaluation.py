@@ -6,15 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lib.evaluation import (
-    Interval,
-    average_precision,
-    bootstrap_interval,
-    card_precision_at_k,
-    precision_at_k,
-    recall_at_fpr,
-    roc_auc,
-)
+from lib import evaluation
 from lib.fraud.model.inputs import DAY, Flags, Floats
 from lib.fraud.model.payments import Payments
 
@@ -65,38 +57,44 @@ def make_test_rows(history: Payments, test: Payments, as_of: int) -> TestRows:
 def measure(rows: TestRows, scores: Floats) -> dict[str, float]:
     """Measures by name of scores (n,), higher is riskier; both classes must be present."""
     measures = {
-        "auc": roc_auc(rows.labels, scores),
-        "ap": average_precision(rows.labels, scores),
-        "precision_at_1000": precision_at_k(rows.labels, scores, TOP),
+        "auc": evaluation.roc_auc(rows.labels, scores),
+        "ap": evaluation.average_precision(rows.labels, scores),
+        "precision_at_1000": evaluation.precision_at_k(rows.labels, scores, TOP),
     }
     fresh = rows.fresh
     if fresh.any():
-        cards = card_precision_at_k(
+        cards = evaluation.card_precision_at_k(
             rows.labels[fresh], scores[fresh], rows.user[fresh], rows.day[fresh], CARDS
         )
         measures |= {"cp_100": cards.mean, "cp_100_ceiling": cards.ceiling}
     for cap in FPR_CAPS:
         name = f"{100 * cap:g}".replace(".", "_")
-        measures[f"recall_at_fpr_{name}"] = recall_at_fpr(rows.labels, scores, cap)
-        measures[f"value_recall_at_fpr_{name}"] = recall_at_fpr(
+        measures[f"recall_at_fpr_{name}"] = evaluation.recall_at_fpr(rows.labels, scores, cap)
+        measures[f"value_recall_at_fpr_{name}"] = evaluation.recall_at_fpr(
             rows.labels, scores, cap, rows.amount_minor
         )
     return measures
 
 
-def intervals(rows: TestRows, scores: Floats, seed: int, repeats: int) -> dict[str, Interval]:
+def intervals(
+    rows: TestRows, scores: Floats, seed: int, repeats: int
+) -> dict[str, evaluation.Interval]:
     """95% intervals of the main measures, users drawn with replacement."""
     labels, amount = rows.labels, rows.amount_minor
     measured: dict[str, Callable[[npt.NDArray[np.int64]], float]] = {
-        "auc": lambda index: roc_auc(labels[index], scores[index]),
-        "ap": lambda index: average_precision(labels[index], scores[index]),
-        "precision_at_1000": lambda index: precision_at_k(labels[index], scores[index], TOP),
-        "recall_at_fpr_1": lambda index: recall_at_fpr(labels[index], scores[index], 0.01),
-        "value_recall_at_fpr_1": lambda index: recall_at_fpr(
+        "auc": lambda index: evaluation.roc_auc(labels[index], scores[index]),
+        "ap": lambda index: evaluation.average_precision(labels[index], scores[index]),
+        "precision_at_1000": lambda index: evaluation.precision_at_k(
+            labels[index], scores[index], TOP
+        ),
+        "recall_at_fpr_1": lambda index: evaluation.recall_at_fpr(
+            labels[index], scores[index], 0.01
+        ),
+        "value_recall_at_fpr_1": lambda index: evaluation.recall_at_fpr(
             labels[index], scores[index], 0.01, amount[index]
         ),
     }
     return {
-        name: bootstrap_interval(measure, rows.user, seed, repeats)
+        name: evaluation.bootstrap_interval(measure, rows.user, seed, repeats)
         for name, measure in measured.items()
     }

@@ -2,24 +2,15 @@
 
 import numpy as np
 
+from lib.fraud.simulation import payments
 from lib.fraud.simulation.cities import CITIES, LATITUDES, LONGITUDES, scattered
 from lib.fraud.simulation.config import DAY_US, HOUR_US, MINUTE_US
 from lib.fraud.simulation.context import SimulationContext, labelled
 from lib.fraud.simulation.honest import amounts
-from lib.fraud.simulation.payments import (
-    CARD_NOT_PRESENT,
-    NO_DEVICE,
-    WALLET,
-    Flags,
-    Floats,
-    Ints,
-    Payments,
-    joined,
-)
 from lib.fraud.simulation.world import ONLINE
 
 
-def device_rings(scene: SimulationContext) -> Payments:
+def device_rings(scene: SimulationContext) -> payments.Payments:
     """One device, eight to twenty victims, three weeks at most."""
     dice, rings = scene.generator, scene.events("device_ring")
     victims = dice.integers(8, 21, rings)
@@ -42,7 +33,7 @@ def device_rings(scene: SimulationContext) -> Payments:
     )
 
 
-def account_takeovers(scene: SimulationContext) -> Payments:
+def account_takeovers(scene: SimulationContext) -> payments.Payments:
     """Six to fourteen online payments within an hour from a device never seen before."""
     dice, events = scene.generator, scene.events("account_takeover")
     victim, begins = dice.integers(0, len(scene.users), events), scene.moments(events)
@@ -61,22 +52,22 @@ def account_takeovers(scene: SimulationContext) -> Payments:
     )
 
 
-def card_testing(scene: SimulationContext) -> Payments:
+def card_testing(scene: SimulationContext) -> payments.Payments:
     """Ten to twenty-four tiny attempts at one merchant, then up to three larger payments."""
     dice, events = scene.generator, scene.events("card_testing")
     victim, begins = dice.integers(0, len(scene.users), events), scene.moments(events)
-    device = np.where(dice.random(events) < 0.7, scene.new_devices(3, events), NO_DEVICE)
+    device = np.where(dice.random(events) < 0.7, scene.new_devices(3, events), payments.NO_DEVICE)
     shop = scene.merchants.pick(dice, np.full(events, ONLINE))
     tries = np.repeat(np.arange(events), dice.integers(10, 25, events))
     lasts = scene.span(15 * MINUTE_US, 90 * MINUTE_US, events)
     tested = begins[tries] + (dice.random(tries.size) * lasts[tries]).astype(np.int64)
-    attempts = Payments(
+    attempts = payments.Payments(
         time=tested,
         user=victim[tries],
         merchant=shop[tries],
         device=device[tries],
         amount=dice.integers(50, 600, tries.size),
-        method=np.full(tries.size, CARD_NOT_PRESENT),
+        method=np.full(tries.size, payments.CARD_NOT_PRESENT),
         latitude=np.full(tries.size, np.nan),
         longitude=np.full(tries.size, np.nan),
         declined=dice.random(tries.size) < 0.85,
@@ -95,31 +86,31 @@ def card_testing(scene: SimulationContext) -> Payments:
         factor=np.exp(dice.normal(0.8, 0.5, used.size)),
         place_known=0.2,
     )
-    return joined([attempts, spent])
+    return payments.joined([attempts, spent])
 
 
 def _online(
     scene: SimulationContext,
     scenario: str,
-    time: Ints,
-    user: Ints,
-    device: Ints,
-    city: Ints,
-    factor: Floats,
+    time: payments.Ints,
+    user: payments.Ints,
+    device: payments.Ints,
+    city: payments.Ints,
+    factor: payments.Floats,
     place_known: float,
-) -> Payments:
+) -> payments.Payments:
     """Payments at online merchants; what place is known is the criminal's city."""
     dice, count = scene.generator, time.size
     merchant = scene.merchants.pick(dice, np.full(count, ONLINE))
     latitude, longitude = scattered(dice, LATITUDES[city], LONGITUDES[city], 8.0)
-    has_location: Flags = dice.random(count) < place_known
-    return Payments(
+    has_location: payments.Flags = dice.random(count) < place_known
+    return payments.Payments(
         time=time,
         user=user,
         merchant=merchant,
         device=device,
         amount=amounts(dice, scene.merchants, merchant, factor),
-        method=dice.choice([CARD_NOT_PRESENT, WALLET], count, p=[0.8, 0.2]),
+        method=dice.choice([payments.CARD_NOT_PRESENT, payments.WALLET], count, p=[0.8, 0.2]),
         latitude=np.where(has_location, latitude, np.nan),
         longitude=np.where(has_location, longitude, np.nan),
         declined=dice.random(count) < 0.04,

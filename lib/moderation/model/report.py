@@ -10,16 +10,7 @@ import numpy as np
 
 from lib import report
 from lib.calibration import calibration_error_by_chance, reliability, sigmoid
-from lib.moderation.model.evaluation import (
-    Comparison,
-    accuracy_at,
-    by_pattern,
-    calibration_errors,
-    compare,
-    failed_share,
-    precision_recall,
-    risk_coverage,
-)
+from lib.moderation.model import evaluation
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.outputs import Floats, ModalityAnswer
 
@@ -62,7 +53,7 @@ class Measured:
 def training_report(tested: Measured) -> report.Report:
     """The report, and its figures as JSON."""
     authors = np.unique(np.asarray(tested.authors), return_inverse=True)[1]
-    compared = compare(
+    compared = evaluation.compare(
         tested.log_odds, tested.answers, tested.presence, tested.targets, tested.policies,
         tested.seed, groups=np.tile(authors[:, None], len(tested.policies)),
     )  # fmt: skip
@@ -84,23 +75,24 @@ def training_report(tested: Measured) -> report.Report:
     )
 
 
-def facts(tested: Measured, compared: Sequence[Comparison]) -> dict[str, Any]:
+def facts(tested: Measured, compared: Sequence[evaluation.Comparison]) -> dict[str, Any]:
     """The figures, for programs."""
     odds, targets = tested.log_odds, tested.targets
     return {
         "simulated": tested.simulated,
         "test_posts": len(targets),
         "training_posts": tested.training_posts,
-        "policies": precision_recall(odds, targets, tested.thresholds),
+        "policies": evaluation.precision_recall(odds, targets, tested.thresholds),
         "thresholds": dict(tested.thresholds),
-        "ece": calibration_errors(odds, targets, tested.policies),
+        "ece": evaluation.calibration_errors(odds, targets, tested.policies),
         "ece_by_chance": _by_chance(tested),
-        "ece_by_pattern": by_pattern(odds, tested.presence, targets, tested.policies),
+        "ece_by_pattern": evaluation.by_pattern(odds, tested.presence, targets, tested.policies),
         "accuracy_at_coverage": {
-            str(coverage): accuracy_at(odds, targets, coverage) for coverage in _COVERAGES
+            str(coverage): evaluation.accuracy_at(odds, targets, coverage)
+            for coverage in _COVERAGES
         },
         "always_allow_accuracy": _clean_share(targets),
-        "failed_to_decode": failed_share(tested.presence),
+        "failed_to_decode": evaluation.failed_share(tested.presence),
         "fusion": [asdict(comparison) for comparison in compared],
         "quarantined": dict(tested.quarantined),
     }
@@ -154,7 +146,7 @@ def _policies(metrics: Mapping[str, Any]) -> report.Section:
 
 
 def _coverage(tested: Measured) -> report.Section:
-    coverage, accuracy = risk_coverage(tested.log_odds, tested.targets)
+    coverage, accuracy = evaluation.risk_coverage(tested.log_odds, tested.targets)
     positions = np.unique(np.linspace(0, len(coverage) - 1, _POINTS).round().astype(int))
     plot = report.line_plot(
         "Right decisions by how many are automatic",
@@ -165,7 +157,7 @@ def _coverage(tested: Measured) -> report.Section:
     return report.Section("What can be left to the model", [report.Figures((plot,))])
 
 
-def _fusion(compared: Sequence[Comparison]) -> report.Section:
+def _fusion(compared: Sequence[evaluation.Comparison]) -> report.Section:
     rows = tuple(
         (
             *(comparison.pattern, comparison.policy, comparison.posts, comparison.fused),
@@ -223,7 +215,7 @@ def _by_chance(tested: Measured) -> dict[str, float]:
 
 
 def _data(tested: Measured) -> report.Section:
-    text = f"{failed_share(tested.presence):.1%} of test posts had media that did not decode."
+    text = f"{evaluation.failed_share(tested.presence):.1%} of test posts had media that did not decode."
     blocks: list[Any] = [report.Note(text)]
     if tested.quarantined:
         rows = tuple((reason, count) for reason, count in tested.quarantined.items())
