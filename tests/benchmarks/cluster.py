@@ -15,7 +15,7 @@ from typing import Any
 
 import tyro
 
-from tests.benchmarks.on_cluster.served import registry_for
+from tests.benchmarks.on_cluster.served import ModelChoice
 from tests.benchmarks.process import run
 from tests.benchmarks.result import print_result
 
@@ -71,7 +71,7 @@ def _options(part: str, config: Config, folder: Path) -> tuple[str, ...]:
     if part in JOBS:
         return ()
     keep = config.keep or str(folder)
-    registry_for("", keep, folder)  # trained here by the first part that serves
+    ModelChoice(keep=keep).registry(folder)  # trained here by the first part that serves
     seconds = ("--seconds", str(config.overload_seconds)) if part == "overload" else ()
     return ("--keep", keep, *seconds)
 

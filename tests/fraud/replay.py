@@ -1,9 +1,18 @@
 """Sends payments, and the facts about them, through the online path as they became known."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from lib.feature import Observation, OnlineFeatures, ProfileStore
+from lib.feature import (
+    FeatureSet,
+    Observation,
+    OnlineFeatures,
+    ProfileStore,
+    SqliteStore,
+    compute,
+)
 from lib.feature import replay as steps
+from tests.fraud import oracle
 
 
 def replay(
@@ -25,3 +34,20 @@ def replay(
             assert repr(again.values) == repr(observation.values)
         index += 1
         yield observation
+
+
+def offline(features: FeatureSet, payments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The features of payments as a batch job computes them."""
+    table = oracle.as_table(oracle.processing_order(payments))
+    return compute(features, table).select(features.names).to_pylist()
+
+
+def assert_online_equals_offline(
+    features: FeatureSet, payments: list[dict[str, Any]], **options: Any
+) -> None:
+    """To the bit; options are those of `replay`."""
+    store = SqliteStore(":memory:")
+    observed = replay(OnlineFeatures(features), store, payments, **options)
+    for fast, observation in zip(offline(features, payments), observed, strict=True):
+        assert repr(observation.values) == repr(fast)
+    store.close()

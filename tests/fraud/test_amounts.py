@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lib.contract import ContractError, parse_mapping
-from lib.feature import OnlineFeatures, SqliteStore, compute
+from lib.feature import compute
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import CONTRACTS, TRANSACTIONS
 from lib.fraud.features import FRAUD, fraud_features
 from serve.fraud.schemas import payment_adapter, to_event
 from tests.fraud import oracle, streams
-from tests.fraud.replay import replay
+from tests.fraud.replay import assert_online_equals_offline
 
 YEN, DOLLAR, DINAR = AmountScale(0), AmountScale(2), AmountScale(3)
 RUPIAH = AmountScale(2, 10**12)
@@ -97,15 +97,7 @@ def test_online_equals_offline_exactly_on_every_scale(payments, scale):
     payments = [
         payment | {"amount_minor": payment["amount_minor"] * scale.quantum} for payment in payments
     ]
-    table = compute(features, oracle.as_table(oracle.processing_order(payments)))
-    store = SqliteStore(":memory:")
-    for fast, observation in zip(
-        table.select(features.names).to_pylist(),
-        replay(OnlineFeatures(features), store, payments),
-        strict=True,
-    ):
-        assert repr(observation.values) == repr(fast)
-    store.close()
+    assert_online_equals_offline(features, payments)
 
 
 @settings(max_examples=20, deadline=None)

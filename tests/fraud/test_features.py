@@ -11,21 +11,16 @@ from hypothesis import given, settings
 from lib.feature import OnlineFeatures, SqliteStore, compute, finish, measure, partition_columns
 from lib.fraud.features import FRAUD
 from tests.fraud import oracle, streams
-from tests.fraud.replay import replay
+from tests.fraud.replay import assert_online_equals_offline, offline, replay
 
 EXACT = {n for n in FRAUD.names if "count" in n or n.startswith("is_") or "_code" in n}
-
-
-def offline(payments: list[dict]) -> list[dict[str, float]]:
-    order = oracle.processing_order(payments)
-    return compute(FRAUD, oracle.as_table(order)).select(FRAUD.names).to_pylist()
 
 
 @settings(max_examples=60, deadline=None)
 @given(streams.payments())
 def test_offline_equals_the_naive_fold(payments):
     for number, (fast, slow) in enumerate(
-        zip(offline(payments), oracle.features(payments), strict=True)
+        zip(offline(FRAUD, payments), oracle.features(payments), strict=True)
     ):
         assert set(slow) == set(FRAUD.names)
         for name, expected in slow.items():
@@ -40,11 +35,7 @@ def test_offline_equals_the_naive_fold(payments):
 @settings(max_examples=60, deadline=None)
 @given(streams.payments())
 def test_online_equals_offline_exactly(payments):
-    store = SqliteStore(":memory:")
-    observed = replay(OnlineFeatures(FRAUD), store, payments, retry_every=3)
-    for fast, observation in zip(offline(payments), observed, strict=True):
-        assert repr(observation.values) == repr(fast)
-    store.close()
+    assert_online_equals_offline(FRAUD, payments, retry_every=3)
 
 
 @settings(max_examples=25, deadline=None)

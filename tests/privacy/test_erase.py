@@ -27,8 +27,6 @@ from lib.records import (
     RecordsError,
     Reviews,
     StoredPlan,
-    StoredSchedule,
-    WorkOrder,
     WorkOrders,
 )
 from lib.records.archiving import archive_day, days_before
@@ -37,9 +35,11 @@ from lib.records.entity import Entity, entity_hash
 from lib.records.partitions import DAY
 from lib.records.review_schema import AUDIT
 from lib.records.schema import ERASURES
-from tests.privacy.factories import all_values, close_item, review_item
+from tests.privacy.factories import all_values, review_item
 from tests.records.conftest import NOVEMBER, SECOND, decision, fact
 from tests.records.customer_factories import health_entry, intervention
+from tests.records.order_factories import schedule, work_order
+from tests.records.review_factories import close
 from tests.serve.redis_process import RedisProcess
 
 SECRET = b"a secret of the operator's"
@@ -257,7 +257,7 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
         {"hate": True},
         now=NOVEMBER,
         note=ANN,
-        next_step=close_item,
+        next_step=close,
     )
     config = EraseConfig(
         "moderation", (ANN,), url, media=str(tmp_path / "media"), secret_file=secret, by="dpo"
@@ -353,31 +353,14 @@ def test_a_machine_is_erased_from_orders_schedules_and_its_store(
     for name in (machine, "other"):
         assert in_machines(path, lambda store, name=name: store.write(name, b"memory", 0))
     orders = WorkOrders(url)
-    schedule = StoredSchedule(
-        id="s",
-        week_start=NOVEMBER,
-        created_at=NOVEMBER,
-        model_version=None,
-        request={"machines": [machine, "other"]},
-        plan={"visits": [{"machine_id": machine}]},
+    planned = schedule(
+        "s", request={"machines": [machine, "other"]}, plan={"visits": [{"machine_id": machine}]}
     )
     work_orders = [
-        WorkOrder(
-            id=f"s-{number}",
-            schedule_id="s",
-            machine_id=name,
-            component=None,
-            plant="",
-            line="",
-            skill="s",
-            starts_at=NOVEMBER,
-            ends_at=NOVEMBER,
-            expected={},
-            created_at=NOVEMBER,
-        )
+        work_order(f"s-{number}", "s", machine_id=name)
         for number, name in enumerate((machine, "other"))
     ]
-    orders.keep(schedule, work_orders)
+    orders.keep(planned, work_orders)
     config = EraseConfig(
         "maintenance",
         (machine,),

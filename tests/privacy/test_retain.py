@@ -18,14 +18,14 @@ from lib.records import (
     RecordsError,
     RecordsUnavailableError,
     Reviews,
-    StoredSchedule,
-    WorkOrder,
     WorkOrders,
 )
 from lib.records.partitions import DAY
-from tests.privacy.factories import all_values, close_item, review_item
+from tests.privacy.factories import all_values, review_item
 from tests.records.conftest import NOVEMBER, SECOND, decision, fact
 from tests.records.customer_factories import health_entry
+from tests.records.order_factories import schedule, work_order
+from tests.records.review_factories import close
 
 NOW = NOVEMBER + 100 * DAY
 
@@ -46,7 +46,7 @@ def seed(url: str, records: Records, folder: Path) -> dict[str, str]:
     )
     (first,) = reviews.claim("rita", 1, now=NOVEMBER, lease=SECOND)
     reviews.decide(
-        first.item_id, "rita", first.token, {"hate": True}, now=NOVEMBER, next_step=close_item
+        first.item_id, "rita", first.token, {"hate": True}, now=NOVEMBER, next_step=close
     )
     reviews.close()
     for name in ("old", "open"):
@@ -133,28 +133,7 @@ def test_nothing_goes_that_was_not_asked_for(
 def test_open_orders_stay_and_customers_health_ages(url: str, records: Records) -> None:
     orders, health = WorkOrders(url), CustomerHealth(url)
     for name in ("open", "closed"):
-        schedule = StoredSchedule(
-            id=name,
-            week_start=NOVEMBER,
-            created_at=NOVEMBER,
-            model_version=None,
-            request={},
-            plan={},
-        )
-        order = WorkOrder(
-            id=name,
-            schedule_id=name,
-            machine_id="m",
-            component=None,
-            plant="",
-            line="",
-            skill="s",
-            starts_at=NOVEMBER,
-            ends_at=NOVEMBER,
-            expected={},
-            created_at=NOVEMBER,
-        )
-        orders.keep(schedule, [order])
+        orders.keep(schedule(name), [work_order(name, name)])
     orders.settle("closed", {"result": "done"}, NOVEMBER)
     entries = [health_entry(0, customer_id="c", at=at, created_at=at) for at in (NOVEMBER, NOW)]
     health.keep(entries)

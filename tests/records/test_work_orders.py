@@ -7,6 +7,7 @@ import pytest
 
 from lib.records import ClosedOrderError, StoredSchedule, UnknownOrderError, WorkOrder, WorkOrders
 from tests.records.conftest import NOVEMBER, SECOND, migrated
+from tests.records.order_factories import work_order
 
 
 @pytest.fixture
@@ -16,18 +17,12 @@ def book(url):
 
 
 def order(number: int) -> WorkOrder:
-    return WorkOrder(
-        id=f"w-{number}",
-        schedule_id="w",
-        machine_id="m",
-        component=None,
-        plant="",
-        line="",
-        skill="s",
+    return work_order(
+        f"w-{number}",
+        "w",
         starts_at=NOVEMBER + number * SECOND,
         ends_at=NOVEMBER + 9 * SECOND,
         expected={"saved": 1.5},
-        created_at=NOVEMBER,
     )
 
 

@@ -17,6 +17,12 @@ def admission() -> Admission:
     return Admission(RequestLimits(in_flight=2))
 
 
+async def stranger(admission: Admission, number: int, passed: list[int]) -> None:
+    """Says when a public request has passed."""
+    await admission.public()
+    passed.append(number)
+
+
 async def test_without_keyed_requests_a_public_one_passes_at_once(admission: Admission) -> None:
     async with asyncio.timeout(0.05):
         for _ in range(1000):
@@ -27,16 +33,11 @@ async def test_public_requests_pass_in_order_once_the_last_keyed_one_is_answered
     admission: Admission,
 ) -> None:
     passed: list[int] = []
-
-    async def stranger(number: int) -> None:
-        await admission.public()
-        passed.append(number)
-
     async with asyncio.TaskGroup() as group:
         with admission.keyed():
             with admission.keyed():
                 for number in range(5):
-                    group.create_task(stranger(number))
+                    group.create_task(stranger(admission, number, passed))
                 await asyncio.sleep(0.01)
             assert passed == []
     assert passed == [0, 1, 2, 3, 4]
@@ -46,15 +47,10 @@ async def test_a_keyed_request_that_comes_overtakes_the_public_ones_that_wait(
     admission: Admission,
 ) -> None:
     passed: list[int] = []
-
-    async def stranger(number: int) -> None:
-        await admission.public()
-        passed.append(number)
-
     async with asyncio.TaskGroup() as group:
         with admission.keyed():
             for number in range(50):
-                group.create_task(stranger(number))
+                group.create_task(stranger(admission, number, passed))
             await asyncio.sleep(0.01)
         await asyncio.sleep(0)  # one turn of the event loop
         with admission.keyed():

@@ -215,7 +215,8 @@ def _by_chance(tested: Measured) -> dict[str, float]:
 
 
 def _data(tested: Measured) -> report.Section:
-    text = f"{evaluation.failed_share(tested.presence):.1%} of test posts had media that did not decode."
+    failed = evaluation.failed_share(tested.presence)
+    text = f"{failed:.1%} of test posts had media that did not decode."
     blocks: list[Any] = [report.Note(text)]
     if tested.quarantined:
         rows = tuple((reason, count) for reason, count in tested.quarantined.items())

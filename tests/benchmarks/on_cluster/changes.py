@@ -27,7 +27,7 @@ from lib.registry import Registry
 from tests.benchmarks.fraud_latency import HOST, payments, requests
 from tests.benchmarks.latency.load import Answer, Load
 from tests.benchmarks.on_cluster.ledger import Ledger, wrong_answers, wrong_counts
-from tests.benchmarks.on_cluster.served import USERS, Served, registry_for, served
+from tests.benchmarks.on_cluster.served import USERS, ModelChoice, Served, served
 from tests.serve.small_fraud_model import CREATED_AT, publish, small
 
 _SHADOW_RULE = """
@@ -45,13 +45,9 @@ rules:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(ModelChoice):
     """Count what callers notice of mishaps and changes under load."""
 
-    model: str = ""
-    """Registry with a fraud champion; none trains one on simulated payments."""
-    keep: str = ""
-    """Directory to keep the trained model in, and to take it from the next time."""
     rate: float = 100.0
     """Payments per second."""
     seconds: float = 90.0
@@ -89,7 +85,7 @@ def measure(config: Config) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         registry = folder / "registry"
-        shutil.copytree(registry_for(config.model, config.keep, folder / "trained"), registry)
+        shutil.copytree(config.registry(folder / "trained"), registry)
         challenger = publish(small(seed=2), registry, folder, 1)
         args = {
             "colocated": config.colocated,

@@ -18,20 +18,16 @@ import tyro
 
 from tests.benchmarks.fraud_latency import HOST, payments, requests
 from tests.benchmarks.latency.load import Load, Tally, quantile
-from tests.benchmarks.on_cluster.served import USERS, Served, registry_for, served
+from tests.benchmarks.on_cluster.served import USERS, ModelChoice, Served, served
 
 _SAMPLE_SECONDS = 5.0
 _SETTLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(ModelChoice):
     """Measure the service under three times its capacity."""
 
-    model: str = ""
-    """Registry with a fraud champion; none trains one on simulated payments."""
-    keep: str = ""
-    """Directory to keep the trained model in, and to take it from the next time."""
     seconds: float = 60.0
     """How long it is overloaded."""
     quiet_seconds: float = 15.0
@@ -55,7 +51,7 @@ def measure(config: Config) -> dict[str, Any]:
     args = {"colocated": config.colocated, "front": copies, "ensemble": copies}
     limit = {"FOREWARN_REQUESTS_PER_REPLICA": str(config.requests_per_replica)}
     with tempfile.TemporaryDirectory() as temporary:
-        registry = registry_for(config.model, config.keep, Path(temporary))
+        registry = config.registry(Path(temporary))
         with served(registry, args, limit) as app:
             load = Load(HOST, app.server.port, requests(sent, app.token, "overload"))
             return asyncio.run(_measured(load, app, config))

@@ -18,19 +18,15 @@ import tyro
 
 from tests.benchmarks.fraud_latency import HOST, payments, requests
 from tests.benchmarks.latency.load import Load
-from tests.benchmarks.on_cluster.served import USERS, registry_for, served
+from tests.benchmarks.on_cluster.served import USERS, ModelChoice, served
 
 _UNLIMITED = {"FOREWARN_REQUESTS_PER_REPLICA": "0"}
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(ModelChoice):
     """Measure one and two replicas."""
 
-    model: str = ""
-    """Registry with a fraud champion; none trains one on simulated payments."""
-    keep: str = ""
-    """Directory to keep the trained model in, and to take it from the next time."""
     seconds: float = 10.0
     """Length of each measurement."""
     connections: int = 32
@@ -44,7 +40,7 @@ def measure(config: Config) -> dict[str, Any]:
     sent = payments(USERS)
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        registry = registry_for(config.model, config.keep, Path(temporary))
+        registry = config.registry(Path(temporary))
         for count in (1, 2):
             args = {"colocated": True, "front": {"min": count, "cpus": 0.1}}
             with served(registry, args, _UNLIMITED) as app:

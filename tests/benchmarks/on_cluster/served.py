@@ -94,14 +94,23 @@ def served(
             store.stop()
 
 
-def registry_for(model: str, keep: str, folder: Path) -> Path:
-    """The registry of `model`, else one with a model trained now, in `keep` where that is given."""
-    if model:
-        return Path(model)
-    output = Path(keep) if keep else folder
-    if not (output / "registry").exists():
-        train_model(output / "registry", output, payments(USERS))
-    return output / "registry"
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model is measured."""
+
+    model: str = ""
+    """Registry with a fraud champion; none trains one on simulated payments."""
+    keep: str = ""
+    """Directory to keep the trained model in, and to take it from the next time."""
+
+    def registry(self, folder: Path) -> Path:
+        """The registry of `model`, else one with a model trained now, in `keep` if given."""
+        if self.model:
+            return Path(self.model)
+        output = Path(self.keep) if self.keep else folder
+        if not (output / "registry").exists():
+            train_model(output / "registry", output, payments(USERS))
+        return output / "registry"
 
 
 def _resident(process: int) -> float:
