@@ -3,6 +3,7 @@
 import gzip
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +11,9 @@ import pytest
 
 from lib.contract import (
     QUARANTINE_REASON,
+    Checked,
     ContractError,
+    Mapping,
     load_mapping,
     parse_mapping,
     read_checked,
@@ -27,6 +30,14 @@ LINES = """ID,SENT,WEIGHT,PAID,NOTE
 008,2025-01-02T10:00:00Z,NA,5,
 009,never,2.5,5.00,x
 """
+
+
+def read_lines(
+    folder: Path, text: str, mapping: Mapping | None = None, name: str = "p.csv"
+) -> Checked:
+    """What is read of a file with this text; without a mapping, as parcels."""
+    (folder / name).write_text(text)
+    return read_checked(parcels() if mapping is None else mapping, folder / name)
 
 
 def test_csv_keeps_leading_zeros_and_exact_amounts(tmp_path):
@@ -57,9 +68,8 @@ def test_another_delimiter_and_encoding_are_declared(tmp_path):
 
 
 def test_lines_with_too_few_or_too_many_fields_are_kept_in_the_quarantine(tmp_path):
-    path = tmp_path / "p.csv"
-    path.write_text("ID,SENT,WEIGHT,PAID\na,2025-01-01,1,4.99\nb,2025-01-01\nc,2025-01-01,1,2,3\n")
-    checked = read_checked(parcels(), path)
+    lines = "ID,SENT,WEIGHT,PAID\na,2025-01-01,1,4.99\nb,2025-01-01\nc,2025-01-01,1,2,3\n"
+    checked = read_lines(tmp_path, lines)
     assert (checked.good.num_rows, checked.rows_in) == (1, 3)
     assert checked.reasons == {
         "line: 2 fields where 4 were expected": 1,
@@ -113,17 +123,13 @@ def test_what_cannot_be_read_says_what_to_check(tmp_path, name, words):
 
 
 def test_a_file_without_a_mapped_column_stops_before_any_row_is_read(tmp_path):
-    path = tmp_path / "p.csv"
-    path.write_text("ID,SENT,WEIHGT,PAID\n")
     with pytest.raises(ContractError, match="did you mean 'WEIHGT'"):
-        read_checked(parcels(), path)
+        read_lines(tmp_path, "ID,SENT,WEIHGT,PAID\n")
 
 
 def test_no_row_left_after_where_is_said(tmp_path):
-    path = tmp_path / "p.csv"
-    path.write_text("ID,SENT,WEIGHT,PAID\n")
     with pytest.raises(ContractError, match="no rows to read"):
-        read_checked(parcels(), path)
+        read_lines(tmp_path, "ID,SENT,WEIGHT,PAID\n")
 
 
 def test_an_absent_mapping_file_is_said(tmp_path):
@@ -132,9 +138,7 @@ def test_an_absent_mapping_file_is_said(tmp_path):
 
 
 def test_the_quarantine_is_written_whole_with_its_reasons(tmp_path):
-    path = tmp_path / "p.csv"
-    path.write_text(LINES)
-    checked = read_checked(parcels("file: {missing: [NA]}"), path)
+    checked = read_lines(tmp_path, LINES, parcels("file: {missing: [NA]}"))
     written = write_quarantine(checked, tmp_path / "bad" / "quarantine.parquet")
     table = pq.read_table(written)
     assert table["ID"].to_pylist() == ["008", "009"]
@@ -143,9 +147,7 @@ def test_the_quarantine_is_written_whole_with_its_reasons(tmp_path):
 
 
 def test_no_quarantine_is_written_without_bad_rows(tmp_path):
-    path = tmp_path / "p.csv"
-    path.write_text("ID,SENT,WEIGHT,PAID\nx,2025-01-01,1,4.99\n")
-    checked = read_checked(parcels(), path)
+    checked = read_lines(tmp_path, "ID,SENT,WEIGHT,PAID\nx,2025-01-01,1,4.99\n")
     assert write_quarantine(checked, tmp_path / "q.parquet") is None
     assert not (tmp_path / "q.parquet").exists()
 
@@ -181,9 +183,7 @@ def with_stray_quotes(*changes: tuple[str, str]) -> str:
     ],
 )
 def test_a_stray_quote_sets_aside_one_line_and_no_row_is_lost(tmp_path, changes):
-    path = tmp_path / "p.csv"
-    path.write_text(with_stray_quotes(*changes))
-    checked = read_checked(parcels(), path)
+    checked = read_lines(tmp_path, with_stray_quotes(*changes))
     assert checked.rows_in == 1000
     assert checked.good.num_rows + checked.quarantined.num_rows == 1000
     assert 1 <= checked.quarantined.num_rows <= 2
@@ -200,10 +200,9 @@ def test_a_delimiter_behind_every_line_is_read_once_all_columns_are_named(tmp_pa
 
 
 def test_databases_write_null_as_an_escaped_n(tmp_path):
-    path = tmp_path / "p.tsv"
-    path.write_text("a\t2025-01-01\t\\N\t1\n\\N\t2025-01-01\t1\t1\nN\\N\t2025-01-01\t1\t\\N\n")
     file = r"file: {columns: [ID, SENT, WEIGHT, PAID], quote: none, escape: '\'}"
-    checked = read_checked(parcels(file), path)
+    lines = "a\t2025-01-01\t\\N\t1\n\\N\t2025-01-01\t1\t1\nN\\N\t2025-01-01\t1\t\\N\n"
+    checked = read_lines(tmp_path, lines, parcels(file), name="p.tsv")
     assert checked.quarantined["ID"].to_pylist() == ["a", None, "NN"]
     assert checked.reasons == {
         "parcel_id: missing": 1,
@@ -213,9 +212,8 @@ def test_databases_write_null_as_an_escaped_n(tmp_path):
 
 
 def test_a_byte_order_mark_that_was_written_twice_is_none_of_the_header(tmp_path):
-    path = tmp_path / "p.csv"
-    path.write_text("\ufeff\ufeffID,SENT,WEIGHT,PAID\na,2025-01-01,1,1\n")
-    assert read_checked(parcels(), path).good.num_rows == 1
+    lines = "\ufeff\ufeffID,SENT,WEIGHT,PAID\na,2025-01-01,1,1\n"
+    assert read_lines(tmp_path, lines).good.num_rows == 1
 
 
 def test_the_quarantine_has_file_and_line(tmp_path):
@@ -231,10 +229,9 @@ def test_the_quarantine_has_file_and_line(tmp_path):
 
 
 def test_rows_that_where_leaves_out_are_counted(tmp_path):
-    path = tmp_path / "p.csv"
-    path.write_text("ID,SENT,WEIGHT,PAID\na,2025-01-01,1,1\nb,2025-01-01,2,1\n")
     mapping = parse_mapping(TEXT.format(file="where: {WEIGHT: {above: 1}}"), [PARCELS], "p.yaml")
-    checked = read_checked(mapping, path)
+    lines = "ID,SENT,WEIGHT,PAID\na,2025-01-01,1,1\nb,2025-01-01,2,1\n"
+    checked = read_lines(tmp_path, lines, mapping)
     assert (checked.rows_in, checked.left_out, checked.good.num_rows) == (2, 1, 1)
 
 
@@ -272,21 +269,20 @@ def test_columns_without_a_name_do_not_matter_unless_they_are_read(tmp_path):
     ["file: {columns: [ID, SENT, WEIGHT, PAID]}", "file: {header: false}"],
 )
 def test_a_file_without_header_is_read_by_names_or_numbers(tmp_path, file):
-    path = tmp_path / "p.csv"
-    path.write_text("a,2025-01-01,1,1\nb,2025-01-01,1,1\n")
     text = TEXT.format(file=file)
     if "header" in file:
         for number, name in enumerate(("ID", "SENT", "WEIGHT", "PAID"), start=1):
             text = re.sub(rf"\b{name}\b", str(number), text)
-    checked = read_checked(parse_mapping(text, [PARCELS], "p.yaml"), path)
+    checked = read_lines(
+        tmp_path, "a,2025-01-01,1,1\nb,2025-01-01,1,1\n", parse_mapping(text, [PARCELS], "p.yaml")
+    )
     assert checked.good["parcel_id"].to_pylist() == ["a", "b"]
 
 
 def test_names_may_stand_for_those_of_the_header(tmp_path):
-    path = tmp_path / "p.csv"
-    path.write_text("ID,ID,x,x\na,2025-01-01,1,1\n")
     file = "file: {columns: [ID, SENT, WEIGHT, PAID], header: true}"
-    assert read_checked(parcels(file), path).good["parcel_id"].to_pylist() == ["a"]
+    lines = "ID,ID,x,x\na,2025-01-01,1,1\n"
+    assert read_lines(tmp_path, lines, parcels(file)).good["parcel_id"].to_pylist() == ["a"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -301,16 +297,13 @@ def test_marks_line_ends_and_compression_make_no_difference(tmp_path, encoding, 
 
 
 def test_tabs_are_the_delimiter_of_tsv_files(tmp_path):
-    path = tmp_path / "p.tsv"
-    path.write_text("ID\tSENT\tWEIGHT\tPAID\na\t2025-01-01\t1\t1\n")
-    assert read_checked(parcels(), path).good.num_rows == 1
+    lines = "ID\tSENT\tWEIGHT\tPAID\na\t2025-01-01\t1\t1\n"
+    assert read_lines(tmp_path, lines, name="p.tsv").good.num_rows == 1
 
 
 def test_a_header_of_one_field_points_to_the_delimiter(tmp_path):
-    path = tmp_path / "p.csv"
-    path.write_text("ID;SENT;WEIGHT;PAID\na;2025-01-01;1;1\n")
     with pytest.raises(ContractError, match='delimiter: ";"'):
-        read_checked(parcels(), path)
+        read_lines(tmp_path, "ID;SENT;WEIGHT;PAID\na;2025-01-01;1;1\n")
 
 
 def test_utf_16_without_a_mark_is_pointed_out(tmp_path):
