@@ -124,7 +124,7 @@ def week(at: int, **changes: Any) -> dict[str, Any]:
     return {
         "start": monday(at).isoformat(),
         "crews": [{"skill": "mechanical", "shifts": {"06-14": 1}}],
-        "work": {"bearing": SERVICE, "seal": {**SERVICE, "duration_hours": 3}},
+        "work": {"bearing": {**SERVICE}, "seal": {**SERVICE, "duration_hours": 3}},
         "lost_per_hour": 900,
         "unplanned_factor": 9,
         **changes,
