@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from lib.calibration import Calibrator
 from lib.moderation.model.fallback_gate import SingleModalityGate
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.inputs import Marks
-from lib.moderation.model.model_config import FusionSize, TrainingConfig
+from lib.moderation.model.model_config import FusionSize, stored_size
 from lib.moderation.model.outputs import Floats, ModalityAnswer, ModelError, Presence, Singles
 from lib.moderation.model.serialization import (
     Files,
@@ -154,7 +154,7 @@ class Fusion:
         """All that `read` needs."""
         about = {
             "policies": list(self.policies),
-            "size": json.loads(json.dumps(vars(self.size), default=vars)),
+            "size": asdict(self.size),
             "widths": list(self.widths),
             "guard": self.guard.to_json(),
             "calibrators": [calibrator.to_json() for calibrator in self.calibrators],
@@ -166,9 +166,8 @@ class Fusion:
         """As `files` stored it."""
         about = json.loads(reader(_ABOUT))
         check_sizes([about["size"], about["widths"]], _ABOUT)
-        options = dict(about["size"])
-        options["learning"] = TrainingConfig(**options["learning"])
-        size, policies = FusionSize(**options), tuple(map(str, about["policies"]))
+        size = stored_size(FusionSize, about["size"])
+        policies = tuple(map(str, about["policies"]))
         widths = tuple(int(width) for width in about["widths"])
         net = read_module(
             lambda: FusionNet(widths, len(policies), size), reader(_WEIGHTS), _WEIGHTS

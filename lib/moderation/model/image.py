@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lib.moderation.model.embedding_net import EmbeddingNet
 from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.model_config import ImageSize, TrainingConfig
+from lib.moderation.model.model_config import ImageSize, stored_size
 from lib.moderation.model.outputs import ModalityAnswer, Pixels
 from lib.moderation.model.pixels import normalised, squares
 from lib.moderation.model.serialization import (
@@ -103,7 +103,7 @@ class ImageModel:
         """All that `read` needs."""
         about = {
             "policies": list(self.policies),
-            "size": json.loads(json.dumps(vars(self.size), default=vars)),
+            "size": asdict(self.size),
             "vit": config_of(self.net.vit),
         }
         return {_ABOUT: json_bytes(about), _WEIGHTS: module_bytes(self.net)}
@@ -113,13 +113,7 @@ class ImageModel:
         """As `files` stored it."""
         about = json.loads(reader(_ABOUT))
         check_sizes([about["size"], about["vit"]], _ABOUT)
-        size = dict(about["size"])
-        size |= {
-            "learning": TrainingConfig(**size["learning"]),
-            "widths": tuple(size["widths"]),
-            "pretrained": None,
-        }
-        image_size = ImageSize(**size)
+        image_size = stored_size(ImageSize, about["size"], pretrained=None)
         net = read_module(
             lambda: ImageNet(image_size, len(about["policies"]), vit_of(about["vit"])),
             reader(_WEIGHTS),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -11,6 +12,7 @@ from lib.declaration import check_declaration, load_over
 from lib.moderation.model.outputs import ModelError
 
 _STRICT = ConfigDict(extra="forbid")
+Size = TypeVar("Size")
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,14 @@ class FusionSize:
     learning: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(epochs=20, batch=64, rate=1e-3, weight_decay=0.2)
     )
+
+
+def stored_size(kind: type[Size], stored: Mapping[str, Any], **changes: object) -> Size:
+    """The size that a model's file states, with some of it changed."""
+    options = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
+    return kind(**{**options, "learning": TrainingConfig(**stored["learning"]), **changes})
 
 
 @dataclass(frozen=True)

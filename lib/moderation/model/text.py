@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lib.moderation.model.blending import blended
 from lib.moderation.model.embedding_net import EmbeddingNet
 from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.model_config import TextSize, TrainingConfig
+from lib.moderation.model.model_config import TextSize, stored_size
 from lib.moderation.model.ngrams import NgramModel
 from lib.moderation.model.outputs import Floats, Ints, ModalityAnswer, Singles
 from lib.moderation.model.serialization import (
@@ -114,7 +114,7 @@ class TextModel:
         """All that `read` needs."""
         about = {
             "policies": list(self.policies),
-            "size": json.loads(json.dumps(vars(self.size), default=vars)),
+            "size": asdict(self.size),
             "config": config_of(self.net.encoder),
             "blend": self.blend.tolist(),
             "ngrams": self.ngrams is not None,
@@ -131,8 +131,6 @@ class TextModel:
         """As `files` stored it."""
         about = json.loads(reader(_ABOUT))
         check_sizes([about["size"], about["config"]], _ABOUT)
-        size = dict(about["size"])
-        size["learning"] = TrainingConfig(**size["learning"])
         policies = tuple(str(policy) for policy in about["policies"])
         width = int(about["config"]["hidden_size"])
         net = read_module(
@@ -142,7 +140,7 @@ class TextModel:
         )
         return cls(
             policies=policies,
-            size=TextSize(**size),
+            size=stored_size(TextSize, about["size"]),
             tokenizer=read_tokenizer(reader(_TOKENIZER), _TOKENIZER),
             net=net.to(runtime.device).eval(),
             ngrams=NgramModel.read(reader) if about["ngrams"] else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from lib.moderation.model.blending import blended
 from lib.moderation.model.embedding_net import EmbeddingNet
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.frames import evenly_spaced, grey
-from lib.moderation.model.model_config import TrainingConfig, VideoSize
+from lib.moderation.model.model_config import VideoSize, stored_size
 from lib.moderation.model.motion import MotionModel
 from lib.moderation.model.outputs import Floats, ModalityAnswer, Pixels, Singles
 from lib.moderation.model.pixels import normalised
@@ -149,7 +149,7 @@ class VideoModel:
         """All that `read` needs."""
         about = {
             "policies": list(self.policies),
-            "size": json.loads(json.dumps(vars(self.size), default=vars)),
+            "size": asdict(self.size),
             "blend": self.blend.tolist(),
             "motion": self.motion is not None,
         }
@@ -162,13 +162,7 @@ class VideoModel:
         """As `files` stored it."""
         about = json.loads(reader(_ABOUT))
         check_sizes(about["size"], _ABOUT)
-        size = dict(about["size"])
-        size |= {
-            "learning": TrainingConfig(**size["learning"]),
-            "widths": tuple(size["widths"]),
-            "pretrained": None,
-        }
-        video_size = VideoSize(**size)
+        video_size = stored_size(VideoSize, about["size"], pretrained=None)
         policies = tuple(map(str, about["policies"]))
         nets = []
         for k in range(video_size.members):
