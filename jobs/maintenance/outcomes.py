@@ -14,7 +14,7 @@ from jobs.framework.progress import JobOptions
 from jobs.framework.times import parse_time
 from lib.contract import Contract
 from lib.maintenance.contracts import FAILURES, MAINTENANCE
-from lib.records import WorkOrder, WorkOrders
+from lib.maintenance.repository import WorkOrder, WorkOrderRepository
 from lib.storage import open_storage, write_parquet
 
 _FIRST, _LAST = 0, 2**62
@@ -42,9 +42,9 @@ def main(config: OutcomesConfig) -> str:
     """Write both tables; returns the folder or URI."""
     since = _FIRST if config.since is None else parse_time("--since", config.since)
     until = _LAST if config.until is None else parse_time("--until", config.until)
-    book = WorkOrders(config.records)
+    book = WorkOrderRepository(config.records)
     try:
-        orders = book.closed_between(since, until)
+        orders = book.list_closed(since, until)
     finally:
         book.close()
     done = [order for order in orders if (order.outcome or {}).get("result") != "not_done"]

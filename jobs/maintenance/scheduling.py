@@ -16,6 +16,7 @@ from lib.contract import ContractError
 from lib.declaration import load_declaration, read_yaml_text
 from lib.maintenance.contracts import MACHINES
 from lib.maintenance.model.scores import curves_of_scores
+from lib.maintenance.repository import StoredSchedule, WorkOrder, WorkOrderRepository
 from lib.maintenance.schedule import (
     Plan,
     Problem,
@@ -31,7 +32,6 @@ from lib.maintenance.schedule import (
 from lib.maintenance.schedule.orders import orders_of
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.schedule.week_problem import Named, Site, from_week_start, problem_of
-from lib.records import StoredSchedule, WorkOrder, WorkOrders
 from lib.storage import Storage, open_dataset, open_storage
 from lib.survival import Curves
 
@@ -143,10 +143,10 @@ def _solved(config: ScheduleConfig, problem: Problem) -> Plan:
 
 def _kept(records: str, stored: StoredSchedule, orders: list[WorkOrder]) -> bool:
     """Whether the schedule was new to the database."""
-    book = WorkOrders(records)
+    book = WorkOrderRepository(records)
     try:
         book.migrate()
-        return book.keep(stored, orders)
+        return book.insert_schedule(stored, orders)
     finally:
         book.close()
 

@@ -13,7 +13,7 @@ from jobs.moderation.sources import Sources
 from lib.contract import TIME
 from lib.moderation.contracts import LABELS
 from lib.moderation.policies import Policies
-from lib.records import Reviews
+from lib.records.review import ReviewStore
 from lib.storage import Storage, read_parquet, write_parquet
 
 _STATE = "decisions.json"
@@ -67,10 +67,10 @@ def read_review_labels(records: str, output: Storage, files: Sequence[Policies])
         RecordsError: the database cannot be read.
     """
     since = int(json.loads(output.read(_STATE) or b"{}").get("until", 0))
-    reviews = Reviews(records)
+    reviews = ReviewStore(records)
     try:
         reviews.migrate()
-        labels = list(reviews.labels())
+        labels = list(reviews.iterate_labels())
     finally:
         reviews.close()
     times = pa.array([label.at for label in labels], pa.int64()).cast(TIME)

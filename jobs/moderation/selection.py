@@ -28,7 +28,7 @@ from lib.moderation.policies import Policies
 from lib.moderation.review.queue import Doubt, ReviewQueue
 from lib.moderation.review.salt import read_salt
 from lib.moderation.review.settings import ReviewSettings
-from lib.records import Reviews
+from lib.records.review import ReviewStore
 from lib.storage import open_dataset, open_storage, write_parquet
 
 _MOST_QUOTA = 0.6
@@ -115,9 +115,9 @@ def find_scores(config: SelectConfig) -> Scored:
     if config.labels is not None:
         labelled_ids |= _labelled_posts(config)
     if config.records is not None:
-        reviews = Reviews(config.records)
+        reviews = ReviewStore(config.records)
         reviews.migrate()
-        labelled_ids |= {label.post_id for label in reviews.labels()}
+        labelled_ids |= {label.post_id for label in reviews.iterate_labels()}
         reviews.close()
     return Scored(table, policies, str(note["model_version"]), frozenset(labelled_ids))
 
@@ -201,7 +201,7 @@ def _keys(table: pa.Table) -> Any:
 
 def _admit(config: SelectConfig, scored: Scored, chosen: Selection) -> int:
     """The batch into the review queue; returns how many are new there."""
-    reviews = Reviews(str(config.records))
+    reviews = ReviewStore(str(config.records))
     queue = ReviewQueue(reviews, ReviewSettings(salt=read_salt(config.salt)))
     now = config.at or time.time_ns() // 1000
     rows = scored.table.take(pa.array(chosen.rows)).drop_columns(["embedding"]).to_pylist()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lib.moderation.policy_bundle import PolicyBundle
-from lib.moderation.routing import REMOVE, REVIEW, UNDECODED, Floats, Routed
+from lib.moderation.review.content import model_reason
+from lib.moderation.routing import REMOVE, UNDECODED, Floats, Routed
 from lib.rules import Verdict
 
 _RULE = "a rule decides"
@@ -64,5 +65,4 @@ def _reason(policy: str | None, routed: Routed, probabilities: Floats, bundle: P
     if policy is None:
         return "no policy asks for more than to allow it"
     probability = float(probabilities[bundle.policies.ids.index(policy)])
-    does = {REVIEW: "a person should look", REMOVE: "it is removed"}[int(routed.actions[0])]
-    return f"{policy}: broken with a chance of {probability:.1%}; at these costs {does}"
+    return model_reason(policy, probability, int(routed.actions[0]))

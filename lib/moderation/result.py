@@ -14,6 +14,7 @@ from lib.moderation.policies import ACTIONS
 from lib.moderation.policy_bundle import PolicyBundle
 from lib.moderation.post import MODALITIES
 from lib.moderation.prepared_post import PreparedPost
+from lib.moderation.review.content import post_content
 from lib.moderation.review.queue import Doubt
 from lib.moderation.routing import Routed
 from lib.moderation.text_matching.lists import Hit
@@ -140,12 +141,12 @@ class ModerationResult:
 
     def shown(self) -> dict[str, Any]:
         """What reviewers see of the post."""
-        return {
-            "text": self.prepared.post.text,
-            "media": dict(self.prepared.kept),
-            "undecoded": [failure.model_dump() for failure in self.prepared.undecoded],
-            "hits": [hit.model_dump() for hit in self.hits],
-            "reports": self.prepared.post.reports,
-            "reason": self.choice.reason,
-            "rule_id": self.verdict.rule_id,
-        }
+        return post_content(
+            self.prepared.post.text,
+            self.prepared.post.reports,
+            self.choice.reason,
+            media=self.prepared.kept,
+            undecoded=[failure.model_dump() for failure in self.prepared.undecoded],
+            hits=[hit.model_dump() for hit in self.hits],
+            rule_id=self.verdict.rule_id,
+        )

@@ -18,7 +18,6 @@ from typing import Any
 from sqlalchemy import Connection, Table, Text, cast, delete, func, insert, or_, select, update
 
 from lib.records.archive_files import ArchiveFile, rewrite
-from lib.records.database import Database
 from lib.records.entity import (
     Entity,
     EntityRecords,
@@ -26,8 +25,8 @@ from lib.records.entity import (
     find_entity,
     subjects_in_parts,
 )
-from lib.records.migration import migrate
-from lib.records.review_schema import AUDIT, GOLDEN, ITEMS, LABELS, OUTCOMES, VERDICTS
+from lib.records.repository import Repository
+from lib.records.review.tables import AUDIT, GOLDEN, ITEMS, LABELS, OUTCOMES, VERDICTS
 from lib.records.schema import (
     CUSTOMER_HEALTH,
     DECISION_ARCHIVES,
@@ -49,7 +48,7 @@ ERASED = "erased"
 _STATEMENT_SECONDS = 3600.0
 
 
-class Erasure:
+class Erasure(Repository):
     """Erasures in SQLite or PostgreSQL; the service may run meanwhile.
 
     Args:
@@ -58,15 +57,7 @@ class Erasure:
 
     def __init__(self, url: str) -> None:
         # a scan of years may take longer than a request may wait
-        self._database = Database(url, _STATEMENT_SECONDS)
-
-    def migrate(self) -> None:
-        """See `Records.migrate`."""
-        migrate(self._database)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._database.close()
+        super().__init__(url, statement_seconds=_STATEMENT_SECONDS)
 
     def alone(self) -> AbstractContextManager[None]:
         """Be the only erasure or retention at work; see `Database.removing`."""
@@ -127,7 +118,7 @@ class Erasure:
     def shown_elsewhere(self, digests: Iterable[str], subjects: Iterable[str]) -> set[str]:
         """Those media that an undecided review item of another post shows."""
         left, subject_ids = set(digests), set(subjects)
-        query = select(ITEMS.c.post_id, cast(ITEMS.c.shown, Text)).where(
+        query = select(ITEMS.c.subject_id, cast(ITEMS.c.shown, Text)).where(
             ITEMS.c.decided_at.is_(None)
         )
         with self._database.reading() as connection:
@@ -168,7 +159,7 @@ _JOINT: Mapping[str, Mapping[Table, tuple[str, ...]]] = {
     "churn": {INTERVENTION_PLANS: ("request", "summary")},
     "maintenance": {SCHEDULES: ("request", "plan")},
 }
-_BY_POST = (LABELS, OUTCOMES, VERDICTS, ITEMS, GOLDEN, AUDIT)
+_REVIEWS = (LABELS, OUTCOMES, VERDICTS, ITEMS, GOLDEN, AUDIT)
 
 
 def _conditions(entity: Entity, subjects: Iterable[str]) -> Iterator[tuple[Table, Any]]:
@@ -183,17 +174,18 @@ def _conditions(entity: Entity, subjects: Iterable[str]) -> Iterator[tuple[Table
     if entity.system == "maintenance":
         yield WORK_ORDERS, WORK_ORDERS.c.machine_id == entity.id
     for part in subjects_in_parts(subjects):
-        if entity.system == "moderation":
-            for table in _BY_POST:
-                yield table, table.c.post_id.in_(part)
-        for table in (FACTS, RESCORES, DECISIONS, DECISION_IDS):
+        for table in (*_REVIEWS, FACTS, RESCORES, DECISIONS, DECISION_IDS):
             yield table, (table.c.system == entity.system) & table.c.subject_id.in_(part)
 
 
 def _blank_audit(connection: Connection, condition: Any, by: str, now: int) -> int:
     """Take what was said out of entries, and add one for each post that says so."""
     has_text = or_(AUDIT.c.before.is_not(None), AUDIT.c.after.is_not(None))
-    newest = select(func.max(AUDIT.c.number)).where(condition, has_text).group_by(AUDIT.c.post_id)
+    newest = (
+        select(func.max(AUDIT.c.number))
+        .where(condition, has_text)
+        .group_by(AUDIT.c.system, AUDIT.c.subject_id)
+    )
     posts = connection.execute(select(AUDIT).where(AUDIT.c.number.in_(newest))).mappings().all()
     done = connection.execute(
         update(AUDIT).where(condition, has_text).values(before=None, after=None)

@@ -3,14 +3,11 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Self
 
 import pyarrow as pa
 from sqlalchemy import select
 
 from lib.records import decision_store, rescoring, training_labels
-from lib.records.database import Database
-from lib.records.migration import migrate
 from lib.records.models import (
     Decision,
     Fact,
@@ -21,6 +18,7 @@ from lib.records.models import (
     fact_from_row,
     fact_to_row,
 )
+from lib.records.repository import Repository
 from lib.records.rescoring import Rescore, RetryPolicy
 from lib.records.schema import FACTS
 
@@ -47,36 +45,8 @@ class LabelOutcome:
     unknown: int
 
 
-class Records:
-    """Decisions, facts and re-scored fallbacks in SQLite or PostgreSQL.
-
-    Safe for threads and processes. Every method raises RecordsUnavailableError where the
-    database cannot be reached, and RecordsError where its schema is missing.
-
-    Args:
-        url: `sqlite:///path` or `postgresql+psycopg://...`; a database file is created.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._database = Database(url)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def migrate(self) -> None:
-        """Bring the schema up to this code; safe when several processes start at once.
-
-        Raises:
-            RecordsError: the schema is newer than this code.
-        """
-        migrate(self._database)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._database.close()
+class Records(Repository):
+    """Decisions, facts and re-scored fallbacks in the records database."""
 
     def record_decisions(self, batch: Iterable[Decision]) -> DecisionOutcome:
         """Store a batch whole; of two decisions about one subject the earliest stands.

@@ -14,9 +14,8 @@ from typing import Any
 from sqlalchemy import Table, Text, and_, case, cast, delete, func, select, tuple_, update
 
 from lib.records.archiving import archive_day, days_before, delete_archived, delete_day
-from lib.records.database import Database
-from lib.records.migration import migrate
-from lib.records.review_schema import AUDIT, ITEMS, LABELS, OUTCOMES, VERDICTS
+from lib.records.repository import Repository
+from lib.records.review.tables import AUDIT, ITEMS, LABELS, OUTCOMES, VERDICTS
 from lib.records.schema import (
     CUSTOMER_HEALTH,
     DECISION_IDS,
@@ -43,7 +42,7 @@ class Aged:
     waiting: int = 0
 
 
-class Retention:
+class Retention(Repository):
     """Ages records in SQLite or PostgreSQL; the service may run meanwhile.
 
     Args:
@@ -53,17 +52,13 @@ class Retention:
 
     def __init__(self, url: str, *, count_only: bool = False) -> None:
         # a scan of years may take longer than a request may wait
-        self._database = Database(url, _STATEMENT_SECONDS)
+        super().__init__(url, statement_seconds=_STATEMENT_SECONDS)
         self._count_only = count_only
-
-    def migrate(self) -> None:
-        """See `Records.migrate`."""
-        migrate(self._database)
 
     def close(self) -> None:
         """Close the idle connections."""
         self._database.expunge()
-        self._database.close()
+        super().close()
 
     def alone(self) -> AbstractContextManager[None]:
         """Be the only erasure or retention at work; see `Database.removing`."""
@@ -106,8 +101,8 @@ class Retention:
         """
         undecided = case((ITEMS.c.decided_at.is_(None), 1), else_=0)
         posts = (
-            select(ITEMS.c.post_id)
-            .group_by(ITEMS.c.post_id)
+            select(ITEMS.c.system, ITEMS.c.subject_id)
+            .group_by(ITEMS.c.system, ITEMS.c.subject_id)
             .having(func.sum(undecided) == 0, func.max(ITEMS.c.decided_at) < before)
             .limit(_ROWS_AT_ONCE // 2)
         )
@@ -121,10 +116,10 @@ class Retention:
         count = 0
         while True:
             with self._database.erasing() as connection:
-                names = list(connection.execute(posts).scalars())
+                names = [tuple(row) for row in connection.execute(posts)]
                 for table in (LABELS, OUTCOMES, VERDICTS, ITEMS):
-                    connection.execute(delete(table).where(table.c.post_id.in_(names)))
-                audit = update(AUDIT).where(AUDIT.c.post_id.in_(names))
+                    connection.execute(delete(table).where(_is_among(table, names)))
+                audit = update(AUDIT).where(_is_among(AUDIT, names))
                 connection.execute(audit.values(before=None, after=None))
             if not names:
                 return Aged(count, waiting)
@@ -200,6 +195,10 @@ class Retention:
             count += part
             if part < _ROWS_AT_ONCE:
                 return count
+
+
+def _is_among(table: Table, subjects: list[tuple[str, str]]) -> Any:
+    return tuple_(table.c.system, table.c.subject_id).in_(subjects)
 
 
 _KEY = ("system", "subject_id", "received_at")

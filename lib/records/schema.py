@@ -1,51 +1,31 @@
-"""The tables of every system. All times are microseconds since 1970 UTC, as 64-bit integers."""
+"""The tables of every system, but for those of the review queue (`lib.records.review.tables`)."""
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Column,
-    Double,
-    Index,
-    Integer,
-    MetaData,
-    PrimaryKeyConstraint,
-    Table,
-    Text,
-    UniqueConstraint,
+from sqlalchemy import Column, Integer, UniqueConstraint
+
+from lib.records.tables import (
+    METADATA,
+    booleans,
+    documents,
+    integers,
+    numbers,
+    row_number,
+    small_integers,
+    table,
+    texts,
 )
 
-METADATA = MetaData()
+__all__ = ["METADATA"]
 
-_JSON = JSON(none_as_null=True)
-_ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
-
-DECISIONS = Table(
+DECISIONS = table(
     "decisions",
-    METADATA,
-    Column("system", Text, nullable=False),
-    Column("subject_id", Text, nullable=False),
-    Column("entities", _JSON, nullable=False),
-    Column("event_time", BigInteger, nullable=False),
-    Column("received_at", BigInteger, nullable=False),
-    Column("decided_at", BigInteger, nullable=False),
-    Column("decision", Text, nullable=False),
-    Column("score", Double),
-    Column("method", Text, nullable=False),
-    Column("rule_id", Text),
-    Column("reasons", _JSON, nullable=False),
-    Column("rule_hits", _JSON, nullable=False),
-    Column("shadow_hits", _JSON, nullable=False),
-    Column("model_version", Text),
-    Column("rules_version", Text),
-    Column("feature_set_digest", Text),
-    Column("features", _JSON, nullable=False),
-    Column("request_id", Text, nullable=False),
-    Column("latency_ms", Double, nullable=False),
-    Column("answer", _JSON, nullable=False),
-    Column("request", _JSON, nullable=False),
-    PrimaryKeyConstraint("system", "subject_id", "received_at", name="decisions_key"),
-    Index("decisions_by_event_time", "system", "event_time"),
+    *texts("system", "subject_id", "decision", "method", "request_id"),
+    *integers("event_time", "received_at", "decided_at"),
+    *numbers("score", nullable=True),
+    *numbers("latency_ms"),
+    *texts("rule_id", "model_version", "rules_version", "feature_set_digest", nullable=True),
+    *documents("entities", "reasons", "rule_hits", "shadow_hits", "features", "answer", "request"),
+    key=("system", "subject_id", "received_at"),
+    indexes={"by_event_time": ("system", "event_time")},
     postgresql_partition_by="RANGE (received_at)",
 )
 """One row per subject (a payment, a machine's day, a post): the first decision wins.
@@ -54,16 +34,13 @@ In PostgreSQL a partition holds the decisions that were received on one UTC day.
 table, whose key leaves out `received_at`.
 """
 
-DECISION_IDS = Table(
+DECISION_IDS = table(
     "decision_ids",
-    METADATA,
-    Column("system", Text, nullable=False),
-    Column("subject_id", Text, nullable=False),
-    Column("entity_id", Text),
-    Column("received_at", BigInteger, nullable=False),
-    PrimaryKeyConstraint("system", "subject_id", name="decision_ids_key"),
-    Index("decision_ids_by_entity", "system", "entity_id"),
-    Index("decision_ids_by_time", "received_at"),
+    *texts("system", "subject_id"),
+    *texts("entity_id", nullable=True),
+    *integers("received_at"),
+    key=("system", "subject_id"),
+    indexes={"by_entity": ("system", "entity_id"), "by_time": ("received_at",)},
 )
 """Which subjects were decided about, whom that concerned, and on which day it lies.
 
@@ -71,189 +48,122 @@ No unique index spans partitions, so this key holds that the first decision of a
 outlives the decision's move to the archive.
 """
 
-DECISION_ARCHIVES = Table(
+DECISION_ARCHIVES = table(
     "decision_archives",
-    METADATA,
-    Column("id", Text, nullable=False),
-    Column("system", Text, nullable=False),
-    Column("date", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("path", Text, nullable=False),
-    Column("rows", BigInteger, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("since", BigInteger, nullable=False),
-    Column("until", BigInteger, nullable=False),
-    Column("archived_at", BigInteger, nullable=False),
-    PrimaryKeyConstraint("id", name="decision_archives_key"),
-    Index("decision_archives_by_date", "date"),
+    *texts("id", "system", "date", "address", "path", "digest"),
+    *integers("rows", "since", "until", "archived_at"),
+    indexes={"by_date": ("date",)},
 )
 """Parquet files of one system's decisions: `since` and `until` (exclusive) bound event times."""
 
-ERASURES = Table(
+ERASURES = table(
     "erasures",
-    METADATA,
-    Column("id", Text, nullable=False),
-    Column("system", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("entity_hash", Text, nullable=False),
-    Column("began_at", BigInteger, nullable=False),
-    Column("ended_at", BigInteger),
-    Column("counts", _JSON, nullable=False),
-    Column("by", Text, nullable=False),
-    PrimaryKeyConstraint("id", name="erasures_key"),
+    *texts("id", "system", "kind", "entity_hash", "by"),
+    *integers("began_at"),
+    *integers("ended_at", nullable=True),
+    *documents("counts"),
 )
 """That something was erased, when and by whom, without saying about whom: a keyed hash."""
 
-FACTS = Table(
+FACTS = table(
     "facts",
-    METADATA,
-    Column("id", _ROW_ID, nullable=False),
-    Column("system", Text, nullable=False),
-    Column("subject_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("value", Boolean, nullable=False),
-    Column("observed_at", BigInteger, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("received_at", BigInteger, nullable=False),
-    PrimaryKeyConstraint("id", name="facts_key"),
+    row_number("id"),
+    *texts("system", "subject_id", "kind", "source"),
+    *booleans("value"),
+    *integers("observed_at", "received_at"),
     UniqueConstraint(
         "system", "subject_id", "kind", "observed_at", "value", "source", name="facts_once"
     ),
 )
 """What became known later, with its history: a fact is added, never changed."""
 
-RESCORES = Table(
+RESCORES = table(
     "rescores",
-    METADATA,
-    Column("system", Text, nullable=False),
-    Column("subject_id", Text, nullable=False),
-    Column("queued_at", BigInteger, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("claimed_by", Text),
-    Column("claimed_until", BigInteger),
-    Column("rescored_at", BigInteger),
-    Column("answer", _JSON),
+    *texts("system", "subject_id"),
+    *integers("queued_at"),
+    *small_integers("attempts"),
+    *texts("claimed_by", "fault", nullable=True),
+    *integers("claimed_until", "rescored_at", "parked_at", nullable=True),
+    *documents("answer", nullable=True),
     Column("failures", Integer, nullable=False, server_default="0"),
-    Column("parked_at", BigInteger),
-    Column("fault", Text),
-    PrimaryKeyConstraint("system", "subject_id", name="rescores_key"),
-    Index("rescores_by_state", "system", "rescored_at", "queued_at"),
+    key=("system", "subject_id"),
+    indexes={"by_state": ("system", "rescored_at", "queued_at")},
 )
 """Decisions of a fallback: waiting to be scored again, or with what the model said later.
 
-One that failed waits longer each time; after some failures it is parked, and claimed no more.
+A decision that failed waits longer each time; after some failures it is parked, and claimed no
+more.
 """
 
-SCHEDULES = Table(
+SCHEDULES = table(
     "schedules",
-    METADATA,
-    Column("id", Text, nullable=False),
-    Column("week_start", BigInteger, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("model_version", Text),
-    Column("request", _JSON, nullable=False),
-    Column("plan", _JSON, nullable=False),
-    PrimaryKeyConstraint("id", name="schedules_key"),
+    *texts("id"),
+    *integers("week_start", "created_at"),
+    *texts("model_version", nullable=True),
+    *documents("request", "plan"),
 )
-"""A week as it was asked for and planned."""
+"""A week as it was requested and planned."""
 
-WORK_ORDERS = Table(
+WORK_ORDERS = table(
     "work_orders",
-    METADATA,
-    Column("id", Text, nullable=False),
-    Column("schedule_id", Text, nullable=False),
-    Column("machine_id", Text, nullable=False),
-    Column("component", Text),
-    Column("plant", Text, nullable=False),
-    Column("line", Text, nullable=False),
-    Column("skill", Text, nullable=False),
-    Column("starts_at", BigInteger, nullable=False),
-    Column("ends_at", BigInteger, nullable=False),
-    Column("expected", _JSON, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("closed_at", BigInteger),
-    Column("outcome", _JSON),
-    PrimaryKeyConstraint("id", name="work_orders_key"),
-    Index("work_orders_by_machine", "machine_id", "starts_at"),
-    Index("work_orders_by_schedule", "schedule_id"),
+    *texts("id", "schedule_id", "machine_id", "plant", "line", "skill"),
+    *texts("component", nullable=True),
+    *integers("starts_at", "ends_at", "created_at"),
+    *integers("closed_at", nullable=True),
+    *documents("expected"),
+    *documents("outcome", nullable=True),
+    indexes={"by_machine": ("machine_id", "starts_at"), "by_schedule": ("schedule_id",)},
 )
-"""A service that a schedule planned, and what became of it."""
+"""A service that a schedule planned, and its outcome."""
 
-CUSTOMER_HEALTH = Table(
+CUSTOMER_HEALTH = table(
     "customer_health",
-    METADATA,
-    Column("customer_id", Text, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("chance", Double, nullable=False),
-    Column("score", Double, nullable=False),
-    Column("band", Text, nullable=False),
-    Column("components", _JSON, nullable=False),
-    Column("reasons", _JSON, nullable=False),
-    Column("model_version", Text),
-    PrimaryKeyConstraint("customer_id", "at", name="customer_health_key"),
+    *texts("customer_id", "band"),
+    *integers("at", "created_at"),
+    *numbers("chance", "score"),
+    *documents("components", "reasons"),
+    *texts("model_version", nullable=True),
+    key=("customer_id", "at"),
 )
-"""A customer's health at a moment, with what it was made of: its history."""
+"""A customer's health at a moment, with its components: its history."""
 
-HEALTH_OVERRIDES = Table(
+HEALTH_OVERRIDES = table(
     "health_overrides",
-    METADATA,
-    Column("id", Text, nullable=False),
-    Column("customer_id", Text, nullable=False),
-    Column("score", Double),
-    Column("author", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("key_id", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-    PrimaryKeyConstraint("id", name="health_overrides_key"),
-    Index("health_overrides_by_customer", "customer_id", "created_at"),
+    *texts("id", "customer_id", "author", "reason", "key_id"),
+    *numbers("score", nullable=True),
+    *integers("created_at", "expires_at"),
+    indexes={"by_customer": ("customer_id", "created_at")},
 )
-"""What a person knows better than the score, until when; no score withdraws the one before."""
+"""A person's score in place of the computed one, until when; no score withdraws the one before."""
 
-INTERVENTION_PLANS = Table(
+INTERVENTION_PLANS = table(
     "intervention_plans",
-    METADATA,
-    Column("id", Text, nullable=False),
-    Column("planned_at", BigInteger, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("request", _JSON, nullable=False),
-    Column("summary", _JSON, nullable=False),
-    PrimaryKeyConstraint("id", name="intervention_plans_key"),
+    *texts("id"),
+    *integers("planned_at", "created_at"),
+    *documents("request", "summary"),
 )
-"""A day's plan as it was asked for and made."""
+"""A day's plan as it was requested and made."""
 
-INTERVENTIONS = Table(
+INTERVENTIONS = table(
     "interventions",
-    METADATA,
-    Column("id", Text, nullable=False),
-    Column("plan_id", Text, nullable=False),
-    Column("customer_id", Text, nullable=False),
-    Column("playbook", Text, nullable=False),
-    Column("planned_at", BigInteger, nullable=False),
-    Column("held_out", Boolean, nullable=False),
-    Column("propensity", Double, nullable=False),
-    Column("chance", Double, nullable=False),
-    Column("expected_fall", Double, nullable=False),
-    Column("value", Double, nullable=False),
-    Column("cost", Double, nullable=False),
-    Column("hours", Double, nullable=False),
-    PrimaryKeyConstraint("id", name="interventions_key"),
-    Index("interventions_by_customer", "customer_id", "planned_at"),
-    Index("interventions_by_plan", "plan_id"),
-    Index("interventions_by_time", "planned_at"),
+    *texts("id", "plan_id", "customer_id", "playbook"),
+    *integers("planned_at"),
+    *booleans("held_out"),
+    *numbers("propensity", "chance", "expected_fall", "value", "cost", "hours"),
+    indexes={
+        "by_customer": ("customer_id", "planned_at"),
+        "by_plan": ("plan_id",),
+        "by_time": ("planned_at",),
+    },
 )
-"""Who was chosen for what, those included who were then left alone, so that effects show."""
+"""Customers who were chosen for a playbook, including the holdout, so that effects show."""
 
-INTERVENTION_OUTCOMES = Table(
+INTERVENTION_OUTCOMES = table(
     "intervention_outcomes",
-    METADATA,
-    Column("intervention_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("value", Boolean, nullable=False),
-    Column("observed_at", BigInteger, nullable=False),
-    Column("received_at", BigInteger, nullable=False),
-    Column("note", Text),
-    PrimaryKeyConstraint("intervention_id", "kind", name="intervention_outcomes_key"),
+    *texts("intervention_id", "kind"),
+    *booleans("value"),
+    *integers("observed_at", "received_at"),
+    *texts("note", nullable=True),
+    key=("intervention_id", "kind"),
 )
-"""What became of an intervention: whether it took place, whether the customer left."""
+"""An intervention's outcomes: whether it took place, whether the customer left."""

@@ -8,16 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lib.churn.health import COMPONENTS, band_of
+from lib.churn.health_repository import HealthEntry, HealthRepository, Override
+from lib.churn.intervention_repository import InterventionRepository
 from lib.concurrency.background_tasks import BackgroundTasks
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.feature import DAY
-from lib.records import (
-    CustomerHealth,
-    HealthEntry,
-    Interventions,
-    Override,
-    RecordsUnavailableError,
-)
+from lib.records import RecordsUnavailableError
 from serve.churn import metrics
 from serve.churn.plan_responses import intervention_answer
 from serve.churn.schemas import (
@@ -50,8 +46,8 @@ class HealthHistory:
 
     def __init__(
         self,
-        repository: CustomerHealth,
-        interventions: Interventions,
+        repository: HealthRepository,
+        interventions: InterventionRepository,
         meter: Metrics,
         background: BackgroundTasks,
         now: Callable[[], int],
@@ -64,11 +60,13 @@ class HealthHistory:
         """Keeps a row of scores, and says how the customer is beside a month before."""
         entry = entry_of(row, version, self._now())
         try:
-            past = await self._threads.run(self.repository.history, entry.customer_id)
-            await self._threads.run(self.repository.keep, [entry])
+            past = await self._threads.run(self.repository.list_entries, entry.customer_id)
+            await self._threads.run(self.repository.insert_entries, [entry])
         except RecordsUnavailableError:
             # the score is in the journal all the same; its place in the history waits
-            self._background.submit(lambda: self._threads.run(self.repository.keep, [entry]))
+            self._background.submit(
+                lambda: self._threads.run(self.repository.insert_entries, [entry])
+            )
             past = []
         self._meter.count(metrics.BANDS, entry.band)
         return health_answer(entry, past)
@@ -80,9 +78,9 @@ class HealthHistory:
             Problem: 404 of one that was never scored, 503 without records.
         """
         try:
-            past = await self._threads.run(self.repository.history, customer_id)
-            overrides = await self._threads.run(self.repository.overrides, customer_id)
-            chosen = await self._threads.run(self._interventions.of_customer, customer_id)
+            past = await self._threads.run(self.repository.list_entries, customer_id)
+            overrides = await self._threads.run(self.repository.list_overrides, customer_id)
+            chosen = await self._threads.run(self._interventions.list_of_customer, customer_id)
         except RecordsUnavailableError as error:
             raise records_out() from error
         if not past:
@@ -143,7 +141,7 @@ class HealthHistory:
             expires_at=until,
         )
         try:
-            await self._threads.run(self.repository.override, override)
+            await self._threads.run(self.repository.insert_override, override)
         except RecordsUnavailableError as error:
             raise records_out() from error
         self._meter.count(metrics.OVERRIDES)

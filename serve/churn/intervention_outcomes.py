@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lib.churn.intervention_repository import (
+    ContradictedOutcomeError,
+    Intervention,
+    InterventionOutcome,
+    InterventionRepository,
+    UnknownInterventionError,
+)
 from lib.churn.interventions import Effect
 from lib.churn.interventions.outcomes import effects_of, revised_effects
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.contract import TIME
 from lib.feature import DAY
-from lib.records import (
-    ContradictedOutcomeError,
-    Intervention,
-    InterventionOutcome,
-    Interventions,
-    RecordsUnavailableError,
-    UnknownInterventionError,
-)
+from lib.records import RecordsUnavailableError
 from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
 from serve.churn.health_history import records_out
@@ -48,7 +48,7 @@ class InterventionOutcomes:
 
     def __init__(
         self,
-        repository: Interventions,
+        repository: InterventionRepository,
         threads: BoundedExecutor,
         active_playbooks: ActivePlaybooks,
         window_days: Callable[[], int],
@@ -74,7 +74,7 @@ class InterventionOutcomes:
         """
         entries = list(self._entries(outcomes))
         try:
-            new = await self._threads.run(self._repository.tell, entries)
+            new = await self._threads.run(self._repository.insert_outcomes, entries)
         except UnknownInterventionError as error:
             raise Problem(404, "not-found", str(error)) from error
         except ContradictedOutcomeError as error:
@@ -103,7 +103,7 @@ class InterventionOutcomes:
             Problem: 503 without records.
         """
         try:
-            past = await self._threads.run(self._repository.since, self._now() - HISTORY_US)
+            past = await self._threads.run(self._repository.list_since, self._now() - HISTORY_US)
             left, delivered = await self._threads.run(self._outcomes, past)
         except RecordsUnavailableError as error:
             raise records_out() from error
@@ -149,7 +149,7 @@ class InterventionOutcomes:
         self, past: Sequence[Intervention]
     ) -> tuple[np.ndarray[Any, np.dtype[np.float64]], dict[str, bool]]:
         """Of each intervention whether the customer left (NaN: open), and what was delivered."""
-        stored = self._repository.outcomes()
+        stored = self._repository.list_outcomes()
         left_by_id = {row.intervention_id: row.value for row in stored if row.kind == "left"}
         delivered = {row.intervention_id: row.value for row in stored if row.kind == "delivered"}
         over = self._now() - self._window() * DAY
@@ -167,7 +167,7 @@ class InterventionOutcomes:
         outcomes = {}
         for row in churn.select(["customer_id", "event_time"]).to_pylist():
             at = to_micros(row["event_time"])
-            for intervention in self._repository.of_customer(row["customer_id"]):
+            for intervention in self._repository.list_of_customer(row["customer_id"]):
                 planned_at = intervention.planned_at
                 if planned_at < at <= planned_at + self._window() * DAY:
                     outcomes[intervention.id] = InterventionOutcome(
@@ -178,8 +178,12 @@ class InterventionOutcomes:
                         received_at=self._now(),
                         note="notice",
                     )
-        stored = {row.intervention_id for row in self._repository.outcomes() if row.kind == "left"}
-        self._repository.tell([row for name, row in outcomes.items() if name not in stored])
+        stored = {
+            row.intervention_id for row in self._repository.list_outcomes() if row.kind == "left"
+        }
+        self._repository.insert_outcomes(
+            [row for name, row in outcomes.items() if name not in stored]
+        )
 
 
 def log_of_interventions(interventions: Sequence[Intervention]) -> pa.Table:

@@ -8,17 +8,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib.churn.interventions.daily import HISTORY
-from lib.concurrency.bounded_executor import BoundedExecutor
-from lib.concurrency.keyed_lock import KeyedLock
-from lib.records import (
+from lib.churn.intervention_repository import (
     Intervention,
-    Interventions,
-    RecordsUnavailableError,
+    InterventionRepository,
     StalePlanError,
     StoredPlan,
     UnknownInterventionError,
 )
+from lib.churn.interventions.daily import HISTORY
+from lib.concurrency.bounded_executor import BoundedExecutor
+from lib.concurrency.keyed_lock import KeyedLock
+from lib.records import RecordsUnavailableError
 from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
 from serve.churn.candidates import CandidateSource
@@ -62,7 +62,7 @@ class InterventionService:
         self,
         active_playbooks: ActivePlaybooks,
         solver: Solver,
-        repository: Interventions,
+        repository: InterventionRepository,
         economics: Mapping[str, float],
         salt: str,
         window_days: Callable[[], int],
@@ -142,7 +142,7 @@ class InterventionService:
 
     async def _find(self, plan_id: str) -> tuple[StoredPlan, list[Intervention]] | None:
         try:
-            return await self._threads.run(self.repository.plan, plan_id)
+            return await self._threads.run(self.repository.find_plan, plan_id)
         except UnknownInterventionError:
             return None
 
@@ -157,7 +157,7 @@ class InterventionService:
         table, left_out, at_us = await scores.fetch(request.customers, moment_us, context)
         since = at_us - HISTORY_US
         for _ in range(_TRIES):
-            past = await self._threads.run(self.repository.since, since)
+            past = await self._threads.run(self.repository.list_since, since)
             effects = await self._threads.run(self.outcomes.revised_effects, past)
             payload = self._payload(request, table, past, effects, at_us)
             solved = await self._solver.solve(payload)
@@ -165,9 +165,9 @@ class InterventionService:
                 raise Problem.of_field("body", solved["refused"])
             plan, chosen = self._stored(plan_id, request, solved, left_out, effects, at_us, table)
             try:
-                if await self._threads.run(self.repository.keep, plan, chosen, past, since):
+                if await self._threads.run(self.repository.insert_plan, plan, chosen, past, since):
                     return plan, chosen
-                return await self._threads.run(self.repository.plan, plan_id)
+                return await self._threads.run(self.repository.find_plan, plan_id)
             except StalePlanError:
                 continue
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lib.records import Intervention, StoredPlan
+from lib.churn.intervention_repository import Intervention, StoredPlan
 from serve.churn.schemas import InterventionAnswer, PlanRequest, PlanResponse
 from serve.framework import Problem, RequestContext
 from serve.framework.validation import to_datetime

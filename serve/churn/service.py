@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from lib.churn.features import churn_features
+from lib.churn.health_repository import HealthRepository
+from lib.churn.intervention_repository import InterventionRepository
 from lib.churn.interventions.daily import Economics
 from lib.churn.model import SYSTEM
 from lib.churn.model.model import ChurnModel, base_in, load_model
 from lib.churn.rules import ACTIONS, RULES_FILE, rule_fields
 from lib.churn.target import Target
 from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
-from lib.records import CustomerHealth, Interventions
 from lib.registry import Registry
 from serve.churn.active_playbooks import ActivePlaybooks
 from serve.churn.candidates import CandidateSource
@@ -76,7 +77,7 @@ class ChurnService(RiskService):
         self.interventions = InterventionService(
             self.active_playbooks,
             solver or LocalSolver(solve_plan),
-            Interventions(args.records),
+            InterventionRepository(args.records),
             vars(Economics(args.margin, args.months)),
             args.holdout_name,
             self._window_days,
@@ -84,7 +85,7 @@ class ChurnService(RiskService):
             self._now,
             ahead,
         )
-        repository, plans = CustomerHealth(args.records), self.interventions.repository
+        repository, plans = HealthRepository(args.records), self.interventions.repository
         self.health = HealthHistory(repository, plans, meter, self.background, self._now)
         self.decider = CustomerScorer(
             self.profiles,

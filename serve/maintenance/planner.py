@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.maintenance.repository import StoredSchedule
 from lib.maintenance.schedule import (
     InfeasibleWeekError,
     ScheduleError,
@@ -22,7 +23,6 @@ from lib.maintenance.schedule import (
 from lib.maintenance.schedule.orders import orders_of
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.schedule.week_problem import Site, problem_of
-from lib.records import StoredSchedule
 from lib.survival import Curves
 
 from ..framework.offload import Payload, SolverDeployment

@@ -15,8 +15,8 @@ from lib.maintenance.machine_kind import load_kind
 from lib.maintenance.machine_store import open_machine_store
 from lib.maintenance.model import SYSTEM, SurvivalModel
 from lib.maintenance.model.loading import load_model
+from lib.maintenance.repository import WorkOrderRepository
 from lib.maintenance.rules import ACTIONS, RULES_FILE, rule_fields
-from lib.records import WorkOrders
 from serve.framework import Health, Metrics
 from serve.framework.active_rules import ActiveRules
 from serve.framework.model_slot import ModelSlot
@@ -75,7 +75,7 @@ class MaintenanceService(RiskService):
             self.machines,
             self.model_slot,
             solver or LocalSolver(solve_plan),
-            WorkOrders(args.records),
+            WorkOrderRepository(args.records),
             meter,
             self._now,
             ahead,

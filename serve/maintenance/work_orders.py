@@ -13,17 +13,17 @@ from lib.maintenance.features import evaluate
 from lib.maintenance.history import UNKNOWN_US, Floats
 from lib.maintenance.machine_store import MachineStoreError
 from lib.maintenance.model import SurvivalModel
-from lib.maintenance.schedule import ScheduleError
-from lib.maintenance.schedule.week_problem import from_week_start
-from lib.maintenance.state_codec import empty_state, with_services
-from lib.records import (
+from lib.maintenance.repository import (
     ClosedOrderError,
-    RecordsUnavailableError,
     StoredSchedule,
     UnknownOrderError,
     WorkOrder,
-    WorkOrders,
+    WorkOrderRepository,
 )
+from lib.maintenance.schedule import ScheduleError
+from lib.maintenance.schedule.week_problem import from_week_start
+from lib.maintenance.state_codec import empty_state, with_services
+from lib.records import RecordsUnavailableError
 from lib.survival import Curves
 from serve.framework import FieldError, Metrics, Problem, RequestContext
 from serve.framework.model_slot import ModelSlot
@@ -60,7 +60,7 @@ class WorkOrderService:
         machines: MachineStates,
         model_slot: ModelSlot[SurvivalModel],
         solver: Solver,
-        repository: WorkOrders,
+        repository: WorkOrderRepository,
         meter: Metrics,
         now: Callable[[], int],
         ahead_us: int,
@@ -100,7 +100,7 @@ class WorkOrderService:
         plan = {**solution["schedule"]["plan"], "request_digest": digest, "without_history": silent}
         schedule = StoredSchedule(**{**solution["schedule"], "plan": plan})
         orders = [WorkOrder(**order) for order in solution["orders"]]
-        fresh = await self._run(lambda: self.repository.keep(schedule, orders))
+        fresh = await self._run(lambda: self.repository.insert_schedule(schedule, orders))
         if not fresh:  # the same was sent at the same time, and is stored by now
             stored = await self._stored(schedule_id, digest, context)
             if stored is not None:
@@ -118,7 +118,7 @@ class WorkOrderService:
             Problem: 409 where the id is that of another request.
         """
         try:
-            schedule, orders = await self._run(lambda: self.repository.schedule(schedule_id))
+            schedule, orders = await self._run(lambda: self.repository.find_schedule(schedule_id))
         except Problem as problem:
             if problem.status == 404:
                 return None
@@ -139,7 +139,7 @@ class WorkOrderService:
         Raises:
             Problem: 404 where there is none of that id.
         """
-        schedule, orders = await self._run(lambda: self.repository.schedule(schedule_id))
+        schedule, orders = await self._run(lambda: self.repository.find_schedule(schedule_id))
         return _schedule_answer(schedule, orders, context)
 
     async def export(self, schedule_id: str, kind: str) -> str:
@@ -148,14 +148,14 @@ class WorkOrderService:
         Raises:
             Problem: 404 where there is none of that id.
         """
-        schedule, _ = await self._run(lambda: self.repository.schedule(schedule_id))
+        schedule, _ = await self._run(lambda: self.repository.find_schedule(schedule_id))
         return str(schedule.plan[kind])
 
     async def of_machine(self, machine_id: str) -> list[WorkOrderResponse]:
         """The newest orders of a machine."""
         return [
             order_answer(order)
-            for order in await self._run(lambda: self.repository.of_machine(machine_id))
+            for order in await self._run(lambda: self.repository.list_of_machine(machine_id))
         ]
 
     async def record_outcome(
@@ -170,7 +170,7 @@ class WorkOrderService:
         self._check(order_outcome)
         outcome = order_outcome.model_dump(mode="json", exclude_none=True)
         at = self._now()
-        closed, fresh = await self._run(lambda: self.repository.settle(order_id, outcome, at))
+        closed, fresh = await self._run(lambda: self.repository.close_order(order_id, outcome, at))
         if order_outcome.result != "not_done":
             # of an order that was closed before, too: that request may have ended here
             await self._renew(closed, order_outcome)

@@ -10,13 +10,12 @@ from typing import Any, NoReturn, TypeVar
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.moderation.review.appeals import AppealError, Removal
 from lib.moderation.review.queue import Doubt, ReviewQueue
-from lib.records import (
+from lib.records import RecordsError, RecordsUnavailableError
+from lib.records.review import (
     Claim,
     ContradictedVerdictError,
     LeaseLostError,
     Outcome,
-    RecordsError,
-    RecordsUnavailableError,
     RepeatedOpinionError,
     ReviewKey,
     UnknownItemError,
@@ -175,12 +174,12 @@ class ReviewService:
 
     async def outcome(self, post_id: str) -> Outcome | None:
         """What the newest case of a post came to; None while there is nothing."""
-        outcomes = await self._kept(lambda: self.queue.reviews.outcomes(post_id))
+        outcomes = await self._kept(lambda: self.queue.reviews.list_outcomes(post_id))
         return outcomes[0] if outcomes else None
 
     async def outcomes(self, post_id: str) -> list[Outcome]:
         """All of them, the newest first."""
-        return await self._kept(lambda: self.queue.reviews.outcomes(post_id))
+        return await self._kept(lambda: self.queue.reviews.list_outcomes(post_id))
 
     async def appeal(
         self, removal: Removal, author_id: str, statement: str, context: RequestContext
@@ -205,7 +204,7 @@ class ReviewService:
 
     async def history(self, post_id: str, context: RequestContext) -> HistoryResponse:
         """Everything that happened to a post in review."""
-        entries = await self._kept(lambda: self.queue.reviews.history(post_id))
+        entries = await self._kept(lambda: self.queue.reviews.list_history(post_id))
         history_entries = [
             PolicyResult(
                 **{
@@ -223,7 +222,7 @@ class ReviewService:
         """How the queue stands; agreement and accuracy over the last week."""
         now = self._now()
         since = max(0, now - _WEEK_US)
-        queue = await self._kept(lambda: self.queue.reviews.figures(now, _WEEK_US))
+        queue = await self._kept(lambda: self.queue.reviews.compute_figures(now, _WEEK_US))
         kappa = await self._kept(lambda: self.queue.agreement(since, _SEED))
         right = await self._kept(lambda: self.queue.accuracy(since))
         accuracy: dict[str, Any] = {}
@@ -284,7 +283,7 @@ def _refuse(error: RecordsError) -> NoReturn:
 
 
 def _claim_answer(claim: Claim) -> ClaimedItem:
-    fields = asdict(claim)
+    fields = {name: getattr(claim, name) for name in ClaimedItem.model_fields}
     for name in ("leased_until", "created_at", "due_at"):
         fields[name] = to_datetime(fields[name])
     return ClaimedItem(**fields)

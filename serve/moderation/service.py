@@ -17,7 +17,7 @@ from lib.moderation.review.queue import ReviewQueue
 from lib.moderation.review.salt import read_salt
 from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.rules import ACTIONS, NUMBERS, RULES_FILE, TEXTS, rule_fields
-from lib.records import Reviews
+from lib.records.review import ReviewStore
 from lib.registry import ArtifactError
 from lib.storage import open_storage
 from serve.framework import Metrics
@@ -72,7 +72,7 @@ class ModerationService(RiskService):
         timeout, receipts = args.store_timeout_ms / 1000.0, args.receipt_days * _DAY_SECONDS
         store = self.new_profile_store(args.profile_store, timeout)
         self.profiles = AuthorProfiles(store, timeout, receipts)
-        self._reviews = Reviews(args.records)
+        self._reviews = ReviewStore(args.records)
         self._modalities = modalities or LocalModalities(args, meter)
         self._loop: asyncio.AbstractEventLoop | None = None
         dependencies = self._dependencies(meter)

@@ -15,10 +15,10 @@ STORED = {
     ("serve/churn/schemas.py", "chance"),
     ("serve/moderation/schemas.py", "who"),
     ("lib/churn/interventions/playbooks.py", "who"),
-    ("lib/records/customer_health.py", "chance"),
-    ("lib/records/interventions.py", "chance"),
-    ("lib/records/review_entries.py", "what"),
-    ("lib/records/review_entries.py", "who"),
+    ("lib/churn/health_repository.py", "chance"),
+    ("lib/churn/intervention_repository.py", "chance"),
+    ("lib/records/review/models.py", "what"),
+    ("lib/records/review/models.py", "who"),
 }
 """Fields that are stored or sent under this name."""
 

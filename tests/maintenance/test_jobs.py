@@ -27,8 +27,8 @@ from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.machine_kind import KIND_FILE, parse_kind
 from lib.maintenance.model.loading import load_model
 from lib.maintenance.model.rows import to_table
+from lib.maintenance.repository import WorkOrderRepository
 from lib.maintenance.schedule import ScheduleError
-from lib.records import WorkOrders
 from lib.registry import Registry
 from lib.survival import SurvivalError
 from tests.maintenance.small_fleet import CONFIG, SERVICE, SETTINGS, WEEKS, tables, week
@@ -294,15 +294,17 @@ def test_a_week_is_planned_written_and_kept(scored, small_fleet, tmp_path, capsy
     assert any(row["machine_id"] == "M00003 bearing" for row in rows)
     assert f"{len(rows)} services" in output
     stored = json.loads((tmp_path / "plan/plan.json").read_text())
-    book = WorkOrders(f"sqlite:///{tmp_path}/records.sqlite")
-    kept, orders = book.schedule(stored["id"])
+    book = WorkOrderRepository(f"sqlite:///{tmp_path}/records.sqlite")
+    kept, orders = book.find_schedule(stored["id"])
     assert len(orders) == len(rows)
     assert kept.request["must_serve"] == ["M00003"]
     assert "Gantt" in (page := (tmp_path / "plan/report.html").read_text()) or "<svg" in page
     assert (tmp_path / "plan/plan.ics").read_text().count("BEGIN:VEVENT") == len(rows)
     schedule.main(plan(scored, small_fleet, tmp_path, must_serve=["M00003"]))
     assert "kept before with the same request" in capsys.readouterr().out
-    assert len(book.of_machine("M00003")) == sum(order.machine_id == "M00003" for order in orders)
+    assert len(book.list_of_machine("M00003")) == sum(
+        order.machine_id == "M00003" for order in orders
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,13 @@ import pytest
 
 from jobs.maintenance.outcomes import OutcomesConfig, main
 from lib.contract import ContractError
-from lib.records import ClosedOrderError, RecordsError, StoredSchedule, WorkOrder, WorkOrders
+from lib.maintenance.repository import (
+    ClosedOrderError,
+    StoredSchedule,
+    WorkOrder,
+    WorkOrderRepository,
+)
+from lib.records import RecordsError
 
 NOW = 1_795_428_900_000_000
 HOUR = 3_600_000_000
@@ -29,13 +35,13 @@ def order(number: int, machine: str) -> WorkOrder:
 
 @pytest.fixture
 def book(tmp_path):
-    work_orders = WorkOrders(f"sqlite:///{tmp_path}/records.sqlite")
+    work_orders = WorkOrderRepository(f"sqlite:///{tmp_path}/records.sqlite")
     work_orders.migrate()
     schedule = StoredSchedule(
         id="s", week_start=NOW, created_at=NOW, model_version=None, request={}, plan={}
     )
-    assert work_orders.keep(schedule, [order(k, f"m{k}") for k in range(4)])
-    assert not work_orders.keep(schedule, [order(9, "m9")])
+    assert work_orders.insert_schedule(schedule, [order(k, f"m{k}") for k in range(4)])
+    assert not work_orders.insert_schedule(schedule, [order(9, "m9")])
     yield work_orders
     work_orders.close()
 
@@ -49,10 +55,10 @@ def test_services_and_failures_are_written_by_our_contracts(book, tmp_path, caps
         "failure_mode": "seal",
         "component": "bearing",
     }
-    book.settle("s-0", done, NOW + HOUR)
-    book.settle("s-1", broken, NOW + 2 * HOUR)
+    book.close_order("s-0", done, NOW + HOUR)
+    book.close_order("s-1", broken, NOW + 2 * HOUR)
     not_done = {"result": "not_done", "event_time": "2026-11-23T20:00:00Z"}
-    book.settle("s-2", not_done, NOW + 3 * HOUR)
+    book.close_order("s-2", not_done, NOW + 3 * HOUR)
     config = OutcomesConfig(
         records=f"sqlite:///{tmp_path}/records.sqlite", output=str(tmp_path / "out")
     )
@@ -73,11 +79,11 @@ def test_services_and_failures_are_written_by_our_contracts(book, tmp_path, caps
 
 def test_an_order_is_closed_once(book):
     outcome = {"result": "done", "event_time": "2026-11-23T14:00:00Z"}
-    assert book.settle("s-3", outcome, NOW)[1]
-    assert not book.settle("s-3", outcome, NOW + HOUR)[1]
+    assert book.close_order("s-3", outcome, NOW)[1]
+    assert not book.close_order("s-3", outcome, NOW + HOUR)[1]
     with pytest.raises(ClosedOrderError, match="another outcome"):
-        book.settle("s-3", {**outcome, "cost": 1.0}, NOW)
-    assert book.order("s-3").closed_at == NOW
+        book.close_order("s-3", {**outcome, "cost": 1.0}, NOW)
+    assert book.find_order("s-3").closed_at == NOW
 
 
 def test_a_time_that_is_none_and_a_database_without_tables_are_named(tmp_path):

@@ -37,7 +37,7 @@ from lib.moderation.policies import load_policies
 from lib.moderation.review import next_step
 from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.routing import Routing
-from lib.records import Reviews
+from lib.records.review import ReviewStore
 from lib.registry import ArtifactError, Registry
 from lib.storage import open_storage
 
@@ -280,7 +280,7 @@ def test_the_next_batch_is_fair_random_in_part_and_goes_to_the_queue(scored, tmp
     assert batch.filter(pc.invert(batch["random"]))["propensity"].null_count == 36
     assert batch["leans_to"].to_pylist().count("hate") >= 9
     assert len(set(batch["post_id"].to_pylist())) == 40
-    reviews = Reviews(url)
+    reviews = ReviewStore(url)
     claims = reviews.claim("ann", 100, now=config.at + 1, lease=1_000_000)
     assert {claim.post_id for claim in claims} == set(batch["post_id"].to_pylist())
     assert json.loads((tmp_path / "batch.json").read_text())["admitted"] == 40
@@ -294,7 +294,7 @@ def decide(url: str, dataset: Path, now: int) -> int:
     """People decide all that waits in the queue, as the posts were composed."""
     labels = pq.read_table(dataset / "labels.parquet").to_pylist()
     truth = {(row["post_id"], row["policy"]): row["violates"] for row in labels}
-    reviews, settings = Reviews(url), ReviewSettings(salt="forewarn", second_opinion_share=0.0)
+    reviews, settings = ReviewStore(url), ReviewSettings(salt="forewarn", second_opinion_share=0.0)
     claims = reviews.claim("ann", 200, now=now, lease=10_000_000)
     for claim in claims:
         verdicts = {name: truth[claim.post_id, name] for name in claim.policies}

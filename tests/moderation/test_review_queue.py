@@ -6,18 +6,19 @@ from pathlib import Path
 import pytest
 
 from lib.moderation.review import HOUR_US, ReviewQueue, ReviewSettings
-from lib.records import GoldenPost, RecordsError, Reviews
+from lib.records import RecordsError
+from lib.records.review import GoldenItem, ReviewStore
 from tests.moderation.review_factories import NOW, POLICIES, doubt, removed
 from tests.records.conftest import migrated
 
 
 @pytest.fixture
-def reviews(tmp_path: Path) -> Iterator[Reviews]:
-    with migrated(Reviews(f"sqlite:///{tmp_path}/records.db")) as opened:
+def reviews(tmp_path: Path) -> Iterator[ReviewStore]:
+    with migrated(ReviewStore(f"sqlite:///{tmp_path}/records.db")) as opened:
         yield opened
 
 
-def queue(reviews: Reviews, **changes: object) -> ReviewQueue:
+def queue(reviews: ReviewStore, **changes: object) -> ReviewQueue:
     fields: dict[str, object] = {
         "salt": "s",
         "second_opinion_share": 0.0,
@@ -38,7 +39,7 @@ def test_one_decision_is_enough_where_no_rule_asks_for_more(reviews):
     assert review_queue.admit([doubt()], NOW) == 1
     assert review_queue.admit([doubt()], NOW + 1) == 0
     decide(review_queue, "ann", True, NOW + 5)
-    (outcome,) = reviews.outcomes("p0")
+    (outcome,) = reviews.list_outcomes("p0")
     assert (outcome.rule, outcome.verdicts) == ("single", {"hate": True, "spam": False})
     assert review_queue.claim("bob", 9, NOW + 6) == []
 
@@ -52,12 +53,14 @@ def test_two_who_agree_close_a_severe_case(reviews):
     review_queue = queue(reviews, second_opinion_severity=4)
     review_queue.admit([doubt(severity=5)], NOW)
     decide(review_queue, "ann", True, NOW + 1)
-    assert reviews.outcomes("p0") == []
+    assert reviews.list_outcomes("p0") == []
     assert review_queue.claim("ann", 1, NOW + HOUR_US) == []
     decide(review_queue, "bob", True, NOW + 2)
-    (outcome,) = reviews.outcomes("p0")
+    (outcome,) = reviews.list_outcomes("p0")
     assert outcome.rule == "agreed"
-    rules = [(entry.what, entry.rule) for entry in reviews.history("p0") if entry.what == "opened"]
+    rules = [
+        (entry.what, entry.rule) for entry in reviews.list_history("p0") if entry.what == "opened"
+    ]
     assert rules == [("opened", "routed"), ("opened", "severity")]
 
 
@@ -69,11 +72,11 @@ def test_where_two_differ_a_third_decides_by_majority(reviews):
     for reviewer in ("ann", "bob"):
         assert review_queue.claim(reviewer, 1, NOW + HOUR_US) == []
     decide(review_queue, "cleo", True, NOW + 3)
-    (outcome,) = reviews.outcomes("p0")
+    (outcome,) = reviews.list_outcomes("p0")
     assert (outcome.rule, outcome.verdicts["hate"]) == ("majority", True)
-    opened = [entry.rule for entry in reviews.history("p0") if entry.what == "opened"]
+    opened = [entry.rule for entry in reviews.list_history("p0") if entry.what == "opened"]
     assert opened == ["routed", "sample", "disagreement"]
-    assert {label.by for label in reviews.labels()} == {"ann,bob,cleo"}
+    assert {label.by for label in reviews.iterate_labels()} == {"ann,bob,cleo"}
     assert review_queue.agreement(0, seed=1)["hate"].pairs == 1
     assert review_queue.agreement(0, seed=1, rule="severity") == {}
 
@@ -90,19 +93,20 @@ def test_an_appeal_goes_to_another_and_becomes_a_label(reviews, still, rule):
     (claim,) = review_queue.claim("bob", 1, NOW + 30)
     assert claim.shown["appeal"] == "A quotation."
     review_queue.decide(claim.item_id, "bob", claim.token, {"hate": still}, NOW + 40)
-    assert [outcome.rule for outcome in reviews.outcomes("p0")] == [rule, "single"]
-    last = list(reviews.labels())[-1]
+    assert [outcome.rule for outcome in reviews.list_outcomes("p0")] == [rule, "single"]
+    last = list(reviews.iterate_labels())[-1]
     assert (last.policy, last.violates, last.rule, last.by) == ("hate", still, rule, "bob")
-    assert reviews.figures(NOW + 50, HOUR_US).overturned_share == float(not still)
+    assert reviews.compute_figures(NOW + 50, HOUR_US).overturned_share == float(not still)
 
 
 def test_nothing_tells_a_golden_item_from_another(reviews):
     review_queue = queue(reviews, golden_share=0.3)
-    reviews.keep_golden(
+    reviews.insert_golden(
         [
-            GoldenPost(
+            GoldenItem(
                 id=f"g{number}",
-                post_id=f"q{number}",
+                system="moderation",
+                subject_id=f"q{number}",
                 policies=POLICIES,
                 severity=2,
                 reach=100,
@@ -124,7 +128,7 @@ def test_nothing_tells_a_golden_item_from_another(reviews):
             claim.item_id, "ann", claim.token, {"hate": True, "spam": False}, NOW + 2
         )
     assert review_queue.accuracy(0)["ann", "hate"].answers == len(golden)
-    assert all(label.post_id.startswith("p") for label in reviews.labels())
+    assert all(label.post_id.startswith("p") for label in reviews.iterate_labels())
     assert len({claim.post_id for claim in golden}) == len(golden)
 
 

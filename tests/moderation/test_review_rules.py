@@ -28,7 +28,7 @@ from lib.moderation.review import (
 )
 from lib.moderation.review.golden import GoldenMixer
 from lib.moderation.review.stable_random import opaque_id, share_of
-from lib.records import GoldenAnswer, OpinionPair
+from lib.records.review import GoldenAnswer, OpinionPair
 from tests.moderation.review_factories import removed
 
 NOW = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import inspect, text
 
-from lib.records import ReviewItem
 from lib.records.database import Database
+from lib.records.review import ReviewItem
 from tests.records.review_factories import item
 
 

@@ -13,27 +13,24 @@ import pytest
 from sqlalchemy import select, text
 
 from jobs.privacy.erase import INCOMPLETE, EraseConfig, main
+from lib.churn.health_repository import HealthRepository
+from lib.churn.intervention_repository import (
+    InterventionOutcome,
+    InterventionRepository,
+    StoredPlan,
+)
 from lib.feature import OnlineFeatures, RedisStore, SqliteStore
 from lib.fraud.features import FRAUD
 from lib.maintenance.machine_store import SqliteMachines
+from lib.maintenance.repository import WorkOrderRepository
 from lib.moderation.media.media_store import MediaStore
-from lib.records import (
-    CustomerHealth,
-    Decision,
-    DecisionLog,
-    InterventionOutcome,
-    Interventions,
-    Records,
-    RecordsError,
-    Reviews,
-    StoredPlan,
-    WorkOrders,
-)
+from lib.records import Decision, DecisionLog, Records, RecordsError
 from lib.records.archiving import archive_day, days_before
 from lib.records.database import Database
 from lib.records.entity import Entity, entity_hash
 from lib.records.partitions import DAY
-from lib.records.review_schema import AUDIT
+from lib.records.review import ReviewStore
+from lib.records.review.tables import AUDIT
 from lib.records.schema import ERASURES
 from tests.privacy.factories import all_values, review_item
 from tests.records.conftest import NOVEMBER, SECOND, decision, fact
@@ -243,7 +240,7 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
         records.record_decisions(
             [decision(post, system="moderation", entities={"author_id": author}, request=request)]
         )
-    reviews = Reviews(url)
+    reviews = ReviewStore(url)
     contents = {
         "p1": {"text": f"words of {ANN}"},
         "p2": {"text": "other", "media": {"image": shared}},
@@ -267,7 +264,7 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
     with database.reading() as connection:
         audit = (
             connection.execute(
-                select(AUDIT).where(AUDIT.c.post_id == "p1").order_by(AUDIT.c.number)
+                select(AUDIT).where(AUDIT.c.subject_id == "p1").order_by(AUDIT.c.number)
             )
             .mappings()
             .all()
@@ -283,7 +280,7 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
 
 
 def test_the_audit_refuses_every_other_change(url: str, database: Database) -> None:
-    reviews = Reviews(url)
+    reviews = ReviewStore(url)
     reviews.admit([review_item("p1", {})], "routing")
     reviews.close()
     for change in (
@@ -299,9 +296,9 @@ def test_the_audit_refuses_every_other_change(url: str, database: Database) -> N
 def test_a_customer_is_erased_from_health_interventions_and_plans(
     url: str, records: Records, database: Database, secret: Path
 ) -> None:
-    health, book = CustomerHealth(url), Interventions(url)
+    health, book = HealthRepository(url), InterventionRepository(url)
     for name in (ANN, BOB):
-        health.keep([health_entry(0, customer_id=name)])
+        health.insert_entries([health_entry(0, customer_id=name)])
     plan = StoredPlan(
         id="p",
         planned_at=NOVEMBER,
@@ -309,8 +306,8 @@ def test_a_customer_is_erased_from_health_interventions_and_plans(
         request={"customers": [ANN, BOB]},
         summary={"not_considered": {ANN: "held out", BOB: "too late"}},
     )
-    book.keep(plan, [intervention(n, customer_id=name) for n, name in enumerate((ANN, BOB))])
-    book.tell(
+    book.insert_plan(plan, [intervention(n, customer_id=name) for n, name in enumerate((ANN, BOB))])
+    book.insert_outcomes(
         [
             InterventionOutcome(
                 intervention_id=f"p-{n}",
@@ -325,11 +322,11 @@ def test_a_customer_is_erased_from_health_interventions_and_plans(
     )
     assert main(EraseConfig("churn", (ANN,), url, secret_file=secret), NOVEMBER) == 0
     assert ANN not in all_values(database)
-    kept, chosen = book.plan("p")
+    kept, chosen = book.find_plan("p")
     assert kept.request == {"customers": ["erased", BOB]}
     assert [intervention.customer_id for intervention in chosen] == [BOB]
-    assert [outcome.intervention_id for outcome in book.outcomes()] == ["p-1"]
-    assert len(health.history(BOB)) == 1
+    assert [outcome.intervention_id for outcome in book.list_outcomes()] == ["p-1"]
+    assert len(health.list_entries(BOB)) == 1
     health.close()
     book.close()
 
@@ -352,7 +349,7 @@ def test_a_machine_is_erased_from_orders_schedules_and_its_store(
     path = tmp_path / "machines.sqlite"
     for name in (machine, "other"):
         assert in_machines(path, lambda store, name=name: store.write(name, b"memory", 0))
-    orders = WorkOrders(url)
+    orders = WorkOrderRepository(url)
     planned = schedule(
         "s", request={"machines": [machine, "other"]}, plan={"visits": [{"machine_id": machine}]}
     )
@@ -360,7 +357,7 @@ def test_a_machine_is_erased_from_orders_schedules_and_its_store(
         work_order(f"s-{number}", "s", machine_id=name)
         for number, name in enumerate((machine, "other"))
     ]
-    orders.keep(planned, work_orders)
+    orders.insert_schedule(planned, work_orders)
     config = EraseConfig(
         "maintenance",
         (machine,),
@@ -369,7 +366,7 @@ def test_a_machine_is_erased_from_orders_schedules_and_its_store(
         profile_store=f"sqlite:///{tmp_path}/machines.sqlite",
     )
     assert main(config, NOVEMBER) == 0
-    kept, left = orders.schedule("s")
+    kept, left = orders.find_schedule("s")
     assert kept.request == {"machines": ["erased", "other"]}
     assert kept.plan == {"visits": [{"machine_id": "erased"}]}
     assert [order.machine_id for order in left] == ["other"]

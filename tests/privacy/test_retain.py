@@ -11,16 +11,12 @@ import pytest
 
 from jobs.framework.options import read_options
 from jobs.privacy.retain import RetainConfig, main
+from lib.churn.health_repository import HealthRepository
+from lib.maintenance.repository import WorkOrderRepository
 from lib.moderation.media.media_store import MediaStore
-from lib.records import (
-    CustomerHealth,
-    Records,
-    RecordsError,
-    RecordsUnavailableError,
-    Reviews,
-    WorkOrders,
-)
+from lib.records import Records, RecordsError, RecordsUnavailableError
 from lib.records.partitions import DAY
+from lib.records.review import ReviewStore
 from tests.privacy.factories import all_values, review_item
 from tests.records.conftest import NOVEMBER, SECOND, decision, fact
 from tests.records.customer_factories import health_entry
@@ -38,7 +34,7 @@ def seed(url: str, records: Records, folder: Path) -> dict[str, str]:
             [decision(name, event_time=at, received_at=at, decided_at=at, method=method)]
         )
         records.record_labels([fact(name, received_at=at)])
-    reviews = Reviews(url)
+    reviews = ReviewStore(url)
     shelf = MediaStore(str(folder / "media"))
     digests = {name: shelf.keep(name.encode()) for name in ("old", "open", "new")}
     reviews.admit(
@@ -131,17 +127,17 @@ def test_nothing_goes_that_was_not_asked_for(
 
 
 def test_open_orders_stay_and_customers_health_ages(url: str, records: Records) -> None:
-    orders, health = WorkOrders(url), CustomerHealth(url)
+    orders, health = WorkOrderRepository(url), HealthRepository(url)
     for name in ("open", "closed"):
-        orders.keep(schedule(name), [work_order(name, name)])
-    orders.settle("closed", {"result": "done"}, NOVEMBER)
+        orders.insert_schedule(schedule(name), [work_order(name, name)])
+    orders.close_order("closed", {"result": "done"}, NOVEMBER)
     entries = [health_entry(0, customer_id="c", at=at, created_at=at) for at in (NOVEMBER, NOW)]
-    health.keep(entries)
+    health.insert_entries(entries)
     done = main(RetainConfig(url, orders_days=30, health_days=30), NOW)
     assert (done["work orders"].deleted, done["work orders"].waiting) == (2, 1)
     assert done["health"].deleted == 1
-    assert [entry.id for entry in orders.of_machine("m")] == ["open"]
-    assert [entry.at for entry in health.history("c")] == [NOW]
+    assert [entry.id for entry in orders.list_of_machine("m")] == ["open"]
+    assert [entry.at for entry in health.list_entries("c")] == [NOW]
     orders.close()
     health.close()
 

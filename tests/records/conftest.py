@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from lib.records import Decision, Fact, Records, Reviews
+from lib.records import Decision, Fact, Records
+from lib.records.review import ReviewStore
 from tests.records.server import POSTGRESQL, installed, new_database, running
 
 NOVEMBER = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
@@ -90,6 +91,6 @@ def records(url: str) -> Iterator[Records]:
 
 
 @pytest.fixture
-def reviews(url: str) -> Iterator[Reviews]:
-    with migrated(Reviews(url)) as opened:
+def reviews(url: str) -> Iterator[ReviewStore]:
+    with migrated(ReviewStore(url)) as opened:
         yield opened

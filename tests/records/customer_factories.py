@@ -1,6 +1,7 @@
 """Customers' health and what was planned for them, as the records keep it."""
 
-from lib.records import HealthEntry, Intervention
+from lib.churn.health_repository import HealthEntry
+from lib.churn.intervention_repository import Intervention
 from tests.records.conftest import NOVEMBER, SECOND
 
 

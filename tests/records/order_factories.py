@@ -1,6 +1,6 @@
 """Schedules and work orders, as the records keep them."""
 
-from lib.records import StoredSchedule, WorkOrder
+from lib.maintenance.repository import StoredSchedule, WorkOrder
 from tests.records.conftest import NOVEMBER
 
 

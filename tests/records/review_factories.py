@@ -2,11 +2,7 @@
 
 from dataclasses import replace
 
-from lib.records import (
-    Outcome,
-    ReviewItem,
-    Step,
-)
+from lib.records.review import Outcome, ReviewItem, Step
 from tests.records.conftest import NOVEMBER, SECOND
 
 HOUR = 3600 * SECOND
@@ -19,7 +15,8 @@ def item(number: int = 0, **changes: object) -> ReviewItem:
     fields: dict[str, object] = {
         "id": f"i{number}",
         "case_id": f"i{number}",
-        "post_id": f"p{number}",
+        "system": "moderation",
+        "subject_id": f"p{number}",
         "kind": "review",
         "rule": "routed",
         "policies": {"hate": 0.625, "spam": 0.25},
@@ -41,7 +38,8 @@ def close(item, case):
     return Step(
         outcome=Outcome(
             case_id=item.case_id,
-            post_id=item.post_id,
+            system=item.system,
+            subject_id=item.subject_id,
             kind=item.kind,
             rule="single",
             verdicts=case[-1].verdicts,

@@ -20,7 +20,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from lib.moderation.review import Doubt, ReviewQueue, ReviewSettings, cohen_kappa
 from lib.moderation.review.stable_random import share_of
-from lib.records import GoldenPost, LeaseLostError, Reviews
+from lib.records.review import GoldenItem, LeaseLostError, ReviewStore
 
 # what every reviewer would load for itself otherwise
 _SHARED = ["lib.moderation.review", "sklearn.metrics", "tests.records.server"]
@@ -68,7 +68,7 @@ def says(reviewer: str, post_id: str) -> dict[str, bool]:
 
 def review(url: str, fire: Fire, name: str, doomed: bool, holding: Any) -> None:
     """Claim and decide until nothing is left; a doomed reviewer stops while it holds items."""
-    reviews = Reviews(url)
+    reviews = ReviewStore(url)
     queue, draw = ReviewQueue(reviews, fire.settings), np.random.default_rng(hash_of(name, fire))
     turns = int(draw.integers(1, 4))
     while True:
@@ -77,7 +77,7 @@ def review(url: str, fire: Fire, name: str, doomed: bool, holding: Any) -> None:
             holding.set()
             time.sleep(3600)
         if not claims:
-            if not reviews.figures(_now(), _LONG_US).waiting:
+            if not reviews.compute_figures(_now(), _LONG_US).waiting:
                 return
             time.sleep(0.02)
         for claim in claims:
@@ -95,11 +95,11 @@ def hash_of(name: str, fire: Fire) -> int:
 
 def run(url: str, fire: Fire) -> dict[str, Any]:
     """Fill the queue, let the reviewers loose, and count what came of it."""
-    reviews = Reviews(url)
+    reviews = ReviewStore(url)
     reviews.migrate()
     queue = ReviewQueue(reviews, fire.settings)
     queue.admit(doubts(fire), _now())
-    reviews.keep_golden(golden(fire))
+    reviews.insert_golden(golden(fire))
     started = time.perf_counter()
     killed = _let_loose(url, fire, reviews)
     seconds = time.perf_counter() - started
@@ -131,12 +131,13 @@ def doubts(fire: Fire) -> list[Doubt]:
     ]
 
 
-def golden(fire: Fire) -> list[GoldenPost]:
+def golden(fire: Fire) -> list[GoldenItem]:
     """Posts with known answers, a tenth as many."""
     return [
-        GoldenPost(
+        GoldenItem(
             id=f"g{number}",
-            post_id=f"g{number}",
+            system="moderation",
+            subject_id=f"g{number}",
             policies=_POLICIES,
             severity=2,
             reach=10,
@@ -148,21 +149,24 @@ def golden(fire: Fire) -> list[GoldenPost]:
     ]
 
 
-def counted(reviews: Reviews, fire: Fire) -> dict[str, Any]:
+def counted(reviews: ReviewStore, fire: Fire) -> dict[str, Any]:
     """What was lost, what was decided too often, and whether kappa is scikit-learn's."""
     lost = twice = 0
     for number in range(fire.posts):
-        verdicts, outcomes = reviews.verdicts(f"p{number}"), reviews.outcomes(f"p{number}")
+        verdicts, outcomes = (
+            reviews.list_verdicts(f"p{number}"),
+            reviews.list_outcomes(f"p{number}"),
+        )
         lost += len(outcomes) != 1
         reviewers = {verdict.reviewer for verdict in verdicts}
         needed = _NEEDED[outcomes[0].rule] if outcomes else len(verdicts)
         twice += len(verdicts) != needed or len(reviewers) != len(verdicts)
-    labels = list(reviews.labels())
-    figures = reviews.figures(_now(), _LONG_US)
+    labels = list(reviews.iterate_labels())
+    figures = reviews.compute_figures(_now(), _LONG_US)
     return {
         "items": fire.posts,
         "decided": round(figures.decisions_per_hour * 24),
-        "golden_decided": len(reviews.golden_answers()),
+        "golden_decided": len(reviews.list_golden_answers()),
         "lost": lost,
         "decided_twice": twice,
         "labels": len(labels),
@@ -172,8 +176,8 @@ def counted(reviews: Reviews, fire: Fire) -> dict[str, Any]:
     }
 
 
-def _kappa(reviews: Reviews) -> dict[str, Any]:
-    pairs = reviews.pairs()
+def _kappa(reviews: ReviewStore) -> dict[str, Any]:
+    pairs = reviews.list_opinion_pairs()
     first, second = (
         [getattr(pair, side)["hate"] for pair in pairs] for side in ("first", "second")
     )
@@ -186,7 +190,7 @@ def _kappa(reviews: Reviews) -> dict[str, Any]:
     }
 
 
-def _let_loose(url: str, fire: Fire, reviews: Reviews) -> int:
+def _let_loose(url: str, fire: Fire, reviews: ReviewStore) -> int:
     """Run the reviewers until the queue is empty; each one that is killed is replaced."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_SHARED)
@@ -203,7 +207,8 @@ def _let_loose(url: str, fire: Fire, reviews: Reviews) -> int:
     people = [begin(f"r{number}", None) for number in range(fire.reviewers - fire.kills)]
     until, killed = time.monotonic() + fire.patience_s, 0
     while time.monotonic() < until and (
-        reviews.figures(_now(), _LONG_US).waiting or any(person.is_alive() for person in people)
+        reviews.compute_figures(_now(), _LONG_US).waiting
+        or any(person.is_alive() for person in people)
     ):
         for index, (process, event) in enumerate(zip(victims, holding, strict=True)):
             if event.is_set() and process.is_alive() and process.pid is not None:

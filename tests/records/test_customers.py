@@ -5,30 +5,29 @@ from dataclasses import replace
 
 import pytest
 
-from lib.records import (
+from lib.churn.health_repository import HealthRepository, Override
+from lib.churn.intervention_repository import (
     ContradictedOutcomeError,
-    CustomerHealth,
     InterventionOutcome,
-    Interventions,
-    Override,
-    RecordsError,
+    InterventionRepository,
     StalePlanError,
     StoredPlan,
     UnknownInterventionError,
 )
+from lib.records import RecordsError
 from tests.records.conftest import NOVEMBER, SECOND, migrated
 from tests.records.customer_factories import health_entry, intervention
 
 
 @pytest.fixture
 def health(url):
-    with migrated(CustomerHealth(url)) as store:
+    with migrated(HealthRepository(url)) as store:
         yield store
 
 
 @pytest.fixture
 def book(url):
-    with migrated(Interventions(url)) as store:
+    with migrated(InterventionRepository(url)) as store:
         yield store
 
 
@@ -64,22 +63,24 @@ PLAN = StoredPlan(
 
 
 def test_history_comes_newest_first_and_the_first_entry_of_a_moment_stays(health):
-    assert health.keep([health_entry(1), health_entry(3), health_entry(2)]) == 3
-    assert health.keep([health_entry(3, score=1.0), health_entry(4, customer_id="c2")]) == 1
-    assert health.history("c1") == [health_entry(3), health_entry(2), health_entry(1)]
-    assert health.history("c1", most=1) == [health_entry(3)]
-    assert health.history("nobody") == []
+    assert health.insert_entries([health_entry(1), health_entry(3), health_entry(2)]) == 3
+    assert (
+        health.insert_entries([health_entry(3, score=1.0), health_entry(4, customer_id="c2")]) == 1
+    )
+    assert health.list_entries("c1") == [health_entry(3), health_entry(2), health_entry(1)]
+    assert health.list_entries("c1", limit=1) == [health_entry(3)]
+    assert health.list_entries("nobody") == []
 
 
 def test_the_newest_override_holds_until_it_expires_or_is_withdrawn(health):
-    assert health.in_force("c1", NOVEMBER) is None
-    health.override(override(1))
-    health.override(override(2, score=20.0))
-    assert health.in_force("c1", NOVEMBER + 3 * SECOND) == override(2, score=20.0)
-    assert health.in_force("c1", NOVEMBER + 12 * SECOND) is None
-    health.override(override(5, score=None, reason="wrong customer"))
-    assert health.in_force("c1", NOVEMBER + 6 * SECOND) is None
-    assert [entry.id for entry in health.overrides("c1")] == ["o5", "o2", "o1"]
+    assert health.find_active_override("c1", NOVEMBER) is None
+    health.insert_override(override(1))
+    health.insert_override(override(2, score=20.0))
+    assert health.find_active_override("c1", NOVEMBER + 3 * SECOND) == override(2, score=20.0)
+    assert health.find_active_override("c1", NOVEMBER + 12 * SECOND) is None
+    health.insert_override(override(5, score=None, reason="wrong customer"))
+    assert health.find_active_override("c1", NOVEMBER + 6 * SECOND) is None
+    assert [entry.id for entry in health.list_overrides("c1")] == ["o5", "o2", "o1"]
 
 
 def test_an_override_that_ends_before_it_begins_is_refused():
@@ -88,55 +89,55 @@ def test_an_override_that_ends_before_it_begins_is_refused():
 
 
 def test_a_plan_is_kept_once_with_those_who_were_left_alone(book):
-    assert book.keep(PLAN, [intervention(1), intervention(2)])
-    assert not book.keep(replace(PLAN, summary={}), [intervention(3)])
-    assert book.plan("p") == (PLAN, [intervention(2), intervention(1)])
-    assert book.since(NOVEMBER) == [intervention(1), intervention(2)]
-    assert book.since(NOVEMBER + 1) == []
-    assert book.of_customer("c2") == [intervention(2)]
+    assert book.insert_plan(PLAN, [intervention(1), intervention(2)])
+    assert not book.insert_plan(replace(PLAN, summary={}), [intervention(3)])
+    assert book.find_plan("p") == (PLAN, [intervention(2), intervention(1)])
+    assert book.list_since(NOVEMBER) == [intervention(1), intervention(2)]
+    assert book.list_since(NOVEMBER + 1) == []
+    assert book.list_of_customer("c2") == [intervention(2)]
 
 
 def test_outcomes_are_told_once_and_never_turned_round(book):
-    book.keep(PLAN, [intervention(1), intervention(2)])
+    book.insert_plan(PLAN, [intervention(1), intervention(2)])
     left = outcome(intervention_id="p-2", kind="left", value=False)
-    assert book.tell([outcome(), left]) == 2
-    assert book.tell([outcome(note=None), left]) == 0
-    assert book.outcomes() == [outcome(), left]
+    assert book.insert_outcomes([outcome(), left]) == 2
+    assert book.insert_outcomes([outcome(note=None), left]) == 0
+    assert book.list_outcomes() == [outcome(), left]
     with pytest.raises(ContradictedOutcomeError, match="delivered was True"):
-        book.tell([outcome(kind="left"), outcome(value=False)])
-    assert book.outcomes() == [outcome(), left]  # nothing of a refused batch stays
+        book.insert_outcomes([outcome(kind="left"), outcome(value=False)])
+    assert book.list_outcomes() == [outcome(), left]  # nothing of a refused batch stays
 
 
 def test_what_is_not_there_is_said(book):
     with pytest.raises(UnknownInterventionError, match="there is no plan 'q'"):
-        book.plan("q")
+        book.find_plan("q")
     with pytest.raises(UnknownInterventionError, match="there is no intervention 'p-1'"):
-        book.tell([outcome()])
+        book.insert_outcomes([outcome()])
 
 
 def test_two_who_keep_the_same_entries_in_opposite_order_do_not_wait_for_each_other(health):
     entries = [health_entry(number, customer_id=f"c{number % 50}") for number in range(2_000)]
     with ThreadPoolExecutor(2) as pool:
         for _ in range(5):
-            both = list(pool.map(health.keep, (entries, entries[::-1])))
+            both = list(pool.map(health.insert_entries, (entries, entries[::-1])))
             assert sum(both) in (len(entries), 0)
 
 
 def test_a_plan_made_beside_another_is_stale(book):
     first, second = replace(PLAN, id="a"), replace(PLAN, id="b")
-    assert book.keep(first, [intervention(1, id="a-1", plan_id="a")], past=[], since=0)
+    assert book.insert_plan(first, [intervention(1, id="a-1", plan_id="a")], past=[], since=0)
     with pytest.raises(StalePlanError):
-        book.keep(second, [intervention(1, id="b-1", plan_id="b")], past=[], since=0)
-    past = book.since(0)
-    assert book.keep(second, [intervention(2, id="b-1", plan_id="b")], past=past, since=0)
-    assert not book.keep(second, [], past=past, since=0)
+        book.insert_plan(second, [intervention(1, id="b-1", plan_id="b")], past=[], since=0)
+    past = book.list_since(0)
+    assert book.insert_plan(second, [intervention(2, id="b-1", plan_id="b")], past=past, since=0)
+    assert not book.insert_plan(second, [], past=past, since=0)
 
 
 def test_of_plans_made_at_once_one_stands(book):
     def keep(number: int) -> bool:
         name = f"p{number}"
         try:
-            return book.keep(
+            return book.insert_plan(
                 replace(PLAN, id=name),
                 [intervention(1, id=f"{name}-1", plan_id=name)],
                 past=[],

@@ -6,16 +6,15 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from lib.records import (
+from lib.records import RecordsError, RefusedRowsError
+from lib.records.database import Database
+from lib.records.review import (
     ContradictedVerdictError,
-    GoldenPost,
+    GoldenItem,
     LeaseLostError,
-    RecordsError,
-    RefusedRowsError,
     Step,
     UnknownItemError,
 )
-from lib.records.database import Database
 from tests.records.conftest import NOVEMBER, SECOND
 from tests.records.review_factories import HOUR, LEASE, claim, close, decide, item, look_twice
 
@@ -25,7 +24,7 @@ def test_items_come_by_rank_and_only_once(reviews):
     assert reviews.admit([item(0, severity=5)], "routing") == 0
     assert [lease.item_id for lease in claim(reviews, most=2)] == ["i0", "i1"]
     assert [lease.item_id for lease in claim(reviews, "bob")] == ["i2"]
-    assert reviews.item("i0").item == item(0)
+    assert reviews.find_item("i0").item == item(0)
 
 
 def test_a_lease_that_ended_gives_the_item_to_another_and_refuses_the_first(reviews):
@@ -38,7 +37,7 @@ def test_a_lease_that_ended_gives_the_item_to_another_and_refuses_the_first(revi
     verdict, fresh = decide(reviews, second, "bob", now=NOVEMBER + LEASE + 1)
     assert fresh
     assert verdict.reviewer == "bob"
-    whats = [(entry.what, entry.who) for entry in reviews.history("p0")]
+    whats = [(entry.what, entry.who) for entry in reviews.list_history("p0")]
     assert whats == [
         ("opened", "routing"),
         ("claimed", "ann"),
@@ -75,7 +74,7 @@ def test_the_same_decision_again_changes_nothing_and_another_is_refused(reviews)
         decide(reviews, lease, hate=False)
     with pytest.raises(LeaseLostError, match="by another reviewer"):
         decide(reviews, lease, "bob")
-    assert len(list(reviews.labels())) == 2
+    assert len(list(reviews.iterate_labels())) == 2
 
 
 def test_a_renewed_item_stays_and_a_released_one_goes_back(reviews):
@@ -96,7 +95,7 @@ def test_a_renewed_item_stays_and_a_released_one_goes_back(reviews):
 
 def test_what_is_not_there_or_not_complete_is_refused(reviews):
     with pytest.raises(UnknownItemError, match="no item 'i7'"):
-        reviews.item("i7")
+        reviews.find_item("i7")
     reviews.admit([item()], "routing")
     (lease,) = claim(reviews)
     with pytest.raises(RecordsError, match="verdict on each of hate, spam, got hate"):
@@ -120,7 +119,7 @@ def test_what_is_not_there_or_not_complete_is_refused(reviews):
         ({"policies": {"hate": 1.5}}, "policies.hate: expected a probability 0 to 1, got 1.5"),
         ({"kind": "guess"}, "kind: expected one of review, second_opinion"),
         ({"kind": "golden"}, "known: expected answers of golden items"),
-        ({"post_id": ""}, "post_id: expected 1 to 512 bytes"),
+        ({"subject_id": ""}, "subject_id: expected 1 to 512 bytes"),
         ({"due_at": 1.5}, "due_at: expected microseconds"),
     ],
 )
@@ -137,11 +136,11 @@ def test_a_second_opinion_never_goes_to_the_first_reviewer(reviews):
     (second,) = claim(reviews, "bob")
     assert second.item_id == "i0-again"
     decide(reviews, second, "bob", hate=False, step=look_twice)
-    (pair,) = reviews.pairs()
+    (pair,) = reviews.list_opinion_pairs()
     assert (pair.rule, pair.first["hate"], pair.second["hate"]) == ("sample", True, False)
-    (outcome,) = reviews.outcomes("p0")
+    (outcome,) = reviews.list_outcomes("p0")
     assert outcome.verdicts == {"hate": False, "spam": False}
-    assert [label.by for label in reviews.labels()] == ["ann,bob", "ann,bob"]
+    assert [label.by for label in reviews.iterate_labels()] == ["ann,bob", "ann,bob"]
 
 
 def test_languages_and_skills_decide_who_may_have_an_item(reviews):
@@ -157,22 +156,22 @@ def test_labels_come_each_once_in_their_order(reviews):
     reviews.admit([item(number) for number in range(3)], "routing")
     claims = claim(reviews)
     decide(reviews, claims[0])
-    labels = list(reviews.labels())
+    labels = list(reviews.iterate_labels())
     assert [(label.post_id, label.policy, label.violates) for label in labels] == [
         ("p0", "hate", True),
         ("p0", "spam", False),
     ]
     assert labels[0].policy_version == "v1"
-    assert list(reviews.labels(labels[-1].number)) == []
+    assert list(reviews.iterate_labels(labels[-1].number)) == []
     decide(reviews, claims[1])
-    assert {label.post_id for label in reviews.labels(labels[-1].number)} == {"p1"}
+    assert {label.post_id for label in reviews.iterate_labels(labels[-1].number)} == {"p1"}
 
 
 def test_the_audit_holds_before_and_after_and_cannot_be_changed(reviews, url):
     reviews.admit([item()], "routing")
     (lease,) = claim(reviews)
     decide(reviews, lease)
-    opened, claimed, decided, closed = reviews.history("p0")
+    opened, claimed, decided, closed = reviews.list_history("p0")
     assert opened.after["policies"] == {"hate": 0.625, "spam": 0.25}
     assert claimed.after == {"leased_by": "ann", "leased_until": NOVEMBER + LEASE}
     assert decided.after == {"verdicts": {"hate": True, "spam": False}}
@@ -186,7 +185,7 @@ def test_the_audit_holds_before_and_after_and_cannot_be_changed(reviews, url):
         ):
             connection.execute(text(change))
     database.close()
-    assert len(reviews.history("p0")) == 4
+    assert len(reviews.list_history("p0")) == 4
 
 
 def test_figures_say_how_the_queue_stands(reviews):
@@ -195,23 +194,23 @@ def test_figures_say_how_the_queue_stands(reviews):
     first, second, *_ = claim(reviews, most=3)
     decide(reviews, first)
     decide(reviews, second, now=NOVEMBER + 2 * SECOND)
-    figures = reviews.figures(NOVEMBER + 30 * SECOND, 2 * HOUR)
+    figures = reviews.compute_figures(NOVEMBER + 30 * SECOND, 2 * HOUR)
     assert figures.depth == {"hate": 2, "spam": 1}
     assert (figures.waiting, figures.leased, figures.overdue_share) == (3, 1, 0.0)
     assert figures.oldest_age_us == 30 * SECOND - 2
     assert (figures.arrivals_per_hour, figures.decisions_per_hour) == (2.0, 1.0)
     assert figures.decisions_per_case == 1.0
     assert figures.overturned_share is None
-    late = reviews.figures(NOVEMBER + HOUR + 2, HOUR)
+    late = reviews.compute_figures(NOVEMBER + HOUR + 2, HOUR)
     assert late.overdue_share == pytest.approx(1 / 3)
 
 
 def test_an_empty_queue_has_figures_too(reviews):
-    figures = reviews.figures(NOVEMBER, HOUR)
+    figures = reviews.compute_figures(NOVEMBER, HOUR)
     assert (figures.waiting, figures.oldest_age_us, figures.overdue_share) == (0, 0, 0.0)
     assert figures.decisions_per_case is None
     with pytest.raises(RecordsError, match="window: expected 1 microsecond or more, got 0"):
-        reviews.figures(NOVEMBER, 0)
+        reviews.compute_figures(NOVEMBER, 0)
 
 
 class EveryThird:
@@ -227,7 +226,7 @@ class EveryThird:
             id=f"{post.id}-{reviewer}",
             case_id=f"{post.id}-{reviewer}",
             kind="golden",
-            post_id=post.post_id,
+            subject_id=post.subject_id,
             policies=post.policies,
             shown=post.shown,
             known=post.known,
@@ -235,10 +234,11 @@ class EveryThird:
         )
 
 
-def golden(number: int, **changes: object) -> GoldenPost:
+def golden(number: int, **changes: object) -> GoldenItem:
     fields: dict[str, object] = {
         "id": f"g{number}",
-        "post_id": f"gp{number}",
+        "system": "moderation",
+        "subject_id": f"gp{number}",
         "policies": {"hate": 0.5, "spam": 0.5},
         "severity": 2,
         "reach": 10,
@@ -246,12 +246,12 @@ def golden(number: int, **changes: object) -> GoldenPost:
         "shown": {"text": "known"},
         "known": {"hate": True, "spam": False},
     }
-    return GoldenPost(**(fields | changes))
+    return GoldenItem(**(fields | changes))
 
 
 def test_golden_items_are_mixed_in_one_by_one_and_judged(reviews):
     reviews.admit([item(number) for number in range(8)], "routing")
-    assert reviews.keep_golden([golden(0), golden(1), golden(2, policy_version="v0")]) == 3
+    assert reviews.insert_golden([golden(0), golden(1), golden(2, policy_version="v0")]) == 3
     leases = [claim(reviews, most=1, mixer=EveryThird())[0] for _ in range(9)]
     assert [lease.item_id for lease in leases] == [
         "i0",
@@ -266,13 +266,13 @@ def test_golden_items_are_mixed_in_one_by_one_and_judged(reviews):
     ]
     decide(reviews, leases[2], step=lambda item, case: Step())
     decide(reviews, leases[5], hate=False, step=lambda item, case: Step())
-    answers = reviews.golden_answers()
+    answers = reviews.list_golden_answers()
     assert [(answer.known["hate"], answer.verdicts["hate"]) for answer in answers] == [
         (True, True),
         (True, False),
     ]
-    assert list(reviews.labels()) == []
-    assert reviews.figures(NOVEMBER, HOUR).depth == {"hate": 8}
+    assert list(reviews.iterate_labels()) == []
+    assert reviews.compute_figures(NOVEMBER, HOUR).depth == {"hate": 8}
 
 
 def test_a_golden_post_without_its_answers_is_refused():
@@ -300,7 +300,7 @@ def test_of_reviewers_who_decide_one_item_at_once_one_is_heard(reviews):
 
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(attempt, range(6))) == 1
-    assert len(reviews.verdicts("p0")) == 1
+    assert len(reviews.list_verdicts("p0")) == 1
 
 
 def test_numbers_of_labels_never_come_late(reviews):
@@ -310,7 +310,7 @@ def test_numbers_of_labels_never_come_late(reviews):
         work = [pool.submit(decide, reviews, lease) for lease in claims]
         keys, last = [], 0
         while not all(future.done() for future in work) or len(keys) < 80:
-            for label in reviews.labels(last):
+            for label in reviews.iterate_labels(last):
                 keys.append((label.case_id, label.policy))
                 last = label.number
     assert len(keys) == len(set(keys)) == 80

@@ -10,16 +10,14 @@ from typing import TypeVar
 
 import pytest
 
-from lib.records import (
+from lib.churn.intervention_repository import (
     InterventionOutcome,
-    Interventions,
-    RecordsUnavailableError,
-    RepeatedOpinionError,
-    ReviewKey,
-    Reviews,
+    InterventionRepository,
     StoredPlan,
 )
+from lib.records import RecordsUnavailableError
 from lib.records.database import Database
+from lib.records.review import RepeatedOpinionError, ReviewKey, ReviewStore
 from tests.records.conftest import NOVEMBER, SECOND
 from tests.records.customer_factories import intervention
 from tests.records.review_factories import LEASE, claim, close, decide, item, look_twice
@@ -34,8 +32,8 @@ def at_once(work: Callable[[], Answer], times: int = 6) -> list[Answer]:
         return [each.result() for each in [pool.submit(work) for _ in range(times)]]
 
 
-def whats(reviews: Reviews, post_id: str = "p0") -> list[str]:
-    return [entry.what for entry in reviews.history(post_id)]
+def whats(reviews: ReviewStore, post_id: str = "p0") -> list[str]:
+    return [entry.what for entry in reviews.list_history(post_id)]
 
 
 def test_a_claim_that_comes_twice_and_at_once_leases_once(reviews):
@@ -70,14 +68,14 @@ def test_a_decision_that_comes_at_once_is_kept_once(reviews):
     answers = at_once(lambda: decide(reviews, lease))
     assert sorted(new for _, new in answers) == [False] * 5 + [True]
     assert whats(reviews) == ["opened", "claimed", "decided", "closed"]
-    assert len(list(reviews.labels())) == 2
+    assert len(list(reviews.iterate_labels())) == 2
 
 
 def test_an_outcome_that_comes_twice_and_at_once_is_kept_once(url, reviews):
-    book = Interventions(url)
+    book = InterventionRepository(url)
     plan = StoredPlan(id="d", planned_at=NOVEMBER, created_at=NOVEMBER, request={}, summary={})
     chosen = intervention(0, id="d-0", plan_id="d", customer_id="c")
-    book.keep(plan, [chosen], [], 0)
+    book.insert_plan(plan, [chosen], [], 0)
     outcome = InterventionOutcome(
         intervention_id="d-0",
         kind="left",
@@ -86,9 +84,9 @@ def test_an_outcome_that_comes_twice_and_at_once_is_kept_once(url, reviews):
         received_at=NOVEMBER,
         note=None,
     )
-    assert sum(at_once(lambda: book.tell([outcome]))) == 1
-    assert book.tell([outcome]) == 0
-    assert len(book.outcomes()) == 1
+    assert sum(at_once(lambda: book.insert_outcomes([outcome]))) == 1
+    assert book.insert_outcomes([outcome]) == 0
+    assert len(book.list_outcomes()) == 1
     book.close()
 
 
@@ -115,7 +113,7 @@ def test_the_audit_and_the_verdict_keep_the_key_that_acted(reviews):
     (other_lease,) = claim(reviews, "bob", key=BOB)
     verdict, _ = opinion(reviews, other_lease, "bob", BOB)
     assert verdict.key_id == BOB.id
-    assert [(entry.what, entry.key_id) for entry in reviews.history("p0")] == [
+    assert [(entry.what, entry.key_id) for entry in reviews.list_history("p0")] == [
         ("opened", None),
         ("claimed", ANN.id),
         ("renewed", ANN.id),
@@ -152,7 +150,7 @@ def test_a_key_for_all_names_gives_one_opinion_of_a_post(reviews, kind):
     with pytest.raises(RepeatedOpinionError, match="did not decide about the post before"):
         opinion(reviews, second, "bob", ANYBODY, look_twice)
     assert opinion(reviews, second, "bob", BOB, look_twice)[1]
-    assert reviews.outcomes("p0")
+    assert reviews.list_outcomes("p0")
 
 
 def test_keys_that_are_bound_to_names_may_share_an_id(reviews):
@@ -165,16 +163,16 @@ def test_keys_that_are_bound_to_names_may_share_an_id(reviews):
 
 
 def test_a_salt_is_made_once_for_all_and_another_for_each_database(reviews, url, tmp_path):
-    another = Reviews(url)
-    salts = at_once(reviews.salt) + at_once(another.salt)
+    another = ReviewStore(url)
+    salts = at_once(reviews.ensure_salt) + at_once(another.ensure_salt)
     another.close()
     assert set(salts) == {salts[0]}
     assert len(salts[0]) == 64
-    other = Reviews(f"sqlite:///{tmp_path}/other.db")
+    other = ReviewStore(f"sqlite:///{tmp_path}/other.db")
     other.migrate()
-    assert other.salt() != salts[0]
+    assert other.ensure_salt() != salts[0]
     other.close()
-    away = Reviews("postgresql+psycopg://nobody@127.0.0.1:1/records")
+    away = ReviewStore("postgresql+psycopg://nobody@127.0.0.1:1/records")
     with pytest.raises(RecordsUnavailableError):
-        away.salt()
+        away.ensure_salt()
     away.close()

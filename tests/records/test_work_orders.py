@@ -5,14 +5,20 @@ from threading import Barrier
 
 import pytest
 
-from lib.records import ClosedOrderError, StoredSchedule, UnknownOrderError, WorkOrder, WorkOrders
+from lib.maintenance.repository import (
+    ClosedOrderError,
+    StoredSchedule,
+    UnknownOrderError,
+    WorkOrder,
+    WorkOrderRepository,
+)
 from tests.records.conftest import NOVEMBER, SECOND, migrated
 from tests.records.order_factories import work_order
 
 
 @pytest.fixture
 def book(url):
-    with migrated(WorkOrders(url)) as store:
+    with migrated(WorkOrderRepository(url)) as store:
         yield store
 
 
@@ -35,23 +41,23 @@ def test_a_schedule_is_kept_once_and_its_orders_come_by_start(book):
         request={"a": [1, None]},
         plan={"b": 2.5},
     )
-    assert book.keep(schedule, [order(3), order(1)])
-    assert not book.keep(schedule, [order(5)])
-    stored_schedule, orders = book.schedule("w")
+    assert book.insert_schedule(schedule, [order(3), order(1)])
+    assert not book.insert_schedule(schedule, [order(5)])
+    stored_schedule, orders = book.find_schedule("w")
     assert stored_schedule == schedule
     assert orders == [order(1), order(3)]
-    assert [work_order.id for work_order in book.of_machine("m")] == ["w-3", "w-1"]
-    closed, fresh = book.settle("w-1", {"result": "done"}, NOVEMBER + SECOND)
+    assert [work_order.id for work_order in book.list_of_machine("m")] == ["w-3", "w-1"]
+    closed, fresh = book.close_order("w-1", {"result": "done"}, NOVEMBER + SECOND)
     assert fresh
     assert closed.outcome == {"result": "done"}
-    assert [
-        work_order.id for work_order in book.closed_between(NOVEMBER, NOVEMBER + 2 * SECOND)
-    ] == ["w-1"]
-    assert book.closed_between(NOVEMBER, NOVEMBER + SECOND) == []
+    assert [work_order.id for work_order in book.list_closed(NOVEMBER, NOVEMBER + 2 * SECOND)] == [
+        "w-1"
+    ]
+    assert book.list_closed(NOVEMBER, NOVEMBER + SECOND) == []
 
 
 def test_what_is_not_there_is_said(book):
-    for look in (book.schedule, book.order):
+    for look in (book.find_schedule, book.find_order):
         with pytest.raises(UnknownOrderError, match="there is no"):
             look("nothing")
 
@@ -87,20 +93,20 @@ def planned(name: str, number: int) -> tuple[StoredSchedule, list[WorkOrder]]:
 @pytest.mark.parametrize("round_", range(5))
 def test_a_schedule_that_is_kept_twice_at_once_is_one_schedule(book, round_):
     name = f"s{round_}"
-    fresh = at_once(*(lambda n=n: book.keep(*planned(name, n)) for n in range(4)))
+    fresh = at_once(*(lambda n=n: book.insert_schedule(*planned(name, n)) for n in range(4)))
     assert sorted(fresh) == [False, False, False, True]
-    schedule, orders = book.schedule(name)
+    schedule, orders = book.find_schedule(name)
     assert [work_order.id for work_order in orders] == [f"{name}-{schedule.plan['by']}"]
 
 
 def test_of_outcomes_at_once_one_closes_an_order(book):
     for number in range(20):
         schedule, orders = planned(f"o{number}", 1)
-        book.keep(schedule, orders)
+        book.insert_schedule(schedule, orders)
         (name,) = (work_order.id for work_order in orders)
         results = at_once(
             *(
-                lambda name=name, cost=cost: book.settle(name, {"cost": cost}, NOVEMBER + cost)
+                lambda name=name, cost=cost: book.close_order(name, {"cost": cost}, NOVEMBER + cost)
                 for cost in (1, 2, 3)
             )
         )
@@ -108,13 +114,13 @@ def test_of_outcomes_at_once_one_closes_an_order(book):
         assert len(closed) == 1
         ((kept, fresh),) = closed
         assert fresh
-        assert book.order(name) == kept
+        assert book.find_order(name) == kept
 
 
 def test_the_same_outcome_at_once_closes_an_order_once(book):
     for number in range(10):
         schedule, orders = planned(f"e{number}", 1)
-        book.keep(schedule, orders)
-        call = lambda name=orders[0].id: book.settle(name, {"result": "done"}, NOVEMBER)  # noqa: E731
+        book.insert_schedule(schedule, orders)
+        call = lambda name=orders[0].id: book.close_order(name, {"result": "done"}, NOVEMBER)  # noqa: E731
         results = at_once(call, call, call)
         assert sorted(fresh for _, fresh in results) == [False, False, True]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from lib.churn.intervention_repository import StoredPlan
 from lib.churn.interventions import PLAYBOOKS_FILE, is_held_out
 from lib.churn.model.scores import NOTE, scores_table
 from lib.feature import DAY
-from lib.records import StoredPlan
 from tests.churn.small_model import rows, trained
 from tests.records.customer_factories import intervention
 from tests.serve.churn_app import NOW, churn, iso, published, stayers
@@ -43,7 +43,7 @@ async def test_a_day_is_planned_from_nightly_scores_within_its_limits(registry, 
         again = await app.post("interventions/plan", {**LIMITS, "plan_id": "monday"})
         next_one = await app.post("interventions/plan", LIMITS)
         stored_plan = await app.get("interventions/plans/monday")
-        _, chosen = app.service.interventions.repository.plan("monday")
+        _, chosen = app.service.interventions.repository.find_plan("monday")
         customer = await app.post("interventions/plan", {**LIMITS, "most": 1})
     same = {key: value for key, value in plan.items() if key != "request_id"}
     for other in (again, stored_plan):
@@ -108,7 +108,7 @@ async def test_effects_are_estimated_and_revise_the_next_plan(registry, scores, 
             for k in range(400)
         ]
         old = StoredPlan(id="old", planned_at=long_ago, created_at=long_ago, request={}, summary={})
-        app.service.interventions.repository.keep(old, chosen)
+        app.service.interventions.repository.insert_plan(old, chosen)
         # half of those who are left alone leave, as foreseen; of the others one in ten
         leavers = [k for k in range(400) if k % 4 == 0 or k % 20 == 1]
         outcomes = [
@@ -134,11 +134,11 @@ async def test_notice_settles_what_was_planned(registry, tmp_path):
             0, customer_id=name, playbook="success_call", planned_at=planned, chance=0.2
         )
         plan = StoredPlan(id="p", planned_at=planned, created_at=planned, request={}, summary={})
-        app.service.interventions.repository.keep(plan, [chosen])
+        app.service.interventions.repository.insert_plan(plan, [chosen])
         notice = {"customer_id": name, "event_time": iso(NOW - DAY)}
         for _ in range(2):
             await app.post("events", {"churn": [notice]})
-        outcomes = app.service.interventions.repository.outcomes()
+        outcomes = app.service.interventions.repository.list_outcomes()
     assert [(outcome.intervention_id, outcome.kind, outcome.value) for outcome in outcomes] == [
         ("p-0", "left", True)
     ]
@@ -221,7 +221,7 @@ async def test_the_same_plan_twice_and_at_once_is_made_once(registry, scores, tm
         other = await planned(app, "r1", hours=3)
         named = await planned(app, "r2", plan_id="r1", hours=3)
         book = app.service.interventions.repository
-        assert {intervention.plan_id for intervention in book.since(0)} == {"r1"}
+        assert {intervention.plan_id for intervention in book.list_since(0)} == {"r1"}
     assert [answer.status_code for answer in answers] == [200] * 4
     assert len({tuple(sorted(customers_of(answer.json()))) for answer in answers}) == 1
     assert (other.status_code, named.status_code) == (409, 409)
@@ -230,7 +230,7 @@ async def test_the_same_plan_twice_and_at_once_is_made_once(registry, scores, tm
 async def test_plans_at_once_do_not_choose_the_same_customers(registry, scores, tmp_path):
     async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
         answers = await asyncio.gather(*(planned(app, f"r{number}") for number in range(3)))
-        chosen = app.service.interventions.repository.since(0)
+        chosen = app.service.interventions.repository.list_since(0)
     assert [answer.status_code for answer in answers] == [200] * 3
     assert len(
         {(intervention.customer_id, intervention.playbook) for intervention in chosen}

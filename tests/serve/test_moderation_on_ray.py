@@ -18,7 +18,7 @@ import pytest
 
 from lib.calibration import sigmoid
 from lib.moderation.model.inputs import PostInputs
-from lib.records import Reviews
+from lib.records.review import ReviewStore
 from lib.registry import Registry
 from tests.moderation import small_model
 from tests.moderation.media_factories import video
@@ -221,10 +221,12 @@ async def test_while_the_model_of_texts_is_killed_every_post_is_answered_and_que
         return all(record["afterwards"] is not None for record in records)
 
     await eventually(judged_again, within=120, pause=0.5)
-    reviews = Reviews(on_ray.records)
+    reviews = ReviewStore(on_ray.records)
     opened = {
         post["post_id"]: [
-            entry.item_id for entry in reviews.history(post["post_id"]) if entry.what == "opened"
+            entry.item_id
+            for entry in reviews.list_history(post["post_id"])
+            if entry.what == "opened"
         ]
         for post in posts
     }

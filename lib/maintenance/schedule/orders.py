@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from lib.maintenance.feature_set import HOUR_US
+from lib.maintenance.repository import StoredSchedule, WorkOrder
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, parts_of
 from lib.maintenance.schedule.problem import Problem
 from lib.maintenance.schedule.request import WHOLE
 from lib.maintenance.schedule.solve import Plan
 from lib.maintenance.schedule.week_problem import Named
-from lib.records import StoredSchedule, WorkOrder
 
 
 def orders_of(

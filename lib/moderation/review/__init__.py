@@ -1,4 +1,4 @@
-"""People decide what the model cannot: the rules of the review queue over `lib.records.Reviews`."""
+"""People decide what the model cannot: moderation's rules over `lib.records.review.ReviewStore`."""
 
 from lib.moderation.review.agreement import Agreement, agreement_by_policy, cohen_kappa
 from lib.moderation.review.appeals import AppealError, Removal, appeal_item

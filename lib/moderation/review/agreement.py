@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.evaluation import Interval, bootstrap_interval
-from lib.records import OpinionPair
+from lib.records.review import OpinionPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _agreement(policy: str, pairs: Sequence[OpinionPair], seed: int, repeats: in
         return Agreement(len(about), equal, Interval(nan, nan, nan))
     kappa = bootstrap_interval(
         lambda rows: cohen_kappa(first[rows], second[rows]),
-        [pair.post_id for pair in about],
+        [pair.subject_id for pair in about],
         seed,
         repeats,
     )

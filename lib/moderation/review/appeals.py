@@ -8,8 +8,8 @@ from lib.moderation.review.priority import priority_of, rank_us
 from lib.moderation.review.reviewed_post import ReviewedPost
 from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.review.stable_random import opaque_id
-from lib.records import ReviewItem
-from lib.records.review_entries import require_case
+from lib.records.review import ReviewItem
+from lib.records.review.models import require_case
 
 
 class AppealError(ValueError):
@@ -64,7 +64,8 @@ def appeal_item(
     due = now + settings.sla_us[removal.severity]
     priority = priority_of(removal.policies, removal.severity, removal.reach)
     return ReviewItem(
-        id=name, case_id=name, post_id=removal.post_id, kind="appeal", rule="appeal",
+        id=name, case_id=name, system="moderation",
+        subject_id=removal.post_id, kind="appeal", rule="appeal",
         policies=removal.policies, severity=removal.severity, reach=removal.reach,
         priority=priority, created_at=now, due_at=due, rank_us=rank_us(priority, due, settings),
         policy_version=removal.policy_version, model_version=removal.model_version,

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from lib.evaluation import Interval
 from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.review.stable_random import opaque_id, share_of
-from lib.records import GoldenAnswer, GoldenPost, ReviewItem
+from lib.records.review import GoldenAnswer, GoldenItem, ReviewItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,15 @@ class GoldenMixer:
         return share_of(self.settings.draw_salt, "golden", reviewer, str(slot)) < share
 
     def item(
-        self, unseen: Sequence[GoldenPost], like: ReviewItem, reviewer: str, slot: int
+        self, unseen: Sequence[GoldenItem], like: ReviewItem, reviewer: str, slot: int
     ) -> ReviewItem:
         """One of the posts, chosen by chance, as an item for this reviewer alone."""
         draw = share_of(self.settings.draw_salt, "golden choice", reviewer, str(slot))
         post = unseen[int(draw * len(unseen))]
         name = opaque_id(self.settings.draw_salt, "golden", post.id, reviewer)
         return ReviewItem(
-            id=name, case_id=name, post_id=post.post_id, kind="golden", rule="golden_share",
+            id=name, case_id=name, system=post.system,
+            subject_id=post.subject_id, kind="golden", rule="golden_share",
             policies=post.policies, severity=post.severity, reach=post.reach,
             priority=like.priority, created_at=like.created_at, due_at=like.due_at,
             rank_us=like.rank_us, policy_version=post.policy_version,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.review.stable_random import opaque_id, share_of
-from lib.records import ItemKind, Outcome, ReviewItem, Step, Verdict
+from lib.records.review import ItemKind, Outcome, ReviewItem, Step, Verdict
 
 _CLOSED_BY = {"review": "single", "second_opinion": "agreed", "adjudication": "majority"}
 
@@ -42,7 +42,7 @@ def next_step(item: ReviewItem, case: Sequence[Verdict], settings: ReviewSetting
         kept = any(opinions[-1].values())
         return Step(outcome=_outcome(item, "upheld" if kept else "overturned", case))
     if item.kind == "review":
-        rule = second_opinion_rule(item.post_id, item.severity, settings)
+        rule = second_opinion_rule(item.subject_id, item.severity, settings)
         if rule is not None:
             return Step(opens=_again(item, "second_opinion", rule, now, settings))
     if item.kind == "second_opinion" and opinions[0] != opinions[1]:
@@ -59,7 +59,8 @@ def majority(case: Sequence[Mapping[str, bool]]) -> dict[str, bool]:
 
 def _outcome(item: ReviewItem, rule: str, case: Sequence[Verdict]) -> Outcome:
     return Outcome(
-        case_id=item.case_id, post_id=item.post_id, kind=item.kind, rule=rule,
+        case_id=item.case_id, system=item.system,
+        subject_id=item.subject_id, kind=item.kind, rule=rule,
         verdicts=majority([verdict.verdicts for verdict in case]), at=case[-1].decided_at,
         policy_version=item.policy_version, model_version=item.model_version,
     )  # fmt: skip

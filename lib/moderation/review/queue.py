@@ -13,8 +13,8 @@ from lib.moderation.review.priority import priority_of, rank_us
 from lib.moderation.review.reviewed_post import ReviewedPost
 from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.review.stable_random import opaque_id
-from lib.records import Claim, ReviewItem, ReviewKey, Reviews, Verdict
-from lib.records.review_entries import require_case
+from lib.records.review import Claim, ReviewItem, ReviewKey, ReviewStore, Verdict
+from lib.records.review.models import require_case
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +31,7 @@ class ReviewQueue:
             needed.
     """
 
-    def __init__(self, reviews: Reviews, settings: ReviewSettings) -> None:
+    def __init__(self, reviews: ReviewStore, settings: ReviewSettings) -> None:
         self.reviews = reviews
         self._settings = settings
 
@@ -43,7 +43,7 @@ class ReviewQueue:
             RecordsUnavailableError: the salt is the database's, which is away.
         """
         if self._settings.salt is None:
-            self._settings = replace(self._settings, salt=self.reviews.salt())
+            self._settings = replace(self._settings, salt=self.reviews.ensure_salt())
         return self._settings
 
     def admit(self, doubts: Sequence[Doubt], now: int, actor: str = "routing") -> int:
@@ -64,7 +64,7 @@ class ReviewQueue:
         key: ReviewKey | None = None,
         claim_id: str | None = None,
     ) -> list[Claim]:
-        """Lease up to `most` items, golden ones among them; see `Reviews.claim`."""
+        """Lease up to `most` items, golden ones among them; see `ReviewStore.claim`."""
         return self.reviews.claim(
             reviewer, most, now=now, lease=self.settings.lease_us,
             languages=languages, skills=skills, mixer=GoldenMixer(self.settings), key=key,
@@ -72,12 +72,12 @@ class ReviewQueue:
         )  # fmt: skip
 
     def renew(self, claim: Claim, reviewer: str, now: int) -> int:
-        """Hold an item for another lease; see `Reviews.renew`."""
+        """Hold an item for another lease; see `ReviewStore.renew`."""
         lease = self.settings.lease_us
         return self.reviews.renew(claim.item_id, reviewer, claim.token, now=now, lease=lease)
 
     def release(self, claim: Claim, reviewer: str, now: int) -> None:
-        """Give an item back; see `Reviews.release`."""
+        """Give an item back; see `ReviewStore.release`."""
         self.reviews.release(claim.item_id, reviewer, claim.token, now=now)
 
     def decide(
@@ -90,7 +90,7 @@ class ReviewQueue:
         note: str | None = None,
         key: ReviewKey | None = None,
     ) -> tuple[Verdict, bool]:
-        """Decide an item that was claimed; see `Reviews.decide`."""
+        """Decide an item that was claimed; see `ReviewStore.decide`."""
         settings = self.settings  # before the transaction that this begins
         return self.reviews.decide(
             item_id, reviewer, token, verdicts, now=now, note=note, key=key,
@@ -124,12 +124,14 @@ class ReviewQueue:
         self, since: int, seed: int, rule: str | None = "sample"
     ) -> Mapping[str, Agreement]:
         """Kappa of each policy over second opinions since then; of every rule where it is None."""
-        pairs = [pair for pair in self.reviews.pairs(since) if rule in (None, pair.rule)]
+        pairs = [
+            pair for pair in self.reviews.list_opinion_pairs(since) if rule in (None, pair.rule)
+        ]
         return agreement_by_policy(pairs, seed)
 
     def accuracy(self, since: int) -> Mapping[tuple[str, str], Accuracy]:
         """How often each (reviewer, policy) was right on golden items since then."""
-        return accuracies(self.reviews.golden_answers(since))
+        return accuracies(self.reviews.list_golden_answers(since))
 
     def _item(self, doubt: Doubt, now: int) -> ReviewItem:
         require_case(doubt.policies, doubt.severity, doubt.reach)
@@ -137,7 +139,8 @@ class ReviewQueue:
         sla = self.settings.sla_us[doubt.severity]
         priority = priority_of(doubt.policies, doubt.severity, doubt.reach)
         return ReviewItem(
-            id=name, case_id=name, post_id=doubt.post_id, kind="review", rule="routed",
+            id=name, case_id=name, system="moderation", subject_id=doubt.post_id,
+            kind="review", rule="routed",
             policies=doubt.policies, severity=doubt.severity, reach=doubt.reach,
             priority=priority, created_at=now, due_at=now + sla,
             rank_us=rank_us(priority, now + sla, self.settings),

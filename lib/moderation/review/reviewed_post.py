@@ -10,7 +10,7 @@ from lib.records.models import Json
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReviewedPost:
-    """A post that people look at; fields as in `lib.records.ReviewItem`."""
+    """A post that people look at; fields as in `lib.records.review.ReviewItem`."""
 
     post_id: str
     policies: Mapping[str, float]

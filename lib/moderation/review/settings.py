@@ -54,7 +54,7 @@ class ReviewSettings:
             ReviewSettingsError: there is none yet.
         """
         if self.salt is None:
-            raise ReviewSettingsError("salt: expected text; ask Reviews.salt() for it")
+            raise ReviewSettingsError("salt: expected text; ask ReviewStore.ensure_salt() for it")
         return self.salt
 
     def __post_init__(self) -> None:

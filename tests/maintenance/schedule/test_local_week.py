@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from lib.maintenance.repository import StoredSchedule
 from lib.maintenance.schedule import ScheduleError, local_week, shifts, solve
 from lib.maintenance.schedule.orders import orders_of
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.schedule.week_problem import Site, problem_of
-from lib.records import StoredSchedule
 from lib.survival import Curves
 
 BERLIN = ZoneInfo("Europe/Berlin")

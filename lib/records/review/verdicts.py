@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert
 
-from lib.records.review_audit import note_down
-from lib.records.review_claims import QueueEntry
-from lib.records.review_entries import (
+from lib.records.models import Json
+from lib.records.repository import find_row, list_rows
+from lib.records.review.audit import append_entries
+from lib.records.review.claims import QueueEntry
+from lib.records.review.models import (
     AuditEntry,
     ContradictedVerdictError,
     LeaseLostError,
@@ -17,14 +19,15 @@ from lib.records.review_entries import (
     ReviewItem,
     Verdict,
 )
-from lib.records.review_schema import LABELS, OUTCOMES, VERDICTS
+from lib.records.review.tables import LABELS, OUTCOMES, VERDICTS
 
 
-def close(connection: Connection, outcome: Outcome, case: Sequence[Verdict]) -> None:
+def close_case(connection: Connection, outcome: Outcome, case: Sequence[Verdict]) -> None:
     """Keep what a case came to, its labels, and an entry with all of its decisions."""
     connection.execute(insert(OUTCOMES).values(asdict(outcome)))
     by = ",".join(verdict.reviewer for verdict in case)
-    shared = {"post_id": outcome.post_id, "by": by, "rule": outcome.rule, "at": outcome.at}
+    shared: dict[str, Json] = {"system": outcome.system, "subject_id": outcome.subject_id}
+    shared |= {"by": by, "rule": outcome.rule, "at": outcome.at}
     shared |= {"policy_version": outcome.policy_version, "case_id": outcome.case_id}
     rows = [
         {**shared, "policy": policy, "violates": violates}
@@ -33,29 +36,28 @@ def close(connection: Connection, outcome: Outcome, case: Sequence[Verdict]) -> 
     connection.execute(insert(LABELS), rows)
     entry = AuditEntry(
         at=outcome.at, who="queue", what="closed", rule=outcome.rule, item_id=case[-1].item_id,
-        case_id=outcome.case_id, post_id=outcome.post_id, policy_version=outcome.policy_version,
+        case_id=outcome.case_id, system=outcome.system,
+        subject_id=outcome.subject_id, policy_version=outcome.policy_version,
         model_version=outcome.model_version,
         before={verdict.item_id: dict(verdict.verdicts) for verdict in case},
         after={"verdicts": dict(outcome.verdicts)},
     )  # fmt: skip
-    note_down(connection, [entry])
+    append_entries(connection, [entry])
 
 
-def decided(connection: Connection, item_id: str) -> Verdict | None:
+def find_verdict(connection: Connection, item_id: str) -> Verdict | None:
     """The decision about an item, if there is one."""
-    query = select(VERDICTS).where(VERDICTS.c.item_id == item_id)
-    row = connection.execute(query).mappings().first()
-    return None if row is None else Verdict(**row)
+    return find_row(connection, Verdict, VERDICTS, VERDICTS.c.item_id == item_id)
 
 
-def of_case(connection: Connection, case_id: str) -> list[Verdict]:
+def list_of_case(connection: Connection, case_id: str) -> list[Verdict]:
     """The decisions of a case so far, in order of time."""
-    query = select(VERDICTS).where(VERDICTS.c.case_id == case_id)
-    ordered = query.order_by(VERDICTS.c.decided_at, VERDICTS.c.item_id)
-    return [Verdict(**row) for row in connection.execute(ordered).mappings()]
+    table = VERDICTS.c
+    order = [table.decided_at, table.item_id]
+    return list_rows(connection, Verdict, VERDICTS, table.case_id == case_id, order=order)
 
 
-def verdict_on(
+def build_verdict(
     item: ReviewItem,
     reviewer: str,
     token: int,
@@ -66,7 +68,8 @@ def verdict_on(
 ) -> Verdict:
     """A reviewer's decision about an item."""
     return Verdict(
-        item_id=item.id, case_id=item.case_id, post_id=item.post_id, kind=item.kind,
+        item_id=item.id, case_id=item.case_id, system=item.system,
+        subject_id=item.subject_id, kind=item.kind,
         reviewer=reviewer, token=token, verdicts=dict(verdicts), note=note, decided_at=now,
         policy_version=item.policy_version, model_version=item.model_version,
         key_id=key_id,
@@ -90,7 +93,9 @@ def require_lease(queue_item: QueueEntry, reviewer: str, token: int) -> None:
         )
 
 
-def repeated(verdict: Verdict, reviewer: str, token: int, verdicts: Mapping[str, bool]) -> Verdict:
+def require_same(
+    verdict: Verdict, reviewer: str, token: int, verdicts: Mapping[str, bool]
+) -> Verdict:
     """The decision that is kept, where the same reviewer says the same again.
 
     Raises:

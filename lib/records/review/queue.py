@@ -8,17 +8,17 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, insert, select
 
-from lib.records import review_claims, review_figures, review_verdicts
-from lib.records.database import Database
 from lib.records.errors import RecordsError
-from lib.records.migration import migrate
 from lib.records.models import require_text, require_time
-from lib.records.review_audit import audited, note_down
-from lib.records.review_claims import Mixer, QueueEntry
-from lib.records.review_entries import (
+from lib.records.repository import Repository
+from lib.records.review import claims, statistics
+from lib.records.review import verdicts as review_verdicts
+from lib.records.review.audit import append_entries, audit_entry
+from lib.records.review.claims import Mixer, QueueEntry
+from lib.records.review.models import (
     AuditEntry,
     Claim,
-    GoldenPost,
+    GoldenItem,
     Label,
     Outcome,
     ReviewItem,
@@ -27,8 +27,8 @@ from lib.records.review_entries import (
     Verdict,
     require_verdicts,
 )
-from lib.records.review_figures import GoldenAnswer, OpinionPair, QueueFigures
-from lib.records.review_schema import GOLDEN, LABELS, OUTCOMES, SETTINGS, VERDICTS
+from lib.records.review.statistics import GoldenAnswer, OpinionPair, QueueFigures
+from lib.records.review.tables import AUDIT, GOLDEN, LABELS, OUTCOMES, SETTINGS, VERDICTS
 
 NextStep = Callable[[ReviewItem, Sequence[Verdict]], Step]
 _TURN_LOCK = 0x52657669  # "Revi": any number that no other program locks
@@ -36,30 +36,23 @@ _PAGE = 1000
 _SALT, _SALT_BYTES = "salt", 32
 
 
-class Reviews:
-    """The review queue in SQLite or PostgreSQL; safe for threads and processes.
+class ReviewStore(Repository):
+    """The review queue in the records database.
 
     An item is held by one reviewer at a time. A lease that ended gives the item back, and each
     lease has a token of its own, so that whoever was overtaken is told and changes nothing. Which
-    items follow a decision is said by a rule of the caller's. Every method raises
-    RecordsUnavailableError where the database cannot be reached.
+    items follow a decision is said by a rule of the caller's.
 
     Args:
-        url: `sqlite:///path` or `postgresql+psycopg://...`; the database that `Records` uses.
+        url: as of `Repository`.
+        system: whose items these are; those of other systems are not touched.
     """
 
-    def __init__(self, url: str) -> None:
-        self._database = Database(url)
+    def __init__(self, url: str, system: str = "moderation") -> None:
+        super().__init__(url)
+        self._system = system
 
-    def migrate(self) -> None:
-        """See `Records.migrate`."""
-        migrate(self._database)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._database.close()
-
-    def salt(self) -> str:
+    def ensure_salt(self) -> str:
         """The random salt of this database's queue, made once for all who use it."""
         query = select(SETTINGS.c.value).where(SETTINGS.c.name == _SALT)
         with self._database.reading() as connection:
@@ -82,18 +75,18 @@ class Reviews:
         for item in items:
             if item.kind not in ("review", "appeal"):
                 raise RecordsError(f"kind: expected review or appeal, got {item.kind!r}")
+            if item.system != self._system:
+                raise RecordsError(f"system: expected {self._system}, got {item.system!r}")
         # one order for everybody: two callers that overlap cannot wait for each other
         ordered = sorted(items, key=lambda item: item.id)
         with self._database.writing() as connection:
-            return review_claims.open_items(
-                self._database, connection, ordered, actor, key_id=key_id
-            )
+            return claims.open_items(self._database, connection, ordered, actor, key_id=key_id)
 
-    def keep_golden(self, posts: Sequence[GoldenPost]) -> int:
-        """Keep posts with known answers; returns how many are new."""
-        rows = [asdict(golden_post) for golden_post in sorted(posts, key=lambda post: post.id)]
+    def insert_golden(self, posts: Sequence[GoldenItem]) -> int:
+        """Store posts with known answers; returns how many are new."""
+        ordered = sorted(posts, key=lambda post: post.id)
         with self._database.writing() as connection:
-            return self._database.insert_new(connection, GOLDEN, rows)
+            return self._insert(connection, GOLDEN, ordered)
 
     def claim(
         self,
@@ -127,10 +120,18 @@ class Reviews:
         """
         require_text("reviewer", reviewer)
         with self._database.writing() as connection:
-            asks = review_claims.ClaimRequest(
-                reviewer, most, self._time(connection, now), lease, languages, skills, key, claim_id
+            asks = claims.ClaimRequest(
+                self._system,
+                reviewer,
+                most,
+                self._time(connection, now),
+                lease,
+                languages,
+                skills,
+                key,
+                claim_id,
             )
-            return review_claims.claim(self._database, connection, asks, mixer)
+            return claims.claim(self._database, connection, asks, mixer)
 
     def renew(
         self,
@@ -151,10 +152,12 @@ class Reviews:
         with self._database.writing() as connection:
             queue_item = self._leased_item(connection, item_id, reviewer, token)
             at = self._time(connection, now)
-            after = review_claims.set_lease(connection, queue_item, reviewer, at + lease)
+            after = claims.set_lease(connection, queue_item, reviewer, at + lease)
             key_id = None if key is None else key.id
-            entry = audited(queue_item.item, at, reviewer, "renewed", after=after, key_id=key_id)
-            note_down(connection, [entry])
+            entry = audit_entry(
+                queue_item.item, at, reviewer, "renewed", after=after, key_id=key_id
+            )
+            append_entries(connection, [entry])
         return at + lease
 
     def release(
@@ -169,10 +172,10 @@ class Reviews:
         """Give an item back undecided; `now` and `key` as in `claim`. Raises as `renew` does."""
         with self._database.writing() as connection:
             queue_item = self._leased_item(connection, item_id, reviewer, token)
-            review_claims.set_lease(connection, queue_item, None, None)
+            claims.set_lease(connection, queue_item, None, None)
             at, key_id = self._time(connection, now), None if key is None else key.id
-            note_down(
-                connection, [audited(queue_item.item, at, reviewer, "released", key_id=key_id)]
+            append_entries(
+                connection, [audit_entry(queue_item.item, at, reviewer, "released", key_id=key_id)]
             )
 
     def decide(
@@ -212,86 +215,105 @@ class Reviews:
         require_time("now", now)
         with self._database.writing() as connection:
             self._in_turn(connection)
-            queue_item = review_claims.find(connection, item_id)
+            queue_item = claims.find(connection, self._system, item_id)
             require_verdicts("verdicts", queue_item.item.policies, verdicts)
-            if (earlier_verdict := review_verdicts.decided(connection, item_id)) is not None:
-                return review_verdicts.repeated(earlier_verdict, reviewer, token, verdicts), False
+            if (earlier_verdict := review_verdicts.find_verdict(connection, item_id)) is not None:
+                return review_verdicts.require_same(
+                    earlier_verdict, reviewer, token, verdicts
+                ), False
             review_verdicts.require_lease(queue_item, reviewer, token)
-            review_claims.require_other_opinion(connection, queue_item.item, reviewer, key)
+            claims.require_other_opinion(connection, queue_item.item, reviewer, key)
             key_id = None if key is None else key.id
-            verdict = review_verdicts.verdict_on(
+            verdict = review_verdicts.build_verdict(
                 queue_item.item, reviewer, token, verdicts, note, now, key_id
             )
             connection.execute(insert(VERDICTS).values(asdict(verdict)))
-            review_claims.mark_decided(connection, item_id, now)
-            entry = audited(
+            claims.mark_decided(connection, item_id, now)
+            entry = audit_entry(
                 queue_item.item, now, reviewer, "decided",
                 after={"verdicts": dict(verdicts)}, key_id=key_id,
             )  # fmt: skip
-            note_down(connection, [entry])
-            case = review_verdicts.of_case(connection, queue_item.item.case_id)
+            append_entries(connection, [entry])
+            case = review_verdicts.list_of_case(connection, queue_item.item.case_id)
             self._follow(connection, next_step(queue_item.item, case), case, now)
         return verdict, True
 
-    def item(self, item_id: str) -> QueueEntry:
+    def find_item(self, item_id: str) -> QueueEntry:
         """An item with the state of its lease.
 
         Raises:
             UnknownItemError: there is none of that id.
         """
         with self._database.reading() as connection:
-            return review_claims.find(connection, item_id)
+            return claims.find(connection, self._system, item_id)
 
-    def verdicts(self, post_id: str) -> list[Verdict]:
+    def list_verdicts(self, subject_id: str) -> list[Verdict]:
         """Every decision about a post, in order of time."""
-        query = select(VERDICTS).where(VERDICTS.c.post_id == post_id)
-        ordered = query.order_by(VERDICTS.c.decided_at, VERDICTS.c.item_id)
-        with self._database.reading() as connection:
-            return [Verdict(**row) for row in connection.execute(ordered).mappings()]
+        table = VERDICTS.c
+        order = [table.decided_at, table.item_id]
+        return self._list(
+            Verdict,
+            VERDICTS,
+            table.system == self._system,
+            table.subject_id == subject_id,
+            order=order,
+        )
 
-    def outcomes(self, post_id: str) -> list[Outcome]:
-        """What the cases of a post came to, the newest first."""
-        query = select(OUTCOMES).where(OUTCOMES.c.post_id == post_id)
-        ordered = query.order_by(OUTCOMES.c.at.desc(), OUTCOMES.c.case_id)
-        with self._database.reading() as connection:
-            return [Outcome(**row) for row in connection.execute(ordered).mappings()]
+    def list_outcomes(self, subject_id: str) -> list[Outcome]:
+        """The outcomes of a post's cases, the newest first."""
+        table = OUTCOMES.c
+        order = [table.at.desc(), table.case_id]
+        return self._list(
+            Outcome,
+            OUTCOMES,
+            table.system == self._system,
+            table.subject_id == subject_id,
+            order=order,
+        )
 
-    def history(self, post_id: str) -> list[AuditEntry]:
+    def list_history(self, subject_id: str) -> list[AuditEntry]:
         """Everything that happened to a post, in that order."""
-        with self._database.reading() as connection:
-            return review_figures.history(connection, post_id)
+        return self._list(
+            AuditEntry, AUDIT, AUDIT.c.system == self._system, AUDIT.c.subject_id == subject_id,
+            order=[AUDIT.c.number],
+        )  # fmt: skip
 
-    def labels(self, since: int = 0) -> Iterator[Label]:
+    def iterate_labels(self, since: int = 0) -> Iterator[Label]:
         """Labels with a number above `since`, each once, in order.
 
         Whoever keeps the last number and asks again with it misses none.
         """
         while True:
-            page = select(LABELS).where(LABELS.c.number > since)
-            page = page.order_by(LABELS.c.number).limit(_PAGE)
-            with self._database.reading() as connection:
-                labels = [Label(**row) for row in connection.execute(page).mappings()]
+            number = LABELS.c.number
+            labels = self._list(
+                Label,
+                LABELS,
+                LABELS.c.system == self._system,
+                number > since,
+                order=[number],
+                limit=_PAGE,
+            )
             yield from labels
             if len(labels) < _PAGE:
                 return
             since = labels[-1].number
 
-    def pairs(self, since: int = 0) -> list[OpinionPair]:
+    def list_opinion_pairs(self, since: int = 0) -> list[OpinionPair]:
         """First and second opinions whose second was given from then on, to measure agreement."""
         with self._database.reading() as connection:
-            return review_figures.pairs(connection, since)
+            return statistics.list_opinion_pairs(connection, self._system, since)
 
-    def golden_answers(self, since: int = 0) -> list[GoldenAnswer]:
+    def list_golden_answers(self, since: int = 0) -> list[GoldenAnswer]:
         """Decisions about golden items from then on, beside what is right."""
         with self._database.reading() as connection:
-            return review_figures.golden_answers(connection, since)
+            return statistics.list_golden_answers(connection, self._system, since)
 
-    def figures(self, now: int, window: int) -> QueueFigures:
+    def compute_figures(self, now: int, window: int) -> QueueFigures:
         """How the queue stands at `now`, with rates over the last `window` microseconds."""
         if window < 1:
             raise RecordsError(f"window: expected 1 microsecond or more, got {window}")
         with self._database.reading() as connection:
-            return review_figures.figures(connection, now, window)
+            return statistics.compute_figures(connection, self._system, now, window)
 
     def _time(self, connection: Connection, now: int | None) -> int:
         if now is None:
@@ -302,7 +324,7 @@ class Reviews:
     def _leased_item(
         self, connection: Connection, item_id: str, reviewer: str, token: int
     ) -> QueueEntry:
-        queue_item = review_claims.find(connection, item_id)
+        queue_item = claims.find(connection, self._system, item_id)
         review_verdicts.require_lease(queue_item, reviewer, token)
         return queue_item
 
@@ -314,6 +336,6 @@ class Reviews:
         self, connection: Connection, step: Step, case: Sequence[Verdict], now: int
     ) -> None:
         if step.opens is not None:
-            review_claims.open_items(self._database, connection, [step.opens], "queue", now)
+            claims.open_items(self._database, connection, [step.opens], "queue", now)
         if step.outcome is not None:
-            review_verdicts.close(connection, step.outcome, case)
+            review_verdicts.close_case(connection, step.outcome, case)

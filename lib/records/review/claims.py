@@ -11,17 +11,17 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, upd
 from lib.records.database import Database
 from lib.records.errors import RecordsError
 from lib.records.models import Json
-from lib.records.review_audit import audited, note_down
-from lib.records.review_entries import (
+from lib.records.review.audit import append_entries, audit_entry
+from lib.records.review.models import (
     AuditEntry,
     Claim,
-    GoldenPost,
+    GoldenItem,
     RepeatedOpinionError,
     ReviewItem,
     ReviewKey,
     UnknownItemError,
 )
-from lib.records.review_schema import GOLDEN, ITEMS, REVIEWERS, VERDICTS
+from lib.records.review.tables import GOLDEN, ITEMS, REVIEWERS, VERDICTS
 
 _MOST_PER_CLAIM = 1000
 _GOLDEN_CHOICE = 200
@@ -33,21 +33,22 @@ _CLAIM_FIELDS = tuple(
 
 
 class Mixer(Protocol):
-    """Says which of a reviewer's items are golden, and makes them look like the others."""
+    """Chooses which of a reviewer's items are golden, and disguises them as ordinary ones."""
 
     def draws(self, reviewer: str, slot: int) -> bool:
         """Whether the reviewer's item number `slot` is to be golden."""
 
     def item(
-        self, unseen: Sequence[GoldenPost], like: ReviewItem, reviewer: str, slot: int
+        self, unseen: Sequence[GoldenItem], like: ReviewItem, reviewer: str, slot: int
     ) -> ReviewItem:
         """One of the posts as an item that looks like its neighbour."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """Who asks for how many items, when, and for how long; see `Reviews.claim`."""
+    """Who asks for how many items, when, and for how long; see `ReviewStore.claim`."""
 
+    system: str
     reviewer: str
     most: int
     now: int
@@ -94,10 +95,10 @@ def open_items(
     """
     rows = [{**asdict(item), "policy": item.policy, "token": 0} for item in items]
     fresh = database.insert_named(connection, ITEMS, rows, ITEMS.c.id)
-    note_down(
+    append_entries(
         connection,
         [
-            audited(
+            audit_entry(
                 item,
                 item.created_at if at is None else at,
                 actor,
@@ -117,14 +118,14 @@ def _described(item: ReviewItem) -> dict[str, Json]:
     return state | {"severity": item.severity, "reach": item.reach, "due_at": item.due_at}
 
 
-def find(connection: Connection, item_id: str) -> QueueEntry:
-    """An item, locked until the transaction ends where the database locks rows.
+def find(connection: Connection, system: str, item_id: str) -> QueueEntry:
+    """An item of a system, locked until the transaction ends where the database locks rows.
 
     Raises:
         UnknownItemError: there is none of that id.
     """
-    query = select(ITEMS).where(ITEMS.c.id == item_id).with_for_update()
-    row = connection.execute(query).mappings().first()
+    query = select(ITEMS).where(ITEMS.c.id == item_id, ITEMS.c.system == system)
+    row = connection.execute(query.with_for_update()).mappings().first()
     if row is None:
         raise UnknownItemError(f"there is no item {item_id!r}")
     return _queue_item(row)
@@ -166,7 +167,8 @@ def claim(
     counted = update(REVIEWERS).where(REVIEWERS.c.reviewer == asks.reviewer)
     connection.execute(counted.values(slots=first + len(chosen)))
     return [
-        _claim(chosen_item, chosen_item.token + 1, asks.now + asks.lease) for chosen_item in chosen
+        _claim_of(chosen_item, chosen_item.token + 1, asks.now + asks.lease)
+        for chosen_item in chosen
     ]
 
 
@@ -178,6 +180,7 @@ def _queue_item(row: Mapping[Any, Any]) -> QueueEntry:
 def _made_before(connection: Connection, asks: ClaimRequest) -> list[Claim]:
     """What a claim of this name leased to the reviewer and is still held."""
     query = select(ITEMS).where(
+        ITEMS.c.system == asks.system,
         ITEMS.c.claim_id == asks.claim_id,
         ITEMS.c.leased_by == asks.reviewer,
         ITEMS.c.leased_until > asks.now,
@@ -185,7 +188,7 @@ def _made_before(connection: Connection, asks: ClaimRequest) -> list[Claim]:
     )
     ordered = query.order_by(ITEMS.c.rank_us, ITEMS.c.id)
     rows = connection.execute(ordered).mappings().all()
-    return [_claim(_queue_item(row), row["token"], row["leased_until"]) for row in rows]
+    return [_claim_of(_queue_item(row), row["token"], row["leased_until"]) for row in rows]
 
 
 def _first_slot(database: Database, connection: Connection, reviewer: str) -> int:
@@ -197,24 +200,33 @@ def _first_slot(database: Database, connection: Connection, reviewer: str) -> in
 def _waiting(asks: ClaimRequest) -> Any:
     free = or_(ITEMS.c.leased_until.is_(None), ITEMS.c.leased_until <= asks.now)
     own_items = or_(ITEMS.c.for_reviewer.is_(None), ITEMS.c.for_reviewer == asks.reviewer)
-    blind = or_(
-        ITEMS.c.kind.not_in(_BLIND_KINDS), ~_decided_by(asks.reviewer, asks.key, ITEMS.c.post_id)
-    )
+    blind = or_(ITEMS.c.kind.not_in(_BLIND_KINDS), ~_decided_by(asks.reviewer, asks.key, ITEMS.c))
     return (
         select(ITEMS)
-        .where(ITEMS.c.decided_at.is_(None), free, own_items, blind, *_able(asks, ITEMS.c))
+        .where(
+            ITEMS.c.system == asks.system,
+            ITEMS.c.decided_at.is_(None),
+            free,
+            own_items,
+            blind,
+            *_able(asks, ITEMS.c),
+        )
         .order_by(ITEMS.c.rank_us, ITEMS.c.id)
         .limit(asks.most)
         .with_for_update(skip_locked=True, of=ITEMS)
     )
 
 
-def _decided_by(reviewer: str, key: ReviewKey | None, post_id: ColumnElement[str] | str) -> Any:
+def _decided_by(reviewer: str, key: ReviewKey | None, subject: Any) -> Any:
     """Whether this reviewer, or anybody under this key where it is not bound, decided."""
     same: ColumnElement[bool] = VERDICTS.c.reviewer == reviewer
     if key is not None and not key.bound:
         same = or_(same, VERDICTS.c.key_id == key.id)
-    return exists().where(VERDICTS.c.post_id == post_id, same)
+    return exists().where(_is_same(VERDICTS.c, subject), same)
+
+
+def _is_same(columns: Any, subject: Any) -> ColumnElement[bool]:
+    return and_(columns.system == subject.system, columns.subject_id == subject.subject_id)
 
 
 def require_other_opinion(
@@ -227,7 +239,7 @@ def require_other_opinion(
     """
     if (
         item.kind in _BLIND_KINDS
-        and connection.execute(select(_decided_by(reviewer, key, item.post_id))).scalar_one()
+        and connection.execute(select(_decided_by(reviewer, key, item))).scalar_one()
     ):
         raise RepeatedOpinionError(
             f"item {item.id!r}: expected a reviewer and an API key that did not decide about the "
@@ -254,17 +266,16 @@ def _golden(
     slot: int,
 ) -> list[QueueEntry]:
     """A golden item that the reviewer has not seen, if there is one."""
-    is_seen = exists().where(
-        and_(ITEMS.c.for_reviewer == asks.reviewer, ITEMS.c.post_id == GOLDEN.c.post_id)
-    )
+    is_seen = exists().where(ITEMS.c.for_reviewer == asks.reviewer, _is_same(ITEMS.c, GOLDEN.c))
     query = select(GOLDEN).where(
+        GOLDEN.c.system == asks.system,
         GOLDEN.c.policy_version == like.policy_version,
         ~is_seen,
-        ~_decided_by(asks.reviewer, None, GOLDEN.c.post_id),
+        ~_decided_by(asks.reviewer, None, GOLDEN.c),
         *_able(asks, GOLDEN.c),
     )
     ordered = query.order_by(GOLDEN.c.id).limit(_GOLDEN_CHOICE)
-    unseen = [GoldenPost(**row) for row in connection.execute(ordered).mappings()]
+    unseen = [GoldenItem(**row) for row in connection.execute(ordered).mappings()]
     if not unseen:
         return []
     item = mixer.item(unseen, like, asks.reviewer, slot)
@@ -288,10 +299,12 @@ def _lease(connection: Connection, asks: ClaimRequest, chosen: Sequence[QueueEnt
         before: dict[str, Json] | None = None
         if queue_item.leased_by is not None:
             before = {"leased_by": queue_item.leased_by, "leased_until": queue_item.leased_until}
-            entries.append(audited(queue_item.item, asks.now, "queue", "expired", before=before))
+            entries.append(
+                audit_entry(queue_item.item, asks.now, "queue", "expired", before=before)
+            )
         after: dict[str, Json] = {"leased_by": asks.reviewer, "leased_until": until}
         entries.append(
-            audited(
+            audit_entry(
                 queue_item.item,
                 asks.now,
                 asks.reviewer,
@@ -301,9 +314,9 @@ def _lease(connection: Connection, asks: ClaimRequest, chosen: Sequence[QueueEnt
                 key_id=asks.key_id,
             )
         )
-    note_down(connection, entries)
+    append_entries(connection, entries)
 
 
-def _claim(queue_item: QueueEntry, token: int, until: int) -> Claim:
+def _claim_of(queue_item: QueueEntry, token: int, until: int) -> Claim:
     shared = {name: getattr(queue_item.item, name) for name in _CLAIM_FIELDS}
     return Claim(item_id=queue_item.item.id, token=token, leased_until=until, **shared)

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from sqlalchemy import Connection, insert
 
 from lib.records.models import Json
-from lib.records.review_entries import AuditEntry, ReviewItem
-from lib.records.review_schema import AUDIT
+from lib.records.review.models import AuditEntry, ReviewItem
+from lib.records.review.tables import AUDIT
 
 
-def audited(
+def audit_entry(
     item: ReviewItem,
     at: int,
     actor: str,
@@ -25,13 +25,13 @@ def audited(
     """An entry about an item, by the rule that asked for the item."""
     return AuditEntry(
         at=at, who=actor, what=action, rule=item.rule, item_id=item.id, case_id=item.case_id,
-        post_id=item.post_id, policy_version=item.policy_version,
+        system=item.system, subject_id=item.subject_id, policy_version=item.policy_version,
         model_version=item.model_version, before=before, after=after,
         key_id=key_id,
     )  # fmt: skip
 
 
-def note_down(connection: Connection, entries: Sequence[AuditEntry]) -> None:
+def append_entries(connection: Connection, entries: Sequence[AuditEntry]) -> None:
     """Append entries in their order."""
     if entries:
         connection.execute(insert(AUDIT), [asdict(entry) for entry in entries])

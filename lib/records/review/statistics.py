@@ -1,14 +1,13 @@
-"""What the review queue shows: figures, agreement, golden answers and a post's history."""
+"""Statistics of the review queue: its state, opinion pairs and golden answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from lib.records.review_entries import AuditEntry
-from lib.records.review_schema import AUDIT, ITEMS, OUTCOMES, VERDICTS
+from lib.records.review.tables import AUDIT, ITEMS, OUTCOMES, VERDICTS
 
 _HOUR_US = 3_600_000_000
 
@@ -17,7 +16,7 @@ _HOUR_US = 3_600_000_000
 class OpinionPair:
     """Two independent decisions about one post; `rule` asked for the second."""
 
-    post_id: str
+    subject_id: str
     rule: str
     first: Mapping[str, bool]
     second: Mapping[str, bool]
@@ -64,9 +63,9 @@ class QueueFigures:
         return sum(self.depth.values())
 
 
-def figures(connection: Connection, now: int, window: int) -> QueueFigures:
-    """See `Reviews.figures`."""
-    is_open = (ITEMS.c.decided_at.is_(None), ITEMS.c.kind != "golden")
+def compute_figures(connection: Connection, system: str, now: int, window: int) -> QueueFigures:
+    """See `ReviewStore.compute_figures`."""
+    is_open = (ITEMS.c.system == system, ITEMS.c.decided_at.is_(None), ITEMS.c.kind != "golden")
     by_policy = select(ITEMS.c.policy, func.count()).where(*is_open).group_by(ITEMS.c.policy)
     depth = {str(policy): int(count) for policy, count in connection.execute(by_policy)}
     waiting, hours = sum(depth.values()), window / _HOUR_US
@@ -74,11 +73,15 @@ def figures(connection: Connection, now: int, window: int) -> QueueFigures:
     overdue = _count(connection, *is_open, ITEMS.c.due_at <= now)
     since = now - window
     arrived = _count(
-        connection, ITEMS.c.kind.in_(("review", "appeal")),
+        connection, ITEMS.c.system == system, ITEMS.c.kind.in_(("review", "appeal")),
         ITEMS.c.created_at > since, ITEMS.c.created_at <= now,
     )  # fmt: skip
-    recent = (VERDICTS.c.decided_at > since, VERDICTS.c.decided_at <= now)
-    closed = (OUTCOMES.c.at > since, OUTCOMES.c.at <= now)
+    recent = (
+        VERDICTS.c.system == system,
+        VERDICTS.c.decided_at > since,
+        VERDICTS.c.decided_at <= now,
+    )
+    closed = (OUTCOMES.c.system == system, OUTCOMES.c.at > since, OUTCOMES.c.at <= now)
     decisions, cases = _count(connection, *recent), _count(connection, *closed)
     appeals = _count(connection, *closed, OUTCOMES.c.kind == "appeal")
     overturned = _count(connection, *closed, OUTCOMES.c.rule == "overturned")
@@ -92,20 +95,24 @@ def figures(connection: Connection, now: int, window: int) -> QueueFigures:
         decisions_per_case=decisions / cases if cases else None,
         overturned_share=overturned / appeals if appeals else None,
         expired_leases=_count(
-            connection, AUDIT.c.what == "expired", AUDIT.c.at > since, AUDIT.c.at <= now
+            connection,
+            AUDIT.c.system == system,
+            AUDIT.c.what == "expired",
+            AUDIT.c.at > since,
+            AUDIT.c.at <= now,
         ),
     )
 
 
-def pairs(connection: Connection, since: int) -> list[OpinionPair]:
-    """See `Reviews.pairs`."""
+def list_opinion_pairs(connection: Connection, system: str, since: int) -> list[OpinionPair]:
+    """See `ReviewStore.list_opinion_pairs`."""
     first, second = VERDICTS.alias("first"), VERDICTS.alias("second")
     query = (
-        select(second.c.post_id, ITEMS.c.rule, first.c.verdicts, second.c.verdicts)
+        select(second.c.subject_id, ITEMS.c.rule, first.c.verdicts, second.c.verdicts)
         .join(first, first.c.case_id == second.c.case_id)
         .join(ITEMS, ITEMS.c.id == second.c.item_id)
         .where(
-            first.c.kind == "review", second.c.kind == "second_opinion",
+            second.c.system == system, first.c.kind == "review", second.c.kind == "second_opinion",
             second.c.decided_at >= since,
         )
         .order_by(second.c.decided_at, second.c.item_id)
@@ -113,22 +120,17 @@ def pairs(connection: Connection, since: int) -> list[OpinionPair]:
     return [OpinionPair(*row) for row in connection.execute(query)]
 
 
-def golden_answers(connection: Connection, since: int) -> list[GoldenAnswer]:
-    """See `Reviews.golden_answers`."""
+def list_golden_answers(connection: Connection, system: str, since: int) -> list[GoldenAnswer]:
+    """See `ReviewStore.list_golden_answers`."""
     query = (
         select(VERDICTS.c.reviewer, ITEMS.c.known, VERDICTS.c.verdicts)
         .join(ITEMS, ITEMS.c.id == VERDICTS.c.item_id)
-        .where(VERDICTS.c.kind == "golden", VERDICTS.c.decided_at >= since)
+        .where(
+            VERDICTS.c.system == system, VERDICTS.c.kind == "golden", VERDICTS.c.decided_at >= since
+        )
         .order_by(VERDICTS.c.decided_at, VERDICTS.c.item_id)
     )
     return [GoldenAnswer(*row) for row in connection.execute(query)]
-
-
-def history(connection: Connection, post_id: str) -> list[AuditEntry]:
-    """See `Reviews.history`."""
-    columns = [AUDIT.c[field.name] for field in fields(AuditEntry)]
-    query = select(*columns).where(AUDIT.c.post_id == post_id).order_by(AUDIT.c.number)
-    return [AuditEntry(**row) for row in connection.execute(query).mappings()]
 
 
 def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:

@@ -45,16 +45,30 @@ class ReviewKey:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReviewItem:
+class ReviewSubject:
+    """What is reviewed: a payment, a post, ... of a system."""
+
+    system: str
+    subject_id: str
+
+    @property
+    def post_id(self) -> str:
+        """Moderation's name of the subject."""
+        return self.subject_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReviewItem(ReviewSubject):
     """One thing for one person to decide.
 
     Attributes:
         id: names it.
         case_id: names the case: what is decided with one outcome, in one to three items.
-        post_id: which post.
+        system, subject_id: what is reviewed.
         kind: `review`, `second_opinion`, `adjudication`, `golden` or `appeal`.
         rule: which rule asked for it, e.g. `routed`, `sample`, `severity`, `disagreement`.
-        policies: ids of the policies to decide about, to the model's probability of each.
+        policies: what is to be decided about, e.g. ids of policies, or `fraud` of a payment, to
+            the model's probability of each.
         severity: 1 to 5.
         reach: how many people see the post.
         priority: in doublings of risk x severity x reach.
@@ -72,7 +86,6 @@ class ReviewItem:
 
     id: str
     case_id: str
-    post_id: str
     kind: ItemKind
     rule: str
     policies: Mapping[str, float]
@@ -91,7 +104,7 @@ class ReviewItem:
     known: Mapping[str, bool] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("id", "case_id", "post_id", "rule", "policy_version"):
+        for name in ("id", "case_id", "system", "subject_id", "rule", "policy_version"):
             require_text(name, getattr(self, name))
         for name in ("created_at", "due_at"):
             require_time(name, getattr(self, name))
@@ -109,11 +122,10 @@ class ReviewItem:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GoldenPost:
-    """A post whose right answers are known. Fields as in `ReviewItem`; `known` by policy."""
+class GoldenItem(ReviewSubject):
+    """A subject whose right answers are known. Fields as in `ReviewItem`; `known` by policy."""
 
     id: str
-    post_id: str
     policies: Mapping[str, float]
     severity: int
     reach: int
@@ -124,20 +136,20 @@ class GoldenPost:
     skill: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("id", "post_id", "policy_version"):
+        for name in ("id", "system", "subject_id", "policy_version"):
             require_text(name, getattr(self, name))
         require_case(self.policies, self.severity, self.reach)
         require_verdicts("known", self.policies, self.known)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Claim:
+class Claim(ReviewSubject):
     """What a reviewer gets: nothing in it tells a second opinion or a golden item from another.
 
     Attributes:
         item_id, token: to be named with the decision; the token is good for this lease only.
         leased_until: when the item goes back to the queue.
-        post_id: which post.
+        system, subject_id: what is reviewed.
         policies, severity, reach, created_at, due_at, policy_version, language, shown: see
             `ReviewItem`.
     """
@@ -145,7 +157,6 @@ class Claim:
     item_id: str
     token: int
     leased_until: int
-    post_id: str
     policies: Mapping[str, float]
     severity: int
     reach: int
@@ -157,7 +168,7 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class Verdict(ReviewSubject):
     """What one reviewer decided about one item.
 
     `verdicts` says of each policy if it is broken, `key_id` under which API key it was decided.
@@ -165,7 +176,6 @@ class Verdict:
 
     item_id: str
     case_id: str
-    post_id: str
     kind: ItemKind
     reviewer: str
     token: int
@@ -178,11 +188,10 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class Outcome(ReviewSubject):
     """What a case came to: `rule` is `single`, `agreed`, `majority`, `upheld`, `overturned`."""
 
     case_id: str
-    post_id: str
     kind: ItemKind
     rule: str
     verdicts: Mapping[str, bool]
@@ -200,12 +209,12 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Label:
+class Label(ReviewSubject):
     """An outcome about one policy, to learn from.
 
     Attributes:
         number: grows with every label; no later one is ever committed with a smaller number.
-        post_id, policy, violates: what was decided.
+        system, subject_id, policy, violates: what was decided.
         by: the reviewers, in the order in which they decided, joined by commas.
         rule: see `Outcome`.
         at: when the case was closed.
@@ -214,7 +223,6 @@ class Label:
     """
 
     number: int
-    post_id: str
     policy: str
     violates: bool
     by: str
@@ -225,7 +233,7 @@ class Label:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AuditEntry:
+class AuditEntry(ReviewSubject):
     """One thing that happened.
 
     When, who did what by which rule, the state before and after, and under which API key.
@@ -237,7 +245,6 @@ class AuditEntry:
     rule: str | None
     item_id: str
     case_id: str
-    post_id: str
     policy_version: str
     model_version: str | None
     before: Mapping[str, Json] | None

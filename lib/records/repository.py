@@ -1,0 +1,119 @@
+"""The base of what reads and writes rows of the records database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, select
+
+from lib.records.database import Database
+from lib.records.migration import migrate
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Model = TypeVar("Model", bound=DataclassInstance)
+else:
+    Model = TypeVar("Model")
+
+_ROWS_PER_STATEMENT = 1000
+
+
+class Repository:
+    """Rows in SQLite or PostgreSQL; safe for threads and processes.
+
+    Every method raises RecordsUnavailableError where the database cannot be reached, and
+    RecordsError where its schema is missing.
+
+    Args:
+        url: `sqlite:///path` or `postgresql+psycopg://...`, or where it stands: see `Database`.
+        options: of `Database`.
+    """
+
+    def __init__(self, url: str, **options: float) -> None:
+        self._database = Database(url, **options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def migrate(self) -> None:
+        """Bring the schema up to this code; safe when several processes start at once.
+
+        Raises:
+            RecordsError: the schema is newer than this code.
+        """
+        migrate(self._database)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._database.close()
+
+    def _list(
+        self,
+        model: type[Model],
+        table: Table,
+        *conditions: ColumnElement[bool],
+        order: Sequence[ColumnElement[Any]],
+        limit: int | None = None,
+    ) -> list[Model]:
+        """See `list_rows`."""
+        with self._database.reading() as connection:
+            return list_rows(connection, model, table, *conditions, order=order, limit=limit)
+
+    def _insert(self, connection: Connection, table: Table, rows: Sequence[Model]) -> int:
+        """Insert those rows whose key is not there yet, and return how many they were."""
+        new = 0
+        for start in range(0, len(rows), _ROWS_PER_STATEMENT):
+            part = [asdict(row) for row in rows[start : start + _ROWS_PER_STATEMENT]]
+            new += self._database.insert_new(connection, table, part)
+        return new
+
+
+def find_row(
+    connection: Connection, model: type[Model], table: Table, *conditions: ColumnElement[bool]
+) -> Model | None:
+    """The row of which the conditions hold, if there is one."""
+    row = connection.execute(_query(model, table, conditions)).mappings().first()
+    return None if row is None else model(**row)
+
+
+def find_locked_row(
+    connection: Connection, model: type[Model], table: Table, *conditions: ColumnElement[bool]
+) -> Model | None:
+    """As `find_row`, locked until the transaction ends; SQLite has one writer anyway."""
+    query = _query(model, table, conditions).with_for_update()
+    row = connection.execute(query).mappings().first()
+    return None if row is None else model(**row)
+
+
+def list_rows(
+    connection: Connection,
+    model: type[Model],
+    table: Table,
+    *conditions: ColumnElement[bool],
+    order: Sequence[ColumnElement[Any]],
+    limit: int | None = None,
+) -> list[Model]:
+    """The rows of which the conditions hold, in an order, at most `limit` of them.
+
+    Args:
+        connection: of a transaction.
+        model: a dataclass whose fields are columns of the table.
+        table: which.
+        conditions: which rows; none takes all.
+        order: by which columns.
+        limit: None for no limit.
+    """
+    query = _query(model, table, conditions).order_by(*order).limit(limit)
+    return [model(**row) for row in connection.execute(query).mappings()]
+
+
+def _query(
+    model: type[DataclassInstance], table: Table, conditions: Sequence[ColumnElement[bool]]
+) -> Select[Any]:
+    return select(*(table.c[field.name] for field in fields(model))).where(*conditions)
