@@ -152,7 +152,7 @@ _CHURN = (
         {"{{rule}} ({{status}})": _rate("forewarn_churn_rule_hits", "rule", "status")},
     ),
     Panel(
-        "Rows told, by table and what became of them",
+        "Rows received, by table and outcome",
         "ops",
         {
             "{{table}} {{outcome}}": _rate("forewarn_churn_events", "table", "outcome"),

@@ -192,7 +192,7 @@ def _problem(kind: str, detail: str) -> str:
 
 def unavailable_page() -> str:
     """A whole answer, as HAProxy's `errorfile` wants it."""
-    detail = "no replica answers at the moment; the same request can be sent again"
+    detail = "no replica is available; the same request can be sent again"
     body = _problem("unavailable", detail).replace("@ID@", "")
     head = (
         "HTTP/1.1 503 Service Unavailable",

@@ -18,19 +18,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Create(JobOptions):
-    """Make a key and print its token, which is stored nowhere: hand it over now."""
+    """Create a key and print its token, which is not stored: pass it on now."""
 
     scopes: tuple[str, ...]
-    """What it may do: admin, or <system>:<score|label|read|review>, such as fraud:score."""
+    """Scopes of the key: admin, or <system>:<score|label|read|review>, such as fraud:score."""
     file: LocalOutput
-    """The key file; made with mode 600 if it is not there."""
+    """Key file; created with mode 600 if it does not exist."""
     days: int | None = None
-    """Days until it expires; without, it lasts until it is revoked."""
+    """Days until the key expires; default: it is valid until it is revoked."""
     note: str = ""
-    """Whose it is and what for."""
+    """Owner and purpose of the key."""
     reviewers: str | None = None
-    """Names under which it may act in review, joined by commas, such as ann,bob. Without, it acts
-    under any name, and counts as one person where a second opinion or an appeal is decided."""
+    """Reviewer names that the key may use, separated by commas, such as ann,bob. Default: any name;
+    second opinions and appeals then count all of them as one person."""
 
     def answer(self, now: int) -> str:
         """Add a key and answer its token; `now` in microseconds since 1970 UTC."""
@@ -47,7 +47,7 @@ class List(JobOptions):
     """List every key without its secret."""
 
     file: LocalInput
-    """The key file."""
+    """Key file."""
 
     def answer(self, now: int) -> str:
         """One line per key; `now` in microseconds since 1970 UTC."""
@@ -62,12 +62,12 @@ class List(JobOptions):
 
 @dataclass(frozen=True)
 class Revoke(JobOptions):
-    """Refuse a key from now on; running servers notice within about a second."""
+    """Revoke a key; running servers refuse it within about a second."""
 
     key_id: tyro.conf.Positional[str]
-    """The id: the part of the token after fw_."""
+    """Id of the key: the part of the token after fw_."""
     file: LocalInput
-    """The key file."""
+    """Key file."""
 
     def answer(self, now: int) -> str:
         """Revoke the key; `now` in microseconds since 1970 UTC."""

@@ -27,23 +27,23 @@ NOTE = "features.json"
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesConfig(Sources):
-    """Compute rows: customers at regular moments, what was known then, and whether they left.
+    """Compute training rows: features of customers at snapshot times, and whether they left.
 
-    Rows that break a contract go to OUTPUT/quarantine with a reason; what tables say against each
-    other is counted. Work is spread over the cluster by customer.
+    Rows that break a contract go to OUTPUT/quarantine with a reason; contradictions between tables
+    are counted. Work is distributed over the cluster by customer.
     """
 
     output: OutputPath
-    """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
+    """output folder or URI (s3://, gs://, file://); on a cluster one that all nodes can access"""
     target: Target = field(default_factory=Target)
-    """what leaving means"""
+    """definition of churn that the model predicts"""
     every_days: int = 14
-    """days between two moments"""
+    """days between two snapshot times"""
     warm_up_days: int = 90
-    """days of data before the first moment; windows reach back 365 days, so that from there on none
-    is cut off by where the data begins"""
+    """days of data before the first snapshot time; feature windows are up to 365 days long, so that
+    365 truncates no window"""
     overwrite: bool = False
-    """compute again even if OUTPUT holds the rows of the same files already"""
+    """compute the rows again even if OUTPUT already holds the rows of the same files"""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -15,35 +15,35 @@ from lib.churn.interventions.daily import Economics
 
 @dataclass(frozen=True, kw_only=True)
 class PlanConfig(JobOptions):
-    """Choose whom to look after today, and how, within hours and budget.
+    """Choose today's customers and their playbooks within hours and budget.
 
-    Reads the scores of jobs.churn.score. What earlier plans logged keeps cool-downs, and with
-    --churn tells what each playbook changed: the assumed effects are revised by it.
+    Reads the scores of jobs.churn.score. The logs of earlier plans enforce the cool-downs; with
+    --churn they also give the measured effect of each playbook, which revises the assumed one.
     """
 
     scores: InputPath
     """folder or URI, as written by jobs.churn.score"""
     output: OutputPath
-    """folder or URI for plan/ (a file for each planned day), report.html and report.json; earlier
-    plans in it are the history"""
+    """output folder or URI for plan/ (a file for each planned day), report.html and report.json;
+    earlier plans in it are the history of interventions"""
     hours: float
-    """hours of the team"""
+    """working time of the team, in hours"""
     budget: float
-    """currency units"""
+    """budget, in units of the settlement currency"""
     most: int | None = None
-    """interventions at most"""
+    """maximum number of interventions; default: no maximum"""
     playbooks: LocalInput = PLAYBOOKS_FILE
-    """YAML of what can be done; default: the playbooks of the product"""
+    """YAML file of the playbooks; default: the playbooks of the product"""
     economics: Economics = field(default_factory=Economics)
-    """what a customer who stays is worth"""
+    """value of a retained customer"""
     churn: InputPath | None = None
-    """notices since earlier plans: Parquet or CSV file, folder or URI"""
+    """notices of customers since earlier plans: Parquet or CSV file, folder or URI"""
     mapping_churn: InputPath | None = None
-    """YAML that maps its columns; not needed where they are named as ours"""
+    """YAML mapping file of --churn; not needed if the columns have the names of the contract"""
     holdout_name: str = "churn"
-    """names the experiment: another name draws another holdout"""
+    """name of the experiment; another name draws another control group"""
     currency: str = ""
-    """of all amounts, for the report"""
+    """name of the currency of all amounts, for the report"""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -94,7 +94,7 @@ def _closing_lines(
             f"{row['value']:>12,.0f}{row['cost']:>10,.0f}"
         )
     if not playbooks.playbooks:
-        lines.append("all playbooks are switched off: nobody is planned for")
+        lines.append("all playbooks are switched off: no interventions are planned")
     lines += [
         f"{name}: chance fell by {effect.value:+.1%} ({effect.low:+.1%} to {effect.high:+.1%}), "
         f"{effect.treated} treated, {effect.held_out} held out; below {effect.detectable:.1%} "

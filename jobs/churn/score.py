@@ -15,14 +15,15 @@ from jobs.model_source import ModelOptions
 class ScoreConfig(ModelOptions, Sources):
     """Say of every customer how likely it leaves, how healthy it is, and why.
 
-    Give --model or --registry. Customers who gave notice, or fell silent where that is leaving, are
+    Give --model or --registry. Customers who have already left, by notice or by inactivity, are
     left out.
     """
 
     output: OutputPath
-    """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
+    """output folder or URI (s3://, gs://, file://); on a cluster one that all nodes can access"""
     at: str | None = None
-    """moment to score at, ISO 8601 in UTC; default: midnight after the newest row"""
+    """time for which the scores are computed, ISO 8601 in UTC; default: midnight after the newest
+    row"""
 
     def check(self) -> None:
         """See `JobOptions`."""

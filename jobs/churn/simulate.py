@@ -12,18 +12,19 @@ from lib.contract import write_parquet
 
 @dataclass(frozen=True)
 class Simulate(JobOptions):
-    """Let simulated accounts live, and write what a company's systems would tell of them."""
+    """Simulate B2B accounts, and write the tables that a company's systems would record."""
 
     output: LocalOutput
-    """folder for the eight tables, and truth.parquet, which no company knows"""
+    """output folder for the eight tables, and for truth.parquet with the simulator's hidden
+    values"""
     accounts: int = 1000
-    """accounts"""
+    """number of accounts"""
     days: int = 720
-    """days that pass"""
+    """length of the simulated time, in days"""
     seed: int = 1
     """the same seed and options give the same files"""
     leave_a_year: float = 0.18
-    """share of accounts that give notice in a year, about"""
+    """approximate share of accounts that give notice in a year, 0 to 1"""
 
 
 def main(options: Simulate) -> int:

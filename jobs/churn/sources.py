@@ -35,7 +35,7 @@ TABLES = tuple(contract.name for contract in CONTRACTS)
 
 @dataclass(frozen=True, kw_only=True)
 class Sources(TableSources):
-    """Where the tables are. All but the customers may be left out."""
+    """Paths of the tables. All but the customers are optional."""
 
     contracts = CONTRACTS
 
@@ -43,40 +43,42 @@ class Sources(TableSources):
     """customers with contract start, renewal, plan, seats, revenue, segment: Parquet or CSV file,
     folder or URI"""
     usage: InputPath | None = None
-    """who used which feature when"""
+    """usage of product features by customer and time: Parquet or CSV file, folder or URI"""
     tickets: InputPath | None = None
-    """support tickets"""
+    """support tickets: Parquet or CSV file, folder or URI"""
     invoices: InputPath | None = None
-    """invoices, or their lines"""
+    """invoices, or lines of invoices: Parquet or CSV file, folder or URI"""
     payments: InputPath | None = None
-    """payments, failed ones too"""
+    """payments, failed ones included: Parquet or CSV file, folder or URI"""
     surveys: InputPath | None = None
-    """answers to surveys (NPS)"""
+    """answers to surveys (NPS): Parquet or CSV file, folder or URI"""
     signals: InputPath | None = None
-    """what account managers noticed: a competitor, a champion who left, a complaint about price"""
+    """signals that account managers noticed, such as a competitor or a complaint about the price:
+    Parquet or CSV file, folder or URI"""
     churn: InputPath | None = None
-    """notices; without them leaving must mean falling silent (--target.means)"""
+    """notices of customers: Parquet or CSV file, folder or URI; without it --target.means must be
+    no_invoice or no_usage"""
     mapping_customers: InputPath | None = None
-    """YAML that maps columns to the contract; not needed where they are named as ours"""
+    """YAML mapping file of --customers; not needed if the columns have the names of the contract"""
     mapping_usage: InputPath | None = None
-    """the same for usage"""
+    """YAML mapping file of --usage; not needed if the columns have the names of the contract"""
     mapping_tickets: InputPath | None = None
-    """the same for tickets"""
+    """YAML mapping file of --tickets; not needed if the columns have the names of the contract"""
     mapping_invoices: InputPath | None = None
-    """the same for invoices"""
+    """YAML mapping file of --invoices; not needed if the columns have the names of the contract"""
     mapping_payments: InputPath | None = None
-    """the same for payments"""
+    """YAML mapping file of --payments; not needed if the columns have the names of the contract"""
     mapping_surveys: InputPath | None = None
-    """the same for surveys"""
+    """YAML mapping file of --surveys; not needed if the columns have the names of the contract"""
     mapping_signals: InputPath | None = None
-    """the same for signals"""
+    """YAML mapping file of --signals; not needed if the columns have the names of the contract"""
     mapping_churn: InputPath | None = None
-    """the same for churn"""
+    """YAML mapping file of --churn; not needed if the columns have the names of the contract"""
     until: str | None = None
-    """end of the data, ISO 8601 in UTC: what is dated later is an error of the source and is left
-    out, counted; default: the newest row"""
+    """end of the data, ISO 8601 in UTC; later rows are errors of the source, left out and counted;
+    default: time of the newest row"""
     partitions: int = 0
-    """blocks that customers are spread over; 0 chooses by size and cores"""
+    """number of partitions by customer; 0 chooses by size of the data and number of cores"""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -24,31 +24,33 @@ class TrainConfig(TrainingOptions, Sources):
     features: InputPath | None = None
     """folder or URI of rows, as written by jobs.churn.features"""
     target: Target = field(default_factory=Target)
-    """what leaving means; with --features that of the rows"""
+    """definition of churn that the model predicts; with --features it must be that of the rows"""
     every_days: int = 14
-    """days between two moments"""
+    """days between two snapshot times"""
     warm_up_days: int = 90
-    """days of data before the first moment; windows reach back 365 days, so that from there on none
-    is cut off by where the data begins"""
+    """days of data before the first snapshot time; feature windows are up to 365 days long, so that
+    365 truncates no window"""
     simulated: bool = False
     """say in the report that the customers are simulated"""
     test_share: float = 0.25
-    """share of the moments, the newest, that the report is measured on; training rows whose
-    outcome was not known at the first of them are left out (purged)"""
+    """share of the snapshot times, the newest, that the report is measured on; training rows whose
+    outcome was not known at the first of them are purged"""
     capacity: float = 0.10
-    """share of customers that the customer-success team can look after at a moment"""
+    """share of customers that the customer-success team can look after at a time, 0 to 1"""
     engine: Literal["ray", "process"] = "ray"
     """ray: folds as Ray tasks, trees by xgboost-ray; process: all in this process"""
     boosting: Literal["auto", "xgboost_ray", "ray_train"] = "auto"
-    """who grows the trees over Ray; auto: xgboost-ray beside xgboost 2.0, else Ray Train"""
+    """library that trains the trees on Ray; auto: xgboost-ray if xgboost 2.0 is installed,
+    otherwise Ray Train"""
     num_workers: int = 2
-    """processes that grow the trees together; more than the cluster can ever hold is refused"""
+    """number of worker processes that train the trees; more than the cluster can ever run are
+    refused"""
     quick: bool = False
-    """a small model in a minute: fewer trees and draws"""
+    """train a small model in about a minute: fewer trees and bootstrap samples"""
     model: ModelSettings = field(default_factory=ModelSettings)
-    """both halves"""
+    """settings of the boosted and of the linear half of the model"""
     bootstrap: int = 500
-    """draws of customers for the intervals"""
+    """number of bootstrap samples of customers for the confidence intervals"""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -13,7 +13,7 @@ from jobs.framework.tune_options import TuneOptions
 class TuneConfig(TuneOptions):
     """Search the settings by average precision on customers that the trial's folds did not see.
 
-    Only rows before the test moments are looked at. Trials that lag are stopped after a fold
+    Only rows before the test times are used. Trials that lag are stopped after a fold
     (ASHA). The same command continues a search that was cut off. The best settings go to
     OUTPUT/best.yaml, which `jobs.churn.train --config` reads.
     """
@@ -21,7 +21,8 @@ class TuneConfig(TuneOptions):
     features: InputPath
     """folder or URI of rows, as written by jobs.churn.features"""
     test_share: float = 0.25
-    """the same as in training, so that the search sees training moments only"""
+    """share of the snapshot times, the newest, that the test covers; use the value of the training,
+    so that the search uses training rows only"""
 
 
 def main(config: TuneConfig) -> str:

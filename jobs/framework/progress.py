@@ -19,11 +19,11 @@ _STYLE: ContextVar[Style | None] = ContextVar("progress", default=None)
 
 @dataclass(frozen=True, kw_only=True)
 class JobOptions:
-    """What every job takes."""
+    """Options of every job."""
 
     progress: Literal["auto", "none", "bar", "log"] = "auto"
-    """how progress is shown, that of Ray Data and Ray Tune included: none, bars, or log lines;
-    auto: bars on a terminal, log lines elsewhere"""
+    """display of the progress, that of Ray Data and Ray Tune included: none, progress bars or log
+    lines; auto: bars on a terminal, log lines elsewhere"""
 
     def check(self) -> None:
         """Refuse options, mappings and columns that cannot work, before Ray is imported.

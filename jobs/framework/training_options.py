@@ -15,28 +15,31 @@ class TrainingOptions(JobOptions):
     """A training, which the same command continues where it was cut off."""
 
     output: OutputPath
-    """folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
-    intermediate results; on a cluster one that all machines reach"""
+    """output folder or URI (s3://, gs://, file://) for the model, report.html, report.json and
+    intermediate results; on a cluster one that all nodes can access"""
     overwrite: bool = False
-    """compute the rows again even if OUTPUT holds those of the same files already"""
+    """compute the rows again even if OUTPUT already holds the rows of the same files"""
     source: str = ""
-    """what the data is, in words, for the report; default: where it was read from"""
+    """description of the data for the report; default: the paths that it was read from"""
     registry: OutputPath | None = None
     """directory or URI of the model registry; without it the model is not published"""
     alias: Literal["champion", "challenger", "none"] = "challenger"
-    """what the published version becomes"""
+    """alias that the published version gets"""
     engine: Literal["ray", "process"] = "ray"
     """ray: workers of Ray Train; process: all in this process"""
     num_workers: int = 2
-    """processes that share every step; more than the cluster can ever hold is refused"""
+    """number of worker processes that train in parallel; more than the cluster can ever run are
+    refused"""
     min_workers: int = 0
-    """elastic: fewest that it goes on with while nodes are missing; 0 keeps the number fixed"""
+    """minimum number of worker processes with which elastic training continues while nodes are
+    missing; 0 keeps the number fixed"""
     cpus_per_worker: int = 1
-    """cores of each"""
+    """CPU cores of each worker process"""
     gpus_per_worker: float = -1.0
-    """GPUs of each; -1 takes one where the cluster has or can start as many as workers"""
+    """GPUs of each worker process; -1 takes one GPU each if the cluster has, or can start, one for
+    every worker, otherwise none"""
     seed: int = 7
-    """of every random draw"""
+    """seed of the random numbers; the same seed and data give the same model"""
 
     @property
     def request(self) -> Request:

@@ -13,15 +13,16 @@ class TuneOptions(JobOptions):
     """A search, which the same command continues where it was cut off."""
 
     output: OutputPath
-    """folder or URI for the search and best.yaml; on a cluster one that all machines reach"""
+    """output folder or URI for the trials and best.yaml; on a cluster one that all nodes can
+    access"""
     trials: int = 20
-    """settings tried"""
+    """number of trials: combinations of settings to try"""
     concurrent: int = 2
-    """trials that run at once"""
+    """number of trials that run in parallel"""
     cpus_per_trial: int = 1
-    """cores of each trial"""
+    """CPU cores of each trial"""
     seed: int = 7
-    """of the draws"""
+    """seed of the random numbers that choose the settings"""
 
     @property
     def gpus(self) -> float:

@@ -32,10 +32,10 @@ class AuditError(ValueError):
 
 @dataclass(frozen=True)
 class AuditConfig(JobOptions):
-    """Replay what was served and report the share of payments whose features differ.
+    """Recompute the features of served payments and report the share that differs.
 
-    The target is zero. A difference says that training and serving do not see the same: a payment
-    that the profile store missed, a fact that reached only one side, a formula that changed.
+    The target is zero. A difference means that training and serving use different data: a payment
+    that the profile store missed, a label that only one side received, or a changed formula.
     """
 
     records: str
@@ -43,11 +43,12 @@ class AuditConfig(JobOptions):
     transactions: InputPath | None = None
     """File, folder or URI with the payments that the profile store was filled with at the start."""
     labels: InputPath | None = None
-    """The labels of those payments."""
+    """File, folder or URI with the labels of those payments."""
     mapping_transactions: InputPath | None = None
-    """YAML that maps the payments' columns to ours; not needed where they are named as ours."""
+    """YAML mapping file of the payments; not needed if the columns have the names of the
+    contract."""
     mapping_labels: InputPath | None = None
-    """The same for the labels."""
+    """YAML mapping file of the labels; not needed if the columns have the names of the contract."""
     until: str | None = None
     """ISO 8601 time with offset; only payments before it are replayed."""
     currency_digits: int = 2
@@ -57,7 +58,7 @@ class AuditConfig(JobOptions):
     limit: float = 0.0
     """Largest share of payments that may differ; above it the job fails."""
     output: LocalOutput | None = None
-    """File for the result as JSON."""
+    """File for the result as JSON; default: no file."""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -29,20 +29,22 @@ _KEPT_SECONDS = 7 * 86_400
 class BackfillConfig(JobOptions):
     """Replay payments and labels into a profile store, in the order they became known.
 
-    A service that starts with an empty store takes every customer for new. May be stopped and run
-    again within a week: payments that are in the store already change nothing.
+    A service that starts with an empty store treats every customer as new. The job may be stopped
+    and started again within a week: payments that are already stored change nothing.
     """
 
     transactions: InputPath
     """File, folder or URI with the payments."""
     profile_store: str
-    """Where to: sqlite:///path or redis://host:port/0, as the service is started with."""
+    """Profile store to fill: sqlite:///path or redis://host:port/0, as the service is started
+    with."""
     labels: InputPath | None = None
     """File, folder or URI with the labels."""
     mapping_transactions: InputPath | None = None
-    """YAML that maps the payments' columns to ours; not needed where they are named as ours."""
+    """YAML mapping file of the payments; not needed if the columns have the names of the
+    contract."""
     mapping_labels: InputPath | None = None
-    """The same for the labels."""
+    """YAML mapping file of the labels; not needed if the columns have the names of the contract."""
 
     def check(self) -> None:
         """See `JobOptions`."""

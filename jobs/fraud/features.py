@@ -40,7 +40,7 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class FeaturesConfig(JobOptions):
-    """Compute the features of payments as they stood when each payment was made.
+    """Compute the features of payments as of the time of each payment.
 
     Works on Parquet or CSV files of any size; what does not fit into memory is spilled to disk.
     Rows that break the contract go to OUTPUT/quarantine with a reason.
@@ -49,19 +49,20 @@ class FeaturesConfig(JobOptions):
     transactions: InputPath
     """File, folder or URI with the payments."""
     output: OutputPath
-    """Folder or URI (s3://, gs://, file://) to write: data/ (features), quarantine/ and, last,
-    features.json. On a cluster one that all machines reach."""
+    """Output folder or URI (s3://, gs://, file://): data/ (features), quarantine/ and, last,
+    features.json. On a cluster one that all nodes can access."""
     labels: InputPath | None = None
     """File, folder or URI with the labels; without it no payment is known as fraud."""
     mapping_transactions: InputPath | None = None
-    """YAML that maps the payments' columns to ours; not needed where they are named as ours."""
+    """YAML mapping file of the payments; not needed if the columns have the names of the
+    contract."""
     mapping_labels: InputPath | None = None
-    """The same for the labels."""
+    """YAML mapping file of the labels; not needed if the columns have the names of the contract."""
     partitions: int = 0
-    """Blocks that each shuffle spreads the keys over; 0 chooses by size and cores, 1 shuffles
-    nothing."""
+    """Number of partitions of each shuffle; 0 chooses by size of the data and number of cores, 1
+    does not shuffle."""
     overwrite: bool = False
-    """Compute again even if OUTPUT holds the features of the same files already."""
+    """Compute the features again even if OUTPUT already holds the features of the same files."""
 
     def check(self) -> None:
         """See `JobOptions`."""

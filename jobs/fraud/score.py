@@ -22,9 +22,9 @@ class ScoreConfig(ModelOptions):
     model: InputPath | None = None
     """folder or URI of a model; or give --registry"""
     batch_size: int = 65_536
-    """payments scored at once"""
+    """number of payments scored in one batch"""
     actors: int = 2
-    """processes that score, each with its own copy of the model"""
+    """number of scoring processes, each with its own copy of the model"""
 
 
 def main(config: ScoreConfig) -> str:

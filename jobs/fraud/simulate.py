@@ -18,7 +18,7 @@ class Simulate(JobOptions):
     output: LocalOutput
     """folder for transactions.parquet, labels.parquet and truth.parquet"""
     users: int = 2_000
-    """customers"""
+    """number of customers"""
     days: int = 60
     """length of the history in days"""
     seed: int = 7
@@ -34,7 +34,7 @@ class Simulate(JobOptions):
     late_share: float = 0.0
     """share of payments that arrive minutes to a day late"""
     malformed_share: float = 0.0
-    """share of rows added that belong into the quarantine"""
+    """share of additional invalid rows, which ingestion quarantines"""
 
     def config(self) -> SimulationConfig:
         """The simulator's configuration."""

@@ -29,39 +29,42 @@ class TrainConfig(TrainingOptions):
     labels: InputPath | None = None
     """labels that belong to the payments: Parquet or CSV file, folder or URI"""
     mapping_transactions: InputPath | None = None
-    """YAML that maps the payments' columns to the contract"""
+    """YAML mapping file of --transactions; not needed if the columns have the names of the
+    contract"""
     mapping_labels: InputPath | None = None
-    """YAML that maps the labels' columns to the contract"""
+    """YAML mapping file of --labels; not needed if the columns have the names of the contract"""
     overwrite: bool = False
-    """compute the features again even if OUTPUT holds those of the same files already"""
+    """compute the features again even if OUTPUT already holds the features of the same files"""
     simulated: bool = False
     """say in the report that the payments are simulated"""
     engine: Literal["ray", "process"] = "ray"
     """ray: folds as Ray tasks, xgboost-ray and Ray Train for the final fit; process: all in this
     process, without Ray"""
     boosting: Literal["auto", "xgboost_ray", "ray_train"] = "auto"
-    """who grows the trees over Ray; auto: xgboost-ray beside xgboost 2.0, else Ray Train"""
+    """library that trains the trees on Ray; auto: xgboost-ray if xgboost 2.0 is installed,
+    otherwise Ray Train"""
     num_workers: int = 2
-    """processes that fit together; more than the cluster can ever hold is refused"""
+    """number of worker processes of the final fit; more than the cluster can ever run are
+    refused"""
     min_workers: int = 0
-    """elastic: fewest with which training starts and goes on while nodes are missing (the trees
-    then by Ray Train); 0 keeps the number fixed"""
+    """minimum number of worker processes with which elastic training starts and continues while
+    nodes are missing (the trees then use Ray Train); 0 keeps the number fixed"""
     quick: bool = False
-    """a small model in under two minutes: 150 trees, 2 folds, 10 epochs, short intervals"""
+    """train a small model in under two minutes: 150 trees, 2 folds, 10 epochs, short intervals"""
     trees: TreeSettings = field(default_factory=TreeSettings)
-    """the boosted half"""
+    """settings of the boosted trees"""
     network: NetworkSettings = field(default_factory=NetworkSettings)
-    """the neural half"""
+    """settings of the neural network"""
     recency_half_life_days: float = 0.0
-    """days after which a training row counts half; 0 counts all alike"""
+    """age in days at which the weight of a training row is halved; 0 weights all rows equally"""
     slices: Lengths = field(default_factory=Lengths)
-    """which days train, calibrate and test"""
+    """lengths of the training, calibration and test slices, in days"""
     costs: Costs = field(default_factory=Costs)
-    """what decisions cost: thresholds and money in the report follow from it"""
+    """costs of decisions, from which the thresholds and the amounts of the report are computed"""
     baselines: bool = True
     """fit logistic regression and a random forest for comparison"""
     bootstrap: int = 200
-    """draws of users for the intervals"""
+    """number of bootstrap samples of users for the confidence intervals"""
     threads: int = 1
     """threads of a fit in one process; 0 takes all cores, which on a busy machine is slower"""
 

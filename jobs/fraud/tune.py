@@ -12,7 +12,7 @@ from lib.fraud.model.time_split import Lengths
 class TuneConfig(TuneOptions):
     """Search the settings of trees and network on the newest time-forward fold.
 
-    Neither the calibration nor the test days are looked at. Trials that lag are stopped early
+    Neither the calibration nor the test days are used. Trials that lag are stopped early
     (ASHA). The same command continues a search that was cut off. The best settings go to
     OUTPUT/best.yaml, which `jobs.fraud.train --config` reads.
     """
@@ -20,17 +20,18 @@ class TuneConfig(TuneOptions):
     features: InputPath
     """folder or URI of features, as written by jobs.fraud.features"""
     trials: int = 20
-    """settings tried for each half"""
+    """number of trials (combinations of settings) for the trees and for the network each"""
     gpus_per_trial: float = 0.0
     """GPUs of each trial"""
     trees: int = 500
-    """most trees of a trial"""
+    """maximum number of trees of a trial"""
     epochs: int = 30
-    """most epochs of a trial"""
+    """maximum number of epochs of a trial"""
     report_every: int = 20
-    """trees between two looks at a trial"""
+    """number of trees between two evaluations of a trial"""
     slices: Lengths = field(default_factory=Lengths)
-    """the same as in training, so that the search sees training days only"""
+    """lengths of the training, calibration and test slices, in days; use the value of the training,
+    so that the search uses training days only"""
 
 
 def main(config: TuneConfig) -> str:

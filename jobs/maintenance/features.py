@@ -49,10 +49,10 @@ NOTE = "features.json"
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesConfig(Sources):
-    """Compute training rows: machines at regular times, what was known then, and what came of it.
+    """Compute training rows: features of machines at regular times, and their next failure.
 
     Rows that break a contract go to OUTPUT/quarantine with a reason. Faulty readings are counted by
-    sensor. Work is spread over the cluster by machine.
+    sensor. Work is distributed over the cluster by machine.
     """
 
     kind: InputPath | None = None
@@ -63,14 +63,15 @@ class FeaturesConfig(Sources):
     warm_up_hours: float = 24.0
     """hours of readings before a machine's first row"""
     preventive: Literal["censor", "ignore"] = "censor"
-    """a planned service ends the wait for the next failure, or does not count"""
+    """effect of a planned service on the time to failure: censor ends it as unobserved, ignore has
+    no effect"""
     run_to_failure: bool = False
-    """the last reading of each machine is its failure, as in run-to-failure tests"""
+    """treat the last reading of each machine as its failure, as in run-to-failure tests"""
     failure_grace_hours: float = GRACE_HOURS
-    """a failure booked so many hours after a machine's last reading ended its run; later ones are
-    counted, and no row sees them"""
+    """hours after a machine's last reading within which a recorded failure counts as the end of its
+    run; later failures are counted and not used"""
     overwrite: bool = False
-    """compute again even if OUTPUT holds the rows of the same files already"""
+    """compute the rows again even if OUTPUT already holds the rows of the same files"""
 
     def check(self) -> None:
         """See `JobOptions`."""

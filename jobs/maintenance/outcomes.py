@@ -22,20 +22,21 @@ _FIRST, _LAST = 0, 2**62
 
 @dataclass(frozen=True)
 class OutcomesConfig(JobOptions):
-    """Write services and failures that were told of work orders, as two tables of our contracts.
+    """Write the reported outcomes of work orders as tables of services and of failures.
 
     OUTPUT/maintenance.parquet and OUTPUT/failures.parquet stand beside the plant's own log in the
-    next call of jobs.maintenance.features; a service that both tell of counts once.
+    next call of jobs.maintenance.features; a service that both record counts once.
     """
 
     records: str
     """database of the service: sqlite:///path or postgresql+psycopg://user@host/database"""
     output: OutputPath
-    """folder or URI to write"""
+    """output folder or URI"""
     since: str | None = None
-    """only what was told from then on, ISO 8601 in UTC"""
+    """begin of the period in which outcomes were reported, ISO 8601 in UTC; default: no limit"""
     until: str | None = None
-    """only what was told before"""
+    """end of the period in which outcomes were reported, ISO 8601 in UTC, exclusive; default: no
+    limit"""
 
 
 def main(config: OutcomesConfig) -> str:

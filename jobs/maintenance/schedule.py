@@ -13,7 +13,7 @@ from lib.maintenance.contracts import MACHINES
 
 @dataclass(frozen=True)
 class ScheduleConfig(JobOptions):
-    """Choose which machines are served in a week, and when.
+    """Choose which machines are serviced in a week, and when.
 
     Reads the survival curves of jobs.maintenance.score and a YAML file with crews, work, costs and
     bounds (see jobs/maintenance/README.md), and writes plan.csv, plan.ics, plan.json, report.html
@@ -25,22 +25,23 @@ class ScheduleConfig(JobOptions):
     week: InputPath
     """YAML file of the week"""
     output: OutputPath
-    """folder or URI to write"""
+    """output folder or URI"""
     machines: InputPath | None = None
-    """list of machines with plant, line and criticality; without it all stand at one plant"""
+    """machines with plant, line and criticality: Parquet or CSV file, folder or URI; without it all
+    stand at one plant"""
     mapping_machines: InputPath | None = None
-    """YAML that maps its columns to the contract"""
+    """YAML mapping file of --machines; not needed if the columns have the names of the contract"""
     records: str | None = None
     """database to keep the schedule and its work orders in: sqlite:///path or postgresql+psycopg://
     """
     gap: float = 0.01
-    """share of the possible saving at which the search may stop"""
+    """optimality gap at which the solver stops, as a share of the possible saving"""
     seconds: float = 60.0
-    """time limit; then the best plan so far is taken"""
+    """time limit of the solver, in seconds; the best plan found by then is used"""
     threads: int = 2
-    """of the solver"""
+    """number of threads of the solver"""
     compare: bool = True
-    """cost of doing nothing, greedy and plain assignment beside the plan"""
+    """compute the cost of simpler plans for comparison: no services, greedy, plain assignment"""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -13,14 +13,15 @@ from jobs.model_source import ModelOptions
 class ScoreConfig(ModelOptions, Sources):
     """Say for every machine when it will fail: chances, survival curves, mode, drivers.
 
-    Machines that are listed and never read are answered, too: by what is usual in training. Give
-    --model or --registry.
+    Listed machines without readings get the usual risk of the training data. Give --model or
+    --registry.
     """
 
     at: str | None = None
-    """moment to score at, ISO 8601 in UTC; default: the newest reading of all"""
+    """time for which the predictions are computed, ISO 8601 in UTC; default: time of the newest
+    reading"""
     explain: bool = True
-    """say what drives each risk"""
+    """compute the drivers of each risk"""
 
 
 def main(config: ScoreConfig) -> str:

@@ -21,20 +21,20 @@ from lib.maintenance.simulation.files import TABLES, write_fleet
 
 @dataclass(frozen=True)
 class Simulate(JobOptions):
-    """Let a simulated fleet run for weeks under a policy, and write what it tells."""
+    """Simulate a fleet of machines under a maintenance policy, and write its data."""
 
     output: LocalOutput
     """folder for telemetry/, machines, maintenance, failures, errors, truth and telemetry.yaml"""
     machines: int = 500
-    """machines of the fleet"""
+    """number of machines of the fleet"""
     plants: int = 20
-    """plants that they stand in"""
+    """number of plants that the machines stand in"""
     weeks: int = 52
-    """weeks that pass"""
+    """length of the simulated time, in weeks"""
     seed: int = 1
     """the same seed and options give the same files"""
     policy: Literal["fixed_interval", "run_to_failure"] = "fixed_interval"
-    """service by the calendar, or none at all"""
+    """maintenance policy: services at fixed intervals, or none"""
     share_of_life: float = 0.69
     """age of a component at which the calendar replaces it, as a share of its mean life"""
     sudden_per_year: float = 0.06

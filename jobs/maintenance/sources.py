@@ -58,36 +58,38 @@ _SMALL = {
 
 @dataclass(frozen=True, kw_only=True)
 class Sources(JobOptions):
-    """Where the tables are. All but telemetry may be left out."""
+    """Paths of the tables. All but telemetry are optional."""
 
     telemetry: InputPath
     """sensor readings: Parquet or CSV file, folder or URI"""
     output: OutputPath
-    """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
+    """output folder or URI (s3://, gs://, file://); on a cluster one that all nodes can access"""
     errors: InputPath | None = None
-    """what controllers reported"""
+    """error codes of controllers: Parquet or CSV file, folder or URI"""
     maintenance: InputPath | None = None
-    """services and repairs"""
+    """services and repairs: Parquet or CSV file, folder or URI"""
     failures: InputPath | None = None
-    """failures with their modes"""
+    """failures with their modes: Parquet or CSV file, folder or URI"""
     machines: InputPath | None = None
-    """the machines: plant, line, when they were installed"""
+    """machines with plant, line and date of installation: Parquet or CSV file, folder or URI"""
     waveforms: InputPath | None = None
-    """raw waveforms with their sampling rate; only where the kind of machine declares them"""
+    """vibration waveforms with their sampling rate: Parquet or CSV file, folder or URI; only if the
+    kind of machine declares waveforms"""
     mapping_telemetry: InputPath | None = None
-    """YAML that maps columns to the contract; not needed where they are named as ours"""
+    """YAML mapping file of --telemetry; not needed if the columns have the names of the contract"""
     mapping_errors: InputPath | None = None
-    """the same for the errors"""
+    """YAML mapping file of --errors; not needed if the columns have the names of the contract"""
     mapping_maintenance: InputPath | None = None
-    """the same for the maintenance log"""
+    """YAML mapping file of --maintenance; not needed if the columns have the names of the
+    contract"""
     mapping_failures: InputPath | None = None
-    """the same for the failures"""
+    """YAML mapping file of --failures; not needed if the columns have the names of the contract"""
     mapping_machines: InputPath | None = None
-    """the same for the machines"""
+    """YAML mapping file of --machines; not needed if the columns have the names of the contract"""
     mapping_waveforms: InputPath | None = None
-    """the same for the waveforms"""
+    """YAML mapping file of --waveforms; not needed if the columns have the names of the contract"""
     partitions: int = 0
-    """blocks that machines are spread over; 0 chooses by size and cores"""
+    """number of partitions by machine; 0 chooses by size of the data and number of cores"""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -33,13 +33,14 @@ class TrainConfig(TrainingOptions, Sources):
     warm_up_hours: float = 24.0
     """hours of readings before a machine's first row"""
     run_to_failure: bool = False
-    """the last reading of each machine is its failure, as in run-to-failure tests"""
+    """treat the last reading of each machine as its failure, as in run-to-failure tests"""
     failure_grace_hours: float = GRACE_HOURS
-    """a failure booked so many hours after a machine's last reading ended its run"""
+    """hours after a machine's last reading within which a recorded failure counts as the end of its
+    run"""
     simulated: bool = False
     """say in the report that the machines are simulated"""
     test_share: float = 0.3
-    """share of the time, at its end, that the report is measured on"""
+    """share of the time, the newest, that the report is measured on"""
     split: Literal["time", "machines"] = "time"
     """time: the report is measured on the last --test-share of the time, of machines that no model
     saw; machines: on all rows of machines that no model saw, for runs that do not share a calendar
@@ -48,20 +49,21 @@ class TrainConfig(TrainingOptions, Sources):
     """ray: folds and replicates as Ray tasks, the network by Ray Train; process: all in this
     process, without Ray"""
     num_workers: int = 2
-    """processes that fit the network together; more than the cluster can ever hold is refused"""
+    """number of worker processes that train the network; more than the cluster can ever run are
+    refused"""
     min_workers: int = 0
-    """elastic: fewest with which training starts and goes on while nodes are missing; 0 keeps the
-    number fixed"""
+    """minimum number of worker processes with which elastic training starts and continues while
+    nodes are missing; 0 keeps the number fixed"""
     quick: bool = False
-    """a small model in a minute: 3 folds, 4 replicates, 8 epochs, short intervals"""
+    """train a small model in about a minute: 3 folds, 4 replicates, 8 epochs, short intervals"""
     test_proportionality: bool = True
     """test whether Cox's assumption holds, for the report"""
     model: ModelSettings = field(default_factory=ModelSettings)
-    """the survival models"""
+    """settings of the survival models"""
     costs: Costs = field(default_factory=Costs)
-    """assumed where policies are compared in money"""
+    """assumed costs for the comparison of policies"""
     bootstrap: int = 200
-    """draws of machines for the intervals"""
+    """number of bootstrap samples of machines for the confidence intervals"""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -14,7 +14,7 @@ from jobs.framework.tune_options import TuneOptions
 class TuneConfig(TuneOptions):
     """Search the settings of the survival network by its Brier score on machines it did not see.
 
-    Only the days before the test share are looked at. Trials that lag are stopped after a fold
+    Only the days before the test share are used. Trials that lag are stopped after a fold
     (ASHA). The same command continues a search that was cut off. The best settings go to
     OUTPUT/best.yaml, which `jobs.maintenance.train --config` reads.
     """
@@ -24,17 +24,18 @@ class TuneConfig(TuneOptions):
     gpus_per_trial: float = 0.0
     """GPUs of each trial"""
     epochs: int = 25
-    """most epochs of a trial"""
+    """maximum number of epochs of a trial"""
     folds: int = 4
-    """folds by machine that a trial is judged on"""
+    """number of cross-validation folds, grouped by machine, of a trial"""
     horizon_hours: float = 1440.0
-    """as in training"""
+    """horizon of the survival curves in hours; use the value of the training"""
     test_share: float = 0.3
-    """the same as in training, so that the search sees training days only"""
+    """share of the time, the newest, that the test covers; use the value of the training, so that
+    the search uses training days only"""
     preventive: Literal["censor", "ignore"] = "censor"
-    """the same as in training"""
+    """effect of a planned service on the time to failure; use the value of the training"""
     most_rows: int = 20_000
-    """rows of one fit; more are thinned at random"""
+    """maximum number of rows of one fit; a random sample if there are more"""
 
 
 def main(config: TuneConfig) -> str:

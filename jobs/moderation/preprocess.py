@@ -22,13 +22,13 @@ class PreprocessConfig(Sources):
     """
 
     output: OutputPath
-    """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
+    """output folder or URI (s3://, gs://, file://); on a cluster one that all nodes can access"""
     size: str = "small"
     """tiny, small, large, or a YAML file: decides how large images and clips are kept"""
     partitions: int = 0
-    """blocks that posts are spread over; 0 chooses by size and cores"""
+    """number of partitions by post; 0 chooses by size of the data and number of cores"""
     overwrite: bool = False
-    """compute again even if OUTPUT holds the rows of the same files already"""
+    """compute the rows again even if OUTPUT already holds the rows of the same files"""
 
     def check(self) -> None:
         """See `JobOptions`."""

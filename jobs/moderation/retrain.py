@@ -13,27 +13,28 @@ from lib.contract import ContractError
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainConfig(TrainConfig):
-    """Train again on the archive with the labels that people's decisions gave since the last time.
+    """Train a challenger on the archive with the labels from reviews since the last training.
 
     Give --records, --registry, --posts and --media (the archive), and --labels for labels from
-    elsewhere. The new model and the champion answer about the same newest posts, of authors that
-    taught the new one nothing; it becomes the challenger only if it is better by --margin. Every
+    elsewhere. The new model and the champion score the same newest posts, of authors outside the
+    training of the new one; it becomes the challenger only if it is better by --margin. Every
     step is in OUTPUT/report.json, below `retraining`. The same command continues where it was cut
-    off, and says so where nothing was decided since.
+    off, and ends with a message if there are no new verdicts.
     """
 
     records: str | None = None
-    """database of the review queue: sqlite:///..., postgresql+psycopg://..."""
+    """database of the review queue: sqlite:///path or postgresql+psycopg://user@host/database"""
     margin: float = 0.005
     """mean average precision by which the new model must be better; and its 95% interval, by
     drawing authors, must lie above 0"""
     former_policies: tuple[InputPath, ...] = ()
-    """YAML files of policies that were in force before: what was decided under a former version of
-    a policy is then set aside; under a file that is not at hand it counts as decided today"""
+    """YAML files of former policies; verdicts under a former version of a policy are then set
+    aside; verdicts under policies whose file is not given count as current"""
     least: int = 1
-    """decided labels since the last time below which nothing is trained"""
+    """minimum number of new labels since the last training; with fewer the job ends without
+    training"""
     alias: Literal["champion", "challenger", "none"] = "challenger"
-    """what the model becomes if it wins"""
+    """alias that the model gets if it is better"""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -17,22 +17,24 @@ NOTE = "scores.json"
 class ScoreConfig(ModelOptions, Sources):
     """Say of every post how likely it violates each policy, and what would happen to it.
 
-    Give --model or --registry. Each actor loads the model once and takes media as they stream by;
-    broken media are quarantined, and their posts go to people unless something else decides.
+    Give --model or --registry. Each actor loads the model once and reads media as a stream; broken
+    media are quarantined, and their posts go to review unless another part of them decides.
     """
 
     output: OutputPath
-    """folder or URI (s3://, gs://, file://) to write; on a cluster one that all machines reach"""
+    """output folder or URI (s3://, gs://, file://); on a cluster one that all nodes can access"""
     price: float = 0.0
-    """of a review beyond its cost, where reviewers are scarce"""
+    """price of a review beyond its cost, for scarce reviewers, in the unit of the policies'
+    costs"""
     actors: int = 1
-    """processes that answer about media; as many again about posts"""
+    """number of scoring processes for media, and as many for posts"""
     cpus_per_actor: int = 1
-    """cores of each"""
+    """CPU cores of each worker process"""
     gpus_per_actor: float = AUTO
-    """GPUs of each, or a part of one; -1 takes one where the cluster has or can start as many"""
+    """GPUs of each scoring process, fractions allowed; -1 takes one GPU each if the cluster has, or
+    can start, one for every process, otherwise none"""
     partitions: int = 0
-    """blocks that posts are spread over; 0 chooses by size and cores"""
+    """number of partitions by post; 0 chooses by size of the data and number of cores"""
 
 
 def main(config: ScoreConfig) -> str:

@@ -28,7 +28,7 @@ class SelectConfig(JobOptions):
     output: OutputPath
     """folder or URI for batch.parquet and batch.json"""
     count: int = 200
-    """posts of the batch"""
+    """number of posts of the batch"""
     method: Literal["badge", "entropy", "margin", "random"] = "badge"
     """badge is uncertain and diverse; entropy and margin are uncertain alone"""
     random_share: float = 0.08
@@ -37,9 +37,9 @@ class SelectConfig(JobOptions):
     """POLICY=SHARE of the rest for posts that lean to a policy; without any, 60% are divided evenly
     among all policies"""
     labels: InputPath | None = None
-    """labels that are there already: their posts are not chosen again"""
+    """existing labels, whose posts are not chosen again: Parquet or CSV file, folder or URI"""
     mapping_labels: InputPath | None = None
-    """YAML that maps columns of the labels"""
+    """YAML mapping file of --labels; not needed if the columns have the names of the contract"""
     records: str | None = None
     """database of the review queue (sqlite:///..., postgresql+psycopg://...): posts decided there
     are not chosen again, and the batch goes there for review"""
@@ -47,9 +47,10 @@ class SelectConfig(JobOptions):
     """env:NAME or file:/path that holds the salt of the review queue, the same as in serving;
     without, the one that the records database keeps"""
     at: int = 0
-    """moment of the admission, microseconds since 1970, UTC; 0 takes now"""
+    """time at which the posts enter the review queue, in microseconds since 1970 UTC; 0 takes the
+    current time"""
     seed: int = 7
-    """of every draw; the same scores and seed give the same batch"""
+    """seed of the random numbers; the same scores and seed give the same batch"""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -43,29 +43,29 @@ class Simulate(JobOptions):
     """Compose posts of texts, images and clips, labelled by what they were composed of.
 
     Without --pieces all pieces are generated. The newest quarter of the posts is composed of pieces
-    that no older post has, so that a test on it is honest. Labels are those of the composition;
-    nobody erred.
+    that no older post has, so that a test on it is honest. Labels are those of the composition,
+    without errors of labellers.
     """
 
     output: LocalOutput
     """folder for posts, media and labels (.parquet), and policies.yaml"""
     posts: int = 2000
-    """posts"""
+    """number of posts"""
     pieces: InputPath | None = None
     """YAML that says in which Parquet files texts, images and clips of known kinds lie; without it
     they are generated"""
     texts: int = 600
-    """texts that are generated"""
+    """number of generated texts"""
     images: int = 600
-    """images that are generated"""
+    """number of generated images"""
     clips: int = 120
-    """clips that are generated"""
+    """number of generated clips"""
     authors: int = 0
-    """authors; 0 takes one for every third post"""
+    """number of authors; 0 takes one for every third post"""
     days: int = 60
-    """days over which they post"""
+    """days over which the posts are spread"""
     start: str = "2026-01-01"
-    """first day"""
+    """first day, YYYY-MM-DD, midnight UTC"""
     labelled: float = 1.0
     """share of the posts that people have judged, by all policies"""
     seed: int = 1

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Sources(TableSources):
-    """Where the tables are. Media and labels may be left out."""
+    """Paths of the tables. Media and labels are optional."""
 
     contracts = CONTRACTS
 
@@ -38,20 +38,20 @@ class Sources(TableSources):
     """posts with author, time, text, language, reports, reach: Parquet or CSV file, folder or
     URI"""
     media: InputPath | None = None
-    """images and videos of posts, as bytes or as URIs"""
+    """images and videos of posts, as bytes or as URIs: Parquet or CSV file, folder or URI"""
     labels: InputPath | None = None
-    """what people said: whether a post violates a policy"""
+    """labels of people, whether a post violates a policy: Parquet or CSV file, folder or URI"""
     mapping_posts: InputPath | None = None
-    """YAML that maps columns to the contract; not needed where they are named as ours"""
+    """YAML mapping file of --posts; not needed if the columns have the names of the contract"""
     mapping_media: InputPath | None = None
-    """the same for media"""
+    """YAML mapping file of --media; not needed if the columns have the names of the contract"""
     mapping_labels: InputPath | None = None
-    """the same for labels"""
+    """YAML mapping file of --labels; not needed if the columns have the names of the contract"""
     policies: InputPath | None = None
-    """YAML of the policies; default: those that come with the product"""
+    """YAML file of the policies; default: the policies of the product"""
     allow: tuple[str, ...] = ()
-    """places, ending with /, from which URIs of media may be fetched: file:///, s3://, gs:// or
-    https:// with a host; everything else is quarantined"""
+    """prefixes, ending with /, of URIs that media may be fetched from: file:///, s3://, gs:// or
+    https:// with a host; other URIs are quarantined"""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -27,22 +27,25 @@ class TrainConfig(TrainingOptions, Sources):
     size: str = "small"
     """tiny, small, large, or a YAML file with the fields of a size"""
     partitions: int = 0
-    """blocks that posts are spread over; 0 chooses by size and cores"""
+    """number of partitions by post; 0 chooses by size of the data and number of cores"""
     simulated: bool = False
     """say in the report that the posts are simulated"""
     test_share: float = 0.25
-    """share of the labelled posts, the newest, that the test is from"""
+    """share of the labelled posts, the newest, from which the test is drawn"""
     test_authors: float = 0.25
-    """share of the authors whose older posts teach nothing, so that their newer ones can test"""
+    """share of the authors whose older posts are not used for training, so that their newer posts
+    can be used for the test"""
     num_workers: int = 1
-    """processes that share every step; more than the cluster can ever hold is refused"""
+    """number of worker processes that train in parallel; more than the cluster can ever run are
+    refused"""
     max_failures: int = 3
-    """lost workers that are replaced before training fails"""
+    """number of lost workers that are replaced before training fails"""
     bootstrap: int = 300
-    """draws of authors for the intervals"""
+    """number of bootstrap samples of authors for the confidence intervals"""
     split: Split = "author-time"
-    """test on the newest posts of authors that taught nothing; author: whenever they posted; time:
-    whoever posted them; random: neither, for data without authors and times"""
+    """choice of the test posts: author-time, the newest posts of authors outside the training;
+    author, all posts of such authors; time, the newest posts of all authors; random, for data
+    without authors and times"""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -18,7 +18,7 @@ Modality = Literal["text", "image", "video"]
 class TuneConfig(TuneOptions):
     """Search step sizes and widths by the loss on posts of authors that a trial did not learn from.
 
-    Only posts before the test are looked at. Trials that lag are stopped after an epoch (ASHA). The
+    Only posts before the test are used. Trials that lag are stopped after an epoch (ASHA). The
     same command continues a search that was cut off. The best size goes to OUTPUT/best.yaml, which
     `jobs.moderation.train --size` reads.
     """
@@ -26,20 +26,24 @@ class TuneConfig(TuneOptions):
     rows: InputPath
     """folder or URI of rows, as written by jobs.moderation.preprocess with the same --size"""
     size: str = "small"
-    """tiny, small, large, or a YAML file: what is searched around"""
+    """base size of the search: tiny, small, large, or a YAML file"""
     modalities: tuple[Modality, ...] = ("text", "image", "video")
-    """whose models are searched, one after another; those of too few posts stay as they are"""
+    """modalities whose models are searched, in order; those with too few posts keep their
+    settings"""
     trials: int = 12
-    """settings tried for each"""
+    """number of trials (combinations of settings) for each modality"""
     gpus_per_trial: float = AUTO
-    """GPUs of each trial; -1 takes one where the cluster has or can start as many"""
+    """GPUs of each trial; -1 takes one GPU each if the cluster has, or can start, one for every
+    trial, otherwise none"""
     test_share: float = 0.25
-    """the same as in training, so that the search sees training posts only"""
+    """share of the labelled posts, the newest, that the test covers; use the value of the training,
+    so that the search uses training posts only"""
     test_authors: float = 0.25
-    """the same as in training"""
+    """share of the authors held out for the test, 0 to 1; use the value of the training"""
     split: Split = "author-time"
-    """test on the newest posts of authors that taught nothing; author: whenever they posted; time:
-    whoever posted them; random: neither, for data without authors and times"""
+    """choice of the test posts: author-time, the newest posts of authors outside the training;
+    author, all posts of such authors; time, the newest posts of all authors; random, for data
+    without authors and times"""
 
 
 def main(config: TuneConfig) -> str:

@@ -39,20 +39,22 @@ INCOMPLETE = 3
 
 @dataclass(frozen=True)
 class EraseConfig(JobOptions):
-    """Erase persons or things from records, archive, profiles, media and local journals.
+    """Erase users, machines or authors from records, archive, profiles, media and journals.
 
-    Erasing again changes nothing more. The service may run: what arrives about an erased person
-    afterwards is new data and is kept as such; erase again for it.
+    Erasing again changes nothing. The service may run meanwhile: data that arrive about an erased
+    person afterwards are new data and are stored; erase again for them.
     """
 
     system: Literal["fraud", "maintenance", "churn", "moderation"]
-    """whose data"""
+    """system whose data are erased"""
     entity: tuple[str, ...]
-    """ids: of payers, machines, customers or authors; one or more"""
+    """ids of users, machines, customers or authors; one or more"""
     records: str
-    """database: sqlite:///path, postgresql+psycopg://..., env:NAME or file:/path holding it"""
+    """database of the records: sqlite:///path, postgresql+psycopg://..., or env:NAME or file:/path
+    that holds the URL"""
     kind: str | None = None
-    """user, device or merchant of fraud; machine, customer, author; none: the first of these"""
+    """kind of the ids: user, device or merchant (fraud), machine, customer or author; default: user
+    for fraud, otherwise the only kind of the system"""
     profile_store: str | None = None
     """profile store or machine store: sqlite:///path or redis://host:port/0"""
     media: InputPath | None = None
@@ -60,13 +62,14 @@ class EraseConfig(JobOptions):
     journal: tuple[LocalInput, ...] = ()
     """folders of decisions not yet stored, on this machine; run it on each node that serves"""
     secret_file: LocalInput | None = None
-    """file with the secret of the audit's hash; none: the variable FOREWARN_ERASURE_SECRET"""
+    """file with the secret of the audit log's hash; default: the environment variable
+    FOREWARN_ERASURE_SECRET"""
     by: str = field(default_factory=getpass.getuser)
-    """who erases, for the audit"""
+    """name of the person who erases, for the audit log"""
     wait_seconds: float = 15.0
-    """that a running service may take to hand over its journal"""
+    """time, in seconds, that a running service may take to hand over its journal"""
     dry_run: bool = False
-    """count, and erase nothing"""
+    """only count what would be erased"""
 
     def check(self) -> None:
         """See `JobOptions`; the secret too, as nothing is erased without an entry in the audit."""

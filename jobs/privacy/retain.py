@@ -30,49 +30,53 @@ _PLACES = {
 
 @dataclass(frozen=True)
 class RetainConfig(JobOptions):
-    """Archive and delete what is older than asked for; what is not asked for stays for ever.
+    """Archive and delete data older than the given ages; data without a given age are kept.
 
-    Whatever still waits stays at any age: decisions to be scored again, undecided reviews and their
+    Pending data stay at any age: decisions to be scored again, undecided reviews and their
     media, open work orders, journals that are not drained. Ages are whole days of 24 h before now.
-    Cut off or run again, it goes on where it was. The service may run.
+    An interrupted run continues when it is started again. The service may run meanwhile.
     """
 
     records: str
-    """database: sqlite:///path, postgresql+psycopg://..., or env:NAME or file:/path holding it"""
+    """database of the records: sqlite:///path, postgresql+psycopg://..., or env:NAME or file:/path
+    that holds the URL"""
     archive: OutputPath | None = None
     """folder or URI of archived decisions, as date=YYYY-MM-DD/*.parquet"""
     archive_decisions_days: int | None = None
     """days after which decisions move to the archive; 2 or more"""
     decisions_days: int | None = None
-    """days after which decisions go, from table and archive, with the ids that name them"""
+    """age in days at which decisions are deleted from table and archive, with their ids"""
     facts_days: int | None = None
-    """days after which labels and other facts go"""
+    """age in days at which labels and other facts are deleted"""
     rescores_days: int | None = None
-    """days after which answers of fallbacks that were scored again go"""
+    """age in days at which the later scores of fallback decisions are deleted"""
     reviews_days: int | None = None
-    """days after their decision that reviews go: texts, explanations, notes, outcomes, labels"""
+    """days after their verdict at which reviews are deleted: texts, explanations, notes, outcomes,
+    labels"""
     health_days: int | None = None
-    """days after which customers' health goes, and overrides after they expired"""
+    """age in days at which health scores of customers are deleted, and overrides after their
+    expiry"""
     interventions_days: int | None = None
-    """days after which intervention plans go, with whom they chose and what became of it"""
+    """age in days at which intervention plans are deleted, with their interventions and outcomes"""
     orders_days: int | None = None
-    """days after they were closed that work orders go, and schedules without any"""
+    """days after closing at which work orders are deleted, and schedules without work orders"""
     profile_store: str | None = None
-    """profile store in SQLite to sweep of what has outlived its time; Redis does so by itself"""
+    """SQLite profile store from which expired entries are deleted; Redis expires them itself"""
     media: OutputPath | None = None
     """folder or URI of moderation's stored media"""
     media_days: int | None = None
-    """days after which media go"""
+    """age in days at which media are deleted"""
     leftovers: tuple[LocalOutput, ...] = ()
-    """journal folders, for lines that the database refused or that were damaged"""
+    """journal folders, whose damaged lines and lines refused by the database are deleted"""
     leftovers_days: int | None = None
-    """days after which these lines go; they are no decisions that wait"""
+    """age in days at which these lines are deleted; they are not decisions that wait to be
+    stored"""
     logs: tuple[LocalOutput, ...] = ()
-    """folders of logs that were put aside: *.log.1, *.jsonl.1 and so on"""
+    """folders of rotated logs: *.log.1, *.jsonl.1 and so on"""
     logs_days: int | None = None
-    """days after which these logs go"""
+    """age in days at which these logs are deleted"""
     dry_run: bool = False
-    """count, and change nothing"""
+    """only count what would be archived or deleted"""
 
     def check(self) -> None:
         """See `JobOptions`."""

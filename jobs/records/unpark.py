@@ -17,24 +17,25 @@ from lib.records.rescoring import GONE
 
 @dataclass(frozen=True)
 class UnparkConfig(JobOptions):
-    """List decisions of a fallback that failed too often to be scored again, and release them.
+    """List fallback decisions whose rescoring failed too often, and release them.
 
-    A running service scores what is released within seconds, from the first of its attempts on.
-    Those whose decision is archived or erased stay parked.
+    A running service scores released decisions within seconds, with a new count of attempts.
+    Decisions that are archived or erased stay parked.
     """
 
     system: Literal["fraud", "maintenance", "churn", "moderation"]
-    """whose decisions"""
+    """system whose decisions are listed"""
     records: str
-    """database: sqlite:///path, postgresql+psycopg://..., or env:NAME or file:/path holding it"""
+    """database of the records: sqlite:///path, postgresql+psycopg://..., or env:NAME or file:/path
+    that holds the URL"""
     subject: tuple[str, ...] = ()
-    """ids of payments, machines, customers or posts to release; none: all that are parked"""
+    """ids of payments, machines, customers or posts to release; default: all parked ones"""
     fault: str | None = None
-    """release only those with this fault, as the list shows it"""
+    """fault, as in the list, of the decisions to release; default: any"""
     show: int = 50
-    """rows of the list; all are counted and released"""
+    """maximum number of listed decisions; all are counted and released"""
     dry_run: bool = False
-    """list, and release nothing"""
+    """only list, and release nothing"""
 
     def check(self) -> None:
         """See `JobOptions`."""

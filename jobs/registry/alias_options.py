@@ -16,4 +16,4 @@ class AliasOptions(JobOptions):
     system: str
     """The risk system, e.g. fraud."""
     by: str = field(default_factory=getpass.getuser)
-    """Who decided it, for the history."""
+    """Name of the person who decides, for the history of the aliases."""

@@ -11,12 +11,12 @@ from lib.registry import Registry
 
 @dataclass(frozen=True)
 class List(JobOptions):
-    """List the published models of every system, or of one, and who moved which alias when."""
+    """List published models of all systems or of one, or the changes of their aliases."""
 
     registry: InputPath
     """Local directory or URI (file, s3, gs, ...) of the registry."""
     system: str | None = None
-    """One system only, e.g. fraud."""
+    """System to list, such as fraud; default: all systems."""
     history: bool = False
     """List the changes of the aliases instead of the versions."""
 

@@ -17,7 +17,7 @@ class Promote(AliasOptions):
     version: str
     """A published version, or `challenger` for the one that is challenger now."""
     alias: Literal["champion", "challenger"] = "challenger"
-    """What the version becomes."""
+    """Alias that the version gets."""
 
 
 def main(options: Promote, now: int) -> str:

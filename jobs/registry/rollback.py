@@ -12,10 +12,10 @@ from lib.registry import Registry
 
 @dataclass(frozen=True, kw_only=True)
 class Rollback(AliasOptions):
-    """Take back the last promotion; run it again to go one further back."""
+    """Undo the last promotion; run it again to undo the one before."""
 
     alias: Literal["champion", "challenger"] = "champion"
-    """What is rolled back."""
+    """Alias that is moved back to its previous version."""
 
 
 def main(options: Rollback, now: int) -> str:

@@ -29,7 +29,7 @@ from lib.storage import open_storage, split_address
 
 @dataclass(frozen=True)
 class Config(JobOptions):
-    """Hits, precision, recall, money and overlap of every rule, over payments with labels.
+    """Compute hits, precision, recall, costs and overlap of every rule on labelled payments.
 
     Shadow and off rules are measured too, so a rule can be tried before it is switched on.
     """
@@ -40,16 +40,16 @@ class Config(JobOptions):
     jobs.fraud.features writes them), amount_minor (whole minor units) and event_time (timestamp,
     UTC)."""
     output: LocalOutput
-    """Folder for report.json and report.html; made if absent."""
+    """Output folder for report.json and report.html; created if it does not exist."""
     rules: LocalInput | None = None
-    """Rule file; by default the one that the system serves."""
+    """Rule file; default: the rules that the system serves."""
     system: Literal["fraud"] = "fraud"
     """The risk system whose fields and actions the rules use."""
     costs: Costs = field(default_factory=Costs)
-    """What the money is reckoned with."""
+    """Costs with which the amounts are computed."""
     currency_digits: int | None = None
-    """Decimals of the settlement currency, in which money is shown: 2 for EUR, 0 for JPY, 3 for
-    KWD; none: as jobs.fraud.features noted them, 2 beside other data."""
+    """Decimals of the settlement currency: 2 for EUR, 0 for JPY, 3 for KWD; default: as recorded by
+    jobs.fraud.features, otherwise 2."""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -32,27 +32,39 @@ def _money(name: str, description: str, *, required: bool = False, low: float = 
     )
 
 
-_CUSTOMER = text_column("customer_id", "names the customer")
+_CUSTOMER = text_column("customer_id", "id of the customer")
 
 CUSTOMERS = Contract(
     name="customers",
     columns=(
         _CUSTOMER,
-        *known_times("from when on the rest of the row holds; several rows tell a history"),
-        time_column(
-            "contract_start", "when the customer first signed", required=False, lenient=True
+        *known_times(
+            "time from which the other values of the row hold; several rows form a history"
         ),
         time_column(
-            "renewal_at",
-            "when the contract ends unless it is renewed",
+            "contract_start",
+            "time at which the customer's contract began",
             required=False,
             lenient=True,
         ),
-        _text("segment", "with whom the customer is compared, such as its size", lenient=True),
-        _text("plan", "what is subscribed to", lenient=True),
-        _count("seats", "users that are paid for", lenient=True),
-        _money("mrr_minor", "recurring revenue a month"),
-        _flag("churned", "a flag of the source that the customer has left; checked, never used"),
+        time_column(
+            "renewal_at",
+            "time at which the contract ends unless it is renewed",
+            required=False,
+            lenient=True,
+        ),
+        _text(
+            "segment",
+            "segment of similar customers that this one is compared with, such as `small`",
+            lenient=True,
+        ),
+        _text("plan", "name of the subscribed plan", lenient=True),
+        _count("seats", "number of paid user seats", lenient=True),
+        _money("mrr_minor", "monthly recurring revenue"),
+        _flag(
+            "churned",
+            "whether the source marks the customer as churned; checked, never a feature",
+        ),
     ),
     key=("customer_id", "event_time"),
     has_parts=True,
@@ -62,29 +74,30 @@ USAGE = Contract(
     name="usage",
     columns=(
         _CUSTOMER,
-        *known_times("when the product was used"),
-        _text("user_id", "who used it"),
-        _text("feature", "which feature of the product"),
-        _count("count", "how often; 1 where nothing is said"),
+        *known_times("time at which the product was used"),
+        _text("user_id", "id of the user"),
+        _text("feature", "name of the product feature that was used"),
+        _count("count", "number of uses; null counts as 1"),
     ),
 )
 
 TICKETS = Contract(
     name="tickets",
     columns=(
-        text_column("ticket_id", "names the ticket"),
+        text_column("ticket_id", "id of the ticket"),
         _CUSTOMER,
-        *known_times("when it was opened"),
-        time_column("closed_at", "when it was closed", required=False),
+        *known_times("time at which the ticket was opened"),
+        time_column("closed_at", "time at which the ticket was closed", required=False),
         Column(
-            "priority", pa.string(), "how urgent", required=False, values=PRIORITIES, lenient=True,
+            "priority", pa.string(), "urgency of the ticket", required=False, values=PRIORITIES,
+            lenient=True,
         ),
         Column(
-            "satisfaction", pa.float64(), "of the customer with the answer, known once closed",
+            "satisfaction", pa.float64(), "satisfaction of the customer, 0 to 10, known at closing",
             required=False, low=0, high=10, lenient=True,
         ),
-        _flag("escalated", "whether it was escalated"),
-        _flag("about_leaving", "it asks to cancel: this is leaving, not a sign of it"),
+        _flag("escalated", "whether the ticket was escalated"),
+        _flag("about_leaving", "whether the ticket asks to cancel; that is a label, not a feature"),
     ),
     key=("ticket_id",),
     # closed before it was opened is no fact
@@ -93,14 +106,16 @@ TICKETS = Contract(
 INVOICES = Contract(
     name="invoices",
     columns=(
-        text_column("invoice_id", "names the invoice; several lines may share it"),
+        text_column("invoice_id", "id of the invoice; several lines may share it"),
         _CUSTOMER,
-        *known_times("when it was issued"),
-        time_column("due_at", "when it is to be paid", required=False),
-        _money("amount_minor", "of the line; below 0 for a credit", required=True, low=-1e13),
-        _money("discount_minor", "taken off it"),
-        _text("item", "what was bought"),
-        _flag("save_offer", "the discount was given to keep the customer: not a sign of churn"),
+        *known_times("time at which the invoice was issued"),
+        time_column("due_at", "time at which the invoice is due", required=False),
+        _money(
+            "amount_minor", "amount of the line; below 0 for a credit", required=True, low=-1e13
+        ),
+        _money("discount_minor", "discount on the line"),
+        _text("item", "name of the item"),
+        _flag("save_offer", "whether the discount was given to retain the customer; not a feature"),
     ),
 )
 
@@ -108,11 +123,11 @@ PAYMENTS = Contract(
     name="payments",
     columns=(
         _CUSTOMER,
-        *known_times("when it was paid, or failed"),
-        _text("invoice_id", "what it pays"),
-        time_column("due_at", "when it was to be paid", required=False),
-        _money("amount_minor", "paid", required=True),
-        _flag("failed", "whether it failed"),
+        *known_times("time of the payment or of the failed attempt"),
+        _text("invoice_id", "id of the invoice that is paid"),
+        time_column("due_at", "time at which the payment was due", required=False),
+        _money("amount_minor", "amount that was paid", required=True),
+        _flag("failed", "whether the payment failed"),
     ),
 )
 
@@ -120,7 +135,7 @@ SURVEYS = Contract(
     name="surveys",
     columns=(
         _CUSTOMER,
-        *known_times("when it was answered"),
+        *known_times("time at which the survey was answered"),
         Column("score", pa.int64(), "net promoter score, 0 to 10", low=0, high=10),
     ),
     key=("customer_id", "event_time"),
@@ -130,9 +145,9 @@ CUSTOMER_SIGNALS = Contract(
     name="signals",
     columns=(
         _CUSTOMER,
-        *known_times("when it was noticed"),
-        Column("kind", pa.string(), "what was noticed", values=SIGNALS),
-        _text("source", "who or what noticed it", lenient=True),
+        *known_times("time at which the signal was noticed"),
+        Column("kind", pa.string(), "kind of the signal", values=SIGNALS),
+        _text("source", "person or system that noticed the signal", lenient=True),
     ),
     key=("customer_id", "event_time", "kind"),
 )
@@ -141,9 +156,9 @@ CHURN = Contract(
     name="churn",
     columns=(
         _CUSTOMER,
-        *known_times("when notice was given"),
-        time_column("ends_at", "when the contract ended", required=False),
-        _text("reason", "why", lenient=True),
+        *known_times("time at which the customer gave notice"),
+        time_column("ends_at", "time at which the contract ended", required=False),
+        _text("reason", "reason that the customer gave", lenient=True),
     ),
     key=("customer_id", "event_time"),
 )

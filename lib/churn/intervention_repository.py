@@ -154,7 +154,7 @@ class InterventionRepository(Repository):
         with self._database.reading() as connection:
             plan = find_row(connection, StoredPlan, plans, plans.c.id == plan_id)
             if plan is None:
-                raise UnknownInterventionError(f"there is no plan {plan_id!r}")
+                raise UnknownInterventionError(f"plan_id: no plan {plan_id!r} is stored")
             return plan, list_rows(
                 connection, Intervention, INTERVENTIONS, table.plan_id == plan_id,
                 order=[table.value.desc(), table.id],

@@ -99,7 +99,7 @@ def reasons_of(
 def _reason(name: str, value: float, effect: float, usual: float) -> Reason:
     number = None if np.isnan(value) else value
     more = "raises" if effect > 0 else "lowers"
-    value_text = "nothing told" if number is None else f"{number:,.4g}"
+    value_text = "no data" if number is None else f"{number:,.4g}"
     label = words_for(name)
     beside = "" if np.isnan(usual) or name.endswith("_code") else f", usually {usual:,.4g}"
     return Reason(

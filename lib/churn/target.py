@@ -32,14 +32,15 @@ class Target:
     """
 
     means: Means = "notice"
-    """notice: a churn event; no_invoice, no_usage: nothing of the kind for the whole window, of
-    customers who had some in the last --active-days"""
+    """definition of churn: notice, a churn event; no_invoice or no_usage, none of them in the whole
+    window, for customers who had some in the last --active-days"""
     window_days: int = 60
-    """days that are looked ahead"""
+    """length of the prediction window, in days"""
     lead_days: int = 0
-    """days between the moment and the first day that is looked at"""
+    """days between the snapshot time and the begin of the prediction window"""
     active_days: int = 90
-    """days in which a customer must have been active, where leaving means falling silent"""
+    """days before the snapshot time in which a customer must have been active, for no_invoice and
+    no_usage"""
 
     def __post_init__(self) -> None:
         if self.window_days < 1 or self.lead_days < 0 or self.active_days < 1:

@@ -98,7 +98,12 @@ def known_times(description: str) -> tuple[Column, Column]:
     """The event time, and when the event became known, which is the event time if not given."""
     return (
         time_column("event_time", description),
-        time_column("known_at", "when it became known", required=False, fallback="event_time"),
+        time_column(
+            "known_at",
+            "time at which the event became known",
+            required=False,
+            fallback="event_time",
+        ),
     )
 
 

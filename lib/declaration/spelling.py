@@ -21,5 +21,7 @@ def did_you_mean(name: str, known_names: Iterable[str]) -> str:
         return f"did you mean '{lowered[near[0]]}'?"
     further = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
     return (
-        f"known: {', '.join(names[:_MOST_LISTED])}{further}" if names else "nothing is known here"
+        f"known: {', '.join(names[:_MOST_LISTED])}{further}"
+        if names
+        else "no names are declared here"
     )

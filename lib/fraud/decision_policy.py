@@ -9,10 +9,10 @@ from typing import Any
 from lib.fraud.model.scoring import ModelScore
 from lib.rules import Verdict
 
-_APPROVED = "nothing speaks against this payment"
+_APPROVED = "no rule matched and the score is below the review threshold"
 _OUT = {
-    "history": "the customer's history is unavailable for a moment",
-    "model": "the model is unavailable for a moment",
+    "history": "the customer's history is temporarily unavailable",
+    "model": "the model is temporarily unavailable",
 }
 
 
@@ -71,7 +71,11 @@ def _fallback(verdict: Verdict, out: str, amount_minor: int, cap: float) -> Deci
 
 
 def _sentence(model_score: ModelScore) -> str:
-    return _APPROVED if model_score.decision == "APPROVE" else "the score is high in all"
+    return (
+        _APPROVED
+        if model_score.decision == "APPROVE"
+        else "the combined score is above the threshold"
+    )
 
 
 def _rule_reasons(verdict: Verdict) -> tuple[Mapping[str, Any], ...]:

@@ -158,8 +158,8 @@ class WorkOrderRepository(Repository):
                 return _require_order(stored, order_id), True
         if dict(order.outcome or {}) != dict(outcome):
             raise ClosedOrderError(
-                f"work order {order_id!r} was closed with another outcome; a mistake in "
-                "it is put right by a new order"
+                f"work order {order_id!r} was closed with a different outcome; correct a "
+                "mistake in it by a new order"
             )
         return order, False
 

@@ -50,19 +50,19 @@ def without_model(verdict: Verdict, why: str) -> DecisionResult:
     """The careful decision while a model is out: a person looks, if it is not back before."""
     if verdict.action == "REVIEW":
         return DecisionResult("REVIEW", "fallback", verdict.reason or _RULE)
-    return DecisionResult("REVIEW", "fallback", f"the models are unavailable for a moment ({why})")
+    return DecisionResult("REVIEW", "fallback", f"the models are temporarily unavailable ({why})")
 
 
 def pending(verdict: Verdict) -> DecisionResult:
     """While a video waits to be judged."""
     more = f"; {verdict.reason}" if verdict.action == "REVIEW" else ""
-    return DecisionResult("PENDING", "pending", f"the video is being judged{more}")
+    return DecisionResult("PENDING", "pending", f"the video is being analysed{more}")
 
 
 def _reason(policy: str | None, routed: Routed, probabilities: Floats, bundle: PolicyBundle) -> str:
     if policy == UNDECODED:
-        return "part of the post could not be decoded, so a person looks at it"
+        return "part of the post could not be decoded, so a person reviews it"
     if policy is None:
-        return "no policy asks for more than to allow it"
+        return "no policy requires review or removal"
     probability = float(probabilities[bundle.policies.ids.index(policy)])
     return model_reason(policy, probability, int(routed.actions[0]))

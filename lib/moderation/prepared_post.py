@@ -16,11 +16,11 @@ POST_FIELDS = ("post_id", "author_id", "created_at_us", "text", "language", "rep
 
 
 class UndecodedAnswer(BaseModel):
-    """Media that could not be used."""
+    """An image or a video that could not be fetched or decoded."""
 
-    place: str = Field(description="images.0, video")
-    reason: str
-    words: str
+    place: str = Field(description="The medium in the request: `images.N`, from 0, or `video`.")
+    reason: str = Field(description="Stable code of the reason.")
+    words: str = Field(description="What was expected and what was received, in English.")
 
 
 @dataclass(frozen=True)

@@ -25,22 +25,38 @@ Action = Literal["ALLOW", "REVIEW", "REMOVE"]
 
 
 class PolicyAnswer(BaseModel):
-    """What one policy makes of a post."""
+    """Result of one policy for a post."""
 
-    probability: float = Field(description="that the post breaks it, calibrated")
-    action: Action = Field(description="what this policy alone would do")
+    probability: float = Field(
+        description="Calibrated probability that the post violates the policy, 0 to 1."
+    )
+    action: Action = Field(description="Action that this policy alone would take.")
 
 
 class HitAnswer(BaseModel):
-    """A hit of a list, in the post's own characters."""
+    """A match of a word list or of a list of known media."""
 
-    kind: Literal["word", "hash"]
-    entry: str
-    policy: str | None
-    start: int | None = Field(description="first character of the text; null for media")
-    end: int | None = Field(description="one past the last")
-    text: str | None
-    distance: int | None = Field(description="bits that differ, of a hash; 0 is exact")
+    kind: Literal["word", "hash"] = Field(
+        description="Kind of the list: words of texts, or hashes of known media."
+    )
+    entry: str = Field(
+        description="Entry of the word list that matched, or the medium that matched a known one: "
+        "`images.N` or `video`."
+    )
+    policy: str | None = Field(
+        description="Id of the policy that the entry belongs to; null if it belongs to none."
+    )
+    start: int | None = Field(
+        description="Index of the first matching character of the text, from 0; null for media."
+    )
+    end: int | None = Field(
+        description="Index after the last matching character of the text; null for media."
+    )
+    text: str | None = Field(description="Text that matched, as in the post; null for media.")
+    distance: int | None = Field(
+        description="Number of bits in which the hashes differ, 0 for an exact match; null for "
+        "words."
+    )
 
 
 @dataclass(frozen=True)

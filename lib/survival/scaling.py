@@ -93,7 +93,7 @@ class Scaling:
         if not len(used) == len(mean) == len(scale) or (columns >= len(names)).any():
             raise SurvivalError("the scaling of columns does not fit their names")
         if (columns < 0).any() or not np.isfinite(mean).all() or not (scale > 0).all():
-            raise SurvivalError("the scaling of columns holds values that cannot be meant")
+            raise SurvivalError("the scaling of columns holds invalid values")
         return cls(names, used, mean, scale, flagged)
 
 

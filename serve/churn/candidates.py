@@ -49,8 +49,9 @@ class CandidateSource:
         if self._folder is None:
             raise Problem.of_field(
                 "customers",
-                "expected who is considered: this application was started without `scores`, the "
-                "output of the nightly job",
+                "expected ids of customers, got none: this service was started without `scores`, "
+                "the "
+                "output of jobs.churn.score",
             )
         try:
             table, note = await self._reading.run(read_scores, self._folder)
@@ -60,8 +61,7 @@ class CandidateSource:
         if at_us is not None and at_us != as_of:
             raise Problem.of_field(
                 "at",
-                f"expected {note['as_of']}, the moment of the nightly scores, or customers that "
-                "are named",
+                f"expected {note['as_of']}, the time of the nightly scores, or a list of are named",
             )
         about = {"model_version": json.dumps(note["model_version"])}
         return table.replace_schema_metadata(about), {}, as_of

@@ -114,7 +114,7 @@ class CustomerScorer:
         """
         model = self._model_slot.current
         if model is None:
-            text = "no model is loaded, and without one nobody's chance to leave is known"
+            text = "no model is loaded, so customers cannot be scored; try again later"
             raise Problem(503, "unavailable", text, retry_after=5)
         customers: list[CustomerFeatures] = []
         left_out: dict[str, str] = {}
@@ -123,10 +123,11 @@ class CustomerScorer:
                 features = await self._customers.fetch(name, at_us, f"plan:{context.request_id}")
             except StoreError as error:
                 raise Problem.unavailable(
-                    "customers' profiles are unavailable for a moment; ask again"
+                    "the customers' profiles are temporarily unavailable; send the same request "
+                    "again"
                 ) from error
             if not features.known:
-                left_out[name] = "nothing is known of this customer"
+                left_out[name] = "no data of this customer are stored"
             elif features.standing.leaving:
                 left_out[name] = "gave notice"
             elif (newest := features.standing.newest_us or 0) > at_us:
@@ -147,7 +148,7 @@ class CustomerScorer:
         if features is None:
             return None
         if not features.known:
-            return {"decision": "MONITOR", "reason": "nothing is known of this customer"}
+            return {"decision": "MONITOR", "reason": "no data of this customer are stored"}
         row = (await self._scoring.run(score_customers, model, [features])).to_pylist()[0]
         health = await self._health.record(row, model.version)
         return {
@@ -222,27 +223,29 @@ def decide(
 ) -> tuple[str, str, str]:
     """Decision, method and reason: what was told, then rules, then the model."""
     if features is None:
-        return "MONITOR", "fallback", "the customer's profile is unavailable for a moment"
+        return "MONITOR", "fallback", "the customer's profile is temporarily unavailable"
     if features.standing.leaving:
         when = to_datetime(features.standing.noticed_us or 0).date()
         return "LEAVING", "told", f"gave notice on {when}"
     if verdict.action is not None:
         return verdict.action, "rule" if row is not None else "fallback", verdict.reason
     if row is None or model is None:
-        return "MONITOR", "fallback", "the model is unavailable for a moment; no rule objects"
-    share = f"leaves within {model.target.window_days} days with a chance of {row['chance']:.1%}"
+        return "MONITOR", "fallback", "the model is temporarily unavailable; no rule matched"
+    share = (
+        f"leaves within {model.target.window_days} days with a probability of {row['chance']:.1%}"
+    )
     if row["flagged"]:
         return "CONTACT", "model", f"{share}, among the riskiest {model.capacity:.0%}"
-    return "MONITOR", "model", f"{share}, below the {model.threshold:.1%} that the team can see to"
+    return "MONITOR", "model", f"{share}, below the contact threshold of {model.threshold:.1%}"
 
 
 def unknown_customer(name: str, features: CustomerFeatures) -> Problem:
     """The 404 for a customer that nobody has introduced."""
-    more = "; its events are kept, but not who it is" if features.standing.newest_us else ""
+    more = " (only its events are stored)" if features.standing.newest_us else ""
     return Problem(
         404,
         "unknown-customer",
-        f"nothing is known of customer {name!r}{more}; send its row of `customers` to "
+        f"customer_id: customer {name!r} is unknown{more}; send its row of `customers` to "
         "/churn/events first",
     )
 

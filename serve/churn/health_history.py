@@ -87,8 +87,8 @@ class HealthHistory:
             raise Problem(
                 404,
                 "not-found",
-                f"customer {customer_id!r} was never scored; ask /churn/score, or let the nightly "
-                "job keep its scores (jobs.churn.score --records)",
+                f"customer {customer_id!r} was never scored; send it to /churn/score, or have the "
+                "nightly job store its scores (jobs.churn.score --records)",
             )
         now, newest = self._now(), past[0]
         holds = overrides[0] if overrides and _in_force(overrides[0], now) else None
@@ -128,7 +128,8 @@ class HealthHistory:
         if not now < until <= now + _LONGEST_US:
             raise Problem.of_field(
                 "expires_at",
-                f"expected after now and within a year, got {request.expires_at.isoformat()}",
+                "expected a time in the future, at most 366 days ahead, got "
+                f"{request.expires_at.isoformat()}",
             )
         override = Override(
             id=uuid.uuid4().hex,
@@ -178,7 +179,9 @@ def health_answer(entry: HealthEntry, past: Sequence[HealthEntry]) -> HealthAnsw
 
 def records_out() -> Problem:
     """The 503 while the database is away."""
-    return Problem.unavailable("the records cannot be reached at the moment")
+    return Problem.unavailable(
+        "the records are temporarily unavailable; send the same request again"
+    )
 
 
 def _in_force(override: Override, now: int) -> bool:

@@ -68,7 +68,7 @@ class EventIngestor:
                 await self._outcomes.record_notices(tables["churn"])
         except (StoreError, RecordsUnavailableError) as error:
             raise Problem.unavailable(
-                "rows cannot be taken in at the moment; send the same again"
+                "events cannot be stored temporarily; send the same request again"
             ) from error
         counts_by_table = {name: count for name, (count, _) in tallies.items()}
         contradictions += [text for _, texts in tallies.values() for text in texts]
@@ -108,7 +108,7 @@ class EventIngestor:
             repeated=happened.num_rows - tally.new - contradicting,
             contradicting=contradicting,
         )
-        text = "known with other content; the first stays, tell a correction under a new id or time"
+        text = "stored with other content, which stays; send a correction under a new id or time"
         return counts, [f"{name}: {event_id}: {text}" for event_id in tally.contradicting]
 
     def _count(
@@ -131,7 +131,7 @@ class EventIngestor:
                     if at is not None and to_micros(at) > latest:
                         message = (
                             future_text(to_micros(at), latest - self._ahead, self._ahead)
-                            + ", and tell what holds from a later day on that day"
+                            + ", and send values that hold from a later day on that day"
                         )
                         where = f"{contract.name}.{index}.{field}"
                         faults.append(FieldError(where, message))
@@ -184,8 +184,8 @@ class EventIngestor:
             if starts < day < ends:
                 contradictions.append(
                     f"customers: {row['customer_id']}: contract_start {begins.date()} lies before "
-                    f"the end of the contract that is known, {to_datetime(ends * DAY).date()}; "
-                    "the new one counts from now on"
+                    f"the end of the stored contract, {to_datetime(ends * DAY).date()}; "
+                    "the new contract applies from now on"
                 )
         begun = {
             row["customer_id"]: row["contract_start"] for row in _rows(tables.get("customers"))

@@ -223,11 +223,12 @@ def _effect_answer(
 def _text(effects: Mapping[str, Effect], outcome_count: int) -> str:
     if not effects:
         return (
-            f"{outcome_count} outcomes are known: too few of any playbook, treated and held out, "
-            "to say what it changed"
+            f"{outcome_count} outcomes are known: too few treated and control customers of any "
+            "playbook to measure an effect"
         )
     parts = [
-        f"{name} lowers the chance to leave by {row.value:.1%} ({row.low:.1%} to {row.high:.1%})"
+        f"{name} lowers the probability of leaving by {row.value:.1%} ({row.low:.1%} to "
+        f"{row.high:.1%})"
         if row.shown
         else f"{name}: no effect shown yet; one below {row.detectable:.1%} would not show"
         for name, row in effects.items()

@@ -111,11 +111,12 @@ class InterventionService:
                 solution = await self._solve_and_store(plan_id, request, scores, context)
         except RecordsUnavailableError as error:
             raise Problem.unavailable(
-                "the records cannot be reached, and a plan that is not kept would be made twice"
+                "the records are temporarily unavailable, so the plan cannot be stored; send the "
+                "same request again"
             ) from error
         if solution is None:
             raise Problem.unavailable(
-                "other plans are stored all the time; send the same request again"
+                "other plans were stored at the same time; send the same request again"
             )
         plan, chosen = solution
         self._meter.count(
@@ -137,7 +138,7 @@ class InterventionService:
         except RecordsUnavailableError as error:
             raise records_out() from error
         if stored is None:
-            raise Problem(404, "not-found", f"there is no plan {plan_id!r}")
+            raise Problem(404, "not-found", f"plan_id: no plan {plan_id!r} is stored")
         return plan_answer(*stored, context)
 
     async def _find(self, plan_id: str) -> tuple[StoredPlan, list[Intervention]] | None:

@@ -34,15 +34,16 @@ from serve.framework import (
     new_gateway,
     parse_body,
 )
-from serve.framework.routes import CONFLICT, MISSING, SLASH, PathIdParam
+from serve.framework.routes import CONFLICT, ENCODED, MISSING, PathIdParam
 
-_Id = Annotated[PathIdParam, Path(description=SLASH)]
+_CustomerId = Annotated[PathIdParam, Path(description=f"Id of the customer, {ENCODED}.")]
+_PlanId = Annotated[PathIdParam, Path(description=f"Id of the plan, {ENCODED}.")]
 _Outcomes = Outcome | Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)]
 
 
 def build_gateway(service: ChurnService, names_request: bool = True) -> Gateway:
     """The gateway of a service; see `new_gateway`."""
-    summary = "Who leaves within 60 days, and what should be done about it?"
+    summary = "Predicts which customers will leave within 60 days, and plans interventions."
     routes = (*_customer_routes(service), *_intervention_routes(service))
     return new_gateway("churn", summary, service, routes, names_request)
 
@@ -55,34 +56,51 @@ def _customer_routes(service: ChurnService) -> list[Route]:
         "churn:label",
         Events,
         EventsResponse,
+        summary="Send events",
         body_bytes=args.events_body_bytes,
         deadline_ms=args.events_deadline_ms,
     )
     async def events(body: bytes, context: RequestContext) -> bytes:
-        """Tell what happened: who customers are, what they use, ask, pay and say, who gave notice.
+        """Store events of customers: contracts, usage, tickets, invoices, surveys and notices.
 
-        The same rows again change nothing, for as many days as receipts are kept.
+        Rows that are sent again change nothing, for as many days as the service keeps receipts.
         """
         answer = await service.ingestor.ingest(await service.parsing.parse(EVENTS, body), context)
         return answer.model_dump_json().encode()
 
-    @router.direct("/score", "churn:score", ScoreRequest, ScoreResponse, MISSING)
+    @router.direct(
+        "/score", "churn:score", ScoreRequest, ScoreResponse, MISSING, summary="Score a customer"
+    )
     async def score(body: bytes, context: RequestContext) -> bytes:
-        """Say how likely a customer leaves, how healthy it is and why; rules decide first."""
+        """Return the probability that a customer leaves, its health, the reasons, and the action.
+
+        Rules decide before the model.
+        """
         return await service.decider.score(parse_body(SCORE, body), context)
 
-    @router.route("GET", "/customers/{customer_id}/health", "churn:read", MISSING)
-    async def health(customer_id: _Id, context: Context) -> CustomerResponse:
-        """How a customer was when it was last scored, how that changed, and what people say."""
+    @router.route(
+        "GET",
+        "/customers/{customer_id}/health",
+        "churn:read",
+        MISSING,
+        summary="Get a customer's health",
+    )
+    async def health(customer_id: _CustomerId, context: Context) -> CustomerResponse:
+        """Return a customer's newest health score, its history, overrides and interventions."""
         return await service.health.get(customer_id, context)
 
-    @router.route("POST", "/customers/{customer_id}/override", "churn:review")
+    @router.route(
+        "POST",
+        "/customers/{customer_id}/override",
+        "churn:review",
+        summary="Override a health score",
+    )
     async def override(
-        customer_id: _Id, request: OverrideRequest, context: Context
+        customer_id: _CustomerId, request: OverrideRequest, context: Context
     ) -> OverrideResponse:
-        """Put one's own score in the place of the reckoned one, with a reason, for a time.
+        """Override the displayed health score of a customer, with a reason and an expiry.
 
-        What is planned goes by the reckoned chance all the same.
+        Planning still uses the model's probability.
         """
         return await service.health.override(customer_id, request, context)
 
@@ -92,27 +110,47 @@ def _customer_routes(service: ChurnService) -> list[Route]:
 def _intervention_routes(service: ChurnService) -> list[Route]:
     router, large = Router("interventions"), service.args.events_body_bytes
 
-    @router.route("POST", "/interventions/plan", "churn:review", CONFLICT, body_bytes=large)
+    @router.route(
+        "POST",
+        "/interventions/plan",
+        "churn:review",
+        CONFLICT,
+        summary="Plan interventions",
+        body_bytes=large,
+    )
     async def plan(request: PlanRequest, context: Context) -> PlanResponse:
-        """Choose whom to look after, and how, within hours and budget; nobody is always allowed.
+        """Choose customers and playbooks that maximise the expected value within hours and budget.
 
-        The same request with the same plan_id, or the same X-Request-ID, gets the same plan.
+        The plan may be empty. The same request under the same `plan_id`, or under the same
+        X-Request-ID, gets the stored plan.
         """
         return await service.interventions.plan(request, service.considered, context)
 
-    @router.route("GET", "/interventions/effects", "churn:read")
+    @router.route("GET", "/interventions/effects", "churn:read", summary="Get measured effects")
     async def effects(context: Context) -> EffectsResponse:
-        """What each playbook changed, against customers who were chosen and left alone."""
+        """Return the effect of each playbook: treated customers against the control group."""
         return await service.interventions.outcomes.effects(context)
 
-    @router.route("GET", "/interventions/plans/{plan_id}", "churn:read", MISSING)
-    async def known_plan(plan_id: _Id, context: Context) -> PlanResponse:
-        """A plan as it was made."""
+    @router.route(
+        "GET", "/interventions/plans/{plan_id}", "churn:read", MISSING, summary="Get a plan"
+    )
+    async def known_plan(plan_id: _PlanId, context: Context) -> PlanResponse:
+        """Return a stored plan."""
         return await service.interventions.show(plan_id, context)
 
-    @router.route("POST", "/outcomes", "churn:label", MISSING | CONFLICT, body_bytes=large)
+    @router.route(
+        "POST",
+        "/outcomes",
+        "churn:label",
+        MISSING | CONFLICT,
+        summary="Send outcomes",
+        body_bytes=large,
+    )
     async def outcomes(body: Annotated[_Outcomes, Body()], context: Context) -> OutcomesResponse:
-        """Tell whether interventions took place and whether customers left; all or none is kept."""
+        """Store whether interventions took place and whether customers left.
+
+        The body is one outcome or a list of outcomes; either all of them are stored or none.
+        """
         several = body if isinstance(body, list) else [body]
         return await service.interventions.outcomes.record(several, context)
 

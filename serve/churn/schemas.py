@@ -1,4 +1,4 @@
-"""What callers of the churn system send and get."""
+"""Request and response bodies of the churn system."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ from pydantic import (
 from lib.churn.contracts import CONTRACTS
 from lib.contract.fields import Amount, Id, Key, Moment, Note, PathId, Whole
 from serve.framework.contract_models import model_for
+from serve.framework.response_fields import (
+    LatencyMs,
+    ModelVersion,
+    Reason,
+    RequestId,
+    RuleId,
+    RulesVersion,
+)
 
 MOST_ROWS, MOST_PLANNED, MOST_OUTCOMES = 20_000, 5_000, 1_000
 Band = Literal["red", "amber", "green"]
@@ -34,9 +42,11 @@ class _Events(_Sent):
         counts = [len(getattr(self, contract.name)) for contract in CONTRACTS]
         if not any(counts):
             names = ", ".join(contract.name for contract in CONTRACTS)
-            raise ValueError(f"expected rows of {names}; got none")
+            raise ValueError(f"expected rows of {names}, or of several of them, got none")
         if sum(counts) > MOST_ROWS:
-            raise ValueError(f"expected at most {MOST_ROWS} rows in all, got {sum(counts)}")
+            raise ValueError(
+                f"expected at most {MOST_ROWS} rows over all tables, got {sum(counts)}"
+            )
         return self
 
 
@@ -46,204 +56,313 @@ else:
     Events = create_model(
         "Events",
         __base__=_Events,
-        __doc__="News of customers: rows of any of the contracts.",
+        __doc__="Events of customers, as rows of one or more tables.",
         **{
-            contract.name: (list[model_for(contract)], Field(default=[], max_length=MOST_ROWS))
+            contract.name: (
+                list[model_for(contract)],
+                Field(
+                    default=[],
+                    max_length=MOST_ROWS,
+                    description=f"Rows of the table `{contract.name}`; default: no rows.",
+                ),
+            )
             for contract in CONTRACTS
         },
     )
 
 
 class IngestCounts(BaseModel):
-    """What became of the rows of one table."""
+    """Counts of the rows of one table and of the events that they contain."""
 
-    rows: int
-    new: int = Field(description="happenings that were not known; a ticket is one or two")
-    repeated: int = Field(description="happenings that were told before, with the same content")
+    rows: int = Field(description="Number of rows received.")
+    new: int = Field(
+        description="Number of events stored for the first time. A ticket is one event when it "
+        "is opened and another when it is closed."
+    )
+    repeated: int = Field(
+        description="Number of duplicates of stored events with the same content, ignored."
+    )
     contradicting: int = Field(
-        description="happenings that were told before with other content; the first ones stay"
+        description="Number of events whose id is stored with different content, ignored; the "
+        "stored content stays."
     )
 
 
 class EventsResponse(BaseModel):
-    """What became of all rows."""
+    """Counts of the rows of all tables, and the rows that contradict stored events."""
 
-    tables: dict[str, IngestCounts]
+    tables: dict[str, IngestCounts] = Field(description="Counts by name of the table.")
     contradictions: list[str] = Field(
-        description="rows that contradict what was known: a contract that begins before another "
-        "ends is taken in, other content under a known id is not"
+        description="One message for each row that contradicts stored data, 20 at most. A "
+        "contract that begins before the stored one ends is accepted; different content under a "
+        "stored id is ignored."
     )
     unknown_customers: list[str] = Field(
-        description="customers of whom no row of `customers` was told yet: not scored before"
+        description="Ids of customers without a row in `customers`, 20 at most. Their events are "
+        "stored, but they are not scored before such a row arrives."
     )
-    request_id: str
+    request_id: RequestId
 
 
 class ScoreRequest(_Sent):
-    """Which customer, and as of when."""
+    """The customer to score, and the time of the score."""
 
-    customer_id: PathId
-    at: Moment | None = Field(None, description="default: now; not before the newest event")
+    customer_id: PathId = Field(description="Id of the customer.")
+    at: Moment | None = Field(
+        None,
+        description="Time for which the score is computed, ISO 8601 with an offset; not before "
+        "the customer's newest event. Default: the current time.",
+    )
 
 
 class ReasonAnswer(BaseModel):
-    """What raises (above 0) or lowers the chance to leave."""
+    """A reason that raises or lowers the probability that the customer leaves."""
 
-    words: str
-    feature: str
-    group: str
-    effect: float = Field(description="added to the log-odds")
-    value: float | None
-    usual: float
+    words: str = Field(description="The reason in English.")
+    feature: str = Field(description="Name of the feature behind the reason.")
+    group: str = Field(description="Group that the feature belongs to, such as `usage`.")
+    effect: float = Field(
+        description="Contribution to the log-odds of leaving: above 0 raises the probability, "
+        "below 0 lowers it."
+    )
+    value: float | None = Field(description="Value of the feature; null if the value is missing.")
+    usual: float = Field(description="Median of the feature in the training data.")
 
 
 class HealthAnswer(BaseModel):
-    """How a customer is."""
+    """Health of a customer: a score, its colour band and its components."""
 
-    score: float = Field(description="0 to 100, 100 the best")
-    band: Band
-    components: dict[str, float | None] = Field(description="0 to 100; null: nothing is told")
-    change_30d: float | None = Field(description="of the score, against 30 days before; or null")
+    score: float = Field(description="Health score, 0 (worst) to 100 (best).")
+    band: Band = Field(description="Colour band of the score.")
+    components: dict[str, float | None] = Field(
+        description="Score of each component, 0 (worst) to 100 (best), relative to customers of "
+        "the same segment; null if no data was received for it."
+    )
+    change_30d: float | None = Field(
+        description="Change of the health score against its value at least 30 days earlier, in "
+        "points; null if no earlier score exists."
+    )
 
 
 class ScoreResponse(BaseModel):
-    """How likely a customer leaves, and what to do."""
+    """Probability that a customer leaves, its reasons, and the recommended action."""
 
-    prediction_id: str
-    customer_id: str
-    at: datetime
-    decision: Literal["MONITOR", "CONTACT", "ACT_NOW", "LEAVING"]
-    method: Literal["rule", "model", "fallback", "told"]
-    reason: str
-    rule_id: str | None
-    chance: float | None = Field(description="to give notice within `window_days`, calibrated")
-    window_days: int | None
-    flagged: bool | None = Field(description="among the riskiest that the team can look after")
-    health: HealthAnswer | None
-    reasons: list[ReasonAnswer]
-    newest_event: datetime | None
-    model_version: str | None
-    rules_version: str
-    latency_ms: float
-    request_id: str
+    prediction_id: str = Field(description="Id of this score.")
+    customer_id: str = Field(description="Id of the customer.")
+    at: datetime = Field(description="Time for which the score was computed, ISO 8601 in UTC.")
+    decision: Literal["MONITOR", "CONTACT", "ACT_NOW", "LEAVING"] = Field(
+        description="Recommended action: do nothing for now, contact the customer, or act "
+        "immediately; LEAVING if the customer has already given notice."
+    )
+    method: Literal["rule", "model", "fallback", "told"] = Field(
+        description="What decided: a rule, the model, a fallback because the model or the profile "
+        "store was unavailable, or `told` if the customer has given notice."
+    )
+    reason: Reason
+    rule_id: RuleId
+    chance: float | None = Field(
+        description="Calibrated probability, 0 to 1, that the customer gives notice within "
+        "`window_days`; null if no model answered or the customer has given notice."
+    )
+    window_days: int | None = Field(
+        description="Length of the prediction window, in days; null if `chance` is null."
+    )
+    flagged: bool | None = Field(
+        description="True if the probability reaches the contact threshold, which is sized to the "
+        "team's capacity; null if `chance` is null."
+    )
+    health: HealthAnswer | None = Field(
+        description="Health of the customer; null if no model answered."
+    )
+    reasons: list[ReasonAnswer] = Field(
+        description="Reasons for the probability, the strongest first; empty if no model answered."
+    )
+    newest_event: datetime | None = Field(
+        description="Time of the customer's newest event, ISO 8601 in UTC; null if there is none "
+        "or the profile store was unavailable."
+    )
+    model_version: ModelVersion
+    rules_version: RulesVersion
+    latency_ms: LatencyMs
+    request_id: RequestId
 
 
 class OverrideResponse(BaseModel):
-    """What a person knows better."""
+    """A health score that a person set for a customer."""
 
-    score: float | None
-    band: Band | None
-    author: str
-    reason: str
-    created_at: datetime
-    expires_at: datetime
-    in_force: bool
+    score: float | None = Field(
+        description="Health score that was set, 0 to 100; null if it withdraws an override."
+    )
+    band: Band | None = Field(description="Colour band of `score`; null if `score` is null.")
+    author: str = Field(description="Name of the person who set the score.")
+    reason: str = Field(description="Reason that the author gave.")
+    created_at: datetime = Field(description="Time at which the score was set, ISO 8601 in UTC.")
+    expires_at: datetime = Field(description="Time at which the override ends, ISO 8601 in UTC.")
+    in_force: bool = Field(
+        description="True if this override is active: the newest one, not withdrawn, not expired."
+    )
 
 
 class HealthPoint(BaseModel):
-    """A kept score."""
+    """One stored score of a customer."""
 
-    at: datetime
-    chance: float
-    score: float
-    band: Band
+    at: datetime = Field(description="Time of the score, ISO 8601 in UTC.")
+    chance: float = Field(description="Probability that the customer leaves, 0 to 1.")
+    score: float = Field(description="Health score, 0 (worst) to 100 (best).")
+    band: Band = Field(description="Colour band of the score.")
 
 
 class InterventionAnswer(BaseModel):
-    """A customer who is to be looked after. Money in currency units."""
+    """A planned intervention for one customer. Money is in units of the settlement currency."""
 
-    intervention_id: str
-    customer_id: str
-    playbook: str
-    words: str | None
-    planned_at: datetime
-    chance: float = Field(description="to leave, if nothing is done")
-    expected_fall: float = Field(description="of that chance")
-    value: float = Field(description="expected, cost taken off")
-    cost: float
-    hours: float
+    intervention_id: str = Field(description="Id of the intervention; outcomes refer to it.")
+    customer_id: str = Field(description="Id of the customer.")
+    playbook: str = Field(description="Id of the playbook to apply.")
+    words: str | None = Field(
+        description="Instruction of the playbook, in English; null in the list of a customer."
+    )
+    planned_at: datetime = Field(description="Time of the plan, ISO 8601 in UTC.")
+    chance: float = Field(
+        description="Probability that the customer leaves without an intervention, 0 to 1."
+    )
+    expected_fall: float = Field(
+        description="Expected reduction of `chance` by the intervention, as a difference of "
+        "probabilities."
+    )
+    value: float = Field(
+        description="Expected value of the intervention minus its cost, in currency units."
+    )
+    cost: float = Field(description="Cost of the intervention, in currency units.")
+    hours: float = Field(description="Working time of the intervention, in hours.")
 
 
 class CustomerResponse(BaseModel):
-    """A customer's health as it was last reckoned, its history, and what people say."""
+    """Latest health of a customer, its history, overrides and interventions."""
 
-    customer_id: str
-    at: datetime = Field(description="of the newest score")
-    chance: float
-    health: HealthAnswer
-    score_in_force: float = Field(description="the override's while one is in force")
-    band_in_force: Band
-    override: OverrideResponse | None = Field(description="the one in force")
-    overrides: list[OverrideResponse]
-    reasons: list[ReasonAnswer]
-    history: list[HealthPoint] = Field(description="the newest first")
-    interventions: list[InterventionAnswer]
-    model_version: str | None
-    request_id: str
+    customer_id: str = Field(description="Id of the customer.")
+    at: datetime = Field(description="Time of the newest score, ISO 8601 in UTC.")
+    chance: float = Field(description="Probability that the customer leaves, 0 to 1.")
+    health: HealthAnswer = Field(description="Health that the model computed.")
+    score_in_force: float = Field(
+        description="Health score to show, 0 to 100: that of the active override, otherwise that "
+        "of the model."
+    )
+    band_in_force: Band = Field(description="Colour band of `score_in_force`.")
+    override: OverrideResponse | None = Field(
+        description="The active override; null if there is none."
+    )
+    overrides: list[OverrideResponse] = Field(
+        description="All overrides of the customer, the newest first."
+    )
+    reasons: list[ReasonAnswer] = Field(
+        description="Reasons for the probability, the strongest first."
+    )
+    history: list[HealthPoint] = Field(description="Stored scores, the newest first, 100 at most.")
+    interventions: list[InterventionAnswer] = Field(
+        description="Planned interventions for the customer. Customers in the control group have "
+        "none."
+    )
+    model_version: ModelVersion
+    request_id: RequestId
 
 
 class OverrideRequest(_Sent):
-    """Who says what, why, and until when."""
+    """A health score that a person sets for a customer until an expiry time."""
 
     score: FiniteFloat | None = Field(
-        ge=0, le=100, description="null withdraws what was said before"
+        ge=0,
+        le=100,
+        description="Health score, 0 (worst) to 100 (best); null withdraws the current override.",
     )
-    author: Key
-    reason: Note
-    expires_at: Moment
+    author: Key = Field(description="Name of the person who sets the score.")
+    reason: Note = Field(description="Reason for the override.")
+    expires_at: Moment = Field(
+        description="Time at which the override ends, ISO 8601 with an offset; in the future, at "
+        "most 366 days ahead."
+    )
 
 
 class PlanRequest(_Sent):
-    """Limits of a day. Money in currency units."""
+    """Limits and candidates of a day's plan. Money is in units of the settlement currency."""
 
     plan_id: PathId | None = Field(
         None,
-        description="the same request again gets the same plan, another one 409; default: a new id",
+        description="Id of the plan, chosen by the caller. The same request under its id gets the "
+        "stored plan; a different request under a used id gets 409. Default: the request id.",
     )
-    at: Moment | None = Field(None, description="default: now, or the moment of the nightly scores")
-    hours: Amount = Field(description="of the team")
-    budget: Amount
-    most: Whole | None = Field(None, description="interventions at most")
+    at: Moment | None = Field(
+        None,
+        description="Time for which the plan is made, ISO 8601 with an offset. Default: the "
+        "current time if `customers` is given, otherwise the time of the nightly scores.",
+    )
+    hours: Amount = Field(description="Working time that the team has, in hours.")
+    budget: Amount = Field(description="Budget for all interventions, in currency units.")
+    most: Whole | None = Field(
+        None, description="Maximum number of interventions. Default: no maximum."
+    )
     customers: list[Id] | None = Field(
         None,
         min_length=1,
         max_length=MOST_PLANNED,
-        description="who is considered; default: everyone in the nightly scores",
+        description="Ids of the candidate customers. Default: all customers with a nightly score.",
     )
 
 
 class PlanResponse(BaseModel):
-    """A planned day. Money in currency units."""
+    """The plan of a day. Money is in units of the settlement currency."""
 
-    plan_id: str
-    planned_at: datetime
-    enabled: bool = Field(description="false: all interventions are switched off")
-    considered: int
-    interventions: list[InterventionAnswer] = Field(description="the most valuable first")
+    plan_id: str = Field(description="Id of the plan.")
+    planned_at: datetime = Field(description="Time for which the plan was made, ISO 8601 in UTC.")
+    enabled: bool = Field(description="False if interventions are switched off; the plan is empty.")
+    considered: int = Field(description="Number of candidate customers.")
+    interventions: list[InterventionAnswer] = Field(
+        description="Interventions to carry out, the most valuable first."
+    )
     held_out: int = Field(
-        description="chosen and left alone, so that effects show; not named, so that nobody "
-        "treats them by mistake"
+        description="Number of chosen customers in the control group, who get no intervention so "
+        "that effects can be measured. Their ids are not returned, so that no one treats them by "
+        "mistake."
     )
-    hours: float = Field(description="of all who were chosen, the holdout included")
-    cost: float
-    value: float
-    other_ways: dict[str, float] = Field(description="expected value of other ways to choose")
+    hours: float = Field(
+        description="Working time of all chosen interventions, in hours, control group included."
+    )
+    cost: float = Field(
+        description="Cost of all chosen interventions, in currency units, control group included."
+    )
+    value: float = Field(
+        description="Expected value of all chosen interventions minus their cost, in currency "
+        "units."
+    )
+    other_ways: dict[str, float] = Field(
+        description="Expected value of simpler selection methods under the same limits, in "
+        "currency units, by name of the method."
+    )
     effects: dict[str, float] = Field(
-        description="share of the chance that goes, by playbook, where outcomes revised it"
+        description="Relative reduction of the probability, 0 to 1, by playbook, for the "
+        "playbooks whose assumed effect was revised by outcomes."
     )
-    not_considered: dict[str, str] = Field(description="customers left out, and why")
-    model_version: str | None
-    request_id: str
+    not_considered: dict[str, str] = Field(
+        description="Reason for each requested customer that was left out, by id of the customer."
+    )
+    model_version: ModelVersion
+    request_id: RequestId
 
 
 class Outcome(_Sent):
-    """What became of one intervention."""
+    """The outcome of an intervention: whether it took place and whether the customer left."""
 
-    intervention_id: Key
-    delivered: StrictBool | None = Field(None, description="whether it took place")
-    left: StrictBool | None = Field(None, description="whether the customer gave notice")
-    observed_at: Moment
-    note: Note | None = None
+    intervention_id: Key = Field(description="Id of the intervention, as in the plan.")
+    delivered: StrictBool | None = Field(
+        None,
+        description="True if the intervention took place, false if it did not; null if unknown.",
+    )
+    left: StrictBool | None = Field(
+        None, description="True if the customer gave notice, false if not; null if unknown."
+    )
+    observed_at: Moment = Field(
+        description="Time at which the outcome became known, ISO 8601 with an offset."
+    )
+    note: Note | None = Field(None, description="Note of the person who reports the outcome.")
 
     @model_validator(mode="after")
     def _something(self) -> Outcome:
@@ -253,36 +372,55 @@ class Outcome(_Sent):
 
 
 class OutcomesResponse(BaseModel):
-    """What became of the outcomes."""
+    """Counts of the stored outcomes. An outcome with both fields counts twice."""
 
-    new: int
-    repeated: int
-    request_id: str
+    new: int = Field(description="Number of outcomes stored for the first time.")
+    repeated: int = Field(description="Number of outcomes that had been stored before, ignored.")
+    request_id: RequestId
 
 
 class EffectAnswer(BaseModel):
-    """What a playbook changed: the fall of the chance to leave, over all who were chosen for it."""
+    """Estimated effect of a playbook: the treated customers against the control group.
 
-    fall: float
-    low: float = Field(description="95% interval")
-    high: float
-    shown: bool = Field(description="whether the interval excludes no effect")
-    treated: int
-    held_out: int
-    delivered_share: float | None = Field(description="of the treated whose delivery was told")
-    detectable: float = Field(description="smallest fall that such numbers show in 4 of 5 cases")
-    power: float = Field(description="chance to show the fall that was expected")
+    The estimate is by intention to treat: it covers all customers chosen for the playbook.
+    """
+
+    fall: float = Field(
+        description="Reduction of the probability that a customer leaves, as a difference of "
+        "probabilities; below 0 if the probability rose."
+    )
+    low: float = Field(description="Lower bound of the 95% confidence interval of `fall`.")
+    high: float = Field(description="Upper bound of the 95% confidence interval of `fall`.")
+    shown: bool = Field(
+        description="True if the effect is significant: the 95% confidence interval excludes 0."
+    )
+    treated: int = Field(description="Number of treated customers.")
+    held_out: int = Field(description="Number of customers in the control group.")
+    delivered_share: float | None = Field(
+        description="Share of interventions that took place, 0 to 1, among those with a reported "
+        "delivery; null if none was reported."
+    )
+    detectable: float = Field(
+        description="Smallest reduction that these group sizes detect with 80% power."
+    )
+    power: float = Field(
+        description="Probability, 0 to 1, that these group sizes detect the expected reduction."
+    )
 
 
 class EffectsResponse(BaseModel):
-    """What interventions changed so far."""
+    """Measured effects of the interventions of the last three years."""
 
-    effects: dict[str, EffectAnswer]
-    chosen: int
-    known: int = Field(description="of the chosen, whose outcome is known")
-    window_days: int
-    words: str
-    request_id: str
+    effects: dict[str, EffectAnswer] = Field(
+        description="Effect by playbook, for playbooks with enough outcomes."
+    )
+    chosen: int = Field(description="Number of chosen customers, the control group included.")
+    known: int = Field(description="Number of chosen customers whose outcome is known.")
+    window_days: int = Field(
+        description="Days after the plan within which a notice counts against the intervention."
+    )
+    words: str = Field(description="Summary of the effects, in English.")
+    request_id: RequestId
 
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(Events)

@@ -23,7 +23,7 @@ from serve.framework.routes import ERRORS, PUBLIC, Handler, Responses, Route, Ro
 from serve.framework.service import RiskService
 from serve.framework.validation import to_problem
 
-_NOT_READY: Responses = {503: {"description": "a vital part is out"}}
+_NOT_READY: Responses = {503: {"description": "A required part does not work."}}
 _DOCUMENTATION = (
     Route("GET", "/docs", PUBLIC),
     Route("GET", "/openapi.json", PUBLIC),
@@ -69,9 +69,10 @@ def _health_routes(system: str, readiness: HealthChecks) -> list[Route]:
         PUBLIC,
         direct=True,
         response=dict[str, str],
-        summary="Whether the process answers",
+        summary="Liveness",
     )
     async def healthz() -> tuple[int, dict[str, str]]:
+        """Answer 200 while the process runs. Needs no API key."""
         return 200, {"status": "alive"}
 
     @router.route(
@@ -81,20 +82,21 @@ def _health_routes(system: str, readiness: HealthChecks) -> list[Route]:
         _NOT_READY,
         direct=True,
         response=JSONResponse,
-        summary="Whether each part works",
+        summary="Readiness",
     )
     async def readyz() -> tuple[int, dict[str, Any]]:
-        """`ready`, `degraded` (a fallback answers) or `out`, and of each part whether it works.
+        """Report whether the service and each of its parts work. Needs no API key.
 
-        Needs no key, and says nothing else; `/status` says why.
+        `status` is `ready`, `degraded` (a part does not work and a fallback answers) or `out` (a
+        required part does not work). `/status` reports the reasons.
         """
         return await readiness.report()
 
-    summary = "What each part is, and why it does not work"
+    summary = "Status of each part"
 
     @router.route("GET", "/status", f"{system}:read", _NOT_READY, summary=summary)
     async def status() -> JSONResponse:
-        """As `/readyz`, with versions and errors, for a key with the system's scope `read`."""
+        """Report the state, version and error of each part, for a key with the scope `read`."""
         code, body = await readiness.details()
         return JSONResponse(body, code)
 
@@ -139,6 +141,7 @@ def _add_route(app: FastAPI, route: Route) -> None:
         response_class=Response if route.response is Response else Default(JSONResponse),
         tags=[route.tag],
         summary=route.summary,
+        response_description="The request succeeded.",
     )
 
 

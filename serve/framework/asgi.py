@@ -149,7 +149,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int)
             raise _too_large(most)
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Problem(400, "incomplete", "the connection closed before the body was whole")
+            raise Problem(400, "incomplete", "the connection closed before the body was complete")
         size += buffer.write(message.get("body", b""))
     if size > most:
         raise _too_large(most)

@@ -15,10 +15,12 @@ from pydantic import (
     create_model,
 )
 
-from lib.contract import TIME, Column, Contract
+from lib.contract import MINOR_UNITS, TIME, Column, Contract
 from lib.contract.fields import Moment, identifier_of
 from lib.contract.scalar import LARGEST_WHOLE
 from serve.framework.problem import FieldError, Problem
+
+_UNITS = {"UTC": "ISO 8601 with an offset", MINOR_UNITS: f"{MINOR_UNITS} of the currency"}
 
 
 def model_for(contract: Contract) -> type[BaseModel]:
@@ -31,7 +33,7 @@ def model_for(contract: Contract) -> type[BaseModel]:
     model: type[BaseModel] = create_model(
         f"{contract.name.capitalize()}Row",
         __config__=ConfigDict(extra="forbid", frozen=True),
-        __doc__=f"One row of {contract.name}.",
+        __doc__=f"A row of the table `{contract.name}`.",
         **fields,
     )
     return model
@@ -87,11 +89,19 @@ def _field(column: Column) -> tuple[Any, Any]:
         kind = Annotated[int, Field(strict=True, ge=low, le=high)]
     else:
         kind = Annotated[FiniteFloat, Field(ge=column.low, le=column.high)]
-    unit = "" if column.unit in ("", "UTC") else f", {column.unit}"
-    description = f"{column.description}{unit}"
+    description = _description(column)
     if column.required and column.fallback is None:
         return kind, Field(description=description)
     return kind | None, Field(default=None, description=description)
+
+
+def _description(column: Column) -> str:
+    unit = _UNITS.get(column.unit, column.unit)
+    default = f"the value of `{column.fallback}`" if column.fallback else "null"
+    parts = [column.description[:1].upper() + column.description[1:]]
+    parts += [unit] if unit else []
+    parts += [] if column.required and column.fallback is None else [f"default: {default}"]
+    return "; ".join(parts) + "."
 
 
 def _integer_limit(limit: float | None, otherwise: int) -> int:

@@ -91,7 +91,7 @@ class DecisionStore:
         """
         if self._buffer.full:
             raise Problem.unavailable(
-                "decisions cannot be stored at the moment; send the same request again"
+                "decisions cannot be stored temporarily; send the same request again"
             )
 
     def append(self, row: Row) -> None:

@@ -52,7 +52,7 @@ class PublicPages:
             await sender.json(to_json(value), status)
             return
         if self._in_flight >= self._limits.public_in_flight:
-            text = "too many callers read these pages; try again later"
+            text = "too many requests for documentation pages; try again later"
             raise Problem(503, "overload", text, retry_after=self._limits.retry_after_s)
         self._in_flight += 1
         try:

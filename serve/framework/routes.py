@@ -22,18 +22,18 @@ PUBLIC = ""
 Handler = Callable[..., Awaitable[Any]]
 Responses = dict[int | str, dict[str, Any]]
 ERRORS: Responses = {
-    401: {"description": "no valid key"},
-    403: {"description": "the key lacks the scope, or may not act so"},
-    413: {"description": "the body is too large"},
-    422: {"description": "a field is at fault, or it cannot be done; `errors` says what"},
-    503: {"description": "overloaded or out; Retry-After says when to try again"},
-    504: {"description": "no answer within the deadline"},
+    401: {"description": "The request has no valid API key."},
+    403: {"description": "The API key lacks the scope, or may not act in this name."},
+    413: {"description": "The body is too large."},
+    422: {"description": "A field is invalid; `errors` names each field and its fault."},
+    503: {"description": "Overloaded or unavailable; Retry-After names the wait in seconds."},
+    504: {"description": "No answer within the deadline; the request can be sent again."},
 }
 """What every endpoint with a key may answer beside its own, for the documentation."""
-MISSING: Responses = {404: {"description": "nothing of that id"}}
-CONFLICT: Responses = {409: {"description": "the id was used otherwise"}}
-SLASH = "percent-encoded; a `/` in it as `%2F`"
-"""What the documentation says of an identifier in a path."""
+MISSING: Responses = {404: {"description": "The id is unknown."}}
+CONFLICT: Responses = {409: {"description": "The id was used for a different request."}}
+ENCODED = "percent-encoded, with `/` written as `%2F`"
+"""How an identifier is written in a path, for descriptions of parameters."""
 
 _SLASH_IN_SEGMENT = "\x1f"  # a control character, so no identifier holds it
 _CONTROL = re.compile(CONTROL_CHARACTERS)
@@ -168,7 +168,7 @@ class RouteTable:
         if methods:
             allowed = ", ".join(sorted(methods))
             raise Problem(405, "method", f"expected {allowed}, got {method}")
-        raise Problem(404, "not-found", f"nothing is served here; see {self._prefix}/docs")
+        raise Problem(404, "not-found", f"no such endpoint; see {self._prefix}/docs")
 
     def _matching(self, path: str) -> dict[str, Route]:
         return {route.method: route for pattern, route in self._patterns if pattern.match(path)}
@@ -197,7 +197,7 @@ def routed_path(scope: Mapping[str, Any]) -> str:
 
 def _refuse_control_characters(path: str) -> None:
     if _CONTROL.search(path):
-        raise Problem(404, "not-found", "nothing is served here: the path has control characters")
+        raise Problem(404, "not-found", "no such endpoint: the path contains control characters")
 
 
 def _with_slashes(value: Any) -> Any:

@@ -60,7 +60,7 @@ class LabelIngestor:
         except (RecordsUnavailableError, StoreError) as error:
             context.log_fields["out"] = type(error).__name__
             raise Problem.unavailable(
-                "labels cannot be taken in at the moment; send the same again"
+                "labels cannot be stored temporarily; send the same request again"
             ) from error
         answer = LabelsResponse(
             received=len(labels),
@@ -110,7 +110,7 @@ class LabelIngestor:
     def _facts(self, label: Label, index: int, now: int) -> Iterable[Fact]:
         observed_at = to_micros(label.observed_at)
         if observed_at > now + self._ahead:
-            message = "expected a time that has passed; check the clock and the offset"
+            message = "expected a time that is not in the future; check the clock and the offset"
             raise Problem.of_field(f"{index}.observed_at", message)
         for kind, value in (("fraud", label.is_fraud), ("declined", label.declined)):
             if value is not None:

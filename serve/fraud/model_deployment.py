@@ -98,7 +98,9 @@ class RemoteModel:
     async def score(self, row: Row) -> ModelScore:
         """See `ScoreProvider.score`; asked once more where a replica died."""
         if not self._breaker.allows():
-            raise ModelUnavailableError("the model's deployment is out, tried again shortly")
+            raise ModelUnavailableError(
+                "the model's deployment is unavailable and will be tried again shortly"
+            )
         try:
             async with asyncio.timeout(self._timeout):
                 model_score = await self._batcher.submit(row)

@@ -8,7 +8,7 @@ from fastapi import Path
 
 from lib.records import Decision, RecordsUnavailableError
 from serve.framework import Gateway, Problem, RequestContext, Route, Router, new_gateway, parse_body
-from serve.framework.routes import CONFLICT, MISSING, SLASH, PathIdParam
+from serve.framework.routes import CONFLICT, ENCODED, MISSING, PathIdParam
 from serve.framework.validation import to_datetime
 from serve.fraud.schemas import (
     LABEL,
@@ -27,7 +27,7 @@ from serve.fraud.service import FraudService
 
 def build_gateway(service: FraudService, names_request: bool = True) -> Gateway:
     """The gateway of a service; see `new_gateway`."""
-    summary = "Is this payment fraud?"
+    summary = "Decides whether payments are approved, reviewed or declined."
     return new_gateway("fraud", summary, service, _routes(service), names_request)
 
 
@@ -35,13 +35,21 @@ def _routes(service: FraudService) -> list[Route]:
     router, args = Router("fraud"), service.args
     payment_type = payment_adapter(args.scale)
 
-    @router.direct("/score_transaction", "fraud:score", Payment, ScoreResponse, CONFLICT)
+    @router.direct(
+        "/score_transaction",
+        "fraud:score",
+        Payment,
+        ScoreResponse,
+        CONFLICT,
+        summary="Score a payment",
+    )
     async def score_transaction(body: bytes, context: RequestContext) -> bytes:
-        """Decide a payment in milliseconds.
+        """Decide whether a payment is approved, reviewed or declined.
 
-        The same payment again gets the first answer byte for byte; another payment under a known
-        transaction_id gets 409. Ids are compared byte for byte: normalise case and Unicode (NFC)
-        of user_id, merchant_id and device_id before you send them, or one payer counts as several.
+        The same payment sent again gets the stored answer byte for byte; a different payment under
+        a used `transaction_id` gets 409. Ids are compared byte for byte: normalise the case and
+        the Unicode form (NFC) of `user_id`, `merchant_id` and `device_id` before you send them;
+        otherwise one user counts as several.
         """
         return await service.decider.score(parse_body(payment_type, body), context)
 
@@ -50,19 +58,25 @@ def _routes(service: FraudService) -> list[Route]:
         "fraud:label",
         Label | Labels,
         LabelsResponse,
+        summary="Send labels",
         body_bytes=args.labels_body_bytes,
         deadline_ms=args.labels_deadline_ms,
     )
     async def labels(body: bytes, context: RequestContext) -> bytes:
-        """Tell what became known: a chargeback, a review's outcome, a refusal by the issuer."""
+        """Store what became known about payments: chargebacks, outcomes of reviews, refusals.
+
+        The body is one label or a list of labels. Labels that are sent again change nothing.
+        """
         stated = await service.parsing.parse_list(LABEL, LABELS, body)
         return (await service.labels.ingest(stated, context)).model_dump_json().encode()
 
-    @router.route("GET", "/transactions/{transaction_id}", "fraud:read", MISSING)
+    @router.route(
+        "GET", "/transactions/{transaction_id}", "fraud:read", MISSING, summary="Get a decision"
+    )
     async def transaction(
-        transaction_id: Annotated[PathIdParam, Path(description=SLASH)],
+        transaction_id: Annotated[PathIdParam, Path(description=f"Id of the payment, {ENCODED}.")],
     ) -> TransactionResponse:
-        """What was decided about a payment, on which features, rules and model."""
+        """Return the decision about a payment, its features, rules and model, and its labels."""
         return await _transaction(service, transaction_id)
 
     return router.routes
@@ -72,11 +86,15 @@ async def _transaction(service: FraudService, transaction_id: str) -> Transactio
     try:
         decision = await service.decision_store.find(transaction_id)
         if decision is None:
-            raise Problem(404, "not-found", f"no decision about {transaction_id!r}")
+            raise Problem(
+                404,
+                "not-found",
+                f"transaction_id: no decision about {transaction_id!r} is recorded",
+            )
         labels = await service.decision_store.labels(transaction_id)
         rescored = await service.decision_store.rescored(transaction_id)
     except RecordsUnavailableError as error:
-        text = "the records cannot be read at the moment"
+        text = "the records are temporarily unavailable; send the same request again"
         raise Problem(503, "unavailable", text, retry_after=1) from error
     facts = [
         LabelFact(

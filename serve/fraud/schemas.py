@@ -1,4 +1,4 @@
-"""What callers of the fraud system send and get."""
+"""Request and response bodies of the fraud system."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from pydantic import (
 from lib.contract.fields import Id, Moment, PathId, identifier_of
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import LONGEST_PAYMENT_METHOD_BYTES
+from serve.framework.response_fields import LatencyMs, ModelVersion, Reason, RequestId, RuleId
 from serve.framework.validation import to_micros
 
 MOST_LABELS = 1000
@@ -56,31 +57,44 @@ class _Strict(BaseModel):
 
 
 class Payment(_Strict):
-    """One payment to score."""
+    """A payment to score."""
 
     transaction_id: PathId = Field(
-        description="names the payment; a retry sends the same payment, another one gets 409"
+        description="Id of the payment, chosen by the caller. The same payment sent again under "
+        "its id gets the stored answer; a different payment under a used id gets 409."
     )
     event_time: Moment = Field(
-        description="when it was made, ISO 8601 with an offset",
+        description="Time at which the payment was made, ISO 8601 with an offset.",
         examples=["2026-01-31T12:00:00Z"],
     )
-    user_id: Id = Field(description="who pays")
-    merchant_id: Id = Field(description="who is paid")
-    device_id: Id | None = Field(None, description="the device that paid, where one is known")
+    user_id: Id = Field(description="Id of the user who pays.")
+    merchant_id: Id = Field(description="Id of the merchant who is paid.")
+    device_id: Id | None = Field(
+        None, description="Id of the device that the user paid with; null if unknown."
+    )
     amount: Amount = Field(
-        description="units of the settlement currency with at most its decimals, such as 12.34 of "
-        "EUR, 1500 of JPY, 1.234 of KWD; text or number",
+        description="Amount in units of the settlement currency, as text or as a number, with at "
+        "most the currency's number of decimals: 12.34 EUR, 1500 JPY, 1.234 KWD.",
         examples=["12.34"],
     )
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = Field(
-        description="ISO 4217 code that the payment was made in", examples=["EUR"]
+        description="ISO 4217 code of the currency in which the payment was made.",
+        examples=["EUR"],
     )
     payment_method: _Method = Field(
-        description="how it is paid; an unknown one is accepted and counted"
+        description="Payment method, such as `card`. A method that the model was not trained on "
+        "is accepted and counted in the metrics."
     )
-    latitude: Latitude | None = Field(None, description="where it is made, degrees WGS 84")
-    longitude: Longitude | None = Field(None, description="degrees WGS 84")
+    latitude: Latitude | None = Field(
+        None,
+        description="Latitude at which the payment was made, in degrees (WGS 84), -90 to 90; "
+        "null if unknown. Requires `longitude`.",
+    )
+    longitude: Longitude | None = Field(
+        None,
+        description="Longitude at which the payment was made, in degrees (WGS 84), -180 to 180; "
+        "null if unknown. Requires `latitude`.",
+    )
 
     @model_validator(mode="after")
     def _place_is_whole(self) -> Payment:
@@ -106,89 +120,135 @@ def to_event(payment: Payment, scale: AmountScale) -> dict[str, Any]:
 
 
 class ReasonAnswer(BaseModel):
-    """Why a payment was not approved, or what a fallback went by."""
+    """One reason for the decision or, in a fallback, one input of the decision."""
 
-    code: str = Field(description="stable code, e.g. MERCHANT_FRAUD")
-    words: str = Field(description="the code in plain English")
-    feature: str | None = Field(None, description="the feature it speaks of")
-    value: float | None = Field(None, description="the feature's value; null where missing")
+    code: str = Field(description="Stable code of the reason, such as MERCHANT_FRAUD.")
+    words: str = Field(description="Meaning of the code, in English.")
+    feature: str | None = Field(
+        None, description="Name of the feature behind the reason; null if there is none."
+    )
+    value: float | None = Field(
+        None, description="Value of the feature; null if the value is missing."
+    )
     contribution: float | None = Field(
-        None, description="log-odds that the feature added; a rule's confidence for a rule"
+        None,
+        description="Contribution of the feature to the score in log-odds, positive towards "
+        "fraud; for a rule, the confidence of the rule; null if there is neither.",
     )
 
 
 class ScoreResponse(BaseModel):
-    """The decision about a payment. A retry gets the first one, to the letter."""
+    """The decision about a payment. A retried request returns the stored answer byte for byte."""
 
-    transaction_id: str
-    decision: Literal["APPROVE", "REVIEW", "DECLINE"]
-    fraud_score: float | None = Field(
-        description="calibrated probability of fraud, 0..1; null while no model answers"
+    transaction_id: str = Field(description="Id of the payment.")
+    decision: Literal["APPROVE", "REVIEW", "DECLINE"] = Field(
+        description="Decision about the payment: approve it, have a person review it, or decline "
+        "it."
     )
-    reason: str = Field(description="one sentence")
-    reasons: list[ReasonAnswer]
-    method: Literal["rule", "model", "fallback"]
-    rule_id: str | None = Field(description="the rule that decided, if one did")
-    model_version: str | None
-    latency_ms: float = Field(description="time in this service, milliseconds")
-    request_id: str
+    fraud_score: float | None = Field(
+        description="Calibrated probability of fraud, 0 to 1; null if no model answered."
+    )
+    reason: Reason
+    reasons: list[ReasonAnswer] = Field(
+        description="Reasons for the decision, the strongest first; may be empty if approved."
+    )
+    method: Literal["rule", "model", "fallback"] = Field(
+        description="What decided: a rule, the model, or a fallback because the model or the "
+        "profile store was unavailable."
+    )
+    rule_id: RuleId
+    model_version: ModelVersion
+    latency_ms: LatencyMs
+    request_id: RequestId
 
 
 class Label(_Strict):
-    """What became known about a payment."""
+    """What became known about a payment: whether it was fraud, was declined, or both."""
 
-    transaction_id: PathId
-    is_fraud: bool | None = Field(None, strict=True, description="true: fraud; false: it is not")
-    declined: bool | None = Field(
-        None, strict=True, description="true: the payment did not go through; false: it did"
+    transaction_id: PathId = Field(description="Id of the payment.")
+    is_fraud: bool | None = Field(
+        None,
+        strict=True,
+        description="True if the payment was fraud, false if it was legitimate; null if unknown.",
     )
-    observed_at: Moment = Field(description="when it became known, ISO 8601 with an offset")
-    source: _Source = Field(description="who says so", examples=["chargeback", "review"])
+    declined: bool | None = Field(
+        None,
+        strict=True,
+        description="True if the payment was declined, false if it was executed; null if unknown.",
+    )
+    observed_at: Moment = Field(
+        description="Time at which the label became known to the sender, ISO 8601 with an offset."
+    )
+    source: _Source = Field(
+        description="Origin of the label: 1 to 64 bytes of text.", examples=["chargeback", "review"]
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> Label:
         if self.is_fraud is None and self.declined is None:
-            raise ValueError("expected is_fraud, declined or both")
+            raise ValueError("expected is_fraud, declined or both, got neither")
         return self
 
 
 class LabelsResponse(BaseModel):
-    """What was done with a batch of labels; one label may state two facts."""
+    """Counts of the labels of a request. A label with both fields counts as two facts."""
 
-    received: int = Field(description="labels in the request")
-    stored: int = Field(description="facts that were new")
-    repeated: int = Field(description="facts that were known; they changed nothing")
-    unknown: int = Field(description="facts about payments never scored here; kept all the same")
-    request_id: str
+    received: int = Field(description="Number of labels in the request.")
+    stored: int = Field(description="Number of facts that were stored for the first time.")
+    repeated: int = Field(
+        description="Number of facts that had been stored before; they changed nothing."
+    )
+    unknown: int = Field(
+        description="Number of facts about payments that this service has not scored; they are "
+        "stored, too."
+    )
+    request_id: RequestId
 
 
 class LabelFact(BaseModel):
-    """One fact as it is kept."""
+    """One stored fact about a payment."""
 
-    kind: Literal["fraud", "declined"]
-    value: bool
-    observed_at: datetime
-    source: str
+    kind: Literal["fraud", "declined"] = Field(description="What the fact states.")
+    value: bool = Field(description="True if the payment was fraud, or was declined.")
+    observed_at: datetime = Field(
+        description="Time at which the fact became known to the sender, ISO 8601 in UTC."
+    )
+    source: str = Field(description="Origin of the fact, such as `chargeback`.")
 
 
 class TransactionResponse(BaseModel):
-    """What was decided about a payment, on what, and what became known since."""
+    """The recorded decision about a payment, its inputs, and the labels received since."""
 
-    transaction_id: str
-    event_time: datetime
-    decided_at: datetime
-    answer: dict[str, JsonValue] = Field(description="as it was answered")
-    payment: dict[str, JsonValue] = Field(description="as it was asked")
-    features: dict[str, float | None] = Field(description="as the decision saw them")
-    rule_hits: list[str]
-    shadow_hits: list[str]
-    model_version: str | None
-    rules_version: str | None
-    feature_set_digest: str | None
-    rescored: dict[str, JsonValue] | None = Field(
-        description="the model's answer to a payment that a fallback had decided"
+    transaction_id: str = Field(description="Id of the payment.")
+    event_time: datetime = Field(description="Time at which the payment was made, ISO 8601 in UTC.")
+    decided_at: datetime = Field(description="Time of the decision, ISO 8601 in UTC.")
+    answer: dict[str, JsonValue] = Field(
+        description="Body of the answer to `/score_transaction`, as it was sent."
     )
-    labels: list[LabelFact]
+    payment: dict[str, JsonValue] = Field(
+        description="Body of the request to `/score_transaction`, as it was received."
+    )
+    features: dict[str, float | None] = Field(
+        description="Value of each feature at the time of the decision, by name of the feature; "
+        "null if the value was missing."
+    )
+    rule_hits: list[str] = Field(description="Ids of the rules that matched.")
+    shadow_hits: list[str] = Field(
+        description="Ids of the shadow rules that matched; shadow rules are recorded and do not "
+        "decide."
+    )
+    model_version: ModelVersion
+    rules_version: str | None = Field(
+        description="Version of the rules that were evaluated; null if it was not recorded."
+    )
+    feature_set_digest: str | None = Field(
+        description="Digest that identifies the declared features; null if it was not recorded."
+    )
+    rescored: dict[str, JsonValue] | None = Field(
+        description="Answer of the model that was computed later for a payment that a fallback "
+        "had decided; null if there is none."
+    )
+    labels: list[LabelFact] = Field(description="Facts that became known about the payment.")
 
 
 def payment_adapter(scale: AmountScale) -> TypeAdapter[Payment]:

@@ -212,7 +212,7 @@ class MachinePredictor:
             except MachineStoreError:
                 return None
             if past is None:
-                return {"decision": "INSPECT", "reason": "nothing is known of this machine"}
+                return {"decision": "INSPECT", "reason": "no data of this machine are stored"}
             values = self._values(past, decision.event_time)
         prediction = await self._predicting.run(self.predict_row, model, values)
         fields = {
@@ -231,7 +231,8 @@ def unknown_machine(machine_id: str) -> Problem:
     return Problem(
         404,
         "unknown-machine",
-        f"nothing is known of machine {machine_id!r}; send its readings to /maintenance/readings "
+        f"machine_id: machine {machine_id!r} is unknown; send its readings to "
+        "/maintenance/readings "
         "first",
     )
 
@@ -241,13 +242,13 @@ def decide(
 ) -> tuple[str, str, str]:
     """Decision, method and reason: rules first, then the model; without one of them, a look."""
     if not complete:
-        return "INSPECT", "fallback", "the machine's readings are unavailable for a moment"
+        return "INSPECT", "fallback", "the machine's readings are temporarily unavailable"
     if verdict.action is not None:
         return verdict.action, "rule" if prediction is not None else "fallback", verdict.reason
     if prediction is None or model is None:
-        return "INSPECT", "fallback", "the model is unavailable for a moment; no rule objects"
+        return "INSPECT", "fallback", "the model is temporarily unavailable; no rule matched"
     risk = 1.0 - float(np.interp(model.alarm_hours, prediction.hours, prediction.survival))
-    within = f"fails within {model.alarm_hours:g} h with a chance of {risk:.1%}"
+    within = f"fails within {model.alarm_hours:g} h with a probability of {risk:.1%}"
     if prediction.alarm:
         return "SERVICE", "model", f"{within}, likely by its {prediction.likely_mode}"
     return "MONITOR", "model", f"{within}, below the alarm's {model.alarm_threshold:.1%}"

@@ -70,7 +70,7 @@ class EventIngestor:
             machine_counts = [await self._take(machine) for machine in news]
         except MachineStoreError as error:
             raise Problem.unavailable(
-                "readings cannot be taken in at the moment; send the same again"
+                "readings cannot be stored temporarily; send the same request again"
             ) from error
         return ReadingsResponse(machines=machine_counts, request_id=context.request_id)
 
@@ -100,9 +100,10 @@ class EventIngestor:
                 raise Problem(
                     404,
                     "unknown-machine",
-                    f"nothing is known of machine {machine.machine_id!r}; give installed_at with "
+                    f"machine_id: machine {machine.machine_id!r} is unknown; send installed_at "
+                    "with "
                     "its "
-                    "first readings to make it known",
+                    "first readings to register it",
                 )
 
     def _check(self, news: Sequence[MachineReadings]) -> None:

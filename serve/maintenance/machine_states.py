@@ -62,7 +62,9 @@ class MachineStates(GuardedRepository[MachineStore]):
             ):  # type: ignore[misc]
                 return result
             await asyncio.sleep(0.002 * attempt)
-        raise MachineStoreError(f"machine '{machine_id}' is changed by others all the time")
+        raise MachineStoreError(
+            f"machine '{machine_id}' is changed by other requests at the same time"
+        )
 
     async def save_prediction(self, machine_id: str, answer: bytes) -> None:
         """Keeps the newest answer about a machine beside it."""

@@ -19,7 +19,7 @@ from serve.framework import (
     new_gateway,
     parse_body,
 )
-from serve.framework.routes import MISSING, SLASH, PathIdParam, PathKeyParam, Responses
+from serve.framework.routes import ENCODED, MISSING, PathIdParam, PathKeyParam, Responses
 from serve.framework.validation import to_datetime
 from serve.maintenance.decision import unknown_machine, without_survival
 from serve.maintenance.machine_states import hours_since_service, latest, sensor_faults
@@ -41,16 +41,17 @@ from serve.maintenance.schemas import (
 from serve.maintenance.service import MaintenanceService
 
 _DAY_US = 86_400_000_000
-_Id = Annotated[PathIdParam, Path(description=SLASH)]
-_Key = Annotated[PathKeyParam, Path(description=SLASH)]
-_PLANNED: Responses = {409: {"description": "`schedule_id` names a schedule of another request"}}
-_CLOSED = MISSING | {409: {"description": "closed before, with another outcome"}}
+_MachineId = Annotated[PathIdParam, Path(description=f"Id of the machine, {ENCODED}.")]
+_ScheduleId = Annotated[PathKeyParam, Path(description=f"Id of the schedule, {ENCODED}.")]
+_OrderId = Annotated[PathKeyParam, Path(description=f"Id of the work order, {ENCODED}.")]
+_PLANNED: Responses = {409: {"description": "The `schedule_id` was used for a different request."}}
+_CLOSED = MISSING | {409: {"description": "The work order was closed with a different outcome."}}
 
 
 def build_gateway(service: MaintenanceService, names_request: bool = True) -> Gateway:
     """The gateway of a service; see `new_gateway`."""
-    summary = "When will this machine fail, and when should it be serviced?"
-    routes = (*_machine_routes(service), *_schedule_routes(service))
+    summary = "Predicts when machines will fail, and plans their services."
+    routes = (*_machine_routes(service), *_schedule_routes(service), *_export_routes(service))
     return new_gateway("maintenance", summary, service, routes, names_request)
 
 
@@ -62,23 +63,71 @@ def _machine_routes(service: MaintenanceService) -> list[Route]:
         "maintenance:label",
         MachineReadings | ManyReadings,
         ReadingsResponse,
+        summary="Send readings",
         body_bytes=args.readings_body_bytes,
         deadline_ms=args.readings_deadline_ms,
     )
     async def readings(body: bytes, context: RequestContext) -> bytes:
-        """Tell what sensors and controllers said and what was serviced; repeats change nothing."""
+        """Store sensor readings, error codes, services and vibration recordings of machines.
+
+        The body is one machine or a list of machines. Data that are sent again change nothing.
+        """
         batches = await service.parsing.parse_list(READINGS, MANY_READINGS, body)
         return (await service.ingestor.ingest(batches, context)).model_dump_json().encode()
 
-    @router.direct("/predict", "maintenance:score", PredictRequest, PredictResponse, MISSING)
+    @router.direct(
+        "/predict",
+        "maintenance:score",
+        PredictRequest,
+        PredictResponse,
+        MISSING,
+        summary="Predict a failure",
+    )
     async def predict(body: bytes, context: RequestContext) -> bytes:
-        """Say when a machine will fail and what to do; rules decide first."""
+        """Return the predicted time to failure of a machine, its drivers, and the action.
+
+        Rules decide before the model.
+        """
         return await service.decider.predict(parse_body(PREDICT, body), context)
 
-    @router.route("GET", "/machines/{machine_id}", "maintenance:read", MISSING)
-    async def machine(machine_id: _Id) -> MachineResponse:
-        """What is known of a machine: its sensors, services, last prediction and work orders."""
+    @router.route(
+        "GET", "/machines/{machine_id}", "maintenance:read", MISSING, summary="Get a machine"
+    )
+    async def machine(machine_id: _MachineId) -> MachineResponse:
+        """Return a machine's newest readings, services, last prediction and work orders."""
         return await _machine(service, machine_id)
+
+    return router.routes
+
+
+def _export_routes(service: MaintenanceService) -> list[Route]:
+    router, read = Router("schedules"), "maintenance:read"
+
+    @router.route(
+        "GET",
+        "/schedules/{schedule_id}/calendar.ics",
+        read,
+        MISSING,
+        summary="Get a schedule as a calendar",
+        response=Response,
+    )
+    async def calendar(schedule_id: _ScheduleId) -> Response:
+        """Return the schedule as an iCalendar file (RFC 5545)."""
+        text = await service.orders.export(schedule_id, "ics")
+        return Response(text, media_type="text/calendar; charset=utf-8")
+
+    @router.route(
+        "GET",
+        "/schedules/{schedule_id}/plan.csv",
+        read,
+        MISSING,
+        summary="Get a schedule as CSV",
+        response=Response,
+    )
+    async def plan(schedule_id: _ScheduleId) -> Response:
+        """Return the schedule as a CSV file (RFC 4180)."""
+        text = await service.orders.export(schedule_id, "csv")
+        return Response(text, media_type="text/csv; charset=utf-8")
 
     return router.routes
 
@@ -87,36 +136,37 @@ def _schedule_routes(service: MaintenanceService) -> list[Route]:
     router, large = Router("schedules"), service.args.readings_body_bytes
     read = "maintenance:read"
 
-    @router.route("POST", "/schedules", "maintenance:review", _PLANNED, body_bytes=large)
+    @router.route(
+        "POST",
+        "/schedules",
+        "maintenance:review",
+        _PLANNED,
+        summary="Plan a week",
+        body_bytes=large,
+    )
     async def schedules(request: ScheduleRequest, context: Context) -> ScheduleResponse:
-        """Plan a week: who is served when, within crews, parts, budget and what must not stand.
+        """Plan the services of a week within crews, parts, budget and minimum running machines.
 
-        The same request again, under its `schedule_id` or its X-Request-ID, is answered with the
-        plan that is stored. Large weeks take longer than the usual deadline: send X-Deadline-Ms,
-        up to 30000.
+        The same request under the same `schedule_id`, or under the same X-Request-ID, gets the
+        stored schedule. Large weeks take longer than the default deadline: send the header
+        X-Deadline-Ms, up to 30000 ms.
         """
         return await service.orders.plan(request, context)
 
-    @router.route("GET", "/schedules/{schedule_id}", read, MISSING)
-    async def schedule(schedule_id: _Key, context: Context) -> ScheduleResponse:
-        """A planned week with its work orders as they are now."""
+    @router.route("GET", "/schedules/{schedule_id}", read, MISSING, summary="Get a schedule")
+    async def schedule(schedule_id: _ScheduleId, context: Context) -> ScheduleResponse:
+        """Return a schedule with the current state of its work orders."""
         return await service.orders.schedule(schedule_id, context)
 
-    @router.route("GET", "/schedules/{schedule_id}/calendar.ics", read, MISSING, response=Response)
-    async def calendar(schedule_id: _Key) -> Response:
-        """The plan as a calendar (RFC 5545)."""
-        text = await service.orders.export(schedule_id, "ics")
-        return Response(text, media_type="text/calendar; charset=utf-8")
-
-    @router.route("GET", "/schedules/{schedule_id}/plan.csv", read, MISSING, response=Response)
-    async def plan(schedule_id: _Key) -> Response:
-        """The plan as a table (RFC 4180)."""
-        text = await service.orders.export(schedule_id, "csv")
-        return Response(text, media_type="text/csv; charset=utf-8")
-
-    @router.route("POST", "/work_orders/{order_id}/outcome", "maintenance:label", _CLOSED)
-    async def outcome(order_id: _Key, outcome: Outcome, context: Context) -> OutcomeResponse:
-        """Tell what became of a planned service; the machine's features know of it from then on."""
+    @router.route(
+        "POST",
+        "/work_orders/{order_id}/outcome",
+        "maintenance:label",
+        _CLOSED,
+        summary="Close a work order",
+    )
+    async def outcome(order_id: _OrderId, outcome: Outcome, context: Context) -> OutcomeResponse:
+        """Store the outcome of a planned service; a service that was done updates the features."""
         return await service.orders.record_outcome(order_id, outcome, context)
 
     return router.routes
@@ -127,7 +177,7 @@ async def _machine(service: MaintenanceService, machine_id: str) -> MachineRespo
         past = await service.machines.get(machine_id)
         prediction = await service.machines.last_prediction(machine_id)
     except MachineStoreError as error:
-        text = "the machines' readings are unavailable for a moment"
+        text = "the machines' readings are temporarily unavailable; send the same request again"
         raise Problem(503, "unavailable", text, retry_after=1) from error
     if past is None:
         raise unknown_machine(machine_id)

@@ -1,4 +1,4 @@
-"""What callers of the maintenance system send and get."""
+"""Request and response bodies of the maintenance system."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ from lib.contract.fields import Amount, Id, Moment, Note, PathId, text_of
 from lib.maintenance.contracts import MAINTENANCE_TYPES
 from lib.maintenance.schedule.request import Place, WeekRequest
 from lib.maintenance.waveform import FEWEST_SAMPLES
+from serve.framework.response_fields import (
+    LatencyMs,
+    ModelVersion,
+    Reason,
+    RequestId,
+    RuleId,
+    RulesVersion,
+)
 
 MOST_UNITS = 1_000
 MOST_MACHINES, MOST_READINGS, MOST_PLANNED, MOST_SAMPLES = 200, 5_000, 5_000, 500_000
@@ -32,55 +40,86 @@ class _Sent(BaseModel):
 
 
 class Reading(_Sent):
-    """What the sensors of a machine said at one moment."""
+    """Sensor values of a machine at one time."""
 
-    event_time: Moment
+    event_time: Moment = Field(
+        description="Time at which the sensors were read, ISO 8601 with an offset."
+    )
     sensors: dict[str, FiniteFloat | None] = Field(
         min_length=1,
-        description="value by sensor, in the unit that the kind of machine declares unless `units` "
-        "says another; null where it gave none",
+        description="Value by sensor, in the unit declared for this kind of machine unless `units` "
+        "names another; null if the sensor gave no value.",
     )
 
 
 class ErrorReport(_Sent):
-    """A code that the controller reported."""
+    """An error code that the machine's controller reported."""
 
-    event_time: Moment
-    error_code: Id
+    event_time: Moment = Field(description="Time of the report, ISO 8601 with an offset.")
+    error_code: Id = Field(description="Error code, as declared for this kind of machine.")
 
 
 class ServiceRecord(_Sent):
-    """A service that was done, planned or not."""
+    """A service that was carried out, planned or not."""
 
-    event_time: Moment = Field(description="when the machine was back in service")
-    component: Id | None = Field(None, description="part that was renewed; null: the whole machine")
-    maintenance_type: MaintenanceType = "scheduled"
+    event_time: Moment = Field(
+        description="Time at which the machine was back in operation, ISO 8601 with an offset."
+    )
+    component: Id | None = Field(
+        None, description="Component that was renewed; null for the whole machine."
+    )
+    maintenance_type: MaintenanceType = Field(
+        "scheduled",
+        description="Kind of the service: planned ahead, after a failure, or immediate to prevent "
+        "harm.",
+    )
 
 
 class WaveformRecording(_Sent):
-    """A waveform; without its sampling rate it would say nothing about frequencies."""
+    """A vibration recording."""
 
-    event_time: Moment = Field(description="when recording ended")
-    sampling_rate_hz: FiniteFloat = Field(gt=0, le=1e7)
-    samples: list[FiniteFloat] = Field(min_length=FEWEST_SAMPLES, max_length=MOST_SAMPLES)
-    shaft_hz: FiniteFloat | None = Field(None, ge=0, description="turns of the shaft a second")
+    event_time: Moment = Field(
+        description="Time at which the recording ended, ISO 8601 with an offset."
+    )
+    sampling_rate_hz: FiniteFloat = Field(gt=0, le=1e7, description="Sampling rate, in Hz.")
+    samples: list[FiniteFloat] = Field(
+        min_length=FEWEST_SAMPLES,
+        max_length=MOST_SAMPLES,
+        description="Acceleration or velocity samples, in order of time.",
+    )
+    shaft_hz: FiniteFloat | None = Field(
+        None, ge=0, description="Shaft speed in revolutions per second (Hz); null if unknown."
+    )
 
 
 class MachineReadings(_Sent):
-    """News of one machine."""
+    """Readings, error codes, services and vibration recordings of one machine."""
 
-    machine_id: PathId
-    installed_at: Moment | None = Field(None, description="taken from the first news of a machine")
+    machine_id: PathId = Field(description="Id of the machine.")
+    installed_at: Moment | None = Field(
+        None,
+        description="Time at which the machine was put into operation, ISO 8601 with an offset. "
+        "Stored with the first data of a machine, ignored afterwards; null if unknown.",
+    )
     units: dict[str, str] = Field(
         {},
         max_length=MOST_UNITS,
-        description="unit by sensor (degF, psi, in/s, hp), where it is not the declared one: "
-        "values are converted; 422 for an unknown unit or one that measures something else",
+        description="Unit by sensor, such as degF, psi, in/s or hp, where it differs from the "
+        "declared unit; the values are converted. An unknown unit, or a unit of another physical "
+        "quantity, gets 422.",
     )
-    readings: list[Reading] = Field([], max_length=MOST_READINGS)
-    errors: list[ErrorReport] = Field([], max_length=MOST_READINGS)
-    services: list[ServiceRecord] = Field([], max_length=MOST_READINGS)
-    waveforms: list[WaveformRecording] = Field([], max_length=MOST_READINGS)
+    readings: list[Reading] = Field(
+        [], max_length=MOST_READINGS, description="Sensor readings, in any order of time."
+    )
+    errors: list[ErrorReport] = Field(
+        [], max_length=MOST_READINGS, description="Error codes that the controller reported."
+    )
+    services: list[ServiceRecord] = Field(
+        [], max_length=MOST_READINGS, description="Services that were carried out."
+    )
+    waveforms: list[WaveformRecording] = Field(
+        [], max_length=MOST_READINGS, description="Vibration recordings."
+    )
 
     @model_validator(mode="after")
     def _some_news(self) -> MachineReadings:
@@ -93,121 +132,204 @@ class MachineReadings(_Sent):
 
 
 class SensorFault(BaseModel):
-    """A sensor whose newest reading is left out."""
+    """A sensor whose newest value is faulty and is not used by the features."""
 
-    sensor: str
-    fault: Literal["missing", "out of range", "stuck"]
-    value: float | None
+    sensor: str = Field(description="Name of the sensor.")
+    fault: Literal["missing", "out of range", "stuck"] = Field(
+        description="Kind of the fault: no value, a value outside the declared range, or a value "
+        "that does not change."
+    )
+    value: float | None = Field(
+        description="Newest value, in the declared unit; null if it is missing."
+    )
 
 
 class IngestCounts(BaseModel):
-    """What became of the news of one machine."""
+    """Counts of the data of one machine."""
 
-    machine_id: str
-    new_machine: bool
-    readings: int = Field(description="remembered")
-    late: int = Field(description="of these, older than the newest that was known")
-    repeated: int = Field(description="known already, with the same values")
-    merged: int = Field(
-        description="of a time that was known, with sensors that had given no value then"
+    machine_id: str = Field(description="Id of the machine.")
+    new_machine: bool = Field(description="True if this was the first data of the machine.")
+    readings: int = Field(description="Number of readings stored for the first time.")
+    late: int = Field(
+        description="Number of the stored readings that are older than the newest reading that "
+        "was stored before."
     )
-    contradicting: int = Field(description="known already with other values; the first ones stay")
-    too_old: int = Field(description="older than anything that still counts")
-    errors: int
-    services: int
-    waveforms: int
-    sensor_faults: list[SensorFault]
+    repeated: int = Field(
+        description="Number of duplicates of stored readings with the same values, ignored."
+    )
+    merged: int = Field(
+        description="Number of readings that added values of further sensors to a stored reading "
+        "of the same time."
+    )
+    contradicting: int = Field(
+        description="Number of readings whose time is stored with different values, ignored; the "
+        "stored values stay."
+    )
+    too_old: int = Field(
+        description="Number of readings older than the longest feature window, ignored."
+    )
+    errors: int = Field(description="Number of error codes stored.")
+    services: int = Field(description="Number of services received.")
+    waveforms: int = Field(description="Number of vibration recordings received.")
+    sensor_faults: list[SensorFault] = Field(description="Sensors whose newest value is faulty.")
 
 
 class ReadingsResponse(BaseModel):
-    """What became of all news, in their order."""
+    """Counts for each machine of the request."""
 
-    machines: list[IngestCounts]
-    request_id: str
+    machines: list[IngestCounts] = Field(
+        description="Counts by machine, in the order of the request."
+    )
+    request_id: RequestId
 
 
 class PredictRequest(_Sent):
-    """Which machine, and as of when."""
+    """The machine, and the time from which its failure is predicted."""
 
-    machine_id: PathId
-    at: Moment | None = Field(None, description="default: now; not before the last reading")
+    machine_id: PathId = Field(description="Id of the machine.")
+    at: Moment | None = Field(
+        None,
+        description="Time from which the failure is predicted, ISO 8601 with an offset; not before "
+        "the machine's last reading. Default: the current time.",
+    )
 
 
 class CurvePoint(BaseModel):
-    """S(t) with its band."""
+    """One point of the survival curve S(t), with its uncertainty band."""
 
-    hours: float
-    survival: float
-    low: float
-    high: float
+    hours: float = Field(description="Time since the time of the prediction, in hours.")
+    survival: float = Field(
+        description="Probability that the machine has not failed by then, 0 to 1."
+    )
+    low: float = Field(
+        description="Lower bound of the 80% band of `survival`, which reflects the number "
+        "of machines in the training data."
+    )
+    high: float = Field(description="Upper bound of the 80% band of `survival`.")
 
 
 class DriverAnswer(BaseModel):
-    """What raises (above 0) or lowers the risk; see `effect`."""
+    """A sensor, error code, service interval or age that raises or lowers the risk."""
 
-    what: str
-    words: str
-    effect: float = Field(description="chance within the alarm's hours that goes when it is usual")
-    feature: str
-    value: float | None
-    usual: float
+    what: str = Field(description="Sensor, error code, service interval or age.")
+    words: str = Field(description="The driver in English.")
+    effect: float = Field(
+        description="Reduction of the failure probability within the alarm horizon if this driver "
+        "were at its usual value; above 0 if it raises the risk, below 0 if it lowers it."
+    )
+    feature: str = Field(description="Name of the driver's most unusual feature.")
+    value: float | None = Field(description="Value of the feature; null if the value is missing.")
+    usual: float = Field(description="Median of the feature in the training data.")
 
 
 class PredictResponse(BaseModel):
-    """When a machine will fail, as far as can be said, and what to do."""
+    """Predicted time to failure of a machine, its drivers, and the recommended action."""
 
-    prediction_id: str
-    machine_id: str
-    at: datetime
-    decision: Literal["MONITOR", "SERVICE", "INSPECT", "STOP"]
-    method: Literal["rule", "model", "fallback"]
-    reason: str
-    rule_id: str | None
+    prediction_id: str = Field(description="Id of this prediction.")
+    machine_id: str = Field(description="Id of the machine.")
+    at: datetime = Field(description="Time from which the failure was predicted, ISO 8601 in UTC.")
+    decision: Literal["MONITOR", "SERVICE", "INSPECT", "STOP"] = Field(
+        description="Recommended action: do nothing for now, plan a service, inspect the machine, "
+        "or stop it."
+    )
+    method: Literal["rule", "model", "fallback"] = Field(
+        description="What decided: a rule, the model, or a fallback because the model or the "
+        "machine store was unavailable."
+    )
+    reason: Reason
+    rule_id: RuleId
     failure_within: dict[str, float | None] | None = Field(
-        description="chance by horizon; null beyond what training has seen"
+        description="Probability of failure, 0 to 1, by horizon, such as `7d`; null for a horizon "
+        "beyond the training data, and null as a whole if no model answered."
     )
-    survival: list[CurvePoint] | None
-    median_hours: float | None = Field(description="null: beyond the curve's last hour")
-    mean_hours: float | None = Field(description="mean, restricted to the curve's last hour")
+    survival: list[CurvePoint] | None = Field(
+        description="Survival curve by hour; null if no model answered."
+    )
+    median_hours: float | None = Field(
+        description="Median time to failure, in hours; null if it is beyond the last hour of the "
+        "curve or no model answered."
+    )
+    mean_hours: float | None = Field(
+        description="Mean time to failure restricted to the last hour of the curve, in hours; "
+        "null if no model answered."
+    )
     likely_hours: tuple[float, float] | None = Field(
-        description="80% of failures come between; an end at the last hour says 'or later'"
+        description="Interval that contains the time to failure with a probability of 80%, in "
+        "hours; an end at the last hour of the curve means that hour or later. Null if no model "
+        "answered."
     )
-    likely_mode: str | None
-    modes: dict[str, float] | None
-    drivers: list[DriverAnswer]
-    sensor_faults: list[SensorFault]
-    last_reading: datetime | None
-    model_version: str | None
-    rules_version: str
-    latency_ms: float
-    request_id: str
+    likely_mode: str | None = Field(
+        description="Most probable failure mode; null if no model answered."
+    )
+    modes: dict[str, float] | None = Field(
+        description="Probability of each failure mode, 0 to 1, given that the machine fails within "
+        "the horizon of the model; null if no model answered."
+    )
+    drivers: list[DriverAnswer] = Field(
+        description="Drivers of the risk, the strongest first, 5 at most; empty if no model "
+        "answered."
+    )
+    sensor_faults: list[SensorFault] = Field(description="Sensors whose newest value is faulty.")
+    last_reading: datetime | None = Field(
+        description="Time of the machine's last reading, ISO 8601 in UTC; null if there is none or "
+        "the machine store was unavailable."
+    )
+    model_version: ModelVersion
+    rules_version: RulesVersion
+    latency_ms: LatencyMs
+    request_id: RequestId
 
 
 class PlannedMachine(_Sent):
-    """A machine to be planned."""
+    """A machine to include in the plan."""
 
-    machine_id: PathId
-    plant: Place = ""
-    line: Place = ""
-    criticality: FiniteFloat = Field(1.0, ge=0, le=1, description="share of its line's production")
+    machine_id: PathId = Field(description="Id of the machine.")
+    plant: Place = Field("", description="Plant where the machine stands; default: no plant.")
+    line: Place = Field(
+        "", description="Production line that the machine belongs to; default: no line."
+    )
+    criticality: FiniteFloat = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the line's production that is lost while the machine stands, 0 to "
+        "1; default: 1.",
+    )
 
 
 class ScheduleRequest(_Sent):
-    """A week to be planned."""
+    """The machines and the week to plan."""
 
     schedule_id: PathId | None = Field(
         None,
-        description="names the schedule; the same request under the same id is planned once, "
-        "another one is answered 409. Without it a request that is sent again with the same "
-        "X-Request-ID is planned once",
+        description="Id of the schedule, chosen by the caller. The same request under its id gets "
+        "the stored schedule; a different request under a used id gets 409. Default: an id made of "
+        "the X-Request-ID and the request, so that the same request under the same X-Request-ID is "
+        "planned once.",
     )
-    machines: list[PlannedMachine] = Field(min_length=1, max_length=MOST_PLANNED)
-    week: WeekRequest
-    at: Moment | None = Field(None, description="as of when risks are; default: now")
+    machines: list[PlannedMachine] = Field(
+        min_length=1, max_length=MOST_PLANNED, description="Machines to plan, each listed once."
+    )
+    week: WeekRequest = Field(description="The week: its start, crews, services and limits.")
+    at: Moment | None = Field(
+        None,
+        description="Time for which the risks are computed, ISO 8601 with an offset. Default: the "
+        "current time.",
+    )
     gap: FiniteFloat = Field(
-        0.01, gt=0, le=1, description="of the possible saving, at which to stop"
+        0.01,
+        gt=0,
+        le=1,
+        description="Optimality gap at which the solver stops, as a share of the possible saving; "
+        "default: 0.01.",
     )
-    seconds: FiniteFloat = Field(20.0, gt=0, le=25, description="time limit; then the best so far")
+    seconds: FiniteFloat = Field(
+        20.0,
+        gt=0,
+        le=25,
+        description="Time limit of the solver, in seconds; the best plan found by then is "
+        "returned. Default: 20.",
+    )
 
     @model_validator(mode="after")
     def _each_once(self) -> ScheduleRequest:
@@ -221,57 +343,96 @@ class ScheduleRequest(_Sent):
 
 
 class WorkOrderResponse(BaseModel):
-    """A planned service, and what became of it."""
+    """A planned service and its outcome."""
 
-    order_id: str
-    schedule_id: str
-    machine_id: str
-    component: str | None
-    plant: str
-    line: str
-    skill: str
-    starts_at: datetime
-    ends_at: datetime
-    expected: dict[str, JsonValue]
-    closed_at: datetime | None
-    outcome: dict[str, JsonValue] | None
+    order_id: str = Field(description="Id of the work order.")
+    schedule_id: str = Field(description="Id of the schedule that the work order belongs to.")
+    machine_id: str = Field(description="Id of the machine.")
+    component: str | None = Field(description="Component to renew; null for the whole machine.")
+    plant: str = Field(description="Plant where the machine stands; empty if not given.")
+    line: str = Field(description="Production line of the machine; empty if not given.")
+    skill: str = Field(description="Skill that the technicians need.")
+    starts_at: datetime = Field(description="Planned start, ISO 8601 in UTC.")
+    ends_at: datetime = Field(description="Planned end, ISO 8601 in UTC.")
+    expected: dict[str, JsonValue] = Field(
+        description="Expectations at planning: `failure_this_week`, the probability that the "
+        "machine fails this week without the service, and `cost` and `saved`, in the currency of "
+        "the schedule."
+    )
+    closed_at: datetime | None = Field(
+        description="Time at which the outcome was reported, ISO 8601 in UTC; null while open."
+    )
+    outcome: dict[str, JsonValue] | None = Field(
+        description="Outcome as it was reported; null while open."
+    )
 
 
 class ScheduleResponse(BaseModel):
-    """A planned week."""
+    """A planned week. Costs are in the currency of the request."""
 
-    schedule_id: str
-    week_start: datetime
-    currency: str
-    orders: list[WorkOrderResponse]
-    cost: float = Field(description="expected, of the whole week and what it leaves behind")
-    saved: float = Field(description="against serving nobody")
-    gap: float = Field(description="share of the possible saving that may still be missed")
-    finished: bool = Field(description="false: the time limit came first")
-    seconds: float
-    other_plans: dict[str, float] = Field(description="expected cost of other ways to plan")
-    without_history: list[str] = Field(description="machines planned by what is usual")
-    repeated: bool = Field(description="the same request was planned before; this is its plan")
-    model_version: str | None
-    request_id: str
+    schedule_id: str = Field(description="Id of the schedule.")
+    week_start: datetime = Field(description="Start of the week, ISO 8601 in UTC.")
+    currency: str = Field(description="Currency of all costs, as in the request.")
+    orders: list[WorkOrderResponse] = Field(description="Work orders of the week.")
+    cost: float = Field(
+        description="Expected cost of the week, including the risk that remains after it."
+    )
+    saved: float = Field(
+        description="Expected saving against a week without any service; below 0 if mandatory "
+        "services cost more."
+    )
+    gap: float = Field(
+        description="Optimality gap that was reached: the share of the possible saving that the "
+        "plan may miss, 0 to 1."
+    )
+    finished: bool = Field(
+        description="True if the requested gap was reached, false if the time limit ended the "
+        "search."
+    )
+    seconds: float = Field(description="Time that the solver took, in seconds.")
+    other_plans: dict[str, float] = Field(
+        description="Expected cost of simpler planning methods, by name of the method."
+    )
+    without_history: list[str] = Field(
+        description="Ids of machines without stored data, planned with the usual risk."
+    )
+    repeated: bool = Field(
+        description="True if the same request had been planned before; this is the stored plan."
+    )
+    model_version: ModelVersion
+    request_id: RequestId
 
 
 class Outcome(_Sent):
-    """What became of a planned service."""
+    """The outcome of a work order."""
 
-    result: Literal["done", "not_done", "failed_before"]
+    result: Literal["done", "not_done", "failed_before"] = Field(
+        description="Result: the service was done, was not done, or the machine failed before it."
+    )
     event_time: Moment = Field(
-        description="when the machine was back in service; of `not_done`: when that was decided"
+        description="Time at which the machine was back in operation or, for `not_done`, of the "
+        "decision not to do the service; ISO 8601 with an offset."
     )
     component: Id | None = Field(
-        None, description="part that was renewed; default: the order's; null in both: the whole"
+        None,
+        description="Component that was renewed. Default: the component of the work order, or the "
+        "whole machine if that has none.",
     )
-    failure_mode: Id | None = Field(None, description="what had failed, of `failed_before`")
-    failed_at: Moment | None = Field(None, description="when, of `failed_before`")
-    downtime_hours: Amount | None = None
-    cost: Amount | None = None
-    parts_replaced: _Parts | None = None
-    note: Note | None = None
+    failure_mode: Id | None = Field(None, description="Failure mode; required for `failed_before`.")
+    failed_at: Moment | None = Field(
+        None,
+        description="Time of the failure, ISO 8601 with an offset; required for `failed_before`.",
+    )
+    downtime_hours: Amount | None = Field(
+        None, description="Time that the machine stood, in hours; null if unknown."
+    )
+    cost: Amount | None = Field(
+        None, description="Cost of labour and parts, in the schedule's currency; null if unknown."
+    )
+    parts_replaced: _Parts | None = Field(
+        None, description="Parts that were replaced, separated by commas; null if unknown."
+    )
+    note: Note | None = Field(None, description="Note of the person who reports the outcome.")
 
     @model_validator(mode="after")
     def _a_failure_has_a_time(self) -> Outcome:
@@ -284,27 +445,46 @@ class Outcome(_Sent):
 
 
 class OutcomeResponse(BaseModel):
-    """The order as it is now."""
+    """The work order after its outcome was stored."""
 
-    order: WorkOrderResponse
-    repeated: bool
-    request_id: str
+    order: WorkOrderResponse = Field(description="The work order with its outcome.")
+    repeated: bool = Field(
+        description="True if the same outcome had been stored before; nothing was changed."
+    )
+    request_id: RequestId
 
 
 class MachineResponse(BaseModel):
-    """What is known of a machine."""
+    """Stored state of a machine."""
 
-    machine_id: str
-    installed_at: datetime | None
-    first_reading: datetime | None
-    last_reading: datetime | None
-    readings: int = Field(description="remembered, of the last 30 days")
-    latest: dict[str, float | None] = Field(description="newest reading by sensor")
-    sensor_faults: list[SensorFault]
-    hours_since_service: dict[str, float | None] = Field(description="by component, and of any")
-    errors_24h: dict[str, int]
-    last_prediction: dict[str, Any] | None
-    orders: list[WorkOrderResponse]
+    machine_id: str = Field(description="Id of the machine.")
+    installed_at: datetime | None = Field(
+        description="Time at which the machine was put into operation, ISO 8601 in UTC; null if "
+        "unknown."
+    )
+    first_reading: datetime | None = Field(
+        description="Time of the oldest stored reading, ISO 8601 in UTC; null if there is none."
+    )
+    last_reading: datetime | None = Field(
+        description="Time of the newest stored reading, ISO 8601 in UTC; null if there is none."
+    )
+    readings: int = Field(description="Number of stored readings of the last 30 days.")
+    latest: dict[str, float | None] = Field(
+        description="Value of the newest reading by sensor, in the declared unit; null if the "
+        "sensor gave no value."
+    )
+    sensor_faults: list[SensorFault] = Field(description="Sensors whose newest value is faulty.")
+    hours_since_service: dict[str, float | None] = Field(
+        description="Hours between the last service and the newest data, by component; `any` is "
+        "the last service of any component. Null if no service is stored."
+    )
+    errors_24h: dict[str, int] = Field(
+        description="Number of reports of each error code in the 24 hours before the newest data."
+    )
+    last_prediction: dict[str, Any] | None = Field(
+        description="Newest answer of `/predict` without its survival curve; null if there is none."
+    )
+    orders: list[WorkOrderResponse] = Field(description="Work orders of the machine.")
 
 
 ManyReadings = Annotated[list[MachineReadings], Field(min_length=1, max_length=MOST_MACHINES)]

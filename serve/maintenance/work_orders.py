@@ -83,7 +83,7 @@ class WorkOrderService:
             return stored
         model = self._model_slot.current
         if model is None:
-            text = "no model is loaded, and without one no machine's risk is known"
+            text = "no model is loaded, so risks cannot be computed; try again later"
             raise Problem(503, "unavailable", text, retry_after=5)
         now = self._now()
         at = now if request.at is None else to_micros(request.at)
@@ -189,7 +189,7 @@ class WorkOrderService:
                 "component", f"unknown component, declared are {component_names}"
             )
         if to_micros(outcome.event_time) > self._now() + self._ahead:
-            raise Problem.of_field("event_time", "expected a time that has come")
+            raise Problem.of_field("event_time", "expected a time that is not in the future")
 
     async def _renew(self, order: WorkOrder, outcome: Outcome) -> None:
         """Lets the service count in the machine's features; the same again changes nothing."""
@@ -206,7 +206,7 @@ class WorkOrderService:
             await self._machines.update(order.machine_id, work)
         except MachineStoreError as error:
             raise Problem.unavailable(
-                "the outcome cannot be taken in at the moment; send the same again"
+                "the outcome cannot be stored temporarily; send the same request again"
             ) from error
 
     async def _rows(self, request: ScheduleRequest, at_us: int) -> tuple[Floats, list[str]]:
@@ -216,7 +216,7 @@ class WorkOrderService:
             pasts = [await self._machines.get(machine.machine_id) for machine in request.machines]
         except MachineStoreError as error:
             raise Problem.unavailable(
-                "the machines' readings are unavailable for a moment"
+                "the machines' readings are temporarily unavailable; send the same request again"
             ) from error
         silent = [
             machine.machine_id
@@ -246,7 +246,9 @@ class WorkOrderService:
         except ClosedOrderError as error:
             raise Problem(409, "closed", str(error)) from None
         except RecordsUnavailableError as error:
-            raise Problem.unavailable("the records cannot be reached at the moment") from error
+            raise Problem.unavailable(
+                "the records are temporarily unavailable; send the same request again"
+            ) from error
 
 
 def _payload(

@@ -100,7 +100,7 @@ class PostModerator:
             await storing
         except (OSError, StorageError) as error:
             raise Problem.unavailable(
-                "the post's media cannot be kept for a moment; send the same again"
+                "the media store is temporarily unavailable; send the same request again"
             ) from error
         if result.choice.decision == "REVIEW" and result.choice.method != "fallback":
             result = await self._admitted(result)
@@ -147,7 +147,7 @@ class PostModerator:
             return await self._dependencies.preparer.prepare(request, created_at_us)
         except DecoderUnavailableError as error:
             raise Problem.unavailable(
-                "media cannot be decoded for a moment; send the same again"
+                "the media decoder is temporarily unavailable; send the same request again"
             ) from error
 
     async def _judged(self, prepared: PreparedPost, content: str, wait: bool) -> ModerationResult:

@@ -31,7 +31,7 @@ from serve.moderation.schemas import (
 )
 
 _FIRST_OUTCOME = 2  # 0 is the answer's revision of what is known of a post, 1 that afterwards
-_UNSAID = "this post was never sent here, or its record is not stored yet"
+_UNSAID = "post_id: this post was not moderated here, or its record is not stored yet"
 
 
 class PostService:
@@ -183,7 +183,7 @@ class PostService:
         except (OSError, StorageError) as error:
             raise Problem.unavailable(str(error)) from error
         if content is None:
-            raise Problem(404, "not-found", f"no media are kept under {digest}")
+            raise Problem(404, "not-found", f"no media are stored under {digest}")
         # whatever a poster uploaded must not run in a reviewer's browser
         headers = {
             "X-Content-Type-Options": "nosniff",
@@ -203,7 +203,7 @@ class PostService:
             first = await self._decision_store.find(post_id)
         except RecordsUnavailableError as error:
             raise Problem.unavailable(
-                "the records cannot be reached for a moment; ask again"
+                "the records are temporarily unavailable; send the same request again"
             ) from error
         if first is None:
             raise Problem(404, "not-found", _UNSAID)
@@ -286,4 +286,6 @@ def _explanation_path(post_id: str, policy: str) -> str:
 
 
 def _model_out(why: str) -> Problem:
-    return Problem(503, "unavailable", f"cannot be explained now: {why}", retry_after=5)
+    return Problem(
+        503, "unavailable", f"the decision cannot be explained now: {why}", retry_after=5
+    )

@@ -8,7 +8,7 @@ from fastapi import Path, Query
 from starlette.responses import Response
 
 from serve.framework import Context, Gateway, RequestContext, Route, Router, new_gateway
-from serve.framework.routes import MISSING, SLASH, PathIdParam, PathKeyParam, Responses
+from serve.framework.routes import ENCODED, MISSING, PathIdParam, PathKeyParam, Responses
 from serve.moderation.schemas import (
     POST,
     AppealRequest,
@@ -29,16 +29,20 @@ from serve.moderation.schemas import (
 )
 from serve.moderation.service import ModerationService
 
-_CONFLICT: Responses = {409: {"description": "it is another's, or was decided otherwise"}}
+_CONFLICT: Responses = {
+    409: {"description": "The item or id is another caller's, or was decided or used differently."}
+}
 _SMALL_BODY = 64 * 1024
-_Id = Annotated[PathIdParam, Path(description=SLASH)]
-_ItemId = Annotated[PathKeyParam, Path(description="as `claim` gave it")]
-_Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the media")]
+_PostId = Annotated[PathIdParam, Path(description=f"Id of the post, {ENCODED}.")]
+_ItemId = Annotated[PathKeyParam, Path(description=f"Id of the review item, {ENCODED}.")]
+_Digest = Annotated[
+    str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the file, as 64 hex digits.")
+]
 
 
 def build_gateway(service: ModerationService, names_request: bool = True) -> Gateway:
     """The gateway of a service; see `new_gateway`."""
-    summary = "Does this post break a policy? Text, images and video, and the people who decide."
+    summary = "Decides whether posts may stay, and manages the queue of their reviewers."
     routes = (*_post_routes(service), *_queue_routes(service), *_reviewer_routes(service))
     return new_gateway("moderation", summary, service, routes, names_request)
 
@@ -52,42 +56,53 @@ def _post_routes(service: ModerationService) -> list[Route]:
         PostRequest,
         PostResponse,
         _CONFLICT,
+        summary="Moderate a post",
         body_bytes=service.args.body_bytes,
     )
     async def moderate(body: bytes, context: RequestContext) -> bytes:
-        """Say whether a post may stay: rules first, then models, then the costs of each mistake.
+        """Decide whether a post is allowed, reviewed or removed.
 
-        A post with a video may be PENDING; ask for it again, or look at it, a little later. The
-        same post again gets its first answer.
+        Rules decide first; otherwise the models' probabilities and the costs of each error decide.
+        A post with a video may be PENDING: `GET /posts/{post_id}` returns the decision later. The
+        same post sent again gets the stored answer.
         """
         post = await service.parsing.parse(POST, body)
         del body  # of megabytes in base 64, while decoders take their memory
         return await service.decider.moderate(post, context)
 
-    @router.route("GET", "/posts/{post_id}", read, MISSING)
-    async def show(post_id: _Id, context: Context) -> PostView:
-        """What holds for a post now, what was answered first, and what people decided."""
+    @router.route("GET", "/posts/{post_id}", read, MISSING, summary="Get a post's decision")
+    async def show(post_id: _PostId, context: Context) -> PostView:
+        """Return the current decision about a post, its first answer, and outcomes of reviews."""
         return await service.posts.show(post_id, context)
 
-    @router.route("GET", "/posts/{post_id}/history", read)
-    async def history(post_id: _Id, context: Context) -> HistoryResponse:
-        """Everything that happened to a post in review, with the versions in force."""
+    @router.route("GET", "/posts/{post_id}/history", read, summary="Get a post's audit log")
+    async def history(post_id: _PostId, context: Context) -> HistoryResponse:
+        """Return the audit log of a post in review, with the versions that applied."""
         return await service.review.history(post_id, context)
 
-    @router.route("GET", "/posts/{post_id}/explanation", read, MISSING)
+    @router.route(
+        "GET", "/posts/{post_id}/explanation", read, MISSING, summary="Explain a decision"
+    )
     async def explanation(
-        post_id: _Id,
+        post_id: _PostId,
         context: Context,
-        policy: Annotated[str | None, Query(description="default: the most probable")] = None,
+        policy: Annotated[
+            str | None, Query(description="Id of the policy. Default: the most probable one.")
+        ] = None,
     ) -> ExplanationResponse:
-        """What of a post speaks for a violation: words, places in images, seconds of video."""
+        """Return the words, image regions and video segments that indicate a violation."""
         return await service.posts.explain(post_id, policy, context)
 
     @router.route(
-        "POST", "/appeals", "moderation:label", MISSING | _CONFLICT, body_bytes=_SMALL_BODY
+        "POST",
+        "/appeals",
+        "moderation:label",
+        MISSING | _CONFLICT,
+        summary="Appeal a removal",
+        body_bytes=_SMALL_BODY,
     )
     async def appeal(request: AppealRequest, context: Context) -> AppealResponse:
-        """An author asks for a removal to be looked at by a person who did not decide it."""
+        """Queue a removal for review by a person who did not decide it."""
         return await service.posts.appeal(request, context)
 
     return router.routes
@@ -98,24 +113,24 @@ def _queue_routes(service: ModerationService) -> list[Route]:
     options: dict[str, Any] = {"scope": "moderation:review", "body_bytes": _SMALL_BODY}
     of_item = {**options, "responses": MISSING | _CONFLICT}
 
-    @router.route("POST", "/review/claim", **options)
+    @router.route("POST", "/review/claim", summary="Claim items", **options)
     async def claim(request: ClaimRequest, context: Context) -> ClaimsResponse:
-        """Lease the most urgent items; nobody else gets them until the lease ends."""
+        """Lease the most urgent items to a reviewer; no one else gets them until the lease ends."""
         return await service.review.claim(request, context)
 
-    @router.route("POST", f"{item}/renew", **of_item)
+    @router.route("POST", f"{item}/renew", summary="Renew a lease", **of_item)
     async def renew(item_id: _ItemId, lease: LeaseRequest, context: Context) -> LeaseResponse:
-        """Hold an item for another lease."""
+        """Extend the lease of an item by the length of a lease."""
         return await service.review.renew(item_id, lease, context)
 
-    @router.route("POST", f"{item}/release", **of_item)
+    @router.route("POST", f"{item}/release", summary="Release an item", **of_item)
     async def release(item_id: _ItemId, lease: LeaseRequest, context: Context) -> LeaseResponse:
-        """Give an item back undecided."""
+        """Return an item to the queue without a verdict."""
         return await service.review.release(item_id, lease, context)
 
-    @router.route("POST", f"{item}/decide", **of_item)
+    @router.route("POST", f"{item}/decide", summary="Decide an item", **of_item)
     async def decide(item_id: _ItemId, request: DecideRequest, context: Context) -> DecideResponse:
-        """Say of each policy whether the post breaks it; the same again changes nothing."""
+        """Store a verdict on each policy of an item; the same verdict again changes nothing."""
         return await service.review.decide(item_id, request, context)
 
     return router.routes
@@ -124,21 +139,23 @@ def _queue_routes(service: ModerationService) -> list[Route]:
 def _reviewer_routes(service: ModerationService) -> list[Route]:
     router, scope = Router("review"), "moderation:review"
 
-    @router.route("GET", "/review/policies", scope)
+    @router.route("GET", "/review/policies", scope, summary="Get the active policies")
     async def policies(context: Context) -> PoliciesResponse:
-        """The policies in force, as reviewers read them."""
+        """Return the active policies as reviewers read them."""
         return service.posts.policies(context)
 
-    @router.route("GET", "/review/figures", scope)
+    @router.route("GET", "/review/figures", scope, summary="Get queue statistics")
     async def figures(context: Context) -> QueueStatsResponse:
-        """How the queue stands, how reviewers agree, and how right they are on known items."""
+        """Return the state of the queue, and agreement and accuracy of the reviewers."""
         priced = service.decider.priced
         price = 0.0 if priced is None else priced.price
         return await service.review.figures(price, context)
 
-    @router.route("GET", "/media/{digest}", scope, MISSING, response=Response)
+    @router.route(
+        "GET", "/media/{digest}", scope, MISSING, summary="Get a medium", response=Response
+    )
     async def media(digest: _Digest) -> Response:
-        """An image or a video as it was sent, for reviewers; never rendered as a page."""
+        """Return an image or a video as it was uploaded, as a download."""
         return await service.posts.media(digest)
 
     return router.routes

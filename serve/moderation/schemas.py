@@ -1,4 +1,4 @@
-"""Requests and answers of the moderation application. Times are ISO 8601 with an offset."""
+"""Request and response bodies of the moderation system."""
 
 from __future__ import annotations
 
@@ -26,18 +26,26 @@ from lib.moderation.prepared_post import UndecodedAnswer
 from lib.moderation.result import HitAnswer, ModerationResult, PolicyAnswer
 from lib.moderation.text_matching.folding import shows
 from serve.framework.asgi import RequestContext
+from serve.framework.response_fields import (
+    LatencyMs,
+    ModelVersion,
+    Reason,
+    RequestId,
+    RuleId,
+    RulesVersion,
+)
 
 Decision = Literal["ALLOW", "REVIEW", "REMOVE", "PENDING"]
 LANGUAGE = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
 MOST_CLAIMED = 100
 _PIECE = 1 << 20
 Reviewer = Annotated[
-    Id, Field(description="who acts; 403 where the API key is bound to other names")
+    Id, Field(description="Name of the reviewer. A key that is bound to other names gets 403.")
 ]
 
 
 class _Base64(EncoderProtocol):
-    """Base 64 after RFC 4648; what is none of it is refused, not passed over."""
+    """Base64 (RFC 4648); other characters are refused, not skipped."""
 
     @classmethod
     def decode(cls, data: bytes) -> bytes:
@@ -69,13 +77,16 @@ class _Sent(BaseModel):
 
 
 class MediaUpload(_Sent):
-    """An image or a video: its bytes, or where they lie."""
+    """An image or a video: either its content or its address."""
 
     content: Annotated[bytes, EncodedBytes(encoder=_Base64)] | None = Field(
-        None, description="the file, in base 64"
+        None, description="Bytes of the file in Base64 (RFC 4648)."
     )
     uri: str | None = Field(
-        None, min_length=1, max_length=2000, description="on the application's list of addresses"
+        None,
+        min_length=1,
+        max_length=2000,
+        description="Address of the file; it must begin with an address that the service allows.",
     )
 
     @model_validator(mode="after")
@@ -87,17 +98,36 @@ class MediaUpload(_Sent):
 
 
 class PostRequest(_Sent):
-    """A post to judge: at least one of text, images and video."""
+    """A post to moderate: at least one of text, images and video."""
 
-    post_id: PathId = Field(description="an edited post is another post, with another id")
-    author_id: Id
-    created_at: Moment | None = Field(None, description="default: now")
-    text: str | None = Field(None, max_length=LONGEST_TEXT)
-    images: list[MediaUpload] = Field(default=[], max_length=MOST_IMAGES)
-    video: MediaUpload | None = None
-    language: str | None = Field(None, max_length=35, pattern=LANGUAGE, description="BCP 47 tag")
-    reports: Whole = Field(0, description="how often users have reported it")
-    reach: Whole = Field(0, description="views so far, or expected")
+    post_id: PathId = Field(
+        description="Id of the post, chosen by the caller. An edited post needs a new id."
+    )
+    author_id: Id = Field(description="Id of the author.")
+    created_at: Moment | None = Field(
+        None,
+        description="Time at which the post was written, ISO 8601 with an offset. Default: the "
+        "current time.",
+    )
+    text: str | None = Field(
+        None, max_length=LONGEST_TEXT, description="Text of the post; null if there is none."
+    )
+    images: list[MediaUpload] = Field(
+        default=[], max_length=MOST_IMAGES, description="Images of the post; default: none."
+    )
+    video: MediaUpload | None = Field(None, description="Video of the post; null if there is none.")
+    language: str | None = Field(
+        None,
+        max_length=35,
+        pattern=LANGUAGE,
+        description="Language of the post as a BCP 47 tag, such as `de`; null if unknown.",
+    )
+    reports: Whole = Field(
+        0, description="Number of reports of the post by users so far; default: 0."
+    )
+    reach: Whole = Field(
+        0, description="Number of views of the post, so far or expected; default: 0."
+    )
 
     @model_validator(mode="after")
     def _something(self) -> PostRequest:
@@ -107,24 +137,42 @@ class PostRequest(_Sent):
 
 
 class PostResponse(BaseModel):
-    """What happens to a post, and why."""
+    """The decision about a post, and its grounds."""
 
-    post_id: str
-    decision: Decision
-    method: Literal["rule", "model", "fallback", "pending"]
-    reason: str
-    rule_id: str | None
-    policy: str | None = Field(description="that decided; `undecoded` where media did")
-    policies: dict[str, PolicyAnswer] = Field(description="empty where a rule decided alone")
-    presence: dict[str, Literal["present", "absent", "failed"]]
-    hits: list[HitAnswer]
-    undecoded: list[UndecodedAnswer]
-    model_version: str | None
-    policies_version: str
-    rules_version: str
-    stages_ms: dict[str, float] = Field(description="decode apart from models")
-    latency_ms: float
-    request_id: str
+    post_id: str = Field(description="Id of the post.")
+    decision: Decision = Field(
+        description="Decision: allow the post, have a person review it, or remove it; PENDING "
+        "while its video is analysed."
+    )
+    method: Literal["rule", "model", "fallback", "pending"] = Field(
+        description="What decided: a rule, the models, or a fallback because the models were "
+        "unavailable; `pending` while the video is analysed."
+    )
+    reason: Reason
+    rule_id: RuleId
+    policy: str | None = Field(
+        description="Id of the policy that decided; `undecoded` if media could not be decoded; "
+        "null if neither."
+    )
+    policies: dict[str, PolicyAnswer] = Field(
+        description="Result by policy; empty if no model was used."
+    )
+    presence: dict[str, Literal["present", "absent", "failed"]] = Field(
+        description="State of each modality of the post (`text`, `image`, `video`): present, "
+        "absent, or present and not decodable."
+    )
+    hits: list[HitAnswer] = Field(description="Matches of word lists and of known media.")
+    undecoded: list[UndecodedAnswer] = Field(
+        description="Images and videos that could not be fetched or decoded."
+    )
+    model_version: ModelVersion
+    policies_version: str = Field(description="Version of the policies that were applied.")
+    rules_version: RulesVersion
+    stages_ms: dict[str, float] = Field(
+        description="Time of each stage, in milliseconds: `decode`, `rules` and `models`."
+    )
+    latency_ms: LatencyMs
+    request_id: RequestId
 
     @classmethod
     def of(
@@ -153,177 +201,244 @@ class PostResponse(BaseModel):
 
 
 class OutcomeAnswer(BaseModel):
-    """What people decided about a post."""
+    """Outcome of a review or of an appeal."""
 
-    kind: str
-    rule: str
-    verdicts: dict[str, bool]
-    at: datetime
+    kind: str = Field(description="Kind of the case: `review` or `appeal`.")
+    rule: str = Field(description="Rule of the review process that closed the case.")
+    verdicts: dict[str, bool] = Field(
+        description="Verdict by policy: true if the post violates it."
+    )
+    at: datetime = Field(description="Time of the outcome, ISO 8601 in UTC.")
 
 
 class PostView(BaseModel):
-    """A post's state: what was answered first, what came of it, and what holds now."""
+    """Current decision about a post, its first answer, and the outcomes of reviews."""
 
-    post_id: str
-    author_id: str
-    decision: Decision = Field(description="that holds now: people before models")
-    decided_by: Literal["people", "rule", "model", "fallback", "pending"]
-    first: PostResponse
-    afterwards: dict[str, JsonValue] | None = Field(
-        description="what models said later, of a video or after a fallback"
+    post_id: str = Field(description="Id of the post.")
+    author_id: str = Field(description="Id of the author.")
+    decision: Decision = Field(
+        description="Current decision: that of people if there is one, otherwise the newest of the "
+        "service."
     )
-    outcomes: list[OutcomeAnswer] = Field(description="of reviews and appeals, the newest first")
-    request_id: str
+    decided_by: Literal["people", "rule", "model", "fallback", "pending"] = Field(
+        description="What made the current decision."
+    )
+    first: PostResponse = Field(description="First answer to the post.")
+    afterwards: dict[str, JsonValue] | None = Field(
+        description="Decision of the models that was made later, for a video or after a fallback; "
+        "null if there is none."
+    )
+    outcomes: list[OutcomeAnswer] = Field(
+        description="Outcomes of reviews and appeals, the newest first."
+    )
+    request_id: RequestId
 
 
 class PolicyResult(BaseModel):
-    """One thing that happened to a post in review."""
+    """One entry of the audit log of a post in review."""
 
-    at: datetime
-    who: str
-    what: str
-    rule: str | None
-    item_id: str
-    policy_version: str
-    model_version: str | None
-    before: JsonValue
-    after: JsonValue
-    key_id: str | None = Field(description="public id of the API key that acted; null: none did")
+    at: datetime = Field(description="Time of the entry, ISO 8601 in UTC.")
+    who: str = Field(description="Person who acted, or `queue` for the service itself.")
+    what: str = Field(description="Action that was taken, such as `claimed` or `closed`.")
+    rule: str | None = Field(
+        description="Rule of the review process that applied; null if none did."
+    )
+    item_id: str = Field(description="Id of the review item.")
+    policy_version: str = Field(description="Version of the policies that applied.")
+    model_version: ModelVersion
+    before: JsonValue = Field(
+        description="State of the item before the action; null if there was none."
+    )
+    after: JsonValue = Field(
+        description="State of the item after the action; null if there is none."
+    )
+    key_id: str | None = Field(
+        description="Public id of the API key that acted; null if no key acted."
+    )
 
 
 class HistoryResponse(BaseModel):
-    """Everything that happened to a post in review, in that order."""
+    """Audit log of a post in review."""
 
-    post_id: str
-    entries: list[PolicyResult]
-    request_id: str
+    post_id: str = Field(description="Id of the post.")
+    entries: list[PolicyResult] = Field(description="Entries of the audit log, the oldest first.")
+    request_id: RequestId
 
 
 class AppealRequest(_Sent):
-    """An author asks for a removal to be looked at again."""
+    """An author's appeal against a removal."""
 
-    post_id: Id
-    author_id: Id
-    statement: Note
+    post_id: Id = Field(description="Id of the removed post.")
+    author_id: Id = Field(description="Id of the author who appeals; must be the post's author.")
+    statement: Note = Field(description="Statement of the author.")
 
 
 class AppealResponse(BaseModel):
-    """The appeal as an item of the queue."""
+    """The review item of an appeal."""
 
-    item_id: str
-    new: bool = Field(description="false: it was made before")
-    request_id: str
+    item_id: str = Field(description="Id of the review item.")
+    new: bool = Field(
+        description="True if the appeal was stored for the first time, false if it was repeated."
+    )
+    request_id: RequestId
 
 
 class ClaimRequest(_Sent):
-    """Who wants what to decide."""
+    """A reviewer's request for items to decide."""
 
     reviewer: Reviewer
     claim_id: Id | None = Field(
         None,
-        description="names the claim; the same again gets the items that it still holds. "
-        "Default: X-Request-ID",
+        description="Id of the claim. The same claim sent again gets the items that it still "
+        "leases. Default: the request id.",
     )
-    most: int = Field(1, ge=1, le=MOST_CLAIMED)
+    most: int = Field(1, ge=1, le=MOST_CLAIMED, description="Maximum number of items; default: 1.")
     languages: list[Annotated[str, Field(max_length=35, pattern=LANGUAGE)]] | None = Field(
-        None, max_length=100, description="default: all"
+        None,
+        max_length=100,
+        description="Languages that the reviewer understands, as BCP 47 tags. Default: all.",
     )
 
 
 class ClaimedItem(BaseModel):
-    """An item that is held; the token goes with the decision."""
+    """A review item that is leased to the reviewer."""
 
-    item_id: str
-    token: int
-    leased_until: datetime
-    post_id: str
-    policies: dict[str, float] = Field(description="to decide about, with the model's chance")
-    severity: int
-    reach: int
-    created_at: datetime
-    due_at: datetime
-    policy_version: str
-    language: str | None
-    shown: dict[str, JsonValue]
+    item_id: str = Field(description="Id of the review item.")
+    token: int = Field(
+        description="Token of the lease; to be sent with the verdict, with a renewal and with a "
+        "release."
+    )
+    leased_until: datetime = Field(description="Time at which the lease ends, ISO 8601 in UTC.")
+    post_id: str = Field(description="Id of the post.")
+    policies: dict[str, float] = Field(
+        description="Probability of a violation, 0 to 1, by policy to decide about."
+    )
+    severity: int = Field(description="Severity of the item, 1 (low) to 5 (high).")
+    reach: int = Field(description="Number of views of the post, so far or expected.")
+    created_at: datetime = Field(
+        description="Time at which the item entered the queue, ISO 8601 in UTC."
+    )
+    due_at: datetime = Field(
+        description="Time by which the item should be decided, ISO 8601 in UTC."
+    )
+    policy_version: str = Field(description="Version of the policies that applied to the post.")
+    language: str | None = Field(
+        description="Language of the post as a BCP 47 tag; null if unknown."
+    )
+    shown: dict[str, JsonValue] = Field(
+        description="Content to show to the reviewer: text, digests of media, matches of lists."
+    )
 
 
 class ClaimsResponse(BaseModel):
-    """Items that are held now; empty where nothing waits."""
+    """Review items that are leased to the reviewer."""
 
-    claims: list[ClaimedItem]
-    request_id: str
+    claims: list[ClaimedItem] = Field(
+        description="Leased items, the most urgent first; empty if no item waits."
+    )
+    request_id: RequestId
 
 
 class LeaseRequest(_Sent):
-    """Who holds an item."""
+    """The reviewer and the lease of an item."""
 
     reviewer: Reviewer
-    token: Whole
+    token: Whole = Field(description="Token of the lease, as in the claimed item.")
 
 
 class LeaseResponse(BaseModel):
-    """Until when an item is held; null: it went back."""
+    """The lease of an item after a renewal or a release."""
 
-    item_id: str
-    leased_until: datetime | None
-    request_id: str
+    item_id: str = Field(description="Id of the review item.")
+    leased_until: datetime | None = Field(
+        description="Time at which the lease ends, ISO 8601 in UTC; null after a release."
+    )
+    request_id: RequestId
 
 
 class DecideRequest(_Sent):
     """A reviewer's verdict on every policy of an item."""
 
     reviewer: Reviewer
-    token: Whole
-    verdicts: dict[Id, StrictBool] = Field(min_length=1, max_length=64)
-    note: Note | None = None
+    token: Whole = Field(description="Token of the lease, as in the claimed item.")
+    verdicts: dict[Id, StrictBool] = Field(
+        min_length=1,
+        max_length=64,
+        description="Verdict by policy: true if the post violates it. Expected for each policy of "
+        "the item and for no other.",
+    )
+    note: Note | None = Field(None, description="Note of the reviewer.")
 
 
 class DecideResponse(BaseModel):
-    """The decision as it is kept."""
+    """The verdict as it was stored, and the outcome of the case."""
 
-    item_id: str
-    post_id: str
-    verdicts: dict[str, bool]
-    new: bool = Field(description="false: it was decided so before")
-    outcome: OutcomeAnswer | None = Field(description="of the post so far; null: more is to come")
-    request_id: str
+    item_id: str = Field(description="Id of the review item.")
+    post_id: str = Field(description="Id of the post.")
+    verdicts: dict[str, bool] = Field(
+        description="Verdict by policy: true if the post violates it."
+    )
+    new: bool = Field(
+        description="True if the verdict was stored for the first time, false if it was repeated."
+    )
+    outcome: OutcomeAnswer | None = Field(
+        description="Newest outcome of the post; null while its case is open."
+    )
+    request_id: RequestId
 
 
 class PolicyView(BaseModel):
     """A policy as reviewers read it."""
 
-    id: str
-    description: str
-    severity: int
-    version: int
+    id: str = Field(description="Id of the policy.")
+    description: str = Field(description="Description of what violates the policy.")
+    severity: int = Field(description="Severity of a violation, 1 (low) to 5 (high).")
+    version: int = Field(description="Version of the policy.")
 
 
 class PoliciesResponse(BaseModel):
-    """The policies in force."""
+    """The active policies."""
 
-    version: str
-    policies: list[PolicyView]
-    request_id: str
+    version: str = Field(description="Version of the policies as a whole.")
+    policies: list[PolicyView] = Field(description="The active policies.")
+    request_id: RequestId
 
 
 class QueueStatsResponse(BaseModel):
-    """How the queue stands, how reviewers agree, and how right they are on known items."""
+    """State of the review queue, and agreement and accuracy of the reviewers."""
 
-    queue: dict[str, JsonValue]
-    price: float = Field(description="of a review beyond its cost, where people are scarce")
-    kappa: dict[str, JsonValue]
-    accuracy: dict[str, JsonValue] = Field(description="by reviewer, then policy")
-    request_id: str
+    queue: dict[str, JsonValue] = Field(
+        description="State of the queue: open items by policy (`depth`), leased items, age of the "
+        "oldest item in microseconds, share of overdue items, arrivals and decisions per hour, "
+        "decisions per case, share of overturned appeals, and expired leases of the last 7 days."
+    )
+    price: float = Field(
+        description="Price of a review beyond its cost, in the unit of the policies' costs; 0 "
+        "while reviewers have capacity."
+    )
+    kappa: dict[str, JsonValue] = Field(
+        description="Agreement of first and second opinions over the last 7 days by policy: number "
+        "of pairs, share of equal verdicts, and Cohen's kappa with its confidence interval."
+    )
+    accuracy: dict[str, JsonValue] = Field(
+        description="Accuracy on items with known answers over the last 7 days, by reviewer and "
+        "policy: answers, right answers, and their share with its 95% confidence interval."
+    )
+    request_id: RequestId
 
 
 class ExplanationResponse(BaseModel):
-    """What of a post speaks for a policy's violation."""
+    """The parts of a post that indicate a violation of a policy."""
 
-    post_id: str
-    policy: str
-    model_version: str
-    explanation: dict[str, JsonValue]
-    request_id: str
+    post_id: str = Field(description="Id of the post.")
+    policy: str = Field(description="Id of the policy.")
+    model_version: str = Field(description="Version of the model that was explained.")
+    explanation: dict[str, JsonValue] = Field(
+        description="`probability` of a violation; `modalities`, the contribution of each modality "
+        "to the log-odds; and by modality its words, heat maps (PNG in Base64) or video segments "
+        "with their contributions."
+    )
+    request_id: RequestId
 
 
 POST: TypeAdapter[PostRequest] = TypeAdapter(PostRequest)

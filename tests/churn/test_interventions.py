@@ -264,7 +264,7 @@ def test_a_day_is_planned_logged_and_reported():
     page = render_page(
         plan_report(day, log, scores, playbooks, limits, Economics(), "2025-02-05", currency="USD")
     )
-    for text in ("Who, why, what to do, what it is worth", "left alone, to compare", "USD"):
+    for text in ("Interventions", "more in the control group", "USD"):
         assert text in page
 
 

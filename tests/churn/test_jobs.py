@@ -153,7 +153,7 @@ def test_a_day_is_planned_from_scores(scored, tmp_path, capsys):
     assert float(np.sum(first["hours"].to_numpy())) <= 30
     assert float(np.sum(first["cost"].to_numpy())) <= 3000
     assert "expected gain" in capsys.readouterr().out
-    assert "Who, why, what to do" in (tmp_path / "report.html").read_text()
+    assert "Evidence of the effects" in (tmp_path / "report.html").read_text()
     again = pq.read_table(plan.main(config))
     assert again.equals(first)  # the same day is planned anew, not on top of itself
 

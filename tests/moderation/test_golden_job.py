@@ -196,7 +196,7 @@ def test_probabilities_are_those_of_the_scores(tmp_path, policies, reviews):
     (claim,) = golden_claims(reviews, policies).values()
     assert claim.policies == {"hate": 0.75, "spam": 0.125}
     assert claim.shown["reason"] == (
-        "hate: broken with a chance of 75.0%; at these costs a person should look"
+        "hate: violated with a probability of 75.0%; at these costs a person reviews it"
     )
     (tmp_path / "policies.yaml").write_text(yaml.safe_dump(POLICIES | {"version": 2}))
     with pytest.raises(ContractError, match="--scores: expected scores by the policies 2-"):

@@ -109,7 +109,7 @@ def test_outcomes_are_told_once_and_never_turned_round(book):
 
 
 def test_what_is_not_there_is_said(book):
-    with pytest.raises(UnknownInterventionError, match="there is no plan 'q'"):
+    with pytest.raises(UnknownInterventionError, match="no plan 'q' is stored"):
         book.find_plan("q")
     with pytest.raises(UnknownInterventionError, match="there is no intervention 'p-1'"):
         book.insert_outcomes([outcome()])

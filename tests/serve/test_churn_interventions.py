@@ -186,7 +186,7 @@ async def test_bad_plans_and_outcomes_are_refused(registry, scores, tmp_path):
         assert "there is no intervention" in (await app.post("outcomes", unknown, 404))["detail"]
         await app.get("interventions/plans/x", 404)
         plan = await app.post("interventions/plan", {**LIMITS, "customers": ["nobody"]})
-        assert plan["not_considered"] == {"nobody": "nothing is known of this customer"}
+        assert plan["not_considered"] == {"nobody": "no data of this customer are stored"}
     async with churn(tmp_path / "b", registry=str(registry)) as app:
         answer = await app.post("interventions/plan", LIMITS, 422)
         assert "started without `scores`" in answer["detail"]

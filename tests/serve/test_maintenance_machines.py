@@ -210,7 +210,7 @@ async def test_while_the_store_is_out_nothing_is_lost_and_the_service_is_up(
         before = await app.post("predict", {"machine_id": "M00002"})
         redis_process.stop()
         refused = await app.post("readings", news(small_fleet, "M00002", 5), 503)
-        assert "send the same again" in refused["detail"]
+        assert "send the same request again" in refused["detail"]
         blind = await app.post("predict", {"machine_id": "M00002"})
         assert (blind["decision"], blind["method"]) == ("INSPECT", "fallback")
         redis_process.start()

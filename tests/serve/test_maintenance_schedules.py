@@ -248,7 +248,7 @@ async def test_unknown_schedules_and_orders_are_not_found(app, at):
         ({"result": "finished"}, "result"),
         ({"result": "failed_before"}, "failed_at and failure_mode"),
         ({"result": "done", "component": "belt"}, "unknown component"),
-        ({"result": "done", "event_time": "2099-01-01T00:00:00Z"}, "has come"),
+        ({"result": "done", "event_time": "2099-01-01T00:00:00Z"}, "is not in the future"),
     ],
 )
 async def test_an_outcome_that_cannot_be_meant_is_refused(app, at, outcome, words):

@@ -80,5 +80,5 @@ async def test_a_post_whose_media_cannot_be_kept_is_not_answered(
         await app.get("posts/p", 404)
         (tmp_path / "a" / "media").unlink()
         again = await app.post("posts", body)
-    assert "send the same again" in refused["detail"]
+    assert "send the same request again" in refused["detail"]
     assert again["presence"]["image"] == "present"

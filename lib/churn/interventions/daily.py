@@ -35,9 +35,9 @@ class Economics:
     """What a customer who stays is worth."""
 
     margin: float = 0.8
-    """share of revenue that is kept"""
+    """margin: share of the revenue that is profit, 0 to 1"""
     months: float = 12.0
-    """months that a saved customer is reckoned to stay"""
+    """months that a retained customer is assumed to stay"""
 
     def __post_init__(self) -> None:
         if not 0 < self.margin <= 1 or not self.months > 0:

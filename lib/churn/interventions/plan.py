@@ -26,11 +26,11 @@ class Budget:
     """
 
     hours: float
-    """of the team"""
+    """working time of the team, in hours"""
     budget: float
-    """currency units"""
+    """budget, in units of the settlement currency"""
     most: int | None = None
-    """interventions of all kinds; None: no limit"""
+    """maximum number of interventions of all kinds; None: no maximum"""
 
     def __post_init__(self) -> None:
         for name in ("hours", "budget", "most"):

@@ -32,7 +32,7 @@ def plan_report(
     """The report of a planned day."""
     treated = log.filter(pa.array(~log["held_out"].to_numpy(zero_copy_only=False)))
     return report.Report(
-        title="Customers: whom to look after today",
+        title="Churn: interventions of the day",
         subtitle=f"as of {as_of}; amounts in {currency or 'the settlement currency'}",
         sections=[
             _overview(day, log, scores, limits, economics),
@@ -72,26 +72,25 @@ def _overview(
             f"{scores.num_rows:,}",
             f"{int(day.probabilities.sum()):,} expected to leave",
         ),
+        report.KeyFigure("yearly revenue at risk", f"{at_risk:,.0f}", "probability times revenue"),
         report.KeyFigure(
-            "yearly revenue expected to go", f"{at_risk:,.0f}", "chance times revenue"
-        ),
-        report.KeyFigure(
-            "to look after",
+            "customers to contact",
             f"{log.num_rows - held_out:,}",
-            f"{held_out} more left alone, to compare",
+            f"{held_out} more in the control group",
         ),
         report.KeyFigure(
-            "expected gain", f"{day.plan.value:,.0f}", "what staying is worth, less cost"
+            "expected gain", f"{day.plan.value:,.0f}", "value of retained customers minus cost"
         ),
         report.KeyFigure("hours", f"{day.plan.hours:,.1f}", f"of {limits.hours:,.1f}"),
         report.KeyFigure("cost", f"{day.plan.cost:,.0f}", f"of {limits.budget:,.0f}"),
     )
     text = (
-        f"A customer who stays is reckoned at {economics.margin:.0%} of its revenue for "
-        f"{economics.months:g} months. The gain rests on the playbooks' effects below: where these "
-        "are assumed, so is the gain."
+        f"A retained customer is valued at {economics.margin:.0%} of its revenue for "
+        f"{economics.months:g} months. The gain is computed with the playbooks' effects below; "
+        "where "
+        "these are assumptions, the gain is one, too."
     )
-    return report.Section("In short", [report.KeyFigures(figures), report.Note(text)])
+    return report.Section("Summary", [report.KeyFigures(figures), report.Note(text)])
 
 
 def _people(treated: pa.Table, scores: pa.Table, playbooks: Playbooks) -> report.Section:
@@ -115,27 +114,31 @@ def _people(treated: pa.Table, scores: pa.Table, playbooks: Playbooks) -> report
                 float(row["value"]),
             )
         )
-    header = ("customer", "segment", "leaves", "health", "why", "what to do", "worth")
-    caption = f"the first {len(rows)} of {treated.num_rows} by worth"
+    header = ("customer", "segment", "probability", "health", "reasons", "playbook", "value")
+    caption = f"The {len(rows)} most valuable of {treated.num_rows} interventions."
     blocks: list[Any] = [report.Table(header, tuple(rows), digits=0, caption=caption)]
     if not rows:
         blocks = [
-            report.Note("Nothing pays today: nobody qualifies, or what could be done costs more.")
+            report.Note(
+                "No interventions today: no customer qualifies, or their costs exceed their gains."
+            )
         ]
-    return report.Section("Who, why, what to do, what it is worth", blocks)
+    return report.Section("Interventions", blocks)
 
 
 def _ways(day: DailyPlan, log: pa.Table) -> report.Section:
     rows: list[tuple[report.Cell, ...]] = [(name, value) for name, value in day.other_ways.items()]
     rows.append(("this plan", day.plan.value))
     text = (
-        "Expected gain of other ways to choose within the same hours and budget, all reckoned with "
+        "Expected gain of other selection methods within the same hours and budget, computed with "
         f"the same expected effects. {log.num_rows} customers are chosen by this plan."
     )
     return report.Section(
-        "Beside other ways to choose",
+        "Comparison with other selection methods",
         [
-            report.Table(("way", "expected gain"), tuple(rows), digits=0, emphasis=len(rows) - 1),
+            report.Table(
+                ("method", "expected gain"), tuple(rows), digits=0, emphasis=len(rows) - 1
+            ),
             report.Note(text),
         ],
     )
@@ -155,7 +158,7 @@ def _spent(
     )
     left = limits.hours - day.plan.hours
     return report.Section(
-        "What it takes", [report.Figures((plot,)), report.Note(f"{left:,.1f} hours stay free.")]
+        "Effort", [report.Figures((plot,)), report.Note(f"{left:,.1f} hours remain unused.")]
     )
 
 
@@ -178,15 +181,15 @@ def _effects(playbooks: Playbooks, effects: dict[str, Effect]) -> report.Section
             )
         )
     header = (
-        *("playbook", "expected to take off", "evidence", "seen: fall of the chance"),
-        *("treated", "held out", "smallest fall that would show"),
+        *("playbook", "expected reduction", "evidence", "measured reduction of the probability"),
+        *("treated", "control", "smallest detectable reduction"),
     )
     text = (
-        "Seen is the difference between customers who were treated and customers who were chosen "
-        "and left alone by lot. With few customers an interval is wide and hardly any "
-        "effect shows: that is no evidence of none. Some thousand customers rarely tell what works "
-        "for whom."
+        "The measured reduction is the difference between treated customers and customers of the "
+        "randomly drawn control group. With few customers the interval is wide and most effects "
+        "are not detectable, which is no evidence of no effect. Some thousand customers rarely "
+        "suffice to learn which customers respond."
     )
     return report.Section(
-        "What the effects rest on", [report.Table(header, tuple(rows)), report.Note(text)]
+        "Evidence of the effects", [report.Table(header, tuple(rows)), report.Note(text)]
     )

@@ -50,9 +50,9 @@ def training_report(subject: Subject, findings: Evaluation) -> report.Report:
     outcome += f", {target.lead_days} days ahead" if target.lead_days else ""
     simulated = "simulated customers; " if subject.simulated else ""
     return report.Report(
-        title="Churn: who leaves, and how sure that is",
-        subtitle=f"{simulated}{subject.source}; tested on moments from "
-        f"{_day(subject.split.first_test_us)} on, of outcomes that training did not know",
+        title="Churn model: training report",
+        subtitle=f"{simulated}{subject.source}; tested on snapshot times from "
+        f"{_day(subject.split.first_test_us)} on, whose outcomes were not known in training",
         sections=[
             _overview(findings, outcome),
             _methods(findings),
@@ -104,11 +104,13 @@ def _overview(findings: Evaluation, outcome: str) -> report.Section:
             "customers who " + outcome, f"{findings.prevalence:.1%}", "of the test's rows"
         ),
         report.KeyFigure(
-            "found at capacity",
+            "recall at capacity",
             f"{ours[RECALL]:.0%}",
             f"of leavers among the riskiest {findings.capacity:.0%} of customers",
         ),
-        report.KeyFigure("precision at capacity", f"{ours[PRECISION]:.1%}", "of those shown leave"),
+        report.KeyFigure(
+            "precision at capacity", f"{ours[PRECISION]:.1%}", "of the flagged customers leave"
+        ),
         report.KeyFigure(
             "AUC", f"{findings.auc.value:.3f}", f"{findings.auc.low:.3f} to {findings.auc.high:.3f}"
         ),
@@ -118,16 +120,15 @@ def _overview(findings: Evaluation, outcome: str) -> report.Section:
             f"{findings.ap.low:.3f} to {findings.ap.high:.3f}",
         ),
         report.KeyFigure(
-            "calibration error", f"{findings.calibration_error:.3f}", "stated against observed"
+            "calibration error", f"{findings.calibration_error:.3f}", "predicted against observed"
         ),
     ]
     text = (
-        f"{findings.rows:,} rows of {findings.customers:,} customers. Intervals are 95%, by "
-        "drawing "
-        "customers with replacement. Read average precision beside the share that leaves: it is "
-        "what a random order would reach."
+        f"{findings.rows:,} rows of {findings.customers:,} customers. Intervals are 95% "
+        "bootstrap intervals over customers. Compare average precision with the share of customers "
+        "who leave, which a random order reaches."
     )
-    return report.Section("In short", [report.KeyFigures(tuple(figures)), report.Note(text)])
+    return report.Section("Summary", [report.KeyFigures(tuple(figures)), report.Note(text)])
 
 
 def _methods(findings: Evaluation) -> report.Section:
@@ -141,9 +142,8 @@ def _methods(findings: Evaluation) -> report.Section:
         *("precision", "leaving revenue found"),
     )
     caption = (
-        f"the last three among the riskiest {findings.capacity:.0%} of each moment; all on the "
-        "same "
-        "test rows, fitted on the same training rows"
+        f"The last three columns are measured among the riskiest {findings.capacity:.0%} at each "
+        "snapshot time. All methods use the same training rows and the same test rows."
     )
     return report.Section(
         "Beside simpler methods",
@@ -162,39 +162,40 @@ def _pictures(findings: Evaluation) -> report.Section:
     top = max(*stated, *observed, 1e-9)
     figures = [
         report.line_plot(
-            "Leavers found by looking at the riskiest first",
+            "Leavers found by share of customers contacted, riskiest first",
             dict(list(lift.items())[:6]),
-            report.Axis("share of customers looked at"),
+            report.Axis("share of customers contacted"),
             report.Axis("share of leavers found"),
             diagonal=True,
         ),
         report.line_plot(
-            "Chances stated and observed",
+            "Predicted and observed probability",
             {
-                "customers of like chance": report.Curve(stated, observed),
-                "exact": report.Curve([0, top], [0, top]),
+                "customers of similar probability": report.Curve(stated, observed),
+                "perfect calibration": report.Curve([0, top], [0, top]),
             },
-            report.Axis("stated chance"),
+            report.Axis("predicted probability"),
             report.Axis("share that left"),
             points=True,
         ),
     ]
-    return report.Section("How well", [report.Figures(tuple(figures))])
+    return report.Section("Quality", [report.Figures(tuple(figures))])
 
 
 def _why(findings: Evaluation) -> report.Section:
     top = list(findings.importance.items())[:_SHOWN]
     plot = report.bar_plot(
-        "What moves the chances",
+        "Most important features",
         [words_for(name) for name, _ in top],
         [share for _, share in top],
         report.Axis("share of all contributions"),
     )
     text = (
-        "Mean absolute SHAP values of the model's log-odds. They say what the model looks at, not "
-        "what would happen if it were changed: effects are for the holdout to show."
+        "Mean absolute SHAP values of the model's log-odds. They show which "
+        "features the model uses, not the effect of changing them, which only a control group "
+        "measures."
     )
-    return report.Section("Why", [report.Figures((plot,)), report.Note(text)])
+    return report.Section("Reasons", [report.Figures((plot,)), report.Note(text)])
 
 
 def _early(findings: Evaluation) -> report.Section:
@@ -202,14 +203,16 @@ def _early(findings: Evaluation) -> report.Section:
     flagged_days = days[~np.isnan(days)]
     if not len(days):
         return report.Section(
-            "How early", [report.Note("No leaver was there long enough before its notice.")]
+            "Lead time", [report.Note("No leaver has a full window of data before its notice.")]
         )
     shares = warned(findings)
     text = (
-        f"Of {len(days):,} leavers who were there for the whole window before their notice, "
+        f"Of {len(days):,} leavers with a full window of data before their notice, "
         f"{shares['flagged']:.0%} were flagged before it, {shares['flagged_30_days_before']:.0%} "
-        f"at least 30 and {shares['flagged_60_days_before']:.0%} at least 60 days ahead. A flag is "
-        f"a chance among the riskiest {findings.capacity:.0%} of training."
+        f"at least 30 and {shares['flagged_60_days_before']:.0%} at least 60 days ahead. A "
+        "customer "
+        f"is flagged if its probability is among the riskiest {findings.capacity:.0%} of the "
+        "training data."
     )
     blocks: list[Any] = [report.Note(text)]
     if len(flagged_days):
@@ -218,7 +221,7 @@ def _early(findings: Evaluation) -> report.Section:
             logarithmic=False,
         )  # fmt: skip
         blocks.append(report.Figures((plot,)))
-    return report.Section("How early", blocks)
+    return report.Section("Lead time", blocks)
 
 
 def _groups(subject: Subject, findings: Evaluation) -> report.Section:
@@ -251,7 +254,7 @@ def _data(subject: Subject) -> report.Section:
         for reason, count in table["reasons"].items()
     ]
     if reasons:
-        blocks.append(report.Table(("why rows were quarantined", "rows"), tuple(reasons)))
+        blocks.append(report.Table(("reason of the quarantine", "rows"), tuple(reasons)))
     if strangers := match_figures(subject.matches, "customer"):
         blocks.append(
             report.Table(("rows whose customer is unknown", "rows"), tuple(strangers.items()))
@@ -259,8 +262,9 @@ def _data(subject: Subject) -> report.Section:
     if subject.contradictions:
         contradiction_rows = tuple((kind, count) for kind, count in subject.contradictions.items())
         blocks.append(
-            report.Table(("what the tables say against each other", "times"), contradiction_rows,
-                  caption="counted and left as it is: events count, flags do not")
+            report.Table(("contradictions between tables", "times"), contradiction_rows,
+                  caption="Contradictions are counted and not corrected: events are used, flags "
+                  "are not.")
         )  # fmt: skip
     if subject.untold:
         blocks.append(

@@ -36,7 +36,7 @@ class ModelSettings:
     """Both halves, and how the answer is made of them."""
 
     trees: TreeSettings = field(default_factory=TreeSettings)
-    """the boosted half"""
+    """settings of the boosted trees"""
     ridge: float = 0.005
     """inverse strength of the linear half's ridge penalty (scikit-learn's C)"""
     few_ridge: float = 1.0

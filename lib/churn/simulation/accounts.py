@@ -30,11 +30,11 @@ class SimulationConfig:
     accounts: int = 1000
     """accounts that there are at most; about a fifth sign during the simulated time"""
     days: int = 720
-    """days that pass"""
+    """length of the simulated time, in days"""
     seed: int = 1
     """the same seed and options give the same accounts"""
     leave_a_year: float = 0.18
-    """share of accounts that give notice in a year, about"""
+    """approximate share of accounts that give notice in a year, 0 to 1"""
     start_us: int = utc_us(2024)
     """first day, microseconds UTC"""
 

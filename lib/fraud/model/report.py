@@ -85,7 +85,7 @@ def build_report(findings: Findings) -> report.Report:
         f"{int(rows.labels.sum()):,} frauds ({rows.labels.mean():.3%})"
     )
     sections = [
-        report.Section("In short", _summary(findings)),
+        report.Section("Summary", _summary(findings)),
         report.Section("Against the goals", _goals(findings)),
         report.Section("Compared with the baselines", _comparison(findings)),
         report.Section("Calibration", _calibration(findings)),
@@ -129,7 +129,7 @@ def _summary(findings: Findings) -> list[report.Block]:
             "Fraud losses", f"{-outcome.loss_reduction:+.0%}", "against approving all"
         ),
         report.KeyFigure(
-            "Good ones stopped", f"{outcome.false_positive_rate:.2%}", "review or decline"
+            "Good payments stopped", f"{outcome.false_positive_rate:.2%}", "review or decline"
         ),
         report.KeyFigure(
             "Reviews a day",
@@ -141,8 +141,8 @@ def _summary(findings: Findings) -> list[report.Block]:
     if findings.simulated:
         blocks.append(
             report.Note(
-                "Simulated payments: these figures say that the system works, not how "
-                "well it will do on real ones."
+                "The payments are simulated: the figures show that the system works, not how "
+                "well it performs on real payments."
             )
         )
     return blocks
@@ -158,7 +158,7 @@ def _goals(findings: Findings) -> list[report.Block]:
         business_table(findings.measures[OURS], findings.outcomes, findings.rows),
         report.Note(
             f"The prevalence is {findings.rows.labels.mean():.3%}. A rate of 1.8% of 50 million "
-            "payments a day is 900,000 payments: read every rate beside the count it stands for."
+            "payments a day is 900,000 payments: compare every rate with the count it stands for."
         ),
     ]
 
@@ -170,8 +170,9 @@ def _comparison(findings: Findings) -> list[report.Block]:
         plots,
         interval_table(findings.intervals),
         report.Note(
-            "Intervals: 95%, users drawn with replacement. All methods saw the same training days "
-            "and are measured on the same test payments; cards known as compromised are left out "
+            "Intervals are 95% bootstrap intervals over users. All methods use the same training "
+            "days and are measured on the same test payments; cards known as compromised are left "
+            "out "
             "of card precision."
         ),
     ]
@@ -214,7 +215,7 @@ def _calibration(findings: Findings) -> list[report.Block]:
         for probabilities in (findings.probabilities, findings.before)
     )
     plot = report.line_plot(
-        "Stated and observed",
+        "Predicted and observed probability",
         {
             "calibrated": report.Curve(
                 [reliability_bin.stated for reliability_bin in after],
@@ -225,11 +226,11 @@ def _calibration(findings: Findings) -> list[report.Block]:
                 [reliability_bin.observed for reliability_bin in before],
             ),
         },
-        report.Axis("stated probability", logarithmic=True),
+        report.Axis("predicted probability", logarithmic=True),
         report.Axis("observed rate", logarithmic=True),
         diagonal=True,
         points=True,
-        caption="Bins of equal size; the dashed line is perfect.",
+        caption="Bins of equal size; the dashed line is perfect calibration.",
     )
     spread = report.histogram(
         "Scores",

@@ -76,8 +76,8 @@ def training_report(subject: Subject, findings: Evaluation) -> report.Report:
         title="Maintenance model",
         subtitle=f"{subject.source}: {machines} {kind}; tested on rows {subject.tested}",
         sections=(
-            report.Section("In short", _short(subject, findings)),
-            report.Section("Every method", _methods(subject, findings)),
+            report.Section("Summary", _short(subject, findings)),
+            report.Section("Comparison of methods", _methods(subject, findings)),
             report.Section("Survival", _survival(subject, findings)),
             report.Section("Calibration", _calibration(findings)),
             report.Section("Warnings", _warnings(subject, findings)),
@@ -168,9 +168,10 @@ def _methods(subject: Subject, findings: Evaluation) -> list[report.Block]:
     text = (
         f"Each model was fitted on {subject.fitted} of {subject.settings.folds - 1} of "
         f"{subject.settings.folds} groups of machines, and is judged on rows {subject.tested} of "
-        "machines that it did not see. C-td is Antolini's concordance; IBS the integrated Brier "
-        "score, weighted by the chance of censoring; ECE the mean distance of predicted and "
-        "observed chances; warned the share of failures announced a day ahead or more. Alarms are "
+        "machines outside their training. C-td is Antolini's concordance; IBS the integrated Brier "
+        "score, weighted by the probability of censoring; ECE the mean distance of predicted and "
+        "observed probabilities; warned the share of failures announced a day ahead or more. "
+        "Alarms are "
         f"set on training rows at {subject.settings.false_alarms:g} false ones a machine-month; "
         "'equal "
         "rate' sets each on the test rows instead, so that methods compare at one rate."
@@ -185,7 +186,7 @@ def _methods(subject: Subject, findings: Evaluation) -> list[report.Block]:
             ("IBS less the blend's", "difference", "2.5%", "97.5%"),
             gains,
             digits=4,
-            caption="Intervals by drawing machines; one that holds 0 is no proof either way. "
+            caption="Bootstrap intervals over machines; one that contains 0 shows no difference. "
             f"The blend gives the network {subject.model.weight:.0%}.",
         ),
     ]
@@ -201,7 +202,7 @@ def _survival(subject: Subject, findings: Evaluation) -> list[report.Block]:
             findings.curves.times / 24.0, findings.curves.survival[rows].mean(axis=0)
         )
         marginal = KaplanMeier.fit(findings.outcomes.take(rows))
-        curves[f"came, {name}"] = report.Curve(marginal.times / 24.0, marginal.survival)
+        curves[f"observed, {name}"] = report.Curve(marginal.times / 24.0, marginal.survival)
     x, y = report.Axis("days"), report.Axis("still running")
     plots = [
         report.line_plot(
@@ -209,7 +210,7 @@ def _survival(subject: Subject, findings: Evaluation) -> list[report.Block]:
             curves,
             x,
             y,
-            caption="Predicted means and what came (Kaplan-Meier), test rows.",
+            caption="Predicted means and observed survival (Kaplan-Meier), test rows.",
         )
     ]
     for name, row in _extremes(subject).items():
@@ -220,7 +221,7 @@ def _survival(subject: Subject, findings: Evaluation) -> list[report.Block]:
             "80% band, low": report.Curve(days, low[0]),
             "80% band, high": report.Curve(days, high[0]),
         }
-        text = "The band says how far another sample of machines would have moved the curve."
+        text = "The band shows how much the curve varies between samples of machines."
         plots.append(report.line_plot(name, own, x, y, caption=text))
     return [report.Figures(tuple(plots))]
 
@@ -246,7 +247,7 @@ def _calibration(findings: Evaluation) -> list[report.Block]:
                 "95% high": _points(groups, "high"),
                 "as predicted": _points(groups, "predicted"),
             },
-            report.Axis("predicted chance"),
+            report.Axis("predicted probability"),
             report.Axis("observed share"),
             points=True,
         )
@@ -254,7 +255,7 @@ def _calibration(findings: Evaluation) -> list[report.Block]:
     )  # fmt: skip
     shares = ", ".join(f"{share:.3f}" for share in findings.d_calibration.shares)
     text = (
-        "D-calibration: the share of failures in each tenth of their own predicted chance, "
+        "D-calibration: the share of failures in each tenth of their own predicted probability, "
         f"which is .100 throughout when all curves are right: {shares} "
         f"(p {findings.d_calibration.p_value:.3g}; rows of one machine depend on each other, so p "
         "is too small)."
@@ -270,9 +271,9 @@ def _points(groups: list[HorizonGroup], name: str) -> report.Curve:
 
 def _warnings(subject: Subject, findings: Evaluation) -> list[report.Block]:
     text = (
-        f"An alarm says: failure within {subject.model.alarm_hours:g} hours with a chance of "
-        f"{findings.threshold:.3f} or more. It counts as announced when it came 24 hours ahead or "
-        "more."
+        "An alarm is raised if the probability of a failure within "
+        f"{subject.model.alarm_hours:g} hours is {findings.threshold:.3f} or more. A failure is "
+        "announced if an alarm precedes it by 24 hours or more."
     )
     if not len(findings.lead_hours):
         return [report.Note(text)]
@@ -310,11 +311,11 @@ def _money(subject: Subject, findings: Evaluation) -> list[report.Block]:
 def _proportional(subject: Subject) -> list[report.Block]:
     departures = sorted(subject.model.main_half.cox.departures.items(), key=lambda entry: entry[1])
     if not departures:
-        return [report.Note("Not tested; --test-proportionality does.")]
+        return [report.Note("Not tested; use --test-proportionality.")]
     bad = sum(p < 0.05 for _, p in departures)
     text = (
         f"Cox assumes that a feature multiplies the hazard by the same factor at all times. For "
-        f"{bad} of {len(departures)} features that is refuted at 5% (Schoenfeld residuals against "
+        f"{bad} of {len(departures)} features this is rejected at 5% (Schoenfeld residuals against "
         "ranks "
         "of time); the network does not assume it."
     )
@@ -335,7 +336,7 @@ def _data(subject: Subject) -> list[report.Block]:
     rows: tuple[tuple[report.Cell, ...], ...] = tuple(
         (name, float(len(part)), float(len(np.unique(part.machines))),
          float(part.outcomes.failed.sum()))
-        for name, part in (("to learn from", subject.train), ("to measure on", subject.test))
+        for name, part in (("training", subject.train), ("test", subject.test))
     )  # fmt: skip
     blocks: list[report.Block] = [
         report.Table(("rows", "count", "machines", "followed by a failure"), rows, digits=0)
@@ -343,10 +344,11 @@ def _data(subject: Subject) -> list[report.Block]:
     if subject.failures.unseen:
         unseen = tuple((text, float(n)) for text, n in subject.failures.reasons().items())
         caption = (
-            f"Rows see {subject.failures.seen:,} of {subject.failures.total:,} failures; the model "
-            "learns nothing of the others."
+            f"{subject.failures.seen:,} of {subject.failures.total:,} failures are covered by "
+            "rows; "
+            "the model does not use the others."
         )
-        blocks.append(report.Table(("failures that no row sees", "count"), unseen, digits=0,
+        blocks.append(report.Table(("failures without rows", "count"), unseen, digits=0,
                             caption=caption))  # fmt: skip
     if faults:
         blocks.append(

@@ -56,7 +56,7 @@ class ModelSettings:
     """what a planned service does to the wait for the next failure: it ends it unseen, or it
     does not count"""
     most_rows: int = 60_000
-    """training rows of one fit; more are thinned at random"""
+    """maximum number of training rows of one fit; a random sample if there are more"""
 
     def __post_init__(self) -> None:
         for name, low, high in (

@@ -72,18 +72,21 @@ def _week(
     figures = KeyFigures(
         (
             KeyFigure("services", str(len(served)), f"of {len(problem.jobs)} possible"),
-            KeyFigure(f"saved, {currency}", f"{plan.saved:,.0f}", "against serving nobody"),
+            KeyFigure(f"saved, {currency}", f"{plan.saved:,.0f}", "against no services"),
             KeyFigure(
                 f"service cost, {currency}",
                 f"{spent:,.0f}",
                 f"budget {budget:,.0f}" if np.isfinite(budget) else "no budget given",
             ),
-            KeyFigure("gap", f"{plan.gap:.2%}", "of the saving, not yet ruled out"),
+            KeyFigure("gap", f"{plan.gap:.2%}", "share of the saving that may be missed"),
             KeyFigure("solved in", f"{plan.seconds:.1f} s", "" if plan.finished else "time limit"),
         )
     )
     if not len(served):
-        return (figures, Note("Nobody is served this week: no service saves more than it costs."))
+        return (
+            figures,
+            Note("No machine is serviced this week: no service saves more than it costs."),
+        )
     earliest = served[np.argsort(plan.starts[served], kind="stable")][:_MOST_ROWS]
     spans = [
         Span(
@@ -99,7 +102,7 @@ def _week(
         f"; {len(served) - len(earliest)} more start later" if len(earliest) < len(served) else ""
     )
     chart = span_plot(
-        "When machines stand for service",
+        "Machines in service by time",
         spans,
         Axis("day of the week, in the zone of its start"),
         ticks=ticks,
@@ -139,8 +142,8 @@ def _jobs(problem: Problem, plan: Plan, served: npt.NDArray[np.int64]) -> Table:
         ),
         rows=tuple(cells for _, cells in rows[:_MOST_ROWS]),
         digits=3,
-        caption="Expected costs. Failure: before the service begins. Ahead: hours of the new life "
-        "that are spent before the week ends, at the machine's long-run cost.",
+        caption="Expected costs. Failure: cost of a failure before the service begins. Ahead: "
+        "value of the new component's life used up by the end of the week, at the long-run cost.",
     )
 
 

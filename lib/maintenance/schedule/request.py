@@ -1,4 +1,4 @@
-"""A week to be planned, as people write it: the same in a YAML file and over HTTP."""
+"""The request to plan a week, the same in a YAML file and over HTTP."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ _MOST_RATE = 1e6
 WHOLE = "machine"
 EVERYWHERE = "*"
 _HOURS_PER_YEAR = 8766.0
+_LOCAL_TIME = "ISO 8601 with an offset, or in the local time of the week"
 
 
 def _identifier(value: str) -> str:
@@ -54,51 +55,81 @@ class _StrictModel(BaseModel):
 class Team(_StrictModel):
     """Technicians of one skill at one plant."""
 
-    plant: Place = Field(EVERYWHERE, description="where they work; * is a crew at every plant")
-    skill: Id
+    plant: Place = Field(
+        EVERYWHERE,
+        description="Plant where the crew works; `*` for a crew at every plant (default).",
+    )
+    skill: Id = Field(description="Skill of the technicians.")
     shifts: dict[str, People] = Field(
         max_length=100,
-        description='how many from one time to another, e.g. {"06-14": 2, "22:30-06:30": 1}, '
-        "local time; a service is planned in hours that lie whole in a shift",
+        description="Number of technicians by shift in local time, such as "
+        '{"06-14": 2, "22:30-06:30": 1}. A service is planned in whole hours of a shift.',
     )
-    weekend: float = Field(0.0, ge=0, le=1, description="share of them on Saturday and Sunday")
+    weekend: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the technicians who work on Saturday and Sunday, 0 to 1; default: 0.",
+    )
 
 
 class ServiceKind(_StrictModel):
-    """What a service of a component is, and what its failure costs."""
+    """Effort and cost of servicing a component, and the cost of its failure."""
 
-    skill: Id
-    crew: int = Field(1, strict=True, ge=1, le=MOST_PEOPLE, description="technicians at once")
-    duration_hours: int = Field(ge=1, le=SLOTS, description="whole hours that the machine stands")
-    service_cost: Money = Field(description="labour and parts, in `currency`")
-    repair_cost: Money = Field(description="labour and parts after a failure")
-    repair_hours: Rate = Field(description="how long a failure keeps the machine standing")
+    skill: Id = Field(description="Skill that the technicians need; a crew must have it.")
+    crew: int = Field(
+        1,
+        strict=True,
+        ge=1,
+        le=MOST_PEOPLE,
+        description="Number of technicians that a service takes; default: 1.",
+    )
+    duration_hours: int = Field(
+        ge=1, le=SLOTS, description="Duration of a service, in whole hours; the machine stands."
+    )
+    service_cost: Money = Field(description="Labour and parts of a service, in `currency`.")
+    repair_cost: Money = Field(description="Labour and parts after a failure, in `currency`.")
+    repair_hours: Rate = Field(description="Downtime after a failure, in hours.")
     parts: dict[Id, Count] = Field(
-        {}, max_length=MOST_LISTED, description="parts from the store, how many of each"
+        {},
+        max_length=MOST_LISTED,
+        description="Number of parts from the store that a service takes, by part.",
     )
     services_per_year: Rate = Field(
-        description="services a machine has had in a year; what it costs in the long run"
+        description="Mean number of services of a machine per year; used for the long-run cost."
     )
-    failures_per_year: Rate = Field(description="failures a machine has had in a year")
+    failures_per_year: Rate = Field(
+        description="Mean number of failures of a machine per year; used for the long-run cost."
+    )
 
 
 class Downtime(_StrictModel):
-    """Hours in which a machine may not stand."""
+    """A period in which machines must not be serviced."""
 
-    machine_id: Id | None = Field(None, description="which; none: all")
-    line: Place | None = Field(None, description="which line; none: all")
-    begin: datetime
-    end: datetime
+    machine_id: Id | None = Field(
+        None, description="Id of the machine; default: all machines of `line`."
+    )
+    line: Place | None = Field(None, description="Production line; default: all lines.")
+    begin: datetime = Field(description=f"Begin of the period, {_LOCAL_TIME}.")
+    end: datetime = Field(description=f"End of the period, {_LOCAL_TIME}.")
 
 
 class Absence(_StrictModel):
-    """Technicians who are not there: ill, on leave, in training."""
+    """Technicians who are absent: ill, on leave, in training."""
 
-    plant: Place = Field(EVERYWHERE, description="where; * is every plant")
-    skill: Id
-    count: int = Field(1, strict=True, ge=1, le=MOST_PEOPLE, description="how many are absent")
-    begin: datetime
-    end: datetime
+    plant: Place = Field(
+        EVERYWHERE, description="Plant of the crew; `*` for the crews at every plant (default)."
+    )
+    skill: Id = Field(description="Skill of the absent technicians.")
+    count: int = Field(
+        1,
+        strict=True,
+        ge=1,
+        le=MOST_PEOPLE,
+        description="Number of absent technicians; default: 1.",
+    )
+    begin: datetime = Field(description=f"Begin of the absence, {_LOCAL_TIME}.")
+    end: datetime = Field(description=f"End of the absence, {_LOCAL_TIME}.")
 
     @model_validator(mode="after")
     def _in_order(self) -> Absence:
@@ -108,61 +139,91 @@ class Absence(_StrictModel):
 
 
 class PinnedJob(_StrictModel):
-    """A start that people fixed, or that they refused."""
+    """A service whose start people fixed, or that they excluded from the week."""
 
-    machine_id: Id
-    component: Id = WHOLE
-    start: datetime | None = Field(None, description="full hour; none: not this week")
+    machine_id: Id = Field(description="Id of the machine.")
+    component: Id = Field(
+        WHOLE, description="Component to service; default: `machine`, the whole machine."
+    )
+    start: datetime | None = Field(
+        None,
+        description=f"Start of the service at a full hour, {_LOCAL_TIME}; null excludes the "
+        "service from this week.",
+    )
 
 
 class WeekRequest(_StrictModel):
-    """What is to be planned, and with what."""
+    """The week to plan: its start, crews, services, costs and limits."""
 
     start: datetime = Field(
-        description="a Monday 0:00 with its offset, or without one in `timezone`; services begin "
-        "at whole hours from it, so 0:30 suits shifts that begin at half past"
+        description="Start of the week: a Monday 0:00, ISO 8601 with an offset, or without one in "
+        "`timezone`. Services begin at whole hours from it; 0:30 suits shifts that begin at half "
+        "past."
     )
     timezone: str | None = Field(
         None,
         max_length=64,
-        description="IANA zone, as Europe/Berlin, in whose clock shifts and other times are "
-        "written; a week in which clocks change has 167 or 169 hours. Without it the offset of "
-        "`start` holds all week",
+        description="IANA time zone of shifts and of times without an offset, such as "
+        "Europe/Berlin; a week in which clocks change has 167 or 169 hours. Default: the offset of "
+        "`start` all week.",
     )
-    currency: Id = "USD"
-    crews: list[Team] = Field(min_length=1, max_length=MOST_LISTED)
+    currency: Id = Field("USD", description="Currency of all costs; default: USD.")
+    crews: list[Team] = Field(
+        min_length=1, max_length=MOST_LISTED, description="Crews of technicians."
+    )
     work: dict[Id, ServiceKind] = Field(
         max_length=1_000,
-        description="by component, named as the failure modes; or `machine` for whole machines",
+        description="Kind of service by component, named like the failure modes, or `machine` for "
+        "whole machines.",
     )
-    lost_per_hour: Money = Field(description="production lost an hour at criticality 1")
+    lost_per_hour: Money = Field(
+        description="Cost of lost production per hour at criticality 1, in `currency`."
+    )
     unplanned_factor: FiniteFloat = Field(
         1.0,
         ge=1,
         le=_MOST_RATE,
-        description="what an hour costs that nobody planned, over one that was",
+        description="Cost of an unplanned hour of downtime relative to a planned one, 1 or more; "
+        "default: 1.",
     )
     production: dict[str, Rate] = Field(
         {},
         max_length=200,
-        description='weight of hours, e.g. {"06-22": 1.15}; 1 where nothing is said',
+        description="Weight of the production by hours of the day, such as "
+        '{"06-22": 1.15}; default: 1 for each hour.',
     )
-    budget: Money | None = Field(None, description="for services, in `currency`")
+    budget: Money | None = Field(
+        None, description="Budget for services, in `currency`; default: no limit."
+    )
     parts: dict[Id, Count] | None = Field(
-        None, max_length=MOST_LISTED, description="in the store; none: enough of all"
+        None,
+        max_length=MOST_LISTED,
+        description="Number of parts in the store, by part; default: no limit.",
     )
     line_minimum: dict[Place, Count] = Field(
-        {}, max_length=MOST_LISTED, description="machines of a line that must not stand"
+        {},
+        max_length=MOST_LISTED,
+        description="Minimum number of machines that must run at any time, by production line.",
     )
     risk_bound: float = Field(
-        1.0, gt=0, le=1, description="who fails this week with this chance or more must be served"
+        1.0,
+        gt=0,
+        le=1,
+        description="Failure probability in the week from which a service is mandatory, 0 to 1; "
+        "default: 1.",
     )
     must_serve: list[Id] = Field(
-        [], max_length=MOST_LISTED, description="machines that must be served, whatever it costs"
+        [], max_length=MOST_LISTED, description="Ids of machines whose service is mandatory."
     )
-    forbidden: list[Downtime] = Field([], max_length=MOST_LISTED)
-    absences: list[Absence] = Field([], max_length=MOST_LISTED)
-    locks: list[PinnedJob] = Field([], max_length=MOST_LISTED)
+    forbidden: list[Downtime] = Field(
+        [], max_length=MOST_LISTED, description="Periods in which machines must not be serviced."
+    )
+    absences: list[Absence] = Field(
+        [], max_length=MOST_LISTED, description="Technicians who are absent."
+    )
+    locks: list[PinnedJob] = Field(
+        [], max_length=MOST_LISTED, description="Services whose start is fixed or excluded."
+    )
 
     @field_validator("timezone")
     @classmethod

@@ -96,8 +96,8 @@ def from_week_start(request: WeekRequest, at_us: int, curves: Curves) -> Curves:
     wait = (round(request.begin.timestamp() * 1e6) - at_us) / HOUR_US
     if wait < 0.0:
         raise ScheduleError(
-            f"start: the week of {request.begin.isoformat()} began {-wait:.1f} h before the moment "
-            "that risks are told for; plan the next week, or give risks of an earlier moment"
+            f"start: the week of {request.begin.isoformat()} began {-wait:.1f} h before the time "
+            "of the risks; plan the next week, or use risks of an earlier time"
         )
     return curves.conditional_after(np.full(len(curves), wait)) if wait else curves
 
@@ -186,7 +186,7 @@ def _demanded(
             worst[name.machine_id] = index
     for machine in demanded - set(worst):
         raise ScheduleError(
-            f"locks: '{machine}' must be served this week, and every service of it is refused"
+            f"locks: '{machine}' must be serviced this week, but every service of it is excluded"
         )
     return set(worst.values())
 

@@ -58,11 +58,11 @@ class FleetConfig:
     """
 
     machines: int = 500
-    """how many"""
+    """number of machines"""
     plants: int = 20
-    """where they stand, evenly"""
+    """number of plants that the machines stand in, evenly"""
     seed: int = 1
-    """of everything"""
+    """seed of the random numbers"""
     start: datetime = datetime(2025, 1, 6, tzinfo=UTC)
     """hour 0, a Monday"""
     frailty: float = 0.12
@@ -79,7 +79,7 @@ class FleetConfig:
     """what an hour costs that nobody planned, over one that was; with it such an hour costs about
     4,200 dollars on average, as 1,200 hours that cost 5 million do"""
     components: tuple[Component, ...] = field(default=COMPONENTS)
-    """what wears"""
+    """components that wear"""
 
     def __post_init__(self) -> None:
         for name, low, high in (

@@ -60,9 +60,9 @@ def training_report(tested: Measured) -> report.Report:
     metrics = facts(tested, compared)
     simulated = "simulated posts; " if tested.simulated else ""
     return report.Report(
-        title="Moderation: what violates which policy, and what people must see",
+        title="Moderation model: training report",
         subtitle=f"{simulated}{tested.source}; tested on {len(tested.targets):,} posts of authors "
-        "that nothing learnt from",
+        "outside the training",
         sections=[
             _overview(tested, metrics),
             _policies(metrics),
@@ -105,24 +105,24 @@ def _overview(tested: Measured, metrics: Mapping[str, Any]) -> report.Section:
             "posts that violate a policy", f"{1.0 - clean:.1%}", "of the test's posts"
         ),
         report.KeyFigure(
-            "right without people",
+            "accuracy without review",
             f"{metrics['accuracy_at_coverage']['0.8']:.1%}",
-            "when the least sure fifth goes to people",
+            "if the least certain fifth is reviewed",
         ),
         report.KeyFigure(
-            "right if nobody looked",
+            "accuracy without any review",
             f"{metrics['accuracy_at_coverage']['1.0']:.1%}",
-            f"allowing everything would be right in {clean:.1%}",
+            f"allowing every post reaches {clean:.1%}",
         ),
         report.KeyFigure(
             "calibration error", f"{max(metrics['ece'].values(), default=0.0):.3f}", "worst policy"
         ),
     )
     text = (
-        f"Learnt from {tested.training_posts:,} posts. A decision counts as right when it is right "
-        "for every policy. Read accuracy beside what allowing everything would reach."
+        f"Trained on {tested.training_posts:,} posts. A decision is correct if it is correct for "
+        "every policy. Compare the accuracy with that of allowing every post."
     )
-    return report.Section("In short", [report.KeyFigures(figures), report.Note(text)])
+    return report.Section("Summary", [report.KeyFigures(figures), report.Note(text)])
 
 
 def _policies(metrics: Mapping[str, Any]) -> report.Section:
@@ -140,7 +140,7 @@ def _policies(metrics: Mapping[str, Any]) -> report.Section:
     )  # fmt: skip
     caption = (
         "Precision and recall at the threshold with the best F1 on training posts; by chance is "
-        "the calibration error that true chances would show on so many posts."
+        "the calibration error that true probabilities would show on this number of posts."
     )
     return report.Section("By policy", [report.Table(header, rows, caption=caption)])
 
@@ -149,12 +149,12 @@ def _coverage(tested: Measured) -> report.Section:
     coverage, accuracy = evaluation.risk_coverage(tested.log_odds, tested.targets)
     positions = np.unique(np.linspace(0, len(coverage) - 1, _POINTS).round().astype(int))
     plot = report.line_plot(
-        "Right decisions by how many are automatic",
-        {"the surest first": report.Curve(coverage[positions], accuracy[positions])},
+        "Accuracy by share of automatic decisions",
+        {"most certain first": report.Curve(coverage[positions], accuracy[positions])},
         report.Axis("share of posts decided automatically"),
-        report.Axis("share of those decided rightly"),
+        report.Axis("accuracy of these decisions"),
     )
-    return report.Section("What can be left to the model", [report.Figures((plot,))])
+    return report.Section("Automation", [report.Figures((plot,))])
 
 
 def _fusion(compared: Sequence[evaluation.Comparison]) -> report.Section:
@@ -167,7 +167,7 @@ def _fusion(compared: Sequence[evaluation.Comparison]) -> report.Section:
     )
     if not compared:
         few = "Too few test posts of one set of modalities, with both outcomes, to compare on."
-        return report.Section("Together against the best single modality", [report.Note(few)])
+        return report.Section("Fusion against the best single modality", [report.Note(few)])
     header = ("modalities", "policy", "posts", "fused", "best single", "which", "from", "to")
     worse = sum(comparison.high < 0.0 for comparison in compared)
     text = (
@@ -175,7 +175,7 @@ def _fusion(compared: Sequence[evaluation.Comparison]) -> report.Section:
         f"beyond chance in {worse} of {len(compared)} cases."
     )
     return report.Section(
-        "Together against the best single modality", [report.Note(text), report.Table(header, rows)]
+        "Fusion against the best single modality", [report.Note(text), report.Table(header, rows)]
     )
 
 
@@ -191,7 +191,8 @@ def _calibration(tested: Measured, metrics: Mapping[str, Any]) -> report.Section
                 [row.stated for row in table], [row.observed for row in table]
             )
     plot = report.line_plot(
-        "Chances stated and observed", dict(list(curves.items())[:6]), report.Axis("stated chance"),
+        "Predicted and observed probability", dict(list(curves.items())[:6]),
+        report.Axis("predicted probability"),
         report.Axis("share that violates"), points=True, diagonal=True,
     )  # fmt: skip
     rows = tuple(
@@ -201,7 +202,7 @@ def _calibration(tested: Measured, metrics: Mapping[str, Any]) -> report.Section
     blocks: list[Any] = [report.Figures((plot,))]
     if rows:
         blocks.append(report.Table(("calibration error of", *tested.policies), rows))
-    return report.Section("How sure is sure", blocks)
+    return report.Section("Calibration", blocks)
 
 
 def _by_chance(tested: Measured) -> dict[str, float]:
@@ -220,7 +221,7 @@ def _data(tested: Measured) -> report.Section:
     blocks: list[Any] = [report.Note(text)]
     if tested.quarantined:
         rows = tuple((reason, count) for reason, count in tested.quarantined.items())
-        blocks.append(report.Table(("left out because of", "rows"), rows))
+        blocks.append(report.Table(("reason of exclusion", "rows"), rows))
     return report.Section("The data", blocks)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from lib.moderation.routing import REMOVE, REVIEW
 from lib.records.models import Json
 
-_CONSEQUENCES = {REVIEW: "a person should look", REMOVE: "it is removed"}
+_CONSEQUENCES = {REVIEW: "a person reviews it", REMOVE: "it is removed"}
 
 
 def post_content(
@@ -45,4 +45,6 @@ def post_content(
 def model_reason(policy: str, probability: float, action: int = REVIEW) -> str:
     """Why a post is reviewed or removed where the model's probability of a policy decides."""
     consequence = _CONSEQUENCES[action]
-    return f"{policy}: broken with a chance of {probability:.1%}; at these costs {consequence}"
+    return (
+        f"{policy}: violated with a probability of {probability:.1%}; at these costs {consequence}"
+    )

@@ -32,4 +32,4 @@ def test_a_week_in_which_nobody_is_served_is_said():
     ]
     problem = Problem(young, simulated.problem.week.__class__(simulated.problem.week.start, {}))
     report = schedule_report(problem, solve(problem, threads=1), {})
-    assert "Nobody is served" in str(report.sections[0].blocks)
+    assert "No machine is serviced" in str(report.sections[0].blocks)
