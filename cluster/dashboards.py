@@ -1,270 +1,102 @@
 """Writes the Grafana dashboards of business figures: `python -m cluster.dashboards`.
 
-A panel is a title, a unit and queries; where it stands follows from its place in the list.
+A dashboard is a table: the title of each panel, and its metrics by legend. The labels in a legend
+are what its query groups by; where a panel stands follows from its place in the table.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "grafana"
 _PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
 _WIDTH, _HEIGHT = 8, 8
+_OF_ALL_SYSTEMS = ("requests", "request_ms")
+_UNITS = {"_ms": "ms", "_posts": "short"}
 
+Panels = dict[str, dict[str, str]]
+"""Metrics by legend, by title. A metric is counted per second unless a word stands before it:
+a quantile of a histogram, or `share` for the share of its total."""
 
-@dataclass(frozen=True)
-class Panel:
-    """One picture: its title, Grafana's name of the unit, and queries by legend."""
+_RULES = {"{{rule}} ({{status}})": "rule_hits"}
+_STATUS: Panels = {"Answers by status": {"{{status}} {{route}}": "requests"}}
+_ANSWERS: Panels = {"Time of an answer, p99": {"{{route}}": "0.99 request_ms"}, **_STATUS}
+_RELOADS = {"{{part}} {{outcome}}": "reloads"}
 
-    title: str
-    unit: str
-    queries: dict[str, str]
-
-
-def _rate(metric: str, *by: str) -> str:
-    return f"sum by ({', '.join(by)}) (rate(ray_{metric}_total[$__rate_interval]))"
-
-
-def _total(metric: str) -> str:
-    return f"sum(rate(ray_{metric}_total[$__rate_interval]))"
-
-
-def _quantile(share: float, metric: str, by: str) -> str:
-    rates = f"rate(ray_{metric}_bucket[$__rate_interval])"
-    return f"histogram_quantile({share}, sum by (le, {by}) ({rates}))"
-
-
-_DECISIONS, _REQUESTS = "forewarn_fraud_decisions", "forewarn_requests"
-_FRAUD = (
-    Panel("Payments decided", "ops", {"{{decision}}": _rate(_DECISIONS, "decision")}),
-    Panel(
-        "Share declined and reviewed",
-        "percentunit",
-        {
-            "{{decision}}": f"{_rate(_DECISIONS, 'decision')} / ignoring(decision) group_left "
-            f"sum(rate(ray_{_DECISIONS}_total[$__rate_interval]))"
+SYSTEMS: dict[str, Panels] = {
+    "fraud": {
+        "Payments decided": {"{{decision}}": "decisions"},
+        "Share declined and reviewed": {"{{decision}}": "share decisions"},
+        "Decided by": {"{{method}}": "decisions"},
+        "Rules that fired": _RULES,
+        "Fallbacks, by what was out": {"{{out}}": "fallbacks"},
+        "Fallbacks scored again": {"again": "rescored"},
+        "Time of an answer": {
+            "p50 {{route}}": "0.5 request_ms",
+            "p99 {{route}}": "0.99 request_ms",
         },
-    ),
-    Panel("Decided by", "ops", {"{{method}}": _rate(_DECISIONS, "method")}),
-    Panel(
-        "Rules that fired",
-        "ops",
-        {"{{rule}} ({{status}})": _rate("forewarn_fraud_rule_hits", "rule", "status")},
-    ),
-    Panel(
-        "Fallbacks, by what was out", "ops", {"{{out}}": _rate("forewarn_fraud_fallbacks", "out")}
-    ),
-    Panel(
-        "Fallbacks scored again",
-        "ops",
-        {"again": _total("forewarn_fraud_rescored")},
-    ),
-    Panel(
-        "Time of an answer",
-        "ms",
-        {
-            "p50 {{route}}": _quantile(0.5, "forewarn_request_ms", "route"),
-            "p99 {{route}}": _quantile(0.99, "forewarn_request_ms", "route"),
+        "Time of a stage, p99": {"{{stage}}": "0.99 stage_ms"},
+        **_STATUS,
+        "Labels received": {"{{outcome}}": "labels"},
+        "Retries": {"{{payment}}": "retries"},
+        "Loads of models and rules": _RELOADS,
+    },
+    "maintenance": {
+        "Predictions": {"{{decision}}": "decisions"},
+        "Decided by": {"{{method}}": "decisions"},
+        "Rules that fired": _RULES,
+        "Readings, by what became of them": {"{{outcome}}": "readings"},
+        "Faulty sensors": {"{{sensor}} {{fault}}": "sensor_faults"},
+        "Fallbacks, by what was out": {"{{out}}": "fallbacks"},
+        "Fallbacks predicted again": {"again": "rescored"},
+        "Weeks planned": {"{{outcome}}": "schedules"},
+        "Work orders closed": {"{{result}}": "orders"},
+        **_ANSWERS,
+        "Loads of models and rules": _RELOADS,
+    },
+    "churn": {
+        "Customers scored": {"{{decision}}": "decisions"},
+        "Decided by": {"{{method}}": "decisions"},
+        "Health": {"{{band}}": "bands"},
+        "Rules that fired": _RULES,
+        "Rows received, by table and outcome": {
+            "{{table}} {{outcome}}": "events",
+            "contradicting": "contradictions",
         },
-    ),
-    Panel(
-        "Time of a stage, p99",
-        "ms",
-        {"{{stage}}": _quantile(0.99, "forewarn_fraud_stage_ms", "stage")},
-    ),
-    Panel(
-        "Answers by status", "ops", {"{{status}} {{route}}": _rate(_REQUESTS, "status", "route")}
-    ),
-    Panel("Labels received", "ops", {"{{outcome}}": _rate("forewarn_fraud_labels", "outcome")}),
-    Panel("Retries", "ops", {"{{payment}}": _rate("forewarn_fraud_retries", "payment")}),
-    Panel(
-        "Loads of models and rules",
-        "ops",
-        {"{{part}} {{outcome}}": _rate("forewarn_fraud_reloads", "part", "outcome")},
-    ),
-)
-
-
-_MAINTENANCE = (
-    Panel(
-        "Predictions",
-        "ops",
-        {"{{decision}}": _rate("forewarn_maintenance_decisions", "decision")},
-    ),
-    Panel("Decided by", "ops", {"{{method}}": _rate("forewarn_maintenance_decisions", "method")}),
-    Panel(
-        "Rules that fired",
-        "ops",
-        {"{{rule}} ({{status}})": _rate("forewarn_maintenance_rule_hits", "rule", "status")},
-    ),
-    Panel(
-        "Readings, by what became of them",
-        "ops",
-        {"{{outcome}}": _rate("forewarn_maintenance_readings", "outcome")},
-    ),
-    Panel(
-        "Faulty sensors",
-        "ops",
-        {"{{sensor}} {{fault}}": _rate("forewarn_maintenance_sensor_faults", "sensor", "fault")},
-    ),
-    Panel(
-        "Fallbacks, by what was out",
-        "ops",
-        {"{{out}}": _rate("forewarn_maintenance_fallbacks", "out")},
-    ),
-    Panel(
-        "Fallbacks predicted again",
-        "ops",
-        {"again": _total("forewarn_maintenance_rescored")},
-    ),
-    Panel(
-        "Weeks planned", "ops", {"{{outcome}}": _rate("forewarn_maintenance_schedules", "outcome")}
-    ),
-    Panel(
-        "Work orders closed", "ops", {"{{result}}": _rate("forewarn_maintenance_orders", "result")}
-    ),
-    Panel(
-        "Time of an answer, p99",
-        "ms",
-        {"{{route}}": _quantile(0.99, "forewarn_request_ms", "route")},
-    ),
-    Panel(
-        "Answers by status", "ops", {"{{status}} {{route}}": _rate(_REQUESTS, "status", "route")}
-    ),
-    Panel(
-        "Loads of models and rules",
-        "ops",
-        {"{{part}} {{outcome}}": _rate("forewarn_maintenance_reloads", "part", "outcome")},
-    ),
-)
-_CHURN = (
-    Panel(
-        "Customers scored", "ops", {"{{decision}}": _rate("forewarn_churn_decisions", "decision")}
-    ),
-    Panel("Decided by", "ops", {"{{method}}": _rate("forewarn_churn_decisions", "method")}),
-    Panel("Health", "ops", {"{{band}}": _rate("forewarn_churn_bands", "band")}),
-    Panel(
-        "Rules that fired",
-        "ops",
-        {"{{rule}} ({{status}})": _rate("forewarn_churn_rule_hits", "rule", "status")},
-    ),
-    Panel(
-        "Rows received, by table and outcome",
-        "ops",
-        {
-            "{{table}} {{outcome}}": _rate("forewarn_churn_events", "table", "outcome"),
-            "contradicting": _total("forewarn_churn_contradictions"),
+        "Customers chosen, by playbook and arm": {
+            "{{playbook}} {{arm}}": "interventions",
+            "days planned {{outcome}}": "plans",
         },
-    ),
-    Panel(
-        "Customers chosen, by playbook and arm",
-        "ops",
-        {
-            "{{playbook}} {{arm}}": _rate("forewarn_churn_interventions", "playbook", "arm"),
-            "days planned {{outcome}}": _rate("forewarn_churn_plans", "outcome"),
+        "Outcomes of interventions": {"{{kind}} {{value}}": "outcomes"},
+        "Health overridden": {"overrides": "overrides"},
+        "Fallbacks, by what was out": {"{{out}}": "fallbacks", "scored again": "rescored"},
+        **_ANSWERS,
+        "Loads of models, rules and playbooks": _RELOADS,
+    },
+    "moderation": {
+        "Posts decided": {"{{decision}}": "decisions"},
+        "Decided by": {"{{method}}": "decisions"},
+        "Policies that would have acted": {"{{policy}} {{action}}": "policies"},
+        "Media that could not be used": {"{{modality}}: {{reason}}": "undecoded"},
+        "Rules that fired": {**_RULES, "listed: {{kind}}": "hits"},
+        "Fallbacks, by what was out": {
+            "{{out}}": "fallbacks",
+            "judged afterwards": "rescored",
+            "asked again": "retries",
         },
-    ),
-    Panel(
-        "Outcomes of interventions",
-        "ops",
-        {"{{kind}} {{value}}": _rate("forewarn_churn_outcomes", "kind", "value")},
-    ),
-    Panel("Health overridden", "ops", {"overrides": _total("forewarn_churn_overrides")}),
-    Panel(
-        "Fallbacks, by what was out",
-        "ops",
-        {
-            "{{out}}": _rate("forewarn_churn_fallbacks", "out"),
-            "scored again": _total("forewarn_churn_rescored"),
+        "Review: items leased and decided": {
+            "leased": "claimed",
+            "{{kind}}: {{outcome}}": "verdicts",
         },
-    ),
-    Panel(
-        "Time of an answer, p99",
-        "ms",
-        {"{{route}}": _quantile(0.99, "forewarn_request_ms", "route")},
-    ),
-    Panel(
-        "Answers by status", "ops", {"{{status}} {{route}}": _rate(_REQUESTS, "status", "route")}
-    ),
-    Panel(
-        "Loads of models, rules and playbooks",
-        "ops",
-        {"{{part}} {{outcome}}": _rate("forewarn_churn_reloads", "part", "outcome")},
-    ),
-)
-_MODERATION = (
-    Panel(
-        "Posts decided", "ops", {"{{decision}}": _rate("forewarn_moderation_decisions", "decision")}
-    ),
-    Panel("Decided by", "ops", {"{{method}}": _rate("forewarn_moderation_decisions", "method")}),
-    Panel(
-        "Policies that would have acted",
-        "ops",
-        {"{{policy}} {{action}}": _rate("forewarn_moderation_policies", "policy", "action")},
-    ),
-    Panel(
-        "Media that could not be used",
-        "ops",
-        {"{{modality}}: {{reason}}": _rate("forewarn_moderation_undecoded", "modality", "reason")},
-    ),
-    Panel(
-        "Rules that fired",
-        "ops",
-        {
-            "{{rule}} ({{status}})": _rate("forewarn_moderation_rule_hits", "rule", "status"),
-            "listed: {{kind}}": _rate("forewarn_moderation_hits", "kind"),
-        },
-    ),
-    Panel(
-        "Fallbacks, by what was out",
-        "ops",
-        {
-            "{{out}}": _rate("forewarn_moderation_fallbacks", "out"),
-            "judged afterwards": _total("forewarn_moderation_rescored"),
-            "asked again": _total("forewarn_moderation_retries"),
-        },
-    ),
-    Panel(
-        "Review: items leased and decided",
-        "ops",
-        {
-            "leased": _total("forewarn_moderation_claimed"),
-            "{{kind}}: {{outcome}}": _rate("forewarn_moderation_verdicts", "kind", "outcome"),
-        },
-    ),
-    Panel("Appeals", "ops", {"{{outcome}}": _rate("forewarn_moderation_appeals", "outcome")}),
-    Panel(
-        "Time of a stage, p99",
-        "ms",
-        {"{{stage}}": _quantile(0.99, "forewarn_moderation_stage_ms", "stage")},
-    ),
-    Panel(
-        "Posts judged by one call of a model, p95",
-        "short",
-        {"{{modality}}": _quantile(0.95, "forewarn_moderation_batch_posts", "modality")},
-    ),
-    Panel(
-        "Time of an answer, p99",
-        "ms",
-        {"{{route}}": _quantile(0.99, "forewarn_request_ms", "route")},
-    ),
-    Panel(
-        "Answers by status", "ops", {"{{status}} {{route}}": _rate(_REQUESTS, "status", "route")}
-    ),
-    Panel(
-        "Loads of models, rules, policies and lists",
-        "ops",
-        {"{{part}} {{outcome}}": _rate("forewarn_moderation_reloads", "part", "outcome")},
-    ),
-)
-SYSTEMS = {
-    "fraud": _FRAUD,
-    "maintenance": _MAINTENANCE,
-    "churn": _CHURN,
-    "moderation": _MODERATION,
+        "Appeals": {"{{outcome}}": "appeals"},
+        "Time of a stage, p99": {"{{stage}}": "0.99 stage_ms"},
+        "Posts judged by one call of a model, p95": {"{{modality}}": "0.95 batch_posts"},
+        **_ANSWERS,
+        "Loads of models, rules, policies and lists": _RELOADS,
+    },
 }
 
 
@@ -280,24 +112,53 @@ def dashboard(system: str) -> dict[str, Any]:
         "templating": {
             "list": [{"name": "datasource", "type": "datasource", "query": "prometheus"}]
         },
-        "panels": [_panel(number, panel) for number, panel in enumerate(SYSTEMS[system])],
+        "panels": [
+            _panel(system, number, title, metrics)
+            for number, (title, metrics) in enumerate(SYSTEMS[system].items())
+        ],
     }
 
 
-def _panel(number: int, panel: Panel) -> dict[str, Any]:
+def _panel(system: str, number: int, title: str, metrics: dict[str, str]) -> dict[str, Any]:
     row, column = divmod(number, 24 // _WIDTH)
+    unit = _unit(next(iter(metrics.values())))
     return {
         "id": number + 1,
         "type": "timeseries",
-        "title": panel.title,
+        "title": title,
         "datasource": _PROMETHEUS,
         "gridPos": {"h": _HEIGHT, "w": _WIDTH, "x": column * _WIDTH, "y": row * _HEIGHT},
-        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
         "targets": [
-            {"refId": chr(ord("A") + index), "expr": query, "legendFormat": legend}
-            for index, (legend, query) in enumerate(panel.queries.items())
+            {
+                "refId": chr(ord("A") + index),
+                "expr": _query(system, legend, metric),
+                "legendFormat": legend,
+            }
+            for index, (legend, metric) in enumerate(metrics.items())
         ],
     }
+
+
+def _unit(metric: str) -> str:
+    """Grafana's name of the unit of a metric."""
+    if metric.startswith("share "):
+        return "percentunit"
+    return next((unit for end, unit in _UNITS.items() if metric.endswith(end)), "ops")
+
+
+def _query(system: str, legend: str, metric: str) -> str:
+    """What Prometheus is asked for a metric, grouped by the labels of its legend."""
+    word, _, name = metric.rpartition(" ")
+    series = f"ray_forewarn_{name if name in _OF_ALL_SYSTEMS else f'{system}_{name}'}"
+    total = f"(rate({series}_total[$__rate_interval]))"
+    by = ", ".join(re.findall(r"{{(\w+)}}", legend))
+    if word == "share":
+        return f"sum by ({by}) {total} / ignoring({by}) group_left sum{total}"
+    if word:
+        rates = f"rate({series}_bucket[$__rate_interval])"
+        return f"histogram_quantile({word}, sum by (le, {by}) ({rates}))"
+    return f"sum by ({by}) {total}" if by else f"sum{total}"
 
 
 def text(system: str) -> str:
