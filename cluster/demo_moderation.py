@@ -3,84 +3,58 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import httpx
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from cluster.demo_steps import Shown, deploy, must, new_key, short, table
-from cluster.local import ROOT, LocalHead
+from cluster.demo_steps import Answer, Columns, Step, fields, holds, refused, success
+from cluster.demo_system import Application, System
 
 _POLICY, _LISTED = "hate", "forbiddenword"
 _SECONDS = 60.0
-_HEADER = ("post", "HTTP", "decision", "by", "policy", "chance", "ms", "why")
 
 
-def prepare(head: LocalHead, folder: Path, posts: int, say: Callable[[str], None]) -> None:
-    """Trains, scores and chooses on a Ray head that runs; files go to `folder`."""
-    folder.mkdir()
-    (folder / "log").mkdir()
-    job, data = ("python", "-m"), folder / "posts"
-    tables = [f"--posts={data / 'posts.parquet'}", f"--media={data / 'media.parquet'}"]
-    label_options = [f"--labels={data / 'labels.parquet'}", f"--policies={data / 'policies.yaml'}"]
-    say(f"composing {posts} posts of generated texts, images and clips")
-    must(
-        head.submit(
-            *job,
-            "jobs.moderation.simulate",
-            f"--output={data}",
-            f"--posts={posts}",
-        ),
-        "the simulation",
-    )
-    say("training through the Jobs API: decoding on Ray Data, text, image, video, fusion on Ray")
-    must(
-        head.submit(
-            *job,
-            "jobs.moderation.train",
-            *tables,
-            *label_options,
-            "--size=tiny",
-            "--num-workers=1",
-            f"--output={folder / 'training'}",
-            f"--registry={folder / 'registry'}",
-            "--alias=champion",
-            "--simulated",
-            "--source=composed posts",
-        ),
-        "the training job",
-    )
-    say("scoring every post, and choosing what people should label next")
-    must(
-        head.submit(
-            *job,
-            "jobs.moderation.score",
-            *tables,
-            label_options[1],
-            f"--registry={folder / 'registry'}",
-            f"--output={folder / 'scores'}",
-        ),
-        "the scoring job",
-    )
-    must(
-        head.submit(
-            *job,
-            "jobs.moderation.select",
-            f"--scores={folder / 'scores'}",
-            "--count=40",
-            f"--output={folder / 'batch'}",
-        ),
-        "the choice of posts",
-    )
-    (folder / "lists.yaml").write_text(yaml.safe_dump(_lists()))
+def _probability(answer: Answer) -> str:
+    return f"{answer['policies'][answer['policy']]['probability']:.1%}"
+
+
+_COLUMNS: Columns = {
+    "HTTP": "{http}",
+    "decision": "{decision}",
+    "by": "{method}",
+    "policy": "{policy}",
+    "chance": _probability,
+    "ms": "{latency_ms:.0f}",
+}
+_SOURCES = """
+    --posts={folder}/posts/posts.parquet --media={folder}/posts/media.parquet
+    --policies={folder}/posts/policies.yaml"""
+_JOBS = {
+    "composing {posts} posts of generated texts, images and clips": """
+        simulate --output={folder}/posts --posts={posts}""",
+    "training through the Jobs API: decoding on Ray Data, text, image, video, fusion on Ray": f"""
+        train {_SOURCES} --labels={{folder}}/posts/labels.parquet --size=tiny --num-workers=1
+        --output={{folder}}/training --registry={{folder}}/registry --alias=champion --simulated
+        --source={{source}}""",
+    "scoring every post": f"""
+        score {_SOURCES} --registry={{folder}}/registry --output={{folder}}/scores""",
+    "choosing what people should label next": """
+        select --scores={folder}/scores --count=40 --output={folder}/batch""",
+}
+_SETTINGS = """
+    profile_store=sqlite:///{folder}/authors.sqlite media={folder}/media
+    policies={folder}/posts/policies.yaml lists={folder}/lists.yaml
+    front={replica} text={replica} image={replica} video={replica}"""
+
+
+def prepare(system: System, posts: int) -> Iterator[Step]:
+    """Trains, scores and chooses on a Ray head that runs; files go to the system's folder."""
+    (system.folder / "lists.yaml").write_text(yaml.safe_dump(_lists()))
+    return system.jobs(_JOBS, posts=posts, source="composed posts")
 
 
 def _lists() -> dict[str, Any]:
@@ -88,66 +62,132 @@ def _lists() -> dict[str, Any]:
     return {"version": 1, "entries": [entry]}
 
 
-def show(head: LocalHead, folder: Path, say: Callable[[str], None]) -> Shown:
+def show(system: System) -> Application:
     """Deploys what was prepared and talks to it; Serve's proxy runs."""
-    say("deploying the moderation application on Ray Serve")
-    url, key = _deploy(head, folder)
-    say(f"sending posts to {url}/posts")
-    faults = _talk(url, key, folder)
-    relative_path = os.path.relpath(folder, ROOT)
-    print(f"\nreport    {relative_path}/training/report.html (and report.json)")
-    print(f"to label  {relative_path}/batch/batch.parquet, scores {relative_path}/scores/data")
-    print(f"records   {relative_path}/records.sqlite, log {relative_path}/log/decisions.jsonl")
-    print(f"\nURL {url}\nkey {key}\nAPI page {url}/docs")
-    return Shown(url, faults)
+    app = system.deploy(_SETTINGS, cpus=0.1, reviewers=("rob", "sue"))
+    posts = _examples(system)
+    title = f"sending posts to {app.url}/posts"
+    system.runner.tabulate(title, _requests(app, posts), "post", _COLUMNS)
+    system.runner.run([_video(app), *_review(app), _explanation(app, posts["hateful"])])
+    system.close(app, "to label  {path}/batch/batch.parquet, scores {path}/scores/data")
+    return app
 
 
-def _deploy(head: LocalHead, folder: Path) -> tuple[str, str]:
-    keys = folder / "keys.json"
-    scopes = [f"moderation:{scope}" for scope in ("score", "label", "review", "read")]
-    key = new_key(head, keys, scopes, reviewers=("rob", "sue"))
-    one_of_each = json.dumps({"min": 1, "cpus": 0.1})
-    arguments = {
-        "registry": folder / "registry",
-        "profile_store": f"sqlite:///{folder / 'authors.sqlite'}",
-        "records": f"sqlite:///{folder / 'records.sqlite'}",
-        "journal": folder / "journal",
-        "models": folder / "models",
-        "media": folder / "media",
-        "policies": folder / "posts" / "policies.yaml",
-        "lists": folder / "lists.yaml",
-        "api_keys": keys,
-        "log": folder / "log" / "decisions.jsonl",
-        # one of each is enough to look at; production keeps two, with a part of a GPU
-        **dict.fromkeys(("front", "text", "image", "video"), one_of_each),
+def _requests(app: Application, examples: dict[str, dict[str, Any]]) -> Iterator[Step]:
+    """Posts of every kind, one of them twice, and what is refused."""
+    strict, good = fields(decision=("REVIEW", "REMOVE")), examples["good"]
+    expected = {
+        "good": fields(decision="ALLOW", method="model"),
+        "hateful": strict,
+        "listed word, disguised": holds(lambda post: bool(post["hits"]), "the word is not found"),
+        "text and image": success,
+        "broken image": strict,
+        "with a video": fields(decision=("PENDING", "REMOVE")),
     }
-    return deploy(head, "moderation", arguments, folder / "log" / "serve.log"), key
-
-
-def _talk(url: str, key: str, folder: Path) -> list[str]:
-    """Posts, a review, an appeal, bad input; what was not as it should be."""
-    examples = _examples(folder)
-    headers = {"Authorization": f"Bearer {key}", "X-Deadline-Ms": "30000"}
-    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
-        answers = {name: client.post("/posts", json=post) for name, post in examples.items()}
-        answers["the good one again"] = client.post("/posts", json=examples["good"])
-        answers |= _bad(client, examples["good"])
-        print(table([_HEADER, *(_row(name, answer) for name, answer in answers.items())]))
-        return [
-            *_faults(answers),
-            *_followed(client, examples),
-            *_reviewed(client),
-            *_explained(client, examples),
-        ]
-
-
-def _examples(folder: Path) -> dict[str, dict[str, Any]]:
-    """Posts that the nightly scores find riskiest and safest, and some of our own."""
-    scores = pa.concat_tables(
-        [pq.read_table(file) for file in sorted((folder / "scores/data").glob("*.parquet"))]
+    for name, expect in expected.items():
+        yield app.ask(name, "/posts", examples[name], expect)
+    same = holds(lambda post: post == app.answers["good"], "the same post gets another answer")
+    yield app.ask("the good one again", "/posts", good, same)
+    yield app.ask(
+        "image from elsewhere",
+        "/posts",
+        {**good, "post_id": "far", "images": [{"uri": "https://elsewhere.example/x.png"}]},
+        holds(lambda post: bool(post["undecoded"]), "a foreign address is fetched"),
     )
-    posts = pq.read_table(folder / "posts/posts.parquet")
-    media = pq.read_table(folder / "posts/media.parquet")
+    long = _post("long", text="x" * 100_001)
+    yield app.ask("empty post", "/posts", _post("empty"), refused)
+    yield app.ask("100,001 characters", "/posts", long, refused)
+    yield app.wrong_key("/posts", good)
+
+
+def _video(app: Application) -> Step:
+    """The video's decision, which follows its first answer."""
+
+    def judged() -> Answer:
+        deadline, post = time.monotonic() + _SECONDS, app.get("/posts/video")
+        while post["decision"] == "PENDING" and time.monotonic() < deadline:
+            time.sleep(0.5)
+            post = app.get("/posts/video")
+        return post
+
+    return Step(
+        "waiting for the decision on the video",
+        judged,
+        holds(lambda post: post["decision"] != "PENDING", "the video was never judged"),
+        lambda post: f"{post['decision']} by the {post['decided_by']}",
+    )
+
+
+def _review(app: Application) -> Iterator[Step]:
+    """Two reviewers: one empties the queue, the other hears an appeal."""
+    yield Step(
+        "reviewing: rob empties the queue",
+        lambda: [
+            _decide(app, "rob", claim, violates=True)
+            for claims in iter(lambda: _claims(app, "rob"), [])
+            for claim in claims
+        ],
+        holds(
+            lambda items: "listed" in [item["post_id"] for item in items],
+            "the listed word was not in the queue",
+        ),
+        lambda items: f"rob decided {len(items)} posts",
+    )
+    appeal = {"post_id": "listed", "author_id": "eve", "statement": "it was a quotation"}
+    yield app.ask("appealing: it was a quotation", "/appeals", appeal, success)
+    yield Step(
+        "reviewing: sue hears eve's appeal",
+        lambda: [
+            _decide(app, "sue", claim, violates=False)
+            for claim in _claims(app, "sue")
+            if claim["shown"].get("appeal")
+        ],
+        holds(bool, "the appeal was not in the queue"),
+        lambda items: str(items[0]["outcome"]["rule"]),
+    )
+    yield Step(
+        "reading the post of the appeal",
+        lambda: app.get("/posts/listed"),
+        fields(decision="ALLOW"),
+        lambda post: f"the post is now {post['decision']} by {post['decided_by']}",
+    )
+
+
+def _claims(app: Application, reviewer: str) -> list[dict[str, Any]]:
+    return list(app.post("/review/claim", {"reviewer": reviewer, "most": 10})["claims"])
+
+
+def _decide(app: Application, reviewer: str, claim: dict[str, Any], violates: bool) -> Answer:
+    verdicts = dict.fromkeys(claim["policies"], violates)
+    body = {"reviewer": reviewer, "token": claim["token"], "verdicts": verdicts}
+    return app.post(f"/review/items/{claim['item_id']}/decide", body)
+
+
+def _explanation(app: Application, post: dict[str, Any]) -> Step:
+    """The words that speak for a removal, where they stand."""
+    path = f"/posts/{post['post_id']}/explanation"
+
+    def in_text(words: list[dict[str, Any]]) -> bool:
+        return all(post["text"][span["begin"] : span["end"]] == span["word"] for span in words)
+
+    def strongest(words: list[dict[str, Any]]) -> str:
+        spans = sorted(words, key=lambda span: -span["share"])[:3]
+        listed = ", ".join(f"{span['word']!r} {span['share']:+.2f}" for span in spans)
+        return f"speak for it: {listed}"
+
+    return Step(
+        "explaining the hateful post",
+        lambda: app.get(path, policy=_POLICY)["explanation"]["text"]["words"],
+        holds(in_text, "words of the explanation do not stand in the text"),
+        strongest,
+    )
+
+
+def _examples(system: System) -> dict[str, dict[str, Any]]:
+    """Posts that the nightly scores find riskiest and safest, and some of our own."""
+    scores = system.scores()
+    posts = pq.read_table(system.folder / "posts/posts.parquet")
+    media = pq.read_table(system.folder / "posts/media.parquet")
     probabilities = [scores[name] for name in scores.column_names if name.startswith("p_")]
     text = pc.is_in(
         scores["post_id"],
@@ -180,121 +220,3 @@ def _post(name: str, author: str = "ann", **fields: Any) -> dict[str, Any]:
 
 def _sent(content: bytes) -> dict[str, str]:
     return {"content": base64.b64encode(content).decode()}
-
-
-def _bad(client: httpx.Client, good: dict[str, Any]) -> dict[str, httpx.Response]:
-    """What is refused."""
-    wrong = {"Authorization": "Bearer fw_nobody_nothing"}
-    far = {**good, "post_id": "far", "images": [{"uri": "https://elsewhere.example/x.png"}]}
-    return {
-        "image from elsewhere": client.post("/posts", json=far),
-        "empty post": client.post("/posts", json=_post("empty")),
-        "100,001 characters": client.post("/posts", json=_post("long", text="x" * 100_001)),
-        "with a wrong key": client.post("/posts", json=good, headers=wrong),
-    }
-
-
-def _row(label: str, answer: httpx.Response) -> tuple[str, ...]:
-    body = answer.json()
-    policy, policies = body.get("policy"), body.get("policies") or {}
-    probability = policies.get(policy, {}).get("probability")
-    return (
-        label,
-        str(answer.status_code),
-        body.get("decision", "-"),
-        body.get("method", "-"),
-        policy or "-",
-        "-" if probability is None else f"{probability:.1%}",
-        f"{body['latency_ms']:.0f}" if "latency_ms" in body else "-",
-        short(body.get("reason") or body.get("detail") or "", 70),
-    )
-
-
-def _faults(answers: dict[str, httpx.Response]) -> list[str]:
-    """What was not answered as it should be."""
-    bodies = {name: answer.json() for name, answer in answers.items()}
-    strict_decisions = {"REVIEW", "REMOVE"}
-    checks = {
-        "the good post is not allowed by the model": (
-            bodies["good"]["decision"] == "ALLOW" and bodies["good"]["method"] == "model"
-        ),
-        "the hateful post stays up": bodies["hateful"]["decision"] in strict_decisions,
-        "a disguised word is not found": bodies["listed word, disguised"]["hits"] != [],
-        "a broken image is allowed unseen": bodies["broken image"]["decision"] in strict_decisions,
-        "a video is not pending": bodies["with a video"]["decision"] in {"PENDING", "REMOVE"},
-        "the same post gets another answer": bodies["the good one again"] == bodies["good"],
-        "a foreign address is fetched": bodies["image from elsewhere"]["undecoded"] != [],
-        "an empty post is not a 422": answers["empty post"].status_code == 422,
-        "a long post is not a 422": answers["100,001 characters"].status_code == 422,
-        "a wrong key is not a 401": answers["with a wrong key"].status_code == 401,
-    }
-    return [fault for fault, fine in checks.items() if not fine]
-
-
-def _followed(client: httpx.Client, examples: dict[str, Any]) -> list[str]:
-    """The video's judgement, which follows its first answer."""
-    name = examples["with a video"]["post_id"]
-    deadline, post_state = time.monotonic() + _SECONDS, client.get(f"/posts/{name}").json()
-    while post_state["decision"] == "PENDING" and time.monotonic() < deadline:
-        time.sleep(0.5)
-        post_state = client.get(f"/posts/{name}").json()
-    print(f"\nthe video was judged: {post_state['decision']} by the {post_state['decided_by']}")
-    return ["the video was never judged"] if post_state["decision"] == "PENDING" else []
-
-
-def _reviewed(client: httpx.Client) -> list[str]:
-    """Two reviewers: one empties the queue, the other hears an appeal."""
-    decided: list[dict[str, Any]] = []
-    while claims := client.post("/review/claim", json={"reviewer": "rob", "most": 10}).json()[
-        "claims"
-    ]:
-        for claim in claims:
-            decided.append(_decide(client, "rob", claim, violates=True))
-    removed = next((decision for decision in decided if decision["post_id"] == "listed"), None)
-    if removed is None:
-        return [
-            f"the listed word was not in the queue: {[decision['post_id'] for decision in decided]}"
-        ]
-    appeal_request = {"post_id": "listed", "author_id": "eve", "statement": "it was a quotation"}
-    appeal = client.post("/appeals", json=appeal_request)
-    claims = client.post("/review/claim", json={"reviewer": "sue", "most": 10}).json()["claims"]
-    heard = [
-        _decide(client, "sue", appeal_claim, violates=False)
-        for appeal_claim in claims
-        if appeal_claim["shown"].get("appeal")
-    ]
-    post_state = client.get("/posts/listed").json()
-    print(
-        f"rob decided {len(decided)} posts; eve's appeal: {heard[0]['outcome']['rule']}, the post "
-        f"is now {post_state['decision']} by {post_state['decided_by']}"
-    )
-    fine = appeal.is_success and post_state["decision"] == "ALLOW"
-    return [] if fine else [f"the appeal did not overturn: {appeal.text[:200]}"]
-
-
-def _decide(
-    client: httpx.Client, reviewer: str, claim: dict[str, Any], violates: bool
-) -> dict[str, Any]:
-    decide_request = {
-        "reviewer": reviewer,
-        "token": claim["token"],
-        "verdicts": dict.fromkeys(claim["policies"], violates),
-    }
-    answer = client.post(f"/review/items/{claim['item_id']}/decide", json=decide_request)
-    answer.raise_for_status()
-    return dict(answer.json())
-
-
-def _explained(client: httpx.Client, examples: dict[str, Any]) -> list[str]:
-    """The words that speak for a removal, where they stand."""
-    post = examples["hateful"]
-    response = client.get(f"/posts/{post['post_id']}/explanation", params={"policy": _POLICY})
-    if not response.is_success:
-        return [f"no explanation: {response.text[:200]}"]
-    word_spans = response.json()["explanation"]["text"]["words"]
-    strongest = sorted(word_spans, key=lambda span: -span["share"])[:3]
-    print(
-        "speak for it: " + ", ".join(f"{span['word']!r} {span['share']:+.2f}" for span in strongest)
-    )
-    right = all(post["text"][span["begin"] : span["end"]] == span["word"] for span in word_spans)
-    return [] if right else ["words of the explanation do not stand in the text"]

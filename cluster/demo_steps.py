@@ -1,94 +1,89 @@
-"""Steps that the demonstrations of all systems share."""
+"""What a demonstration is made of: steps, and a runner that stops where one is not as expected."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-import httpx
-
-from cluster.local import ROOT, LocalHead, program
-
-_READY_SECONDS = 120.0
+Answer = dict[str, Any]
+"""The body of an answer, with its HTTP status under `http`."""
+Columns = Mapping[str, str | Callable[[Answer], str]]
+"""Cells of a table by their header: a format of the answer's fields, or a function of it."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Where an application answers, and what did not go as it should."""
+class Step:
+    """One thing that a demonstration does.
 
-    url: str
-    faults: list[str]
+    Attributes:
+        name: what it does; the first column where steps are rows of a table.
+        run: does it; `expect` and `show` read what it returns.
+        expect: what is wrong with the result; an empty text where it is as it should be.
+        show: what to print of the result; nothing if it is not given.
+    """
+
+    name: str
+    run: Callable[[], Any]
+    expect: Callable[[Any], str]
+    show: Callable[[Any], str] | None = None
 
 
-def must(status: int, step: str) -> None:
-    """Ends the program where a step failed."""
-    if status != 0:
-        raise SystemExit(f"error: {step} failed with exit status {status}")
-
-
-def new_key(
-    head: LocalHead, keys: Path, scopes: Sequence[str], reviewers: Sequence[str] = ()
-) -> str:
-    """An API key with these scopes, bound to these reviewers if there are any, added to a file."""
-    bound = ["--reviewers", ",".join(reviewers)] if reviewers else []
-    process = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "jobs.access.keys",
-            "create",
-            f"--file={keys}",
-            "--scopes",
-            *scopes,
-            *bound,
-        ],
-        cwd=ROOT,
-        env=head.environment,
-        capture_output=True,
-        text=True,
-        check=True,
+def fields(**expected: Any) -> Callable[[Answer], str]:
+    """An expectation: fields have these values; a tuple lists those that are allowed."""
+    allowed = {name: v if isinstance(v, tuple) else (v,) for name, v in expected.items()}
+    return lambda answer: "; ".join(
+        f"{name} is {answer.get(name)!r} instead of {' or '.join(map(repr, values))}"
+        for name, values in allowed.items()
+        if answer.get(name) not in values
     )
-    return process.stdout.strip().splitlines()[-1]
 
 
-def start_serve(head: LocalHead, log: Path) -> None:
-    """Starts Ray Serve's proxy on the head."""
-    status = head.run(
-        program("serve"),
-        "start",
-        "--http-host=127.0.0.1",
-        f"--http-port={head.http_port}",
-        log=log,
-    )
-    must(status, f"Ray Serve (see {log})")
+def holds(condition: Callable[[Any], bool], otherwise: str) -> Callable[[Any], str]:
+    """An expectation: the condition is true of the result; the text says what it is otherwise."""
+    return lambda result: "" if condition(result) else otherwise
 
 
-def deploy(head: LocalHead, system: str, arguments: Mapping[str, object], log: Path) -> str:
-    """Deploys an application and waits until it is ready; returns its URL."""
-    status = head.run(
-        program("serve"),
-        "run",
-        f"serve.{system}.app:build",
-        f"--name={system}",
-        f"--route-prefix=/{system}",
-        f"--working-dir={ROOT}",
-        "--non-blocking",
-        *(f"{name}={value}" for name, value in arguments.items()),
-        log=log,
-    )
-    must(status, f"the {system} application (see {log})")
-    url = f"http://127.0.0.1:{head.http_port}/{system}"
-    _await_ready(f"{url}/readyz", log)
-    return url
+program_success = holds(lambda status: status == 0, "the exit status is not 0")
+success = holds(lambda answer: answer["http"] < 300, "the request is refused")
+refused = fields(http=422)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs steps and prints their progress; ends the program where one is not as expected."""
+
+    started: float = field(default_factory=time.monotonic)
+
+    def say(self, message: str) -> None:
+        """Prints a message after the seconds since the start."""
+        print(f"\n[{time.monotonic() - self.started:5.0f} s] {message}", flush=True)
+
+    def run(self, steps: Iterable[Step]) -> None:
+        """Runs steps one after the other; raises SystemExit at the first fault."""
+        for step in steps:
+            self.say(step.name)
+            result = step.run()
+            _check([(step, result)])
+            if step.show is not None:
+                print(step.show(result), flush=True)
+
+    def tabulate(self, title: str, steps: Iterable[Step], first: str, columns: Columns) -> None:
+        """Runs all steps, prints a row of each, and then raises SystemExit if there are faults."""
+        self.say(title)
+        results = [(step, step.run()) for step in steps]
+        rows = [
+            (step.name, *(_cell(column, answer) for column in columns.values()), _why(answer))
+            for step, answer in results
+        ]
+        print(table([(first, *columns, "why"), *rows]), flush=True)
+        _check(results)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows under a header, in columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
@@ -96,21 +91,36 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def short(text: str, most: int = 76) -> str:
-    """Words that fit into a column."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _check(results: Iterable[tuple[Step, Any]]) -> None:
+    faults = [
+        f"error: {step.name}: {fault}; the result is {_cut(str(result), 300)}"
+        for step, result in results
+        if (fault := _fault(step, result))
+    ]
+    if faults:
+        raise SystemExit("\n".join(faults))
 
 
-def _await_ready(url: str, log: Path) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    status_text = "nothing answered"
-    while time.monotonic() < deadline:
-        try:
-            answer = httpx.get(url, timeout=5)
-            status_text = f"{answer.status_code} {answer.text[:300]}"
-            if answer.is_success:
-                return
-        except httpx.HTTPError as error:
-            status_text = str(error)
-        time.sleep(0.5)
-    raise SystemExit(f"error: the service did not become ready: {status_text}; its log is {log}")
+def _fault(step: Step, result: Any) -> str:
+    try:
+        return step.expect(result)
+    except (LookupError, TypeError) as error:
+        return f"the result lacks what is checked ({error!r})"
+
+
+def _cell(column: str | Callable[[Answer], str], answer: Answer) -> str:
+    """A cell, or a dash where the answer has no such field."""
+    try:
+        words = column.format_map(answer) if isinstance(column, str) else column(answer)
+    except (LookupError, TypeError):
+        return "-"
+    return "-" if words == "None" else words
+
+
+def _why(answer: Answer) -> str:
+    """The reason of a decision, or what is wrong with a request."""
+    return _cut(str(answer.get("reason") or answer.get("detail") or ""), 76)
+
+
+def _cut(words: str, most: int) -> str:
+    return words if len(words) <= most else words[: most - 1] + "…"
