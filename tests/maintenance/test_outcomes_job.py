@@ -81,7 +81,7 @@ def test_an_order_is_closed_once(book):
     outcome = {"result": "done", "event_time": "2026-11-23T14:00:00Z"}
     assert book.close_order("s-3", outcome, NOW)[1]
     assert not book.close_order("s-3", outcome, NOW + HOUR)[1]
-    with pytest.raises(ClosedOrderError, match="another outcome"):
+    with pytest.raises(ClosedOrderError, match="a different outcome"):
         book.close_order("s-3", {**outcome, "cost": 1.0}, NOW)
     assert book.find_order("s-3").closed_at == NOW
 

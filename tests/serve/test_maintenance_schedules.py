@@ -88,7 +88,7 @@ async def test_an_outcome_feeds_back_once(app, at):
     predicted = await app.post("predict", {"machine_id": "M00003", "at": iso(at)})
     assert (first["repeated"], again["repeated"]) == (False, True)
     assert first["order"]["outcome"]["cost"] == 380
-    assert "another outcome" in other["detail"]
+    assert "a different outcome" in other["detail"]
     assert before is None or before > 1.0
     assert machine["hours_since_service"][order["component"]] == 0.0
     assert predicted["failure_within"]["7d"] is not None
