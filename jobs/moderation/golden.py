@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
@@ -15,10 +16,12 @@ from jobs.moderation.sources import read_policies
 from lib.contract import ContractError
 from lib.moderation.contracts import LABELS, POSTS
 from lib.moderation.policies import Policies
-from lib.moderation.review.golden_items import GoldenBatch, build_golden_items
 from lib.records.database import require_database
 from lib.records.review import ReviewStore
 from lib.storage import open_dataset
+
+if TYPE_CHECKING:
+    from lib.moderation.review.golden_items import GoldenBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,8 @@ def main(config: GoldenConfig) -> int:
     Raises:
         ContractError: no post is left, or the scores are of other policies.
     """
+    from lib.moderation.review.golden_items import build_golden_items
+
     policies = read_policies(config.policies)
     posts = read_whole(config.mapping(POSTS), config.posts).to_pylist()
     labels = read_whole(config.mapping(LABELS), config.labels).to_pylist()

@@ -78,7 +78,7 @@ def test_a_payment_across_the_antimeridian_is_near_home():
     rows = _many(3)
     for row, longitude in zip(rows, (179.9, -179.9, 180.0), strict=True):
         row.update(user_id="u", latitude=0.0, longitude=longitude)
-    assert offline(rows)[2]["distance_from_home_km"] == pytest.approx(0.0, abs=1e-3)
+    assert offline(FRAUD, rows)[2]["distance_from_home_km"] == pytest.approx(0.0, abs=1e-3)
 
 
 def test_profiles_survive_a_closed_store(tmp_path: Path):
