@@ -42,6 +42,7 @@ from tests.records.conftest import decision
 NAMES = ("journal", "outbox", "outbox full")
 _BATCH = 1_000
 _DRAIN_SECONDS = 1.0
+_RECOVERY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -266,12 +267,19 @@ def count_after_kill(name: str, seconds: float) -> Counter[str]:
 
 
 def _recover(name: str, folder: Path) -> None:
-    """What the next process of the machine does with what the killed one left."""
-    time.sleep(2 * _DRAIN_SECONDS)  # the drain of the killed process ends by itself
+    """What the next process of the machine does with what the killed one left.
+
+    The drain of the killed process may hold segments until it ends by itself: drained in turn
+    until nothing waits, a minute at most.
+    """
     if name == "journal":
+        until = time.monotonic() + _RECOVERY_SECONDS
         with closing(_opened_records(folder)) as records, DecisionLog(folder / "journal") as log:
-            log.drain(records)
+            while log.pending_bytes and time.monotonic() < until:
+                time.sleep(_DRAIN_SECONDS)
+                log.drain(records)
     else:
+        time.sleep(2 * _DRAIN_SECONDS)
         event = threading.Event()
         event.set()
         empty_outbox(folder, event)
