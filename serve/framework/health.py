@@ -10,7 +10,7 @@ from typing import Any
 
 from lib.storage import redacted
 
-_FRESH_SECONDS = 1.0
+_HEALTHY_SECONDS, _FAILED_SECONDS = 5.0, 1.0
 _PART_SECONDS = 2.0
 
 
@@ -33,25 +33,31 @@ Check = Callable[[], Awaitable[Health]]
 
 
 class HealthChecks:
-    """Checks every part, at most once a second, however many callers ask.
+    """Checks every part, at most every five seconds, and each second while a part fails.
+
+    However many callers ask: a check takes threads and the event loop for milliseconds, which
+    requests with a key would wait for.
 
     A check that does not end within its time counts as failed; it is not started again before it
     has ended, so that a part that hangs takes one thread and not one for each caller.
 
     Args:
         checks: by name of the part.
-        fresh_seconds: how long a result is given to further callers.
+        healthy_seconds: how long a result without a failed part is given to further callers.
+        failed_seconds: how long one with a failed part is.
         part_seconds: time for one check.
     """
 
     def __init__(
         self,
         checks: Mapping[str, Check],
-        fresh_seconds: float = _FRESH_SECONDS,
+        healthy_seconds: float = _HEALTHY_SECONDS,
+        failed_seconds: float = _FAILED_SECONDS,
         part_seconds: float = _PART_SECONDS,
     ) -> None:
         self._checks = dict(checks)
-        self._fresh, self._part_seconds = fresh_seconds, part_seconds
+        self._healthy_seconds, self._failed_seconds = healthy_seconds, failed_seconds
+        self._part_seconds = part_seconds
         self._running: dict[str, asyncio.Task[Health]] = {}
         self._round: asyncio.Task[None] | None = None
         self._parts: Mapping[str, Health] = {}
@@ -116,7 +122,9 @@ class HealthChecks:
             if task.done():
                 del self._running[name]
         self._parts, self._seen = parts, changes
-        self._until = time.monotonic() + self._fresh
+        works = all(part.ok for part in parts.values())
+        fresh = self._healthy_seconds if works else self._failed_seconds
+        self._until = time.monotonic() + fresh
 
 
 async def _result(check: Check) -> Health:

@@ -10,7 +10,8 @@ elsewhere would.
 Three phases alternate: without strangers; beside strangers who visit another, trivial server of
 this machine; beside strangers who visit ours. The second takes as much of the machine as the
 third, so `client_p99_ratio` compares these two, and `client_p99_ratio_to_quiet` the third with
-the first. Latencies count from when a payment was due. Prints one JSON line. Ends by itself.
+the first. Latencies count from when a payment was due. The intervals of both ratios (95%) draw
+seconds of payments anew, as payments of one second wait for one another. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 import tyro
 import uvicorn
 import uvloop
+from numpy.typing import NDArray
 
 from serve.framework import PrometheusMetrics
 from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
@@ -44,6 +47,7 @@ from tests.serve.factories import SCORE, payment
 PAGES = ("/fraud/healthz", "/fraud/readyz", "/fraud/docs", "/fraud/openapi.json")
 HOST = "127.0.0.1"
 ELSEWHERE = -1
+DRAWS = 2_000
 _HEAD = (
     b"GET /fraud/healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nX-Deadline-Ms: 3000\r\n\r\n"
 )
@@ -73,15 +77,28 @@ class Config:
 
 @dataclass
 class Phase:
-    """What the caller with a key met."""
+    """What the caller with a key met: latencies in seconds, in the order of answers."""
 
     latencies: list[float]
     errors: int = 0
 
     def quantile_ms(self, share: float) -> float:
         """A quantile of the latencies, milliseconds."""
-        ordered = sorted(self.latencies)
-        return 1000.0 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+        return 1000.0 * float(np.quantile(self.latencies, share, method="higher"))
+
+    def drawn_p99(self, payments: int, random: np.random.Generator) -> NDArray[np.float64]:
+        """The 99% quantile, seconds, of `DRAWS` draws of blocks of `payments`, shape `(DRAWS,)`."""
+        blocks = len(self.latencies) // payments
+        latencies = np.array(self.latencies[: blocks * payments]).reshape(blocks, payments)
+        drawn = latencies[random.integers(0, blocks, (DRAWS, blocks))].reshape(DRAWS, -1)
+        return np.quantile(drawn, 0.99, axis=1)
+
+
+def ratio_interval(phase: Phase, baseline: Phase, payments: int) -> list[float]:
+    """95% interval of the ratio of two phases' 99% quantiles, by blocks of `payments`."""
+    random = np.random.default_rng(7)
+    ratios = phase.drawn_p99(payments, random) / baseline.drawn_p99(payments, random)
+    return [round(float(value), 2) for value in np.quantile(ratios, (0.025, 0.975))]
 
 
 async def measure(config: Config, port: int, token: str, phase: Phase) -> None:
@@ -227,7 +244,9 @@ async def _both(config: Config, port: int, token: str) -> None:
         client_p99_ms_alone=round(alone.quantile_ms(0.99), 2),
         client_p99_ms=round(beside.quantile_ms(0.99), 2),
         client_p99_ratio=round(beside.quantile_ms(0.99) / elsewhere.quantile_ms(0.99), 2),
+        client_p99_ratio_interval=ratio_interval(beside, elsewhere, int(config.rate)),
         client_p99_ratio_to_quiet=round(beside.quantile_ms(0.99) / alone.quantile_ms(0.99), 2),
+        client_p99_ratio_to_quiet_interval=ratio_interval(beside, alone, int(config.rate)),
     )
 
 

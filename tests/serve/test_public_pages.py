@@ -123,10 +123,23 @@ async def test_a_check_that_hangs_is_late_and_never_started_twice() -> None:
         await asyncio.Event().wait()
         return Health(True)
 
-    readiness = HealthChecks({"store": hangs}, fresh_seconds=0.0, part_seconds=0.02)
+    readiness = HealthChecks(
+        {"store": hangs}, healthy_seconds=0.0, failed_seconds=0.0, part_seconds=0.02
+    )
     for _ in range(3):
         assert (await readiness.report())[1]["parts"] == {"store": {"ok": False}}
     assert started == 1
+
+
+async def test_a_part_that_fails_is_checked_again_soon_and_one_that_works_seldom() -> None:
+    results = iter((Health(False), Health(False), Health(True)))
+
+    async def recovers() -> Health:
+        return next(results)
+
+    readiness = HealthChecks({"store": recovers}, healthy_seconds=60.0, failed_seconds=0.0)
+    reports = [(await readiness.report())[1]["status"] for _ in range(5)]
+    assert reports == ["degraded", "degraded", "ready", "ready", "ready"]
 
 
 async def test_a_change_is_seen_at_once(world: World) -> None:
