@@ -15,14 +15,12 @@ from lib.contract.declaration import (
 )
 from lib.contract.error import ContractError
 from lib.contract.file_format import FileFormat
-from lib.contract.fingerprint import Fingerprint, fingerprint, fingerprint_files
 from lib.contract.mapping import Mapping
 from lib.contract.mapping_file import load_mapping, parse_mapping
 from lib.contract.matches import MatchCounts
-from lib.contract.money import Currencies, Currency, minor_units
-from lib.contract.origin import QUARANTINE_FILE, QUARANTINE_ROW, with_origin
-from lib.contract.profile import ColumnProfile, TableProfile, profile
-from lib.contract.quarantine import write_parquet, write_quarantine
+from lib.contract.money import Currency
+from lib.contract.origin import with_origin
+from lib.contract.quarantine import write_parquet
 from lib.contract.quarantine_summary import (
     QuarantineExample,
     QuarantineSummary,
@@ -30,7 +28,7 @@ from lib.contract.quarantine_summary import (
     summary_of,
 )
 from lib.contract.reason import QUARANTINE_REASON
-from lib.contract.reshape import Pivot, Unpivot
+from lib.contract.reshape import Pivot
 from lib.contract.source import (
     check_pieces,
     nothing_read,
@@ -38,23 +36,18 @@ from lib.contract.source import (
     read_pieces,
     source_schema,
 )
-from lib.contract.source_files import SourceFile, is_data_file, source_files
+from lib.contract.source_files import fingerprint_files, is_data_file, source_files
 
 __all__ = [
     "MINOR_UNITS",
-    "QUARANTINE_FILE",
     "QUARANTINE_REASON",
-    "QUARANTINE_ROW",
     "TIME",
     "Checked",
     "Column",
-    "ColumnProfile",
     "Contract",
     "ContractError",
-    "Currencies",
     "Currency",
     "FileFormat",
-    "Fingerprint",
     "Mapping",
     "MatchCounts",
     "Piece",
@@ -62,19 +55,13 @@ __all__ = [
     "Precedes",
     "QuarantineExample",
     "QuarantineSummary",
-    "SourceFile",
-    "TableProfile",
-    "Unpivot",
     "check_pieces",
-    "fingerprint",
     "fingerprint_files",
     "is_data_file",
     "known_times",
     "load_mapping",
-    "minor_units",
     "nothing_read",
     "parse_mapping",
-    "profile",
     "quarantine_examples",
     "read_checked",
     "read_pieces",
@@ -86,5 +73,4 @@ __all__ = [
     "utc_us",
     "with_origin",
     "write_parquet",
-    "write_quarantine",
 ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,6 @@ from lib.contract.cast import Converted, cast_or_null, lost, matching
 from lib.contract.coercion import plain
 from lib.contract.error import ContractError
 from lib.contract.number_text import PLAIN, NumberFormat
-from lib.declaration import did_you_mean
 
 Integers = npt.NDArray[np.int64]
 
@@ -24,7 +22,6 @@ MOST_UNITS = 10**12
 """Of a currency, that a single amount may be allowed to reach."""
 _FLOAT_TOLERANCE = 1e-6
 _LARGEST = 10**15
-_MOST_WHOLE_DIGITS = 18
 _DECIMAL = pa.decimal128(38, 10)
 _AMOUNT = r"^[+-]?\d{1,17}(\.\d{1,10})?$"
 _PRINTED_FLOAT = r"^[+-]?(\d{1,12}\.\d{11,20}|\d{1,12}(\.\d{0,20})?[eE][+-]?\d{1,2})$"
@@ -63,8 +60,8 @@ class Currencies:
         known: every currency by its code, the settlement currency included.
 
     >>> table = Currencies("USD", {"USD": Currency(2), "JPY": Currency(0, 6_700)})
-    >>> table.settle(Decimal("1000"), "JPY")
-    670
+    >>> table.settle(np.array([1000]), "JPY").tolist()
+    [670]
     """
 
     settlement: str
@@ -78,29 +75,16 @@ class Currencies:
                 f"rate {MILLION} per million"
             )
 
-    def settle(self, amount: Decimal, code: str) -> int:
-        """Minor units of the settlement currency for an amount in major units of `code`.
-
-        Raises:
-            ContractError: the currency is unknown, or the amount has more digits than it.
-        """
-        currency = self.known.get(code)
-        if currency is None:
-            raise ContractError(f"currency '{code}' has no rate; {did_you_mean(code, self.known)}")
-        numerator, denominator = self._ratio(currency)
-        return _half_even(minor_units(amount, currency.digits) * numerator, denominator)
-
-    def settle_minor(self, minor: Integers, code: str) -> Integers:
-        """As `settle`, for whole arrays of minor units of `code` (at most 10^15 each)."""
+    def settle(self, minor: Integers, code: str) -> Integers:
+        """Minor units of the settlement currency for those of `code` (at most 10^15 each)."""
         numerator, denominator = self._ratio(self.known[code])
         if numerator == denominator:
             return minor
-        # Beyond 63 bits a product is settled in Python's integers, one by one.
+        # beyond 63 bits a product is settled in Python's integers
         safe = np.abs(minor) <= (2**62) // numerator
-        settled = _half_even_array(np.where(safe, minor, 0) * numerator, denominator)
-        for row in np.flatnonzero(~safe):
-            exact = _half_even(int(minor[row]) * numerator, denominator)
-            settled[row] = min(max(exact, -_LARGEST), _LARGEST)
+        settled = _half_even(np.where(safe, minor, 0) * numerator, denominator)
+        exact = _half_even(minor[~safe].astype(object) * numerator, denominator)
+        settled[~safe] = np.clip(exact, -_LARGEST, _LARGEST)
         return settled
 
     def _ratio(self, currency: Currency) -> tuple[int, int]:
@@ -108,31 +92,6 @@ class Currencies:
         denominator = MILLION * 10**currency.digits
         shared = int(np.gcd(numerator, denominator))
         return numerator // shared, denominator // shared
-
-
-def minor_units(amount: Decimal | str, digits: int) -> int:
-    """Minor units of an exact amount in major units.
-
-    >>> minor_units("12.34", 2)
-    1234
-
-    Raises:
-        ContractError: not a finite decimal, or finer than the currency's minor unit.
-    """
-    try:
-        exact = Decimal(amount)
-    except InvalidOperation as error:
-        raise ContractError(f"amount '{amount}' is not a decimal number") from error
-    # Checked before any arithmetic: 1e999999 would cost a million digits.
-    if not exact.is_finite() or exact.adjusted() > _MOST_WHOLE_DIGITS:
-        raise ContractError(f"amount '{amount}' is not a decimal number of a usual size")
-    scaled = exact.scaleb(digits)
-    units = int(scaled)
-    if units != scaled:
-        raise ContractError(
-            f"amount '{amount}' has more than {digits} decimal digits; give whole minor units"
-        )
-    return units
 
 
 def read_amounts(name: str, raw: pa.Array, digits: int, number: NumberFormat = PLAIN) -> Converted:
@@ -192,13 +151,8 @@ def _from_floats(name: str, raw: pa.Array, digits: int, half: float = 0.0) -> Co
     ]
 
 
-def _half_even(numerator: int, denominator: int) -> int:
-    quotient, rest = divmod(numerator, denominator)
-    return quotient + (2 * rest > denominator or (2 * rest == denominator and quotient % 2 == 1))
-
-
-def _half_even_array(numerators: Integers, denominator: int) -> Integers:
-    quotient, rest = np.divmod(numerators, denominator)
+def _half_even(numerators: Integers, denominator: int) -> Integers:
+    quotient, rest = numerators // denominator, numerators % denominator
     up = (2 * rest > denominator) | ((2 * rest == denominator) & (quotient % 2 == 1))
     settled: Integers = quotient + up
     return settled

@@ -68,7 +68,7 @@ class MoneyReading:
             minor, faults = read_amounts(name, raw.filter(pa.array(rows)), digits, self.number)
             for mask, text in faults:
                 reasons.mark(_spread(rows, mask), text)
-            amounts[rows] = currencies.settle_minor(minor.fill_null(0).to_numpy(), code)
+            amounts[rows] = currencies.settle(minor.fill_null(0).to_numpy(), code)
             is_known[rows] = as_mask(pc.is_valid(minor))
         return pa.array(amounts, mask=~is_known)
 

@@ -1,4 +1,4 @@
-"""Parquet files that are whole or absent, the quarantine among them."""
+"""Parquet files that are whole or absent."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -6,7 +6,6 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.contract.checked import Checked
 from lib.durable import make_folder, make_private
 
 
@@ -25,10 +24,3 @@ def write_parquet(table: pa.Table, path: str | Path) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return target
-
-
-def write_quarantine(checked: Checked, path: str | Path) -> Path | None:
-    """Write the quarantined rows with their reasons to `path`; None when there are none."""
-    if not checked.quarantined.num_rows:
-        return None
-    return write_parquet(checked.quarantined, path)

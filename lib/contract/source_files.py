@@ -1,5 +1,6 @@
 """The files that a path, a folder or a URI names, without those that other programs leave."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -122,6 +123,19 @@ def is_data_file(name: str) -> bool:
     last = parts[-1].lower() if parts else ""
     hidden = any(part.startswith((".", "_")) for part in parts)
     return not (hidden or last.endswith(".crc") or last in _LEFT_OVERS)
+
+
+def fingerprint_files(paths: Iterable[str | Path]) -> str:
+    """SHA-256 over the bytes of files, whatever order and folder they are named in."""
+    total = hashlib.sha256()
+    for digest in sorted(_file_digest(Path(path)) for path in paths):
+        total.update(digest.encode())
+    return total.hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
 
 
 def _kind_of(addresses: Iterable[str]) -> str:

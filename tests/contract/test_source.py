@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.contract import (
-    QUARANTINE_REASON,
     Checked,
     ContractError,
     Mapping,
@@ -20,7 +19,6 @@ from lib.contract import (
     read_pieces,
     source_files,
     write_parquet,
-    write_quarantine,
 )
 from tests.contract.factories import PARCELS, TEXT, parcels
 
@@ -135,21 +133,6 @@ def test_no_row_left_after_where_is_said(tmp_path):
 def test_an_absent_mapping_file_is_said(tmp_path):
     with pytest.raises(ContractError, match="there is no mapping file"):
         load_mapping(tmp_path / "m.yaml", [PARCELS])
-
-
-def test_the_quarantine_is_written_whole_with_its_reasons(tmp_path):
-    checked = read_lines(tmp_path, LINES, parcels("file: {missing: [NA]}"))
-    written = write_quarantine(checked, tmp_path / "bad" / "quarantine.parquet")
-    table = pq.read_table(written)
-    assert table["ID"].to_pylist() == ["008", "009"]
-    assert table[QUARANTINE_REASON].null_count == 0
-    assert [file.name for file in (tmp_path / "bad").iterdir()] == ["quarantine.parquet"]
-
-
-def test_no_quarantine_is_written_without_bad_rows(tmp_path):
-    checked = read_lines(tmp_path, "ID,SENT,WEIGHT,PAID\nx,2025-01-01,1,4.99\n")
-    assert write_quarantine(checked, tmp_path / "q.parquet") is None
-    assert not (tmp_path / "q.parquet").exists()
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
