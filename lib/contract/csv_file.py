@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from lib.contract.csv_lines import Flags, Lines, count_line_ends, sort_lines
+from lib.contract.csv_lines import Flags, count_line_ends, sort_lines
 from lib.contract.csv_marks import whole_records
 from lib.contract.csv_record import Dialect, FieldUse, Record, Status, after_line_end, read_record
 from lib.contract.csv_rows import Piece, RowReader
@@ -118,34 +118,31 @@ class CsvFile:
             self._more()
             return None
         judging = None if judge is None else partial(_are_rows, reader, judge)
-        records = whole_records(self._data, len(self.names), reader.dialect, judging)
-        piece = (
-            None
-            if records is None
-            else reader.read_whole_records(self._data, records, self._lines_before + 1)
-        )
-        if records is not None and piece is not None:
-            self._lines_before += records.lines
-            self.counts.in_rows += records.lines
-            self._data = self._data[records.used :]
-            self._more()
-            return piece
-        lines = sort_lines(self._data, len(self.names), reader.dialect, self._last, judging)
-        if not lines.used:
-            self._more()
-            return None
-        piece = reader.piece(self._data, lines, self._lines_before + 1)
-        self._count(lines)
-        self._data = self._data[lines.used :]
-        self._more()
+        width, first_line = len(self.names), self._lines_before + 1
+        records = whole_records(self._data, width, reader.dialect, judging)
+        if records is not None:
+            piece = reader.read_whole_records(self._data, records, first_line)
+            if piece is not None:
+                self.counts.in_rows += records.lines
+                self._use(records.used, records.lines)
+                return piece
+        lines = sort_lines(self._data, width, reader.dialect, self._last, judging)
+        piece = None
+        if lines.used:
+            piece = reader.piece(self._data, lines, first_line)
+            rows = int(np.isin(lines.status, [Status.GOOD, Status.SWALLOWED]).sum())
+            blank = lines.of(Status.BLANK).size
+            self.counts.in_rows += rows
+            self.counts.blank += blank
+            self.counts.unreadable += len(lines.starts) - rows - blank
+        self._use(lines.used, len(lines.starts))
         return piece
 
-    def _count(self, lines: Lines) -> None:
-        self._lines_before += len(lines.starts)
-        rows = np.isin(lines.status, [Status.GOOD, Status.SWALLOWED])
-        self.counts.in_rows += int(rows.sum())
-        self.counts.blank += lines.of(Status.BLANK).size
-        self.counts.unreadable += len(lines.starts) - int(rows.sum()) - lines.of(Status.BLANK).size
+    def _use(self, used: int, lines: int) -> None:
+        """Go on behind the first bytes, and read on."""
+        self._data = self._data[used:]
+        self._lines_before += lines
+        self._more()
 
     def _more(self) -> None:
         """Append the next block, if there is one."""

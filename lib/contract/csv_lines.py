@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lib.contract.csv_record import Dialect, Status, after_line_end, read_record
+from lib.contract.csv_record import Dialect, Status, after_line_end, is_record, read_record
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
 
-_CR, _LF = 13, 10
+CR, LF = 13, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,12 @@ def sort_lines(
 def _plain_lines(data: bytes, width: int, dialect: Dialect, last: bool) -> Lines:
     """Lines by themselves; UNFINISHED marks those whose quotes need `read_record`."""
     block = np.frombuffer(data, dtype=np.uint8)
-    ends = np.flatnonzero((block == _LF) | (block == _CR))
-    second = (block[ends] == _LF) & (ends > 0) & (block[np.maximum(ends - 1, 0)] == _CR)
+    ends = np.flatnonzero((block == LF) | (block == CR))
+    second = (block[ends] == LF) & (ends > 0) & (block[np.maximum(ends - 1, 0)] == CR)
     ends = ends[~second]
-    double = (block[ends] == _CR) & (block[np.minimum(ends + 1, len(block) - 1)] == _LF)
+    double = (block[ends] == CR) & (block[np.minimum(ends + 1, len(block) - 1)] == LF)
     nexts = ends + 1 + (double & (ends + 1 < len(block)))
-    if not last and ends.size and ends[-1] == len(block) - 1 and block[-1] == _CR:
+    if not last and ends.size and ends[-1] == len(block) - 1 and block[-1] == CR:
         ends, nexts = ends[:-1], nexts[:-1]  # the block may cut CR LF
     used = int(nexts[-1]) if nexts.size else 0
     if last and used < len(block):
@@ -165,8 +165,9 @@ def _with_records(
     special: Ints,
     strays: set[int],
 ) -> Lines:
-    """The lines with the records that begin on `special` ones."""
+    """The lines with the records that begin on `special` ones, up to one that is not whole yet."""
     fields, status, records = lines.fields.copy(), lines.status.copy(), lines.records.copy()
+    end, used = len(lines.starts), lines.used
     text = data if last else data[: lines.used]
     behind = 0
     for number in special.tolist():
@@ -176,7 +177,8 @@ def _with_records(
         record = read_record(text, start, dialect, last)
         outcome = record.status
         if outcome == Status.UNFINISHED:
-            return _cut(lines, fields, status, records, number)
+            end, used = number, start
+            break
         if outcome == Status.GOOD and record.fields != width:
             outcome = Status.OPEN_QUOTE if record.lines > 1 else Status.RAGGED
         if start in strays:
@@ -186,19 +188,8 @@ def _with_records(
             behind = records[number] = after_line_end(data, record.end)
             stop = int(np.searchsorted(lines.starts, behind))
             status[number + 1 : stop] = Status.SWALLOWED
-    return Lines(lines.starts, lines.ends, lines.nexts, fields, status, records, lines.used)
-
-
-def _cut(lines: Lines, fields: Ints, status: Ints, records: Ints, number: int) -> Lines:
-    return Lines(
-        lines.starts[:number],
-        lines.ends[:number],
-        lines.nexts[:number],
-        fields[:number],
-        status[:number],
-        records[:number],
-        int(lines.starts[number]),
-    )
+    starts, ends, nexts = lines.starts[:end], lines.ends[:end], lines.nexts[:end]
+    return Lines(starts, ends, nexts, fields[:end], status[:end], records[:end], used)
 
 
 def _spanning(lines: Lines) -> list[tuple[int, int]]:
@@ -235,5 +226,4 @@ def _alone(data: bytes, width: int, dialect: Dialect, lines: Lines, number: int)
     if lines.status[number] != Status.UNFINISHED:
         return bool(lines.status[number] == Status.GOOD)
     line = data[int(lines.starts[number]) : int(lines.ends[number])]
-    record = read_record(line, 0, dialect)
-    return record.status == Status.GOOD and record.fields == width
+    return is_record(line, width, dialect)

@@ -110,6 +110,12 @@ def read_record(data: bytes, start: int, dialect: Dialect, last: bool = True) ->
         index = end + 1
 
 
+def is_record(line: bytes, width: int, dialect: Dialect) -> bool:
+    """Whether a line by itself is a record of `width` fields."""
+    record = read_record(line, 0, dialect)
+    return record.status == Status.GOOD and record.fields == width
+
+
 def after_line_end(data: bytes, end: int) -> int:
     """Start of the line behind the line end at `end`; CR LF is one end."""
     return end + 2 if data.startswith(b"\r\n", end) else min(end + 1, len(data))
