@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,25 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lib.feature.declaration import FeatureSet
-from lib.feature.jit import Ints
+from lib.feature.jit import Flags, Ints
+from lib.feature.kernels_window import NEVER
+from lib.feature.measures import Quantity
 
 _MICROSECONDS = pa.timestamp("us", "UTC")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What is known about the events of a table.
+
+    Attributes:
+        ever: whether the fact is ever known of each event.
+        times: int64 (n, 2), when it became known and when it was withdrawn, microseconds; NEVER
+            where it was not.
+    """
+
+    ever: Flags
+    times: Ints
 
 
 class Lazy(dict[Any, Any]):
@@ -71,15 +88,7 @@ def _is_sorted(table: pa.Table, keys: list[str]) -> bool:
     return not pc.any(pc.less(ids.take(pa.array(tied)), ids.take(pa.array(tied - 1)))).as_py()
 
 
-def received(features: FeatureSet, table: pa.Table) -> Ints:
-    """When each event was received, in microseconds; when it happened if nothing else is said."""
-    event_time = table.column(features.time_column)
-    if features.received_column not in table.column_names:
-        return numbers(event_time)
-    return numbers(pc.coalesce(table.column(features.received_column), event_time))
-
-
-def times_or(table: pa.Table, name: str, missing: int) -> Ints:
+def _times_or(table: pa.Table, name: str, missing: int) -> Ints:
     """A time column in microseconds, with `missing` for null or for the whole column."""
     if name not in table.column_names:
         return np.full(len(table), missing, dtype=np.int64)
@@ -87,7 +96,7 @@ def times_or(table: pa.Table, name: str, missing: int) -> Ints:
     return numbers(pc.fill_null(times, missing))
 
 
-def codes(column: pa.ChunkedArray) -> Ints:
+def _codes(column: pa.ChunkedArray) -> Ints:
     """A column's values as codes 0, 1, ...; -1 for null."""
     indices = column.combine_chunks().dictionary_encode().indices
     row_codes: Ints = pc.fill_null(indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -101,6 +110,41 @@ def numbers(column: pa.ChunkedArray) -> NDArray[Any]:
     is_integer = pa.types.is_integer(column.type) and not column.null_count
     values: NDArray[Any] = column.cast(pa.int64() if is_integer else pa.float64()).to_numpy()
     return values
+
+
+class Events:
+    """One table in processing order; each column is turned into an array once.
+
+    Attributes:
+        times: event times, microseconds.
+        received: when each event was received, microseconds; never falls.
+        codes: by column, its values as codes 0, 1, ...; -1 for null.
+        quantities: read off each event.
+        facts: what is known about the events; None for a fact that is known of none.
+    """
+
+    def __init__(self, features: FeatureSet, table: pa.Table) -> None:
+        self._table = table
+        self.times: Ints = numbers(table.column(features.time_column))
+        self.received = self.times
+        if features.received_column in table.column_names:
+            event_time = table.column(features.time_column)
+            self.received = numbers(pc.coalesce(table.column(features.received_column), event_time))
+        self.codes = Lazy(lambda name: _codes(table.column(name)))
+        self.quantities = Lazy(self._quantity)
+        self.facts = Lazy(self._fact)
+
+    def _quantity(self, quantity: Quantity) -> Ints:
+        columns = [numbers(self._table.column(name)) for name in quantity.columns]
+        values = np.broadcast_to(np.int64(quantity.read(*columns)), len(self._table))
+        return values * values if quantity.squared else values
+
+    def _fact(self, fact: str) -> Fact | None:
+        since = _times_or(self._table, f"{fact}_from", NEVER)
+        if (ever := since < NEVER).any():
+            until = _times_or(self._table, f"{fact}_until", NEVER)
+            return Fact(ever, np.stack([since, until], axis=1))
+        return None
 
 
 def append(table: pa.Table, columns: Mapping[str, NDArray[Any]]) -> pa.Table:

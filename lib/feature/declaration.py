@@ -354,11 +354,6 @@ class FeatureSet:
             "features": [_describe(f) for f in self.features],
         }
 
-    @property
-    def units(self) -> dict[str, str]:
-        """The unit of each feature by name."""
-        return {f.name: f.unit for f in self.features if not f.hidden}
-
     def measures(self) -> tuple[Measure, ...]:
         """Every measure needed, once each, in a stable order."""
         measures: dict[Measure, None] = {}

@@ -1,10 +1,13 @@
-"""The rows of a table brought together by key, each key's rows in the order of processing."""
+"""The rows of a table brought together by key, and the measures of a key put back into its rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib.feature.jit import Ints, compiled
 
@@ -73,3 +76,37 @@ def _starts(rows: Ints, codes: Sequence[Ints]) -> Ints:
         row_codes = column[rows]
         changes[1:] |= row_codes[1:] != row_codes[:-1]
     return np.append(np.flatnonzero(changes), len(rows))
+
+
+@dataclass(frozen=True)
+class Block:
+    """The measures of one key as one array, a row per event, so that each row is put back at once.
+
+    Attributes:
+        columns: their names.
+        values: int64 (events of the key, columns).
+        empty: int64 (columns,), what stands for an event without the key.
+        place: int64 (n,), the row of `values` for each of the table's rows; -1 without the key.
+    """
+
+    columns: tuple[str, ...]
+    values: Ints
+    empty: Ints
+    place: Ints
+
+    def rows(self, first: int, end: int, numbers: type = np.int64) -> dict[str, NDArray[Any]]:
+        """The columns for some of the table's rows, as int64 or another sort of `numbers`."""
+        out: NDArray[Any] = np.empty((len(self.columns), end - first), dtype=numbers)
+        _put_back(self.values, self.empty, self.place[first:end], out)
+        return dict(zip(self.columns, out, strict=True))
+
+
+@compiled
+def _put_back(values: Ints, empty: Ints, positions: Ints, out: NDArray[Any]) -> None:
+    for row in range(len(positions)):
+        at = positions[row]
+        if at < 0:
+            out[:, row] = empty
+        else:
+            for column in range(len(empty)):
+                out[column, row] = values[at, column]

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
+import pyarrow as pa
 
-from lib.feature.block import Block
-from lib.feature.columns import Lazy
-from lib.feature.grouping import Grouping
+from lib.feature.columns import Events, Lazy, processing_order, require
+from lib.feature.declaration import FeatureSet
+from lib.feature.grouping import Block, Grouping
 from lib.feature.jit import Flags, Ints
 from lib.feature.kernels_latest import recall_latest, recall_streak
 from lib.feature.kernels_window import add_facts, add_totals, clock_of, count_distinct
 from lib.feature.measures import (
     Distinct,
+    Key,
     Latest,
     Measure,
     Quantity,
     Streak,
     Total,
     measure_columns,
+    nothing_measured,
     quantities_of,
 )
 from lib.feature.windows import Window
@@ -31,47 +33,21 @@ _EVER = Window(length=2**61, hop=1)
 _ROWS_AT_A_TIME = 16_384  # what the loops read and write stays in the processor's cache
 
 
-@dataclass(frozen=True)
-class Fact:
-    """What is known about the events of a table.
+def blocks_of(
+    features: FeatureSet, table: pa.Table, measures: Iterable[Measure]
+) -> dict[Key, Block]:
+    """The blocks of some measures of a table, by key.
 
-    Attributes:
-        ever: whether the fact is ever known of each event.
-        times: int64 (n, 2), when it became known and when it was withdrawn, microseconds; NEVER
-            where it was not.
+    Raises:
+        KeyError: for a column that the features read and the table lacks, naming it.
     """
-
-    ever: Flags
-    times: Ints
-
-
-class Events(Protocol):
-    """One table's columns in processing order, as arrays."""
-
-    @property
-    def times(self) -> Ints:
-        """Event times, microseconds."""
-        ...
-
-    @property
-    def received(self) -> Ints:
-        """When each event was received, microseconds; never falls."""
-        ...
-
-    @property
-    def codes(self) -> Mapping[str, Ints]:
-        """A column's values as codes 0, 1, ...; -1 for null."""
-        ...
-
-    @property
-    def quantities(self) -> Mapping[Quantity, Ints]:
-        """Quantities read off each event."""
-        ...
-
-    @property
-    def facts(self) -> Mapping[str, Fact | None]:
-        """What is known about the events; None for a fact that is known of none."""
-        ...
+    require(features, table)
+    order = processing_order(features, table)
+    events = Events(features, table if order is None else table.take(pa.array(order)))
+    by_key: dict[Key, list[Measure]] = defaultdict(list)
+    for measure in measures:
+        by_key[measure.key].append(measure)
+    return {key: KeyGroup(events, key, of_key).block(order) for key, of_key in by_key.items()}
 
 
 class KeyGroup:
@@ -110,7 +86,7 @@ class KeyGroup:
         if order is not None:
             positions = np.empty_like(positions)
             positions[order] = self._group.place
-        empty = [value for measure in self._measures for value in _empty(measure)]
+        empty = [value for measure in self._measures for value in nothing_measured(measure)]
         return Block(tuple(self._columns), out, np.array(empty, dtype=np.int64), positions)
 
     def _steps(self) -> Iterator[Step]:
@@ -249,10 +225,3 @@ Step: TypeAlias = Callable[[Batch, Ints], None]
 def _window_of(measure: Measure) -> tuple[int, int, int]:
     window = measure.window if isinstance(measure, Total) else None
     return (window.hop, window.length, window.behind) if window else (0, 0, 0)
-
-
-def _empty(measure: Measure) -> tuple[int, ...]:
-    """What stands for an event without the key."""
-    if isinstance(measure, Latest):
-        return (-1, *[0] * len(measure.quantities))
-    return (-1, 0, -1, 0, -1) if isinstance(measure, Streak) else (0,)

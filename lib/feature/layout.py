@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from lib.feature.declaration import FeatureSet
@@ -171,16 +170,10 @@ class Layout:
         self.profiles = tuple(self._profiles.values())
 
     @property
-    def distincts(self) -> Iterator[DistinctSlot]:
+    def distincts(self) -> list[DistinctSlot]:
         """Where pairs are counted: once for each run, however many windows are read from it."""
-        locations = [
-            location for location in self.places.values() if isinstance(location, DistinctSlot)
-        ]
-        return iter(
-            {
-                (location.profile.key, location.run.field): location for location in locations
-            }.values()
-        )
+        slots = [slot for slot in self.places.values() if isinstance(slot, DistinctSlot)]
+        return list({(slot.profile.key, slot.run.field): slot for slot in slots}.values())
 
     def _place(self, measure: Measure) -> Place:
         if isinstance(measure, Total):

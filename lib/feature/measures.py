@@ -191,5 +191,12 @@ def quantities_of(measure: Measure) -> tuple[Quantity, ...]:
     return ()
 
 
+def nothing_measured(measure: Measure) -> tuple[int, ...]:
+    """A measure's numbers for an event without the key, or without earlier events of it."""
+    if isinstance(measure, Latest):
+        return (-1, *[0] * len(measure.quantities))
+    return (-1, 0, -1, 0, -1) if isinstance(measure, Streak) else (0,)
+
+
 def _window_label(window: Window | None) -> str:
     return f"{window.label}@{span(window.hop)}" if window else "ever"

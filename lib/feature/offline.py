@@ -8,7 +8,7 @@ it adds; once all are there, `finish` turns them into features.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lib.feature.columns import Lazy, append, numbers
-from lib.feature.declaration import Category, FeatureSet
-from lib.feature.evaluate import Evaluator
-from lib.feature.measure_table import blocks_of
+from lib.feature.declaration import Category, Derived, Direct, Feature, FeatureSet
+from lib.feature.exact_arithmetic import NAN, Value, choose
+from lib.feature.key_group import blocks_of
 from lib.feature.measures import Key, measure_columns
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -97,53 +97,58 @@ def finish(features: FeatureSet, table: pa.Table) -> pa.Table:
 
 def _features(
     features: FeatureSet, table: pa.Table, measured: Callable[[int, int], Mapping[str, Floats]]
-) -> dict[str, NDArray[np.float64]]:
+) -> dict[str, Floats]:
     """Every feature, from measures that are asked for some rows at a time."""
-    evaluate, inputs = Evaluator(features), _Inputs(table)
+    evaluate = _Evaluator(features, table)
     out = {name: np.empty(len(table)) for name in features.names}
     for first in range(0, len(table), _ROWS_AT_A_TIME):
         rows = slice(first, min(first + _ROWS_AT_A_TIME, len(table)))
-        values = evaluate(
-            _Part(inputs.columns, rows),
-            measured(rows.start, rows.stop),
-            _Part(inputs.has_key, rows),
-            _Part(inputs.codes, rows).__getitem__,
-        )
+        values = evaluate(rows, measured(rows.start, rows.stop))
         for name, column in out.items():
             column[rows] = values[name]
     return out
 
 
-class _Inputs:
-    """What features read of the events themselves, made when first asked for."""
+class _Evaluator:
+    """Turns measures into features; what these read of the events is made when first asked for."""
 
-    def __init__(self, table: pa.Table) -> None:
-        self._table = table
-        self.columns = Lazy(lambda name: numbers(table.column(name)))
-        self.has_key = Lazy(self._has_key)
-        self.codes = Lazy(self._codes)
+    def __init__(self, features: FeatureSet, table: pa.Table) -> None:
+        self._features, self._table = features.features, table
+        self._columns = Lazy(lambda name: numbers(table.column(name)))
+        self._has_key = Lazy(self._key_mask)
+        self._codes = Lazy(self._category_codes)
+        self._measured = {
+            feature.name: [column for m in feature.measures for column in measure_columns(m)]
+            for feature in self._features
+            if isinstance(feature, Feature)
+        }
 
-    def _has_key(self, key: Key) -> NDArray[np.bool_] | bool:
+    def __call__(self, rows: slice, measured: Mapping[str, Floats]) -> dict[str, Value]:
+        """Every feature of some rows by name, hidden ones included, from their measures."""
+        values: dict[str, Value] = {}
+        for feature in self._features:
+            if isinstance(feature, Derived):
+                value = feature.formula(*[values[name] for name in feature.inputs])
+            elif isinstance(feature, Direct):
+                value = feature.formula(*[self._columns[name][rows] for name in feature.columns])
+            elif isinstance(feature, Category):
+                value = self._codes[feature][rows]
+            else:
+                parts = tuple([measured[column] for column in self._measured[feature.name]])
+                value = feature.aggregate.finish(parts, feature.empty)
+                if (has_key := self._has_key[feature.key]) is not True:
+                    value = choose(has_key[rows], value, NAN)
+            values[feature.name] = value
+        return values
+
+    def _key_mask(self, key: Key) -> NDArray[np.bool_] | bool:
         """Which events have all columns of the key; True if all of them do."""
         columns = [self._table.column(name) for name in key]
         valid = [column.is_valid().to_numpy() for column in columns if column.null_count]
         return np.logical_and.reduce(valid) if valid else True
 
-    def _codes(self, feature: Category) -> Floats:
+    def _category_codes(self, feature: Category) -> Floats:
         vocabulary = pa.array(feature.vocabulary, pa.string())
         indices = pc.index_in(self._table.column(feature.column), value_set=vocabulary)
         codes: Floats = pc.add(pc.fill_null(indices, -1), 1).to_numpy().astype(float)
         return codes
-
-
-class _Part(dict[Any, Any]):
-    """Some rows of columns; what is not an array is the same for all rows."""
-
-    def __init__(self, columns: Mapping[Any, Any], rows: slice) -> None:
-        super().__init__()
-        self._columns, self._rows = columns, rows
-
-    def __missing__(self, name: Any) -> Any:
-        column = self._columns[name]
-        self[name] = column[self._rows] if isinstance(column, np.ndarray) else column
-        return self[name]

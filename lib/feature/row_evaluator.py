@@ -1,4 +1,4 @@
-"""From measures to features for one event: `Evaluator`'s arithmetic, laid out flat.
+"""From measures to features for one event: the arithmetic of `offline`, laid out flat.
 
 Only what there is something to compute from is computed; everything else is a constant.
 """
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from lib.feature.declaration import Category, Columns, Derived, Direct, Feature, FeatureSet
 from lib.feature.exact_arithmetic import NAN
-from lib.feature.measures import Latest, Measure, Streak, measure_columns
+from lib.feature.measures import Measure, measure_columns, nothing_measured
 
 
 class FinishStep(NamedTuple):
@@ -55,7 +55,7 @@ class RowEvaluator:
         values = [NAN] * self._count
         for at, feature in self._aggregates:
             if lacking.isdisjoint(feature.key):
-                parts = [number for m in feature.measures for number in nothing_measured(m)]
+                parts = [float(n) for m in feature.measures for n in nothing_measured(m)]
                 values[at] = feature.aggregate.finish(tuple(parts), feature.empty)
         return values
 
@@ -80,15 +80,6 @@ class RowEvaluator:
         for at, formula, inputs in self._derived:
             values[at] = formula(*inputs(values))
         return dict(zip(self._names, map(float, self._shown(values)), strict=True))
-
-
-def nothing_measured(measure: Measure) -> tuple[float, ...]:
-    """A measure's numbers for a key without events."""
-    if isinstance(measure, Streak):
-        return (-1.0, 0.0, -1.0, 0.0, -1.0)
-    if isinstance(measure, Latest):
-        return (-1.0, *[0.0] * len(measure.quantities))
-    return (0.0,)
 
 
 def _several(positions: list[int]) -> Callable[[Any], Any]:
