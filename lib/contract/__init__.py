@@ -7,20 +7,19 @@ from lib.contract.declaration import (
     MINOR_UNITS,
     TIME,
     Column,
+    ContractError,
     Precedes,
     known_times,
     text_column,
     time_column,
     utc_us,
 )
-from lib.contract.error import ContractError
 from lib.contract.file_format import FileFormat
 from lib.contract.mapping import Mapping
 from lib.contract.mapping_file import load_mapping, parse_mapping
 from lib.contract.matches import MatchCounts
 from lib.contract.money import Currency
 from lib.contract.origin import with_origin
-from lib.contract.quarantine import write_parquet
 from lib.contract.quarantine_summary import (
     QuarantineExample,
     QuarantineSummary,
@@ -36,7 +35,7 @@ from lib.contract.source import (
     read_pieces,
     source_schema,
 )
-from lib.contract.source_files import fingerprint_files, is_data_file, source_files
+from lib.contract.source_files import fingerprint_files, is_data_file, source_files, write_parquet
 
 __all__ = [
     "MINOR_UNITS",

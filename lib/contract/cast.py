@@ -7,9 +7,8 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from lib.contract.coercion import nan_to_null, plain
-from lib.contract.error import ContractError
-from lib.contract.number_list import read_number_lists
-from lib.contract.number_text import PLAIN, NumberFormat
+from lib.contract.declaration import ContractError
+from lib.contract.number_text import PLAIN, NumberFormat, read_number_lists
 from lib.contract.reason import Mask
 from lib.contract.row_check import as_mask
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from lib.contract.error import ContractError
+from lib.contract.declaration import ContractError
 
 
 @dataclass(frozen=True, slots=True)

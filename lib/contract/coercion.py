@@ -6,8 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lib.contract.declaration import Column
-from lib.contract.error import ContractError
+from lib.contract.declaration import Column, ContractError
 
 
 def as_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:

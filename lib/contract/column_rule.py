@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lib.contract.adjustment import Adjustments
 from lib.contract.cast import (
     Converted,
     lost,
@@ -28,7 +27,7 @@ from lib.contract.money import Currencies
 from lib.contract.money_reading import MoneyReading
 from lib.contract.number_text import PLAIN, NumberFormat
 from lib.contract.origin import file_values
-from lib.contract.reason import RowReasons
+from lib.contract.reason import Adjustments, RowReasons
 from lib.contract.row_check import as_mask, column_faults
 from lib.contract.text_form import (
     NULL_WORDS,

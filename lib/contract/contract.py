@@ -8,16 +8,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lib.contract.adjustment import VALUE_ADJUSTMENTS, Adjustments
 from lib.contract.checked import Checked, in_turn
 from lib.contract.coercion import as_array, nan_to_null, to_contract_type
-from lib.contract.declaration import Column, Precedes
+from lib.contract.declaration import Column, ContractError, Precedes
 from lib.contract.duplicates import drop_repeats
-from lib.contract.error import ContractError
-from lib.contract.lenience import set_missing
 from lib.contract.merge import merge_rows
-from lib.contract.reason import QUARANTINE_REASON, RowReasons
-from lib.contract.row_check import column_faults, either_faults, order_faults, together_faults
+from lib.contract.reason import QUARANTINE_REASON, VALUE_ADJUSTMENTS, Adjustments, RowReasons
+from lib.contract.row_check import (
+    column_faults,
+    either_faults,
+    order_faults,
+    set_missing,
+    together_faults,
+)
 from lib.declaration import did_you_mean
 
 

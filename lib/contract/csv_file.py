@@ -19,10 +19,9 @@ from lib.contract.csv_lines import Flags, count_line_ends, sort_lines
 from lib.contract.csv_marks import whole_records
 from lib.contract.csv_record import Dialect, FieldUse, Record, Status, after_line_end, read_record
 from lib.contract.csv_rows import Piece, RowReader
-from lib.contract.csv_text import ByteStream, utf8_blocks
-from lib.contract.error import ContractError
+from lib.contract.csv_text import ByteStream, refuse_document, utf8_blocks
+from lib.contract.declaration import ContractError
 from lib.contract.file_format import FileFormat
-from lib.contract.foreign_file import refuse_document
 from lib.contract.origin import with_origin
 from lib.contract.reason import Mask
 

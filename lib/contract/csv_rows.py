@@ -12,7 +12,7 @@ from lib.contract.cast import cast_or_null, lost
 from lib.contract.csv_lines import Ints, Lines
 from lib.contract.csv_marks import WholeRecords
 from lib.contract.csv_record import Dialect, Status
-from lib.contract.error import ContractError
+from lib.contract.declaration import ContractError
 from lib.contract.origin import QUARANTINE_FILE, QUARANTINE_ROW, with_origin
 from lib.contract.reason import QUARANTINE_REASON, Mask
 

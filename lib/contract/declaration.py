@@ -6,6 +6,14 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.types as pat
 
+
+class ContractError(ValueError):
+    """A data set or a mapping file cannot be used as it is; nothing was read past this point.
+
+    The message names the field, what was expected, what came, and what to do next.
+    """
+
+
 TIME = pa.timestamp("us", tz="UTC")
 MINOR_UNITS = "minor units"
 LONGEST_ID_BYTES = 128

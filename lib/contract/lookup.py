@@ -9,7 +9,7 @@ import pyarrow as pa
 from lib.contract.cast import to_text
 from lib.contract.coercion import as_array
 from lib.contract.csv_file import CsvFile
-from lib.contract.error import ContractError
+from lib.contract.declaration import ContractError
 from lib.contract.file_format import FileFormat
 from lib.contract.origin import QUARANTINE_ROW
 from lib.contract.reason import QUARANTINE_REASON, Mask

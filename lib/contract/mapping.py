@@ -6,19 +6,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from lib.contract.adjustment import VALUE_ADJUSTMENTS, Adjustments
 from lib.contract.aggregation import Aggregation
 from lib.contract.checked import Checked, in_turn
 from lib.contract.column_rule import ColumnRule
 from lib.contract.condition import Condition, all_hold
 from lib.contract.contract import Contract
 from lib.contract.csv_record import FieldUse
-from lib.contract.error import ContractError
+from lib.contract.declaration import ContractError
 from lib.contract.file_format import FileFormat
-from lib.contract.iso_4217 import MINOR_DIGITS
-from lib.contract.money import Currencies
+from lib.contract.money import MINOR_DIGITS, Currencies
 from lib.contract.origin import QUARANTINE_ROW, refuse_shared_names
-from lib.contract.reason import QUARANTINE_REASON, Mask, RowReasons
+from lib.contract.reason import QUARANTINE_REASON, VALUE_ADJUSTMENTS, Adjustments, Mask, RowReasons
 from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.unit import conversion
 from lib.declaration import did_you_mean

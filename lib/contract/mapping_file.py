@@ -9,8 +9,7 @@ import pyarrow as pa
 from lib.contract.aggregate_section import read_aggregation, row_rules
 from lib.contract.column_rule import ColumnRule
 from lib.contract.contract import Contract
-from lib.contract.declaration import TIME, Column
-from lib.contract.error import ContractError
+from lib.contract.declaration import TIME, Column, ContractError
 from lib.contract.file_format import FileFormat
 from lib.contract.lookup import looked_up
 from lib.contract.mapping import Mapping

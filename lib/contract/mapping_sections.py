@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from lib.contract.condition import BOUNDS, Condition
 from lib.contract.csv_text import is_text_encoding
 from lib.contract.file_format import FileFormat
-from lib.contract.iso_4217 import MINOR_DIGITS
-from lib.contract.money import MILLION, MOST_DIGITS, Currencies, Currency
+from lib.contract.money import MILLION, MINOR_DIGITS, MOST_DIGITS, Currencies, Currency
 from lib.contract.number_text import (
     DECIMAL_MARKS,
     NEGATIVES,

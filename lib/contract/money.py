@@ -11,8 +11,27 @@ import pyarrow.types as pat
 
 from lib.contract.cast import Converted, cast_or_null, lost, matching
 from lib.contract.coercion import plain
-from lib.contract.error import ContractError
+from lib.contract.declaration import ContractError
 from lib.contract.number_text import PLAIN, NumberFormat
+
+_DIGITS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: (
+        "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP "
+        "BYN BZD CAD CDF CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD "
+        "FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD "
+        "KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD "
+        "NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP "
+        "SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED "
+        "VES WST XCD XCG YER ZAR ZMW ZWG"
+    ),
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+
+MINOR_DIGITS = {code: digits for digits, codes in _DIGITS.items() for code in codes.split()}
+"""By code: 2 for EUR, 0 for JPY, 3 for KWD. Metals and test codes have no minor unit."""
+
 
 Integers = npt.NDArray[np.int64]
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.contract.coercion import as_array
-from lib.contract.error import ContractError
+from lib.contract.declaration import ContractError
 from lib.contract.file_format import without_compression
 
 QUARANTINE_FILE = "quarantine_file"

@@ -7,8 +7,7 @@ import pyarrow as pa
 import pyarrow.types as pat
 
 from lib.contract.column_rule import ColumnRule
-from lib.contract.declaration import Column
-from lib.contract.error import ContractError
+from lib.contract.declaration import Column, ContractError
 from lib.contract.mapping_sections import read_number_format
 from lib.contract.money import MOST_DIGITS, MOST_UNITS, Currencies
 from lib.contract.money_reading import MoneyReading

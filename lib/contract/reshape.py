@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from lib.contract.cast import to_text
 from lib.contract.coercion import as_array, plain
-from lib.contract.error import ContractError
+from lib.contract.declaration import ContractError
 from lib.contract.origin import QUARANTINE_FILE, QUARANTINE_ROW
 from lib.contract.reason import RowReasons
 

@@ -12,12 +12,18 @@ import pyarrow.csv as pc_csv
 from lib.contract.checked import Checked, one_below_the_other
 from lib.contract.csv_file import CsvFile
 from lib.contract.csv_rows import UNREADABLE, Piece
-from lib.contract.error import ContractError
+from lib.contract.declaration import ContractError
 from lib.contract.mapping import Mapping
 from lib.contract.origin import with_origin
 from lib.contract.reason import QUARANTINE_REASON, Mask
-from lib.contract.source_columns import columns_of, folder_values, with_values
-from lib.contract.source_files import Paths, SourceFile, source_files
+from lib.contract.source_files import (
+    Paths,
+    SourceFile,
+    columns_of,
+    folder_values,
+    source_files,
+    with_values,
+)
 
 ROWS_PER_PIECE = 262_144
 _SAMPLE_ROWS = 10_000

@@ -1,4 +1,4 @@
-"""The files that a path, a folder or a URI names, without those that other programs leave."""
+"""The files that a path, a folder or a URI names, and the columns that a mapping reads of each."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,14 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow import fs
 
-from lib.contract.error import ContractError
+from lib.contract.csv_file import DELIMITERS, CsvFile
+from lib.contract.csv_text import ending_hint
+from lib.contract.declaration import ContractError
 from lib.contract.file_format import FileFormat, without_compression
-from lib.contract.foreign_file import ending_hint
-from lib.storage import open_storage
+from lib.contract.mapping import Mapping
+from lib.contract.origin import partition_values
+from lib.storage import LocalStorage, open_storage
+from lib.storage import write_parquet as write_stored
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -125,6 +129,16 @@ def is_data_file(name: str) -> bool:
     return not (hidden or last.endswith(".crc") or last in _LEFT_OVERS)
 
 
+def write_parquet(table: pa.Table, path: str | Path) -> Path:
+    """Put a Parquet file in place; readers never see a part.
+
+    The file is its owner's alone, as folders that are made for it are.
+    """
+    target = Path(path)
+    write_stored(table, LocalStorage(target.parent), target.name)
+    return target
+
+
 def fingerprint_files(paths: Iterable[str | Path]) -> str:
     """SHA-256 over the bytes of files, whatever order and folder they are named in."""
     total = hashlib.sha256()
@@ -163,3 +177,68 @@ def _kind_by_ending(address: str) -> str:
     if ending in _CSV or (inner != name and not ending):
         return "csv"
     return "parquet" if ending in _PARQUET and inner == name else ""
+
+
+def columns_of(
+    mapping: Mapping, file: SourceFile, names: Sequence[str], opened: CsvFile | None = None
+) -> list[str]:
+    """The columns that are read from a file itself.
+
+    Raises:
+        ContractError: one is absent, or is there twice.
+    """
+    _require(mapping, file, names, opened)
+    columns = [name for name in mapping.source_columns if name in names]
+    for name in columns:
+        if file.kind != "csv" and list(names).count(name) > 1:
+            raise ContractError(f"{file.address}: several columns are named '{name}'; rename them")
+    return columns
+
+
+def folder_values(file: SourceFile, names: Sequence[str]) -> dict[str, str | None]:
+    """Columns that the names of the file's folders give, and the file itself does not."""
+    values = partition_values(file.address)
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def with_values(rows: pa.Table, values: dict[str, str | None]) -> pa.Table:
+    """`rows` with a column for each of `values`, the same in every row."""
+    for name, value in values.items():
+        rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
+    return rows
+
+
+def _require(
+    mapping: Mapping, file: SourceFile, names: Sequence[str], opened: CsvFile | None
+) -> None:
+    """Refuse a file that lacks a column which the mapping reads, and say what may be the cause."""
+    try:
+        mapping.require([*names, *folder_values(file, names)])
+    except ContractError as error:
+        hint = "" if opened is None else _header_hint(mapping, file, opened)
+        raise ContractError(f"{error}; read from {file.address}{hint}") from error
+
+
+def _header_hint(mapping: Mapping, file: SourceFile, opened: CsvFile) -> str:
+    below = opened.find_header(mapping.source_columns)
+    if below is not None:
+        lines, mark = below
+        other = mark != mapping.file.delimiter_of(file.address)
+        more = f', delimiter: "{_shown(mark)}"' if other else ""
+        return (
+            f"; line {lines + 1} names them: say in the mapping file: "
+            f"file: {{skip_lines: {lines}{more}}}"
+        )
+    marks = [mark for mark in DELIMITERS if mark in opened.names[0]]
+    if len(opened.names) == 1 and marks:
+        return (
+            "; the header is one field: say the delimiter in the mapping file: "
+            f'file: {{delimiter: "{_shown(marks[0])}"}}'
+        )
+    if any("\\x" in name for name in opened.names):
+        return "; the header is not UTF-8: say in the mapping file: file: {encoding: cp1252}"
+    return ""
+
+
+def _shown(mark: str) -> str:
+    return "\\t" if mark == "\t" else mark

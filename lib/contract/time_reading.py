@@ -15,8 +15,7 @@ import pyarrow.types as pat
 
 from lib.contract.cast import NUMBER, Converted, Fault, cast_or_null, lost, matching
 from lib.contract.coercion import nan_to_null, plain
-from lib.contract.declaration import TIME
-from lib.contract.error import ContractError
+from lib.contract.declaration import TIME, ContractError
 from lib.contract.number_text import PLAIN, NumberFormat
 from lib.contract.reason import Mask
 from lib.contract.row_check import as_mask

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lib.contract.error import ContractError
+from lib.contract.declaration import ContractError
 from lib.declaration import did_you_mean
 
 

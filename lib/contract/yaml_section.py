@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from lib.contract.error import ContractError
+from lib.contract.declaration import ContractError
 from lib.declaration import did_you_mean
 from lib.declaration.yaml_document import DocumentError, compose_yaml, construct_yaml, line_of
 

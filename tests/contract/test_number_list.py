@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.contract import parse_mapping, read_checked
-from lib.contract.number_list import read_number_lists
+from lib.contract.number_text import read_number_lists
 from lib.maintenance.contracts import CONTRACTS
 from lib.maintenance.waveform import FEWEST_SAMPLES
 

@@ -20,9 +20,9 @@ from lib.contract import (
     read_checked,
 )
 from lib.contract import time_column as contract_time
-from lib.contract.adjustment import Adjustments
 from lib.contract.cast import to_number, to_text, to_whole
 from lib.contract.number_text import NumberFormat
+from lib.contract.reason import Adjustments
 
 PLACES = Contract(
     name="places",
