@@ -18,8 +18,8 @@ from lib.contract.checked import Checked, in_turn
 from lib.contract.coercion import as_array
 from lib.contract.contract import Contract
 from lib.contract.declaration import TIME, Column
-from lib.contract.duplicates import column_codes, find_repeats
-from lib.contract.key_groups import KeyGroups
+from lib.contract.duplicates import find_repeats
+from lib.contract.key_groups import KeyGroups, column_codes, valid_mask
 from lib.contract.reason import QUARANTINE_REASON, Mask, RowReasons
 
 SUM, SAME = "sum", "same"
@@ -120,7 +120,7 @@ class Aggregation:
         operation = self._operation(column)
         if operation == SUM:
             return *groups.sums(values, ends), f"{name}: the sum is too large"
-        valid = np.asarray(pc.is_valid(values).to_numpy(zero_copy_only=False))
+        valid = valid_mask(groups.rows, name)
         if column.name not in self.by and column.fallback is None:
             valid &= ~ends
         ranks = _ranks(values) if operation in (*LOWEST, *HIGHEST) else np.arange(len(values))

@@ -1,11 +1,14 @@
 """What the check of a table came to, and two checks in turn."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import pyarrow as pa
 
 from lib.contract.declaration import ContractError
+from lib.contract.reason import by_frequency
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,10 @@ class Checked:
 
 def in_turn(first: Checked, second: Checked) -> Checked:
     """Two checks of the same rows, the second of what the first let pass."""
-    reasons = Counter(first.reasons) + Counter(second.reasons)
     return Checked(
         good=second.good,
         quarantined=one_below_the_other(first.quarantined, second.quarantined),
-        reasons=dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
+        reasons=by_frequency(Counter(first.reasons) + Counter(second.reasons)),
         repeats=first.repeats + second.repeats,
         rows_in=first.rows_in,
         merged=first.merged + second.merged,
@@ -76,3 +78,10 @@ def one_below_the_other(upper: pa.Table, lower: pa.Table) -> pa.Table:
                 for table in (upper, lower)
             )
     return pa.concat_tables([upper, lower], promote_options="default")
+
+
+def one_table(tables: Sequence[pa.Table]) -> pa.Table:
+    """All rows; a column that has two types is text."""
+    if len({table.schema for table in tables}) == 1:
+        return pa.concat_tables(tables)
+    return reduce(one_below_the_other, tables)

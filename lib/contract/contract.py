@@ -11,8 +11,7 @@ import pyarrow.types as pat
 from lib.contract.checked import Checked, in_turn
 from lib.contract.coercion import as_array, nan_to_null, to_contract_type
 from lib.contract.declaration import Column, ContractError, Precedes
-from lib.contract.duplicates import drop_repeats
-from lib.contract.merge import merge_rows
+from lib.contract.duplicates import drop_repeats, merge_rows
 from lib.contract.reason import QUARANTINE_REASON, VALUE_ADJUSTMENTS, Adjustments, RowReasons
 from lib.contract.row_check import (
     column_faults,

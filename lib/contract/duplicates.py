@@ -1,16 +1,13 @@
-"""Rows that come twice: exact retries are dropped, contradictions go to the quarantine."""
+"""Rows of one key: retries are dropped, parts merged, contradictions go to the quarantine."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.types as pat
 
 from lib.contract.coercion import as_array
+from lib.contract.key_groups import Codes, KeyGroups, Places, column_codes, valid_mask
 from lib.contract.reason import Mask
-
-Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,66 +58,83 @@ def find_repeats(
     Returns:
         Masks over the rows. The first row of each key is in neither.
     """
-    rows = table.num_rows
-    repeats = Repeats(np.zeros(rows, dtype=np.bool_), np.zeros(rows, dtype=np.bool_))
-    shared = shared_key_rows(table, key)
-    if not shared.size:
-        return repeats
-    some = table.take(pa.array(shared))
-    first = _first_row_of_each(key_codes(some, key), row_sequence(some, order))
-    content = [name for name in table.column_names if name not in {*key, *ignore}]
-    same = np.ones(shared.size, dtype=np.bool_)
-    for name in content:
-        codes = column_codes(some, name)
-        same &= codes == codes[first]
-    again = first != np.arange(shared.size)
-    repeats.exact[shared[again & same]] = True
-    repeats.conflicting[shared[again & ~same]] = True
+    groups = KeyGroups.shared(table, key, order)
+    first = groups.starts[groups.group]
+    again = first != np.arange(len(first))
+    same = np.ones(len(first), dtype=np.bool_)
+    for name in table.column_names:
+        if name not in {*key, *ignore}:
+            codes = column_codes(groups.rows, name)
+            same &= codes == codes[first]
+    repeats = Repeats(*np.zeros((2, table.num_rows), dtype=np.bool_))
+    repeats.exact[groups.source[again & same]] = True
+    repeats.conflicting[groups.source[again & ~same]] = True
     return repeats
 
 
-def shared_key_rows(table: pa.Table, key: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    """Rows whose key another row has, too."""
-    codes = key_codes(table, key)
-    counts = np.bincount(codes, minlength=1)
-    return np.flatnonzero(counts[codes] > 1)
+def merge_rows(
+    table: pa.Table, key: tuple[str, ...], ignore: tuple[str, ...], order: tuple[str, ...]
+) -> Once:
+    """One row for each key, with the first value that any of its rows gives in each column.
+
+    The rows of a key are taken in order. One that gives another value than an earlier row
+    contradicts it, and none of its values is used. The rows that stay may be merged again with
+    others of the same key, so a table may be merged in pieces.
+
+    Args:
+        table: rows that are good otherwise.
+        key: columns that name the thing; no nulls.
+        ignore: columns in which the rows of a key may differ; the first value stands.
+        order: columns that say which row is first; ties go by row order, nulls come last.
+    """
+    groups = KeyGroups.shared(table, key, order)
+    conflicting, count = np.zeros(table.num_rows, dtype=np.bool_), len(groups.source)
+    if not count:
+        return Once(table, conflicting, 0, 0)
+    valid = {n: valid_mask(groups.rows, n) for n in table.column_names if n not in key}
+    compared = [(column_codes(groups.rows, n), valid[n]) for n in valid if n not in ignore]
+    active = _consistent(groups, compared)
+    conflicting[groups.source[~active]] = True
+    sources = {name: groups.first(mask & active) for name, mask in valid.items()}
+    giving = np.zeros(count, dtype=np.bool_)
+    for source in sources.values():
+        giving[source[source < count]] = True
+    giving[groups.starts] = False
+    merged = int(giving.sum())
+    repeats = int(active.sum()) - len(groups.starts) - merged
+    return Once(_merged(table, groups, sources), conflicting, repeats, merged)
 
 
-def key_codes(table: pa.Table, names: tuple[str, ...]) -> Codes:
-    """Equal keys, equal code."""
-    codes = column_codes(table, names[0])
-    for name in names[1:]:
-        other = column_codes(table, name)
-        combined = codes * (int(other.max(initial=0)) + 1) + other
-        codes = np.unique(combined, return_inverse=True)[1].astype(np.int64)
-    return codes
+def _consistent(groups: KeyGroups, columns: list[tuple[Codes, Mask]]) -> Mask:
+    """Rows that contradict no earlier row of their key, as if they were taken one by one.
+
+    Each round finds the first contradicting row of every key. The rows before it stay for certain,
+    so whatever contradicts one of those is set aside with it.
+    """
+    active = np.ones(len(groups.group), dtype=np.bool_)
+    while True:
+        against = np.full(len(active), len(active))
+        for codes, valid in columns:
+            valued = valid & active
+            source = groups.first(valued)[groups.group]
+            other = valued & (codes != codes[np.minimum(source, len(active) - 1)])
+            against[other] = np.minimum(against[other], source[other])
+        contradicts = against < len(active)
+        if not contradicts.any():
+            return active
+        active &= ~(contradicts & (against < groups.first(contradicts)[groups.group]))
 
 
-def column_codes(table: pa.Table, name: str) -> Codes:
-    """Equal content, equal code; null is a content of its own, and so is NaN."""
-    values = as_array(table[name])
-    if pat.is_list(values.type):
-        values = pa.array([None if value is None else repr(value) for value in values.to_pylist()])
-    encoded = values.dictionary_encode(null_encoding="encode")
-    codes: Codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes
-
-
-def row_sequence(table: pa.Table, order: tuple[str, ...]) -> Codes:
-    """The place of each row when ordered by `order`, ties by row, nulls last."""
-    keys = [np.arange(table.num_rows)]
-    latest = np.iinfo(np.int64).max
-    for name in reversed(order):
-        times = as_array(table[name]).cast(pa.int64()).fill_null(latest)
-        keys.append(times.to_numpy(zero_copy_only=False))
-    sequence: Codes = np.empty(table.num_rows, dtype=np.int64)
-    sequence[np.lexsort(keys)] = np.arange(table.num_rows)
-    return sequence
-
-
-def _first_row_of_each(codes: Codes, sequence: Codes) -> Codes:
-    by_sequence = np.argsort(sequence)
-    _, first, inverse = np.unique(codes[by_sequence], return_index=True, return_inverse=True)
-    result: Codes = np.empty_like(codes)
-    result[by_sequence] = by_sequence[first[inverse]]
-    return result
+def _merged(table: pa.Table, groups: KeyGroups, sources: dict[str, Places]) -> pa.Table:
+    firsts = groups.source[groups.starts]
+    stays = np.ones(table.num_rows, dtype=np.bool_)
+    stays[groups.source] = False
+    stays[firsts] = True
+    columns = {}
+    for name in table.column_names:
+        take = np.arange(table.num_rows)
+        if name in sources:
+            has_source = sources[name] < len(groups.source)
+            take[firsts[has_source]] = groups.source[sources[name][has_source]]
+        columns[name] = as_array(table[name]).take(pa.array(take[stays]))
+    return pa.table(columns, schema=table.schema)

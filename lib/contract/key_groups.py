@@ -12,11 +12,38 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lib.contract.duplicates import Codes, key_codes
+from lib.contract.coercion import as_array
 from lib.contract.reason import Mask
 
 _LARGEST_SUM = 2.0**62
 Places = npt.NDArray[np.intp]
+Codes = npt.NDArray[np.int64]
+
+
+def key_codes(table: pa.Table, names: tuple[str, ...]) -> Codes:
+    """Equal keys, equal code."""
+    codes = column_codes(table, names[0])
+    for name in names[1:]:
+        other = column_codes(table, name)
+        combined = codes * (int(other.max(initial=0)) + 1) + other
+        codes = np.unique(combined, return_inverse=True)[1].astype(np.int64)
+    return codes
+
+
+def column_codes(table: pa.Table, name: str) -> Codes:
+    """Equal content, equal code; null is a content of its own, and so is NaN."""
+    values = as_array(table[name])
+    if pat.is_list(values.type):
+        values = pa.array([None if value is None else repr(value) for value in values.to_pylist()])
+    encoded = values.dictionary_encode(null_encoding="encode")
+    codes: Codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
+
+
+def valid_mask(table: pa.Table, name: str) -> Mask:
+    """Rows that have a value of a column."""
+    mask: Mask = table[name].is_valid().to_numpy()
+    return mask
 
 
 @dataclass(frozen=True)
@@ -46,7 +73,7 @@ class KeyGroups:
 
         Args:
             table: by time; so the keys of a thing come by time, too.
-            places: ascending.
+            places: in the order of the rows of a key.
             by: columns of a key.
             of_thing: the first of them, or all of them.
         """
@@ -58,6 +85,28 @@ class KeyGroups:
         thing = np.cumsum(np.diff(things[order][starts], prepend=-1) != 0) - 1
         rows = some.take(pa.array(order))
         return cls(rows, places[order], starts, np.cumsum(changes) - 1, thing)
+
+    @classmethod
+    def shared(cls, table: pa.Table, key: tuple[str, ...], order: tuple[str, ...]) -> KeyGroups:
+        """Groups of the rows whose key another row has, too.
+
+        Args:
+            table: its rows.
+            key: columns of a key.
+            order: time columns by which the rows of a key come; nulls last, ties by row.
+        """
+        codes = key_codes(table, key)
+        places = np.flatnonzero(np.bincount(codes, minlength=1)[codes] > 1)
+        some = table.select(list(order)).take(pa.array(places))
+        latest = np.iinfo(np.int64).max
+        times = [as_array(some[name]).cast(pa.int64()).fill_null(latest) for name in order[::-1]]
+        keys = [times_of.to_numpy(zero_copy_only=False) for times_of in times]
+        return cls.of(table, places[np.lexsort([np.arange(len(places)), *keys])], key, key)
+
+    def first(self, mask: Mask) -> Places:
+        """(keys,) the first row of each key where `mask` holds; the number of rows for none."""
+        positions = np.where(mask, np.arange(len(mask)), len(mask))
+        return np.minimum.reduceat(positions, self.starts)
 
     def chosen(self, valid: Mask, ranks: Places, *, highest: bool) -> pa.Array:
         """(keys,) the valid row of the lowest or highest rank, null where none is valid.

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from lib.contract.aggregation import Aggregation
-from lib.contract.checked import Checked, in_turn
+from lib.contract.checked import Checked, in_turn, one_table
 from lib.contract.column_rule import ColumnRule
 from lib.contract.condition import Condition, all_hold
 from lib.contract.contract import Contract
@@ -111,10 +111,6 @@ class Mapping:
             return self.reshape.rows(raw, [*self._needed, *conditions])
         return raw
 
-    def select(self, raw: pa.Table) -> pa.Table:
-        """The source rows that belong to the data set: by `where`, and by the tags of a pivot."""
-        return self.of_data_set(self.source_rows(raw))
-
     @property
     def leaves_out_by(self) -> str:
         """Sections that leave rows out, as messages name them; empty where none does."""
@@ -125,37 +121,33 @@ class Mapping:
             sections.append("'pivot', as no column is read from their tags")
         return " or by ".join(sections)
 
-    def of_data_set(self, rows: pa.Table) -> pa.Table:
+    def select(self, rows: pa.Table) -> pa.Table:
         """Those of the `source_rows` that fulfil `where` and whose tag is read."""
         rows = rows.filter(pa.array(all_hold(self.where, rows))) if self.where else rows
         return self.reshape.rows(rows, self._needed) if isinstance(self.reshape, Pivot) else rows
 
-    def apply(self, raw: pa.Table) -> pa.Table:
-        """`select`, then every contract column that the mapping provides.
-
-        A pure function of one table, so it runs as well inside a block of a larger data set. The
-        column `quarantine_reason` says which rows could not be converted and why, and
-        `value_adjustments` which values were changed; `Contract.check` takes both from there.
-
-        Raises:
-            ContractError: a source column is absent or has a type that cannot be meant.
-        """
-        return self.convert(self.select(raw))
-
-    def check(self, raw: pa.Table, *, partial: bool = False) -> Checked:
-        """`apply`, then the contract's check; the quarantine shows the source's own columns.
+    def check(self, *raw: pa.Table, partial: bool = False) -> Checked:
+        """Tables converted and checked as one; the quarantine shows the source's own columns.
 
         Rows that `where` leaves out are counted in `rows_in` and `left_out`, and so are rows whose
         tag no column is read from. `rows_in` counts the rows that `unpivot` makes.
 
         Args:
-            raw: source rows.
-            partial: more rows of the same keys may lie elsewhere, see `Contract.check`.
+            raw: source rows, one table or more.
+            partial: more rows of the same keys may lie elsewhere, see `Contract.check`; rows by
+                `row_contract` come out.
+
+        Raises:
+            ContractError: a source column is absent or has a type that cannot be meant.
         """
-        rows = self.source_rows(raw)
-        selected = self.of_data_set(rows)
-        checked = self.check_converted(self.convert(selected), selected, partial=partial)
-        return replace(checked, rows_in=rows.num_rows, left_out=rows.num_rows - selected.num_rows)
+        sources = [self.source_rows(table) for table in raw]
+        selected = [self.select(rows) for rows in sources]
+        converted = pa.concat_tables([self.convert(rows) for rows in selected])
+        checked = self.row_contract.check(converted, one_table(selected), partial=partial)
+        if self.aggregation is not None and not partial:
+            checked = in_turn(checked, self.aggregation.check(checked.good, self.contract))
+        rows_in = sum(rows.num_rows for rows in sources)
+        return replace(checked, rows_in=rows_in, left_out=rows_in - converted.num_rows)
 
     @property
     def row_contract(self) -> Contract:
@@ -163,19 +155,6 @@ class Mapping:
         if self.aggregation is None:
             return self.contract
         return self.aggregation.row_contract(self.contract)
-
-    def check_converted(self, table: pa.Table, original: pa.Table, *, partial: bool) -> Checked:
-        """The contract's check of what `convert` made, and the aggregation of whole keys.
-
-        Args:
-            table: what `convert` made of `original`.
-            original: the rows as they came.
-            partial: more rows of the same keys may lie elsewhere; rows by `row_contract` come out.
-        """
-        checked = self.row_contract.check(table, original, partial=partial)
-        if partial or self.aggregation is None:
-            return checked
-        return in_turn(checked, self.aggregation.check(checked.good, self.contract))
 
     def in_units(self, units: dict[str, str]) -> "Mapping":
         """The same mapping with the values of some columns in other physical units.
@@ -246,7 +225,12 @@ class Mapping:
         return " and ".join(users) or "where"
 
     def convert(self, selected: pa.Table) -> pa.Table:
-        """Every contract column that the mapping provides, of rows that `select` chose."""
+        """Every contract column that the mapping provides, of rows that `select` chose.
+
+        A pure function of one table, so it runs as well inside a block of a larger data set. The
+        column `quarantine_reason` says which rows could not be converted and why, and
+        `value_adjustments` which values were changed; `Contract.check` takes both from there.
+        """
         reasons, notes = RowReasons(selected.num_rows), Adjustments(selected.num_rows)
         if isinstance(self.reshape, Pivot):
             selected = self.reshape.spread(selected, self._needed, reasons)

@@ -1,6 +1,6 @@
 """Which rows leave for the quarantine and why, and which values were changed on reading."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,12 @@ import pyarrow.compute as pc
 QUARANTINE_REASON = "quarantine_reason"
 
 Mask = npt.NDArray[np.bool_]
+
+
+def by_frequency(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts by text, the most frequent first, ties by text; without those that are 0."""
+    pairs = [(text, count) for text, count in counts.items() if count]
+    return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
 
 
 class RowReasons:
@@ -61,8 +67,7 @@ class RowReasons:
     def counts(self) -> dict[str, int]:
         """Rows per reason, the most frequent first, ties by text."""
         sizes = np.bincount(self._codes[self._codes >= 0], minlength=len(self._texts))
-        pairs = zip(self._texts, sizes.tolist(), strict=True)
-        return dict(sorted(((t, n) for t, n in pairs if n), key=lambda pair: (-pair[1], pair[0])))
+        return by_frequency(dict(zip(self._texts, sizes.tolist(), strict=True)))
 
     def _code(self, text: str) -> int:
         if text not in self._code_of:
@@ -126,9 +131,9 @@ class Adjustments:
 
     def counts(self, kept: Mask) -> dict[str, int]:
         """Adjusted values in the rows of `kept`, by text, the most frequent first."""
-        sizes = {
-            text: int(np.count_nonzero(kept[np.concatenate(parts)]))
-            for text, parts in self._rows.items()
-        }
-        pairs = [(text, size) for text, size in sizes.items() if size]
-        return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
+        return by_frequency(
+            {
+                text: int(np.count_nonzero(kept[np.concatenate(parts)]))
+                for text, parts in self._rows.items()
+            }
+        )

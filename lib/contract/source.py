@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import reduce
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +14,7 @@ from lib.contract.csv_rows import UNREADABLE, Piece
 from lib.contract.declaration import ContractError
 from lib.contract.mapping import Mapping
 from lib.contract.origin import with_origin
-from lib.contract.reason import QUARANTINE_REASON, Mask
+from lib.contract.reason import QUARANTINE_REASON, Mask, by_frequency
 from lib.contract.source_files import (
     Paths,
     SourceFile,
@@ -113,13 +112,17 @@ def check_pieces(mapping: Mapping, pieces: Sequence[Piece], *, partial: bool = F
         pieces: one or more.
         partial: more rows of the same keys may lie elsewhere, see `Contract.check`.
     """
-    sources = [mapping.source_rows(piece.rows) for piece in pieces]
-    selected = [mapping.of_data_set(rows) for rows in sources]
-    mapped = pa.concat_tables([mapping.convert(rows) for rows in selected])
-    checked = mapping.check_converted(mapped, _concat(selected), partial=partial)
-    rows_in = sum(rows.num_rows for rows in sources)
-    checked = replace(checked, rows_in=rows_in, left_out=rows_in - mapped.num_rows)
-    return _with_unreadable(checked, pa.concat_tables([piece.unreadable for piece in pieces]))
+    checked = mapping.check(*[piece.rows for piece in pieces], partial=partial)
+    lines = pa.concat_tables([piece.unreadable for piece in pieces])
+    if not lines.num_rows:
+        return checked
+    counts = Counter(checked.reasons) + Counter(lines[QUARANTINE_REASON].to_pylist())
+    return replace(
+        checked,
+        quarantined=one_below_the_other(checked.quarantined, lines),
+        reasons=by_frequency(counts),
+        rows_in=checked.rows_in + lines.num_rows,
+    )
 
 
 def read_checked(
@@ -134,7 +137,7 @@ def read_checked(
         may_be_empty: files without rows are no error.
 
     Raises:
-        ContractError: see `source_files`, `read_pieces`, `Mapping.apply` and `Contract.check`; or
+        ContractError: see `source_files`, `read_pieces` and `Mapping.check`; or
             no file holds a row.
     """
     files = source_files(mapping.file, paths)
@@ -188,23 +191,4 @@ def _no_rows_message(mapping: Mapping, files: Sequence[SourceFile]) -> str:
     return (
         f"{names}: no rows to read for {mapping.origin}; {len(files)} file(s), each empty or with "
         "a header only; check the path and the export"
-    )
-
-
-def _concat(tables: Sequence[pa.Table]) -> pa.Table:
-    """All rows; a column that has two types is text."""
-    if len({table.schema for table in tables}) == 1:
-        return pa.concat_tables(tables)
-    return reduce(one_below_the_other, tables)
-
-
-def _with_unreadable(checked: Checked, lines: pa.Table) -> Checked:
-    if not lines.num_rows:
-        return checked
-    counts = Counter(checked.reasons) + Counter(lines[QUARANTINE_REASON].to_pylist())
-    return replace(
-        checked,
-        quarantined=one_below_the_other(checked.quarantined, lines),
-        reasons=dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))),
-        rows_in=checked.rows_in + lines.num_rows,
     )

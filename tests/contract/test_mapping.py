@@ -33,7 +33,7 @@ def mapping(top: str = "", **columns: str | None):
 
 def mapped(column: str, text: str, **raw: object) -> list[object]:
     table = pa.table(RAW | raw)
-    return mapping(**{column: text}).apply(table)[column].to_pylist()
+    return mapping(**{column: text}).convert(table)[column].to_pylist()
 
 
 def reasons(column: str, text: str, **raw: object) -> list[str]:
@@ -97,7 +97,7 @@ def test_a_column_may_have_a_value_only_under_a_condition():
     table = pa.table(
         {name: values * 2 for name, values in RAW.items()} | {"STATUS": ["arrived", "lost"]}
     )
-    arrived = mapping(arrived_at=text).apply(table)["arrived_at"]
+    arrived = mapping(arrived_at=text).convert(table)["arrived_at"]
     assert arrived.null_count == 1
     assert arrived[0].is_valid
 
@@ -284,7 +284,7 @@ def test_a_file_that_is_no_mapping_is_refused(text, words):
 def test_a_column_that_the_data_lacks_stops_at_once():
     table = pa.table(RAW).rename_columns({"WEIGHT": "WIEGHT"})
     with pytest.raises(ContractError) as stopped:
-        mapping().apply(table)
+        mapping().check(table)
     assert "no column 'WEIGHT', which weight_kg is read from; did you mean 'WIEGHT'?" in str(
         stopped.value
     )
