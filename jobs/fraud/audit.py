@@ -8,12 +8,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-import pyarrow as pa
-
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, LocalOutput
-from jobs.framework.progress import JobOptions
-from jobs.fraud.history import check_tables, read_history
+from jobs.fraud.sources import Sources
 from lib.contract import ContractError
 from lib.durable import make_folder, replace_file
 from lib.fraud.amounts import AmountScale
@@ -30,8 +27,8 @@ class AuditError(ValueError):
     """More payments differ than are allowed."""
 
 
-@dataclass(frozen=True)
-class AuditConfig(JobOptions):
+@dataclass(frozen=True, kw_only=True)
+class AuditConfig(Sources):
     """Recompute the features of served payments and report the share that differs.
 
     The target is zero. A difference means that training and serving use different data: a payment
@@ -41,14 +38,8 @@ class AuditConfig(JobOptions):
     records: str
     """Database of the decisions: sqlite:///path or postgresql+psycopg://..."""
     transactions: InputPath | None = None
-    """File, folder or URI with the payments that the profile store was filled with at the start."""
-    labels: InputPath | None = None
-    """File, folder or URI with the labels of those payments."""
-    mapping_transactions: InputPath | None = None
-    """YAML mapping file of the payments; not needed if the columns have the names of the
-    contract."""
-    mapping_labels: InputPath | None = None
-    """YAML mapping file of the labels; not needed if the columns have the names of the contract."""
+    """payments that the profile store was filled with at the start: Parquet or CSV file, folder or
+    URI"""
     until: str | None = None
     """ISO 8601 time with offset; only payments before it are replayed."""
     currency_digits: int = 2
@@ -64,10 +55,7 @@ class AuditConfig(JobOptions):
         """See `JobOptions`."""
         require_database(self.records)
         _microseconds(self.until)
-        if self.transactions is not None:
-            check_tables(
-                self.transactions, self.labels, self.mapping_transactions, self.mapping_labels
-            )
+        super().check()
 
 
 def main(config: AuditConfig) -> Audit:
@@ -78,11 +66,7 @@ def main(config: AuditConfig) -> Audit:
         RecordsError: the database cannot be read.
     """
     until = _microseconds(config.until)
-    history: pa.Table | None = None
-    if config.transactions is not None:
-        history = read_history(
-            config.transactions, config.labels, config.mapping_transactions, config.mapping_labels
-        )
+    history = None if config.transactions is None else config.read_history()
     with Records(config.records) as records:
         result = audit(
             records.decisions(_SYSTEM, 0, until),

@@ -5,19 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath
-from jobs.framework.progress import JobOptions, progress
-from jobs.fraud.history import check_tables, read_history
-from jobs.ingestion import mapping_for
+from jobs.framework.progress import progress
+from jobs.fraud.sources import Sources
 from lib.contract import ContractError
-from lib.feature import (
-    OnlineFeatures,
-    ProfileStore,
-    RedisStore,
-    SqliteStore,
-    events,
-    replay,
-)
+from lib.feature import OnlineFeatures, ProfileStore, RedisStore, SqliteStore, events, replay
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import TRANSACTIONS
 from lib.fraud.features import fraud_features
@@ -25,40 +16,24 @@ from lib.fraud.features import fraud_features
 _KEPT_SECONDS = 7 * 86_400
 
 
-@dataclass(frozen=True)
-class BackfillConfig(JobOptions):
+@dataclass(frozen=True, kw_only=True)
+class BackfillConfig(Sources):
     """Replay payments and labels into a profile store, in the order they became known.
 
     A service that starts with an empty store treats every customer as new. The job may be stopped
     and started again within a week: payments that are already stored change nothing.
     """
 
-    transactions: InputPath
-    """File, folder or URI with the payments."""
     profile_store: str
     """Profile store to fill: sqlite:///path or redis://host:port/0, as the service is started
     with."""
-    labels: InputPath | None = None
-    """File, folder or URI with the labels."""
-    mapping_transactions: InputPath | None = None
-    """YAML mapping file of the payments; not needed if the columns have the names of the
-    contract."""
-    mapping_labels: InputPath | None = None
-    """YAML mapping file of the labels; not needed if the columns have the names of the contract."""
-
-    def check(self) -> None:
-        """See `JobOptions`."""
-        check_tables(self.transactions, self.labels, self.mapping_transactions, self.mapping_labels)
 
 
 def main(config: BackfillConfig) -> int:
     """Replay; returns how many payments were new to the store."""
-    table = read_history(
-        config.transactions, config.labels, config.mapping_transactions, config.mapping_labels
-    )
+    table = config.read_history()
     store = open_store(config.profile_store)
-    mapping = mapping_for(TRANSACTIONS, config.mapping_transactions, config.transactions)
-    features = fraud_features(AmountScale.of(mapping))
+    features = fraud_features(AmountScale.of(config.mapping(TRANSACTIONS)))
     online = OnlineFeatures(features, receipt_seconds=_KEPT_SECONDS)
     new = 0
     try:

@@ -16,16 +16,15 @@ from jobs.feature_join import add_features
 from jobs.framework.cluster import start_ray
 from jobs.framework.command import run_job
 from jobs.framework.faults import cause_in
-from jobs.framework.paths import InputPath, OutputPath
-from jobs.framework.progress import JobOptions
+from jobs.framework.paths import OutputPath
 from jobs.framework.row_folder import RowFolder
 from jobs.framework.shuffle import choose_shuffle, gather_rows, shuffle_partitions
-from jobs.fraud.history import check_tables
 from jobs.fraud.label_counts import label_counts, label_lines, label_warnings, note_labels
-from lib.contract import Contract, ContractError, Mapping
+from jobs.fraud.sources import Sources
+from lib.contract import Contract, ContractError
 from lib.feature import FeatureSet
 from lib.fraud.amounts import AmountScale
-from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
+from lib.fraud.contracts import CONTRACTS, LABELS, TRANSACTIONS, join_labels
 from lib.fraud.features import fraud_features
 from lib.storage import open_storage
 
@@ -36,37 +35,25 @@ NOTE = "features.json"
 _LABEL_COLUMNS = ("is_fraud", "observed_at")
 _BYTES_PER_ROW = 1_500
 _ATTEMPTS = 3
+_AS_ARROW = {"batch_format": "pyarrow", "zero_copy_batch": True}
 
 
-@dataclass(frozen=True)
-class FeaturesConfig(JobOptions):
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig(Sources):
     """Compute the features of payments as of the time of each payment.
 
     Works on Parquet or CSV files of any size; what does not fit into memory is spilled to disk.
     Rows that break the contract go to OUTPUT/quarantine with a reason.
     """
 
-    transactions: InputPath
-    """File, folder or URI with the payments."""
     output: OutputPath
     """Output folder or URI (s3://, gs://, file://): data/ (features), quarantine/ and, last,
     features.json. On a cluster one that all nodes can access."""
-    labels: InputPath | None = None
-    """File, folder or URI with the labels; without it no payment is known as fraud."""
-    mapping_transactions: InputPath | None = None
-    """YAML mapping file of the payments; not needed if the columns have the names of the
-    contract."""
-    mapping_labels: InputPath | None = None
-    """YAML mapping file of the labels; not needed if the columns have the names of the contract."""
     partitions: int = 0
     """Number of partitions of each shuffle; 0 chooses by size of the data and number of cores, 1
     does not shuffle."""
     overwrite: bool = False
     """Compute the features again even if OUTPUT already holds the features of the same files."""
-
-    def check(self) -> None:
-        """See `JobOptions`."""
-        check_tables(self.transactions, self.labels, self.mapping_transactions, self.mapping_labels)
 
 
 def main(config: FeaturesConfig) -> str:
@@ -83,19 +70,22 @@ def write_features(config: FeaturesConfig) -> str:
         ContractError: a column is missing or of the wrong type, or there is nothing to read.
     """
     folder = RowFolder(open_storage(config.output), NOTE)
-    inputs, scale = _inputs(config), _scale(config)
-    inputs["feature_set_digest"] = fraud_features(scale).digest
+    scale = AmountScale.of(config.mapping(TRANSACTIONS))
+    features = fraud_features(scale)
+    inputs = {
+        "data_fingerprint": ingestion.fingerprint_of(config.files),
+        "feature_set_digest": features.digest,
+    }
     if not config.overwrite and folder.has(inputs, "features"):
         return folder.data
     started = time.monotonic()
-    plan = _Plan(config, fraud_features(scale))
-    count = _computed(plan, config, folder)
+    count = _computed(config, features, folder)
     folder.publish()
     output = folder.storage
     note = {
         **inputs,
         "rows": count,
-        "features": list(plan.features.names),
+        "features": list(features.names),
         "amounts": asdict(scale),
         "transactions": asdict(ingestion.summary(output, "quarantine/transactions")),
         "labels": None
@@ -107,75 +97,62 @@ def write_features(config: FeaturesConfig) -> str:
     return folder.data
 
 
-def _computed(plan: _Plan, config: FeaturesConfig, folder: RowFolder) -> int:
+def _computed(config: FeaturesConfig, features: FeatureSet, folder: RowFolder) -> int:
     """Features in OUTPUT/work, begun again where a lost node took more than Ray could restore.
 
     Nothing of an attempt is published before it is whole, so no row is lost or doubled.
     """
-    from ray.exceptions import RayError
+    from ray.exceptions import (
+        ActorDiedError,
+        NodeDiedError,
+        ObjectLostError,
+        RayError,
+        WorkerCrashedError,
+    )
 
+    payments, rows = config.estimated_rows(TRANSACTIONS), config.estimated_rows(*CONTRACTS)
+    start_ray()
+    await_core()
+    partitions = shuffle_partitions(config.partitions, payments)
+    choose_shuffle(rows, _BYTES_PER_ROW)
+    of_a_lost_node = (ActorDiedError, NodeDiedError, ObjectLostError, WorkerCrashedError)
     for attempt in range(1, _ATTEMPTS + 1):
-        folder.start()
         try:
-            rows = _checked_payments(plan, config, folder.quarantine)
-            count: int = rows.count()
-            if not count:
-                reason = ingestion.most_frequent_reason(
-                    folder.work, "quarantine/transactions", config.transactions
-                )
-                raise ContractError(
-                    f"{reason}; no payment passed the contract; see "
-                    f"{folder.work.shown('quarantine/transactions')}"
-                )
-            folder.write(add_features(plan.features, rows, plan.partitions))
-            return count
+            return _attempt(config, features, folder, partitions)
         except RayError as error:
-            if attempt == _ATTEMPTS or not _of_a_lost_node(error):
+            if attempt == _ATTEMPTS or not cause_in(error, *of_a_lost_node):
                 raise
             print(f"a node was lost ({type(error).__name__}); computing again", flush=True)
     raise AssertionError("unreachable")
 
 
-def _of_a_lost_node(error: BaseException) -> bool:
-    """Whether an error came of an actor, a task or an object that went with its node."""
-    from ray.exceptions import ActorDiedError, NodeDiedError, ObjectLostError, WorkerCrashedError
-
-    return cause_in(error, ActorDiedError, NodeDiedError, ObjectLostError, WorkerCrashedError)
-
-
-class _Plan:
-    """What is read with which mapping, and into how many partitions it goes."""
-
-    def __init__(self, config: FeaturesConfig, features: FeatureSet) -> None:
-        self.features = features
-        self.payments = ingestion.mapping_for(
-            TRANSACTIONS, config.mapping_transactions, config.transactions
+def _attempt(
+    config: FeaturesConfig, features: FeatureSet, folder: RowFolder, partitions: int
+) -> int:
+    folder.start()
+    rows = _checked_payments(config, folder.quarantine, partitions)
+    count: int = rows.count()
+    if not count:
+        quarantine = "quarantine/transactions"
+        reason = ingestion.most_frequent_reason(folder.work, quarantine, config.transactions)
+        raise ContractError(
+            f"{reason}; no payment passed the contract; see {folder.work.shown(quarantine)}"
         )
-        payments = rows = ingestion.estimated_rows(self.payments, config.transactions)
-        self.labels: Mapping | None = None
-        if config.labels is not None:
-            self.labels = ingestion.mapping_for(LABELS, config.mapping_labels, config.labels)
-            rows += ingestion.estimated_rows(self.labels, config.labels)
-        start_ray()
-        await_core()
-        self.partitions = shuffle_partitions(config.partitions, payments)
-        choose_shuffle(rows, _BYTES_PER_ROW)
+    folder.write(add_features(features, rows, partitions))
+    return count
 
 
-def _checked_payments(plan: _Plan, config: FeaturesConfig, quarantine: str) -> Dataset:
+def _checked_payments(config: FeaturesConfig, quarantine: str, partitions: int) -> Dataset:
     """Payments that pass the contract, each once, with what became known about them."""
-    payments = ingestion.read(plan.payments, config.transactions, f"{quarantine}/transactions")
-    both = payments.map_batches(_as_payments, batch_format="pyarrow", zero_copy_batch=True)
-    if plan.labels is not None and config.labels is not None:
-        labels = ingestion.read(plan.labels, config.labels, f"{quarantine}/labels")
-        both = both.union(
-            labels.map_batches(_as_labels, batch_format="pyarrow", zero_copy_batch=True)
-        )
-    together = gather_rows(both, "transaction_id", plan.partitions)
-    join = partial(_join, quarantine, plan.payments.contract)
-    return together.map_batches(
-        join, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
-    ).materialize()
+    mapping = config.mapping(TRANSACTIONS)
+    payments = ingestion.read(mapping, config.transactions, f"{quarantine}/transactions")
+    both = payments.map_batches(_as_payments, **_AS_ARROW)
+    if config.labels is not None:
+        labels = ingestion.read(config.mapping(LABELS), config.labels, f"{quarantine}/labels")
+        both = both.union(labels.map_batches(_as_labels, **_AS_ARROW))
+    together = gather_rows(both, "transaction_id", partitions)
+    join = partial(_join, quarantine, mapping.contract)
+    return together.map_batches(join, batch_size=None, **_AS_ARROW).materialize()
 
 
 def _as_payments(table: pa.Table) -> pa.Table:
@@ -199,20 +176,6 @@ def _join(quarantine: str, payments: Contract, table: pa.Table) -> pa.Table:
     joined = join_labels(paid, labels)
     note_labels(joined, table, quarantine)
     return joined.table
-
-
-def _scale(config: FeaturesConfig) -> AmountScale:
-    """The currency's digits and the largest amount, as the payments' mapping says them."""
-    path, data = config.mapping_transactions, config.transactions
-    return AmountScale.of(ingestion.mapping_for(TRANSACTIONS, path, data))
-
-
-def _inputs(config: FeaturesConfig) -> dict[str, str]:
-    """What the features depend on beside the feature set: the files and their mappings."""
-    files = [config.transactions, config.labels, config.mapping_transactions, config.mapping_labels]
-    return {
-        "data_fingerprint": ingestion.fingerprint_of([file for file in files if file]),
-    }
 
 
 def _closing_lines(folder: RowFolder) -> str:

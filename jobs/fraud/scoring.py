@@ -1,8 +1,6 @@
 """Scoring of payments with a model, over the cluster."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +10,7 @@ from ray.data import ActorPoolStrategy
 from jobs.cluster.admission import await_core
 from jobs.framework.cluster import start_ray
 from jobs.fraud.score import ScoreConfig
-from jobs.fraud.training_config import TrainConfig
-from jobs.fraud.training_set import find_source
+from jobs.fraud.training_set import open_source
 from jobs.model_source import model_directory
 from jobs.private_rows import write_private_rows
 from lib.fraud.features import FRAUD
@@ -37,8 +34,16 @@ class BatchScorer:
         self._scorer = load_scorer(config)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """Ids, score and decision of a table of payments with features."""
-        return scored_table(table, self._scorer)
+        """Ids, score and decision of a table of payments with features, in their order."""
+        scorer = self._scorer
+        scores = scorer.score(feature_matrix(table, scorer.names))
+        names = np.array(DECISIONS)[scorer.policy.decisions(scores)]
+        answers = {
+            "fraud_score": pa.array(scores),
+            "decision": pa.array(names, pa.string()),
+            "model_version": pa.repeat(scorer.version, table.num_rows),
+        }
+        return pa.table({name: table[name] for name in _KEPT} | answers)
 
 
 def load_scorer(config: ScoreConfig) -> Scorer:
@@ -50,23 +55,7 @@ def load_scorer(config: ScoreConfig) -> Scorer:
         RegistryError: the registry holds no such version.
     """
     with model_directory("fraud", config.model, config.registry, config.version) as folder:
-        train_config = TrainConfig(output=config.output, features=config.features)
-        return Scorer.load(read_artifact(folder, find_source(train_config).features))
-
-
-def scored_table(table: pa.Table, scorer: Scorer) -> pa.Table:
-    """Ids, score and decision of payments with features, in their order."""
-    scores = scorer.score(feature_matrix(table, scorer.names))
-    names = np.array(DECISIONS)[scorer.policy.decisions(scores)]
-    columns: Mapping[str, Any] = {name: table[name] for name in _KEPT}
-    return pa.table(
-        {
-            **columns,
-            "fraud_score": scores,
-            "decision": pa.array(names, pa.string()),
-            "model_version": pa.array([scorer.version] * table.num_rows, pa.string()),
-        }
-    )
+        return Scorer.load(read_artifact(folder, open_source(config.features).features))
 
 
 def score_payments(config: ScoreConfig) -> str:
@@ -92,7 +81,7 @@ def score_payments(config: ScoreConfig) -> str:
 
 def _score_files(config: ScoreConfig, storage: Storage, draft: str) -> None:
     """Read, score on actors, write."""
-    source = find_source(TrainConfig(output=config.output, features=config.features))
+    source = open_source(config.features)
     rows = ray.data.read_parquet(
         source.storage.at(source.folder), filesystem=source.storage.filesystem
     ).select_columns([*_KEPT, *FRAUD.names])

@@ -5,7 +5,7 @@ from typing import Literal
 
 from jobs.framework.paths import InputPath
 from jobs.framework.training_options import TrainingOptions
-from jobs.fraud.history import check_tables
+from jobs.fraud.sources import Sources
 from lib.contract import ContractError
 from lib.fraud.model.policy import Costs
 from lib.fraud.model.settings import ModelSettings, NetworkSettings, TreeSettings
@@ -13,7 +13,7 @@ from lib.fraud.model.time_split import Lengths
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(TrainingOptions):
+class TrainConfig(TrainingOptions, Sources):
     """Train the fraud model, compare it with its baselines and publish it.
 
     Give --features (the output of jobs.fraud.features), or --transactions and --labels as Parquet
@@ -26,15 +26,6 @@ class TrainConfig(TrainingOptions):
     above)"""
     transactions: InputPath | None = None
     """payments instead of features: Parquet or CSV file, folder or URI"""
-    labels: InputPath | None = None
-    """labels that belong to the payments: Parquet or CSV file, folder or URI"""
-    mapping_transactions: InputPath | None = None
-    """YAML mapping file of --transactions; not needed if the columns have the names of the
-    contract"""
-    mapping_labels: InputPath | None = None
-    """YAML mapping file of --labels; not needed if the columns have the names of the contract"""
-    overwrite: bool = False
-    """compute the features again even if OUTPUT already holds the features of the same files"""
     simulated: bool = False
     """say in the report that the payments are simulated"""
     engine: Literal["ray", "process"] = "ray"
@@ -43,9 +34,6 @@ class TrainConfig(TrainingOptions):
     boosting: Literal["auto", "xgboost_ray", "ray_train"] = "auto"
     """library that trains the trees on Ray; auto: xgboost-ray if xgboost 2.0 is installed,
     otherwise Ray Train"""
-    num_workers: int = 2
-    """number of worker processes of the final fit; more than the cluster can ever run are
-    refused"""
     min_workers: int = 0
     """minimum number of worker processes with which elastic training starts and continues while
     nodes are missing (the trees then use Ray Train); 0 keeps the number fixed"""
@@ -79,7 +67,7 @@ class TrainConfig(TrainingOptions):
             raise ContractError(
                 "--labels is missing: without labels there is no fraud to learn from"
             )
-        check_tables(self.transactions, self.labels, self.mapping_transactions, self.mapping_labels)
+        self.check_mappings()
 
     def settled(self) -> "TrainConfig":
         """The options that `quick` stands for."""

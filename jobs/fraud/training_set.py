@@ -8,9 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from jobs import ingestion
+from jobs.framework.options import shared_options
+from jobs.framework.row_folder import RowFolder
 from jobs.fraud.features import NOTE, FeaturesConfig, write_features
 from jobs.fraud.training_config import TrainConfig
+from jobs.ingestion import fingerprint_of
 from lib.contract import ContractError
 from lib.feature import FeatureSet
 from lib.fraud.amounts import AmountScale
@@ -64,25 +66,20 @@ def find_source(config: TrainConfig) -> Source:
     """
     config.check()
     if config.features is not None:
-        return _existing(open_storage(config.features))
+        return open_source(config.features)
     output = open_storage(config.output).address("features")
-    written = FeaturesConfig(
-        transactions=str(config.transactions),
-        output=output,
-        labels=config.labels,
-        mapping_transactions=config.mapping_transactions,
-        mapping_labels=config.mapping_labels,
-        overwrite=config.overwrite,
-    )
-    write_features(written)
-    return _existing(open_storage(output))
+    write_features(shared_options(FeaturesConfig, config, output=output))
+    return open_source(output)
 
 
-def _existing(storage: Storage) -> Source:
-    """The source below a folder, given with or without its `data`."""
-    storage, name = _parted(storage)
-    files = [file for file in storage.files(name) if file.endswith(".parquet")]
-    if not files:
+def open_source(address: str) -> Source:
+    """The source in a folder that jobs.fraud.features wrote, given with or without its `data`.
+
+    Raises:
+        ContractError: see `find_source`.
+    """
+    storage, name = _parted(open_storage(address))
+    if not any(file.endswith(".parquet") for file in storage.files(name)):
         raise ContractError(
             f"--features: no Parquet file in {storage.shown(name)}; expected the output of "
             "jobs.fraud.features"
@@ -96,12 +93,9 @@ def _existing(storage: Storage) -> Source:
             f"--features: {storage.shown()} was computed by another feature set ({digest[:12]}, "
             f"now {now[:12]}); run jobs.fraud.features again"
         )
-    fingerprint = stored.get("data_fingerprint") or ingestion.fingerprint_of(
-        [storage.address(name)]
-    )
-    quarantine = storage.address("quarantine") if storage.exists("quarantine") else None
-    labels = stored.get("labels") or {}
-    return Source(storage, name, str(fingerprint), quarantine, scale, labels)
+    fingerprint = stored.get("data_fingerprint") or fingerprint_of([storage.address(name)])
+    quarantine = RowFolder(storage, NOTE).published_quarantine
+    return Source(storage, name, str(fingerprint), quarantine, scale, stored.get("labels") or {})
 
 
 def _parted(storage: Storage) -> tuple[Storage, str]:

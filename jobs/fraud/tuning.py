@@ -7,8 +7,7 @@ from ray import tune
 
 from jobs.cluster.gpu import Devices
 from jobs.framework.tuning import Search, Tuner
-from jobs.fraud.training_config import TrainConfig
-from jobs.fraud.training_set import find_source, load_payments
+from jobs.fraud.training_set import load_payments, open_source
 from jobs.fraud.tune import TuneConfig
 from lib.contract.end_of_data import end_of_data
 from lib.fraud.model.fitting import weighed_sample
@@ -41,8 +40,7 @@ def search_settings(config: TuneConfig) -> str:
 
 def _samples(config: TuneConfig) -> tuple[Sample, Sample]:
     """The newest fold: rows to fit on, and the block after them to judge by."""
-    source = find_source(TrainConfig(output=config.output, features=config.features))
-    payments = load_payments(source)
+    payments = load_payments(open_source(config.features))
     plan = plan_slices(
         int(payments.event_time[0]),
         end_of_data(payments.event_time).last_us,

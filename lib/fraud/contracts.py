@@ -104,11 +104,6 @@ class Labelled:
     matches: MatchCounts
     before_payment: int
 
-    @property
-    def unknown_transactions(self) -> int:
-        """Label rows about payments that are not in the table."""
-        return self.matches.unmatched
-
 
 def join_labels(transactions: pa.Table, labels: pa.Table) -> Labelled:
     """Give each payment the interval in which it is known as fraud: [fraud_from, fraud_until).
@@ -152,16 +147,6 @@ def _matches(labels: pa.Table, is_matched: npt.NDArray[np.bool_], ids: pa.Array)
         example=str(labels["transaction_id"][int(unknown[0])]) if unknown.size else "",
         subject_example=str(ids[0]) if len(ids) else "",
     )
-
-
-def is_fraud_known(table: pa.Table, as_of_us: int) -> npt.NDArray[np.bool_]:
-    """True where a payment is known as fraud at `as_of_us` (microseconds UTC); (n,) booleans."""
-    begin, end = (
-        as_array(table[name]).cast(pa.int64()).fill_null(2**62).to_numpy()
-        for name in ("fraud_from", "fraud_until")
-    )
-    is_known: npt.NDArray[np.bool_] = (begin <= as_of_us) & (as_of_us < end)
-    return is_known
 
 
 def _intervals(

@@ -92,7 +92,7 @@ def ways(ensemble: Ensemble, rows: np.ndarray) -> dict[str, Callable[[int], obje
         "network_numpy_scaled": lambda at: ensemble.networks.log_odds(rows[at : at + 1]),
         "both_reference": lambda at: ensemble.score(rows[at : at + 1]),
         "both_onnx": lambda at: scorer.log_odds(rows[at : at + 1]),
-        "served": lambda at: scorer.score_row(rows[at]),
+        "served": lambda at: scorer.score(rows[at : at + 1]),
         "reasons": lambda at: scorer.reasons(rows[at]),
         "reasons_xgboost_shap": lambda at: booster.predict(
             xgboost.DMatrix(rows[at : at + 1]), pred_contribs=True
@@ -108,7 +108,7 @@ def main(options: Options) -> dict[str, object]:
     ensemble = fitted(sample, options)
     rows = sample.matrix[:1_200]
     scorer = ensemble.scorer()
-    single = np.array([scorer.score_row(row).probability for row in rows])
+    single = np.array([scorer.score(row[None, :])[0] for row in rows])
     result: dict[str, object] = {
         "microseconds_p50": {
             name: median_us(call, options) for name, call in ways(ensemble, rows).items()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.contract import TIME, MatchCounts, load_mapping, parse_mapping
-from lib.fraud.contracts import CONTRACTS, LABELS, TRANSACTIONS, is_fraud_known, join_labels
+from lib.fraud.contracts import CONTRACTS, LABELS, TRANSACTIONS, join_labels
 
 MAPPINGS = Path(__file__).parents[1] / "benchmarks" / "mappings"
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -116,7 +116,7 @@ def test_called_fraud_once_more_the_last_interval_counts():
 
 def test_labels_of_unknown_payments_are_counted():
     joined = join_labels(payments(payment()), labels(("t1", True, 10), ("t9", True, 10)))
-    assert (joined.unknown_transactions, joined.known_frauds, joined.withdrawn) == (1, 1, 0)
+    assert (joined.matches.unmatched, joined.known_frauds, joined.withdrawn) == (1, 1, 0)
     assert joined.matches == MatchCounts(2, 1, "t9", "t1")
 
 
@@ -155,6 +155,14 @@ def fold(history: list[tuple[bool, int]], as_of: int) -> bool:
     return state
 
 
+def is_fraud_known(table: pa.Table, as_of: int) -> np.ndarray:
+    begin, end = (
+        table[name].cast(pa.int64()).fill_null(2**62).to_numpy()
+        for name in ("fraud_from", "fraud_until")
+    )
+    return (begin <= as_of) & (as_of < end)
+
+
 @given(
     st.dictionaries(
         st.sampled_from("abcd"),
@@ -167,7 +175,7 @@ def test_in_the_end_each_payment_is_what_its_last_label_says(histories):
         payments(*(payment(transaction_id=name) for name in "abcd")),
         labels(*((name, *label) for name, history in histories.items() for label in history)),
     ).table
-    is_fraud = is_fraud_known(table, as_of_us=10)
+    is_fraud = is_fraud_known(table, 10)
     assert is_fraud.tolist() == [fold(histories.get(name, []), 10) for name in "abcd"]
 
 

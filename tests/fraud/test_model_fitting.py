@@ -235,7 +235,7 @@ def test_features_of_one_kind_speak_once() -> None:
     names = ("amount", "log_amount", "is_new_device", "hour_of_day")
     values = np.float32([900, 6.8, np.nan, 3])
     reasons = top_reasons(names, values, np.array([0.5, 0.7, 0.9, -2.0]))
-    assert [(reason.code, reason.feature, reason.value) for reason in reasons] == [
+    assert [(reason["code"], reason["feature"], reason["value"]) for reason in reasons] == [
         ("AMOUNT", "log_amount", pytest.approx(6.8)),
         ("NEW_DEVICE", "is_new_device", None),
     ]

@@ -161,7 +161,7 @@ def test_card_testing_is_tiny_and_mostly_refused(payments):
 
 def test_labels_come_after_the_payment_and_mostly_after_days(simulated):
     joined = join_labels(simulated.transactions, simulated.labels)
-    assert joined.unknown_transactions == 0
+    assert joined.matches.unmatched == 0
     table = joined.table.filter(pc.is_valid(joined.table["fraud_from"]))
     days = (micros(table, "fraud_from") - micros(table)) / 86.4e9
     assert days.min() > 0.0

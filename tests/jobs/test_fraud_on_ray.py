@@ -160,8 +160,8 @@ def test_batch_scores_equal_single_ones(trained: TrainConfig, tmp_path: Path) ->
     assert len(stored) == payments.num_rows
     ids = payments["transaction_id"].to_pylist()
     for index in range(0, payments.num_rows, 20):
-        row = feature_matrix(payments.slice(index, 1), FRAUD.names)[0]
-        single = scorer.score_row(row)
+        row = feature_matrix(payments.slice(index, 1), FRAUD.names)
+        single = scorer.model_scores(row)[0]
         probability, decision = stored[ids[index]]
         assert abs(single.probability - probability) < 1e-6
         assert single.decision == decision

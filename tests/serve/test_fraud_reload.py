@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lib.fraud.features import FRAUD
@@ -185,12 +186,11 @@ async def test_the_answer_is_the_score_of_the_batch_path(
     fraud: Running, workspace: Workspace, tmp_path: Path
 ) -> None:
     from lib.fraud.model.model import Ensemble  # noqa: PLC0415  fits models, too
-    from lib.fraud.model.scoring import Scorer  # noqa: PLC0415
     from lib.registry import read_artifact  # noqa: PLC0415
 
     directory = Registry(workspace.registry).fetch("fraud", "champion", tmp_path / "copy")
     artifact = read_artifact(directory, FRAUD)
-    ensemble, row = Ensemble.load(artifact), Scorer.load(artifact).row
+    ensemble = Ensemble.load(artifact)
     for number in range(30):
         sent = payment(user_id=f"user-{number % 4}", amount=f"{3 + number * 7}.50")
         answer = (await fraud.client.post(SCORE, json=sent)).json()
@@ -199,7 +199,8 @@ async def test_the_answer_is_the_score_of_the_batch_path(
             name: float("nan") if value is None else value
             for name, value in kept.json()["features"].items()
         }
-        expected = ensemble.score(row(features).reshape(1, -1))[0]
+        row = np.array([[features[name] for name in ensemble.names]], dtype=np.float32)
+        expected = ensemble.score(row)[0]
         assert answer["fraud_score"] == pytest.approx(expected, abs=1e-6)
 
 

@@ -1,18 +1,18 @@
 """Trees, network, meta-learner, calibration and policy as one model, and its artifact."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from lib.calibration import Calibrator
 from lib.fraud.model.forest import Forest, read_forest
 from lib.fraud.model.inputs import Floats, Matrix
-from lib.fraud.model.json_io import read_json, to_json
 from lib.fraud.model.numpy_mlp import Networks
 from lib.fraud.model.policy import Policy
-from lib.fraud.model.scoring import Scorer
+from lib.fraud.model.scoring import Scorer, stored_parts
 from lib.fraud.model.stacking import MetaLearner
 from lib.fraud.model.trees import BoostedTrees
 from lib.registry import Artifact, Manifest, TrainingRecord, write_artifact
@@ -61,14 +61,14 @@ class Ensemble:
             directory: must not exist yet.
             record: what the manifest says about the training.
         """
-        forest = self.forest()
         files: dict[str, bytes | Path] = {
             f"trees.{index}.ubj": content for index, content in enumerate(self.trees.to_bytes())
         }
         files["network.safetensors"] = save(self.networks.to_arrays())
-        files["forest.safetensors"] = save(forest.to_arrays())
+        files["forest.safetensors"] = save(self.forest().to_arrays())
         settings = {"meta": self.meta.to_json(), "calibrator": self.calibrator.to_json()}
-        files["ensemble.json"] = to_json(settings)
+        content = json.dumps(settings, indent=2, sort_keys=True, allow_nan=False)
+        files["ensemble.json"] = content.encode() + b"\n"
         return write_artifact(
             directory,
             record,
@@ -80,34 +80,27 @@ class Ensemble:
         )
 
     @classmethod
-    def load(cls, artifact: Artifact, threads: int = 1) -> "Ensemble":
+    def load(cls, artifact: Artifact) -> "Ensemble":
         """The model of a verified artifact, from its UBJ, safetensors and JSON."""
-        settings = read_json(artifact.path("ensemble.json"))
         names = sorted(name for name in artifact.manifest.files if name.endswith(".ubj"))
         names.sort(key=lambda name: int(name.split(".")[1]))
         boosters = [artifact.path(name).read_bytes() for name in names]
         return cls(
-            names=tuple(artifact.manifest.feature_names),
+            **stored_parts(artifact),
             digest=artifact.manifest.feature_set_digest,
-            trees=BoostedTrees.from_bytes(boosters, len(artifact.manifest.feature_names), threads),
-            networks=Networks.from_arrays(load_file(artifact.path("network.safetensors"))),
-            meta=MetaLearner.from_json(settings["meta"]),
-            calibrator=Calibrator.from_json(settings["calibrator"]),
-            policy=Policy.from_thresholds(artifact.manifest.thresholds),
+            trees=BoostedTrees.from_bytes(boosters, len(artifact.manifest.feature_names)),
         )
 
-    def scorer(self, version: str = "unpublished", threads: int = 1) -> Scorer:
+    def scorer(self) -> Scorer:
         """The served form of this model, without writing it."""
-        forest = self.forest()
         return Scorer(
             names=self.names,
-            version=version,
-            forest=forest,
+            version="unpublished",
+            forest=self.forest(),
             networks=self.networks,
             meta=self.meta,
             calibrator=self.calibrator,
             policy=self.policy,
-            threads=threads,
         )
 
 

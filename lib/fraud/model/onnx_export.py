@@ -18,7 +18,7 @@ _CLIP = 8.0
 
 
 def build_graph(forest: Forest, networks: Networks, meta: MetaLearner) -> bytes:
-    """Serialised graph: features (rows, d) float32 -> log_odds, trees, network, each (rows, 1).
+    """Serialised graph: features (rows, d) float32 -> log_odds (rows, 1).
 
     NaN in features is missing. Split values, weights and scales are the stored float32 numbers
     themselves, so the graph answers as the models do but for the order of sums.
@@ -27,15 +27,14 @@ def build_graph(forest: Forest, networks: Networks, meta: MetaLearner) -> bytes:
     trees = drawing.forest(forest)
     inputs = drawing.standardise(networks.standardiser)
     logits = [drawing.network(member, inputs) for member in networks.members]
-    network = drawing.mean(logits)
+    network = logits[0] if len(logits) == 1 else drawing.node("Mean", *logits)
     weighted = drawing.node(
         "Add",
         drawing.node("Mul", trees, drawing.number(meta.trees)),
         drawing.node("Mul", network, drawing.number(meta.network)),
     )
     total = drawing.node("Add", weighted, drawing.number(meta.intercept))
-    outputs = {"log_odds": total, "trees": trees, "network": network}
-    return drawing.finished(outputs, len(networks.standardiser.mean))
+    return drawing.finished(total, len(networks.standardiser.mean))
 
 
 class _GraphBuilder:
@@ -60,10 +59,6 @@ class _GraphBuilder:
         name = f"n{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
-
-    def mean(self, names: list[str]) -> str:
-        """Mean of tensors of one shape."""
-        return names[0] if len(names) == 1 else self.node("Mean", *names)
 
     def standardise(self, standardiser: Standardiser) -> str:
         """The arithmetic of `Standardiser.apply`, operation by operation."""
@@ -124,15 +119,14 @@ class _GraphBuilder:
         share = self.node("Div", name, self.number(float(forest.boosters)))
         return self.node("Add", share, self.number(forest.base)) if forest.base else share
 
-    def finished(self, outputs: dict[str, str], width: int) -> bytes:
+    def finished(self, total: str, width: int) -> bytes:
         """The checked model, serialised."""
-        for name, source in outputs.items():
-            self.nodes.append(helper.make_node("Identity", [source], [name]))
+        self.nodes.append(helper.make_node("Identity", [total], ["log_odds"]))
         graph = helper.make_graph(
             self.nodes,
             "fraud",
             [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, width])],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 1]) for name in outputs],
+            [helper.make_tensor_value_info("log_odds", TensorProto.FLOAT, [None, 1])],
             self.constants,
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", TREE_OPSET)]

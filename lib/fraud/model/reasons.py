@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+_MOST = 3
 _WORDS: Mapping[str, tuple[str, str]] = {
     "amount_zscore": ("AMOUNT_UNUSUAL_FOR_USER", "Amount far from this customer's usual amounts"),
     "amount_sum": ("AMOUNT_SPENT_RECENTLY", "Amount spent by this customer recently"),
@@ -40,23 +41,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Reason:
-    """One feature's part in a score.
-
-    Args:
-        code: stable code, such as MERCHANT_FRAUD.
-        words: the code in plain English.
-        feature: name of the feature.
-        value: what the feature was; None where it was missing.
-        contribution: what it added to the log-odds of fraud, against the average payment.
-    """
-
-    code: str
-    words: str
-    feature: str
-    value: float | None
-    contribution: float
+Reason = Mapping[str, Any]
+"""One feature's part in a score: its stable `code`, that in plain English (`words`), its name
+(`feature`) and `value` (None where missing), and its `contribution` to the log-odds of fraud,
+against the average payment."""
 
 
 @cache
@@ -87,19 +75,17 @@ def top_reasons(
     names: Sequence[str],
     values: npt.NDArray[np.float32],
     contributions: npt.NDArray[np.float64],
-    most: int = 3,
 ) -> tuple[Reason, ...]:
     """The features that raised the score most, one for each code, the largest first.
 
     Features of one code (an amount and its logarithm, one rate over three windows) speak once,
     with the sum of their contributions and the name of the largest. Only what raised the score is
-    named, so there may be fewer than `most`.
+    named, so there may be fewer than three.
 
     Args:
         names: of the features, in order.
         values: (features,), NaN is missing.
         contributions: (features,) in log-odds.
-        most: how many reasons.
     """
     groups = _groups(tuple(names))
     parts = contributions.tolist()
@@ -108,9 +94,9 @@ def top_reasons(
     }
     chosen = sorted((code for code in totals if totals[code] > 0), key=lambda code: -totals[code])
     reasons = []
-    for code in chosen[:most]:
+    for code in chosen[:_MOST]:
         index = max(groups[code], key=parts.__getitem__)
         value = None if np.isnan(values[index]) else float(values[index])
-        text = reason_code(names[index])[1]
-        reasons.append(Reason(code, text, names[index], value, totals[code]))
+        reason = {"code": code, "words": reason_code(names[index])[1], "feature": names[index]}
+        reasons.append({**reason, "value": value, "contribution": round(totals[code], 4)})
     return tuple(reasons)

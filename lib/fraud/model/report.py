@@ -30,7 +30,6 @@ from lib.fraud.model.report_tables import (
 from lib.fraud.model.time_split import Plan
 
 OURS = "ensemble"
-_SLICES = ("train", "calibrate", "test")
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ One row of 500 trees and a 256-128-64 network costs tens of microseconds; see
 `tests/benchmarks/fraud_scoring.py` for the alternatives that were measured.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,23 +15,12 @@ from safetensors.numpy import load_file
 from lib.calibration import Calibrator
 from lib.fraud.model.forest import Forest
 from lib.fraud.model.inputs import Floats, Matrix
-from lib.fraud.model.json_io import read_json
 from lib.fraud.model.numpy_mlp import Networks
 from lib.fraud.model.onnx_export import build_graph
 from lib.fraud.model.policy import Policy
 from lib.fraud.model.reasons import Reason, top_reasons
 from lib.fraud.model.stacking import MetaLearner
 from lib.registry import Artifact
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One payment's answer: calibrated probability, decision, and both halves' log-odds."""
-
-    probability: float
-    decision: str
-    trees: float
-    network: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +39,7 @@ class ModelScore:
     decision: str
     model_version: str
     fallback_amount_minor: float
-    reasons: tuple[Mapping[str, Any], ...] = ()
+    reasons: tuple[Reason, ...] = ()
 
 
 class Scorer:
@@ -64,7 +53,6 @@ class Scorer:
         meta: how much each half counts.
         calibrator: from raw log-odds to probability.
         policy: thresholds.
-        threads: of one call; 1 in a replica, more for batches.
     """
 
     def __init__(
@@ -77,17 +65,16 @@ class Scorer:
         meta: MetaLearner,
         calibrator: Calibrator,
         policy: Policy,
-        threads: int = 1,
     ) -> None:
         self.names = names
         self.version = version
         self.policy = policy
         self._forest, self._networks, self._meta = forest, networks, meta
         self._calibrator = calibrator
-        self._session = _session(build_graph(forest, networks, meta), threads)
+        self._session = _session(build_graph(forest, networks, meta))
 
     @classmethod
-    def load(cls, artifact: Artifact, threads: int = 1) -> "Scorer":
+    def load(cls, artifact: Artifact) -> "Scorer":
         """The model of a verified artifact, tried out, which also warms it.
 
         The graph is built from the arrays that were checked, never read from a file.
@@ -96,19 +83,10 @@ class Scorer:
             ValueError, KeyError: a part is absent, its numbers contradict each other, or the model
                 answers no probability.
         """
-        settings = read_json(artifact.path("ensemble.json"))
-        scorer = cls(
-            names=tuple(artifact.manifest.feature_names),
-            version=artifact.manifest.version,
-            forest=Forest.from_arrays(
-                load_file(artifact.path("forest.safetensors")), len(artifact.manifest.feature_names)
-            ),
-            networks=Networks.from_arrays(load_file(artifact.path("network.safetensors"))),
-            meta=MetaLearner.from_json(settings["meta"]),
-            calibrator=Calibrator.from_json(settings["calibrator"]),
-            policy=Policy.from_thresholds(artifact.manifest.thresholds),
-            threads=threads,
-        )
+        features = len(artifact.manifest.feature_names)
+        arrays = load_file(artifact.path("forest.safetensors"))
+        forest = Forest.from_arrays(arrays, features)
+        scorer = cls(**stored_parts(artifact), version=artifact.manifest.version, forest=forest)
         scorer.try_out()
         return scorer
 
@@ -120,41 +98,32 @@ class Scorer:
         """
         for value in (0.0, np.nan):
             row = np.full(len(self.names), value, dtype=np.float32)
-            scored = self.score_row(row)
-            if not 0.0 <= scored.probability <= 1.0:
-                raise ValueError(f"the model answers {scored.probability}; expected a probability")
+            probability = float(self.score(row[None, :])[0])
+            if not 0.0 <= probability <= 1.0:
+                raise ValueError(f"the model answers {probability}; expected a probability")
             self.reasons(row)
 
     def log_odds(self, matrix: Matrix) -> Floats:
         """Raw log-odds (rows,) of features (rows, features), before calibration."""
-        return self._run(matrix)[0].astype(np.float64)
+        if matrix.ndim != 2 or matrix.shape[1] != len(self.names):
+            raise ValueError(
+                f"features: expected (rows, {len(self.names)}) in the model's order, "
+                f"got {matrix.shape}"
+            )
+        inputs = np.ascontiguousarray(matrix, dtype=np.float32)
+        return np.asarray(self._session.run(None, {"features": inputs})[0][:, 0], dtype=np.float64)
 
     def score(self, matrix: Matrix) -> Floats:
         """Calibrated probabilities (rows,) of features (rows, features); NaN is missing."""
         return self._calibrator.probabilities(self.log_odds(matrix))
 
-    def score_row(self, values: Matrix) -> Scored:
-        """One payment's answer from features (features,); NaN is missing."""
-        return self.score_rows(values.reshape(1, -1))[0]
-
-    def score_rows(self, matrix: Matrix) -> list[Scored]:
+    def model_scores(self, matrix: Matrix) -> list[ModelScore]:
         """The answers to payments from features (rows, features), by one graph call.
 
         With 500 trees, sixteen rows cost about four times as much as one.
         """
-        halves = zip(*(output.tolist() for output in self._run(matrix)), strict=True)
-        return [self._scored(*logits) for logits in halves]
-
-    def model_scores(self, matrix: Matrix) -> list[ModelScore]:
-        """The answers to payments as `score_rows` gives them, each with its reasons."""
-        return [
-            self._model_score(row, scored)
-            for row, scored in zip(matrix, self.score_rows(matrix), strict=True)
-        ]
-
-    def row(self, features: Mapping[str, float]) -> Matrix:
-        """Features (features,) float32 in the model's order; a missing name is a KeyError."""
-        return np.array([features[name] for name in self.names], dtype=np.float32)
+        log_odds = self.log_odds(matrix).tolist()
+        return list(map(self._model_score, matrix, log_odds))
 
     def contributions(self, values: Matrix) -> Floats:
         """What each feature adds to the raw log-odds (features,), against the average payment.
@@ -166,39 +135,40 @@ class Scorer:
         trees = self._meta.trees * self._forest.contributions(values)
         return np.asarray(trees + self._meta.network * self._networks.contributions(values))
 
-    def reasons(self, values: Matrix, most: int = 3) -> tuple[Reason, ...]:
+    def reasons(self, values: Matrix) -> tuple[Reason, ...]:
         """The features that raised the score most; see `contributions` for the cost."""
-        return top_reasons(self.names, values, self.contributions(values), most)
+        return top_reasons(self.names, values, self.contributions(values))
 
-    def _scored(self, log_odds: float, trees: float, network: float) -> Scored:
+    def _model_score(self, row: Matrix, log_odds: float) -> ModelScore:
         probability = self._calibrator.probability(log_odds)
-        return Scored(probability, self.policy.decide(probability), trees, network)
-
-    def _model_score(self, row: Matrix, scored: Scored) -> ModelScore:
+        decision = self.policy.decide(probability)
+        reasons = () if decision == "APPROVE" else self.reasons(row)
         cap = self.policy.fallback_amount_minor
-        reasons: tuple[Mapping[str, Any], ...] = ()
-        if scored.decision != "APPROVE":
-            reasons = tuple(
-                asdict(reason) | {"contribution": round(reason.contribution, 4)}
-                for reason in self.reasons(row)
-            )
-        return ModelScore(scored.probability, scored.decision, self.version, cap, reasons)
-
-    def _run(self, matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:
-        if matrix.ndim != 2 or matrix.shape[1] != len(self.names):
-            raise ValueError(
-                f"features: expected (rows, {len(self.names)}) in the model's order, "
-                f"got {matrix.shape}"
-            )
-        inputs = np.ascontiguousarray(matrix, dtype=np.float32)
-        total, trees, network = self._session.run(None, {"features": inputs})
-        return total[:, 0], trees[:, 0], network[:, 0]
+        return ModelScore(probability, decision, self.version, cap, reasons)
 
 
-def _session(graph: bytes, threads: int) -> Any:
-    """A session of so many threads that does not spin while idle."""
+def stored_parts(artifact: Artifact) -> dict[str, Any]:
+    """What the served and the trained form of a verified artifact have in common, by argument.
+
+    Raises:
+        ValueError, KeyError: see `Scorer.load`.
+    """
+    settings = json.loads(artifact.path("ensemble.json").read_bytes())
+    if not isinstance(settings, dict):
+        kind = type(settings).__name__
+        raise ValueError(f"ensemble.json: expected a JSON object, got {kind}")
+    return {
+        "names": tuple(artifact.manifest.feature_names),
+        "networks": Networks.from_arrays(load_file(artifact.path("network.safetensors"))),
+        "meta": MetaLearner.from_json(settings["meta"]),
+        "calibrator": Calibrator.from_json(settings["calibrator"]),
+        "policy": Policy.from_thresholds(artifact.manifest.thresholds),
+    }
+
+
+def _session(graph: bytes) -> Any:
+    """A session of one thread that does not spin while idle."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
