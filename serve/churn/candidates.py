@@ -50,13 +50,12 @@ class CandidateSource:
             raise Problem.of_field(
                 "customers",
                 "expected ids of customers, got none: this service was started without `scores`, "
-                "the "
-                "output of jobs.churn.score",
+                "the output of jobs.churn.score",
             )
         try:
             table, note = await self._reading.run(read_scores, self._folder)
         except (ContractError, StorageError, OSError) as error:
-            raise Problem(503, "unavailable", f"nightly scores: {error}", retry_after=60) from error
+            raise Problem.unavailable(f"nightly scores: {error}", retry_after=60) from error
         as_of = to_micros(table["as_of"][0].as_py())
         if at_us is not None and at_us != as_of:
             raise Problem.of_field(

@@ -23,6 +23,7 @@ from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.active_rules import ActiveRules
 from serve.framework.decision_store import DecisionCounter, DecisionStore, decision_row
 from serve.framework.model_slot import ModelSlot
+from serve.framework.problem import unavailable
 from serve.framework.validation import SECOND, reject_future, to_datetime
 
 Row = Mapping[str, Any]
@@ -115,17 +116,12 @@ class CustomerScorer:
         model = self._model_slot.current
         if model is None:
             text = "no model is loaded, so customers cannot be scored; try again later"
-            raise Problem(503, "unavailable", text, retry_after=5)
+            raise Problem.unavailable(text, retry_after=5)
         customers: list[CustomerFeatures] = []
         left_out: dict[str, str] = {}
         for name in names:
-            try:
+            with unavailable("the customers' profiles are temporarily unavailable", StoreError):
                 features = await self._customers.fetch(name, at_us, f"plan:{context.request_id}")
-            except StoreError as error:
-                raise Problem.unavailable(
-                    "the customers' profiles are temporarily unavailable; send the same request "
-                    "again"
-                ) from error
             if not features.known:
                 left_out[name] = "no data of this customer are stored"
             elif features.standing.leaving:

@@ -75,18 +75,13 @@ class HealthHistory:
         """How a customer was when it was last scored.
 
         Raises:
-            Problem: 404 of one that was never scored, 503 without records.
+            Problem: 404 of one that was never scored.
         """
-        try:
-            past = await self._threads.run(self.repository.list_entries, customer_id)
-            overrides = await self._threads.run(self.repository.list_overrides, customer_id)
-            chosen = await self._threads.run(self._interventions.list_of_customer, customer_id)
-        except RecordsUnavailableError as error:
-            raise records_out() from error
+        past = await self._threads.run(self.repository.list_entries, customer_id)
+        overrides = await self._threads.run(self.repository.list_overrides, customer_id)
+        chosen = await self._threads.run(self._interventions.list_of_customer, customer_id)
         if not past:
-            raise Problem(
-                404,
-                "not-found",
+            raise Problem.not_found(
                 f"customer {customer_id!r} was never scored; send it to /churn/score, or have the "
                 "nightly job store its scores (jobs.churn.score --records)",
             )
@@ -122,7 +117,7 @@ class HealthHistory:
         """Keeps what a person knows better.
 
         Raises:
-            Problem: 422 for an expiry that is past or more than a year away, 503 without records.
+            Problem: 422 for an expiry that is past or more than a year away.
         """
         now, until = self._now(), to_micros(request.expires_at)
         if not now < until <= now + _LONGEST_US:
@@ -141,10 +136,7 @@ class HealthHistory:
             created_at=now,
             expires_at=until,
         )
-        try:
-            await self._threads.run(self.repository.insert_override, override)
-        except RecordsUnavailableError as error:
-            raise records_out() from error
+        await self._threads.run(self.repository.insert_override, override)
         self._meter.count(metrics.OVERRIDES)
         return _override_answer(override, now, override.score is not None)
 
@@ -174,13 +166,6 @@ def health_answer(entry: HealthEntry, past: Sequence[HealthEntry]) -> HealthAnsw
         band=entry.band,  # type: ignore[arg-type]
         components=dict(entry.components),  # type: ignore[arg-type]
         change_30d=None if before is None else entry.score - before.score,
-    )
-
-
-def records_out() -> Problem:
-    """The 503 while the database is away."""
-    return Problem.unavailable(
-        "the records are temporarily unavailable; send the same request again"
     )
 
 

@@ -18,6 +18,7 @@ from serve.churn.profiles import ProfileRepository
 from serve.churn.schemas import EventsResponse, IngestCounts
 from serve.framework import FieldError, Metrics, Problem, RequestContext
 from serve.framework.contract_models import to_rows
+from serve.framework.problem import unavailable
 from serve.framework.validation import future_text, to_datetime, to_micros
 
 _MOST_SHOWN = 20
@@ -58,7 +59,8 @@ class EventIngestor:
             {name for table in tables.values() for name in table["customer_id"].to_pylist()}
         )
         context.log_fields["customers"] = len(names)
-        try:
+        what = "events cannot be stored temporarily"
+        with unavailable(what, StoreError, RecordsUnavailableError):
             by_customer = {name: await self._look(name, context) for name in names}
             contradictions = self._contradictions(tables, by_customer)
             tallies = {
@@ -66,10 +68,6 @@ class EventIngestor:
             }
             if "churn" in tables:
                 await self._outcomes.record_notices(tables["churn"])
-        except (StoreError, RecordsUnavailableError) as error:
-            raise Problem.unavailable(
-                "events cannot be stored temporarily; send the same request again"
-            ) from error
         counts_by_table = {name: count for name, (count, _) in tallies.items()}
         contradictions += [text for _, texts in tallies.values() for text in texts]
         self._count(counts_by_table, contradictions)

@@ -10,23 +10,19 @@ import numpy as np
 import pyarrow as pa
 
 from lib.churn.intervention_repository import (
-    ContradictedOutcomeError,
     Intervention,
     InterventionOutcome,
     InterventionRepository,
-    UnknownInterventionError,
 )
 from lib.churn.interventions import Effect
 from lib.churn.interventions.outcomes import effects_of, revised_effects
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.contract import TIME
 from lib.feature import DAY
-from lib.records import RecordsUnavailableError
 from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
-from serve.churn.health_history import records_out
 from serve.churn.schemas import EffectAnswer, EffectsResponse, Outcome, OutcomesResponse
-from serve.framework import Metrics, Problem, RequestContext
+from serve.framework import Metrics, RequestContext
 from serve.framework.validation import reject_future, to_micros
 
 HISTORY_US = 3 * 365 * DAY
@@ -69,18 +65,12 @@ class InterventionOutcomes:
         """Store all outcomes or none; repeated ones change nothing.
 
         Raises:
-            Problem: 404 for an unknown intervention, 409 where the opposite is stored, 422 for a
-                time in the future, 503 without records.
+            UnknownInterventionError, ContradictedOutcomeError: an outcome names no intervention,
+                or the opposite is stored.
+            Problem: 422 for a time in the future.
         """
         entries = list(self._entries(outcomes))
-        try:
-            new = await self._threads.run(self._repository.insert_outcomes, entries)
-        except UnknownInterventionError as error:
-            raise Problem(404, "not-found", str(error)) from error
-        except ContradictedOutcomeError as error:
-            raise Problem(409, "conflict", str(error)) from error
-        except RecordsUnavailableError as error:
-            raise records_out() from error
+        new = await self._threads.run(self._repository.insert_outcomes, entries)
         for entry in entries:
             self._meter.count(metrics.OUTCOMES, entry.kind, str(entry.value).lower())
         return OutcomesResponse(new=new, repeated=len(entries) - new, request_id=context.request_id)
@@ -97,16 +87,9 @@ class InterventionOutcomes:
         await self._threads.run(self._record_notices, churn)
 
     async def effects(self, context: RequestContext) -> EffectsResponse:
-        """The effect of each playbook, by intention to treat.
-
-        Raises:
-            Problem: 503 without records.
-        """
-        try:
-            past = await self._threads.run(self._repository.list_since, self._now() - HISTORY_US)
-            left, delivered = await self._threads.run(self._outcomes, past)
-        except RecordsUnavailableError as error:
-            raise records_out() from error
+        """The effect of each playbook, by intention to treat."""
+        past = await self._threads.run(self._repository.list_since, self._now() - HISTORY_US)
+        left, delivered = await self._threads.run(self._outcomes, past)
         effects = effects_of(log_of_interventions(past), left)
         outcome_count = int((~np.isnan(left)).sum())
         return EffectsResponse(

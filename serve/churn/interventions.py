@@ -22,7 +22,6 @@ from lib.records import RecordsUnavailableError
 from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
 from serve.churn.candidates import CandidateSource
-from serve.churn.health_history import records_out
 from serve.churn.intervention_outcomes import (
     HISTORY_US,
     InterventionOutcomes,
@@ -33,6 +32,7 @@ from serve.churn.planner import bytes_of
 from serve.churn.schemas import PlanRequest, PlanResponse
 from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.offload import Solver
+from serve.framework.problem import unavailable
 from serve.framework.validation import reject_future
 
 _TRIES = 4
@@ -101,7 +101,8 @@ class InterventionService:
                 limits that contradict each other, 503 without model, store or records.
         """
         plan_id = request.plan_id or context.request_id
-        try:
+        what = "the records are temporarily unavailable, so the plan cannot be stored"
+        with unavailable(what, RecordsUnavailableError):
             if stored := await self._find(plan_id):
                 return repeated_plan(*stored, request, context)
             # one at a time here; another replica's plan is seen when this one is stored
@@ -109,11 +110,6 @@ class InterventionService:
                 if stored := await self._find(plan_id):
                     return repeated_plan(*stored, request, context)
                 solution = await self._solve_and_store(plan_id, request, scores, context)
-        except RecordsUnavailableError as error:
-            raise Problem.unavailable(
-                "the records are temporarily unavailable, so the plan cannot be stored; send the "
-                "same request again"
-            ) from error
         if solution is None:
             raise Problem.unavailable(
                 "other plans were stored at the same time; send the same request again"
@@ -131,15 +127,9 @@ class InterventionService:
         """A plan as it was stored.
 
         Raises:
-            Problem: 404 where there is none, 503 without records.
+            UnknownInterventionError: there is none.
         """
-        try:
-            stored = await self._find(plan_id)
-        except RecordsUnavailableError as error:
-            raise records_out() from error
-        if stored is None:
-            raise Problem(404, "not-found", f"plan_id: no plan {plan_id!r} is stored")
-        return plan_answer(*stored, context)
+        return plan_answer(*await self._threads.run(self.repository.find_plan, plan_id), context)
 
     async def _find(self, plan_id: str) -> tuple[StoredPlan, list[Intervention]] | None:
         try:

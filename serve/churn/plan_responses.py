@@ -30,7 +30,7 @@ def repeated_plan(
             f"plan_id: expected the same request as that which made plan {plan.id!r}, got another; "
             "send a plan_id (or an X-Request-ID) of its own"
         )
-        raise Problem(409, "conflict", text)
+        raise Problem.conflict(text)
     return plan_answer(plan, chosen, context)
 
 

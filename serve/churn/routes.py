@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Body, Path
 from pydantic import Field
 
+from lib.churn.intervention_repository import ContradictedOutcomeError, UnknownInterventionError
 from serve.churn.schemas import (
     EVENTS,
     MOST_OUTCOMES,
@@ -45,7 +46,11 @@ def build_gateway(service: ChurnService, names_request: bool = True) -> Gateway:
     """The gateway of a service; see `new_gateway`."""
     summary = "Predicts which customers will leave within 60 days, and plans interventions."
     routes = (*_customer_routes(service), *_intervention_routes(service))
-    return new_gateway("churn", summary, service, routes, names_request)
+    refusals = {
+        UnknownInterventionError: (404, "not-found"),
+        ContradictedOutcomeError: (409, "conflict"),
+    }
+    return new_gateway("churn", summary, service, routes, names_request, refusals)
 
 
 def _customer_routes(service: ChurnService) -> list[Route]:

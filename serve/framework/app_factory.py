@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from inspect import Parameter, Signature
 from typing import Annotated, Any
 
@@ -14,15 +15,22 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from lib.feature import StoreError
+from lib.records import RecordsUnavailableError
 from serve.framework.asgi import RequestContext
-from serve.framework.exception_mapping import problem_from
 from serve.framework.gateway import Gateway
 from serve.framework.health import HealthChecks
-from serve.framework.problem import Problem, as_response
+from serve.framework.problem import Problem, as_response, problem_from
 from serve.framework.routes import ERRORS, PUBLIC, Handler, Responses, Route, Router
 from serve.framework.service import RiskService
 from serve.framework.validation import to_problem
 
+Refusals = Mapping[type[Exception], tuple[int, str]]
+"""By type of an error, status and kind of the problem whose detail is the error's message."""
+_ANSWERED: tuple[type[Exception], ...] = (
+    *(Problem, RecordsUnavailableError, StoreError),
+    *(RequestValidationError, HTTPException, Exception),
+)
 _NOT_READY: Responses = {503: {"description": "A required part does not work."}}
 _DOCUMENTATION = (
     Route("GET", "/docs", PUBLIC),
@@ -37,6 +45,7 @@ def new_gateway(
     service: RiskService,
     routes: Iterable[Route],
     names_request: bool = True,
+    refusals: Refusals | None = None,
 ) -> Gateway:
     """The gateway of a service, which starts and ends with the application's lifespan.
 
@@ -46,10 +55,11 @@ def new_gateway(
         service: what answers.
         routes: of the system, beside those of health and documentation.
         names_request: see `Gateway`.
+        refusals: errors of the system's parts that are answers to callers.
     """
     routes = (*_DOCUMENTATION, *_health_routes(system, service.readiness), *routes)
     return Gateway(
-        app=_new_app(f"Forewarn: {system}", summary, routes, service.lifespan),
+        app=_new_app(f"Forewarn: {system}", summary, routes, service.lifespan, refusals or {}),
         prefix=f"/{system}",
         routes=routes,
         keys=service.keys,
@@ -108,6 +118,7 @@ def _new_app(
     summary: str,
     routes: Iterable[Route],
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
+    refusals: Refusals,
 ) -> FastAPI:
     """Documentation at `/docs` and `/openapi.json`, and the routes that are not direct.
 
@@ -124,8 +135,10 @@ def _new_app(
     )
     for route in routes:
         _add_route(app, route)
-    for kind in (Problem, RequestValidationError, HTTPException, Exception):
-        app.add_exception_handler(kind, _on_error)
+    for error_type in _ANSWERED:
+        app.add_exception_handler(error_type, _on_error)
+    for error_type, (status, kind) in refusals.items():
+        app.add_exception_handler(error_type, partial(_on_refusal, status, kind))
     _declare_keys(app)
     return app
 
@@ -177,6 +190,10 @@ async def _on_error(request: Request, error: Exception) -> Response:
     else:
         problem = problem_from(error)
     return as_response(problem, (await _context_of(request)).request_id)
+
+
+async def _on_refusal(status: int, kind: str, request: Request, error: Exception) -> Response:
+    return await _on_error(request, Problem(status, kind, str(error)))
 
 
 def _declare_keys(app: FastAPI) -> None:

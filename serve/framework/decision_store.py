@@ -25,10 +25,9 @@ from lib.records.journal import decided_first
 from lib.records.models import Row, spelled_row
 from lib.records.segment import encode_row
 from lib.rules import Verdict
-from serve.framework.error_text import fault_fields, fault_text
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metric, Metrics
-from serve.framework.problem import Problem
+from serve.framework.problem import Problem, fault_fields, fault_text
 
 RECORD_FAULTS = Metric("forewarn_record_faults", "decisions that the journal did not take at first")
 _READ_SECONDS, _WRITE_SECONDS = 1.5, 10.0

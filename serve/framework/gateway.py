@@ -35,11 +35,9 @@ from serve.framework.asgi import (
     replay_body,
     request_id_of,
 )
-from serve.framework.error_text import fault_fields
-from serve.framework.exception_mapping import problem_from
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import MILLISECONDS, Metric, Metrics
-from serve.framework.problem import Problem
+from serve.framework.problem import Problem, fault_fields, problem_from
 from serve.framework.public_pages import PublicPages
 from serve.framework.routes import PUBLIC, RequestLimits, Route, RouteTable, routed_path
 

@@ -1,16 +1,25 @@
-"""Errors as callers see them: RFC 9457 problem details."""
+"""Errors as callers see them (RFC 9457 problem details), and as logs and health pages do."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import Response
 
+from lib.feature import StoreError
+from lib.records import DecisionLogFullError, RecordsUnavailableError, RefusedRowsError
+
 MEDIA_TYPE = "application/problem+json"
+_UNSTORABLE = (RefusedRowsError, OverflowError)
+_OF_A_FIELD = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,80}): (expected .{1,300})", re.DOTALL)
+_SAFE = (RecordsUnavailableError, StoreError, DecisionLogFullError)
+_PLACES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +71,19 @@ class Problem(Exception):  # noqa: N818  the word of RFC 9457
         return cls(422, "invalid-field", detail + more, errors[:20])
 
     @classmethod
-    def unavailable(cls, detail: str) -> Problem:
-        """A 503 for what may work a second later."""
-        return cls(503, "unavailable", detail, retry_after=1)
+    def unavailable(cls, detail: str, retry_after: int = 1) -> Problem:
+        """A 503 for what may work some seconds later."""
+        return cls(503, "unavailable", detail, retry_after=retry_after)
+
+    @classmethod
+    def not_found(cls, detail: str) -> Problem:
+        """A 404 for an id that is not stored."""
+        return cls(404, "not-found", detail)
+
+    @classmethod
+    def conflict(cls, detail: str) -> Problem:
+        """A 409 for an id that was used for another request."""
+        return cls(409, "conflict", detail)
 
     def body(self, request_id: str) -> bytes:
         """The problem as JSON."""
@@ -94,3 +113,58 @@ def as_response(problem: Problem, request_id: str) -> Response:
     return Response(
         problem.body(request_id), problem.status, dict(problem.headers()), media_type=MEDIA_TYPE
     )
+
+
+@contextmanager
+def unavailable(what: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turns errors of dependencies into a 503 that says what is unavailable.
+
+    Raises:
+        Problem: 503 where one of `errors` is raised within.
+    """
+    try:
+        yield
+    except errors as error:
+        raise Problem.unavailable(f"{what}; send the same request again") from error
+
+
+def problem_from(error: Exception) -> Problem:
+    """The last answer to an exception: 422 for a value that cannot be kept, 503, or 500.
+
+    A message reaches the caller only where `lib` refused a value and named its field.
+    """
+    if isinstance(error, Problem):
+        return error
+    refused = isinstance(error, ValueError) and type(error).__module__.startswith("lib.")
+    if refused and (match := _OF_A_FIELD.fullmatch(str(error))):
+        return Problem.of_field(*match.groups())
+    if isinstance(error, _UNSTORABLE):
+        message = "expected values that can be stored; a number, time or text is out of range"
+        return Problem(422, "invalid-field", message, [FieldError("body", message)])
+    if isinstance(error, RecordsUnavailableError | StoreError):
+        part = "a store is" if isinstance(error, StoreError) else "the records are"
+        return Problem.unavailable(f"{part} temporarily unavailable; send the same request again")
+    return Problem(500, "internal", "internal error; quote the request_id when you report it")
+
+
+def fault_text(error: BaseException) -> str:
+    """For logs and health pages: the error's type, and its words where they are about a part.
+
+    It never holds a value that a person sent.
+    """
+    kind = type(error).__name__
+    if isinstance(error, _SAFE):
+        return f"{kind}: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{kind}: {error.strerror}"
+    return kind
+
+
+def fault_fields(error: BaseException) -> dict[str, Any]:
+    """The same with the lines that it came from, for a log."""
+    trace, frames = error.__traceback__, []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return {"error": fault_text(error), "trace": frames[-_PLACES:]}

@@ -10,9 +10,9 @@ from typing import Any
 
 from lib.records import Decision, RecordsUnavailableError
 from serve.framework.decision_store import DecisionStore
-from serve.framework.error_text import fault_fields
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metric, Metrics
+from serve.framework.problem import fault_fields
 
 RescoreDecision = Callable[[Decision], Awaitable[Mapping[str, Any] | None]]
 RESCORE_FAULTS = Metric(

@@ -18,11 +18,11 @@ from lib.records import DecisionLog, DrainProcess, Records
 from lib.storage import redact_uri
 from serve.framework.active_rules import ActiveRules
 from serve.framework.decision_store import DecisionStore
-from serve.framework.error_text import fault_fields
 from serve.framework.health import Health, HealthChecks
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metrics
 from serve.framework.model_slot import ModelSlot
+from serve.framework.problem import fault_fields
 from serve.framework.rescoring import RescoreDecision, Rescorer
 from serve.framework.settings import ServiceSettings, UserConfig
 from serve.framework.validation import BodyParser

@@ -283,7 +283,7 @@ class PaymentDecider:
                 "transaction_id: expected an id of its own for each payment, got one that was used "
                 "with other fields; send a new id, or the first payment unchanged"
             )
-            raise Problem(409, "conflict", text)
+            raise Problem.conflict(text)
 
     async def _learn_decline(self, event: Event) -> None:
         try:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Path
 
-from lib.records import Decision, RecordsUnavailableError
+from lib.records import Decision
 from serve.framework import Gateway, Problem, RequestContext, Route, Router, new_gateway, parse_body
 from serve.framework.routes import CONFLICT, ENCODED, MISSING, PathIdParam
 from serve.framework.validation import to_datetime
@@ -83,19 +83,12 @@ def _routes(service: FraudService) -> list[Route]:
 
 
 async def _transaction(service: FraudService, transaction_id: str) -> TransactionResponse:
-    try:
-        decision = await service.decision_store.find(transaction_id)
-        if decision is None:
-            raise Problem(
-                404,
-                "not-found",
-                f"transaction_id: no decision about {transaction_id!r} is recorded",
-            )
-        labels = await service.decision_store.labels(transaction_id)
-        rescored = await service.decision_store.rescored(transaction_id)
-    except RecordsUnavailableError as error:
-        text = "the records are temporarily unavailable; send the same request again"
-        raise Problem(503, "unavailable", text, retry_after=1) from error
+    decision = await service.decision_store.find(transaction_id)
+    if decision is None:
+        text = f"transaction_id: no decision about {transaction_id!r} is recorded"
+        raise Problem.not_found(text)
+    labels = await service.decision_store.labels(transaction_id)
+    rescored = await service.decision_store.rescored(transaction_id)
     facts = [
         LabelFact(
             kind=fact.kind,

@@ -232,8 +232,7 @@ def unknown_machine(machine_id: str) -> Problem:
         404,
         "unknown-machine",
         f"machine_id: machine {machine_id!r} is unknown; send its readings to "
-        "/maintenance/readings "
-        "first",
+        "/maintenance/readings first",
     )
 
 

@@ -23,6 +23,7 @@ from lib.maintenance.state_codec import (
 )
 from lib.maintenance.waveform import WaveformError, waveform_features
 from serve.framework import FieldError, Metrics, Problem, RequestContext
+from serve.framework.problem import unavailable
 from serve.framework.validation import SECOND, future_text, to_micros
 from serve.maintenance import metrics
 from serve.maintenance.machine_states import MachineStates, sensor_faults
@@ -64,14 +65,10 @@ class EventIngestor:
         """
         self._check(news)
         context.log_fields["machines"] = len(news)
-        try:
+        with unavailable("readings cannot be stored temporarily", MachineStoreError):
             if not self._register:
                 await self._refuse_unknown(news)
             machine_counts = [await self._take(machine) for machine in news]
-        except MachineStoreError as error:
-            raise Problem.unavailable(
-                "readings cannot be stored temporarily; send the same request again"
-            ) from error
         return ReadingsResponse(machines=machine_counts, request_id=context.request_id)
 
     async def _take(self, machine: MachineReadings) -> IngestCounts:
@@ -93,17 +90,13 @@ class EventIngestor:
 
     async def _refuse_unknown(self, news: Sequence[MachineReadings]) -> None:
         for machine in news:
-            if (
-                await self._machines.get(machine.machine_id) is None
-                and machine.installed_at is None
-            ):
+            past = await self._machines.get(machine.machine_id)
+            if past is None and machine.installed_at is None:
                 raise Problem(
                     404,
                     "unknown-machine",
                     f"machine_id: machine {machine.machine_id!r} is unknown; send installed_at "
-                    "with "
-                    "its "
-                    "first readings to register it",
+                    "with its first readings to register it",
                 )
 
     def _check(self, news: Sequence[MachineReadings]) -> None:

@@ -9,16 +9,17 @@ from starlette.responses import Response
 
 from lib.maintenance.history import UNKNOWN_US, History
 from lib.maintenance.machine_store import MachineStoreError
+from lib.maintenance.repository import ClosedOrderError, UnknownOrderError
 from serve.framework import (
     Context,
     Gateway,
-    Problem,
     RequestContext,
     Route,
     Router,
     new_gateway,
     parse_body,
 )
+from serve.framework.problem import unavailable
 from serve.framework.routes import ENCODED, MISSING, PathIdParam, PathKeyParam, Responses
 from serve.framework.validation import to_datetime
 from serve.maintenance.decision import unknown_machine, without_survival
@@ -52,7 +53,8 @@ def build_gateway(service: MaintenanceService, names_request: bool = True) -> Ga
     """The gateway of a service; see `new_gateway`."""
     summary = "Predicts when machines will fail, and plans their services."
     routes = (*_machine_routes(service), *_schedule_routes(service), *_export_routes(service))
-    return new_gateway("maintenance", summary, service, routes, names_request)
+    refusals = {UnknownOrderError: (404, "not-found"), ClosedOrderError: (409, "closed")}
+    return new_gateway("maintenance", summary, service, routes, names_request, refusals)
 
 
 def _machine_routes(service: MaintenanceService) -> list[Route]:
@@ -173,12 +175,9 @@ def _schedule_routes(service: MaintenanceService) -> list[Route]:
 
 
 async def _machine(service: MaintenanceService, machine_id: str) -> MachineResponse:
-    try:
+    with unavailable("the machines' readings are temporarily unavailable", MachineStoreError):
         past = await service.machines.get(machine_id)
         prediction = await service.machines.last_prediction(machine_id)
-    except MachineStoreError as error:
-        text = "the machines' readings are temporarily unavailable; send the same request again"
-        raise Problem(503, "unavailable", text, retry_after=1) from error
     if past is None:
         raise unknown_machine(machine_id)
     features, times_us = service.features, past.times_us

@@ -14,7 +14,6 @@ from lib.maintenance.history import UNKNOWN_US, Floats
 from lib.maintenance.machine_store import MachineStoreError
 from lib.maintenance.model import SurvivalModel
 from lib.maintenance.repository import (
-    ClosedOrderError,
     StoredSchedule,
     UnknownOrderError,
     WorkOrder,
@@ -23,11 +22,11 @@ from lib.maintenance.repository import (
 from lib.maintenance.schedule import ScheduleError
 from lib.maintenance.schedule.week_problem import from_week_start
 from lib.maintenance.state_codec import empty_state, with_services
-from lib.records import RecordsUnavailableError
 from lib.survival import Curves
 from serve.framework import FieldError, Metrics, Problem, RequestContext
 from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import Solver
+from serve.framework.problem import unavailable
 from serve.framework.validation import to_datetime, to_micros
 from serve.maintenance import metrics
 from serve.maintenance.machine_states import MachineStates
@@ -84,7 +83,7 @@ class WorkOrderService:
         model = self._model_slot.current
         if model is None:
             text = "no model is loaded, so risks cannot be computed; try again later"
-            raise Problem(503, "unavailable", text, retry_after=5)
+            raise Problem.unavailable(text, retry_after=5)
         now = self._now()
         at = now if request.at is None else to_micros(request.at)
         rows, silent = await self._rows(request, at)
@@ -100,7 +99,7 @@ class WorkOrderService:
         plan = {**solution["schedule"]["plan"], "request_digest": digest, "without_history": silent}
         schedule = StoredSchedule(**{**solution["schedule"], "plan": plan})
         orders = [WorkOrder(**order) for order in solution["orders"]]
-        fresh = await self._run(lambda: self.repository.insert_schedule(schedule, orders))
+        fresh = await self._threads.run(self.repository.insert_schedule, schedule, orders)
         if not fresh:  # the same was sent at the same time, and is stored by now
             stored = await self._stored(schedule_id, digest, context)
             if stored is not None:
@@ -118,11 +117,9 @@ class WorkOrderService:
             Problem: 409 where the id is that of another request.
         """
         try:
-            schedule, orders = await self._run(lambda: self.repository.find_schedule(schedule_id))
-        except Problem as problem:
-            if problem.status == 404:
-                return None
-            raise
+            schedule, orders = await self._threads.run(self.repository.find_schedule, schedule_id)
+        except UnknownOrderError:
+            return None
         if schedule.plan.get("request_digest") != digest:
             raise Problem(
                 409,
@@ -137,26 +134,24 @@ class WorkOrderService:
         """A week that was planned before.
 
         Raises:
-            Problem: 404 where there is none of that id.
+            UnknownOrderError: there is none of that id.
         """
-        schedule, orders = await self._run(lambda: self.repository.find_schedule(schedule_id))
+        schedule, orders = await self._threads.run(self.repository.find_schedule, schedule_id)
         return _schedule_answer(schedule, orders, context)
 
     async def export(self, schedule_id: str, kind: str) -> str:
         """The plan as `csv` or `ics`.
 
         Raises:
-            Problem: 404 where there is none of that id.
+            UnknownOrderError: there is none of that id.
         """
-        schedule, _ = await self._run(lambda: self.repository.find_schedule(schedule_id))
+        schedule, _ = await self._threads.run(self.repository.find_schedule, schedule_id)
         return str(schedule.plan[kind])
 
     async def of_machine(self, machine_id: str) -> list[WorkOrderResponse]:
         """The newest orders of a machine."""
-        return [
-            order_answer(order)
-            for order in await self._run(lambda: self.repository.list_of_machine(machine_id))
-        ]
+        orders = await self._threads.run(self.repository.list_of_machine, machine_id)
+        return [order_answer(order) for order in orders]
 
     async def record_outcome(
         self, order_id: str, order_outcome: Outcome, context: RequestContext
@@ -164,13 +159,14 @@ class WorkOrderService:
         """Closes an order, and lets a service count in the machine's features from then on.
 
         Raises:
-            Problem: 404 for an unknown order, 409 for one that was closed with another outcome,
-                422 for a field that cannot be meant, 503 while a store is out (send it again).
+            UnknownOrderError, ClosedOrderError: there is no such order, or it was closed with
+                another outcome.
+            Problem: 422 for a field that cannot be meant, 503 while the machine store is out.
         """
         self._check(order_outcome)
         outcome = order_outcome.model_dump(mode="json", exclude_none=True)
         at = self._now()
-        closed, fresh = await self._run(lambda: self.repository.close_order(order_id, outcome, at))
+        closed, fresh = await self._threads.run(self.repository.close_order, order_id, outcome, at)
         if order_outcome.result != "not_done":
             # of an order that was closed before, too: that request may have ended here
             await self._renew(closed, order_outcome)
@@ -202,22 +198,14 @@ class WorkOrderService:
             history = empty_state(features, order.machine_id) if past is None else past
             return with_services(features, history, [at], [part]), None
 
-        try:
+        with unavailable("the outcome cannot be stored temporarily", MachineStoreError):
             await self._machines.update(order.machine_id, work)
-        except MachineStoreError as error:
-            raise Problem.unavailable(
-                "the outcome cannot be stored temporarily; send the same request again"
-            ) from error
 
     async def _rows(self, request: ScheduleRequest, at_us: int) -> tuple[Floats, list[str]]:
         """Features of the machines, and who is planned without any history."""
         features = self._machines.features
-        try:
+        with unavailable("the machines' readings are temporarily unavailable", MachineStoreError):
             pasts = [await self._machines.get(machine.machine_id) for machine in request.machines]
-        except MachineStoreError as error:
-            raise Problem.unavailable(
-                "the machines' readings are temporarily unavailable; send the same request again"
-            ) from error
         silent = [
             machine.machine_id
             for machine, past in zip(request.machines, pasts, strict=True)
@@ -237,18 +225,6 @@ class WorkOrderService:
             )
 
         return await self._computing.run(compute), silent
-
-    async def _run(self, work: Callable[[], Any]) -> Any:
-        try:
-            return await self._threads.run(work)
-        except UnknownOrderError as error:
-            raise Problem(404, "not-found", str(error)) from None
-        except ClosedOrderError as error:
-            raise Problem(409, "closed", str(error)) from None
-        except RecordsUnavailableError as error:
-            raise Problem.unavailable(
-                "the records are temporarily unavailable; send the same request again"
-            ) from error
 
 
 def _payload(

@@ -63,7 +63,7 @@ class AuthorProfiles(GuardedRepository[AsyncProfileStore]):
                 "post_id: expected an id of its own for each post, got one that was used with "
                 "other content; send an edited post under a new id, or the first one unchanged"
             )
-            raise Problem(409, "conflict", text) from error
+            raise Problem.conflict(text) from error
 
     async def record_label(
         self, post: Post, fact: str, at_us: int, is_known: bool, revision: int

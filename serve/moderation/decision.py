@@ -31,13 +31,13 @@ from lib.rules import Verdict
 from lib.storage import StorageError
 from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.decision_store import DecisionCounter, decision_row
+from serve.framework.problem import unavailable
 from serve.framework.validation import reject_future
 from serve.moderation import metrics
 from serve.moderation.author_profiles import REMOVED, TEXT_THREADS
 from serve.moderation.content import content_digest
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.model import ModelUnavailableError
-from serve.moderation.post_preparation import Storing
 from serve.moderation.schemas import PostRequest, PostResponse
 
 CONTENT_DIGEST = "content_digest"
@@ -94,14 +94,11 @@ class PostModerator:
             first := await self._dependencies.decision_store.find_if_available(request.post_id)
         ) is not None:
             return self._again(first, request, digest, context)
-        prepared, storing = await self._read(request, created)
+        with unavailable("the media decoder is temporarily unavailable", DecoderUnavailableError):
+            prepared, storing = await self._dependencies.preparer.prepare(request, created)
         result = await self._judged(prepared, digest, wait=self._video_at_once)
-        try:
+        with unavailable("the media store is temporarily unavailable", OSError, StorageError):
             await storing
-        except (OSError, StorageError) as error:
-            raise Problem.unavailable(
-                "the media store is temporarily unavailable; send the same request again"
-            ) from error
         if result.choice.decision == "REVIEW" and result.choice.method != "fallback":
             result = await self._admitted(result)
         answer = PostResponse.of(result, self._dependencies.active_rules.current.version, context)
@@ -141,14 +138,6 @@ class PostModerator:
             "policies_version": result.bundle.version,
             "decided_at_us": self._now(),
         }
-
-    async def _read(self, request: PostRequest, created_at_us: int) -> tuple[PreparedPost, Storing]:
-        try:
-            return await self._dependencies.preparer.prepare(request, created_at_us)
-        except DecoderUnavailableError as error:
-            raise Problem.unavailable(
-                "the media decoder is temporarily unavailable; send the same request again"
-            ) from error
 
     async def _judged(self, prepared: PreparedPost, content: str, wait: bool) -> ModerationResult:
         bundle, started = self._dependencies.active_policies.current, time.perf_counter()
@@ -246,15 +235,14 @@ class PostModerator:
         self, first: Decision, request: PostRequest, digest: str, context: RequestContext
     ) -> bytes:
         if first.entities.get("author_id") != request.author_id:
-            text = f"post_id: {request.post_id!r} is another author's post"
-            raise Problem(409, "conflict", text)
+            raise Problem.conflict(f"post_id: {request.post_id!r} is another author's post")
         # posts that older versions recorded have no digest
         if first.request.get(CONTENT_DIGEST, digest) != digest:
             text = (
                 "post_id: expected an id of its own for each post, got one that was used with "
                 "other content; send an edited post under a new id, or the first one unchanged"
             )
-            raise Problem(409, "conflict", text)
+            raise Problem.conflict(text)
         context.log_fields["retry"] = "recorded"
         self._meter.count(metrics.RETRIES)
         return PostResponse.model_validate(first.answer).model_dump_json().encode()

@@ -60,7 +60,7 @@ class PostService:
         """A post's state.
 
         Raises:
-            Problem: 404 for a post that was never judged, 503 without records.
+            Problem: 404 for a post that was never judged.
         """
         first = await self._first_decision(post_id)
         outcomes = await self._review.outcomes(post_id)
@@ -82,15 +82,14 @@ class PostService:
 
         Raises:
             Problem: 404 for an unknown post, 403 for another author, 409 where the post is up, 422
-                where it is too late, 503 without records.
+                where it is too late.
         """
         first = await self._first_decision(request.post_id)
         outcomes = await self._review.outcomes(request.post_id)
         later = await self._afterwards(request.post_id)
         decision, _ = in_force(first, later, outcomes)
         if decision != "REMOVE":
-            text = f"post {request.post_id!r} is not removed: {decision}"
-            raise Problem(409, "conflict", text)
+            raise Problem.conflict(f"post {request.post_id!r} is not removed: {decision}")
         removal = self._removal(first, later, outcomes)
         return await self._review.appeal(removal, request.author_id, request.statement, context)
 
@@ -183,7 +182,7 @@ class PostService:
         except (OSError, StorageError) as error:
             raise Problem.unavailable(str(error)) from error
         if content is None:
-            raise Problem(404, "not-found", f"no media are stored under {digest}")
+            raise Problem.not_found(f"no media are stored under {digest}")
         # whatever a poster uploaded must not run in a reviewer's browser
         headers = {
             "X-Content-Type-Options": "nosniff",
@@ -199,14 +198,9 @@ class PostService:
         return None if content is None else dict(json.loads(content))
 
     async def _first_decision(self, post_id: str) -> Decision:
-        try:
-            first = await self._decision_store.find(post_id)
-        except RecordsUnavailableError as error:
-            raise Problem.unavailable(
-                "the records are temporarily unavailable; send the same request again"
-            ) from error
+        first = await self._decision_store.find(post_id)
         if first is None:
-            raise Problem(404, "not-found", _UNSAID)
+            raise Problem.not_found(_UNSAID)
         return first
 
     async def _afterwards(self, post_id: str) -> dict[str, Any] | None:
@@ -286,6 +280,4 @@ def _explanation_path(post_id: str, policy: str) -> str:
 
 
 def _model_out(why: str) -> Problem:
-    return Problem(
-        503, "unavailable", f"the decision cannot be explained now: {why}", retry_after=5
-    )
+    return Problem.unavailable(f"the decision cannot be explained now: {why}", retry_after=5)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.moderation.review.appeals import AppealError, Removal
 from lib.moderation.review.queue import Doubt, ReviewQueue
-from lib.records import RecordsError, RecordsUnavailableError
+from lib.records import RecordsError
 from lib.records.review import (
     Claim,
     ContradictedVerdictError,
@@ -21,6 +21,7 @@ from lib.records.review import (
     UnknownItemError,
 )
 from serve.framework import Metrics, Problem, RequestContext
+from serve.framework.app_factory import Refusals
 from serve.framework.validation import to_datetime
 from serve.moderation import metrics
 from serve.moderation.schemas import (
@@ -38,7 +39,14 @@ from serve.moderation.schemas import (
     QueueStatsResponse,
 )
 
-Found = TypeVar("Found")
+REFUSALS: Refusals = {
+    RecordsError: (422, "invalid-field"),
+    RepeatedOpinionError: (403, "forbidden"),
+    UnknownItemError: (404, "not-found"),
+    LeaseLostError: (409, "lease-lost"),
+    ContradictedVerdictError: (409, "lease-lost"),
+}
+"""What the queue refuses, as callers see it."""
 _WEEK_US = 7 * 86_400_000_000
 _SEED = 1
 _THREADS = 4
@@ -88,17 +96,10 @@ class ReviewService:
         key = _key_of(request.reviewer, context)
         claim_id = request.claim_id or context.request_id
 
-        def claim() -> list[Claim]:
-            return self.queue.claim(
-                request.reviewer,
-                request.most,
-                self._lease_now(),
-                languages=request.languages,
-                key=key,
-                claim_id=claim_id,
-            )
-
-        claims = await self._kept(claim)
+        claims = await self._threads.run(
+            self.queue.claim, request.reviewer, request.most, self._lease_now(),
+            languages=request.languages, key=key, claim_id=claim_id,
+        )  # fmt: skip
         self._meter.count(metrics.CLAIMED, amount=len(claims))
         return ClaimsResponse(
             claims=[_claim_answer(entry) for entry in claims], request_id=context.request_id
@@ -114,11 +115,9 @@ class ReviewService:
                 it is not this reviewer's any more.
         """
         key = _key_of(lease.reviewer, context)
-        until = await self._kept(
-            lambda: self.queue.reviews.renew(
-                item_id, lease.reviewer, lease.token, now=self._lease_now(),
-                lease=self.queue.settings.lease_us, key=key,
-            )
+        until = await self._threads.run(
+            self.queue.reviews.renew, item_id, lease.reviewer, lease.token,
+            now=self._lease_now(), lease=self.queue.settings.lease_us, key=key,
         )  # fmt: skip
         return LeaseResponse(
             item_id=item_id, leased_until=to_datetime(until), request_id=context.request_id
@@ -129,11 +128,10 @@ class ReviewService:
     ) -> LeaseResponse:
         """Gives an item back undecided; raises as `renew` does."""
         key = _key_of(lease.reviewer, context)
-        await self._kept(
-            lambda: self.queue.reviews.release(
-                item_id, lease.reviewer, lease.token, now=self._lease_now(), key=key
-            )
-        )
+        await self._threads.run(
+            self.queue.reviews.release, item_id, lease.reviewer, lease.token,
+            now=self._lease_now(), key=key,
+        )  # fmt: skip
         return LeaseResponse(item_id=item_id, leased_until=None, request_id=context.request_id)
 
     async def decide(
@@ -147,17 +145,10 @@ class ReviewService:
                 decided otherwise, 422 for verdicts that do not fit its policies.
         """
         key = _key_of(request.reviewer, context)
-        verdict, new = await self._kept(
-            lambda: self.queue.decide(
-                item_id,
-                request.reviewer,
-                request.token,
-                request.verdicts,
-                self._now(),
-                request.note,
-                key,
-            )
-        )
+        verdict, new = await self._threads.run(
+            self.queue.decide, item_id, request.reviewer, request.token, request.verdicts,
+            self._now(), request.note, key,
+        )  # fmt: skip
         outcome = await self.outcome(verdict.post_id)
         if new:
             state = "open" if outcome is None else outcome.rule
@@ -174,12 +165,12 @@ class ReviewService:
 
     async def outcome(self, post_id: str) -> Outcome | None:
         """What the newest case of a post came to; None while there is nothing."""
-        outcomes = await self._kept(lambda: self.queue.reviews.list_outcomes(post_id))
+        outcomes = await self._threads.run(self.queue.reviews.list_outcomes, post_id)
         return outcomes[0] if outcomes else None
 
     async def outcomes(self, post_id: str) -> list[Outcome]:
         """All of them, the newest first."""
-        return await self._kept(lambda: self.queue.reviews.list_outcomes(post_id))
+        return await self._threads.run(self.queue.reviews.list_outcomes, post_id)
 
     async def appeal(
         self, removal: Removal, author_id: str, statement: str, context: RequestContext
@@ -190,10 +181,8 @@ class ReviewService:
             Problem: 403 for another author, 422 where it is too late.
         """
         try:
-            item_id, new = await self._kept(
-                lambda: self.queue.appeal(
-                    removal, author_id, statement, self._now(), context.key_id
-                )
+            item_id, new = await self._threads.run(
+                self.queue.appeal, removal, author_id, statement, self._now(), context.key_id
             )
         except AppealError as error:
             self._meter.count(metrics.APPEALS, "refused")
@@ -204,7 +193,7 @@ class ReviewService:
 
     async def history(self, post_id: str, context: RequestContext) -> HistoryResponse:
         """Everything that happened to a post in review."""
-        entries = await self._kept(lambda: self.queue.reviews.list_history(post_id))
+        entries = await self._threads.run(self.queue.reviews.list_history, post_id)
         history_entries = [
             PolicyResult(
                 **{
@@ -222,9 +211,9 @@ class ReviewService:
         """How the queue stands; agreement and accuracy over the last week."""
         now = self._now()
         since = max(0, now - _WEEK_US)
-        queue = await self._kept(lambda: self.queue.reviews.compute_figures(now, _WEEK_US))
-        kappa = await self._kept(lambda: self.queue.agreement(since, _SEED))
-        right = await self._kept(lambda: self.queue.accuracy(since))
+        queue = await self._threads.run(self.queue.reviews.compute_figures, now, _WEEK_US)
+        kappa = await self._threads.run(self.queue.agreement, since, _SEED)
+        right = await self._threads.run(self.queue.accuracy, since)
         accuracy: dict[str, Any] = {}
         for (reviewer, policy), estimate in right.items():
             accuracy.setdefault(reviewer, {})[policy] = _plain(asdict(estimate))
@@ -238,16 +227,6 @@ class ReviewService:
 
     def _lease_now(self) -> int | None:
         return None if self._lease_clock is None else self._lease_clock()
-
-    async def _kept(self, work: Callable[[], Found]) -> Found:
-        try:
-            return await self._threads.run(work)
-        except RecordsUnavailableError as error:
-            raise Problem.unavailable(
-                "the records are temporarily unavailable; send the same request again"
-            ) from error
-        except RecordsError as error:
-            _refuse(error)
 
 
 def outcome_answer(outcome: Outcome) -> OutcomeAnswer:
@@ -270,16 +249,6 @@ def _key_of(reviewer: str, context: RequestContext) -> ReviewKey:
         text = "reviewer: expected a name that this API key is bound to, got another one"
         raise Problem(403, "forbidden", text)
     return ReviewKey(context.key_id, context.reviewers is not None)
-
-
-def _refuse(error: RecordsError) -> NoReturn:
-    if isinstance(error, RepeatedOpinionError):
-        raise Problem(403, "forbidden", str(error)) from error
-    if isinstance(error, UnknownItemError):
-        raise Problem(404, "not-found", str(error)) from error
-    if isinstance(error, LeaseLostError | ContradictedVerdictError):
-        raise Problem(409, "lease-lost", str(error)) from error
-    raise Problem(422, "invalid-field", str(error)) from error
 
 
 def _claim_answer(claim: Claim) -> ClaimedItem:

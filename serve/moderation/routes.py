@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from serve.framework import Context, Gateway, RequestContext, Route, Router, new_gateway
 from serve.framework.routes import ENCODED, MISSING, PathIdParam, PathKeyParam, Responses
+from serve.moderation.review import REFUSALS
 from serve.moderation.schemas import (
     POST,
     AppealRequest,
@@ -44,7 +45,7 @@ def build_gateway(service: ModerationService, names_request: bool = True) -> Gat
     """The gateway of a service; see `new_gateway`."""
     summary = "Decides whether posts may stay, and manages the queue of their reviewers."
     routes = (*_post_routes(service), *_queue_routes(service), *_reviewer_routes(service))
-    return new_gateway("moderation", summary, service, routes, names_request)
+    return new_gateway("moderation", summary, service, routes, names_request, REFUSALS)
 
 
 def _post_routes(service: ModerationService) -> list[Route]:
