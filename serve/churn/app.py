@@ -6,22 +6,31 @@ The application belongs under the route prefix `/churn`.
 from typing import Any
 
 from ray.serve import Application
+from ray.serve.handle import DeploymentHandle
 
-from ..framework.ingress import new_deployment
-from .deployment import Ingress
-from .planner import Planner
-from .settings import ChurnSettings, ChurnUserConfig
+from ..framework import RayMetrics
+from ..framework.deployment import new_deployment, new_front
+from ..framework.offload import RemoteSolver, SolverDeployment
+from .metrics import INSTRUMENTS
+from .planner import solve_plan
+from .routes import build_gateway
+from .service import ChurnService
+from .settings import ChurnSettings
 
 
 def build(args: ChurnSettings) -> Application:
     """Front node and planner, as two deployments or, colocated, as one.
 
-    `user_config` of `Ingress` names model, rules and playbooks; see `ChurnUserConfig`. Serve reads
+    `user_config` of `Front` names model, rules and playbooks; see `ChurnUserConfig`. Serve reads
     the annotation of `args` to parse them, so this module must not postpone annotations.
     """
-    live: dict[str, Any] = {name: getattr(args, name) for name in ChurnUserConfig.model_fields}
-    front = new_deployment(Ingress, "Front", args.front, args, live)
     if args.colocated:
-        return front.bind(args)
-    planner = new_deployment(Planner, "Planner", args.planner, args)
-    return front.bind(args, planner.bind())
+        return new_front(args, new_service, build_gateway)
+    planner = new_deployment(SolverDeployment, "Planner", args.planner, args)
+    return new_front(args, new_service, build_gateway, planner.bind(solve_plan))
+
+
+def new_service(args: ChurnSettings, planner: DeploymentHandle[Any] | None = None) -> ChurnService:
+    """The front node's service; without a planner it solves plans itself."""
+    solver = None if planner is None else RemoteSolver(planner)
+    return ChurnService(args, RayMetrics(INSTRUMENTS), solver)

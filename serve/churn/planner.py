@@ -7,8 +7,7 @@ import pyarrow as pa
 from lib.churn.interventions import Budget, load_playbooks
 from lib.churn.interventions.daily import Economics, log_of, plan_day
 from lib.churn.vocabulary import ChurnError
-
-from ..framework.offload import Payload, SolverDeployment
+from serve.framework.offload import Payload
 
 
 def solve_plan(payload: Payload) -> Payload:
@@ -54,10 +53,3 @@ def table_from(stream: bytes) -> pa.Table:
     """The table of an Arrow stream."""
     with pa.ipc.open_stream(stream) as reader:
         return reader.read_all()
-
-
-class Planner(SolverDeployment):
-    """One replica of the deployment."""
-
-    def __init__(self) -> None:
-        super().__init__(solve_plan)

@@ -66,7 +66,7 @@ class ChurnService(RiskService):
         self.base = _base(args)
         names = churn_features(self.base).names
         active_rules = ActiveRules(rule_fields(names), RULES_FILE, ACTIONS, {"customer_id"})
-        super().__init__(SYSTEM, args, meter, active_rules, ChurnUserConfig)
+        super().__init__(SYSTEM, args, meter, active_rules)
         self.active_playbooks = ActivePlaybooks(names)
         self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * SECOND

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -10,8 +11,22 @@ from serve.framework import DeploymentSettings
 from serve.framework.settings import ServiceSettings, UserConfig
 
 
+class ChurnUserConfig(UserConfig):
+    """`user_config` of a churn application.
+
+    Attributes:
+        playbooks: path, or the YAML itself; None: the packaged ones.
+        interventions: False stops all interventions at once.
+    """
+
+    playbooks: str | None = None
+    interventions: bool = True
+
+
 class ChurnSettings(ServiceSettings):
     """Arguments of the application, as a Serve config file gives them."""
+
+    user_config: ClassVar[type[UserConfig]] = ChurnUserConfig
 
     base: Path | None = Field(
         None,
@@ -59,15 +74,3 @@ class ChurnSettings(ServiceSettings):
         7, gt=0, description="days within which the same row told again changes nothing"
     )
     store_timeout_ms: float = Field(1000.0, gt=0, description="then the profile store is out")
-
-
-class ChurnUserConfig(UserConfig):
-    """`user_config` of a churn application.
-
-    Attributes:
-        playbooks: path, or the YAML itself; None: the packaged ones.
-        interventions: False stops all interventions at once.
-    """
-
-    playbooks: str | None = None
-    interventions: bool = True

@@ -2,13 +2,13 @@
 
 from serve.framework.app_factory import Context, new_gateway
 from serve.framework.asgi import RequestContext
-from serve.framework.deployment import DeploymentSettings
 from serve.framework.gateway import Gateway
 from serve.framework.health import Health, HealthChecks
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metric, Metrics, PrometheusMetrics, RayMetrics
 from serve.framework.problem import FieldError, Problem, as_response
 from serve.framework.routes import RequestLimits, Route, Router
+from serve.framework.settings import DeploymentSettings
 from serve.framework.validation import parse_body
 
 __all__ = [

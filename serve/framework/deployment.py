@@ -1,77 +1,91 @@
-"""How many copies of a deployment run, and what each of them reserves."""
+"""The front node of every application under Ray Serve, and how deployments are made."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from ray.serve import Application, Deployment, deployment, ingress
+
+from serve.framework.gateway import Gateway
+from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
+from serve.framework.service import RiskService
+from serve.framework.settings import DeploymentSettings, ServiceSettings
+
+_QUEUE_FACTOR = 4
 
 
-class DeploymentSettings(BaseModel):
-    """Copies of one deployment: a fixed number, or between two numbers by what there is to do.
+@ingress()
+class Ingress:
+    """One replica of a front node: a service behind its gateway.
 
-    Two at least, on two nodes, so that one may die or be replaced while the other answers.
+    Args:
+        new_service: the system's own, of `args` and `others`.
+        build_gateway: the system's own; Ray Serve names requests itself.
+        args: what the application was started with.
+        others: handles of the deployments that the service asks; none: it does all itself.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    def __init__(
+        self,
+        new_service: Callable[..., RiskService],
+        build_gateway: Callable[..., Gateway],
+        args: ServiceSettings,
+        *others: Any,
+    ) -> None:
+        tune_interpreter()
+        self._service, self._build_gateway = new_service(args, *others), build_gateway
 
-    min: int = Field(2, ge=1, description="replicas at least")
-    max: int | None = Field(
-        None, ge=1, description="replicas at most; none: as many as at least, no autoscaling"
-    )
-    cpus: float = Field(1.0, ge=0, description="cores that each reserves")
-    gpus: float = Field(0.0, ge=0, description="GPUs that each reserves")
-    target_ongoing_requests: float = Field(
-        4.0, gt=0, description="requests at a time for each, in the mean, that autoscaling aims at"
-    )
-    look_back_period_s: float = Field(
-        20.0, gt=10, description="seconds that the mean is taken over; Ray measures every 10"
-    )
-    upscale_delay_s: float = Field(
-        20.0, ge=0, description="seconds above the target before replicas are added"
-    )
-    downscale_delay_s: float = Field(
-        300.0, ge=0, description="seconds below the target before replicas are taken away"
-    )
+    def __serve_build_asgi_app__(self) -> Gateway:
+        """What answers on the proxy's port and on the replica's own."""
+        return self._build_gateway(self._service, names_request=False).prepare_documentation()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        # `serve run` gives every argument as text: 'front={"min": 1}'
-        return json.loads(value) if isinstance(value, str) else value
+    async def reconfigure(self, config: Mapping[str, Any]) -> None:
+        """See `RiskService.reconfigure`."""
+        await self._service.reconfigure(config)
+        freeze_heap()
 
-    @model_validator(mode="after")
-    def _in_order(self) -> DeploymentSettings:
-        if self.max is not None and self.max < self.min:
-            raise ValueError(f"max: expected at least min ({self.min}), got {self.max}")
-        shorter = min(self.upscale_delay_s, self.downscale_delay_s)
-        if self.max is not None and shorter < self.look_back_period_s:
-            raise ValueError(
-                f"upscale_delay_s and downscale_delay_s: expected at least look_back_period_s "
-                f"({self.look_back_period_s:g}), got {shorter:g}"
-            )
-        return self
 
-    @property
-    def max_replicas(self) -> int:
-        """Replicas at most."""
-        return self.min if self.max is None else self.max
+def new_front(
+    args: ServiceSettings,
+    new_service: Callable[..., RiskService],
+    build_gateway: Callable[..., Gateway],
+    *others: Application,
+) -> Application:
+    """The front node, with the deployments that it asks; see `Ingress`."""
+    front = new_deployment(Ingress, "Front", args.front, args, args.live)
+    return front.bind(new_service, build_gateway, args, *others)
 
-    def options(self) -> dict[str, Any]:
-        """Options of `ray.serve.deployment`."""
-        resources: dict[str, Any] = {"num_cpus": self.cpus}
-        if self.gpus:
-            resources["num_gpus"] = self.gpus
-        if self.max_replicas == self.min:
-            return {"num_replicas": self.min, "ray_actor_options": resources}
-        scaling = {
-            "min_replicas": self.min,
-            "initial_replicas": self.min,
-            "max_replicas": self.max_replicas,
-            "target_ongoing_requests": self.target_ongoing_requests,
-            "look_back_period_s": self.look_back_period_s,
-            "upscale_delay_s": self.upscale_delay_s,
-            "downscale_delay_s": self.downscale_delay_s,
-        }
-        return {"autoscaling_config": scaling, "ray_actor_options": resources}
+
+def new_deployment(
+    target: type,
+    name: str,
+    settings: DeploymentSettings,
+    args: ServiceSettings,
+    user_config: Mapping[str, Any] | None = None,
+) -> Deployment:
+    """A deployment of an application.
+
+    Args:
+        target: class of its replicas.
+        name: as Ray Serve shows it.
+        settings: how many replicas, and what each reserves.
+        args: what the application was started with.
+        user_config: what Ray Serve may change while it runs.
+    """
+    live: dict[str, Any] = {} if user_config is None else {"user_config": user_config}
+    return deployment(
+        name=name,
+        # the gateway refuses first, with a problem; Serve's queue is behind it
+        max_ongoing_requests=2 * args.in_flight,
+        max_queued_requests=_QUEUE_FACTOR * args.in_flight,
+        backpressure_config={"status_code": 503, "retry_after_s": args.retry_after_s},
+        # the gateway's own log has a line for each request
+        logging_config={"enable_access_log": False},
+        graceful_shutdown_timeout_s=args.shutdown_s,
+        graceful_shutdown_wait_loop_s=0.5,
+        # of two replicas, one is replaced at a time: a start takes a core for some seconds
+        max_surge_percent=50,
+        **settings.options(),
+        **live,
+    )(target)

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from lib.concurrency.bounded_executor import BoundedExecutor
-
-from .runtime_tuning import tune_interpreter
+from serve.framework.runtime_tuning import tune_interpreter
 
 Payload = dict[str, Any]
 Solve = Callable[[Payload], Payload]
@@ -38,7 +37,7 @@ class LocalSolver:
 
 
 class SolverDeployment(LocalSolver):
-    """One replica of a deployment that solves plans."""
+    """One replica of a deployment that solves plans; see `LocalSolver`."""
 
     def __init__(self, solve_plan: Solve) -> None:
         tune_interpreter()

@@ -38,8 +38,6 @@ class RiskService:
         args: what it was started with.
         meter: counts.
         active_rules: rules in force.
-        live: the form of `user_config`; its fields but `model` and `rules` are the system's own,
-            taken in by `apply_user_config`.
 
     Attributes:
         profiles: what is known of subjects, in the system's own store.
@@ -56,12 +54,8 @@ class RiskService:
         args: ServiceSettings,
         meter: Metrics,
         active_rules: ActiveRules,
-        live: type[UserConfig] = UserConfig,
     ) -> None:
-        self.system, self.meter, self._live = system, meter, live
-        self._start = {
-            name: getattr(args, name) for name in live.model_fields if hasattr(args, name)
-        }
+        self.system, self.meter = system, meter
         self._settings, self.limits = args, args.limits
         self.periodic_tasks: list[tuple[float, Callable[[], Awaitable[object]]]] = []
         self.log = JsonLog(system, args.log_file)
@@ -134,7 +128,7 @@ class RiskService:
         return rescorer
 
     async def apply_user_config(self, live: UserConfig) -> None:
-        """Takes in the fields of `user_config` that are the system's own; never raises."""
+        """Takes in the fields of `user_config` beside `model` and `rules`; never raises."""
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
@@ -171,7 +165,7 @@ class RiskService:
             config: fields of `UserConfig`; what is not named is as at the start.
         """
         try:
-            live = self._live.model_validate({**self._start, **config})
+            live = self._settings.user_config.model_validate({**self._settings.live, **config})
         except ValidationError as error:
             self._config_error = "; ".join(
                 f"user_config.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()

@@ -8,24 +8,35 @@ belongs under the route prefix `/fraud`.
 from typing import Any
 
 from ray.serve import Application
+from ray.serve.handle import DeploymentHandle
 
-from ..framework.ingress import new_deployment
-from .deployment import Ingress
-from .model_deployment import ModelDeployment
+from ..framework import RayMetrics
+from ..framework.deployment import new_deployment, new_front
+from .metrics import INSTRUMENTS
+from .model_deployment import ModelDeployment, RemoteModel
+from .routes import build_gateway
+from .service import FraudService
 from .settings import FraudSettings
 
 
 def build(args: FraudSettings) -> Application:
     """Front node and ensemble, as two deployments or, colocated, as one.
 
-    `user_config` of `Ingress` names the rules (and, colocated, the model), that of
-    `ModelDeployment` the model; see `UserConfig`. Serve reads the annotation of `args` to parse
-    them, so this module must not postpone annotations.
+    `user_config` of `Front` names the rules (and, colocated, the model), that of `Ensemble` the
+    model; see `UserConfig`. Serve reads the annotation of `args` to parse them, so this module must
+    not postpone annotations.
     """
-    live: dict[str, Any] = {"model": args.model, "rules": args.rules}
-    front = new_deployment(Ingress, "Front", args.front, args, live)
     if args.colocated:
-        return front.bind(args)
+        return new_front(args, new_service, build_gateway)
     model = {"model": args.model}
     ensemble = new_deployment(ModelDeployment, "Ensemble", args.ensemble, args, model)
-    return front.bind(args, ensemble.bind(args))
+    return new_front(args, new_service, build_gateway, ensemble.bind(args))
+
+
+def new_service(args: FraudSettings, ensemble: DeploymentHandle[Any] | None = None) -> FraudService:
+    """The front node's service; without an ensemble the model is in its process, too."""
+    remote_model = None
+    if ensemble is not None:
+        timeout = args.model_timeout_ms / 1000.0
+        remote_model = RemoteModel(ensemble, timeout, args.ensemble.max_replicas)
+    return FraudService(args, RayMetrics(INSTRUMENTS), remote_model)

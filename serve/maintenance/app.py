@@ -6,10 +6,15 @@ The application belongs under the route prefix `/maintenance`.
 from typing import Any
 
 from ray.serve import Application
+from ray.serve.handle import DeploymentHandle
 
-from ..framework.ingress import new_deployment
-from .deployment import Ingress
-from .planner import Planner
+from ..framework import RayMetrics
+from ..framework.deployment import new_deployment, new_front
+from ..framework.offload import RemoteSolver, SolverDeployment
+from .metrics import INSTRUMENTS
+from .planner import solve_plan
+from .routes import build_gateway
+from .service import MaintenanceService
 from .settings import MaintenanceSettings
 
 
@@ -17,12 +22,18 @@ def build(args: MaintenanceSettings) -> Application:
     """Front node and planner, as two deployments or, colocated, as one.
 
     A week takes the solver a core for seconds, so it is solved where no prediction waits.
-    `user_config` of `Ingress` names the rules and the model; see `UserConfig`. Serve reads the
+    `user_config` of `Front` names the rules and the model; see `UserConfig`. Serve reads the
     annotation of `args` to parse them, so this module must not postpone annotations.
     """
-    live: dict[str, Any] = {"model": args.model, "rules": args.rules}
-    front = new_deployment(Ingress, "Front", args.front, args, live)
     if args.colocated:
-        return front.bind(args)
-    planner = new_deployment(Planner, "Planner", args.planner, args)
-    return front.bind(args, planner.bind())
+        return new_front(args, new_service, build_gateway)
+    planner = new_deployment(SolverDeployment, "Planner", args.planner, args)
+    return new_front(args, new_service, build_gateway, planner.bind(solve_plan))
+
+
+def new_service(
+    args: MaintenanceSettings, planner: DeploymentHandle[Any] | None = None
+) -> MaintenanceService:
+    """The front node's service; without a planner it solves plans itself."""
+    solver = None if planner is None else RemoteSolver(planner)
+    return MaintenanceService(args, RayMetrics(INSTRUMENTS), solver)

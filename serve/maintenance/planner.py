@@ -24,8 +24,7 @@ from lib.maintenance.schedule.orders import orders_of
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.schedule.week_problem import Site, problem_of
 from lib.survival import Curves
-
-from ..framework.offload import Payload, SolverDeployment
+from serve.framework.offload import Payload
 
 
 def solve_plan(payload: Payload) -> Payload:
@@ -77,10 +76,3 @@ def solve_plan(payload: Payload) -> Payload:
 
 def _curves(grid: Any, values: bytes) -> Curves:
     return Curves(grid, np.frombuffer(values, dtype=np.float64).reshape(-1, len(grid)))
-
-
-class Planner(SolverDeployment):
-    """One replica of the deployment."""
-
-    def __init__(self) -> None:
-        super().__init__(solve_plan)

@@ -491,5 +491,3 @@ ManyReadings = Annotated[list[MachineReadings], Field(min_length=1, max_length=M
 READINGS: TypeAdapter[MachineReadings] = TypeAdapter(MachineReadings)
 MANY_READINGS: TypeAdapter[list[MachineReadings]] = TypeAdapter(ManyReadings)
 PREDICT: TypeAdapter[PredictRequest] = TypeAdapter(PredictRequest)
-SCHEDULE: TypeAdapter[ScheduleRequest] = TypeAdapter(ScheduleRequest)
-OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)

@@ -40,10 +40,6 @@ class VersionUnavailableError(ModelUnavailableError):
     """A member does not have the version that was asked for, or not yet."""
 
 
-class MissingVersionError(RuntimeError):
-    """A member does not have a version; it is loading it."""
-
-
 class ModalityBatcher:
     """A member in this process: what comes while its model is busy is answered by one call.
 
@@ -63,7 +59,7 @@ class ModalityBatcher:
         self._explaining = BoundedExecutor(f"{modality}-explanations", 1)
         self._preparing = BoundedExecutor(f"{modality}-loading", 1)
         self._loading: dict[str, asyncio.Task[None]] = {}
-        self.sizes: dict[int, int] = {}
+        self._sizes: dict[int, int] = {}
 
     async def answer(self, version: str, payload: Payload) -> ModalityAnswer | None:
         """One row; None where the version is not here, which then loads beside other answers."""
@@ -81,7 +77,7 @@ class ModalityBatcher:
         return await self._explaining.run(self._model.explain, version, payload, policy)
 
     async def _all(self, requests: Sequence[Asked]) -> list[ModalityAnswer | None]:
-        self.sizes[len(requests)] = self.sizes.get(len(requests), 0) + 1
+        self._sizes[len(requests)] = self._sizes.get(len(requests), 0) + 1
         self._meter.observe(BATCH_POSTS, len(requests), self._modality)
         return await self._answering.run(self._model.answers, requests)
 
@@ -104,7 +100,7 @@ class ModalityClient(Protocol):
         """One row of a modality; see `ModalityModel.answers`.
 
         Raises:
-            MissingVersionError: the version is not there.
+            VersionUnavailableError: the version is not there, or not yet.
         """
         ...
 
@@ -181,7 +177,7 @@ class RemoteModalities:
 
 def _present(answer: ModalityAnswer | None, modality: str, version: str) -> ModalityAnswer:
     if answer is None:
-        raise MissingVersionError(f"{modality}: {version} is loading")
+        raise VersionUnavailableError(f"{modality}: {version} is loading")
     return answer
 
 
@@ -236,8 +232,8 @@ class ModelRunner:
         except TimeoutError as error:
             text = f"no answer of {', '.join(payloads)} within {self._timeout:g} s"
             raise ModelUnavailableError(text) from error
-        except MissingVersionError as error:
-            raise VersionUnavailableError(str(error)) from error
+        except VersionUnavailableError:
+            raise
         except Exception as error:  # a member's own fault is ours, never the post's
             raise ModelUnavailableError(f"{type(error).__name__}: {error}") from error
         answers = dict(zip(payloads, results, strict=True))

@@ -6,9 +6,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from lib.moderation.model.fusion_version import Payload
-from lib.moderation.model.outputs import ModalityAnswer
-
 from ..framework import RayMetrics
 from ..framework.runtime_tuning import freeze_heap, tune_interpreter
 from .metrics import BATCH
@@ -18,7 +15,7 @@ from .settings import ModerationSettings
 _LOG = logging.getLogger("ray.serve")
 
 
-class ModalityDeployment:
+class ModalityDeployment(ModalityBatcher):
     """One replica of the deployment of a modality.
 
     Args:
@@ -28,8 +25,8 @@ class ModalityDeployment:
 
     def __init__(self, modality: str, args: ModerationSettings) -> None:
         tune_interpreter()
-        self._modality, self._model = modality, args.model
-        self._batcher = ModalityBatcher(modality, args, RayMetrics((BATCH,)))
+        super().__init__(modality, args, RayMetrics((BATCH,)))
+        self._start = args.model
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """Loads the model before the first post comes; one that cannot be had is asked for later.
@@ -38,23 +35,11 @@ class ModalityDeployment:
             config: `model`, alias or version.
         """
         try:
-            await self._batcher.prepare(str(config.get("model", self._model)))
+            await self.prepare(str(config.get("model", self._start)))
         except Exception as error:  # the replica must come up: the front node says what is out
             _LOG.warning("no model of %s yet: %r", self._modality, error)
         freeze_heap()
 
-    async def answer(self, version: str, payload: Payload) -> ModalityAnswer | None:
-        """See `ModalityBatcher.answer`."""
-        return await self._batcher.answer(version, payload)
-
-    async def explain(self, version: str, payload: Payload, policy: str) -> dict[str, Any]:
-        """See `ModalityBatcher.explain`."""
-        return await self._batcher.explain(version, payload, policy)
-
-    async def prepare(self, version: str) -> None:
-        """See `ModalityBatcher.prepare`."""
-        await self._batcher.prepare(version)
-
     async def sizes(self) -> dict[int, int]:
         """How often batches of each size came since the replica started."""
-        return self._batcher.sizes
+        return self._sizes

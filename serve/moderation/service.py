@@ -62,12 +62,10 @@ class ModerationService(RiskService):
         self.args = args
         self._now, self._lease_clock = now or system_clock, now
         active_rules = ActiveRules(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
-        super().__init__(SYSTEM, args, meter, active_rules, ModerationUserConfig)
+        super().__init__(SYSTEM, args, meter, active_rules)
         self.active_policies = ActivePolicies()
         # at once: a model is only taken where it answers for the policies in force
-        self.active_policies.load(
-            ModerationUserConfig(policies=args.policies, lists=args.lists, hashes=args.hashes)
-        )
+        self.active_policies.load(ModerationUserConfig(**args.live))
         self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         timeout, receipts = args.store_timeout_ms / 1000.0, args.receipt_days * _DAY_SECONDS
         store = self.new_profile_store(args.profile_store, timeout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -26,8 +26,24 @@ class Batching(BaseModel):
         return json.loads(value) if isinstance(value, str) else value
 
 
+class ModerationUserConfig(UserConfig):
+    """`user_config` of a moderation application.
+
+    Attributes:
+        policies: path, or the YAML itself; None: the packaged ones.
+        lists: word lists, the same way.
+        hashes: file of hashes of known media, or None.
+    """
+
+    policies: str | None = None
+    lists: str | None = None
+    hashes: str | None = None
+
+
 class ModerationSettings(ServiceSettings):
     """Arguments of the application, as a Serve config file gives them."""
+
+    user_config: ClassVar[type[UserConfig]] = ModerationUserConfig
 
     profile_store: str = Field(
         "sqlite:///data/moderation/authors.sqlite",
@@ -91,17 +107,3 @@ class ModerationSettings(ServiceSettings):
     capacity_seconds: float = Field(
         60.0, gt=0, description="between looks at how scarce reviewers are"
     )
-
-
-class ModerationUserConfig(UserConfig):
-    """`user_config` of a moderation application.
-
-    Attributes:
-        policies: path, or the YAML itself; None: the packaged ones.
-        lists: word lists, the same way.
-        hashes: file of hashes of known media, or None.
-    """
-
-    policies: str | None = None
-    lists: str | None = None
-    hashes: str | None = None
