@@ -54,17 +54,10 @@ def build_gateway(service: ChurnService, names_request: bool = True) -> Gateway:
 
 
 def _customer_routes(service: ChurnService) -> list[Route]:
-    router, args = Router("customers"), service.args
+    router, args = Router("customers", "churn"), service.args
+    limits = {"body_bytes": args.events_body_bytes, "deadline_ms": args.events_deadline_ms}
 
-    @router.direct(
-        "/events",
-        "churn:label",
-        Events,
-        EventsResponse,
-        summary="Send events",
-        body_bytes=args.events_body_bytes,
-        deadline_ms=args.events_deadline_ms,
-    )
+    @router.direct("/events", "label", "Send events", Events, EventsResponse, **limits)
     async def events(body: bytes, context: RequestContext) -> bytes:
         """Store events of customers: contracts, usage, tickets, invoices, surveys and notices.
 
@@ -74,7 +67,7 @@ def _customer_routes(service: ChurnService) -> list[Route]:
         return answer.model_dump_json().encode()
 
     @router.direct(
-        "/score", "churn:score", ScoreRequest, ScoreResponse, MISSING, summary="Score a customer"
+        "/score", "score", "Score a customer", ScoreRequest, ScoreResponse, responses=MISSING
     )
     async def score(body: bytes, context: RequestContext) -> bytes:
         """Return the probability that a customer leaves, its health, the reasons, and the action.
@@ -83,23 +76,12 @@ def _customer_routes(service: ChurnService) -> list[Route]:
         """
         return await service.decider.score(parse_body(SCORE, body), context)
 
-    @router.route(
-        "GET",
-        "/customers/{customer_id}/health",
-        "churn:read",
-        MISSING,
-        summary="Get a customer's health",
-    )
+    @router.get("/customers/{customer_id}/health", "read", "Get a customer's health", MISSING)
     async def health(customer_id: _CustomerId, context: Context) -> CustomerResponse:
         """Return a customer's newest health score, its history, overrides and interventions."""
         return await service.health.get(customer_id, context)
 
-    @router.route(
-        "POST",
-        "/customers/{customer_id}/override",
-        "churn:review",
-        summary="Override a health score",
-    )
+    @router.post("/customers/{customer_id}/override", "review", "Override a health score")
     async def override(
         customer_id: _CustomerId, request: OverrideRequest, context: Context
     ) -> OverrideResponse:
@@ -113,16 +95,9 @@ def _customer_routes(service: ChurnService) -> list[Route]:
 
 
 def _intervention_routes(service: ChurnService) -> list[Route]:
-    router, large = Router("interventions"), service.args.events_body_bytes
+    router, large = Router("interventions", "churn"), service.args.events_body_bytes
 
-    @router.route(
-        "POST",
-        "/interventions/plan",
-        "churn:review",
-        CONFLICT,
-        summary="Plan interventions",
-        body_bytes=large,
-    )
+    @router.post("/interventions/plan", "review", "Plan interventions", CONFLICT, body_bytes=large)
     async def plan(request: PlanRequest, context: Context) -> PlanResponse:
         """Choose customers and playbooks that maximise the expected value within hours and budget.
 
@@ -131,26 +106,17 @@ def _intervention_routes(service: ChurnService) -> list[Route]:
         """
         return await service.interventions.plan(request, service.considered, context)
 
-    @router.route("GET", "/interventions/effects", "churn:read", summary="Get measured effects")
+    @router.get("/interventions/effects", "read", "Get measured effects")
     async def effects(context: Context) -> EffectsResponse:
         """Return the effect of each playbook: treated customers against the control group."""
         return await service.interventions.outcomes.effects(context)
 
-    @router.route(
-        "GET", "/interventions/plans/{plan_id}", "churn:read", MISSING, summary="Get a plan"
-    )
+    @router.get("/interventions/plans/{plan_id}", "read", "Get a plan", MISSING)
     async def known_plan(plan_id: _PlanId, context: Context) -> PlanResponse:
         """Return a stored plan."""
         return await service.interventions.show(plan_id, context)
 
-    @router.route(
-        "POST",
-        "/outcomes",
-        "churn:label",
-        MISSING | CONFLICT,
-        summary="Send outcomes",
-        body_bytes=large,
-    )
+    @router.post("/outcomes", "label", "Send outcomes", MISSING | CONFLICT, body_bytes=large)
     async def outcomes(body: Annotated[_Outcomes, Body()], context: Context) -> OutcomesResponse:
         """Store whether interventions took place and whether customers left.
 

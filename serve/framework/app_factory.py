@@ -71,29 +71,14 @@ def new_gateway(
 
 
 def _health_routes(system: str, readiness: HealthChecks) -> list[Route]:
-    router = Router("health")
+    router = Router("health", system)
 
-    @router.route(
-        "GET",
-        "/healthz",
-        PUBLIC,
-        direct=True,
-        response=dict[str, str],
-        summary="Liveness",
-    )
+    @router.get("/healthz", PUBLIC, "Liveness", direct=True, response=dict[str, str])
     async def healthz() -> tuple[int, dict[str, str]]:
         """Answer 200 while the process runs. Needs no API key."""
         return 200, {"status": "alive"}
 
-    @router.route(
-        "GET",
-        "/readyz",
-        PUBLIC,
-        _NOT_READY,
-        direct=True,
-        response=JSONResponse,
-        summary="Readiness",
-    )
+    @router.get("/readyz", PUBLIC, "Readiness", _NOT_READY, direct=True, response=JSONResponse)
     async def readyz() -> tuple[int, dict[str, Any]]:
         """Report whether the service and each of its parts work. Needs no API key.
 
@@ -102,9 +87,7 @@ def _health_routes(system: str, readiness: HealthChecks) -> list[Route]:
         """
         return await readiness.report()
 
-    summary = "Status of each part"
-
-    @router.route("GET", "/status", f"{system}:read", _NOT_READY, summary=summary)
+    @router.get("/status", "read", "Status of each part", _NOT_READY)
     async def status() -> JSONResponse:
         """Report the state, version and error of each part, for a key with the scope `read`."""
         code, body = await readiness.details()

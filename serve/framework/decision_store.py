@@ -26,10 +26,9 @@ from lib.records.models import Row, spelled_row
 from lib.records.segment import encode_row
 from lib.rules import Verdict
 from serve.framework.json_log import JsonLog
-from serve.framework.metrics import Metric, Metrics
+from serve.framework.metrics import RECORD_FAULTS, Metrics
 from serve.framework.problem import Problem, fault_fields, fault_text
 
-RECORD_FAULTS = Metric("forewarn_record_faults", "decisions that the journal did not take at first")
 _READ_SECONDS, _WRITE_SECONDS = 1.5, 10.0
 _THREADS = 4
 _LINES_AT_ONCE = 1_000

@@ -36,16 +36,12 @@ from serve.framework.asgi import (
     request_id_of,
 )
 from serve.framework.json_log import JsonLog
-from serve.framework.metrics import MILLISECONDS, Metric, Metrics
+from serve.framework.metrics import REQUEST_MS, REQUESTS, Metrics
 from serve.framework.problem import Problem, fault_fields, problem_from
 from serve.framework.public_pages import PublicPages
 from serve.framework.routes import PUBLIC, RequestLimits, Route, RouteTable, routed_path
 
 TIMED_ONE_IN = 8
-REQUEST_MS = Metric(
-    "forewarn_request_ms", "time of one answer in eight, ms", ("route",), MILLISECONDS
-)
-REQUESTS = Metric("forewarn_requests", "answers by route and status", ("route", "status"))
 _SECONDS = 1000.0
 _DISCARDED_BYTES, _DISCARD_SECONDS = 64 * 1024 * 1024, 2.0
 _POLICY_VIOLATION = 1008

@@ -29,6 +29,31 @@ class Metric:
     buckets: tuple[float, ...] = ()
 
 
+REQUESTS = Metric("forewarn_requests", "answers by route and status", ("route", "status"))
+REQUEST_MS = Metric(
+    "forewarn_request_ms", "time of one answer in eight, ms", ("route",), MILLISECONDS
+)
+RECORD_FAULTS = Metric("forewarn_record_faults", "decisions that the journal did not take at first")
+RESCORE_FAULTS = Metric(
+    "forewarn_rescore_faults",
+    "fallbacks that could not be answered again: tried later, or parked for good",
+    ("outcome",),
+)
+
+
+def common_metrics(system: str) -> tuple[Metric, ...]:
+    """What is counted in every application, to which a system adds its own."""
+    name = f"forewarn_{system}"
+    return (
+        *(REQUESTS, REQUEST_MS, RECORD_FAULTS, RESCORE_FAULTS),
+        Metric(f"{name}_decisions", "decisions", ("decision", "method")),
+        Metric(f"{name}_fallbacks", "decisions of a fallback, by what was out", ("out",)),
+        Metric(f"{name}_rule_hits", "rules that fired", ("rule", "status")),
+        Metric(f"{name}_rescored", "fallbacks, and answers that had to wait, scored again"),
+        Metric(f"{name}_reloads", "loads of a model or of declarations", ("part", "outcome")),
+    )
+
+
 class Metrics(Protocol):
     """Where numbers go; `tags` are values in the order of the instrument's."""
 

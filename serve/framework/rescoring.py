@@ -11,15 +11,10 @@ from typing import Any
 from lib.records import Decision, RecordsUnavailableError
 from serve.framework.decision_store import DecisionStore
 from serve.framework.json_log import JsonLog
-from serve.framework.metrics import Metric, Metrics
+from serve.framework.metrics import RESCORE_FAULTS, Metrics
 from serve.framework.problem import fault_fields
 
 RescoreDecision = Callable[[Decision], Awaitable[Mapping[str, Any] | None]]
-RESCORE_FAULTS = Metric(
-    "forewarn_rescore_faults",
-    "fallbacks that could not be answered again: tried later, or parked for good",
-    ("outcome",),
-)
 _AT_ONCE = 5
 _ITEM_SECONDS = 60.0
 # a claim outlives its items, however long each may take

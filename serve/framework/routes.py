@@ -46,7 +46,7 @@ class Route:
     Attributes:
         method: GET or POST.
         path: below the prefix, with parameters as Starlette writes them.
-        scope: what the caller's key must allow; `PUBLIC` asks for no key.
+        scope: what the caller's key must allow, such as `fraud:read`; `PUBLIC` asks for no key.
         handler: a FastAPI endpoint, or what the gateway calls itself where `direct`: with the
             body and the request's context, for the JSON of a 200; on a public path with no
             argument, for a status and a value. Its name and docstring are its documentation.
@@ -81,39 +81,52 @@ class Router:
 
     Args:
         tag: what the documentation lists them under.
+        system: whose scopes they have: a key with `fraud:read` has the scope `read` of `fraud`.
 
     Attributes:
         routes: what was declared.
     """
 
-    def __init__(self, tag: str) -> None:
-        self._tag = tag
+    def __init__(self, tag: str, system: str) -> None:
+        self._tag, self._system = tag, system
         self.routes: list[Route] = []
 
-    def route(
-        self, method: str, path: str, scope: str, responses: Responses | None = None, **others: Any
+    def get(
+        self, path: str, scope: str, summary: str, responses: Responses | None = None, **others: Any
     ) -> Callable[[Handler], Handler]:
-        """Declares an endpoint; see `Route`."""
+        """Declares a GET; see `Route`."""
+        return self._declare("GET", path, scope, summary, responses, **others)
 
-        def add(handler: Handler) -> Handler:
-            others["responses"] = responses or {}
-            self.routes.append(Route(method, path, scope, handler, tag=self._tag, **others))
-            return handler
-
-        return add
+    def post(
+        self, path: str, scope: str, summary: str, responses: Responses | None = None, **others: Any
+    ) -> Callable[[Handler], Handler]:
+        """Declares a POST; see `Route`."""
+        return self._declare("POST", path, scope, summary, responses, **others)
 
     def direct(
-        self,
-        path: str,
-        scope: str,
-        request: Any,
-        response: Any,
-        responses: Responses | None = None,
-        **limits: Any,
+        self, path: str, scope: str, summary: str, request: Any, response: Any, **others: Any
     ) -> Callable[[Handler], Handler]:
         """Declares a POST that the gateway answers without FastAPI; see `Route`."""
         body = {"direct": True, "request": request, "response": response}
-        return self.route("POST", path, scope, responses, **body, **limits)
+        return self._declare("POST", path, scope, summary, **body, **others)
+
+    def _declare(
+        self,
+        method: str,
+        path: str,
+        scope: str,
+        summary: str,
+        responses: Responses | None = None,
+        **others: Any,
+    ) -> Callable[[Handler], Handler]:
+        full_scope = f"{self._system}:{scope}" if scope else PUBLIC
+        others |= {"summary": summary, "tag": self._tag, "responses": responses or {}}
+
+        def add(handler: Handler) -> Handler:
+            self.routes.append(Route(method, path, full_scope, handler, **others))
+            return handler
+
+        return add
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,16 +32,11 @@ def build_gateway(service: FraudService, names_request: bool = True) -> Gateway:
 
 
 def _routes(service: FraudService) -> list[Route]:
-    router, args = Router("fraud"), service.args
+    router, args = Router("fraud", "fraud"), service.args
     payment_type = payment_adapter(args.scale)
 
     @router.direct(
-        "/score_transaction",
-        "fraud:score",
-        Payment,
-        ScoreResponse,
-        CONFLICT,
-        summary="Score a payment",
+        "/score_transaction", "score", "Score a payment", Payment, ScoreResponse, responses=CONFLICT
     )
     async def score_transaction(body: bytes, context: RequestContext) -> bytes:
         """Decide whether a payment is approved, reviewed or declined.
@@ -53,15 +48,9 @@ def _routes(service: FraudService) -> list[Route]:
         """
         return await service.decider.score(parse_body(payment_type, body), context)
 
-    @router.direct(
-        "/labels",
-        "fraud:label",
-        Label | Labels,
-        LabelsResponse,
-        summary="Send labels",
-        body_bytes=args.labels_body_bytes,
-        deadline_ms=args.labels_deadline_ms,
-    )
+    limits = {"body_bytes": args.labels_body_bytes, "deadline_ms": args.labels_deadline_ms}
+
+    @router.direct("/labels", "label", "Send labels", Label | Labels, LabelsResponse, **limits)
     async def labels(body: bytes, context: RequestContext) -> bytes:
         """Store what became known about payments: chargebacks, outcomes of reviews, refusals.
 
@@ -70,9 +59,7 @@ def _routes(service: FraudService) -> list[Route]:
         stated = await service.parsing.parse_list(LABEL, LABELS, body)
         return (await service.labels.ingest(stated, context)).model_dump_json().encode()
 
-    @router.route(
-        "GET", "/transactions/{transaction_id}", "fraud:read", MISSING, summary="Get a decision"
-    )
+    @router.get("/transactions/{transaction_id}", "read", "Get a decision", MISSING)
     async def transaction(
         transaction_id: Annotated[PathIdParam, Path(description=f"Id of the payment, {ENCODED}.")],
     ) -> TransactionResponse:

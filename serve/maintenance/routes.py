@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path
 from starlette.responses import Response
@@ -58,17 +58,11 @@ def build_gateway(service: MaintenanceService, names_request: bool = True) -> Ga
 
 
 def _machine_routes(service: MaintenanceService) -> list[Route]:
-    router, args = Router("machines"), service.args
+    router, args = Router("machines", "maintenance"), service.args
+    readings_type = MachineReadings | ManyReadings
+    limits = {"body_bytes": args.readings_body_bytes, "deadline_ms": args.readings_deadline_ms}
 
-    @router.direct(
-        "/readings",
-        "maintenance:label",
-        MachineReadings | ManyReadings,
-        ReadingsResponse,
-        summary="Send readings",
-        body_bytes=args.readings_body_bytes,
-        deadline_ms=args.readings_deadline_ms,
-    )
+    @router.direct("/readings", "label", "Send readings", readings_type, ReadingsResponse, **limits)
     async def readings(body: bytes, context: RequestContext) -> bytes:
         """Store sensor readings, error codes, services and vibration recordings of machines.
 
@@ -78,12 +72,7 @@ def _machine_routes(service: MaintenanceService) -> list[Route]:
         return (await service.ingestor.ingest(batches, context)).model_dump_json().encode()
 
     @router.direct(
-        "/predict",
-        "maintenance:score",
-        PredictRequest,
-        PredictResponse,
-        MISSING,
-        summary="Predict a failure",
+        "/predict", "score", "Predict a failure", PredictRequest, PredictResponse, responses=MISSING
     )
     async def predict(body: bytes, context: RequestContext) -> bytes:
         """Return the predicted time to failure of a machine, its drivers, and the action.
@@ -92,9 +81,7 @@ def _machine_routes(service: MaintenanceService) -> list[Route]:
         """
         return await service.decider.predict(parse_body(PREDICT, body), context)
 
-    @router.route(
-        "GET", "/machines/{machine_id}", "maintenance:read", MISSING, summary="Get a machine"
-    )
+    @router.get("/machines/{machine_id}", "read", "Get a machine", MISSING)
     async def machine(machine_id: _MachineId) -> MachineResponse:
         """Return a machine's newest readings, services, last prediction and work orders."""
         return await _machine(service, machine_id)
@@ -103,29 +90,16 @@ def _machine_routes(service: MaintenanceService) -> list[Route]:
 
 
 def _export_routes(service: MaintenanceService) -> list[Route]:
-    router, read = Router("schedules"), "maintenance:read"
+    router, path = Router("schedules", "maintenance"), "/schedules/{schedule_id}"
+    file: dict[str, Any] = {"responses": MISSING, "response": Response}
 
-    @router.route(
-        "GET",
-        "/schedules/{schedule_id}/calendar.ics",
-        read,
-        MISSING,
-        summary="Get a schedule as a calendar",
-        response=Response,
-    )
+    @router.get(f"{path}/calendar.ics", "read", "Get a schedule as a calendar", **file)
     async def calendar(schedule_id: _ScheduleId) -> Response:
         """Return the schedule as an iCalendar file (RFC 5545)."""
         text = await service.orders.export(schedule_id, "ics")
         return Response(text, media_type="text/calendar; charset=utf-8")
 
-    @router.route(
-        "GET",
-        "/schedules/{schedule_id}/plan.csv",
-        read,
-        MISSING,
-        summary="Get a schedule as CSV",
-        response=Response,
-    )
+    @router.get(f"{path}/plan.csv", "read", "Get a schedule as CSV", **file)
     async def plan(schedule_id: _ScheduleId) -> Response:
         """Return the schedule as a CSV file (RFC 4180)."""
         text = await service.orders.export(schedule_id, "csv")
@@ -135,17 +109,9 @@ def _export_routes(service: MaintenanceService) -> list[Route]:
 
 
 def _schedule_routes(service: MaintenanceService) -> list[Route]:
-    router, large = Router("schedules"), service.args.readings_body_bytes
-    read = "maintenance:read"
+    router, large = Router("schedules", "maintenance"), service.args.readings_body_bytes
 
-    @router.route(
-        "POST",
-        "/schedules",
-        "maintenance:review",
-        _PLANNED,
-        summary="Plan a week",
-        body_bytes=large,
-    )
+    @router.post("/schedules", "review", "Plan a week", _PLANNED, body_bytes=large)
     async def schedules(request: ScheduleRequest, context: Context) -> ScheduleResponse:
         """Plan the services of a week within crews, parts, budget and minimum running machines.
 
@@ -155,18 +121,12 @@ def _schedule_routes(service: MaintenanceService) -> list[Route]:
         """
         return await service.orders.plan(request, context)
 
-    @router.route("GET", "/schedules/{schedule_id}", read, MISSING, summary="Get a schedule")
+    @router.get("/schedules/{schedule_id}", "read", "Get a schedule", MISSING)
     async def schedule(schedule_id: _ScheduleId, context: Context) -> ScheduleResponse:
         """Return a schedule with the current state of its work orders."""
         return await service.orders.schedule(schedule_id, context)
 
-    @router.route(
-        "POST",
-        "/work_orders/{order_id}/outcome",
-        "maintenance:label",
-        _CLOSED,
-        summary="Close a work order",
-    )
+    @router.post("/work_orders/{order_id}/outcome", "label", "Close a work order", _CLOSED)
     async def outcome(order_id: _OrderId, outcome: Outcome, context: Context) -> OutcomeResponse:
         """Store the outcome of a planned service; a service that was done updates the features."""
         return await service.orders.record_outcome(order_id, outcome, context)

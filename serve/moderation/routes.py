@@ -49,17 +49,10 @@ def build_gateway(service: ModerationService, names_request: bool = True) -> Gat
 
 
 def _post_routes(service: ModerationService) -> list[Route]:
-    router, read = Router("posts"), "moderation:read"
+    router = Router("posts", "moderation")
+    limits = {"responses": _CONFLICT, "body_bytes": service.args.body_bytes}
 
-    @router.direct(
-        "/posts",
-        "moderation:score",
-        PostRequest,
-        PostResponse,
-        _CONFLICT,
-        summary="Moderate a post",
-        body_bytes=service.args.body_bytes,
-    )
+    @router.direct("/posts", "score", "Moderate a post", PostRequest, PostResponse, **limits)
     async def moderate(body: bytes, context: RequestContext) -> bytes:
         """Decide whether a post is allowed, reviewed or removed.
 
@@ -71,19 +64,17 @@ def _post_routes(service: ModerationService) -> list[Route]:
         del body  # of megabytes in base 64, while decoders take their memory
         return await service.decider.moderate(post, context)
 
-    @router.route("GET", "/posts/{post_id}", read, MISSING, summary="Get a post's decision")
+    @router.get("/posts/{post_id}", "read", "Get a post's decision", MISSING)
     async def show(post_id: _PostId, context: Context) -> PostView:
         """Return the current decision about a post, its first answer, and outcomes of reviews."""
         return await service.posts.show(post_id, context)
 
-    @router.route("GET", "/posts/{post_id}/history", read, summary="Get a post's audit log")
+    @router.get("/posts/{post_id}/history", "read", "Get a post's audit log")
     async def history(post_id: _PostId, context: Context) -> HistoryResponse:
         """Return the audit log of a post in review, with the versions that applied."""
         return await service.review.history(post_id, context)
 
-    @router.route(
-        "GET", "/posts/{post_id}/explanation", read, MISSING, summary="Explain a decision"
-    )
+    @router.get("/posts/{post_id}/explanation", "read", "Explain a decision", MISSING)
     async def explanation(
         post_id: _PostId,
         context: Context,
@@ -94,14 +85,9 @@ def _post_routes(service: ModerationService) -> list[Route]:
         """Return the words, image regions and video segments that indicate a violation."""
         return await service.posts.explain(post_id, policy, context)
 
-    @router.route(
-        "POST",
-        "/appeals",
-        "moderation:label",
-        MISSING | _CONFLICT,
-        summary="Appeal a removal",
-        body_bytes=_SMALL_BODY,
-    )
+    refusals = MISSING | _CONFLICT
+
+    @router.post("/appeals", "label", "Appeal a removal", refusals, body_bytes=_SMALL_BODY)
     async def appeal(request: AppealRequest, context: Context) -> AppealResponse:
         """Queue a removal for review by a person who did not decide it."""
         return await service.posts.appeal(request, context)
@@ -110,26 +96,26 @@ def _post_routes(service: ModerationService) -> list[Route]:
 
 
 def _queue_routes(service: ModerationService) -> list[Route]:
-    router, item = Router("review"), "/review/items/{item_id}"
-    options: dict[str, Any] = {"scope": "moderation:review", "body_bytes": _SMALL_BODY}
+    router, item = Router("review", "moderation"), "/review/items/{item_id}"
+    options: dict[str, Any] = {"scope": "review", "body_bytes": _SMALL_BODY}
     of_item = {**options, "responses": MISSING | _CONFLICT}
 
-    @router.route("POST", "/review/claim", summary="Claim items", **options)
+    @router.post("/review/claim", summary="Claim items", **options)
     async def claim(request: ClaimRequest, context: Context) -> ClaimsResponse:
         """Lease the most urgent items to a reviewer; no one else gets them until the lease ends."""
         return await service.review.claim(request, context)
 
-    @router.route("POST", f"{item}/renew", summary="Renew a lease", **of_item)
+    @router.post(f"{item}/renew", summary="Renew a lease", **of_item)
     async def renew(item_id: _ItemId, lease: LeaseRequest, context: Context) -> LeaseResponse:
         """Extend the lease of an item by the length of a lease."""
         return await service.review.renew(item_id, lease, context)
 
-    @router.route("POST", f"{item}/release", summary="Release an item", **of_item)
+    @router.post(f"{item}/release", summary="Release an item", **of_item)
     async def release(item_id: _ItemId, lease: LeaseRequest, context: Context) -> LeaseResponse:
         """Return an item to the queue without a verdict."""
         return await service.review.release(item_id, lease, context)
 
-    @router.route("POST", f"{item}/decide", summary="Decide an item", **of_item)
+    @router.post(f"{item}/decide", summary="Decide an item", **of_item)
     async def decide(item_id: _ItemId, request: DecideRequest, context: Context) -> DecideResponse:
         """Store a verdict on each policy of an item; the same verdict again changes nothing."""
         return await service.review.decide(item_id, request, context)
@@ -138,23 +124,21 @@ def _queue_routes(service: ModerationService) -> list[Route]:
 
 
 def _reviewer_routes(service: ModerationService) -> list[Route]:
-    router, scope = Router("review"), "moderation:review"
+    router = Router("review", "moderation")
 
-    @router.route("GET", "/review/policies", scope, summary="Get the active policies")
+    @router.get("/review/policies", "review", "Get the active policies")
     async def policies(context: Context) -> PoliciesResponse:
         """Return the active policies as reviewers read them."""
         return service.posts.policies(context)
 
-    @router.route("GET", "/review/figures", scope, summary="Get queue statistics")
+    @router.get("/review/figures", "review", "Get queue statistics")
     async def figures(context: Context) -> QueueStatsResponse:
         """Return the state of the queue, and agreement and accuracy of the reviewers."""
         priced = service.decider.priced
         price = 0.0 if priced is None else priced.price
         return await service.review.figures(price, context)
 
-    @router.route(
-        "GET", "/media/{digest}", scope, MISSING, summary="Get a medium", response=Response
-    )
+    @router.get("/media/{digest}", "review", "Get a medium", MISSING, response=Response)
     async def media(digest: _Digest) -> Response:
         """Return an image or a video as it was uploaded, as a download."""
         return await service.posts.media(digest)

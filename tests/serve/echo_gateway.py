@@ -49,16 +49,16 @@ class World:
         self.release = asyncio.Event()
         self.error: str | None = None
         self.request_count = 0
-        router = Router("test")
+        router = Router("test", "fraud")
         for path, handler in {
             "/echo": self._echo,
             "/slow": self._slow,
             "/broken": self._broken,
             "/refused": self._refused,
         }.items():
-            router.direct(path, "fraud:score", dict, dict)(handler)
-        router.direct("/labels", "fraud:label", dict, dict)(self._echo)
-        router.route("GET", "/failing/{name}", "fraud:score")(self._failing)
+            router.direct(path, "score", "Score", dict, dict)(handler)
+        router.direct("/labels", "label", "Send labels", dict, dict)(self._echo)
+        router.get("/failing/{name}", "score", "Fail")(self._failing)
         service = SimpleNamespace(
             readiness=HealthChecks({"engine": self._engine}),
             lifespan=nothing_to_start,
