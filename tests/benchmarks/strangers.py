@@ -18,13 +18,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
@@ -41,16 +40,11 @@ from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
 from tests.benchmarks.fuzz import fraud_models
 from tests.benchmarks.result import print_result
+from tests.benchmarks.visits import ELSEWHERE, HOST, Visits
 from tests.serve.conftest import new_workspace
 from tests.serve.factories import SCORE, payment
 
-PAGES = ("/fraud/healthz", "/fraud/readyz", "/fraud/docs", "/fraud/openapi.json")
-HOST = "127.0.0.1"
-ELSEWHERE = -1
 DRAWS = 2_000
-_HEAD = (
-    b"GET /fraud/healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nX-Deadline-Ms: 3000\r\n\r\n"
-)
 
 
 @dataclass(frozen=True)
@@ -71,8 +65,6 @@ class Config:
     """Requests of all busy strangers together, a second: this machine makes them, too."""
     server: str = ""
     """Folder of the server's process; set by the benchmark itself."""
-    strangers_at: int = 0
-    """Port that the process of strangers visits, or -1; set by the benchmark itself."""
 
 
 @dataclass
@@ -122,63 +114,6 @@ async def measure(config: Config, port: int, token: str, phase: Phase) -> None:
                 group.create_task(pay(due))
 
 
-async def visit(config: Config) -> int:
-    """What strangers do for `seconds`; returns how many pages they were given."""
-    if config.strangers_at == ELSEWHERE:
-        server = await asyncio.start_server(_trivial, HOST, 0)
-        config = replace(config, strangers_at=server.sockets[0].getsockname()[1])
-    until = time.perf_counter() + config.seconds
-    idle = [_idle(config, number, until) for number in range(config.idle)]
-    busy = [_busy(config, number, until) for number in range(config.busy)]
-    return sum(filter(None, await asyncio.gather(*idle, *busy)))
-
-
-async def _trivial(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers every request of a connection with the same small page."""
-    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-        while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            is_idle = b"Content-Length" in head
-            end = b"Connection: close\r\n" if is_idle else b""
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + end + b"\r\nok")
-            if is_idle:
-                break
-    writer.close()
-
-
-async def _idle(config: Config, number: int, until: float) -> None:
-    """A stranger who announces a body, sends none, and comes again a second after the answer."""
-    await asyncio.sleep(number / config.idle)
-    while (left := until - time.perf_counter()) > 0:
-        with contextlib.suppress(OSError, TimeoutError):
-            reader, writer = await asyncio.open_connection(HOST, config.strangers_at)
-            writer.write(_HEAD)
-            async with asyncio.timeout(left):
-                await reader.read()  # until the server closes
-            writer.close()
-        await asyncio.sleep(1.0)
-
-
-async def _busy(config: Config, number: int, until: float) -> int:
-    """One stranger's pages, over a connection that is kept, opened anew when it is closed."""
-    pause, answers = config.busy / config.stranger_rate, 0
-    page = PAGES[number % len(PAGES)]
-    request = f"GET {page} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-    await asyncio.sleep(pause * number / config.busy)
-    while time.perf_counter() < until:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            reader, writer = await asyncio.open_connection(HOST, config.strangers_at)
-            while time.perf_counter() < until:
-                writer.write(request)
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = re.search(rb"content-length: (\d+)", head.lower())
-                await reader.readexactly(int(length[1]) if length else 0)
-                answers += 1
-                await asyncio.sleep(pause)
-            writer.close()
-    return answers
-
-
 def main(config: Config) -> None:
     """Starts the server, measures both phases, prints the result."""
     with tempfile.TemporaryDirectory() as folder:
@@ -200,12 +135,10 @@ def main(config: Config) -> None:
 async def _strangers(config: Config, port: int) -> AsyncIterator[list[int]]:
     """A process of strangers, and in the end how many pages they were given."""
     pages: list[int] = []
-    options = ("seconds", "idle", "busy", "stranger_rate")
-    values = [f"--{name.replace('_', '-')}={getattr(config, name)}" for name in options]
+    visits = Visits(port, config.seconds, config.idle, config.busy, config.stranger_rate)
     process = await asyncio.create_subprocess_exec(
-        *("nice", "-n", "10", sys.executable, "-m", "tests.benchmarks.strangers"),
-        *values,
-        f"--strangers-at={port}",
+        *("nice", "-n", "10", sys.executable, "-m", "tests.benchmarks.visits"),
+        *(f"--{name}={value}" for name, value in asdict(visits).items()),
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -279,8 +212,5 @@ if __name__ == "__main__":
     if chosen.server:
         tune_interpreter()
         uvloop.run(_serve(Path(chosen.server)))
-    elif chosen.strangers_at:
-        print("begun", flush=True)
-        print(asyncio.run(visit(chosen)))
     else:
         main(chosen)
